@@ -1,0 +1,203 @@
+"""Events of a call, published by media on `carillon.<tenant>.call.<callid>.<fact>` with a gap-free `seq` from 1.
+
+Always: the first event is `CallStarted`; each leg that was offered has exactly one `LegEnded`; the last event of a call, and the only
+one of its type, is `CallEnded`. Leg ids are `a` for the caller and `b1`, `b2`, ... for who is called, in the order of being offered.
+Causes are ITU-T Q.850's names in snake case (`normal_clearing`, `user_busy`, `no_answer`, `call_rejected`, `unallocated_number`, ...) and
+`answered_elsewhere`, `caller_gave_up`, `node_failure`, `rtp_timeout`.
+"""
+
+from typing import Any, ClassVar, Literal
+
+from carillon_contracts.envelope import EventData, Frozen
+
+Party = Literal["caller", "callee", "system"]
+Direction = Literal["inbound", "from_user"]
+RingResultName = Literal["answered", "no_answer", "busy", "unreachable", "congested", "rejected"]
+
+
+class CallStarted(EventData):
+    """An INVITE was accepted as a call; leg `a` exists from here on."""
+
+    TYPE: ClassVar[str] = "call.started.v1"
+    direction: Direction
+    #: E.164, extension, or empty when withheld.
+    caller: str
+    caller_name: str = ""
+    #: The user that calls; None from a trunk.
+    caller_user_id: str | None = None
+    dialled: str
+    trunk_id: str | None = None
+    #: Of the SIP dialog of leg `a`, for finding it in a capture.
+    sip_call_id: str = ""
+    node: str = ""
+
+
+class TraceLine(Frozen):
+    """One condition of a decision: what was looked at, whether it matched, why, and where it leads."""
+
+    subject: str
+    matched: bool
+    reason: str
+    next: str = ""
+
+
+class RoutingDecided(EventData):
+    """An application answered a step; `configseq` of the envelope is the configuration that decided."""
+
+    TYPE: ClassVar[str] = "call.routing_decided.v1"
+    #: `routing`, `voicemail`, or `media` when media decided alone because nobody answered.
+    application: str
+    #: `ring`, `play`, `gather`, `record`, `delegate`, `hang_up`.
+    step: str
+    #: The step's fields as the contract's JSON (proto field names); spoken texts shortened.
+    details: dict[str, Any] = {}
+    trace: tuple[TraceLine, ...] = ()
+
+
+class LegOffered(EventData):
+    """A device or trunk is being called."""
+
+    TYPE: ClassVar[str] = "call.leg_offered.v1"
+    #: User id, or `trunk:<id>`.
+    party: str
+    #: Extension or E.164 that was rung.
+    number: str = ""
+    contact: str = ""
+    target_id: str = ""
+
+
+class LegRinging(EventData):
+    """The first 180 or 183 of the leg."""
+
+    TYPE: ClassVar[str] = "call.leg_ringing.v1"
+    sip_status: int = 180
+
+
+class LegAnswered(EventData):
+    """A called leg was answered, or leg `a` was answered by the system (a mailbox or menu) or by connecting it."""
+
+    TYPE: ClassVar[str] = "call.leg_answered.v1"
+    codec: str = ""
+
+
+class CallBridged(EventData):
+    """Both legs hear each other from now on."""
+
+    TYPE: ClassVar[str] = "call.bridged.v1"
+    legs: tuple[str, str]
+
+
+class LegHeld(EventData):
+    """The leg put the other side on hold."""
+
+    TYPE: ClassVar[str] = "call.leg_held.v1"
+
+
+class LegResumed(EventData):
+    """The leg took the other side back."""
+
+    TYPE: ClassVar[str] = "call.leg_resumed.v1"
+
+
+class LegEnded(EventData):
+    """The leg is over; exactly once per leg."""
+
+    TYPE: ClassVar[str] = "call.leg_ended.v1"
+    cause: str
+    sip_status: int = 0
+    by: Party
+
+
+class RingEnded(EventData):
+    """A ring step is over."""
+
+    TYPE: ClassVar[str] = "call.ring_ended.v1"
+    result: RingResultName
+    targets: dict[str, RingResultName] = {}
+
+
+class PlayEnded(EventData):
+    """A play step is over; also when the caller hung up during it."""
+
+    TYPE: ClassVar[str] = "call.play_ended.v1"
+    duration_ms: int = 0
+
+
+class DigitsGathered(EventData):
+    """A gather step is over; secret digits are never here (`digits` is then None)."""
+
+    TYPE: ClassVar[str] = "call.digits_gathered.v1"
+    digits: str | None
+    timed_out: bool
+
+
+class RecordingStarted(EventData):
+    """A record step began; its beep comes next."""
+
+    TYPE: ClassVar[str] = "call.recording_started.v1"
+    labels: dict[str, str] = {}
+
+
+class RecordingFinished(EventData):
+    """A record step is over and kept something; the audio is (or soon will be) in the object store under its content hash."""
+
+    TYPE: ClassVar[str] = "call.recording_finished.v1"
+    #: `sha256-<hex>` of a WAV file, 8 kHz mono A-law or mu-law or 16 bit.
+    object: str
+    duration_ms: int
+    bytes: int
+    #: `silence`, `length`, `digit`, `hang_up`, `node_failure`.
+    ended_by: str
+    labels: dict[str, str] = {}
+
+
+class CallEnded(EventData):
+    """The last event of a call."""
+
+    TYPE: ClassVar[str] = "call.ended.v1"
+    cause: str
+    by: Party
+    #: Milliseconds by a monotonic clock since leg `a` was answered; 0 if it never was.
+    talk_ms: int = 0
+    #: Milliseconds by a monotonic clock since the call started.
+    total_ms: int = 0
+
+
+CallEvent = (
+    CallStarted
+    | RoutingDecided
+    | LegOffered
+    | LegRinging
+    | LegAnswered
+    | CallBridged
+    | LegHeld
+    | LegResumed
+    | LegEnded
+    | RingEnded
+    | PlayEnded
+    | DigitsGathered
+    | RecordingStarted
+    | RecordingFinished
+    | CallEnded
+)
+#: By CloudEvents type: `carillon.call.leg_answered.v1`.
+CALL_EVENTS: dict[str, type[EventData]] = {
+    f"carillon.{kind.TYPE}": kind
+    for kind in (
+        CallStarted,
+        RoutingDecided,
+        LegOffered,
+        LegRinging,
+        LegAnswered,
+        CallBridged,
+        LegHeld,
+        LegResumed,
+        LegEnded,
+        RingEnded,
+        PlayEnded,
+        DigitsGathered,
+        RecordingStarted,
+        RecordingFinished,
+        CallEnded,
+    )
+}

@@ -1,0 +1,49 @@
+"""JetStream streams and subjects: tenant first, so that a tenant's subscriber is given `carillon.<tenant>.>` and nothing else."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A durable stream: its name, what it holds, which service writes it, and how long it keeps (None: for ever)."""
+
+    name: str
+    subjects: tuple[str, ...]
+    publisher: str
+    max_age_seconds: int | None = None
+
+
+_DAY = 86_400
+CONFIG = Stream("CONFIG", ("carillon.*.config.>",), "directory")
+CALLS = Stream("CALLS", ("carillon.*.call.>",), "media", 30 * _DAY)
+REGISTRATIONS = Stream("REGISTRATIONS", ("carillon.*.registration.>",), "media", 7 * _DAY)
+MAILBOXES = Stream("MAILBOXES", ("carillon.*.mailbox.>",), "voicemail", 30 * _DAY)
+RECORDS = Stream("RECORDS", ("carillon.*.cdr.>",), "cdr", 30 * _DAY)
+STREAMS = (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, RECORDS)
+#: JetStream object store bucket of audio; object names are content hashes.
+AUDIO_BUCKET = "audio"
+
+
+def config_subject(tenant: str, resource: str, fact: str) -> str:
+    """`carillon.dupont.config.user.created`"""
+    return f"carillon.{tenant}.config.{resource}.{fact}"
+
+
+def call_subject(tenant: str, call_id: str, fact: str) -> str:
+    """`carillon.dupont.call.<call id>.leg_answered`"""
+    return f"carillon.{tenant}.call.{call_id}.{fact}"
+
+
+def registration_subject(tenant: str, fact: str) -> str:
+    """`carillon.dupont.registration.registered`"""
+    return f"carillon.{tenant}.registration.{fact}"
+
+
+def mailbox_subject(tenant: str, mailbox_id: str, fact: str) -> str:
+    """`carillon.dupont.mailbox.main.message_stored`"""
+    return f"carillon.{tenant}.mailbox.{mailbox_id}.{fact}"
+
+
+def record_subject(tenant: str, fact: str) -> str:
+    """`carillon.dupont.cdr.recorded`"""
+    return f"carillon.{tenant}.cdr.{fact}"

@@ -1,0 +1,134 @@
+"""A tenant's configuration as the fold of its configuration events; every service that needs it holds one of these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TypeVar, cast
+
+from carillon_contracts.config import (
+    RESOURCES,
+    ConfigChanged,
+    Extension,
+    Mailbox,
+    Menu,
+    Number,
+    Plan,
+    Resource,
+    RingGroup,
+    Schedule,
+    SipCredential,
+    Tenant,
+    Trunk,
+    User,
+)
+
+R = TypeVar("R", bound=Resource)
+_EMPTY: Mapping[str, Resource] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class TenantConfig:
+    """Everything a tenant has at one configuration version. Immutable; versions share what did not change."""
+
+    tenant_id: str
+    #: The version: how many changes were folded; 0 before the tenant exists.
+    seq: int = 0
+    resources: Mapping[str, Mapping[str, Resource]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def all(self, kind: type[R]) -> Mapping[str, R]:
+        """Every resource of a kind by id."""
+        return cast(Mapping[str, R], self.resources.get(kind.KIND, _EMPTY))
+
+    def get(self, kind: type[R], resource_id: str) -> R | None:
+        """One resource, or None."""
+        return self.all(kind).get(resource_id)
+
+    @property
+    def tenant(self) -> Tenant:
+        """The tenant itself; raises KeyError before it exists."""
+        return self.all(Tenant)[self.tenant_id]
+
+    @property
+    def users(self) -> Mapping[str, User]:
+        """Users by id."""
+        return self.all(User)
+
+    @property
+    def extensions(self) -> Mapping[str, Extension]:
+        """Extensions by their digits."""
+        return self.all(Extension)
+
+    @property
+    def sip_credentials(self) -> Mapping[str, SipCredential]:
+        """Credentials by SIP user name."""
+        return self.all(SipCredential)
+
+    @property
+    def numbers(self) -> Mapping[str, Number]:
+        """Numbers by E.164."""
+        return self.all(Number)
+
+    @property
+    def schedules(self) -> Mapping[str, Schedule]:
+        """Schedules by id."""
+        return self.all(Schedule)
+
+    @property
+    def ring_groups(self) -> Mapping[str, RingGroup]:
+        """Ring groups by id."""
+        return self.all(RingGroup)
+
+    @property
+    def menus(self) -> Mapping[str, Menu]:
+        """Menus by id."""
+        return self.all(Menu)
+
+    @property
+    def plans(self) -> Mapping[str, Plan]:
+        """Plans by id."""
+        return self.all(Plan)
+
+    @property
+    def mailboxes(self) -> Mapping[str, Mailbox]:
+        """Mailboxes by id."""
+        return self.all(Mailbox)
+
+    @property
+    def trunks(self) -> Mapping[str, Trunk]:
+        """Trunks by id."""
+        return self.all(Trunk)
+
+    def extension_of(self, user_id: str) -> str:
+        """The lowest extension that leads to the user; empty if none."""
+        found = [e.id for e in self.extensions.values() if e.destination.user_id == user_id]
+        return min(found, default="")
+
+
+class ConfigGap(Exception):
+    """An event does not follow the version at hand; `expected` is the next that would."""
+
+    def __init__(self, tenant_id: str, expected: int, got: int) -> None:
+        super().__init__(f"configuration of {tenant_id}: expected version {expected}, got {got}")
+        self.expected = expected
+        self.got = got
+
+
+def evolve(config: TenantConfig, seq: int, change: ConfigChanged) -> TenantConfig:
+    """Apply one change. An old event (seq <= config.seq) changes nothing; one from the future raises `ConfigGap`.
+
+    A resource kind that this version of the software does not know is counted and otherwise ignored.
+    """
+    if seq <= config.seq:
+        return config
+    if seq != config.seq + 1:
+        raise ConfigGap(config.tenant_id, config.seq + 1, seq)
+    kind = RESOURCES.get(change.resource)
+    if kind is None:
+        return replace(config, seq=seq)
+    of_kind = dict(config.resources.get(change.resource, _EMPTY))
+    if change.after is None:
+        of_kind.pop(change.resource_id, None)
+    else:
+        of_kind[change.resource_id] = kind.model_validate(change.after)
+    resources = MappingProxyType({**config.resources, change.resource: MappingProxyType(of_kind)})
+    return replace(config, seq=seq, resources=resources)
