@@ -1,0 +1,57 @@
+# The doors of Carillon. `make` alone lists them.
+PYTHON := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+CARILLON_DATA ?= .carillon
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test lint format proto lock bench test-slow sanitize check-deploy docs clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: ## install what is missing (Debian packages, .venv, native code); the other targets do it themselves
+	@tools/setup
+
+run: setup ## start everything on this machine with the example company; Ctrl-C ends it
+	@carillon up --demo --data $(CARILLON_DATA)
+
+demo: setup ## place the calls of the example company's story and show what happened
+	@carillon demo
+
+test: setup ## lint, then every test but the slow ones
+	@$(MAKE) -s lint
+	@pytest -m "not slow"
+
+lint: ## style, types, import rules, purity, generated code, deployment files
+	@ruff check .
+	@ruff format --check .
+	@tools/typecheck
+	@lint-imports --no-logo >.lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }
+	@$(PYTHON) tools/check_purity.py
+	@$(PYTHON) tools/generate_grpc.py --check
+	@$(PYTHON) tools/make_docs.py --check
+
+format: ## put the code into shape
+	@ruff format .
+	@ruff check --fix .
+
+proto: ## generate the gRPC code of proto/
+	@$(PYTHON) tools/generate_grpc.py
+
+docs: ## make the generated pages of docs/ anew
+	@$(PYTHON) tools/make_docs.py
+
+lock: ## pin the newest allowed Python packages in requirements.lock
+	@tools/lock
+
+bench: setup ## measure; about five minutes
+	@$(PYTHON) benchmarks/run.py
+
+test-slow: setup ## fault and load suites; about fifteen minutes
+	@pytest -m slow --timeout 900
+
+sanitize: setup ## the media plane's C code under address and undefined-behaviour sanitizers
+	@$(MAKE) -s -C libs/rtp sanitize
+
+clean: ## remove what was built here, never your data
+	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .lint-imports.log

@@ -1,0 +1,56 @@
+"""A configuration is the fold of its changes: in order, without gaps, old versions untouched."""
+
+import pytest
+
+from carillon_contracts.config import ConfigChanged, Extension, Resource, Tenant, User
+from carillon_contracts.tenant_config import ConfigGap, TenantConfig, evolve
+
+
+def created(resource: Resource) -> ConfigChanged:
+    return ConfigChanged(
+        resource=resource.KIND, resource_id=resource.id, action="created", after=resource.model_dump(mode="json"), actor="test"
+    )
+
+
+TENANT = Tenant(id="dupont", realm="dupont.example")
+ALAIN = User(id="alain", last_name="Dupont", first_name="Alain")
+EMPTY = TenantConfig("dupont")
+ONE = evolve(EMPTY, 1, created(TENANT))
+TWO = evolve(ONE, 2, created(ALAIN))
+
+
+def test_changes_add_up_and_older_versions_stay_as_they_were() -> None:
+    assert TWO.tenant == TENANT
+    assert TWO.users == {"alain": ALAIN}
+    assert ONE.users == {}
+    assert (EMPTY.seq, ONE.seq, TWO.seq) == (0, 1, 2)
+
+
+def test_a_change_seen_before_changes_nothing() -> None:
+    assert evolve(TWO, 2, created(User(id="other", last_name="X"))) is TWO
+
+
+def test_a_gap_is_an_error_that_names_the_missing_version() -> None:
+    with pytest.raises(ConfigGap) as caught:
+        evolve(TWO, 4, created(ALAIN))
+    assert (caught.value.expected, caught.value.got) == (3, 4)
+
+
+def test_a_deletion_removes() -> None:
+    gone = ConfigChanged(resource="user", resource_id="alain", action="deleted", before=ALAIN.model_dump(mode="json"), actor="test")
+    assert evolve(TWO, 3, gone).users == {}
+
+
+def test_a_kind_of_a_newer_version_only_counts() -> None:
+    later = evolve(TWO, 3, ConfigChanged(resource="hologram", resource_id="x", action="created", after={"id": "x"}, actor="test"))
+    assert later.seq == 3
+    assert later.users == TWO.users
+
+
+def test_the_lowest_extension_that_leads_to_a_user_is_theirs() -> None:
+    config = TWO
+    for seq, digits in ((3, "102"), (4, "101")):
+        extension = Extension.model_validate({"id": digits, "destination": {"user_id": "alain"}})
+        config = evolve(config, seq, created(extension))
+    assert config.extension_of("alain") == "101"
+    assert config.extension_of("nobody") == ""
