@@ -1,0 +1,205 @@
+"""The values that cross the control socket: addresses, remote parties, statistics, events.
+
+Both ends use these types; each knows its JSON shape (`to_json` / `from_json`), so that the protocol is written in one place.
+Durations are whole milliseconds, sizes bytes, ports numbers of UDP ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Codec = Literal["PCMU", "PCMA"]
+RecordingEnd = Literal["silence", "length", "digit", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaAddress:
+    """Where the plane receives a session's RTP; RTCP is at `port + 1`."""
+
+    ip: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The far end as signalling told it. `send`: we send to it; `receive`: we take what it sends.
+
+    `telephone_event` is the payload type agreed for RFC 4733 events, None when there is none.
+    """
+
+    ip: str
+    port: int
+    codec: Codec = "PCMA"
+    telephone_event: int | None = None
+    send: bool = True
+    receive: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Remote:
+        return cls(
+            ip=str(data["ip"]),
+            port=int(data["port"]),
+            codec="PCMU" if data["codec"] == "PCMU" else "PCMA",
+            telephone_event=None if data["telephone_event"] is None else int(data["telephone_event"]),
+            send=bool(data["send"]),
+            receive=bool(data["receive"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Received packets that went nowhere, by reason."""
+
+    source: int = 0  # from an address that is not this session's far end
+    malformed: int = 0  # not RTP version 2, lengths that do not add up
+    payload_type: int = 0  # a payload type that was not agreed
+    unwanted: int = 0  # we do not receive (hold)
+    unsent: int = 0  # the socket refused the packet we wanted to send
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What one session received and sent. `lost` and `jitter_ms` follow RFC 3550 appendix A.3 and A.8."""
+
+    packets_in: int = 0
+    packets_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    lost: int = 0
+    out_of_order: int = 0
+    jitter_ms: float = 0.0
+    dropped: Dropped = field(default_factory=Dropped)
+    last_packet_ms: int | None = None  # age of the last packet received; None: nothing ever came
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Statistics:
+        values = dict(data)
+        values["dropped"] = Dropped(**values["dropped"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """One living session, for a signalling process that takes the plane over."""
+
+    session: str
+    address: MediaAddress
+    remote: Remote | None
+    bridged_with: str | None
+    play_id: str | None
+    recording_id: str | None
+    source: MediaAddress | None  # the address its packets come from, once locked
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SessionState:
+        values = dict(data)
+        values["address"] = MediaAddress(**values["address"])
+        values["remote"] = None if values["remote"] is None else Remote.from_json(values["remote"])
+        values["source"] = None if values["source"] is None else MediaAddress(**values["source"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneStatistics:
+    """The whole process since its start. `cpu_ms` is what its packet threads used."""
+
+    sessions: int
+    ports_free: int
+    ports_total: int
+    packets_in: int
+    packets_out: int
+    dropped: Dropped
+    events_lost: int
+    cpu_ms: int
+    late_ticks: int  # 1 ms ticks that came more than 5 ms late
+    uptime_ms: int
+    pid: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PlaneStatistics:
+        values = dict(data)
+        values["dropped"] = Dropped(**values["dropped"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """One key, counted once when it is released (or its end was lost). `digit` is one of `0-9*#ABCD`."""
+
+    session: str
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayEnded:
+    """A playout is over. `completed`: heard to its end; otherwise stopped, replaced or broken off by a digit."""
+
+    session: str
+    play_id: str
+    completed: bool
+    played_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingEnded:
+    """A recording is over and its file is whole."""
+
+    session: str
+    recording_id: str
+    path: Path
+    duration_ms: int
+    reason: RecordingEnd
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLocked:
+    """From now on the session hears this address only."""
+
+    session: str
+    ip: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneRestarted:
+    """The plane behind the socket is a new process: every earlier session is gone and has to be set up again."""
+
+
+Event = DigitPressed | PlayEnded | RecordingEnded | SourceLocked | PlaneRestarted
+
+
+def event_to_json(event: Event) -> dict[str, Any]:
+    data = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(event).items()}
+    return {"event": type(event).__name__, **data}
+
+
+def event_from_json(data: Mapping[str, Any]) -> Event:
+    """The event of a frame. Raises KeyError or TypeError when it has another shape."""
+    values = {key: value for key, value in data.items() if key != "event"}
+    match data["event"]:
+        case "DigitPressed":
+            return DigitPressed(**values)
+        case "PlayEnded":
+            return PlayEnded(**values)
+        case "RecordingEnded":
+            return RecordingEnded(**{**values, "path": Path(values["path"])})
+        case "SourceLocked":
+            return SourceLocked(**values)
+        case other:
+            raise KeyError(other)
