@@ -1,0 +1,1 @@
+"""The acceptance story: Dupont SA's calls, placed and checked."""

@@ -1,0 +1,75 @@
+"""The command `carillon`: finds the subcommand, loads only its module, runs it.
+
+Always: an expected failure (`CliError`) ends with one readable line and its exit code, Ctrl-C with 130.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
+
+from carillon_cli.errors import CliError
+
+#: Command -> what it does; the module is `carillon_cli.commands.<name>`.
+COMMANDS = {
+    "up": "start everything on this machine and keep it running",
+    "demo": "start a system of its own, place the calls of Dupont SA and check what became of them",
+    "apply": "make a tenant hold what a YAML file says",
+    "call": "place a test call with the built-in phone and say what it hears",
+    "calls": "calls that are up now",
+    "events": "follow the published events",
+    "records": "records of ended calls",
+    "explain": "why a call went where it went",
+    "messages": "messages in the mailboxes",
+    "clock": "set the time of day that routing goes by (test systems only)",
+}
+
+
+class Command(Protocol):
+    """What a module of `carillon_cli.commands` offers."""
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, options: argparse.Namespace) -> int: ...
+
+
+def usage() -> str:
+    """The text of `carillon --help`."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(["usage: carillon COMMAND [options]", "", *lines, "", "`carillon COMMAND --help` tells more."])
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point; exits the process."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        raise SystemExit(0 if arguments else 2)
+    name = arguments[0]
+    if name not in COMMANDS:
+        print(f"carillon: there is no command {name!r}\n\n{usage()}", file=sys.stderr)
+        raise SystemExit(2)
+    command = cast(Command, importlib.import_module(f"carillon_cli.commands.{name}"))
+    parser = argparse.ArgumentParser(prog=f"carillon {name}", description=COMMANDS[name])
+    command.arguments(parser)
+    raise SystemExit(guarded(lambda: command.run(parser.parse_args(arguments[1:]))))
+
+
+def guarded(action: Callable[[], int]) -> int:
+    """Run and turn expected failures into a line on stderr and an exit code."""
+    try:
+        return action()
+    except CliError as error:
+        print(f"carillon: {error}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader (`| head`) has gone; what Python flushes at exit must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

@@ -1,0 +1,59 @@
+"""Reading WAV files of telephony: 8 kHz, mono, A-law, mu-law or 16 bit, as mailboxes and recordings have them.
+
+Always: sizes are checked against what is there; nothing else than those formats is taken.
+"""
+
+import struct
+from array import array
+from collections.abc import Iterator
+
+from carillon_cli.phone.g711 import RATE, decode
+
+PCM, EXTENSIBLE = 1, 0xFFFE
+
+
+class BadWav(ValueError):
+    """Not a WAV file that a phone system would make; says why."""
+
+
+def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The chunks of a RIFF file: id and body."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        raise BadWav("no RIFF/WAVE header")
+    at = 12
+    while at + 8 <= len(data):
+        name, size = data[at : at + 4], struct.unpack_from("<I", data, at + 4)[0]
+        if at + 8 + size > len(data):
+            raise BadWav(f"chunk {name!r} claims {size} bytes, {len(data) - at - 8} are there")
+        yield name, data[at + 8 : at + 8 + size]
+        at += 8 + size + (size & 1)
+
+
+def read(data: bytes) -> list[int]:
+    """Samples, 16 bit linear at 8 kHz. Raises `BadWav`."""
+    found = dict(chunks(data))
+    if len(found.get(b"fmt ", b"")) < 16 or b"data" not in found:
+        raise BadWav("no fmt or no data chunk")
+    kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", found[b"fmt "])
+    if kind == EXTENSIBLE and len(found[b"fmt "]) >= 26:
+        kind = struct.unpack_from("<H", found[b"fmt "], 24)[0]
+    if channels != 1 or rate != RATE:
+        raise BadWav(f"{channels} channel(s) at {rate} Hz, not one at {RATE} Hz")
+    match kind, bits:
+        case (1, 16):
+            samples = array("h")
+            samples.frombytes(found[b"data"][: len(found[b"data"]) // 2 * 2])
+            return samples.tolist()
+        case (6, 8):
+            return decode("PCMA", found[b"data"])
+        case (7, 8):
+            return decode("PCMU", found[b"data"])
+        case _:
+            raise BadWav(f"format {kind} with {bits} bits is neither 16 bit nor G.711")
+
+
+def write(samples: list[int]) -> bytes:
+    """A 16 bit WAV file of 8 kHz samples."""
+    body = struct.pack(f"<{len(samples)}h", *samples)
+    header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(body), b"WAVE", b"fmt ", 16, PCM, 1, RATE, 2 * RATE, 2, 16, b"data", len(body))
+    return header + body

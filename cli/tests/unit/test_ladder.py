@@ -1,0 +1,64 @@
+import pytest
+from carillon_cli.render.ladder import TIME_WIDTH, WIDTH, ladder
+from carillon_contracts.call import CallBridged, CallEnded, CallStarted, LegAnswered, LegEnded, LegOffered, LegRinging, RoutingDecided
+
+pytestmark = pytest.mark.feature("P-6")
+
+A, SYSTEM, B1, B2 = (TIME_WIDTH + WIDTH * column for column in range(4))
+
+
+@pytest.fixture
+def rows(call) -> list[str]:  # type: ignore[no-untyped-def]
+    return ladder(
+        call(
+            (0.0, "a", CallStarted(direction="from_user", caller="101", caller_user_id="dumas", dialled="102")),
+            (0.01, None, RoutingDecided(application="routing", step="ring")),
+            (0.02, "b1", LegOffered(party="meier", number="102")),
+            (0.02, "b2", LegOffered(party="weber", number="103")),
+            (0.1, "b2", LegRinging()),
+            (1.5, "b1", LegAnswered()),
+            (1.51, "b2", LegEnded(cause="answered_elsewhere", sip_status=487, by="system")),
+            (1.52, None, CallBridged(legs=("a", "b1"))),
+            (4.0, "a", LegEnded(cause="normal_clearing", by="caller")),
+            (4.01, "b1", LegEnded(cause="normal_clearing", by="caller")),
+            (4.02, None, CallEnded(cause="normal_clearing", by="caller", talk_ms=2500)),
+        )
+    )
+
+
+def test_a_row_per_event_under_a_row_of_titles(rows: list[str]) -> None:
+    assert len(rows) == 12
+    assert rows[0].split() == ["a", "dumas", "Carillon", "b1", "meier", "b2", "weber"]
+
+
+def test_arrows_point_from_who_acts_to_who_is_acted_upon(rows: list[str]) -> None:
+    assert rows[1][A] == "|"
+    assert rows[1][SYSTEM - 1] == ">"
+    assert "calls 102" in rows[1]
+    assert rows[6][SYSTEM + 1] == "<"
+    assert "answers" in rows[6]
+    assert rows[7][B2 - 1] == ">"
+    assert "487 answered_elsewhere" in rows[7]
+    assert rows[9][SYSTEM - 1] == ">"
+    assert rows[10][B1 - 1] == ">"
+
+
+def test_audio_goes_both_ways_across_carillon(rows: list[str]) -> None:
+    assert rows[8][A + 1] == "<"
+    assert rows[8][B1 - 1] == ">"
+    assert "audio both ways" in rows[8]
+
+
+def test_a_life_line_begins_with_the_offer_and_ends_with_the_leg(rows: list[str]) -> None:
+    assert len(rows[2]) < B1
+    assert rows[6][B2] == "|"
+    assert len(rows[9]) <= B1 + 1
+
+
+def test_times_count_from_the_start(rows: list[str]) -> None:
+    assert rows[1].split()[0] == "+0.000"
+    assert rows[6].split()[0] == "+1.500"
+
+
+def test_no_events_give_one_line() -> None:
+    assert ladder([]) == ["(no events of this call)"]

@@ -1,0 +1,59 @@
+import json
+
+import pytest
+from carillon.cdr.v1 import cdr_pb2
+from carillon_cli.render.tables import RECORD_FIELDS, event_line, record_json, records_table, table
+from carillon_contracts.call import CallStarted
+from google.protobuf.timestamp_pb2 import Timestamp
+
+pytestmark = pytest.mark.feature("P-6")
+
+
+def record() -> cdr_pb2.Record:
+    return cdr_pb2.Record(
+        call_id="c1",
+        tenant="dupont",
+        caller="101",
+        dialled="102",
+        direction=cdr_pb2.CALL_DIRECTION_INTERNAL,
+        status=cdr_pb2.CALL_STATUS_SELF_SERVICE,
+        started_at=Timestamp(seconds=1_800_000_000, nanos=1000),
+        ended_at=Timestamp(seconds=1_800_000_010),
+        talk_seconds=2.5,
+        legs=[cdr_pb2.Leg(leg_id="a", party="dumas")],
+        trunk_id="never shown",
+    )
+
+
+def test_a_record_has_exactly_the_promised_fields() -> None:
+    found = record_json(record())
+    assert tuple(found) == RECORD_FIELDS
+    assert "never shown" not in json.dumps(found)
+
+
+def test_enums_are_short_words_and_times_rfc_3339() -> None:
+    found = record_json(record())
+    assert (found["direction"], found["status"]) == ("internal", "self_service")
+    assert found["started_at"] == "2027-01-15T08:00:00.000001Z"
+
+
+def test_what_never_happened_is_null() -> None:
+    found = record_json(record())
+    assert found["answered_at"] is None
+    assert found["legs"][0]["ringing_at"] is None
+
+
+def test_columns_are_as_wide_as_their_widest_cell() -> None:
+    assert table(("A", "B"), [("longer", 1), ("x", 22)]) == ["A       B", "longer  1", "x       22"]
+
+
+def test_a_record_is_one_row() -> None:
+    assert len(records_table([record(), record()])) == 3
+
+
+def test_an_event_is_one_line_with_place_and_facts(call) -> None:  # type: ignore[no-untyped-def]
+    (event,) = call((0.0, "a", CallStarted(direction="inbound", caller="+41790000000", dialled="+41215550100")))
+    line = event_line(event)
+    assert "dupont call.started" in line
+    assert "#1 a" in line
+    assert "dialled=+41215550100" in line
