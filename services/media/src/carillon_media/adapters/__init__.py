@@ -1,0 +1,1 @@
+"""Adapters of media: everything that touches disks, sockets, processes and other services."""
