@@ -1,0 +1,284 @@
+"""SIP requests and responses (RFC 3261 section 7): header lines kept as text, values found and typed on demand.
+
+Invariant: a message is never changed after it was made; typed values raise ParseError when the header is absent or wrong.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from carillon_sip.errors import ParseError
+from carillon_sip.header_names import CANONICAL, LISTS, canonical_name
+from carillon_sip.uri import NameAddr, Parameters, find_parameter, parse_host_port, parse_parameters, split_outside_quotes
+
+HeaderFields: TypeAlias = Sequence[tuple[str, str]]
+
+
+class Headers:
+    """The header lines of a message in order, unfolded; an index by name is made at the first look-up."""
+
+    __slots__ = ("_index", "lines")
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self._index: dict[str, list[str]] | None = None
+
+    @classmethod
+    def of(cls, fields: Iterable[tuple[str, str]]) -> "Headers":
+        """From (name, value) pairs; raises ValueError on line breaks."""
+        return cls([header_line(name, value) for name, value in fields])
+
+    def index(self) -> dict[str, list[str]]:
+        """Values (one per header line, stripped) by canonical name; raises ParseError when a line is no header."""
+        found = self._index
+        if found is None:
+            found = {}
+            known = CANONICAL
+            for line in self.lines:
+                name, colon, value = line.partition(":")
+                if not colon:
+                    raise ParseError("a header line has no colon")
+                key = known.get(name) or canonical_name(name)
+                if key in found:
+                    found[key].append(value.strip())
+                else:
+                    found[key] = [value.strip()]
+            self._index = found
+        return found
+
+    def get(self, name: str) -> str | None:
+        """The first line's value, or None. A list header's line may hold several values: see `all`."""
+        values = self.index().get(CANONICAL.get(name) or canonical_name(name))
+        return values[0] if values else None
+
+    def raw(self, name: str) -> list[str]:
+        """The values line by line, as they came."""
+        return self.index().get(CANONICAL.get(name) or canonical_name(name), [])
+
+    def all(self, name: str) -> list[str]:
+        """All values in order; for headers that are lists, each element by itself."""
+        key = CANONICAL.get(name) or canonical_name(name)
+        values = self.index().get(key, [])
+        if key not in LISTS:
+            return list(values)
+        found: list[str] = []
+        for value in values:
+            if "," in value:
+                found += [part.strip() for part in split_outside_quotes(value, ",") if part.strip()]
+            elif value:
+                found.append(value)
+        return found
+
+    def __contains__(self, name: str) -> bool:
+        return (CANONICAL.get(name) or canonical_name(name)) in self.index()
+
+
+def header_line(name: str, value: str) -> str:
+    """`Name: value`; raises ValueError when either could end the line and smuggle in another header."""
+    line = f"{name}: {value}"
+    if "\r" in line or "\n" in line or "\0" in line:
+        raise ValueError(f"header {name!r} holds a line break")
+    return line
+
+
+@dataclass(frozen=True, slots=True)
+class CSeq:
+    """Number and method (RFC 3261 section 20.16)."""
+
+    number: int
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Via:
+    """One Via value (RFC 3261 section 20.42); `transport` in upper case, `port` None when absent."""
+
+    transport: str
+    host: str
+    port: int | None
+    parameters: Parameters
+
+    @classmethod
+    def parse(cls, text: str) -> "Via":
+        """Read one value; raises ParseError."""
+        protocol, _, rest = text.partition(" ") if "/ " not in text and " /" not in text else _loose_protocol(text)
+        parts = protocol.split("/")
+        if len(parts) != 3 or parts[0].upper() != "SIP" or parts[1] != "2.0" or not parts[2]:
+            raise ParseError("a Via has no SIP/2.0/transport")
+        sent_by, _, parameters = rest.strip().partition(";")
+        host, port = parse_host_port(sent_by.strip())
+        return cls(parts[2].upper(), host, port, parse_parameters(parameters))
+
+    @property
+    def branch(self) -> str:
+        """The branch parameter, or ""."""
+        return find_parameter(self.parameters, "branch") or ""
+
+    def parameter(self, name: str) -> str | None:
+        """Value of a parameter ("" when it has none), or None when absent."""
+        return find_parameter(self.parameters, name)
+
+
+def _loose_protocol(text: str) -> tuple[str, str, str]:
+    """`SIP / 2.0 / UDP host`: white space around the slashes is allowed."""
+    parts = [part.strip() for part in text.split("/", 2)]
+    transport, _, rest = parts[-1].partition(" ")
+    return "/".join([*parts[:-1], transport]), " ", rest
+
+
+def tag_of(value: str) -> str:
+    """The tag of a From or To value, or "": without reading the rest when it is written as usual."""
+    close = value.rfind(">")
+    start = value.find(";tag=", close if close > 0 else 0)
+    if start < 0:
+        return NameAddr.parse(value).tag if "tag" in value[close + 1 :].lower() else ""
+    end = value.find(";", start + 5)
+    return (value[start + 5 :] if end < 0 else value[start + 5 : end]).strip()
+
+
+class Message:
+    """What requests and responses share; values of the headers that every message has."""
+
+    __slots__ = ("_call_id", "_cseq", "_from_tag", "_to_tag", "_via_top", "body", "headers")
+
+    def __init__(self, headers: Headers, body: bytes = b"") -> None:
+        self.headers = headers
+        self.body = body
+        self._call_id: str | None = None
+        self._cseq: CSeq | None = None
+        self._via_top: Via | None = None
+        self._from_tag: str | None = None
+        self._to_tag: str | None = None
+
+    def _one(self, name: str) -> str:
+        values = self.headers.index().get(name)
+        if not values:
+            raise ParseError(f"no {name} header")
+        return values[0]
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID."""
+        if self._call_id is None:
+            self._call_id = self._one("call-id")
+        return self._call_id
+
+    @property
+    def cseq(self) -> CSeq:
+        """Number (below 2**31) and method."""
+        if self._cseq is None:
+            number, _, method = self._one("cseq").partition(" ")
+            if not (number.isascii() and number.isdigit()) or len(number) > 10 or int(number) >= 2**31:
+                raise ParseError("CSeq is not a number below 2**31")
+            self._cseq = CSeq(int(number), method.strip())
+        return self._cseq
+
+    @property
+    def via_top(self) -> Via:
+        """The first Via."""
+        if self._via_top is None:
+            value = self._one("via")
+            self._via_top = Via.parse(split_outside_quotes(value, ",")[0].strip() if "," in value else value)
+        return self._via_top
+
+    @property
+    def from_(self) -> NameAddr:
+        """The From address."""
+        return NameAddr.parse(self._one("from"))
+
+    @property
+    def to(self) -> NameAddr:
+        """The To address."""
+        return NameAddr.parse(self._one("to"))
+
+    @property
+    def from_tag(self) -> str:
+        """Tag of From, or ""."""
+        if self._from_tag is None:
+            self._from_tag = tag_of(self._one("from"))
+        return self._from_tag
+
+    @property
+    def to_tag(self) -> str:
+        """Tag of To, or ""."""
+        if self._to_tag is None:
+            self._to_tag = tag_of(self._one("to"))
+        return self._to_tag
+
+    @property
+    def contacts(self) -> list[NameAddr]:
+        """All Contact addresses; `*` is not an address: see `headers.get("Contact")`."""
+        return [NameAddr.parse(value) for value in self.headers.all("contact") if value != "*"]
+
+    @property
+    def contact(self) -> NameAddr | None:
+        """The first Contact address, or None."""
+        contacts = self.contacts
+        return contacts[0] if contacts else None
+
+    @property
+    def expires(self) -> int | None:
+        """Expires in seconds, or None when absent."""
+        return self._number("expires", 2**32 - 1)
+
+    @property
+    def content_type(self) -> str:
+        """Content-Type in lower case without parameters, or ""."""
+        return (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
+
+    def _number(self, name: str, most: int) -> int | None:
+        value = self.headers.get(name)
+        if value is None:
+            return None
+        if not (value.isascii() and value.isdigit()) or len(value) > 10:
+            raise ParseError(f"{name} is not a number")
+        return min(int(value), most)
+
+    def _bytes(self, start_line: str) -> bytes:
+        head = "\r\n".join([start_line, *(x for x in self.headers.lines if not _is_length(x)), f"Content-Length: {len(self.body)}", "", ""])
+        return head.encode("utf-8", "surrogateescape") + self.body
+
+
+def _is_length(line: str) -> bool:
+    return CANONICAL.get(line.partition(":")[0]) == "content-length"
+
+
+class Request(Message):
+    """A request; `uri` is the Request-URI as text."""
+
+    __slots__ = ("method", "uri")
+
+    def __init__(self, method: str, uri: str, headers: Headers, body: bytes = b"") -> None:
+        super().__init__(headers, body)
+        self.method = method
+        self.uri = uri
+
+    @property
+    def max_forwards(self) -> int | None:
+        """Max-Forwards (255 at most), or None when absent."""
+        return self._number("max-forwards", 255)
+
+    def to_bytes(self) -> bytes:
+        """The message as sent; Content-Length is made from the body."""
+        return self._bytes(f"{self.method} {self.uri} SIP/2.0")
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.uri}>"
+
+
+class Response(Message):
+    """A response."""
+
+    __slots__ = ("reason", "status")
+
+    def __init__(self, status: int, reason: str, headers: Headers, body: bytes = b"") -> None:
+        super().__init__(headers, body)
+        self.status = status
+        self.reason = reason
+
+    def to_bytes(self) -> bytes:
+        """The message as sent; Content-Length is made from the body."""
+        return self._bytes(f"SIP/2.0 {self.status} {self.reason}")
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.reason}>"

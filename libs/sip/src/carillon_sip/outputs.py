@@ -1,0 +1,181 @@
+"""What a UserAgent wants done or tells its user; the complete list of its outputs.
+
+Invariant: for each session exactly one of SessionCancelled, SessionFailed, SessionEnded is the last output; after
+`reject()` none of them follows, because the user ended the session itself.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from carillon_sip.flow import Flow
+from carillon_sip.message import Request, Response
+
+EndedBy: TypeAlias = Literal["remote", "local", "timeout"]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send these bytes over the flow: one datagram, or bytes of a stream (connect first when there is no connection)."""
+
+    flow: Flow
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseFlow:
+    """Close the stream connection: its far end broke the framing rules or a limit."""
+
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReceived:
+    """A request outside any dialog (REGISTER, OPTIONS, ...): answer with `respond(transaction, ...)` within 64*T1."""
+
+    transaction: str
+    request: Request
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class InviteReceived:
+    """A new call; 100 Trying has been sent. `request.body` is the offer, or empty (delayed offer).
+
+    Answer with `ring`, `answer` or `reject`.
+    """
+
+    session: str
+    request: Request
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCancelled:
+    """The caller gave up before our final answer; 200 to CANCEL and 487 have been sent. The session is gone.
+
+    `reason` is the CANCEL's Reason header (RFC 3326) or "" ; "timeout" when nobody answered within the setting's limit.
+    """
+
+    session: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAcked:
+    """The ACK to our 2xx; `body` is the answer when our 2xx carried the offer, else empty."""
+
+    session: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SessionProgress:
+    """A provisional response above 100 to our INVITE; several branches of a fork may each send theirs."""
+
+    session: str
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAnswered:
+    """The first 2xx to our INVITE. ACK has been sent, empty: the 2xx is the answer to the offer in our INVITE.
+
+    When the INVITE had no body, the 2xx carries the offer and `ack(session, body)` is ours to call.
+    """
+
+    session: str
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFailed:
+    """Our INVITE came to nothing: final status >= 300, 408 on timeout, 503 on transport failure, 487 after `cancel`.
+
+    `response` is None when no response says so. Nothing comes after.
+    """
+
+    session: str
+    status: int
+    reason: str
+    response: Response | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReinvited:
+    """The far end sent a re-INVITE: answer with `accept_reinvite` or `reject_reinvite`. Empty body: an offer is wanted."""
+
+    session: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReinviteAnswered:
+    """Our re-INVITE was accepted and ACKed; `body` is the answer."""
+
+    session: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReinviteFailed:
+    """Our re-INVITE was refused; the session goes on as it was. 491: both sent one, try again after a pause."""
+
+    session: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """An answered session is over: BYE came ("remote"), our BYE is done ("local"), or the far end fell silent ("timeout").
+
+    `reason` is the Reason header of the BYE, or a short word of the stack: "no ACK", "481", ...
+    """
+
+    session: str
+    by: EndedBy
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """Another request within a session's dialog (INFO, UPDATE, ...): answer with `respond(transaction, ...)`."""
+
+    session: str
+    transaction: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseReceived:
+    """A response to a request made with `request()`; status < 200: more will come, else it is the last."""
+
+    transaction: str
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTimedOut:
+    """No final response to a request made with `request()`: "timeout" (64*T1) or "transport" (the flow failed)."""
+
+    transaction: str
+    reason: Literal["timeout", "transport"]
+
+
+Output: TypeAlias = (
+    Send
+    | CloseFlow
+    | RequestReceived
+    | InviteReceived
+    | SessionCancelled
+    | SessionAcked
+    | SessionProgress
+    | SessionAnswered
+    | SessionFailed
+    | SessionReinvited
+    | ReinviteAnswered
+    | ReinviteFailed
+    | SessionEnded
+    | SessionRequest
+    | ResponseReceived
+    | RequestTimedOut
+)
