@@ -1,4 +1,4 @@
-"""Refuse clocks, randomness, sockets and asyncio in pure code: every `domain/`, `libs/sip` and the published contracts."""
+"""Refuse clocks, randomness, sockets and asyncio in pure code: `domain`, `libs/sip`, the published contracts."""
 
 import ast
 import sys

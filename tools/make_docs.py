@@ -60,7 +60,7 @@ def asyncapi() -> str:
             }
             for event in events
         }
-        parameters = {part[1:-1]: {} for part in address.split(".") if part.startswith("{")}
+        parameters: dict[str, Any] = {part[1:-1]: {} for part in address.split(".") if part.startswith("{")}
         channels[name] = {"address": address, "parameters": parameters, "messages": messages}
         operations[f"publish_{name}"] = {"action": "send", "channel": {"$ref": f"#/channels/{name}"}}
     document = {

@@ -1,0 +1,15 @@
+-- One role and one schema a service; run once, by the superuser, in the database `carillon`.
+-- Passwords here are for Compose on one machine; production gets them from its secret store.
+create role directory login password 'directory';
+create role media login password 'media';
+create role voicemail login password 'voicemail';
+create role cdr login password 'cdr';
+create schema authorization directory;
+create schema authorization media;
+create schema authorization voicemail;
+create schema authorization cdr;
+alter role directory set search_path = directory;
+alter role media set search_path = media;
+alter role voicemail set search_path = voicemail;
+alter role cdr set search_path = cdr;
+revoke all on schema public from public;
