@@ -4,7 +4,8 @@ Always: when `append` returns, its records are on the disk (`fdatasync`) and eve
 call is forgotten. All appends that wait share one write and one sync; the event loop never touches a file.
 
 On disk: segments `<number>.journal` of records (see `journal_format`). Beside a segment, `<number>.forgotten` names the calls in it
-that are not needed any more; a segment in which no call is left is deleted, one that is mostly forgotten is rewritten without them. Bytes that are no record go to `quarantine/`, never nowhere.
+that are not needed any more; a segment in which no call is left is deleted, one that is mostly forgotten is rewritten without them.
+Bytes that are no record go to `quarantine/`, never nowhere.
 """
 
 import asyncio

@@ -2,7 +2,8 @@
 
 Always: a call's events are published in the order of their `seq`; an event counts as published when the stream acknowledged it; a call is
 forgotten only after the ledger confirmed all of it. The journal holds every event, so this queue may drop what does not fit and read it
-again later: memory is bounded however long NATS is away. Events may be published twice; consumers know them by their id.
+again later: memory is bounded however long NATS is away. An event that the stream refuses holds up its own call only. Events may be
+published twice; consumers know them by their id.
 """
 
 import asyncio
@@ -13,13 +14,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import orjson
+
 from carillon.cdr.v1.cdr_pb2 import CallEnd, ConfirmCallsRequest, ConfirmCallsResponse
 from carillon_contracts.call import CallEnded
 from carillon_contracts.streams import CALLS, call_subject
 from carillon_kit.bus import Outgoing
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
-
 from carillon_media.adapters.journal_format import CallKey, JournalRecord
 
 _log = get_logger(__name__)
@@ -62,7 +63,7 @@ class PublishPort(Protocol):
 class ConfirmCallsStub(Protocol):
     """The one call of `LedgerServiceAsyncStub` that is needed."""
 
-    def ConfirmCalls(self, request: ConfirmCallsRequest, *, timeout: float) -> Awaitable[ConfirmCallsResponse]:  # noqa: N802
+    def ConfirmCalls(self, request: ConfirmCallsRequest, *, timeout: float) -> Awaitable[ConfirmCallsResponse]:
         """See cdr.proto."""
 
 
@@ -76,6 +77,8 @@ class PublisherLimits:
     publish_timeout: float = 5.0
     backoff_first: float = 0.1
     backoff_last: float = 5.0
+    #: Tries of a batch of which something went through, before the calls that did not are put aside for `backoff_last`.
+    tries: int = 4
     confirm_every: float = 1.0
     confirm_batch: int = 500
     confirm_timeout: float = 3.0
@@ -93,6 +96,8 @@ class _Tracked:
     last_seq: int = 0
     #: Its next events are to be read from the journal; the queue must not overtake them.
     behind: bool = False
+    #: Not to be read from the journal before this.
+    retry_at: float = 0.0
     republish_at: float = 0.0
     republish_after: float = 0.0
 
@@ -193,62 +198,97 @@ class Publisher:
 
     async def _publish_for_ever(self) -> None:
         while True:
-            await self._work.wait()
-            self._work.clear()
+            await self._wait_for_work()
             while self._queue:
                 await self._publish_queue()
-            if self._behind:
-                await self._publish_from_journal()
-                self._work.set()
+            await self._publish_from_journal()
+
+    async def _wait_for_work(self) -> None:
+        timeout = None
+        if self._behind:
+            earliest = min(tracked.retry_at for tracked in self._calls.values() if tracked.behind)
+            timeout = max(0.0, earliest - self._clock.monotonic())
+        try:
+            async with asyncio.timeout(timeout):
+                await self._work.wait()
+        except TimeoutError:
+            pass
+        self._work.clear()
 
     async def _publish_queue(self) -> None:
         size = min(len(self._queue), self._limits.batch_events)
         batch = [self._queue[index] for index in range(size)]
-        await self._publish(batch)
+        await self._publish([item for item in batch if not self._overtaken(item)])
         for _ in range(size):
             self._queue.popleft()
 
+    def _overtaken(self, item: _Queued) -> bool:
+        """The call was put aside after this event was queued; the journal gives it again."""
+        tracked = self._calls.get(item.call)
+        return tracked is None or (tracked.behind and tracked.retry_at > 0)
+
     async def _publish_from_journal(self) -> None:
         """One pass over the journal's segments for the calls that fell behind; what is appended meanwhile is left to the next pass."""
-        calls = frozenset(call for call, tracked in self._calls.items() if tracked.behind)
+        now = self._clock.monotonic()
+        calls = frozenset(call for call, tracked in self._calls.items() if tracked.behind and tracked.retry_at <= now)
+        if not calls:
+            return
+        for call in calls:
+            self._calls[call].retry_at = 0.0
         until = {call: self._calls[call].offered for call in calls}
         for number in self._journal.segments():
-            events = [record for record in await self._journal.read(number, calls) if record.kind == "event"]
+            events = [_queued(record) for record in await self._journal.read(number, calls) if self._is_due(record)]
             for start in range(0, len(events), self._limits.batch_events):
-                await self._publish([_queued(record) for record in events[start : start + self._limits.batch_events]])
+                await self._publish([event for event in events[start : start + self._limits.batch_events] if not self._overtaken(event)])
         for call in calls:
             tracked = self._calls.get(call)
-            if tracked is None:
-                continue
-            if tracked.offered == until[call]:
+            if tracked is not None and not tracked.retry_at and tracked.offered == until[call]:
                 tracked.behind = False
                 self._behind -= 1
+
+    def _is_due(self, record: JournalRecord) -> bool:
+        tracked = self._calls.get(record.call)
+        return record.kind == "event" and tracked is not None and record.seq > tracked.published
 
     async def _publish(self, batch: Sequence[_Queued]) -> None:
         """Publish until all of it is stored; after a failure each call goes on at its first event that was not stored."""
         delay = self._limits.backoff_first
+        tries = 0
         left = list(batch)
         while left:
             failed = await self._try_publish([item.outgoing for item in left])
-            if not failed:
-                break
             stuck = {item.call: item.seq for item in reversed(left) if item.outgoing.message_id in failed}
+            self._note_published([item for item in left if item.call not in stuck or item.seq < stuck[item.call]])
+            tries = tries + 1 if tries or len(failed) < len(left) else 0
             left = [item for item in left if item.call in stuck and item.seq >= stuck[item.call]]
+            if not left:
+                return
+            if tries >= self._limits.tries:
+                self._put_aside(stuck)
+                return
             _log.warning("call events wait for the bus", events=len(left), queued=len(self._queue), again_in=round(delay, 2))
             await asyncio.sleep(delay * random.uniform(0.8, 1.2))
             delay = min(delay * 2, self._limits.backoff_last)
-        now = self._clock.monotonic()
-        for item in batch:
-            tracked = self._calls.get(item.call)
-            if tracked is not None:
-                self._note_published(tracked, item, now)
 
-    def _note_published(self, tracked: _Tracked, item: _Queued, now: float) -> None:
-        tracked.published = max(tracked.published, item.seq)
-        if item.ends and not tracked.last_seq:
-            tracked.last_seq = item.seq
-            tracked.republish_after = self._limits.republish_first
-            tracked.republish_at = now + tracked.republish_after
+    def _put_aside(self, calls: Iterable[CallKey]) -> None:
+        """The bus takes others' events but not these calls': let them not hold up the rest."""
+        for call in calls:
+            tracked = self._calls.get(call)
+            if tracked is not None:
+                _log.error("the bus refuses an event; its call is put aside", tenant=call[0], call_id=call[1], published=tracked.published)
+                tracked.retry_at = self._clock.monotonic() + self._limits.backoff_last
+                self._fall_behind(tracked)
+
+    def _note_published(self, items: Iterable[_Queued]) -> None:
+        for item in items:
+            tracked = self._calls.get(item.call)
+            if tracked is None:
+                continue
+            tracked.published = max(tracked.published, item.seq)
+            if item.ends and not tracked.last_seq:
+                tracked.last_seq = item.seq
+                tracked.republish_after = self._limits.republish_first
+                tracked.republish_at = self._clock.monotonic() + tracked.republish_after
 
     async def _try_publish(self, items: Sequence[Outgoing]) -> frozenset[str]:
         try:
@@ -291,6 +331,7 @@ class Publisher:
         for tracked in late:
             tracked.republish_after = min(tracked.republish_after * 2, self._limits.republish_last)
             tracked.republish_at = now + tracked.republish_after
+            tracked.published = 0
             self._fall_behind(tracked)
         if late:
             _log.warning("the ledger lacks calls that were published; publishing them again", calls=len(late))
