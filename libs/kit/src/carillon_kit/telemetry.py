@@ -1,18 +1,102 @@
-"""Traces: provider, exporter, propagation."""
+"""Traces: provider, exporter, and the W3C trace context that travels with calls and events.
+
+Invariant: a trace id travels whether or not anything is exported; without an exporter no span is recorded, so that a call costs
+microseconds.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags
 
 from carillon_kit.settings import ServiceSettings
 
+HEADER = "traceparent"
+_VERSION = "00"
 
-def configure(service: str, settings: ServiceSettings) -> None:
-    """Set the tracer provider; with `otlp_endpoint`, spans are exported in batches."""
-    raise NotImplementedError
+
+class _State:
+    """The process's provider; None: nothing is recorded."""
+
+    provider: TracerProvider | None = None
+
+
+def configure(service: str, settings: ServiceSettings, exporter: SpanExporter | None = None) -> None:
+    """Set the tracer provider; with `otlp_endpoint` (or an `exporter`), spans are recorded and exported in batches."""
+    if exporter is None:
+        if settings.otlp_endpoint is None:
+            return
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+        insecure = not settings.otlp_endpoint.startswith("https://")
+        exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint, insecure=insecure, timeout=5)
+    provider = TracerProvider(resource=Resource.create({"service.name": service, "service.instance.id": settings.node}))
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    _State.provider = provider
 
 
 def shutdown() -> None:
     """Flush and stop the exporter, bounded."""
-    raise NotImplementedError
+    provider, _State.provider = _State.provider, None
+    if provider is not None:
+        provider.force_flush(2000)
+        provider.shutdown()
 
 
 def traceparent() -> str | None:
-    """W3C `traceparent` of the current span, for events and headers."""
-    raise NotImplementedError
+    """W3C `traceparent` of the current span, for events and headers; None outside of any."""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return None
+    return f"{_VERSION}-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
+
+@contextmanager
+def span(name: str, kind: SpanKind = SpanKind.INTERNAL, attributes: Mapping[str, str | int | float | bool] | None = None) -> Iterator[Span]:
+    """A span under the current one; a cheap pass-through when nothing is recorded."""
+    provider = _State.provider
+    if provider is None:
+        yield trace.get_current_span()
+        return
+    tracer = provider.get_tracer("carillon_kit")
+    with tracer.start_as_current_span(name, kind=kind, attributes=dict(attributes or {})) as started:
+        yield started
+
+
+@contextmanager
+def entry(name: str, parent: str | None, kind: SpanKind = SpanKind.SERVER) -> Iterator[None]:
+    """Where work enters the process (a call, a message): the span continues `parent` (a `traceparent`) or begins a new trace."""
+    context = _parse(parent)
+    provider = _State.provider
+    if provider is not None:
+        parent_context = None if context is None else trace.set_span_in_context(NonRecordingSpan(context))
+        with provider.get_tracer("carillon_kit").start_as_current_span(name, context=parent_context, kind=kind):
+            yield
+        return
+    if context is None:
+        context = SpanContext(int.from_bytes(os.urandom(16)) or 1, int.from_bytes(os.urandom(8)) or 1, False, TraceFlags(0))
+    token = otel_context.attach(trace.set_span_in_context(NonRecordingSpan(context)))
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
+
+
+def _parse(header: str | None) -> SpanContext | None:
+    """W3C Trace Context section 3.2; what does not parse is as if it were absent (section 3.2.2.3)."""
+    if header is None or len(header) < 55:
+        return None
+    try:
+        version, trace_id, span_id, flags = header.split("-")[:4]
+        context = SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(flags, 16) & 1))
+    except ValueError:
+        return None
+    shaped = (len(version), len(trace_id), len(span_id)) == (2, 32, 16) and version != "ff"
+    return context if shaped and context.is_valid else None
