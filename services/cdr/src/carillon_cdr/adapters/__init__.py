@@ -1,0 +1,1 @@
+"""Postgres and JetStream, behind the ports."""

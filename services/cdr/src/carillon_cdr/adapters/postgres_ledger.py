@@ -1,0 +1,196 @@
+"""The ledger in Postgres: batches by `unnest`, one round trip a statement whatever the number of events.
+
+Always: writers of one call come one after another (advisory lock per call, taken in one order), so the one that fills the last gap
+sees all the others' events and makes the record.
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from carillon_cdr.domain.ledger import CallKey, Entry
+from carillon_cdr.ports import LedgerTransaction, LedgerUnavailable, Place
+from carillon_contracts.envelope import Event
+from carillon_contracts.record import CallRecorded
+from carillon_contracts.streams import RECORDS, record_subject
+
+#: The server is away, restarting, full or too slow: the same statement will do later.
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+)
+#: Of one call, when it is listed.
+MOST_EVENTS = 10_000
+
+_LOCK = "select count(pg_advisory_xact_lock(k)) from unnest($1::bigint[]) k"
+_INSERT = """
+insert into call_event (tenant, call_id, seq, event_id, type, at, body)
+select * from unnest($1::text[], $2::text[], $3::int[], $4::uuid[], $5::text[], $6::timestamptz[], $7::bytea[])
+    on conflict (tenant, call_id, seq) do nothing
+returning tenant, call_id, seq"""
+_BODIES = """
+select e.tenant, e.call_id, e.seq, e.body
+  from unnest($1::text[], $2::text[], $3::int[]) t(tenant, call_id, seq) join call_event e using (tenant, call_id, seq)"""
+_FLAG = """
+insert into call_event_conflict (tenant, call_id, seq, digest, event_id, body)
+select * from unnest($1::text[], $2::text[], $3::int[], $4::bytea[], $5::uuid[], $6::bytea[])
+    on conflict do nothing"""
+_ENDED = """
+select e.tenant, e.call_id, e.body
+  from unnest($1::text[], $2::text[]) t(tenant, call_id) join call_event e using (tenant, call_id)
+ where exists (select from call_event d where d.tenant = t.tenant and d.call_id = t.call_id and d.type = 'carillon.call.ended.v1')
+   and not exists (select from call_record r where r.tenant = t.tenant and r.call_id = t.call_id)"""
+_RECORD = """
+insert into call_record (tenant, call_id, started_at, direction, status, caller, dialled, answered_by, data)
+select * from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::json[])"""
+_OUTBOX = """
+insert into outbox (message_id, stream, subject, payload)
+select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])"""
+_COMPLETE = """
+select t.tenant, t.call_id
+  from unnest($1::text[], $2::text[], $3::int[]) t(tenant, call_id, last_seq)
+  join call_event e on e.tenant = t.tenant and e.call_id = t.call_id and e.seq <= t.last_seq
+ group by t.tenant, t.call_id, t.last_seq having count(*) = t.last_seq"""
+_EVENTS = "select body from call_event where tenant = $1 and call_id = $2 order by seq limit $3"
+
+
+@asynccontextmanager
+async def acquired(pool: "asyncpg.Pool[Any]", timeout: float) -> AsyncIterator[Any]:
+    """A connection, waited for at most `timeout` seconds; the server's absence, here or in the block, is `LedgerUnavailable`."""
+    try:
+        async with pool.acquire(timeout=timeout) as connection:
+            yield connection
+    except UNAVAILABLE as error:
+        raise LedgerUnavailable(f"the ledger is away: {error or type(error).__name__}") from error
+
+
+class PostgresLedger:
+    """`Ledger` on a pool whose search path is the service's schema; every statement has `timeout` seconds."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", timeout: float = 10.0) -> None:
+        self._pool = pool
+        self._timeout = timeout
+
+    def transaction(self) -> AbstractAsyncContextManager[LedgerTransaction]:
+        """See the port."""
+        return self._transaction()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[LedgerTransaction]:
+        async with acquired(self._pool, self._timeout) as connection, connection.transaction():
+            yield PostgresLedgerTransaction(connection, self._timeout)
+
+    async def complete(self, calls: Mapping[CallKey, int]) -> set[CallKey]:
+        """See the port."""
+        async with acquired(self._pool, self._timeout) as connection:
+            rows = await connection.fetch(_COMPLETE, *_names(calls), list(calls.values()), timeout=self._timeout)
+        return {CallKey(row["tenant"], row["call_id"]) for row in rows}
+
+    async def events(self, call: CallKey) -> list[bytes]:
+        """See the port."""
+        async with acquired(self._pool, self._timeout) as connection:
+            rows = await connection.fetch(_EVENTS, call.tenant, call.call_id, MOST_EVENTS, timeout=self._timeout)
+        return [row["body"] for row in rows]
+
+
+class PostgresLedgerTransaction:
+    """`LedgerTransaction` on a connection that is in a transaction."""
+
+    def __init__(self, connection: Any, timeout: float) -> None:
+        self._connection = connection
+        self._timeout = timeout
+
+    async def lock(self, calls: Collection[CallKey]) -> None:
+        """See the port."""
+        await self._connection.execute(_LOCK, sorted(_lock_key(call) for call in calls), timeout=self._timeout)
+
+    async def insert(self, entries: Sequence[Entry]) -> set[Place]:
+        """See the port."""
+        rows = await self._connection.fetch(
+            _INSERT,
+            [entry.tenant for entry in entries],
+            [entry.call_id for entry in entries],
+            [entry.seq for entry in entries],
+            [entry.event_id for entry in entries],
+            [entry.type for entry in entries],
+            [entry.at for entry in entries],
+            [entry.body for entry in entries],
+            timeout=self._timeout,
+        )
+        return {(row["tenant"], row["call_id"], row["seq"]) for row in rows}
+
+    async def bodies(self, places: Sequence[Place]) -> Mapping[Place, bytes]:
+        """See the port."""
+        columns = [list(column) for column in zip(*places, strict=True)]
+        rows = await self._connection.fetch(_BODIES, *columns, timeout=self._timeout)
+        return {(row["tenant"], row["call_id"], row["seq"]): row["body"] for row in rows}
+
+    async def flag(self, conflicts: Sequence[Entry]) -> None:
+        """See the port."""
+        await self._connection.execute(
+            _FLAG,
+            [entry.tenant for entry in conflicts],
+            [entry.call_id for entry in conflicts],
+            [entry.seq for entry in conflicts],
+            [hashlib.sha256(entry.body).digest() for entry in conflicts],
+            [entry.event_id for entry in conflicts],
+            [entry.body for entry in conflicts],
+            timeout=self._timeout,
+        )
+
+    async def ended(self, calls: Collection[CallKey]) -> Mapping[CallKey, Sequence[Event]]:
+        """See the port."""
+        rows = await self._connection.fetch(_ENDED, *_names(calls), timeout=self._timeout)
+        found: dict[CallKey, list[Event]] = {}
+        for row in rows:
+            found.setdefault(CallKey(row["tenant"], row["call_id"]), []).append(Event.from_json(row["body"]))
+        return found
+
+    async def save(self, records: Sequence[tuple[CallRecorded, Event]]) -> None:
+        """See the port."""
+        if not records:
+            return
+        made = [record for record, _ in records]
+        await self._connection.execute(
+            _RECORD,
+            [record.tenant for record in made],
+            [record.call_id for record in made],
+            [record.started_at for record in made],
+            [record.direction for record in made],
+            [record.status for record in made],
+            [_text(record.caller) for record in made],
+            [_text(record.dialled) for record in made],
+            [_text(record.answered_by) for record in made],
+            [record.model_dump_json() for record in made],
+            timeout=self._timeout,
+        )
+        await self._connection.execute(
+            _OUTBOX,
+            [event.id for _, event in records],
+            [RECORDS.name for _ in records],
+            [record_subject(record.tenant, record.fact()) for record in made],
+            [event.to_json() for _, event in records],
+            timeout=self._timeout,
+        )
+
+
+def _names(calls: Collection[CallKey]) -> tuple[list[str], list[str]]:
+    return [call.tenant for call in calls], [call.call_id for call in calls]
+
+
+def _lock_key(call: CallKey) -> int:
+    digest = hashlib.blake2b(f"{call.tenant}/{call.call_id}".encode(), digest_size=8, person=b"carillon-cdr").digest()
+    return int.from_bytes(digest, signed=True)
+
+
+def _text(value: str) -> str:
+    """Postgres text holds no NUL; the record's JSON keeps the value as it was."""
+    return value.replace("\x00", "\N{REPLACEMENT CHARACTER}")

@@ -1,0 +1,46 @@
+"""Reading records in Postgres, always within one tenant."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from carillon_cdr.adapters.postgres_ledger import acquired
+from carillon_cdr.domain.ledger import CallKey
+from carillon_cdr.ports import RecordFilter
+from carillon_contracts.record import CallRecorded
+
+_GET = "select data from call_record where tenant = $1 and call_id = $2"
+_LIST = """
+select data from call_record
+ where tenant = $1
+   and ($2::timestamptz is null or started_at >= $2)
+   and ($3::timestamptz is null or started_at < $3)
+   and ($4::text is null or status = $4)
+   and ($5::text is null or direction = $5)
+   and ($6::text is null or $6 in (caller, dialled, answered_by))
+   and ($7::timestamptz is null or (started_at, call_id) < ($7, $8::text))
+ order by started_at desc, call_id desc limit $9"""
+
+
+class PostgresRecords:
+    """`Records` on a pool whose search path is the service's schema; every statement has `timeout` seconds."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", timeout: float = 10.0) -> None:
+        self._pool = pool
+        self._timeout = timeout
+
+    async def get(self, call: CallKey) -> CallRecorded | None:
+        """See the port."""
+        async with acquired(self._pool, self._timeout) as connection:
+            data = await connection.fetchval(_GET, call.tenant, call.call_id, timeout=self._timeout)
+        return None if data is None else CallRecorded.model_validate_json(data)
+
+    async def list(self, tenant: str, where: RecordFilter, after: tuple[datetime, str] | None, limit: int) -> Sequence[CallRecorded]:
+        """See the port."""
+        started_at, call_id = after or (None, None)
+        filters = (where.after, where.before, where.status, where.direction, where.party)
+        async with acquired(self._pool, self._timeout) as connection:
+            rows = await connection.fetch(_LIST, tenant, *filters, started_at, call_id, limit, timeout=self._timeout)
+        return [CallRecorded.model_validate_json(row["data"]) for row in rows]

@@ -1,0 +1,64 @@
+"""The cdr service put together: database, bus, ledger consumer, outbox, gRPC; stopped in the reverse order."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from carillon.cdr.v1.cdr_pb2_grpc import add_LedgerServiceServicer_to_server, add_RecordServiceServicer_to_server
+from carillon_cdr.adapters.outbox import Outbox
+from carillon_cdr.adapters.postgres_ledger import PostgresLedger
+from carillon_cdr.adapters.postgres_records import PostgresRecords
+from carillon_cdr.grpc_api import LEDGER_RIGHTS, LEDGER_SERVICE, RECORD_RIGHTS, RECORD_SERVICE, LedgerApi, RecordApi
+from carillon_cdr.settings import CdrSettings
+from carillon_cdr.subscribers import BATCH, CONSUMER, CallSubscriber
+from carillon_contracts.streams import CALLS, RECORDS
+from carillon_kit.auth import TokenVerifier
+from carillon_kit.bus import Bus
+from carillon_kit.dead_letters import DeadLetters
+from carillon_kit.grpc_server import GrpcServer
+from carillon_kit.lifecycle import Tasks
+from carillon_kit.logs import get_logger
+from carillon_kit.postgres import migrate, open_pool
+
+_log = get_logger("app")
+
+
+@asynccontextmanager
+async def app(settings: CdrSettings) -> AsyncIterator[None]:
+    """The whole service; ready when entered."""
+    async with serve(settings) as port:
+        _log.info("ready", grpc_port=port)
+        yield
+
+
+@asynccontextmanager
+async def serve(settings: CdrSettings) -> AsyncIterator[int]:
+    """As `app`, yielding the gRPC port."""
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.postgres_dsn, max_size=settings.postgres_connections)
+        stack.push_async_callback(pool.close)
+        await migrate(pool, "carillon_cdr.migrations")
+        bus = await stack.enter_async_context(await Bus.connect(settings.nats_url, "cdr"))
+        for stream in (CALLS, RECORDS):
+            await bus.ensure_stream(stream)
+        outbox = Outbox(pool, bus)
+        tasks = await stack.enter_async_context(Tasks())
+        tasks.start(outbox.run(), "outbox")
+        ledger = PostgresLedger(pool, settings.ledger_timeout_seconds)
+        server = await _grpc(settings, pool, ledger)
+        port = await server.start()
+        stack.push_async_callback(server.stop)
+        dead_letters = DeadLetters(pool)
+        subscriber = CallSubscriber(ledger, dead_letters, outbox.wake)
+        consumer = await bus.consume(CONSUMER, subscriber.handle, dead_letters, batch=BATCH)
+        stack.push_async_callback(consumer.stop)
+        yield port
+
+
+async def _grpc(settings: CdrSettings, pool: "asyncpg.Pool[Any]", ledger: PostgresLedger) -> GrpcServer:
+    server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
+    server.add(add_RecordServiceServicer_to_server, RecordApi(PostgresRecords(pool), ledger), RECORD_SERVICE, RECORD_RIGHTS)
+    server.add(add_LedgerServiceServicer_to_server, LedgerApi(ledger), LEDGER_SERVICE, LEDGER_RIGHTS)
+    return server

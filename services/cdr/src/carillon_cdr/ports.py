@@ -1,0 +1,82 @@
+"""What the handlers need from outside: the ledger, the records and what is published.
+
+Always: everything done in one `LedgerTransaction` is kept together or not at all.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from carillon_cdr.domain.ledger import CallKey, Entry
+from carillon_contracts.envelope import Event
+from carillon_contracts.record import CallRecorded
+from carillon_kit.errors import Unavailable
+
+Place = tuple[str, str, int]
+
+
+class LedgerUnavailable(Unavailable):
+    """The database is away or too busy; the same again later."""
+
+
+class LedgerTransaction(Protocol):
+    """One unit of writing; nobody else writes to the locked calls meanwhile."""
+
+    async def lock(self, calls: Collection[CallKey]) -> None:
+        """Wait for and keep the right to write to these calls; deadlock-free when done once, first."""
+
+    async def insert(self, entries: Sequence[Entry]) -> set[Place]:
+        """Store what is new; returns the places that were free."""
+
+    async def bodies(self, places: Sequence[Place]) -> Mapping[Place, bytes]:
+        """What lies at these places."""
+
+    async def flag(self, conflicts: Sequence[Entry]) -> None:
+        """Keep entries whose place was taken by another content; the same one twice is kept once."""
+
+    async def ended(self, calls: Collection[CallKey]) -> Mapping[CallKey, Sequence[Event]]:
+        """Of these calls, those that have an end and no record, with all their events."""
+
+    async def save(self, records: Sequence[tuple[CallRecorded, Event]]) -> None:
+        """Store the records, and their events for publication."""
+
+
+class Ledger(Protocol):
+    """Where call events are kept."""
+
+    def transaction(self) -> AbstractAsyncContextManager[LedgerTransaction]:
+        """Begin; commits at the end of the block, rolls back when it raises. Raises `LedgerUnavailable`."""
+
+    async def complete(self, calls: Mapping[CallKey, int]) -> set[CallKey]:
+        """Which of the calls have every event from 1 to the given seq."""
+
+    async def events(self, call: CallKey) -> list[bytes]:
+        """A call's events by seq, at most 10,000."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFilter:
+    """Every filter that is set must hold; `after` is inclusive, `before` exclusive, on `started_at`."""
+
+    after: datetime | None = None
+    before: datetime | None = None
+    status: str | None = None
+    direction: str | None = None
+    #: Caller, dialled or answered_by.
+    party: str | None = None
+
+
+class Records(Protocol):
+    """Where the records are read."""
+
+    async def get(self, call: CallKey) -> CallRecorded | None:
+        """One record."""
+
+    async def list(self, tenant: str, where: RecordFilter, after: tuple[datetime, str] | None, limit: int) -> Sequence[CallRecorded]:
+        """Newest first; `after` is (started_at, call_id) of the last one that was read."""
+
+
+#: Says that something waits in the outbox.
+Wake = Callable[[], None]

@@ -1,0 +1,12 @@
+"""Settings of the cdr service."""
+
+from carillon_kit.settings import ServiceSettings
+
+
+class CdrSettings(ServiceSettings):
+    """Environment variables `CARILLON_<FIELD>`."""
+
+    #: Seconds a statement of the ledger may take.
+    ledger_timeout_seconds: float = 10.0
+    #: Connections to Postgres.
+    postgres_connections: int = 8
