@@ -1,0 +1,102 @@
+"""`TenantLog` on Postgres: the kit's event store for the changes, the table `claim` for what may stand once."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from carillon_contracts.config import ConfigChanged
+from carillon_directory.domain.claims import Claim, claim_changes
+from carillon_directory.ports import Outrun, Recorded
+from carillon_kit.event_store import NewEvent, PostgresEventStore, StoredEvent, VersionConflict
+from carillon_kit.ids import Ids
+
+_PREFIX = "tenant-"
+
+_RELEASE = """
+delete from claim using unnest($2::text[], $3::text[]) as gone (kind, value)
+ where claim.tenant = $1 and claim.kind = gone.kind and claim.value = gone.value
+"""
+_TAKE = """
+insert into claim (kind, value, tenant)
+select kind, value, $1 from unnest($2::text[], $3::text[]) as come (kind, value) order by kind, value
+    on conflict do nothing returning kind, value
+"""
+_TAKEN_ELSEWHERE = """
+select claim.kind, claim.value from claim join unnest($2::text[], $3::text[]) as asked (kind, value) using (kind, value)
+ where claim.tenant <> $1
+"""
+_VERSION_AT = "select coalesce(max(version), 0) from event where stream = $1 and at <= $2"
+
+
+def stream_of(tenant_id: str) -> str:
+    """The tenant's stream in the event store."""
+    return f"{_PREFIX}{tenant_id}"
+
+
+def tenant_of(stream: str) -> str:
+    """The tenant of a stream."""
+    return stream.removeprefix(_PREFIX)
+
+
+def new_event(change: ConfigChanged, ids: Ids) -> NewEvent:
+    """A change as it is stored."""
+    return NewEvent(f"{change.resource}_{change.action}", change.model_dump(mode="json"), ids.uuid7())
+
+
+def recorded(event: StoredEvent) -> Recorded:
+    """A stored event as the change that it is."""
+    return Recorded(event.version, event.at, event.event_id, ConfigChanged.model_validate(event.data))
+
+
+class PostgresTenantLog:
+    """See the module."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", store: PostgresEventStore, ids: Ids) -> None:
+        self._pool = pool
+        self._store = store
+        self._ids = ids
+
+    async def load(self, tenant_id: str, after: int = 0, up_to: int | None = None) -> list[Recorded]:
+        """As the protocol."""
+        return [recorded(event) for event in await self._store.load(stream_of(tenant_id), after, up_to)]
+
+    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> list[Recorded]:
+        """As the protocol."""
+        events = [new_event(change, self._ids) for change in changes]
+        moved = claim_changes(changes)
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                stored = await self._store.append(stream_of(tenant_id), expected, events, connection=connection)
+                await connection.execute(_RELEASE, tenant_id, *_columns(moved.released))
+                taken = await connection.fetch(_TAKE, tenant_id, *_columns(moved.taken))
+                if len(taken) < len(moved.taken):
+                    raise Outrun("a claim was taken meanwhile")
+        except VersionConflict as conflict:
+            raise Outrun(str(conflict)) from conflict
+        except asyncpg.DeadlockDetectedError as deadlock:
+            raise Outrun("two tenants exchange claims") from deadlock
+        return [recorded(event) for event in stored]
+
+    async def version_at(self, tenant_id: str, moment: datetime) -> int:
+        """As the protocol."""
+        version: int = await self._pool.fetchval(_VERSION_AT, stream_of(tenant_id), moment)
+        return version
+
+    async def tenants(self) -> list[str]:
+        """As the protocol."""
+        return sorted(tenant_of(stream) for stream in await self._store.streams(_PREFIX))
+
+    async def taken_elsewhere(self, tenant_id: str, claims: AbstractSet[Claim]) -> frozenset[Claim]:
+        """As the protocol."""
+        if not claims:
+            return frozenset()
+        rows = await self._pool.fetch(_TAKEN_ELSEWHERE, tenant_id, *_columns(claims))
+        return frozenset(Claim(row["kind"], row["value"]) for row in rows)
+
+
+def _columns(claims: AbstractSet[Claim]) -> tuple[list[str], list[str]]:
+    ordered = sorted(claims)
+    return [claim.kind for claim in ordered], [claim.value for claim in ordered]

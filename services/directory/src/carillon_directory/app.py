@@ -1,0 +1,51 @@
+"""The composition root: what the directory is made of, started in order and put down in reverse."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from carillon_contracts.streams import CONFIG
+from carillon_directory.adapters.publication import ConfigPublisher
+from carillon_directory.adapters.tenant_log import PostgresTenantLog
+from carillon_directory.grpc_api import add_services
+from carillon_directory.handlers import Directory, TenantStates
+from carillon_directory.settings import DirectorySettings
+from carillon_kit import postgres
+from carillon_kit.auth import TokenVerifier
+from carillon_kit.bus import Bus
+from carillon_kit.event_store import PostgresEventStore
+from carillon_kit.grpc_server import GrpcServer
+from carillon_kit.ids import SystemIds
+from carillon_kit.lifecycle import Tasks
+from carillon_kit.relay import Relay
+
+MIGRATIONS = "carillon_directory.migrations"
+
+
+@asynccontextmanager
+async def running(settings: DirectorySettings) -> AsyncIterator[int]:
+    """The service, up while the context is; yields the gRPC port."""
+    async with AsyncExitStack() as stack:
+        pool = await postgres.open_pool(settings.postgres_dsn)
+        stack.push_async_callback(pool.close)
+        await postgres.migrate(pool, MIGRATIONS)
+        bus = await stack.enter_async_context(await Bus.connect(settings.nats_url, "directory"))
+        await bus.ensure_stream(CONFIG)
+        store = PostgresEventStore(pool)
+        relay = Relay(store, pool, ConfigPublisher(bus), name="config")
+        tasks = await stack.enter_async_context(Tasks())
+        tasks.start(relay.run(), "relay")
+        ids = SystemIds()
+        log = PostgresTenantLog(pool, store, ids)
+        directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)
+        server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
+        add_services(server, directory, ids)
+        port = await server.start()
+        stack.push_async_callback(server.stop)
+        yield port
+
+
+@asynccontextmanager
+async def app(settings: DirectorySettings) -> AsyncIterator[None]:
+    """`running`, as the lifecycle wants it."""
+    async with running(settings):
+        yield

@@ -1,0 +1,62 @@
+"""What must hold of a resource among the others of its tenant; what holds of it alone, its model in `carillon_contracts.config` checks."""
+
+from collections.abc import Collection
+
+from carillon_contracts.config import Plan, Resource, Schedule, Tenant, User
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain.graphs import loop_violation, plan_violations
+from carillon_directory.domain.outcomes import Holder, Violation
+from carillon_directory.domain.references import Reference, exists, references
+
+_NOBODY: frozenset[tuple[str, str]] = frozenset()
+
+
+def violations(config: TenantConfig, resource: Resource, expected: Collection[tuple[str, str]] = _NOBODY) -> list[Violation]:
+    """What is wrong with `resource` in `config` (which holds it already), fields relative to the resource.
+
+    `expected`: (kind, id) of resources that are asked for in the same breath and refused for another reason; referring to them is no error.
+    """
+    found = [
+        Violation(reference.path, _dangling(reference))
+        for reference in references(resource)
+        if not exists(config, reference.kind, reference.resource_id) and (reference.kind, reference.resource_id) not in expected
+    ]
+    if isinstance(resource, Plan):
+        found += plan_violations(resource)
+    if isinstance(resource, User):
+        found += _self_forwarding(resource)
+    if isinstance(resource, Schedule):
+        found += _repeated_dates(resource)
+    loop = loop_violation(config, resource)
+    return [*found, loop] if loop is not None else found
+
+
+def _dangling(reference: Reference) -> str:
+    if reference.kind == "number":
+        return f"{reference.resource_id} is not a number of this tenant"
+    return f"no {reference.kind} {reference.resource_id!r}"
+
+
+def _self_forwarding(user: User) -> list[Violation]:
+    rules = (("busy", user.forwarding.busy), ("no_answer", user.forwarding.no_answer), ("unreachable", user.forwarding.unreachable))
+    return [
+        Violation(f"forwarding.{name}.user_id", "a user's calls cannot be forwarded to the same user")
+        for name, rule in rules
+        if rule is not None and rule.user_id == user.id
+    ]
+
+
+def _repeated_dates(schedule: Schedule) -> list[Violation]:
+    dates = [exception.date for exception in schedule.exceptions]
+    return [
+        Violation(f"exceptions[{index}].date", f"{day} stands twice; give its ranges in one exception")
+        for index, day in enumerate(dates)
+        if day in dates[:index]
+    ]
+
+
+def realm_holders(before: TenantConfig, after: TenantConfig) -> tuple[Holder, ...]:
+    """Credentials whose hashes a change of the realm would make useless."""
+    if not before.all(Tenant) or before.tenant.realm == after.tenant.realm:
+        return ()
+    return tuple(Holder("sip_credential", name, "realm") for name in before.sip_credentials if name in after.sip_credentials)

@@ -1,0 +1,53 @@
+"""What may stand once in the whole installation: a realm, a SIP user name, a number.
+
+A claim is taken and released by the very change that makes and removes its resource.
+"""
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from carillon_contracts.config import ConfigChanged, Number, SipCredential, Tenant
+from carillon_directory.domain.outcomes import Violation
+
+#: Kind of resource -> its field that is claimed. The field's name in errors is the same.
+CLAIMED: Mapping[str, str] = {Tenant.KIND: "realm", SipCredential.KIND: "id", Number.KIND: "id"}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Claim:
+    """A value that one tenant holds; `kind` is the kind of the resource that claims it."""
+
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimChanges:
+    """What a set of changes releases and takes, with what is only moved about left out."""
+
+    released: frozenset[Claim]
+    taken: frozenset[Claim]
+
+
+def claims_of(kind: str, document: Mapping[str, Any] | None) -> frozenset[Claim]:
+    """The claim of one resource, as a document or dump; none if its kind claims nothing or the value is not text."""
+    name = CLAIMED.get(kind)
+    value = document.get(name) if name and document is not None else None
+    return frozenset({Claim(kind, value)}) if isinstance(value, str) and value else frozenset()
+
+
+def claim_changes(changes: Iterable[ConfigChanged]) -> ClaimChanges:
+    """The claims before all of the changes against those after."""
+    before: set[Claim] = set()
+    after: set[Claim] = set()
+    for change in changes:
+        gone, come = claims_of(change.resource, change.before), claims_of(change.resource, change.after)
+        before |= gone - after
+        after = (after - gone) | come
+    return ClaimChanges(released=frozenset(before - after), taken=frozenset(after - before))
+
+
+def taken_violations(claims: Set[Claim], taken: Set[Claim]) -> list[Violation]:
+    """A violation for each of the claims that another tenant holds."""
+    return [Violation(CLAIMED[claim.kind], f"{claim.value} is in use already in this installation") for claim in sorted(claims & taken)]

@@ -1,0 +1,94 @@
+"""A whole company in one step: what differs between a tenant and the resources asked for, or everything that is wrong with them.
+
+Applied twice, the second time nothing differs. A resource that is named is made exactly as named; a credential without a password
+keeps its hashes. Changes come in the order of `RESOURCES`, deletions last and in the opposite order.
+"""
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+
+from carillon_contracts.config import RESOURCES, Resource, Tenant
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain import checks, documents
+from carillon_directory.domain.changes import Pair, changes
+from carillon_directory.domain.claims import Claim, claims_of, taken_violations
+from carillon_directory.domain.commands import ApplyCompany, Document
+from carillon_directory.domain.documents import Parsed
+from carillon_directory.domain.outcomes import Accepted, Decision, Forbidden, Invalid, Missing, Violation, under
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One document of the request: where it stands (`users[3]`, `tenant`), what it replaces and what became of it."""
+
+    place: str
+    kind: str
+    resource_id: str
+    document: Document
+    current: Resource | None
+    parsed: Parsed
+
+
+def apply_company(config: TenantConfig, command: ApplyCompany, taken: Set[Claim]) -> Decision:
+    """`taken`: claims of the request that another tenant holds."""
+    if not config.seq and not command.documents.get(Tenant.KIND):
+        return Missing(Tenant.KIND, config.tenant_id)
+    items = tuple(_items(config, command))
+    wanted = [item.parsed.resource for item in items if item.parsed.resource is not None]
+    if not command.may_change_tenant and any(item.kind == Tenant.KIND and item.parsed.resource != item.current for item in items):
+        return Forbidden("only an operator may create or change the tenant itself")
+    removed = _removed(config, items) if command.prune else []
+    after = documents.put(config, wanted, [(each.KIND, each.id) for each in removed])
+    found = [*_violations(after, items, taken), *_realm_violations(config, after)]
+    if found:
+        return Invalid(tuple(found))
+    pairs: list[Pair] = [(item.current, item.parsed.resource) for item in items]
+    pairs += [(each, None) for each in reversed(removed)]
+    made = {item.resource_id: item.parsed.made_password for item in items if item.parsed.made_password}
+    return Accepted(changes(config.seq, command, pairs), made)
+
+
+def _items(config: TenantConfig, command: ApplyCompany) -> Iterator[_Item]:
+    realm = _realm(config, command)
+    for kind, model in RESOURCES.items():
+        for index, document in enumerate(command.documents.get(kind, ())):
+            place = kind if kind == Tenant.KIND else f"{model.PLURAL}[{index}]"
+            resource_id = str(document.get("id", ""))
+            current = config.resources.get(kind, {}).get(resource_id)
+            secret = documents.Secret(realm, command.spare_passwords.get(resource_id, ""))
+            yield _Item(place, kind, resource_id, document, current, documents.parse(kind, document, current, secret))
+
+
+def _realm(config: TenantConfig, command: ApplyCompany) -> str:
+    """Of the tenant as it will be; credentials are hashed for it."""
+    for document in command.documents.get(Tenant.KIND, ()):
+        return str(document.get("realm", ""))
+    return config.tenant.realm
+
+
+def _violations(after: TenantConfig, items: tuple[_Item, ...], taken: Set[Claim]) -> Iterator[Violation]:
+    refused = {(item.kind, item.resource_id) for item in items if item.parsed.resource is None}
+    seen: set[tuple[str, str]] = set()
+    for item in items:
+        if (item.kind, item.resource_id) in seen:
+            yield Violation(f"{item.place}.id", f"{item.resource_id!r} stands twice")
+            continue
+        seen.add((item.kind, item.resource_id))
+        found = list(item.parsed.violations)
+        if item.parsed.resource is not None:
+            found += checks.violations(after, item.parsed.resource, expected=refused)
+        found += taken_violations(claims_of(item.kind, item.document), taken)
+        yield from (under(item.place, violation) for violation in found)
+
+
+def _realm_violations(before: TenantConfig, after: TenantConfig) -> Iterator[Violation]:
+    if after.all(Tenant) and (held := checks.realm_holders(before, after)):
+        names = ", ".join(holder.resource_id for holder in held)
+        yield Violation("tenant.realm", f"cannot change while these credentials are hashed for it: {names}")
+
+
+def _removed(config: TenantConfig, items: tuple[_Item, ...]) -> list[Resource]:
+    """What the tenant has and the request does not name, in the order of `RESOURCES`."""
+    named = {(item.kind, item.resource_id) for item in items}
+    kinds = [kind for kind in RESOURCES if kind != Tenant.KIND]
+    return [each for kind in kinds for each in config.resources.get(kind, {}).values() if (kind, each.id) not in named]

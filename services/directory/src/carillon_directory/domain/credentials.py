@@ -1,0 +1,26 @@
+"""SIP passwords become HA1 hashes (RFC 7616 section 3.4.2, RFC 8760) and are forgotten."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+#: Long enough to resist guessing over SIP; a colon or control character would break digest clients.
+_PASSWORD = re.compile(r"[\x21-\x39\x3b-\x7e]{8,128}")
+PASSWORD_RULE = "8 to 128 printable ASCII characters without spaces or colons"
+
+
+def password_fits(password: str) -> bool:
+    """Whether the password may be used for a device."""
+    return _PASSWORD.fullmatch(password) is not None
+
+
+def hashes(username: str, realm: str, password: str) -> Mapping[str, JsonValue]:
+    """Realm and `H(username:realm:password)` by algorithm, as fields of `SipCredential`."""
+    secret = f"{username}:{realm}:{password}".encode()
+    return {
+        "realm": realm,
+        "ha1_md5": hashlib.md5(secret, usedforsecurity=False).hexdigest(),
+        "ha1_sha256": hashlib.sha256(secret).hexdigest(),
+    }

@@ -1,0 +1,114 @@
+"""Documents become resources and back; what a document gets wrong is said by field."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue, ValidationError
+
+from carillon_contracts.config import RESOURCES, Resource, SipCredential
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain import credentials
+from carillon_directory.domain.commands import Document
+from carillon_directory.domain.outcomes import Violation
+
+#: Made by the directory, whatever a document says.
+_OUTPUT_ONLY = frozenset({"etag", "config_seq", "password"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A resource, or what is wrong with its document (fields relative to it); `made_password` if the spare one was used."""
+
+    resource: Resource | None
+    violations: tuple[Violation, ...] = ()
+    made_password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """How a credential gets new hashes: in which realm, with which password if it brings none, and whether it must not keep its old."""
+
+    realm: str
+    spare_password: str = field(repr=False)
+    renew: bool = False
+
+
+def dump(resource: Resource) -> dict[str, JsonValue]:
+    """The whole fact as JSON values, without what is unset."""
+    return resource.model_dump(mode="json", exclude_none=True)
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """`("members", 2, "user_id")` as `members[2].user_id`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def parse(kind: str, document: Document, current: Resource | None, new_secret: Secret) -> Parsed:
+    """Check one document by itself; `current` is the resource that it replaces, whose hashes a credential without password keeps."""
+    fields = {name: value for name, value in document.items() if name not in _OUTPUT_ONLY}
+    made = ""
+    if kind == SipCredential.KIND:
+        password = document.get("password") or ""
+        if not isinstance(password, str) or (password and not credentials.password_fits(password)):
+            return Parsed(None, (Violation("password", f"must be {credentials.PASSWORD_RULE}"),))
+        if not password and not new_secret.renew and isinstance(current, SipCredential):
+            fields |= {"realm": current.realm, "ha1_md5": current.ha1_md5, "ha1_sha256": current.ha1_sha256}
+        else:
+            made = "" if password else new_secret.spare_password
+            fields |= credentials.hashes(str(document.get("id", "")), new_secret.realm, password or made)
+    try:
+        resource = RESOURCES[kind].model_validate(fields)
+    except ValidationError as error:
+        return Parsed(None, tuple(Violation(dotted(each["loc"]), _reason(each["msg"])) for each in error.errors(include_url=False)))
+    if current is not None:
+        resource = resource.model_copy(update={"etag": current.etag})
+    return Parsed(resource, made_password=made)
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def patched(current: Document, document: Document, paths: Sequence[str]) -> dict[str, JsonValue]:
+    """`current` with each path taken from `document`; a path that the document does not hold goes back to its default."""
+    result = dict(current)
+    for path in paths:
+        _patch(result, document, path.split("."))
+    return result
+
+
+def _patch(into: dict[str, JsonValue], source: Mapping[str, JsonValue], path: Sequence[str]) -> None:
+    name, *rest = path
+    value = source.get(name)
+    if not rest:
+        if name in source:
+            into[name] = value
+        else:
+            into.pop(name, None)
+        return
+    inner = into.get(name)
+    below = dict(inner) if isinstance(inner, dict) else {}
+    _patch(below, value if isinstance(value, dict) else {}, rest)
+    into[name] = below
+    if not below:
+        del into[name]
+
+
+def differing(before: Document, after: Document) -> tuple[str, ...]:
+    """Names of the top-level fields that differ; a credential's hashes count as `password`."""
+    names = sorted({*before, *after} - {"etag"})
+    found = ["password" if name.startswith("ha1_") else name for name in names if before.get(name) != after.get(name)]
+    return tuple(dict.fromkeys(found))
+
+
+def put(config: TenantConfig, resources: Sequence[Resource], removed: Sequence[tuple[str, str]] = ()) -> TenantConfig:
+    """`config` as it would be with these resources put and those removed; its version does not move."""
+    kinds = {kind: dict(of_kind) for kind, of_kind in config.resources.items()}
+    for resource in resources:
+        kinds.setdefault(resource.KIND, {})[resource.id] = resource
+    for kind, resource_id in removed:
+        kinds.get(kind, {}).pop(resource_id, None)
+    return TenantConfig(config.tenant_id, config.seq, kinds)

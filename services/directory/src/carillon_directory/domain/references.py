@@ -1,0 +1,71 @@
+"""What a resource refers to, found by the names of its fields, so that a new kind of resource is covered without a word here.
+
+A field `<kind>_id` that is not empty refers to a resource of that kind; `main_number` and `caller_number` refer to a number.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from carillon_contracts.config import RESOURCES, Resource
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain.outcomes import Holder
+
+#: Field name -> kind of the resource it names.
+REFERRING: Mapping[str, str] = {f"{kind}_id": kind for kind in RESOURCES} | {"main_number": "number", "caller_number": "number"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """`path` is relative to the resource (`members[2].user_id`)."""
+
+    path: str
+    kind: str
+    resource_id: str
+
+
+def references(resource: BaseModel) -> Iterator[Reference]:
+    """Every reference in the resource, in the order of its fields."""
+    yield from _in_model(resource, "")
+
+
+def _in_model(model: BaseModel, path: str) -> Iterator[Reference]:
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        here = f"{path}.{name}" if path else name
+        kind = REFERRING.get(name)
+        if kind is None:
+            yield from _in_value(value, here)
+        elif value:
+            yield Reference(here, kind, value)
+
+
+def _in_value(value: object, path: str) -> Iterator[Reference]:
+    if isinstance(value, BaseModel):
+        yield from _in_model(value, path)
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _in_value(item, f"{path}[{index}]")
+
+
+def exists(config: TenantConfig, kind: str, resource_id: str) -> bool:
+    """Whether the tenant has such a resource."""
+    return resource_id in config.resources.get(kind, {})
+
+
+def everything(config: TenantConfig) -> Iterator[Resource]:
+    """Every resource of the tenant, kind by kind."""
+    for of_kind in config.resources.values():
+        yield from of_kind.values()
+
+
+def holders(config: TenantConfig, kind: str, resource_id: str) -> tuple[Holder, ...]:
+    """Every other resource that refers to this one, one entry a field."""
+    return tuple(
+        Holder(other.KIND, other.id, reference.path)
+        for other in everything(config)
+        if (other.KIND, other.id) != (kind, resource_id)
+        for reference in references(other)
+        if (reference.kind, reference.resource_id) == (kind, resource_id)
+    )

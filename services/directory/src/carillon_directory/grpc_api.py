@@ -1,0 +1,372 @@
+"""The admin API: one generic servicer for every kind of resource, and small ones for tenants, history and whole companies.
+
+The tenant is the token's (or the operator's metadata), never a field of a request; a refusal of the domain becomes the rich error that
+names its fields.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+from pydantic import JsonValue
+
+from carillon.directory.v1 import directory_pb2 as pb
+from carillon.directory.v1 import directory_pb2_grpc as pb_grpc
+from carillon_contracts.config import RESOURCES, Resource, SipCredential, Tenant
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
+from carillon_directory.adapters.refusals import api_error
+from carillon_directory.domain.commands import ApplyCompany, Command, CreateResource, DeleteResource, UpdateResource
+from carillon_directory.domain.documents import differing, dump
+from carillon_directory.domain.outcomes import Refused
+from carillon_directory.handlers import Directory, Executed, Moment, TooBusy
+from carillon_directory.ports import Recorded
+from carillon_kit import pages
+from carillon_kit.auth import ADMIN, OPERATOR
+from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
+from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
+from carillon_kit.ids import Ids
+
+T = TypeVar("T")
+_PACKAGE = "carillon.directory.v1"
+_OPERATORS = frozenset({str(OPERATOR)})
+_ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
+#: As good as a password (RFC 7616 section 5.4); never leaves by the API.
+_HIDDEN = ("ha1_md5", "ha1_sha256")
+#: Bytes of a password that the directory makes: 96 bits.
+_PASSWORD_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceKind:
+    """A kind of resource and the names that follow from it: `ring_group`, `RingGroup`, `RingGroups`."""
+
+    model: type[Resource]
+
+    @property
+    def kind(self) -> str:
+        """`ring_group`"""
+        return self.model.KIND
+
+    @property
+    def noun(self) -> str:
+        """`RingGroup`"""
+        return _camel(self.model.KIND)
+
+    @property
+    def plural(self) -> str:
+        """`RingGroups`"""
+        return _camel(self.model.PLURAL)
+
+    @property
+    def message(self) -> type[Message]:
+        """The resource's message."""
+        message: type[Message] = getattr(pb, self.noun)
+        return message
+
+    def response(self, verb: str, **fields: Any) -> Message:
+        """`GetRingGroupResponse(**fields)`"""
+        noun = self.plural if verb == "List" else self.noun
+        response: Message = getattr(pb, f"{verb}{noun}Response")(**fields)
+        return response
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+class ResourceServicer:
+    """Get, List, Create, Update and Delete of one kind of resource in the caller's tenant."""
+
+    def __init__(self, kind: ResourceKind, directory: Directory, ids: Ids) -> None:
+        self._kind = kind
+        self._directory = directory
+        self._ids = ids
+        verbs = {"Get": self.get, "Create": self.create, "Update": self.update, "Delete": self.delete}
+        self.methods = {f"{verb}{kind.noun}": method for verb, method in verbs.items()} | {f"List{kind.plural}": self.list}
+        for name, method in self.methods.items():
+            setattr(self, name, method)
+
+    async def get(self, request: Any, context: object) -> Message:
+        """One resource, as of a moment."""
+        config = _or_raise(await self._directory.read(current_tenant(), _moment(request)))
+        return self._kind.response("Get", **{self._kind.kind: self._message(_found(config, self._kind.kind, request.id))})
+
+    async def list(self, request: Any, context: object) -> Message:
+        """A page by id; later pages show the same version of the configuration as the first."""
+        position = _position(request.page_token, {"seq": int, "after": str})
+        moment = position["seq"] if position else _moment(request)
+        config = _or_raise(await self._directory.read(current_tenant(), moment))
+        of_kind = config.resources.get(self._kind.kind, {})
+        after = position.get("after", "")
+        page, more = _page(sorted(name for name in of_kind if name > after), pages.page_size(request.page_size))
+        token = pages.encode_token({"seq": config.seq, "after": page[-1]}) if more else ""
+        messages = [self._message(of_kind[name]) for name in page]
+        return self._kind.response("List", next_page_token=token, **{self._kind.model.PLURAL: messages})
+
+    async def create(self, request: Any, context: object) -> Message:
+        """A new resource; a credential's password is shown if it was made here."""
+        message = _required(request, self._kind.kind)
+        command = CreateResource(
+            actor=current_principal().subject,
+            reason=request.reason,
+            kind=self._kind.kind,
+            document=to_document(message),
+            spare_password=self._ids.token(_PASSWORD_BYTES),
+        )
+        executed = await _execute(self._directory, current_tenant(), command)
+        return self._written("Create", executed, message.id)
+
+    async def update(self, request: Any, context: object) -> Message:
+        """The fields of the mask."""
+        message = _required(request, self._kind.kind)
+        command = _update(self._kind.kind, request, message, spare_password=self._ids.token(_PASSWORD_BYTES))
+        executed = await _execute(self._directory, current_tenant(), command)
+        return self._written("Update", executed, message.id)
+
+    async def delete(self, request: Any, context: object) -> Message:
+        """Unless something refers to it."""
+        command = DeleteResource(
+            actor=current_principal().subject, reason=request.reason, kind=self._kind.kind, resource_id=request.id, etag=request.etag
+        )
+        await _execute(self._directory, current_tenant(), command)
+        return self._kind.response("Delete")
+
+    def _written(self, verb: str, executed: Executed, resource_id: str) -> Message:
+        message = self._message(_found(executed.config, self._kind.kind, resource_id))
+        if resource_id in executed.passwords and isinstance(message, pb.SipCredential):
+            message.password = executed.passwords[resource_id]
+        return self._kind.response(verb, **{self._kind.kind: message})
+
+    def _message(self, resource: Resource) -> Message:
+        return to_message(dump(resource), self._kind.message)
+
+
+class TenantServicer(pb_grpc.TenantServiceServicer):
+    """The tenants themselves."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def GetTenant(self, request: pb.GetTenantRequest, context: object) -> pb.GetTenantResponse:
+        """One tenant, as of a moment."""
+        config = _or_raise(await self._directory.read(request.id, _moment(request)))
+        return pb.GetTenantResponse(tenant=_tenant_message(config))
+
+    async def ListTenants(self, request: pb.ListTenantsRequest, context: object) -> pb.ListTenantsResponse:
+        """A page by id."""
+        after = _position(request.page_token, {"after": str}).get("after", "")
+        names = [name for name in await self._directory.tenants() if name > after]
+        page, more = _page(names, pages.page_size(request.page_size))
+        tenants = [_tenant_message(_or_raise(await self._directory.read(name))) for name in page]
+        return pb.ListTenantsResponse(tenants=tenants, next_page_token=pages.encode_token({"after": page[-1]}) if more else "")
+
+    async def CreateTenant(self, request: pb.CreateTenantRequest, context: object) -> pb.CreateTenantResponse:
+        """A new company, empty."""
+        tenant = _required(request, Tenant.KIND)
+        command = CreateResource(actor=current_principal().subject, kind=Tenant.KIND, document=to_document(tenant))
+        executed = await _execute(self._directory, tenant.id, command)
+        return pb.CreateTenantResponse(tenant=_tenant_message(executed.config))
+
+    async def UpdateTenant(self, request: pb.UpdateTenantRequest, context: object) -> pb.UpdateTenantResponse:
+        """The fields of the mask."""
+        tenant = _required(request, Tenant.KIND)
+        executed = await _execute(self._directory, tenant.id, _update(Tenant.KIND, request, tenant))
+        return pb.UpdateTenantResponse(tenant=_tenant_message(executed.config))
+
+
+class HistoryServicer(pb_grpc.HistoryServiceServicer):
+    """What happened to a tenant's configuration."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def ListChanges(self, request: pb.ListChangesRequest, context: object) -> pb.ListChangesResponse:
+        """Newest first."""
+        if request.resource and request.resource not in RESOURCES:
+            raise InvalidArgument({"resource": f"must be one of {', '.join(RESOURCES)}"})
+        before = _position(request.page_token, {"before": int}).get("before")
+        size = pages.page_size(request.page_size)
+        asked = self._directory.history(current_tenant(), before, size + 1, request.resource, request.resource_id)
+        page, more = _page(_or_raise(await asked), size)
+        token = pages.encode_token({"before": page[-1].version}) if more else ""
+        return pb.ListChangesResponse(changes=[_change_message(each) for each in page], next_page_token=token)
+
+
+class ImportServicer(pb_grpc.ImportServiceServicer):
+    """A whole company in one step."""
+
+    def __init__(self, directory: Directory, ids: Ids) -> None:
+        self._directory = directory
+        self._ids = ids
+
+    async def ApplyTenant(self, request: pb.ApplyTenantRequest, context: object) -> pb.ApplyTenantResponse:
+        """All or nothing; in a dry run nothing, with every error and every change."""
+        principal = current_principal()
+        tenant_id = _applied_tenant(request, operator=str(OPERATOR) in principal.roles)
+        spare = {each.id: self._ids.token(_PASSWORD_BYTES) for each in request.sip_credentials if not each.password}
+        command = ApplyCompany(
+            actor=principal.subject,
+            reason=request.reason,
+            documents=_documents(request),
+            prune=request.prune,
+            may_change_tenant=str(OPERATOR) in principal.roles,
+            spare_passwords=spare,
+        )
+        executed = await _execute(self._directory, tenant_id, command, dry_run=request.dry_run)
+        shown = {} if request.dry_run else executed.passwords
+        made = [_credential_message(executed.config.sip_credentials[name], password) for name, password in shown.items()]
+        return pb.ApplyTenantResponse(
+            changes=[
+                pb.AppliedChange(
+                    resource=change.resource,
+                    resource_id=change.resource_id,
+                    fact=change.action,
+                    fields=differing(change.before, change.after or {}) if change.action == "updated" and change.before else (),
+                )
+                for change in executed.changes
+            ],
+            config_seq=executed.config.seq,
+            new_credentials=made,
+        )
+
+
+def add_services(server: GrpcServer, directory: Directory, ids: Ids) -> None:
+    """Put every service of the package on the server, with the roles that may call it."""
+    special: Sequence[tuple[str, Any, frozenset[str]]] = (
+        ("TenantService", TenantServicer(directory), _OPERATORS),
+        ("HistoryService", HistoryServicer(directory), _ADMINS),
+        ("ImportService", ImportServicer(directory, ids), _ADMINS),
+    )
+    generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
+    services = [*special, *((f"{kind.noun}Service", ResourceServicer(kind, directory, ids), _ADMINS) for kind in generic)]
+    for name, servicer, roles in services:
+        methods = pb.DESCRIPTOR.services_by_name[name].methods
+        add = getattr(pb_grpc, f"add_{name}Servicer_to_server")
+        server.add(add, servicer, f"{_PACKAGE}.{name}", {method.name: roles for method in methods})
+
+
+def _applied_tenant(request: pb.ApplyTenantRequest, *, operator: bool) -> str:
+    """The caller's tenant; an operator may name it by the request's tenant alone."""
+    named = request.tenant.id if request.HasField("tenant") else ""
+    try:
+        tenant_id = current_tenant()
+    except InvalidArgument:
+        if not operator or not named:
+            raise
+        return named
+    if request.HasField("tenant") and named != tenant_id:
+        raise InvalidArgument({"tenant.id": f"is not the tenant that is being changed, {tenant_id!r}"})
+    return tenant_id
+
+
+def _documents(request: pb.ApplyTenantRequest) -> dict[str, list[dict[str, JsonValue]]]:
+    kinds = {kind: model.PLURAL for kind, model in RESOURCES.items() if model is not Tenant}
+    found = {kind: [to_document(message) for message in getattr(request, plural)] for kind, plural in kinds.items()}
+    if request.HasField("tenant"):
+        found[Tenant.KIND] = [to_document(request.tenant)]
+    return found
+
+
+def _update(kind: str, request: Any, message: Any, spare_password: str = "") -> UpdateResource:
+    wrong = {path: mask_error(path, message.DESCRIPTOR) for path in request.update_mask.paths if path != "*"}
+    violations = {f"update_mask.{path}": reason for path, reason in wrong.items() if reason}
+    if violations:
+        raise InvalidArgument(violations)
+    return UpdateResource(
+        actor=current_principal().subject,
+        reason=request.reason,
+        kind=kind,
+        resource_id=message.id,
+        document=to_document(message),
+        paths=mask_paths(request.update_mask.paths, message),
+        etag=message.etag,
+        spare_password=spare_password,
+    )
+
+
+async def _execute(directory: Directory, tenant_id: str, command: Command, *, dry_run: bool = False) -> Executed:
+    try:
+        return _or_raise(await directory.execute(tenant_id, command, dry_run=dry_run))
+    except TooBusy as busy:
+        raise Unavailable(str(busy)) from busy
+
+
+def _or_raise(result: T | Refused) -> T:
+    if isinstance(result, Refused):
+        raise api_error(result)
+    return result
+
+
+def _found(config: TenantConfig, kind: str, resource_id: str) -> Resource:
+    resource = config.resources.get(kind, {}).get(resource_id)
+    if resource is None:
+        raise NotFound(f"{kind} {resource_id!r}")
+    return resource
+
+
+def _required(request: Any, field: str) -> Any:
+    if not request.HasField(field):
+        raise InvalidArgument({field: "is required"})
+    return getattr(request, field)
+
+
+def _moment(request: Any) -> Moment:
+    which = request.as_of.WhichOneof("moment") if request.HasField("as_of") else None
+    if which is None:
+        return None
+    if which == "config_seq":
+        return int(request.as_of.config_seq)
+    try:
+        return request.as_of.time.ToDatetime(tzinfo=UTC)  # type: ignore[no-any-return]
+    except (ValueError, OverflowError) as error:
+        raise InvalidArgument({"as_of.time": "is not a moment of the years 1 to 9999"}) from error
+
+
+def _position(token: str, shape: Mapping[str, type]) -> dict[str, Any]:
+    """What a page token says; every field of `shape` is there with its type, or the token is empty."""
+    position = pages.decode_token(token)
+    if position and any(type(position.get(name)) is not kind for name, kind in shape.items()):
+        raise InvalidArgument({"page_token": "not a token of this list"})
+    return position
+
+
+def _page(items: Sequence[Any], size: int) -> tuple[Sequence[Any], bool]:
+    return items[:size], len(items) > size
+
+
+def _tenant_message(config: TenantConfig) -> pb.Tenant:
+    message = to_message(dump(config.tenant), pb.Tenant)
+    message.config_seq = config.seq
+    return message
+
+
+def _credential_message(credential: SipCredential, password: str) -> pb.SipCredential:
+    return pb.SipCredential(id=credential.id, etag=credential.etag, user_id=credential.user_id, password=password)
+
+
+def _change_message(each: Recorded) -> pb.Change:
+    change = each.change
+    message = pb.Change(
+        config_seq=each.version,
+        actor=change.actor,
+        resource=change.resource,
+        resource_id=change.resource_id,
+        fact=change.action,
+        reason=change.reason,
+        before=_struct(change.before),
+        after=_struct(change.after),
+    )
+    message.time.FromDatetime(each.at)
+    return message
+
+
+def _struct(document: Mapping[str, Any] | None) -> Struct | None:
+    if document is None:
+        return None
+    struct = Struct()
+    struct.update({name: value for name, value in document.items() if name not in _HIDDEN})
+    return struct

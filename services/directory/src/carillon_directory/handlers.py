@@ -1,0 +1,137 @@
+"""Load, decide, store: the directory as its callers see it, whatever the transport.
+
+A write decides on the state that it then extends; when another writer was first it decides again on the new state. A read never waits
+for a writer. States are kept in memory by tenant and brought up to date by version, so a change made by another replica is seen.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from carillon_contracts.config import ConfigChanged, Tenant
+from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_directory.domain.commands import Command
+from carillon_directory.domain.decide import decide, wanted_claims
+from carillon_directory.domain.outcomes import Accepted, Invalid, Missing, Refused, Violation
+from carillon_directory.ports import Outrun, Recorded, TenantLog
+
+#: A version, a time, or None for now.
+Moment = int | datetime | None
+
+#: Changes read in one step when looking back through the history.
+_HISTORY_STEP = 500
+
+
+class TooBusy(Exception):
+    """Every attempt was outrun by other writers of the same tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """An accepted command: its changes, the configuration after them (before them in a dry run), and passwords that were made."""
+
+    config: TenantConfig
+    changes: tuple[ConfigChanged, ...]
+    passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+
+
+class TenantStates:
+    """Folded configurations, at most `capacity` of them, the least recently used given up first."""
+
+    def __init__(self, log: TenantLog, capacity: int = 1000) -> None:
+        self._log = log
+        self._capacity = capacity
+        self._known: OrderedDict[str, TenantConfig] = OrderedDict()
+
+    async def current(self, tenant_id: str) -> TenantConfig:
+        """The configuration with every change stored before this call; version 0 if there is no such tenant."""
+        known = self._known.get(tenant_id, TenantConfig(tenant_id))
+        return self.advance(known, await self._log.load(tenant_id, known.seq))
+
+    async def at(self, tenant_id: str, version: int) -> TenantConfig:
+        """The configuration as of a version."""
+        known = self._known.get(tenant_id)
+        if known is not None and known.seq == version:
+            return known
+        return fold(TenantConfig(tenant_id), await self._log.load(tenant_id, 0, version))
+
+    def advance(self, config: TenantConfig, recorded: list[Recorded]) -> TenantConfig:
+        """Fold what was stored after `config` and remember the result, unless a newer one is known already."""
+        config = fold(config, recorded)
+        known = self._known.get(config.tenant_id)
+        if config.seq and (known is None or known.seq <= config.seq):
+            self._known[config.tenant_id] = config
+            self._known.move_to_end(config.tenant_id)
+        if len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+        return config
+
+
+def fold(config: TenantConfig, recorded: list[Recorded]) -> TenantConfig:
+    """`config` with the changes that follow it."""
+    for each in recorded:
+        config = evolve(config, each.version, each.change)
+    return config
+
+
+class Directory:
+    """Commands and questions about tenants."""
+
+    def __init__(self, log: TenantLog, states: TenantStates, attempts: int = 10) -> None:
+        self._log = log
+        self._states = states
+        self._attempts = attempts
+
+    async def execute(self, tenant_id: str, command: Command, *, dry_run: bool = False) -> Executed | Refused:
+        """Decide and store; raises `TooBusy` after `attempts` decisions that others outran."""
+        for _ in range(self._attempts):
+            config = await self._states.current(tenant_id)
+            taken = await self._log.taken_elsewhere(tenant_id, wanted_claims(command))
+            decision = decide(config, command, taken)
+            if not isinstance(decision, Accepted):
+                return decision
+            if dry_run or not decision.changes:
+                return Executed(config, decision.changes, decision.passwords)
+            try:
+                recorded = await self._log.append(tenant_id, config.seq, decision.changes)
+            except Outrun:
+                continue
+            return Executed(self._states.advance(config, recorded), decision.changes, decision.passwords)
+        raise TooBusy(f"tenant {tenant_id!r} is being changed by others all the time; try again")
+
+    async def read(self, tenant_id: str, moment: Moment = None) -> TenantConfig | Refused:
+        """The configuration as of a moment."""
+        config = await self._states.current(tenant_id)
+        if isinstance(moment, int) and not 0 <= moment <= config.seq:
+            return Invalid((Violation("as_of.config_seq", f"must be 0 to {config.seq}, the current version"),))
+        if isinstance(moment, datetime):
+            moment = await self._log.version_at(tenant_id, moment)
+        if moment is not None:
+            config = await self._states.at(tenant_id, moment)
+        return config if config.all(Tenant) else Missing(Tenant.KIND, tenant_id)
+
+    async def tenants(self) -> list[str]:
+        """Ids of all tenants, sorted."""
+        return await self._log.tenants()
+
+    async def history(
+        self, tenant_id: str, before: int | None, limit: int, resource: str = "", resource_id: str = ""
+    ) -> list[Recorded] | Refused:
+        """At most `limit` changes below version `before`, newest first, of one resource, of a kind, or (both empty) of all."""
+        config = await self._states.current(tenant_id)
+        if not config.seq:
+            return Missing(Tenant.KIND, tenant_id)
+        found: list[Recorded] = []
+        top = config.seq if before is None else min(before - 1, config.seq)
+        while top > 0 and len(found) < limit:
+            bottom = max(0, top - _HISTORY_STEP)
+            step = reversed(await self._log.load(tenant_id, bottom, top))
+            found += [each for each in step if _matches(each.change, resource, resource_id)]
+            top = bottom
+        return found[:limit]
+
+
+def _matches(change: ConfigChanged, resource: str, resource_id: str) -> bool:
+    return resource in ("", change.resource) and resource_id in ("", change.resource_id)

@@ -1,0 +1,44 @@
+"""What the directory needs of the outside: a log of changes for each tenant, with claims that hold in the whole installation."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from carillon_contracts.config import ConfigChanged
+from carillon_directory.domain.claims import Claim
+
+
+class Outrun(Exception):
+    """Another writer was first: the tenant is at another version, or a claim was taken meanwhile. Nothing was stored; decide again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A stored change; `version` is the configuration's version that it made."""
+
+    version: int
+    at: datetime
+    event_id: UUID
+    change: ConfigChanged
+
+
+class TenantLog(Protocol):
+    """Every tenant's changes, versions gap-free from 1."""
+
+    async def load(self, tenant_id: str, after: int = 0, up_to: int | None = None) -> list[Recorded]:
+        """Changes with `after` < version <= `up_to`, in order."""
+
+    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> list[Recorded]:
+        """Store all of the changes after version `expected` and move their claims, in one transaction; raises `Outrun`."""
+
+    async def version_at(self, tenant_id: str, moment: datetime) -> int:
+        """The version that was current at a moment; 0 before the tenant existed."""
+
+    async def tenants(self) -> list[str]:
+        """Ids of all tenants, sorted."""
+
+    async def taken_elsewhere(self, tenant_id: str, claims: AbstractSet[Claim]) -> frozenset[Claim]:
+        """Those of the claims that another tenant holds now."""
