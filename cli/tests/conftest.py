@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+
 from carillon_contracts.envelope import Event, EventData
 
 START = datetime(2026, 11, 24, 9, 15, tzinfo=UTC)

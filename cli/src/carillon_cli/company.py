@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from carillon.directory.v1 import directory_pb2
-from carillon_contracts.config import RESOURCES, Resource, Tenant
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import ParseDict, ParseError
 from pydantic import ValidationError
 
+from carillon.directory.v1 import directory_pb2
 from carillon_cli.errors import CliError
+from carillon_contracts.config import RESOURCES, Resource, Tenant
 
 #: A file is read whole; a company of ten thousand users is below this.
 MAX_BYTES = 16 * 1024 * 1024

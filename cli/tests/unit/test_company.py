@@ -1,4 +1,5 @@
 import pytest
+
 from carillon.directory.v1 import directory_pb2
 from carillon_cli.company import BadCompany, load, request
 

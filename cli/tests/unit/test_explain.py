@@ -1,4 +1,5 @@
 import pytest
+
 from carillon_cli.render.explain import explain, step_text
 from carillon_contracts.call import CallStarted, LegOffered, RoutingDecided, TraceLine
 

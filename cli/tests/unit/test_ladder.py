@@ -1,4 +1,5 @@
 import pytest
+
 from carillon_cli.render.ladder import TIME_WIDTH, WIDTH, ladder
 from carillon_contracts.call import CallBridged, CallEnded, CallStarted, LegAnswered, LegEnded, LegOffered, LegRinging, RoutingDecided
 

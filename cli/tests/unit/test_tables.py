@@ -1,10 +1,11 @@
 import json
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from carillon.cdr.v1 import cdr_pb2
 from carillon_cli.render.tables import RECORD_FIELDS, event_line, record_json, records_table, table
 from carillon_contracts.call import CallStarted
-from google.protobuf.timestamp_pb2 import Timestamp
 
 pytestmark = pytest.mark.feature("P-6")
 

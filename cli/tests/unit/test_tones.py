@@ -2,6 +2,7 @@ import math
 import random
 
 import pytest
+
 from carillon_cli.phone import g711, wav
 from carillon_cli.phone.tones import classify, estimate_hz, goertzel, hear, tone
 

@@ -5,6 +5,7 @@ Always: decoding then encoding gives the same byte back, except for mu-law's sec
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 RATE = 8000
 
@@ -30,7 +31,7 @@ DECODE: dict[str, tuple[int, ...]] = {
     "PCMU": tuple(_ulaw(byte) for byte in range(256)),
 }
 _SORTED = {name: sorted((value, byte) for byte, value in enumerate(table)) for name, table in DECODE.items()}
-_EDGES = {name: [(a[0] + b[0]) / 2 for a, b in zip(pairs, pairs[1:], strict=False)] for name, pairs in _SORTED.items()}
+_EDGES = {name: [(a[0] + b[0]) / 2 for a, b in pairwise(pairs)] for name, pairs in _SORTED.items()}
 
 
 def decode(codec: str, payload: bytes) -> list[int]:

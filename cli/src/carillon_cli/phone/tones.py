@@ -6,6 +6,7 @@ Always: pure; a window of 50 ms is silence, one clear tone, or something else (s
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from carillon_cli.phone.g711 import RATE
 
@@ -43,7 +44,7 @@ def rms(samples: Sequence[float]) -> float:
 
 def estimate_hz(samples: Sequence[float]) -> float:
     """Frequency by interpolated zero crossings upward; 0 if there are fewer than two. Exact for a single sine."""
-    crossings = [n - 1 + a / (a - b) for n, (a, b) in enumerate(zip(samples, samples[1:], strict=False), 1) if a < 0 <= b]
+    crossings = [n - 1 + a / (a - b) for n, (a, b) in enumerate(pairwise(samples), 1) if a < 0 <= b]
     if len(crossings) < 2:
         return 0.0
     return (len(crossings) - 1) * RATE / (crossings[-1] - crossings[0])

@@ -55,5 +55,7 @@ def read(data: bytes) -> list[int]:
 def write(samples: list[int]) -> bytes:
     """A 16 bit WAV file of 8 kHz samples."""
     body = struct.pack(f"<{len(samples)}h", *samples)
-    header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(body), b"WAVE", b"fmt ", 16, PCM, 1, RATE, 2 * RATE, 2, 16, b"data", len(body))
+    header = struct.pack(
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(body), b"WAVE", b"fmt ", 16, PCM, 1, RATE, 2 * RATE, 2, 16, b"data", len(body)
+    )
     return header + body

@@ -6,10 +6,9 @@ Always: made from the call's published events alone; nothing is decided again he
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from carillon_cli.render.ladder import Note, ladder, mark, parse
 from carillon_contracts.call import CallStarted, LegEnded, LegOffered, RoutingDecided, TraceLine
 from carillon_contracts.envelope import Event
-
-from carillon_cli.render.ladder import Note, ladder, mark, parse
 
 Details = Mapping[str, Any]
 
@@ -27,7 +26,9 @@ def prompts_text(details: Details) -> str:
     parts = []
     for prompt in details.get("prompts", ()):
         speech = prompt.get("speech")
-        parts.append(f"“{speech.get('text', '')}”" if speech else "beep" if prompt.get("beep") else f"{prompt.get('silence_ms', 0)} ms silence")
+        parts.append(
+            f"“{speech.get('text', '')}”" if speech else "beep" if prompt.get("beep") else f"{prompt.get('silence_ms', 0)} ms silence"
+        )
     return " ".join(parts) or "nothing"
 
 
@@ -89,7 +90,9 @@ def explain(events: Sequence[Event]) -> list[str]:
             case None:
                 lines.append(f"  {after:>10}  {event.type}")
             case CallStarted():
-                lines.append(f"{data.caller_user_id or data.caller or 'withheld'} calls {data.dialled} ({data.direction.replace('_', ' ')})")
+                lines.append(
+                    f"{data.caller_user_id or data.caller or 'withheld'} calls {data.dialled} ({data.direction.replace('_', ' ')})"
+                )
             case RoutingDecided():
                 number += 1
                 version = f"configuration {event.configseq}" if event.configseq else "no configuration needed"

@@ -4,15 +4,16 @@ Always: the JSON of a record has exactly the fields of `RECORD_FIELDS`, in that 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.cdr.v1 import cdr_pb2
 from carillon.media.v1 import media_pb2
 from carillon.voicemail.v1 import voicemail_pb2
 from carillon_contracts.envelope import Event
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 RECORD_FIELDS = (
     "call_id",
@@ -140,5 +141,6 @@ def event_line(event: Event) -> str:
     """`10:15:00.123 dupont call.leg_ringing  #4 b1 0193... sip_status=180`"""
     kind = event.type.removeprefix("carillon.").rsplit(".", 1)[0]
     place = f"#{event.seq} {event.legid or '-'}" if event.seq is not None else f"config {event.configseq}" if event.configseq else "-"
-    moment: datetime = event.time
-    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {event.tenantid} {kind:<26} {place:<8} {event.subject}  {_brief(event.data)}".rstrip()
+    moment = event.time
+    head = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {event.tenantid}"
+    return f"{head} {kind:<26} {place:<8} {event.subject}  {_brief(event.data)}".rstrip()
