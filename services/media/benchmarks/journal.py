@@ -1,5 +1,7 @@
 """Appends per second and their delay: `python services/media/benchmarks/journal.py [FOLDER]`; the folder's disk is what is measured."""
 
+# ruff: noqa: T201
+
 import asyncio
 import resource
 import sys
@@ -47,7 +49,8 @@ async def load(folder: Path, calls: int, seconds: float) -> None:
     count = len(delays)
     print(
         f"{calls:5} calls at once: {count / seconds:8.0f} events/s, {count / journal.batches:6.1f} a sync,"
-        f" p50 {delays[count // 2] * 1000:6.2f} ms, p99 {delays[count * 99 // 100] * 1000:6.2f} ms, {cpu / count * 1e6:5.1f} us CPU an event"
+        f" p50 {delays[count // 2] * 1000:6.2f} ms, p99 {delays[count * 99 // 100] * 1000:6.2f} ms,"
+        f" {cpu / count * 1e6:5.1f} us CPU an event"
     )
 
 
