@@ -42,7 +42,7 @@ def to_message(document: Mapping[str, JsonValue], kind: type[M]) -> M:
     Raises `ValueError` for a value of the wrong type or an unknown enum value.
     """
     message = kind()
-    json_format.ParseDict(_raised(document, kind.DESCRIPTOR), message, ignore_unknown_fields=True)
+    json_format.ParseDict(_raised(document, cast(Descriptor, kind.DESCRIPTOR)), message, ignore_unknown_fields=True)
     return message
 
 
@@ -55,7 +55,7 @@ def _raised_value(field: FieldDescriptor, value: JsonValue) -> JsonValue:
     if isinstance(value, list):
         return [_raised_value(field, item) for item in value]
     if field.message_type is not None and isinstance(value, dict):
-        return cast(JsonValue, _raised(value, cast(Descriptor, field.message_type)))
+        return cast(JsonValue, _raised(value, field.message_type))
     if field.enum_type is not None and isinstance(value, str):
         return _prefix(field.enum_type) + value.upper()
     return value

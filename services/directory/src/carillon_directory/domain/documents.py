@@ -62,14 +62,21 @@ def parse(kind: str, document: Document, current: Resource | None, new_secret: S
     try:
         resource = RESOURCES[kind].model_validate(fields)
     except ValidationError as error:
-        return Parsed(None, tuple(Violation(dotted(each["loc"]), _reason(each["msg"])) for each in error.errors(include_url=False)))
+        return Parsed(None, _violations(error))
     if current is not None:
         resource = resource.model_copy(update={"etag": current.etag})
     return Parsed(resource, made_password=made)
 
 
-def _reason(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _violations(error: ValidationError) -> tuple[Violation, ...]:
+    """The innermost of what is wrong: a list that is too short only because an item of it is wrong is not an error of its own."""
+    found = [(each["loc"], each["msg"].removeprefix("Value error, ")) for each in error.errors(include_url=False)]
+    places = [place for place, _ in found]
+    return tuple(
+        Violation(dotted(place), reason)
+        for place, reason in found
+        if not any(len(other) > len(place) and other[: len(place)] == place for other in places)
+    )
 
 
 def patched(current: Document, document: Document, paths: Sequence[str]) -> dict[str, JsonValue]:
