@@ -1,9 +1,11 @@
 """Streams of events with expected versions, on Postgres or in memory.
 
 Invariant: versions of a stream are gap-free from 1, and reading by `Cursor` sees the events of a stream in version order and
-never skips one that commits late.
+never skips one that commits late: identity order is not commit order, so the order of reading is (transaction id, position), and
+only transactions before the oldest one that still runs are read.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,8 +13,39 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import asyncpg
+import orjson
 
 from carillon_kit.clock import Clock, SystemClock
+
+#: NOTIFY channel that wakes relays; the payload is the schema.
+CHANNEL = "carillon_event"
+
+# The lock comes before the transaction's first write, which is what gives it its id: so of two writers of one stream the one
+# that commits first has the lower id too, and id order is version order.
+_LOCK = "select pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || $1, 0))"
+_VERSION = "select coalesce(max(version), 0) from event where stream = $1"
+_INSERT = f"""
+with stored as (
+    insert into event (stream, version, event_id, type, data, meta)
+    select $1, $2 + ordinality, event_id, type, data, meta
+      from unnest($3::uuid[], $4::text[], $5::text[]::jsonb[], $6::text[]::jsonb[]) with ordinality
+           as new (event_id, type, data, meta, ordinality)
+     order by ordinality
+    returning position, xid, version, event_id, at),
+notified as (select pg_notify('{CHANNEL}', current_schema()))
+select stored.* from stored, notified order by version
+"""
+_COLUMNS = "position, xid, stream, version, event_id, type, data, meta, at"
+_LOAD = f"""
+select {_COLUMNS} from event
+ where stream = $1 and version > $2 and ($3::int is null or version <= $3) order by version
+"""
+_STREAMS = "select distinct stream from event where starts_with(stream, $1) order by stream"
+_READ_ALL = f"""
+select {_COLUMNS} from event
+ where (xid, position) > ($1::text::xid8, $2) and xid < pg_snapshot_xmin(pg_current_snapshot())
+ order by xid, position limit $3
+"""
 
 
 class VersionConflict(Exception):
@@ -21,6 +54,10 @@ class VersionConflict(Exception):
     def __init__(self, stream: str, expected: int, actual: int) -> None:
         super().__init__(f"{stream} is at version {actual}, not {expected}")
         self.stream, self.expected, self.actual = stream, expected, actual
+
+
+class DuplicateEvent(Exception):
+    """An event of that id is stored already: this append was done before, or the id was used twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +80,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event of a stream; `cursor` is its place among all events."""
+    """An event of a stream; `cursor` is its place among all events, `at` aware UTC."""
 
     position: int
     stream: str
@@ -60,10 +97,13 @@ class EventStore(Protocol):
     """Append-only streams."""
 
     async def append(self, stream: str, expected_version: int, events: Sequence[NewEvent]) -> list[StoredEvent]:
-        """Add `events` after `expected_version` (0: a new stream) or raise `VersionConflict`; all or none."""
+        """Add `events` after `expected_version` (0: a new stream); all or none.
+
+        Raises `VersionConflict`, or `DuplicateEvent` for an event id that is stored already.
+        """
 
     async def load(self, stream: str, after_version: int = 0, up_to_version: int | None = None) -> list[StoredEvent]:
-        """The stream's events with `after_version` < version <= `up_to_version`, in order."""
+        """The stream's events with `after_version` < version <= `up_to_version`, in order; none for an unknown stream."""
 
     async def streams(self, prefix: str = "") -> list[str]:
         """Names of the streams that begin with `prefix`, sorted."""
@@ -79,20 +119,51 @@ class PostgresEventStore:
         self._pool = pool
 
     async def append(self, stream: str, expected_version: int, events: Sequence[NewEvent], connection: Any = None) -> list[StoredEvent]:
-        """As the protocol; with `connection`, inside the caller's transaction."""
-        raise NotImplementedError
+        """As the protocol; with `connection`, inside the caller's transaction, which must not have written before."""
+        if connection is not None:
+            return await self._append(connection, stream, expected_version, events)
+        async with self._pool.acquire() as own, own.transaction():
+            return await self._append(own, stream, expected_version, events)
 
     async def load(self, stream: str, after_version: int = 0, up_to_version: int | None = None) -> list[StoredEvent]:
         """As the protocol."""
-        raise NotImplementedError
+        return [_event(row) for row in await self._pool.fetch(_LOAD, stream, after_version, up_to_version)]
 
     async def streams(self, prefix: str = "") -> list[str]:
         """As the protocol."""
-        raise NotImplementedError
+        return [row["stream"] for row in await self._pool.fetch(_STREAMS, prefix)]
 
     async def read_all(self, after: Cursor = Cursor(), limit: int = 1000) -> list[StoredEvent]:
         """As the protocol."""
-        raise NotImplementedError
+        return [_event(row) for row in await self._pool.fetch(_READ_ALL, str(after.xid), after.position, limit)]
+
+    async def _append(self, connection: Any, stream: str, expected: int, events: Sequence[NewEvent]) -> list[StoredEvent]:
+        await connection.execute(_LOCK, stream)
+        actual = await connection.fetchval(_VERSION, stream)
+        if actual != expected:
+            raise VersionConflict(stream, expected, actual)
+        if not events:
+            return []
+        try:
+            rows = await connection.fetch(
+                _INSERT,
+                stream,
+                expected,
+                [event.event_id for event in events],
+                [event.type for event in events],
+                [orjson.dumps(event.data).decode() for event in events],
+                [orjson.dumps(event.meta).decode() for event in events],
+            )
+        except asyncpg.UniqueViolationError as error:
+            if error.constraint_name == "event_event_id_key":
+                raise DuplicateEvent(str(error)) from error
+            raise VersionConflict(stream, expected, expected + 1) from error
+        return [
+            StoredEvent(
+                row["position"], stream, row["version"], event.event_id, event.type, event.data, event.meta, row["at"], _cursor(row)
+            )
+            for event, row in zip(events, rows, strict=True)
+        ]
 
 
 class MemoryEventStore:
@@ -100,19 +171,52 @@ class MemoryEventStore:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
+        self._events: list[StoredEvent] = []
+        self._streams: dict[str, list[StoredEvent]] = {}
+        self._ids: set[UUID] = set()
 
     async def append(self, stream: str, expected_version: int, events: Sequence[NewEvent]) -> list[StoredEvent]:
         """As the protocol."""
-        raise NotImplementedError
+        # Gives others their turn, as the real one does between reading and writing.
+        await asyncio.sleep(0)
+        log = self._streams.get(stream, [])
+        if len(log) != expected_version:
+            raise VersionConflict(stream, expected_version, len(log))
+        ids = [event.event_id for event in events]
+        if len(set(ids)) < len(ids) or not self._ids.isdisjoint(ids):
+            raise DuplicateEvent(f"{stream}: an event id is stored already")
+        stored = [self._store(stream, expected_version + number, event) for number, event in enumerate(events, start=1)]
+        if stored:
+            self._streams.setdefault(stream, []).extend(stored)
+            self._events.extend(stored)
+            self._ids.update(ids)
+        return stored
 
     async def load(self, stream: str, after_version: int = 0, up_to_version: int | None = None) -> list[StoredEvent]:
         """As the protocol."""
-        raise NotImplementedError
+        return self._streams.get(stream, [])[after_version:up_to_version]
 
     async def streams(self, prefix: str = "") -> list[str]:
         """As the protocol."""
-        raise NotImplementedError
+        return sorted(stream for stream in self._streams if stream.startswith(prefix))
 
     async def read_all(self, after: Cursor = Cursor(), limit: int = 1000) -> list[StoredEvent]:
         """As the protocol."""
-        raise NotImplementedError
+        return self._events[after.position : after.position + limit]
+
+    def _store(self, stream: str, version: int, event: NewEvent) -> StoredEvent:
+        position = len(self._events) + version - len(self._streams.get(stream, ()))
+        # Through JSON and back, so that what the real store would refuse or change shows here too.
+        data, meta = orjson.loads(orjson.dumps(event.data)), orjson.loads(orjson.dumps(event.meta))
+        cursor = Cursor(position, position)
+        return StoredEvent(position, stream, version, event.event_id, event.type, data, meta, self._clock.now(), cursor)
+
+
+def _event(row: Any) -> StoredEvent:
+    return StoredEvent(
+        row["position"], row["stream"], row["version"], row["event_id"], row["type"], row["data"], row["meta"], row["at"], _cursor(row)
+    )
+
+
+def _cursor(row: Any) -> Cursor:
+    return Cursor(int(row["xid"]), row["position"])

@@ -1,29 +1,131 @@
-"""The outbox relay: hands stored events to a publisher, in order, at least once, never skipping a late commit."""
+"""The outbox relay: hands stored events to a publisher, in order, at least once, never skipping a late commit.
 
+Invariant: the position in the table `relay` moves on only after the publisher returned, and only from where this batch began; so a
+killed relay repeats its last batch (the publisher's message ids make that harmless), and a rebuild is never overwritten.
+"""
+
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 
-from carillon_kit.event_store import PostgresEventStore, StoredEvent
+from carillon_kit import logs
+from carillon_kit.event_store import CHANNEL, Cursor, PostgresEventStore, StoredEvent
 
 Publish = Callable[[Sequence[StoredEvent]], Awaitable[None]]
+
+_POLL_SECONDS = 0.2
+_FOLLOW_SECONDS = 1.0
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
+_LAG_ALARM_SECONDS = 10
+_LOCK = "select pg_try_advisory_lock(hashtextextended('carillon_kit.relay:' || current_schema() || '/' || $1, 0))"
+_UNLOCK = "select pg_advisory_unlock(hashtextextended('carillon_kit.relay:' || current_schema() || '/' || $1, 0))"
+_BEGIN = "insert into relay (name, xid, position) values ($1, '0'::xid8, 0) on conflict do nothing"
+_AT = "select xid, position from relay where name = $1"
+_MOVE = """
+update relay set xid = $2::text::xid8, position = $3, moved_at = clock_timestamp()
+ where name = $1 and xid = $4::text::xid8 and position = $5
+"""
+_REBUILD = (
+    "insert into relay (name, xid, position) values ($1, '0'::xid8, 0) on conflict (name) do update set xid = '0'::xid8, position = 0"
+)
+_NEWEST = "select xid, position from event order by xid desc, position desc limit 1"
+_log = logs.get_logger(__name__)
 
 
 class Relay:
     """One relay per name is active at a time, whatever the number of replicas (advisory lock)."""
 
-    def __init__(self, store: PostgresEventStore, pool: "asyncpg.Pool[Any]", publish: Publish, *, name: str = "relay") -> None:
-        raise NotImplementedError
+    def __init__(
+        self, store: PostgresEventStore, pool: "asyncpg.Pool[Any]", publish: Publish, *, name: str = "relay", batch: int = 500
+    ) -> None:
+        """`publish` gets up to `batch` events in order; it raises when one of them is not safe, and gets the same ones again."""
+        self._store = store
+        self._pool = pool
+        self._publish = publish
+        self._name = name
+        self._batch = batch
+        self._wake = asyncio.Event()
 
     async def run(self) -> None:
-        """Relay until cancelled; survives the database's and the publisher's absence."""
-        raise NotImplementedError
+        """Relay until cancelled; survives the database's and the publisher's absence, waiting up to 5 s between tries."""
+        failures = 0
+        while True:
+            try:
+                async with self._pool.acquire() as connection:
+                    if await connection.fetchval(_LOCK, self._name):
+                        failures = 0
+                        await self._lead(connection)
+            except Exception as error:  # noqa: BLE001  (a subscriber's edge)
+                failures += 1
+                _log.warning("relay interrupted", relay=self._name, error=f"{type(error).__name__}: {error}")
+            await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES)) - 1] if failures else _FOLLOW_SECONDS)
 
     async def caught_up(self, timeout: float = 10.0) -> None:
         """Return once everything stored before this call has been published; raises `TimeoutError`."""
-        raise NotImplementedError
+        newest = await self._pool.fetchrow(_NEWEST)
+        if newest is None:
+            return
+        target = _cursor(newest)
+        async with asyncio.timeout(timeout):
+            while await self.position() < target:  # noqa: ASYNC110  (the active relay may be another process's)
+                await asyncio.sleep(_POLL_SECONDS / 10)
+
+    async def position(self) -> Cursor:
+        """How far the active relay, wherever it runs, has published."""
+        row = await self._pool.fetchrow(_AT, self._name)
+        return Cursor() if row is None else _cursor(row)
 
     async def rebuild(self) -> None:
-        """Publish everything again from position 0."""
-        raise NotImplementedError
+        """Publish everything again from position 0, by the active relay: after the stream was lost."""
+        await self._pool.execute(_REBUILD, self._name)
+        self._wake.set()
+
+    async def _lead(self, connection: Any) -> None:
+        await connection.add_listener(CHANNEL, self._notified)
+        try:
+            await connection.execute(_BEGIN, self._name)
+            failures = 0
+            while True:
+                self._wake.clear()
+                after = _cursor(await connection.fetchrow(_AT, self._name))
+                events = await self._store.read_all(after, self._batch)
+                if not events:
+                    await self._wait(_POLL_SECONDS)
+                    continue
+                self._watch_lag(events[0])
+                try:
+                    await self._publish(events)
+                except Exception as error:  # noqa: BLE001  (a subscriber's edge)
+                    failures += 1
+                    _log.warning("relay cannot publish", relay=self._name, error=f"{type(error).__name__}: {error}", waiting=len(events))
+                    await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES)) - 1])
+                    continue
+                failures = 0
+                last = events[-1].cursor
+                await connection.execute(_MOVE, self._name, str(last.xid), last.position, str(after.xid), after.position)
+        finally:
+            if not connection.is_closed():
+                await connection.remove_listener(CHANNEL, self._notified)
+                await connection.execute(_UNLOCK, self._name)
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    def _notified(self, *_: object) -> None:
+        self._wake.set()
+
+    def _watch_lag(self, oldest: StoredEvent) -> None:
+        lag = (datetime.now(UTC) - oldest.at).total_seconds()
+        if lag > _LAG_ALARM_SECONDS:
+            _log.warning("relay lags", relay=self._name, seconds=round(lag, 1))
+
+
+def _cursor(row: Any) -> Cursor:
+    return Cursor(int(row["xid"]), row["position"])
