@@ -1,0 +1,152 @@
+"""Call set-ups per second and CPU per call of the whole system, with SIPp on both sides.
+
+Starts `carillon up --demo` in a temporary folder, registers SIPp as one user's phone, lets SIPp call it as another (digest,
+routing asked, events journalled before each step, records written) at growing rates, and prints for each rate: failures,
+set-up delay (INVITE with credentials to 200) percentiles, and CPU milliseconds a call by process.
+
+    .venv/bin/python benchmarks/calls.py [--rates 50,100,200] [--seconds 10] [--hold 3]
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SIPP = ROOT / "tests/integration/sipp"
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one rate gave: counts, set-up delays in ms, CPU seconds by process."""
+
+    rate: int
+    calls: int
+    failed: int
+    delays: list[float]
+    cpu: dict[str, float]
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def cpu_seconds(processes: dict[str, int]) -> dict[str, float]:
+    """User and system seconds of each process so far; Postgres with its children."""
+    times: dict[int, float] = {}
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue
+            times[int(folder.name)] = (int(fields[11]) + int(fields[12])) / TICK
+            parents[int(folder.name)] = int(fields[1])
+    return {name: times.get(pid, 0.0) + sum(t for p, t in times.items() if parents.get(p) == pid) for name, pid in processes.items()}
+
+
+def sipp(scenario: str, target: str, port: int, keys: dict[str, str], *options: str) -> list[str]:
+    """The command line of one SIPp."""
+    pairs = [part for key, value in keys.items() for part in ("-key", key, value)]
+    base = ["sipp", target, "-sf", str(SIPP / scenario), "-i", "127.0.0.1", "-p", str(port), "-nostdin", "-trace_err"]
+    return [*base, *pairs, *options]
+
+
+def run_round(run: dict[str, Any], rate: int, seconds: int, hold: float, folder: Path) -> Round:
+    """Place `rate * seconds` calls."""
+    tenant = run["tenants"]["dupont"]
+    caller, callee = tenant["users"][0], tenant["users"][-1]
+    target, realm = run["sip"]["udp"], tenant["realm"]
+    calls = rate * seconds
+    answer_port, call_port = free_port(), free_port()
+    callee_keys = {"user": callee["sip_user"], "password": callee["sip_password"], "realm": realm}
+    register = sipp("register.xml", target, answer_port, callee_keys, "-m", "1", "-timeout", "10")
+    subprocess.run(register, check=True, cwd=folder, stdout=subprocess.DEVNULL)
+    answer = subprocess.Popen(sipp("answer.xml", target, answer_port, {}, "-d", "1"), cwd=folder, stdout=subprocess.DEVNULL)
+    try:
+        before = cpu_seconds(run["processes"])
+        keys = {"user": caller["sip_user"], "password": caller["sip_password"], "realm": realm, "dest": callee["extension"]}
+        rate_options = ["-r", str(rate), "-m", str(calls), "-l", str(calls), "-d", str(int(hold * 1000)), "-timeout", str(seconds + 60)]
+        call = sipp(
+            "call_with_authentication.xml",
+            target,
+            call_port,
+            keys,
+            *rate_options,
+            "-trace_rtt",
+            "-rtt_freq",
+            "1",
+            "-trace_stat",
+            "-fd",
+            "1",
+        )
+        caller_process = subprocess.Popen(call, cwd=folder, stdout=subprocess.DEVNULL)
+        caller_process.wait(seconds + hold + 90)
+        time.sleep(1.5)
+        after = cpu_seconds(run["processes"])
+    finally:
+        answer.send_signal(signal.SIGKILL)
+        answer.wait()
+    stem = f"call_with_authentication_{caller_process.pid}_"
+    delays = [float(line.split(";")[1]) for line in (folder / f"{stem}rtt.csv").read_text().splitlines()[1:] if line.count(";") >= 2]
+    header, *rows = [line.split(";") for line in (folder / f"{stem}.csv").read_text().splitlines() if line]
+    failed = int(rows[-1][header.index("FailedCall(C)")])
+    return Round(rate, calls, failed, sorted(delays), {name: after[name] - before[name] for name in after})
+
+
+def percentile(values: list[float], share: float) -> float:
+    return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
+
+
+def report(result: Round) -> None:
+    total = sum(result.cpu.values())
+    parts = "  ".join(f"{name} {1000 * used / result.calls:.2f}" for name, used in sorted(result.cpu.items(), key=lambda item: -item[1]))
+    delays = "/".join(f"{percentile(result.delays, share):.0f}" for share in (0.5, 0.95, 0.99))
+    print(f"{result.rate:5d}/s  calls {result.calls}  failed {result.failed}  set-up ms p50/p95/p99 {delays}")
+    print(f"         CPU ms/call {1000 * total / result.calls:.2f}: {parts}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rates", default="50,100,200")
+    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--hold", type=float, default=3.0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="carillon-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        command = [str(ROOT / ".venv/bin/carillon"), "up", "--demo", "--ports", "auto", "--data", str(folder / "data")]
+        with (folder / "up.log").open("wb") as log:
+            up = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            run_file = folder / "data/run.json"
+            deadline = time.monotonic() + 60
+            while not run_file.exists():
+                if up.poll() is not None or time.monotonic() > deadline:
+                    sys.stderr.write((folder / "up.log").read_text())
+                    return 1
+                time.sleep(0.1)
+            run = json.loads(run_file.read_text())
+            for rate in (int(part) for part in options.rates.split(",")):
+                report(run_round(run, rate, options.seconds, options.hold, folder))
+        finally:
+            up.send_signal(signal.SIGTERM)
+            up.wait(60)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
