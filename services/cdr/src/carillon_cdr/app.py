@@ -47,7 +47,7 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         tasks = await stack.enter_async_context(Tasks())
         tasks.start(outbox.run(), "outbox")
         ledger = PostgresLedger(pool, settings.ledger_timeout_seconds)
-        server = await _grpc(settings, pool, ledger)
+        server = _grpc(settings, pool, ledger)
         port = await server.start()
         stack.push_async_callback(server.stop)
         dead_letters = DeadLetters(pool)
@@ -57,7 +57,7 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         yield port
 
 
-async def _grpc(settings: CdrSettings, pool: "asyncpg.Pool[Any]", ledger: PostgresLedger) -> GrpcServer:
+def _grpc(settings: CdrSettings, pool: "asyncpg.Pool[Any]", ledger: PostgresLedger) -> GrpcServer:
     server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
     server.add(add_RecordServiceServicer_to_server, RecordApi(PostgresRecords(pool), ledger), RECORD_SERVICE, RECORD_RIGHTS)
     server.add(add_LedgerServiceServicer_to_server, LedgerApi(ledger), LEDGER_SERVICE, LEDGER_RIGHTS)

@@ -1,0 +1,1 @@
+"""Postgres, mail transports and JetStream, behind the ports."""

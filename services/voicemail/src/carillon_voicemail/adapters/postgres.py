@@ -1,0 +1,41 @@
+"""Reaching Postgres: a connection with a deadline, and the server's absence as one error."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from carillon_voicemail.ports import StoreUnavailable
+
+#: The server is away, restarting, full or too slow: the same statement will do later.
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+)
+
+
+@asynccontextmanager
+async def acquired(pool: "asyncpg.Pool[Any]", timeout: float) -> AsyncIterator[Any]:
+    """A connection, waited for at most `timeout` seconds; the server's absence, here or in the block, is `StoreUnavailable`."""
+    try:
+        async with pool.acquire(timeout=timeout) as connection:
+            yield connection
+    except UNAVAILABLE as error:
+        raise StoreUnavailable(f"the store is away: {error or type(error).__name__}") from error
+
+
+async def put_in_outbox(connection: Any, stream: str, subject: str, message_id: object, payload: bytes) -> None:
+    """Have it published after this transaction; an id that waits already is not added again."""
+    await connection.execute(
+        "insert into outbox (message_id, stream, subject, payload) values ($1, $2, $3, $4) on conflict (message_id) do nothing",
+        message_id,
+        stream,
+        subject,
+        payload,
+    )

@@ -1,0 +1,100 @@
+"""Messages in Postgres. Always: the inbox row, the message, its e-mail job and its event are one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import MAILBOXES, mailbox_subject
+from carillon_kit.inbox import Inbox
+from carillon_voicemail.adapters.postgres import acquired, put_in_outbox
+from carillon_voicemail.domain.message import Addressing, MailState, Message
+
+CONSUMER = "voicemail"
+MESSAGE_COLUMNS = (
+    "m.message_id, m.tenant, m.mailbox_id, m.call_id, m.seq, m.caller_number, m.caller_name, m.received_at, m.duration_ms, m.object"
+)
+_INSERT = """
+insert into message (message_id, tenant, mailbox_id, call_id, seq, caller_number, caller_name, received_at, duration_ms, object)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing"""
+_JOB = "insert into mail_job (message_id, recipients, mailbox_name, language, time_zone) values ($1, $2, $3, $4, $5)"
+_SELECT = f"select {MESSAGE_COLUMNS}, j.state from message m left join mail_job j using (message_id)"
+_GET = f"{_SELECT} where m.tenant = $1 and m.message_id = $2"
+_LIST = f"""{_SELECT}
+ where m.tenant = $1
+   and ($2::text is null or m.mailbox_id = $2)
+   and ($3::timestamptz is null or (m.received_at, m.message_id) < ($3, $4::uuid))
+ order by m.received_at desc, m.message_id desc limit $5"""
+
+
+class PostgresMessages:
+    """`Messages` on a pool whose search path is the service's schema; every statement has `timeout` seconds."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", timeout: float = 10.0) -> None:
+        self._pool = pool
+        self._timeout = timeout
+        self._inbox = Inbox(pool)
+
+    async def store(self, cause: UUID, message: Message, to: Addressing, event: Event) -> bool:
+        """See the port."""
+        async with acquired(self._pool, self._timeout) as connection, connection.transaction():
+            if not await self._inbox.claim(connection, CONSUMER, cause):
+                return False
+            if not await self._insert(connection, message):
+                return False
+            if to.recipients:
+                row = (message.message_id, list(to.recipients), to.mailbox_name, to.language, to.time_zone)
+                await connection.execute(_JOB, *row, timeout=self._timeout)
+            subject = mailbox_subject(message.tenant, message.mailbox_id, "message_stored")
+            await put_in_outbox(connection, MAILBOXES.name, subject, event.id, event.to_json())
+        return True
+
+    async def _insert(self, connection: Any, message: Message) -> bool:
+        done = await connection.execute(
+            _INSERT,
+            message.message_id,
+            message.tenant,
+            message.mailbox_id,
+            message.call_id,
+            message.seq,
+            message.caller_number,
+            message.caller_name,
+            message.received_at,
+            message.duration_ms,
+            message.object,
+            timeout=self._timeout,
+        )
+        return str(done) == "INSERT 0 1"
+
+    async def get(self, tenant: str, message_id: UUID) -> Message | None:
+        """See the port."""
+        async with acquired(self._pool, self._timeout) as connection:
+            row = await connection.fetchrow(_GET, tenant, message_id, timeout=self._timeout)
+        return None if row is None else read_message(row)
+
+    async def list(self, tenant: str, mailbox_id: str | None, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[Message]:
+        """See the port."""
+        position = after or (None, None)
+        async with acquired(self._pool, self._timeout) as connection:
+            rows = await connection.fetch(_LIST, tenant, mailbox_id, *position, limit, timeout=self._timeout)
+        return [read_message(row) for row in rows]
+
+
+def read_message(row: Any) -> Message:
+    """A row of `MESSAGE_COLUMNS` and the job's `state`."""
+    return Message(
+        message_id=row["message_id"],
+        tenant=row["tenant"],
+        mailbox_id=row["mailbox_id"],
+        call_id=row["call_id"],
+        seq=row["seq"],
+        caller_number=row["caller_number"],
+        caller_name=row["caller_name"],
+        received_at=row["received_at"],
+        duration_ms=row["duration_ms"],
+        object=row["object"],
+        mail_state=MailState(row["state"] or "none"),
+    )

@@ -1,0 +1,102 @@
+"""The voicemail service put together: configuration, recordings' consumer, e-mails, outbox, gRPC; stopped in the reverse order."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from carillon.common.v1.call_application_pb2_grpc import add_CallApplicationServicer_to_server
+from carillon.voicemail.v1.voicemail_pb2_grpc import add_MessageServiceServicer_to_server
+from carillon_contracts.streams import AUDIO_BUCKET, CALLS, CONFIG, MAILBOXES
+from carillon_kit.auth import TokenVerifier
+from carillon_kit.bus import Bus
+from carillon_kit.clock import SystemClock
+from carillon_kit.dead_letters import DeadLetters
+from carillon_kit.grpc_server import GrpcServer
+from carillon_kit.lifecycle import Tasks
+from carillon_kit.logs import get_logger
+from carillon_kit.object_store import NatsObjectStore, ObjectStore
+from carillon_kit.postgres import migrate, open_pool
+from carillon_voicemail.adapters.maildir import Maildir
+from carillon_voicemail.adapters.outbox import Outbox
+from carillon_voicemail.adapters.postgres_mail_jobs import PostgresMailJobs
+from carillon_voicemail.adapters.postgres_messages import PostgresMessages
+from carillon_voicemail.adapters.smtp import Smtp, parse_smtp_url
+from carillon_voicemail.grpc_api import (
+    APPLICATION_RIGHTS,
+    APPLICATION_SERVICE,
+    MESSAGE_RIGHTS,
+    MESSAGE_SERVICE,
+    MessageApi,
+    VoicemailApplication,
+)
+from carillon_voicemail.handlers import Postman
+from carillon_voicemail.io.mail_sender import MailSender
+from carillon_voicemail.ports import Configurations, MailTransport, Messages
+from carillon_voicemail.projections.configuration import Configuration
+from carillon_voicemail.settings import VoicemailSettings
+from carillon_voicemail.subscribers import CONSUMER, RecordingSubscriber
+
+_log = get_logger("app")
+
+
+@asynccontextmanager
+async def app(settings: VoicemailSettings) -> AsyncIterator[None]:
+    """The whole service; ready when entered."""
+    async with serve(settings) as port:
+        _log.info("ready", grpc_port=port)
+        yield
+
+
+@asynccontextmanager
+async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
+    """As `app`, yielding the gRPC port."""
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.postgres_dsn, max_size=settings.postgres_connections)
+        stack.push_async_callback(pool.close)
+        await migrate(pool, "carillon_voicemail.migrations")
+        bus = await stack.enter_async_context(await Bus.connect(settings.nats_url, "voicemail"))
+        for stream in (CONFIG, CALLS, MAILBOXES):
+            await bus.ensure_stream(stream)
+        objects = NatsObjectStore(bus, AUDIO_BUCKET)
+        tasks = await stack.enter_async_context(Tasks())
+        configuration = Configuration(bus)
+        tasks.start(configuration.follow(), "configuration")
+        outbox = Outbox(pool, bus)
+        tasks.start(outbox.run(), "outbox")
+        jobs = PostgresMailJobs(pool)
+        sender = MailSender(jobs, _postman(settings, jobs, objects), outbox.wake)
+        tasks.start(sender.run(), "mail")
+        await configuration.caught_up(settings.catch_up_seconds)
+        messages = PostgresMessages(pool)
+        server = _grpc(settings, configuration, messages, objects)
+        port = await server.start()
+        stack.push_async_callback(server.stop)
+
+        def wake() -> None:
+            outbox.wake()
+            sender.wake()
+
+        dead_letters = DeadLetters(pool)
+        subscriber = RecordingSubscriber(messages, configuration, dead_letters, wake)
+        consumer = await bus.consume(CONSUMER, subscriber.handle, dead_letters)
+        stack.push_async_callback(consumer.stop)
+        yield port
+
+
+def _postman(settings: VoicemailSettings, jobs: PostgresMailJobs, objects: ObjectStore) -> Postman:
+    return Postman(
+        jobs, objects, _transport(settings), SystemClock(), settings.retry_policy, settings.mail_from, settings.mail_deadline_seconds
+    )
+
+
+def _transport(settings: VoicemailSettings) -> MailTransport:
+    if settings.smtp_url is not None:
+        return Smtp(parse_smtp_url(settings.smtp_url.get_secret_value()))
+    assert settings.maildir is not None
+    return Maildir(settings.maildir)
+
+
+def _grpc(settings: VoicemailSettings, configurations: Configurations, messages: Messages, objects: ObjectStore) -> GrpcServer:
+    server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
+    server.add(add_CallApplicationServicer_to_server, VoicemailApplication(configurations), APPLICATION_SERVICE, APPLICATION_RIGHTS)
+    server.add(add_MessageServiceServicer_to_server, MessageApi(messages, objects), MESSAGE_SERVICE, MESSAGE_RIGHTS)
+    return server

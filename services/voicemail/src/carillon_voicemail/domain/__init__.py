@@ -1,0 +1,1 @@
+"""What a mailbox says, keeps and writes. Pure."""

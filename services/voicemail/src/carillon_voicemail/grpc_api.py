@@ -1,0 +1,198 @@
+"""`CallApplication` for media, `MessageService` for people and systems of a tenant.
+
+Always: a message is read with the tenant of the caller's token, so that another tenant's is as if it were not there.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from carillon.common.v1 import call_application_pb2 as app_pb
+from carillon.common.v1 import call_application_pb2_grpc as app_rpc
+from carillon.voicemail.v1 import voicemail_pb2 as pb
+from carillon.voicemail.v1 import voicemail_pb2_grpc as rpc
+from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
+from carillon_kit.errors import InvalidArgument, NotFound, PermissionDenied
+from carillon_kit.grpc_server import current_tenant
+from carillon_kit.object_store import ObjectNotFound, ObjectStore
+from carillon_kit.pages import decode_token, encode_token, page_size
+from carillon_voicemail.domain import dialogue
+from carillon_voicemail.domain.message import MailState, Message
+from carillon_voicemail.ports import Configurations, Messages
+
+APPLICATION_SERVICE = "carillon.common.v1.CallApplication"
+MESSAGE_SERVICE = "carillon.voicemail.v1.MessageService"
+_READERS = frozenset({ADMIN, OPERATOR, SERVICE})
+APPLICATION_RIGHTS = {"Next": frozenset({SERVICE})}
+MESSAGE_RIGHTS = {"ListMessages": _READERS, "GetMessage": _READERS, "FetchMessageAudio": _READERS}
+CHUNK_BYTES = 64 * 1024
+
+
+class VoicemailApplication(app_rpc.CallApplicationServicer):
+    """Leads a caller through the mailbox."""
+
+    def __init__(self, configurations: Configurations) -> None:
+        self._configurations = configurations
+
+    async def Next(self, request: app_pb.NextRequest, context: Any) -> app_pb.NextResponse:
+        """The next step of the dialogue."""
+        call = request.call
+        if call.tenant_id != current_tenant():
+            raise PermissionDenied("the call is another tenant's")
+        facts = dialogue.CallFacts(call.caller_number, call.caller_name, call.dialled)
+        config = self._configurations.of(call.tenant_id)
+        decision = dialogue.advance(facts, read_cursor(request.cursor), _outcome(request.outcome), config)
+        return app_pb.NextResponse(
+            step=_step(decision.step),
+            cursor=write_cursor(decision.cursor),
+            trace=[app_pb.TraceEntry(subject=t.subject, matched=t.matched, reason=t.reason, next=t.next) for t in decision.trace],
+            config_seq=decision.cursor.config_seq,
+        )
+
+
+def write_cursor(cursor: dialogue.Cursor) -> bytes:
+    """The cursor as JSON."""
+    fields = {
+        "state": cursor.state.value,
+        "mailbox_id": cursor.mailbox_id,
+        "language": cursor.language,
+        "config_seq": cursor.config_seq,
+        "max_seconds": cursor.max_seconds,
+        "silence_seconds": cursor.silence_seconds,
+    }
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def read_cursor(raw: bytes) -> dialogue.Cursor | None:
+    """What `write_cursor` made; None at the beginning. Raises `InvalidArgument`."""
+    if not raw:
+        return None
+    try:
+        fields = json.loads(raw)
+        return dialogue.Cursor(
+            dialogue.State(fields["state"]),
+            str(fields["mailbox_id"]),
+            str(fields["language"]),
+            int(fields["config_seq"]),
+            int(fields["max_seconds"]),
+            int(fields["silence_seconds"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidArgument({"cursor": "not a cursor of this application"}) from error
+
+
+def _outcome(outcome: app_pb.Outcome) -> dialogue.Outcome:
+    match kind := outcome.WhichOneof("kind"):
+        case "entered":
+            return dialogue.Entered(dict(outcome.entered.arguments))
+        case "play":
+            return dialogue.Played()
+        case "record":
+            return dialogue.Recorded(outcome.record.object)
+        case None:
+            raise InvalidArgument({"outcome": "must be set"})
+        case _:
+            return dialogue.Other(kind)
+
+
+def _step(step: dialogue.Step) -> app_pb.Step:
+    match step:
+        case dialogue.Play(prompts):
+            spoken = [app_pb.Prompt(speech=app_pb.Speech(text=p.text, language=p.language)) for p in prompts]
+            return app_pb.Step(play=app_pb.Play(prompts=spoken))
+        case dialogue.Record():
+            record = app_pb.Record(
+                beep=True,
+                max_ms=step.max_ms,
+                silence_ms=step.silence_ms,
+                min_ms=step.min_ms,
+                finish_digits=step.finish_digits,
+                labels=dict(step.labels),
+            )
+            return app_pb.Step(record=record)
+        case dialogue.HangUp(cause):
+            return app_pb.Step(hang_up=app_pb.HangUp(cause=cause, reason="the mailbox has said goodbye"))
+
+
+class MessageApi(rpc.MessageServiceServicer):
+    """Reads messages and their audio."""
+
+    def __init__(self, messages: Messages, objects: ObjectStore) -> None:
+        self._messages = messages
+        self._objects = objects
+
+    async def ListMessages(self, request: pb.ListMessagesRequest, context: Any) -> pb.ListMessagesResponse:
+        """One page, newest first."""
+        size = page_size(request.page_size)
+        after = _position(request)
+        found = await self._messages.list(current_tenant(), _mailbox(request), after, size + 1)
+        response = pb.ListMessagesResponse(messages=[message_proto(message) for message in found[:size]])
+        if len(found) > size:
+            last = found[size - 1]
+            token = {"at": last.received_at.isoformat(), "id": str(last.message_id), "mailbox": request.mailbox_id}
+            response.next_page_token = encode_token(token)
+        return response
+
+    async def GetMessage(self, request: pb.GetMessageRequest, context: Any) -> pb.GetMessageResponse:
+        """One message."""
+        return pb.GetMessageResponse(message=message_proto(await self._get(request.message_id)))
+
+    async def FetchMessageAudio(self, request: pb.FetchMessageAudioRequest, context: Any) -> AsyncIterator[pb.FetchMessageAudioResponse]:
+        """The WAV file in chunks."""
+        message = await self._get(request.message_id)
+        try:
+            audio = await self._objects.get(message.object)
+        except ObjectNotFound as error:
+            raise NotFound(f"messages/{request.message_id}/audio") from error
+        for start in range(0, len(audio), CHUNK_BYTES):
+            yield pb.FetchMessageAudioResponse(chunk=audio[start : start + CHUNK_BYTES])
+
+    async def _get(self, message_id: str) -> Message:
+        try:
+            wanted = UUID(message_id)
+        except ValueError as error:
+            raise InvalidArgument({"message_id": "must be a UUID"}) from error
+        message = await self._messages.get(current_tenant(), wanted)
+        if message is None:
+            raise NotFound(f"messages/{message_id}")
+        return message
+
+
+def message_proto(message: Message) -> pb.Message:
+    """The message as its proto; a mail that is just being sent is pending to the outside."""
+    received_at = Timestamp()
+    received_at.FromDatetime(message.received_at.astimezone(UTC).replace(tzinfo=None))
+    return pb.Message(
+        message_id=str(message.message_id),
+        mailbox_id=message.mailbox_id,
+        call_id=message.call_id,
+        caller_number=message.caller_number,
+        caller_name=message.caller_name,
+        received_at=received_at,
+        duration_ms=message.duration_ms,
+        email_state=(MailState.PENDING if message.mail_state is MailState.SENDING else message.mail_state).value,
+        object=message.object,
+    )
+
+
+def _mailbox(request: pb.ListMessagesRequest) -> str | None:
+    if len(request.mailbox_id) > 64 or not request.mailbox_id.isprintable():
+        raise InvalidArgument({"mailbox_id": "not a mailbox's id"})
+    return request.mailbox_id or None
+
+
+def _position(request: pb.ListMessagesRequest) -> tuple[datetime, UUID] | None:
+    token = decode_token(request.page_token)
+    if not token:
+        return None
+    if token.get("mailbox") != request.mailbox_id:
+        raise InvalidArgument({"page_token": "made for a list of another mailbox"})
+    try:
+        at = datetime.fromisoformat(token["at"])
+        return at if at.tzinfo else at.replace(tzinfo=UTC), UUID(token["id"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidArgument({"page_token": "not a token of this list"}) from error

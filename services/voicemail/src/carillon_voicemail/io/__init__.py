@@ -1,0 +1,1 @@
+"""Loops that work on their own."""
