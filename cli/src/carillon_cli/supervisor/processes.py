@@ -16,6 +16,7 @@ from carillon_cli.supervisor.policy import Action, Child, Input, RestartPolicy, 
 
 #: How often a process that is not ready yet is asked.
 READY_POLL = 0.05
+ADMINISTRATORS = frozenset({"CARILLON_POSTGRES_DSN", "CARILLON_NATS_URL"})
 READY_DEADLINE = 2.0
 #: How long what a dead process wrote is read on where a grandchild keeps the pipe open.
 LAST_WORDS = 0.1
@@ -189,5 +190,5 @@ def _how(code: int) -> str:
 
 
 def base_environment() -> dict[str, str]:
-    """What every child inherits: the user's environment without this program's own settings."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("CARILLON_")}
+    """What every child inherits: this process's environment, but for the addresses that hold an administrator's password."""
+    return {key: value for key, value in os.environ.items() if key not in ADMINISTRATORS}

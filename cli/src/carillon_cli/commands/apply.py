@@ -1,0 +1,66 @@
+"""`carillon apply FILE`: make a tenant hold what a YAML file says.
+
+Always: a file with a mistake changes nothing; applied twice, the second time changes nothing; `--dry-run` never does.
+"""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from carillon.directory.v1 import directory_pb2, directory_pb2_grpc
+from carillon_cli import company
+from carillon_cli.errors import CliError
+from carillon_cli.supervisor.layout import Folders
+from carillon_cli.supervisor.secrets import read_json, write_private
+from carillon_cli.system import APPLY_SECONDS, System, ask, load, system_arguments
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `carillon apply`."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="a company as YAML: tenant, users, numbers, plans, ...")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change and every mistake, change nothing")
+    parser.add_argument("--prune", action="store_true", help="delete what the file does not name")
+    parser.add_argument("--reason", default="", help="why, kept in the history")
+    parser.add_argument("--keep-passwords", action="store_true", help="add new passwords to run.json, so that `carillon call` can use them")
+    system_arguments(parser, tenant=False)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Apply and print each change."""
+    try:
+        text = options.file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CliError(f"{options.file} cannot be read: {error}") from error
+    _, data = company.load(text, str(options.file))
+    request = company.request(data)
+    request.dry_run, request.prune, request.reason = options.dry_run, options.prune, options.reason or f"carillon apply {options.file.name}"
+    system = load(options.data)
+    answer = asyncio.run(apply(system, request))
+    for line in told(answer, request, dry_run=options.dry_run):
+        print(line)
+    if options.keep_passwords and answer.new_credentials:
+        kept = Folders(options.data).credentials
+        write_private(kept, read_json(kept) | {found.id: found.password for found in answer.new_credentials})
+    return 0
+
+
+async def apply(system: System, request: directory_pb2.ApplyTenantRequest) -> directory_pb2.ApplyTenantResponse:
+    """Send the request. Raises `CliError` with the fields that the directory refuses."""
+    async with system.channel("directory", request.tenant.id) as directory:
+        service = directory_pb2_grpc.ImportServiceStub(directory)
+        return await ask(service.ApplyTenant(request, timeout=APPLY_SECONDS), "directory")
+
+
+def told(answer: directory_pb2.ApplyTenantResponse, request: directory_pb2.ApplyTenantRequest, *, dry_run: bool) -> list[str]:
+    """The outcome in lines: each change, the passwords made, the version."""
+    signs = {"created": "+", "updated": "~", "deleted": "-"}
+    lines = []
+    for change in answer.changes:
+        fields = f" ({', '.join(change.fields)})" if change.fields else ""
+        lines.append(f"{signs.get(change.fact, '?')} {change.resource} {change.resource_id}{fields}")
+    lines += [f"  password of {found.id}: {found.password}" for found in answer.new_credentials]
+    count = len(answer.changes)
+    if not count:
+        return [f"{request.tenant.id} holds all of it already, configuration {answer.config_seq}"]
+    verb = "would change" if dry_run else "changed"
+    return [*lines, f"{count} resource{'s' if count != 1 else ''} {verb}, configuration {answer.config_seq}"]

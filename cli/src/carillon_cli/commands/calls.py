@@ -1,0 +1,49 @@
+"""`carillon calls`: what is up now."""
+
+import argparse
+import asyncio
+import json
+
+from carillon.media.v1 import media_pb2, media_pb2_grpc
+from carillon_cli.render.tables import calls_table, message_json
+from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+
+WATCH_SECONDS = 1.0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `carillon calls`."""
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--watch", action="store_true", help="again every second, until Ctrl-C")
+    system_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the live calls once, or again and again."""
+    system = load(options.data)
+    asyncio.run(_watch(system, system.tenant(options.tenant), as_json=options.json, endless=options.watch))
+    return 0
+
+
+async def _watch(system: System, tenant: str, *, as_json: bool, endless: bool) -> None:
+    while True:
+        calls = await live_calls(system, tenant)
+        lines = [json.dumps(call_json(call), ensure_ascii=False) for call in calls] if as_json else calls_table(calls)
+        # ECMA-48: home, erase to the end of the screen.
+        print(("\x1b[H\x1b[J" if endless and not as_json else "") + "\n".join(lines), flush=True)
+        if not endless:
+            return
+        await asyncio.sleep(WATCH_SECONDS)
+
+
+async def live_calls(system: System, tenant: str) -> list[media_pb2.LiveCall]:
+    """The tenant's calls that are up or being set up."""
+    async with system.channel("media", tenant) as media:
+        service = media_pb2_grpc.LiveCallServiceStub(media)
+        answer = await ask(service.ListLiveCalls(media_pb2.ListLiveCallsRequest(), timeout=RPC_SECONDS), "media")
+        return list(answer.calls)
+
+
+def call_json(call: media_pb2.LiveCall) -> dict[str, object]:
+    """A live call with its legs."""
+    return {**message_json(call), "legs": [message_json(leg) for leg in call.legs]}

@@ -1,0 +1,48 @@
+"""`carillon explain CALL_ID`: the routing trace of a call, what happened after each decision, and its ladder."""
+
+import argparse
+import asyncio
+
+from carillon.cdr.v1 import cdr_pb2, cdr_pb2_grpc
+from carillon_cli.errors import CliError
+from carillon_cli.render.explain import explain
+from carillon_cli.render.ladder import ladder
+from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_contracts.envelope import Event
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `carillon explain`."""
+    parser.add_argument("call_id", metavar="CALL_ID", help="as `carillon records` and `carillon calls` show it, or `last`")
+    parser.add_argument("--ladder", action="store_true", help="only the ladder")
+    system_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the explanation."""
+    system = load(options.data)
+    tenant = system.tenant(options.tenant)
+    events = asyncio.run(_events(system, tenant, options.call_id))
+    if not events:
+        raise CliError(f"nothing is known of call {options.call_id} in {tenant}", "`carillon records` lists the calls.")
+    print("\n".join((ladder if options.ladder else explain)(events)))
+    return 0
+
+
+async def _events(system: System, tenant: str, call_id: str) -> list[Event]:
+    if call_id == "last":
+        async with system.channel("cdr", tenant) as cdr:
+            service = cdr_pb2_grpc.RecordServiceStub(cdr)
+            page = await ask(service.ListRecords(cdr_pb2.ListRecordsRequest(page_size=1), timeout=RPC_SECONDS), "cdr")
+        if not page.records:
+            raise CliError(f"{tenant} has no call yet")
+        call_id = page.records[0].call_id
+    return await call_events(system, tenant, call_id)
+
+
+async def call_events(system: System, tenant: str, call_id: str) -> list[Event]:
+    """The events of a call as they lie in the ledger, by seq."""
+    async with system.channel("cdr", tenant) as cdr:
+        service = cdr_pb2_grpc.RecordServiceStub(cdr)
+        answer = await ask(service.ListCallEvents(cdr_pb2.ListCallEventsRequest(call_id=call_id), timeout=RPC_SECONDS), "cdr")
+    return [Event.from_json(raw) for raw in answer.events]

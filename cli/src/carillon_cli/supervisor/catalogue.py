@@ -1,0 +1,136 @@
+"""The processes of the system: how each is started, told its settings, known to be ready, and ended.
+
+Always: a service is told nothing but its own role, its own NATS user, and where its peers are. Ending goes from the calls to the
+data: media first (it drains), the plane that carries its audio, the services that decide, the ledger, then NATS, then Postgres.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from carillon_cli.supervisor.layout import Folders, Options
+from carillon_cli.supervisor.processes import ProcessSpec, base_environment
+from carillon_kit.embedded import EmbeddedServer
+
+PLANE = "media-plane"
+NATS, POSTGRES = "nats", "postgres"
+WITH_DATABASE = ("directory", "media", "voicemail", "cdr")
+STOP_GROUPS = {"media": 0, PLANE: 1, "routing": 2, "voicemail": 2, "directory": 3, "cdr": 3, NATS: 4, POSTGRES: 5}
+STOP_SECONDS = {"media": 15.0}
+SHUTDOWN_SECONDS = 8
+HEALTH_TIMEOUT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """What the services stand on: one DSN per service with a schema, one NATS URL per service, the key of tokens."""
+
+    dsns: Mapping[str, str]
+    nats_urls: Mapping[str, str]
+    token_key: str
+    plane_socket: Path
+
+
+def service_environment(service: str, options: Options, folders: Folders, backing: Backing) -> dict[str, str]:
+    """The settings of a service as environment variables."""
+    ports = options.ports
+    found = {
+        "CARILLON_NATS_URL": backing.nats_urls[service],
+        "CARILLON_GRPC_LISTEN": f"127.0.0.1:{ports.grpc(service)}",
+        "CARILLON_TOKEN_KEY": backing.token_key,
+        "CARILLON_SHUTDOWN_SECONDS": str(SHUTDOWN_SECONDS),
+    }
+    if service in backing.dsns:
+        found["CARILLON_POSTGRES_DSN"] = backing.dsns[service]
+    match service:
+        case "routing" if options.test_clock:
+            found["CARILLON_CLOCK_FILE"] = str(folders.clock)
+        case "media":
+            found |= {
+                "CARILLON_SIP_UDP": f"{options.host}:{ports.sip}",
+                "CARILLON_SIP_TCP": f"{options.host}:{ports.sip}",
+                "CARILLON_ADVERTISE": options.advertise,
+                "CARILLON_PLANE_SOCKET": str(backing.plane_socket),
+                "CARILLON_APPLICATIONS": json.dumps({name: f"127.0.0.1:{ports.grpc(name)}" for name in ("routing", "voicemail")}),
+                "CARILLON_CDR": f"127.0.0.1:{ports.cdr}",
+                "CARILLON_DATA": str(folders.of("media")),
+            }
+        case "voicemail":
+            found["CARILLON_MAILDIR"] = str(folders.mail)
+        case _:
+            pass
+    return found
+
+
+def serving(address: str) -> Callable[[], Awaitable[bool]]:
+    """Asks a service's health (grpc.health.v1); a refusal or silence is a no."""
+
+    async def ask() -> bool:
+        async with grpc.aio.insecure_channel(address) as channel:
+            try:
+                stub = health_pb2_grpc.HealthStub(channel)
+                answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=HEALTH_TIMEOUT)
+            except grpc.aio.AioRpcError:
+                return False
+            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    return ask
+
+
+def listening(path: Path) -> Callable[[], Awaitable[bool]]:
+    """Whether someone takes connections on the Unix socket."""
+
+    async def ask() -> bool:
+        try:
+            _, writer = await asyncio.open_unix_connection(path)
+        except OSError:
+            return False
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return True
+
+    return ask
+
+
+def python_environment() -> dict[str, str]:
+    """For our own processes: unbuffered, and compiled code is kept, because a start without it takes twice as long."""
+    found = base_environment() | {"PYTHONUNBUFFERED": "1"}
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return found
+
+
+def service_spec(service: str, options: Options, folders: Folders, backing: Backing) -> ProcessSpec:
+    """A Python service."""
+    return ProcessSpec(
+        service,
+        [sys.executable, "-m", f"carillon_{service}"],
+        python_environment() | service_environment(service, options, folders, backing),
+        ready=serving(f"127.0.0.1:{options.ports.grpc(service)}"),
+        stop_group=STOP_GROUPS[service],
+        stop_seconds=STOP_SECONDS.get(service, SHUTDOWN_SECONDS + 2.0),
+    )
+
+
+def plane_spec(options: Options, socket: Path) -> ProcessSpec:
+    """The media plane."""
+    ports = f"{options.ports.rtp_low}-{options.ports.rtp_high}"
+    command = [sys.executable, "-m", "carillon_rtp", "--socket", str(socket), "--listen-ip", options.host, "--ports", ports]
+    return ProcessSpec(PLANE, command, python_environment(), ready=listening(socket), stop_group=STOP_GROUPS[PLANE], stop_seconds=5.0)
+
+
+def server_spec(name: str, server: EmbeddedServer) -> ProcessSpec:
+    """NATS or Postgres, already prepared."""
+
+    async def ready() -> bool:
+        return await asyncio.to_thread(server.is_ready)
+
+    environment = base_environment() | dict(server.environment())
+    return ProcessSpec(name, server.command(), environment, ready, STOP_GROUPS[name], server.stop_signal, 10.0)

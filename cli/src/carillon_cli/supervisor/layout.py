@@ -1,0 +1,170 @@
+"""What `carillon up` was asked for, where things lie in its data folder, and which ports it takes.
+
+Always: every port has the name of the setting that moves it, so that a port in use can be told with what to do about it.
+"""
+
+import random
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from carillon_cli.errors import CliError
+
+GRPC_SERVICES = ("directory", "routing", "media", "voicemail", "cdr")
+#: sun_path of unix(7) holds 108 bytes with the final zero.
+LONGEST_SOCKET_PATH = 100
+#: Where `--ports auto` looks for a range of RTP ports: below the range from which the kernel takes ports for clients.
+RTP_SEARCH = (10_000, 32_000)
+RTP_AUTO_SIZE = 1_000
+DEFAULT_DATA = Path(".carillon")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Every port of the system. RTP is a range, both ends included."""
+
+    sip: int = 5060
+    directory: int = 7001
+    routing: int = 7002
+    media: int = 7003
+    voicemail: int = 7004
+    cdr: int = 7005
+    nats: int = 4222
+    postgres: int = 5433
+    rtp_low: int = 20_000
+    rtp_high: int = 29_999
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not 1 <= getattr(self, field.name) <= 65_535:
+                raise CliError(f"port {getattr(self, field.name)} of {field.name} is not between 1 and 65535")
+        if self.rtp_high - self.rtp_low < 3:
+            raise CliError(f"--rtp-ports {self.rtp_low}-{self.rtp_high} has no room for a call", "A call takes four ports.")
+
+    def grpc(self, service: str) -> int:
+        """The gRPC port of a service."""
+        return int(getattr(self, service))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line said."""
+
+    data: Path
+    host: str
+    advertise: str
+    ports: Ports
+    demo: bool = False
+    test_clock: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where things lie; `root` is absolute."""
+
+    root: Path
+
+    @property
+    def run_file(self) -> Path:
+        return self.root / "run.json"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets.json"
+
+    @property
+    def credentials(self) -> Path:
+        return self.root / "demo-credentials.json"
+
+    @property
+    def clock(self) -> Path:
+        return self.root / "clock.json"
+
+    @property
+    def mail(self) -> Path:
+        return self.root / "mail"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "log"
+
+    def of(self, service: str) -> Path:
+        """The folder of a service or server."""
+        return self.root / service
+
+
+def owners(ports: Ports, *, embedded_nats: bool, embedded_postgres: bool) -> Iterator[tuple[str, int, str, str]]:
+    """(transport, port, who needs it, setting that moves it) of every single port."""
+    yield "udp", ports.sip, "SIP", "--sip-port"
+    yield "tcp", ports.sip, "SIP", "--sip-port"
+    for service in GRPC_SERVICES:
+        yield "tcp", ports.grpc(service), f"gRPC of {service}", "--grpc-port-base"
+    if embedded_nats:
+        yield "tcp", ports.nats, "NATS", "--nats-port"
+    if embedded_postgres:
+        yield "tcp", ports.postgres, "Postgres", "--postgres-port"
+
+
+def taken(host: str, transport: str, port: int) -> str:
+    """Why the port cannot be had; empty when it can."""
+    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as probe:
+        if transport == "tcp":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            if transport == "tcp":
+                probe.listen(1)
+        except OSError as error:
+            return error.strerror or str(error)
+    return ""
+
+
+def check_ports(options: Options, *, embedded_nats: bool, embedded_postgres: bool, probe: Callable[[str, str, int], str] = taken) -> None:
+    """Raise `CliError` that names every port that cannot be had, who needs it and what moves it."""
+    found = [
+        f"{transport} port {port} on {host} for {who} ({setting}): {why}"
+        for transport, port, who, setting in owners(options.ports, embedded_nats=embedded_nats, embedded_postgres=embedded_postgres)
+        for host in (options.host if who == "SIP" else "127.0.0.1",)
+        if (why := probe(host, transport, port))
+    ]
+    if found:
+        raise CliError(
+            "\n".join(["cannot listen:", *(f"  {line}" for line in found)]), "Move it with the setting named, or use --ports auto."
+        )
+
+
+def free_ports(host: str) -> Ports:
+    """Ports that are free now; held all at once while choosing, so that no two are the same."""
+    with ExitStack() as held:
+
+        def take(kind: socket.SocketKind, address: str, port: int = 0) -> int:
+            chosen = held.enter_context(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind))
+            chosen.bind((address, port))
+            return int(chosen.getsockname()[1])
+
+        def take_both() -> int:
+            for _ in range(50):
+                port = take(socket.SOCK_DGRAM, host)
+                try:
+                    return take(socket.SOCK_STREAM, host, port)
+                except OSError:
+                    continue
+            raise CliError(f"no port is free for SIP over UDP and TCP on {host}")
+
+        low = _free_range(host)
+        single = {name: take(socket.SOCK_STREAM, "127.0.0.1") for name in (*GRPC_SERVICES, "nats", "postgres")}
+        return Ports(sip=take_both(), rtp_low=low, rtp_high=low + RTP_AUTO_SIZE - 1, **single)
+
+
+def _free_range(host: str) -> int:
+    """Start of a range for RTP whose first ports are free; different runs look at different places."""
+    starts = list(range(*RTP_SEARCH, RTP_AUTO_SIZE))
+    random.SystemRandom().shuffle(starts)
+    for low in starts:
+        if not any(taken(host, "udp", port) for port in range(low, low + 8)):
+            return low
+    raise CliError(f"no range of {RTP_AUTO_SIZE} RTP ports is free on {host}", "Give one with --rtp-ports LOW-HIGH.")

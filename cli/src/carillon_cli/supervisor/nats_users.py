@@ -1,0 +1,47 @@
+"""Who may do what on the embedded NATS: each service its own subjects, the operator everything, a tenant its own events. Pure.
+
+Always: no service may delete or purge a stream; a tenant's user can publish nothing and see nothing of another tenant.
+"""
+
+from collections.abc import Callable, Iterable
+
+from carillon_contracts.streams import AUDIO_BUCKET, STREAMS
+from carillon_kit.embedded import NatsUser
+
+OPERATOR = "operator"
+EVERYTHING = (">",)
+#: What nobody but the operator may do, whatever else is allowed.
+_LOSS = ("$JS.API.STREAM.DELETE.>", "$JS.API.STREAM.MSG.DELETE.>")
+_JETSTREAM = (
+    "$JS.API.INFO",
+    "$JS.API.STREAM.CREATE.*",
+    "$JS.API.STREAM.UPDATE.*",
+    "$JS.API.STREAM.INFO.*",
+    "$JS.API.STREAM.NAMES",
+    "$JS.API.STREAM.LIST",
+    "$JS.API.STREAM.MSG.GET.*",
+    "$JS.API.DIRECT.GET.>",
+    "$JS.API.CONSUMER.>",
+    "$JS.ACK.>",
+    "$JS.FC.>",
+)
+#: The object store replaces an object by purging the old one's chunks; of this bucket's stream alone.
+_AUDIO = (f"$O.{AUDIO_BUCKET}.>", f"$JS.API.STREAM.PURGE.OBJ_{AUDIO_BUCKET}")
+_EXTRA = {"media": _AUDIO, "voicemail": _AUDIO}
+
+
+def tenant_user(tenant: str) -> str:
+    """The name of a tenant's user."""
+    return f"tenant-{tenant}"
+
+
+def nats_users(services: Iterable[str], tenants: Iterable[str], password: Callable[[str], str]) -> tuple[NatsUser, ...]:
+    """All users; `password(name)` gives the secret of a user."""
+    found = [NatsUser(OPERATOR, password(OPERATOR))]
+    for service in services:
+        own = tuple(subject for stream in STREAMS if stream.publisher == service for subject in stream.subjects)
+        found.append(NatsUser(service, password(service), (*own, *_JETSTREAM, *_EXTRA.get(service, ())), ("_INBOX.>",), _LOSS))
+    for tenant in sorted(tenants):
+        name = tenant_user(tenant)
+        found.append(NatsUser(name, password(name), (), (f"carillon.{tenant}.>", f"_INBOX.{tenant}.>"), EVERYTHING))
+    return tuple(found)

@@ -1,0 +1,89 @@
+"""`run.json`: every address, port and sample credential of the running system, for people, tests and other programs. Pure.
+
+Always: version 1 keeps the meaning of its keys; what is not known (the password of a device that someone else made) is left out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from carillon_cli.supervisor.layout import GRPC_SERVICES, Options
+from carillon_cli.supervisor.nats_users import tenant_user
+from carillon_contracts.config import Number, SipCredential, User
+from carillon_contracts.tenant_config import TenantConfig
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the supervisor knows when it writes the file."""
+
+    options: Options
+    nats_url: str
+    nats_host: str
+    postgres_dsn: str
+    admin_token: str
+    maildir: Path
+    clock: Path | None
+    processes: Mapping[str, int]
+    tenants: Mapping[str, TenantConfig]
+    #: SIP user -> password, as far as they were made here.
+    sip_passwords: Mapping[str, str]
+    #: Tenant -> password of its NATS user; empty with a NATS of others.
+    nats_passwords: Mapping[str, str]
+
+
+def run_file(facts: Facts) -> dict[str, Any]:
+    """The content of the file."""
+    options = facts.options
+    sip = f"{options.advertise}:{options.ports.sip}"
+    content: dict[str, Any] = {
+        "version": VERSION,
+        "sip": {"udp": sip, "tcp": sip},
+        "grpc": {service: f"127.0.0.1:{options.ports.grpc(service)}" for service in GRPC_SERVICES},
+        "nats": {"url": facts.nats_url},
+        "postgres": {"dsn": facts.postgres_dsn},
+        "mail": {"maildir": str(facts.maildir)},
+        "admin_token": facts.admin_token,
+        "processes": dict(facts.processes),
+        "tenants": {tenant: tenant_entry(config, facts) for tenant, config in sorted(facts.tenants.items())},
+    }
+    if facts.clock is not None:
+        content["test_clock"] = str(facts.clock)
+    return content
+
+
+def tenant_entry(config: TenantConfig, facts: Facts) -> dict[str, Any]:
+    """One tenant of the file."""
+    entry: dict[str, Any] = {
+        "realm": config.tenant.realm,
+        "users": [user_entry(config, user, facts.sip_passwords) for user in config.users.values()],
+        "numbers": {number.label or number.id: number.id for number in config.numbers.values()},
+        "trunks": [{"name": trunk.id, "address": trunk.address} for trunk in config.trunks.values()],
+    }
+    if (password := facts.nats_passwords.get(config.tenant_id)) is not None:
+        name = tenant_user(config.tenant_id)
+        entry["nats"] = {"url": f"nats://{name}:{password}@{facts.nats_host}", "user": name, "password": password}
+    return entry
+
+
+def user_entry(config: TenantConfig, user: User, passwords: Mapping[str, str]) -> dict[str, Any]:
+    """One user: the first device, with its password where it is known."""
+    device = _device(config.sip_credentials, user.id)
+    entry: dict[str, Any] = {"id": user.id, "name": user.full_name, "extension": config.extension_of(user.id)}
+    if device is not None:
+        entry["sip_user"] = device.id
+        if device.id in passwords:
+            entry["sip_password"] = passwords[device.id]
+    entry["numbers"] = [number.id for number in config.numbers.values() if _leads_to(number, user.id)]
+    return entry
+
+
+def _device(credentials: Mapping[str, SipCredential], user_id: str) -> SipCredential | None:
+    return min((found for found in credentials.values() if found.user_id == user_id), key=lambda found: found.id, default=None)
+
+
+def _leads_to(number: Number, user_id: str) -> bool:
+    return number.destination is not None and number.destination.user_id == user_id
