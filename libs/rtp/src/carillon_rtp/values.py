@@ -61,6 +61,7 @@ class Dropped:
     payload_type: int = 0  # a payload type that was not agreed
     unwanted: int = 0  # we do not receive (hold)
     unsent: int = 0  # the socket refused the packet we wanted to send
+    flood: int = 0  # more than 500 packets in a second
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,314 @@
+/* The core's interface: each command finds its session, takes its worker's lock, does one thing and lets go. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core.h"
+
+/* Two sockets a session: take what the system lets us have. */
+static void raise_file_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int start(plane *p) {
+    int error = events_new(p);
+    if (!error) error = ports_new(p);
+    if (error) return error;
+    p->room = p->port_room;
+    p->sessions = calloc(p->room, sizeof *p->sessions);
+    p->unused = calloc(p->room, sizeof *p->unused);
+    p->owners = calloc(p->room, sizeof *p->owners);
+    if (!p->sessions || !p->unused || !p->owners) return -ENOMEM;
+    for (uint32_t i = p->room; i--;) p->unused[p->unused_count++] = (int32_t)i;
+    error = disk_start(p);
+    int workers = p->settings.threads ? p->settings.threads : 1;
+    if (workers > MAX_WORKERS) workers = MAX_WORKERS;
+    for (int i = 0; i < workers && !error; i++) {
+        p->worker_count++;
+        error = worker_start(p, i);
+    }
+    return error;
+}
+
+plane *plane_new(const plane_settings *settings, int *error) {
+    plane *p = calloc(1, sizeof *p);
+    if (!p) {
+        *error = -ENOMEM;
+        return NULL;
+    }
+    p->settings = *settings;
+    p->event_fd = -1;
+    raise_file_limit();
+    *error = start(p);
+    if (!*error) return p;
+    plane_free(p);
+    return NULL;
+}
+
+static struct session *find(plane *p, int64_t handle) {
+    uint64_t index = (uint64_t)handle & 0xFFFFFFFF;
+    if (handle < 0 || index >= p->room) return NULL;
+    struct session *s = &p->sessions[index];
+    return s->used && s->generation == (uint32_t)(handle >> 32) ? s : NULL;
+}
+
+static struct worker *lock(plane *p, struct session *s) {
+    struct worker *w = &p->workers[s->worker];
+    worker_lock(w);
+    return w;
+}
+
+void plane_free(plane *p) {
+    for (uint32_t i = 0; i < p->room && p->sessions; i++)
+        if (p->sessions[i].used) plane_close(p, (int64_t)session_handle(p, &p->sessions[i]), NULL);
+    atomic_store(&p->stopping, true);
+    for (int i = 0; i < p->worker_count; i++) worker_stop(&p->workers[i]);
+    disk_stop(p);
+    audio_forget(p);
+    ports_free(p);
+    events_free(p);
+    free(p->sessions);
+    free(p->unused);
+    free(p->owners);
+    free(p);
+}
+
+static struct worker *least_loaded(plane *p) {
+    struct worker *best = &p->workers[0];
+    for (int i = 1; i < p->worker_count; i++)
+        if (p->workers[i].sessions < best->sessions) best = &p->workers[i];
+    return best;
+}
+
+int64_t plane_open(plane *p, uint64_t identity, uint16_t wanted_port, uint16_t *port) {
+    if (!p->unused_count) return -EADDRNOTAVAIL;
+    int64_t now_ms = clock_ns() / 1000000;
+    struct session *s = &p->sessions[p->unused[p->unused_count - 1]], fresh = {.fd = -1, .rtcp_fd = -1};
+    int error = port_take(p, wanted_port, now_ms, &fresh);
+    if (error) return error;
+    p->unused_count--;
+    struct worker *w = least_loaded(p);
+    worker_lock(w);
+    fresh.generation = (s->generation + 1) & 0x7FFFFFFF;
+    fresh.worker = w->number;
+    fresh.phase = (uint8_t)(p->opened++ % PHASES);
+    fresh.codec = PLANE_PCMA;
+    fresh.telephone_event = PLANE_NO_EVENT;
+    fresh.peer = fresh.previous = fresh.next = NOBODY;
+    fresh.used = true;
+    *s = fresh;
+    outgoing_start(&s->out, identity, now_ms);
+    error = worker_watch(w, s);
+    worker_unlock(w);
+    *port = s->port;
+    int64_t handle = (int64_t)session_handle(p, s);
+    if (!error) return handle;
+    plane_close(p, handle, NULL);
+    return error;
+}
+
+int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote) {
+    struct session *s = find(p, handle);
+    if (!s) return -ENOENT;
+    if (remote->codec != PLANE_PCMU && remote->codec != PLANE_PCMA) return -EINVAL;
+    if (target_refused(&p->settings, remote->ip, remote->port)) return PLANE_REFUSED;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(remote->port), .sin_addr.s_addr = htonl(remote->ip)};
+    struct worker *w = lock(p, s);
+    source_signalled(s, &address, w->now_ms);
+    s->has_remote = true;
+    s->codec = remote->codec;
+    s->telephone_event = remote->telephone_event;
+    s->send = remote->send;
+    s->receive = remote->receive;
+    worker_unlock(w);
+    return 0;
+}
+
+static void part(plane *p, struct session *s) {
+    if (s->peer == NOBODY) return;
+    struct session *other = &p->sessions[s->peer];
+    s->peer = other->peer = NOBODY;
+    s->out.mapped = other->out.mapped = false;
+}
+
+int plane_unbridge(plane *p, int64_t handle) {
+    struct session *s = find(p, handle);
+    if (!s) return -ENOENT;
+    struct worker *w = lock(p, s);  /* the peer has the same worker */
+    part(p, s);
+    worker_unlock(w);
+    return 0;
+}
+
+/* Bridged sessions share a worker, so that the relay touches both under one lock. */
+static int move(plane *p, struct session *s, struct worker *to) {
+    struct worker *from = lock(p, s);
+    part(p, s);
+    bool timed = s->timed;
+    worker_untime(from, s);
+    worker_unwatch(from, s);
+    worker_lock(to);
+    int error = worker_watch(to, s);
+    if (timed) worker_time(to, s);
+    worker_unlock(to);
+    worker_unlock(from);
+    return error;
+}
+
+int plane_bridge(plane *p, int64_t a, int64_t b) {
+    struct session *left = find(p, a), *right = find(p, b);
+    if (!left || !right) return -ENOENT;
+    if (left == right) return -EINVAL;
+    int error = left->worker == right->worker ? 0 : move(p, right, &p->workers[left->worker]);
+    if (error) return error;
+    struct worker *w = lock(p, left);
+    int32_t right_index = (int32_t)(right - p->sessions);
+    if (left->peer != right_index) {
+        part(p, left);
+        part(p, right);
+        left->peer = right_index;
+        right->peer = (int32_t)(left - p->sessions);
+    }
+    worker_unlock(w);
+    return 0;
+}
+
+static void release(struct play *play) {
+    for (int i = 0; i < play->count; i++) audio_release(play->files[i]);
+    free(play);
+}
+
+int plane_play(plane *p, int64_t handle, uint64_t number, const char **files, int count, int loop, int barge_in, char *why, int why_room) {
+    struct session *s = find(p, handle);
+    if (!s) return -ENOENT;
+    if (count < 1) return -EINVAL;
+    struct play *play = calloc(1, sizeof *play + (size_t)count * sizeof play->files[0]);
+    if (!play) return -ENOMEM;
+    play->number = number;
+    play->loop = loop;
+    play->barge_in = barge_in;
+    for (; play->count < count; play->count++) {
+        int error = audio_load(p, files[play->count], s->codec, &play->files[play->count], why, why_room);
+        if (!error) continue;
+        release(play);
+        return error;
+    }
+    struct worker *w = lock(p, s);
+    play_end(w, s, false);
+    s->play = play;
+    s->out.mapped = false;
+    worker_time(w, s);
+    worker_unlock(w);
+    return 0;
+}
+
+int plane_stop_play(plane *p, int64_t handle) {
+    struct session *s = find(p, handle);
+    if (!s) return -ENOENT;
+    struct worker *w = lock(p, s);
+    play_end(w, s, false);
+    worker_unlock(w);
+    return 0;
+}
+
+int plane_record(plane *p, int64_t handle, uint64_t number, const char *path, uint32_t max_ms, uint32_t silence_ms,
+                 uint16_t finish_events) {
+    struct session *s = find(p, handle);
+    if (!s) return -ENOENT;
+    int error;
+    struct recording *r = recording_new(path, s->codec, &error);
+    if (!r) return error;
+    r->number = number;
+    r->handle = (uint64_t)handle;
+    r->most = (uint64_t)max_ms * 8;
+    r->silence_ms = silence_ms;
+    r->finish_events = finish_events;
+    recording_start(p, r);
+    struct worker *w = lock(p, s);
+    recording_end(w, s, PLANE_BY_STOP);
+    r->started_ms = r->voice_ms = w->now_ms;
+    s->recording = r;
+    worker_time(w, s);
+    worker_unlock(w);
+    return 0;
+}
+
+int plane_stop_record(plane *p, int64_t handle) {
+    struct session *s = find(p, handle);
+    if (!s) return -ENOENT;
+    struct worker *w = lock(p, s);
+    recording_end(w, s, PLANE_BY_STOP);
+    worker_unlock(w);
+    return 0;
+}
+
+static void count(const struct session *s, int64_t now_ms, plane_counters *to) {
+    *to = (plane_counters){
+        .packets_in = s->packets_in,
+        .packets_out = s->packets_out,
+        .bytes_in = s->bytes_in,
+        .bytes_out = s->bytes_out,
+        .lost = incoming_lost(&s->in),
+        .out_of_order = s->out_of_order,
+        .jitter_ms = s->in.jitter / 8,
+        .last_packet_ms = s->in.started ? now_ms - s->in.last_ms : -1,
+        .source_ip = s->source.state == LOCKED || s->source.state == RELEARNING ? ntohl(s->source.ip) : 0,
+        .source_port = ntohs(s->source.port),
+    };
+    memcpy(to->dropped, s->dropped, sizeof to->dropped);
+}
+
+int plane_counters_of(plane *p, int64_t handle, plane_counters *counters) {
+    struct session *s = find(p, handle);
+    if (!s) return -ENOENT;
+    struct worker *w = lock(p, s);
+    count(s, w->now_ms, counters);
+    worker_unlock(w);
+    return 0;
+}
+
+int plane_close(plane *p, int64_t handle, plane_counters *counters) {
+    struct session *s = find(p, handle);
+    if (!s) return -ENOENT;
+    struct worker *w = lock(p, s);
+    if (counters) count(s, w->now_ms, counters);
+    part(p, s);
+    play_end(w, s, false);
+    recording_end(w, s, PLANE_BY_STOP);
+    worker_untime(w, s);
+    worker_unwatch(w, s);
+    s->used = false;
+    int64_t now_ms = w->now_ms;
+    worker_unlock(w);
+    port_give_back(p, s, now_ms);
+    p->unused[p->unused_count++] = (int32_t)(s - p->sessions);
+    return 0;
+}
+
+void plane_totals_of(plane *p, plane_totals *totals) {
+    *totals = (plane_totals){.ports_total = p->port_room, .sessions = p->room - p->unused_count};
+    totals->ports_free = ports_rested(p, clock_ns() / 1000000);
+    totals->recording_overruns = atomic_load(&p->recording_overruns);
+    pthread_mutex_lock(&p->event_lock);
+    totals->events_lost = p->events_lost;
+    pthread_mutex_unlock(&p->event_lock);
+    for (int i = 0; i < p->worker_count; i++) {
+        struct worker *w = &p->workers[i];
+        clockid_t clock;
+        struct timespec used = {0};
+        if (!pthread_getcpuclockid(w->thread, &clock)) clock_gettime(clock, &used);
+        totals->cpu_ns += (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+        worker_lock(w);
+        totals->packets_in += w->packets_in;
+        totals->packets_out += w->packets_out;
+        totals->late_ticks += w->late_ticks;
+        for (int j = 0; j < PLANE_DROPS; j++) totals->dropped[j] += w->dropped[j];
+        worker_unlock(w);
+    }
+}

@@ -1,0 +1,250 @@
+/* The core's own structures. A session belongs to one worker and is touched under that worker's lock only: by the worker for a
+ * whole batch of packets, by the control thread for one command. Nothing here is allocated while packets flow. */
+#ifndef CARILLON_CORE_H
+#define CARILLON_CORE_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "plane_api.h"
+
+enum {
+    PHASES = 20,              /* 1 ms each: a session's 20 ms fall into one of them */
+    FRAME = 160,              /* samples in 20 ms of G.711 */
+    MAX_PACKET = 2048,        /* bytes received of a datagram; larger ones are malformed */
+    BATCH = 64,               /* packets handled under one lock */
+    MAX_WORKERS = 64,
+    FLOOD_PACKETS = 500,      /* packets a session takes in a second; 10 ms packets both as audio and events are 200 */
+    EVENT_RING = 8192,
+    RECORD_RING = 1 << 16,    /* bytes, 8 s of audio waiting for the disk */
+    NOBODY = -1,
+};
+
+struct packet {
+    const struct sockaddr_in *from;
+    uint8_t *payload;  /* with at least 12 writable bytes before it */
+    uint32_t length;
+    uint32_t timestamp, ssrc;
+    uint16_t sequence;
+    uint8_t type;
+    bool marker;
+};
+
+/* What a session receives, RFC 3550 appendix A. */
+struct incoming {
+    bool started;
+    uint32_t ssrc, base, cycles;   /* extended sequence numbers of the present source */
+    uint16_t highest;
+    uint64_t received, lost_before;
+    uint32_t transit;
+    double jitter;
+    int64_t last_ms, flood_second;
+    uint32_t flood_count;
+};
+
+/* What a session sends: one SSRC, one run of sequence numbers and timestamps, whoever the audio comes from. */
+struct outgoing {
+    uint32_t ssrc, timestamp;      /* of the newest packet sent */
+    uint16_t sequence;
+    int64_t last_ms;
+    uint32_t last_samples;
+    bool mapped;                   /* the relay's numbers below hold */
+    uint32_t map_ssrc, timestamp_delta;
+    uint16_t sequence_delta, in_sequence, oldest;
+};
+
+enum learning { UNKNOWN, LEARNING, RELEARNING, LOCKED };
+
+struct source {
+    enum learning state;
+    uint32_t ip, former_ip;        /* network byte order, as in a packet's address */
+    uint16_t port, former_port;
+    uint32_t trial_ip, trial_ssrc;
+    uint16_t trial_port, trial_sequence;
+    uint32_t trial_packets;
+    int64_t opened_ms, trial_ms;
+};
+
+struct key {
+    bool known, pressed;
+    uint8_t event;
+    uint32_t ssrc, timestamp, before, duration;
+    int64_t last_ms;
+};
+
+struct audio {
+    struct audio *next;
+    char *path;
+    uint64_t device, inode, size;
+    int64_t modified_ns;
+    uint8_t codec;
+    atomic_uint users;
+    uint64_t used;                 /* a counter of loads, for the oldest to go first */
+    uint32_t length;
+    uint8_t *samples;
+};
+
+struct play {
+    uint64_t number, played;
+    int count, current;
+    uint32_t offset;
+    bool loop, barge_in, started;
+    struct audio *files[];
+};
+
+struct recording {
+    struct recording *next;
+    int fd;
+    uint64_t number, handle;
+    uint8_t codec, reason;
+    uint16_t finish_events;
+    uint32_t silence_ms;
+    uint64_t most, written;        /* samples */
+    int64_t started_ms, voice_ms;
+    bool based;
+    uint32_t ssrc, base;
+    uint16_t sequence;
+    _Atomic uint64_t ready, flushed;   /* the worker writes at and after ready, the disk thread reads before it */
+    atomic_bool ended, failed;
+    int error;
+    uint8_t ring[RECORD_RING];
+};
+
+struct session {
+    uint32_t generation;
+    int32_t peer;                  /* index of the bridged session or NOBODY */
+    int fd, rtcp_fd;
+    uint16_t port;
+    uint8_t worker, phase, codec, telephone_event;
+    bool used, has_remote, send, receive, timed;
+    struct sockaddr_in signalled, target;
+    struct source source;
+    struct incoming in;
+    struct outgoing out;
+    struct key key;
+    struct play *play;
+    struct recording *recording;
+    int32_t previous, next;        /* neighbours in the phase */
+    uint64_t packets_in, packets_out, bytes_in, bytes_out, out_of_order, dropped[PLANE_DROPS];
+};
+
+struct worker {
+    plane *plane;
+    pthread_t thread;
+    bool running;
+    pthread_mutex_t lock;
+    atomic_int wanted;             /* control threads waiting for the lock: they go before the next batch */
+    int epoll, timer, wake;
+    uint8_t number;
+    bool ticking;
+    int64_t now_ns, now_ms, tick_ms;
+    int32_t phase[PHASES];
+    uint32_t timed, sessions;
+    uint64_t packets_in, packets_out, dropped[PLANE_DROPS], late_ticks;
+    uint8_t buffer[MAX_PACKET + 16];
+};
+
+struct port { uint16_t number; int64_t free_at; };
+
+struct plane {
+    plane_settings settings;
+    struct session *sessions;
+    _Atomic uint64_t *owners;      /* per session: generation << 32 | worker + 1, or 0; changed under that worker's lock */
+    uint32_t room, opened;
+    int32_t *unused;
+    uint32_t unused_count;
+    struct port *ports;            /* a ring: the longest rested first */
+    uint32_t port_head, port_count, port_room;
+    struct worker workers[MAX_WORKERS];
+    int worker_count;
+    atomic_bool stopping;
+    struct audio *audio;
+    uint64_t audio_bytes, audio_loads;
+    pthread_mutex_t event_lock;
+    plane_event *events;
+    uint32_t event_head, event_count;
+    uint64_t events_lost;
+    int event_fd;
+    pthread_t disk;
+    bool disk_running;
+    pthread_mutex_t disk_lock;
+    pthread_cond_t disk_work;
+    struct recording *recordings;
+    atomic_ullong recording_overruns;
+};
+
+int64_t clock_ns(void);
+static inline uint64_t session_handle(const plane *p, const struct session *s) {
+    return (uint64_t)s->generation << 32 | (uint64_t)(s - p->sessions);
+}
+static inline void drop(struct worker *w, struct session *s, int why) { s->dropped[why]++; w->dropped[why]++; }
+
+/* port.c */
+int ports_new(plane *p);
+void ports_free(plane *p);
+int port_take(plane *p, uint16_t wanted, int64_t now_ms, struct session *s);
+void port_give_back(plane *p, struct session *s, int64_t now_ms);
+uint32_t ports_rested(const plane *p, int64_t now_ms);
+/* source.c */
+bool target_refused(const plane_settings *settings, uint32_t ip, uint16_t port);
+void source_signalled(struct session *s, const struct sockaddr_in *address, int64_t now_ms);
+bool source_known(const struct session *s, const struct sockaddr_in *from);
+bool source_accepts(struct worker *w, struct session *s, const struct packet *packet);
+/* rtp.c */
+bool rtp_parse(uint8_t *datagram, uint32_t length, struct packet *packet);
+void incoming_count(struct session *s, const struct packet *packet, int64_t now_ns, bool audio);
+uint64_t incoming_lost(const struct incoming *in);
+bool incoming_flood(struct incoming *in, int64_t now_ms);
+void outgoing_start(struct outgoing *out, uint64_t identity, int64_t now_ms);
+uint32_t outgoing_gap(const struct outgoing *out, int64_t now_ms);
+void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, uint8_t type, bool marker, uint16_t sequence,
+                   uint32_t timestamp);
+/* relay.c */
+void relay(struct worker *w, struct session *from, struct packet *packet);
+/* telephone_event.c */
+void key_packet(struct worker *w, struct session *s, const struct packet *packet);
+void key_tick(struct worker *w, struct session *s);
+/* audio.c */
+int audio_load(plane *p, const char *path, uint8_t codec, struct audio **found, char *why, int why_room);
+void audio_release(struct audio *audio);
+void audio_forget(plane *p);
+/* playout.c */
+void play_tick(struct worker *w, struct session *s);
+void play_end(struct worker *w, struct session *s, bool completed);
+/* record.c */
+struct recording *recording_new(const char *path, uint8_t codec, int *error);
+void recording_start(plane *p, struct recording *r);
+void recording_packet(struct worker *w, struct session *s, const struct packet *packet);
+void recording_tick(struct worker *w, struct session *s);
+void recording_end(struct worker *w, struct session *s, uint8_t reason);
+/* disk.c */
+int disk_start(plane *p);
+void disk_stop(plane *p);
+/* event.c */
+int events_new(plane *p);
+void events_free(plane *p);
+void event_put(plane *p, const plane_event *event);
+/* worker.c */
+int worker_start(plane *p, int number);
+void worker_stop(struct worker *w);
+void worker_lock(struct worker *w);
+void worker_unlock(struct worker *w);
+int worker_watch(struct worker *w, struct session *s);
+void worker_unwatch(struct worker *w, struct session *s);
+void worker_time(struct worker *w, struct session *s);
+void worker_untime(struct worker *w, struct session *s);
+/* g711.c */
+extern uint8_t g711_ulaw_alaw[256], g711_alaw_ulaw[256];
+void g711_convert(uint8_t *to, const uint8_t *from, uint32_t length, uint8_t from_codec, uint8_t to_codec);
+void g711_init(void);
+uint8_t g711_silence(uint8_t codec);
+int16_t g711_linear(uint8_t code, uint8_t codec);
+
+#endif

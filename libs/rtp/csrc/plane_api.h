@@ -1,0 +1,83 @@
+/* The core's interface: declarations only, read by the C compiler and by cffi alike, so no preprocessor lines here.
+ *
+ * All functions are called by one control thread. Those that return int give 0, or a negative errno. A handle names a session
+ * until it is closed and never another one. Times are milliseconds, addresses IPv4 in host byte order. */
+
+enum { PLANE_PCMU = 0, PLANE_PCMA = 8, PLANE_NO_EVENT = 255, PLANE_NO_FILE = -1000, PLANE_REFUSED = -1001 };
+enum { PLANE_DROP_SOURCE, PLANE_DROP_MALFORMED, PLANE_DROP_PAYLOAD_TYPE, PLANE_DROP_UNWANTED, PLANE_DROP_UNSENT, PLANE_DROP_FLOOD,
+       PLANE_DROPS };
+enum { PLANE_DIGIT = 1, PLANE_PLAY_ENDED, PLANE_RECORDING_ENDED, PLANE_SOURCE_LOCKED };
+enum { PLANE_BY_SILENCE, PLANE_BY_LENGTH, PLANE_BY_DIGIT, PLANE_BY_STOP };
+
+typedef struct plane plane;
+
+typedef struct {
+    uint32_t listen_ip;
+    uint16_t port_low, port_high;  /* RTP takes the even ports, RTCP the odd ones above */
+    uint32_t rest_ms;              /* how long a port rests after its call */
+    uint32_t learn_ms;             /* how long a source that was not signalled is on trial, and a former one is refused */
+    uint16_t threads;
+    uint8_t allow_loopback;
+    uint8_t refused_nets;          /* entries used of the two arrays below */
+    uint32_t refused_net[32], refused_mask[32];
+} plane_settings;
+
+typedef struct {
+    uint32_t ip;
+    uint16_t port;
+    uint8_t codec;            /* PLANE_PCMU or PLANE_PCMA, which are the payload types too */
+    uint8_t telephone_event;  /* payload type or PLANE_NO_EVENT */
+    uint8_t send, receive;
+} plane_remote;
+
+typedef struct {
+    uint8_t kind;
+    uint8_t digit;     /* DIGIT: its character */
+    uint8_t completed; /* PLAY_ENDED */
+    uint8_t reason;    /* RECORDING_ENDED: PLANE_BY_* */
+    uint16_t port;     /* SOURCE_LOCKED */
+    uint32_t ip;
+    uint32_t duration_ms;
+    int32_t error;     /* RECORDING_ENDED: errno of the disk, or 0 */
+    uint64_t handle;
+    uint64_t number;   /* the play's or recording's, as given by the control thread */
+} plane_event;
+
+typedef struct {
+    uint64_t packets_in, packets_out, bytes_in, bytes_out, lost, out_of_order, dropped[6];
+    double jitter_ms;
+    int64_t last_packet_ms;        /* age, -1: none came */
+    uint32_t source_ip;            /* 0: not locked yet */
+    uint16_t source_port;
+} plane_counters;
+
+typedef struct {
+    uint64_t packets_in, packets_out, dropped[6], events_lost, late_ticks, cpu_ns, recording_overruns;
+    uint32_t sessions, ports_free, ports_total;
+} plane_totals;
+
+plane *plane_new(const plane_settings *settings, int *error);
+void plane_free(plane *p);
+int plane_event_fd(plane *p);
+int plane_events(plane *p, plane_event *events, int room);
+
+int64_t plane_open(plane *p, uint64_t identity, uint16_t wanted_port, uint16_t *port);
+int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote);
+int plane_bridge(plane *p, int64_t a, int64_t b);
+int plane_unbridge(plane *p, int64_t handle);
+int plane_play(plane *p, int64_t handle, uint64_t number, const char **files, int count, int loop, int barge_in,
+               char *why, int why_room);
+int plane_stop_play(plane *p, int64_t handle);
+int plane_record(plane *p, int64_t handle, uint64_t number, const char *path, uint32_t max_ms, uint32_t silence_ms,
+                 uint16_t finish_events);
+int plane_stop_record(plane *p, int64_t handle);
+int plane_close(plane *p, int64_t handle, plane_counters *counters);
+int plane_counters_of(plane *p, int64_t handle, plane_counters *counters);
+void plane_totals_of(plane *p, plane_totals *totals);
+
+uint8_t g711_alaw_encode(int16_t sample);
+uint8_t g711_ulaw_encode(int16_t sample);
+int16_t g711_alaw_decode(uint8_t code);
+int16_t g711_ulaw_decode(uint8_t code);
+uint8_t g711_alaw_to_ulaw(uint8_t code);
+uint8_t g711_ulaw_to_alaw(uint8_t code);

@@ -1,0 +1,130 @@
+/* RTP, RFC 3550: the header, what a receiver counts (appendix A), and the one outgoing stream of a session. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core.h"
+
+enum { MAX_DROPOUT = 3000, MAX_MISORDER = 100 };
+
+static uint16_t get16(const uint8_t *at) { return (uint16_t)(at[0] << 8 | at[1]); }
+static uint32_t get32(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
+
+/* Section 5.1. False: not RTP version 2, a length that does not add up, no payload, or RTCP on the RTP port (RFC 5761). */
+bool rtp_parse(uint8_t *datagram, uint32_t length, struct packet *packet) {
+    if (length < 12 || length > MAX_PACKET || datagram[0] >> 6 != 2) return false;
+    if (datagram[1] >= 192 && datagram[1] <= 223) return false;
+    uint32_t start = 12u + 4u * (datagram[0] & 15), end = length;
+    if (datagram[0] & 0x10) {
+        if (start + 4 > length) return false;
+        start += 4u + 4u * get16(datagram + start + 2);
+    }
+    if (start >= end) return false;
+    if (datagram[0] & 0x20) {
+        uint8_t padding = datagram[length - 1];
+        if (!padding || start + padding >= end) return false;
+        end -= padding;
+    }
+    packet->payload = datagram + start;
+    packet->length = end - start;
+    packet->type = datagram[1] & 0x7F;
+    packet->marker = datagram[1] >> 7;
+    packet->sequence = get16(datagram + 2);
+    packet->timestamp = get32(datagram + 4);
+    packet->ssrc = get32(datagram + 8);
+    return true;
+}
+
+uint64_t incoming_lost(const struct incoming *in) {
+    if (!in->started) return in->lost_before;
+    uint64_t expected = (uint64_t)in->cycles + in->highest - in->base + 1;
+    return in->lost_before + (expected > in->received ? expected - in->received : 0);
+}
+
+/* A source starts, or starts anew. */
+static void incoming_start(struct incoming *in, const struct packet *packet) {
+    in->lost_before = incoming_lost(in);
+    in->started = true;
+    in->ssrc = packet->ssrc;
+    in->base = in->highest = packet->sequence;
+    in->cycles = 0;
+    in->received = 1;
+    in->transit = 0;
+}
+
+/* Appendix A.1, A.3 and A.8; `audio` packets only count for jitter, events keep the timestamp of their start. */
+void incoming_count(struct session *s, const struct packet *packet, int64_t now_ns, bool audio) {
+    struct incoming *in = &s->in;
+    uint16_t ahead = (uint16_t)(packet->sequence - in->highest);
+    if (!in->started || in->ssrc != packet->ssrc || (ahead >= MAX_DROPOUT && ahead <= 65535 - MAX_MISORDER)) {
+        incoming_start(in, packet);
+    } else {
+        in->received++;
+        if (ahead && ahead < MAX_DROPOUT) {
+            if (packet->sequence < in->highest) in->cycles += 65536;
+            in->highest = packet->sequence;
+        } else {
+            s->out_of_order++;
+        }
+    }
+    in->last_ms = now_ns / 1000000;
+    if (!audio) return;
+    uint32_t transit = (uint32_t)(now_ns / 125000) - packet->timestamp;
+    if (in->transit) {
+        int32_t change = (int32_t)(transit - in->transit);
+        double distance = change < 0 ? -(double)change : change;
+        if (distance < 8000) in->jitter += (distance - in->jitter) / 16;  /* a second is a new talkspurt's clock, no jitter */
+    }
+    in->transit = transit ? transit : 1;
+}
+
+bool incoming_flood(struct incoming *in, int64_t now_ms) {
+    int64_t second = now_ms / 1000;
+    if (second != in->flood_second) {
+        in->flood_second = second;
+        in->flood_count = 0;
+    }
+    return ++in->flood_count > FLOOD_PACKETS;
+}
+
+/* Derived from the session's name and the wall clock, so that a plane started anew goes on with the same SSRC, with later
+ * sequence numbers and with timestamps that did not stop. */
+void outgoing_start(struct outgoing *out, uint64_t identity, int64_t now_ms) {
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    uint64_t wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+    *out = (struct outgoing){
+        .ssrc = (uint32_t)identity,
+        .sequence = (uint16_t)(wall_ms / 20 + (identity >> 32) - 1),
+        .timestamp = (uint32_t)(wall_ms * 8 + (identity >> 20)),
+        .last_ms = now_ms,
+        .last_samples = FRAME,
+    };
+}
+
+/* Samples between the newest packet sent and one sent now by another source: never less than what was sent. */
+uint32_t outgoing_gap(const struct outgoing *out, int64_t now_ms) {
+    uint64_t elapsed = (uint64_t)(now_ms - out->last_ms) * 8;
+    return elapsed > out->last_samples ? (uint32_t)elapsed : out->last_samples;
+}
+
+/* Writes the header into the twelve bytes before the payload and sends. The caller keeps `out` up to date. */
+void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, uint8_t type, bool marker, uint16_t sequence,
+                   uint32_t timestamp) {
+    uint8_t *header = payload - 12;
+    uint16_t sequence_be = htons(sequence);
+    uint32_t timestamp_be = htonl(timestamp), ssrc_be = htonl(s->out.ssrc);
+    header[0] = 0x80;
+    header[1] = (uint8_t)(marker << 7 | type);
+    memcpy(header + 2, &sequence_be, 2);
+    memcpy(header + 4, &timestamp_be, 4);
+    memcpy(header + 8, &ssrc_be, 4);
+    ssize_t sent = sendto(s->fd, header, length + 12, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&s->target, sizeof s->target);
+    if (sent < 0) {
+        drop(w, s, PLANE_DROP_UNSENT);
+        return;
+    }
+    s->packets_out++;
+    s->bytes_out += length + 12;
+    w->packets_out++;
+}

@@ -1,0 +1,200 @@
+/* A worker: one thread, one epoll, one packet a socket and round, and a 1 ms tick while something has to be timed.
+ *
+ * The sockets stay readable until they are empty, so one receive per readiness is enough and none is spent on finding them empty. */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core.h"
+
+enum { HEADROOM = 16, RTCP_ROUND = 16, LATE_MS = 5, GIVE_UP_MS = 60, COMFORT_NOISE = 13 };
+#define TIMER UINT64_MAX
+#define WAKE (UINT64_MAX - 1)
+#define RTCP (1ull << 63)
+
+int64_t clock_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000000ll + now.tv_nsec;
+}
+
+static void received(struct worker *w, struct session *s, struct packet *packet, bool well_formed) {
+    s->packets_in++;
+    w->packets_in++;
+    if (!well_formed) return drop(w, s, PLANE_DROP_MALFORMED);
+    if (!s->has_remote) return drop(w, s, PLANE_DROP_UNWANTED);
+    if (s->source.state == LOCKED && !source_known(s, packet->from)) return drop(w, s, PLANE_DROP_SOURCE);
+    bool audio = packet->type == PLANE_PCMU || packet->type == PLANE_PCMA, event = packet->type == s->telephone_event;
+    if (!audio && !event && packet->type != COMFORT_NOISE) return drop(w, s, PLANE_DROP_PAYLOAD_TYPE);
+    if (!source_accepts(w, s, packet)) return drop(w, s, PLANE_DROP_SOURCE);
+    if (incoming_flood(&s->in, w->now_ms)) return drop(w, s, PLANE_DROP_FLOOD);
+    incoming_count(s, packet, w->now_ns, audio);
+    if (!s->receive) return drop(w, s, PLANE_DROP_UNWANTED);
+    if (audio && s->recording) recording_packet(w, s, packet);
+    if (event) key_packet(w, s, packet);
+    if ((audio || event) && s->peer != NOBODY) relay(w, s, packet);
+}
+
+static void receive(struct worker *w, struct session *s) {
+    struct sockaddr_in from;
+    socklen_t size = sizeof from;
+    uint8_t *datagram = w->buffer + HEADROOM;
+    ssize_t length = recvfrom(s->fd, datagram, MAX_PACKET, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &size);
+    if (length < 0) return;
+    s->bytes_in += (uint64_t)length;
+    struct packet packet = {.from = &from};
+    received(w, s, &packet, rtp_parse(datagram, (uint32_t)length, &packet));
+}
+
+static void drain_rtcp(struct worker *w, struct session *s) {
+    for (int i = 0; i < RTCP_ROUND; i++)
+        if (recv(s->rtcp_fd, w->buffer, sizeof w->buffer, MSG_DONTWAIT) < 0) return;
+}
+
+static void arm(struct worker *w, bool on) {
+    struct itimerspec every = {.it_interval.tv_nsec = on ? 1000000 : 0, .it_value.tv_nsec = on ? 1000000 : 0};
+    timerfd_settime(w->timer, 0, &every, NULL);
+    w->ticking = on;
+}
+
+void worker_time(struct worker *w, struct session *s) {
+    if (s->timed) return;
+    int32_t index = (int32_t)(s - w->plane->sessions), *head = &w->phase[s->phase];
+    s->timed = true;
+    s->previous = NOBODY;
+    s->next = *head;
+    if (*head != NOBODY) w->plane->sessions[*head].previous = index;
+    *head = index;
+    w->timed++;
+    if (w->ticking) return;
+    w->tick_ms = clock_ns() / 1000000;
+    arm(w, true);
+}
+
+void worker_untime(struct worker *w, struct session *s) {
+    if (!s->timed) return;
+    s->timed = false;
+    if (s->previous == NOBODY) w->phase[s->phase] = s->next;
+    else w->plane->sessions[s->previous].next = s->next;
+    if (s->next != NOBODY) w->plane->sessions[s->next].previous = s->previous;
+    w->timed--;
+}
+
+static void tick_session(struct worker *w, struct session *s) {
+    key_tick(w, s);
+    recording_tick(w, s);
+    play_tick(w, s);
+    if (!s->play && !s->recording && !s->key.pressed) worker_untime(w, s);
+}
+
+/* Every millisecond since the last tick has its phase; after a long stop each phase has one turn and no burst is sent. */
+static void tick(struct worker *w) {
+    uint64_t expirations;
+    if (read(w->timer, &expirations, sizeof expirations) < 0) return;
+    if (w->now_ms - w->tick_ms > LATE_MS) w->late_ticks++;
+    if (w->now_ms - w->tick_ms > GIVE_UP_MS) w->tick_ms = w->now_ms - PHASES;
+    while (w->tick_ms < w->now_ms) {
+        w->tick_ms++;
+        for (int32_t index = w->phase[w->tick_ms % PHASES], next; index != NOBODY; index = next) {
+            next = w->plane->sessions[index].next;
+            tick_session(w, &w->plane->sessions[index]);
+        }
+    }
+    if (!w->timed) arm(w, false);
+}
+
+static void handle(struct worker *w, uint64_t tag) {
+    if (tag == TIMER) return tick(w);
+    if (tag == WAKE) {
+        eventfd_t ignored;
+        eventfd_read(w->wake, &ignored);
+        return;
+    }
+    uint32_t index = (uint32_t)tag;
+    uint64_t mine = (tag & ~RTCP) >> 32 << 32 | (w->number + 1u);
+    if (atomic_load_explicit(&w->plane->owners[index], memory_order_acquire) != mine) return; /* closed or moved since epoll_wait */
+    struct session *s = &w->plane->sessions[index];
+    if (tag & RTCP) drain_rtcp(w, s);
+    else receive(w, s);
+}
+
+/* The control thread goes first: its flag makes the worker let go between two batches. */
+void worker_lock(struct worker *w) {
+    atomic_fetch_add(&w->wanted, 1);
+    pthread_mutex_lock(&w->lock);
+    atomic_fetch_sub(&w->wanted, 1);
+    w->now_ns = clock_ns();
+    w->now_ms = w->now_ns / 1000000;
+}
+
+void worker_unlock(struct worker *w) { pthread_mutex_unlock(&w->lock); }
+
+static void *worker_main(void *argument) {
+    struct worker *w = argument;
+    struct epoll_event events[BATCH];
+    while (!atomic_load_explicit(&w->plane->stopping, memory_order_relaxed)) {
+        int count = epoll_wait(w->epoll, events, BATCH, -1);
+        while (atomic_load_explicit(&w->wanted, memory_order_relaxed)) sched_yield();
+        pthread_mutex_lock(&w->lock);
+        w->now_ns = clock_ns();
+        w->now_ms = w->now_ns / 1000000;
+        for (int i = 0; i < count; i++) handle(w, events[i].data.u64);
+        pthread_mutex_unlock(&w->lock);
+    }
+    return NULL;
+}
+
+static int watch(struct worker *w, int fd, uint64_t tag) {
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = tag};
+    return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+int worker_watch(struct worker *w, struct session *s) {
+    uint64_t tag = session_handle(w->plane, s);
+    s->worker = w->number;
+    w->sessions++;
+    atomic_store_explicit(&w->plane->owners[s - w->plane->sessions], (tag >> 32 << 32) | (w->number + 1u), memory_order_release);
+    int error = watch(w, s->fd, tag);
+    return error ? error : watch(w, s->rtcp_fd, tag | RTCP);
+}
+
+void worker_unwatch(struct worker *w, struct session *s) {
+    epoll_ctl(w->epoll, EPOLL_CTL_DEL, s->fd, NULL);
+    epoll_ctl(w->epoll, EPOLL_CTL_DEL, s->rtcp_fd, NULL);
+    w->sessions--;
+    atomic_store_explicit(&w->plane->owners[s - w->plane->sessions], 0, memory_order_release);
+}
+
+int worker_start(plane *p, int number) {
+    struct worker *w = &p->workers[number];
+    w->plane = p;
+    w->number = (uint8_t)number;
+    for (int i = 0; i < PHASES; i++) w->phase[i] = NOBODY;
+    pthread_mutex_init(&w->lock, NULL);
+    w->epoll = epoll_create1(EPOLL_CLOEXEC);
+    w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    w->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (w->epoll < 0 || w->timer < 0 || w->wake < 0) return -errno;
+    int error = watch(w, w->timer, TIMER);
+    if (!error) error = watch(w, w->wake, WAKE);
+    if (!error) error = -pthread_create(&w->thread, NULL, worker_main, w);
+    w->running = !error;
+    return error;
+}
+
+void worker_stop(struct worker *w) {
+    if (w->running) {
+        eventfd_write(w->wake, 1);
+        pthread_join(w->thread, NULL);
+    }
+    close(w->epoll);
+    close(w->timer);
+    close(w->wake);
+    pthread_mutex_destroy(&w->lock);
+}

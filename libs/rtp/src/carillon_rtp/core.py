@@ -1,0 +1,266 @@
+"""The C core as a typed object: handles and numbers in, values and events out.
+
+One thread calls it. The core's own threads do the packets and never touch Python.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import ipaddress
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NewType
+
+from carillon_rtp._core import ffi, lib
+from carillon_rtp.protocol import BadFile, BadRequest, NoSession, PlaneError, PortsExhausted, RefusedTarget
+from carillon_rtp.values import Dropped, PlaneStatistics, RecordingEnd, Remote, Statistics
+
+Handle = NewType("Handle", int)
+
+DIGITS = "0123456789*#ABCD"  # in the order of RFC 4733 section 3.2
+_REASONS: dict[int, RecordingEnd] = {
+    lib.PLANE_BY_SILENCE: "silence",
+    lib.PLANE_BY_LENGTH: "length",
+    lib.PLANE_BY_DIGIT: "digit",
+    lib.PLANE_BY_STOP: "stopped",
+}
+_EVENTS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSettings:
+    """Where the core listens. Ports are inclusive, `rest_seconds` is how long one rests after its call."""
+
+    listen_ip: str
+    port_low: int
+    port_high: int
+    threads: int = 1
+    rest_seconds: float = 5.0
+    learn_seconds: float = 0.5
+    allow_loopback: bool = True
+    refused_networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DigitHeard:
+    handle: Handle
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayOver:
+    handle: Handle
+    number: int
+    completed: bool
+    played_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingOver:
+    number: int
+    reason: RecordingEnd
+    duration_ms: int
+    error: int  # errno of the disk, or 0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLearned:
+    handle: Handle
+    ip: str
+    port: int
+
+
+CoreEvent = DigitHeard | PlayOver | RecordingOver | SourceLearned
+
+
+class Core:
+    """The packet threads of one process. Raises OSError when they cannot start."""
+
+    def __init__(self, settings: CoreSettings) -> None:
+        error = ffi.new("int *")
+        self._plane = lib.plane_new(_settings(settings), error)
+        if self._plane == ffi.NULL:
+            raise OSError(-error[0], f"the media plane cannot start: {os.strerror(-error[0])}")
+        self._buffer = ffi.new("plane_event[]", _EVENTS_AT_ONCE)
+
+    def stop(self) -> None:
+        """Ends every session and thread; recordings are whole afterwards."""
+        plane, self._plane = self._plane, ffi.NULL
+        if plane != ffi.NULL:
+            lib.plane_free(plane)
+
+    @property
+    def event_fd(self) -> int:
+        """Readable while `events` has something."""
+        return int(lib.plane_event_fd(self._plane))
+
+    def events(self) -> list[CoreEvent]:
+        """What happened since the last time."""
+        found: list[CoreEvent] = []
+        while True:
+            count = lib.plane_events(self._plane, self._buffer, _EVENTS_AT_ONCE)
+            found.extend(_event(self._buffer[index]) for index in range(count))
+            if count < _EVENTS_AT_ONCE:
+                return found
+
+    def open(self, session: str, wanted_port: int | None) -> tuple[Handle, int]:
+        """A handle and its port. Raises PortsExhausted."""
+        identity = int.from_bytes(hashlib.blake2b(session.encode(), digest_size=8).digest(), "big")
+        port = ffi.new("uint16_t *")
+        handle = lib.plane_open(self._plane, identity, wanted_port or 0, port)
+        if handle == -errno.EADDRNOTAVAIL:
+            raise PortsExhausted("no_ports", "every port of the range is taken or rests")
+        _check(min(handle, 0))
+        return Handle(handle), port[0]
+
+    def set_remote(self, handle: Handle, remote: Remote) -> None:
+        _check(lib.plane_set_remote(self._plane, handle, _remote(remote)), f"nothing is sent to {remote.ip}:{remote.port}")
+
+    def bridge(self, a: Handle, b: Handle) -> None:
+        _check(lib.plane_bridge(self._plane, a, b))
+
+    def unbridge(self, handle: Handle) -> None:
+        _check(lib.plane_unbridge(self._plane, handle))
+
+    def play(self, handle: Handle, number: int, files: Sequence[str], *, loop: bool, barge_in: bool) -> None:
+        """Raises BadFile with what is wrong with which file."""
+        names = [ffi.new("char[]", os.fsencode(file)) for file in files]
+        why = ffi.new("char[]", 512)
+        result = lib.plane_play(self._plane, handle, number, ffi.new("char *[]", names), len(names), loop, barge_in, why, 512)
+        _check(result, ffi.string(why).decode(errors="replace"))
+
+    def stop_play(self, handle: Handle) -> None:
+        _check(lib.plane_stop_play(self._plane, handle))
+
+    def record(self, handle: Handle, number: int, path: Path, *, max_ms: int, silence_ms: int, finish_digits: str) -> None:
+        """Raises BadFile when the file cannot be made."""
+        mask = sum(1 << DIGITS.index(digit) for digit in set(finish_digits))
+        result = lib.plane_record(self._plane, handle, number, os.fsencode(path), max_ms, silence_ms, mask)
+        if result < 0:
+            raise BadFile("bad_file", f"{path}: {os.strerror(-result)}")
+
+    def stop_record(self, handle: Handle) -> None:
+        _check(lib.plane_stop_record(self._plane, handle))
+
+    def close(self, handle: Handle) -> Statistics:
+        counters = ffi.new("plane_counters *")
+        _check(lib.plane_close(self._plane, handle, counters))
+        return _statistics(counters)
+
+    def statistics(self, handle: Handle) -> tuple[Statistics, tuple[str, int] | None]:
+        """The session's statistics and the address it is locked to."""
+        counters = ffi.new("plane_counters *")
+        _check(lib.plane_counters_of(self._plane, handle, counters))
+        source = (_ip(counters.source_ip), int(counters.source_port)) if counters.source_ip else None
+        return _statistics(counters), source
+
+    def totals(self, uptime_ms: int) -> PlaneStatistics:
+        totals = ffi.new("plane_totals *")
+        lib.plane_totals_of(self._plane, totals)
+        return PlaneStatistics(
+            sessions=totals.sessions,
+            ports_free=totals.ports_free,
+            ports_total=totals.ports_total,
+            packets_in=totals.packets_in,
+            packets_out=totals.packets_out,
+            dropped=_dropped(totals.dropped),
+            events_lost=totals.events_lost,
+            cpu_ms=totals.cpu_ns // 1_000_000,
+            late_ticks=totals.late_ticks,
+            uptime_ms=uptime_ms,
+            pid=os.getpid(),
+        )
+
+
+def _settings(settings: CoreSettings) -> Any:
+    networks = [ipaddress.IPv4Network(network, strict=False) for network in settings.refused_networks]
+    if len(networks) > 32:
+        raise ValueError("at most 32 refused networks")
+    return ffi.new(
+        "plane_settings *",
+        {
+            "listen_ip": int(ipaddress.IPv4Address(settings.listen_ip)),
+            "port_low": settings.port_low,
+            "port_high": settings.port_high,
+            "rest_ms": int(settings.rest_seconds * 1000),
+            "learn_ms": int(settings.learn_seconds * 1000),
+            "threads": settings.threads,
+            "allow_loopback": settings.allow_loopback,
+            "refused_nets": len(networks),
+            "refused_net": [int(network.network_address) for network in networks],
+            "refused_mask": [int(network.netmask) for network in networks],
+        },
+    )
+
+
+def _remote(remote: Remote) -> Any:
+    try:
+        address = int(ipaddress.IPv4Address(remote.ip))
+    except ValueError:
+        raise BadRequest("bad_request", f"{remote.ip!r} is not an IPv4 address") from None
+    event = lib.PLANE_NO_EVENT if remote.telephone_event is None else remote.telephone_event
+    if not 0 <= remote.port <= 65535 or (remote.telephone_event is not None and not 0 <= event <= 127):
+        raise BadRequest("bad_request", "port or payload type out of range")
+    codec = lib.PLANE_PCMU if remote.codec == "PCMU" else lib.PLANE_PCMA
+    values = {"ip": address, "port": remote.port, "codec": codec, "telephone_event": event}
+    return ffi.new("plane_remote *", {**values, "send": remote.send, "receive": remote.receive})
+
+
+def _check(result: int, why: str = "") -> None:
+    if not result:
+        return
+    if result == -errno.ENOENT:
+        raise NoSession("no_session", "no such session")
+    if result == lib.PLANE_REFUSED:
+        raise RefusedTarget("refused_target", why)
+    if result == lib.PLANE_NO_FILE:
+        raise BadFile("bad_file", why)
+    if result == -errno.EINVAL:
+        raise BadRequest("bad_request", "the core refuses these arguments")
+    raise PlaneError("failed", os.strerror(-result))
+
+
+def _ip(address: int) -> str:
+    return str(ipaddress.IPv4Address(address))
+
+
+def _dropped(counts: Any) -> Dropped:
+    return Dropped(
+        source=counts[lib.PLANE_DROP_SOURCE],
+        malformed=counts[lib.PLANE_DROP_MALFORMED],
+        payload_type=counts[lib.PLANE_DROP_PAYLOAD_TYPE],
+        unwanted=counts[lib.PLANE_DROP_UNWANTED],
+        unsent=counts[lib.PLANE_DROP_UNSENT],
+        flood=counts[lib.PLANE_DROP_FLOOD],
+    )
+
+
+def _statistics(counters: Any) -> Statistics:
+    return Statistics(
+        packets_in=counters.packets_in,
+        packets_out=counters.packets_out,
+        bytes_in=counters.bytes_in,
+        bytes_out=counters.bytes_out,
+        lost=counters.lost,
+        out_of_order=counters.out_of_order,
+        jitter_ms=round(counters.jitter_ms, 3),
+        dropped=_dropped(counters.dropped),
+        last_packet_ms=None if counters.last_packet_ms < 0 else counters.last_packet_ms,
+    )
+
+
+def _event(event: Any) -> CoreEvent:
+    handle = Handle(event.handle)
+    match event.kind:
+        case lib.PLANE_DIGIT:
+            return DigitHeard(handle, chr(event.digit), event.duration_ms)
+        case lib.PLANE_PLAY_ENDED:
+            return PlayOver(handle, event.number, bool(event.completed), event.duration_ms)
+        case lib.PLANE_RECORDING_ENDED:
+            return RecordingOver(event.number, _REASONS[event.reason], event.duration_ms, event.error)
+        case _:
+            return SourceLearned(handle, _ip(event.ip), event.port)

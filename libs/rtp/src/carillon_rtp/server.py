@@ -1,0 +1,144 @@
+"""The control server: frames in, answers and events out, for whoever is connected.
+
+Sessions outlive their clients. Events that happen while nobody is connected wait for the next client, up to BACKLOG of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import stat
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from carillon_rtp.core import Core
+from carillon_rtp.protocol import MAX_FRAME, VERSION, BadRequest, PlaneError, encode, read_frame
+from carillon_rtp.sessions import Sessions
+from carillon_rtp.values import event_to_json
+
+BACKLOG = 8192  # events kept for the next client; the oldest go first
+MAX_UNREAD = 8 << 20  # bytes a client may leave unread before it is cut off
+MAX_CLIENTS = 16
+EVENTS_A_FRAME = 256
+HELLO_DEADLINE = 5.0  # seconds
+
+log = logging.getLogger("carillon.media-plane")
+
+
+class ControlServer:
+    """Serves `sessions` on the Unix socket `path`, readable by this user only. `plane` names this process to its clients."""
+
+    def __init__(self, path: Path, core: Core, sessions: Sessions, plane: str) -> None:
+        self._path = path
+        self._core = core
+        self._sessions = sessions
+        self._plane = plane
+        self._clients: set[asyncio.StreamWriter] = set()
+        self._backlog: deque[dict[str, Any]] = deque(maxlen=BACKLOG)
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Raises OSError when another plane answers on the socket."""
+        await self._clear_path()
+        mask = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_FRAME)
+        finally:
+            os.umask(mask)
+        asyncio.get_running_loop().add_reader(self._core.event_fd, self._forward)
+
+    async def stop(self) -> None:
+        """Takes no more clients and cuts off those that are there."""
+        asyncio.get_running_loop().remove_reader(self._core.event_fd)
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._clients):
+            writer.close()
+        self._path.unlink(missing_ok=True)
+
+    async def _clear_path(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISSOCK(os.stat(self._path).st_mode):
+                raise FileExistsError(f"{self._path} is there and is no socket")
+            try:
+                _, writer = await asyncio.wait_for(asyncio.open_unix_connection(self._path), 1.0)
+            except (ConnectionError, TimeoutError):
+                self._path.unlink()
+            else:
+                writer.close()
+                raise FileExistsError(f"another media plane answers on {self._path}")
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if len(self._clients) >= MAX_CLIENTS:
+                raise BadRequest("bad_request", f"{MAX_CLIENTS} clients are connected already")
+            async with asyncio.timeout(HELLO_DEADLINE):
+                (hello, *_) = await read_frame(reader)
+            self._greet(hello, writer)
+            while True:
+                batch = await read_frame(reader)
+                answers = [self._answer(request) for request in batch]
+                self._forward()  # events a command caused leave before its answer
+                self._write(writer, answers)
+                await writer.drain()
+        except (OSError, EOFError, TimeoutError):
+            pass
+        except (PlaneError, ValueError) as error:
+            message = error.message if isinstance(error, PlaneError) else "a frame was empty"
+            log.warning("a control client was cut off: %s", message)
+            with contextlib.suppress(OSError):
+                writer.write(encode({"error": {"code": "bad_request", "message": message}}))
+        finally:
+            self._clients.discard(writer)
+            writer.close()
+
+    def _greet(self, hello: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        greeting = hello.get("hello")
+        if not isinstance(greeting, dict) or greeting.get("version") != VERSION:
+            raise BadRequest("bad_request", f"this plane speaks version {VERSION}")
+        writer.write(encode({"hello": {"version": VERSION, "plane": self._plane, "pid": os.getpid()}}))
+        self._clients.add(writer)
+        self._forward()
+        self._write(writer, list(self._backlog))
+        self._backlog.clear()
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        number = request.get("id")
+        try:
+            return {"id": number, "ok": self._sessions.do(request)}
+        except PlaneError as error:
+            return {"id": number, "error": {"code": error.code, "message": error.message}}
+
+    def _forward(self) -> None:
+        events = [event_to_json(event) for event in self._sessions.events()]
+        if not events:
+            return
+        if not self._clients:
+            self._backlog.extend(events)
+        for writer in list(self._clients):
+            self._write(writer, events)
+
+    def _write(self, writer: asyncio.StreamWriter, messages: list[dict[str, Any]]) -> None:
+        """Messages as few frames; a page of sessions may be a frame of its own."""
+        if writer.is_closing():
+            return
+        for start in range(0, len(messages), EVENTS_A_FRAME):
+            part = messages[start : start + EVENTS_A_FRAME]
+            try:
+                writer.write(encode(part))
+            except BadRequest:
+                for message in part:
+                    writer.write(encode(message))
+        if writer.transport.get_write_buffer_size() > MAX_UNREAD:
+            log.warning("a control client reads nothing and was cut off")
+            self._clients.discard(writer)
+            writer.transport.abort()
+
+
+def monotonic_ms(clock: Callable[[], float]) -> Callable[[], int]:
+    """Whole milliseconds of a clock of seconds."""
+    return lambda: int(clock() * 1000)

@@ -1,0 +1,249 @@
+"""The plane's sessions by name: every command of the protocol, idempotent by its names, over the core's handles.
+
+What always holds: a session's bridge, play and recording here are those of the core as far as its events have been read; each play
+and recording ends in exactly one event under the name it was started with.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from carillon_rtp.core import DIGITS, Core, CoreEvent, DigitHeard, Handle, PlayOver, RecordingOver, SourceLearned
+from carillon_rtp.protocol import MAX_FILES, MAX_SESSION_NAME, PAGE, BadRequest, NoSession
+from carillon_rtp.values import (
+    DigitPressed,
+    Event,
+    MediaAddress,
+    PlayEnded,
+    RecordingEnded,
+    Remote,
+    SessionState,
+    SourceLocked,
+    Statistics,
+)
+
+REMEMBERED = 4096  # closed sessions whose statistics a repeated close still gets
+MAX_RECORDING_MS = 24 * 3600 * 1000
+
+
+@dataclass(slots=True)
+class _Session:
+    name: str
+    handle: Handle
+    address: MediaAddress
+    remote: Remote | None = None
+    peer: str | None = None
+    play_id: str | None = None  # the running one
+    last_play_id: str | None = None
+    recording_id: str | None = None
+    last_recording_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    session: str
+    recording_id: str
+    path: Path
+
+
+class Sessions:
+    """All sessions of one core. `announce_ip` is what far ends are told to send to."""
+
+    def __init__(self, core: Core, announce_ip: str, clock_ms: Callable[[], int], report: Callable[[str], None]) -> None:
+        self._core = core
+        self._announce_ip = announce_ip
+        self._clock_ms = clock_ms
+        self._started_ms = clock_ms()
+        self._report = report
+        self._sessions: dict[str, _Session] = {}
+        self._by_handle: dict[Handle, _Session] = {}
+        self._closing: list[Handle] = []
+        self._closed: OrderedDict[str, Statistics] = OrderedDict()
+        self._plays: dict[int, tuple[str, str]] = {}
+        self._recordings: dict[int, _Recording] = {}
+        self._number = 0
+        self._verbs: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+            "open": self._open,
+            "set_remote": self._set_remote,
+            "bridge": self._bridge,
+            "unbridge": self._unbridge,
+            "play": self._play,
+            "stop_play": self._stop_play,
+            "record": self._record,
+            "stop_record": self._stop_record,
+            "close": self._close,
+            "list_sessions": self._list,
+            "session_statistics": self._session_statistics,
+            "statistics": self._statistics,
+        }
+
+    def do(self, request: Mapping[str, Any]) -> Any:
+        """Carries out one request and returns its answer. Raises PlaneError."""
+        verb = self._verbs.get(str(request.get("do")))
+        if verb is None:
+            raise BadRequest("bad_request", f"no command {request.get('do')!r}")
+        try:
+            return verb(request)
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+            raise BadRequest("bad_request", f"{request['do']}: {error!r}") from None
+
+    def events(self) -> list[Event]:
+        """What the core reported, under the names signalling gave."""
+        found = [self._named(event) for event in self._core.events()]
+        for handle in self._closing:
+            del self._by_handle[handle]
+        self._closing.clear()
+        return [event for event in found if event is not None]
+
+    # -- commands ------------------------------------------------------------------------------------------------------
+
+    def _open(self, request: Mapping[str, Any]) -> Any:
+        name = _name(request["session"])
+        session = self._sessions.get(name)
+        if session is None:
+            handle, port = self._core.open(name, request.get("port"))
+            session = _Session(name, handle, MediaAddress(self._announce_ip, port))
+            self._sessions[name] = session
+            self._by_handle[handle] = session
+            self._closed.pop(name, None)
+        return {"ip": session.address.ip, "port": session.address.port}
+
+    def _set_remote(self, request: Mapping[str, Any]) -> None:
+        session = self._find(request)
+        remote = Remote.from_json(request["remote"])
+        self._core.set_remote(session.handle, remote)
+        session.remote = remote
+
+    def _bridge(self, request: Mapping[str, Any]) -> None:
+        session, other = self._find(request), self._find(request, "other")
+        if session is other:
+            raise BadRequest("bad_request", "a session cannot be bridged with itself")
+        if session.peer == other.name:
+            return
+        self._core.bridge(session.handle, other.handle)
+        self._part(session)
+        self._part(other)
+        session.peer, other.peer = other.name, session.name
+
+    def _unbridge(self, request: Mapping[str, Any]) -> None:
+        session = self._find(request)
+        self._core.unbridge(session.handle)
+        self._part(session)
+
+    def _play(self, request: Mapping[str, Any]) -> None:
+        session, play_id, files = self._find(request), _name(request["play_id"]), request["files"]
+        if not isinstance(files, list) or not 0 < len(files) <= MAX_FILES:
+            raise BadRequest("bad_request", f"1 to {MAX_FILES} files can be played")
+        if session.last_play_id == play_id:
+            return
+        number = self._next_number()
+        self._core.play(session.handle, number, files, loop=bool(request["loop"]), barge_in=bool(request["barge_in"]))
+        self._plays[number] = (session.name, play_id)
+        session.play_id = session.last_play_id = play_id
+
+    def _stop_play(self, request: Mapping[str, Any]) -> None:
+        self._core.stop_play(self._find(request).handle)
+
+    def _record(self, request: Mapping[str, Any]) -> None:
+        session, recording_id, path = self._find(request), _name(request["recording_id"]), Path(request["path"])
+        max_ms, silence_ms, digits = int(request["max_ms"]), int(request["silence_ms"]), str(request["finish_digits"])
+        if not 0 < max_ms <= MAX_RECORDING_MS or not 0 <= silence_ms <= MAX_RECORDING_MS or set(digits) - set(DIGITS):
+            raise BadRequest("bad_request", "max_ms, silence_ms or finish_digits out of range")
+        if session.last_recording_id == recording_id:
+            return
+        number = self._next_number()
+        self._core.record(session.handle, number, path, max_ms=max_ms, silence_ms=silence_ms, finish_digits=digits)
+        self._recordings[number] = _Recording(session.name, recording_id, path)
+        session.recording_id = session.last_recording_id = recording_id
+
+    def _stop_record(self, request: Mapping[str, Any]) -> None:
+        self._core.stop_record(self._find(request).handle)
+
+    def _close(self, request: Mapping[str, Any]) -> Any:
+        name = _name(request["session"])
+        session = self._sessions.get(name)
+        if session is None:
+            return self._closed.get(name, Statistics()).to_json()
+        statistics = self._core.close(session.handle)
+        self._part(session)
+        del self._sessions[name]
+        self._closing.append(session.handle)  # stays known until its last events are read
+        self._closed[name] = statistics
+        while len(self._closed) > REMEMBERED:
+            self._closed.popitem(last=False)
+        return statistics.to_json()
+
+    def _list(self, request: Mapping[str, Any]) -> Any:
+        limit = min(int(request["limit"]), PAGE)
+        names = sorted(name for name in self._sessions if name > str(request["after"]))
+        page = [self._state(self._sessions[name]).to_json() for name in names[:limit]]
+        return {"sessions": page, "next": names[limit - 1] if len(names) > limit else None}
+
+    def _session_statistics(self, request: Mapping[str, Any]) -> Any:
+        return self._core.statistics(self._find(request).handle)[0].to_json()
+
+    def _statistics(self, _request: Mapping[str, Any]) -> Any:
+        return self._core.totals(self._clock_ms() - self._started_ms).to_json()
+
+    # -- what they share -----------------------------------------------------------------------------------------------
+
+    def _find(self, request: Mapping[str, Any], key: str = "session") -> _Session:
+        session = self._sessions.get(_name(request[key]))
+        if session is None:
+            raise NoSession("no_session", f"no session {request[key]!r}")
+        return session
+
+    def _part(self, session: _Session) -> None:
+        peer = self._sessions.get(session.peer) if session.peer else None
+        if peer is not None:
+            peer.peer = None
+        session.peer = None
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _state(self, session: _Session) -> SessionState:
+        source = self._core.statistics(session.handle)[1]
+        return SessionState(
+            session=session.name,
+            address=session.address,
+            remote=session.remote,
+            bridged_with=session.peer,
+            play_id=session.play_id,
+            recording_id=session.recording_id,
+            source=None if source is None else MediaAddress(*source),
+        )
+
+    def _named(self, event: CoreEvent) -> Event | None:
+        match event:
+            case DigitHeard(handle, digit, duration_ms):
+                heard = self._by_handle.get(handle)
+                return DigitPressed(heard.name, digit, duration_ms) if heard else None
+            case SourceLearned(handle, ip, port):
+                learned = self._by_handle.get(handle)
+                return SourceLocked(learned.name, ip, port) if learned else None
+            case PlayOver(_, number, completed, played_ms):
+                name, play_id = self._plays.pop(number)
+                playing = self._sessions.get(name)
+                if playing is not None and playing.play_id == play_id:
+                    playing.play_id = None
+                return PlayEnded(name, play_id, completed, played_ms)
+            case RecordingOver(number, reason, duration_ms, error):
+                recording = self._recordings.pop(number)
+                if error:
+                    self._report(f"recording {recording.path} is not whole: errno {error}")
+                recorded = self._sessions.get(recording.session)
+                if recorded is not None and recorded.recording_id == recording.recording_id:
+                    recorded.recording_id = None
+                return RecordingEnded(recording.session, recording.recording_id, recording.path, duration_ms, reason)
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value.encode()) <= MAX_SESSION_NAME:
+        raise BadRequest("bad_request", f"a name has 1 to {MAX_SESSION_NAME} bytes, not {value!r}")
+    return value
