@@ -1,0 +1,45 @@
+"""The composition root: what routing is made of, started in order and put down in reverse."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from carillon_contracts.streams import CONFIG
+from carillon_kit.auth import TokenVerifier
+from carillon_kit.bus import Bus
+from carillon_kit.clock import Clock, FileClock, SystemClock
+from carillon_kit.grpc_server import GrpcServer
+from carillon_kit.lifecycle import Tasks
+from carillon_routing.grpc_api import add_services
+from carillon_routing.projections.configuration import Configuration, ConfigurationFollower
+from carillon_routing.settings import RoutingSettings
+
+
+@asynccontextmanager
+async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIterator[int]:
+    """The service, up and caught up while the context is; yields the gRPC port. `bus`: instead of connecting to `nats_url`."""
+    async with AsyncExitStack() as stack:
+        if bus is None:
+            bus = await stack.enter_async_context(await Bus.connect(settings.nats_url, "routing"))
+        await bus.ensure_stream(CONFIG)
+        configuration = Configuration(SystemClock())
+        follower = ConfigurationFollower(bus, configuration)
+        tasks = await stack.enter_async_context(Tasks())
+        stack.push_async_callback(follower.close)
+        tasks.start(follower.run(), "configuration")
+        await follower.caught_up(settings.catch_up_seconds)
+        server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
+        add_services(server, configuration, _clock(settings))
+        port = await server.start()
+        stack.push_async_callback(server.stop)
+        yield port
+
+
+def _clock(settings: RoutingSettings) -> Clock:
+    return SystemClock() if settings.clock_file is None else FileClock(settings.clock_file)
+
+
+@asynccontextmanager
+async def app(settings: RoutingSettings) -> AsyncIterator[None]:
+    """`running`, as the lifecycle wants it."""
+    async with running(settings):
+        yield

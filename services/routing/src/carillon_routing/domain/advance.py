@@ -1,0 +1,131 @@
+"""The decision of routing: facts of a call, where it stands and what became of the last step, to the next step.
+
+Always: the same arguments give the same answer; every condition that was looked at is in the trace; whatever the configuration refers to,
+this ends with a step, within `MAX_HOPS` visits for the whole call.
+"""
+
+from datetime import datetime
+from typing import assert_never
+
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain import cursor as cursors
+from carillon_routing.domain import destinations, menus, plans
+from carillon_routing.domain.cursor import Cursor, ExternalWait, GroupWait, MenuWait, PlayWait, UserWait
+from carillon_routing.domain.dialling import ToEmergency, ToExtension, ToNothing, ToOwnNumber, dialled_by_user, dialled_from_trunk
+from carillon_routing.domain.dialling import ToOutside as DialledOutside
+from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, Outcome, Played, Rang
+from carillon_routing.domain.walk import (
+    ENDS,
+    LOOP,
+    MAX_HOPS,
+    UNKNOWN_NUMBER,
+    Move,
+    Stop,
+    ToDestination,
+    ToNode,
+    ToOutside,
+    ToSender,
+    Walk,
+    name_of,
+)
+
+#: How long an outside number rings that a user dialled.
+OUTBOUND_RING_MS = 120_000
+
+
+class BadOutcome(ValueError):
+    """The outcome is none of the step that was asked for."""
+
+
+def advance(config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcome: Outcome, now: datetime) -> Advance:
+    """Decide. `cursor` None: the call's first question, with `Entered`. Raises `BadOutcome` when cursor and outcome do not belong together.
+
+    `now` is aware; it decides what schedules say. The tenant must exist in the configuration.
+    """
+    walk = Walk(config, call, now)
+    if cursor is None:
+        if not isinstance(outcome, Entered):
+            raise BadOutcome(f"{_kind(outcome)} without a cursor: the first question has the outcome entered")
+        move = _enter(walk)
+    else:
+        walk.sender, walk.language, walk.hops, walk.forwards = cursor.sender, cursor.language, cursor.hops, cursor.forwards
+        if cursor.config_seq != config.seq:
+            reason = f"the call was decided by version {cursor.config_seq}, which is no longer kept; version {config.seq} decides"
+            walk.note("configuration", False, reason)
+        move = _go_on(walk, cursor, outcome)
+    while not isinstance(move, Stop):
+        move = _follow(walk, move)
+    raw = b"" if move.wait is None else cursors.encode(_cursor(walk, move.wait))
+    return Advance(move.step, raw, tuple(walk.trace), config.seq)
+
+
+def _cursor(walk: Walk, wait: cursors.Wait) -> Cursor:
+    return Cursor(walk.config.seq, wait, walk.sender, walk.language, walk.hops, walk.forwards)
+
+
+def _follow(walk: Walk, move: ToDestination | ToNode | ToOutside | ToSender) -> Move:
+    walk.hops += 1
+    if walk.hops > MAX_HOPS:
+        walk.note("hop budget", False, f"more than {MAX_HOPS} nodes and destinations in one call", "hang_up")
+        return Stop(LOOP)
+    match move:
+        case ToDestination():
+            return destinations.enter(walk, move)
+        case ToNode(plan_id, node_id):
+            return plans.enter_node(walk, plan_id, node_id)
+        case ToOutside():
+            return destinations.call_outside(walk, move)
+        case ToSender():
+            return plans.back_to_sender(walk, move)
+        case _:
+            assert_never(move)
+
+
+def _enter(walk: Walk) -> Move:
+    """Where a new call goes, by what was dialled."""
+    from_user = walk.call.direction == "from_user"
+    dialled = dialled_by_user(walk.config, walk.call.dialled) if from_user else dialled_from_trunk(walk.config, walk.call.dialled)
+    match dialled:
+        case ToEmergency(number):
+            walk.note(f"emergency number {number}", True, f"{number} is one in {walk.config.tenant.country}; by any trunk", number)
+            return ToOutside(number, OUTBOUND_RING_MS, emergency=True)
+        case ToExtension(extension):
+            to = name_of(extension.destination)
+            walk.note(f"extension {extension.id}", True, f"user/{walk.call.caller_user_id} dialled {walk.call.dialled}", to)
+            return ToDestination(extension.destination)
+        case ToOwnNumber(number):
+            return destinations.own_number(walk, number, f"{walk.call.dialled} was dialled")
+        case DialledOutside(number):
+            walk.note(f"number {number}", True, f"{walk.call.dialled} was dialled and is none of {walk.config.tenant_id}'s", number)
+            return ToOutside(number, OUTBOUND_RING_MS)
+        case ToNothing(reason):
+            walk.note(f"number {walk.call.dialled}", False, reason, "hang_up")
+            return Stop(UNKNOWN_NUMBER)
+        case _:
+            assert_never(dialled)
+
+
+def _go_on(walk: Walk, cursor: Cursor, outcome: Outcome) -> Move:
+    match cursor.wait, outcome:
+        case UserWait(user_id), Rang(result):
+            return destinations.user_rang(walk, user_id, result)
+        case ExternalWait() as wait, Rang(result):
+            return destinations.outside_rang(walk, wait, result)
+        case GroupWait(group_id), Rang(result):
+            return destinations.group_rang(walk, group_id, result)
+        case MenuWait() as wait, Gathered() as gathered:
+            return menus.pressed(walk, wait, gathered)
+        case PlayWait(following), Played():
+            if following and walk.sender is not None:
+                walk.note("announcement", True, "played to its end", f"node {following}")
+                return ToNode(walk.sender[0], following)
+            walk.note("announcement", True, "played to its end; nothing follows", "hang_up")
+            return Stop(ENDS["answered"])
+        case wait, _:
+            raise BadOutcome(
+                f"{_kind(outcome)} does not belong to a cursor that waits for a {type(wait).__name__.removesuffix('Wait').lower()}"
+            )
+
+
+def _kind(outcome: Outcome) -> str:
+    return {"Rang": "ring", "Played": "play", "Gathered": "gather", "Recorded": "record"}.get(type(outcome).__name__, "entered")

@@ -1,0 +1,161 @@
+"""The state of a call in routing: a small JSON object that travels with the call and comes back with each outcome.
+
+Always: `decode(encode(cursor)) == cursor`, and what is not such an object is refused with `BadCursor` and a reason.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard
+
+VERSION = 1
+MAX_BYTES = 4096
+
+
+class BadCursor(ValueError):
+    """Not a cursor of routing, or of a version that this one does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserWait:
+    """A user's devices ring."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalWait:
+    """A number is called by the last of the tried trunks. `emergency`: nothing may keep it from going out."""
+
+    number: str
+    tried: tuple[str, ...]
+    ring_ms: int
+    emergency: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupWait:
+    """A group rings."""
+
+    group_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MenuWait:
+    """A menu was played `turn` times before; `digits` were pressed that may be a key or the beginning of an extension."""
+
+    menu_id: str
+    turn: int = 0
+    digits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayWait:
+    """Something is spoken; then comes node `next` of the sender's plan, or the end."""
+
+    next: str = ""
+
+
+Wait = UserWait | ExternalWait | GroupWait | MenuWait | PlayWait
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a call stands. `sender`: plan and node whose ways count for what is being carried out; None: nobody's."""
+
+    config_seq: int
+    wait: Wait
+    sender: tuple[str, str] | None = None
+    language: str = ""
+    #: Visits of nodes and destinations so far, and users' forwardings among them.
+    hops: int = 0
+    forwards: int = 0
+
+
+def encode(cursor: Cursor) -> bytes:
+    """Compact JSON; keys that say nothing are absent."""
+    fields: dict[str, Any] = {"v": VERSION, "c": cursor.config_seq, "w": _encode_wait(cursor.wait)}
+    optional = {"s": cursor.sender, "l": cursor.language, "h": cursor.hops, "f": cursor.forwards}
+    fields |= {key: value for key, value in optional.items() if value}
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def _encode_wait(wait: Wait) -> list[Any]:
+    match wait:
+        case UserWait(user_id):
+            return ["user", user_id]
+        case ExternalWait(number, tried, ring_ms, emergency):
+            return ["external", number, list(tried), ring_ms, emergency]
+        case GroupWait(group_id):
+            return ["group", group_id]
+        case MenuWait(menu_id, turn, digits):
+            return ["menu", menu_id, turn, digits]
+        case PlayWait(following):
+            return ["play", following]
+
+
+def decode(raw: bytes) -> Cursor:
+    """Raises `BadCursor`."""
+    if len(raw) > MAX_BYTES:
+        raise BadCursor(f"{len(raw)} bytes, at most {MAX_BYTES} allowed")
+    try:
+        fields = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise BadCursor("not JSON") from error
+    if not isinstance(fields, dict):
+        raise BadCursor("not a JSON object")
+    if fields.get("v") != VERSION:
+        raise BadCursor(f"version {fields.get('v')!r}, this is {VERSION}")
+    sender = fields.get("s")
+    if sender is not None and not (isinstance(sender, list) and len(sender) == 2 and all(_is_text(part) for part in sender)):
+        raise BadCursor("s is not a plan and a node")
+    language = fields.get("l", "")
+    if not _is_text(language):
+        raise BadCursor("l is not a language")
+    cursor = Cursor(_count(fields, "c"), _decode_wait(fields.get("w")), tuple(sender) if sender else None, language)
+    return replace(cursor, hops=_count(fields, "h"), forwards=_count(fields, "f"))
+
+
+def _decode_wait(parts: object) -> Wait:
+    if not isinstance(parts, list) or not parts or not isinstance(parts[0], str) or parts[0] not in _WAITS:
+        raise BadCursor("w is not a wait")
+    accepts, make = _WAITS[parts[0]]
+    if len(parts) - 1 != len(accepts) or not all(accept(part) for accept, part in zip(accepts, parts[1:], strict=True)):
+        raise BadCursor(f"w is not a wait of kind {parts[0]}")
+    return make(*parts[1:])
+
+
+def _count(fields: Mapping[str, Any], key: str) -> int:
+    value = fields.get(key, 0)
+    if not _is_count(value):
+        raise BadCursor(f"{key} is not a count")
+    return value
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= 256
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and len(value) <= 100 and all(_is_text(part) for part in value)
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+#: Kind of wait: what its parts must be, and how it is made of them.
+_WAITS: dict[str, tuple[tuple[Callable[[object], bool], ...], Callable[..., Wait]]] = {
+    "user": ((_is_text,), UserWait),
+    "external": (
+        (_is_text, _is_texts, _is_count, _is_flag),
+        lambda number, tried, ring_ms, emergency: ExternalWait(number, tuple(tried), ring_ms, emergency),
+    ),
+    "group": ((_is_text,), GroupWait),
+    "menu": ((_is_text, _is_count, _is_text), MenuWait),
+    "play": ((_is_text,), PlayWait),
+}

@@ -1,0 +1,158 @@
+"""What `advance` takes and gives: facts of the call, outcomes, steps and the trace; the words are those of call_application.proto."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Direction = Literal["inbound", "from_user"]
+RingResult = Literal["answered", "no_answer", "busy", "unreachable", "congested", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What is known of a call when it arrives. Empty `caller_number`: withheld. `dialled` as it was dialled, or E.164 from a trunk."""
+
+    tenant_id: str
+    call_id: str
+    direction: Direction
+    dialled: str
+    caller_number: str = ""
+    caller_name: str = ""
+    caller_user_id: str = ""
+    trunk_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The first question about a call."""
+
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rang:
+    """A ring step is over; `targets` by target id."""
+
+    result: RingResult
+    targets: Mapping[str, RingResult] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A play step is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A gather step is over."""
+
+    digits: str
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A record step is over; routing never asks for one."""
+
+
+Outcome = Entered | Rang | Played | Gathered | Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Text to be spoken in a language (BCP 47)."""
+
+    text: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserTarget:
+    """Every device of a user, from `start_ms` to `stop_ms` of the step."""
+
+    target_id: str
+    user_id: str
+    start_ms: int
+    stop_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkTarget:
+    """A number by a trunk."""
+
+    target_id: str
+    trunk_id: str
+    number: str
+    start_ms: int
+    stop_ms: int
+
+
+RingTarget = UserTarget | TrunkTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A timetable: the first to answer wins."""
+
+    targets: tuple[RingTarget, ...]
+    caller_number: str = ""
+    caller_name: str = ""
+    ask_after_answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Speak, in order."""
+
+    phrases: tuple[Phrase, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Speak and collect digits; the first one stops the speech."""
+
+    phrases: tuple[Phrase, ...]
+    max_digits: int
+    first_digit_timeout_ms: int
+    inter_digit_timeout_ms: int
+    finish_digits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delegate:
+    """Another application decides from here on."""
+
+    application: str
+    arguments: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """The end: Q.850 cause, and the SIP status for a call that was not answered."""
+
+    cause: int
+    sip_status: int
+    reason: str
+
+
+Step = Ring | Play | Gather | Delegate | HangUp
+
+
+@dataclass(frozen=True, slots=True)
+class TraceLine:
+    """One condition: what was looked at, whether it held, why with the values compared, and where it leads."""
+
+    subject: str
+    matched: bool
+    reason: str
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """The decision: what to do, what to bring along with its outcome, why, and the configuration that decided."""
+
+    step: Step
+    cursor: bytes
+    trace: tuple[TraceLine, ...]
+    config_seq: int

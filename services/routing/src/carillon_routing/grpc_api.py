@@ -1,0 +1,174 @@
+"""`CallApplication.Next` of routing: proto to facts, `advance`, step to proto.
+
+Always: what a client can send that makes no sense is INVALID_ARGUMENT with the field; the cursor's configuration version decides as long as
+it is kept.
+"""
+
+import re
+from collections.abc import Iterable
+
+from carillon.common.v1 import call_application_pb2 as pb
+from carillon.common.v1.call_application_pb2_grpc import CallApplicationServicer, add_CallApplicationServicer_to_server
+from carillon_contracts.config import Tenant
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_kit.auth import OPERATOR, SERVICE
+from carillon_kit.clock import Clock
+from carillon_kit.errors import InvalidArgument, NotFound
+from carillon_kit.grpc_server import GrpcServer, current_tenant
+from carillon_routing.domain import cursor as cursors
+from carillon_routing.domain import facts
+from carillon_routing.domain.advance import BadOutcome, advance
+from carillon_routing.projections.configuration import Configuration
+
+SERVICE_NAME = "carillon.common.v1.CallApplication"
+_DIGITS = re.compile(r"[0-9A-D*#]{0,64}")
+_RESULTS: dict[int, facts.RingResult] = {
+    pb.RING_RESULT_ANSWERED: "answered",
+    pb.RING_RESULT_NO_ANSWER: "no_answer",
+    pb.RING_RESULT_BUSY: "busy",
+    pb.RING_RESULT_UNREACHABLE: "unreachable",
+    pb.RING_RESULT_CONGESTED: "congested",
+    pb.RING_RESULT_REJECTED: "rejected",
+}
+_DIRECTIONS: dict[int, facts.Direction] = {pb.DIRECTION_INBOUND: "inbound", pb.DIRECTION_FROM_USER: "from_user"}
+
+
+def add_services(server: GrpcServer, configuration: Configuration, clock: Clock) -> None:
+    """Register all of routing's services."""
+    rights = {"Next": frozenset({SERVICE, OPERATOR})}
+    add = add_CallApplicationServicer_to_server
+    server.add(add, RoutingApplication(configuration, clock), SERVICE_NAME, rights)
+
+
+class RoutingApplication(CallApplicationServicer):
+    """Routing as a call application; it keeps no call."""
+
+    def __init__(self, configuration: Configuration, clock: Clock) -> None:
+        self._configuration = configuration
+        self._clock = clock
+
+    async def Next(self, request: pb.NextRequest, context: object) -> pb.NextResponse:
+        """See call_application.proto."""
+        call = _call(request.call)
+        outcome = _outcome(request.outcome)
+        cursor = _cursor(request.cursor)
+        try:
+            decided = advance(self._config(call, cursor), call, cursor, outcome, self._clock.now())
+        except BadOutcome as error:
+            raise InvalidArgument({"outcome": str(error)}) from error
+        return pb.NextResponse(step=_step(decided.step), cursor=decided.cursor, trace=_trace(decided.trace), config_seq=decided.config_seq)
+
+    def _config(self, call: facts.CallFacts, cursor: cursors.Cursor | None) -> TenantConfig:
+        if cursor is None:
+            config = self._configuration.current(call.tenant_id)
+        else:
+            config = self._configuration.at(call.tenant_id, cursor.config_seq)
+        if config is None or config.get(Tenant, call.tenant_id) is None:
+            raise NotFound(f"tenant/{call.tenant_id}")
+        return config
+
+
+def _call(call: pb.CallFacts) -> facts.CallFacts:
+    tenant = current_tenant()
+    direction = _DIRECTIONS.get(call.direction)
+    violations = {}
+    if call.tenant_id != tenant:
+        violations["call.tenant_id"] = f"is not {tenant}, for which the question is asked"
+    if direction is None:
+        violations["call.direction"] = "must be inbound or from_user"
+    if not call.dialled or len(call.dialled) > 128:
+        violations["call.dialled"] = "must be 1 to 128 characters"
+    if violations or direction is None:
+        raise InvalidArgument(violations)
+    return facts.CallFacts(
+        tenant_id=tenant,
+        call_id=call.call_id,
+        direction=direction,
+        dialled=call.dialled,
+        caller_number=call.caller_number,
+        caller_name=call.caller_name,
+        caller_user_id=call.caller_user_id,
+        trunk_id=call.trunk_id,
+    )
+
+
+def _cursor(raw: bytes) -> cursors.Cursor | None:
+    if not raw:
+        return None
+    try:
+        return cursors.decode(raw)
+    except cursors.BadCursor as error:
+        raise InvalidArgument({"cursor": str(error)}) from error
+
+
+def _outcome(outcome: pb.Outcome) -> facts.Outcome:
+    match outcome.WhichOneof("kind"):
+        case "entered":
+            return facts.Entered(dict(outcome.entered.arguments))
+        case "ring":
+            return facts.Rang(
+                _result(outcome.ring.result, "outcome.ring.result"),
+                {target.target_id: _result(target.result, "outcome.ring.targets.result") for target in outcome.ring.targets},
+            )
+        case "play":
+            return facts.Played()
+        case "gather":
+            if _DIGITS.fullmatch(outcome.gather.digits) is None:
+                raise InvalidArgument({"outcome.gather.digits": "must be at most 64 of 0-9, A-D, * and #"})
+            return facts.Gathered(outcome.gather.digits, outcome.gather.timed_out)
+        case "record":
+            return facts.Recorded()
+        case _:
+            raise InvalidArgument({"outcome": "must be one of entered, ring, play, gather, record"})
+
+
+def _result(result: int, field: str) -> facts.RingResult:
+    found = _RESULTS.get(result)
+    if found is None:
+        raise InvalidArgument({field: f"{result} is no result"})
+    return found
+
+
+def _step(step: facts.Step) -> pb.Step:
+    match step:
+        case facts.Ring():
+            return pb.Step(
+                ring=pb.Ring(
+                    targets=[_target(target) for target in step.targets],
+                    caller_number=step.caller_number,
+                    caller_name=step.caller_name,
+                    ask_after_answer=step.ask_after_answer,
+                )
+            )
+        case facts.Play():
+            return pb.Step(play=pb.Play(prompts=_prompts(step.phrases)))
+        case facts.Gather():
+            return pb.Step(
+                gather=pb.Gather(
+                    prompts=_prompts(step.phrases),
+                    max_digits=step.max_digits,
+                    finish_digits=step.finish_digits,
+                    first_digit_timeout_ms=step.first_digit_timeout_ms,
+                    inter_digit_timeout_ms=step.inter_digit_timeout_ms,
+                )
+            )
+        case facts.Delegate():
+            return pb.Step(delegate=pb.Delegate(application=step.application, arguments=step.arguments))
+        case facts.HangUp():
+            return pb.Step(hang_up=pb.HangUp(cause=step.cause, sip_status=step.sip_status, reason=step.reason))
+
+
+def _target(target: facts.RingTarget) -> pb.RingTarget:
+    times = {"start_after_ms": target.start_ms, "stop_after_ms": target.stop_ms}
+    if isinstance(target, facts.UserTarget):
+        return pb.RingTarget(target_id=target.target_id, user_id=target.user_id, **times)
+    trunk = pb.TrunkTarget(trunk_id=target.trunk_id, number=target.number)
+    return pb.RingTarget(target_id=target.target_id, trunk=trunk, **times)
+
+
+def _prompts(phrases: Iterable[facts.Phrase]) -> list[pb.Prompt]:
+    return [pb.Prompt(speech=pb.Speech(text=phrase.text, language=phrase.language)) for phrase in phrases]
+
+
+def _trace(lines: Iterable[facts.TraceLine]) -> list[pb.TraceEntry]:
+    return [pb.TraceEntry(subject=line.subject, matched=line.matched, reason=line.reason, next=line.next) for line in lines]

@@ -1,0 +1,1 @@
+"""What routing knows, folded from published events."""

@@ -1,0 +1,115 @@
+"""Every tenant's configuration, folded from stream CONFIG in memory, with the versions that calls under way still refer to.
+
+Always: a tenant's configuration is what its events say up to one version. An event that this version of the software cannot read is passed
+over, loudly; one that leaves a gap waits until the gap is filled and holds up no other tenant.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from carillon_contracts.config import ConfigChanged
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import CONFIG
+from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_kit.bus import Bus, Message
+from carillon_kit.clock import Clock
+from carillon_kit.logs import get_logger
+
+_log = get_logger("configuration")
+
+#: How long a version that was replaced is kept for calls that began with it.
+KEEP = timedelta(hours=1)
+#: And how many of a tenant's at most; they share what did not change.
+KEEP_VERSIONS = 500
+#: Events of a tenant that wait for a missing one.
+MAX_WAITING = 10_000
+
+
+@dataclass(slots=True)
+class _Tenant:
+    current: TenantConfig
+    #: Versions before the current one, oldest first, with when they were replaced.
+    former: deque[tuple[datetime, TenantConfig]] = field(default_factory=lambda: deque(maxlen=KEEP_VERSIONS))
+    waiting: dict[int, Event] = field(default_factory=dict)
+
+
+class Configuration:
+    """All tenants' configurations. `clock` tells how long ago a version was replaced: the machine's, not a test's."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tenants: dict[str, _Tenant] = {}
+
+    def current(self, tenant: str) -> TenantConfig | None:
+        """The newest version, or None when the tenant is not known (yet)."""
+        known = self._tenants.get(tenant)
+        return known.current if known is not None and known.current.seq else None
+
+    def at(self, tenant: str, seq: int) -> TenantConfig | None:
+        """That version if it is the current one or was replaced less than `KEEP` ago; otherwise the newest."""
+        known = self._tenants.get(tenant)
+        if known is None:
+            return None
+        return next((config for _, config in known.former if config.seq == seq), known.current)
+
+    def apply(self, message: Message) -> None:
+        """Fold one event. Repetitions change nothing."""
+        try:
+            event = Event.from_json(message.data)
+        except ValidationError as error:
+            _log.error("unreadable configuration event", subject=message.subject, stream_seq=message.stream_seq, error=str(error))
+            return
+        if event.configseq is None or event.tenantid != message.subject.split(".")[1]:
+            _log.error("misplaced configuration event", subject=message.subject, stream_seq=message.stream_seq)
+            return
+        tenant = self._tenants.setdefault(event.tenantid, _Tenant(TenantConfig(event.tenantid)))
+        if event.configseq > tenant.current.seq + 1:
+            self._wait(tenant, event, event.configseq)
+            return
+        self._fold(tenant, event, event.configseq)
+        while (following := tenant.waiting.pop(tenant.current.seq + 1, None)) is not None:
+            self._fold(tenant, following, tenant.current.seq + 1)
+
+    def _wait(self, tenant: _Tenant, event: Event, seq: int) -> None:
+        _log.error("configuration gap", tenant=event.tenantid, expected=tenant.current.seq + 1, got=seq)
+        if len(tenant.waiting) < MAX_WAITING:
+            tenant.waiting[seq] = event
+
+    def _fold(self, tenant: _Tenant, event: Event, seq: int) -> None:
+        before = tenant.current
+        try:
+            tenant.current = evolve(before, seq, ConfigChanged.model_validate(event.data))
+        except ValidationError as error:
+            _log.error(
+                "unreadable configuration change; the resource stays as it was", tenant=event.tenantid, config_seq=seq, error=str(error)
+            )
+            tenant.current = evolve(before, seq, ConfigChanged(resource="", resource_id="", action="updated", actor=""))
+        if tenant.current is not before and before.seq:
+            tenant.former.append((event.time, before))
+        oldest = self._clock.now() - KEEP
+        while tenant.former and tenant.former[0][0] < oldest:
+            tenant.former.popleft()
+
+
+class ConfigurationFollower:
+    """Feeds a `Configuration` from the bus: `run()` in the background, `caught_up()` before the first question is answered."""
+
+    def __init__(self, bus: Bus, configuration: Configuration) -> None:
+        self._follower = bus.follow(CONFIG.name, "carillon.*.config.>")
+        self._configuration = configuration
+
+    async def run(self) -> None:
+        """Fold until closed."""
+        async for message in self._follower:
+            self._configuration.apply(message)
+
+    async def caught_up(self, timeout: float) -> None:
+        """Return once what was in the stream at the start is folded; raises `TimeoutError`."""
+        await self._follower.caught_up(timeout)
+
+    async def close(self) -> None:
+        """End `run()`."""
+        await self._follower.close()
