@@ -247,6 +247,20 @@ class NameAddr:
         return f"{name}<{self.uri}>{format_parameters(self.parameters)}"
 
 
+def address_uri(value: str) -> str:
+    """The URI of a name-addr or addr-spec as text, its parts not looked at; raises ParseError."""
+    rest = _quoted(value)[1] if value.startswith('"') else value
+    start = rest.find("<")
+    if start >= 0:
+        end = rest.find(">", start)
+        uri = rest[start + 1 : end] if end > 0 else ""
+    else:
+        uri = rest.partition(";")[0].strip()
+    if ":" not in uri or _FORBIDDEN.search(uri):
+        raise ParseError("an address holds no URI")
+    return uri
+
+
 def quote(text: str) -> str:
     """A quoted string (RFC 3261 section 25.1); control characters become spaces, so no header can be smuggled in."""
     text = _CONTROL.sub(" ", text).replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,216 @@
+"""Answered sessions: re-INVITE both ways, BYE, and other requests within the dialog (RFC 3261 sections 12.2, 14, 15).
+
+Invariant: at most one re-INVITE is under way in each session, theirs or ours (491 on glare).
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from carillon_sip.commands import RequestOut
+from carillon_sip.context import Context, Fields, body_lines, has, lines
+from carillon_sip.dialog import Dialog
+from carillon_sip.errors import ParseError, WrongState
+from carillon_sip.flow import Flow
+from carillon_sip.incoming_calls import IncomingCalls
+from carillon_sip.message import Request, Response
+from carillon_sip.outgoing import OutgoingRequest
+from carillon_sip.outgoing_calls import OutgoingCalls
+from carillon_sip.outputs import ReinviteAnswered, ReinviteFailed, SessionReinvited
+from carillon_sip.session import AnswerLimit, Session, SessionState, Unacknowledged
+from carillon_sip.transaction import ClientListener, ClientTransaction, Failure, ServerTransaction
+from carillon_sip.transaction_invite_client import InviteClientTransaction
+from carillon_sip.transaction_invite_server import InviteServerTransaction
+
+_S = SessionState
+
+
+class Established:
+    """Sessions in the states UP and ENDING, and what ends them."""
+
+    def __init__(self, context: Context, incoming: IncomingCalls, outgoing: OutgoingCalls) -> None:
+        self._context = context
+        self._incoming = incoming
+        self._outgoing = outgoing
+
+    def bye(self, session: Session, reason: str | None, now: float) -> None:
+        """End it from our side."""
+        if not session.allows("bye"):
+            return
+        if reason:
+            session.reason = lines((("Reason", reason),))
+        if session.state in (_S.ANSWERED, _S.LEAVING):
+            # "the callee's UA MUST NOT send a BYE on a confirmed dialog until it has received an ACK for its 2xx response"
+            session.state = _S.LEAVING
+        else:
+            self._send_bye(session, now)
+
+    def acknowledged(self, session: Session, request: Request, now: float) -> None:
+        """An ACK for a 2xx came."""
+        if self._incoming.acknowledged(session, request) and session.state is _S.LEAVING:
+            self._send_bye(session, now)
+
+    def retransmit(self, waiting: Unacknowledged, now: float) -> None:
+        """A 2xx has no ACK yet; after 64*T1 "the dialog is confirmed, but the session SHOULD be terminated" with BYE."""
+        if self._incoming.retransmit(waiting, now):
+            return
+        session = waiting.session
+        if session.dialog is not None:
+            self._bye_request(session, session.dialog, now, _ignored)
+        self._context.ended(session, "timeout", "no ACK")
+
+    def ended_by_peer(self, session: Session, transaction: ServerTransaction, request: Request, now: float) -> None:
+        """BYE came: answer 200, and 487 to what else waits."""
+        self._context.layer.reply(transaction, 200, now, fields=self._context.server_line)
+        reason = request.headers.get("reason") or ""
+        if session.state is _S.INCOMING:
+            self._incoming.hung_up(session, reason, now)
+            return
+        if session.server is not None:
+            self._context.layer.reply(session.server, 487, now)
+            session.server = None
+        self._context.ended(session, "local" if session.state in (_S.ENDING, _S.LEAVING) else "remote", reason)
+
+    def reinvite(self, session: Session, body: bytes, headers: Fields, now: float) -> None:
+        """Send a re-INVITE, or say 491 when another INVITE is under way."""
+        if not session.allows("reinvite") or session.dialog is None:
+            return
+        if session.client is not None:
+            raise WrongState("a re-INVITE of ours is under way")
+        if session.server is not None or session.unacknowledged is not None or session.state is not _S.UP:
+            self._context.outputs.append(ReinviteFailed(session.id, 491))
+            return
+        context = self._context
+        contact = "" if has(headers, "contact") else f"Contact: {session.contact}\r\n"
+        fields = f"{contact}{context.agent_line}{context.allow_line}{context.supported_line}{body_lines(headers, body)}"
+        request = session.dialog.request("INVITE", session.flow, context.branch(), fields, body)
+        session.challenged = False
+        transaction = context.layer.start_client(request, self._reinvite_heard, session, now)
+        if isinstance(transaction, InviteClientTransaction):
+            session.client = transaction
+
+    def reinvited(self, session: Session, transaction: InviteServerTransaction, request: Request, flow: Flow, now: float) -> None:
+        """A re-INVITE came, in order."""
+        layer = self._context.layer
+        if session.server is not None:
+            # "MUST return a 500 ... with a Retry-After header field with a randomly chosen value of between 0 and 10 seconds"
+            layer.reply(transaction, 500, now, fields=f"Retry-After: {transaction.cseq % 10}\r\n")
+        elif session.client is not None or session.unacknowledged is not None or session.state is not _S.UP:
+            layer.reply(transaction, 491, now, fields=self._context.server_line)
+        else:
+            if session.dialog is not None:
+                session.dialog.refresh_target(request)
+            session.flow = flow
+            layer.reply(transaction, 100, now)
+            session.server = transaction
+            transaction.owner = session
+            transaction.listener = self._reinvite_lost
+            self._context.timers.set(now + self._context.settings.timing.timeout, AnswerLimit(session, transaction), "answer_limit")
+            self._context.outputs.append(SessionReinvited(session.id, request.body))
+
+    def accept_reinvite(self, session: Session, body: bytes, headers: Fields, now: float) -> None:
+        """200 to their re-INVITE; nothing when it was cancelled meanwhile."""
+        if session.allows("accept_reinvite") and session.server is not None:
+            self._incoming.accept(session, session.server, body, headers, now)
+
+    def reject_reinvite(self, session: Session, status: int, now: float) -> None:
+        """Refuse their re-INVITE; nothing when it was cancelled meanwhile."""
+        if session.allows("reject_reinvite") and session.server is not None:
+            transaction, session.server = session.server, None
+            self._context.layer.reply(transaction, status, now, fields=self._context.server_line)
+
+    def answer_limit(self, session: Session, now: float) -> None:
+        """Our user has not answered a re-INVITE in time."""
+        if session.server is not None and session.state is _S.UP:
+            self.reject_reinvite(session, 500, now)
+
+    def request_within(self, session: Session, request: RequestOut) -> OutgoingRequest | None:
+        """INFO and the like, to be sent; None when the session is over."""
+        if not session.allows("request") or session.dialog is None:
+            return None
+        fields = self._context.agent_line + body_lines(request.headers, request.body, request.content_type or "application/octet-stream")
+        return session.dialog.request(request.method, session.flow, self._context.branch(), fields, request.body)
+
+    def _send_bye(self, session: Session, now: float) -> None:
+        dialog = session.dialog
+        if dialog is None:
+            return
+        if session.state is _S.OFFERED:
+            self._outgoing.send_ack(session, dialog, dialog.local_cseq)
+        if session.server is not None:
+            self._context.layer.reply(session.server, 487, now)
+            session.server = None
+        session.state = _S.ENDING
+        self._bye_request(session, dialog, now, self._bye_heard)
+
+    def _bye_request(self, session: Session, dialog: Dialog, now: float, listener: ClientListener) -> None:
+        fields = self._context.agent_line + session.reason
+        bye = dialog.request("BYE", session.flow, self._context.branch(), fields)
+        self._context.layer.start_client(bye, listener, session, now)
+
+    def _bye_heard(self, transaction: ClientTransaction, event: Response | Failure, now: float) -> None:
+        session = transaction.owner
+        if isinstance(session, Session) and session.state is _S.ENDING:
+            if isinstance(event, Failure):
+                self._context.ended(session, "local", str(event))
+            elif event.status >= 200:
+                again = self._again(session, transaction, event)
+                if again is not None:
+                    self._context.layer.start_client(again, self._bye_heard, session, now)
+                else:
+                    self._context.ended(session, "local", "" if event.status < 300 else str(event.status))
+
+    def _reinvite_heard(self, transaction: ClientTransaction, event: Response | Failure, now: float) -> None:
+        session = transaction.owner
+        if not isinstance(session, Session):
+            return
+        if isinstance(event, Failure):
+            self._reinvite_failed(session, transaction, 408 if event is Failure.TIMEOUT else 503, now)
+        elif 200 <= event.status < 300:
+            self._reinvite_answered(session, transaction, event)
+        elif event.status >= 300 and session.client is transaction:
+            again = self._again(session, transaction, event)
+            if again is None:
+                self._reinvite_failed(session, transaction, event.status, now)
+            else:
+                new = self._context.layer.start_client(again, self._reinvite_heard, session, now)
+                session.client = new if isinstance(new, InviteClientTransaction) else None
+
+    def _reinvite_answered(self, session: Session, transaction: ClientTransaction, response: Response) -> None:
+        dialog, cseq = session.dialog, transaction.request.cseq
+        if dialog is None or self._outgoing.acknowledged_before(session, cseq, dialog.remote_tag):
+            return
+        with suppress(ParseError):  # When its Contact is wrong, the old target stays.
+            dialog.refresh_target(response)
+        self._outgoing.send_ack(session, dialog, cseq)
+        if session.client is transaction:
+            session.client = None
+            if session.state is _S.UP:
+                self._context.outputs.append(ReinviteAnswered(session.id, response.body))
+
+    def _reinvite_failed(self, session: Session, transaction: ClientTransaction, status: int, now: float) -> None:
+        if session.client is not transaction:
+            return
+        session.client = None
+        if session.state is not _S.UP:
+            return
+        self._context.outputs.append(ReinviteFailed(session.id, status))
+        if status in (408, 481) and session.dialog is not None:
+            # "If the response for a request within a dialog is a 481 or a 408, the UAC SHOULD terminate the dialog" (12.2.1.2)
+            self._bye_request(session, session.dialog, now, _ignored)
+            self._context.ended(session, "timeout" if status == 408 else "remote", str(status))
+
+    def _again(self, session: Session, transaction: ClientTransaction, response: Response) -> OutgoingRequest | None:
+        again = self._context.authorized(transaction.request, response, session)
+        if again is not None and session.dialog is not None:
+            session.dialog.local_cseq += 1
+            return replace(again, cseq=session.dialog.local_cseq)
+        return again
+
+    def _reinvite_lost(self, transaction: ServerTransaction, why: Failure, now: float) -> None:
+        session = transaction.owner
+        if isinstance(session, Session) and session.server is transaction:
+            session.server = None
+
+
+def _ignored(transaction: ClientTransaction, event: Response | Failure, now: float) -> None:
+    """Nobody waits for this answer."""

@@ -1,0 +1,195 @@
+"""From bytes to messages: one datagram, or a stream cut into messages (RFC 3261 sections 7 and 18.3).
+
+Invariant: nothing but ParseError is raised, work is linear in the number of bytes, and every size has a limit.
+"""
+
+import re
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from carillon_sip.errors import ParseError
+from carillon_sip.header_names import canonical_name
+from carillon_sip.message import Headers, Message, Request, Response
+
+_METHOD = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
+_VERSION = re.compile(r"SIP/\d{1,4}\.\d{1,4}", re.IGNORECASE)
+_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
+_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
+#: Headers that stand once in a message; two of them are a contradiction (RFC 4475 section 3.3.8).
+_SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type", "expires")
+_MANDATORY = ("via", "from", "to", "call-id", "cseq")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes and header lines; above them a message is refused."""
+
+    message_bytes: int = 65_536
+    line_bytes: int = 8_192
+    headers: int = 256
+
+
+DEFAULT_LIMITS = Limits()
+
+
+def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Response:
+    """Read one whole message; bytes after Content-Length are cut off. Raises ParseError with `request` when it can be answered."""
+    if len(data) > limits.message_bytes:
+        raise ParseError("the message is too large", status=513)
+    if data[:1] in (b"\r", b"\n"):
+        data = data.lstrip(b"\r\n")
+    end = data.find(b"\r\n\r\n")
+    head, body = (data[:end], data[end + 4 :]) if end >= 0 else (data.rstrip(b"\r\n"), b"")
+    message = _parse_head(head, limits)
+    try:
+        if end < 0:
+            raise ParseError("the header does not end")
+        message.body = _body(message.headers, body)
+        check(message)
+    except ParseError as error:
+        if type(message) is not Request or error.request is not None:
+            raise
+        raise ParseError(str(error), status=error.status, request=_answerable(message)) from None
+    return message
+
+
+def _parse_head(head: bytes, limits: Limits) -> Request | Response:
+    if b"\r\n " in head or b"\r\n\t" in head:
+        head = _FOLD.sub(b" ", head)
+    lines = head.decode("utf-8", "surrogateescape").split("\r\n")
+    # "\r" and "\n" alone would end a header line for others, and every reply copies lines: such a message is not answered.
+    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1 or b"\0" in head:
+        raise ParseError("a line break or NUL where none may be")
+    start = lines.pop(0)
+    if len(lines) > limits.headers:
+        raise ParseError("too many headers")
+    if len(head) > limits.line_bytes and (len(start) > limits.line_bytes or max(map(len, lines), default=0) > limits.line_bytes):
+        raise ParseError("a line is too long")
+    return _start_line(start, Headers(lines))
+
+
+def _start_line(start: str, headers: Headers) -> Request | Response:
+    if start.startswith("SIP/2.0 "):
+        status = start[8:11]
+        if not (status.isascii() and status.isdigit()) or start[11:12] not in ("", " ") or not 100 <= int(status) <= 699:
+            raise ParseError("the status is not a number from 100 to 699")
+        return Response(int(status), start[12:], headers)
+    method, _, rest = start.partition(" ")
+    uri, _, version = rest.rpartition(" ")
+    if not _METHOD.fullmatch(method) or not uri or not _VERSION.fullmatch(version):
+        raise ParseError("the first line is no SIP")
+    request = Request(method, uri, headers)
+    if version.upper() != "SIP/2.0":
+        raise ParseError("another version of SIP", status=505, request=_answerable(request))
+    if " " in uri or "<" in uri or "\t" in uri:
+        raise ParseError("the Request-URI is no URI", request=_answerable(request))
+    return request
+
+
+def _body(headers: Headers, body: bytes) -> bytes:
+    """The body as long as Content-Length says; "If there are additional bytes ... they MUST be discarded" (section 18.3)."""
+    value = headers.get("Content-Length")
+    if value is None:
+        return body
+    if not (value.isascii() and value.isdigit()) or len(value) > 9:
+        raise ParseError("Content-Length is not a number")
+    length = int(value)
+    if length > len(body):
+        raise ParseError("the body is shorter than Content-Length says")
+    return body if length == len(body) else body[:length]
+
+
+def check(message: Message) -> None:
+    """What every message must have: the five headers once, a readable Via and CSeq that fits. Raises ParseError."""
+    index = message.headers.index()
+    for name in _MANDATORY:
+        if not index.get(name):
+            raise ParseError(f"no {name} header")
+    if len(index) != len(message.headers.lines):
+        for name in _SINGLE:
+            if len(index.get(name, ())) > 1:
+                raise ParseError(f"more than one {name} header")
+    _ = message.via_top, message.from_tag, message.to_tag
+    if not message.call_id:
+        raise ParseError("an empty Call-ID")
+    if isinstance(message, Request) and message.cseq.method != message.method:
+        raise ParseError("the method of CSeq is another")
+    _ = message.cseq
+
+
+def _answerable(request: Request) -> Request | None:
+    """The request when a reply can copy what it must (Via, From, To, Call-ID, CSeq) and it is no ACK, else None."""
+    lines: list[str] = []
+    for line in request.headers.lines:
+        try:
+            canonical_name(line.partition(":")[0])
+        except ParseError:
+            continue
+        if ":" in line:
+            lines.append(line)
+    readable = Request(request.method, request.uri, Headers(lines))
+    try:
+        index = readable.headers.index()
+        _ = readable.via_top, readable.to_tag
+    except ParseError:
+        return None
+    complete = all(index.get(name) and index[name][0] for name in _MANDATORY)
+    return readable if complete and request.method != "ACK" else None
+
+
+class StreamFramer:
+    """Cuts a stream into messages (RFC 3261 section 18.3); a framing error raises ParseError and ends the stream.
+
+    `feed` returns whole messages; an empty one is a keep-alive ping, CRLF CRLF (RFC 5626 section 4.4.1).
+    """
+
+    __slots__ = ("_frames", "_ready")
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._ready: list[bytes] = []
+        self._frames = _frames(self._ready, limits)
+        next(self._frames)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The next bytes; the messages they complete, in order."""
+        try:
+            self._frames.send(data)
+        except StopIteration:
+            raise ParseError("the stream has ended") from None
+        ready = self._ready[:]
+        self._ready.clear()
+        return ready
+
+
+def _frames(ready: list[bytes], limits: Limits) -> Generator[None, bytes, None]:
+    """Yield for more bytes; append whole messages to `ready`. What was searched once is not searched again."""
+    buffer = bytearray()
+    while True:
+        while not buffer:
+            buffer += yield
+        if buffer[0] in b"\r\n":
+            while len(buffer) < 4 and b"\r\n\r\n".startswith(buffer):
+                buffer += yield
+            if buffer.startswith(b"\r\n\r\n"):
+                ready.append(b"")
+                del buffer[:4]
+            else:
+                del buffer[: 2 if buffer.startswith(b"\r\n") else 1]
+            continue
+        searched = 0
+        while (end := buffer.find(b"\r\n\r\n", searched)) < 0:
+            if len(buffer) > limits.message_bytes:
+                raise ParseError("the header is too large", status=513)
+            searched = max(0, len(buffer) - 3)
+            buffer += yield
+        length = _LENGTH.search(buffer, 0, end + 2)
+        if length is None:
+            # "The Content-Length header field MUST be used with stream oriented transports."
+            raise ParseError("no Content-Length on a stream")
+        total = end + 4 + int(length.group(1))
+        if total > limits.message_bytes:
+            raise ParseError("the message is too large", status=513)
+        while len(buffer) < total:
+            buffer += yield
+        ready.append(bytes(memoryview(buffer)[:total]))
+        del buffer[:total]
