@@ -104,5 +104,5 @@ async def _replay(connection: Client, subject: str, start: datetime, queue: asyn
     stream_api = connection.jetstream()
     for stream in STREAMS:
         filtered = stream.subjects[0].replace("*", subject.split(".")[1], 1)
-        config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=start.isoformat())  # type: ignore[call-arg]
+        config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=start)
         await stream_api.subscribe(filtered, stream=stream.name, ordered_consumer=True, config=config, cb=queue.put)

@@ -15,10 +15,8 @@ from carillon_cli.render.tables import record_json, records_table
 from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
 
 PAGE = 500
-STATUSES = {value.name.removeprefix("CALL_STATUS_").lower(): value.number for value in cdr_pb2.CallStatus.DESCRIPTOR.values if value.number}
-DIRECTIONS = {
-    value.name.removeprefix("CALL_DIRECTION_").lower(): value.number for value in cdr_pb2.CallDirection.DESCRIPTOR.values if value.number
-}
+STATUSES = [name.removeprefix("CALL_STATUS_").lower() for name in cdr_pb2.CallStatus.keys()[1:]]
+DIRECTIONS = [name.removeprefix("CALL_DIRECTION_").lower() for name in cdr_pb2.CallDirection.keys()[1:]]
 
 
 def moment(text: str) -> datetime:
@@ -43,12 +41,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the records."""
-    request = cdr_pb2.ListRecordsRequest(
-        page_size=min(PAGE, options.limit) if options.limit > 0 else PAGE,
-        status=cdr_pb2.CallStatus.Name(STATUSES[options.status]) if options.status else None,
-        direction=cdr_pb2.CallDirection.Name(DIRECTIONS[options.direction]) if options.direction else None,
-        party=options.party or "",
-    )
+    request = cdr_pb2.ListRecordsRequest(page_size=min(PAGE, options.limit) if options.limit > 0 else PAGE, party=options.party or "")
+    if options.status:
+        request.status = cdr_pb2.CallStatus.Value(f"CALL_STATUS_{options.status.upper()}")
+    if options.direction:
+        request.direction = cdr_pb2.CallDirection.Value(f"CALL_DIRECTION_{options.direction.upper()}")
     for name, value in (("after", options.after), ("before", options.before)):
         if value:
             getattr(request, name).FromDatetime(moment(value))
