@@ -29,7 +29,7 @@ _log = get_logger("app")
 async def app(settings: CdrSettings) -> AsyncIterator[None]:
     """The whole service; ready when entered."""
     async with serve(settings) as port:
-        _log.info("ready", grpc_port=port)
+        _log.info("listening", grpc_port=port)
         yield
 
 

@@ -4,6 +4,7 @@ Always: a message is acknowledged after its event is committed, or its original 
 be an entry is put aside at once and holds up nobody; what comes while the database is away comes again.
 """
 
+from carillon_cdr.adapters.postgres_ledger import UNAVAILABLE
 from carillon_cdr.domain.ledger import Entry, Poisoned, read_entry
 from carillon_cdr.handlers import Taken, take
 from carillon_cdr.ports import Ledger, LedgerUnavailable, Wake
@@ -56,4 +57,7 @@ class CallSubscriber:
 
     async def _put_aside(self, message: Delivered, why: str) -> None:
         _log.error("poisoned_event", subject=message.subject, stream_seq=message.stream_seq, error=why)
-        await self._dead_letters.add(DURABLE, CALLS.name, message, why)
+        try:
+            await self._dead_letters.add(DURABLE, CALLS.name, message, why)
+        except UNAVAILABLE as away:
+            raise Retry(1.0) from away

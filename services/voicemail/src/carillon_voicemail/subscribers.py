@@ -7,6 +7,7 @@ is put aside at once and holds up nobody.
 from carillon_contracts.streams import CALLS
 from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
 from carillon_kit.logs import get_logger
+from carillon_voicemail.adapters.postgres import UNAVAILABLE
 from carillon_voicemail.domain.message import Poisoned
 from carillon_voicemail.handlers import store_message
 from carillon_voicemail.ports import Configurations, Messages, StoreUnavailable, Wake
@@ -31,8 +32,7 @@ class RecordingSubscriber:
             try:
                 message = await store_message(self._messages, self._configurations, delivered.subject, delivered.data)
             except Poisoned as poison:
-                _log.error("poisoned_event", subject=delivered.subject, stream_seq=delivered.stream_seq, error=str(poison))
-                await self._dead_letters.add(DURABLE, CALLS.name, delivered, str(poison))
+                await self._put_aside(delivered, str(poison))
             except StoreUnavailable as away:
                 _log.warning("store_unavailable", error=str(away))
                 raise Retry(1.0) from away
@@ -40,3 +40,10 @@ class RecordingSubscriber:
                 if message is not None:
                     _log.info("message_stored", tenant=message.tenant, call_id=message.call_id, message_id=str(message.message_id))
                     self._wake()
+
+    async def _put_aside(self, delivered: Delivered, why: str) -> None:
+        _log.error("poisoned_event", subject=delivered.subject, stream_seq=delivered.stream_seq, error=why)
+        try:
+            await self._dead_letters.add(DURABLE, CALLS.name, delivered, why)
+        except UNAVAILABLE as away:
+            raise Retry(1.0) from away

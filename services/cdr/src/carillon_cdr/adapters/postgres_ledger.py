@@ -50,7 +50,9 @@ select e.tenant, e.call_id, e.body
    and not exists (select from call_record r where r.tenant = t.tenant and r.call_id = t.call_id)"""
 _RECORD = """
 insert into call_record (tenant, call_id, started_at, direction, status, caller, dialled, answered_by, data)
-select * from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::json[])"""
+select tenant, call_id, started_at, direction, status, caller, dialled, answered_by, data::json
+  from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+       r(tenant, call_id, started_at, direction, status, caller, dialled, answered_by, data)"""
 _OUTBOX = """
 insert into outbox (message_id, stream, subject, payload)
 select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])"""

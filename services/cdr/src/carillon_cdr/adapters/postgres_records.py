@@ -11,9 +11,9 @@ from carillon_cdr.domain.ledger import CallKey
 from carillon_cdr.ports import RecordFilter
 from carillon_contracts.record import CallRecorded
 
-_GET = "select data from call_record where tenant = $1 and call_id = $2"
+_GET = "select data::text from call_record where tenant = $1 and call_id = $2"
 _LIST = """
-select data from call_record
+select data::text from call_record
  where tenant = $1
    and ($2::timestamptz is null or started_at >= $2)
    and ($3::timestamptz is null or started_at < $3)
