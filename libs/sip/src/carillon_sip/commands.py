@@ -37,7 +37,8 @@ class RequestOut:
     """A request to send as a client: outside a dialog, or within `session`'s dialog when that is given.
 
     Within a session only `method`, `headers`, `body`, `content_type` are used. REGISTERs of one binding share
-    `call_id` and count `cseq` up. With `credentials` the stack answers one 401/407 challenge by itself.
+    `call_id` and count `cseq` up. With `credentials` the stack answers one 401/407 challenge by itself, with the next
+    CSeq: the next request's follows `response.cseq.number`.
     """
 
     method: str

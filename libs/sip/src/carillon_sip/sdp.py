@@ -6,6 +6,8 @@ Invariant: lines that this module does not understand are kept and written again
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from carillon_sip.errors import ParseError
+
 Direction: TypeAlias = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 
@@ -51,19 +53,151 @@ class SessionDescription:
 
     @classmethod
     def parse(cls, data: bytes) -> "SessionDescription":
-        """Read; raises ParseError."""
-        raise NotImplementedError
+        """Read; raises ParseError. CRLF or LF ends a line; at most 64 KiB, 2,000 lines and 64 media sections."""
+        if len(data) > _MAX_BYTES:
+            raise ParseError("the session description is too large")
+        found = [line.rstrip("\r") for line in data.decode("utf-8", "surrogateescape").split("\n") if line.strip("\r")]
+        if not found or found[0] != "v=0":
+            raise ParseError("a session description starts with v=0")
+        if len(found) > _MAX_LINES:
+            raise ParseError("the session description has too many lines")
+        session: list[tuple[str, str]] = []
+        media: list[tuple[str, list[tuple[str, str]]]] = []
+        for line in found:
+            letter, equals, value = line.partition("=")
+            if not equals or len(letter) != 1 or not letter.isalpha():
+                raise ParseError("a line of a session description is not letter=value")
+            if letter == "m":
+                media.append((value, []))
+            else:
+                (media[-1][1] if media else session).append((letter, value))
+        if len(media) > _MAX_MEDIA:
+            raise ParseError("the session description has too many streams")
+        return cls(tuple(session), tuple(_media(value, lines) for value, lines in media))
 
     def to_bytes(self) -> bytes:
         """Write with CRLF."""
-        raise NotImplementedError
+        lines = [f"{letter}={value}" for letter, value in self.lines]
+        for media in self.media:
+            lines.append(f"m={media.kind} {media.port} {media.protocol} {' '.join(media.formats)}")
+            lines += [f"{letter}={value}" for letter, value in media.lines]
+        return ("\r\n".join(lines) + "\r\n").encode("utf-8", "surrogateescape")
+
+    @property
+    def audio_index(self) -> int | None:
+        """Which media section is the first m=audio over RTP/AVP (or AVPF), or None."""
+        for index, media in enumerate(self.media):
+            if media.kind == "audio" and media.protocol in ("RTP/AVP", "RTP/AVPF"):
+                return index
+        return None
 
     @property
     def audio(self) -> AudioStream | None:
         """The first m=audio over RTP/AVP, or None."""
-        raise NotImplementedError
+        index = self.audio_index
+        return None if index is None else _audio(self.media[index], self.lines)
 
     @classmethod
     def for_audio(cls, stream: AudioStream, *, session_id: int, version: int = 1, name: str = "-") -> "SessionDescription":
         """A description of one audio stream; raise `version` by one whenever it changes (RFC 3264 section 8)."""
-        raise NotImplementedError
+        return cls(session_lines(stream.address, session_id, version, name), (audio_media(stream),))
+
+
+_MAX_BYTES = 65_536
+_MAX_LINES = 2_000
+_MAX_MEDIA = 64
+_DIRECTIONS: dict[str, Direction] = {"sendrecv": "sendrecv", "sendonly": "sendonly", "recvonly": "recvonly", "inactive": "inactive"}
+#: Static payload types that need no rtpmap (RFC 3551 table 4).
+STATIC_CODECS = {0: ("PCMU", 8000), 3: ("GSM", 8000), 4: ("G723", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000), 18: ("G729", 8000)}
+
+
+def session_lines(address: str, session_id: int, version: int, name: str = "-") -> tuple[tuple[str, str], ...]:
+    """The lines above the first m=; `address` is an IP address."""
+    kind = "IP6" if ":" in address else "IP4"
+    origin = f"{name} {session_id} {version} IN {kind} {address}"
+    return (("v", "0"), ("o", origin), ("s", "-"), ("c", f"IN {kind} {address}"), ("t", "0 0"))
+
+
+def audio_media(stream: AudioStream) -> Media:
+    """The m= section of an audio stream."""
+    lines: list[tuple[str, str]] = []
+    formats: list[str] = []
+    for codec in stream.codecs:
+        formats.append(str(codec.payload_type))
+        lines.append(("a", f"rtpmap:{codec.payload_type} {codec.name}/{codec.clock_rate}"))
+        if codec.fmtp:
+            lines.append(("a", f"fmtp:{codec.payload_type} {codec.fmtp}"))
+    if stream.telephone_event is not None:
+        formats.append(str(stream.telephone_event))
+        lines.append(("a", f"rtpmap:{stream.telephone_event} telephone-event/8000"))
+        lines.append(("a", f"fmtp:{stream.telephone_event} 0-16"))
+    if stream.ptime is not None:
+        lines.append(("a", f"ptime:{stream.ptime}"))
+    lines.append(("a", stream.direction))
+    return Media("audio", stream.port, "RTP/AVP", tuple(formats), tuple(lines))
+
+
+def _media(value: str, lines: list[tuple[str, str]]) -> Media:
+    parts = value.split()
+    if len(parts) < 4:
+        raise ParseError("an m= line is incomplete")
+    # "port/count": several ports are not used for RTP audio.
+    port = _number(parts[1].partition("/")[0], 65535, "the port of an m= line")
+    return Media(parts[0], port, parts[2], tuple(parts[3:]), tuple(lines))
+
+
+def _number(text: str, most: int, what: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) > most:
+        raise ParseError(f"{what} is not a number up to {most}")
+    return int(text)
+
+
+def _audio(media: Media, session: tuple[tuple[str, str], ...]) -> AudioStream:
+    maps: dict[int, tuple[str, int]] = {}
+    fmtps: dict[int, str] = {}
+    direction: Direction = _direction(session) or "sendrecv"
+    direction = _direction(media.lines) or direction
+    ptime: int | None = None
+    for letter, value in media.lines:
+        name, _, rest = value.partition(":") if letter == "a" else ("", "", "")
+        number, _, text = rest.partition(" ")
+        if name == "rtpmap":
+            encoding, _, rate = text.strip().partition("/")
+            rate = rate.partition("/")[0]
+            if number.isascii() and number.isdigit() and rate.isascii() and rate.isdigit() and len(number) <= 3 and len(rate) <= 6:
+                maps[int(number)] = (encoding.upper(), int(rate))
+        elif name == "fmtp" and number.isascii() and number.isdigit() and len(number) <= 3:
+            fmtps[int(number)] = text.strip()
+        elif name == "ptime" and rest.isascii() and rest.isdigit() and len(rest) <= 4:
+            ptime = int(rest)
+    codecs: list[Codec] = []
+    telephone_event: int | None = None
+    for text in media.formats:
+        payload_type = _number(text, 127, "a payload type")
+        encoding, rate_hz = maps.get(payload_type) or STATIC_CODECS.get(payload_type) or ("", 0)
+        if encoding == "TELEPHONE-EVENT":
+            if rate_hz == 8000 and telephone_event is None:
+                telephone_event = payload_type
+        elif encoding:
+            codecs.append(Codec(payload_type, encoding, rate_hz, fmtps.get(payload_type, "")))
+    address = _connection(media.lines) or _connection(session)
+    if address is None:
+        raise ParseError("no c= line says where the audio goes")
+    return AudioStream(address, media.port, tuple(codecs), direction, telephone_event, ptime)
+
+
+def _direction(lines: tuple[tuple[str, str], ...]) -> Direction | None:
+    for letter, value in lines:
+        if letter == "a" and value in _DIRECTIONS:
+            return _DIRECTIONS[value]
+    return None
+
+
+def _connection(lines: tuple[tuple[str, str], ...]) -> str | None:
+    for letter, value in lines:
+        if letter == "c":
+            parts = value.split()
+            if len(parts) != 3 or parts[0] != "IN" or parts[1] not in ("IP4", "IP6"):
+                raise ParseError("a c= line is wrong")
+            return parts[2].partition("/")[0]
+    return None
