@@ -159,11 +159,12 @@ def _step(step: facts.Step) -> pb.Step:
 
 
 def _target(target: facts.RingTarget) -> pb.RingTarget:
-    times = {"start_after_ms": target.start_ms, "stop_after_ms": target.stop_ms}
+    rung = pb.RingTarget(target_id=target.target_id, start_after_ms=target.start_ms, stop_after_ms=target.stop_ms)
     if isinstance(target, facts.UserTarget):
-        return pb.RingTarget(target_id=target.target_id, user_id=target.user_id, **times)
-    trunk = pb.TrunkTarget(trunk_id=target.trunk_id, number=target.number)
-    return pb.RingTarget(target_id=target.target_id, trunk=trunk, **times)
+        rung.user_id = target.user_id
+    else:
+        rung.trunk.trunk_id, rung.trunk.number = target.trunk_id, target.number
+    return rung
 
 
 def _prompts(phrases: Iterable[facts.Phrase]) -> list[pb.Prompt]:

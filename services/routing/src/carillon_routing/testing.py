@@ -1,0 +1,136 @@
+"""For tests and simulations: a configuration from plain data, and a call that is led through `advance` step by step.
+
+Always: the cursor goes through its bytes at every step, as it does between media and routing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from carillon_contracts.config import RESOURCES, ConfigChanged
+from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_routing.domain.advance import advance
+from carillon_routing.domain.cursor import decode
+from carillon_routing.domain.facts import (
+    Advance,
+    CallFacts,
+    Delegate,
+    Entered,
+    Gather,
+    Gathered,
+    HangUp,
+    Outcome,
+    Phrase,
+    Play,
+    Rang,
+    Ring,
+    RingResult,
+    TrunkTarget,
+)
+
+Plain = Mapping[str, Any]
+
+
+def changes_of(company: Mapping[str, Any]) -> list[ConfigChanged]:
+    """A company as `carillon apply` reads it (`tenant`, then lists by plural), as the events that make it."""
+    changes = []
+    for kind in RESOURCES.values():
+        found: Sequence[Plain] = [company["tenant"]] if kind.KIND == "tenant" else company.get(kind.PLURAL, ())
+        for plain in found:
+            after = kind.model_validate(plain).model_dump(mode="json")
+            changes.append(ConfigChanged(resource=kind.KIND, resource_id=plain["id"], action="created", after=after, actor="test"))
+    return changes
+
+
+def config_of(company: Mapping[str, Any]) -> TenantConfig:
+    """The configuration of a company in plain data."""
+    config = TenantConfig(company["tenant"]["id"])
+    for seq, change in enumerate(changes_of(company), 1):
+        config = evolve(config, seq, change)
+    return config
+
+
+@dataclass(slots=True)
+class SimulatedCall:
+    """A call on its way: `step` is what media would carry out now. `at` is wall-clock time in the tenant's zone."""
+
+    config: TenantConfig
+    facts: CallFacts
+    at: datetime
+    advances: list[Advance] = field(default_factory=list)
+
+    @classmethod
+    def from_outside(cls, config: TenantConfig, number: str, at: str, caller: str = "+41791112233") -> "SimulatedCall":
+        """A carrier brings a call to one of the tenant's numbers."""
+        return cls._begin(config, CallFacts(config.tenant_id, "c1", "inbound", number, caller, trunk_id="carrier"), at)
+
+    @classmethod
+    def from_user(cls, config: TenantConfig, user_id: str, dialled: str, at: str = "2026-01-06 10:00") -> "SimulatedCall":
+        """A user dials; media gives the user's extension as the caller's number."""
+        facts = CallFacts(config.tenant_id, "c1", "from_user", dialled, config.extension_of(user_id), caller_user_id=user_id)
+        return cls._begin(config, facts, at)
+
+    @classmethod
+    def _begin(cls, config: TenantConfig, facts: CallFacts, at: str) -> "SimulatedCall":
+        zone = ZoneInfo(config.tenant.time_zone)
+        return cls(config, facts, datetime.fromisoformat(at).replace(tzinfo=zone)).becomes(Entered())
+
+    def becomes(self, outcome: Outcome) -> "SimulatedCall":
+        """The step's outcome; the same call, at its next step."""
+        cursor = decode(self.last.cursor) if self.advances else None
+        self.advances.append(advance(self.config, self.facts, cursor, outcome, self.at))
+        return self
+
+    def rang(self, result: RingResult) -> "SimulatedCall":
+        """The ring step is over."""
+        return self.becomes(Rang(result))
+
+    def pressed(self, digits: str) -> "SimulatedCall":
+        """The caller pressed these, or nothing."""
+        return self.becomes(Gathered(digits, timed_out=not digits))
+
+    @property
+    def last(self) -> Advance:
+        """The newest decision."""
+        return self.advances[-1]
+
+    @property
+    def says(self) -> tuple[Phrase, ...]:
+        """What the caller hears now."""
+        step = self.last.step
+        return step.phrases if isinstance(step, Play | Gather) else ()
+
+    @property
+    def rings(self) -> list[tuple[str, float, float]]:
+        """Who rings now, from and to which second: users by id, numbers with the trunk (`+4179...@carrier`)."""
+        step = self.last.step
+        if not isinstance(step, Ring):
+            return []
+        return [
+            (f"{t.number}@{t.trunk_id}" if isinstance(t, TrunkTarget) else t.user_id, t.start_ms / 1000, t.stop_ms / 1000)
+            for t in step.targets
+        ]
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """Number and name on the called side's display."""
+        step = self.last.step
+        return (step.caller_number, step.caller_name) if isinstance(step, Ring) else ("", "")
+
+    @property
+    def mailbox(self) -> str:
+        """The mailbox that takes over, or empty."""
+        step = self.last.step
+        return step.arguments["mailbox_id"] if isinstance(step, Delegate) else ""
+
+    @property
+    def ends(self) -> tuple[int, int] | None:
+        """Cause and SIP status, if this is the end."""
+        step = self.last.step
+        return (step.cause, step.sip_status) if isinstance(step, HangUp) else None
+
+    def trace(self) -> list[str]:
+        """Readable lines of the newest decision."""
+        return [f"{'+' if t.matched else '-'} {t.subject}: {t.reason}{f' -> {t.next}' if t.next else ''}" for t in self.last.trace]
