@@ -37,6 +37,7 @@ def configure(service: str, settings: ServiceSettings) -> None:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         add_process,
         _add_trace,
@@ -68,7 +69,7 @@ def configure(service: str, settings: ServiceSettings) -> None:
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """A structlog logger that carries `logger=name`; may be made at import, before `configure`."""
-    return cast("structlog.stdlib.BoundLogger", structlog.get_logger(name, logger=name))
+    return cast("structlog.stdlib.BoundLogger", structlog.get_logger(name))
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
