@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from carillon_kit.testing import nats_server, nats_url, postgres_dsn  # noqa: F401
+
 COMPANY: dict[str, Any] = {
     "tenant": {"id": "acme", "realm": "acme.example", "language": "en", "main_number": "+41215550900"},
     "users": [

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from carillon_contracts.streams import CONFIG
 from carillon_directory.adapters.publication import ConfigPublisher
+from carillon_directory.adapters.stream_keeper import StreamKeeper
 from carillon_directory.adapters.tenant_log import PostgresTenantLog
 from carillon_directory.grpc_api import add_services
 from carillon_directory.handlers import Directory, TenantStates
@@ -34,6 +35,7 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         relay = Relay(store, pool, ConfigPublisher(bus), name="config")
         tasks = await stack.enter_async_context(Tasks())
         tasks.start(relay.run(), "relay")
+        tasks.start(StreamKeeper(bus, relay, store, pool, settings.stream_check_seconds).run(), "stream keeper")
         ids = SystemIds()
         log = PostgresTenantLog(pool, store, ids)
         directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)

@@ -97,9 +97,10 @@ class ResourceServicer:
 
     async def list(self, request: Any, context: object) -> Message:
         """A page by id; later pages show the same version of the configuration as the first."""
+        tenant_id = current_tenant()
         position = _position(request.page_token, {"seq": int, "after": str})
         moment = position["seq"] if position else _moment(request)
-        config = _or_raise(await self._directory.read(current_tenant(), moment))
+        config = _or_raise(await self._directory.read(tenant_id, moment))
         of_kind = config.resources.get(self._kind.kind, {})
         after = position.get("after", "")
         page, more = _page(sorted(name for name in of_kind if name > after), pages.page_size(request.page_size))
@@ -109,6 +110,7 @@ class ResourceServicer:
 
     async def create(self, request: Any, context: object) -> Message:
         """A new resource; a credential's password is shown if it was made here."""
+        tenant_id = current_tenant()
         message = _required(request, self._kind.kind)
         command = CreateResource(
             actor=current_principal().subject,
@@ -117,14 +119,15 @@ class ResourceServicer:
             document=to_document(message),
             spare_password=self._ids.token(_PASSWORD_BYTES),
         )
-        executed = await _execute(self._directory, current_tenant(), command)
+        executed = await _execute(self._directory, tenant_id, command)
         return self._written("Create", executed, message.id)
 
     async def update(self, request: Any, context: object) -> Message:
         """The fields of the mask."""
+        tenant_id = current_tenant()
         message = _required(request, self._kind.kind)
         command = _update(self._kind.kind, request, message, spare_password=self._ids.token(_PASSWORD_BYTES))
-        executed = await _execute(self._directory, current_tenant(), command)
+        executed = await _execute(self._directory, tenant_id, command)
         return self._written("Update", executed, message.id)
 
     async def delete(self, request: Any, context: object) -> Message:
@@ -186,11 +189,12 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
 
     async def ListChanges(self, request: pb.ListChangesRequest, context: object) -> pb.ListChangesResponse:
         """Newest first."""
+        tenant_id = current_tenant()
         if request.resource and request.resource not in RESOURCES:
             raise InvalidArgument({"resource": f"must be one of {', '.join(RESOURCES)}"})
         before = _position(request.page_token, {"before": int}).get("before")
         size = pages.page_size(request.page_size)
-        asked = self._directory.history(current_tenant(), before, size + 1, request.resource, request.resource_id)
+        asked = self._directory.history(tenant_id, before, size + 1, request.resource, request.resource_id)
         page, more = _page(_or_raise(await asked), size)
         token = pages.encode_token({"before": page[-1].version}) if more else ""
         return pb.ListChangesResponse(changes=[_change_message(each) for each in page], next_page_token=token)

@@ -1,14 +1,18 @@
 """Load, decide, store: the directory as its callers see it, whatever the transport.
 
-A write decides on the state that it then extends; when another writer was first it decides again on the new state. A read never waits
-for a writer. States are kept in memory by tenant and brought up to date by version, so a change made by another replica is seen.
+A write decides on the state that it then extends; when another writer was first it decides again on the new state. A read never
+waits for a writer; writers of one tenant in this process wait for each other, those in others are met by the version. States are
+kept in memory by tenant and brought up to date by version, so a change made by another replica is seen.
 """
 
+import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
+from weakref import WeakValueDictionary
 
 from carillon_contracts.config import ConfigChanged, Tenant
 from carillon_contracts.tenant_config import TenantConfig, evolve
@@ -20,6 +24,8 @@ from carillon_directory.ports import Outrun, Recorded, TenantLog
 #: A version, a time, or None for now.
 Moment = int | datetime | None
 
+#: As `carillon_contracts.config.TenantId`; whatever else is asked for is no tenant.
+_TENANT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 #: Changes read in one step when looking back through the history.
 _HISTORY_STEP = 500
 
@@ -48,6 +54,8 @@ class TenantStates:
     async def current(self, tenant_id: str) -> TenantConfig:
         """The configuration with every change stored before this call; version 0 if there is no such tenant."""
         known = self._known.get(tenant_id, TenantConfig(tenant_id))
+        if not _TENANT_ID.fullmatch(tenant_id):
+            return known
         return self.advance(known, await self._log.load(tenant_id, known.seq))
 
     async def at(self, tenant_id: str, version: int) -> TenantConfig:
@@ -83,9 +91,15 @@ class Directory:
         self._log = log
         self._states = states
         self._attempts = attempts
+        self._writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def execute(self, tenant_id: str, command: Command, *, dry_run: bool = False) -> Executed | Refused:
-        """Decide and store; raises `TooBusy` after `attempts` decisions that others outran."""
+        """Decide and store; raises `TooBusy` after `attempts` decisions that writers in other processes outran."""
+        lock = self._writing.setdefault(tenant_id, asyncio.Lock())
+        async with lock:
+            return await self._execute(tenant_id, command, dry_run)
+
+    async def _execute(self, tenant_id: str, command: Command, dry_run: bool) -> Executed | Refused:
         for _ in range(self._attempts):
             config = await self._states.current(tenant_id)
             taken = await self._log.taken_elsewhere(tenant_id, wanted_claims(command))

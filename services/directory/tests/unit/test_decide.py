@@ -122,6 +122,11 @@ def test_what_is_not_there_is_missing_and_what_is_there_exists(company: dict[str
         ("user", {"id": "cleo", "last_name": "C", "ring_seconds": 5}, "user.ring_seconds"),
         ("user", {"id": "cleo", "last_name": "C", "email": "a@b\r\nBcc: x@y"}, "user.email"),
         ("user", {"id": "cleo", "last_name": "C", "colour": "red"}, "user.colour"),
+        ("user", {"id": "cleo", "last_name": "C\r\nTo: x"}, "user.last_name"),
+        ("mailbox", {"id": "m", "display_name": "nul\x00"}, "mailbox.display_name"),
+        ("mailbox", {"id": "m", "display_name": "x" * 2001}, "mailbox.display_name"),
+        ("mailbox", {"id": "m", "greeting": [{"text": "one\ntwo"}, {"text": "bell\a"}]}, "mailbox.greeting[1].text"),
+        ("mailbox", {"id": "m", "greeting": [{"text": "x" * 2000}] * 140}, "mailbox"),
         ("extension", {"id": "1", "destination": {"hang_up": "normal"}}, "extension.id"),
         ("extension", {"id": "102", "destination": {}}, "extension.destination"),
         ("number", {"id": "0215550900"}, "number.id"),
@@ -347,3 +352,8 @@ def test_a_realm_that_another_tenant_holds_is_refused() -> None:
     claim = Claim("tenant", "acme.example")
     assert wanted_claims(command) == {claim}
     assert [field for field, _ in violations(decide(TenantConfig("acme"), command, frozenset({claim})))] == ["tenant.realm"]
+
+
+def test_a_reason_is_a_line_of_text(company: dict[str, Any]) -> None:
+    command = DeleteResource(actor="tester", reason="nul\x00", kind="trunk", resource_id="carrier")
+    assert [field for field, _ in violations(decide(given(company), command))] == ["reason"]

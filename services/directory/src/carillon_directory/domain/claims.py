@@ -9,6 +9,7 @@ from typing import Any
 
 from carillon_contracts.config import ConfigChanged, Number, SipCredential, Tenant
 from carillon_directory.domain.outcomes import Violation
+from carillon_directory.domain.texts import text_error
 
 #: Kind of resource -> its field that is claimed. The field's name in errors is the same.
 CLAIMED: Mapping[str, str] = {Tenant.KIND: "realm", SipCredential.KIND: "id", Number.KIND: "id"}
@@ -34,7 +35,7 @@ def claims_of(kind: str, document: Mapping[str, Any] | None) -> frozenset[Claim]
     """The claim of one resource, as a document or dump; none if its kind claims nothing or the value is not text."""
     name = CLAIMED.get(kind)
     value = document.get(name) if name and document is not None else None
-    return frozenset({Claim(kind, value)}) if isinstance(value, str) and value else frozenset()
+    return frozenset({Claim(kind, value)}) if isinstance(value, str) and value and not text_error(value) else frozenset()
 
 
 def claim_changes(changes: Iterable[ConfigChanged]) -> ClaimChanges:

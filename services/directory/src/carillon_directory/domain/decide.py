@@ -15,12 +15,15 @@ from carillon_directory.domain.commands import ApplyCompany, Command, CreateReso
 from carillon_directory.domain.company import apply_company
 from carillon_directory.domain.outcomes import Accepted, Decision, Exists, Held, Invalid, Missing, Stale, Violation, under
 from carillon_directory.domain.references import holders
+from carillon_directory.domain.texts import text_error
 
 _NOTHING: frozenset[Claim] = frozenset()
 
 
 def decide(config: TenantConfig, command: Command, taken: Set[Claim] = _NOTHING) -> Decision:
     """`taken`: those of `wanted_claims(command)` that another tenant holds."""
+    if reason := text_error(command.reason):
+        return Invalid((Violation("reason", reason),))
     match command:
         case CreateResource():
             return _create(config, command, taken)

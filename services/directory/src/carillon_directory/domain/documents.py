@@ -7,10 +7,12 @@ from pydantic import JsonValue, ValidationError
 
 from carillon_contracts.config import RESOURCES, Resource, SipCredential
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.domain import credentials
+from carillon_directory.domain import credentials, texts
 from carillon_directory.domain.commands import Document
 from carillon_directory.domain.outcomes import Violation
 
+#: Twice that, before and after, must fit into one message of the bus (1 MiB).
+LARGEST_RESOURCE = 256 * 1024
 #: Made by the directory, whatever a document says.
 _OUTPUT_ONLY = frozenset({"etag", "config_seq", "password"})
 
@@ -48,6 +50,8 @@ def dotted(path: Sequence[str | int]) -> str:
 
 def parse(kind: str, document: Document, current: Resource | None, new_secret: Secret) -> Parsed:
     """Check one document by itself; `current` is the resource that it replaces, whose hashes a credential without password keeps."""
+    if unfit := tuple(texts.violations(document)):
+        return Parsed(None, unfit)
     fields = {name: value for name, value in document.items() if name not in _OUTPUT_ONLY}
     made = ""
     if kind == SipCredential.KIND:
@@ -63,6 +67,8 @@ def parse(kind: str, document: Document, current: Resource | None, new_secret: S
         resource = RESOURCES[kind].model_validate(fields)
     except ValidationError as error:
         return Parsed(None, _violations(error))
+    if len(resource.model_dump_json()) > LARGEST_RESOURCE:
+        return Parsed(None, (Violation("", f"is larger than {LARGEST_RESOURCE} bytes as JSON"),))
     if current is not None:
         resource = resource.model_copy(update={"etag": current.etag})
     return Parsed(resource, made_password=made)

@@ -1,0 +1,197 @@
+"""Every stored change reaches the stream CONFIG, in order, whatever dies in between."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+
+from carillon.directory.v1 import directory_pb2 as pb
+from carillon.directory.v1 import directory_pb2_grpc as rpc
+from carillon_contracts.config import ConfigChanged
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import CONFIG
+from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_directory.app import running
+from carillon_directory.settings import DirectorySettings
+from carillon_kit import postgres
+from carillon_kit.auth import OPERATOR, issue_token
+from carillon_kit.bus import Bus
+from carillon_kit.embedded import EmbeddedNats, free_port
+from carillon_kit.grpc_client import channel
+from carillon_kit.testing import eventually, fresh_database
+
+KEY = "a-key-that-is-long-enough-for-hs256"
+
+
+@pytest.fixture
+def dsn() -> str:
+    """A fresh database for each test."""
+    return fresh_database()
+
+
+@asynccontextmanager
+async def operator(port: int) -> AsyncIterator[grpc.aio.Channel]:
+    async with channel(f"127.0.0.1:{port}", issue_token(KEY, "operator", None, [OPERATOR])) as made:
+        yield made
+
+
+def company(tenant: str, users: int = 5) -> pb.ApplyTenantRequest:
+    return pb.ApplyTenantRequest(
+        tenant=pb.Tenant(id=tenant, realm=f"{tenant}.example"),
+        users=[pb.User(id=f"user{index}", last_name=f"User {index}") for index in range(users)],
+    )
+
+
+async def apply(port: int, tenant: str, users: int = 5) -> int:
+    async with operator(port) as made:
+        return int((await rpc.ImportServiceStub(made).ApplyTenant(company(tenant, users))).config_seq)
+
+
+class Reader:
+    """What a follower of the stream has: events by tenant, and the configuration folded from them."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.subjects: list[str] = []
+        self.configs: dict[str, TenantConfig] = {}
+
+    async def read(self, url: str) -> None:
+        async with await Bus.connect(url, "reader") as bus:
+            await bus.ensure_stream(CONFIG)
+            follower = bus.follow(CONFIG.name, "carillon.*.config.>")
+            async for message in follower:
+                event = Event.from_json(message.data)
+                self.events.append(event)
+                self.subjects.append(message.subject)
+                config = self.configs.get(event.tenantid, TenantConfig(event.tenantid))
+                self.configs[event.tenantid] = evolve(config, event.configseq or 0, ConfigChanged.model_validate(event.data))
+
+    def seq(self, tenant: str) -> int:
+        return self.configs.get(tenant, TenantConfig(tenant)).seq
+
+
+@asynccontextmanager
+async def reading(url: str) -> AsyncIterator[Reader]:
+    reader = Reader()
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(reader.read(url))
+        yield reader
+        task.cancel()
+
+
+@pytest.mark.feature("P-2")
+async def test_each_change_is_one_event_in_order(nats_url: str, dsn: str) -> None:
+    async with running(DirectorySettings(nats_url=nats_url, postgres_dsn=dsn, token_key=KEY)) as port, reading(nats_url) as reader:
+        await asyncio.gather(*(apply(port, tenant) for tenant in ("one", "two")))
+        async with operator(port) as made:
+            await rpc.UserServiceStub(made).DeleteUser(
+                pb.DeleteUserRequest(id="user0", reason="left"), metadata=(("carillon-tenant", "one"),)
+            )
+        await eventually(lambda: (reader.seq("one"), reader.seq("two")) == (7, 6))
+    of_one = [event for event in reader.events if event.tenantid == "one"]
+    assert [event.configseq for event in of_one] == list(range(1, 8))
+    assert len({event.id for event in reader.events}) == 13
+    last = of_one[-1]
+    assert (last.type, last.source, last.subject) == ("carillon.config.user_deleted.v1", "carillon/directory", "user/user0")
+    assert reader.subjects[reader.events.index(last)] == "carillon.one.config.user.deleted"
+    change = ConfigChanged.model_validate(last.data)
+    assert (change.actor, change.reason, change.after) == ("operator", "left", None)
+    assert change.before is not None
+    assert change.before["last_name"] == "User 0"
+    assert sorted(reader.configs["one"].users) == ["user1", "user2", "user3", "user4"]
+
+
+class Process:
+    """The directory as a process that may be killed."""
+
+    def __init__(self, nats_url: str, dsn: str) -> None:
+        self.port = free_port()
+        own = {
+            "CARILLON_NATS_URL": nats_url,
+            "CARILLON_POSTGRES_DSN": dsn,
+            "CARILLON_TOKEN_KEY": KEY,
+            "CARILLON_GRPC_LISTEN": f"127.0.0.1:{self.port}",
+        }
+        self._env = {**os.environ, **own}
+
+    async def start(self) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "carillon_directory", env=self._env)
+        async with operator(self.port) as made:
+            await asyncio.wait_for(made.channel_ready(), timeout=20)
+        return process
+
+
+@pytest.mark.feature("D-22")
+async def test_what_was_acknowledged_before_a_kill_is_there_and_published_after_it(nats_url: str, dsn: str) -> None:
+    directory = Process(nats_url, dsn)
+    process = await directory.start()
+    acknowledged: dict[str, int] = {}
+    try:
+        for number in range(4):
+            acknowledged[f"killed{number}"] = await apply(directory.port, f"killed{number}", users=20)
+        process.kill()
+        await process.wait()
+        process = await directory.start()
+        async with reading(nats_url) as reader:
+            await eventually(lambda: all(reader.seq(tenant) == seq for tenant, seq in acknowledged.items()), timeout=15)
+            for tenant, seq in acknowledged.items():
+                assert await apply(directory.port, tenant, users=20) == seq
+        assert [event.configseq for event in reader.events if event.tenantid == "killed3"] == list(range(1, 22))
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), timeout=15) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_a_stream_that_was_lost_is_built_again(tmp_path: Path, dsn: str) -> None:
+    nats = EmbeddedNats(tmp_path / "nats", free_port(), durable=False).run()
+    settings: dict[str, Any] = {"nats_url": nats.url(), "postgres_dsn": dsn, "token_key": KEY, "stream_check_seconds": 0.2}
+    try:
+        async with running(DirectorySettings(**settings)) as port:
+            await apply(port, "lost")
+            async with reading(nats.url()) as reader:
+                await eventually(lambda: reader.seq("lost") == 6)
+            nats.close()
+            shutil.rmtree(tmp_path / "nats")
+            nats = EmbeddedNats(tmp_path / "nats", nats.port, durable=False).run()
+            async with reading(nats.url()) as reader:
+                await eventually(lambda: reader.seq("lost") == 6, timeout=30)
+    finally:
+        nats.close()
+
+
+async def test_a_change_waits_in_the_log_while_the_bus_is_away(tmp_path: Path, dsn: str) -> None:
+    nats = EmbeddedNats(tmp_path / "nats", free_port(), durable=False).run()
+    try:
+        async with running(DirectorySettings(nats_url=nats.url(), postgres_dsn=dsn, token_key=KEY)) as port:
+            nats.close()
+            assert await apply(port, "patient") == 6
+            nats = EmbeddedNats(tmp_path / "nats", nats.port, durable=False).run()
+            async with reading(nats.url()) as reader:
+                await eventually(lambda: reader.seq("patient") == 6, timeout=30)
+    finally:
+        nats.close()
+
+
+async def test_a_cold_start_folds_the_same_configuration(nats_url: str, dsn: str) -> None:
+    settings = DirectorySettings(nats_url=nats_url, postgres_dsn=dsn, token_key=KEY)
+    users = pb.ListUsersRequest(page_size=1000)
+    metadata = (("carillon-tenant", "cold"),)
+    async with running(settings) as port, operator(port) as made:
+        await apply(port, "cold", users=30)
+        before = await rpc.UserServiceStub(made).ListUsers(users, metadata=metadata)
+    async with running(settings) as port, operator(port) as made:
+        assert await rpc.UserServiceStub(made).ListUsers(users, metadata=metadata) == before
+    pool = await postgres.open_pool(dsn)
+    assert await pool.fetchval("select count(*) from event where stream = 'tenant-cold'") == 31
+    await pool.close()

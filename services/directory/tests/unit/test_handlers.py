@@ -1,0 +1,165 @@
+"""Load, decide, store: writers that meet, states that are cached, the past, the history."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from carillon_contracts.config import ConfigChanged
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain.commands import CreateResource, UpdateResource
+from carillon_directory.domain.outcomes import Exists, Invalid, Missing
+from carillon_directory.handlers import Directory, Executed, TenantStates, TooBusy
+from carillon_directory.ports import Outrun, Recorded
+from carillon_directory.testing import MemoryTenantLog, company_command
+from carillon_kit.clock import ManualClock
+from carillon_kit.ids import SequenceIds
+
+START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+
+class World:
+    """A log with a clock; `replica()` is one more process on it."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(START)
+        self.log = MemoryTenantLog(self.clock, SequenceIds())
+
+    def replica(self, capacity: int = 1000) -> Directory:
+        return Directory(self.log, TenantStates(self.log, capacity), attempts=3)
+
+
+@pytest.fixture
+async def world(company: dict[str, Any]) -> World:
+    world = World()
+    assert isinstance(await world.replica().execute("acme", company_command(company)), Executed)
+    return world
+
+
+def user(name: str) -> CreateResource:
+    return CreateResource(actor="tester", kind="user", document={"id": name, "last_name": name})
+
+
+def rename(resource_id: str, first_name: str) -> UpdateResource:
+    return UpdateResource(actor="tester", kind="user", resource_id=resource_id, document={"first_name": first_name}, paths=("first_name",))
+
+
+def config(result: object) -> TenantConfig:
+    assert isinstance(result, TenantConfig), result
+    return result
+
+
+@pytest.mark.feature("D-22")
+async def test_two_writers_at_once_both_succeed_on_fresh_state(world: World) -> None:
+    one, two = world.replica(), world.replica()
+    results = await asyncio.gather(one.execute("acme", user("cleo")), two.execute("acme", user("dave")), one.execute("acme", user("eve")))
+    assert [type(result) for result in results] == [Executed] * 3
+    state = config(await world.replica().read("acme"))
+    assert {"cleo", "dave", "eve"} <= set(state.users)
+    assert state.seq == 16
+
+
+async def test_of_two_writers_of_one_id_the_second_hears_that_it_exists(world: World) -> None:
+    results = await asyncio.gather(*(world.replica().execute("acme", user("cleo")) for _ in range(2)))
+    assert sorted(type(result).__name__ for result in results) == ["Executed", "Exists"]
+    assert Exists("user", "cleo") in results
+
+
+async def test_a_change_made_elsewhere_is_seen(world: World) -> None:
+    here, there = world.replica(), world.replica()
+    config(await here.read("acme"))
+    await there.execute("acme", rename("ann", "Ann"))
+    assert config(await here.read("acme")).users["ann"].first_name == "Ann"
+
+
+class Outrunning(MemoryTenantLog):
+    """A log in which another writer is always first."""
+
+    attempts = 0
+
+    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> list[Recorded]:
+        self.attempts += 1
+        raise Outrun("always")
+
+
+async def test_a_writer_that_is_always_outrun_gives_up(company: dict[str, Any]) -> None:
+    log = Outrunning(ManualClock(START), SequenceIds())
+    with pytest.raises(TooBusy):
+        await Directory(log, TenantStates(log), attempts=3).execute("acme", company_command(company))
+    assert log.attempts == 3
+
+
+async def test_a_number_of_another_tenant_is_refused_and_free_again_once_given_up(world: World, company: dict[str, Any]) -> None:
+    other = {"tenant": {"id": "other", "realm": "other.example"}, "numbers": [{"id": "+41215550900"}]}
+    refused = await world.replica().execute("other", company_command(other))
+    assert isinstance(refused, Invalid)
+    assert [each.field for each in refused.violations] == ["numbers[0].id"]
+    company["tenant"]["main_number"] = company["users"][0]["caller_number"] = ""
+    company["numbers"] = []
+    assert isinstance(await world.replica().execute("acme", company_command(company, prune=True)), Executed)
+    assert isinstance(await world.replica().execute("other", company_command(other)), Executed)
+
+
+async def test_a_dry_run_says_the_changes_and_stores_none(world: World, company: dict[str, Any]) -> None:
+    company["users"][0]["first_name"] = "Ann"
+    directory = world.replica()
+    result = await directory.execute("acme", company_command(company), dry_run=True)
+    assert isinstance(result, Executed)
+    assert [change.resource_id for change in result.changes] == ["ann"]
+    assert config(await directory.read("acme")).seq == result.config.seq == 13
+
+
+@pytest.mark.feature("D-22")
+async def test_the_past_is_read_by_version_and_by_time(world: World) -> None:
+    directory = world.replica()
+    world.clock.advance(60)
+    await directory.execute("acme", rename("ann", "Ann"))
+    world.clock.advance(60)
+    await directory.execute("acme", rename("ann", "Anna"))
+    by_version = [config(await directory.read("acme", seq)).users["ann"].first_name for seq in (13, 14, 15)]
+    assert by_version == ["", "Ann", "Anna"]
+    moments = [START.replace(minute=minute, second=second) for minute, second in ((0, 0), (0, 59), (1, 0), (1, 59), (2, 0), (30, 0))]
+    by_time = [config(await directory.read("acme", moment)).users["ann"].first_name for moment in moments]
+    assert by_time == ["", "", "Ann", "Ann", "Anna", "Anna"]
+    assert await directory.read("acme", START.replace(hour=8)) == Missing("tenant", "acme")
+    assert await directory.read("acme", 0) == Missing("tenant", "acme")
+    future = await directory.read("acme", 16)
+    assert isinstance(future, Invalid)
+    assert future.violations[0].field == "as_of.config_seq"
+
+
+@pytest.mark.feature("D-22")
+async def test_the_history_is_newest_first_and_of_whom_is_asked(world: World) -> None:
+    directory = world.replica()
+    await directory.execute("acme", rename("ann", "Ann"))
+    await directory.execute("acme", rename("bob", "Bob"))
+    everything = await directory.history("acme", None, 100)
+    assert isinstance(everything, list)
+    assert [each.version for each in everything] == list(range(15, 0, -1))
+    of_ann = await directory.history("acme", None, 100, "user", "ann")
+    assert isinstance(of_ann, list)
+    assert [(each.version, each.change.action) for each in of_ann] == [(14, "updated"), (5, "created")]
+    older = await directory.history("acme", 14, 1, "user")
+    assert isinstance(older, list)
+    assert [each.version for each in older] == [6]
+
+
+async def test_only_so_many_states_are_kept_and_none_is_lost(company: dict[str, Any]) -> None:
+    world = World()
+    directory = world.replica(capacity=2)
+    for name in ("one", "two", "three"):
+        await directory.execute(name, company_command({"tenant": {"id": name, "realm": f"{name}.example"}}))
+    assert [config(await directory.read(name)).tenant.realm for name in ("one", "two", "three")] == [
+        "one.example",
+        "two.example",
+        "three.example",
+    ]
+    assert await directory.tenants() == ["one", "three", "two"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "", "No Such", "nul\x00", "../etc"])
+async def test_who_is_no_tenant_is_missing(world: World, name: str) -> None:
+    assert await world.replica().read(name) == Missing("tenant", name)
+    assert await world.replica().history(name, None, 10) == Missing("tenant", name)

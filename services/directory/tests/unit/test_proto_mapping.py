@@ -1,0 +1,87 @@
+"""Messages and documents are one another's mirror, for every kind of resource."""
+
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
+from pydantic import JsonValue
+
+from carillon.directory.v1 import directory_pb2 as pb
+from carillon_contracts.config import RESOURCES
+from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
+from carillon_directory.domain.documents import dump
+from carillon_directory.testing import given
+
+MESSAGES: dict[str, Any] = {kind: getattr(pb, "".join(part.capitalize() for part in kind.split("_"))) for kind in RESOURCES}
+
+
+@pytest.mark.feature("P-1")
+@pytest.mark.parametrize("kind", RESOURCES)
+def test_a_resource_is_its_message_and_back(company: dict[str, Any], kind: str) -> None:
+    for resource in given(company).resources[kind].values():
+        message: Message = to_message(dump(resource), MESSAGES[kind])
+        document = to_document(message)
+        hidden = {"realm", "ha1_md5", "ha1_sha256"} if kind == "sip_credential" else set()
+        expected = {name: value for name, value in dump(resource).items() if name not in hidden}
+        again = RESOURCES[kind].model_validate(document)
+        assert {name: value for name, value in dump(again).items() if name not in hidden} == expected
+
+
+def test_enum_values_lose_and_regain_their_prefix() -> None:
+    group = pb.RingGroup(id="g", strategy=pb.RING_STRATEGY_SEQUENTIAL, no_answer=pb.Destination(hang_up=pb.HANG_UP_REASON_BUSY))
+    document: dict[str, JsonValue] = {"id": "g", "strategy": "sequential", "no_answer": {"hang_up": "busy"}}
+    assert to_document(group) == document
+    assert to_message(document, pb.RingGroup) == group
+
+
+def test_what_is_set_to_nothing_is_told_from_what_is_not_set() -> None:
+    assert to_document(pb.PlanNode(id="a", hang_up=pb.HangUpNode())) == {"id": "a", "hang_up": {}}
+    assert to_document(pb.Menu(id="m", replays=0)) == {"id": "m", "replays": 0}
+    assert to_document(pb.Menu(id="m")) == {"id": "m"}
+    assert to_document(pb.Destination(user_id="")) == {"user_id": ""}
+
+
+def fields_of(descriptor: Descriptor) -> set[str]:
+    return {field.name for field in descriptor.fields}
+
+
+@pytest.mark.parametrize("kind", RESOURCES)
+def test_models_and_messages_have_the_same_fields(kind: str) -> None:
+    only_model = {"sip_credential": {"realm", "ha1_md5", "ha1_sha256"}}.get(kind, set())
+    only_message = {"sip_credential": {"password"}, "tenant": {"config_seq"}}.get(kind, set())
+    assert set(RESOURCES[kind].model_fields) - only_model == fields_of(MESSAGES[kind].DESCRIPTOR) - only_message
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("forwarding.busy.user_id", ""),
+        ("last_name", ""),
+        ("surname", "no field 'surname'"),
+        ("last_name.x", "no field 'x'"),
+        ("", "no field ''"),
+        ("forwarding.", "no field ''"),
+    ],
+)
+def test_a_mask_path_is_one_of_the_message(path: str, reason: str) -> None:
+    assert mask_error(path, pb.User.DESCRIPTOR) == reason
+
+
+def test_a_mask_path_does_not_go_into_a_list() -> None:
+    assert mask_error("members", pb.RingGroup.DESCRIPTOR) == ""
+    assert mask_error("members.user_id", pb.RingGroup.DESCRIPTOR) == "a list is replaced as a whole"
+
+
+@pytest.mark.parametrize(
+    ("given_paths", "message", "paths"),
+    [
+        ((), pb.User(id="a", etag="3", first_name="A"), ("first_name",)),
+        (("email",), pb.User(id="a", first_name="A"), ("email",)),
+        (("id", "etag"), pb.User(id="a"), ()),
+        (("*",), pb.SipCredential(id="a"), ("user_id",)),
+        (("*",), pb.SipCredential(id="a", password="x"), ("user_id", "password")),
+    ],
+)
+def test_an_update_touches_what_its_mask_says(given_paths: tuple[str, ...], message: Message, paths: tuple[str, ...]) -> None:
+    assert mask_paths(given_paths, message) == paths
