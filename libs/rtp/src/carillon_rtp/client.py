@@ -261,9 +261,21 @@ class PlaneClient:
         waiting = [self._pending[number] for number in numbers if number in self._pending]
         for start in range(0, len(waiting), 64):
             batch = waiting[start : start + 64]
-            self._writer.write(encode([pending.request for pending in batch]))
+            try:
+                self._writer.write(encode([pending.request for pending in batch]))
+            except BadRequest:
+                self._send_singly(self._writer, batch)
             for pending in batch:
                 pending.plane = self._plane
+
+    def _send_singly(self, writer: asyncio.StreamWriter, batch: list[_Pending]) -> None:
+        """A batch that is too large for a frame; what is too large by itself is refused."""
+        for pending in batch:
+            try:
+                writer.write(encode(pending.request))
+            except BadRequest as error:
+                if not pending.answer.done():
+                    pending.answer.set_exception(error)
 
     async def _run(self) -> None:
         while True:
