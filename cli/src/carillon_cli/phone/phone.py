@@ -6,11 +6,10 @@ Always: what it does when called is data (`Behaviour`); every call leaves a diar
 import asyncio
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Self, cast
 
+from carillon_cli.phone.call import ANSWERS, Behaviour, Identity, PhoneCall, PhoneError
 from carillon_cli.phone.rtp import PAYLOAD_TYPES, AudioPort
-from carillon_cli.phone.tones import Heard
 from carillon_sip.commands import Invite, RequestOut, UserAgentSettings
 from carillon_sip.digest import Credentials
 from carillon_sip.errors import ParseError
@@ -41,66 +40,6 @@ ANSWER_SECONDS = 10.0
 REGISTER_EXPIRES = 600
 TELEPHONE_EVENT = 101
 USER_AGENT = "Carillon-Test-Phone"
-
-
-class PhoneError(Exception):
-    """The phone could not do what it was asked (register, be answered in time)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who the phone is: SIP user, domain, and the password if it registers (a carrier has none)."""
-
-    user: str
-    domain: str
-    password: str = ""
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """What the phone does when it is called: refuse with `reject`, ring for ever, or answer after `ring_seconds`."""
-
-    ring_seconds: float | None = 0.5
-    reject: int | None = None
-    #: Hang up after so long; None: leave it to the other side.
-    talk_seconds: float | None = None
-
-
-ANSWERS = Behaviour()
-NEVER = Behaviour(ring_seconds=None)
-BUSY = Behaviour(reject=486)
-
-
-@dataclass(slots=True)
-class PhoneCall:
-    """One call of a phone, either way."""
-
-    session: str
-    peer: str
-    incoming: bool
-    audio: AudioPort
-    sip_call_id: str
-    diary: list[tuple[float, str]] = field(default_factory=list)
-    answered: asyncio.Event = field(default_factory=asyncio.Event)
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    #: Final status of a call that was not answered; 0 otherwise.
-    status: int = 0
-    reason: str = ""
-    #: Reason header of a CANCEL (RFC 3326).
-    cancelled: str = ""
-    up: bool = False
-    version: int = 1
-    answer_timer: asyncio.TimerHandle | None = None
-
-    @property
-    def heard(self) -> Heard:
-        """What this side heard so far."""
-        return self.audio.heard()
-
-    def note(self, text: str) -> None:
-        """A line of the diary, with the loop's time."""
-        self.diary.append((asyncio.get_running_loop().time(), text))
 
 
 class Phone(asyncio.DatagramProtocol):
