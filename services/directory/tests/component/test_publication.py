@@ -1,6 +1,7 @@
 """Every stored change reaches the stream CONFIG, in order, whatever dies in between."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -134,17 +135,28 @@ async def test_what_was_acknowledged_before_a_kill_is_there_and_published_after_
     directory = Process(nats_url, dsn)
     process = await directory.start()
     acknowledged: dict[str, int] = {}
+
+    async def write(tenant: str) -> None:
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            acknowledged[tenant] = await apply(directory.port, tenant, users=20)
+
     try:
-        for number in range(4):
-            acknowledged[f"killed{number}"] = await apply(directory.port, f"killed{number}", users=20)
-        process.kill()
+        async with asyncio.TaskGroup() as group:
+            for number in range(20):
+                group.create_task(write(f"killed{number}"))
+            await eventually(lambda: len(acknowledged) >= 3)
+            process.kill()
         await process.wait()
         process = await directory.start()
         async with reading(nats_url) as reader:
-            await eventually(lambda: all(reader.seq(tenant) == seq for tenant, seq in acknowledged.items()), timeout=15)
-            for tenant, seq in acknowledged.items():
-                assert await apply(directory.port, tenant, users=20) == seq
-        assert [event.configseq for event in reader.events if event.tenantid == "killed3"] == list(range(1, 22))
+            async with operator(directory.port) as made:
+                stored = (await rpc.TenantServiceStub(made).ListTenants(pb.ListTenantsRequest(page_size=1000))).tenants
+            whole = {tenant.id: 21 for tenant in stored}
+            assert {tenant.id: tenant.config_seq for tenant in stored} == whole
+            assert acknowledged.items() <= whole.items()
+            await eventually(lambda: {tenant: reader.seq(tenant) for tenant in whole} == whole, timeout=15)
+        for tenant in whole:
+            assert [event.configseq for event in reader.events if event.tenantid == tenant] == list(range(1, 22))
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), timeout=15) == 0
     finally:
