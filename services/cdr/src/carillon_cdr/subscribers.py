@@ -28,7 +28,9 @@ class CallSubscriber:
         self._wake = wake
 
     async def handle(self, messages: list[Delivered]) -> None:
-        """Take the batch. Raises `Retry` while the database is away."""
+        """Take the batch. Raises `Retry` while the database is away, and `Poisoned` for one message alone, so that a replay that fails
+        again leaves the dead letter where it is.
+        """
         entries: list[Entry] = []
         sources: list[Delivered] = []
         for message in messages:
@@ -37,6 +39,8 @@ class CallSubscriber:
                 sources.append(message)
             except Poisoned as poison:
                 await self._put_aside(message, str(poison))
+                if len(messages) == 1:
+                    raise
         if not entries:
             return
         try:

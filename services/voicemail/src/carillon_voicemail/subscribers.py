@@ -27,12 +27,16 @@ class RecordingSubscriber:
         self._wake = wake
 
     async def handle(self, batch: list[Delivered]) -> None:
-        """Take the batch. Raises `Retry` while the database is away; what was stored already is known then."""
+        """Take the batch. Raises `Retry` while the database is away (what was stored already is known then), and `Poisoned` for one
+        message alone, so that a replay that fails again leaves the dead letter where it is.
+        """
         for delivered in batch:
             try:
                 message = await store_message(self._messages, self._configurations, delivered.subject, delivered.data)
             except Poisoned as poison:
                 await self._put_aside(delivered, str(poison))
+                if len(batch) == 1:
+                    raise
             except StoreUnavailable as away:
                 _log.warning("store_unavailable", error=str(away))
                 raise Retry(1.0) from away

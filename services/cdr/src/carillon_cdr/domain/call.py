@@ -1,10 +1,13 @@
-"""What is known of a call after some of its events: `evolve` folds them in the order of `seq`, and never refuses.
+"""What is known of a call after some of its events: `Call.apply` takes them in the order of `seq`, and never refuses.
 
-Always: the state depends on the events and their `seq` alone, never on when or in which order they arrived.
+Always: the state depends on the events and their `seq` alone, never on when or in which order they arrived. A `Call` is built up in
+place, because thousands are folded a second; whoever folds owns it and hands out values only.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -33,7 +36,7 @@ TRUNK_PREFIX = "trunk:"
 VOICEMAIL = "voicemail"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Leg:
     """One leg; `answered_seq` orders answers independently of any clock."""
 
@@ -54,24 +57,39 @@ class Leg:
         return self.party.removeprefix(TRUNK_PREFIX) if self.party.startswith(TRUNK_PREFIX) else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """A call so far."""
 
     started: CallStarted | None = None
     started_at: datetime | None = None
-    #: In the order of being offered, the caller's first.
-    legs: dict[str, Leg] = field(default_factory=dict)
+    #: The caller's; also there when its beginning could not be read.
+    caller_leg: Leg = field(default_factory=lambda: Leg(CALLER_LEG))
+    #: Called legs in the order of being offered.
+    called: dict[str, Leg] = field(default_factory=dict)
     #: Called legs that were bridged with the caller, in order, with the seq of the first bridge.
     bridged: dict[str, int] = field(default_factory=dict)
     ring_result: RingResultName | None = None
     mailbox_id: str | None = None
-    #: Seq of the last play, gather or record, and of the last decision.
+    #: Seq of the first play, gather or record, and of the last decision.
     first_system_step: int = 0
     last_decision: int = 0
     config_seq: int = 0
     ended: CallEnded | None = None
     ended_at: datetime | None = None
+
+    def apply(self, event: Event) -> None:
+        """One more event; they come by rising seq. What this version does not understand changes nothing but the time."""
+        self.started_at = self.started_at or event.time
+        self.ended_at = event.time
+        data = read(event)
+        if data is not None and (handle := _HANDLERS.get(type(data))) is not None:
+            handle(self, event, event.seq or 0, data)
+
+    def leg(self, event: Event) -> Leg:
+        """The leg that the event is about."""
+        leg_id = event.legid or CALLER_LEG
+        return self.caller_leg if leg_id == CALLER_LEG else self.called.setdefault(leg_id, Leg(leg_id))
 
 
 def read(event: Event) -> EventData | None:
@@ -85,83 +103,81 @@ def read(event: Event) -> EventData | None:
         return None
 
 
-def evolve(call: Call, event: Event) -> Call:
-    """The call after one more event; events come by rising seq."""
-    if call.started_at is None:
-        call = replace(call, started_at=event.time)
-    call = replace(call, ended_at=event.time)
-    seq = event.seq or 0
-    match read(event):
-        case CallStarted() as started:
-            return _started(call, event, started)
-        case RoutingDecided() as decided:
-            return _decided(call, event, seq, decided)
-        case LegOffered(party=party, number=number):
-            return _leg(call, event, party=party, number=number, offered_at=event.time)
-        case LegRinging():
-            return _leg_once(call, event, "ringing_at")
-        case LegAnswered():
-            return _answered(call, event, seq)
-        case CallBridged(legs=legs):
-            new = {leg: seq for leg in legs if leg != CALLER_LEG and leg not in call.bridged}
-            return replace(call, bridged={**call.bridged, **new})
-        case LegEnded(cause=cause, by=by):
-            return _leg(call, event, ended_at=event.time, cause=cause, ended_by=by)
-        case RingEnded(result=result):
-            return replace(call, ring_result=result)
-        case PlayEnded() | DigitsGathered():
-            return _system_step(call, seq)
-        case RecordingStarted(labels=labels) | RecordingFinished(labels=labels):
-            return _mailbox(_system_step(call, seq), labels if labels.get("purpose") == VOICEMAIL else {})
-        case CallEnded() as ended:
-            return replace(call, ended=ended)
-        case _:
-            return call
+def _started(call: Call, event: Event, seq: int, data: CallStarted) -> None:
+    call.started, call.started_at = data, event.time
+    leg = call.caller_leg
+    leg.party = data.caller_user_id or (f"{TRUNK_PREFIX}{data.trunk_id}" if data.trunk_id else "")
+    leg.number, leg.offered_at = data.caller, event.time
 
 
-def _started(call: Call, event: Event, started: CallStarted) -> Call:
-    party = started.caller_user_id or (f"{TRUNK_PREFIX}{started.trunk_id}" if started.trunk_id else "")
-    leg = Leg(CALLER_LEG, party, started.caller, offered_at=event.time)
-    return replace(call, started=started, started_at=event.time, legs={CALLER_LEG: leg, **call.legs})
+def _decided(call: Call, event: Event, seq: int, data: RoutingDecided) -> None:
+    call.last_decision = seq
+    call.config_seq = call.config_seq or event.configseq or 0
+    if data.step != "delegate":
+        return
+    details = data.details.get("delegate", data.details)
+    if isinstance(details, dict) and details.get("application") == VOICEMAIL:
+        arguments = details.get("arguments")
+        call.mailbox_id = str(arguments.get("mailbox_id", "")) if isinstance(arguments, dict) else ""
 
 
-def _decided(call: Call, event: Event, seq: int, decided: RoutingDecided) -> Call:
-    call = replace(call, last_decision=seq, config_seq=call.config_seq or event.configseq or 0)
-    if decided.step != "delegate":
-        return call
-    details = decided.details.get("delegate", decided.details)
-    if not isinstance(details, dict) or details.get("application") != VOICEMAIL:
-        return call
-    arguments = details.get("arguments")
-    return _mailbox(call, arguments if isinstance(arguments, dict) else {}, entered=True)
+def _offered(call: Call, event: Event, seq: int, data: LegOffered) -> None:
+    leg = call.leg(event)
+    leg.party, leg.number, leg.offered_at = data.party, data.number, event.time
 
 
-def _mailbox(call: Call, names: dict[str, str], *, entered: bool = False) -> Call:
-    mailbox_id = names.get("mailbox_id")
-    if mailbox_id is None and not entered:
-        return call
-    return replace(call, mailbox_id=str(mailbox_id or ""))
+def _ringing(call: Call, event: Event, seq: int, data: LegRinging) -> None:
+    leg = call.leg(event)
+    leg.ringing_at = leg.ringing_at or event.time
 
 
-def _system_step(call: Call, seq: int) -> Call:
-    return replace(call, first_system_step=call.first_system_step or seq)
+def _answered(call: Call, event: Event, seq: int, data: LegAnswered) -> None:
+    leg = call.leg(event)
+    if not leg.answered_seq:
+        leg.answered_at, leg.answered_seq = event.time, seq
 
 
-def _answered(call: Call, event: Event, seq: int) -> Call:
-    leg = call.legs.get(event.legid or CALLER_LEG)
-    if leg is not None and leg.answered_seq:
-        return call
-    return _leg(call, event, answered_at=event.time, answered_seq=seq)
+def _bridged(call: Call, event: Event, seq: int, data: CallBridged) -> None:
+    for leg_id in data.legs:
+        if leg_id != CALLER_LEG:
+            call.bridged.setdefault(leg_id, seq)
 
 
-def _leg_once(call: Call, event: Event, field_name: str) -> Call:
-    leg = call.legs.get(event.legid or CALLER_LEG)
-    if leg is not None and getattr(leg, field_name) is not None:
-        return call
-    return _leg(call, event, **{field_name: event.time})
+def _leg_ended(call: Call, event: Event, seq: int, data: LegEnded) -> None:
+    leg = call.leg(event)
+    leg.ended_at, leg.cause, leg.ended_by = event.time, data.cause, data.by
 
 
-def _leg(call: Call, event: Event, **changes: object) -> Call:
-    leg_id = event.legid or CALLER_LEG
-    leg = replace(call.legs.get(leg_id, Leg(leg_id)), **changes)  # type: ignore[arg-type]
-    return replace(call, legs={**call.legs, leg_id: leg})
+def _ring_ended(call: Call, event: Event, seq: int, data: RingEnded) -> None:
+    call.ring_result = data.result
+
+
+def _system_step(call: Call, event: Event, seq: int, data: PlayEnded | DigitsGathered) -> None:
+    call.first_system_step = call.first_system_step or seq
+
+
+def _recording(call: Call, event: Event, seq: int, data: RecordingStarted | RecordingFinished) -> None:
+    call.first_system_step = call.first_system_step or seq
+    if data.labels.get("purpose") == VOICEMAIL:
+        call.mailbox_id = data.labels.get("mailbox_id", call.mailbox_id or "")
+
+
+def _ended(call: Call, event: Event, seq: int, data: CallEnded) -> None:
+    call.ended = data
+
+
+_HANDLERS: Mapping[type[EventData], Callable[[Call, Event, int, Any], None]] = {
+    CallStarted: _started,
+    RoutingDecided: _decided,
+    LegOffered: _offered,
+    LegRinging: _ringing,
+    LegAnswered: _answered,
+    CallBridged: _bridged,
+    LegEnded: _leg_ended,
+    RingEnded: _ring_ended,
+    PlayEnded: _system_step,
+    DigitsGathered: _system_step,
+    RecordingStarted: _recording,
+    RecordingFinished: _recording,
+    CallEnded: _ended,
+}

@@ -6,10 +6,9 @@ make sense to this version, changes nothing. How a status is found is the table 
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import reduce
 from typing import Literal
 
-from carillon_cdr.domain.call import CALLER_LEG, Call, Leg, evolve
+from carillon_cdr.domain.call import Call, Leg
 from carillon_cdr.domain.ledger import CALL_ENDED
 from carillon_contracts.envelope import Event
 from carillon_contracts.record import CallRecorded, RecordLeg, RecordStatus
@@ -55,7 +54,9 @@ def complete(events: Iterable[Event]) -> Sequence[Event]:
 
 def fold(tenant: str, call_id: str, events: Iterable[Event]) -> CallRecorded:
     """The record of a complete call. Raises `Incomplete`."""
-    call = reduce(evolve, complete(events), Call())
+    call = Call()
+    for event in complete(events):
+        call.apply(event)
     assert call.started_at is not None
     assert call.ended_at is not None
     who = answerer(call)
@@ -69,35 +70,30 @@ def fold(tenant: str, call_id: str, events: Iterable[Event]) -> CallRecorded:
         direction=direction_of(call, who),
         status=status,
         started_at=call.started_at,
-        ringing_at=_first(leg.ringing_at for leg in called(call)),
-        answered_at=who.answered_at if who else call.legs.get(CALLER_LEG, Leg(CALLER_LEG)).answered_at,
+        ringing_at=min((leg.ringing_at for leg in call.called.values() if leg.ringing_at), default=None),
+        answered_at=(who or call.caller_leg).answered_at,
         ended_at=call.ended_at,
         talk_seconds=talk_ms(call, who) / 1000,
         cause=call.ended.cause if call.ended else "",
         ended_by=call.ended.by if call.ended else "",
         trunk_id=_trunk_id(call, who),
         config_seq=call.config_seq,
-        legs=tuple(_record_leg(leg) for leg in call.legs.values()),
+        legs=tuple(_record_leg(leg) for leg in (call.caller_leg, *call.called.values())),
     )
-
-
-def called(call: Call) -> list[Leg]:
-    """The legs that were called, in the order of being offered."""
-    return [leg for leg in call.legs.values() if leg.leg_id != CALLER_LEG]
 
 
 def answerer(call: Call) -> Leg | None:
     """The called leg that the caller was connected to first; a fork's late answer that was never connected is nobody."""
     if call.bridged:
-        return call.legs.get(min(call.bridged, key=lambda leg_id: call.bridged[leg_id]))
-    return min((leg for leg in called(call) if leg.answered_seq), key=lambda leg: leg.answered_seq, default=None)
+        return call.called.get(min(call.bridged, key=lambda leg_id: call.bridged[leg_id]))
+    return min((leg for leg in call.called.values() if leg.answered_seq), key=lambda leg: leg.answered_seq, default=None)
 
 
 def status_of(call: Call, who: Leg | None) -> RecordStatus:
     """How the call ended, seen from its caller."""
     if who is not None:
         return "answered"
-    if _caller_leg(call).answered_seq:
+    if call.caller_leg.answered_seq:
         return "self_service" if call.mailbox_id is None else "voicemail"
     cause, by = (call.ended.cause, call.ended.by) if call.ended else ("", "system")
     if cause not in _UNSPECIFIC:
@@ -111,10 +107,10 @@ def direction_of(call: Call, who: Leg | None) -> Direction:
     """Inbound from a trunk; else outbound when a trunk answered or was called first, or nobody was and the number is an outside one."""
     if call.started is None or call.started.direction == "inbound":
         return "inbound"
-    towards = who or next(iter(called(call)), None)
+    towards = who or next(iter(call.called.values()), None)
     if towards is not None:
         return "outbound" if towards.trunk_id else "internal"
-    outside = call.mailbox_id is None and not _caller_leg(call).answered_seq and call.started.dialled.startswith(("+", "0"))
+    outside = call.mailbox_id is None and not call.caller_leg.answered_seq and call.started.dialled.startswith(("+", "0"))
     return "outbound" if outside else "internal"
 
 
@@ -127,13 +123,13 @@ def talk_ms(call: Call, who: Leg | None) -> int:
     measured = call.ended.talk_ms if call.ended else 0
     if who is None or who.answered_at is None or not _shared_with_system(call, who):
         return measured
-    legs = [call.legs[leg_id] for leg_id in call.bridged if leg_id in call.legs] or [who]
+    legs = [call.called[leg_id] for leg_id in call.bridged if leg_id in call.called] or [who]
     connected = sum(_milliseconds(leg.answered_at, leg.ended_at or call.ended_at) for leg in legs)
     return connected if 0 <= connected <= measured else measured
 
 
 def _shared_with_system(call: Call, who: Leg) -> bool:
-    before = 0 < call.first_system_step < who.answered_seq and _caller_leg(call).answered_seq < who.answered_seq
+    before = 0 < call.first_system_step < who.answered_seq and call.caller_leg.answered_seq < who.answered_seq
     return before or call.last_decision > max(who.answered_seq, call.bridged.get(who.leg_id, 0))
 
 
@@ -152,15 +148,7 @@ def _trunk_id(call: Call, who: Leg | None) -> str:
         return call.started.trunk_id
     if who is not None:
         return who.trunk_id
-    return next((leg.trunk_id for leg in called(call) if leg.trunk_id), "")
-
-
-def _caller_leg(call: Call) -> Leg:
-    return call.legs.get(CALLER_LEG) or Leg(CALLER_LEG)
-
-
-def _first(times: Iterable[datetime | None]) -> datetime | None:
-    return min((time for time in times if time is not None), default=None)
+    return next((leg.trunk_id for leg in call.called.values() if leg.trunk_id), "")
 
 
 def _record_leg(leg: Leg) -> RecordLeg:
