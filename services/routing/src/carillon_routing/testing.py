@@ -67,9 +67,12 @@ class SimulatedCall:
         return cls._begin(config, CallFacts(config.tenant_id, "c1", "inbound", number, caller, trunk_id="carrier"), at)
 
     @classmethod
-    def from_user(cls, config: TenantConfig, user_id: str, dialled: str, at: str = "2026-01-06 10:00") -> "SimulatedCall":
+    def from_user(
+        cls, config: TenantConfig, user_id: str, dialled: str, at: str = "2026-01-06 10:00", *, withheld: bool = False
+    ) -> "SimulatedCall":
         """A user dials; media gives the user's extension as the caller's number."""
-        facts = CallFacts(config.tenant_id, "c1", "from_user", dialled, config.extension_of(user_id), caller_user_id=user_id)
+        number = "" if withheld else config.extension_of(user_id)
+        facts = CallFacts(config.tenant_id, "c1", "from_user", dialled, number, caller_user_id=user_id)
         return cls._begin(config, facts, at)
 
     @classmethod
@@ -134,3 +137,31 @@ class SimulatedCall:
     def trace(self) -> list[str]:
         """Readable lines of the newest decision."""
         return [f"{'+' if t.matched else '-'} {t.subject}: {t.reason}{f' -> {t.next}' if t.next else ''}" for t in self.last.trace]
+
+
+def small_company(**changes: Any) -> TenantConfig:
+    """Users anna (101), ben (102), carl (103), mailbox main, one trunk, the numbers ...00 (plan p) and ...01 (anna), ...09 free."""
+    names = ("anna", "ben", "carl")
+    company: Plain = {
+        "tenant": {"id": "acme", "realm": "acme.example", "country": "CH", "language": "fr", "main_number": "+41215550100"},
+        "users": [{"id": name, "last_name": name.capitalize(), "ring_seconds": 25} for name in names],
+        "extensions": [{"id": f"10{n}", "destination": {"user_id": name}} for n, name in enumerate(names, 1)],
+        "mailboxes": [{"id": "main"}],
+        "trunks": [{"id": "carrier", "address": "192.0.2.1"}],
+        "numbers": [
+            {"id": "+41215550100", "destination": {"plan_id": "p"}},
+            {"id": "+41215550101", "destination": {"user_id": "anna"}},
+            {"id": "+41215550109"},
+        ],
+    }
+    return config_of({**company, **changes})
+
+
+def with_plan(*nodes: Plain, **changes: Any) -> TenantConfig:
+    """The small company with these nodes as plan p, which number ...00 leads to."""
+    return small_company(plans=[{"id": "p", "entry": nodes[0]["id"], "nodes": list(nodes)}], **changes)
+
+
+def to_plan(*nodes: Plain, at: str = "2026-01-06 10:00", **changes: Any) -> SimulatedCall:
+    """A call from outside to that plan."""
+    return SimulatedCall.from_outside(with_plan(*nodes, **changes), "+41215550100", at)

@@ -13,7 +13,7 @@ from carillon_routing.domain import destinations, menus, plans
 from carillon_routing.domain.cursor import Cursor, ExternalWait, GroupWait, MenuWait, PlayWait, UserWait
 from carillon_routing.domain.dialling import ToEmergency, ToExtension, ToNothing, ToOwnNumber, dialled_by_user, dialled_from_trunk
 from carillon_routing.domain.dialling import ToOutside as DialledOutside
-from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, Outcome, Played, Rang
+from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, Outcome, Played, Rang, TraceLine
 from carillon_routing.domain.walk import (
     ENDS,
     LOOP,
@@ -66,7 +66,7 @@ def _cursor(walk: Walk, wait: cursors.Wait) -> Cursor:
 def _follow(walk: Walk, move: ToDestination | ToNode | ToOutside | ToSender) -> Move:
     walk.hops += 1
     if walk.hops > MAX_HOPS:
-        walk.note("hop budget", False, f"more than {MAX_HOPS} nodes and destinations in one call", "hang_up")
+        walk.trace.append(TraceLine("hop budget", False, f"more than {MAX_HOPS} nodes and destinations in one call", "hang_up"))
         return Stop(LOOP)
     match move:
         case ToDestination():

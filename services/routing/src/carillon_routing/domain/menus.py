@@ -20,7 +20,7 @@ def enter(walk: Walk, menu_id: str) -> Move:
     menu = walk.config.menus.get(menu_id)
     if menu is None:
         return walk.broken(f"menu/{menu_id}", "there is no such menu")
-    walk.note(f"menu/{menu_id}", True, f"plays and waits {menu.timeout_seconds} s for a key: {_keys(menu)}")
+    walk.note(f"menu/{menu_id}", True, f"plays and waits {menu.timeout_seconds} s for a key")
     return _ask(menu, 0, walk.speak(menu.introduction) + walk.speak(menu.prompt))
 
 
@@ -45,7 +45,7 @@ def pressed(walk: Walk, wait: MenuWait, gathered: Gathered) -> Move:
     key = next((key for key in menu.keys if key.key == digits), None)
     if key is not None:
         return _choose(walk, menu, key)
-    return _again(walk, menu, wait.turn, f"{digits} is neither {_keys(menu)}", walk.speak(menu.wrong_key))
+    return _again(walk, menu, wait.turn, f"{digits} is none of {_keys(menu)}", walk.speak(menu.wrong_key))
 
 
 def _choose(walk: Walk, menu: Menu, key: MenuKey) -> Move:
@@ -82,7 +82,7 @@ def _ask(menu: Menu, turn: int, phrases: tuple[Phrase, ...]) -> Stop:
 
 def _keys(menu: Menu) -> str:
     keys = ", ".join(key.key for key in menu.keys) or "no key"
-    return f"{keys} nor an extension" if menu.extension_dialling else keys
+    return f"{keys}, nor an extension" if menu.extension_dialling else keys
 
 
 def _finish(menu: Menu) -> str:

@@ -1,0 +1,78 @@
+"""The cursor: back and forth without loss, and nothing else is taken for one."""
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carillon_routing.domain.cursor import (
+    MAX_BYTES,
+    BadCursor,
+    Cursor,
+    ExternalWait,
+    GroupWait,
+    MenuWait,
+    PlayWait,
+    UserWait,
+    decode,
+    encode,
+)
+
+text = st.text(max_size=64)
+counts = st.integers(0, 1 << 40)
+waits = st.one_of(
+    st.builds(UserWait, text),
+    st.builds(GroupWait, text),
+    st.builds(ExternalWait, text, st.lists(text, max_size=10).map(tuple), counts, st.booleans()),
+    st.builds(MenuWait, text, counts, text),
+    st.builds(PlayWait, text),
+)
+cursors = st.builds(Cursor, counts, waits, st.none() | st.tuples(text, text), text, counts, counts)
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["v", "c", "w", "s", "l", "h", "f"]), inner, max_size=7),
+)
+
+
+@given(cursors)
+def test_a_cursor_survives_its_bytes(cursor: Cursor) -> None:
+    assert decode(encode(cursor)) == cursor
+
+
+def test_a_usual_cursor_is_small() -> None:
+    assert len(encode(Cursor(52, GroupWait("support"), ("main", "support"), "fr", 6))) < 90
+
+
+@given(st.binary() | junk.map(lambda value: json.dumps(value).encode()))
+def test_anything_else_is_refused_and_nothing_worse(raw: bytes) -> None:
+    with pytest.raises(BadCursor):
+        decode(raw)
+
+
+@given(cursors, st.sampled_from(["v", "c", "w", "s", "l", "h", "f"]), junk)
+def test_a_cursor_with_a_wrong_part_is_refused_or_still_a_cursor(cursor: Cursor, key: str, value: Any) -> None:
+    raw = json.dumps({**json.loads(encode(cursor)), key: value}).encode()
+    with contextlib.suppress(BadCursor):
+        assert isinstance(decode(raw), Cursor)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"{}", "version"),
+        (b'{"v":2,"c":1,"w":["user","a"]}', "version 2"),
+        (b'{"v":1,"c":1}', "w is not a wait"),
+        (b'{"v":1,"c":1,"w":["user"]}', "wait of kind user"),
+        (b'{"v":1,"c":-1,"w":["user","a"]}', "c is not a count"),
+        (b'{"v":1,"c":true,"w":["user","a"]}', "c is not a count"),
+        (b'{"v":1,"c":1,"w":["user","a"],"s":["a"]}', "s is not"),
+        (b"[" * 4000, "not JSON"),
+        (b" " * (MAX_BYTES + 1), "bytes"),
+    ],
+)
+def test_the_reason_is_said(raw: bytes, reason: str) -> None:
+    with pytest.raises(BadCursor, match=reason):
+        decode(raw)
