@@ -1,0 +1,214 @@
+"""Applications by gRPC: our words to the contract's and back, with a deadline, one retry, and checks on what they answer.
+
+Invariant: `ask` returns a step that media can carry out, or raises `NoDecision`, within two deadlines.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import grpc
+import grpc.aio
+
+from carillon.common.v1 import call_application_pb2 as pb
+from carillon_contracts.call import TraceLine
+from carillon_media.domain.causes import RingResult
+from carillon_media.domain.describe import describe
+from carillon_media.domain.facts import CallFacts
+from carillon_media.domain.steps import (
+    Beep,
+    Delegate,
+    Entered,
+    Gather,
+    GatherOutcome,
+    HangUp,
+    Outcome,
+    Play,
+    PlayOutcome,
+    Prompt,
+    Record,
+    RecordOutcome,
+    Ring,
+    RingOutcome,
+    RingTarget,
+    Silence,
+    Speech,
+    Step,
+    TrunkTarget,
+)
+from carillon_media.ports import Answer, NoDecision
+
+DEADLINE = 0.3
+TRIES = 2
+MAX_TARGETS = 100
+MAX_PROMPTS = 50
+MAX_RECORDING_MS = 2 * 3_600_000
+MAX_CURSOR = 64 * 1024
+MAX_TRACE = 200
+
+
+class _Stub(Protocol):
+    def Next(
+        self, request: pb.NextRequest, *, timeout: float, metadata: Sequence[tuple[str, str]]
+    ) -> "grpc.aio.UnaryUnaryCall[pb.NextRequest, pb.NextResponse]": ...
+
+
+class GrpcApplications:
+    """`ports.Applications` on one stub for each application that is configured."""
+
+    def __init__(self, stubs: Mapping[str, _Stub], deadline: float = DEADLINE) -> None:
+        self._stubs = stubs
+        self._deadline = deadline
+
+    async def ask(self, application: str, facts: CallFacts, cursor: bytes, outcome: Outcome) -> Answer:
+        """Ask, once more if there is no answer; raises NoDecision."""
+        stub = self._stubs.get(application)
+        if stub is None:
+            raise NoDecision(f"no application {application!r} is configured")
+        request = pb.NextRequest(call=call_facts(facts), cursor=cursor, outcome=outcome_message(outcome))
+        metadata = (("carillon-tenant", facts.tenant),)
+        reason = ""
+        for _ in range(TRIES):
+            try:
+                response = await stub.Next(request, timeout=self._deadline, metadata=metadata)
+            except grpc.aio.AioRpcError as error:
+                reason = f"{error.code().name}: {error.details()}"
+                continue
+            return answer_of(response)
+        raise NoDecision(reason)
+
+
+def call_facts(facts: CallFacts) -> pb.CallFacts:
+    """The contract's facts."""
+    message = pb.CallFacts(
+        tenant_id=facts.tenant,
+        call_id=facts.call_id,
+        direction=pb.DIRECTION_INBOUND if facts.direction == "inbound" else pb.DIRECTION_FROM_USER,
+        caller_number=facts.caller,
+        caller_name=facts.caller_name,
+        caller_user_id=facts.caller_user_id or "",
+        dialled=facts.dialled,
+        trunk_id=facts.trunk_id or "",
+    )
+    message.started_at.FromDatetime(facts.started_at)
+    return message
+
+
+_RESULTS: Mapping[RingResult, "pb.RingResult.ValueType"] = {
+    "answered": pb.RING_RESULT_ANSWERED,
+    "no_answer": pb.RING_RESULT_NO_ANSWER,
+    "busy": pb.RING_RESULT_BUSY,
+    "unreachable": pb.RING_RESULT_UNREACHABLE,
+    "congested": pb.RING_RESULT_CONGESTED,
+    "rejected": pb.RING_RESULT_REJECTED,
+}
+
+
+def outcome_message(outcome: Outcome) -> pb.Outcome:
+    """The contract's outcome."""
+    match outcome:
+        case Entered(arguments):
+            return pb.Outcome(entered=pb.Entered(arguments=dict(arguments)))
+        case RingOutcome(result, targets):
+            each = [pb.TargetOutcome(target_id=t.target_id, result=_RESULTS[t.result], sip_status=t.sip_status) for t in targets]
+            return pb.Outcome(ring=pb.RingOutcome(result=_RESULTS[result], targets=each))
+        case PlayOutcome():
+            return pb.Outcome(play=pb.PlayOutcome())
+        case GatherOutcome(digits, timed_out):
+            return pb.Outcome(gather=pb.GatherOutcome(digits=digits, timed_out=timed_out))
+        case RecordOutcome(name, duration_ms):
+            return pb.Outcome(record=pb.RecordOutcome(object=name, duration_ms=duration_ms))
+
+
+def answer_of(response: pb.NextResponse) -> Answer:
+    """What was decided; raises NoDecision when it cannot be done."""
+    if len(response.cursor) > MAX_CURSOR:
+        raise NoDecision(f"a cursor of {len(response.cursor)} bytes")
+    step = step_of(response.step)
+    trace = tuple(
+        TraceLine.model_construct(subject=line.subject, matched=line.matched, reason=line.reason, next=line.next)
+        for line in response.trace[:MAX_TRACE]
+    )
+    return Answer(step, response.cursor, trace, response.config_seq, describe(step))
+
+
+def step_of(message: pb.Step) -> Step:
+    """Our step; raises NoDecision."""
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        raise NoDecision("an answer without a step")
+    return _STEPS[kind](message)
+
+
+def _ring(message: pb.Step) -> Ring:
+    ring = message.ring
+    if len(ring.targets) > MAX_TARGETS:
+        raise NoDecision(f"{len(ring.targets)} targets in one ring step")
+    targets = tuple(_target(target) for target in ring.targets)
+    if len({target.target_id for target in targets}) != len(targets):
+        raise NoDecision("target ids are not unique")
+    return Ring(targets, ring.caller_number, ring.caller_name, ring.ask_after_answer)
+
+
+def _target(target: pb.RingTarget) -> RingTarget:
+    kind = target.WhichOneof("kind")
+    if kind is None:
+        raise NoDecision(f"ring target {target.target_id!r} leads nowhere")
+    whom = target.user_id if kind == "user_id" else TrunkTarget(target.trunk.trunk_id, target.trunk.number)
+    return RingTarget(target.target_id, whom, max(0, target.start_after_ms), max(0, target.stop_after_ms))
+
+
+def _prompts(prompts: Sequence[pb.Prompt]) -> tuple[Prompt, ...]:
+    if len(prompts) > MAX_PROMPTS:
+        raise NoDecision(f"{len(prompts)} prompts in one step")
+    found: list[Prompt] = []
+    for prompt in prompts:
+        match prompt.WhichOneof("kind"):
+            case "speech":
+                found.append(Speech(prompt.speech.text, prompt.speech.language))
+            case "beep":
+                found.append(Beep())
+            case "silence_ms":
+                found.append(Silence(max(0, prompt.silence_ms)))
+            case _:
+                pass
+    return tuple(found)
+
+
+def _play(message: pb.Step) -> Play:
+    return Play(_prompts(message.play.prompts))
+
+
+def _gather(message: pb.Step) -> Gather:
+    gather = message.gather
+    return Gather(
+        _prompts(gather.prompts),
+        max(1, gather.max_digits),
+        gather.finish_digits,
+        gather.first_digit_timeout_ms or 5000,
+        gather.inter_digit_timeout_ms or 3000,
+        gather.secret,
+    )
+
+
+def _record(message: pb.Step) -> Record:
+    record = message.record
+    max_ms = min(record.max_ms, MAX_RECORDING_MS) if record.max_ms > 0 else 180_000
+    return Record(record.beep, max_ms, max(0, record.silence_ms), max(0, record.min_ms), record.finish_digits, dict(record.labels))
+
+
+def _delegate(message: pb.Step) -> Delegate:
+    return Delegate(message.delegate.application, dict(message.delegate.arguments))
+
+
+def _hang_up(message: pb.Step) -> HangUp:
+    return HangUp(message.hang_up.cause, message.hang_up.sip_status, message.hang_up.reason)
+
+
+_STEPS: Mapping[str, Callable[[pb.Step], Step]] = {
+    "ring": _ring,
+    "play": _play,
+    "gather": _gather,
+    "record": _record,
+    "delegate": _delegate,
+    "hang_up": _hang_up,
+}

@@ -1,0 +1,209 @@
+"""The media service put together. Doors open last: calls are taken when the configuration is read, the plane is there, and what the
+process before left open is ended in the journal. Stopped in the reverse order."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from carillon.cdr.v1.cdr_pb2_grpc import LedgerServiceStub
+from carillon.common.v1.call_application_pb2_grpc import CallApplicationStub
+from carillon.media.v1.media_pb2_grpc import add_LiveCallServiceServicer_to_server, add_RegistrationServiceServicer_to_server
+from carillon_contracts.streams import AUDIO_BUCKET, CALLS, CONFIG, REGISTRATIONS
+from carillon_kit.auth import SERVICE, TokenVerifier, issue_token
+from carillon_kit.bus import Bus
+from carillon_kit.clock import SystemClock
+from carillon_kit.grpc_client import channel
+from carillon_kit.grpc_server import GrpcServer
+from carillon_kit.ids import SystemIds
+from carillon_kit.lifecycle import Tasks
+from carillon_kit.logs import get_logger
+from carillon_kit.object_store import NatsObjectStore, ObjectStore
+from carillon_media import grpc_api
+from carillon_media.adapters.announcer import BusAnnouncer
+from carillon_media.adapters.applications import GrpcApplications
+from carillon_media.adapters.call_log import JournalledCallLog
+from carillon_media.adapters.heartbeat import Heartbeat
+from carillon_media.adapters.journal import CallKey, Journal
+from carillon_media.adapters.postgres_devices import NoDevices, PostgresDevices
+from carillon_media.adapters.prompt_files import PromptFiles
+from carillon_media.adapters.prompts import PromptStore
+from carillon_media.adapters.publisher import Confirm, EndedCall, Publisher, confirm_by_grpc
+from carillon_media.adapters.resolver import CachedResolver
+from carillon_media.adapters.spool import FileSpool
+from carillon_media.domain.accounts import Accounts
+from carillon_media.domain.facts import Limits
+from carillon_media.handlers.actor import Parts
+from carillon_media.handlers.admission import Admission, Doorkeeper
+from carillon_media.handlers.reach import Reachability
+from carillon_media.handlers.recovery import Recovery
+from carillon_media.handlers.registrar import DeviceStore, Registrar
+from carillon_media.handlers.switchboard import Switchboard
+from carillon_media.io.sip_transport import Callbacks, SipStack
+from carillon_media.projections.configuration import Configuration
+from carillon_media.settings import MediaSettings
+from carillon_rtp.client import PlaneClient
+from carillon_sip.commands import UserAgentSettings
+from carillon_sip.digest import Authenticator
+
+_log = get_logger("app")
+EXPIRY_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running service, for tests and for whoever embeds it."""
+
+    sip: Mapping[str, tuple[str, int]]
+    grpc_port: int
+    board: Switchboard
+    registrar: Registrar
+    publisher: Publisher
+
+
+@asynccontextmanager
+async def app(settings: MediaSettings) -> AsyncIterator[None]:
+    """The whole service on real parts; ready when entered."""
+    async with AsyncExitStack() as stack:
+        bus = await stack.enter_async_context(await Bus.connect(settings.nats_url, "media"))
+        running = await stack.enter_async_context(serve(settings, bus, NatsObjectStore(bus, AUDIO_BUCKET)))
+        _log.info("listening", grpc_port=running.grpc_port, sip={name: f"{a[0]}:{a[1]}" for name, a in running.sip.items()})
+        yield
+
+
+@asynccontextmanager
+async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> AsyncIterator[Running]:
+    """As `app`, on the given bus and object store."""
+    clock, ids, node = SystemClock(), SystemIds(), settings.node
+    async with AsyncExitStack() as stack:
+        for stream in (CONFIG, CALLS, REGISTRATIONS):
+            await bus.ensure_stream(stream)
+        tasks = await stack.enter_async_context(Tasks())
+        accounts = Accounts()
+        configuration = Configuration(bus, accounts)
+        tasks.start(configuration.follow(), "configuration")
+
+        heartbeat = Heartbeat(settings.data / "alive")
+        died_at = heartbeat.last()
+        journal, records = await asyncio.to_thread(Journal.open, settings.data / "journal")
+        stack.push_async_callback(journal.close)
+        tasks.start(heartbeat.run(), "heartbeat")
+        token = issue_token(settings.token_key.get_secret_value(), f"media/{node}", None, [SERVICE])
+        publisher = Publisher(journal, bus, await _confirm(settings, token, stack), clock)
+        publisher.recover(records)
+        tasks.start(publisher.run(), "publisher")
+        stack.push_async_callback(publisher.drain, 2.0)
+        log = JournalledCallLog(journal, publisher)
+        spool = FileSpool(settings.data / "spool", objects)
+        ended = await Recovery(log, spool, clock, ids, node).run(records, list(spool.leftovers()), died_at)
+        if ended:
+            _log.warning("calls of the process before were ended", calls=ended)
+        tasks.start(spool.upload_for_ever(), "recordings")
+
+        plane = await PlaneClient.connect(settings.plane_socket, within=settings.plane_seconds)
+        stack.push_async_callback(plane.disconnect)
+        for session in await plane.list_sessions():
+            await plane.close(session.session)
+
+        store = PromptStore(settings.data / "prompts")
+        announcer = BusAnnouncer(bus, ids, node)
+        tasks.start(announcer.run(), "registration events")
+        key = hashlib.sha256(b"sip nonces" + settings.token_key.get_secret_value().encode()).digest()
+        doorkeeper = Doorkeeper(accounts, Authenticator(key), clock)
+        sip = SipStack(UserAgentSettings(contact_user="carillon"), lambda: ids.token(10), clock, advertise=settings.advertise)
+        devices = _devices(settings, clock)
+        registrar = Registrar(accounts, doorkeeper, sip, devices, announcer, clock, ids)
+        resolver = CachedResolver(accounts.trunk_hosts)
+        tasks.start(resolver.run(), "resolver")
+        reach = Reachability(accounts, lambda: registrar, resolver, sip.local)
+        parts = Parts(
+            sip, plane, await _applications(settings, token, stack), log, PromptFiles(store, settings.data / "prompts"), spool, reach,
+            clock, ids, node,
+        )  # fmt: skip
+        board = Switchboard(parts, Limits(max_call_seconds=settings.max_call_hours * 3600), settings.max_calls)
+        admission = Admission(accounts, doorkeeper, reach, board, sip, clock, ids, node)
+        sip.callbacks = Callbacks(admission.invited, registrar.requested, board.session_output)
+        tasks.start(_plane_events(plane, board), "media plane")
+        tasks.start(_expire(registrar), "expiry")
+        if isinstance(devices, PostgresDevices):
+            tasks.start(devices.run(registrar.load), "registrations")
+            await _wait_for_devices(devices, settings.registrations_seconds)
+
+        await configuration.caught_up(settings.catch_up_seconds)
+        tasks.start(_warm(configuration, store), "prompts")
+        await sip.start(settings.udp_address, settings.tcp_address)
+        stack.push_async_callback(sip.stop)
+        stack.push_async_callback(_close, admission, registrar, board, settings)
+        server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
+        server.add(add_LiveCallServiceServicer_to_server, grpc_api.LiveCallApi(board), grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
+        server.add(
+            add_RegistrationServiceServicer_to_server,
+            grpc_api.RegistrationApi(registrar),
+            grpc_api.REGISTRATIONS,
+            grpc_api.REGISTRATION_RIGHTS,
+        )
+        port = await server.start()
+        stack.push_async_callback(server.stop, 0.5)
+        admission.closed = registrar.closed = False
+        yield Running(sip.bound, port, board, registrar, publisher)
+
+
+async def _close(admission: Admission, registrar: Registrar, board: Switchboard, settings: MediaSettings) -> None:
+    """Take no new calls, let those that are up go on for a while, then end them."""
+    admission.closed = True
+    await board.drain(settings.drain_seconds)
+    registrar.closed = True
+    await board.stop(within=3.0)
+
+
+async def _applications(settings: MediaSettings, token: str, stack: AsyncExitStack) -> GrpcApplications:
+    stubs: dict[str, Any] = {}
+    for name, target in settings.applications.items():
+        link = channel(target, token)
+        stack.push_async_callback(link.close, None)
+        stubs[name] = CallApplicationStub(link)
+    return GrpcApplications(stubs)
+
+
+async def _confirm(settings: MediaSettings, token: str, stack: AsyncExitStack) -> Confirm:
+    if not settings.cdr:
+        return _never
+    link = channel(settings.cdr, token)
+    stack.push_async_callback(link.close, None)
+    stub: Any = LedgerServiceStub(link)
+    return confirm_by_grpc(stub)
+
+
+async def _never(calls: Sequence[EndedCall]) -> Collection[CallKey]:
+    return ()
+
+
+def _devices(settings: MediaSettings, clock: SystemClock) -> DeviceStore:
+    return PostgresDevices(settings.postgres_dsn, settings.node, clock) if settings.postgres_dsn else NoDevices()
+
+
+async def _wait_for_devices(devices: PostgresDevices, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await devices.ready.wait()
+    except TimeoutError:
+        _log.warning("stored registrations are not there yet: phones that do not register again cannot be called")
+
+
+async def _plane_events(plane: PlaneClient, board: Switchboard) -> None:
+    async for event in plane.events():
+        board.plane_event(event)
+
+
+async def _expire(registrar: Registrar) -> None:
+    while True:
+        await asyncio.sleep(EXPIRY_SECONDS)
+        registrar.expire()
+
+
+async def _warm(configuration: Configuration, store: PromptStore) -> None:
+    """Render what the configuration says before a caller waits for it."""
+    while True:
+        await store.warm(await configuration.changed_phrases())

@@ -1,0 +1,206 @@
+"""Who may call from where: credentials, realms, trunks and numbers of all tenants, indexed for the first message of a call.
+
+Invariant: an index entry belongs to exactly one tenant, and goes away with the configuration that held it. SIP user names are unique
+in the installation; where two tenants claim the same one, the first keeps it.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_sip.digest import Algorithm
+
+NO_TENANT_REALM = "carillon"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a device proves itself with."""
+
+    sip_user: str
+    tenant: str
+    user_id: str
+    realm: str
+    ha1: Mapping[Algorithm, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkAddress:
+    """A trunk and where it stands; `host` is a name or an IP address."""
+
+    tenant: str
+    trunk_id: str
+    host: str
+    port: int
+    transport: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Tenant:
+    """A tenant's share of the indexes."""
+
+    config: TenantConfig
+    realm: str
+    credentials: Mapping[str, Credential]
+    trunks: Mapping[str, TrunkAddress]
+    extensions: Mapping[str, str]
+    devices: Mapping[str, tuple[str, ...]]
+
+
+class Accounts:
+    """All tenants' accounts as of their latest configuration."""
+
+    def __init__(self) -> None:
+        self._tenants: dict[str, _Tenant] = {}
+        self._credentials: dict[str, Credential] = {}
+        self._realms: dict[str, str] = {}
+        self._numbers: dict[str, str] = {}
+        self._hosts: dict[str, tuple[TrunkAddress, ...]] = {}
+        self._decoys: tuple[str, ...] = ()
+
+    def update(self, config: TenantConfig) -> None:
+        """Take a tenant's new configuration in place of its last one."""
+        old = self._tenants.pop(config.tenant_id, None)
+        if old is not None:
+            self._drop(old)
+        new = _index(config)
+        if new is None:
+            return
+        self._tenants[config.tenant_id] = new
+        for sip_user, credential in new.credentials.items():
+            self._credentials.setdefault(sip_user, credential)
+        self._realms.setdefault(new.realm, config.tenant_id)
+        for number in config.numbers:
+            self._numbers.setdefault(number, config.tenant_id)
+        for trunk in new.trunks.values():
+            self._hosts[trunk.host] = (*self._hosts.get(trunk.host, ()), trunk)
+        self._decoys = tuple(sorted(self._realms))
+
+    def _drop(self, old: _Tenant) -> None:
+        tenant = old.config.tenant_id
+        for sip_user in old.credentials:
+            if self._credentials.get(sip_user, None) is old.credentials[sip_user]:
+                del self._credentials[sip_user]
+        if self._realms.get(old.realm) == tenant:
+            del self._realms[old.realm]
+        for number in old.config.numbers:
+            if self._numbers.get(number) == tenant:
+                del self._numbers[number]
+        for trunk in old.trunks.values():
+            rest = tuple(other for other in self._hosts.get(trunk.host, ()) if other is not trunk)
+            if rest:
+                self._hosts[trunk.host] = rest
+            else:
+                self._hosts.pop(trunk.host, None)
+
+    # -- who ----------------------------------------------------------------------------------------------------------
+
+    def config(self, tenant: str) -> TenantConfig | None:
+        """The tenant's configuration."""
+        found = self._tenants.get(tenant)
+        return found.config if found else None
+
+    def credential(self, sip_user: str) -> Credential | None:
+        """By SIP user name."""
+        return self._credentials.get(sip_user)
+
+    def realm_for(self, host: str, sip_user: str) -> str:
+        """The realm of a challenge: the domain's if it is one of ours, else that of the user, else one that always is the same for
+        this unknown user, so that unknown users are challenged like known ones."""
+        host = host.lower()
+        if host in self._realms:
+            return host
+        credential = self._credentials.get(sip_user)
+        if credential is not None:
+            return credential.realm
+        if not self._decoys:
+            return NO_TENANT_REALM
+        digest = hashlib.sha256(sip_user.encode()).digest()
+        return self._decoys[int.from_bytes(digest[:4], "big") % len(self._decoys)]
+
+    def realm_of(self, tenant: str) -> str:
+        """SIP domain of a tenant."""
+        found = self._tenants.get(tenant)
+        return found.realm if found else NO_TENANT_REALM
+
+    def extension_of(self, tenant: str, user_id: str) -> str:
+        """The user's lowest extension; empty if none."""
+        found = self._tenants.get(tenant)
+        return found.extensions.get(user_id, "") if found else ""
+
+    def name_of(self, tenant: str, user_id: str) -> str:
+        """The user's full name; empty if unknown."""
+        found = self._tenants.get(tenant)
+        user = found.config.users.get(user_id) if found else None
+        return user.full_name if user else ""
+
+    def devices_of(self, tenant: str, user_id: str) -> Sequence[str]:
+        """SIP user names of a user."""
+        found = self._tenants.get(tenant)
+        return found.devices.get(user_id, ()) if found else ()
+
+    # -- trunks and numbers -------------------------------------------------------------------------------------------
+
+    def trunk(self, tenant: str, trunk_id: str) -> TrunkAddress | None:
+        """A tenant's trunk."""
+        found = self._tenants.get(tenant)
+        return found.trunks.get(trunk_id) if found else None
+
+    def trunks_of_host(self, host: str) -> Sequence[TrunkAddress]:
+        """Trunks whose address names this host (a name or an IP address)."""
+        return self._hosts.get(host, ())
+
+    def trunk_hosts(self) -> Sequence[str]:
+        """Every host that a trunk stands at."""
+        return tuple(self._hosts)
+
+    def owner_of(self, dialled: str, tenants: Sequence[str]) -> tuple[str, str] | None:
+        """Which of the tenants owns what a carrier dialled, and the number in E.164; None if no one or more than one does."""
+        plain = dialled.lstrip("+")
+        candidates = [dialled, f"+{plain}"] + ([f"+{plain[2:]}"] if plain.startswith("00") else [])
+        for candidate in candidates:
+            owner = self._numbers.get(candidate)
+            if owner is not None and owner in tenants:
+                return owner, candidate
+        if not plain.startswith("0") or len(plain) < 6:
+            return None
+        national = plain.lstrip("0")
+        found = [
+            (tenant, number)
+            for tenant in tenants
+            if (config := self.config(tenant))
+            for number in config.numbers
+            if number.endswith(national) and 1 <= len(number) - 1 - len(national) <= 3
+        ]
+        return found[0] if len(found) == 1 else None
+
+
+def _index(config: TenantConfig) -> _Tenant | None:
+    try:
+        realm = config.tenant.realm
+    except KeyError:
+        return None
+    tenant = config.tenant_id
+    credentials: dict[str, Credential] = {}
+    devices: dict[str, tuple[str, ...]] = {}
+    for item in config.sip_credentials.values():
+        ha1: dict[Algorithm, str] = {}
+        if item.ha1_sha256:
+            ha1["SHA-256"] = item.ha1_sha256
+        if item.ha1_md5:
+            ha1["MD5"] = item.ha1_md5
+        credentials[item.id] = Credential(item.id, tenant, item.user_id, item.realm or realm, ha1)
+        devices[item.user_id] = (*devices.get(item.user_id, ()), item.id)
+    extensions: dict[str, str] = {}
+    for digits in sorted(config.extensions, reverse=True):
+        user_id = config.extensions[digits].destination.user_id
+        if user_id is not None:
+            extensions[user_id] = digits
+    trunks = {trunk.id: _trunk(tenant, trunk.id, trunk.address, trunk.transport) for trunk in config.trunks.values()}
+    return _Tenant(config, realm, credentials, trunks, extensions, devices)
+
+
+def _trunk(tenant: str, trunk_id: str, address: str, transport: str) -> TrunkAddress:
+    host, _, port = address.rpartition(":")
+    return TrunkAddress(tenant, trunk_id, host.strip("[]").lower(), int(port), transport)

@@ -1,0 +1,249 @@
+"""The call machine: one input, `now` and how targets can be reached in; events, commands, questions and timers out.
+
+Which input matters in which phase is the table at the end; what is not in it changes nothing, because peers, planes and applications
+may always be late. No input in any phase raises.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from carillon_contracts import call as events
+from carillon_media.domain import inputs, outputs, prompting, ringing
+from carillon_media.domain.causes import CALLER_GAVE_UP, NODE_FAILURE, NORMAL_CLEARING, RTP_TIMEOUT, cause_name, cause_of_status
+from carillon_media.domain.facts import CallFacts, Limits, Reach
+from carillon_media.domain.state import (
+    CALLER,
+    PHASE_NAMES,
+    Asking,
+    CallState,
+    Closing,
+    Gathering,
+    Leg,
+    New,
+    Over,
+    Party,
+    Phase,
+    Playing,
+    Recording,
+    Ringing,
+    Talking,
+)
+from carillon_media.domain.steps import STEP_NAMES, Delegate, Entered, Gather, HangUp, Play, Record, Ring, Step
+
+MAX_DURATION = "max_duration"
+FIRST_APPLICATION = "routing"
+RETRY_AFTER_SECONDS = 5
+
+
+class Call:
+    """One call from its INVITE to `CallEnded`."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, facts: CallFacts, limits: Limits | None = None) -> None:
+        self.state = CallState(facts, limits or Limits())
+
+    def feed(self, given: inputs.Input, now: float, reach: Reach) -> list[outputs.Output]:
+        """Handle one input at `now` (monotonic seconds); returns what is to be done, in order."""
+        call = self.state
+        handler = _TABLE.get((type(call.phase), type(given))) or _ANYWHERE.get(type(given))
+        if handler is None or isinstance(call.phase, Over):
+            return []
+        call.out, call.now, call.reach = [], now, reach
+        handler(call, call.phase, given)
+        return call.out
+
+    @property
+    def facts(self) -> CallFacts:
+        """Who calls whom."""
+        return self.state.facts
+
+    @property
+    def over(self) -> bool:
+        """Nothing will happen any more."""
+        return isinstance(self.state.phase, Over)
+
+    @property
+    def legs(self) -> Mapping[str, Leg]:
+        """By id, in the order of being offered."""
+        return self.state.legs
+
+    @property
+    def doing(self) -> str:
+        """In the words of `LiveCall.state`."""
+        name = PHASE_NAMES[type(self.state.phase)]
+        held = name == "talking" and any(leg.held and leg.state == "answered" for leg in self.state.legs.values())
+        return "held" if held else name
+
+
+def _arrived(call: CallState, phase: New, given: inputs.Arrived) -> None:
+    facts = call.facts
+    call.started = call.now
+    call.legs[CALLER] = Leg(CALLER, facts.caller_user_id or f"trunk:{facts.trunk_id}", facts.caller)
+    call.journal(
+        events.CallStarted(
+            direction=facts.direction,
+            caller=facts.caller,
+            caller_name=facts.caller_name,
+            caller_user_id=facts.caller_user_id,
+            dialled=facts.dialled,
+            trunk_id=facts.trunk_id,
+            sip_call_id=facts.sip_call_id,
+            node=facts.node,
+        ),
+        CALLER,
+    )
+    if given.refuse_status:
+        call.finish(cause_of_status(given.refuse_status), "system", status=given.refuse_status)
+        return
+    call.do(outputs.SetTimer(MAX_DURATION, call.now + call.limits.max_call_seconds))
+    call.ask(Entered())
+
+
+def _decided(call: CallState, phase: Asking, given: inputs.Decided) -> None:
+    if given.question != call.question:
+        return
+    call.cursor = given.cursor
+    call.config_seq = given.config_seq or None
+    call.steps += 1
+    _journal_decision(call, given.step, call.application, given.details, given.trace)
+    if call.steps > call.limits.max_steps:
+        call.finish("recovery_on_timer_expiry", "system", status=483)
+        return
+    _begin(call, given.step)
+
+
+def _undecided(call: CallState, phase: Asking, given: inputs.Undecided) -> None:
+    """Nobody answers: at its beginning a call may still go where media's own projection says, later it ends."""
+    if given.question != call.question:
+        return
+    step = given.fallback if call.steps == 0 and given.fallback is not None else HangUp(41, 503)
+    call.orphaned = True
+    call.config_seq = given.config_seq or None
+    trace = events.TraceLine(subject=f"application {call.application}", matched=False, reason="no answer within its deadline")
+    details = given.details if step is given.fallback else {"cause": 41, "sip_status": 503}
+    _journal_decision(call, step, "media", details, (trace,))
+    _begin(call, step)
+
+
+def _journal_decision(
+    call: CallState, step: Step, application: str, details: Mapping[str, Any] | None, trace: tuple[events.TraceLine, ...]
+) -> None:
+    call.journal(events.RoutingDecided(application=application, step=STEP_NAMES[type(step)], details=dict(details or {}), trace=trace))
+    call.config_seq = None
+
+
+def _begin(call: CallState, step: Step) -> None:
+    match step:
+        case Ring():
+            ringing.begin(call, step)
+        case Play():
+            prompting.begin_play(call, step)
+        case Gather():
+            prompting.begin_gather(call, step)
+        case Record():
+            prompting.begin_record(call, step)
+        case Delegate():
+            call.application, call.cursor = step.application, b""
+            call.ask(Entered(step.arguments))
+        case HangUp():
+            retry = RETRY_AFTER_SECONDS if step.sip_status == 503 else 0
+            status = step.sip_status if 300 <= step.sip_status <= 699 else 0
+            call.finish(cause_name(step.cause), "system", status=status, retry_after=retry)
+
+
+def _cancelled(call: CallState, phase: Phase, given: inputs.CallerCancelled) -> None:
+    call.finish(CALLER_GAVE_UP, "caller", gone=CALLER)
+
+
+def _left(call: CallState, phase: Phase, given: inputs.LegLeft) -> None:
+    """A leg hung up. The caller's end ends the call; a callee's does unless the application wants to be asked."""
+    leg = call.legs.get(given.leg_id)
+    if leg is None or leg.state != "answered":
+        return
+    cause, by = _why(leg, given)
+    if leg.leg_id == CALLER:
+        call.finish(cause, by, gone="" if given.how == "media" else CALLER)
+    elif isinstance(phase, Talking) and phase.peer == leg.leg_id:
+        if phase.ring.ask_after_answer and not call.orphaned:
+            call.end_leg(leg, cause, by, gone=given.how != "media")
+            call.do(outputs.UnbridgeLeg(CALLER))
+            call.ask(phase.outcome)
+        else:
+            call.finish(cause, by, gone="" if given.how == "media" else leg.leg_id)
+
+
+def _why(leg: Leg, given: inputs.LegLeft) -> tuple[str, Party]:
+    if given.how == "bye":
+        return NORMAL_CLEARING, "caller" if leg.leg_id == CALLER else "callee"
+    return RTP_TIMEOUT if given.how == "media" else "recovery_on_timer_expiry", "system"
+
+
+def _reoffered(call: CallState, phase: Phase, given: inputs.LegReoffered) -> None:
+    leg = call.legs.get(given.leg_id)
+    if leg is None or leg.state != "answered":
+        return
+    if leg.held != given.on_hold:
+        leg.held = given.on_hold
+        call.journal(events.LegHeld() if given.on_hold else events.LegResumed(), leg.leg_id)
+    call.do(outputs.AcceptReoffer(leg.leg_id))
+
+
+def _media_lost(call: CallState, phase: Phase, given: inputs.MediaLost) -> None:
+    call.finish(NODE_FAILURE, "system", status=503)
+
+
+def _stopped(call: CallState, phase: Phase, given: inputs.Stopped) -> None:
+    call.finish(given.cause, "system", status=503)
+
+
+def _nothing(call: CallState, phase: Phase, given: inputs.Input) -> None:
+    """What does not matter in this phase."""
+
+
+Handler = Callable[[CallState, Any, Any], None]
+_TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
+    (New, inputs.Arrived): _arrived,
+    (New, inputs.CallerCancelled): _nothing,
+    (New, inputs.TimerFired): _nothing,
+    (New, inputs.MediaLost): _nothing,
+    (New, inputs.Stopped): _nothing,
+    (Asking, inputs.Decided): _decided,
+    (Asking, inputs.Undecided): _undecided,
+    (Ringing, inputs.LegProgressed): ringing.on_progress,
+    (Ringing, inputs.LegAccepted): ringing.on_accepted,
+    (Ringing, inputs.LegRefused): ringing.on_refused,
+    (Playing, inputs.PlayFinished): prompting.on_played,
+    (Gathering, inputs.PlayFinished): prompting.on_gather_played,
+    (Gathering, inputs.DigitPressed): prompting.on_digit,
+    (Recording, inputs.PlayFinished): prompting.on_beeped,
+    (Recording, inputs.RecordingFinished): prompting.on_recorded,
+    (Closing, inputs.RecordingFinished): prompting.on_closing_recorded,
+    (Closing, inputs.CallerCancelled): _nothing,
+    (Closing, inputs.MediaLost): _nothing,
+    (Closing, inputs.Stopped): _nothing,
+    (Closing, inputs.TimerFired): prompting.on_closing_timer,
+}
+_TIMERS: Mapping[type[Phase], Handler] = {
+    Ringing: ringing.on_timer,
+    Gathering: prompting.on_gather_timer,
+    Recording: prompting.on_record_timer,
+}
+
+
+def _any_timer(call: CallState, phase: Phase, given: inputs.TimerFired) -> None:
+    if given.name == MAX_DURATION:
+        call.finish("recovery_on_timer_expiry", "system")
+    elif (handler := _TIMERS.get(type(phase))) is not None:
+        handler(call, phase, given)
+
+
+#: Inputs that mean the same in every phase that has no line of its own above.
+_ANYWHERE: Mapping[type[inputs.Input], Handler] = {
+    inputs.CallerCancelled: _cancelled,
+    inputs.LegLeft: _left,
+    inputs.LegReoffered: _reoffered,
+    inputs.TimerFired: _any_timer,
+    inputs.MediaLost: _media_lost,
+    inputs.Stopped: _stopped,
+}

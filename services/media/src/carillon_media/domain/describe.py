@@ -1,0 +1,73 @@
+"""A step as the contract's JSON (proto field names, defaults left out), for the event `routing_decided`; long texts are shortened."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from carillon_media.domain.steps import Beep, Delegate, Gather, HangUp, Play, Prompt, Record, Ring, RingTarget, Speech, Step, TrunkTarget
+
+MAX_TEXT = 120
+
+
+def describe(step: Step) -> dict[str, Any]:
+    """The fields of a step."""
+    return _present(_fields(step))
+
+
+def _fields(step: Step) -> Mapping[str, Any]:
+    match step:
+        case Ring():
+            return {
+                "targets": [_target(target) for target in step.targets],
+                "caller_number": step.caller_number,
+                "caller_name": step.caller_name,
+                "ask_after_answer": step.ask_after_answer,
+            }
+        case Play():
+            return {"prompts": [_prompt(prompt) for prompt in step.prompts]}
+        case Gather():
+            return {
+                "prompts": [_prompt(prompt) for prompt in step.prompts],
+                "max_digits": step.max_digits,
+                "finish_digits": step.finish_digits,
+                "first_digit_timeout_ms": step.first_digit_timeout_ms,
+                "inter_digit_timeout_ms": step.inter_digit_timeout_ms,
+                "secret": step.secret,
+            }
+        case Record():
+            return {
+                "beep": step.beep,
+                "max_ms": step.max_ms,
+                "silence_ms": step.silence_ms,
+                "min_ms": step.min_ms,
+                "finish_digits": step.finish_digits,
+                "labels": dict(step.labels),
+            }
+        case Delegate():
+            return {"application": step.application, "arguments": dict(step.arguments)}
+        case HangUp():
+            return {"cause": step.cause, "sip_status": step.sip_status, "reason": step.reason}
+
+
+def _target(target: RingTarget) -> dict[str, Any]:
+    whom: dict[str, Any]
+    if isinstance(target.whom, TrunkTarget):
+        whom = {"trunk": _present({"trunk_id": target.whom.trunk_id, "number": target.whom.number})}
+    else:
+        whom = {"user_id": target.whom}
+    times = {"start_after_ms": target.start_after_ms, "stop_after_ms": target.stop_after_ms}
+    return {**_present({"target_id": target.target_id}), **whom, **_present(times)}
+
+
+def _prompt(prompt: Prompt) -> dict[str, Any]:
+    match prompt:
+        case Speech(text, language):
+            short = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+            return {"speech": _present({"text": short, "language": language})}
+        case Beep():
+            return {"beep": True}
+        case _:
+            return {"silence_ms": prompt.milliseconds}
+
+
+def _present(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}

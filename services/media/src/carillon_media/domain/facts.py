@@ -1,0 +1,80 @@
+"""What is known of a call when it arrives, and how its legs can be reached; nothing here changes while a call lasts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from carillon_sip.flow import Flow
+
+Direction = Literal["inbound", "from_user"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """Who calls whom; `carillon.common.v1.CallFacts` in our own words."""
+
+    tenant: str
+    call_id: str
+    direction: Direction
+    #: E.164 with its plus sign, an extension, or empty when withheld.
+    caller: str
+    caller_name: str
+    caller_user_id: str | None
+    dialled: str
+    trunk_id: str | None
+    started_at: datetime
+    sip_call_id: str = ""
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One address that can be rung: a registered device, or a trunk with the number to dial."""
+
+    #: Request URI.
+    uri: str
+    flow: Flow
+    #: User id, or `trunk:<id>`.
+    party: str
+    #: Extension or E.164 that is rung.
+    number: str
+    #: SIP domain of our From header.
+    domain: str
+    #: A trunk is told who calls in P-Asserted-Identity.
+    asserted: bool = False
+
+    @property
+    def is_trunk(self) -> bool:
+        """Leads out of the house."""
+        return self.party.startswith("trunk:")
+
+
+class Reach(Protocol):
+    """How targets can be reached at this moment; an argument of every input, so that the call machine stays a function."""
+
+    def contacts_of_user(self, tenant: str, user_id: str) -> Sequence[Contact]:
+        """Every registered device of the user; empty if none."""
+        ...
+
+    def contact_of_trunk(self, tenant: str, trunk_id: str, number: str) -> Contact | None:
+        """The trunk with the number to dial; None if it is not known or its name does not resolve."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one call."""
+
+    #: Seconds from its start to its forced end.
+    max_call_seconds: float = 12 * 3600.0
+    #: Steps of applications; more is a loop.
+    max_steps: int = 200
+    #: Devices rung in one ring step.
+    max_ring_legs: int = 60
+    #: Seconds a single target may ring, whatever its timetable says.
+    max_ring_seconds: float = 300.0
+    #: Seconds a call that is over waits for its recording's file.
+    closing_seconds: float = 5.0
+    #: Seconds that a play or a recording may take longer than it says before it is taken as ended.
+    grace_seconds: float = 10.0

@@ -1,0 +1,56 @@
+"""Who calls whom, read from the first INVITE: numbers and names as they may be believed, never as a phone claims.
+
+Invariant: what is returned as a number is an extension, E.164 with its plus sign, a name of at most 64 harmless characters, or empty.
+"""
+
+import re
+
+from carillon_sip.errors import ParseError
+from carillon_sip.message import Request
+from carillon_sip.uri import NameAddr, Uri
+
+_SEPARATORS = re.compile(r"[ ()./-]")
+_NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
+_NAME = re.compile(r"[A-Za-z0-9._+*#-]{1,64}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+MAX_DISPLAY = 80
+
+
+def dialled(request_uri: str) -> str:
+    """What was dialled: digits without visual separators, or a short name; empty if the request URI holds neither. Raises ParseError."""
+    uri = Uri.parse(request_uri)
+    user = uri.user.partition(";")[0]
+    digits = _SEPARATORS.sub("", user)
+    if _NUMBER.fullmatch(digits):
+        return digits
+    return user if _NAME.fullmatch(user) else ""
+
+
+def caller_from_trunk(request: Request) -> tuple[str, str]:
+    """Number (E.164 if the carrier says so) and name: P-Asserted-Identity (RFC 3325) first, then From; both empty when withheld."""
+    asserted = request.headers.all("P-Asserted-Identity")
+    addresses = [address for value in asserted if (address := _address(value))] or [request.from_]
+    privacy = (request.headers.get("Privacy") or "").lower()
+    if any(token.strip() in ("id", "user", "header") for token in privacy.split(";")):
+        return "", ""
+    if request.from_.uri.user.lower() == "anonymous" and not asserted:
+        return "", ""
+    name = next((address.display_name for address in addresses if address.display_name), "")
+    number = _SEPARATORS.sub("", addresses[0].uri.user.partition(";")[0])
+    if not _NUMBER.fullmatch(number):
+        number = ""
+    elif number.startswith("00"):
+        number = f"+{number[2:]}"
+    return number, clean_name(name if name != number else "")
+
+
+def clean_name(name: str) -> str:
+    """A display name without control characters, not too long."""
+    return _CONTROL.sub(" ", name).strip()[:MAX_DISPLAY]
+
+
+def _address(value: str) -> NameAddr | None:
+    try:
+        return NameAddr.parse(value)
+    except ParseError:
+        return None

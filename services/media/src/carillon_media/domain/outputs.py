@@ -1,0 +1,180 @@
+"""Everything a call can want, as data. The shell appends the journalled events of a batch before it does anything else of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from carillon_contracts.envelope import EventData
+from carillon_media.domain.facts import Contact
+from carillon_media.domain.steps import Outcome, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """An event happened; `seq` is gap-free from 1."""
+
+    seq: int
+    event: EventData
+    leg_id: str | None = None
+    config_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """A private fact for whoever folds the journal after a crash: a recording was begun with this least length and these labels."""
+
+    recording_id: str
+    leg_id: str
+    min_ms: int
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferLeg:
+    """Open a media port, invite the contact. Its answer comes back as LegProgressed, LegAccepted or LegRefused."""
+
+    leg_id: str
+    contact: Contact
+    caller_number: str
+    caller_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RingCaller:
+    """180 to the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyMedia:
+    """Let the caller hear this leg before it answers: bridge, and 183 with our session description."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCaller:
+    """200 with our session description to the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLeg:
+    """The leg is over: `reject` the caller's INVITE, `cancel` or `bye` a leg, or it is already `gone`; then close its media port."""
+
+    leg_id: str
+    how: Literal["reject", "cancel", "bye", "gone"]
+    status: int = 0
+    #: Value of the Reason header (RFC 3326); empty: none.
+    reason: str = ""
+    #: Seconds for Retry-After; 0: none.
+    retry_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptReoffer:
+    """Answer the re-INVITE that the leg waits for."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeLegs:
+    """Both hear each other."""
+
+    a: str
+    b: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnbridgeLeg:
+    """The leg hears nobody any more."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayTo:
+    """Play prompts to a leg; ends with PlayFinished. Empty prompts: ringback until stopped."""
+
+    leg_id: str
+    play_id: str
+    prompts: tuple[Prompt, ...]
+    barge_in: bool = False
+    loop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlay:
+    """Stop whatever plays to the leg."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFrom:
+    """Record what the leg says; ends with RecordingFinished."""
+
+    leg_id: str
+    recording_id: str
+    max_ms: int
+    silence_ms: int
+    finish_digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording:
+    """End the leg's recording; RecordingFinished follows."""
+
+    leg_id: str
+    recording_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the application; comes back as Decided or Undecided with the same number."""
+
+    question: int
+    application: str
+    cursor: bytes
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Send TimerFired(name) at `at` (monotonic seconds); replaces a timer of that name."""
+
+    name: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget the timer."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Nothing comes after."""
+
+
+Output = (
+    Journal
+    | Remember
+    | OfferLeg
+    | RingCaller
+    | EarlyMedia
+    | AnswerCaller
+    | CloseLeg
+    | AcceptReoffer
+    | BridgeLegs
+    | UnbridgeLeg
+    | PlayTo
+    | StopPlay
+    | RecordFrom
+    | StopRecording
+    | Ask
+    | SetTimer
+    | CancelTimer
+    | Finished
+)

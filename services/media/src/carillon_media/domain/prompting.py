@@ -1,0 +1,162 @@
+"""The steps in which the caller hears prompts: play, gather, record."""
+
+from dataclasses import replace
+
+from carillon_contracts import call as events
+from carillon_media.domain import inputs, outputs
+from carillon_media.domain.causes import NORMAL_CLEARING
+from carillon_media.domain.state import CALLER, CallState, Closing, Gathering, Playing, Recording
+from carillon_media.domain.steps import Beep, Gather, GatherOutcome, Outcome, Play, PlayOutcome, Record, RecordOutcome
+
+_MIN_TIMEOUT_MS = 100
+_MAX_DIGITS = 64
+
+
+def begin_play(call: CallState, step: Play) -> None:
+    """Answer, then play."""
+    call.answer_caller()
+    play_id = call.name("play")
+    call.phase = Playing(play_id, call.now)
+    call.do(outputs.PlayTo(CALLER, play_id, step.prompts))
+
+
+def on_played(call: CallState, phase: Playing, played: inputs.PlayFinished) -> None:
+    """The prompts are over."""
+    if played.play_id == phase.play_id:
+        call.journal(events.PlayEnded(duration_ms=played.played_ms))
+        _next(call, PlayOutcome())
+
+
+def begin_gather(call: CallState, step: Gather) -> None:
+    """Answer, play, wait for digits."""
+    call.answer_caller()
+    timer = call.name("gather")
+    if step.prompts:
+        play_id = call.name("play")
+        call.phase = Gathering(step, play_id, timer)
+        call.do(outputs.PlayTo(CALLER, play_id, step.prompts, barge_in=True))
+    else:
+        call.phase = Gathering(step, "", timer)
+        _arm(call, timer, step.first_digit_timeout_ms)
+
+
+def on_gather_played(call: CallState, phase: Gathering, played: inputs.PlayFinished) -> None:
+    """The time for the first digit runs from the end of the prompts."""
+    if played.play_id == phase.play_id:
+        call.phase = replace(phase, play_id="")
+        if not phase.digits:
+            _arm(call, phase.timer, phase.step.first_digit_timeout_ms)
+
+
+def on_digit(call: CallState, phase: Gathering, pressed: inputs.DigitPressed) -> None:
+    """A digit of the caller; the first one stops the prompts."""
+    if pressed.leg_id != CALLER:
+        return
+    step = phase.step
+    if phase.play_id:
+        call.do(outputs.StopPlay(CALLER))
+    if pressed.digit in step.finish_digits:
+        _gathered(call, phase, phase.digits, timed_out=False)
+        return
+    digits = phase.digits + pressed.digit
+    if len(digits) >= min(max(1, step.max_digits), _MAX_DIGITS):
+        _gathered(call, phase, digits, timed_out=False)
+        return
+    call.phase = replace(phase, digits=digits, play_id="")
+    _arm(call, phase.timer, step.inter_digit_timeout_ms)
+
+
+def on_gather_timer(call: CallState, phase: Gathering, fired: inputs.TimerFired) -> None:
+    """No more digits come."""
+    if fired.name == phase.timer:
+        _gathered(call, phase, phase.digits, timed_out=True)
+
+
+def _gathered(call: CallState, phase: Gathering, digits: str, *, timed_out: bool) -> None:
+    call.do(outputs.CancelTimer(phase.timer))
+    call.journal(events.DigitsGathered(digits=None if phase.step.secret else digits, timed_out=timed_out))
+    _next(call, GatherOutcome(digits, timed_out))
+
+
+def begin_record(call: CallState, step: Record) -> None:
+    """Answer, beep, record."""
+    call.answer_caller()
+    recording_id = f"{call.facts.call_id}-{call.name('rec')}"
+    timer = call.name("record")
+    call.journal(events.RecordingStarted(labels=dict(step.labels)), CALLER)
+    call.do(outputs.Remember(recording_id, CALLER, step.min_ms, step.labels))
+    if step.beep:
+        beep_id = call.name("play")
+        call.phase = Recording(step, recording_id, beep_id, timer)
+        call.do(outputs.PlayTo(CALLER, beep_id, (Beep(),)))
+    else:
+        _record(call, Recording(step, recording_id, "", timer))
+
+
+def on_beeped(call: CallState, phase: Recording, played: inputs.PlayFinished) -> None:
+    """The beep is over: now they may speak."""
+    if phase.beep_id and played.play_id == phase.beep_id:
+        _record(call, replace(phase, beep_id=""))
+
+
+def _record(call: CallState, phase: Recording) -> None:
+    step = phase.step
+    call.phase = phase
+    call.do(outputs.RecordFrom(CALLER, phase.recording_id, step.max_ms, step.silence_ms, step.finish_digits))
+    call.do(outputs.SetTimer(phase.timer, call.now + step.max_ms / 1000 + call.limits.grace_seconds))
+
+
+def on_recorded(call: CallState, phase: Recording, finished: inputs.RecordingFinished) -> None:
+    """The recording ended while the caller is there."""
+    if finished.recording_id == phase.recording_id and not phase.beep_id:
+        call.do(outputs.CancelTimer(phase.timer))
+        _next(call, _keep(call, phase.step, finished, hung_up=False))
+
+
+def on_record_timer(call: CallState, phase: Recording, fired: inputs.TimerFired) -> None:
+    """The plane never said that the recording ended: go on without it."""
+    if fired.name == phase.timer:
+        call.do(outputs.StopRecording(CALLER, phase.recording_id))
+        _next(call, RecordOutcome("", 0))
+
+
+def on_closing_recorded(call: CallState, phase: Closing, finished: inputs.RecordingFinished) -> None:
+    """The file of a caller that hung up is complete: the last thing the call waited for."""
+    if finished.recording_id == phase.recording_id:
+        _keep(call, phase.step, finished, hung_up=True)
+        call.do(outputs.CancelTimer(phase.timer))
+        call.conclude(phase.ended)
+
+
+def on_closing_timer(call: CallState, phase: Closing, fired: inputs.TimerFired) -> None:
+    """The file does not come."""
+    if fired.name == phase.timer:
+        call.conclude(phase.ended)
+
+
+def _keep(call: CallState, step: Record, finished: inputs.RecordingFinished, *, hung_up: bool) -> RecordOutcome:
+    if not finished.object or finished.duration_ms < step.min_ms:
+        return RecordOutcome("", finished.duration_ms)
+    ended_by = finished.reason if finished.reason != "stopped" else "hang_up"
+    call.journal(
+        events.RecordingFinished(
+            object=finished.object,
+            duration_ms=finished.duration_ms,
+            bytes=finished.bytes,
+            ended_by="hang_up" if hung_up else ended_by,
+            labels=dict(step.labels),
+        ),
+        CALLER,
+    )
+    return RecordOutcome(finished.object, finished.duration_ms)
+
+
+def _next(call: CallState, outcome: Outcome) -> None:
+    if call.orphaned:
+        call.finish(NORMAL_CLEARING, "system")
+    else:
+        call.ask(outcome)
+
+
+def _arm(call: CallState, timer: str, timeout_ms: int) -> None:
+    call.do(outputs.SetTimer(timer, call.now + max(timeout_ms, _MIN_TIMEOUT_MS) / 1000))

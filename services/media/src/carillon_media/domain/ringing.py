@@ -1,0 +1,165 @@
+"""The ring step: targets by timetable, the first answer wins, the others are told that the call was completed elsewhere."""
+
+from dataclasses import replace
+
+from carillon_contracts import call as events
+from carillon_media.domain import inputs, outputs
+from carillon_media.domain.causes import (
+    ANSWERED_ELSEWHERE,
+    CAUSE_BY_RESULT,
+    RingResult,
+    cause_name,
+    cause_of_status,
+    result_of_status,
+    sip_status_for,
+)
+from carillon_media.domain.facts import Contact
+from carillon_media.domain.state import CALLER, CallState, Ringing, Talking
+from carillon_media.domain.steps import Ring, RingOutcome, TrunkTarget
+from carillon_media.domain.timetable import Target, Timetable, given_up
+
+#: RFC 3326 section 2: phones show no missed call.
+COMPLETED_ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
+RINGBACK = "ringback"
+
+
+def begin(call: CallState, step: Ring) -> None:
+    """Start the timetable; a caller that was answered already hears ringback."""
+    timer = call.name("ring")
+    table = Timetable(step, call.now, call.limits.max_ring_seconds)
+    call.phase = Ringing(step, table, timer)
+    if call.legs[CALLER].state == "answered":
+        call.do(outputs.PlayTo(CALLER, f"{RINGBACK}-{timer}", (), loop=True))
+    _go_on(call, call.phase)
+
+
+def on_timer(call: CallState, phase: Ringing, fired: inputs.TimerFired) -> None:
+    """The time of a start or a stop has come."""
+    if fired.name != phase.timer:
+        return
+    for target in phase.table.stopping(call.now):
+        for leg_id in tuple(target.legs):
+            call.end_leg(call.legs[leg_id], "no_answer", "system")
+            phase.table.leg_over(leg_id, given_up(target))
+    _go_on(call, phase)
+
+
+def on_progress(call: CallState, phase: Ringing, progress: inputs.LegProgressed) -> None:
+    """The first 180 of a leg is an event; the caller hears it ring, or hears what the only trunk sends."""
+    leg = call.legs.get(progress.leg_id)
+    if leg is None or leg.leg_id == CALLER or leg.state not in ("offered", "ringing"):
+        return
+    phase.table.leg_rang(leg.leg_id, progress.status)
+    if leg.state == "offered":
+        leg.state = "ringing"
+        call.journal(events.LegRinging(sip_status=progress.status), leg.leg_id)
+    caller = call.legs[CALLER]
+    if caller.state == "answered" or phase.early:
+        return
+    alone = len(phase.step.targets) == 1 and isinstance(phase.step.targets[0].whom, TrunkTarget)
+    if progress.media and alone:
+        call.phase = replace(phase, early=leg.leg_id)
+        call.do(outputs.EarlyMedia(leg.leg_id))
+    elif not call.rang_caller:
+        call.do(outputs.RingCaller())
+    call.rang_caller = True
+    caller.state = "ringing"
+
+
+def on_accepted(call: CallState, phase: Ringing, accepted: inputs.LegAccepted) -> None:
+    """The first answer wins."""
+    leg = call.legs.get(accepted.leg_id)
+    if leg is None or leg.leg_id == CALLER or leg.state not in ("offered", "ringing"):
+        return
+    leg.state = "answered"
+    call.answered_by = leg.number if leg.party.startswith("trunk:") else leg.party
+    call.journal(events.LegAnswered(codec=accepted.codec), leg.leg_id)
+    for other_id in phase.table.active_legs():
+        if other_id != leg.leg_id:
+            target = phase.table.of_leg(other_id)
+            call.end_leg(call.legs[other_id], ANSWERED_ELSEWHERE, "system", reason=COMPLETED_ELSEWHERE)
+            if target is not None:
+                phase.table.leg_over(other_id, given_up(target))
+    phase.table.leg_over(leg.leg_id, "answered", 200)
+    outcome = _ring_ended(call, phase, phase.table.outcome())
+    if call.legs[CALLER].state == "answered":
+        call.do(outputs.StopPlay(CALLER))
+    call.do(outputs.BridgeLegs(CALLER, leg.leg_id))
+    call.answer_caller()
+    call.journal(events.CallBridged(legs=(CALLER, leg.leg_id)))
+    call.phase = Talking(leg.leg_id, phase.step, outcome)
+
+
+def on_refused(call: CallState, phase: Ringing, refused: inputs.LegRefused) -> None:
+    """A device said no, or does not answer at all."""
+    leg = call.legs.get(refused.leg_id)
+    target = phase.table.of_leg(refused.leg_id)
+    if leg is None or target is None or leg.state == "ended":
+        return
+    result = result_of_status(refused.status, rang=leg.state == "ringing", answered_by_peer=refused.received)
+    cause = "no_answer" if result == "no_answer" else cause_of_status(refused.status)
+    call.end_leg(leg, cause, "callee" if refused.received else "system", status=refused.status, gone=True)
+    phase.table.leg_over(leg.leg_id, result, refused.status if refused.received else 0)
+    if phase.early == leg.leg_id:
+        call.do(outputs.UnbridgeLeg(CALLER))
+        phase = replace(phase, early="")
+        call.phase = phase
+    _go_on(call, phase)
+
+
+def end_by_result(call: CallState, result: RingResult) -> None:
+    """Nobody can be asked what comes next: the call ends as its ring step did."""
+    cause = CAUSE_BY_RESULT[result]
+    call.finish(cause_name(cause), "system", status=sip_status_for(cause))
+
+
+def _go_on(call: CallState, phase: Ringing) -> None:
+    """Start who is due, until somebody rings or nobody is left."""
+    table = phase.table
+    while starting := table.take_starting(call.now):
+        for target in starting:
+            _start(call, phase, target)
+        if any(target.state == "active" for target in table.targets):
+            break
+    if table.over:
+        _unanswered(call, phase)
+        return
+    at = table.next_at()
+    if at is not None:
+        call.do(outputs.SetTimer(phase.timer, at))
+
+
+def _start(call: CallState, phase: Ringing, target: Target) -> None:
+    room = call.limits.max_ring_legs + 1 - len(call.legs)
+    contacts = _contacts(call, target)[: max(0, room)]
+    for contact in contacts:
+        leg = call.offer_leg(contact, target.plan.target_id, phase.step)
+        phase.table.leg_offered(target, leg.leg_id)
+    if not contacts:
+        phase.table.nobody_there(target)
+
+
+def _contacts(call: CallState, target: Target) -> tuple[Contact, ...]:
+    reach, tenant, whom = call.reach, call.facts.tenant, target.plan.whom
+    if reach is None:
+        return ()
+    if isinstance(whom, TrunkTarget):
+        found = reach.contact_of_trunk(tenant, whom.trunk_id, whom.number)
+        return () if found is None else (found,)
+    return tuple(reach.contacts_of_user(tenant, whom))
+
+
+def _unanswered(call: CallState, phase: Ringing) -> None:
+    if call.legs[CALLER].state == "answered":
+        call.do(outputs.StopPlay(CALLER))
+    outcome = _ring_ended(call, phase, phase.table.outcome())
+    if call.orphaned:
+        end_by_result(call, outcome.result)
+    else:
+        call.ask(outcome)
+
+
+def _ring_ended(call: CallState, phase: Ringing, outcome: RingOutcome) -> RingOutcome:
+    call.do(outputs.CancelTimer(phase.timer))
+    call.journal(events.RingEnded(result=outcome.result, targets={target.target_id: target.result for target in outcome.targets}))
+    return outcome

@@ -1,0 +1,165 @@
+"""Steps that applications decide and media carries out, and their outcomes; `carillon.common.v1` in our own words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from carillon_media.domain.causes import RingResult
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """Text to speak; language by BCP 47."""
+
+    text: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beep:
+    """1000 Hz, 250 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nothing, for that long."""
+
+    milliseconds: int
+
+
+Prompt = Speech | Beep | Silence
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkTarget:
+    """A number behind a trunk."""
+
+    trunk_id: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class RingTarget:
+    """One line of a ring step's timetable; times in ms from the step's beginning."""
+
+    target_id: str
+    whom: str | TrunkTarget
+    start_after_ms: int = 0
+    stop_after_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Ring targets by timetable; the first to answer wins."""
+
+    targets: tuple[RingTarget, ...]
+    caller_number: str = ""
+    caller_name: str = ""
+    ask_after_answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Answer if need be and play the prompts."""
+
+    prompts: tuple[Prompt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Play prompts and gather digits; the first digit stops the prompts."""
+
+    prompts: tuple[Prompt, ...]
+    max_digits: int
+    finish_digits: str = ""
+    first_digit_timeout_ms: int = 5000
+    inter_digit_timeout_ms: int = 3000
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Record the caller."""
+
+    beep: bool
+    max_ms: int
+    silence_ms: int
+    min_ms: int
+    finish_digits: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delegate:
+    """Another application decides from here on."""
+
+    application: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """The call ends."""
+
+    #: Q.850.
+    cause: int
+    sip_status: int = 0
+    reason: str = ""
+
+
+Step = Ring | Play | Gather | Record | Delegate | HangUp
+STEP_NAMES: Mapping[type[Step], str] = {
+    Ring: "ring",
+    Play: "play",
+    Gather: "gather",
+    Record: "record",
+    Delegate: "delegate",
+    HangUp: "hang_up",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """An application is asked for the first time."""
+
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetOutcome:
+    """What became of one target; status 0: never reached."""
+
+    target_id: str
+    result: RingResult
+    sip_status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RingOutcome:
+    """What became of a ring step."""
+
+    result: RingResult
+    targets: tuple[TargetOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlayOutcome:
+    """The prompts were played."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatherOutcome:
+    """The digits that came."""
+
+    digits: str
+    timed_out: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOutcome:
+    """The recording's object name; empty when it was shorter than the minimum."""
+
+    object: str
+    duration_ms: int
+
+
+Outcome = Entered | RingOutcome | PlayOutcome | GatherOutcome | RecordOutcome

@@ -1,0 +1,84 @@
+"""What media tells others by gRPC: live calls and registrations of the caller's tenant."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import grpc.aio
+
+from carillon.media.v1 import media_pb2 as pb
+from carillon.media.v1.media_pb2_grpc import LiveCallServiceServicer, RegistrationServiceServicer
+from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
+from carillon_kit.grpc_server import current_tenant
+from carillon_media.domain.state import CALLER
+from carillon_media.handlers.actor import CallActor
+from carillon_media.handlers.registrar import Device, Registrar, source_of
+from carillon_media.handlers.switchboard import Switchboard
+
+_READERS = frozenset({ADMIN, OPERATOR, SERVICE})
+LIVE_CALLS = "carillon.media.v1.LiveCallService"
+LIVE_CALL_RIGHTS: Mapping[str, frozenset[str]] = {"ListLiveCalls": _READERS}
+REGISTRATIONS = "carillon.media.v1.RegistrationService"
+REGISTRATION_RIGHTS: Mapping[str, frozenset[str]] = {"ListRegistrations": _READERS}
+
+
+class LiveCallApi(LiveCallServiceServicer):
+    """`LiveCallService`."""
+
+    def __init__(self, board: Switchboard) -> None:
+        self._board = board
+
+    async def ListLiveCalls(
+        self, request: pb.ListLiveCallsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.ListLiveCallsResponse:
+        """Oldest first."""
+        tenant = current_tenant()
+        calls = [live_call(actor) for actor in self._board.calls.values() if actor.call.facts.tenant == tenant]
+        return pb.ListLiveCallsResponse(calls=calls)
+
+
+class RegistrationApi(RegistrationServiceServicer):
+    """`RegistrationService`."""
+
+    def __init__(self, registrar: Registrar) -> None:
+        self._registrar = registrar
+
+    async def ListRegistrations(
+        self, request: pb.ListRegistrationsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.ListRegistrationsResponse:
+        """By user and contact."""
+        devices = self._registrar.devices(current_tenant(), request.user_id)
+        devices.sort(key=lambda device: (device.user_id, device.sip_user, device.binding.contact))
+        return pb.ListRegistrationsResponse(registrations=[registration(device) for device in devices])
+
+
+def live_call(actor: CallActor) -> pb.LiveCall:
+    """A call as it is now."""
+    call, state = actor.call, actor.call.state
+    message = pb.LiveCall(
+        call_id=call.facts.call_id,
+        caller=call.facts.caller,
+        dialled=call.facts.dialled,
+        state=call.doing,
+        answered_by=state.answered_by,
+    )
+    message.started_at.FromDatetime(call.facts.started_at)
+    if actor.answered_at is not None and CALLER in call.legs:
+        message.answered_at.FromDatetime(actor.answered_at)
+    for leg in call.legs.values():
+        if leg.state != "ended":
+            message.legs.add(leg_id=leg.leg_id, party=leg.party, state="held" if leg.held else leg.state)
+    return message
+
+
+def registration(device: Device) -> pb.Registration:
+    """A device as it is registered."""
+    message = pb.Registration(
+        user_id=device.user_id,
+        sip_user=device.sip_user,
+        contact=device.binding.contact,
+        user_agent=device.binding.user_agent,
+        source=source_of(device.binding.flow),
+    )
+    message.registered_at.FromDatetime(device.registered_at)
+    message.expires_at.FromDatetime(device.expires_at)
+    return message

@@ -1,0 +1,523 @@
+"""One call alive: its inbox, its machine, and the carrying out of what the machine wants.
+
+Invariant: inputs of a call are handled one after another; the events of a batch are on the disk before anything else of that batch is
+done; calls do not wait for each other. What the world refuses (plane, prompts, applications) comes back as an input.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import orjson
+
+from carillon_contracts.call import RecordingFinished
+from carillon_kit.clock import Clock
+from carillon_kit.ids import Ids
+from carillon_kit.logs import get_logger
+from carillon_media.domain import inputs, outputs
+from carillon_media.domain.call import Call
+from carillon_media.domain.describe import describe
+from carillon_media.domain.invitation import invitation
+from carillon_media.domain.media import LegMedia
+from carillon_media.domain.state import CALLER, Closing, Gathering, Playing, Recording
+from carillon_media.handlers.envelope import event_json
+from carillon_media.ports import (
+    Applications,
+    CallLog,
+    Directory,
+    Entry,
+    Fields,
+    LogFailed,
+    NoDecision,
+    PlanePort,
+    PromptPort,
+    SipPort,
+    Spool,
+)
+from carillon_rtp.protocol import PlaneError
+from carillon_rtp.values import Remote
+from carillon_sip.errors import SipError
+from carillon_sip.flow import Flow
+
+_log = get_logger(__name__)
+#: Inputs that may wait; a peer that sends more is not listened to.
+MAX_INBOX = 1000
+RecordingReason = Literal["silence", "length", "digit", "stopped", "node_failure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The world around calls."""
+
+    sip: SipPort
+    plane: PlanePort
+    applications: Applications
+    log: CallLog
+    prompts: PromptPort
+    spool: Spool
+    directory: Directory
+    clock: Clock
+    ids: Ids
+    node: str
+
+
+class Board(Protocol):
+    """Who holds all calls."""
+
+    def bind(self, session: str, actor: "CallActor", leg_id: str) -> None:
+        """Outputs of this SIP session belong to this leg from now on."""
+
+    def spawn(self, coroutine: Awaitable[None]) -> None:
+        """Run in the background; ends with the service."""
+
+    def gone(self, actor: "CallActor") -> None:
+        """The call is over."""
+
+
+@dataclass(slots=True)
+class LegIo:
+    """A leg's SIP session and media port. `told` is what the plane knows; `reoffer` waits for AcceptReoffer."""
+
+    leg_id: str
+    session: str
+    flow: Flow
+    plane: str
+    media: LegMedia | None = None
+    told: Remote | None = None
+    offer: bytes = b""
+    answered: bool = False
+    awaits_answer: bool = False
+    reoffer: bytes | None = None
+    bridged_with: str = ""
+
+
+class Sync:
+    """Not an input: what the legs agreed on has changed, tell the plane."""
+
+
+class Restore:
+    """Not an input: the media plane is a new process, set every port up again."""
+
+
+class CallActor:
+    """A call and its legs."""
+
+    __slots__ = (
+        "_closing",
+        "_codec",
+        "_timers",
+        "answered_at",
+        "board",
+        "busy",
+        "call",
+        "inbox",
+        "legs",
+        "max_forwards",
+        "parts",
+        "recordings",
+    )
+
+    def __init__(self, call: Call, parts: Parts, board: Board, caller: LegIo, *, max_forwards: int, codec: str) -> None:
+        self.call = call
+        self.parts = parts
+        self.board = board
+        self.legs: dict[str, LegIo] = {CALLER: caller}
+        self.max_forwards = max_forwards
+        self.inbox: deque[inputs.Input | Sync | Restore] = deque()
+        self.busy = False
+        self._codec = codec
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._closing: list[LegIo] = []
+        self.answered_at: datetime | None = None
+        #: Recordings weighed and not yet released: recording id to object name.
+        self.recordings: dict[str, str] = {}
+
+    # -- in -----------------------------------------------------------------------------------------------------------
+
+    def post(self, given: inputs.Input | Sync | Restore) -> None:
+        """Hand an input in; it is handled after those that wait."""
+        if len(self.inbox) >= MAX_INBOX:
+            return
+        self.inbox.append(given)
+        if not self.busy:
+            self.busy = True
+            self.board.spawn(self._drain())
+
+    async def _drain(self) -> None:
+        try:
+            while self.inbox:
+                await self._turn()
+        except LogFailed as error:
+            _log.error("call dropped: the journal takes nothing", call_id=self.call.facts.call_id, error=str(error))
+            await self._abandon()
+        except Exception:  # noqa: BLE001 - the edge of a call: one call's fault ends that call and no other
+            _log.exception("call dropped", call_id=self.call.facts.call_id)
+            await self._abandon()
+        finally:
+            self.busy = False
+
+    async def _turn(self) -> None:
+        """Feed all that waits, journal, act."""
+        batch: list[outputs.Output | Sync | Restore] = []
+        now = self.parts.clock.monotonic()
+        while self.inbox:
+            given = self.inbox.popleft()
+            if isinstance(given, Sync | Restore):
+                batch.append(given)
+            else:
+                batch.extend(self.call.feed(given, now, self.parts.directory))
+        entries = [self._entry(output) for output in batch if isinstance(output, outputs.Journal | outputs.Remember)]
+        facts = self.call.facts
+        if entries:
+            await self.parts.log.append(facts.tenant, facts.call_id, entries)
+        for output in batch:
+            await _DO[type(output)](self, output)
+        closing, self._closing = self._closing, []
+        if closing:
+            await asyncio.gather(*(self._close_media(leg) for leg in closing))
+
+    def _entry(self, output: outputs.Journal | outputs.Remember) -> Entry:
+        facts, parts = self.call.facts, self.parts
+        if isinstance(output, outputs.Remember):
+            fact = {
+                "recording_id": output.recording_id,
+                "leg_id": output.leg_id,
+                "min_ms": output.min_ms,
+                "labels": dict(output.labels),
+            }
+            return Entry("private", 0, orjson.dumps(fact))
+        data = event_json(
+            output.event,
+            event_id=parts.ids.uuid7(),
+            source=f"carillon/media/{parts.node}",
+            tenant=facts.tenant,
+            subject=facts.call_id,
+            at=parts.clock.now(),
+            call_id=facts.call_id,
+            leg_id=output.leg_id,
+            seq=output.seq,
+            config_seq=output.config_seq,
+        )
+        return Entry("event", output.seq, data)
+
+    async def _abandon(self) -> None:
+        """Hang everything up without another word in the journal; recovery closes the record."""
+        for leg in self.legs.values():
+            if leg.leg_id == CALLER and not leg.answered:
+                self.parts.sip.reject(leg.session, 503, (("Retry-After", "5"),))
+            elif leg.answered:
+                self.parts.sip.bye(leg.session, "")
+            else:
+                self.parts.sip.cancel(leg.session, "")
+        await asyncio.gather(*(self._close_media(leg) for leg in self.legs.values()))
+        self._finish()
+
+    # -- out: SIP -----------------------------------------------------------------------------------------------------
+
+    async def _journalled(self, output: outputs.Journal) -> None:
+        """It is on the disk already; a recording that has its event may be uploaded."""
+        event = output.event
+        if isinstance(event, RecordingFinished):
+            named = [recording_id for recording_id, name in self.recordings.items() if name == event.object]
+            if named:
+                del self.recordings[named[0]]
+                self.parts.spool.release(named[0], event.object)
+
+    async def _offer_leg(self, output: outputs.OfferLeg) -> None:
+        contact, facts = output.contact, self.call.facts
+        leg = LegIo(output.leg_id, "", contact.flow, f"{facts.call_id}/{output.leg_id}")
+        try:
+            media = (await self._open(leg)).offering(self._codec)
+        except PlaneError as error:
+            _log.warning("no media port", call_id=facts.call_id, error=str(error))
+            self.post(inputs.LegRefused(output.leg_id, 503, received=False))
+            return
+        leg.media = media
+        try:
+            leg.session = self.parts.sip.invite(
+                invitation(
+                    contact,
+                    self.parts.sip.own_address(contact.flow),
+                    caller_number=output.caller_number,
+                    caller_name=output.caller_name,
+                    body=media.body,
+                    max_forwards=self.max_forwards,
+                )
+            )
+        except SipError as error:
+            _log.warning("contact cannot be invited", call_id=facts.call_id, contact=contact.uri, error=str(error))
+            self._closing.append(leg)
+            self.post(inputs.LegRefused(output.leg_id, 503, received=False))
+            return
+        self.legs[output.leg_id] = leg
+        self.board.bind(leg.session, self, output.leg_id)
+
+    async def _ring_caller(self, output: outputs.RingCaller) -> None:
+        self.parts.sip.ring(self.legs[CALLER].session, 180)
+
+    async def _early_media(self, output: outputs.EarlyMedia) -> None:
+        caller = self.legs[CALLER]
+        if not caller.offer:
+            self.parts.sip.ring(caller.session, 180)
+            return
+        if await self._bridge(CALLER, output.leg_id) and caller.media is not None:
+            self.parts.sip.ring(caller.session, 183, caller.media.body)
+
+    async def _answer_caller(self, output: outputs.AnswerCaller) -> None:
+        leg = self.legs[CALLER]
+        try:
+            media = await self._agree(leg)
+            await self._tell(leg)
+        except (PlaneError, SipError) as error:
+            _log.warning("the caller cannot be answered", call_id=self.call.facts.call_id, error=str(error))
+            self.post(inputs.MediaLost())
+            return
+        leg.answered = True
+        self.answered_at = self.parts.clock.now()
+        leg.awaits_answer = not leg.offer
+        self.parts.sip.answer(leg.session, media.body)
+
+    async def _close_leg(self, output: outputs.CloseLeg) -> None:
+        leg = self.legs.get(output.leg_id)
+        if leg is None:
+            return
+        sip = self.parts.sip
+        if output.how == "reject" or (output.how == "bye" and leg.leg_id == CALLER and not leg.answered):
+            headers: Fields = (("Retry-After", str(output.retry_after)),) if output.retry_after else ()
+            if output.reason:
+                headers = (*headers, ("Reason", output.reason))
+            sip.reject(leg.session, output.status or 503, headers)
+        elif output.how == "bye":
+            sip.bye(leg.session, output.reason)
+        elif output.how == "cancel":
+            sip.cancel(leg.session, output.reason)
+        self._closing.append(leg)
+
+    async def _accept_reoffer(self, output: outputs.AcceptReoffer) -> None:
+        leg = self.legs.get(output.leg_id)
+        if leg is None or leg.media is None or leg.reoffer is None:
+            return
+        leg.reoffer = None
+        try:
+            await self._tell(leg)
+        except PlaneError:
+            self.parts.sip.reject_reinvite(leg.session, 500)
+            return
+        self.parts.sip.accept_reinvite(leg.session, leg.media.body)
+
+    # -- out: media ---------------------------------------------------------------------------------------------------
+
+    async def _open(self, leg: LegIo, port: int | None = None) -> LegMedia:
+        """The leg with a media port; opened once."""
+        if leg.media is None:
+            address = await self.parts.plane.open(leg.plane, port=port)
+            leg.media = LegMedia(address.ip, address.port, session_id=int(self.parts.clock.now().timestamp() * 1000))
+        return leg.media
+
+    async def _agree(self, leg: LegIo) -> LegMedia:
+        """The caller's leg with our description: the answer to its offer, or our offer."""
+        media = await self._open(leg)
+        if media.description is None:
+            media = media.answering(leg.offer) if leg.offer else media.offering()
+            leg.media = media
+        return media
+
+    async def _tell(self, leg: LegIo) -> None:
+        """Tell the plane what the far end said, unless it knows."""
+        if leg.media is not None and leg.media.remote is not None and leg.media.remote != leg.told:
+            await self.parts.plane.set_remote(leg.plane, leg.media.remote)
+            leg.told = leg.media.remote
+
+    async def _bridge_legs(self, output: outputs.BridgeLegs) -> None:
+        if not await self._bridge(output.a, output.b):
+            self.post(inputs.MediaLost())
+
+    async def _bridge(self, a: str, b: str) -> bool:
+        one, other = self.legs[a], self.legs.get(b)
+        if other is None:
+            return False
+        try:
+            await self._agree(self.legs[CALLER])
+            await asyncio.gather(self._tell(one), self._tell(other))
+            if one.bridged_with != b:
+                await self.parts.plane.bridge(one.plane, other.plane)
+        except (PlaneError, SipError) as error:
+            _log.warning("legs cannot be joined", call_id=self.call.facts.call_id, error=str(error))
+            return False
+        one.bridged_with, other.bridged_with = b, a
+        return True
+
+    async def _unbridge(self, output: outputs.UnbridgeLeg) -> None:
+        leg = self.legs[output.leg_id]
+        leg.bridged_with = ""
+        await self._try(self.parts.plane.unbridge(leg.plane))
+
+    async def _play(self, output: outputs.PlayTo) -> None:
+        prompts, leg = self.parts.prompts, self.legs[output.leg_id]
+        try:
+            files: list[Path] = await prompts.files(output.prompts) if output.prompts else [prompts.ringback()]
+            await self.parts.plane.play(leg.plane, output.play_id, files, loop=output.loop, barge_in=output.barge_in)
+        except (PlaneError, OSError) as error:
+            _log.warning("prompts cannot be played", call_id=self.call.facts.call_id, error=str(error))
+            self.post(inputs.PlayFinished(output.play_id, 0))
+
+    async def _stop_play(self, output: outputs.StopPlay) -> None:
+        await self._try(self.parts.plane.stop_play(self.legs[output.leg_id].plane))
+
+    async def _record(self, output: outputs.RecordFrom) -> None:
+        path = self.parts.spool.path_for(output.recording_id)
+        try:
+            await self.parts.plane.record(
+                self.legs[output.leg_id].plane,
+                output.recording_id,
+                path,
+                max_ms=output.max_ms,
+                silence_ms=output.silence_ms,
+                finish_digits=output.finish_digits,
+            )
+        except PlaneError as error:
+            _log.warning("nothing can be recorded", call_id=self.call.facts.call_id, error=str(error))
+            self.post(inputs.RecordingFinished(output.recording_id, "", 0, 0, "stopped"))
+
+    async def _stop_recording(self, output: outputs.StopRecording) -> None:
+        await self._try(self.parts.plane.stop_record(self.legs[output.leg_id].plane))
+
+    async def _close_media(self, leg: LegIo) -> None:
+        if leg.media is not None:
+            await self._try(self.parts.plane.close(leg.plane))
+
+    async def _try(self, command: Awaitable[object]) -> None:
+        """A command whose refusal changes nothing: what it ends is gone already."""
+        try:
+            await command
+        except PlaneError as error:
+            _log.debug("media plane", call_id=self.call.facts.call_id, error=str(error))
+
+    async def _sync(self, output: Sync) -> None:
+        for leg in self.legs.values():
+            try:
+                await self._tell(leg)
+            except PlaneError as error:
+                _log.warning("media plane", call_id=self.call.facts.call_id, error=str(error))
+
+    async def _restore(self, output: Restore) -> None:
+        """Same ports, same far ends, same bridges; what played or was recorded is over."""
+        alive = [leg for leg in self.legs.values() if leg.media is not None and self._lives(leg)]
+        try:
+            for leg in alive:
+                assert leg.media is not None
+                port = leg.media.port
+                if (await self.parts.plane.open(leg.plane, port=port)).port != port:
+                    self.post(inputs.MediaLost())
+                    return
+                leg.told = None
+                await self._tell(leg)
+            for leg in alive:
+                if leg.bridged_with and leg.leg_id == CALLER:
+                    await self.parts.plane.bridge(leg.plane, self.legs[leg.bridged_with].plane)
+        except PlaneError as error:
+            _log.warning("a call lost its audio", call_id=self.call.facts.call_id, error=str(error))
+            self.post(inputs.MediaLost())
+            return
+        await self._resume()
+
+    def _lives(self, leg: LegIo) -> bool:
+        known = self.call.legs.get(leg.leg_id)
+        return known is not None and known.state != "ended"
+
+    async def _resume(self) -> None:
+        """Let the machine go on from what the old plane process will never finish."""
+        phase = self.call.state.phase
+        if isinstance(phase, Playing | Gathering) and phase.play_id:
+            self.post(inputs.PlayFinished(phase.play_id, 0))
+        elif isinstance(phase, Recording) and phase.beep_id:
+            self.post(inputs.PlayFinished(phase.beep_id, 0))
+        elif isinstance(phase, Recording | Closing):
+            await self.weigh(phase.recording_id, "node_failure")
+
+    async def weigh(self, recording_id: str, reason: RecordingReason) -> None:
+        """The file is complete: name it, and say so."""
+        spool = self.parts.spool
+        try:
+            file = await spool.weigh(recording_id)
+        except (OSError, ValueError) as error:
+            _log.warning("a recording is unusable", call_id=self.call.facts.call_id, error=str(error))
+            self.post(inputs.RecordingFinished(recording_id, "", 0, 0, reason))
+            return
+        self.recordings[recording_id] = file.object
+        self.post(inputs.RecordingFinished(recording_id, file.object, file.duration_ms, file.bytes, reason))
+
+    # -- out: applications, timers, the end -----------------------------------------------------------------------------
+
+    async def _ask(self, output: outputs.Ask) -> None:
+        self.board.spawn(self._asked(output))
+
+    async def _asked(self, output: outputs.Ask) -> None:
+        facts, parts = self.call.facts, self.parts
+        try:
+            answer = await parts.applications.ask(output.application, facts, output.cursor, output.outcome)
+        except NoDecision as error:
+            _log.warning("application does not decide", application=output.application, call_id=facts.call_id, error=str(error))
+            step, config_seq = parts.directory.fallback(facts)
+            self.post(inputs.Undecided(output.question, step, describe(step) if step else None, config_seq))
+            return
+        self.post(inputs.Decided(output.question, answer.step, answer.cursor, answer.trace, answer.config_seq, answer.details))
+
+    async def _set_timer(self, output: outputs.SetTimer) -> None:
+        await self._cancel_timer(output)
+        wait = max(0.0, output.at - self.parts.clock.monotonic())
+        fire = partial(self._fire, output.name)
+        self._timers[output.name] = asyncio.get_running_loop().call_later(wait, fire)
+
+    def _fire(self, name: str) -> None:
+        self._timers.pop(name, None)
+        self.post(inputs.TimerFired(name))
+
+    async def _cancel_timer(self, output: outputs.SetTimer | outputs.CancelTimer) -> None:
+        handle = self._timers.pop(output.name, None)
+        if handle is not None:
+            handle.cancel()
+
+    async def _finished(self, output: outputs.Finished) -> None:
+        self._finish()
+
+    def _finish(self) -> None:
+        for handle in self._timers.values():
+            handle.cancel()
+        self._timers.clear()
+        for recording_id in self.recordings:
+            self.parts.spool.discard(recording_id)
+        self.recordings.clear()
+        self.board.gone(self)
+
+    async def _nothing(self, output: object) -> None:
+        """Done by being journalled."""
+
+
+_DO: Mapping[type, Callable[[CallActor, Any], Awaitable[None]]] = {
+    outputs.Journal: CallActor._journalled,
+    outputs.Remember: CallActor._nothing,
+    outputs.OfferLeg: CallActor._offer_leg,
+    outputs.RingCaller: CallActor._ring_caller,
+    outputs.EarlyMedia: CallActor._early_media,
+    outputs.AnswerCaller: CallActor._answer_caller,
+    outputs.CloseLeg: CallActor._close_leg,
+    outputs.AcceptReoffer: CallActor._accept_reoffer,
+    outputs.BridgeLegs: CallActor._bridge_legs,
+    outputs.UnbridgeLeg: CallActor._unbridge,
+    outputs.PlayTo: CallActor._play,
+    outputs.StopPlay: CallActor._stop_play,
+    outputs.RecordFrom: CallActor._record,
+    outputs.StopRecording: CallActor._stop_recording,
+    outputs.Ask: CallActor._ask,
+    outputs.SetTimer: CallActor._set_timer,
+    outputs.CancelTimer: CallActor._cancel_timer,
+    outputs.Finished: CallActor._finished,
+    Sync: CallActor._sync,
+    Restore: CallActor._restore,
+}

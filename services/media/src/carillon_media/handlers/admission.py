@@ -1,0 +1,159 @@
+"""Who is let in: devices prove themselves by digest, carriers by where they stand, everybody else is refused cheaply.
+
+Invariant: an unknown user is challenged and refused exactly like a known one with a wrong password; the caller's identity is that of the
+credential, never what the message claims.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from carillon_kit.clock import Clock
+from carillon_kit.ids import Ids
+from carillon_kit.logs import get_logger
+from carillon_media.domain import identity
+from carillon_media.domain.accounts import Accounts, Credential
+from carillon_media.domain.facts import CallFacts
+from carillon_media.handlers.switchboard import Switchboard
+from carillon_media.ports import SipPort
+from carillon_sip.digest import Algorithm, Authenticator, Verdict, parse_authorization
+from carillon_sip.errors import ParseError
+from carillon_sip.flow import Flow
+from carillon_sip.message import Request
+
+_log = get_logger(__name__)
+RETRY_AFTER = (("Retry-After", "5"),)
+
+
+class TrunkHosts(Protocol):
+    """Names of trunks as IP addresses."""
+
+    def trunks_at(self, ip: str) -> list[tuple[str, str]]:
+        """(tenant, trunk id) of every trunk that stands at this address."""
+
+
+class Doorkeeper:
+    """Authenticates requests against the credentials that media holds."""
+
+    def __init__(self, accounts: Accounts, authenticator: Authenticator, clock: Clock) -> None:
+        self._accounts = accounts
+        self._authenticator = authenticator
+        self._clock = clock
+
+    def check(self, request: Request, header: str) -> tuple[Verdict, Credential | None, str]:
+        """Verdict, the credential if it is OK, and the realm to challenge with. `header`: Authorization or Proxy-Authorization."""
+        answers = request.headers.raw(header)
+        user = request.from_.uri.user
+        for answer in answers[:4]:
+            parsed = parse_authorization(answer)
+            if parsed is not None:
+                user = parsed.username
+                break
+        realm = self._accounts.realm_for(request.from_.uri.host, user)
+
+        def ha1_of(sip_user: str) -> Mapping[Algorithm, str] | None:
+            credential = self._accounts.credential(sip_user)
+            return credential.ha1 if credential is not None and credential.realm == realm else None
+
+        verdict, sip_user = self._authenticator.verify(answers, request.method, realm, ha1_of, self._clock.monotonic())
+        credential = self._accounts.credential(sip_user) if verdict is Verdict.OK else None
+        return verdict, credential, realm
+
+    def challenges(self, realm: str, *, stale: bool, salt: str) -> list[str]:
+        """Values for WWW-Authenticate or Proxy-Authenticate."""
+        return self._authenticator.challenges(realm, self._clock.monotonic(), stale=stale, salt=salt)
+
+
+class Admission:
+    """Takes INVITEs and makes calls of them."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        doorkeeper: Doorkeeper,
+        hosts: TrunkHosts,
+        board: Switchboard,
+        sip: SipPort,
+        clock: Clock,
+        ids: Ids,
+        node: str,
+    ) -> None:
+        self._accounts = accounts
+        self._doorkeeper = doorkeeper
+        self._hosts = hosts
+        self._board = board
+        self._sip = sip
+        self._clock = clock
+        self._ids = ids
+        self._node = node
+        #: Set while the service starts or stops.
+        self.closed = True
+
+    def invited(self, session: str, request: Request, flow: Flow) -> None:
+        """An INVITE that begins a dialog."""
+        if self.closed or self._board.full:
+            self._sip.reject(session, 503, RETRY_AFTER)
+            return
+        if request.body and request.content_type != "application/sdp":
+            self._sip.reject(session, 415, (("Accept", "application/sdp"),))
+            return
+        try:
+            number = identity.dialled(request.uri)
+            trunks = self._hosts.trunks_at(flow.remote[0])
+            if trunks:
+                self._from_trunk(session, request, flow, number, trunks)
+            else:
+                self._from_user(session, request, flow, number)
+        except ParseError:
+            self._sip.reject(session, 400)
+
+    def _from_trunk(self, session: str, request: Request, flow: Flow, number: str, trunks: list[tuple[str, str]]) -> None:
+        owner = self._accounts.owner_of(number, [tenant for tenant, _ in trunks])
+        if owner is None:
+            self._sip.reject(session, 404)
+            return
+        tenant, e164 = owner
+        caller, name = identity.caller_from_trunk(request)
+        trunk_id = next(trunk_id for at, trunk_id in trunks if at == tenant)
+        facts = CallFacts(
+            tenant=tenant,
+            call_id=str(self._ids.uuid7()),
+            direction="inbound",
+            caller=caller,
+            caller_name=name,
+            caller_user_id=None,
+            dialled=e164,
+            trunk_id=trunk_id,
+            started_at=self._clock.now(),
+            sip_call_id=request.call_id,
+            node=self._node,
+        )
+        self._board.begin(session, request, flow, facts)
+
+    def _from_user(self, session: str, request: Request, flow: Flow, number: str) -> None:
+        verdict, credential, realm = self._doorkeeper.check(request, "Proxy-Authorization")
+        if credential is None:
+            if verdict is Verdict.WRONG:
+                _log.warning("INVITE with wrong credentials", source=flow.remote[0], account=request.from_.uri.user[:64])
+                self._sip.reject(session, 403)
+                return
+            challenges = self._doorkeeper.challenges(realm, stale=verdict is Verdict.STALE, salt=self._ids.token())
+            self._sip.reject(session, 407, [("Proxy-Authenticate", value) for value in challenges])
+            return
+        if not number:
+            self._sip.reject(session, 484)
+            return
+        accounts, tenant, user = self._accounts, credential.tenant, credential.user_id
+        facts = CallFacts(
+            tenant=tenant,
+            call_id=str(self._ids.uuid7()),
+            direction="from_user",
+            caller=accounts.extension_of(tenant, user) or credential.sip_user,
+            caller_name=accounts.name_of(tenant, user),
+            caller_user_id=user,
+            dialled=number,
+            trunk_id=None,
+            started_at=self._clock.now(),
+            sip_call_id=request.call_id,
+            node=self._node,
+        )
+        self._board.begin(session, request, flow, facts)

@@ -1,0 +1,198 @@
+"""Devices that register: authenticated, bound to where they were heard from, persisted, announced, forgotten when they fall silent.
+
+Invariant: a binding belongs to the credential that proved itself; times in memory are monotonic, times outside are wall-clock.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+from carillon_contracts import streams
+from carillon_contracts.registration import Registered, Unregistered
+from carillon_kit.clock import Clock
+from carillon_kit.ids import Ids
+from carillon_kit.logs import get_logger
+from carillon_media.domain.accounts import Accounts, Credential
+from carillon_media.handlers.admission import Doorkeeper
+from carillon_media.ports import Announcer, SipPort
+from carillon_sip.digest import Verdict
+from carillon_sip.errors import ParseError
+from carillon_sip.flow import Flow, host_port
+from carillon_sip.message import Request
+from carillon_sip.registrar import Binding, RegistrarSettings, register
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A binding with whose it is, in wall-clock time; what is stored and listed."""
+
+    tenant: str
+    sip_user: str
+    user_id: str
+    binding: Binding
+    registered_at: datetime
+    expires_at: datetime
+
+
+class DeviceStore(Protocol):
+    """Where bindings survive a restart; writes happen in the background."""
+
+    def save(self, devices: Iterable[Device]) -> None:
+        """Added or refreshed."""
+
+    def remove(self, devices: Iterable[Device]) -> None:
+        """Gone."""
+
+
+class Registrar:
+    """All registrations of this node."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        doorkeeper: Doorkeeper,
+        sip: SipPort,
+        store: DeviceStore,
+        announcer: Announcer,
+        clock: Clock,
+        ids: Ids,
+        settings: RegistrarSettings | None = None,
+    ) -> None:
+        self._accounts = accounts
+        self._doorkeeper = doorkeeper
+        self._sip = sip
+        self._store = store
+        self._announcer = announcer
+        self._clock = clock
+        self._ids = ids
+        self._settings = settings or RegistrarSettings()
+        self._devices: dict[str, tuple[Device, ...]] = {}
+        self.closed = True
+
+    # -- SIP ----------------------------------------------------------------------------------------------------------
+
+    def requested(self, transaction: str, request: Request, flow: Flow) -> None:
+        """A request outside any dialog."""
+        if request.method == "OPTIONS":
+            self._sip.respond(transaction, 200, headers=(("Accept", "application/sdp"), ("Allow", _ALLOW)))
+        elif request.method != "REGISTER":
+            self._sip.respond(transaction, 405, headers=(("Allow", _ALLOW),))
+        elif self.closed:
+            self._sip.respond(transaction, 503, headers=(("Retry-After", "5"),))
+        else:
+            try:
+                self._register(transaction, request, flow)
+            except ParseError:
+                self._sip.respond(transaction, 400)
+
+    def _register(self, transaction: str, request: Request, flow: Flow) -> None:
+        verdict, credential, realm = self._doorkeeper.check(request, "Authorization")
+        if credential is None:
+            if verdict is Verdict.WRONG:
+                _log.warning("REGISTER with wrong credentials", source=flow.remote[0], account=request.to.uri.user[:64])
+                self._sip.respond(transaction, 403)
+                return
+            challenges = self._doorkeeper.challenges(realm, stale=verdict is Verdict.STALE, salt=self._ids.token())
+            self._sip.respond(transaction, 401, headers=[("WWW-Authenticate", value) for value in challenges])
+            return
+        if request.to.uri.user != credential.sip_user:
+            self._sip.respond(transaction, 403)
+            return
+        self._apply(transaction, request, flow, credential)
+
+    def _apply(self, transaction: str, request: Request, flow: Flow, credential: Credential) -> None:
+        known = self._devices.get(credential.sip_user, ())
+        now = self._clock.monotonic()
+        alive = [device.binding for device in known if device.binding.expires_at > now]
+        outcome = register(request, alive, flow, now, self._settings)
+        self._sip.respond(transaction, outcome.status, reason=outcome.reason, headers=outcome.headers)
+        if outcome.status != 200:
+            return
+        since = {device.binding.contact: device.registered_at for device in known}
+        devices = tuple(self._device(credential, binding, since.get(binding.contact)) for binding in outcome.bindings)
+        self._devices[credential.sip_user] = devices
+        removed = [device for device in known if device.binding.contact not in {item.binding.contact for item in devices}]
+        changed = {binding.contact for binding in (*outcome.added, *outcome.refreshed)}
+        self._store.save(device for device in devices if device.binding.contact in changed)
+        self._store.remove(removed)
+        added = {binding.contact for binding in outcome.added}
+        for device in devices:
+            if device.binding.contact in added:
+                self._announce(device)
+        for device in removed:
+            self._announce_gone(device, "asked")
+
+    def _device(self, credential: Credential, binding: Binding, since: datetime | None) -> Device:
+        now = self._clock.now()
+        expires = now + timedelta(seconds=binding.expires_at - self._clock.monotonic())
+        return Device(credential.tenant, credential.sip_user, credential.user_id, binding, since or now, expires)
+
+    # -- time and restarts ----------------------------------------------------------------------------------------------
+
+    def load(self, devices: Iterable[Device]) -> None:
+        """What was stored before a restart, with `binding.expires_at` monotonic again."""
+        for device in devices:
+            known = self._devices.get(device.sip_user, ())
+            if all(other.binding.contact != device.binding.contact for other in known):
+                self._devices[device.sip_user] = (*known, device)
+
+    def expire(self) -> None:
+        """Forget who was not heard of any more; to be called every few seconds."""
+        now = self._clock.monotonic()
+        for sip_user, devices in tuple(self._devices.items()):
+            dead = [device for device in devices if device.binding.expires_at <= now]
+            if not dead:
+                continue
+            alive = tuple(device for device in devices if device.binding.expires_at > now)
+            if alive:
+                self._devices[sip_user] = alive
+            else:
+                del self._devices[sip_user]
+            self._store.remove(dead)
+            for device in dead:
+                self._announce_gone(device, "expired")
+
+    # -- asking -------------------------------------------------------------------------------------------------------
+
+    def devices_of(self, sip_user: str) -> Sequence[Device]:
+        """Bindings of a credential that is (still) configured, alive now."""
+        now = self._clock.monotonic()
+        return [device for device in self._devices.get(sip_user, ()) if device.binding.expires_at > now]
+
+    def devices(self, tenant: str, user_id: str = "") -> list[Device]:
+        """A tenant's devices; with `user_id`, that user's."""
+        return [
+            device
+            for devices in self._devices.values()
+            for device in devices
+            if device.tenant == tenant and (not user_id or device.user_id == user_id)
+        ]
+
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def _announce(self, device: Device) -> None:
+        binding = device.binding
+        event = Registered(
+            user_id=device.user_id,
+            sip_user=device.sip_user,
+            contact=binding.contact,
+            user_agent=binding.user_agent,
+            source=source_of(binding.flow),
+            expires_at=device.expires_at,
+        )
+        self._announcer.announce(device.tenant, streams.registration_subject(device.tenant, "registered"), event, self._clock.now())
+
+    def _announce_gone(self, device: Device, reason: Literal["asked", "expired"]) -> None:
+        event = Unregistered(user_id=device.user_id, sip_user=device.sip_user, contact=device.binding.contact, reason=reason)
+        self._announcer.announce(device.tenant, streams.registration_subject(device.tenant, "unregistered"), event, self._clock.now())
+
+
+_ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO"
+
+
+def source_of(flow: Flow) -> str:
+    """`udp:192.0.2.7:5060`"""
+    return f"{flow.transport}:{host_port(flow.remote)}"

@@ -1,0 +1,251 @@
+"""All calls of this node: which SIP session and which media port belongs to which leg of which call.
+
+Invariant: a session that belongs to no leg is hung up as soon as it is answered; a call is listed from its INVITE to `CallEnded`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+
+from carillon_kit.logs import get_logger
+from carillon_media.domain import inputs
+from carillon_media.domain.call import Call
+from carillon_media.domain.facts import CallFacts, Limits
+from carillon_media.domain.media import offered_codec
+from carillon_media.domain.state import CALLER
+from carillon_media.handlers.actor import CallActor, LegIo, Parts, Restore, Sync
+from carillon_rtp.values import DigitPressed, Event, PlaneRestarted, PlayEnded, RecordingEnded
+from carillon_sip import outputs as sip
+from carillon_sip.errors import SipError
+from carillon_sip.flow import Flow
+from carillon_sip.message import Request
+
+_log = get_logger(__name__)
+_DTMF_SIGNALS = frozenset("0123456789*#ABCD")
+
+
+class Switchboard:
+    """Calls begin with `begin`, and end by themselves or by `stop`."""
+
+    def __init__(self, parts: Parts, limits: Limits, max_calls: int) -> None:
+        self.parts = parts
+        self.limits = limits
+        self.max_calls = max_calls
+        self.calls: dict[str, CallActor] = {}
+        self._sessions: dict[str, tuple[CallActor, str]] = {}
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    # -- Board --------------------------------------------------------------------------------------------------------
+
+    def bind(self, session: str, actor: CallActor, leg_id: str) -> None:
+        """Outputs of this SIP session belong to this leg from now on."""
+        self._sessions[session] = (actor, leg_id)
+
+    def spawn(self, coroutine: Awaitable[None]) -> None:
+        """Run in the background; `stop` waits for it."""
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def gone(self, actor: CallActor) -> None:
+        """The call is over."""
+        self.calls.pop(actor.call.facts.call_id, None)
+        for leg in actor.legs.values():
+            self._sessions.pop(leg.session, None)
+        if not self.calls:
+            self._idle.set()
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """No call is taken any more."""
+        return len(self.calls) >= self.max_calls
+
+    def begin(self, session: str, request: Request, flow: Flow, facts: CallFacts) -> None:
+        """A caller was let in: the call exists from here on."""
+        body = request.body
+        codec = offered_codec(body) if body else ""
+        caller = LegIo(CALLER, session, flow, f"{facts.call_id}/{CALLER}", offer=body)
+        forwards = request.max_forwards
+        actor = CallActor(
+            Call(facts, self.limits), self.parts, self, caller, max_forwards=70 if forwards is None else min(forwards, 70), codec=codec
+        )
+        self.calls[facts.call_id] = actor
+        self._idle.clear()
+        self.bind(session, actor, CALLER)
+        refuse = 488 if body and not codec else 483 if actor.max_forwards < 1 else 0
+        actor.post(inputs.Arrived(refuse))
+
+    async def drain(self, within: float) -> None:
+        """Wait for calls to end by themselves."""
+        try:
+            async with asyncio.timeout(within):
+                await self._idle.wait()
+        except TimeoutError:
+            _log.warning("calls are cut", calls=len(self.calls))
+
+    async def stop(self, within: float) -> None:
+        """End every call, let their last events reach the journal."""
+        for actor in tuple(self.calls.values()):
+            actor.post(inputs.Stopped("temporary_failure"))
+        try:
+            async with asyncio.timeout(within):
+                await self._idle.wait()
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+        except TimeoutError:
+            _log.warning("calls were still up at the end", calls=len(self.calls))
+            for task in tuple(self._tasks):
+                task.cancel()
+
+    # -- from the SIP stack -------------------------------------------------------------------------------------------
+
+    def session_output(self, output: sip.Output) -> None:
+        """An output that belongs to a session."""
+        session = getattr(output, "session", "")
+        found = self._sessions.get(session)
+        if found is None:
+            if isinstance(output, sip.SessionReinvited):
+                self.parts.sip.reject_reinvite(session, 481)
+            elif isinstance(output, sip.SessionRequest):
+                self.parts.sip.respond(output.transaction, 481)
+            elif isinstance(output, sip.SessionAnswered):
+                self.parts.sip.bye(session, "")
+            return
+        actor, leg_id = found
+        match output:
+            case sip.SessionProgress():
+                self._progress(actor, leg_id, output)
+            case sip.SessionAnswered():
+                self._answered(actor, leg_id, output)
+            case sip.SessionFailed():
+                del self._sessions[session]
+                actor.post(inputs.LegRefused(leg_id, output.status, received=output.response is not None))
+            case sip.SessionCancelled():
+                del self._sessions[session]
+                actor.post(inputs.CallerCancelled())
+            case sip.SessionEnded():
+                del self._sessions[session]
+                actor.post(inputs.LegLeft(leg_id, "timeout" if output.by == "timeout" else "bye"))
+            case sip.SessionReinvited():
+                self._reinvited(actor, leg_id, output)
+            case sip.SessionAcked():
+                self._acked(actor, leg_id, output.body)
+            case sip.SessionRequest():
+                self._request(actor, leg_id, output)
+            case _:
+                pass
+
+    def _progress(self, actor: CallActor, leg_id: str, output: sip.SessionProgress) -> None:
+        leg, body, media = actor.legs[leg_id], output.response.body, False
+        if body and leg.media is not None:
+            try:
+                leg.media = leg.media.answered(body)
+                media = True
+            except SipError:
+                media = False
+        actor.post(inputs.LegProgressed(leg_id, output.response.status, media))
+
+    def _answered(self, actor: CallActor, leg_id: str, output: sip.SessionAnswered) -> None:
+        leg, body = actor.legs[leg_id], output.response.body
+        leg.answered = True
+        try:
+            if leg.media is None:
+                raise SipError("no media port")
+            if body or leg.media.remote is None:
+                leg.media = leg.media.answered(body)
+        except SipError as error:
+            _log.warning("unusable answer", call_id=actor.call.facts.call_id, error=str(error))
+            self.parts.sip.bye(output.session, 'Q.850;cause=88;text="incompatible_destination"')
+            actor.post(inputs.LegRefused(leg_id, 488))
+            return
+        actor.post(inputs.LegAccepted(leg_id, leg.media.codec))
+
+    def _acked(self, actor: CallActor, leg_id: str, body: bytes) -> None:
+        leg = actor.legs[leg_id]
+        if not leg.awaits_answer or leg.media is None:
+            return
+        leg.awaits_answer = False
+        try:
+            leg.media = leg.media.answered(body)
+        except SipError as error:
+            _log.warning("unusable answer in ACK", call_id=actor.call.facts.call_id, error=str(error))
+            self.parts.sip.bye(leg.session, 'Q.850;cause=88;text="incompatible_destination"')
+            return
+        actor.post(Sync())
+
+    def _reinvited(self, actor: CallActor, leg_id: str, output: sip.SessionReinvited) -> None:
+        leg = actor.legs[leg_id]
+        if leg.media is None:
+            self.parts.sip.reject_reinvite(output.session, 500)
+            return
+        try:
+            if output.body:
+                leg.media = leg.media.answering(output.body)
+            else:
+                leg.media = leg.media.offering(leg.media.codec)
+                leg.awaits_answer = True
+        except SipError:
+            self.parts.sip.reject_reinvite(output.session, 488)
+            return
+        leg.reoffer = output.body
+        actor.post(inputs.LegReoffered(leg_id, leg.media.on_hold))
+
+    def _request(self, actor: CallActor, leg_id: str, output: sip.SessionRequest) -> None:
+        """INFO with a digit (as phones without RFC 4733 send it); anything else is politely ignored."""
+        request = output.request
+        if request.method != "INFO":
+            self.parts.sip.respond(output.transaction, 501)
+            return
+        digit = _digit_of(request)
+        if request.body and not digit:
+            self.parts.sip.respond(output.transaction, 415)
+            return
+        self.parts.sip.respond(output.transaction, 200)
+        if digit:
+            actor.post(inputs.DigitPressed(leg_id, digit))
+
+    # -- from the media plane -----------------------------------------------------------------------------------------
+
+    def plane_event(self, event: Event) -> None:
+        """Something happened on a media port."""
+        if isinstance(event, PlaneRestarted):
+            _log.warning("the media plane was restarted", calls=len(self.calls))
+            for actor in tuple(self.calls.values()):
+                actor.post(Restore())
+            return
+        call_id, _, leg_id = event.session.rpartition("/")
+        found = self.calls.get(call_id)
+        if found is None:
+            if isinstance(event, RecordingEnded):
+                self.parts.spool.discard(event.recording_id)
+            return
+        match event:
+            case DigitPressed():
+                found.post(inputs.DigitPressed(leg_id, event.digit))
+            case PlayEnded():
+                found.post(inputs.PlayFinished(event.play_id, event.played_ms))
+            case RecordingEnded():
+                self.spawn(found.weigh(event.recording_id, event.reason))
+            case _:
+                pass
+
+    def media_ports(self) -> Iterable[str]:
+        """Media sessions that belong to a call."""
+        return [leg.plane for actor in self.calls.values() for leg in actor.legs.values()]
+
+
+def _digit_of(request: Request) -> str:
+    """The digit of an INFO: `Signal=5` (application/dtmf-relay) or `5` (application/dtmf); empty if there is none."""
+    kind = request.content_type.partition(";")[0].strip().lower()
+    text = request.body[:200].decode("ascii", "replace")
+    if kind == "application/dtmf":
+        value = text.strip()
+    elif kind == "application/dtmf-relay":
+        pairs = (line.partition("=") for line in text.splitlines())
+        value = next((after.strip() for name, _, after in pairs if name.strip().lower() == "signal"), "")
+    else:
+        return ""
+    return value.upper() if value.upper() in _DTMF_SIGNALS else ""

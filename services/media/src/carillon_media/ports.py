@@ -1,0 +1,159 @@
+"""What call control needs of the world around it; adapters and io provide these, tests provide small fakes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from carillon_contracts.call import TraceLine
+from carillon_contracts.envelope import EventData
+from carillon_media.domain.facts import CallFacts, Contact
+from carillon_media.domain.steps import Outcome, Prompt, Step
+from carillon_rtp.values import MediaAddress, Remote, Statistics
+from carillon_sip.commands import Invite
+from carillon_sip.flow import Flow
+
+Fields = Sequence[tuple[str, str]]
+
+
+class SipPort(Protocol):
+    """The SIP stack. Commands for a session that is over are ignored."""
+
+    def respond(self, transaction: str, status: int, *, reason: str | None = None, headers: Fields = (), body: bytes = b"") -> None:
+        """Answer a request outside a dialog, or one within a session."""
+
+    def ring(self, session: str, status: int, body: bytes = b"") -> None:
+        """Provisional response."""
+
+    def answer(self, session: str, body: bytes) -> None:
+        """200."""
+
+    def reject(self, session: str, status: int, headers: Fields = ()) -> None:
+        """Final refusal."""
+
+    def invite(self, invite: Invite) -> str:
+        """A new call; returns its session."""
+
+    def cancel(self, session: str, reason: str) -> None:
+        """Give up; `reason` is a Reason header's value, or empty."""
+
+    def bye(self, session: str, reason: str) -> None:
+        """Hang up; `reason` as for `cancel`."""
+
+    def accept_reinvite(self, session: str, body: bytes) -> None:
+        """200 to a re-INVITE."""
+
+    def reject_reinvite(self, session: str, status: int) -> None:
+        """Refuse a re-INVITE."""
+
+    def own_address(self, flow: Flow) -> tuple[str, int]:
+        """Host and port that the far end of this flow reaches us at, for Contact."""
+
+
+class PlanePort(Protocol):
+    """The media plane; every method raises `carillon_rtp.client.PlaneError` when the plane refuses or is away."""
+
+    async def open(self, session: str, *, port: int | None = None) -> MediaAddress: ...
+    async def set_remote(self, session: str, remote: Remote) -> None: ...
+    async def bridge(self, a: str, b: str) -> None: ...
+    async def unbridge(self, session: str) -> None: ...
+    async def play(self, session: str, play_id: str, files: Sequence[Path], *, loop: bool = False, barge_in: bool = False) -> None: ...
+    async def stop_play(self, session: str) -> None: ...
+    async def record(
+        self, session: str, recording_id: str, path: Path, *, max_ms: int = 0, silence_ms: int = 0, finish_digits: str = ""
+    ) -> None: ...
+    async def stop_record(self, session: str) -> None: ...
+    async def close(self, session: str) -> Statistics: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an application decided."""
+
+    step: Step
+    cursor: bytes
+    trace: tuple[TraceLine, ...]
+    config_seq: int
+    details: Mapping[str, Any]
+
+
+class NoDecision(Exception):
+    """The application is not known, did not answer in time, or what it answered cannot be done."""
+
+
+class Applications(Protocol):
+    """Whoever decides what happens next in a call."""
+
+    async def ask(self, application: str, facts: CallFacts, cursor: bytes, outcome: Outcome) -> Answer:
+        """Ask; raises NoDecision within its deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a call's log; seq 0 for a private fact."""
+
+    kind: Literal["event", "private"]
+    seq: int
+    data: bytes
+
+
+class CallLog(Protocol):
+    """The journal: what is appended is on the disk when `append` returns, and is published in the end."""
+
+    async def append(self, tenant: str, call_id: str, entries: Sequence[Entry]) -> None:
+        """Keep these in order; raises `LogFailed`: none of them counts."""
+
+
+class LogFailed(Exception):
+    """The journal cannot take more: no call can be accepted."""
+
+
+class PromptPort(Protocol):
+    """Prompts as files."""
+
+    async def files(self, prompts: Sequence[Prompt]) -> list[Path]:
+        """Files to play one after another; raises OSError."""
+
+    def ringback(self) -> Path:
+        """One period of the ringing tone."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """A recording as it lies in the spool: its object name, size in bytes, and length in ms."""
+
+    object: str
+    bytes: int
+    duration_ms: int
+
+
+class Spool(Protocol):
+    """Recordings on this node's disk until the object store has them."""
+
+    def path_for(self, recording_id: str) -> Path:
+        """Where a recording is written."""
+
+    async def weigh(self, recording_id: str) -> RecordedFile:
+        """Sync the file, mend its header, name it by content; raises OSError or ValueError."""
+
+    def release(self, recording_id: str, object_name: str) -> None:
+        """The event that names the object is journalled: upload it, then delete it."""
+
+    def discard(self, recording_id: str) -> None:
+        """Nobody wants it."""
+
+
+class Directory(Protocol):
+    """How users and trunks can be reached now; see `domain.facts.Reach`."""
+
+    def contacts_of_user(self, tenant: str, user_id: str) -> Sequence[Contact]: ...
+    def contact_of_trunk(self, tenant: str, trunk_id: str, number: str) -> Contact | None: ...
+    def fallback(self, facts: CallFacts) -> tuple[Step | None, int]:
+        """What media does alone at a call's beginning (None: nothing), and the configuration version that says so."""
+
+
+class Announcer(Protocol):
+    """Registration events on their way to the bus; bounded and in the background."""
+
+    def announce(self, tenant: str, subject: str, event: EventData, at: datetime) -> None: ...

@@ -1,0 +1,1 @@
+"""What media knows of the configuration, folded from its events."""

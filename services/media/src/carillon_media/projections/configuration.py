@@ -1,0 +1,89 @@
+"""Every tenant's configuration as the fold of the stream CONFIG, and the accounts that come of it.
+
+Invariant: a tenant's configuration is always one that the directory accepted; an event that cannot be read stops that tenant's fold
+where it is, is logged, and leaves the other tenants alone.
+"""
+
+import asyncio
+from collections.abc import Iterator
+
+from pydantic import BaseModel, ValidationError
+
+from carillon.common.v1 import call_application_pb2 as pb
+from carillon_contracts.config import Announcement, ConfigChanged, Tenant
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import CONFIG
+from carillon_contracts.tenant_config import ConfigGap, TenantConfig, evolve
+from carillon_kit.bus import Bus, Follower, Message
+from carillon_kit.logs import get_logger
+from carillon_media.domain.accounts import Accounts
+
+_log = get_logger(__name__)
+
+
+class Configuration:
+    """Run `follow` as a task; `caught_up` before taking calls."""
+
+    def __init__(self, bus: Bus, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._configs: dict[str, TenantConfig] = {}
+        self._changed: set[str] = set()
+        self._change = asyncio.Event()
+        self._follower: Follower = bus.follow(CONFIG.name, "carillon.*.config.>")
+
+    async def follow(self) -> None:
+        """Fold until cancelled."""
+        async for message in self._follower:
+            self.fold(message)
+
+    async def caught_up(self, timeout: float) -> None:
+        """All that was in the stream at the start is folded; raises TimeoutError."""
+        await self._follower.caught_up(timeout)
+
+    async def close(self) -> None:
+        """End `follow`."""
+        await self._follower.close()
+
+    def fold(self, message: Message) -> None:
+        """One event."""
+        try:
+            event = Event.from_json(message.data)
+            change = ConfigChanged.model_validate(event.data)
+            before = self._configs.get(event.tenantid) or TenantConfig(event.tenantid)
+            after = evolve(before, event.configseq or 0, change)
+        except (ValidationError, ConfigGap) as error:
+            _log.error("a configuration event was not taken", subject=message.subject, stream_seq=message.stream_seq, error=str(error))
+            return
+        if after is not before:
+            self._configs[event.tenantid] = after
+            self._accounts.update(after)
+            self._changed.add(event.tenantid)
+            self._change.set()
+
+    async def changed_phrases(self) -> list[pb.Prompt]:
+        """Wait for a change, then give every phrase of the tenants that changed."""
+        await self._change.wait()
+        self._change.clear()
+        changed, self._changed = self._changed, set()
+        configs = [self._configs[tenant] for tenant in changed]
+        return [
+            prompt
+            for config in configs
+            for resources in config.resources.values()
+            for r in resources.values()
+            for prompt in _said(config, r)
+        ]
+
+
+def _said(config: TenantConfig, value: object) -> Iterator[pb.Prompt]:
+    """Every announcement within a resource, in its own or the tenant's language."""
+    if isinstance(value, Announcement):
+        tenant = config.resources.get(Tenant.KIND, {}).get(config.tenant_id)
+        language = value.language or (tenant.language if isinstance(tenant, Tenant) else "")
+        yield pb.Prompt(speech=pb.Speech(text=value.text, language=language))
+    elif isinstance(value, BaseModel):
+        for part in value.__dict__.values():
+            yield from _said(config, part)
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _said(config, part)

@@ -1,0 +1,433 @@
+"""The call machine, sentence by sentence."""
+
+from typing import Any
+
+import pytest
+
+from carillon_contracts import call as events
+from carillon_media.domain import inputs, outputs
+from carillon_media.domain.facts import Limits
+from carillon_media.domain.ringing import COMPLETED_ELSEWHERE
+from carillon_media.domain.steps import (
+    Delegate,
+    Entered,
+    Gather,
+    GatherOutcome,
+    HangUp,
+    Play,
+    PlayOutcome,
+    Record,
+    RecordOutcome,
+    Ring,
+    RingOutcome,
+    RingTarget,
+    Speech,
+    TargetOutcome,
+    TrunkTarget,
+)
+
+HELLO = Speech("Hello", "en")
+
+
+def ring(*targets: RingTarget, **options: Any) -> Ring:
+    return Ring(targets, "100", "Anne Dumas", **options)
+
+
+BOB = RingTarget("t1", "bob", 0, 20_000)
+CAROL = RingTarget("t2", "carol", 0, 20_000)
+
+
+@pytest.fixture
+def talking(bench: Any) -> Any:
+    bench.arrive().decide(ring(BOB)).feed(inputs.LegProgressed("b1", 180), inputs.LegAccepted("b1", "PCMA"))
+    return bench
+
+
+@pytest.mark.feature("P-10")
+def test_a_call_from_ring_to_hang_up_tells_its_whole_story_in_order(talking: Any) -> None:
+    talking.now += 61.5
+    talking.feed(inputs.LegLeft("b1"))
+    assert talking.events() == [
+        ("started", "a"),
+        ("routing_decided", None),
+        ("leg_offered", "b1"),
+        ("leg_ringing", "b1"),
+        ("leg_answered", "b1"),
+        ("ring_ended", None),
+        ("leg_answered", "a"),
+        ("bridged", None),
+        ("leg_ended", "a"),
+        ("leg_ended", "b1"),
+        ("ended", None),
+    ]
+    ended = talking.event(events.CallEnded)
+    assert (ended.cause, ended.by, ended.talk_ms, ended.total_ms) == ("normal_clearing", "callee", 61500, 61500)
+    assert talking.closed() == {"a": "bye", "b1": "gone"}
+
+
+def test_the_first_question_goes_to_routing_with_nothing_but_the_facts(bench: Any) -> None:
+    bench.arrive()
+    assert bench.asked() == outputs.Ask(1, "routing", b"", Entered())
+
+
+def test_the_decision_is_an_event_with_the_configuration_that_decided(bench: Any) -> None:
+    bench.arrive().decide(ring(BOB), config_seq=42)
+    decided = bench.event(events.RoutingDecided)
+    assert (decided.application, decided.step) == ("routing", "ring")
+    assert [o.config_seq for o in bench.did(outputs.Journal) if o.event is decided] == [42]
+
+
+@pytest.mark.feature("M-3")
+def test_the_caller_hears_it_ring_once_whoever_rings(bench: Any) -> None:
+    bench.arrive().decide(ring(BOB, CAROL))
+    bench.feed(*(inputs.LegProgressed(leg, 180) for leg in ("b1", "b2", "b3", "b1")))
+    assert len(bench.did(outputs.RingCaller)) == 1
+    assert bench.events().count(("leg_ringing", "b1")) == 1
+
+
+@pytest.mark.feature("M-3")
+def test_the_first_answer_wins_and_the_others_are_told_so(bench: Any) -> None:
+    bench.arrive().decide(ring(BOB, CAROL)).feed(inputs.LegProgressed("b2", 180), inputs.LegAccepted("b2", "PCMA"))
+    cancelled = {o.leg_id: (o.how, o.reason) for o in bench.did(outputs.CloseLeg)}
+    assert cancelled == {"b1": ("cancel", COMPLETED_ELSEWHERE), "b3": ("cancel", COMPLETED_ELSEWHERE)}
+    assert bench.event(events.LegEnded, "b1").cause == "answered_elsewhere"
+    assert bench.event(events.RingEnded).targets == {"t1": "unreachable", "t2": "answered"}
+    assert bench.call.state.answered_by == "carol"
+
+
+def test_bridging_comes_before_the_answer_that_lets_the_caller_speak(talking: Any) -> None:
+    kinds = [type(o) for o in talking.out]
+    assert kinds.index(outputs.BridgeLegs) < kinds.index(outputs.AnswerCaller)
+
+
+def test_a_second_answer_after_the_first_changes_nothing(talking: Any) -> None:
+    talking.feed(inputs.LegAccepted("b1"), inputs.LegRefused("b1", 486), inputs.LegProgressed("b1", 180))
+    assert talking.last == []
+
+
+@pytest.mark.parametrize(
+    ("status", "rang", "result", "cause"),
+    [
+        (486, False, "busy", "user_busy"),
+        (600, True, "busy", "user_busy"),
+        (603, True, "rejected", "call_rejected"),
+        (403, False, "rejected", "call_rejected"),
+        (480, True, "no_answer", "no_answer"),
+        (480, False, "unreachable", "no_user_responding"),
+        (408, False, "unreachable", "no_user_responding"),
+        (503, False, "congested", "temporary_failure"),
+        (404, False, "unreachable", "unallocated_number"),
+    ],
+)
+def test_what_a_refusal_means(bench: Any, status: int, rang: bool, result: Any, cause: str) -> None:
+    bench.arrive().decide(ring(BOB))
+    if rang:
+        bench.feed(inputs.LegProgressed("b1", 180))
+    bench.feed(inputs.LegRefused("b1", status))
+    assert bench.asked().outcome == RingOutcome(result, (TargetOutcome("t1", result, status),))
+    assert bench.event(events.LegEnded).cause == cause
+
+
+def test_a_phone_whose_connection_is_gone_is_unreachable(bench: Any) -> None:
+    bench.arrive().decide(ring(BOB)).feed(inputs.LegRefused("b1", 503, received=False))
+    assert bench.asked().outcome == RingOutcome("unreachable", (TargetOutcome("t1", "unreachable", 0),))
+
+
+def test_a_user_without_a_device_is_unreachable_at_once(bench: Any) -> None:
+    bench.arrive().decide(ring(RingTarget("t1", "nobody", 0, 20_000)))
+    assert bench.asked().outcome == RingOutcome("unreachable", (TargetOutcome("t1", "unreachable", 0),))
+    assert bench.asked().cursor == b"cur"
+
+
+def test_nobody_answers_within_the_timetable(bench: Any) -> None:
+    bench.arrive().decide(ring(BOB)).feed(inputs.LegProgressed("b1", 180)).pass_time(19.9)
+    assert bench.closed() == {}
+    bench.pass_time(0.2)
+    assert bench.closed() == {"b1": "cancel"}
+    assert bench.asked().outcome.result == "no_answer"
+
+
+def test_a_phone_that_never_said_a_word_is_unreachable_a_carrier_is_given_the_benefit(bench: Any) -> None:
+    bench.arrive().decide(ring(BOB, RingTarget("t2", TrunkTarget("carrier", "+41791234567"), 0, 20_000))).pass_time(20)
+    assert {t.target_id: t.result for t in bench.asked().outcome.targets} == {"t1": "unreachable", "t2": "no_answer"}
+
+
+@pytest.mark.feature("M-3")
+def test_a_sequential_timetable_rings_one_after_another(bench: Any) -> None:
+    bench.arrive().decide(ring(RingTarget("t1", "bob", 0, 5000), RingTarget("t2", "alice", 5000, 10_000)))
+    bench.feed(inputs.LegProgressed("b1", 180))
+    assert [o.leg_id for o in bench.did(outputs.OfferLeg)] == ["b1"]
+    bench.pass_time(5)
+    assert [o.leg_id for o in bench.did(outputs.OfferLeg)] == ["b1", "b2"]
+    assert bench.closed() == {"b1": "cancel"}
+
+
+def test_when_nobody_rings_the_next_is_rung_at_once(bench: Any) -> None:
+    bench.arrive().decide(ring(RingTarget("t1", "bob", 0, 5000), RingTarget("t2", "alice", 5000, 10_000)))
+    bench.feed(inputs.LegRefused("b1", 486))
+    assert [o.leg_id for o in bench.did(outputs.OfferLeg)] == ["b1", "b2"]
+    bench.feed(inputs.LegProgressed("b2", 180)).pass_time(4.9)
+    assert "b2" not in bench.closed()
+    bench.pass_time(0.2)
+    assert bench.closed()["b2"] == "cancel"
+    assert bench.asked().outcome.result == "no_answer"
+
+
+def test_a_progressive_timetable_lets_the_first_ring_on(bench: Any) -> None:
+    bench.arrive().decide(ring(RingTarget("t1", "bob", 0, 30_000), RingTarget("t2", "alice", 5000, 30_000))).pass_time(6)
+    assert [o.leg_id for o in bench.did(outputs.OfferLeg)] == ["b1", "b2"]
+    assert bench.closed() == {}
+
+
+def test_the_caller_gives_up(bench: Any) -> None:
+    bench.arrive().decide(ring(BOB)).feed(inputs.LegProgressed("b1", 180), inputs.CallerCancelled())
+    ended = bench.event(events.CallEnded)
+    assert (ended.cause, ended.by, ended.talk_ms) == ("caller_gave_up", "caller", 0)
+    assert bench.closed() == {"a": "gone", "b1": "cancel"}
+    assert bench.event(events.LegEnded, "a").sip_status == 487
+
+
+def test_the_caller_gives_up_while_routing_thinks_and_its_late_answer_is_nothing(bench: Any) -> None:
+    bench.arrive().feed(inputs.CallerCancelled()).feed(inputs.Decided(1, ring(BOB), b""))
+    assert bench.last == []
+    assert bench.call.over
+
+
+def test_early_media_of_a_single_carrier_is_passed_on(bench: Any) -> None:
+    bench.arrive().decide(ring(RingTarget("t1", TrunkTarget("carrier", "+41791234567"), 0, 60_000)))
+    bench.feed(inputs.LegProgressed("b1", 183, media=True), inputs.LegProgressed("b1", 180))
+    assert bench.did(outputs.EarlyMedia) == [outputs.EarlyMedia("b1")]
+    assert bench.did(outputs.RingCaller) == []
+
+
+def test_early_media_of_one_among_several_is_only_ringing(bench: Any) -> None:
+    bench.arrive().decide(ring(BOB, RingTarget("t2", TrunkTarget("carrier", "+41791234567"), 0, 60_000)))
+    bench.feed(inputs.LegProgressed("b2", 183, media=True))
+    assert bench.did(outputs.EarlyMedia) == []
+    assert len(bench.did(outputs.RingCaller)) == 1
+
+
+def test_refusals_by_cause(make_bench: Any) -> None:
+    for cause, status, expected, name in [
+        (17, 0, 486, "user_busy"),
+        (1, 0, 404, "unallocated_number"),
+        (21, 0, 603, "call_rejected"),
+        (19, 0, 480, "no_answer"),
+        (16, 410, 410, "normal_clearing"),
+        (999, 0, 480, "normal_unspecified"),
+    ]:
+        bench = make_bench().arrive().decide(HangUp(cause, status))
+        assert [(o.how, o.status) for o in bench.did(outputs.CloseLeg)] == [("reject", expected)]
+        assert bench.event(events.CallEnded).cause == name
+        bench.check()
+
+
+def test_hang_up_of_an_answered_call_is_a_bye(bench: Any) -> None:
+    bench.arrive().decide(Play((HELLO,))).feed(inputs.PlayFinished("play-1", 900)).decide(HangUp(16))
+    assert bench.closed() == {"a": "bye"}
+    assert bench.event(events.CallEnded).by == "system"
+
+
+def test_play_answers_first_and_asks_again_afterwards(bench: Any) -> None:
+    bench.arrive().decide(Play((HELLO,)))
+    assert [type(o) for o in bench.last if isinstance(o, outputs.AnswerCaller | outputs.PlayTo)] == [outputs.AnswerCaller, outputs.PlayTo]
+    bench.feed(inputs.PlayFinished("play-0", 1)).feed(inputs.PlayFinished("play-1", 900))
+    assert bench.asked().outcome == PlayOutcome()
+    assert bench.event(events.PlayEnded).duration_ms == 900
+
+
+def test_hanging_up_during_a_prompt_still_ends_the_play(bench: Any) -> None:
+    bench.arrive().decide(Play((HELLO,)))
+    bench.now += 0.5
+    bench.feed(inputs.LegLeft("a"))
+    assert bench.event(events.PlayEnded).duration_ms == 500
+    assert bench.event(events.CallEnded).by == "caller"
+
+
+GATHER = Gather((HELLO,), max_digits=3, finish_digits="#", first_digit_timeout_ms=5000, inter_digit_timeout_ms=2000)
+
+
+def digits(text: str) -> list[inputs.Input]:
+    return [inputs.DigitPressed("a", digit) for digit in text]
+
+
+@pytest.mark.parametrize(
+    ("pressed", "wait", "expected"),
+    [
+        ("123", 0.0, GatherOutcome("123", False)),
+        ("12#", 0.0, GatherOutcome("12", False)),
+        ("#", 0.0, GatherOutcome("", False)),
+        ("12", 2.1, GatherOutcome("12", True)),
+        ("", 5.1, GatherOutcome("", True)),
+    ],
+)
+def test_gathering(bench: Any, pressed: str, wait: float, expected: GatherOutcome) -> None:
+    bench.arrive().decide(GATHER).feed(inputs.PlayFinished("play-2", 800)).feed(*digits(pressed)).pass_time(wait)
+    assert bench.asked().outcome == expected
+    assert bench.event(events.DigitsGathered).digits == expected.digits
+
+
+def test_the_first_digit_stops_the_prompt_and_its_late_end_does_not_restart_the_clock(bench: Any) -> None:
+    bench.arrive().decide(GATHER).feed(*digits("1"))
+    assert bench.did(outputs.StopPlay)
+    bench.pass_time(1.9).feed(inputs.PlayFinished("play-2", 100)).pass_time(0.2)
+    assert bench.asked().outcome == GatherOutcome("1", True)
+
+
+def test_the_first_digit_is_not_awaited_while_the_prompt_plays(bench: Any) -> None:
+    bench.arrive().decide(GATHER).pass_time(60)
+    assert isinstance(bench.asked().outcome, Entered)
+
+
+def test_secret_digits_are_in_no_event(bench: Any) -> None:
+    bench.arrive().decide(Gather((), 4, secret=True)).feed(*digits("1234"))
+    assert bench.event(events.DigitsGathered).digits is None
+    assert bench.asked().outcome == GatherOutcome("1234", False)
+
+
+RECORD = Record(beep=True, max_ms=60_000, silence_ms=4000, min_ms=1000, finish_digits="#", labels={"mailbox_id": "main"})
+
+
+def recorded(bench: Any, name: str = "sha256-ab", duration_ms: int = 5000, reason: Any = "silence") -> inputs.RecordingFinished:
+    started = bench.did(outputs.RecordFrom)[0]
+    return inputs.RecordingFinished(started.recording_id, name, duration_ms, 40_058, reason)
+
+
+def test_a_recording_beeps_first_and_tells_its_labels(bench: Any) -> None:
+    bench.arrive().decide(RECORD)
+    assert bench.did(outputs.RecordFrom) == []
+    bench.feed(inputs.PlayFinished("play-3", 250))
+    assert len(bench.did(outputs.RecordFrom)) == 1
+    bench.feed(recorded(bench))
+    finished = bench.event(events.RecordingFinished)
+    assert (finished.object, finished.duration_ms, finished.ended_by, finished.labels) == (
+        "sha256-ab",
+        5000,
+        "silence",
+        {"mailbox_id": "main"},
+    )
+    assert bench.asked().outcome == RecordOutcome("sha256-ab", 5000)
+
+
+def test_a_recording_too_short_is_thrown_away(bench: Any) -> None:
+    bench.arrive().decide(RECORD).feed(inputs.PlayFinished("play-3", 250)).feed(recorded(bench, duration_ms=900))
+    assert bench.asked().outcome == RecordOutcome("", 900)
+    assert ("recording_finished", "a") not in bench.events()
+
+
+def test_a_caller_who_hangs_up_while_recorded_leaves_a_message_before_the_call_ends(bench: Any) -> None:
+    bench.arrive().decide(RECORD).feed(inputs.PlayFinished("play-3", 250)).feed(inputs.LegLeft("a"))
+    assert not bench.call.over
+    assert bench.did(outputs.StopRecording)
+    bench.feed(recorded(bench, reason="stopped"))
+    assert bench.events()[-3:] == [("leg_ended", "a"), ("recording_finished", "a"), ("ended", None)]
+    assert bench.event(events.RecordingFinished).ended_by == "hang_up"
+
+
+def test_a_recording_whose_file_never_comes_does_not_hold_the_call(bench: Any) -> None:
+    bench.arrive().decide(RECORD).feed(inputs.PlayFinished("play-3", 250)).feed(inputs.LegLeft("a")).pass_time(5.1)
+    assert bench.call.over
+
+
+def test_hanging_up_during_the_beep_leaves_nothing(bench: Any) -> None:
+    bench.arrive().decide(RECORD).feed(inputs.LegLeft("a"))
+    assert bench.call.over
+
+
+def test_a_delegate_is_asked_with_its_arguments_and_without_a_cursor(bench: Any) -> None:
+    bench.arrive().decide(Delegate("voicemail", {"mailbox_id": "main"}))
+    assert bench.asked() == outputs.Ask(2, "voicemail", b"", Entered({"mailbox_id": "main"}))
+    bench.decide(Play((HELLO,)), cursor=b"vm").feed(inputs.PlayFinished("play-1", 1))
+    assert bench.asked() == outputs.Ask(3, "voicemail", b"vm", PlayOutcome())
+
+
+def test_a_step_for_an_older_question_is_nothing(bench: Any) -> None:
+    bench.arrive().decide(Delegate("voicemail")).feed(inputs.Decided(1, HangUp(16), b""))
+    assert bench.last == []
+
+
+def test_steps_without_end_end(make_bench: Any) -> None:
+    bench = make_bench(limits=Limits(max_steps=10)).arrive()
+    for _ in range(20):
+        bench.decide(Delegate("routing"))
+    assert bench.event(events.CallEnded).cause == "recovery_on_timer_expiry"
+    bench.check()
+
+
+def test_nobody_decides_and_media_rings_the_extension_alone(bench: Any) -> None:
+    bench.arrive().feed(inputs.Undecided(1, ring(BOB), {"x": 1}, 9)).feed(inputs.LegRefused("b1", 486))
+    assert bench.event(events.RoutingDecided).application == "media"
+    assert bench.event(events.CallEnded).cause == "user_busy"
+    assert [o.status for o in bench.did(outputs.CloseLeg) if o.leg_id == "a"] == [486]
+
+
+def test_nobody_decides_and_nothing_can_be_done(bench: Any) -> None:
+    bench.arrive().feed(inputs.Undecided(1))
+    assert [(o.status, o.retry_after) for o in bench.did(outputs.CloseLeg)] == [(503, 5)]
+    assert bench.event(events.CallEnded).cause == "temporary_failure"
+
+
+def test_nobody_decides_later_in_the_call_and_the_fallback_is_not_taken(bench: Any) -> None:
+    bench.arrive().decide(Play((HELLO,))).feed(inputs.PlayFinished("play-1", 1)).feed(inputs.Undecided(2, ring(BOB)))
+    assert bench.event(events.CallEnded).cause == "temporary_failure"
+
+
+def test_ask_after_answer_asks_when_the_callee_has_hung_up(bench: Any) -> None:
+    bench.arrive().decide(ring(BOB, ask_after_answer=True)).feed(inputs.LegAccepted("b1"), inputs.LegLeft("b1"))
+    assert bench.asked().outcome.result == "answered"
+    assert bench.closed() == {"b1": "gone"}
+    bench.decide(Play((HELLO,))).feed(inputs.PlayFinished("play-2", 1)).decide(HangUp(16))
+    assert bench.call.over
+
+
+def test_an_answered_caller_hears_ringback_until_somebody_answers(bench: Any) -> None:
+    bench.arrive().decide(Play((HELLO,))).feed(inputs.PlayFinished("play-1", 1)).decide(ring(BOB))
+    assert [(o.prompts, o.loop) for o in bench.did(outputs.PlayTo)][-1] == ((), True)
+    bench.feed(inputs.LegProgressed("b1", 180), inputs.LegAccepted("b1"))
+    assert bench.did(outputs.StopPlay) == [outputs.StopPlay("a")]
+    assert bench.did(outputs.RingCaller) == []
+
+
+@pytest.mark.feature("M-4")
+def test_hold_and_back_are_events_once_each(talking: Any) -> None:
+    talking.feed(*(inputs.LegReoffered("b1", held) for held in (True, True, False, False)))
+    assert [kind for kind, leg in talking.events() if leg == "b1"][-2:] == ["leg_held", "leg_resumed"]
+    assert len(talking.did(outputs.AcceptReoffer)) == 4
+
+
+def test_a_held_call_is_called_held(talking: Any) -> None:
+    assert talking.call.doing == "talking"
+    talking.feed(inputs.LegReoffered("a", True))
+    assert talking.call.doing == "held"
+
+
+def test_silence_of_a_leg_ends_the_call_with_its_cause(talking: Any) -> None:
+    talking.feed(inputs.LegLeft("b1", "media"))
+    assert talking.event(events.CallEnded).cause == "rtp_timeout"
+    assert talking.closed() == {"a": "bye", "b1": "bye"}
+
+
+def test_no_ack_ends_the_call(talking: Any) -> None:
+    talking.feed(inputs.LegLeft("a", "timeout"))
+    assert talking.event(events.CallEnded).cause == "recovery_on_timer_expiry"
+
+
+def test_a_call_does_not_last_for_ever(talking: Any) -> None:
+    talking.pass_time(12 * 3600 + 1)
+    assert talking.event(events.CallEnded).by == "system"
+
+
+def test_an_unusable_offer_is_refused_and_recorded(bench: Any) -> None:
+    bench.feed(inputs.Arrived(488))
+    assert [(o.how, o.status) for o in bench.did(outputs.CloseLeg)] == [("reject", 488)]
+    assert bench.event(events.CallEnded).cause == "incompatible_destination"
+
+
+def test_a_lost_plane_ends_the_call(talking: Any) -> None:
+    talking.feed(inputs.MediaLost())
+    assert talking.event(events.CallEnded).cause == "node_failure"
+
+
+def test_more_devices_than_the_limit_are_not_rung(make_bench: Any) -> None:
+    bench = make_bench(devices={"bob": 100}, limits=Limits(max_ring_legs=5)).arrive().decide(ring(BOB))
+    assert len(bench.did(outputs.OfferLeg)) == 5

@@ -1,0 +1,87 @@
+"""Whatever comes in whatever order: no input raises, and a call that is ended is ended whole."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carillon_media.domain import inputs, outputs
+from carillon_media.domain.steps import Beep, Delegate, Gather, HangUp, Play, Record, Ring, RingTarget, TrunkTarget
+
+LEGS = st.sampled_from(["a", "b1", "b2", "b3", "b4", "b9"])
+TARGETS = st.sampled_from(["alice", "bob", "carol", "nobody", TrunkTarget("carrier", "+41791234567"), TrunkTarget("gone", "+4179")])
+STEPS = st.one_of(
+    st.builds(
+        lambda whom, times, ask: Ring(
+            tuple(RingTarget(f"t{n}", w, min(t), max(t)) for n, (w, t) in enumerate(zip(whom, times, strict=False))), ask_after_answer=ask
+        ),
+        st.lists(TARGETS, max_size=4),
+        st.lists(st.tuples(st.integers(0, 30_000), st.integers(0, 60_000)), min_size=4, max_size=4),
+        st.booleans(),
+    ),
+    st.just(Play((Beep(),))),
+    st.builds(Gather, st.sampled_from([(), (Beep(),)]), st.integers(0, 4), st.sampled_from(["", "#"]), secret=st.booleans()),
+    st.builds(Record, st.booleans(), st.integers(1, 60_000), st.integers(0, 5000), st.integers(0, 3000)),
+    st.just(Delegate("voicemail", {"mailbox_id": "m"})),
+    st.builds(HangUp, st.sampled_from([0, 1, 16, 17, 999]), st.sampled_from([0, 200, 486, 503, 900])),
+)
+MOVES = st.one_of(
+    st.tuples(st.just("decide"), STEPS),
+    st.tuples(st.just("undecided"), st.one_of(st.none(), STEPS)),
+    st.tuples(st.just("wait"), st.floats(0, 90)),
+    st.tuples(st.just("play ended"), st.integers(0, 9000)),
+    st.tuples(st.just("recorded"), st.tuples(st.sampled_from(["", "sha256-aa"]), st.integers(0, 9000))),
+    st.tuples(
+        st.just("feed"),
+        st.one_of(
+            st.builds(inputs.LegProgressed, LEGS, st.sampled_from([180, 183]), st.booleans()),
+            st.builds(inputs.LegAccepted, LEGS),
+            st.builds(inputs.LegRefused, LEGS, st.sampled_from([404, 408, 480, 486, 487, 503, 603, 302]), st.booleans()),
+            st.builds(inputs.LegLeft, LEGS, st.sampled_from(["bye", "timeout", "media"])),
+            st.builds(inputs.LegReoffered, LEGS, st.booleans()),
+            st.builds(inputs.DigitPressed, LEGS, st.sampled_from("0123456789*#")),
+            st.just(inputs.CallerCancelled()),
+            st.just(inputs.MediaLost()),
+            st.just(inputs.Stopped("temporary_failure")),
+            st.just(inputs.TimerFired("ring-9")),
+            st.just(inputs.Arrived()),
+        ),
+    ),
+)
+
+
+def play(bench: Any, move: tuple[str, Any]) -> None:
+    kind, value = move
+    match kind:
+        case "decide":
+            bench.decide(value)
+        case "undecided":
+            bench.feed(inputs.Undecided(bench.question, value))
+        case "wait":
+            bench.pass_time(value)
+        case "play ended":
+            played = bench.did(outputs.PlayTo)
+            bench.feed(inputs.PlayFinished(played[-1].play_id if played else "play-1", value))
+        case "recorded":
+            begun = bench.did(outputs.RecordFrom)
+            bench.feed(inputs.RecordingFinished(begun[-1].recording_id if begun else "r", value[0], value[1], 99, "silence"))
+        case _:
+            bench.feed(value)
+
+
+@pytest.mark.feature("P-10")
+@settings(max_examples=400, deadline=None)
+@given(moves=st.lists(MOVES, max_size=40), arrived=st.booleans())
+def test_a_call_ends_whole_whatever_happens(make_bench: Any, moves: list[tuple[str, Any]], arrived: bool) -> None:
+    bench = make_bench()
+    if arrived:
+        bench.arrive()
+    for move in moves:
+        play(bench, move)
+        bench.check()
+    if not bench.call.legs:
+        return
+    bench.feed(inputs.Stopped("temporary_failure")).pass_time(13 * 3600)
+    assert bench.call.over
+    bench.check()
