@@ -67,12 +67,11 @@ class NatsSource:
 
     async def close(self) -> None:
         """Give back what was not handed out, so that another replica gets it at once."""
-        if self._pull is not None:
-            arrived = self._pull.arrived()
-            await self._drop()
-            if not self._bus.is_closed:
-                for raw in arrived:
-                    await raw.nak()
+        pull = self._pull
+        await self._drop()
+        if pull is not None and not self._bus.is_closed:
+            for raw in pull.arrived():
+                await raw.nak()
 
     async def _open(self) -> Pull:
         await self._bus.connected()

@@ -64,11 +64,10 @@ class Pull:
                     await self._arrived.wait()
             except TimeoutError:
                 raise PullLost("no heartbeat") from None
-        count = min(limit, len(self._messages))
-        taken = [self._messages.popleft() for _ in range(count)]
-        if self._lost is None and self._expected < self._refill_below and not self._messages:
+        if self._lost is None and self._expected < self._refill_below and len(self._messages) <= limit:
             await self._request(self._window - self._expected)
-        return taken
+        # Nothing is awaited from here on: a cancelled caller leaves the messages to `arrived`.
+        return [self._messages.popleft() for _ in range(min(limit, len(self._messages)))]
 
     def lose(self, reason: str) -> None:
         """Make `next` raise once what has arrived is handed out."""
@@ -81,9 +80,14 @@ class Pull:
         return messages
 
     async def close(self) -> None:
-        """Give up the inbox."""
-        if self._subscription is not None and not self._connection.is_closed:
-            await self._subscription.unsubscribe()
+        """Give up the inbox; what the server had sent by then is found in `arrived`."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is None or self._connection.is_closed:
+            return
+        if self._connection.is_connected:
+            await subscription.drain()
+        else:
+            await subscription.unsubscribe()
 
     async def _request(self, count: int) -> None:
         request = {"batch": count, "expires": EXPIRES_SECONDS * 10**9, "idle_heartbeat": HEARTBEAT_SECONDS * 10**9}

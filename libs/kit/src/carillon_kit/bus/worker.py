@@ -84,11 +84,19 @@ class Worker(Consumer):
     async def _run(self) -> None:
         while True:
             deliveries = await self._source.next(self._batch)
-            async with self._turn:
-                try:
-                    await self._handle(deliveries)
-                except Exception as error:  # noqa: BLE001  (a subscriber's edge: the broker delivers them again)
-                    _log.error("consumer interrupted", durable=self._spec.durable, exc_info=error)
+            try:
+                await self._turn.acquire()
+            except asyncio.CancelledError:
+                # Stopped with messages in hand that the handler never saw.
+                for delivery in deliveries:
+                    await delivery.nak(0)
+                raise
+            try:
+                await self._handle(deliveries)
+            except Exception as error:  # noqa: BLE001  (a subscriber's edge: the broker delivers them again)
+                _log.error("consumer interrupted", durable=self._spec.durable, exc_info=error)
+            finally:
+                self._turn.release()
 
     async def _handle(self, deliveries: Sequence[Delivery]) -> None:
         async with self._kept(deliveries):
