@@ -58,7 +58,8 @@ async def test_dupont_applies_cleanly_and_the_second_time_changes_nothing(port: 
     assert not (await importer(operator).ApplyTenant(pruned)).changes
 
 
-@pytest.mark.feature("D-1")
+@pytest.mark.feature("D-2")
+@pytest.mark.feature("D-13")
 async def test_dupont_is_as_the_story_says(port: int, client: Client, dupont: pb.ApplyTenantRequest) -> None:
     await importer(client(port)).ApplyTenant(dupont)
     channel = client(port, "admin", "dupont")
@@ -74,7 +75,6 @@ async def test_dupont_is_as_the_story_says(port: int, client: Client, dupont: pb
     assert all(member.ring_seconds >= 20 for member in groups["on-call"].members)
 
 
-@pytest.mark.feature("D-1")
 async def test_a_dry_run_lists_the_changes_and_makes_none(port: int, client: Client) -> None:
     operator = client(port)
     request = company("dry")

@@ -163,6 +163,8 @@ async def test_a_second_one_of_the_same_id_exists(company: Company) -> None:
     assert (code, list(reasons)) == (grpc.StatusCode.ALREADY_EXISTS, ["user 'ann'"])
 
 
+@pytest.mark.feature("D-4")
+@pytest.mark.feature("P-1")
 async def test_a_deletion_that_something_holds_names_the_holders(company: Company) -> None:
     api = company.admin
     await api.user.CreateUser(company.user())
@@ -182,6 +184,7 @@ async def test_a_deletion_that_something_holds_names_the_holders(company: Compan
     assert await company.seq() == before
 
 
+@pytest.mark.feature("D-19")
 async def test_a_password_is_shown_once_and_never_kept(company: Company) -> None:
     api = company.admin
     await api.user.CreateUser(company.user())
@@ -271,6 +274,7 @@ async def test_many_writers_at_once_lose_nothing(company: Company) -> None:
     assert [change.config_seq for change in changes] == list(range(21, 1, -1))
 
 
+@pytest.mark.feature("D-1")
 async def test_tenants_are_listed_and_changed(company: Company) -> None:
     tenants = company.operator.tenant
     found = await tenants.ListTenants(pb.ListTenantsRequest(page_size=1000))

@@ -243,7 +243,7 @@ def test_the_main_number_is_one_of_the_tenants(company: dict[str, Any]) -> None:
     assert violations(decision) == [("tenant.main_number", "+41215550999 is not a number of this tenant")]
 
 
-@pytest.mark.feature("D-1")
+@pytest.mark.feature("P-1")
 @pytest.mark.parametrize(
     ("kind", "resource_id", "holders"),
     [
@@ -295,6 +295,7 @@ def test_what_nothing_refers_to_can_go(company: dict[str, Any], kind: str, resou
     assert gone.seq == config.seq + 1
 
 
+@pytest.mark.feature("D-19")
 def test_only_hashes_of_a_password_are_kept(company: dict[str, Any]) -> None:
     credential = given(company).sip_credentials["acme-101"]
     secret = b"acme-101:acme.example:correct-horse"
