@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from carillon_cli.supervisor.log import BoundedFile, Log, render
+from carillon_cli.supervisor.log import BoundedFile, Log, render, worth_showing
 
 pytestmark = pytest.mark.feature("P-4")
 NOW = datetime(2026, 11, 24, 9, 15, 1, 123456, tzinfo=UTC)
@@ -67,3 +67,21 @@ def test_a_terminal_that_has_gone_does_not_stop_the_log(tmp_path: Path) -> None:
         log.line("media", b"x")
     log.close()
     assert (tmp_path / "media.log").read_text() == "x\nx\nx\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("[17739] 2026/11/22 07:44:06.720034 [WRN] Slow consumer", "WARNING Slow consumer"),
+        ("2026-11-22 07:44:07.514 UTC [17833] LOG:  starting PostgreSQL", "INFO    starting PostgreSQL"),
+        ("2026-11-22 07:44:06,805 ERROR carillon.media-plane no port", "ERROR   no port"),
+    ],
+)
+def test_the_level_of_other_programs_lines_is_understood(line: str, shown: str) -> None:
+    assert render("nats", line, NOW, colour=False).endswith(shown)
+
+
+def test_of_the_servers_behind_the_services_only_troubles_are_shown() -> None:
+    assert not worth_showing("nats", "[1] 2026/11/22 07:44:06.7 [INF] Server is ready")
+    assert worth_showing("nats", "[1] 2026/11/22 07:44:06.7 [ERR] disk full")
+    assert worth_showing("media", "2026-11-22 07:44:06,805 INFO carillon.media ready")

@@ -48,6 +48,8 @@ class PhoneCall:
     incoming: bool
     audio: AudioPort
     sip_call_id: str
+    #: Number of the caller as an incoming call shows it.
+    shown: str = ""
     diary: list[tuple[float, str]] = field(default_factory=list)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)

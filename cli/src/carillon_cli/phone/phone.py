@@ -301,7 +301,9 @@ class Phone(asyncio.DatagramProtocol):
         """A new call: ring, and do what the behaviour says."""
         number = Uri.parse(request.uri).user
         behaviour = self.behaviour(number)
-        call = PhoneCall(session, number, True, await AudioPort.open(self.address[0], self.tone_hz), request.call_id)
+        call = PhoneCall(
+            session, number, True, await AudioPort.open(self.address[0], self.tone_hz), request.call_id, request.from_.uri.user
+        )
         self._keep(call)
         self._arrived.put_nowait(call)
         if behaviour.reject is not None:

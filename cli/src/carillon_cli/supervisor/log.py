@@ -5,6 +5,7 @@ Always: rendering is pure; a terminal that does not read cannot stop the service
 
 import json
 import queue
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -32,6 +33,17 @@ RESET = "\x1b[0m"
 PLACED = frozenset(
     {"event", "message", "msg", "level", "timestamp", "time", "service", "logger", "node", "trace_id", "span_id", "exception"}
 )
+#: What is no JSON: nats-server, Postgres, and the standard library's logging.
+PLAIN = (
+    re.compile(r"\[\d+\] \S+ \S+ \[(?P<level>[A-Z]{3})\] ?(?P<text>.*)"),
+    re.compile(r"\S+ \S+ \S+ \[\d+\] (?P<level>[A-Z]+):  ?(?P<text>.*)"),
+    re.compile(r"\d{4}-\d\d-\d\d \S+ (?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) (?:carillon\.\S+ )?(?P<text>.*)"),
+)
+LEVEL_NAMES = {"INF": "info", "WRN": "warning", "ERR": "error", "FTL": "critical", "DBG": "debug", "LOG": "info", "FATAL": "error"}
+#: Of these only warnings and worse are worth a person's time; their files have everything.
+BACKSTAGE = frozenset({"nats", "postgres"})
+#: Said at every start of an embedded server, and as meant.
+EXPECTED = ("Plaintext passwords detected",)
 
 
 def value_text(value: Any) -> str:
@@ -52,6 +64,14 @@ def fields(line: str) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def plain(line: str) -> Mapping[str, Any]:
+    """A line that is no JSON: level and text where it is of a known kind."""
+    for kind in PLAIN:
+        if (found := kind.match(line)) is not None:
+            return {"level": LEVEL_NAMES.get(found["level"], found["level"]), "event": found["text"]}
+    return {"event": line}
+
+
 def clock_text(found: Mapping[str, Any], now: datetime) -> str:
     """`HH:MM:SS.mmm` of the line's own time stamp in UTC, else of `now`."""
     try:
@@ -63,7 +83,7 @@ def clock_text(found: Mapping[str, Any], now: datetime) -> str:
 
 def render(name: str, line: str, now: datetime, *, colour: bool) -> str:
     """One line of a process as a person reads it; a trace that came with it follows indented."""
-    found = fields(line) or {"event": line}
+    found = fields(line) or plain(line)
     level = str(found.get("level", "info")).upper()
     text = str(found.get("event") or found.get("message") or found.get("msg") or "")
     more = " ".join(f"{key}={value_text(value)}" for key, value in found.items() if key not in PLACED)
@@ -74,6 +94,13 @@ def render(name: str, line: str, now: datetime, *, colour: bool) -> str:
     rendered = f"{clock_text(found, now)} {head} {shown} {text}{'  ' + more if more else ''}"
     trace = str(found.get("exception") or "").rstrip()
     return rendered + "".join(f"\n    {part}" for part in trace.splitlines())
+
+
+def worth_showing(name: str, line: str) -> bool:
+    """Whether a line belongs on the terminal."""
+    found = fields(line) or plain(line)
+    quiet = str(found.get("level", "info")).lower() in ("debug", "info", "detail", "hint", "statement")
+    return not (name in BACKSTAGE and (quiet or str(found.get("event", "")).startswith(EXPECTED)))
 
 
 class BoundedFile:
@@ -121,7 +148,7 @@ class Log:
         kept = self.last.setdefault(name, [])
         kept.append(text)
         del kept[:-20]
-        if self._show:
+        if self._show and worth_showing(name, text):
             self._put(render(name, text, self._now(), colour=self._colour))
 
     def say(self, text: str, level: str = "info", **more: object) -> None:

@@ -1,0 +1,186 @@
+"""baresip as an independent phone: a process with its own configuration, driven over its control socket.
+
+Always: it plays a tone of its own, records what it hears, and is ended by `stop`; only the process started here is signalled.
+"""
+
+import asyncio
+import contextlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from carillon_cli.phone import g711, tones, wav
+
+BINARY = Path("/usr/bin/baresip")
+MODULES = ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules", "/usr/lib/aarch64-linux-gnu/baresip/modules")
+#: The end of the tone's file would hang up: it is longer than any test call.
+TONE_SECONDS = 60
+START_SECONDS = 5.0
+EVENT_SECONDS = 10.0
+
+
+class BaresipError(Exception):
+    """baresip did not do what it was told in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who the phone is at a registrar."""
+
+    user: str
+    password: str
+    domain: str
+    registrar: tuple[str, int]
+
+
+def available() -> bool:
+    """Whether baresip is installed."""
+    return BINARY.exists() and any(Path(folder).is_dir() for folder in MODULES)
+
+
+def configuration(folder: Path, control_port: int, ip: str) -> str:
+    """baresip's `config`: G.711 only, tone from a file, both directions recorded."""
+    modules = next(path for path in MODULES if Path(path).is_dir())
+    return "\n".join(
+        [
+            "poll_method epoll",
+            f"sip_listen {ip}:0",
+            f"net_interface {ip}",
+            "call_max_calls 4",
+            f"audio_source aufile,{folder / 'tone.wav'}",
+            "audio_player aubridge,player",
+            "audio_alert aubridge,alert",
+            "audio_srate 8000",
+            "audio_channels 1",
+            f"snd_path {folder}",
+            "rtp_ports 10000-30000",
+            f"ctrl_tcp_listen {ip}:{control_port}",
+            f"module_path {modules}",
+            *(f"module {name}.so" for name in ("g711", "aufile", "aubridge", "sndfile")),
+            *(f"module_app {name}.so" for name in ("account", "contact", "menu", "ctrl_tcp")),
+            "",
+        ]
+    )
+
+
+def prepare(folder: Path, tone_hz: int, config: str) -> None:
+    """The folder that baresip reads: configuration, tone, no accounts, no contacts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = [round(sample) for sample in tones.tone(tone_hz, g711.RATE * TONE_SECONDS)]
+    (folder / "tone.wav").write_bytes(wav.write(samples))
+    (folder / "config").write_text(config)
+    for empty in ("accounts", "contacts"):
+        (folder / empty).touch()
+
+
+class Baresip:
+    """One running baresip. Made by `start`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.events: list[dict[str, Any]] = []
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._news = asyncio.Condition()
+
+    @classmethod
+    async def start(cls, folder: Path, tone_hz: int, control_port: int, *, ip: str = "127.0.0.1") -> Self:
+        """Start in an empty folder and connect to its control socket. Raises `BaresipError`."""
+        prepare(folder, tone_hz, configuration(folder, control_port, ip))
+        phone = cls(folder)
+        log = (folder / "baresip.log").open("wb")
+        with log:
+            phone._process = await asyncio.create_subprocess_exec(
+                str(BINARY), "-f", str(folder), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await phone._connect(ip, control_port)
+        except TimeoutError as error:
+            await phone.stop()
+            raise BaresipError(f"baresip did not start; see {folder / 'baresip.log'}") from error
+        return phone
+
+    async def register(self, account: Account) -> None:
+        """Register; REGISTER_OK is waited for. Raises `BaresipError`."""
+        ip, port = account.registrar
+        address = f"<sip:{account.user}@{account.domain}>"
+        own = f'auth_user={account.user};auth_pass={account.password};outbound="sip:{ip}:{port}"'
+        options = f"{own};regint=600;audio_codecs=PCMA/8000/1,PCMU/8000/1"
+        await self.command("uanew", f"{address};{options}")
+        await self.until(lambda event: event.get("type") in ("REGISTER_OK", "REGISTER_FAIL"), "REGISTER_OK")
+        if not any(event.get("type") == "REGISTER_OK" for event in self.events):
+            raise BaresipError(f"baresip cannot register {account.user}")
+
+    async def command(self, name: str, params: str = "") -> None:
+        """Send a command: dial, accept, hangup, hold, resume, transfer, sndcode, ..."""
+        body = json.dumps({"command": name, "params": params, "token": name}).encode()
+        if self._writer is None:
+            raise BaresipError("baresip is not running")
+        # A netstring: length, colon, bytes, comma.
+        self._writer.write(f"{len(body)}:".encode() + body + b",")
+        await self._writer.drain()
+
+    async def until(self, wanted: Callable[[dict[str, Any]], bool], what: str, seconds: float = EVENT_SECONDS) -> dict[str, Any]:
+        """The first event that fits, also one that came before. Raises `BaresipError`."""
+        try:
+            async with asyncio.timeout(seconds), self._news:
+                while True:
+                    if (found := next(filter(wanted, self.events), None)) is not None:
+                        return found
+                    await self._news.wait()
+        except TimeoutError as error:
+            raise BaresipError(f"baresip did not say {what} within {seconds:g} s") from error
+
+    async def until_event(self, kind: str, seconds: float = EVENT_SECONDS) -> dict[str, Any]:
+        """Wait for CALL_INCOMING, CALL_ESTABLISHED, CALL_CLOSED, ..."""
+        return await self.until(lambda event: event.get("type") == kind, kind, seconds)
+
+    def heard(self) -> tones.Heard:
+        """What the last finished call's recording of the other side (`dump-*-dec.wav`) holds."""
+        found = sorted(self.folder.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime)
+        return tones.hear(wav.read(found[-1].read_bytes(), strict=False) if found else [])
+
+    async def stop(self) -> None:
+        """Quit, or be killed after two seconds."""
+        with contextlib.suppress(BaresipError, OSError):
+            await self.command("quit")
+        if self._listening is not None:
+            self._listening.cancel()
+        if self._writer is not None:
+            self._writer.close()
+        if self._process is not None:
+            try:
+                await asyncio.wait_for(self._process.wait(), 2)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+
+    def forget(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _connect(self, ip: str, port: int) -> None:
+        while self._writer is None:
+            try:
+                self._reader, self._writer = await asyncio.open_connection(ip, port)
+            except OSError:
+                await asyncio.sleep(0.05)
+        self._listening = asyncio.create_task(self._listen(self._reader), name="baresip events")
+
+    async def _listen(self, reader: asyncio.StreamReader | None) -> None:
+        if reader is None:
+            return
+        with contextlib.suppress(asyncio.IncompleteReadError, ValueError, OSError):
+            while True:
+                size = int((await reader.readuntil(b":"))[:-1])
+                body = json.loads(await reader.readexactly(size))
+                await reader.readexactly(1)
+                async with self._news:
+                    self.events.append(body)
+                    self._news.notify_all()
