@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -52,7 +53,8 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         stack.push_async_callback(server.stop)
         dead_letters = DeadLetters(pool)
         subscriber = CallSubscriber(ledger, dead_letters, outbox.wake)
-        consumer = await bus.consume(CONSUMER, subscriber.handle, dead_letters, batch=BATCH)
+        spec = replace(CONSUMER, ack_wait=settings.ack_wait_seconds)
+        consumer = await bus.consume(spec, subscriber.handle, dead_letters, batch=BATCH)
         stack.push_async_callback(consumer.stop)
         yield port
 

@@ -8,5 +8,7 @@ class CdrSettings(ServiceSettings):
 
     #: Seconds a statement of the ledger may take.
     ledger_timeout_seconds: float = 10.0
+    #: Seconds after which the events of a killed process are handled by another.
+    ack_wait_seconds: float = 5.0
     #: Connections to Postgres.
     postgres_connections: int = 8

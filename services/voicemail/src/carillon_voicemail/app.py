@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from carillon.common.v1.call_application_pb2_grpc import add_CallApplicationServicer_to_server
 from carillon.voicemail.v1.voicemail_pb2_grpc import add_MessageServiceServicer_to_server
@@ -77,7 +78,8 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
 
         dead_letters = DeadLetters(pool)
         subscriber = RecordingSubscriber(messages, configuration, dead_letters, wake)
-        consumer = await bus.consume(CONSUMER, subscriber.handle, dead_letters)
+        spec = replace(CONSUMER, ack_wait=settings.ack_wait_seconds)
+        consumer = await bus.consume(spec, subscriber.handle, dead_letters)
         stack.push_async_callback(consumer.stop)
         yield port
 

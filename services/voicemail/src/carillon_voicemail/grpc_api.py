@@ -16,7 +16,7 @@ from carillon.common.v1 import call_application_pb2_grpc as app_rpc
 from carillon.voicemail.v1 import voicemail_pb2 as pb
 from carillon.voicemail.v1 import voicemail_pb2_grpc as rpc
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
-from carillon_kit.errors import InvalidArgument, NotFound, PermissionDenied
+from carillon_kit.errors import InvalidArgument, NotFound, PermissionDenied, Unavailable
 from carillon_kit.grpc_server import current_tenant
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_kit.pages import decode_token, encode_token, page_size
@@ -148,6 +148,8 @@ class MessageApi(rpc.MessageServiceServicer):
             audio = await self._objects.get(message.object)
         except ObjectNotFound as error:
             raise NotFound(f"messages/{request.message_id}/audio") from error
+        except OSError as error:
+            raise Unavailable("the audio cannot be had now") from error
         for start in range(0, len(audio), CHUNK_BYTES):
             yield pb.FetchMessageAudioResponse(chunk=audio[start : start + CHUNK_BYTES])
 
