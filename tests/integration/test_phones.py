@@ -1,0 +1,87 @@
+"""Two baresip phones, which are not ours, call each other through the system and hear each other's tone."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carillon_cli.phone.baresip import Account, Baresip, BaresipError
+from strangers.sipp import free_port
+from strangers.system import System
+
+pytestmark = pytest.mark.feature("M-1", "M-3", "M-7", "C-1")
+
+ALAIN_HZ, ELISE_HZ = 700, 1300
+
+
+async def holds(condition: Callable[[], Any], what: str, seconds: float = 20) -> None:
+    """Wait until the condition holds, letting the phones' events through."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        pytest.fail(f"{what}: not within {seconds} s")
+
+
+@asynccontextmanager
+async def phone(system: System, extension: str, hz: int) -> AsyncIterator[Baresip]:
+    user = system.user(extension)
+    folder = Path(tempfile.mkdtemp(prefix="baresip-"))
+    ringing = await Baresip.start(folder, hz, free_port())
+    try:
+        await ringing.register(Account(user["sip_user"], user["sip_password"], system.tenant["realm"], system.sip))
+        yield ringing
+    except BaresipError as error:
+        log = (folder / "baresip.log").read_text(errors="replace")
+        raise AssertionError(f"{error}\n{log[-3000:]}\n{system.log()[-3000:]}") from error
+    finally:
+        await ringing.stop()
+        ringing.forget()
+
+
+@pytest.mark.parametrize("who_hangs_up", ["caller", "callee"])
+async def test_both_hear_the_other_and_one_record_has_the_right_talk_time(system: System, who_hangs_up: str) -> None:
+    known = system.call_ids()
+    async with phone(system, "102", ALAIN_HZ) as alain, phone(system, "106", ELISE_HZ) as elise:
+        await alain.command("dial", f"sip:106@{system.tenant['realm']}")
+        await elise.until_event("CALL_INCOMING")
+        await elise.command("accept")
+        await alain.until_event("CALL_ESTABLISHED")
+        started = asyncio.get_running_loop().time()
+        # Recordings grow while the call lasts: three seconds of the other's tone on both sides.
+        await holds(lambda: alain.heard().tone_seconds(ELISE_HZ) >= 3, "Alain hears Élise")
+        await holds(lambda: elise.heard().tone_seconds(ALAIN_HZ) >= 3, "Élise hears Alain")
+        await (alain if who_hangs_up == "caller" else elise).command("hangup")
+        talked = asyncio.get_running_loop().time() - started
+        await (elise if who_hangs_up == "caller" else alain).until_event("CALL_CLOSED")
+        for ear, tone in ((alain, ELISE_HZ), (elise, ALAIN_HZ)):
+            heard = ear.heard()
+            assert heard.tone_seconds(tone) > 0.8 * heard.total, str(heard)
+    (record,) = await asyncio.to_thread(system.new_records, known, 1)
+    assert (record["status"], record["answered_by"], record["direction"]) == ("answered", "elise", "internal")
+    assert (record["caller"], record["dialled"], record["ended_by"]) == ("102", "106", who_hangs_up)
+    assert record["talk_seconds"] == pytest.approx(talked, abs=1)
+    assert [leg["leg_id"] for leg in record["legs"]] == ["a", "b1"]
+
+
+@pytest.mark.feature("M-4")
+async def test_hold_stops_the_sound_and_resume_brings_it_back(system: System) -> None:
+    async with phone(system, "102", ALAIN_HZ) as alain, phone(system, "106", ELISE_HZ) as elise:
+        await alain.command("dial", f"sip:106@{system.tenant['realm']}")
+        await elise.until_event("CALL_INCOMING")
+        await elise.command("accept")
+        await alain.until_event("CALL_ESTABLISHED")
+        await holds(lambda: elise.heard().tone_seconds(ALAIN_HZ) >= 1, "Élise hears Alain")
+        await alain.command("hold")
+        await holds(lambda: "held" in system.carillon("calls", "--json"), "the call is held")
+        before = elise.heard().tone_seconds(ALAIN_HZ)
+        await alain.command("resume")
+        await holds(lambda: "held" not in system.carillon("calls", "--json"), "the call is resumed")
+        await holds(lambda: elise.heard().tone_seconds(ALAIN_HZ) >= before + 1, "Élise hears Alain again")
+        await alain.command("hangup")
+        await elise.until_event("CALL_CLOSED")

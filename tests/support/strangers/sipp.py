@@ -1,0 +1,84 @@
+"""SIPp as an independent phone or carrier: one process a scenario, ended by its own count of calls or by its process id."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+SCENARIOS = Path(__file__).resolve().parents[2] / "integration/sipp"
+
+
+def free_port(ip: str = "127.0.0.1") -> int:
+    """An even UDP port that is free now, with its odd neighbour."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((ip, 0))
+            port = int(probe.getsockname()[1])
+        if port % 2 == 0:
+            return port
+
+
+class Sipp:
+    """One SIPp. As a context it is killed at the end if it still runs."""
+
+    def __init__(
+        self,
+        scenario: str,
+        target: tuple[str, int],
+        *options: str,
+        ip: str = "127.0.0.1",
+        port: int | None = None,
+        calls: int = 1,
+        seconds: float = 30,
+        replace: dict[str, str] | None = None,
+        **keys: str,
+    ) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="sipp-"))
+        text = (SCENARIOS / scenario).read_text()
+        for old, new in (replace or {}).items():
+            text = text.replace(old, new)
+        (self.folder / scenario).write_text(text)
+        self.port = port or free_port(ip)
+        pairs = [part for key, value in keys.items() for part in ("-key", key, value)]
+        command = ["sipp", f"{target[0]}:{target[1]}", "-sf", scenario, "-i", ip, "-mi", ip, "-p", str(self.port)]
+        command += ["-m", str(calls), "-nostdin", "-trace_err", "-timeout", f"{seconds:g}s", "-timeout_error", *pairs, *options]
+        with (self.folder / "out.log").open("wb") as log:
+            self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self.seconds = seconds
+
+    def wait(self) -> int:
+        """Its exit code: 0 when every call went as the scenario says."""
+        return self.process.wait(self.seconds + 10)
+
+    def succeed(self) -> Self:
+        """Wait; what SIPp saw instead is in the error."""
+        assert self.wait() == 0, self.complaint()
+        return self
+
+    def complaint(self) -> str:
+        errors = "\n".join(path.read_text(errors="replace")[:3000] for path in self.folder.glob("*_errors.log"))
+        return f"{errors}\n{(self.folder / 'out.log').read_text(errors='replace')[-3000:]}"
+
+    def statistics(self) -> dict[str, Any]:
+        """Last row of -trace_stat by column."""
+        header, *rows = [line.split(";") for line in next(self.folder.glob("*_.csv")).read_text().splitlines() if line]
+        return dict(zip(header, rows[-1], strict=False))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def register(target: tuple[str, int], realm: str, user: dict[str, Any], *options: str) -> int:
+    """Register the user from a free port; the port, where a scenario may then answer."""
+    with Sipp("register.xml", target, *options, seconds=10, user=user["sip_user"], password=user["sip_password"], realm=realm) as sipp:
+        return sipp.succeed().port
