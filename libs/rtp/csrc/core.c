@@ -152,12 +152,12 @@ static int move(plane *p, struct session *s, struct worker *to) {
     part(p, s);
     bool timed = s->timed;
     worker_untime(from, s);
-    worker_unwatch(from, s);
+    worker_unwatch(from, s); /* nobody's now: one lock at a time is enough */
+    worker_unlock(from);
     worker_lock(to);
     int error = worker_watch(to, s);
     if (timed) worker_time(to, s);
     worker_unlock(to);
-    worker_unlock(from);
     return error;
 }
 

@@ -1,0 +1,124 @@
+"""How much one core relays (or plays): starts a plane on one core and paced load on another, and prints what a packet costs.
+
+    python benchmarks/relay.py --calls 500 1000 2000            # relay of G.711 calls, two legs each, 50 packets/s a leg
+    python benchmarks/relay.py --calls 1000 --convert           # with A-law to mu-law
+    python benchmarks/relay.py --prompts 2000                   # prompts at once
+
+One line of JSON a step. `us_per_packet` is the packet thread's CPU time for one packet received and sent on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from asyncio.subprocess import PIPE
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from carillon_rtp.client import MediaAddress, PlaneClient, PlaneStatistics, Remote
+from carillon_rtp.testing import plane_process, sine, write_wav
+
+HERE = Path(__file__).parent
+LIMIT = 120.0  # seconds a step may take
+
+
+def build(folder: Path) -> Path:
+    """Compiles the load generator."""
+    program = folder / "load"
+    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-o", program, HERE / "load.c"], check=True)
+    return program
+
+
+async def sessions(client: PlaneClient, count: int, remotes: Sequence[Remote]) -> list[MediaAddress]:
+    """`count` sessions with these remotes in turn."""
+    names = [f"leg-{number}" for number in range(count)]
+    addresses = await asyncio.gather(*(client.open(name) for name in names))
+    await asyncio.gather(*(client.set_remote(name, remotes[n % len(remotes)]) for n, name in enumerate(names)))
+    return list(addresses)
+
+
+async def step(program: Path, folder: Path, options: argparse.Namespace, calls: int, prompts: int) -> dict[str, Any]:
+    """One load on a fresh plane."""
+    legs = calls * 2 or prompts
+    async with asyncio.timeout(LIMIT), plane_process(folder, "--cpus", str(options.plane_cpu), ports=2 * legs + 100) as plane:
+        client = await PlaneClient.connect(plane.socket, deadline=20)
+        seconds = str(options.warm), str(options.measure)
+        load = await asyncio.create_subprocess_exec("taskset", "-c", str(options.load_cpu), program, *seconds, stdin=PIPE, stdout=PIPE)
+        assert load.stdin
+        assert load.stdout
+        ports = [int(port) for port in (await load.stdout.readline()).split()[1:]]
+        codecs = ("PCMA", "PCMU") if options.convert else ("PCMA", "PCMA")
+        remotes = [Remote("127.0.0.1", port, codec) for port, codec in zip(ports, codecs, strict=True)]  # type: ignore[arg-type]
+        addresses = await sessions(client, legs, remotes)
+        if prompts:
+            music = write_wav(folder / "music.wav", sine(440, 5000))
+            await asyncio.gather(*(client.play(f"leg-{n}", "music", [music], loop=True) for n in range(legs)))
+        else:
+            await asyncio.gather(*(client.bridge(f"leg-{n}", f"leg-{n + 1}") for n in range(0, legs, 2)))
+            load.stdin.writelines(f"{'AB'[n % 2]} {address.port}\n".encode() for n, address in enumerate(addresses))
+        load.stdin.write(b"go\n")
+        await load.stdin.drain()
+        marks: list[PlaneStatistics] = []
+        while len(marks) < 2:
+            if (await load.stdout.readline()).strip() in (b"measure", b"end"):
+                marks.append(await client.statistics())
+        result = json.loads(await load.stdout.readline())
+        await load.wait()
+        await client.disconnect()
+    return report(marks, result, calls, prompts)
+
+
+def report(marks: Sequence[PlaneStatistics], result: dict[str, Any], calls: int, prompts: int) -> dict[str, Any]:
+    ((before, after),) = pairwise(marks)
+    packets, cpu_ms = after.packets_out - before.packets_out, after.cpu_ms - before.cpu_ms
+    wall_ms = after.uptime_ms - before.uptime_ms
+    microseconds = 1000 * cpu_ms / max(packets, 1)
+    figures = {
+        "calls" if calls else "prompts": calls or prompts,
+        "packets_per_second": round(1000 * packets / wall_ms),
+        "us_per_packet": round(microseconds, 2),
+        "core_share": round(cpu_ms / wall_ms, 3),
+        "per_core_at_this_cost": round(1e6 / microseconds / (100 if calls else 50)),
+        "late_ticks": after.late_ticks - before.late_ticks,
+        "load_late_ticks": result["late_ticks"],
+    }
+    if result["got"]:
+        figures |= {"loss_percent": round(100 * (1 - result["got"] / result["sent"]), 4), "delay_us": result["delay_us"]}
+    else:
+        figures |= {"packets_heard": result["foreign"], "spacing_us": result["spacing_us"]}
+    return figures
+
+
+def write(figures: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(figures) + "\n")
+    sys.stdout.flush()
+
+
+async def main() -> None:
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("--calls", type=int, nargs="*", default=[500, 1000, 2000])
+    options.add_argument("--prompts", type=int, nargs="*", default=[])
+    options.add_argument("--convert", action="store_true", help="A-law on one side, mu-law on the other")
+    options.add_argument("--warm", type=float, default=2.0)
+    options.add_argument("--measure", type=float, default=8.0)
+    options.add_argument("--plane-cpu", type=int, default=0)
+    options.add_argument("--load-cpu", type=int, default=min(1, (os.cpu_count() or 1) - 1))
+    arguments = options.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        program = build(folder)
+        for calls in [] if arguments.prompts else arguments.calls:
+            write(await step(program, folder, arguments, calls, 0))
+        for prompts in arguments.prompts:
+            write(await step(program, folder, arguments, 0, prompts))
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

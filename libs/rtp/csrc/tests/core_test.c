@@ -1,0 +1,161 @@
+/* The core under a sanitizer: commands of every kind in random order while random and well-formed datagrams arrive.
+ *
+ * usage: core_test FOLDER [ROUNDS] [SEED]. Exit code 0: what always has to hold did, and no sanitizer spoke. */
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../core.h"
+
+enum { SESSIONS = 24, LOW = 45000, HIGH = LOW + 2 * SESSIONS + 7 };
+
+static uint64_t state;
+static uint32_t chance(uint32_t below) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (uint32_t)(state >> 32) % below;
+}
+
+struct line { int64_t handle; uint16_t port; int fd; uint16_t local, sequence; uint32_t timestamp; };
+static struct line lines[SESSIONS];
+static uint64_t number, plays, recordings, plays_ended, recordings_ended;
+static char prompt[512], folder[400];
+
+static void write_prompt(void) {
+    uint8_t wav[44 + 3200] = "RIFF\xa4\x0c\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\x80\x0c\0";
+    for (size_t i = 44; i < sizeof wav; i++) wav[i] = (uint8_t)chance(256);
+    snprintf(prompt, sizeof prompt, "%s/prompt.wav", folder);
+    FILE *file = fopen(prompt, "wb");
+    assert(file && fwrite(wav, sizeof wav, 1, file) == 1 && !fclose(file));
+}
+
+static void open_phone(struct line *line) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    line->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    assert(line->fd >= 0 && !bind(line->fd, (struct sockaddr *)&address, size));
+    getsockname(line->fd, (struct sockaddr *)&address, &size);
+    line->local = ntohs(address.sin_port);
+}
+
+static void send_some(struct line *line) {
+    uint8_t data[600];
+    uint32_t length = chance(500);
+    for (uint32_t i = 0; i < length; i++) data[i] = (uint8_t)chance(256);
+    if (chance(4)) {
+        static const uint8_t types[] = {0, 8, 101, 101 | 128, 13, 200};
+        static const uint8_t heads[] = {0x80, 0x80, 0x80, 0x90, 0xA0, 0xB3};
+        uint16_t sequence = htons(line->sequence += (uint16_t)chance(3));
+        uint32_t stamp = htonl(line->timestamp += 160 * chance(3)), source = 7;
+        if (length < 172) length = 12 + chance(161);
+        data[0] = heads[chance(6)];
+        data[1] = types[chance(6)];
+        memcpy(data + 2, &sequence, 2);
+        memcpy(data + 4, &stamp, 4);
+        memcpy(data + 8, &source, 4);
+    }
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(line->port)};
+    if (!chance(20)) to.sin_port = htons((uint16_t)(line->port + 1)); /* RTCP */
+    if (sendto(line->fd, data, length, 0, (struct sockaddr *)&to, sizeof to) < 0) assert(errno == EAGAIN || errno == ECONNREFUSED);
+    while (recv(line->fd, data, sizeof data, 0) > 0) assert(data[0] == 0x80);
+}
+
+static void command(plane *p, struct line *line) {
+    struct line *other = &lines[chance(SESSIONS)];
+    plane_remote remote = {.ip = INADDR_LOOPBACK, .port = line->local, .codec = chance(2) ? PLANE_PCMA : PLANE_PCMU,
+                           .telephone_event = chance(3) ? 101 : PLANE_NO_EVENT, .send = chance(5) != 0, .receive = chance(5) != 0};
+    const char *files[3] = {prompt, prompt, prompt};
+    char path[512], why[256];
+    plane_counters counters;
+    plane_totals totals;
+    switch (chance(10)) {
+    case 0:
+        if (chance(4)) break;
+        assert(!plane_close(p, line->handle, &counters));
+        assert(plane_close(p, line->handle, &counters) == -ENOENT);
+        line->handle = plane_open(p, state, 0, &line->port);
+        assert(line->handle >= 0);
+        break;
+    case 1: case 2:
+        assert(!plane_set_remote(p, line->handle, &remote));
+        break;
+    case 3: case 4:
+        assert(plane_bridge(p, line->handle, other->handle) == (line == other ? -EINVAL : 0));
+        break;
+    case 5:
+        assert(!plane_unbridge(p, line->handle));
+        break;
+    case 6:
+        assert(!plane_play(p, line->handle, ++number, files, 1 + (int)chance(3), chance(2), chance(2), why, sizeof why));
+        plays++;
+        break;
+    case 7:
+        snprintf(path, sizeof path, "%s/%u.wav", folder, (unsigned)(line - lines));
+        assert(!plane_record(p, line->handle, ++number, path, 1 + chance(3000), chance(2) * chance(400), (uint16_t)chance(65536)));
+        recordings++;
+        break;
+    case 8:
+        assert(!(chance(2) ? plane_stop_play(p, line->handle) : plane_stop_record(p, line->handle)));
+        break;
+    default:
+        assert(!plane_counters_of(p, line->handle, &counters));
+        plane_totals_of(p, &totals);
+        assert(totals.sessions == SESSIONS);
+    }
+}
+
+static void read_events(plane *p) {
+    plane_event events[64];
+    int count;
+    do {
+        count = plane_events(p, events, 64);
+        for (int i = 0; i < count; i++) {
+            plays_ended += events[i].kind == PLANE_PLAY_ENDED;
+            recordings_ended += events[i].kind == PLANE_RECORDING_ENDED;
+            assert(events[i].kind != PLANE_RECORDING_ENDED || !events[i].error);
+        }
+    } while (count == 64);
+}
+
+int main(int argc, char **argv) {
+    assert(argc > 1);
+    int rounds = argc > 2 ? atoi(argv[2]) : 20000;
+    state = argc > 3 ? strtoull(argv[3], NULL, 10) : 88172645463325252ull;
+    snprintf(folder, sizeof folder, "%s", argv[1]);
+    write_prompt();
+    plane_settings settings = {.listen_ip = INADDR_LOOPBACK, .port_low = LOW, .port_high = HIGH, .threads = 2, .learn_ms = 20, .allow_loopback = 1};
+    int error;
+    plane *p = plane_new(&settings, &error);
+    if (!p) return fprintf(stderr, "plane_new: %s\n", strerror(-error)), 1;
+    for (int i = 0; i < SESSIONS; i++) {
+        open_phone(&lines[i]);
+        lines[i].handle = plane_open(p, (uint64_t)i, 0, &lines[i].port);
+        assert(lines[i].handle >= 0);
+    }
+    for (int i = 0; i < rounds; i++) {
+        for (int n = 0; n < 4; n++) send_some(&lines[chance(SESSIONS)]);
+        command(p, &lines[chance(SESSIONS)]);
+        if (i % 16 == 0) read_events(p);
+    }
+    for (int i = 0; i < SESSIONS; i++) {
+        assert(!plane_close(p, lines[i].handle, NULL));
+        close(lines[i].fd);
+    }
+    for (int64_t until = clock_ns() + 60000000000ll; recordings_ended < recordings && clock_ns() < until;) {
+        struct pollfd there = {.fd = plane_event_fd(p), .events = POLLIN};
+        poll(&there, 1, 100);
+        read_events(p);
+    }
+    read_events(p);
+    printf("%d rounds, %llu plays, %llu recordings: each ended once\n", rounds, (unsigned long long)plays, (unsigned long long)recordings);
+    assert(plays_ended == plays && recordings_ended == recordings);
+    plane_free(p);
+    return 0;
+}
