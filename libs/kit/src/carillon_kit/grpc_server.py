@@ -227,7 +227,8 @@ def _renamed(v1alpha: bytes) -> bytes:
     file.package = "grpc.reflection.v1"
     for message in file.message_type:
         for item in message.field:
-            item.type_name = item.type_name.replace(".v1alpha.", ".v1.")
+            if item.HasField("type_name"):
+                item.type_name = item.type_name.replace(".v1alpha.", ".v1.")
     for service in file.service:
         for method in service.method:
             method.input_type = method.input_type.replace(".v1alpha.", ".v1.")
