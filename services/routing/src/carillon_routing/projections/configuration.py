@@ -55,6 +55,10 @@ class Configuration:
             return None
         return next((config for _, config in known.former if config.seq == seq), known.current)
 
+    def adopt(self, config: TenantConfig) -> None:
+        """Take a configuration that was folded elsewhere, for tests and measurements."""
+        self._tenants[config.tenant_id] = _Tenant(config)
+
     def apply(self, message: Message) -> None:
         """Fold one event. Repetitions change nothing."""
         try:
