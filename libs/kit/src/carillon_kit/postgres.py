@@ -79,12 +79,13 @@ async def migrate(pool: "asyncpg.Pool[Any]", package: str | None = None, *, time
     Waits up to `timeout` seconds for another migrator (by polling: a blocking lock deadlocks with `create index concurrently`).
     Raises `MigrationError` for files that were edited, are missing or are numbered twice, and before any new one ran.
     """
-    migrations = [m for name in (KIT_MIGRATIONS, package) if name is not None for m in find_migrations(name)]
+    packages = [name for name in (KIT_MIGRATIONS, package) if name is not None]
+    migrations = [migration for name in packages for migration in find_migrations(name)]
     async with asyncio.timeout(timeout), pool.acquire() as connection:
         while not await connection.fetchval(_LOCK):  # noqa: ASYNC110  (the lock is another process's)
             await asyncio.sleep(_RETRY_SECONDS)
         try:
-            return await _apply(connection, migrations)
+            return await _apply(connection, packages, migrations)
         finally:
             await connection.execute(_UNLOCK)
 
@@ -104,11 +105,11 @@ def find_migrations(package: str) -> list[Migration]:
     return found
 
 
-async def _apply(connection: Any, migrations: list[Migration]) -> list[str]:
+async def _apply(connection: Any, packages: list[str], migrations: list[Migration]) -> list[str]:
     await connection.execute(_TABLE)
     rows = await connection.fetch("select package, name, sha256 from schema_migration")
     done = {(row["package"], row["name"]): row["sha256"] for row in rows}
-    _check(done, migrations)
+    _check(done, packages, migrations)
     applied = []
     for migration in migrations:
         if (migration.package, migration.name) in done:
@@ -122,9 +123,8 @@ async def _apply(connection: Any, migrations: list[Migration]) -> list[str]:
     return applied
 
 
-def _check(done: dict[tuple[str, str], str], migrations: list[Migration]) -> None:
+def _check(done: dict[tuple[str, str], str], packages: list[str], migrations: list[Migration]) -> None:
     known = {(m.package, m.name): m for m in migrations}
-    packages = {m.package for m in migrations}
     for key, sha256 in done.items():
         if key in known and known[key].sha256 != sha256:
             raise MigrationError(f"{key[0]}/{key[1]} was edited after it ran; write a new migration")

@@ -57,7 +57,9 @@ class NatsBus(Bus):
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
-        self.manager = connection.jsm(timeout=_API_SECONDS)
+        self._manager = connection.jsm(timeout=_API_SECONDS)
+        #: For who tries again anyway: a request that a dying connection swallowed is not waited for long.
+        self.manager = connection.jsm(timeout=_API_SECONDS / 4)
         self._ids = SystemIds()
         self._known: dict[str, StreamSpec] = {}
         self._pulls: set[Pull] = set()
@@ -120,12 +122,12 @@ class NatsBus(Bus):
             allow_direct=True,
         )
         try:
-            await self.manager.add_stream(config)
+            await self._manager.add_stream(config)
         except errors.BadRequestError as error:
             if error.err_code != _STREAM_IN_USE:
                 raise
-            existing = (await self.manager.stream_info(stream.name)).config
-            await self.manager.update_stream(
+            existing = (await self._manager.stream_info(stream.name)).config
+            await self._manager.update_stream(
                 existing.evolve(subjects=config.subjects, max_age=config.max_age, discard=config.discard, allow_direct=True)
             )
 

@@ -67,6 +67,9 @@ class EmbeddedServer(ABC):
 
     def run(self, timeout: float = 15.0) -> Self:
         """`start()` for who has no event loop; raises `RuntimeError` with the log's end when the server exits."""
+        with socket.socket() as probe:
+            if probe.connect_ex((self.host, self.port)) == 0:
+                raise RuntimeError(f"{type(self).__name__}: address already in use: {self.host}:{self.port}")
         self.prepare()
         log = self.folder / "server.log"
         with log.open("ab") as output:

@@ -1,0 +1,121 @@
+"""Migrations and the pool, against a real Postgres."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carillon_kit.embedded import free_port
+from carillon_kit.postgres import MigrationError, find_migrations, migrate, open_pool
+from carillon_kit.testing import fresh_database
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Any]:
+    pool = await open_pool(await asyncio.to_thread(fresh_database))
+    yield pool
+    await pool.close()
+
+
+class Package:
+    """A package of migrations that a test writes."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name = name
+        self._folder = folder / name
+        self._folder.mkdir()
+
+    def write(self, name: str, sql: str) -> None:
+        (self._folder / name).write_text(sql)
+
+    def remove(self, name: str) -> None:
+        (self._folder / name).unlink()
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Package:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = f"migrations_{tmp_path.name.replace('-', '_')}"
+    sys.modules.pop(name, None)
+    return Package(tmp_path, name)
+
+
+async def test_kits_tables_are_made_in_the_roles_own_schema(pool: Any) -> None:
+    assert await migrate(pool) == ["0001_event.sql", "0002_inbox.sql", "0003_dead_letter.sql"]
+    tables = await pool.fetch("select schemaname, tablename from pg_tables where tablename in ('event', 'relay', 'inbox', 'dead_letter')")
+    assert {row["schemaname"] for row in tables} == {"tester"}
+    assert len(tables) == 4
+
+
+async def test_migrations_run_once_and_in_order(pool: Any, package: Package) -> None:
+    package.write("0002_more.sql", "alter table thing add column more text;")
+    package.write("0001_thing.sql", "create table thing (id int); insert into thing values (1);")
+    assert (await migrate(pool, package.name))[-2:] == ["0001_thing.sql", "0002_more.sql"]
+    assert await migrate(pool, package.name) == []
+    assert await pool.fetchval("select count(*) from thing where more is null") == 1
+
+
+async def test_an_edited_file_is_refused_before_anything_new_runs(pool: Any, package: Package) -> None:
+    package.write("0001_thing.sql", "create table thing (id int);")
+    await migrate(pool, package.name)
+    package.write("0001_thing.sql", "create table thing (id bigint);")
+    package.write("0002_more.sql", "create table more (id int);")
+    with pytest.raises(MigrationError, match=r"0001_thing\.sql was edited"):
+        await migrate(pool, package.name)
+    assert await pool.fetchval("select to_regclass('more') is null")
+
+
+async def test_a_missing_file_is_refused(pool: Any, package: Package) -> None:
+    package.write("0001_thing.sql", "create table thing (id int);")
+    await migrate(pool, package.name)
+    package.remove("0001_thing.sql")
+    with pytest.raises(MigrationError, match="missing"):
+        await migrate(pool, package.name)
+
+
+async def test_a_file_numbered_before_what_ran_is_refused(pool: Any, package: Package) -> None:
+    package.write("0002_thing.sql", "create table thing (id int);")
+    await migrate(pool, package.name)
+    package.write("0001_earlier.sql", "create table earlier (id int);")
+    with pytest.raises(MigrationError, match="numbered before"):
+        await migrate(pool, package.name)
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(pool: Any, package: Package) -> None:
+    package.write("0001_thing.sql", "create table thing (id int); select 1 / 0;")
+    with pytest.raises(MigrationError, match="division by zero"):
+        await migrate(pool, package.name)
+    assert await pool.fetchval("select to_regclass('thing') is null")
+    package.write("0001_thing.sql", "create table thing (id int);")
+    assert (await migrate(pool, package.name)) == ["0001_thing.sql"]
+
+
+async def test_two_migrators_at_once_do_the_work_once(pool: Any, package: Package) -> None:
+    package.write("0001_thing.sql", "create table thing (id int); select pg_sleep(0.1);")
+    package.write("0002_index.sql", "-- no transaction\ncreate index concurrently thing_id on thing (id);")
+    done = await asyncio.gather(*(migrate(pool, package.name) for _ in range(3)))
+    assert sorted(len(names) for names in done) == [0, 0, 5]
+    assert await pool.fetchval("select count(*) from schema_migration") == 5
+
+
+@pytest.mark.parametrize("names", [["1_thing.sql"], ["0001_a.sql", "0001_b.sql"], ["0001-Thing.sql"]])
+def test_files_are_named_by_the_rule(package: Package, names: list[str]) -> None:
+    for name in names:
+        package.write(name, "select 1;")
+    with pytest.raises(MigrationError):
+        find_migrations(package.name)
+
+
+async def test_json_is_read_and_written_as_python_values(pool: Any) -> None:
+    value = {"a": [1, None, "é"]}
+    assert await pool.fetchval("select $1::jsonb", value) == value
+
+
+async def test_a_server_that_does_not_answer_is_a_clear_error() -> None:
+    with pytest.raises(ConnectionError, match="does not answer"):
+        await open_pool(f"postgresql://x:y@127.0.0.1:{free_port()}/z", timeout=0.3)
+    with pytest.raises(ValueError, match="CARILLON_POSTGRES_DSN"):
+        await open_pool("")
