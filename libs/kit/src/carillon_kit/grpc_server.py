@@ -228,7 +228,6 @@ def _renamed(v1alpha: bytes) -> bytes:
     for message in file.message_type:
         for item in message.field:
             if item.HasField("type_name"):
-                if item.type_name:
                 item.type_name = item.type_name.replace(".v1alpha.", ".v1.")
     for service in file.service:
         for method in service.method:
