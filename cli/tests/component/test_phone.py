@@ -34,7 +34,7 @@ async def test_both_sides_hear_the_other_s_tone(phones: tuple[Phone, Phone]) -> 
     taken = await called.next_call()
     assert await caller.answered(call)
     async with asyncio.timeout(5):
-        while min(len(call.audio.ear.samples), len(taken.audio.ear.samples)) < 4000:  # noqa: ASYNC110
+        while min(len(call.audio.ear.samples), len(taken.audio.ear.samples)) < 4000:
             await asyncio.sleep(0.02)
     caller.hang_up(call)
     await called.ended(taken)
@@ -51,7 +51,7 @@ async def test_each_key_is_heard_once(phones: tuple[Phone, Phone]) -> None:
     assert await caller.answered(call)
     caller.press(call, "11#")
     async with asyncio.timeout(5):
-        while len(taken.audio.ear.keys) < 3:  # noqa: ASYNC110
+        while len(taken.audio.ear.keys) < 3:
             await asyncio.sleep(0.02)
     assert taken.audio.ear.keys == "11#"
 
@@ -85,12 +85,12 @@ async def test_a_held_phone_is_silent_until_it_is_taken_back(phones: tuple[Phone
     assert await caller.answered(call)
     caller.hold(call)
     async with asyncio.timeout(5):
-        while taken.audio.speaking is False:  # noqa: ASYNC110
+        while taken.audio.speaking is False:
             await asyncio.sleep(0.01)
-        while not any(text == "is held" for _, text in taken.diary):  # noqa: ASYNC110
+        while not any(text == "is held" for _, text in taken.diary):
             await asyncio.sleep(0.01)
     caller.hold(call, held=False)
     async with asyncio.timeout(5):
-        while not any(text == "gets a new offer" for _, text in taken.diary):  # noqa: ASYNC110
+        while not any(text == "gets a new offer" for _, text in taken.diary):
             await asyncio.sleep(0.01)
     assert not call.over.is_set()

@@ -35,7 +35,7 @@ def shell(name: str, script: str, **more: object) -> ProcessSpec:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(DEADLINE):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)
 
 

@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     plays = chosen(options.only)
     with contextlib.ExitStack() as stack:
         folder = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="carillon-demo-")))
+        folder.mkdir(parents=True, exist_ok=True)
         return asyncio.run(perform(folder.resolve(), plays, verbose=options.verbose))
 
 

@@ -6,10 +6,13 @@ Always: exits 0 after an ordered end, 1 with one clear message when something ca
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
+
+import structlog
 
 from carillon.directory.v1 import directory_pb2_grpc
 from carillon_cli import company
@@ -91,6 +94,8 @@ async def serve(options: Options) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, told.set)
+    # The supervisor's own connections come and go with the services; what matters of that is said by `Log`.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     log = Log(Folders(options.data).log, lambda: datetime.now(UTC), show=not options.quiet)
     assembly = Assembly(options, log)
     try:

@@ -26,7 +26,7 @@ def with_passwords(data: Mapping[str, Any], kept: Path) -> dict[str, Any]:
     wanted = [str(credential["id"]) for credential in data.get("sip_credentials", ())]
     missing = [name for name in wanted if name not in known]
     if missing:
-        known |= {name: secrets.token_urlsafe(12) for name in missing}
+        known |= {name: secrets.token_hex(8) for name in missing}
         write_private(kept, known)
     filled = [{**credential, "password": known[str(credential["id"])]} for credential in data.get("sip_credentials", ())]
     return {**data, "sip_credentials": filled}

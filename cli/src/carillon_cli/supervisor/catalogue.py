@@ -101,8 +101,11 @@ def listening(path: Path) -> Callable[[], Awaitable[bool]]:
 
 
 def python_environment() -> dict[str, str]:
-    """For our own processes: unbuffered, and compiled code is kept, because a start without it takes twice as long."""
-    found = base_environment() | {"PYTHONUNBUFFERED": "1"}
+    """For our own processes: unbuffered; compiled code is kept, because a start without it takes twice as long.
+
+    gRPC's fork handlers are off: they would write a line for every prompt that a child process renders, and none of our forks uses gRPC.
+    """
+    found = base_environment() | {"PYTHONUNBUFFERED": "1", "GRPC_ENABLE_FORK_SUPPORT": "0"}
     found.pop("PYTHONDONTWRITEBYTECODE", None)
     return found
 
