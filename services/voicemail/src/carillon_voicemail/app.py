@@ -12,6 +12,7 @@ from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
 from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.grpc_server import GrpcServer
+from carillon_kit.inbox import Inbox
 from carillon_kit.lifecycle import Tasks
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import NatsObjectStore, ObjectStore
@@ -30,6 +31,7 @@ from carillon_voicemail.grpc_api import (
     VoicemailApplication,
 )
 from carillon_voicemail.handlers import Postman
+from carillon_voicemail.io.housekeeping import keep_inbox_small
 from carillon_voicemail.io.mail_sender import MailSender
 from carillon_voicemail.ports import Configurations, MailTransport, Messages
 from carillon_voicemail.projections.configuration import Configuration
@@ -66,6 +68,7 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         jobs = PostgresMailJobs(pool)
         sender = MailSender(jobs, _postman(settings, jobs, objects), outbox.wake)
         tasks.start(sender.run(), "mail")
+        tasks.start(keep_inbox_small(Inbox(pool)), "housekeeping")
         await configuration.caught_up(settings.catch_up_seconds)
         messages = PostgresMessages(pool)
         server = _grpc(settings, configuration, messages, objects)

@@ -81,6 +81,20 @@ def test_the_standard_greeting_is_in_the_mailboxs_language(language: str) -> Non
     assert greeting.prompts[0].text == PHRASES[language].greeting
 
 
+def test_the_language_that_the_caller_chose_speaks_the_standard_phrases_only() -> None:
+    entered = Entered({"mailbox_id": "main", "language": "de"})
+    standard, _, goodbye = heard(entered, Played(), Recorded("x"), of=config(Mailbox(id="main")))
+    assert isinstance(standard, Play)
+    assert isinstance(goodbye, Play)
+    assert [standard.prompts[0].text, goodbye.prompts[0].text] == [PHRASES["de"].greeting, PHRASES["de"].goodbye]
+    own, _, goodbye = heard(entered, Played(), Recorded("x"), of=config(Mailbox(id="main", greeting=OWN)))
+    assert isinstance(own, Play)
+    assert [prompt.language for prompt in own.prompts] == ["fr", "en"]
+    (unsure,) = heard(Entered({"mailbox_id": "main", "language": "../etc"}), of=config(Mailbox(id="main")))
+    assert isinstance(unsure, Play)
+    assert unsure.prompts[0].language == "fr"
+
+
 def test_a_regional_language_is_kept_for_the_voice_and_an_unknown_one_is_answered_in_english() -> None:
     for language, text in (("fr-CH", PHRASES["fr"].greeting), ("pt", PHRASES["en"].greeting)):
         (greeting,) = heard(Entered({"mailbox_id": "main"}), of=config(Mailbox(id="main", language=language)))

@@ -22,10 +22,10 @@ BY_CAUSE: Mapping[str, RecordStatus] = {
     "no_answer": "unanswered",
     "no_answer_from_user": "unanswered",
     "no_user_responding": "unanswered",
-    "recovery_on_timer_expiry": "unanswered",
     "call_rejected": "rejected",
     "outgoing_call_barred": "rejected",
     "incoming_call_barred": "rejected",
+    "incoming_calls_barred": "rejected",
 }
 #: When the cause says nothing (`normal_clearing`), what became of the last ring step does.
 BY_RING_RESULT: Mapping[str, RecordStatus] = {"no_answer": "unanswered", "busy": "busy", "rejected": "rejected"}

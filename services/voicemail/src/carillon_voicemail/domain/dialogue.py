@@ -5,6 +5,7 @@ the first one and travels in the cursor, so that a change in between, or another
 is not taken here but when its recording is published, because a caller may just hang up.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -19,6 +20,7 @@ MIN_MS = 1000
 FINISH_DIGITS = "#"
 #: Q.850.
 NORMAL_CLEARING = 16
+_LANGUAGE = re.compile(r"[a-z]{2}(-[A-Z]{2})?")
 
 
 class State(StrEnum):
@@ -138,7 +140,7 @@ def advance(call: CallFacts, cursor: Cursor | None, outcome: Outcome, config: Te
     """The next step. An outcome that does not belong to the cursor ends the call, and the trace says so."""
     match (cursor.state if cursor else None), outcome:
         case None, Entered(arguments):
-            return _enter(arguments.get("mailbox_id", ""), config)
+            return _enter(arguments.get("mailbox_id", ""), arguments.get("language", ""), config)
         case State.GREETING, Played():
             assert cursor is not None
             return _record(call, cursor)
@@ -154,16 +156,18 @@ def advance(call: CallFacts, cursor: Cursor | None, outcome: Outcome, config: Te
             return Decision(HangUp(), seen, (Trace(_subject(seen), False, reason, "hang up"),))
 
 
-def _enter(mailbox_id: str, config: TenantConfig) -> Decision:
+def _enter(mailbox_id: str, chosen: str, config: TenantConfig) -> Decision:
+    """The language that the caller chose in a menu speaks the standard phrases; an own greeting keeps the one it is written in."""
     mailbox = config.mailboxes.get(mailbox_id)
-    language = language_of(mailbox, config)
+    written_in = language_of(mailbox, config)
+    language = chosen if _LANGUAGE.fullmatch(chosen) else written_in
     if mailbox is None:
         cursor = Cursor(State.GOODBYE, mailbox_id, language, config.seq)
         reason = f"no such mailbox in configuration {config.seq}" if mailbox_id else "no mailbox_id was given"
         step = Play((Speech(phrases_in(language).unknown_mailbox, language),))
         return Decision(step, cursor, (Trace(_subject(cursor), False, reason, "apology"),))
     cursor = Cursor(State.GREETING, mailbox_id, language, config.seq, mailbox.max_seconds, mailbox.silence_seconds)
-    own = tuple(_speech(announcement, language) for announcement in mailbox.greeting)
+    own = tuple(_speech(announcement, written_in) for announcement in mailbox.greeting)
     reason = f"own greeting of {len(own)} phrases" if own else f"standard greeting in {language}"
     return Decision(
         Play(own or (Speech(phrases_in(language).greeting, language),)), cursor, (Trace(_subject(cursor), True, reason, "greeting"),)
