@@ -1,0 +1,103 @@
+"""A registrar's rules as given / when / then."""
+
+import pytest
+
+from carillon_sip import Flow, Request
+from carillon_sip.parser import parse_message
+from carillon_sip.registrar import Binding, RegisterOutcome, RegistrarSettings, register
+from carillon_sip.testing import request_text
+
+pytestmark = pytest.mark.feature("M-1")
+
+FLOW = Flow("udp", ("192.0.2.2", 5060), ("192.0.2.9", 5060))
+NOW = 1000.0
+
+
+def message(*contacts: str, cseq: int = 1, call_id: str = "phone", expires: str | None = None) -> Request:
+    lines = "".join(f"Contact: {contact}\r\n" for contact in contacts) + (f"Expires: {expires}\r\n" if expires is not None else "")
+    text = request_text("REGISTER", cseq=cseq, call_id=call_id, extra=lines).replace("Contact: <sip:st@192.0.2.9:5060>\r\n", "", 1)
+    parsed = parse_message(text.encode())
+    assert isinstance(parsed, Request)
+    return parsed
+
+
+def applied(request: Request, bindings: tuple[Binding, ...] = (), now: float = NOW, **limits: int) -> RegisterOutcome:
+    return register(request, bindings, FLOW, now, RegistrarSettings(**limits))
+
+
+def contacts(outcome: RegisterOutcome) -> list[str]:
+    return [binding.contact for binding in outcome.bindings]
+
+
+def test_several_devices_register_and_all_are_listed() -> None:
+    first = applied(message("<sip:a@192.0.2.9>;expires=600"))
+    second = applied(message("<sip:a@192.0.2.10>", call_id="other", expires="300"), first.bindings)
+    assert contacts(second) == ["sip:a@192.0.2.9", "sip:a@192.0.2.10"]
+    assert second.headers == (("Contact", "<sip:a@192.0.2.9>;expires=600"), ("Contact", "<sip:a@192.0.2.10>;expires=300"))
+    assert [b.contact for b in second.added] == ["sip:a@192.0.2.10"]
+
+
+def test_a_refresh_extends_and_moves_the_flow() -> None:
+    first = applied(message("<sip:a@192.0.2.9>", expires="600"))
+    moved = FLOW._replace(remote=("198.51.100.9", 1024))
+    again = register(message("<sip:a@192.0.2.9>", cseq=2, expires="600"), first.bindings, moved, NOW + 500)
+    (binding,) = again.bindings
+    assert (binding.expires_at, binding.flow, binding.cseq) == (NOW + 1100, moved, 2)
+    assert (again.added, again.refreshed) == ((), (binding,))
+
+
+def test_zero_removes_one_and_star_removes_all() -> None:
+    two = applied(message("<sip:a@192.0.2.9>", "<sip:b@192.0.2.9>")).bindings
+    one = applied(message("<sip:a@192.0.2.9>;expires=0", cseq=2), two)
+    assert contacts(one) == ["sip:b@192.0.2.9"]
+    assert [b.contact for b in one.removed] == ["sip:a@192.0.2.9"]
+    none = applied(message("*", cseq=3, expires="0"), two)
+    assert (none.status, none.bindings, len(none.removed)) == (200, (), 2)
+
+
+@pytest.mark.parametrize(
+    "request_", [message("*"), message("*", "<sip:x@y>", expires="0"), message("*", expires="60"), message("<broken", expires="60")]
+)
+def test_what_contradicts_itself_is_400_and_changes_nothing(request_: Request) -> None:
+    before = applied(message("<sip:a@192.0.2.9>", call_id="x")).bindings
+    assert (applied(request_, before).status, applied(request_, before).bindings) == (400, before)
+
+
+def test_a_query_without_contact_lists_and_changes_nothing() -> None:
+    before = applied(message("<sip:a@192.0.2.9>;expires=600")).bindings
+    outcome = applied(message(cseq=9), before, NOW + 100)
+    assert outcome.bindings == before
+    assert outcome.headers == (("Contact", "<sip:a@192.0.2.9>;expires=500"),)
+
+
+def test_an_old_cseq_of_the_same_call_id_is_refused_and_changes_nothing() -> None:
+    before = applied(message("<sip:a@192.0.2.9>", cseq=5)).bindings
+    late = applied(message("<sip:new@192.0.2.9>", "<sip:a@192.0.2.9>;expires=0", cseq=4), before)
+    assert (late.status, late.bindings) == (500, before)
+    assert applied(message("*", cseq=5, expires="0"), before).status == 500
+    assert applied(message("<sip:a@192.0.2.9>", cseq=1, call_id="rebooted"), before).status == 200
+
+
+def test_too_short_is_423_too_long_is_cut_and_none_is_the_default() -> None:
+    brief = applied(message("<sip:a@192.0.2.9>", expires="10"), min_expires=60)
+    assert (brief.status, brief.headers, brief.bindings) == (423, (("Min-Expires", "60"),), ())
+    assert applied(message("<sip:a@192.0.2.9>", expires="99999999"), max_expires=3600).bindings[0].expires_at == NOW + 3600
+    assert applied(message("<sip:a@192.0.2.9>"), default_expires=1800).bindings[0].expires_at == NOW + 1800
+
+
+def test_bindings_are_capped() -> None:
+    many = applied(message(*(f"<sip:a@192.0.2.{n}>" for n in range(4))), max_bindings=3)
+    assert (many.status, many.bindings) == (403, ())
+
+
+def test_a_phone_that_moved_keeps_one_binding_by_its_instance() -> None:
+    first = applied(message('<sip:a@192.0.2.9:1111>;+sip.instance="<urn:uuid:1>"'))
+    again = applied(message('<sip:a@192.0.2.9:2222>;+sip.instance="<urn:uuid:1>"', cseq=2), first.bindings)
+    assert contacts(again) == ["sip:a@192.0.2.9:2222"]
+    assert len(again.refreshed) == 1
+
+
+def test_bindings_that_ran_out_are_left_out_and_named() -> None:
+    before = applied(message("<sip:a@192.0.2.9>;expires=60")).bindings
+    outcome = applied(message(cseq=2), before, NOW + 61)
+    assert (outcome.bindings, outcome.removed) == ((), before)
