@@ -13,6 +13,7 @@ import pytest
 from carillon.cdr.v1.cdr_pb2 import ConfirmCallsRequest, ConfirmCallsResponse
 from carillon_kit.bus import Outgoing
 from carillon_kit.clock import ManualClock
+from carillon_kit.testing import eventually
 from carillon_media.adapters.journal import CallKey, Journal, JournalRecord
 from carillon_media.adapters.publisher import EndedCall, Publisher, PublisherLimits, confirm_by_grpc
 
@@ -86,9 +87,7 @@ class World:
         self.publisher.offer(records)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+        await eventually(condition, 10)
 
 
 @asynccontextmanager

@@ -76,8 +76,8 @@ def _call(call: pb.CallFacts) -> facts.CallFacts:
         violations["call.tenant_id"] = f"is not {tenant}, for which the question is asked"
     if direction is None:
         violations["call.direction"] = "must be inbound or from_user"
-    if not call.dialled or len(call.dialled) > 128:
-        violations["call.dialled"] = "must be 1 to 128 characters"
+    if len(call.dialled) > 128:
+        violations["call.dialled"] = "must be at most 128 characters"
     if violations or direction is None:
         raise InvalidArgument(violations)
     return facts.CallFacts(

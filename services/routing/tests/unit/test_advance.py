@@ -27,7 +27,7 @@ def test_a_number_leads_to_its_plan() -> None:
     assert call.mailbox == "main"
 
 
-@pytest.mark.parametrize("number", ["+41215550109", "+41215550177", "+33612345678", "anonymous", "101"])
+@pytest.mark.parametrize("number", ["+41215550109", "+41215550177", "+33612345678", "anonymous", "101", ""])
 def test_from_outside_only_numbers_that_lead_somewhere_are_reached(number: str) -> None:
     assert SimulatedCall.from_outside(small_company(), number, TUESDAY).ends == (1, 404)
 
@@ -45,7 +45,7 @@ def test_a_user_reaches_an_extension(dialled: str) -> None:
     assert call.shown == ("101", "Anna")
 
 
-@pytest.mark.parametrize("dialled", ["199", "55", "7777", "anna", "0", "+41", "*21"])
+@pytest.mark.parametrize("dialled", ["199", "55", "7777", "anna", "0", "+41", "*21", ""])
 def test_what_is_neither_an_extension_nor_a_number_is_unallocated(dialled: str) -> None:
     assert SimulatedCall.from_user(small_company(), "anna", dialled).ends == (1, 404)
 

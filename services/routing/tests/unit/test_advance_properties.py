@@ -162,7 +162,7 @@ def outcome_of(step: object, data: st.DataObject) -> Outcome:
 
 @pytest.mark.feature("R-2")
 @pytest.mark.feature("R-22")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(companies.map(config_of), calls, st.data())
 def test_every_call_through_every_configuration_ends(config: TenantConfig, call: CallFacts, data: st.DataObject) -> None:
     now = START + timedelta(minutes=data.draw(st.integers(0, 527_040)))

@@ -18,9 +18,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from carillon_kit.logs import get_logger
 from carillon_media.adapters.journal_format import FORGOTTEN, KIND_NAMES, KINDS, MAGIC, CallKey, Found, JournalRecord, frame, scan
 
 __all__ = ["CallKey", "Damage", "Journal", "JournalError", "JournalOverloaded", "JournalRecord"]
+
+_log = get_logger(__name__)
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 #: What may wait for the disk; more means that the disk is stuck and appends are refused.
@@ -318,6 +321,15 @@ class Journal:
         except BaseException:
             disk.close()
             raise
+        for damage in disk.damages:
+            report = _log.warning if damage.torn else _log.error
+            report(
+                "an unfinished write was cut off the journal" if damage.torn else "the journal is damaged; what could be read is kept",
+                segment=damage.segment,
+                offset=damage.offset,
+                bytes=damage.length,
+                quarantine=str(damage.kept),
+            )
         return cls(disk, max_pending_bytes), records
 
     @property

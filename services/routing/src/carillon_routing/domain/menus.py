@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from carillon_contracts.config import Menu, MenuKey
 from carillon_routing.domain.cursor import MenuWait
 from carillon_routing.domain.facts import Gather, Gathered, Phrase
-from carillon_routing.domain.walk import ENDS, Move, Stop, ToDestination, ToNode, Walk, name_of
+from carillon_routing.domain.walk import ENDS, MAX_PHRASES, Move, Stop, ToDestination, ToNode, Walk, name_of
 
 #: How long the rest of an extension is waited for, each digit.
 REST_MS = 2500
@@ -77,7 +77,7 @@ def _again(walk: Walk, menu: Menu, turn: int, reason: str, message: tuple[Phrase
 
 def _ask(menu: Menu, turn: int, phrases: tuple[Phrase, ...]) -> Stop:
     timeout_ms = menu.timeout_seconds * 1000
-    return Stop(Gather(phrases, 1, timeout_ms, timeout_ms), MenuWait(menu.id, turn))
+    return Stop(Gather(phrases[:MAX_PHRASES], 1, timeout_ms, timeout_ms), MenuWait(menu.id, turn))
 
 
 def _keys(menu: Menu) -> str:

@@ -5,7 +5,7 @@ from carillon_routing.domain import destinations, menus
 from carillon_routing.domain.cursor import PlayWait
 from carillon_routing.domain.facts import Play
 from carillon_routing.domain.schedules import is_open
-from carillon_routing.domain.walk import REASONS, WAY_OF, Move, Stop, ToDestination, ToNode, ToSender, Walk, name_of
+from carillon_routing.domain.walk import MAX_PHRASES, REASONS, WAY_OF, Move, Stop, ToDestination, ToNode, ToSender, Walk, name_of
 
 
 def enter_node(walk: Walk, plan_id: str, node_id: str) -> Move:
@@ -35,7 +35,7 @@ def _carry_out(walk: Walk, subject: str, node: PlanNode) -> Move:
     if node.announcement is not None:
         following = node.announcement.next
         walk.note(subject, True, "speaks", f"node {following}" if following else "hang_up")
-        return Stop(Play(walk.speak(node.announcement.announcements)), PlayWait(following[:64]))
+        return Stop(Play(walk.speak(node.announcement.announcements)[:MAX_PHRASES]), PlayWait(following[:64]))
     if node.hang_up is not None:
         walk.note(subject, True, f"ends the call: {node.hang_up.reason}", "hang_up")
         return Stop(REASONS[node.hang_up.reason])

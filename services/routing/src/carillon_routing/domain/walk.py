@@ -18,6 +18,8 @@ MAX_HOPS = 200
 #: Forwardings by users in one call.
 MAX_FORWARDS = 10
 MAX_TRACE = 150
+#: Phrases in one step.
+MAX_PHRASES = 50
 
 #: What the ways and forwardings know: a rejected call counts as busy, a congested trunk as unreachable.
 Way = Literal["answered", "no_answer", "busy", "unreachable"]
