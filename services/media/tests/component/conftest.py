@@ -1,0 +1,401 @@
+"""The whole service on real sockets, a real journal and a real media plane; phones on our own stack, an application that is told what to say."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc.aio
+import pytest
+
+from carillon.common.v1 import call_application_pb2 as pb
+from carillon.common.v1.call_application_pb2_grpc import CallApplicationServicer, add_CallApplicationServicer_to_server
+from carillon_contracts.config import ConfigChanged
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import CALLS, CONFIG, REGISTRATIONS, config_subject
+from carillon_kit.bus import MemoryBus
+from carillon_kit.ids import SystemIds
+from carillon_kit.object_store import MemoryObjectStore
+from carillon_kit.testing import eventually, postgres_dsn  # noqa: F401
+from carillon_media.app import Running, serve
+from carillon_media.settings import MediaSettings
+from carillon_rtp.testing import PlaneProcess, RtpEndpoint, plane_process, rtp_endpoint
+from carillon_rtp.values import MediaAddress
+from carillon_sip import (
+    Credentials,
+    Flow,
+    Invite,
+    InviteReceived,
+    NameAddr,
+    Output,
+    RequestOut,
+    ResponseReceived,
+    Send,
+    SessionAnswered,
+    Timing,
+    UserAgent,
+    UserAgentSettings,
+)
+from carillon_sip.digest import ha1
+from carillon_sip.offer_answer import PCMA, PCMU, answer_offer, make_offer
+from carillon_sip.sdp import SessionDescription
+
+KEY = "k" * 40
+REALM = "dupont.example"
+T = TypeVar("T")
+Decide = Callable[[pb.NextRequest], pb.NextResponse | Awaitable[pb.NextResponse]]
+
+
+class Application(CallApplicationServicer):
+    """Answers `Next` with what the test says; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[pb.NextRequest] = []
+        self.decide: Decide = lambda request: hang_up(16)
+        self.port = 0
+
+    async def Next(self, request: pb.NextRequest, context: Any) -> pb.NextResponse:
+        self.asked.append(request)
+        found = self.decide(request)
+        return await found if isinstance(found, Awaitable) else found
+
+    def follow(self, *steps: pb.NextResponse) -> None:
+        """One step after another; the last one repeats."""
+        rest = list(steps)
+        self.decide = lambda request: rest.pop(0) if len(rest) > 1 else rest[0]
+
+
+def ring(*users: str, seconds: int = 20, trunk: str = "", ask: bool = False) -> pb.NextResponse:
+    targets = [pb.RingTarget(target_id=user, user_id=user, stop_after_ms=seconds * 1000) for user in users]
+    if trunk:
+        number = pb.TrunkTarget(trunk_id="carrier", number=trunk)
+        targets.append(pb.RingTarget(target_id="out", trunk=number, stop_after_ms=seconds * 1000))
+    step = pb.Ring(targets=targets, caller_number="101", caller_name="Anne Dumas", ask_after_answer=ask)
+    trace = [pb.TraceEntry(subject="extension 102", matched=True, reason="dialled")]
+    return pb.NextResponse(step=pb.Step(ring=step), cursor=b"ringing", trace=trace, config_seq=5)
+
+
+def hang_up(cause: int, status: int = 0) -> pb.NextResponse:
+    return pb.NextResponse(step=pb.Step(hang_up=pb.HangUp(cause=cause, sip_status=status)), config_seq=5)
+
+
+class Phone:
+    """A SIP phone on a UDP or TCP socket, with RTP. Outputs of its stack wait in `seen` until a test expects them."""
+
+    def __init__(self, user: str, server: tuple[str, int], rtp: RtpEndpoint, transport: str, host: str) -> None:
+        self.user = user
+        self.rtp = rtp
+        self.agent = UserAgent(UserAgentSettings(user_agent="test", timing=Timing(t1=0.1)), lambda: os.urandom(10).hex())
+        self.server = server
+        self.host = host
+        self.transport = transport
+        self.seen: list[Output] = []
+        self.changed = asyncio.Event()
+        self.flow: Flow
+        self.link: Any = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.credentials: Credentials | None = Credentials(user, f"secret-{user}")
+        self.cseq = 0
+        self.deaf = False
+
+    # -- socket -------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        phone = self
+
+        class Datagrams(asyncio.DatagramProtocol):
+            def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+                phone.got(data)
+
+        class Stream(asyncio.Protocol):
+            def data_received(self, data: bytes) -> None:
+                phone.got(data)
+
+        if self.transport == "udp":
+            self.link, _ = await loop.create_datagram_endpoint(Datagrams, local_addr=(self.host, 0))
+            self.flow = Flow("udp", self.link.get_extra_info("sockname")[:2], self.server)
+        else:
+            self.link, _ = await loop.create_connection(Stream, *self.server, local_addr=(self.host, 0))
+            self.flow = Flow("tcp", self.link.get_extra_info("sockname")[:2], self.server)
+
+    def close(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        self.link.close()
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def got(self, data: bytes) -> None:
+        if not self.deaf:
+            self.agent.receive(data, self.flow, self.now)
+            self.pump()
+
+    def pump(self) -> None:
+        for output in self.agent.drain():
+            if isinstance(output, Send):
+                if self.transport == "udp":
+                    self.link.sendto(output.data, self.server)
+                else:
+                    self.link.write(output.data)
+            else:
+                self.seen.append(output)
+                self.changed.set()
+        at = self.agent.next_timer()
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if at is not None and not self.link.is_closing():
+            self.timer = asyncio.get_running_loop().call_at(max(at, self.now), self.tick)
+
+    def tick(self) -> None:
+        self.agent.handle_timer(self.now)
+        self.pump()
+
+    async def expect(self, kind: type[T], matching: Callable[[T], bool] = lambda output: True, timeout: float = 5.0) -> T:
+        """The next output of this kind; others keep waiting."""
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    for output in self.seen:
+                        if isinstance(output, kind) and matching(output):
+                            self.seen.remove(output)
+                            return output
+                    self.changed.clear()
+                    await self.changed.wait()
+        except TimeoutError:
+            raise TimeoutError(f"{self.user}: no {kind.__name__} among {self.seen}") from None
+
+    # -- acts ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def contact(self) -> NameAddr:
+        host, port = self.flow.local
+        return NameAddr.of(f"sip:{self.user}@{host}:{port}" + (";transport=tcp" if self.transport == "tcp" else ""))
+
+    async def register(self, expires: int = 600) -> int:
+        """Final status."""
+        self.cseq += 2
+        address = NameAddr.of(f"sip:{self.user}@{REALM}")
+        request = RequestOut(
+            "REGISTER",
+            flow=self.flow,
+            request_uri=f"sip:{REALM}",
+            from_=address,
+            to=address,
+            contact=self.contact,
+            headers=(("Expires", str(expires)),),
+            call_id=f"reg-{self.user}-{self.flow.local[1]}",
+            cseq=self.cseq,
+            credentials=self.credentials,
+        )
+        self.agent.request(request, now=self.now)
+        self.pump()
+        return (await self.expect(ResponseReceived, lambda o: o.response.status >= 200)).response.status
+
+    def offer(self, direction: Any = "sendrecv", codecs: Any = (PCMA, PCMU)) -> bytes:
+        here = self.rtp.address
+        return make_offer(here.ip, here.port, session_id=1, codecs=codecs, direction=direction).to_bytes()
+
+    def call(self, number: str, *, body: bytes | None = None, domain: str = REALM, headers: tuple[tuple[str, str], ...] = ()) -> str:
+        address = NameAddr.of(f"sip:{self.user}@{domain}")
+        session = self.agent.invite(
+            Invite(
+                flow=self.flow,
+                request_uri=f"sip:{number}@{domain}",
+                from_=address,
+                to=NameAddr.of(f"sip:{number}@{domain}"),
+                contact=self.contact,
+                body=self.offer() if body is None else body,
+                headers=headers,
+                credentials=self.credentials,
+            ),
+            now=self.now,
+        )
+        self.pump()
+        return session
+
+    def do(self, command: str, *arguments: Any, **options: Any) -> None:
+        getattr(self.agent, command)(*arguments, **options, now=self.now)
+        self.pump()
+
+    async def pick_up(self, *, ring_first: bool = True, codecs: Any = (PCMA, PCMU)) -> tuple[InviteReceived, MediaAddress]:
+        """Ring and answer the next call; the INVITE, and where to send audio."""
+        invite = await self.expect(InviteReceived)
+        if ring_first:
+            self.do("ring", invite.session)
+        here = self.rtp.address
+        agreed = answer_offer(SessionDescription.parse(invite.request.body), here.ip, here.port, session_id=2, codecs=codecs)
+        self.do("answer", invite.session, agreed.local.to_bytes())
+        return invite, MediaAddress(agreed.remote.address, agreed.remote.port)
+
+    async def answered(self) -> MediaAddress:
+        """Our call was answered: where to send audio."""
+        return audio_of((await self.expect(SessionAnswered)).response.body)
+
+
+def audio_of(body: bytes) -> MediaAddress:
+    audio = SessionDescription.parse(body).audio
+    assert audio is not None
+    return MediaAddress(audio.address, audio.port)
+
+
+class House:
+    """The service, its bus and its application; phones are made here."""
+
+    def __init__(self, bus: MemoryBus, application: Application, plane: PlaneProcess, folder: Path) -> None:
+        self.bus = bus
+        self.application = application
+        self.plane = plane
+        self.folder = folder
+        self.objects = MemoryObjectStore()
+        self.running: Running
+        self.settings: MediaSettings
+        self.stack = AsyncExitStack()
+        self.phones = AsyncExitStack()
+        self.config_seq = 0
+        self._stored: dict[str, list[Event]] = {CALLS.name: [], REGISTRATIONS.name: []}
+
+    async def configure(self, resource: str, after: dict[str, Any]) -> None:
+        """One accepted change."""
+        self.config_seq += 1
+        change = ConfigChanged(resource=resource, resource_id=after["id"], action="created", after=after, actor="test")
+        event = Event(
+            id=SystemIds().uuid7(),
+            source="carillon/directory",
+            type=change.event_type,
+            subject=f"{resource}/{after['id']}",
+            time=datetime.now(UTC),
+            data=change.model_dump(),
+            tenantid="dupont",
+            configseq=self.config_seq,
+        )
+        await self.bus.publish(CONFIG.name, config_subject("dupont", resource, "created"), event.to_json(), str(event.id))
+
+    async def start(self, **options: Any) -> None:
+        self.settings = MediaSettings(
+            token_key=KEY,
+            node="test",
+            sip_udp="127.0.0.1:0",
+            sip_tcp="127.0.0.1:0",
+            plane_socket=self.plane.socket,
+            applications={"routing": f"127.0.0.1:{self.application.port}"},
+            data=self.folder / "media",
+            **options,
+        )
+        self.stack = AsyncExitStack()
+        self.running = await self.stack.enter_async_context(serve(self.settings, self.bus, self.objects))
+
+    async def stop(self) -> None:
+        await self.stack.aclose()
+
+    async def phone(self, user: str, transport: str = "udp", host: str = "127.0.0.1", register: bool = True) -> Phone:
+        rtp = await self.phones.enter_async_context(rtp_endpoint())
+        phone = Phone(user, self.running.sip[transport], rtp, transport, host)
+        await phone.open()
+        self.phones.callback(phone.close)
+        if register:
+            assert await phone.register() == 200
+        return phone
+
+    def stored(self, stream: str) -> list[Event]:
+        """Everything on a stream of the bus."""
+        return self._stored[stream]
+
+    async def watch(self, stream: str) -> None:
+        """Keep what is published."""
+        async for message in self.bus.follow(stream, "carillon.>"):
+            self._stored[stream].append(Event.from_json(message.data))
+
+    def events(self, call_id: str | None = None) -> list[Event]:
+        return [event for event in self.stored(CALLS.name) if call_id is None or event.callid == call_id]
+
+    def registrations(self) -> list[Event]:
+        return self.stored(REGISTRATIONS.name)
+
+    async def ended(self, calls: int = 1) -> list[Event]:
+        """The events of the last call once `calls` calls have ended and nothing is left."""
+        await eventually(lambda: self.ends() >= calls and not self.running.board.calls)
+        call_id = [event.callid for event in self.events() if event.type == "carillon.call.ended.v1"][-1]
+        events = self.events(call_id)
+        assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        return events
+
+    def ends(self) -> int:
+        return sum(event.type == "carillon.call.ended.v1" for event in self.events())
+
+
+def story(events: list[Event]) -> list[str]:
+    """`leg_answered b1`, ..."""
+    return [" ".join(filter(None, (event.type.split(".")[2], event.legid))) for event in events]
+
+
+def last(events: list[Event], fact: str, leg: str | None = None) -> dict[str, Any]:
+    return [e for e in events if e.type.split(".")[2] == fact and (leg is None or e.legid == leg)][-1].data
+
+
+USERS = {"anne": "101", "bob": "102", "carol": "103"}
+
+
+@asynccontextmanager
+async def house_in(folder: Path, **options: Any) -> AsyncIterator[House]:
+    async with AsyncExitStack() as stack:
+        application = Application()
+        server = grpc.aio.server()
+        add_CallApplicationServicer_to_server(application, server)  # type: ignore[no-untyped-call]
+        application.port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        stack.push_async_callback(server.stop, None)
+        plane = await stack.enter_async_context(plane_process(folder, ports=40))
+        bus = MemoryBus()
+        for stream in (CONFIG, CALLS, REGISTRATIONS):
+            await bus.ensure_stream(stream)
+        house = House(bus, application, plane, folder)
+        watchers = [asyncio.ensure_future(house.watch(stream)) for stream in (CALLS.name, REGISTRATIONS.name)]
+        stack.callback(lambda: [watcher.cancel() for watcher in watchers])
+        await house.configure("tenant", {"id": "dupont", "realm": REALM})
+        await house.configure("trunk", {"id": "carrier", "address": "127.0.0.2:5060"})
+        for user, extension in USERS.items():
+            await house.configure("user", {"id": user, "last_name": user.title()})
+            hashes = {"ha1_md5": ha1(user, REALM, f"secret-{user}", "MD5"), "ha1_sha256": ha1(user, REALM, f"secret-{user}", "SHA-256")}
+            await house.configure("sip_credential", {"id": user, "user_id": user, "realm": REALM, **hashes})
+            await house.configure("extension", {"id": extension, "destination": {"user_id": user}})
+        await house.configure("number", {"id": "+41215550100", "destination": {"user_id": "anne"}})
+        await house.start(**options)
+        try:
+            yield house
+        finally:
+            await house.phones.aclose()
+            await house.stop()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A running service of its own."""
+    async with house_in(tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+def house_with() -> Callable[..., Any]:
+    """A running service with other settings."""
+    return house_in
+
+
+@pytest.fixture
+def words() -> Iterator[Any]:
+    """What test modules need of this file."""
+
+    class Words:
+        ring = staticmethod(ring)
+        hang_up = staticmethod(hang_up)
+        story = staticmethod(story)
+        last = staticmethod(last)
+        audio_of = staticmethod(audio_of)
+
+    yield Words
