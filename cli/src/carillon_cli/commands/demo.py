@@ -96,7 +96,7 @@ async def scene(stage: Stage, play: Play) -> None:
         stage.check(f"the scene ends within {SCENE_SECONDS:g} s", False)
     except (PhoneError, BaresipError, CliError) as error:
         stage.check(str(error), False)
-    for phone in (*stage.phones.values(), stage.carrier):
+    for phone in stage.everyone:
         for call in phone.calls:
             phone.hang_up(call)
 

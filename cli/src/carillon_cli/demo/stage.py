@@ -3,6 +3,7 @@
 Always: a check that fails is noted and shown, and the next scene goes on; every wait has a deadline.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -17,9 +18,11 @@ from carillon_cli.render.explain import explain
 from carillon_cli.render.tables import event_line, record_json
 from carillon_cli.system import System
 from carillon_cli.watch import Tap, record
+from carillon_contracts.call import RoutingDecided
 from carillon_contracts.envelope import Event
 
-CARRIER_HZ = 440
+#: Who calls from outside, and who answers there.
+OUTSIDE_HZ, CARRIER_HZ = 440, 1300
 #: Extension -> the tone of its phone; 1000 Hz is the beep's.
 TONES: Mapping[str, int] = {"101": 520, "102": 610, "103": 700, "104": 790, "105": 880, "106": 1150}
 OUTSIDE = "+41791112233"
@@ -46,12 +49,16 @@ class Told:
         """The data of the events `carillon.call.<fact>.v1`, in order."""
         return [event.data for event in self.events if event.type == f"carillon.call.{fact}.v1"]
 
-    def trace(self) -> str:
-        """Every condition of every decision, one a line."""
-        lines = [line for data in self.data("routing_decided") for line in data.get("trace", ())]  # type: ignore[attr-defined]
-        return "\n".join(
-            f"{'+' if line['matched'] else '-'} {line['subject']}: {line['reason']} -> {line.get('next', '')}" for line in lines
-        )
+    def trace(self, *, matched: bool) -> set[str]:
+        """Subjects of the conditions that were met, or that were not."""
+        decisions = [RoutingDecided.model_validate(data) for data in self.data("routing_decided")]
+        return {line.subject for decision in decisions for line in decision.trace if line.matched is matched}
+
+    def seconds(self, first: str, then: str) -> float:
+        """Seconds from the first event of one fact to the first of another; endless when one is not there."""
+        times = {event.type: event.time for event in reversed(self.events)}
+        start, end = times.get(f"carillon.call.{first}.v1"), times.get(f"carillon.call.{then}.v1")
+        return (end - start).total_seconds() if start is not None and end is not None else math.inf
 
 
 @dataclass(slots=True)
@@ -62,6 +69,7 @@ class Stage:
     tenant: str
     tap: Tap
     phones: dict[str, Phone]
+    outside: Phone
     carrier: Phone
     say: Callable[[str], None]
     failures: list[str] = field(default_factory=list)
@@ -90,16 +98,29 @@ class Stage:
             Identity("carrier", ""), system.sip_udp, CARRIER_HZ, lambda number: behaviours.get(number, ANSWERS), ip=ip, port=port
         )
         stack.push_async_callback(carrier.stop)
-        return cls(system, tenant, tap, phones, carrier, say, _behaviours=behaviours)
+        # Same host as the trunk, another port: calls from there are the trunk's, and its tone is not that of who answers outside.
+        outside = await Phone.start(Identity("outside", ""), system.sip_udp, OUTSIDE_HZ, ip=ip)
+        stack.push_async_callback(outside.stop)
+        return cls(system, tenant, tap, phones, outside, carrier, say, _behaviours=behaviours)
+
+    @property
+    def everyone(self) -> tuple[Phone, ...]:
+        """All phones of the stage."""
+        return (*self.phones.values(), self.outside, self.carrier)
 
     def begin(self, title: str, at: str, behaviours: Mapping[str, Behaviour]) -> None:
         """A new scene: title, time of day, and what phones (by extension) and outside numbers do when they are called."""
         self.scene = title
-        set_clock(self.system, instant(at, DEFAULT_ZONE))
+        moment = instant(at, DEFAULT_ZONE)
+        set_clock(self.system, moment)
+        self.say(f"{title}\n  It is {moment:%A, %d %B %Y, %H:%M} in {DEFAULT_ZONE}.")
+        for who, behaviour in behaviours.items():
+            self.say(f"  {who} {behaviour}.")
+        self.say("")
         self._behaviours.clear()
         self._behaviours.update(behaviours)
-        for phone in (*self.phones.values(), self.carrier):
-            phone.calls.clear()
+        for phone in self.everyone:
+            phone.forget()
 
     def check(self, what: str, true: object) -> None:
         """Note and show whether something is as it should be."""

@@ -33,6 +33,14 @@ class Behaviour:
     #: Hang up after so long; None: leave it to the other side.
     talk_seconds: float | None = None
 
+    def __str__(self) -> str:
+        if self.reject is not None:
+            return f"refuses with {self.reject}"
+        if self.ring_seconds is None:
+            return "rings and is not answered"
+        then = "" if self.talk_seconds is None else f", and hangs up after {self.talk_seconds:g} s"
+        return f"is answered after {self.ring_seconds:g} s{then}"
+
 
 ANSWERS = Behaviour()
 NEVER = Behaviour(ring_seconds=None)

@@ -211,6 +211,12 @@ class Phone(asyncio.DatagramProtocol):
             self._agent.cancel(call.session, now=self._now())
         self._run()
 
+    def forget(self) -> None:
+        """Forget the calls that are over and were not asked for."""
+        self.calls = [call for call in self.calls if not call.over.is_set()]
+        while not self._arrived.empty():
+            self._arrived.get_nowait()
+
     async def stop(self) -> None:
         """End what is up, take the registration back, close."""
         for call in self.calls:

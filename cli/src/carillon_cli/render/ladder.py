@@ -83,7 +83,8 @@ def mark(leg: str, data: CallEvent) -> Arrow | Note:
             return Arrow(leg, SYSTEM, "resumes")
         case LegEnded():
             own = data.by == ("caller" if leg == CALLER else "callee")
-            return Arrow(leg, SYSTEM, ended_text(data)) if own else Arrow(SYSTEM, leg, ended_text(data))
+            text = "hangs up" if own and data.cause == "normal_clearing" else ended_text(data)
+            return Arrow(leg, SYSTEM, text) if own else Arrow(SYSTEM, leg, text)
         case RingEnded():
             return Note(f"ringing is over: {data.result.replace('_', ' ')}")
         case PlayEnded():
