@@ -26,6 +26,7 @@ from carillon_rtp.client import MediaAddress, PlaneClient, PlaneStatistics, Remo
 from carillon_rtp.testing import plane_process, sine, write_wav
 
 HERE = Path(__file__).parent
+PORTS = 8192, 32767  # the plane leaves out those that others use
 LIMIT = 120.0  # seconds a step may take
 
 
@@ -47,7 +48,7 @@ async def sessions(client: PlaneClient, count: int, remotes: Sequence[Remote]) -
 async def step(program: Path, folder: Path, options: argparse.Namespace, calls: int, prompts: int) -> dict[str, Any]:
     """One load on a fresh plane."""
     legs = calls * 2 or prompts
-    async with asyncio.timeout(LIMIT), plane_process(folder, "--cpus", str(options.plane_cpu), ports=2 * legs + 100) as plane:
+    async with asyncio.timeout(LIMIT), plane_process(folder, "--cpus", str(options.plane_cpu), ports=PORTS) as plane:
         client = await PlaneClient.connect(plane.socket, deadline=20)
         seconds = str(options.warm), str(options.measure)
         load = await asyncio.create_subprocess_exec("taskset", "-c", str(options.load_cpu), program, *seconds, stdin=PIPE, stdout=PIPE)

@@ -177,7 +177,7 @@ async def rtp_endpoint(ip: str = "127.0.0.1") -> AsyncIterator[RtpEndpoint]:
 def free_ports(count: int, ip: str = "127.0.0.1") -> tuple[int, int]:
     """An even-numbered range of `count` UDP ports that are free now."""
     first = 20000 + os.getpid() % 4000 * 2
-    for low in range(first, 32000, count + count % 2):
+    for low in range(first, 32000, 64):
         with contextlib.ExitStack() as stack:
             try:
                 for port in range(low, low + count):
@@ -218,9 +218,9 @@ class PlaneProcess:
 
 
 @contextlib.asynccontextmanager
-async def plane_process(folder: Path, *arguments: str, ports: int = 200) -> AsyncIterator[PlaneProcess]:
-    """A running plane whose socket is in `folder`; ended afterwards."""
-    plane = PlaneProcess(folder / "plane.sock", free_ports(ports), arguments)
+async def plane_process(folder: Path, *arguments: str, ports: int | tuple[int, int] = 200) -> AsyncIterator[PlaneProcess]:
+    """A running plane whose socket is in `folder`, with so many free ports or those of a range; ended afterwards."""
+    plane = PlaneProcess(folder / "plane.sock", ports if isinstance(ports, tuple) else free_ports(ports), arguments)
     await plane.start()
     try:
         yield plane
