@@ -50,6 +50,8 @@ class MailServer:
     envelopes: list[Envelope] = field(default_factory=list)
     #: Answers to DATA, used up one by one; then it takes the mail.
     answers: list[str] = field(default_factory=list)
+    #: Answer to QUIT.
+    farewell: str = "221 bye"
     #: Recipients that do not exist.
     unknown: set[str] = field(default_factory=set)
 
@@ -59,6 +61,10 @@ class MailServer:
             return "550 no such mailbox"
         envelope.rcpt_tos.append(address)
         return "250 OK"
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Called by aiosmtpd at the end."""
+        return self.farewell
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Called by aiosmtpd for each mail."""

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from carillon_contracts.config import Mailbox
+from carillon_contracts.envelope import Event
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.bus import Delivered, MemoryBus, Message, Retry
 from carillon_kit.clock import ManualClock
@@ -27,7 +28,7 @@ from carillon_voicemail.domain.delivery import RetryPolicy
 from carillon_voicemail.domain.message import MailState
 from carillon_voicemail.handlers import Postman
 from carillon_voicemail.io.mail_sender import MailSender
-from carillon_voicemail.ports import Mail, MailRefused, MailTransport, MailUnavailable
+from carillon_voicemail.ports import Mail, MailJob, MailRefused, MailTransport, MailUnavailable, StoreUnavailable
 from carillon_voicemail.projections.configuration import Configuration
 from carillon_voicemail.subscribers import DURABLE, RecordingSubscriber
 from carillon_voicemail.testing import START, company, recording, tone_wav
@@ -150,6 +151,25 @@ async def test_while_the_mail_server_is_away_the_mail_waits_and_then_goes_once(
         await mails.send_due()
     assert await state(pool) == ("sent", 4)
     assert len(transport.taken) == 1
+
+
+@pytest.mark.feature("V-3")
+async def test_a_mail_that_is_out_while_the_database_is_away_is_not_sent_again(
+    pool: "Pool[Any]", messages: PostgresMessages, jobs: PostgresMailJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await subscriber(pool, messages, MAIN).handle(delivered(recording()))
+    keep_sent, failures = jobs.sent, [StoreUnavailable("away")]
+
+    async def sent(job: MailJob, event: Event) -> bool:
+        if failures:
+            raise failures.pop()
+        return await keep_sent(job, event)
+
+    monkeypatch.setattr(jobs, "sent", sent)
+    transport = Refusing()
+    await sender(jobs, Objects(b"wav"), transport).send_due()
+    assert len(transport.taken) == 1
+    assert await state(pool) == ("sent", 1)
 
 
 async def test_audio_that_comes_later_than_its_event_is_waited_for(

@@ -67,6 +67,13 @@ async def test_one_recipient_that_does_not_exist_does_not_keep_the_mail_from_the
         await Smtp(SmtpServer("127.0.0.1", mail_server.port)).send(MAIL)
 
 
+@pytest.mark.feature("V-3")
+async def test_once_the_mail_is_taken_a_rude_farewell_does_not_send_it_again(mail_server: Any) -> None:
+    mail_server.farewell = "421 out of order"
+    await Smtp(SmtpServer("127.0.0.1", mail_server.port)).send(MAIL)
+    assert len(mail_server.envelopes) == 1
+
+
 async def test_a_server_that_is_away_is_unavailable() -> None:
     with pytest.raises(MailUnavailable):
         await Smtp(SmtpServer("127.0.0.1", free_port()), timeout=1).send(MAIL)
