@@ -26,15 +26,15 @@ _OPTIONS = (
 )
 
 
-def channel(target: str, token: str, tenant: str | None = None) -> grpc.aio.Channel:
+def channel(target: str, token: str, tenant: str | None = None) -> "Channel":
     """A channel to `host:port`; per-call metadata `carillon-tenant` overrides `tenant`. Make it inside the running loop."""
     metadata: tuple[tuple[str, str], ...] = (("authorization", f"Bearer {token}"),)
     if tenant is not None:
         metadata += ((TENANT_KEY, tenant),)
-    return _Channel(grpc.aio.insecure_channel(target, options=_OPTIONS), metadata)
+    return Channel(grpc.aio.insecure_channel(target, options=_OPTIONS), metadata)
 
 
-class _Channel(grpc.aio.Channel):
+class Channel(grpc.aio.Channel):
     """A channel whose calls carry metadata."""
 
     def __init__(self, inner: grpc.aio.Channel, metadata: tuple[tuple[str, str], ...]) -> None:
@@ -65,7 +65,7 @@ class _Channel(grpc.aio.Channel):
     async def channel_ready(self) -> None:
         await self._inner.channel_ready()
 
-    async def __aenter__(self) -> "_Channel":
+    async def __aenter__(self) -> "Channel":
         await self._inner.__aenter__()
         return self
 

@@ -22,7 +22,7 @@ from carillon_kit.errors import (
     PermissionDenied,
     Unavailable,
 )
-from carillon_kit.grpc_client import channel
+from carillon_kit.grpc_client import Channel, channel
 from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
 from carillon_kit.telemetry import traceparent
 
@@ -92,12 +92,12 @@ class Served:
     """A running server with the echo service, and channels to it."""
 
     port: int
-    channels: list[grpc.aio.Channel] = field(default_factory=list)
+    channels: list[Channel] = field(default_factory=list)
 
     def token(self, *roles: str, tenant: str | None = None, key: str = KEY, expires_in: float | None = None) -> str:
         return issue_token(key, "tester", tenant, roles, expires_in)
 
-    def connect(self, token: str, tenant: str | None = None) -> grpc.aio.Channel:
+    def connect(self, token: str, tenant: str | None = None) -> Channel:
         opened = channel(f"127.0.0.1:{self.port}", token, tenant)
         self.channels.append(opened)
         return opened

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -178,10 +178,11 @@ async def test_postgres_survives_kill_9_with_what_was_committed(postgres: Embedd
     dsn = await ensure_role_and_schema(postgres.dsn("carillon"), "directory", "p@ss/word'")
     pool = await open_pool(dsn)
     await migrate(pool)
-    store, published = PostgresEventStore(pool), []
+    store = PostgresEventStore(pool)
+    published: list[int] = []
 
-    async def publish(events: object) -> None:
-        published.extend(event.version for event in events if isinstance(event, StoredEvent))  # type: ignore[attr-defined]
+    async def publish(events: Sequence[StoredEvent]) -> None:
+        published.extend(event.version for event in events)
 
     relay = asyncio.create_task(Relay(store, pool, publish).run())
     ids = SystemIds()

@@ -29,7 +29,7 @@ async def refused(awaitable: Any) -> grpc.aio.AioRpcError:
 
 def detail(error: grpc.aio.AioRpcError, kind: type[Message]) -> Any:
     """The error's only detail, which has to be a `kind`."""
-    status = rpc_status.from_call(error)
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]
     assert status.code == error.code().value[0]
     (box,) = status.details
     found = kind()
@@ -50,10 +50,10 @@ async def test_metadata_of_the_call_wins_over_the_channels(served: Any) -> None:
 async def test_a_call_without_a_token_is_refused(served: Any) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{served.port}") as bare:
         for rpc in ("Say", "Watch"):
-            call = bare.unary_unary(f"/test.v1.Echo/{rpc}")
+            call = bare.unary_unary(f"/test.v1.Echo/{rpc}", None, None)
             assert (await refused(call(b""))).code() is Code.UNAUTHENTICATED
         basic = (("authorization", "Basic abc"),)
-        assert (await refused(bare.unary_unary("/test.v1.Echo/Say")(b"", metadata=basic))).code() is Code.UNAUTHENTICATED
+        assert (await refused(bare.unary_unary("/test.v1.Echo/Say", None, None)(b"", metadata=basic))).code() is Code.UNAUTHENTICATED
 
 
 async def test_forged_and_expired_tokens_are_refused(served: Any) -> None:

@@ -1,0 +1,91 @@
+"""What reaches the log, and what must not."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from carillon_kit import logs, telemetry
+from carillon_kit.settings import ServiceSettings
+
+
+@pytest.fixture(autouse=True)
+def _restore() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def settings(**values: object) -> ServiceSettings:
+    return ServiceSettings(token_key="k" * 32, node="n1", **values)  # type: ignore[arg-type]
+
+
+def test_a_line_is_json_with_service_node_level_and_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("directory", settings())
+    with telemetry.entry("x", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"):
+        logs.get_logger("here").info("done", count=3)
+    (line,) = lines(capsys)
+    assert {k: line[k] for k in ("event", "count", "service", "node", "level", "logger", "trace_id")} == {
+        "event": "done",
+        "count": 3,
+        "service": "directory",
+        "node": "n1",
+        "level": "info",
+        "logger": "here",
+        "trace_id": "0af7651916cd43dd8448eb211c80319c",
+    }
+
+
+def test_the_standard_librarys_loggers_say_it_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("directory", settings())
+    logging.getLogger("some.library").warning("about %s", "this")
+    (line,) = lines(capsys)
+    assert (line["event"], line["level"], line["service"], line["logger"]) == ("about this", "warning", "directory", "some.library")
+
+
+def test_secrets_do_not_reach_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("directory", settings())
+    logs.get_logger("x").info(
+        "connected",
+        password="p1",
+        ha1_sha256="p2",
+        voicemail_pin="p3",
+        authorization="p4",
+        digits="p5",
+        nested={"token_key": "p6", "list": ["nats://u:p7@host:4222"]},
+        url="postgresql://directory:p8@127.0.0.1/db",
+        spinning="kept",
+    )
+    text = capsys.readouterr().err
+    assert not [secret for secret in ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8") if f'"{secret}"' in text or f":{secret}@" in text]
+    assert "kept" in text
+    assert "postgresql://directory:***@127.0.0.1/db" in text
+
+
+def test_levels_are_kept_and_tracebacks_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("directory", settings(log_level="warning"))
+    logger = logs.get_logger("x")
+    logger.info("not shown")
+    try:
+        raise ValueError("why")
+    except ValueError as error:
+        logger.error("failed", exc_info=error)
+    (line,) = lines(capsys)
+    assert "ValueError: why" in str(line["exception"])
+
+
+def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("directory", settings(log_format="text"))
+    logs.get_logger("x").info("done", password="p1")
+    text = capsys.readouterr().err
+    assert "done" in text
+    assert "p1" not in text
