@@ -37,7 +37,18 @@ def test_a_description_is_written_as_it_was_read() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "hello", "v=1\r\n", "v=0\r\nx\r\n", "v=0\r\nm=audio\r\n", "v=0\r\nm=audio x RTP/AVP 0\r\n", "v=0\r\nm=audio 99999 RTP/AVP 0\r\n", "v=0\r\n" + "m=audio 1 RTP/AVP 0\r\n" * 100, "v=0\r\n" + "a=x\r\n" * 3000, "v=0\r\n" + "a=" + "x" * 70000],
+    [
+        "",
+        "hello",
+        "v=1\r\n",
+        "v=0\r\nx\r\n",
+        "v=0\r\nm=audio\r\n",
+        "v=0\r\nm=audio x RTP/AVP 0\r\n",
+        "v=0\r\nm=audio 99999 RTP/AVP 0\r\n",
+        "v=0\r\n" + "m=audio 1 RTP/AVP 0\r\n" * 100,
+        "v=0\r\n" + "a=x\r\n" * 3000,
+        "v=0\r\n" + "a=" + "x" * 70000,
+    ],
 )
 def test_what_is_no_description(text: str) -> None:
     with pytest.raises(ParseError):

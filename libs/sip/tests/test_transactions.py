@@ -2,10 +2,10 @@
 
 import pytest
 
-from carillon_sip import Flow, Response, Timing
+from carillon_sip import Flow, Response, Send, Timing
 from carillon_sip.message import Headers
 from carillon_sip.outgoing import OutgoingRequest
-from carillon_sip.transaction import ClientTransaction, Deliver, Failed, Failure, Input, SetTimer, State, Transaction, Transmit
+from carillon_sip.transaction import ClientTransaction, Deliver, Failed, Failure, Input, SetTimer, State, Transaction
 from carillon_sip.transaction_invite_client import InviteClientTransaction
 from carillon_sip.transaction_invite_server import InviteServerTransaction
 from carillon_sip.transaction_non_invite_client import NonInviteClientTransaction
@@ -119,10 +119,10 @@ def response() -> Response:
     return Response(486, "Busy", Headers(["To: <sip:b@x>;tag=theirs"]))
 
 
-def letters(outputs: list[Transmit | SetTimer | Deliver | Failed]) -> list[str]:
+def letters(outputs: list[Send | SetTimer | Deliver | Failed]) -> list[str]:
     found = []
     for output in outputs:
-        if isinstance(output, Transmit):
+        if isinstance(output, Send):
             found.append("r" if output.data == b"last" else "s" if output.data == b"new" else "k")
         elif isinstance(output, SetTimer):
             found.append("U" if output.timer is Input.TIMER_USER else output.timer[-1].upper())
@@ -207,7 +207,7 @@ def test_over_tcp_a_client_only_waits(kind: type[Transaction]) -> None:
 def test_the_ack_of_a_refusal_has_the_branch_of_the_invite_and_the_tag_of_the_answer() -> None:
     outputs = made(InviteClientTransaction, State.CALLING).feed(Input.STATUS_ERROR, 0.0, response())
     ack = outputs[0]
-    assert isinstance(ack, Transmit)
+    assert isinstance(ack, Send)
     assert ack.data.startswith(b"ACK sip:bob@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKa;rport\r\n")
     assert b"\r\nTo: <sip:b@x>;tag=theirs\r\n" in ack.data
     assert b"\r\nCSeq: 7 ACK\r\n" in ack.data

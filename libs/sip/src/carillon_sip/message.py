@@ -3,9 +3,9 @@
 Invariant: a message is never changed after it was made; typed values raise ParseError when the header is absent or wrong.
 """
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from carillon_sip.errors import ParseError
 from carillon_sip.header_names import CANONICAL, LISTS, canonical_name
@@ -81,42 +81,65 @@ def header_line(name: str, value: str) -> str:
     return line
 
 
-@dataclass(frozen=True, slots=True)
-class CSeq:
+class CSeq(NamedTuple):
     """Number and method (RFC 3261 section 20.16)."""
 
     number: int
     method: str
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
-    """One Via value (RFC 3261 section 20.42); `transport` in upper case, `port` None when absent."""
+#: A Via as nearly everybody writes it; anything else is read piece by piece.
+_USUAL_VIA = re.compile(r"SIP/2\.0/([A-Z]+) ([A-Za-z0-9.-]+)(?::([0-9]{1,4}))?((?:;[A-Za-z]+(?:=[A-Za-z0-9._~!%*+:-]+)?)*)")
 
-    transport: str
-    host: str
-    port: int | None
-    parameters: Parameters
+
+class Via:
+    """One Via value (RFC 3261 section 20.42); `transport` in upper case, `port` None when absent, `branch` "" when absent."""
+
+    __slots__ = ("_parameters", "branch", "host", "port", "text", "transport")
+
+    def __init__(self, transport: str, host: str, port: int | None, text: str) -> None:
+        self.transport = transport
+        self.host = host
+        self.port = port
+        self.text = text
+        self._parameters: Parameters | None = None
+        start = text.find(";branch=")
+        if start >= 0 and '"' not in text:
+            end = text.find(";", start + 8)
+            self.branch = (text[start + 8 :] if end < 0 else text[start + 8 : end]).strip()
+        else:
+            self.branch = self.parameter("branch") or ""
 
     @classmethod
     def parse(cls, text: str) -> "Via":
         """Read one value; raises ParseError."""
+        usual = _USUAL_VIA.fullmatch(text)
+        if usual is not None:
+            transport, host, port, rest = usual.groups()
+            return cls(transport, host, int(port) if port else None, rest)
         protocol, _, rest = text.partition(" ") if "/ " not in text and " /" not in text else _loose_protocol(text)
         parts = protocol.split("/")
         if len(parts) != 3 or parts[0].upper() != "SIP" or parts[1] != "2.0" or not parts[2]:
             raise ParseError("a Via has no SIP/2.0/transport")
-        sent_by, _, parameters = rest.strip().partition(";")
-        host, port = parse_host_port(sent_by.strip())
-        return cls(parts[2].upper(), host, port, parse_parameters(parameters))
+        sent_by, semicolon, parameters = rest.strip().partition(";")
+        host, number = parse_host_port(sent_by.strip())
+        return cls(parts[2].upper(), host, number, semicolon + parameters)
 
     @property
-    def branch(self) -> str:
-        """The branch parameter, or ""."""
-        return find_parameter(self.parameters, "branch") or ""
+    def parameters(self) -> Parameters:
+        """All parameters."""
+        if self._parameters is None:
+            self._parameters = parse_parameters(self.text[1:])
+        return self._parameters
 
     def parameter(self, name: str) -> str | None:
         """Value of a parameter ("" when it has none), or None when absent."""
         return find_parameter(self.parameters, name)
+
+    @property
+    def wants_rport(self) -> bool:
+        """Whether the client asks for replies to the port it sent from (RFC 3581)."""
+        return "rport" in self.text and self.parameter("rport") is not None
 
 
 def _loose_protocol(text: str) -> tuple[str, str, str]:
@@ -170,7 +193,7 @@ class Message:
             number, _, method = self._one("cseq").partition(" ")
             if not (number.isascii() and number.isdigit()) or len(number) > 10 or int(number) >= 2**31:
                 raise ParseError("CSeq is not a number below 2**31")
-            self._cseq = CSeq(int(number), method.strip())
+            self._cseq = CSeq(int(number), method.strip() if " " in method else method)
         return self._cseq
 
     @property

@@ -12,6 +12,8 @@ from carillon_sip.header_names import canonical_name
 from carillon_sip.message import Headers, Message, Request, Response
 
 _METHOD = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
+_USUAL_METHODS = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO"})
+_NOT_IN_URI = re.compile(r"[ \t<]")
 _VERSION = re.compile(r"SIP/\d{1,4}\.\d{1,4}", re.IGNORECASE)
 _FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
@@ -74,6 +76,10 @@ def _start_line(start: str, headers: Headers) -> Request | Response:
         if not (status.isascii() and status.isdigit()) or start[11:12] not in ("", " ") or not 100 <= int(status) <= 699:
             raise ParseError("the status is not a number from 100 to 699")
         return Response(int(status), start[12:], headers)
+    if start.endswith(" SIP/2.0"):
+        method, _, uri = start[:-8].partition(" ")
+        if method in _USUAL_METHODS and uri and not _NOT_IN_URI.search(uri):
+            return Request(method, uri, headers)
     method, _, rest = start.partition(" ")
     uri, _, version = rest.rpartition(" ")
     if not _METHOD.fullmatch(method) or not uri or not _VERSION.fullmatch(version):
@@ -81,7 +87,7 @@ def _start_line(start: str, headers: Headers) -> Request | Response:
     request = Request(method, uri, headers)
     if version.upper() != "SIP/2.0":
         raise ParseError("another version of SIP", status=505, request=_answerable(request))
-    if " " in uri or "<" in uri or "\t" in uri:
+    if _NOT_IN_URI.search(uri):
         raise ParseError("the Request-URI is no URI", request=_answerable(request))
     return request
 

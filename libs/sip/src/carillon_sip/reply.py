@@ -47,7 +47,7 @@ def received(request: Request, top: str, flow: Flow) -> str:
     """The top Via with `received` and `rport` as the source demands (RFC 3261 section 18.2.1, RFC 3581 section 4)."""
     via = request.via_top
     ip, port = flow.remote
-    wants_port = via.parameter("rport") is not None
+    wants_port = via.wants_rport
     if wants_port:
         return f"{_OURS.sub('', top)};rport={port};received={ip}"
     return top if via.host == ip else f"{_OURS.sub('', top)};received={ip}"
@@ -58,7 +58,7 @@ def reply_flow(request: Request, flow: Flow) -> Flow:
     if flow.transport != "udp":
         return flow
     via = request.via_top
-    if via.parameter("rport") is not None:
+    if via.wants_rport:
         return flow
     port = via.port or 5060
     return flow if port == flow.remote[1] else Flow(flow.transport, flow.local, (flow.remote[0], port))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 from carillon_sip.flow import Flow
 from carillon_sip.message import Message, Response
 from carillon_sip.outgoing import OutgoingRequest
+from carillon_sip.outputs import Send
 from carillon_sip.reply import ReplyHead
 from carillon_sip.timers import Timing
 
@@ -74,12 +75,6 @@ class Failure(StrEnum):
     TRANSPORT = "transport"
 
 
-class Transmit(NamedTuple):
-    """Send these bytes."""
-
-    data: bytes
-
-
 class SetTimer(NamedTuple):
     """Feed `timer` at time `at`."""
 
@@ -99,7 +94,7 @@ class Failed(NamedTuple):
     why: Failure
 
 
-TransactionOutput: TypeAlias = Transmit | SetTimer | Deliver | Failed
+TransactionOutput: TypeAlias = Send | SetTimer | Deliver | Failed
 Transitions: TypeAlias = Mapping[tuple[State, Input], State]
 Effects: TypeAlias = Mapping[tuple[State, Input], tuple[Effect | Input, ...]]
 
@@ -108,6 +103,12 @@ RETRANSMIT_TIMERS: Mapping[Input, bool] = {Input.TIMER_A: False, Input.TIMER_E: 
 #: Timers that wait for the network to be empty: zero over reliable transports. True: 64*T1, False: T4.
 LINGER_TIMERS: Mapping[Input, bool] = {Input.TIMER_D: True, Input.TIMER_J: True, Input.TIMER_I: False, Input.TIMER_K: False}
 # All others (B, F, H, L, M, and our own) are 64*T1.
+
+
+# Looking a member up in its enum costs more than the rest of a step: these are asked for in every one.
+_SEND, _DELIVER, _INITIAL, _TERMINATED = Effect.SEND, Effect.DELIVER, State.INITIAL, State.TERMINATED
+_STATUS_1XX, _STATUS_2XX, _STATUS_ERROR = Input.STATUS_1XX, Input.STATUS_2XX, Input.STATUS_ERROR
+_USER_1XX, _USER_2XX, _USER_ERROR = Input.USER_1XX, Input.USER_2XX, Input.USER_ERROR
 
 
 def steps(transitions: Transitions, effects: Effects) -> dict[tuple[State, Input], tuple[State, tuple[Effect | Input, ...]]]:
@@ -128,7 +129,7 @@ class Transaction:
     def __init__(self, flow: Flow, timing: Timing) -> None:
         self.flow = flow
         self.timing = timing
-        self.state = State.INITIAL
+        self.state = _INITIAL
         self.interval = timing.t1
         self.last = b""
         self.owner: Any = None
@@ -136,37 +137,37 @@ class Transaction:
     @property
     def done(self) -> bool:
         """Whether the transaction is over; timers of one that is done mean nothing."""
-        return self.state is State.TERMINATED
+        return self.state is _TERMINATED
 
     def feed(self, event: Input, now: float, message: Message | None = None, data: bytes = b"") -> list[TransactionOutput]:
         """One input; `message` came from the network, `data` is to be sent for the user. Returns what to do, in order."""
         step = self.STEPS.get((self.state, event))
         if step is None:
             return []  # Not in the table: nothing happens.
-        self.state = step[0]
+        self.state, effects = step
         outputs: list[TransactionOutput] = []
-        for effect in step[1]:
-            if effect is Effect.SEND:
+        for effect in effects:
+            if effect is _SEND:
                 self.last = data
-                outputs.append(Transmit(data))
-            elif effect is Effect.DELIVER:
+                outputs.append(Send(self.flow, data))
+            elif effect is _DELIVER:
                 if message is not None:
                     outputs.append(Deliver(message))
             elif type(effect) is Input:
                 self._arm(effect, now, outputs)
             else:
                 self._rarely(effect, message, outputs)
-        if self.state is State.TERMINATED:
+        if self.state is _TERMINATED:
             self.last = b""
         return outputs
 
     def _rarely(self, effect: Effect | Input, message: Message | None, outputs: list[TransactionOutput]) -> None:
         if effect is Effect.RESEND:
             if self.last:
-                outputs.append(Transmit(self.last))
+                outputs.append(Send(self.flow, self.last))
         elif effect is Effect.ACKNOWLEDGE:
             self.last = self.acknowledgement(message)
-            outputs.append(Transmit(self.last))
+            outputs.append(Send(self.flow, self.last))
         elif effect is Effect.SLOW_DOWN:
             self.interval = self.timing.t2
         elif effect is Effect.TIMED_OUT:
@@ -175,19 +176,18 @@ class Transaction:
             outputs.append(Failed(Failure.TRANSPORT))
 
     def _arm(self, timer: Input, now: float, outputs: list[TransactionOutput]) -> None:
-        timing = self.timing
+        timing, unreliable = self.timing, self.flow.transport == "udp"
         if timer in RETRANSMIT_TIMERS:
-            if not self.flow.reliable:
+            if unreliable:
                 outputs.append(SetTimer(timer, now + self.interval))
                 doubled = 2 * self.interval
                 self.interval = min(doubled, timing.t2) if RETRANSMIT_TIMERS[timer] else doubled
-        elif timer in LINGER_TIMERS:
-            if self.flow.reliable:
-                outputs += self.feed(timer, now)
-            else:
-                outputs.append(SetTimer(timer, now + (timing.timeout if LINGER_TIMERS[timer] else timing.t4)))
-        else:
+        elif timer not in LINGER_TIMERS:
             outputs.append(SetTimer(timer, now + timing.timeout))
+        elif unreliable:
+            outputs.append(SetTimer(timer, now + (timing.timeout if LINGER_TIMERS[timer] else timing.t4)))
+        else:
+            outputs += self.feed(timer, now)
 
     def acknowledgement(self, message: Message | None) -> bytes:
         """The ACK for a final response other than 2xx; only INVITE client transactions have one."""
@@ -226,12 +226,12 @@ ServerListener: TypeAlias = Callable[[ServerTransaction, Failure, float], None]
 def status_input(status: int) -> Input:
     """The input that a response of this status is."""
     if status < 200:
-        return Input.STATUS_1XX
-    return Input.STATUS_2XX if status < 300 else Input.STATUS_ERROR
+        return _STATUS_1XX
+    return _STATUS_2XX if status < 300 else _STATUS_ERROR
 
 
 def user_input(status: int) -> Input:
     """The input that our user's response of this status is."""
     if status < 200:
-        return Input.USER_1XX
-    return Input.USER_2XX if status < 300 else Input.USER_ERROR
+        return _USER_1XX
+    return _USER_2XX if status < 300 else _USER_ERROR

@@ -22,7 +22,6 @@ from carillon_sip.transaction import (
     SetTimer,
     State,
     Transaction,
-    Transmit,
     status_input,
     user_input,
 )
@@ -31,6 +30,7 @@ from carillon_sip.transaction_invite_server import InviteServerTransaction
 from carillon_sip.transaction_non_invite_client import NonInviteClientTransaction
 from carillon_sip.transaction_non_invite_server import NonInviteServerTransaction
 
+_TERMINATED, _REQUEST = State.TERMINATED, Input.REQUEST
 ServerKey: TypeAlias = tuple[str, ...]
 
 
@@ -67,7 +67,7 @@ class TransactionLayer:
         transaction.owner = owner
         self.clients[request.branch, request.method] = transaction
         self._join(transaction)
-        self.feed(transaction, Input.REQUEST, now, None, request.to_bytes())
+        self.feed(transaction, _REQUEST, now, None, request.to_bytes())
         return transaction
 
     def receive_response(self, response: Response, now: float) -> None:
@@ -91,7 +91,7 @@ class TransactionLayer:
             self.merged.setdefault(transaction.merge_key, transaction)
         self.servers[key] = transaction
         self._join(transaction)
-        self.feed(transaction, Input.REQUEST, now)
+        self.feed(transaction, _REQUEST, now)
         return transaction
 
     def is_merged(self, request: Request) -> bool:
@@ -120,16 +120,16 @@ class TransactionLayer:
     ) -> None:
         """One input to one transaction, and all that follows from it."""
         for output in transaction.feed(event, now, message, data):
-            if isinstance(output, Transmit):
-                self.outputs.append(Send(transaction.flow, output.data))
-            elif isinstance(output, SetTimer):
-                self.timers.set(output.at, transaction, output.timer)
-            elif isinstance(output, Deliver):
-                if isinstance(transaction, ClientTransaction) and isinstance(output.message, Response):
-                    transaction.listener(transaction, output.message, now)
+            kind = type(output)
+            if kind is SetTimer:
+                self.timers.set(output.at, transaction, output.timer)  # type: ignore[union-attr]
+            elif kind is Send:
+                self.outputs.append(output)  # type: ignore[arg-type]
+            elif kind is Deliver:
+                transaction.listener(transaction, output.message, now)  # type: ignore[attr-defined,union-attr]
             elif isinstance(output, Failed):
                 self._failed(transaction, output.why, now)
-        if transaction.state is State.TERMINATED:
+        if transaction.state is _TERMINATED:
             self._forget(transaction)
 
     def _failed(self, transaction: Transaction, why: Failure, now: float) -> None:
