@@ -59,8 +59,12 @@ class Doorkeeper:
         return verdict, credential, realm
 
     def challenges(self, realm: str, *, stale: bool, salt: str) -> list[str]:
-        """Values for WWW-Authenticate or Proxy-Authenticate."""
-        return self._authenticator.challenges(realm, self._clock.monotonic(), stale=stale, salt=salt)
+        """Values for WWW-Authenticate or Proxy-Authenticate.
+
+        MD5 stands first: many phones look at the first challenge only and know nothing else. A phone that prefers SHA-256 picks it.
+        """
+        now = self._clock.monotonic()
+        return self._authenticator.challenges(realm, now, stale=stale, algorithms=("MD5", "SHA-256"), salt=salt)
 
 
 class Admission:

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import cast
 
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
@@ -66,12 +67,13 @@ class _Stream(asyncio.Protocol):
         self.flow = flow
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports are not instances of asyncio's classes, so the type cannot be asked for.
+        stream = cast(asyncio.Transport, transport)
         if self.flow is None:
-            remote = transport.get_extra_info("peername")
+            remote = stream.get_extra_info("peername")
             self.flow = Flow("tcp", self.stack.local("tcp", remote[0]), (remote[0], remote[1]))
-        if not self.stack.connected(self.flow, transport):
-            transport.abort()
+        if not self.stack.connected(self.flow, stream):
+            stream.abort()
 
     def data_received(self, data: bytes) -> None:
         if self.flow is not None:
