@@ -4,8 +4,8 @@ Invariant: a message is never changed after it was made; typed values raise Pars
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from carillon_sip.errors import ParseError
 from carillon_sip.header_names import CANONICAL, LISTS, canonical_name
@@ -36,9 +36,11 @@ class Headers:
             known = CANONICAL
             for line in self.lines:
                 name, colon, value = line.partition(":")
+                key = known.get(name)
+                if key is None:
+                    key = canonical_name(name)
                 if not colon:
                     raise ParseError("a header line has no colon")
-                key = known.get(name) or canonical_name(name)
                 if key in found:
                     found[key].append(value.strip())
                 else:
@@ -160,78 +162,39 @@ def tag_of(value: str) -> str:
 
 
 class Message:
-    """What requests and responses share; values of the headers that every message has."""
+    """What requests and responses share; the values that every message has are read when first asked for, and kept.
 
-    __slots__ = ("_call_id", "_cseq", "_from_tag", "_to_tag", "_via_top", "body", "headers")
+    `call_id`; `cseq` (number below 2**31 and method); `via_top`, the first Via; `from_`, `to`, the addresses, and their
+    tags or ""; `contacts`, all addresses (`*` is none: see `headers.get("Contact")`). Each raises ParseError.
+    """
+
+    __slots__ = ("body", "call_id", "contacts", "cseq", "from_", "from_tag", "headers", "to", "to_tag", "via_top")
+
+    headers: Headers
+    body: bytes
+    call_id: str
+    cseq: CSeq
+    via_top: Via
+    from_: NameAddr
+    to: NameAddr
+    from_tag: str
+    to_tag: str
+    contacts: list[NameAddr]
 
     def __init__(self, headers: Headers, body: bytes = b"") -> None:
         self.headers = headers
         self.body = body
-        self._call_id: str | None = None
-        self._cseq: CSeq | None = None
-        self._via_top: Via | None = None
-        self._from_tag: str | None = None
-        self._to_tag: str | None = None
 
-    def _one(self, name: str) -> str:
-        values = self.headers.index().get(name)
-        if not values:
-            raise ParseError(f"no {name} header")
-        return values[0]
+    if not TYPE_CHECKING:
 
-    @property
-    def call_id(self) -> str:
-        """The Call-ID."""
-        if self._call_id is None:
-            self._call_id = self._one("call-id")
-        return self._call_id
-
-    @property
-    def cseq(self) -> CSeq:
-        """Number (below 2**31) and method."""
-        if self._cseq is None:
-            number, _, method = self._one("cseq").partition(" ")
-            if not (number.isascii() and number.isdigit()) or len(number) > 10 or int(number) >= 2**31:
-                raise ParseError("CSeq is not a number below 2**31")
-            self._cseq = CSeq(int(number), method.strip() if " " in method else method)
-        return self._cseq
-
-    @property
-    def via_top(self) -> Via:
-        """The first Via."""
-        if self._via_top is None:
-            value = self._one("via")
-            self._via_top = Via.parse(split_outside_quotes(value, ",")[0].strip() if "," in value else value)
-        return self._via_top
-
-    @property
-    def from_(self) -> NameAddr:
-        """The From address."""
-        return NameAddr.parse(self._one("from"))
-
-    @property
-    def to(self) -> NameAddr:
-        """The To address."""
-        return NameAddr.parse(self._one("to"))
-
-    @property
-    def from_tag(self) -> str:
-        """Tag of From, or ""."""
-        if self._from_tag is None:
-            self._from_tag = tag_of(self._one("from"))
-        return self._from_tag
-
-    @property
-    def to_tag(self) -> str:
-        """Tag of To, or ""."""
-        if self._to_tag is None:
-            self._to_tag = tag_of(self._one("to"))
-        return self._to_tag
-
-    @property
-    def contacts(self) -> list[NameAddr]:
-        """All Contact addresses; `*` is not an address: see `headers.get("Contact")`."""
-        return [NameAddr.parse(value) for value in self.headers.all("contact") if value != "*"]
+        def __getattr__(self, name: str) -> object:
+            """A slot that was not read yet; one that was costs a plain attribute."""
+            reader = _READERS.get(name)
+            if reader is None:
+                raise AttributeError(name)
+            value = reader(self.headers)
+            setattr(self, name, value)
+            return value
 
     @property
     def contact(self) -> NameAddr | None:
@@ -266,13 +229,46 @@ def _is_length(line: str) -> bool:
     return CANONICAL.get(line.partition(":")[0]) == "content-length"
 
 
+def _one(headers: Headers, name: str) -> str:
+    values = headers.index().get(name)
+    if not values:
+        raise ParseError(f"no {name} header")
+    return values[0]
+
+
+def parse_cseq(value: str) -> CSeq:
+    """`number method`; raises ParseError."""
+    number, _, method = value.partition(" ")
+    if not (number.isascii() and number.isdigit()) or len(number) > 10 or int(number) >= 2**31:
+        raise ParseError("CSeq is not a number below 2**31")
+    return CSeq(int(number), method.strip() if " " in method else method)
+
+
+def parse_via_top(value: str) -> Via:
+    """The first Via of a header line; raises ParseError."""
+    return Via.parse(split_outside_quotes(value, ",")[0].strip() if "," in value else value)
+
+
+_READERS: Mapping[str, Callable[[Headers], object]] = {
+    "call_id": lambda headers: _one(headers, "call-id"),
+    "cseq": lambda headers: parse_cseq(_one(headers, "cseq")),
+    "via_top": lambda headers: parse_via_top(_one(headers, "via")),
+    "from_": lambda headers: NameAddr.parse(_one(headers, "from")),
+    "to": lambda headers: NameAddr.parse(_one(headers, "to")),
+    "from_tag": lambda headers: tag_of(_one(headers, "from")),
+    "to_tag": lambda headers: tag_of(_one(headers, "to")),
+    "contacts": lambda headers: [NameAddr.parse(value) for value in headers.all("contact") if value != "*"],
+}
+
+
 class Request(Message):
     """A request; `uri` is the Request-URI as text."""
 
     __slots__ = ("method", "uri")
 
     def __init__(self, method: str, uri: str, headers: Headers, body: bytes = b"") -> None:
-        super().__init__(headers, body)
+        self.headers = headers
+        self.body = body
         self.method = method
         self.uri = uri
 
@@ -295,7 +291,8 @@ class Response(Message):
     __slots__ = ("reason", "status")
 
     def __init__(self, status: int, reason: str, headers: Headers, body: bytes = b"") -> None:
-        super().__init__(headers, body)
+        self.headers = headers
+        self.body = body
         self.status = status
         self.reason = reason
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from carillon_sip.errors import ParseError
 from carillon_sip.header_names import canonical_name
-from carillon_sip.message import Headers, Message, Request, Response
+from carillon_sip.message import Headers, Request, Response, parse_cseq, parse_via_top, tag_of
 
+_BREAKS = (b"\r", b"\n")
 _METHOD = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
 _USUAL_METHODS = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO"})
 _NOT_IN_URI = re.compile(r"[ \t<]")
@@ -38,18 +39,16 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Res
     """Read one whole message; bytes after Content-Length are cut off. Raises ParseError with `request` when it can be answered."""
     if len(data) > limits.message_bytes:
         raise ParseError("the message is too large", status=513)
-    if data[:1] in (b"\r", b"\n"):
+    if data[:1] in _BREAKS:
         data = data.lstrip(b"\r\n")
-    end = data.find(b"\r\n\r\n")
-    head, body = (data[:end], data[end + 4 :]) if end >= 0 else (data.rstrip(b"\r\n"), b"")
-    message = _parse_head(head, limits)
+    head, end, body = data.partition(b"\r\n\r\n")
+    message = _parse_head(head if end else head.rstrip(b"\r\n"), limits)
     try:
-        if end < 0:
+        if not end:
             raise ParseError("the header does not end")
-        message.body = _body(message.headers, body)
-        check(message)
+        _check(message, body)
     except ParseError as error:
-        if type(message) is not Request or error.request is not None:
+        if type(message) is not Request:
             raise
         raise ParseError(str(error), status=error.status, request=_answerable(message)) from None
     return message
@@ -59,11 +58,12 @@ def _parse_head(head: bytes, limits: Limits) -> Request | Response:
     if b"\r\n " in head or b"\r\n\t" in head:
         head = _FOLD.sub(b" ", head)
     lines = head.decode("utf-8", "surrogateescape").split("\r\n")
+    breaks = len(lines) - 1
     # "\r" and "\n" alone would end a header line for others, and every reply copies lines: such a message is not answered.
-    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1 or b"\0" in head:
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
         raise ParseError("a line break or NUL where none may be")
     start = lines.pop(0)
-    if len(lines) > limits.headers:
+    if breaks > limits.headers:
         raise ParseError("too many headers")
     if len(head) > limits.line_bytes and (len(start) > limits.line_bytes or max(map(len, lines), default=0) > limits.line_bytes):
         raise ParseError("a line is too long")
@@ -92,35 +92,38 @@ def _start_line(start: str, headers: Headers) -> Request | Response:
     return request
 
 
-def _body(headers: Headers, body: bytes) -> bytes:
+def _check(message: Request | Response, body: bytes) -> None:
+    """What every message must have: the five headers once, values that can be read, the body that Content-Length says."""
+    index = message.headers.index()
+    try:
+        via, from_, to = index["via"][0], index["from"][0], index["to"][0]
+        call_id, cseq = index["call-id"][0], index["cseq"][0]
+    except KeyError as missing:
+        raise ParseError(f"no {missing.args[0]} header") from None
+    if len(index) != len(message.headers.lines):
+        for name in _SINGLE:
+            if len(index.get(name, ())) > 1:
+                raise ParseError(f"more than one {name} header")
+    message.via_top = parse_via_top(via)
+    message.from_tag, message.to_tag = tag_of(from_), tag_of(to)
+    message.cseq = parse_cseq(cseq)
+    message.call_id = call_id
+    if not call_id:
+        raise ParseError("an empty Call-ID")
+    if type(message) is Request and message.cseq.method != message.method:
+        raise ParseError("the method of CSeq is another")
+    length = index.get("content-length")
+    message.body = body if length is None else _body(length[0], body)
+
+
+def _body(value: str, body: bytes) -> bytes:
     """The body as long as Content-Length says; "If there are additional bytes ... they MUST be discarded" (section 18.3)."""
-    value = headers.get("Content-Length")
-    if value is None:
-        return body
     if not (value.isascii() and value.isdigit()) or len(value) > 9:
         raise ParseError("Content-Length is not a number")
     length = int(value)
     if length > len(body):
         raise ParseError("the body is shorter than Content-Length says")
     return body if length == len(body) else body[:length]
-
-
-def check(message: Message) -> None:
-    """What every message must have: the five headers once, a readable Via and CSeq that fits. Raises ParseError."""
-    index = message.headers.index()
-    for name in _MANDATORY:
-        if not index.get(name):
-            raise ParseError(f"no {name} header")
-    if len(index) != len(message.headers.lines):
-        for name in _SINGLE:
-            if len(index.get(name, ())) > 1:
-                raise ParseError(f"more than one {name} header")
-    _ = message.via_top, message.from_tag, message.to_tag
-    if not message.call_id:
-        raise ParseError("an empty Call-ID")
-    if isinstance(message, Request) and message.cseq.method != message.method:
-        raise ParseError("the method of CSeq is another")
-    _ = message.cseq
 
 
 def _answerable(request: Request) -> Request | None:
