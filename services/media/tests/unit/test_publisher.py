@@ -36,10 +36,14 @@ class FakeBus:
         self.stored: list[Outgoing] = []
         self.away = False
         self.refuse: Callable[[Outgoing], bool] = lambda _: False
+        #: How many publications may still go through.
+        self.permits = asyncio.Semaphore(1_000_000)
+        self.tries = 0
 
     async def publish_many(self, stream: str, items: Sequence[Outgoing], timeout: float = 5.0) -> list[str]:
         assert stream == "CALLS"
-        await asyncio.sleep(0)
+        self.tries += 1
+        await self.permits.acquire()
         if self.away:
             raise ConnectionError("no servers available")
         refused = [item for item in items if self.refuse(item)]
@@ -147,6 +151,34 @@ async def test_events_that_come_while_the_journal_is_read_do_not_overtake(tmp_pa
         await it.happen(*(event(f"c{call}", 60, "call.ended.v1") for call in range(4)))
         await it.until(lambda: it.publisher.unconfirmed == 0)
         assert it.bus.seqs() == {f"c{call}": list(range(1, 61)) for call in range(4)}
+
+
+async def test_an_event_is_not_queued_before_those_of_its_call_that_did_not_fit(tmp_path: Path) -> None:
+    limits = PublisherLimits(queue_events=2, batch_events=1, backoff_first=0.001, backoff_last=0.01, confirm_every=0.01)
+    async with world(tmp_path, limits) as it:
+        it.bus.permits = asyncio.Semaphore(0)
+        for seq in (1, 2, 3):
+            await it.happen(event("c1", seq))
+        await it.until(lambda: it.bus.tries == 1)
+        it.bus.permits.release()
+        await it.until(lambda: it.bus.tries == 2)
+        assert len(it.publisher._queue) == 1, "there is room again, but 3 is not published yet"
+        await it.happen(event("c1", 4))
+        it.bus.permits.release()
+        await it.until(lambda: it.bus.tries == 3)
+        await it.happen(event("c1", 5, "call.ended.v1"))
+        for _ in range(100):
+            it.bus.permits.release()
+        await it.until(lambda: it.publisher.unconfirmed == 0)
+        assert it.bus.seqs() == {"c1": [1, 2, 3, 4, 5]}
+
+
+async def test_after_a_failure_a_call_goes_on_at_its_first_event_that_was_not_stored(tmp_path: Path) -> None:
+    async with world(tmp_path) as it:
+        it.bus.refuse = lambda item: it.bus.tries == 1 and orjson.loads(item.payload)["seq"] in (2, 4)
+        await it.happen(*whole_call("c1"), *whole_call("c2", 1))
+        await it.until(lambda: it.publisher.unconfirmed == 0)
+        assert [orjson.loads(item.payload)["seq"] for item in it.bus.stored if ".c1." in item.subject] == [1, 3, 5, 2, 3, 4, 5]
 
 
 async def test_an_event_that_the_bus_refuses_holds_up_its_own_call_only(tmp_path: Path) -> None:
