@@ -17,6 +17,7 @@ typedef struct {
     uint32_t rest_ms;              /* how long a port rests after its call */
     uint32_t learn_ms;             /* how long a source that was not signalled is on trial, and a former one is refused */
     uint16_t threads;
+    int8_t nice;                   /* of the packet threads; where it is not allowed they stay as they are */
     uint8_t allow_loopback;
     uint8_t refused_nets;          /* entries used of the two arrays below */
     uint32_t refused_net[32], refused_mask[32];

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -138,6 +139,7 @@ void worker_unlock(struct worker *w) { pthread_mutex_unlock(&w->lock); }
 static void *worker_main(void *argument) {
     struct worker *w = argument;
     struct epoll_event events[BATCH];
+    setpriority(PRIO_PROCESS, 0, w->plane->settings.nice); /* of this thread alone, on Linux */
     while (!atomic_load_explicit(&w->plane->stopping, memory_order_relaxed)) {
         int count = epoll_wait(w->epoll, events, BATCH, -1);
         while (atomic_load_explicit(&w->wanted, memory_order_relaxed)) sched_yield();

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
 
-from carillon_rtp.client import Codec, DigitPressed, NoSession, PlaneClient, PlayEnded
-from carillon_rtp.testing import PAYLOAD_TYPE, EventLog, MakeLeg, RtpPacket, decode, share_of, sine, tone, write_wav
+from carillon_rtp.client import Codec, DigitPressed, NoSession, PlaneClient, PlayEnded, Remote
+from carillon_rtp.testing import (
+    PAYLOAD_TYPE,
+    EventLog,
+    MakeLeg,
+    RtpPacket,
+    decode,
+    plane_process,
+    rtp_endpoint,
+    share_of,
+    sine,
+    tone,
+    write_wav,
+)
 
 CODECS: tuple[Codec, ...] = ("PCMA", "PCMU")
 
@@ -155,3 +168,35 @@ async def test_a_header_with_extension_csrc_and_padding_is_relayed_without_them(
     a.phone.send_bytes(extended, a.address)
     (packet,) = await b.phone.wait_for(1)
     assert packet.payload == bytes(range(160))
+
+
+async def test_hold_in_the_old_way_keeps_the_address(client: PlaneClient, make_leg: MakeLeg) -> None:
+    a, b = await make_leg(), await make_leg()
+    await client.bridge(a.name, b.name)
+    await client.set_remote(b.name, Remote("0.0.0.0", 0, "PCMA", send=False))
+    a.say(tone(425, 20, "PCMA"))
+    await a.taken(1)
+    await b.connect()
+    a.say(tone(425, 20, "PCMA"))
+    assert len(await b.phone.wait_for(1)) == 1
+
+
+async def test_sessions_of_different_threads_are_bridged(tmp_path: Path) -> None:
+    async with plane_process(tmp_path, "--threads", "3") as plane, AsyncExitStack() as stack:
+        client = await PlaneClient.connect(plane.socket)
+        phones = [await stack.enter_async_context(rtp_endpoint()) for _ in range(6)]
+        addresses = [await client.open(f"s{n}") for n in range(6)]
+        for n, phone in enumerate(phones):
+            await client.set_remote(f"s{n}", Remote("127.0.0.1", phone.address.port))
+        music = write_wav(tmp_path / "m.wav", sine(500, 5000))
+        for left, right in ((0, 1), (2, 3), (1, 2), (5, 0), (3, 4), (1, 2)):
+            await client.play(f"s{right}", f"{left}-{right}", [music])  # a timed session moves too
+            await client.bridge(f"s{left}", f"s{right}")
+            await client.stop_play(f"s{right}")
+            before = len(phones[right].received)
+            phones[left].send_audio(tone(425, 100, "PCMA"), "PCMA", addresses[left])
+            heard = await phones[right].wait_for(before + 5)
+            assert share_of(audio(heard[-4:], "PCMA"), 425) > 0.9
+        bridged = {state.session: state.bridged_with for state in await client.list_sessions()}
+        assert bridged == {"s0": "s5", "s1": "s2", "s2": "s1", "s3": "s4", "s4": "s3", "s5": "s0"}
+        await client.disconnect()

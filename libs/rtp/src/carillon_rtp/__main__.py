@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--public-ip", type=_ipv4, help="the address far ends are told, where it differs")
     options.add_argument("--ports", type=_ports, required=True, metavar="LO-HI", help="UDP ports: even ones RTP, odd ones RTCP")
     options.add_argument("--threads", type=int, default=1, choices=range(1, 65), metavar="N", help="packet threads, one a core")
+    options.add_argument("--nice", type=int, default=-10, help="of the packet threads, where the system allows it")
     options.add_argument("--rest", type=float, default=5.0, metavar="SECONDS", help="how long a port rests after its call")
     options.add_argument("--learn", type=float, default=0.5, metavar="SECONDS", help="how long a source that was not signalled is on trial")
     options.add_argument("--no-loopback", action="store_true", help="send nothing to 127.0.0.0/8")
@@ -58,6 +59,7 @@ def settings_of(arguments: argparse.Namespace) -> CoreSettings:
         port_low=low,
         port_high=high,
         threads=arguments.threads,
+        nice=arguments.nice,
         rest_seconds=arguments.rest,
         learn_seconds=arguments.learn,
         allow_loopback=not arguments.no_loopback,

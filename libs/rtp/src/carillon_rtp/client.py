@@ -104,7 +104,9 @@ class PlaneClient:
         self._writer: asyncio.StreamWriter | None = None
         self._plane: str | None = None
         self._first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._events: deque[Event] = deque()
+        self._events: deque[tuple[Event, str | None, int]] = deque()  # with the plane's name and number
+        self._last_number = 0  # of the newest event received
+        self._unacknowledged = 0  # the number to acknowledge, 0: none
         self._event_there = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.events_dropped = 0
@@ -222,10 +224,15 @@ class PlaneClient:
         return PlaneStatistics.from_json(await self._ask("statistics"))
 
     async def events(self) -> AsyncIterator[Event]:
-        """Events in the order they happened, each handed to one reader; ends after `disconnect`."""
+        """Events in the order they happened, each handed to one reader; ends after `disconnect`.
+
+        An event is acknowledged when the reader asks for the next one: what it was busy with when it died is handed to its successor.
+        """
         while True:
             while self._events:
-                yield self._events.popleft()
+                event, plane, number = self._events.popleft()
+                yield event
+                self._dealt_with(plane, number)
             if self._task is None:
                 return
             self._event_there.clear()
@@ -283,7 +290,7 @@ class PlaneClient:
                 async with asyncio.timeout(CONNECT_DEADLINE):
                     reader, writer = await asyncio.open_unix_connection(self._path, limit=1 << 20)
                     greeting = await self._greet(reader, writer)
-            except (OSError, EOFError, PlaneError, KeyError, TypeError, TimeoutError) as error:
+            except (OSError, EOFError, PlaneError, KeyError, TypeError, ValueError, TimeoutError) as error:
                 if isinstance(error, PlaneError) and not self._first.done():
                     self._first.set_exception(error)
                 await asyncio.sleep(RETRY)
@@ -293,7 +300,7 @@ class PlaneClient:
                 while True:
                     for message in await read_frame(reader):
                         self._received(message)
-            except (OSError, EOFError, PlaneError, KeyError, TypeError):
+            except (OSError, EOFError, PlaneError, KeyError, TypeError, ValueError):
                 pass
             finally:
                 self._writer = None
@@ -310,7 +317,8 @@ class PlaneClient:
     def _connected(self, writer: asyncio.StreamWriter, greeting: dict[str, Any]) -> None:
         plane = str(greeting["plane"])
         if self._plane is not None and plane != self._plane:
-            self._emit(PlaneRestarted())
+            self._emit(PlaneRestarted(), None, 0)
+            self._last_number = self._unacknowledged = 0
             for pending in self._pending.values():
                 if pending.plane is not None and not pending.answer.done():
                     pending.answer.set_exception(PlaneUnavailable("unavailable", "the media plane was restarted"))
@@ -324,8 +332,11 @@ class PlaneClient:
 
     def _received(self, message: dict[str, Any]) -> None:
         if "event" in message:
+            if message["number"] <= self._last_number:  # sent again after a reconnection
+                return
+            self._last_number = message["number"]
             with contextlib.suppress(KeyError, TypeError):  # an event of a newer plane
-                self._emit(event_from_json(message))
+                self._emit(event_from_json(message), self._plane, self._last_number)
             return
         pending = self._pending.get(message["id"])
         if pending is None or pending.answer.done():
@@ -335,11 +346,24 @@ class PlaneClient:
         else:
             pending.answer.set_result(message["ok"])
 
-    def _emit(self, event: Event) -> None:
+    def _dealt_with(self, plane: str | None, number: int) -> None:
+        """Acknowledges once for all events of this turn of the loop."""
+        if plane is None or plane != self._plane:
+            return
+        if not self._unacknowledged:
+            asyncio.get_running_loop().call_soon(self._acknowledge)
+        self._unacknowledged = number
+
+    def _acknowledge(self) -> None:
+        number, self._unacknowledged = self._unacknowledged, 0
+        if self._writer is not None and number:
+            self._writer.write(encode({"ack": number}))
+
+    def _emit(self, event: Event, plane: str | None, number: int) -> None:
         if len(self._events) >= MAX_EVENTS:
             self.events_dropped += 1
             return
-        self._events.append(event)
+        self._events.append((event, plane, number))
         self._event_there.set()
 
     def _fail_all(self, reason: str) -> None:

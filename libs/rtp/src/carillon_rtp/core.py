@@ -38,6 +38,7 @@ class CoreSettings:
     port_low: int
     port_high: int
     threads: int = 1
+    nice: int = -10  # of the packet threads, where the system allows it
     rest_seconds: float = 5.0
     learn_seconds: float = 0.5
     allow_loopback: bool = True
@@ -189,6 +190,7 @@ def _settings(settings: CoreSettings) -> Any:
             "rest_ms": int(settings.rest_seconds * 1000),
             "learn_ms": int(settings.learn_seconds * 1000),
             "threads": settings.threads,
+            "nice": settings.nice,
             "allow_loopback": settings.allow_loopback,
             "refused_nets": len(networks),
             "refused_net": [int(network.network_address) for network in networks],

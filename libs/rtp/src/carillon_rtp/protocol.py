@@ -2,7 +2,9 @@
 
 A frame is its length (4 bytes, big endian) and a JSON object, or a list of objects (a batch). The first frame of each side is
 `{"hello": {"version": 1, ...}}`. Requests carry an `id` and a verb in `do`; each is answered by `{"id", "ok"}` or
-`{"id", "error": {"code", "message"}}`, in any order. Frames with `event` come on their own. No frame is larger than MAX_FRAME.
+`{"id", "error": {"code", "message"}}`, in any order. Objects with `event` come on their own; they are numbered, and
+`{"ack": number}` says that all up to this one have been dealt with. What was not acknowledged is sent again to the next client.
+No frame is larger than MAX_FRAME.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The control server: frames in, answers and events out, for whoever is connected.
 
-Sessions outlive their clients. Events that happen while nobody is connected wait for the next client, up to BACKLOG of them.
+Sessions outlive their clients. An event is kept until a client acknowledges it, and sent again to whoever connects meanwhile: at
+least once, in order, as long as no more than BACKLOG of them wait.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from carillon_rtp.protocol import MAX_FRAME, VERSION, BadRequest, PlaneError, en
 from carillon_rtp.sessions import Sessions
 from carillon_rtp.values import event_to_json
 
-BACKLOG = 8192  # events kept for the next client; the oldest go first
+BACKLOG = 8192  # events kept until they are acknowledged; the oldest go first
 MAX_UNREAD = 8 << 20  # bytes a client may leave unread before it is cut off
 MAX_CLIENTS = 16
 EVENTS_A_FRAME = 256
@@ -39,6 +40,7 @@ class ControlServer:
         self._plane = plane
         self._clients: set[asyncio.StreamWriter] = set()
         self._backlog: deque[dict[str, Any]] = deque(maxlen=BACKLOG)
+        self._number = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -81,7 +83,7 @@ class ControlServer:
             self._greet(hello, writer)
             while True:
                 batch = await read_frame(reader)
-                answers = [self._answer(request) for request in batch]
+                answers = [self._answer(request) for request in batch if not self._acknowledged(request)]
                 self._forward()  # events a command caused leave before its answer
                 self._write(writer, answers)
                 await writer.drain()
@@ -101,10 +103,9 @@ class ControlServer:
         if not isinstance(greeting, dict) or greeting.get("version") != VERSION:
             raise BadRequest("bad_request", f"this plane speaks version {VERSION}")
         writer.write(encode({"hello": {"version": VERSION, "plane": self._plane, "pid": os.getpid()}}))
-        self._clients.add(writer)
         self._forward()
         self._write(writer, list(self._backlog))
-        self._backlog.clear()
+        self._clients.add(writer)
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         number = request.get("id")
@@ -113,12 +114,20 @@ class ControlServer:
         except PlaneError as error:
             return {"id": number, "error": {"code": error.code, "message": error.message}}
 
+    def _acknowledged(self, message: dict[str, Any]) -> bool:
+        number = message.get("ack")
+        if not isinstance(number, int):
+            return False
+        while self._backlog and self._backlog[0]["number"] <= number:
+            self._backlog.popleft()
+        return True
+
     def _forward(self) -> None:
-        events = [event_to_json(event) for event in self._sessions.events()]
+        events = [{**event_to_json(event), "number": number} for number, event in enumerate(self._sessions.events(), self._number + 1)]
         if not events:
             return
-        if not self._clients:
-            self._backlog.extend(events)
+        self._number += len(events)
+        self._backlog.extend(events)
         for writer in list(self._clients):
             self._write(writer, events)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,9 @@ class Sessions:
     def _set_remote(self, request: Mapping[str, Any]) -> None:
         session = self._find(request)
         remote = Remote.from_json(request["remote"])
+        if remote.ip == "0.0.0.0" and not remote.send and session.remote is not None:
+            # RFC 3264 section 8.4: the old way to say hold; the far end is still where it was.
+            remote = replace(remote, ip=session.remote.ip, port=session.remote.port)
         self._core.set_remote(session.handle, remote)
         session.remote = remote
 

@@ -192,7 +192,7 @@ def event_to_json(event: Event) -> dict[str, Any]:
 
 def event_from_json(data: Mapping[str, Any]) -> Event:
     """The event of a frame. Raises KeyError or TypeError when it has another shape."""
-    values = {key: value for key, value in data.items() if key != "event"}
+    values = {key: value for key, value in data.items() if key not in ("event", "number")}
     match data["event"]:
         case "DigitPressed":
             return DigitPressed(**values)
