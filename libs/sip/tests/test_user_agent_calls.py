@@ -423,3 +423,23 @@ def test_a_failed_connection_fails_what_waits_for_it(pair: Pair) -> None:
     assert pair.alice.of_kind(SessionFailed) == [SessionFailed(mine, 503, "Service Unavailable")]
     assert pair.bob.of_kind(SessionCancelled) == [SessionCancelled(theirs, "transport")]
     pair.assert_idle()
+
+
+def test_a_challenged_request_within_the_call_is_sent_again_with_the_next_cseq(pair: Pair) -> None:
+    mine, theirs = pair.established(credentials=Credentials("alice", "secret"))
+    door = Authenticator(b"key")
+    pair.alice.agent.request(RequestOut("INFO", session=mine), now=pair.network.now)
+    pair.network.run(1.0)
+    first = pair.bob.of_kind(SessionRequest)[0]
+    assert isinstance(first, SessionRequest)
+    challenges = [("WWW-Authenticate", value) for value in door.challenges("example.com", 1.0)]
+    pair.bob.agent.respond(first.transaction, 401, headers=challenges, now=1.0)
+    pair.network.run(2.0)
+    second = pair.bob.of_kind(SessionRequest)[1]
+    assert isinstance(second, SessionRequest)
+    assert "Authorization" in second.request.headers
+    assert second.request.cseq.number == first.request.cseq.number + 1
+    pair.bob.agent.respond(second.transaction, 200, now=2.0)
+    pair.alice.agent.bye(mine, now=2.0)
+    pair.network.run(3.0)
+    assert pair.bob.of_kind(SessionEnded) == [SessionEnded(theirs, "remote", "")]

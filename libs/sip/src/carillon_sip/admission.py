@@ -6,7 +6,6 @@ Invariant: a request that passes has addresses, a Request-URI and limits that th
 from typing import NamedTuple
 
 from carillon_sip.commands import UserAgentSettings
-from carillon_sip.errors import ParseError
 from carillon_sip.message import Request
 from carillon_sip.uri import Uri
 
@@ -44,14 +43,14 @@ def refuse_any(request: Request, settings: UserAgentSettings) -> Refusal | None:
     """Checks of every request: method (405, 501), Require (420), Content-Encoding and -Type (415)."""
     if request.method not in settings.methods:
         return Refusal(405 if request.method in KNOWN_METHODS else 501, (("Allow", ", ".join(settings.methods)),))
-    headers = request.headers
-    if "require" in headers:
-        unsupported = [tag for tag in headers.all("require") if tag not in settings.extensions]
+    index = request.headers.index()
+    if "require" in index:
+        unsupported = [tag for tag in request.headers.all("require") if tag not in settings.extensions]
         if unsupported:
             return Refusal(420, (("Unsupported", ", ".join(unsupported)),))
-    if "content-encoding" in headers and (headers.get("content-encoding") or "").lower() != "identity":
+    if "content-encoding" in index and index["content-encoding"][0].lower() != "identity":
         return Refusal(415, (("Accept-Encoding", "identity"),))
-    if request.method == "INVITE" and request.body and request.content_type != "application/sdp":
+    if request.body and request.method == "INVITE" and request.content_type != "application/sdp":
         return Refusal(415, (("Accept", "application/sdp"),))
     return None
 
@@ -69,6 +68,4 @@ def refuse_outside(request: Request, settings: UserAgentSettings) -> Refusal | N
         return Refusal(483)
     if request.method in _WITHIN_ONLY:
         return Refusal(481)
-    if request.method == "INVITE" and not request.contacts:
-        raise ParseError("an INVITE without Contact")
     return None

@@ -60,8 +60,12 @@ class Dialog:
 
     def request(self, method: str, flow: Flow, branch: str, fields: str = "", body: bytes = b"") -> OutgoingRequest:
         """The next request within the dialog (section 12.2.1.1); counts CSeq up."""
+        return self._request(method, self.next_cseq(), flow, branch, fields, body)
+
+    def next_cseq(self) -> int:
+        """Count our CSeq up."""
         self.local_cseq += 1
-        return self._request(method, self.local_cseq, flow, branch, fields, body)
+        return self.local_cseq
 
     def acknowledge(self, cseq: int, flow: Flow, branch: str, fields: str = "", body: bytes = b"") -> OutgoingRequest:
         """ACK for a 2xx to the INVITE of that CSeq (section 13.2.2.4)."""

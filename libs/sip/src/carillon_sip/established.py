@@ -202,8 +202,7 @@ class Established:
     def _again(self, session: Session, transaction: ClientTransaction, response: Response) -> OutgoingRequest | None:
         again = self._context.authorized(transaction.request, response, session)
         if again is not None and session.dialog is not None:
-            session.dialog.local_cseq += 1
-            return replace(again, cseq=session.dialog.local_cseq)
+            return replace(again, cseq=session.dialog.next_cseq())
         return again
 
     def _reinvite_lost(self, transaction: ServerTransaction, why: Failure, now: float) -> None:

@@ -141,7 +141,10 @@ class Via:
     @property
     def wants_rport(self) -> bool:
         """Whether the client asks for replies to the port it sent from (RFC 3581)."""
-        return "rport" in self.text and self.parameter("rport") is not None
+        start = self.text.find(";rport")
+        if start >= 0 and self.text[start + 6 : start + 7] in ("", ";", "="):
+            return True
+        return "rport" in self.text.lower() and self.parameter("rport") is not None
 
 
 def _loose_protocol(text: str) -> tuple[str, str, str]:

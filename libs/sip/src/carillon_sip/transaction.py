@@ -213,7 +213,7 @@ class ServerTransaction(Transaction):
 
     cseq: int
     head: ReplyHead
-    key: tuple[str, ...]
+    key: tuple[str | int | None, ...]
     listener: "ServerListener | None"
     merge_key: tuple[str, str, int, str] | None
     name: str

@@ -31,7 +31,7 @@ from carillon_sip.transaction_non_invite_client import NonInviteClientTransactio
 from carillon_sip.transaction_non_invite_server import NonInviteServerTransaction
 
 _TERMINATED, _REQUEST = State.TERMINATED, Input.REQUEST
-ServerKey: TypeAlias = tuple[str, ...]
+ServerKey: TypeAlias = tuple[str | int | None, ...]
 
 
 def server_key(request: Request, method: str) -> ServerKey:
@@ -39,9 +39,9 @@ def server_key(request: Request, method: str) -> ServerKey:
     via = request.via_top
     branch = via.branch
     if branch.startswith(BRANCH_COOKIE):
-        return (branch, via.host, str(via.port), method)
+        return (branch, via.host, via.port, method)
     # An RFC 2543 client: the branch is not unique.
-    return ("", via.host, str(via.port), branch, request.call_id, request.from_tag, str(request.cseq.number), method)
+    return ("", via.host, via.port, branch, request.call_id, request.from_tag, request.cseq.number, method)
 
 
 class TransactionLayer:
@@ -73,7 +73,7 @@ class TransactionLayer:
     def receive_response(self, response: Response, now: float) -> None:
         """Give a response to its transaction; drop it when there is none."""
         found = self.clients.get((response.via_top.branch, response.cseq.method))
-        if found is not None and len(response.headers.raw("via")) == 1:
+        if found is not None and len(response.headers.index()["via"]) == 1:
             self.feed(found, status_input(response.status), now, response)
 
     def start_server(self, request: Request, flow: Flow, key: ServerKey, now: float) -> ServerTransaction:

@@ -5,6 +5,7 @@ Invariant: parsing is linear in the length of the text, raises only ParseError, 
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import unquote
 
@@ -18,6 +19,8 @@ _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+")
 _FORBIDDEN = re.compile(r"[\x00-\x20<>\"\x7f]")
 _USER_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()&=+$,;?/")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
+#: An address as nearly everybody writes it; anything else is read piece by piece.
+_USUAL_ADDRESS = re.compile(r'(?:"([^"\\\x00-\x1f]*)" ?|([A-Za-z0-9]+) ?)?<([^<>" ]+)>((?:;[A-Za-z0-9]+(?:=[A-Za-z0-9._~!%*+-]+)?)*)')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -39,18 +42,7 @@ class Uri:
     @classmethod
     def parse(cls, text: str) -> "Uri":
         """Read a URI; raises ParseError."""
-        if _FORBIDDEN.search(text):
-            raise ParseError("a URI holds a space, bracket, quote or control character")
-        scheme, colon, rest = text.partition(":")
-        if not colon or not rest or not _SCHEME.fullmatch(scheme):
-            raise ParseError("a URI has no scheme")
-        scheme = scheme.lower()
-        if scheme in ("sip", "sips"):
-            return _parse_sip(scheme, rest)
-        if scheme == "tel":
-            number, _, parameters = rest.partition(";")
-            return cls(scheme, number, "", None, parse_parameters(parameters))
-        return cls(scheme, rest, "")
+        return _parse_known(text) if len(text) <= _KEPT_LENGTH else _parse_uri(text)
 
     def parameter(self, name: str) -> str | None:
         """Value of a URI parameter ("" when it has none), or None when absent."""
@@ -77,6 +69,25 @@ class Uri:
         headers = f"?{self.headers}" if self.headers else ""
         return f"{self.scheme}:{user}{at}{self.host}{port}{format_parameters(self.parameters)}{headers}"
 
+
+def _parse_uri(text: str) -> Uri:
+    if _FORBIDDEN.search(text):
+        raise ParseError("a URI holds a space, bracket, quote or control character")
+    scheme, colon, rest = text.partition(":")
+    if not colon or not rest or not _SCHEME.fullmatch(scheme):
+        raise ParseError("a URI has no scheme")
+    scheme = scheme.lower()
+    if scheme in ("sip", "sips"):
+        return _parse_sip(scheme, rest)
+    if scheme == "tel":
+        number, _, parameters = rest.partition(";")
+        return Uri(scheme, number, "", None, parse_parameters(parameters))
+    return Uri(scheme, rest, "")
+
+
+#: The same few addresses come again and again; values cannot change, so they are shared. Bounded in number and length.
+_KEPT_LENGTH = 128
+_parse_known = lru_cache(maxsize=4096)(_parse_uri)
 
 #: Parameters that make two URIs differ even when only one of them has it (RFC 3261 section 19.1.4).
 _TELLING = ("user", "ttl", "method", "maddr", "transport")
@@ -206,6 +217,10 @@ class NameAddr:
     @classmethod
     def parse(cls, text: str) -> "NameAddr":
         """Read a name-addr or addr-spec with header parameters; raises ParseError."""
+        usual = _USUAL_ADDRESS.fullmatch(text)
+        if usual is not None:
+            quoted, bare, address, rest = usual.groups()
+            return cls(Uri.parse(address), quoted or bare or "", parse_parameters(rest[1:]) if rest else ())
         text = text.strip()
         display = ""
         if text.startswith('"'):

@@ -26,7 +26,7 @@ from carillon_sip.reply import ReplyHead, reply_flow
 from carillon_sip.session import AnswerLimit, Session, SessionState, Unacknowledged
 from carillon_sip.transaction import ClientTransaction, Failure, Input, ServerTransaction, State, Transaction
 from carillon_sip.transaction_invite_server import InviteServerTransaction
-from carillon_sip.transaction_layer import server_key
+from carillon_sip.transaction_layer import ServerKey, server_key
 
 Fields = Sequence[tuple[str, str]]
 _PONG = b"\r\n"
@@ -208,7 +208,9 @@ class UserAgent:
         if request.session is not None:
             session = self._context.sessions.get(request.session)
             out = self._established.request_within(session, request) if session is not None else None
-            asked.session = session
+            if session is not None:
+                asked.session = session
+                asked.credentials = request.credentials or session.credentials
         else:
             out = self._request_outside(request)
         if out is None:
@@ -272,7 +274,7 @@ class UserAgent:
         dialog = session.dialog
         return session if dialog.remote_tag == request.from_tag and dialog.call_id == request.call_id else None
 
-    def _within(self, request: Request, flow: Flow, key: tuple[str, ...], now: float) -> None:
+    def _within(self, request: Request, flow: Flow, key: ServerKey, now: float) -> None:
         context = self._context
         if len(context.layer.servers) >= 2 * context.settings.max_transactions:
             return  # Calls that are up have twice the room of new ones; past that nothing more is remembered.
@@ -296,7 +298,7 @@ class UserAgent:
         else:
             context.outputs.append(SessionRequest(session.id, context.layer.name(transaction), request))
 
-    def _outside(self, request: Request, flow: Flow, key: tuple[str, ...], now: float) -> None:
+    def _outside(self, request: Request, flow: Flow, key: ServerKey, now: float) -> None:
         context, settings = self._context, self._context.settings
         full = len(context.layer.servers) >= settings.max_transactions
         if full or (request.method == "INVITE" and len(context.sessions) >= settings.max_sessions):
@@ -370,4 +372,6 @@ class UserAgent:
         if again is None:
             self._context.outputs.append(ResponseReceived(asked.transaction, event))
         else:
+            if asked.session is not None and asked.session.dialog is not None:
+                again.cseq = asked.session.dialog.next_cseq()
             self._context.layer.start_client(again, self._heard, asked, now)
