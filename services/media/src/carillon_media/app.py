@@ -111,7 +111,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         announcer = BusAnnouncer(bus, ids, node)
         tasks.start(announcer.run(), "registration events")
         key = hashlib.sha256(b"sip nonces" + settings.token_key.get_secret_value().encode()).digest()
-        doorkeeper = Doorkeeper(accounts, Authenticator(key), clock)
+        doorkeeper = Doorkeeper(accounts, Authenticator(key), clock, settings.sha256_agents)
         sip = SipStack(UserAgentSettings(contact_user="carillon"), lambda: ids.token(10), clock, advertise=settings.advertise)
         devices = _devices(settings, clock)
         registrar = Registrar(accounts, doorkeeper, sip, devices, announcer, clock, ids)

@@ -1,5 +1,6 @@
 """Settings of the media service."""
 
+import re
 from pathlib import Path
 
 from pydantic import Field, field_validator
@@ -32,6 +33,8 @@ class MediaSettings(ServiceSettings):
     cdr: str = ""
     #: Folder of journal, spool and prompts.
     data: Path
+    #: User agents (regular expression) that are offered SHA-256 beside MD5; `.*` for all. See `handlers.admission.Doorkeeper`.
+    sha256_agents: str = r"^(carillon|linphone|snom|pjsip|pjsua|microsip|zoiper|asterisk|sip\.js|jssip)"
     #: Calls at once; more are refused with 503 and Retry-After.
     max_calls: int = Field(default=5000, ge=1)
     #: A call is ended after this.
@@ -50,6 +53,15 @@ class MediaSettings(ServiceSettings):
     def _listens(cls, value: str) -> str:
         if value:
             _address(value)
+        return value
+
+    @field_validator("sha256_agents")
+    @classmethod
+    def _expression(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
         return value
 
     @property

@@ -1,8 +1,8 @@
-"""The whole service on real sockets, a real journal and a real media plane; phones on our own stack, an application that is told what to say."""
+"""The whole service on real sockets, a real journal and a real media plane; phones on our own stack; an application under orders."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,7 +88,7 @@ class Phone:
     def __init__(self, user: str, server: tuple[str, int], rtp: RtpEndpoint, transport: str, host: str) -> None:
         self.user = user
         self.rtp = rtp
-        self.agent = UserAgent(UserAgentSettings(user_agent="test", timing=Timing(t1=0.1)), lambda: os.urandom(10).hex())
+        self.agent = UserAgent(UserAgentSettings(timing=Timing(t1=0.1)), lambda: os.urandom(10).hex())
         self.server = server
         self.host = host
         self.transport = transport
@@ -347,7 +347,7 @@ async def house_in(folder: Path, **options: Any) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
         application = Application()
         server = grpc.aio.server()
-        add_CallApplicationServicer_to_server(application, server)  # type: ignore[no-untyped-call]
+        add_CallApplicationServicer_to_server(application, server)
         application.port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         stack.push_async_callback(server.stop, None)
@@ -388,7 +388,7 @@ def house_with() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def words() -> Iterator[Any]:
+def words() -> Any:
     """What test modules need of this file."""
 
     class Words:
@@ -398,4 +398,4 @@ def words() -> Iterator[Any]:
         last = staticmethod(last)
         audio_of = staticmethod(audio_of)
 
-    yield Words
+    return Words

@@ -4,6 +4,7 @@ Invariant: an unknown user is challenged and refused exactly like a known one wi
 credential, never what the message claims.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -32,9 +33,14 @@ class TrunkHosts(Protocol):
 
 
 class Doorkeeper:
-    """Authenticates requests against the credentials that media holds."""
+    """Authenticates requests against the credentials that media holds.
 
-    def __init__(self, accounts: Accounts, authenticator: Authenticator, clock: Clock) -> None:
+    SHA-256 is offered beside MD5 to user agents that `sha256_agents` matches: many others (libre before 2.0, SIPp) give up when any
+    challenge names an algorithm that they do not know, though RFC 3261 section 22.4 has them pass over it.
+    """
+
+    def __init__(self, accounts: Accounts, authenticator: Authenticator, clock: Clock, sha256_agents: str = "") -> None:
+        self._sha256_agents = re.compile(sha256_agents, re.IGNORECASE)
         self._accounts = accounts
         self._authenticator = authenticator
         self._clock = clock
@@ -58,13 +64,11 @@ class Doorkeeper:
         credential = self._accounts.credential(sip_user) if verdict is Verdict.OK else None
         return verdict, credential, realm
 
-    def challenges(self, realm: str, *, stale: bool, salt: str) -> list[str]:
-        """Values for WWW-Authenticate or Proxy-Authenticate.
-
-        MD5 stands first: many phones look at the first challenge only and know nothing else. A phone that prefers SHA-256 picks it.
-        """
-        now = self._clock.monotonic()
-        return self._authenticator.challenges(realm, now, stale=stale, algorithms=("MD5", "SHA-256"), salt=salt)
+    def challenges(self, request: Request, realm: str, *, stale: bool, salt: str) -> list[str]:
+        """Values for WWW-Authenticate or Proxy-Authenticate, one for each algorithm, best first (RFC 8760 section 2.4)."""
+        agent = request.headers.get("User-Agent") or ""
+        algorithms: tuple[Algorithm, ...] = ("SHA-256", "MD5") if self._sha256_agents.search(agent) else ("MD5",)
+        return self._authenticator.challenges(realm, self._clock.monotonic(), stale=stale, algorithms=algorithms, salt=salt)
 
 
 class Admission:
@@ -140,7 +144,7 @@ class Admission:
                 _log.warning("INVITE with wrong credentials", source=flow.remote[0], account=request.from_.uri.user[:64])
                 self._sip.reject(session, 403)
                 return
-            challenges = self._doorkeeper.challenges(realm, stale=verdict is Verdict.STALE, salt=self._ids.token())
+            challenges = self._doorkeeper.challenges(request, realm, stale=verdict is Verdict.STALE, salt=self._ids.token())
             self._sip.reject(session, 407, [("Proxy-Authenticate", value) for value in challenges])
             return
         if not number:

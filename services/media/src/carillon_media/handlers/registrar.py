@@ -95,7 +95,7 @@ class Registrar:
                 _log.warning("REGISTER with wrong credentials", source=flow.remote[0], account=request.to.uri.user[:64])
                 self._sip.respond(transaction, 403)
                 return
-            challenges = self._doorkeeper.challenges(realm, stale=verdict is Verdict.STALE, salt=self._ids.token())
+            challenges = self._doorkeeper.challenges(request, realm, stale=verdict is Verdict.STALE, salt=self._ids.token())
             self._sip.respond(transaction, 401, headers=[("WWW-Authenticate", value) for value in challenges])
             return
         if request.to.uri.user != credential.sip_user:

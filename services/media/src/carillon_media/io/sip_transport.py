@@ -16,6 +16,7 @@ from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
 from carillon_media.ports import Fields
 from carillon_sip.commands import Invite, UserAgentSettings
+from carillon_sip.errors import SipError
 from carillon_sip.flow import Address, Flow
 from carillon_sip.message import Request
 from carillon_sip.outputs import (
@@ -272,9 +273,11 @@ class SipStack:
             else:
                 self._send_stream(output.flow, output.data)
         elif isinstance(output, InviteReceived):
-            self._guard(partial(self.callbacks.invited, output.session, output.request, output.flow))
+            refuse = partial(self.reject, output.session, 500)
+            self._guard(partial(self.callbacks.invited, output.session, output.request, output.flow), refuse)
         elif isinstance(output, RequestReceived):
-            self._guard(partial(self.callbacks.requested, output.transaction, output.request, output.flow))
+            refuse = partial(self.respond, output.transaction, 500)
+            self._guard(partial(self.callbacks.requested, output.transaction, output.request, output.flow), refuse)
         elif isinstance(output, CloseFlow):
             connection = self._connections.get(output.flow)
             if connection is not None and connection.transport is not None:
@@ -282,11 +285,14 @@ class SipStack:
         elif not isinstance(output, ResponseReceived | RequestTimedOut):
             self._guard(partial(self.callbacks.session_output, output))
 
-    def _guard(self, callback: Callable[[], None]) -> None:
+    def _guard(self, callback: Callable[[], None], refuse: Callable[[], None] | None = None) -> None:
         try:
             callback()
         except Exception:  # noqa: BLE001 - the server's edge: one message's fault must not stop the reader
             _log.exception("a SIP message was not handled")
+            if refuse is not None:
+                with contextlib.suppress(SipError):
+                    refuse()
 
     def _send_datagram(self, output: Send) -> None:
         if self._udp is None:
