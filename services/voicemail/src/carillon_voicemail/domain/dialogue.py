@@ -182,6 +182,7 @@ def _record(call: CallFacts, cursor: Cursor) -> Decision:
         "caller_name": call.caller_name,
         "dialled": call.dialled,
     }
+    labels = {name: value for name, value in labels.items() if value}
     step = Record(cursor.max_seconds * 1000, cursor.silence_seconds * 1000, MIN_MS, FINISH_DIGITS, labels)
     reason = f"at most {cursor.max_seconds} s, until {cursor.silence_seconds} s of silence or {FINISH_DIGITS}"
     return Decision(step, _at(cursor, State.RECORDING), (Trace(_subject(cursor), True, reason, "record"),))
