@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+import asyncpg
 import grpc
 import grpc.aio
 from google.protobuf import descriptor_pb2, descriptor_pool
@@ -21,7 +22,8 @@ from pydantic import ValidationError
 
 from carillon_kit import logs, telemetry
 from carillon_kit.auth import OPERATOR, SERVICE, Principal, TokenVerifier
-from carillon_kit.errors import ApiError, InvalidArgument, PermissionDenied, Unauthenticated, internal_status
+from carillon_kit.bus.api import PublishFailed
+from carillon_kit.errors import ApiError, InvalidArgument, PermissionDenied, Unauthenticated, Unavailable, internal_status
 from carillon_kit.ids import SystemIds
 
 TENANT_KEY = "carillon-tenant"
@@ -35,6 +37,8 @@ _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
 )
+#: What says that something we need is away: the client may try again, and is told no more.
+_AWAY = (ConnectionError, TimeoutError, PublishFailed, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 
 _log = logs.get_logger(__name__)
@@ -134,6 +138,9 @@ class GrpcServer:
         """Abort the call with the rich status of `error`; always raises."""
         if isinstance(error, ValidationError):
             error = InvalidArgument.of(error)
+        if isinstance(error, _AWAY):
+            _log.warning("rpc cannot be served now", method=method, error=f"{type(error).__name__}: {error}")
+            error = Unavailable()
         if isinstance(error, ApiError):
             status = error.to_status()
         else:

@@ -22,7 +22,7 @@ _SECRET = re.compile(
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@/\s]+@")
 _REDACTED = "***"
 #: Chatty at INFO, and of no use there.
-_QUIET = ("nats", "asyncio", "grpc", "faststream")
+_QUIET = ("nats", "asyncio", "grpc")
 
 
 def configure(service: str, settings: ServiceSettings) -> None:

@@ -5,7 +5,9 @@ killed relay repeats its last batch (the publisher's message ids make that harml
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +20,7 @@ Publish = Callable[[Sequence[StoredEvent]], Awaitable[None]]
 
 _POLL_SECONDS = 0.2
 _FOLLOW_SECONDS = 1.0
+_CONNECT_SECONDS = 10
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 _LAG_ALARM_SECONDS = 10
 _LOCK = "select pg_try_advisory_lock(hashtextextended('carillon_kit.relay:' || current_schema() || '/' || $1, 0))"
@@ -54,7 +57,7 @@ class Relay:
         failures = 0
         while True:
             try:
-                async with self._pool.acquire() as connection:
+                async with self._connection() as connection:
                     if await connection.fetchval(_LOCK, self._name):
                         failures = 0
                         await self._lead(connection)
@@ -82,6 +85,17 @@ class Relay:
         """Publish everything again from position 0, by the active relay: after the stream was lost."""
         await self._pool.execute(_REBUILD, self._name)
         self._wake.set()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        connection = await self._pool.acquire(timeout=_CONNECT_SECONDS)
+        try:
+            yield connection
+        finally:
+            with warnings.catch_warnings():
+                # A connection that broke still has its listener; it is thrown away with it.
+                warnings.simplefilter("ignore", asyncpg.InterfaceWarning)
+                await self._pool.release(connection)
 
     async def _lead(self, connection: Any) -> None:
         await connection.add_listener(CHANNEL, self._notified)
@@ -112,11 +126,9 @@ class Relay:
                 await connection.execute(_UNLOCK, self._name)
 
     async def _wait(self, seconds: float) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
-        except TimeoutError:
-            pass
 
     def _notified(self, *_: object) -> None:
         self._wake.set()

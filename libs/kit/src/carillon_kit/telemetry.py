@@ -46,7 +46,6 @@ def shutdown() -> None:
     """Flush and stop the exporter, bounded."""
     provider, _State.provider = _State.provider, None
     if provider is not None:
-        provider.force_flush(2000)
         provider.shutdown()
 
 

@@ -2,7 +2,7 @@
 
 In a conftest.py: `from carillon_kit.testing import nats_url, postgres_dsn  # noqa: F401`. Each fixture stands alone.
 `nats_url`: a fresh NATS server per test module. `postgres_dsn`: a fresh database, role and schema per test module, on one server
-per test run.
+per test run. Needs the extra `carillon-kit[testing]`.
 """
 
 import asyncio

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import grpc
 import grpc.aio
 import pytest
@@ -62,6 +63,8 @@ class Echo:
             raise RAISED[request.value]
         if request.value == "pydantic":
             Request.model_validate({"branches": [{"target": "x"}]})
+        if request.value == "database away":
+            raise asyncpg.ConnectionDoesNotExistError("at 10.0.0.7")
         if request.value == "crash":
             raise RuntimeError("the password is hunter2")
         if request.value == "trace":

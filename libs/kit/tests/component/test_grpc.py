@@ -124,6 +124,12 @@ async def test_other_errors_keep_their_code(served: Any, text: str, code: grpc.S
     assert (await ask(served, text)).code() is code
 
 
+async def test_what_is_away_is_worth_a_retry(served: Any) -> None:
+    error = await ask(served, "database away")
+    assert error.code() is Code.UNAVAILABLE
+    assert "10.0.0.7" not in str(error)
+
+
 async def test_a_fault_of_ours_is_an_id_and_nothing_else(served: Any) -> None:
     error = await ask(served, "crash")
     assert error.code() is Code.INTERNAL

@@ -1,9 +1,10 @@
 """A continuous pull from a JetStream consumer.
 
-Why not FastStream's `PullSub` (0.7.8) or nats-py's `fetch` for this: FastStream's batches wait until they are full or their timeout
-has passed, so that a lone message is late by the whole timeout, and its single messages run concurrently, out of order, and cannot
-share a transaction; its loop ends on errors that a restarted server answers with. `fetch` sends two requests per batch and polls.
-Here one request stays open at the server: a lone message arrives at once, a flood arrives in batches.
+Why neither FastStream's `PullSub` (0.7.8) nor nats-py's `fetch`: FastStream's batches wait until they are full or their timeout has
+passed (measured: a lone message is 1,002 ms late with a timeout of 1 s); its single messages run concurrently, out of order, cannot
+share a transaction, and cost 245 us of CPU each (here: 21 us); its loop only survives three kinds of error, and a server that comes
+back without the consumer answers with others. `fetch` sends two requests per batch and polls when there is nothing. Here one request
+stays open at the server: a lone message arrives at once, a flood arrives in batches.
 
 Invariant: what `next` returns is in the order the server sent it; whatever makes that doubtful (reconnect, missed heartbeat, deleted
 consumer) raises `PullLost`, and the owner begins again from what it has handled.
@@ -90,7 +91,7 @@ class Pull:
             await subscription.unsubscribe()
 
     async def _request(self, count: int) -> None:
-        request = {"batch": count, "expires": EXPIRES_SECONDS * 10**9, "idle_heartbeat": HEARTBEAT_SECONDS * 10**9}
+        request = {"batch": count, "expires": int(EXPIRES_SECONDS * 1e9), "idle_heartbeat": int(HEARTBEAT_SECONDS * 1e9)}
         self._expected += count
         await self._connection.publish(self._subject, orjson.dumps(request), reply=self._inbox)
 
