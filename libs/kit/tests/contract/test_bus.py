@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from carillon_kit.bus import Bus, ConsumerSpec, Delivered, MemoryBus, Message, Outgoing, PublishFailed, Retry, StreamSpec
+from carillon_kit.bus import Bus, ConsumerSpec, Delivered, MemoryBus, Message, Outgoing, PublishFailed, Retry, StreamSpec, worker
 from carillon_kit.dead_letters import MemoryDeadLetters
 from carillon_kit.embedded import EmbeddedNats
 from carillon_kit.testing import eventually
@@ -31,7 +31,8 @@ class Place:
 
 
 @pytest.fixture(params=["memory", "nats"])
-async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+async def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+    monkeypatch.setattr(worker, "_REPLAY_SECONDS", 0.02)
     bus: Bus
     if request.param == "memory":
         bus = MemoryBus()
@@ -96,7 +97,7 @@ async def test_a_subject_that_the_stream_does_not_hold_is_refused(place: Place) 
 async def test_publish_many_stores_in_order_and_names_what_failed(place: Place) -> None:
     items = place.items(1500)
     items.insert(700, Outgoing(f"elsewhere.{place.subject}", b"", "the-bad-one"))
-    assert await place.bus.publish_many(place.stream, items, timeout=3) == ["the-bad-one"]
+    assert await place.bus.publish_many(place.stream, items, timeout=1.5) == ["the-bad-one"]
     assert [int(message.data) for message in await taken(place, 1500)] == list(range(1, 1501))
 
 
