@@ -51,7 +51,8 @@ async def step(program: Path, folder: Path, options: argparse.Namespace, calls: 
     async with asyncio.timeout(LIMIT), plane_process(folder, "--cpus", str(options.plane_cpu), ports=PORTS) as plane:
         client = await PlaneClient.connect(plane.socket, deadline=20)
         seconds = str(options.warm), str(options.measure)
-        load = await asyncio.create_subprocess_exec("taskset", "-c", str(options.load_cpu), program, *seconds, stdin=PIPE, stdout=PIPE)
+        command = ["nice", "-n", str(options.load_nice), "taskset", "-c", str(options.load_cpu), str(program), *seconds]
+        load = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
         assert load.stdin
         assert load.stdout
         ports = [int(port) for port in (await load.stdout.readline()).split()[1:]]
@@ -111,6 +112,7 @@ async def main() -> None:
     options.add_argument("--measure", type=float, default=8.0)
     options.add_argument("--plane-cpu", type=int, default=0)
     options.add_argument("--load-cpu", type=int, default=min(1, (os.cpu_count() or 1) - 1))
+    options.add_argument("--load-nice", type=int, default=0, help="where others share the machine, a negative one keeps the load on time")
     arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -33,6 +33,8 @@ static int bound_socket(const plane *p, uint16_t port) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(p->settings.listen_ip)};
     int traffic_class = 0xB8; /* DSCP EF, RFC 4594 section 4.1 */
     setsockopt(fd, IPPROTO_IP, IP_TOS, &traffic_class, sizeof traffic_class);
+    int never_fragment = IP_PMTUDISC_PROBE; /* and so no search for an IP identifier per packet */
+    setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &never_fragment, sizeof never_fragment);
     if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
         int error = errno;
         close(fd);
