@@ -9,8 +9,9 @@ from nats.js import api
 
 from carillon_kit.bus import Bus, ConsumerSpec, Delivered, Outgoing, StreamSpec, pull
 from carillon_kit.bus.nats_bus import NatsBus
-from carillon_kit.dead_letters import MemoryDeadLetters
+from carillon_kit.dead_letters import DeadLetters, MemoryDeadLetters
 from carillon_kit.embedded import EmbeddedNats, free_port
+from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import eventually
 
 STREAM = StreamSpec("S", ("s.>",), 3600)
@@ -92,6 +93,56 @@ async def test_two_replicas_share_the_work(bus: NatsBus) -> None:
     assert sorted(map(int, one.data + two.data)) == list(range(1, 201))
     assert one.data
     assert two.data
+
+
+async def test_what_a_dead_process_had_in_hand_is_delivered_again(bus: NatsBus) -> None:
+    spec = ConsumerSpec("S", "d", "s.>", ack_wait=0.5)
+    entered = asyncio.Event()
+
+    async def hang(_: list[Delivered]) -> None:
+        entered.set()
+        await asyncio.Event().wait()
+
+    dying = await Bus.connect(bus.connection.connected_url.geturl(), "dying")
+    assert isinstance(dying, NatsBus)
+    await dying.consume(spec, hang, MemoryDeadLetters())
+    await publish(bus, 1, 1)
+    await asyncio.wait_for(entered.wait(), 5)
+    await dying.connection.close()
+    again: list[Delivered] = []
+
+    async def note(messages: list[Delivered]) -> None:
+        again.extend(messages)
+
+    await bus.consume(spec, note, MemoryDeadLetters())
+    await eventually(lambda: [(message.data, message.deliveries) for message in again] == [(b"1", 2)])
+    assert again[0].message_id == "id-1"
+
+
+async def test_a_dead_letter_goes_to_postgres_and_comes_back_when_replayed(bus: NatsBus, postgres_dsn: str) -> None:
+    pool = await open_pool(postgres_dsn)
+    await migrate(pool)
+    letters, broken, handled = DeadLetters(pool), True, []
+
+    async def handle(messages: list[Delivered]) -> None:
+        if broken:
+            raise ValueError("not repaired")
+        handled.extend(messages)
+
+    await bus.consume(ConsumerSpec("S", "d", "s.>", max_deliveries=2, retry_delays=(0.01,)), handle, letters)
+    await bus.publish("S", "s.x", b"\xff\x00", "the-id", headers={"k": "v"})
+
+    async def count(number: int) -> bool:
+        return len(await letters.list("d")) == number
+
+    await eventually(lambda: count(1))
+    (letter,) = await letters.list("d")
+    assert (letter.data, letter.error, letter.deliveries, letter.headers["k"]) == (b"\xff\x00", "ValueError: not repaired", 2, "v")
+    broken = False
+    await letters.replay(letter.id)
+    await eventually(lambda: count(0))
+    assert [(message.data, message.message_id, message.deliveries) for message in handled] == [(b"\xff\x00", "the-id", 3)]
+    await pool.close()
 
 
 async def test_a_deleted_consumer_is_made_again(bus: NatsBus) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -96,33 +95,31 @@ class NatsSource:
                 _log.debug("inbox not given up", durable=self._spec.durable)
 
 
-@dataclass(frozen=True, slots=True)
 class NatsDelivery:
     """A message of a pull consumer."""
 
-    raw: Any
+    __slots__ = ("_raw", "message")
 
-    @property
-    def message(self) -> Delivered:
-        """What the handler sees."""
-        raw = self.raw
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
         place = Place(raw.reply)
         headers = raw.headers or {}
         stored_at = datetime.fromtimestamp(place.nanoseconds / 1e9, UTC)
-        return Delivered(raw.subject, raw.data, place.stream_seq, headers, headers.get(MESSAGE_ID, ""), place.delivered, stored_at)
+        #: What the handler sees.
+        self.message = Delivered(raw.subject, raw.data, place.stream_seq, headers, headers.get(MESSAGE_ID, ""), place.delivered, stored_at)
 
     async def ack(self) -> None:
         """As `Delivery.ack`."""
-        await self.raw.ack()
+        await self._raw.ack()
 
     async def nak(self, delay: float) -> None:
         """As `Delivery.nak`."""
-        await self.raw.nak(delay=delay)
+        await self._raw.nak(delay=delay)
 
     async def term(self) -> None:
         """As `Delivery.term`."""
-        await self.raw.term()
+        await self._raw.term()
 
     async def in_progress(self) -> None:
         """As `Delivery.in_progress`."""
-        await self.raw.in_progress()
+        await self._raw.in_progress()
