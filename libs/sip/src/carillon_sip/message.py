@@ -14,8 +14,11 @@ from carillon_sip.uri import NameAddr, Parameters, find_parameter, parse_host_po
 HeaderFields: TypeAlias = Sequence[tuple[str, str]]
 
 
+_FOLDED = (" ", "\t")
+
+
 class Headers:
-    """The header lines of a message in order, unfolded; an index by name is made at the first look-up."""
+    """The header lines of a message in order, as they came; an index by name is made at the first look-up."""
 
     __slots__ = ("_index", "lines")
 
@@ -33,18 +36,24 @@ class Headers:
         found = self._index
         if found is None:
             found = {}
+            values: list[str] = []
             known = CANONICAL
             for line in self.lines:
                 name, colon, value = line.partition(":")
                 key = known.get(name)
                 if key is None:
+                    if line[:1] in _FOLDED and found:
+                        # "each extra line by at least one SP or HTAB" (section 7.3.1): it goes on with the line before.
+                        values[-1] = f"{values[-1]} {line.strip()}".strip()
+                        continue
                     key = canonical_name(name)
                 if not colon:
                     raise ParseError("a header line has no colon")
                 if key in found:
-                    found[key].append(value.strip())
+                    values = found[key]
+                    values.append(value.strip())
                 else:
-                    found[key] = [value.strip()]
+                    values = found[key] = [value.strip()]
             self._index = found
         return found
 

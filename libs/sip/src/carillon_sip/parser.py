@@ -16,7 +16,7 @@ _METHOD = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
 _USUAL_METHODS = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO"})
 _NOT_IN_URI = re.compile(r"[ \t<]")
 _VERSION = re.compile(r"SIP/\d{1,4}\.\d{1,4}", re.IGNORECASE)
-_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
+_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
 _LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 #: Headers that stand once in a message; two of them are a contradiction (RFC 4475 section 3.3.8).
 _SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type", "expires")
@@ -55,12 +55,10 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Res
 
 
 def _parse_head(head: bytes, limits: Limits) -> Request | Response:
-    if b"\r\n " in head or b"\r\n\t" in head:
-        head = _FOLD.sub(b" ", head)
     lines = head.decode("utf-8", "surrogateescape").split("\r\n")
     breaks = len(lines) - 1
     # "\r" and "\n" alone would end a header line for others, and every reply copies lines: such a message is not answered.
-    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
+    if len(head.translate(None, b"\r\n\0")) + 2 * breaks != len(head):
         raise ParseError("a line break or NUL where none may be")
     start = lines.pop(0)
     if breaks > limits.headers:
@@ -129,7 +127,7 @@ def _body(value: str, body: bytes) -> bytes:
 def _answerable(request: Request) -> Request | None:
     """The request when a reply can copy what it must (Via, From, To, Call-ID, CSeq) and it is no ACK, else None."""
     lines: list[str] = []
-    for line in request.headers.lines:
+    for line in _FOLD.sub(" ", "\r\n".join(request.headers.lines)).split("\r\n"):
         try:
             canonical_name(line.partition(":")[0])
         except ParseError:
