@@ -443,3 +443,27 @@ def test_a_challenged_request_within_the_call_is_sent_again_with_the_next_cseq(p
     pair.alice.agent.bye(mine, now=2.0)
     pair.network.run(3.0)
     assert pair.bob.of_kind(SessionEnded) == [SessionEnded(theirs, "remote", "")]
+
+
+def test_a_reinvite_whose_answer_never_comes_ends_the_call(pair: Pair) -> None:
+    mine, _ = pair.established()
+    pair.alice.agent.reinvite(mine, b"hold", now=pair.network.now)
+    pair.network.run(1.0)
+    assert pair.on_wire()[-1] == "100"
+    del pair.network.nodes[pair.bob.address]
+    pair.network.run(100.0)
+    assert pair.alice.of_kind(ReinviteFailed) == [ReinviteFailed(mine, 408)]
+    assert pair.alice.of_kind(SessionEnded) == [SessionEnded(mine, "timeout", "408")]
+
+
+def test_a_reinvite_cut_short_by_a_bye_leaves_no_transaction(pair: Pair) -> None:
+    mine, theirs = pair.established()
+    pair.alice.agent.reinvite(mine, b"hold", now=pair.network.now)
+    pair.network.run(1.0)
+    pair.network.passes = lambda flow, data: not data.startswith(b"SIP/2.0 200") or b"BYE" in data
+    pair.bob.agent.accept_reinvite(theirs, b"held", now=1.0)
+    pair.network.settle()
+    pair.alice.agent.bye(mine, now=1.0)
+    pair.network.run(2.0)
+    assert pair.bob.of_kind(SessionEnded) == [SessionEnded(theirs, "remote", "")]
+    pair.assert_idle()

@@ -1,5 +1,7 @@
 """What a user agent answers to messages written by hand: rules of RFC 3261 that our own stack would never break."""
 
+from collections.abc import Callable
+
 import pytest
 
 from carillon_sip import (
@@ -302,3 +304,21 @@ def test_a_fork_that_answers_twice_is_hung_up_once(stranger: Stranger) -> None:
     dialog = stranger.agent.dialog(session)
     assert dialog is not None
     assert dialog.remote_tag == "one"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda n: request_text("CANCEL", branch=f"z9hG4bKf{n}"),
+        lambda n: request_text("BYE", branch=f"z9hG4bKf{n}", to_tag="guess"),
+        lambda n: request_text("INVITE", branch=f"z9hG4bKf{n}", call_id=f"c{n}", extra="Require: x\r\n"),
+        lambda n: request_text("DANCE", branch=f"z9hG4bKf{n}", call_id=f"c{n}"),
+        lambda n: request_text("INVITE", branch=f"z9hG4bKf{n}", to_tag="guess"),
+    ],
+)
+def test_a_flood_of_what_is_refused_fills_no_table(stranger: Stranger, made: Callable[[int], str]) -> None:
+    session = answered(stranger)
+    for number in range(200):
+        assert len(stranger.send(made(number))) == 1
+    assert stranger.agent.counts().transactions == 1
+    assert stranger.statuses(stranger.send(request_text("BYE", branch="z9hG4bKbye", cseq=9, to_tag=session))) == [200]

@@ -41,7 +41,7 @@ class Context:
         self.server_line = header_line("Server", settings.user_agent) + "\r\n"
         self.agent_line = header_line("User-Agent", settings.user_agent) + "\r\n"
         self.allow_line = header_line("Allow", ", ".join(settings.methods)) + "\r\n"
-        self.supported_line = header_line("Supported", ", ".join(settings.extensions)) + "\r\n"
+        self.supported_line = lines((("Supported", ", ".join(settings.extensions)),)) if settings.extensions else ""
         self._contact_user = escape_user(settings.contact_user) + "@" if settings.contact_user else ""
 
     def branch(self) -> str:

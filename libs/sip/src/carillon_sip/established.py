@@ -84,9 +84,15 @@ class Established:
         fields = f"{contact}{context.agent_line}{context.allow_line}{context.supported_line}{body_lines(headers, body)}"
         request = session.dialog.request("INVITE", session.flow, context.branch(), fields, body)
         session.challenged = False
+        self._start_reinvite(session, request, now)
+
+    def _start_reinvite(self, session: Session, request: OutgoingRequest, now: float) -> None:
+        context = self._context
         transaction = context.layer.start_client(request, self._reinvite_heard, session, now)
         if isinstance(transaction, InviteClientTransaction):
             session.client = transaction
+            # Nobody rings for a re-INVITE; and after a BYE its answer may never come.
+            context.timers.set(now + 2 * context.settings.timing.timeout, AnswerLimit(session, transaction), "answer_limit")
 
     def reinvited(self, session: Session, transaction: InviteServerTransaction, request: Request, flow: Flow, now: float) -> None:
         """A re-INVITE came, in order."""
@@ -119,9 +125,12 @@ class Established:
             self._context.layer.reply(transaction, status, now, fields=self._context.server_line)
 
     def answer_limit(self, session: Session, now: float) -> None:
-        """Our user has not answered a re-INVITE in time."""
+        """A re-INVITE, theirs or ours, was not answered in time."""
         if session.server is not None and session.state is _S.UP:
             self.reject_reinvite(session, 500, now)
+        elif session.client is not None:
+            self._context.layer.abandon(session.client)
+            self._reinvite_failed(session, session.client, 408, now)
 
     def request_within(self, session: Session, request: RequestOut) -> OutgoingRequest | None:
         """INFO and the like, to be sent; None when the session is over."""
@@ -172,8 +181,7 @@ class Established:
             if again is None:
                 self._reinvite_failed(session, transaction, event.status, now)
             else:
-                new = self._context.layer.start_client(again, self._reinvite_heard, session, now)
-                session.client = new if isinstance(new, InviteClientTransaction) else None
+                self._start_reinvite(session, again, now)
 
     def _reinvite_answered(self, session: Session, transaction: ClientTransaction, response: Response) -> None:
         dialog, cseq = session.dialog, transaction.request.cseq

@@ -19,18 +19,16 @@ class IncomingCalls:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def offered(self, request: Request, transaction: InviteServerTransaction, flow: Flow, now: float) -> None:
-        """A new call; raises ParseError before anything was changed when no dialog can come of it."""
+    def offered(self, request: Request, dialog: Dialog, transaction: InviteServerTransaction, flow: Flow, now: float) -> None:
+        """A new call, with the dialog that will come of it."""
         context = self._context
-        tag = context.token()
-        dialog = Dialog.of_callee(request, tag)
+        tag = dialog.local_tag
         session = Session(tag, SessionState.INCOMING, flow, f"<{context.contact_uri(flow)}>", outgoing=False)
         session.dialog = dialog
         session.server = transaction
         session.delayed_offer = not request.body
         transaction.owner = session
         transaction.listener = self._transport_failed
-        transaction.head.to_tag = tag
         context.sessions[tag] = session
         context.layer.reply(transaction, 100, now)
         context.timers.set(now + context.settings.ring_seconds, AnswerLimit(session, transaction), "answer_limit")

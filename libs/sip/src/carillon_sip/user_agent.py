@@ -247,11 +247,10 @@ class UserAgent:
             layer.feed(known, Input.REQUEST, now)
         elif method == "CANCEL":
             invite = layer.servers.get(server_key(request, "INVITE"))
-            transaction = layer.start_server(request, flow, key, now)
             if isinstance(invite, InviteServerTransaction):
-                self._incoming.cancelled(request, transaction, invite, now)
+                self._incoming.cancelled(request, layer.start_server(request, flow, key, now), invite, now)
             else:
-                self._reply(transaction, Refusal(481), now)
+                self._refuse(request, flow, Refusal(481), None)
         elif request.to_tag:
             self._within(request, flow, key, now)
         else:
@@ -279,10 +278,10 @@ class UserAgent:
         if len(context.layer.servers) >= 2 * context.settings.max_transactions:
             return  # Calls that are up have twice the room of new ones; past that nothing more is remembered.
         session = self._session_of(request)
-        transaction = context.layer.start_server(request, flow, key, now)
         if session is None or session.dialog is None:
-            self._reply(transaction, Refusal(481), now)
+            self._refuse(request, flow, Refusal(481), None)
             return
+        transaction = context.layer.start_server(request, flow, key, now)
         refusal = refuse_any(request, context.settings)
         if refusal is not None:
             self._reply(transaction, refusal, now)
@@ -307,16 +306,16 @@ class UserAgent:
         refusal = refuse_outside(request, settings)
         if refusal is None and context.layer.is_merged(request):
             refusal = Refusal(482)
-        transaction = context.layer.start_server(request, flow, key, now)
         if refusal is not None:
-            self._reply(transaction, refusal, now)
-        elif isinstance(transaction, InviteServerTransaction):
-            try:
-                self._incoming.offered(request, transaction, flow, now)
-            except ParseError:
-                self._reply(transaction, Refusal(400), now)
+            self._refuse(request, flow, refusal, None)
+            return
+        tag = context.token()
+        dialog = Dialog.of_callee(request, tag) if request.method == "INVITE" else None
+        transaction = context.layer.start_server(request, flow, key, now)
+        transaction.head.to_tag = tag
+        if isinstance(transaction, InviteServerTransaction) and dialog is not None:
+            self._incoming.offered(request, dialog, transaction, flow, now)
         else:
-            transaction.head.to_tag = context.token()
             context.outputs.append(RequestReceived(context.layer.name(transaction), request, flow))
 
     def _reply(self, transaction: ServerTransaction, refusal: Refusal, now: float) -> None:
@@ -325,7 +324,7 @@ class UserAgent:
         self._context.layer.reply(transaction, refusal.status, now, fields=fields)
 
     def _refuse(self, request: Request, flow: Flow, refusal: Refusal, reason: str | None) -> None:
-        """Answer and remember nothing (section 8.2.7)."""
+        """Answer and remember nothing, so that a flood of it fills no table (section 8.2.7)."""
         if request.method == "ACK":
             return
         head = ReplyHead(request, flow)
