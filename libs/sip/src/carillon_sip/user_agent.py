@@ -128,6 +128,17 @@ class UserAgent:
         found = self._context.sessions.get(session)
         return found.dialog if found is not None else None
 
+    def adopt(self, dialog: Dialog, flow: Flow, *, contact: str | None = None) -> str:
+        """Take up an answered session that another user agent had (after a restart); returns the session, its local tag.
+
+        `dialog` is what `dialog()` gave; set its `local_cseq` well above what may have been used since. `contact`: a Contact value.
+        """
+        context = self._context
+        ours = contact or f"<{context.contact_uri(flow)}>"
+        session = Session(dialog.local_tag, SessionState.UP, flow, ours, outgoing=False, dialog=dialog)
+        context.sessions[session.id] = session
+        return session.id
+
     def respond(
         self,
         transaction: str,
