@@ -72,14 +72,16 @@ def run_round(run: dict[str, Any], rate: int, seconds: int, hold: float, folder:
     target, realm = run["sip"]["udp"], tenant["realm"]
     calls = rate * seconds
     answer_port, call_port = free_port(), free_port()
-    callee_keys = {"user": callee["sip_user"], "password": callee["sip_password"], "realm": realm}
-    register = sipp("register.xml", target, answer_port, callee_keys, "-m", "1", "-timeout", "10")
+    callee_keys = {"user": callee["sip_user"], "realm": realm}
+    callee_login = ["-au", callee["sip_user"], "-ap", callee["sip_password"]]
+    register = sipp("register.xml", target, answer_port, callee_keys, "-m", "1", "-timeout", "10", *callee_login)
     subprocess.run(register, check=True, cwd=folder, stdout=subprocess.DEVNULL)
     answer = subprocess.Popen(sipp("answer.xml", target, answer_port, {}, "-d", "1"), cwd=folder, stdout=subprocess.DEVNULL)
     try:
         before = cpu_seconds(run["processes"])
-        keys = {"user": caller["sip_user"], "password": caller["sip_password"], "realm": realm, "dest": callee["extension"]}
-        rate_options = ["-r", str(rate), "-m", str(calls), "-l", str(calls), "-d", str(int(hold * 1000)), "-timeout", str(seconds + 60)]
+        keys = {"user": caller["sip_user"], "realm": realm, "dest": callee["extension"]}
+        login = ["-au", caller["sip_user"], "-ap", caller["sip_password"]]
+        rate_options = [*login, "-r", str(rate), "-m", str(calls), "-l", str(calls), "-d", str(int(hold * 1000)), "-timeout", str(seconds + 60)]
         call = sipp(
             "call_with_authentication.xml",
             target,

@@ -4,7 +4,6 @@ import asyncio
 import json
 
 import nats
-import nats.errors
 import pytest
 from nats.aio.msg import Msg
 
@@ -64,15 +63,29 @@ async def test_a_tenant_can_publish_nothing(system: System) -> None:
         await tenant.close()
 
 
-async def test_nobody_may_delete_a_stream(system: System) -> None:
+async def test_no_service_may_delete_or_purge_a_stream(system: System) -> None:
+    secrets = json.loads((system.data / "secrets.json").read_text())
+    host = system.run["nats"]["url"].rsplit("@", 1)[-1]
     operator = await nats.connect(system.run["nats"]["url"])
-    try:
-        with pytest.raises((nats.errors.TimeoutError, nats.errors.NoRespondersError, nats.errors.Error)):
-            await operator.request("$JS.API.STREAM.DELETE.CALLS", b"", timeout=1)
-        info = await operator.jetstream().stream_info("CALLS")
-        assert info.config.deny_delete
-    finally:
-        await operator.close()
+    before = (await operator.jetstream().stream_info("CONFIG")).state.messages
+    await operator.close()
+    for service in ("directory", "routing", "media", "voicemail", "cdr"):
+        refused: list[str] = []
+
+        async def on_error(error: Exception, refused: list[str] = refused) -> None:
+            refused.append(str(error))
+
+        password = secrets[f"nats-{service}"]
+        client = await nats.connect(f"nats://{service}:{password}@{host}", error_cb=on_error, allow_reconnect=False)
+        try:
+            for request in ("$JS.API.STREAM.DELETE.CONFIG", "$JS.API.STREAM.PURGE.CONFIG", "$JS.API.STREAM.MSG.DELETE.CONFIG"):
+                refused.clear()
+                await client.publish(request, b"")
+                await client.flush()
+                await asyncio.wait_for(_until(lambda refused=refused: refused), 5)
+            assert (await client.jetstream().stream_info("CONFIG")).state.messages == before
+        finally:
+            await client.close()
 
 
 async def _until(condition: object) -> None:

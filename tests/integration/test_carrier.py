@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from carillon_cli.phone import g711, tones, wav
-from strangers.sipp import Sipp, register
+from strangers.sipp import Sipp, credentials, register
 from strangers.system import System, until
 
 CARRIER = ("127.0.0.2", 5060)
 CALLER = "+41791234567"
-SPOKEN_HZ = 850
+SPOKEN_HZ = 900
 IN_HOURS, NIGHT = "2026-11-24T10:15+01:00", "2026-11-24T22:00+01:00"
 
 
@@ -31,7 +31,7 @@ def mails(system: System) -> dict[str, EmailMessage]:
 
 
 def tone_file(folder: Path) -> Path:
-    """Ten seconds of tone as raw A-law, as SIPp streams it."""
+    """Ten seconds of tone as raw A-law, as SIPp streams it; 400 samples are 45 whole periods."""
     encode = {value: byte for byte, value in enumerate(g711.DECODE["PCMA"])}
     levels = sorted(encode)
     path = folder / "tone.alaw"
@@ -50,8 +50,8 @@ def answering(system: System, extension: str, scenario: str, calls: int = 1, *op
 
 def call(system: System, caller: str, dialled: str, scenario: str = "call_with_authentication.xml", *options: str) -> Sipp:
     user = system.user(caller)
-    keys = {"user": user["sip_user"], "password": user["sip_password"], "realm": system.tenant["realm"], "dest": dialled}
-    return Sipp(scenario, system.sip, *options, **keys)
+    keys = {"user": user["sip_user"], "realm": system.tenant["realm"], "dest": dialled}
+    return Sipp(scenario, system.sip, *options, *credentials(user), **keys)
 
 
 @pytest.mark.feature("V-1", "V-2", "V-3", "R-5", "M-2")
@@ -131,13 +131,14 @@ def test_a_wrong_password_registers_nothing(system: System) -> None:
 
 
 @pytest.mark.feature("R-20", "R-24", "P-6")
-def test_the_decision_of_a_call_can_be_read_afterwards(system: System) -> None:
+def test_the_decision_of_a_call_can_be_read_afterwards(system: System, tmp_path: Path) -> None:
     system.clock(IN_HOURS)
     known = system.call_ids()
+    sound = {"SOUND": str(tone_file(tmp_path))}
     keys = {"dest": system.tenant["numbers"]["main"], "caller": CALLER}
     with (
         answering(system, "101", "answer.xml", 1, "-d", "50"),
-        Sipp("carrier_calls.xml", system.sip, "-d", "300", ip=CARRIER[0], port=CARRIER[1], replace={"SOUND": "/dev/null"}, **keys) as sipp,
+        Sipp("carrier_calls.xml", system.sip, "-d", "300", ip=CARRIER[0], port=CARRIER[1], replace=sound, **keys) as sipp,
     ):
         sipp.succeed()
     (record,) = system.new_records(known, 1)

@@ -8,7 +8,8 @@ from typing import Any
 
 import asyncpg
 import pytest
-from strangers.sipp import Sipp, register
+
+from strangers.sipp import Sipp, credentials, register
 from strangers.system import System, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.feature("P-10", "C-1")]
@@ -33,8 +34,8 @@ def load(system: System, calls: int) -> tuple[Sipp, Sipp]:
     port = register(system.sip, system.tenant["realm"], system.user("106"))
     elise = Sipp("answer.xml", system.sip, "-d", "50", "-aa", port=port, calls=2 * calls, seconds=600)
     user = system.user("101")
-    keys = {"user": user["sip_user"], "password": user["sip_password"], "realm": system.tenant["realm"], "dest": "106"}
-    options = ("-r", str(RATE), "-l", "1000", "-d", str(HOLD_MS), "-trace_stat", "-fd", "1", "-recv_timeout", "20000")
+    keys = {"user": user["sip_user"], "realm": system.tenant["realm"], "dest": "106"}
+    options = ("-r", str(RATE), "-l", "1000", "-d", str(HOLD_MS), "-trace_stat", "-fd", "1", "-recv_timeout", "20000", *credentials(user))
     return elise, Sipp("call_with_authentication.xml", system.sip, *options, calls=calls, seconds=120, **keys)
 
 
@@ -42,12 +43,12 @@ async def ledger(system: System) -> dict[str, list[dict[str, Any]]]:
     """Every event in cdr's ledger by call, by seq."""
     connection = await asyncpg.connect(system.run["postgres"]["dsn"])
     try:
-        rows = await connection.fetch("select call_id, seq, event from cdr.call_event order by call_id, seq")
+        rows = await connection.fetch("select call_id, seq, body from cdr.call_event order by call_id, seq")
     finally:
         await connection.close()
     calls: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        calls[str(row["call_id"])].append(json.loads(row["event"]))
+        calls[str(row["call_id"])].append(json.loads(row["body"]))
     return calls
 
 

@@ -80,5 +80,10 @@ class Sipp:
 
 def register(target: tuple[str, int], realm: str, user: dict[str, Any], *options: str) -> int:
     """Register the user from a free port; the port, where a scenario may then answer."""
-    with Sipp("register.xml", target, *options, seconds=10, user=user["sip_user"], password=user["sip_password"], realm=realm) as sipp:
+    with Sipp("register.xml", target, *options, *credentials(user), seconds=10, user=user["sip_user"], realm=realm) as sipp:
         return sipp.succeed().port
+
+
+def credentials(user: dict[str, Any]) -> tuple[str, ...]:
+    """SIPp's options for what `[authentication]` in a scenario answers with."""
+    return "-au", user["sip_user"], "-ap", user["sip_password"]

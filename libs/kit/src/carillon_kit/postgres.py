@@ -74,7 +74,7 @@ async def open_pool(dsn: str, *, min_size: int = 1, max_size: int = 10, timeout:
 
 
 async def migrate(pool: "asyncpg.Pool[Any]", package: str | None = None, *, timeout: float = 60.0) -> list[str]:
-    """Run kit's migrations (event, relay, inbox, dead_letter), then those of `package`; returns the names of the new ones.
+    """Run kit's migrations (event, relay, inbox, dead_letter, outbox), then those of `package`; returns the names of the new ones.
 
     Waits up to `timeout` seconds for another migrator (by polling: a blocking lock deadlocks with `create index concurrently`).
     Raises `MigrationError` for files that were edited, are missing or are numbered twice, and before any new one ran.

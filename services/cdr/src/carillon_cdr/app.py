@@ -8,7 +8,6 @@ from typing import Any
 import asyncpg
 
 from carillon.cdr.v1.cdr_pb2_grpc import add_LedgerServiceServicer_to_server, add_RecordServiceServicer_to_server
-from carillon_cdr.adapters.outbox import Outbox
 from carillon_cdr.adapters.postgres_ledger import PostgresLedger
 from carillon_cdr.adapters.postgres_records import PostgresRecords
 from carillon_cdr.grpc_api import LEDGER_RIGHTS, LEDGER_SERVICE, RECORD_RIGHTS, RECORD_SERVICE, LedgerApi, RecordApi
@@ -21,6 +20,7 @@ from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.grpc_server import GrpcServer
 from carillon_kit.lifecycle import Tasks
 from carillon_kit.logs import get_logger
+from carillon_kit.outbox import Outbox
 from carillon_kit.postgres import migrate, open_pool
 
 _log = get_logger("app")

@@ -16,9 +16,9 @@ from carillon_kit.inbox import Inbox
 from carillon_kit.lifecycle import Tasks
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import NatsObjectStore, ObjectStore
+from carillon_kit.outbox import Outbox
 from carillon_kit.postgres import migrate, open_pool
 from carillon_voicemail.adapters.maildir import Maildir
-from carillon_voicemail.adapters.outbox import Outbox
 from carillon_voicemail.adapters.postgres_mail_jobs import PostgresMailJobs
 from carillon_voicemail.adapters.postgres_messages import PostgresMessages
 from carillon_voicemail.adapters.smtp import Smtp, parse_smtp_url

@@ -16,6 +16,7 @@ from carillon_cdr.ports import LedgerTransaction, LedgerUnavailable, Place
 from carillon_contracts.envelope import Event
 from carillon_contracts.record import CallRecorded
 from carillon_contracts.streams import RECORDS, record_subject
+from carillon_kit import outbox
 
 #: The server is away, restarting, full or too slow: the same statement will do later.
 UNAVAILABLE = (
@@ -53,9 +54,6 @@ insert into call_record (tenant, call_id, started_at, direction, status, caller,
 select tenant, call_id, started_at, direction, status, caller, dialled, answered_by, data::json
   from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
        r(tenant, call_id, started_at, direction, status, caller, dialled, answered_by, data)"""
-_OUTBOX = """
-insert into outbox (message_id, stream, subject, payload)
-select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])"""
 _COMPLETE = """
 select t.tenant, t.call_id
   from unnest($1::text[], $2::text[], $3::int[]) t(tenant, call_id, last_seq)
@@ -174,12 +172,10 @@ class PostgresLedgerTransaction:
             [record.model_dump_json() for record in made],
             timeout=self._timeout,
         )
-        await self._connection.execute(
-            _OUTBOX,
-            [event.id for _, event in records],
-            [RECORDS.name for _ in records],
-            [record_subject(record.tenant, record.fact()) for record in made],
-            [event.to_json() for _, event in records],
+        await outbox.put(
+            self._connection,
+            RECORDS.name,
+            [(event.id, record_subject(record.tenant, record.fact()), event.to_json()) for record, event in records],
             timeout=self._timeout,
         )
 

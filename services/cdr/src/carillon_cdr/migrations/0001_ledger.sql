@@ -42,16 +42,6 @@ create table call_record (
 );
 create index call_record_newest on call_record (tenant, started_at desc, call_id desc);
 
--- What must be published, written with what caused it and deleted when the stream has it.
-create table outbox (
-  position bigint generated always as identity primary key,
-  message_id uuid not null unique,
-  stream text not null,
-  subject text not null,
-  payload bytea not null,
-  created_at timestamptz not null default clock_timestamp()
-);
-
 -- For operators: calls that began and have no record yet.
 create view open_call as
 select s.tenant, s.call_id, s.at as started_at, e.events, e.last_seq, e.last_at

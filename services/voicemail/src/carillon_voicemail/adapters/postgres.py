@@ -28,14 +28,3 @@ async def acquired(pool: "asyncpg.Pool[Any]", timeout: float) -> AsyncIterator[A
             yield connection
     except UNAVAILABLE as error:
         raise StoreUnavailable(f"the store is away: {error or type(error).__name__}") from error
-
-
-async def put_in_outbox(connection: Any, stream: str, subject: str, message_id: object, payload: bytes) -> None:
-    """Have it published after this transaction; an id that waits already is not added again."""
-    await connection.execute(
-        "insert into outbox (message_id, stream, subject, payload) values ($1, $2, $3, $4) on conflict (message_id) do nothing",
-        message_id,
-        stream,
-        subject,
-        payload,
-    )

@@ -11,7 +11,8 @@ import asyncpg
 
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import MAILBOXES, mailbox_subject
-from carillon_voicemail.adapters.postgres import acquired, put_in_outbox
+from carillon_kit import outbox
+from carillon_voicemail.adapters.postgres import acquired
 from carillon_voicemail.adapters.postgres_messages import MESSAGE_COLUMNS, read_message
 from carillon_voicemail.domain.message import Addressing
 from carillon_voicemail.ports import MailJob
@@ -61,7 +62,7 @@ class PostgresMailJobs:
             if str(done) != "UPDATE 1":
                 return False
             subject = mailbox_subject(job.message.tenant, job.message.mailbox_id, "message_mailed")
-            await put_in_outbox(connection, MAILBOXES.name, subject, event.id, event.to_json())
+            await outbox.put(connection, MAILBOXES.name, [(event.id, subject, event.to_json())])
         return True
 
     async def again(self, job: MailJob, error: str, delay: timedelta) -> None:

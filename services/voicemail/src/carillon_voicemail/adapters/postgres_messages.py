@@ -9,8 +9,9 @@ import asyncpg
 
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import MAILBOXES, mailbox_subject
+from carillon_kit import outbox
 from carillon_kit.inbox import Inbox
-from carillon_voicemail.adapters.postgres import acquired, put_in_outbox
+from carillon_voicemail.adapters.postgres import acquired
 from carillon_voicemail.domain.message import Addressing, MailState, Message
 
 CONSUMER = "voicemail"
@@ -49,7 +50,7 @@ class PostgresMessages:
                 row = (message.message_id, list(to.recipients), to.mailbox_name, to.language, to.time_zone)
                 await connection.execute(_JOB, *row, timeout=self._timeout)
             subject = mailbox_subject(message.tenant, message.mailbox_id, "message_stored")
-            await put_in_outbox(connection, MAILBOXES.name, subject, event.id, event.to_json())
+            await outbox.put(connection, MAILBOXES.name, [(event.id, subject, event.to_json())])
         return True
 
     async def _insert(self, connection: Any, message: Message) -> bool:

@@ -1,7 +1,7 @@
 """What waits in the outbox is published and forgotten, whatever the bus does."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +9,9 @@ import asyncpg
 import pytest
 
 from carillon_kit.bus import MemoryBus, Outgoing, StreamSpec
+from carillon_kit.outbox import Outbox
+from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import eventually
-from carillon_voicemail.adapters.outbox import Outbox
 
 Pool = asyncpg.Pool
 
@@ -33,6 +34,15 @@ class MoodyBus(MemoryBus):
         taken = [item for item in items if item.message_id not in failed]
         self.sent += [item.message_id for item in taken]
         return failed + await super().publish_many(stream, taken)
+
+
+@pytest.fixture
+async def pool(postgres_dsn: str) -> AsyncIterator["Pool[Any]"]:
+    made = await open_pool(postgres_dsn)
+    await migrate(made)
+    await made.execute("truncate outbox")
+    yield made
+    await made.close()
 
 
 @pytest.fixture
