@@ -35,13 +35,13 @@ from carillon_media.adapters.resolver import CachedResolver
 from carillon_media.adapters.spool import FileSpool
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.facts import Limits
-from carillon_media.handlers.actor import Parts
 from carillon_media.handlers.admission import Admission, Doorkeeper
 from carillon_media.handlers.reach import Reachability
 from carillon_media.handlers.recovery import Recovery
 from carillon_media.handlers.registrar import DeviceStore, Registrar
 from carillon_media.handlers.switchboard import Switchboard
 from carillon_media.io.sip_transport import Callbacks, SipStack
+from carillon_media.ports import Parts
 from carillon_media.projections.configuration import Configuration
 from carillon_media.settings import MediaSettings
 from carillon_rtp.client import PlaneClient

@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol
 
 from carillon_contracts.call import TraceLine
 from carillon_contracts.envelope import EventData
+from carillon_kit.clock import Clock
+from carillon_kit.ids import Ids
 from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.steps import Outcome, Prompt, Step
 from carillon_rtp.values import MediaAddress, Remote, Statistics
@@ -157,3 +159,19 @@ class Announcer(Protocol):
     """Registration events on their way to the bus; bounded and in the background."""
 
     def announce(self, tenant: str, subject: str, event: EventData, at: datetime) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The world around calls."""
+
+    sip: SipPort
+    plane: PlanePort
+    applications: Applications
+    log: CallLog
+    prompts: PromptPort
+    spool: Spool
+    directory: Directory
+    clock: Clock
+    ids: Ids
+    node: str

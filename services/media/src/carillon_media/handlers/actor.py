@@ -7,63 +7,28 @@ done; calls do not wait for each other. What the world refuses (plane, prompts, 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import orjson
-
 from carillon_contracts.call import RecordingFinished
-from carillon_kit.clock import Clock
-from carillon_kit.ids import Ids
 from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs, outputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.describe import describe
 from carillon_media.domain.invitation import invitation
-from carillon_media.domain.media import LegMedia
 from carillon_media.domain.state import CALLER, Closing, Gathering, Playing, Recording
-from carillon_media.handlers.envelope import event_json
-from carillon_media.ports import (
-    Applications,
-    CallLog,
-    Directory,
-    Entry,
-    Fields,
-    LogFailed,
-    NoDecision,
-    PlanePort,
-    PromptPort,
-    SipPort,
-    Spool,
-)
+from carillon_media.handlers.entries import entry_of
+from carillon_media.handlers.legs import LegIo, MediaPorts, PortLost
+from carillon_media.handlers.timers import Timers
+from carillon_media.ports import Fields, LogFailed, NoDecision, Parts
 from carillon_rtp.protocol import PlaneError
-from carillon_rtp.values import Remote
 from carillon_sip.errors import SipError
-from carillon_sip.flow import Flow
 
 _log = get_logger(__name__)
 #: Inputs that may wait; a peer that sends more is not listened to.
 MAX_INBOX = 1000
 RecordingReason = Literal["silence", "length", "digit", "stopped", "node_failure"]
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The world around calls."""
-
-    sip: SipPort
-    plane: PlanePort
-    applications: Applications
-    log: CallLog
-    prompts: PromptPort
-    spool: Spool
-    directory: Directory
-    clock: Clock
-    ids: Ids
-    node: str
 
 
 class Board(Protocol):
@@ -77,23 +42,6 @@ class Board(Protocol):
 
     def gone(self, actor: "CallActor") -> None:
         """The call is over."""
-
-
-@dataclass(slots=True)
-class LegIo:
-    """A leg's SIP session and media port. `told` is what the plane knows; `reoffer` waits for AcceptReoffer."""
-
-    leg_id: str
-    session: str
-    flow: Flow
-    plane: str
-    media: LegMedia | None = None
-    told: Remote | None = None
-    offer: bytes = b""
-    answered: bool = False
-    awaits_answer: bool = False
-    reoffer: bytes | None = None
-    bridged_with: str = ""
 
 
 class Sync:
@@ -110,6 +58,7 @@ class CallActor:
     __slots__ = (
         "_closing",
         "_codec",
+        "_media",
         "_timers",
         "answered_at",
         "board",
@@ -131,7 +80,8 @@ class CallActor:
         self.inbox: deque[inputs.Input | Sync | Restore] = deque()
         self.busy = False
         self._codec = codec
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._media = MediaPorts(parts.plane, parts.clock)
+        self._timers = Timers(parts.clock, self._fire)
         self._closing: list[LegIo] = []
         self.answered_at: datetime | None = None
         #: Recordings weighed and not yet released: recording id to object name.
@@ -171,8 +121,8 @@ class CallActor:
                 batch.append(given)
             else:
                 batch.extend(self.call.feed(given, now, self.parts.directory))
-        entries = [self._entry(output) for output in batch if isinstance(output, outputs.Journal | outputs.Remember)]
         facts = self.call.facts
+        entries = [entry_of(output, facts, self.parts) for output in batch if isinstance(output, outputs.Journal | outputs.Remember)]
         if entries:
             await self.parts.log.append(facts.tenant, facts.call_id, entries)
         for output in batch:
@@ -180,30 +130,6 @@ class CallActor:
         closing, self._closing = self._closing, []
         if closing:
             await asyncio.gather(*(self._close_media(leg) for leg in closing))
-
-    def _entry(self, output: outputs.Journal | outputs.Remember) -> Entry:
-        facts, parts = self.call.facts, self.parts
-        if isinstance(output, outputs.Remember):
-            fact = {
-                "recording_id": output.recording_id,
-                "leg_id": output.leg_id,
-                "min_ms": output.min_ms,
-                "labels": dict(output.labels),
-            }
-            return Entry("private", 0, orjson.dumps(fact))
-        data = event_json(
-            output.event,
-            event_id=parts.ids.uuid7(),
-            source=f"carillon/media/{parts.node}",
-            tenant=facts.tenant,
-            subject=facts.call_id,
-            at=parts.clock.now(),
-            call_id=facts.call_id,
-            leg_id=output.leg_id,
-            seq=output.seq,
-            config_seq=output.config_seq,
-        )
-        return Entry("event", output.seq, data)
 
     async def _abandon(self) -> None:
         """Hang everything up without another word in the journal; recovery closes the record."""
@@ -216,6 +142,9 @@ class CallActor:
                 self.parts.sip.cancel(leg.session, "")
         await asyncio.gather(*(self._close_media(leg) for leg in self.legs.values()))
         self._finish()
+
+    def _fire(self, name: str) -> None:
+        self.post(inputs.TimerFired(name))
 
     # -- out: SIP -----------------------------------------------------------------------------------------------------
 
@@ -232,7 +161,7 @@ class CallActor:
         contact, facts = output.contact, self.call.facts
         leg = LegIo(output.leg_id, "", contact.flow, f"{facts.call_id}/{output.leg_id}")
         try:
-            media = (await self._open(leg)).offering(self._codec)
+            media = (await self._media.open(leg)).offering(self._codec)
         except PlaneError as error:
             _log.warning("no media port", call_id=facts.call_id, error=str(error))
             self.post(inputs.LegRefused(output.leg_id, 503, received=False))
@@ -271,8 +200,8 @@ class CallActor:
     async def _answer_caller(self, output: outputs.AnswerCaller) -> None:
         leg = self.legs[CALLER]
         try:
-            media = await self._agree(leg)
-            await self._tell(leg)
+            media = await self._media.agree(leg)
+            await self._media.tell(leg)
         except (PlaneError, SipError) as error:
             _log.warning("the caller cannot be answered", call_id=self.call.facts.call_id, error=str(error))
             self.post(inputs.MediaLost())
@@ -304,34 +233,13 @@ class CallActor:
             return
         leg.reoffer = None
         try:
-            await self._tell(leg)
+            await self._media.tell(leg)
         except PlaneError:
             self.parts.sip.reject_reinvite(leg.session, 500)
             return
         self.parts.sip.accept_reinvite(leg.session, leg.media.body)
 
     # -- out: media ---------------------------------------------------------------------------------------------------
-
-    async def _open(self, leg: LegIo, port: int | None = None) -> LegMedia:
-        """The leg with a media port; opened once."""
-        if leg.media is None:
-            address = await self.parts.plane.open(leg.plane, port=port)
-            leg.media = LegMedia(address.ip, address.port, session_id=int(self.parts.clock.now().timestamp() * 1000))
-        return leg.media
-
-    async def _agree(self, leg: LegIo) -> LegMedia:
-        """The caller's leg with our description: the answer to its offer, or our offer."""
-        media = await self._open(leg)
-        if media.description is None:
-            media = media.answering(leg.offer) if leg.offer else media.offering()
-            leg.media = media
-        return media
-
-    async def _tell(self, leg: LegIo) -> None:
-        """Tell the plane what the far end said, unless it knows."""
-        if leg.media is not None and leg.media.remote is not None and leg.media.remote != leg.told:
-            await self.parts.plane.set_remote(leg.plane, leg.media.remote)
-            leg.told = leg.media.remote
 
     async def _bridge_legs(self, output: outputs.BridgeLegs) -> None:
         if not await self._bridge(output.a, output.b):
@@ -342,20 +250,15 @@ class CallActor:
         if other is None:
             return False
         try:
-            await self._agree(self.legs[CALLER])
-            await asyncio.gather(self._tell(one), self._tell(other))
-            if one.bridged_with != b:
-                await self.parts.plane.bridge(one.plane, other.plane)
+            await self._media.agree(self.legs[CALLER])
+            await self._media.join(one, other)
         except (PlaneError, SipError) as error:
             _log.warning("legs cannot be joined", call_id=self.call.facts.call_id, error=str(error))
             return False
-        one.bridged_with, other.bridged_with = b, a
         return True
 
     async def _unbridge(self, output: outputs.UnbridgeLeg) -> None:
-        leg = self.legs[output.leg_id]
-        leg.bridged_with = ""
-        await self._try(self.parts.plane.unbridge(leg.plane))
+        await self._try(self._media.part(self.legs[output.leg_id]))
 
     async def _play(self, output: outputs.PlayTo) -> None:
         prompts, leg = self.parts.prompts, self.legs[output.leg_id]
@@ -401,26 +304,15 @@ class CallActor:
     async def _sync(self, output: Sync) -> None:
         for leg in self.legs.values():
             try:
-                await self._tell(leg)
+                await self._media.tell(leg)
             except PlaneError as error:
                 _log.warning("media plane", call_id=self.call.facts.call_id, error=str(error))
 
     async def _restore(self, output: Restore) -> None:
         """Same ports, same far ends, same bridges; what played or was recorded is over."""
-        alive = [leg for leg in self.legs.values() if leg.media is not None and self._lives(leg)]
         try:
-            for leg in alive:
-                assert leg.media is not None
-                port = leg.media.port
-                if (await self.parts.plane.open(leg.plane, port=port)).port != port:
-                    self.post(inputs.MediaLost())
-                    return
-                leg.told = None
-                await self._tell(leg)
-            for leg in alive:
-                if leg.bridged_with and leg.leg_id == CALLER:
-                    await self.parts.plane.bridge(leg.plane, self.legs[leg.bridged_with].plane)
-        except PlaneError as error:
+            await self._media.restore(leg for leg in self.legs.values() if self._lives(leg))
+        except (PlaneError, PortLost) as error:
             _log.warning("a call lost its audio", call_id=self.call.facts.call_id, error=str(error))
             self.post(inputs.MediaLost())
             return
@@ -469,26 +361,15 @@ class CallActor:
         self.post(inputs.Decided(output.question, answer.step, answer.cursor, answer.trace, answer.config_seq, answer.details))
 
     async def _set_timer(self, output: outputs.SetTimer) -> None:
-        await self._cancel_timer(output)
-        wait = max(0.0, output.at - self.parts.clock.monotonic())
-        fire = partial(self._fire, output.name)
-        self._timers[output.name] = asyncio.get_running_loop().call_later(wait, fire)
+        self._timers.set(output.name, output.at)
 
-    def _fire(self, name: str) -> None:
-        self._timers.pop(name, None)
-        self.post(inputs.TimerFired(name))
-
-    async def _cancel_timer(self, output: outputs.SetTimer | outputs.CancelTimer) -> None:
-        handle = self._timers.pop(output.name, None)
-        if handle is not None:
-            handle.cancel()
+    async def _cancel_timer(self, output: outputs.CancelTimer) -> None:
+        self._timers.cancel(output.name)
 
     async def _finished(self, output: outputs.Finished) -> None:
         self._finish()
 
     def _finish(self) -> None:
-        for handle in self._timers.values():
-            handle.cancel()
         self._timers.clear()
         for recording_id in self.recordings:
             self.parts.spool.discard(recording_id)

@@ -12,7 +12,9 @@ from carillon_media.domain.call import Call
 from carillon_media.domain.facts import CallFacts, Limits
 from carillon_media.domain.media import offered_codec
 from carillon_media.domain.state import CALLER
-from carillon_media.handlers.actor import CallActor, LegIo, Parts, Restore, Sync
+from carillon_media.handlers.actor import CallActor, Restore, Sync
+from carillon_media.handlers.legs import LegIo
+from carillon_media.ports import Parts
 from carillon_rtp.values import DigitPressed, Event, PlaneRestarted, PlayEnded, RecordingEnded
 from carillon_sip import outputs as sip
 from carillon_sip.errors import SipError

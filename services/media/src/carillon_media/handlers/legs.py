@@ -1,0 +1,94 @@
+"""A leg's ends in the world, its SIP session and its media port, and the media plane told about them.
+
+Invariant: a leg has at most one media port, opened once; the plane knows of a leg what `told` says.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from carillon_kit.clock import Clock
+from carillon_media.domain.media import LegMedia
+from carillon_media.domain.state import CALLER
+from carillon_media.ports import PlanePort
+from carillon_rtp.values import Remote
+from carillon_sip.flow import Flow
+
+
+class PortLost(Exception):
+    """The plane could not give a leg its port back."""
+
+
+@dataclass(slots=True)
+class LegIo:
+    """A leg's SIP session and media port. `told` is what the plane knows; `reoffer` waits for AcceptReoffer (empty: a delayed offer)."""
+
+    leg_id: str
+    session: str
+    flow: Flow
+    plane: str
+    media: LegMedia | None = None
+    told: Remote | None = None
+    offer: bytes = b""
+    answered: bool = False
+    awaits_answer: bool = False
+    reoffer: bytes | None = None
+    bridged_with: str = ""
+
+
+class MediaPorts:
+    """Media ports of legs on one plane. Every method raises `PlaneError` when the plane refuses or is away."""
+
+    __slots__ = ("_clock", "_plane")
+
+    def __init__(self, plane: PlanePort, clock: Clock) -> None:
+        self._plane = plane
+        self._clock = clock
+
+    async def open(self, leg: LegIo) -> LegMedia:
+        """The leg with a media port."""
+        if leg.media is None:
+            address = await self._plane.open(leg.plane)
+            leg.media = LegMedia(address.ip, address.port, session_id=int(self._clock.now().timestamp() * 1000))
+        return leg.media
+
+    async def agree(self, leg: LegIo) -> LegMedia:
+        """The caller's leg with our description: the answer to its offer, or our offer. Raises SipError if they cannot agree."""
+        media = await self.open(leg)
+        if media.description is None:
+            media = media.answering(leg.offer) if leg.offer else media.offering()
+            leg.media = media
+        return media
+
+    async def tell(self, leg: LegIo) -> None:
+        """Tell the plane what the far end said, unless it knows."""
+        if leg.media is not None and leg.media.remote is not None and leg.media.remote != leg.told:
+            await self._plane.set_remote(leg.plane, leg.media.remote)
+            leg.told = leg.media.remote
+
+    async def join(self, one: LegIo, other: LegIo) -> None:
+        """Both hear each other."""
+        await asyncio.gather(self.tell(one), self.tell(other))
+        if one.bridged_with != other.leg_id:
+            await self._plane.bridge(one.plane, other.plane)
+            one.bridged_with, other.bridged_with = other.leg_id, one.leg_id
+
+    async def part(self, leg: LegIo) -> None:
+        """The leg hears nobody."""
+        leg.bridged_with = ""
+        await self._plane.unbridge(leg.plane)
+
+    async def restore(self, legs: Iterable[LegIo]) -> None:
+        """Same ports, same far ends, same bridges on a plane that is a new process. Raises PortLost."""
+        alive = {leg.leg_id: leg for leg in legs if leg.media is not None}
+        for leg in alive.values():
+            assert leg.media is not None
+            address = await self._plane.open(leg.plane, port=leg.media.port)
+            if address.port != leg.media.port:
+                raise PortLost(leg.plane)
+            leg.told = None
+            await self.tell(leg)
+        caller = alive.get(CALLER)
+        other = alive.get(caller.bridged_with) if caller else None
+        if caller is not None and other is not None:
+            await self._plane.bridge(caller.plane, other.plane)

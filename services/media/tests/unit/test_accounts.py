@@ -1,0 +1,105 @@
+"""Credentials, realms, trunks and numbers of all tenants."""
+
+from typing import Any
+
+import pytest
+
+from carillon_contracts.config import ConfigChanged
+from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_media.domain.accounts import Accounts
+
+
+def config(tenant: str, *resources: tuple[str, dict[str, Any]], realm: str = "") -> TenantConfig:
+    found = TenantConfig(tenant)
+    everything = (("tenant", {"id": tenant, "realm": realm or f"{tenant}.example"}), *resources)
+    for seq, (kind, after) in enumerate(everything, 1):
+        found = evolve(found, seq, ConfigChanged(resource=kind, resource_id=after["id"], action="created", after=after, actor="t"))
+    return found
+
+
+def credential(sip_user: str, user: str) -> tuple[str, dict[str, Any]]:
+    return "sip_credential", {"id": sip_user, "user_id": user, "realm": "dupont.example", "ha1_md5": "0" * 32}
+
+
+DUPONT = config(
+    "dupont",
+    credential("anne", "anne"),
+    credential("anne-soft", "anne"),
+    ("user", {"id": "anne", "last_name": "Dumas", "first_name": "Anne"}),
+    ("extension", {"id": "201", "destination": {"user_id": "anne"}}),
+    ("extension", {"id": "101", "destination": {"user_id": "anne"}}),
+    ("number", {"id": "+41215550100"}),
+    ("trunk", {"id": "carrier", "address": "127.0.0.2"}),
+    ("trunk", {"id": "named", "address": "sip.carrier.example:5070", "transport": "tcp"}),
+)
+MARTIN = config("martin", ("number", {"id": "+33155550100"}), ("trunk", {"id": "carrier", "address": "127.0.0.2:5062"}))
+
+
+@pytest.fixture
+def accounts() -> Accounts:
+    found = Accounts()
+    found.update(DUPONT)
+    found.update(MARTIN)
+    return found
+
+
+def test_a_user_has_a_name_the_lowest_extension_and_several_devices(accounts: Accounts) -> None:
+    assert accounts.name_of("dupont", "anne") == "Anne Dumas"
+    assert accounts.extension_of("dupont", "anne") == "101"
+    assert sorted(accounts.devices_of("dupont", "anne")) == ["anne", "anne-soft"]
+    assert accounts.devices_of("martin", "anne") == ()
+
+
+@pytest.mark.parametrize(
+    ("host", "user", "realm"),
+    [
+        ("Martin.Example", "anne", "martin.example"),
+        ("127.0.0.1", "anne", "dupont.example"),
+        ("unknown.example", "anne", "dupont.example"),
+    ],
+)
+def test_the_realm_of_a_challenge(accounts: Accounts, host: str, user: str, realm: str) -> None:
+    assert accounts.realm_for(host, user) == realm
+
+
+def test_an_unknown_user_gets_one_of_our_realms_always_the_same(accounts: Accounts) -> None:
+    realms = {user: accounts.realm_for("127.0.0.1", user) for user in ("mallory", "eve", "trent", "oscar", "peggy")}
+    assert set(realms.values()) == {"dupont.example", "martin.example"}
+    assert all(accounts.realm_for("127.0.0.1", user) == realm for user, realm in realms.items())
+
+
+def test_without_a_tenant_there_still_is_a_realm() -> None:
+    assert Accounts().realm_for("127.0.0.1", "x") == "carillon"
+
+
+@pytest.mark.parametrize("dialled", ["+41215550100", "41215550100", "0041215550100", "0215550100"])
+def test_a_number_as_carriers_write_it(accounts: Accounts, dialled: str) -> None:
+    assert accounts.owner_of(dialled, ["dupont", "martin"]) == ("dupont", "+41215550100")
+
+
+@pytest.mark.parametrize("dialled", ["+41215550199", "0215550199", "", "0", "anne", "+33155550100"])
+def test_a_number_that_the_trunks_tenant_does_not_own(accounts: Accounts, dialled: str) -> None:
+    assert accounts.owner_of(dialled, ["dupont"]) is None
+
+
+def test_trunks_by_host(accounts: Accounts) -> None:
+    assert [(t.tenant, t.port) for t in accounts.trunks_of_host("127.0.0.2")] == [("dupont", 5060), ("martin", 5062)]
+    named = accounts.trunk("dupont", "named")
+    assert named is not None
+    assert (named.host, named.port, named.transport) == ("sip.carrier.example", 5070, "tcp")
+
+
+def test_what_is_deleted_is_gone_and_others_stay(accounts: Accounts) -> None:
+    accounts.update(config("dupont", realm="new.example"))
+    assert accounts.credential("anne") is None
+    assert accounts.owner_of("+41215550100", ["dupont"]) is None
+    assert [t.tenant for t in accounts.trunks_of_host("127.0.0.2")] == ["martin"]
+    assert accounts.realm_for("dupont.example", "zoe") in ("new.example", "martin.example")
+    assert accounts.owner_of("+33155550100", ["martin"]) is not None
+
+
+def test_the_first_tenant_with_a_sip_user_keeps_it(accounts: Accounts) -> None:
+    accounts.update(config("martin", credential("anne", "thief")))
+    found = accounts.credential("anne")
+    assert found is not None
+    assert found.tenant == "dupont"

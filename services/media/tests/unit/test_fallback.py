@@ -1,0 +1,58 @@
+"""What media does alone."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from carillon_contracts.config import ConfigChanged
+from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_media.domain.facts import CallFacts
+from carillon_media.domain.fallback import fallback
+from carillon_media.domain.steps import Ring, TrunkTarget
+
+
+def config() -> TenantConfig:
+    found = TenantConfig("dupont")
+    resources: list[tuple[str, dict[str, Any]]] = [
+        ("tenant", {"id": "dupont", "realm": "dupont.example", "country": "CH", "main_number": "+41215550100"}),
+        ("trunk", {"id": "far", "address": "127.0.0.3", "priority": 5}),
+        ("trunk", {"id": "near", "address": "127.0.0.2"}),
+        ("extension", {"id": "102", "destination": {"user_id": "bob"}}),
+        ("extension", {"id": "200", "destination": {"ring_group_id": "sales"}}),
+    ]
+    for seq, (kind, after) in enumerate(resources, 1):
+        found = evolve(found, seq, ConfigChanged(resource=kind, resource_id=after["id"], action="created", after=after, actor="t"))
+    return found
+
+
+FACTS = CallFacts("dupont", "c1", "from_user", "101", "Anne", "anne", "102", None, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_extensions_reach_each_other() -> None:
+    step = fallback(config(), FACTS, "")
+    assert isinstance(step, Ring)
+    assert ([target.whom for target in step.targets], step.caller_number) == (["bob"], "101")
+
+
+@pytest.mark.parametrize("dialled", ["112", "117", "144"])
+def test_help_is_reached_by_the_best_trunk_then_the_next(dialled: str) -> None:
+    step = fallback(config(), replace(FACTS, dialled=dialled), "")
+    assert isinstance(step, Ring)
+    assert [target.whom for target in step.targets] == [TrunkTarget("near", dialled), TrunkTarget("far", dialled)]
+    assert step.targets[0].start_after_ms < step.targets[1].start_after_ms
+    assert step.caller_number == "+41215550100"
+
+
+@pytest.mark.parametrize("dialled", ["200", "999", "+41791234567", ""])
+def test_everything_else_waits_for_routing(dialled: str) -> None:
+    assert fallback(config(), replace(FACTS, dialled=dialled), "") is None
+
+
+def test_calls_from_trunks_wait_for_routing() -> None:
+    assert fallback(config(), replace(FACTS, direction="inbound"), "") is None
+
+
+def test_an_unknown_tenant_has_no_fallback() -> None:
+    assert fallback(None, FACTS, "") is None
