@@ -17,7 +17,8 @@ class BadWav(ValueError):
 
 
 def chunks(data: bytes, *, strict: bool = True) -> Iterator[tuple[bytes, bytes]]:
-    """The chunks of a RIFF file: id and body; a last one that is cut short is refused, or taken as it is when not strict."""
+    """The chunks of a RIFF file: id and body. When not strict, a last one that is cut short is taken as it is, and one of size 0 too:
+    whoever still writes the file fills the size in at the end."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise BadWav("no RIFF/WAVE header")
     at = 12
@@ -25,6 +26,8 @@ def chunks(data: bytes, *, strict: bool = True) -> Iterator[tuple[bytes, bytes]]
         name, size = data[at : at + 4], struct.unpack_from("<I", data, at + 4)[0]
         if strict and at + 8 + size > len(data):
             raise BadWav(f"chunk {name!r} claims {size} bytes, {len(data) - at - 8} are there")
+        if size == 0 and not strict:
+            size = len(data) - at - 8
         yield name, data[at + 8 : at + 8 + size]
         at += 8 + size + (size & 1)
 
