@@ -90,7 +90,10 @@ async def parties(stack: AsyncExitStack, system: System, tenant: str, options: a
         others = [known for known in system.phones(tenant) if known != own]
         called = [await user(known, FIRST_CALLED_HZ + STEP_HZ * place) for place, known in enumerate(others)]
         if own is not None and system.entry(tenant)["trunks"]:
-            called.append(await carrier(FIRST_CALLED_HZ + STEP_HZ * len(others)))
+            try:
+                called.append(await carrier(FIRST_CALLED_HZ + STEP_HZ * len(others)))
+            except OSError as error:
+                print(f"no carrier answers: {error}")
     return Parties(caller, options.caller.removeprefix(CARRIER) if own is None else "", tuple(called))
 
 

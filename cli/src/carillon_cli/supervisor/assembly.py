@@ -27,7 +27,7 @@ from carillon_cli.supervisor.tenants import complete, fold
 from carillon_contracts.streams import CONFIG
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.auth import OPERATOR, issue_token
-from carillon_kit.bus import Bus
+from carillon_kit.bus import Bus, Follower
 from carillon_kit.embedded import EmbeddedNats, EmbeddedPostgres, NatsUser, ensure_database, ensure_role_and_schema
 
 DATABASE = "carillon"
@@ -54,6 +54,7 @@ class Assembly:
         self._plane_folder: tempfile.TemporaryDirectory[str] | None = None
         self._background: list[asyncio.Task[None]] = []
         self._news = asyncio.Event()
+        self._caught_up = asyncio.Event()
         self._ready = False
         self._begun = monotonic()
         self._nats_tenants: frozenset[str] = frozenset()
@@ -109,6 +110,7 @@ class Assembly:
                 for task in (watch, *waits):
                     task.cancel()
         self._keep(self._follow(), "tenants")
+        await self._caught_up.wait()
 
     async def _ready_once(self, name: str) -> None:
         begun = monotonic()
@@ -162,13 +164,19 @@ class Assembly:
     async def _follow(self) -> None:
         """Fold the tenants' configuration; give a new one its NATS user."""
         async with await Bus.connect(self._operator_url(), "carillon-up") as bus:
-            async for message in bus.follow(CONFIG.name, CONFIG.subjects[0]):
+            follower = bus.follow(CONFIG.name, CONFIG.subjects[0])
+            self._keep(self._catch_up(follower), "catching up")
+            async for message in follower:
                 self.tenants = fold(self.tenants, message.data)
                 known = frozenset(complete(self.tenants))
                 if known != self._nats_tenants:
                     self._nats_tenants = known
                     self._reload_nats()
                 self._changed()
+
+    async def _catch_up(self, follower: Follower) -> None:
+        await follower.caught_up(START_SECONDS)
+        self._caught_up.set()
 
     def _reload_nats(self) -> None:
         if self._nats is None:
