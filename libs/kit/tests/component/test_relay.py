@@ -160,6 +160,37 @@ async def test_rebuild_publishes_everything_again(pool: Any) -> None:
     assert published.names == ["a1", "a2", "a1", "a2"]
 
 
+async def test_a_rebuild_asked_for_during_a_batch_is_not_overwritten(pool: Any) -> None:
+    store, published = PostgresEventStore(pool), Published()
+    await store.append("a", 0, [new(), new()])
+
+    async def publish(events: Sequence[StoredEvent]) -> None:
+        await published(events)
+        if published.calls == 1:
+            await relay.rebuild()
+
+    relay = Relay(store, pool, publish)
+    async with running(relay):
+        await eventually(lambda: published.names == ["a1", "a2", "a1", "a2"])
+
+
+async def test_while_the_leader_is_at_it_nobody_else_publishes(pool: Any) -> None:
+    store, second, leave = PostgresEventStore(pool), Published(), asyncio.Event()
+    entered = asyncio.Event()
+
+    async def slow(_: Sequence[StoredEvent]) -> None:
+        entered.set()
+        await leave.wait()
+
+    await store.append("a", 0, [new()])
+    async with running(Relay(store, pool, slow)):
+        await asyncio.wait_for(entered.wait(), 5)
+        async with running(Relay(store, pool, second)):
+            with pytest.raises(TimeoutError):
+                await eventually(lambda: second.calls > 0, timeout=0.4)
+            leave.set()
+
+
 async def test_only_one_of_two_relays_publishes_and_the_other_takes_over(pool: Any) -> None:
     store, first, second = PostgresEventStore(pool), Published(), Published()
     leader, follower = Relay(store, pool, first), Relay(store, pool, second)

@@ -168,6 +168,8 @@ class _Durable:
     async def next(self, limit: int) -> Sequence[Delivery]:
         loop = asyncio.get_running_loop()
         while True:
+            # Others get their turn even when a message comes back at once for ever.
+            await asyncio.sleep(0)
             grown = self._stream.grown
             found = self._due(limit, loop.time())
             if found:
