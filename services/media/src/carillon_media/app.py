@@ -36,10 +36,13 @@ from carillon_media.adapters.spool import FileSpool
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.facts import Limits
 from carillon_media.handlers.admission import Admission, Doorkeeper
+from carillon_media.handlers.quiet import QuietLog
 from carillon_media.handlers.reach import Reachability
 from carillon_media.handlers.recovery import Recovery
 from carillon_media.handlers.registrar import DeviceStore, Registrar
+from carillon_media.handlers.silence import SilenceWatch
 from carillon_media.handlers.switchboard import Switchboard
+from carillon_media.io.lag import LoopLag
 from carillon_media.io.sip_transport import Callbacks, SipStack
 from carillon_media.ports import Parts
 from carillon_media.projections.configuration import Configuration
@@ -50,6 +53,7 @@ from carillon_sip.digest import Authenticator
 
 _log = get_logger("app")
 EXPIRY_SECONDS = 2.0
+SILENCE_CHECK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +124,17 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         reach = Reachability(accounts, lambda: registrar, resolver, sip.local)
         parts = Parts(
             sip, plane, await _applications(settings, token, stack), log, PromptFiles(store, settings.data / "prompts"), spool, reach,
-            clock, ids, node,
+            clock, ids, node, QuietLog(_log, clock),
         )  # fmt: skip
+        lag = LoopLag()
         board = Switchboard(parts, Limits(max_call_seconds=settings.max_call_hours * 3600), settings.max_calls)
-        admission = Admission(accounts, doorkeeper, reach, board, sip, clock, ids, node)
+        admission = Admission(accounts, doorkeeper, reach, board, sip, clock, ids, node, lag)
         sip.callbacks = Callbacks(admission.invited, registrar.requested, board.session_output)
         tasks.start(_plane_events(plane, board), "media plane")
         tasks.start(_expire(registrar), "expiry")
+        tasks.start(lag.run(), "lag")
+        if settings.silence_seconds:
+            tasks.start(_watch(SilenceWatch(board, plane, clock, settings.silence_seconds)), "silence")
         if isinstance(devices, PostgresDevices):
             tasks.start(devices.run(registrar.load), "registrations")
             await _wait_for_devices(devices, settings.registrations_seconds)
@@ -201,6 +209,12 @@ async def _expire(registrar: Registrar) -> None:
     while True:
         await asyncio.sleep(EXPIRY_SECONDS)
         registrar.expire()
+
+
+async def _watch(watch: SilenceWatch) -> None:
+    while True:
+        await asyncio.sleep(SILENCE_CHECK_SECONDS)
+        await watch.look()
 
 
 async def _warm(configuration: Configuration, store: PromptStore) -> None:

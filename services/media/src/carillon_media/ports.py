@@ -67,6 +67,7 @@ class PlanePort(Protocol):
     ) -> None: ...
     async def stop_record(self, session: str) -> None: ...
     async def close(self, session: str) -> Statistics: ...
+    async def session_statistics(self, session: str) -> Statistics: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,13 @@ class Announcer(Protocol):
     def announce(self, tenant: str, subject: str, event: EventData, at: datetime) -> None: ...
 
 
+class QuietLogPort(Protocol):
+    """Warnings that must not flood."""
+
+    def warning(self, event: str, **fields: object) -> None:
+        """One a second for each event."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The world around calls."""
@@ -175,3 +183,4 @@ class Parts:
     clock: Clock
     ids: Ids
     node: str
+    quiet: QuietLogPort

@@ -39,6 +39,8 @@ class MediaSettings(ServiceSettings):
     max_calls: int = Field(default=5000, ge=1)
     #: A call is ended after this.
     max_call_hours: float = Field(default=12.0, gt=0)
+    #: A leg from which nothing was heard for so long has left, unless one side is on hold; 0: never.
+    silence_seconds: float = Field(default=300.0, ge=0)
     #: At the end: how long calls may go on before they are cut.
     drain_seconds: float = Field(default=0.0, ge=0)
     #: How long the configuration may take to be read at the start.

@@ -351,7 +351,7 @@ async def house_in(folder: Path, **options: Any) -> AsyncIterator[House]:
         application.port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         stack.push_async_callback(server.stop, None)
-        plane = await stack.enter_async_context(plane_process(folder, ports=40))
+        plane = await stack.enter_async_context(plane_process(folder, ports=160))
         bus = MemoryBus()
         for stream in (CONFIG, CALLS, REGISTRATIONS):
             await bus.ensure_stream(stream)

@@ -163,7 +163,7 @@ class CallActor:
         try:
             media = (await self._media.open(leg)).offering(self._codec)
         except PlaneError as error:
-            _log.warning("no media port", call_id=facts.call_id, error=str(error))
+            self.parts.quiet.warning("no media port", call_id=facts.call_id, error=str(error))
             self.post(inputs.LegRefused(output.leg_id, 503, received=False))
             return
         leg.media = media
@@ -179,7 +179,7 @@ class CallActor:
                 )
             )
         except SipError as error:
-            _log.warning("contact cannot be invited", call_id=facts.call_id, contact=contact.uri, error=str(error))
+            self.parts.quiet.warning("contact cannot be invited", call_id=facts.call_id, contact=contact.uri, error=str(error))
             self._closing.append(leg)
             self.post(inputs.LegRefused(output.leg_id, 503, received=False))
             return
@@ -203,7 +203,7 @@ class CallActor:
             media = await self._media.agree(leg)
             await self._media.tell(leg)
         except (PlaneError, SipError) as error:
-            _log.warning("the caller cannot be answered", call_id=self.call.facts.call_id, error=str(error))
+            self.parts.quiet.warning("the caller cannot be answered", call_id=self.call.facts.call_id, error=str(error))
             self.post(inputs.MediaLost())
             return
         leg.answered = True
@@ -253,7 +253,7 @@ class CallActor:
             await self._media.agree(self.legs[CALLER])
             await self._media.join(one, other)
         except (PlaneError, SipError) as error:
-            _log.warning("legs cannot be joined", call_id=self.call.facts.call_id, error=str(error))
+            self.parts.quiet.warning("legs cannot be joined", call_id=self.call.facts.call_id, error=str(error))
             return False
         return True
 
@@ -266,7 +266,7 @@ class CallActor:
             files: list[Path] = await prompts.files(output.prompts) if output.prompts else [prompts.ringback()]
             await self.parts.plane.play(leg.plane, output.play_id, files, loop=output.loop, barge_in=output.barge_in)
         except (PlaneError, OSError) as error:
-            _log.warning("prompts cannot be played", call_id=self.call.facts.call_id, error=str(error))
+            self.parts.quiet.warning("prompts cannot be played", call_id=self.call.facts.call_id, error=str(error))
             self.post(inputs.PlayFinished(output.play_id, 0))
 
     async def _stop_play(self, output: outputs.StopPlay) -> None:
@@ -284,7 +284,7 @@ class CallActor:
                 finish_digits=output.finish_digits,
             )
         except PlaneError as error:
-            _log.warning("nothing can be recorded", call_id=self.call.facts.call_id, error=str(error))
+            self.parts.quiet.warning("nothing can be recorded", call_id=self.call.facts.call_id, error=str(error))
             self.post(inputs.RecordingFinished(output.recording_id, "", 0, 0, "stopped"))
 
     async def _stop_recording(self, output: outputs.StopRecording) -> None:
@@ -306,14 +306,14 @@ class CallActor:
             try:
                 await self._media.tell(leg)
             except PlaneError as error:
-                _log.warning("media plane", call_id=self.call.facts.call_id, error=str(error))
+                self.parts.quiet.warning("media plane", call_id=self.call.facts.call_id, error=str(error))
 
     async def _restore(self, output: Restore) -> None:
         """Same ports, same far ends, same bridges; what played or was recorded is over."""
         try:
             await self._media.restore(leg for leg in self.legs.values() if self._lives(leg))
         except (PlaneError, PortLost) as error:
-            _log.warning("a call lost its audio", call_id=self.call.facts.call_id, error=str(error))
+            self.parts.quiet.warning("a call lost its audio", call_id=self.call.facts.call_id, error=str(error))
             self.post(inputs.MediaLost())
             return
         await self._resume()
@@ -338,7 +338,7 @@ class CallActor:
         try:
             file = await spool.weigh(recording_id)
         except (OSError, ValueError) as error:
-            _log.warning("a recording is unusable", call_id=self.call.facts.call_id, error=str(error))
+            self.parts.quiet.warning("a recording is unusable", call_id=self.call.facts.call_id, error=str(error))
             self.post(inputs.RecordingFinished(recording_id, "", 0, 0, reason))
             return
         self.recordings[recording_id] = file.object
@@ -354,7 +354,7 @@ class CallActor:
         try:
             answer = await parts.applications.ask(output.application, facts, output.cursor, output.outcome)
         except NoDecision as error:
-            _log.warning("application does not decide", application=output.application, call_id=facts.call_id, error=str(error))
+            self.parts.quiet.warning("application does not decide", application=output.application, call_id=facts.call_id, error=str(error))
             step, config_seq = parts.directory.fallback(facts)
             self.post(inputs.Undecided(output.question, step, describe(step) if step else None, config_seq))
             return

@@ -14,6 +14,8 @@ from carillon_kit.logs import get_logger
 from carillon_media.domain import identity
 from carillon_media.domain.accounts import Accounts, Credential
 from carillon_media.domain.facts import CallFacts
+from carillon_media.domain.fallback import EMERGENCY
+from carillon_media.handlers.quiet import QuietLog
 from carillon_media.handlers.switchboard import Switchboard
 from carillon_media.ports import SipPort
 from carillon_sip.digest import Algorithm, Authenticator, Verdict, parse_authorization
@@ -30,6 +32,14 @@ class TrunkHosts(Protocol):
 
     def trunks_at(self, ip: str) -> list[tuple[str, str]]:
         """(tenant, trunk id) of every trunk that stands at this address."""
+
+
+class Lag(Protocol):
+    """Whether this process keeps up."""
+
+    @property
+    def high(self) -> bool:
+        """New calls are better refused."""
 
 
 class Doorkeeper:
@@ -84,7 +94,9 @@ class Admission:
         clock: Clock,
         ids: Ids,
         node: str,
+        lag: Lag,
     ) -> None:
+        self._lag = lag
         self._accounts = accounts
         self._doorkeeper = doorkeeper
         self._hosts = hosts
@@ -95,10 +107,11 @@ class Admission:
         self._node = node
         #: Set while the service starts or stops.
         self.closed = True
+        self._quiet = QuietLog(_log, clock)
 
     def invited(self, session: str, request: Request, flow: Flow) -> None:
         """An INVITE that begins a dialog."""
-        if self.closed or self._board.full:
+        if self.closed or ((self._board.full or self._lag.high) and not _calls_for_help(request)):
             self._sip.reject(session, 503, RETRY_AFTER)
             return
         if request.body and request.content_type != "application/sdp":
@@ -141,7 +154,7 @@ class Admission:
         verdict, credential, realm = self._doorkeeper.check(request, "Proxy-Authorization")
         if credential is None:
             if verdict is Verdict.WRONG:
-                _log.warning("INVITE with wrong credentials", source=flow.remote[0], account=request.from_.uri.user[:64])
+                self._quiet.warning("INVITE with wrong credentials", source=flow.remote[0], account=request.from_.uri.user[:64])
                 self._sip.reject(session, 403)
                 return
             challenges = self._doorkeeper.challenges(request, realm, stale=verdict is Verdict.STALE, salt=self._ids.token())
@@ -165,3 +178,12 @@ class Admission:
             node=self._node,
         )
         self._board.begin(session, request, flow, facts)
+
+
+_HELP = frozenset({"112"}).union(*EMERGENCY.values())
+
+
+def _calls_for_help(request: Request) -> bool:
+    """An emergency number of any country: such a call passes every cap, and is then looked at like any other."""
+    user = request.uri.partition(":")[2].partition("@")[0]
+    return user in _HELP

@@ -15,6 +15,7 @@ from carillon_kit.ids import Ids
 from carillon_kit.logs import get_logger
 from carillon_media.domain.accounts import Accounts, Credential
 from carillon_media.handlers.admission import Doorkeeper
+from carillon_media.handlers.quiet import QuietLog
 from carillon_media.ports import Announcer, SipPort
 from carillon_sip.digest import Verdict
 from carillon_sip.errors import ParseError
@@ -69,6 +70,7 @@ class Registrar:
         self._clock = clock
         self._ids = ids
         self._settings = settings or RegistrarSettings()
+        self._quiet = QuietLog(_log, clock)
         self._devices: dict[str, tuple[Device, ...]] = {}
         self.closed = True
 
@@ -92,7 +94,7 @@ class Registrar:
         verdict, credential, realm = self._doorkeeper.check(request, "Authorization")
         if credential is None:
             if verdict is Verdict.WRONG:
-                _log.warning("REGISTER with wrong credentials", source=flow.remote[0], account=request.to.uri.user[:64])
+                self._quiet.warning("REGISTER with wrong credentials", source=flow.remote[0], account=request.to.uri.user[:64])
                 self._sip.respond(transaction, 403)
                 return
             challenges = self._doorkeeper.challenges(request, realm, stale=verdict is Verdict.STALE, salt=self._ids.token())

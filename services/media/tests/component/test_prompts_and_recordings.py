@@ -1,0 +1,102 @@
+"""Steps in which the caller talks with the system: play, gather, record, and what becomes of a recording."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carillon.common.v1 import call_application_pb2 as pb
+from carillon_kit.testing import eventually
+from carillon_rtp.testing import tone
+from carillon_rtp.values import MediaAddress
+from carillon_sip import RequestOut, ResponseReceived, SessionEnded
+
+BEEP = pb.Prompt(beep=True)
+
+
+def step(**kind: Any) -> pb.NextResponse:
+    return pb.NextResponse(step=pb.Step(**kind), cursor=b"x", config_seq=5)
+
+
+async def test_prompts_are_heard_and_the_call_ends(house: Any, words: Any) -> None:
+    house.application.follow(step(play=pb.Play(prompts=[BEEP, pb.Prompt(silence_ms=40)])), words.hang_up(16))
+    anne = await house.phone("anne")
+    anne.call("102")
+    await anne.answered()
+    assert (await anne.expect(SessionEnded)).by == "remote"
+    assert len(anne.rtp.received) >= 12
+    events = await house.ended()
+    assert words.last(events, "play_ended")["duration_ms"] >= 240
+    assert words.last(events, "ended")["by"] == "system"
+
+
+async def test_digits_of_rfc_4733_and_of_info(house: Any, words: Any) -> None:
+    gather = pb.Gather(max_digits=4, finish_digits="#", first_digit_timeout_ms=4000, inter_digit_timeout_ms=4000, prompts=[BEEP])
+    house.application.follow(step(gather=gather), words.hang_up(16))
+    anne = await house.phone("anne")
+    call = anne.call("102")
+    to = await anne.answered()
+    await anne.rtp.wait_for(1)
+    for digit in (1, 2):
+        for packet in anne.rtp.event_packets(digit, 101):
+            anne.rtp.send_bytes(packet, to)
+    await eventually(lambda: house.running.board.calls and "12" in str(next(iter(house.running.board.calls.values())).call.state.phase))
+    for signal in ("3", "#"):
+        request = RequestOut(
+            "INFO", session=call, body=f"Signal={signal}\r\nDuration=160\r\n".encode(), content_type="application/dtmf-relay"
+        )
+        anne.do("request", request)
+        assert (await anne.expect(ResponseReceived)).response.status == 200
+    events = await house.ended()
+    assert words.last(events, "digits_gathered") == {"digits": "123", "timed_out": False}
+    assert house.application.asked[1].outcome.gather.digits == "123"
+
+
+async def leave_message(house: Any, ms: int, **options: Any) -> tuple[Any, str]:
+    record = pb.Record(
+        beep=True, max_ms=60_000, silence_ms=0, min_ms=options.pop("min_ms", 200), finish_digits="#", labels={"mailbox_id": "main"}
+    )
+    house.application.follow(step(record=record), pb.NextResponse(step=pb.Step(hang_up=pb.HangUp(cause=16))))
+    anne = await house.phone("anne")
+    call = anne.call("102")
+    to = await anne.answered()
+    await eventually(lambda: any((house.folder / "media/spool/recordings").glob("*.wav")))
+    anne.rtp.send_audio(tone(440, ms, "PCMA"), "PCMA", to)
+    spooled = next((house.folder / "media/spool/recordings").glob("*.wav"))
+    await eventually(lambda: not spooled.exists() or spooled.stat().st_size >= 58 + 8 * ms)
+    return anne, call
+
+
+@pytest.mark.feature("M-1")
+async def test_a_message_of_a_caller_who_hangs_up_is_kept_and_uploaded(house: Any, words: Any) -> None:
+    anne, call = await leave_message(house, 400)
+    anne.do("bye", call)
+    events = await house.ended()
+    kept = words.last(events, "recording_finished")
+    assert (kept["ended_by"], kept["labels"]) == ("hang_up", {"mailbox_id": "main"})
+    assert words.story(events)[-3:] == ["leg_ended a", "recording_finished a", "ended"]
+    spool: Path = house.folder / "media/spool"
+    await eventually(lambda: not list(spool.rglob("*.wav")))
+    audio = await house.objects.get(kept["object"])
+    assert (len(audio), audio[:4]) == (kept["bytes"], b"RIFF")
+    assert kept["duration_ms"] >= 400
+
+
+async def test_a_message_ended_by_a_key(house: Any, words: Any) -> None:
+    anne, _ = await leave_message(house, 400)
+    actor = next(iter(house.running.board.calls.values()))
+    to = actor.legs["a"].media
+    for packet in anne.rtp.event_packets(11, 101):
+        anne.rtp.send_bytes(packet, MediaAddress(to.ip, to.port))
+    assert (await anne.expect(SessionEnded)).by == "remote"
+    kept = words.last(await house.ended(), "recording_finished")
+    assert kept["ended_by"] == "digit"
+    assert house.application.asked[1].outcome.record.object == kept["object"]
+
+
+async def test_a_message_too_short_leaves_no_trace(house: Any, words: Any) -> None:
+    anne, call = await leave_message(house, 100, min_ms=5000)
+    anne.do("bye", call)
+    events = await house.ended()
+    assert "recording_finished a" not in words.story(events)
+    assert not list((house.folder / "media/spool").rglob("*.wav"))
