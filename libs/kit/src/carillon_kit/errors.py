@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import grpc
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
-from google.rpc import code_pb2, error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

@@ -26,14 +26,15 @@ _LAG_ALARM_SECONDS = 10
 _LOCK = "select pg_try_advisory_lock(hashtextextended('carillon_kit.relay:' || current_schema() || '/' || $1, 0))"
 _UNLOCK = "select pg_advisory_unlock(hashtextextended('carillon_kit.relay:' || current_schema() || '/' || $1, 0))"
 _BEGIN = "insert into relay (name, xid, position) values ($1, '0'::xid8, 0) on conflict do nothing"
-_AT = "select xid, position from relay where name = $1"
+_AT = "select xid, position, rebuilds from relay where name = $1"
 _MOVE = """
 update relay set xid = $2::text::xid8, position = $3, moved_at = clock_timestamp()
- where name = $1 and xid = $4::text::xid8 and position = $5
+ where name = $1 and xid = $4::text::xid8 and position = $5 and rebuilds = $6
 """
-_REBUILD = (
-    "insert into relay (name, xid, position) values ($1, '0'::xid8, 0) on conflict (name) do update set xid = '0'::xid8, position = 0"
-)
+_REBUILD = """
+insert into relay (name, xid, position) values ($1, '0'::xid8, 0)
+on conflict (name) do update set xid = '0'::xid8, position = 0, rebuilds = relay.rebuilds + 1
+"""
 _NEWEST = "select xid, position from event order by xid desc, position desc limit 1"
 _log = logs.get_logger(__name__)
 
@@ -104,7 +105,8 @@ class Relay:
             failures = 0
             while True:
                 self._wake.clear()
-                after = _cursor(await connection.fetchrow(_AT, self._name))
+                row = await connection.fetchrow(_AT, self._name)
+                after = _cursor(row)
                 events = await self._store.read_all(after, self._batch)
                 if not events:
                     await self._wait(_POLL_SECONDS)
@@ -119,7 +121,7 @@ class Relay:
                     continue
                 failures = 0
                 last = events[-1].cursor
-                await connection.execute(_MOVE, self._name, str(last.xid), last.position, str(after.xid), after.position)
+                await connection.execute(_MOVE, self._name, str(last.xid), last.position, str(after.xid), after.position, row["rebuilds"])
         finally:
             if not connection.is_closed():
                 await connection.remove_listener(CHANNEL, self._notified)
