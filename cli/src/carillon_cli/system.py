@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import grpc.aio
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2
 
 from carillon_cli.errors import CliError
 from carillon_cli.supervisor.layout import DEFAULT_DATA
+from carillon_cli.supervisor.lock import held
 from carillon_kit.grpc_client import channel
 
 T = TypeVar("T")
@@ -125,6 +126,8 @@ def load(folder: Path) -> System:
         ) from error
     except (OSError, ValueError) as error:
         raise CliError(f"{path} cannot be read: {error}") from error
+    if not held(folder):
+        raise CliError(f"the system on {folder} was killed and has left {path.name} behind", "Start it again: carillon up --data DIR.")
     if content.get("version") != 1:
         raise CliError(f"{path} has version {content.get('version')!r}, this command knows 1", "Update Carillon.")
     return System(folder, content)

@@ -92,11 +92,16 @@ async def published(system: System, tenant: str | None, start: datetime | None, 
 
 
 async def connect(url: str, inbox: str = "_INBOX") -> Client:
-    """A plain NATS connection. Raises `CliError`."""
+    """A plain NATS connection that comes back by itself once it was there. Raises `CliError`."""
+
+    async def silent(_: Exception) -> None:
+        """Reconnecting is tried quietly; who follows sees the events go on."""
+
     try:
-        return await nats.connect(url, inbox_prefix=inbox, connect_timeout=CONNECT_SECONDS, allow_reconnect=True, max_reconnect_attempts=-1)
-    except (NoServersError, NatsTimeout, NatsError, OSError) as error:
-        raise CliError(f"NATS cannot be reached: {error}", "Is the system still running?") from error
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await nats.connect(url, inbox_prefix=inbox, error_cb=silent, max_reconnect_attempts=-1, reconnect_time_wait=0.5)
+    except (NoServersError, NatsTimeout, NatsError, OSError, TimeoutError) as error:
+        raise CliError(f"NATS cannot be reached: {error or 'no answer'}", "Is the system still running?") from error
 
 
 async def _replay(connection: Client, subject: str, start: datetime, queue: asyncio.Queue[Msg]) -> None:

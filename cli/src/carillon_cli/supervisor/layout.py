@@ -17,7 +17,7 @@ GRPC_SERVICES = ("directory", "routing", "media", "voicemail", "cdr")
 LONGEST_SOCKET_PATH = 100
 #: Where `--ports auto` looks for a range of RTP ports: below the range from which the kernel takes ports for clients.
 RTP_SEARCH = (10_000, 32_000)
-RTP_AUTO_SIZE = 1_000
+RTP_AUTO_SIZE = 8_000
 DEFAULT_DATA = Path(".carillon")
 
 
@@ -162,7 +162,7 @@ def free_ports(host: str) -> Ports:
 
 def _free_range(host: str) -> int:
     """Start of a range for RTP whose first ports are free; different runs look at different places."""
-    starts = list(range(*RTP_SEARCH, RTP_AUTO_SIZE))
+    starts = list(range(RTP_SEARCH[0], RTP_SEARCH[1] - RTP_AUTO_SIZE + 1, 1_000))
     random.SystemRandom().shuffle(starts)
     for low in starts:
         if not any(taken(host, "udp", port) for port in range(low, low + 8)):

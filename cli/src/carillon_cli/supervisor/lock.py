@@ -44,6 +44,16 @@ class FolderLock:
         self._file.close()
 
 
+def held(folder: Path) -> bool:
+    """Whether a supervisor lives on the folder; True also when that cannot be told, because there is no lock file."""
+    try:
+        with (folder / LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
+
+
 def start_time(pid: int) -> int | None:
     """Clock ticks since boot at which a living process began (proc(5), field 22); None when there is none or it is a zombie."""
     try:

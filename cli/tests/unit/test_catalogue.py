@@ -1,0 +1,61 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from carillon_cli.supervisor.catalogue import STOP_GROUPS, WITH_DATABASE, Backing, plane_spec, python_environment, service_environment
+from carillon_cli.supervisor.layout import GRPC_SERVICES, Folders, Options, Ports
+
+pytestmark = pytest.mark.feature("P-4")
+FOLDERS = Folders(Path("/data"))
+BACKING = Backing(
+    {name: f"postgresql://{name}" for name in WITH_DATABASE},
+    {name: f"nats://{name}" for name in GRPC_SERVICES},
+    "key",
+    Path("/data/plane.sock"),
+)
+
+
+def environment(service: str, *, test_clock: bool = False) -> dict[str, str]:
+    options = Options(Path("/data"), "0.0.0.0", "192.0.2.7", Ports(), test_clock=test_clock)
+    return service_environment(service, options, FOLDERS, BACKING)
+
+
+def test_a_service_gets_its_own_role_and_its_own_nats_user() -> None:
+    for service in GRPC_SERVICES:
+        found = environment(service)
+        assert found["CARILLON_NATS_URL"] == f"nats://{service}"
+        assert found.get("CARILLON_POSTGRES_DSN") == (f"postgresql://{service}" if service in WITH_DATABASE else None)
+
+
+def test_media_is_told_where_the_applications_and_the_plane_are() -> None:
+    found = environment("media")
+    assert json.loads(found["CARILLON_APPLICATIONS"]) == {"routing": "127.0.0.1:7002", "voicemail": "127.0.0.1:7004"}
+    assert found["CARILLON_PLANE_SOCKET"] == "/data/plane.sock"
+    assert found["CARILLON_ADVERTISE"] == "192.0.2.7"
+
+
+def test_only_routing_goes_by_the_test_clock_and_only_when_asked() -> None:
+    assert environment("routing", test_clock=True)["CARILLON_CLOCK_FILE"] == "/data/clock.json"
+    assert "CARILLON_CLOCK_FILE" not in environment("routing")
+    assert "CARILLON_CLOCK_FILE" not in environment("cdr", test_clock=True)
+
+
+def test_the_addresses_of_an_administrator_are_not_handed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CARILLON_POSTGRES_DSN", "postgresql://root")
+    monkeypatch.setenv("CARILLON_SMTP_URL", "smtp://mail")
+    found = python_environment()
+    assert "CARILLON_POSTGRES_DSN" not in found
+    assert found["CARILLON_SMTP_URL"] == "smtp://mail"
+
+
+def test_the_plane_s_ports_are_those_chosen() -> None:
+    options = Options(Path("/data"), "127.0.0.1", "127.0.0.1", Ports(rtp_low=30000, rtp_high=30099))
+    assert plane_spec(options, Path("/data/plane.sock")).command[-1] == "30000-30099"
+
+
+def test_calls_end_before_what_they_need() -> None:
+    order = sorted(STOP_GROUPS, key=lambda name: STOP_GROUPS[name])
+    assert order[0] == "media"
+    assert order[-2:] == ["nats", "postgres"]
+    assert STOP_GROUPS["cdr"] > STOP_GROUPS["media"]

@@ -1,0 +1,84 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from carillon.directory.v1 import directory_pb2
+from carillon_cli.commands.apply import told
+from carillon_cli.commands.clock import instant
+from carillon_cli.commands.events import since
+from carillon_cli.demo.post import read
+from carillon_cli.errors import CliError
+from carillon_cli.main import COMMANDS, guarded, main
+
+pytestmark = pytest.mark.feature("P-6")
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("text", "before"), [("90s", timedelta(seconds=90)), ("10m", timedelta(minutes=10)), ("2h", timedelta(hours=2))])
+def test_since_takes_a_span(text: str, before: timedelta) -> None:
+    assert since(text, NOW) == NOW - before
+
+
+def test_since_takes_an_instant_and_nothing_else() -> None:
+    assert since("2026-11-24T10:00:00+00:00", NOW) == NOW - timedelta(hours=2)
+    with pytest.raises(CliError, match="no instant"):
+        since("yesterday", NOW)
+
+
+def test_a_clock_time_is_local_to_its_zone_unless_it_has_an_offset() -> None:
+    assert instant("2026-11-24T10:15", "Europe/Zurich").astimezone(UTC).hour == 9
+    assert instant("2026-11-24T10:15+00:00", "Europe/Zurich").astimezone(UTC).hour == 10
+    with pytest.raises(CliError):
+        instant("10:15", "Europe/Nowhere")
+
+
+def test_what_apply_did_is_told() -> None:
+    answer = directory_pb2.ApplyTenantResponse(
+        changes=[directory_pb2.AppliedChange(resource="user", resource_id="dumas", fact="updated", fields=["email"])],
+        config_seq=7,
+        new_credentials=[directory_pb2.SipCredential(id="x", password="secret")],
+    )
+    request = directory_pb2.ApplyTenantRequest(tenant=directory_pb2.Tenant(id="dupont"))
+    assert told(answer, request, dry_run=False) == [
+        "~ user dumas (email)",
+        "  password of x: secret",
+        "1 resource changed, configuration 7",
+    ]
+    assert "would change" in told(answer, request, dry_run=True)[-1]
+    nothing = directory_pb2.ApplyTenantResponse(config_seq=7)
+    assert told(nothing, request, dry_run=False) == ["dupont holds all of it already, configuration 7"]
+
+
+def test_an_expected_failure_is_a_line_and_a_code(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> int:
+        raise CliError("it does not work", "Do this.")
+
+    assert guarded(fail) == 1
+    assert capsys.readouterr().err == "carillon: it does not work\n  Do this.\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"carillon {command}" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_told_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["fax"])
+    assert ended.value.code == 2
+    assert "explain" in capsys.readouterr().err
+
+
+def test_an_e_mail_is_read_with_its_audio() -> None:
+    raw = (
+        b"To: a@b.example\r\nSubject: =?utf-8?q?Nouveau_message_re=C3=A7u?=\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\n"
+        b'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="x"\r\n\r\n--x\r\nContent-Type: text/plain\r\n\r\nBonjour\r\n'
+        b'--x\r\nContent-Type: audio/wav\r\nContent-Disposition: attachment; filename="m.wav"\r\n'
+        b"Content-Transfer-Encoding: base64\r\n\r\nUklGRg==\r\n--x--\r\n"
+    )
+    post = read(raw)
+    assert (post.to, post.subject, post.audio_name, post.audio) == ("a@b.example", "Nouveau message reçu", "m.wav", b"RIFF")
+    assert post.text.strip() == "Bonjour"

@@ -1,0 +1,35 @@
+import pytest
+
+from carillon_cli.supervisor.nats_users import EVERYTHING, nats_users
+from carillon_kit.embedded import NatsUser
+
+pytestmark = [pytest.mark.feature("P-2"), pytest.mark.feature("P-4")]
+
+
+@pytest.fixture
+def users() -> dict[str, NatsUser]:
+    found = nats_users(("media", "routing"), ("dupont", "martin"), lambda name: f"secret of {name}")
+    return {user.name: user for user in found}
+
+
+def test_a_tenant_hears_itself_alone_and_says_nothing(users: dict[str, NatsUser]) -> None:
+    tenant = users["tenant-dupont"]
+    assert tenant.subscribe == ("carillon.dupont.>", "_INBOX.dupont.>")
+    assert tenant.deny_publish == EVERYTHING
+
+
+def test_a_service_publishes_its_own_streams_only(users: dict[str, NatsUser]) -> None:
+    assert "carillon.*.call.>" in users["media"].publish
+    assert not [subject for subject in users["routing"].publish if subject.startswith("carillon.")]
+
+
+def test_no_service_may_delete_a_stream(users: dict[str, NatsUser]) -> None:
+    for service in ("media", "routing"):
+        assert "$JS.API.>" not in users[service].publish
+        assert "$JS.API.STREAM.DELETE.>" in users[service].deny_publish
+        purges = [subject for subject in users[service].publish if "PURGE" in subject]
+        assert all(subject.endswith(".OBJ_audio") for subject in purges)
+
+
+def test_everyone_has_a_password_of_their_own(users: dict[str, NatsUser]) -> None:
+    assert len({user.password for user in users.values()}) == len(users) == 5
