@@ -1,11 +1,15 @@
 """The whole service on real sockets, a real journal and a real media plane; phones on our own stack; an application under orders."""
 
 import asyncio
+import contextlib
 import os
+import shutil
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import grpc.aio
@@ -391,11 +395,76 @@ def house_with() -> Callable[..., Any]:
 def words() -> Any:
     """What test modules need of this file."""
 
-    class Words:
-        ring = staticmethod(ring)
-        hang_up = staticmethod(hang_up)
-        story = staticmethod(story)
-        last = staticmethod(last)
-        audio_of = staticmethod(audio_of)
+    return SimpleNamespace(ring=ring, hang_up=hang_up, story=story, last=last, audio_of=audio_of)
 
-    return Words
+
+# -- SIPp -------------------------------------------------------------------------------------------------------------
+
+SCENARIOS = Path(__file__).parent / "sipp"
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Sipp:
+    """One sipp process."""
+
+    def __init__(self, house: Any, scenario: str, port: int, *options: str, user: str = "anne", transport: str = "udp") -> None:
+        server = house.running.sip[transport]
+        self.command = [
+            "sipp",
+            f"{server[0]}:{server[1]}",
+            *("-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port), "-nostdin", "-timeout", "30"),
+            *("-t", "u1" if transport == "udp" else "t1"),
+            *("-key", "user", user, "-au", user, "-ap", f"secret-{user}", "-key", "domain", "dupont.example", "-key", "dest", "102"),
+            *options,
+        ]
+        self.folder = house.folder
+
+    async def start(self) -> asyncio.subprocess.Process:
+        quiet = asyncio.subprocess.DEVNULL
+        return await asyncio.create_subprocess_exec(*self.command, stdin=quiet, stdout=quiet, stderr=quiet, cwd=self.folder)
+
+    async def run(self) -> int:
+        """Exit code: 0 when every call went as the scenario says."""
+        process = await self.start()
+        try:
+            return await asyncio.wait_for(process.wait(), 40)
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+@contextlib.asynccontextmanager
+async def phone(house: Any, scenario: str) -> AsyncIterator[None]:
+    """Bob's phone, registered, playing this scenario."""
+    port = free_port()
+    assert await Sipp(house, "register", port, "-m", "1", user="bob").run() == 0
+    process = await Sipp(house, scenario, port, user="bob").start()
+    await eventually(lambda: port_taken(port))
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def port_taken(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
+
+
+@pytest.fixture
+def sipp() -> Any:
+    """SIPp's phones; skips where it is not installed."""
+    if shutil.which("sipp") is None:
+        pytest.skip("sipp is not installed")
+
+    return SimpleNamespace(Sipp=Sipp, phone=phone, free_port=free_port)

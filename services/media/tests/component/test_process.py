@@ -1,0 +1,144 @@
+"""The service as a process on uvloop with a real NATS: killed in the middle of calls, its successor leaves none of them open."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from carillon_contracts.config import ConfigChanged
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import CALLS, CONFIG, config_subject
+from carillon_kit.bus import Bus
+from carillon_kit.ids import SystemIds
+from carillon_kit.testing import eventually, nats_url  # noqa: F401
+from carillon_rtp.client import PlaneClient
+from carillon_rtp.testing import plane_process
+from carillon_sip.digest import ha1
+
+KEY = "k" * 40
+CONFIGURATION: list[tuple[str, dict[str, Any]]] = [
+    ("tenant", {"id": "dupont", "realm": "dupont.example"}),
+    *(
+        ("sip_credential", {"id": user, "user_id": user, "ha1_md5": ha1(user, "dupont.example", f"secret-{user}", "MD5")})
+        for user in ("anne", "bob")
+    ),
+    ("extension", {"id": "102", "destination": {"user_id": "bob"}}),
+]
+
+
+class Process:
+    """`python -m carillon_media`, and what it logs."""
+
+    def __init__(self, folder: Path, plane: Path, nats: str, routing: int) -> None:
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            "CARILLON_TOKEN_KEY": KEY,
+            "CARILLON_NODE": "n1",
+            "CARILLON_NATS_URL": nats,
+            "CARILLON_SIP_UDP": "127.0.0.1:0",
+            "CARILLON_SIP_TCP": "127.0.0.1:0",
+            "CARILLON_PLANE_SOCKET": str(plane),
+            "CARILLON_APPLICATIONS": orjson.dumps({"routing": f"127.0.0.1:{routing}"}).decode(),
+            "CARILLON_DATA": str(folder / "data"),
+        }
+        self.sip: dict[str, tuple[str, int]] = {}
+        self.process: asyncio.subprocess.Process
+        self.reader: asyncio.Task[None]
+
+    @property
+    def running(self) -> "Process":
+        """As a `House` has it, for SIPp."""
+        return self
+
+    async def start(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "carillon_media", env=self.environment, stderr=asyncio.subprocess.PIPE
+        )
+        assert self.process.stderr is not None
+        async with asyncio.timeout(20):
+            while line := await self.process.stderr.readline():
+                if b'"listening"' in line:
+                    addresses = orjson.loads(line)["sip"]
+                    self.sip = {name: (at.rpartition(":")[0], int(at.rpartition(":")[2])) for name, at in addresses.items()}
+                    break
+        assert self.sip
+        self.reader = asyncio.ensure_future(self._read(self.process.stderr))
+
+    async def _read(self, stream: asyncio.StreamReader) -> None:
+        while await stream.readline():
+            pass
+
+    async def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        code = await asyncio.wait_for(self.process.wait(), 15)
+        await self.reader
+        return code
+
+
+@pytest.mark.feature("P-10")
+async def test_kill_9_in_the_middle_of_calls(tmp_path: Path, nats_url: str, house: Any, words: Any, sipp: Any) -> None:  # noqa: F811
+    house.application.follow(words.ring("bob"))
+    async with plane_process(tmp_path / "..", ports=200) as plane, await Bus.connect(nats_url, "test") as bus:
+        for stream in (CONFIG, CALLS):
+            await bus.ensure_stream(stream)
+        await configure(bus)
+        seen: defaultdict[str, list[Event]] = defaultdict(list)
+        watcher = asyncio.ensure_future(watch(bus, seen))
+        media = Process(tmp_path, plane.socket, nats_url, house.application.port)
+        await media.start()
+        async with sipp.phone(media, "uas"):
+            caller = await sipp.Sipp(media, "uac", sipp.free_port(), "-m", "40", "-r", "40", "-d", "60000", transport="tcp").start()
+            await eventually(lambda: sum(any("bridged" in e.type for e in events) for events in seen.values()) >= 20, 15)
+            await media.end(signal.SIGKILL)
+            caller.kill()
+            await caller.wait()
+        await media.start()
+        await eventually(lambda: all(events[-1].type == "carillon.call.ended.v1" for events in seen.values()), 15)
+        client = await PlaneClient.connect(plane.socket)
+        assert await client.list_sessions() == []
+        await client.disconnect()
+        for events in seen.values():
+            assert [event.seq for event in events] == list(range(1, len(events) + 1))
+            assert sum(event.type == "carillon.call.ended.v1" for event in events) == 1
+            begun = [e.legid for e in events if e.type.endswith(("call.started.v1", "leg_offered.v1"))]
+            assert sorted(map(str, begun)) == sorted(str(e.legid) for e in events if e.type.endswith("leg_ended.v1"))
+        assert "node_failure" in {events[-1].data["cause"] for events in seen.values()}
+        before = len(seen)
+        async with sipp.phone(media, "uas"):
+            assert await sipp.Sipp(media, "uac", sipp.free_port(), "-m", "5", "-d", "100", transport="tcp").run() == 0
+        await eventually(lambda: len(seen) == before + 5 and all(e[-1].type == "carillon.call.ended.v1" for e in seen.values()))
+        assert await media.end(signal.SIGTERM) == 0
+        watcher.cancel()
+
+
+async def configure(bus: Bus) -> None:
+    for seq, (resource, after) in enumerate(CONFIGURATION, 1):
+        change = ConfigChanged(resource=resource, resource_id=after["id"], action="created", after=after, actor="test")
+        event = Event(
+            id=SystemIds().uuid7(),
+            source="carillon/directory",
+            type=change.event_type,
+            subject=resource,
+            time=datetime(2026, 3, 2, tzinfo=UTC),
+            data=change.model_dump(),
+            tenantid="dupont",
+            configseq=seq,
+        )
+        await bus.publish(CONFIG.name, config_subject("dupont", resource, "created"), event.to_json(), str(event.id))
+
+
+async def watch(bus: Bus, seen: defaultdict[str, list[Event]]) -> None:
+    known = set()
+    async for message in bus.follow(CALLS.name, "carillon.>"):
+        event = Event.from_json(message.data)
+        if event.id not in known:
+            known.add(event.id)
+            seen[str(event.callid)].append(event)
