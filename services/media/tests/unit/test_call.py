@@ -21,6 +21,7 @@ from carillon_media.domain.steps import (
     Ring,
     RingOutcome,
     RingTarget,
+    Silence,
     Speech,
     TargetOutcome,
     TrunkTarget,
@@ -234,6 +235,11 @@ def test_play_answers_first_and_asks_again_afterwards(bench: Any) -> None:
     bench.feed(inputs.PlayFinished("play-0", 1)).feed(inputs.PlayFinished("play-1", 900))
     assert bench.asked().outcome == PlayOutcome()
     assert bench.event(events.PlayEnded).duration_ms == 900
+
+
+def test_the_first_word_after_the_answer_is_not_clipped(bench: Any) -> None:
+    bench.arrive().decide(Play((HELLO,))).feed(inputs.PlayFinished("play-1", 900)).decide(Play((HELLO,)))
+    assert [o.prompts for o in bench.did(outputs.PlayTo)] == [(Silence(200), HELLO), (HELLO,)]
 
 
 def test_hanging_up_during_a_prompt_still_ends_the_play(bench: Any) -> None:

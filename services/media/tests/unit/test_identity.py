@@ -3,6 +3,7 @@
 import pytest
 
 from carillon_media.domain import identity
+from carillon_media.domain.numbers import e164
 from carillon_sip.errors import ParseError
 from carillon_sip.message import Headers, Request
 
@@ -37,7 +38,7 @@ def test_a_broken_uri_is_refused() -> None:
     ("headers", "caller"),
     [
         ({"From": "<sip:+41791234567@c>;tag=1"}, ("+41791234567", "")),
-        ({"From": '"Jean Bon" <sip:0041791234567@c>;tag=1'}, ("+41791234567", "Jean Bon")),
+        ({"From": '"Jean Bon" <sip:0041791234567@c>;tag=1'}, ("0041791234567", "Jean Bon")),
         ({"From": "<sip:x@c>;tag=1", "P-Asserted-Identity": '"Real" <sip:+41791234567@c>'}, ("+41791234567", "Real")),
         ({"From": '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=1'}, ("", "")),
         ({"From": "<sip:+41791234567@c>;tag=1", "Privacy": "id;critical"}, ("", "")),
@@ -53,3 +54,21 @@ def test_who_calls_from_a_trunk(headers: dict[str, str], caller: tuple[str, str]
 def test_names_cannot_carry_control_characters_or_novels() -> None:
     assert identity.clean_name("a\r\nVia: x") == "a  Via: x"
     assert len(identity.clean_name("x" * 500)) == 80
+
+
+@pytest.mark.feature("M-2")
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        ("+41791234567", "+41791234567"),
+        ("0041791234567", "+41791234567"),
+        ("0791234567", "+41791234567"),
+        ("41791234567", "+41791234567"),
+        ("118", "118"),
+        ("01", "01"),
+        ("", ""),
+        ("*21", "*21"),
+    ],
+)
+def test_numbers_of_carriers_in_e164(number: str, expected: str) -> None:
+    assert e164(number, "CH") == expected

@@ -135,6 +135,17 @@ class Accounts:
         user = found.config.users.get(user_id) if found else None
         return user.full_name if user else ""
 
+    def caller_number_of(self, tenant: str, user_id: str) -> str:
+        """The number that the user shows outside; empty if none is set."""
+        found = self._tenants.get(tenant)
+        user = found.config.users.get(user_id) if found else None
+        return user.caller_number if user else ""
+
+    def country_of(self, tenant: str) -> str:
+        """ISO 3166."""
+        found = self._tenants.get(tenant)
+        return found.config.tenant.country if found else "CH"
+
     def devices_of(self, tenant: str, user_id: str) -> Sequence[str]:
         """SIP user names of a user."""
         found = self._tenants.get(tenant)

@@ -1,6 +1,6 @@
 """Who calls whom, read from the first INVITE: numbers and names as they may be believed, never as a phone claims.
 
-Invariant: what is returned as a number is an extension, E.164 with its plus sign, a name of at most 64 harmless characters, or empty.
+Invariant: what is returned as a number is digits with perhaps a plus sign, a name of at most 64 harmless characters, or empty.
 """
 
 import re
@@ -27,7 +27,7 @@ def dialled(request_uri: str) -> str:
 
 
 def caller_from_trunk(request: Request) -> tuple[str, str]:
-    """Number (E.164 if the carrier says so) and name: P-Asserted-Identity (RFC 3325) first, then From; both empty when withheld."""
+    """Number (as the carrier writes it) and name: P-Asserted-Identity (RFC 3325) first, then From; both empty when withheld."""
     asserted = request.headers.all("P-Asserted-Identity")
     addresses = [address for value in asserted if (address := _address(value))] or [request.from_]
     privacy = (request.headers.get("Privacy") or "").lower()
@@ -39,8 +39,6 @@ def caller_from_trunk(request: Request) -> tuple[str, str]:
     number = _SEPARATORS.sub("", addresses[0].uri.user.partition(";")[0])
     if not _NUMBER.fullmatch(number):
         number = ""
-    elif number.startswith("00"):
-        number = f"+{number[2:]}"
     return number, clean_name(name if name != number else "")
 
 

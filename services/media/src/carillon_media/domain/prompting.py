@@ -6,18 +6,38 @@ from carillon_contracts import call as events
 from carillon_media.domain import inputs, outputs
 from carillon_media.domain.causes import NORMAL_CLEARING
 from carillon_media.domain.state import CALLER, CallState, Closing, Gathering, Playing, Recording
-from carillon_media.domain.steps import Beep, Gather, GatherOutcome, Outcome, Play, PlayOutcome, Record, RecordOutcome
+from carillon_media.domain.steps import (
+    Beep,
+    Gather,
+    GatherOutcome,
+    Outcome,
+    Play,
+    PlayOutcome,
+    Prompt,
+    Record,
+    RecordOutcome,
+    Silence,
+)
 
 _MIN_TIMEOUT_MS = 100
 _MAX_DIGITS = 64
 
 
+#: Between our 200 and its ACK a phone may not listen yet: no first word is clipped.
+_SETTLING = Silence(200)
+
+
+def _answer(call: CallState, prompts: tuple[Prompt, ...]) -> tuple[Prompt, ...]:
+    """Answer if need be; the prompts as they are to be played now."""
+    return (_SETTLING, *prompts) if call.answer_caller() and prompts else prompts
+
+
 def begin_play(call: CallState, step: Play) -> None:
     """Answer, then play."""
-    call.answer_caller()
+    prompts = _answer(call, step.prompts)
     play_id = call.name("play")
     call.phase = Playing(play_id, call.now)
-    call.do(outputs.PlayTo(CALLER, play_id, step.prompts))
+    call.do(outputs.PlayTo(CALLER, play_id, prompts))
 
 
 def on_played(call: CallState, phase: Playing, played: inputs.PlayFinished) -> None:
@@ -29,12 +49,12 @@ def on_played(call: CallState, phase: Playing, played: inputs.PlayFinished) -> N
 
 def begin_gather(call: CallState, step: Gather) -> None:
     """Answer, play, wait for digits."""
-    call.answer_caller()
+    prompts = _answer(call, step.prompts)
     timer = call.name("gather")
-    if step.prompts:
+    if prompts:
         play_id = call.name("play")
         call.phase = Gathering(step, play_id, timer)
-        call.do(outputs.PlayTo(CALLER, play_id, step.prompts, barge_in=True))
+        call.do(outputs.PlayTo(CALLER, play_id, prompts, barge_in=True))
     else:
         call.phase = Gathering(step, "", timer)
         _arm(call, timer, step.first_digit_timeout_ms)
@@ -80,7 +100,7 @@ def _gathered(call: CallState, phase: Gathering, digits: str, *, timed_out: bool
 
 def begin_record(call: CallState, step: Record) -> None:
     """Answer, beep, record."""
-    call.answer_caller()
+    beep = _answer(call, (Beep(),))
     recording_id = f"{call.facts.call_id}-{call.name('rec')}"
     timer = call.name("record")
     call.journal(events.RecordingStarted(labels=dict(step.labels)), CALLER)
@@ -88,7 +108,7 @@ def begin_record(call: CallState, step: Record) -> None:
     if step.beep:
         beep_id = call.name("play")
         call.phase = Recording(step, recording_id, beep_id, timer)
-        call.do(outputs.PlayTo(CALLER, beep_id, (Beep(),)))
+        call.do(outputs.PlayTo(CALLER, beep_id, beep))
     else:
         _record(call, Recording(step, recording_id, "", timer))
 

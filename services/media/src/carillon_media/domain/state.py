@@ -162,14 +162,16 @@ class CallState:
         self.do(outputs.OfferLeg(leg.leg_id, contact, step.caller_number, step.caller_name))
         return leg
 
-    def answer_caller(self) -> None:
-        """Answer leg `a` unless it is answered."""
+    def answer_caller(self) -> bool:
+        """Answer leg `a`; False: it was answered before."""
         leg = self.legs[CALLER]
-        if leg.state in ("offered", "ringing"):
-            leg.state = "answered"
-            self.answered = self.now
-            self.journal(events.LegAnswered(), CALLER)
-            self.do(outputs.AnswerCaller())
+        if leg.state not in ("offered", "ringing"):
+            return False
+        leg.state = "answered"
+        self.answered = self.now
+        self.journal(events.LegAnswered(), CALLER)
+        self.do(outputs.AnswerCaller())
+        return True
 
     def end_leg(
         self, leg: Leg, cause: str, by: Party, *, status: int = 0, gone: bool = False, reason: str = "", retry_after: int = 0

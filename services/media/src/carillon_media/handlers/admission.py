@@ -15,6 +15,7 @@ from carillon_media.domain import identity
 from carillon_media.domain.accounts import Accounts, Credential
 from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.fallback import EMERGENCY
+from carillon_media.domain.numbers import e164
 from carillon_media.handlers.quiet import QuietLog
 from carillon_media.handlers.switchboard import Switchboard
 from carillon_media.ports import SipPort
@@ -120,20 +121,25 @@ class Admission:
         try:
             number = identity.dialled(request.uri)
             trunks = self._hosts.trunks_at(flow.remote[0])
-            if trunks:
+            if trunks and not self._is_device(request):
                 self._from_trunk(session, request, flow, number, trunks)
             else:
                 self._from_user(session, request, flow, number)
         except ParseError:
             self._sip.reject(session, 400)
 
+    def _is_device(self, request: Request) -> bool:
+        """A phone that stands where a trunk stands says so: it names a credential, or proves one."""
+        return "Proxy-Authorization" in request.headers or self._accounts.credential(request.from_.uri.user) is not None
+
     def _from_trunk(self, session: str, request: Request, flow: Flow, number: str, trunks: list[tuple[str, str]]) -> None:
         owner = self._accounts.owner_of(number, [tenant for tenant, _ in trunks])
         if owner is None:
             self._sip.reject(session, 404)
             return
-        tenant, e164 = owner
+        tenant, called = owner
         caller, name = identity.caller_from_trunk(request)
+        caller = e164(caller, self._accounts.country_of(tenant))
         trunk_id = next(trunk_id for at, trunk_id in trunks if at == tenant)
         facts = CallFacts(
             tenant=tenant,
@@ -142,7 +148,7 @@ class Admission:
             caller=caller,
             caller_name=name,
             caller_user_id=None,
-            dialled=e164,
+            dialled=called,
             trunk_id=trunk_id,
             started_at=self._clock.now(),
             sip_call_id=request.call_id,
@@ -168,7 +174,7 @@ class Admission:
             tenant=tenant,
             call_id=str(self._ids.uuid7()),
             direction="from_user",
-            caller=accounts.extension_of(tenant, user) or credential.sip_user,
+            caller=accounts.extension_of(tenant, user) or accounts.caller_number_of(tenant, user),
             caller_name=accounts.name_of(tenant, user),
             caller_user_id=user,
             dialled=number,

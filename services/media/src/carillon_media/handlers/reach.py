@@ -68,8 +68,5 @@ class Reachability:
     def fallback(self, facts: CallFacts) -> tuple[Step | None, int]:
         """What media does alone."""
         config = self._accounts.config(facts.tenant)
-        number = ""
-        if config is not None and facts.caller_user_id is not None:
-            user = config.users.get(facts.caller_user_id)
-            number = user.caller_number if user else ""
+        number = self._accounts.caller_number_of(facts.tenant, facts.caller_user_id) if facts.caller_user_id else ""
         return fallback(config, facts, number), config.seq if config else 0
