@@ -33,3 +33,10 @@ def test_the_rtp_range_is_low_dash_high() -> None:
     assert (found.rtp_low, found.rtp_high) == (30000, 30099)
     with pytest.raises(CliError, match="LOW-HIGH"):
         ports("--rtp-ports", "many")
+
+
+def test_listening_everywhere_needs_an_address_for_phones() -> None:
+    with pytest.raises(CliError, match="listens everywhere"):
+        up.advertised("0.0.0.0", None)
+    assert up.advertised("0.0.0.0", "192.0.2.7") == "192.0.2.7"
+    assert up.advertised("127.0.0.1", None) == "127.0.0.1"

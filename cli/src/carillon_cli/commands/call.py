@@ -23,8 +23,8 @@ from carillon_cli.watch import Tap, record
 
 CARRIER = "carrier:"
 CALLER_HZ = 440
-#: Each phone that is called has a tone of its own, so that it can be told who was heard.
-FIRST_CALLED_HZ, STEP_HZ = 600, 100
+#: Each phone that is called has a tone of its own, so that it can be told who was heard; none is that of the beep (1000 Hz).
+FIRST_CALLED_HZ, STEP_HZ = 610, 90
 KEY_SECONDS = 0.3
 
 

@@ -66,18 +66,24 @@ def chosen_ports(options: argparse.Namespace) -> Ports:
     return Ports(**{name: changes.get(name, getattr(base, name)) for name in Ports.__dataclass_fields__})
 
 
+def advertised(host: str, advertise: str | None) -> str:
+    """The address that far ends are told. Raises `CliError` when none of the two can be one."""
+    if advertise is None and host in ("0.0.0.0", "::"):
+        raise CliError(f"--host {host} listens everywhere, but phones need one address", "Give it with --advertise IP.")
+    return advertise or host
+
+
 def run(options: argparse.Namespace) -> int:
     """Run until told to end."""
     data = options.data.resolve()
+    advertise = advertised(options.host, options.advertise)
     lock = FolderLock(data)
     try:
         if stale := find_stale(data):
             print(f"ending what an earlier run has left: {', '.join(child.name for child in stale)}", flush=True)
             end_stale(stale)
         Folders(data).run_file.unlink(missing_ok=True)
-        asked = Options(
-            data, options.host, options.advertise or options.host, chosen_ports(options), options.demo, options.test_clock, options.quiet
-        )
+        asked = Options(data, options.host, advertise, chosen_ports(options), options.demo, options.test_clock, options.quiet)
         check_ports(
             asked,
             embedded_nats=not os.environ.get("CARILLON_NATS_URL"),

@@ -28,7 +28,7 @@ from carillon_contracts.call import (
 )
 from carillon_contracts.envelope import Event
 
-WIDTH = 26
+WIDTH = 30
 TIME_WIDTH = 11
 CALLER = "a"
 SYSTEM = "carillon"

@@ -25,6 +25,8 @@ WITH_DATABASE = ("directory", "media", "voicemail", "cdr")
 STOP_GROUPS = {"media": 0, PLANE: 1, "routing": 2, "voicemail": 2, "directory": 3, "cdr": 3, NATS: 4, POSTGRES: 5}
 STOP_SECONDS = {"media": 15.0}
 SHUTDOWN_SECONDS = 8
+#: How long calls that are up may go on after Ctrl-C.
+DRAIN_SECONDS = 2
 HEALTH_TIMEOUT = 1.0
 
 
@@ -61,6 +63,7 @@ def service_environment(service: str, options: Options, folders: Folders, backin
                 "CARILLON_APPLICATIONS": json.dumps({name: f"127.0.0.1:{ports.grpc(name)}" for name in ("routing", "voicemail")}),
                 "CARILLON_CDR": f"127.0.0.1:{ports.cdr}",
                 "CARILLON_DATA": str(folders.of("media")),
+                "CARILLON_DRAIN_SECONDS": str(DRAIN_SECONDS),
             }
         case "voicemail":
             found["CARILLON_MAILDIR"] = str(folders.mail)
@@ -126,6 +129,8 @@ def plane_spec(options: Options, socket: Path) -> ProcessSpec:
     """The media plane."""
     ports = f"{options.ports.rtp_low}-{options.ports.rtp_high}"
     command = [sys.executable, "-m", "carillon_rtp", "--socket", str(socket), "--listen-ip", options.host, "--ports", ports]
+    if options.advertise != options.host:
+        command += ["--public-ip", options.advertise]
     return ProcessSpec(PLANE, command, python_environment(), ready=listening(socket), stop_group=STOP_GROUPS[PLANE], stop_seconds=5.0)
 
 
