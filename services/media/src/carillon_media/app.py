@@ -17,7 +17,6 @@ from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
 from carillon_kit.grpc_client import channel
 from carillon_kit.grpc_server import GrpcServer
-from carillon_kit.ids import SystemIds
 from carillon_kit.lifecycle import Tasks
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import NatsObjectStore, ObjectStore
@@ -27,6 +26,7 @@ from carillon_media.adapters.applications import GrpcApplications
 from carillon_media.adapters.call_log import JournalledCallLog
 from carillon_media.adapters.heartbeat import Heartbeat
 from carillon_media.adapters.journal import CallKey, Journal
+from carillon_media.adapters.pooled_ids import PooledIds
 from carillon_media.adapters.postgres_devices import NoDevices, PostgresDevices
 from carillon_media.adapters.prompt_files import PromptFiles
 from carillon_media.adapters.prompts import PromptStore
@@ -80,7 +80,7 @@ async def app(settings: MediaSettings) -> AsyncIterator[None]:
 @asynccontextmanager
 async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> AsyncIterator[Running]:
     """As `app`, on the given bus and object store."""
-    clock, ids, node = SystemClock(), SystemIds(), settings.node
+    clock, ids, node = SystemClock(), PooledIds(), settings.node
     async with AsyncExitStack() as stack:
         for stream in (CONFIG, CALLS, REGISTRATIONS):
             await bus.ensure_stream(stream)

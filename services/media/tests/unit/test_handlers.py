@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import RFC_4122
 
 import pytest
 
 from carillon_kit.clock import ManualClock
 from carillon_kit.object_store import MemoryObjectStore, object_name
 from carillon_kit.testing import eventually
+from carillon_media.adapters.pooled_ids import PooledIds
 from carillon_media.adapters.resolver import CachedResolver
 from carillon_media.adapters.spool import FileSpool
 from carillon_media.domain import inputs
@@ -171,3 +173,15 @@ async def test_a_loop_that_is_late_is_noticed(monkeypatch: pytest.MonkeyPatch) -
     task = asyncio.ensure_future(lag.run())
     await eventually(lambda: lag.high)
     task.cancel()
+
+
+def test_pooled_identifiers_sort_and_never_repeat() -> None:
+    ids = PooledIds()
+    made = [ids.uuid7() for _ in range(2000)]
+    assert made == sorted(set(made))
+    assert {one.version for one in made} == {7}
+    assert {one.variant for one in made} == {RFC_4122}
+    tokens = [ids.token(10) for _ in range(2000)]
+    assert len(set(tokens)) == 2000
+    assert {len(token) for token in tokens} == {20}
+    assert len(ids.token(5000)) == 10_000

@@ -5,6 +5,7 @@ description that was sent once as an answer is sent the same again (183, then 20
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from carillon_rtp.values import Codec as CodecName
 from carillon_rtp.values import Remote
@@ -13,6 +14,8 @@ from carillon_sip.offer_answer import PCMA, PCMU, Negotiated, NotAcceptable, ans
 from carillon_sip.sdp import Codec, SessionDescription
 
 CODECS: tuple[Codec, ...] = (PCMA, PCMU)
+#: The offer of a call is looked at when it comes and when it is answered.
+_parse = lru_cache(maxsize=512)(SessionDescription.parse)
 #: Hold as RFC 2543 had it.
 _NOWHERE = ("0.0.0.0", "::")
 
@@ -50,11 +53,11 @@ class LegMedia:
         """With the far end's answer to our offer. Raises NotAcceptable or ParseError."""
         if self.description is None:
             raise NotAcceptable("an answer without an offer")
-        return self._agreed(read_answer(self.description, SessionDescription.parse(body)), self.description)
+        return self._agreed(read_answer(self.description, _parse(body)), self.description)
 
     def answering(self, body: bytes) -> "LegMedia":
         """With our answer to the far end's offer. Raises NotAcceptable or ParseError."""
-        offer = SessionDescription.parse(body)
+        offer = _parse(body)
         version = self.version + 1
         agreed = answer_offer(offer, self.ip, self.port, session_id=self.session_id, version=version, codecs=CODECS)
         return replace(self._agreed(agreed, agreed.local), version=version)
@@ -78,7 +81,7 @@ class LegMedia:
 def offered_codec(body: bytes) -> str:
     """The first codec of an offer that is ours; empty: the offer is unusable, to be refused with 488."""
     try:
-        audio = SessionDescription.parse(body).audio
+        audio = _parse(body).audio
     except ParseError:
         return ""
     if audio is None or audio.port == 0:
