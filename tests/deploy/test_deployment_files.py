@@ -82,7 +82,9 @@ def test_compose_names_only_volumes_and_services_that_it_has() -> None:
 
 
 def test_the_nats_file_is_what_the_server_takes() -> None:
-    done = subprocess.run([BIN / "nats-server", "-t", "-c", ROOT / "deploy/compose/nats.conf"], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(
+        [BIN / "nats-server", "-t", "-c", ROOT / "deploy/compose/nats.conf"], capture_output=True, text=True, timeout=20, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

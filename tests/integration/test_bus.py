@@ -7,6 +7,7 @@ import nats
 import pytest
 from nats.aio.msg import Msg
 
+from strangers.reflection import Reflected
 from strangers.system import System
 
 pytestmark = pytest.mark.feature("P-2", "P-3")
@@ -46,6 +47,22 @@ async def test_a_tenant_sees_its_own_events_and_no_other(system: System) -> None
     events = [json.loads(message.data) for message in seen if ".call." in message.subject]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert {event["tenantid"] for event in events} == {"dupont"}
+
+
+async def test_hashes_of_sip_passwords_are_not_for_the_tenant(system: System) -> None:
+    """Its subscription to everything of its own goes on and leaves them out."""
+    tenant = await nats.connect(system.tenant["nats"]["url"], inbox_prefix="_INBOX.dupont", allow_reconnect=False)
+    directory = Reflected(system.run["grpc"]["directory"], system.run["admin_token"])
+    credential = {"id": "spare", "user_id": "dumas"}
+    try:
+        subscription = await tenant.subscribe("carillon.dupont.config.>")
+        await tenant.flush()
+        directory.call("carillon.directory.v1.SipCredentialService/CreateSipCredential", {"sip_credential": credential})
+        directory.call("carillon.directory.v1.SipCredentialService/DeleteSipCredential", {"id": "spare"})
+        directory.call("carillon.directory.v1.UserService/UpdateUser", {"user": {"id": "dumas", "language": "fr"}})
+        assert (await subscription.next_msg(timeout=5)).subject == "carillon.dupont.config.user.updated"
+    finally:
+        await tenant.close()
 
 
 async def test_a_tenant_can_publish_nothing(system: System) -> None:

@@ -5,7 +5,8 @@ Always: no service may delete or purge a stream; a tenant's user can publish not
 
 from collections.abc import Callable, Iterable
 
-from carillon_contracts.streams import AUDIO_BUCKET, STREAMS
+from carillon_contracts.config import SipCredential
+from carillon_contracts.streams import AUDIO_BUCKET, STREAMS, config_subject
 from carillon_kit.embedded import NatsUser
 
 OPERATOR = "operator"
@@ -43,5 +44,8 @@ def nats_users(services: Iterable[str], tenants: Iterable[str], password: Callab
         found.append(NatsUser(service, password(service), (*own, *_JETSTREAM, *_EXTRA.get(service, ())), ("_INBOX.>",), _LOSS))
     for tenant in sorted(tenants):
         name = tenant_user(tenant)
-        found.append(NatsUser(name, password(name), (), (f"carillon.{tenant}.>", f"_INBOX.{tenant}.>"), EVERYTHING))
+        own = (f"carillon.{tenant}.>", f"_INBOX.{tenant}.>")
+        # The hashes of SIP passwords are as good as the passwords (RFC 7616 section 5.13): they are for media alone.
+        hashes = (config_subject(tenant, SipCredential.KIND, "*"),)
+        found.append(NatsUser(name, password(name), (), own, EVERYTHING, hashes))
     return tuple(found)
