@@ -99,7 +99,9 @@ async def serve(options: Options) -> int:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, told.set)
+        # What `nohup` or a shell's `&` has ignored stays ignored, but for SIGINT and SIGTERM that programs send on purpose.
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, told.set)
     # The supervisor's own connections come and go with the services; what matters of that is said by `Log`.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     log = Log(Folders(options.data).log, lambda: datetime.now(UTC), show=not options.quiet)

@@ -6,14 +6,14 @@ Always: what it does when called is data (`Behaviour`); every call leaves a diar
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import Self, cast
+from typing import Self
 
 from carillon_cli.phone.call import ANSWERS, Behaviour, Identity, PhoneCall, PhoneError
-from carillon_cli.phone.rtp import PAYLOAD_TYPES, AudioPort
+from carillon_cli.phone.description import answer, audio_of, codec_of, holds, offer
+from carillon_cli.phone.endpoint import Endpoint
+from carillon_cli.phone.rtp import AudioPort
 from carillon_sip.commands import Invite, RequestOut, UserAgentSettings
 from carillon_sip.digest import Credentials
-from carillon_sip.errors import ParseError
-from carillon_sip.flow import Flow
 from carillon_sip.message import Request
 from carillon_sip.outputs import (
     InviteReceived,
@@ -23,7 +23,6 @@ from carillon_sip.outputs import (
     RequestReceived,
     RequestTimedOut,
     ResponseReceived,
-    Send,
     SessionAnswered,
     SessionCancelled,
     SessionEnded,
@@ -32,32 +31,29 @@ from carillon_sip.outputs import (
     SessionReinvited,
     SessionRequest,
 )
-from carillon_sip.sdp import AudioStream, Codec, Direction, SessionDescription
 from carillon_sip.uri import NameAddr, Uri
-from carillon_sip.user_agent import UserAgent
 
 ANSWER_SECONDS = 10.0
 REGISTER_EXPIRES = 600
-TELEPHONE_EVENT = 101
 USER_AGENT = "Carillon-Test-Phone"
 
 
-class Phone(asyncio.DatagramProtocol):
+class Phone(Endpoint):
     """Made by `start`; `stop` ends its calls, unregisters and closes the socket."""
 
     def __init__(self, identity: Identity, server: tuple[str, int], tone_hz: int, behaviour: Callable[[str], Behaviour]) -> None:
-        self.identity, self.server, self.tone_hz = identity, server, tone_hz
+        super().__init__(server, UserAgentSettings(user_agent=USER_AGENT, contact_user=identity.user))
+        self.identity, self.tone_hz = identity, tone_hz
         self.behaviour = behaviour
         self.calls: list[PhoneCall] = []
         self.registered = False
-        self._agent = UserAgent(UserAgentSettings(user_agent=USER_AGENT, contact_user=identity.user), lambda: secrets.token_hex(12))
-        self._transport: asyncio.DatagramTransport | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._by_session: dict[str, PhoneCall] = {}
         self._replies: dict[str, asyncio.Future[int]] = {}
         self._register_call_id = secrets.token_hex(12)
         self._register_cseq = 0
         self._opening: set[asyncio.Task[None]] = set()
+        #: Cancelled while the audio port was still being opened.
+        self._given_up: set[str] = set()
         self._arrived: asyncio.Queue[PhoneCall] = asyncio.Queue(1_000)
 
     @classmethod
@@ -85,29 +81,8 @@ class Phone(asyncio.DatagramProtocol):
         return phone
 
     @property
-    def address(self) -> tuple[str, int]:
-        assert self._transport is not None
-        ip, port = self._transport.get_extra_info("sockname")[:2]
-        return str(ip), int(port)
-
-    @property
-    def flow(self) -> Flow:
-        """Over which this phone reaches its server."""
-        return Flow("udp", self.address, self.server)
-
-    @property
     def contact(self) -> NameAddr:
         return NameAddr(Uri("sip", self.identity.user, self.address[0], self.address[1]))
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._agent.receive(data, Flow("udp", self.address, (addr[0], addr[1])), self._now())
-        self._run()
-
-    def error_received(self, exc: Exception) -> None:
-        """ICMP: the transaction's own timers decide."""
 
     async def register(self, expires: int = REGISTER_EXPIRES) -> None:
         """Register, or with 0 take the registration back. Raises `PhoneError`."""
@@ -125,9 +100,9 @@ class Phone(asyncio.DatagramProtocol):
             cseq=self._register_cseq,
             credentials=Credentials(self.identity.user, self.identity.password),
         )
-        transaction = self._agent.request(request, now=self._now())
+        transaction = self.agent.request(request, now=self.now)
         reply = self._replies[transaction] = asyncio.get_running_loop().create_future()
-        self._run()
+        self.run()
         try:
             status = await asyncio.wait_for(reply, ANSWER_SECONDS)
         except TimeoutError:
@@ -149,15 +124,15 @@ class Phone(asyncio.DatagramProtocol):
             from_=NameAddr(Uri.parse(f"sip:{caller or self.identity.user}@{own_domain}"), self.identity.name),
             to=NameAddr(target),
             contact=self.contact,
-            body=self._description(audio, "sendrecv", 1, offer=True),
+            body=offer(self.address[0], audio.port, "sendrecv", 1),
             call_id=call_id,
             credentials=Credentials(self.identity.user, self.identity.password) if self.identity.password else None,
         )
-        session = self._agent.invite(invite, now=self._now())
+        session = self.agent.invite(invite, now=self.now)
         call = PhoneCall(session, number, False, audio, call_id)
         call.note(f"calls {number}")
         self._keep(call)
-        self._run()
+        self.run()
         return call
 
     async def next_call(self, seconds: float = ANSWER_SECONDS) -> PhoneCall:
@@ -193,9 +168,9 @@ class Phone(asyncio.DatagramProtocol):
         """Put the other side on hold (RFC 3264 section 8.4), or take it back."""
         call.version += 1
         call.note("holds" if held else "resumes")
-        body = self._description(call.audio, "sendonly" if held else "sendrecv", call.version, offer=True)
-        self._agent.reinvite(call.session, body, now=self._now())
-        self._run()
+        body = offer(self.address[0], call.audio.port, "sendonly" if held else "sendrecv", call.version)
+        self.agent.reinvite(call.session, body, now=self.now)
+        self.run()
 
     def hang_up(self, call: PhoneCall) -> None:
         """End the call, or give it up when it is not answered yet."""
@@ -203,13 +178,13 @@ class Phone(asyncio.DatagramProtocol):
             return
         call.note("hangs up")
         if call.up:
-            self._agent.bye(call.session, now=self._now())
+            self.agent.bye(call.session, now=self.now)
         elif call.incoming:
-            self._agent.reject(call.session, 603, now=self._now())
+            self.agent.reject(call.session, 603, now=self.now)
             self._over(call, "declined", 603)
         else:
-            self._agent.cancel(call.session, now=self._now())
-        self._run()
+            self.agent.cancel(call.session, now=self.now)
+        self.run()
 
     def forget(self) -> None:
         """Forget the calls that are over and were not asked for."""
@@ -234,50 +209,27 @@ class Phone(asyncio.DatagramProtocol):
             task.cancel()
         for call in self.calls:
             call.audio.close()
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._transport is not None:
-            self._transport.close()
+        super().close()
 
-    # -- inputs and outputs of the user agent
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def _run(self) -> None:
-        """Carry out what the user agent wants, arm its next timer."""
-        for output in self._agent.drain():
-            if isinstance(output, Send):
-                if self._transport is not None and not self._transport.is_closing():
-                    self._transport.sendto(output.data, output.flow.remote)
-            else:
-                self._handle(output)
-        if self._timer is not None:
-            self._timer.cancel()
-        due = self._agent.next_timer()
-        self._timer = None if due is None else asyncio.get_running_loop().call_at(due, self._tick)
-
-    def _tick(self) -> None:
-        self._agent.handle_timer(self._now())
-        self._run()
-
-    def _handle(self, output: Output) -> None:
+    def handle(self, output: Output) -> None:
         match output:
             case InviteReceived(session=session, request=request):
                 task = asyncio.create_task(self._called(session, request))
                 self._opening.add(task)
                 task.add_done_callback(self._opening.discard)
             case RequestReceived(transaction=transaction, request=request) | SessionRequest(transaction=transaction, request=request):
-                self._agent.respond(transaction, 200 if request.method in ("OPTIONS", "INFO", "NOTIFY") else 501, now=self._now())
-                self._later()
+                self.agent.respond(transaction, 200 if request.method in ("OPTIONS", "INFO", "NOTIFY") else 501, now=self.now)
             case ResponseReceived(transaction=transaction, response=response):
                 if response.status >= 200:
                     self._replied(transaction, response.status)
             case RequestTimedOut(transaction=transaction):
                 self._replied(transaction, 408)
             case _:
-                if (call := self._by_session.get(getattr(output, "session", ""))) is not None:
+                session = getattr(output, "session", "")
+                if (call := self._by_session.get(session)) is not None:
                     self._of_call(call, output)
+                elif isinstance(output, SessionCancelled):
+                    self._given_up.add(session)
 
     def _of_call(self, call: PhoneCall, output: Output) -> None:
         match output:
@@ -312,29 +264,31 @@ class Phone(asyncio.DatagramProtocol):
         )
         self._keep(call)
         self._arrived.put_nowait(call)
-        if behaviour.reject is not None:
-            self._agent.reject(session, behaviour.reject, now=self._now())
+        if session in self._given_up:
+            self._given_up.discard(session)
+            self._over(call, "given up by the caller", 487)
+        elif behaviour.reject is not None:
+            self.agent.reject(session, behaviour.reject, now=self.now)
             self._over(call, f"refuses with {behaviour.reject}", behaviour.reject)
         else:
-            self._agent.ring(session, now=self._now())
+            self.agent.ring(session, now=self.now)
             call.note("rings")
             if behaviour.ring_seconds is not None:
                 call.answer_timer = asyncio.get_running_loop().call_later(
                     behaviour.ring_seconds, self._answer, call, request.body, behaviour
                 )
-        self._run()
+        self.run()
 
-    def _answer(self, call: PhoneCall, offer: bytes, behaviour: Behaviour) -> None:
+    def _answer(self, call: PhoneCall, body: bytes, behaviour: Behaviour) -> None:
         if call.over.is_set():
             return
-        body = self._description(call.audio, "sendrecv", 1, offer=not offer, codec=self._media(call, offer) if offer else "PCMA")
-        self._agent.answer(call.session, body, now=self._now())
+        self.agent.answer(call.session, self._reply(call, body), now=self.now)
         call.note("answers")
         call.up = True
         call.answered.set()
         if behaviour.talk_seconds is not None:
             asyncio.get_running_loop().call_later(behaviour.talk_seconds, self.hang_up, call)
-        self._run()
+        self.run()
 
     def _answered(self, call: PhoneCall, body: bytes) -> None:
         call.note("is answered")
@@ -345,33 +299,24 @@ class Phone(asyncio.DatagramProtocol):
 
     def _reinvited(self, call: PhoneCall, session: str, body: bytes) -> None:
         call.version += 1
-        held = bool(body) and (audio := SessionDescription.parse(body).audio) is not None and audio.direction in ("sendonly", "inactive")
-        call.note("is held" if held else "gets a new offer")
-        codec = self._media(call, body) if body else "PCMA"
-        answer = self._description(call.audio, "recvonly" if held else "sendrecv", call.version, offer=not body, codec=codec)
-        self._agent.accept_reinvite(session, answer, now=self._now())
-        self._later()
+        call.note("is held" if holds(audio_of(body)) else "gets a new offer")
+        self.agent.accept_reinvite(session, self._reply(call, body), now=self.now)
 
-    def _media(self, call: PhoneCall, body: bytes) -> str:
-        """Talk to where a description says; the codec chosen (the first G.711 offered)."""
-        try:
-            audio = SessionDescription.parse(body).audio
-        except ParseError:
-            audio = None
-        if audio is None:
-            return "PCMA"
-        codec = next((codec.name for codec in audio.codecs if codec.name in PAYLOAD_TYPES.values()), "PCMA")
-        call.audio.speaking = audio.direction in ("sendrecv", "recvonly")
-        if audio.port:
-            call.audio.talk((audio.address, audio.port), codec, audio.telephone_event)
-        return codec
+    def _reply(self, call: PhoneCall, body: bytes) -> bytes:
+        """Our description for theirs: the answer, or an offer when they sent none."""
+        far = audio_of(body)
+        if far is None:
+            return offer(self.address[0], call.audio.port, "sendrecv", call.version)
+        self._media(call, body)
+        return answer(self.address[0], call.audio.port, far, call.version)
 
-    def _description(self, audio: AudioPort, direction: Direction, version: int, *, offer: bool, codec: str = "PCMA") -> bytes:
-        types = sorted(PAYLOAD_TYPES.items(), reverse=True) if offer else [item for item in PAYLOAD_TYPES.items() if item[1] == codec]
-        event = audio.telephone_event if not offer and audio.telephone_event is not None else TELEPHONE_EVENT
-        codecs = tuple(Codec(number, name) for number, name in types)
-        stream = AudioStream(self.address[0], audio.port, codecs, direction, event, 20)
-        return SessionDescription.for_audio(stream, session_id=audio.port, version=version).to_bytes()
+    def _media(self, call: PhoneCall, body: bytes) -> None:
+        """Talk to where a description says."""
+        far = audio_of(body)
+        if far is not None:
+            call.audio.speaking = far.direction in ("sendrecv", "recvonly")
+            if far.port:
+                call.audio.talk((far.address, far.port), codec_of(far), far.telephone_event)
 
     def _keep(self, call: PhoneCall) -> None:
         self.calls.append(call)
@@ -390,7 +335,3 @@ class Phone(asyncio.DatagramProtocol):
         reply = self._replies.pop(transaction, None)
         if reply is not None and not reply.done():
             reply.set_result(status)
-
-    def _later(self) -> None:
-        """Drain again: a command was given while outputs were being handled."""
-        asyncio.get_running_loop().call_soon(self._run)
