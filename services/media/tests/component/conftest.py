@@ -298,6 +298,11 @@ class House:
     async def stop(self) -> None:
         await self.stack.aclose()
 
+    def forget_calls(self) -> None:
+        """Leave behind what kill -9 leaves: a journal, files, and ports on the plane."""
+        self.running.board.calls.clear()
+        self.running.board._idle.set()
+
     async def phone(self, user: str, transport: str = "udp", host: str = "127.0.0.1", register: bool = True) -> Phone:
         rtp = await self.phones.enter_async_context(rtp_endpoint())
         phone = Phone(user, self.running.sip[transport], rtp, transport, host)

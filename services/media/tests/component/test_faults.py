@@ -88,8 +88,7 @@ async def test_calls_of_a_process_that_dies_are_ended_by_the_next_one(house: Any
     await bob.pick_up()
     await anne.answered()
     await eventually(lambda: any(event.type.endswith("bridged.v1") for event in house.events()))
-    house.running.board.calls.clear()  # what kill -9 leaves: a journal, and ports on the plane
-    house.running.board._idle.set()
+    house.forget_calls()
     await house.stop()
     await house.start()
     events = await house.ended()
