@@ -81,13 +81,14 @@ def run_round(run: dict[str, Any], rate: int, seconds: int, hold: float, folder:
         before = cpu_seconds(run["processes"])
         keys = {"user": caller["sip_user"], "realm": realm, "dest": callee["extension"]}
         login = ["-au", caller["sip_user"], "-ap", caller["sip_password"]]
-        rate_options = [*login, "-r", str(rate), "-m", str(calls), "-l", str(calls), "-d", str(int(hold * 1000)), "-timeout", str(seconds + 60)]
+        pace = ["-r", str(rate), "-m", str(calls), "-l", str(calls), "-d", str(int(hold * 1000)), "-timeout", f"{seconds + 60}s"]
         call = sipp(
             "call_with_authentication.xml",
             target,
             call_port,
             keys,
-            *rate_options,
+            *login,
+            *pace,
             "-trace_rtt",
             "-rtt_freq",
             "1",

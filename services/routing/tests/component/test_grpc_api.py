@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import grpc
 import pytest
 import yaml
-from google.rpc import error_details_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from pydantic import SecretStr
 
