@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from carillon.cdr.v1.cdr_pb2_grpc import LedgerServiceStub
@@ -25,7 +26,7 @@ from carillon_media.adapters.announcer import BusAnnouncer
 from carillon_media.adapters.applications import GrpcApplications
 from carillon_media.adapters.call_log import JournalledCallLog
 from carillon_media.adapters.heartbeat import Heartbeat
-from carillon_media.adapters.journal import CallKey, Journal
+from carillon_media.adapters.journal import CallKey, Journal, JournalRecord
 from carillon_media.adapters.pooled_ids import PooledIds
 from carillon_media.adapters.postgres_devices import NoDevices, PostgresDevices
 from carillon_media.adapters.prompt_files import PromptFiles
@@ -80,90 +81,152 @@ async def app(settings: MediaSettings) -> AsyncIterator[None]:
 @asynccontextmanager
 async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> AsyncIterator[Running]:
     """As `app`, on the given bus and object store."""
-    clock, ids, node = SystemClock(), PooledIds(), settings.node
     async with AsyncExitStack() as stack:
         for stream in (CONFIG, CALLS, REGISTRATIONS):
             await bus.ensure_stream(stream)
+        opened = await _open(settings, stack)
         tasks = await stack.enter_async_context(Tasks())
+        clock, ids = SystemClock(), PooledIds()
         accounts = Accounts()
         configuration = Configuration(bus, accounts)
         tasks.start(configuration.follow(), "configuration")
-
-        heartbeat = Heartbeat(settings.data / "alive")
-        died_at = heartbeat.last()
-        journal, records = await asyncio.to_thread(Journal.open, settings.data / "journal")
-        stack.push_async_callback(journal.close)
-        tasks.start(heartbeat.run(), "heartbeat")
-        token = issue_token(settings.token_key.get_secret_value(), f"media/{node}", None, [SERVICE])
-        publisher = Publisher(journal, bus, await _confirm(settings, token, stack), clock)
-        publisher.recover(records)
-        tasks.start(publisher.run(), "publisher")
+        publisher = Publisher(opened.journal, bus, opened.confirm, clock)
+        log, spool = await _recover(settings, opened, publisher, FileSpool(settings.data / "spool", objects), tasks, ids)
         stack.push_async_callback(publisher.drain, 2.0)
-        log = JournalledCallLog(journal, publisher)
-        spool = FileSpool(settings.data / "spool", objects)
-        ended = await Recovery(log, spool, clock, ids, node).run(records, list(spool.leftovers()), died_at)
-        if ended:
-            _log.warning("calls of the process before were ended", calls=ended)
-        tasks.start(spool.upload_for_ever(), "recordings")
-
-        plane = await PlaneClient.connect(settings.plane_socket, within=settings.plane_seconds)
-        stack.push_async_callback(plane.disconnect)
-        for session in await plane.list_sessions():
-            await plane.close(session.session)
-
-        store = PromptStore(settings.data / "prompts")
-        announcer = BusAnnouncer(bus, ids, node)
+        announcer = BusAnnouncer(bus, ids, settings.node)
         tasks.start(announcer.run(), "registration events")
-        key = hashlib.sha256(b"sip nonces" + settings.token_key.get_secret_value().encode()).digest()
-        doorkeeper = Doorkeeper(accounts, Authenticator(key), clock, settings.sha256_agents)
-        sip = SipStack(UserAgentSettings(contact_user="carillon"), lambda: ids.token(10), clock, advertise=settings.advertise)
-        devices = _devices(settings, clock)
-        registrar = Registrar(accounts, doorkeeper, sip, devices, announcer, clock, ids)
-        resolver = CachedResolver(accounts.trunk_hosts)
-        tasks.start(resolver.run(), "resolver")
-        reach = Reachability(accounts, lambda: registrar, resolver, sip.local)
-        parts = Parts(
-            sip, plane, await _applications(settings, token, stack), log, PromptFiles(store, settings.data / "prompts"), spool, reach,
-            clock, ids, node, QuietLog(_log, clock),
-        )  # fmt: skip
-        lag = LoopLag()
-        board = Switchboard(parts, Limits(max_call_seconds=settings.max_call_hours * 3600), settings.max_calls)
-        admission = Admission(accounts, doorkeeper, reach, board, sip, clock, ids, node, lag)
-        sip.callbacks = Callbacks(admission.invited, registrar.requested, board.session_output)
-        tasks.start(_plane_events(plane, board), "media plane")
-        tasks.start(_expire(registrar), "expiry")
-        tasks.start(lag.run(), "lag")
-        if settings.silence_seconds:
-            tasks.start(_watch(SilenceWatch(board, plane, clock, settings.silence_seconds)), "silence")
-        if isinstance(devices, PostgresDevices):
-            tasks.start(devices.run(registrar.load), "registrations")
-            await _wait_for_devices(devices, settings.registrations_seconds)
-
+        node = _assemble(settings, opened, accounts, log, spool, announcer, ids)
+        _run(node, tasks, opened.plane, settings)
+        if isinstance(node.devices, PostgresDevices):
+            tasks.start(node.devices.run(node.registrar.load), "registrations")
+            await _wait_for_devices(node.devices, settings.registrations_seconds)
         await configuration.caught_up(settings.catch_up_seconds)
-        tasks.start(_warm(configuration, store), "prompts")
-        await sip.start(settings.udp_address, settings.tcp_address)
-        stack.push_async_callback(sip.stop)
-        stack.push_async_callback(_close, admission, registrar, board, settings)
-        server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
-        server.add(add_LiveCallServiceServicer_to_server, grpc_api.LiveCallApi(board), grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
-        server.add(
-            add_RegistrationServiceServicer_to_server,
-            grpc_api.RegistrationApi(registrar),
-            grpc_api.REGISTRATIONS,
-            grpc_api.REGISTRATION_RIGHTS,
-        )
+        tasks.start(_warm(configuration, node.prompts), "prompts")
+        await node.sip.start(settings.udp_address, settings.tcp_address)
+        stack.push_async_callback(node.sip.stop)
+        stack.push_async_callback(_close, node, settings)
+        server = _grpc(settings, node)
         port = await server.start()
         stack.push_async_callback(server.stop, 0.5)
-        admission.closed = registrar.closed = False
-        yield Running(sip.bound, port, board, registrar, publisher)
+        node.admission.closed = node.registrar.closed = False
+        yield Running(node.sip.bound, port, node.board, node.registrar, publisher)
 
 
-async def _close(admission: Admission, registrar: Registrar, board: Switchboard, settings: MediaSettings) -> None:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What is closed only after every task that uses it has ended."""
+
+    journal: Journal
+    records: Sequence[JournalRecord]
+    died_at: datetime | None
+    confirm: Confirm
+    applications: GrpcApplications
+    plane: PlaneClient
+
+
+async def _open(settings: MediaSettings, stack: AsyncExitStack) -> _Opened:
+    died_at = Heartbeat(settings.data / "alive").last()
+    journal, records = await asyncio.to_thread(Journal.open, settings.data / "journal")
+    stack.push_async_callback(journal.close)
+    token = issue_token(settings.token_key.get_secret_value(), f"media/{settings.node}", None, [SERVICE])
+    confirm = await _confirm(settings, token, stack)
+    applications = await _applications(settings, token, stack)
+    plane = await PlaneClient.connect(settings.plane_socket, within=settings.plane_seconds)
+    stack.push_async_callback(plane.disconnect)
+    for session in await plane.list_sessions():
+        await plane.close(session.session)
+    return _Opened(journal, records, died_at, confirm, applications, plane)
+
+
+async def _recover(
+    settings: MediaSettings, opened: _Opened, publisher: Publisher, spool: FileSpool, tasks: Tasks, ids: PooledIds
+) -> tuple[JournalledCallLog, FileSpool]:
+    """End in the journal what the process before left open; then publish, upload and beat."""
+    publisher.recover(opened.records)
+    tasks.start(publisher.run(), "publisher")
+    log = JournalledCallLog(opened.journal, publisher)
+    recovery = Recovery(log, spool, SystemClock(), ids, settings.node)
+    ended = await recovery.run(opened.records, list(spool.leftovers()), opened.died_at)
+    if ended:
+        _log.warning("calls of the process before were ended", calls=ended)
+    tasks.start(Heartbeat(settings.data / "alive").run(), "heartbeat")
+    tasks.start(spool.upload_for_ever(), "recordings")
+    return log, spool
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """The parts of signalling, wired to each other."""
+
+    sip: SipStack
+    board: Switchboard
+    admission: Admission
+    registrar: Registrar
+    devices: DeviceStore
+    resolver: CachedResolver
+    prompts: PromptStore
+    lag: LoopLag
+
+
+def _assemble(
+    settings: MediaSettings,
+    opened: _Opened,
+    accounts: Accounts,
+    log: JournalledCallLog,
+    spool: FileSpool,
+    announcer: BusAnnouncer,
+    ids: PooledIds,
+) -> _Node:
+    clock, lag, store = SystemClock(), LoopLag(), PromptStore(settings.data / "prompts")
+    key = hashlib.sha256(b"sip nonces" + settings.token_key.get_secret_value().encode()).digest()
+    doorkeeper = Doorkeeper(accounts, Authenticator(key), clock, settings.sha256_agents)
+    sip = SipStack(UserAgentSettings(contact_user="carillon"), lambda: ids.token(10), clock, advertise=settings.advertise)
+    devices = _devices(settings, clock)
+    registrar = Registrar(accounts, doorkeeper, sip, devices, announcer, clock, ids)
+    resolver = CachedResolver(accounts.trunk_hosts)
+    reach = Reachability(accounts, lambda: registrar, resolver, sip.local)
+    parts = Parts(
+        sip=sip,
+        plane=opened.plane,
+        applications=opened.applications,
+        log=log,
+        prompts=PromptFiles(store, settings.data / "prompts"),
+        spool=spool,
+        directory=reach,
+        clock=clock,
+        ids=ids,
+        node=settings.node,
+        quiet=QuietLog(_log, clock),
+    )
+    board = Switchboard(parts, Limits(max_call_seconds=settings.max_call_hours * 3600), settings.max_calls)
+    admission = Admission(accounts, doorkeeper, reach, board, sip, clock, ids, settings.node, lag)
+    sip.callbacks = Callbacks(admission.invited, registrar.requested, board.session_output)
+    return _Node(sip, board, admission, registrar, devices, resolver, store, lag)
+
+
+def _run(node: _Node, tasks: Tasks, plane: PlaneClient, settings: MediaSettings) -> None:
+    tasks.start(node.resolver.run(), "resolver")
+    tasks.start(_plane_events(plane, node.board), "media plane")
+    tasks.start(_expire(node.registrar), "expiry")
+    tasks.start(node.lag.run(), "lag")
+    if settings.silence_seconds:
+        tasks.start(_watch(SilenceWatch(node.board, plane, SystemClock(), settings.silence_seconds)), "silence")
+
+
+def _grpc(settings: MediaSettings, node: _Node) -> GrpcServer:
+    server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
+    calls, registrations = grpc_api.LiveCallApi(node.board), grpc_api.RegistrationApi(node.registrar)
+    server.add(add_LiveCallServiceServicer_to_server, calls, grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
+    server.add(add_RegistrationServiceServicer_to_server, registrations, grpc_api.REGISTRATIONS, grpc_api.REGISTRATION_RIGHTS)
+    return server
+
+
+async def _close(node: _Node, settings: MediaSettings) -> None:
     """Take no new calls, let those that are up go on for a while, then end them."""
-    admission.closed = True
-    await board.drain(settings.drain_seconds)
-    registrar.closed = True
-    await board.stop(within=3.0)
+    node.admission.closed = True
+    await node.board.drain(settings.drain_seconds)
+    node.registrar.closed = True
+    await node.board.stop(within=3.0)
 
 
 async def _applications(settings: MediaSettings, token: str, stack: AsyncExitStack) -> GrpcApplications:
