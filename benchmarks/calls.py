@@ -72,7 +72,7 @@ def run_round(run: dict[str, Any], rate: int, seconds: int, hold: float, folder:
     target, realm = run["sip"]["udp"], tenant["realm"]
     calls = rate * seconds
     answer_port, call_port = free_port(), free_port()
-    callee_keys = {"user": callee["sip_user"], "realm": realm}
+    callee_keys = {"user": callee["sip_user"], "realm": realm, "expires": "3600"}
     callee_login = ["-au", callee["sip_user"], "-ap", callee["sip_password"]]
     register = sipp("register.xml", target, answer_port, callee_keys, "-m", "1", "-timeout", "10", *callee_login)
     subprocess.run(register, check=True, cwd=folder, stdout=subprocess.DEVNULL)

@@ -42,10 +42,14 @@ def tone_file(folder: Path) -> Path:
 
 @contextmanager
 def answering(system: System, extension: str, scenario: str, calls: int = 1, *options: str, transport: str = "u1") -> Iterator[Sipp]:
-    """A phone of SIPp's, registered, that does what the scenario says."""
-    port = register(system.sip, system.tenant["realm"], system.user(extension), "-t", transport)
-    with Sipp(scenario, system.sip, "-t", transport, *options, port=port, calls=calls, seconds=60) as phone:
-        yield phone
+    """A phone of SIPp's, registered while it does what the scenario says."""
+    realm, user = system.tenant["realm"], system.user(extension)
+    port = register(system.sip, realm, user, "-t", transport)
+    try:
+        with Sipp(scenario, system.sip, "-t", transport, *options, port=port, calls=calls, seconds=60) as phone:
+            yield phone
+    finally:
+        register(system.sip, realm, user, "-t", transport, port=port, expires=0)
 
 
 def call(system: System, caller: str, dialled: str, scenario: str = "call_with_authentication.xml", *options: str) -> Sipp:

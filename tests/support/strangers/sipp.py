@@ -78,9 +78,10 @@ class Sipp:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def register(target: tuple[str, int], realm: str, user: dict[str, Any], *options: str) -> int:
-    """Register the user from a free port; the port, where a scenario may then answer."""
-    with Sipp("register.xml", target, *options, *credentials(user), seconds=10, user=user["sip_user"], realm=realm) as sipp:
+def register(target: tuple[str, int], realm: str, user: dict[str, Any], *options: str, port: int | None = None, expires: int = 3600) -> int:
+    """Register the user from a free port, or for 0 seconds leave from this one; the port, where a scenario may then answer."""
+    keys = {"user": user["sip_user"], "realm": realm, "expires": str(expires)}
+    with Sipp("register.xml", target, *options, *credentials(user), port=port, seconds=10, **keys) as sipp:
         return sipp.succeed().port
 
 
