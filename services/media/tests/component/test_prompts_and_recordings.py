@@ -1,5 +1,6 @@
 """Steps in which the caller talks with the system: play, gather, record, and what becomes of a recording."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,8 @@ async def test_digits_of_rfc_4733_and_of_info(house: Any, words: Any) -> None:
         for packet in anne.rtp.event_packets(digit, 101):
             anne.rtp.send_bytes(packet, to)
     await eventually(lambda: house.running.board.calls and "12" in str(next(iter(house.running.board.calls.values())).call.state.phase))
-    for signal in ("3", "#"):
-        request = RequestOut(
-            "INFO", session=call, body=f"Signal={signal}\r\nDuration=160\r\n".encode(), content_type="application/dtmf-relay"
-        )
+    for key in ("3", "#"):
+        request = RequestOut("INFO", session=call, body=f"Signal={key}\r\nDuration=160\r\n".encode(), content_type="application/dtmf-relay")
         anne.do("request", request)
         assert (await anne.expect(ResponseReceived)).response.status == 200
     events = await house.ended()
@@ -100,3 +99,27 @@ async def test_a_message_too_short_leaves_no_trace(house: Any, words: Any) -> No
     events = await house.ended()
     assert "recording_finished a" not in words.story(events)
     assert not list((house.folder / "media/spool").rglob("*.wav"))
+
+
+async def test_a_message_that_is_being_left_outlives_the_process(house: Any, words: Any) -> None:
+    await leave_message(house, 400)
+    await eventually(lambda: any(event.type.endswith("recording_started.v1") for event in house.events()))
+    house.forget_calls()
+    await house.stop()
+    await house.start()
+    events = await house.ended()
+    kept = words.last(events, "recording_finished")
+    assert (kept["ended_by"], kept["labels"]) == ("node_failure", {"mailbox_id": "main"})
+    assert kept["duration_ms"] >= 400
+    await eventually(lambda: not any((house.folder / "media/spool").rglob("*.wav")))
+    assert len(await house.objects.get(kept["object"])) == kept["bytes"]
+
+
+async def test_a_message_is_kept_when_the_media_plane_dies(house: Any, words: Any) -> None:
+    anne, _ = await leave_message(house, 400)
+    await house.plane.end(signal.SIGKILL)
+    await house.plane.start()
+    assert (await anne.expect(SessionEnded, timeout=8)).by == "remote"
+    events = await house.ended()
+    assert words.last(events, "recording_finished")["ended_by"] == "node_failure"
+    assert house.application.asked[1].outcome.record.object
