@@ -98,7 +98,8 @@ int64_t plane_open(plane *p, uint64_t identity, uint16_t wanted_port, uint16_t *
     fresh.generation = (s->generation + 1) & 0x7FFFFFFF;
     fresh.worker = w->number;
     fresh.phase = (uint8_t)(p->opened++ % PHASES);
-    fresh.codec = PLANE_PCMA;
+    fresh.codec = (struct codec){.kind = PLANE_PCMA, .payload_type = PLANE_PCMA, .clock_rate = 8000};
+    fresh.event_rate = 8000;
     fresh.telephone_event = PLANE_NO_EVENT;
     fresh.peer = fresh.previous = fresh.next = NOBODY;
     fresh.used = true;
@@ -113,17 +114,32 @@ int64_t plane_open(plane *p, uint64_t identity, uint16_t wanted_port, uint16_t *
     return error;
 }
 
+static bool usable(const plane_remote *remote) {
+    bool g711 = remote->codec == PLANE_PCMU || remote->codec == PLANE_PCMA;
+    if (g711 ? remote->clock_rate != 8000 : remote->codec != PLANE_OTHER) return false;
+    if (remote->payload_type > 127 || remote->payload_type == remote->telephone_event) return false;
+    return remote->clock_rate >= 1000 && remote->clock_rate <= 192000 && remote->event_rate >= 1000 && remote->event_rate <= 192000;
+}
+
+static struct codec codec_of(const plane_remote *remote) {
+    struct codec codec = {.kind = remote->codec, .payload_type = remote->payload_type, .clock_rate = remote->clock_rate};
+    if (codec.kind == PLANE_OTHER) memcpy(codec.name, remote->name, sizeof codec.name - 1);
+    return codec;
+}
+
 int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote) {
     struct session *s = find(p, handle);
     if (!s) return -ENOENT;
-    if (remote->codec != PLANE_PCMU && remote->codec != PLANE_PCMA) return -EINVAL;
+    if (!usable(remote)) return -EINVAL;
     if (target_refused(&p->settings, remote->ip, remote->port)) return PLANE_REFUSED;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(remote->port), .sin_addr.s_addr = htonl(remote->ip)};
     struct worker *w = lock(p, s);
     source_signalled(s, &address, w->now_ms);
     s->has_remote = true;
-    s->codec = remote->codec;
+    s->codec = codec_of(remote);
+    s->event_rate = remote->event_rate;
     s->telephone_event = remote->telephone_event;
+    outgoing_clock(&s->out, s->codec.clock_rate, w->now_ms);
     s->send = remote->send;
     s->receive = remote->receive;
     worker_unlock(w);
@@ -188,13 +204,14 @@ int plane_play(plane *p, int64_t handle, uint64_t number, const char **files, in
     struct session *s = find(p, handle);
     if (!s) return -ENOENT;
     if (count < 1) return -EINVAL;
+    if (!is_g711(&s->codec)) return PLANE_NO_CODER;
     struct play *play = calloc(1, sizeof *play + (size_t)count * sizeof play->files[0]);
     if (!play) return -ENOMEM;
     play->number = number;
     play->loop = loop;
     play->barge_in = barge_in;
     for (; play->count < count; play->count++) {
-        int error = audio_load(p, files[play->count], s->codec, &play->files[play->count], why, why_room);
+        int error = audio_load(p, files[play->count], s->codec.kind, &play->files[play->count], why, why_room);
         if (!error) continue;
         release(play);
         return error;
@@ -221,8 +238,9 @@ int plane_record(plane *p, int64_t handle, uint64_t number, const char *path, ui
                  uint16_t finish_events) {
     struct session *s = find(p, handle);
     if (!s) return -ENOENT;
+    if (!is_g711(&s->codec)) return PLANE_NO_CODER;
     int error;
-    struct recording *r = recording_new(path, s->codec, &error);
+    struct recording *r = recording_new(path, s->codec.kind, &error);
     if (!r) return error;
     r->number = number;
     r->handle = (uint64_t)handle;
@@ -256,7 +274,7 @@ static void count(const struct session *s, int64_t now_ms, plane_counters *to) {
         .bytes_out = s->bytes_out,
         .lost = incoming_lost(&s->in),
         .out_of_order = s->out_of_order,
-        .jitter_ms = s->in.jitter / 8,
+        .jitter_ms = s->in.jitter * 1000 / s->codec.clock_rate,
         .last_packet_ms = s->in.started ? now_ms - s->in.last_ms : -1,
         .source_ip = s->source.state == LOCKED || s->source.state == RELEARNING ? ntohl(s->source.ip) : 0,
         .source_port = ntohs(s->source.port),

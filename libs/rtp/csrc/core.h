@@ -27,13 +27,20 @@ enum {
     NOBODY = -1,
 };
 
+/* What a far end speaks. G.711 is understood; PLANE_OTHER is passed on as it is. */
+struct codec {
+    uint8_t kind, payload_type;
+    uint32_t clock_rate;           /* Hz */
+    char name[32];
+};
+
 struct packet {
     const struct sockaddr_in *from;
     uint8_t *payload;  /* with at least 12 writable bytes before it */
     uint32_t length;
     uint32_t timestamp, ssrc;
     uint16_t sequence;
-    uint8_t type;
+    uint8_t type, codec;           /* `codec`: of audio, its kind */
     bool marker;
 };
 
@@ -54,9 +61,11 @@ struct outgoing {
     uint32_t ssrc, timestamp;      /* of the newest packet sent */
     uint16_t sequence;
     int64_t last_ms;
-    uint32_t last_samples;
+    uint32_t last_samples, rate;   /* of the timestamps, Hz */
     bool mapped;                   /* the relay's numbers below hold */
-    uint32_t map_ssrc, timestamp_delta;
+    uint32_t map_ssrc, map_timestamp, timestamp_delta;
+    bool event_mapped;             /* a key of another clock than the audio's keeps the timestamp it was given */
+    uint32_t event_in, event_out;
     uint16_t sequence_delta, in_sequence, oldest;
 };
 
@@ -122,7 +131,9 @@ struct session {
     int32_t peer;                  /* index of the bridged session or NOBODY */
     int fd, rtcp_fd;
     uint16_t port;
-    uint8_t worker, phase, codec, telephone_event;
+    uint8_t worker, phase, telephone_event;
+    struct codec codec;
+    uint32_t event_rate;
     bool used, has_remote, send, receive, timed;
     struct sockaddr_in signalled, target;
     struct source source;
@@ -204,10 +215,11 @@ uint64_t incoming_lost(const struct incoming *in);
 bool incoming_flood(struct incoming *in, int64_t now_ms);
 void outgoing_start(struct outgoing *out, uint64_t identity, int64_t now_ms);
 uint32_t outgoing_gap(const struct outgoing *out, int64_t now_ms);
+void outgoing_clock(struct outgoing *out, uint32_t rate, int64_t now_ms);
 void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, uint8_t type, bool marker, uint16_t sequence,
                    uint32_t timestamp);
 /* relay.c */
-void relay(struct worker *w, struct session *from, struct packet *packet);
+void relay(struct worker *w, struct session *from, struct packet *packet, bool audio);
 /* telephone_event.c */
 void key_packet(struct worker *w, struct session *s, const struct packet *packet);
 void key_tick(struct worker *w, struct session *s);
@@ -244,6 +256,7 @@ void worker_untime(struct worker *w, struct session *s);
 extern uint8_t g711_ulaw_alaw[256], g711_alaw_ulaw[256];
 void g711_convert(uint8_t *to, const uint8_t *from, uint32_t length, uint8_t from_codec, uint8_t to_codec);
 void g711_init(void);
+static inline bool is_g711(const struct codec *codec) { return codec->kind == PLANE_PCMU || codec->kind == PLANE_PCMA; }
 uint8_t g711_silence(uint8_t codec);
 int16_t g711_linear(uint8_t code, uint8_t codec);
 

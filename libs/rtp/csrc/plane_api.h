@@ -3,9 +3,10 @@
  * All functions are called by one control thread. Those that return int give 0, or a negative errno. A handle names a session
  * until it is closed and never another one. Times are milliseconds, addresses IPv4 in host byte order. */
 
-enum { PLANE_PCMU = 0, PLANE_PCMA = 8, PLANE_NO_EVENT = 255, PLANE_NO_FILE = -1000, PLANE_REFUSED = -1001 };
+enum { PLANE_PCMU = 0, PLANE_PCMA = 8, PLANE_OTHER = 255 };
+enum { PLANE_NO_EVENT = 255, PLANE_NO_FILE = -1000, PLANE_REFUSED = -1001, PLANE_NO_CODER = -1002 };
 enum { PLANE_DROP_SOURCE, PLANE_DROP_MALFORMED, PLANE_DROP_PAYLOAD_TYPE, PLANE_DROP_UNWANTED, PLANE_DROP_UNSENT, PLANE_DROP_FLOOD,
-       PLANE_DROPS };
+       PLANE_DROP_CODEC, PLANE_DROPS };
 enum { PLANE_DIGIT = 1, PLANE_PLAY_ENDED, PLANE_RECORDING_ENDED, PLANE_SOURCE_LOCKED };
 enum { PLANE_BY_SILENCE, PLANE_BY_LENGTH, PLANE_BY_DIGIT, PLANE_BY_STOP };
 
@@ -26,8 +27,12 @@ typedef struct {
 typedef struct {
     uint32_t ip;
     uint16_t port;
-    uint8_t codec;            /* PLANE_PCMU or PLANE_PCMA, which are the payload types too */
+    uint8_t codec;            /* PLANE_PCMU, PLANE_PCMA, or PLANE_OTHER: relayed untouched to a far end of the same name and clock */
+    uint8_t payload_type;     /* a dynamic one, or the codec's own */
     uint8_t telephone_event;  /* payload type or PLANE_NO_EVENT */
+    uint32_t clock_rate;      /* of the timestamps, Hz */
+    uint32_t event_rate;      /* of telephone events, Hz */
+    char name[32];            /* of PLANE_OTHER, zero-terminated */
     uint8_t send, receive;
 } plane_remote;
 
@@ -45,7 +50,7 @@ typedef struct {
 } plane_event;
 
 typedef struct {
-    uint64_t packets_in, packets_out, bytes_in, bytes_out, lost, out_of_order, dropped[6];
+    uint64_t packets_in, packets_out, bytes_in, bytes_out, lost, out_of_order, dropped[7];
     double jitter_ms;
     int64_t last_packet_ms;        /* age, -1: none came */
     uint32_t source_ip;            /* 0: not locked yet */
@@ -53,7 +58,7 @@ typedef struct {
 } plane_counters;
 
 typedef struct {
-    uint64_t packets_in, packets_out, dropped[6], events_lost, late_ticks, cpu_ns, recording_overruns;
+    uint64_t packets_in, packets_out, dropped[7], events_lost, late_ticks, cpu_ns, recording_overruns;
     uint32_t sessions, ports_free, ports_total;
 } plane_totals;
 

@@ -53,17 +53,18 @@ static bool at_end(const struct play *play) { return !play->loop && play->curren
 void play_tick(struct worker *w, struct session *s) {
     struct play *play = s->play;
     if (!play || !s->has_remote) return;
+    if (!is_g711(&s->codec)) return play_end(w, s, false); /* the far end has changed to what we cannot encode */
     uint8_t frame[12 + FRAME], *payload = frame + 12;
-    uint32_t got = take(play, payload, FRAME, s->codec);
+    uint32_t got = take(play, payload, FRAME, s->codec.kind);
     if (got) {
-        memset(payload + got, g711_silence(s->codec), FRAME - got);
+        memset(payload + got, g711_silence(s->codec.kind), FRAME - got);
         struct outgoing *out = &s->out;
         bool marker = !play->started, late = w->now_ms - out->last_ms > LATE_MS;
         out->timestamp += marker || late ? outgoing_gap(out, w->now_ms) : FRAME;
         out->last_ms = w->now_ms;
         out->last_samples = FRAME;
         play->started = true;
-        if (s->send) outgoing_send(w, s, payload, FRAME, s->codec, marker, ++out->sequence, out->timestamp);
+        if (s->send) outgoing_send(w, s, payload, FRAME, s->codec.payload_type, marker, ++out->sequence, out->timestamp);
     }
     if (!got || at_end(play)) play_end(w, s, true);
 }

@@ -69,7 +69,7 @@ static void put(struct worker *w, struct recording *r, uint64_t at, const struct
     for (const uint8_t *from = packet->payload; at < end;) {
         uint32_t place = (uint32_t)(at % RECORD_RING), part = RECORD_RING - place;
         if (part > end - at) part = (uint32_t)(end - at);
-        g711_convert(r->ring + place, from, part, packet->type, r->codec);
+        g711_convert(r->ring + place, from, part, packet->codec, r->codec);
         at += part;
         from += part;
     }
@@ -79,7 +79,7 @@ static void put(struct worker *w, struct recording *r, uint64_t at, const struct
 static bool voiced(const struct packet *packet) {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < packet->length; i++) {
-        int sample = g711_linear(packet->payload[i], packet->type);
+        int sample = g711_linear(packet->payload[i], packet->codec);
         sum += (uint32_t)(sample < 0 ? -sample : sample);
     }
     return sum > packet->length * QUIET;

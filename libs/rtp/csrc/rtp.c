@@ -69,11 +69,11 @@ void incoming_count(struct session *s, const struct packet *packet, int64_t now_
     }
     in->last_ms = now_ns / 1000000;
     if (!audio) return;
-    uint32_t transit = (uint32_t)(now_ns / 125000) - packet->timestamp;
+    uint32_t rate = s->codec.clock_rate, transit = (uint32_t)((uint64_t)(now_ns / 1000) * rate / 1000000) - packet->timestamp;
     if (in->transit) {
         int32_t change = (int32_t)(transit - in->transit);
         double distance = change < 0 ? -(double)change : change;
-        if (distance < 8000) in->jitter += (distance - in->jitter) / 16;  /* a second is a new talkspurt's clock, no jitter */
+        if (distance < rate) in->jitter += (distance - in->jitter) / 16;  /* a second is a new talkspurt's clock, no jitter */
     }
     in->transit = transit ? transit : 1;
 }
@@ -99,13 +99,24 @@ void outgoing_start(struct outgoing *out, uint64_t identity, int64_t now_ms) {
         .timestamp = (uint32_t)(wall_ms * 8 + (identity >> 20)),
         .last_ms = now_ms,
         .last_samples = FRAME,
+        .rate = 8000,
     };
 }
 
 /* Samples between the newest packet sent and one sent now by another source: never less than what was sent. */
 uint32_t outgoing_gap(const struct outgoing *out, int64_t now_ms) {
-    uint64_t elapsed = (uint64_t)(now_ms - out->last_ms) * 8;
+    uint64_t elapsed = (uint64_t)(now_ms - out->last_ms) * out->rate / 1000;
     return elapsed > out->last_samples ? (uint32_t)elapsed : out->last_samples;
+}
+
+/* The stream goes on with another clock: what passed at the old one counts, RFC 7160 section 4.2. */
+void outgoing_clock(struct outgoing *out, uint32_t rate, int64_t now_ms) {
+    if (out->rate == rate) return;
+    out->timestamp += outgoing_gap(out, now_ms);
+    out->last_ms = now_ms;
+    out->last_samples = 0;
+    out->rate = rate;
+    out->mapped = out->event_mapped = false;
 }
 
 /* Writes the header into the twelve bytes before the payload and sends. The caller keeps `out` up to date. */

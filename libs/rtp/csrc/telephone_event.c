@@ -4,7 +4,7 @@
  * 65,535 samples goes on in segments, each starting where the former ended (section 2.5.1.3). */
 #include "core.h"
 
-enum { LOST_END_MS = 150, SEGMENT = 0xFFFF, LATE = 8000 * 5 };
+enum { LOST_END_MS = 150, SEGMENT = 0xFFFF, LATE_SECONDS = 5 };
 
 static void released(struct worker *w, struct session *s) {
     struct key *key = &s->key;
@@ -13,7 +13,7 @@ static void released(struct worker *w, struct session *s) {
     plane_event event = {.kind = PLANE_DIGIT,
                          .handle = session_handle(w->plane, s),
                          .digit = (uint8_t)"0123456789*#ABCD"[key->event],
-                         .duration_ms = (key->before + key->duration) / 8};
+                         .duration_ms = (uint32_t)((uint64_t)(key->before + key->duration) * 1000 / s->event_rate)};
     event_put(w->plane, &event);
 }
 
@@ -37,7 +37,7 @@ void key_packet(struct worker *w, struct session *s, const struct packet *packet
         if (!key->pressed) return; /* the end again */
     } else {
         int32_t later = (int32_t)(packet->timestamp - key->timestamp);
-        if (known && later < 0 && later > -LATE) return; /* an older press, overtaken */
+        if (known && later < 0 && later > -(int32_t)(LATE_SECONDS * s->event_rate)) return; /* an older press, overtaken */
         if (known && key->pressed && event == key->event && later == SEGMENT) {
             key->before += SEGMENT;
             key->duration = 0;

@@ -25,21 +25,29 @@ int64_t clock_ns(void) {
     return now.tv_sec * 1000000000ll + now.tv_nsec;
 }
 
+/* A far end of G.711 may send either law; any other codec comes under its agreed payload type only. */
+static bool is_audio(const struct session *s, struct packet *packet) {
+    packet->codec = s->codec.kind;
+    if (packet->type == s->codec.payload_type) return true;
+    packet->codec = packet->type;
+    return is_g711(&s->codec) && (packet->type == PLANE_PCMU || packet->type == PLANE_PCMA);
+}
+
 static void received(struct worker *w, struct session *s, struct packet *packet, bool well_formed) {
     s->packets_in++;
     w->packets_in++;
     if (!well_formed) return drop(w, s, PLANE_DROP_MALFORMED);
     if (!s->has_remote) return drop(w, s, PLANE_DROP_UNWANTED);
     if (s->source.state == LOCKED && !source_known(s, packet->from)) return drop(w, s, PLANE_DROP_SOURCE);
-    bool audio = packet->type == PLANE_PCMU || packet->type == PLANE_PCMA, event = packet->type == s->telephone_event;
+    bool event = packet->type == s->telephone_event, audio = !event && is_audio(s, packet);
     if (!audio && !event && packet->type != COMFORT_NOISE) return drop(w, s, PLANE_DROP_PAYLOAD_TYPE);
     if (!source_accepts(w, s, packet)) return drop(w, s, PLANE_DROP_SOURCE);
     if (incoming_flood(&s->in, w->now_ms)) return drop(w, s, PLANE_DROP_FLOOD);
     incoming_count(s, packet, w->now_ns, audio);
     if (!s->receive) return drop(w, s, PLANE_DROP_UNWANTED);
-    if (audio && s->recording) recording_packet(w, s, packet);
+    if (audio && s->recording && is_g711(&s->codec)) recording_packet(w, s, packet);
     if (event) key_packet(w, s, packet);
-    if ((audio || event) && s->peer != NOBODY) relay(w, s, packet);
+    if ((audio || event) && s->peer != NOBODY) relay(w, s, packet, audio);
 }
 
 static void receive(struct worker *w, struct session *s) {

@@ -50,13 +50,13 @@ static void send_some(struct line *line) {
     uint32_t length = chance(500);
     for (uint32_t i = 0; i < length; i++) data[i] = (uint8_t)chance(256);
     if (chance(4)) {
-        static const uint8_t types[] = {0, 8, 101, 101 | 128, 13, 200};
+        static const uint8_t types[] = {0, 8, 101, 101 | 128, 13, 200, 97};
         static const uint8_t heads[] = {0x80, 0x80, 0x80, 0x90, 0xA0, 0xB3};
         uint16_t sequence = htons(line->sequence += (uint16_t)chance(3));
         uint32_t stamp = htonl(line->timestamp += 160 * chance(3)), source = 7;
         if (length < 172) length = 12 + chance(161);
         data[0] = heads[chance(6)];
-        data[1] = types[chance(6)];
+        data[1] = types[chance(7)];
         memcpy(data + 2, &sequence, 2);
         memcpy(data + 4, &stamp, 4);
         memcpy(data + 8, &source, 4);
@@ -67,10 +67,27 @@ static void send_some(struct line *line) {
     while (recv(line->fd, data, sizeof data, 0) > 0) assert(data[0] == 0x80);
 }
 
+static plane_remote some_remote(const struct line *line) {
+    static const plane_remote codecs[] = {
+        {.codec = PLANE_PCMA, .payload_type = 8, .clock_rate = 8000, .event_rate = 8000},
+        {.codec = PLANE_PCMU, .payload_type = 0, .clock_rate = 8000, .event_rate = 8000},
+        {.codec = PLANE_PCMA, .payload_type = 97, .clock_rate = 8000, .event_rate = 8000},
+        {.codec = PLANE_OTHER, .payload_type = 97, .clock_rate = 48000, .event_rate = 8000, .name = "ONE"},
+        {.codec = PLANE_OTHER, .payload_type = 0, .clock_rate = 48000, .event_rate = 48000, .name = "ONE"},
+    };
+    plane_remote remote = codecs[chance(sizeof codecs / sizeof *codecs)];
+    remote.ip = INADDR_LOOPBACK;
+    remote.port = line->local;
+    remote.telephone_event = chance(3) ? 101 : PLANE_NO_EVENT;
+    remote.send = chance(5) != 0;
+    remote.receive = chance(5) != 0;
+    return remote;
+}
+
 static void command(plane *p, struct line *line) {
     struct line *other = &lines[chance(SESSIONS)];
-    plane_remote remote = {.ip = INADDR_LOOPBACK, .port = line->local, .codec = chance(2) ? PLANE_PCMA : PLANE_PCMU,
-                           .telephone_event = chance(3) ? 101 : PLANE_NO_EVENT, .send = chance(5) != 0, .receive = chance(5) != 0};
+    plane_remote remote = some_remote(line);
+    int result;
     const char *files[3] = {prompt, prompt, prompt};
     char path[512], why[256];
     plane_counters counters;
@@ -93,13 +110,15 @@ static void command(plane *p, struct line *line) {
         assert(!plane_unbridge(p, line->handle));
         break;
     case 6:
-        assert(!plane_play(p, line->handle, ++number, files, 1 + (int)chance(3), chance(2), chance(2), why, sizeof why));
-        plays++;
+        result = plane_play(p, line->handle, ++number, files, 1 + (int)chance(3), chance(2), chance(2), why, sizeof why);
+        assert(!result || result == PLANE_NO_CODER);
+        plays += !result;
         break;
     case 7:
         snprintf(path, sizeof path, "%s/%u.wav", folder, (unsigned)(line - lines));
-        assert(!plane_record(p, line->handle, ++number, path, 1 + chance(3000), chance(2) * chance(400), (uint16_t)chance(65536)));
-        recordings++;
+        result = plane_record(p, line->handle, ++number, path, 1 + chance(3000), chance(2) * chance(400), (uint16_t)chance(65536));
+        assert(!result || result == PLANE_NO_CODER);
+        recordings += !result;
         break;
     case 8:
         assert(!(chance(2) ? plane_stop_play(p, line->handle) : plane_stop_record(p, line->handle)));

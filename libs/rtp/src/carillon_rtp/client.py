@@ -19,6 +19,7 @@ from carillon_rtp.protocol import (
     VERSION,
     BadFile,
     BadRequest,
+    NoCoder,
     NoSession,
     PlaneError,
     PlaneUnavailable,
@@ -29,6 +30,7 @@ from carillon_rtp.protocol import (
     read_frame,
 )
 from carillon_rtp.values import (
+    AudioCodec,
     Codec,
     DigitPressed,
     Dropped,
@@ -46,6 +48,7 @@ from carillon_rtp.values import (
 )
 
 __all__ = [
+    "AudioCodec",
     "BadFile",
     "BadRequest",
     "Codec",
@@ -53,6 +56,7 @@ __all__ = [
     "Dropped",
     "Event",
     "MediaAddress",
+    "NoCoder",
     "NoSession",
     "PlaneClient",
     "PlaneError",
@@ -164,7 +168,8 @@ class PlaneClient:
     async def play(self, session: str, play_id: str, files: Sequence[Path], *, loop: bool = False, barge_in: bool = False) -> None:
         """Plays the files one after another to the session, in place of what is relayed to it; replaces a running play.
 
-        Ends in one PlayEnded. The same `play_id` again does nothing. `barge_in`: the first digit stops it. Raises NoSession, BadFile.
+        Ends in one PlayEnded. The same `play_id` again does nothing. `barge_in`: the first digit stops it. Raises NoSession, BadFile,
+        NoCoder (the far end's codec is only relayed).
         """
         paths = [_absolute(file) for file in files]
         await self._ask("play", session=session, play_id=play_id, files=paths, loop=loop, barge_in=barge_in)
@@ -185,7 +190,7 @@ class PlaneClient:
     ) -> None:
         """Records what the session says into a WAV of its codec; ends in one RecordingEnded.
 
-        `silence_ms` 0: silence does not end it. A digit of `finish_digits` ends it. Raises NoSession, BadFile.
+        `silence_ms` 0: silence does not end it. A digit of `finish_digits` ends it. Raises NoSession, BadFile, NoCoder.
         """
         await self._ask(
             "record",

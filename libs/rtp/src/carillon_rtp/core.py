@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NewType
 
 from carillon_rtp._core import ffi, lib
-from carillon_rtp.protocol import BadFile, BadRequest, NoSession, PlaneError, PortsExhausted, RefusedTarget
-from carillon_rtp.values import Dropped, PlaneStatistics, RecordingEnd, Remote, Statistics
+from carillon_rtp.protocol import BadFile, BadRequest, NoCoder, NoSession, PlaneError, PortsExhausted, RefusedTarget
+from carillon_rtp.values import AudioCodec, Dropped, PlaneStatistics, RecordingEnd, Remote, Statistics
 
 Handle = NewType("Handle", int)
 
@@ -27,6 +27,7 @@ _REASONS: dict[int, RecordingEnd] = {
     lib.PLANE_BY_DIGIT: "digit",
     lib.PLANE_BY_STOP: "stopped",
 }
+_KINDS = {"PCMU": lib.PLANE_PCMU, "PCMA": lib.PLANE_PCMA}
 _EVENTS_AT_ONCE = 256
 
 
@@ -128,7 +129,7 @@ class Core:
         _check(lib.plane_unbridge(self._plane, handle))
 
     def play(self, handle: Handle, number: int, files: Sequence[str], *, loop: bool, barge_in: bool) -> None:
-        """Raises BadFile with what is wrong with which file."""
+        """Raises BadFile with what is wrong with which file, NoCoder."""
         names = [ffi.new("char[]", os.fsencode(file)) for file in files]
         why = ffi.new("char[]", 512)
         result = lib.plane_play(self._plane, handle, number, ffi.new("char *[]", names), len(names), loop, barge_in, why, 512)
@@ -138,9 +139,11 @@ class Core:
         _check(lib.plane_stop_play(self._plane, handle))
 
     def record(self, handle: Handle, number: int, path: Path, *, max_ms: int, silence_ms: int, finish_digits: str) -> None:
-        """Raises BadFile when the file cannot be made."""
+        """Raises BadFile when the file cannot be made, NoCoder."""
         mask = sum(1 << DIGITS.index(digit) for digit in set(finish_digits))
         result = lib.plane_record(self._plane, handle, number, os.fsencode(path), max_ms, silence_ms, mask)
+        if result == lib.PLANE_NO_CODER:
+            _check(result)
         if result < 0:
             raise BadFile("bad_file", f"{path}: {os.strerror(-result)}")
 
@@ -207,9 +210,27 @@ def _remote(remote: Remote) -> Any:
     event = lib.PLANE_NO_EVENT if remote.telephone_event is None else remote.telephone_event
     if not 0 <= remote.port <= 65535 or (remote.telephone_event is not None and not 0 <= event <= 127):
         raise BadRequest("bad_request", "port or payload type out of range")
-    codec = lib.PLANE_PCMU if remote.codec == "PCMU" else lib.PLANE_PCMA
-    values = {"ip": address, "port": remote.port, "codec": codec, "telephone_event": event}
-    return ffi.new("plane_remote *", {**values, "send": remote.send, "receive": remote.receive})
+    codec = AudioCodec.of(remote.codec)
+    name = codec.name.upper().encode()
+    if not 0 < len(name) < 32 or not name.isascii() or not 0 <= codec.payload_type <= 127 or not 1000 <= codec.clock_rate <= 192000:
+        raise BadRequest("bad_request", "codec name, payload type or clock rate out of range")
+    if codec.payload_type == event:
+        raise BadRequest("bad_request", f"payload type {event} cannot be audio and telephone-event")
+    return ffi.new(
+        "plane_remote *",
+        {
+            "ip": address,
+            "port": remote.port,
+            "codec": _KINDS.get(name.decode(), lib.PLANE_OTHER),
+            "payload_type": codec.payload_type,
+            "clock_rate": codec.clock_rate,
+            "name": name,
+            "telephone_event": event,
+            "event_rate": remote.telephone_event_rate or codec.clock_rate,
+            "send": remote.send,
+            "receive": remote.receive,
+        },
+    )
 
 
 def _check(result: int, why: str = "") -> None:
@@ -221,6 +242,8 @@ def _check(result: int, why: str = "") -> None:
         raise RefusedTarget("refused_target", why)
     if result == lib.PLANE_NO_FILE:
         raise BadFile("bad_file", why)
+    if result == lib.PLANE_NO_CODER:
+        raise NoCoder("no_coder", "the far end's codec can be relayed only: nothing is played to it or recorded")
     if result == -errno.EINVAL:
         raise BadRequest("bad_request", "the core refuses these arguments")
     raise PlaneError("failed", os.strerror(-result))
@@ -238,6 +261,7 @@ def _dropped(counts: Any) -> Dropped:
         unwanted=counts[lib.PLANE_DROP_UNWANTED],
         unsent=counts[lib.PLANE_DROP_UNSENT],
         flood=counts[lib.PLANE_DROP_FLOOD],
+        codec=counts[lib.PLANE_DROP_CODEC],
     )
 
 

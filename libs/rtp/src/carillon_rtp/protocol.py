@@ -20,7 +20,7 @@ MAX_SESSION_NAME = 64  # bytes of a session's, play's or recording's name
 MAX_FILES = 64  # files of one play
 PAGE = 500  # sessions in one answer of list_sessions
 
-ErrorCode = Literal["bad_request", "no_session", "no_ports", "bad_file", "refused_target", "unavailable"]
+ErrorCode = Literal["bad_request", "no_session", "no_ports", "bad_file", "refused_target", "no_coder", "unavailable"]
 
 
 class PlaneError(Exception):
@@ -52,6 +52,10 @@ class RefusedTarget(PlaneError):
     """We never send to this address, whoever asks (multicast, link-local, broadcast, 0.0.0.0, port 0)."""
 
 
+class NoCoder(PlaneError):
+    """The far end's codec is relayed, but we can neither encode nor decode it: nothing can be played to it or recorded."""
+
+
 class PlaneUnavailable(PlaneError):
     """No answer within the deadline, or the plane went away meanwhile."""
 
@@ -62,6 +66,7 @@ ERRORS: dict[str, type[PlaneError]] = {
     "no_ports": PortsExhausted,
     "bad_file": BadFile,
     "refused_target": RefusedTarget,
+    "no_coder": NoCoder,
     "unavailable": PlaneUnavailable,
 }
 

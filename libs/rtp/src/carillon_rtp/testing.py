@@ -17,11 +17,11 @@ import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from carillon_rtp._core import lib
 from carillon_rtp.client import PlaneClient
-from carillon_rtp.values import Codec, Event, MediaAddress, Remote, Statistics
+from carillon_rtp.values import AudioCodec, Codec, Event, MediaAddress, Remote, Statistics
 
 DEADLINE = 5.0  # seconds
 FRAME = 160  # samples of 20 ms
@@ -267,8 +267,12 @@ class Leg:
     async def connect(self, codec: Codec = "PCMA", event_type: int | None = None, *, send: bool = True, receive: bool = True) -> None:
         """Tells the plane about this far end."""
         self.codec, self.event_type = codec, event_type
+        await self.agree(codec, event_type, send=send, receive=receive)
+
+    async def agree(self, codec: Codec | AudioCodec, event_type: int | None = None, **options: Any) -> None:
+        """Tells the plane about this far end, with any field of Remote."""
         here = self.phone.address
-        await self._client.set_remote(self.name, Remote(here.ip, here.port, codec, event_type, send=send, receive=receive))
+        await self._client.set_remote(self.name, Remote(here.ip, here.port, codec, event_type, **options))
 
     def say(self, audio: bytes) -> None:
         self.phone.send_audio(audio, self.codec, self.address)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Codec = Literal["PCMU", "PCMA"]
+Codec = Literal["PCMU", "PCMA"]  # G.711 under its static payload types
 RecordingEnd = Literal["silence", "length", "digit", "stopped"]
 
 
@@ -24,18 +24,39 @@ class MediaAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioCodec:
+    """A codec as `a=rtpmap` agreed it: its name (case does not matter), payload type and RTP clock in Hz.
+
+    The clock is the one of the timestamps: 8000 for G.722 (RFC 3551 section 4.5.2), 48000 for Opus (RFC 7587). What is not PCMU or
+    PCMA is relayed untouched to a far end of the same name and clock; parameters that make two ends of one name differ
+    (AMR's `octet-align`) belong into the name.
+    """
+
+    name: str  # 1 to 31 ASCII characters
+    payload_type: int  # 0 to 127
+    clock_rate: int = 8000  # Hz, 1000 to 192000
+
+    @classmethod
+    def of(cls, codec: Codec | AudioCodec) -> AudioCodec:
+        """The description of a static payload type, or the description itself."""
+        return codec if isinstance(codec, AudioCodec) else cls(codec, 0 if codec == "PCMU" else 8)
+
+
+@dataclass(frozen=True, slots=True)
 class Remote:
     """The far end as signalling told it. `send`: we send to it; `receive`: we take what it sends.
 
-    `telephone_event` is the payload type agreed for RFC 4733 events, None when there is none.
+    `telephone_event` is the payload type agreed for RFC 4733 events, None when there is none; `telephone_event_rate` its clock in
+    Hz, None when it is the codec's.
     """
 
     ip: str
     port: int
-    codec: Codec = "PCMA"
+    codec: Codec | AudioCodec = "PCMA"
     telephone_event: int | None = None
     send: bool = True
     receive: bool = True
+    telephone_event_rate: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -45,11 +66,18 @@ class Remote:
         return cls(
             ip=str(data["ip"]),
             port=int(data["port"]),
-            codec="PCMU" if data["codec"] == "PCMU" else "PCMA",
+            codec=_codec_from_json(data["codec"]),
             telephone_event=None if data["telephone_event"] is None else int(data["telephone_event"]),
             send=bool(data["send"]),
             receive=bool(data["receive"]),
+            telephone_event_rate=None if data.get("telephone_event_rate") is None else int(data["telephone_event_rate"]),
         )
+
+
+def _codec_from_json(data: object) -> Codec | AudioCodec:
+    if isinstance(data, Mapping):
+        return AudioCodec(str(data["name"]), int(data["payload_type"]), int(data["clock_rate"]))
+    return "PCMU" if data == "PCMU" else "PCMA"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +90,7 @@ class Dropped:
     unwanted: int = 0  # we do not receive (hold)
     unsent: int = 0  # the socket refused the packet we wanted to send
     flood: int = 0  # more than 500 packets in a second
+    codec: int = 0  # the bridged far end speaks another codec, and we cannot convert
 
 
 @dataclass(frozen=True, slots=True)
