@@ -1,5 +1,6 @@
 """Steps in which the caller talks with the system: play, gather, record, and what becomes of a recording."""
 
+import asyncio
 import signal
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,30 @@ async def test_digits_of_rfc_4733_and_of_info(house: Any, words: Any) -> None:
     events = await house.ended()
     assert words.last(events, "digits_gathered") == {"digits": "123", "timed_out": False}
     assert house.application.asked[1].outcome.gather.digits == "123"
+
+
+@pytest.mark.feature("R-11")
+async def test_whoever_knows_the_menu_types_ahead(house: Any, words: Any) -> None:
+    steps = [step(gather=pb.Gather(max_digits=digits, prompts=[BEEP])) for digits in (1, 3)] + [words.hang_up(16)]
+    typed = asyncio.Event()
+
+    async def decide(request: pb.NextRequest) -> pb.NextResponse:
+        if request.outcome.gather.digits == "2":
+            await typed.wait()
+        return steps.pop(0)
+
+    house.application.decide = decide
+    anne = await house.phone("anne")
+    call = anne.call("102")
+    await anne.answered()
+    for key in "2345":
+        request = RequestOut("INFO", session=call, body=f"Signal={key}\r\nDuration=160\r\n".encode(), content_type="application/dtmf-relay")
+        anne.do("request", request)
+        await anne.expect(ResponseReceived)
+    typed.set()
+    await anne.expect(SessionEnded)
+    gathered = [event.data["digits"] for event in await house.ended() if event.type.endswith("digits_gathered.v1")]
+    assert gathered == ["2", "345"]
 
 
 async def leave_message(house: Any, ms: int, **options: Any) -> tuple[Any, str]:

@@ -291,6 +291,80 @@ def test_secret_digits_are_in_no_event(bench: Any) -> None:
     assert bench.asked().outcome == GatherOutcome("1234", False)
 
 
+MENU = Gather((HELLO,), max_digits=1)
+SHORT_RECORD = Record(False, 60_000, 0, 0)
+
+
+@pytest.mark.feature("R-11")
+def test_what_is_typed_while_the_application_thinks_goes_to_the_next_gather_and_no_prompt_is_heard(bench: Any) -> None:
+    bench.arrive().decide(MENU).feed(*digits("2")).feed(*digits("31"))
+    bench.decide(MENU)
+    assert bench.did(outputs.PlayTo, bench.last) == []
+    assert bench.asked().outcome == GatherOutcome("3", False)
+    bench.decide(MENU)
+    assert bench.asked().outcome == GatherOutcome("1", False)
+    bench.decide(MENU)
+    assert bench.did(outputs.PlayTo, bench.last)
+
+
+@pytest.mark.feature("R-11")
+def test_what_is_typed_over_an_announcement_goes_to_the_menu_behind_it(bench: Any) -> None:
+    bench.arrive().decide(Play((HELLO,))).feed(*digits("12")).feed(inputs.PlayFinished("play-1", 900)).decide(GATHER)
+    assert bench.did(outputs.PlayTo, bench.last) == []
+    bench.pass_time(2.1)
+    assert bench.asked().outcome == GatherOutcome("12", True)
+
+
+def test_a_finish_digit_typed_ahead_ends_the_gather_at_its_place(bench: Any) -> None:
+    bench.arrive().decide(Play((HELLO,))).feed(*digits("12#9")).feed(inputs.PlayFinished("play-1", 900)).decide(GATHER)
+    assert bench.asked().outcome == GatherOutcome("12", False)
+    bench.decide(MENU)
+    assert bench.asked().outcome == GatherOutcome("9", False)
+
+
+def test_another_application_gets_what_was_typed_for_its_menu(bench: Any) -> None:
+    bench.arrive().decide(MENU).feed(*digits("51")).decide(Delegate("voicemail")).feed(*digits("2")).decide(Gather((), 2))
+    assert bench.asked().outcome == GatherOutcome("12", False)
+
+
+@pytest.mark.parametrize("step", [ring(BOB), SHORT_RECORD], ids=["ring", "record"])
+def test_what_was_typed_before_another_step_is_forgotten(bench: Any, step: Any) -> None:
+    bench.arrive().decide(MENU).feed(*digits("12")).decide(step)
+    if step is SHORT_RECORD:
+        bench.feed(recorded(bench))
+    else:
+        bench.feed(inputs.LegRefused("b1", 486))
+    bench.decide(MENU)
+    assert bench.did(outputs.PlayTo, bench.last)
+
+
+def test_what_is_typed_ahead_is_bounded_and_only_the_callers(bench: Any) -> None:
+    bench.arrive().decide(Play((HELLO,))).feed(inputs.DigitPressed("b1", "7"), *digits("1" * 50)).feed(inputs.PlayFinished("play-1", 9))
+    bench.decide(Gather((), 64)).pass_time(4)
+    assert bench.asked().outcome == GatherOutcome("1" * 32, True)
+
+
+def test_a_secret_typed_ahead_is_in_no_event(bench: Any) -> None:
+    bench.arrive().decide(Play((HELLO,))).feed(*digits("4711")).feed(inputs.PlayFinished("play-1", 9)).decide(Gather((), 4, secret=True))
+    assert bench.asked().outcome == GatherOutcome("4711", False)
+    assert bench.event(events.DigitsGathered).digits is None
+    assert not [o for o in bench.did(outputs.Journal) if "4711" in repr(o)]
+
+
+def test_the_hash_after_the_last_digit_wanted_is_not_the_answer_to_the_next_question(bench: Any) -> None:
+    bench.arrive().decide(GATHER).feed(*digits("123")).feed(*digits("#")).decide(GATHER)
+    assert bench.did(outputs.PlayTo, bench.last)
+    bench.feed(*digits("456")).decide(GATHER).feed(*digits("#"))
+    assert bench.asked().outcome == GatherOutcome("456", False)
+    bench.feed(*digits("#"))
+    assert bench.asked().outcome == GatherOutcome("", False)
+
+
+def test_a_hash_that_comes_late_is_an_answer(bench: Any) -> None:
+    bench.arrive().decide(GATHER).feed(*digits("123")).decide(GATHER).pass_time(1.6).feed(*digits("#"))
+    assert bench.asked().outcome == GatherOutcome("", False)
+
+
 RECORD = Record(beep=True, max_ms=60_000, silence_ms=4000, min_ms=1000, finish_digits="#", labels={"mailbox_id": "main"})
 
 

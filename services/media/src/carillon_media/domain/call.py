@@ -134,6 +134,8 @@ def _journal_decision(
 
 
 def _begin(call: CallState, step: Step) -> None:
+    if isinstance(step, Ring | Record | HangUp):
+        call.typed = ""
     match step:
         case Ring():
             ringing.begin(call, step)
@@ -210,10 +212,12 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
     (New, inputs.Stopped): _nothing,
     (Asking, inputs.Decided): _decided,
     (Asking, inputs.Undecided): _undecided,
+    (Asking, inputs.DigitPressed): prompting.on_typed_ahead,
     (Ringing, inputs.LegProgressed): ringing.on_progress,
     (Ringing, inputs.LegAccepted): ringing.on_accepted,
     (Ringing, inputs.LegRefused): ringing.on_refused,
     (Playing, inputs.PlayFinished): prompting.on_played,
+    (Playing, inputs.DigitPressed): prompting.on_typed_ahead,
     (Gathering, inputs.PlayFinished): prompting.on_gather_played,
     (Gathering, inputs.DigitPressed): prompting.on_digit,
     (Recording, inputs.PlayFinished): prompting.on_beeped,

@@ -1,11 +1,15 @@
-"""The steps in which the caller hears prompts: play, gather, record."""
+"""The steps in which the caller hears prompts: play, gather, record.
+
+What the caller presses while no gather listens is kept for the next one, so that whoever knows a menu may type ahead; any other step
+that takes the caller's time forgets it. Digits are in no event before the gather that takes them says whether they are secret.
+"""
 
 from dataclasses import replace
 
 from carillon_contracts import call as events
 from carillon_media.domain import inputs, outputs
 from carillon_media.domain.causes import NORMAL_CLEARING
-from carillon_media.domain.state import CALLER, CallState, Closing, Gathering, Playing, Recording
+from carillon_media.domain.state import CALLER, CallState, Closing, Gathering, Phase, Playing, Recording
 from carillon_media.domain.steps import (
     Beep,
     Gather,
@@ -21,7 +25,10 @@ from carillon_media.domain.steps import (
 
 _MIN_TIMEOUT_MS = 100
 _MAX_DIGITS = 64
-
+#: Digits typed ahead that are kept; more are not.
+MAX_TYPED = 32
+#: Seconds in which a finish digit still belongs to digits that were complete without it.
+TRAILING_SECONDS = 1.5
 
 #: Between our 200 and its ACK a phone may not listen yet: no first word is clipped.
 _SETTLING = Silence(200)
@@ -48,10 +55,12 @@ def on_played(call: CallState, phase: Playing, played: inputs.PlayFinished) -> N
 
 
 def begin_gather(call: CallState, step: Gather) -> None:
-    """Answer, play, wait for digits."""
+    """Answer, take what was typed ahead, else play; wait for digits."""
     prompts = _answer(call, step.prompts)
     timer = call.name("gather")
-    if prompts:
+    if call.typed:
+        _take_typed(call, Gathering(step, "", timer))
+    elif prompts:
         play_id = call.name("play")
         call.phase = Gathering(step, play_id, timer)
         call.do(outputs.PlayTo(CALLER, play_id, prompts, barge_in=True))
@@ -68,18 +77,44 @@ def on_gather_played(call: CallState, phase: Gathering, played: inputs.PlayFinis
             _arm(call, phase.timer, phase.step.first_digit_timeout_ms)
 
 
+def _take_typed(call: CallState, phase: Gathering) -> None:
+    """As if they were pressed now; what is left over waits for the gather after this one."""
+    listening: Phase = phase
+    while call.typed and isinstance(listening, Gathering):
+        digit, call.typed = call.typed[0], call.typed[1:]
+        _press(call, listening, digit)
+        listening = call.phase
+
+
+def on_typed_ahead(call: CallState, phase: Phase, pressed: inputs.DigitPressed) -> None:
+    """A digit of the caller while nobody listens for one."""
+    if pressed.leg_id == CALLER and len(call.typed) < MAX_TYPED and not _is_trailing(call, pressed.digit):
+        call.typed += pressed.digit
+
+
 def on_digit(call: CallState, phase: Gathering, pressed: inputs.DigitPressed) -> None:
     """A digit of the caller; the first one stops the prompts."""
-    if pressed.leg_id != CALLER:
-        return
+    if pressed.leg_id == CALLER and not _is_trailing(call, pressed.digit):
+        _press(call, phase, pressed.digit)
+
+
+def _is_trailing(call: CallState, digit: str) -> bool:
+    """The habitual `#` after digits that were complete already; the first digit of whatever kind ends the wait for it."""
+    expected, call.trailing = call.trailing, ""
+    return digit in expected and call.now <= call.trailing_until
+
+
+def _press(call: CallState, phase: Gathering, digit: str) -> None:
     step = phase.step
     if phase.play_id:
         call.do(outputs.StopPlay(CALLER))
-    if pressed.digit in step.finish_digits:
+    if digit in step.finish_digits:
         _gathered(call, phase, phase.digits, timed_out=False)
         return
-    digits = phase.digits + pressed.digit
+    digits = phase.digits + digit
     if len(digits) >= min(max(1, step.max_digits), _MAX_DIGITS):
+        if len(digits) > 1:
+            call.trailing, call.trailing_until = step.finish_digits, call.now + TRAILING_SECONDS
         _gathered(call, phase, digits, timed_out=False)
         return
     call.phase = replace(phase, digits=digits, play_id="")

@@ -132,6 +132,11 @@ class CallState:
     answered: float | None = None
     config_seq: int | None = None
     answered_by: str = ""
+    #: Digits of the caller that no step has taken yet; a gather that comes next takes them.
+    typed: str = ""
+    #: Digits that only end what was typed before, while they come until then: the `#` after the last digit that was wanted.
+    trailing: str = ""
+    trailing_until: float = 0.0
 
     # -- words ---------------------------------------------------------------------------------------------------------
 
