@@ -4,6 +4,7 @@ Names and meanings are those of `carillon.directory.v1`; a proto message in its 
 without their prefix in lower case) is one of these models and back. Each model checks itself; references are checked by the directory.
 """
 
+import ipaddress
 import re
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -393,23 +394,56 @@ class Mailbox(Resource):
     silence_seconds: Annotated[int, Field(ge=2, le=30)] = 5
 
 
+_HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]{1,5}))?")
+
+
 def _host_port(value: str) -> str:
-    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]{1,5}))?", value)
+    match = _HOST_PORT.fullmatch(value)
     if match is None or int(match.group(2) or 5060) not in range(1, 65536):
         raise ValueError(f"{value!r} is not host or host:port")
-    return value if match.group(2) else f"{value}:5060"
+    return value
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 class Trunk(Resource):
-    """A carrier known by its address."""
+    """A carrier known by its address: `host:port`, or a name without port, whose servers DNS tells (RFC 3263).
+
+    An IP address without port gets the transport's: 5060, or 5061 for TLS.
+    """
 
     KIND: ClassVar[str] = "trunk"
     PLURAL: ClassVar[str] = "trunks"
     display_name: str = ""
     address: Annotated[str, AfterValidator(_host_port)]
-    transport: Literal["udp", "tcp"] = "udp"
+    transport: Literal["udp", "tcp", "tls"] = "udp"
     prefixes: tuple[Annotated[str, StringConstraints(pattern=r"^\+[0-9]*$")], ...] = ()
     priority: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _port_of_an_ip_address(cls, data: Any) -> Any:
+        address = data.get("address") if isinstance(data, dict) else None
+        if not isinstance(address, str) or not _HOST_PORT.fullmatch(address) or not _is_ip(address):
+            return data
+        return data | {"address": f"{address}:{5061 if data.get('transport') == 'tls' else 5060}"}
+
+    @property
+    def host(self) -> str:
+        """Name or IP address, in lower case without brackets."""
+        return _HOST_PORT.fullmatch(self.address)[1].strip("[]").lower()  # type: ignore[index]
+
+    @property
+    def port(self) -> int | None:
+        """None: DNS tells."""
+        port = _HOST_PORT.fullmatch(self.address)[2]  # type: ignore[index]
+        return int(port) if port else None
 
 
 #: Every kind of resource by its `KIND`, the tenant first, the others so that what is referred to mostly comes before what refers.

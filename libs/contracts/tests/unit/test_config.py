@@ -38,8 +38,20 @@ def test_a_wrong_value_is_refused_and_its_field_named(kind: type[Resource], fiel
     assert error_field(kind, **fields) == field
 
 
-def test_a_trunk_without_port_is_on_5060() -> None:
-    assert Trunk(id="carrier", address="carrier.example").address == "carrier.example:5060"
+@pytest.mark.parametrize(
+    ("given", "transport", "kept", "host", "port"),
+    [
+        ("carrier.example", "udp", "carrier.example", "carrier.example", None),
+        ("Carrier.Example:5080", "udp", "Carrier.Example:5080", "carrier.example", 5080),
+        ("192.0.2.1", "udp", "192.0.2.1:5060", "192.0.2.1", 5060),
+        ("192.0.2.1", "tls", "192.0.2.1:5061", "192.0.2.1", 5061),
+        ("[2001:DB8::1]", "tcp", "[2001:DB8::1]:5060", "2001:db8::1", 5060),
+    ],
+)
+def test_a_trunk_is_at_an_address_or_where_dns_says(given: str, transport: str, kept: str, host: str, port: int | None) -> None:
+    trunk = Trunk.model_validate({"id": "carrier", "address": given, "transport": transport})
+    assert (trunk.address, trunk.host, trunk.port) == (kept, host, port)
+    assert Trunk.model_validate_json(trunk.model_dump_json()) == trunk
 
 
 def test_every_kind_is_listed_under_its_own_name() -> None:

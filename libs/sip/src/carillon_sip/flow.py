@@ -4,18 +4,26 @@ A flow is a value: it names a UDP address pair or one TCP connection, and holds 
 requests are sent over the flow that the shell hands in, so NAT bindings and connections are used again.
 """
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 Address = tuple[str, int]
-Transport = Literal["udp", "tcp"]
+Transport = Literal["udp", "tcp", "tls"]
+#: Where a transport listens when nobody says another port (RFC 3261 section 19.1.2).
+DEFAULT_PORTS: Mapping[Transport, int] = {"udp": 5060, "tcp": 5060, "tls": 5061}
 
 
 class Flow(NamedTuple):
-    """Where a message came from or goes to; `local` and `remote` are (IP, port). Hashable, compared by value."""
+    """Where a message came from or goes to; `local` and `remote` are (IP, port). Hashable, compared by value.
+
+    `server_name` is what the far end of a TLS connection that we open must prove by its certificate (RFC 5922 section 7.2);
+    empty for the connections of others, so such a flow ends with its connection.
+    """
 
     transport: Transport
     local: Address
     remote: Address
+    server_name: str = ""
 
     @property
     def reliable(self) -> bool:
@@ -29,6 +37,8 @@ class Flow(NamedTuple):
 
 
 def host_port(address: Address) -> str:
-    """`ip:port`, with IPv6 in brackets."""
+    """`ip:port`, with IPv6 in brackets and without the zone that means something on this machine only."""
     host, port = address
+    if "%" in host:
+        host = host.partition("%")[0]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_sip.digest import Algorithm
+from carillon_sip.flow import Transport
 
 NO_TENANT_REALM = "carillon"
 
@@ -27,13 +28,13 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class TrunkAddress:
-    """A trunk and where it stands; `host` is a name or an IP address."""
+    """A trunk and where it stands; `host` is a name or an IP address, `port` None when DNS tells it."""
 
     tenant: str
     trunk_id: str
     host: str
-    port: int
-    transport: str
+    port: int | None
+    transport: Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +209,5 @@ def _index(config: TenantConfig) -> _Tenant | None:
         user_id = config.extensions[digits].destination.user_id
         if user_id is not None:
             extensions[user_id] = digits
-    trunks = {trunk.id: _trunk(tenant, trunk.id, trunk.address, trunk.transport) for trunk in config.trunks.values()}
+    trunks = {trunk.id: TrunkAddress(tenant, trunk.id, trunk.host, trunk.port, trunk.transport) for trunk in config.trunks.values()}
     return _Tenant(config, realm, credentials, trunks, extensions, devices)
-
-
-def _trunk(tenant: str, trunk_id: str, address: str, transport: str) -> TrunkAddress:
-    host, _, port = address.rpartition(":")
-    return TrunkAddress(tenant, trunk_id, host.strip("[]").lower(), int(port), transport)

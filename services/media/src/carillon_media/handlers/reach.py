@@ -8,7 +8,7 @@ from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.fallback import fallback
 from carillon_media.domain.steps import Step
 from carillon_media.handlers.registrar import Registrar
-from carillon_sip.flow import Address, Flow, host_port
+from carillon_sip.flow import DEFAULT_PORTS, Address, Flow, host_port
 from carillon_sip.uri import Uri
 
 
@@ -54,9 +54,10 @@ class Reachability:
         ip = self._resolver.address(trunk.host) if trunk else None
         if trunk is None or ip is None:
             return None
-        transport = "tcp" if trunk.transport == "tcp" else "udp"
-        flow = Flow("tcp" if trunk.transport == "tcp" else "udp", self._local(transport, ip), (ip, trunk.port))
-        parameters = (("transport", "tcp"),) if trunk.transport == "tcp" else ()
+        transport = trunk.transport
+        port = trunk.port or DEFAULT_PORTS[transport]
+        flow = Flow(transport, self._local(transport, ip), (ip, port), trunk.host if transport == "tls" else "")
+        parameters = () if transport == "udp" else (("transport", transport),)
         uri = Uri("sip", number, f"[{trunk.host}]" if ":" in trunk.host else trunk.host, trunk.port, parameters)
         return Contact(str(uri), flow, f"trunk:{trunk_id}", number, host_port(flow.local).rpartition(":")[0], asserted=True)
 

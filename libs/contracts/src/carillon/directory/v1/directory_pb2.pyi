@@ -76,12 +76,14 @@ class _TrunkTransportEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrunkT
     TRUNK_TRANSPORT_UNSPECIFIED: _TrunkTransport.ValueType  # 0
     TRUNK_TRANSPORT_UDP: _TrunkTransport.ValueType  # 1
     TRUNK_TRANSPORT_TCP: _TrunkTransport.ValueType  # 2
+    TRUNK_TRANSPORT_TLS: _TrunkTransport.ValueType  # 3
 
 class TrunkTransport(_TrunkTransport, metaclass=_TrunkTransportEnumTypeWrapper): ...
 
 TRUNK_TRANSPORT_UNSPECIFIED: TrunkTransport.ValueType  # 0
 TRUNK_TRANSPORT_UDP: TrunkTransport.ValueType  # 1
 TRUNK_TRANSPORT_TCP: TrunkTransport.ValueType  # 2
+TRUNK_TRANSPORT_TLS: TrunkTransport.ValueType  # 3
 Global___TrunkTransport: _TypeAlias = TrunkTransport  # noqa: Y015
 
 @_typing.final
@@ -3501,7 +3503,9 @@ class Trunk(_message.Message):
     etag: _builtins.str
     display_name: _builtins.str
     address: _builtins.str
-    """host:port of the carrier; calls from this host are the trunk's."""
+    """host:port of the carrier, or a name without port, whose servers DNS tells (RFC 3263); calls from there are the trunk's.
+    An IP address without port gets the transport's: 5060, or 5061 for TLS.
+    """
     transport: Global___TrunkTransport.ValueType
     priority: _builtins.int
     """Lower is tried first."""
