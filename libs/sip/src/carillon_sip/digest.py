@@ -225,6 +225,10 @@ def _fields(value: str) -> dict[str, str] | None:
     scheme, _, rest = value.strip().partition(" ")
     if scheme.lower() != "digest" or len(value) > _MAX_VALUE:
         return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
     fields: dict[str, str] = {}
     position, rest = 0, rest.strip()
     while position < len(rest):

@@ -102,6 +102,8 @@ class CSeq(NamedTuple):
 #: A Via as nearly everybody writes it; anything else is read piece by piece.
 _USUAL_VIA = re.compile(r"SIP/2\.0/([A-Z]+) ([A-Za-z0-9.-]+)(?::([0-9]{1,4}))?((?:;[A-Za-z]+(?:=[A-Za-z0-9._~!%*+:-]+)?)*)")
 
+_VERSION = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}")
+
 
 class Via:
     """One Via value (RFC 3261 section 20.42); `transport` in upper case, `port` None when absent, `branch` "" when absent."""
@@ -128,9 +130,11 @@ class Via:
         if usual is not None:
             transport, host, port, rest = usual.groups()
             return cls(transport, host, int(port) if port else None, rest)
+        text = text.replace("\t", " ")
         protocol, _, rest = text.partition(" ") if "/ " not in text and " /" not in text else _loose_protocol(text)
         parts = protocol.split("/")
-        if len(parts) != 3 or parts[0].upper() != "SIP" or parts[1] != "2.0" or not parts[2]:
+        # Another version must be readable to be answered 505 (RFC 4475 section 3.1.2.16).
+        if len(parts) != 3 or parts[0].upper() != "SIP" or not _VERSION.fullmatch(parts[1]) or not parts[2]:
             raise ParseError("a Via has no SIP/2.0/transport")
         sent_by, semicolon, parameters = rest.strip().partition(";")
         host, number = parse_host_port(sent_by.strip())
@@ -167,7 +171,7 @@ def tag_of(value: str) -> str:
     """The tag of a From or To value, or "": without reading the rest when it is written as usual."""
     close = value.rfind(">")
     start = value.find(";tag=", close if close > 0 else 0)
-    if start < 0:
+    if start < 0 or value.find('"', close + 1) >= 0:
         return NameAddr.parse(value).tag if "tag" in value[close + 1 :].lower() else ""
     end = value.find(";", start + 5)
     return (value[start + 5 :] if end < 0 else value[start + 5 : end]).strip()
@@ -224,6 +228,13 @@ class Message:
         """Content-Type in lower case without parameters, or ""."""
         return (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
 
+    def accepts(self, content_type: str) -> bool:
+        """Whether a body of this type (lower case) may come back; without Accept only application/sdp (RFC 3261 section 20.1)."""
+        if "accept" not in self.headers:
+            return content_type == "application/sdp"
+        ranges = {value.partition(";")[0].strip().lower() for value in self.headers.all("accept")}
+        return not ranges.isdisjoint({content_type, f"{content_type.partition('/')[0]}/*", "*/*"})
+
     def _number(self, name: str, most: int) -> int | None:
         value = self.headers.get(name)
         if value is None:
@@ -250,7 +261,7 @@ def _one(headers: Headers, name: str) -> str:
 
 def parse_cseq(value: str) -> CSeq:
     """`number method`; raises ParseError."""
-    number, _, method = value.partition(" ")
+    number, _, method = value.replace("\t", " ").partition(" ")
     if not (number.isascii() and number.isdigit()) or len(number) > 10 or int(number) >= 2**31:
         raise ParseError("CSeq is not a number below 2**31")
     return CSeq(int(number), method.strip() if " " in method else method)

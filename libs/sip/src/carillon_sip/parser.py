@@ -16,8 +16,9 @@ _METHOD = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
 _USUAL_METHODS = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO"})
 _NOT_IN_URI = re.compile(r"[ \t<]")
 _VERSION = re.compile(r"SIP/\d{1,4}\.\d{1,4}", re.IGNORECASE)
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
-_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:", re.IGNORECASE)
+#: Separators with nothing between them: no Via may have that (RFC 4475 section 3.1.2.1).
+_NOTHING = re.compile(r"(?:[;,][ \t]*)+(?=[;,]|$)")
 #: Headers that stand once in a message; two of them are a contradiction (RFC 4475 section 3.3.8).
 _SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "content-length", "content-type", "expires")
 _MANDATORY = ("via", "from", "to", "call-id", "cseq")
@@ -55,6 +56,9 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Res
 
 
 def _parse_head(head: bytes, limits: Limits) -> Request | Response:
+    if b"\0" in head:
+        # A quoted NUL is well formed (RFC 4475 section 3.1.1.2), but nothing behind us can keep one: it is read as a space.
+        head = head.replace(b"\\\0", b"\\ ")
     lines = head.decode("utf-8", "surrogateescape").split("\r\n")
     breaks = len(lines) - 1
     # "\r" and "\n" alone would end a header line for others, and every reply copies lines: such a message is not answered.
@@ -78,7 +82,8 @@ def _start_line(start: str, headers: Headers) -> Request | Response:
         method, _, uri = start[:-8].partition(" ")
         if method in _USUAL_METHODS and uri and not _NOT_IN_URI.search(uri):
             return Request(method, uri, headers)
-    method, _, rest = start.partition(" ")
+    # "An element that is liberal in what it accepts may ignore these extra SP characters" (RFC 4475 section 3.1.2.10).
+    method, _, rest = start.rstrip(" \t").partition(" ")
     uri, _, version = rest.rpartition(" ")
     if not _METHOD.fullmatch(method) or not uri or not _VERSION.fullmatch(version):
         raise ParseError("the first line is no SIP")
@@ -103,6 +108,8 @@ def _check(message: Request | Response, body: bytes) -> None:
             if len(index.get(name, ())) > 1:
                 raise ParseError(f"more than one {name} header")
     message.via_top = parse_via_top(via)
+    if '"' not in via and _NOTHING.search(via):
+        raise ParseError("a Via with nothing between separators")
     message.from_tag, message.to_tag = tag_of(from_), tag_of(to)
     message.cseq = parse_cseq(cseq)
     message.call_id = call_id
@@ -126,15 +133,7 @@ def _body(value: str, body: bytes) -> bytes:
 
 def _answerable(request: Request) -> Request | None:
     """The request when a reply can copy what it must (Via, From, To, Call-ID, CSeq) and it is no ACK, else None."""
-    lines: list[str] = []
-    for line in _FOLD.sub(" ", "\r\n".join(request.headers.lines)).split("\r\n"):
-        try:
-            canonical_name(line.partition(":")[0])
-        except ParseError:
-            continue
-        if ":" in line:
-            lines.append(line)
-    readable = Request(request.method, request.uri, Headers(lines))
+    readable = Request(request.method, request.uri, Headers(_readable(request.headers.lines)))
     try:
         index = readable.headers.index()
         _ = readable.via_top, readable.to_tag
@@ -144,25 +143,52 @@ def _answerable(request: Request) -> Request | None:
     return readable if complete and request.method != "ACK" else None
 
 
+def _readable(lines: list[str]) -> list[str]:
+    """The lines that are headers, with the lines that go on with them; a Via without its empty parts."""
+    kept: list[str] = []
+    whole = False
+    for line in lines:
+        if line[:1] not in (" ", "\t"):
+            name, colon, value = line.partition(":")
+            try:
+                known = canonical_name(name)
+            except ParseError:
+                known = ""
+            whole = bool(known and colon)
+            if known == "via" and '"' not in value:
+                line = f"Via: {_NOTHING.sub('', value)}"
+        if whole:
+            kept.append(line)
+    return kept
+
+
 class StreamFramer:
     """Cuts a stream into messages (RFC 3261 section 18.3); a framing error raises ParseError and ends the stream.
 
-    `feed` returns whole messages; an empty one is a keep-alive ping, CRLF CRLF (RFC 5626 section 4.4.1).
+    `feed` returns whole messages; an empty one is a keep-alive ping, CRLF CRLF (RFC 5626 section 4.4.1). When whole messages
+    stand before the error in the same bytes, they are returned, `error` says what followed, and the next `feed` raises it.
     """
 
-    __slots__ = ("_frames", "_ready")
+    __slots__ = ("_frames", "_ready", "error")
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.error: ParseError | None = None
         self._ready: list[bytes] = []
         self._frames = _frames(self._ready, limits)
         next(self._frames)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The next bytes; the messages they complete, in order."""
+        if self.error is not None:
+            raise self.error
         try:
             self._frames.send(data)
         except StopIteration:
             raise ParseError("the stream has ended") from None
+        except ParseError as error:
+            self.error = error
+            if not self._ready:
+                raise
         ready = self._ready[:]
         self._ready.clear()
         return ready
@@ -189,14 +215,38 @@ def _frames(ready: list[bytes], limits: Limits) -> Generator[None, bytes, None]:
                 raise ParseError("the header is too large", status=513)
             searched = max(0, len(buffer) - 3)
             buffer += yield
-        length = _LENGTH.search(buffer, 0, end + 2)
-        if length is None:
-            # "The Content-Length header field MUST be used with stream oriented transports."
-            raise ParseError("no Content-Length on a stream")
-        total = end + 4 + int(length.group(1))
-        if total > limits.message_bytes:
-            raise ParseError("the message is too large", status=513)
+        try:
+            total = end + 4 + _content_length(buffer, end + 2)
+            if total > limits.message_bytes:
+                raise ParseError("the message is too large", status=513)
+        except ParseError as error:
+            raise ParseError(str(error), status=error.status, request=_asked(bytes(memoryview(buffer)[:end]), limits)) from None
         while len(buffer) < total:
             buffer += yield
         ready.append(bytes(memoryview(buffer)[:total]))
         del buffer[:total]
+
+
+def _content_length(buffer: bytearray, end: int) -> int:
+    """The one Content-Length of the header that ends at `end`, its last line break included."""
+    found = [match.end() for match in _LENGTH.finditer(buffer, 0, end)]
+    if len(found) != 1:
+        # "The Content-Length header field MUST be used with stream oriented transports." Of two, the peer may mean either: what
+        # one of us takes for a body, the other would take for a request.
+        raise ParseError("no Content-Length on a stream" if not found else "more than one content-length header")
+    stop = buffer.find(b"\r\n", found[0])
+    while buffer[stop + 2] in b" \t":
+        stop = buffer.find(b"\r\n", stop + 2)
+    value = bytes(memoryview(buffer)[found[0] : stop]).strip()
+    if not value.isdigit() or len(value) > 9:
+        raise ParseError("Content-Length is not a number")
+    return int(value)
+
+
+def _asked(head: bytes, limits: Limits) -> Request | None:
+    """The request whose header broke the framing, when it can be answered."""
+    try:
+        message = _parse_head(head, limits)
+    except ParseError as error:
+        return error.request
+    return _answerable(message) if isinstance(message, Request) else None

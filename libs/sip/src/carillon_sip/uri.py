@@ -1,6 +1,7 @@
 """SIP URIs and name-addr values (RFC 3261 sections 19.1 and 20.10), tel URIs (RFC 3966) as far as a user agent needs them.
 
 Invariant: parsing is linear in the length of the text, raises only ParseError, and what was parsed can be written again.
+No parsed value holds anything that UTF-8 cannot say.
 """
 
 import re
@@ -20,7 +21,7 @@ _FORBIDDEN = re.compile(r"[\x00-\x20<>\"\x7f]")
 _USER_SAFE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()&=+$,;?/")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 #: An address as nearly everybody writes it; anything else is read piece by piece.
-_USUAL_ADDRESS = re.compile(r'(?:"([^"\\\x00-\x1f]*)" ?|([A-Za-z0-9]+) ?)?<([^<>" ]+)>((?:;[A-Za-z0-9]+(?:=[A-Za-z0-9._~!%*+-]+)?)*)')
+_USUAL_ADDRESS = re.compile(r'(?:"([^"\\\x00-\x1f\x7f]*)" ?|([A-Za-z0-9]+) ?)?<([^<>" ]+)>((?:;[A-Za-z0-9]+(?:=[A-Za-z0-9._~!%*+-]+)?)*)')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -73,6 +74,8 @@ class Uri:
 def _parse_uri(text: str) -> Uri:
     if _FORBIDDEN.search(text):
         raise ParseError("a URI holds a space, bracket, quote or control character")
+    if not text.isascii():
+        _utf8(text)
     scheme, colon, rest = text.partition(":")
     if not colon or not rest or not _SCHEME.fullmatch(scheme):
         raise ParseError("a URI has no scheme")
@@ -115,7 +118,24 @@ def _parse_sip(scheme: str, rest: str) -> Uri:
     user, _, password = userinfo.partition(":")
     hostpart, _, parameters = hostpart.partition(";")
     host, port = parse_host_port(hostpart)
-    return Uri(scheme, unquote(user, errors="surrogateescape"), host, port, parse_parameters(parameters), headers, password)
+    return Uri(
+        scheme,
+        _utf8(unquote(user, errors="surrogateescape")) if "%" in user else user,
+        host,
+        port,
+        parse_parameters(parameters),
+        headers,
+        password,
+    )
+
+
+def _utf8(text: str) -> str:
+    """The same text; raises ParseError when it came from octets that are no UTF-8: nobody behind us could store or show it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ParseError("a URI is not UTF-8") from None
+    return text
 
 
 def _split_headers(rest: str) -> tuple[str, str, str]:
@@ -220,7 +240,7 @@ class NameAddr:
         usual = _USUAL_ADDRESS.fullmatch(text)
         if usual is not None:
             quoted, bare, address, rest = usual.groups()
-            return cls(Uri.parse(address), quoted or bare or "", parse_parameters(rest[1:]) if rest else ())
+            return cls(Uri.parse(address), _text(quoted) if quoted else bare or "", parse_parameters(rest[1:]) if rest else ())
         text = text.strip()
         display = ""
         if text.startswith('"'):
@@ -241,7 +261,7 @@ class NameAddr:
         rest = text[end + 1 :].strip()
         if rest and not rest.startswith(";"):
             raise ParseError("text after an address")
-        return cls(Uri.parse(text[start + 1 : end].strip()), display, parse_parameters(rest[1:]))
+        return cls(Uri.parse(text[start + 1 : end].strip()), _text(display), parse_parameters(rest[1:]))
 
     @property
     def tag(self) -> str:
@@ -280,6 +300,12 @@ def quote(text: str) -> str:
     """A quoted string (RFC 3261 section 25.1); control characters become spaces, so no header can be smuggled in."""
     text = _CONTROL.sub(" ", text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text}"'
+
+
+def _text(name: str) -> str:
+    """A display name that can be shown and stored: control characters are spaces, octets that are no UTF-8 become U+FFFD."""
+    name = _CONTROL.sub(" ", name)
+    return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def unquote_string(text: str) -> str:
