@@ -74,6 +74,8 @@ class PublisherLimits:
     #: Events in memory that wait for the bus; the rest is read from the journal when its turn comes.
     queue_events: int = 20_000
     batch_events: int = 256
+    #: Events are gathered for so long before they go out together: the stream's fsync and the acknowledgement are shared.
+    linger: float = 0.02
     publish_timeout: float = 5.0
     backoff_first: float = 0.1
     backoff_last: float = 5.0
@@ -199,6 +201,7 @@ class Publisher:
     async def _publish_for_ever(self) -> None:
         while True:
             await self._wait_for_work()
+            await asyncio.sleep(self._limits.linger)
             while self._queue:
                 await self._publish_queue()
             await self._publish_from_journal()
@@ -229,6 +232,8 @@ class Publisher:
 
     async def _publish_from_journal(self) -> None:
         """One pass over the journal's segments for the calls that fell behind; what is appended meanwhile is left to the next pass."""
+        if not self._behind:
+            return
         now = self._clock.monotonic()
         calls = frozenset(call for call, tracked in self._calls.items() if tracked.behind and tracked.retry_at <= now)
         if not calls:
