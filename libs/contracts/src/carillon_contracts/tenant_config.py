@@ -19,6 +19,7 @@ from carillon_contracts.config import (
     SipCredential,
     Tenant,
     Trunk,
+    TrunkCredential,
     User,
 )
 
@@ -97,6 +98,11 @@ class TenantConfig:
     def trunks(self) -> Mapping[str, Trunk]:
         """Trunks by id."""
         return self.all(Trunk)
+
+    @property
+    def trunk_credentials(self) -> Mapping[str, TrunkCredential]:
+        """What trunks prove themselves with, by id."""
+        return self.all(TrunkCredential)
 
     def extension_of(self, user_id: str) -> str:
         """The lowest extension that leads to the user; empty if none."""

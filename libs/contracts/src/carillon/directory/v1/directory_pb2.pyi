@@ -86,6 +86,98 @@ TRUNK_TRANSPORT_TCP: TrunkTransport.ValueType  # 2
 TRUNK_TRANSPORT_TLS: TrunkTransport.ValueType  # 3
 Global___TrunkTransport: _TypeAlias = TrunkTransport  # noqa: Y015
 
+class _TrunkNumberStyle:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrunkNumberStyleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrunkNumberStyle.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRUNK_NUMBER_STYLE_UNSPECIFIED: _TrunkNumberStyle.ValueType  # 0
+    TRUNK_NUMBER_STYLE_E164: _TrunkNumberStyle.ValueType  # 1
+    """+41215550100"""
+    TRUNK_NUMBER_STYLE_PLAIN: _TrunkNumberStyle.ValueType  # 2
+    """41215550100"""
+    TRUNK_NUMBER_STYLE_INTERNATIONAL: _TrunkNumberStyle.ValueType  # 3
+    """0041215550100"""
+    TRUNK_NUMBER_STYLE_NATIONAL: _TrunkNumberStyle.ValueType  # 4
+    """0215550100 within the tenant's country, else as INTERNATIONAL."""
+
+class TrunkNumberStyle(_TrunkNumberStyle, metaclass=_TrunkNumberStyleEnumTypeWrapper): ...
+
+TRUNK_NUMBER_STYLE_UNSPECIFIED: TrunkNumberStyle.ValueType  # 0
+TRUNK_NUMBER_STYLE_E164: TrunkNumberStyle.ValueType  # 1
+"""+41215550100"""
+TRUNK_NUMBER_STYLE_PLAIN: TrunkNumberStyle.ValueType  # 2
+"""41215550100"""
+TRUNK_NUMBER_STYLE_INTERNATIONAL: TrunkNumberStyle.ValueType  # 3
+"""0041215550100"""
+TRUNK_NUMBER_STYLE_NATIONAL: TrunkNumberStyle.ValueType  # 4
+"""0215550100 within the tenant's country, else as INTERNATIONAL."""
+Global___TrunkNumberStyle: _TypeAlias = TrunkNumberStyle  # noqa: Y015
+
+class _TrunkFromNumber:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrunkFromNumberEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrunkFromNumber.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRUNK_FROM_NUMBER_UNSPECIFIED: _TrunkFromNumber.ValueType  # 0
+    TRUNK_FROM_NUMBER_CALLER: _TrunkFromNumber.ValueType  # 1
+    TRUNK_FROM_NUMBER_ACCOUNT: _TrunkFromNumber.ValueType  # 2
+    """The account that we registered with."""
+
+class TrunkFromNumber(_TrunkFromNumber, metaclass=_TrunkFromNumberEnumTypeWrapper): ...
+
+TRUNK_FROM_NUMBER_UNSPECIFIED: TrunkFromNumber.ValueType  # 0
+TRUNK_FROM_NUMBER_CALLER: TrunkFromNumber.ValueType  # 1
+TRUNK_FROM_NUMBER_ACCOUNT: TrunkFromNumber.ValueType  # 2
+"""The account that we registered with."""
+Global___TrunkFromNumber: _TypeAlias = TrunkFromNumber  # noqa: Y015
+
+class _TrunkAsserted:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrunkAssertedEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrunkAsserted.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRUNK_ASSERTED_UNSPECIFIED: _TrunkAsserted.ValueType  # 0
+    TRUNK_ASSERTED_P_ASSERTED_IDENTITY: _TrunkAsserted.ValueType  # 1
+    TRUNK_ASSERTED_P_PREFERRED_IDENTITY: _TrunkAsserted.ValueType  # 2
+    TRUNK_ASSERTED_NONE: _TrunkAsserted.ValueType  # 3
+
+class TrunkAsserted(_TrunkAsserted, metaclass=_TrunkAssertedEnumTypeWrapper): ...
+
+TRUNK_ASSERTED_UNSPECIFIED: TrunkAsserted.ValueType  # 0
+TRUNK_ASSERTED_P_ASSERTED_IDENTITY: TrunkAsserted.ValueType  # 1
+TRUNK_ASSERTED_P_PREFERRED_IDENTITY: TrunkAsserted.ValueType  # 2
+TRUNK_ASSERTED_NONE: TrunkAsserted.ValueType  # 3
+Global___TrunkAsserted: _TypeAlias = TrunkAsserted  # noqa: Y015
+
+class _TrunkDiversion:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrunkDiversionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrunkDiversion.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRUNK_DIVERSION_UNSPECIFIED: _TrunkDiversion.ValueType  # 0
+    TRUNK_DIVERSION_NONE: _TrunkDiversion.ValueType  # 1
+    TRUNK_DIVERSION_DIVERSION: _TrunkDiversion.ValueType  # 2
+    """RFC 5806"""
+    TRUNK_DIVERSION_HISTORY_INFO: _TrunkDiversion.ValueType  # 3
+    """RFC 7044"""
+    TRUNK_DIVERSION_BOTH: _TrunkDiversion.ValueType  # 4
+
+class TrunkDiversion(_TrunkDiversion, metaclass=_TrunkDiversionEnumTypeWrapper): ...
+
+TRUNK_DIVERSION_UNSPECIFIED: TrunkDiversion.ValueType  # 0
+TRUNK_DIVERSION_NONE: TrunkDiversion.ValueType  # 1
+TRUNK_DIVERSION_DIVERSION: TrunkDiversion.ValueType  # 2
+"""RFC 5806"""
+TRUNK_DIVERSION_HISTORY_INFO: TrunkDiversion.ValueType  # 3
+"""RFC 7044"""
+TRUNK_DIVERSION_BOTH: TrunkDiversion.ValueType  # 4
+Global___TrunkDiversion: _TypeAlias = TrunkDiversion  # noqa: Y015
+
 @_typing.final
 class Destination(_message.Message):
     """Where a call can be sent."""
@@ -596,6 +688,155 @@ class HangUpNode(_message.Message):
 Global___HangUpNode: _TypeAlias = HangUpNode  # noqa: Y015
 
 @_typing.final
+class TrunkServer(_message.Message):
+    """A further server of a trunk; Trunk.address has priority 0."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    TRANSPORT_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    transport: Global___TrunkTransport.ValueType
+    priority: _builtins.int
+    """Lower is tried first."""
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        transport: Global___TrunkTransport.ValueType = ...,
+        priority: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "priority", b"priority"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_priority", b"_priority", "address", b"address", "priority", b"priority", "transport", b"transport"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__priority: _TypeAlias = _typing.Literal["priority"]  # noqa: Y015
+    _WhichOneofArgType__priority: _TypeAlias = _typing.Literal["_priority", b"_priority"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__priority) -> _WhichOneofReturnType__priority | None: ...
+
+Global___TrunkServer: _TypeAlias = TrunkServer  # noqa: Y015
+
+@_typing.final
+class TrunkRegistration(_message.Message):
+    """How we register with the carrier."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    EXPIRES_SECONDS_FIELD_NUMBER: _builtins.int
+    DEFAULT_NUMBER_FIELD_NUMBER: _builtins.int
+    domain: _builtins.str
+    """Domain that we register at; empty: the trunk's host."""
+    user: _builtins.str
+    """User part of the address of record; empty: the credential's user name."""
+    expires_seconds: _builtins.int
+    """Asked for, 60 to 86400; unset: 600. The carrier may grant less."""
+    default_number: _builtins.str
+    """The number that is called when the carrier does not say which."""
+    def __init__(
+        self,
+        *,
+        domain: _builtins.str = ...,
+        user: _builtins.str = ...,
+        expires_seconds: _builtins.int = ...,
+        default_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_number", b"default_number", "domain", b"domain", "expires_seconds", b"expires_seconds", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrunkRegistration: _TypeAlias = TrunkRegistration  # noqa: Y015
+
+@_typing.final
+class TrunkNumberFormat(_message.Message):
+    """How an E.164 number is written for the carrier: in its style, then digits taken off, then others put before.
+    Emergency and short numbers are left as they are.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STYLE_FIELD_NUMBER: _builtins.int
+    STRIP_DIGITS_FIELD_NUMBER: _builtins.int
+    PREPEND_FIELD_NUMBER: _builtins.int
+    style: Global___TrunkNumberStyle.ValueType
+    strip_digits: _builtins.int
+    prepend: _builtins.str
+    def __init__(
+        self,
+        *,
+        style: Global___TrunkNumberStyle.ValueType = ...,
+        strip_digits: _builtins.int = ...,
+        prepend: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prepend", b"prepend", "strip_digits", b"strip_digits", "style", b"style"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrunkNumberFormat: _TypeAlias = TrunkNumberFormat  # noqa: Y015
+
+@_typing.final
+class TrunkIncoming(_message.Message):
+    """How the number that the carrier calls becomes one of ours."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRIP_DIGITS_FIELD_NUMBER: _builtins.int
+    PREPEND_FIELD_NUMBER: _builtins.int
+    strip_digits: _builtins.int
+    prepend: _builtins.str
+    def __init__(
+        self,
+        *,
+        strip_digits: _builtins.int = ...,
+        prepend: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prepend", b"prepend", "strip_digits", b"strip_digits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrunkIncoming: _TypeAlias = TrunkIncoming  # noqa: Y015
+
+@_typing.final
+class TrunkIdentity(_message.Message):
+    """Which headers tell the carrier who calls."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOMAIN_FIELD_NUMBER: _builtins.int
+    FROM_NUMBER_FIELD_NUMBER: _builtins.int
+    ASSERTED_FIELD_NUMBER: _builtins.int
+    DIVERSION_FIELD_NUMBER: _builtins.int
+    domain: _builtins.str
+    """Domain of From and the asserted identity; empty: the registration's, or else ours."""
+    from_number: Global___TrunkFromNumber.ValueType
+    asserted: Global___TrunkAsserted.ValueType
+    diversion: Global___TrunkDiversion.ValueType
+    """What tells that a call was forwarded."""
+    def __init__(
+        self,
+        *,
+        domain: _builtins.str = ...,
+        from_number: Global___TrunkFromNumber.ValueType = ...,
+        asserted: Global___TrunkAsserted.ValueType = ...,
+        diversion: Global___TrunkDiversion.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asserted", b"asserted", "diversion", b"diversion", "domain", b"domain", "from_number", b"from_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrunkIdentity: _TypeAlias = TrunkIdentity  # noqa: Y015
+
+@_typing.final
 class AsOf(_message.Message):
     """A moment of the configuration's past; unset: now."""
 
@@ -964,6 +1205,7 @@ class ApplyTenantRequest(_message.Message):
     PLANS_FIELD_NUMBER: _builtins.int
     MAILBOXES_FIELD_NUMBER: _builtins.int
     TRUNKS_FIELD_NUMBER: _builtins.int
+    TRUNK_CREDENTIALS_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
     PRUNE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
@@ -994,6 +1236,8 @@ class ApplyTenantRequest(_message.Message):
     def mailboxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mailbox]: ...
     @_builtins.property
     def trunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trunk]: ...
+    @_builtins.property
+    def trunk_credentials(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrunkCredential]: ...
     def __init__(
         self,
         *,
@@ -1008,13 +1252,14 @@ class ApplyTenantRequest(_message.Message):
         plans: _abc.Iterable[Global___Plan] | None = ...,
         mailboxes: _abc.Iterable[Global___Mailbox] | None = ...,
         trunks: _abc.Iterable[Global___Trunk] | None = ...,
+        trunk_credentials: _abc.Iterable[Global___TrunkCredential] | None = ...,
         dry_run: _builtins.bool = ...,
         prune: _builtins.bool = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "extensions", b"extensions", "mailboxes", b"mailboxes", "menus", b"menus", "numbers", b"numbers", "plans", b"plans", "prune", b"prune", "reason", b"reason", "ring_groups", b"ring_groups", "schedules", b"schedules", "sip_credentials", b"sip_credentials", "tenant", b"tenant", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "extensions", b"extensions", "mailboxes", b"mailboxes", "menus", b"menus", "numbers", b"numbers", "plans", b"plans", "prune", b"prune", "reason", b"reason", "ring_groups", b"ring_groups", "schedules", b"schedules", "sip_credentials", b"sip_credentials", "tenant", b"tenant", "trunk_credentials", b"trunk_credentials", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3499,6 +3744,17 @@ class Trunk(_message.Message):
     TRANSPORT_FIELD_NUMBER: _builtins.int
     PREFIXES_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    SERVERS_FIELD_NUMBER: _builtins.int
+    REGISTRATION_FIELD_NUMBER: _builtins.int
+    TRUNK_CREDENTIAL_ID_FIELD_NUMBER: _builtins.int
+    DIALLED_FORMAT_FIELD_NUMBER: _builtins.int
+    CALLER_FORMAT_FIELD_NUMBER: _builtins.int
+    INCOMING_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
+    PING_SECONDS_FIELD_NUMBER: _builtins.int
+    SILENCE_SECONDS_FIELD_NUMBER: _builtins.int
+    MAX_CALLS_FIELD_NUMBER: _builtins.int
+    MAX_CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     display_name: _builtins.str
@@ -3509,10 +3765,34 @@ class Trunk(_message.Message):
     transport: Global___TrunkTransport.ValueType
     priority: _builtins.int
     """Lower is tried first."""
+    trunk_credential_id: _builtins.str
+    ping_seconds: _builtins.int
+    """OPTIONS to each server so often, 5 to 3600; 0: never."""
+    silence_seconds: _builtins.int
+    """A server that says nothing at all for so long is given up for the next, 1 to 30; unset: 4."""
+    max_calls: _builtins.int
+    """Calls at once in both directions, and new calls a second; 0: no limit. Calls to emergency numbers pass."""
+    max_calls_per_second: _builtins.int
     @_builtins.property
     def prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """E.164 prefixes it takes; empty: all."""
 
+    @_builtins.property
+    def servers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrunkServer]:
+        """Tried in the order of their priority when those before are silent or cannot."""
+
+    @_builtins.property
+    def registration(self) -> Global___TrunkRegistration:
+        """Unset: the carrier knows us by our address."""
+
+    @_builtins.property
+    def dialled_format(self) -> Global___TrunkNumberFormat: ...
+    @_builtins.property
+    def caller_format(self) -> Global___TrunkNumberFormat: ...
+    @_builtins.property
+    def incoming(self) -> Global___TrunkIncoming: ...
+    @_builtins.property
+    def identity(self) -> Global___TrunkIdentity: ...
     def __init__(
         self,
         *,
@@ -3523,10 +3803,21 @@ class Trunk(_message.Message):
         transport: Global___TrunkTransport.ValueType = ...,
         prefixes: _abc.Iterable[_builtins.str] | None = ...,
         priority: _builtins.int = ...,
+        servers: _abc.Iterable[Global___TrunkServer] | None = ...,
+        registration: Global___TrunkRegistration | None = ...,
+        trunk_credential_id: _builtins.str = ...,
+        dialled_format: Global___TrunkNumberFormat | None = ...,
+        caller_format: Global___TrunkNumberFormat | None = ...,
+        incoming: Global___TrunkIncoming | None = ...,
+        identity: Global___TrunkIdentity | None = ...,
+        ping_seconds: _builtins.int = ...,
+        silence_seconds: _builtins.int = ...,
+        max_calls: _builtins.int = ...,
+        max_calls_per_second: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caller_format", b"caller_format", "dialled_format", b"dialled_format", "identity", b"identity", "incoming", b"incoming", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "display_name", b"display_name", "etag", b"etag", "id", b"id", "prefixes", b"prefixes", "priority", b"priority", "transport", b"transport"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "caller_format", b"caller_format", "dialled_format", b"dialled_format", "display_name", b"display_name", "etag", b"etag", "id", b"id", "identity", b"identity", "incoming", b"incoming", "max_calls", b"max_calls", "max_calls_per_second", b"max_calls_per_second", "ping_seconds", b"ping_seconds", "prefixes", b"prefixes", "priority", b"priority", "registration", b"registration", "servers", b"servers", "silence_seconds", b"silence_seconds", "transport", b"transport", "trunk_credential_id", b"trunk_credential_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3757,3 +4048,262 @@ class DeleteTrunkResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteTrunkResponse: _TypeAlias = DeleteTrunkResponse  # noqa: Y015
+
+@_typing.final
+class TrunkCredential(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    USERNAME_FIELD_NUMBER: _builtins.int
+    REALM_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    etag: _builtins.str
+    username: _builtins.str
+    realm: _builtins.str
+    """Challenges of this realm alone are answered; empty: of any."""
+    password: _builtins.str
+    """Input only; kept sealed, never returned. An update without it keeps the one that is there."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        username: _builtins.str = ...,
+        realm: _builtins.str = ...,
+        password: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id", "password", b"password", "realm", b"realm", "username", b"username"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrunkCredential: _TypeAlias = TrunkCredential  # noqa: Y015
+
+@_typing.final
+class GetTrunkCredentialRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    @_builtins.property
+    def as_of(self) -> Global___AsOf: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        as_of: Global___AsOf | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrunkCredentialRequest: _TypeAlias = GetTrunkCredentialRequest  # noqa: Y015
+
+@_typing.final
+class GetTrunkCredentialResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRUNK_CREDENTIAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trunk_credential(self) -> Global___TrunkCredential: ...
+    def __init__(
+        self,
+        *,
+        trunk_credential: Global___TrunkCredential | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trunk_credential", b"trunk_credential"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trunk_credential", b"trunk_credential"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrunkCredentialResponse: _TypeAlias = GetTrunkCredentialResponse  # noqa: Y015
+
+@_typing.final
+class ListTrunkCredentialsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    page_token: _builtins.str
+    @_builtins.property
+    def as_of(self) -> Global___AsOf: ...
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        as_of: Global___AsOf | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrunkCredentialsRequest: _TypeAlias = ListTrunkCredentialsRequest  # noqa: Y015
+
+@_typing.final
+class ListTrunkCredentialsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRUNK_CREDENTIALS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def trunk_credentials(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrunkCredential]: ...
+    def __init__(
+        self,
+        *,
+        trunk_credentials: _abc.Iterable[Global___TrunkCredential] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "trunk_credentials", b"trunk_credentials"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrunkCredentialsResponse: _TypeAlias = ListTrunkCredentialsResponse  # noqa: Y015
+
+@_typing.final
+class CreateTrunkCredentialRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRUNK_CREDENTIAL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, kept in the history."""
+    @_builtins.property
+    def trunk_credential(self) -> Global___TrunkCredential: ...
+    def __init__(
+        self,
+        *,
+        trunk_credential: Global___TrunkCredential | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trunk_credential", b"trunk_credential"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "trunk_credential", b"trunk_credential"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateTrunkCredentialRequest: _TypeAlias = CreateTrunkCredentialRequest  # noqa: Y015
+
+@_typing.final
+class CreateTrunkCredentialResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRUNK_CREDENTIAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trunk_credential(self) -> Global___TrunkCredential: ...
+    def __init__(
+        self,
+        *,
+        trunk_credential: Global___TrunkCredential | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trunk_credential", b"trunk_credential"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trunk_credential", b"trunk_credential"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateTrunkCredentialResponse: _TypeAlias = CreateTrunkCredentialResponse  # noqa: Y015
+
+@_typing.final
+class UpdateTrunkCredentialRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRUNK_CREDENTIAL_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    @_builtins.property
+    def trunk_credential(self) -> Global___TrunkCredential: ...
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Unset: every field that is set in the message."""
+
+    def __init__(
+        self,
+        *,
+        trunk_credential: Global___TrunkCredential | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trunk_credential", b"trunk_credential", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "trunk_credential", b"trunk_credential", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateTrunkCredentialRequest: _TypeAlias = UpdateTrunkCredentialRequest  # noqa: Y015
+
+@_typing.final
+class UpdateTrunkCredentialResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRUNK_CREDENTIAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trunk_credential(self) -> Global___TrunkCredential: ...
+    def __init__(
+        self,
+        *,
+        trunk_credential: Global___TrunkCredential | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trunk_credential", b"trunk_credential"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trunk_credential", b"trunk_credential"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateTrunkCredentialResponse: _TypeAlias = UpdateTrunkCredentialResponse  # noqa: Y015
+
+@_typing.final
+class DeleteTrunkCredentialRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    etag: _builtins.str
+    """Refused with ABORTED if given and not the current one."""
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTrunkCredentialRequest: _TypeAlias = DeleteTrunkCredentialRequest  # noqa: Y015
+
+@_typing.final
+class DeleteTrunkCredentialResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTrunkCredentialResponse: _TypeAlias = DeleteTrunkCredentialResponse  # noqa: Y015

@@ -2578,6 +2578,253 @@ class MailboxService:
             _registered_method=True)
 
 
+class TrunkCredentialServiceStub:
+    """TrunkCredentialService keeps what we prove ourselves to carriers with; a password goes in and never comes out.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetTrunkCredential = channel.unary_unary(
+                '/carillon.directory.v1.TrunkCredentialService/GetTrunkCredential',
+                request_serializer=carillon_dot_directory_dot_v1_dot_directory__pb2.GetTrunkCredentialRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_directory__pb2.GetTrunkCredentialResponse.FromString,
+                _registered_method=True)
+        self.ListTrunkCredentials = channel.unary_unary(
+                '/carillon.directory.v1.TrunkCredentialService/ListTrunkCredentials',
+                request_serializer=carillon_dot_directory_dot_v1_dot_directory__pb2.ListTrunkCredentialsRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_directory__pb2.ListTrunkCredentialsResponse.FromString,
+                _registered_method=True)
+        self.CreateTrunkCredential = channel.unary_unary(
+                '/carillon.directory.v1.TrunkCredentialService/CreateTrunkCredential',
+                request_serializer=carillon_dot_directory_dot_v1_dot_directory__pb2.CreateTrunkCredentialRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_directory__pb2.CreateTrunkCredentialResponse.FromString,
+                _registered_method=True)
+        self.UpdateTrunkCredential = channel.unary_unary(
+                '/carillon.directory.v1.TrunkCredentialService/UpdateTrunkCredential',
+                request_serializer=carillon_dot_directory_dot_v1_dot_directory__pb2.UpdateTrunkCredentialRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_directory__pb2.UpdateTrunkCredentialResponse.FromString,
+                _registered_method=True)
+        self.DeleteTrunkCredential = channel.unary_unary(
+                '/carillon.directory.v1.TrunkCredentialService/DeleteTrunkCredential',
+                request_serializer=carillon_dot_directory_dot_v1_dot_directory__pb2.DeleteTrunkCredentialRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_directory__pb2.DeleteTrunkCredentialResponse.FromString,
+                _registered_method=True)
+
+
+class TrunkCredentialServiceServicer:
+    """TrunkCredentialService keeps what we prove ourselves to carriers with; a password goes in and never comes out.
+    """
+
+    def GetTrunkCredential(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrunkCredentials(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTrunkCredential(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateTrunkCredential(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTrunkCredential(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_TrunkCredentialServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetTrunkCredential': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrunkCredential,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_directory__pb2.GetTrunkCredentialRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_directory__pb2.GetTrunkCredentialResponse.SerializeToString,
+            ),
+            'ListTrunkCredentials': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrunkCredentials,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_directory__pb2.ListTrunkCredentialsRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_directory__pb2.ListTrunkCredentialsResponse.SerializeToString,
+            ),
+            'CreateTrunkCredential': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTrunkCredential,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_directory__pb2.CreateTrunkCredentialRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_directory__pb2.CreateTrunkCredentialResponse.SerializeToString,
+            ),
+            'UpdateTrunkCredential': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateTrunkCredential,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_directory__pb2.UpdateTrunkCredentialRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_directory__pb2.UpdateTrunkCredentialResponse.SerializeToString,
+            ),
+            'DeleteTrunkCredential': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTrunkCredential,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_directory__pb2.DeleteTrunkCredentialRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_directory__pb2.DeleteTrunkCredentialResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'carillon.directory.v1.TrunkCredentialService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('carillon.directory.v1.TrunkCredentialService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class TrunkCredentialService:
+    """TrunkCredentialService keeps what we prove ourselves to carriers with; a password goes in and never comes out.
+    """
+
+    @staticmethod
+    def GetTrunkCredential(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.TrunkCredentialService/GetTrunkCredential',
+            carillon_dot_directory_dot_v1_dot_directory__pb2.GetTrunkCredentialRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_directory__pb2.GetTrunkCredentialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrunkCredentials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.TrunkCredentialService/ListTrunkCredentials',
+            carillon_dot_directory_dot_v1_dot_directory__pb2.ListTrunkCredentialsRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_directory__pb2.ListTrunkCredentialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTrunkCredential(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.TrunkCredentialService/CreateTrunkCredential',
+            carillon_dot_directory_dot_v1_dot_directory__pb2.CreateTrunkCredentialRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_directory__pb2.CreateTrunkCredentialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateTrunkCredential(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.TrunkCredentialService/UpdateTrunkCredential',
+            carillon_dot_directory_dot_v1_dot_directory__pb2.UpdateTrunkCredentialRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_directory__pb2.UpdateTrunkCredentialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTrunkCredential(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.TrunkCredentialService/DeleteTrunkCredential',
+            carillon_dot_directory_dot_v1_dot_directory__pb2.DeleteTrunkCredentialRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_directory__pb2.DeleteTrunkCredentialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
 class TrunkServiceStub:
     """Missing associated documentation comment in .proto file."""
 

@@ -678,6 +678,70 @@ class MailboxServiceServicer(metaclass=_abc_1.ABCMeta):
 
 def add_MailboxServiceServicer_to_server(servicer: MailboxServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
+class TrunkCredentialServiceStub:
+    """TrunkCredentialService keeps what we prove ourselves to carriers with; a password goes in and never comes out."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> TrunkCredentialServiceAsyncStub: ...
+    GetTrunkCredential: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetTrunkCredentialRequest, _directory_pb2.GetTrunkCredentialResponse]
+    ListTrunkCredentials: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListTrunkCredentialsRequest, _directory_pb2.ListTrunkCredentialsResponse]
+    CreateTrunkCredential: _grpc.UnaryUnaryMultiCallable[_directory_pb2.CreateTrunkCredentialRequest, _directory_pb2.CreateTrunkCredentialResponse]
+    UpdateTrunkCredential: _grpc.UnaryUnaryMultiCallable[_directory_pb2.UpdateTrunkCredentialRequest, _directory_pb2.UpdateTrunkCredentialResponse]
+    DeleteTrunkCredential: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteTrunkCredentialRequest, _directory_pb2.DeleteTrunkCredentialResponse]
+
+@_typing.type_check_only
+class TrunkCredentialServiceAsyncStub(TrunkCredentialServiceStub):
+    """TrunkCredentialService keeps what we prove ourselves to carriers with; a password goes in and never comes out."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetTrunkCredential: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetTrunkCredentialRequest, _directory_pb2.GetTrunkCredentialResponse]  # type: ignore[assignment]
+    ListTrunkCredentials: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListTrunkCredentialsRequest, _directory_pb2.ListTrunkCredentialsResponse]  # type: ignore[assignment]
+    CreateTrunkCredential: _aio.UnaryUnaryMultiCallable[_directory_pb2.CreateTrunkCredentialRequest, _directory_pb2.CreateTrunkCredentialResponse]  # type: ignore[assignment]
+    UpdateTrunkCredential: _aio.UnaryUnaryMultiCallable[_directory_pb2.UpdateTrunkCredentialRequest, _directory_pb2.UpdateTrunkCredentialResponse]  # type: ignore[assignment]
+    DeleteTrunkCredential: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteTrunkCredentialRequest, _directory_pb2.DeleteTrunkCredentialResponse]  # type: ignore[assignment]
+
+class TrunkCredentialServiceServicer(metaclass=_abc_1.ABCMeta):
+    """TrunkCredentialService keeps what we prove ourselves to carriers with; a password goes in and never comes out."""
+
+    @_abc_1.abstractmethod
+    def GetTrunkCredential(
+        self,
+        request: _directory_pb2.GetTrunkCredentialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.GetTrunkCredentialResponse, _abc.Awaitable[_directory_pb2.GetTrunkCredentialResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListTrunkCredentials(
+        self,
+        request: _directory_pb2.ListTrunkCredentialsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.ListTrunkCredentialsResponse, _abc.Awaitable[_directory_pb2.ListTrunkCredentialsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CreateTrunkCredential(
+        self,
+        request: _directory_pb2.CreateTrunkCredentialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.CreateTrunkCredentialResponse, _abc.Awaitable[_directory_pb2.CreateTrunkCredentialResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateTrunkCredential(
+        self,
+        request: _directory_pb2.UpdateTrunkCredentialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.UpdateTrunkCredentialResponse, _abc.Awaitable[_directory_pb2.UpdateTrunkCredentialResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteTrunkCredential(
+        self,
+        request: _directory_pb2.DeleteTrunkCredentialRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.DeleteTrunkCredentialResponse, _abc.Awaitable[_directory_pb2.DeleteTrunkCredentialResponse]]: ...
+
+def add_TrunkCredentialServiceServicer_to_server(servicer: TrunkCredentialServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
 class TrunkServiceStub:
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...

@@ -205,3 +205,119 @@ class Registration(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Registration: _TypeAlias = Registration  # noqa: Y015
+
+@_typing.final
+class ListTrunkStatesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrunkStatesRequest: _TypeAlias = ListTrunkStatesRequest  # noqa: Y015
+
+@_typing.final
+class ListTrunkStatesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRUNKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrunkState]: ...
+    def __init__(
+        self,
+        *,
+        trunks: _abc.Iterable[Global___TrunkState] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trunks", b"trunks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTrunkStatesResponse: _TypeAlias = ListTrunkStatesResponse  # noqa: Y015
+
+@_typing.final
+class TrunkState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRUNK_ID_FIELD_NUMBER: _builtins.int
+    REGISTRATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SIP_STATUS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    NEXT_ATTEMPT_AT_FIELD_NUMBER: _builtins.int
+    SERVERS_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    USABLE_FIELD_NUMBER: _builtins.int
+    trunk_id: _builtins.str
+    registration: _builtins.str
+    """`off` (it does not register), `registering`, `registered`, `failed`."""
+    reason: _builtins.str
+    """What is wrong, in words; empty: nothing."""
+    sip_status: _builtins.int
+    """Of the last failed attempt to register; 0: it answered nothing, or nothing failed."""
+    calls: _builtins.int
+    """Calls now, both directions."""
+    usable: _builtins.bool
+    """Calls out can go by it."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def next_attempt_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def servers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrunkServerState]:
+        """In the order in which calls try them."""
+
+    def __init__(
+        self,
+        *,
+        trunk_id: _builtins.str = ...,
+        registration: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        sip_status: _builtins.int = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        next_attempt_at: _timestamp_pb2.Timestamp | None = ...,
+        servers: _abc.Iterable[Global___TrunkServerState] | None = ...,
+        calls: _builtins.int = ...,
+        usable: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "next_attempt_at", b"next_attempt_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "expires_at", b"expires_at", "next_attempt_at", b"next_attempt_at", "reason", b"reason", "registration", b"registration", "servers", b"servers", "sip_status", b"sip_status", "trunk_id", b"trunk_id", "usable", b"usable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrunkState: _TypeAlias = TrunkState  # noqa: Y015
+
+@_typing.final
+class TrunkServerState(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """`udp:192.0.2.7:5060`"""
+    state: _builtins.str
+    """`unknown` (never asked), `up`, `down`."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        state: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "since", b"since", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrunkServerState: _TypeAlias = TrunkServerState  # noqa: Y015

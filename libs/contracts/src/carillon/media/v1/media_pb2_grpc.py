@@ -169,3 +169,76 @@ class RegistrationService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class TrunkStateServiceStub:
+    """Missing associated documentation comment in .proto file."""
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListTrunkStates = channel.unary_unary(
+                '/carillon.media.v1.TrunkStateService/ListTrunkStates',
+                request_serializer=carillon_dot_media_dot_v1_dot_media__pb2.ListTrunkStatesRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_media__pb2.ListTrunkStatesResponse.FromString,
+                _registered_method=True)
+
+
+class TrunkStateServiceServicer:
+    """Missing associated documentation comment in .proto file."""
+
+    def ListTrunkStates(self, request, context):
+        """ListTrunkStates lists the tenant's trunks as this node sees them now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_TrunkStateServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListTrunkStates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrunkStates,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_media__pb2.ListTrunkStatesRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_media__pb2.ListTrunkStatesResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'carillon.media.v1.TrunkStateService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('carillon.media.v1.TrunkStateService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class TrunkStateService:
+    """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def ListTrunkStates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.TrunkStateService/ListTrunkStates',
+            carillon_dot_media_dot_v1_dot_media__pb2.ListTrunkStatesRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_media__pb2.ListTrunkStatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

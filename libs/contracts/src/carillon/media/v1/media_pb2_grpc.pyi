@@ -75,3 +75,28 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
         """ListRegistrations lists the devices that are registered now."""
 
 def add_RegistrationServiceServicer_to_server(servicer: RegistrationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class TrunkStateServiceStub:
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> TrunkStateServiceAsyncStub: ...
+    ListTrunkStates: _grpc.UnaryUnaryMultiCallable[_media_pb2.ListTrunkStatesRequest, _media_pb2.ListTrunkStatesResponse]
+    """ListTrunkStates lists the tenant's trunks as this node sees them now."""
+
+@_typing.type_check_only
+class TrunkStateServiceAsyncStub(TrunkStateServiceStub):
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ListTrunkStates: _aio.UnaryUnaryMultiCallable[_media_pb2.ListTrunkStatesRequest, _media_pb2.ListTrunkStatesResponse]  # type: ignore[assignment]
+    """ListTrunkStates lists the tenant's trunks as this node sees them now."""
+
+class TrunkStateServiceServicer(metaclass=_abc_1.ABCMeta):
+    @_abc_1.abstractmethod
+    def ListTrunkStates(
+        self,
+        request: _media_pb2.ListTrunkStatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_media_pb2.ListTrunkStatesResponse, _abc.Awaitable[_media_pb2.ListTrunkStatesResponse]]:
+        """ListTrunkStates lists the tenant's trunks as this node sees them now."""
+
+def add_TrunkStateServiceServicer_to_server(servicer: TrunkStateServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
