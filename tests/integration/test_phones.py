@@ -69,8 +69,14 @@ async def test_both_hear_the_other_and_one_record_has_the_right_talk_time(system
     assert [leg["leg_id"] for leg in record["legs"]] == ["a", "b1"]
 
 
+def music(ear: Baresip) -> float:
+    """Seconds of what is neither silence nor the other phone's tone."""
+    heard = ear.heard()
+    return heard.total - heard.silence - heard.tone_seconds(ALAIN_HZ)
+
+
 @pytest.mark.feature("M-4")
-async def test_hold_stops_the_sound_and_resume_brings_it_back(system: System) -> None:
+async def test_the_held_party_hears_music_and_after_resume_the_other_side_again(system: System) -> None:
     async with phone(system, "102", ALAIN_HZ) as alain, phone(system, "106", ELISE_HZ) as elise:
         await alain.command("dial", f"sip:106@{system.tenant['realm']}")
         await elise.until_event("CALL_INCOMING")
@@ -79,9 +85,17 @@ async def test_hold_stops_the_sound_and_resume_brings_it_back(system: System) ->
         await holds(lambda: elise.heard().tone_seconds(ALAIN_HZ) >= 1, "Élise hears Alain")
         await alain.command("hold")
         await holds(lambda: "held" in system.carillon("calls", "--json"), "the call is held")
-        before = elise.heard().tone_seconds(ALAIN_HZ)
+        await holds(lambda: music(elise) >= 2, "Élise hears music")
+        before, played = elise.heard(), music(elise)
+        await holds(lambda: music(elise) >= played + 2, "Élise goes on hearing music")
+        held = elise.heard()
+        assert held.tone_seconds(ALAIN_HZ) == before.tone_seconds(ALAIN_HZ), f"{before} became {held}"
+        assert held.silence - before.silence < 0.3, f"{before} became {held}"
         await alain.command("resume")
         await holds(lambda: "held" not in system.carillon("calls", "--json"), "the call is resumed")
-        await holds(lambda: elise.heard().tone_seconds(ALAIN_HZ) >= before + 1, "Élise hears Alain again")
+        await holds(lambda: elise.heard().tone_seconds(ALAIN_HZ) >= held.tone_seconds(ALAIN_HZ) + 2, "Élise hears Alain again")
+        after = music(elise)
+        await holds(lambda: elise.heard().tone_seconds(ALAIN_HZ) >= held.tone_seconds(ALAIN_HZ) + 3, "Élise still hears Alain")
+        assert music(elise) - after < 0.2
         await alain.command("hangup")
         await elise.until_event("CALL_CLOSED")

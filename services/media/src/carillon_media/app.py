@@ -190,7 +190,7 @@ def _assemble(
         plane=opened.plane,
         applications=opened.applications,
         log=log,
-        prompts=PromptFiles(store, settings.data / "prompts"),
+        prompts=PromptFiles(store, settings.data / "prompts", settings.hold_music),
         spool=spool,
         directory=reach,
         clock=clock,

@@ -121,6 +121,9 @@ class PromptPort(Protocol):
     def ringback(self) -> Path:
         """One period of the ringing tone."""
 
+    def hold_music(self) -> Path:
+        """What a held party hears, again and again."""
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedFile:

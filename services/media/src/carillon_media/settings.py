@@ -33,6 +33,8 @@ class MediaSettings(ServiceSettings):
     cdr: str = ""
     #: Folder of journal, spool and prompts.
     data: Path
+    #: WAV file (16 bit) that held parties hear; none: a melody of our own.
+    hold_music: Path | None = None
     #: User agents (regular expression) that are offered SHA-256 beside MD5; `.*` for all. See `handlers.admission.Doorkeeper`.
     sha256_agents: str = r"^(carillon|linphone|snom|pjsip|pjsua|microsip|zoiper|asterisk|sip\.js|jssip)"
     #: Calls at once; more are refused with 503 and Retry-After.

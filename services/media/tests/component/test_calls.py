@@ -243,6 +243,47 @@ async def test_hold_and_back(house: Any, words: Any) -> None:
     assert [fact for fact in words.story(events) if "held" in fact or "resumed" in fact] == ["leg_held a", "leg_resumed a"]
 
 
+def _held_inactive(anne: Any) -> bytes:
+    return bytes(anne.offer("inactive"))
+
+
+def _held_nowhere(anne: Any) -> bytes:
+    """RFC 2543 section B.5."""
+    address = anne.rtp.address.ip.encode()
+    return bytes(anne.offer().replace(b"c=IN IP4 " + address, b"c=IN IP4 0.0.0.0"))
+
+
+def _held_sendonly(anne: Any) -> bytes:
+    return bytes(anne.offer("sendonly"))
+
+
+@pytest.mark.feature("M-4")
+@pytest.mark.parametrize("style", [_held_sendonly, _held_inactive, _held_nowhere], ids=["sendonly", "inactive", "0.0.0.0"])
+async def test_whoever_is_held_hears_music_however_the_phone_says_it(house: Any, words: Any, style: Any) -> None:
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    call = anne.call("102")
+    _, bob_hears_from = await bob.pick_up()
+    to = await anne.answered()
+    anne.do("reinvite", call, style(anne))
+    await anne.expect(ReinviteAnswered)
+    packets = await bob.rtp.wait_for(20)
+    assert max(abs(sample) for sample in decode(b"".join(packet.payload for packet in packets), "PCMA")) > 500
+    bob.rtp.send_audio(tone(440, 100, "PCMA"), "PCMA", bob_hears_from)
+    anne.do("reinvite", call, anne.offer())
+    await anne.expect(ReinviteAnswered)
+    actor = next(iter(house.running.board.calls.values()))
+    assert actor.call.doing == "talking"
+    assert not anne.rtp.received
+    bob.rtp.received.clear()
+    anne.rtp.send_audio(tone(440, 400, "PCMA"), "PCMA", to)
+    heard = b"".join(packet.payload for packet in (await bob.rtp.wait_for(15))[-12:])
+    assert share_of(decode(heard, "PCMA"), 440) > 0.9
+    anne.do("bye", call)
+    events = await house.ended()
+    assert [fact for fact in words.story(events) if "held" in fact or "resumed" in fact] == ["leg_held a", "leg_resumed a"]
+
+
 async def test_a_callee_with_another_law_is_heard_all_the_same(house: Any, words: Any) -> None:
     house.application.follow(words.ring("bob"))
     anne, bob = await house.phone("anne"), await house.phone("bob")

@@ -60,7 +60,8 @@ async def test_whoever_knows_the_menu_types_ahead(house: Any, words: Any) -> Non
     async def decide(request: pb.NextRequest) -> pb.NextResponse:
         if request.outcome.gather.digits == "2":
             await typed.wait()
-        return steps.pop(0)
+        following: pb.NextResponse = steps.pop(0)
+        return following
 
     house.application.decide = decide
     anne = await house.phone("anne")

@@ -10,6 +10,7 @@ from carillon_contracts.envelope import EventData
 from carillon_media.domain import inputs, outputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.facts import CallFacts, Contact, Limits
+from carillon_media.domain.state import Talking
 from carillon_media.domain.steps import Step
 from carillon_sip.flow import Flow
 
@@ -145,6 +146,25 @@ class Bench:
             assert isinstance(self.out[-1], outputs.Finished)
         assert sum(isinstance(output.event, events.CallEnded) for output in journal) == int(self.call.over)
         assert len(self.did(outputs.AnswerCaller)) <= 1
+        assert self.music() == self.held_parties()
+
+    def music(self) -> set[str]:
+        """Legs that hear music now."""
+        hear: set[str] = set()
+        for output in self.out:
+            if isinstance(output, outputs.PlayMusic):
+                hear.add(output.leg_id)
+            elif isinstance(output, outputs.PlayTo | outputs.StopPlay | outputs.CloseLeg):
+                hear.discard(output.leg_id)
+        return hear
+
+    def held_parties(self) -> set[str]:
+        """Legs that the other side of their talk holds."""
+        phase = self.call.state.phase
+        if not isinstance(phase, Talking):
+            return set()
+        pairs = (("a", phase.peer), (phase.peer, "a"))
+        return {other for leg, other in pairs if self.call.legs[leg].held}
 
 
 @pytest.fixture(scope="session")

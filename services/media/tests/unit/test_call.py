@@ -475,6 +475,48 @@ def test_hold_and_back_are_events_once_each(talking: Any) -> None:
     assert len(talking.did(outputs.AcceptReoffer)) == 4
 
 
+@pytest.mark.feature("M-4")
+def test_the_held_side_hears_music_until_it_is_taken_back(talking: Any) -> None:
+    talking.feed(inputs.LegReoffered("b1", True))
+    assert talking.music() == {"a"}
+    talking.feed(inputs.LegReoffered("b1", True))
+    assert len(talking.did(outputs.PlayMusic)) == 1
+    talking.feed(inputs.LegReoffered("b1", False))
+    assert talking.music() == set()
+
+
+def test_both_may_hold_and_each_resumes_for_itself(talking: Any) -> None:
+    talking.feed(inputs.LegReoffered("a", True), inputs.LegReoffered("b1", True))
+    assert talking.music() == {"a", "b1"}
+    talking.feed(inputs.LegReoffered("a", False))
+    assert talking.music() == {"a"}
+
+
+def test_a_caller_who_holds_while_it_rings_lets_the_callee_hear_music_at_once(bench: Any) -> None:
+    bench.arrive().decide(Play((HELLO,))).feed(inputs.LegReoffered("a", True)).feed(inputs.PlayFinished("play-1", 1)).decide(ring(BOB))
+    assert bench.music() == set()
+    bench.feed(inputs.LegAccepted("b1"))
+    assert bench.music() == {"b1"}
+
+
+def test_a_held_caller_whose_callee_hangs_up_hears_no_more_music(bench: Any) -> None:
+    bench.arrive().decide(ring(BOB, ask_after_answer=True)).feed(inputs.LegAccepted("b1"), inputs.LegReoffered("b1", True))
+    assert bench.music() == {"a"}
+    bench.feed(inputs.LegLeft("b1"))
+    assert bench.music() == set()
+
+
+def test_a_new_media_plane_plays_what_loops_again(talking: Any) -> None:
+    talking.feed(inputs.LegReoffered("b1", True)).feed(inputs.MediaRestored())
+    assert [o.leg_id for o in talking.did(outputs.PlayMusic)] == ["a", "a"]
+    assert len({o.play_id for o in talking.did(outputs.PlayMusic)}) == 2
+
+
+def test_a_new_media_plane_rings_on_for_a_caller_that_was_answered(bench: Any) -> None:
+    bench.arrive().decide(Play((HELLO,))).feed(inputs.PlayFinished("play-1", 1)).decide(ring(BOB)).feed(inputs.MediaRestored())
+    assert [o.loop for o in bench.did(outputs.PlayTo)] == [False, True, True]
+
+
 def test_a_held_call_is_called_held(talking: Any) -> None:
     assert talking.call.doing == "talking"
     talking.feed(inputs.LegReoffered("a", True))

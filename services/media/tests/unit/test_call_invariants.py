@@ -43,6 +43,7 @@ MOVES = st.one_of(
             st.builds(inputs.DigitPressed, LEGS, st.sampled_from("0123456789*#")),
             st.just(inputs.CallerCancelled()),
             st.just(inputs.MediaLost()),
+            st.just(inputs.MediaRestored()),
             st.just(inputs.Stopped("temporary_failure")),
             st.just(inputs.TimerFired("ring-9")),
             st.just(inputs.Arrived()),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from carillon.common.v1 import call_application_pb2 as pb
+from carillon_media.adapters.hold_music import hold_music
 from carillon_media.adapters.prompts import PromptStore
 from carillon_media.domain.steps import Beep, Prompt, Silence, Speech
 
@@ -16,8 +17,10 @@ _RATE = 8000
 class PromptFiles:
     """`ports.PromptPort`. Files are made in `folder`."""
 
-    def __init__(self, store: PromptStore, folder: Path) -> None:
+    def __init__(self, store: PromptStore, folder: Path, music: Path | None = None) -> None:
+        """`music`: a WAV file for held parties; None: a melody of our own. Raises ValueError or OSError when it cannot be used."""
         self._store = store
+        self._music = hold_music(folder, music)
         self._ringback = folder / "ringback-425-1000-4000.wav"
         if not self._ringback.exists():
             _write_ringback(self._ringback)
@@ -29,6 +32,10 @@ class PromptFiles:
     def ringback(self) -> Path:
         """ITU-T E.180 as most of Europe has it: 425 Hz, 1 s on, 4 s off."""
         return self._ringback
+
+    def hold_music(self) -> Path:
+        """What a held party hears, again and again."""
+        return self._music
 
 
 def _proto(prompt: Prompt) -> pb.Prompt:

@@ -105,7 +105,7 @@ class PromptStore:
         except (TimeoutError, OSError, SpeechFailed) as error:
             _log.error("text could not be spoken; a tone stands in", voice=voice, characters=len(text), error=str(error) or "deadline")
             return self._stand_in()
-        _write(path, samples)
+        write_wav(path, samples)
         return path
 
     def _stand_in(self) -> Path:
@@ -114,7 +114,7 @@ class PromptStore:
     def _keep(self, name: str, make: Callable[[], Samples]) -> Path:
         path = self._folder / f"{name}.wav"
         if not path.exists():
-            _write(path, make())
+            write_wav(path, make())
         return path
 
 
@@ -153,7 +153,7 @@ def tone(hertz: float, milliseconds: int) -> Samples:
     return 0.25 * ramp * np.sin(2 * math.pi * hertz * np.arange(count) / RATE)
 
 
-def _write(path: Path, samples: Samples) -> None:
+def write_wav(path: Path, samples: Samples) -> None:
     """Complete or not there: written beside and renamed."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from carillon_contracts import call as events
-from carillon_media.domain import inputs, outputs, prompting, ringing
+from carillon_media.domain import holding, inputs, outputs, prompting, ringing
 from carillon_media.domain.causes import CALLER_GAVE_UP, NODE_FAILURE, NORMAL_CLEARING, RTP_TIMEOUT, cause_name, cause_of_status
 from carillon_media.domain.facts import CallFacts, Limits, Reach
 from carillon_media.domain.state import (
@@ -168,6 +168,7 @@ def _left(call: CallState, phase: Phase, given: inputs.LegLeft) -> None:
         call.finish(cause, by, gone="" if given.how == "media" else CALLER)
     elif isinstance(phase, Talking) and phase.peer == leg.leg_id:
         if phase.ring.ask_after_answer and not call.orphaned:
+            holding.leave(call, phase)
             call.end_leg(leg, cause, by, gone=given.how != "media")
             call.do(outputs.UnbridgeLeg(CALLER))
             call.ask(phase.outcome)
@@ -181,18 +182,16 @@ def _why(leg: Leg, given: inputs.LegLeft) -> tuple[str, Party]:
     return RTP_TIMEOUT if given.how == "media" else "recovery_on_timer_expiry", "system"
 
 
-def _reoffered(call: CallState, phase: Phase, given: inputs.LegReoffered) -> None:
-    leg = call.legs.get(given.leg_id)
-    if leg is None or leg.state != "answered":
-        return
-    if leg.held != given.on_hold:
-        leg.held = given.on_hold
-        call.journal(events.LegHeld() if given.on_hold else events.LegResumed(), leg.leg_id)
-    call.do(outputs.AcceptReoffer(leg.leg_id))
-
-
 def _media_lost(call: CallState, phase: Phase, given: inputs.MediaLost) -> None:
     call.finish(NODE_FAILURE, "system", status=503)
+
+
+def _media_restored(call: CallState, phase: Phase, given: inputs.MediaRestored) -> None:
+    """What loops without an end begins again; everything else ended with the old plane."""
+    if isinstance(phase, Talking):
+        holding.begin(call, phase)
+    elif isinstance(phase, Ringing):
+        ringing.play_ringback(call)
 
 
 def _stopped(call: CallState, phase: Phase, given: inputs.Stopped) -> None:
@@ -246,8 +245,9 @@ def _any_timer(call: CallState, phase: Phase, given: inputs.TimerFired) -> None:
 _ANYWHERE: Mapping[type[inputs.Input], Handler] = {
     inputs.CallerCancelled: _cancelled,
     inputs.LegLeft: _left,
-    inputs.LegReoffered: _reoffered,
+    inputs.LegReoffered: holding.on_reoffered,
     inputs.TimerFired: _any_timer,
     inputs.MediaLost: _media_lost,
+    inputs.MediaRestored: _media_restored,
     inputs.Stopped: _stopped,
 }

@@ -125,6 +125,11 @@ class MediaLost:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaRestored:
+    """The media plane is a new process with this call's ports; what played on the old one is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """This node ends the call, for a reason of its own (`cause` by name)."""
 
@@ -146,5 +151,6 @@ Input = (
     | RecordingFinished
     | TimerFired
     | MediaLost
+    | MediaRestored
     | Stopped
 )

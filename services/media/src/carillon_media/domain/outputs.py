@@ -103,6 +103,14 @@ class PlayTo:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayMusic:
+    """Music on hold to a leg, in place of the other side, until stopped."""
+
+    leg_id: str
+    play_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopPlay:
     """Stop whatever plays to the leg."""
 
@@ -170,6 +178,7 @@ Output = (
     | BridgeLegs
     | UnbridgeLeg
     | PlayTo
+    | PlayMusic
     | StopPlay
     | RecordFrom
     | StopRecording

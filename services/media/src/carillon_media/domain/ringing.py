@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from carillon_contracts import call as events
-from carillon_media.domain import inputs, outputs
+from carillon_media.domain import holding, inputs, outputs
 from carillon_media.domain.causes import (
     ANSWERED_ELSEWHERE,
     CAUSE_BY_RESULT,
@@ -28,9 +28,14 @@ def begin(call: CallState, step: Ring) -> None:
     timer = call.name("ring")
     table = Timetable(step, call.now, call.limits.max_ring_seconds)
     call.phase = Ringing(step, table, timer)
-    if call.legs[CALLER].state == "answered":
-        call.do(outputs.PlayTo(CALLER, f"{RINGBACK}-{timer}", (), loop=True))
+    play_ringback(call)
     _go_on(call, call.phase)
+
+
+def play_ringback(call: CallState) -> None:
+    """The ringing tone for a caller that was answered; others hear their own phone's."""
+    if call.legs[CALLER].state == "answered":
+        call.do(outputs.PlayTo(CALLER, call.name(RINGBACK), (), loop=True))
 
 
 def on_timer(call: CallState, phase: Ringing, fired: inputs.TimerFired) -> None:
@@ -88,6 +93,7 @@ def on_accepted(call: CallState, phase: Ringing, accepted: inputs.LegAccepted) -
     call.answer_caller()
     call.journal(events.CallBridged(legs=(CALLER, leg.leg_id)))
     call.phase = Talking(leg.leg_id, phase.step, outcome)
+    holding.begin(call, call.phase)
 
 
 def on_refused(call: CallState, phase: Ringing, refused: inputs.LegRefused) -> None:

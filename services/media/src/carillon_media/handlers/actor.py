@@ -269,6 +269,13 @@ class CallActor:
             self.parts.quiet.warning("prompts cannot be played", call_id=self.call.facts.call_id, error=str(error))
             self.post(inputs.PlayFinished(output.play_id, 0))
 
+    async def _play_music(self, output: outputs.PlayMusic) -> None:
+        leg, music = self.legs[output.leg_id], self.parts.prompts.hold_music()
+        try:
+            await self.parts.plane.play(leg.plane, output.play_id, [music], loop=True)
+        except PlaneError as error:
+            self.parts.quiet.warning("no music on hold", call_id=self.call.facts.call_id, error=str(error))
+
     async def _stop_play(self, output: outputs.StopPlay) -> None:
         await self._try(self.parts.plane.stop_play(self.legs[output.leg_id].plane))
 
@@ -331,6 +338,8 @@ class CallActor:
             self.post(inputs.PlayFinished(phase.beep_id, 0))
         elif isinstance(phase, Recording | Closing):
             await self.weigh(phase.recording_id, "node_failure")
+        else:
+            self.post(inputs.MediaRestored())
 
     async def weigh(self, recording_id: str, reason: RecordingReason) -> None:
         """The file is complete: name it, and say so."""
@@ -392,6 +401,7 @@ _DO: Mapping[type, Callable[[CallActor, Any], Awaitable[None]]] = {
     outputs.BridgeLegs: CallActor._bridge_legs,
     outputs.UnbridgeLeg: CallActor._unbridge,
     outputs.PlayTo: CallActor._play,
+    outputs.PlayMusic: CallActor._play_music,
     outputs.StopPlay: CallActor._stop_play,
     outputs.RecordFrom: CallActor._record,
     outputs.StopRecording: CallActor._stop_recording,
