@@ -101,3 +101,59 @@ def test_bindings_that_ran_out_are_left_out_and_named() -> None:
     before = applied(message("<sip:a@192.0.2.9>;expires=60")).bindings
     outcome = applied(message(cseq=2), before, NOW + 61)
     assert (outcome.bindings, outcome.removed) == ((), before)
+
+
+def flowing(reg_id: object, *, cseq: int = 1, more: str = "", expires: int = 600, host: str = "192.0.2.9") -> Request:
+    """A REGISTER as RFC 5626 has it."""
+    contact = f'<sip:a@{host}>;+sip.instance="<urn:uuid:1>";reg-id={reg_id};expires={expires}'
+    parsed = message(contact, cseq=cseq)
+    extra = f"Supported: path, outbound\r\n{more}"
+    again = parse_message(parsed.to_bytes().replace(b"Contact:", f"{extra}Contact:".encode(), 1))
+    assert isinstance(again, Request)
+    return again
+
+
+def test_two_flows_of_a_phone_are_two_bindings_and_a_new_flow_takes_the_place_of_its_old() -> None:
+    first = applied(flowing(1))
+    assert ("Require", "outbound") in first.headers
+    assert first.headers[0] == ("Contact", '<sip:a@192.0.2.9>;expires=600;+sip.instance="<urn:uuid:1>";reg-id=1')
+    second = applied(flowing(2, cseq=2), first.bindings)
+    assert [(b.reg_id, b.contact) for b in second.bindings] == [(1, "sip:a@192.0.2.9"), (2, "sip:a@192.0.2.9")]
+    assert len({binding.key for binding in second.bindings}) == 2
+    moved = FLOW._replace(transport="tls", remote=("198.51.100.9", 40000))
+    third = register(flowing(1, cseq=3, host="198.51.100.9"), second.bindings, moved, NOW + 1)
+    assert {(b.reg_id, b.flow) for b in third.bindings} == {(2, FLOW), (1, moved)}
+    assert (len(third.refreshed), third.added) == (1, ())
+    fourth = applied(flowing(2, cseq=4, expires=0), third.bindings)
+    assert [b.reg_id for b in fourth.bindings] == [1]
+
+
+def test_a_phone_without_reg_id_is_left_alone_by_one_that_has_it() -> None:
+    plain = applied(message("<sip:a@192.0.2.9>", call_id="plain", expires="600"))
+    assert [b.reg_id for b in applied(flowing(1), plain.bindings).bindings] == [0, 1]
+
+
+def test_the_path_is_kept_and_told() -> None:
+    path = "Path: <sip:edge.example;lr;ob>, <sip:first.example;lr;ob>\r\nVia: SIP/2.0/UDP edge.example;branch=z9hG4bKedge\r\n"
+    outcome = applied(flowing(1, more=path))
+    (binding,) = outcome.bindings
+    assert (binding.path, binding.reg_id) == (("<sip:edge.example;lr;ob>", "<sip:first.example;lr;ob>"), 1)
+    assert ("Path", "<sip:edge.example;lr;ob>, <sip:first.example;lr;ob>") in outcome.headers
+
+
+@pytest.mark.parametrize("path", ["Path: <sip:edge.example;lr>\r\n", ""])
+def test_a_first_hop_that_keeps_no_flows_is_439(path: str) -> None:
+    """Through a proxy that says nothing of flows, a reg-id would promise what does not hold."""
+    more = f"{path}Via: SIP/2.0/UDP edge.example;branch=z9hG4bKedge\r\n"
+    outcome = applied(flowing(1, more=more))
+    assert (outcome.status, outcome.bindings) == (439, ())
+
+
+@pytest.mark.parametrize("reg_id", ["0", "x", "-1", "4294967296", '""'])
+def test_a_reg_id_that_is_none_is_400(reg_id: str) -> None:
+    assert applied(flowing(reg_id)).status == 400
+
+
+def test_one_request_registers_one_flow() -> None:
+    one, two = (f'<sip:{name}@192.0.2.9>;+sip.instance="<urn:uuid:1>";reg-id={n}' for n, name in ((1, "a"), (2, "b")))
+    assert applied(message(one, two, expires="600")).status == 400

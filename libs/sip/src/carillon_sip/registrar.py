@@ -1,4 +1,5 @@
-"""A registrar's rules (RFC 3261 section 10.3) as one pure function: bindings and a REGISTER in, new bindings and the answer out.
+"""A registrar's rules (RFC 3261 section 10.3, RFC 3327, RFC 5626 section 6) as one pure function: bindings and a REGISTER in, new
+bindings and the answer out.
 
 Invariant: either every Contact of a request is applied, or none; time is an argument.
 """
@@ -10,12 +11,15 @@ from carillon_sip.errors import ParseError
 from carillon_sip.flow import Flow
 from carillon_sip.header_names import REASONS
 from carillon_sip.message import Request
-from carillon_sip.uri import NameAddr, Uri, unquote_string
+from carillon_sip.uri import NameAddr, Uri, quote, unquote_string
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One contact of an address of record. `expires_at` in the clock of `now`; `flow` is where its phone is reached."""
+    """One contact of an address of record. `expires_at` in the clock of `now`; `flow` is where its phone is reached.
+
+    `path` is the route to it (RFC 3327). A phone with several flows at once numbers them by `reg_id` (RFC 5626), else it is 0.
+    """
 
     contact: str
     expires_at: float
@@ -26,6 +30,12 @@ class Binding:
     user_agent: str = ""
     instance: str = ""
     path: tuple[str, ...] = ()
+    reg_id: int = 0
+
+    @property
+    def key(self) -> str:
+        """What the binding is known by within its address of record."""
+        return f"{self.instance};reg-id={self.reg_id}" if self.reg_id else self.contact
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,8 @@ class RegistrarSettings:
 
 
 _DEFAULTS = RegistrarSettings()
+#: A URN of a UUID has 45 characters.
+_INSTANCE_LENGTH = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,7 @@ class _Refused(Exception):
 def register(
     request: Request, bindings: Sequence[Binding], flow: Flow, now: float, settings: RegistrarSettings = _DEFAULTS
 ) -> RegisterOutcome:
-    """Apply an authenticated REGISTER (steps 6 to 8 of section 10.3); a status of 400, 403, 423 or 500 changes no binding.
+    """Apply an authenticated REGISTER (steps 6 to 8 of section 10.3); a status of 400, 403, 423, 439 or 500 changes no binding.
 
     Bindings that have run out at `now` are left out and listed in `removed`.
     """
@@ -77,8 +89,28 @@ def register(
     except ParseError:
         return RegisterOutcome(400, REASONS[400], (), tuple(bindings))
     kept = change.kept
-    contacts = tuple(("Contact", f"<{b.contact}>;expires={max(0, round(b.expires_at - now))}") for b in kept)
-    return RegisterOutcome(200, REASONS[200], contacts, tuple(kept), tuple(change.added), (*gone, *change.removed), tuple(change.refreshed))
+    headers = (*(("Contact", _listed(binding, now)) for binding in kept), *_extensions(request, change))
+    return RegisterOutcome(200, REASONS[200], headers, tuple(kept), tuple(change.added), (*gone, *change.removed), tuple(change.refreshed))
+
+
+def _listed(binding: Binding, now: float) -> str:
+    """A binding as the answer has it."""
+    instance = f";+sip.instance={quote(binding.instance)}" if binding.instance else ""
+    reg_id = f";reg-id={binding.reg_id}" if binding.reg_id else ""
+    return f"<{binding.contact}>;expires={max(0, round(binding.expires_at - now))}{instance}{reg_id}"
+
+
+def _extensions(request: Request, change: "_Change") -> list[tuple[str, str]]:
+    """The path that was kept (RFC 3327 section 5.3), and that outbound was done (RFC 5626 section 6)."""
+    supported = _option_tags(request, "supported")
+    headers = [("Path", value) for value in request.headers.raw("path")] if "path" in supported else []
+    if "outbound" in supported and any(binding.reg_id for binding in (*change.added, *change.refreshed)):
+        headers.append(("Require", "outbound"))
+    return headers
+
+
+def _option_tags(request: Request, header: str) -> frozenset[str]:
+    return frozenset(value.lower() for value in request.headers.all(header))
 
 
 @dataclass(slots=True)
@@ -94,11 +126,28 @@ def _apply(request: Request, live: list[Binding], flow: Flow, now: float, settin
     if "*" in values:
         return _remove_all(request, values, live)
     change = _Change(list(live))
-    for value in values:
-        _apply_contact(request, NameAddr.parse(value), change, flow, now, settings)
+    contacts = [NameAddr.parse(value) for value in values]
+    outbound = _is_outbound(request, contacts, settings)
+    for contact in contacts:
+        _apply_contact(request, contact, outbound, change, flow, now, settings)
     if len(change.kept) > settings.max_bindings:
         raise _Refused(403)
     return change
+
+
+def _is_outbound(request: Request, contacts: Sequence[NameAddr], settings: RegistrarSettings) -> bool:
+    """Whether the bindings are of flows (RFC 5626 section 6): the phone says instance and reg-id, and its first hop keeps flows."""
+    numbered = [contact for contact in contacts if contact.parameter("reg-id") is not None and contact.parameter("+sip.instance")]
+    if not numbered:
+        return False
+    if len([contact for contact in contacts if _expires(request, contact, settings)]) > 1:
+        raise _Refused(400)  # A request registers one flow: the one that it came over.
+    path = request.headers.all("path")
+    vias = request.headers.all("via")
+    keeps = NameAddr.parse(path[-1]).uri.parameter("ob") is not None if path else len(vias) == 1
+    if not keeps and "outbound" in _option_tags(request, "supported"):
+        raise _Refused(439)
+    return keeps
 
 
 def _remove_all(request: Request, values: list[str], live: list[Binding]) -> _Change:
@@ -110,10 +159,13 @@ def _remove_all(request: Request, values: list[str], live: list[Binding]) -> _Ch
     return _Change([], removed=live)
 
 
-def _apply_contact(request: Request, contact: NameAddr, change: _Change, flow: Flow, now: float, settings: RegistrarSettings) -> None:
+def _apply_contact(
+    request: Request, contact: NameAddr, outbound: bool, change: _Change, flow: Flow, now: float, settings: RegistrarSettings
+) -> None:
     seconds = _expires(request, contact, settings)
-    instance = unquote_string(contact.parameter("+sip.instance") or "")
-    known = next((b for b in change.kept if _same(b, contact, instance)), None)
+    instance = unquote_string(contact.parameter("+sip.instance") or "")[:_INSTANCE_LENGTH]
+    reg_id = _reg_id(contact) if outbound and instance else 0
+    known = next((b for b in change.kept if _same(b, contact, instance, reg_id)), None)
     if known is not None:
         _in_order(request, known)
         change.kept.remove(known)
@@ -131,6 +183,7 @@ def _apply_contact(request: Request, contact: NameAddr, change: _Change, flow: F
         user_agent=(request.headers.get("user-agent") or "")[:256],
         instance=instance,
         path=tuple(request.headers.all("path")),
+        reg_id=reg_id,
     )
     change.kept.append(binding)
     (change.added if known is None else change.refreshed).append(binding)
@@ -147,8 +200,21 @@ def _expires(request: Request, contact: NameAddr, settings: RegistrarSettings) -
     return min(asked, settings.max_expires)
 
 
-def _same(binding: Binding, contact: NameAddr, instance: str) -> bool:
-    """By instance when both have one (a phone that moved keeps one binding, RFC 5626), else by comparing URIs."""
+def _reg_id(contact: NameAddr) -> int:
+    """1 to 2**31 - 1 (RFC 5626 section 4.2)."""
+    text = contact.parameter("reg-id")
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdigit()) or len(text) > 10 or not 1 <= int(text) < 2**31:
+        raise _Refused(400)
+    return int(text)
+
+
+def _same(binding: Binding, contact: NameAddr, instance: str, reg_id: int) -> bool:
+    """By instance and reg-id when both have one, so that a new flow takes the place of the old (RFC 5626 section 6); by instance when
+    none has a reg-id (a phone that moved keeps one binding); else by comparing URIs."""
+    if reg_id or binding.reg_id:
+        return (instance, reg_id) == (binding.instance, binding.reg_id)
     if instance and binding.instance:
         return instance == binding.instance
     return binding.contact == str(contact.uri) or Uri.parse(binding.contact).same_as(contact.uri)
