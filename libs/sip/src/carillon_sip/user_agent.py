@@ -95,6 +95,11 @@ class UserAgent:
         self._streams.pop(flow, None)
         self._context.layer.flow_failed(flow, now)
 
+    def framing(self, flow: Flow) -> tuple[int, int]:
+        """Of a stream: messages that came whole so far, and bytes of one that is not whole yet; for limits on slow peers."""
+        framer = self._streams.get(flow)
+        return (0, 0) if framer is None else (framer.messages, framer.pending)
+
     def next_timer(self) -> float | None:
         """When to call `handle_timer`, or None."""
         return self._context.timers.next()
