@@ -280,3 +280,12 @@ def test_a_stream_ends_at_the_first_framing_error(bad: bytes) -> None:
     framer = StreamFramer()
     with pytest.raises(ParseError):
         framer.feed(bad)
+
+
+def test_a_stream_tells_how_many_messages_came_and_how_much_of_the_next_one() -> None:
+    framer = StreamFramer()
+    whole = request_text("OPTIONS").encode()
+    framer.feed(b"\r\n\r\n" + whole + whole[:10])
+    assert (framer.messages, framer.pending) == (1, 10)
+    framer.feed(whole[10:])
+    assert (framer.messages, framer.pending) == (2, 0)

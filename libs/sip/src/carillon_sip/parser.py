@@ -191,12 +191,12 @@ class StreamFramer:
                 raise
         ready = self._ready[:]
         self._ready.clear()
+        self.messages += sum(map(bool, ready))
         return ready
 
 
-def _frames(ready: list[bytes], limits: Limits) -> Generator[None, bytes, None]:
+def _frames(buffer: bytearray, ready: list[bytes], limits: Limits) -> Generator[None, bytes, None]:
     """Yield for more bytes; append whole messages to `ready`. What was searched once is not searched again."""
-    buffer = bytearray()
     while True:
         while not buffer:
             buffer += yield

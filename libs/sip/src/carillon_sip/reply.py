@@ -50,7 +50,7 @@ def received(request: Request, top: str, flow: Flow) -> str:
     wants_port = via.wants_rport
     if wants_port:
         return f"{_OURS.sub('', top)};rport={port};received={ip}"
-    return top if via.host == ip else f"{_OURS.sub('', top)};received={ip}"
+    return top if via.host.strip("[]") == ip else f"{_OURS.sub('', top)};received={ip}"
 
 
 def reply_flow(request: Request, flow: Flow) -> Flow:
