@@ -167,15 +167,23 @@ class StreamFramer:
 
     `feed` returns whole messages; an empty one is a keep-alive ping, CRLF CRLF (RFC 5626 section 4.4.1). When whole messages
     stand before the error in the same bytes, they are returned, `error` says what followed, and the next `feed` raises it.
+    `messages` counts those that were no pings.
     """
 
-    __slots__ = ("_frames", "_ready", "error")
+    __slots__ = ("_buffer", "_frames", "_ready", "error", "messages")
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.error: ParseError | None = None
+        self.messages = 0
         self._ready: list[bytes] = []
-        self._frames = _frames(self._ready, limits)
+        self._buffer = bytearray()
+        self._frames = _frames(self._buffer, self._ready, limits)
         next(self._frames)
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a message that is not whole yet."""
+        return len(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The next bytes; the messages they complete, in order."""
