@@ -3,7 +3,7 @@
 import pytest
 
 from carillon_sip import UserAgent, UserAgentSettings
-from carillon_sip.testing import Pair, Stranger, Tokens, make_pair
+from carillon_sip.testing import Pair, Stranger, Tokens, full_settings, make_full_pair, make_pair
 
 
 @pytest.fixture
@@ -14,3 +14,14 @@ def pair() -> Pair:
 @pytest.fixture
 def stranger() -> Stranger:
     return Stranger(UserAgent(UserAgentSettings(user_agent="bob", ring_seconds=180.0), Tokens("bob")))
+
+
+@pytest.fixture
+def full_pair() -> Pair:
+    """With every method and extension."""
+    return make_full_pair()
+
+
+@pytest.fixture
+def full_stranger() -> Stranger:
+    return Stranger(UserAgent(full_settings(user_agent="bob"), Tokens("bob")))

@@ -31,6 +31,9 @@ KNOWN_METHODS = frozenset(
 #: Methods that mean nothing outside a dialog.
 _WITHIN_ONLY = frozenset({"BYE", "INFO", "UPDATE", "PRACK"})
 
+#: Methods whose body is a session description.
+_DESCRIBED = frozenset({"INVITE", "UPDATE", "PRACK"})
+
 
 class Refusal(NamedTuple):
     """A status with the header fields that explain it."""
@@ -50,7 +53,7 @@ def refuse_any(request: Request, settings: UserAgentSettings) -> Refusal | None:
             return Refusal(420, (("Unsupported", ", ".join(unsupported)),))
     if "content-encoding" in index and index["content-encoding"][0].lower() != "identity":
         return Refusal(415, (("Accept-Encoding", "identity"),))
-    if request.body and request.method == "INVITE" and request.content_type != "application/sdp":
+    if request.body and request.method in _DESCRIBED and request.content_type != "application/sdp":
         return Refusal(415, (("Accept", "application/sdp"),))
     return None
 

@@ -57,18 +57,28 @@ class RequestOut:
     credentials: Credentials | None = None
 
 
+#: What a user agent takes without being asked for more.
+CORE_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO")
+#: Everything that the library has an answer for.
+FULL_METHODS = (*CORE_METHODS, "PRACK", "UPDATE", "REFER", "NOTIFY", "SUBSCRIBE", "MESSAGE")
+#: Every option tag that the library obeys: RFC 3262, RFC 4028, RFC 3891, RFC 4488.
+FULL_EXTENSIONS = ("100rel", "timer", "replaces", "norefersub")
+
+
 @dataclass(frozen=True, slots=True)
 class UserAgentSettings:
     """Limits and identity of a user agent; every limit is explicit.
 
-    `methods` are allowed (others get 405, or 501 when no RFC names them); `extensions` are the option tags that a
-    Require header may hold (others get 420). `max_transactions` counts server transactions: above it new requests
+    `methods` are allowed (others get 405, or 501 when no RFC names them); `extensions` are the option tags that are
+    offered in Supported and that a Require header may hold (others get 420); each switches its machinery on (see
+    FULL_METHODS, FULL_EXTENSIONS). `session_expires` and `min_se` are seconds (RFC 4028); 0 is no session timer of ours.
+    `max_transactions` counts server transactions: above it new requests
     outside a dialog get a stateless 503 with `retry_after_seconds`. `ring_seconds` ends an INVITE nobody answers.
     """
 
     user_agent: str = "Carillon"
     contact_user: str = ""
-    methods: tuple[str, ...] = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "INFO")
+    methods: tuple[str, ...] = CORE_METHODS
     extensions: tuple[str, ...] = ()
     timing: Timing = field(default_factory=Timing)
     max_transactions: int = 20_000
@@ -77,3 +87,5 @@ class UserAgentSettings:
     max_message_bytes: int = 65_536
     retry_after_seconds: int = 5
     ring_seconds: float = 600.0
+    session_expires: int = 1800
+    min_se: int = 90

@@ -14,7 +14,7 @@ from carillon_sip.message import Response, header_line
 from carillon_sip.outgoing import BRANCH_COOKIE, OutgoingRequest
 from carillon_sip.outputs import EndedBy, Output, Send, SessionEnded
 from carillon_sip.session import Session, SessionState
-from carillon_sip.timers import TimerQueue
+from carillon_sip.timers import Alarm, TimerQueue
 from carillon_sip.transaction_layer import TransactionLayer
 from carillon_sip.uri import escape_user
 
@@ -59,11 +59,20 @@ class Context:
         self.outputs.append(Send(request.flow, data))
         return data
 
+    def alarm(self, at: float, fire: Callable[[float], None]) -> Alarm:
+        """Have `fire(now)` called at that time."""
+        alarm = Alarm(fire)
+        self.timers.set(at, alarm, "alarm")
+        return alarm
+
     def forget(self, session: Session) -> None:
         """The session is over."""
         session.state = SessionState.OVER
-        session.invite = None
         self.sessions.pop(session.id, None)
+        session.early = None
+        if session.reliable is not None:
+            session.reliable.stop()
+        session.stop_timer()
         if session.unacknowledged is not None:
             session.unacknowledged.done = True
             session.unacknowledged = None

@@ -17,9 +17,11 @@ from carillon_sip.outgoing import OutgoingRequest
 from carillon_sip.outgoing_calls import OutgoingCalls
 from carillon_sip.outputs import ReinviteAnswered, ReinviteFailed, SessionReinvited
 from carillon_sip.session import AnswerLimit, Session, SessionState, Unacknowledged
+from carillon_sip.session_timers import SessionTimers
 from carillon_sip.transaction import ClientListener, ClientTransaction, Failure, ServerTransaction
 from carillon_sip.transaction_invite_client import InviteClientTransaction
 from carillon_sip.transaction_invite_server import InviteServerTransaction
+from carillon_sip.updates import Updates, glare_pause, retry_after
 
 _S = SessionState
 
@@ -27,14 +29,18 @@ _S = SessionState
 class Established:
     """Sessions in the states UP and ENDING, and what ends them."""
 
-    def __init__(self, context: Context, incoming: IncomingCalls, outgoing: OutgoingCalls) -> None:
+    def __init__(self, context: Context, incoming: IncomingCalls, outgoing: OutgoingCalls, updates: Updates, timers: SessionTimers) -> None:
         self._context = context
         self._incoming = incoming
         self._outgoing = outgoing
+        self._updates = updates
+        self._timers = timers
+        timers.refresh = self._refresh
+        timers.expired = self._expired
 
     def bye(self, session: Session, reason: str | None, now: float) -> None:
         """End it from our side."""
-        if not session.allows("bye"):
+        if self._incoming.left(session, now) or not session.allows("bye"):
             return
         if reason:
             session.reason = lines((("Reason", reason),))
@@ -68,6 +74,7 @@ class Established:
         if session.server is not None:
             self._context.layer.reply(session.server, 487, now)
             session.server = None
+        self._updates.refuse(session, 487, now)
         self._context.ended(session, "local" if session.state in (_S.ENDING, _S.LEAVING) else "remote", reason)
 
     def reinvite(self, session: Session, body: bytes, headers: Fields, now: float) -> None:
@@ -76,13 +83,20 @@ class Established:
             return
         if session.client is not None:
             raise WrongState("a re-INVITE of ours is under way")
-        if session.server is not None or session.unacknowledged is not None or session.state is not _S.UP:
-            self._context.outputs.append(ReinviteFailed(session.id, 491))
+        busy = session.server is not None or session.unacknowledged is not None or session.state is not _S.UP
+        if busy or session.offered or session.update is not None:
+            self._context.outputs.append(ReinviteFailed(session.id, 491, retry_after=glare_pause(session)))
             return
+        session.refreshing = False
+        self._send_reinvite(session, session.dialog, body, headers, now)
+
+    def _send_reinvite(self, session: Session, dialog: Dialog, body: bytes, headers: Fields, now: float) -> None:
         context = self._context
         contact = "" if has(headers, "contact") else f"Contact: {session.contact}\r\n"
-        fields = f"{contact}{context.agent_line}{context.allow_line}{context.supported_line}{body_lines(headers, body)}"
-        request = session.dialog.request("INVITE", session.flow, context.branch(), fields, body)
+        timer = self._timers.request_lines(session, headers)
+        fields = f"{contact}{context.agent_line}{context.allow_line}{context.supported_line}{timer}{body_lines(headers, body)}"
+        session.local_body = body or session.local_body
+        request = dialog.request("INVITE", session.flow, context.branch(), fields, body)
         session.challenged = False
         self._start_reinvite(session, request, now)
 
@@ -100,12 +114,19 @@ class Established:
         if session.server is not None:
             # "MUST return a 500 ... with a Retry-After header field with a randomly chosen value of between 0 and 10 seconds"
             layer.reply(transaction, 500, now, fields=f"Retry-After: {transaction.cseq % 10}\r\n")
-        elif session.client is not None or session.unacknowledged is not None or session.state is not _S.UP:
+        elif session.offered:
+            layer.reply(transaction, 500, now, fields=f"Retry-After: {transaction.cseq % 10}\r\n")
+        elif session.client is not None or session.update is not None or session.unacknowledged is not None or session.state is not _S.UP:
             layer.reply(transaction, 491, now, fields=self._context.server_line)
+        elif (status := self._timers.asked(session, request)) is not None:
+            fields = self._timers.refusal_line() if status == 422 else ""
+            layer.reply(transaction, status, now, fields=self._context.server_line + fields)
         else:
             if session.dialog is not None:
                 session.dialog.refresh_target(request)
             session.flow = flow
+            session.peer = session.peer.learn(request) if self._context.settings.extensions else session.peer
+            session.remote_body = request.body or session.remote_body
             layer.reply(transaction, 100, now)
             session.server = transaction
             transaction.owner = session
@@ -114,13 +135,17 @@ class Established:
             self._context.outputs.append(SessionReinvited(session.id, request.body))
 
     def accept_reinvite(self, session: Session, body: bytes, headers: Fields, now: float) -> None:
-        """200 to their re-INVITE; nothing when it was cancelled meanwhile."""
-        if session.allows("accept_reinvite") and session.server is not None:
+        """200 to their re-INVITE, UPDATE or PRACK; nothing when it was cancelled meanwhile."""
+        if session.offered:
+            self._updates.answer(session, body, headers, now)
+        elif session.allows("accept_reinvite") and session.server is not None:
             self._incoming.accept(session, session.server, body, headers, now)
 
     def reject_reinvite(self, session: Session, status: int, now: float) -> None:
-        """Refuse their re-INVITE; nothing when it was cancelled meanwhile."""
-        if session.allows("reject_reinvite") and session.server is not None:
+        """Refuse their re-INVITE, UPDATE or PRACK; nothing when it was cancelled meanwhile."""
+        if session.offered:
+            self._updates.refuse(session, status, now)
+        elif session.allows("reject_reinvite") and session.server is not None:
             transaction, session.server = session.server, None
             self._context.layer.reply(transaction, status, now, fields=self._context.server_line)
 
@@ -130,7 +155,7 @@ class Established:
             self.reject_reinvite(session, 500, now)
         elif session.client is not None:
             self._context.layer.abandon(session.client)
-            self._reinvite_failed(session, session.client, 408, now)
+            self._reinvite_failed(session, session.client, 408, None, now)
 
     def request_within(self, session: Session, request: RequestOut) -> OutgoingRequest | None:
         """INFO and the like, to be sent; None when the session is over."""
@@ -144,7 +169,7 @@ class Established:
         if dialog is None:
             return
         if session.state is _S.OFFERED:
-            self._outgoing.send_ack(session, dialog, dialog.local_cseq)
+            self._outgoing.send_ack(session, dialog, session.invite_cseq)
         if session.server is not None:
             self._context.layer.reply(session.server, 487, now)
             session.server = None
@@ -173,17 +198,17 @@ class Established:
         if not isinstance(session, Session):
             return
         if isinstance(event, Failure):
-            self._reinvite_failed(session, transaction, 408 if event is Failure.TIMEOUT else 503, now)
+            self._reinvite_failed(session, transaction, 408 if event is Failure.TIMEOUT else 503, None, now)
         elif 200 <= event.status < 300:
-            self._reinvite_answered(session, transaction, event)
+            self._reinvite_answered(session, transaction, event, now)
         elif event.status >= 300 and session.client is transaction:
             again = self._again(session, transaction, event)
             if again is None:
-                self._reinvite_failed(session, transaction, event.status, now)
+                self._reinvite_failed(session, transaction, event.status, event, now)
             else:
                 self._start_reinvite(session, again, now)
 
-    def _reinvite_answered(self, session: Session, transaction: ClientTransaction, response: Response) -> None:
+    def _reinvite_answered(self, session: Session, transaction: ClientTransaction, response: Response, now: float) -> None:
         dialog, cseq = session.dialog, transaction.request.cseq
         if dialog is None or self._outgoing.acknowledged_before(session, cseq, dialog.remote_tag):
             return
@@ -193,22 +218,53 @@ class Established:
         if session.client is transaction:
             session.client = None
             if session.state is _S.UP:
-                self._context.outputs.append(ReinviteAnswered(session.id, response.body))
+                changed = response.body != session.remote_body
+                session.remote_body = response.body or session.remote_body
+                if self._context.settings.extensions:
+                    session.peer = session.peer.learn(response)
+                    self._timers.answered(session, response, now)
+                if changed or not session.refreshing:
+                    self._context.outputs.append(ReinviteAnswered(session.id, response.body))
 
-    def _reinvite_failed(self, session: Session, transaction: ClientTransaction, status: int, now: float) -> None:
+    def _reinvite_failed(
+        self, session: Session, transaction: ClientTransaction, status: int, response: Response | None, now: float
+    ) -> None:
         if session.client is not transaction:
             return
         session.client = None
         if session.state is not _S.UP:
             return
-        self._context.outputs.append(ReinviteFailed(session.id, status))
-        if status in (408, 481) and session.dialog is not None:
-            # "If the response for a request within a dialog is a 481 or a 408, the UAC SHOULD terminate the dialog" (12.2.1.2)
+        pause = retry_after(session, status, response)
+        if session.refreshing:
+            self._timers.refresh_at(session, now + max(pause, 1.0))
+        else:
+            self._context.outputs.append(ReinviteFailed(session.id, status, retry_after=pause))
+        if status in (408, 481):
+            self._updates.lost(session, status, now)
+
+    def _refresh(self, session: Session, now: float) -> None:
+        """Half of the session interval is over: UPDATE when the far end takes it, else a re-INVITE with the same offer."""
+        busy = session.client is not None or session.server is not None or session.unacknowledged is not None
+        if session.dialog is None or session.state is not _S.UP:
+            return
+        if busy or session.offered or session.update is not None:
+            self._timers.refresh_at(session, now + 2.0)
+        elif "UPDATE" in session.peer.allow and "UPDATE" in self._context.settings.methods:
+            self._updates.update(session, b"", (), now, refreshing=True)
+        else:
+            session.refreshing = True
+            self._send_reinvite(session, session.dialog, session.local_body, (), now)
+
+    def _expired(self, session: Session, now: float) -> None:
+        """ "the UA that is not performing the refreshes SHOULD send a BYE ... slightly before the session expiration" (section 10)."""
+        if session.dialog is not None and session.state in (_S.UP, _S.ANSWERED, _S.OFFERED):
             self._bye_request(session, session.dialog, now, _ignored)
-            self._context.ended(session, "timeout" if status == 408 else "remote", str(status))
+            self._context.ended(session, "timeout", "session timer")
 
     def _again(self, session: Session, transaction: ClientTransaction, response: Response) -> OutgoingRequest | None:
         again = self._context.authorized(transaction.request, response, session)
+        if again is None and (longer := self._timers.longer(session, transaction.request, response)) is not None:
+            again = replace(longer, branch=self._context.branch())
         if again is not None and session.dialog is not None:
             return replace(again, cseq=session.dialog.next_cseq())
         return again

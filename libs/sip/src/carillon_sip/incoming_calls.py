@@ -7,8 +7,12 @@ from carillon_sip.context import Context, Fields, body_lines, has
 from carillon_sip.dialog import Dialog
 from carillon_sip.flow import Flow
 from carillon_sip.message import Request
-from carillon_sip.outputs import InviteReceived, SessionAcked, SessionCancelled
+from carillon_sip.outputs import InviteReceived, SessionAcked, SessionCancelled, SessionEnded
+from carillon_sip.reliable_calls import ReliableCalls
+from carillon_sip.reliable_server import Held, State
+from carillon_sip.reliable_server import Input as ReliableInput
 from carillon_sip.session import AnswerLimit, Session, SessionState, Unacknowledged
+from carillon_sip.session_timers import SessionTimers
 from carillon_sip.transaction import Failure, Input, ServerTransaction
 from carillon_sip.transaction_invite_server import InviteServerTransaction
 
@@ -16,8 +20,13 @@ from carillon_sip.transaction_invite_server import InviteServerTransaction
 class IncomingCalls:
     """Sessions in the states INCOMING, ANSWERED, LEAVING."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, reliable: ReliableCalls, timers: SessionTimers) -> None:
         self._context = context
+        self._reliable = reliable
+        self._timers = timers
+        reliable.accept = self._accept_held
+        reliable.give_up = self._never_acknowledged
+        self._extended = bool(context.settings.extensions)
 
     def offered(self, request: Request, dialog: Dialog, transaction: InviteServerTransaction, flow: Flow, now: float) -> None:
         """A new call, with the dialog that will come of it."""
@@ -27,6 +36,15 @@ class IncomingCalls:
         session.dialog = dialog
         session.server = transaction
         session.delayed_offer = not request.body
+        session.remote_body = request.body
+        session.invite_cseq = transaction.cseq
+        if self._extended:
+            session.peer = session.peer.learn(request)
+            refused = self._timers.asked(session, request)
+            if refused is not None:
+                fields = context.server_line + (self._timers.refusal_line() if refused == 422 else "")
+                context.layer.reply(transaction, refused, now, fields=fields)
+                return
         transaction.owner = session
         transaction.listener = self._transport_failed
         context.sessions[tag] = session
@@ -34,24 +52,49 @@ class IncomingCalls:
         context.timers.set(now + context.settings.ring_seconds, AnswerLimit(session, transaction), "answer_limit")
         context.outputs.append(InviteReceived(tag, request, flow))
 
-    def ring(self, session: Session, status: int, body: bytes, headers: Fields, now: float) -> None:
-        """Send 101..199."""
+    def ring(self, session: Session, status: int, body: bytes, headers: Fields, reliable: bool, now: float) -> None:
+        """Send 101..199; reliably when the caller requires it, or can and `reliable`."""
         if not 100 < status < 200:
             raise ValueError(f"{status} is not provisional")
         if session.allows("ring") and session.server is not None:
             fields = self._dialog_lines(session, headers) + body_lines(headers, body)
-            self._context.layer.reply(session.server, status, now, fields=fields, body=body)
+            if self._reliable.wanted(session, reliable):
+                self._reliable.send(session, status, self._context.allow_line + fields, body, now)
+            else:
+                self._context.layer.reply(session.server, status, now, fields=fields, body=body)
 
     def answer(self, session: Session, body: bytes, headers: Fields, now: float) -> None:
         """Send 200 to the INVITE."""
         if session.allows("answer") and session.server is not None:
+            if session.reliable is not None:
+                self._reliable.answer(session, body, headers, now)
+            else:
+                session.state = SessionState.ANSWERED
+                self.accept(session, session.server, body, headers, now)
+
+    def _accept_held(self, session: Session, held: Held, now: float) -> None:
+        if session.server is not None:
             session.state = SessionState.ANSWERED
-            self.accept(session, session.server, body, headers, now)
+            self.accept(session, session.server, held.body, held.headers, now)
+
+    def _never_acknowledged(self, session: Session, now: float) -> None:
+        self._refuse(session, 504, now)
+        self._context.outputs.append(SessionCancelled(session.id, "no PRACK"))
+
+    def left(self, session: Session, now: float) -> bool:
+        """The user hangs up a call whose 2xx still waits for a PRACK: refuse it; False when there is none."""
+        if session.reliable is None or session.reliable.state is not State.HELD:
+            return False
+        self._refuse(session, 480, now)
+        self._context.outputs.append(SessionEnded(session.id, "local", ""))
+        return True
 
     def accept(self, session: Session, transaction: InviteServerTransaction, body: bytes, headers: Fields, now: float) -> None:
         """Send 200 to an INVITE or re-INVITE, and again until its ACK (section 13.3.1.4)."""
         context = self._context
-        fields = self._dialog_lines(session, headers) + context.allow_line + context.supported_line + body_lines(headers, body)
+        timer = self._timers.accepted(session, now)
+        fields = f"{self._dialog_lines(session, headers)}{context.allow_line}{context.supported_line}{timer}{body_lines(headers, body)}"
+        session.local_body = body or session.local_body
         data = context.layer.reply(transaction, 200, now, fields=fields, body=body)
         session.server = None
         timing = context.settings.timing
@@ -93,6 +136,7 @@ class IncomingCalls:
             return False
         waiting.done = True
         session.unacknowledged = None
+        session.remote_body = request.body or session.remote_body
         first = session.state in (SessionState.ANSWERED, SessionState.LEAVING)
         if first or request.body:
             self._context.outputs.append(SessionAcked(session.id, request.body))
@@ -119,6 +163,8 @@ class IncomingCalls:
     def _refuse(self, session: Session, status: int, now: float, reason: str | None = None, fields: str = "") -> None:
         transaction = session.server
         session.server = None
+        if session.reliable is not None:
+            session.reliable.feed(ReliableInput.REFUSE)
         self._context.forget(session)
         if transaction is not None:
             self._context.layer.reply(transaction, status, now, reason=reason, fields=fields)

@@ -3,6 +3,9 @@
 Invariant: every 2xx is acknowledged; every 2xx that no session wants is ended with BYE.
 """
 
+from contextlib import suppress
+from dataclasses import replace
+
 from carillon_sip.commands import Invite
 from carillon_sip.context import Context, Fields, body_lines, lines
 from carillon_sip.dialog import Dialog
@@ -11,25 +14,34 @@ from carillon_sip.header_names import REASONS
 from carillon_sip.message import Response, header_line
 from carillon_sip.outgoing import OutgoingRequest
 from carillon_sip.outputs import Send, SessionAnswered, SessionFailed, SessionProgress
-from carillon_sip.session import AnswerLimit, Session, SessionState
+from carillon_sip.reliable_client import ReliableClient
+from carillon_sip.session import AnswerLimit, EarlyDialog, Session, SessionState
+from carillon_sip.session_timers import SessionTimers
 from carillon_sip.transaction import ClientTransaction, Failure
 from carillon_sip.transaction_invite_client import InviteClientTransaction
 
 _S = SessionState
+#: Branches of one fork whose provisional responses are remembered.
+MAX_BRANCHES = 16
 
 
 class OutgoingCalls:
     """Sessions in the states CALLING, CANCELLING, OFFERED."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, reliable: ReliableClient, timers: SessionTimers) -> None:
         self._context = context
+        self._reliable = reliable
+        self._timers = timers
+        self._early = "PRACK" in context.settings.methods or "UPDATE" in context.settings.methods
 
     def invite(self, invite: Invite, now: float) -> str:
         """Send INVITE; returns the session."""
         context = self._context
         tag = context.token()
         contact = str(invite.contact)
-        fields = f"{header_line('Contact', contact)}\r\n{context.agent_line}{context.allow_line}{context.supported_line}"
+        session = Session(tag, _S.CALLING, invite.flow, contact, outgoing=True)
+        timer = self._timers.request_lines(session, invite.headers)
+        fields = f"{header_line('Contact', contact)}\r\n{context.agent_line}{context.allow_line}{context.supported_line}{timer}"
         request = OutgoingRequest(
             method="INVITE",
             uri=_one_line(invite.request_uri),
@@ -44,9 +56,9 @@ class OutgoingCalls:
             body=invite.body,
             max_forwards=invite.max_forwards,
         )
-        session = Session(tag, _S.CALLING, invite.flow, contact, outgoing=True)
         session.credentials = invite.credentials
         session.delayed_offer = not invite.body
+        session.local_body = invite.body
         context.sessions[tag] = session
         self._start(session, request, now)
         return tag
@@ -63,7 +75,8 @@ class OutgoingCalls:
         """The ACK that answers the offer of a 2xx."""
         if session.allows("ack") and session.dialog is not None:
             session.state = _S.UP
-            self.send_ack(session, session.dialog, session.dialog.local_cseq, body_lines(headers, body), body)
+            session.local_body = body
+            self.send_ack(session, session.dialog, session.invite_cseq, body_lines(headers, body), body)
 
     def send_ack(self, session: Session, dialog: Dialog, cseq: int, fields: str = "", body: bytes = b"") -> None:
         """ACK for a 2xx, kept for when the 2xx comes again."""
@@ -88,6 +101,7 @@ class OutgoingCalls:
             self._fail(session, 487, "Request Terminated", None)
 
     def _start(self, session: Session, request: OutgoingRequest, now: float) -> None:
+        session.invite_cseq = request.cseq
         transaction = self._context.layer.start_client(request, self._heard, session, now)
         if isinstance(transaction, InviteClientTransaction):
             session.client = transaction
@@ -102,19 +116,34 @@ class OutgoingCalls:
                 status = 408 if event is Failure.TIMEOUT else 503
                 self._fail(session, status, REASONS[status], None)
         elif event.status < 200:
-            self._progress(session, event, now)
+            self._progress(session, transaction, event, now)
         elif event.status < 300:
             self._answered(session, transaction, event, now)
         elif session.state in (_S.CALLING, _S.CANCELLING):
             self._refused(session, transaction, event, now)
 
-    def _progress(self, session: Session, response: Response, now: float) -> None:
+    def _progress(self, session: Session, transaction: ClientTransaction, response: Response, now: float) -> None:
         first = not session.provisional
         session.provisional = True
         if session.state is _S.CANCELLING and first:
             self._send_cancel(session, now)
-        if session.state is _S.CALLING and response.status > 100:
-            self._context.outputs.append(SessionProgress(session.id, response))
+        if response.status > 100 and session.state in (_S.CALLING, _S.CANCELLING):
+            early = self._branch(session, transaction, response) if self._early and response.to_tag else None
+            shown, wants_answer = self._reliable.heard(session, early, response, now)
+            if shown and session.state is _S.CALLING:
+                self._context.outputs.append(SessionProgress(session.id, response, wants_answer))
+
+    def _branch(self, session: Session, transaction: ClientTransaction, response: Response) -> EarlyDialog | None:
+        """The early dialog of that branch, made by its first provisional response (RFC 3261 section 12.1.2); None without a Contact."""
+        session.peer = session.peer.learn(response)
+        if session.early is None:
+            session.early = {}
+        known = session.early.get(response.to_tag)
+        if known is None and len(session.early) < MAX_BRANCHES:
+            with suppress(ParseError):
+                known = EarlyDialog(Dialog.of_caller(transaction.request, session.id, response))
+                session.early[response.to_tag] = known
+        return known
 
     def _answered(self, session: Session, transaction: ClientTransaction, response: Response, now: float) -> None:
         cseq = transaction.request.cseq
@@ -122,8 +151,7 @@ class OutgoingCalls:
             return
         dialog = _dialog(transaction.request, session.id, response)
         if session.state is _S.CALLING:
-            session.dialog = dialog
-            session.client = None
+            self._confirm(session, dialog, response, now)
             session.state = _S.OFFERED if session.delayed_offer else _S.UP
             if not session.delayed_offer:
                 self.send_ack(session, dialog, cseq)
@@ -138,10 +166,30 @@ class OutgoingCalls:
             if session.state is _S.CANCELLING:
                 self._fail(session, 487, "Request Terminated", response)
 
+    def _confirm(self, session: Session, dialog: Dialog, response: Response, now: float) -> None:
+        """The dialog stands: "the route set for the dialog MUST be recomputed based on the 2xx" (13.2.2.4), its CSeqs go on."""
+        early = session.early_with(response.to_tag)
+        if early is not None:
+            dialog.local_cseq = max(dialog.local_cseq, early.dialog.local_cseq)
+            dialog.remote_cseq = early.dialog.remote_cseq
+            session.delayed_offer = session.delayed_offer and not early.answered
+        session.dialog = dialog
+        session.client = None
+        session.early = None
+        session.remote_body = response.body or session.remote_body
+        if self._context.settings.extensions:
+            session.peer = session.peer.learn(response)
+            self._timers.answered(session, response, now)
+
     def _refused(self, session: Session, transaction: ClientTransaction, response: Response, now: float) -> None:
-        again = self._context.authorized(transaction.request, response, session) if session.state is _S.CALLING else None
+        again = None
+        if session.state is _S.CALLING:
+            again = self._context.authorized(transaction.request, response, session)
+            if again is None and (longer := self._timers.longer(session, transaction.request, response)) is not None:
+                again = replace(longer, branch=self._context.branch(), cseq=transaction.request.cseq + 1)
         if again is not None:
             session.provisional = False
+            session.early = None
             self._start(session, again, now)
         else:
             status, reason = response.status, response.reason or REASONS.get(response.status, "")

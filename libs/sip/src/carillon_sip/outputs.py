@@ -4,7 +4,7 @@ Invariant: for each session exactly one of SessionCancelled, SessionFailed, Sess
 `reject()` none of them follows, because the user ended the session itself.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from carillon_sip.flow import Flow
@@ -53,7 +53,8 @@ class InviteReceived:
 class SessionCancelled:
     """The caller gave up before our final answer; 200 to CANCEL and 487 have been sent. The session is gone.
 
-    `reason` is the CANCEL's Reason header (RFC 3326) or "" ; "timeout" when nobody answered within the setting's limit.
+    `reason` is the CANCEL's Reason header (RFC 3326) or "" ; "timeout" when nobody answered within the setting's limit,
+    "no PRACK" when a reliable provisional response was never acknowledged (504 has been sent).
     """
 
     session: str
@@ -70,10 +71,24 @@ class SessionAcked:
 
 @dataclass(frozen=True, slots=True)
 class SessionProgress:
-    """A provisional response above 100 to our INVITE; several branches of a fork may each send theirs."""
+    """A provisional response above 100 to our INVITE; several branches of a fork may each send theirs.
+
+    A reliable one (RFC 3262) has been acknowledged with PRACK, unless `wants_answer`: its body is the offer to our INVITE
+    without one, and `prack(session, body)` with the answer is ours to call.
+    """
 
     session: str
     response: Response
+    wants_answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisionalAcked:
+    """The caller's PRACK to a reliable provisional response of ours; `body` is the answer when that carried the offer, else empty."""
+
+    session: str
+    status: int
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +117,45 @@ class SessionFailed:
 
 @dataclass(frozen=True, slots=True)
 class SessionReinvited:
-    """The far end sent a re-INVITE: answer with `accept_reinvite` or `reject_reinvite`. Empty body: an offer is wanted."""
+    """The far end offers new media: answer with `accept_reinvite` or `reject_reinvite`. Empty body: an offer is wanted.
+
+    `method` is INVITE, or UPDATE (RFC 3311) or PRACK (RFC 3262), which also come before the call is answered, and always
+    with an offer; an UPDATE that the user leaves without an answer is refused with 504 after 16*T1.
+    """
 
     session: str
     body: bytes
+    method: str = "INVITE"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRefreshed:
+    """An UPDATE without an offer came and was answered: a refresh, or a new identity in its headers (RFC 4916)."""
+
+    session: str
+    request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class ReinviteAnswered:
-    """Our re-INVITE was accepted and ACKed; `body` is the answer."""
+    """Our re-INVITE (UPDATE) was accepted, and ACKed; `body` is the answer."""
 
     session: str
     body: bytes
+    method: str = "INVITE"
 
 
 @dataclass(frozen=True, slots=True)
 class ReinviteFailed:
-    """Our re-INVITE was refused; the session goes on as it was. 491: both sent one, try again after a pause."""
+    """Our re-INVITE (UPDATE) was refused; the session goes on as it was. 491: both sent one, try again after a pause.
+
+    `retry_after` is that pause in seconds: of the response's Retry-After, or by RFC 3261 section 14.1; 0 when there is none.
+    """
 
     session: str
     status: int
+    method: str = "INVITE"
+    retry_after: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +202,12 @@ Output: TypeAlias = (
     | InviteReceived
     | SessionCancelled
     | SessionAcked
+    | ProvisionalAcked
     | SessionProgress
     | SessionAnswered
     | SessionFailed
     | SessionReinvited
+    | SessionRefreshed
     | ReinviteAnswered
     | ReinviteFailed
     | SessionEnded

@@ -5,7 +5,7 @@ Invariant: no clock, no network: time passes when the test says so.
 
 from dataclasses import dataclass, field
 
-from carillon_sip.commands import Invite, UserAgentSettings
+from carillon_sip.commands import FULL_EXTENSIONS, FULL_METHODS, Invite, UserAgentSettings
 from carillon_sip.flow import Flow
 from carillon_sip.outputs import InviteReceived, Output, Send
 from carillon_sip.testing.virtual_network import Faults, Node, Tokens, VirtualNetwork
@@ -65,12 +65,25 @@ class Pair:
             assert node.agent.next_timer() is None
 
 
-def make_pair(seed: int = 0, faults: Faults | None = None) -> Pair:
-    """Alice at 192.0.2.1 and Bob at 192.0.2.2."""
+def make_pair(
+    seed: int = 0, faults: Faults | None = None, alice: UserAgentSettings | None = None, bob: UserAgentSettings | None = None
+) -> Pair:
+    """Alice at 192.0.2.1 and Bob at 192.0.2.2; settings of each, else the usual ones."""
     network = VirtualNetwork(seed, faults)
-    alice = network.add("alice", UserAgent(UserAgentSettings(user_agent="alice"), Tokens("alice")), ("192.0.2.1", 5060))
-    bob = network.add("bob", UserAgent(UserAgentSettings(user_agent="bob"), Tokens("bob")), ("192.0.2.2", 5060))
-    return Pair(network, alice, bob)
+    one = UserAgent(alice or UserAgentSettings(user_agent="alice"), Tokens("alice"))
+    two = UserAgent(bob or UserAgentSettings(user_agent="bob"), Tokens("bob"))
+    return Pair(network, network.add("alice", one, ("192.0.2.1", 5060)), network.add("bob", two, ("192.0.2.2", 5060)))
+
+
+def full_settings(**changes: object) -> UserAgentSettings:
+    """Every method and extension; `changes` are further settings."""
+    values: dict[str, object] = {"methods": FULL_METHODS, "extensions": FULL_EXTENSIONS, **changes}
+    return UserAgentSettings(**values)  # type: ignore[arg-type]
+
+
+def make_full_pair(seed: int = 0, faults: Faults | None = None, **changes: object) -> Pair:
+    """Alice and Bob with every method and extension."""
+    return make_pair(seed, faults, full_settings(user_agent="alice", **changes), full_settings(user_agent="bob", **changes))
 
 
 @dataclass

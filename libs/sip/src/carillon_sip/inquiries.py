@@ -1,0 +1,90 @@
+"""Requests that the user makes with `request()`: outside a dialog, or within a session's (OPTIONS, REGISTER, MESSAGE, INFO, ...).
+
+Invariant: each ends with exactly one final ResponseReceived or one RequestTimedOut.
+"""
+
+from dataclasses import dataclass
+
+from carillon_sip.commands import RequestOut
+from carillon_sip.context import Context, body_lines
+from carillon_sip.digest import Credentials
+from carillon_sip.established import Established
+from carillon_sip.message import Response, header_line
+from carillon_sip.outgoing import OutgoingRequest
+from carillon_sip.outputs import RequestTimedOut, ResponseReceived
+from carillon_sip.session import Session
+from carillon_sip.transaction import ClientTransaction, Failure
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A request made with `request()`."""
+
+    transaction: str
+    credentials: Credentials | None
+    challenged: bool = False
+    session: Session | None = None
+
+
+class Inquiries:
+    """Requests of ours that have no machine of their own."""
+
+    def __init__(self, context: Context, established: Established) -> None:
+        self._context = context
+        self._established = established
+        self._asked = 0
+
+    def ask(self, request: RequestOut, now: float) -> str:
+        """Send it; returns the transaction."""
+        if request.method in ("INVITE", "ACK", "CANCEL", "BYE"):
+            raise ValueError(f"{request.method} has its own command")
+        self._asked += 1
+        asked = _Asked(f"c{self._asked}", request.credentials)
+        if request.session is not None:
+            session = self._context.sessions.get(request.session)
+            out = self._established.request_within(session, request) if session is not None else None
+            if session is not None:
+                asked.session = session
+                asked.credentials = request.credentials or session.credentials
+        else:
+            out = outside(self._context, request)
+        if out is None:
+            self._context.outputs.append(RequestTimedOut(asked.transaction, "transport"))
+        else:
+            self._context.layer.start_client(out, self._heard, asked, now)
+        return asked.transaction
+
+    def _heard(self, transaction: ClientTransaction, event: Response | Failure, now: float) -> None:
+        asked = transaction.owner
+        if isinstance(event, Failure):
+            why = "timeout" if event is Failure.TIMEOUT else "transport"
+            self._context.outputs.append(RequestTimedOut(asked.transaction, why))  # type: ignore[arg-type]
+            return
+        again = self._context.authorized(transaction.request, event, asked) if event.status >= 300 else None
+        if again is None:
+            self._context.outputs.append(ResponseReceived(asked.transaction, event))
+        else:
+            if asked.session is not None and asked.session.dialog is not None:
+                again.cseq = asked.session.dialog.next_cseq()
+            self._context.layer.start_client(again, self._heard, asked, now)
+
+
+def outside(context: Context, request: RequestOut) -> OutgoingRequest:
+    """A request outside any dialog, as it is sent; raises ValueError when it lacks an address."""
+    if request.flow is None or request.from_ is None or request.to is None or not request.request_uri:
+        raise ValueError("a request outside a dialog needs flow, request_uri, from_ and to")
+    contact = f"{header_line('Contact', str(request.contact))}\r\n" if request.contact is not None else ""
+    content_type = request.content_type or "application/octet-stream"
+    return OutgoingRequest(
+        method=request.method,
+        uri=request.request_uri,
+        flow=request.flow,
+        branch=context.branch(),
+        from_=str(request.from_.with_tag(request.from_.tag or context.token())),
+        to=str(request.to),
+        call_id=request.call_id or context.token(),
+        cseq=request.cseq,
+        fields=contact + context.agent_line + body_lines(request.headers, request.body, content_type),
+        body=request.body,
+        max_forwards=request.max_forwards,
+    )
