@@ -22,7 +22,7 @@ _SECRET = re.compile(
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@/\s]+@")
 _REDACTED = "***"
 #: Chatty at INFO, and of no use there.
-_QUIET = ("nats", "asyncio", "grpc")
+_QUIET = ("nats", "asyncio", "grpc", "faststream")
 
 
 def configure(service: str, settings: ServiceSettings) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 import orjson
+from tenacity import AsyncRetrying, RetryCallState, retry, retry_if_exception_type, retry_if_not_result, wait_exponential, wait_fixed
 
 from carillon_kit import logs
 
@@ -21,6 +22,7 @@ KIT_MIGRATIONS = "carillon_kit.migrations"
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _NO_TRANSACTION = "-- no transaction"
 _RETRY_SECONDS = 0.1
+_LONGEST_RETRY_SECONDS = 1.0
 _LONGEST_MIGRATION = 3600
 _LOCK = "select pg_try_advisory_lock(hashtextextended('carillon_kit.migrate:' || current_schema(), 0))"
 _UNLOCK = "select pg_advisory_unlock(hashtextextended('carillon_kit.migrate:' || current_schema(), 0))"
@@ -60,15 +62,23 @@ async def open_pool(dsn: str, *, min_size: int = 1, max_size: int = 10, timeout:
         raise ValueError("no Postgres DSN: set CARILLON_POSTGRES_DSN")
     options.setdefault("command_timeout", 30)
     options.setdefault("max_inactive_connection_lifetime", 300)
-    last: Exception | None = None
+    last: BaseException | None = None
+
+    async def connect() -> "asyncpg.Pool[Any]":
+        return await asyncpg.create_pool(dsn, min_size=min_size, max_size=max_size, init=_init, timeout=timeout, **options)
+
+    def note(state: RetryCallState) -> None:
+        nonlocal last
+        last = state.outcome.exception() if state.outcome is not None else None
+
+    insist = AsyncRetrying(
+        retry=retry_if_exception_type((OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)),
+        wait=wait_exponential(_RETRY_SECONDS, max=_LONGEST_RETRY_SECONDS),
+        before_sleep=note,
+    )
     try:
         async with asyncio.timeout(timeout):
-            while True:
-                try:
-                    return await asyncpg.create_pool(dsn, min_size=min_size, max_size=max_size, init=_init, timeout=timeout, **options)
-                except (OSError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError) as error:
-                    last = error
-                await asyncio.sleep(_RETRY_SECONDS)
+            return await insist(connect)
     except TimeoutError as error:
         raise ConnectionError(f"Postgres does not answer within {timeout} s: {last}") from error
 
@@ -82,8 +92,7 @@ async def migrate(pool: "asyncpg.Pool[Any]", package: str | None = None, *, time
     packages = [name for name in (KIT_MIGRATIONS, package) if name is not None]
     migrations = [migration for name in packages for migration in find_migrations(name)]
     async with asyncio.timeout(timeout), pool.acquire() as connection:
-        while not await connection.fetchval(_LOCK):  # noqa: ASYNC110  (the lock is another process's)
-            await asyncio.sleep(_RETRY_SECONDS)
+        await _lock(connection)
         try:
             return await _apply(connection, packages, migrations)
         finally:
@@ -103,6 +112,12 @@ def find_migrations(package: str) -> list[Migration]:
         if one.name[:4] == next_one.name[:4]:
             raise MigrationError(f"{package}: {one.name} and {next_one.name} have one number")
     return found
+
+
+@retry(retry=retry_if_not_result(bool), wait=wait_fixed(_RETRY_SECONDS))
+async def _lock(connection: Any) -> bool:
+    """Wait until the lock is had, as long as the caller lets it."""
+    return bool(await connection.fetchval(_LOCK))
 
 
 async def _apply(connection: Any, packages: list[str], migrations: list[Migration]) -> list[str]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
+from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_exponential
 
 from carillon_kit import logs
 from carillon_kit.event_store import CHANNEL, Cursor, PostgresEventStore, StoredEvent
@@ -22,6 +23,7 @@ _POLL_SECONDS = 0.2
 _FOLLOW_SECONDS = 1.0
 _CONNECT_SECONDS = 10
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
+_PUBLISH_TRIES = 5
 _LAG_ALARM_SECONDS = 10
 _LOCK = "select pg_try_advisory_lock(hashtextextended('carillon_kit.relay:' || current_schema() || '/' || $1, 0))"
 _UNLOCK = "select pg_advisory_unlock(hashtextextended('carillon_kit.relay:' || current_schema() || '/' || $1, 0))"
@@ -102,7 +104,13 @@ class Relay:
         await connection.add_listener(CHANNEL, self._notified)
         try:
             await connection.execute(_BEGIN, self._name)
-            failures = 0
+            # After the last try the lead is given up: another replica may reach what this one cannot.
+            insist = AsyncRetrying(
+                wait=wait_exponential(_PAUSES[0], max=_PAUSES[-1]),
+                stop=stop_after_attempt(_PUBLISH_TRIES),
+                before_sleep=self._cannot_publish,
+                reraise=True,
+            )
             while True:
                 self._wake.clear()
                 row = await connection.fetchrow(_AT, self._name)
@@ -112,14 +120,7 @@ class Relay:
                     await self._wait(_POLL_SECONDS)
                     continue
                 self._watch_lag(events[0])
-                try:
-                    await self._publish(events)
-                except Exception as error:  # noqa: BLE001  (a subscriber's edge)
-                    failures += 1
-                    _log.warning("relay cannot publish", relay=self._name, error=f"{type(error).__name__}: {error}", waiting=len(events))
-                    await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES)) - 1])
-                    continue
-                failures = 0
+                await insist(self._publish, events)
                 last = events[-1].cursor
                 await connection.execute(_MOVE, self._name, str(last.xid), last.position, str(after.xid), after.position, row["rebuilds"])
         finally:
@@ -134,6 +135,10 @@ class Relay:
 
     def _notified(self, *_: object) -> None:
         self._wake.set()
+
+    def _cannot_publish(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        _log.warning("relay cannot publish", relay=self._name, error=f"{type(error).__name__}: {error}")
 
     def _watch_lag(self, oldest: StoredEvent) -> None:
         lag = (datetime.now(UTC) - oldest.at).total_seconds()

@@ -49,6 +49,11 @@ def shutdown() -> None:
         provider.shutdown()
 
 
+def provider() -> TracerProvider | None:
+    """The process's tracer provider, for libraries that open spans themselves; None when nothing is recorded."""
+    return _State.provider
+
+
 def traceparent() -> str | None:
     """W3C `traceparent` of the current span, for events and headers; None outside of any."""
     context = trace.get_current_span().get_span_context()

@@ -1,31 +1,40 @@
 """What the bus does on NATS only: settings of streams and consumers, renewal of pulls, replicas."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
+import logging
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from nats.js import api
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from carillon_kit.bus import Bus, ConsumerSpec, Delivered, Outgoing, StreamSpec, pull
+from carillon_kit import telemetry
+from carillon_kit.bus import Bus, ConsumerSpec, Delivered, Outgoing, StreamSpec, faststream_consumer, pull, worker
 from carillon_kit.bus.nats_bus import NatsBus
 from carillon_kit.dead_letters import DeadLetters, MemoryDeadLetters
-from carillon_kit.embedded import EmbeddedNats, free_port
 from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import eventually
 
 STREAM = StreamSpec("S", ("s.>",), 3600)
 
 
+#: 1: on FastStream; more: on our own pull.
+BATCHES = pytest.mark.parametrize("batch", [1, 64])
+
+
 @pytest.fixture
-async def bus(tmp_path: Path) -> AsyncIterator[NatsBus]:
-    server = EmbeddedNats(tmp_path / "nats", free_port(), durable=False).run()
-    bus = await Bus.connect(server.url(), "test")
+async def bus(nats_url: str) -> AsyncIterator[NatsBus]:
+    bus = await Bus.connect(nats_url, "test")
     assert isinstance(bus, NatsBus)
     await bus.ensure_stream(STREAM)
     async with bus:
         yield bus
-    server.close()
+    broom = await Bus.connect(nats_url, "broom")
+    assert isinstance(broom, NatsBus)
+    async with broom:
+        await broom.manager.delete_stream("S")
 
 
 class Sink:
@@ -49,13 +58,14 @@ async def test_a_stream_is_on_the_disk_refuses_rather_than_forgets_and_cannot_be
     assert (config.deny_delete, config.deny_purge, config.max_age) == (True, True, 3600)
 
 
-async def test_a_consumer_that_is_there_already_takes_the_new_settings(bus: NatsBus) -> None:
+@BATCHES
+async def test_a_consumer_that_is_there_already_takes_the_new_settings(bus: NatsBus, batch: int) -> None:
     sink = Sink()
     await publish(bus, 1, 3)
-    first = await bus.consume(ConsumerSpec("S", "d", "s.>", ack_wait=30, max_ack_pending=10), sink, MemoryDeadLetters())
+    first = await bus.consume(ConsumerSpec("S", "d", "s.>", ack_wait=30, max_ack_pending=10), sink, MemoryDeadLetters(), batch)
     await eventually(lambda: len(sink.data) == 3)
     await first.stop()
-    await bus.consume(ConsumerSpec("S", "d", ("s.>",), ack_wait=5, max_ack_pending=20), sink, MemoryDeadLetters())
+    await bus.consume(ConsumerSpec("S", "d", ("s.>",), ack_wait=5, max_ack_pending=20), sink, MemoryDeadLetters(), batch)
     await publish(bus, 4, 4)
     await eventually(lambda: sink.data == [b"1", b"2", b"3", b"4"])
     config = (await bus.manager.consumer_info("S", "d")).config
@@ -63,8 +73,8 @@ async def test_a_consumer_that_is_there_already_takes_the_new_settings(bus: Nats
 
 
 async def test_a_pull_is_renewed_when_its_request_has_run_out(bus: NatsBus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pull, "EXPIRES_SECONDS", 1)
-    monkeypatch.setattr(pull, "HEARTBEAT_SECONDS", 0.4)
+    monkeypatch.setattr(pull, "EXPIRES_SECONDS", 0.5)
+    monkeypatch.setattr(pull, "HEARTBEAT_SECONDS", 0.2)
     requests = 0
     request = pull.Pull._request
 
@@ -82,11 +92,12 @@ async def test_a_pull_is_renewed_when_its_request_has_run_out(bus: NatsBus, monk
     await eventually(lambda: sink.data == [b"1", b"2"])
 
 
-async def test_two_replicas_share_the_work(bus: NatsBus) -> None:
+@BATCHES
+async def test_two_replicas_share_the_work(bus: NatsBus, batch: int) -> None:
     one, two = Sink(), Sink()
     spec = ConsumerSpec("S", "d", "s.>")
     for sink in (one, two):
-        await bus.consume(spec, sink, MemoryDeadLetters(), batch=8)
+        await bus.consume(spec, sink, MemoryDeadLetters(), batch)
     for start in range(1, 200, 20):
         await publish(bus, start, start + 19)
     await eventually(lambda: len(one.data) + len(two.data) == 200)
@@ -95,8 +106,9 @@ async def test_two_replicas_share_the_work(bus: NatsBus) -> None:
     assert two.data
 
 
-async def test_what_a_dead_process_had_in_hand_is_delivered_again(bus: NatsBus) -> None:
-    spec = ConsumerSpec("S", "d", "s.>", ack_wait=0.5)
+@BATCHES
+async def test_what_a_dead_process_had_in_hand_is_delivered_again(bus: NatsBus, batch: int) -> None:
+    spec = ConsumerSpec("S", "d", "s.>", ack_wait=0.3)
     entered = asyncio.Event()
 
     async def hang(_: list[Delivered]) -> None:
@@ -105,7 +117,7 @@ async def test_what_a_dead_process_had_in_hand_is_delivered_again(bus: NatsBus) 
 
     dying = await Bus.connect(bus.connection.connected_url.geturl(), "dying")
     assert isinstance(dying, NatsBus)
-    await dying.consume(spec, hang, MemoryDeadLetters())
+    await dying.consume(spec, hang, MemoryDeadLetters(), batch)
     await publish(bus, 1, 1)
     await asyncio.wait_for(entered.wait(), 5)
     await dying.connection.close()
@@ -114,12 +126,15 @@ async def test_what_a_dead_process_had_in_hand_is_delivered_again(bus: NatsBus) 
     async def note(messages: list[Delivered]) -> None:
         again.extend(messages)
 
-    await bus.consume(spec, note, MemoryDeadLetters())
+    await bus.consume(spec, note, MemoryDeadLetters(), batch)
     await eventually(lambda: [(message.data, message.deliveries) for message in again] == [(b"1", 2)])
     assert again[0].message_id == "id-1"
 
 
-async def test_a_dead_letter_goes_to_postgres_and_comes_back_when_replayed(bus: NatsBus, postgres_dsn: str) -> None:
+async def test_a_dead_letter_goes_to_postgres_and_comes_back_when_replayed(
+    bus: NatsBus, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_REPLAY_SECONDS", 0.05)
     pool = await open_pool(postgres_dsn)
     await migrate(pool)
     letters, broken, handled = DeadLetters(pool), True, []
@@ -129,7 +144,7 @@ async def test_a_dead_letter_goes_to_postgres_and_comes_back_when_replayed(bus: 
             raise ValueError("not repaired")
         handled.extend(messages)
 
-    await bus.consume(ConsumerSpec("S", "d", "s.>", max_deliveries=2, retry_delays=(0.01,)), handle, letters)
+    consumer = await bus.consume(ConsumerSpec("S", "d", "s.>", max_deliveries=2, retry_delays=(0.01,)), handle, letters)
     await bus.publish("S", "s.x", b"\xff\x00", "the-id", headers={"k": "v"})
 
     async def count(number: int) -> bool:
@@ -142,12 +157,15 @@ async def test_a_dead_letter_goes_to_postgres_and_comes_back_when_replayed(bus: 
     await letters.replay(letter.id)
     await eventually(lambda: count(0))
     assert [(message.data, message.message_id, message.deliveries) for message in handled] == [(b"\xff\x00", "the-id", 3)]
+    await consumer.stop()
     await pool.close()
 
 
-async def test_a_deleted_consumer_is_made_again(bus: NatsBus) -> None:
+@BATCHES
+async def test_a_deleted_consumer_is_made_again(bus: NatsBus, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faststream_consumer, "_CHECK_SECONDS", 0.1)
     sink = Sink()
-    await bus.consume(ConsumerSpec("S", "d", "s.>"), sink, MemoryDeadLetters())
+    await bus.consume(ConsumerSpec("S", "d", "s.>"), sink, MemoryDeadLetters(), batch)
     await publish(bus, 1, 1)
     await eventually(lambda: sink.data == [b"1"])
     await bus.manager.delete_consumer("S", "d")
@@ -159,8 +177,42 @@ async def test_a_follower_waits_for_a_stream_that_is_not_there_yet(bus: NatsBus)
     follower = bus.follow("LATER", "later.>")
     first = asyncio.ensure_future(anext(aiter(follower)))
     with pytest.raises(TimeoutError):
-        await follower.caught_up(timeout=0.3)
+        await follower.caught_up(timeout=0.1)
     await bus.ensure_stream(StreamSpec("LATER", ("later.>",)))
     await bus.publish("LATER", "later.a", b"now", "1")
     assert (await asyncio.wait_for(first, 5)).data == b"now"
     await follower.close()
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(telemetry._State, "provider", provider)
+    yield exporter
+    provider.shutdown()
+
+
+async def test_a_message_on_faststream_continues_its_publishers_trace(bus: NatsBus, spans: InMemorySpanExporter) -> None:
+    seen: list[str | None] = []
+
+    async def handle(_: list[Delivered]) -> None:
+        seen.append(telemetry.traceparent())
+
+    await bus.consume(ConsumerSpec("S", "d", "s.>"), handle, MemoryDeadLetters(), batch=1)
+    with telemetry.span("publisher"):
+        await publish(bus, 1, 1)
+    await eventually(lambda: {span.name for span in spans.get_finished_spans()} >= {"publisher", "s.x process", "consume d"})
+    by_name = {span.name: span for span in spans.get_finished_spans()}
+    parents = {name: span.parent and span.parent.span_id for name, span in by_name.items()}
+    assert parents["s.x process"] == by_name["publisher"].context.span_id
+    assert parents["consume d"] == by_name["s.x process"].context.span_id
+    assert seen == [f"00-{by_name['publisher'].context.trace_id:032x}-{by_name['consume d'].context.span_id:016x}-01"]
+    assert (by_name["s.x process"].attributes or {})["messaging.system"] == "nats"
+
+
+async def test_leaving_is_no_disconnection(nats_url: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
+    with caplog.at_level(logging.INFO):
+        async with await Bus.connect(nats_url, "leaving"):
+            pass
+    assert "disconnected" not in caplog.text + "".join(capsys.readouterr())

@@ -7,7 +7,21 @@ from dataclasses import dataclass
 
 import pytest
 
-from carillon_kit.bus import Bus, ConsumerSpec, Delivered, MemoryBus, Message, Outgoing, PublishFailed, Retry, StreamSpec, worker
+from carillon_kit.bus import (
+    Bus,
+    Consumer,
+    ConsumerSpec,
+    DeadLetterStore,
+    Delivered,
+    Handler,
+    MemoryBus,
+    Message,
+    Outgoing,
+    PublishFailed,
+    Retry,
+    StreamSpec,
+    worker,
+)
 from carillon_kit.dead_letters import MemoryDeadLetters
 from carillon_kit.embedded import EmbeddedNats
 from carillon_kit.testing import eventually
@@ -22,12 +36,20 @@ class Place:
     bus: Bus
     stream: str
     subject: str
+    #: Whatever a test asks for: FastStream's consumers take one message at a time.
+    largest_batch: int = 1000
+
+    async def consume(self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, batch: int = 64) -> Consumer:
+        return await self.bus.consume(spec, handler, dead_letters, min(batch, self.largest_batch))
 
     def items(self, count: int, start: int = 1) -> list[Outgoing]:
         return [Outgoing(f"{self.subject}.x.{n}", str(n).encode(), f"{self.stream}-{n}") for n in range(start, start + count)]
 
     def spec(self, durable: str = "worker", **options: object) -> ConsumerSpec:
         return ConsumerSpec(self.stream, durable, f"{self.subject}.>", retry_delays=(0.01,), **options)  # type: ignore[arg-type]
+
+
+ANY_CONSUMER = pytest.mark.parametrize("place", ["memory", "nats", "faststream"], indirect=True)
 
 
 @pytest.fixture(params=["memory", "nats"])
@@ -40,7 +62,7 @@ async def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         server: EmbeddedNats = request.getfixturevalue("nats_server")
         bus = await Bus.connect(server.url(), "test")
     number = next(_numbers)
-    place = Place(bus, f"S{number}", f"s{number}")
+    place = Place(bus, f"S{number}", f"s{number}", 1 if request.param == "faststream" else 1000)
     await bus.ensure_stream(StreamSpec(place.stream, (f"{place.subject}.>",)))
     async with bus:
         yield place
@@ -91,13 +113,13 @@ async def test_publishing_twice_with_one_id_stores_once(place: Place) -> None:
 
 async def test_a_subject_that_the_stream_does_not_hold_is_refused(place: Place) -> None:
     with pytest.raises(PublishFailed):
-        await place.bus.publish(place.stream, f"elsewhere.{place.subject}", b"", "id", timeout=0.3)
+        await place.bus.publish(place.stream, f"elsewhere.{place.subject}", b"", "id", timeout=0.2)
 
 
 async def test_publish_many_stores_in_order_and_names_what_failed(place: Place) -> None:
     items = place.items(1500)
     items.insert(700, Outgoing(f"elsewhere.{place.subject}", b"", "the-bad-one"))
-    assert await place.bus.publish_many(place.stream, items, timeout=1.5) == ["the-bad-one"]
+    assert await place.bus.publish_many(place.stream, items, timeout=1) == ["the-bad-one"]
     assert [int(message.data) for message in await taken(place, 1500)] == list(range(1, 1501))
 
 
@@ -142,46 +164,51 @@ async def test_a_closed_follower_ends_its_iteration(place: Place) -> None:
     assert await asyncio.wait_for(reading, 5) == 0
 
 
+@ANY_CONSUMER
 async def test_a_consumer_gets_every_message_once_in_order_in_batches(place: Place) -> None:
     await place.bus.publish_many(place.stream, place.items(300))
     recorder = Recorder()
-    consumer = await place.bus.consume(place.spec(), recorder, MemoryDeadLetters(), batch=50)
+    consumer = await place.consume(place.spec(), recorder, MemoryDeadLetters(), batch=50)
     await eventually(lambda: len(recorder.data) == 300)
     assert [int(data) for data in recorder.data] == list(range(1, 301))
-    assert max(len(batch) for batch in recorder.batches) == 50
+    assert max(len(batch) for batch in recorder.batches) == min(50, place.largest_batch)
     await consumer.stop()
     first = recorder.batches[0][0]
     assert (first.message_id, first.deliveries, first.stream_seq, first.stored_at.tzinfo is not None) == (f"{place.stream}-1", 1, 1, True)
 
 
+@ANY_CONSUMER
 async def test_a_lone_message_is_handled_without_waiting_for_a_batch(place: Place) -> None:
     recorder = Recorder()
-    await place.bus.consume(place.spec(), recorder, MemoryDeadLetters(), batch=64)
+    await place.consume(place.spec(), recorder, MemoryDeadLetters(), batch=64)
     await place.bus.publish(place.stream, f"{place.subject}.a", b"one", "1")
     await eventually(lambda: recorder.data == [b"one"], timeout=1)
 
 
+@ANY_CONSUMER
 async def test_a_consumer_that_stopped_goes_on_where_it_was(place: Place) -> None:
     recorder = Recorder()
     await place.bus.publish_many(place.stream, place.items(5))
-    consumer = await place.bus.consume(place.spec(), recorder, MemoryDeadLetters())
+    consumer = await place.consume(place.spec(), recorder, MemoryDeadLetters())
     await eventually(lambda: len(recorder.data) == 5)
     await consumer.stop()
     await place.bus.publish_many(place.stream, place.items(5, start=6))
-    await place.bus.consume(place.spec(), recorder, MemoryDeadLetters())
+    await place.consume(place.spec(), recorder, MemoryDeadLetters())
     await eventually(lambda: len(recorder.data) == 10)
     assert [int(data) for data in recorder.data] == list(range(1, 11))
 
 
+@ANY_CONSUMER
 async def test_two_subjects_can_be_one_consumers(place: Place) -> None:
     recorder = Recorder()
     spec = ConsumerSpec(place.stream, "two", (f"{place.subject}.a", f"{place.subject}.b"))
-    await place.bus.consume(spec, recorder, MemoryDeadLetters())
+    await place.consume(spec, recorder, MemoryDeadLetters())
     for name in ("a", "c", "b"):
         await place.bus.publish(place.stream, f"{place.subject}.{name}", name.encode(), name)
     await eventually(lambda: recorder.data == [b"a", b"b"])
 
 
+@ANY_CONSUMER
 async def test_a_poisoned_message_becomes_a_dead_letter_and_the_others_go_on(place: Place) -> None:
     handled: list[bytes] = []
 
@@ -192,7 +219,7 @@ async def test_a_poisoned_message_becomes_a_dead_letter_and_the_others_go_on(pla
 
     letters = MemoryDeadLetters()
     await place.bus.publish_many(place.stream, place.items(5))
-    await place.bus.consume(place.spec(max_deliveries=3), Recorder(act), letters)
+    await place.consume(place.spec(max_deliveries=3), Recorder(act), letters)
 
     async def buried() -> bool:
         return len(await letters.list()) == 1
@@ -205,6 +232,7 @@ async def test_a_poisoned_message_becomes_a_dead_letter_and_the_others_go_on(pla
     assert letter.message_id == f"{place.stream}-3"
 
 
+@ANY_CONSUMER
 async def test_a_dead_letter_is_replayed_to_its_consumer_and_forgotten(place: Place) -> None:
     broken = True
     handled: list[tuple[bytes, str]] = []
@@ -215,7 +243,7 @@ async def test_a_dead_letter_is_replayed_to_its_consumer_and_forgotten(place: Pl
         handled.extend((message.data, message.message_id) for message in messages)
 
     letters = MemoryDeadLetters()
-    await place.bus.consume(place.spec(max_deliveries=1), Recorder(act), letters)
+    await place.consume(place.spec(max_deliveries=1), Recorder(act), letters)
     await place.bus.publish(place.stream, f"{place.subject}.a", b"late", "the-id")
 
     async def count(number: int) -> bool:
@@ -228,6 +256,7 @@ async def test_a_dead_letter_is_replayed_to_its_consumer_and_forgotten(place: Pl
     assert handled == [(b"late", "the-id")]
 
 
+@ANY_CONSUMER
 async def test_retry_is_asked_again_and_not_counted_as_a_failure(place: Place) -> None:
     seen: list[int] = []
 
@@ -238,13 +267,14 @@ async def test_retry_is_asked_again_and_not_counted_as_a_failure(place: Place) -
                 raise Retry(0.01)
 
     letters = MemoryDeadLetters()
-    await place.bus.consume(place.spec(max_deliveries=2), Recorder(act), letters)
+    await place.consume(place.spec(max_deliveries=2), Recorder(act), letters)
     await place.bus.publish(place.stream, f"{place.subject}.a", b"", "id")
     await eventually(lambda: len(seen) == 6)
     assert seen == [1, 2, 3, 4, 5, 6]
     assert await letters.list() == []
 
 
+@ANY_CONSUMER
 async def test_dead_letters_that_cannot_be_kept_leave_the_message_in_the_stream(place: Place) -> None:
     class Away(MemoryDeadLetters):
         tries = 0
@@ -259,7 +289,7 @@ async def test_dead_letters_that_cannot_be_kept_leave_the_message_in_the_stream(
         raise ValueError("always")
 
     letters = Away()
-    await place.bus.consume(place.spec(max_deliveries=1), Recorder(act), letters)
+    await place.consume(place.spec(max_deliveries=1), Recorder(act), letters)
     await place.bus.publish(place.stream, f"{place.subject}.a", b"kept", "id")
 
     async def buried() -> bool:
@@ -269,6 +299,7 @@ async def test_dead_letters_that_cannot_be_kept_leave_the_message_in_the_stream(
     assert letters.tries == 3
 
 
+@ANY_CONSUMER
 async def test_stop_waits_for_the_handler_and_gives_the_rest_back(place: Place) -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
 
@@ -278,7 +309,7 @@ async def test_stop_waits_for_the_handler_and_gives_the_rest_back(place: Place) 
 
     recorder = Recorder(act)
     await place.bus.publish_many(place.stream, place.items(4))
-    consumer = await place.bus.consume(place.spec(), recorder, MemoryDeadLetters(), batch=2)
+    consumer = await place.consume(place.spec(), recorder, MemoryDeadLetters(), batch=2)
     await asyncio.wait_for(entered.wait(), 5)
     stopping = asyncio.ensure_future(consumer.stop())
     await asyncio.sleep(0)
@@ -286,11 +317,12 @@ async def test_stop_waits_for_the_handler_and_gives_the_rest_back(place: Place) 
     leave.set()
     await asyncio.wait_for(stopping, 5)
     after = Recorder()
-    await place.bus.consume(place.spec(), after, MemoryDeadLetters(), batch=2)
+    await place.consume(place.spec(), after, MemoryDeadLetters(), batch=2)
     await eventually(lambda: len(after.data) >= 4 - len(recorder.data))
     assert sorted(recorder.data + after.data) == [b"1", b"2", b"3", b"4"]
 
 
+@ANY_CONSUMER
 async def test_a_long_handler_keeps_its_message(place: Place) -> None:
     recorder = Recorder()
     leave = asyncio.Event()
@@ -299,14 +331,14 @@ async def test_a_long_handler_keeps_its_message(place: Place) -> None:
         recorder.batches.append(messages)
         await leave.wait()
 
-    spec = place.spec(ack_wait=0.2)
-    await place.bus.consume(spec, slow, MemoryDeadLetters())
+    spec = place.spec(ack_wait=0.1)
+    await place.consume(spec, slow, MemoryDeadLetters())
     await place.bus.publish(place.stream, f"{place.subject}.a", b"one", "1")
     await eventually(lambda: len(recorder.batches) == 1)
     other = Recorder()
-    await place.bus.consume(spec, other, MemoryDeadLetters())
+    await place.consume(spec, other, MemoryDeadLetters())
     with pytest.raises(TimeoutError):
-        await eventually(lambda: bool(other.batches), timeout=0.5)
+        await eventually(lambda: bool(other.batches), timeout=0.3)
     leave.set()
     await eventually(lambda: True)
 

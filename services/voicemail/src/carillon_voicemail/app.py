@@ -82,7 +82,7 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         dead_letters = DeadLetters(pool)
         subscriber = RecordingSubscriber(messages, configuration, dead_letters, wake)
         spec = replace(CONSUMER, ack_wait=settings.ack_wait_seconds)
-        consumer = await bus.consume(spec, subscriber.handle, dead_letters)
+        consumer = await bus.consume(spec, subscriber.handle, dead_letters, batch=1)
         stack.push_async_callback(consumer.stop)
         yield port
 

@@ -7,6 +7,8 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
 from carillon_kit.clock import Clock
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_voicemail.domain.delivery import RetryPolicy
@@ -25,8 +27,9 @@ from carillon_voicemail.ports import (
 )
 
 #: Ten minutes without a database; after that the mail may go out twice.
-_INSISTENCE = 1200
-_PAUSE_SECONDS = 0.5
+_INSISTENCE_SECONDS = 600.0
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 5.0
 
 
 async def store_message(messages: Messages, configurations: Configurations, subject: str, body: bytes) -> Message | None:
@@ -76,14 +79,13 @@ class Postman:
     async def _keep_sent(self, job: MailJob) -> None:
         """Insist: only this process knows that the mail is out."""
         event = mailed_event(job.message, job.to.recipients, self.clock.now())
-        for _ in range(_INSISTENCE):
-            try:
-                await self.jobs.sent(job, event)
-            except StoreUnavailable:
-                await asyncio.sleep(_PAUSE_SECONDS)
-            else:
-                return
-        await self.jobs.sent(job, event)
+        insist = AsyncRetrying(
+            retry=retry_if_exception_type(StoreUnavailable),
+            wait=wait_exponential(_FIRST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS),
+            stop=stop_after_delay(_INSISTENCE_SECONDS),
+            reraise=True,
+        )
+        await insist(self.jobs.sent, job, event)
 
     async def _later(self, job: MailJob, error: str) -> str:
         if job.age >= self.policy.give_up_after:

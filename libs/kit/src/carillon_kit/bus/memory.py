@@ -18,7 +18,7 @@ from carillon_kit.bus.api import (
     PublishFailed,
     StreamLike,
 )
-from carillon_kit.bus.worker import Delivery, Worker
+from carillon_kit.bus.worker import Delivery, PullWorker
 from carillon_kit.clock import Clock, SystemClock
 
 
@@ -29,7 +29,7 @@ class MemoryBus(Bus):
         self._clock = clock or SystemClock()
         self._streams: dict[str, _Stream] = {}
         self._durables: dict[tuple[str, str], _Durable] = {}
-        self._consumers: list[Worker] = []
+        self._consumers: list[PullWorker] = []
         self._followers: list[_MemoryFollower] = []
 
     async def ensure_stream(self, stream: StreamLike) -> None:
@@ -65,7 +65,7 @@ class MemoryBus(Bus):
         """As `Bus.consume`."""
         durable = self._durables.setdefault((spec.stream, spec.durable), _Durable(self._stream(spec.stream), spec))
         durable.spec = spec
-        worker = Worker(spec, handler, dead_letters, durable, batch, self._clock)
+        worker = PullWorker(spec, handler, dead_letters, durable, batch, self._clock)
         self._consumers.append(worker)
         return worker
 

@@ -22,6 +22,22 @@ _PAUSE_SECONDS = 0.2
 _log = logs.get_logger(__name__)
 
 
+def consumer_config(spec: ConsumerSpec) -> api.ConsumerConfig:
+    """A durable's settings; declared before each use, since an existing durable would silently keep its old ones."""
+    subjects = spec.subjects
+    return api.ConsumerConfig(
+        durable_name=spec.durable,
+        deliver_policy=api.DeliverPolicy.ALL,
+        ack_policy=api.AckPolicy.EXPLICIT,
+        ack_wait=spec.ack_wait,
+        max_ack_pending=spec.max_ack_pending,
+        # Giving up is the worker's, with a dead letter.
+        max_deliver=-1,
+        filter_subject=subjects[0] if len(subjects) == 1 else None,
+        filter_subjects=list(subjects) if len(subjects) > 1 else None,
+    )
+
+
 class NatsSource:
     """Keeps the durable consumer there and up to date, and a pull open on it."""
 
@@ -31,23 +47,6 @@ class NatsSource:
         self._window = window
         self._pull: Pull | None = None
         self._watch: Any = None
-
-    async def declare(self) -> None:
-        """Make the consumer, or bring its settings up to date: an existing one would silently keep its old ones."""
-        spec = self._spec
-        subjects = spec.subjects
-        config = api.ConsumerConfig(
-            durable_name=spec.durable,
-            deliver_policy=api.DeliverPolicy.ALL,
-            ack_policy=api.AckPolicy.EXPLICIT,
-            ack_wait=spec.ack_wait,
-            max_ack_pending=spec.max_ack_pending,
-            # Giving up is the worker's, with a dead letter.
-            max_deliver=-1,
-            filter_subject=subjects[0] if len(subjects) == 1 else None,
-            filter_subjects=list(subjects) if len(subjects) > 1 else None,
-        )
-        await self._bus.manager.add_consumer(spec.stream, config)
 
     async def next(self, limit: int) -> Sequence[Delivery]:
         """As `Source.next`."""
@@ -74,7 +73,7 @@ class NatsSource:
 
     async def _open(self) -> Pull:
         await self._bus.connected()
-        await self.declare()
+        await self._bus.manager.add_consumer(self._spec.stream, consumer_config(self._spec))
         # Asked for again only when all have come: what waits here is not held back from other replicas for long.
         pull = Pull(self._bus.connection, self._spec.stream, self._spec.durable, self._window, refill_below=1)
         self._watch = self._bus.watched(pull)

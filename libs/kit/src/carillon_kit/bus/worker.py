@@ -7,6 +7,7 @@ dead letters; and while it waits for its next try, the others go on. The handler
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context
 from typing import Protocol
 
 from opentelemetry.trace import SpanKind
@@ -18,6 +19,7 @@ from carillon_kit.clock import Clock
 #: `Retry` is not counted as a failure for this long after the message was stored.
 PATIENCE_SECONDS = 3600
 _REPLAY_SECONDS = 1.0
+_CANCEL_SECONDS = 0.2
 #: Messages whose failures are remembered; far above any `max_ack_pending`.
 _REMEMBERED = 10_000
 
@@ -55,48 +57,48 @@ class Source(Protocol):
 
 
 class Worker(Consumer):
-    """Runs a handler over a source."""
+    """Runs a handler over what `take` is given; who gives it, and stops giving it, is the subclass's."""
 
-    def __init__(
-        self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, source: Source, batch: int, clock: Clock
-    ) -> None:
+    def __init__(self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, clock: Clock) -> None:
         self._spec = spec
         self._handler = handler
         self._dead_letters = dead_letters
-        self._source = source
-        self._batch = min(batch, spec.max_ack_pending)
         self._clock = clock
         self._failures: dict[int, int] = {}
         self._turn = asyncio.Lock()
-        self._tasks = [
-            asyncio.create_task(self._run(), name=f"consume {spec.durable}"),
-            asyncio.create_task(self._replay(), name=f"replay {spec.durable}"),
-        ]
+        self._stopping = False
+        # In a context of its own: what the handler does belongs to its message's trace, not to the start's.
+        self._tasks = [asyncio.create_task(self._replay(), name=f"replay {spec.durable}", context=Context())]
 
     async def stop(self) -> None:
         """Take no more messages, let the handler finish what it has, then return."""
         async with self._turn:
-            for task in self._tasks:
+            self._stopping = True
+        # Again and again: where nats-py waits by Python 3.11's `wait_for`, a cancellation that meets an answer is swallowed.
+        while running := [task for task in self._tasks if not task.done()]:
+            for task in running:
                 task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._source.close()
+            await asyncio.wait(running, timeout=_CANCEL_SECONDS)
 
-    async def _run(self) -> None:
-        while True:
-            deliveries = await self._source.next(self._batch)
-            try:
-                await self._turn.acquire()
-            except asyncio.CancelledError:
-                # Stopped with messages in hand that the handler never saw.
+    async def take(self, deliveries: Sequence[Delivery]) -> None:
+        """Handle and settle each of them; raises nothing but `CancelledError`."""
+        try:
+            await self._turn.acquire()
+        except asyncio.CancelledError:
+            # Stopped with messages in hand that the handler never saw.
+            for delivery in deliveries:
+                await delivery.nak(0)
+            raise
+        try:
+            if self._stopping:
                 for delivery in deliveries:
                     await delivery.nak(0)
-                raise
-            try:
+            else:
                 await self._handle(deliveries)
-            except Exception as error:  # noqa: BLE001  (a subscriber's edge: the broker delivers them again)
-                _log.error("consumer interrupted", durable=self._spec.durable, exc_info=error)
-            finally:
-                self._turn.release()
+        except Exception as error:  # noqa: BLE001  (a subscriber's edge: the broker delivers them again)
+            _log.error("consumer interrupted", durable=self._spec.durable, exc_info=error)
+        finally:
+            self._turn.release()
 
     async def _handle(self, deliveries: Sequence[Delivery]) -> None:
         async with self._kept(deliveries):
@@ -127,7 +129,9 @@ class Worker(Consumer):
             await self._done(delivery)
 
     async def _call(self, messages: list[Delivered]) -> None:
-        with telemetry.entry(f"consume {self._spec.durable}", messages[0].headers.get(telemetry.HEADER), SpanKind.CONSUMER):
+        # A span that the transport has opened for the message stands between the publisher's and the handler's.
+        parent = telemetry.traceparent() or messages[0].headers.get(telemetry.HEADER)
+        with telemetry.entry(f"consume {self._spec.durable}", parent, SpanKind.CONSUMER):
             await self._handler(messages)
 
     async def _done(self, delivery: Delivery) -> None:
@@ -199,6 +203,27 @@ class Worker(Consumer):
 
     def _age(self, message: Delivered) -> float:
         return (self._clock.now() - message.stored_at).total_seconds()
+
+
+class PullWorker(Worker):
+    """A worker that asks a source for batches."""
+
+    def __init__(
+        self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, source: Source, batch: int, clock: Clock
+    ) -> None:
+        super().__init__(spec, handler, dead_letters, clock)
+        self._source = source
+        self._batch = min(batch, spec.max_ack_pending)
+        self._tasks.append(asyncio.create_task(self._run(), name=f"consume {spec.durable}", context=Context()))
+
+    async def stop(self) -> None:
+        """As `Consumer.stop`."""
+        await super().stop()
+        await self._source.close()
+
+    async def _run(self) -> None:
+        while True:
+            await self.take(await self._source.next(self._batch))
 
 
 def _text(error: Exception) -> str:
