@@ -20,7 +20,7 @@ from carillon_contracts.config import RESOURCES, Resource, Tenant
 #: A file is read whole; a company of ten thousand users is below this.
 MAX_BYTES = 16 * 1024 * 1024
 #: What a YAML file may say and no event ever carries.
-INPUT_ONLY = {"sip_credential": ("password",)}
+INPUT_ONLY = {"sip_credential": ("password",), "trunk_credential": ("password",)}
 Path = tuple[str | int, ...]
 
 

@@ -59,6 +59,43 @@ def test_enums_nested_destinations_and_passwords_reach_the_request() -> None:
     assert found.sip_credentials[0].password == "secret"
 
 
+def test_a_registering_trunk_and_its_password_reach_the_request() -> None:
+    trunk = """
+trunk_credentials:
+  - {id: account, username: 0041215550100, password: 12:34}
+trunks:
+  - id: carrier
+    address: sip.carrier.example
+    servers: [{address: 192.0.2.8, priority: 2}]
+    registration: {domain: carrier.example}
+    trunk_credential_id: account
+    dialled_format: {style: national, prepend: 9}
+    identity: {from_number: account, asserted: p_preferred_identity, diversion: both}
+    ping_seconds: 30
+"""
+    found = apply_request(GOOD + trunk)
+    account, carrier = found.trunk_credentials[0], found.trunks[0]
+    assert (account.username, account.password) == ("0041215550100", "12:34")
+    assert carrier.servers[0].address == "192.0.2.8:5060"
+    assert carrier.dialled_format.style == directory_pb2.TRUNK_NUMBER_STYLE_NATIONAL
+    assert carrier.identity.asserted == directory_pb2.TRUNK_ASSERTED_P_PREFERRED_IDENTITY
+    assert carrier.identity.diversion == directory_pb2.TRUNK_DIVERSION_BOTH
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ("registration: {expires_seconds: 5}", "trunks.0.registration.expires_seconds"),
+        ("registration: {}", "trunks.0"),
+        ("ping_seconds: 2", "trunks.0"),
+        ("identity: {asserted: remote_party_id}", "trunks.0.identity.asserted"),
+        ("servers: [{address: 'host:99999'}]", "trunks.0.servers.0.address"),
+    ],
+)
+def test_a_trunk_that_cannot_be_is_told_by_its_field(fields: str, field: str) -> None:
+    assert mistakes(f"tenant: {{id: x, realm: x.example}}\ntrunks:\n  - {{id: c, address: c.example, {fields}}}\n") == [(3, field)]
+
+
 def test_a_field_that_is_not_given_is_not_sent() -> None:
     assert not apply_request(GOOD).users[0].HasField("forwarding") or not apply_request(GOOD).users[0].forwarding.HasField("busy")
     assert apply_request(GOOD).tenant.country == ""

@@ -18,6 +18,11 @@ def test_a_tenant_hears_itself_alone_and_says_nothing(users: dict[str, NatsUser]
     assert tenant.deny_publish == EVERYTHING
 
 
+def test_what_stands_for_a_password_is_kept_from_the_tenant(users: dict[str, NatsUser]) -> None:
+    denied = users["tenant-dupont"].deny_subscribe
+    assert denied == ("carillon.dupont.config.sip_credential.*", "carillon.dupont.config.trunk_credential.*")
+
+
 def test_a_service_publishes_its_own_streams_only(users: dict[str, NatsUser]) -> None:
     assert "carillon.*.call.>" in users["media"].publish
     assert not [subject for subject in users["routing"].publish if subject.startswith("carillon.")]

@@ -5,7 +5,7 @@ Always: no service may delete or purge a stream; a tenant's user can publish not
 
 from collections.abc import Callable, Iterable
 
-from carillon_contracts.config import SipCredential
+from carillon_contracts.config import SipCredential, TrunkCredential
 from carillon_contracts.streams import AUDIO_BUCKET, STREAMS, config_subject
 from carillon_kit.embedded import NatsUser
 
@@ -45,7 +45,7 @@ def nats_users(services: Iterable[str], tenants: Iterable[str], password: Callab
     for tenant in sorted(tenants):
         name = tenant_user(tenant)
         own = (f"carillon.{tenant}.>", f"_INBOX.{tenant}.>")
-        # The hashes of SIP passwords are as good as the passwords (RFC 7616 section 5.13): they are for media alone.
-        hashes = (config_subject(tenant, SipCredential.KIND, "*"),)
-        found.append(NatsUser(name, password(name), (), own, EVERYTHING, hashes))
+        # The hashes of SIP passwords are as good as the passwords (RFC 7616 section 5.13): they are for media alone, as sealed ones are.
+        secrets = tuple(config_subject(tenant, kind.KIND, "*") for kind in (SipCredential, TrunkCredential))
+        found.append(NatsUser(name, password(name), (), own, EVERYTHING, secrets))
     return tuple(found)

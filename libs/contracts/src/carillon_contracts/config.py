@@ -434,6 +434,10 @@ SipWord = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~!*'&=+$,;?/@:
 SipDomain = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])?$")]
 
 
+#: Purpose and context of the seal: `Sealer(key, TRUNK_PASSWORDS).open(sealed_password, tenant id, credential id)`.
+TRUNK_PASSWORDS = "trunk passwords"
+
+
 class TrunkCredential(Resource):
     """What we prove ourselves to a carrier with. The password is kept sealed (`carillon_kit.sealing`): only media opens it."""
 

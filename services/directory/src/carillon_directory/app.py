@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_contracts.streams import CONFIG
 from carillon_directory.adapters.publication import ConfigPublisher
 from carillon_directory.adapters.stream_keeper import StreamKeeper
 from carillon_directory.adapters.tenant_log import PostgresTenantLog
+from carillon_directory.adapters.trunk_passwords import TrunkPasswords
 from carillon_directory.grpc_api import add_services
 from carillon_directory.handlers import Directory, TenantStates
 from carillon_directory.settings import DirectorySettings
@@ -18,6 +20,7 @@ from carillon_kit.grpc_server import GrpcServer
 from carillon_kit.ids import SystemIds
 from carillon_kit.lifecycle import Tasks
 from carillon_kit.relay import Relay
+from carillon_kit.sealing import Sealer
 
 MIGRATIONS = "carillon_directory.migrations"
 
@@ -40,7 +43,7 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         log = PostgresTenantLog(pool, store, ids)
         directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)
         server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
-        add_services(server, directory, ids)
+        add_services(server, directory, ids, TrunkPasswords(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS)))
         port = await server.start()
         stack.push_async_callback(server.stop)
         yield port

@@ -19,7 +19,9 @@ from carillon_contracts.config import RESOURCES, Resource, SipCredential, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
 from carillon_directory.adapters.refusals import api_error
+from carillon_directory.adapters.trunk_passwords import TrunkPasswords
 from carillon_directory.domain.commands import ApplyCompany, Command, CreateResource, DeleteResource, UpdateResource
+from carillon_directory.domain.credentials import is_secret
 from carillon_directory.domain.documents import differing, dump
 from carillon_directory.domain.outcomes import Refused
 from carillon_directory.handlers import Directory, Executed, Moment, TooBusy
@@ -34,8 +36,6 @@ T = TypeVar("T")
 _PACKAGE = "carillon.directory.v1"
 _OPERATORS = frozenset({str(OPERATOR)})
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
-#: As good as a password (RFC 7616 section 5.4); never leaves by the API.
-_HIDDEN = ("ha1_md5", "ha1_sha256")
 #: Bytes of a password that the directory makes: 96 bits.
 _PASSWORD_BYTES = 12
 
@@ -81,10 +81,11 @@ def _camel(name: str) -> str:
 class ResourceServicer:
     """Get, List, Create, Update and Delete of one kind of resource in the caller's tenant."""
 
-    def __init__(self, kind: ResourceKind, directory: Directory, ids: Ids) -> None:
+    def __init__(self, kind: ResourceKind, directory: Directory, ids: Ids, passwords: TrunkPasswords) -> None:
         self._kind = kind
         self._directory = directory
         self._ids = ids
+        self._passwords = passwords
         verbs = {"Get": self.get, "Create": self.create, "Update": self.update, "Delete": self.delete}
         self.methods = {f"{verb}{kind.noun}": method for verb, method in verbs.items()} | {f"List{kind.plural}": self.list}
         for name, method in self.methods.items():
@@ -116,7 +117,7 @@ class ResourceServicer:
             actor=current_principal().subject,
             reason=request.reason,
             kind=self._kind.kind,
-            document=to_document(message),
+            document=self._passwords.sealed(tenant_id, self._kind.kind, to_document(message)),
             spare_password=self._ids.token(_PASSWORD_BYTES),
         )
         executed = await _execute(self._directory, tenant_id, command)
@@ -127,6 +128,7 @@ class ResourceServicer:
         tenant_id = current_tenant()
         message = _required(request, self._kind.kind)
         command = _update(self._kind.kind, request, message, spare_password=self._ids.token(_PASSWORD_BYTES))
+        command = self._passwords.sealed_update(tenant_id, command)
         executed = await _execute(self._directory, tenant_id, command)
         return self._written("Update", executed, message.id)
 
@@ -203,9 +205,10 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
 class ImportServicer(pb_grpc.ImportServiceServicer):
     """A whole company in one step."""
 
-    def __init__(self, directory: Directory, ids: Ids) -> None:
+    def __init__(self, directory: Directory, ids: Ids, passwords: TrunkPasswords) -> None:
         self._directory = directory
         self._ids = ids
+        self._passwords = passwords
 
     async def ApplyTenant(self, request: pb.ApplyTenantRequest, context: object) -> pb.ApplyTenantResponse:
         """All or nothing; in a dry run nothing, with every error and every change."""
@@ -215,7 +218,7 @@ class ImportServicer(pb_grpc.ImportServiceServicer):
         command = ApplyCompany(
             actor=principal.subject,
             reason=request.reason,
-            documents=_documents(request),
+            documents=self._passwords.sealed_all(tenant_id, _documents(request)),
             prune=request.prune,
             may_change_tenant=str(OPERATOR) in principal.roles,
             spare_passwords=spare,
@@ -238,15 +241,15 @@ class ImportServicer(pb_grpc.ImportServiceServicer):
         )
 
 
-def add_services(server: GrpcServer, directory: Directory, ids: Ids) -> None:
+def add_services(server: GrpcServer, directory: Directory, ids: Ids, passwords: TrunkPasswords) -> None:
     """Put every service of the package on the server, with the roles that may call it."""
     special: Sequence[tuple[str, Any, frozenset[str]]] = (
         ("TenantService", TenantServicer(directory), _OPERATORS),
         ("HistoryService", HistoryServicer(directory), _ADMINS),
-        ("ImportService", ImportServicer(directory, ids), _ADMINS),
+        ("ImportService", ImportServicer(directory, ids, passwords), _ADMINS),
     )
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
-    services = [*special, *((f"{kind.noun}Service", ResourceServicer(kind, directory, ids), _ADMINS) for kind in generic)]
+    services = [*special, *((f"{kind.noun}Service", ResourceServicer(kind, directory, ids, passwords), _ADMINS) for kind in generic)]
     for name, servicer, roles in services:
         methods = pb.DESCRIPTOR.services_by_name[name].methods
         add = getattr(pb_grpc, f"add_{name}Servicer_to_server")
@@ -372,5 +375,5 @@ def _struct(document: Mapping[str, Any] | None) -> Struct | None:
     if document is None:
         return None
     struct = Struct()
-    struct.update({name: value for name, value in document.items() if name not in _HIDDEN})
+    struct.update({name: value for name, value in document.items() if not is_secret(name)})
     return struct

@@ -317,3 +317,33 @@ async def test_no_rpc_answers_without_the_right(
 
 def test_every_kind_of_resource_has_its_service() -> None:
     assert {name.replace("_", "") for name in RESOURCES} | {"history", "import"} == set(_SERVICES)
+
+
+@pytest.mark.feature("M-2", "D-22")
+async def test_a_carrier_s_password_goes_in_and_never_comes_out(company: Company) -> None:
+    api = company.admin
+    account = pb.TrunkCredential(id="account", username="acme", realm="carrier.example", password="hush-hush")
+    made = await api.trunk_credential.CreateTrunkCredential(pb.CreateTrunkCredentialRequest(trunk_credential=account))
+    renamed = pb.UpdateTrunkCredentialRequest(trunk_credential=pb.TrunkCredential(id="account", username="acme-2"))
+    await api.trunk_credential.UpdateTrunkCredential(renamed)
+    got = await api.trunk_credential.GetTrunkCredential(pb.GetTrunkCredentialRequest(id="account"))
+    listed = await api.trunk_credential.ListTrunkCredentials(pb.ListTrunkCredentialsRequest())
+    history = await api.history.ListChanges(pb.ListChangesRequest(resource="trunk_credential"))
+    assert (made.trunk_credential.password, got.trunk_credential.username) == ("", "acme-2")
+    assert len(history.changes) == 2
+    told = f"{made}{got}{listed}{history}"
+    assert "hush" not in told
+    assert "sealed" not in told
+
+
+@pytest.mark.feature("M-2")
+async def test_a_company_is_applied_with_its_carrier_s_account_twice_with_one_effect(company: Company) -> None:
+    request = pb.ApplyTenantRequest(
+        trunk_credentials=[pb.TrunkCredential(id="account", username="acme", password="hush-hush")],
+        trunks=[pb.Trunk(id="carrier", address="sip.carrier.example", registration={}, trunk_credential_id="account", ping_seconds=30)],
+    )
+    first = await company.admin.__getattr__("import").ApplyTenant(request)
+    again = await company.admin.__getattr__("import").ApplyTenant(request)
+    assert [(change.resource, change.fact) for change in first.changes] == [("trunk_credential", "created"), ("trunk", "created")]
+    assert list(again.changes) == []
+    assert "hush" not in f"{first}"

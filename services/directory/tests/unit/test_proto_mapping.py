@@ -14,15 +14,39 @@ from carillon_directory.domain.documents import dump
 from carillon_directory.testing import given
 
 MESSAGES: dict[str, Any] = {kind: getattr(pb, "".join(part.capitalize() for part in kind.split("_"))) for kind in RESOURCES}
+#: What no message has.
+HIDDEN = {"sip_credential": {"realm", "ha1_md5", "ha1_sha256"}, "trunk_credential": {"sealed_password"}}
+#: Every field of a trunk.
+TRUNKS = {
+    "trunk_credentials": [{"id": "account", "username": "acme", "realm": "carrier.example", "sealed_password": "c2VhbGVk"}],
+    "trunks": [
+        {
+            "id": "registering",
+            "address": "sip.carrier.example",
+            "transport": "tls",
+            "servers": [{"address": "192.0.2.8", "transport": "tcp", "priority": 2}],
+            "registration": {"domain": "carrier.example", "expires_seconds": 300, "default_number": "+41215550900"},
+            "trunk_credential_id": "account",
+            "dialled_format": {"style": "national", "prepend": "9"},
+            "caller_format": {"style": "plain"},
+            "incoming": {"strip_digits": 2, "prepend": "+41"},
+            "identity": {"from_number": "account", "asserted": "p_preferred_identity", "diversion": "history_info"},
+            "ping_seconds": 30,
+            "silence_seconds": 3,
+            "max_calls": 10,
+            "max_calls_per_second": 2,
+        }
+    ],
+}
 
 
 @pytest.mark.feature("P-1")
 @pytest.mark.parametrize("kind", RESOURCES)
 def test_a_resource_is_its_message_and_back(company: dict[str, Any], kind: str) -> None:
-    for resource in given(company).resources[kind].values():
+    for resource in given(company | TRUNKS).resources[kind].values():
         message: Message = to_message(dump(resource), MESSAGES[kind])
         document = to_document(message)
-        hidden = {"realm", "ha1_md5", "ha1_sha256"} if kind == "sip_credential" else set()
+        hidden = HIDDEN.get(kind, set())
         expected = {name: value for name, value in dump(resource).items() if name not in hidden}
         again = RESOURCES[kind].model_validate(document)
         assert {name: value for name, value in dump(again).items() if name not in hidden} == expected
@@ -48,8 +72,8 @@ def fields_of(descriptor: Descriptor) -> set[str]:
 
 @pytest.mark.parametrize("kind", RESOURCES)
 def test_models_and_messages_have_the_same_fields(kind: str) -> None:
-    only_model = {"sip_credential": {"realm", "ha1_md5", "ha1_sha256"}}.get(kind, set())
-    only_message = {"sip_credential": {"password"}, "tenant": {"config_seq"}}.get(kind, set())
+    only_model = HIDDEN.get(kind, set())
+    only_message = {"sip_credential": {"password"}, "trunk_credential": {"password"}, "tenant": {"config_seq"}}.get(kind, set())
     assert set(RESOURCES[kind].model_fields) - only_model == fields_of(MESSAGES[kind].DESCRIPTOR) - only_message
 
 

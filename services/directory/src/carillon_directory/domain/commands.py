@@ -1,7 +1,8 @@
 """What can be asked of a tenant's configuration.
 
 A command carries documents: resources as people write them, JSON values by field name of `carillon_contracts.config`, not checked yet.
-A SIP credential's document may hold `password`, which is turned into hashes by the decision and goes no further.
+A SIP credential's document may hold `password`, which is turned into hashes by the decision and goes no further; a trunk credential's
+holds `sealed_password` in its place.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,7 @@
-"""SIP passwords become HA1 hashes (RFC 7616 section 3.4.2, RFC 8760) and are forgotten."""
+"""SIP passwords become HA1 hashes (RFC 7616 section 3.4.2, RFC 8760) and are forgotten.
+
+Those for carriers, which we must say again, are sealed before they come here: see `adapters.trunk_passwords`.
+"""
 
 import hashlib
 import re
@@ -9,6 +12,14 @@ from pydantic import JsonValue
 #: Long enough to resist guessing over SIP; a colon or control character would break digest clients.
 _PASSWORD = re.compile(r"[\x21-\x39\x3b-\x7e]{8,128}")
 PASSWORD_RULE = "8 to 128 printable ASCII characters without spaces or colons"
+
+#: Fields as good as a password (RFC 7616 section 5.4): they never leave by the API.
+_SECRETS = frozenset({"ha1_md5", "ha1_sha256", "sealed_password"})
+
+
+def is_secret(field: str) -> bool:
+    """Whether a resource's field stands for its password."""
+    return field in _SECRETS
 
 
 def password_fits(password: str) -> bool:

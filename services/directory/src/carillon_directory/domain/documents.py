@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue, ValidationError
 
-from carillon_contracts.config import RESOURCES, Resource, SipCredential
+from carillon_contracts.config import RESOURCES, Resource, SipCredential, TrunkCredential
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import credentials, texts
 from carillon_directory.domain.commands import Document
@@ -63,6 +63,10 @@ def parse(kind: str, document: Document, current: Resource | None, new_secret: S
         else:
             made = "" if password else new_secret.spare_password
             fields |= credentials.hashes(str(document.get("id", "")), new_secret.realm, password or made)
+    if kind == TrunkCredential.KIND and not fields.get("sealed_password"):
+        if not isinstance(current, TrunkCredential):
+            return Parsed(None, (Violation("password", "is needed"),))
+        fields["sealed_password"] = current.sealed_password
     try:
         resource = RESOURCES[kind].model_validate(fields)
     except ValidationError as error:
@@ -111,9 +115,9 @@ def _patch(into: dict[str, JsonValue], source: Mapping[str, JsonValue], path: Se
 
 
 def differing(before: Document, after: Document) -> tuple[str, ...]:
-    """Names of the top-level fields that differ; a credential's hashes count as `password`."""
+    """Names of the top-level fields that differ; a credential's hashes and its sealed password count as `password`."""
     names = sorted({*before, *after} - {"etag"})
-    found = ["password" if name.startswith("ha1_") else name for name in names if before.get(name) != after.get(name)]
+    found = ["password" if credentials.is_secret(name) else name for name in names if before.get(name) != after.get(name)]
     return tuple(dict.fromkeys(found))
 
 
