@@ -3,8 +3,11 @@
     python benchmarks/relay.py --calls 500 1000 2000            # relay of G.711 calls, two legs each, 50 packets/s a leg
     python benchmarks/relay.py --calls 1000 --convert           # with A-law to mu-law
     python benchmarks/relay.py --prompts 2000                   # prompts at once
+    python benchmarks/relay.py --calls 400 --srtp AEAD_AES_128_GCM   # SRTP on both legs against the plain relay
 
-One line of JSON a step. `us_per_packet` is the packet thread's CPU time for one packet received and sent on.
+One line of JSON a step. `us_per_packet` is the packet thread's CPU time for one packet received and sent on. For SRTP each call goes
+through the plane twice, plain to the load and (first plain, then SRTP) between its two inner sessions: the difference is one protection
+and one unprotection, which is what SRTP on both legs adds to a relayed packet.
 """
 
 from __future__ import annotations
@@ -18,12 +21,14 @@ import sys
 import tempfile
 from asyncio.subprocess import PIPE
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from carillon_rtp.client import MediaAddress, PlaneClient, PlaneStatistics, Remote
-from carillon_rtp.testing import plane_process, sine, write_wav
+from carillon_rtp.srtp import SUITES
+from carillon_rtp.testing import plane_process, sine, srtp_keys, write_wav
 
 HERE = Path(__file__).parent
 PORTS = 8192, 32767  # the plane leaves out those that others use
@@ -45,6 +50,28 @@ async def sessions(client: PlaneClient, count: int, remotes: Sequence[Remote]) -
     return list(addresses)
 
 
+async def chain(client: PlaneClient, legs: int, suite: str) -> None:
+    """Between the two outer sessions of each call two inner ones that send to each other."""
+    inner = await asyncio.gather(*(client.open(f"inner-{number}") for number in range(legs)))
+    for number in range(0, legs, 2):
+        keys = None if suite == "none" else srtp_keys(suite)  # type: ignore[arg-type]
+        other = None if keys is None else replace(keys, local_key=keys.remote_key, remote_key=keys.local_key)
+        await client.set_remote(f"inner-{number}", Remote("127.0.0.1", inner[number + 1].port, crypto=keys))
+        await client.set_remote(f"inner-{number + 1}", Remote("127.0.0.1", inner[number].port, crypto=other))
+    await asyncio.gather(*(client.bridge(f"leg-{n}", f"inner-{n}") for n in range(legs)))
+
+
+async def compare(program: Path, folder: Path, options: argparse.Namespace, calls: int, suite: str) -> None:
+    """The chain plain, then with the suite."""
+    cost = {}
+    for options.chain in ("none", suite):
+        figures = await step(program, folder, options, calls, 0)
+        cost[options.chain] = figures["us_per_packet"]
+        write({"chain": options.chain, **figures})
+    both = 2 * cost[suite] - cost["none"]
+    write({"suite": suite, "plain_us": cost["none"], "srtp_both_legs_us": round(both, 2), "ratio": round(both / cost["none"], 2)})
+
+
 async def step(program: Path, folder: Path, options: argparse.Namespace, calls: int, prompts: int) -> dict[str, Any]:
     """One load on a fresh plane."""
     legs = calls * 2 or prompts
@@ -59,11 +86,14 @@ async def step(program: Path, folder: Path, options: argparse.Namespace, calls: 
         codecs = ("PCMA", "PCMU") if options.convert else ("PCMA", "PCMA")
         remotes = [Remote("127.0.0.1", port, codec) for port, codec in zip(ports, codecs, strict=True)]  # type: ignore[arg-type]
         addresses = await sessions(client, legs, remotes)
+        if options.chain:
+            await chain(client, legs, options.chain)
         if prompts:
             music = write_wav(folder / "music.wav", sine(440, 5000))
             await asyncio.gather(*(client.play(f"leg-{n}", "music", [music], loop=True) for n in range(legs)))
         else:
-            await asyncio.gather(*(client.bridge(f"leg-{n}", f"leg-{n + 1}") for n in range(0, legs, 2)))
+            if not options.chain:
+                await asyncio.gather(*(client.bridge(f"leg-{n}", f"leg-{n + 1}") for n in range(0, legs, 2)))
             load.stdin.writelines(f"{'AB'[n % 2]} {address.port}\n".encode() for n, address in enumerate(addresses))
         load.stdin.write(b"go\n")
         await load.stdin.drain()
@@ -113,11 +143,15 @@ async def main() -> None:
     options.add_argument("--plane-cpu", type=int, default=0)
     options.add_argument("--load-cpu", type=int, default=min(1, (os.cpu_count() or 1) - 1))
     options.add_argument("--load-nice", type=int, default=0, help="where others share the machine, a negative one keeps the load on time")
+    options.add_argument("--srtp", nargs="*", default=[], choices=list(SUITES), metavar="SUITE")
     arguments = options.parse_args()
+    arguments.chain = ""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         program = build(folder)
-        for calls in [] if arguments.prompts else arguments.calls:
+        for suite in arguments.srtp:
+            await compare(program, folder, arguments, arguments.calls[0], suite)
+        for calls in [] if arguments.prompts or arguments.srtp else arguments.calls:
             write(await step(program, folder, arguments, calls, 0))
         for prompts in arguments.prompts:
             write(await step(program, folder, arguments, 0, prompts))

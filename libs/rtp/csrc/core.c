@@ -118,7 +118,7 @@ static bool usable(const plane_remote *remote) {
     bool g711 = remote->codec == PLANE_PCMU || remote->codec == PLANE_PCMA;
     if (g711 ? remote->clock_rate != 8000 : remote->codec != PLANE_OTHER) return false;
     if (remote->payload_type > 127 || remote->payload_type == remote->telephone_event) return false;
-    return remote->clock_rate >= 1000 && remote->clock_rate <= 192000 && remote->event_rate >= 1000 && remote->event_rate <= 192000;
+    return remote->suite <= PLANE_AEAD_AES_256_GCM && remote->clock_rate >= 1000 && remote->clock_rate <= 192000 && remote->event_rate >= 1000 && remote->event_rate <= 192000;
 }
 
 static struct codec codec_of(const plane_remote *remote) {
@@ -127,11 +127,34 @@ static struct codec codec_of(const plane_remote *remote) {
     return codec;
 }
 
+/* The directions that the remote's keys ask for: those there already where their key is the same (a re-INVITE without new keys). */
+static int keys(const plane_remote *remote, struct srtp **in, struct srtp **out) {
+    struct srtp *old_in = *in, *old_out = *out;
+    if (!srtp_same(old_in, remote->suite, remote->remote_key)) *in = srtp_new(remote->suite, remote->remote_key);
+    if (!srtp_same(old_out, remote->suite, remote->local_key)) *out = srtp_new(remote->suite, remote->local_key);
+    if (remote->suite == PLANE_NO_SRTP || (*in && *out)) return 0;
+    if (*in != old_in) srtp_free(*in);
+    if (*out != old_out) srtp_free(*out);
+    return -ENOMEM;
+}
+
+/* A stream that has sent nothing begins where its keys' age says; one that goes on under new keys begins without a roll-over. */
+static void start_srtp(struct session *s, struct srtp *out, struct srtp *in, uint64_t agreed_ms) {
+    uint64_t elapsed, index = outgoing_index(&s->out, agreed_ms, &elapsed);
+    if (s->packets_out) index = s->out.sequence;
+    else s->out.sequence = (uint16_t)index;
+    srtp_start(out, s->out.ssrc, index, (uint32_t)elapsed);
+    srtp_expect(in, (uint32_t)(elapsed >> 16));
+}
+
 int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote) {
     struct session *s = find(p, handle);
     if (!s) return -ENOENT;
     if (!usable(remote)) return -EINVAL;
     if (target_refused(&p->settings, remote->ip, remote->port)) return PLANE_REFUSED;
+    struct srtp *in = s->srtp_in, *out = s->srtp_out;
+    int error = keys(remote, &in, &out);
+    if (error) return error;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(remote->port), .sin_addr.s_addr = htonl(remote->ip)};
     struct worker *w = lock(p, s);
     source_signalled(s, &address, w->now_ms);
@@ -142,7 +165,13 @@ int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote) {
     outgoing_clock(&s->out, s->codec.clock_rate, w->now_ms);
     s->send = remote->send;
     s->receive = remote->receive;
+    struct srtp *old_in = in == s->srtp_in ? NULL : s->srtp_in, *old_out = out == s->srtp_out ? NULL : s->srtp_out;
+    if (out != s->srtp_out && out) start_srtp(s, out, in, remote->agreed_ms);
+    s->srtp_in = in;
+    s->srtp_out = out;
     worker_unlock(w);
+    srtp_free(old_in);
+    srtp_free(old_out);
     return 0;
 }
 
@@ -303,7 +332,11 @@ int plane_close(plane *p, int64_t handle, plane_counters *counters) {
     worker_unwatch(w, s);
     s->used = false;
     int64_t now_ms = w->now_ms;
+    struct srtp *in = s->srtp_in, *out = s->srtp_out;
+    s->srtp_in = s->srtp_out = NULL;
     worker_unlock(w);
+    srtp_free(in);
+    srtp_free(out);
     port_give_back(p, s, now_ms);
     p->unused[p->unused_count++] = (int32_t)(s - p->sessions);
     return 0;

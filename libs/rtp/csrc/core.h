@@ -24,6 +24,7 @@ enum {
     FLOOD_PACKETS = 500,      /* packets a session takes in a second; 10 ms packets both as audio and events are 200 */
     EVENT_RING = 8192,
     RECORD_RING = 1 << 16,    /* bytes, 8 s of audio waiting for the disk */
+    SRTP_KEY = 46, SRTP_TAIL = 20, /* bytes: the longest master key with its salt; what protection may append */
     NOBODY = -1,
 };
 
@@ -36,7 +37,7 @@ struct codec {
 
 struct packet {
     const struct sockaddr_in *from;
-    uint8_t *payload;  /* with at least 12 writable bytes before it */
+    uint8_t *payload;  /* with at least 12 writable bytes before it, and SRTP_TAIL after it */
     uint32_t length;
     uint32_t timestamp, ssrc;
     uint16_t sequence;
@@ -58,6 +59,7 @@ struct incoming {
 
 /* What a session sends: one SSRC, one run of sequence numbers and timestamps, whoever the audio comes from. */
 struct outgoing {
+    uint64_t identity;
     uint32_t ssrc, timestamp;      /* of the newest packet sent */
     uint16_t sequence;
     int64_t last_ms;
@@ -139,6 +141,7 @@ struct session {
     struct source source;
     struct incoming in;
     struct outgoing out;
+    struct srtp *srtp_in, *srtp_out;
     struct key key;
     struct play *play;
     struct recording *recording;
@@ -159,7 +162,7 @@ struct worker {
     int32_t phase[PHASES];
     uint32_t timed, sessions;
     uint64_t packets_in, packets_out, dropped[PLANE_DROPS], late_ticks;
-    uint8_t buffer[MAX_PACKET + 16];
+    uint8_t buffer[MAX_PACKET + 16 + SRTP_TAIL];
 };
 
 struct port { uint16_t number; int64_t free_at; };
@@ -216,10 +219,13 @@ bool incoming_flood(struct incoming *in, int64_t now_ms);
 void outgoing_start(struct outgoing *out, uint64_t identity, int64_t now_ms);
 uint32_t outgoing_gap(const struct outgoing *out, int64_t now_ms);
 void outgoing_clock(struct outgoing *out, uint32_t rate, int64_t now_ms);
+uint64_t outgoing_index(const struct outgoing *out, uint64_t agreed_ms, uint64_t *elapsed);
 void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, uint8_t type, bool marker, uint16_t sequence,
                    uint32_t timestamp);
 /* relay.c */
 void relay(struct worker *w, struct session *from, struct packet *packet, bool audio);
+/* srtp.c */
+bool srtp_same(const struct srtp *s, int suite, const uint8_t *master);
 /* telephone_event.c */
 void key_packet(struct worker *w, struct session *s, const struct packet *packet);
 void key_tick(struct worker *w, struct session *s);

@@ -5,8 +5,10 @@
 
 enum { PLANE_PCMU = 0, PLANE_PCMA = 8, PLANE_OTHER = 255 };
 enum { PLANE_NO_EVENT = 255, PLANE_NO_FILE = -1000, PLANE_REFUSED = -1001, PLANE_NO_CODER = -1002 };
+enum { PLANE_NO_SRTP, PLANE_AES_CM_128_HMAC_SHA1_80, PLANE_AES_CM_128_HMAC_SHA1_32, PLANE_AES_256_CM_HMAC_SHA1_80,
+       PLANE_AES_256_CM_HMAC_SHA1_32, PLANE_AEAD_AES_128_GCM, PLANE_AEAD_AES_256_GCM };
 enum { PLANE_DROP_SOURCE, PLANE_DROP_MALFORMED, PLANE_DROP_PAYLOAD_TYPE, PLANE_DROP_UNWANTED, PLANE_DROP_UNSENT, PLANE_DROP_FLOOD,
-       PLANE_DROP_CODEC, PLANE_DROPS };
+       PLANE_DROP_CODEC, PLANE_DROP_UNAUTHENTIC, PLANE_DROP_REPLAYED, PLANE_DROPS };
 enum { PLANE_DIGIT = 1, PLANE_PLAY_ENDED, PLANE_RECORDING_ENDED, PLANE_SOURCE_LOCKED };
 enum { PLANE_BY_SILENCE, PLANE_BY_LENGTH, PLANE_BY_DIGIT, PLANE_BY_STOP };
 
@@ -34,6 +36,9 @@ typedef struct {
     uint32_t event_rate;      /* of telephone events, Hz */
     char name[32];            /* of PLANE_OTHER, zero-terminated */
     uint8_t send, receive;
+    uint8_t suite;            /* PLANE_NO_SRTP, or both keys are there: each a master key with its salt after it, RFC 4568 section 6.1 */
+    uint8_t local_key[46], remote_key[46];
+    uint64_t agreed_ms;       /* Unix time when the keys were agreed, 0: now */
 } plane_remote;
 
 typedef struct {
@@ -50,7 +55,7 @@ typedef struct {
 } plane_event;
 
 typedef struct {
-    uint64_t packets_in, packets_out, bytes_in, bytes_out, lost, out_of_order, dropped[7];
+    uint64_t packets_in, packets_out, bytes_in, bytes_out, lost, out_of_order, dropped[9];
     double jitter_ms;
     int64_t last_packet_ms;        /* age, -1: none came */
     uint32_t source_ip;            /* 0: not locked yet */
@@ -58,7 +63,7 @@ typedef struct {
 } plane_counters;
 
 typedef struct {
-    uint64_t packets_in, packets_out, dropped[7], events_lost, late_ticks, cpu_ns, recording_overruns;
+    uint64_t packets_in, packets_out, dropped[9], events_lost, late_ticks, cpu_ns, recording_overruns;
     uint32_t sessions, ports_free, ports_total;
 } plane_totals;
 
@@ -80,6 +85,20 @@ int plane_stop_record(plane *p, int64_t handle);
 int plane_close(plane *p, int64_t handle, plane_counters *counters);
 int plane_counters_of(plane *p, int64_t handle, plane_counters *counters);
 void plane_totals_of(plane *p, plane_totals *totals);
+
+/* SRTP, one direction of one master key; for the core itself, test phones and published vectors. All lengths are bytes. */
+typedef struct srtp srtp;
+int srtp_key_length(int suite);
+srtp *srtp_new(int suite, const uint8_t *master);
+srtp *srtp_new_from_session_keys(int suite, const uint8_t *cipher, const uint8_t *tag, const uint8_t *salt);
+void srtp_free(srtp *s);
+int srtp_derive(int suite, const uint8_t *master, int label, uint8_t *to, int length);
+void srtp_start(srtp *s, uint32_t ssrc, uint64_t index, uint32_t rtcp_index);
+void srtp_expect(srtp *s, uint32_t roll_overs);
+int srtp_protect(srtp *s, uint8_t *packet, uint32_t length);
+int srtp_unprotect(srtp *s, uint8_t *packet, uint32_t length);
+int srtcp_protect(srtp *s, uint8_t *packet, uint32_t length);
+int srtcp_unprotect(srtp *s, uint8_t *packet, uint32_t length);
 
 uint8_t g711_alaw_encode(int16_t sample);
 uint8_t g711_ulaw_encode(int16_t sample);

@@ -54,7 +54,7 @@ void play_tick(struct worker *w, struct session *s) {
     struct play *play = s->play;
     if (!play || !s->has_remote) return;
     if (!is_g711(&s->codec)) return play_end(w, s, false); /* the far end has changed to what we cannot encode */
-    uint8_t frame[12 + FRAME], *payload = frame + 12;
+    uint8_t frame[12 + FRAME + SRTP_TAIL], *payload = frame + 12;
     uint32_t got = take(play, payload, FRAME, s->codec.kind);
     if (got) {
         memset(payload + got, g711_silence(s->codec.kind), FRAME - got);

@@ -87,13 +87,18 @@ bool incoming_flood(struct incoming *in, int64_t now_ms) {
     return ++in->flood_count > FLOOD_PACKETS;
 }
 
+static uint64_t wall_clock_ms(void) {
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    return (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+}
+
 /* Derived from the session's name and the wall clock, so that a plane started anew goes on with the same SSRC, with later
  * sequence numbers and with timestamps that did not stop. */
 void outgoing_start(struct outgoing *out, uint64_t identity, int64_t now_ms) {
-    struct timespec wall;
-    clock_gettime(CLOCK_REALTIME, &wall);
-    uint64_t wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+    uint64_t wall_ms = wall_clock_ms();
     *out = (struct outgoing){
+        .identity = identity,
         .ssrc = (uint32_t)identity,
         .sequence = (uint16_t)(wall_ms / 20 + (identity >> 32) - 1),
         .timestamp = (uint32_t)(wall_ms * 8 + (identity >> 20)),
@@ -119,6 +124,14 @@ void outgoing_clock(struct outgoing *out, uint32_t rate, int64_t now_ms) {
     out->mapped = out->event_mapped = false;
 }
 
+/* The SRTP index of the last packet before now, for a stream whose keys were agreed then: below 2^15 at first, so that a receiver who
+ * misses the first packets does not miss a roll-over (RFC 3711 section 3.3.1), and the same in a plane started anew. */
+uint64_t outgoing_index(const struct outgoing *out, uint64_t agreed_ms, uint64_t *elapsed) {
+    uint64_t now = wall_clock_ms(), agreed = agreed_ms && agreed_ms < now ? agreed_ms : now;
+    *elapsed = (now - agreed) / 20;
+    return ((agreed / 20 + (out->identity >> 32)) & 0x7FFF) + *elapsed;
+}
+
 /* Writes the header into the twelve bytes before the payload and sends. The caller keeps `out` up to date. */
 void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, uint8_t type, bool marker, uint16_t sequence,
                    uint32_t timestamp) {
@@ -130,12 +143,18 @@ void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32
     memcpy(header + 2, &sequence_be, 2);
     memcpy(header + 4, &timestamp_be, 4);
     memcpy(header + 8, &ssrc_be, 4);
-    ssize_t sent = sendto(s->fd, header, length + 12, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&s->target, sizeof s->target);
+    uint32_t size = length + 12;
+    if (s->srtp_out) {
+        int protected = srtp_protect(s->srtp_out, header, size);
+        if (protected < 0) return drop(w, s, PLANE_DROP_UNSENT); /* a duplicate: no index is used twice */
+        size = (uint32_t)protected;
+    }
+    ssize_t sent = sendto(s->fd, header, size, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&s->target, sizeof s->target);
     if (sent < 0) {
         drop(w, s, PLANE_DROP_UNSENT);
         return;
     }
     s->packets_out++;
-    s->bytes_out += length + 12;
+    s->bytes_out += size;
     w->packets_out++;
 }

@@ -50,6 +50,17 @@ static void received(struct worker *w, struct session *s, struct packet *packet,
     if ((audio || event) && s->peer != NOBODY) relay(w, s, packet, audio);
 }
 
+/* SRTP: what does not prove where it comes from is nothing to us. The new length, or 0: dropped. */
+static uint32_t opened(struct worker *w, struct session *s, uint8_t *datagram, uint32_t length, const struct sockaddr_in *from) {
+    if (s->source.state == LOCKED && !source_known(s, from)) return length; /* dropped for its source further on */
+    int plain = srtp_unprotect(s->srtp_in, datagram, length);
+    if (plain > 0) return (uint32_t)plain;
+    s->packets_in++;
+    w->packets_in++;
+    drop(w, s, plain == -EACCES ? PLANE_DROP_UNAUTHENTIC : plain == -EALREADY ? PLANE_DROP_REPLAYED : PLANE_DROP_MALFORMED);
+    return 0;
+}
+
 static void receive(struct worker *w, struct session *s) {
     struct sockaddr_in from;
     socklen_t size = sizeof from;
@@ -57,8 +68,10 @@ static void receive(struct worker *w, struct session *s) {
     ssize_t length = recvfrom(s->fd, datagram, MAX_PACKET, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &size);
     if (length < 0) return;
     s->bytes_in += (uint64_t)length;
+    uint32_t plain = s->srtp_in ? opened(w, s, datagram, (uint32_t)length, &from) : (uint32_t)length;
+    if (s->srtp_in && !plain) return;
     struct packet packet = {.from = &from};
-    received(w, s, &packet, rtp_parse(datagram, (uint32_t)length, &packet));
+    received(w, s, &packet, rtp_parse(datagram, plain, &packet));
 }
 
 static void drain_rtcp(struct worker *w, struct session *s) {

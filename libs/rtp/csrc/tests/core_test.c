@@ -45,8 +45,18 @@ static void open_phone(struct line *line) {
     line->local = ntohs(address.sin_port);
 }
 
+/* As SRTP of some suite and one of two keys, so that now and then it is the right one. */
+static uint32_t protected(uint8_t *data, uint32_t length) {
+    uint8_t key[SRTP_KEY];
+    memset(key, (int)chance(2), sizeof key);
+    struct srtp *srtp = srtp_new(1 + (int)chance(PLANE_AEAD_AES_256_GCM), key);
+    int result = chance(8) ? srtp_protect(srtp, data, length) : srtcp_protect(srtp, data, length);
+    srtp_free(srtp);
+    return result > 0 ? (uint32_t)result : length;
+}
+
 static void send_some(struct line *line) {
-    uint8_t data[600];
+    uint8_t data[640];
     uint32_t length = chance(500);
     for (uint32_t i = 0; i < length; i++) data[i] = (uint8_t)chance(256);
     if (chance(4)) {
@@ -61,10 +71,11 @@ static void send_some(struct line *line) {
         memcpy(data + 4, &stamp, 4);
         memcpy(data + 8, &source, 4);
     }
+    if (!chance(3)) length = protected(data, length);
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(line->port)};
     if (!chance(20)) to.sin_port = htons((uint16_t)(line->port + 1)); /* RTCP */
     if (sendto(line->fd, data, length, 0, (struct sockaddr *)&to, sizeof to) < 0) assert(errno == EAGAIN || errno == ECONNREFUSED);
-    while (recv(line->fd, data, sizeof data, 0) > 0) assert(data[0] == 0x80);
+    while (recv(line->fd, data, sizeof data, 0) > 0) assert(data[0] >> 6 == 2);
 }
 
 static plane_remote some_remote(const struct line *line) {
@@ -81,6 +92,10 @@ static plane_remote some_remote(const struct line *line) {
     remote.telephone_event = chance(3) ? 101 : PLANE_NO_EVENT;
     remote.send = chance(5) != 0;
     remote.receive = chance(5) != 0;
+    if (!chance(3)) remote.suite = (uint8_t)chance(PLANE_AEAD_AES_256_GCM + 1);
+    remote.agreed_ms = chance(2) ? 0 : 1;
+    memset(remote.local_key, (int)chance(2), sizeof remote.local_key);
+    memset(remote.remote_key, (int)chance(2), sizeof remote.remote_key);
     return remote;
 }
 

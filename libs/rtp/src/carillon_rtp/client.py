@@ -43,6 +43,8 @@ from carillon_rtp.values import (
     Remote,
     SessionState,
     SourceLocked,
+    SrtpKeys,
+    SrtpSuite,
     Statistics,
     event_from_json,
 )
@@ -70,6 +72,8 @@ __all__ = [
     "Remote",
     "SessionState",
     "SourceLocked",
+    "SrtpKeys",
+    "SrtpSuite",
     "Statistics",
 ]
 

@@ -16,7 +16,8 @@ from typing import Any, NewType
 
 from carillon_rtp._core import ffi, lib
 from carillon_rtp.protocol import BadFile, BadRequest, NoCoder, NoSession, PlaneError, PortsExhausted, RefusedTarget
-from carillon_rtp.values import AudioCodec, Dropped, PlaneStatistics, RecordingEnd, Remote, Statistics
+from carillon_rtp.srtp import SUITES
+from carillon_rtp.values import AudioCodec, Dropped, PlaneStatistics, RecordingEnd, Remote, SrtpKeys, Statistics
 
 Handle = NewType("Handle", int)
 
@@ -120,7 +121,11 @@ class Core:
         return Handle(handle), port[0]
 
     def set_remote(self, handle: Handle, remote: Remote) -> None:
-        _check(lib.plane_set_remote(self._plane, handle, _remote(remote)), f"nothing is sent to {remote.ip}:{remote.port}")
+        values = _remote(remote)
+        try:
+            _check(lib.plane_set_remote(self._plane, handle, values), f"nothing is sent to {remote.ip}:{remote.port}")
+        finally:
+            ffi.buffer(values)[:] = bytes(ffi.sizeof("plane_remote"))  # no key stays behind
 
     def bridge(self, a: Handle, b: Handle) -> None:
         _check(lib.plane_bridge(self._plane, a, b))
@@ -229,8 +234,16 @@ def _remote(remote: Remote) -> Any:
             "event_rate": remote.telephone_event_rate or codec.clock_rate,
             "send": remote.send,
             "receive": remote.receive,
+            **_keys(remote.crypto),
         },
     )
+
+
+def _keys(crypto: SrtpKeys | None) -> dict[str, Any]:
+    if crypto is None:
+        return {"suite": lib.PLANE_NO_SRTP}
+    agreed_ms = 0 if crypto.agreed_at is None else int(crypto.agreed_at * 1000)
+    return {"suite": SUITES[crypto.suite], "local_key": crypto.local_key, "remote_key": crypto.remote_key, "agreed_ms": agreed_ms}
 
 
 def _check(result: int, why: str = "") -> None:
@@ -262,6 +275,8 @@ def _dropped(counts: Any) -> Dropped:
         unsent=counts[lib.PLANE_DROP_UNSENT],
         flood=counts[lib.PLANE_DROP_FLOOD],
         codec=counts[lib.PLANE_DROP_CODEC],
+        unauthentic=counts[lib.PLANE_DROP_UNAUTHENTIC],
+        replayed=counts[lib.PLANE_DROP_REPLAYED],
     )
 
 

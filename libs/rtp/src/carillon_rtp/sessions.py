@@ -23,6 +23,7 @@ from carillon_rtp.values import (
     Remote,
     SessionState,
     SourceLocked,
+    SrtpSuite,
     Statistics,
 )
 
@@ -35,7 +36,8 @@ class _Session:
     name: str
     handle: Handle
     address: MediaAddress
-    remote: Remote | None = None
+    remote: Remote | None = None  # without its keys: they are in the core alone
+    srtp: SrtpSuite | None = None
     peer: str | None = None
     play_id: str | None = None  # the running one
     last_play_id: str | None = None
@@ -119,7 +121,8 @@ class Sessions:
             # RFC 3264 section 8.4: the old way to say hold; the far end is still where it was.
             remote = replace(remote, ip=session.remote.ip, port=session.remote.port)
         self._core.set_remote(session.handle, remote)
-        session.remote = remote
+        session.remote = replace(remote, crypto=None)
+        session.srtp = remote.crypto.suite if remote.crypto else None
 
     def _bridge(self, request: Mapping[str, Any]) -> None:
         session, other = self._find(request), self._find(request, "other")
@@ -220,6 +223,7 @@ class Sessions:
             play_id=session.play_id,
             recording_id=session.recording_id,
             source=None if source is None else MediaAddress(*source),
+            srtp=session.srtp,
         )
 
     def _named(self, event: CoreEvent) -> Event | None:

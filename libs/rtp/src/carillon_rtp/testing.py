@@ -15,13 +15,14 @@ import struct
 import sys
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from carillon_rtp._core import lib
 from carillon_rtp.client import PlaneClient
-from carillon_rtp.values import AudioCodec, Codec, Event, MediaAddress, Remote, Statistics
+from carillon_rtp.srtp import SrtpStream
+from carillon_rtp.values import SRTP_KEY_LENGTHS, AudioCodec, Codec, Event, MediaAddress, Remote, SrtpKeys, SrtpSuite, Statistics
 
 DEADLINE = 5.0  # seconds
 FRAME = 160  # samples of 20 ms
@@ -69,6 +70,12 @@ def share_of(samples: Sequence[int], hertz: float) -> float:
     return 2 * power / (len(samples) * energy)
 
 
+def srtp_keys(suite: SrtpSuite) -> SrtpKeys:
+    """Keys of chance."""
+    length = SRTP_KEY_LENGTHS[suite]
+    return SrtpKeys(suite, os.urandom(length), os.urandom(length))
+
+
 def write_wav(path: Path, samples: Sequence[int]) -> Path:
     """16-bit 8 kHz mono."""
     with wave.open(str(path), "wb") as file:
@@ -98,6 +105,8 @@ class RtpEndpoint(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
         self._changed = asyncio.Event()
         self.received: list[RtpPacket] = []
+        self.wire: list[bytes] = []  # the datagrams as they came
+        self._protection: tuple[SrtpStream, SrtpStream] | None = None  # out, in
         self.ssrc = int.from_bytes(os.urandom(4), "big")
         self.sequence = int.from_bytes(os.urandom(2), "big")
         self.timestamp = int.from_bytes(os.urandom(4), "big")
@@ -105,7 +114,20 @@ class RtpEndpoint(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
 
+    def secure(self, keys: SrtpKeys, rolled_over: int = 0) -> SrtpKeys:
+        """From now on this end speaks SRTP, as in a call whose sequence numbers rolled over so often; gives the keys as the plane sees
+        them."""
+        outgoing, incoming = SrtpStream(keys.suite, keys.local_key), SrtpStream(keys.suite, keys.remote_key)
+        if rolled_over:
+            outgoing.start(self.ssrc, rolled_over * 65536 + self.sequence - 1)
+            incoming.expect(rolled_over)
+        self._protection = outgoing, incoming
+        return replace(keys, local_key=keys.remote_key, remote_key=keys.local_key)
+
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.wire.append(data)
+        if self._protection is not None:
+            data = self._protection[1].unprotect(data)
         head, kind, sequence, timestamp, ssrc = struct.unpack_from("!BBHII", data)
         assert head == 0x80
         self.received.append(RtpPacket(kind & 127, bool(kind >> 7), sequence, timestamp, ssrc, data[12:], addr))
@@ -118,6 +140,12 @@ class RtpEndpoint(asyncio.DatagramProtocol):
         return MediaAddress(ip, port)
 
     def send_bytes(self, data: bytes, to: MediaAddress) -> None:
+        if self._protection is not None:
+            data = self._protection[0].protect(data)
+        self.send_raw(data, to)
+
+    def send_raw(self, data: bytes, to: MediaAddress) -> None:
+        """As it is, also where this end speaks SRTP."""
         assert self._transport is not None
         self._transport.sendto(data, (to.ip, to.port))
 

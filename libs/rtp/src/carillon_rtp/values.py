@@ -6,6 +6,7 @@ Durations are whole milliseconds, sizes bytes, ports numbers of UDP ports.
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +14,23 @@ from typing import Any, Literal
 
 Codec = Literal["PCMU", "PCMA"]  # G.711 under its static payload types
 RecordingEnd = Literal["silence", "length", "digit", "stopped"]
+SrtpSuite = Literal[
+    "AES_CM_128_HMAC_SHA1_80",
+    "AES_CM_128_HMAC_SHA1_32",
+    "AES_256_CM_HMAC_SHA1_80",
+    "AES_256_CM_HMAC_SHA1_32",
+    "AEAD_AES_128_GCM",
+    "AEAD_AES_256_GCM",
+]
+#: Bytes of a master key followed by its salt: RFC 4568 section 6.2, RFC 6188, RFC 7714 section 14.1.
+SRTP_KEY_LENGTHS: Mapping[SrtpSuite, int] = {
+    "AES_CM_128_HMAC_SHA1_80": 30,
+    "AES_CM_128_HMAC_SHA1_32": 30,
+    "AES_256_CM_HMAC_SHA1_80": 46,
+    "AES_256_CM_HMAC_SHA1_32": 46,
+    "AEAD_AES_128_GCM": 28,
+    "AEAD_AES_256_GCM": 44,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +61,42 @@ class AudioCodec:
 
 
 @dataclass(frozen=True, slots=True)
+class SrtpKeys:
+    """SRTP as SDES agreed it (RFC 4568): a suite and two master keys, each with its salt after it, as `inline:` carries them in base64.
+
+    We send under `local_key` (our own `a=crypto`) and hear under `remote_key`. `agreed_at` is the Unix time in seconds when these keys
+    came into use: given again to a plane started anew it lets the roll-over counters go on; None is now. Neither `repr` nor any
+    message shows a key. Raises ValueError for a suite we do not have or a key of another length.
+    """
+
+    suite: SrtpSuite
+    local_key: bytes = field(repr=False)
+    remote_key: bytes = field(repr=False)
+    agreed_at: float | None = None
+
+    def __post_init__(self) -> None:
+        length = SRTP_KEY_LENGTHS.get(self.suite)
+        if length is None:
+            raise ValueError("no such SRTP suite")
+        if len(self.local_key) != length or len(self.remote_key) != length:
+            raise ValueError(f"a key of {self.suite} has {length} bytes with its salt")
+
+    def to_json(self) -> dict[str, Any]:
+        keys = {"local_key": b64encode(self.local_key).decode(), "remote_key": b64encode(self.remote_key).decode()}
+        return {"suite": self.suite, "agreed_at": self.agreed_at, **keys}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SrtpKeys:
+        agreed_at = None if data["agreed_at"] is None else float(data["agreed_at"])
+        return cls(data["suite"], b64decode(data["local_key"]), b64decode(data["remote_key"]), agreed_at)
+
+
+@dataclass(frozen=True, slots=True)
 class Remote:
     """The far end as signalling told it. `send`: we send to it; `receive`: we take what it sends.
 
     `telephone_event` is the payload type agreed for RFC 4733 events, None when there is none; `telephone_event_rate` its clock in
-    Hz, None when it is the codec's.
+    Hz, None when it is the codec's. With `crypto` everything both ways is SRTP and SRTCP, without it nothing is.
     """
 
     ip: str
@@ -57,9 +106,11 @@ class Remote:
     send: bool = True
     receive: bool = True
     telephone_event_rate: int | None = None
+    crypto: SrtpKeys | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Keys included: for the control socket only."""
+        return {**asdict(self), "crypto": None if self.crypto is None else self.crypto.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Remote:
@@ -71,6 +122,7 @@ class Remote:
             send=bool(data["send"]),
             receive=bool(data["receive"]),
             telephone_event_rate=None if data.get("telephone_event_rate") is None else int(data["telephone_event_rate"]),
+            crypto=None if data.get("crypto") is None else SrtpKeys.from_json(data["crypto"]),
         )
 
 
@@ -91,6 +143,8 @@ class Dropped:
     unsent: int = 0  # the socket refused the packet we wanted to send
     flood: int = 0  # more than 500 packets in a second
     codec: int = 0  # the bridged far end speaks another codec, and we cannot convert
+    unauthentic: int = 0  # SRTP was agreed, and the tag is not the far end's
+    replayed: int = 0  # an SRTP packet that came before, or is older than the last 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +177,12 @@ class SessionState:
 
     session: str
     address: MediaAddress
-    remote: Remote | None
+    remote: Remote | None  # without its keys
     bridged_with: str | None
     play_id: str | None
     recording_id: str | None
     source: MediaAddress | None  # the address its packets come from, once locked
+    srtp: SrtpSuite | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
