@@ -170,11 +170,14 @@ def _loose_protocol(text: str) -> tuple[str, str, str]:
 def tag_of(value: str) -> str:
     """The tag of a From or To value, or "": without reading the rest when it is written as usual."""
     close = value.rfind(">")
-    start = value.find(";tag=", close if close > 0 else 0)
-    if start < 0 or value.find('"', close + 1) >= 0:
-        return NameAddr.parse(value).tag if "tag" in value[close + 1 :].lower() else ""
-    end = value.find(";", start + 5)
-    return (value[start + 5 :] if end < 0 else value[start + 5 : end]).strip()
+    rest = value[close + 1 :]
+    if value.find(">") != close or (close < 0) is ("<" in value) or '"' in rest or rest.lower().count("tag") > 1:
+        return NameAddr.parse(value).tag
+    start = rest.find(";tag=")
+    if start < 0:
+        return NameAddr.parse(value).tag if "tag" in rest.lower() else ""
+    end = rest.find(";", start + 5)
+    return (rest[start + 5 :] if end < 0 else rest[start + 5 : end]).strip()
 
 
 class Message:
@@ -244,12 +247,20 @@ class Message:
         return min(int(value), most)
 
     def _bytes(self, start_line: str) -> bytes:
-        head = "\r\n".join([start_line, *(x for x in self.headers.lines if not _is_length(x)), f"Content-Length: {len(self.body)}", "", ""])
+        head = "\r\n".join([start_line, *_without_length(self.headers.lines), f"Content-Length: {len(self.body)}", "", ""])
         return head.encode("utf-8", "surrogateescape") + self.body
 
 
-def _is_length(line: str) -> bool:
-    return CANONICAL.get(line.partition(":")[0]) == "content-length"
+def _without_length(lines: list[str]) -> list[str]:
+    """All lines but Content-Length, however it is written."""
+    kept: list[str] = []
+    length = False
+    for line in lines:
+        if line[:1] not in _FOLDED:
+            length = canonical_name(line.partition(":")[0]) == "content-length"
+        if not length:
+            kept.append(line)
+    return kept
 
 
 def _one(headers: Headers, name: str) -> str:

@@ -3,7 +3,9 @@
 Invariant: lines that this module does not understand are kept and written again; parsing raises only ParseError.
 """
 
+import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Literal, TypeAlias
 
 from carillon_sip.errors import ParseError
@@ -56,7 +58,9 @@ class SessionDescription:
         """Read; raises ParseError. CRLF or LF ends a line; at most 64 KiB, 2,000 lines and 64 media sections."""
         if len(data) > _MAX_BYTES:
             raise ParseError("the session description is too large")
-        found = [line.rstrip("\r") for line in data.decode("utf-8", "surrogateescape").split("\n") if line.strip("\r")]
+        found = [line.removesuffix("\r") for line in data.decode("utf-8", "surrogateescape").split("\n") if line.strip("\r")]
+        if _NO_LINE.search("\n".join(found)):
+            raise ParseError("a carriage return or NUL where none may be")
         if not found or found[0] != "v=0":
             raise ParseError("a session description starts with v=0")
         if len(found) > _MAX_LINES:
@@ -103,6 +107,8 @@ class SessionDescription:
         return cls(session_lines(stream.address, session_id, version, name), (audio_media(stream),))
 
 
+#: What no line may hold (RFC 8866 section 9, byte-string): others would see another line there.
+_NO_LINE = re.compile(r"[\r\0]")
 _MAX_BYTES = 65_536
 _MAX_LINES = 2_000
 _MAX_MEDIA = 64
@@ -183,6 +189,11 @@ def _audio(media: Media, session: tuple[tuple[str, str], ...]) -> AudioStream:
     address = _connection(media.lines) or _connection(session)
     if address is None:
         raise ParseError("no c= line says where the audio goes")
+    try:
+        ip_address(address)
+    except ValueError:
+        # A name is allowed (RFC 8866 section 5.7), but we would have to ask others before every call where it leads.
+        raise ParseError("the audio goes to no IP address") from None
     return AudioStream(address, media.port, tuple(codecs), direction, telephone_event, ptime)
 
 
