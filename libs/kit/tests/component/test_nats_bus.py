@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from nats.js import api
@@ -49,6 +50,45 @@ class Sink:
 
 async def publish(bus: Bus, first: int, last: int) -> None:
     assert await bus.publish_many("S", [Outgoing("s.x", str(n).encode(), f"id-{n}") for n in range(first, last + 1)]) == []
+
+
+async def test_many_are_stored_as_one_batch_and_a_repetition_adds_only_what_is_new(bus: NatsBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    await publish(bus, 1, 300)
+    alone: list[str] = []
+    send_one = bus._send_one
+
+    async def counted(stream: str, item: Outgoing, *rest: Any) -> Any:
+        if len(rest) == 1:
+            alone.append(item.message_id)
+        return await send_one(stream, item, *rest)
+
+    monkeypatch.setattr(bus, "_send_one", counted)
+    await publish(bus, 301, 600)
+    assert alone == [], "a batch that went through is not sent again"
+    await publish(bus, 500, 700)
+    assert alone == [f"id-{n}" for n in range(500, 701)], "a batch with a repetition goes one by one"
+    assert (await bus.manager.stream_info("S")).state.messages == 700
+
+
+async def test_a_stream_of_an_older_version_without_batches_takes_every_message(bus: NatsBus) -> None:
+    config = (await bus.manager.stream_info("S")).config
+    await bus.manager.update_stream(config.evolve(allow_atomic=False))
+    await publish(bus, 1, 20)
+    assert (await bus.manager.stream_info("S")).state.messages == 20
+
+
+async def test_a_lingering_consumer_makes_one_batch_of_what_comes_meanwhile(bus: NatsBus) -> None:
+    sizes: list[int] = []
+
+    async def handler(messages: list[Delivered]) -> None:
+        sizes.append(len(messages))
+
+    await bus.ensure_stream(StreamSpec("LINGER", ("linger.>",)))
+    await bus.consume(ConsumerSpec("LINGER", "lingering", "linger.>", linger=0.5), handler, MemoryDeadLetters(), batch=64)
+    for n in range(10):
+        await bus.publish("LINGER", "linger.x", b"", f"linger-{n}")
+    await eventually(lambda: sum(sizes) >= 10)
+    assert len(sizes) <= 2, "the first may come before the consumer is there, the others wait for each other"
 
 
 async def test_a_stream_is_on_the_disk_refuses_rather_than_forgets_and_cannot_be_emptied(bus: NatsBus) -> None:

@@ -13,7 +13,8 @@ from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
 from carillon_kit.logs import get_logger
 
 DURABLE = "cdr"
-CONSUMER = ConsumerSpec(stream=CALLS.name, durable=DURABLE, subject="carillon.*.call.>", max_ack_pending=2048)
+#: A tenth of a second more makes one transaction of what would be many; the record is still there within a second of the end.
+CONSUMER = ConsumerSpec(stream=CALLS.name, durable=DURABLE, subject="carillon.*.call.>", max_ack_pending=2048, linger=0.1)
 #: Messages a handler gets at once: one transaction.
 BATCH = 512
 _log = get_logger("calls")

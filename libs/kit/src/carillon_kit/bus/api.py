@@ -91,6 +91,8 @@ class ConsumerSpec:
     subject: str | tuple[str, ...]
     ack_wait: float = 30
     max_ack_pending: int = 256
+    #: A batch that is not full waits so long for more; 0: what is there goes at once.
+    linger: float = 0.0
     #: Failures after which a message becomes a dead letter.
     max_deliveries: int = 20
     #: Delay before the second, third, ... try; the last one repeats.

@@ -75,7 +75,7 @@ class NatsSource:
         await self._bus.connected()
         await self._bus.manager.add_consumer(self._spec.stream, consumer_config(self._spec))
         # Asked for again only when all have come: what waits here is not held back from other replicas for long.
-        pull = Pull(self._bus.connection, self._spec.stream, self._spec.durable, self._window, refill_below=1)
+        pull = Pull(self._bus.connection, self._spec.stream, self._spec.durable, self._window, refill_below=1, linger=self._spec.linger)
         self._watch = self._bus.watched(pull)
         self._watch.__enter__()
         await pull.open()

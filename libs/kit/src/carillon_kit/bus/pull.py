@@ -30,12 +30,16 @@ class PullLost(Exception):
 class Pull:
     """Messages of one consumer, as nats-py's `Msg`."""
 
-    def __init__(self, connection: Any, stream: str, consumer: str, window: int, *, refill_below: int) -> None:
-        """`window` messages are asked for at a time, again as soon as fewer than `refill_below` are still to come."""
+    def __init__(self, connection: Any, stream: str, consumer: str, window: int, *, refill_below: int, linger: float = 0.0) -> None:
+        """`window` messages are asked for at a time, again as soon as fewer than `refill_below` are still to come.
+
+        Fewer messages than a caller takes wait `linger` seconds for more.
+        """
         self._connection = connection
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._window = window
         self._refill_below = refill_below
+        self._linger = linger
         self._inbox = connection.new_inbox()
         self._subscription: Any = None
         self._messages: deque[Any] = deque()
@@ -62,6 +66,8 @@ class Pull:
                     await self._arrived.wait()
             except TimeoutError:
                 raise PullLost("no heartbeat") from None
+        if self._linger and len(self._messages) < limit:
+            await asyncio.sleep(self._linger)
         if self._lost is None and self._expected < self._refill_below and len(self._messages) <= limit:
             await self._request(self._window - self._expected)
         # Nothing is awaited from here on: a cancelled caller leaves the messages to `arrived`.
