@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from carillon_contracts import streams
+from carillon_contracts.audit import AccountLocked, AuthenticationFailed, BanLifted, FloodRefused, SourceBanned
 from carillon_contracts.call import CALL_EVENTS
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event, EventData
@@ -32,6 +33,10 @@ CHANNELS: dict[str, tuple[str, tuple[type[EventData], ...]]] = {
     "registration": (streams.registration_subject("{tenant}", "{fact}"), (Registered, Unregistered)),
     "mailbox": (streams.mailbox_subject("{tenant}", "{mailbox}", "{fact}"), (MessageStored, MessageMailed)),
     "cdr": (streams.record_subject("{tenant}", "{fact}"), (CallRecorded,)),
+    "audit": (
+        streams.audit_subject("{tenant}", "{fact}"),
+        (AuthenticationFailed, SourceBanned, BanLifted, AccountLocked, FloodRefused),
+    ),
 }
 REF = "#/components/schemas/{model}"
 

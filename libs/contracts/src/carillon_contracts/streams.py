@@ -19,7 +19,8 @@ CALLS = Stream("CALLS", ("carillon.*.call.>",), "media", 30 * _DAY)
 REGISTRATIONS = Stream("REGISTRATIONS", ("carillon.*.registration.>",), "media", 7 * _DAY)
 MAILBOXES = Stream("MAILBOXES", ("carillon.*.mailbox.>",), "voicemail", 30 * _DAY)
 RECORDS = Stream("RECORDS", ("carillon.*.cdr.>",), "cdr", 30 * _DAY)
-STREAMS = (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, RECORDS)
+AUDIT = Stream("AUDIT", ("carillon.*.audit.>",), "media", 90 * _DAY)
+STREAMS = (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT)
 #: JetStream object store bucket of audio; object names are content hashes.
 AUDIO_BUCKET = "audio"
 
@@ -47,3 +48,8 @@ def mailbox_subject(tenant: str, mailbox_id: str, fact: str) -> str:
 def record_subject(tenant: str, fact: str) -> str:
     """`carillon.dupont.cdr.recorded`"""
     return f"carillon.{tenant}.cdr.{fact}"
+
+
+def audit_subject(tenant: str, fact: str) -> str:
+    """`carillon.dupont.audit.account_locked`; without a tenant `carillon._operator.audit.source_banned`"""
+    return f"carillon.{tenant}.audit.{fact}"
