@@ -51,6 +51,8 @@ class Authorization:
     opaque: str = ""
 
 
+#: Stands for the HA1 of users whom we do not know, of the same length.
+_NOBODY: Mapping[Algorithm, str] = {"MD5": "0" * 32, "SHA-256": "0" * 64}
 _HASHES = {"MD5": md5, "SHA-256": sha256}
 _PAIR = re.compile(r'\s*([A-Za-z0-9_-]{1,32})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*(?:,|$)')
 _NONCE_COUNT = re.compile(r"[0-9A-Fa-f]{8}")
@@ -93,7 +95,7 @@ def parse_authorization(value: str) -> Authorization | None:
 class Authenticator:
     """The server's side. `key` signs nonces (share it between replicas); `max_nonces` bounds the table of nonce counts.
 
-    A nonce is its time of issue, a salt, and a MAC over both and the realm; nothing is remembered until it is used.
+    A nonce is its time of issue, a salt, whom it was sent to, and a MAC over these and the realm; nothing is remembered until it is used.
     `now` is in seconds; replicas that share the key must also share its clock (seconds since the epoch).
     """
 
@@ -106,10 +108,18 @@ class Authenticator:
         self._dropped_until = float("-inf")
 
     def challenges(
-        self, realm: str, now: float, *, stale: bool = False, algorithms: Sequence[Algorithm] = ("SHA-256", "MD5"), salt: str = ""
+        self,
+        realm: str,
+        now: float,
+        *,
+        stale: bool = False,
+        algorithms: Sequence[Algorithm] = ("SHA-256", "MD5"),
+        salt: str = "",
+        client: str = "",
     ) -> list[str]:
-        """Values for WWW-Authenticate (or Proxy-Authenticate), one per algorithm, best first. `salt` makes nonces differ."""
-        nonce = self._nonce(realm, now, salt)
+        """Values for WWW-Authenticate (or Proxy-Authenticate), one per algorithm, best first. `salt` makes nonces differ, `client` is whom
+        they are sent to (its address): see `is_for`."""
+        nonce = self._nonce(realm, now, salt, client)
         flag = ", stale=true" if stale else ""
         return [f'Digest realm={quote(realm)}, nonce="{nonce}", algorithm={name}, qop="auth"{flag}' for name in algorithms]
 
@@ -129,12 +139,17 @@ class Authenticator:
             authorization = parse_authorization(value)
             if authorization is None or authorization.realm != realm:
                 continue
-            return self._verify(authorization, method, realm, ha1_of, now), authorization.username
+            return self.verify_answer(authorization, method, realm, ha1_of, now), authorization.username
         return Verdict.NO_CREDENTIALS, ""
 
-    def _verify(
+    def is_for(self, nonce: str, realm: str, client: str) -> bool:
+        """Whether this nonce is ours and was sent to that client, however long ago: who brings it back can receive at that address."""
+        return self._issued(nonce, realm) is not None and hmac.compare_digest(nonce.split(".")[1][8:].encode(), self._mark(client).encode())
+
+    def verify_answer(
         self, authorization: Authorization, method: str, realm: str, ha1_of: Callable[[str], Mapping[Algorithm, str] | None], now: float
     ) -> Verdict:
+        """As `verify`, of one header that was read already and is for this realm."""
         algorithm: Algorithm
         if authorization.algorithm == "MD5":
             algorithm = "MD5"
@@ -145,7 +160,7 @@ class Authenticator:
         issued = self._issued(authorization.nonce, realm)
         # Unknown users cost the same work as known ones.
         stored = (ha1_of(authorization.username) or {}).get(algorithm)
-        wanted = response_of(stored or "0" * 32, method, authorization, algorithm)
+        wanted = response_of(stored or _NOBODY[algorithm], method, authorization, algorithm)
         right = hmac.compare_digest(wanted.encode(), authorization.response.encode("utf-8", "surrogateescape"))
         if issued is None:
             # Not our nonce (or made with another key): with the right password it is only old.
@@ -171,9 +186,13 @@ class Authenticator:
         self._counts[key] = count
         return Verdict.OK if issued > self._dropped_until else Verdict.STALE
 
-    def _nonce(self, realm: str, now: float, salt: str) -> str:
-        issued = f"{int(now * 1000):012x}.{sha256(salt.encode()).hexdigest()[:8]}"
+    def _nonce(self, realm: str, now: float, salt: str, client: str) -> str:
+        issued = f"{int(now * 1000):012x}.{sha256(salt.encode()).hexdigest()[:8]}{self._mark(client)}"
         return f"{issued}.{self._sign(issued, realm)}"
+
+    def _mark(self, client: str) -> str:
+        """What stands for a client in its nonces; others cannot make it, and it cannot be changed without the nonce's MAC."""
+        return hmac.new(self._key, b"client:" + client.encode("utf-8", "surrogateescape"), sha256).hexdigest()[:8] if client else ""
 
     def _sign(self, issued: str, realm: str) -> str:
         return hmac.new(self._key, f"{issued}:{realm}".encode("utf-8", "surrogateescape"), sha256).hexdigest()[:32]
