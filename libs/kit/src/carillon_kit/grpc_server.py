@@ -119,6 +119,10 @@ class GrpcServer:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return int(port)
 
+    async def withdraw(self) -> None:
+        """Report not serving from now on, and serve those who ask nevertheless."""
+        await self._health.enter_graceful_shutdown()
+
     async def stop(self, grace: float = 5.0) -> None:
         """Report not serving, take no more calls, let those that run finish within `grace` seconds."""
         await self._health.enter_graceful_shutdown()

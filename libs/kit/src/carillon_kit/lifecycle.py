@@ -66,6 +66,13 @@ def run(name: str, settings_factory: Callable[[], S], app: Callable[[S], Abstrac
     sys.exit(code)
 
 
+def ask_to_end() -> None:
+    """End this process in order, as SIGTERM does. Outside of `run` (in tests) nothing happens."""
+    process = _process.get()
+    if process is not None:
+        process.signalled()
+
+
 async def serve(name: str, settings: S, app: Callable[[S], AbstractAsyncContextManager[None]]) -> int:
     """What `run` does inside the loop; returns the exit code."""
     main = asyncio.current_task()
