@@ -3,7 +3,7 @@ process before left open is ended in the journal. Stopped in the reverse order."
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,19 +12,22 @@ from typing import Any
 from carillon.cdr.v1.cdr_pb2_grpc import LedgerServiceStub
 from carillon.common.v1.call_application_pb2_grpc import CallApplicationStub
 from carillon.media.v1.media_pb2_grpc import add_LiveCallServiceServicer_to_server, add_RegistrationServiceServicer_to_server
-from carillon_contracts.streams import AUDIO_BUCKET, CALLS, CONFIG, REGISTRATIONS
+from carillon.media.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
+from carillon.media.v1.security_pb2_grpc import add_SecurityServiceServicer_to_server
+from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, REGISTRATIONS
 from carillon_kit.auth import SERVICE, TokenVerifier, issue_token
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
 from carillon_kit.grpc_client import channel
 from carillon_kit.grpc_server import GrpcServer
-from carillon_kit.lifecycle import Tasks
+from carillon_kit.lifecycle import Tasks, ask_to_end
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import NatsObjectStore, ObjectStore
-from carillon_media import grpc_api
+from carillon_media import grpc_api, grpc_node
 from carillon_media.adapters.announcer import BusAnnouncer
 from carillon_media.adapters.applications import GrpcApplications
 from carillon_media.adapters.call_log import JournalledCallLog
+from carillon_media.adapters.guarded_plane import guarded
 from carillon_media.adapters.heartbeat import Heartbeat
 from carillon_media.adapters.journal import CallKey, Journal, JournalRecord
 from carillon_media.adapters.pooled_ids import PooledIds
@@ -35,12 +38,17 @@ from carillon_media.adapters.publisher import Confirm, EndedCall, Publisher, con
 from carillon_media.adapters.resolver import CachedResolver
 from carillon_media.adapters.spool import FileSpool
 from carillon_media.domain.accounts import Accounts
+from carillon_media.domain.addresses import Addresses, Reach
 from carillon_media.domain.facts import Limits
-from carillon_media.handlers.admission import Admission, Doorkeeper
+from carillon_media.domain.guard import Guard, GuardSettings
+from carillon_media.handlers.admission import Admission
+from carillon_media.handlers.doorkeeper import Doorkeeper
+from carillon_media.handlers.draining import Draining
+from carillon_media.handlers.gate import Gate, WatchedDevices
 from carillon_media.handlers.quiet import QuietLog
 from carillon_media.handlers.reach import Reachability
 from carillon_media.handlers.recovery import Recovery
-from carillon_media.handlers.registrar import DeviceStore, Registrar
+from carillon_media.handlers.registrar import Device, DeviceStore, Registrar
 from carillon_media.handlers.silence import SilenceWatch
 from carillon_media.handlers.switchboard import Switchboard
 from carillon_media.io.lag import LoopLag
@@ -66,6 +74,8 @@ class Running:
     board: Switchboard
     registrar: Registrar
     publisher: Publisher
+    gate: Gate
+    draining: Draining
 
 
 @asynccontextmanager
@@ -82,7 +92,7 @@ async def app(settings: MediaSettings) -> AsyncIterator[None]:
 async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> AsyncIterator[Running]:
     """As `app`, on the given bus and object store."""
     async with AsyncExitStack() as stack:
-        for stream in (CONFIG, CALLS, REGISTRATIONS):
+        for stream in (CONFIG, CALLS, REGISTRATIONS, AUDIT):
             await bus.ensure_stream(stream)
         opened = await _open(settings, stack)
         tasks = await stack.enter_async_context(Tasks())
@@ -95,21 +105,24 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         stack.push_async_callback(publisher.drain, 2.0)
         announcer = BusAnnouncer(bus, ids, settings.node)
         tasks.start(announcer.run(), "registration events")
-        node = _assemble(settings, opened, accounts, log, spool, announcer, ids)
+        auditor = BusAnnouncer(bus, ids, settings.node, AUDIT.name)
+        tasks.start(auditor.run(), "audit events")
+        node = _assemble(settings, opened, accounts, log, spool, announcer, auditor, ids)
         _run(node, tasks, opened.plane, settings)
         if isinstance(node.devices, PostgresDevices):
-            tasks.start(node.devices.run(node.registrar.load), "registrations")
+            tasks.start(node.devices.run(node.load), "registrations")
             await _wait_for_devices(node.devices, settings.registrations_seconds)
         await configuration.caught_up(settings.catch_up_seconds)
         tasks.start(_warm(configuration, node.prompts), "prompts")
         await node.sip.start(settings.udp_address, settings.tcp_address)
         stack.push_async_callback(node.sip.stop)
-        stack.push_async_callback(_close, node, settings)
+        node.listening(settings.advertise)
         server = _grpc(settings, node)
         port = await server.start()
         stack.push_async_callback(server.stop, 0.5)
+        stack.push_async_callback(_close, node, settings, server)
         node.admission.closed = node.registrar.closed = False
-        yield Running(node.sip.bound, port, node.board, node.registrar, publisher)
+        yield Running(node.sip.bound, port, node.board, node.registrar, publisher, node.gate, node.draining)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +179,20 @@ class _Node:
     resolver: CachedResolver
     prompts: PromptStore
     lag: LoopLag
+    gate: Gate
+    addresses: Addresses
+    draining: Draining
+
+    def load(self, devices: Iterable[Device]) -> None:
+        """Registrations as they were stored."""
+        stored = tuple(devices)
+        self.gate.registered(stored)
+        self.registrar.load(stored)
+
+    def listening(self, advertise: str) -> None:
+        """Doors are open: what they are called is not sent to."""
+        own = set(self.sip.bound.values())
+        self.addresses.listening_at(own | {(advertise, port) for _, port in own if advertise})
 
 
 def _assemble(
@@ -175,19 +202,22 @@ def _assemble(
     log: JournalledCallLog,
     spool: FileSpool,
     announcer: BusAnnouncer,
+    auditor: BusAnnouncer,
     ids: PooledIds,
 ) -> _Node:
     clock, lag, store = SystemClock(), LoopLag(), PromptStore(settings.data / "prompts")
     key = hashlib.sha256(b"sip nonces" + settings.token_key.get_secret_value().encode()).digest()
-    doorkeeper = Doorkeeper(accounts, Authenticator(key), clock, settings.sha256_agents)
+    addresses = Addresses(Reach(settings.loopback, settings.refused))
+    gate = _gate(settings, accounts, addresses, lambda ip: reach.trunks_at(ip), auditor)
+    doorkeeper = Doorkeeper(accounts, Authenticator(key), clock, gate, settings.sha256_agents)
     sip = SipStack(UserAgentSettings(contact_user="carillon"), lambda: ids.token(10), clock, advertise=settings.advertise)
     devices = _devices(settings, clock)
-    registrar = Registrar(accounts, doorkeeper, sip, devices, announcer, clock, ids)
+    registrar = Registrar(accounts, doorkeeper, sip, WatchedDevices(devices, gate), announcer, clock, ids)
     resolver = CachedResolver(accounts.trunk_hosts)
     reach = Reachability(accounts, lambda: registrar, resolver, sip.local)
     parts = Parts(
         sip=sip,
-        plane=opened.plane,
+        plane=guarded(opened.plane, addresses, settings.media_ports),
         applications=opened.applications,
         log=log,
         prompts=PromptFiles(store, settings.data / "prompts", settings.hold_music),
@@ -201,13 +231,27 @@ def _assemble(
     board = Switchboard(parts, Limits(max_call_seconds=settings.max_call_hours * 3600), settings.max_calls)
     admission = Admission(accounts, doorkeeper, reach, board, sip, clock, ids, settings.node, lag)
     sip.callbacks = Callbacks(admission.invited, registrar.requested, board.session_output)
-    return _Node(sip, board, admission, registrar, devices, resolver, store, lag)
+    sip.gate = gate
+    draining = Draining(admission, registrar, board)
+    return _Node(sip, board, admission, registrar, devices, resolver, store, lag, gate, addresses, draining)
+
+
+def _gate(
+    settings: MediaSettings, accounts: Accounts, addresses: Addresses, trunks_at: Callable[[str], Sequence[object]], auditor: BusAnnouncer
+) -> Gate:
+    limits = GuardSettings(source_burst=settings.source_burst, source_rate=settings.source_rate, failures=settings.ban_failures)
+
+    def tenant_of(account: str) -> str | None:
+        credential = accounts.credential(account)
+        return credential.tenant if credential is not None else None
+
+    return Gate(Guard(limits), addresses, trunks_at, tenant_of, auditor, SystemClock(), settings.never_banned)
 
 
 def _run(node: _Node, tasks: Tasks, plane: PlaneClient, settings: MediaSettings) -> None:
     tasks.start(node.resolver.run(), "resolver")
     tasks.start(_plane_events(plane, node.board), "media plane")
-    tasks.start(_expire(node.registrar), "expiry")
+    tasks.start(_expire(node.registrar, node.gate), "expiry")
     tasks.start(node.lag.run(), "lag")
     if settings.silence_seconds:
         tasks.start(_watch(SilenceWatch(node.board, plane, SystemClock(), settings.silence_seconds)), "silence")
@@ -218,14 +262,19 @@ def _grpc(settings: MediaSettings, node: _Node) -> GrpcServer:
     calls, registrations = grpc_api.LiveCallApi(node.board), grpc_api.RegistrationApi(node.registrar)
     server.add(add_LiveCallServiceServicer_to_server, calls, grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
     server.add(add_RegistrationServiceServicer_to_server, registrations, grpc_api.REGISTRATIONS, grpc_api.REGISTRATION_RIGHTS)
+    security, itself = grpc_node.SecurityApi(node.gate, SystemClock()), grpc_node.NodeApi(settings.node, node.draining, ask_to_end)
+    server.add(add_SecurityServiceServicer_to_server, security, grpc_node.SECURITY, grpc_node.SECURITY_RIGHTS)
+    server.add(add_NodeServiceServicer_to_server, itself, grpc_node.NODE, grpc_node.NODE_RIGHTS)
     return server
 
 
-async def _close(node: _Node, settings: MediaSettings) -> None:
+async def _close(node: _Node, settings: MediaSettings, server: GrpcServer) -> None:
     """Take no new calls, let those that are up go on for a while, then end them."""
-    node.admission.closed = True
-    await node.board.drain(settings.drain_seconds)
-    node.registrar.closed = True
+    node.draining.drain()
+    await server.withdraw()
+    if node.draining.calls:
+        _log.info("draining", calls=node.draining.calls, seconds=settings.drain_seconds)
+    await node.draining.wait(settings.drain_seconds)
     await node.board.stop(within=3.0)
 
 
@@ -268,10 +317,11 @@ async def _plane_events(plane: PlaneClient, board: Switchboard) -> None:
         board.plane_event(event)
 
 
-async def _expire(registrar: Registrar) -> None:
+async def _expire(registrar: Registrar, gate: Gate) -> None:
     while True:
         await asyncio.sleep(EXPIRY_SECONDS)
         registrar.expire()
+        gate.expire()
 
 
 async def _watch(watch: SilenceWatch) -> None:

@@ -1,6 +1,6 @@
-"""Registration events on their way to the bus: in order, in the background, tried again while the bus is away.
+"""Registration and audit events on their way to the bus: in order, in the background, tried again while the bus is away.
 
-Invariant: a REGISTER never waits for the bus; when more than `MAX_WAITING` events wait, the oldest are given up and counted.
+Invariant: no SIP request ever waits for the bus; when more than `MAX_WAITING` events wait, the oldest are given up and counted.
 """
 
 import asyncio
@@ -21,10 +21,11 @@ RETRY_SECONDS = 1.0
 
 
 class BusAnnouncer:
-    """`ports.Announcer`; run `run` as a task."""
+    """`ports.Announcer` to one stream; run `run` as a task."""
 
-    def __init__(self, bus: Bus, ids: Ids, node: str) -> None:
+    def __init__(self, bus: Bus, ids: Ids, node: str, stream: str = REGISTRATIONS.name) -> None:
         self._bus = bus
+        self._stream = stream
         self._ids = ids
         self._source = f"carillon/media/{node}"
         self._waiting: deque[Outgoing] = deque()
@@ -37,8 +38,7 @@ class BusAnnouncer:
             self._waiting.popleft()
             self.given_up += 1
         event_id = self._ids.uuid7()
-        about = str(event.__dict__.get("sip_user", ""))
-        data = event_json(event, event_id=event_id, source=self._source, tenant=tenant, subject=f"registration/{about}", at=at)
+        data = event_json(event, event_id=event_id, source=self._source, tenant=tenant, subject=_about(event), at=at)
         self._waiting.append(Outgoing(subject, data, str(event_id)))
         self._work.set()
 
@@ -58,7 +58,16 @@ class BusAnnouncer:
 
     async def _publish(self, batch: list[Outgoing]) -> bool:
         try:
-            return not await self._bus.publish_many(REGISTRATIONS.name, batch)
+            return not await self._bus.publish_many(self._stream, batch)
         except (PublishFailed, OSError) as error:
-            _log.warning("registration events wait for the bus", waiting=len(self._waiting), error=str(error))
+            _log.warning("events wait for the bus", stream=self._stream, waiting=len(self._waiting), error=str(error))
             return False
+
+
+def _about(event: EventData) -> str:
+    """CloudEvents' subject: `registration/<sip user>`, `account/<name>`, or `source/<address>`."""
+    facts = event.__dict__
+    for kind, name in (("registration", "sip_user"), ("account", "account"), ("source", "source")):
+        if found := facts.get(name):
+            return f"{kind}/{found}"
+    return ""

@@ -112,13 +112,12 @@ class Accounts:
         host = host.lower()
         if host in self._realms:
             return host
+        # Unknown users cost the same work as known ones.
+        digest = hashlib.sha256(sip_user.encode("utf-8", "surrogateescape")).digest()
         credential = self._credentials.get(sip_user)
         if credential is not None:
             return credential.realm
-        if not self._decoys:
-            return NO_TENANT_REALM
-        digest = hashlib.sha256(sip_user.encode()).digest()
-        return self._decoys[int.from_bytes(digest[:4], "big") % len(self._decoys)]
+        return self._decoys[int.from_bytes(digest[:4], "big") % len(self._decoys)] if self._decoys else NO_TENANT_REALM
 
     def realm_of(self, tenant: str) -> str:
         """SIP domain of a tenant."""

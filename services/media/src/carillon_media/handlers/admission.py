@@ -4,22 +4,21 @@ Invariant: an unknown user is challenged and refused exactly like a known one wi
 credential, never what the message claims.
 """
 
-import re
-from collections.abc import Mapping
 from typing import Protocol
 
 from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids
 from carillon_kit.logs import get_logger
 from carillon_media.domain import identity
-from carillon_media.domain.accounts import Accounts, Credential
+from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.fallback import EMERGENCY
 from carillon_media.domain.numbers import e164
+from carillon_media.handlers.doorkeeper import TRY_LATER, Doorkeeper, TryLater
 from carillon_media.handlers.quiet import QuietLog
 from carillon_media.handlers.switchboard import Switchboard
 from carillon_media.ports import SipPort
-from carillon_sip.digest import Algorithm, Authenticator, Verdict, parse_authorization
+from carillon_sip.digest import Verdict
 from carillon_sip.errors import ParseError
 from carillon_sip.flow import Flow
 from carillon_sip.message import Request
@@ -41,45 +40,6 @@ class Lag(Protocol):
     @property
     def high(self) -> bool:
         """New calls are better refused."""
-
-
-class Doorkeeper:
-    """Authenticates requests against the credentials that media holds.
-
-    SHA-256 is offered beside MD5 to user agents that `sha256_agents` matches: many others (libre before 2.0, SIPp) give up when any
-    challenge names an algorithm that they do not know, though RFC 3261 section 22.4 has them pass over it.
-    """
-
-    def __init__(self, accounts: Accounts, authenticator: Authenticator, clock: Clock, sha256_agents: str = "") -> None:
-        self._sha256_agents = re.compile(sha256_agents, re.IGNORECASE)
-        self._accounts = accounts
-        self._authenticator = authenticator
-        self._clock = clock
-
-    def check(self, request: Request, header: str) -> tuple[Verdict, Credential | None, str]:
-        """Verdict, the credential if it is OK, and the realm to challenge with. `header`: Authorization or Proxy-Authorization."""
-        answers = request.headers.raw(header)
-        user = request.from_.uri.user
-        for answer in answers[:4]:
-            parsed = parse_authorization(answer)
-            if parsed is not None:
-                user = parsed.username
-                break
-        realm = self._accounts.realm_for(request.from_.uri.host, user)
-
-        def ha1_of(sip_user: str) -> Mapping[Algorithm, str] | None:
-            credential = self._accounts.credential(sip_user)
-            return credential.ha1 if credential is not None and credential.realm == realm else None
-
-        verdict, sip_user = self._authenticator.verify(answers, request.method, realm, ha1_of, self._clock.monotonic())
-        credential = self._accounts.credential(sip_user) if verdict is Verdict.OK else None
-        return verdict, credential, realm
-
-    def challenges(self, request: Request, realm: str, *, stale: bool, salt: str) -> list[str]:
-        """Values for WWW-Authenticate or Proxy-Authenticate, one for each algorithm, best first (RFC 8760 section 2.4)."""
-        agent = request.headers.get("User-Agent") or ""
-        algorithms: tuple[Algorithm, ...] = ("SHA-256", "MD5") if self._sha256_agents.search(agent) else ("MD5",)
-        return self._authenticator.challenges(realm, self._clock.monotonic(), stale=stale, algorithms=algorithms, salt=salt)
 
 
 class Admission:
@@ -108,11 +68,14 @@ class Admission:
         self._node = node
         #: Set while the service starts or stops.
         self.closed = True
+        #: Set while the calls that are up are waited for; help can still be called.
+        self.draining = False
         self._quiet = QuietLog(_log, clock)
 
     def invited(self, session: str, request: Request, flow: Flow) -> None:
         """An INVITE that begins a dialog."""
-        if self.closed or ((self._board.full or self._lag.high) and not _calls_for_help(request)):
+        busy = self.draining or self._board.full or self._lag.high
+        if self.closed or (busy and not _calls_for_help(request)):
             self._sip.reject(session, 503, RETRY_AFTER)
             return
         if request.body and request.content_type != "application/sdp":
@@ -127,6 +90,8 @@ class Admission:
                 self._from_user(session, request, flow, number)
         except ParseError:
             self._sip.reject(session, 400)
+        except TryLater:
+            self._sip.reject(session, 503, TRY_LATER)
 
     def _is_device(self, request: Request) -> bool:
         """A phone that stands where a trunk stands says so: it names a credential, or proves one."""
@@ -157,13 +122,13 @@ class Admission:
         self._board.begin(session, request, flow, facts)
 
     def _from_user(self, session: str, request: Request, flow: Flow, number: str) -> None:
-        verdict, credential, realm = self._doorkeeper.check(request, "Proxy-Authorization")
+        verdict, credential, realm = self._doorkeeper.check(request, "Proxy-Authorization", flow)
         if credential is None:
             if verdict is Verdict.WRONG:
                 self._quiet.warning("INVITE with wrong credentials", source=flow.remote[0], account=request.from_.uri.user[:64])
                 self._sip.reject(session, 403)
                 return
-            challenges = self._doorkeeper.challenges(request, realm, stale=verdict is Verdict.STALE, salt=self._ids.token())
+            challenges = self._doorkeeper.challenges(request, realm, flow, stale=verdict is Verdict.STALE, salt=self._ids.token())
             self._sip.reject(session, 407, [("Proxy-Authenticate", value) for value in challenges])
             return
         if not number:

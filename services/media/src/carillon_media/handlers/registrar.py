@@ -14,7 +14,7 @@ from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids
 from carillon_kit.logs import get_logger
 from carillon_media.domain.accounts import Accounts, Credential
-from carillon_media.handlers.admission import Doorkeeper
+from carillon_media.handlers.doorkeeper import TRY_LATER, Doorkeeper, TryLater
 from carillon_media.handlers.quiet import QuietLog
 from carillon_media.ports import Announcer, SipPort
 from carillon_sip.digest import Verdict
@@ -73,12 +73,16 @@ class Registrar:
         self._quiet = QuietLog(_log, clock)
         self._devices: dict[str, tuple[Device, ...]] = {}
         self.closed = True
+        #: Set while the calls that are up are waited for: whoever asks for new ones (an edge, by OPTIONS) is sent elsewhere.
+        self.draining = False
 
     # -- SIP ----------------------------------------------------------------------------------------------------------
 
     def requested(self, transaction: str, request: Request, flow: Flow) -> None:
         """A request outside any dialog."""
-        if request.method == "OPTIONS":
+        if request.method == "OPTIONS" and self.draining:
+            self._sip.respond(transaction, 503, headers=TRY_LATER)
+        elif request.method == "OPTIONS":
             self._sip.respond(transaction, 200, headers=(("Accept", "application/sdp"), ("Allow", _ALLOW)))
         elif request.method != "REGISTER":
             self._sip.respond(transaction, 405, headers=(("Allow", _ALLOW),))
@@ -89,15 +93,17 @@ class Registrar:
                 self._register(transaction, request, flow)
             except ParseError:
                 self._sip.respond(transaction, 400)
+            except TryLater:
+                self._sip.respond(transaction, 503, headers=TRY_LATER)
 
     def _register(self, transaction: str, request: Request, flow: Flow) -> None:
-        verdict, credential, realm = self._doorkeeper.check(request, "Authorization")
+        verdict, credential, realm = self._doorkeeper.check(request, "Authorization", flow)
         if credential is None:
             if verdict is Verdict.WRONG:
                 self._quiet.warning("REGISTER with wrong credentials", source=flow.remote[0], account=request.to.uri.user[:64])
                 self._sip.respond(transaction, 403)
                 return
-            challenges = self._doorkeeper.challenges(request, realm, stale=verdict is Verdict.STALE, salt=self._ids.token())
+            challenges = self._doorkeeper.challenges(request, realm, flow, stale=verdict is Verdict.STALE, salt=self._ids.token())
             self._sip.respond(transaction, 401, headers=[("WWW-Authenticate", value) for value in challenges])
             return
         if request.to.uri.user != credential.sip_user:

@@ -10,10 +10,11 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import cast
+from typing import Protocol, cast
 
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
+from carillon_media.domain.guard import Verdict
 from carillon_media.ports import Fields
 from carillon_sip.commands import Invite, UserAgentSettings
 from carillon_sip.errors import SipError
@@ -54,6 +55,15 @@ class Callbacks:
     session_output: Callable[[Output], None]
 
 
+class Gate(Protocol):
+    """Who is heard, and where is sent to; see `handlers.gate.Gate`."""
+
+    def arrived(self, data: bytes, transport: str, remote: Address, now: float) -> Verdict: ...
+    def refusal(self, data: bytes, flow: Flow) -> tuple[Flow, bytes] | None: ...
+    def connected(self, remote: Address) -> bool: ...
+    def may_send(self, flow: Flow) -> bool: ...
+
+
 @dataclass(slots=True)
 class _Connection:
     """A TCP connection, or one being opened: then `waiting` holds what is to be sent."""
@@ -74,6 +84,9 @@ class _Stream(asyncio.Protocol):
         stream = cast(asyncio.Transport, transport)
         if self.flow is None:
             remote = stream.get_extra_info("peername")
+            if not self.stack.gate.connected(remote[:2]):
+                stream.abort()
+                return
             self.flow = Flow("tcp", self.stack.local("tcp", remote[0]), (remote[0], remote[1]))
         if not self.stack.connected(self.flow, stream):
             stream.abort()
@@ -88,9 +101,10 @@ class _Stream(asyncio.Protocol):
 
 
 class SipStack:
-    """`ports.SipPort` over UDP and TCP. `callbacks` is set before `start`."""
+    """`ports.SipPort` over UDP and TCP. `callbacks` and `gate` are set before `start`."""
 
     callbacks: Callbacks
+    gate: Gate
 
     def __init__(self, settings: UserAgentSettings, token: Callable[[], str], clock: Clock, *, advertise: str = "") -> None:
         self._agent = UserAgent(settings, token)
@@ -185,7 +199,13 @@ class SipStack:
                 break
             except OSError:
                 continue
-            agent.receive(data, self._flow_from(remote), now)
+            verdict = self.gate.arrived(data, "udp", remote, now)
+            if verdict is Verdict.PASS:
+                agent.receive(data, self._flow_from(remote), now)
+            elif verdict is Verdict.REFUSE:
+                refusal = self.gate.refusal(data, self._flow_from(remote))
+                if refusal is not None:
+                    self._send_datagram(Send(*refusal))
         self._pump()
 
     def _flow_from(self, remote: tuple[str, int]) -> Flow:
@@ -214,8 +234,12 @@ class SipStack:
 
     def received(self, data: bytes, flow: Flow) -> None:
         """Bytes of a connection."""
-        self._agent.receive(data, flow, self._clock.monotonic())
-        self._pump()
+        now = self._clock.monotonic()
+        if self.gate.arrived(data, flow.transport, flow.remote, now) is Verdict.PASS:
+            self._agent.receive(data, flow, now)
+            self._pump()
+        elif (connection := self._connections.get(flow)) is not None and connection.transport is not None:
+            connection.transport.abort()
 
     def disconnected(self, flow: Flow) -> None:
         """A connection is gone."""
@@ -270,7 +294,9 @@ class SipStack:
 
     def _handle(self, output: Output) -> None:
         if isinstance(output, Send):
-            if output.flow.transport == "udp":
+            if not self.gate.may_send(output.flow):
+                self._withhold(output)
+            elif output.flow.transport == "udp":
                 self._send_datagram(output)
             else:
                 self._send_stream(output.flow, output.data)
@@ -295,6 +321,12 @@ class SipStack:
             if refuse is not None:
                 with contextlib.suppress(SipError):
                     refuse()
+
+    def _withhold(self, output: Send) -> None:
+        """Nothing is sent there. A request of ours fails at once, so that the next target is tried; a reply is just not sent."""
+        self.unsent += 1
+        if not output.data.startswith(b"SIP/2.0 "):
+            self._agent.flow_failed(output.flow, self._clock.monotonic())
 
     def _send_datagram(self, output: Send) -> None:
         if self._udp is None:

@@ -1,0 +1,46 @@
+"""The media plane, told of no address that we do not send to: the last look at what a session description says.
+
+Invariant: the plane never gets a remote that `Addresses` refuses, nor one of our own media ports.
+"""
+
+from collections.abc import Container
+from typing import TYPE_CHECKING, cast
+
+from carillon_media.domain.addresses import Addresses
+from carillon_media.ports import PlanePort
+from carillon_rtp.client import PlaneClient, RefusedTarget
+from carillon_rtp.values import MediaAddress, Remote
+
+
+class GuardedPlane:
+    """A `ports.PlanePort` around the plane's client; `own_ports` are those that the plane gives to sessions."""
+
+    def __init__(self, plane: PlaneClient, addresses: Addresses, own_ports: Container[int] = ()) -> None:
+        self._plane = plane
+        self._addresses = addresses
+        self._own_ports = own_ports
+        self._own_hosts: set[str] = set()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Everything else goes to the plane as it is."""
+            return getattr(self._plane, name)
+
+    async def open(self, session: str, *, port: int | None = None) -> MediaAddress:
+        """As the plane does."""
+        address = await self._plane.open(session, port=port)
+        self._own_hosts.add(address.ip)
+        return address
+
+    async def set_remote(self, session: str, remote: Remote) -> None:
+        """As the plane does. Raises RefusedTarget."""
+        ours = remote.port in self._own_ports and remote.ip in self._own_hosts
+        if ours or not self._addresses.allows(remote.ip, remote.port):
+            raise RefusedTarget("refused_target", f"nothing is sent to {remote.ip}:{remote.port}")
+        await self._plane.set_remote(session, remote)
+
+
+def guarded(plane: PlaneClient, addresses: Addresses, own_ports: Container[int]) -> PlanePort:
+    """The plane behind the guard."""
+    return cast(PlanePort, GuardedPlane(plane, addresses, own_ports))

@@ -1,0 +1,84 @@
+"""What operators do with a media node: see and lift its bans, take it out of service."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import grpc.aio
+
+from carillon.media.v1 import node_pb2, security_pb2
+from carillon.media.v1.node_pb2_grpc import NodeServiceServicer
+from carillon.media.v1.security_pb2_grpc import SecurityServiceServicer
+from carillon_kit.auth import OPERATOR, SERVICE
+from carillon_kit.clock import Clock
+from carillon_kit.errors import InvalidArgument, NotFound
+from carillon_kit.grpc_server import current_principal
+from carillon_media.domain.guard import Ban
+from carillon_media.handlers.gate import Gate
+
+SECURITY = "carillon.media.v1.SecurityService"
+SECURITY_RIGHTS: Mapping[str, frozenset[str]] = {"ListBans": frozenset({OPERATOR}), "LiftBan": frozenset({OPERATOR})}
+NODE = "carillon.media.v1.NodeService"
+NODE_RIGHTS: Mapping[str, frozenset[str]] = {"GetNode": frozenset({OPERATOR, SERVICE}), "Drain": frozenset({OPERATOR, SERVICE})}
+
+
+class SecurityApi(SecurityServiceServicer):
+    """`SecurityService`."""
+
+    def __init__(self, gate: Gate, clock: Clock) -> None:
+        self._gate = gate
+        self._clock = clock
+
+    async def ListBans(
+        self, request: security_pb2.ListBansRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> security_pb2.ListBansResponse:
+        """Sources, then accounts; of each those that end last first."""
+        sources = [security_pb2.Ban(source=ban.name, **self._facts(ban)) for ban in self._gate.bans()]
+        accounts = [security_pb2.Ban(account=ban.name, **self._facts(ban)) for ban in self._gate.locks()]
+        return security_pb2.ListBansResponse(bans=[*sources, *accounts])
+
+    async def LiftBan(
+        self, request: security_pb2.LiftBanRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> security_pb2.LiftBanResponse:
+        """NOT_FOUND when there is none."""
+        by, named = current_principal().subject, request.WhichOneof("banned")
+        if named is None:
+            raise InvalidArgument({"banned": "an address or an account is needed"})
+        done = self._gate.lift(request.source, by) if named == "source" else self._gate.unlock(request.account, by)
+        if not done:
+            raise NotFound(f"ban of {request.source or request.account}")
+        return security_pb2.LiftBanResponse()
+
+    def _facts(self, ban: Ban) -> dict[str, Any]:
+        until: datetime = self._clock.now() + timedelta(seconds=ban.until - self._clock.monotonic())
+        return {"reason": ban.reason, "until": until, "offence": ban.offence}
+
+
+class Drainable(Protocol):
+    """A node that can be taken out of service."""
+
+    @property
+    def draining(self) -> bool: ...
+    @property
+    def calls(self) -> int: ...
+    def drain(self) -> None: ...
+
+
+class NodeApi(NodeServiceServicer):
+    """`NodeService`. `end` makes the process end in order."""
+
+    def __init__(self, name: str, node: Drainable, end: Callable[[], None]) -> None:
+        self._name = name
+        self._node = node
+        self._end = end
+
+    async def GetNode(self, request: node_pb2.GetNodeRequest, context: grpc.aio.ServicerContext[Any, Any]) -> node_pb2.Node:
+        """Its state and how many calls it has."""
+        state = "draining" if self._node.draining else "serving"
+        return node_pb2.Node(name=self._name, state=state, calls=self._node.calls)
+
+    async def Drain(self, request: node_pb2.DrainRequest, context: grpc.aio.ServicerContext[Any, Any]) -> node_pb2.Node:
+        """The answer is the node's state from now on."""
+        self._node.drain()
+        self._end()
+        return await self.GetNode(node_pb2.GetNodeRequest(), context)
