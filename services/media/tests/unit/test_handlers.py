@@ -165,14 +165,27 @@ async def test_names_are_looked_up_ahead_and_addresses_are_their_own() -> None:
     assert "localhost" in list(resolver.names(address))
 
 
-async def test_a_loop_that_is_late_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_loop_s_lateness_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("carillon_media.io.lag.PERIOD", 0.001)
-    monkeypatch.setattr("carillon_media.io.lag.LIMIT", -1.0)
+    monkeypatch.setattr("carillon_media.io.lag.LIMIT", 0.0)
     lag = LoopLag()
     assert not lag.high
     task = asyncio.ensure_future(lag.run())
     await eventually(lambda: lag.high)
     task.cancel()
+
+
+def test_a_machine_that_stood_still_once_refuses_nobody_and_one_that_cannot_keep_up_does() -> None:
+    once, always = LoopLag(), LoopLag()
+    for late in (0.0, 1.9, 0.0, 0.0):
+        once.note(late)
+        assert not once.high
+    for _ in range(20):
+        always.note(0.6)
+    assert always.high
+    for _ in range(10):
+        always.note(0.0)
+    assert not always.high
 
 
 def test_pooled_identifiers_sort_and_never_repeat() -> None:
