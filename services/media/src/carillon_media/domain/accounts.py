@@ -5,10 +5,11 @@ in the installation; where two tenants claim the same one, the first keeps it.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_media.domain.trunk_lines import TrunkAddress, servers_of
 from carillon_sip.digest import Algorithm
 from carillon_sip.flow import Transport
 
@@ -27,24 +28,13 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
-class TrunkAddress:
-    """A trunk and where it stands; `host` is a name or an IP address, `port` None when DNS tells it."""
-
-    tenant: str
-    trunk_id: str
-    host: str
-    port: int | None
-    transport: Transport
-
-
-@dataclass(frozen=True, slots=True)
 class _Tenant:
     """A tenant's share of the indexes."""
 
     config: TenantConfig
     realm: str
     credentials: Mapping[str, Credential]
-    trunks: Mapping[str, TrunkAddress]
+    trunks: Mapping[str, tuple[TrunkAddress, ...]]
     extensions: Mapping[str, str]
     devices: Mapping[str, tuple[str, ...]]
 
@@ -74,8 +64,8 @@ class Accounts:
         self._realms.setdefault(new.realm, config.tenant_id)
         for number in config.numbers:
             self._numbers.setdefault(number, config.tenant_id)
-        for trunk in new.trunks.values():
-            self._hosts[trunk.host] = (*self._hosts.get(trunk.host, ()), trunk)
+        for server in _servers(new):
+            self._hosts[server.host] = (*self._hosts.get(server.host, ()), server)
         self._decoys = tuple(sorted(self._realms))
 
     def _drop(self, old: _Tenant) -> None:
@@ -88,12 +78,16 @@ class Accounts:
         for number in old.config.numbers:
             if self._numbers.get(number) == tenant:
                 del self._numbers[number]
-        for trunk in old.trunks.values():
-            rest = tuple(other for other in self._hosts.get(trunk.host, ()) if other is not trunk)
+        for server in _servers(old):
+            rest = tuple(other for other in self._hosts.get(server.host, ()) if other is not server)
             if rest:
-                self._hosts[trunk.host] = rest
+                self._hosts[server.host] = rest
             else:
-                self._hosts.pop(trunk.host, None)
+                self._hosts.pop(server.host, None)
+
+    def tenants(self) -> Sequence[str]:
+        """Every tenant."""
+        return tuple(self._tenants)
 
     # -- who ----------------------------------------------------------------------------------------------------------
 
@@ -154,9 +148,10 @@ class Accounts:
     # -- trunks and numbers -------------------------------------------------------------------------------------------
 
     def trunk(self, tenant: str, trunk_id: str) -> TrunkAddress | None:
-        """A tenant's trunk."""
+        """A tenant's trunk, by its first server."""
         found = self._tenants.get(tenant)
-        return found.trunks.get(trunk_id) if found else None
+        servers = found.trunks.get(trunk_id) if found else None
+        return servers[0] if servers else None
 
     def trunks_of_host(self, host: str) -> Sequence[TrunkAddress]:
         """Trunks whose address names this host (a name or an IP address)."""
@@ -208,5 +203,10 @@ def _index(config: TenantConfig) -> _Tenant | None:
         user_id = config.extensions[digits].destination.user_id
         if user_id is not None:
             extensions[user_id] = digits
-    trunks = {trunk.id: TrunkAddress(tenant, trunk.id, trunk.host, trunk.port, trunk.transport) for trunk in config.trunks.values()}
+    trunks = {trunk.id: servers_of(tenant, trunk) for trunk in config.trunks.values()}
     return _Tenant(config, realm, credentials, trunks, extensions, devices)
+
+
+def _servers(tenant: _Tenant) -> Iterator[TrunkAddress]:
+    for servers in tenant.trunks.values():
+        yield from servers
