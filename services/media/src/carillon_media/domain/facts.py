@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from carillon_media.domain.diversion import Diverted
+from carillon_media.domain.trunk_lines import TrunkLine
 from carillon_sip.flow import Flow
 
 Direction = Literal["inbound", "from_user"]
@@ -26,6 +28,8 @@ class CallFacts:
     started_at: datetime
     sip_call_id: str = ""
     node: str = ""
+    #: Who sent the call on before it came to us, first first.
+    diversions: tuple[Diverted, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,12 @@ class Contact:
     domain: str
     #: A trunk is told who calls in P-Asserted-Identity.
     asserted: bool = False
+    #: The trunk that it is a server of; None: a device.
+    trunk: TrunkLine | None = None
+    #: The trunk's other servers with the same number, in the order of being tried.
+    spare: tuple["Contact", ...] = ()
+    #: A call for help: no limit counts.
+    emergency: bool = False
 
     @property
     def is_trunk(self) -> bool:

@@ -33,13 +33,19 @@ def caller_from_trunk(request: Request) -> tuple[str, str]:
     privacy = (request.headers.get("Privacy") or "").lower()
     if any(token.strip() in ("id", "user", "header") for token in privacy.split(";")):
         return "", ""
-    if request.from_.uri.user.lower() == "anonymous" and not asserted:
+    anonymous = request.from_.uri.user.lower() == "anonymous"
+    # RFC 3323 section 4.1.1.3: this host alone says that the caller wants to stay unknown, whatever is asserted beside it.
+    if request.from_.uri.host.lower() == "anonymous.invalid" or (anonymous and not asserted):
         return "", ""
     name = next((address.display_name for address in addresses if address.display_name), "")
-    number = _SEPARATORS.sub("", addresses[0].uri.user.partition(";")[0])
-    if not _NUMBER.fullmatch(number):
-        number = ""
+    number = phone_number(addresses[0].uri)
     return number, clean_name(name if name != number else "")
+
+
+def phone_number(uri: Uri) -> str:
+    """The number of a SIP or tel URI, without visual separators and parameters; empty if it has none."""
+    number = _SEPARATORS.sub("", uri.user.partition(";")[0])
+    return number if _NUMBER.fullmatch(number) else ""
 
 
 def clean_name(name: str) -> str:

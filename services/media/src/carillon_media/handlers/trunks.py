@@ -1,0 +1,210 @@
+"""Trunks as calls use them: where a number goes out, who a call from a carrier is for, how many fit.
+
+Invariant: a server that is down, a registration that failed and a limit that is reached keep calls away, but never a call for help.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from carillon_kit.clock import Clock
+from carillon_media.domain.accounts import Accounts
+from carillon_media.domain.causes import RingResult
+from carillon_media.domain.diversion import MAX_DIVERSIONS, Diverted, sent_on_by
+from carillon_media.domain.facts import CallFacts, Contact
+from carillon_media.domain.fallback import is_emergency
+from carillon_media.domain.identity import phone_number
+from carillon_media.domain.trunk_health import Health
+from carillon_media.domain.trunk_limits import TrunkCalls
+from carillon_media.domain.trunk_lines import TrunkAddress, TrunkLine
+from carillon_media.domain.trunk_numbers import called, written
+from carillon_media.domain.trunk_registration import Registration
+from carillon_media.handlers.registrar import source_of
+from carillon_media.handlers.trunk_book import TrunkBook
+from carillon_media.handlers.trunk_pings import TrunkPings
+from carillon_media.handlers.trunk_registrations import FlowsTo, TrunkRegistrations
+from carillon_sip.errors import ParseError
+from carillon_sip.flow import Flow
+from carillon_sip.message import Request
+from carillon_sip.outputs import RequestTimedOut, ResponseReceived
+from carillon_sip.uri import NameAddr
+
+#: Contacts of a trunk's server for a number as it is dialled there.
+ContactsAt = Callable[[TrunkAddress, str], Sequence[Contact]]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """A server, as it is listed."""
+
+    address: str
+    health: Health
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkState:
+    """A trunk, as it is listed."""
+
+    line: TrunkLine
+    registration: Registration | None
+    servers: tuple[ServerState, ...]
+    calls: int
+    usable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Whose a call from a carrier is, and the number of theirs that it is for."""
+
+    tenant: str
+    trunk_id: str
+    number: str
+
+
+class Trunks:
+    """`ports.TrunkPort`, and what admission and reach ask; `turn` every half second."""
+
+    def __init__(
+        self, accounts: Accounts, book: TrunkBook, registrations: TrunkRegistrations, pings: TrunkPings, flows_to: FlowsTo, clock: Clock
+    ) -> None:
+        self._accounts = accounts
+        self._book = book
+        self._registrations = registrations
+        self._pings = pings
+        self._flows_to = flows_to
+        self._clock = clock
+        self._calls = TrunkCalls()
+
+    def turn(self) -> None:
+        """REGISTER and OPTIONS that are due."""
+        self._registrations.turn()
+        self._pings.turn()
+
+    def responded(self, output: ResponseReceived | RequestTimedOut) -> None:
+        """An answer to one of them."""
+        if not self._registrations.heard(output):
+            self._pings.heard(output)
+
+    # -- out ----------------------------------------------------------------------------------------------------------
+
+    def contact(self, tenant: str, trunk_id: str, number: str, contacts_at: ContactsAt) -> Contact | None:
+        """The first server that may be called with the number, the others as its spares; None: the trunk cannot be used now."""
+        line = self._book.line(tenant, trunk_id)
+        if line is None:
+            return None
+        emergency = is_emergency(line.country, number)
+        if not emergency and not self._usable(line):
+            return None
+        dialled = written(number, line.trunk.dialled_format, line.country)
+        found = [
+            replace(contact, number=number, trunk=line, emergency=emergency)
+            for server in line.servers
+            for contact in contacts_at(server, dialled)
+        ]
+        alive = [contact for contact in found if self._pings.usable(line, contact.flow)]
+        if emergency:
+            alive += [contact for contact in found if contact not in alive]
+        return replace(alive[0], spare=tuple(alive[1:])) if alive else None
+
+    def _usable(self, line: TrunkLine) -> bool:
+        registration = self._registrations.registration(line.key)
+        if line.fault or (registration is not None and registration.state == "failed"):
+            return False
+        return not self._calls.full(line.key, line.trunk.max_calls)
+
+    def begin(self, leg: str, contact: Contact) -> bool:
+        """Count a leg that is about to go out; False: one of the trunk's limits is reached."""
+        line = contact.trunk
+        return line is None or self._begin(leg, line, emergency=contact.emergency)
+
+    def end(self, leg: str) -> None:
+        """The leg is over."""
+        self._calls.end(leg)
+
+    def silent(self, contact: Contact) -> None:
+        """The server said nothing to an INVITE."""
+        if contact.trunk is not None:
+            self._pings.silent(contact.trunk, contact.flow)
+
+    def answering(self, contact: Contact) -> None:
+        """The server said something to an INVITE."""
+        if contact.trunk is not None:
+            self._pings.answering(contact.trunk, contact.flow)
+
+    def diversions(self, facts: CallFacts, result: RingResult | None) -> tuple[Diverted, ...]:
+        """Who sent the call on, first first; `result`: what became of the users rung before."""
+        config = self._accounts.config(facts.tenant)
+        ours = sent_on_by(config, facts.dialled, facts.direction == "inbound", result)
+        found = (*facts.diversions, ours) if ours is not None else facts.diversions
+        return found[-MAX_DIVERSIONS:]
+
+    def _begin(self, leg: str, line: TrunkLine, *, emergency: bool) -> bool:
+        limits = line.trunk
+        return self._calls.begin(
+            leg,
+            line.key,
+            self._clock.monotonic(),
+            max_calls=limits.max_calls,
+            max_per_second=limits.max_calls_per_second,
+            emergency=emergency,
+        )
+
+    # -- in -----------------------------------------------------------------------------------------------------------
+
+    def at_contact(self, user: str) -> list[tuple[str, str]]:
+        """The trunk whose registered Contact has this user part, if any; whoever knows it learnt it from us or the carrier."""
+        key = self._registrations.owner_of_contact(user)
+        return [key] if key is not None else []
+
+    def arrival(self, request: Request, number: str, trunks: Sequence[tuple[str, str]]) -> Arrival | None:
+        """Whose a call is that came by one of the trunks; None: nobody's. `number`: the user part of its Request-URI."""
+        at_contact = bool(self.at_contact(number))
+        numbers = _called_numbers(request) if at_contact else [number]
+        for text in numbers:
+            by_text: dict[str, list[tuple[str, str]]] = {}
+            for tenant, trunk_id in trunks:
+                line = self._book.line(tenant, trunk_id)
+                if line is not None:
+                    by_text.setdefault(called(text, line.trunk.incoming), []).append((tenant, trunk_id))
+            for candidate, ways in by_text.items():
+                owner = self._accounts.owner_of(candidate, [tenant for tenant, _ in ways])
+                if owner is not None:
+                    return Arrival(owner[0], next(trunk_id for tenant, trunk_id in ways if tenant == owner[0]), owner[1])
+        return self._default(trunks[0]) if at_contact and trunks else None
+
+    def admit(self, leg: str, arrival: Arrival) -> bool:
+        """Count a call that came in; False: one of the trunk's limits is reached."""
+        line = self._book.line(arrival.tenant, arrival.trunk_id)
+        return line is None or self._begin(leg, line, emergency=False)
+
+    def _default(self, key: tuple[str, str]) -> Arrival | None:
+        line = self._book.line(*key)
+        registration = line.trunk.registration if line is not None else None
+        number = registration.default_number if registration is not None else ""
+        return Arrival(*key, number) if number and self._accounts.owner_of(number, [key[0]]) else None
+
+    # -- asking -------------------------------------------------------------------------------------------------------
+
+    def states(self, tenant: str) -> list[TrunkState]:
+        """A tenant's trunks by id."""
+        return [self._state(line) for line in self._book.of_tenant(tenant)]
+
+    def _state(self, line: TrunkLine) -> TrunkState:
+        flows: list[Flow] = [flow for server in line.servers for flow in self._flows_to(server)]
+        servers = tuple(ServerState(source_of(flow), *self._pings.health(line, flow)) for flow in flows)
+        usable = self._usable(line) and any(self._pings.usable(line, flow) for flow in flows)
+        return TrunkState(line, self._registrations.registration(line.key), servers, self._calls.count(line.key), usable)
+
+
+def _called_numbers(request: Request) -> list[str]:
+    """What a call to our registered Contact is for: P-Called-Party-ID (RFC 7315 section 4.2), then To."""
+    found: list[str] = []
+    for value in (request.headers.get("P-Called-Party-ID"), request.headers.get("To")):
+        try:
+            number = phone_number(NameAddr.parse(value).uri) if value else ""
+        except ParseError:
+            continue
+        if number:
+            found.append(number)
+    return found
