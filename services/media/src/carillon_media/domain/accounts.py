@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_media.domain.trunk_lines import TrunkAddress, servers_of
 from carillon_sip.digest import Algorithm
-from carillon_sip.flow import Transport
 
 NO_TENANT_REALM = "carillon"
 
