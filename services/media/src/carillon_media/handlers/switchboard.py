@@ -65,6 +65,10 @@ class Switchboard:
         """No call is taken any more."""
         return len(self.calls) >= self.max_calls
 
+    def uses(self, flow: Flow) -> bool:
+        """Whether a call lives on this connection."""
+        return any(leg.flow == flow for actor in self.calls.values() for leg in actor.legs.values())
+
     def begin(self, session: str, request: Request, flow: Flow, facts: CallFacts) -> None:
         """A caller was let in: the call exists from here on."""
         body = request.body
