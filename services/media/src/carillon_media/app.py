@@ -51,8 +51,10 @@ from carillon_media.handlers.recovery import Recovery
 from carillon_media.handlers.registrar import Device, DeviceStore, Registrar
 from carillon_media.handlers.silence import SilenceWatch
 from carillon_media.handlers.switchboard import Switchboard
+from carillon_media.io.connections import ConnectionLimits
 from carillon_media.io.lag import LoopLag
-from carillon_media.io.sip_transport import Callbacks, SipStack
+from carillon_media.io.sip_transport import Callbacks, Listen, SipStack
+from carillon_media.io.tls import Certificates, TlsFiles
 from carillon_media.ports import Parts
 from carillon_media.projections.configuration import Configuration
 from carillon_media.settings import MediaSettings
@@ -114,7 +116,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
             await _wait_for_devices(node.devices, settings.registrations_seconds)
         await configuration.caught_up(settings.catch_up_seconds)
         tasks.start(_warm(configuration, node.prompts), "prompts")
-        await node.sip.start(settings.udp_address, settings.tcp_address)
+        await node.sip.start(Listen(settings.udp_addresses, settings.tcp_addresses, settings.tls_addresses))
         stack.push_async_callback(node.sip.stop)
         node.listening(settings.advertise)
         server = _grpc(settings, node)
@@ -182,6 +184,7 @@ class _Node:
     gate: Gate
     addresses: Addresses
     draining: Draining
+    certificates: Certificates
 
     def load(self, devices: Iterable[Device]) -> None:
         """Registrations as they were stored."""
@@ -191,8 +194,9 @@ class _Node:
 
     def listening(self, advertise: str) -> None:
         """Doors are open: what they are called is not sent to."""
-        own = set(self.sip.bound.values())
-        self.addresses.listening_at(own | {(advertise, port) for _, port in own if advertise})
+        own = {address for addresses in self.sip.listening.values() for address in addresses}
+        hosts = [host.strip().strip("[]") for host in advertise.split(",") if host.strip()]
+        self.addresses.listening_at(own | {(host, port) for _, port in own for host in hosts})
 
 
 def _assemble(
@@ -210,7 +214,23 @@ def _assemble(
     addresses = Addresses(Reach(settings.loopback, settings.refused))
     gate = _gate(settings, accounts, addresses, lambda ip: reach.trunks_at(ip), auditor)
     doorkeeper = Doorkeeper(accounts, Authenticator(key), clock, gate, settings.sha256_agents)
-    sip = SipStack(UserAgentSettings(contact_user="carillon"), lambda: ids.token(10), clock, advertise=settings.advertise)
+    certificates = Certificates(
+        TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, settings.tls_ca, settings.tls_verify)
+    )
+    sip = SipStack(
+        UserAgentSettings(contact_user="carillon", max_stream_flows=settings.max_connections),
+        lambda: ids.token(10),
+        clock,
+        advertise=settings.advertise,
+        certificates=certificates,
+        limits=ConnectionLimits(
+            total=settings.max_connections,
+            per_source=settings.max_connections_per_source,
+            first_seconds=settings.message_seconds,
+            message_seconds=settings.message_seconds,
+            idle_seconds=settings.idle_seconds,
+        ),
+    )
     devices = _devices(settings, clock)
     registrar = Registrar(accounts, doorkeeper, sip, WatchedDevices(devices, gate), announcer, clock, ids)
     resolver = CachedResolver(accounts.trunk_hosts)
@@ -230,10 +250,16 @@ def _assemble(
     )
     board = Switchboard(parts, Limits(max_call_seconds=settings.max_call_hours * 3600), settings.max_calls)
     admission = Admission(accounts, doorkeeper, reach, board, sip, clock, ids, settings.node, lag)
-    sip.callbacks = Callbacks(admission.invited, registrar.requested, board.session_output)
+    sip.callbacks = Callbacks(
+        admission.invited,
+        registrar.requested,
+        board.session_output,
+        lambda flow: registrar.uses(flow) or board.uses(flow),
+        registrar.flow_lost,
+    )
     sip.gate = gate
     draining = Draining(admission, registrar, board)
-    return _Node(sip, board, admission, registrar, devices, resolver, store, lag, gate, addresses, draining)
+    return _Node(sip, board, admission, registrar, devices, resolver, store, lag, gate, addresses, draining, certificates)
 
 
 def _gate(
@@ -253,6 +279,7 @@ def _run(node: _Node, tasks: Tasks, plane: PlaneClient, settings: MediaSettings)
     tasks.start(_plane_events(plane, node.board), "media plane")
     tasks.start(_expire(node.registrar, node.gate), "expiry")
     tasks.start(node.lag.run(), "lag")
+    tasks.start(node.certificates.watch(settings.tls_reload_seconds), "certificates")
     if settings.silence_seconds:
         tasks.start(_watch(SilenceWatch(node.board, plane, SystemClock(), settings.silence_seconds)), "silence")
 

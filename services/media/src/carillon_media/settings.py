@@ -2,8 +2,9 @@
 
 import re
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from carillon_kit.settings import ServiceSettings
 from carillon_media.domain.addresses import Network, networks
@@ -18,14 +19,41 @@ def _address(value: str) -> Address:
     return host.strip("[]") or "0.0.0.0", int(port)
 
 
+def _addresses(value: str) -> tuple[Address, ...]:
+    return tuple(_address(part.strip()) for part in value.split(",") if part.strip())
+
+
 class MediaSettings(ServiceSettings):
     """Environment variables `CARILLON_<FIELD>`."""
 
-    #: host:port of the SIP listeners; empty: none. Port 0 takes a free one.
+    #: host:port of the SIP listeners, several separated by commas (`0.0.0.0:5060,[::]:5060`); empty: none. Port 0 takes a free one.
     sip_udp: str = "127.0.0.1:5060"
     sip_tcp: str = "127.0.0.1:5060"
-    #: Host that phones and carriers reach us at, for Contact and Via; empty: the listen address.
+    #: Needs a certificate.
+    sip_tls: str = ""
+    #: PEM files of our chain and its key; taken up anew when they change.
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    #: PEM: who must have signed the certificates of those that connect to us; empty: they need none.
+    tls_client_ca: Path | None = None
+    #: PEM: who must have signed the certificates of trunks; empty: the system's list.
+    tls_ca: Path | None = None
+    #: Whether trunks over TLS must prove their name.
+    tls_verify: bool = True
+    #: How often the files are looked at.
+    tls_reload_seconds: float = Field(default=10.0, gt=0)
+    #: Host that phones and carriers reach us at, for Contact and Via: an IPv4 address or name, and an IPv6 address after a comma; empty:
+    #: the listen address.
     advertise: str = ""
+    #: TCP and TLS connections at once, in all and of one source (an IPv6 source is a /64).
+    max_connections: int = Field(default=4000, ge=1)
+    max_connections_per_source: int = Field(default=1000, ge=1)
+    #: Until a new connection's first whole message, and from a message's first byte to its last.
+    message_seconds: float = Field(default=15.0, gt=0)
+    #: A connection on which neither a registration nor a call lives may be silent so long.
+    idle_seconds: float = Field(default=300.0, gt=0)
+    #: host:port of DNS servers, separated by commas; empty: those of this machine.
+    dns_servers: str = ""
     #: Unix socket of the media plane.
     plane_socket: Path
     #: Addresses of the call applications by name, as JSON; `routing` is asked first.
@@ -67,12 +95,19 @@ class MediaSettings(ServiceSettings):
     #: How long stored registrations are waited for at the start; without them the service runs, and phones register again.
     registrations_seconds: float = 3.0
 
-    @field_validator("sip_udp", "sip_tcp")
+    @field_validator("sip_udp", "sip_tcp", "sip_tls", "dns_servers")
     @classmethod
     def _listens(cls, value: str) -> str:
-        if value:
-            _address(value)
+        _addresses(value)
         return value
+
+    @model_validator(mode="after")
+    def _certificate(self) -> Self:
+        if self.sip_tls and self.tls_certificate is None:
+            raise ValueError("sip_tls needs tls_certificate and tls_key")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key come together")
+        return self
 
     @field_validator("sha256_agents")
     @classmethod
@@ -112,7 +147,7 @@ class MediaSettings(ServiceSettings):
         """Whether far ends may stand on loopback."""
         if self.allow_loopback is not None:
             return self.allow_loopback
-        hosts = [part.strip().rpartition(":")[0].strip("[]") for part in f"{self.sip_udp},{self.sip_tcp}".split(",")]
+        hosts = [address[0] for address in (*self.udp_addresses, *self.tcp_addresses, *self.tls_addresses)]
         return any(host.startswith("127.") or host in ("::1", "localhost") for host in hosts)
 
     @property
@@ -122,11 +157,21 @@ class MediaSettings(ServiceSettings):
         return range(int(low), int(high) + 1) if high else range(0)
 
     @property
-    def udp_address(self) -> Address | None:
+    def udp_addresses(self) -> tuple[Address, ...]:
         """Where SIP over UDP listens."""
-        return _address(self.sip_udp) if self.sip_udp else None
+        return _addresses(self.sip_udp)
 
     @property
-    def tcp_address(self) -> Address | None:
+    def tcp_addresses(self) -> tuple[Address, ...]:
         """Where SIP over TCP listens."""
-        return _address(self.sip_tcp) if self.sip_tcp else None
+        return _addresses(self.sip_tcp)
+
+    @property
+    def tls_addresses(self) -> tuple[Address, ...]:
+        """Where SIP over TLS listens."""
+        return _addresses(self.sip_tls)
+
+    @property
+    def name_servers(self) -> tuple[Address, ...]:
+        """`dns_servers` as addresses."""
+        return _addresses(self.dns_servers)

@@ -49,12 +49,12 @@ class PostgresDevices:
     def save(self, devices: Iterable[Device]) -> None:
         """Added or refreshed."""
         for device in devices:
-            self._pending[device.sip_user, device.binding.contact] = device
+            self._pending[device.sip_user, device.binding.key] = device
 
     def remove(self, devices: Iterable[Device]) -> None:
         """Gone."""
         for device in devices:
-            self._pending[device.sip_user, device.binding.contact] = None
+            self._pending[device.sip_user, device.binding.key] = None
 
     async def run(self, loaded: Callable[[Iterable[Device]], None]) -> None:
         """Connect, hand `loaded` what was stored, then write what waits, until cancelled; flushes once more at the end."""
@@ -94,6 +94,7 @@ class PostgresDevices:
             user_agent=data["user_agent"],
             instance=data["instance"],
             path=tuple(data["path"]),
+            reg_id=data.get("reg_id", 0),
         )
         return Device(row["tenant"], row["sip_user"], row["user_id"], binding, row["registered_at"], row["expires_at"])
 
@@ -122,7 +123,7 @@ def _columns(devices: Sequence[Device], node: str) -> list[list[Any]]:
     plain = [replace(device.binding, expires_at=0.0) for device in devices]
     return [
         [device.sip_user for device in devices],
-        [device.binding.contact for device in devices],
+        [device.binding.key for device in devices],
         [node for _ in devices],
         [device.tenant for device in devices],
         [device.user_id for device in devices],
@@ -144,6 +145,7 @@ def _json(binding: Binding) -> dict[str, Any]:
         "user_agent": binding.user_agent,
         "instance": binding.instance,
         "path": list(binding.path),
+        "reg_id": binding.reg_id,
     }
 
 

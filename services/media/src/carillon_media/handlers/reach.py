@@ -8,7 +8,7 @@ from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.fallback import fallback
 from carillon_media.domain.steps import Step
 from carillon_media.handlers.registrar import Registrar
-from carillon_sip.flow import DEFAULT_PORTS, Address, Flow, host_port
+from carillon_sip.flow import DEFAULT_PORTS, Address, Flow, Transport, host_port
 from carillon_sip.uri import Uri
 
 
@@ -30,7 +30,7 @@ class Reachability:
         accounts: Accounts,
         registrar: Callable[[], Registrar],
         resolver: Resolver,
-        local: Callable[[str, str], Address],
+        local: Callable[[Transport, str], Address],
     ) -> None:
         self._accounts = accounts
         self._registrar = registrar

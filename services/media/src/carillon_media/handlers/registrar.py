@@ -3,7 +3,7 @@
 Invariant: a binding belongs to the credential that proved itself; times in memory are monotonic, times outside are wall-clock.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
@@ -24,6 +24,7 @@ from carillon_sip.message import Request
 from carillon_sip.registrar import Binding, RegistrarSettings, register
 
 _log = get_logger(__name__)
+Reason = Literal["asked", "expired", "connection_lost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class Registrar:
         self._settings = settings or RegistrarSettings()
         self._quiet = QuietLog(_log, clock)
         self._devices: dict[str, tuple[Device, ...]] = {}
+        #: Credentials that registered over each connection.
+        self._flows: dict[Flow, set[str]] = {}
         self.closed = True
         #: Set while the calls that are up are waited for: whoever asks for new ones (an edge, by OPTIONS) is sent elsewhere.
         self.draining = False
@@ -119,19 +122,23 @@ class Registrar:
         self._sip.respond(transaction, outcome.status, reason=outcome.reason, headers=outcome.headers)
         if outcome.status != 200:
             return
-        since = {device.binding.contact: device.registered_at for device in known}
-        devices = tuple(self._device(credential, binding, since.get(binding.contact)) for binding in outcome.bindings)
+        since = {device.binding.key: device.registered_at for device in known}
+        devices = tuple(self._device(credential, binding, since.get(binding.key)) for binding in outcome.bindings)
         self._devices[credential.sip_user] = devices
-        removed = [device for device in known if device.binding.contact not in {item.binding.contact for item in devices}]
-        changed = {binding.contact for binding in (*outcome.added, *outcome.refreshed)}
-        self._store.save(device for device in devices if device.binding.contact in changed)
+        kept = {device.binding.key for device in devices}
+        removed = [device for device in known if device.binding.key not in kept]
+        changed = {binding.key for binding in (*outcome.added, *outcome.refreshed)}
+        self._store.save(device for device in devices if device.binding.key in changed)
         self._store.remove(removed)
-        added = {binding.contact for binding in outcome.added}
         for device in devices:
-            if device.binding.contact in added:
+            if device.binding.flow.reliable:
+                self._flows.setdefault(device.binding.flow, set()).add(device.sip_user)
+        for device in devices:
+            if device.binding.key not in since:
                 self._announce(device)
-        for device in removed:
-            self._announce_gone(device, "asked")
+        for device in known:
+            if device.binding in outcome.removed:
+                self._announce_gone(device, "asked")
 
     def _device(self, credential: Credential, binding: Binding, since: datetime | None) -> Device:
         now = self._clock.now()
@@ -144,24 +151,42 @@ class Registrar:
         """What was stored before a restart, with `binding.expires_at` monotonic again."""
         for device in devices:
             known = self._devices.get(device.sip_user, ())
-            if all(other.binding.contact != device.binding.contact for other in known):
+            if all(other.binding.key != device.binding.key for other in known):
                 self._devices[device.sip_user] = (*known, device)
+
+    def flow_lost(self, flow: Flow) -> None:
+        """A connection is gone: flows that registered over it as such are unbound (RFC 5626 section 5.3); a phone that did not say that
+        it keeps connections may be reached by a new one."""
+        for sip_user in self._flows.pop(flow, ()):
+            self._forget(sip_user, lambda device: device.binding.flow == flow and device.binding.reg_id > 0, "connection_lost")
 
     def expire(self) -> None:
         """Forget who was not heard of any more; to be called every few seconds."""
         now = self._clock.monotonic()
-        for sip_user, devices in tuple(self._devices.items()):
-            dead = [device for device in devices if device.binding.expires_at <= now]
-            if not dead:
-                continue
-            alive = tuple(device for device in devices if device.binding.expires_at > now)
-            if alive:
-                self._devices[sip_user] = alive
-            else:
-                del self._devices[sip_user]
-            self._store.remove(dead)
-            for device in dead:
-                self._announce_gone(device, "expired")
+        for sip_user in tuple(self._devices):
+            self._forget(sip_user, lambda device: device.binding.expires_at <= now, "expired")
+
+    def _forget(self, sip_user: str, is_dead: Callable[[Device], bool], reason: Reason) -> None:
+        devices = self._devices.get(sip_user, ())
+        dead = [device for device in devices if is_dead(device)]
+        if not dead:
+            return
+        alive = tuple(device for device in devices if not is_dead(device))
+        if alive:
+            self._devices[sip_user] = alive
+        else:
+            del self._devices[sip_user]
+        self._store.remove(dead)
+        for device in dead:
+            self._announce_gone(device, reason)
+
+    def uses(self, flow: Flow) -> bool:
+        """Whether a device is registered over this connection."""
+        users = self._flows.get(flow, ())
+        if any(device.binding.flow == flow for sip_user in users for device in self.devices_of(sip_user)):
+            return True
+        self._flows.pop(flow, None)
+        return False
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
@@ -193,7 +218,7 @@ class Registrar:
         )
         self._announcer.announce(device.tenant, streams.registration_subject(device.tenant, "registered"), event, self._clock.now())
 
-    def _announce_gone(self, device: Device, reason: Literal["asked", "expired"]) -> None:
+    def _announce_gone(self, device: Device, reason: Reason) -> None:
         event = Unregistered(user_id=device.user_id, sip_user=device.sip_user, contact=device.binding.contact, reason=reason)
         self._announcer.announce(device.tenant, streams.registration_subject(device.tenant, "unregistered"), event, self._clock.now())
 

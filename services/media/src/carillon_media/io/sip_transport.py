@@ -1,24 +1,28 @@
-"""The SIP stack on real sockets: one reader per socket that drains it, one timer, one user agent.
+"""The SIP stack on real sockets: one reader per UDP socket that drains it, a table of connections, one timer, one user agent.
 
-Invariant: every input is followed by draining every output in the same turn of the loop; sending never blocks; what a TCP peer does not
-read is bounded, and its connection then closed.
+Invariant: every input is followed by draining every output in the same turn of the loop; sending never blocks.
 """
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, cast
+from typing import Protocol
 
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
 from carillon_media.domain.guard import Verdict
+from carillon_media.domain.refer import transfer_report
+from carillon_media.io.connections import ConnectionLimits, Connections
+from carillon_media.io.own_addresses import OwnAddresses
+from carillon_media.io.tls import Certificates
 from carillon_media.ports import Fields
+from carillon_sip import stun
 from carillon_sip.commands import Invite, UserAgentSettings
 from carillon_sip.errors import SipError
-from carillon_sip.flow import Address, Flow
+from carillon_sip.flow import Address, Flow, Transport
 from carillon_sip.message import Request
 from carillon_sip.outputs import (
     CloseFlow,
@@ -35,11 +39,8 @@ _log = get_logger(__name__)
 #: Datagrams read in one turn of the loop before others get theirs.
 DATAGRAMS_A_TURN = 64
 DATAGRAM_BYTES = 65_535
-#: Receive buffer of the UDP socket: a second of a busy node.
+#: Receive buffer of a UDP socket: a second of a busy node.
 UDP_BUFFER = 4 * 1024 * 1024
-MAX_UNSENT = 256 * 1024
-MAX_CONNECTIONS = 4000
-CONNECT_SECONDS = 5.0
 #: Timers of SIP are never finer than this; so many are served in one turn.
 TIMER_GRAIN = 0.01
 #: Far ends whose flow is remembered; more are made anew.
@@ -48,11 +49,13 @@ _KNOWN_FLOWS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """Who takes what the stack says."""
+    """Who takes what the stack says; `keeps`: whether a registration or call lives on a connection; `lost`: a connection is gone."""
 
     invited: Callable[[str, Request, Flow], None]
     requested: Callable[[str, Request, Flow], None]
     session_output: Callable[[Output], None]
+    keeps: Callable[[Flow], bool] = lambda flow: False
+    lost: Callable[[Flow], None] = lambda flow: None
 
 
 class Gate(Protocol):
@@ -64,59 +67,37 @@ class Gate(Protocol):
     def may_send(self, flow: Flow) -> bool: ...
 
 
-@dataclass(slots=True)
-class _Connection:
-    """A TCP connection, or one being opened: then `waiting` holds what is to be sent."""
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where to listen, by transport; port 0 takes a free one."""
 
-    transport: asyncio.Transport | None = None
-    waiting: list[bytes] = field(default_factory=list)
-
-
-class _Stream(asyncio.Protocol):
-    """One TCP connection's bytes."""
-
-    def __init__(self, stack: "SipStack", flow: Flow | None) -> None:
-        self.stack = stack
-        self.flow = flow
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are not instances of asyncio's classes, so the type cannot be asked for.
-        stream = cast(asyncio.Transport, transport)
-        if self.flow is None:
-            remote = stream.get_extra_info("peername")
-            if not self.stack.gate.connected(remote[:2]):
-                stream.abort()
-                return
-            self.flow = Flow("tcp", self.stack.local("tcp", remote[0]), (remote[0], remote[1]))
-        if not self.stack.connected(self.flow, stream):
-            stream.abort()
-
-    def data_received(self, data: bytes) -> None:
-        if self.flow is not None:
-            self.stack.received(data, self.flow)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self.flow is not None:
-            self.stack.disconnected(self.flow)
+    udp: Sequence[Address] = ()
+    tcp: Sequence[Address] = ()
+    tls: Sequence[Address] = ()
 
 
 class SipStack:
-    """`ports.SipPort` over UDP and TCP. `callbacks` and `gate` are set before `start`."""
+    """`ports.SipPort` over UDP, TCP and TLS, IPv4 and IPv6. `callbacks` and `gate` are set before `start`."""
 
     callbacks: Callbacks
     gate: Gate
 
-    def __init__(self, settings: UserAgentSettings, token: Callable[[], str], clock: Clock, *, advertise: str = "") -> None:
+    def __init__(
+        self,
+        settings: UserAgentSettings,
+        token: Callable[[], str],
+        clock: Clock,
+        *,
+        advertise: str = "",
+        certificates: Certificates | None = None,
+        limits: ConnectionLimits | None = None,
+    ) -> None:
         self._agent = UserAgent(settings, token)
         self._clock = clock
-        self._advertise = advertise
-        self._udp: socket.socket | None = None
-        self._server: asyncio.Server | None = None
-        self._bound: dict[str, Address] = {}
-        self._connections: dict[Flow, _Connection] = {}
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._own = OwnAddresses(advertise)
+        self._connections = Connections(self, clock, limits or ConnectionLimits(), certificates)
+        self._udp: dict[bool, socket.socket] = {}
         self._flows: dict[Address, Flow] = {}
-        self._locals: dict[tuple[str, str], Address] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._pumping = False
@@ -126,61 +107,66 @@ class SipStack:
 
     # -- start and stop -------------------------------------------------------------------------------------------------
 
-    async def start(self, udp: Address | None, tcp: Address | None) -> None:
-        """Listen; port 0 takes a free one (see `bound`)."""
-        loop = asyncio.get_running_loop()
-        if udp is not None:
-            family = socket.AF_INET6 if ":" in udp[0] else socket.AF_INET
-            self._udp = sock = socket.socket(family, socket.SOCK_DGRAM)
-            sock.setblocking(False)
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UDP_BUFFER)
-            sock.bind(udp)
-            self._bound["udp"] = sock.getsockname()[:2]
-            loop.add_reader(sock.fileno(), self._readable)
-        if tcp is not None:
-            self._server = await loop.create_server(lambda: _Stream(self, None), tcp[0], tcp[1], backlog=1024)
-            self._bound["tcp"] = self._server.sockets[0].getsockname()[:2]
+    async def start(self, listen: Listen) -> None:
+        """Listen; raises OSError, or ValueError for two UDP sockets of one family, or TLS without certificate."""
+        for address in listen.udp:
+            self._listen_udp(address)
+        for transport, addresses in (("tcp", listen.tcp), ("tls", listen.tls)):
+            for address in addresses:
+                kind: Transport = "tls" if transport == "tls" else "tcp"
+                self._own.listening(kind, self._connections.listen(kind, address))
+
+    def _listen_udp(self, address: Address) -> None:
+        v6 = ":" in address[0]
+        if v6 in self._udp:
+            raise ValueError("SIP over UDP listens at one address of each family")
+        sock = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        if v6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UDP_BUFFER)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UDP_BUFFER)
+        try:
+            sock.bind(address)
+        except OSError:
+            sock.close()
+            raise
+        self._udp[v6] = sock
+        host, port = sock.getsockname()[:2]
+        self._own.listening("udp", (str(host), int(port)))
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._readable, sock)
 
     @property
     def bound(self) -> dict[str, Address]:
-        """Where it listens, by transport."""
-        return dict(self._bound)
+        """Where it listens, by transport; of several addresses the first."""
+        return {transport: addresses[0] for transport, addresses in self._own.bound.items()}
+
+    @property
+    def listening(self) -> Mapping[Transport, Sequence[Address]]:
+        """Everywhere it listens."""
+        return self._own.bound
+
+    @property
+    def connections(self) -> Connections:
+        """Its connections, for metrics."""
+        return self._connections
 
     async def stop(self) -> None:
         """Stop listening, close every connection."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._udp is not None:
-            asyncio.get_running_loop().remove_reader(self._udp.fileno())
-            self._udp.close()
-            self._udp = None
-        if self._server is not None:
-            self._server.close()
-        for task in tuple(self._connecting):
-            task.cancel()
-        for connection in tuple(self._connections.values()):
-            if connection.transport is not None:
-                connection.transport.abort()
-        self._connections.clear()
+        for sock in self._udp.values():
+            asyncio.get_running_loop().remove_reader(sock.fileno())
+            sock.close()
+        self._udp.clear()
+        self._connections.close()
 
     # -- addresses ------------------------------------------------------------------------------------------------------
 
-    def local(self, transport: str, remote_ip: str) -> Address:
-        """Our address as the far end at `remote_ip` knows it: the advertised one, the bound one, or that of the route."""
-        key = (transport, remote_ip)
-        known = self._locals.get(key)
-        if known is None:
-            host, port = self._bound.get(transport) or next(iter(self._bound.values()))
-            if self._advertise:
-                host = self._advertise
-            elif host in ("0.0.0.0", "::"):
-                host = _route_to(remote_ip)
-            if len(self._locals) > _KNOWN_FLOWS:
-                self._locals.clear()
-            known = self._locals[key] = (host, port)
-        return known
+    def local(self, transport: Transport, remote_ip: str) -> Address:
+        """Our address as the far end at `remote_ip` knows it."""
+        return self._own.local(transport, remote_ip)
 
     def own_address(self, flow: Flow) -> Address:
         """For Contact."""
@@ -188,10 +174,8 @@ class SipStack:
 
     # -- UDP ------------------------------------------------------------------------------------------------------------
 
-    def _readable(self) -> None:
-        sock, agent, now = self._udp, self._agent, self._clock.monotonic()
-        if sock is None:
-            return
+    def _readable(self, sock: socket.socket) -> None:
+        agent, gate, now = self._agent, self.gate, self._clock.monotonic()
         for _ in range(DATAGRAMS_A_TURN):
             try:
                 data, remote = sock.recvfrom(DATAGRAM_BYTES)
@@ -199,16 +183,28 @@ class SipStack:
                 break
             except OSError:
                 continue
-            verdict = self.gate.arrived(data, "udp", remote, now)
+            if len(remote) > 2:
+                remote = remote[:2]
+            verdict = gate.arrived(data, "udp", remote, now)
             if verdict is Verdict.PASS:
-                agent.receive(data, self._flow_from(remote), now)
+                if data[:1] < b"\x04":
+                    self._answer_stun(sock, data, remote)
+                else:
+                    agent.receive(data, self._flow_from(remote), now)
             elif verdict is Verdict.REFUSE:
-                refusal = self.gate.refusal(data, self._flow_from(remote))
+                refusal = gate.refusal(data, self._flow_from(remote))
                 if refusal is not None:
                     self._send_datagram(Send(*refusal))
         self._pump()
 
-    def _flow_from(self, remote: tuple[str, int]) -> Flow:
+    def _answer_stun(self, sock: socket.socket, data: bytes, remote: Address) -> None:
+        """A keep-alive (RFC 5626 section 4.4.2), or nothing that is ours: SIP starts with a letter or a line end."""
+        reply = stun.answer(data, remote)
+        if reply is not None:
+            with contextlib.suppress(OSError):
+                sock.sendto(reply, remote)
+
+    def _flow_from(self, remote: Address) -> Flow:
         flow = self._flows.get(remote)
         if flow is None:
             if len(self._flows) > _KNOWN_FLOWS:
@@ -217,56 +213,30 @@ class SipStack:
             self._flows[remote] = flow
         return flow
 
-    # -- TCP ------------------------------------------------------------------------------------------------------------
+    # -- connections ------------------------------------------------------------------------------------------------------
 
-    def connected(self, flow: Flow, transport: asyncio.Transport) -> bool:
-        """A connection is up; False: there are too many."""
-        connection = self._connections.setdefault(flow, _Connection())
-        if len(self._connections) > MAX_CONNECTIONS:
-            del self._connections[flow]
-            return False
-        connection.transport = transport
-        transport.set_write_buffer_limits(high=MAX_UNSENT)
-        for data in connection.waiting:
-            transport.write(data)
-        connection.waiting.clear()
-        return True
+    def admits(self, flow: Flow) -> bool:
+        """Whether a connection is wanted."""
+        return self.gate.connected(flow.remote)
 
-    def received(self, data: bytes, flow: Flow) -> None:
-        """Bytes of a connection."""
+    def arrived(self, data: bytes, flow: Flow) -> tuple[int, int] | None:
+        """Bytes of a connection; messages that came whole so far and bytes pending, or None: it is to be ended."""
         now = self._clock.monotonic()
-        if self.gate.arrived(data, flow.transport, flow.remote, now) is Verdict.PASS:
-            self._agent.receive(data, flow, now)
-            self._pump()
-        elif (connection := self._connections.get(flow)) is not None and connection.transport is not None:
-            connection.transport.abort()
+        if self.gate.arrived(data, flow.transport, flow.remote, now) is not Verdict.PASS:
+            return None
+        self._agent.receive(data, flow, now)
+        self._pump()
+        return self._agent.framing(flow)
 
-    def disconnected(self, flow: Flow) -> None:
-        """A connection is gone."""
-        if self._connections.pop(flow, None) is not None:
-            self._agent.flow_failed(flow, self._clock.monotonic())
-            self._pump()
+    def lost(self, flow: Flow) -> None:
+        """A connection is gone, or could not be had."""
+        self._agent.flow_failed(flow, self._clock.monotonic())
+        self._pump()
+        self._guard(partial(self.callbacks.lost, flow))
 
-    def _send_stream(self, flow: Flow, data: bytes) -> None:
-        connection = self._connections.get(flow)
-        if connection is None:
-            connection = self._connections[flow] = _Connection(waiting=[data])
-            task = asyncio.get_running_loop().create_task(self._connect(flow))
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
-        elif connection.transport is None:
-            connection.waiting.append(data)
-        elif connection.transport.get_write_buffer_size() > MAX_UNSENT:
-            connection.transport.abort()
-        else:
-            connection.transport.write(data)
-
-    async def _connect(self, flow: Flow) -> None:
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await asyncio.get_running_loop().create_connection(lambda: _Stream(self, flow), flow.remote[0], flow.remote[1])
-        except OSError:  # TimeoutError is one
-            self.disconnected(flow)
+    def keeps(self, flow: Flow) -> bool:
+        """Whether a registration or a call lives on a connection."""
+        return self.callbacks.keeps(flow)
 
     # -- the user agent ---------------------------------------------------------------------------------------------------
 
@@ -299,7 +269,7 @@ class SipStack:
             elif output.flow.transport == "udp":
                 self._send_datagram(output)
             else:
-                self._send_stream(output.flow, output.data)
+                self._connections.send(output.flow, output.data)
         elif isinstance(output, InviteReceived):
             refuse = partial(self.reject, output.session, 500)
             self._guard(partial(self.callbacks.invited, output.session, output.request, output.flow), refuse)
@@ -307,9 +277,7 @@ class SipStack:
             refuse = partial(self.respond, output.transaction, 500)
             self._guard(partial(self.callbacks.requested, output.transaction, output.request, output.flow), refuse)
         elif isinstance(output, CloseFlow):
-            connection = self._connections.get(output.flow)
-            if connection is not None and connection.transport is not None:
-                connection.transport.close()
+            self._connections.end(output.flow)
         elif not isinstance(output, ResponseReceived | RequestTimedOut):
             self._guard(partial(self.callbacks.session_output, output))
 
@@ -329,10 +297,12 @@ class SipStack:
             self._agent.flow_failed(output.flow, self._clock.monotonic())
 
     def _send_datagram(self, output: Send) -> None:
-        if self._udp is None:
+        remote = output.flow.remote
+        sock = self._udp.get(":" in remote[0])
+        if sock is None:
             return
         try:
-            self._udp.sendto(output.data, output.flow.remote)
+            sock.sendto(output.data, remote)
         except (BlockingIOError, InterruptedError):
             self.unsent += 1
         except OSError as error:
@@ -404,14 +374,7 @@ class SipStack:
         self._agent.reject_reinvite(session, status, now=self._clock.monotonic())
         self._soon()
 
-
-def _route_to(remote_ip: str) -> str:
-    """Our address on the way to `remote_ip`; connecting a UDP socket sends nothing."""
-    family = socket.AF_INET6 if ":" in remote_ip else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((remote_ip, 9))
-        except OSError:
-            return "127.0.0.1"
-        host: str = probe.getsockname()[0]
-        return host
+    def report_transfer(self, session: str, status: int) -> None:
+        """NOTIFY with the status as a fragment of a response."""
+        self._agent.request(transfer_report(session, status), now=self._clock.monotonic())
+        self._soon()
