@@ -98,7 +98,8 @@ int64_t plane_open(plane *p, uint64_t identity, uint16_t wanted_port, uint16_t *
     fresh.generation = (s->generation + 1) & 0x7FFFFFFF;
     fresh.worker = w->number;
     fresh.phase = (uint8_t)(p->opened++ % PHASES);
-    fresh.codec = (struct codec){.kind = PLANE_PCMA, .payload_type = PLANE_PCMA, .clock_rate = 8000};
+    fresh.codec = (struct codec){.kind = PLANE_PCMA, .payload_type = PLANE_PCMA, .clock_rate = 8000, .name = "PCMA"};
+    fresh.report.round_trip_ms = -1;
     fresh.event_rate = 8000;
     fresh.telephone_event = PLANE_NO_EVENT;
     fresh.peer = fresh.previous = fresh.next = NOBODY;
@@ -123,7 +124,7 @@ static bool usable(const plane_remote *remote) {
 
 static struct codec codec_of(const plane_remote *remote) {
     struct codec codec = {.kind = remote->codec, .payload_type = remote->payload_type, .clock_rate = remote->clock_rate};
-    if (codec.kind == PLANE_OTHER) memcpy(codec.name, remote->name, sizeof codec.name - 1);
+    memcpy(codec.name, remote->name, sizeof codec.name - 1);
     return codec;
 }
 
@@ -159,9 +160,13 @@ int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote) {
     struct worker *w = lock(p, s);
     source_signalled(s, &address, w->now_ms);
     s->has_remote = true;
+    if (s->codec.clock_rate != remote->clock_rate) s->in.jitter = s->in.transit = 0; /* counted in ticks of the former clock */
     s->codec = codec_of(remote);
     s->event_rate = remote->event_rate;
     s->telephone_event = remote->telephone_event;
+    uint16_t rtcp_port = remote->rtcp_port ? remote->rtcp_port : (uint16_t)(remote->port + 1);
+    if (rtcp_port != s->rtcp_port || s->source.state == LEARNING) s->report.heard_port = 0;
+    s->rtcp_port = rtcp_port;
     outgoing_clock(&s->out, s->codec.clock_rate, w->now_ms);
     s->send = remote->send;
     s->receive = remote->receive;
@@ -304,11 +309,25 @@ static void count(const struct session *s, int64_t now_ms, plane_counters *to) {
         .lost = incoming_lost(&s->in),
         .out_of_order = s->out_of_order,
         .jitter_ms = s->in.jitter * 1000 / s->codec.clock_rate,
+        .round_trip_ms = s->report.round_trip_ms,
+        .remote_lost = s->report.remote_known ? s->report.remote_lost : -1,
+        .remote_loss_fraction = -1,
+        .remote_jitter_ms = s->report.remote_known ? s->report.remote_jitter_ms : -1,
+        .reports_in = s->report.heard,
+        .reports_out = s->report.sent,
         .last_packet_ms = s->in.started ? now_ms - s->in.last_ms : -1,
         .source_ip = s->source.state == LOCKED || s->source.state == RELEARNING ? ntohl(s->source.ip) : 0,
         .source_port = ntohs(s->source.port),
     };
     memcpy(to->dropped, s->dropped, sizeof to->dropped);
+    memcpy(to->codec, s->codec.name, sizeof to->codec);
+    uint64_t received = s->in.received + s->in.received_before;
+    if (to->lost) to->loss_fraction = (double)to->lost / (double)(to->lost + received);
+    const struct report *report = &s->report;
+    if (!report->remote_known) return;
+    if (to->remote_lost < 0) to->remote_lost = 0; /* duplicates there: more came than was sent */
+    to->remote_loss_fraction = report->remote_span ? (double)to->remote_lost / report->remote_span : 0;
+    if (to->remote_loss_fraction > 1) to->remote_loss_fraction = 1;
 }
 
 int plane_counters_of(plane *p, int64_t handle, plane_counters *counters) {
@@ -325,6 +344,7 @@ int plane_close(plane *p, int64_t handle, plane_counters *counters) {
     if (!s) return -ENOENT;
     struct worker *w = lock(p, s);
     if (counters) count(s, w->now_ms, counters);
+    rtcp_bye(w, s);
     part(p, s);
     play_end(w, s, false);
     recording_end(w, s, PLANE_BY_STOP);

@@ -22,6 +22,7 @@ enum {
     BATCH = 64,               /* packets handled under one lock */
     MAX_WORKERS = 64,
     FLOOD_PACKETS = 500,      /* packets a session takes in a second; 10 ms packets both as audio and events are 200 */
+    REPORT_SLOTS = 512,       /* 20 ms each */
     EVENT_RING = 8192,
     RECORD_RING = 1 << 16,    /* bytes, 8 s of audio waiting for the disk */
     SRTP_KEY = 46, SRTP_TAIL = 20, /* bytes: the longest master key with its salt; what protection may append */
@@ -50,7 +51,7 @@ struct incoming {
     bool started;
     uint32_t ssrc, base, cycles;   /* extended sequence numbers of the present source */
     uint16_t highest;
-    uint64_t received, lost_before;
+    uint64_t received, lost_before, received_before;
     uint32_t transit;
     double jitter;
     int64_t last_ms, flood_second;
@@ -61,7 +62,7 @@ struct incoming {
 struct outgoing {
     uint64_t identity;
     uint32_t ssrc, timestamp;      /* of the newest packet sent */
-    uint16_t sequence;
+    uint16_t sequence, first;      /* `first`: of the first packet sent */
     int64_t last_ms;
     uint32_t last_samples, rate;   /* of the timestamps, Hz */
     bool mapped;                   /* the relay's numbers below hold */
@@ -69,6 +70,19 @@ struct outgoing {
     bool event_mapped;             /* a key of another clock than the audio's keeps the timestamp it was given */
     uint32_t event_in, event_out;
     uint16_t sequence_delta, in_sequence, oldest;
+};
+
+/* RTCP of a session: its place in the worker's wheel, what the last report covered, and what was heard. */
+struct report {
+    bool scheduled, remote_known;
+    uint16_t slot, heard_port;     /* `heard_port`: where reports come from, network byte order */
+    int32_t previous, next;
+    uint32_t ssrc, sender_middle;  /* the middle of the NTP time of the far end's last sender report, and when it came */
+    int64_t sender_ns;
+    uint64_t expected_before, received_before, packets_before, sent, heard;
+    int32_t remote_lost;
+    uint32_t remote_span;          /* packets the far end expected */
+    double remote_jitter_ms, round_trip_ms;
 };
 
 enum learning { UNKNOWN, LEARNING, RELEARNING, LOCKED };
@@ -142,11 +156,13 @@ struct session {
     struct incoming in;
     struct outgoing out;
     struct srtp *srtp_in, *srtp_out;
+    struct report report;
+    uint16_t rtcp_port;
     struct key key;
     struct play *play;
     struct recording *recording;
     int32_t previous, next;        /* neighbours in the phase */
-    uint64_t packets_in, packets_out, bytes_in, bytes_out, out_of_order, dropped[PLANE_DROPS];
+    uint64_t packets_in, packets_out, bytes_in, bytes_out, octets_out, out_of_order, dropped[PLANE_DROPS];
 };
 
 struct worker {
@@ -155,12 +171,14 @@ struct worker {
     bool running;
     pthread_mutex_t lock;
     atomic_int wanted;             /* control threads waiting for the lock: they go before the next batch */
-    int epoll, timer, wake;
+    int epoll, timer, report_timer, wake;
     uint8_t number;
     bool ticking;
     int64_t now_ns, now_ms, tick_ms;
     int32_t phase[PHASES];
-    uint32_t timed, sessions;
+    uint32_t timed, sessions, reporting, report_slot;
+    int32_t report_heads[REPORT_SLOTS];
+    uint64_t random;
     uint64_t packets_in, packets_out, dropped[PLANE_DROPS], late_ticks;
     uint8_t buffer[MAX_PACKET + 16 + SRTP_TAIL];
 };
@@ -224,6 +242,12 @@ void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32
                    uint32_t timestamp);
 /* relay.c */
 void relay(struct worker *w, struct session *from, struct packet *packet, bool audio);
+/* rtcp.c */
+void rtcp_schedule(struct worker *w, struct session *s);
+void rtcp_unschedule(struct worker *w, struct session *s);
+void rtcp_tick(struct worker *w);
+void rtcp_received(struct worker *w, struct session *s, uint8_t *data, uint32_t length, const struct sockaddr_in *from);
+void rtcp_bye(struct worker *w, struct session *s);
 /* srtp.c */
 bool srtp_same(const struct srtp *s, int suite, const uint8_t *master);
 /* telephone_event.c */

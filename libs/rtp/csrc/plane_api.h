@@ -19,6 +19,7 @@ typedef struct {
     uint16_t port_low, port_high;  /* RTP takes the even ports, RTCP the odd ones above */
     uint32_t rest_ms;              /* how long a port rests after its call */
     uint32_t learn_ms;             /* how long a source that was not signalled is on trial, and a former one is refused */
+    uint32_t report_ms;            /* between two RTCP reports of a session, on average; 0: none, at most 6,500 */
     uint16_t threads;
     int8_t nice;                   /* of the packet threads; where it is not allowed they stay as they are */
     uint8_t allow_loopback;
@@ -29,12 +30,13 @@ typedef struct {
 typedef struct {
     uint32_t ip;
     uint16_t port;
+    uint16_t rtcp_port;       /* 0: port + 1; the RTP port itself: both on one, RFC 5761 */
     uint8_t codec;            /* PLANE_PCMU, PLANE_PCMA, or PLANE_OTHER: relayed untouched to a far end of the same name and clock */
     uint8_t payload_type;     /* a dynamic one, or the codec's own */
     uint8_t telephone_event;  /* payload type or PLANE_NO_EVENT */
     uint32_t clock_rate;      /* of the timestamps, Hz */
     uint32_t event_rate;      /* of telephone events, Hz */
-    char name[32];            /* of PLANE_OTHER, zero-terminated */
+    char name[32];            /* zero-terminated */
     uint8_t send, receive;
     uint8_t suite;            /* PLANE_NO_SRTP, or both keys are there: each a master key with its salt after it, RFC 4568 section 6.1 */
     uint8_t local_key[46], remote_key[46];
@@ -56,7 +58,12 @@ typedef struct {
 
 typedef struct {
     uint64_t packets_in, packets_out, bytes_in, bytes_out, lost, out_of_order, dropped[9];
-    double jitter_ms;
+    double jitter_ms, loss_fraction;
+    double round_trip_ms;          /* -1: not known yet, as in those of `remote_` */
+    double remote_loss_fraction, remote_jitter_ms;
+    int64_t remote_lost;
+    uint64_t reports_in, reports_out;
+    char codec[32];
     int64_t last_packet_ms;        /* age, -1: none came */
     uint32_t source_ip;            /* 0: not locked yet */
     uint16_t source_port;

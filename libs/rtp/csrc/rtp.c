@@ -44,6 +44,7 @@ uint64_t incoming_lost(const struct incoming *in) {
 /* A source starts, or starts anew. */
 static void incoming_start(struct incoming *in, const struct packet *packet) {
     in->lost_before = incoming_lost(in);
+    in->received_before += in->started ? in->received : 0;
     in->started = true;
     in->ssrc = packet->ssrc;
     in->base = in->highest = packet->sequence;
@@ -154,7 +155,8 @@ void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32
         drop(w, s, PLANE_DROP_UNSENT);
         return;
     }
-    s->packets_out++;
+    if (!s->packets_out++) s->out.first = sequence;
+    s->octets_out += length;
     s->bytes_out += size;
     w->packets_out++;
 }

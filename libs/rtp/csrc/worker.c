@@ -17,6 +17,7 @@
 enum { HEADROOM = 16, RTCP_ROUND = 16, LATE_MS = 5, GIVE_UP_MS = 60, COMFORT_NOISE = 13 };
 #define TIMER UINT64_MAX
 #define WAKE (UINT64_MAX - 1)
+#define REPORT (UINT64_MAX - 2)
 #define RTCP (1ull << 63)
 
 int64_t clock_ns(void) {
@@ -68,15 +69,22 @@ static void receive(struct worker *w, struct session *s) {
     ssize_t length = recvfrom(s->fd, datagram, MAX_PACKET, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &size);
     if (length < 0) return;
     s->bytes_in += (uint64_t)length;
+    if (s->has_remote && s->rtcp_port == ntohs(s->signalled.sin_port) && length >= 8 && datagram[1] >= 192 && datagram[1] <= 223)
+        return rtcp_received(w, s, datagram, (uint32_t)length, &from);
     uint32_t plain = s->srtp_in ? opened(w, s, datagram, (uint32_t)length, &from) : (uint32_t)length;
     if (s->srtp_in && !plain) return;
     struct packet packet = {.from = &from};
     received(w, s, &packet, rtp_parse(datagram, plain, &packet));
 }
 
-static void drain_rtcp(struct worker *w, struct session *s) {
-    for (int i = 0; i < RTCP_ROUND; i++)
-        if (recv(s->rtcp_fd, w->buffer, sizeof w->buffer, MSG_DONTWAIT) < 0) return;
+static void receive_rtcp(struct worker *w, struct session *s) {
+    for (int i = 0; i < RTCP_ROUND; i++) {
+        struct sockaddr_in from;
+        socklen_t size = sizeof from;
+        ssize_t length = recvfrom(s->rtcp_fd, w->buffer, MAX_PACKET, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &size);
+        if (length < 0) return;
+        rtcp_received(w, s, w->buffer, (uint32_t)length, &from);
+    }
 }
 
 static void arm(struct worker *w, bool on) {
@@ -133,6 +141,7 @@ static void tick(struct worker *w) {
 
 static void handle(struct worker *w, uint64_t tag) {
     if (tag == TIMER) return tick(w);
+    if (tag == REPORT) return rtcp_tick(w);
     if (tag == WAKE) {
         eventfd_t ignored;
         eventfd_read(w->wake, &ignored);
@@ -142,7 +151,7 @@ static void handle(struct worker *w, uint64_t tag) {
     uint64_t mine = (tag & ~RTCP) >> 32 << 32 | (w->number + 1u);
     if (atomic_load_explicit(&w->plane->owners[index], memory_order_acquire) != mine) return; /* closed or moved since epoll_wait */
     struct session *s = &w->plane->sessions[index];
-    if (tag & RTCP) drain_rtcp(w, s);
+    if (tag & RTCP) receive_rtcp(w, s);
     else receive(w, s);
 }
 
@@ -182,6 +191,7 @@ int worker_watch(struct worker *w, struct session *s) {
     uint64_t tag = session_handle(w->plane, s);
     s->worker = w->number;
     w->sessions++;
+    rtcp_schedule(w, s);
     atomic_store_explicit(&w->plane->owners[s - w->plane->sessions], (tag >> 32 << 32) | (w->number + 1u), memory_order_release);
     int error = watch(w, s->fd, tag);
     return error ? error : watch(w, s->rtcp_fd, tag | RTCP);
@@ -191,6 +201,7 @@ void worker_unwatch(struct worker *w, struct session *s) {
     epoll_ctl(w->epoll, EPOLL_CTL_DEL, s->fd, NULL);
     epoll_ctl(w->epoll, EPOLL_CTL_DEL, s->rtcp_fd, NULL);
     w->sessions--;
+    rtcp_unschedule(w, s);
     atomic_store_explicit(&w->plane->owners[s - w->plane->sessions], 0, memory_order_release);
 }
 
@@ -199,12 +210,16 @@ int worker_start(plane *p, int number) {
     w->plane = p;
     w->number = (uint8_t)number;
     for (int i = 0; i < PHASES; i++) w->phase[i] = NOBODY;
+    for (int i = 0; i < REPORT_SLOTS; i++) w->report_heads[i] = NOBODY;
+    w->random = (uint64_t)clock_ns();
     pthread_mutex_init(&w->lock, NULL);
     w->epoll = epoll_create1(EPOLL_CLOEXEC);
     w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    w->report_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     w->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (w->epoll < 0 || w->timer < 0 || w->wake < 0) return -errno;
+    if (w->epoll < 0 || w->timer < 0 || w->report_timer < 0 || w->wake < 0) return -errno;
     int error = watch(w, w->timer, TIMER);
+    if (!error) error = watch(w, w->report_timer, REPORT);
     if (!error) error = watch(w, w->wake, WAKE);
     if (!error) error = -pthread_create(&w->thread, NULL, worker_main, w);
     w->running = !error;
@@ -218,6 +233,7 @@ void worker_stop(struct worker *w) {
     }
     close(w->epoll);
     close(w->timer);
+    close(w->report_timer);
     close(w->wake);
     pthread_mutex_destroy(&w->lock);
 }

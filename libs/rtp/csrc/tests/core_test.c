@@ -60,16 +60,20 @@ static void send_some(struct line *line) {
     uint32_t length = chance(500);
     for (uint32_t i = 0; i < length; i++) data[i] = (uint8_t)chance(256);
     if (chance(4)) {
-        static const uint8_t types[] = {0, 8, 101, 101 | 128, 13, 200, 97};
+        static const uint8_t types[] = {0, 8, 101, 101 | 128, 13, 200, 97, 201};
         static const uint8_t heads[] = {0x80, 0x80, 0x80, 0x90, 0xA0, 0xB3};
         uint16_t sequence = htons(line->sequence += (uint16_t)chance(3));
         uint32_t stamp = htonl(line->timestamp += 160 * chance(3)), source = 7;
         if (length < 172) length = 12 + chance(161);
         data[0] = heads[chance(6)];
-        data[1] = types[chance(7)];
+        data[1] = types[chance(8)];
         memcpy(data + 2, &sequence, 2);
         memcpy(data + 4, &stamp, 4);
         memcpy(data + 8, &source, 4);
+        if (data[1] >= 200) {
+            data[2] = 0;
+            data[3] = (uint8_t)chance(30);
+        }
     }
     if (!chance(3)) length = protected(data, length);
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(line->port)};
@@ -93,6 +97,7 @@ static plane_remote some_remote(const struct line *line) {
     remote.send = chance(5) != 0;
     remote.receive = chance(5) != 0;
     if (!chance(3)) remote.suite = (uint8_t)chance(PLANE_AEAD_AES_256_GCM + 1);
+    if (!chance(3)) remote.rtcp_port = line->local;
     remote.agreed_ms = chance(2) ? 0 : 1;
     memset(remote.local_key, (int)chance(2), sizeof remote.local_key);
     memset(remote.remote_key, (int)chance(2), sizeof remote.remote_key);
@@ -164,7 +169,7 @@ int main(int argc, char **argv) {
     state = argc > 3 ? strtoull(argv[3], NULL, 10) : 88172645463325252ull;
     snprintf(folder, sizeof folder, "%s", argv[1]);
     write_prompt();
-    plane_settings settings = {.listen_ip = INADDR_LOOPBACK, .port_low = LOW, .port_high = HIGH, .threads = 2, .learn_ms = 20, .allow_loopback = 1};
+    plane_settings settings = {.listen_ip = INADDR_LOOPBACK, .port_low = LOW, .port_high = HIGH, .threads = 2, .learn_ms = 20, .report_ms = 40, .allow_loopback = 1};
     int error;
     plane *p = plane_new(&settings, &error);
     if (!p) return fprintf(stderr, "plane_new: %s\n", strerror(-error)), 1;

@@ -34,6 +34,13 @@ def _ipv4(text: str) -> str:
     return str(ipaddress.IPv4Address(text))
 
 
+def _interval(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 6.5:
+        raise ValueError(text)
+    return seconds
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     options = argparse.ArgumentParser(prog="python -m carillon_rtp", description="Carillon's media plane.")
@@ -45,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--nice", type=int, default=-10, help="of the packet threads, where the system allows it")
     options.add_argument("--rest", type=float, default=5.0, metavar="SECONDS", help="how long a port rests after its call")
     options.add_argument("--learn", type=float, default=0.5, metavar="SECONDS", help="how long a source that was not signalled is on trial")
+    options.add_argument("--report", type=_interval, default=5.0, metavar="SECONDS", help="between two RTCP reports of a session; 0: none")
     options.add_argument("--no-loopback", action="store_true", help="send nothing to 127.0.0.0/8")
     options.add_argument("--refuse", action="append", default=[], metavar="NETWORK", help="send nothing there (repeatable)")
     options.add_argument("--cpus", help="cores to stay on, e.g. 2,3")
@@ -62,6 +70,7 @@ def settings_of(arguments: argparse.Namespace) -> CoreSettings:
         nice=arguments.nice,
         rest_seconds=arguments.rest,
         learn_seconds=arguments.learn,
+        report_seconds=arguments.report,
         allow_loopback=not arguments.no_loopback,
         refused_networks=tuple(arguments.refuse),
     )

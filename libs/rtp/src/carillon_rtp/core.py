@@ -16,6 +16,7 @@ from typing import Any, NewType
 
 from carillon_rtp._core import ffi, lib
 from carillon_rtp.protocol import BadFile, BadRequest, NoCoder, NoSession, PlaneError, PortsExhausted, RefusedTarget
+from carillon_rtp.quality import mos
 from carillon_rtp.srtp import SUITES
 from carillon_rtp.values import AudioCodec, Dropped, PlaneStatistics, RecordingEnd, Remote, SrtpKeys, Statistics
 
@@ -43,6 +44,7 @@ class CoreSettings:
     nice: int = -10  # of the packet threads, where the system allows it
     rest_seconds: float = 5.0
     learn_seconds: float = 0.5
+    report_seconds: float = 5.0  # between two RTCP reports of a session, on average; 0: none, at most 6.5
     allow_loopback: bool = True
     refused_networks: tuple[str, ...] = ()
 
@@ -197,6 +199,7 @@ def _settings(settings: CoreSettings) -> Any:
             "port_high": settings.port_high,
             "rest_ms": int(settings.rest_seconds * 1000),
             "learn_ms": int(settings.learn_seconds * 1000),
+            "report_ms": int(settings.report_seconds * 1000),
             "threads": settings.threads,
             "nice": settings.nice,
             "allow_loopback": settings.allow_loopback,
@@ -213,7 +216,11 @@ def _remote(remote: Remote) -> Any:
     except ValueError:
         raise BadRequest("bad_request", f"{remote.ip!r} is not an IPv4 address") from None
     event = lib.PLANE_NO_EVENT if remote.telephone_event is None else remote.telephone_event
-    if not 0 <= remote.port <= 65535 or (remote.telephone_event is not None and not 0 <= event <= 127):
+    if (
+        not 0 <= remote.port <= 65535
+        or not 0 <= (remote.rtcp_port or 0) <= 65535
+        or (remote.telephone_event is not None and not 0 <= event <= 127)
+    ):
         raise BadRequest("bad_request", "port or payload type out of range")
     codec = AudioCodec.of(remote.codec)
     name = codec.name.upper().encode()
@@ -226,6 +233,7 @@ def _remote(remote: Remote) -> Any:
         {
             "ip": address,
             "port": remote.port,
+            "rtcp_port": remote.rtcp_port or 0,
             "codec": _KINDS.get(name.decode(), lib.PLANE_OTHER),
             "payload_type": codec.payload_type,
             "clock_rate": codec.clock_rate,
@@ -281,6 +289,8 @@ def _dropped(counts: Any) -> Dropped:
 
 
 def _statistics(counters: Any) -> Statistics:
+    codec, heard, told = ffi.string(counters.codec).decode(), counters.last_packet_ms >= 0, counters.remote_jitter_ms >= 0
+    round_trip_ms = None if counters.round_trip_ms < 0 else round(counters.round_trip_ms, 3)
     return Statistics(
         packets_in=counters.packets_in,
         packets_out=counters.packets_out,
@@ -290,7 +300,16 @@ def _statistics(counters: Any) -> Statistics:
         out_of_order=counters.out_of_order,
         jitter_ms=round(counters.jitter_ms, 3),
         dropped=_dropped(counters.dropped),
-        last_packet_ms=None if counters.last_packet_ms < 0 else counters.last_packet_ms,
+        last_packet_ms=counters.last_packet_ms if heard else None,
+        loss_fraction=round(counters.loss_fraction, 5),
+        round_trip_ms=round_trip_ms,
+        mos=mos(codec, counters.loss_fraction, counters.jitter_ms, round_trip_ms) if heard else None,
+        remote_lost=counters.remote_lost if told else None,
+        remote_loss_fraction=round(counters.remote_loss_fraction, 5) if told else None,
+        remote_jitter_ms=round(counters.remote_jitter_ms, 3) if told else None,
+        remote_mos=mos(codec, counters.remote_loss_fraction, counters.remote_jitter_ms, round_trip_ms) if told else None,
+        reports_in=counters.reports_in,
+        reports_out=counters.reports_out,
     )
 
 

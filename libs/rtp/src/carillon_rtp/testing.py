@@ -106,6 +106,7 @@ class RtpEndpoint(asyncio.DatagramProtocol):
         self._changed = asyncio.Event()
         self.received: list[RtpPacket] = []
         self.wire: list[bytes] = []  # the datagrams as they came
+        self.control: list[bytes] = []  # RTCP among them
         self._protection: tuple[SrtpStream, SrtpStream] | None = None  # out, in
         self.ssrc = int.from_bytes(os.urandom(4), "big")
         self.sequence = int.from_bytes(os.urandom(2), "big")
@@ -126,6 +127,10 @@ class RtpEndpoint(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self.wire.append(data)
+        if 192 <= data[1] <= 223:  # RFC 5761 section 4
+            self.control.append(data)
+            self._changed.set()
+            return
         if self._protection is not None:
             data = self._protection[1].unprotect(data)
         head, kind, sequence, timestamp, ssrc = struct.unpack_from("!BBHII", data)
@@ -175,6 +180,11 @@ class RtpEndpoint(asyncio.DatagramProtocol):
         self.timestamp = start + updates * step
         return packets
 
+    async def changed(self) -> None:
+        """Waits for the next datagram."""
+        self._changed.clear()
+        await self._changed.wait()
+
     async def wait_for(self, count: int, deadline: float = DEADLINE) -> list[RtpPacket]:
         """The first `count` packets. Raises TimeoutError with what came instead."""
         try:
@@ -189,6 +199,111 @@ class RtpEndpoint(asyncio.DatagramProtocol):
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An RTCP sender or receiver report. `lost` is the cumulative number of its block, all zero when it has none."""
+
+    payload_type: int
+    ssrc: int
+    ntp: int = 0  # 64 bits, as the sender wrote it
+    timestamp: int = 0
+    packets: int = 0
+    octets: int = 0
+    about: int = 0
+    fraction: int = 0  # of 256
+    lost: int = 0
+    highest: int = 0
+    jitter: int = 0
+    last_sender_report: int = 0
+    delay: int = 0  # 1/65536 s
+    cname: str = ""
+    bye: bool = False
+
+    @classmethod
+    def parse(cls, data: bytes) -> Report:
+        """A compound packet as RFC 3550 section 6.1 has it. Raises AssertionError when it is none."""
+        assert data[0] >> 6 == 2
+        sender, blocks = data[1] == 200, data[0] & 31
+        assert data[1] in (200, 201)
+        size = 4 + 4 * struct.unpack_from("!H", data, 2)[0]
+        assert size == (28 if sender else 8) + 24 * blocks
+        (ssrc,) = struct.unpack_from("!I", data, 4)
+        info = dict(zip(("ntp", "timestamp", "packets", "octets"), struct.unpack_from("!QIII", data, 8), strict=True)) if sender else {}
+        if blocks:
+            about, lost, highest, jitter, last, delay = struct.unpack_from("!6I", data, 28 if sender else 8)
+            info |= {"about": about, "fraction": lost >> 24, "lost": (lost & 0xFFFFFF) - ((lost & 0x800000) << 1), "highest": highest}
+            info |= {"jitter": jitter, "last_sender_report": last, "delay": delay}
+        head, kind, length, about, item, name = struct.unpack_from("!BBHIBB", data, size)
+        assert (head, kind, about, item) == (0x81, 202, ssrc, 1)
+        rest = size + 4 + 4 * length
+        goodbye = rest < len(data)
+        assert not goodbye or struct.unpack_from("!BBHI", data, rest) == (0x81, 203, 1, ssrc)
+        return cls(data[1], ssrc, **info, cname=data[size + 10 : size + 10 + name].decode(), bye=goodbye)
+
+    def to_bytes(self) -> bytes:
+        """With its block, and a CNAME."""
+        sender = self.payload_type == 200
+        info = struct.pack("!QIII", self.ntp, self.timestamp, self.packets, self.octets) if sender else b""
+        loss = self.fraction << 24 | self.lost & 0xFFFFFF
+        block = struct.pack("!6I", self.about, loss, self.highest, self.jitter, self.last_sender_report, self.delay)
+        head = struct.pack("!BBHI", 0x81, self.payload_type, 1 + (len(info) + len(block)) // 4, self.ssrc)
+        return head + info + block + struct.pack("!BBHIBB", 0x81, 202, 3, self.ssrc, 1, 4) + b"test\0\0"
+
+
+class RtcpEndpoint(asyncio.DatagramProtocol):
+    """The RTCP side of a far end: keeps the reports it receives; SRTCP where the RTP side has `keys`."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.DatagramTransport | None = None
+        self._changed = asyncio.Event()
+        self._protection: tuple[SrtpStream, SrtpStream] | None = None  # out, in
+        self.received: list[Report] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def secure(self, keys: SrtpKeys) -> None:
+        """From now on SRTCP, with the keys as this far end has them."""
+        self._protection = SrtpStream(keys.suite, keys.local_key), SrtpStream(keys.suite, keys.remote_key)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.received.append(Report.parse(data if self._protection is None else self._protection[1].unprotect_rtcp(data)))
+        self._changed.set()
+
+    @property
+    def port(self) -> int:
+        assert self._transport is not None
+        return int(self._transport.get_extra_info("sockname")[1])
+
+    def send(self, report: Report, to: MediaAddress) -> None:
+        """To the RTCP port of a session."""
+        data = report.to_bytes()
+        assert self._transport is not None
+        self._transport.sendto(data if self._protection is None else self._protection[0].protect_rtcp(data), (to.ip, to.port + 1))
+
+    async def wait_for(self, condition: Callable[[Report], bool]) -> Report:
+        """The first report that meets the condition. Raises TimeoutError."""
+        async with asyncio.timeout(DEADLINE):
+            while not (found := [report for report in self.received if condition(report)]):
+                self._changed.clear()
+                await self._changed.wait()
+        return found[0]
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+@contextlib.asynccontextmanager
+async def rtcp_endpoint(ip: str = "127.0.0.1") -> AsyncIterator[RtcpEndpoint]:
+    """An RTCP endpoint on a free port."""
+    _, protocol = await asyncio.get_running_loop().create_datagram_endpoint(RtcpEndpoint, local_addr=(ip, 0))
+    try:
+        yield protocol
+    finally:
+        protocol.close()
 
 
 @contextlib.asynccontextmanager

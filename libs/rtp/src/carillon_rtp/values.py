@@ -97,6 +97,7 @@ class Remote:
 
     `telephone_event` is the payload type agreed for RFC 4733 events, None when there is none; `telephone_event_rate` its clock in
     Hz, None when it is the codec's. With `crypto` everything both ways is SRTP and SRTCP, without it nothing is.
+    `rtcp_port` is where RTCP goes (`a=rtcp`), None: `port` + 1; `port` itself: both on one port (`a=rtcp-mux`).
     """
 
     ip: str
@@ -107,6 +108,7 @@ class Remote:
     receive: bool = True
     telephone_event_rate: int | None = None
     crypto: SrtpKeys | None = None
+    rtcp_port: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Keys included: for the control socket only."""
@@ -123,6 +125,7 @@ class Remote:
             receive=bool(data["receive"]),
             telephone_event_rate=None if data.get("telephone_event_rate") is None else int(data["telephone_event_rate"]),
             crypto=None if data.get("crypto") is None else SrtpKeys.from_json(data["crypto"]),
+            rtcp_port=None if data.get("rtcp_port") is None else int(data["rtcp_port"]),
         )
 
 
@@ -149,7 +152,10 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What one session received and sent. `lost` and `jitter_ms` follow RFC 3550 appendix A.3 and A.8."""
+    """What one session received and sent. `lost` and `jitter_ms` follow RFC 3550 appendix A.3 and A.8.
+
+    `remote_*` is what the far end says (RTCP) of the stream we send to it, as of its last report; None: it never reported.
+    """
 
     packets_in: int = 0
     packets_out: int = 0
@@ -160,6 +166,15 @@ class Statistics:
     jitter_ms: float = 0.0
     dropped: Dropped = field(default_factory=Dropped)
     last_packet_ms: int | None = None  # age of the last packet received; None: nothing ever came
+    loss_fraction: float = 0.0  # 0 to 1, of the whole call
+    round_trip_ms: float | None = None  # between us and the far end, None: no report told it yet
+    mos: float | None = None  # of what we received, 1 to 4.5 (`carillon_rtp.quality`); None: nothing came
+    remote_lost: int | None = None
+    remote_loss_fraction: float | None = None
+    remote_jitter_ms: float | None = None
+    remote_mos: float | None = None
+    reports_in: int = 0
+    reports_out: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
