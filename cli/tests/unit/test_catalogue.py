@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from carillon_cli.supervisor.catalogue import STOP_GROUPS, WITH_DATABASE, Backing, plane_spec, python_environment, service_environment
-from carillon_cli.supervisor.layout import GRPC_SERVICES, Folders, Options, Ports
+from carillon_cli.supervisor.layout import GRPC_SERVICES, Folders, Options, Ports, TlsFiles
 
 pytestmark = pytest.mark.feature("P-4")
 FOLDERS = Folders(Path("/data"))
@@ -33,6 +33,16 @@ def test_media_is_told_where_the_applications_and_the_plane_are() -> None:
     assert json.loads(found["CARILLON_APPLICATIONS"]) == {"routing": "127.0.0.1:7002", "voicemail": "127.0.0.1:7004"}
     assert found["CARILLON_PLANE_SOCKET"] == "/data/plane.sock"
     assert found["CARILLON_ADVERTISE"] == "192.0.2.7"
+
+
+def test_media_listens_on_both_families_and_on_tls_when_asked() -> None:
+    found = environment("media")
+    assert (found["CARILLON_SIP_UDP"], found.get("CARILLON_SIP_TLS")) == ("0.0.0.0:5060", None)
+    tls = TlsFiles(Path("/data/c.pem"), Path("/data/k.pem"))
+    options = Options(Path("/data"), "127.0.0.1", "127.0.0.1", Ports(), tls=tls, host6="::1")
+    found = service_environment("media", options, FOLDERS, BACKING)
+    assert (found["CARILLON_SIP_TCP"], found["CARILLON_SIP_TLS"]) == ("127.0.0.1:5060,[::1]:5060", "127.0.0.1:5061,[::1]:5061")
+    assert (found["CARILLON_TLS_CERTIFICATE"], found["CARILLON_TLS_KEY"]) == ("/data/c.pem", "/data/k.pem")
 
 
 def test_only_routing_goes_by_the_test_clock_and_only_when_asked() -> None:

@@ -1,10 +1,11 @@
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from carillon_cli.errors import CliError
-from carillon_cli.supervisor.layout import RTP_SEARCH, Options, Ports, check_ports, free_ports, owners, taken
+from carillon_cli.supervisor.layout import RTP_SEARCH, Options, Ports, TlsFiles, check_ports, free_ports, owners, taken
 
 pytestmark = pytest.mark.feature("P-4")
 
@@ -28,6 +29,16 @@ def test_every_port_in_use_is_told_at_once() -> None:
     assert len(str(refused.value).splitlines()) == 1 + len(list(owners(Ports(), embedded_nats=True, embedded_postgres=True)))
 
 
+def test_tls_and_ipv6_need_their_ports_too() -> None:
+    asked = replace(options(Ports()), tls=TlsFiles(Path("c"), Path("k")), host6="::1")
+    with pytest.raises(CliError) as refused:
+        check_ports(asked, embedded_nats=False, embedded_postgres=False, probe=lambda *_: "in use")
+    told = str(refused.value)
+    assert "tcp port 5061 on 127.0.0.1 for SIP (--sip-tls-port): in use" in told
+    assert "udp port 5060 on ::1 for SIP (--sip-port): in use" in told
+    assert "7001 on ::1" not in told
+
+
 def test_servers_of_others_need_no_port_here() -> None:
     found = {who for _, _, who, _ in owners(Ports(), embedded_nats=False, embedded_postgres=False)}
     assert found.isdisjoint({"NATS", "Postgres"})
@@ -43,7 +54,7 @@ def test_a_port_that_is_really_taken_is_found() -> None:
 
 def test_free_ports_are_all_different_and_free() -> None:
     ports = free_ports("127.0.0.1")
-    single = [ports.sip, ports.directory, ports.routing, ports.media, ports.voicemail, ports.cdr, ports.nats, ports.postgres]
+    single = [ports.sip, ports.sip_tls, ports.directory, ports.routing, ports.media, ports.voicemail, ports.cdr, ports.nats, ports.postgres]
     assert len(set(single)) == len(single)
     assert RTP_SEARCH[0] <= ports.rtp_low < ports.rtp_high < RTP_SEARCH[1] + 1000
     check_ports(options(ports), embedded_nats=True, embedded_postgres=True)

@@ -1,9 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
-from carillon_cli.supervisor.layout import Options, Ports
+from carillon_cli.supervisor.layout import Options, Ports, TlsFiles
 from carillon_cli.supervisor.run_file import Facts, run_file
 from carillon_contracts.config import Destination, Extension, Number, Resource, SipCredential, Tenant, Trunk, User
 from carillon_contracts.tenant_config import TenantConfig
@@ -50,6 +51,20 @@ def test_the_shape_is_the_promised_one(facts: Facts) -> None:
     assert found["sip"] == {"udp": "192.0.2.7:5060", "tcp": "192.0.2.7:5060"}
     assert found["grpc"]["routing"] == "127.0.0.1:7002"
     assert found["mail"] == {"maildir": "/data/mail"}
+
+
+def test_tls_and_ipv6_are_there_when_they_are_listened_on(facts: Facts) -> None:
+    tls = TlsFiles(Path("/data/tls/certificate.pem"), Path("/data/tls/key.pem"))
+    found = run_file(replace(facts, options=replace(facts.options, tls=tls, host6="::1")))
+    assert found["sip"] == {
+        "udp": "192.0.2.7:5060",
+        "tcp": "192.0.2.7:5060",
+        "tls": "192.0.2.7:5061",
+        "tls_certificate": "/data/tls/certificate.pem",
+        "udp6": "[::1]:5060",
+        "tcp6": "[::1]:5060",
+        "tls6": "[::1]:5061",
+    }
 
 
 def test_a_user_has_extension_device_and_numbers(facts: Facts) -> None:

@@ -1,10 +1,13 @@
 import argparse
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from carillon_cli.commands import up
 from carillon_cli.errors import CliError
-from carillon_cli.supervisor.layout import GRPC_SERVICES, Ports
+from carillon_cli.supervisor.layout import GRPC_SERVICES, Folders, Ports, TlsFiles
+from carillon_kit.certificates import covers, write_self_signed
 
 pytestmark = pytest.mark.feature("P-4")
 
@@ -40,3 +43,36 @@ def test_listening_everywhere_needs_an_address_for_phones() -> None:
         up.advertised("0.0.0.0", None)
     assert up.advertised("0.0.0.0", "192.0.2.7") == "192.0.2.7"
     assert up.advertised("127.0.0.1", None) == "127.0.0.1"
+
+
+def certificate(folder: Path, *arguments: str) -> TlsFiles | None:
+    parser = argparse.ArgumentParser()
+    up.arguments(parser)
+    return up.certificate(parser.parse_args(arguments), Folders(folder), "192.0.2.7")
+
+
+def test_there_is_no_tls_unless_it_is_asked_for(tmp_path: Path) -> None:
+    assert certificate(tmp_path) is None
+
+
+def test_the_demo_has_a_certificate_that_is_made_once(tmp_path: Path) -> None:
+    files = certificate(tmp_path, "--demo")
+    assert files is not None
+    made = files.certificate.read_bytes()
+    assert covers(made, ["192.0.2.7", "localhost", "dupont.example"], datetime.now(UTC))
+    assert certificate(tmp_path, "--demo", "--tls") == files
+    assert files.certificate.read_bytes() == made
+    assert certificate(tmp_path, "--demo", "--host6", "::1") == files
+    assert covers(files.certificate.read_bytes(), ["::1"], datetime.now(UTC))
+
+
+def test_a_certificate_of_one_s_own_is_checked_and_never_written_to(tmp_path: Path) -> None:
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    write_self_signed(chain, key, ["pbx.example"], datetime.now(UTC))
+    made = chain.read_bytes()
+    assert certificate(tmp_path, "--demo", "--tls-cert", str(chain), "--tls-key", str(key)) == TlsFiles(chain, key)
+    assert chain.read_bytes() == made
+    with pytest.raises(CliError, match="come together"):
+        certificate(tmp_path, "--tls-cert", str(chain))
+    with pytest.raises(CliError, match="cannot be used"):
+        certificate(tmp_path, "--tls-cert", str(key), "--tls-key", str(chain))

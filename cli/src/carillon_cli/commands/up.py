@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import signal
+import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from carillon_cli import company
 from carillon_cli.demo import company as dupont
 from carillon_cli.errors import CliError
 from carillon_cli.supervisor.assembly import Assembly
-from carillon_cli.supervisor.layout import DEFAULT_DATA, GRPC_SERVICES, Folders, Options, Ports, check_ports, free_ports
+from carillon_cli.supervisor.certificate import kept_certificate
+from carillon_cli.supervisor.layout import DEFAULT_DATA, GRPC_SERVICES, Folders, Options, Ports, TlsFiles, check_ports, free_ports
 from carillon_cli.supervisor.lock import FolderLock, end_stale, find_stale
 from carillon_cli.supervisor.log import Log
 from carillon_cli.system import APPLY_SECONDS, ask
@@ -38,8 +40,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test-clock", action="store_true", help="let `carillon clock` choose the time of day that routing goes by")
     parser.add_argument("--host", default="127.0.0.1", metavar="IP", help="where SIP and RTP listen (default: 127.0.0.1)")
     parser.add_argument("--advertise", metavar="IP", help="the address that phones reach this machine at (default: --host)")
+    parser.add_argument("--host6", metavar="IP", default="", help="an IPv6 address where SIP listens besides")
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="listen for SIP over TLS with this certificate chain (PEM)")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key (PEM)")
+    parser.add_argument("--tls", action="store_true", help="listen for SIP over TLS with a self-signed certificate (always with --demo)")
     parser.add_argument("--ports", choices=("fixed", "auto"), default="fixed", help="auto: free ones")
     parser.add_argument("--sip-port", type=int, metavar="N", help=f"SIP over UDP and TCP (default: {default.sip})")
+    parser.add_argument("--sip-tls-port", type=int, metavar="N", help=f"SIP over TLS (default: {default.sip_tls})")
     parser.add_argument(
         "--grpc-port-base", type=int, metavar="N", help=f"first of {len(GRPC_SERVICES)} gRPC ports (default: {default.directory})"
     )
@@ -53,7 +60,8 @@ def chosen_ports(options: argparse.Namespace) -> Ports:
     """Ports by the options; those named win over `--ports auto`."""
     base = free_ports(options.host) if options.ports == "auto" else Ports()
     changes: dict[str, int] = {}
-    for field, value in (("sip", options.sip_port), ("nats", options.nats_port), ("postgres", options.postgres_port)):
+    for field in ("sip", "sip_tls", "nats", "postgres"):
+        value = getattr(options, f"{field}_port")
         if value is not None:
             changes[field] = value
     if options.grpc_port_base is not None:
@@ -73,6 +81,24 @@ def advertised(host: str, advertise: str | None) -> str:
     return advertise or host
 
 
+def certificate(options: argparse.Namespace, folders: Folders, advertise: str) -> TlsFiles | None:
+    """The certificate for SIP over TLS, by the options. Raises `CliError` when it cannot be used."""
+    if (options.tls_cert is None) != (options.tls_key is None):
+        raise CliError("--tls-cert and --tls-key come together")
+    if options.tls_cert is not None:
+        files = TlsFiles(options.tls_cert.resolve(), options.tls_key.resolve())
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(files.certificate, files.key)
+        except OSError as error:
+            raise CliError(f"the certificate {files.certificate} cannot be used with {files.key}: {error}") from error
+        return files
+    if not (options.tls or options.demo):
+        return None
+    hosts = [advertise, options.host, options.host6, "localhost", *([dupont.realm()] if options.demo else [])]
+    named = [host for host in hosts if host and host not in ("0.0.0.0", "::")]
+    return kept_certificate(folders, list(dict.fromkeys(named)), datetime.now(UTC))
+
+
 def run(options: argparse.Namespace) -> int:
     """Run until told to end."""
     data = options.data.resolve()
@@ -83,7 +109,17 @@ def run(options: argparse.Namespace) -> int:
             print(f"ending what an earlier run has left: {', '.join(child.name for child in stale)}", flush=True)
             end_stale(stale)
         Folders(data).run_file.unlink(missing_ok=True)
-        asked = Options(data, options.host, advertise, chosen_ports(options), options.demo, options.test_clock, options.quiet)
+        asked = Options(
+            data,
+            options.host,
+            advertise,
+            chosen_ports(options),
+            options.demo,
+            options.test_clock,
+            options.quiet,
+            certificate(options, Folders(data), advertise),
+            options.host6.strip("[]"),
+        )
         check_ports(
             asked,
             embedded_nats=not os.environ.get("CARILLON_NATS_URL"),

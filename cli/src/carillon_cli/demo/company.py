@@ -38,6 +38,12 @@ def load(kept: Path) -> dict[str, Any]:
     return with_passwords(data, kept)
 
 
+def realm() -> str:
+    """Its SIP domain."""
+    _, data = company.load(text(), NAME)
+    return str(data["tenant"]["realm"])
+
+
 #: What the demo shortens, so that nobody waits for a phone that will not be answered: (section, id, field) -> seconds.
 SHORTER: Mapping[tuple[str, str, str], int] = {
     ("users", "alain", "ring_seconds"): 10,

@@ -56,9 +56,10 @@ def service_environment(service: str, options: Options, folders: Folders, backin
             found["CARILLON_CLOCK_FILE"] = str(folders.clock)
         case "media":
             found |= {
-                "CARILLON_SIP_UDP": f"{options.host}:{ports.sip}",
-                "CARILLON_SIP_TCP": f"{options.host}:{ports.sip}",
+                "CARILLON_SIP_UDP": listeners(options, ports.sip),
+                "CARILLON_SIP_TCP": listeners(options, ports.sip),
                 "CARILLON_ADVERTISE": options.advertise,
+                **tls_environment(options),
                 "CARILLON_PLANE_SOCKET": str(backing.plane_socket),
                 "CARILLON_APPLICATIONS": json.dumps({name: f"127.0.0.1:{ports.grpc(name)}" for name in ("routing", "voicemail")}),
                 "CARILLON_CDR": f"127.0.0.1:{ports.cdr}",
@@ -70,6 +71,22 @@ def service_environment(service: str, options: Options, folders: Folders, backin
         case _:
             pass
     return found
+
+
+def listeners(options: Options, port: int) -> str:
+    """host:port of each family."""
+    return ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in (options.host, options.host6) if host)
+
+
+def tls_environment(options: Options) -> dict[str, str]:
+    """Settings of SIP over TLS; empty without a certificate."""
+    if options.tls is None:
+        return {}
+    return {
+        "CARILLON_SIP_TLS": listeners(options, options.ports.sip_tls),
+        "CARILLON_TLS_CERTIFICATE": str(options.tls.certificate),
+        "CARILLON_TLS_KEY": str(options.tls.key),
+    }
 
 
 def serving(address: str) -> Callable[[], Awaitable[bool]]:

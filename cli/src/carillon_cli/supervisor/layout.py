@@ -26,6 +26,7 @@ class Ports:
     """Every port of the system. RTP is a range, both ends included."""
 
     sip: int = 5060
+    sip_tls: int = 5061
     directory: int = 7001
     routing: int = 7002
     media: int = 7003
@@ -49,6 +50,14 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files of a certificate and its key."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """What the command line said."""
 
@@ -59,6 +68,10 @@ class Options:
     demo: bool = False
     test_clock: bool = False
     quiet: bool = False
+    #: SIP over TLS; None: there is none.
+    tls: TlsFiles | None = None
+    #: An IPv6 address where SIP listens besides; empty: none.
+    host6: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,10 @@ class Folders:
         return self.root / "mail"
 
     @property
+    def tls(self) -> Path:
+        return self.root / "tls"
+
+    @property
     def log(self) -> Path:
         return self.root / "log"
 
@@ -96,10 +113,12 @@ class Folders:
         return self.root / service
 
 
-def owners(ports: Ports, *, embedded_nats: bool, embedded_postgres: bool) -> Iterator[tuple[str, int, str, str]]:
+def owners(ports: Ports, *, embedded_nats: bool, embedded_postgres: bool, tls: bool = False) -> Iterator[tuple[str, int, str, str]]:
     """(transport, port, who needs it, setting that moves it) of every single port."""
     yield "udp", ports.sip, "SIP", "--sip-port"
     yield "tcp", ports.sip, "SIP", "--sip-port"
+    if tls:
+        yield "tcp", ports.sip_tls, "SIP", "--sip-tls-port"
     for service in GRPC_SERVICES:
         yield "tcp", ports.grpc(service), f"gRPC of {service}", "--grpc-port-base"
     if embedded_nats:
@@ -127,8 +146,10 @@ def check_ports(options: Options, *, embedded_nats: bool, embedded_postgres: boo
     """Raise `CliError` that names every port that cannot be had, who needs it and what moves it."""
     found = [
         f"{transport} port {port} on {host} for {who} ({setting}): {why}"
-        for transport, port, who, setting in owners(options.ports, embedded_nats=embedded_nats, embedded_postgres=embedded_postgres)
-        for host in (options.host if who == "SIP" else "127.0.0.1",)
+        for transport, port, who, setting in owners(
+            options.ports, embedded_nats=embedded_nats, embedded_postgres=embedded_postgres, tls=options.tls is not None
+        )
+        for host in (filter(None, (options.host, options.host6)) if who == "SIP" else ("127.0.0.1",))
         if (why := probe(host, transport, port))
     ]
     if found:
@@ -157,7 +178,7 @@ def free_ports(host: str) -> Ports:
 
         low = _free_range(host)
         single = {name: take(socket.SOCK_STREAM, "127.0.0.1") for name in (*GRPC_SERVICES, "nats", "postgres")}
-        return Ports(sip=take_both(), rtp_low=low, rtp_high=low + RTP_AUTO_SIZE - 1, **single)
+        return Ports(sip=take_both(), sip_tls=take(socket.SOCK_STREAM, host), rtp_low=low, rtp_high=low + RTP_AUTO_SIZE - 1, **single)
 
 
 def _free_range(host: str) -> int:

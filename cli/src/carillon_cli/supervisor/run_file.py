@@ -38,10 +38,9 @@ class Facts:
 def run_file(facts: Facts) -> dict[str, Any]:
     """The content of the file."""
     options = facts.options
-    sip = f"{options.advertise}:{options.ports.sip}"
     content: dict[str, Any] = {
         "version": VERSION,
-        "sip": {"udp": sip, "tcp": sip},
+        "sip": sip_entry(options),
         "grpc": {service: f"127.0.0.1:{options.ports.grpc(service)}" for service in GRPC_SERVICES},
         "nats": {"url": facts.nats_url},
         "postgres": {"dsn": facts.postgres_dsn},
@@ -53,6 +52,24 @@ def run_file(facts: Facts) -> dict[str, Any]:
     if facts.clock is not None:
         content["test_clock"] = str(facts.clock)
     return content
+
+
+def sip_entry(options: Options) -> dict[str, Any]:
+    """Where phones find us; `tls_certificate` is what a phone must trust when the certificate is self-signed."""
+    sip, sip6 = at(options.advertise, options.ports.sip), at(options.host6, options.ports.sip)
+    entry = {"udp": sip, "tcp": sip}
+    if options.tls is not None:
+        entry |= {"tls": at(options.advertise, options.ports.sip_tls), "tls_certificate": str(options.tls.certificate)}
+    if options.host6:
+        entry |= {"udp6": sip6, "tcp6": sip6}
+        if options.tls is not None:
+            entry["tls6"] = at(options.host6, options.ports.sip_tls)
+    return entry
+
+
+def at(host: str, port: int) -> str:
+    """host:port, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def tenant_entry(config: TenantConfig, facts: Facts) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 #: Clocks of phones are not always right.
 _BACKDATED = timedelta(days=1)
+_RENEWED = timedelta(days=30)
 
 
 def self_signed(hosts: Sequence[str], now: datetime, days: int = 3650) -> tuple[bytes, bytes]:
@@ -49,6 +50,17 @@ def write_self_signed(certificate: Path, key: Path, hosts: Sequence[str], now: d
     with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(secret)
     certificate.write_bytes(chain)
+
+
+def covers(chain: bytes, hosts: Sequence[str], now: datetime) -> bool:
+    """Whether a PEM certificate names all these hosts and is valid for another month; False for what is no certificate."""
+    try:
+        certificate = x509.load_pem_x509_certificate(chain)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return False
+    valid = certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc - _RENEWED
+    return valid and all(_general_name(host) in names for host in hosts)
 
 
 def _general_name(host: str) -> x509.GeneralName:
