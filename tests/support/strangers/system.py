@@ -78,6 +78,11 @@ class System:
         host, port = self.run["sip"]["udp"].rsplit(":", 1)
         return host, int(port)
 
+    def address(self, transport: str) -> tuple[str, int]:
+        """Host and port of SIP over udp, tcp, tls, udp6, tcp6, tls6."""
+        host, port = self.run["sip"][transport].rsplit(":", 1)
+        return host.strip("[]"), int(port)
+
     def user(self, extension: str) -> dict[str, Any]:
         return next(user for user in self.tenant["users"] if user["extension"] == extension)
 

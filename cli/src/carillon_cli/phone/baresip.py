@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from carillon_cli.phone import g711, tones, wav
 
@@ -28,12 +28,20 @@ class BaresipError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who the phone is at a registrar."""
+    """Who the phone is at a registrar, and how it gets there."""
 
     user: str
     password: str
     domain: str
     registrar: tuple[str, int]
+    transport: Literal["udp", "tcp", "tls"] = "udp"
+
+    @property
+    def outbound(self) -> str:
+        """The registrar as baresip's outbound proxy."""
+        ip, port = self.registrar
+        host = f"[{ip}]" if ":" in ip else ip
+        return f"sip:{host}:{port}" + (f";transport={self.transport}" if self.transport != "udp" else "")
 
 
 def available() -> bool:
@@ -41,8 +49,8 @@ def available() -> bool:
     return BINARY.exists() and any(Path(folder).is_dir() for folder in MODULES)
 
 
-def configuration(folder: Path, control_port: int, ip: str) -> str:
-    """baresip's `config`: G.711 only, tone from a file, both directions recorded."""
+def configuration(folder: Path, control_port: int, ip: str, authority: Path | None = None) -> str:
+    """baresip's `config`: G.711 only, tone from a file, both directions recorded. `authority`: PEM of whom it trusts over TLS."""
     modules = next(path for path in MODULES if Path(path).is_dir())
     return "\n".join(
         [
@@ -59,6 +67,7 @@ def configuration(folder: Path, control_port: int, ip: str) -> str:
             "rtp_ports 10000-30000",
             f"ctrl_tcp_listen {ip}:{control_port}",
             f"module_path {modules}",
+            *([f"sip_cafile {authority}", "sip_verify_server yes"] if authority is not None else []),
             *(f"module {name}.so" for name in ("g711", "aufile", "aubridge", "sndfile")),
             *(f"module_app {name}.so" for name in ("account", "contact", "menu", "ctrl_tcp")),
             "",
@@ -89,9 +98,9 @@ class Baresip:
         self._news = asyncio.Condition()
 
     @classmethod
-    async def start(cls, folder: Path, tone_hz: int, control_port: int, *, ip: str = "127.0.0.1") -> Self:
+    async def start(cls, folder: Path, tone_hz: int, control_port: int, *, ip: str = "127.0.0.1", authority: Path | None = None) -> Self:
         """Start in an empty folder and connect to its control socket. Raises `BaresipError`."""
-        prepare(folder, tone_hz, configuration(folder, control_port, ip))
+        prepare(folder, tone_hz, configuration(folder, control_port, ip, authority))
         phone = cls(folder)
         log = (folder / "baresip.log").open("wb")
         with log:
@@ -108,9 +117,8 @@ class Baresip:
 
     async def register(self, account: Account) -> None:
         """Register; REGISTER_OK is waited for. Raises `BaresipError`."""
-        ip, port = account.registrar
         address = f"<sip:{account.user}@{account.domain}>"
-        own = f'auth_user={account.user};auth_pass={account.password};outbound="sip:{ip}:{port}"'
+        own = f'auth_user={account.user};auth_pass={account.password};outbound="{account.outbound}"'
         options = f"{own};regint=600;audio_codecs=PCMA/8000/1,PCMU/8000/1"
         await self.command("uanew", f"{address};{options}")
         await self.until(lambda event: event.get("type") in ("REGISTER_OK", "REGISTER_FAIL"), "REGISTER_OK")
