@@ -11,7 +11,11 @@ from typing import Any
 
 from carillon.cdr.v1.cdr_pb2_grpc import LedgerServiceStub
 from carillon.common.v1.call_application_pb2_grpc import CallApplicationStub
-from carillon.media.v1.media_pb2_grpc import add_LiveCallServiceServicer_to_server, add_RegistrationServiceServicer_to_server
+from carillon.media.v1.media_pb2_grpc import (
+    add_LiveCallServiceServicer_to_server,
+    add_RegistrationServiceServicer_to_server,
+    add_TrunkStateServiceServicer_to_server,
+)
 from carillon.media.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
 from carillon.media.v1.security_pb2_grpc import add_SecurityServiceServicer_to_server
 from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, REGISTRATIONS
@@ -23,7 +27,7 @@ from carillon_kit.grpc_server import GrpcServer
 from carillon_kit.lifecycle import Tasks, ask_to_end
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import NatsObjectStore, ObjectStore
-from carillon_media import grpc_api, grpc_node
+from carillon_media import grpc_api, grpc_node, grpc_trunks
 from carillon_media.adapters.announcer import BusAnnouncer
 from carillon_media.adapters.applications import GrpcApplications
 from carillon_media.adapters.call_log import JournalledCallLog
@@ -51,6 +55,7 @@ from carillon_media.handlers.recovery import Recovery
 from carillon_media.handlers.registrar import Device, DeviceStore, Registrar
 from carillon_media.handlers.silence import SilenceWatch
 from carillon_media.handlers.switchboard import Switchboard
+from carillon_media.handlers.trunks import Trunks
 from carillon_media.io.connections import ConnectionLimits
 from carillon_media.io.lag import LoopLag
 from carillon_media.io.sip_transport import Callbacks, Listen, SipStack
@@ -119,6 +124,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         await node.sip.start(Listen(settings.udp_addresses, settings.tcp_addresses, settings.tls_addresses))
         stack.push_async_callback(node.sip.stop)
         node.listening(settings.advertise)
+        tasks.start(node.trunks.run(), "trunks")
         server = _grpc(settings, node)
         port = await server.start()
         stack.push_async_callback(server.stop, 0.5)
@@ -185,6 +191,7 @@ class _Node:
     addresses: Addresses
     draining: Draining
     certificates: Certificates
+    trunks: Trunks
 
     def load(self, devices: Iterable[Device]) -> None:
         """Registrations as they were stored."""
@@ -234,7 +241,9 @@ def _assemble(
     devices = _devices(settings, clock)
     registrar = Registrar(accounts, doorkeeper, sip, WatchedDevices(devices, gate), announcer, clock, ids)
     resolver = CachedResolver(accounts.trunk_hosts)
-    reach = Reachability(accounts, lambda: registrar, resolver, sip.local)
+    reach = Reachability(accounts, lambda: registrar, lambda: trunks, resolver, sip.local)
+    secret = settings.token_key.get_secret_value().encode()
+    trunks = Trunks.made_of(accounts, secret, sip, reach.flows_to, announcer, clock, registers=settings.trunk_registrations)
     parts = Parts(
         sip=sip,
         plane=guarded(opened.plane, addresses, settings.media_ports),
@@ -243,23 +252,25 @@ def _assemble(
         prompts=PromptFiles(store, settings.data / "prompts", settings.hold_music),
         spool=spool,
         directory=reach,
+        trunks=trunks,
         clock=clock,
         ids=ids,
         node=settings.node,
         quiet=QuietLog(_log, clock),
     )
     board = Switchboard(parts, Limits(max_call_seconds=settings.max_call_hours * 3600), settings.max_calls)
-    admission = Admission(accounts, doorkeeper, reach, board, sip, clock, ids, settings.node, lag)
+    admission = Admission(accounts, doorkeeper, reach, trunks, board, sip, clock, ids, settings.node, lag)
     sip.callbacks = Callbacks(
         admission.invited,
         registrar.requested,
         board.session_output,
         lambda flow: registrar.uses(flow) or board.uses(flow),
         registrar.flow_lost,
+        trunks.responded,
     )
     sip.gate = gate
     draining = Draining(admission, registrar, board)
-    return _Node(sip, board, admission, registrar, devices, resolver, store, lag, gate, addresses, draining, certificates)
+    return _Node(sip, board, admission, registrar, devices, resolver, store, lag, gate, addresses, draining, certificates, trunks)
 
 
 def _gate(
@@ -289,6 +300,8 @@ def _grpc(settings: MediaSettings, node: _Node) -> GrpcServer:
     calls, registrations = grpc_api.LiveCallApi(node.board), grpc_api.RegistrationApi(node.registrar)
     server.add(add_LiveCallServiceServicer_to_server, calls, grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
     server.add(add_RegistrationServiceServicer_to_server, registrations, grpc_api.REGISTRATIONS, grpc_api.REGISTRATION_RIGHTS)
+    trunks = grpc_trunks.TrunkStateApi(node.trunks, SystemClock())
+    server.add(add_TrunkStateServiceServicer_to_server, trunks, grpc_trunks.TRUNK_STATES, grpc_trunks.TRUNK_STATE_RIGHTS)
     security, itself = grpc_node.SecurityApi(node.gate, SystemClock()), grpc_node.NodeApi(settings.node, node.draining, ask_to_end)
     server.add(add_SecurityServiceServicer_to_server, security, grpc_node.SECURITY, grpc_node.SECURITY_RIGHTS)
     server.add(add_NodeServiceServicer_to_server, itself, grpc_node.NODE, grpc_node.NODE_RIGHTS)

@@ -1,6 +1,6 @@
 """What call control needs of the world around it; adapters and io provide these, tests provide small fakes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,8 @@ from carillon_contracts.call import TraceLine
 from carillon_contracts.envelope import EventData
 from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids
+from carillon_media.domain.causes import RingResult
+from carillon_media.domain.diversion import Diverted
 from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.steps import Outcome, Prompt, Step
 from carillon_rtp.values import MediaAddress, Remote, Statistics
@@ -51,6 +53,9 @@ class SipPort(Protocol):
 
     def own_address(self, flow: Flow) -> tuple[str, int]:
         """Host and port that the far end of this flow reaches us at, for Contact."""
+
+    def heard(self, session: str) -> bool | None:
+        """Whether anything at all, be it 100, has come to our INVITE; None: the session is over."""
 
 
 class PlanePort(Protocol):
@@ -159,6 +164,22 @@ class Directory(Protocol):
         """What media does alone at a call's beginning (None: nothing), and the configuration version that says so."""
 
 
+class TrunkPort(Protocol):
+    """What legs to carriers need beside the SIP stack; legs to devices pass by."""
+
+    def begin(self, leg: str, contact: Contact) -> bool:
+        """Count a leg that is about to go out; False: one of the trunk's limits is reached."""
+
+    def watch(self, contact: Contact, session: str, silent: Callable[[], None]) -> None:
+        """Call `silent` if the carrier has said nothing at all after its time."""
+
+    def end(self, leg: str) -> None:
+        """The leg is over."""
+
+    def diversions(self, facts: CallFacts, result: RingResult | None) -> tuple[Diverted, ...]:
+        """Who sent the call on, first first; `result`: what became of the users rung before."""
+
+
 class Announcer(Protocol):
     """Registration events on their way to the bus; bounded and in the background."""
 
@@ -183,6 +204,7 @@ class Parts:
     prompts: PromptPort
     spool: Spool
     directory: Directory
+    trunks: TrunkPort
     clock: Clock
     ids: Ids
     node: str

@@ -66,6 +66,8 @@ class MediaSettings(ServiceSettings):
     hold_music: Path | None = None
     #: User agents (regular expression) that are offered SHA-256 beside MD5; `.*` for all. See `handlers.doorkeeper.Doorkeeper`.
     sha256_agents: str = r"^(carillon|linphone|snom|pjsip|pjsua|microsip|zoiper|asterisk|sip\.js|jssip)"
+    #: Whether this node registers with carriers; of several nodes one should.
+    trunk_registrations: bool = True
     #: Calls at once; more are refused with 503 and Retry-After.
     max_calls: int = Field(default=5000, ge=1)
     #: A call is ended after this.

@@ -65,9 +65,9 @@ class BusAnnouncer:
 
 
 def _about(event: EventData) -> str:
-    """CloudEvents' subject: `registration/<sip user>`, `account/<name>`, or `source/<address>`."""
+    """CloudEvents' subject: `registration/<sip user>`, `trunk/<id>`, `account/<name>`, or `source/<address>`."""
     facts = event.__dict__
-    for kind, name in (("registration", "sip_user"), ("account", "account"), ("source", "source")):
+    for kind, name in (("registration", "sip_user"), ("trunk", "trunk_id"), ("account", "account"), ("source", "source")):
         if found := facts.get(name):
             return f"{kind}/{found}"
     return ""

@@ -112,6 +112,16 @@ def result_of_status(status: int, *, rang: bool, answered_by_peer: bool) -> Ring
     return "unreachable" if status < 400 else "rejected" if status < 500 or status >= 600 else "congested"
 
 
+def of_trunk(result: RingResult, status: int) -> RingResult:
+    """A carrier that does not take our credentials has not said anything about the called."""
+    return "congested" if status in (401, 407) else result
+
+
+def fails_over(status: int, *, answered_by_peer: bool) -> bool:
+    """Whether another server of the same carrier may take the call (RFC 3263 section 4.3): silence, no connection, or "cannot now"."""
+    return not answered_by_peer or status in (408, 500, 502, 503, 504)
+
+
 def summary_of(results: set[RingResult]) -> RingResult:
     """The one result that stands for several; `unreachable` for none."""
     for result in RESULT_ORDER:

@@ -82,8 +82,8 @@ def _diverted(value: str) -> Diverted | None:
         return None
     number = phone_number(address.uri)
     named = (address.parameter("reason") or "").strip('"').lower()
-    reason = next((known for known in _CAUSES if known == named), "unknown")
-    return Diverted(number, reason) if number else None
+    reasons: list[Reason] = [known for known in _CAUSES if known == named]
+    return Diverted(number, reasons[0] if reasons else "unknown") if number else None
 
 
 def _history(values: Sequence[str]) -> tuple[Diverted, ...]:

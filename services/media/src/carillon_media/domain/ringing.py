@@ -10,6 +10,8 @@ from carillon_media.domain.causes import (
     RingResult,
     cause_name,
     cause_of_status,
+    fails_over,
+    of_trunk,
     result_of_status,
     sip_status_for,
 )
@@ -102,9 +104,14 @@ def on_refused(call: CallState, phase: Ringing, refused: inputs.LegRefused) -> N
     target = phase.table.of_leg(refused.leg_id)
     if leg is None or target is None or leg.state == "ended":
         return
-    result = result_of_status(refused.status, rang=leg.state == "ringing", answered_by_peer=refused.received)
+    rang = leg.state == "ringing"
+    result = result_of_status(refused.status, rang=rang, answered_by_peer=refused.received)
+    if leg.party.startswith("trunk:"):
+        result = of_trunk(result, refused.status)
     cause = "no_answer" if result == "no_answer" else cause_of_status(refused.status)
     call.end_leg(leg, cause, "callee" if refused.received else "system", status=refused.status, gone=True)
+    if target.spare and not rang and fails_over(refused.status, answered_by_peer=refused.received):
+        _next_server(call, phase, target)
     phase.table.leg_over(leg.leg_id, result, refused.status if refused.received else 0)
     if phase.early == leg.leg_id:
         call.do(outputs.UnbridgeLeg(CALLER))
@@ -141,8 +148,17 @@ def _start(call: CallState, phase: Ringing, target: Target) -> None:
     for contact in contacts:
         leg = call.offer_leg(contact, target.plan.target_id, phase.step)
         phase.table.leg_offered(target, leg.leg_id)
+        target.spare = contact.spare
     if not contacts:
         phase.table.nobody_there(target)
+
+
+def _next_server(call: CallState, phase: Ringing, target: Target) -> None:
+    """The same number by the next server of the same trunk, within the target's own time."""
+    if len(call.legs) <= call.limits.max_ring_legs and call.now < target.stop:
+        contact, target.spare = target.spare[0], target.spare[1:]
+        leg = call.offer_leg(contact, target.plan.target_id, phase.step)
+        phase.table.leg_offered(target, leg.leg_id)
 
 
 def _contacts(call: CallState, target: Target) -> tuple[Contact, ...]:
@@ -167,5 +183,7 @@ def _unanswered(call: CallState, phase: Ringing) -> None:
 
 def _ring_ended(call: CallState, phase: Ringing, outcome: RingOutcome) -> RingOutcome:
     call.do(outputs.CancelTimer(phase.timer))
+    if not any(isinstance(target.whom, TrunkTarget) for target in phase.step.targets):
+        call.users_result = outcome.result
     call.journal(events.RingEnded(result=outcome.result, targets={target.target_id: target.result for target in outcome.targets}))
     return outcome

@@ -11,7 +11,7 @@ from typing import Literal
 from carillon_contracts import call as events
 from carillon_contracts.envelope import EventData
 from carillon_media.domain import outputs
-from carillon_media.domain.causes import CALLER_GAVE_UP, Q850_BY_NAME, sip_status_for
+from carillon_media.domain.causes import CALLER_GAVE_UP, Q850_BY_NAME, RingResult, sip_status_for
 from carillon_media.domain.facts import CallFacts, Contact, Limits, Reach
 from carillon_media.domain.steps import Gather, Outcome, Record, Ring, RingOutcome
 from carillon_media.domain.timetable import Timetable
@@ -132,6 +132,8 @@ class CallState:
     answered: float | None = None
     config_seq: int | None = None
     answered_by: str = ""
+    #: What became of the last ring step that rang users; None: there was none.
+    users_result: RingResult | None = None
     #: Digits of the caller that no step has taken yet; a gather that comes next takes them.
     typed: str = ""
     #: Digits that only end what was typed before, while they come until then: the `#` after the last digit that was wanted.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from carillon_media.domain.causes import RingResult, summary_of
+from carillon_media.domain.facts import Contact
 from carillon_media.domain.steps import Ring, RingOutcome, RingTarget, TargetOutcome, TrunkTarget
 
 State = Literal["pending", "active", "done"]
@@ -28,6 +29,8 @@ class Target:
     results: set[RingResult] = field(default_factory=set)
     rang: bool = False
     sip_status: int = 0
+    #: Where it is tried next when the one before was silent or could not.
+    spare: tuple[Contact, ...] = ()
 
     @property
     def result(self) -> RingResult:

@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -18,11 +19,13 @@ from carillon_media.domain.call import Call
 from carillon_media.domain.describe import describe
 from carillon_media.domain.invitation import invitation
 from carillon_media.domain.state import CALLER, Closing, Gathering, Playing, Recording
+from carillon_media.domain.trunk_invitation import trunk_invitation
 from carillon_media.handlers.entries import entry_of
 from carillon_media.handlers.legs import LegIo, MediaPorts, PortLost
 from carillon_media.handlers.timers import Timers
 from carillon_media.ports import Fields, LogFailed, NoDecision, Parts
 from carillon_rtp.protocol import PlaneError
+from carillon_sip.commands import Invite
 from carillon_sip.errors import SipError
 
 _log = get_logger(__name__)
@@ -159,6 +162,9 @@ class CallActor:
 
     async def _offer_leg(self, output: outputs.OfferLeg) -> None:
         contact, facts = output.contact, self.call.facts
+        if not self.parts.trunks.begin(f"{facts.call_id}/{output.leg_id}", contact):
+            self.post(inputs.LegRefused(output.leg_id, 503, received=False))
+            return
         leg = LegIo(output.leg_id, "", contact.flow, f"{facts.call_id}/{output.leg_id}")
         try:
             media = (await self._media.open(leg)).offering(self._codec)
@@ -168,16 +174,7 @@ class CallActor:
             return
         leg.media = media
         try:
-            leg.session = self.parts.sip.invite(
-                invitation(
-                    contact,
-                    self.parts.sip.own_address(contact.flow),
-                    caller_number=output.caller_number,
-                    caller_name=output.caller_name,
-                    body=media.body,
-                    max_forwards=self.max_forwards,
-                )
-            )
+            leg.session = self.parts.sip.invite(self._invitation(output, media.body))
         except SipError as error:
             self.parts.quiet.warning("contact cannot be invited", call_id=facts.call_id, contact=contact.uri, error=str(error))
             self._closing.append(leg)
@@ -185,6 +182,23 @@ class CallActor:
             return
         self.legs[output.leg_id] = leg
         self.board.bind(leg.session, self, output.leg_id)
+        self.parts.trunks.watch(contact, leg.session, partial(self._silent, leg))
+
+    def _invitation(self, output: outputs.OfferLeg, body: bytes) -> Invite:
+        contact, trunks = output.contact, self.parts.trunks
+        own = self.parts.sip.own_address(contact.flow)
+        number, name, forwards = output.caller_number, output.caller_name, self.max_forwards
+        if contact.trunk is None:
+            return invitation(contact, own, caller_number=number, caller_name=name, body=body, max_forwards=forwards)
+        sent_on = trunks.diversions(self.call.facts, self.call.state.users_result)
+        return trunk_invitation(
+            contact, contact.trunk, own, caller_number=number, caller_name=name, diversions=sent_on, body=body, max_forwards=forwards
+        )
+
+    def _silent(self, leg: LegIo) -> None:
+        """The carrier has not even said 100: another is tried, and this one cancelled if it ever speaks."""
+        self.parts.sip.cancel(leg.session, "")
+        self.post(inputs.LegRefused(leg.leg_id, 408, received=False))
 
     async def _ring_caller(self, output: outputs.RingCaller) -> None:
         self.parts.sip.ring(self.legs[CALLER].session, 180)
@@ -225,6 +239,7 @@ class CallActor:
             sip.bye(leg.session, output.reason)
         elif output.how == "cancel":
             sip.cancel(leg.session, output.reason)
+        self.parts.trunks.end(leg.plane)
         self._closing.append(leg)
 
     async def _accept_reoffer(self, output: outputs.AcceptReoffer) -> None:

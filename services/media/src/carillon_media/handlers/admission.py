@@ -11,12 +11,15 @@ from carillon_kit.ids import Ids
 from carillon_kit.logs import get_logger
 from carillon_media.domain import identity
 from carillon_media.domain.accounts import Accounts
+from carillon_media.domain.diversion import diversions_of
 from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.fallback import EMERGENCY
 from carillon_media.domain.numbers import e164
+from carillon_media.domain.state import CALLER
 from carillon_media.handlers.doorkeeper import TRY_LATER, Doorkeeper, TryLater
 from carillon_media.handlers.quiet import QuietLog
 from carillon_media.handlers.switchboard import Switchboard
+from carillon_media.handlers.trunks import Trunks
 from carillon_media.ports import SipPort
 from carillon_sip.digest import Verdict
 from carillon_sip.errors import ParseError
@@ -50,6 +53,7 @@ class Admission:
         accounts: Accounts,
         doorkeeper: Doorkeeper,
         hosts: TrunkHosts,
+        trunks: Trunks,
         board: Switchboard,
         sip: SipPort,
         clock: Clock,
@@ -61,6 +65,7 @@ class Admission:
         self._accounts = accounts
         self._doorkeeper = doorkeeper
         self._hosts = hosts
+        self._trunks = trunks
         self._board = board
         self._sip = sip
         self._clock = clock
@@ -83,8 +88,9 @@ class Admission:
             return
         try:
             number = identity.dialled(request.uri)
-            trunks = self._hosts.trunks_at(flow.remote[0])
-            if trunks and not self._is_device(request):
+            at_contact = self._trunks.at_contact(number)
+            trunks = at_contact or self._hosts.trunks_at(flow.remote[0])
+            if at_contact or (trunks and not self._is_device(request)):
                 self._from_trunk(session, request, flow, number, trunks)
             else:
                 self._from_user(session, request, flow, number)
@@ -98,26 +104,28 @@ class Admission:
         return "Proxy-Authorization" in request.headers or self._accounts.credential(request.from_.uri.user) is not None
 
     def _from_trunk(self, session: str, request: Request, flow: Flow, number: str, trunks: list[tuple[str, str]]) -> None:
-        owner = self._accounts.owner_of(number, [tenant for tenant, _ in trunks])
-        if owner is None:
+        arrival = self._trunks.arrival(request, number, trunks)
+        if arrival is None:
             self._sip.reject(session, 404)
             return
-        tenant, called = owner
+        call_id = str(self._ids.uuid7())
+        if not self._trunks.admit(f"{call_id}/{CALLER}", arrival):
+            self._sip.reject(session, 503, RETRY_AFTER)
+            return
         caller, name = identity.caller_from_trunk(request)
-        caller = e164(caller, self._accounts.country_of(tenant))
-        trunk_id = next(trunk_id for at, trunk_id in trunks if at == tenant)
         facts = CallFacts(
-            tenant=tenant,
-            call_id=str(self._ids.uuid7()),
+            tenant=arrival.tenant,
+            call_id=call_id,
             direction="inbound",
-            caller=caller,
+            caller=e164(caller, self._accounts.country_of(arrival.tenant)),
             caller_name=name,
             caller_user_id=None,
-            dialled=called,
-            trunk_id=trunk_id,
+            dialled=arrival.number,
+            trunk_id=arrival.trunk_id,
             started_at=self._clock.now(),
             sip_call_id=request.call_id,
             node=self._node,
+            diversions=diversions_of(request),
         )
         self._board.begin(session, request, flow, facts)
 

@@ -7,7 +7,9 @@ from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.fallback import fallback
 from carillon_media.domain.steps import Step
+from carillon_media.domain.trunk_lines import TrunkAddress
 from carillon_media.handlers.registrar import Registrar
+from carillon_media.handlers.trunks import Trunks
 from carillon_sip.flow import DEFAULT_PORTS, Address, Flow, Transport, host_port
 from carillon_sip.uri import Uri
 
@@ -29,11 +31,13 @@ class Reachability:
         self,
         accounts: Accounts,
         registrar: Callable[[], Registrar],
+        trunks: Callable[[], Trunks],
         resolver: Resolver,
         local: Callable[[Transport, str], Address],
     ) -> None:
         self._accounts = accounts
         self._registrar = registrar
+        self._trunks = trunks
         self._resolver = resolver
         self._local = local
 
@@ -49,17 +53,26 @@ class Reachability:
         ]
 
     def contact_of_trunk(self, tenant: str, trunk_id: str, number: str) -> Contact | None:
-        """The trunk, dialled with `number`."""
-        trunk = self._accounts.trunk(tenant, trunk_id)
-        ip = self._resolver.address(trunk.host) if trunk else None
-        if trunk is None or ip is None:
-            return None
-        transport = trunk.transport
-        port = trunk.port or DEFAULT_PORTS[transport]
-        flow = Flow(transport, self._local(transport, ip), (ip, port), trunk.host if transport == "tls" else "")
-        parameters = () if transport == "udp" else (("transport", transport),)
-        uri = Uri("sip", number, f"[{trunk.host}]" if ":" in trunk.host else trunk.host, trunk.port, parameters)
-        return Contact(str(uri), flow, f"trunk:{trunk_id}", number, host_port(flow.local).rpartition(":")[0], asserted=True)
+        """The trunk, dialled with `number`: its first server that answers, the others as spares."""
+        return self._trunks().contact(tenant, trunk_id, number, self._contacts_at)
+
+    def flows_to(self, server: TrunkAddress) -> list[Flow]:
+        """Flows to a trunk's server; none while its name is not known."""
+        ip = self._resolver.address(server.host)
+        if ip is None:
+            return []
+        transport = server.transport
+        port = server.port or DEFAULT_PORTS[transport]
+        return [Flow(transport, self._local(transport, ip), (ip, port), server.host if transport == "tls" else "")]
+
+    def _contacts_at(self, server: TrunkAddress, number: str) -> list[Contact]:
+        parameters = () if server.transport == "udp" else (("transport", server.transport),)
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        uri = str(Uri("sip", number, host, server.port, parameters))
+        return [
+            Contact(uri, flow, f"trunk:{server.trunk_id}", number, host_port(flow.local).rpartition(":")[0], asserted=True)
+            for flow in self.flows_to(server)
+        ]
 
     def trunks_at(self, ip: str) -> list[tuple[str, str]]:
         """Trunks that stand at this address, whatever the port."""

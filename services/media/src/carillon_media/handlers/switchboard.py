@@ -55,6 +55,7 @@ class Switchboard:
         self.calls.pop(actor.call.facts.call_id, None)
         for leg in actor.legs.values():
             self._sessions.pop(leg.session, None)
+            self.parts.trunks.end(leg.plane)
         if not self.calls:
             self._idle.set()
 

@@ -76,6 +76,8 @@ class TrunkRegistrations:
         self._entries: dict[Key, _Entry] = {}
         self._contacts: dict[str, Key] = {}
         self._asked: dict[str, _Entry] = {}
+        #: Another node registers.
+        self.closed = False
 
     def registration(self, key: Key) -> Registration | None:
         """How it stands; None: the trunk does not register."""
@@ -88,6 +90,8 @@ class TrunkRegistrations:
 
     def turn(self) -> None:
         """Follow the configuration, send what is due."""
+        if self.closed:
+            return
         wanted = {line.key: line for line in self._book.lines() if line.trunk.registration is not None}
         for key in [key for key in self._entries if key not in wanted]:
             self._leave(self._entries.pop(key))

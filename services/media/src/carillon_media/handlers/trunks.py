@@ -3,11 +3,16 @@
 Invariant: a server that is down, a registration that failed and a limit that is reached keep calls away, but never a call for help.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import sha256
+from typing import Protocol, Self
 
+from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_kit.clock import Clock
+from carillon_kit.sealing import Sealer
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.causes import RingResult
 from carillon_media.domain.diversion import MAX_DIVERSIONS, Diverted, sent_on_by
@@ -22,15 +27,24 @@ from carillon_media.domain.trunk_registration import Registration
 from carillon_media.handlers.registrar import source_of
 from carillon_media.handlers.trunk_book import TrunkBook
 from carillon_media.handlers.trunk_pings import TrunkPings
-from carillon_media.handlers.trunk_registrations import FlowsTo, TrunkRegistrations
+from carillon_media.handlers.trunk_registrations import FlowsTo, TrunkRegistrations, TrunkSip
+from carillon_media.ports import Announcer
 from carillon_sip.errors import ParseError
 from carillon_sip.flow import Flow
 from carillon_sip.message import Request
 from carillon_sip.outputs import RequestTimedOut, ResponseReceived
 from carillon_sip.uri import NameAddr
 
+TURN_SECONDS = 0.25
 #: Contacts of a trunk's server for a number as it is dialled there.
 ContactsAt = Callable[[TrunkAddress, str], Sequence[Contact]]
+
+
+class SipForTrunks(TrunkSip, Protocol):
+    """What is asked of the SIP stack."""
+
+    def heard(self, session: str) -> bool | None:
+        """Whether anything at all, be it 100, has come to our INVITE; None: the session is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +80,16 @@ class Trunks:
     """`ports.TrunkPort`, and what admission and reach ask; `turn` every half second."""
 
     def __init__(
-        self, accounts: Accounts, book: TrunkBook, registrations: TrunkRegistrations, pings: TrunkPings, flows_to: FlowsTo, clock: Clock
+        self,
+        accounts: Accounts,
+        book: TrunkBook,
+        registrations: TrunkRegistrations,
+        pings: TrunkPings,
+        flows_to: FlowsTo,
+        heard: Callable[[str], bool | None],
+        clock: Clock,
     ) -> None:
+        self._heard = heard
         self._accounts = accounts
         self._book = book
         self._registrations = registrations
@@ -76,10 +98,34 @@ class Trunks:
         self._clock = clock
         self._calls = TrunkCalls()
 
+    @classmethod
+    def made_of(
+        cls,
+        accounts: Accounts,
+        key: bytes,
+        sip: SipForTrunks,
+        flows_to: FlowsTo,
+        announcer: Announcer,
+        clock: Clock,
+        *,
+        registers: bool = True,
+    ) -> Self:
+        """`key` is the installation's; `registers`: this node does (one of several must)."""
+        book = TrunkBook(accounts, Sealer(key, TRUNK_PASSWORDS))
+        registrations = TrunkRegistrations(book, sip, flows_to, announcer, clock, sha256(b"trunk contacts" + key).digest())
+        registrations.closed = not registers
+        return cls(accounts, book, registrations, TrunkPings(book, sip, flows_to, announcer, clock), flows_to, sip.heard, clock)
+
     def turn(self) -> None:
         """REGISTER and OPTIONS that are due."""
         self._registrations.turn()
         self._pings.turn()
+
+    async def run(self) -> None:
+        """`turn` until cancelled."""
+        while True:
+            self.turn()
+            await asyncio.sleep(TURN_SECONDS)
 
     def responded(self, output: ResponseReceived | RequestTimedOut) -> None:
         """An answer to one of them."""
@@ -117,6 +163,22 @@ class Trunks:
         """Count a leg that is about to go out; False: one of the trunk's limits is reached."""
         line = contact.trunk
         return line is None or self._begin(leg, line, emergency=contact.emergency)
+
+    def watch(self, contact: Contact, session: str, silent: Callable[[], None]) -> None:
+        """Call `silent` if the server has said nothing at all to our INVITE after the trunk's time."""
+        if contact.trunk is not None:
+            seconds = contact.trunk.trunk.silence_seconds
+            asyncio.get_running_loop().call_later(seconds, self._look, contact, session, silent)
+
+    def _look(self, contact: Contact, session: str, silent: Callable[[], None]) -> None:
+        line, heard = contact.trunk, self._heard(session)
+        if line is None or heard is None:
+            return
+        if heard:
+            self._pings.answering(line, contact.flow)
+        else:
+            self._pings.silent(line, contact.flow)
+            silent()
 
     def end(self, leg: str) -> None:
         """The leg is over."""

@@ -20,7 +20,7 @@ from carillon_media.io.own_addresses import OwnAddresses
 from carillon_media.io.tls import Certificates
 from carillon_media.ports import Fields
 from carillon_sip import stun
-from carillon_sip.commands import Invite, UserAgentSettings
+from carillon_sip.commands import Invite, RequestOut, UserAgentSettings
 from carillon_sip.errors import SipError
 from carillon_sip.flow import Address, Flow, Transport
 from carillon_sip.message import Request
@@ -56,6 +56,8 @@ class Callbacks:
     session_output: Callable[[Output], None]
     keeps: Callable[[Flow], bool] = lambda flow: False
     lost: Callable[[Flow], None] = lambda flow: None
+    #: Answers to requests of ours outside any dialog.
+    responded: Callable[[ResponseReceived | RequestTimedOut], None] = lambda output: None
 
 
 class Gate(Protocol):
@@ -278,7 +280,9 @@ class SipStack:
             self._guard(partial(self.callbacks.requested, output.transaction, output.request, output.flow), refuse)
         elif isinstance(output, CloseFlow):
             self._connections.end(output.flow)
-        elif not isinstance(output, ResponseReceived | RequestTimedOut):
+        elif isinstance(output, ResponseReceived | RequestTimedOut):
+            self._guard(partial(self.callbacks.responded, output))
+        else:
             self._guard(partial(self.callbacks.session_output, output))
 
     def _guard(self, callback: Callable[[], None], refuse: Callable[[], None] | None = None) -> None:
@@ -353,6 +357,17 @@ class SipStack:
         session = self._agent.invite(invite, now=self._clock.monotonic())
         self._soon()
         return session
+
+    def request(self, request: RequestOut) -> str:
+        """A request outside a dialog; its answer goes to `callbacks.responded`."""
+        transaction = self._agent.request(request, now=self._clock.monotonic())
+        self._soon()
+        return transaction
+
+    def heard(self, session: str) -> bool | None:
+        """Whether anything, be it 100, has come to our INVITE; None: the session is over."""
+        found = self._agent._context.sessions.get(session)
+        return found.provisional if found is not None else None
 
     def cancel(self, session: str, reason: str) -> None:
         """Give up."""
