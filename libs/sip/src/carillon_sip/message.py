@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from carillon_sip.errors import ParseError
 from carillon_sip.header_names import CANONICAL, LISTS, canonical_name
-from carillon_sip.uri import NameAddr, Parameters, find_parameter, parse_host_port, parse_parameters, split_outside_quotes
+from carillon_sip.uri import NameAddr, Parameters, find_parameter, parse_host_port, parse_parameters, split_outside_quotes, well_formed
 
 HeaderFields: TypeAlias = Sequence[tuple[str, str]]
 
@@ -58,20 +58,20 @@ class Headers:
         return found
 
     def get(self, name: str) -> str | None:
-        """The first line's value, or None. A list header's line may hold several values: see `all`."""
+        """The first line's value, or None, octets that are no UTF-8 as U+FFFD. A list header's line may hold several values: see `all`."""
         values = self.index().get(CANONICAL.get(name) or canonical_name(name))
-        return values[0] if values else None
+        return well_formed(values[0]) if values else None
 
     def raw(self, name: str) -> list[str]:
         """The values line by line, as they came."""
         return self.index().get(CANONICAL.get(name) or canonical_name(name), [])
 
     def all(self, name: str) -> list[str]:
-        """All values in order; for headers that are lists, each element by itself."""
+        """All values in order; for headers that are lists, each element by itself; octets that are no UTF-8 as U+FFFD."""
         key = CANONICAL.get(name) or canonical_name(name)
-        values = self.index().get(key, [])
+        values = [well_formed(value) for value in self.index().get(key, ())]
         if key not in LISTS:
-            return list(values)
+            return values
         found: list[str] = []
         for value in values:
             if "," in value:

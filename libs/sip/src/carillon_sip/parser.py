@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from carillon_sip.errors import ParseError
 from carillon_sip.header_names import canonical_name
 from carillon_sip.message import Headers, Request, Response, parse_cseq, parse_via_top, tag_of
+from carillon_sip.uri import well_formed
 
 _BREAKS = (b"\r", b"\n")
 _METHOD = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
 _USUAL_METHODS = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO"})
-_NOT_IN_URI = re.compile(r"[ \t<]")
+_NOT_IN_URI = re.compile(r"[ \t<\udc80-\udcff]")
 _VERSION = re.compile(r"SIP/\d{1,4}\.\d{1,4}", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:", re.IGNORECASE)
 #: Separators with nothing between them: no Via may have that (RFC 4475 section 3.1.2.1).
@@ -77,7 +78,7 @@ def _start_line(start: str, headers: Headers) -> Request | Response:
         status = start[8:11]
         if not (status.isascii() and status.isdigit()) or start[11:12] not in ("", " ") or not 100 <= int(status) <= 699:
             raise ParseError("the status is not a number from 100 to 699")
-        return Response(int(status), start[12:], headers)
+        return Response(int(status), well_formed(start[12:]), headers)
     if start.endswith(" SIP/2.0"):
         method, _, uri = start[:-8].partition(" ")
         if method in _USUAL_METHODS and uri and not _NOT_IN_URI.search(uri):
@@ -115,6 +116,8 @@ def _check(message: Request | Response, body: bytes) -> None:
     message.call_id = call_id
     if not call_id:
         raise ParseError("an empty Call-ID")
+    if not (call_id.isascii() and message.from_tag.isascii() and message.to_tag.isascii()):
+        raise ParseError("a Call-ID or tag is not ASCII")
     if type(message) is Request and message.cseq.method != message.method:
         raise ParseError("the method of CSeq is another")
     length = index.get("content-length")

@@ -253,7 +253,7 @@ class NameAddr:
             address, _, parameters = text.partition(";")
             if "?" in address or "," in address:
                 raise ParseError("an address with ? or , must stand in angle brackets")
-            return cls(Uri.parse(address.strip()), "", parse_parameters(parameters))
+            return cls(Uri.parse(address.strip()), "", parse_parameters(well_formed(parameters)))
         end = text.find(">", start)
         if end < 0:
             raise ParseError("an address has no closing >")
@@ -261,7 +261,7 @@ class NameAddr:
         rest = text[end + 1 :].strip()
         if rest and not rest.startswith(";"):
             raise ParseError("text after an address")
-        return cls(Uri.parse(text[start + 1 : end].strip()), _text(display), parse_parameters(rest[1:]))
+        return cls(Uri.parse(text[start + 1 : end].strip()), _text(display), parse_parameters(well_formed(rest[1:])))
 
     @property
     def tag(self) -> str:
@@ -303,9 +303,13 @@ def quote(text: str) -> str:
 
 
 def _text(name: str) -> str:
-    """A display name that can be shown and stored: control characters are spaces, octets that are no UTF-8 become U+FFFD."""
-    name = _CONTROL.sub(" ", name)
-    return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """A display name that can be shown and stored: control characters are spaces."""
+    return well_formed(_CONTROL.sub(" ", name))
+
+
+def well_formed(text: str) -> str:
+    """The same text; octets that were no UTF-8 become U+FFFD."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def unquote_string(text: str) -> str:

@@ -34,6 +34,7 @@ def message(data: bytes) -> None:
             _one_reply(error.request)
         return
     typed(read)
+    f"{read.call_id}{read.from_tag}{read.to_tag}{read.cseq}".encode()
     again = parse_message(read.to_bytes())
     assert type(again) is type(read)
     assert (again.call_id, again.cseq, again.from_tag, again.to_tag, again.body) == (
@@ -46,6 +47,7 @@ def message(data: bytes) -> None:
     if isinstance(read, Request):
         assert isinstance(again, Request)
         assert (again.method, again.uri) == (read.method, read.uri)
+        f"{read.method} {read.uri}".encode()
         _one_reply(read)
 
 
@@ -70,14 +72,15 @@ def typed(read: Message) -> None:
         with suppress(ParseError):
             reader()
     _ = read.content_type, read.accepts("application/sdp")
-    for values in read.headers.index().values():
-        for value in values:
+    for name, values in read.headers.index().items():
+        for value in [*values, *read.headers.all(name), read.headers.get(name) or ""]:
             assert not set("\r\n\0") & set(value)
+        "".join([read.headers.get(name) or "", *read.headers.all(name)]).encode()
     with suppress(ParseError):
         for address in (read.from_, read.to, *read.contacts):
             assert address.display_name.isprintable() or not address.display_name.isascii()
             address.display_name.encode()
-            str(address.uri).encode()
+            str(address).encode()
 
 
 def stream(data: bytes) -> None:
