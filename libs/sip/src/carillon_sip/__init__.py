@@ -3,7 +3,7 @@
 Invariant: no asyncio, sockets, clock or randomness inside; the shell around it brings them.
 """
 
-from carillon_sip.commands import Invite, RequestOut, UserAgentSettings
+from carillon_sip.commands import FULL_EXTENSIONS, FULL_METHODS, Invite, RequestOut, UserAgentSettings
 from carillon_sip.digest import Credentials
 from carillon_sip.errors import ParseError, SipError, WrongState
 from carillon_sip.flow import Flow
@@ -12,6 +12,10 @@ from carillon_sip.outputs import (
     CloseFlow,
     InviteReceived,
     Output,
+    ProvisionalAcked,
+    ReferAnswered,
+    ReferProgress,
+    ReferReceived,
     ReinviteAnswered,
     ReinviteFailed,
     RequestReceived,
@@ -24,14 +28,22 @@ from carillon_sip.outputs import (
     SessionEnded,
     SessionFailed,
     SessionProgress,
+    SessionRefreshed,
     SessionReinvited,
     SessionRequest,
+    StateWanted,
+    SubscribeReceived,
+    SubscriptionEnded,
 )
+from carillon_sip.refer import Refer
+from carillon_sip.replaces import Replaces
 from carillon_sip.timers import Timing
 from carillon_sip.uri import NameAddr, Uri
 from carillon_sip.user_agent import UserAgent
 
 __all__ = [
+    "FULL_EXTENSIONS",
+    "FULL_METHODS",
     "CloseFlow",
     "Credentials",
     "Flow",
@@ -40,8 +52,14 @@ __all__ = [
     "NameAddr",
     "Output",
     "ParseError",
+    "ProvisionalAcked",
+    "Refer",
+    "ReferAnswered",
+    "ReferProgress",
+    "ReferReceived",
     "ReinviteAnswered",
     "ReinviteFailed",
+    "Replaces",
     "Request",
     "RequestOut",
     "RequestReceived",
@@ -55,9 +73,13 @@ __all__ = [
     "SessionEnded",
     "SessionFailed",
     "SessionProgress",
+    "SessionRefreshed",
     "SessionReinvited",
     "SessionRequest",
     "SipError",
+    "StateWanted",
+    "SubscribeReceived",
+    "SubscriptionEnded",
     "Timing",
     "Uri",
     "UserAgent",

@@ -72,6 +72,8 @@ class UserAgentSettings:
     `methods` are allowed (others get 405, or 501 when no RFC names them); `extensions` are the option tags that are
     offered in Supported and that a Require header may hold (others get 420); each switches its machinery on (see
     FULL_METHODS, FULL_EXTENSIONS). `session_expires` and `min_se` are seconds (RFC 4028); 0 is no session timer of ours.
+    `event_packages` are those that may be subscribed to (others get 489); with none, SUBSCRIBE is a RequestReceived like any other.
+    `refer_seconds` is how long the progress of a REFER is told.
     `max_transactions` counts server transactions: above it new requests
     outside a dialog get a stateless 503 with `retry_after_seconds`. `ring_seconds` ends an INVITE nobody answers.
     """
@@ -89,3 +91,9 @@ class UserAgentSettings:
     ring_seconds: float = 600.0
     session_expires: int = 1800
     min_se: int = 90
+    event_packages: tuple[str, ...] = ()
+    max_subscriptions: int = 50_000
+    subscription_seconds: int = 3600
+    min_subscription_seconds: int = 60
+    max_subscription_seconds: int = 7200
+    refer_seconds: int = 180

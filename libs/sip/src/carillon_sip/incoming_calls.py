@@ -28,7 +28,9 @@ class IncomingCalls:
         reliable.give_up = self._never_acknowledged
         self._extended = bool(context.settings.extensions)
 
-    def offered(self, request: Request, dialog: Dialog, transaction: InviteServerTransaction, flow: Flow, now: float) -> None:
+    def offered(
+        self, request: Request, dialog: Dialog, transaction: InviteServerTransaction, flow: Flow, replaces: str | None, now: float
+    ) -> None:
         """A new call, with the dialog that will come of it."""
         context = self._context
         tag = dialog.local_tag
@@ -50,7 +52,7 @@ class IncomingCalls:
         context.sessions[tag] = session
         context.layer.reply(transaction, 100, now)
         context.timers.set(now + context.settings.ring_seconds, AnswerLimit(session, transaction), "answer_limit")
-        context.outputs.append(InviteReceived(tag, request, flow))
+        context.outputs.append(InviteReceived(tag, request, flow, replaces))
 
     def ring(self, session: Session, status: int, body: bytes, headers: Fields, reliable: bool, now: float) -> None:
         """Send 101..199; reliably when the caller requires it, or can and `reliable`."""

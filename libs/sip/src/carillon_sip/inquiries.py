@@ -15,6 +15,9 @@ from carillon_sip.outputs import RequestTimedOut, ResponseReceived
 from carillon_sip.session import Session
 from carillon_sip.transaction import ClientTransaction, Failure
 
+#: "The size of MESSAGE requests outside of a media session MUST NOT exceed 1300 bytes" over UDP (RFC 3428 section 8).
+MAX_MESSAGE_BYTES = 1300
+
 
 @dataclass(slots=True, eq=False)
 class _Asked:
@@ -48,6 +51,8 @@ class Inquiries:
                 asked.credentials = request.credentials or session.credentials
         else:
             out = outside(self._context, request)
+        if out is not None and request.method == "MESSAGE" and out.flow.transport == "udp" and len(out.to_bytes()) > MAX_MESSAGE_BYTES:
+            raise ValueError(f"a MESSAGE over UDP has at most {MAX_MESSAGE_BYTES} bytes")
         if out is None:
             self._context.outputs.append(RequestTimedOut(asked.transaction, "transport"))
         else:

@@ -19,10 +19,13 @@ from carillon_sip.session import AnswerLimit, EarlyDialog, Session, SessionState
 from carillon_sip.session_timers import SessionTimers
 from carillon_sip.transaction import ClientTransaction, Failure
 from carillon_sip.transaction_invite_client import InviteClientTransaction
+from carillon_sip.uri import NameAddr
 
 _S = SessionState
 #: Branches of one fork whose provisional responses are remembered.
 MAX_BRANCHES = 16
+#: Contacts of a 3xx that are looked at.
+MAX_CONTACTS = 16
 
 
 class OutgoingCalls:
@@ -198,7 +201,8 @@ class OutgoingCalls:
     def _fail(self, session: Session, status: int, reason: str, response: Response | None) -> None:
         session.client = None
         self._context.forget(session)
-        self._context.outputs.append(SessionFailed(session.id, status, reason, response))
+        contacts = deflection(response) if response is not None and 300 <= status < 400 else ()
+        self._context.outputs.append(SessionFailed(session.id, status, reason, response, contacts))
 
     def _send_cancel(self, session: Session, now: float) -> None:
         context = self._context
@@ -215,6 +219,24 @@ def _dialog(invite: OutgoingRequest, local_tag: str, response: Response) -> Dial
         # A 2xx without a usable Contact: the call stands nevertheless, reach it where the INVITE went.
         to = response.headers.get("to") or invite.to
         return Dialog(invite.call_id, local_tag, response.to_tag, invite.from_, to, invite.uri, (), invite.cseq)
+
+
+def deflection(response: Response) -> tuple[NameAddr, ...]:
+    """The Contacts of a 3xx, highest q first, else in their order (RFC 3261 section 8.1.3.4); those that cannot be read are left out."""
+    found: list[tuple[float, NameAddr]] = []
+    for value in response.headers.all("contact")[:MAX_CONTACTS]:
+        with suppress(ParseError):
+            address = NameAddr.parse(value)
+            found.append((_q(address.parameter("q")), address))
+    return tuple(address for _, address in sorted(found, key=lambda pair: -pair[0]))
+
+
+def _q(text: str | None) -> float:
+    try:
+        value = float(text) if text else 1.0
+    except ValueError:
+        return 1.0
+    return value if 0.0 <= value <= 1.0 else 1.0
 
 
 def _nobody(transaction: ClientTransaction, event: Response | Failure, now: float) -> None:

@@ -9,6 +9,8 @@ from typing import Literal, TypeAlias
 
 from carillon_sip.flow import Flow
 from carillon_sip.message import Request, Response
+from carillon_sip.replaces import Replaces
+from carillon_sip.uri import NameAddr
 
 EndedBy: TypeAlias = Literal["remote", "local", "timeout"]
 
@@ -41,12 +43,14 @@ class RequestReceived:
 class InviteReceived:
     """A new call; 100 Trying has been sent. `request.body` is the offer, or empty (delayed offer).
 
-    Answer with `ring`, `answer` or `reject`.
+    Answer with `ring`, `answer`, `reject` or `redirect`. `replaces` is the session that it is to replace (RFC 3891), or None:
+    whether the caller may is the user's to decide; after `answer` the user ends the other (`bye`, `cancel`).
     """
 
     session: str
     request: Request
     flow: Flow
+    replaces: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +110,14 @@ class SessionAnswered:
 class SessionFailed:
     """Our INVITE came to nothing: final status >= 300, 408 on timeout, 503 on transport failure, 487 after `cancel`.
 
-    `response` is None when no response says so. Nothing comes after.
+    `response` is None when no response says so. Nothing comes after. `contacts` of a 3xx: where to try instead, best first.
     """
 
     session: str
     status: int
     reason: str
     response: Response | None = None
+    contacts: tuple[NameAddr, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +185,69 @@ class SessionRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferReceived:
+    """The far end asks us to call `refer_to` (RFC 3515): answer with `accept_refer` or `decline_refer`.
+
+    `session` is the call it came in, None outside any. `replaces`: that call is to replace this dialog (an attended transfer).
+    `subscribes`: progress is wanted, by `notify_refer`.
+    """
+
+    refer: str
+    session: str | None
+    request: Request
+    flow: Flow
+    refer_to: NameAddr
+    referred_by: NameAddr | None
+    replaces: Replaces | None
+    subscribes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReferAnswered:
+    """The final answer to our REFER: 2xx taken; 408, 503 when none came. Not `subscribed`: nothing follows."""
+
+    refer: str
+    status: int
+    subscribed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReferProgress:
+    """A NOTIFY about our REFER: status and reason of the far end's call (0 and "" when it does not say). `ended`: the last."""
+
+    refer: str
+    status: int
+    reason: str
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribeReceived:
+    """A new subscription (RFC 6665): `accept_subscription` or `reject_subscription` within 32*T1. `expires` 0: the state once."""
+
+    subscription: str
+    request: Request
+    event: str
+    expires: int
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class StateWanted:
+    """A subscription was refreshed, or too much waited for it: `notify` the whole state."""
+
+    subscription: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionEnded:
+    """A subscription is over: "unsubscribed", "fetched", "timeout" (not refreshed, or no answer), "transport", or a NOTIFY's status."""
+
+    subscription: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseReceived:
     """A response to a request made with `request()`; status < 200: more will come, else it is the last."""
 
@@ -212,6 +280,12 @@ Output: TypeAlias = (
     | ReinviteFailed
     | SessionEnded
     | SessionRequest
+    | ReferReceived
+    | ReferAnswered
+    | ReferProgress
+    | SubscribeReceived
+    | StateWanted
+    | SubscriptionEnded
     | ResponseReceived
     | RequestTimedOut
 )

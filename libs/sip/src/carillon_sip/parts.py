@@ -11,12 +11,16 @@ from carillon_sip.dialog_requests import DialogRequests
 from carillon_sip.established import Established
 from carillon_sip.incoming_calls import IncomingCalls
 from carillon_sip.inquiries import Inquiries
+from carillon_sip.notifier import Notifier
 from carillon_sip.outgoing_calls import OutgoingCalls
 from carillon_sip.reception import Reception
+from carillon_sip.refers_in import RefersIn
+from carillon_sip.refers_out import RefersOut
 from carillon_sip.reliable_calls import ReliableCalls
 from carillon_sip.reliable_client import ReliableClient
 from carillon_sip.session_timers import SessionTimers
 from carillon_sip.updates import Updates
+from carillon_sip.usages import Usages
 
 
 class Parts:
@@ -34,4 +38,14 @@ class Parts:
         self._outgoing = OutgoingCalls(self._context, self._reliable_client, self._timers)
         self._established = Established(self._context, self._incoming, self._outgoing, self._updates, self._timers)
         self._inquiries = Inquiries(self._context, self._established)
-        self._reception = Reception(self._context, self._incoming, self._established, self._reliable_calls, self._updates)
+        self._notifier = Notifier(self._context, self._requests)
+        self._refers_in = RefersIn(self._context, self._notifier)
+        self._refers_out = RefersOut(self._context, self._requests)
+        self._reception = Reception(
+            self._context,
+            self._incoming,
+            self._established,
+            self._reliable_calls,
+            self._updates,
+            Usages(self._context, self._notifier, self._refers_in, self._refers_out),
+        )

@@ -14,23 +14,29 @@ from carillon_sip.message import Request
 from carillon_sip.outputs import RequestReceived, Send, SessionRequest
 from carillon_sip.parser import Limits, parse_message
 from carillon_sip.reliable_calls import ReliableCalls
+from carillon_sip.replacing import replaced
 from carillon_sip.reply import ReplyHead, reply_flow
 from carillon_sip.session import Session
 from carillon_sip.transaction import Input, ServerTransaction, State
 from carillon_sip.transaction_invite_server import InviteServerTransaction
 from carillon_sip.transaction_layer import ServerKey, server_key
 from carillon_sip.updates import Updates
+from carillon_sip.usages import Usages
+
+_USAGE_METHODS = frozenset({"REFER", "NOTIFY", "SUBSCRIBE"})
 
 
 class Reception:
     """The way in."""
 
     def __init__(
-        self, context: Context, incoming: IncomingCalls, established: Established, reliable: ReliableCalls, updates: Updates
+        self, context: Context, incoming: IncomingCalls, established: Established, reliable: ReliableCalls, updates: Updates, usages: Usages
     ) -> None:
         self._context = context
         self._reliable = reliable
         self._updates = updates
+        self._usages = usages
+        self._replaces = "replaces" in context.settings.extensions
         self._incoming = incoming
         self._established = established
         self.limits = Limits(message_bytes=context.settings.max_message_bytes)
@@ -101,16 +107,23 @@ class Reception:
         if len(context.layer.servers) >= 2 * context.settings.max_transactions:
             return  # Calls that are up have twice the room of new ones; past that nothing more is remembered.
         found = self._session_of(request)
-        if found is None:
-            self._refuse(request, flow, Refusal(481), None)
-            return
-        session, dialog = found
+        session = None
+        if found is not None:
+            session, dialog = found
+        else:
+            usage = self._usages.dialog_of(request)
+            if usage is None:
+                self._refuse(request, flow, Refusal(481), None)
+                return
+            dialog = usage
         transaction = context.layer.start_server(request, flow, key, now)
         refusal = refuse_any(request, context.settings)
         if refusal is not None:
             self._reply(transaction, refusal, now)
         elif not dialog.accepts(request.cseq.number):
             self._reply(transaction, Refusal(500), now)
+        elif session is None:
+            self._use(dialog, transaction, request, flow, now)
         elif session.dialog is None and request.method in ("BYE", "INVITE"):
             # "the callee's UA MUST NOT send a BYE on a confirmed dialog until ..., nor on an early dialog" (section 15)
             self._reply(transaction, Refusal(481 if request.method == "BYE" else 491), now)
@@ -122,6 +135,16 @@ class Reception:
             except ParseError:
                 self._reply(transaction, Refusal(400), now)
 
+    def _use(self, dialog: Dialog, transaction: ServerTransaction, request: Request, flow: Flow, now: float) -> None:
+        """A request within a dialog that has no call (any more)."""
+        try:
+            taken = self._usages.within(None, dialog, transaction, request, flow, now)
+        except ParseError:
+            self._reply(transaction, Refusal(400), now)
+        else:
+            if not taken:
+                self._reply(transaction, Refusal(481), now)
+
     def _obey(self, session: Session, dialog: Dialog, transaction: ServerTransaction, request: Request, flow: Flow, now: float) -> None:
         """A request within a session that is in order; raises ParseError."""
         context, method = self._context, request.method
@@ -132,7 +155,7 @@ class Reception:
         elif method == "UPDATE":
             early = session.early_with(request.from_tag)
             self._updates.received(session, dialog, early, transaction, request, flow, now)
-        else:
+        elif method not in _USAGE_METHODS or not self._usages.within(session, dialog, transaction, request, flow, now):
             context.outputs.append(SessionRequest(session.id, context.layer.name(transaction), request))
 
     def _outside(self, request: Request, flow: Flow, key: ServerKey, now: float) -> None:
@@ -147,14 +170,34 @@ class Reception:
         if refusal is not None:
             self._refuse(request, flow, refusal, None)
             return
+        replaced_session = self._replaced(request)
+        if isinstance(replaced_session, int):
+            self._refuse(request, flow, Refusal(replaced_session), None)
+            return
         tag = context.token()
-        dialog = Dialog.of_callee(request, tag) if request.method == "INVITE" else None
+        makes_dialog = request.method == "INVITE" or self._usages.makes_dialog(request)
+        dialog = Dialog.of_callee(request, tag) if makes_dialog else None
         transaction = context.layer.start_server(request, flow, key, now)
         transaction.head.to_tag = tag
         if isinstance(transaction, InviteServerTransaction) and dialog is not None:
-            self._incoming.offered(request, dialog, transaction, flow, now)
+            self._incoming.offered(request, dialog, transaction, flow, replaced_session, now)
+        elif dialog is not None:
+            try:
+                self._usages.begin(dialog, transaction, request, flow, now)
+            except ParseError:
+                self._reply(transaction, Refusal(400), now)
         else:
             context.outputs.append(RequestReceived(context.layer.name(transaction), request, flow))
+
+    def _replaced(self, request: Request) -> str | int | None:
+        """The session that an INVITE is to replace, or the status to refuse it with."""
+        if not self._replaces or "replaces" not in request.headers.index():
+            return None
+        if request.method != "INVITE":
+            # "If a Replaces header field is present in a request other than INVITE, the UAS MUST reject ... with a 400"
+            return 400
+        found = replaced(request, self._context.sessions)
+        return found.id if isinstance(found, Session) else found
 
     def _reply(self, transaction: ServerTransaction, refusal: Refusal, now: float) -> None:
         transaction.head.to_tag = self._stateless_tag

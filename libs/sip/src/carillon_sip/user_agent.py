@@ -15,8 +15,10 @@ from carillon_sip.flow import Flow
 from carillon_sip.outputs import CloseFlow, Output, Send
 from carillon_sip.parser import StreamFramer
 from carillon_sip.session import AnswerLimit, Session, SessionState, Unacknowledged
+from carillon_sip.subscription_commands import SubscriptionCommands
 from carillon_sip.timers import Alarm
 from carillon_sip.transaction import Transaction
+from carillon_sip.transfer_commands import TransferCommands
 
 _PONG = b"\r\n"
 
@@ -28,9 +30,10 @@ class Counts(NamedTuple):
     transactions: int
     timers: int
     streams: int
+    subscriptions: int = 0
 
 
-class UserAgent(CallCommands):
+class UserAgent(CallCommands, TransferCommands, SubscriptionCommands):
     """One input (`receive`, a command, `handle_timer`, `flow_failed`), then `drain()` every output; arm a clock for `next_timer()`.
 
     `token` gives unguessable strings of 16 or more characters for tags, branches and Call-IDs. `now` is monotonic, in seconds.
@@ -101,22 +104,40 @@ class UserAgent(CallCommands):
         """How much is held now."""
         context = self._context
         transactions = len(context.layer.clients) + len(context.layer.servers)
-        return Counts(len(context.sessions), transactions, len(context.timers), len(self._streams))
+        return Counts(len(context.sessions), transactions, len(context.timers), len(self._streams), len(self._notifier.subscriptions))
 
     def dialog(self, session: str) -> Dialog | None:
         """The dialog of a session, to read; None when there is none (yet)."""
         found = self._context.sessions.get(session)
         return found.dialog if found is not None else None
 
-    def adopt(self, dialog: Dialog, flow: Flow, *, contact: str | None = None) -> str:
+    def session_timer(self, session: str) -> tuple[int, bool] | None:
+        """Interval in seconds of a session's timer (RFC 4028), and whether we refresh; None when there is none."""
+        found = self._context.sessions.get(session)
+        return None if found is None or found.timer is None else (found.timer.interval, found.timer.ours)
+
+    def adopt(
+        self,
+        dialog: Dialog,
+        flow: Flow,
+        *,
+        contact: str | None = None,
+        timer: tuple[int, bool] | None = None,
+        body: bytes = b"",
+        now: float = 0.0,
+    ) -> str:
         """Take up an answered session that another user agent had (after a restart); returns the session, its local tag.
 
         `dialog` is what `dialog()` gave; set its `local_cseq` well above what may have been used since. `contact`: a Contact value.
+        `timer` is what `session_timer()` gave, to start anew at `now`; `body` our last description, for refreshes by re-INVITE.
         """
         context = self._context
         ours = contact or f"<{context.contact_uri(flow)}>"
         session = Session(dialog.local_tag, SessionState.UP, flow, ours, outgoing=False, dialog=dialog)
+        session.local_body = body
         context.sessions[session.id] = session
+        if timer is not None:
+            self._timers.start(session, timer[0], timer[1], now)
         return session.id
 
     def _answer_limit(self, session: Session, now: float) -> None:
