@@ -23,6 +23,7 @@ COMMANDS = {
     "records": "records of ended calls",
     "explain": "why a call went where it went",
     "messages": "messages in the mailboxes",
+    "bans": "addresses and accounts that are kept out after an attack, and letting them in again",
     "clock": "set the time of day that routing goes by (test systems only)",
 }
 

@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from carillon_cli.supervisor.catalogue import STOP_GROUPS, WITH_DATABASE, Backing, plane_spec, python_environment, service_environment
+from carillon_cli.supervisor.catalogue import (
+    STOP_GROUPS,
+    WITH_DATABASE,
+    Backing,
+    plane_spec,
+    python_environment,
+    service_environment,
+    service_spec,
+)
 from carillon_cli.supervisor.layout import GRPC_SERVICES, Folders, Options, Ports, TlsFiles
 
 pytestmark = pytest.mark.feature("P-4")
@@ -33,6 +41,16 @@ def test_media_is_told_where_the_applications_and_the_plane_are() -> None:
     assert json.loads(found["CARILLON_APPLICATIONS"]) == {"routing": "127.0.0.1:7002", "voicemail": "127.0.0.1:7004"}
     assert found["CARILLON_PLANE_SOCKET"] == "/data/plane.sock"
     assert found["CARILLON_ADVERTISE"] == "192.0.2.7"
+    assert found["CARILLON_PLANE_PORTS"] == "20000-29999"
+
+
+@pytest.mark.feature("M-14")
+def test_calls_are_waited_for_as_long_as_was_asked() -> None:
+    options = Options(Path("/data"), "127.0.0.1", "127.0.0.1", Ports(), drain=600.0)
+    spec = service_spec("media", options, FOLDERS, BACKING)
+    assert spec.environment["CARILLON_DRAIN_SECONDS"] == "600"
+    assert spec.stop_seconds > 600 + float(spec.environment["CARILLON_SHUTDOWN_SECONDS"])
+    assert service_spec("cdr", options, FOLDERS, BACKING).stop_seconds < 600
 
 
 def test_media_listens_on_both_families_and_on_tls_when_asked() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from carillon.directory.v1 import directory_pb2
 from carillon_cli.commands.apply import told
+from carillon_cli.commands.bans import wanted
 from carillon_cli.commands.clock import instant
 from carillon_cli.commands.events import since
 from carillon_cli.demo.post import read
@@ -82,3 +83,12 @@ def test_an_e_mail_is_read_with_its_audio() -> None:
     post = read(raw)
     assert (post.to, post.subject, post.audio_name, post.audio) == ("a@b.example", "Nouveau message reçu", "m.wav", b"RIFF")
     assert post.text.strip() == "Bonjour"
+
+
+@pytest.mark.feature("M-14")
+def test_what_is_lifted_is_an_address_or_an_account() -> None:
+    assert wanted("203.0.113.9").source == "203.0.113.9"
+    assert wanted("2001:db8:1:2::/64").source == "2001:db8:1:2::/64"
+    assert wanted("anne.soft").account == "anne.soft"
+    with pytest.raises(CliError):
+        wanted("")

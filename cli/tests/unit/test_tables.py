@@ -4,7 +4,8 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.cdr.v1 import cdr_pb2
-from carillon_cli.render.tables import RECORD_FIELDS, event_line, record_json, records_table, table
+from carillon.media.v1 import security_pb2
+from carillon_cli.render.tables import RECORD_FIELDS, bans_table, event_line, record_json, records_table, table
 from carillon_contracts.call import CallStarted
 
 pytestmark = pytest.mark.feature("P-6")
@@ -58,3 +59,15 @@ def test_an_event_is_one_line_with_place_and_facts(call) -> None:  # type: ignor
     assert "dupont call.started" in line
     assert "#1 a" in line
     assert "dialled=+41215550100" in line
+
+
+@pytest.mark.feature("M-14")
+def test_bans_say_who_is_kept_out_and_until_when() -> None:
+    until = Timestamp(seconds=1_800_000_000)
+    bans = [
+        security_pb2.Ban(source="203.0.113.9", reason="failures", offence=2, until=until),
+        security_pb2.Ban(account="anne", reason="failures", offence=1, until=until),
+    ]
+    _, first, second = bans_table(bans)
+    assert first.split() == ["203.0.113.9", "source", "failures", "2", "2027-01-15", "08:00:00"]
+    assert second.split()[:2] == ["anne", "account"]

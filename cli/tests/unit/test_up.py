@@ -31,6 +31,15 @@ def test_a_named_port_wins_over_a_free_one() -> None:
     assert ports("--ports", "auto", "--sip-port", "5070").sip == 5070
 
 
+def test_the_time_for_calls_at_the_end_is_short_unless_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    up.arguments(parser)
+    assert parser.parse_args([]).drain == 2.0
+    assert parser.parse_args(["--drain", "3600"]).drain == 3600.0
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--drain", "-1"])
+
+
 def test_the_rtp_range_is_low_dash_high() -> None:
     found = ports("--rtp-ports", "30000-30099")
     assert (found.rtp_low, found.rtp_high) == (30000, 30099)

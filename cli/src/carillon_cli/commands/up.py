@@ -53,7 +53,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nats-port", type=int, metavar="N", help=f"default: {default.nats}")
     parser.add_argument("--postgres-port", type=int, metavar="N", help=f"default: {default.postgres}")
     parser.add_argument("--rtp-ports", metavar="LO-HI", help=f"default: {default.rtp_low}-{default.rtp_high}")
+    parser.add_argument(
+        "--drain", type=seconds, default=2.0, metavar="SECONDS", help="at the end, let calls that are up go on so long (default: 2)"
+    )
     parser.add_argument("--quiet", action="store_true", help="log to the files in DIR/log only")
+
+
+def seconds(text: str) -> float:
+    """A length of time on the command line, at most a day."""
+    value = float(text)
+    if not 0 <= value <= 86_400:
+        raise ValueError(text)
+    return value
 
 
 def chosen_ports(options: argparse.Namespace) -> Ports:
@@ -119,6 +130,7 @@ def run(options: argparse.Namespace) -> int:
             options.quiet,
             certificate(options, Folders(data), advertise),
             options.host6.strip("[]"),
+            options.drain,
         )
         check_ports(
             asked,

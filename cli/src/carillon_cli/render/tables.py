@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.cdr.v1 import cdr_pb2
-from carillon.media.v1 import media_pb2
+from carillon.media.v1 import media_pb2, security_pb2
 from carillon.voicemail.v1 import voicemail_pb2
 from carillon_contracts.envelope import Event
 
@@ -144,3 +144,9 @@ def event_line(event: Event) -> str:
     moment = event.time
     head = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {event.tenantid}"
     return f"{head} {kind:<26} {place:<8} {event.subject}  {_brief(event.data)}".rstrip()
+
+
+def bans_table(bans: Sequence[security_pb2.Ban]) -> list[str]:
+    """One row an address or account that is kept out."""
+    rows = [(ban.source or ban.account, ban.WhichOneof("banned"), ban.reason, ban.offence, _clock(ban.until)) for ban in bans]
+    return table(("WHO", "IS", "BECAUSE OF", "TIMES", "UNTIL (UTC)"), rows)

@@ -23,10 +23,9 @@ PLANE = "media-plane"
 NATS, POSTGRES = "nats", "postgres"
 WITH_DATABASE = ("directory", "media", "voicemail", "cdr")
 STOP_GROUPS = {"media": 0, PLANE: 1, "routing": 2, "voicemail": 2, "directory": 3, "cdr": 3, NATS: 4, POSTGRES: 5}
-STOP_SECONDS = {"media": 15.0}
 SHUTDOWN_SECONDS = 8
-#: How long calls that are up may go on after Ctrl-C.
-DRAIN_SECONDS = 2
+#: What media may take to end beyond the time that it waits for its calls.
+MEDIA_STOP_SECONDS = 13.0
 HEALTH_TIMEOUT = 1.0
 
 
@@ -64,7 +63,8 @@ def service_environment(service: str, options: Options, folders: Folders, backin
                 "CARILLON_APPLICATIONS": json.dumps({name: f"127.0.0.1:{ports.grpc(name)}" for name in ("routing", "voicemail")}),
                 "CARILLON_CDR": f"127.0.0.1:{ports.cdr}",
                 "CARILLON_DATA": str(folders.of("media")),
-                "CARILLON_DRAIN_SECONDS": str(DRAIN_SECONDS),
+                "CARILLON_DRAIN_SECONDS": f"{options.drain:g}",
+                "CARILLON_PLANE_PORTS": f"{ports.rtp_low}-{ports.rtp_high}",
             }
         case "voicemail":
             found["CARILLON_MAILDIR"] = str(folders.mail)
@@ -138,7 +138,7 @@ def service_spec(service: str, options: Options, folders: Folders, backing: Back
         python_environment() | service_environment(service, options, folders, backing),
         ready=serving(f"127.0.0.1:{options.ports.grpc(service)}"),
         stop_group=STOP_GROUPS[service],
-        stop_seconds=STOP_SECONDS.get(service, SHUTDOWN_SECONDS + 2.0),
+        stop_seconds=MEDIA_STOP_SECONDS + options.drain if service == "media" else SHUTDOWN_SECONDS + 2.0,
     )
 
 

@@ -72,6 +72,8 @@ class Options:
     tls: TlsFiles | None = None
     #: An IPv6 address where SIP listens besides; empty: none.
     host6: str = ""
+    #: How long calls that are up may go on at the end, in seconds.
+    drain: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
