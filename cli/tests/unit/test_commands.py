@@ -85,7 +85,7 @@ def test_an_e_mail_is_read_with_its_audio() -> None:
     assert post.text.strip() == "Bonjour"
 
 
-@pytest.mark.feature("M-14")
+@pytest.mark.feature("P-3")
 def test_what_is_lifted_is_an_address_or_an_account() -> None:
     assert wanted("203.0.113.9").source == "203.0.113.9"
     assert wanted("2001:db8:1:2::/64").source == "2001:db8:1:2::/64"

@@ -61,7 +61,7 @@ def test_an_event_is_one_line_with_place_and_facts(call) -> None:  # type: ignor
     assert "dialled=+41215550100" in line
 
 
-@pytest.mark.feature("M-14")
+@pytest.mark.feature("P-3")
 def test_bans_say_who_is_kept_out_and_until_when() -> None:
     until = Timestamp(seconds=1_800_000_000)
     bans = [

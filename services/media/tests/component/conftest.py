@@ -304,13 +304,7 @@ class House:
         self.running.board._idle.set()
 
     async def phone(self, user: str, transport: str = "udp", host: str = "127.0.0.1", register: bool = True) -> Phone:
-        rtp = await self.phones.enter_async_context(rtp_endpoint())
-        phone = Phone(user, self.running.sip[transport], rtp, transport, host)
-        await phone.open()
-        self.phones.callback(phone.close)
-        if register:
-            assert await phone.register() == 200
-        return phone
+        return await phone_in(self.phones, self, user, transport, host, register)
 
     def stored(self, stream: str) -> list[Event]:
         """Everything on a stream of the bus."""
@@ -346,6 +340,19 @@ def story(events: list[Event]) -> list[str]:
 
 def last(events: list[Event], fact: str, leg: str | None = None) -> dict[str, Any]:
     return [e for e in events if e.type.split(".")[2] == fact and (leg is None or e.legid == leg)][-1].data
+
+
+async def phone_in(
+    stack: AsyncExitStack, house: Any, user: str, transport: str = "udp", host: str = "127.0.0.1", register: bool = True
+) -> Phone:
+    """A phone that is closed with the stack, at whatever has `running.sip`."""
+    rtp = await stack.enter_async_context(rtp_endpoint())
+    one = Phone(user, house.running.sip[transport], rtp, transport, host)
+    await one.open()
+    stack.callback(one.close)
+    if register:
+        assert await one.register() == 200
+    return one
 
 
 USERS = {"anne": "101", "bob": "102", "carol": "103"}
@@ -394,6 +401,12 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 def house_with() -> Callable[..., Any]:
     """A running service with other settings."""
     return house_in
+
+
+@pytest.fixture
+def new_phone() -> Any:
+    """`phone_in`, for services that are no `House`."""
+    return phone_in
 
 
 @pytest.fixture

@@ -6,30 +6,42 @@ import os
 import signal
 import sys
 from collections import defaultdict
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from carillon.media.v1 import node_pb2
+from carillon.media.v1.node_pb2_grpc import NodeServiceStub
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CALLS, CONFIG, config_subject
+from carillon_kit.auth import OPERATOR, issue_token
 from carillon_kit.bus import Bus
+from carillon_kit.grpc_client import channel
 from carillon_kit.ids import SystemIds
 from carillon_kit.testing import eventually, nats_url  # noqa: F401
 from carillon_rtp.client import PlaneClient
 from carillon_rtp.testing import plane_process
-from carillon_sip.digest import ha1
+from carillon_sip import InviteReceived, NameAddr, RequestOut, ResponseReceived, SessionEnded, SessionFailed
+from carillon_sip.digest import Algorithm, ha1
 
 KEY = "k" * 40
+
+
+def hashes(user: str) -> dict[str, str]:
+    kinds: tuple[tuple[str, Algorithm], ...] = (("ha1_md5", "MD5"), ("ha1_sha256", "SHA-256"))
+    return {field: ha1(user, "dupont.example", f"secret-{user}", algorithm) for field, algorithm in kinds}
+
+
 CONFIGURATION: list[tuple[str, dict[str, Any]]] = [
     ("tenant", {"id": "dupont", "realm": "dupont.example"}),
-    *(
-        ("sip_credential", {"id": user, "user_id": user, "ha1_md5": ha1(user, "dupont.example", f"secret-{user}", "MD5")})
-        for user in ("anne", "bob")
-    ),
+    *(("sip_credential", {"id": user, "user_id": user, **hashes(user)}) for user in ("anne", "bob")),
     ("extension", {"id": "102", "destination": {"user_id": "bob"}}),
 ]
 
@@ -51,6 +63,7 @@ class Process:
             "CARILLON_DATA": str(folder / "data"),
         }
         self.sip: dict[str, tuple[str, int]] = {}
+        self.grpc_port = 0
         self.log: list[bytes] = []
         self.process: asyncio.subprocess.Process
         self.reader: asyncio.Task[None]
@@ -68,7 +81,7 @@ class Process:
         async with asyncio.timeout(20):
             while line := await self.process.stderr.readline():
                 if b'"listening"' in line:
-                    addresses = orjson.loads(line)["sip"]
+                    addresses, self.grpc_port = orjson.loads(line)["sip"], orjson.loads(line)["grpc_port"]
                     self.sip = {name: (at.rpartition(":")[0], int(at.rpartition(":")[2])) for name, at in addresses.items()}
                     break
         assert self.sip
@@ -77,6 +90,11 @@ class Process:
     async def _read(self, stream: asyncio.StreamReader) -> None:
         while line := await stream.readline():
             self.log.append(line)
+
+    def kill(self) -> None:
+        """Leave nothing behind when a test fails."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
 
     async def end(self, number: signal.Signals) -> int:
         assert self.process.returncode is None, b"".join(self.log[-20:]).decode()
@@ -146,3 +164,60 @@ async def watch(bus: Bus, seen: defaultdict[str, list[Event]]) -> None:
         if event.id not in known:
             known.add(event.id)
             seen[str(event.callid)].append(event)
+
+
+@pytest.mark.feature("M-14")
+@pytest.mark.parametrize("by", ["signal", "rpc"])
+async def test_a_draining_node_keeps_its_calls_takes_no_new_ones_and_ends(
+    tmp_path: Path,
+    nats_url: str,  # noqa: F811
+    house: Any,
+    words: Any,
+    new_phone: Any,
+    by: str,
+) -> None:
+    house.application.follow(words.ring("bob"))
+    async with plane_process(tmp_path / "..", ports=200) as plane, await Bus.connect(nats_url, "test") as bus:
+        for stream in (CONFIG, CALLS):
+            await bus.ensure_stream(stream)
+        await configure(bus)
+        media = Process(tmp_path, plane.socket, nats_url, house.application.port)
+        media.environment |= {"CARILLON_DRAIN_SECONDS": "60", "CARILLON_SHUTDOWN_SECONDS": "5"}
+        await media.start()
+        async with AsyncExitStack() as stack:
+            stack.callback(media.kill)
+            anne, bob = await new_phone(stack, media, "anne"), await new_phone(stack, media, "bob")
+            call = anne.call("102")
+            await bob.pick_up()
+            await anne.answered()
+            target, token = f"127.0.0.1:{media.grpc_port}", issue_token(KEY, "olga", None, [OPERATOR])
+            link = await stack.enter_async_context(channel(target, token))
+            node, health = NodeServiceStub(link), HealthStub(link)
+            assert (await node.GetNode(node_pb2.GetNodeRequest())).state == "serving"
+            if by == "rpc":
+                drained = await node.Drain(node_pb2.DrainRequest())
+                assert (drained.state, drained.calls) == ("draining", 1)
+            else:
+                media.process.send_signal(signal.SIGTERM)
+
+            async def withdrawn() -> bool:
+                return bool((await health.Check(HealthCheckRequest())).status == HealthCheckResponse.NOT_SERVING)
+
+            await eventually(withdrawn)
+            assert (await node.GetNode(node_pb2.GetNodeRequest())).calls == 1
+            anne.call("102")
+            refused = await anne.expect(SessionFailed)
+            assert (refused.status, refused.response.headers.get("Retry-After")) == (503, "5")
+            address = NameAddr.of("sip:edge@dupont.example")
+            anne.do("request", RequestOut("OPTIONS", flow=anne.flow, request_uri="sip:dupont.example", from_=address, to=address))
+            pinged = (await anne.expect(ResponseReceived)).response
+            assert (pinged.status, pinged.headers.get("Retry-After")) == (503, "30")
+            assert await bob.register() == 200
+            help_call = anne.call("112")
+            assert (await bob.expect(InviteReceived)).request.method == "INVITE"
+            anne.do("cancel", help_call)
+            assert media.process.returncode is None
+            anne.do("bye", call)
+            assert (await bob.expect(SessionEnded)).by == "remote"
+            assert await asyncio.wait_for(media.process.wait(), 15) == 0
+            await media.reader

@@ -115,7 +115,7 @@ class Failures:
         """Whether the limit is reached; then the count begins anew."""
         self.points = max(0.0, self.points - (now - self.at) / settings.forgiven_seconds) + weight
         self.at = now
-        if self.points < settings.failures:
+        if self.points <= settings.failures - 1.0:  # so that a little forgiving between two failures does not cost one more
             return False
         self.points = 0.0
         return True

@@ -1,0 +1,307 @@
+"""Attackers against the whole service: what they learn, what they can disturb, and who hears of it.
+
+They stand at 127.0.0.66 or in 127.0.1.0/24, phones at 127.0.0.1.
+"""
+
+import asyncio
+import contextlib
+import socket
+from typing import Any
+
+import grpc.aio
+import pytest
+
+from carillon.media.v1 import security_pb2 as pb
+from carillon.media.v1.security_pb2_grpc import SecurityServiceStub
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import AUDIT
+from carillon_kit.auth import ADMIN, OPERATOR, issue_token
+from carillon_kit.grpc_client import channel
+from carillon_kit.testing import eventually
+from carillon_sip import Credentials, InviteReceived, NameAddr, RequestOut, ResponseReceived, SessionAnswered, SessionEnded, SessionFailed
+
+pytestmark = pytest.mark.feature("P-3")
+
+KEY = "k" * 40
+ATTACKER = "127.0.0.66"
+
+
+class Audit:
+    """What is published on the stream."""
+
+    def __init__(self, house: Any) -> None:
+        self.events: list[Event] = []
+        self.task = asyncio.ensure_future(self._watch(house.bus))
+
+    async def _watch(self, bus: Any) -> None:
+        async for message in bus.follow(AUDIT.name, "carillon.>"):
+            event = Event.from_json(message.data)
+            assert message.subject == f"carillon.{event.tenantid}.audit.{event.type.split('.')[2]}"
+            self.events.append(event)
+
+    def of(self, fact: str) -> list[Event]:
+        return [event for event in self.events if event.type == f"carillon.audit.{fact}.v1"]
+
+    async def until(self, fact: str) -> Event:
+        await eventually(lambda: bool(self.of(fact)))
+        return self.of(fact)[0]
+
+
+@pytest.fixture
+async def audit(house: Any) -> Any:
+    watching = Audit(house)
+    yield watching
+    watching.task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await watching.task
+
+
+async def guess(house: Any, user: str, password: str, host: str = ATTACKER, transport: str = "udp") -> int:
+    phone = await house.phone(user, transport, host, register=False)
+    phone.credentials = Credentials(user, password)
+    return int(await phone.register())
+
+
+async def options(phone: Any, timeout: float = 1.0) -> Any:
+    """The response; TimeoutError: nobody answers."""
+    address = NameAddr.of("sip:ping@dupont.example")
+    phone.do("request", RequestOut("OPTIONS", flow=phone.flow, request_uri="sip:dupont.example", from_=address, to=address))
+    return (await phone.expect(ResponseReceived, timeout=timeout)).response
+
+
+def dialled(house: Any) -> list[str]:
+    return [event.data["dialled"] for event in house.events() if event.type == "carillon.call.started.v1"]
+
+
+async def test_guessing_is_banned_told_and_the_phones_next_door_go_on(house: Any, audit: Audit, words: Any) -> None:
+    house.application.follow(words.ring("bob"))
+    bob, neighbour = await house.phone("bob"), await house.phone("carol", host=ATTACKER)
+    assert [await guess(house, "anne", f"guess-{n}") for n in range(10)] == [403] * 10
+    assert [await guess(house, "evan", f"guess-{n}") for n in range(10)] == [403] * 10
+    banned = await audit.until("source_banned")
+    assert (banned.tenantid, banned.subject) == ("_operator", f"source/{ATTACKER}")
+    assert banned.data == {
+        "source": ATTACKER,
+        "reason": "failures",
+        "seconds": 60.0,
+        "offence": 1,
+        "accounts": ["anne", "evan"],
+    }
+    stranger = await house.phone("anne", host=ATTACKER, register=False)
+    with pytest.raises(TimeoutError):
+        await options(stranger, timeout=0.3)
+    assert (await options(neighbour)).status == 200
+    call = neighbour.call("102")
+    await bob.pick_up()
+    await neighbour.answered()
+    neighbour.do("bye", call)
+    await house.ended()
+    told = {event.tenantid: event.data for event in audit.of("authentication_failed")}
+    assert {tenant: data["account"] for tenant, data in told.items()} == {"dupont": "anne", "_operator": "evan"}
+    assert "guess" not in "".join(str(event.data) for event in audit.events)
+
+
+async def test_a_banned_address_is_not_even_parsed(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await asyncio.gather(*(guess(house, f"u{n}", "x") for n in range(20)))
+    heard: list[bytes] = []
+    agent = type(house.running.board.parts.sip._agent)
+    monkeypatch.setattr(agent, "receive", lambda self, data, flow, now: heard.append(data))
+    stranger = await house.phone("anne", host=ATTACKER, register=False)
+    for data in (b"OPTIONS sip:x SIP/2.0\r\n\r\n", b"INVITE sip:112@x SIP/2.0\r\n\r\n", b"SIP/2.0 200 OK\r\n\r\n", b"junk"):
+        stranger.link.sendto(data, stranger.server)
+    known = await house.phone("bob", register=False)
+    known.link.sendto(b"junk of another", known.server)
+    await eventually(lambda: bool(heard))
+    assert heard == [b"junk of another"]
+
+
+async def test_an_account_is_locked_for_strangers_and_open_for_its_owner(house: Any, audit: Audit) -> None:
+    anne = await house.phone("anne")
+    for n in range(20):
+        assert await guess(house, "anne", "guess", host=f"127.0.1.{n}") == 403
+    locked = await audit.until("account_locked")
+    assert (locked.tenantid, locked.subject) == ("dupont", "account/anne")
+    assert await guess(house, "anne", "secret-anne", host="127.0.1.99") == 503
+    assert await anne.register() == 200
+    assert await guess(house, "anne", "secret-anne", host="127.0.0.1") == 200
+    for n in range(20):
+        assert await guess(house, "evan", "guess", host=f"127.0.2.{n}") == 403
+    assert await guess(house, "evan", "guess", host="127.0.2.99") == 503
+
+
+async def test_a_trunk_s_address_is_never_banned(house: Any, audit: Audit) -> None:
+    for n in range(25):
+        assert await guess(house, f"u{n}", "x", host="127.0.0.2") == 403
+    await audit.until("authentication_failed")
+    assert audit.of("source_banned") == []
+    assert (await options(await house.phone("x", host="127.0.0.2", register=False))).status == 200
+
+
+async def test_a_flood_is_refused_cheaply_and_calls_that_are_up_are_unharmed(house_with: Any, tmp_path: Any, words: Any) -> None:
+    async with house_with(tmp_path, source_burst=30, source_rate=1) as house:
+        house.application.follow(words.ring("bob"))
+        anne, bob = await house.phone("anne", host=ATTACKER), await house.phone("bob")
+        call = anne.call("102")
+        await bob.pick_up()
+        await anne.answered()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+            flood.bind((ATTACKER, 0))
+            flood.settimeout(2)
+            here = f"{ATTACKER}:{flood.getsockname()[1]}"
+            statuses: list[int] = []
+            for n in range(120):
+                text = (
+                    f"INVITE sip:102@dupont.example SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{n}\r\nFrom: <sip:x@y>;tag={n}\r\n"
+                    f"To: <sip:102@y>\r\nCall-ID: flood-{n}\r\nCSeq: 1 INVITE\r\nContact: <sip:x@{here}>\r\nMax-Forwards: 70\r\n\r\n"
+                )
+                flood.sendto(text.encode(), anne.server)
+                await asyncio.sleep(0)
+            flood.setblocking(False)
+            answers: dict[str, bytes] = {}
+
+            def drained() -> bool:
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        data = flood.recv(65_536)
+                        if not data.startswith(b"SIP/2.0 100"):
+                            answers[data.partition(b"Call-ID: ")[2].partition(b"\r\n")[0].decode()] = data
+                return len(answers) >= 60
+
+            await eventually(drained)
+            statuses = [int(data[8:11]) for data in answers.values()]
+        assert set(statuses) == {407, 503}
+        refused = [data for data in answers.values() if data.startswith(b"SIP/2.0 503 ")]
+        assert all(b"\r\nRetry-After: 30\r\n" in data for data in refused)
+        assert 40 <= len(refused) <= 60
+        body = anne.offer("inactive")
+        anne.do("reinvite", call, body)
+        anne.do("bye", call)
+        assert (await bob.expect(SessionEnded)).by == "remote"
+        assert words.last(await house.ended(), "ended")["cause"] == "normal_clearing"
+
+
+async def test_help_can_be_called_from_a_banned_address_by_a_registered_device(house: Any, words: Any) -> None:
+    house.application.follow(words.ring("bob"))
+    bob = await house.phone("bob")
+    await house.phone("anne", host=ATTACKER)
+    await asyncio.gather(*(guess(house, f"u{n}", "x") for n in range(20)))
+    from_another_port = await house.phone("anne", host=ATTACKER, register=False)
+    from_another_port.call("102")
+    from_another_port.call("112")
+    assert (await bob.expect(InviteReceived)).request.method == "INVITE"
+    await eventually(lambda: bool(dialled(house)))
+    assert dialled(house) == ["112"]
+
+
+async def test_who_a_phone_claims_to_be_is_not_passed_on(house: Any, words: Any) -> None:
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    claims = '"Bank" <sip:+41800000000@dupont.example>'
+    anne.call(
+        "102",
+        headers=(
+            ("P-Asserted-Identity", claims),
+            ("P-Preferred-Identity", claims),
+            ("Remote-Party-ID", f"{claims};party=calling"),
+            ("Diversion", claims),
+        ),
+    )
+    invite = (await bob.expect(InviteReceived)).request
+    assert "800000000" not in invite.to_bytes().decode()
+    assert invite.from_.uri.user == "101"
+    await eventually(lambda: bool(dialled(house)))
+    started = house.events()[0]
+    assert (started.data["caller"], started.data["caller_user_id"]) == ("101", "anne")
+
+
+@pytest.mark.parametrize("address", ["224.0.1.75", "169.254.169.254", "10.1.2.3"])
+async def test_audio_is_sent_nowhere_we_do_not_send_to(house_with: Any, tmp_path: Any, words: Any, address: str) -> None:
+    async with house_with(tmp_path, refused_networks="10.0.0.0/8") as house:
+        house.application.follow(words.ring("bob"))
+        anne = await house.phone("anne")
+        bob = await house.phone("bob")
+        anne.call("102", body=anne.offer().replace(b"127.0.0.1", address.encode()))
+        with contextlib.suppress(TimeoutError):
+            await bob.pick_up()
+        assert (await anne.expect(SessionFailed, timeout=10)).status >= 400
+        await house.ended()
+
+
+async def test_audio_is_not_sent_to_another_call_s_port(house_with: Any, tmp_path: Any, words: Any) -> None:
+    async with house_with(tmp_path) as house:
+        low, high = min(house.plane.ports), max(house.plane.ports)
+        await house.stop()
+        await house.start(plane_ports=f"{low}-{high}")
+        house.application.follow(words.ring("bob"))
+        anne, bob = await house.phone("anne"), await house.phone("bob")
+        port = anne.rtp.address.port
+        anne.call("102", body=anne.offer().replace(f"m=audio {port} ".encode(), f"m=audio {low} ".encode()))
+        with contextlib.suppress(TimeoutError):
+            await bob.pick_up()
+        await anne.expect(SessionFailed, timeout=10)
+        await house.ended()
+
+
+async def test_a_contact_that_names_ourselves_makes_no_loop(house: Any, words: Any) -> None:
+    """In a dialog we send over the flow that the call came by, whatever Contact and Record-Route say; a reply goes to the source."""
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    host, port = anne.server
+    ours = NameAddr.of(f"sip:carillon@{host}:{port}")
+
+    class Liar(type(anne)):  # type: ignore[misc]
+        contact = property(lambda self: ours)
+
+    anne.__class__ = Liar
+    anne.call("102", headers=(("Record-Route", f"<sip:{host}:{port};lr>"),))
+    await bob.pick_up()
+    await anne.expect(SessionAnswered)
+    bob.do("bye", next(iter(bob.agent._context.sessions)))
+    assert (await anne.expect(SessionEnded)).by == "remote"
+    await house.ended()
+
+
+async def test_operators_see_and_lift_bans_and_nobody_else_may(house: Any, audit: Audit) -> None:
+    target = f"127.0.0.1:{house.running.grpc_port}"
+    await asyncio.gather(*(guess(house, "evan", "x") for n in range(20)))
+    async with channel(target, issue_token(KEY, "olga", None, [OPERATOR])) as link:
+        service = SecurityServiceStub(link)
+        source, account = (await service.ListBans(pb.ListBansRequest())).bans
+        assert (source.source, source.reason, source.offence, account.account) == (ATTACKER, "failures", 1, "evan")
+        assert account.until.ToDatetime() > source.until.ToDatetime() or account.until.seconds - source.until.seconds < 2
+        await service.LiftBan(pb.LiftBanRequest(source=ATTACKER))
+        await service.LiftBan(pb.LiftBanRequest(account="evan"))
+        assert not (await service.ListBans(pb.ListBansRequest())).bans
+        for request, code in (
+            (pb.LiftBanRequest(source=ATTACKER), grpc.StatusCode.NOT_FOUND),
+            (pb.LiftBanRequest(), grpc.StatusCode.INVALID_ARGUMENT),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await service.LiftBan(request)
+            assert refused.value.code() is code
+    assert (await options(await house.phone("anne", host=ATTACKER, register=False))).status == 200
+    assert (await audit.until("ban_lifted")).data["by"] == "olga"
+    async with channel(target, issue_token(KEY, "a", "dupont", [ADMIN])) as link:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await SecurityServiceStub(link).ListBans(pb.ListBansRequest())
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_connections_of_a_banned_address_are_closed_and_new_ones_refused(house: Any, audit: Audit) -> None:
+    early = await connection(house)
+    for n in range(16):
+        assert await guess(house, f"u{n}", "x", transport="tcp") == 403
+    await audit.until("source_banned")
+    await asyncio.get_running_loop().sock_sendall(early, b"OPTIONS sip:x SIP/2.0\r\n")
+    late = await connection(house)
+    for one in (early, late):
+        with one, contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(one, 10), 5) == b""
+
+
+async def connection(house: Any) -> socket.socket:
+    one = socket.socket()
+    one.bind((ATTACKER, 0))
+    one.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(one, house.running.sip["tcp"])
+    return one
