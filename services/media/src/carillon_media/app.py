@@ -44,7 +44,8 @@ from carillon_media.adapters.spool import FileSpool
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.addresses import Addresses, Reach
 from carillon_media.domain.facts import Limits
-from carillon_media.domain.guard import Guard, GuardSettings
+from carillon_media.domain.guard import Guard
+from carillon_media.domain.limits import GuardSettings
 from carillon_media.handlers.admission import Admission
 from carillon_media.handlers.doorkeeper import Doorkeeper
 from carillon_media.handlers.draining import Draining

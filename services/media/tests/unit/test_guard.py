@@ -6,7 +6,8 @@ import pytest
 
 from carillon_contracts.audit import AccountLocked, AuthenticationFailed, FloodRefused, SourceBanned
 from carillon_media.domain.first_line import Kind
-from carillon_media.domain.guard import Guard, GuardSettings, Verdict, source_name
+from carillon_media.domain.guard import Guard, Verdict, source_name
+from carillon_media.domain.limits import GuardSettings
 
 pytestmark = pytest.mark.feature("P-3")
 
