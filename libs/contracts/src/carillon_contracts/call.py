@@ -2,6 +2,8 @@
 
 Always: the first event is `CallStarted`; each leg that was offered has exactly one `LegEnded`; the last event of a call, and the only
 one of its type, is `CallEnded`. Leg ids are `a` for the caller and `b1`, `b2`, ... for who is called, in the order of being offered.
+The devices of a user for whom
+a call is made are `a`, `a2`, `a3`, ...: whichever answers is the caller. A leg that goes on in another call ends with cause `transferred`.
 Causes are ITU-T Q.850's names in snake case (`normal_clearing`, `user_busy`, `no_answer`, `call_rejected`, `unallocated_number`, ...) and
 `answered_elsewhere`, `caller_gave_up`, `node_failure`, `rtp_timeout`.
 """
@@ -11,6 +13,7 @@ from typing import Any, ClassVar, Literal
 from carillon_contracts.envelope import EventData, Frozen
 
 Party = Literal["caller", "callee", "system"]
+ControlAction = Literal["hang_up", "hold", "resume", "transfer", "send_digits", "play", "start_recording", "stop_recording"]
 Direction = Literal["inbound", "from_user"]
 RingResultName = Literal["answered", "no_answer", "busy", "unreachable", "congested", "rejected"]
 
@@ -30,6 +33,8 @@ class CallStarted(EventData):
     #: Of the SIP dialog of leg `a`, for finding it in a capture.
     sip_call_id: str = ""
     node: str = ""
+    #: Who had the call made for the user, when the user did not dial; empty: the user dialled.
+    requested_by: str = ""
 
 
 class TraceLine(Frozen):
@@ -99,6 +104,48 @@ class LegResumed(EventData):
     TYPE: ClassVar[str] = "call.leg_resumed.v1"
 
 
+class LegTransferred(EventData):
+    """The leg sends the one that it talks to to a destination; what becomes of it is `TransferEnded`."""
+
+    TYPE: ClassVar[str] = "call.leg_transferred.v1"
+    #: The leg that is sent away and stays in the call.
+    kept: str
+    #: As dialled.
+    destination: str
+    #: `phone`, or who asked by API.
+    requested_by: str
+
+
+class TransferEnded(EventData):
+    """A leg's transfer was answered, came back to the leg's user, or was given up because a side left."""
+
+    TYPE: ClassVar[str] = "call.transfer_ended.v1"
+    result: Literal["answered", "returned", "given_up"]
+    #: What the leg's phone was told: 200, or why it came back.
+    sip_status: int = 0
+
+
+class CallTransferred(EventData):
+    """The leg joined its two calls: their other sides talk with each other in one of them, the other one ends. Once in each call."""
+
+    TYPE: ClassVar[str] = "call.transferred.v1"
+    other_call_id: str
+    #: The leg of this call that goes on in the other call, or that came from there.
+    moved: str
+    #: Whether the talk goes on in this call.
+    goes_on: bool
+
+
+class CallControlled(EventData):
+    """Somebody with the right to do so asked something of the call, and it is done; digits and texts are not here."""
+
+    TYPE: ClassVar[str] = "call.controlled.v1"
+    action: ControlAction
+    #: Subject of the token.
+    requested_by: str
+    details: dict[str, str] = {}
+
+
 class LegEnded(EventData):
     """The leg is over; exactly once per leg."""
 
@@ -146,7 +193,7 @@ class RecordingFinished(EventData):
     object: str
     duration_ms: int
     bytes: int
-    #: `silence`, `length`, `digit`, `hang_up`, `node_failure`.
+    #: `silence`, `length`, `digit`, `hang_up`, `stopped` (by request), `node_failure`.
     ended_by: str
     labels: dict[str, str] = {}
 
@@ -172,6 +219,10 @@ CallEvent = (
     | CallBridged
     | LegHeld
     | LegResumed
+    | LegTransferred
+    | TransferEnded
+    | CallTransferred
+    | CallControlled
     | LegEnded
     | RingEnded
     | PlayEnded
@@ -192,6 +243,10 @@ CALL_EVENTS: dict[str, type[EventData]] = {
         CallBridged,
         LegHeld,
         LegResumed,
+        LegTransferred,
+        TransferEnded,
+        CallTransferred,
+        CallControlled,
         LegEnded,
         RingEnded,
         PlayEnded,

@@ -51,6 +51,9 @@ class SipPort(Protocol):
     def reject_reinvite(self, session: str, status: int) -> None:
         """Refuse a re-INVITE."""
 
+    def report_transfer(self, session: str, status: int) -> None:
+        """Tell the phone that sent REFER in this session how far its transfer is (RFC 3515 section 2.4.4); from 200 on it is the end."""
+
     def own_address(self, flow: Flow) -> tuple[str, int]:
         """Host and port that the far end of this flow reaches us at, for Contact."""
 

@@ -67,6 +67,10 @@ class Bench:
     def arrive(self) -> "Bench":
         return self.feed(inputs.Arrived())
 
+    def originate(self, devices: int = 1) -> "Bench":
+        contacts = tuple(Contact(f"sip:anne{n}@127.0.0.1:6000", FLOW, "anne", "100", "dupont.example") for n in range(devices))
+        return self.feed(inputs.Originated(contacts, "Bob", "admin", 30.0))
+
     def decide(self, step: Step, cursor: bytes = b"cur", config_seq: int = 7) -> "Bench":
         return self.feed(inputs.Decided(self.question, step, cursor, (), config_seq, {"a": 1}))
 
@@ -139,7 +143,9 @@ class Bench:
         assert len(ended) == len(set(ended))
         closed = [output.leg_id for output in self.out if isinstance(output, outputs.CloseLeg)]
         assert sorted(closed) == sorted(str(leg) for leg in ended)
-        offered = [output.leg_id for output in self.out if isinstance(output, outputs.OfferLeg)]
+        offered = [output.leg_id for output in self.out if isinstance(output, outputs.OfferLeg | outputs.AdoptLeg)]
+        transfers = [output for output in journal if isinstance(output.event, events.LegTransferred)]
+        assert 0 <= len(transfers) - sum(isinstance(output.event, events.TransferEnded) for output in journal) <= int(not self.call.over)
         if self.call.over:
             assert isinstance(journal[-1].event, events.CallEnded)
             assert set(ended) == {"a", *offered}
@@ -163,7 +169,8 @@ class Bench:
         phase = self.call.state.phase
         if not isinstance(phase, Talking):
             return set()
-        pairs = (("a", phase.peer), (phase.peer, "a"))
+        anchor = self.call.state.anchor
+        pairs = ((anchor, phase.peer), (phase.peer, anchor))
         return {other for leg, other in pairs if self.call.legs[leg].held}
 
 

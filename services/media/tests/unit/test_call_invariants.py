@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from carillon_media.domain import inputs, outputs
 from carillon_media.domain.steps import Beep, Delegate, Gather, HangUp, Play, Record, Ring, RingTarget, TrunkTarget
 
-LEGS = st.sampled_from(["a", "b1", "b2", "b3", "b4", "b9"])
+LEGS = st.sampled_from(["a", "a2", "b1", "b2", "b3", "b4", "b9"])
 TARGETS = st.sampled_from(["alice", "bob", "carol", "nobody", TrunkTarget("carrier", "+41791234567"), TrunkTarget("gone", "+4179")])
 STEPS = st.one_of(
     st.builds(
@@ -44,6 +44,17 @@ MOVES = st.one_of(
             st.just(inputs.CallerCancelled()),
             st.just(inputs.MediaLost()),
             st.just(inputs.MediaRestored()),
+            st.builds(inputs.LegRefers, LEGS, st.just("103")),
+            st.builds(inputs.LegHandedOver, LEGS, st.just("c2")),
+            st.builds(inputs.LegAdopted, LEGS, st.just("h"), st.just("carol"), st.just("103"), st.just("PCMA"), st.just("c2")),
+            st.builds(inputs.PickedUp, LEGS, st.just("h"), st.just("carol"), st.just("103"), st.just("PCMA")),
+            st.just(inputs.HangUpRequested("admin", "normal_clearing")),
+            st.builds(inputs.HoldRequested, st.just("admin"), LEGS, st.booleans()),
+            st.builds(inputs.TransferRequested, st.just("admin"), LEGS, st.just("103")),
+            st.builds(inputs.DigitsRequested, st.just("admin"), LEGS, st.just("12")),
+            st.builds(inputs.PlayRequested, st.just("admin"), st.one_of(LEGS, st.just("")), st.just((Beep(),))),
+            st.just(inputs.RecordRequested("admin", {"case": "7"}, 60_000)),
+            st.just(inputs.StopRecordRequested("admin")),
             st.just(inputs.Stopped("temporary_failure")),
             st.just(inputs.TimerFired("ring-9")),
             st.just(inputs.Arrived()),
@@ -73,11 +84,15 @@ def play(bench: Any, move: tuple[str, Any]) -> None:
 
 @pytest.mark.feature("P-10")
 @settings(max_examples=400, deadline=None)
-@given(moves=st.lists(MOVES, max_size=40), arrived=st.booleans())
-def test_a_call_ends_whole_whatever_happens(make_bench: Any, moves: list[tuple[str, Any]], arrived: bool) -> None:
+@given(moves=st.lists(MOVES, max_size=40), begins=st.sampled_from(["", "arrives", "originated", "talks"]))
+def test_a_call_ends_whole_whatever_happens(make_bench: Any, moves: list[tuple[str, Any]], begins: str) -> None:
     bench = make_bench()
-    if arrived:
+    if begins == "originated":
+        bench.originate(2)
+    elif begins:
         bench.arrive()
+    if begins == "talks":
+        bench.decide(Ring((RingTarget("t", "bob"),))).feed(inputs.LegAccepted("b1"))
     for move in moves:
         play(bench, move)
         bench.check()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon_media.adapters.hold_music import hold_music
+from carillon_media.adapters.keypad import keypad_files
 from carillon_media.adapters.prompts import PromptStore
-from carillon_media.domain.steps import Beep, Prompt, Silence, Speech
+from carillon_media.domain.steps import Beep, Prompt, Silence, Speech, Tones
 
 _RATE = 8000
 
@@ -20,6 +21,7 @@ class PromptFiles:
     def __init__(self, store: PromptStore, folder: Path, music: Path | None = None) -> None:
         """`music`: a WAV file for held parties; None: a melody of our own. Raises ValueError or OSError when it cannot be used."""
         self._store = store
+        self._folder = folder
         self._music = hold_music(folder, music)
         self._ringback = folder / "ringback-425-1000-4000.wav"
         if not self._ringback.exists():
@@ -27,7 +29,13 @@ class PromptFiles:
 
     async def files(self, prompts: Sequence[Prompt]) -> list[Path]:
         """Files to play one after another; raises OSError."""
-        return [await self._store.path_for(_proto(prompt)) for prompt in prompts]
+        files: list[Path] = []
+        for prompt in prompts:
+            if isinstance(prompt, Tones):
+                files += keypad_files(self._folder, prompt.digits)
+            else:
+                files.append(await self._store.path_for(_proto(prompt)))
+        return files
 
     def ringback(self) -> Path:
         """ITU-T E.180 as most of Europe has it: 425 Hz, 1 s on, 4 s off."""
@@ -38,7 +46,7 @@ class PromptFiles:
         return self._music
 
 
-def _proto(prompt: Prompt) -> pb.Prompt:
+def _proto(prompt: Speech | Beep | Silence) -> pb.Prompt:
     match prompt:
         case Speech(text, language):
             return pb.Prompt(speech=pb.Speech(text=text, language=language))

@@ -5,11 +5,19 @@ may always be late. No input in any phase raises.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from carillon_contracts import call as events
-from carillon_media.domain import holding, inputs, outputs, prompting, ringing
-from carillon_media.domain.causes import CALLER_GAVE_UP, NODE_FAILURE, NORMAL_CLEARING, RTP_TIMEOUT, cause_name, cause_of_status
+from carillon_media.domain import control, holding, inputs, originating, outputs, prompting, ringing, taping, transferring
+from carillon_media.domain.causes import (
+    CALLER_GAVE_UP,
+    NODE_FAILURE,
+    NORMAL_CLEARING,
+    RTP_TIMEOUT,
+    cause_name,
+    cause_of_status,
+    sip_status_for,
+)
 from carillon_media.domain.facts import CallFacts, Limits, Reach
 from carillon_media.domain.state import (
     CALLER,
@@ -20,6 +28,7 @@ from carillon_media.domain.state import (
     Gathering,
     Leg,
     New,
+    Originating,
     Over,
     Party,
     Phase,
@@ -27,6 +36,7 @@ from carillon_media.domain.state import (
     Recording,
     Ringing,
     Talking,
+    side_of,
 )
 from carillon_media.domain.steps import STEP_NAMES, Delegate, Entered, Gather, HangUp, Play, Record, Ring, Step
 
@@ -79,7 +89,7 @@ class Call:
 def _arrived(call: CallState, phase: New, given: inputs.Arrived) -> None:
     facts = call.facts
     call.started = call.now
-    call.legs[CALLER] = Leg(CALLER, facts.caller_user_id or f"trunk:{facts.trunk_id}", facts.caller)
+    call.legs[CALLER] = Leg(CALLER, facts.caller_user_id or f"trunk:{facts.trunk_id}", facts.caller, outgoing=False)
     call.journal(
         events.CallStarted(
             direction=facts.direction,
@@ -136,6 +146,8 @@ def _journal_decision(
 def _begin(call: CallState, step: Step) -> None:
     if isinstance(step, Ring | Record | HangUp):
         call.typed = ""
+    if call.transfer is not None and isinstance(step, Play | Gather | Record):
+        call.transfer_answered()
     match step:
         case Ring():
             ringing.begin(call, step)
@@ -149,6 +161,9 @@ def _begin(call: CallState, step: Step) -> None:
             call.application, call.cursor = step.application, b""
             call.ask(Entered(step.arguments))
         case HangUp():
+            if call.transfer is not None and not call.transfer.returning:
+                transferring.come_back(call, step.sip_status or sip_status_for(step.cause))
+                return
             retry = RETRY_AFTER_SECONDS if step.sip_status == 503 else 0
             status = step.sip_status if 300 <= step.sip_status <= 699 else 0
             call.finish(cause_name(step.cause), "system", status=status, retry_after=retry)
@@ -159,26 +174,28 @@ def _cancelled(call: CallState, phase: Phase, given: inputs.CallerCancelled) -> 
 
 
 def _left(call: CallState, phase: Phase, given: inputs.LegLeft) -> None:
-    """A leg hung up. The caller's end ends the call; a callee's does unless the application wants to be asked."""
+    """A leg hung up. The anchor's end ends the call; the other's does unless the application wants to be asked."""
     leg = call.legs.get(given.leg_id)
     if leg is None or leg.state != "answered":
         return
     cause, by = _why(leg, given)
-    if leg.leg_id == CALLER:
-        call.finish(cause, by, gone="" if given.how == "media" else CALLER)
+    if leg.leg_id == call.anchor:
+        call.finish(cause, by, gone="" if given.how == "media" else leg.leg_id)
     elif isinstance(phase, Talking) and phase.peer == leg.leg_id:
         if phase.ring.ask_after_answer and not call.orphaned:
             holding.leave(call, phase)
             call.end_leg(leg, cause, by, gone=given.how != "media")
-            call.do(outputs.UnbridgeLeg(CALLER))
+            call.do(outputs.UnbridgeLeg(call.anchor))
             call.ask(phase.outcome)
         else:
             call.finish(cause, by, gone="" if given.how == "media" else leg.leg_id)
+    elif call.transfer is not None and call.transfer.by == leg.leg_id:
+        call.end_leg(leg, cause, by, gone=given.how != "media")
 
 
 def _why(leg: Leg, given: inputs.LegLeft) -> tuple[str, Party]:
     if given.how == "bye":
-        return NORMAL_CLEARING, "caller" if leg.leg_id == CALLER else "callee"
+        return NORMAL_CLEARING, side_of(leg.leg_id)
     return RTP_TIMEOUT if given.how == "media" else "recovery_on_timer_expiry", "system"
 
 
@@ -209,6 +226,11 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
     (New, inputs.TimerFired): _nothing,
     (New, inputs.MediaLost): _nothing,
     (New, inputs.Stopped): _nothing,
+    **{(phase, kind): _nothing for phase in (New, Closing) for kind in get_args(inputs.Request)},
+    (New, inputs.Originated): originating.begin,
+    (Originating, inputs.LegProgressed): originating.on_progress,
+    (Originating, inputs.LegAccepted): originating.on_accepted,
+    (Originating, inputs.LegRefused): originating.on_refused,
     (Asking, inputs.Decided): _decided,
     (Asking, inputs.Undecided): _undecided,
     (Asking, inputs.DigitPressed): prompting.on_typed_ahead,
@@ -221,13 +243,18 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
     (Gathering, inputs.DigitPressed): prompting.on_digit,
     (Recording, inputs.PlayFinished): prompting.on_beeped,
     (Recording, inputs.RecordingFinished): prompting.on_recorded,
-    (Closing, inputs.RecordingFinished): prompting.on_closing_recorded,
+    (Ringing, inputs.PickedUp): ringing.on_picked_up,
+    (Talking, inputs.LegRefers): transferring.on_refer,
+    (Talking, inputs.LegHandedOver): transferring.on_handed_over,
+    (Talking, inputs.LegAdopted): transferring.on_adopted,
+    (Closing, inputs.RecordingFinished): taping.on_closing_recorded,
     (Closing, inputs.CallerCancelled): _nothing,
     (Closing, inputs.MediaLost): _nothing,
     (Closing, inputs.Stopped): _nothing,
-    (Closing, inputs.TimerFired): prompting.on_closing_timer,
+    (Closing, inputs.TimerFired): taping.on_closing_timer,
 }
 _TIMERS: Mapping[type[Phase], Handler] = {
+    Originating: originating.on_timer,
     Ringing: ringing.on_timer,
     Gathering: prompting.on_gather_timer,
     Recording: prompting.on_record_timer,
@@ -250,4 +277,6 @@ _ANYWHERE: Mapping[type[inputs.Input], Handler] = {
     inputs.MediaLost: _media_lost,
     inputs.MediaRestored: _media_restored,
     inputs.Stopped: _stopped,
+    inputs.RecordingFinished: taping.on_finished,
+    **dict.fromkeys(get_args(inputs.Request), control.on_request),
 }

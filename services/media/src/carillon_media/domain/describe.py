@@ -3,7 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-from carillon_media.domain.steps import Beep, Delegate, Gather, HangUp, Play, Prompt, Record, Ring, RingTarget, Speech, Step, TrunkTarget
+from carillon_media.domain.steps import (
+    Beep,
+    Delegate,
+    Gather,
+    HangUp,
+    Play,
+    Prompt,
+    Record,
+    Ring,
+    RingTarget,
+    Silence,
+    Speech,
+    Step,
+    Tones,
+    TrunkTarget,
+)
 
 MAX_TEXT = 120
 
@@ -65,8 +80,10 @@ def _prompt(prompt: Prompt) -> dict[str, Any]:
             return {"speech": _present({"text": short, "language": language})}
         case Beep():
             return {"beep": True}
-        case _:
-            return {"silence_ms": prompt.milliseconds}
+        case Silence(milliseconds):
+            return {"silence_ms": milliseconds}
+        case Tones():
+            return {"tones": True}
 
 
 def _present(fields: Mapping[str, Any]) -> dict[str, Any]:

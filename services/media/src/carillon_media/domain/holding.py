@@ -5,7 +5,7 @@ Invariant: while two legs talk, a leg hears music exactly as long as the other o
 
 from carillon_contracts import call as events
 from carillon_media.domain import inputs, outputs
-from carillon_media.domain.state import CALLER, CallState, Phase, Talking
+from carillon_media.domain.state import CallState, Leg, Phase, Talking
 
 
 def on_reoffered(call: CallState, phase: Phase, given: inputs.LegReoffered) -> None:
@@ -14,36 +14,63 @@ def on_reoffered(call: CallState, phase: Phase, given: inputs.LegReoffered) -> N
     if leg is None or leg.state != "answered":
         return
     call.do(outputs.AcceptReoffer(leg.leg_id))
-    if leg.held == given.on_hold:
+    if leg.held == given.on_hold or leg.held_by_request:
         return
-    leg.held = given.on_hold
-    call.journal(events.LegHeld() if given.on_hold else events.LegResumed(), leg.leg_id)
+    _turn(call, leg, given.on_hold)
     if isinstance(phase, Talking):
-        other_id = other_than(phase, leg.leg_id)
-        if given.on_hold:
-            _play(call, other_id)
-        else:
-            call.do(outputs.StopPlay(other_id))
+        _music(call, phase, leg)
 
 
-def other_than(phase: Talking, leg_id: str) -> str:
+def hold(call: CallState, phase: Talking, leg: Leg) -> None:
+    """As if the leg's phone held, though it knows nothing of it: it hears silence, the other side music."""
+    leg.held_by_request = True
+    _turn(call, leg, True)
+    call.do(outputs.UnbridgeLeg(leg.leg_id))
+    _music(call, phase, leg)
+
+
+def resume(call: CallState, phase: Talking, leg: Leg) -> None:
+    """The end of `hold`."""
+    leg.held_by_request = False
+    _turn(call, leg, False)
+    _music(call, phase, leg)
+    call.do(outputs.BridgeLegs(call.anchor, phase.peer))
+
+
+def _turn(call: CallState, leg: Leg, held: bool) -> None:
+    leg.held = held
+    call.journal(events.LegHeld() if held else events.LegResumed(), leg.leg_id)
+
+
+def _music(call: CallState, phase: Talking, leg: Leg) -> None:
+    other_id = other_than(call, phase, leg.leg_id)
+    if leg.held:
+        _play(call, other_id)
+    else:
+        call.do(outputs.StopPlay(other_id))
+
+
+def other_than(call: CallState, phase: Talking, leg_id: str) -> str:
     """Who the leg talks with."""
-    return CALLER if leg_id == phase.peer else phase.peer
+    return call.anchor if leg_id == phase.peer else phase.peer
 
 
 def begin(call: CallState, phase: Talking) -> None:
     """Two legs were joined, one of which may hold already; or the media plane is a new process."""
-    for leg_id in (CALLER, phase.peer):
+    for leg_id in (call.anchor, phase.peer):
         if call.legs[leg_id].held:
-            _play(call, other_than(phase, leg_id))
+            _play(call, other_than(call, phase, leg_id))
 
 
 def leave(call: CallState, phase: Talking) -> None:
     """The two legs part: nobody is left with music."""
-    for leg_id in (CALLER, phase.peer):
-        other = call.legs[other_than(phase, leg_id)]
+    for leg_id in (call.anchor, phase.peer):
+        other = call.legs[other_than(call, phase, leg_id)]
         if call.legs[leg_id].held and other.state == "answered":
             call.do(outputs.StopPlay(other.leg_id))
+        if call.legs[leg_id].held_by_request:
+            call.legs[leg_id].held_by_request = False
+            _turn(call, call.legs[leg_id], False)
 
 
 def _play(call: CallState, leg_id: str) -> None:

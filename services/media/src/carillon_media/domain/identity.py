@@ -26,6 +26,11 @@ def dialled(request_uri: str) -> str:
     return user if _NAME.fullmatch(user) else ""
 
 
+def is_dialable(text: str) -> bool:
+    """Whether a phone could dial this as it stands."""
+    return _NUMBER.fullmatch(text) is not None or _NAME.fullmatch(text) is not None
+
+
 def caller_from_trunk(request: Request) -> tuple[str, str]:
     """Number (as the carrier writes it) and name: P-Asserted-Identity (RFC 3325) first, then From; both empty when withheld."""
     asserted = request.headers.all("P-Asserted-Identity")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from carillon_contracts.call import TraceLine
-from carillon_media.domain.steps import Step
+from carillon_media.domain.facts import Contact
+from carillon_media.domain.steps import Prompt, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,115 @@ class LegReoffered:
 
 
 @dataclass(frozen=True, slots=True)
+class Originated:
+    """The call is made for a user: `contacts` are its devices, which ring first and show who is called."""
+
+    contacts: tuple[Contact, ...]
+    callee_name: str
+    requested_by: str
+    ring_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LegRefers:
+    """The leg's phone sends the other side to what it would dial itself."""
+
+    leg_id: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegHandedOver:
+    """The leg's phone joins whom it talks to here with its call `to_call_id`."""
+
+    leg_id: str
+    to_call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegAdopted:
+    """The far end of the leg's other call is here under the name `handle`, to take the leg's place."""
+
+    leg_id: str
+    handle: str
+    party: str
+    number: str
+    codec: str
+    from_call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PickedUp:
+    """A user whose call is here under the name `handle` takes what rings at `leg_id`."""
+
+    leg_id: str
+    handle: str
+    party: str
+    number: str
+    codec: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpRequested:
+    """Somebody with the right to do so ends the call; `cause` by name."""
+
+    requested_by: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRequested:
+    """The leg is to hold (`on`), or to hear and be heard again."""
+
+    requested_by: str
+    leg_id: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequested:
+    """The leg is to be sent to a dialled destination, in the name of the other one."""
+
+    requested_by: str
+    leg_id: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsRequested:
+    """The leg is to hear digits."""
+
+    requested_by: str
+    leg_id: str
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRequested:
+    """The leg (empty: both) is to hear prompts in place of the other side."""
+
+    requested_by: str
+    leg_id: str
+    prompts: tuple[Prompt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRequested:
+    """Both legs are to be recorded, each into a file of its own."""
+
+    requested_by: str
+    labels: Mapping[str, str]
+    max_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecordRequested:
+    """Recordings of the call are to stop."""
+
+    requested_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class DigitPressed:
     """A digit, once."""
 
@@ -136,6 +246,8 @@ class Stopped:
     cause: str
 
 
+#: What people and programs with the right to do so ask of a call; `control.refusal` says why it cannot be done.
+Request = HangUpRequested | HoldRequested | TransferRequested | DigitsRequested | PlayRequested | RecordRequested | StopRecordRequested
 Input = (
     Arrived
     | Decided
@@ -146,6 +258,12 @@ Input = (
     | LegLeft
     | CallerCancelled
     | LegReoffered
+    | Originated
+    | LegRefers
+    | LegHandedOver
+    | LegAdopted
+    | PickedUp
+    | Request
     | DigitPressed
     | PlayFinished
     | RecordingFinished

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from carillon_contracts.envelope import EventData
-from carillon_media.domain.facts import Contact
+from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.steps import Outcome, Prompt
 
 
@@ -57,11 +57,37 @@ class AnswerCaller:
 
 
 @dataclass(frozen=True, slots=True)
-class CloseLeg:
-    """The leg is over: `reject` the caller's INVITE, `cancel` or `bye` a leg, or it is already `gone`; then close its media port."""
+class AnswerLeg:
+    """200 with our session description to a leg that called us to take a call over."""
 
     leg_id: str
-    how: Literal["reject", "cancel", "bye", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptLeg:
+    """The far end of another call that was handed over under this name is leg `leg_id` from now on."""
+
+    leg_id: str
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTransfer:
+    """Tell the leg that wanted a transfer how far it is (NOTIFY with this SIP status), if its phone asked to know."""
+
+    leg_id: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLeg:
+    """The leg is over: `reject` the caller's INVITE, `cancel` or `bye` a leg, or it is already `gone`; then close its media port.
+
+    `moved`: it goes on as a leg of another call, with its port.
+    """
+
+    leg_id: str
+    how: Literal["reject", "cancel", "bye", "gone", "moved"]
     status: int = 0
     #: Value of the Reason header (RFC 3326); empty: none.
     reason: str = ""
@@ -144,6 +170,8 @@ class Ask:
     application: str
     cursor: bytes
     outcome: Outcome
+    #: Who asks; None: the caller, as the call began.
+    facts: CallFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +201,9 @@ Output = (
     | RingCaller
     | EarlyMedia
     | AnswerCaller
+    | AnswerLeg
+    | AdoptLeg
+    | ReportTransfer
     | CloseLeg
     | AcceptReoffer
     | BridgeLegs

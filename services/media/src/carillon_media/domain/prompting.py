@@ -7,9 +7,9 @@ that takes the caller's time forgets it. Digits are in no event before the gathe
 from dataclasses import replace
 
 from carillon_contracts import call as events
-from carillon_media.domain import inputs, outputs
+from carillon_media.domain import inputs, outputs, taping
 from carillon_media.domain.causes import NORMAL_CLEARING
-from carillon_media.domain.state import CALLER, CallState, Closing, Gathering, Phase, Playing, Recording
+from carillon_media.domain.state import CallState, Gathering, Phase, Playing, Recording, Tape
 from carillon_media.domain.steps import (
     Beep,
     Gather,
@@ -44,7 +44,7 @@ def begin_play(call: CallState, step: Play) -> None:
     prompts = _answer(call, step.prompts)
     play_id = call.name("play")
     call.phase = Playing(play_id, call.now)
-    call.do(outputs.PlayTo(CALLER, play_id, prompts))
+    call.do(outputs.PlayTo(call.anchor, play_id, prompts))
 
 
 def on_played(call: CallState, phase: Playing, played: inputs.PlayFinished) -> None:
@@ -63,7 +63,7 @@ def begin_gather(call: CallState, step: Gather) -> None:
     elif prompts:
         play_id = call.name("play")
         call.phase = Gathering(step, play_id, timer)
-        call.do(outputs.PlayTo(CALLER, play_id, prompts, barge_in=True))
+        call.do(outputs.PlayTo(call.anchor, play_id, prompts, barge_in=True))
     else:
         call.phase = Gathering(step, "", timer)
         _arm(call, timer, step.first_digit_timeout_ms)
@@ -88,13 +88,13 @@ def _take_typed(call: CallState, phase: Gathering) -> None:
 
 def on_typed_ahead(call: CallState, phase: Phase, pressed: inputs.DigitPressed) -> None:
     """A digit of the caller while nobody listens for one."""
-    if pressed.leg_id == CALLER and len(call.typed) < MAX_TYPED and not _is_trailing(call, pressed.digit):
+    if pressed.leg_id == call.anchor and len(call.typed) < MAX_TYPED and not _is_trailing(call, pressed.digit):
         call.typed += pressed.digit
 
 
 def on_digit(call: CallState, phase: Gathering, pressed: inputs.DigitPressed) -> None:
     """A digit of the caller; the first one stops the prompts."""
-    if pressed.leg_id == CALLER and not _is_trailing(call, pressed.digit):
+    if pressed.leg_id == call.anchor and not _is_trailing(call, pressed.digit):
         _press(call, phase, pressed.digit)
 
 
@@ -107,7 +107,7 @@ def _is_trailing(call: CallState, digit: str) -> bool:
 def _press(call: CallState, phase: Gathering, digit: str) -> None:
     step = phase.step
     if phase.play_id:
-        call.do(outputs.StopPlay(CALLER))
+        call.do(outputs.StopPlay(call.anchor))
     if digit in step.finish_digits:
         _gathered(call, phase, phase.digits, timed_out=False)
         return
@@ -136,14 +136,13 @@ def _gathered(call: CallState, phase: Gathering, digits: str, *, timed_out: bool
 def begin_record(call: CallState, step: Record) -> None:
     """Answer, beep, record."""
     beep = _answer(call, (Beep(),))
-    recording_id = f"{call.facts.call_id}-{call.name('rec')}"
-    timer = call.name("record")
-    call.journal(events.RecordingStarted(labels=dict(step.labels)), CALLER)
-    call.do(outputs.Remember(recording_id, CALLER, step.min_ms, step.labels))
+    call.stop_tapes(call.anchor)
+    tape = taping.prepare(call, call.anchor, step.labels, step.min_ms)
+    recording_id, timer = tape.recording_id, call.name("record")
     if step.beep:
         beep_id = call.name("play")
         call.phase = Recording(step, recording_id, beep_id, timer)
-        call.do(outputs.PlayTo(CALLER, beep_id, beep))
+        call.do(outputs.PlayTo(call.anchor, beep_id, beep))
     else:
         _record(call, Recording(step, recording_id, "", timer))
 
@@ -157,53 +156,25 @@ def on_beeped(call: CallState, phase: Recording, played: inputs.PlayFinished) ->
 def _record(call: CallState, phase: Recording) -> None:
     step = phase.step
     call.phase = phase
-    call.do(outputs.RecordFrom(CALLER, phase.recording_id, step.max_ms, step.silence_ms, step.finish_digits))
+    tape = Tape(phase.recording_id, call.anchor, step.min_ms, step.labels)
+    call.start_tape(tape, step.max_ms, step.silence_ms, step.finish_digits)
     call.do(outputs.SetTimer(phase.timer, call.now + step.max_ms / 1000 + call.limits.grace_seconds))
 
 
 def on_recorded(call: CallState, phase: Recording, finished: inputs.RecordingFinished) -> None:
     """The recording ended while the caller is there."""
+    kept = taping.keep(call, finished)
     if finished.recording_id == phase.recording_id and not phase.beep_id:
         call.do(outputs.CancelTimer(phase.timer))
-        _next(call, _keep(call, phase.step, finished, hung_up=False))
+        _next(call, RecordOutcome(kept, finished.duration_ms))
 
 
 def on_record_timer(call: CallState, phase: Recording, fired: inputs.TimerFired) -> None:
     """The plane never said that the recording ended: go on without it."""
     if fired.name == phase.timer:
-        call.do(outputs.StopRecording(CALLER, phase.recording_id))
+        call.do(outputs.StopRecording(call.anchor, phase.recording_id))
+        call.tapes.pop(phase.recording_id, None)
         _next(call, RecordOutcome("", 0))
-
-
-def on_closing_recorded(call: CallState, phase: Closing, finished: inputs.RecordingFinished) -> None:
-    """The file of a caller that hung up is complete: the last thing the call waited for."""
-    if finished.recording_id == phase.recording_id:
-        _keep(call, phase.step, finished, hung_up=True)
-        call.do(outputs.CancelTimer(phase.timer))
-        call.conclude(phase.ended)
-
-
-def on_closing_timer(call: CallState, phase: Closing, fired: inputs.TimerFired) -> None:
-    """The file does not come."""
-    if fired.name == phase.timer:
-        call.conclude(phase.ended)
-
-
-def _keep(call: CallState, step: Record, finished: inputs.RecordingFinished, *, hung_up: bool) -> RecordOutcome:
-    if not finished.object or finished.duration_ms < step.min_ms:
-        return RecordOutcome("", finished.duration_ms)
-    ended_by = finished.reason if finished.reason != "stopped" else "hang_up"
-    call.journal(
-        events.RecordingFinished(
-            object=finished.object,
-            duration_ms=finished.duration_ms,
-            bytes=finished.bytes,
-            ended_by="hang_up" if hung_up else ended_by,
-            labels=dict(step.labels),
-        ),
-        CALLER,
-    )
-    return RecordOutcome(finished.object, finished.duration_ms)
 
 
 def _next(call: CallState, outcome: Outcome) -> None:

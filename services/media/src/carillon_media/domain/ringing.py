@@ -16,7 +16,7 @@ from carillon_media.domain.causes import (
     sip_status_for,
 )
 from carillon_media.domain.facts import Contact
-from carillon_media.domain.state import CALLER, CallState, Ringing, Talking
+from carillon_media.domain.state import CallState, Leg, Ringing, Talking
 from carillon_media.domain.steps import Ring, RingOutcome, TrunkTarget
 from carillon_media.domain.timetable import Target, Timetable, given_up
 
@@ -36,8 +36,8 @@ def begin(call: CallState, step: Ring) -> None:
 
 def play_ringback(call: CallState) -> None:
     """The ringing tone for a caller that was answered; others hear their own phone's."""
-    if call.legs[CALLER].state == "answered":
-        call.do(outputs.PlayTo(CALLER, call.name(RINGBACK), (), loop=True))
+    if call.legs[call.anchor].state == "answered":
+        call.do(outputs.PlayTo(call.anchor, call.name(RINGBACK), (), loop=True))
 
 
 def on_timer(call: CallState, phase: Ringing, fired: inputs.TimerFired) -> None:
@@ -54,13 +54,15 @@ def on_timer(call: CallState, phase: Ringing, fired: inputs.TimerFired) -> None:
 def on_progress(call: CallState, phase: Ringing, progress: inputs.LegProgressed) -> None:
     """The first 180 of a leg is an event; the caller hears it ring, or hears what the only trunk sends."""
     leg = call.legs.get(progress.leg_id)
-    if leg is None or leg.leg_id == CALLER or leg.state not in ("offered", "ringing"):
+    if leg is None or leg.leg_id == call.anchor or leg.state not in ("offered", "ringing"):
         return
     phase.table.leg_rang(leg.leg_id, progress.status)
     if leg.state == "offered":
         leg.state = "ringing"
         call.journal(events.LegRinging(sip_status=progress.status), leg.leg_id)
-    caller = call.legs[CALLER]
+    if call.transfer is not None:
+        call.do(outputs.ReportTransfer(call.transfer.by, 180))
+    caller = call.legs[call.anchor]
     if caller.state == "answered" or phase.early:
         return
     alone = len(phase.step.targets) == 1 and isinstance(phase.step.targets[0].whom, TrunkTarget)
@@ -76,11 +78,30 @@ def on_progress(call: CallState, phase: Ringing, progress: inputs.LegProgressed)
 def on_accepted(call: CallState, phase: Ringing, accepted: inputs.LegAccepted) -> None:
     """The first answer wins."""
     leg = call.legs.get(accepted.leg_id)
-    if leg is None or leg.leg_id == CALLER or leg.state not in ("offered", "ringing"):
+    if leg is None or leg.leg_id == call.anchor or leg.state not in ("offered", "ringing"):
         return
+    call.journal(events.LegAnswered(codec=accepted.codec), leg.leg_id)
+    _win(call, phase, leg)
+
+
+def on_picked_up(call: CallState, phase: Ringing, given: inputs.PickedUp) -> None:
+    """Somebody takes the call that rings at another's phone (RFC 3891 section 3, early dialogs): it answers in that phone's place."""
+    rung = call.legs.get(given.leg_id)
+    target = phase.table.of_leg(given.leg_id)
+    if rung is None or target is None:
+        return
+    leg = call.add_leg(given.party, given.number, target_id=target.plan.target_id)
+    phase.table.leg_offered(target, leg.leg_id)
+    call.do(outputs.AdoptLeg(leg.leg_id, given.handle))
+    call.journal(events.LegAnswered(codec=given.codec), leg.leg_id)
+    _win(call, phase, leg)
+    call.do(outputs.AnswerLeg(leg.leg_id))
+
+
+def _win(call: CallState, phase: Ringing, leg: Leg) -> None:
+    """The leg answered: the others stop ringing, it is joined with who waits for it."""
     leg.state = "answered"
     call.answered_by = leg.number if leg.party.startswith("trunk:") else leg.party
-    call.journal(events.LegAnswered(codec=accepted.codec), leg.leg_id)
     for other_id in phase.table.active_legs():
         if other_id != leg.leg_id:
             target = phase.table.of_leg(other_id)
@@ -89,12 +110,13 @@ def on_accepted(call: CallState, phase: Ringing, accepted: inputs.LegAccepted) -
                 phase.table.leg_over(other_id, given_up(target))
     phase.table.leg_over(leg.leg_id, "answered", 200)
     outcome = _ring_ended(call, phase, phase.table.outcome())
-    if call.legs[CALLER].state == "answered":
-        call.do(outputs.StopPlay(CALLER))
-    call.do(outputs.BridgeLegs(CALLER, leg.leg_id))
+    if call.legs[call.anchor].state == "answered":
+        call.do(outputs.StopPlay(call.anchor))
+    call.do(outputs.BridgeLegs(call.anchor, leg.leg_id))
     call.answer_caller()
-    call.journal(events.CallBridged(legs=(CALLER, leg.leg_id)))
+    call.journal(events.CallBridged(legs=(call.anchor, leg.leg_id)))
     call.phase = Talking(leg.leg_id, phase.step, outcome)
+    call.transfer_answered()
     holding.begin(call, call.phase)
 
 
@@ -114,7 +136,7 @@ def on_refused(call: CallState, phase: Ringing, refused: inputs.LegRefused) -> N
         _next_server(call, phase, target)
     phase.table.leg_over(leg.leg_id, result, refused.status if refused.received else 0)
     if phase.early == leg.leg_id:
-        call.do(outputs.UnbridgeLeg(CALLER))
+        call.do(outputs.UnbridgeLeg(call.anchor))
         phase = replace(phase, early="")
         call.phase = phase
     _go_on(call, phase)
@@ -146,11 +168,18 @@ def _start(call: CallState, phase: Ringing, target: Target) -> None:
     room = call.limits.max_ring_legs + 1 - len(call.legs)
     contacts = _contacts(call, target)[: max(0, room)]
     for contact in contacts:
-        leg = call.offer_leg(contact, target.plan.target_id, phase.step)
+        leg = call.offer_leg(contact, target.plan.target_id, _shown(call, contact, phase.step))
         phase.table.leg_offered(target, leg.leg_id)
         target.spare = contact.spare
     if not contacts:
         phase.table.nobody_there(target)
+
+
+def _shown(call: CallState, contact: Contact, step: Ring) -> Ring:
+    if contact.is_trunk or call.transfer is None:
+        return step
+    number, name = call.shown(step.caller_number, step.caller_name)
+    return replace(step, caller_number=number, caller_name=name)
 
 
 def _next_server(call: CallState, phase: Ringing, target: Target) -> None:
@@ -172,8 +201,8 @@ def _contacts(call: CallState, target: Target) -> tuple[Contact, ...]:
 
 
 def _unanswered(call: CallState, phase: Ringing) -> None:
-    if call.legs[CALLER].state == "answered":
-        call.do(outputs.StopPlay(CALLER))
+    if call.legs[call.anchor].state == "answered":
+        call.do(outputs.StopPlay(call.anchor))
     outcome = _ring_ended(call, phase, phase.table.outcome())
     if call.orphaned:
         end_by_result(call, outcome.result)

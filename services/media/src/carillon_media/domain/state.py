@@ -11,7 +11,7 @@ from typing import Literal
 from carillon_contracts import call as events
 from carillon_contracts.envelope import EventData
 from carillon_media.domain import outputs
-from carillon_media.domain.causes import CALLER_GAVE_UP, Q850_BY_NAME, RingResult, sip_status_for
+from carillon_media.domain.causes import CALLER_GAVE_UP, NORMAL_CLEARING, Q850_BY_NAME, RingResult, sip_status_for
 from carillon_media.domain.facts import CallFacts, Contact, Limits, Reach
 from carillon_media.domain.steps import Gather, Outcome, Record, Ring, RingOutcome
 from carillon_media.domain.timetable import Timetable
@@ -30,11 +30,41 @@ class Leg:
     number: str
     state: LegState = "offered"
     held: bool = False
+    #: It holds because somebody asked media to, not its phone.
+    held_by_request: bool = False
+    #: We called it; only the leg of a caller that called us is not.
+    outgoing: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """A recording that runs, or whose file is awaited; what is shorter than `min_ms` is thrown away."""
+
+    recording_id: str
+    leg_id: str
+    min_ms: int
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Leg `by` has sent the anchor to `destination`, which has not answered. `returning`: it does not, so `by`'s user is rung again."""
+
+    by: str
+    destination: str
+    returning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class New:
     """Nothing has happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Originating:
+    """The devices of the user for whom the call is made ring; each is a leg."""
+
+    timer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +113,7 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Talking:
-    """The caller and `peer` hear each other."""
+    """The anchor and `peer` hear each other."""
 
     peer: str
     ring: Ring
@@ -92,10 +122,8 @@ class Talking:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """Every leg has ended; the recording's file is awaited."""
+    """Every leg has ended; the files of recordings are awaited."""
 
-    step: Record
-    recording_id: str
     ended: events.CallEnded
     timer: str
 
@@ -105,7 +133,7 @@ class Over:
     """CallEnded was written."""
 
 
-Phase = New | Asking | Ringing | Playing | Gathering | Recording | Talking | Closing | Over
+Phase = New | Originating | Asking | Ringing | Playing | Gathering | Recording | Talking | Closing | Over
 
 
 @dataclass(slots=True)
@@ -120,6 +148,12 @@ class CallState:
     phase: Phase = field(default_factory=New)
     seq: int = 0
     legs: dict[str, Leg] = field(default_factory=dict)
+    #: The leg that steps are done with: the caller's, or who stays behind when the caller has sent it elsewhere.
+    anchor: str = CALLER
+    tapes: dict[str, Tape] = field(default_factory=dict)
+    transfer: Transfer | None = None
+    #: Who asks where the call goes next, when it is not the caller any more: a user who has sent it elsewhere.
+    asks_as: CallFacts | None = None
     application: str = "routing"
     cursor: bytes = b""
     question: int = 0
@@ -160,18 +194,21 @@ class CallState:
 
     def offer_leg(self, contact: Contact, target_id: str, step: Ring) -> Leg:
         """Ring one device."""
-        leg = Leg(f"b{len(self.legs)}", contact.party, contact.number)
-        self.legs[leg.leg_id] = leg
-        self.journal(
-            events.LegOffered(party=leg.party, number=leg.number, contact=contact.uri, target_id=target_id),
-            leg.leg_id,
-        )
+        leg = self.add_leg(contact.party, contact.number, contact=contact.uri, target_id=target_id)
         self.do(outputs.OfferLeg(leg.leg_id, contact, step.caller_number, step.caller_name))
+        return leg
+
+    def add_leg(self, party: str, number: str, *, contact: str = "", target_id: str = "") -> Leg:
+        """One more called leg."""
+        called = sum(leg_id.startswith("b") for leg_id in self.legs)
+        leg = Leg(f"b{called + 1}", party, number)
+        self.legs[leg.leg_id] = leg
+        self.journal(events.LegOffered(party=party, number=number, contact=contact, target_id=target_id), leg.leg_id)
         return leg
 
     def answer_caller(self) -> bool:
         """Answer leg `a`; False: it was answered before."""
-        leg = self.legs[CALLER]
+        leg = self.legs[self.anchor]
         if leg.state not in ("offered", "ringing"):
             return False
         leg.state = "answered"
@@ -192,10 +229,31 @@ class CallState:
         elif leg.state == "answered":
             how = "bye"
         else:
-            how = "reject" if leg.leg_id == CALLER else "cancel"
+            how = "cancel" if leg.outgoing else "reject"
         leg.state = "ended"
+        self.stop_tapes(leg.leg_id)
         self.journal(events.LegEnded(cause=cause, sip_status=status, by=by), leg.leg_id)
         self.do(outputs.CloseLeg(leg.leg_id, how, status, reason, retry_after))
+
+    def move_leg(self, leg: Leg, cause: str, by: Party) -> None:
+        """The leg ends here and goes on in another call."""
+        leg.state = "ended"
+        self.stop_tapes(leg.leg_id)
+        self.journal(events.LegEnded(cause=cause, by=by), leg.leg_id)
+        self.do(outputs.CloseLeg(leg.leg_id, "moved"))
+
+    # -- recordings ----------------------------------------------------------------------------------------------------
+
+    def start_tape(self, tape: Tape, max_ms: int, silence_ms: int = 0, finish_digits: str = "") -> None:
+        """Record what the leg says from now on."""
+        self.tapes[tape.recording_id] = tape
+        self.do(outputs.RecordFrom(tape.leg_id, tape.recording_id, max_ms, silence_ms, finish_digits))
+
+    def stop_tapes(self, leg_id: str) -> None:
+        """Stop what records the leg; the files come later."""
+        for tape in self.tapes.values():
+            if tape.leg_id == leg_id:
+                self.do(outputs.StopRecording(leg_id, tape.recording_id))
 
     # -- applications --------------------------------------------------------------------------------------------------
 
@@ -203,7 +261,31 @@ class CallState:
         """Ask the application what comes next."""
         self.question += 1
         self.phase = Asking()
-        self.do(outputs.Ask(self.question, self.application, self.cursor, outcome))
+        self.do(outputs.Ask(self.question, self.application, self.cursor, outcome, self.asks_as))
+
+    # -- transfers -----------------------------------------------------------------------------------------------------
+
+    def end_transfer(self, result: Literal["answered", "returned", "given_up"], status: int) -> None:
+        """The transfer under way came to something; the leg that wanted it is told, if it is still there."""
+        transfer, self.transfer = self.transfer, None
+        if transfer is not None:
+            self.journal(events.TransferEnded(result=result, sip_status=status), transfer.by)
+            self.do(outputs.ReportTransfer(transfer.by, status))
+
+    def transfer_answered(self) -> None:
+        """Somebody, or something, answered who was sent away: who sent it is let go."""
+        if self.transfer is not None:
+            by = self.legs[self.transfer.by]
+            self.end_transfer("returned" if self.transfer.returning else "answered", 200)
+            self.end_leg(by, NORMAL_CLEARING, "system")
+
+    def shown(self, number: str, name: str) -> tuple[str, str]:
+        """Whose number and name the house's phones show: during a transfer those of who waits for the answer."""
+        if self.transfer is None:
+            return number, name
+        if self.anchor == CALLER:
+            return self.facts.caller, self.facts.caller_name
+        return self.legs[self.anchor].number, ""
 
     # -- the end -------------------------------------------------------------------------------------------------------
 
@@ -212,8 +294,10 @@ class CallState:
 
         `gone` is the leg whose far end ended it; `status` refuses a caller that was not answered, 0: derived from the cause.
         """
-        phase = self.phase
-        self._leave(phase)
+        if isinstance(self.phase, Playing):
+            self.journal(events.PlayEnded(duration_ms=self._since(self.phase.began)))
+        if self.transfer is not None:
+            self.end_transfer("given_up", 487)
         status = status or sip_status_for(Q850_BY_NAME.get(cause, 41))
         caller = self.legs[CALLER]
         given_up = gone == CALLER and caller.state != "answered"
@@ -222,9 +306,10 @@ class CallState:
             leg_status = 0 if answered else 487 if given_up else status if leg is caller else 0
             self.end_leg(leg, cause, by, status=leg_status, gone=leg.leg_id == gone, reason=_reason(cause), retry_after=retry_after)
         ended = events.CallEnded(cause=cause, by=by, talk_ms=self._since(self.answered), total_ms=self._since(self.started))
-        if isinstance(phase, Recording) and not phase.beep_id:
-            self.phase = Closing(phase.step, phase.recording_id, ended, phase.timer)
-            self.do(outputs.SetTimer(phase.timer, self.now + self.limits.closing_seconds))
+        if self.tapes:
+            timer = self.name("closing")
+            self.phase = Closing(ended, timer)
+            self.do(outputs.SetTimer(timer, self.now + self.limits.closing_seconds))
         else:
             self.conclude(ended)
 
@@ -234,14 +319,13 @@ class CallState:
         self.phase = Over()
         self.do(outputs.Finished())
 
-    def _leave(self, phase: Phase) -> None:
-        if isinstance(phase, Playing):
-            self.journal(events.PlayEnded(duration_ms=self._since(phase.began)))
-        elif isinstance(phase, Recording) and not phase.beep_id:
-            self.do(outputs.StopRecording(CALLER, phase.recording_id))
-
     def _since(self, then: float | None) -> int:
         return 0 if then is None else max(0, round((self.now - then) * 1000))
+
+
+def side_of(leg_id: str) -> Party:
+    """Who a leg is in the words of `ended_by`; devices of a caller for whom the call was made are `a`, `a2`, ..."""
+    return "caller" if leg_id.startswith(CALLER) else "callee"
 
 
 def _reason(cause: str) -> str:
@@ -255,6 +339,7 @@ def _reason(cause: str) -> str:
 #: What a live call is doing, in the words of `LiveCall.state`.
 PHASE_NAMES: Mapping[type[Phase], str] = {
     New: "routing",
+    Originating: "ringing",
     Asking: "routing",
     Ringing: "ringing",
     Playing: "playing",

@@ -26,7 +26,14 @@ class Silence:
     milliseconds: int
 
 
-Prompt = Speech | Beep | Silence
+@dataclass(frozen=True, slots=True)
+class Tones:
+    """Digits as the tones of a keypad (ITU-T Q.23)."""
+
+    digits: str
+
+
+Prompt = Speech | Beep | Silence | Tones
 
 
 @dataclass(frozen=True, slots=True)

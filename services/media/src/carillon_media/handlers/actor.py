@@ -6,24 +6,25 @@ done; calls do not wait for each other. What the world refuses (plane, prompts, 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from carillon_contracts.call import RecordingFinished
+from carillon_contracts.call import LegAnswered, RecordingFinished
 from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs, outputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.describe import describe
 from carillon_media.domain.invitation import invitation
-from carillon_media.domain.state import CALLER, Closing, Gathering, Playing, Recording
+from carillon_media.domain.state import CALLER, CallState, Closing, Gathering, Playing, Recording
 from carillon_media.domain.trunk_invitation import trunk_invitation
 from carillon_media.handlers.entries import entry_of
 from carillon_media.handlers.legs import LegIo, MediaPorts, PortLost
 from carillon_media.handlers.timers import Timers
-from carillon_media.ports import Fields, LogFailed, NoDecision, Parts
+from carillon_media.ports import Entry, Fields, LogFailed, NoDecision, Parts
 from carillon_rtp.protocol import PlaneError
 from carillon_sip.commands import Invite
 from carillon_sip.errors import SipError
@@ -46,6 +47,15 @@ class Board(Protocol):
     def gone(self, actor: "CallActor") -> None:
         """The call is over."""
 
+    def hand_over(self, leg: LegIo) -> None:
+        """The leg's far end waits, under the name of its session, for the call that adopts it."""
+
+    def claim(self, handle: str) -> LegIo | None:
+        """The far end that waits under this name."""
+
+    def happened(self, actor: "CallActor", entries: Sequence[Entry]) -> None:
+        """These are on the disk now."""
+
 
 class Sync:
     """Not an input: what the legs agreed on has changed, tell the plane."""
@@ -53,6 +63,25 @@ class Sync:
 
 class Restore:
     """Not an input: the media plane is a new process, set every port up again."""
+
+
+@dataclass(slots=True)
+class Request:
+    """An input that may be refused: `refuses` is asked at its turn, and `done` gets its reason, or nothing once all of it is done."""
+
+    given: inputs.Input
+    refuses: Callable[[CallState], str]
+    done: asyncio.Future[str]
+
+    def answer(self, reason: str) -> None:
+        """Tell who waits."""
+        if not self.done.done():
+            self.done.set_result(reason)
+
+
+#: Seconds in which a call does what it is asked.
+REQUEST_SECONDS = 5.0
+DROPPED = "the call was dropped"
 
 
 class CallActor:
@@ -74,13 +103,15 @@ class CallActor:
         "recordings",
     )
 
-    def __init__(self, call: Call, parts: Parts, board: Board, caller: LegIo, *, max_forwards: int, codec: str) -> None:
+    def __init__(
+        self, call: Call, parts: Parts, board: Board, caller: LegIo | None = None, *, max_forwards: int = 70, codec: str = ""
+    ) -> None:
         self.call = call
         self.parts = parts
         self.board = board
-        self.legs: dict[str, LegIo] = {CALLER: caller}
+        self.legs: dict[str, LegIo] = {} if caller is None else {caller.leg_id: caller}
         self.max_forwards = max_forwards
-        self.inbox: deque[inputs.Input | Sync | Restore] = deque()
+        self.inbox: deque[inputs.Input | Sync | Restore | Request] = deque()
         self.busy = False
         self._codec = codec
         self._media = MediaPorts(parts.plane, parts.clock)
@@ -92,9 +123,21 @@ class CallActor:
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
-    def post(self, given: inputs.Input | Sync | Restore) -> None:
+    async def request(self, given: inputs.Input, refuses: Callable[[CallState], str]) -> str:
+        """Do something that may be refused; returns why it was, or nothing when it is done."""
+        request = Request(given, refuses, asyncio.get_running_loop().create_future())
+        self.post(request)
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                return await request.done
+        except TimeoutError:
+            return f"not done within {REQUEST_SECONDS:g} s"
+
+    def post(self, given: inputs.Input | Sync | Restore | Request) -> None:
         """Hand an input in; it is handled after those that wait."""
         if len(self.inbox) >= MAX_INBOX:
+            if isinstance(given, Request):
+                given.answer("the call has too much to do")
             return
         self.inbox.append(given)
         if not self.busy:
@@ -116,18 +159,40 @@ class CallActor:
 
     async def _turn(self) -> None:
         """Feed all that waits, journal, act."""
+        done: list[Request] = []
+        try:
+            await self._act(self._feed(done))
+        except BaseException:
+            for request in done:
+                request.answer(DROPPED)
+            raise
+        for request in done:
+            request.answer("")
+
+    def _feed(self, done: list[Request]) -> list[outputs.Output | Sync | Restore]:
+        """What all that waits leads to; `done` gets the requests that will be done with it."""
         batch: list[outputs.Output | Sync | Restore] = []
         now = self.parts.clock.monotonic()
         while self.inbox:
             given = self.inbox.popleft()
             if isinstance(given, Sync | Restore):
                 batch.append(given)
-            else:
-                batch.extend(self.call.feed(given, now, self.parts.directory))
+                continue
+            if isinstance(given, Request):
+                if reason := given.refuses(self.call.state):
+                    given.answer(reason)
+                    continue
+                done.append(given)
+                given = given.given
+            batch.extend(self.call.feed(given, now, self.parts.directory))
+        return batch
+
+    async def _act(self, batch: list[outputs.Output | Sync | Restore]) -> None:
         facts = self.call.facts
         entries = [entry_of(output, facts, self.parts) for output in batch if isinstance(output, outputs.Journal | outputs.Remember)]
         if entries:
             await self.parts.log.append(facts.tenant, facts.call_id, entries)
+            self.board.happened(self, entries)
         for output in batch:
             await _DO[type(output)](self, output)
         closing, self._closing = self._closing, []
@@ -137,13 +202,16 @@ class CallActor:
     async def _abandon(self) -> None:
         """Hang everything up without another word in the journal; recovery closes the record."""
         for leg in self.legs.values():
-            if leg.leg_id == CALLER and not leg.answered:
+            if not leg.outgoing and not leg.answered:
                 self.parts.sip.reject(leg.session, 503, (("Retry-After", "5"),))
             elif leg.answered:
                 self.parts.sip.bye(leg.session, "")
             else:
                 self.parts.sip.cancel(leg.session, "")
         await asyncio.gather(*(self._close_media(leg) for leg in self.legs.values()))
+        for given in self.inbox:
+            if isinstance(given, Request):
+                given.answer(DROPPED)
         self._finish()
 
     def _fire(self, name: str) -> None:
@@ -159,13 +227,15 @@ class CallActor:
             if named:
                 del self.recordings[named[0]]
                 self.parts.spool.release(named[0], event.object)
+        elif isinstance(event, LegAnswered) and (output.leg_id or "").startswith(CALLER):
+            self.answered_at = self.answered_at or self.parts.clock.now()
 
     async def _offer_leg(self, output: outputs.OfferLeg) -> None:
         contact, facts = output.contact, self.call.facts
         if not self.parts.trunks.begin(f"{facts.call_id}/{output.leg_id}", contact):
             self.post(inputs.LegRefused(output.leg_id, 503, received=False))
             return
-        leg = LegIo(output.leg_id, "", contact.flow, f"{facts.call_id}/{output.leg_id}")
+        leg = LegIo(output.leg_id, "", contact.flow, f"{facts.call_id}/{output.leg_id}", outgoing=True)
         try:
             media = (await self._media.open(leg)).offering(self._codec)
         except PlaneError as error:
@@ -212,16 +282,36 @@ class CallActor:
             self.parts.sip.ring(caller.session, 183, caller.media.body)
 
     async def _answer_caller(self, output: outputs.AnswerCaller) -> None:
-        leg = self.legs[CALLER]
+        await self._answer(self.legs[CALLER])
+
+    async def _answer_leg(self, output: outputs.AnswerLeg) -> None:
+        await self._answer(self.legs[output.leg_id])
+
+    async def _adopt_leg(self, output: outputs.AdoptLeg) -> None:
+        """A far end that was another call's, or called to take this one, is a leg of this call."""
+        leg = self.board.claim(output.handle)
+        if leg is None:
+            self.post(inputs.LegLeft(output.leg_id))
+            return
+        leg.leg_id = output.leg_id
+        self.legs[output.leg_id] = leg
+        self.board.bind(leg.session, self, output.leg_id)
+
+    async def _report_transfer(self, output: outputs.ReportTransfer) -> None:
+        leg = self.legs.get(output.leg_id)
+        if leg is not None and leg.reports:
+            self.parts.sip.report_transfer(leg.session, output.status)
+            leg.reports = output.status < 200
+
+    async def _answer(self, leg: LegIo) -> None:
         try:
             media = await self._media.agree(leg)
             await self._media.tell(leg)
         except (PlaneError, SipError) as error:
-            self.parts.quiet.warning("the caller cannot be answered", call_id=self.call.facts.call_id, error=str(error))
+            self.parts.quiet.warning("a caller cannot be answered", call_id=self.call.facts.call_id, error=str(error))
             self.post(inputs.MediaLost())
             return
         leg.answered = True
-        self.answered_at = self.parts.clock.now()
         leg.awaits_answer = not leg.offer
         self.parts.sip.answer(leg.session, media.body)
 
@@ -230,7 +320,11 @@ class CallActor:
         if leg is None:
             return
         sip = self.parts.sip
-        if output.how == "reject" or (output.how == "bye" and leg.leg_id == CALLER and not leg.answered):
+        if output.how == "moved":
+            del self.legs[leg.leg_id]
+            self.board.hand_over(leg)
+            return
+        if output.how == "reject" or (output.how == "bye" and not leg.outgoing and not leg.answered):
             headers: Fields = (("Retry-After", str(output.retry_after)),) if output.retry_after else ()
             if output.reason:
                 headers = (*headers, ("Reason", output.reason))
@@ -261,11 +355,12 @@ class CallActor:
             self.post(inputs.MediaLost())
 
     async def _bridge(self, a: str, b: str) -> bool:
-        one, other = self.legs[a], self.legs.get(b)
-        if other is None:
+        one, other = self.legs.get(a), self.legs.get(b)
+        if one is None or other is None:
             return False
         try:
-            await self._media.agree(self.legs[CALLER])
+            await self._media.agree(one)
+            await self._media.agree(other)
             await self._media.join(one, other)
         except (PlaneError, SipError) as error:
             self.parts.quiet.warning("legs cannot be joined", call_id=self.call.facts.call_id, error=str(error))
@@ -273,7 +368,9 @@ class CallActor:
         return True
 
     async def _unbridge(self, output: outputs.UnbridgeLeg) -> None:
-        await self._try(self._media.part(self.legs[output.leg_id]))
+        leg = self.legs.get(output.leg_id)
+        if leg is not None:
+            await self._try(self._media.part(leg, self.legs.get(leg.bridged_with)))
 
     async def _play(self, output: outputs.PlayTo) -> None:
         prompts, leg = self.parts.prompts, self.legs[output.leg_id]
@@ -351,10 +448,10 @@ class CallActor:
             self.post(inputs.PlayFinished(phase.play_id, 0))
         elif isinstance(phase, Recording) and phase.beep_id:
             self.post(inputs.PlayFinished(phase.beep_id, 0))
-        elif isinstance(phase, Recording | Closing):
-            await self.weigh(phase.recording_id, "node_failure")
-        else:
+        elif not isinstance(phase, Closing):
             self.post(inputs.MediaRestored())
+        for recording_id in tuple(self.call.state.tapes):
+            await self.weigh(recording_id, "node_failure")
 
     async def weigh(self, recording_id: str, reason: RecordingReason) -> None:
         """The file is complete: name it, and say so."""
@@ -376,7 +473,7 @@ class CallActor:
     async def _asked(self, output: outputs.Ask) -> None:
         facts, parts = self.call.facts, self.parts
         try:
-            answer = await parts.applications.ask(output.application, facts, output.cursor, output.outcome)
+            answer = await parts.applications.ask(output.application, output.facts or facts, output.cursor, output.outcome)
         except NoDecision as error:
             self.parts.quiet.warning("application does not decide", application=output.application, call_id=facts.call_id, error=str(error))
             step, config_seq = parts.directory.fallback(facts)
@@ -411,6 +508,9 @@ _DO: Mapping[type, Callable[[CallActor, Any], Awaitable[None]]] = {
     outputs.RingCaller: CallActor._ring_caller,
     outputs.EarlyMedia: CallActor._early_media,
     outputs.AnswerCaller: CallActor._answer_caller,
+    outputs.AnswerLeg: CallActor._answer_leg,
+    outputs.AdoptLeg: CallActor._adopt_leg,
+    outputs.ReportTransfer: CallActor._report_transfer,
     outputs.CloseLeg: CallActor._close_leg,
     outputs.AcceptReoffer: CallActor._accept_reoffer,
     outputs.BridgeLegs: CallActor._bridge_legs,

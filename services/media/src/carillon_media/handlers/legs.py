@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from carillon_kit.clock import Clock
 from carillon_media.domain.media import LegMedia
-from carillon_media.domain.state import CALLER
 from carillon_media.ports import PlanePort
 from carillon_rtp.values import Remote
 from carillon_sip.flow import Flow
@@ -34,6 +33,10 @@ class LegIo:
     awaits_answer: bool = False
     reoffer: bytes | None = None
     bridged_with: str = ""
+    #: We called it.
+    outgoing: bool = False
+    #: Its phone asked to be told how its transfer goes.
+    reports: bool = False
 
 
 class MediaPorts:
@@ -53,7 +56,7 @@ class MediaPorts:
         return leg.media
 
     async def agree(self, leg: LegIo) -> LegMedia:
-        """The caller's leg with our description: the answer to its offer, or our offer. Raises SipError if they cannot agree."""
+        """The leg with our description: the answer to its offer, or our offer. Raises SipError if they cannot agree."""
         media = await self.open(leg)
         if media.description is None:
             media = media.answering(leg.offer) if leg.offer else media.offering()
@@ -73,9 +76,11 @@ class MediaPorts:
             await self._plane.bridge(one.plane, other.plane)
             one.bridged_with, other.bridged_with = other.leg_id, one.leg_id
 
-    async def part(self, leg: LegIo) -> None:
-        """The leg hears nobody."""
+    async def part(self, leg: LegIo, other: LegIo | None) -> None:
+        """The leg and who it was joined with hear nobody."""
         leg.bridged_with = ""
+        if other is not None:
+            other.bridged_with = ""
         await self._plane.unbridge(leg.plane)
 
     async def restore(self, legs: Iterable[LegIo]) -> None:
@@ -88,7 +93,7 @@ class MediaPorts:
                 raise PortLost(leg.plane)
             leg.told = None
             await self.tell(leg)
-        caller = alive.get(CALLER)
-        other = alive.get(caller.bridged_with) if caller else None
-        if caller is not None and other is not None:
-            await self._plane.bridge(caller.plane, other.plane)
+        for leg in alive.values():
+            other = alive.get(leg.bridged_with)
+            if other is not None and leg.leg_id < other.leg_id:
+                await self._plane.bridge(leg.plane, other.plane)

@@ -4,7 +4,7 @@ Invariant: a session that belongs to no leg is hung up as soon as it is answered
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 
 from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs
@@ -14,7 +14,8 @@ from carillon_media.domain.media import offered_codec
 from carillon_media.domain.state import CALLER
 from carillon_media.handlers.actor import CallActor, Restore, Sync
 from carillon_media.handlers.legs import LegIo
-from carillon_media.ports import Parts
+from carillon_media.handlers.taps import Taps
+from carillon_media.ports import Entry, Parts
 from carillon_rtp.values import DigitPressed, Event, PlaneRestarted, PlayEnded, RecordingEnded
 from carillon_sip import outputs as sip
 from carillon_sip.errors import SipError
@@ -34,6 +35,10 @@ class Switchboard:
         self.max_calls = max_calls
         self.calls: dict[str, CallActor] = {}
         self._sessions: dict[str, tuple[CallActor, str]] = {}
+        self._planes: dict[str, tuple[CallActor, str]] = {}
+        self._handed_over: dict[str, LegIo] = {}
+        #: Who watches what happens in calls.
+        self.taps = Taps()
         self._tasks: set[asyncio.Future[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -43,6 +48,24 @@ class Switchboard:
     def bind(self, session: str, actor: CallActor, leg_id: str) -> None:
         """Outputs of this SIP session belong to this leg from now on."""
         self._sessions[session] = (actor, leg_id)
+        leg = actor.legs.get(leg_id)
+        if leg is not None and leg.plane != f"{actor.call.facts.call_id}/{leg_id}":
+            self._planes[leg.plane] = (actor, leg_id)
+
+    def hand_over(self, leg: LegIo) -> None:
+        """The leg's far end waits, under the name of its session, for the call that adopts it."""
+        self._sessions.pop(leg.session, None)
+        leg.bridged_with, leg.reports = "", False
+        self._handed_over[leg.session] = leg
+
+    def claim(self, handle: str) -> LegIo | None:
+        """The far end that waits under this name."""
+        return self._handed_over.pop(handle, None)
+
+    def happened(self, actor: CallActor, entries: Sequence[Entry]) -> None:
+        """These are on the disk now."""
+        facts = actor.call.facts
+        self.taps.happened(facts.tenant, facts.call_id, [entry.data for entry in entries if entry.kind == "event"])
 
     def spawn(self, coroutine: Awaitable[None]) -> None:
         """Run in the background; `stop` waits for it."""
@@ -53,9 +76,11 @@ class Switchboard:
     def gone(self, actor: CallActor) -> None:
         """The call is over."""
         self.calls.pop(actor.call.facts.call_id, None)
+        self.taps.over(actor.call.facts.tenant, actor.call.facts.call_id)
         for leg in actor.legs.values():
             self._sessions.pop(leg.session, None)
             self.parts.trunks.end(leg.plane)
+            self._planes.pop(leg.plane, None)
         if not self.calls:
             self._idle.set()
 
@@ -79,11 +104,15 @@ class Switchboard:
         actor = CallActor(
             Call(facts, self.limits), self.parts, self, caller, max_forwards=70 if forwards is None else min(forwards, 70), codec=codec
         )
-        self.calls[facts.call_id] = actor
-        self._idle.clear()
+        self.take(actor)
         self.bind(session, actor, CALLER)
         refuse = 488 if body and not codec else 483 if actor.max_forwards < 1 else 0
         actor.post(inputs.Arrived(refuse))
+
+    def take(self, actor: CallActor) -> None:
+        """A call that is up from here on."""
+        self.calls[actor.call.facts.call_id] = actor
+        self._idle.clear()
 
     async def drain(self, within: float) -> None:
         """Wait for calls to end by themselves."""
@@ -223,8 +252,7 @@ class Switchboard:
             for actor in tuple(self.calls.values()):
                 actor.post(Restore())
             return
-        call_id, _, leg_id = event.session.rpartition("/")
-        found = self.calls.get(call_id)
+        found, leg_id = self._of_plane(event.session)
         if found is None:
             if isinstance(event, RecordingEnded):
                 self.parts.spool.discard(event.recording_id)
@@ -238,6 +266,14 @@ class Switchboard:
                 self.spawn(found.weigh(event.recording_id, event.reason))
             case _:
                 pass
+
+    def _of_plane(self, session: str) -> tuple[CallActor | None, str]:
+        """A port keeps its name when its leg goes on in another call."""
+        adopted = self._planes.get(session)
+        if adopted is not None:
+            return adopted
+        call_id, _, leg_id = session.rpartition("/")
+        return self.calls.get(call_id), leg_id
 
     def media_ports(self) -> Iterable[str]:
         """Media sessions that belong to a call."""

@@ -1,0 +1,131 @@
+"""What people and programs ask of a call that is up: hang up, hold, transfer, send digits, play, record.
+
+Invariant: a request is refused with a reason and changes nothing, or is done and is an event that says who asked; digits are in no event.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from carillon_contracts import call as events
+from carillon_media.domain import holding, inputs, outputs, taping, transferring
+from carillon_media.domain.state import CallState, Leg, Over, Phase, Talking
+from carillon_media.domain.steps import Tones
+
+NOT_TALKING = "nobody talks in this call now"
+Refusal = str
+
+
+def refusal(call: CallState, given: inputs.Request) -> Refusal:
+    """Why it cannot be done now; empty: it can. An unknown leg is the caller of this function's affair."""
+    if isinstance(call.phase, Over):
+        return "the call is over"
+    match given:
+        case inputs.HangUpRequested():
+            return ""
+        case inputs.StopRecordRequested():
+            return "" if call.tapes else "the call is not recorded"
+    phase = call.phase
+    if not isinstance(phase, Talking):
+        return NOT_TALKING
+    match given:
+        case inputs.RecordRequested():
+            return "the call is recorded already" if call.tapes else ""
+        case inputs.PlayRequested(leg_id=""):
+            return "a side of the call is on hold" if _any_held(call, phase) else ""
+    leg = call.legs.get(given.leg_id)
+    if leg is None or leg.leg_id not in (call.anchor, phase.peer):
+        return f"leg {given.leg_id} does not talk"
+    return _refuses(call, phase, leg, given)
+
+
+def _refuses(
+    call: CallState,
+    phase: Talking,
+    leg: Leg,
+    given: inputs.HoldRequested | inputs.TransferRequested | inputs.DigitsRequested | inputs.PlayRequested,
+) -> Refusal:
+    match given:
+        case inputs.HoldRequested(on=True):
+            return f"leg {leg.leg_id} holds already" if leg.held else ""
+        case inputs.HoldRequested():
+            return "" if leg.held_by_request else f"leg {leg.leg_id} is not on hold by request"
+        case inputs.TransferRequested():
+            by = call.legs[holding.other_than(call, phase, leg.leg_id)]
+            return "" if transferring.transfers(call, phase, by) else f"leg {by.leg_id} is no user in whose name the call could go on"
+        case _:
+            return "a side of the call is on hold" if _any_held(call, phase) else ""
+
+
+def _any_held(call: CallState, phase: Talking) -> bool:
+    return call.legs[call.anchor].held or call.legs[phase.peer].held
+
+
+def on_request(call: CallState, phase: Phase, given: inputs.Request) -> None:
+    """Do it, unless it is refused."""
+    if refusal(call, given):
+        return
+    action, details = _described(given)
+    leg_id = getattr(given, "leg_id", "") or None
+    call.journal(events.CallControlled(action=action, requested_by=given.requested_by, details=details), leg_id)
+    _DO[type(given)](call, phase, given)
+
+
+def _described(given: inputs.Request) -> tuple[events.ControlAction, dict[str, str]]:
+    match given:
+        case inputs.HangUpRequested():
+            return "hang_up", {"cause": given.cause}
+        case inputs.HoldRequested():
+            return "hold" if given.on else "resume", {}
+        case inputs.TransferRequested():
+            return "transfer", {"destination": given.destination}
+        case inputs.DigitsRequested():
+            return "send_digits", {"count": str(len(given.digits))}
+        case inputs.PlayRequested():
+            return "play", {}
+        case inputs.RecordRequested():
+            return "start_recording", dict(given.labels)
+        case inputs.StopRecordRequested():
+            return "stop_recording", {}
+
+
+def _hang_up(call: CallState, phase: Phase, given: inputs.HangUpRequested) -> None:
+    call.finish(given.cause, "system")
+
+
+def _hold(call: CallState, phase: Talking, given: inputs.HoldRequested) -> None:
+    (holding.hold if given.on else holding.resume)(call, phase, call.legs[given.leg_id])
+
+
+def _transfer(call: CallState, phase: Talking, given: inputs.TransferRequested) -> None:
+    by = call.legs[holding.other_than(call, phase, given.leg_id)]
+    transferring.begin(call, phase, by, given.destination, given.requested_by, release=True)
+
+
+def _digits(call: CallState, phase: Talking, given: inputs.DigitsRequested) -> None:
+    call.do(outputs.PlayTo(given.leg_id, call.name("digits"), (Tones(given.digits),)))
+
+
+def _play(call: CallState, phase: Talking, given: inputs.PlayRequested) -> None:
+    for leg_id in (given.leg_id,) if given.leg_id else (call.anchor, phase.peer):
+        call.do(outputs.PlayTo(leg_id, call.name("say"), given.prompts))
+
+
+def _record(call: CallState, phase: Talking, given: inputs.RecordRequested) -> None:
+    for leg_id in (call.anchor, phase.peer):
+        call.start_tape(taping.prepare(call, leg_id, {**given.labels, "leg_id": leg_id}, 0), given.max_ms)
+
+
+def _stop_recording(call: CallState, phase: Phase, given: inputs.StopRecordRequested) -> None:
+    for tape in call.tapes.values():
+        call.do(outputs.StopRecording(tape.leg_id, tape.recording_id))
+
+
+_DO: Mapping[type, Callable[[CallState, Any, Any], None]] = {
+    inputs.HangUpRequested: _hang_up,
+    inputs.HoldRequested: _hold,
+    inputs.TransferRequested: _transfer,
+    inputs.DigitsRequested: _digits,
+    inputs.PlayRequested: _play,
+    inputs.RecordRequested: _record,
+    inputs.StopRecordRequested: _stop_recording,
+}

@@ -1,0 +1,114 @@
+"""Transfers: one of two that talk sends the other one to a destination, or joins it with whom it talks to in another call.
+
+Invariant: a transfer under way ends once, by `CallState.end_transfer`; who stays behind is the anchor and is never without somebody, a
+ringing tone or an ending call. A destination that does not answer gives the call back to who sent it away.
+"""
+
+from dataclasses import replace
+
+from carillon_contracts import call as events
+from carillon_media.domain import holding, inputs, outputs, ringing
+from carillon_media.domain.causes import NORMAL_CLEARING
+from carillon_media.domain.describe import describe
+from carillon_media.domain.state import CALLER, CallState, Leg, Talking, Transfer, side_of
+from carillon_media.domain.steps import Entered, Ring, RingOutcome, RingTarget
+
+FIRST_APPLICATION = "routing"
+RETURN_RING_MS = 30_000
+RETURN_TARGET = "transferor"
+#: Why a leg ended that goes on in another call.
+MOVED = "transferred"
+
+
+def begin(call: CallState, phase: Talking, by: Leg, destination: str, requested_by: str, *, release: bool) -> None:
+    """Leg `by` sends the other one to a dialled destination; `release`: `by` is hung up at once, its phone has not asked for progress."""
+    kept_id = holding.other_than(call, phase, by.leg_id)
+    call.journal(events.LegTransferred(kept=kept_id, destination=destination, requested_by=requested_by), by.leg_id)
+    holding.leave(call, phase)
+    call.do(outputs.UnbridgeLeg(kept_id))
+    call.anchor = kept_id
+    call.transfer = Transfer(by.leg_id, destination)
+    call.asks_as = replace(
+        call.facts,
+        direction="from_user",
+        caller=by.number,
+        caller_name=call.facts.caller_name if by.leg_id == CALLER else "",
+        caller_user_id=by.party,
+        dialled=destination,
+        trunk_id=None,
+    )
+    call.application, call.cursor, call.orphaned = FIRST_APPLICATION, b"", False
+    call.do(outputs.ReportTransfer(by.leg_id, 100))
+    if release:
+        call.end_leg(by, NORMAL_CLEARING, "system")
+    call.ask(Entered({"transferred_by": by.party}))
+
+
+def on_refer(call: CallState, phase: Talking, given: inputs.LegRefers) -> None:
+    """A phone sends the other side away (RFC 3515)."""
+    leg = call.legs.get(given.leg_id)
+    if leg is not None and transfers(call, phase, leg):
+        begin(call, phase, leg, given.destination, "phone", release=False)
+
+
+def transfers(call: CallState, phase: Talking, leg: Leg) -> bool:
+    """Whether this leg may send the other one away: it talks, and it is a user, because calls that follow are made in its name."""
+    return leg.leg_id in (call.anchor, phase.peer) and leg.state == "answered" and bool(leg.party) and not leg.party.startswith("trunk:")
+
+
+def come_back(call: CallState, status: int) -> None:
+    """Nobody answered: to who sent it away, whose leg may still be there, or whose devices ring again."""
+    transfer = call.transfer
+    assert transfer is not None
+    by = call.legs[transfer.by]
+    call.orphaned = True
+    if by.state == "answered":
+        call.end_transfer("returned", status)
+        call.do(outputs.BridgeLegs(call.anchor, by.leg_id))
+        call.journal(events.CallBridged(legs=(call.anchor, by.leg_id)))
+        call.phase = Talking(by.leg_id, Ring(()), RingOutcome("answered", ()))
+        holding.begin(call, call.phase)
+        return
+    call.transfer = replace(transfer, returning=True)
+    number, name = call.shown("", "")
+    step = Ring((RingTarget(RETURN_TARGET, by.party, 0, RETURN_RING_MS),), number, name)
+    reason = f"{transfer.destination} did not answer (SIP {status})"
+    trace = events.TraceLine(subject=f"transfer to {transfer.destination}", matched=False, reason=reason, next=by.party)
+    call.journal(events.RoutingDecided(application="media", step="ring", details=describe(step), trace=(trace,)))
+    ringing.begin(call, step)
+
+
+def on_handed_over(call: CallState, phase: Talking, given: inputs.LegHandedOver) -> None:
+    """The leg joins whom it talks to here with the other call: that far end goes on there, this call is over."""
+    leg = call.legs.get(given.leg_id)
+    if leg is None or not transfers(call, phase, leg):
+        return
+    moved = call.legs[holding.other_than(call, phase, leg.leg_id)]
+    call.journal(events.CallTransferred(other_call_id=given.to_call_id, moved=moved.leg_id, goes_on=False), leg.leg_id)
+    holding.leave(call, phase)
+    call.do(outputs.UnbridgeLeg(moved.leg_id))
+    by = side_of(leg.leg_id)
+    call.move_leg(moved, MOVED, by)
+    call.finish(NORMAL_CLEARING, by)
+
+
+def on_adopted(call: CallState, phase: Talking, given: inputs.LegAdopted) -> None:
+    """The other side of the leg's other call takes the leg's place in this one."""
+    leg = call.legs.get(given.leg_id)
+    if leg is None or not transfers(call, phase, leg):
+        return
+    kept_id = holding.other_than(call, phase, leg.leg_id)
+    holding.leave(call, phase)
+    call.do(outputs.UnbridgeLeg(kept_id))
+    new = call.add_leg(given.party, given.number)
+    call.do(outputs.AdoptLeg(new.leg_id, given.handle))
+    new.state = "answered"
+    call.journal(events.LegAnswered(codec=given.codec), new.leg_id)
+    call.journal(events.CallTransferred(other_call_id=given.from_call_id, moved=new.leg_id, goes_on=True), leg.leg_id)
+    call.anchor = kept_id
+    call.do(outputs.BridgeLegs(kept_id, new.leg_id))
+    call.journal(events.CallBridged(legs=(kept_id, new.leg_id)))
+    call.phase = Talking(new.leg_id, Ring(()), RingOutcome("answered", ()))
+    holding.begin(call, call.phase)
+    call.do(outputs.ReportTransfer(leg.leg_id, 200))
+    call.end_leg(leg, NORMAL_CLEARING, "system")

@@ -1,0 +1,186 @@
+"""`CallControlService`: requests about calls, checked field by field."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import grpc.aio
+import orjson
+
+from carillon.media.v1 import call_control_pb2 as pb
+from carillon.media.v1.call_control_pb2_grpc import CallControlServiceServicer
+from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
+from carillon_kit.errors import ApiError, FailedPrecondition, InvalidArgument, NotFound
+from carillon_kit.grpc_server import current_principal, current_tenant
+from carillon_media.domain import inputs
+from carillon_media.domain.causes import Q850
+from carillon_media.domain.identity import is_dialable
+from carillon_media.domain.steps import Speech
+from carillon_media.handlers.control import CallControl, Refused, UnknownCall, UnknownLeg
+from carillon_media.handlers.taps import FellBehind, Taps
+
+CALL_CONTROL = "carillon.media.v1.CallControlService"
+_WHO = frozenset({ADMIN, OPERATOR, SERVICE})
+CALL_CONTROL_RIGHTS: Mapping[str, frozenset[str]] = dict.fromkeys(
+    (
+        "HangUpCall",
+        "HoldLeg",
+        "ResumeLeg",
+        "TransferCall",
+        "SendDigits",
+        "PlayToCall",
+        "StartRecording",
+        "StopRecording",
+        "OriginateCall",
+        "WatchCallEvents",
+    ),
+    _WHO,
+)
+MAX_DIGITS = 64
+MAX_TEXT = 2000
+MAX_LABELS, MAX_LABEL = 16, 256
+MAX_RECORDING_SECONDS = 7200
+RING_SECONDS, MAX_RING_SECONDS = 30, 120
+NORMAL_CLEARING = 16
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class TooSlow(ApiError):
+    """A watcher that did not keep up."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class CallControlApi(CallControlServiceServicer):
+    """`CallControlService`."""
+
+    def __init__(self, control: CallControl, taps: Taps) -> None:
+        self._control = control
+        self._taps = taps
+
+    async def HangUpCall(self, request: pb.HangUpCallRequest, context: Context) -> pb.HangUpCallResponse:
+        """End it."""
+        cause = Q850.get(request.cause or NORMAL_CLEARING)
+        _check({"cause": "" if cause else "not a Q.850 cause of this system"})
+        await self._ask(request.call_id, inputs.HangUpRequested(_who(), cause or ""))
+        return pb.HangUpCallResponse()
+
+    async def HoldLeg(self, request: pb.HoldLegRequest, context: Context) -> pb.HoldLegResponse:
+        """Music for the other side."""
+        await self._ask(request.call_id, inputs.HoldRequested(_who(), _leg(request.leg_id), True))
+        return pb.HoldLegResponse()
+
+    async def ResumeLeg(self, request: pb.ResumeLegRequest, context: Context) -> pb.ResumeLegResponse:
+        """Both hear each other again."""
+        await self._ask(request.call_id, inputs.HoldRequested(_who(), _leg(request.leg_id), False))
+        return pb.ResumeLegResponse()
+
+    async def TransferCall(self, request: pb.TransferCallRequest, context: Context) -> pb.TransferCallResponse:
+        """Blind transfer."""
+        _check({"leg_id": "" if request.leg_id else "needed", "destination": _undialable(request.destination)})
+        await self._ask(request.call_id, inputs.TransferRequested(_who(), request.leg_id, request.destination))
+        return pb.TransferCallResponse()
+
+    async def SendDigits(self, request: pb.SendDigitsRequest, context: Context) -> pb.SendDigitsResponse:
+        """Tones of a keypad."""
+        digits = request.digits.upper()
+        good = 0 < len(digits) <= MAX_DIGITS and set(digits) <= set("0123456789ABCD*#")
+        _check({"leg_id": "" if request.leg_id else "needed", "digits": "" if good else f"1 to {MAX_DIGITS} of 0-9 A-D * #"})
+        await self._ask(request.call_id, inputs.DigitsRequested(_who(), request.leg_id, digits))
+        return pb.SendDigitsResponse()
+
+    async def PlayToCall(self, request: pb.PlayToCallRequest, context: Context) -> pb.PlayToCallResponse:
+        """Speak."""
+        good = bool(request.text.strip()) and len(request.text) <= MAX_TEXT
+        _check({"text": "" if good else f"1 to {MAX_TEXT} characters"})
+        prompts = (Speech(request.text, request.language or "en"),)
+        await self._ask(request.call_id, inputs.PlayRequested(_who(), request.leg_id, prompts))
+        return pb.PlayToCallResponse()
+
+    async def StartRecording(self, request: pb.StartRecordingRequest, context: Context) -> pb.StartRecordingResponse:
+        """Both sides."""
+        long = any(len(text) > MAX_LABEL for pair in request.labels.items() for text in pair)
+        many = f"at most {MAX_LABELS}, of {MAX_LABEL} characters" if long or len(request.labels) > MAX_LABELS else ""
+        seconds = request.max_seconds or MAX_RECORDING_SECONDS
+        bounds = "" if 0 < seconds <= MAX_RECORDING_SECONDS else f"1 to {MAX_RECORDING_SECONDS}"
+        _check({"labels": many, "max_seconds": bounds})
+        await self._ask(request.call_id, inputs.RecordRequested(_who(), dict(request.labels), seconds * 1000))
+        return pb.StartRecordingResponse()
+
+    async def StopRecording(self, request: pb.StopRecordingRequest, context: Context) -> pb.StopRecordingResponse:
+        """Both sides."""
+        await self._ask(request.call_id, inputs.StopRecordRequested(_who()))
+        return pb.StopRecordingResponse()
+
+    async def OriginateCall(self, request: pb.OriginateCallRequest, context: Context) -> pb.OriginateCallResponse:
+        """Click to call."""
+        seconds = request.ring_seconds or RING_SECONDS
+        _check(
+            {
+                "user_id": "" if request.user_id else "needed",
+                "destination": _undialable(request.destination),
+                "ring_seconds": "" if 0 < seconds <= MAX_RING_SECONDS else f"1 to {MAX_RING_SECONDS}",
+            }
+        )
+        tenant = current_tenant()
+        if not self._control.knows_user(tenant, request.user_id):
+            raise NotFound(f"users/{request.user_id}")
+        try:
+            call_id = self._control.originate(tenant, request.user_id, request.destination, _who(), seconds)
+        except Refused as refused:
+            raise FailedPrecondition([("STATE", f"users/{request.user_id}", str(refused))]) from refused
+        return pb.OriginateCallResponse(call_id=call_id)
+
+    async def WatchCallEvents(self, request: pb.WatchCallEventsRequest, context: Context) -> AsyncIterator[pb.WatchCallEventsResponse]:
+        """Past events of calls that are up, then those that come."""
+        tenant = current_tenant()
+        wrong = "only with call_id" if request.after_seq and not request.call_id else "not below 0" if request.after_seq < 0 else ""
+        _check({"after_seq": wrong})
+        if request.call_id:
+            self._find(tenant, request.call_id)
+        if self._taps.full:
+            raise TooSlow("too many watch already")
+        tap = self._taps.open(tenant, request.call_id, request.after_seq)
+        try:
+            while (event := await tap.get()) is not None:
+                fields = orjson.loads(event)
+                yield pb.WatchCallEventsResponse(call_id=fields["callid"], seq=fields["seq"], event=event)
+        except FellBehind as error:
+            raise TooSlow("events came faster than they were read; come again") from error
+        finally:
+            self._taps.close(tap)
+
+    def _find(self, tenant: str, call_id: str) -> None:
+        try:
+            self._control.find(tenant, call_id)
+        except UnknownCall as error:
+            raise NotFound(f"calls/{call_id}") from error
+
+    async def _ask(self, call_id: str, given: inputs.Request) -> None:
+        _check({"call_id": "" if call_id else "needed"})
+        try:
+            await self._control.ask(current_tenant(), call_id, given)
+        except UnknownCall as error:
+            raise NotFound(f"calls/{call_id}") from error
+        except UnknownLeg as error:
+            raise InvalidArgument({"leg_id": "the call has no such leg"}) from error
+        except Refused as refused:
+            raise FailedPrecondition([("STATE", f"calls/{call_id}", str(refused))]) from refused
+
+
+def _who() -> str:
+    return current_principal().subject
+
+
+def _leg(leg_id: str) -> str:
+    _check({"leg_id": "" if leg_id else "needed"})
+    return leg_id
+
+
+def _undialable(destination: str) -> str:
+    return "" if is_dialable(destination) else "not what a phone can dial: digits, + * #, or a short name"
+
+
+def _check(fields: Mapping[str, str]) -> None:
+    wrong = {field: reason for field, reason in fields.items() if reason}
+    if wrong:
+        raise InvalidArgument(wrong)

@@ -1,0 +1,92 @@
+"""Requests of people and programs about calls, brought to the calls: who may is decided before, what is possible by each call.
+
+Invariant: a call of another tenant is as unknown as one that never was.
+"""
+
+from collections.abc import Callable
+
+from carillon_media.domain import control, inputs
+from carillon_media.domain.accounts import Accounts
+from carillon_media.domain.call import Call
+from carillon_media.domain.facts import CallFacts
+from carillon_media.domain.state import CallState
+from carillon_media.handlers.actor import CallActor
+from carillon_media.handlers.switchboard import Switchboard
+
+
+class UnknownCall(Exception):
+    """No such call is up on this node."""
+
+
+class UnknownLeg(Exception):
+    """The call has no such leg."""
+
+
+class Refused(Exception):
+    """It cannot be done now; the message says why."""
+
+
+class CallControl:
+    """What `CallControlService` does."""
+
+    def __init__(self, board: Switchboard, accounts: Accounts, closed: Callable[[], bool]) -> None:
+        """`closed`: no new call is taken."""
+        self._board = board
+        self._accounts = accounts
+        self._closed = closed
+
+    def find(self, tenant: str, call_id: str) -> CallActor:
+        """The tenant's call; raises UnknownCall."""
+        actor = self._board.calls.get(call_id)
+        if actor is None or actor.call.facts.tenant != tenant:
+            raise UnknownCall
+        return actor
+
+    async def ask(self, tenant: str, call_id: str, given: inputs.Request) -> None:
+        """Do it; raises UnknownCall, UnknownLeg or Refused."""
+        actor = self.find(tenant, call_id)
+        leg_id = getattr(given, "leg_id", "")
+        if leg_id and leg_id not in actor.call.legs:
+            raise UnknownLeg
+
+        def refuses(state: CallState) -> str:
+            return control.refusal(state, given)
+
+        if reason := await actor.request(given, refuses):
+            raise Refused(reason)
+
+    def originate(self, tenant: str, user_id: str, destination: str, requested_by: str, ring_seconds: float) -> str:
+        """Call a user, then the destination as that user; returns the call's id. Raises Refused."""
+        board, accounts = self._board, self._accounts
+        if self._closed() or board.full:
+            raise Refused("no more calls are taken now")
+        contacts = tuple(board.parts.directory.contacts_of_user(tenant, user_id))
+        if not contacts:
+            raise Refused(f"no device of user {user_id} is registered")
+        facts = CallFacts(
+            tenant=tenant,
+            call_id=str(board.parts.ids.uuid7()),
+            direction="from_user",
+            caller=accounts.extension_of(tenant, user_id) or accounts.caller_number_of(tenant, user_id),
+            caller_name=accounts.name_of(tenant, user_id),
+            caller_user_id=user_id,
+            dialled=destination,
+            trunk_id=None,
+            started_at=board.parts.clock.now(),
+            node=board.parts.node,
+        )
+        actor = CallActor(Call(facts, board.limits), board.parts, board)
+        board.take(actor)
+        actor.post(inputs.Originated(contacts, self._callee_name(tenant, destination), requested_by, ring_seconds))
+        return facts.call_id
+
+    def knows_user(self, tenant: str, user_id: str) -> bool:
+        """Whether the tenant has this user."""
+        config = self._accounts.config(tenant)
+        return config is not None and user_id in config.users
+
+    def _callee_name(self, tenant: str, destination: str) -> str:
+        config = self._accounts.config(tenant)
+        extension = config.extensions.get(destination) if config else None
+        user_id = extension.destination.user_id if extension else None
+        return self._accounts.name_of(tenant, user_id) if user_id else ""
