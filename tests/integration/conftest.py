@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from strangers.system import System
+from strangers.system import System, has_ipv6
 
 
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
-    """Carillon with Dupont SA on free ports; its log is printed when something failed."""
-    running = System.start()
+    """Carillon with Dupont SA on free ports, on IPv6 besides where there is any; its log is printed when something failed."""
+    running = System.start(*(("--host6", "::1") if has_ipv6() else ()))
     try:
         yield running
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -88,7 +89,7 @@ def openssl(system: System, *options: str) -> str:
             process.stdin.write(REQUEST.encode())
             process.stdin.flush()
         seen = b""
-        while not seen.endswith(b"\r\n\r\n") and (more := process.stdout.read1(4096)):
+        while not seen.endswith(b"\r\n\r\n") and (more := os.read(process.stdout.fileno(), 4096)):
             seen += more
         return seen.decode(errors="replace")
     finally:

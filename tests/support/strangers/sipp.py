@@ -15,7 +15,7 @@ SCENARIOS = Path(__file__).resolve().parents[2] / "integration/sipp"
 def free_port(ip: str = "127.0.0.1") -> int:
     """An even UDP port that is free now, with its odd neighbour."""
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((ip, 0))
             port = int(probe.getsockname()[1])
         if port % 2 == 0:
@@ -39,12 +39,17 @@ class Sipp:
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sipp-"))
         text = (SCENARIOS / scenario).read_text()
+        host, media_ip = target[0], ip
+        if ":" in ip:
+            # Signalling over IPv6; audio stays IPv4. SIPp would put brackets into the o= line, and none into the URI of its digest.
+            text, host, media_ip = text.replace("IN IP4 [local_ip]", "IN IP4 [media_ip]"), f"[{host}]", "127.0.0.1"
+            options = ("-auth_uri", f"{host}:{target[1]}", *options)
         for old, new in (replace or {}).items():
             text = text.replace(old, new)
         (self.folder / scenario).write_text(text)
         self.port = port or free_port(ip)
         pairs = [part for key, value in keys.items() for part in ("-key", key, value)]
-        command = ["sipp", f"{target[0]}:{target[1]}", "-sf", scenario, "-i", ip, "-mi", ip, "-p", str(self.port)]
+        command = ["sipp", f"{host}:{target[1]}", "-sf", scenario, "-i", ip, "-mi", media_ip, "-p", str(self.port)]
         command += ["-m", str(calls), "-nostdin", "-trace_err", "-timeout", f"{seconds:g}s", "-timeout_error", *pairs, *options]
         with (self.folder / "out.log").open("wb") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -78,10 +83,18 @@ class Sipp:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def register(target: tuple[str, int], realm: str, user: dict[str, Any], *options: str, port: int | None = None, expires: int = 3600) -> int:
+def register(
+    target: tuple[str, int],
+    realm: str,
+    user: dict[str, Any],
+    *options: str,
+    port: int | None = None,
+    expires: int = 3600,
+    ip: str = "127.0.0.1",
+) -> int:
     """Register the user from a free port, or for 0 seconds leave from this one; the port, where a scenario may then answer."""
     keys = {"user": user["sip_user"], "realm": realm, "expires": str(expires)}
-    with Sipp("register.xml", target, *options, *credentials(user), port=port, seconds=10, **keys) as sipp:
+    with Sipp("register.xml", target, *options, *credentials(user), ip=ip, port=port, seconds=10, **keys) as sipp:
         return sipp.succeed().port
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,16 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> Any
         if time.monotonic() > deadline:
             raise NotInTime(f"{what}: not within {seconds:g} s")
         time.sleep(0.05)
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has ::1."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            return False
+        return True
 
 
 class System:

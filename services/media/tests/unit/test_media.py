@@ -31,6 +31,19 @@ def test_our_address_is_in_what_we_send() -> None:
         assert b"m=audio 20000" in body
 
 
+@pytest.mark.parametrize(("address", "codec"), [("2001:db8::1", ""), ("phone.example", ""), ("0.0.0.0", "PCMU"), ("::", "PCMU")])
+def test_audio_where_the_plane_does_not_reach_is_refused_and_hold_is_not(address: str, codec: str) -> None:
+    body = offer().replace(b"IN IP4 192.0.2.1", f"IN {'IP6' if ':' in address else 'IP4'} {address}".encode())
+    assert offered_codec(body) == codec
+    if codec:
+        assert LEG.answering(body).remote is not None
+        return
+    with pytest.raises(NotAcceptable):
+        LEG.answering(body)
+    with pytest.raises(NotAcceptable):
+        LEG.offering().answered(body)
+
+
 def test_an_answer_is_read() -> None:
     callee = LEG.offering()
     answer = LegMedia("192.0.2.1", 4000, session_id=1).answering(callee.body)

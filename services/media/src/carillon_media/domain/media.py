@@ -4,6 +4,7 @@ Invariant: `version` of our description rises whenever what we send differs from
 description that was sent once as an answer is sent the same again (183, then 200).
 """
 
+import ipaddress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -65,6 +66,8 @@ class LegMedia:
     def _agreed(self, agreed: Negotiated, local: SessionDescription) -> "LegMedia":
         stream = agreed.remote
         nowhere = stream.address in _NOWHERE
+        if not reaches(stream.address, self.ip):
+            raise NotAcceptable("the media plane does not reach that address")
         name: CodecName = "PCMU" if agreed.codec.name == "PCMU" else "PCMA"
         known = self.remote
         remote = Remote(
@@ -78,13 +81,23 @@ class LegMedia:
         return replace(self, description=local, remote=remote, codec=name)
 
 
+def reaches(address: str, plane_ip: str = "0.0.0.0") -> bool:
+    """Whether a media port at `plane_ip` can send there: an IP address of its own family (or "hold"), and no name."""
+    if address in _NOWHERE:
+        return True
+    try:
+        return ipaddress.ip_address(address).version == ipaddress.ip_address(plane_ip).version
+    except ValueError:
+        return False
+
+
 def offered_codec(body: bytes) -> str:
     """The first codec of an offer that is ours; empty: the offer is unusable, to be refused with 488."""
     try:
         audio = _parse(body).audio
     except ParseError:
         return ""
-    if audio is None or audio.port == 0:
+    if audio is None or audio.port == 0 or not reaches(audio.address):
         return ""
     names = {codec.name for codec in CODECS}
     return next((codec.name.upper() for codec in audio.codecs if codec.name.upper() in names), "")
