@@ -1,14 +1,16 @@
 """Session timers (RFC 4028) both ways: what is agreed, who refreshes and how, and the end of a call that nobody refreshes."""
 
+from dataclasses import replace
+
 import pytest
 
-from carillon_sip import InviteReceived, Output, ReinviteAnswered, SessionAnswered, SessionEnded, SessionFailed, SessionReinvited
+from carillon_sip import InviteReceived, Output, ReinviteAnswered, SessionAnswered, SessionEnded, SessionFailed, SessionReinvited, UserAgent
 from carillon_sip.commands import CORE_METHODS, UserAgentSettings
 from carillon_sip.message import Headers, Request
 from carillon_sip.outputs import SessionRefreshed
 from carillon_sip.parser import parse_message
 from carillon_sip.session_interval import LEAST, REFRESHERS, TimerOffer, agree, margin, read_timer, too_small
-from carillon_sip.testing import SDP, Faults, Node, Pair, Stranger, full_settings, make_full_pair, make_pair, request_text
+from carillon_sip.testing import SDP, Faults, Node, Pair, Stranger, Tokens, full_settings, make_full_pair, make_pair, request_text
 
 pytestmark = pytest.mark.feature("M-3")
 
@@ -180,3 +182,46 @@ def test_what_is_agreed() -> None:
 def test_compact_form_and_parameters_are_read() -> None:
     request = Request("INVITE", "sip:x", Headers(["x: 4000 ; refresher=UAS", "Min-SE: 120;x=y", "k: a, timer"]))
     assert read_timer(request) == TimerOffer(4000, "uas", 120, True)
+
+
+def test_an_early_update_leaves_the_timer_to_the_answer() -> None:
+    pair = make_full_pair()
+    mine = pair.invite(headers=(("Require", "100rel"),))
+    theirs = pair.rings()
+    pair.bob.agent.ring(theirs, 183, body=SDP, now=pair.network.now)
+    pair.network.run(1.0)
+    pair.alice.agent.update(mine, now=1.0)
+    pair.network.run(2.0)
+    assert headers(pair, b"UPDATE", "Session-Expires") == [None]
+    assert pair.alice.agent.session_timer(mine) is None
+    pair.bob.agent.answer(theirs, b"", now=2.0)
+    pair.network.run(3.0)
+    assert (pair.alice.agent.session_timer(mine), pair.bob.agent.session_timer(theirs)) == ((1800, True), (1800, False))
+
+
+def test_a_timer_goes_on_after_a_restart_and_refreshes_by_update() -> None:
+    pair = make_full_pair()
+    pair.bob.handler = answering
+    mine = pair.invite()
+    pair.network.run(100.0)
+    kept, timer = pair.alice.agent.dialog(mine), pair.alice.agent.session_timer(mine)
+    assert kept is not None
+    pair.alice.agent = UserAgent(full_settings(user_agent="alice"), Tokens("alice-again"))
+    pair.alice.agent.adopt(replace(kept, local_cseq=100), pair.network.flow(pair.alice, pair.bob), timer=timer, now=100.0)
+    pair.network.run(1100.0)
+    assert len(pair.bob.of_kind(SessionRefreshed)) == 1
+    assert not pair.bob.of_kind(SessionEnded)
+
+
+def test_a_refresh_that_is_422_asks_for_more_the_next_time(full_stranger: Stranger) -> None:
+    stranger = full_stranger
+    stranger.send(request_text(extra="Allow: UPDATE\r\nSupported: timer\r\nSession-Expires: 100;refresher=uas\r\n"))
+    event = stranger.last(InviteReceived)
+    assert isinstance(event, InviteReceived)
+    stranger.agent.answer(event.session, SDP, now=0.0)
+    stranger.send(request_text("ACK", branch="z9hG4bKack", to_tag=event.session))
+    (first,) = [parse_message(m) for m in stranger.wait(50.1) if m.startswith(b"UPDATE")]
+    lines = "".join(f"{name}: {first.headers.get(name)}\r\n" for name in ("Via", "From", "To", "Call-ID", "CSeq"))
+    stranger.send(f"SIP/2.0 422 Small\r\n{lines}Min-SE: 300\r\nContent-Length: 0\r\n\r\n")
+    (second,) = [parse_message(m) for m in stranger.wait(5.2) if m.startswith(b"UPDATE")]
+    assert second.headers.get("Session-Expires") == "300;refresher=uac"

@@ -21,7 +21,7 @@ from carillon_sip.session_timers import SessionTimers
 from carillon_sip.transaction import ClientListener, ClientTransaction, Failure, ServerTransaction
 from carillon_sip.transaction_invite_client import InviteClientTransaction
 from carillon_sip.transaction_invite_server import InviteServerTransaction
-from carillon_sip.updates import Updates, glare_pause, retry_after
+from carillon_sip.updates import AGAIN, Updates, glare_pause, retry_after
 
 _S = SessionState
 
@@ -236,20 +236,23 @@ class Established:
             return
         pause = retry_after(session, status, response)
         if session.refreshing:
-            self._timers.refresh_at(session, now + max(pause, 1.0))
+            self._timers.refresh_at(session, now + max(pause, AGAIN))
         else:
             self._context.outputs.append(ReinviteFailed(session.id, status, retry_after=pause))
         if status in (408, 481):
             self._updates.lost(session, status, now)
 
     def _refresh(self, session: Session, now: float) -> None:
-        """Half of the session interval is over: UPDATE when the far end takes it, else a re-INVITE with the same offer."""
+        """Half of the session interval is over: UPDATE when the far end takes it, else a re-INVITE with the same offer.
+
+        After a restart nothing may be known of what was offered; then only an UPDATE refreshes without changing anything.
+        """
         busy = session.client is not None or session.server is not None or session.unacknowledged is not None
         if session.dialog is None or session.state is not _S.UP:
             return
         if busy or session.offered or session.update is not None:
             self._timers.refresh_at(session, now + 2.0)
-        elif "UPDATE" in session.peer.allow and "UPDATE" in self._context.settings.methods:
+        elif not session.local_body or ("UPDATE" in session.peer.allow and "UPDATE" in self._context.settings.methods):
             self._updates.update(session, b"", (), now, refreshing=True)
         else:
             session.refreshing = True

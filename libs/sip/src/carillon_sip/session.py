@@ -47,7 +47,7 @@ ALLOWED: Mapping[str, frozenset[SessionState]] = {
     "ack": frozenset({_S.OFFERED}),
     "cancel": frozenset({_S.CALLING, _S.CANCELLING, _S.OFFERED, _S.UP}),
     "prack": frozenset({_S.CALLING, _S.CANCELLING}),
-    "update": frozenset({_S.INCOMING, _S.CALLING, _S.UP, _S.ANSWERED}),
+    "update": frozenset(_S) - {_S.ENDING, _S.OVER},
     "bye": frozenset({_S.ANSWERED, _S.LEAVING, _S.OFFERED, _S.UP}),
     "reinvite": frozenset({_S.UP, _S.ANSWERED, _S.LEAVING, _S.OFFERED}),
     "accept_reinvite": frozenset({_S.UP, _S.ANSWERED, _S.LEAVING}),
@@ -129,6 +129,7 @@ class Session:
     local_body: bytes = b""
     remote_body: bytes = b""
     asked: TimerOffer | None = None
+    asked_by_update: TimerOffer | None = None
     timer: SessionTimer | None = None
     min_se: int = 0
     timer_tries: int = 0

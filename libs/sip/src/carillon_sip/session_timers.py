@@ -5,18 +5,21 @@ Invariant: without the extension "timer", or with `session_expires` 0, no line i
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from carillon_sip.context import Context, Fields, has
 from carillon_sip.errors import ParseError
 from carillon_sip.message import Request, Response
 from carillon_sip.outgoing import OutgoingRequest
-from carillon_sip.session import Session
-from carillon_sip.session_interval import MOST, Agreed, SessionTimer, agree, margin, read_timer, too_small
+from carillon_sip.session import Session, SessionState
+from carillon_sip.session_interval import MOST, Agreed, SessionTimer, TimerOffer, agree, margin, read_timer, too_small
 
 _LINES = re.compile(r"^(?:Session-Expires|Min-SE):.*\r\n", re.MULTILINE | re.IGNORECASE)
 #: How often an INVITE is sent again because of 422.
 _TRIES = 2
+#: Before the first 2xx there is no session that could expire.
+_EARLY = (SessionState.INCOMING, SessionState.CALLING, SessionState.CANCELLING)
 
 
 class SessionTimers:
@@ -50,7 +53,10 @@ class SessionTimers:
             return 400
         if too_small(offer, self._context.settings.min_se):
             return 422
-        session.asked = offer
+        if request.method == "INVITE":
+            session.asked = offer
+        else:
+            session.asked_by_update = offer
         return None
 
     def refusal_line(self) -> str:
@@ -58,10 +64,18 @@ class SessionTimers:
         return f"Min-SE: {self._context.settings.min_se}\r\n"
 
     def accepted(self, session: Session, now: float) -> str:
-        """We answer with 2xx: the lines for it; the timer starts."""
-        if not self.enabled or session.asked is None:
-            return ""
+        """We answer an INVITE with 2xx: the lines for it; the timer starts."""
         offer, session.asked = session.asked, None
+        return self._agreed(session, offer, now)
+
+    def update_accepted(self, session: Session, now: float) -> str:
+        """We answer an UPDATE with 2xx; before the call is answered it refreshes nothing."""
+        offer, session.asked_by_update = session.asked_by_update, None
+        return self._agreed(session, offer, now) if session.state not in _EARLY else ""
+
+    def _agreed(self, session: Session, offer: TimerOffer | None, now: float) -> str:
+        if offer is None:
+            return ""
         agreed = agree(offer, self._context.settings.session_expires, self._context.settings.min_se)
         self.start(session, agreed.interval, agreed.refresher == "uas", now)
         # "If the refresher parameter in the Session-Expires header field in the 2xx response has a value of 'uac', the UAS
@@ -83,6 +97,12 @@ class SessionTimers:
         else:
             agreed = Agreed(min(max(offer.interval, session.min_se, 1), MOST), "uas" if offer.refresher == "uas" else "uac")
             self.start(session, agreed.interval, agreed.refresher == "uac", now)
+
+    def minimum(self, session: Session, response: Response | None) -> None:
+        """A 422 to a refresh says what the next one must ask for."""
+        if self.enabled and response is not None and response.status == 422:
+            with suppress(ParseError):
+                session.min_se = min(max(session.min_se, read_timer(response).min_se), MOST)
 
     def longer(self, session: Session, request: OutgoingRequest, response: Response) -> OutgoingRequest | None:
         """Our request again after 422 with the interval it wants (section 7.3); its CSeq and branch are still those of the first."""

@@ -20,6 +20,8 @@ from carillon_sip.session_timers import SessionTimers
 from carillon_sip.transaction import Failure, ServerTransaction
 
 _S = SessionState
+#: Seconds until a refresh that was refused without a Retry-After is tried again.
+AGAIN = 5.0
 
 
 class Pending(StrEnum):
@@ -131,7 +133,7 @@ class Updates:
         transaction, session.offer_server = session.offer_server, None
         if transaction is not None:
             session.local_body = body or session.local_body
-            fields = self._accepting(session, headers, body, now)
+            fields = self._accepting(session, headers, body, now, timer=session.offer_method == "UPDATE")
             self._context.layer.reply(transaction, 200, now, fields=fields, body=body)
 
     def refuse(self, session: Session, status: int, now: float) -> None:
@@ -153,7 +155,7 @@ class Updates:
             return
         context = self._context
         contact = "" if has(headers, "contact") else f"Contact: {session.contact}\r\n"
-        timer = self._timers.request_lines(session, headers)
+        timer = self._timers.request_lines(session, headers) if session.dialog is not None and session.state is not _S.INCOMING else ""
         fields = f"{contact}{context.allow_line}{context.supported_line}{timer}{body_lines(headers, body)}"
         if body:
             session.local_body = body
@@ -173,7 +175,8 @@ class Updates:
                 dialog.refresh_target(event)
             session.peer = session.peer.learn(event)
             session.remote_body = event.body or session.remote_body
-            self._timers.answered(session, event, now)
+            if session.state not in (_S.INCOMING, _S.CALLING, _S.CANCELLING):
+                self._timers.answered(session, event, now)
             if not refreshing:
                 self._context.outputs.append(ReinviteAnswered(session.id, event.body, "UPDATE"))
         else:
@@ -185,7 +188,8 @@ class Updates:
         if refreshing:
             if status in (405, 501):
                 session.peer = session.peer._replace(allow=session.peer.allow - {"UPDATE"})
-            self._timers.refresh_at(session, now + max(pause, 1.0))
+            self._timers.minimum(session, response)
+            self._timers.refresh_at(session, now + max(pause, AGAIN))
         else:
             self._context.outputs.append(ReinviteFailed(session.id, status, "UPDATE", pause))
         if status in (408, 481) and session.state is _S.UP:
@@ -197,11 +201,11 @@ class Updates:
             self._requests.send("BYE", session.dialog, session.flow, "", b"", now, _nobody)
         self._context.ended(session, "timeout" if status == 408 else "remote", str(status))
 
-    def _accepting(self, session: Session, headers: Fields, body: bytes, now: float) -> str:
+    def _accepting(self, session: Session, headers: Fields, body: bytes, now: float, *, timer: bool = True) -> str:
         context = self._context
         contact = "" if has(headers, "contact") else f"Contact: {session.contact}\r\n"
-        timer = self._timers.accepted(session, now)
-        return f"{contact}{context.server_line}{context.allow_line}{context.supported_line}{timer}{body_lines(headers, body)}"
+        refreshed = self._timers.update_accepted(session, now) if timer else ""
+        return f"{contact}{context.server_line}{context.allow_line}{context.supported_line}{refreshed}{body_lines(headers, body)}"
 
 
 def _nobody(event: Response | Failure, now: float) -> None:
