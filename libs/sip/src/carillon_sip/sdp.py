@@ -55,7 +55,7 @@ class SessionDescription:
 
     @classmethod
     def parse(cls, data: bytes) -> "SessionDescription":
-        """Read; raises ParseError. CRLF or LF ends a line; at most 64 KiB, 2,000 lines and 64 media sections."""
+        """Read; raises ParseError. CRLF or LF ends a line; at most 64 KiB, 2,000 lines, 64 media sections of 256 formats."""
         if len(data) > _MAX_BYTES:
             raise ParseError("the session description is too large")
         found = [line.removesuffix("\r") for line in data.decode("utf-8", "surrogateescape").split("\n") if line.strip("\r")]
@@ -112,6 +112,7 @@ _NO_LINE = re.compile(r"[\r\0]")
 _MAX_BYTES = 65_536
 _MAX_LINES = 2_000
 _MAX_MEDIA = 64
+_MAX_FORMATS = 256
 _DIRECTIONS: dict[str, Direction] = {"sendrecv": "sendrecv", "sendonly": "sendonly", "recvonly": "recvonly", "inactive": "inactive"}
 #: Static payload types that need no rtpmap (RFC 3551 table 4).
 STATIC_CODECS = {0: ("PCMU", 8000), 3: ("GSM", 8000), 4: ("G723", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000), 18: ("G729", 8000)}
@@ -147,6 +148,8 @@ def _media(value: str, lines: list[tuple[str, str]]) -> Media:
     parts = value.split()
     if len(parts) < 4:
         raise ParseError("an m= line is incomplete")
+    if len(parts) > 3 + _MAX_FORMATS:
+        raise ParseError("an m= line has too many formats")
     # "port/count": several ports are not used for RTP audio.
     port = _number(parts[1].partition("/")[0], 65535, "the port of an m= line")
     return Media(parts[0], port, parts[2], tuple(parts[3:]), tuple(lines))
