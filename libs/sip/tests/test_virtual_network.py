@@ -13,7 +13,7 @@ from carillon_sip import (
     SessionProgress,
     SessionReinvited,
 )
-from carillon_sip.testing import SDP, Faults, Node, Pair, make_pair
+from carillon_sip.testing import SDP, Faults, Node, Pair, make_full_pair, make_pair
 
 ROUGH = Faults(loss=0.15, duplicate=0.1, delay_min=0.005, delay_max=0.4)
 LAST = (SessionFailed, SessionEnded, SessionCancelled)
@@ -85,3 +85,19 @@ def test_a_good_network_loses_no_call() -> None:
     failed = {e.session: e.status for e in pair.alice.of_kind(SessionFailed)}  # type: ignore[union-attr]
     assert set(failed.values()) <= {486, 487}
     assert len(failed) + len(pair.alice.of_kind(SessionEnded)) == len(sessions)
+
+
+def test_with_every_extension_the_same_calls_all_end_once_and_leave_nothing() -> None:
+    pair = make_full_pair(7, ROUGH)
+    pair.alice.handler, pair.bob.handler = calls, answers
+    sessions = []
+    for number in range(150):
+        headers = (("Require", "100rel"),) if number % 3 == 0 else ()
+        sessions.append(pair.invite(call_id=f"call-{number}", headers=headers))
+        if number % 7 == 6:
+            pair.alice.agent.cancel(sessions[-1], now=pair.network.now)
+        pair.network.run(pair.network.now + 0.3)
+    pair.assert_idle()
+    ended = [e.session for _, e in pair.alice.events if isinstance(e, LAST)]
+    assert sorted(ended) == sorted(sessions)
+    assert len(pair.alice.of_kind(SessionAnswered)) > 50

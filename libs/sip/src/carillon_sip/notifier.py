@@ -260,4 +260,4 @@ def _retry_after(event: Response | Failure) -> float:
     if isinstance(event, Failure):
         return 0.0
     value = (event.headers.get("retry-after") or "").partition(";")[0].partition("(")[0].strip()
-    return float(value) if value.isascii() and value.isdigit() and 0 < int(value) <= MAX_RETRY_AFTER else 0.0
+    return float(value) if value.isascii() and value.isdigit() and len(value) < 6 and 0 < int(value) <= MAX_RETRY_AFTER else 0.0
