@@ -453,7 +453,7 @@ class TrunkServer(Shape):
     """A further server of a trunk, as `Trunk.address`; that one has priority 0."""
 
     address: Annotated[str, AfterValidator(_host_port)]
-    transport: Literal["udp", "tcp", "tls"] = "udp"
+    transport: Literal["udp", "tcp", "tls", "auto"] = "udp"
     #: Lower is tried first.
     priority: Annotated[int, Field(ge=0, le=100)] = 1
 
@@ -520,14 +520,14 @@ class TrunkIdentity(Shape):
 class Trunk(Resource):
     """A carrier known by its address: `host:port`, or a name without port, whose servers DNS tells (RFC 3263).
 
-    An IP address without port gets the transport's: 5060, or 5061 for TLS.
+    An IP address without port gets the transport's: 5060, or 5061 for TLS. Transport `auto`: DNS tells that too, UDP if it does not.
     """
 
     KIND: ClassVar[str] = "trunk"
     PLURAL: ClassVar[str] = "trunks"
     display_name: str = ""
     address: Annotated[str, AfterValidator(_host_port)]
-    transport: Literal["udp", "tcp", "tls"] = "udp"
+    transport: Literal["udp", "tcp", "tls", "auto"] = "udp"
     prefixes: tuple[Annotated[str, StringConstraints(pattern=r"^\+[0-9]*$")], ...] = ()
     priority: int = 0
     #: Tried in the order of their priority when those before are silent or cannot.

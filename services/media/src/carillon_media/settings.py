@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -172,6 +172,12 @@ class MediaSettings(ServiceSettings):
     def tls_addresses(self) -> tuple[Address, ...]:
         """Where SIP over TLS listens."""
         return _addresses(self.sip_tls)
+
+    @property
+    def families(self) -> tuple[Literal["A", "AAAA"], ...]:
+        """Addresses of trunks that we can send from: IPv6 only where SIP listens on it."""
+        v6 = any(":" in host for host, _ in (*self.udp_addresses, *self.tcp_addresses, *self.tls_addresses))
+        return ("A", "AAAA") if v6 else ("A",)
 
     @property
     def name_servers(self) -> tuple[Address, ...]:

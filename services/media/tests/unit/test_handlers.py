@@ -2,7 +2,6 @@
 
 import asyncio
 import wave
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +14,6 @@ from carillon_kit.clock import ManualClock
 from carillon_kit.object_store import MemoryObjectStore, object_name
 from carillon_kit.testing import eventually
 from carillon_media.adapters.pooled_ids import PooledIds
-from carillon_media.adapters.resolver import CachedResolver
 from carillon_media.adapters.spool import FileSpool
 from carillon_media.domain import inputs
 from carillon_media.domain.state import Leg, Playing, Talking
@@ -148,21 +146,6 @@ async def test_what_is_no_recording_cannot_be_weighed(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         await spool.weigh("foreign")
     assert list(spool.leftovers()) == ["foreign"]
-
-
-async def test_names_are_looked_up_ahead_and_addresses_are_their_own() -> None:
-    def hosts() -> Iterable[str]:
-        return ["localhost", "192.0.2.1"]
-
-    resolver = CachedResolver(lambda: tuple(hosts()))
-    assert resolver.address("192.0.2.1") == "192.0.2.1"
-    assert resolver.address("localhost") is None
-    task = asyncio.ensure_future(resolver.run())
-    await eventually(lambda: resolver.address("localhost") is not None)
-    task.cancel()
-    address = resolver.address("localhost")
-    assert address is not None
-    assert "localhost" in list(resolver.names(address))
 
 
 async def test_the_loop_s_lateness_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_media.domain.trunk_lines import TrunkAddress, servers_of
 from carillon_sip.digest import Algorithm
+from carillon_sip.locate import Destination
 
 NO_TENANT_REALM = "carillon"
 
@@ -155,6 +156,10 @@ class Accounts:
     def trunks_of_host(self, host: str) -> Sequence[TrunkAddress]:
         """Trunks whose address names this host (a name or an IP address)."""
         return self._hosts.get(host, ())
+
+    def trunk_destinations(self) -> frozenset[Destination]:
+        """What DNS is asked for."""
+        return frozenset(server.destination for servers in self._hosts.values() for server in servers)
 
     def trunk_hosts(self) -> Sequence[str]:
         """Every host that a trunk stands at."""

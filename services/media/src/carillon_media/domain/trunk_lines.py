@@ -5,11 +5,13 @@ Invariant: a line never changes; a new configuration makes new ones. What is sec
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from carillon_contracts.config import Trunk, TrunkCredential
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_sip.digest import Credentials
 from carillon_sip.flow import Transport
+from carillon_sip.locate import Destination
 
 #: Opens the sealed password of a tenant's credential; None: it cannot be opened with this installation's key.
 OpenPassword = Callable[[str, TrunkCredential], str | None]
@@ -17,13 +19,18 @@ OpenPassword = Callable[[str, TrunkCredential], str | None]
 
 @dataclass(frozen=True, slots=True)
 class TrunkAddress:
-    """A trunk's server; `host` is a name or an IP address, `port` None when DNS tells it."""
+    """A trunk's server; `host` is a name or an IP address, `port` and `transport` are None when DNS tells them."""
 
     tenant: str
     trunk_id: str
     host: str
     port: int | None
-    transport: Transport
+    transport: Transport | None
+
+    @property
+    def destination(self) -> Destination:
+        """What is looked for."""
+        return Destination(self.host, self.port, self.transport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +75,16 @@ class TrunkLine:
         return (registration.domain if registration is not None else "") or host
 
 
+def _transport(name: Literal["udp", "tcp", "tls", "auto"]) -> Transport | None:
+    return None if name == "auto" else name
+
+
 def servers_of(tenant: str, trunk: Trunk) -> tuple[TrunkAddress, ...]:
     """Its own address first, the others by priority, in the order given among equals."""
-    own = TrunkAddress(tenant, trunk.id, trunk.host, trunk.port, trunk.transport)
+    own = TrunkAddress(tenant, trunk.id, trunk.host, trunk.port, _transport(trunk.transport))
     others = sorted(trunk.servers, key=lambda server: server.priority)
-    first = [TrunkAddress(tenant, trunk.id, each.host, each.port, each.transport) for each in others if each.priority == 0]
-    rest = [TrunkAddress(tenant, trunk.id, each.host, each.port, each.transport) for each in others if each.priority > 0]
+    first = [TrunkAddress(tenant, trunk.id, each.host, each.port, _transport(each.transport)) for each in others if each.priority == 0]
+    rest = [TrunkAddress(tenant, trunk.id, each.host, each.port, _transport(each.transport)) for each in others if each.priority > 0]
     return (own, *first, *rest)
 
 

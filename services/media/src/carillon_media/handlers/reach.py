@@ -1,5 +1,6 @@
 """How users and trunks are reached at this moment, from accounts, registrations and resolved names."""
 
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
@@ -10,15 +11,16 @@ from carillon_media.domain.steps import Step
 from carillon_media.domain.trunk_lines import TrunkAddress
 from carillon_media.handlers.registrar import Registrar
 from carillon_media.handlers.trunks import Trunks
-from carillon_sip.flow import DEFAULT_PORTS, Address, Flow, Transport, host_port
+from carillon_sip.flow import Address, Flow, Transport, host_port
+from carillon_sip.locate import Destination, Server
 from carillon_sip.uri import Uri
 
 
 class Resolver(Protocol):
-    """Host names as IP addresses, as known now; never asks anybody while a call waits."""
+    """Names as DNS knew them last; never asks anybody while a call waits."""
 
-    def address(self, host: str) -> str | None:
-        """IP address of a name or of an IP address; None: not known (yet)."""
+    def servers(self, destination: Destination, choice: int = 0) -> Sequence[Server]:
+        """Where to send, in the order to try; none while nothing is known. `choice` shares load by weight."""
 
     def names(self, ip: str) -> Iterable[str]:
         """The address itself, and every name that has it."""
@@ -56,22 +58,26 @@ class Reachability:
         """The trunk, dialled with `number`: its first server that answers, the others as spares."""
         return self._trunks().contact(tenant, trunk_id, number, self._contacts_at)
 
-    def flows_to(self, server: TrunkAddress) -> list[Flow]:
-        """Flows to a trunk's server; none while its name is not known."""
-        ip = self._resolver.address(server.host)
-        if ip is None:
-            return []
-        transport = server.transport
-        port = server.port or DEFAULT_PORTS[transport]
-        return [Flow(transport, self._local(transport, ip), (ip, port), server.host if transport == "tls" else "")]
+    def flows_to(self, server: TrunkAddress, choice: int = 0) -> list[Flow]:
+        """Flows to a trunk's server, in the order to try; none while its name is not known. Over TLS it must prove the name that the
+        tenant gave, whatever names DNS made of it (RFC 5922 section 4)."""
+        return [
+            Flow(
+                found.transport,
+                self._local(found.transport, found.ip),
+                (found.ip, found.port),
+                server.host if found.transport == "tls" else "",
+            )
+            for found in self._resolver.servers(server.destination, choice)
+        ]
 
     def _contacts_at(self, server: TrunkAddress, number: str) -> list[Contact]:
-        parameters = () if server.transport == "udp" else (("transport", server.transport),)
+        parameters = () if server.transport in (None, "udp") else (("transport", server.transport),)
         host = f"[{server.host}]" if ":" in server.host else server.host
         uri = str(Uri("sip", number, host, server.port, parameters))
         return [
             Contact(uri, flow, f"trunk:{server.trunk_id}", number, host_port(flow.local).rpartition(":")[0], asserted=True)
-            for flow in self.flows_to(server)
+            for flow in self.flows_to(server, zlib.crc32(number.encode()))
         ]
 
     def trunks_at(self, ip: str) -> list[tuple[str, str]]:

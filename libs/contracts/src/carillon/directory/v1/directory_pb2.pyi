@@ -77,6 +77,8 @@ class _TrunkTransportEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrunkT
     TRUNK_TRANSPORT_UDP: _TrunkTransport.ValueType  # 1
     TRUNK_TRANSPORT_TCP: _TrunkTransport.ValueType  # 2
     TRUNK_TRANSPORT_TLS: _TrunkTransport.ValueType  # 3
+    TRUNK_TRANSPORT_AUTO: _TrunkTransport.ValueType  # 4
+    """As DNS says (NAPTR records of RFC 3263); UDP if it does not."""
 
 class TrunkTransport(_TrunkTransport, metaclass=_TrunkTransportEnumTypeWrapper): ...
 
@@ -84,6 +86,8 @@ TRUNK_TRANSPORT_UNSPECIFIED: TrunkTransport.ValueType  # 0
 TRUNK_TRANSPORT_UDP: TrunkTransport.ValueType  # 1
 TRUNK_TRANSPORT_TCP: TrunkTransport.ValueType  # 2
 TRUNK_TRANSPORT_TLS: TrunkTransport.ValueType  # 3
+TRUNK_TRANSPORT_AUTO: TrunkTransport.ValueType  # 4
+"""As DNS says (NAPTR records of RFC 3263); UDP if it does not."""
 Global___TrunkTransport: _TypeAlias = TrunkTransport  # noqa: Y015
 
 class _TrunkNumberStyle:
