@@ -31,6 +31,7 @@ from carillon_media import grpc_api, grpc_node, grpc_trunks
 from carillon_media.adapters.announcer import BusAnnouncer
 from carillon_media.adapters.applications import GrpcApplications
 from carillon_media.adapters.call_log import JournalledCallLog
+from carillon_media.adapters.dns import Dns
 from carillon_media.adapters.guarded_plane import guarded
 from carillon_media.adapters.heartbeat import Heartbeat
 from carillon_media.adapters.journal import CallKey, Journal, JournalRecord
@@ -39,7 +40,7 @@ from carillon_media.adapters.postgres_devices import NoDevices, PostgresDevices
 from carillon_media.adapters.prompt_files import PromptFiles
 from carillon_media.adapters.prompts import PromptStore
 from carillon_media.adapters.publisher import Confirm, EndedCall, Publisher, confirm_by_grpc
-from carillon_media.adapters.resolver import CachedResolver
+from carillon_media.adapters.resolver import TrunkResolver
 from carillon_media.adapters.spool import FileSpool
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.addresses import Addresses, Reach
@@ -186,7 +187,7 @@ class _Node:
     admission: Admission
     registrar: Registrar
     devices: DeviceStore
-    resolver: CachedResolver
+    resolver: TrunkResolver
     prompts: PromptStore
     lag: LoopLag
     gate: Gate
@@ -242,7 +243,7 @@ def _assemble(
     )
     devices = _devices(settings, clock)
     registrar = Registrar(accounts, doorkeeper, sip, WatchedDevices(devices, gate), announcer, clock, ids)
-    resolver = CachedResolver(accounts.trunk_hosts)
+    resolver = TrunkResolver(accounts.trunk_destinations, Dns(settings.name_servers), settings.families)
     reach = Reachability(accounts, lambda: registrar, lambda: trunks, resolver, sip.local)
     secret = settings.token_key.get_secret_value().encode()
     trunks = Trunks.made_of(accounts, secret, sip, reach.flows_to, announcer, clock, registers=settings.trunk_registrations)
