@@ -20,7 +20,7 @@ from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.mailbox import MessageMailed, MessageStored
 from carillon_contracts.record import CallRecorded
-from carillon_contracts.registration import Registered, Unregistered
+from carillon_contracts.registration import Registered, TrunkRegistered, TrunkServerDown, TrunkServerUp, TrunkUnregistered, Unregistered
 
 ROOT = Path(__file__).resolve().parent.parent
 FEATURES = ROOT / "docs/features.md"
@@ -30,7 +30,10 @@ ASYNCAPI = ROOT / "docs/asyncapi.json"
 CHANNELS: dict[str, tuple[str, tuple[type[EventData], ...]]] = {
     "config": (streams.config_subject("{tenant}", "{resource}", "{fact}"), (ConfigChanged,)),
     "call": (streams.call_subject("{tenant}", "{callid}", "{fact}"), tuple(CALL_EVENTS.values())),
-    "registration": (streams.registration_subject("{tenant}", "{fact}"), (Registered, Unregistered)),
+    "registration": (
+        streams.registration_subject("{tenant}", "{fact}"),
+        (Registered, Unregistered, TrunkRegistered, TrunkUnregistered, TrunkServerUp, TrunkServerDown),
+    ),
     "mailbox": (streams.mailbox_subject("{tenant}", "{mailbox}", "{fact}"), (MessageStored, MessageMailed)),
     "cdr": (streams.record_subject("{tenant}", "{fact}"), (CallRecorded,)),
     "audit": (

@@ -19,6 +19,7 @@ COMMANDS = {
     "apply": "make a tenant hold what a YAML file says",
     "call": "place a test call with the built-in phone and say what it hears",
     "calls": "calls that are up now",
+    "trunks": "registrations with carriers, and which of their servers answer",
     "events": "follow the published events",
     "records": "records of ended calls",
     "explain": "why a call went where it went",

@@ -4,8 +4,8 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.cdr.v1 import cdr_pb2
-from carillon.media.v1 import security_pb2
-from carillon_cli.render.tables import RECORD_FIELDS, bans_table, event_line, record_json, records_table, table
+from carillon.media.v1 import media_pb2, security_pb2
+from carillon_cli.render.tables import RECORD_FIELDS, bans_table, event_line, record_json, records_table, table, trunks_table
 from carillon_contracts.call import CallStarted
 
 pytestmark = pytest.mark.feature("P-6")
@@ -71,3 +71,15 @@ def test_bans_say_who_is_kept_out_and_until_when() -> None:
     _, first, second = bans_table(bans)
     assert first.split() == ["203.0.113.9", "source", "failures", "2", "2027-01-15", "08:00:00"]
     assert second.split()[:2] == ["anne", "account"]
+
+
+@pytest.mark.feature("M-2")
+def test_a_trunk_s_row_says_whether_it_is_registered_and_what_is_wrong() -> None:
+    down = media_pb2.TrunkServerState(address="udp:192.0.2.7:5060", state="down")
+    trunks = [
+        media_pb2.TrunkState(trunk_id="a", registration="registered", expires_at=Timestamp(seconds=1_800_000_000), usable=True, calls=2),
+        media_pb2.TrunkState(trunk_id="b", registration="failed", reason="403 Forbidden", servers=[down]),
+    ]
+    _, first, second = trunks_table(trunks)
+    assert first.split() == ["a", "registered", "2027-01-15", "08:00:00", "yes", "2", "-", "-"]
+    assert second.split() == ["b", "failed", "-", "no", "0", "udp:192.0.2.7:5060", "down", "403", "Forbidden"]

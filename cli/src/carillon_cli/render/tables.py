@@ -117,6 +117,23 @@ def calls_table(calls: Iterable[media_pb2.LiveCall]) -> list[str]:
     return table(("STARTED (UTC)", "CALLER", "DIALLED", "STATE", "ANSWERED BY", "LEGS", "CALL ID"), rows)
 
 
+def trunks_table(trunks: Iterable[media_pb2.TrunkState]) -> list[str]:
+    """One row a trunk."""
+    rows = [
+        (
+            trunk.trunk_id,
+            trunk.registration,
+            _clock(trunk.expires_at) if trunk.HasField("expires_at") else "-",
+            "yes" if trunk.usable else "no",
+            trunk.calls,
+            ", ".join(f"{server.address} {server.state}" for server in trunk.servers) or "-",
+            trunk.reason or "-",
+        )
+        for trunk in trunks
+    ]
+    return table(("TRUNK", "REGISTRATION", "UNTIL (UTC)", "USABLE", "CALLS", "SERVERS", "WHAT IS WRONG"), rows)
+
+
 def messages_table(messages: Iterable[voicemail_pb2.Message]) -> list[str]:
     """One row a message."""
     rows = [
