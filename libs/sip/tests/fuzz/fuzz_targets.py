@@ -12,7 +12,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["carillon_sip"]):
-    from carillon_sip.testing import invariants
+    from carillon_sip.testing import SDP, invariants, request_text
 
 TORTURE = Path(__file__).parent.parent / "torture"
 TARGETS: dict[str, Callable[[bytes], None]] = {
@@ -24,6 +24,29 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "headers": invariants.headers,
     "user_agent": invariants.user_agent,
 }
+#: A call, and what may come within it.
+DIALOG = (
+    b"\xfe"
+    + request_text(body=SDP.decode(), extra="Content-Type: application/sdp\r\nSupported: 100rel, timer\r\n").encode()
+    + b"".join(
+        b"\n--\n"
+        + request_text(method, branch=f"z9hG4bK{number}", cseq=number, extra=extra)
+        .replace("bob@example.com>", "bob@example.com>;tag=$TAG")
+        .encode()
+        for number, (method, extra) in enumerate(
+            [
+                ("PRACK", "RAck: 1 1 INVITE\r\n"),
+                ("ACK", ""),
+                ("INFO", ""),
+                ("UPDATE", "Session-Expires: 90;refresher=uac\r\n"),
+                ("REFER", "Refer-To: <sip:x@y?Replaces=a%3Bto-tag%3Db%3Bfrom-tag%3Dc>\r\n"),
+                ("INVITE", ""),
+                ("BYE", ""),
+            ],
+            start=2,
+        )
+    )
+)
 CREDENTIALS = (
     b'Digest username="alice", realm="realm", nonce="n", uri="sip:x", response="0", algorithm=SHA-256, qop=auth, nc=00000001, cnonce="c"',
     b'Digest realm="realm", nonce="n", opaque="o\\"", algorithm=MD5, qop="auth,auth-int", stale=true',
@@ -35,6 +58,8 @@ def seeds(target: str) -> Iterator[bytes]:
     if target == "digest":
         yield from CREDENTIALS
         return
+    if target == "user_agent":
+        yield from (bytes([kind]) + DIALOG[1:] for kind in (0x02, 0x80, 0xFE))
     for path in sorted(TORTURE.glob("*/*.dat")):
         data = path.read_bytes()
         head, _, body = data.partition(b"\r\n\r\n")

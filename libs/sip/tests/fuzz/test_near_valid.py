@@ -277,7 +277,10 @@ def test_a_stream_is_cut_into_the_same_messages_however_it_comes(data: bytes, st
     invariants.stream(bytes([step]) + data)
 
 
-@given(messages(), st.sampled_from([b"\x00", b"\x01", b"\xfe", b"\xff"]))
+@given(
+    st.lists(messages(), min_size=1, max_size=3).map(b"\n--\n".join),
+    st.sampled_from([b"\x00", b"\x01", b"\x02", b"\xfc", b"\xfd", b"\xfe"]),
+)
 @many
 def test_a_user_agent_takes_it_and_answers_the_next(data: bytes, kind: bytes) -> None:
     invariants.user_agent(kind + data)

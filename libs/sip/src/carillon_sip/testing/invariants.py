@@ -13,11 +13,11 @@ from carillon_sip.errors import ParseError
 from carillon_sip.flow import Flow
 from carillon_sip.message import Headers, Message, Request, Response, Via, parse_cseq, tag_of
 from carillon_sip.offer_answer import NotAcceptable, answer_offer, read_answer
-from carillon_sip.outputs import CloseFlow, InviteReceived, RequestReceived
+from carillon_sip.outputs import InviteReceived, RequestReceived, SessionReinvited, SessionRequest
 from carillon_sip.parser import StreamFramer, parse_message
 from carillon_sip.reply import ReplyHead
 from carillon_sip.sdp import SessionDescription
-from carillon_sip.testing.scenarios import SDP, STRANGERS_FLOW, Stranger, request_text
+from carillon_sip.testing.scenarios import SDP, STRANGERS_FLOW, Stranger, full_settings, request_text
 from carillon_sip.testing.virtual_network import Tokens
 from carillon_sip.uri import NameAddr, Uri, split_outside_quotes, well_formed
 from carillon_sip.user_agent import UserAgent
@@ -184,35 +184,45 @@ def headers(data: bytes) -> None:
 
 
 def user_agent(data: bytes) -> None:
-    """Datagram or stream, nothing is raised, the next request is answered, and in the end nothing is left.
+    """Datagrams or streams, nothing is raised, the next request is answered, and in the end nothing is left.
 
-    The first octet says which, and whether a call that comes is answered.
+    The first octet says which, whether a call that comes is answered, and whether every method and extension is on (then whoever
+    would answer them is missing, and what waits for him is left). Lines of -- part what comes one after the other; $TAG in them is
+    our tag of the call.
     """
-    kind, data = data[:1], data[1:]
-    stranger = Stranger(UserAgent(UserAgentSettings(), Tokens("bob")))
-    stranger.flow = _TCP if kind < b"\x80" else STRANGERS_FLOW
-    stranger.send(data)
-    _decide(stranger, answer=bool(kind) and kind[0] % 2 == 0)
+    kind = data[0] if data else 0
+    full = bool(kind & 2)
+    stranger = Stranger(UserAgent(full_settings() if full else UserAgentSettings(), Tokens("bob")))
+    stranger.flow = _TCP if kind < 128 else STRANGERS_FLOW
+    for part in data[1:].split(b"\n--\n")[:8]:
+        tags = [event.session for event in stranger.events if isinstance(event, InviteReceived)] or ["none"]
+        known = len(stranger.events)
+        stranger.send(part.replace(b"$TAG", tags[-1].encode()))
+        _decide(stranger, known, answer=kind % 2 == 0)
     stranger.flow = STRANGERS_FLOW
+    known = len(stranger.events)
     stranger.send(request_text("OPTIONS", branch="z9hG4bKnext", call_id="next", from_tag="next"))
     assert isinstance(stranger.events[-1], RequestReceived)
-    _decide(stranger, answer=False)
+    _decide(stranger, known, answer=False)
     assert stranger.statuses(stranger.sent[-1:]) == [200]
     stranger.wait(2000.0)
-    _decide(stranger, answer=False)
-    stranger.wait(200.0)
-    assert stranger.agent.counts()[:3] == (0, 0, 0), stranger.agent.counts()
-
-
-def _decide(stranger: Stranger, *, answer: bool) -> None:
-    agent, now = stranger.agent, stranger.now
     for event in stranger.events:
-        if isinstance(event, RequestReceived):
+        if isinstance(event, InviteReceived):
+            stranger.agent.bye(event.session, now=stranger.now)
+    stranger.collect()
+    stranger.wait(200.0)
+    assert full or stranger.agent.counts()[:3] == (0, 0, 0), stranger.agent.counts()
+
+
+def _decide(stranger: Stranger, known: int, *, answer: bool) -> None:
+    agent, now = stranger.agent, stranger.now
+    for event in stranger.events[known:]:
+        if isinstance(event, RequestReceived | SessionRequest):
             agent.respond(event.transaction, 200, now=now)
+        elif isinstance(event, SessionReinvited):
+            agent.accept_reinvite(event.session, SDP, now=now)
         elif isinstance(event, InviteReceived) and answer:
             agent.answer(event.session, SDP, now=now)
-            agent.bye(event.session, now=now)
         elif isinstance(event, InviteReceived):
             agent.reject(event.session, 486, now=now)
     stranger.collect()
-    assert stranger.events.count(CloseFlow(_TCP)) <= 1
