@@ -53,6 +53,8 @@ class Contact:
     spare: tuple["Contact", ...] = ()
     #: A call for help: no limit counts.
     emergency: bool = False
+    #: Proxies on the way to it (RFC 3327), as Route values.
+    route: tuple[str, ...] = ()
 
     @property
     def is_trunk(self) -> bool:

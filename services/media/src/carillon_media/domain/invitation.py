@@ -33,4 +33,5 @@ def invitation(contact: Contact, own: Address, *, caller_number: str, caller_nam
         body=body,
         headers=headers,
         max_forwards=max(0, max_forwards - 1),
+        route=contact.route,
     )

@@ -13,6 +13,7 @@ from carillon_media.handlers.registrar import Registrar
 from carillon_media.handlers.trunks import Trunks
 from carillon_sip.flow import Address, Flow, Transport, host_port
 from carillon_sip.locate import Destination, Server
+from carillon_sip.registrar import Binding
 from carillon_sip.uri import Uri
 
 
@@ -44,14 +45,13 @@ class Reachability:
         self._local = local
 
     def contacts_of_user(self, tenant: str, user_id: str) -> Sequence[Contact]:
-        """Every registered device of the user, each over the flow it registered from."""
+        """Every registered device of the user, each over the flow it registered from; of several flows of one phone the latest."""
         accounts = self._accounts
         number, realm = accounts.extension_of(tenant, user_id), accounts.realm_of(tenant)
         return [
-            Contact(device.binding.contact, device.binding.flow, user_id, number, realm)
+            Contact(binding.contact, binding.flow, user_id, number, realm, route=binding.path)
             for sip_user in accounts.devices_of(tenant, user_id)
-            for device in self._registrar().devices_of(sip_user)
-            if device.tenant == tenant
+            for binding in _one_flow_each(device.binding for device in self._registrar().devices_of(sip_user) if device.tenant == tenant)
         ]
 
     def contact_of_trunk(self, tenant: str, trunk_id: str, number: str) -> Contact | None:
@@ -90,3 +90,14 @@ class Reachability:
         config = self._accounts.config(facts.tenant)
         number = self._accounts.caller_number_of(facts.tenant, facts.caller_user_id) if facts.caller_user_id else ""
         return fallback(config, facts, number), config.seq if config else 0
+
+
+def _one_flow_each(bindings: Iterable[Binding]) -> Iterable[Binding]:
+    """A phone that keeps several flows is rung once (RFC 5626 section 7), over the one that it refreshed last."""
+    found: dict[str, Binding] = {}
+    for binding in bindings:
+        name = binding.instance if binding.reg_id else binding.key
+        known = found.get(name)
+        if known is None or known.expires_at <= binding.expires_at:
+            found[name] = binding
+    return found.values()

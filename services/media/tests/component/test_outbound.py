@@ -1,0 +1,110 @@
+"""Phones that keep their connections (RFC 5626), phones behind a proxy (RFC 3327), carriers over TLS: against the whole service."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carillon_kit.certificates import write_self_signed
+from carillon_kit.testing import eventually
+from carillon_media.io.tls import Certificates, TlsFiles
+from carillon_sip import InviteReceived, NameAddr, RequestOut, ResponseReceived
+from carillon_sip.message import Request
+from carillon_sip.parser import StreamFramer, parse_message
+
+pytestmark = pytest.mark.feature("M-1")
+INSTANCE = '"<urn:uuid:00000000-0000-1000-8000-000a95a0e128>"'
+
+
+async def register(phone: Any, reg_id: int = 0, path: str = "") -> Any:
+    """The final response to a REGISTER of a flow, or through a proxy."""
+    phone.cseq += 2
+    address = NameAddr.of("sip:bob@dupont.example")
+    flow = (("reg-id", str(reg_id)), ("+sip.instance", INSTANCE)) if reg_id else ()
+    contact = NameAddr(phone.contact.uri, "", flow)
+    headers = [("Expires", "600"), ("Supported", "path, outbound")] + ([("Path", path)] if path else [])
+    request = RequestOut(
+        "REGISTER",
+        flow=phone.flow,
+        request_uri="sip:dupont.example",
+        from_=address,
+        to=address,
+        contact=contact,
+        headers=tuple(headers),
+        call_id="outbound",
+        cseq=phone.cseq,
+        credentials=phone.credentials,
+    )
+    phone.do("request", request)
+    return (await phone.expect(ResponseReceived, lambda o: o.response.status >= 200)).response
+
+
+async def test_a_flow_that_is_lost_is_unbound_at_once_and_the_other_rings(house: Any, words: Any) -> None:
+    first, second = await house.phone("bob", "udp", register=False), await house.phone("bob", "tcp", register=False)
+    second.cseq = 10
+    assert (await register(first, 1)).headers.get("Require") == "outbound"
+    assert (await register(second, 2)).status == 200
+    registrar = house.running.registrar
+    assert [device.binding.reg_id for device in registrar.devices("dupont")] == [1, 2]
+    anne = await house.phone("anne")
+    house.application.follow(words.ring("bob"))
+    anne.call("102")
+    assert (await second.expect(InviteReceived)).request.method == "INVITE"
+    assert not any(isinstance(output, InviteReceived) for output in first.seen)
+    second.close()
+    await eventually(lambda: [device.binding.reg_id for device in registrar.devices("dupont", "bob")] == [1])
+    await eventually(lambda: house.registrations()[-1].data.get("reason") == "connection_lost")
+    house.application.follow(words.ring("bob"))
+    anne.call("102")
+    assert (await first.expect(InviteReceived)).request.method == "INVITE"
+
+
+async def test_a_phone_behind_a_proxy_is_called_through_it(house: Any, words: Any) -> None:
+    proxy = await house.phone("bob", register=False)
+    host, port = proxy.flow.local
+    path = f"<sip:token@{host}:{port};lr>"
+    response = await register(proxy, path=path)
+    assert response.headers.get("Path") == path
+    anne = await house.phone("anne")
+    house.application.follow(words.ring("bob"))
+    anne.call("102")
+    request = (await proxy.expect(InviteReceived)).request
+    assert request.headers.raw("route") == [path]
+    assert request.uri == str(proxy.contact.uri)
+
+
+@pytest.mark.feature("M-2")
+async def test_a_call_to_a_carrier_over_tls_goes_to_the_one_that_proves_its_name(
+    house_with: Callable[..., Any], tmp_path: Path, words: Any
+) -> None:
+    chain, key = tmp_path / "carrier.pem", tmp_path / "carrier-key.pem"
+    write_self_signed(chain, key, ["127.0.0.2"], datetime.now(UTC))
+    got: asyncio.Queue[Request] = asyncio.Queue()
+
+    async def carrier(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        framer = StreamFramer()
+        while data := await reader.read(65536):
+            for message in framer.feed(data):
+                request = parse_message(message)
+                assert isinstance(request, Request)
+                got.put_nowait(request)
+
+    server = await asyncio.start_server(carrier, "127.0.0.2", 0, ssl=Certificates(TlsFiles(chain, key)).server)
+    port = server.sockets[0].getsockname()[1]
+    async with house_with(tmp_path, tls_ca=chain) as house:
+        await house.configure("trunk", {"id": "carrier", "address": f"127.0.0.2:{port}", "transport": "tls"})
+        anne = await house.phone("anne")
+        reach = house.running.board.parts.directory
+        await eventually(lambda: reach.contact_of_trunk("dupont", "carrier", "+41791234567").flow.transport == "tls")
+        house.application.follow(words.ring(trunk="+41791234567"))
+        anne.call("+41791234567")
+        async with asyncio.timeout(5):
+            request = await got.get()
+        assert request.uri == f"sip:+41791234567@127.0.0.2:{port};transport=tls"
+        assert request.via_top.transport == "TLS"
+        assert request.contact is not None
+        assert request.contact.uri.parameter("transport") == "tls"
+    server.close()
