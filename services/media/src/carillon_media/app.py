@@ -11,6 +11,7 @@ from typing import Any
 
 from carillon.cdr.v1.cdr_pb2_grpc import LedgerServiceStub
 from carillon.common.v1.call_application_pb2_grpc import CallApplicationStub
+from carillon.media.v1.call_control_pb2_grpc import add_CallControlServiceServicer_to_server
 from carillon.media.v1.media_pb2_grpc import (
     add_LiveCallServiceServicer_to_server,
     add_RegistrationServiceServicer_to_server,
@@ -27,7 +28,7 @@ from carillon_kit.grpc_server import GrpcServer
 from carillon_kit.lifecycle import Tasks, ask_to_end
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import NatsObjectStore, ObjectStore
-from carillon_media import grpc_api, grpc_node, grpc_trunks
+from carillon_media import grpc_api, grpc_control, grpc_node, grpc_trunks
 from carillon_media.adapters.announcer import BusAnnouncer
 from carillon_media.adapters.applications import GrpcApplications
 from carillon_media.adapters.call_log import JournalledCallLog
@@ -48,6 +49,7 @@ from carillon_media.domain.facts import Limits
 from carillon_media.domain.guard import Guard
 from carillon_media.domain.limits import GuardSettings
 from carillon_media.handlers.admission import Admission
+from carillon_media.handlers.control import CallControl
 from carillon_media.handlers.doorkeeper import Doorkeeper
 from carillon_media.handlers.draining import Draining
 from carillon_media.handlers.gate import Gate, WatchedDevices
@@ -66,7 +68,7 @@ from carillon_media.ports import Parts
 from carillon_media.projections.configuration import Configuration
 from carillon_media.settings import MediaSettings
 from carillon_rtp.client import PlaneClient
-from carillon_sip.commands import UserAgentSettings
+from carillon_sip.commands import CORE_METHODS, UserAgentSettings
 from carillon_sip.digest import Authenticator
 
 _log = get_logger("app")
@@ -195,6 +197,7 @@ class _Node:
     draining: Draining
     certificates: Certificates
     trunks: Trunks
+    control: CallControl
 
     def load(self, devices: Iterable[Device]) -> None:
         """Registrations as they were stored."""
@@ -228,7 +231,12 @@ def _assemble(
         TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, settings.tls_ca, settings.tls_verify)
     )
     sip = SipStack(
-        UserAgentSettings(contact_user="carillon", max_stream_flows=settings.max_connections),
+        UserAgentSettings(
+            contact_user="carillon",
+            methods=(*CORE_METHODS, "UPDATE", "REFER", "NOTIFY"),
+            extensions=("replaces", "norefersub"),
+            max_stream_flows=settings.max_connections,
+        ),
         lambda: ids.token(10),
         clock,
         advertise=settings.advertise,
@@ -246,7 +254,7 @@ def _assemble(
     resolver = TrunkResolver(accounts.trunk_destinations, Dns(settings.name_servers), settings.families)
     reach = Reachability(accounts, lambda: registrar, lambda: trunks, resolver, sip.local)
     secret = settings.token_key.get_secret_value().encode()
-    trunks = Trunks.made_of(accounts, secret, sip, reach.flows_to, announcer, clock, registers=settings.trunk_registrations)
+    trunks = Trunks.made_of(accounts, secret, sip, reach.flows_to, announcer, clock, registers=settings.registers_trunks)
     parts = Parts(
         sip=sip,
         plane=guarded(opened.plane, addresses, settings.media_ports),
@@ -262,6 +270,7 @@ def _assemble(
         quiet=QuietLog(_log, clock),
     )
     board = Switchboard(parts, Limits(max_call_seconds=settings.max_call_hours * 3600), settings.max_calls)
+    control = CallControl(board, accounts, lambda: admission.closed or admission.draining)
     admission = Admission(accounts, doorkeeper, reach, trunks, board, sip, clock, ids, settings.node, lag)
     sip.callbacks = Callbacks(
         admission.invited,
@@ -273,7 +282,7 @@ def _assemble(
     )
     sip.gate = gate
     draining = Draining(admission, registrar, board)
-    return _Node(sip, board, admission, registrar, devices, resolver, store, lag, gate, addresses, draining, certificates, trunks)
+    return _Node(sip, board, admission, registrar, devices, resolver, store, lag, gate, addresses, draining, certificates, trunks, control)
 
 
 def _gate(
@@ -303,6 +312,8 @@ def _grpc(settings: MediaSettings, node: _Node) -> GrpcServer:
     calls, registrations = grpc_api.LiveCallApi(node.board), grpc_api.RegistrationApi(node.registrar)
     server.add(add_LiveCallServiceServicer_to_server, calls, grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
     server.add(add_RegistrationServiceServicer_to_server, registrations, grpc_api.REGISTRATIONS, grpc_api.REGISTRATION_RIGHTS)
+    control = grpc_control.CallControlApi(node.control, node.board.taps)
+    server.add(add_CallControlServiceServicer_to_server, control, grpc_control.CALL_CONTROL, grpc_control.CALL_CONTROL_RIGHTS)
     trunks = grpc_trunks.TrunkStateApi(node.trunks, SystemClock())
     server.add(add_TrunkStateServiceServicer_to_server, trunks, grpc_trunks.TRUNK_STATES, grpc_trunks.TRUNK_STATE_RIGHTS)
     security, itself = grpc_node.SecurityApi(node.gate, SystemClock()), grpc_node.NodeApi(settings.node, node.draining, ask_to_end)

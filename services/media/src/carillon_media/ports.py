@@ -51,8 +51,14 @@ class SipPort(Protocol):
     def reject_reinvite(self, session: str, status: int) -> None:
         """Refuse a re-INVITE."""
 
-    def report_transfer(self, session: str, status: int) -> None:
-        """Tell the phone that sent REFER in this session how far its transfer is (RFC 3515 section 2.4.4); from 200 on it is the end."""
+    def accept_refer(self, refer: str) -> None:
+        """202 to a REFER, and its first progress: 100."""
+
+    def decline_refer(self, refer: str, status: int) -> None:
+        """Refuse a REFER."""
+
+    def notify_refer(self, refer: str, status: int) -> None:
+        """Tell the phone that sent the REFER how its transfer goes (RFC 3515 section 2.4.4); from 200 on it is the end."""
 
     def own_address(self, flow: Flow) -> tuple[str, int]:
         """Host and port that the far end of this flow reaches us at, for Contact."""

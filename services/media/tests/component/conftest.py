@@ -43,11 +43,13 @@ from carillon_sip import (
     UserAgent,
     UserAgentSettings,
 )
+from carillon_sip.commands import CORE_METHODS
 from carillon_sip.digest import ha1
 from carillon_sip.offer_answer import PCMA, PCMU, answer_offer, make_offer
 from carillon_sip.sdp import SessionDescription
 
 KEY = "k" * 40
+METHODS = (*CORE_METHODS, "REFER", "NOTIFY")
 REALM = "dupont.example"
 T = TypeVar("T")
 Decide = Callable[[pb.NextRequest], pb.NextResponse | Awaitable[pb.NextResponse]]
@@ -92,7 +94,7 @@ class Phone:
     def __init__(self, user: str, server: tuple[str, int], rtp: RtpEndpoint, transport: str, host: str) -> None:
         self.user = user
         self.rtp = rtp
-        self.agent = UserAgent(UserAgentSettings(timing=Timing(t1=0.1)), lambda: os.urandom(10).hex())
+        self.agent = UserAgent(UserAgentSettings(timing=Timing(t1=0.1), methods=METHODS), lambda: os.urandom(10).hex())
         self.server = server
         self.host = host
         self.transport = transport

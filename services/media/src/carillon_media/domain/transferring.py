@@ -63,8 +63,8 @@ def come_back(call: CallState, status: int) -> None:
     by = call.legs[transfer.by]
     call.orphaned = True
     if by.state == "answered":
-        call.end_transfer("returned", status)
         call.do(outputs.BridgeLegs(call.anchor, by.leg_id))
+        call.end_transfer("returned", status)
         call.journal(events.CallBridged(legs=(call.anchor, by.leg_id)))
         call.phase = Talking(by.leg_id, Ring(()), RingOutcome("answered", ()))
         holding.begin(call, call.phase)

@@ -299,9 +299,14 @@ class CallActor:
 
     async def _report_transfer(self, output: outputs.ReportTransfer) -> None:
         leg = self.legs.get(output.leg_id)
-        if leg is not None and leg.reports:
-            self.parts.sip.report_transfer(leg.session, output.status)
-            leg.reports = output.status < 200
+        if leg is None or not leg.refer:
+            return
+        if output.status == 100:
+            self.parts.sip.accept_refer(leg.refer)
+        else:
+            self.parts.sip.notify_refer(leg.refer, output.status)
+        if output.status >= 200:
+            leg.refer = ""
 
     async def _answer(self, leg: LegIo) -> None:
         try:

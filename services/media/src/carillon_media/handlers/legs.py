@@ -35,8 +35,8 @@ class LegIo:
     bridged_with: str = ""
     #: We called it.
     outgoing: bool = False
-    #: Its phone asked to be told how its transfer goes.
-    reports: bool = False
+    #: The REFER whose sender is to be told how its transfer goes; empty: none.
+    refer: str = ""
 
 
 class MediaPorts:

@@ -15,6 +15,7 @@ from carillon_media.domain.state import CALLER
 from carillon_media.handlers.actor import CallActor, Restore, Sync
 from carillon_media.handlers.legs import LegIo
 from carillon_media.handlers.taps import Taps
+from carillon_media.handlers.transfers import Transfers
 from carillon_media.ports import Entry, Parts
 from carillon_rtp.values import DigitPressed, Event, PlaneRestarted, PlayEnded, RecordingEnded
 from carillon_sip import outputs as sip
@@ -39,6 +40,7 @@ class Switchboard:
         self._handed_over: dict[str, LegIo] = {}
         #: Who watches what happens in calls.
         self.taps = Taps()
+        self._transfers = Transfers(self)
         self._tasks: set[asyncio.Future[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -55,12 +57,16 @@ class Switchboard:
     def hand_over(self, leg: LegIo) -> None:
         """The leg's far end waits, under the name of its session, for the call that adopts it."""
         self._sessions.pop(leg.session, None)
-        leg.bridged_with, leg.reports = "", False
+        leg.bridged_with, leg.refer = "", ""
         self._handed_over[leg.session] = leg
 
     def claim(self, handle: str) -> LegIo | None:
         """The far end that waits under this name."""
         return self._handed_over.pop(handle, None)
+
+    def leg_of(self, session: str) -> tuple[CallActor, str] | None:
+        """Whose leg this SIP session is."""
+        return self._sessions.get(session)
 
     def happened(self, actor: CallActor, entries: Sequence[Entry]) -> None:
         """These are on the disk now."""
@@ -96,7 +102,9 @@ class Switchboard:
         return any(leg.flow == flow for actor in self.calls.values() for leg in actor.legs.values())
 
     def begin(self, session: str, request: Request, flow: Flow, facts: CallFacts) -> None:
-        """A caller was let in: the call exists from here on."""
+        """A caller was let in: the call exists from here on, unless it takes over one that is there already."""
+        if self._transfers.takes_over(session, request, flow, facts):
+            return
         body = request.body
         codec = offered_codec(body) if body else ""
         caller = LegIo(CALLER, session, flow, f"{facts.call_id}/{CALLER}", offer=body)
@@ -143,7 +151,9 @@ class Switchboard:
         session = getattr(output, "session", "")
         found = self._sessions.get(session)
         if found is None:
-            if isinstance(output, sip.SessionReinvited):
+            if isinstance(output, sip.ReferReceived):
+                self.parts.sip.decline_refer(output.refer, 403)
+            elif isinstance(output, sip.SessionReinvited):
                 self.parts.sip.reject_reinvite(session, 481)
             elif isinstance(output, sip.SessionRequest):
                 self.parts.sip.respond(output.transaction, 481)
@@ -169,6 +179,8 @@ class Switchboard:
                 self._reinvited(actor, leg_id, output)
             case sip.SessionAcked():
                 self._acked(actor, leg_id, output.body)
+            case sip.ReferReceived():
+                self._transfers.referred(actor, leg_id, output)
             case sip.SessionRequest():
                 self._request(actor, leg_id, output)
             case _:
@@ -214,8 +226,9 @@ class Switchboard:
 
     def _reinvited(self, actor: CallActor, leg_id: str, output: sip.SessionReinvited) -> None:
         leg = actor.legs[leg_id]
-        if leg.media is None:
-            self.parts.sip.reject_reinvite(output.session, 500)
+        if leg.media is None or actor.call.legs[leg_id].state != "answered":
+            # Media offered anew before the answer (RFC 3311): what was offered first still stands.
+            self.parts.sip.reject_reinvite(output.session, 500 if leg.media is None else 488)
             return
         try:
             if output.body:

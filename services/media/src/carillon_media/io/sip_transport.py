@@ -14,7 +14,6 @@ from typing import Protocol
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
 from carillon_media.domain.guard import Verdict
-from carillon_media.domain.refer import transfer_report
 from carillon_media.io.connections import ConnectionLimits, Connections
 from carillon_media.io.own_addresses import OwnAddresses
 from carillon_media.io.tls import Certificates
@@ -389,7 +388,17 @@ class SipStack:
         self._agent.reject_reinvite(session, status, now=self._clock.monotonic())
         self._soon()
 
-    def report_transfer(self, session: str, status: int) -> None:
-        """NOTIFY with the status as a fragment of a response."""
-        self._agent.request(transfer_report(session, status), now=self._clock.monotonic())
+    def accept_refer(self, refer: str) -> None:
+        """202, and NOTIFY 100."""
+        self._agent.accept_refer(refer, now=self._clock.monotonic())
+        self._soon()
+
+    def decline_refer(self, refer: str, status: int) -> None:
+        """Refuse a REFER."""
+        self._agent.decline_refer(refer, status, now=self._clock.monotonic())
+        self._soon()
+
+    def notify_refer(self, refer: str, status: int) -> None:
+        """NOTIFY of how the transfer goes."""
+        self._agent.notify_refer(refer, status, now=self._clock.monotonic())
         self._soon()

@@ -1,0 +1,164 @@
+"""What phones ask for beyond their own leg: REFER with and without Replaces, and INVITE with Replaces that picks a ringing call up.
+
+Invariant: only a user of the same tenant touches a call, and joins only calls that are its own; a REFER is accepted, declined, or ended by
+a last progress, whatever becomes of the calls.
+"""
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from carillon_kit.logs import get_logger
+from carillon_media.domain import holding, inputs, transferring
+from carillon_media.domain.causes import NORMAL_CLEARING
+from carillon_media.domain.facts import CallFacts
+from carillon_media.domain.identity import dialled
+from carillon_media.domain.media import offered_codec
+from carillon_media.domain.state import CallState, Ringing, Talking
+from carillon_media.handlers.actor import CallActor
+from carillon_media.handlers.legs import LegIo
+from carillon_media.ports import Parts
+from carillon_rtp.protocol import PlaneError
+from carillon_sip.errors import ParseError
+from carillon_sip.flow import Flow
+from carillon_sip.message import Request
+from carillon_sip.outputs import ReferReceived
+from carillon_sip.replaces import Replaces
+
+_log = get_logger(__name__)
+NOT_POSSIBLE = "the call is in no state for it"
+
+
+class Board(Protocol):
+    """All calls, as far as transfers need them."""
+
+    parts: Parts
+
+    def leg_of(self, session: str) -> tuple[CallActor, str] | None: ...
+    def hand_over(self, leg: LegIo) -> None: ...
+    def claim(self, handle: str) -> LegIo | None: ...
+    def spawn(self, coroutine: Awaitable[None]) -> None: ...
+
+
+class Transfers:
+    """Phones' transfers and pick-ups on this node."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    # -- REFER --------------------------------------------------------------------------------------------------------
+
+    def referred(self, actor: CallActor, leg_id: str, refer: ReferReceived) -> None:
+        """A phone sends the other side of its call somewhere."""
+        decline = self._board.parts.sip.decline_refer
+        if refer.replaces is not None:
+            other = self._leg_of(refer.replaces)
+            if other is None:
+                decline(refer.refer, 481)
+            elif not _same_user(actor, leg_id, *other):
+                decline(refer.refer, 403)
+            else:
+                self._board.spawn(self._join(actor, leg_id, *other, refer.refer))
+            return
+        uri = refer.refer_to.uri
+        try:
+            destination = dialled(f"sip:{uri.user}@{uri.host or 'localhost'}")
+        except ParseError:
+            destination = ""
+        if destination:
+            self._board.spawn(self._blind(actor, leg_id, destination, refer.refer))
+        else:
+            decline(refer.refer, 484)
+
+    def _leg_of(self, replaces: Replaces) -> tuple[CallActor, str] | None:
+        """Our tag is the name of a session; phones do not agree on which of the two tags is whose."""
+        found = self._board.leg_of(replaces.to_tag) or self._board.leg_of(replaces.from_tag)
+        return found if found is not None and found[1] in found[0].legs else None
+
+    async def _blind(self, actor: CallActor, leg_id: str, destination: str, refer: str) -> None:
+        leg = actor.legs[leg_id]
+        leg.refer = refer
+        if await actor.request(inputs.LegRefers(leg_id, destination), lambda state: _cannot(state, leg_id)):
+            leg.refer = ""
+            self._board.parts.sip.decline_refer(refer, 603)
+
+    async def _join(self, actor: CallActor, leg_id: str, other: CallActor, other_leg: str, refer: str) -> None:
+        """Attended: the far end of the other call takes the leg's place in this one. While it only rings there: a blind transfer."""
+        sip, call_id = self._board.parts.sip, actor.call.facts.call_id
+        phase = other.call.state.phase
+        if actor is other or not isinstance(actor.call.state.phase, Talking):
+            sip.decline_refer(refer, 603)
+            return
+        if not isinstance(phase, Talking):
+            await other.request(inputs.HangUpRequested("phone", NORMAL_CLEARING), lambda state: "")
+            await self._blind(actor, leg_id, other.call.facts.dialled, refer)
+            return
+        moved = other.call.legs[holding.other_than(other.call.state, phase, other_leg)]
+        moved_io = other.legs[moved.leg_id]
+        if await other.request(inputs.LegHandedOver(other_leg, call_id), lambda state: _cannot(state, other_leg)):
+            sip.decline_refer(refer, 603)
+            return
+        sip.accept_refer(refer)
+        actor.legs[leg_id].refer = refer
+        codec = moved_io.media.codec if moved_io.media else ""
+        adopted = inputs.LegAdopted(leg_id, moved_io.session, moved.party, moved.number, codec, other.call.facts.call_id)
+        if reason := await actor.request(adopted, lambda state: _cannot(state, leg_id)):
+            _log.warning("a transfer lost one side", call_id=call_id, reason=reason)
+            sip.notify_refer(refer, 481)
+            await self._let_go(moved_io.session)
+
+    async def _let_go(self, handle: str) -> None:
+        """The call that should have adopted it is gone."""
+        leg = self._board.claim(handle)
+        if leg is None:
+            return
+        self._board.parts.sip.bye(leg.session, "")
+        try:
+            await self._board.parts.plane.close(leg.plane)
+        except PlaneError as error:
+            _log.debug("media plane", error=str(error))
+
+    # -- INVITE with Replaces -------------------------------------------------------------------------------------------
+
+    def takes_over(self, session: str, request: Request, flow: Flow, facts: CallFacts) -> bool:
+        """Whether this INVITE is not a call of its own but takes over what rings at another phone of the house (RFC 3891)."""
+        values = request.headers.raw("Replaces")
+        if not values:
+            return False
+        sip = self._board.parts.sip
+        try:
+            found = self._leg_of(Replaces.parse(values[0]))
+        except ParseError:
+            sip.reject(session, 400)
+            return True
+        if found is None or found[0].call.facts.tenant != facts.tenant or facts.caller_user_id is None:
+            sip.reject(session, 481)
+        elif request.body and not offered_codec(request.body):
+            sip.reject(session, 488)
+        else:
+            leg = LegIo("", session, flow, f"{facts.call_id}/a", offer=request.body)
+            self._board.spawn(self._pick_up(*found, leg, facts))
+        return True
+
+    async def _pick_up(self, actor: CallActor, rung: str, leg: LegIo, facts: CallFacts) -> None:
+        self._board.hand_over(leg)
+        codec = offered_codec(leg.offer) if leg.offer else ""
+        taken = inputs.PickedUp(rung, leg.session, facts.caller_user_id or "", facts.caller, codec)
+        if await actor.request(taken, lambda state: _not_ringing(state, rung)):
+            self._board.claim(leg.session)
+            self._board.parts.sip.reject(leg.session, 481)
+
+
+def _same_user(actor: CallActor, leg_id: str, other: CallActor, other_leg: str) -> bool:
+    one, two = actor.call.legs.get(leg_id), other.call.legs.get(other_leg)
+    same_tenant = actor.call.facts.tenant == other.call.facts.tenant
+    return one is not None and two is not None and same_tenant and one.party == two.party and not one.party.startswith("trunk:")
+
+
+def _cannot(state: CallState, leg_id: str) -> str:
+    leg, phase = state.legs.get(leg_id), state.phase
+    fits = leg is not None and isinstance(phase, Talking) and transferring.transfers(state, phase, leg)
+    return "" if fits else NOT_POSSIBLE
+
+
+def _not_ringing(state: CallState, leg_id: str) -> str:
+    return "" if isinstance(state.phase, Ringing) and state.phase.table.of_leg(leg_id) is not None else NOT_POSSIBLE
