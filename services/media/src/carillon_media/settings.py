@@ -66,8 +66,8 @@ class MediaSettings(ServiceSettings):
     hold_music: Path | None = None
     #: User agents (regular expression) that are offered SHA-256 beside MD5; `.*` for all. See `handlers.doorkeeper.Doorkeeper`.
     sha256_agents: str = r"^(carillon|linphone|snom|pjsip|pjsua|microsip|zoiper|asterisk|sip\.js|jssip)"
-    #: Whether this node registers with carriers; of several nodes one should.
-    trunk_registrations: bool = True
+    #: Whether this node registers with carriers; of several one should. Unset: a node whose name ends in a number does if that is 0.
+    trunk_registrations: bool | None = None
     #: Calls at once; more are refused with 503 and Retry-After.
     max_calls: int = Field(default=5000, ge=1)
     #: A call is ended after this.
@@ -110,6 +110,13 @@ class MediaSettings(ServiceSettings):
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key come together")
         return self
+
+    @property
+    def registers_trunks(self) -> bool:
+        """`media-0` of a stateful set does, `media-1` does not, and a node that stands alone does."""
+        if self.trunk_registrations is not None:
+            return self.trunk_registrations
+        return re.search(r"-0*[1-9][0-9]*$", self.node) is None
 
     @field_validator("sha256_agents")
     @classmethod
