@@ -51,6 +51,7 @@ def test_a_carrier_that_says_no_has_no_binding_one_that_is_busy_has(status: int,
 
 def test_retry_after_is_obeyed() -> None:
     assert refused(NEW, 503, "x", 10.0, share=1.0, retry_after=77).next_at == 87.0
+    assert refused(NEW, 503, "x", 10.0, share=1.0, retry_after=999_999_999).next_at == 10.0 + REFUSED_LONGEST
 
 
 def test_a_longer_interval_is_asked_for_at_once_but_only_once() -> None:

@@ -46,7 +46,8 @@ def refused(
         # "the UA MAY retry the registration after making the expiration interval ... equal to or greater than" Min-Expires.
         return replace(registration, next_at=now, at_least=min_expires)
     first, longest = (SILENT_FIRST, SILENT_LONGEST) if status in _PASSING else (REFUSED_FIRST, REFUSED_LONGEST)
-    failed = _failed(registration, status, reason, now, max(retry_after, _delay(registration.failures, first, longest, share)))
+    wait = max(min(retry_after, REFUSED_LONGEST), _delay(registration.failures, first, longest, share))
+    failed = _failed(registration, status, reason, now, wait)
     # A carrier that says no has no binding of ours any more.
     return failed if status in _PASSING else replace(failed, state="failed", expires_at=0.0)
 

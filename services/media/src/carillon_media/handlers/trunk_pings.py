@@ -25,6 +25,8 @@ from carillon_sip.uri import NameAddr, Uri
 _log = get_logger(__name__)
 #: OPTIONS sent in one turn.
 PER_TURN = 50
+#: Servers that are not due are looked up again after this, because DNS may have others.
+LOOK_SECONDS = 5.0
 Key = tuple[str, str, Flow]
 
 
@@ -49,6 +51,8 @@ class TrunkPings:
         self._clock = clock
         self._entries: dict[Key, _Entry] = {}
         self._asked: dict[str, _Entry] = {}
+        #: When a line's servers are looked at again, and the line that was looked at.
+        self._looks: dict[tuple[str, str], tuple[TrunkLine, float]] = {}
 
     def usable(self, line: TrunkLine, flow: Flow) -> bool:
         """Whether calls may try this server."""
@@ -74,15 +78,16 @@ class TrunkPings:
     def turn(self) -> None:
         """Follow the configuration, give up what was not answered, ask who is due."""
         now, room = self._clock.monotonic(), PER_TURN
-        wanted: set[Key] = set()
-        for line in self._book.lines():
-            for server in line.servers:
-                for flow in self._flows_to(server):
-                    wanted.add((*line.key, flow))
-                    if line.trunk.ping_seconds and self._ask(self._entry(line, flow), server, now, room):
-                        room -= 1
-        for key in [key for key in self._entries if key not in wanted]:
-            self._asked.pop(self._entries.pop(key).transaction, None)
+        for entry in [entry for entry in self._asked.values() if now >= entry.deadline]:
+            self._forget(entry)
+            self._set(entry, machine.silent(entry.health, now))
+        lines = {line.key: line for line in self._book.lines()}
+        for line in lines.values():
+            if line.trunk.ping_seconds and room and self._due(line, now):
+                room -= self._look(line, now, room)
+        for gone in [key for key in self._entries if key[:2] not in lines]:
+            self._asked.pop(self._entries.pop(gone).transaction, None)
+            self._looks.pop(gone[:2], None)
 
     def heard(self, output: ResponseReceived | RequestTimedOut) -> bool:
         """Whether the output was for us."""
@@ -109,20 +114,33 @@ class TrunkPings:
             entry.line = line
         return entry
 
-    def _ask(self, entry: _Entry, server: TrunkAddress, now: float, room: int) -> bool:
-        """Whether OPTIONS was sent."""
-        if entry.transaction:
-            if now < entry.deadline:
-                return False
-            self._forget(entry)
-            self._set(entry, machine.silent(entry.health, now))
-        if not room or not entry.health.due(now):
-            return False
+    def _due(self, line: TrunkLine, now: float) -> bool:
+        """A line that is new, or one whose time has come."""
+        known, at = self._looks.get(line.key, (None, 0.0))
+        return known is not line or now >= at
+
+    def _look(self, line: TrunkLine, now: float, room: int) -> int:
+        """Ask the servers that are due; how many were. Where they are is looked up again then, or after a while."""
+        sent, at = 0, now + LOOK_SECONDS
+        current: set[Key] = set()
+        for server in line.servers:
+            for flow in self._flows_to(server):
+                entry = self._entry(line, flow)
+                current.add((*line.key, flow))
+                if not entry.transaction and sent < room and entry.health.due(now):
+                    sent += 1
+                    self._ask(entry, server, now)
+                at = min(at, max(now, entry.health.next_at))
+        for key in [key for key in self._entries if key[:2] == line.key and key not in current]:
+            self._asked.pop(self._entries.pop(key).transaction, None)
+        self._looks[line.key] = (line, at)
+        return sent
+
+    def _ask(self, entry: _Entry, server: TrunkAddress, now: float) -> None:
         entry.health = machine.asked(entry.health, now)
         entry.deadline = now + entry.line.trunk.silence_seconds
         entry.transaction = self._sip.request(self._options(entry.flow, server))
         self._asked[entry.transaction] = entry
-        return True
 
     def _options(self, flow: Flow, server: TrunkAddress) -> RequestOut:
         host = f"[{server.host}]" if ":" in server.host else server.host
@@ -141,6 +159,7 @@ class TrunkPings:
         if before.state == health.state:
             return
         entry.since = self._clock.now()
+        self._looks.pop(entry.line.key, None)
         tenant, trunk_id, server = entry.line.tenant, entry.line.trunk.id, source_of(entry.flow)
         _log.info("a carrier's server changed", tenant=tenant, trunk=trunk_id, server=server, state=health.state, status=health.sip_status)
         if health.state == "down":
