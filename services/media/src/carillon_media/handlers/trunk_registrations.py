@@ -34,6 +34,9 @@ from carillon_sip.uri import NameAddr, Uri
 _log = get_logger(__name__)
 #: REGISTERs sent in one turn, so that a restart with thousands of trunks is no flood.
 PER_TURN = 25
+#: 2025-01-01 UTC; a CSeq has 31 bits (RFC 3261 section 8.1.1.5), enough for 17 years of quarter seconds.
+_CSEQ_EPOCH = 1_735_689_600
+_LARGEST_CSEQ = 0x7FFFFFFF
 _REALM = re.compile(r'realm="([^"]{0,128})"')
 Key = tuple[str, str]
 #: Flows to a server of a trunk, none while its name is not known.
@@ -126,7 +129,7 @@ class TrunkRegistrations:
         entry = self._entries.get(key)
         if entry is None:
             user = f"t{self._secret('contact', key)[:24]}"
-            entry = _Entry(line, user, self._secret("call-id", key)[:32], int(self._clock.now().timestamp()) & 0x3FFFFFFF)
+            entry = _Entry(line, user, self._secret("call-id", key)[:32], self._first_cseq())
             self._entries[key] = entry
             self._contacts[user] = key
         elif entry.line is not line:
@@ -217,6 +220,10 @@ class TrunkRegistrations:
     def _secret(self, what: str, key: Key) -> str:
         """The same for ever, and not to be guessed."""
         return hmac.new(self._key, f"{what}\0{key[0]}\0{key[1]}".encode(), sha256).hexdigest()
+
+    def _first_cseq(self) -> int:
+        """Above any that a process before used with the same Call-ID, as long as it sent fewer than four a second."""
+        return int((self._clock.now().timestamp() - _CSEQ_EPOCH) * 4) & _LARGEST_CSEQ
 
     def _share(self, entry: _Entry) -> float:
         text = f"{entry.call_id}{entry.registration.failures}"
