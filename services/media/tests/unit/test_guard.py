@@ -218,6 +218,17 @@ def test_guesses_from_everywhere_lock_an_account_but_not_its_owner() -> None:
     assert locked == [AccountLocked(account="anne", seconds=60.0, offence=1, source="192.0.2.4")]
 
 
+def test_who_goes_on_at_a_locked_account_is_banned_in_the_end() -> None:
+    one = guard(failures=3)
+    for n in range(3):
+        guess(one, 100.0, ip=f"192.0.2.{n}")
+    assert one.bans(100.0) == []
+    for _ in range(3):
+        assert not one.may_try(SCANNER, "anne", 100.0)
+        one.persisted(SCANNER, 100.0)
+    assert [ban.name for ban in one.bans(100.0)] == [SCANNER]
+
+
 def test_a_lock_can_be_lifted() -> None:
     one = guard(failures=3)
     guess(one, 100.0, 3)

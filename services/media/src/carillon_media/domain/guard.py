@@ -167,6 +167,11 @@ class Guard:
         known = self._accounts.find(lock.name)
         return known is not None and known.owners.get(source_name(ip), 0.0) > now
 
+    def persisted(self, ip: str, now: float) -> None:
+        """A password came for an account that is locked: not looked at, but counted, or a lock would shelter who caused it from a ban."""
+        name = source_name(ip)
+        self._count(name, self._sources.use(name), 1.0, "failures", now)
+
     def challenged(self, transport: str, ip: str, now: float) -> None:
         """A challenge was sent. Who opened a connection and never answers one is looking for accounts."""
         if transport != "udp":

@@ -59,11 +59,11 @@ class Doorkeeper:
         answer = next((answer for answer in answers if answer.realm == realm), None)
         if answer is None:
             return Verdict.NO_CREDENTIALS, None, realm
-        if not self._passwords.may_try(flow, answer.username):
-            raise TryLater
         if not self._authenticator.is_for(answer.nonce, realm, self._passwords.client(flow)):
             # Old, forged, or sent to somebody else. To say whether the password is right would let it be guessed without a challenge.
             return Verdict.STALE, None, realm
+        if not self._passwords.may_try(flow, answer.username):
+            raise TryLater
         if not _same_target(answer, request):
             raise ParseError("the digest is for another request")
         return *self._verified(answer, request, realm, flow), realm

@@ -99,8 +99,14 @@ class Gate:
         return _EDGE if is_inside(flow.remote[0], self._never_ban) else source_name(flow.remote[0])
 
     def may_try(self, flow: Flow, account: str) -> bool:
-        """Whether a password for this account is looked at."""
-        return self._guard.may_try(flow.remote[0], account, self._clock.monotonic())
+        """Whether a password for this account is looked at; the answer is to a challenge that was sent there."""
+        now = self._clock.monotonic()
+        if self._guard.may_try(flow.remote[0], account, now):
+            return True
+        if not self._is_free(flow.remote[0], now):
+            self._guard.persisted(flow.remote[0], now)
+            self._tell()
+        return False
 
     def challenged(self, flow: Flow) -> None:
         """A challenge was sent."""
