@@ -22,6 +22,23 @@ class RecordLeg(Frozen):
     ended_by: str = ""
 
 
+class RecordTransfer(Frozen):
+    """A side of the call sent the other one elsewhere (`blind`), or joined two calls of its own (`attended`)."""
+
+    at: datetime
+    kind: Literal["blind", "attended"]
+    #: The leg that did it, and whose it was.
+    by_leg: str
+    by: str
+    #: As dialled; empty when attended.
+    destination: str = ""
+    #: `answered`, `returned`, `given_up`.
+    result: str = ""
+    #: The other call of an attended transfer, and whether the talk went on in this one.
+    other_call_id: str = ""
+    goes_on: bool = False
+
+
 class CallRecorded(EventData):
     """Exactly one per call."""
 
@@ -43,3 +60,4 @@ class CallRecorded(EventData):
     trunk_id: str = ""
     config_seq: int = 0
     legs: tuple[RecordLeg, ...] = ()
+    transfers: tuple[RecordTransfer, ...] = ()

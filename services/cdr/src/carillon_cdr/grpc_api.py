@@ -13,7 +13,7 @@ from carillon.cdr.v1 import cdr_pb2_grpc as rpc
 from carillon_cdr.domain.ledger import MAX_SEQ, CallKey
 from carillon_cdr.handlers import confirm
 from carillon_cdr.ports import Ledger, RecordFilter, Records
-from carillon_contracts.record import CallRecorded, RecordLeg
+from carillon_contracts.record import CallRecorded, RecordLeg, RecordTransfer
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.errors import InvalidArgument, NotFound
 from carillon_kit.grpc_server import current_tenant
@@ -102,6 +102,20 @@ def record_message(record: CallRecorded) -> pb.Record:
         legs=[_leg_message(leg) for leg in record.legs],
         trunk_id=record.trunk_id,
         config_seq=record.config_seq,
+        transfers=[_transfer_message(transfer) for transfer in record.transfers],
+    )
+
+
+def _transfer_message(transfer: RecordTransfer) -> pb.Transfer:
+    return pb.Transfer(
+        at=_timestamp(transfer.at),
+        kind=transfer.kind,
+        by_leg=transfer.by_leg,
+        by=transfer.by,
+        destination=transfer.destination,
+        result=transfer.result,
+        other_call_id=transfer.other_call_id,
+        goes_on=transfer.goes_on,
     )
 
 

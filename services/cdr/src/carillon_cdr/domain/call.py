@@ -16,19 +16,23 @@ from carillon_contracts.call import (
     CallBridged,
     CallEnded,
     CallStarted,
+    CallTransferred,
     DigitsGathered,
     LegAnswered,
     LegEnded,
     LegOffered,
     LegRinging,
+    LegTransferred,
     PlayEnded,
     RecordingFinished,
     RecordingStarted,
     RingEnded,
     RingResultName,
     RoutingDecided,
+    TransferEnded,
 )
 from carillon_contracts.envelope import Event, EventData
+from carillon_contracts.record import RecordTransfer
 
 #: The caller's leg.
 CALLER_LEG = "a"
@@ -67,6 +71,10 @@ class Call:
     caller_leg: Leg = field(default_factory=lambda: Leg(CALLER_LEG))
     #: Called legs in the order of being offered.
     called: dict[str, Leg] = field(default_factory=dict)
+    #: Further devices of a caller for whom the call was made: `a2`, `a3`, ...; `a` is the first.
+    caller_devices: dict[str, Leg] = field(default_factory=dict)
+    #: In order; the last one of a leg is the one that a later end of it is about.
+    transfers: list[RecordTransfer] = field(default_factory=list)
     #: Called legs that were bridged with the caller, in order, with the seq of the first bridge.
     bridged: dict[str, int] = field(default_factory=dict)
     ring_result: RingResultName | None = None
@@ -89,7 +97,20 @@ class Call:
     def leg(self, event: Event) -> Leg:
         """The leg that the event is about."""
         leg_id = event.legid or CALLER_LEG
-        return self.caller_leg if leg_id == CALLER_LEG else self.called.setdefault(leg_id, Leg(leg_id))
+        if leg_id == CALLER_LEG:
+            return self.caller_leg
+        legs = self.caller_devices if is_callers(leg_id) else self.called
+        return legs.setdefault(leg_id, Leg(leg_id))
+
+    @property
+    def caller(self) -> Leg:
+        """The caller's device that answered, if one did; else its first."""
+        return next((leg for leg in (self.caller_leg, *self.caller_devices.values()) if leg.answered_seq), self.caller_leg)
+
+
+def is_callers(leg_id: str) -> bool:
+    """Whether the leg is a device of the caller's side."""
+    return leg_id.startswith(CALLER_LEG)
 
 
 def read(event: Event) -> EventData | None:
@@ -139,13 +160,40 @@ def _answered(call: Call, event: Event, seq: int, data: LegAnswered) -> None:
 
 def _bridged(call: Call, event: Event, seq: int, data: CallBridged) -> None:
     for leg_id in data.legs:
-        if leg_id != CALLER_LEG:
+        if not is_callers(leg_id):
             call.bridged.setdefault(leg_id, seq)
 
 
 def _leg_ended(call: Call, event: Event, seq: int, data: LegEnded) -> None:
     leg = call.leg(event)
     leg.ended_at, leg.cause, leg.ended_by = event.time, data.cause, data.by
+
+
+def _leg_transferred(call: Call, event: Event, seq: int, data: LegTransferred) -> None:
+    leg = call.leg(event)
+    call.transfers.append(RecordTransfer(at=event.time, kind="blind", by_leg=leg.leg_id, by=leg.party, destination=data.destination))
+
+
+def _transfer_ended(call: Call, event: Event, seq: int, data: TransferEnded) -> None:
+    for place in reversed(range(len(call.transfers))):
+        known = call.transfers[place]
+        if known.kind == "blind" and known.by_leg == event.legid and not known.result:
+            call.transfers[place] = known.model_copy(update={"result": data.result})
+            return
+
+
+def _transferred(call: Call, event: Event, seq: int, data: CallTransferred) -> None:
+    leg = call.leg(event)
+    attended = RecordTransfer(
+        at=event.time,
+        kind="attended",
+        by_leg=leg.leg_id,
+        by=leg.party,
+        result="answered",
+        other_call_id=data.other_call_id,
+        goes_on=data.goes_on,
+    )
+    call.transfers.append(attended)
 
 
 def _ring_ended(call: Call, event: Event, seq: int, data: RingEnded) -> None:
@@ -173,6 +221,9 @@ _HANDLERS: Mapping[type[EventData], Callable[[Call, Event, int, Any], None]] = {
     LegRinging: _ringing,
     LegAnswered: _answered,
     CallBridged: _bridged,
+    LegTransferred: _leg_transferred,
+    TransferEnded: _transfer_ended,
+    CallTransferred: _transferred,
     LegEnded: _leg_ended,
     RingEnded: _ring_ended,
     PlayEnded: _system_step,

@@ -71,14 +71,15 @@ def fold(tenant: str, call_id: str, events: Iterable[Event]) -> CallRecorded:
         status=status,
         started_at=call.started_at,
         ringing_at=min((leg.ringing_at for leg in call.called.values() if leg.ringing_at), default=None),
-        answered_at=(who or call.caller_leg).answered_at,
+        answered_at=(who or call.caller).answered_at,
         ended_at=call.ended_at,
         talk_seconds=talk_ms(call, who) / 1000,
         cause=call.ended.cause if call.ended else "",
         ended_by=call.ended.by if call.ended else "",
         trunk_id=_trunk_id(call, who),
         config_seq=call.config_seq,
-        legs=tuple(_record_leg(leg) for leg in (call.caller_leg, *call.called.values())),
+        legs=tuple(_record_leg(leg) for leg in (call.caller_leg, *call.caller_devices.values(), *call.called.values())),
+        transfers=tuple(call.transfers),
     )
 
 
@@ -93,7 +94,7 @@ def status_of(call: Call, who: Leg | None) -> RecordStatus:
     """How the call ended, seen from its caller."""
     if who is not None:
         return "answered"
-    if call.caller_leg.answered_seq:
+    if call.caller.answered_seq and (call.first_system_step or not _made_for_caller(call)):
         return "self_service" if call.mailbox_id is None else "voicemail"
     cause, by = (call.ended.cause, call.ended.by) if call.ended else ("", "system")
     if cause not in _UNSPECIFIC:
@@ -110,7 +111,7 @@ def direction_of(call: Call, who: Leg | None) -> Direction:
     towards = who or next(iter(call.called.values()), None)
     if towards is not None:
         return "outbound" if towards.trunk_id else "internal"
-    outside = call.mailbox_id is None and not call.caller_leg.answered_seq and call.started.dialled.startswith(("+", "0"))
+    outside = call.mailbox_id is None and not call.caller.answered_seq and call.started.dialled.startswith(("+", "0"))
     return "outbound" if outside else "internal"
 
 
@@ -118,10 +119,11 @@ def talk_ms(call: Call, who: Leg | None) -> int:
     """Milliseconds that the caller was connected to who answered, or to the system if nobody did.
 
     Media measures from the moment leg `a` was answered by a monotonic clock. That is the answer unless the system talked with the caller
-    before or after the one who answered; then the legs' times are, as far as they fit into what was measured.
+    before or after the one who answered, or called it first; then the legs' times are, as far as they fit into what was measured. A call
+    that was sent elsewhere counts as a whole.
     """
     measured = call.ended.talk_ms if call.ended else 0
-    if who is None or who.answered_at is None or not _shared_with_system(call, who):
+    if who is None or who.answered_at is None or call.transfers or not _shared_with_system(call, who):
         return measured
     legs = [call.called[leg_id] for leg_id in call.bridged if leg_id in call.called] or [who]
     connected = sum(_milliseconds(leg.answered_at, leg.ended_at or call.ended_at) for leg in legs)
@@ -129,8 +131,15 @@ def talk_ms(call: Call, who: Leg | None) -> int:
 
 
 def _shared_with_system(call: Call, who: Leg) -> bool:
-    before = 0 < call.first_system_step < who.answered_seq and call.caller_leg.answered_seq < who.answered_seq
+    if _made_for_caller(call):
+        return True
+    before = 0 < call.first_system_step < who.answered_seq and call.caller.answered_seq < who.answered_seq
     return before or call.last_decision > max(who.answered_seq, call.bridged.get(who.leg_id, 0))
+
+
+def _made_for_caller(call: Call) -> bool:
+    """The caller did not dial but was called first: that it picked up answers nothing."""
+    return call.started is not None and bool(call.started.requested_by)
 
 
 def _milliseconds(start: datetime | None, end: datetime | None) -> int:

@@ -98,6 +98,7 @@ class Record(_message.Message):
     LEGS_FIELD_NUMBER: _builtins.int
     TRUNK_ID_FIELD_NUMBER: _builtins.int
     CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    TRANSFERS_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     tenant: _builtins.str
     caller: _builtins.str
@@ -124,6 +125,10 @@ class Record(_message.Message):
     def ended_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def legs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Leg]: ...
+    @_builtins.property
+    def transfers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Transfer]:
+        """In the order of being asked for."""
+
     def __init__(
         self,
         *,
@@ -144,14 +149,63 @@ class Record(_message.Message):
         legs: _abc.Iterable[Global___Leg] | None = ...,
         trunk_id: _builtins.str = ...,
         config_seq: _builtins.int = ...,
+        transfers: _abc.Iterable[Global___Transfer] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "ended_at", b"ended_at", "ringing_at", b"ringing_at", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "answered_by", b"answered_by", "call_id", b"call_id", "caller", b"caller", "cause", b"cause", "config_seq", b"config_seq", "dialled", b"dialled", "direction", b"direction", "ended_at", b"ended_at", "ended_by", b"ended_by", "legs", b"legs", "ringing_at", b"ringing_at", "started_at", b"started_at", "status", b"status", "talk_seconds", b"talk_seconds", "tenant", b"tenant", "trunk_id", b"trunk_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "answered_by", b"answered_by", "call_id", b"call_id", "caller", b"caller", "cause", b"cause", "config_seq", b"config_seq", "dialled", b"dialled", "direction", b"direction", "ended_at", b"ended_at", "ended_by", b"ended_by", "legs", b"legs", "ringing_at", b"ringing_at", "started_at", b"started_at", "status", b"status", "talk_seconds", b"talk_seconds", "tenant", b"tenant", "transfers", b"transfers", "trunk_id", b"trunk_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Record: _TypeAlias = Record  # noqa: Y015
+
+@_typing.final
+class Transfer(_message.Message):
+    """A side of the call sent the other one elsewhere, or joined two calls of its own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    BY_LEG_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    OTHER_CALL_ID_FIELD_NUMBER: _builtins.int
+    GOES_ON_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """`blind`, `attended`."""
+    by_leg: _builtins.str
+    """The leg that did it, and its party."""
+    by: _builtins.str
+    destination: _builtins.str
+    """As dialled; empty when attended."""
+    result: _builtins.str
+    """`answered`, `returned` (to who sent it away), `given_up`."""
+    other_call_id: _builtins.str
+    """Attended: the other call, and whether the talk went on in this one."""
+    goes_on: _builtins.bool
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        kind: _builtins.str = ...,
+        by_leg: _builtins.str = ...,
+        by: _builtins.str = ...,
+        destination: _builtins.str = ...,
+        result: _builtins.str = ...,
+        other_call_id: _builtins.str = ...,
+        goes_on: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "by", b"by", "by_leg", b"by_leg", "destination", b"destination", "goes_on", b"goes_on", "kind", b"kind", "other_call_id", b"other_call_id", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Transfer: _TypeAlias = Transfer  # noqa: Y015
 
 @_typing.final
 class Leg(_message.Message):
