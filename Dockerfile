@@ -6,7 +6,7 @@ ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE} AS build
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends gcc libc6-dev libssl-dev python3-dev \
+    && apt-get install -y --no-install-recommends gcc libc6-dev libopus-dev libspandsp-dev libssl-dev python3-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY requirements.lock ./
@@ -20,7 +20,7 @@ FROM ${BASE}
 ARG SERVICE
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends espeak-ng libssl3 \
+    && apt-get install -y --no-install-recommends espeak-ng libopus0 libspandsp2 libssl3 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home carillon \
     && install -d -o carillon /var/lib/carillon

@@ -46,7 +46,7 @@ static uint16_t open_socket(int side) {
 
 static void prepare(void) {
     for (int i = 0; i < AT_ONCE; i++) {
-        memset(out[i], 0xD5, PACKET);
+        for (int j = 0; j < PACKET; j++) out[i][j] = (uint8_t)(0xD5 ^ (rand() & 0x3F)); /* noise: silence would be cheap to encode */
         in_parts[i] = (struct iovec){in[i], sizeof in[i]};
         out_parts[i] = (struct iovec){out[i], PACKET};
         out_to[i] = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -58,7 +58,7 @@ static void prepare(void) {
 static void heard(const uint8_t *packet, const struct sockaddr_in *from, int64_t now) {
     struct stamp stamp;
     memcpy(&stamp, packet + 12, sizeof stamp);
-    if (stamp.magic == MAGIC) {
+    if (stamp.magic == MAGIC && stamp.sent_ns <= now && now - stamp.sent_ns < 10000000000) { /* not what a codec made of it */
         if (!stamp.measured) return;
         got++;
         int64_t delay = (now - stamp.sent_ns) / 1000;

@@ -4,10 +4,12 @@
     python benchmarks/relay.py --calls 1000 --convert           # with A-law to mu-law
     python benchmarks/relay.py --prompts 2000                   # prompts at once
     python benchmarks/relay.py --calls 400 --srtp AEAD_AES_128_GCM   # SRTP on both legs against the plain relay
+    python benchmarks/relay.py --calls 50 --codec opus          # what a call between G.711 and this codec costs
 
 One line of JSON a step. `us_per_packet` is the packet thread's CPU time for one packet received and sent on. For SRTP each call goes
 through the plane twice, plain to the load and (first plain, then SRTP) between its two inner sessions: the difference is one protection
-and one unprotection, which is what SRTP on both legs adds to a relayed packet.
+and one unprotection, which is what SRTP on both legs adds to a relayed packet. For a codec the inner sessions speak it: both ways are
+encoded and decoded, twice what one transcoded call does.
 """
 
 from __future__ import annotations
@@ -26,12 +28,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from carillon_rtp.client import MediaAddress, PlaneClient, PlaneStatistics, Remote
+from carillon_rtp.client import AudioCodec, MediaAddress, PlaneClient, PlaneStatistics, Remote
 from carillon_rtp.srtp import SUITES
 from carillon_rtp.testing import plane_process, sine, srtp_keys, write_wav
 
 HERE = Path(__file__).parent
 PORTS = 8192, 32767  # the plane leaves out those that others use
+CODECS = {"G722": AudioCodec("G722", 9), "opus": AudioCodec("opus", 111, 48000)}
 LIMIT = 120.0  # seconds a step may take
 
 
@@ -50,14 +53,14 @@ async def sessions(client: PlaneClient, count: int, remotes: Sequence[Remote]) -
     return list(addresses)
 
 
-async def chain(client: PlaneClient, legs: int, suite: str) -> None:
+async def chain(client: PlaneClient, legs: int, suite: str, codec: AudioCodec) -> None:
     """Between the two outer sessions of each call two inner ones that send to each other."""
     inner = await asyncio.gather(*(client.open(f"inner-{number}") for number in range(legs)))
     for number in range(0, legs, 2):
         keys = None if suite == "none" else srtp_keys(suite)  # type: ignore[arg-type]
         other = None if keys is None else replace(keys, local_key=keys.remote_key, remote_key=keys.local_key)
-        await client.set_remote(f"inner-{number}", Remote("127.0.0.1", inner[number + 1].port, crypto=keys))
-        await client.set_remote(f"inner-{number + 1}", Remote("127.0.0.1", inner[number].port, crypto=other))
+        await client.set_remote(f"inner-{number}", Remote("127.0.0.1", inner[number + 1].port, codec, crypto=keys))
+        await client.set_remote(f"inner-{number + 1}", Remote("127.0.0.1", inner[number].port, codec, crypto=other))
     await asyncio.gather(*(client.bridge(f"leg-{n}", f"inner-{n}") for n in range(legs)))
 
 
@@ -70,6 +73,17 @@ async def compare(program: Path, folder: Path, options: argparse.Namespace, call
         write({"chain": options.chain, **figures})
     both = 2 * cost[suite] - cost["none"]
     write({"suite": suite, "plain_us": cost["none"], "srtp_both_legs_us": round(both, 2), "ratio": round(both / cost["none"], 2)})
+
+
+async def transcode(program: Path, folder: Path, options: argparse.Namespace, calls: int, codec: str) -> None:
+    """Milliseconds of CPU for a second of one call between G.711 and the codec, both ways."""
+    options.chain, options.inner = "none", CODECS[codec]
+    figures = await step(program, folder, options, calls, 0)
+    per_call = 1000 * figures["core_share"] / calls / 2
+    write(
+        {"codec": codec, "calls_in_chains": calls, "core_share": figures["core_share"], "late_ticks": figures["late_ticks"]}
+        | {"cpu_ms_per_second_of_call": round(per_call, 2), "calls_per_core": round(1000 / per_call)}
+    )
 
 
 async def step(program: Path, folder: Path, options: argparse.Namespace, calls: int, prompts: int) -> dict[str, Any]:
@@ -87,7 +101,7 @@ async def step(program: Path, folder: Path, options: argparse.Namespace, calls: 
         remotes = [Remote("127.0.0.1", port, codec) for port, codec in zip(ports, codecs, strict=True)]  # type: ignore[arg-type]
         addresses = await sessions(client, legs, remotes)
         if options.chain:
-            await chain(client, legs, options.chain)
+            await chain(client, legs, options.chain, options.inner)
         if prompts:
             music = write_wav(folder / "music.wav", sine(440, 5000))
             await asyncio.gather(*(client.play(f"leg-{n}", "music", [music], loop=True) for n in range(legs)))
@@ -99,7 +113,10 @@ async def step(program: Path, folder: Path, options: argparse.Namespace, calls: 
         await load.stdin.drain()
         marks: list[PlaneStatistics] = []
         while len(marks) < 2:
-            if (await load.stdout.readline()).strip() in (b"measure", b"end"):
+            line = await load.stdout.readline()
+            if not line:
+                raise RuntimeError(f"the load ended with {await load.wait()}")
+            if line.strip() in (b"measure", b"end"):
                 marks.append(await client.statistics())
         result = json.loads(await load.stdout.readline())
         await load.wait()
@@ -144,14 +161,17 @@ async def main() -> None:
     options.add_argument("--load-cpu", type=int, default=min(1, (os.cpu_count() or 1) - 1))
     options.add_argument("--load-nice", type=int, default=0, help="where others share the machine, a negative one keeps the load on time")
     options.add_argument("--srtp", nargs="*", default=[], choices=list(SUITES), metavar="SUITE")
+    options.add_argument("--codec", nargs="*", default=[], choices=list(CODECS))
     arguments = options.parse_args()
-    arguments.chain = ""
+    arguments.chain, arguments.inner = "", AudioCodec.of("PCMA")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         program = build(folder)
         for suite in arguments.srtp:
             await compare(program, folder, arguments, arguments.calls[0], suite)
-        for calls in [] if arguments.prompts or arguments.srtp else arguments.calls:
+        for codec in arguments.codec:
+            await transcode(program, folder, arguments, arguments.calls[0], codec)
+        for calls in [] if arguments.prompts or arguments.srtp or arguments.codec else arguments.calls:
             write(await step(program, folder, arguments, calls, 0))
         for prompts in arguments.prompts:
             write(await step(program, folder, arguments, 0, prompts))

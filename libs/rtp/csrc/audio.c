@@ -55,6 +55,8 @@ static bool wav_format(const uint8_t *file, uint32_t length, struct format *form
     return false;
 }
 
+static size_t audio_size(const struct audio *audio) { return (size_t)audio->length * (audio->codec == LINEAR ? 2 : 1); }
+
 static int decode(struct audio *audio, const uint8_t *file, uint32_t length, char *why, int room) {
     struct format format = {0};
     if (!wav_format(file, length, &format)) return bad(why, room, "%s is not a WAV file", audio->path);
@@ -63,8 +65,15 @@ static int decode(struct audio *audio, const uint8_t *file, uint32_t length, cha
         return bad(why, room, "%s: %u Hz, %u channels, %u bits, format %u; needed: 8000 Hz, mono, A-law, mu-law or 16 bits", audio->path,
                    format.rate, format.channels, format.bits, format.tag);
     audio->length = pcm ? format.size / 2 : format.size;
-    audio->samples = malloc(audio->length ? audio->length : 1);
+    audio->samples = malloc(audio_size(audio) + 1);
     if (!audio->samples) return -ENOMEM;
+    if (audio->codec == LINEAR) {
+        uint8_t codec = format.tag == TAG_ALAW ? PLANE_PCMA : PLANE_PCMU;
+        int16_t *to = (int16_t *)audio->samples;
+        for (uint32_t i = 0; i < audio->length; i++)
+            to[i] = pcm ? (int16_t)le16(format.data + 2 * (size_t)i) : g711_linear(format.data[i], codec);
+        return 0;
+    }
     if (law) {
         g711_convert(audio->samples, format.data, audio->length, format.tag == TAG_ALAW ? PLANE_PCMA : PLANE_PCMU, audio->codec);
         return 0;
@@ -91,7 +100,7 @@ static int read_whole(int fd, const char *path, uint32_t length, uint8_t **file,
 static void drop_audio(plane *p, struct audio **link) {
     struct audio *audio = *link;
     *link = audio->next;
-    p->audio_bytes -= audio->length;
+    p->audio_bytes -= audio_size(audio);
     free(audio->samples);
     free(audio->path);
     free(audio);
@@ -136,7 +145,7 @@ static int load_new(plane *p, int fd, const char *path, uint8_t codec, const str
     }
     audio->next = p->audio;
     p->audio = audio;
-    p->audio_bytes += audio->length;
+    p->audio_bytes += audio_size(audio);
     *found = audio;
     return 0;
 }
@@ -155,6 +164,19 @@ int audio_load(plane *p, const char *path, uint8_t codec, struct audio **found, 
     atomic_fetch_add(&(*found)->users, 1);
     make_room(p);
     return 0;
+}
+
+/* Samples in another codec than the file was read for, too: the far end may change while it plays. */
+void audio_copy(void *to, const struct audio *audio, uint32_t offset, uint32_t count, uint8_t codec) {
+    const int16_t *linear = (const int16_t *)audio->samples + offset;
+    const uint8_t *law = audio->samples + offset;
+    if (codec == LINEAR && audio->codec == LINEAR) memcpy(to, linear, count * sizeof *linear);
+    else if (codec == LINEAR)
+        for (uint32_t i = 0; i < count; i++) ((int16_t *)to)[i] = g711_linear(law[i], audio->codec);
+    else if (audio->codec == LINEAR)
+        for (uint32_t i = 0; i < count; i++)
+            ((uint8_t *)to)[i] = codec == PLANE_PCMA ? g711_alaw_encode(linear[i]) : g711_ulaw_encode(linear[i]);
+    else g711_convert(to, law, count, audio->codec, codec);
 }
 
 void audio_release(struct audio *audio) { atomic_fetch_sub(&audio->users, 1); }

@@ -8,6 +8,8 @@
 
 #include "core.h"
 
+enum { CLOCK_LEAST = 1000, CLOCK_MOST = 192000 }; /* Hz */
+
 /* Two sockets a session: take what the system lets us have. */
 static void raise_file_limit(void) {
     struct rlimit limit;
@@ -115,11 +117,52 @@ int64_t plane_open(plane *p, uint64_t identity, uint16_t wanted_port, uint16_t *
     return error;
 }
 
+/* Gives one direction of a bridge the converter it needs, or none. Only the control thread changes bridges and codecs. */
+static int fit_converter(plane *p, struct session *s) {
+    if (s->peer == NOBODY) return 0;
+    const struct codec *from = &s->codec, *to = &p->sessions[s->peer].codec;
+    bool needed = !alike(from, to) && convertible(from, to);
+    if (needed ? converter_is(s->converter, from->kind, to->kind) : !s->converter) return 0;
+    struct converter *fresh = needed ? converter_new(from->kind, to->kind) : NULL;
+    struct worker *w = lock(p, s);
+    struct converter *old = s->converter;
+    s->converter = fresh;
+    p->sessions[s->peer].out.mapped = false;
+    worker_unlock(w);
+    converter_free(old);
+    return needed && !fresh ? -ENOMEM : 0;
+}
+
+static int fit_bridge(plane *p, struct session *s) {
+    if (s->peer == NOBODY) return 0;
+    int error = fit_converter(p, s), other = fit_converter(p, &p->sessions[s->peer]);
+    return error ? error : other;
+}
+
+/* Prompts to and recordings of what is not G.711 need a coder of their own. */
+static int fit_coders(plane *p, struct session *s, uint8_t kind, bool plays, bool records) {
+    struct encoder *voice = s->voice, *old_voice = NULL;
+    struct decoder *hearing = s->hearing, *old_hearing = NULL;
+    if (plays && coded(kind) && !encoder_is(voice, kind)) voice = encoder_new(kind, 8000);
+    if (records && coded(kind) && !decoder_is(hearing, kind)) hearing = decoder_new(kind, 8000);
+    struct worker *w = lock(p, s);
+    if (voice != s->voice) old_voice = s->voice;
+    if (hearing != s->hearing) old_hearing = s->hearing;
+    s->voice = voice;
+    s->hearing = hearing;
+    worker_unlock(w);
+    encoder_free(old_voice);
+    decoder_free(old_hearing);
+    return (plays && coded(kind) && !voice) || (records && coded(kind) && !hearing) ? -ENOMEM : 0;
+}
+
 static bool usable(const plane_remote *remote) {
     bool g711 = remote->codec == PLANE_PCMU || remote->codec == PLANE_PCMA;
-    if (g711 ? remote->clock_rate != 8000 : remote->codec != PLANE_OTHER) return false;
+    if (!g711 && !coded(remote->codec) && remote->codec != PLANE_OTHER) return false;
+    if (remote->codec != PLANE_OTHER && remote->clock_rate != (remote->codec == PLANE_OPUS ? 48000 : 8000)) return false;
     if (remote->payload_type > 127 || remote->payload_type == remote->telephone_event) return false;
-    return remote->suite <= PLANE_AEAD_AES_256_GCM && remote->clock_rate >= 1000 && remote->clock_rate <= 192000 && remote->event_rate >= 1000 && remote->event_rate <= 192000;
+    if (remote->clock_rate < CLOCK_LEAST || remote->clock_rate > CLOCK_MOST) return false;
+    return remote->event_rate >= CLOCK_LEAST && remote->event_rate <= CLOCK_MOST && remote->suite <= PLANE_AEAD_AES_256_GCM;
 }
 
 static struct codec codec_of(const plane_remote *remote) {
@@ -156,6 +199,7 @@ int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote) {
     struct srtp *in = s->srtp_in, *out = s->srtp_out;
     int error = keys(remote, &in, &out);
     if (error) return error;
+    if (s->codec.kind != remote->codec && coded(remote->codec)) fit_coders(p, s, remote->codec, s->plays, s->records);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(remote->port), .sin_addr.s_addr = htonl(remote->ip)};
     struct worker *w = lock(p, s);
     source_signalled(s, &address, w->now_ms);
@@ -177,12 +221,15 @@ int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote) {
     worker_unlock(w);
     srtp_free(old_in);
     srtp_free(old_out);
-    return 0;
+    return fit_bridge(p, s);
 }
 
 static void part(plane *p, struct session *s) {
     if (s->peer == NOBODY) return;
     struct session *other = &p->sessions[s->peer];
+    converter_free(s->converter);
+    converter_free(other->converter);
+    s->converter = other->converter = NULL;
     s->peer = other->peer = NOBODY;
     s->out.mapped = other->out.mapped = false;
 }
@@ -226,7 +273,7 @@ int plane_bridge(plane *p, int64_t a, int64_t b) {
         right->peer = (int32_t)(left - p->sessions);
     }
     worker_unlock(w);
-    return 0;
+    return fit_bridge(p, left);
 }
 
 static void release(struct play *play) {
@@ -238,14 +285,17 @@ int plane_play(plane *p, int64_t handle, uint64_t number, const char **files, in
     struct session *s = find(p, handle);
     if (!s) return -ENOENT;
     if (count < 1) return -EINVAL;
-    if (!is_g711(&s->codec)) return PLANE_NO_CODER;
+    if (s->codec.kind == PLANE_OTHER) return PLANE_NO_CODER;
+    s->plays = true;
+    if (fit_coders(p, s, s->codec.kind, true, false)) return -ENOMEM;
+    uint8_t codec = coded(s->codec.kind) ? LINEAR : s->codec.kind;
     struct play *play = calloc(1, sizeof *play + (size_t)count * sizeof play->files[0]);
     if (!play) return -ENOMEM;
     play->number = number;
     play->loop = loop;
     play->barge_in = barge_in;
     for (; play->count < count; play->count++) {
-        int error = audio_load(p, files[play->count], s->codec.kind, &play->files[play->count], why, why_room);
+        int error = audio_load(p, files[play->count], codec, &play->files[play->count], why, why_room);
         if (!error) continue;
         release(play);
         return error;
@@ -272,9 +322,11 @@ int plane_record(plane *p, int64_t handle, uint64_t number, const char *path, ui
                  uint16_t finish_events) {
     struct session *s = find(p, handle);
     if (!s) return -ENOENT;
-    if (!is_g711(&s->codec)) return PLANE_NO_CODER;
+    if (s->codec.kind == PLANE_OTHER) return PLANE_NO_CODER;
+    s->records = true;
+    if (fit_coders(p, s, s->codec.kind, false, true)) return -ENOMEM;
     int error;
-    struct recording *r = recording_new(path, s->codec.kind, &error);
+    struct recording *r = recording_new(path, coded(s->codec.kind) ? PLANE_PCMA : s->codec.kind, &error);
     if (!r) return error;
     r->number = number;
     r->handle = (uint64_t)handle;
@@ -353,8 +405,14 @@ int plane_close(plane *p, int64_t handle, plane_counters *counters) {
     s->used = false;
     int64_t now_ms = w->now_ms;
     struct srtp *in = s->srtp_in, *out = s->srtp_out;
+    struct encoder *voice = s->voice;
+    struct decoder *hearing = s->hearing;
     s->srtp_in = s->srtp_out = NULL;
+    s->voice = NULL;
+    s->hearing = NULL;
     worker_unlock(w);
+    encoder_free(voice);
+    decoder_free(hearing);
     srtp_free(in);
     srtp_free(out);
     port_give_back(p, s, now_ms);

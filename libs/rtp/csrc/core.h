@@ -26,10 +26,12 @@ enum {
     EVENT_RING = 8192,
     RECORD_RING = 1 << 16,    /* bytes, 8 s of audio waiting for the disk */
     SRTP_KEY = 46, SRTP_TAIL = 20, /* bytes: the longest master key with its salt; what protection may append */
+    ENCODED = 400,            /* bytes of 20 ms in any codec we encode */
+    LINEAR = 254,             /* of a prompt: 16-bit samples, for the codecs that are encoded as it plays */
     NOBODY = -1,
 };
 
-/* What a far end speaks. G.711 is understood; PLANE_OTHER is passed on as it is. */
+/* What a far end speaks. PLANE_OTHER is passed on as it is. */
 struct codec {
     uint8_t kind, payload_type;
     uint32_t clock_rate;           /* Hz */
@@ -112,8 +114,8 @@ struct audio {
     uint8_t codec;
     atomic_uint users;
     uint64_t used;                 /* a counter of loads, for the oldest to go first */
-    uint32_t length;
-    uint8_t *samples;
+    uint32_t length;               /* samples */
+    uint8_t *samples;              /* bytes, or 16-bit values where codec is LINEAR */
 };
 
 struct play {
@@ -151,6 +153,7 @@ struct session {
     struct codec codec;
     uint32_t event_rate;
     bool used, has_remote, send, receive, timed;
+    bool plays, records;           /* prompts were played to it, it was recorded: the control thread's own note */
     struct sockaddr_in signalled, target;
     struct source source;
     struct incoming in;
@@ -158,6 +161,9 @@ struct session {
     struct srtp *srtp_in, *srtp_out;
     struct report report;
     uint16_t rtcp_port;
+    struct converter *converter;   /* of what this session says, for a peer of another codec */
+    struct encoder *voice;         /* of prompts, where they are encoded as they play */
+    struct decoder *hearing;       /* of recordings */
     struct key key;
     struct play *play;
     struct recording *recording;
@@ -241,6 +247,7 @@ uint64_t outgoing_index(const struct outgoing *out, uint64_t agreed_ms, uint64_t
 void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, uint8_t type, bool marker, uint16_t sequence,
                    uint32_t timestamp);
 /* relay.c */
+bool alike(const struct codec *a, const struct codec *b);
 void relay(struct worker *w, struct session *from, struct packet *packet, bool audio);
 /* rtcp.c */
 void rtcp_schedule(struct worker *w, struct session *s);
@@ -253,8 +260,29 @@ bool srtp_same(const struct srtp *s, int suite, const uint8_t *master);
 /* telephone_event.c */
 void key_packet(struct worker *w, struct session *s, const struct packet *packet);
 void key_tick(struct worker *w, struct session *s);
+/* conceal.c */
+struct concealment {
+    uint32_t rate, pitch, position, lost;  /* Hz; samples: of a cycle, in it, made up since the last one heard */
+    int16_t history[560], cycle[240];
+};
+void concealment_new(struct concealment *c, uint32_t rate);
+void concealment_heard(struct concealment *c, int16_t *samples, uint32_t count);
+void concealment_fill(struct concealment *c, int16_t *to, uint32_t count);
+/* coder.c */
+bool decoder_is(const struct decoder *d, uint8_t kind);
+void decoder_conceal(struct decoder *d, int16_t *to, uint32_t samples, const uint8_t *next, uint32_t next_length);
+bool encoder_is(const struct encoder *e, uint8_t kind);
+/* transcode.c */
+bool coded(uint8_t kind);
+bool convertible(const struct codec *from, const struct codec *to);
+struct converter *converter_new(uint8_t from, uint8_t to);
+void converter_free(struct converter *c);
+bool converter_is(const struct converter *c, uint8_t from, uint8_t to);
+void converter_put(struct worker *w, struct session *from, const struct packet *packet);
+bool converter_tick(struct worker *w, struct session *from);
 /* audio.c */
 int audio_load(plane *p, const char *path, uint8_t codec, struct audio **found, char *why, int why_room);
+void audio_copy(void *to, const struct audio *audio, uint32_t offset, uint32_t count, uint8_t codec);
 void audio_release(struct audio *audio);
 void audio_forget(plane *p);
 /* playout.c */
@@ -264,6 +292,7 @@ void play_end(struct worker *w, struct session *s, bool completed);
 struct recording *recording_new(const char *path, uint8_t codec, int *error);
 void recording_start(plane *p, struct recording *r);
 void recording_packet(struct worker *w, struct session *s, const struct packet *packet);
+void recording_coded(struct worker *w, struct session *s, const struct packet *packet);
 void recording_tick(struct worker *w, struct session *s);
 void recording_end(struct worker *w, struct session *s, uint8_t reason);
 /* disk.c */

@@ -3,7 +3,7 @@
  * All functions are called by one control thread. Those that return int give 0, or a negative errno. A handle names a session
  * until it is closed and never another one. Times are milliseconds, addresses IPv4 in host byte order. */
 
-enum { PLANE_PCMU = 0, PLANE_PCMA = 8, PLANE_OTHER = 255 };
+enum { PLANE_PCMU = 0, PLANE_PCMA = 8, PLANE_G722 = 9, PLANE_OPUS = 10, PLANE_OTHER = 255 };
 enum { PLANE_NO_EVENT = 255, PLANE_NO_FILE = -1000, PLANE_REFUSED = -1001, PLANE_NO_CODER = -1002 };
 enum { PLANE_NO_SRTP, PLANE_AES_CM_128_HMAC_SHA1_80, PLANE_AES_CM_128_HMAC_SHA1_32, PLANE_AES_256_CM_HMAC_SHA1_80,
        PLANE_AES_256_CM_HMAC_SHA1_32, PLANE_AEAD_AES_128_GCM, PLANE_AEAD_AES_256_GCM };
@@ -31,7 +31,7 @@ typedef struct {
     uint32_t ip;
     uint16_t port;
     uint16_t rtcp_port;       /* 0: port + 1; the RTP port itself: both on one, RFC 5761 */
-    uint8_t codec;            /* PLANE_PCMU, PLANE_PCMA, or PLANE_OTHER: relayed untouched to a far end of the same name and clock */
+    uint8_t codec;            /* PLANE_PCMU ... PLANE_OPUS, or PLANE_OTHER: only relayed, to a far end of the same name and clock */
     uint8_t payload_type;     /* a dynamic one, or the codec's own */
     uint8_t telephone_event;  /* payload type or PLANE_NO_EVENT */
     uint32_t clock_rate;      /* of the timestamps, Hz */
@@ -106,6 +106,16 @@ int srtp_protect(srtp *s, uint8_t *packet, uint32_t length);
 int srtp_unprotect(srtp *s, uint8_t *packet, uint32_t length);
 int srtcp_protect(srtp *s, uint8_t *packet, uint32_t length);
 int srtcp_unprotect(srtp *s, uint8_t *packet, uint32_t length);
+
+/* One stream in PLANE_PCMU ... PLANE_OPUS, mono, `rate` 8000 or 16000 (G.711: 8000). Counts of samples and bytes; 0: it failed. */
+typedef struct decoder decoder;
+typedef struct encoder encoder;
+decoder *decoder_new(uint8_t kind, uint32_t rate);
+void decoder_free(decoder *d);
+uint32_t decoder_decode(decoder *d, const uint8_t *payload, uint32_t length, int16_t *to, uint32_t room);
+encoder *encoder_new(uint8_t kind, uint32_t rate);
+void encoder_free(encoder *e);
+uint32_t encoder_encode(encoder *e, const int16_t *samples, uint32_t count, uint8_t *to, uint32_t room);
 
 uint8_t g711_alaw_encode(int16_t sample);
 uint8_t g711_ulaw_encode(int16_t sample);

@@ -35,7 +35,7 @@ static uint32_t take(struct play *play, uint8_t *to, uint32_t room, uint8_t code
         }
         struct audio *audio = play->files[play->current];
         uint32_t part = audio->length - play->offset < room - got ? audio->length - play->offset : room - got;
-        g711_convert(to + got, audio->samples + play->offset, part, audio->codec, codec);
+        audio_copy(to + got * (codec == LINEAR ? 2 : 1), audio, play->offset, part, codec);
         got += part;
         play->offset += part;
         empty = part ? 0 : empty + 1;
@@ -53,18 +53,21 @@ static bool at_end(const struct play *play) { return !play->loop && play->curren
 void play_tick(struct worker *w, struct session *s) {
     struct play *play = s->play;
     if (!play || !s->has_remote) return;
-    if (!is_g711(&s->codec)) return play_end(w, s, false); /* the far end has changed to what we cannot encode */
-    uint8_t frame[12 + FRAME + SRTP_TAIL], *payload = frame + 12;
-    uint32_t got = take(play, payload, FRAME, s->codec.kind);
+    bool law = is_g711(&s->codec);
+    if (!law && !encoder_is(s->voice, s->codec.kind)) return play_end(w, s, false); /* the far end has changed to what we cannot encode */
+    uint8_t frame[12 + ENCODED + SRTP_TAIL], *payload = frame + 12;
+    int16_t linear[FRAME] = {0};
+    uint32_t length = FRAME, got = law ? take(play, payload, FRAME, s->codec.kind) : take(play, (uint8_t *)linear, FRAME, LINEAR);
     if (got) {
-        memset(payload + got, g711_silence(s->codec.kind), FRAME - got);
+        if (law) memset(payload + got, g711_silence(s->codec.kind), FRAME - got);
+        else length = encoder_encode(s->voice, linear, FRAME, payload, ENCODED);
         struct outgoing *out = &s->out;
         bool marker = !play->started, late = w->now_ms - out->last_ms > LATE_MS;
-        out->timestamp += marker || late ? outgoing_gap(out, w->now_ms) : FRAME;
+        out->timestamp += marker || late ? outgoing_gap(out, w->now_ms) : out->rate / 50;
         out->last_ms = w->now_ms;
-        out->last_samples = FRAME;
+        out->last_samples = out->rate / 50;
         play->started = true;
-        if (s->send) outgoing_send(w, s, payload, FRAME, s->codec.payload_type, marker, ++out->sequence, out->timestamp);
+        if (s->send && length) outgoing_send(w, s, payload, length, s->codec.payload_type, marker, ++out->sequence, out->timestamp);
     }
     if (!got || at_end(play)) play_end(w, s, true);
 }

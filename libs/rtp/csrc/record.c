@@ -11,7 +11,7 @@
 
 #include "core.h"
 
-enum { LAG = 2400, FILL_AFTER = 1600, AHEAD = 1600, QUIET = 256 };
+enum { LAG = 2400, FILL_AFTER = 1600, AHEAD = 1600, QUIET = 256, DECODED = 960 };
 
 /* RIFF, a fmt chunk of 18 bytes, a fact chunk; sizes are zero until the end is known: repair_wav mends them after a crash. */
 static void header(uint8_t head[58], uint8_t codec) {
@@ -83,6 +83,22 @@ static bool voiced(const struct packet *packet) {
         sum += (uint32_t)(sample < 0 ? -sample : sample);
     }
     return sum > packet->length * QUIET;
+}
+
+/* What is not G.711 is decoded as it comes, and laid out by its timestamps like everything else. */
+void recording_coded(struct worker *w, struct session *s, const struct packet *packet) {
+    if (!decoder_is(s->hearing, s->codec.kind)) return;
+    int16_t samples[DECODED];
+    uint8_t law[DECODED];
+    uint32_t count = decoder_decode(s->hearing, packet->payload, packet->length, samples, DECODED);
+    if (!count) return drop(w, s, PLANE_DROP_MALFORMED);
+    for (uint32_t i = 0; i < count; i++) law[i] = g711_alaw_encode(samples[i]);
+    struct packet decoded = *packet;
+    decoded.payload = law;
+    decoded.length = count;
+    decoded.codec = PLANE_PCMA;
+    decoded.timestamp = packet->timestamp / (s->codec.clock_rate / 8000);
+    recording_packet(w, s, &decoded);
 }
 
 /* Where the packet belongs, or -1: too late, its place is on the disk. */

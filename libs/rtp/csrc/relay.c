@@ -8,7 +8,7 @@
 
 enum { FORWARD = 3000, BACKWARD = -100, FORGET = 1000, FRAMES_A_SECOND = 50 };
 
-static bool alike(const struct codec *a, const struct codec *b) {
+bool alike(const struct codec *a, const struct codec *b) {
     if (is_g711(a) && is_g711(b)) return true;
     return a->kind == b->kind && a->clock_rate == b->clock_rate && !strcmp(a->name, b->name);
 }
@@ -48,12 +48,22 @@ static uint32_t convert_event(struct worker *w, const struct session *from, stru
     return out->event_out;
 }
 
+/* Between codecs: audio goes through the converter, keys beside it in the same numbers. */
+static void convert(struct worker *w, struct session *from, struct session *to, struct packet *packet, bool audio) {
+    if (!converter_is(from->converter, from->codec.kind, to->codec.kind)) return drop(w, from, PLANE_DROP_CODEC);
+    if (audio) return converter_put(w, from, packet);
+    if (!to->has_remote || !to->send || to->play || to->telephone_event == PLANE_NO_EVENT) return;
+    uint32_t timestamp = convert_event(w, from, to, packet);
+    to->out.mapped = false;
+    outgoing_send(w, to, packet->payload, packet->length, to->telephone_event, packet->marker, ++to->out.sequence, timestamp);
+}
+
 static bool one_clock(const struct session *s) { return s->event_rate == s->codec.clock_rate; }
 
 void relay(struct worker *w, struct session *from, struct packet *packet, bool audio) {
     struct session *to = &w->plane->sessions[from->peer];
+    if (!alike(&from->codec, &to->codec)) return convert(w, from, to, packet, audio);
     if (!to->has_remote || !to->send || to->play) return;
-    if (!alike(&from->codec, &to->codec)) return drop(w, from, PLANE_DROP_CODEC);
     uint8_t type = audio ? to->codec.payload_type : to->telephone_event;
     if (type == PLANE_NO_EVENT) return;
     struct outgoing *out = &to->out;

@@ -82,7 +82,8 @@ static uint8_t *report_block(struct session *s, uint8_t *at, int64_t now_ns) {
         report->ssrc = in->ssrc;
     }
     int64_t interval = (int64_t)(expected - report->expected_before), got = (int64_t)(in->received - report->received_before);
-    int64_t lost = (int64_t)expected - (int64_t)in->received, fraction = interval > 0 && interval > got ? (interval - got) * 256 / interval : 0;
+    int64_t lost = (int64_t)expected - (int64_t)in->received;
+    int64_t fraction = interval > 0 && interval > got ? (interval - got) * 256 / interval : 0;
     report->expected_before = expected;
     report->received_before = in->received;
     if (lost > LOST_MOST) lost = LOST_MOST;
@@ -144,7 +145,8 @@ static void send_report(struct worker *w, struct session *s, bool bye) {
         to.sin_port = htons(signalled ? s->rtcp_port : (uint16_t)(ntohs(to.sin_port) + 1));
     }
     if (!to.sin_port) return;
-    if (sendto(one_port ? s->fd : s->rtcp_fd, packet, length, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof to) > 0) s->report.sent++;
+    int fd = one_port ? s->fd : s->rtcp_fd;
+    if (sendto(fd, packet, length, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof to) > 0) s->report.sent++;
 }
 
 void rtcp_bye(struct worker *w, struct session *s) { send_report(w, s, true); }

@@ -202,11 +202,12 @@ static void make_iv(const struct srtp *s, int kind, uint32_t ssrc, uint64_t inde
 struct parts { uint8_t *packet; uint32_t length, clear; const uint8_t *also; };  /* `clear`: bytes in front that are not encrypted */
 
 static bool encrypt(EVP_CIPHER_CTX *cipher, const uint8_t *iv, const struct parts *parts, uint8_t *tag) {
-    int got;
+    int got, length = (int)(parts->length - parts->clear);
+    uint8_t *body = parts->packet + parts->clear;
     bool done = EVP_CipherInit_ex(cipher, NULL, NULL, NULL, iv, 1);
     if (tag) done = done && EVP_EncryptUpdate(cipher, NULL, &got, parts->packet, (int)parts->clear);
     if (tag && parts->also) done = done && EVP_EncryptUpdate(cipher, NULL, &got, parts->also, 4);
-    done = done && EVP_EncryptUpdate(cipher, parts->packet + parts->clear, &got, parts->packet + parts->clear, (int)(parts->length - parts->clear));
+    done = done && EVP_EncryptUpdate(cipher, body, &got, body, length);
     if (tag) done = done && EVP_EncryptFinal_ex(cipher, tag, &got) && EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, 16, tag);
     return done;
 }
@@ -218,7 +219,8 @@ static bool open_gcm(EVP_CIPHER_CTX *cipher, const uint8_t *iv, const struct par
     bool done = EVP_CipherInit_ex(cipher, NULL, NULL, NULL, iv, 0) && EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, 16, tag) &&
                 EVP_DecryptUpdate(cipher, NULL, &got, parts->packet, (int)parts->clear) &&
                 (!parts->also || EVP_DecryptUpdate(cipher, NULL, &got, parts->also, 4)) &&
-                EVP_DecryptUpdate(cipher, plain, &got, parts->packet + parts->clear, length) && EVP_DecryptFinal_ex(cipher, plain + got, &got) > 0;
+                EVP_DecryptUpdate(cipher, plain, &got, parts->packet + parts->clear, length) &&
+                EVP_DecryptFinal_ex(cipher, plain + got, &got) > 0;
     if (done) memcpy(parts->packet + parts->clear, plain, (size_t)length);
     return done;
 }

@@ -46,7 +46,10 @@ static void received(struct worker *w, struct session *s, struct packet *packet,
     if (incoming_flood(&s->in, w->now_ms)) return drop(w, s, PLANE_DROP_FLOOD);
     incoming_count(s, packet, w->now_ns, audio);
     if (!s->receive) return drop(w, s, PLANE_DROP_UNWANTED);
-    if (audio && s->recording && is_g711(&s->codec)) recording_packet(w, s, packet);
+    if (audio && s->recording) {
+        if (is_g711(&s->codec)) recording_packet(w, s, packet);
+        else recording_coded(w, s, packet);
+    }
     if (event) key_packet(w, s, packet);
     if ((audio || event) && s->peer != NOBODY) relay(w, s, packet, audio);
 }
@@ -120,7 +123,8 @@ static void tick_session(struct worker *w, struct session *s) {
     key_tick(w, s);
     recording_tick(w, s);
     play_tick(w, s);
-    if (!s->play && !s->recording && !s->key.pressed) worker_untime(w, s);
+    bool converting = converter_tick(w, s);
+    if (!s->play && !s->recording && !s->key.pressed && !converting) worker_untime(w, s);
 }
 
 /* Every millisecond since the last tick has its phase; after a long stop each phase has one turn and no burst is sent. */

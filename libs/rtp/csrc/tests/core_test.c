@@ -88,6 +88,10 @@ static plane_remote some_remote(const struct line *line) {
         {.codec = PLANE_PCMU, .payload_type = 0, .clock_rate = 8000, .event_rate = 8000},
         {.codec = PLANE_PCMA, .payload_type = 97, .clock_rate = 8000, .event_rate = 8000},
         {.codec = PLANE_OTHER, .payload_type = 97, .clock_rate = 48000, .event_rate = 8000, .name = "ONE"},
+        {.codec = PLANE_G722, .payload_type = 9, .clock_rate = 8000, .event_rate = 8000, .name = "G722"},
+        {.codec = PLANE_G722, .payload_type = 97, .clock_rate = 8000, .event_rate = 8000, .name = "G722"},
+        {.codec = PLANE_OPUS, .payload_type = 97, .clock_rate = 48000, .event_rate = 8000, .name = "OPUS"},
+        {.codec = PLANE_OPUS, .payload_type = 97, .clock_rate = 48000, .event_rate = 48000, .name = "OPUS"},
         {.codec = PLANE_OTHER, .payload_type = 0, .clock_rate = 48000, .event_rate = 48000, .name = "ONE"},
     };
     plane_remote remote = codecs[chance(sizeof codecs / sizeof *codecs)];

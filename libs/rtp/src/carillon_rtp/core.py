@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NewType
 
 from carillon_rtp._core import ffi, lib
+from carillon_rtp.codecs import KINDS
 from carillon_rtp.protocol import BadFile, BadRequest, NoCoder, NoSession, PlaneError, PortsExhausted, RefusedTarget
 from carillon_rtp.quality import mos
 from carillon_rtp.srtp import SUITES
@@ -29,7 +30,6 @@ _REASONS: dict[int, RecordingEnd] = {
     lib.PLANE_BY_DIGIT: "digit",
     lib.PLANE_BY_STOP: "stopped",
 }
-_KINDS = {"PCMU": lib.PLANE_PCMU, "PCMA": lib.PLANE_PCMA}
 _EVENTS_AT_ONCE = 256
 
 
@@ -234,7 +234,7 @@ def _remote(remote: Remote) -> Any:
             "ip": address,
             "port": remote.port,
             "rtcp_port": remote.rtcp_port or 0,
-            "codec": _KINDS.get(name.decode(), lib.PLANE_OTHER),
+            "codec": KINDS.get(name.decode(), lib.PLANE_OTHER),
             "payload_type": codec.payload_type,
             "clock_rate": codec.clock_rate,
             "name": name,

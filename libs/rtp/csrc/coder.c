@@ -1,0 +1,125 @@
+/* Encoders and decoders of one stream: G.711 by tables, G.722 by libspandsp, Opus by libopus; linear samples of 8 or 16 kHz, mono.
+ *
+ * G.722 and Opus work at 8 kHz by themselves, so nothing is resampled. What is lost is concealed: Opus by its own means (its forward
+ * error correction where the next packet is there), the others by repeating the pitch. Made by the control thread, used by a worker. */
+#include <opus/opus.h>
+#include <spandsp/telephony.h>
+#include <spandsp/fast_convert.h>
+#include <spandsp/g722.h>
+#include <stdlib.h>
+
+#include "core.h"
+
+enum { G722_BITS = 64000, OPUS_BITS_8000 = 20000, OPUS_BITS_16000 = 28000, OPUS_COMPLEXITY = 5, EXPECTED_LOSS = 5 };
+
+struct decoder {
+    uint8_t kind;
+    uint32_t rate;
+    g722_decode_state_t *g722;
+    OpusDecoder *opus;
+    struct concealment concealment;
+};
+
+struct encoder {
+    uint8_t kind;
+    uint32_t rate;
+    g722_encode_state_t *g722;
+    OpusEncoder *opus;
+};
+
+static int g722_options(uint32_t rate) { return rate == 8000 ? G722_SAMPLE_RATE_8000 : 0; }
+
+void decoder_free(struct decoder *d) {
+    if (!d) return;
+    if (d->g722) g722_decode_free(d->g722);
+    if (d->opus) opus_decoder_destroy(d->opus);
+    free(d);
+}
+
+struct decoder *decoder_new(uint8_t kind, uint32_t rate) {
+    struct decoder *d = calloc(1, sizeof *d);
+    if (!d) return NULL;
+    int error = 0;
+    *d = (struct decoder){.kind = kind, .rate = rate};
+    if (kind == PLANE_G722) d->g722 = g722_decode_init(NULL, G722_BITS, g722_options(rate));
+    if (kind == PLANE_OPUS) d->opus = opus_decoder_create((opus_int32)rate, 1, &error);
+    if (!error && (kind != PLANE_G722 || d->g722)) {
+        concealment_new(&d->concealment, rate);
+        return d;
+    }
+    decoder_free(d);
+    return NULL;
+}
+
+bool decoder_is(const struct decoder *d, uint8_t kind) { return d && d->kind == kind; }
+
+/* The samples of a payload, at most `room`; 0: it cannot be decoded. */
+uint32_t decoder_decode(struct decoder *d, const uint8_t *payload, uint32_t length, int16_t *to, uint32_t room) {
+    int got = 0;
+    if (d->kind == PLANE_OPUS) {
+        got = opus_decode(d->opus, payload, (opus_int32)length, to, (int)room, 0);
+        return got > 0 ? (uint32_t)got : 0;
+    }
+    uint32_t each = d->kind == PLANE_G722 ? d->rate / 8000 : 1;
+    if (length > room / each) length = room / each;
+    if (d->kind == PLANE_G722) {
+        got = g722_decode(d->g722, to, payload, (int)length);
+    } else {
+        for (uint32_t i = 0; i < length; i++) to[i] = g711_linear(payload[i], d->kind);
+        got = (int)length;
+    }
+    if (got <= 0) return 0;
+    concealment_heard(&d->concealment, to, (uint32_t)got);
+    return (uint32_t)got;
+}
+
+/* In place of a lost packet; `next` is the one after it, or NULL. */
+void decoder_conceal(struct decoder *d, int16_t *to, uint32_t samples, const uint8_t *next, uint32_t next_length) {
+    if (d->kind != PLANE_OPUS) {
+        concealment_fill(&d->concealment, to, samples);
+        return;
+    }
+    if (opus_decode(d->opus, next, (opus_int32)next_length, to, (int)samples, next != NULL) == (int)samples) return;
+    for (uint32_t i = 0; i < samples; i++) to[i] = 0;
+}
+
+void encoder_free(struct encoder *e) {
+    if (!e) return;
+    if (e->g722) g722_encode_free(e->g722);
+    if (e->opus) opus_encoder_destroy(e->opus);
+    free(e);
+}
+
+struct encoder *encoder_new(uint8_t kind, uint32_t rate) {
+    struct encoder *e = calloc(1, sizeof *e);
+    if (!e) return NULL;
+    int error = 0;
+    *e = (struct encoder){.kind = kind, .rate = rate};
+    if (kind == PLANE_G722) e->g722 = g722_encode_init(NULL, G722_BITS, g722_options(rate));
+    if (kind == PLANE_OPUS) e->opus = opus_encoder_create((opus_int32)rate, 1, OPUS_APPLICATION_VOIP, &error);
+    if (error || (kind == PLANE_G722 && !e->g722)) {
+        encoder_free(e);
+        return NULL;
+    }
+    if (!e->opus) return e;
+    opus_encoder_ctl(e->opus, OPUS_SET_BITRATE(rate == 8000 ? OPUS_BITS_8000 : OPUS_BITS_16000));
+    opus_encoder_ctl(e->opus, OPUS_SET_COMPLEXITY(OPUS_COMPLEXITY));
+    opus_encoder_ctl(e->opus, OPUS_SET_SIGNAL(OPUS_SIGNAL_VOICE));
+    opus_encoder_ctl(e->opus, OPUS_SET_INBAND_FEC(1));
+    opus_encoder_ctl(e->opus, OPUS_SET_PACKET_LOSS_PERC(EXPECTED_LOSS));
+    return e;
+}
+
+bool encoder_is(const struct encoder *e, uint8_t kind) { return e && e->kind == kind; }
+
+/* The payload of 20 ms, at most `room` bytes (ENCODED is enough); 0: it failed. */
+uint32_t encoder_encode(struct encoder *e, const int16_t *samples, uint32_t count, uint8_t *to, uint32_t room) {
+    if (e->kind == PLANE_OPUS) {
+        opus_int32 got = opus_encode(e->opus, samples, (int)count, to, (opus_int32)room);
+        return got > 0 ? (uint32_t)got : 0;
+    }
+    if (count > room) return 0;
+    if (e->kind == PLANE_G722) return (uint32_t)g722_encode(e->g722, to, samples, (int)count);
+    for (uint32_t i = 0; i < count; i++) to[i] = e->kind == PLANE_PCMA ? g711_alaw_encode(samples[i]) : g711_ulaw_encode(samples[i]);
+    return count;
+}
