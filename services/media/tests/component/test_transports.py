@@ -214,6 +214,7 @@ def test_udp_answers_sip_and_stun_and_ignores_line_ends(on: Callable[..., None],
     on(act)
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_old_tls_and_strangers_to_tls_get_no_further_than_the_handshake(on: Callable[..., None]) -> None:
     async def act(bench: Bench) -> None:
         old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
