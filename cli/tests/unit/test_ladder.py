@@ -1,7 +1,20 @@
 import pytest
 
 from carillon_cli.render.ladder import TIME_WIDTH, WIDTH, ladder
-from carillon_contracts.call import CallBridged, CallEnded, CallStarted, LegAnswered, LegEnded, LegOffered, LegRinging, RoutingDecided
+from carillon_contracts.call import (
+    CallBridged,
+    CallControlled,
+    CallEnded,
+    CallStarted,
+    CallTransferred,
+    LegAnswered,
+    LegEnded,
+    LegOffered,
+    LegRinging,
+    LegTransferred,
+    RoutingDecided,
+    TransferEnded,
+)
 
 pytestmark = pytest.mark.feature("P-6")
 
@@ -63,3 +76,20 @@ def test_times_count_from_the_start(rows: list[str]) -> None:
 
 def test_no_events_give_one_line() -> None:
     assert ladder([]) == ["(no events of this call)"]
+
+
+@pytest.mark.feature("M-4", "M-12")
+def test_transfers_and_requests_are_drawn(call) -> None:  # type: ignore[no-untyped-def]
+    rows = ladder(
+        call(
+            (0.0, "a", CallStarted(direction="from_user", caller="101", caller_user_id="dumas", dialled="102")),
+            (0.1, "b1", LegOffered(party="meier", number="102")),
+            (1.0, "b1", LegTransferred(kept="a", destination="103", requested_by="phone")),
+            (2.0, "b1", TransferEnded(result="given_up", sip_status=487)),
+            (2.1, "b1", CallTransferred(other_call_id="c2", moved="b2", goes_on=True)),
+            (2.2, None, CallControlled(action="hang_up", requested_by="olga")),
+            (2.3, None, CallEnded(cause="normal_clearing", by="system")),
+        )
+    )
+    for text in ("sends a to 103", "transfer given up", "joins its other call", "olga asks: hang up"):
+        assert any(text in row for row in rows), rows

@@ -1,10 +1,10 @@
-"""`carillon calls`: what is up now."""
+"""`carillon calls`: what is up now; `--hang-up` ends a call."""
 
 import argparse
 import asyncio
 import json
 
-from carillon.media.v1 import media_pb2, media_pb2_grpc
+from carillon.media.v1 import call_control_pb2, call_control_pb2_grpc, media_pb2, media_pb2_grpc
 from carillon_cli.render.tables import calls_table, message_json
 from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
 
@@ -14,13 +14,18 @@ WATCH_SECONDS = 1.0
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `carillon calls`."""
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--watch", action="store_true", help="again every second, until Ctrl-C")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--watch", action="store_true", help="again every second, until Ctrl-C")
+    what.add_argument("--hang-up", metavar="ID", default="", help="end this call")
     system_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the live calls once, or again and again."""
+    """Print the live calls once, or again and again; or end one."""
     system = load(options.data)
+    if options.hang_up:
+        asyncio.run(hang_up(system, system.tenant(options.tenant), options.hang_up))
+        return 0
     asyncio.run(_watch(system, system.tenant(options.tenant), as_json=options.json, endless=options.watch))
     return 0
 
@@ -34,6 +39,13 @@ async def _watch(system: System, tenant: str, *, as_json: bool, endless: bool) -
         if not endless:
             return
         await asyncio.sleep(WATCH_SECONDS)
+
+
+async def hang_up(system: System, tenant: str, call_id: str) -> None:
+    """End a call."""
+    async with system.channel("media", tenant) as media:
+        service = call_control_pb2_grpc.CallControlServiceStub(media)
+        await ask(service.HangUpCall(call_control_pb2.HangUpCallRequest(call_id=call_id), timeout=RPC_SECONDS), "media")
 
 
 async def live_calls(system: System, tenant: str) -> list[media_pb2.LiveCall]:

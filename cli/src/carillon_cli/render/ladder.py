@@ -10,9 +10,11 @@ from typing import Literal, assert_never
 from carillon_contracts.call import (
     CALL_EVENTS,
     CallBridged,
+    CallControlled,
     CallEnded,
     CallEvent,
     CallStarted,
+    CallTransferred,
     DigitsGathered,
     LegAnswered,
     LegEnded,
@@ -20,11 +22,13 @@ from carillon_contracts.call import (
     LegOffered,
     LegResumed,
     LegRinging,
+    LegTransferred,
     PlayEnded,
     RecordingFinished,
     RecordingStarted,
     RingEnded,
     RoutingDecided,
+    TransferEnded,
 )
 from carillon_contracts.envelope import Event
 
@@ -81,6 +85,14 @@ def mark(leg: str, data: CallEvent) -> Arrow | Note:
             return Arrow(leg, SYSTEM, "holds")
         case LegResumed():
             return Arrow(leg, SYSTEM, "resumes")
+        case LegTransferred():
+            return Arrow(leg, SYSTEM, f"sends {data.kept} to {data.destination}")
+        case TransferEnded():
+            return Note(f"transfer {data.result.replace('_', ' ')}")
+        case CallTransferred():
+            return Arrow(leg, SYSTEM, "joins its other call" if data.goes_on else "hands over to its other call")
+        case CallControlled():
+            return Note(f"{data.requested_by} asks: {data.action.replace('_', ' ')}")
         case LegEnded():
             own = data.by == ("caller" if leg == CALLER else "callee")
             text = "hangs up" if own and data.cause == "normal_clearing" else ended_text(data)
