@@ -252,11 +252,27 @@ def test_a_stream_is_cut_into_messages_and_pings_are_answered(stranger: Stranger
     assert stranger.agent.counts().streams == 1
 
 
-def test_a_stream_that_breaks_the_framing_is_closed(stranger: Stranger) -> None:
+def test_a_stream_that_breaks_the_framing_is_answered_and_closed(stranger: Stranger) -> None:
     stranger.flow = TCP
-    stranger.send(request_text().replace("Content-Length: 0\r\n", ""))
+    text = request_text(via="SIP/2.0/TCP 192.0.2.9:40000").replace("Content-Length: 0\r\n", "")
+    assert stranger.statuses(stranger.send(text)) == [400]
     assert stranger.events == [CloseFlow(TCP)]
     assert stranger.agent.counts().streams == 0
+
+
+def test_what_came_whole_before_the_framing_broke_is_heard(stranger: Stranger) -> None:
+    stranger.flow = TCP
+    text = request_text("OPTIONS", via="SIP/2.0/TCP 192.0.2.9:40000")
+    broken = text.replace("Content-Length: 0\r\n", "").replace("z9hG4bK", "z9hG4bKother")
+    assert stranger.statuses(stranger.send(text + broken)) == [400]
+    assert [type(event) for event in stranger.events] == [RequestReceived, CloseFlow]
+    assert stranger.agent.counts().streams == 0
+
+
+def test_who_cannot_read_session_descriptions_is_not_called_back_with_one(stranger: Stranger) -> None:
+    out = stranger.send(request_text(extra="Accept: text/plain\r\n"))
+    assert stranger.statuses(out) == [406]
+    assert stranger.events == []
 
 
 def test_streams_are_counted_and_capped() -> None:

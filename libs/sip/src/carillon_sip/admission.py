@@ -43,7 +43,7 @@ class Refusal(NamedTuple):
 
 
 def refuse_any(request: Request, settings: UserAgentSettings) -> Refusal | None:
-    """Checks of every request: method (405, 501), Require (420), Content-Encoding and -Type (415)."""
+    """Checks of every request: method (405, 501), Require (420), Content-Encoding and -Type (415), an INVITE's Accept (406)."""
     if request.method not in settings.methods:
         return Refusal(405 if request.method in KNOWN_METHODS else 501, (("Allow", ", ".join(settings.methods)),))
     index = request.headers.index()
@@ -55,6 +55,8 @@ def refuse_any(request: Request, settings: UserAgentSettings) -> Refusal | None:
         return Refusal(415, (("Accept-Encoding", "identity"),))
     if request.body and request.method in _DESCRIBED and request.content_type != "application/sdp":
         return Refusal(415, (("Accept", "application/sdp"),))
+    if request.method == "INVITE" and not request.accepts("application/sdp"):
+        return Refusal(406, (("Accept", "application/sdp"),))
     return None
 
 

@@ -47,8 +47,7 @@ class Reception:
         try:
             message = parse_message(data, self.limits)
         except ParseError as error:
-            if error.request is not None:
-                self._refuse(error.request, flow, Refusal(error.status), str(error))
+            self.unreadable(error, flow)
             return
         try:
             if isinstance(message, Request):
@@ -58,6 +57,11 @@ class Reception:
         except ParseError as error:
             if isinstance(message, Request) and message.method != "ACK":
                 self._refuse(message, flow, Refusal(error.status), str(error))
+
+    def unreadable(self, error: ParseError, flow: Flow) -> None:
+        """What came could not be read; it is answered where it was a request that can be."""
+        if error.request is not None:
+            self._refuse(error.request, flow, Refusal(error.status), str(error))
 
     def _request(self, request: Request, flow: Flow, now: float) -> None:
         layer = self._context.layer

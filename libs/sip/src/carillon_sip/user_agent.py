@@ -57,14 +57,16 @@ class UserAgent(CallCommands, TransferCommands, SubscriptionCommands):
         try:
             messages = framer.feed(data)
         except ParseError:
-            self._context.outputs.append(CloseFlow(flow))
-            self.flow_failed(flow, now)
-            return
+            messages = []
         for message in messages:
             if message:
                 self._reception.message(message, flow, now)
             else:
                 self._context.outputs.append(Send(flow, _PONG))
+        if framer.error is not None:
+            self._reception.unreadable(framer.error, flow)
+            self._context.outputs.append(CloseFlow(flow))
+            self.flow_failed(flow, now)
 
     def flow_failed(self, flow: Flow, now: float) -> None:
         """The flow cannot be used: sending failed or the connection closed. What waits for it fails with 503."""
