@@ -33,6 +33,12 @@ def manifests() -> list[dict[str, Any]]:
     return [document for name in names for document in yaml.safe_load_all((BASE / name).read_text())]
 
 
+def containers(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of a workload, sidecars included."""
+    pod = manifest["spec"]["template"]["spec"]
+    return [*pod.get("initContainers", ()), *pod["containers"]]
+
+
 def unknown_settings(service: str, names: list[str]) -> list[str]:
     given = [name.removeprefix("CARILLON_").lower() for name in names if name.startswith("CARILLON_")]
     return sorted(set(given) - settings_of(service))
@@ -51,7 +57,7 @@ def test_kubernetes_gives_only_settings_that_exist() -> None:
         if manifest["kind"] == "ConfigMap":
             shared = list(manifest["data"])
         if manifest["kind"] in ("Deployment", "StatefulSet"):
-            for container in manifest["spec"]["template"]["spec"]["containers"]:
+            for container in containers(manifest):
                 if container["name"] in SERVICES:
                     names = shared + [entry["name"] for entry in container["env"]]
                     assert unknown_settings(container["name"], names) == [], container["name"]
@@ -63,7 +69,7 @@ def test_no_container_runs_as_root_or_writes_its_image() -> None:
     for workload in workloads:
         spec = workload["spec"]["template"]["spec"]
         assert spec["securityContext"]["runAsNonRoot"]
-        assert all(container["securityContext"]["readOnlyRootFilesystem"] for container in spec["containers"])
+        assert all(container["securityContext"]["readOnlyRootFilesystem"] for container in containers(workload))
 
 
 def test_compose_gives_only_settings_that_exist() -> None:
