@@ -64,7 +64,8 @@ def configuration(folder: Path, control_port: int, ip: str, authority: Path | No
             "audio_srate 8000",
             "audio_channels 1",
             f"snd_path {folder}",
-            "rtp_ports 10000-30000",
+            # Above the ports of the media plane, which sends no audio to a port of its own.
+            "rtp_ports 33000-59999",
             f"ctrl_tcp_listen {ip}:{control_port}",
             f"module_path {modules}",
             *([f"sip_cafile {authority}", "sip_verify_server yes"] if authority is not None else []),
