@@ -99,3 +99,50 @@ async def test_the_held_party_hears_music_and_after_resume_the_other_side_again(
         assert music(elise) - after < 0.2
         await alain.command("hangup")
         await elise.until_event("CALL_CLOSED")
+
+
+DUMAS_HZ = 1900
+
+
+@pytest.mark.feature("M-4")
+async def test_a_phone_that_is_not_ours_sends_its_caller_on_and_all_are_in_one_record(system: System) -> None:
+    known = system.call_ids()
+    async with phone(system, "101", DUMAS_HZ) as dumas, phone(system, "102", ALAIN_HZ) as alain, phone(system, "106", ELISE_HZ) as elise:
+        await alain.command("dial", f"sip:106@{system.tenant['realm']}")
+        await elise.until_event("CALL_INCOMING")
+        await elise.command("accept")
+        await alain.until_event("CALL_ESTABLISHED")
+        await elise.until_event("CALL_ESTABLISHED")
+        await holds(lambda: elise.heard().tone_seconds(ALAIN_HZ) >= 1, "Élise hears Alain")
+        await elise.command("transfer", f"sip:101@{system.tenant['realm']}")
+        await dumas.until_event("CALL_INCOMING")
+        await dumas.command("accept")
+        await holds(lambda: dumas.heard().tone_seconds(ALAIN_HZ) >= 2, "Mme Dumas hears Alain")
+        await holds(lambda: alain.heard().tone_seconds(DUMAS_HZ) >= 2, "Alain hears Mme Dumas")
+        await elise.until_event("CALL_CLOSED")
+        await alain.command("hangup")
+        await dumas.until_event("CALL_CLOSED")
+    (record,) = await asyncio.to_thread(system.new_records, known, 1)
+    assert (record["status"], record["answered_by"], record["dialled"]) == ("answered", "elise", "106")
+    assert [(item["kind"], item["by"], item["destination"], item["result"]) for item in record["transfers"]] == [
+        ("blind", "elise", "101", "answered")
+    ]
+    assert {leg["party"] for leg in record["legs"]} == {"alain", "elise", "dumas"}
+
+
+@pytest.mark.feature("M-12")
+async def test_click_to_call_rings_the_user_first(system: System) -> None:
+    known = system.call_ids()
+    async with phone(system, "102", ALAIN_HZ) as alain, phone(system, "106", ELISE_HZ) as elise:
+        call_id = (await asyncio.to_thread(system.carillon, "originate", "elise", "102")).strip()
+        await elise.until_event("CALL_INCOMING")
+        await elise.command("accept")
+        await alain.until_event("CALL_INCOMING")
+        await alain.command("accept")
+        await holds(lambda: elise.heard().tone_seconds(ALAIN_HZ) >= 1, "Élise hears Alain")
+        await holds(lambda: alain.heard().tone_seconds(ELISE_HZ) >= 1, "Alain hears Élise")
+        await asyncio.to_thread(system.carillon, "calls", "--hang-up", call_id)
+        for ear in (alain, elise):
+            await ear.until_event("CALL_CLOSED")
+    (record,) = await asyncio.to_thread(system.new_records, known, 1)
+    assert (record["call_id"], record["status"], record["answered_by"], record["ended_by"]) == (call_id, "answered", "alain", "system")

@@ -33,6 +33,12 @@ def test_a_record_has_exactly_the_promised_fields() -> None:
     assert "never shown" not in json.dumps(found)
 
 
+def test_transfers_are_told_when_there_were_any() -> None:
+    moved = record()
+    moved.transfers.add(kind="blind", by_leg="b1", by="elise", destination="101", result="answered")
+    assert [(item["kind"], item["destination"], item["at"]) for item in record_json(moved)["transfers"]] == [("blind", "101", None)]
+
+
 def test_enums_are_short_words_and_times_rfc_3339() -> None:
     found = record_json(record())
     assert (found["direction"], found["status"]) == ("internal", "self_service")

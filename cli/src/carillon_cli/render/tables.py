@@ -55,9 +55,11 @@ def _field(message: Message, name: str) -> Any:
 
 
 def record_json(record: cdr_pb2.Record) -> dict[str, Any]:
-    """A record as `carillon records --json` prints it; times that never came are null."""
+    """A record as `carillon records --json` prints it; times that never came are null. `transfers` is there when there were any."""
     found = {name: _field(record, name) for name in RECORD_FIELDS if name != "legs"}
     found["legs"] = [{name: _field(leg, name) for name in LEG_FIELDS} for leg in record.legs]
+    if record.transfers:
+        found["transfers"] = [message_json(transfer) for transfer in record.transfers]
     return found
 
 
