@@ -1,6 +1,7 @@
 """Steps in which the caller talks with the system: play, gather, record, and what becomes of a recording."""
 
 import asyncio
+import contextlib
 import signal
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from carillon.common.v1 import call_application_pb2 as pb
+from carillon_kit.object_store import ObjectNotFound
 from carillon_kit.testing import eventually
 from carillon_rtp.testing import tone
 from carillon_rtp.values import MediaAddress
@@ -137,8 +139,14 @@ async def test_a_message_that_is_being_left_outlives_the_process(house: Any, wor
     kept = words.last(events, "recording_finished")
     assert (kept["ended_by"], kept["labels"]) == ("node_failure", {"mailbox_id": "main"})
     assert kept["duration_ms"] >= 400
+
+    async def uploaded() -> bool:
+        with contextlib.suppress(ObjectNotFound):
+            return len(await house.objects.get(kept["object"])) == kept["bytes"]
+        return False
+
+    await eventually(uploaded)
     await eventually(lambda: not any((house.folder / "media/spool").rglob("*.wav")))
-    assert len(await house.objects.get(kept["object"])) == kept["bytes"]
 
 
 async def test_a_message_is_kept_when_the_media_plane_dies(house: Any, words: Any) -> None:
