@@ -3,7 +3,8 @@
 Always: the first event is `CallStarted`; each leg that was offered has exactly one `LegEnded`; the last event of a call, and the only
 one of its type, is `CallEnded`. Leg ids are `a` for the caller and `b1`, `b2`, ... for who is called, in the order of being offered.
 The devices of a user for whom
-a call is made are `a`, `a2`, `a3`, ...: whichever answers is the caller. A leg that goes on in another call ends with cause `transferred`.
+a call is made are `a`, `a2`, `a3`, ...: whichever answers is the caller. A leg that goes on in another call ends with cause `transferred`, one
+whose phone named another destination with `deflected`.
 Causes are ITU-T Q.850's names in snake case (`normal_clearing`, `user_busy`, `no_answer`, `call_rejected`, `unallocated_number`, ...) and
 `answered_elsewhere`, `caller_gave_up`, `node_failure`, `rtp_timeout`.
 """
@@ -116,6 +117,14 @@ class LegTransferred(EventData):
     requested_by: str
 
 
+class LegDeflected(EventData):
+    """The leg's phone refused and named another destination (302), which is called in its user's name; the leg's end follows."""
+
+    TYPE: ClassVar[str] = "call.leg_deflected.v1"
+    #: As dialled.
+    destination: str
+
+
 class TransferEnded(EventData):
     """A leg's transfer was answered, came back to the leg's user, or was given up because a side left."""
 
@@ -146,6 +155,24 @@ class CallControlled(EventData):
     details: dict[str, str] = {}
 
 
+class LegQuality(Frozen):
+    """How the leg's audio did, as the media plane saw it when the leg ended. `remote_*`: what the far end said (RTCP) of ours."""
+
+    codec: str = ""
+    packets_received: int = 0
+    packets_sent: int = 0
+    #: Of what should have come, as RFC 3550 counts.
+    lost: int = 0
+    jitter_ms: float = 0.0
+    #: None: the far end sent no report that tells.
+    round_trip_ms: float | None = None
+    #: Of what we received, 1 to 4.5 by the E-model on the narrow-band scale; None: nothing came.
+    mos: float | None = None
+    remote_lost: int | None = None
+    remote_jitter_ms: float | None = None
+    remote_mos: float | None = None
+
+
 class LegEnded(EventData):
     """The leg is over; exactly once per leg."""
 
@@ -153,6 +180,8 @@ class LegEnded(EventData):
     cause: str
     sip_status: int = 0
     by: Party
+    #: None: there was no audio, or the media plane did not say in time.
+    quality: LegQuality | None = None
 
 
 class RingEnded(EventData):
@@ -220,6 +249,7 @@ CallEvent = (
     | LegHeld
     | LegResumed
     | LegTransferred
+    | LegDeflected
     | TransferEnded
     | CallTransferred
     | CallControlled
@@ -244,6 +274,7 @@ CALL_EVENTS: dict[str, type[EventData]] = {
         LegHeld,
         LegResumed,
         LegTransferred,
+        LegDeflected,
         TransferEnded,
         CallTransferred,
         CallControlled,

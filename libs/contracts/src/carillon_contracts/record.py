@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import ClassVar, Literal
 
+from carillon_contracts.call import LegQuality
 from carillon_contracts.envelope import EventData, Frozen
 
 RecordStatus = Literal["answered", "unanswered", "busy", "cancelled", "voicemail", "self_service", "rejected", "failed"]
@@ -20,6 +21,7 @@ class RecordLeg(Frozen):
     ended_at: datetime | None = None
     cause: str = ""
     ended_by: str = ""
+    quality: LegQuality | None = None
 
 
 class RecordTransfer(Frozen):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from carillon_cdr.domain.record import Incomplete, fold
 from carillon_cdr.testing import START, Script
-from carillon_contracts.call import CallBridged
+from carillon_contracts.call import CallBridged, LegEnded, LegQuality
 from carillon_contracts.envelope import Event
 from carillon_contracts.record import CallRecorded
 
@@ -28,6 +28,14 @@ def test_an_answered_call_says_who_talked_for_how_long() -> None:
     assert made.answered_at == START + timedelta(seconds=4)
     assert made.ended_at == START + timedelta(seconds=16.5)
     assert [(leg.leg_id, leg.party, leg.ended_by) for leg in made.legs] == [("a", "alice", "caller"), ("b1", "bob", "caller")]
+
+
+@pytest.mark.feature("M-7")
+def test_a_leg_says_how_its_audio_did() -> None:
+    seen = LegQuality(codec="PCMA", packets_received=625, lost=2, jitter_ms=1.5, mos=4.4)
+    script = Script().started().decided("ring").rings().connects().after(12.5)
+    script.add(LegEnded(cause="normal_clearing", by="callee", quality=seen), "b1")
+    assert [leg.quality for leg in record(script.ended()).legs] == [None, seen]
 
 
 def test_talk_follows_the_monotonic_clock_when_the_wall_clock_jumps() -> None:

@@ -55,6 +55,10 @@ async def test_extension_to_extension_with_audio_both_ways(house: Any, words: An
     assert (started.data["caller"], started.data["caller_user_id"], started.data["dialled"]) == ("101", "anne", "102")
     assert events[1].configseq == 5
     assert words.last(events, "ended")["by"] == "caller"
+    for ended in (event for event in events if event.type == "carillon.call.leg_ended.v1"):
+        quality = ended.data["quality"]
+        assert (quality["codec"], quality["packets_received"], quality["lost"]) == ("PCMA", 10, 0)
+        assert quality["mos"] > 4
     asked = house.application.asked[0].call
     assert (asked.tenant_id, asked.caller_number, asked.caller_name, asked.dialled) == ("dupont", "101", "Anne", "102")
 

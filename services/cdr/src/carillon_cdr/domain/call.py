@@ -21,6 +21,7 @@ from carillon_contracts.call import (
     LegAnswered,
     LegEnded,
     LegOffered,
+    LegQuality,
     LegRinging,
     LegTransferred,
     PlayEnded,
@@ -54,6 +55,7 @@ class Leg:
     ended_at: datetime | None = None
     cause: str = ""
     ended_by: str = ""
+    quality: LegQuality | None = None
 
     @property
     def trunk_id(self) -> str:
@@ -166,7 +168,7 @@ def _bridged(call: Call, event: Event, seq: int, data: CallBridged) -> None:
 
 def _leg_ended(call: Call, event: Event, seq: int, data: LegEnded) -> None:
     leg = call.leg(event)
-    leg.ended_at, leg.cause, leg.ended_by = event.time, data.cause, data.by
+    leg.ended_at, leg.cause, leg.ended_by, leg.quality = event.time, data.cause, data.by, data.quality
 
 
 def _leg_transferred(call: Call, event: Event, seq: int, data: LegTransferred) -> None:

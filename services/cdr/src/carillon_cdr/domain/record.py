@@ -171,4 +171,5 @@ def _record_leg(leg: Leg) -> RecordLeg:
         ended_at=leg.ended_at,
         cause=leg.cause,
         ended_by=leg.ended_by,
+        quality=leg.quality,
     )

@@ -23,6 +23,7 @@ from carillon_media.domain.state import CALLER, CallState, Closing, Gathering, P
 from carillon_media.domain.trunk_invitation import trunk_invitation
 from carillon_media.handlers.entries import entry_of
 from carillon_media.handlers.legs import LegIo, MediaPorts, PortLost
+from carillon_media.handlers.quality import with_quality
 from carillon_media.handlers.timers import Timers
 from carillon_media.ports import Entry, Fields, LogFailed, NoDecision, Parts
 from carillon_rtp.protocol import PlaneError
@@ -189,6 +190,7 @@ class CallActor:
 
     async def _act(self, batch: list[outputs.Output | Sync | Restore]) -> None:
         facts = self.call.facts
+        batch = await with_quality(batch, self.legs, self.parts.plane)
         entries = [entry_of(output, facts, self.parts) for output in batch if isinstance(output, outputs.Journal | outputs.Remember)]
         if entries:
             await self.parts.log.append(facts.tenant, facts.call_id, entries)

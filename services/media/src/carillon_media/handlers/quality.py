@@ -1,0 +1,65 @@
+"""How a leg's audio did, asked of the media plane when the leg ends, for its `leg_ended`.
+
+Invariant: the end of a leg waits for the plane at most `SECONDS`, all legs of a batch together; whatever the plane says or does not say,
+the batch comes back with the same outputs in the same order.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeVar, cast
+
+from carillon_contracts.call import LegEnded, LegQuality
+from carillon_media.domain import outputs
+from carillon_media.handlers.legs import LegIo
+from carillon_media.ports import PlanePort
+from carillon_rtp.protocol import PlaneError
+
+SECONDS = 0.3
+T = TypeVar("T")
+
+
+async def with_quality(batch: list[T], legs: Mapping[str, LegIo], plane: PlanePort) -> list[T]:
+    """The batch with what the plane knows of the legs that end in it."""
+    ending = {place: leg for place, output in enumerate(batch) if (leg := _ending(output, legs)) is not None}
+    if not ending:
+        return batch
+    found = await asyncio.gather(*(_ask(leg, plane) for leg in ending.values()))
+    said = list(batch)
+    for place, quality in zip(ending, found, strict=True):
+        output = batch[place]
+        if quality is not None and isinstance(output, outputs.Journal):
+            said[place] = cast(T, replace(output, event=output.event.model_copy(update={"quality": quality})))
+    return said
+
+
+def _ending(output: object, legs: Mapping[str, LegIo]) -> LegIo | None:
+    """The leg that ends with it, if the plane knows its far end."""
+    if not isinstance(output, outputs.Journal) or not isinstance(output.event, LegEnded):
+        return None
+    leg = legs.get(output.leg_id or "")
+    return leg if leg is not None and leg.told is not None else None
+
+
+async def _ask(leg: LegIo, plane: PlanePort) -> LegQuality | None:
+    try:
+        async with asyncio.timeout(SECONDS):
+            seen = await plane.session_statistics(leg.plane)
+    except (PlaneError, TimeoutError):
+        return None
+    return LegQuality(
+        codec=leg.media.codec if leg.media is not None else "",
+        packets_received=seen.packets_in,
+        packets_sent=seen.packets_out,
+        lost=seen.lost,
+        jitter_ms=round(seen.jitter_ms, 1),
+        round_trip_ms=_rounded(seen.round_trip_ms, 1),
+        mos=_rounded(seen.mos, 2),
+        remote_lost=seen.remote_lost,
+        remote_jitter_ms=_rounded(seen.remote_jitter_ms, 1),
+        remote_mos=_rounded(seen.remote_mos, 2),
+    )
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
