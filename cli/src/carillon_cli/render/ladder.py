@@ -17,6 +17,7 @@ from carillon_contracts.call import (
     CallTransferred,
     DigitsGathered,
     LegAnswered,
+    LegDeflected,
     LegEnded,
     LegHeld,
     LegOffered,
@@ -87,6 +88,8 @@ def mark(leg: str, data: CallEvent) -> Arrow | Note:
             return Arrow(leg, SYSTEM, "resumes")
         case LegTransferred():
             return Arrow(leg, SYSTEM, f"sends {data.kept} to {data.destination}")
+        case LegDeflected():
+            return Arrow(leg, SYSTEM, f"names {data.destination}")
         case TransferEnded():
             return Note(f"transfer {data.result.replace('_', ' ')}")
         case CallTransferred():

@@ -183,3 +183,22 @@ async def test_a_colleague_picks_up_what_rings_at_a_phone(house: Any, words: Any
     story = words.story(await house.ended())
     assert story.count("leg_answered b2") == story.count("leg_ended b2") == 1
     assert len(records(house)) == 1
+
+
+async def test_a_phones_302_is_followed_in_its_users_name(house: Any, words: Any) -> None:
+    house.application.follow(words.ring("bob"), words.ring("carol"))
+    anne, bob, carol = [await house.phone(user) for user in ("anne", "bob", "carol")]
+    anne.call("102")
+    ringing = await bob.expect(InviteReceived)
+    bob.do("redirect", ringing.session, [NameAddr.of("sip:103@10.9.9.9")])
+    shown, carol_to = await carol.pick_up()
+    anne_to = await anne.answered()
+    assert shown.request.from_.uri.user == "101"
+    asked = house.application.asked[-1].call
+    assert (asked.caller_user_id, asked.dialled) == ("bob", "103")
+    await hear_each_other(anne, anne_to, carol, carol_to)
+    carol.do("bye", shown.session)
+    await anne.expect(SessionEnded)
+    story = words.story(await house.ended())
+    assert "leg_deflected b1" in story
+    assert story.count("leg_ended b1") == story.count("ended") == 1

@@ -44,6 +44,7 @@ MOVES = st.one_of(
             st.just(inputs.CallerCancelled()),
             st.just(inputs.MediaLost()),
             st.just(inputs.MediaRestored()),
+            st.builds(inputs.LegDeflected, LEGS, st.just(302), st.just("103")),
             st.builds(inputs.LegRefers, LEGS, st.just("103")),
             st.builds(inputs.LegHandedOver, LEGS, st.just("c2")),
             st.builds(inputs.LegAdopted, LEGS, st.just("h"), st.just("carol"), st.just("103"), st.just("PCMA"), st.just("c2")),

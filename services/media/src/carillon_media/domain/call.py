@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from carillon_contracts import call as events
-from carillon_media.domain import control, holding, inputs, originating, outputs, prompting, ringing, taping, transferring
+from carillon_media.domain import control, deflecting, holding, inputs, originating, outputs, prompting, ringing, taping, transferring
 from carillon_media.domain.causes import (
     CALLER_GAVE_UP,
     NODE_FAILURE,
@@ -121,6 +121,22 @@ def _decided(call: CallState, phase: Asking, given: inputs.Decided) -> None:
         call.finish("recovery_on_timer_expiry", "system", status=483)
         return
     _begin(call, given.step)
+
+
+def _deflection_decided(call: CallState, phase: Ringing, given: inputs.Decided) -> None:
+    """Where a phone's 3xx leads: in the leg's place, or in place of the whole step when nothing else is left of it."""
+    place, facts = call.deflections.pop(given.question, ("", None))
+    if phase.table.of_leg(place) is None:
+        return
+    call.config_seq = given.config_seq or None
+    call.steps += 1
+    _journal_decision(call, given.step, FIRST_APPLICATION, given.details, given.trace)
+    if deflecting.takes_over(phase, place, given.step):
+        call.asks_as, call.application, call.cursor = facts, FIRST_APPLICATION, given.cursor
+        ringing.replace_step(call, phase)
+        _begin(call, given.step)
+    else:
+        deflecting.instead(call, phase, place, given.step)
 
 
 def _undecided(call: CallState, phase: Asking, given: inputs.Undecided) -> None:
@@ -237,6 +253,9 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
     (Ringing, inputs.LegProgressed): ringing.on_progress,
     (Ringing, inputs.LegAccepted): ringing.on_accepted,
     (Ringing, inputs.LegRefused): ringing.on_refused,
+    (Ringing, inputs.LegDeflected): deflecting.on_deflected,
+    (Ringing, inputs.Decided): _deflection_decided,
+    (Ringing, inputs.Undecided): deflecting.on_undecided,
     (Playing, inputs.PlayFinished): prompting.on_played,
     (Playing, inputs.DigitPressed): prompting.on_typed_ahead,
     (Gathering, inputs.PlayFinished): prompting.on_gather_played,

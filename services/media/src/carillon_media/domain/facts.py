@@ -82,6 +82,8 @@ class Limits:
     max_call_seconds: float = 12 * 3600.0
     #: Steps of applications; more is a loop.
     max_steps: int = 200
+    #: Times that phones may send one call elsewhere by 3xx; more is a loop.
+    max_deflections: int = 5
     #: Devices rung in one ring step.
     max_ring_legs: int = 60
     #: Seconds a single target may ring, whatever its timetable says.

@@ -26,6 +26,14 @@ def dialled(request_uri: str) -> str:
     return user if _NAME.fullmatch(user) else ""
 
 
+def dialled_by(uri: Uri) -> str:
+    """What a phone that names this URI wants dialled; empty if nothing can be."""
+    try:
+        return dialled(f"sip:{uri.user}@{uri.host or 'localhost'}")
+    except ParseError:
+        return ""
+
+
 def is_dialable(text: str) -> bool:
     """Whether a phone could dial this as it stands."""
     return _NUMBER.fullmatch(text) is not None or _NAME.fullmatch(text) is not None

@@ -66,6 +66,15 @@ class LegRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class LegDeflected:
+    """A called leg's phone refused with a 3xx `status`, and named what to dial instead."""
+
+    leg_id: str
+    status: int
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
 class LegLeft:
     """An answered leg hung up (`bye`), or was not heard of any more (`timeout`, `media`: its audio stopped)."""
 
@@ -255,6 +264,7 @@ Input = (
     | LegProgressed
     | LegAccepted
     | LegRefused
+    | LegDeflected
     | LegLeft
     | CallerCancelled
     | LegReoffered

@@ -46,7 +46,7 @@ def on_timer(call: CallState, phase: Ringing, fired: inputs.TimerFired) -> None:
         return
     for target in phase.table.stopping(call.now):
         for leg_id in tuple(target.legs):
-            call.end_leg(call.legs[leg_id], "no_answer", "system")
+            _end(call, leg_id, "no_answer")
             phase.table.leg_over(leg_id, given_up(target))
     _go_on(call, phase)
 
@@ -60,8 +60,8 @@ def on_progress(call: CallState, phase: Ringing, progress: inputs.LegProgressed)
     if leg.state == "offered":
         leg.state = "ringing"
         call.journal(events.LegRinging(sip_status=progress.status), leg.leg_id)
-    if call.transfer is not None:
-        call.do(outputs.ReportTransfer(call.transfer.by, 180))
+        if call.transfer is not None:
+            call.do(outputs.ReportTransfer(call.transfer.by, 180))
     caller = call.legs[call.anchor]
     if caller.state == "answered" or phase.early:
         return
@@ -105,7 +105,7 @@ def _win(call: CallState, phase: Ringing, leg: Leg) -> None:
     for other_id in phase.table.active_legs():
         if other_id != leg.leg_id:
             target = phase.table.of_leg(other_id)
-            call.end_leg(call.legs[other_id], ANSWERED_ELSEWHERE, "system", reason=COMPLETED_ELSEWHERE)
+            _end(call, other_id, ANSWERED_ELSEWHERE, COMPLETED_ELSEWHERE)
             if target is not None:
                 phase.table.leg_over(other_id, given_up(target))
     phase.table.leg_over(leg.leg_id, "answered", 200)
@@ -142,6 +142,40 @@ def on_refused(call: CallState, phase: Ringing, refused: inputs.LegRefused) -> N
     _go_on(call, phase)
 
 
+def _end(call: CallState, leg_id: str, cause: str, reason: str = "") -> None:
+    """End a leg; what only asks where it goes has none."""
+    if leg_id in call.legs:
+        call.end_leg(call.legs[leg_id], cause, "system", reason=reason)
+
+
+def replace_step(call: CallState, phase: Ringing) -> None:
+    """Another step takes the place of this one, of which nobody rings any more."""
+    if call.legs[call.anchor].state == "answered":
+        call.do(outputs.StopPlay(call.anchor))
+    _ring_ended(call, phase, phase.table.outcome())
+
+
+def ring_in_place(call: CallState, phase: Ringing, place: str, step: Ring) -> None:
+    """Ring whom a step says in place of one leg of this step, within that leg's time."""
+    target = phase.table.of_leg(place)
+    if target is None:
+        return
+    room = max(0, call.limits.max_ring_legs + 1 - len(call.legs))
+    contacts = [contact for plan in step.targets for contact in _contacts(call, plan.whom)][:room]
+    for contact in contacts:
+        leg = call.offer_leg(contact, target.plan.target_id, _shown(call, contact, step))
+        phase.table.leg_offered(target, leg.leg_id)
+    if contacts:
+        phase.table.forget(place)
+    lead_nowhere(call, phase, place, "unreachable")
+
+
+def lead_nowhere(call: CallState, phase: Ringing, place: str, result: RingResult) -> None:
+    """Nobody rings in the leg's place."""
+    phase.table.leg_over(place, result)
+    _go_on(call, phase)
+
+
 def end_by_result(call: CallState, result: RingResult) -> None:
     """Nobody can be asked what comes next: the call ends as its ring step did."""
     cause = CAUSE_BY_RESULT[result]
@@ -166,7 +200,7 @@ def _go_on(call: CallState, phase: Ringing) -> None:
 
 def _start(call: CallState, phase: Ringing, target: Target) -> None:
     room = call.limits.max_ring_legs + 1 - len(call.legs)
-    contacts = _contacts(call, target)[: max(0, room)]
+    contacts = _contacts(call, target.plan.whom)[: max(0, room)]
     for contact in contacts:
         leg = call.offer_leg(contact, target.plan.target_id, _shown(call, contact, phase.step))
         phase.table.leg_offered(target, leg.leg_id)
@@ -176,7 +210,7 @@ def _start(call: CallState, phase: Ringing, target: Target) -> None:
 
 
 def _shown(call: CallState, contact: Contact, step: Ring) -> Ring:
-    if contact.is_trunk or call.transfer is None:
+    if contact.is_trunk:
         return step
     number, name = call.shown(step.caller_number, step.caller_name)
     return replace(step, caller_number=number, caller_name=name)
@@ -190,8 +224,8 @@ def _next_server(call: CallState, phase: Ringing, target: Target) -> None:
         phase.table.leg_offered(target, leg.leg_id)
 
 
-def _contacts(call: CallState, target: Target) -> tuple[Contact, ...]:
-    reach, tenant, whom = call.reach, call.facts.tenant, target.plan.whom
+def _contacts(call: CallState, whom: str | TrunkTarget) -> tuple[Contact, ...]:
+    reach, tenant = call.reach, call.facts.tenant
     if reach is None:
         return ()
     if isinstance(whom, TrunkTarget):

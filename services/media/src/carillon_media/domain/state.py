@@ -152,6 +152,9 @@ class CallState:
     anchor: str = CALLER
     tapes: dict[str, Tape] = field(default_factory=dict)
     transfer: Transfer | None = None
+    #: Questions about where a phone's 3xx leads: what stands in the timetable for the leg, and in whose name it is asked.
+    deflections: dict[int, tuple[str, CallFacts]] = field(default_factory=dict)
+    deflected: int = 0
     #: Who asks where the call goes next, when it is not the caller any more: a user who has sent it elsewhere.
     asks_as: CallFacts | None = None
     application: str = "routing"
@@ -280,8 +283,8 @@ class CallState:
             self.end_leg(by, NORMAL_CLEARING, "system")
 
     def shown(self, number: str, name: str) -> tuple[str, str]:
-        """Whose number and name the house's phones show: during a transfer those of who waits for the answer."""
-        if self.transfer is None:
+        """Whose number and name the house's phones show: those of who waits for the answer, whoever sent it there."""
+        if self.asks_as is None:
             return number, name
         if self.anchor == CALLER:
             return self.facts.caller, self.facts.caller_name

@@ -104,6 +104,19 @@ class Timetable:
         if not target.legs:
             target.state = "done"
 
+    def hand_on(self, leg_id: str, other: str) -> None:
+        """Something else (a leg, or a question about where it goes) takes the leg's place."""
+        target = self._by_leg.pop(leg_id, None)
+        if target is not None:
+            target.legs.discard(leg_id)
+            self.leg_offered(target, other)
+
+    def forget(self, leg_id: str) -> None:
+        """It led to legs of the same target, which stand for it."""
+        target = self._by_leg.pop(leg_id, None)
+        if target is not None:
+            target.legs.discard(leg_id)
+
     def nobody_there(self, target: Target) -> None:
         """The target has no device that could be rung."""
         target.results.add("unreachable")

@@ -4,12 +4,13 @@ Invariant: a session that belongs to no leg is hung up as soon as it is answered
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.facts import CallFacts, Limits
+from carillon_media.domain.identity import dialled_by
 from carillon_media.domain.media import offered_codec
 from carillon_media.domain.state import CALLER
 from carillon_media.handlers.actor import CallActor, Restore, Sync
@@ -40,6 +41,8 @@ class Switchboard:
         self._handed_over: dict[str, LegIo] = {}
         #: Who watches what happens in calls.
         self.taps = Taps()
+        #: Told of every call in which something happened, and that is over.
+        self.changed: Callable[[CallActor], None] = lambda actor: None
         self._transfers = Transfers(self)
         self._tasks: set[asyncio.Future[None]] = set()
         self._idle = asyncio.Event()
@@ -72,6 +75,7 @@ class Switchboard:
         """These are on the disk now."""
         facts = actor.call.facts
         self.taps.happened(facts.tenant, facts.call_id, [entry.data for entry in entries if entry.kind == "event"])
+        self.changed(actor)
 
     def spawn(self, coroutine: Awaitable[None]) -> None:
         """Run in the background; `stop` waits for it."""
@@ -87,6 +91,7 @@ class Switchboard:
             self._sessions.pop(leg.session, None)
             self.parts.trunks.end(leg.plane)
             self._planes.pop(leg.plane, None)
+        self.changed(actor)
         if not self.calls:
             self._idle.set()
 
@@ -168,7 +173,7 @@ class Switchboard:
                 self._answered(actor, leg_id, output)
             case sip.SessionFailed():
                 del self._sessions[session]
-                actor.post(inputs.LegRefused(leg_id, output.status, received=output.response is not None))
+                self._refused(actor, leg_id, output)
             case sip.SessionCancelled():
                 del self._sessions[session]
                 actor.post(inputs.CallerCancelled())
@@ -185,6 +190,14 @@ class Switchboard:
                 self._request(actor, leg_id, output)
             case _:
                 pass
+
+    def _refused(self, actor: CallActor, leg_id: str, output: sip.SessionFailed) -> None:
+        """A phone's 3xx names what to dial instead; where that is we find out ourselves."""
+        destination = next((number for contact in output.contacts[:5] if (number := dialled_by(contact.uri))), "")
+        if destination:
+            actor.post(inputs.LegDeflected(leg_id, output.status, destination))
+        else:
+            actor.post(inputs.LegRefused(leg_id, output.status, received=output.response is not None))
 
     def _progress(self, actor: CallActor, leg_id: str, output: sip.SessionProgress) -> None:
         leg, body, media = actor.legs[leg_id], output.response.body, False

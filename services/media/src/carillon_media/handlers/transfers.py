@@ -11,7 +11,7 @@ from carillon_kit.logs import get_logger
 from carillon_media.domain import holding, inputs, transferring
 from carillon_media.domain.causes import NORMAL_CLEARING
 from carillon_media.domain.facts import CallFacts
-from carillon_media.domain.identity import dialled
+from carillon_media.domain.identity import dialled_by
 from carillon_media.domain.media import offered_codec
 from carillon_media.domain.state import CallState, Ringing, Talking
 from carillon_media.handlers.actor import CallActor
@@ -59,11 +59,7 @@ class Transfers:
             else:
                 self._board.spawn(self._join(actor, leg_id, *other, refer.refer))
             return
-        uri = refer.refer_to.uri
-        try:
-            destination = dialled(f"sip:{uri.user}@{uri.host or 'localhost'}")
-        except ParseError:
-            destination = ""
+        destination = dialled_by(refer.refer_to.uri)
         if destination:
             self._board.spawn(self._blind(actor, leg_id, destination, refer.refer))
         else:

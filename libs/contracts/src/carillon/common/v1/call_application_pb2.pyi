@@ -134,7 +134,9 @@ Global___NextResponse: _TypeAlias = NextResponse  # noqa: Y015
 
 @_typing.final
 class CallFacts(_message.Message):
-    """What is known of a call when it arrives; it does not change while the call lasts."""
+    """What is known of a call when it arrives; it does not change while the call lasts, unless a user sends the call elsewhere: then the next
+    request is a first one (`entered`, with `transferred_by` or `deflected_by`), with that user as caller and what it named as `dialled`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
