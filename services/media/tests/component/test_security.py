@@ -19,6 +19,7 @@ from carillon_kit.auth import ADMIN, OPERATOR, issue_token
 from carillon_kit.grpc_client import channel
 from carillon_kit.testing import eventually
 from carillon_sip import Credentials, InviteReceived, NameAddr, RequestOut, ResponseReceived, SessionAnswered, SessionEnded, SessionFailed
+from carillon_sip.digest import answer_challenges
 
 pytestmark = pytest.mark.feature("P-3")
 
@@ -71,6 +72,15 @@ async def options(phone: Any, timeout: float = 1.0) -> Any:
 
 def dialled(house: Any) -> list[str]:
     return [event.data["dialled"] for event in house.events() if event.type == "carillon.call.started.v1"]
+
+
+async def register(phone: Any, cseq: int, authorization: str = "") -> Any:
+    """The response to a REGISTER with this Authorization."""
+    address = NameAddr.of(f"sip:{phone.user}@dupont.example")
+    headers = (("Authorization", authorization),) if authorization else ()
+    request = RequestOut("REGISTER", phone.flow, "sip:dupont.example", address, address, phone.contact, headers, call_id="r", cseq=cseq)
+    phone.do("request", request)
+    return (await phone.expect(ResponseReceived)).response
 
 
 async def test_guessing_is_banned_told_and_the_phones_next_door_go_on(house: Any, audit: Audit, words: Any) -> None:
@@ -127,6 +137,38 @@ async def test_an_account_is_locked_for_strangers_and_open_for_its_owner(house: 
     for n in range(20):
         assert await guess(house, "evan", "guess", host=f"127.0.2.{n}") == 403
     assert await guess(house, "evan", "guess", host="127.0.2.99") == 503
+
+
+async def test_forged_datagrams_do_not_ban_whom_they_name(house: Any, audit: Audit) -> None:
+    """An attacker knows a nonce of his own, and sends wrong answers to it that seem to come from his victim."""
+    attacker, victim = [await house.phone("anne", host=host, register=False) for host in (ATTACKER, "127.0.0.77")]
+    challenge = (await register(attacker, 1)).headers.get("WWW-Authenticate")
+    for count in range(1, 41):
+        wrong = answer_challenges([challenge], Credentials("anne", "guess"), "REGISTER", "sip:dupont.example", "c", count)
+        forged = await register(victim, count, str(wrong))
+        assert (forged.status, "stale=true" in forged.headers.get("WWW-Authenticate")) == (401, True)
+    assert await victim.register() == 200
+    assert audit.events == []
+
+
+async def test_a_trunk_over_tcp_is_never_banned_nor_slowed(house_with: Any, tmp_path: Any) -> None:
+    async with house_with(tmp_path, source_burst=5, source_rate=1) as house:
+        watching = Audit(house)
+        carrier = await house.phone("x", "tcp", "127.0.0.2", register=False)
+        for _ in range(50):
+            assert (await options(carrier)).status == 200
+        assert watching.events == []
+        watching.task.cancel()
+
+
+async def test_networks_that_the_settings_name_are_never_banned_nor_slowed(house_with: Any, tmp_path: Any) -> None:
+    async with house_with(tmp_path, source_burst=5, source_rate=1, never_ban="127.0.0.64/30, 192.0.2.1") as house:
+        edge = await house.phone("x", host=ATTACKER, register=False)
+        for _ in range(50):
+            assert (await options(edge)).status == 200
+        for n in range(25):
+            assert await guess(house, f"u{n}", "x") == 403
+        assert house.running.gate.bans() == []
 
 
 async def test_a_trunk_s_address_is_never_banned(house: Any, audit: Audit) -> None:
@@ -259,6 +301,31 @@ async def test_a_contact_that_names_ourselves_makes_no_loop(house: Any, words: A
     bob.do("bye", next(iter(bob.agent._context.sessions)))
     assert (await anne.expect(SessionEnded)).by == "remote"
     await house.ended()
+
+
+async def test_a_reply_is_not_sent_to_ourselves(house: Any) -> None:
+    """RFC 3261 section 18.2.2: without rport the reply goes to the port of the Via. Which is ours here."""
+    stack = house.running.board.parts.sip
+    port = house.running.sip["udp"][1]
+    text = (
+        f"OPTIONS sip:x@y SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bKx\r\nFrom: <sip:x@y>;tag=1\r\nTo: <sip:x@y>\r\n"
+        "Call-ID: loop\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    )
+    liar = await house.phone("x", register=False)
+    liar.link.sendto(text.encode(), liar.server)
+    await eventually(lambda: stack.unsent == 1)
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254:5060", "224.0.1.75:5060", "10.1.2.3:5060"])
+async def test_a_call_goes_to_no_trunk_where_we_do_not_send_to(house_with: Any, tmp_path: Any, words: Any, address: str) -> None:
+    async with house_with(tmp_path, refused_networks="10.0.0.0/8") as house:
+        await house.configure("trunk", {"id": "carrier", "address": address})
+        house.application.follow(words.ring(trunk="+41791234567"), words.hang_up(27, 502))
+        anne = await house.phone("anne")
+        anne.call("+41791234567")
+        assert (await anne.expect(SessionFailed)).status == 502
+        assert house.running.board.parts.sip.unsent >= 1
+        await house.ended()
 
 
 async def test_operators_see_and_lift_bans_and_nobody_else_may(house: Any, audit: Audit) -> None:

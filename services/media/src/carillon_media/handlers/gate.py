@@ -67,6 +67,7 @@ class Gate:
         verdict = self._guard.arrive(transport, remote[0], remote[1], kind, now, requests)
         if verdict is not Verdict.PASS:
             if self._is_free(remote[0], now):
+                self._guard.take_facts()
                 return Verdict.PASS
             self._tell()
         return verdict
@@ -96,7 +97,8 @@ class Gate:
 
     def client(self, flow: Flow) -> str:
         """Whom a nonce is for."""
-        return _EDGE if is_inside(flow.remote[0], self._never_ban) else source_name(flow.remote[0])
+        edge = self._never_ban and is_inside(flow.remote[0], self._never_ban)
+        return _EDGE if edge else source_name(flow.remote[0])
 
     def may_try(self, flow: Flow, account: str) -> bool:
         """Whether a password for this account is looked at; the answer is to a challenge that was sent there."""
@@ -171,7 +173,7 @@ class Gate:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _is_free(self, ip: str, now: float) -> bool:
-        free = is_inside(ip, self._never_ban) or bool(self._trunks_at(ip))
+        free = bool(self._trunks_at(ip)) or (bool(self._never_ban) and is_inside(ip, self._never_ban))
         if free:
             self._guard.free(ip, now + _FREE_SECONDS)
         return free
