@@ -18,7 +18,7 @@ from carillon_contracts.audit import AccountLocked, AuthenticationFailed, BanLif
 from carillon_contracts.call import CALL_EVENTS
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event, EventData
-from carillon_contracts.mailbox import MessageMailed, MessageStored
+from carillon_contracts.mailbox import MailboxChanged, MessageMailed, MessageStored
 from carillon_contracts.record import CallRecorded
 from carillon_contracts.registration import Registered, TrunkRegistered, TrunkServerDown, TrunkServerUp, TrunkUnregistered, Unregistered
 
@@ -34,7 +34,7 @@ CHANNELS: dict[str, tuple[str, tuple[type[EventData], ...]]] = {
         streams.registration_subject("{tenant}", "{fact}"),
         (Registered, Unregistered, TrunkRegistered, TrunkUnregistered, TrunkServerUp, TrunkServerDown),
     ),
-    "mailbox": (streams.mailbox_subject("{tenant}", "{mailbox}", "{fact}"), (MessageStored, MessageMailed)),
+    "mailbox": (streams.mailbox_subject("{tenant}", "{mailbox}", "{fact}"), (MessageStored, MailboxChanged, MessageMailed)),
     "cdr": (streams.record_subject("{tenant}", "{fact}"), (CallRecorded,)),
     "audit": (
         streams.audit_subject("{tenant}", "{fact}"),

@@ -17,6 +17,15 @@ class MessageStored(EventData):
     object: str
 
 
+class MailboxChanged(EventData):
+    """So many messages are in the box now: not yet heard, and heard."""
+
+    TYPE: ClassVar[str] = "mailbox.changed.v1"
+    mailbox_id: str
+    new: int
+    old: int
+
+
 class MessageMailed(EventData):
     """The message's e-mail was taken by the mail server."""
 

@@ -23,6 +23,14 @@ from carillon_sip.transfer_commands import TransferCommands
 _PONG = b"\r\n"
 
 
+class DialogIds(NamedTuple):
+    """What a dialog is known by; `remote_tag` is "" while the far end has said nothing."""
+
+    call_id: str
+    local_tag: str
+    remote_tag: str
+
+
 class Counts(NamedTuple):
     """How much a user agent holds; all zero when it is idle."""
 
@@ -112,6 +120,16 @@ class UserAgent(CallCommands, TransferCommands, SubscriptionCommands):
         """The dialog of a session, to read; None when there is none (yet)."""
         found = self._context.sessions.get(session)
         return found.dialog if found is not None else None
+
+    def dialog_ids(self, session: str) -> DialogIds | None:
+        """What a session's dialog is known by, also while our INVITE only rings (then its latest branch); None when it is over."""
+        found = self._context.sessions.get(session)
+        if found is None:
+            return None
+        dialog = found.dialog or next((early.dialog for early in reversed((found.early or {}).values())), None)
+        if dialog is not None:
+            return DialogIds(dialog.call_id, dialog.local_tag, dialog.remote_tag)
+        return None if found.client is None else DialogIds(found.client.request.call_id, found.id, "")
 
     def session_timer(self, session: str) -> tuple[int, bool] | None:
         """Interval in seconds of a session's timer (RFC 4028), and whether we refresh; None when there is none."""

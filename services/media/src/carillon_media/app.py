@@ -19,7 +19,7 @@ from carillon.media.v1.media_pb2_grpc import (
 )
 from carillon.media.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
 from carillon.media.v1.security_pb2_grpc import add_SecurityServiceServicer_to_server
-from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, REGISTRATIONS
+from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, MAILBOXES, REGISTRATIONS
 from carillon_kit.auth import SERVICE, TokenVerifier, issue_token
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
@@ -49,6 +49,7 @@ from carillon_media.domain.facts import Limits
 from carillon_media.domain.guard import Guard
 from carillon_media.domain.limits import GuardSettings
 from carillon_media.handlers.admission import Admission
+from carillon_media.handlers.between_phones import BetweenPhones
 from carillon_media.handlers.control import CallControl
 from carillon_media.handlers.doorkeeper import Doorkeeper
 from carillon_media.handlers.draining import Draining
@@ -59,13 +60,16 @@ from carillon_media.handlers.recovery import Recovery
 from carillon_media.handlers.registrar import Device, DeviceStore, Registrar
 from carillon_media.handlers.silence import SilenceWatch
 from carillon_media.handlers.switchboard import Switchboard
+from carillon_media.handlers.topics import PACKAGES
 from carillon_media.handlers.trunks import Trunks
+from carillon_media.handlers.watching import ToldDevices
 from carillon_media.io.connections import ConnectionLimits
 from carillon_media.io.lag import LoopLag
 from carillon_media.io.sip_transport import Callbacks, Listen, SipStack
 from carillon_media.io.tls import Certificates, TlsFiles
 from carillon_media.ports import Parts
 from carillon_media.projections.configuration import Configuration
+from carillon_media.projections.mailboxes import MailboxCounts
 from carillon_media.settings import MediaSettings
 from carillon_rtp.client import PlaneClient
 from carillon_sip.commands import CORE_METHODS, UserAgentSettings
@@ -104,7 +108,7 @@ async def app(settings: MediaSettings) -> AsyncIterator[None]:
 async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> AsyncIterator[Running]:
     """As `app`, on the given bus and object store."""
     async with AsyncExitStack() as stack:
-        for stream in (CONFIG, CALLS, REGISTRATIONS, AUDIT):
+        for stream in (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, AUDIT):
             await bus.ensure_stream(stream)
         opened = await _open(settings, stack)
         tasks = await stack.enter_async_context(Tasks())
@@ -112,6 +116,8 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         accounts = Accounts()
         configuration = Configuration(bus, accounts)
         tasks.start(configuration.follow(), "configuration")
+        mailboxes = MailboxCounts(bus)
+        tasks.start(mailboxes.follow(), "mailboxes")
         publisher = Publisher(opened.journal, bus, opened.confirm, clock)
         log, spool = await _recover(settings, opened, publisher, FileSpool(settings.data / "spool", objects), tasks, ids)
         stack.push_async_callback(publisher.drain, 2.0)
@@ -119,12 +125,13 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         tasks.start(announcer.run(), "registration events")
         auditor = BusAnnouncer(bus, ids, settings.node, AUDIT.name)
         tasks.start(auditor.run(), "audit events")
-        node = _assemble(settings, opened, accounts, log, spool, announcer, auditor, ids)
+        node = _assemble(settings, opened, accounts, mailboxes, log, spool, announcer, auditor, ids)
         _run(node, tasks, opened.plane, settings)
         if isinstance(node.devices, PostgresDevices):
             tasks.start(node.devices.run(node.load), "registrations")
             await _wait_for_devices(node.devices, settings.registrations_seconds)
         await configuration.caught_up(settings.catch_up_seconds)
+        await mailboxes.caught_up(settings.catch_up_seconds)
         tasks.start(_warm(configuration, node.prompts), "prompts")
         await node.sip.start(Listen(settings.udp_addresses, settings.tcp_addresses, settings.tls_addresses))
         stack.push_async_callback(node.sip.stop)
@@ -198,6 +205,7 @@ class _Node:
     certificates: Certificates
     trunks: Trunks
     control: CallControl
+    between: BetweenPhones
 
     def load(self, devices: Iterable[Device]) -> None:
         """Registrations as they were stored."""
@@ -216,6 +224,7 @@ def _assemble(
     settings: MediaSettings,
     opened: _Opened,
     accounts: Accounts,
+    mailboxes: MailboxCounts,
     log: JournalledCallLog,
     spool: FileSpool,
     announcer: BusAnnouncer,
@@ -233,8 +242,11 @@ def _assemble(
     sip = SipStack(
         UserAgentSettings(
             contact_user="carillon",
-            methods=(*CORE_METHODS, "UPDATE", "REFER", "NOTIFY"),
+            methods=(*CORE_METHODS, "UPDATE", "REFER", "NOTIFY", "SUBSCRIBE", "MESSAGE"),
             extensions=("replaces", "norefersub"),
+            event_packages=PACKAGES,
+            max_subscription_seconds=settings.max_subscription_seconds,
+            max_subscriptions=settings.max_subscriptions,
             max_stream_flows=settings.max_connections,
         ),
         lambda: ids.token(10),
@@ -250,7 +262,8 @@ def _assemble(
         ),
     )
     devices = _devices(settings, clock)
-    registrar = Registrar(accounts, doorkeeper, sip, WatchedDevices(devices, gate), announcer, clock, ids)
+    told = ToldDevices(WatchedDevices(devices, gate), lambda changed: between.watching.devices_changed(changed))
+    registrar = Registrar(accounts, doorkeeper, sip, told, announcer, clock, ids)
     resolver = TrunkResolver(accounts.trunk_destinations, Dns(settings.name_servers), settings.families)
     reach = Reachability(accounts, lambda: registrar, lambda: trunks, resolver, sip.local)
     secret = settings.token_key.get_secret_value().encode()
@@ -268,21 +281,26 @@ def _assemble(
         ids=ids,
         node=settings.node,
         quiet=QuietLog(_log, clock),
+        srtp=settings.srtp,
     )
     board = Switchboard(parts, Limits(max_call_seconds=settings.max_call_hours * 3600), settings.max_calls)
     control = CallControl(board, accounts, lambda: admission.closed or admission.draining)
     admission = Admission(accounts, doorkeeper, reach, trunks, board, sip, clock, ids, settings.node, lag)
+    between = BetweenPhones(accounts, doorkeeper, sip, board, registrar, trunks, reach, mailboxes, ids)
+    mailboxes.on_change = between.watching.mailbox_changed
     sip.callbacks = Callbacks(
         admission.invited,
-        registrar.requested,
+        between.requested,
         board.session_output,
         lambda flow: registrar.uses(flow) or board.uses(flow),
         registrar.flow_lost,
-        trunks.responded,
+        between.responded,
+        between.watching.heard,
     )
     sip.gate = gate
     draining = Draining(admission, registrar, board)
-    return _Node(sip, board, admission, registrar, devices, resolver, store, lag, gate, addresses, draining, certificates, trunks, control)
+    parts_of_node = (sip, board, admission, registrar, devices, resolver, store, lag, gate, addresses, draining, certificates, trunks)
+    return _Node(*parts_of_node, control, between)
 
 
 def _gate(
@@ -302,6 +320,7 @@ def _run(node: _Node, tasks: Tasks, plane: PlaneClient, settings: MediaSettings)
     tasks.start(_plane_events(plane, node.board), "media plane")
     tasks.start(_expire(node.registrar, node.gate), "expiry")
     tasks.start(node.lag.run(), "lag")
+    tasks.start(node.between.watching.run(), "watchers")
     tasks.start(node.certificates.watch(settings.tls_reload_seconds), "certificates")
     if settings.silence_seconds:
         tasks.start(_watch(SilenceWatch(node.board, plane, SystemClock(), settings.silence_seconds)), "silence")
@@ -329,6 +348,7 @@ async def _close(node: _Node, settings: MediaSettings, server: GrpcServer) -> No
     if node.draining.calls:
         _log.info("draining", calls=node.draining.calls, seconds=settings.drain_seconds)
     await node.draining.wait(settings.drain_seconds)
+    node.between.close()
     await node.board.stop(within=3.0)
 
 

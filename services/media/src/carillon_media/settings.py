@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from carillon_kit.settings import ServiceSettings
 from carillon_media.domain.addresses import Network, networks
+from carillon_media.domain.secrecy import SrtpSetting
 
 Address = tuple[str, int]
 
@@ -52,6 +53,10 @@ class MediaSettings(ServiceSettings):
     message_seconds: float = Field(default=15.0, gt=0)
     #: A connection on which neither a registration nor a call lives may be silent so long.
     idle_seconds: float = Field(default=300.0, gt=0)
+    #: Subscriptions to lamps, message counts and presence at once, and how long one lasts unless refreshed: after a crash so long at most
+    #: lamps are wrong.
+    max_subscriptions: int = Field(default=50_000, ge=1)
+    max_subscription_seconds: int = Field(default=900, ge=60)
     #: host:port of DNS servers, separated by commas; empty: those of this machine.
     dns_servers: str = ""
     #: Unix socket of the media plane.
@@ -68,6 +73,8 @@ class MediaSettings(ServiceSettings):
     sha256_agents: str = r"^(carillon|linphone|snom|pjsip|pjsua|microsip|zoiper|asterisk|sip\.js|jssip)"
     #: Whether this node registers with carriers; of several one should. Unset: a node whose name ends in a number does if that is 0.
     trunk_registrations: bool | None = None
+    #: SRTP: `optional` answers it when it is offered and offers it, besides RTP, to legs over TLS; `required`: legs over TLS must; or `off`.
+    srtp: SrtpSetting = "optional"
     #: Calls at once; more are refused with 503 and Retry-After.
     max_calls: int = Field(default=5000, ge=1)
     #: A call is ended after this.

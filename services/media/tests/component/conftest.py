@@ -49,7 +49,7 @@ from carillon_sip.offer_answer import PCMA, PCMU, answer_offer, make_offer
 from carillon_sip.sdp import SessionDescription
 
 KEY = "k" * 40
-METHODS = (*CORE_METHODS, "REFER", "NOTIFY")
+METHODS = (*CORE_METHODS, "REFER", "NOTIFY", "MESSAGE")
 REALM = "dupont.example"
 T = TypeVar("T")
 Decide = Callable[[pb.NextRequest], pb.NextResponse | Awaitable[pb.NextResponse]]

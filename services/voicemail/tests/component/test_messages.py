@@ -110,7 +110,10 @@ async def test_a_recording_is_stored_once_however_often_it_comes(pool: "Pool[Any
     listed = await messages.list("dupont", "main", None, 10)
     assert sorted(message.call_id for message in listed) == ["c1", "c2"]
     assert await pool.fetchval("select count(*) from mail_job") == 2
-    assert await published(pool) == ["carillon.dupont.mailbox.main.message_stored"] * 2
+    assert await published(pool) == ["carillon.dupont.mailbox.main.message_stored", "carillon.dupont.mailbox.main.changed"] * 2
+    rows = await pool.fetch("select payload from outbox where subject like '%.changed' order by position")
+    counts = [Event.from_json(row["payload"]).data for row in rows]
+    assert counts == [{"mailbox_id": "main", "new": 1, "old": 0}, {"mailbox_id": "main", "new": 2, "old": 0}]
 
 
 @pytest.mark.feature("V-3")
@@ -130,6 +133,7 @@ async def test_the_mail_brings_the_very_audio_and_a_second_look_sends_nothing(
     assert await state(pool) == ("sent", 1)
     assert await published(pool) == [
         "carillon.dupont.mailbox.main.message_stored",
+        "carillon.dupont.mailbox.main.changed",
         "carillon.dupont.mailbox.main.message_mailed",
     ]
 

@@ -113,6 +113,28 @@ class Accounts:
             return credential.realm
         return self._decoys[int.from_bytes(digest[:4], "big") % len(self._decoys)] if self._decoys else NO_TENANT_REALM
 
+    def is_house_of(self, tenant: str, host: str) -> bool:
+        """Whether a URI with this host means the tenant: its realm, or a host that is no tenant's realm (an address of ours)."""
+        return self._realms.get(host.lower(), tenant) == tenant
+
+    def user_named(self, tenant: str, name: str) -> str:
+        """The user whom an extension leads to, or whose id or SIP user name it is; empty if none."""
+        config = self.config(tenant)
+        if config is None:
+            return ""
+        extension = config.extensions.get(name)
+        if extension is not None:
+            return extension.destination.user_id or ""
+        credential = config.sip_credentials.get(name)
+        found = credential.user_id if credential is not None else name
+        return found if found in config.users else ""
+
+    def mailbox_of(self, tenant: str, user_id: str) -> str:
+        """The user's mailbox; empty if none."""
+        config = self.config(tenant)
+        user = config.users.get(user_id) if config else None
+        return user.mailbox_id if user else ""
+
     def realm_of(self, tenant: str) -> str:
         """SIP domain of a tenant."""
         found = self._tenants.get(tenant)

@@ -223,7 +223,7 @@ class Registrar:
         self._announcer.announce(device.tenant, streams.registration_subject(device.tenant, "unregistered"), event, self._clock.now())
 
 
-_ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO"
+_ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE, REFER, NOTIFY, SUBSCRIBE, MESSAGE"
 
 
 def source_of(flow: Flow) -> str:

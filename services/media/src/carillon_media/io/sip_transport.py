@@ -16,6 +16,7 @@ from carillon_kit.logs import get_logger
 from carillon_media.domain.guard import Verdict
 from carillon_media.io.connections import ConnectionLimits, Connections
 from carillon_media.io.own_addresses import OwnAddresses
+from carillon_media.io.subscriptions import SubscriptionPort
 from carillon_media.io.tls import Certificates
 from carillon_media.ports import Fields
 from carillon_sip import stun
@@ -31,6 +32,9 @@ from carillon_sip.outputs import (
     RequestTimedOut,
     ResponseReceived,
     Send,
+    StateWanted,
+    SubscribeReceived,
+    SubscriptionEnded,
 )
 from carillon_sip.user_agent import UserAgent
 
@@ -57,6 +61,8 @@ class Callbacks:
     lost: Callable[[Flow], None] = lambda flow: None
     #: Answers to requests of ours outside any dialog.
     responded: Callable[[ResponseReceived | RequestTimedOut], None] = lambda output: None
+    #: Subscriptions to us.
+    subscribed: Callable[[SubscribeReceived | StateWanted | SubscriptionEnded], None] = lambda output: None
 
 
 class Gate(Protocol):
@@ -77,7 +83,7 @@ class Listen:
     tls: Sequence[Address] = ()
 
 
-class SipStack:
+class SipStack(SubscriptionPort):
     """`ports.SipPort` over UDP, TCP and TLS, IPv4 and IPv6. `callbacks` and `gate` are set before `start`."""
 
     callbacks: Callbacks
@@ -281,6 +287,11 @@ class SipStack:
             self._connections.end(output.flow)
         elif isinstance(output, ResponseReceived | RequestTimedOut):
             self._guard(partial(self.callbacks.responded, output))
+        elif isinstance(output, SubscribeReceived):
+            refuse = partial(self.reject_subscription, output.subscription, 500)
+            self._guard(partial(self.callbacks.subscribed, output), refuse)
+        elif isinstance(output, StateWanted | SubscriptionEnded):
+            self._guard(partial(self.callbacks.subscribed, output))
         else:
             self._guard(partial(self.callbacks.session_output, output))
 

@@ -12,7 +12,7 @@ from carillon_contracts.streams import MAILBOXES, mailbox_subject
 from carillon_kit import outbox
 from carillon_kit.inbox import Inbox
 from carillon_voicemail.adapters.postgres import acquired
-from carillon_voicemail.domain.message import Addressing, MailState, Message
+from carillon_voicemail.domain.message import Addressing, MailState, Message, changed_event
 
 CONSUMER = "voicemail"
 MESSAGE_COLUMNS = (
@@ -22,6 +22,9 @@ _INSERT = """
 insert into message (message_id, tenant, mailbox_id, call_id, seq, caller_number, caller_name, received_at, duration_ms, object)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing"""
 _JOB = "insert into mail_job (message_id, recipients, mailbox_name, language, time_zone) values ($1, $2, $3, $4, $5)"
+#: Who stores into one mailbox waits for who does already, so that counts are told in the order of being true.
+_LOCK = "select pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))"
+_COUNT = "select count(*) from message where tenant = $1 and mailbox_id = $2"
 _SELECT = f"select {MESSAGE_COLUMNS}, j.state from message m left join mail_job j using (message_id)"
 _GET = f"{_SELECT} where m.tenant = $1 and m.message_id = $2"
 _LIST = f"""{_SELECT}
@@ -44,13 +47,19 @@ class PostgresMessages:
         async with acquired(self._pool, self._timeout) as connection, connection.transaction():
             if not await self._inbox.claim(connection, CONSUMER, cause):
                 return False
+            box = (message.tenant, message.mailbox_id)
+            await connection.execute(_LOCK, *box, timeout=self._timeout)
             if not await self._insert(connection, message):
                 return False
             if to.recipients:
                 row = (message.message_id, list(to.recipients), to.mailbox_name, to.language, to.time_zone)
                 await connection.execute(_JOB, *row, timeout=self._timeout)
-            subject = mailbox_subject(message.tenant, message.mailbox_id, "message_stored")
-            await outbox.put(connection, MAILBOXES.name, [(event.id, subject, event.to_json())])
+            changed = changed_event(message, event, await connection.fetchval(_COUNT, *box, timeout=self._timeout))
+            said = [
+                (event.id, mailbox_subject(*box, "message_stored"), event.to_json()),
+                (changed.id, mailbox_subject(*box, "changed"), changed.to_json()),
+            ]
+            await outbox.put(connection, MAILBOXES.name, said)
         return True
 
     async def _insert(self, connection: Any, message: Message) -> bool:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from carillon_contracts.call import RecordingFinished
 from carillon_contracts.config import Tenant
 from carillon_contracts.envelope import Event
-from carillon_contracts.mailbox import MessageMailed, MessageStored
+from carillon_contracts.mailbox import MailboxChanged, MessageMailed, MessageStored
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_voicemail.domain.dialogue import PURPOSE, language_of
 
@@ -119,13 +119,18 @@ def stored_event(message: Message, cause: Event) -> Event:
     return _event(message, data, message.received_at, cause)
 
 
+def changed_event(message: Message, cause: Event, new: int, old: int = 0) -> Event:
+    """The event that says how many messages are in the box now that this one came."""
+    return _event(message, MailboxChanged(mailbox_id=message.mailbox_id, new=new, old=old), message.received_at, cause)
+
+
 def mailed_event(message: Message, recipients: Sequence[str], at: datetime) -> Event:
     """The event that says that the mail server has the message."""
     data = MessageMailed(message_id=str(message.message_id), mailbox_id=message.mailbox_id, recipients=tuple(recipients))
     return _event(message, data, at, None)
 
 
-def _event(message: Message, data: MessageStored | MessageMailed, at: datetime, cause: Event | None) -> Event:
+def _event(message: Message, data: MessageStored | MailboxChanged | MessageMailed, at: datetime, cause: Event | None) -> Event:
     return Event(
         id=uuid5(message.message_id, data.TYPE),
         source="carillon/voicemail",

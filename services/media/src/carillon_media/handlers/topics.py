@@ -1,0 +1,137 @@
+"""What can be watched, and how it is told: one topic is one package about one user or mailbox, with all who watch it.
+
+Invariant: a document is made once for all watchers of its topic, whose versions each count from 0 without a gap.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from carillon_media.domain import lamps
+from carillon_media.domain.accounts import Accounts
+from carillon_media.domain.lamps import House, LegDialog
+from carillon_media.handlers.actor import CallActor
+from carillon_sip import dialog_info, message_summary, presence
+from carillon_sip.dialog_info import WatchedDialog
+from carillon_sip.message_summary import VoiceMessages
+
+PACKAGES = (dialog_info.EVENT, message_summary.EVENT, presence.EVENT)
+_VERSION = b'version="0"'
+
+
+class Document(NamedTuple):
+    """A body for every watcher; with a `version="0"` that becomes the watcher's own where `versioned`."""
+
+    body: bytes
+    content_type: str
+    full: bool = True
+    versioned: bool = False
+
+    def at(self, version: int) -> bytes:
+        """As the watcher's document of this version."""
+        return self.body.replace(_VERSION, b'version="%d"' % version, 1) if self.versioned else self.body
+
+
+@dataclass(slots=True, eq=False)
+class Topic:
+    """`about` is a user or a mailbox, `entity` its URI as watchers know it; `watchers`: by subscription the next version."""
+
+    package: str
+    tenant: str
+    about: str
+    entity: str
+    watchers: dict[str, int] = field(default_factory=dict)
+    told: tuple[WatchedDialog, ...] = ()
+    body: bytes = b""
+
+
+class Mailboxes(Protocol):
+    """How many messages wait."""
+
+    def counts(self, tenant: str, mailbox_id: str) -> tuple[int, int]:
+        """New and old ones."""
+
+
+class SipDialogs(Protocol):
+    """The SIP stack, as far as dialogs are known by names."""
+
+    def dialog_ids(self, session: str) -> tuple[str, str, str] | None:
+        """Call-ID, our tag, their tag; None: the session is over."""
+
+
+class Documents:
+    """Makes documents of what is so now. `calls_of` gives the calls that a user has a leg in, `online` whether a device is registered."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        sip: SipDialogs,
+        mailboxes: Mailboxes,
+        calls_of: Callable[[str, str], Sequence[CallActor]],
+        online: Callable[[str, str], bool],
+    ) -> None:
+        self._accounts = accounts
+        self._sip = sip
+        self._mailboxes = mailboxes
+        self._calls_of = calls_of
+        self._online = online
+        self._full: Mapping[str, Callable[[Topic], Document]] = {
+            dialog_info.EVENT: self._all_dialogs,
+            message_summary.EVENT: self._messages,
+            presence.EVENT: self._presence,
+        }
+
+    def full(self, topic: Topic) -> Document:
+        """The whole state."""
+        return self._full[topic.package](topic)
+
+    def changed(self, topic: Topic) -> Document | None:
+        """What has changed since the last time, for everybody who watches; None: nothing."""
+        if topic.package == dialog_info.EVENT:
+            now = self._dialogs(topic.tenant, topic.about)
+            news = lamps.told(topic.told, now)
+            topic.told = tuple(dialog for dialog in now if dialog.state != "terminated")
+            if not news:
+                return None
+            return Document(
+                dialog_info.dialog_info(topic.entity, 0, news, full=False), dialog_info.CONTENT_TYPE, full=False, versioned=True
+            )
+        document = self.full(topic)
+        if document.body == topic.body:
+            return None
+        topic.body = document.body
+        return document
+
+    def _all_dialogs(self, topic: Topic) -> Document:
+        alive = [dialog for dialog in self._dialogs(topic.tenant, topic.about) if dialog.state != "terminated"]
+        return Document(dialog_info.dialog_info(topic.entity, 0, alive), dialog_info.CONTENT_TYPE, versioned=True)
+
+    def _messages(self, topic: Topic) -> Document:
+        counts = VoiceMessages(*self._mailboxes.counts(topic.tenant, topic.about))
+        return Document(message_summary.message_summary(topic.entity, counts), message_summary.CONTENT_TYPE)
+
+    def _presence(self, topic: Topic) -> Document:
+        talks = any(dialog.state == "confirmed" for dialog in self._dialogs(topic.tenant, topic.about))
+        state = presence.Presence(
+            self._online(topic.tenant, topic.about), contact=topic.entity, activity="on-the-phone" if talks else "", note=""
+        )
+        return Document(presence.pidf(topic.entity, [state]), presence.CONTENT_TYPE)
+
+    def _dialogs(self, tenant: str, user_id: str) -> list[WatchedDialog]:
+        accounts = self._accounts
+        house = House(accounts.realm_of(tenant), lambda user: accounts.name_of(tenant, user))
+        number = accounts.extension_of(tenant, user_id)
+
+        def dialog_of(actor: CallActor) -> Callable[[str], LegDialog]:
+            def of_leg(leg_id: str) -> LegDialog:
+                leg = actor.legs.get(leg_id)
+                found = self._sip.dialog_ids(leg.session) if leg is not None and leg.session else None
+                return LegDialog() if found is None else LegDialog(*found)
+
+            return of_leg
+
+        return [
+            dialog
+            for actor in self._calls_of(tenant, user_id)
+            for dialog in lamps.dialogs(actor.call.state, user_id, number, house, dialog_of(actor))
+        ]

@@ -1,0 +1,259 @@
+"""Who watches whom: busy lamps, message lamps and presence for phones of the same house (RFC 6665).
+
+Invariant: a watcher has proved who it is and watches only its own tenant; its own mailbox only; what has changed is told within
+`GATHER_SECONDS` and the time it takes to tell the others; watchers are counted, by account and all in all.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from carillon_kit.logs import get_logger
+from carillon_media.domain.accounts import Accounts, Credential
+from carillon_media.handlers.actor import CallActor
+from carillon_media.handlers.authenticated import HousePhones, Refused
+from carillon_media.handlers.registrar import Device, DeviceStore
+from carillon_media.handlers.topics import Document, Documents, Mailboxes, SipDialogs, Topic
+from carillon_media.ports import Fields
+from carillon_sip import dialog_info, message_summary, presence
+from carillon_sip.message import Request
+from carillon_sip.outputs import StateWanted, SubscribeReceived, SubscriptionEnded
+
+_log = get_logger(__name__)
+#: Changes that come so close together are told at once.
+GATHER_SECONDS = 0.05
+#: Watchers that are told in one turn of the loop.
+PER_TURN = 50
+#: Subscriptions of one SIP account: a phone with all its key modules.
+MAX_PER_ACCOUNT = 250
+_TYPES = {
+    dialog_info.EVENT: dialog_info.CONTENT_TYPE,
+    message_summary.EVENT: message_summary.CONTENT_TYPE,
+    presence.EVENT: presence.CONTENT_TYPE,
+}
+Key = tuple[str, str]
+
+
+class WatchedSip(SipDialogs, Protocol):
+    """The SIP stack, as far as subscriptions go."""
+
+    def accept_subscription(self, subscription: str, body: bytes, content_type: str) -> None: ...
+    def reject_subscription(self, subscription: str, status: int, headers: Fields = ()) -> None: ...
+    def notify(self, subscription: str, body: bytes, content_type: str, *, full: bool) -> None: ...
+    def terminate_subscription(self, subscription: str, reason: str) -> None: ...
+
+
+class Watching:
+    """All watchers of this node. `run` as a task; `changed` is told by the switchboard, `online` asks the registrar."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        phones: HousePhones,
+        sip: WatchedSip,
+        calls: Mapping[str, CallActor],
+        mailboxes: Mailboxes,
+        online: Callable[[str, str], bool],
+    ) -> None:
+        self._accounts = accounts
+        self._phones = phones
+        self._sip = sip
+        self._calls = calls
+        self._documents = Documents(accounts, sip, mailboxes, self._calls_of, online)
+        self._legs: dict[Key, set[str]] = {}
+        self._topics: dict[tuple[str, str, str, str], Topic] = {}
+        self._of_user: dict[Key, list[Topic]] = {}
+        self._of_mailbox: dict[Key, list[Topic]] = {}
+        self._watchers: dict[str, tuple[Topic, str]] = {}
+        self._per_account: Counter[str] = Counter()
+        self._dirty: set[Topic] = set()
+        self._news = asyncio.Event()
+        self.closed = False
+
+    # -- from phones --------------------------------------------------------------------------------------------------
+
+    def heard(self, output: SubscribeReceived | StateWanted | SubscriptionEnded) -> None:
+        """A subscription begins, wants its state, or is over."""
+        if isinstance(output, SubscribeReceived):
+            self._asked(output)
+        elif isinstance(output, StateWanted):
+            self._wanted(output.subscription)
+        else:
+            self._over(output.subscription)
+
+    def _asked(self, asked: SubscribeReceived) -> None:
+        name, request = asked.subscription, asked.request
+        admitted = Refused(503, (("Retry-After", "5"),)) if self.closed else self._phones.admit(request, asked.flow)
+        if isinstance(admitted, Refused):
+            self._sip.reject_subscription(name, admitted.status, admitted.headers)
+            return
+        topic = self._topic(asked.event, request, admitted)
+        if isinstance(topic, int):
+            self._sip.reject_subscription(name, topic)
+            return
+        if self._per_account[admitted.sip_user] >= MAX_PER_ACCOUNT:
+            self._sip.reject_subscription(name, 503, (("Retry-After", "60"),))
+            return
+        self._enter(topic)
+        self._per_account[admitted.sip_user] += 1
+        self._watchers[name] = (topic, admitted.sip_user)
+        topic.watchers[name] = 1
+        document = self._documents.full(topic)
+        self._sip.accept_subscription(name, document.at(0), document.content_type)
+
+    def _topic(self, event: str, request: Request, credential: Credential) -> Topic | int:
+        """What is to be watched, or the status to refuse it with."""
+        if "accept" in request.headers and not request.accepts(_TYPES[event]):
+            return 406
+        tenant = credential.tenant
+        name, user_id = self._phones.meant(tenant, request.uri)
+        if not user_id:
+            return 404
+        about = user_id
+        if event == message_summary.EVENT:
+            about = self._accounts.mailbox_of(tenant, user_id)
+            if not about:
+                return 404
+            if about != self._accounts.mailbox_of(tenant, credential.user_id):
+                return 403
+        entity = f"sip:{name}@{self._accounts.realm_of(tenant)}"
+        return self._topics.get((event, tenant, about, entity)) or Topic(event, tenant, about, entity)
+
+    def _wanted(self, name: str) -> None:
+        """A refresh, or too much waited: the whole state, if its watcher still may have it."""
+        topic, account = self._watchers.get(name, (None, ""))
+        if topic is None:
+            return
+        credential = self._accounts.credential(account)
+        if credential is None or credential.tenant != topic.tenant:
+            self._sip.terminate_subscription(name, "rejected")
+        elif topic.package == message_summary.EVENT and self._accounts.mailbox_of(topic.tenant, credential.user_id) != topic.about:
+            self._sip.terminate_subscription(name, "noresource")
+        else:
+            self._send(topic, name, self._documents.full(topic))
+
+    def _over(self, name: str) -> None:
+        topic, account = self._watchers.pop(name, (None, ""))
+        if topic is None:
+            return
+        self._per_account[account] -= 1
+        if self._per_account[account] <= 0:
+            del self._per_account[account]
+        topic.watchers.pop(name, None)
+        if not topic.watchers:
+            self._leave(topic)
+
+    # -- topics -------------------------------------------------------------------------------------------------------
+
+    def _index(self, topic: Topic) -> dict[Key, list[Topic]]:
+        return self._of_mailbox if topic.package == message_summary.EVENT else self._of_user
+
+    def _enter(self, topic: Topic) -> None:
+        """Somebody watches it from now on."""
+        key = (topic.package, topic.tenant, topic.about, topic.entity)
+        if key not in self._topics:
+            self._topics[key] = topic
+            self._index(topic).setdefault((topic.tenant, topic.about), []).append(topic)
+            self._documents.changed(topic)
+
+    def _leave(self, topic: Topic) -> None:
+        self._topics.pop((topic.package, topic.tenant, topic.about, topic.entity), None)
+        self._dirty.discard(topic)
+        key, index = (topic.tenant, topic.about), self._index(topic)
+        others = [other for other in index.get(key, ()) if other is not topic]
+        if others:
+            index[key] = others
+        else:
+            index.pop(key, None)
+
+    # -- what happens -------------------------------------------------------------------------------------------------
+
+    def changed(self, actor: CallActor) -> None:
+        """Something has happened in this call, or it is over."""
+        facts = actor.call.facts
+        up = facts.call_id in self._calls
+        for party in {leg.party for leg in actor.call.legs.values()}:
+            key = (facts.tenant, party)
+            if up:
+                self._legs.setdefault(key, set()).add(facts.call_id)
+            elif (known := self._legs.get(key)) is not None:
+                known.discard(facts.call_id)
+                if not known:
+                    del self._legs[key]
+            self._mark(self._of_user.get(key, ()))
+
+    def devices_changed(self, devices: Iterable[Device]) -> None:
+        """These came, went or were refreshed."""
+        for device in devices:
+            topics = self._of_user.get((device.tenant, device.user_id), ())
+            self._mark(topic for topic in topics if topic.package == presence.EVENT)
+
+    def mailbox_changed(self, tenant: str, mailbox_id: str) -> None:
+        """Another number of messages waits."""
+        self._mark(self._of_mailbox.get((tenant, mailbox_id), ()))
+
+    def _mark(self, topics: Iterable[Topic]) -> None:
+        self._dirty.update(topics)
+        if self._dirty:
+            self._news.set()
+
+    def _calls_of(self, tenant: str, user_id: str) -> Sequence[CallActor]:
+        ids = sorted(self._legs.get((tenant, user_id), ()))
+        return [self._calls[call_id] for call_id in ids if call_id in self._calls]
+
+    # -- telling ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Tell what has changed, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await asyncio.sleep(GATHER_SECONDS)
+            dirty, self._dirty = self._dirty, set()
+            for topic in dirty:
+                try:
+                    await self._tell(topic)
+                except Exception:  # noqa: BLE001 - the edge of a topic: its fault must not darken other lamps
+                    _log.exception("a lamp was not told", tenant=topic.tenant, package=topic.package)
+
+    async def _tell(self, topic: Topic) -> None:
+        document = self._documents.changed(topic)
+        if document is None:
+            return
+        for count, name in enumerate(tuple(topic.watchers), 1):
+            self._send(topic, name, document)
+            if count % PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    def _send(self, topic: Topic, name: str, document: Document) -> None:
+        version = topic.watchers.get(name)
+        if version is not None:
+            topic.watchers[name] = version + 1
+            self._sip.notify(name, document.at(version), document.content_type, full=document.full)
+
+    def close(self) -> None:
+        """The service ends: watchers are asked to subscribe again at once, which they do with the process that comes after."""
+        self.closed = True
+        for name in tuple(self._watchers):
+            self._sip.terminate_subscription(name, "deactivated")
+
+
+class ToldDevices:
+    """A `DeviceStore` whose changes somebody is told."""
+
+    def __init__(self, store: DeviceStore, told: Callable[[Iterable[Device]], None]) -> None:
+        self._store = store
+        self._told = told
+
+    def save(self, devices: Iterable[Device]) -> None:
+        """Added or refreshed."""
+        saved = tuple(devices)
+        self._store.save(saved)
+        self._told(saved)
+
+    def remove(self, devices: Iterable[Device]) -> None:
+        """Gone."""
+        removed = tuple(devices)
+        self._store.remove(removed)
+        self._told(removed)

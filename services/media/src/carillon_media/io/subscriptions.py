@@ -1,0 +1,41 @@
+"""Commands of the SIP stack that concern subscriptions to us, and what dialogs are known by."""
+
+from abc import abstractmethod
+
+from carillon_kit.clock import Clock
+from carillon_media.ports import Fields
+from carillon_sip.user_agent import DialogIds, UserAgent
+
+
+class SubscriptionPort:
+    """As a part of `SipStack`: every command is followed by draining what it led to."""
+
+    _agent: UserAgent
+    _clock: Clock
+
+    @abstractmethod
+    def _soon(self) -> None: ...
+
+    def dialog_ids(self, session: str) -> DialogIds | None:
+        """What a session's dialog is known by; None: it is over."""
+        return self._agent.dialog_ids(session)
+
+    def accept_subscription(self, subscription: str, body: bytes, content_type: str) -> None:
+        """200 and the first NOTIFY."""
+        self._agent.accept_subscription(subscription, body, content_type, now=self._clock.monotonic())
+        self._soon()
+
+    def reject_subscription(self, subscription: str, status: int, headers: Fields = ()) -> None:
+        """Refuse it."""
+        self._agent.reject_subscription(subscription, status, headers=headers, now=self._clock.monotonic())
+        self._soon()
+
+    def notify(self, subscription: str, body: bytes, content_type: str, *, full: bool) -> None:
+        """Tell the state, or what of it has changed."""
+        self._agent.notify(subscription, body, content_type, full=full, now=self._clock.monotonic())
+        self._soon()
+
+    def terminate_subscription(self, subscription: str, reason: str) -> None:
+        """End it, with a last NOTIFY."""
+        self._agent.terminate_subscription(subscription, reason, now=self._clock.monotonic())
+        self._soon()

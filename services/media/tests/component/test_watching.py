@@ -1,0 +1,343 @@
+"""Busy lamps, message lamps and presence over real sockets: who may watch, what is told, and that a pick-up finds what a lamp shows."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from carillon_contracts.config import ConfigChanged
+from carillon_contracts.envelope import Event
+from carillon_contracts.mailbox import MailboxChanged
+from carillon_contracts.streams import CONFIG, MAILBOXES, config_subject, mailbox_subject
+from carillon_kit.ids import SystemIds
+from carillon_sip import InviteReceived, SessionAnswered, SessionCancelled, SessionEnded
+from carillon_sip.digest import Credentials, answer_challenges
+from carillon_sip.message import Message, Request, Response
+from carillon_sip.parser import parse_message
+
+REALM = "dupont.example"
+NAMESPACE = {"d": "urn:ietf:params:xml:ns:dialog-info"}
+COPIED = ("Via", "From", "To", "Call-ID", "CSeq")
+
+
+class Watcher(asyncio.DatagramProtocol):
+    """A phone that subscribes, written out by hand: nothing of it is our stack's but parsing. Answers every NOTIFY with 200."""
+
+    def __init__(self, server: tuple[str, int], user: str, password: str) -> None:
+        self.server, self.user, self.password = server, user, password
+        self.link: Any = None
+        self.notices: asyncio.Queue[Request] = asyncio.Queue()
+        self.answers: asyncio.Queue[Response] = asyncio.Queue()
+        self.cseq = 0
+        self.answer = True
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        message: Message = parse_message(data)
+        if isinstance(message, Response):
+            if message.status >= 200:
+                self.answers.put_nowait(message)
+            return
+        if self.answer:
+            copied = "".join(
+                f"{name}: {value}\r\n" for name in ("Via", "From", "To", "Call-ID", "CSeq") for value in message.headers.raw(name)
+            )
+            self.link.sendto(f"SIP/2.0 200 OK\r\n{copied}Content-Length: 0\r\n\r\n".encode(), addr)
+        assert isinstance(message, Request)
+        self.notices.put_nowait(message)
+
+    async def ask(
+        self,
+        uri: str,
+        event: str = "dialog",
+        *,
+        method: str = "SUBSCRIBE",
+        expires: int = 600,
+        call_id: str = "w1",
+        to_tag: str = "",
+        body: str = "",
+        extra: str = "",
+    ) -> Response:
+        """The final answer, with one challenge answered on the way."""
+        host, port = self.link.get_extra_info("sockname")
+        proof = ""
+        while True:
+            self.cseq += 1
+            tag = f";tag={to_tag}" if to_tag else ""
+            what = f"Event: {event}\r\nExpires: {expires}\r\n" if method == "SUBSCRIBE" else ""
+            text = (
+                f"{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{port};branch=z9hG4bK{call_id}{self.cseq}\r\nMax-Forwards: 70\r\n"
+                f"From: <sip:{self.user}@{REALM}>;tag=f{call_id}\r\nTo: <{uri}>{tag}\r\nCall-ID: {call_id}-{self.user}-{port}\r\n"
+                f"CSeq: {self.cseq} {method}\r\nContact: <sip:{self.user}@{host}:{port}>\r\n{what}{extra}{proof}"
+                f"Content-Length: {len(body.encode())}\r\n\r\n{body}"
+            )
+            self.link.sendto(text.encode(), self.server)
+            async with asyncio.timeout(5):
+                answer = await self.answers.get()
+            if answer.status != 401 or proof:
+                return answer
+            given = answer_challenges(
+                answer.headers.raw("WWW-Authenticate"), Credentials(self.user, self.password), method, uri, cnonce="c0ffee"
+            )
+            assert given is not None
+            proof = f"Authorization: {given}\r\n"
+
+    async def notice(self) -> Request:
+        async with asyncio.timeout(5):
+            return await self.notices.get()
+
+
+@pytest.fixture
+def watcher(house: Any) -> Any:
+    """Makes watchers."""
+
+    @asynccontextmanager
+    async def make(user: str = "anne", password: str = "") -> AsyncIterator[Watcher]:
+        loop = asyncio.get_running_loop()
+        one = Watcher(house.running.sip["udp"], user, password or f"secret-{user}")
+        one.link, _ = await loop.create_datagram_endpoint(lambda: one, local_addr=("127.0.0.1", 0))
+        try:
+            yield one
+        finally:
+            one.link.close()
+
+    return make
+
+
+def told(notice: Request) -> tuple[int, str, list[tuple[str, str]]]:
+    """Version, full or partial, and state and direction of every dialog."""
+    top = ElementTree.fromstring(notice.body)
+    dialogs = [(dialog.findtext("d:state", "", NAMESPACE), dialog.get("direction", "")) for dialog in top.findall("d:dialog", NAMESPACE)]
+    return int(top.get("version", "")), top.get("state", ""), dialogs
+
+
+def the_dialog(notice: Request) -> ElementTree.Element:
+    found = ElementTree.fromstring(notice.body).find("d:dialog", NAMESPACE)
+    assert found is not None
+    return found
+
+
+async def until(watcher: Watcher, state: str) -> list[Request]:
+    """Notices up to the first that tells this state."""
+    notices: list[Request] = []
+    while not notices or state not in [found for found, _ in told(notices[-1])[2]]:
+        notices.append(await watcher.notice())
+    return notices
+
+
+@pytest.mark.feature("M-6")
+async def test_a_lamp_shows_a_call_from_ringing_to_its_end(house: Any, words: Any, watcher: Any) -> None:
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    async with watcher("carol") as carol:
+        answer = await carol.ask(f"sip:102@{REALM}")
+        assert (answer.status, answer.headers.get("Expires")) == (200, "600")
+        first = await carol.notice()
+        assert told(first) == (0, "full", [])
+        assert first.headers.get("Subscription-State") == "active;expires=600"
+        assert ElementTree.fromstring(first.body).get("entity") == f"sip:102@{REALM}"
+        call = anne.call("102")
+        invite, _ = await bob.pick_up()
+        await anne.answered()
+        notices = await until(carol, "confirmed")
+        dialog = the_dialog(notices[-1])
+        assert dialog.get("direction") == "recipient"
+        assert dialog.get("call-id") == invite.request.call_id
+        assert dialog.get("remote-tag") == invite.request.from_tag
+        assert dialog.findtext("d:remote/d:identity", "", NAMESPACE) == f"sip:101@{REALM}"
+        assert dialog.findtext("d:local/d:identity", "", NAMESPACE) == f"sip:102@{REALM}"
+        anne.do("bye", call)
+        await bob.expect(SessionEnded)
+        notices += await until(carol, "terminated")
+        versions = [told(notice)[:2] for notice in notices]
+        assert versions == [(number, "partial") for number in range(1, len(versions) + 1)]
+        assert (await carol.ask(f"sip:102@{REALM}", call_id="w2", expires=0)).status == 200
+        assert told(await carol.notice()) == (0, "full", [])
+
+
+@pytest.mark.feature("M-6")
+async def test_the_callers_lamp_shows_whom_it_calls(house: Any, words: Any, watcher: Any) -> None:
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    async with watcher("carol") as carol:
+        await carol.ask(f"sip:101@{REALM}")
+        await carol.notice()
+        anne.call("102")
+        await bob.pick_up()
+        await anne.answered()
+        dialog = the_dialog((await until(carol, "confirmed"))[-1])
+        assert dialog.get("direction") == "initiator"
+        assert dialog.findtext("d:remote/d:identity", "", NAMESPACE) == f"sip:102@{REALM}"
+        assert (await carol.ask("sip:bob@127.0.0.1", call_id="w2")).status == 200
+        assert told(await carol.notice()) == (0, "full", [("confirmed", "recipient")])
+
+
+@pytest.mark.feature("M-6")
+async def test_what_a_lamp_shows_can_be_picked_up(house: Any, words: Any, watcher: Any) -> None:
+    house.application.follow(words.ring("bob"))
+    anne, bob, carol = [await house.phone(user) for user in ("anne", "bob", "carol")]
+    async with watcher("carol") as lamp:
+        await lamp.ask(f"sip:102@{REALM}")
+        await lamp.notice()
+        anne.call("102")
+        invite = await bob.expect(InviteReceived)
+        bob.do("ring", invite.session)
+        dialog = the_dialog((await until(lamp, "early"))[-1])
+        replaces = f"{dialog.get('call-id')};to-tag={dialog.get('local-tag')};from-tag={dialog.get('remote-tag')}"
+        carol.call("102", headers=(("Replaces", replaces),))
+        await carol.expect(SessionAnswered)
+        await bob.expect(SessionCancelled)
+        await anne.answered()
+        assert (await until(lamp, "terminated"))[-1] is not None
+
+
+async def all_told(watcher: Watcher, state: str, seen: dict[str, list[int]], watchers: int) -> None:
+    """So many subscriptions were told this state; `seen` gets the versions of each."""
+    count = 0
+    while count < watchers:
+        notice = await watcher.notice()
+        version, _, dialogs = told(notice)
+        seen.setdefault(notice.call_id, []).append(version)
+        count += (state, "recipient") in dialogs
+
+
+@pytest.mark.feature("M-6")
+async def test_many_watch_one_user(house: Any, words: Any, watcher: Any) -> None:
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    async with watcher("carol") as carol:
+        for number in range(120):
+            assert (await carol.ask(f"sip:102@{REALM}", call_id=f"n{number}")).status == 200
+            assert told(await carol.notice())[0] == 0
+        call = anne.call("102")
+        await bob.pick_up()
+        await anne.answered()
+        seen: dict[str, list[int]] = {}
+        await all_told(carol, "confirmed", seen, 120)
+        anne.do("bye", call)
+        await all_told(carol, "terminated", seen, 120)
+        assert all(versions == list(range(1, len(versions) + 1)) for versions in seen.values())
+        assert len(seen) == 120
+
+
+@pytest.mark.feature("M-6")
+async def test_a_refresh_tells_everything_again_and_an_end_ends(house: Any, watcher: Any) -> None:
+    async with watcher() as anne:
+        answer = await anne.ask(f"sip:102@{REALM}")
+        await anne.notice()
+        again = await anne.ask(f"sip:102@{REALM}", to_tag=answer.to_tag)
+        assert again.status == 200
+        assert told(await anne.notice())[:2] == (1, "full")
+        assert (await anne.ask(f"sip:102@{REALM}", to_tag=answer.to_tag, expires=0)).status == 200
+        last = await anne.notice()
+        assert (last.headers.get("Subscription-State") or "").startswith("terminated")
+
+
+@pytest.mark.feature("M-6")
+async def test_nobody_watches_another_house(house: Any, watcher: Any) -> None:
+    await publish(house, "other", "tenant", {"id": "other", "realm": "other.example"}, 1)
+    await publish(house, "other", "user", {"id": "zoe", "last_name": "Zoe"}, 2)
+    await publish(house, "other", "extension", {"id": "900", "destination": {"user_id": "zoe"}}, 3)
+    async with watcher() as anne:
+        asked = (f"sip:900@{REALM}", "sip:900@other.example", "sip:zoe@other.example", "sip:102@other.example", f"sip:777@{REALM}")
+        assert [(await anne.ask(uri, call_id=f"x{n}")).status for n, uri in enumerate(asked)] == [404] * 5
+
+
+@pytest.mark.feature("M-6")
+async def test_strangers_see_nothing(house: Any, watcher: Any) -> None:
+    async with watcher("anne", "wrong") as wrong, watcher("nobody", "x") as unknown:
+        assert (await wrong.ask(f"sip:102@{REALM}")).status == 403
+        assert (await unknown.ask(f"sip:102@{REALM}")).status == 403
+        assert wrong.notices.empty()
+        assert unknown.notices.empty()
+    async with watcher() as anne:
+        assert (await anne.ask(f"sip:102@{REALM}", "secrets")).status == 489
+        assert (await anne.ask(f"sip:102@{REALM}", call_id="w2", extra="Accept: text/plain\r\n")).status == 406
+
+
+async def test_at_the_end_watchers_are_asked_to_come_back(house: Any, watcher: Any) -> None:
+    async with watcher() as anne:
+        await anne.ask(f"sip:102@{REALM}")
+        await anne.notice()
+        await house.stop()
+        last = await anne.notice()
+        assert last.headers.get("Subscription-State") == "terminated;reason=deactivated"
+        await house.start()
+        anne.server = house.running.sip["udp"]
+        assert (await anne.ask(f"sip:102@{REALM}", call_id="w2")).status == 200
+        assert told(await anne.notice()) == (0, "full", [])
+
+
+async def publish(house: Any, tenant: str, resource: str, after: dict[str, Any], seq: int) -> None:
+    change = ConfigChanged(resource=resource, resource_id=after["id"], action="created", after=after, actor="test")
+    event = Event(
+        id=SystemIds().uuid7(),
+        source="carillon/directory",
+        type=change.event_type,
+        subject=f"{resource}/{after['id']}",
+        time=datetime.now(UTC),
+        data=change.model_dump(),
+        tenantid=tenant,
+        configseq=seq,
+    )
+    await house.bus.publish(CONFIG.name, config_subject(tenant, resource, "created"), event.to_json(), str(event.id))
+
+
+async def messages(house: Any, mailbox_id: str, new: int) -> None:
+    """Voicemail says how many messages wait."""
+    changed = MailboxChanged(mailbox_id=mailbox_id, new=new, old=0)
+    event = Event(
+        id=SystemIds().uuid7(),
+        source="carillon/voicemail",
+        type=f"carillon.{changed.TYPE}",
+        subject=f"mailbox/{mailbox_id}",
+        time=datetime.now(UTC),
+        data=changed.model_dump(),
+        tenantid="dupont",
+    )
+    await house.bus.publish(MAILBOXES.name, mailbox_subject("dupont", mailbox_id, changed.fact()), event.to_json(), str(event.id))
+
+
+@pytest.mark.feature("V-6")
+@pytest.mark.feature("M-6")
+async def test_the_message_lamp_of_ones_own_mailbox(house: Any, watcher: Any) -> None:
+    await house.configure("mailbox", {"id": "box"})
+    for user, mailbox in (("anne", "box"), ("bob", "box"), ("carol", "")):
+        await house.configure("user", {"id": user, "last_name": user.title(), "mailbox_id": mailbox})
+    await messages(house, "box", 2)
+    async with watcher("anne") as anne, watcher("bob") as bob, watcher("carol") as carol:
+        assert (await anne.ask(f"sip:anne@{REALM}", "message-summary")).status == 200
+        first = await anne.notice()
+        assert first.content_type == "application/simple-message-summary"
+        assert b"Messages-Waiting: yes\r\n" in first.body
+        assert b"Voice-Message: 2/0 (0/0)\r\n" in first.body
+        assert (await bob.ask(f"sip:101@{REALM}", "message-summary")).status == 200
+        await bob.notice()
+        assert (await carol.ask(f"sip:101@{REALM}", "message-summary")).status == 403
+        assert (await carol.ask(f"sip:103@{REALM}", "message-summary", call_id="w2")).status == 404
+        await messages(house, "box", 3)
+        for lamp in (anne, bob):
+            assert b"Voice-Message: 3/0 (0/0)\r\n" in (await lamp.notice()).body
+        await house.stop()
+        await house.start()
+        anne.server = house.running.sip["udp"]
+        await anne.notice()
+        assert (await anne.ask(f"sip:anne@{REALM}", "message-summary", call_id="w3")).status == 200
+        assert b"Voice-Message: 3/0 (0/0)\r\n" in (await anne.notice()).body
+
+
+@pytest.mark.feature("M-6")
+async def test_presence_is_open_while_registered_and_says_who_talks(house: Any, words: Any, watcher: Any) -> None:
+    house.application.follow(words.ring("bob"))
+    async with watcher("carol") as carol:
+        await carol.ask(f"sip:102@{REALM}", "presence")
+        assert b"<basic>closed</basic>" in (await carol.notice()).body
+        anne, bob = await house.phone("anne"), await house.phone("bob")
+        assert b"<basic>open</basic>" in (await carol.notice()).body
+        anne.call("102")
+        await bob.pick_up()
+        await anne.answered()
+        assert b"on-the-phone" in (await carol.notice()).body
