@@ -1,0 +1,76 @@
+"""SIPp's phones watch each other's calls and message boxes, and write to each other, in the running system."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from strangers.sipp import Sipp, credentials, register
+from strangers.system import System, until
+
+
+def watching(system: System, user: str, dest: str, package: str, last: str) -> Sipp:
+    """A phone that watches until it is told `last`."""
+    who = system.user(user)
+    keys = {"user": who["sip_user"], "realm": system.tenant["realm"], "dest": dest, "package": package}
+    return Sipp("watch.xml", system.sip, "-trace_msg", *credentials(who), replace={"LAST": last}, seconds=40, **keys)
+
+
+def messages(sipp: Sipp) -> str:
+    return "".join(path.read_text(errors="replace") for path in sipp.folder.glob("*_messages.log"))
+
+
+@contextmanager
+def phone(system: System, extension: str, scenario: str, *options: str) -> Iterator[Sipp]:
+    """A registered phone that does what the scenario says."""
+    realm, user = system.tenant["realm"], system.user(extension)
+    port = register(system.sip, realm, user)
+    try:
+        with Sipp(scenario, system.sip, *options, port=port, seconds=40) as one:
+            yield one
+    finally:
+        register(system.sip, realm, user, port=port, expires=0)
+
+
+@pytest.mark.feature("M-6")
+def test_a_busy_lamp_follows_a_call(system: System) -> None:
+    caller = system.user("101")
+    keys = {"user": caller["sip_user"], "realm": system.tenant["realm"], "dest": "106"}
+    with watching(system, "102", "106", "dialog", "terminated") as lamp, phone(system, "106", "answer.xml", "-d", "400") as callee:
+        until((lamp.folder / "told").exists, "the first NOTIFY")
+        with Sipp("call_with_authentication.xml", system.sip, "-d", "600", *credentials(caller), **keys) as call:
+            call.succeed()
+        callee.succeed()
+        lamp.succeed()
+        told = messages(lamp)
+    states = list(dict.fromkeys(re.findall(r"<state[^>]*>(\w+)</state>", told)))
+    assert [state for state in states if state != "trying"] == ["early", "confirmed", "terminated"]
+    versions = list(dict.fromkeys(int(found) for found in re.findall(r'version="(\d+)"', told)))
+    assert versions == list(range(len(versions)))
+    assert told.count('state="full"') >= 1
+    assert f"sip:101@{system.tenant['realm']}" in told
+
+
+@pytest.mark.feature("M-6", "V-6")
+def test_the_lamp_of_a_mailbox(system: System) -> None:
+    """Claire has a mailbox."""
+    with watching(system, "104", "104", "message-summary", "Voice-Message:") as lamp:
+        assert "Messages-Waiting: " in messages(lamp.succeed())
+
+
+@pytest.mark.feature("M-15")
+def test_a_message_is_taken_by_the_colleagues_phone_and_otherwise_refused(system: System) -> None:
+    user = system.user("101")
+    keys = {"user": user["sip_user"], "realm": system.tenant["realm"]}
+
+    def send(dest: str, status: str) -> None:
+        with Sipp("message.xml", system.sip, *credentials(user), replace={"STATUS": status}, dest=dest, **keys) as sender:
+            sender.succeed()
+
+    with phone(system, "106", "take_message.xml") as colleague:
+        send("106", "200")
+        colleague.succeed()
+    send("106", "480")
+    send("998", "404")
+    assert "Lunch at noon" not in system.log()
