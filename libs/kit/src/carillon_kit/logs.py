@@ -1,8 +1,10 @@
 """Structured logs on standard error, one line each.
 
-Invariant: a value under a secret's name (password, token, PIN, digits, ...) and the password inside a URL never reach the log.
+Invariant: a value under a secret's name (password, token, PIN, digits, ...), the password inside a URL and the input that a pydantic
+error quotes never reach the log.
 """
 
+import json
 import logging
 import re
 import sys
@@ -20,6 +22,8 @@ _SECRET = re.compile(
     r"(^|_)(password|passwd|secret|token|authorization|credentials?|ha1|pin|digits?|dtmf|(api|private|signing)_key)s?(_|$)", re.I
 )
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@/\s]+@")
+#: How pydantic ends a line of its errors; the input may be a whole document, secrets and all.
+_QUOTED_INPUT = re.compile(r"(\[type=\w+, input_value=).*?(, input_type=\w+\])", re.DOTALL)
 _REDACTED = "***"
 #: Chatty at INFO, and of no use there.
 _QUIET = ("nats", "asyncio", "grpc", "faststream")
@@ -83,12 +87,18 @@ def _redacted(key: str, value: Any) -> Any:
     if value is not None and _SECRET.search(key):
         return _REDACTED
     if isinstance(value, str):
-        return _URL_PASSWORD.sub(rf"\1{_REDACTED}@", value) if "://" in value else value
+        return _redacted_text(value)
     if isinstance(value, dict):
         return {inner: _redacted(str(inner), item) for inner, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_redacted("", item) for item in value]
     return value
+
+
+def _redacted_text(text: str) -> str:
+    if "input_value=" in text:
+        text = _QUOTED_INPUT.sub(rf"\1{_REDACTED}\2", text)
+    return _URL_PASSWORD.sub(rf"\1{_REDACTED}@", text) if "://" in text else text
 
 
 def _add_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -99,4 +109,8 @@ def _add_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
 
 
 def _to_json(event: Any, **_: Any) -> str:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        # A peer's bytes that are no UTF-8 (lone surrogates) may stand in a line; the standard library writes them escaped.
+        return json.dumps(event, default=str)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from pydantic import BaseModel, ValidationError
 
 from carillon_kit import logs, telemetry
 from carillon_kit.settings import ServiceSettings
@@ -69,6 +70,36 @@ def test_secrets_do_not_reach_the_log(capsys: pytest.CaptureFixture[str]) -> Non
     assert not [secret for secret in ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8") if f'"{secret}"' in text or f":{secret}@" in text]
     assert "kept" in text
     assert "postgresql://directory:***@127.0.0.1/db" in text
+
+
+class Credential(BaseModel, extra="forbid"):
+    """Anything with a secret in it."""
+
+    name: str
+    phone_hash: str
+
+
+def test_the_input_that_a_pydantic_error_quotes_does_not_reach_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("directory", settings())
+    document = {"phone_hash": "p1, [tricky", "more": "p3\np4"}
+    with pytest.raises(ValidationError) as caught:
+        Credential.model_validate(document)
+    assert "p1" in str(caught.value)
+    assert "p3" in str(caught.value)
+    logs.get_logger("x").error("unreadable", error=str(caught.value))
+    logs.get_logger("x").error("unreadable", exc_info=caught.value)
+    told, raised = lines(capsys)
+    for text in (str(told["error"]), str(raised["exception"])):
+        assert "Field required [type=missing, input_value=***, input_type=dict]" in text
+        assert "[type=extra_forbidden, input_value=***, input_type=str]" in text
+        assert not [secret for secret in ("p1", "p3", "p4") if secret in text]
+
+
+def test_bytes_of_a_peer_that_are_no_text_do_not_lose_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("directory", settings())
+    logs.get_logger("x").info("refused", answer=b"bo\xeete pleine".decode(errors="surrogateescape"))
+    (line,) = lines(capsys)
+    assert line["answer"] == "bo\udceete pleine"
 
 
 def test_levels_are_kept_and_tracebacks_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
