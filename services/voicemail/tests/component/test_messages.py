@@ -190,7 +190,7 @@ async def test_audio_that_comes_later_than_its_event_is_waited_for(
     assert len(transport.taken) == 1
 
 
-@pytest.mark.parametrize("error", [MailRefused("550"), MailUnavailable("away")])
+@pytest.mark.parametrize("error", [MailRefused("550"), MailUnavailable("away"), MailRefused("550 bo\udceete pleine")])
 async def test_what_is_refused_for_good_or_too_old_is_given_up(
     pool: "Pool[Any]", messages: PostgresMessages, jobs: PostgresMailJobs, error: Exception
 ) -> None:

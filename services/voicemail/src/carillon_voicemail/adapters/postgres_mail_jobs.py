@@ -88,4 +88,5 @@ def _job(row: Any) -> MailJob:
 
 
 def _short(error: str) -> str:
-    return error.replace("\x00", " ")[:_LONGEST_ERROR]
+    """As Postgres takes it: what a mail server says need not be UTF-8, and reaches us with lone surrogates."""
+    return error.replace("\x00", " ").encode(errors="backslashreplace").decode()[:_LONGEST_ERROR]
