@@ -77,6 +77,14 @@ async def test_a_stream_of_an_older_version_without_batches_takes_every_message(
     assert (await bus.manager.stream_info("S")).state.messages == 20
 
 
+@pytest.mark.parametrize("others", [1, 20])
+async def test_a_message_larger_than_the_server_takes_fails_alone(bus: NatsBus, others: int) -> None:
+    too_large = Outgoing("s.x", bytes(bus.connection.max_payload + 1), "too-large")
+    items = [too_large, *(Outgoing("s.x", b"", f"id-{n}") for n in range(others))]
+    assert await bus.publish_many("S", items) == ["too-large"]
+    assert (await bus.manager.stream_info("S")).state.messages == others
+
+
 async def test_a_lingering_consumer_makes_one_batch_of_what_comes_meanwhile(bus: NatsBus) -> None:
     sizes: list[int] = []
 

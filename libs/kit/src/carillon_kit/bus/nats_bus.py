@@ -315,6 +315,9 @@ class NatsBus(Bus):
         headers = self._headers(stream, item, parent) | dict(batch or {})
         try:
             await self.connection.publish(item.subject, item.payload, reply=self._ack_prefix + token, headers=headers)
+        except nats.errors.MaxPayloadError as error:
+            # Of this message alone: those that go with it would wait behind it for ever.
+            ack.set_exception(error)
         except BaseException:
             ack.cancel()
             raise
