@@ -243,7 +243,7 @@ def _assemble(
         UserAgentSettings(
             contact_user="carillon",
             methods=(*CORE_METHODS, "UPDATE", "REFER", "NOTIFY", "SUBSCRIBE", "MESSAGE"),
-            extensions=("replaces", "norefersub"),
+            extensions=("replaces", "norefersub", "timer"),
             event_packages=PACKAGES,
             max_subscription_seconds=settings.max_subscription_seconds,
             max_subscriptions=settings.max_subscriptions,
