@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import Literal, TypeAlias
 
 from carillon_sip.errors import ParseError
+from carillon_sip.sdes import Crypto, parse_crypto
 
 Direction: TypeAlias = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -25,7 +26,11 @@ class Codec:
 
 @dataclass(frozen=True, slots=True)
 class AudioStream:
-    """The first audio stream: where to send RTP, with what. Port 0: refused. `telephone_event`: payload type of RFC 4733."""
+    """The first audio stream: where to send RTP, with what. Port 0: refused.
+
+    `telephone_event` is the payload type of RFC 4733 at 8000 Hz, `telephone_event_48k` the one at 48000 Hz (for Opus). `crypto`: the keys
+    that its sender sends under, those lines that we can follow. `rtcp_port`: None is `port` + 1.
+    """
 
     address: str
     port: int
@@ -33,6 +38,16 @@ class AudioStream:
     direction: Direction = "sendrecv"
     telephone_event: int | None = None
     ptime: int | None = None
+    telephone_event_48k: int | None = None
+    protocol: str = "RTP/AVP"
+    crypto: tuple[Crypto, ...] = ()
+    rtcp_port: int | None = None
+    rtcp_mux: bool = False
+
+    @property
+    def secure(self) -> bool:
+        """SRTP and nothing else."""
+        return self.protocol in SECURE_PROTOCOLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +104,23 @@ class SessionDescription:
 
     @property
     def audio_index(self) -> int | None:
-        """Which media section is the first m=audio over RTP/AVP (or AVPF), or None."""
-        for index, media in enumerate(self.media):
-            if media.kind == "audio" and media.protocol in ("RTP/AVP", "RTP/AVPF"):
-                return index
-        return None
+        """Which media section is the first m=audio over RTP or SRTP, or None."""
+        return next(iter(self.audio_indices), None)
+
+    @property
+    def audio_indices(self) -> tuple[int, ...]:
+        """Which media sections are m=audio over RTP or SRTP; a phone that can do both may offer one of each."""
+        return tuple(index for index, media in enumerate(self.media) if media.kind == "audio" and media.protocol in AUDIO_PROTOCOLS)
 
     @property
     def audio(self) -> AudioStream | None:
-        """The first m=audio over RTP/AVP, or None."""
+        """The first m=audio over RTP or SRTP, or None. Raises ParseError."""
         index = self.audio_index
-        return None if index is None else _audio(self.media[index], self.lines)
+        return None if index is None else self.audio_at(index)
+
+    def audio_at(self, index: int) -> AudioStream:
+        """The audio stream of a media section. Raises ParseError."""
+        return _audio(self.media[index], self.lines)
 
     @classmethod
     def for_audio(cls, stream: AudioStream, *, session_id: int, version: int = 1, name: str = "-") -> "SessionDescription":
@@ -107,6 +128,10 @@ class SessionDescription:
         return cls(session_lines(stream.address, session_id, version, name), (audio_media(stream),))
 
 
+SECURE_PROTOCOLS = ("RTP/SAVP", "RTP/SAVPF")
+AUDIO_PROTOCOLS = ("RTP/AVP", "RTP/AVPF", *SECURE_PROTOCOLS)
+#: The number of channels that a codec's rtpmap must name (RFC 7587 section 7).
+_CHANNELS = {"OPUS": "/2"}
 #: What no line may hold (RFC 8866 section 9, byte-string): others would see another line there.
 _NO_LINE = re.compile(r"[\r\0]")
 _MAX_BYTES = 65_536
@@ -131,17 +156,23 @@ def audio_media(stream: AudioStream) -> Media:
     formats: list[str] = []
     for codec in stream.codecs:
         formats.append(str(codec.payload_type))
-        lines.append(("a", f"rtpmap:{codec.payload_type} {codec.name}/{codec.clock_rate}"))
+        lines.append(("a", f"rtpmap:{codec.payload_type} {codec.name}/{codec.clock_rate}{_CHANNELS.get(codec.name.upper(), '')}"))
         if codec.fmtp:
             lines.append(("a", f"fmtp:{codec.payload_type} {codec.fmtp}"))
-    if stream.telephone_event is not None:
-        formats.append(str(stream.telephone_event))
-        lines.append(("a", f"rtpmap:{stream.telephone_event} telephone-event/8000"))
-        lines.append(("a", f"fmtp:{stream.telephone_event} 0-16"))
+    for event, clock_rate in ((stream.telephone_event, 8000), (stream.telephone_event_48k, 48000)):
+        if event is not None:
+            formats.append(str(event))
+            lines.append(("a", f"rtpmap:{event} telephone-event/{clock_rate}"))
+            lines.append(("a", f"fmtp:{event} 0-16"))
+    lines += [("a", f"crypto:{crypto.value}") for crypto in stream.crypto]
+    if stream.rtcp_port is not None:
+        lines.append(("a", f"rtcp:{stream.rtcp_port}"))
+    if stream.rtcp_mux:
+        lines.append(("a", "rtcp-mux"))
     if stream.ptime is not None:
         lines.append(("a", f"ptime:{stream.ptime}"))
     lines.append(("a", stream.direction))
-    return Media("audio", stream.port, "RTP/AVP", tuple(formats), tuple(lines))
+    return Media("audio", stream.port, stream.protocol, tuple(formats), tuple(lines))
 
 
 def _media(value: str, lines: list[tuple[str, str]]) -> Media:
@@ -167,6 +198,9 @@ def _audio(media: Media, session: tuple[tuple[str, str], ...]) -> AudioStream:
     direction: Direction = _direction(session) or "sendrecv"
     direction = _direction(media.lines) or direction
     ptime: int | None = None
+    crypto: list[Crypto] = []
+    rtcp: str = ""
+    rtcp_mux = False
     for letter, value in media.lines:
         name, _, rest = value.partition(":") if letter == "a" else ("", "", "")
         number, _, text = rest.partition(" ")
@@ -179,14 +213,19 @@ def _audio(media: Media, session: tuple[tuple[str, str], ...]) -> AudioStream:
             fmtps[int(number)] = text.strip()
         elif name == "ptime" and rest.isascii() and rest.isdigit() and len(rest) <= 4:
             ptime = int(rest)
+        elif name == "crypto" and (line := parse_crypto(rest)) is not None:
+            crypto.append(line)
+        elif name == "rtcp":
+            rtcp = rest
+        elif name == "rtcp-mux":
+            rtcp_mux = True
     codecs: list[Codec] = []
-    telephone_event: int | None = None
+    events: dict[int, int] = {}
     for text in media.formats:
         payload_type = _number(text, 127, "a payload type")
         encoding, rate_hz = maps.get(payload_type) or STATIC_CODECS.get(payload_type) or ("", 0)
         if encoding == "TELEPHONE-EVENT":
-            if rate_hz == 8000 and telephone_event is None:
-                telephone_event = payload_type
+            events.setdefault(rate_hz, payload_type)
         elif encoding:
             codecs.append(Codec(payload_type, encoding, rate_hz, fmtps.get(payload_type, "")))
     address = _connection(media.lines) or _connection(session)
@@ -197,7 +236,27 @@ def _audio(media: Media, session: tuple[tuple[str, str], ...]) -> AudioStream:
     except ValueError:
         # A name is allowed (RFC 8866 section 5.7), but we would have to ask others before every call where it leads.
         raise ParseError("the audio goes to no IP address") from None
-    return AudioStream(address, media.port, tuple(codecs), direction, telephone_event, ptime)
+    return AudioStream(
+        address,
+        media.port,
+        tuple(codecs),
+        direction,
+        events.get(8000),
+        ptime,
+        telephone_event_48k=events.get(48000),
+        protocol=media.protocol,
+        crypto=tuple(crypto),
+        rtcp_port=_rtcp_port(rtcp, address),
+        rtcp_mux=rtcp_mux,
+    )
+
+
+def _rtcp_port(value: str, address: str) -> int | None:
+    """The port of an a=rtcp line (RFC 3605); None if there is none, or if it names another host than the audio's."""
+    port, *where = value.split() or [""]
+    if not (port.isascii() and port.isdigit()) or len(port) > 5 or not 0 < int(port) < 65_536:
+        return None
+    return int(port) if not where or where[-1] == address else None
 
 
 def _direction(lines: tuple[tuple[str, str], ...]) -> Direction | None:
