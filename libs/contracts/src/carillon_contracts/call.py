@@ -159,6 +159,8 @@ class LegQuality(Frozen):
     """How the leg's audio did, as the media plane saw it when the leg ended. `remote_*`: what the far end said (RTCP) of ours."""
 
     codec: str = ""
+    #: The suite of SRTP; empty: RTP.
+    srtp: str = ""
     packets_received: int = 0
     packets_sent: int = 0
     #: Of what should have come, as RFC 3550 counts.

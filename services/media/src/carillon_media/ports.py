@@ -13,6 +13,7 @@ from carillon_kit.ids import Ids
 from carillon_media.domain.causes import RingResult
 from carillon_media.domain.diversion import Diverted
 from carillon_media.domain.facts import CallFacts, Contact
+from carillon_media.domain.secrecy import SrtpSetting
 from carillon_media.domain.steps import Outcome, Prompt, Step
 from carillon_rtp.values import MediaAddress, Remote, Statistics
 from carillon_sip.commands import Invite
@@ -218,3 +219,4 @@ class Parts:
     ids: Ids
     node: str
     quiet: QuietLogPort
+    srtp: SrtpSetting = "optional"

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from carillon_kit.settings import ServiceSettings
 from carillon_media.domain.addresses import Network, networks
+from carillon_media.domain.secrecy import SrtpSetting
 
 Address = tuple[str, int]
 
@@ -72,6 +73,8 @@ class MediaSettings(ServiceSettings):
     sha256_agents: str = r"^(carillon|linphone|snom|pjsip|pjsua|microsip|zoiper|asterisk|sip\.js|jssip)"
     #: Whether this node registers with carriers; of several one should. Unset: a node whose name ends in a number does if that is 0.
     trunk_registrations: bool | None = None
+    #: SRTP: `optional` answers it when it is offered and offers it, besides RTP, to legs over TLS; `required`: those must; or `off`.
+    srtp: SrtpSetting = "optional"
     #: Calls at once; more are refused with 503 and Retry-After.
     max_calls: int = Field(default=5000, ge=1)
     #: A call is ended after this.

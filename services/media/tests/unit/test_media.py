@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from carillon_media.domain.media import LegMedia, offered_codec
+from carillon_media.domain.media import LegMedia, offered_codecs
 from carillon_rtp.values import Remote
 from carillon_sip.errors import ParseError
 from carillon_sip.offer_answer import PCMA, PCMU, NotAcceptable, make_offer
@@ -20,8 +20,8 @@ def offer(direction: Any = "sendrecv", codecs: Any = (PCMU, PCMA), address: str 
 def test_the_callers_first_codec_is_taken_and_offered_on() -> None:
     caller = LEG.answering(offer())
     assert caller.remote == Remote("192.0.2.1", 4000, "PCMU", 101)
-    assert offered_codec(offer()) == "PCMU"
-    callee = LEG.offering(caller.codec)
+    assert offered_codecs(offer()) == ("PCMU", "PCMA")
+    callee = LEG.offering((caller.codec,))
     assert b"RTP/AVP 0 8 101" in callee.body
 
 
@@ -34,7 +34,7 @@ def test_our_address_is_in_what_we_send() -> None:
 @pytest.mark.parametrize(("address", "codec"), [("2001:db8::1", ""), ("phone.example", ""), ("0.0.0.0", "PCMU"), ("::", "PCMU")])
 def test_audio_where_the_plane_does_not_reach_is_refused_and_hold_is_not(address: str, codec: str) -> None:
     body = offer().replace(b"IN IP4 192.0.2.1", f"IN {'IP6' if ':' in address else 'IP4'} {address}".encode())
-    assert offered_codec(body) == codec
+    assert next(iter(offered_codecs(body)), "") == codec
     if codec:
         assert LEG.answering(body).remote is not None
         return
@@ -83,13 +83,13 @@ def test_the_version_rises_with_every_description() -> None:
     [
         b"",
         b"nonsense",
-        offer(codecs=(Codec(9, "G722"),)),
+        offer(codecs=(Codec(18, "G729"),)),
         offer().replace(b"m=audio 4000", b"m=audio 0"),
         offer().replace(b"m=audio", b"m=video"),
     ],
 )
 def test_unusable_offers(body: bytes) -> None:
-    assert offered_codec(body) == ""
+    assert offered_codecs(body) == ()
     with pytest.raises((NotAcceptable, ParseError)):
         LEG.answering(body)
 

@@ -32,7 +32,9 @@ class Plane:
 
 
 def leg(name: str, *, told: bool = True) -> Any:
-    return SimpleNamespace(plane=f"c/{name}", media=SimpleNamespace(codec="PCMA"), told=Remote("192.0.2.1", 4000) if told else None)
+    return SimpleNamespace(
+        plane=f"c/{name}", media=SimpleNamespace(codec="PCMA", srtp=""), told=Remote("192.0.2.1", 4000) if told else None
+    )
 
 
 BATCH: list[object] = [

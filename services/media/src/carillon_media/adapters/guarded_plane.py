@@ -35,8 +35,9 @@ class GuardedPlane:
 
     async def set_remote(self, session: str, remote: Remote) -> None:
         """As the plane does. Raises RefusedTarget."""
-        ours = remote.port in self._own_ports and remote.ip in self._own_hosts
-        if ours or not self._addresses.allows(remote.ip, remote.port):
+        ports = {remote.port, remote.rtcp_port or remote.port}
+        ours = remote.ip in self._own_hosts and any(port in self._own_ports for port in ports)
+        if ours or not all(self._addresses.allows(remote.ip, port) for port in ports):
             raise RefusedTarget("refused_target", f"nothing is sent to {remote.ip}:{remote.port}")
         await self._plane.set_remote(session, remote)
 

@@ -5,16 +5,36 @@ description that was sent once as an answer is sent the same again (183, then 20
 """
 
 import ipaddress
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import cast
 
+from carillon_media.domain.secrecy import Secrecy, key_for
+from carillon_rtp.values import AudioCodec, Remote, SrtpKeys, SrtpSuite
 from carillon_rtp.values import Codec as CodecName
-from carillon_rtp.values import Remote
 from carillon_sip.errors import ParseError
-from carillon_sip.offer_answer import PCMA, PCMU, Negotiated, NotAcceptable, answer_offer, make_offer, read_answer
-from carillon_sip.sdp import Codec, SessionDescription
+from carillon_sip.offer_answer import (
+    G722,
+    OPUS,
+    PCMA,
+    PCMU,
+    Negotiated,
+    NotAcceptable,
+    answer_offer,
+    audio_of,
+    make_offer,
+    read_answer,
+)
+from carillon_sip.sdes import OFFERED, Crypto
+from carillon_sip.sdp import SECURE_PROTOCOLS, Codec, SessionDescription
 
+#: What we offer when nobody has said what he likes.
 CODECS: tuple[Codec, ...] = (PCMA, PCMU)
+#: What we can make into one another; everything else is not agreed to.
+_KNOWN = {codec.name: codec for codec in (PCMA, PCMU, G722, OPUS)}
+_KNOWN_RATES = {(codec.name, codec.clock_rate) for codec in _KNOWN.values()}
+_EVENT_48K = 110
 #: The offer of a call is looked at when it comes and when it is answered.
 _parse = lru_cache(maxsize=512)(SessionDescription.parse)
 #: Hold as RFC 2543 had it.
@@ -23,15 +43,20 @@ _NOWHERE = ("0.0.0.0", "::")
 
 @dataclass(frozen=True, slots=True)
 class LegMedia:
-    """A leg with its media port. `description` is what we sent last, `remote` what the far end said last (None: not yet)."""
+    """A leg with its media port. `description` is what we sent last, `remote` what the far end said last (None: not yet).
+
+    `secret` is what our SRTP keys are made from: 32 random bytes, never written down.
+    """
 
     ip: str
     port: int
     session_id: int
     version: int = 0
-    description: SessionDescription | None = None
+    description: SessionDescription | None = field(default=None, repr=False)
     remote: Remote | None = None
     codec: str = ""
+    secrecy: Secrecy = "none"
+    secret: bytes = field(default=b"", repr=False)
 
     @property
     def body(self) -> bytes:
@@ -43,12 +68,42 @@ class LegMedia:
         """The far end does not want to hear us."""
         return self.remote is not None and not self.remote.send
 
-    def offering(self, preferred: str = "") -> "LegMedia":
-        """With our offer, the preferred codec first."""
-        codecs = sorted(CODECS, key=lambda codec: codec.name != preferred)
+    @property
+    def srtp(self) -> str:
+        """The suite that the audio is under; empty: none."""
+        return "" if self.remote is None or self.remote.crypto is None else self.remote.crypto.suite
+
+    def offering(self, preferred: Sequence[str] = (), *, srtp_only: bool = False) -> "LegMedia":
+        """With our offer: the preferred codecs in their order, then those that everybody has. `srtp_only`: RTP will not do."""
+        names = dict.fromkeys((*(name for name in preferred if name in _KNOWN), *(codec.name for codec in CODECS)))
         version = self.version + 1
-        offer = make_offer(self.ip, self.port, session_id=self.session_id, version=version, codecs=codecs)
+        must = srtp_only or self.secrecy == "required" or self._secure
+        offer = make_offer(
+            self.ip,
+            self.port,
+            session_id=self.session_id,
+            version=version,
+            codecs=[_KNOWN[name] for name in names],
+            telephone_event_48k=_EVENT_48K if OPUS.name in names else None,
+            crypto=self._offered_keys(),
+            protocol="RTP/SAVP" if must else "RTP/AVP",
+        )
         return replace(self, version=version, description=offer)
+
+    @property
+    def _secure(self) -> bool:
+        """What we sent last was SRTP and nothing else."""
+        return self.description is not None and any(media.port and media.protocol in SECURE_PROTOCOLS for media in self.description.media)
+
+    def _offered_keys(self) -> list[Crypto]:
+        """Keys in use are offered again, so that no stream begins anew."""
+        known = self.remote.crypto if self.remote is not None else None
+        if self.secrecy == "none":
+            return []
+        if known is not None:
+            return [Crypto(1, known.suite, known.local_key)]
+        suites = OFFERED if self.secrecy in ("offered", "required") else ()
+        return [Crypto(tag, suite, key_for(self.secret, suite)) for tag, suite in enumerate(suites, 1)]
 
     def answered(self, body: bytes) -> "LegMedia":
         """With the far end's answer to our offer. Raises NotAcceptable or ParseError."""
@@ -56,29 +111,73 @@ class LegMedia:
             raise NotAcceptable("an answer without an offer")
         return self._agreed(read_answer(self.description, _parse(body)), self.description)
 
-    def answering(self, body: bytes) -> "LegMedia":
-        """With our answer to the far end's offer. Raises NotAcceptable or ParseError."""
+    def answering(self, body: bytes, preferred: str = "") -> "LegMedia":
+        """With our answer to the far end's offer: one codec, `preferred` if it is there, else the first. Raises NotAcceptable or
+        ParseError."""
         offer = _parse(body)
         version = self.version + 1
-        agreed = answer_offer(offer, self.ip, self.port, session_id=self.session_id, version=version, codecs=CODECS)
+        names = offered_codecs(body, self.secrecy)
+        if not names:
+            raise NotAcceptable("no codec in common")
+        agreed = answer_offer(
+            offer,
+            self.ip,
+            self.port,
+            session_id=self.session_id,
+            version=version,
+            codecs=[_KNOWN[preferred if preferred in names else names[0]]],
+            local_key=None if self.secrecy == "none" else self._answering_key,
+        )
         return replace(self._agreed(agreed, agreed.local), version=version)
+
+    def _answering_key(self, theirs: Crypto) -> bytes:
+        """Another key of the far end's is a new beginning, for which no key is used again."""
+        known = self.remote.crypto if self.remote is not None else None
+        if known is not None and (known.suite, known.remote_key) == (theirs.suite, theirs.key):
+            return known.local_key
+        return key_for(self.secret, theirs.suite, theirs.key)
 
     def _agreed(self, agreed: Negotiated, local: SessionDescription) -> "LegMedia":
         stream = agreed.remote
         nowhere = stream.address in _NOWHERE
         if not reaches(stream.address, self.ip):
             raise NotAcceptable("the media plane does not reach that address")
-        name: CodecName = "PCMU" if agreed.codec.name == "PCMU" else "PCMA"
-        known = self.remote
+        if self.secrecy == "required" and agreed.crypto is None:
+            raise NotAcceptable("SRTP is required")
+        codec, known = agreed.codec, self.remote
+        rate = agreed.telephone_event_rate
         remote = Remote(
             ip=known.ip if nowhere and known is not None else stream.address,
             port=stream.port,
-            codec=name,
+            codec=_plane_codec(codec),
             telephone_event=agreed.telephone_event,
             send=agreed.send and not nowhere,
             receive=agreed.receive,
+            telephone_event_rate=None if rate == codec.clock_rate else rate,
+            crypto=None if agreed.crypto is None else _keys(*agreed.crypto, known.crypto if known is not None else None),
+            rtcp_port=stream.port if stream.rtcp_mux else stream.rtcp_port,
         )
-        return replace(self, description=local, remote=remote, codec=name)
+        return replace(self, description=local, remote=remote, codec=codec.name)
+
+    def agreed_at(self, now: float) -> "LegMedia":
+        """With the Unix time at which keys came into use, unless that is known."""
+        remote = self.remote
+        if remote is None or remote.crypto is None or remote.crypto.agreed_at is not None:
+            return self
+        return replace(self, remote=replace(remote, crypto=replace(remote.crypto, agreed_at=now)))
+
+
+def _plane_codec(codec: Codec) -> AudioCodec | CodecName:
+    """G.711 under its static payload types by name alone."""
+    if (codec.name, codec.payload_type) in (("PCMU", 0), ("PCMA", 8)):
+        return cast(CodecName, codec.name)
+    return AudioCodec(codec.name, codec.payload_type, codec.clock_rate)
+
+
+def _keys(ours: Crypto, theirs: Crypto, known: SrtpKeys | None) -> SrtpKeys:
+    """What the plane is told; keys that were in use already are the same ones since the same time."""
+    keys = SrtpKeys(cast(SrtpSuite, ours.suite), ours.key, theirs.key)
+    return known if known is not None and replace(known, agreed_at=None) == keys else keys
 
 
 def reaches(address: str, plane_ip: str = "0.0.0.0") -> bool:
@@ -91,13 +190,12 @@ def reaches(address: str, plane_ip: str = "0.0.0.0") -> bool:
         return False
 
 
-def offered_codec(body: bytes) -> str:
-    """The first codec of an offer that is ours; empty: the offer is unusable, to be refused with 488."""
+def offered_codecs(body: bytes, secrecy: Secrecy = "none") -> tuple[str, ...]:
+    """The codecs of an offer that are ours, in its order; none: the offer is unusable, to be refused with 488."""
     try:
-        audio = _parse(body).audio
-    except ParseError:
-        return ""
-    if audio is None or audio.port == 0 or not reaches(audio.address):
-        return ""
-    names = {codec.name for codec in CODECS}
-    return next((codec.name.upper() for codec in audio.codecs if codec.name.upper() in names), "")
+        audio, _ = audio_of(_parse(body), secure=secrecy != "none")
+    except (ParseError, NotAcceptable):
+        return ()
+    if not reaches(audio.address) or (secrecy == "required" and not audio.crypto):
+        return ()
+    return tuple(dict.fromkeys(codec.name for codec in audio.codecs if (codec.name, codec.clock_rate) in _KNOWN_RATES))

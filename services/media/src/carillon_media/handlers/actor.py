@@ -90,7 +90,7 @@ class CallActor:
 
     __slots__ = (
         "_closing",
-        "_codec",
+        "_codecs",
         "_media",
         "_timers",
         "answered_at",
@@ -105,7 +105,7 @@ class CallActor:
     )
 
     def __init__(
-        self, call: Call, parts: Parts, board: Board, caller: LegIo | None = None, *, max_forwards: int = 70, codec: str = ""
+        self, call: Call, parts: Parts, board: Board, caller: LegIo | None = None, *, max_forwards: int = 70, codecs: Sequence[str] = ()
     ) -> None:
         self.call = call
         self.parts = parts
@@ -114,8 +114,8 @@ class CallActor:
         self.max_forwards = max_forwards
         self.inbox: deque[inputs.Input | Sync | Restore | Request] = deque()
         self.busy = False
-        self._codec = codec
-        self._media = MediaPorts(parts.plane, parts.clock)
+        self._codecs = codecs
+        self._media = MediaPorts(parts.plane, parts.clock, parts.srtp)
         self._timers = Timers(parts.clock, self._fire)
         self._closing: list[LegIo] = []
         self.answered_at: datetime | None = None
@@ -239,12 +239,12 @@ class CallActor:
             return
         leg = LegIo(output.leg_id, "", contact.flow, f"{facts.call_id}/{output.leg_id}", outgoing=True)
         try:
-            media = (await self._media.open(leg)).offering(self._codec)
+            media = (await self._media.open(leg)).offering(self._codecs)
         except PlaneError as error:
             self.parts.quiet.warning("no media port", call_id=facts.call_id, error=str(error))
             self.post(inputs.LegRefused(output.leg_id, 503, received=False))
             return
-        leg.media = media
+        leg.media, leg.again = media, lambda other: self.parts.sip.invite(self._invitation(output, other.body))
         try:
             leg.session = self.parts.sip.invite(self._invitation(output, media.body))
         except SipError as error:
@@ -266,6 +266,20 @@ class CallActor:
         return trunk_invitation(
             contact, contact.trunk, own, caller_number=number, caller_name=name, diversions=sent_on, body=body, max_forwards=forwards
         )
+
+    def insist(self, leg_id: str) -> bool:
+        """A leg refused our media: if it was offered SRTP besides RTP it may take SRTP alone, once. Whether it is called anew."""
+        leg, known = self.legs[leg_id], self.call.legs.get(leg_id)
+        again, leg.again = leg.again, None
+        if again is None or leg.media is None or leg.media.secrecy != "offered" or known is None or known.state == "ended":
+            return False
+        leg.media = leg.media.offering(self._codecs, srtp_only=True)
+        try:
+            leg.session = again(leg.media)
+        except SipError:
+            return False
+        self.board.bind(leg.session, self, leg_id)
+        return True
 
     def _silent(self, leg: LegIo) -> None:
         """The carrier has not even said 100: another is tried, and this one cancelled if it ever speaks."""
@@ -366,8 +380,8 @@ class CallActor:
         if one is None or other is None:
             return False
         try:
-            await self._media.agree(one)
-            await self._media.agree(other)
+            await self._media.agree(one, _codec_of(other))
+            await self._media.agree(other, _codec_of(one))
             await self._media.join(one, other)
         except (PlaneError, SipError) as error:
             self.parts.quiet.warning("legs cannot be joined", call_id=self.call.facts.call_id, error=str(error))
@@ -506,6 +520,11 @@ class CallActor:
 
     async def _nothing(self, output: object) -> None:
         """Done by being journalled."""
+
+
+def _codec_of(leg: LegIo) -> str:
+    """What the leg speaks already; empty: nothing yet."""
+    return leg.media.codec if leg.media is not None else ""
 
 
 _DO: Mapping[type, Callable[[CallActor, Any], Awaitable[None]]] = {

@@ -4,11 +4,13 @@ Invariant: a leg has at most one media port, opened once; the plane knows of a l
 """
 
 import asyncio
-from collections.abc import Iterable
+import secrets
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from carillon_kit.clock import Clock
 from carillon_media.domain.media import LegMedia
+from carillon_media.domain.secrecy import SrtpSetting, secrecy_of
 from carillon_media.ports import PlanePort
 from carillon_rtp.values import Remote
 from carillon_sip.flow import Flow
@@ -37,35 +39,47 @@ class LegIo:
     outgoing: bool = False
     #: The REFER whose sender is to be told how its transfer goes; empty: none.
     refer: str = ""
+    #: Calls it once more with other media and returns the session; None: it was, or it called us.
+    again: Callable[[LegMedia], str] | None = None
 
 
 class MediaPorts:
     """Media ports of legs on one plane. Every method raises `PlaneError` when the plane refuses or is away."""
 
-    __slots__ = ("_clock", "_plane")
+    __slots__ = ("_clock", "_plane", "_srtp")
 
-    def __init__(self, plane: PlanePort, clock: Clock) -> None:
+    def __init__(self, plane: PlanePort, clock: Clock, srtp: SrtpSetting) -> None:
         self._plane = plane
         self._clock = clock
+        self._srtp = srtp
 
     async def open(self, leg: LegIo) -> LegMedia:
         """The leg with a media port."""
         if leg.media is None:
             address = await self._plane.open(leg.plane)
-            leg.media = LegMedia(address.ip, address.port, session_id=int(self._clock.now().timestamp() * 1000))
+            leg.media = LegMedia(
+                address.ip,
+                address.port,
+                session_id=int(self._clock.now().timestamp() * 1000),
+                secrecy=secrecy_of(self._srtp, leg.flow.transport),
+                secret=secrets.token_bytes(32),
+            )
         return leg.media
 
-    async def agree(self, leg: LegIo) -> LegMedia:
-        """The leg with our description: the answer to its offer, or our offer. Raises SipError if they cannot agree."""
+    async def agree(self, leg: LegIo, preferred: str = "") -> LegMedia:
+        """The leg with our description: the answer to its offer, with this codec if it has it, or our offer. Raises SipError if they
+        cannot agree."""
         media = await self.open(leg)
         if media.description is None:
-            media = media.answering(leg.offer) if leg.offer else media.offering()
+            media = media.answering(leg.offer, preferred) if leg.offer else media.offering()
             leg.media = media
         return media
 
     async def tell(self, leg: LegIo) -> None:
         """Tell the plane what the far end said, unless it knows."""
         if leg.media is not None and leg.media.remote is not None and leg.media.remote != leg.told:
+            leg.media = leg.media.agreed_at(self._clock.now().timestamp())
+            assert leg.media.remote is not None
             await self._plane.set_remote(leg.plane, leg.media.remote)
             leg.told = leg.media.remote
 

@@ -49,6 +49,7 @@ async def _ask(leg: LegIo, plane: PlanePort) -> LegQuality | None:
         return None
     return LegQuality(
         codec=leg.media.codec if leg.media is not None else "",
+        srtp=leg.media.srtp if leg.media is not None else "",
         packets_received=seen.packets_in,
         packets_sent=seen.packets_out,
         lost=seen.lost,

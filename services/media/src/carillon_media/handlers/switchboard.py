@@ -11,7 +11,8 @@ from carillon_media.domain import inputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.facts import CallFacts, Limits
 from carillon_media.domain.identity import dialled_by
-from carillon_media.domain.media import offered_codec
+from carillon_media.domain.media import offered_codecs
+from carillon_media.domain.secrecy import secrecy_of
 from carillon_media.domain.state import CALLER
 from carillon_media.handlers.actor import CallActor, Restore, Sync
 from carillon_media.handlers.legs import LegIo
@@ -25,6 +26,8 @@ from carillon_sip.flow import Flow
 from carillon_sip.message import Request
 
 _log = get_logger(__name__)
+#: Not acceptable here, or anywhere: what phones say to RTP when they must have SRTP.
+_MEDIA_REFUSED = frozenset({488, 606})
 _DTMF_SIGNALS = frozenset("0123456789*#ABCD")
 
 
@@ -111,15 +114,15 @@ class Switchboard:
         if self._transfers.takes_over(session, request, flow, facts):
             return
         body = request.body
-        codec = offered_codec(body) if body else ""
+        codecs = offered_codecs(body, secrecy_of(self.parts.srtp, flow.transport)) if body else ()
         caller = LegIo(CALLER, session, flow, f"{facts.call_id}/{CALLER}", offer=body)
         forwards = request.max_forwards
         actor = CallActor(
-            Call(facts, self.limits), self.parts, self, caller, max_forwards=70 if forwards is None else min(forwards, 70), codec=codec
+            Call(facts, self.limits), self.parts, self, caller, max_forwards=70 if forwards is None else min(forwards, 70), codecs=codecs
         )
         self.take(actor)
         self.bind(session, actor, CALLER)
-        refuse = 488 if body and not codec else 483 if actor.max_forwards < 1 else 0
+        refuse = 488 if body and not codecs else 483 if actor.max_forwards < 1 else 0
         actor.post(inputs.Arrived(refuse))
 
     def take(self, actor: CallActor) -> None:
@@ -196,7 +199,7 @@ class Switchboard:
         destination = next((number for contact in output.contacts[:5] if (number := dialled_by(contact.uri))), "")
         if destination:
             actor.post(inputs.LegDeflected(leg_id, output.status, destination))
-        else:
+        elif output.status not in _MEDIA_REFUSED or not actor.insist(leg_id):
             actor.post(inputs.LegRefused(leg_id, output.status, received=output.response is not None))
 
     def _progress(self, actor: CallActor, leg_id: str, output: sip.SessionProgress) -> None:
@@ -247,7 +250,7 @@ class Switchboard:
             if output.body:
                 leg.media = leg.media.answering(output.body)
             else:
-                leg.media = leg.media.offering(leg.media.codec)
+                leg.media = leg.media.offering((leg.media.codec,))
                 leg.awaits_answer = True
         except SipError:
             self.parts.sip.reject_reinvite(output.session, 488)

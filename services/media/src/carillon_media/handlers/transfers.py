@@ -12,7 +12,8 @@ from carillon_media.domain import holding, inputs, transferring
 from carillon_media.domain.causes import NORMAL_CLEARING
 from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.identity import dialled_by
-from carillon_media.domain.media import offered_codec
+from carillon_media.domain.media import offered_codecs
+from carillon_media.domain.secrecy import secrecy_of
 from carillon_media.domain.state import CallState, Ringing, Talking
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.legs import LegIo
@@ -128,7 +129,7 @@ class Transfers:
             return True
         if found is None or found[0].call.facts.tenant != facts.tenant or facts.caller_user_id is None:
             sip.reject(session, 481)
-        elif request.body and not offered_codec(request.body):
+        elif request.body and not offered_codecs(request.body, secrecy_of(self._board.parts.srtp, flow.transport)):
             sip.reject(session, 488)
         else:
             leg = LegIo("", session, flow, f"{facts.call_id}/a", offer=request.body)
@@ -137,7 +138,7 @@ class Transfers:
 
     async def _pick_up(self, actor: CallActor, rung: str, leg: LegIo, facts: CallFacts) -> None:
         self._board.hand_over(leg)
-        codec = offered_codec(leg.offer) if leg.offer else ""
+        codec = next(iter(offered_codecs(leg.offer, secrecy_of(self._board.parts.srtp, leg.flow.transport))), "") if leg.offer else ""
         taken = inputs.PickedUp(rung, leg.session, facts.caller_user_id or "", facts.caller, codec)
         if await actor.request(taken, lambda state: _not_ringing(state, rung)):
             self._board.claim(leg.session)
