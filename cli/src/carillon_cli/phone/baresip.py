@@ -35,6 +35,10 @@ class Account:
     domain: str
     registrar: tuple[str, int]
     transport: Literal["udp", "tcp", "tls"] = "udp"
+    #: In the order of its liking, as baresip writes them.
+    codecs: str = "PCMA/8000/1,PCMU/8000/1"
+    #: SRTP: `srtp` (if the other side wants), `srtp-mand` (or no call); empty: none.
+    encryption: Literal["", "srtp", "srtp-mand"] = ""
 
     @property
     def outbound(self) -> str:
@@ -50,7 +54,7 @@ def available() -> bool:
 
 
 def configuration(folder: Path, control_port: int, ip: str, authority: Path | None = None) -> str:
-    """baresip's `config`: G.711 only, tone from a file, both directions recorded. `authority`: PEM of whom it trusts over TLS."""
+    """baresip's `config`: G.711 and G.722, tone from a file, both directions recorded. `authority`: PEM of whom it trusts over TLS."""
     modules = next(path for path in MODULES if Path(path).is_dir())
     return "\n".join(
         [
@@ -69,18 +73,18 @@ def configuration(folder: Path, control_port: int, ip: str, authority: Path | No
             f"ctrl_tcp_listen {ip}:{control_port}",
             f"module_path {modules}",
             *([f"sip_cafile {authority}", "sip_verify_server yes"] if authority is not None else []),
-            *(f"module {name}.so" for name in ("g711", "aufile", "aubridge", "sndfile")),
+            *(f"module {name}.so" for name in ("g711", "g722", "srtp", "aufile", "aubridge", "sndfile")),
             *(f"module_app {name}.so" for name in ("account", "contact", "menu", "ctrl_tcp")),
             "",
         ]
     )
 
 
-def prepare(folder: Path, tone_hz: int, config: str) -> None:
-    """The folder that baresip reads: configuration, tone, no accounts, no contacts."""
+def prepare(folder: Path, tone_hz: int, config: str, rate: int = g711.RATE) -> None:
+    """The folder that baresip reads: configuration, tone at `rate` Hz, no accounts, no contacts."""
     folder.mkdir(parents=True, exist_ok=True)
-    samples = [round(sample) for sample in tones.tone(tone_hz, g711.RATE * TONE_SECONDS)]
-    (folder / "tone.wav").write_bytes(wav.write(samples))
+    samples = [round(sample) for sample in tones.tone(tone_hz * g711.RATE / rate, rate * TONE_SECONDS)]
+    (folder / "tone.wav").write_bytes(wav.write(samples, rate))
     (folder / "config").write_text(config)
     for empty in ("accounts", "contacts"):
         (folder / empty).touch()
@@ -99,9 +103,19 @@ class Baresip:
         self._news = asyncio.Condition()
 
     @classmethod
-    async def start(cls, folder: Path, tone_hz: int, control_port: int, *, ip: str = "127.0.0.1", authority: Path | None = None) -> Self:
-        """Start in an empty folder and connect to its control socket. Raises `BaresipError`."""
-        prepare(folder, tone_hz, configuration(folder, control_port, ip, authority))
+    async def start(
+        cls,
+        folder: Path,
+        tone_hz: int,
+        control_port: int,
+        *,
+        ip: str = "127.0.0.1",
+        authority: Path | None = None,
+        rate: int = g711.RATE,
+    ) -> Self:
+        """Start in an empty folder and connect to its control socket. `rate`: the samples of the codec that will be spoken, in Hz.
+        Raises `BaresipError`."""
+        prepare(folder, tone_hz, configuration(folder, control_port, ip, authority), rate)
         phone = cls(folder)
         log = (folder / "baresip.log").open("wb")
         with log:
@@ -120,7 +134,7 @@ class Baresip:
         """Register; REGISTER_OK is waited for. Raises `BaresipError`."""
         address = f"<sip:{account.user}@{account.domain}>"
         own = f'auth_user={account.user};auth_pass={account.password};outbound="{account.outbound}"'
-        options = f"{own};regint=600;audio_codecs=PCMA/8000/1,PCMU/8000/1"
+        options = f"{own};regint=600;audio_codecs={account.codecs}" + (f";mediaenc={account.encryption}" if account.encryption else "")
         await self.command("uanew", f"{address};{options}")
         await self.until(lambda event: event.get("type") in ("REGISTER_OK", "REGISTER_FAIL"), "REGISTER_OK")
         if not any(event.get("type") == "REGISTER_OK" for event in self.events):
@@ -153,7 +167,7 @@ class Baresip:
     def heard(self) -> tones.Heard:
         """What the last finished call's recording of the other side (`dump-*-dec.wav`) holds."""
         found = sorted(self.folder.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime)
-        return tones.hear(wav.read(found[-1].read_bytes(), strict=False) if found else [])
+        return tones.hear(wav.read_wide(found[-1].read_bytes()) if found else [])
 
     async def stop(self) -> None:
         """Quit, or be killed after two seconds."""

@@ -34,31 +34,42 @@ def chunks(data: bytes, *, strict: bool = True) -> Iterator[tuple[bytes, bytes]]
 
 def read(data: bytes, *, strict: bool = True) -> list[int]:
     """Samples, 16 bit linear at 8 kHz. Raises `BadWav`."""
+    return _read(data, (RATE,), strict)[0]
+
+
+def read_wide(data: bytes) -> list[int]:
+    """The same of what may be at 16 kHz, as G.722 is heard, and may still be written: of that every other sample. Raises `BadWav`."""
+    samples, rate = _read(data, (RATE, 2 * RATE), strict=False)
+    return samples[:: rate // RATE]
+
+
+def _read(data: bytes, rates: tuple[int, ...], strict: bool) -> tuple[list[int], int]:
+    """Samples and their rate."""
     found = dict(chunks(data, strict=strict))
     if len(found.get(b"fmt ", b"")) < 16 or b"data" not in found:
         raise BadWav("no fmt or no data chunk")
     kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", found[b"fmt "])
     if kind == EXTENSIBLE and len(found[b"fmt "]) >= 26:
         kind = struct.unpack_from("<H", found[b"fmt "], 24)[0]
-    if channels != 1 or rate != RATE:
+    if channels != 1 or rate not in rates:
         raise BadWav(f"{channels} channel(s) at {rate} Hz, not one at {RATE} Hz")
     match kind, bits:
         case (1, 16):
             samples = array("h")
             samples.frombytes(found[b"data"][: len(found[b"data"]) // 2 * 2])
-            return samples.tolist()
+            return samples.tolist(), rate
         case (6, 8):
-            return decode("PCMA", found[b"data"])
+            return decode("PCMA", found[b"data"]), rate
         case (7, 8):
-            return decode("PCMU", found[b"data"])
+            return decode("PCMU", found[b"data"]), rate
         case _:
             raise BadWav(f"format {kind} with {bits} bits is neither 16 bit nor G.711")
 
 
-def write(samples: list[int]) -> bytes:
-    """A 16 bit WAV file of 8 kHz samples."""
+def write(samples: list[int], rate: int = RATE) -> bytes:
+    """A 16 bit WAV file of samples at `rate` Hz."""
     body = struct.pack(f"<{len(samples)}h", *samples)
     header = struct.pack(
-        "<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(body), b"WAVE", b"fmt ", 16, PCM, 1, RATE, 2 * RATE, 2, 16, b"data", len(body)
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(body), b"WAVE", b"fmt ", 16, PCM, 1, rate, 2 * rate, 2, 16, b"data", len(body)
     )
     return header + body
