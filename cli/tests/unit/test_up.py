@@ -85,3 +85,24 @@ def test_a_certificate_of_one_s_own_is_checked_and_never_written_to(tmp_path: Pa
         certificate(tmp_path, "--tls-cert", str(chain))
     with pytest.raises(CliError, match="cannot be used"):
         certificate(tmp_path, "--tls-cert", str(key), "--tls-key", str(chain))
+
+
+def started(folder: Path, *arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    up.arguments(parser)
+    return up.run(parser.parse_args(["--data", str(folder), *arguments]))
+
+
+def test_a_data_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/carillon")):
+        with pytest.raises(CliError, match="cannot be used") as refused:
+            started(folder)
+        assert "--data" in refused.value.hint
+
+
+def test_an_address_of_another_machine_is_told_as_such_and_not_as_a_port_in_use(tmp_path: Path) -> None:
+    for option in (("--host", "203.0.113.9"), ("--host", "no such host"), ("--host6", "2001:db8::1")):
+        with pytest.raises(CliError, match="nothing can listen there") as refused:
+            started(tmp_path, "--ports", "auto", *option)
+        assert "ip address" in refused.value.hint

@@ -21,7 +21,17 @@ from carillon_cli.demo import company as dupont
 from carillon_cli.errors import CliError
 from carillon_cli.supervisor.assembly import Assembly
 from carillon_cli.supervisor.certificate import kept_certificate
-from carillon_cli.supervisor.layout import DEFAULT_DATA, GRPC_SERVICES, Folders, Options, Ports, TlsFiles, check_ports, free_ports
+from carillon_cli.supervisor.layout import (
+    DEFAULT_DATA,
+    GRPC_SERVICES,
+    Folders,
+    Options,
+    Ports,
+    TlsFiles,
+    check_host,
+    check_ports,
+    free_ports,
+)
 from carillon_cli.supervisor.lock import FolderLock, end_stale, find_stale
 from carillon_cli.supervisor.log import Log
 from carillon_cli.system import APPLY_SECONDS, ask
@@ -114,8 +124,20 @@ def run(options: argparse.Namespace) -> int:
     """Run until told to end."""
     data = options.data.resolve()
     advertise = advertised(options.host, options.advertise)
+    try:
+        return _run(options, data, advertise)
+    except OSError as error:
+        raise CliError(
+            f"{error.filename or data} cannot be used: {error.strerror or error}",
+            "The data folder must be on a disk with room, and yours to write to; choose another with --data DIR.",
+        ) from error
+
+
+def _run(options: argparse.Namespace, data: Path, advertise: str) -> int:
     lock = FolderLock(data)
     try:
+        check_host("--host", options.host)
+        check_host("--host6", options.host6.strip("[]"))
         if stale := find_stale(data):
             print(f"ending what an earlier run has left: {', '.join(child.name for child in stale)}", flush=True)
             end_stale(stale)

@@ -144,6 +144,12 @@ def taken(host: str, transport: str, port: int) -> str:
     return ""
 
 
+def check_host(option: str, host: str, probe: Callable[[str, str, int], str] = taken) -> None:
+    """Raise `CliError` when nothing can listen on the host, whatever the port; empty: not asked for."""
+    if host and (why := probe(host, "udp", 0)):
+        raise CliError(f"{option} {host}: nothing can listen there: {why}", "Give an IP address of this machine; `ip address` lists them.")
+
+
 def check_ports(options: Options, *, embedded_nats: bool, embedded_postgres: bool, probe: Callable[[str, str, int], str] = taken) -> None:
     """Raise `CliError` that names every port that cannot be had, who needs it and what moves it."""
     found = [
