@@ -134,3 +134,11 @@ def test_a_pid_that_belongs_to_another_process_now_is_left_alone(tmp_path: Path)
 def test_a_damaged_note_of_children_is_no_note(tmp_path: Path, content: str) -> None:
     (tmp_path / "processes.json").write_text(content)
     assert find_stale(tmp_path) == []
+
+
+async def test_what_a_child_writes_is_its_owners_alone(processes: Processes, tmp_path: Path) -> None:
+    await processes.start(shell("voicemail", f"mkdir {tmp_path}/mail; touch {tmp_path}/mail/one; exec sleep 100"))
+    await until(lambda: (tmp_path / "mail/one").exists())
+    assert (tmp_path / "mail").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "mail/one").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o700

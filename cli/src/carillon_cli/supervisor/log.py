@@ -132,7 +132,7 @@ class Log:
         self._files: dict[str, BoundedFile] = {}
         self._pending: queue.Queue[str | None] = queue.Queue(PENDING)
         self.last: dict[str, list[str]] = {}
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._writer = threading.Thread(target=self._drain, name="log", daemon=True)
         self._writer.start()
 

@@ -131,6 +131,8 @@ class Processes:
                 stdout=writing,
                 stderr=writing,
                 env=dict(running.spec.environment),
+                # What they keep (recordings, messages, e-mails) is nobody else's to read.
+                umask=0o077,
                 # Ctrl-C reaches the terminal's whole process group; the order of stopping is ours, so children have their own.
                 start_new_session=True,
             )
