@@ -21,6 +21,8 @@ from carillon_contracts.config import RESOURCES, Resource, Tenant
 MAX_BYTES = 16 * 1024 * 1024
 #: What a YAML file may say and no event ever carries.
 INPUT_ONLY = {"sip_credential": ("password",), "trunk_credential": ("password",)}
+#: Pydantic's kinds of error that its own words tell badly.
+WORDS = {"missing": "is missing", "extra_forbidden": "there is no such field"}
 Path = tuple[str | int, ...]
 
 
@@ -111,7 +113,7 @@ def _check(document: Document, kind: type[Resource], value: Any, path: Path, int
         resource = kind.model_validate(given)
     except ValidationError as error:
         for found in error.errors():
-            yield document.mistake((*path, *found["loc"]), found["msg"].removeprefix("Value error, "))
+            yield document.mistake((*path, *found["loc"]), WORDS.get(found["type"]) or found["msg"].removeprefix("Value error, "))
         return
     into.update(resource.model_dump(mode="json", exclude_unset=True, exclude_none=True), **extra)
 

@@ -24,6 +24,15 @@ RPC_SECONDS = 10.0
 #: Applying a company of thousands of users.
 APPLY_SECONDS = 60.0
 
+#: What a refusal speaks of -> where to look.
+HINTS = {
+    "calls/": "`carillon calls` lists those that are up, `carillon records` those that are over.",
+    "messages/": "`carillon messages` lists them.",
+    "ban of ": "`carillon bans` lists who is kept out.",
+    "no device of user": "Register a phone with that user's `sip_user` and `sip_password` of run.json first.",
+    "users/": "run.json has the `id` of each user.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Phone:
@@ -127,7 +136,7 @@ def load(folder: Path) -> System:
     except (OSError, ValueError) as error:
         raise CliError(f"{path} cannot be read: {error}") from error
     if not held(folder):
-        raise CliError(f"the system on {folder} was killed and has left {path.name} behind", "Start it again: carillon up --data DIR.")
+        raise CliError(f"the system on {folder} was killed and has left {path.name} behind", f"Start it again: carillon up --data {folder}")
     if content.get("version") != 1:
         raise CliError(f"{path} has version {content.get('version')!r}, this command knows 1", "Update Carillon.")
     return System(folder, content)
@@ -154,10 +163,10 @@ def readable(error: grpc.aio.AioRpcError, service: str) -> CliError:
     """An error of a service in words, with the fields it names."""
     if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         return CliError(f"{service} does not answer ({error.details()})", "It may be restarting; its log is in DIR/log.")
-    lines = [f"{service} refuses: {error.details()}"]
-    for field, reason in violations(error):
-        lines.append(f"  {field}: {reason}")
-    return CliError("\n".join(lines))
+    details = error.details() or error.code().name
+    more = [told for field, reason in violations(error) if (told := f"{field}: {reason}") not in details]
+    hint = next((hint for part, hint in HINTS.items() if part in details), "")
+    return CliError("\n  ".join([f"{service} refuses: {details}", *more]), hint)
 
 
 def violations(error: grpc.aio.AioRpcError) -> list[tuple[str, str]]:

@@ -1,8 +1,12 @@
+import argparse
+import importlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from carillon.directory.v1 import directory_pb2
+from carillon_cli.commands import apply, records
 from carillon_cli.commands.apply import told
 from carillon_cli.commands.bans import wanted
 from carillon_cli.commands.clock import instant
@@ -10,6 +14,7 @@ from carillon_cli.commands.events import since
 from carillon_cli.demo.post import read
 from carillon_cli.errors import CliError
 from carillon_cli.main import COMMANDS, guarded, main
+from carillon_cli.system import System
 
 pytestmark = pytest.mark.feature("P-6")
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -92,3 +97,38 @@ def test_what_is_lifted_is_an_address_or_an_account() -> None:
     assert wanted("anne.soft").account == "anne.soft"
     with pytest.raises(CliError):
         wanted("")
+
+
+async def nothing(*_: object) -> list[object]:
+    return []
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"), [("calls", "live_calls"), ("trunks", "trunk_states"), ("bans", "listed"), ("messages", "list_messages")]
+)
+def test_nothing_as_json_is_no_line(name: str, asked: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    command = importlib.import_module(f"carillon_cli.commands.{name}")
+    monkeypatch.setattr(command, asked, nothing)
+    monkeypatch.setattr(command, "load", lambda folder: System(folder, {"tenants": {"dupont": {}}}))
+    parser = argparse.ArgumentParser()
+    command.arguments(parser)
+    assert command.run(parser.parse_args(["--json"])) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_limit_is_above_0(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    records.arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--limit", "-3"])
+    assert "--limit" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_or_no_text_is_told_without_a_number(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    apply.arguments(parser)
+    with pytest.raises(CliError, match="cannot be read: No such file"):
+        apply.run(parser.parse_args([str(tmp_path / "none.yaml")]))
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    with pytest.raises(CliError, match="not text in UTF-8"):
+        apply.run(parser.parse_args([str(tmp_path / "binary")]))

@@ -3,10 +3,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 
 from carillon_cli.errors import CliError
-from carillon_cli.system import System, load
+from carillon_cli.system import System, load, readable
 
 pytestmark = pytest.mark.feature("P-6")
 DUMAS = {"id": "dumas", "name": "D", "extension": "101", "sip_user": "dupont-101", "sip_password": "x", "numbers": ["+41215550101"]}
@@ -57,3 +59,32 @@ def test_a_phone_without_a_known_password_cannot_be_used() -> None:
     without = {key: value for key, value in DUMAS.items() if key != "sip_password"}
     with pytest.raises(CliError, match="no phone '101'"):
         system(dupont={"users": [without]}).phone("dupont", "101")
+
+
+def refusal(code: grpc.StatusCode, details: str, *fields: tuple[str, str]) -> CliError:
+    bad = error_details_pb2.BadRequest()
+    for name, reason in fields:
+        bad.field_violations.add(field=name, description=reason)
+    status = status_pb2.Status()
+    status.details.add().Pack(bad)
+    trailers = grpc.aio.Metadata(("grpc-status-details-bin", status.SerializeToString()))
+    return readable(grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailers, details=details, debug_error_string=None), "media")
+
+
+def test_a_reason_is_told_once() -> None:
+    told = refusal(grpc.StatusCode.INVALID_ARGUMENT, "call_id: too long", ("call_id", "too long"), ("page_size", "too large"))
+    assert str(told) == "media refuses: call_id: too long\n  page_size: too large"
+
+
+@pytest.mark.parametrize(
+    ("details", "hint"),
+    [
+        ("calls/1 not found", "carillon records"),
+        ("messages/1 not found", "carillon messages"),
+        ("ban of 192.0.2.1 not found", "carillon bans"),
+        ("users/elise: no device of user elise is registered", "Register a phone"),
+        ("users/nobody not found", "run.json"),
+    ],
+)
+def test_what_is_not_there_is_told_with_where_to_look(details: str, hint: str) -> None:
+    assert hint in refusal(grpc.StatusCode.NOT_FOUND, details).hint

@@ -29,8 +29,10 @@ def run(options: argparse.Namespace) -> int:
     """Apply and print each change."""
     try:
         text = options.file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CliError(f"{options.file} cannot be read: {error}") from error
+    except OSError as error:
+        raise CliError(f"{options.file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CliError(f"{options.file} is not text in UTF-8 ({error.reason} at byte {error.start})") from error
     _, data = company.load(text, str(options.file))
     request = company.request(data)
     request.dry_run, request.prune, request.reason = options.dry_run, options.prune, options.reason or f"carillon apply {options.file.name}"

@@ -23,7 +23,9 @@ def run(options: argparse.Namespace) -> int:
     system = load(options.data)
     if options.lift is None:
         bans = asyncio.run(listed(system))
-        print("\n".join(json.dumps(message_json(ban)) for ban in bans) if options.json else "\n".join(bans_table(bans)))
+        lines = [json.dumps(message_json(ban)) for ban in bans] if options.json else bans_table(bans)
+        if lines:
+            print("\n".join(lines))
     else:
         asyncio.run(lift(system, wanted(options.lift)))
         print(f"{options.lift} is let in again")

@@ -35,7 +35,8 @@ async def _watch(system: System, tenant: str, *, as_json: bool, endless: bool) -
         calls = await live_calls(system, tenant)
         lines = [json.dumps(call_json(call), ensure_ascii=False) for call in calls] if as_json else calls_table(calls)
         # ECMA-48: home, erase to the end of the screen.
-        print(("\x1b[H\x1b[J" if endless and not as_json else "") + "\n".join(lines), flush=True)
+        if lines:
+            print(("\x1b[H\x1b[J" if endless and not as_json else "") + "\n".join(lines), flush=True)
         if not endless:
             return
         await asyncio.sleep(WATCH_SECONDS)

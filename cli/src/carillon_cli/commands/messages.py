@@ -38,7 +38,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     messages = asyncio.run(list_messages(system, tenant, options.mailbox))
     lines = [json.dumps(message_json(found), ensure_ascii=False) for found in messages] if options.json else messages_table(messages)
-    print("\n".join(lines))
+    if lines:
+        print("\n".join(lines))
     return 0
 
 

@@ -27,6 +27,14 @@ def moment(text: str) -> datetime:
         raise CliError(f"{text!r} is no instant", "Write it like 2026-11-24T09:15 or 2026-11-24T09:15:00+01:00.") from error
 
 
+def count(text: str) -> int:
+    """A number above 0 on the command line."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `carillon records`."""
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -35,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--party", help="caller, dialled number or who answered")
     parser.add_argument("--after", metavar="INSTANT", help="started at or after, ISO 8601")
     parser.add_argument("--before", metavar="INSTANT", help="started before, ISO 8601")
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most so many (default: all)")
+    parser.add_argument("--limit", type=count, default=0, metavar="N", help="at most so many (default: all)")
     system_arguments(parser)
 
 

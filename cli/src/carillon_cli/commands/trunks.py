@@ -20,7 +20,8 @@ def run(options: argparse.Namespace) -> int:
     system = load(options.data)
     trunks = asyncio.run(trunk_states(system, system.tenant(options.tenant)))
     lines = [json.dumps(trunk_json(trunk), ensure_ascii=False) for trunk in trunks] if options.json else trunks_table(trunks)
-    print("\n".join(lines))
+    if lines:
+        print("\n".join(lines))
     return 0
 
 
