@@ -23,7 +23,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends espeak-ng libopus0 libspandsp2 libssl3 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home carillon \
-    && install -d -o carillon /var/lib/carillon
+    && install -d -o carillon /var/lib/carillon /run/plane
 COPY --from=build /opt/carillon /opt/carillon
 ENV CARILLON_SERVICE=${SERVICE} PYTHONUNBUFFERED=1
 USER 10001

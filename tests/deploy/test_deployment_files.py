@@ -1,5 +1,6 @@
 """Compose, Kubernetes and NATS files are valid, and every setting that they give exists."""
 
+import os
 import re
 import subprocess
 import sys
@@ -106,3 +107,59 @@ def test_each_service_has_its_own_nats_user_and_may_not_delete_streams() -> None
 def test_the_dockerfile_passes_its_linter() -> None:
     done = subprocess.run([BIN / "hadolint", str(ROOT / "Dockerfile")], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_every_volume_of_compose_is_a_folder_that_the_image_gives_to_its_user() -> None:
+    """A new volume takes the owner of the folder it is mounted at; where the image has none, it is root's and cannot be written."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    given = re.search(r"install -d -o carillon (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert given is not None
+    for service in (*SERVICES, "media-plane"):
+        mounted = {volume.split(":")[1] for volume in compose["services"][service].get("volumes", ())}
+        assert mounted <= set(given[1].split()), service
+
+
+def start_settings(service: str, given: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the service's settings from these alone. Raises `ValidationError` when one is missing or wrong."""
+    for name in [name for name in os.environ if name.startswith("CARILLON_")]:
+        monkeypatch.delenv(name)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    module = import_module(f"carillon_{service}.settings")
+    getattr(module, f"{service.capitalize()}Settings")()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_compose_gives_every_setting_that_the_service_needs(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][service]["environment"]
+    values = {"CARILLON_TOKEN_KEY": "k" * 64, "CARILLON_ADVERTISE": "127.0.0.1"}
+    filled = {name: re.sub(r"\$\{(\w+):[?-][^}]*\}", lambda found: values[found[1]], value) for name, value in given.items()}
+    start_settings(service, filled, monkeypatch)
+    assert service == "routing" or filled["CARILLON_POSTGRES_DSN"].startswith(f"postgresql://{service}:")
+    assert filled["CARILLON_NATS_URL"].startswith(f"nats://{service}:")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_kubernetes_gives_every_setting_that_the_service_needs(service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    documents = manifests()
+    given = dict(next(document for document in documents if document["kind"] == "ConfigMap")["data"])
+    for workload in (document for document in documents if document["kind"] in ("Deployment", "StatefulSet")):
+        for container in (found for found in containers(workload) if found["name"] == service):
+            given |= {entry["name"]: entry.get("value", "node-0").replace("$(NODE_IP)", "192.0.2.1") for entry in container["env"]}
+    # What docs/operations.md asks for: the secrets `carillon-token` and `carillon-<service>`.
+    for name, value in {"token_key": "k" * 64, "postgres_dsn": "postgresql://x@y/z", "nats_url": "nats://x@y:4222"}.items():
+        (tmp_path / name).write_text(value)
+    start_settings(service, given | {"CARILLON_SECRETS_DIR": str(tmp_path)}, monkeypatch)
+
+
+def test_the_operations_page_names_only_settings_that_exist() -> None:
+    """Each row of the table of settings, by the services that it names."""
+    page = (ROOT / "docs/operations.md").read_text()
+    table = page.split("## Settings", 1)[1].split("\n## ", 1)[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
+    assert len(rows) > 10
+    for names, whose in rows:
+        services = SERVICES if whose.strip().startswith("all") else [service for service in SERVICES if service in whose]
+        assert services, whose
+        for name in re.findall(r"`([A-Z0-9_]+)`", names):
+            assert all(name.lower() in settings_of(service) for service in services), (name, services)
