@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from carillon_media.domain.media import LegMedia, offered_codecs
-from carillon_rtp.values import Remote
+from carillon_rtp.values import AudioCodec, Remote
 from carillon_sip.errors import ParseError
-from carillon_sip.offer_answer import PCMA, PCMU, NotAcceptable, make_offer
+from carillon_sip.offer_answer import G722, OPUS, PCMA, PCMU, NotAcceptable, make_offer
 from carillon_sip.sdp import Codec
 
 LEG = LegMedia("192.0.2.9", 20_000, session_id=7)
@@ -97,3 +97,108 @@ def test_unusable_offers(body: bytes) -> None:
 def test_an_answer_without_an_offer_is_refused() -> None:
     with pytest.raises(NotAcceptable):
         LEG.answered(offer())
+
+
+# -- SRTP and codecs ----------------------------------------------------------------------------------------------------
+
+
+def secure(secrecy: Any, secret: bytes = b"ours" * 8) -> LegMedia:
+    return LegMedia("192.0.2.9", 20_000, session_id=7, secrecy=secrecy, secret=secret)
+
+
+def phone(secrecy: Any = "required") -> LegMedia:
+    return LegMedia("192.0.2.1", 4000, session_id=1, secrecy=secrecy, secret=b"yours" * 6)
+
+
+@pytest.mark.feature("M-7")
+@pytest.mark.parametrize("secrecy", ["offered", "required"])
+def test_both_ends_hold_each_others_keys(secrecy: Any) -> None:
+    ours = secure(secrecy).offering()
+    theirs = phone().answering(ours.body)
+    ours = ours.answered(theirs.body)
+    assert ours.remote is not None
+    assert theirs.remote is not None
+    assert ours.remote.crypto is not None
+    assert theirs.remote.crypto is not None
+    assert ours.srtp == theirs.srtp != ""
+    assert (ours.remote.crypto.local_key, ours.remote.crypto.remote_key) == (
+        theirs.remote.crypto.remote_key,
+        theirs.remote.crypto.local_key,
+    )
+    for key in (ours.remote.crypto.local_key, ours.secret):
+        assert repr(key) not in repr(ours)
+    assert "inline:" not in repr(ours)
+
+
+@pytest.mark.feature("M-7")
+@pytest.mark.parametrize(
+    ("ours", "theirs", "suite"),
+    [
+        ("none", "offered", False),
+        ("answered", "offered", True),
+        ("none", "required", None),
+        ("required", "none", None),
+        ("offered", "none", False),
+    ],
+)
+def test_who_speaks_srtp_with_whom(ours: Any, theirs: Any, suite: bool | None) -> None:
+    body = phone(theirs).offering().body
+    assert bool(offered_codecs(body, ours)) is (suite is not None)
+    if suite is None:
+        with pytest.raises(NotAcceptable):
+            secure(ours).answering(body)
+    else:
+        assert bool(secure(ours).answering(body).srtp) is suite
+
+
+@pytest.mark.feature("M-7")
+def test_keys_in_use_stay_in_use_since_the_same_time_and_new_ones_meet_a_new_one() -> None:
+    first = phone("offered").offering()
+    leg = secure("answered").answering(first.body).agreed_at(100.0)
+    same = leg.answering(first.body.replace(b"a=sendrecv", b"a=sendonly"))
+    assert leg.remote is not None
+    assert same.remote is not None
+    assert same.remote.crypto is not None
+    assert leg.remote.crypto == same.remote.crypto == same.agreed_at(200.0).remote.crypto  # type: ignore[union-attr]
+    assert same.remote.crypto.agreed_at == 100.0
+    new = leg.answering(LegMedia("192.0.2.1", 4000, session_id=1, secrecy="offered", secret=b"other" * 6).offering().body)
+    assert new.remote is not None
+    assert new.remote.crypto is not None
+    assert new.remote.crypto.agreed_at is None
+    assert new.remote.crypto.local_key != same.remote.crypto.local_key
+    again = leg.offering()
+    assert again.body.count(b"a=crypto") == 1
+    assert again.answered(phone("answered").answering(again.body).body).srtp == leg.srtp
+
+
+@pytest.mark.feature("M-7")
+def test_one_codec_is_answered_the_other_legs_if_it_is_there() -> None:
+    body = offer(codecs=(G722, PCMU, PCMA))
+    assert offered_codecs(body) == ("G722", "PCMU", "PCMA")
+    assert b"RTP/AVP 9 101\r\n" in LEG.answering(body).body
+    assert b"RTP/AVP 8 101\r\n" in LEG.answering(body, "PCMA").body
+    assert LEG.answering(body, "OPUS").codec == "G722"
+    assert b"RTP/AVP 9 0 8 101\r\n" in LEG.offering(offered_codecs(body)).body
+    agreed = LEG.answering(body).remote
+    assert agreed is not None
+    assert agreed.codec == AudioCodec("G722", 9)
+
+
+@pytest.mark.feature("M-7")
+def test_opus_keeps_its_clock_and_its_digits() -> None:
+    leg = LEG.answering(LEG.offering(("OPUS",)).body)
+    assert leg.remote is not None
+    assert leg.remote.codec == AudioCodec("OPUS", 107, 48_000)
+    assert (leg.remote.telephone_event, leg.remote.telephone_event_rate) == (110, None)
+    narrow = make_offer("192.0.2.1", 4000, session_id=1, codecs=(OPUS,)).to_bytes()
+    remote = LEG.answering(narrow).remote
+    assert remote is not None
+    assert (remote.telephone_event, remote.telephone_event_rate) == (101, 8000)
+
+
+@pytest.mark.feature("M-7")
+def test_reports_go_where_the_far_end_wants_them() -> None:
+    for line, port in ((b"a=rtcp:4500", 4500), (b"a=rtcp-mux", 4000), (b"a=x", None)):
+        remote = LEG.answering(offer() + line + b"\r\n").remote
+        assert remote is not None
+        assert remote.rtcp_port == port
