@@ -18,7 +18,14 @@ Place = tuple[str, str, int]
 
 
 class LedgerUnavailable(Unavailable):
-    """The database is away or too busy; the same again later."""
+    """The database is away or too busy; the same again later. `reason`, and what `str` gives, is for the log: clients are not told."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class LedgerTransaction(Protocol):

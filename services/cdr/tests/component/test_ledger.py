@@ -148,8 +148,10 @@ async def test_a_name_with_a_nul_does_not_keep_a_record_back(pool: "Pool[Any]", 
 async def test_while_the_database_is_away_events_are_asked_for_again() -> None:
     away = await asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0)
     ledger = PostgresLedger(away, timeout=1)
-    with pytest.raises(LedgerUnavailable):
+    with pytest.raises(LedgerUnavailable) as caught:
         await take(ledger, entries(Script().talk()))
+    assert "127.0.0.1" in str(caught.value), "the log says what is away"
+    assert "127.0.0.1" not in str(caught.value.to_status()), "a client is not told where"
     subscriber = CallSubscriber(ledger, DeadLetters(away), lambda: None)
     with pytest.raises(Retry):
         await subscriber.handle(delivered(Script().talk().messages()))
