@@ -13,7 +13,14 @@ from carillon_voicemail.domain.message import Addressing, Message
 
 
 class StoreUnavailable(Unavailable):
-    """The database is away or too busy; the same again later."""
+    """The database is away or too busy; the same again later. `reason`, and what `str` gives, is for the log: clients are not told."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class MailUnavailable(Exception):

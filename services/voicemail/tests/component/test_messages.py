@@ -249,6 +249,10 @@ async def test_a_poisoned_recording_is_put_aside_and_holds_up_nobody(pool: "Pool
 
 async def test_while_the_database_is_away_recordings_are_asked_for_again() -> None:
     away = await asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0)
+    with pytest.raises(StoreUnavailable) as caught:
+        await PostgresMessages(away, timeout=1).list("dupont", None, None, 1)
+    assert "127.0.0.1" in str(caught.value), "the log says what is away"
+    assert "127.0.0.1" not in str(caught.value.to_status()), "a client is not told where"
     with pytest.raises(Retry):
         await subscriber(away, PostgresMessages(away, timeout=1), MAIN).handle(delivered(recording()))
     with pytest.raises(Retry):
