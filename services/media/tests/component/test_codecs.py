@@ -1,0 +1,79 @@
+"""What a caller speaks and under which keys: prompts in its codec, SRTP beside RTP, also when the media plane dies."""
+
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from carillon.common.v1 import call_application_pb2 as pb
+from carillon_kit.testing import eventually
+from carillon_rtp.codecs import Decoder
+from carillon_rtp.testing import decode, share_of, tone
+from carillon_rtp.values import SrtpKeys
+from carillon_sip import SessionAnswered, SessionEnded
+from carillon_sip.offer_answer import G722, OPUS, make_offer
+from carillon_sip.sdes import Crypto
+from carillon_sip.sdp import Codec, SessionDescription
+
+pytestmark = pytest.mark.feature("M-7")
+SUITE = "AES_CM_128_HMAC_SHA1_80"
+
+
+@pytest.mark.parametrize("codec", [G722, OPUS], ids=["g722", "opus"])
+async def test_a_prompt_is_heard_in_the_callers_codec(house: Any, words: Any, codec: Codec) -> None:
+    beep = pb.Step(play=pb.Play(prompts=[pb.Prompt(beep=True)]))
+    house.application.follow(pb.NextResponse(step=beep, cursor=b"x", config_seq=5), words.hang_up(16))
+    anne = await house.phone("anne")
+    anne.call("102", body=anne.offer(codecs=(codec,)))
+    await anne.answered()
+    await anne.expect(SessionEnded)
+    heard = [packet for packet in anne.rtp.received if packet.payload_type == codec.payload_type]
+    assert len(heard) >= 10
+    decoder = Decoder(codec.name)
+    samples = [sample for packet in heard for sample in decoder.decode(packet.payload)]
+    assert max(abs(sample) for sample in samples) > 2000
+    events = await house.ended()
+    assert words.last(events, "leg_ended")["quality"]["codec"] == codec.name
+
+
+async def test_srtp_on_one_leg_goes_on_when_the_media_plane_dies(house: Any, words: Any) -> None:
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    here, key = anne.rtp.address, os.urandom(30)
+    offer = make_offer(here.ip, here.port, session_id=1, crypto=[Crypto(1, SUITE, key)], protocol="RTP/SAVP")
+    call = anne.call("102", body=offer.to_bytes())
+    _, bob_hears_from = await bob.pick_up()
+    audio = SessionDescription.parse((await anne.expect(SessionAnswered)).response.body).audio
+    assert audio is not None
+    assert audio.secure
+    (line,) = audio.crypto
+    anne.rtp.secure(SrtpKeys("AES_CM_128_HMAC_SHA1_80", key, line.key))
+    anne_hears_from = type(bob_hears_from)(audio.address, audio.port)
+
+    async def both_hear() -> None:
+        for phone in (anne, bob):
+            phone.rtp.received.clear()
+        anne.rtp.send_audio(tone(440, 200, "PCMA"), "PCMA", anne_hears_from)
+        bob.rtp.send_audio(tone(880, 200, "PCMA"), "PCMA", bob_hears_from)
+        for phone, hertz in ((bob, 440), (anne, 880)):
+            heard = b"".join(packet.payload for packet in await phone.rtp.wait_for(8))
+            assert share_of(decode(heard, "PCMA"), hertz) > 0.9
+
+    await both_hear()
+    (actor,) = house.running.board.calls.values()
+    assert actor.legs["a"].told.crypto.agreed_at is not None
+    await house.plane.end(signal.SIGKILL)
+    await house.plane.start()
+    plane = actor.parts.plane
+    await eventually(lambda: plane.connected)
+
+    async def bridged() -> bool:
+        return sum(state.bridged_with is not None for state in await plane.list_sessions()) == 2
+
+    await eventually(bridged)
+    await both_hear()
+    anne.do("bye", call)
+    events = await house.ended()
+    assert [event.data["quality"]["srtp"] for event in events if event.type == "carillon.call.leg_ended.v1"] == [SUITE, ""]
+    assert "inline:" not in "".join(event.to_json().decode() for event in events)
