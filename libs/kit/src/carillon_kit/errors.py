@@ -15,6 +15,12 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+#: A client refuses more than 8 KiB of metadata (gRPC's default) and then learns nothing at all; the message travels in it twice.
+_LONGEST_TEXT = 500
+_LONGEST_VIOLATIONS = 4000
+#: What a violation takes besides its texts.
+_FRAME = 16
+
 
 class ApiError(Exception):
     """Base of errors that a client is told about: a gRPC code, a sentence, and typed details."""
@@ -23,7 +29,7 @@ class ApiError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = _short(message)
 
     def details(self) -> Sequence[Message]:
         """The `google.rpc` details of this error."""
@@ -53,8 +59,11 @@ class InvalidArgument(ApiError):
         return cls(violations)
 
     def details(self) -> Sequence[Message]:
-        """One `BadRequest` with a violation per field."""
-        fields = [error_details_pb2.BadRequest.FieldViolation(field=f, description=r) for f, r in self.violations.items()]
+        """One `BadRequest` with a violation per field; the last one says how many did not fit."""
+        shown, left_out = _fitting(self.violations.items())
+        if left_out:
+            shown.append(("request", f"{left_out} more"))
+        fields = [error_details_pb2.BadRequest.FieldViolation(field=f, description=r) for f, r in shown]
         return (error_details_pb2.BadRequest(field_violations=fields),)
 
 
@@ -69,7 +78,7 @@ class NotFound(ApiError):
 
     def details(self) -> Sequence[Message]:
         """The resource (`google.rpc.ResourceInfo`)."""
-        return (error_details_pb2.ResourceInfo(resource_name=self.resource, description=self.message),)
+        return (error_details_pb2.ResourceInfo(resource_name=_short(self.resource), description=self.message),)
 
 
 class AlreadyExists(ApiError):
@@ -83,7 +92,7 @@ class AlreadyExists(ApiError):
 
     def details(self) -> Sequence[Message]:
         """The resource (`google.rpc.ResourceInfo`)."""
-        return (error_details_pb2.ResourceInfo(resource_name=self.resource, description=self.message),)
+        return (error_details_pb2.ResourceInfo(resource_name=_short(self.resource), description=self.message),)
 
 
 class Aborted(ApiError):
@@ -109,9 +118,12 @@ class FailedPrecondition(ApiError):
         super().__init__("; ".join(f"{subject}: {description}" for _, subject, description in self.violations) or "not possible now")
 
     def details(self) -> Sequence[Message]:
-        """One `PreconditionFailure` with a violation per holder."""
+        """One `PreconditionFailure` with a violation per holder; the last one says how many did not fit."""
+        shown, left_out = _fitting(self.violations)
+        if left_out:
+            shown.append(("MORE", "", f"{left_out} more"))
         violation = error_details_pb2.PreconditionFailure.Violation
-        held = [violation(type=t, subject=s, description=d) for t, s, d in self.violations]
+        held = [violation(type=t, subject=s, description=d) for t, s, d in shown]
         return (error_details_pb2.PreconditionFailure(violations=held),)
 
 
@@ -146,6 +158,21 @@ def internal_status(error_id: str) -> status_pb2.Status:
     """What a client gets for a fault of ours: an id that is found in the log, and nothing else."""
     info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain="carillon", metadata={"error_id": error_id})
     return status_pb2.Status(code=code_pb2.INTERNAL, message=f"internal error {error_id}", details=_packed((info,)))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} ..."
+
+
+def _fitting(violations: Iterable[tuple[str, ...]]) -> tuple[list[tuple[str, ...]], int]:
+    """The first ones, as many as a client can be sent, and how many are left out."""
+    shortened = [tuple(map(_short, texts)) for texts in violations]
+    room = _LONGEST_VIOLATIONS
+    for number, texts in enumerate(shortened):
+        room -= sum(len(text.encode()) for text in texts) + _FRAME
+        if room < 0:
+            return shortened[:number], len(shortened) - number
+    return shortened, 0
 
 
 def _packed(details: Iterable[Message]) -> list[any_pb2.Any]:

@@ -46,6 +46,9 @@ class Request(BaseModel):
 
 RAISED: dict[str, ApiError] = {
     "invalid": InvalidArgument({"user.name": "is empty", "user.extension": "is taken"}),
+    "much invalid": InvalidArgument({f"users[{n}].name": "is empty" for n in range(5000)} | {"z" * 5000: "x" * 5000}),
+    "much held": FailedPrecondition([("REFERENCE", f"user/{n}", "depends on é") for n in range(5000)]),
+    "long": NotFound("x" * 100_000),
     "not found": NotFound("tenants/dupont/users/7"),
     "exists": AlreadyExists("users/7"),
     "aborted": Aborted("the etag is old"),

@@ -98,6 +98,18 @@ async def test_field_violations_are_a_bad_request(served: Any) -> None:
     assert [(v.field, v.description) for v in violations] == [("user.name", "is empty"), ("user.extension", "is taken")]
 
 
+async def test_more_violations_than_a_client_takes_are_counted(served: Any) -> None:
+    invalid = detail(await ask(served, "much invalid"), details.BadRequest).field_violations
+    assert invalid[0].field == "users[0].name"
+    assert len(invalid) > 50
+    assert invalid[-1].description == f"{5001 - (len(invalid) - 1)} more"
+    held = detail(await ask(served, "much held"), details.PreconditionFailure).violations
+    assert held[0].subject == "user/0"
+    assert len(held) > 50
+    assert held[-1].description == f"{5000 - (len(held) - 1)} more"
+    assert (await ask(served, "long")).code() is Code.NOT_FOUND
+
+
 async def test_pydantics_errors_are_a_bad_request_with_dotted_paths(served: Any) -> None:
     violations = detail(await ask(served, "pydantic"), details.BadRequest).field_violations
     assert {v.field for v in violations} == {"name", "branches.0.target"}

@@ -211,7 +211,7 @@ class ImportServicer(pb_grpc.ImportServiceServicer):
         self._passwords = passwords
 
     async def ApplyTenant(self, request: pb.ApplyTenantRequest, context: object) -> pb.ApplyTenantResponse:
-        """All or nothing; in a dry run nothing, with every error and every change."""
+        """All or nothing; in a dry run nothing, with every change, or every error (of very many the first ones, and how many more)."""
         principal = current_principal()
         tenant_id = _applied_tenant(request, operator=str(OPERATOR) in principal.roles)
         spare = {each.id: self._ids.token(_PASSWORD_BYTES) for each in request.sip_credentials if not each.password}
