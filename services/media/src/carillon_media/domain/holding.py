@@ -13,12 +13,16 @@ def on_reoffered(call: CallState, phase: Phase, given: inputs.LegReoffered) -> N
     leg = call.legs.get(given.leg_id)
     if leg is None or leg.state != "answered":
         return
+    turns = leg.held != given.on_hold and not leg.held_by_request
+    if turns:
+        _turn(call, leg, given.on_hold)
+    listener = other_than(call, phase, leg.leg_id) if turns and isinstance(phase, Talking) else None
+    if listener is not None and not given.on_hold:
+        # Before the 200: the first word after it must not fall under the music.
+        call.do(outputs.StopPlay(listener))
     call.do(outputs.AcceptReoffer(leg.leg_id))
-    if leg.held == given.on_hold or leg.held_by_request:
-        return
-    _turn(call, leg, given.on_hold)
-    if isinstance(phase, Talking):
-        _music(call, phase, leg)
+    if listener is not None and given.on_hold:
+        _play(call, listener)
 
 
 def hold(call: CallState, phase: Talking, leg: Leg) -> None:
