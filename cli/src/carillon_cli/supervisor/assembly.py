@@ -14,6 +14,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import asyncpg
+
 from carillon_cli.errors import CliError
 from carillon_cli.supervisor import catalogue, nats_users
 from carillon_cli.supervisor.layout import GRPC_SERVICES, LONGEST_SOCKET_PATH, Folders, Options
@@ -34,6 +36,11 @@ DATABASE = "carillon"
 START_SECONDS = 60.0
 #: A process that dies so often before the system was ever ready is a reason to give up.
 GIVE_UP = 3
+#: NATS and Postgres may have to wait for what an earlier run of theirs still holds.
+SERVERS = (catalogue.NATS, catalogue.POSTGRES)
+GIVE_UP_SERVERS = 5
+REACH_SECONDS = 5.0
+UNSET = "Unset the variable, and `carillon up` starts a server of its own."
 #: Several changes in a row make one new `run.json`.
 SETTLE_SECONDS = 0.05
 
@@ -93,6 +100,16 @@ class Assembly:
             await asyncio.sleep(0.02)
 
     async def _start(self) -> None:
+        watch, starting = asyncio.create_task(self._give_up()), asyncio.create_task(self._bring_up())
+        try:
+            await asyncio.wait({watch, starting}, return_when=asyncio.FIRST_COMPLETED)
+            (starting if starting.done() else watch).result()
+        finally:
+            watch.cancel()
+            starting.cancel()
+            await asyncio.gather(watch, starting, return_exceptions=True)
+
+    async def _bring_up(self) -> None:
         socket = self._plane_socket()
         await self.processes.start(catalogue.plane_spec(self.options, socket))
         async with asyncio.TaskGroup() as group:
@@ -102,13 +119,8 @@ class Assembly:
         for service in GRPC_SERVICES:
             await self.processes.start(catalogue.service_spec(service, self.options, self.folders, backing))
         async with asyncio.TaskGroup() as group:
-            watch = group.create_task(self._give_up())
-            waits = [asyncio.create_task(self._ready_once(name)) for name in (catalogue.PLANE, *GRPC_SERVICES)]
-            try:
-                await asyncio.gather(*waits)
-            finally:
-                for task in (watch, *waits):
-                    task.cancel()
+            for name in (catalogue.PLANE, *GRPC_SERVICES):
+                group.create_task(self._ready_once(name))
         self._keep(self._follow(), "tenants")
         await self._caught_up.wait()
 
@@ -118,15 +130,24 @@ class Assembly:
         self.log.say(f"{name} is ready", after_seconds=round(monotonic() - begun, 2))
 
     async def _give_up(self) -> None:
-        while not (dead := hopeless(self.processes.children, GIVE_UP)):  # noqa: ASYNC110 - only while starting
+        while not (dead := self._hopeless()):  # noqa: ASYNC110 - only while starting
             await asyncio.sleep(0.1)
         last = [f"  {render(name, line, datetime.now(UTC), colour=False)}" for name in dead for line in self.log.last.get(name, [])[-3:]]
         raise CliError("\n".join([f"{', '.join(dead)} cannot start:", *last]), f"Logs are in {self.folders.log}.")
+
+    def _hopeless(self) -> list[str]:
+        children = self.processes.children
+        servers = hopeless({name: child for name, child in children.items() if name in SERVERS}, GIVE_UP_SERVERS)
+        return [*servers, *hopeless({name: child for name, child in children.items() if name not in SERVERS}, GIVE_UP)]
 
     async def _start_nats(self) -> dict[str, str]:
         """NATS URL of each service and of the operator."""
         names = (*GRPC_SERVICES, nats_users.OPERATOR)
         if self._nats is None:
+            try:
+                await (await Bus.connect(os.environ["CARILLON_NATS_URL"], "carillon up", timeout=REACH_SECONDS)).close()
+            except (OSError, ValueError) as error:
+                raise CliError(f"the NATS server of CARILLON_NATS_URL cannot be reached: {error}", UNSET) from error
             return dict.fromkeys(names, os.environ["CARILLON_NATS_URL"])
         self._nats.set_users(self._users())
         self._nats.prepare()
@@ -137,13 +158,17 @@ class Assembly:
     async def _start_postgres(self) -> dict[str, str]:
         """DSN of each service that has a schema."""
         if self._postgres is None:
-            admin = os.environ["CARILLON_POSTGRES_DSN"]
-        else:
-            await asyncio.to_thread(self._postgres.prepare)
-            await self.processes.start(catalogue.server_spec(catalogue.POSTGRES, self._postgres))
-            await self.processes.wait_ready(catalogue.POSTGRES)
-            await ensure_database(self._postgres.dsn(), DATABASE)
-            admin = self._postgres.dsn(DATABASE)
+            try:
+                return await self._roles(os.environ["CARILLON_POSTGRES_DSN"])
+            except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise CliError(f"the Postgres server of CARILLON_POSTGRES_DSN cannot be used: {error}", UNSET) from error
+        await asyncio.to_thread(self._postgres.prepare)
+        await self.processes.start(catalogue.server_spec(catalogue.POSTGRES, self._postgres))
+        await self.processes.wait_ready(catalogue.POSTGRES)
+        await ensure_database(self._postgres.dsn(), DATABASE)
+        return await self._roles(self._postgres.dsn(DATABASE))
+
+    async def _roles(self, admin: str) -> dict[str, str]:
         self._admin_dsn = admin
         names = catalogue.WITH_DATABASE
         dsns = await asyncio.gather(*(ensure_role_and_schema(admin, name, self.secrets.get(f"postgres-{name}")) for name in names))
