@@ -31,6 +31,18 @@ create table if not exists schema_migration (
     package text not null, name text not null, sha256 text not null, applied_at timestamptz not null default clock_timestamp(),
     primary key (package, name))
 """
+#: The server is away, restarting, full or too slow: the same statement will do later.
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    # What asyncpg makes of a server that dies in the very middle of an operation.
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+)
 _log = logs.get_logger(__name__)
 
 

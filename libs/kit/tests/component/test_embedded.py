@@ -16,7 +16,7 @@ from carillon_kit.embedded import EmbeddedNats, EmbeddedPostgres, NatsUser, ensu
 from carillon_kit.event_store import NewEvent, PostgresEventStore, StoredEvent
 from carillon_kit.ids import SystemIds
 from carillon_kit.object_store import NatsObjectStore
-from carillon_kit.postgres import migrate, open_pool
+from carillon_kit.postgres import UNAVAILABLE, migrate, open_pool
 from carillon_kit.relay import Relay
 from carillon_kit.testing import eventually, shared_postgres
 
@@ -201,7 +201,7 @@ async def test_postgres_survives_kill_9_with_what_was_committed(postgres: Embedd
     await store.append("a", 0, [NewEvent("made", {}, ids.uuid7())])
     await eventually(lambda: published == [1])
     postgres.kill()
-    with pytest.raises((OSError, asyncpg.PostgresError, asyncpg.InterfaceError)):
+    with pytest.raises((*UNAVAILABLE, asyncpg.PostgresError)):
         await store.append("a", 1, [NewEvent("lost", {}, ids.uuid7())])
     await postgres.start()
     again = NewEvent("made", {}, ids.uuid7())
@@ -209,7 +209,7 @@ async def test_postgres_survives_kill_9_with_what_was_committed(postgres: Embedd
     async def appended() -> bool:
         try:
             await store.append("a", 1, [again])
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (*UNAVAILABLE, asyncpg.PostgresError):
             return False
         return True
 

@@ -4,13 +4,13 @@ Always: a message is acknowledged after its event is committed, or its original 
 be an entry is put aside at once and holds up nobody; what comes while the database is away comes again.
 """
 
-from carillon_cdr.adapters.postgres_ledger import UNAVAILABLE
 from carillon_cdr.domain.ledger import Entry, Poisoned, read_entry
 from carillon_cdr.handlers import Taken, take
 from carillon_cdr.ports import Ledger, LedgerUnavailable, Wake
 from carillon_contracts.streams import CALLS
 from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
 from carillon_kit.logs import get_logger
+from carillon_kit.postgres import UNAVAILABLE
 
 DURABLE = "cdr"
 #: A tenth of a second more makes one transaction of what would be many; the record is still there within a second of the end.

@@ -7,7 +7,7 @@ is put aside at once and holds up nobody.
 from carillon_contracts.streams import CALLS
 from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
 from carillon_kit.logs import get_logger
-from carillon_voicemail.adapters.postgres import UNAVAILABLE
+from carillon_kit.postgres import UNAVAILABLE
 from carillon_voicemail.domain.message import Poisoned
 from carillon_voicemail.handlers import store_message
 from carillon_voicemail.ports import Configurations, Messages, StoreUnavailable, Wake

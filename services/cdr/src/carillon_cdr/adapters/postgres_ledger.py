@@ -17,17 +17,8 @@ from carillon_contracts.envelope import Event
 from carillon_contracts.record import CallRecorded
 from carillon_contracts.streams import RECORDS, record_subject
 from carillon_kit import outbox
+from carillon_kit.postgres import UNAVAILABLE
 
-#: The server is away, restarting, full or too slow: the same statement will do later.
-UNAVAILABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-)
 #: Of one call, when it is listed.
 MOST_EVENTS = 10_000
 

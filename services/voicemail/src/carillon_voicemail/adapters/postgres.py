@@ -6,18 +6,8 @@ from typing import Any
 
 import asyncpg
 
+from carillon_kit.postgres import UNAVAILABLE
 from carillon_voicemail.ports import StoreUnavailable
-
-#: The server is away, restarting, full or too slow: the same statement will do later.
-UNAVAILABLE = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ import asyncio
 from carillon_contracts.streams import CALLS
 from carillon_kit.inbox import Inbox
 from carillon_kit.logs import get_logger
-from carillon_voicemail.adapters.postgres import UNAVAILABLE
+from carillon_kit.postgres import UNAVAILABLE
 
 _DAY = 86_400.0
 _EVERY_SECONDS = 3600.0
