@@ -138,3 +138,8 @@ def evolve(config: TenantConfig, seq: int, change: ConfigChanged) -> TenantConfi
         of_kind[change.resource_id] = kind.model_validate(change.after)
     resources = MappingProxyType({**config.resources, change.resource: MappingProxyType(of_kind)})
     return replace(config, seq=seq, resources=resources)
+
+
+def pass_over(config: TenantConfig, seq: int) -> TenantConfig:
+    """Count a change that this version of the software cannot read; the resource stays as it was. Raises `ConfigGap` like `evolve`."""
+    return evolve(config, seq, ConfigChanged(resource="", resource_id="", action="updated", actor=""))

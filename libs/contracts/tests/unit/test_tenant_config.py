@@ -3,7 +3,7 @@
 import pytest
 
 from carillon_contracts.config import ConfigChanged, Extension, Resource, Tenant, User
-from carillon_contracts.tenant_config import ConfigGap, TenantConfig, evolve
+from carillon_contracts.tenant_config import ConfigGap, TenantConfig, evolve, pass_over
 
 
 def created(resource: Resource) -> ConfigChanged:
@@ -54,3 +54,10 @@ def test_the_lowest_extension_that_leads_to_a_user_is_theirs() -> None:
         config = evolve(config, seq, created(extension))
     assert config.extension_of("alain") == "101"
     assert config.extension_of("nobody") == ""
+
+
+def test_a_change_that_cannot_be_read_is_counted_and_changes_nothing_else() -> None:
+    later = pass_over(TWO, 3)
+    assert later.seq == 3
+    assert later.users == TWO.users
+    assert evolve(later, 4, created(User(id="next", last_name="X"))).users["next"].last_name == "X"

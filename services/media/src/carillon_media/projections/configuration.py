@@ -1,7 +1,7 @@
 """Every tenant's configuration as the fold of the stream CONFIG, and the accounts that come of it.
 
-Invariant: a tenant's configuration is always one that the directory accepted; an event that cannot be read stops that tenant's fold
-where it is, is logged, and leaves the other tenants alone.
+Invariant: a tenant's configuration is what its events say up to one version. A change that this version of the software cannot read is
+passed over, loudly; one that leaves a gap freezes its tenant and no other.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from carillon.common.v1 import call_application_pb2 as pb
 from carillon_contracts.config import Announcement, ConfigChanged, Tenant
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
-from carillon_contracts.tenant_config import ConfigGap, TenantConfig, evolve
+from carillon_contracts.tenant_config import ConfigGap, TenantConfig, evolve, pass_over
 from carillon_kit.bus import Bus, Follower, Message
 from carillon_kit.logs import get_logger
 from carillon_media.domain.accounts import Accounts
@@ -48,9 +48,8 @@ class Configuration:
         """One event."""
         try:
             event = Event.from_json(message.data)
-            change = ConfigChanged.model_validate(event.data)
             before = self._configs.get(event.tenantid) or TenantConfig(event.tenantid)
-            after = evolve(before, event.configseq or 0, change)
+            after = _evolved(before, event.configseq or 0, event)
         except (ValidationError, ConfigGap) as error:
             _log.error("a configuration event was not taken", subject=message.subject, stream_seq=message.stream_seq, error=str(error))
             return
@@ -73,6 +72,14 @@ class Configuration:
             for r in resources.values()
             for prompt in _said(config, r)
         ]
+
+
+def _evolved(config: TenantConfig, seq: int, event: Event) -> TenantConfig:
+    try:
+        return evolve(config, seq, ConfigChanged.model_validate(event.data))
+    except ValidationError as error:
+        _log.error("unreadable configuration change", tenant=config.tenant_id, config_seq=seq, error=str(error))
+        return pass_over(config, seq)
 
 
 def _said(config: TenantConfig, value: object) -> Iterator[pb.Prompt]:

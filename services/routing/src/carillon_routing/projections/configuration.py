@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
-from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_contracts.tenant_config import TenantConfig, evolve, pass_over
 from carillon_kit.bus import Bus, Message
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
@@ -90,7 +90,7 @@ class Configuration:
             _log.error(
                 "unreadable configuration change; the resource stays as it was", tenant=event.tenantid, config_seq=seq, error=str(error)
             )
-            tenant.current = evolve(before, seq, ConfigChanged(resource="", resource_id="", action="updated", actor=""))
+            tenant.current = pass_over(before, seq)
         if tenant.current is not before and before.seq:
             tenant.former.append((event.time, before))
         oldest = self._clock.now() - KEEP

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
-from carillon_contracts.tenant_config import ConfigGap, TenantConfig, evolve
+from carillon_contracts.tenant_config import ConfigGap, TenantConfig, evolve, pass_over
 from carillon_kit.bus import Bus, Message
 from carillon_kit.logs import get_logger
 
@@ -62,5 +62,4 @@ def _evolved(config: TenantConfig, seq: int, event: Event) -> TenantConfig:
         return evolve(config, seq, ConfigChanged.model_validate(event.data))
     except ValidationError as error:
         _log.error("unreadable_configuration_change", tenant=config.tenant_id, config_seq=seq, error=str(error))
-        unknown = ConfigChanged(resource="unknown", resource_id="", action="updated", actor="")
-        return evolve(config, seq, unknown)
+        return pass_over(config, seq)
