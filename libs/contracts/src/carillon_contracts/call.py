@@ -3,8 +3,8 @@
 Always: the first event is `CallStarted`; each leg that was offered has exactly one `LegEnded`; the last event of a call, and the only
 one of its type, is `CallEnded`. Leg ids are `a` for the caller and `b1`, `b2`, ... for who is called, in the order of being offered.
 The devices of a user for whom
-a call is made are `a`, `a2`, `a3`, ...: whichever answers is the caller. A leg that goes on in another call ends with cause `transferred`, one
-whose phone named another destination with `deflected`.
+a call is made are `a`, `a2`, `a3`, ...: whichever answers is the caller. A leg that goes on in another call ends with
+cause `transferred`, one whose phone named another destination with `deflected`.
 Causes are ITU-T Q.850's names in snake case (`normal_clearing`, `user_busy`, `no_answer`, `call_rejected`, `unallocated_number`, ...) and
 `answered_elsewhere`, `caller_gave_up`, `node_failure`, `rtp_timeout`.
 """

@@ -338,9 +338,12 @@ async def test_a_carrier_s_password_goes_in_and_never_comes_out(company: Company
 
 @pytest.mark.feature("M-2")
 async def test_a_company_is_applied_with_its_carrier_s_account_twice_with_one_effect(company: Company) -> None:
+    registering = pb.TrunkRegistration()
     request = pb.ApplyTenantRequest(
         trunk_credentials=[pb.TrunkCredential(id="account", username="acme", password="hush-hush")],
-        trunks=[pb.Trunk(id="carrier", address="sip.carrier.example", registration={}, trunk_credential_id="account", ping_seconds=30)],
+        trunks=[
+            pb.Trunk(id="carrier", address="sip.carrier.example", registration=registering, trunk_credential_id="account", ping_seconds=30)
+        ],
     )
     first = await company.admin.__getattr__("import").ApplyTenant(request)
     again = await company.admin.__getattr__("import").ApplyTenant(request)

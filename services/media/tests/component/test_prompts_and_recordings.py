@@ -142,7 +142,7 @@ async def test_a_message_that_is_being_left_outlives_the_process(house: Any, wor
 
     async def uploaded() -> bool:
         with contextlib.suppress(ObjectNotFound):
-            return len(await house.objects.get(kept["object"])) == kept["bytes"]
+            return bool(len(await house.objects.get(kept["object"])) == kept["bytes"])
         return False
 
     await eventually(uploaded)
