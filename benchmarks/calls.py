@@ -103,6 +103,9 @@ def run_round(run: dict[str, Any], rate: int, seconds: int, hold: float, folder:
     finally:
         answer.send_signal(signal.SIGKILL)
         answer.wait()
+        # Or the next round would ring this round's phone too.
+        leave = sipp("register.xml", target, answer_port, callee_keys | {"expires": "0"}, "-m", "1", "-timeout", "10", *callee_login)
+        subprocess.run(leave, check=True, cwd=folder, stdout=subprocess.DEVNULL)
     stem = f"call_with_authentication_{caller_process.pid}_"
     delays = [float(line.split(";")[1]) for line in (folder / f"{stem}rtt.csv").read_text().splitlines()[1:] if line.count(";") >= 2]
     header, *rows = [line.split(";") for line in (folder / f"{stem}.csv").read_text().splitlines() if line]
@@ -131,7 +134,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="carillon-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        command = [str(ROOT / ".venv/bin/carillon"), "up", "--demo", "--ports", "auto", "--data", str(folder / "data")]
+        command = [
+            str(ROOT / ".venv/bin/carillon"),
+            "up",
+            "--demo",
+            "--ports",
+            "auto",
+            "--rtp-ports",
+            "10000-31999",
+            "--data",
+            str(folder / "data"),
+        ]
         with (folder / "up.log").open("wb") as log:
             up = subprocess.Popen(command, stdout=log, stderr=log)
         try:
