@@ -7,7 +7,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from carillon.directory.v1 import directory_pb2, directory_pb2_grpc
+from carillon.directory.v1 import directory_pb2, import_pb2_grpc
 from carillon_cli import company
 from carillon_cli.errors import CliError
 from carillon_cli.supervisor.layout import Folders
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 async def apply(system: System, request: directory_pb2.ApplyTenantRequest) -> directory_pb2.ApplyTenantResponse:
     """Send the request. Raises `CliError` with the fields that the directory refuses."""
     async with system.channel("directory", request.tenant.id) as directory:
-        service = directory_pb2_grpc.ImportServiceStub(directory)
+        service = import_pb2_grpc.ImportServiceStub(directory)
         return await ask(service.ApplyTenant(request, timeout=APPLY_SECONDS), "directory")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from carillon.directory.v1 import directory_pb2_grpc
+from carillon.directory.v1 import import_pb2_grpc
 from carillon_cli import company
 from carillon_cli.demo import company as dupont
 from carillon_cli.errors import CliError
@@ -210,7 +210,7 @@ async def load_demo(assembly: Assembly) -> None:
     request.reason = "carillon up --demo"
     token = issue_token(assembly.secrets.get("token_key"), "operator", None, [OPERATOR])
     async with channel(f"127.0.0.1:{assembly.options.ports.directory}", token, request.tenant.id) as directory:
-        service = directory_pb2_grpc.ImportServiceStub(directory)
+        service = import_pb2_grpc.ImportServiceStub(directory)
         applied = await ask(service.ApplyTenant(request, timeout=APPLY_SECONDS), "directory")
     async with asyncio.timeout(TENANT_SECONDS):
         await assembly.tenant_is_known(request.tenant.id, applied.config_seq)

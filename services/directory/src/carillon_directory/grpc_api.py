@@ -4,9 +4,11 @@ The tenant is the token's (or the operator's metadata), never a field of a reque
 names its fields.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from importlib import import_module
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -14,7 +16,9 @@ from google.protobuf.struct_pb2 import Struct
 from pydantic import JsonValue
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon.directory.v1 import directory_pb2_grpc as pb_grpc
+from carillon.directory.v1.history_pb2_grpc import HistoryServiceServicer
+from carillon.directory.v1.import_pb2_grpc import ImportServiceServicer
+from carillon.directory.v1.tenant_pb2_grpc import TenantServiceServicer
 from carillon_contracts.config import RESOURCES, Resource, SipCredential, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
@@ -72,6 +76,10 @@ class ResourceKind:
         noun = self.plural if verb == "List" else self.noun
         response: Message = getattr(pb, f"{verb}{noun}Response")(**fields)
         return response
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def _camel(name: str) -> str:
@@ -150,7 +158,7 @@ class ResourceServicer:
         return to_message(dump(resource), self._kind.message)
 
 
-class TenantServicer(pb_grpc.TenantServiceServicer):
+class TenantServicer(TenantServiceServicer):
     """The tenants themselves."""
 
     def __init__(self, directory: Directory) -> None:
@@ -183,7 +191,7 @@ class TenantServicer(pb_grpc.TenantServiceServicer):
         return pb.UpdateTenantResponse(tenant=_tenant_message(executed.config))
 
 
-class HistoryServicer(pb_grpc.HistoryServiceServicer):
+class HistoryServicer(HistoryServiceServicer):
     """What happened to a tenant's configuration."""
 
     def __init__(self, directory: Directory) -> None:
@@ -202,7 +210,7 @@ class HistoryServicer(pb_grpc.HistoryServiceServicer):
         return pb.ListChangesResponse(changes=[_change_message(each) for each in page], next_page_token=token)
 
 
-class ImportServicer(pb_grpc.ImportServiceServicer):
+class ImportServicer(ImportServiceServicer):
     """A whole company in one step."""
 
     def __init__(self, directory: Directory, ids: Ids, passwords: TrunkPasswords) -> None:
@@ -242,7 +250,7 @@ class ImportServicer(pb_grpc.ImportServiceServicer):
 
 
 def add_services(server: GrpcServer, directory: Directory, ids: Ids, passwords: TrunkPasswords) -> None:
-    """Put every service of the package on the server, with the roles that may call it."""
+    """Put every service of the package on the server, with the roles that may call it; `RingGroupService` is in `ring_group.proto`."""
     special: Sequence[tuple[str, Any, frozenset[str]]] = (
         ("TenantService", TenantServicer(directory), _OPERATORS),
         ("HistoryService", HistoryServicer(directory), _ADMINS),
@@ -251,8 +259,9 @@ def add_services(server: GrpcServer, directory: Directory, ids: Ids, passwords: 
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
     services = [*special, *((f"{kind.noun}Service", ResourceServicer(kind, directory, ids, passwords), _ADMINS) for kind in generic)]
     for name, servicer, roles in services:
-        methods = pb.DESCRIPTOR.services_by_name[name].methods
-        add = getattr(pb_grpc, f"add_{name}Servicer_to_server")
+        file = _snake(name.removesuffix("Service"))
+        methods = import_module(f"{_PACKAGE}.{file}_pb2").DESCRIPTOR.services_by_name[name].methods
+        add = getattr(import_module(f"{_PACKAGE}.{file}_pb2_grpc"), f"add_{name}Servicer_to_server")
         server.add(add, servicer, f"{_PACKAGE}.{name}", {method.name: roles for method in methods})
 
 

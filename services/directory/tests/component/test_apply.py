@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon.directory.v1 import directory_pb2_grpc as rpc
+from carillon.directory.v1 import import_pb2_grpc, ring_group_pb2_grpc, tenant_pb2_grpc, user_pb2_grpc
 from carillon_directory.adapters.proto_mapping import to_message
 
 
@@ -34,11 +34,11 @@ Client = Callable[..., grpc.aio.Channel]
 
 
 def importer(channel: grpc.aio.Channel) -> Any:
-    return rpc.ImportServiceStub(channel)
+    return import_pb2_grpc.ImportServiceStub(channel)
 
 
 async def seq(channel: grpc.aio.Channel, tenant: str) -> int:
-    response = await rpc.TenantServiceStub(channel).GetTenant(pb.GetTenantRequest(id=tenant))
+    response = await tenant_pb2_grpc.TenantServiceStub(channel).GetTenant(pb.GetTenantRequest(id=tenant))
     return int(response.tenant.config_seq)
 
 
@@ -63,13 +63,16 @@ async def test_dupont_applies_cleanly_and_the_second_time_changes_nothing(port: 
 async def test_dupont_is_as_the_story_says(port: int, client: Client, dupont: pb.ApplyTenantRequest) -> None:
     await importer(client(port)).ApplyTenant(dupont)
     channel = client(port, "admin", "dupont")
-    users = (await rpc.UserServiceStub(channel).ListUsers(pb.ListUsersRequest())).users
+    users = (await user_pb2_grpc.UserServiceStub(channel).ListUsers(pb.ListUsersRequest())).users
     assert sorted(user.id for user in users) == ["alain", "bernard", "claire", "david", "dumas", "elise"]
     alain = next(user for user in users if user.id == "alain")
     assert alain.ring_seconds == 60
     assert alain.forwarding.unreachable.external_number == alain.mobile
     assert alain.forwarding.busy.ring_group_id == "sales"
-    groups = {group.id: group for group in (await rpc.RingGroupServiceStub(channel).ListRingGroups(pb.ListRingGroupsRequest())).ring_groups}
+    groups = {
+        group.id: group
+        for group in (await ring_group_pb2_grpc.RingGroupServiceStub(channel).ListRingGroups(pb.ListRingGroupsRequest())).ring_groups
+    }
     assert groups["support"].strategy == pb.RING_STRATEGY_SEQUENTIAL
     assert groups["sales"].strategy == pb.RING_STRATEGY_PARALLEL
     assert all(member.ring_seconds >= 20 for member in groups["on-call"].members)

@@ -15,7 +15,7 @@ import grpc.aio
 import pytest
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon.directory.v1 import directory_pb2_grpc as rpc
+from carillon.directory.v1 import import_pb2_grpc, tenant_pb2_grpc, user_pb2_grpc
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
@@ -53,7 +53,7 @@ def company(tenant: str, users: int = 5) -> pb.ApplyTenantRequest:
 
 async def apply(port: int, tenant: str, users: int = 5) -> int:
     async with operator(port) as made:
-        return int((await rpc.ImportServiceStub(made).ApplyTenant(company(tenant, users))).config_seq)
+        return int((await import_pb2_grpc.ImportServiceStub(made).ApplyTenant(company(tenant, users))).config_seq)
 
 
 class Reader:
@@ -93,7 +93,7 @@ async def test_each_change_is_one_event_in_order(nats_url: str, dsn: str) -> Non
     async with running(DirectorySettings(nats_url=nats_url, postgres_dsn=dsn, token_key=KEY)) as port, reading(nats_url) as reader:
         await asyncio.gather(*(apply(port, tenant) for tenant in ("one", "two")))
         async with operator(port) as made:
-            await rpc.UserServiceStub(made).DeleteUser(
+            await user_pb2_grpc.UserServiceStub(made).DeleteUser(
                 pb.DeleteUserRequest(id="user0", reason="left"), metadata=(("carillon-tenant", "one"),)
             )
         await eventually(lambda: (reader.seq("one"), reader.seq("two")) == (7, 6))
@@ -150,7 +150,7 @@ async def test_what_was_acknowledged_before_a_kill_is_there_and_published_after_
         process = await directory.start()
         async with reading(nats_url) as reader:
             async with operator(directory.port) as made:
-                stored = (await rpc.TenantServiceStub(made).ListTenants(pb.ListTenantsRequest(page_size=1000))).tenants
+                stored = (await tenant_pb2_grpc.TenantServiceStub(made).ListTenants(pb.ListTenantsRequest(page_size=1000))).tenants
             whole = {tenant.id: 21 for tenant in stored}
             assert {tenant.id: tenant.config_seq for tenant in stored} == whole
             assert acknowledged.items() <= whole.items()
@@ -201,9 +201,9 @@ async def test_a_cold_start_folds_the_same_configuration(nats_url: str, dsn: str
     metadata = (("carillon-tenant", "cold"),)
     async with running(settings) as port, operator(port) as made:
         await apply(port, "cold", users=30)
-        before = await rpc.UserServiceStub(made).ListUsers(users, metadata=metadata)
+        before = await user_pb2_grpc.UserServiceStub(made).ListUsers(users, metadata=metadata)
     async with running(settings) as port, operator(port) as made:
-        assert await rpc.UserServiceStub(made).ListUsers(users, metadata=metadata) == before
+        assert await user_pb2_grpc.UserServiceStub(made).ListUsers(users, metadata=metadata) == before
     pool = await postgres.open_pool(dsn)
     assert await pool.fetchval("select count(*) from event where stream = 'tenant-cold'") == 31
     await pool.close()

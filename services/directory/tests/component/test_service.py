@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,14 +15,15 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon.directory.v1 import directory_pb2_grpc as rpc
 from carillon_contracts.config import RESOURCES
 
 _SERIAL = itertools.count(1)
-_SERVICES = {
-    name.removesuffix("Service").lower(): getattr(rpc, f"{name}Stub")
-    for name in (each.name for each in pb.DESCRIPTOR.services_by_name.values())
+_STUBS: dict[str, Any] = {
+    service: getattr(import_module(f"carillon.directory.v1.{Path(file.name).stem}_pb2_grpc"), f"{service}Stub")
+    for file in pb.DESCRIPTOR.public_dependencies
+    for service in file.services_by_name
 }
+_SERVICES = {name.removesuffix("Service").lower(): stub for name, stub in _STUBS.items()}
 
 
 class Api:
@@ -301,7 +304,7 @@ async def test_no_rpc_answers_without_the_right(
     request = getattr(pb, f"{method}Request")()
 
     async def code(channel: grpc.aio.Channel, **options: Any) -> grpc.StatusCode:
-        call = getattr(getattr(rpc, f"{service}Stub")(channel), method)
+        call = getattr(_STUBS[service](channel), method)
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await call(request, **options)
         return error.value.code()

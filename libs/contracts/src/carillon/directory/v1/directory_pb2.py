@@ -22,378 +22,45 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
-from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
-from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
+from carillon.directory.v1 import destination_pb2 as carillon_dot_directory_dot_v1_dot_destination__pb2
+from carillon.directory.v1 import extension_pb2 as carillon_dot_directory_dot_v1_dot_extension__pb2
+from carillon.directory.v1 import history_pb2 as carillon_dot_directory_dot_v1_dot_history__pb2
+from carillon.directory.v1 import import_pb2 as carillon_dot_directory_dot_v1_dot_import__pb2
+from carillon.directory.v1 import mailbox_pb2 as carillon_dot_directory_dot_v1_dot_mailbox__pb2
+from carillon.directory.v1 import menu_pb2 as carillon_dot_directory_dot_v1_dot_menu__pb2
+from carillon.directory.v1 import number_pb2 as carillon_dot_directory_dot_v1_dot_number__pb2
+from carillon.directory.v1 import plan_pb2 as carillon_dot_directory_dot_v1_dot_plan__pb2
+from carillon.directory.v1 import ring_group_pb2 as carillon_dot_directory_dot_v1_dot_ring__group__pb2
+from carillon.directory.v1 import schedule_pb2 as carillon_dot_directory_dot_v1_dot_schedule__pb2
+from carillon.directory.v1 import sip_credential_pb2 as carillon_dot_directory_dot_v1_dot_sip__credential__pb2
+from carillon.directory.v1 import tenant_pb2 as carillon_dot_directory_dot_v1_dot_tenant__pb2
+from carillon.directory.v1 import trunk_pb2 as carillon_dot_directory_dot_v1_dot_trunk__pb2
+from carillon.directory.v1 import trunk_credential_pb2 as carillon_dot_directory_dot_v1_dot_trunk__credential__pb2
+from carillon.directory.v1 import user_pb2 as carillon_dot_directory_dot_v1_dot_user__pb2
 
+from carillon.directory.v1.as_of_pb2 import *
+from carillon.directory.v1.destination_pb2 import *
+from carillon.directory.v1.extension_pb2 import *
+from carillon.directory.v1.history_pb2 import *
+from carillon.directory.v1.import_pb2 import *
+from carillon.directory.v1.mailbox_pb2 import *
+from carillon.directory.v1.menu_pb2 import *
+from carillon.directory.v1.number_pb2 import *
+from carillon.directory.v1.plan_pb2 import *
+from carillon.directory.v1.ring_group_pb2 import *
+from carillon.directory.v1.schedule_pb2 import *
+from carillon.directory.v1.sip_credential_pb2 import *
+from carillon.directory.v1.tenant_pb2 import *
+from carillon.directory.v1.trunk_pb2 import *
+from carillon.directory.v1.trunk_credential_pb2 import *
+from carillon.directory.v1.user_pb2 import *
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/directory/v1/directory.proto\x12\x15\x63\x61rillon.directory.v1\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x02\n\x0b\x44\x65stination\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x17\n\rring_group_id\x18\x02 \x01(\tH\x00\x12\x11\n\x07menu_id\x18\x03 \x01(\tH\x00\x12\x11\n\x07plan_id\x18\x04 \x01(\tH\x00\x12\x14\n\nmailbox_id\x18\x05 \x01(\tH\x00\x12\x19\n\x0f\x65xternal_number\x18\x06 \x01(\tH\x00\x12;\n\x0c\x61nnouncement\x18\x07 \x01(\x0b\x32#.carillon.directory.v1.AnnouncementH\x00\x12\x36\n\x07hang_up\x18\x08 \x01(\x0e\x32#.carillon.directory.v1.HangUpReasonH\x00\x42\x08\n\x06target\".\n\x0c\x41nnouncement\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\"\xae\x01\n\nForwarding\x12\x30\n\x04\x62usy\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x35\n\tno_answer\x18\x02 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x37\n\x0bunreachable\x18\x03 \x01(\x0b\x32\".carillon.directory.v1.Destination\";\n\x0bWeeklyRange\x12\x10\n\x08weekdays\x18\x01 \x03(\x05\x12\r\n\x05start\x18\x02 \x01(\t\x12\x0b\n\x03\x65nd\x18\x03 \x01(\t\"a\n\x11ScheduleException\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12/\n\x06ranges\x18\x02 \x03(\x0b\x32\x1f.carillon.directory.v1.DayRange\x12\r\n\x05label\x18\x03 \x01(\t\"&\n\x08\x44\x61yRange\x12\r\n\x05start\x18\x01 \x01(\t\x12\x0b\n\x03\x65nd\x18\x02 \x01(\t\"Z\n\nRingMember\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x19\n\x0f\x65xternal_number\x18\x02 \x01(\tH\x00\x12\x14\n\x0cring_seconds\x18\x03 \x01(\x05\x42\x08\n\x06target\"a\n\x07MenuKey\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x37\n\x0b\x64\x65stination\x18\x02 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x10\n\x08language\x18\x03 \x01(\t\"\xb1\x03\n\x08PlanNode\x12\n\n\x02id\x18\x01 \x01(\t\x12=\n\x0b\x64\x65stination\x18\x02 \x01(\x0b\x32&.carillon.directory.v1.DestinationNodeH\x00\x12\x37\n\x08\x63\x61lendar\x18\x03 \x01(\x0b\x32#.carillon.directory.v1.CalendarNodeH\x00\x12:\n\nring_group\x18\x04 \x01(\x0b\x32$.carillon.directory.v1.RingGroupNodeH\x00\x12/\n\x04menu\x18\x05 \x01(\x0b\x32\x1f.carillon.directory.v1.MenuNodeH\x00\x12\x35\n\x07mailbox\x18\x06 \x01(\x0b\x32\".carillon.directory.v1.MailboxNodeH\x00\x12?\n\x0c\x61nnouncement\x18\x07 \x01(\x0b\x32\'.carillon.directory.v1.AnnouncementNodeH\x00\x12\x34\n\x07hang_up\x18\x08 \x01(\x0b\x32!.carillon.directory.v1.HangUpNodeH\x00\x42\x06\n\x04kind\"a\n\x04Ways\x12\x10\n\x08\x61nswered\x18\x01 \x01(\t\x12\x11\n\tno_answer\x18\x02 \x01(\t\x12\x0c\n\x04\x62usy\x18\x03 \x01(\t\x12\x13\n\x0bunreachable\x18\x04 \x01(\t\x12\x11\n\totherwise\x18\x05 \x01(\t\"\x8b\x01\n\x0f\x44\x65stinationNode\x12\x37\n\x0b\x64\x65stination\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12)\n\x04ways\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.Ways\x12\x14\n\x0cring_seconds\x18\x03 \x01(\x05\"X\n\x0c\x43\x61lendarNode\x12\x35\n\x07\x65ntries\x18\x01 \x03(\x0b\x32$.carillon.directory.v1.CalendarEntry\x12\x11\n\totherwise\x18\x02 \x01(\t\"2\n\rCalendarEntry\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\x12\x0c\n\x04next\x18\x02 \x01(\t\"Q\n\rRingGroupNode\x12\x15\n\rring_group_id\x18\x01 \x01(\t\x12)\n\x04ways\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.Ways\".\n\x08MenuNode\x12\x0f\n\x07menu_id\x18\x01 \x01(\t\x12\x11\n\tno_choice\x18\x02 \x01(\t\"!\n\x0bMailboxNode\x12\x12\n\nmailbox_id\x18\x01 \x01(\t\"\\\n\x10\x41nnouncementNode\x12:\n\rannouncements\x18\x01 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x0c\n\x04next\x18\x02 \x01(\t\"A\n\nHangUpNode\x12\x33\n\x06reason\x18\x01 \x01(\x0e\x32#.carillon.directory.v1.HangUpReason\"|\n\x0bTrunkServer\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x38\n\ttransport\x18\x02 \x01(\x0e\x32%.carillon.directory.v1.TrunkTransport\x12\x15\n\x08priority\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x0b\n\t_priority\"b\n\x11TrunkRegistration\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x17\n\x0f\x65xpires_seconds\x18\x03 \x01(\x05\x12\x16\n\x0e\x64\x65\x66\x61ult_number\x18\x04 \x01(\t\"r\n\x11TrunkNumberFormat\x12\x36\n\x05style\x18\x01 \x01(\x0e\x32\'.carillon.directory.v1.TrunkNumberStyle\x12\x14\n\x0cstrip_digits\x18\x02 \x01(\x05\x12\x0f\n\x07prepend\x18\x03 \x01(\t\"6\n\rTrunkIncoming\x12\x14\n\x0cstrip_digits\x18\x01 \x01(\x05\x12\x0f\n\x07prepend\x18\x02 \x01(\t\"\xce\x01\n\rTrunkIdentity\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12;\n\x0b\x66rom_number\x18\x02 \x01(\x0e\x32&.carillon.directory.v1.TrunkFromNumber\x12\x36\n\x08\x61sserted\x18\x03 \x01(\x0e\x32$.carillon.directory.v1.TrunkAsserted\x12\x38\n\tdiversion\x18\x04 \x01(\x0e\x32%.carillon.directory.v1.TrunkDiversion\"R\n\x04\x41sOf\x12\x14\n\nconfig_seq\x18\x01 \x01(\x03H\x00\x12*\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x08\n\x06moment\"\xa6\x01\n\x06Tenant\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\r\n\x05realm\x18\x0b \x01(\t\x12\x0f\n\x07\x63ountry\x18\x0c \x01(\t\x12\x11\n\ttime_zone\x18\r \x01(\t\x12\x10\n\x08language\x18\x0e \x01(\t\x12\x13\n\x0bmain_number\x18\x0f \x01(\t\x12\x12\n\nconfig_seq\x18\x10 \x01(\x03\"J\n\x10GetTenantRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"B\n\x11GetTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\";\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"^\n\x13ListTenantsResponse\x12.\n\x07tenants\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x13\x43reateTenantRequest\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"E\n\x14\x43reateTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"\x85\x01\n\x13UpdateTenantRequest\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"E\n\x14UpdateTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"b\n\x12ListChangesRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x13\n\x0bresource_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"^\n\x13ListChangesResponse\x12.\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Change\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xeb\x01\n\x06\x43hange\x12\x12\n\nconfig_seq\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x10\n\x08resource\x18\x04 \x01(\t\x12\x13\n\x0bresource_id\x18\x05 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x06 \x01(\t\x12\'\n\x06\x62\x65\x66ore\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x61\x66ter\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06reason\x18\t \x01(\t\"\xab\x05\n\x12\x41pplyTenantRequest\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12*\n\x05users\x18\x02 \x03(\x0b\x32\x1b.carillon.directory.v1.User\x12\x34\n\nextensions\x18\x03 \x03(\x0b\x32 .carillon.directory.v1.Extension\x12=\n\x0fsip_credentials\x18\x04 \x03(\x0b\x32$.carillon.directory.v1.SipCredential\x12.\n\x07numbers\x18\x05 \x03(\x0b\x32\x1d.carillon.directory.v1.Number\x12\x32\n\tschedules\x18\x06 \x03(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12\x35\n\x0bring_groups\x18\x07 \x03(\x0b\x32 .carillon.directory.v1.RingGroup\x12*\n\x05menus\x18\x08 \x03(\x0b\x32\x1b.carillon.directory.v1.Menu\x12*\n\x05plans\x18\t \x03(\x0b\x32\x1b.carillon.directory.v1.Plan\x12\x31\n\tmailboxes\x18\n \x03(\x0b\x32\x1e.carillon.directory.v1.Mailbox\x12,\n\x06trunks\x18\x0b \x03(\x0b\x32\x1c.carillon.directory.v1.Trunk\x12\x41\n\x11trunk_credentials\x18\x0f \x03(\x0b\x32&.carillon.directory.v1.TrunkCredential\x12\x0f\n\x07\x64ry_run\x18\x0c \x01(\x08\x12\r\n\x05prune\x18\r \x01(\x08\x12\x0e\n\x06reason\x18\x0e \x01(\t\"\x9f\x01\n\x13\x41pplyTenantResponse\x12\x35\n\x07\x63hanges\x18\x01 \x03(\x0b\x32$.carillon.directory.v1.AppliedChange\x12\x12\n\nconfig_seq\x18\x02 \x01(\x03\x12=\n\x0fnew_credentials\x18\x03 \x03(\x0b\x32$.carillon.directory.v1.SipCredential\"T\n\rAppliedChange\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x13\n\x0bresource_id\x18\x02 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x03 \x01(\t\x12\x0e\n\x06\x66ields\x18\x04 \x03(\t\"\xf0\x01\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x11\n\tlast_name\x18\n \x01(\t\x12\x12\n\nfirst_name\x18\x0b \x01(\t\x12\r\n\x05\x65mail\x18\x0c \x01(\t\x12\x10\n\x08language\x18\r \x01(\t\x12\x0e\n\x06mobile\x18\x0e \x01(\t\x12\x15\n\rcaller_number\x18\x0f \x01(\t\x12\x14\n\x0cring_seconds\x18\x10 \x01(\x05\x12\x35\n\nforwarding\x18\x11 \x01(\x0b\x32!.carillon.directory.v1.Forwarding\x12\x12\n\nmailbox_id\x18\x12 \x01(\t\"H\n\x0eGetUserRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"<\n\x0fGetUserResponse\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\"e\n\x10ListUsersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"X\n\x11ListUsersResponse\x12*\n\x05users\x18\x01 \x03(\x0b\x32\x1b.carillon.directory.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x11\x43reateUserRequest\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\x12\x0e\n\x06reason\x18\x02 \x01(\t\"?\n\x12\x43reateUserResponse\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\"\x7f\n\x11UpdateUserRequest\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"?\n\x12UpdateUserResponse\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\"=\n\x11\x44\x65leteUserRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x14\n\x12\x44\x65leteUserResponse\"^\n\tExtension\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x37\n\x0b\x64\x65stination\x18\n \x01(\x0b\x32\".carillon.directory.v1.Destination\"M\n\x13GetExtensionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"K\n\x14GetExtensionResponse\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\"j\n\x15ListExtensionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"g\n\x16ListExtensionsResponse\x12\x34\n\nextensions\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.Extension\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"]\n\x16\x43reateExtensionRequest\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\x12\x0e\n\x06reason\x18\x02 \x01(\t\"N\n\x17\x43reateExtensionResponse\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\"\x8e\x01\n\x16UpdateExtensionRequest\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"N\n\x17UpdateExtensionResponse\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\"B\n\x16\x44\x65leteExtensionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17\x44\x65leteExtensionResponse\"L\n\rSipCredential\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\n \x01(\t\x12\x10\n\x08password\x18\x0b \x01(\t\"Q\n\x17GetSipCredentialRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"X\n\x18GetSipCredentialResponse\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\"n\n\x19ListSipCredentialsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"t\n\x1aListSipCredentialsResponse\x12=\n\x0fsip_credentials\x18\x01 \x03(\x0b\x32$.carillon.directory.v1.SipCredential\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"j\n\x1a\x43reateSipCredentialRequest\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\x12\x0e\n\x06reason\x18\x02 \x01(\t\"[\n\x1b\x43reateSipCredentialResponse\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\"\x9b\x01\n\x1aUpdateSipCredentialRequest\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"[\n\x1bUpdateSipCredentialResponse\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\"F\n\x1a\x44\x65leteSipCredentialRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1d\n\x1b\x44\x65leteSipCredentialResponse\"j\n\x06Number\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\r\n\x05label\x18\n \x01(\t\x12\x37\n\x0b\x64\x65stination\x18\x0b \x01(\x0b\x32\".carillon.directory.v1.Destination\"J\n\x10GetNumberRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"B\n\x11GetNumberResponse\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\"g\n\x12ListNumbersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"^\n\x13ListNumbersResponse\x12.\n\x07numbers\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Number\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x13\x43reateNumberRequest\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\x12\x0e\n\x06reason\x18\x02 \x01(\t\"E\n\x14\x43reateNumberResponse\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\"\x85\x01\n\x13UpdateNumberRequest\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"E\n\x14UpdateNumberResponse\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\"?\n\x13\x44\x65leteNumberRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x16\n\x14\x44\x65leteNumberResponse\"\xbf\x01\n\x08Schedule\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x11\n\ttime_zone\x18\x0b \x01(\t\x12\x32\n\x06ranges\x18\x0c \x03(\x0b\x32\".carillon.directory.v1.WeeklyRange\x12<\n\nexceptions\x18\r \x03(\x0b\x32(.carillon.directory.v1.ScheduleException\"L\n\x12GetScheduleRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"H\n\x13GetScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\"i\n\x14ListSchedulesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"d\n\x15ListSchedulesResponse\x12\x32\n\tschedules\x18\x01 \x03(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Z\n\x15\x43reateScheduleRequest\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12\x0e\n\x06reason\x18\x02 \x01(\t\"K\n\x16\x43reateScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\"\x8b\x01\n\x15UpdateScheduleRequest\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"K\n\x16UpdateScheduleResponse\x12\x31\n\x08schedule\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Schedule\"A\n\x15\x44\x65leteScheduleRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x18\n\x16\x44\x65leteScheduleResponse\"\xf6\x01\n\tRingGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x35\n\x08strategy\x18\x0b \x01(\x0e\x32#.carillon.directory.v1.RingStrategy\x12\x32\n\x07members\x18\x0c \x03(\x0b\x32!.carillon.directory.v1.RingMember\x12\x17\n\x0ftimeout_seconds\x18\r \x01(\x05\x12\x35\n\tno_answer\x18\x0e \x01(\x0b\x32\".carillon.directory.v1.Destination\"M\n\x13GetRingGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"L\n\x14GetRingGroupResponse\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\"j\n\x15ListRingGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"h\n\x16ListRingGroupsResponse\x12\x35\n\x0bring_groups\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.RingGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x16\x43reateRingGroupRequest\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\x12\x0e\n\x06reason\x18\x02 \x01(\t\"O\n\x17\x43reateRingGroupResponse\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\"\x8f\x01\n\x16UpdateRingGroupRequest\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"O\n\x17UpdateRingGroupResponse\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\"B\n\x16\x44\x65leteRingGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17\x44\x65leteRingGroupResponse\"\xcf\x03\n\x04Menu\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x39\n\x0cintroduction\x18\x0b \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x33\n\x06prompt\x18\x0c \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12,\n\x04keys\x18\r \x03(\x0b\x32\x1e.carillon.directory.v1.MenuKey\x12\x1a\n\x12\x65xtension_dialling\x18\x0e \x01(\x08\x12\x36\n\twrong_key\x18\x0f \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x33\n\x06no_key\x18\x10 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x17\n\x0ftimeout_seconds\x18\x11 \x01(\x05\x12\x14\n\x07replays\x18\x12 \x01(\x05H\x00\x88\x01\x01\x12\x35\n\tno_choice\x18\x13 \x01(\x0b\x32\".carillon.directory.v1.DestinationB\n\n\x08_replays\"H\n\x0eGetMenuRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"<\n\x0fGetMenuResponse\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\"e\n\x10ListMenusRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"X\n\x11ListMenusResponse\x12*\n\x05menus\x18\x01 \x03(\x0b\x32\x1b.carillon.directory.v1.Menu\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x11\x43reateMenuRequest\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\x12\x0e\n\x06reason\x18\x02 \x01(\t\"?\n\x12\x43reateMenuResponse\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\"\x7f\n\x11UpdateMenuRequest\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"?\n\x12UpdateMenuResponse\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\"=\n\x11\x44\x65leteMenuRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x14\n\x12\x44\x65leteMenuResponse\"u\n\x04Plan\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\r\n\x05\x65ntry\x18\x0b \x01(\t\x12.\n\x05nodes\x18\x0c \x03(\x0b\x32\x1f.carillon.directory.v1.PlanNode\"H\n\x0eGetPlanRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"<\n\x0fGetPlanResponse\x12)\n\x04plan\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Plan\"e\n\x10ListPlansRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"X\n\x11ListPlansResponse\x12*\n\x05plans\x18\x01 \x03(\x0b\x32\x1b.carillon.directory.v1.Plan\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x11\x43reatePlanRequest\x12)\n\x04plan\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Plan\x12\x0e\n\x06reason\x18\x02 \x01(\t\"?\n\x12\x43reatePlanResponse\x12)\n\x04plan\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Plan\"\x7f\n\x11UpdatePlanRequest\x12)\n\x04plan\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Plan\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"?\n\x12UpdatePlanResponse\x12)\n\x04plan\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Plan\"=\n\x11\x44\x65letePlanRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x14\n\x12\x44\x65letePlanResponse\"\xc0\x01\n\x07Mailbox\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0e\n\x06\x65mails\x18\x0b \x03(\t\x12\x35\n\x08greeting\x18\x0c \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x10\n\x08language\x18\r \x01(\t\x12\x13\n\x0bmax_seconds\x18\x0e \x01(\x05\x12\x17\n\x0fsilence_seconds\x18\x0f \x01(\x05\"K\n\x11GetMailboxRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"E\n\x12GetMailboxResponse\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\"i\n\x14ListMailboxesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"c\n\x15ListMailboxesResponse\x12\x31\n\tmailboxes\x18\x01 \x03(\x0b\x32\x1e.carillon.directory.v1.Mailbox\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"W\n\x14\x43reateMailboxRequest\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\x12\x0e\n\x06reason\x18\x02 \x01(\t\"H\n\x15\x43reateMailboxResponse\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\"\x88\x01\n\x14UpdateMailboxRequest\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"H\n\x15UpdateMailboxResponse\x12/\n\x07mailbox\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Mailbox\"@\n\x14\x44\x65leteMailboxRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x17\n\x15\x44\x65leteMailboxResponse\"\x8b\x05\n\x05Trunk\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x0b \x01(\t\x12\x38\n\ttransport\x18\x0c \x01(\x0e\x32%.carillon.directory.v1.TrunkTransport\x12\x10\n\x08prefixes\x18\r \x03(\t\x12\x10\n\x08priority\x18\x0e \x01(\x05\x12\x33\n\x07servers\x18\x0f \x03(\x0b\x32\".carillon.directory.v1.TrunkServer\x12>\n\x0cregistration\x18\x10 \x01(\x0b\x32(.carillon.directory.v1.TrunkRegistration\x12\x1b\n\x13trunk_credential_id\x18\x11 \x01(\t\x12@\n\x0e\x64ialled_format\x18\x12 \x01(\x0b\x32(.carillon.directory.v1.TrunkNumberFormat\x12?\n\rcaller_format\x18\x13 \x01(\x0b\x32(.carillon.directory.v1.TrunkNumberFormat\x12\x36\n\x08incoming\x18\x14 \x01(\x0b\x32$.carillon.directory.v1.TrunkIncoming\x12\x36\n\x08identity\x18\x15 \x01(\x0b\x32$.carillon.directory.v1.TrunkIdentity\x12\x14\n\x0cping_seconds\x18\x16 \x01(\x05\x12\x17\n\x0fsilence_seconds\x18\x17 \x01(\x05\x12\x11\n\tmax_calls\x18\x18 \x01(\x05\x12\x1c\n\x14max_calls_per_second\x18\x19 \x01(\x05\"I\n\x0fGetTrunkRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"?\n\x10GetTrunkResponse\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\"f\n\x11ListTrunksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"[\n\x12ListTrunksResponse\x12,\n\x06trunks\x18\x01 \x03(\x0b\x32\x1c.carillon.directory.v1.Trunk\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Q\n\x12\x43reateTrunkRequest\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\x12\x0e\n\x06reason\x18\x02 \x01(\t\"B\n\x13\x43reateTrunkResponse\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\"\x82\x01\n\x12UpdateTrunkRequest\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"B\n\x13UpdateTrunkResponse\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\">\n\x12\x44\x65leteTrunkRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x15\n\x13\x44\x65leteTrunkResponse\"^\n\x0fTrunkCredential\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x10\n\x08username\x18\n \x01(\t\x12\r\n\x05realm\x18\x0b \x01(\t\x12\x10\n\x08password\x18\x0c \x01(\t\"S\n\x19GetTrunkCredentialRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"^\n\x1aGetTrunkCredentialResponse\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\"p\n\x1bListTrunkCredentialsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"z\n\x1cListTrunkCredentialsResponse\x12\x41\n\x11trunk_credentials\x18\x01 \x03(\x0b\x32&.carillon.directory.v1.TrunkCredential\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"p\n\x1c\x43reateTrunkCredentialRequest\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\x12\x0e\n\x06reason\x18\x02 \x01(\t\"a\n\x1d\x43reateTrunkCredentialResponse\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\"\xa1\x01\n\x1cUpdateTrunkCredentialRequest\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"a\n\x1dUpdateTrunkCredentialResponse\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\"H\n\x1c\x44\x65leteTrunkCredentialRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1f\n\x1d\x44\x65leteTrunkCredentialResponse*\x7f\n\x0cHangUpReason\x12\x1e\n\x1aHANG_UP_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15HANG_UP_REASON_NORMAL\x10\x01\x12\x17\n\x13HANG_UP_REASON_BUSY\x10\x02\x12\x1b\n\x17HANG_UP_REASON_REJECTED\x10\x03*\x86\x01\n\x0cRingStrategy\x12\x1d\n\x19RING_STRATEGY_UNSPECIFIED\x10\x00\x12\x1a\n\x16RING_STRATEGY_PARALLEL\x10\x01\x12\x1c\n\x18RING_STRATEGY_SEQUENTIAL\x10\x02\x12\x1d\n\x19RING_STRATEGY_PROGRESSIVE\x10\x03*\x96\x01\n\x0eTrunkTransport\x12\x1f\n\x1bTRUNK_TRANSPORT_UNSPECIFIED\x10\x00\x12\x17\n\x13TRUNK_TRANSPORT_UDP\x10\x01\x12\x17\n\x13TRUNK_TRANSPORT_TCP\x10\x02\x12\x17\n\x13TRUNK_TRANSPORT_TLS\x10\x03\x12\x18\n\x14TRUNK_TRANSPORT_AUTO\x10\x04*\xb8\x01\n\x10TrunkNumberStyle\x12\"\n\x1eTRUNK_NUMBER_STYLE_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRUNK_NUMBER_STYLE_E164\x10\x01\x12\x1c\n\x18TRUNK_NUMBER_STYLE_PLAIN\x10\x02\x12$\n TRUNK_NUMBER_STYLE_INTERNATIONAL\x10\x03\x12\x1f\n\x1bTRUNK_NUMBER_STYLE_NATIONAL\x10\x04*q\n\x0fTrunkFromNumber\x12!\n\x1dTRUNK_FROM_NUMBER_UNSPECIFIED\x10\x00\x12\x1c\n\x18TRUNK_FROM_NUMBER_CALLER\x10\x01\x12\x1d\n\x19TRUNK_FROM_NUMBER_ACCOUNT\x10\x02*\x99\x01\n\rTrunkAsserted\x12\x1e\n\x1aTRUNK_ASSERTED_UNSPECIFIED\x10\x00\x12&\n\"TRUNK_ASSERTED_P_ASSERTED_IDENTITY\x10\x01\x12\'\n#TRUNK_ASSERTED_P_PREFERRED_IDENTITY\x10\x02\x12\x17\n\x13TRUNK_ASSERTED_NONE\x10\x03*\xa6\x01\n\x0eTrunkDiversion\x12\x1f\n\x1bTRUNK_DIVERSION_UNSPECIFIED\x10\x00\x12\x18\n\x14TRUNK_DIVERSION_NONE\x10\x01\x12\x1d\n\x19TRUNK_DIVERSION_DIVERSION\x10\x02\x12 \n\x1cTRUNK_DIVERSION_HISTORY_INFO\x10\x03\x12\x18\n\x14TRUNK_DIVERSION_BOTH\x10\x04\x32\xa7\x03\n\rTenantService\x12^\n\tGetTenant\x12\'.carillon.directory.v1.GetTenantRequest\x1a(.carillon.directory.v1.GetTenantResponse\x12\x64\n\x0bListTenants\x12).carillon.directory.v1.ListTenantsRequest\x1a*.carillon.directory.v1.ListTenantsResponse\x12g\n\x0c\x43reateTenant\x12*.carillon.directory.v1.CreateTenantRequest\x1a+.carillon.directory.v1.CreateTenantResponse\x12g\n\x0cUpdateTenant\x12*.carillon.directory.v1.UpdateTenantRequest\x1a+.carillon.directory.v1.UpdateTenantResponse2v\n\x0eHistoryService\x12\x64\n\x0bListChanges\x12).carillon.directory.v1.ListChangesRequest\x1a*.carillon.directory.v1.ListChangesResponse2u\n\rImportService\x12\x64\n\x0b\x41pplyTenant\x12).carillon.directory.v1.ApplyTenantRequest\x1a*.carillon.directory.v1.ApplyTenantResponse2\xf0\x03\n\x0bUserService\x12X\n\x07GetUser\x12%.carillon.directory.v1.GetUserRequest\x1a&.carillon.directory.v1.GetUserResponse\x12^\n\tListUsers\x12\'.carillon.directory.v1.ListUsersRequest\x1a(.carillon.directory.v1.ListUsersResponse\x12\x61\n\nCreateUser\x12(.carillon.directory.v1.CreateUserRequest\x1a).carillon.directory.v1.CreateUserResponse\x12\x61\n\nUpdateUser\x12(.carillon.directory.v1.UpdateUserRequest\x1a).carillon.directory.v1.UpdateUserResponse\x12\x61\n\nDeleteUser\x12(.carillon.directory.v1.DeleteUserRequest\x1a).carillon.directory.v1.DeleteUserResponse2\xc0\x04\n\x10\x45xtensionService\x12g\n\x0cGetExtension\x12*.carillon.directory.v1.GetExtensionRequest\x1a+.carillon.directory.v1.GetExtensionResponse\x12m\n\x0eListExtensions\x12,.carillon.directory.v1.ListExtensionsRequest\x1a-.carillon.directory.v1.ListExtensionsResponse\x12p\n\x0f\x43reateExtension\x12-.carillon.directory.v1.CreateExtensionRequest\x1a..carillon.directory.v1.CreateExtensionResponse\x12p\n\x0fUpdateExtension\x12-.carillon.directory.v1.UpdateExtensionRequest\x1a..carillon.directory.v1.UpdateExtensionResponse\x12p\n\x0f\x44\x65leteExtension\x12-.carillon.directory.v1.DeleteExtensionRequest\x1a..carillon.directory.v1.DeleteExtensionResponse2\x80\x05\n\x14SipCredentialService\x12s\n\x10GetSipCredential\x12..carillon.directory.v1.GetSipCredentialRequest\x1a/.carillon.directory.v1.GetSipCredentialResponse\x12y\n\x12ListSipCredentials\x12\x30.carillon.directory.v1.ListSipCredentialsRequest\x1a\x31.carillon.directory.v1.ListSipCredentialsResponse\x12|\n\x13\x43reateSipCredential\x12\x31.carillon.directory.v1.CreateSipCredentialRequest\x1a\x32.carillon.directory.v1.CreateSipCredentialResponse\x12|\n\x13UpdateSipCredential\x12\x31.carillon.directory.v1.UpdateSipCredentialRequest\x1a\x32.carillon.directory.v1.UpdateSipCredentialResponse\x12|\n\x13\x44\x65leteSipCredential\x12\x31.carillon.directory.v1.DeleteSipCredentialRequest\x1a\x32.carillon.directory.v1.DeleteSipCredentialResponse2\x90\x04\n\rNumberService\x12^\n\tGetNumber\x12\'.carillon.directory.v1.GetNumberRequest\x1a(.carillon.directory.v1.GetNumberResponse\x12\x64\n\x0bListNumbers\x12).carillon.directory.v1.ListNumbersRequest\x1a*.carillon.directory.v1.ListNumbersResponse\x12g\n\x0c\x43reateNumber\x12*.carillon.directory.v1.CreateNumberRequest\x1a+.carillon.directory.v1.CreateNumberResponse\x12g\n\x0cUpdateNumber\x12*.carillon.directory.v1.UpdateNumberRequest\x1a+.carillon.directory.v1.UpdateNumberResponse\x12g\n\x0c\x44\x65leteNumber\x12*.carillon.directory.v1.DeleteNumberRequest\x1a+.carillon.directory.v1.DeleteNumberResponse2\xb0\x04\n\x0fScheduleService\x12\x64\n\x0bGetSchedule\x12).carillon.directory.v1.GetScheduleRequest\x1a*.carillon.directory.v1.GetScheduleResponse\x12j\n\rListSchedules\x12+.carillon.directory.v1.ListSchedulesRequest\x1a,.carillon.directory.v1.ListSchedulesResponse\x12m\n\x0e\x43reateSchedule\x12,.carillon.directory.v1.CreateScheduleRequest\x1a-.carillon.directory.v1.CreateScheduleResponse\x12m\n\x0eUpdateSchedule\x12,.carillon.directory.v1.UpdateScheduleRequest\x1a-.carillon.directory.v1.UpdateScheduleResponse\x12m\n\x0e\x44\x65leteSchedule\x12,.carillon.directory.v1.DeleteScheduleRequest\x1a-.carillon.directory.v1.DeleteScheduleResponse2\xc0\x04\n\x10RingGroupService\x12g\n\x0cGetRingGroup\x12*.carillon.directory.v1.GetRingGroupRequest\x1a+.carillon.directory.v1.GetRingGroupResponse\x12m\n\x0eListRingGroups\x12,.carillon.directory.v1.ListRingGroupsRequest\x1a-.carillon.directory.v1.ListRingGroupsResponse\x12p\n\x0f\x43reateRingGroup\x12-.carillon.directory.v1.CreateRingGroupRequest\x1a..carillon.directory.v1.CreateRingGroupResponse\x12p\n\x0fUpdateRingGroup\x12-.carillon.directory.v1.UpdateRingGroupRequest\x1a..carillon.directory.v1.UpdateRingGroupResponse\x12p\n\x0f\x44\x65leteRingGroup\x12-.carillon.directory.v1.DeleteRingGroupRequest\x1a..carillon.directory.v1.DeleteRingGroupResponse2\xf0\x03\n\x0bMenuService\x12X\n\x07GetMenu\x12%.carillon.directory.v1.GetMenuRequest\x1a&.carillon.directory.v1.GetMenuResponse\x12^\n\tListMenus\x12\'.carillon.directory.v1.ListMenusRequest\x1a(.carillon.directory.v1.ListMenusResponse\x12\x61\n\nCreateMenu\x12(.carillon.directory.v1.CreateMenuRequest\x1a).carillon.directory.v1.CreateMenuResponse\x12\x61\n\nUpdateMenu\x12(.carillon.directory.v1.UpdateMenuRequest\x1a).carillon.directory.v1.UpdateMenuResponse\x12\x61\n\nDeleteMenu\x12(.carillon.directory.v1.DeleteMenuRequest\x1a).carillon.directory.v1.DeleteMenuResponse2\xf0\x03\n\x0bPlanService\x12X\n\x07GetPlan\x12%.carillon.directory.v1.GetPlanRequest\x1a&.carillon.directory.v1.GetPlanResponse\x12^\n\tListPlans\x12\'.carillon.directory.v1.ListPlansRequest\x1a(.carillon.directory.v1.ListPlansResponse\x12\x61\n\nCreatePlan\x12(.carillon.directory.v1.CreatePlanRequest\x1a).carillon.directory.v1.CreatePlanResponse\x12\x61\n\nUpdatePlan\x12(.carillon.directory.v1.UpdatePlanRequest\x1a).carillon.directory.v1.UpdatePlanResponse\x12\x61\n\nDeletePlan\x12(.carillon.directory.v1.DeletePlanRequest\x1a).carillon.directory.v1.DeletePlanResponse2\xa3\x04\n\x0eMailboxService\x12\x61\n\nGetMailbox\x12(.carillon.directory.v1.GetMailboxRequest\x1a).carillon.directory.v1.GetMailboxResponse\x12j\n\rListMailboxes\x12+.carillon.directory.v1.ListMailboxesRequest\x1a,.carillon.directory.v1.ListMailboxesResponse\x12j\n\rCreateMailbox\x12+.carillon.directory.v1.CreateMailboxRequest\x1a,.carillon.directory.v1.CreateMailboxResponse\x12j\n\rUpdateMailbox\x12+.carillon.directory.v1.UpdateMailboxRequest\x1a,.carillon.directory.v1.UpdateMailboxResponse\x12j\n\rDeleteMailbox\x12+.carillon.directory.v1.DeleteMailboxRequest\x1a,.carillon.directory.v1.DeleteMailboxResponse2\xa3\x05\n\x16TrunkCredentialService\x12y\n\x12GetTrunkCredential\x12\x30.carillon.directory.v1.GetTrunkCredentialRequest\x1a\x31.carillon.directory.v1.GetTrunkCredentialResponse\x12\x7f\n\x14ListTrunkCredentials\x12\x32.carillon.directory.v1.ListTrunkCredentialsRequest\x1a\x33.carillon.directory.v1.ListTrunkCredentialsResponse\x12\x82\x01\n\x15\x43reateTrunkCredential\x12\x33.carillon.directory.v1.CreateTrunkCredentialRequest\x1a\x34.carillon.directory.v1.CreateTrunkCredentialResponse\x12\x82\x01\n\x15UpdateTrunkCredential\x12\x33.carillon.directory.v1.UpdateTrunkCredentialRequest\x1a\x34.carillon.directory.v1.UpdateTrunkCredentialResponse\x12\x82\x01\n\x15\x44\x65leteTrunkCredential\x12\x33.carillon.directory.v1.DeleteTrunkCredentialRequest\x1a\x34.carillon.directory.v1.DeleteTrunkCredentialResponse2\x80\x04\n\x0cTrunkService\x12[\n\x08GetTrunk\x12&.carillon.directory.v1.GetTrunkRequest\x1a\'.carillon.directory.v1.GetTrunkResponse\x12\x61\n\nListTrunks\x12(.carillon.directory.v1.ListTrunksRequest\x1a).carillon.directory.v1.ListTrunksResponse\x12\x64\n\x0b\x43reateTrunk\x12).carillon.directory.v1.CreateTrunkRequest\x1a*.carillon.directory.v1.CreateTrunkResponse\x12\x64\n\x0bUpdateTrunk\x12).carillon.directory.v1.UpdateTrunkRequest\x1a*.carillon.directory.v1.UpdateTrunkResponse\x12\x64\n\x0b\x44\x65leteTrunk\x12).carillon.directory.v1.DeleteTrunkRequest\x1a*.carillon.directory.v1.DeleteTrunkResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/directory/v1/directory.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a%carillon/directory/v1/extension.proto\x1a#carillon/directory/v1/history.proto\x1a\"carillon/directory/v1/import.proto\x1a#carillon/directory/v1/mailbox.proto\x1a carillon/directory/v1/menu.proto\x1a\"carillon/directory/v1/number.proto\x1a carillon/directory/v1/plan.proto\x1a&carillon/directory/v1/ring_group.proto\x1a$carillon/directory/v1/schedule.proto\x1a*carillon/directory/v1/sip_credential.proto\x1a\"carillon/directory/v1/tenant.proto\x1a!carillon/directory/v1/trunk.proto\x1a,carillon/directory/v1/trunk_credential.proto\x1a carillon/directory/v1/user.protoP\x00P\x01P\x02P\x03P\x04P\x05P\x06P\x07P\x08P\tP\nP\x0bP\x0cP\rP\x0eP\x0f\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.directory_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HANGUPREASON']._serialized_start=16764
-  _globals['_HANGUPREASON']._serialized_end=16891
-  _globals['_RINGSTRATEGY']._serialized_start=16894
-  _globals['_RINGSTRATEGY']._serialized_end=17028
-  _globals['_TRUNKTRANSPORT']._serialized_start=17031
-  _globals['_TRUNKTRANSPORT']._serialized_end=17181
-  _globals['_TRUNKNUMBERSTYLE']._serialized_start=17184
-  _globals['_TRUNKNUMBERSTYLE']._serialized_end=17368
-  _globals['_TRUNKFROMNUMBER']._serialized_start=17370
-  _globals['_TRUNKFROMNUMBER']._serialized_end=17483
-  _globals['_TRUNKASSERTED']._serialized_start=17486
-  _globals['_TRUNKASSERTED']._serialized_end=17639
-  _globals['_TRUNKDIVERSION']._serialized_start=17642
-  _globals['_TRUNKDIVERSION']._serialized_end=17808
-  _globals['_DESTINATION']._serialized_start=162
-  _globals['_DESTINATION']._serialized_end=433
-  _globals['_ANNOUNCEMENT']._serialized_start=435
-  _globals['_ANNOUNCEMENT']._serialized_end=481
-  _globals['_FORWARDING']._serialized_start=484
-  _globals['_FORWARDING']._serialized_end=658
-  _globals['_WEEKLYRANGE']._serialized_start=660
-  _globals['_WEEKLYRANGE']._serialized_end=719
-  _globals['_SCHEDULEEXCEPTION']._serialized_start=721
-  _globals['_SCHEDULEEXCEPTION']._serialized_end=818
-  _globals['_DAYRANGE']._serialized_start=820
-  _globals['_DAYRANGE']._serialized_end=858
-  _globals['_RINGMEMBER']._serialized_start=860
-  _globals['_RINGMEMBER']._serialized_end=950
-  _globals['_MENUKEY']._serialized_start=952
-  _globals['_MENUKEY']._serialized_end=1049
-  _globals['_PLANNODE']._serialized_start=1052
-  _globals['_PLANNODE']._serialized_end=1485
-  _globals['_WAYS']._serialized_start=1487
-  _globals['_WAYS']._serialized_end=1584
-  _globals['_DESTINATIONNODE']._serialized_start=1587
-  _globals['_DESTINATIONNODE']._serialized_end=1726
-  _globals['_CALENDARNODE']._serialized_start=1728
-  _globals['_CALENDARNODE']._serialized_end=1816
-  _globals['_CALENDARENTRY']._serialized_start=1818
-  _globals['_CALENDARENTRY']._serialized_end=1868
-  _globals['_RINGGROUPNODE']._serialized_start=1870
-  _globals['_RINGGROUPNODE']._serialized_end=1951
-  _globals['_MENUNODE']._serialized_start=1953
-  _globals['_MENUNODE']._serialized_end=1999
-  _globals['_MAILBOXNODE']._serialized_start=2001
-  _globals['_MAILBOXNODE']._serialized_end=2034
-  _globals['_ANNOUNCEMENTNODE']._serialized_start=2036
-  _globals['_ANNOUNCEMENTNODE']._serialized_end=2128
-  _globals['_HANGUPNODE']._serialized_start=2130
-  _globals['_HANGUPNODE']._serialized_end=2195
-  _globals['_TRUNKSERVER']._serialized_start=2197
-  _globals['_TRUNKSERVER']._serialized_end=2321
-  _globals['_TRUNKREGISTRATION']._serialized_start=2323
-  _globals['_TRUNKREGISTRATION']._serialized_end=2421
-  _globals['_TRUNKNUMBERFORMAT']._serialized_start=2423
-  _globals['_TRUNKNUMBERFORMAT']._serialized_end=2537
-  _globals['_TRUNKINCOMING']._serialized_start=2539
-  _globals['_TRUNKINCOMING']._serialized_end=2593
-  _globals['_TRUNKIDENTITY']._serialized_start=2596
-  _globals['_TRUNKIDENTITY']._serialized_end=2802
-  _globals['_ASOF']._serialized_start=2804
-  _globals['_ASOF']._serialized_end=2886
-  _globals['_TENANT']._serialized_start=2889
-  _globals['_TENANT']._serialized_end=3055
-  _globals['_GETTENANTREQUEST']._serialized_start=3057
-  _globals['_GETTENANTREQUEST']._serialized_end=3131
-  _globals['_GETTENANTRESPONSE']._serialized_start=3133
-  _globals['_GETTENANTRESPONSE']._serialized_end=3199
-  _globals['_LISTTENANTSREQUEST']._serialized_start=3201
-  _globals['_LISTTENANTSREQUEST']._serialized_end=3260
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=3262
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=3356
-  _globals['_CREATETENANTREQUEST']._serialized_start=3358
-  _globals['_CREATETENANTREQUEST']._serialized_end=3426
-  _globals['_CREATETENANTRESPONSE']._serialized_start=3428
-  _globals['_CREATETENANTRESPONSE']._serialized_end=3497
-  _globals['_UPDATETENANTREQUEST']._serialized_start=3500
-  _globals['_UPDATETENANTREQUEST']._serialized_end=3633
-  _globals['_UPDATETENANTRESPONSE']._serialized_start=3635
-  _globals['_UPDATETENANTRESPONSE']._serialized_end=3704
-  _globals['_LISTCHANGESREQUEST']._serialized_start=3706
-  _globals['_LISTCHANGESREQUEST']._serialized_end=3804
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=3806
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=3900
-  _globals['_CHANGE']._serialized_start=3903
-  _globals['_CHANGE']._serialized_end=4138
-  _globals['_APPLYTENANTREQUEST']._serialized_start=4141
-  _globals['_APPLYTENANTREQUEST']._serialized_end=4824
-  _globals['_APPLYTENANTRESPONSE']._serialized_start=4827
-  _globals['_APPLYTENANTRESPONSE']._serialized_end=4986
-  _globals['_APPLIEDCHANGE']._serialized_start=4988
-  _globals['_APPLIEDCHANGE']._serialized_end=5072
-  _globals['_USER']._serialized_start=5075
-  _globals['_USER']._serialized_end=5315
-  _globals['_GETUSERREQUEST']._serialized_start=5317
-  _globals['_GETUSERREQUEST']._serialized_end=5389
-  _globals['_GETUSERRESPONSE']._serialized_start=5391
-  _globals['_GETUSERRESPONSE']._serialized_end=5451
-  _globals['_LISTUSERSREQUEST']._serialized_start=5453
-  _globals['_LISTUSERSREQUEST']._serialized_end=5554
-  _globals['_LISTUSERSRESPONSE']._serialized_start=5556
-  _globals['_LISTUSERSRESPONSE']._serialized_end=5644
-  _globals['_CREATEUSERREQUEST']._serialized_start=5646
-  _globals['_CREATEUSERREQUEST']._serialized_end=5724
-  _globals['_CREATEUSERRESPONSE']._serialized_start=5726
-  _globals['_CREATEUSERRESPONSE']._serialized_end=5789
-  _globals['_UPDATEUSERREQUEST']._serialized_start=5791
-  _globals['_UPDATEUSERREQUEST']._serialized_end=5918
-  _globals['_UPDATEUSERRESPONSE']._serialized_start=5920
-  _globals['_UPDATEUSERRESPONSE']._serialized_end=5983
-  _globals['_DELETEUSERREQUEST']._serialized_start=5985
-  _globals['_DELETEUSERREQUEST']._serialized_end=6046
-  _globals['_DELETEUSERRESPONSE']._serialized_start=6048
-  _globals['_DELETEUSERRESPONSE']._serialized_end=6068
-  _globals['_EXTENSION']._serialized_start=6070
-  _globals['_EXTENSION']._serialized_end=6164
-  _globals['_GETEXTENSIONREQUEST']._serialized_start=6166
-  _globals['_GETEXTENSIONREQUEST']._serialized_end=6243
-  _globals['_GETEXTENSIONRESPONSE']._serialized_start=6245
-  _globals['_GETEXTENSIONRESPONSE']._serialized_end=6320
-  _globals['_LISTEXTENSIONSREQUEST']._serialized_start=6322
-  _globals['_LISTEXTENSIONSREQUEST']._serialized_end=6428
-  _globals['_LISTEXTENSIONSRESPONSE']._serialized_start=6430
-  _globals['_LISTEXTENSIONSRESPONSE']._serialized_end=6533
-  _globals['_CREATEEXTENSIONREQUEST']._serialized_start=6535
-  _globals['_CREATEEXTENSIONREQUEST']._serialized_end=6628
-  _globals['_CREATEEXTENSIONRESPONSE']._serialized_start=6630
-  _globals['_CREATEEXTENSIONRESPONSE']._serialized_end=6708
-  _globals['_UPDATEEXTENSIONREQUEST']._serialized_start=6711
-  _globals['_UPDATEEXTENSIONREQUEST']._serialized_end=6853
-  _globals['_UPDATEEXTENSIONRESPONSE']._serialized_start=6855
-  _globals['_UPDATEEXTENSIONRESPONSE']._serialized_end=6933
-  _globals['_DELETEEXTENSIONREQUEST']._serialized_start=6935
-  _globals['_DELETEEXTENSIONREQUEST']._serialized_end=7001
-  _globals['_DELETEEXTENSIONRESPONSE']._serialized_start=7003
-  _globals['_DELETEEXTENSIONRESPONSE']._serialized_end=7028
-  _globals['_SIPCREDENTIAL']._serialized_start=7030
-  _globals['_SIPCREDENTIAL']._serialized_end=7106
-  _globals['_GETSIPCREDENTIALREQUEST']._serialized_start=7108
-  _globals['_GETSIPCREDENTIALREQUEST']._serialized_end=7189
-  _globals['_GETSIPCREDENTIALRESPONSE']._serialized_start=7191
-  _globals['_GETSIPCREDENTIALRESPONSE']._serialized_end=7279
-  _globals['_LISTSIPCREDENTIALSREQUEST']._serialized_start=7281
-  _globals['_LISTSIPCREDENTIALSREQUEST']._serialized_end=7391
-  _globals['_LISTSIPCREDENTIALSRESPONSE']._serialized_start=7393
-  _globals['_LISTSIPCREDENTIALSRESPONSE']._serialized_end=7509
-  _globals['_CREATESIPCREDENTIALREQUEST']._serialized_start=7511
-  _globals['_CREATESIPCREDENTIALREQUEST']._serialized_end=7617
-  _globals['_CREATESIPCREDENTIALRESPONSE']._serialized_start=7619
-  _globals['_CREATESIPCREDENTIALRESPONSE']._serialized_end=7710
-  _globals['_UPDATESIPCREDENTIALREQUEST']._serialized_start=7713
-  _globals['_UPDATESIPCREDENTIALREQUEST']._serialized_end=7868
-  _globals['_UPDATESIPCREDENTIALRESPONSE']._serialized_start=7870
-  _globals['_UPDATESIPCREDENTIALRESPONSE']._serialized_end=7961
-  _globals['_DELETESIPCREDENTIALREQUEST']._serialized_start=7963
-  _globals['_DELETESIPCREDENTIALREQUEST']._serialized_end=8033
-  _globals['_DELETESIPCREDENTIALRESPONSE']._serialized_start=8035
-  _globals['_DELETESIPCREDENTIALRESPONSE']._serialized_end=8064
-  _globals['_NUMBER']._serialized_start=8066
-  _globals['_NUMBER']._serialized_end=8172
-  _globals['_GETNUMBERREQUEST']._serialized_start=8174
-  _globals['_GETNUMBERREQUEST']._serialized_end=8248
-  _globals['_GETNUMBERRESPONSE']._serialized_start=8250
-  _globals['_GETNUMBERRESPONSE']._serialized_end=8316
-  _globals['_LISTNUMBERSREQUEST']._serialized_start=8318
-  _globals['_LISTNUMBERSREQUEST']._serialized_end=8421
-  _globals['_LISTNUMBERSRESPONSE']._serialized_start=8423
-  _globals['_LISTNUMBERSRESPONSE']._serialized_end=8517
-  _globals['_CREATENUMBERREQUEST']._serialized_start=8519
-  _globals['_CREATENUMBERREQUEST']._serialized_end=8603
-  _globals['_CREATENUMBERRESPONSE']._serialized_start=8605
-  _globals['_CREATENUMBERRESPONSE']._serialized_end=8674
-  _globals['_UPDATENUMBERREQUEST']._serialized_start=8677
-  _globals['_UPDATENUMBERREQUEST']._serialized_end=8810
-  _globals['_UPDATENUMBERRESPONSE']._serialized_start=8812
-  _globals['_UPDATENUMBERRESPONSE']._serialized_end=8881
-  _globals['_DELETENUMBERREQUEST']._serialized_start=8883
-  _globals['_DELETENUMBERREQUEST']._serialized_end=8946
-  _globals['_DELETENUMBERRESPONSE']._serialized_start=8948
-  _globals['_DELETENUMBERRESPONSE']._serialized_end=8970
-  _globals['_SCHEDULE']._serialized_start=8973
-  _globals['_SCHEDULE']._serialized_end=9164
-  _globals['_GETSCHEDULEREQUEST']._serialized_start=9166
-  _globals['_GETSCHEDULEREQUEST']._serialized_end=9242
-  _globals['_GETSCHEDULERESPONSE']._serialized_start=9244
-  _globals['_GETSCHEDULERESPONSE']._serialized_end=9316
-  _globals['_LISTSCHEDULESREQUEST']._serialized_start=9318
-  _globals['_LISTSCHEDULESREQUEST']._serialized_end=9423
-  _globals['_LISTSCHEDULESRESPONSE']._serialized_start=9425
-  _globals['_LISTSCHEDULESRESPONSE']._serialized_end=9525
-  _globals['_CREATESCHEDULEREQUEST']._serialized_start=9527
-  _globals['_CREATESCHEDULEREQUEST']._serialized_end=9617
-  _globals['_CREATESCHEDULERESPONSE']._serialized_start=9619
-  _globals['_CREATESCHEDULERESPONSE']._serialized_end=9694
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_start=9697
-  _globals['_UPDATESCHEDULEREQUEST']._serialized_end=9836
-  _globals['_UPDATESCHEDULERESPONSE']._serialized_start=9838
-  _globals['_UPDATESCHEDULERESPONSE']._serialized_end=9913
-  _globals['_DELETESCHEDULEREQUEST']._serialized_start=9915
-  _globals['_DELETESCHEDULEREQUEST']._serialized_end=9980
-  _globals['_DELETESCHEDULERESPONSE']._serialized_start=9982
-  _globals['_DELETESCHEDULERESPONSE']._serialized_end=10006
-  _globals['_RINGGROUP']._serialized_start=10009
-  _globals['_RINGGROUP']._serialized_end=10255
-  _globals['_GETRINGGROUPREQUEST']._serialized_start=10257
-  _globals['_GETRINGGROUPREQUEST']._serialized_end=10334
-  _globals['_GETRINGGROUPRESPONSE']._serialized_start=10336
-  _globals['_GETRINGGROUPRESPONSE']._serialized_end=10412
-  _globals['_LISTRINGGROUPSREQUEST']._serialized_start=10414
-  _globals['_LISTRINGGROUPSREQUEST']._serialized_end=10520
-  _globals['_LISTRINGGROUPSRESPONSE']._serialized_start=10522
-  _globals['_LISTRINGGROUPSRESPONSE']._serialized_end=10626
-  _globals['_CREATERINGGROUPREQUEST']._serialized_start=10628
-  _globals['_CREATERINGGROUPREQUEST']._serialized_end=10722
-  _globals['_CREATERINGGROUPRESPONSE']._serialized_start=10724
-  _globals['_CREATERINGGROUPRESPONSE']._serialized_end=10803
-  _globals['_UPDATERINGGROUPREQUEST']._serialized_start=10806
-  _globals['_UPDATERINGGROUPREQUEST']._serialized_end=10949
-  _globals['_UPDATERINGGROUPRESPONSE']._serialized_start=10951
-  _globals['_UPDATERINGGROUPRESPONSE']._serialized_end=11030
-  _globals['_DELETERINGGROUPREQUEST']._serialized_start=11032
-  _globals['_DELETERINGGROUPREQUEST']._serialized_end=11098
-  _globals['_DELETERINGGROUPRESPONSE']._serialized_start=11100
-  _globals['_DELETERINGGROUPRESPONSE']._serialized_end=11125
-  _globals['_MENU']._serialized_start=11128
-  _globals['_MENU']._serialized_end=11591
-  _globals['_GETMENUREQUEST']._serialized_start=11593
-  _globals['_GETMENUREQUEST']._serialized_end=11665
-  _globals['_GETMENURESPONSE']._serialized_start=11667
-  _globals['_GETMENURESPONSE']._serialized_end=11727
-  _globals['_LISTMENUSREQUEST']._serialized_start=11729
-  _globals['_LISTMENUSREQUEST']._serialized_end=11830
-  _globals['_LISTMENUSRESPONSE']._serialized_start=11832
-  _globals['_LISTMENUSRESPONSE']._serialized_end=11920
-  _globals['_CREATEMENUREQUEST']._serialized_start=11922
-  _globals['_CREATEMENUREQUEST']._serialized_end=12000
-  _globals['_CREATEMENURESPONSE']._serialized_start=12002
-  _globals['_CREATEMENURESPONSE']._serialized_end=12065
-  _globals['_UPDATEMENUREQUEST']._serialized_start=12067
-  _globals['_UPDATEMENUREQUEST']._serialized_end=12194
-  _globals['_UPDATEMENURESPONSE']._serialized_start=12196
-  _globals['_UPDATEMENURESPONSE']._serialized_end=12259
-  _globals['_DELETEMENUREQUEST']._serialized_start=12261
-  _globals['_DELETEMENUREQUEST']._serialized_end=12322
-  _globals['_DELETEMENURESPONSE']._serialized_start=12324
-  _globals['_DELETEMENURESPONSE']._serialized_end=12344
-  _globals['_PLAN']._serialized_start=12346
-  _globals['_PLAN']._serialized_end=12463
-  _globals['_GETPLANREQUEST']._serialized_start=12465
-  _globals['_GETPLANREQUEST']._serialized_end=12537
-  _globals['_GETPLANRESPONSE']._serialized_start=12539
-  _globals['_GETPLANRESPONSE']._serialized_end=12599
-  _globals['_LISTPLANSREQUEST']._serialized_start=12601
-  _globals['_LISTPLANSREQUEST']._serialized_end=12702
-  _globals['_LISTPLANSRESPONSE']._serialized_start=12704
-  _globals['_LISTPLANSRESPONSE']._serialized_end=12792
-  _globals['_CREATEPLANREQUEST']._serialized_start=12794
-  _globals['_CREATEPLANREQUEST']._serialized_end=12872
-  _globals['_CREATEPLANRESPONSE']._serialized_start=12874
-  _globals['_CREATEPLANRESPONSE']._serialized_end=12937
-  _globals['_UPDATEPLANREQUEST']._serialized_start=12939
-  _globals['_UPDATEPLANREQUEST']._serialized_end=13066
-  _globals['_UPDATEPLANRESPONSE']._serialized_start=13068
-  _globals['_UPDATEPLANRESPONSE']._serialized_end=13131
-  _globals['_DELETEPLANREQUEST']._serialized_start=13133
-  _globals['_DELETEPLANREQUEST']._serialized_end=13194
-  _globals['_DELETEPLANRESPONSE']._serialized_start=13196
-  _globals['_DELETEPLANRESPONSE']._serialized_end=13216
-  _globals['_MAILBOX']._serialized_start=13219
-  _globals['_MAILBOX']._serialized_end=13411
-  _globals['_GETMAILBOXREQUEST']._serialized_start=13413
-  _globals['_GETMAILBOXREQUEST']._serialized_end=13488
-  _globals['_GETMAILBOXRESPONSE']._serialized_start=13490
-  _globals['_GETMAILBOXRESPONSE']._serialized_end=13559
-  _globals['_LISTMAILBOXESREQUEST']._serialized_start=13561
-  _globals['_LISTMAILBOXESREQUEST']._serialized_end=13666
-  _globals['_LISTMAILBOXESRESPONSE']._serialized_start=13668
-  _globals['_LISTMAILBOXESRESPONSE']._serialized_end=13767
-  _globals['_CREATEMAILBOXREQUEST']._serialized_start=13769
-  _globals['_CREATEMAILBOXREQUEST']._serialized_end=13856
-  _globals['_CREATEMAILBOXRESPONSE']._serialized_start=13858
-  _globals['_CREATEMAILBOXRESPONSE']._serialized_end=13930
-  _globals['_UPDATEMAILBOXREQUEST']._serialized_start=13933
-  _globals['_UPDATEMAILBOXREQUEST']._serialized_end=14069
-  _globals['_UPDATEMAILBOXRESPONSE']._serialized_start=14071
-  _globals['_UPDATEMAILBOXRESPONSE']._serialized_end=14143
-  _globals['_DELETEMAILBOXREQUEST']._serialized_start=14145
-  _globals['_DELETEMAILBOXREQUEST']._serialized_end=14209
-  _globals['_DELETEMAILBOXRESPONSE']._serialized_start=14211
-  _globals['_DELETEMAILBOXRESPONSE']._serialized_end=14234
-  _globals['_TRUNK']._serialized_start=14237
-  _globals['_TRUNK']._serialized_end=14888
-  _globals['_GETTRUNKREQUEST']._serialized_start=14890
-  _globals['_GETTRUNKREQUEST']._serialized_end=14963
-  _globals['_GETTRUNKRESPONSE']._serialized_start=14965
-  _globals['_GETTRUNKRESPONSE']._serialized_end=15028
-  _globals['_LISTTRUNKSREQUEST']._serialized_start=15030
-  _globals['_LISTTRUNKSREQUEST']._serialized_end=15132
-  _globals['_LISTTRUNKSRESPONSE']._serialized_start=15134
-  _globals['_LISTTRUNKSRESPONSE']._serialized_end=15225
-  _globals['_CREATETRUNKREQUEST']._serialized_start=15227
-  _globals['_CREATETRUNKREQUEST']._serialized_end=15308
-  _globals['_CREATETRUNKRESPONSE']._serialized_start=15310
-  _globals['_CREATETRUNKRESPONSE']._serialized_end=15376
-  _globals['_UPDATETRUNKREQUEST']._serialized_start=15379
-  _globals['_UPDATETRUNKREQUEST']._serialized_end=15509
-  _globals['_UPDATETRUNKRESPONSE']._serialized_start=15511
-  _globals['_UPDATETRUNKRESPONSE']._serialized_end=15577
-  _globals['_DELETETRUNKREQUEST']._serialized_start=15579
-  _globals['_DELETETRUNKREQUEST']._serialized_end=15641
-  _globals['_DELETETRUNKRESPONSE']._serialized_start=15643
-  _globals['_DELETETRUNKRESPONSE']._serialized_end=15664
-  _globals['_TRUNKCREDENTIAL']._serialized_start=15666
-  _globals['_TRUNKCREDENTIAL']._serialized_end=15760
-  _globals['_GETTRUNKCREDENTIALREQUEST']._serialized_start=15762
-  _globals['_GETTRUNKCREDENTIALREQUEST']._serialized_end=15845
-  _globals['_GETTRUNKCREDENTIALRESPONSE']._serialized_start=15847
-  _globals['_GETTRUNKCREDENTIALRESPONSE']._serialized_end=15941
-  _globals['_LISTTRUNKCREDENTIALSREQUEST']._serialized_start=15943
-  _globals['_LISTTRUNKCREDENTIALSREQUEST']._serialized_end=16055
-  _globals['_LISTTRUNKCREDENTIALSRESPONSE']._serialized_start=16057
-  _globals['_LISTTRUNKCREDENTIALSRESPONSE']._serialized_end=16179
-  _globals['_CREATETRUNKCREDENTIALREQUEST']._serialized_start=16181
-  _globals['_CREATETRUNKCREDENTIALREQUEST']._serialized_end=16293
-  _globals['_CREATETRUNKCREDENTIALRESPONSE']._serialized_start=16295
-  _globals['_CREATETRUNKCREDENTIALRESPONSE']._serialized_end=16392
-  _globals['_UPDATETRUNKCREDENTIALREQUEST']._serialized_start=16395
-  _globals['_UPDATETRUNKCREDENTIALREQUEST']._serialized_end=16556
-  _globals['_UPDATETRUNKCREDENTIALRESPONSE']._serialized_start=16558
-  _globals['_UPDATETRUNKCREDENTIALRESPONSE']._serialized_end=16655
-  _globals['_DELETETRUNKCREDENTIALREQUEST']._serialized_start=16657
-  _globals['_DELETETRUNKCREDENTIALREQUEST']._serialized_end=16729
-  _globals['_DELETETRUNKCREDENTIALRESPONSE']._serialized_start=16731
-  _globals['_DELETETRUNKCREDENTIALRESPONSE']._serialized_end=16762
-  _globals['_TENANTSERVICE']._serialized_start=17811
-  _globals['_TENANTSERVICE']._serialized_end=18234
-  _globals['_HISTORYSERVICE']._serialized_start=18236
-  _globals['_HISTORYSERVICE']._serialized_end=18354
-  _globals['_IMPORTSERVICE']._serialized_start=18356
-  _globals['_IMPORTSERVICE']._serialized_end=18473
-  _globals['_USERSERVICE']._serialized_start=18476
-  _globals['_USERSERVICE']._serialized_end=18972
-  _globals['_EXTENSIONSERVICE']._serialized_start=18975
-  _globals['_EXTENSIONSERVICE']._serialized_end=19551
-  _globals['_SIPCREDENTIALSERVICE']._serialized_start=19554
-  _globals['_SIPCREDENTIALSERVICE']._serialized_end=20194
-  _globals['_NUMBERSERVICE']._serialized_start=20197
-  _globals['_NUMBERSERVICE']._serialized_end=20725
-  _globals['_SCHEDULESERVICE']._serialized_start=20728
-  _globals['_SCHEDULESERVICE']._serialized_end=21288
-  _globals['_RINGGROUPSERVICE']._serialized_start=21291
-  _globals['_RINGGROUPSERVICE']._serialized_end=21867
-  _globals['_MENUSERVICE']._serialized_start=21870
-  _globals['_MENUSERVICE']._serialized_end=22366
-  _globals['_PLANSERVICE']._serialized_start=22369
-  _globals['_PLANSERVICE']._serialized_end=22865
-  _globals['_MAILBOXSERVICE']._serialized_start=22868
-  _globals['_MAILBOXSERVICE']._serialized_end=23415
-  _globals['_TRUNKCREDENTIALSERVICE']._serialized_start=23418
-  _globals['_TRUNKCREDENTIALSERVICE']._serialized_end=24093
-  _globals['_TRUNKSERVICE']._serialized_start=24096
-  _globals['_TRUNKSERVICE']._serialized_end=24608
 # @@protoc_insertion_point(module_scope)

@@ -8,20 +8,212 @@ in the metadata key `carillon-tenant`. Every resource has an id that is unique a
 that changes with every change. Errors: INVALID_ARGUMENT with google.rpc.BadRequest (field and reason), NOT_FOUND,
 ALREADY_EXISTS, ABORTED when the etag is not the current one, FAILED_PRECONDITION with google.rpc.PreconditionFailure that
 names what holds a resource.
+
+A kind of resource has a file of its own, with its service; this one brings them all.
 """
 
-from carillon.directory.v1 import directory_pb2 as _directory_pb2
+from carillon.directory.v1.as_of_pb2 import AsOf as AsOf
+from carillon.directory.v1.destination_pb2 import Announcement as Announcement
+from carillon.directory.v1.destination_pb2 import Destination as Destination
+from carillon.directory.v1.destination_pb2 import HANG_UP_REASON_BUSY as HANG_UP_REASON_BUSY
+from carillon.directory.v1.destination_pb2 import HANG_UP_REASON_NORMAL as HANG_UP_REASON_NORMAL
+from carillon.directory.v1.destination_pb2 import HANG_UP_REASON_REJECTED as HANG_UP_REASON_REJECTED
+from carillon.directory.v1.destination_pb2 import HANG_UP_REASON_UNSPECIFIED as HANG_UP_REASON_UNSPECIFIED
+from carillon.directory.v1.destination_pb2 import HangUpReason as HangUpReason
+from carillon.directory.v1.extension_pb2 import CreateExtensionRequest as CreateExtensionRequest
+from carillon.directory.v1.extension_pb2 import CreateExtensionResponse as CreateExtensionResponse
+from carillon.directory.v1.extension_pb2 import DeleteExtensionRequest as DeleteExtensionRequest
+from carillon.directory.v1.extension_pb2 import DeleteExtensionResponse as DeleteExtensionResponse
+from carillon.directory.v1.extension_pb2 import Extension as Extension
+from carillon.directory.v1.extension_pb2 import GetExtensionRequest as GetExtensionRequest
+from carillon.directory.v1.extension_pb2 import GetExtensionResponse as GetExtensionResponse
+from carillon.directory.v1.extension_pb2 import ListExtensionsRequest as ListExtensionsRequest
+from carillon.directory.v1.extension_pb2 import ListExtensionsResponse as ListExtensionsResponse
+from carillon.directory.v1.extension_pb2 import UpdateExtensionRequest as UpdateExtensionRequest
+from carillon.directory.v1.extension_pb2 import UpdateExtensionResponse as UpdateExtensionResponse
+from carillon.directory.v1.history_pb2 import Change as Change
+from carillon.directory.v1.history_pb2 import ListChangesRequest as ListChangesRequest
+from carillon.directory.v1.history_pb2 import ListChangesResponse as ListChangesResponse
+from carillon.directory.v1.import_pb2 import AppliedChange as AppliedChange
+from carillon.directory.v1.import_pb2 import ApplyTenantRequest as ApplyTenantRequest
+from carillon.directory.v1.import_pb2 import ApplyTenantResponse as ApplyTenantResponse
+from carillon.directory.v1.mailbox_pb2 import CreateMailboxRequest as CreateMailboxRequest
+from carillon.directory.v1.mailbox_pb2 import CreateMailboxResponse as CreateMailboxResponse
+from carillon.directory.v1.mailbox_pb2 import DeleteMailboxRequest as DeleteMailboxRequest
+from carillon.directory.v1.mailbox_pb2 import DeleteMailboxResponse as DeleteMailboxResponse
+from carillon.directory.v1.mailbox_pb2 import GetMailboxRequest as GetMailboxRequest
+from carillon.directory.v1.mailbox_pb2 import GetMailboxResponse as GetMailboxResponse
+from carillon.directory.v1.mailbox_pb2 import ListMailboxesRequest as ListMailboxesRequest
+from carillon.directory.v1.mailbox_pb2 import ListMailboxesResponse as ListMailboxesResponse
+from carillon.directory.v1.mailbox_pb2 import Mailbox as Mailbox
+from carillon.directory.v1.mailbox_pb2 import UpdateMailboxRequest as UpdateMailboxRequest
+from carillon.directory.v1.mailbox_pb2 import UpdateMailboxResponse as UpdateMailboxResponse
+from carillon.directory.v1.menu_pb2 import CreateMenuRequest as CreateMenuRequest
+from carillon.directory.v1.menu_pb2 import CreateMenuResponse as CreateMenuResponse
+from carillon.directory.v1.menu_pb2 import DeleteMenuRequest as DeleteMenuRequest
+from carillon.directory.v1.menu_pb2 import DeleteMenuResponse as DeleteMenuResponse
+from carillon.directory.v1.menu_pb2 import GetMenuRequest as GetMenuRequest
+from carillon.directory.v1.menu_pb2 import GetMenuResponse as GetMenuResponse
+from carillon.directory.v1.menu_pb2 import ListMenusRequest as ListMenusRequest
+from carillon.directory.v1.menu_pb2 import ListMenusResponse as ListMenusResponse
+from carillon.directory.v1.menu_pb2 import Menu as Menu
+from carillon.directory.v1.menu_pb2 import MenuKey as MenuKey
+from carillon.directory.v1.menu_pb2 import UpdateMenuRequest as UpdateMenuRequest
+from carillon.directory.v1.menu_pb2 import UpdateMenuResponse as UpdateMenuResponse
+from carillon.directory.v1.number_pb2 import CreateNumberRequest as CreateNumberRequest
+from carillon.directory.v1.number_pb2 import CreateNumberResponse as CreateNumberResponse
+from carillon.directory.v1.number_pb2 import DeleteNumberRequest as DeleteNumberRequest
+from carillon.directory.v1.number_pb2 import DeleteNumberResponse as DeleteNumberResponse
+from carillon.directory.v1.number_pb2 import GetNumberRequest as GetNumberRequest
+from carillon.directory.v1.number_pb2 import GetNumberResponse as GetNumberResponse
+from carillon.directory.v1.number_pb2 import ListNumbersRequest as ListNumbersRequest
+from carillon.directory.v1.number_pb2 import ListNumbersResponse as ListNumbersResponse
+from carillon.directory.v1.number_pb2 import Number as Number
+from carillon.directory.v1.number_pb2 import UpdateNumberRequest as UpdateNumberRequest
+from carillon.directory.v1.number_pb2 import UpdateNumberResponse as UpdateNumberResponse
+from carillon.directory.v1.plan_pb2 import AnnouncementNode as AnnouncementNode
+from carillon.directory.v1.plan_pb2 import CalendarEntry as CalendarEntry
+from carillon.directory.v1.plan_pb2 import CalendarNode as CalendarNode
+from carillon.directory.v1.plan_pb2 import CreatePlanRequest as CreatePlanRequest
+from carillon.directory.v1.plan_pb2 import CreatePlanResponse as CreatePlanResponse
+from carillon.directory.v1.plan_pb2 import DeletePlanRequest as DeletePlanRequest
+from carillon.directory.v1.plan_pb2 import DeletePlanResponse as DeletePlanResponse
+from carillon.directory.v1.plan_pb2 import DestinationNode as DestinationNode
+from carillon.directory.v1.plan_pb2 import GetPlanRequest as GetPlanRequest
+from carillon.directory.v1.plan_pb2 import GetPlanResponse as GetPlanResponse
+from carillon.directory.v1.plan_pb2 import HangUpNode as HangUpNode
+from carillon.directory.v1.plan_pb2 import ListPlansRequest as ListPlansRequest
+from carillon.directory.v1.plan_pb2 import ListPlansResponse as ListPlansResponse
+from carillon.directory.v1.plan_pb2 import MailboxNode as MailboxNode
+from carillon.directory.v1.plan_pb2 import MenuNode as MenuNode
+from carillon.directory.v1.plan_pb2 import Plan as Plan
+from carillon.directory.v1.plan_pb2 import PlanNode as PlanNode
+from carillon.directory.v1.plan_pb2 import RingGroupNode as RingGroupNode
+from carillon.directory.v1.plan_pb2 import UpdatePlanRequest as UpdatePlanRequest
+from carillon.directory.v1.plan_pb2 import UpdatePlanResponse as UpdatePlanResponse
+from carillon.directory.v1.plan_pb2 import Ways as Ways
+from carillon.directory.v1.ring_group_pb2 import CreateRingGroupRequest as CreateRingGroupRequest
+from carillon.directory.v1.ring_group_pb2 import CreateRingGroupResponse as CreateRingGroupResponse
+from carillon.directory.v1.ring_group_pb2 import DeleteRingGroupRequest as DeleteRingGroupRequest
+from carillon.directory.v1.ring_group_pb2 import DeleteRingGroupResponse as DeleteRingGroupResponse
+from carillon.directory.v1.ring_group_pb2 import GetRingGroupRequest as GetRingGroupRequest
+from carillon.directory.v1.ring_group_pb2 import GetRingGroupResponse as GetRingGroupResponse
+from carillon.directory.v1.ring_group_pb2 import ListRingGroupsRequest as ListRingGroupsRequest
+from carillon.directory.v1.ring_group_pb2 import ListRingGroupsResponse as ListRingGroupsResponse
+from carillon.directory.v1.ring_group_pb2 import RING_STRATEGY_PARALLEL as RING_STRATEGY_PARALLEL
+from carillon.directory.v1.ring_group_pb2 import RING_STRATEGY_PROGRESSIVE as RING_STRATEGY_PROGRESSIVE
+from carillon.directory.v1.ring_group_pb2 import RING_STRATEGY_SEQUENTIAL as RING_STRATEGY_SEQUENTIAL
+from carillon.directory.v1.ring_group_pb2 import RING_STRATEGY_UNSPECIFIED as RING_STRATEGY_UNSPECIFIED
+from carillon.directory.v1.ring_group_pb2 import RingGroup as RingGroup
+from carillon.directory.v1.ring_group_pb2 import RingMember as RingMember
+from carillon.directory.v1.ring_group_pb2 import RingStrategy as RingStrategy
+from carillon.directory.v1.ring_group_pb2 import UpdateRingGroupRequest as UpdateRingGroupRequest
+from carillon.directory.v1.ring_group_pb2 import UpdateRingGroupResponse as UpdateRingGroupResponse
+from carillon.directory.v1.schedule_pb2 import CreateScheduleRequest as CreateScheduleRequest
+from carillon.directory.v1.schedule_pb2 import CreateScheduleResponse as CreateScheduleResponse
+from carillon.directory.v1.schedule_pb2 import DayRange as DayRange
+from carillon.directory.v1.schedule_pb2 import DeleteScheduleRequest as DeleteScheduleRequest
+from carillon.directory.v1.schedule_pb2 import DeleteScheduleResponse as DeleteScheduleResponse
+from carillon.directory.v1.schedule_pb2 import GetScheduleRequest as GetScheduleRequest
+from carillon.directory.v1.schedule_pb2 import GetScheduleResponse as GetScheduleResponse
+from carillon.directory.v1.schedule_pb2 import ListSchedulesRequest as ListSchedulesRequest
+from carillon.directory.v1.schedule_pb2 import ListSchedulesResponse as ListSchedulesResponse
+from carillon.directory.v1.schedule_pb2 import Schedule as Schedule
+from carillon.directory.v1.schedule_pb2 import ScheduleException as ScheduleException
+from carillon.directory.v1.schedule_pb2 import UpdateScheduleRequest as UpdateScheduleRequest
+from carillon.directory.v1.schedule_pb2 import UpdateScheduleResponse as UpdateScheduleResponse
+from carillon.directory.v1.schedule_pb2 import WeeklyRange as WeeklyRange
+from carillon.directory.v1.sip_credential_pb2 import CreateSipCredentialRequest as CreateSipCredentialRequest
+from carillon.directory.v1.sip_credential_pb2 import CreateSipCredentialResponse as CreateSipCredentialResponse
+from carillon.directory.v1.sip_credential_pb2 import DeleteSipCredentialRequest as DeleteSipCredentialRequest
+from carillon.directory.v1.sip_credential_pb2 import DeleteSipCredentialResponse as DeleteSipCredentialResponse
+from carillon.directory.v1.sip_credential_pb2 import GetSipCredentialRequest as GetSipCredentialRequest
+from carillon.directory.v1.sip_credential_pb2 import GetSipCredentialResponse as GetSipCredentialResponse
+from carillon.directory.v1.sip_credential_pb2 import ListSipCredentialsRequest as ListSipCredentialsRequest
+from carillon.directory.v1.sip_credential_pb2 import ListSipCredentialsResponse as ListSipCredentialsResponse
+from carillon.directory.v1.sip_credential_pb2 import SipCredential as SipCredential
+from carillon.directory.v1.sip_credential_pb2 import UpdateSipCredentialRequest as UpdateSipCredentialRequest
+from carillon.directory.v1.sip_credential_pb2 import UpdateSipCredentialResponse as UpdateSipCredentialResponse
+from carillon.directory.v1.tenant_pb2 import CreateTenantRequest as CreateTenantRequest
+from carillon.directory.v1.tenant_pb2 import CreateTenantResponse as CreateTenantResponse
+from carillon.directory.v1.tenant_pb2 import GetTenantRequest as GetTenantRequest
+from carillon.directory.v1.tenant_pb2 import GetTenantResponse as GetTenantResponse
+from carillon.directory.v1.tenant_pb2 import ListTenantsRequest as ListTenantsRequest
+from carillon.directory.v1.tenant_pb2 import ListTenantsResponse as ListTenantsResponse
+from carillon.directory.v1.tenant_pb2 import Tenant as Tenant
+from carillon.directory.v1.tenant_pb2 import UpdateTenantRequest as UpdateTenantRequest
+from carillon.directory.v1.tenant_pb2 import UpdateTenantResponse as UpdateTenantResponse
+from carillon.directory.v1.trunk_credential_pb2 import CreateTrunkCredentialRequest as CreateTrunkCredentialRequest
+from carillon.directory.v1.trunk_credential_pb2 import CreateTrunkCredentialResponse as CreateTrunkCredentialResponse
+from carillon.directory.v1.trunk_credential_pb2 import DeleteTrunkCredentialRequest as DeleteTrunkCredentialRequest
+from carillon.directory.v1.trunk_credential_pb2 import DeleteTrunkCredentialResponse as DeleteTrunkCredentialResponse
+from carillon.directory.v1.trunk_credential_pb2 import GetTrunkCredentialRequest as GetTrunkCredentialRequest
+from carillon.directory.v1.trunk_credential_pb2 import GetTrunkCredentialResponse as GetTrunkCredentialResponse
+from carillon.directory.v1.trunk_credential_pb2 import ListTrunkCredentialsRequest as ListTrunkCredentialsRequest
+from carillon.directory.v1.trunk_credential_pb2 import ListTrunkCredentialsResponse as ListTrunkCredentialsResponse
+from carillon.directory.v1.trunk_credential_pb2 import TrunkCredential as TrunkCredential
+from carillon.directory.v1.trunk_credential_pb2 import UpdateTrunkCredentialRequest as UpdateTrunkCredentialRequest
+from carillon.directory.v1.trunk_credential_pb2 import UpdateTrunkCredentialResponse as UpdateTrunkCredentialResponse
+from carillon.directory.v1.trunk_pb2 import CreateTrunkRequest as CreateTrunkRequest
+from carillon.directory.v1.trunk_pb2 import CreateTrunkResponse as CreateTrunkResponse
+from carillon.directory.v1.trunk_pb2 import DeleteTrunkRequest as DeleteTrunkRequest
+from carillon.directory.v1.trunk_pb2 import DeleteTrunkResponse as DeleteTrunkResponse
+from carillon.directory.v1.trunk_pb2 import GetTrunkRequest as GetTrunkRequest
+from carillon.directory.v1.trunk_pb2 import GetTrunkResponse as GetTrunkResponse
+from carillon.directory.v1.trunk_pb2 import ListTrunksRequest as ListTrunksRequest
+from carillon.directory.v1.trunk_pb2 import ListTrunksResponse as ListTrunksResponse
+from carillon.directory.v1.trunk_pb2 import TRUNK_ASSERTED_NONE as TRUNK_ASSERTED_NONE
+from carillon.directory.v1.trunk_pb2 import TRUNK_ASSERTED_P_ASSERTED_IDENTITY as TRUNK_ASSERTED_P_ASSERTED_IDENTITY
+from carillon.directory.v1.trunk_pb2 import TRUNK_ASSERTED_P_PREFERRED_IDENTITY as TRUNK_ASSERTED_P_PREFERRED_IDENTITY
+from carillon.directory.v1.trunk_pb2 import TRUNK_ASSERTED_UNSPECIFIED as TRUNK_ASSERTED_UNSPECIFIED
+from carillon.directory.v1.trunk_pb2 import TRUNK_DIVERSION_BOTH as TRUNK_DIVERSION_BOTH
+from carillon.directory.v1.trunk_pb2 import TRUNK_DIVERSION_DIVERSION as TRUNK_DIVERSION_DIVERSION
+from carillon.directory.v1.trunk_pb2 import TRUNK_DIVERSION_HISTORY_INFO as TRUNK_DIVERSION_HISTORY_INFO
+from carillon.directory.v1.trunk_pb2 import TRUNK_DIVERSION_NONE as TRUNK_DIVERSION_NONE
+from carillon.directory.v1.trunk_pb2 import TRUNK_DIVERSION_UNSPECIFIED as TRUNK_DIVERSION_UNSPECIFIED
+from carillon.directory.v1.trunk_pb2 import TRUNK_FROM_NUMBER_ACCOUNT as TRUNK_FROM_NUMBER_ACCOUNT
+from carillon.directory.v1.trunk_pb2 import TRUNK_FROM_NUMBER_CALLER as TRUNK_FROM_NUMBER_CALLER
+from carillon.directory.v1.trunk_pb2 import TRUNK_FROM_NUMBER_UNSPECIFIED as TRUNK_FROM_NUMBER_UNSPECIFIED
+from carillon.directory.v1.trunk_pb2 import TRUNK_NUMBER_STYLE_E164 as TRUNK_NUMBER_STYLE_E164
+from carillon.directory.v1.trunk_pb2 import TRUNK_NUMBER_STYLE_INTERNATIONAL as TRUNK_NUMBER_STYLE_INTERNATIONAL
+from carillon.directory.v1.trunk_pb2 import TRUNK_NUMBER_STYLE_NATIONAL as TRUNK_NUMBER_STYLE_NATIONAL
+from carillon.directory.v1.trunk_pb2 import TRUNK_NUMBER_STYLE_PLAIN as TRUNK_NUMBER_STYLE_PLAIN
+from carillon.directory.v1.trunk_pb2 import TRUNK_NUMBER_STYLE_UNSPECIFIED as TRUNK_NUMBER_STYLE_UNSPECIFIED
+from carillon.directory.v1.trunk_pb2 import TRUNK_TRANSPORT_AUTO as TRUNK_TRANSPORT_AUTO
+from carillon.directory.v1.trunk_pb2 import TRUNK_TRANSPORT_TCP as TRUNK_TRANSPORT_TCP
+from carillon.directory.v1.trunk_pb2 import TRUNK_TRANSPORT_TLS as TRUNK_TRANSPORT_TLS
+from carillon.directory.v1.trunk_pb2 import TRUNK_TRANSPORT_UDP as TRUNK_TRANSPORT_UDP
+from carillon.directory.v1.trunk_pb2 import TRUNK_TRANSPORT_UNSPECIFIED as TRUNK_TRANSPORT_UNSPECIFIED
+from carillon.directory.v1.trunk_pb2 import Trunk as Trunk
+from carillon.directory.v1.trunk_pb2 import TrunkAsserted as TrunkAsserted
+from carillon.directory.v1.trunk_pb2 import TrunkDiversion as TrunkDiversion
+from carillon.directory.v1.trunk_pb2 import TrunkFromNumber as TrunkFromNumber
+from carillon.directory.v1.trunk_pb2 import TrunkIdentity as TrunkIdentity
+from carillon.directory.v1.trunk_pb2 import TrunkIncoming as TrunkIncoming
+from carillon.directory.v1.trunk_pb2 import TrunkNumberFormat as TrunkNumberFormat
+from carillon.directory.v1.trunk_pb2 import TrunkNumberStyle as TrunkNumberStyle
+from carillon.directory.v1.trunk_pb2 import TrunkRegistration as TrunkRegistration
+from carillon.directory.v1.trunk_pb2 import TrunkServer as TrunkServer
+from carillon.directory.v1.trunk_pb2 import TrunkTransport as TrunkTransport
+from carillon.directory.v1.trunk_pb2 import UpdateTrunkRequest as UpdateTrunkRequest
+from carillon.directory.v1.trunk_pb2 import UpdateTrunkResponse as UpdateTrunkResponse
+from carillon.directory.v1.user_pb2 import CreateUserRequest as CreateUserRequest
+from carillon.directory.v1.user_pb2 import CreateUserResponse as CreateUserResponse
+from carillon.directory.v1.user_pb2 import DeleteUserRequest as DeleteUserRequest
+from carillon.directory.v1.user_pb2 import DeleteUserResponse as DeleteUserResponse
+from carillon.directory.v1.user_pb2 import Forwarding as Forwarding
+from carillon.directory.v1.user_pb2 import GetUserRequest as GetUserRequest
+from carillon.directory.v1.user_pb2 import GetUserResponse as GetUserResponse
+from carillon.directory.v1.user_pb2 import ListUsersRequest as ListUsersRequest
+from carillon.directory.v1.user_pb2 import ListUsersResponse as ListUsersResponse
+from carillon.directory.v1.user_pb2 import UpdateUserRequest as UpdateUserRequest
+from carillon.directory.v1.user_pb2 import UpdateUserResponse as UpdateUserResponse
+from carillon.directory.v1.user_pb2 import User as User
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
-import sys
 import typing as _typing
-
-if sys.version_info >= (3, 11):
-    from typing import Self as _Self
-else:
-    from typing_extensions import Self as _Self
 
 _T = _typing.TypeVar("_T")
 
@@ -32,770 +224,3 @@ class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ig
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
-
-class TenantServiceStub:
-    """For operators: the tenants themselves."""
-
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> TenantServiceAsyncStub: ...
-    GetTenant: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetTenantRequest, _directory_pb2.GetTenantResponse]
-    ListTenants: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListTenantsRequest, _directory_pb2.ListTenantsResponse]
-    CreateTenant: _grpc.UnaryUnaryMultiCallable[_directory_pb2.CreateTenantRequest, _directory_pb2.CreateTenantResponse]
-    UpdateTenant: _grpc.UnaryUnaryMultiCallable[_directory_pb2.UpdateTenantRequest, _directory_pb2.UpdateTenantResponse]
-
-@_typing.type_check_only
-class TenantServiceAsyncStub(TenantServiceStub):
-    """For operators: the tenants themselves."""
-
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetTenant: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetTenantRequest, _directory_pb2.GetTenantResponse]  # type: ignore[assignment]
-    ListTenants: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListTenantsRequest, _directory_pb2.ListTenantsResponse]  # type: ignore[assignment]
-    CreateTenant: _aio.UnaryUnaryMultiCallable[_directory_pb2.CreateTenantRequest, _directory_pb2.CreateTenantResponse]  # type: ignore[assignment]
-    UpdateTenant: _aio.UnaryUnaryMultiCallable[_directory_pb2.UpdateTenantRequest, _directory_pb2.UpdateTenantResponse]  # type: ignore[assignment]
-
-class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
-    """For operators: the tenants themselves."""
-
-    @_abc_1.abstractmethod
-    def GetTenant(
-        self,
-        request: _directory_pb2.GetTenantRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.GetTenantResponse, _abc.Awaitable[_directory_pb2.GetTenantResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ListTenants(
-        self,
-        request: _directory_pb2.ListTenantsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ListTenantsResponse, _abc.Awaitable[_directory_pb2.ListTenantsResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def CreateTenant(
-        self,
-        request: _directory_pb2.CreateTenantRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.CreateTenantResponse, _abc.Awaitable[_directory_pb2.CreateTenantResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def UpdateTenant(
-        self,
-        request: _directory_pb2.UpdateTenantRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.UpdateTenantResponse, _abc.Awaitable[_directory_pb2.UpdateTenantResponse]]: ...
-
-def add_TenantServiceServicer_to_server(servicer: TenantServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
-
-class HistoryServiceStub:
-    """What happened to a tenant's configuration."""
-
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> HistoryServiceAsyncStub: ...
-    ListChanges: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListChangesRequest, _directory_pb2.ListChangesResponse]
-    """ListChanges lists changes, newest first, of one resource or of all."""
-
-@_typing.type_check_only
-class HistoryServiceAsyncStub(HistoryServiceStub):
-    """What happened to a tenant's configuration."""
-
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    ListChanges: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListChangesRequest, _directory_pb2.ListChangesResponse]  # type: ignore[assignment]
-    """ListChanges lists changes, newest first, of one resource or of all."""
-
-class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What happened to a tenant's configuration."""
-
-    @_abc_1.abstractmethod
-    def ListChanges(
-        self,
-        request: _directory_pb2.ListChangesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ListChangesResponse, _abc.Awaitable[_directory_pb2.ListChangesResponse]]:
-        """ListChanges lists changes, newest first, of one resource or of all."""
-
-def add_HistoryServiceServicer_to_server(servicer: HistoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
-
-class ImportServiceStub:
-    """A whole company in one step."""
-
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> ImportServiceAsyncStub: ...
-    ApplyTenant: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ApplyTenantRequest, _directory_pb2.ApplyTenantResponse]
-    """ApplyTenant makes the tenant hold the given resources: creates and updates what differs, in one transaction.
-    It deletes nothing unless prune is set. Applied twice, the second time changes nothing.
-    """
-
-@_typing.type_check_only
-class ImportServiceAsyncStub(ImportServiceStub):
-    """A whole company in one step."""
-
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    ApplyTenant: _aio.UnaryUnaryMultiCallable[_directory_pb2.ApplyTenantRequest, _directory_pb2.ApplyTenantResponse]  # type: ignore[assignment]
-    """ApplyTenant makes the tenant hold the given resources: creates and updates what differs, in one transaction.
-    It deletes nothing unless prune is set. Applied twice, the second time changes nothing.
-    """
-
-class ImportServiceServicer(metaclass=_abc_1.ABCMeta):
-    """A whole company in one step."""
-
-    @_abc_1.abstractmethod
-    def ApplyTenant(
-        self,
-        request: _directory_pb2.ApplyTenantRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ApplyTenantResponse, _abc.Awaitable[_directory_pb2.ApplyTenantResponse]]:
-        """ApplyTenant makes the tenant hold the given resources: creates and updates what differs, in one transaction.
-        It deletes nothing unless prune is set. Applied twice, the second time changes nothing.
-        """
-
-def add_ImportServiceServicer_to_server(servicer: ImportServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
-
-class UserServiceStub:
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> UserServiceAsyncStub: ...
-    GetUser: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetUserRequest, _directory_pb2.GetUserResponse]
-    ListUsers: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListUsersRequest, _directory_pb2.ListUsersResponse]
-    CreateUser: _grpc.UnaryUnaryMultiCallable[_directory_pb2.CreateUserRequest, _directory_pb2.CreateUserResponse]
-    UpdateUser: _grpc.UnaryUnaryMultiCallable[_directory_pb2.UpdateUserRequest, _directory_pb2.UpdateUserResponse]
-    DeleteUser: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteUserRequest, _directory_pb2.DeleteUserResponse]
-
-@_typing.type_check_only
-class UserServiceAsyncStub(UserServiceStub):
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetUser: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetUserRequest, _directory_pb2.GetUserResponse]  # type: ignore[assignment]
-    ListUsers: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListUsersRequest, _directory_pb2.ListUsersResponse]  # type: ignore[assignment]
-    CreateUser: _aio.UnaryUnaryMultiCallable[_directory_pb2.CreateUserRequest, _directory_pb2.CreateUserResponse]  # type: ignore[assignment]
-    UpdateUser: _aio.UnaryUnaryMultiCallable[_directory_pb2.UpdateUserRequest, _directory_pb2.UpdateUserResponse]  # type: ignore[assignment]
-    DeleteUser: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteUserRequest, _directory_pb2.DeleteUserResponse]  # type: ignore[assignment]
-
-class UserServiceServicer(metaclass=_abc_1.ABCMeta):
-    @_abc_1.abstractmethod
-    def GetUser(
-        self,
-        request: _directory_pb2.GetUserRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.GetUserResponse, _abc.Awaitable[_directory_pb2.GetUserResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ListUsers(
-        self,
-        request: _directory_pb2.ListUsersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ListUsersResponse, _abc.Awaitable[_directory_pb2.ListUsersResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def CreateUser(
-        self,
-        request: _directory_pb2.CreateUserRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.CreateUserResponse, _abc.Awaitable[_directory_pb2.CreateUserResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def UpdateUser(
-        self,
-        request: _directory_pb2.UpdateUserRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.UpdateUserResponse, _abc.Awaitable[_directory_pb2.UpdateUserResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def DeleteUser(
-        self,
-        request: _directory_pb2.DeleteUserRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.DeleteUserResponse, _abc.Awaitable[_directory_pb2.DeleteUserResponse]]: ...
-
-def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
-
-class ExtensionServiceStub:
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> ExtensionServiceAsyncStub: ...
-    GetExtension: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetExtensionRequest, _directory_pb2.GetExtensionResponse]
-    ListExtensions: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListExtensionsRequest, _directory_pb2.ListExtensionsResponse]
-    CreateExtension: _grpc.UnaryUnaryMultiCallable[_directory_pb2.CreateExtensionRequest, _directory_pb2.CreateExtensionResponse]
-    UpdateExtension: _grpc.UnaryUnaryMultiCallable[_directory_pb2.UpdateExtensionRequest, _directory_pb2.UpdateExtensionResponse]
-    DeleteExtension: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteExtensionRequest, _directory_pb2.DeleteExtensionResponse]
-
-@_typing.type_check_only
-class ExtensionServiceAsyncStub(ExtensionServiceStub):
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetExtension: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetExtensionRequest, _directory_pb2.GetExtensionResponse]  # type: ignore[assignment]
-    ListExtensions: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListExtensionsRequest, _directory_pb2.ListExtensionsResponse]  # type: ignore[assignment]
-    CreateExtension: _aio.UnaryUnaryMultiCallable[_directory_pb2.CreateExtensionRequest, _directory_pb2.CreateExtensionResponse]  # type: ignore[assignment]
-    UpdateExtension: _aio.UnaryUnaryMultiCallable[_directory_pb2.UpdateExtensionRequest, _directory_pb2.UpdateExtensionResponse]  # type: ignore[assignment]
-    DeleteExtension: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteExtensionRequest, _directory_pb2.DeleteExtensionResponse]  # type: ignore[assignment]
-
-class ExtensionServiceServicer(metaclass=_abc_1.ABCMeta):
-    @_abc_1.abstractmethod
-    def GetExtension(
-        self,
-        request: _directory_pb2.GetExtensionRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.GetExtensionResponse, _abc.Awaitable[_directory_pb2.GetExtensionResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ListExtensions(
-        self,
-        request: _directory_pb2.ListExtensionsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ListExtensionsResponse, _abc.Awaitable[_directory_pb2.ListExtensionsResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def CreateExtension(
-        self,
-        request: _directory_pb2.CreateExtensionRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.CreateExtensionResponse, _abc.Awaitable[_directory_pb2.CreateExtensionResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def UpdateExtension(
-        self,
-        request: _directory_pb2.UpdateExtensionRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.UpdateExtensionResponse, _abc.Awaitable[_directory_pb2.UpdateExtensionResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def DeleteExtension(
-        self,
-        request: _directory_pb2.DeleteExtensionRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.DeleteExtensionResponse, _abc.Awaitable[_directory_pb2.DeleteExtensionResponse]]: ...
-
-def add_ExtensionServiceServicer_to_server(servicer: ExtensionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
-
-class SipCredentialServiceStub:
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> SipCredentialServiceAsyncStub: ...
-    GetSipCredential: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetSipCredentialRequest, _directory_pb2.GetSipCredentialResponse]
-    ListSipCredentials: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListSipCredentialsRequest, _directory_pb2.ListSipCredentialsResponse]
-    CreateSipCredential: _grpc.UnaryUnaryMultiCallable[_directory_pb2.CreateSipCredentialRequest, _directory_pb2.CreateSipCredentialResponse]
-    UpdateSipCredential: _grpc.UnaryUnaryMultiCallable[_directory_pb2.UpdateSipCredentialRequest, _directory_pb2.UpdateSipCredentialResponse]
-    DeleteSipCredential: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteSipCredentialRequest, _directory_pb2.DeleteSipCredentialResponse]
-
-@_typing.type_check_only
-class SipCredentialServiceAsyncStub(SipCredentialServiceStub):
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetSipCredential: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetSipCredentialRequest, _directory_pb2.GetSipCredentialResponse]  # type: ignore[assignment]
-    ListSipCredentials: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListSipCredentialsRequest, _directory_pb2.ListSipCredentialsResponse]  # type: ignore[assignment]
-    CreateSipCredential: _aio.UnaryUnaryMultiCallable[_directory_pb2.CreateSipCredentialRequest, _directory_pb2.CreateSipCredentialResponse]  # type: ignore[assignment]
-    UpdateSipCredential: _aio.UnaryUnaryMultiCallable[_directory_pb2.UpdateSipCredentialRequest, _directory_pb2.UpdateSipCredentialResponse]  # type: ignore[assignment]
-    DeleteSipCredential: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteSipCredentialRequest, _directory_pb2.DeleteSipCredentialResponse]  # type: ignore[assignment]
-
-class SipCredentialServiceServicer(metaclass=_abc_1.ABCMeta):
-    @_abc_1.abstractmethod
-    def GetSipCredential(
-        self,
-        request: _directory_pb2.GetSipCredentialRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.GetSipCredentialResponse, _abc.Awaitable[_directory_pb2.GetSipCredentialResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ListSipCredentials(
-        self,
-        request: _directory_pb2.ListSipCredentialsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ListSipCredentialsResponse, _abc.Awaitable[_directory_pb2.ListSipCredentialsResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def CreateSipCredential(
-        self,
-        request: _directory_pb2.CreateSipCredentialRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.CreateSipCredentialResponse, _abc.Awaitable[_directory_pb2.CreateSipCredentialResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def UpdateSipCredential(
-        self,
-        request: _directory_pb2.UpdateSipCredentialRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.UpdateSipCredentialResponse, _abc.Awaitable[_directory_pb2.UpdateSipCredentialResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def DeleteSipCredential(
-        self,
-        request: _directory_pb2.DeleteSipCredentialRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.DeleteSipCredentialResponse, _abc.Awaitable[_directory_pb2.DeleteSipCredentialResponse]]: ...
-
-def add_SipCredentialServiceServicer_to_server(servicer: SipCredentialServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
-
-class NumberServiceStub:
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> NumberServiceAsyncStub: ...
-    GetNumber: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetNumberRequest, _directory_pb2.GetNumberResponse]
-    ListNumbers: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListNumbersRequest, _directory_pb2.ListNumbersResponse]
-    CreateNumber: _grpc.UnaryUnaryMultiCallable[_directory_pb2.CreateNumberRequest, _directory_pb2.CreateNumberResponse]
-    UpdateNumber: _grpc.UnaryUnaryMultiCallable[_directory_pb2.UpdateNumberRequest, _directory_pb2.UpdateNumberResponse]
-    DeleteNumber: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteNumberRequest, _directory_pb2.DeleteNumberResponse]
-
-@_typing.type_check_only
-class NumberServiceAsyncStub(NumberServiceStub):
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetNumber: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetNumberRequest, _directory_pb2.GetNumberResponse]  # type: ignore[assignment]
-    ListNumbers: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListNumbersRequest, _directory_pb2.ListNumbersResponse]  # type: ignore[assignment]
-    CreateNumber: _aio.UnaryUnaryMultiCallable[_directory_pb2.CreateNumberRequest, _directory_pb2.CreateNumberResponse]  # type: ignore[assignment]
-    UpdateNumber: _aio.UnaryUnaryMultiCallable[_directory_pb2.UpdateNumberRequest, _directory_pb2.UpdateNumberResponse]  # type: ignore[assignment]
-    DeleteNumber: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteNumberRequest, _directory_pb2.DeleteNumberResponse]  # type: ignore[assignment]
-
-class NumberServiceServicer(metaclass=_abc_1.ABCMeta):
-    @_abc_1.abstractmethod
-    def GetNumber(
-        self,
-        request: _directory_pb2.GetNumberRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.GetNumberResponse, _abc.Awaitable[_directory_pb2.GetNumberResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ListNumbers(
-        self,
-        request: _directory_pb2.ListNumbersRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ListNumbersResponse, _abc.Awaitable[_directory_pb2.ListNumbersResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def CreateNumber(
-        self,
-        request: _directory_pb2.CreateNumberRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.CreateNumberResponse, _abc.Awaitable[_directory_pb2.CreateNumberResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def UpdateNumber(
-        self,
-        request: _directory_pb2.UpdateNumberRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.UpdateNumberResponse, _abc.Awaitable[_directory_pb2.UpdateNumberResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def DeleteNumber(
-        self,
-        request: _directory_pb2.DeleteNumberRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.DeleteNumberResponse, _abc.Awaitable[_directory_pb2.DeleteNumberResponse]]: ...
-
-def add_NumberServiceServicer_to_server(servicer: NumberServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
-
-class ScheduleServiceStub:
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> ScheduleServiceAsyncStub: ...
-    GetSchedule: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetScheduleRequest, _directory_pb2.GetScheduleResponse]
-    ListSchedules: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListSchedulesRequest, _directory_pb2.ListSchedulesResponse]
-    CreateSchedule: _grpc.UnaryUnaryMultiCallable[_directory_pb2.CreateScheduleRequest, _directory_pb2.CreateScheduleResponse]
-    UpdateSchedule: _grpc.UnaryUnaryMultiCallable[_directory_pb2.UpdateScheduleRequest, _directory_pb2.UpdateScheduleResponse]
-    DeleteSchedule: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteScheduleRequest, _directory_pb2.DeleteScheduleResponse]
-
-@_typing.type_check_only
-class ScheduleServiceAsyncStub(ScheduleServiceStub):
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetSchedule: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetScheduleRequest, _directory_pb2.GetScheduleResponse]  # type: ignore[assignment]
-    ListSchedules: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListSchedulesRequest, _directory_pb2.ListSchedulesResponse]  # type: ignore[assignment]
-    CreateSchedule: _aio.UnaryUnaryMultiCallable[_directory_pb2.CreateScheduleRequest, _directory_pb2.CreateScheduleResponse]  # type: ignore[assignment]
-    UpdateSchedule: _aio.UnaryUnaryMultiCallable[_directory_pb2.UpdateScheduleRequest, _directory_pb2.UpdateScheduleResponse]  # type: ignore[assignment]
-    DeleteSchedule: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteScheduleRequest, _directory_pb2.DeleteScheduleResponse]  # type: ignore[assignment]
-
-class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
-    @_abc_1.abstractmethod
-    def GetSchedule(
-        self,
-        request: _directory_pb2.GetScheduleRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.GetScheduleResponse, _abc.Awaitable[_directory_pb2.GetScheduleResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ListSchedules(
-        self,
-        request: _directory_pb2.ListSchedulesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ListSchedulesResponse, _abc.Awaitable[_directory_pb2.ListSchedulesResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def CreateSchedule(
-        self,
-        request: _directory_pb2.CreateScheduleRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.CreateScheduleResponse, _abc.Awaitable[_directory_pb2.CreateScheduleResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def UpdateSchedule(
-        self,
-        request: _directory_pb2.UpdateScheduleRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.UpdateScheduleResponse, _abc.Awaitable[_directory_pb2.UpdateScheduleResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def DeleteSchedule(
-        self,
-        request: _directory_pb2.DeleteScheduleRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.DeleteScheduleResponse, _abc.Awaitable[_directory_pb2.DeleteScheduleResponse]]: ...
-
-def add_ScheduleServiceServicer_to_server(servicer: ScheduleServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
-
-class RingGroupServiceStub:
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> RingGroupServiceAsyncStub: ...
-    GetRingGroup: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetRingGroupRequest, _directory_pb2.GetRingGroupResponse]
-    ListRingGroups: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListRingGroupsRequest, _directory_pb2.ListRingGroupsResponse]
-    CreateRingGroup: _grpc.UnaryUnaryMultiCallable[_directory_pb2.CreateRingGroupRequest, _directory_pb2.CreateRingGroupResponse]
-    UpdateRingGroup: _grpc.UnaryUnaryMultiCallable[_directory_pb2.UpdateRingGroupRequest, _directory_pb2.UpdateRingGroupResponse]
-    DeleteRingGroup: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteRingGroupRequest, _directory_pb2.DeleteRingGroupResponse]
-
-@_typing.type_check_only
-class RingGroupServiceAsyncStub(RingGroupServiceStub):
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetRingGroup: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetRingGroupRequest, _directory_pb2.GetRingGroupResponse]  # type: ignore[assignment]
-    ListRingGroups: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListRingGroupsRequest, _directory_pb2.ListRingGroupsResponse]  # type: ignore[assignment]
-    CreateRingGroup: _aio.UnaryUnaryMultiCallable[_directory_pb2.CreateRingGroupRequest, _directory_pb2.CreateRingGroupResponse]  # type: ignore[assignment]
-    UpdateRingGroup: _aio.UnaryUnaryMultiCallable[_directory_pb2.UpdateRingGroupRequest, _directory_pb2.UpdateRingGroupResponse]  # type: ignore[assignment]
-    DeleteRingGroup: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteRingGroupRequest, _directory_pb2.DeleteRingGroupResponse]  # type: ignore[assignment]
-
-class RingGroupServiceServicer(metaclass=_abc_1.ABCMeta):
-    @_abc_1.abstractmethod
-    def GetRingGroup(
-        self,
-        request: _directory_pb2.GetRingGroupRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.GetRingGroupResponse, _abc.Awaitable[_directory_pb2.GetRingGroupResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ListRingGroups(
-        self,
-        request: _directory_pb2.ListRingGroupsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ListRingGroupsResponse, _abc.Awaitable[_directory_pb2.ListRingGroupsResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def CreateRingGroup(
-        self,
-        request: _directory_pb2.CreateRingGroupRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.CreateRingGroupResponse, _abc.Awaitable[_directory_pb2.CreateRingGroupResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def UpdateRingGroup(
-        self,
-        request: _directory_pb2.UpdateRingGroupRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.UpdateRingGroupResponse, _abc.Awaitable[_directory_pb2.UpdateRingGroupResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def DeleteRingGroup(
-        self,
-        request: _directory_pb2.DeleteRingGroupRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.DeleteRingGroupResponse, _abc.Awaitable[_directory_pb2.DeleteRingGroupResponse]]: ...
-
-def add_RingGroupServiceServicer_to_server(servicer: RingGroupServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
-
-class MenuServiceStub:
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> MenuServiceAsyncStub: ...
-    GetMenu: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetMenuRequest, _directory_pb2.GetMenuResponse]
-    ListMenus: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListMenusRequest, _directory_pb2.ListMenusResponse]
-    CreateMenu: _grpc.UnaryUnaryMultiCallable[_directory_pb2.CreateMenuRequest, _directory_pb2.CreateMenuResponse]
-    UpdateMenu: _grpc.UnaryUnaryMultiCallable[_directory_pb2.UpdateMenuRequest, _directory_pb2.UpdateMenuResponse]
-    DeleteMenu: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteMenuRequest, _directory_pb2.DeleteMenuResponse]
-
-@_typing.type_check_only
-class MenuServiceAsyncStub(MenuServiceStub):
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetMenu: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetMenuRequest, _directory_pb2.GetMenuResponse]  # type: ignore[assignment]
-    ListMenus: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListMenusRequest, _directory_pb2.ListMenusResponse]  # type: ignore[assignment]
-    CreateMenu: _aio.UnaryUnaryMultiCallable[_directory_pb2.CreateMenuRequest, _directory_pb2.CreateMenuResponse]  # type: ignore[assignment]
-    UpdateMenu: _aio.UnaryUnaryMultiCallable[_directory_pb2.UpdateMenuRequest, _directory_pb2.UpdateMenuResponse]  # type: ignore[assignment]
-    DeleteMenu: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteMenuRequest, _directory_pb2.DeleteMenuResponse]  # type: ignore[assignment]
-
-class MenuServiceServicer(metaclass=_abc_1.ABCMeta):
-    @_abc_1.abstractmethod
-    def GetMenu(
-        self,
-        request: _directory_pb2.GetMenuRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.GetMenuResponse, _abc.Awaitable[_directory_pb2.GetMenuResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ListMenus(
-        self,
-        request: _directory_pb2.ListMenusRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ListMenusResponse, _abc.Awaitable[_directory_pb2.ListMenusResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def CreateMenu(
-        self,
-        request: _directory_pb2.CreateMenuRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.CreateMenuResponse, _abc.Awaitable[_directory_pb2.CreateMenuResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def UpdateMenu(
-        self,
-        request: _directory_pb2.UpdateMenuRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.UpdateMenuResponse, _abc.Awaitable[_directory_pb2.UpdateMenuResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def DeleteMenu(
-        self,
-        request: _directory_pb2.DeleteMenuRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.DeleteMenuResponse, _abc.Awaitable[_directory_pb2.DeleteMenuResponse]]: ...
-
-def add_MenuServiceServicer_to_server(servicer: MenuServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
-
-class PlanServiceStub:
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> PlanServiceAsyncStub: ...
-    GetPlan: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetPlanRequest, _directory_pb2.GetPlanResponse]
-    ListPlans: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListPlansRequest, _directory_pb2.ListPlansResponse]
-    CreatePlan: _grpc.UnaryUnaryMultiCallable[_directory_pb2.CreatePlanRequest, _directory_pb2.CreatePlanResponse]
-    UpdatePlan: _grpc.UnaryUnaryMultiCallable[_directory_pb2.UpdatePlanRequest, _directory_pb2.UpdatePlanResponse]
-    DeletePlan: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeletePlanRequest, _directory_pb2.DeletePlanResponse]
-
-@_typing.type_check_only
-class PlanServiceAsyncStub(PlanServiceStub):
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetPlan: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetPlanRequest, _directory_pb2.GetPlanResponse]  # type: ignore[assignment]
-    ListPlans: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListPlansRequest, _directory_pb2.ListPlansResponse]  # type: ignore[assignment]
-    CreatePlan: _aio.UnaryUnaryMultiCallable[_directory_pb2.CreatePlanRequest, _directory_pb2.CreatePlanResponse]  # type: ignore[assignment]
-    UpdatePlan: _aio.UnaryUnaryMultiCallable[_directory_pb2.UpdatePlanRequest, _directory_pb2.UpdatePlanResponse]  # type: ignore[assignment]
-    DeletePlan: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeletePlanRequest, _directory_pb2.DeletePlanResponse]  # type: ignore[assignment]
-
-class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
-    @_abc_1.abstractmethod
-    def GetPlan(
-        self,
-        request: _directory_pb2.GetPlanRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.GetPlanResponse, _abc.Awaitable[_directory_pb2.GetPlanResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ListPlans(
-        self,
-        request: _directory_pb2.ListPlansRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ListPlansResponse, _abc.Awaitable[_directory_pb2.ListPlansResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def CreatePlan(
-        self,
-        request: _directory_pb2.CreatePlanRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.CreatePlanResponse, _abc.Awaitable[_directory_pb2.CreatePlanResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def UpdatePlan(
-        self,
-        request: _directory_pb2.UpdatePlanRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.UpdatePlanResponse, _abc.Awaitable[_directory_pb2.UpdatePlanResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def DeletePlan(
-        self,
-        request: _directory_pb2.DeletePlanRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.DeletePlanResponse, _abc.Awaitable[_directory_pb2.DeletePlanResponse]]: ...
-
-def add_PlanServiceServicer_to_server(servicer: PlanServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
-
-class MailboxServiceStub:
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> MailboxServiceAsyncStub: ...
-    GetMailbox: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetMailboxRequest, _directory_pb2.GetMailboxResponse]
-    ListMailboxes: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListMailboxesRequest, _directory_pb2.ListMailboxesResponse]
-    CreateMailbox: _grpc.UnaryUnaryMultiCallable[_directory_pb2.CreateMailboxRequest, _directory_pb2.CreateMailboxResponse]
-    UpdateMailbox: _grpc.UnaryUnaryMultiCallable[_directory_pb2.UpdateMailboxRequest, _directory_pb2.UpdateMailboxResponse]
-    DeleteMailbox: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteMailboxRequest, _directory_pb2.DeleteMailboxResponse]
-
-@_typing.type_check_only
-class MailboxServiceAsyncStub(MailboxServiceStub):
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetMailbox: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetMailboxRequest, _directory_pb2.GetMailboxResponse]  # type: ignore[assignment]
-    ListMailboxes: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListMailboxesRequest, _directory_pb2.ListMailboxesResponse]  # type: ignore[assignment]
-    CreateMailbox: _aio.UnaryUnaryMultiCallable[_directory_pb2.CreateMailboxRequest, _directory_pb2.CreateMailboxResponse]  # type: ignore[assignment]
-    UpdateMailbox: _aio.UnaryUnaryMultiCallable[_directory_pb2.UpdateMailboxRequest, _directory_pb2.UpdateMailboxResponse]  # type: ignore[assignment]
-    DeleteMailbox: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteMailboxRequest, _directory_pb2.DeleteMailboxResponse]  # type: ignore[assignment]
-
-class MailboxServiceServicer(metaclass=_abc_1.ABCMeta):
-    @_abc_1.abstractmethod
-    def GetMailbox(
-        self,
-        request: _directory_pb2.GetMailboxRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.GetMailboxResponse, _abc.Awaitable[_directory_pb2.GetMailboxResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ListMailboxes(
-        self,
-        request: _directory_pb2.ListMailboxesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ListMailboxesResponse, _abc.Awaitable[_directory_pb2.ListMailboxesResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def CreateMailbox(
-        self,
-        request: _directory_pb2.CreateMailboxRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.CreateMailboxResponse, _abc.Awaitable[_directory_pb2.CreateMailboxResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def UpdateMailbox(
-        self,
-        request: _directory_pb2.UpdateMailboxRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.UpdateMailboxResponse, _abc.Awaitable[_directory_pb2.UpdateMailboxResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def DeleteMailbox(
-        self,
-        request: _directory_pb2.DeleteMailboxRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.DeleteMailboxResponse, _abc.Awaitable[_directory_pb2.DeleteMailboxResponse]]: ...
-
-def add_MailboxServiceServicer_to_server(servicer: MailboxServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
-
-class TrunkCredentialServiceStub:
-    """TrunkCredentialService keeps what we prove ourselves to carriers with; a password goes in and never comes out."""
-
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> TrunkCredentialServiceAsyncStub: ...
-    GetTrunkCredential: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetTrunkCredentialRequest, _directory_pb2.GetTrunkCredentialResponse]
-    ListTrunkCredentials: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListTrunkCredentialsRequest, _directory_pb2.ListTrunkCredentialsResponse]
-    CreateTrunkCredential: _grpc.UnaryUnaryMultiCallable[_directory_pb2.CreateTrunkCredentialRequest, _directory_pb2.CreateTrunkCredentialResponse]
-    UpdateTrunkCredential: _grpc.UnaryUnaryMultiCallable[_directory_pb2.UpdateTrunkCredentialRequest, _directory_pb2.UpdateTrunkCredentialResponse]
-    DeleteTrunkCredential: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteTrunkCredentialRequest, _directory_pb2.DeleteTrunkCredentialResponse]
-
-@_typing.type_check_only
-class TrunkCredentialServiceAsyncStub(TrunkCredentialServiceStub):
-    """TrunkCredentialService keeps what we prove ourselves to carriers with; a password goes in and never comes out."""
-
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetTrunkCredential: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetTrunkCredentialRequest, _directory_pb2.GetTrunkCredentialResponse]  # type: ignore[assignment]
-    ListTrunkCredentials: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListTrunkCredentialsRequest, _directory_pb2.ListTrunkCredentialsResponse]  # type: ignore[assignment]
-    CreateTrunkCredential: _aio.UnaryUnaryMultiCallable[_directory_pb2.CreateTrunkCredentialRequest, _directory_pb2.CreateTrunkCredentialResponse]  # type: ignore[assignment]
-    UpdateTrunkCredential: _aio.UnaryUnaryMultiCallable[_directory_pb2.UpdateTrunkCredentialRequest, _directory_pb2.UpdateTrunkCredentialResponse]  # type: ignore[assignment]
-    DeleteTrunkCredential: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteTrunkCredentialRequest, _directory_pb2.DeleteTrunkCredentialResponse]  # type: ignore[assignment]
-
-class TrunkCredentialServiceServicer(metaclass=_abc_1.ABCMeta):
-    """TrunkCredentialService keeps what we prove ourselves to carriers with; a password goes in and never comes out."""
-
-    @_abc_1.abstractmethod
-    def GetTrunkCredential(
-        self,
-        request: _directory_pb2.GetTrunkCredentialRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.GetTrunkCredentialResponse, _abc.Awaitable[_directory_pb2.GetTrunkCredentialResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ListTrunkCredentials(
-        self,
-        request: _directory_pb2.ListTrunkCredentialsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ListTrunkCredentialsResponse, _abc.Awaitable[_directory_pb2.ListTrunkCredentialsResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def CreateTrunkCredential(
-        self,
-        request: _directory_pb2.CreateTrunkCredentialRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.CreateTrunkCredentialResponse, _abc.Awaitable[_directory_pb2.CreateTrunkCredentialResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def UpdateTrunkCredential(
-        self,
-        request: _directory_pb2.UpdateTrunkCredentialRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.UpdateTrunkCredentialResponse, _abc.Awaitable[_directory_pb2.UpdateTrunkCredentialResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def DeleteTrunkCredential(
-        self,
-        request: _directory_pb2.DeleteTrunkCredentialRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.DeleteTrunkCredentialResponse, _abc.Awaitable[_directory_pb2.DeleteTrunkCredentialResponse]]: ...
-
-def add_TrunkCredentialServiceServicer_to_server(servicer: TrunkCredentialServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
-
-class TrunkServiceStub:
-    @_typing.overload
-    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
-    @_typing.overload
-    def __new__(cls, channel: _aio.Channel) -> TrunkServiceAsyncStub: ...
-    GetTrunk: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetTrunkRequest, _directory_pb2.GetTrunkResponse]
-    ListTrunks: _grpc.UnaryUnaryMultiCallable[_directory_pb2.ListTrunksRequest, _directory_pb2.ListTrunksResponse]
-    CreateTrunk: _grpc.UnaryUnaryMultiCallable[_directory_pb2.CreateTrunkRequest, _directory_pb2.CreateTrunkResponse]
-    UpdateTrunk: _grpc.UnaryUnaryMultiCallable[_directory_pb2.UpdateTrunkRequest, _directory_pb2.UpdateTrunkResponse]
-    DeleteTrunk: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DeleteTrunkRequest, _directory_pb2.DeleteTrunkResponse]
-
-@_typing.type_check_only
-class TrunkServiceAsyncStub(TrunkServiceStub):
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetTrunk: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetTrunkRequest, _directory_pb2.GetTrunkResponse]  # type: ignore[assignment]
-    ListTrunks: _aio.UnaryUnaryMultiCallable[_directory_pb2.ListTrunksRequest, _directory_pb2.ListTrunksResponse]  # type: ignore[assignment]
-    CreateTrunk: _aio.UnaryUnaryMultiCallable[_directory_pb2.CreateTrunkRequest, _directory_pb2.CreateTrunkResponse]  # type: ignore[assignment]
-    UpdateTrunk: _aio.UnaryUnaryMultiCallable[_directory_pb2.UpdateTrunkRequest, _directory_pb2.UpdateTrunkResponse]  # type: ignore[assignment]
-    DeleteTrunk: _aio.UnaryUnaryMultiCallable[_directory_pb2.DeleteTrunkRequest, _directory_pb2.DeleteTrunkResponse]  # type: ignore[assignment]
-
-class TrunkServiceServicer(metaclass=_abc_1.ABCMeta):
-    @_abc_1.abstractmethod
-    def GetTrunk(
-        self,
-        request: _directory_pb2.GetTrunkRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.GetTrunkResponse, _abc.Awaitable[_directory_pb2.GetTrunkResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def ListTrunks(
-        self,
-        request: _directory_pb2.ListTrunksRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.ListTrunksResponse, _abc.Awaitable[_directory_pb2.ListTrunksResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def CreateTrunk(
-        self,
-        request: _directory_pb2.CreateTrunkRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.CreateTrunkResponse, _abc.Awaitable[_directory_pb2.CreateTrunkResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def UpdateTrunk(
-        self,
-        request: _directory_pb2.UpdateTrunkRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.UpdateTrunkResponse, _abc.Awaitable[_directory_pb2.UpdateTrunkResponse]]: ...
-
-    @_abc_1.abstractmethod
-    def DeleteTrunk(
-        self,
-        request: _directory_pb2.DeleteTrunkRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.DeleteTrunkResponse, _abc.Awaitable[_directory_pb2.DeleteTrunkResponse]]: ...
-
-def add_TrunkServiceServicer_to_server(servicer: TrunkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

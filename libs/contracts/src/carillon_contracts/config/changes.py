@@ -1,0 +1,27 @@
+"""The event of one accepted change."""
+
+from typing import Any, ClassVar, Literal
+
+from carillon_contracts.envelope import EventData
+
+
+class ConfigChanged(EventData):
+    """One accepted change with the whole fact; `configseq` in the envelope is the version it made.
+
+    Published as `carillon.config.<resource>_<fact>.v1` (`carillon.config.user_updated.v1`) on
+    `carillon.<tenant>.config.<resource>.<fact>`. `before` and `after` are the resource as JSON; secrets are hashes.
+    """
+
+    TYPE: ClassVar[str] = "config.changed.v1"
+    resource: str
+    resource_id: str
+    action: Literal["created", "updated", "deleted"]
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    actor: str
+    reason: str = ""
+
+    @property
+    def event_type(self) -> str:
+        """CloudEvents type of this change."""
+        return f"carillon.config.{self.resource}_{self.action}.v1"

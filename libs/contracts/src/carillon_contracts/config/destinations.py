@@ -1,0 +1,49 @@
+"""Where a call can be sent, and what the system says."""
+
+from typing import Annotated, Self
+
+from pydantic import StringConstraints, model_validator
+
+from carillon_contracts.config.values import E164, HangUpReason, Language, Shape, exactly_one
+
+
+class Announcement(Shape):
+    """A phrase spoken by the system; no language means the tenant's."""
+
+    text: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    language: Language = ""
+
+
+class Destination(Shape):
+    """Where a call can be sent: exactly one of the fields is set."""
+
+    user_id: str | None = None
+    ring_group_id: str | None = None
+    menu_id: str | None = None
+    plan_id: str | None = None
+    mailbox_id: str | None = None
+    external_number: E164 | None = None
+    announcement: Announcement | None = None
+    hang_up: HangUpReason | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        exactly_one(self, DESTINATION_KINDS)
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The name of the field that is set."""
+        return exactly_one(self, DESTINATION_KINDS)
+
+
+DESTINATION_KINDS = (
+    "user_id",
+    "ring_group_id",
+    "menu_id",
+    "plan_id",
+    "mailbox_id",
+    "external_number",
+    "announcement",
+    "hang_up",
+)

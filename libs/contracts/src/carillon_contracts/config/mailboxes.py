@@ -1,0 +1,21 @@
+"""Boxes that take messages."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
+
+from carillon_contracts.config.destinations import Announcement
+from carillon_contracts.config.values import Language, Resource
+
+
+class Mailbox(Resource):
+    """Takes messages and mails them."""
+
+    KIND: ClassVar[str] = "mailbox"
+    PLURAL: ClassVar[str] = "mailboxes"
+    display_name: str = ""
+    emails: tuple[Annotated[str, StringConstraints(pattern=r"^[^@\s\r\n<>,;]+@[^@\s\r\n<>,;]+$", max_length=254)], ...] = ()
+    greeting: tuple[Announcement, ...] = ()
+    language: Language = ""
+    max_seconds: Annotated[int, Field(ge=10, le=600)] = 180
+    silence_seconds: Annotated[int, Field(ge=2, le=30)] = 5
