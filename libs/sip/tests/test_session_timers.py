@@ -204,10 +204,10 @@ def test_a_timer_goes_on_after_a_restart_and_refreshes_by_update() -> None:
     pair.bob.handler = answering
     mine = pair.invite()
     pair.network.run(100.0)
-    kept, timer = pair.alice.agent.dialog(mine), pair.alice.agent.session_timer(mine)
+    kept = pair.alice.agent.save(mine)
     assert kept is not None
     pair.alice.agent = UserAgent(full_settings(user_agent="alice"), Tokens("alice-again"))
-    pair.alice.agent.adopt(replace(kept, local_cseq=100), pair.network.flow(pair.alice, pair.bob), timer=timer, now=100.0)
+    pair.alice.agent.resume(replace(kept, local_body=b""), now=100.0)
     pair.network.run(1100.0)
     assert len(pair.bob.of_kind(SessionRefreshed)) == 1
     assert not pair.bob.of_kind(SessionEnded)

@@ -128,6 +128,7 @@ class Established:
             session.peer = session.peer.learn(request) if self._context.settings.extensions else session.peer
             session.remote_body = request.body or session.remote_body
             layer.reply(transaction, 100, now)
+            session.request = request
             session.server = transaction
             transaction.owner = session
             transaction.listener = self._reinvite_lost

@@ -36,7 +36,6 @@ class IncomingCalls:
         tag = dialog.local_tag
         session = Session(tag, SessionState.INCOMING, flow, f"<{context.contact_uri(flow)}>", outgoing=False)
         session.dialog = dialog
-        session.server = transaction
         session.delayed_offer = not request.body
         session.remote_body = request.body
         session.invite_cseq = transaction.cseq
@@ -47,12 +46,19 @@ class IncomingCalls:
                 fields = context.server_line + (self._timers.refusal_line() if refused == 422 else "")
                 context.layer.reply(transaction, refused, now, fields=fields)
                 return
-        transaction.owner = session
-        transaction.listener = self._transport_failed
+        session.request = request
         context.sessions[tag] = session
         context.layer.reply(transaction, 100, now)
-        context.timers.set(now + context.settings.ring_seconds, AnswerLimit(session, transaction), "answer_limit")
+        self.expect_answer(session, transaction, now)
         context.outputs.append(InviteReceived(tag, request, flow, replaces))
+
+    def expect_answer(self, session: Session, transaction: InviteServerTransaction, now: float) -> None:
+        """The INVITE waits for the user's answer."""
+        session.server = transaction
+        transaction.owner = session
+        transaction.listener = self._transport_failed
+        settings = self._context.settings
+        self._context.timers.set(now + settings.ring_seconds, AnswerLimit(session, transaction), "answer_limit")
 
     def ring(self, session: Session, status: int, body: bytes, headers: Fields, reliable: bool, now: float) -> None:
         """Send 101..199; reliably when the caller requires it, or can and `reliable`."""
@@ -99,10 +105,18 @@ class IncomingCalls:
         session.local_body = body or session.local_body
         data = context.layer.reply(transaction, 200, now, fields=fields, body=body)
         session.server = None
-        timing = context.settings.timing
+        self._await_ack(session, transaction, data, now)
+
+    def repeat_answer(self, session: Session, transaction: InviteServerTransaction, data: bytes, now: float) -> None:
+        """Send a 2xx that was sent before, until its ACK."""
+        self._context.layer.feed(transaction, Input.USER_2XX, now, None, data)
+        self._await_ack(session, transaction, data, now)
+
+    def _await_ack(self, session: Session, transaction: InviteServerTransaction, data: bytes, now: float) -> None:
+        timing = self._context.settings.timing
         waiting = Unacknowledged(session, transaction, data, timing.t1, now + timing.timeout)
         session.unacknowledged = waiting
-        context.timers.set(now + timing.t1, waiting, "retransmit")
+        self._context.timers.set(now + timing.t1, waiting, "retransmit")
 
     def reject(self, session: Session, status: int, reason: str | None, headers: Fields, now: float) -> None:
         """Send a final response >= 300."""
@@ -137,7 +151,7 @@ class IncomingCalls:
         if waiting is None or waiting.transaction.cseq != request.cseq.number:
             return False
         waiting.done = True
-        session.unacknowledged = None
+        session.unacknowledged = session.request = None
         session.remote_body = request.body or session.remote_body
         first = session.state in (SessionState.ANSWERED, SessionState.LEAVING)
         if first or request.body:

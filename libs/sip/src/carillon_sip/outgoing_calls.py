@@ -63,7 +63,7 @@ class OutgoingCalls:
         session.delayed_offer = not invite.body
         session.local_body = invite.body
         context.sessions[tag] = session
-        self._start(session, request, now)
+        self.start(session, request, now)
         return tag
 
     def cancel(self, session: Session, reason: str | None, now: float) -> None:
@@ -103,7 +103,8 @@ class OutgoingCalls:
                 self._context.layer.abandon(session.client)
             self._fail(session, 487, "Request Terminated", None)
 
-    def _start(self, session: Session, request: OutgoingRequest, now: float) -> None:
+    def start(self, session: Session, request: OutgoingRequest, now: float) -> None:
+        """Send this INVITE for the session."""
         session.invite_cseq = request.cseq
         transaction = self._context.layer.start_client(request, self._heard, session, now)
         if isinstance(transaction, InviteClientTransaction):
@@ -193,7 +194,7 @@ class OutgoingCalls:
         if again is not None:
             session.provisional = False
             session.early = None
-            self._start(session, again, now)
+            self.start(session, again, now)
         else:
             status, reason = response.status, response.reason or REASONS.get(response.status, "")
             self._fail(session, status, reason, response)

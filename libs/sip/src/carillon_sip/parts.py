@@ -18,6 +18,7 @@ from carillon_sip.refers_in import RefersIn
 from carillon_sip.refers_out import RefersOut
 from carillon_sip.reliable_calls import ReliableCalls
 from carillon_sip.reliable_client import ReliableClient
+from carillon_sip.resuming import Resuming
 from carillon_sip.session_timers import SessionTimers
 from carillon_sip.updates import Updates
 from carillon_sip.usages import Usages
@@ -37,6 +38,7 @@ class Parts:
         self._incoming = IncomingCalls(self._context, self._reliable_calls, self._timers)
         self._outgoing = OutgoingCalls(self._context, self._reliable_client, self._timers)
         self._established = Established(self._context, self._incoming, self._outgoing, self._updates, self._timers)
+        self._resuming = Resuming(self._context, self._incoming, self._outgoing, self._established, self._reliable_calls, self._timers)
         self._inquiries = Inquiries(self._context, self._established)
         self._notifier = Notifier(self._context, self._requests)
         self._refers_in = RefersIn(self._context, self._notifier)

@@ -118,6 +118,19 @@ class ReliableCalls:
             session.described = session.described or not session.delayed_offer
         fields = f"Require: 100rel\r\nRSeq: {machine.rseq}\r\n{response.fields}"
         machine.last = context.layer.reply(session.server, response.status, now, fields=fields, body=response.body)
+        self._await_prack(session, machine, now)
+
+    def resume(self, session: Session, rseq: int, status: int, body: bytes, data: bytes, now: float) -> None:
+        """Go on after the response of this number; `data`: its bytes when its PRACK has not come, else empty."""
+        machine = session.reliable = ReliableProvisionals(rseq + 1)
+        if data and session.server is not None:
+            machine.state = State.DESCRIBED if body else State.UNACKED
+            machine.outstanding, machine.last = Provisional(status, "", body), data
+            self._context.layer.feed(session.server, TransactionInput.USER_1XX, now, None, data)
+            self._await_prack(session, machine, now)
+
+    def _await_prack(self, session: Session, machine: ReliableProvisionals, now: float) -> None:
+        context = self._context
         machine.interval = context.settings.timing.t1
 
         def give_up(at: float) -> None:

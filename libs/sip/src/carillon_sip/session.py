@@ -12,6 +12,7 @@ from carillon_sip.dialog import Dialog
 from carillon_sip.digest import Credentials
 from carillon_sip.errors import WrongState
 from carillon_sip.flow import Flow
+from carillon_sip.message import Request
 from carillon_sip.peer import NOTHING_KNOWN, Peer
 from carillon_sip.session_interval import SessionTimer, TimerOffer
 from carillon_sip.transaction import ServerTransaction
@@ -99,8 +100,9 @@ class EarlyDialog:
 class Session:
     """`id` is our tag. `server`, `client`: the INVITE or re-INVITE without a final answer, theirs and ours.
 
-    `offer_server`: their UPDATE or PRACK with an offer that has no answer; `update`: our UPDATE under way. `described`: the
-    offer of their INVITE was answered by a reliable provisional response. `local_body`, `remote_body`: the last descriptions.
+    `request`: their INVITE, until its ACK. `offer_server`: their UPDATE or PRACK with an offer that has no answer; `update`: our
+    UPDATE under way. `described`: the offer of their INVITE was answered by a reliable provisional response. `local_body`,
+    `remote_body`: the last descriptions.
     """
 
     id: str
@@ -108,6 +110,7 @@ class Session:
     flow: Flow
     contact: str
     outgoing: bool
+    request: Request | None = None
     server: InviteServerTransaction | None = None
     client: InviteClientTransaction | None = None
     dialog: Dialog | None = None

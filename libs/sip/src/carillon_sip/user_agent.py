@@ -10,10 +10,12 @@ from typing import NamedTuple
 from carillon_sip.call_commands import CallCommands
 from carillon_sip.commands import UserAgentSettings
 from carillon_sip.dialog import Dialog
+from carillon_sip.digest import Credentials
 from carillon_sip.errors import ParseError
 from carillon_sip.flow import Flow
 from carillon_sip.outputs import CloseFlow, Output, Send
 from carillon_sip.parser import StreamFramer
+from carillon_sip.resuming import SavedSession
 from carillon_sip.session import AnswerLimit, Session, SessionState, Unacknowledged
 from carillon_sip.subscription_commands import SubscriptionCommands
 from carillon_sip.timers import Alarm
@@ -136,29 +138,17 @@ class UserAgent(CallCommands, TransferCommands, SubscriptionCommands):
         found = self._context.sessions.get(session)
         return None if found is None or found.timer is None else (found.timer.interval, found.timer.ours)
 
-    def adopt(
-        self,
-        dialog: Dialog,
-        flow: Flow,
-        *,
-        contact: str | None = None,
-        timer: tuple[int, bool] | None = None,
-        body: bytes = b"",
-        now: float = 0.0,
-    ) -> str:
-        """Take up an answered session that another user agent had (after a restart); returns the session, its local tag.
+    def save(self, session: str) -> SavedSession | None:
+        """What `resume` needs to take the session up in another process; None when it is over."""
+        found = self._context.sessions.get(session)
+        return self._resuming.save(found) if found is not None else None
 
-        `dialog` is what `dialog()` gave; set its `local_cseq` well above what may have been used since. `contact`: a Contact value.
-        `timer` is what `session_timer()` gave, to start anew at `now`; `body` our last description, for refreshes by re-INVITE.
+    def resume(self, saved: SavedSession, *, credentials: Credentials | None = None, now: float) -> str:
+        """Take up a session that another user agent had (after a restart), in whatever state; returns its name, the same as before.
+
+        A session timer starts anew at `now`. Raises ParseError when what was saved is not whole.
         """
-        context = self._context
-        ours = contact or f"<{context.contact_uri(flow)}>"
-        session = Session(dialog.local_tag, SessionState.UP, flow, ours, outgoing=False, dialog=dialog)
-        session.local_body = body
-        context.sessions[session.id] = session
-        if timer is not None:
-            self._timers.start(session, timer[0], timer[1], now)
-        return session.id
+        return self._resuming.resume(saved, credentials, now)
 
     def _answer_limit(self, session: Session, now: float) -> None:
         if session.state is SessionState.INCOMING:
