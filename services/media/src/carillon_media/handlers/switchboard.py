@@ -14,7 +14,8 @@ from carillon_media.domain.identity import dialled_by
 from carillon_media.domain.media import offered_codecs
 from carillon_media.domain.secrecy import secrecy_of
 from carillon_media.domain.state import CALLER
-from carillon_media.handlers.actor import CallActor, Restore, Sync
+from carillon_media.handlers.actor import CallActor
+from carillon_media.handlers.board import Restore, Sync
 from carillon_media.handlers.legs import LegIo
 from carillon_media.handlers.taps import Taps
 from carillon_media.handlers.transfers import Transfers

@@ -1,0 +1,58 @@
+"""What a call knows of the place where all calls are, and what it is told beside the inputs of its machine."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from carillon_media.domain import inputs
+from carillon_media.domain.state import CallState
+from carillon_media.handlers.legs import LegIo
+from carillon_media.ports import Entry
+
+if TYPE_CHECKING:
+    from carillon_media.handlers.actor import CallActor
+
+
+class Board(Protocol):
+    """Who holds all calls."""
+
+    def bind(self, session: str, actor: "CallActor", leg_id: str) -> None:
+        """Outputs of this SIP session belong to this leg from now on."""
+
+    def spawn(self, coroutine: Awaitable[None]) -> None:
+        """Run in the background; ends with the service."""
+
+    def gone(self, actor: "CallActor") -> None:
+        """The call is over."""
+
+    def hand_over(self, leg: LegIo) -> None:
+        """The leg's far end waits, under the name of its session, for the call that adopts it."""
+
+    def claim(self, handle: str) -> LegIo | None:
+        """The far end that waits under this name."""
+
+    def happened(self, actor: "CallActor", entries: Sequence[Entry]) -> None:
+        """These are on the disk now."""
+
+
+class Sync:
+    """Not an input: what the legs agreed on has changed, tell the plane."""
+
+
+class Restore:
+    """Not an input: the media plane is a new process, set every port up again."""
+
+
+@dataclass(slots=True)
+class Request:
+    """An input that may be refused: `refuses` is asked at its turn, and `done` gets its reason, or nothing once all of it is done."""
+
+    given: inputs.Input
+    refuses: Callable[[CallState], str]
+    done: asyncio.Future[str]
+
+    def answer(self, reason: str) -> None:
+        """Tell who waits."""
+        if not self.done.done():
+            self.done.set_result(reason)

@@ -1,0 +1,156 @@
+"""What a call wants of the media plane: legs joined and parted, prompts and music played, voices recorded.
+
+Invariant: whatever the plane refuses comes back as an input, or changes nothing because what it was to end is gone already.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from carillon_kit.logs import get_logger
+from carillon_media.domain import inputs, outputs
+from carillon_media.domain.state import Closing, Gathering, Playing, Recording
+from carillon_media.handlers.board import Restore, Sync
+from carillon_media.handlers.legs import LegIo, PortLost
+from carillon_rtp.protocol import PlaneError
+from carillon_sip.errors import SipError
+
+if TYPE_CHECKING:
+    from carillon_media.handlers.actor import CallActor
+
+_log = get_logger(__name__)
+
+
+async def bridge_legs(actor: "CallActor", output: outputs.BridgeLegs) -> None:
+    if not await join(actor, output.a, output.b):
+        actor.post(inputs.MediaLost())
+
+
+async def join(actor: "CallActor", a: str, b: str) -> bool:
+    one, other = actor.legs.get(a), actor.legs.get(b)
+    if one is None or other is None:
+        return False
+    try:
+        await actor.ports.agree(one, _codec_of(other))
+        await actor.ports.agree(other, _codec_of(one))
+        await actor.ports.join(one, other)
+    except (PlaneError, SipError) as error:
+        actor.parts.quiet.warning("legs cannot be joined", call_id=actor.call.facts.call_id, error=str(error))
+        return False
+    return True
+
+
+async def unbridge(actor: "CallActor", output: outputs.UnbridgeLeg) -> None:
+    leg = actor.legs.get(output.leg_id)
+    if leg is not None:
+        await attempt(actor, actor.ports.part(leg, actor.legs.get(leg.bridged_with)))
+
+
+async def play_prompts(actor: "CallActor", output: outputs.PlayTo) -> None:
+    prompts, leg = actor.parts.prompts, actor.legs[output.leg_id]
+    try:
+        files: list[Path] = await prompts.files(output.prompts) if output.prompts else [prompts.ringback()]
+        await actor.parts.plane.play(leg.plane, output.play_id, files, loop=output.loop, barge_in=output.barge_in)
+    except (PlaneError, OSError) as error:
+        actor.parts.quiet.warning("prompts cannot be played", call_id=actor.call.facts.call_id, error=str(error))
+        actor.post(inputs.PlayFinished(output.play_id, 0))
+
+
+async def play_music(actor: "CallActor", output: outputs.PlayMusic) -> None:
+    leg, music = actor.legs[output.leg_id], actor.parts.prompts.hold_music()
+    try:
+        await actor.parts.plane.play(leg.plane, output.play_id, [music], loop=True)
+    except PlaneError as error:
+        actor.parts.quiet.warning("no music on hold", call_id=actor.call.facts.call_id, error=str(error))
+
+
+async def stop_play(actor: "CallActor", output: outputs.StopPlay) -> None:
+    await attempt(actor, actor.parts.plane.stop_play(actor.legs[output.leg_id].plane))
+
+
+async def record(actor: "CallActor", output: outputs.RecordFrom) -> None:
+    path = actor.parts.spool.path_for(output.recording_id)
+    try:
+        await actor.parts.plane.record(
+            actor.legs[output.leg_id].plane,
+            output.recording_id,
+            path,
+            max_ms=output.max_ms,
+            silence_ms=output.silence_ms,
+            finish_digits=output.finish_digits,
+        )
+    except PlaneError as error:
+        actor.parts.quiet.warning("nothing can be recorded", call_id=actor.call.facts.call_id, error=str(error))
+        actor.post(inputs.RecordingFinished(output.recording_id, "", 0, 0, "stopped"))
+
+
+async def stop_recording(actor: "CallActor", output: outputs.StopRecording) -> None:
+    await attempt(actor, actor.parts.plane.stop_record(actor.legs[output.leg_id].plane))
+
+
+async def close_media(actor: "CallActor", leg: LegIo) -> None:
+    if leg.media is not None:
+        await attempt(actor, actor.parts.plane.close(leg.plane))
+
+
+async def attempt(actor: "CallActor", command: Awaitable[object]) -> None:
+    """A command whose refusal changes nothing: what it ends is gone already."""
+    try:
+        await command
+    except PlaneError as error:
+        _log.debug("media plane", call_id=actor.call.facts.call_id, error=str(error))
+
+
+async def sync(actor: "CallActor", output: Sync) -> None:
+    for leg in actor.legs.values():
+        try:
+            await actor.ports.tell(leg)
+        except PlaneError as error:
+            actor.parts.quiet.warning("media plane", call_id=actor.call.facts.call_id, error=str(error))
+
+
+async def restore(actor: "CallActor", output: Restore) -> None:
+    """Same ports, same far ends, same bridges; what played or was recorded is over."""
+    try:
+        await actor.ports.restore(leg for leg in actor.legs.values() if _lives(actor, leg))
+    except (PlaneError, PortLost) as error:
+        actor.parts.quiet.warning("a call lost its audio", call_id=actor.call.facts.call_id, error=str(error))
+        actor.post(inputs.MediaLost())
+        return
+    await _go_on(actor)
+
+
+def _lives(actor: "CallActor", leg: LegIo) -> bool:
+    known = actor.call.legs.get(leg.leg_id)
+    return known is not None and known.state != "ended"
+
+
+async def _go_on(actor: "CallActor") -> None:
+    """Let the machine go on from what the old plane process will never finish."""
+    phase = actor.call.state.phase
+    if isinstance(phase, Playing | Gathering) and phase.play_id:
+        actor.post(inputs.PlayFinished(phase.play_id, 0))
+    elif isinstance(phase, Recording) and phase.beep_id:
+        actor.post(inputs.PlayFinished(phase.beep_id, 0))
+    elif not isinstance(phase, Closing):
+        actor.post(inputs.MediaRestored())
+    for recording_id in tuple(actor.call.state.tapes):
+        await actor.weigh(recording_id, "node_failure")
+
+
+def _codec_of(leg: LegIo) -> str:
+    """What the leg speaks already; empty: nothing yet."""
+    return leg.media.codec if leg.media is not None else ""
+
+
+DO: Mapping[type, Callable[["CallActor", Any], Awaitable[None]]] = {
+    outputs.BridgeLegs: bridge_legs,
+    outputs.UnbridgeLeg: unbridge,
+    outputs.PlayTo: play_prompts,
+    outputs.PlayMusic: play_music,
+    outputs.StopPlay: stop_play,
+    outputs.RecordFrom: record,
+    outputs.StopRecording: stop_recording,
+    Sync: sync,
+    Restore: restore,
+}
