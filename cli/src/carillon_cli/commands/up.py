@@ -60,6 +60,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--grpc-port-base", type=int, metavar="N", help=f"first of {len(GRPC_SERVICES)} gRPC ports (default: {default.directory})"
     )
+    parser.add_argument("--web-port", type=int, metavar="N", help=f"where browsers call (default: {default.web})")
+    parser.add_argument("--web-origins", default="", metavar="LIST", help="origins of pages that may call, with commas; * allows any")
     parser.add_argument("--nats-port", type=int, metavar="N", help=f"default: {default.nats}")
     parser.add_argument("--postgres-port", type=int, metavar="N", help=f"default: {default.postgres}")
     parser.add_argument("--rtp-ports", metavar="LO-HI", help=f"default: {default.rtp_low}-{default.rtp_high}")
@@ -81,7 +83,7 @@ def chosen_ports(options: argparse.Namespace) -> Ports:
     """Ports by the options; those named win over `--ports auto`."""
     base = free_ports(options.host) if options.ports == "auto" else Ports()
     changes: dict[str, int] = {}
-    for field in ("sip", "sip_tls", "nats", "postgres"):
+    for field in ("sip", "sip_tls", "web", "nats", "postgres"):
         value = getattr(options, f"{field}_port")
         if value is not None:
             changes[field] = value
@@ -152,6 +154,7 @@ def _run(options: argparse.Namespace, data: Path, advertise: str) -> int:
             options.quiet,
             certificate(options, Folders(data), advertise),
             options.host6.strip("[]"),
+            options.web_origins,
             options.drain,
         )
         check_ports(

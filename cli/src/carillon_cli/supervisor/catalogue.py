@@ -15,7 +15,7 @@ from pathlib import Path
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from carillon_cli.supervisor.layout import Folders, Options
+from carillon_cli.supervisor.layout import GRPC_SERVICES, Folders, Options
 from carillon_cli.supervisor.processes import ProcessSpec, base_environment
 from carillon_kit.embedded import EmbeddedServer
 
@@ -53,6 +53,13 @@ def service_environment(service: str, options: Options, folders: Folders, backin
     match service:
         case "routing" if options.test_clock:
             found["CARILLON_CLOCK_FILE"] = str(folders.clock)
+        case "directory":
+            others = (f"carillon.{name}.v1=127.0.0.1:{ports.grpc(name)}" for name in GRPC_SERVICES if name != service)
+            found |= {
+                "CARILLON_WEB_LISTEN": f"127.0.0.1:{ports.web}",
+                "CARILLON_WEB_ORIGINS": options.web_origins,
+                "CARILLON_WEB_UPSTREAMS": ",".join(others),
+            }
         case "media":
             found |= {
                 "CARILLON_SIP_UDP": listeners(options, ports.sip),

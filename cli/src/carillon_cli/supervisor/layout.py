@@ -32,6 +32,8 @@ class Ports:
     media: int = 7003
     voicemail: int = 7004
     cdr: int = 7005
+    #: Where browsers call.
+    web: int = 7080
     nats: int = 4222
     postgres: int = 5433
     rtp_low: int = 20_000
@@ -72,6 +74,8 @@ class Options:
     tls: TlsFiles | None = None
     #: An IPv6 address where SIP listens besides; empty: none.
     host6: str = ""
+    #: Origins of the pages that may call from browsers, separated by commas.
+    web_origins: str = ""
     #: How long calls that are up may go on at the end, in seconds.
     drain: float = 2.0
 
@@ -123,6 +127,7 @@ def owners(ports: Ports, *, embedded_nats: bool, embedded_postgres: bool, tls: b
         yield "tcp", ports.sip_tls, "SIP", "--sip-tls-port"
     for service in GRPC_SERVICES:
         yield "tcp", ports.grpc(service), f"gRPC of {service}", "--grpc-port-base"
+    yield "tcp", ports.web, "browsers", "--web-port"
     if embedded_nats:
         yield "tcp", ports.nats, "NATS", "--nats-port"
     if embedded_postgres:
@@ -185,7 +190,7 @@ def free_ports(host: str) -> Ports:
             raise CliError(f"no port is free for SIP over UDP and TCP on {host}")
 
         low = _free_range(host)
-        single = {name: take(socket.SOCK_STREAM, "127.0.0.1") for name in (*GRPC_SERVICES, "nats", "postgres")}
+        single = {name: take(socket.SOCK_STREAM, "127.0.0.1") for name in (*GRPC_SERVICES, "web", "nats", "postgres")}
         return Ports(sip=take_both(), sip_tls=take(socket.SOCK_STREAM, host), rtp_low=low, rtp_high=low + RTP_AUTO_SIZE - 1, **single)
 
 

@@ -13,7 +13,7 @@ import grpc.aio
 from carillon_kit import telemetry
 from carillon_kit.grpc_server import LARGEST_MESSAGE, TENANT_KEY
 
-_OPTIONS = (
+OPTIONS = (
     ("grpc.max_receive_message_length", LARGEST_MESSAGE),
     ("grpc.max_send_message_length", LARGEST_MESSAGE),
     # A service that was restarted is found again within a second.
@@ -31,7 +31,7 @@ def channel(target: str, token: str, tenant: str | None = None) -> "Channel":
     metadata: tuple[tuple[str, str], ...] = (("authorization", f"Bearer {token}"),)
     if tenant is not None:
         metadata += ((TENANT_KEY, tenant),)
-    return Channel(grpc.aio.insecure_channel(target, options=_OPTIONS), metadata)
+    return Channel(grpc.aio.insecure_channel(target, options=OPTIONS), metadata)
 
 
 class Channel(grpc.aio.Channel):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import carillon
 from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_contracts.streams import CONFIG
 from carillon_directory.adapters.publication import ConfigPublisher
@@ -12,7 +13,7 @@ from carillon_directory.adapters.trunk_passwords import TrunkPasswords
 from carillon_directory.grpc_api import add_services
 from carillon_directory.handlers import Directory, TenantStates
 from carillon_directory.settings import DirectorySettings
-from carillon_kit import postgres
+from carillon_kit import browsers, postgres
 from carillon_kit.auth import TokenVerifier
 from carillon_kit.bus import Bus
 from carillon_kit.event_store import PostgresEventStore
@@ -23,6 +24,7 @@ from carillon_kit.relay import Relay
 from carillon_kit.sealing import Sealer
 
 MIGRATIONS = "carillon_directory.migrations"
+OWN_PACKAGE = "carillon.directory.v1"
 
 
 @asynccontextmanager
@@ -46,7 +48,22 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         add_services(server, directory, ids, TrunkPasswords(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS)))
         port = await server.start()
         stack.push_async_callback(server.stop)
+        await _serve_browsers(settings, port, stack)
         yield port
+
+
+async def _serve_browsers(settings: DirectorySettings, port: int, stack: AsyncExitStack) -> None:
+    """Connect and gRPC-Web for the directory's own services and those of the settings' upstreams."""
+    if not settings.web_listen:
+        return
+    host = settings.grpc_listen.rpartition(":")[0]
+    targets = settings.upstreams | {OWN_PACKAGE: f"{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{port}"}
+    channels = browsers.channels(targets.values())
+    for channel in channels.values():
+        stack.push_async_callback(channel.close, None)
+    known = browsers.services_in(carillon).items()
+    served = {name: (service, channels[targets[package]]) for name, service in known if (package := service.file.package) in targets}
+    await stack.enter_async_context(browsers.serving(browsers.Cors(browsers.gateway(served), settings.origins), settings.web_listen))
 
 
 @asynccontextmanager

@@ -1,6 +1,8 @@
 """Settings of the directory: those of every service, and its own limits."""
 
-from pydantic import Field
+import re
+
+from pydantic import Field, field_validator
 
 from carillon_kit.settings import ServiceSettings
 
@@ -14,3 +16,35 @@ class DirectorySettings(ServiceSettings):
     write_attempts: int = Field(default=10, ge=1)
     #: Between two looks at whether the stream of changes is whole.
     stream_check_seconds: float = Field(default=60, gt=0)
+    #: `host:port` where browsers call by Connect and gRPC-Web, over HTTP (TLS is the ingress's); empty: nowhere.
+    web_listen: str = ""
+    #: Origins of the pages that may call, separated by commas: `https://admin.example.com`; `*` allows any.
+    web_origins: str = ""
+    #: Where browsers' calls of other packages go: `carillon.media.v1=media:7003,carillon.cdr.v1=cdr:7005`.
+    web_upstreams: str = ""
+
+    @field_validator("web_upstreams")
+    @classmethod
+    def _pairs(cls, value: str) -> str:
+        _pairs(value)
+        return value
+
+    @property
+    def upstreams(self) -> dict[str, str]:
+        """`web_upstreams` as package to `host:port`."""
+        return _pairs(self.web_upstreams)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """`web_origins` one by one."""
+        return tuple(filter(None, (origin.strip().rstrip("/") for origin in self.web_origins.split(","))))
+
+
+def _pairs(value: str) -> dict[str, str]:
+    found = {}
+    for item in filter(None, (part.strip() for part in value.split(","))):
+        package, equals, target = item.partition("=")
+        if not equals or not package or not re.fullmatch(r".+:[0-9]{1,5}", target):
+            raise ValueError(f"{item!r} is not package=host:port")
+        found[package] = target
+    return found
