@@ -12,11 +12,15 @@ from carillon_contracts.config import (
     Mailbox,
     Menu,
     Number,
+    PagingGroup,
+    ParkingLot,
+    PickupGroup,
     Plan,
     Resource,
     RingGroup,
     Schedule,
     SipCredential,
+    Supervision,
     Tenant,
     Trunk,
     TrunkCredential,
@@ -103,6 +107,26 @@ class TenantConfig:
     def trunk_credentials(self) -> Mapping[str, TrunkCredential]:
         """What trunks prove themselves with, by id."""
         return self.all(TrunkCredential)
+
+    @property
+    def pickup_groups(self) -> Mapping[str, PickupGroup]:
+        """Pickup groups by id."""
+        return self.all(PickupGroup)
+
+    @property
+    def parking_lots(self) -> Mapping[str, ParkingLot]:
+        """Parking lots by id."""
+        return self.all(ParkingLot)
+
+    @property
+    def paging_groups(self) -> Mapping[str, PagingGroup]:
+        """Paging groups by id."""
+        return self.all(PagingGroup)
+
+    @property
+    def supervisions(self) -> Mapping[str, Supervision]:
+        """Rights to take part in others' calls, by id."""
+        return self.all(Supervision)
 
     def extension_of(self, user_id: str) -> str:
         """The lowest extension that leads to the user; empty if none."""

@@ -38,12 +38,29 @@ TRUNKS = {
         }
     ],
 }
+#: Every field of what phones can do by code.
+FEATURES = {
+    "pickup_groups": [{"id": "sales", "display_name": "Sales", "user_ids": ["ann", "bob"]}],
+    "paging_groups": [{"id": "hall", "number": "01", "user_ids": ["ann"], "allowed_user_ids": ["bob"]}],
+    "supervisions": [{"id": "s", "supervisor_user_ids": ["ann"], "user_ids": ["bob"], "modes": ["listen", "barge"]}],
+    "parking_lots": [
+        {
+            "id": "main",
+            "first_slot": "701",
+            "last_slot": "720",
+            "recall_seconds": 60,
+            "recall_ring_seconds": 20,
+            "no_answer": {"user_id": "ann"},
+            "paging_group_id": "hall",
+        }
+    ],
+}
 
 
 @pytest.mark.feature("P-1")
 @pytest.mark.parametrize("kind", RESOURCES)
 def test_a_resource_is_its_message_and_back(company: dict[str, Any], kind: str) -> None:
-    for resource in given(company | TRUNKS).resources[kind].values():
+    for resource in given(company | TRUNKS | FEATURES).resources[kind].values():
         message: Message = to_message(dump(resource), MESSAGES[kind])
         document = to_document(message)
         hidden = HIDDEN.get(kind, set())

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from carillon_contracts.config import RESOURCES, Destination, RingMember, User
+from carillon_contracts.config import RESOURCES, Destination, PagingGroup, RingMember, User
 from carillon_directory.domain.references import REFERRING, Reference, references
 
 
@@ -32,6 +32,15 @@ def test_every_field_that_names_another_resource_is_known(kind: type[BaseModel])
 def test_every_kind_of_destination_is_a_reference(name: str) -> None:
     destination = Destination.model_validate({name: "x"})
     assert list(references(destination)) == [Reference(name, name.removesuffix("_id"), "x")]
+
+
+def test_each_item_of_a_list_of_ids_is_a_reference() -> None:
+    group = PagingGroup(id="hall", number="1", user_ids=("ann", "bob"), allowed_user_ids=("cleo",))
+    assert list(references(group)) == [
+        Reference("user_ids[0]", "user", "ann"),
+        Reference("user_ids[1]", "user", "bob"),
+        Reference("allowed_user_ids[0]", "user", "cleo"),
+    ]
 
 
 def test_empty_and_outside_targets_are_none() -> None:

@@ -8,6 +8,19 @@ A theme has a module of its own; this one brings them all, and `RESOURCES` lists
 
 from carillon_contracts.config.changes import ConfigChanged
 from carillon_contracts.config.destinations import DESTINATION_KINDS, Announcement, Destination
+from carillon_contracts.config.features import (
+    USUAL_CODES,
+    DoorPhone,
+    Feature,
+    FeatureCode,
+    PagingGroup,
+    ParkingLot,
+    PickupGroup,
+    PickupScope,
+    Supervision,
+    SupervisionMode,
+    codes_of,
+)
 from carillon_contracts.config.groups import RingGroup, RingMember
 from carillon_contracts.config.mailboxes import Mailbox
 from carillon_contracts.config.menus import Menu, MenuKey
@@ -46,7 +59,24 @@ from carillon_contracts.config.values import E164, ClockTime, HangUpReason, Lang
 #: Every kind of resource by its `KIND`, the tenant first, the others so that what is referred to mostly comes before what refers.
 RESOURCES: dict[str, type[Resource]] = {
     kind.KIND: kind
-    for kind in (Tenant, TrunkCredential, Trunk, Schedule, Mailbox, User, SipCredential, RingGroup, Menu, Plan, Extension, Number)
+    for kind in (
+        Tenant,
+        TrunkCredential,
+        Trunk,
+        Schedule,
+        Mailbox,
+        User,
+        SipCredential,
+        PickupGroup,
+        PagingGroup,
+        Supervision,
+        RingGroup,
+        Menu,
+        Plan,
+        ParkingLot,
+        Extension,
+        Number,
+    )
 }
 
 __all__ = [
@@ -55,6 +85,7 @@ __all__ = [
     "NODE_KINDS",
     "RESOURCES",
     "TRUNK_PASSWORDS",
+    "USUAL_CODES",
     "Announcement",
     "AnnouncementNode",
     "CalendarEntry",
@@ -64,7 +95,10 @@ __all__ = [
     "DayRange",
     "Destination",
     "DestinationNode",
+    "DoorPhone",
     "Extension",
+    "Feature",
+    "FeatureCode",
     "Forwarding",
     "HangUpNode",
     "HangUpReason",
@@ -75,6 +109,10 @@ __all__ = [
     "MenuKey",
     "MenuNode",
     "Number",
+    "PagingGroup",
+    "ParkingLot",
+    "PickupGroup",
+    "PickupScope",
     "Plan",
     "PlanNode",
     "Resource",
@@ -88,6 +126,8 @@ __all__ = [
     "SipCredential",
     "SipDomain",
     "SipWord",
+    "Supervision",
+    "SupervisionMode",
     "Tenant",
     "TenantId",
     "TimeZoneName",
@@ -101,4 +141,5 @@ __all__ = [
     "User",
     "Ways",
     "WeeklyRange",
+    "codes_of",
 ]

@@ -1,9 +1,10 @@
 """The company itself."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
+from carillon_contracts.config.features import USUAL_CODES, FeatureCode, PickupScope, check_codes
 from carillon_contracts.config.values import E164, Language, Resource, TenantId, TimeZoneName
 
 
@@ -20,3 +21,13 @@ class Tenant(Resource):
     time_zone: Annotated[TimeZoneName, StringConstraints(min_length=1)] = "Europe/Zurich"
     language: Annotated[Language, StringConstraints(min_length=2)] = "en"
     main_number: E164 | Literal[""] = ""
+    #: Only those that differ from the usual ones.
+    feature_codes: Annotated[tuple[FeatureCode, ...], Field(max_length=len(USUAL_CODES))] = ()
+    pickup_scope: PickupScope = "tenant"
+    #: Pressed while a user talks: parks the other side; empty: nothing does.
+    park_digits: Annotated[str, StringConstraints(pattern=r"^([*#][0-9*#]{1,4})?$")] = ""
+
+    @model_validator(mode="after")
+    def _codes(self) -> Self:
+        check_codes(self.feature_codes)
+        return self

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from carillon_contracts.config.destinations import Destination
+from carillon_contracts.config.features import DoorPhone
 from carillon_contracts.config.values import E164, Language, Resource, Shape
 
 
@@ -30,6 +31,8 @@ class User(Resource):
     ring_seconds: Annotated[int, Field(ge=10, le=90)] = 20
     forwarding: Forwarding = Forwarding()
     mailbox_id: str = ""
+    #: None: the user is no door phone.
+    door_phone: DoorPhone | None = None
 
     @property
     def full_name(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from carillon_contracts.config import Plan, Resource, Schedule, Tenant, User
+from carillon_contracts.config import Extension, PagingGroup, ParkingLot, Plan, Resource, Schedule, Tenant, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.graphs import loop_violation, plan_violations
 from carillon_directory.domain.outcomes import Holder, Violation
@@ -27,6 +27,7 @@ def violations(config: TenantConfig, resource: Resource, expected: Collection[tu
         found += _self_forwarding(resource)
     if isinstance(resource, Schedule):
         found += _repeated_dates(resource)
+    found += _taken_digits(config, resource)
     loop = loop_violation(config, resource)
     return [*found, loop] if loop is not None else found
 
@@ -53,6 +54,25 @@ def _repeated_dates(schedule: Schedule) -> list[Violation]:
         for index, day in enumerate(dates)
         if day in dates[:index]
     ]
+
+
+def _taken_digits(config: TenantConfig, resource: Resource) -> list[Violation]:
+    """What is dialled means one thing: no extension is a slot, no slot is in two lots, no number in two paging groups."""
+    found: list[Violation] = []
+    if isinstance(resource, ParkingLot):
+        inside = min((digits for digits in config.extensions if resource.holds(digits)), default="")
+        if inside:
+            found.append(Violation("first_slot", f"extension {inside} lies between {resource.first_slot} and {resource.last_slot}"))
+        for other in config.parking_lots.values():
+            if other.id != resource.id and (other.holds(resource.first_slot) or resource.holds(other.first_slot)):
+                found.append(Violation("first_slot", f"parking lot {other.id!r} has some of these slots"))
+    if isinstance(resource, Extension):
+        lots = [lot.id for lot in config.parking_lots.values() if lot.holds(resource.id)]
+        found += [Violation("id", f"{resource.id} is a slot of parking lot {lot!r}") for lot in lots]
+    if isinstance(resource, PagingGroup):
+        same = [other.id for other in config.paging_groups.values() if other.id != resource.id and other.number == resource.number]
+        found += [Violation("number", f"{resource.number} is paging group {other!r} already") for other in same]
+    return found
 
 
 def realm_holders(before: TenantConfig, after: TenantConfig) -> tuple[Holder, ...]:

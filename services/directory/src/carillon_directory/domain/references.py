@@ -1,6 +1,7 @@
 """What a resource refers to, found by the names of its fields, so that a new kind of resource is covered without a word here.
 
-A field `<kind>_id` that is not empty refers to a resource of that kind; `main_number` and `caller_number` refer to a number.
+A field `<kind>_id` that is not empty refers to a resource of that kind, each item of a list `<kind>_ids` too;
+`main_number` and `caller_number` refer to a number.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,10 +36,17 @@ def _in_model(model: BaseModel, path: str) -> Iterator[Reference]:
         value = getattr(model, name)
         here = f"{path}.{name}" if path else name
         kind = REFERRING.get(name)
-        if kind is None:
+        if kind is None and (many := _listed(name)):
+            yield from (Reference(f"{here}[{index}]", many, item) for index, item in enumerate(value))
+        elif kind is None:
             yield from _in_value(value, here)
         elif value:
             yield Reference(here, kind, value)
+
+
+def _listed(name: str) -> str:
+    """The kind that a list of ids names: `user_ids`, `allowed_user_ids`; empty: it is no such list."""
+    return next((kind for kind in RESOURCES if f"_{name}".endswith(f"_{kind}_ids")), "")
 
 
 def _in_value(value: object, path: str) -> Iterator[Reference]:

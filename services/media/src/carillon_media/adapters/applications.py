@@ -136,7 +136,10 @@ def step_of(message: pb.Step) -> Step:
     kind = message.WhichOneof("kind")
     if kind is None:
         raise NoDecision("an answer without a step")
-    return _STEPS[kind](message)
+    make = _STEPS.get(kind)
+    if make is None:
+        raise NoDecision(f"a step {kind}, which this node does not know")
+    return make(message)
 
 
 def _ring(message: pb.Step) -> Ring:

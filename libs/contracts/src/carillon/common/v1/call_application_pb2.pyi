@@ -42,6 +42,31 @@ DIRECTION_FROM_USER: Direction.ValueType  # 2
 """From a user's device."""
 Global___Direction: _TypeAlias = Direction  # noqa: Y015
 
+class _SuperviseMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SuperviseModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SuperviseMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SUPERVISE_MODE_UNSPECIFIED: _SuperviseMode.ValueType  # 0
+    SUPERVISE_MODE_LISTEN: _SuperviseMode.ValueType  # 1
+    """The caller hears both sides of the call, and nobody hears the caller."""
+    SUPERVISE_MODE_WHISPER: _SuperviseMode.ValueType  # 2
+    """The supervised user hears the caller too."""
+    SUPERVISE_MODE_BARGE: _SuperviseMode.ValueType  # 3
+    """Everybody hears everybody."""
+
+class SuperviseMode(_SuperviseMode, metaclass=_SuperviseModeEnumTypeWrapper): ...
+
+SUPERVISE_MODE_UNSPECIFIED: SuperviseMode.ValueType  # 0
+SUPERVISE_MODE_LISTEN: SuperviseMode.ValueType  # 1
+"""The caller hears both sides of the call, and nobody hears the caller."""
+SUPERVISE_MODE_WHISPER: SuperviseMode.ValueType  # 2
+"""The supervised user hears the caller too."""
+SUPERVISE_MODE_BARGE: SuperviseMode.ValueType  # 3
+"""Everybody hears everybody."""
+Global___SuperviseMode: _TypeAlias = SuperviseMode  # noqa: Y015
+
 class _RingResult:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -68,6 +93,27 @@ RING_RESULT_UNREACHABLE: RingResult.ValueType  # 4
 RING_RESULT_CONGESTED: RingResult.ValueType  # 5
 RING_RESULT_REJECTED: RingResult.ValueType  # 6
 Global___RingResult: _TypeAlias = RingResult  # noqa: Y015
+
+class _ParkResult:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ParkResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ParkResult.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PARK_RESULT_UNSPECIFIED: _ParkResult.ValueType  # 0
+    PARK_RESULT_TIMED_OUT: _ParkResult.ValueType  # 1
+    """Nobody took the call back in time; it is in no slot any more."""
+    PARK_RESULT_NO_SLOT: _ParkResult.ValueType  # 2
+    """Every slot is taken."""
+
+class ParkResult(_ParkResult, metaclass=_ParkResultEnumTypeWrapper): ...
+
+PARK_RESULT_UNSPECIFIED: ParkResult.ValueType  # 0
+PARK_RESULT_TIMED_OUT: ParkResult.ValueType  # 1
+"""Nobody took the call back in time; it is in no slot any more."""
+PARK_RESULT_NO_SLOT: ParkResult.ValueType  # 2
+"""Every slot is taken."""
+Global___ParkResult: _TypeAlias = ParkResult  # noqa: Y015
 
 @_typing.final
 class NextRequest(_message.Message):
@@ -194,6 +240,10 @@ class Step(_message.Message):
     RECORD_FIELD_NUMBER: _builtins.int
     DELEGATE_FIELD_NUMBER: _builtins.int
     HANG_UP_FIELD_NUMBER: _builtins.int
+    PARK_FIELD_NUMBER: _builtins.int
+    PICK_UP_FIELD_NUMBER: _builtins.int
+    SUPERVISE_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def ring(self) -> Global___Ring: ...
     @_builtins.property
@@ -206,6 +256,14 @@ class Step(_message.Message):
     def delegate(self) -> Global___Delegate: ...
     @_builtins.property
     def hang_up(self) -> Global___HangUp: ...
+    @_builtins.property
+    def park(self) -> Global___Park: ...
+    @_builtins.property
+    def pick_up(self) -> Global___PickUp: ...
+    @_builtins.property
+    def supervise(self) -> Global___Supervise: ...
+    @_builtins.property
+    def page(self) -> Global___Page: ...
     def __init__(
         self,
         *,
@@ -215,12 +273,16 @@ class Step(_message.Message):
         record: Global___Record | None = ...,
         delegate: Global___Delegate | None = ...,
         hang_up: Global___HangUp | None = ...,
+        park: Global___Park | None = ...,
+        pick_up: Global___PickUp | None = ...,
+        supervise: Global___Supervise | None = ...,
+        page: Global___Page | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["delegate", b"delegate", "gather", b"gather", "hang_up", b"hang_up", "kind", b"kind", "play", b"play", "record", b"record", "ring", b"ring"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delegate", b"delegate", "gather", b"gather", "hang_up", b"hang_up", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delegate", b"delegate", "gather", b"gather", "hang_up", b"hang_up", "kind", b"kind", "play", b"play", "record", b"record", "ring", b"ring"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delegate", b"delegate", "gather", b"gather", "hang_up", b"hang_up", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["ring", "play", "gather", "record", "delegate", "hang_up"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["ring", "play", "gather", "record", "delegate", "hang_up", "park", "pick_up", "supervise", "page"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -236,11 +298,14 @@ class Ring(_message.Message):
     CALLER_NUMBER_FIELD_NUMBER: _builtins.int
     CALLER_NAME_FIELD_NUMBER: _builtins.int
     ASK_AFTER_ANSWER_FIELD_NUMBER: _builtins.int
+    AUTO_ANSWER_FIELD_NUMBER: _builtins.int
     caller_number: _builtins.str
     """What the targets' displays show."""
     caller_name: _builtins.str
     ask_after_answer: _builtins.bool
     """Ask Next again with result ANSWERED once the answering side has hung up and the caller is still there."""
+    auto_answer: _builtins.bool
+    """The targets' phones answer by themselves (Call-Info answer-after=0, Alert-Info, RFC 5373), as far as they can: an intercom."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___RingTarget]: ...
     def __init__(
@@ -250,10 +315,11 @@ class Ring(_message.Message):
         caller_number: _builtins.str = ...,
         caller_name: _builtins.str = ...,
         ask_after_answer: _builtins.bool = ...,
+        auto_answer: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_after_answer", b"ask_after_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_after_answer", b"ask_after_answer", "auto_answer", b"auto_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -568,6 +634,163 @@ class HangUp(_message.Message):
 Global___HangUp: _TypeAlias = HangUp  # noqa: Y015
 
 @_typing.final
+class Park(_message.Message):
+    """The caller waits with music in a slot until somebody takes the call back by a PickUp step with that slot, or the time is over.
+    A user who sent the call here is told the slot and let go.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLOTS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    ANNOUNCEMENT_FIELD_NUMBER: _builtins.int
+    PAGE_USER_IDS_FIELD_NUMBER: _builtins.int
+    PAGE_PROMPTS_FIELD_NUMBER: _builtins.int
+    timeout_ms: _builtins.int
+    @_builtins.property
+    def slots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Slots of the tenant, in the order of being tried; the first that is free is taken."""
+
+    @_builtins.property
+    def announcement(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]:
+        """What who parks the call hears; {slot} in a text becomes the slot's digits."""
+
+    @_builtins.property
+    def page_user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Whose phones then say `page_prompts`, in which {slot} is replaced too; those that can answer by themselves."""
+
+    @_builtins.property
+    def page_prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]: ...
+    def __init__(
+        self,
+        *,
+        slots: _abc.Iterable[_builtins.str] | None = ...,
+        timeout_ms: _builtins.int = ...,
+        announcement: _abc.Iterable[Global___Prompt] | None = ...,
+        page_user_ids: _abc.Iterable[_builtins.str] | None = ...,
+        page_prompts: _abc.Iterable[Global___Prompt] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "page_prompts", b"page_prompts", "page_user_ids", b"page_user_ids", "slots", b"slots", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Park: _TypeAlias = Park  # noqa: Y015
+
+@_typing.final
+class PickUp(_message.Message):
+    """Another call is taken over: the caller talks with who waits there, and this call ends. Not there, or not any more: Next is asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RINGING_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    slot: _builtins.str
+    """The call parked in this slot."""
+    @_builtins.property
+    def ringing(self) -> Global___RingingAt:
+        """The call that has rung longest at a device of one of these users."""
+
+    def __init__(
+        self,
+        *,
+        ringing: Global___RingingAt | None = ...,
+        slot: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ringing", b"ringing", "slot", b"slot", "what", b"what"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ringing", b"ringing", "slot", b"slot", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_what: _TypeAlias = _typing.Literal["ringing", "slot"]  # noqa: Y015
+    _WhichOneofArgType_what: _TypeAlias = _typing.Literal["what", b"what"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_what) -> _WhichOneofReturnType_what | None: ...
+
+Global___PickUp: _TypeAlias = PickUp  # noqa: Y015
+
+@_typing.final
+class RingingAt(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        user_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_ids", b"user_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RingingAt: _TypeAlias = RingingAt  # noqa: Y015
+
+@_typing.final
+class Supervise(_message.Message):
+    """The caller takes part in the call that a user talks in, until one of the two calls ends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    ALLOWED_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    mode: Global___SuperviseMode.ValueType
+    @_builtins.property
+    def allowed(self) -> _containers.RepeatedScalarFieldContainer[Global___SuperviseMode.ValueType]:
+        """What the caller may change to by digit: 4 listen, 5 whisper, 6 barge."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        mode: Global___SuperviseMode.ValueType = ...,
+        allowed: _abc.Iterable[Global___SuperviseMode.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "mode", b"mode", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Supervise: _TypeAlias = Supervise  # noqa: Y015
+
+@_typing.final
+class Page(_message.Message):
+    """Phones of users answer by themselves and let the caller be heard; nobody hears them. Phones of users who talk are left alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_IDS_FIELD_NUMBER: _builtins.int
+    CALLER_NUMBER_FIELD_NUMBER: _builtins.int
+    CALLER_NAME_FIELD_NUMBER: _builtins.int
+    ANSWER_WITHIN_MS_FIELD_NUMBER: _builtins.int
+    caller_number: _builtins.str
+    caller_name: _builtins.str
+    answer_within_ms: _builtins.int
+    """Phones that have not answered until then are left alone."""
+    @_builtins.property
+    def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        user_ids: _abc.Iterable[_builtins.str] | None = ...,
+        caller_number: _builtins.str = ...,
+        caller_name: _builtins.str = ...,
+        answer_within_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_within_ms", b"answer_within_ms", "caller_name", b"caller_name", "caller_number", b"caller_number", "user_ids", b"user_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Page: _TypeAlias = Page  # noqa: Y015
+
+@_typing.final
 class Outcome(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -576,6 +799,10 @@ class Outcome(_message.Message):
     PLAY_FIELD_NUMBER: _builtins.int
     GATHER_FIELD_NUMBER: _builtins.int
     RECORD_FIELD_NUMBER: _builtins.int
+    PARK_FIELD_NUMBER: _builtins.int
+    PICK_UP_FIELD_NUMBER: _builtins.int
+    SUPERVISE_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def entered(self) -> Global___Entered: ...
     @_builtins.property
@@ -586,6 +813,14 @@ class Outcome(_message.Message):
     def gather(self) -> Global___GatherOutcome: ...
     @_builtins.property
     def record(self) -> Global___RecordOutcome: ...
+    @_builtins.property
+    def park(self) -> Global___ParkOutcome: ...
+    @_builtins.property
+    def pick_up(self) -> Global___PickUpOutcome: ...
+    @_builtins.property
+    def supervise(self) -> Global___SuperviseOutcome: ...
+    @_builtins.property
+    def page(self) -> Global___PageOutcome: ...
     def __init__(
         self,
         *,
@@ -594,12 +829,16 @@ class Outcome(_message.Message):
         play: Global___PlayOutcome | None = ...,
         gather: Global___GatherOutcome | None = ...,
         record: Global___RecordOutcome | None = ...,
+        park: Global___ParkOutcome | None = ...,
+        pick_up: Global___PickUpOutcome | None = ...,
+        supervise: Global___SuperviseOutcome | None = ...,
+        page: Global___PageOutcome | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["entered", b"entered", "gather", b"gather", "kind", b"kind", "play", b"play", "record", b"record", "ring", b"ring"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entered", b"entered", "gather", b"gather", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entered", b"entered", "gather", b"gather", "kind", b"kind", "play", b"play", "record", b"record", "ring", b"ring"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entered", b"entered", "gather", b"gather", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["entered", "ring", "play", "gather", "record"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["entered", "ring", "play", "gather", "record", "park", "pick_up", "supervise", "page"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -755,6 +994,86 @@ class RecordOutcome(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordOutcome: _TypeAlias = RecordOutcome  # noqa: Y015
+
+@_typing.final
+class ParkOutcome(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    result: Global___ParkResult.ValueType
+    slot: _builtins.str
+    """The slot that it was in."""
+    def __init__(
+        self,
+        *,
+        result: Global___ParkResult.ValueType = ...,
+        slot: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["result", b"result", "slot", b"slot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ParkOutcome: _TypeAlias = ParkOutcome  # noqa: Y015
+
+@_typing.final
+class PickUpOutcome(_message.Message):
+    """There was nothing to take; a call that was taken over is over, and asks no more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PickUpOutcome: _TypeAlias = PickUpOutcome  # noqa: Y015
+
+@_typing.final
+class SuperviseOutcome(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOK_PART_FIELD_NUMBER: _builtins.int
+    took_part: _builtins.bool
+    """False: the user talks in no call."""
+    def __init__(
+        self,
+        *,
+        took_part: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["took_part", b"took_part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuperviseOutcome: _TypeAlias = SuperviseOutcome  # noqa: Y015
+
+@_typing.final
+class PageOutcome(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REACHED_FIELD_NUMBER: _builtins.int
+    reached: _builtins.int
+    """Phones that answered."""
+    def __init__(
+        self,
+        *,
+        reached: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reached", b"reached"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PageOutcome: _TypeAlias = PageOutcome  # noqa: Y015
 
 @_typing.final
 class TraceEntry(_message.Message):

@@ -26,29 +26,33 @@ from carillon.directory.v1 import extension_pb2 as carillon_dot_directory_dot_v1
 from carillon.directory.v1 import mailbox_pb2 as carillon_dot_directory_dot_v1_dot_mailbox__pb2
 from carillon.directory.v1 import menu_pb2 as carillon_dot_directory_dot_v1_dot_menu__pb2
 from carillon.directory.v1 import number_pb2 as carillon_dot_directory_dot_v1_dot_number__pb2
+from carillon.directory.v1 import paging_group_pb2 as carillon_dot_directory_dot_v1_dot_paging__group__pb2
+from carillon.directory.v1 import parking_lot_pb2 as carillon_dot_directory_dot_v1_dot_parking__lot__pb2
+from carillon.directory.v1 import pickup_group_pb2 as carillon_dot_directory_dot_v1_dot_pickup__group__pb2
 from carillon.directory.v1 import plan_pb2 as carillon_dot_directory_dot_v1_dot_plan__pb2
 from carillon.directory.v1 import ring_group_pb2 as carillon_dot_directory_dot_v1_dot_ring__group__pb2
 from carillon.directory.v1 import schedule_pb2 as carillon_dot_directory_dot_v1_dot_schedule__pb2
 from carillon.directory.v1 import sip_credential_pb2 as carillon_dot_directory_dot_v1_dot_sip__credential__pb2
+from carillon.directory.v1 import supervision_pb2 as carillon_dot_directory_dot_v1_dot_supervision__pb2
 from carillon.directory.v1 import tenant_pb2 as carillon_dot_directory_dot_v1_dot_tenant__pb2
 from carillon.directory.v1 import trunk_pb2 as carillon_dot_directory_dot_v1_dot_trunk__pb2
 from carillon.directory.v1 import trunk_credential_pb2 as carillon_dot_directory_dot_v1_dot_trunk__credential__pb2
 from carillon.directory.v1 import user_pb2 as carillon_dot_directory_dot_v1_dot_user__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/import.proto\x12\x15\x63\x61rillon.directory.v1\x1a%carillon/directory/v1/extension.proto\x1a#carillon/directory/v1/mailbox.proto\x1a carillon/directory/v1/menu.proto\x1a\"carillon/directory/v1/number.proto\x1a carillon/directory/v1/plan.proto\x1a&carillon/directory/v1/ring_group.proto\x1a$carillon/directory/v1/schedule.proto\x1a*carillon/directory/v1/sip_credential.proto\x1a\"carillon/directory/v1/tenant.proto\x1a!carillon/directory/v1/trunk.proto\x1a,carillon/directory/v1/trunk_credential.proto\x1a carillon/directory/v1/user.proto\"\xab\x05\n\x12\x41pplyTenantRequest\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12*\n\x05users\x18\x02 \x03(\x0b\x32\x1b.carillon.directory.v1.User\x12\x34\n\nextensions\x18\x03 \x03(\x0b\x32 .carillon.directory.v1.Extension\x12=\n\x0fsip_credentials\x18\x04 \x03(\x0b\x32$.carillon.directory.v1.SipCredential\x12.\n\x07numbers\x18\x05 \x03(\x0b\x32\x1d.carillon.directory.v1.Number\x12\x32\n\tschedules\x18\x06 \x03(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12\x35\n\x0bring_groups\x18\x07 \x03(\x0b\x32 .carillon.directory.v1.RingGroup\x12*\n\x05menus\x18\x08 \x03(\x0b\x32\x1b.carillon.directory.v1.Menu\x12*\n\x05plans\x18\t \x03(\x0b\x32\x1b.carillon.directory.v1.Plan\x12\x31\n\tmailboxes\x18\n \x03(\x0b\x32\x1e.carillon.directory.v1.Mailbox\x12,\n\x06trunks\x18\x0b \x03(\x0b\x32\x1c.carillon.directory.v1.Trunk\x12\x41\n\x11trunk_credentials\x18\x0f \x03(\x0b\x32&.carillon.directory.v1.TrunkCredential\x12\x0f\n\x07\x64ry_run\x18\x0c \x01(\x08\x12\r\n\x05prune\x18\r \x01(\x08\x12\x0e\n\x06reason\x18\x0e \x01(\t\"\x9f\x01\n\x13\x41pplyTenantResponse\x12\x35\n\x07\x63hanges\x18\x01 \x03(\x0b\x32$.carillon.directory.v1.AppliedChange\x12\x12\n\nconfig_seq\x18\x02 \x01(\x03\x12=\n\x0fnew_credentials\x18\x03 \x03(\x0b\x32$.carillon.directory.v1.SipCredential\"T\n\rAppliedChange\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x13\n\x0bresource_id\x18\x02 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x03 \x01(\t\x12\x0e\n\x06\x66ields\x18\x04 \x03(\t2u\n\rImportService\x12\x64\n\x0b\x41pplyTenant\x12).carillon.directory.v1.ApplyTenantRequest\x1a*.carillon.directory.v1.ApplyTenantResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/import.proto\x12\x15\x63\x61rillon.directory.v1\x1a%carillon/directory/v1/extension.proto\x1a#carillon/directory/v1/mailbox.proto\x1a carillon/directory/v1/menu.proto\x1a\"carillon/directory/v1/number.proto\x1a(carillon/directory/v1/paging_group.proto\x1a\'carillon/directory/v1/parking_lot.proto\x1a(carillon/directory/v1/pickup_group.proto\x1a carillon/directory/v1/plan.proto\x1a&carillon/directory/v1/ring_group.proto\x1a$carillon/directory/v1/schedule.proto\x1a*carillon/directory/v1/sip_credential.proto\x1a\'carillon/directory/v1/supervision.proto\x1a\"carillon/directory/v1/tenant.proto\x1a!carillon/directory/v1/trunk.proto\x1a,carillon/directory/v1/trunk_credential.proto\x1a carillon/directory/v1/user.proto\"\x94\x07\n\x12\x41pplyTenantRequest\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12*\n\x05users\x18\x02 \x03(\x0b\x32\x1b.carillon.directory.v1.User\x12\x34\n\nextensions\x18\x03 \x03(\x0b\x32 .carillon.directory.v1.Extension\x12=\n\x0fsip_credentials\x18\x04 \x03(\x0b\x32$.carillon.directory.v1.SipCredential\x12.\n\x07numbers\x18\x05 \x03(\x0b\x32\x1d.carillon.directory.v1.Number\x12\x32\n\tschedules\x18\x06 \x03(\x0b\x32\x1f.carillon.directory.v1.Schedule\x12\x35\n\x0bring_groups\x18\x07 \x03(\x0b\x32 .carillon.directory.v1.RingGroup\x12*\n\x05menus\x18\x08 \x03(\x0b\x32\x1b.carillon.directory.v1.Menu\x12*\n\x05plans\x18\t \x03(\x0b\x32\x1b.carillon.directory.v1.Plan\x12\x31\n\tmailboxes\x18\n \x03(\x0b\x32\x1e.carillon.directory.v1.Mailbox\x12,\n\x06trunks\x18\x0b \x03(\x0b\x32\x1c.carillon.directory.v1.Trunk\x12\x41\n\x11trunk_credentials\x18\x0f \x03(\x0b\x32&.carillon.directory.v1.TrunkCredential\x12\x39\n\rpickup_groups\x18\x1e \x03(\x0b\x32\".carillon.directory.v1.PickupGroup\x12\x37\n\x0cparking_lots\x18\x1f \x03(\x0b\x32!.carillon.directory.v1.ParkingLot\x12\x39\n\rpaging_groups\x18  \x03(\x0b\x32\".carillon.directory.v1.PagingGroup\x12\x38\n\x0csupervisions\x18! \x03(\x0b\x32\".carillon.directory.v1.Supervision\x12\x0f\n\x07\x64ry_run\x18\x0c \x01(\x08\x12\r\n\x05prune\x18\r \x01(\x08\x12\x0e\n\x06reason\x18\x0e \x01(\t\"\x9f\x01\n\x13\x41pplyTenantResponse\x12\x35\n\x07\x63hanges\x18\x01 \x03(\x0b\x32$.carillon.directory.v1.AppliedChange\x12\x12\n\nconfig_seq\x18\x02 \x01(\x03\x12=\n\x0fnew_credentials\x18\x03 \x03(\x0b\x32$.carillon.directory.v1.SipCredential\"T\n\rAppliedChange\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x13\n\x0bresource_id\x18\x02 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x03 \x01(\t\x12\x0e\n\x06\x66ields\x18\x04 \x03(\t2u\n\rImportService\x12\x64\n\x0b\x41pplyTenant\x12).carillon.directory.v1.ApplyTenantRequest\x1a*.carillon.directory.v1.ApplyTenantResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.import_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_APPLYTENANTREQUEST']._serialized_start=515
-  _globals['_APPLYTENANTREQUEST']._serialized_end=1198
-  _globals['_APPLYTENANTRESPONSE']._serialized_start=1201
-  _globals['_APPLYTENANTRESPONSE']._serialized_end=1360
-  _globals['_APPLIEDCHANGE']._serialized_start=1362
-  _globals['_APPLIEDCHANGE']._serialized_end=1446
-  _globals['_IMPORTSERVICE']._serialized_start=1448
-  _globals['_IMPORTSERVICE']._serialized_end=1565
+  _globals['_APPLYTENANTREQUEST']._serialized_start=681
+  _globals['_APPLYTENANTREQUEST']._serialized_end=1597
+  _globals['_APPLYTENANTRESPONSE']._serialized_start=1600
+  _globals['_APPLYTENANTRESPONSE']._serialized_end=1759
+  _globals['_APPLIEDCHANGE']._serialized_start=1761
+  _globals['_APPLIEDCHANGE']._serialized_end=1845
+  _globals['_IMPORTSERVICE']._serialized_start=1847
+  _globals['_IMPORTSERVICE']._serialized_end=1964
 # @@protoc_insertion_point(module_scope)

@@ -7,10 +7,14 @@ from carillon.directory.v1 import extension_pb2 as _extension_pb2
 from carillon.directory.v1 import mailbox_pb2 as _mailbox_pb2
 from carillon.directory.v1 import menu_pb2 as _menu_pb2
 from carillon.directory.v1 import number_pb2 as _number_pb2
+from carillon.directory.v1 import paging_group_pb2 as _paging_group_pb2
+from carillon.directory.v1 import parking_lot_pb2 as _parking_lot_pb2
+from carillon.directory.v1 import pickup_group_pb2 as _pickup_group_pb2
 from carillon.directory.v1 import plan_pb2 as _plan_pb2
 from carillon.directory.v1 import ring_group_pb2 as _ring_group_pb2
 from carillon.directory.v1 import schedule_pb2 as _schedule_pb2
 from carillon.directory.v1 import sip_credential_pb2 as _sip_credential_pb2
+from carillon.directory.v1 import supervision_pb2 as _supervision_pb2
 from carillon.directory.v1 import tenant_pb2 as _tenant_pb2
 from carillon.directory.v1 import trunk_credential_pb2 as _trunk_credential_pb2
 from carillon.directory.v1 import trunk_pb2 as _trunk_pb2
@@ -46,6 +50,10 @@ class ApplyTenantRequest(_message.Message):
     MAILBOXES_FIELD_NUMBER: _builtins.int
     TRUNKS_FIELD_NUMBER: _builtins.int
     TRUNK_CREDENTIALS_FIELD_NUMBER: _builtins.int
+    PICKUP_GROUPS_FIELD_NUMBER: _builtins.int
+    PARKING_LOTS_FIELD_NUMBER: _builtins.int
+    PAGING_GROUPS_FIELD_NUMBER: _builtins.int
+    SUPERVISIONS_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
     PRUNE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
@@ -78,6 +86,14 @@ class ApplyTenantRequest(_message.Message):
     def trunks(self) -> _containers.RepeatedCompositeFieldContainer[_trunk_pb2.Trunk]: ...
     @_builtins.property
     def trunk_credentials(self) -> _containers.RepeatedCompositeFieldContainer[_trunk_credential_pb2.TrunkCredential]: ...
+    @_builtins.property
+    def pickup_groups(self) -> _containers.RepeatedCompositeFieldContainer[_pickup_group_pb2.PickupGroup]: ...
+    @_builtins.property
+    def parking_lots(self) -> _containers.RepeatedCompositeFieldContainer[_parking_lot_pb2.ParkingLot]: ...
+    @_builtins.property
+    def paging_groups(self) -> _containers.RepeatedCompositeFieldContainer[_paging_group_pb2.PagingGroup]: ...
+    @_builtins.property
+    def supervisions(self) -> _containers.RepeatedCompositeFieldContainer[_supervision_pb2.Supervision]: ...
     def __init__(
         self,
         *,
@@ -93,13 +109,17 @@ class ApplyTenantRequest(_message.Message):
         mailboxes: _abc.Iterable[_mailbox_pb2.Mailbox] | None = ...,
         trunks: _abc.Iterable[_trunk_pb2.Trunk] | None = ...,
         trunk_credentials: _abc.Iterable[_trunk_credential_pb2.TrunkCredential] | None = ...,
+        pickup_groups: _abc.Iterable[_pickup_group_pb2.PickupGroup] | None = ...,
+        parking_lots: _abc.Iterable[_parking_lot_pb2.ParkingLot] | None = ...,
+        paging_groups: _abc.Iterable[_paging_group_pb2.PagingGroup] | None = ...,
+        supervisions: _abc.Iterable[_supervision_pb2.Supervision] | None = ...,
         dry_run: _builtins.bool = ...,
         prune: _builtins.bool = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "extensions", b"extensions", "mailboxes", b"mailboxes", "menus", b"menus", "numbers", b"numbers", "plans", b"plans", "prune", b"prune", "reason", b"reason", "ring_groups", b"ring_groups", "schedules", b"schedules", "sip_credentials", b"sip_credentials", "tenant", b"tenant", "trunk_credentials", b"trunk_credentials", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "extensions", b"extensions", "mailboxes", b"mailboxes", "menus", b"menus", "numbers", b"numbers", "paging_groups", b"paging_groups", "parking_lots", b"parking_lots", "pickup_groups", b"pickup_groups", "plans", b"plans", "prune", b"prune", "reason", b"reason", "ring_groups", b"ring_groups", "schedules", b"schedules", "sip_credentials", b"sip_credentials", "supervisions", b"supervisions", "tenant", b"tenant", "trunk_credentials", b"trunk_credentials", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

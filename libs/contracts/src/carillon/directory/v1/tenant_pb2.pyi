@@ -9,6 +9,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,139 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Feature:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FeatureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Feature.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FEATURE_UNSPECIFIED: _Feature.ValueType  # 0
+    FEATURE_PICK_UP_GROUP: _Feature.ValueType  # 1
+    """Takes a call that rings in one of the user's pickup groups: *8."""
+    FEATURE_PICK_UP: _Feature.ValueType  # 2
+    """Takes the call that rings at an extension: **, then the extension."""
+    FEATURE_PARK: _Feature.ValueType  # 3
+    """As the destination of a transfer: parks the call in the first free slot, or in the slot that follows: *7."""
+    FEATURE_VOICEMAIL: _Feature.ValueType  # 4
+    """The user's mailbox: *97."""
+    FEATURE_FORWARD_ON: _Feature.ValueType  # 5
+    """All calls go to what follows: *21*."""
+    FEATURE_FORWARD_OFF: _Feature.ValueType  # 6
+    """#21#."""
+    FEATURE_DND_ON: _Feature.ValueType  # 7
+    """Do not disturb: *78."""
+    FEATURE_DND_OFF: _Feature.ValueType  # 8
+    """*79."""
+    FEATURE_AGENT_LOGIN: _Feature.ValueType  # 9
+    """*45."""
+    FEATURE_AGENT_LOGOUT: _Feature.ValueType  # 10
+    """*46."""
+    FEATURE_AGENT_PAUSE: _Feature.ValueType  # 11
+    """*47."""
+    FEATURE_WITHHOLD: _Feature.ValueType  # 12
+    """Calls what follows without showing who calls: *31."""
+    FEATURE_CALL_RETURN: _Feature.ValueType  # 13
+    """Calls back whoever called last: *69."""
+    FEATURE_INTERCOM: _Feature.ValueType  # 14
+    """Calls an extension whose phone answers by itself: *80."""
+    FEATURE_PAGE: _Feature.ValueType  # 15
+    """Speaks to a paging group by its number: *81."""
+    FEATURE_LISTEN: _Feature.ValueType  # 16
+    """Hears the call of an extension: *82."""
+    FEATURE_WHISPER: _Feature.ValueType  # 17
+    """And is heard by that user: *83."""
+    FEATURE_BARGE: _Feature.ValueType  # 18
+    """And by the other side: *84."""
+
+class Feature(_Feature, metaclass=_FeatureEnumTypeWrapper):
+    """What can be done by dialling a code."""
+
+FEATURE_UNSPECIFIED: Feature.ValueType  # 0
+FEATURE_PICK_UP_GROUP: Feature.ValueType  # 1
+"""Takes a call that rings in one of the user's pickup groups: *8."""
+FEATURE_PICK_UP: Feature.ValueType  # 2
+"""Takes the call that rings at an extension: **, then the extension."""
+FEATURE_PARK: Feature.ValueType  # 3
+"""As the destination of a transfer: parks the call in the first free slot, or in the slot that follows: *7."""
+FEATURE_VOICEMAIL: Feature.ValueType  # 4
+"""The user's mailbox: *97."""
+FEATURE_FORWARD_ON: Feature.ValueType  # 5
+"""All calls go to what follows: *21*."""
+FEATURE_FORWARD_OFF: Feature.ValueType  # 6
+"""#21#."""
+FEATURE_DND_ON: Feature.ValueType  # 7
+"""Do not disturb: *78."""
+FEATURE_DND_OFF: Feature.ValueType  # 8
+"""*79."""
+FEATURE_AGENT_LOGIN: Feature.ValueType  # 9
+"""*45."""
+FEATURE_AGENT_LOGOUT: Feature.ValueType  # 10
+"""*46."""
+FEATURE_AGENT_PAUSE: Feature.ValueType  # 11
+"""*47."""
+FEATURE_WITHHOLD: Feature.ValueType  # 12
+"""Calls what follows without showing who calls: *31."""
+FEATURE_CALL_RETURN: Feature.ValueType  # 13
+"""Calls back whoever called last: *69."""
+FEATURE_INTERCOM: Feature.ValueType  # 14
+"""Calls an extension whose phone answers by itself: *80."""
+FEATURE_PAGE: Feature.ValueType  # 15
+"""Speaks to a paging group by its number: *81."""
+FEATURE_LISTEN: Feature.ValueType  # 16
+"""Hears the call of an extension: *82."""
+FEATURE_WHISPER: Feature.ValueType  # 17
+"""And is heard by that user: *83."""
+FEATURE_BARGE: Feature.ValueType  # 18
+"""And by the other side: *84."""
+Global___Feature: _TypeAlias = Feature  # noqa: Y015
+
+class _PickupScope:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PickupScopeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PickupScope.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PICKUP_SCOPE_UNSPECIFIED: _PickupScope.ValueType  # 0
+    PICKUP_SCOPE_TENANT: _PickupScope.ValueType  # 1
+    """Every user of the tenant; the default."""
+    PICKUP_SCOPE_GROUP: _PickupScope.ValueType  # 2
+    """Members of one pickup group, among themselves."""
+
+class PickupScope(_PickupScope, metaclass=_PickupScopeEnumTypeWrapper):
+    """Who may take a call that rings at another's phone."""
+
+PICKUP_SCOPE_UNSPECIFIED: PickupScope.ValueType  # 0
+PICKUP_SCOPE_TENANT: PickupScope.ValueType  # 1
+"""Every user of the tenant; the default."""
+PICKUP_SCOPE_GROUP: PickupScope.ValueType  # 2
+"""Members of one pickup group, among themselves."""
+Global___PickupScope: _TypeAlias = PickupScope  # noqa: Y015
+
+@_typing.final
+class FeatureCode(_message.Message):
+    """A code other than the usual one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FEATURE_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    feature: Global___Feature.ValueType
+    code: _builtins.str
+    """Begins with * or #, then at most 7 of 0-9 * #. Empty: the feature is off. Of several codes that fit, the longest counts."""
+    def __init__(
+        self,
+        *,
+        feature: Global___Feature.ValueType = ...,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "feature", b"feature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeatureCode: _TypeAlias = FeatureCode  # noqa: Y015
 
 @_typing.final
 class Tenant(_message.Message):
@@ -32,6 +166,9 @@ class Tenant(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     MAIN_NUMBER_FIELD_NUMBER: _builtins.int
+    FEATURE_CODES_FIELD_NUMBER: _builtins.int
+    PICKUP_SCOPE_FIELD_NUMBER: _builtins.int
+    PARK_DIGITS_FIELD_NUMBER: _builtins.int
     CONFIG_SEQ_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Lower-case letters, digits and hyphens, 1 to 40; it is part of every subject."""
@@ -47,8 +184,15 @@ class Tenant(_message.Message):
     """BCP 47."""
     main_number: _builtins.str
     """Shown outside for users without their own; one of the tenant's numbers."""
+    pickup_scope: Global___PickupScope.ValueType
+    park_digits: _builtins.str
+    """Pressed while a user talks: parks the other side. Empty: nothing does."""
     config_seq: _builtins.int
     """Output only: the configuration's version."""
+    @_builtins.property
+    def feature_codes(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureCode]:
+        """Only those that differ from the usual ones."""
+
     def __init__(
         self,
         *,
@@ -60,11 +204,14 @@ class Tenant(_message.Message):
         time_zone: _builtins.str = ...,
         language: _builtins.str = ...,
         main_number: _builtins.str = ...,
+        feature_codes: _abc.Iterable[Global___FeatureCode] | None = ...,
+        pickup_scope: Global___PickupScope.ValueType = ...,
+        park_digits: _builtins.str = ...,
         config_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_seq", b"config_seq", "country", b"country", "display_name", b"display_name", "etag", b"etag", "id", b"id", "language", b"language", "main_number", b"main_number", "realm", b"realm", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_seq", b"config_seq", "country", b"country", "display_name", b"display_name", "etag", b"etag", "feature_codes", b"feature_codes", "id", b"id", "language", b"language", "main_number", b"main_number", "park_digits", b"park_digits", "pickup_scope", b"pickup_scope", "realm", b"realm", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,6 +50,32 @@ class Forwarding(_message.Message):
 Global___Forwarding: _TypeAlias = Forwarding  # noqa: Y015
 
 @_typing.final
+class DoorPhone(_message.Message):
+    """What opens the door that a door phone stands at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPEN_DIGITS_FIELD_NUMBER: _builtins.int
+    LOCK_DIGITS_FIELD_NUMBER: _builtins.int
+    open_digits: _builtins.str
+    """What who talks with it presses, 1 to 8 of 0-9 * #."""
+    lock_digits: _builtins.str
+    """What the door phone then hears, 1 to 16 of 0-9 A-D * #."""
+    def __init__(
+        self,
+        *,
+        open_digits: _builtins.str = ...,
+        lock_digits: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lock_digits", b"lock_digits", "open_digits", b"open_digits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DoorPhone: _TypeAlias = DoorPhone  # noqa: Y015
+
+@_typing.final
 class User(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -64,6 +90,7 @@ class User(_message.Message):
     RING_SECONDS_FIELD_NUMBER: _builtins.int
     FORWARDING_FIELD_NUMBER: _builtins.int
     MAILBOX_ID_FIELD_NUMBER: _builtins.int
+    DOOR_PHONE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     last_name: _builtins.str
@@ -81,6 +108,10 @@ class User(_message.Message):
     mailbox_id: _builtins.str
     @_builtins.property
     def forwarding(self) -> Global___Forwarding: ...
+    @_builtins.property
+    def door_phone(self) -> Global___DoorPhone:
+        """The user is a door phone."""
+
     def __init__(
         self,
         *,
@@ -95,10 +126,11 @@ class User(_message.Message):
         ring_seconds: _builtins.int = ...,
         forwarding: Global___Forwarding | None = ...,
         mailbox_id: _builtins.str = ...,
+        door_phone: Global___DoorPhone | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["forwarding", b"forwarding"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["door_phone", b"door_phone", "forwarding", b"forwarding"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_number", b"caller_number", "email", b"email", "etag", b"etag", "first_name", b"first_name", "forwarding", b"forwarding", "id", b"id", "language", b"language", "last_name", b"last_name", "mailbox_id", b"mailbox_id", "mobile", b"mobile", "ring_seconds", b"ring_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_number", b"caller_number", "door_phone", b"door_phone", "email", b"email", "etag", b"etag", "first_name", b"first_name", "forwarding", b"forwarding", "id", b"id", "language", b"language", "last_name", b"last_name", "mailbox_id", b"mailbox_id", "mobile", b"mobile", "ring_seconds", b"ring_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

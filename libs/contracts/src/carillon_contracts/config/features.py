@@ -1,0 +1,151 @@
+"""What phones can do beyond calling: codes, pickup, parking, paging, supervision, doors."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from carillon_contracts.config.destinations import Destination
+from carillon_contracts.config.values import Resource, Shape
+
+Feature = Literal[
+    "pick_up_group",
+    "pick_up",
+    "park",
+    "voicemail",
+    "forward_on",
+    "forward_off",
+    "dnd_on",
+    "dnd_off",
+    "agent_login",
+    "agent_logout",
+    "agent_pause",
+    "withhold",
+    "call_return",
+    "intercom",
+    "page",
+    "listen",
+    "whisper",
+    "barge",
+]
+#: What is dialled for each feature in a tenant that says nothing else.
+USUAL_CODES: Mapping[Feature, str] = {
+    "pick_up_group": "*8",
+    "pick_up": "**",
+    "park": "*7",
+    "voicemail": "*97",
+    "forward_on": "*21*",
+    "forward_off": "#21#",
+    "dnd_on": "*78",
+    "dnd_off": "*79",
+    "agent_login": "*45",
+    "agent_logout": "*46",
+    "agent_pause": "*47",
+    "withhold": "*31",
+    "call_return": "*69",
+    "intercom": "*80",
+    "page": "*81",
+    "listen": "*82",
+    "whisper": "*83",
+    "barge": "*84",
+}
+#: Slots of one parking lot.
+MAX_SLOTS = 100
+Slot = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,6}$")]
+PickupScope = Literal["tenant", "group"]
+SupervisionMode = Literal["listen", "whisper", "barge"]
+
+
+class FeatureCode(Shape):
+    """The code of a feature where it is not the usual one; empty: the feature is off."""
+
+    feature: Feature
+    code: Annotated[str, StringConstraints(pattern=r"^([*#][0-9*#]{0,7})?$")] = ""
+
+
+def codes_of(changed: tuple[FeatureCode, ...]) -> dict[Feature, str]:
+    """Every feature that is on, with its code."""
+    codes = dict(USUAL_CODES) | {each.feature: each.code for each in changed}
+    return {feature: code for feature, code in codes.items() if code}
+
+
+def check_codes(changed: tuple[FeatureCode, ...]) -> None:
+    """Raises ValueError when a feature stands twice, or two have the same code."""
+    named = [each.feature for each in changed]
+    codes = codes_of(changed)
+    for feature in named:
+        if named.count(feature) > 1:
+            raise ValueError(f"{feature} stands twice")
+        if (code := codes.get(feature)) and len(same := [name for name, other in codes.items() if other == code]) > 1:
+            raise ValueError(f"{code} is the code of {' and of '.join(same)}")
+
+
+class DoorPhone(Shape):
+    """What opens the door that a door phone stands at."""
+
+    open_digits: Annotated[str, StringConstraints(pattern=r"^[0-9*#]{1,8}$")]
+    lock_digits: Annotated[str, StringConstraints(pattern=r"^[0-9A-D*#]{1,16}$")]
+
+
+class PickupGroup(Resource):
+    """Every member may take a call that rings at another member's phone."""
+
+    KIND: ClassVar[str] = "pickup_group"
+    PLURAL: ClassVar[str] = "pickup_groups"
+    display_name: str = ""
+    user_ids: Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
+
+
+class ParkingLot(Resource):
+    """Numbers at which calls are parked; who dials a slot takes its call back."""
+
+    KIND: ClassVar[str] = "parking_lot"
+    PLURAL: ClassVar[str] = "parking_lots"
+    display_name: str = ""
+    first_slot: Slot
+    last_slot: Slot
+    recall_seconds: Annotated[int, Field(ge=10, le=3600)] = 90
+    recall_ring_seconds: Annotated[int, Field(ge=5, le=120)] = 30
+    no_answer: Destination | None = None
+    paging_group_id: str = ""
+
+    @model_validator(mode="after")
+    def _slots(self) -> Self:
+        if len(self.first_slot) != len(self.last_slot) or self.first_slot > self.last_slot:
+            raise ValueError("last_slot must have as many digits as first_slot and not come before it")
+        if len(self.slots) > MAX_SLOTS:
+            raise ValueError(f"at most {MAX_SLOTS} slots")
+        return self
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Every slot, in order."""
+        width = len(self.first_slot)
+        return tuple(f"{number:0{width}}" for number in range(int(self.first_slot), int(self.last_slot) + 1))
+
+    def holds(self, digits: str) -> bool:
+        """Whether these digits are one of its slots."""
+        return digits.isdecimal() and len(digits) == len(self.first_slot) and self.first_slot <= digits <= self.last_slot
+
+
+class PagingGroup(Resource):
+    """Phones that take a page at once and let everybody near them hear who speaks."""
+
+    KIND: ClassVar[str] = "paging_group"
+    PLURAL: ClassVar[str] = "paging_groups"
+    display_name: str = ""
+    number: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}$")]
+    user_ids: Annotated[tuple[str, ...], Field(min_length=1, max_length=200)]
+    #: Who may page; empty: every user.
+    allowed_user_ids: Annotated[tuple[str, ...], Field(max_length=200)] = ()
+
+
+class Supervision(Resource):
+    """A right of some users to take part in the calls of others."""
+
+    KIND: ClassVar[str] = "supervision"
+    PLURAL: ClassVar[str] = "supervisions"
+    display_name: str = ""
+    supervisor_user_ids: Annotated[tuple[str, ...], Field(min_length=1, max_length=50)]
+    user_ids: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
+    modes: Annotated[tuple[SupervisionMode, ...], Field(min_length=1, max_length=3)]
