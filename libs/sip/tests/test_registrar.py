@@ -2,10 +2,12 @@
 
 import pytest
 
-from carillon_sip import Flow, Request
+from carillon_sip import Flow, NameAddr, Request, Uri
+from carillon_sip.gruu import Gruus, instance_of, public_gruu, temporary_gruu, urn_of
 from carillon_sip.parser import parse_message
 from carillon_sip.registrar import Binding, RegisterOutcome, RegistrarSettings, register
 from carillon_sip.testing import request_text
+from carillon_sip.uri import unquote_string
 
 pytestmark = pytest.mark.feature("M-1")
 
@@ -157,3 +159,32 @@ def test_a_reg_id_that_is_none_is_400(reg_id: str) -> None:
 def test_one_request_registers_one_flow() -> None:
     one, two = (f'<sip:{name}@192.0.2.9>;+sip.instance="<urn:uuid:1>";reg-id={n}' for n, name in ((1, "a"), (2, "b")))
     assert applied(message(one, two, expires="600")).status == 400
+
+
+URN = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6"
+
+
+def test_who_asks_for_gruus_gets_them() -> None:
+    def gruus(instance: str, call_id: str, cseq: int) -> Gruus:
+        return Gruus(public_gruu("st", "example.com", instance), temporary_gruu(f"{call_id}-{cseq}", "example.com"))
+
+    contact = f'<sip:a@192.0.2.9>;+sip.instance="<{URN}>"'
+    asked = message(contact)
+    assert "gruu" not in applied(asked).headers[0][1]
+    asked.headers.lines.append("Supported: path, gruu")
+    fresh = parse_message(asked.to_bytes())
+    assert isinstance(fresh, Request)
+    outcome = register(fresh, (), FLOW, NOW, RegistrarSettings(), gruus)
+    answer = NameAddr.parse(outcome.headers[0][1])
+    public, temporary = (unquote_string(answer.parameter(name) or "") for name in ("pub-gruu", "temp-gruu"))
+    assert (public, temporary) == (f"sip:st@example.com;gr={URN}", "sip:phone-1@example.com;gr")
+    assert instance_of(Uri.parse(public)) == URN
+    assert instance_of(Uri.parse(temporary)) == ""
+    assert instance_of(Uri.parse("sip:st@example.com")) is None
+
+
+def test_a_gruu_is_no_contact_and_a_strange_instance_has_no_gruu() -> None:
+    domain = message().to.uri.host
+    assert applied(message(f"<sip:a@{domain};gr={URN}>")).status == 403
+    assert urn_of(f"<{URN}>") == URN
+    assert urn_of('<urn:x";evil>') == urn_of("urn:uuid:1") == ""

@@ -3,6 +3,8 @@
 Invariant: nothing raises out of `message`; every request other than ACK is answered or handed to somebody who answers it.
 """
 
+from collections.abc import Callable
+
 from carillon_sip.admission import Refusal, refuse_any, refuse_outside
 from carillon_sip.context import Context, lines
 from carillon_sip.dialog import Dialog
@@ -10,7 +12,7 @@ from carillon_sip.errors import ParseError
 from carillon_sip.established import Established
 from carillon_sip.flow import Flow
 from carillon_sip.incoming_calls import IncomingCalls
-from carillon_sip.message import Request
+from carillon_sip.message import Request, Response
 from carillon_sip.outputs import RequestReceived, Send, SessionRequest
 from carillon_sip.parser import Limits, parse_message
 from carillon_sip.reliable_calls import ReliableCalls
@@ -23,6 +25,8 @@ from carillon_sip.transaction_layer import ServerKey, server_key
 from carillon_sip.updates import Updates
 from carillon_sip.usages import Usages
 
+#: What becomes of a message that an edge passes on: where it goes, the status to refuse it with, or None: it is for us.
+PassOn = Callable[[Request | Response, Flow], Send | int | None]
 _USAGE_METHODS = frozenset({"REFER", "NOTIFY", "SUBSCRIBE"})
 
 
@@ -41,6 +45,7 @@ class Reception:
         self._established = established
         self.limits = Limits(message_bytes=context.settings.max_message_bytes)
         self._stateless_tag = context.token()
+        self.pass_on: PassOn | None = None
 
     def message(self, data: bytes, flow: Flow, now: float) -> None:
         """One whole message."""
@@ -50,13 +55,21 @@ class Reception:
             self.unreadable(error, flow)
             return
         try:
-            if isinstance(message, Request):
+            if self.pass_on is not None and (passed := self.pass_on(message, flow)) is not None:
+                self._passed(message, flow, passed)
+            elif isinstance(message, Request):
                 self._request(message, flow, now)
             else:
                 self._context.layer.receive_response(message, now)
         except ParseError as error:
             if isinstance(message, Request) and message.method != "ACK":
                 self._refuse(message, flow, Refusal(error.status), str(error))
+
+    def _passed(self, message: Request | Response, flow: Flow, passed: Send | int) -> None:
+        if isinstance(passed, Send):
+            self._context.outputs.append(passed)
+        elif isinstance(message, Request):
+            self._refuse(message, flow, Refusal(passed), None)
 
     def unreadable(self, error: ParseError, flow: Flow) -> None:
         """What came could not be read; it is answered where it was a request that can be."""

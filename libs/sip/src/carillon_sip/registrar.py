@@ -1,5 +1,5 @@
-"""A registrar's rules (RFC 3261 section 10.3, RFC 3327, RFC 5626 section 6) as one pure function: bindings and a REGISTER in, new
-bindings and the answer out.
+"""A registrar's rules (RFC 3261 section 10.3, RFC 3327, RFC 5626 section 6, RFC 5627 section 5) as one pure function: bindings and a
+REGISTER in, new bindings and the answer out.
 
 Invariant: either every Contact of a request is applied, or none; time is an argument.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from carillon_sip.errors import ParseError
 from carillon_sip.flow import Flow
+from carillon_sip.gruu import OPTION, MakeGruus, instance_of, urn_of
 from carillon_sip.header_names import REASONS
 from carillon_sip.message import Request
 from carillon_sip.uri import NameAddr, Uri, quote, unquote_string
@@ -73,11 +74,16 @@ class _Refused(Exception):
 
 
 def register(
-    request: Request, bindings: Sequence[Binding], flow: Flow, now: float, settings: RegistrarSettings = _DEFAULTS
+    request: Request,
+    bindings: Sequence[Binding],
+    flow: Flow,
+    now: float,
+    settings: RegistrarSettings = _DEFAULTS,
+    gruus: MakeGruus | None = None,
 ) -> RegisterOutcome:
     """Apply an authenticated REGISTER (steps 6 to 8 of section 10.3); a status of 400, 403, 423, 439 or 500 changes no binding.
 
-    Bindings that have run out at `now` are left out and listed in `removed`.
+    Bindings that have run out at `now` are left out and listed in `removed`. With `gruus`, phones that ask for GRUUs get them.
     """
     live = [binding for binding in bindings if binding.expires_at > now]
     gone = [binding for binding in bindings if binding.expires_at <= now]
@@ -89,15 +95,18 @@ def register(
     except ParseError:
         return RegisterOutcome(400, REASONS[400], (), tuple(bindings))
     kept = change.kept
-    headers = (*(("Contact", _listed(binding, now)) for binding in kept), *_extensions(request, change))
+    made = gruus if OPTION in _option_tags(request, "supported") else None
+    headers = (*(("Contact", _listed(binding, now, made)) for binding in kept), *_extensions(request, change))
     return RegisterOutcome(200, REASONS[200], headers, tuple(kept), tuple(change.added), (*gone, *change.removed), tuple(change.refreshed))
 
 
-def _listed(binding: Binding, now: float) -> str:
+def _listed(binding: Binding, now: float, gruus: MakeGruus | None) -> str:
     """A binding as the answer has it."""
+    urn = urn_of(binding.instance) if gruus is not None else ""
+    gruu = gruus(urn, binding.call_id, binding.cseq).contact_parameters() if gruus is not None and urn else ""
     instance = f";+sip.instance={quote(binding.instance)}" if binding.instance else ""
     reg_id = f";reg-id={binding.reg_id}" if binding.reg_id else ""
-    return f"<{binding.contact}>;expires={max(0, round(binding.expires_at - now))}{instance}{reg_id}"
+    return f"<{binding.contact}>;expires={max(0, round(binding.expires_at - now))}{instance}{reg_id}{gruu}"
 
 
 def _extensions(request: Request, change: "_Change") -> list[tuple[str, str]]:
@@ -163,6 +172,8 @@ def _apply_contact(
     request: Request, contact: NameAddr, outbound: bool, change: _Change, flow: Flow, now: float, settings: RegistrarSettings
 ) -> None:
     seconds = _expires(request, contact, settings)
+    if seconds and instance_of(contact.uri) is not None and contact.uri.host.lower() == request.to.uri.host.lower():
+        raise _Refused(403)  # A GRUU of ours as Contact would lead back to itself (RFC 5627 section 5.1).
     instance = unquote_string(contact.parameter("+sip.instance") or "")[:_INSTANCE_LENGTH]
     reg_id = _reg_id(contact) if outbound and instance else 0
     known = next((b for b in change.kept if _same(b, contact, instance, reg_id)), None)

@@ -15,6 +15,7 @@ from carillon_sip.errors import ParseError
 from carillon_sip.flow import Flow
 from carillon_sip.outputs import CloseFlow, Output, Send
 from carillon_sip.parser import StreamFramer
+from carillon_sip.reception import PassOn
 from carillon_sip.resuming import SavedSession
 from carillon_sip.session import AnswerLimit, Session, SessionState, Unacknowledged
 from carillon_sip.subscription_commands import SubscriptionCommands
@@ -52,6 +53,10 @@ class UserAgent(CallCommands, TransferCommands, SubscriptionCommands):
     def __init__(self, settings: UserAgentSettings, token: Callable[[], str]) -> None:
         super().__init__(settings, token)
         self._streams: dict[Flow, StreamFramer] = {}
+
+    def pass_on(self, decide: PassOn) -> None:
+        """Be an edge besides (see `forwarding`): `decide` is asked of every message before anything else is done with it."""
+        self._reception.pass_on = decide
 
     def receive(self, data: bytes, flow: Flow, now: float) -> None:
         """One datagram, or the next chunk of a stream."""

@@ -32,12 +32,14 @@ from carillon_media import grpc_api, grpc_control, grpc_node, grpc_trunks
 from carillon_media.adapters.announcer import BusAnnouncer
 from carillon_media.adapters.applications import GrpcApplications
 from carillon_media.adapters.call_log import JournalledCallLog
+from carillon_media.adapters.database import Database
 from carillon_media.adapters.dns import Dns
 from carillon_media.adapters.guarded_plane import guarded
 from carillon_media.adapters.heartbeat import Heartbeat
 from carillon_media.adapters.journal import CallKey, Journal, JournalRecord
 from carillon_media.adapters.pooled_ids import PooledIds
 from carillon_media.adapters.postgres_devices import NoDevices, PostgresDevices
+from carillon_media.adapters.postgres_nodes import PostgresNodes
 from carillon_media.adapters.prompt_files import PromptFiles
 from carillon_media.adapters.prompts import PromptStore
 from carillon_media.adapters.publisher import Confirm, EndedCall, Publisher, confirm_by_grpc
@@ -50,7 +52,9 @@ from carillon_media.domain.guard import Guard
 from carillon_media.domain.limits import GuardSettings
 from carillon_media.handlers.admission import Admission
 from carillon_media.handlers.between_phones import BetweenPhones
+from carillon_media.handlers.cluster import Cluster
 from carillon_media.handlers.control import CallControl
+from carillon_media.handlers.device_uris import DeviceGruus
 from carillon_media.handlers.doorkeeper import Doorkeeper
 from carillon_media.handlers.draining import Draining
 from carillon_media.handlers.gate import Gate, WatchedDevices
@@ -92,6 +96,7 @@ class Running:
     gate: Gate
     draining: Draining
     trunks: Trunks
+    cluster: Cluster
 
 
 @asynccontextmanager
@@ -127,9 +132,10 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         tasks.start(auditor.run(), "audit events")
         node = _assemble(settings, opened, accounts, mailboxes, log, spool, announcer, auditor, ids)
         _run(node, tasks, opened.plane, settings)
-        if isinstance(node.devices, PostgresDevices):
-            tasks.start(node.devices.run(node.load), "registrations")
-            await _wait_for_devices(node.devices, settings.registrations_seconds)
+        if node.database is not None:
+            tasks.start(node.database.run(), "database")
+            if not await _wait_for_devices(node.database, settings.registrations_seconds):
+                node.trunks.may_register(settings.registers_trunks)
         await configuration.caught_up(settings.catch_up_seconds)
         await mailboxes.caught_up(settings.catch_up_seconds)
         tasks.start(_warm(configuration, node.prompts), "prompts")
@@ -142,7 +148,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         stack.push_async_callback(server.stop, 0.5)
         stack.push_async_callback(_close, node, settings, server)
         node.admission.closed = node.registrar.closed = False
-        yield Running(node.sip.bound, port, node.board, node.registrar, publisher, node.gate, node.draining, node.trunks)
+        yield Running(node.sip.bound, port, node.board, node.registrar, publisher, node.gate, node.draining, node.trunks, node.cluster)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +201,7 @@ class _Node:
     board: Switchboard
     admission: Admission
     registrar: Registrar
-    devices: DeviceStore
+    database: Database | None
     resolver: TrunkResolver
     prompts: PromptStore
     lag: LoopLag
@@ -206,12 +212,7 @@ class _Node:
     trunks: Trunks
     control: CallControl
     between: BetweenPhones
-
-    def load(self, devices: Iterable[Device]) -> None:
-        """Registrations as they were stored."""
-        stored = tuple(devices)
-        self.gate.registered(stored)
-        self.registrar.load(stored)
+    cluster: Cluster
 
     def listening(self, advertise: str) -> None:
         """Doors are open: what they are called is not sent to."""
@@ -234,7 +235,7 @@ def _assemble(
     clock, lag, store = SystemClock(), LoopLag(), PromptStore(settings.data / "prompts")
     key = hashlib.sha256(b"sip nonces" + settings.token_key.get_secret_value().encode()).digest()
     addresses = Addresses(Reach(settings.loopback, settings.refused))
-    gate = _gate(settings, accounts, addresses, lambda ip: reach.trunks_at(ip), auditor)
+    gate = _gate(settings, accounts, addresses, lambda ip: reach.trunks_at(ip) or ("a node",) * cluster.is_peers_host(ip), auditor)
     doorkeeper = Doorkeeper(accounts, Authenticator(key), clock, gate, settings.sha256_agents)
     certificates = Certificates(
         TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca, settings.tls_ca, settings.tls_verify)
@@ -261,16 +262,34 @@ def _assemble(
             idle_seconds=settings.idle_seconds,
         ),
     )
-    devices = _devices(settings, clock)
-    told = ToldDevices(WatchedDevices(devices, gate), lambda changed: between.watching.devices_changed(changed))
-    registrar = Registrar(accounts, doorkeeper, sip, told, announcer, clock, ids)
-    resolver = TrunkResolver(accounts.trunk_destinations, Dns(settings.name_servers), settings.families)
-    reach = Reachability(accounts, lambda: registrar, lambda: trunks, resolver, sip.local)
     secret = settings.token_key.get_secret_value().encode()
+    cluster = Cluster(secret, sip.local)
+    sip.pass_on(cluster.pass_on)
+
+    def load(stored: Iterable[Device]) -> None:
+        found = tuple(stored)
+        gate.registered(device for device in found if not device.node)
+        registrar.load(found)
+
+    devices = _devices(settings, clock, load, lambda changes: registrar.elsewhere(changes), lambda lost: registrar.lost(lost))
+    told = ToldDevices(WatchedDevices(devices, gate), lambda changed: between.watching.devices_changed(changed))
+    gruus = DeviceGruus(secret, accounts, lambda sip_user: registrar.devices_of(sip_user))
+    registrar = Registrar(accounts, doorkeeper, sip, told, announcer, clock, ids, gruus=gruus)
+    registrar.heard_elsewhere = lambda changed: between.watching.devices_changed(changed)
+    resolver = TrunkResolver(accounts.trunk_destinations, Dns(settings.name_servers), settings.families)
+    reach = Reachability(accounts, lambda: registrar, lambda: trunks, resolver, sip.local, cluster)
     trunks = Trunks.made_of(accounts, secret, sip, reach.flows_to, announcer, clock, registers=settings.registers_trunks)
+    database = None
+    if isinstance(devices, PostgresDevices):
+        leases = {}
+        if settings.trunk_registrations is None:
+            leases["trunk registrations"] = trunks.may_register
+            trunks.may_register(False)
+        nodes = PostgresNodes(settings.node, clock, sip.reached_by_nodes, cluster, leases)
+        database = Database(settings.postgres_dsn, [devices, nodes])
     parts = Parts(
         sip=sip,
-        plane=guarded(opened.plane, addresses, settings.media_ports),
+        plane=guarded(opened.plane, addresses, settings.media_ports, cluster.is_peers_host),
         applications=opened.applications,
         log=log,
         prompts=PromptFiles(store, settings.data / "prompts", settings.hold_music),
@@ -285,7 +304,7 @@ def _assemble(
     )
     board = Switchboard(parts, Limits(max_call_seconds=settings.max_call_hours * 3600), settings.max_calls)
     control = CallControl(board, accounts, lambda: admission.closed or admission.draining)
-    admission = Admission(accounts, doorkeeper, reach, trunks, board, sip, clock, ids, settings.node, lag)
+    admission = Admission(accounts, doorkeeper, reach, trunks, board, sip, clock, ids, settings.node, lag, gruus)
     between = BetweenPhones(accounts, doorkeeper, sip, board, registrar, trunks, reach, mailboxes, ids)
     mailboxes.on_change = between.watching.mailbox_changed
     sip.callbacks = Callbacks(
@@ -299,8 +318,8 @@ def _assemble(
     )
     sip.gate = gate
     draining = Draining(admission, registrar, board)
-    parts_of_node = (sip, board, admission, registrar, devices, resolver, store, lag, gate, addresses, draining, certificates, trunks)
-    return _Node(*parts_of_node, control, between)
+    parts_of_node = (sip, board, admission, registrar, database, resolver, store, lag, gate, addresses, draining, certificates, trunks)
+    return _Node(*parts_of_node, control, between, cluster)
 
 
 def _gate(
@@ -374,16 +393,24 @@ async def _never(calls: Sequence[EndedCall]) -> Collection[CallKey]:
     return ()
 
 
-def _devices(settings: MediaSettings, clock: SystemClock) -> DeviceStore:
-    return PostgresDevices(settings.postgres_dsn, settings.node, clock) if settings.postgres_dsn else NoDevices()
+def _devices(
+    settings: MediaSettings,
+    clock: SystemClock,
+    loaded: Callable[[Iterable[Device]], None],
+    elsewhere: Callable[[Iterable[tuple[Device, bool]]], None],
+    lost: Callable[[Iterable[Device]], None],
+) -> DeviceStore:
+    return PostgresDevices(settings.node, clock, loaded, elsewhere, lost) if settings.postgres_dsn else NoDevices()
 
 
-async def _wait_for_devices(devices: PostgresDevices, seconds: float) -> None:
+async def _wait_for_devices(database: Database, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
-            await devices.ready.wait()
+            await database.ready.wait()
     except TimeoutError:
         _log.warning("stored registrations are not there yet: phones that do not register again cannot be called")
+        return False
+    return True
 
 
 async def _plane_events(plane: PlaneClient, board: Switchboard) -> None:

@@ -71,7 +71,8 @@ class MediaSettings(ServiceSettings):
     hold_music: Path | None = None
     #: User agents (regular expression) that are offered SHA-256 beside MD5; `.*` for all. See `handlers.doorkeeper.Doorkeeper`.
     sha256_agents: str = r"^(carillon|linphone|snom|pjsip|pjsua|microsip|zoiper|asterisk|sip\.js|jssip)"
-    #: Whether this node registers with carriers; of several one should. Unset: a node whose name ends in a number does if that is 0.
+    #: Whether this node registers with carriers; of several one should. Unset: the nodes agree by their database; as long as it was never
+    #: reached, a node whose name ends in a number does if that is 0.
     trunk_registrations: bool | None = None
     #: SRTP: `optional` answers it when it is offered and offers it, besides RTP, to legs over TLS; `required`: those must; or `off`.
     srtp: SrtpSetting = "optional"

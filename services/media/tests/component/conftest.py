@@ -286,7 +286,7 @@ class House:
     async def start(self, **options: Any) -> None:
         self.settings = MediaSettings(
             token_key=KEY,
-            node="test",
+            node=options.pop("node", "test"),
             sip_udp="127.0.0.1:0",
             sip_tcp="127.0.0.1:0",
             plane_socket=self.plane.socket,
@@ -397,6 +397,26 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     """A running service of its own."""
     async with house_in(tmp_path) as one:
         yield one
+
+
+@asynccontextmanager
+async def second_node(house: House, folder: Path, **options: Any) -> AsyncIterator[House]:
+    """Another node of the same installation: the same bus and application, a media plane and a journal of its own."""
+    await asyncio.to_thread(folder.mkdir)
+    async with plane_process(folder, ports=160) as plane:
+        other = House(house.bus, house.application, plane, folder)
+        await other.start(node="second", **options)
+        try:
+            yield other
+        finally:
+            await other.phones.aclose()
+            await other.stop()
+
+
+@pytest.fixture
+def second() -> Callable[..., Any]:
+    """A second node of a running service."""
+    return second_node
 
 
 @pytest.fixture

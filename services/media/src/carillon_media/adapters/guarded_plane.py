@@ -1,9 +1,9 @@
 """The media plane, told of no address that we do not send to: the last look at what a session description says.
 
-Invariant: the plane never gets a remote that `Addresses` refuses, nor one of our own media ports.
+Invariant: the plane never gets a remote that `Addresses` refuses, nor a media port of ours or of another node (`is_peers`: its address).
 """
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, cast
 
 from carillon_media.domain.addresses import Addresses
@@ -15,7 +15,10 @@ from carillon_rtp.values import MediaAddress, Remote
 class GuardedPlane:
     """A `ports.PlanePort` around the plane's client; `own_ports` are those that the plane gives to sessions."""
 
-    def __init__(self, plane: PlaneClient, addresses: Addresses, own_ports: Container[int] = ()) -> None:
+    def __init__(
+        self, plane: PlaneClient, addresses: Addresses, own_ports: Container[int] = (), is_peers: Callable[[str], bool] = lambda ip: False
+    ) -> None:
+        self._is_peers = is_peers
         self._plane = plane
         self._addresses = addresses
         self._own_ports = own_ports
@@ -36,12 +39,12 @@ class GuardedPlane:
     async def set_remote(self, session: str, remote: Remote) -> None:
         """As the plane does. Raises RefusedTarget."""
         ports = {remote.port, remote.rtcp_port or remote.port}
-        ours = remote.ip in self._own_hosts and any(port in self._own_ports for port in ports)
+        ours = (remote.ip in self._own_hosts or self._is_peers(remote.ip)) and any(port in self._own_ports for port in ports)
         if ours or not all(self._addresses.allows(remote.ip, port) for port in ports):
             raise RefusedTarget("refused_target", f"nothing is sent to {remote.ip}:{remote.port}")
         await self._plane.set_remote(session, remote)
 
 
-def guarded(plane: PlaneClient, addresses: Addresses, own_ports: Container[int]) -> PlanePort:
+def guarded(plane: PlaneClient, addresses: Addresses, own_ports: Container[int], is_peers: Callable[[str], bool]) -> PlanePort:
     """The plane behind the guard."""
-    return cast(PlanePort, GuardedPlane(plane, addresses, own_ports))
+    return cast(PlanePort, GuardedPlane(plane, addresses, own_ports, is_peers))

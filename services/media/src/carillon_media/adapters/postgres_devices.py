@@ -1,10 +1,9 @@
-"""Bindings in Postgres, written behind: a REGISTER is answered from memory, the table follows within a second.
+"""Bindings in Postgres, shared by all media nodes: a REGISTER is answered from memory, table and other nodes follow within a second.
 
-Invariant: the service runs while Postgres is away; then the latest state of each binding waits in memory and is written when it is
-back. What was stored is loaded once, when the database is first reached.
+Invariant: what was heard last of a binding wins, whichever node heard it. A row that is gone stays until it would have run out, so that
+every node reads that it is. Rows are read by the transaction that changed them, so that none is passed over, however late it commits.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -13,72 +12,96 @@ from typing import Any
 import asyncpg
 
 from carillon_kit.clock import Clock
-from carillon_kit.logs import get_logger
-from carillon_kit.postgres import MigrationError, migrate, open_pool
+from carillon_kit.postgres import UNAVAILABLE
+from carillon_media.adapters.database import Pool
 from carillon_media.handlers.registrar import Device
 from carillon_sip.flow import Flow
 from carillon_sip.registrar import Binding
 
-_log = get_logger(__name__)
-FLUSH_SECONDS = 0.25
-RETRY_SECONDS = 2.0
-WRITE_SECONDS = 10.0
+#: Rows of nodes that died are swept so long after they ran out, and so often.
+SWEEP_AFTER = timedelta(seconds=60)
+SWEEP_SECONDS = 30.0
 _SAVE = """
-insert into registration (sip_user, contact, node, tenant, user_id, binding, registered_at, expires_at)
-select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], $8::timestamptz[])
+insert into registration (sip_user, contact, node, tenant, user_id, binding, registered_at, expires_at, heard_at, gone)
+select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::timestamptz[], $8::timestamptz[],
+  $9::timestamptz[], $10::boolean[])
 on conflict (sip_user, contact) do update set node = excluded.node, tenant = excluded.tenant, user_id = excluded.user_id,
-  binding = excluded.binding, registered_at = excluded.registered_at, expires_at = excluded.expires_at
+  binding = excluded.binding, registered_at = excluded.registered_at, expires_at = excluded.expires_at, heard_at = excluded.heard_at,
+  gone = excluded.gone, changed = pg_current_xact_id()
+where registration.heard_at <= excluded.heard_at
 """
-_REMOVE = """
-delete from registration r using unnest($1::text[], $2::text[]) as gone(sip_user, contact)
- where r.sip_user = gone.sip_user and r.contact = gone.contact and r.node = $3
-"""
-_LOAD = "select sip_user, tenant, user_id, binding, registered_at, expires_at from registration where node = $1 and expires_at > $2"
+_COLUMNS = "sip_user, node, tenant, user_id, binding, registered_at, expires_at, heard_at, gone"
+_LOAD = f"select {_COLUMNS} from registration where not gone and expires_at > $1"
+_HORIZON = "select pg_snapshot_xmin(pg_current_snapshot())::text"
+_CHANGED = f"select {_COLUMNS} from registration where changed >= $1::text::xid8 and node <> $2"
+_SWEEP = f"delete from registration where expires_at < $1 returning {_COLUMNS}"
 
 
 class PostgresDevices:
-    """`handlers.registrar.DeviceStore`; run `run` as a task."""
+    """`handlers.registrar.DeviceStore` and a `database.Table`.
 
-    def __init__(self, dsn: str, node: str, clock: Clock) -> None:
-        self._dsn = dsn
+    `loaded` is told what stands at the start, `elsewhere` what other nodes changed (device, whether it is gone), `lost` the devices of
+    nodes that died, which nobody else announces.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        clock: Clock,
+        loaded: Callable[[Iterable[Device]], None],
+        elsewhere: Callable[[Iterable[tuple[Device, bool]]], None],
+        lost: Callable[[Iterable[Device]], None],
+    ) -> None:
         self._node = node
         self._clock = clock
-        self._pending: dict[tuple[str, str], Device | None] = {}
-        self.ready = asyncio.Event()
+        self._loaded = loaded
+        self._elsewhere = elsewhere
+        self._lost = lost
+        self._pending: dict[tuple[str, str], tuple[Device, bool]] = {}
+        self._horizon = "0"
+        self._swept_at = 0.0
 
     def save(self, devices: Iterable[Device]) -> None:
         """Added or refreshed."""
         for device in devices:
-            self._pending[device.sip_user, device.binding.key] = device
+            self._pending[device.sip_user, device.binding.key] = (device, False)
 
     def remove(self, devices: Iterable[Device]) -> None:
-        """Gone."""
+        """Gone, by what this node heard now."""
         for device in devices:
-            self._pending[device.sip_user, device.binding.key] = None
+            self._pending[device.sip_user, device.binding.key] = (replace(device, heard_at=self._clock.now()), True)
 
-    async def run(self, loaded: Callable[[Iterable[Device]], None]) -> None:
-        """Connect, hand `loaded` what was stored, then write what waits, until cancelled; flushes once more at the end."""
-        pool = await self._connect(loaded)
+    async def load(self, pool: "Pool[Any]") -> None:
+        """Everything that is registered anywhere."""
+        self._horizon = await pool.fetchval(_HORIZON)
+        self._loaded([self._device(row) for row in await pool.fetch(_LOAD, self._clock.now())])
+
+    async def turn(self, pool: "Pool[Any]") -> None:
+        """Write what waits, read what others wrote, sweep now and then."""
+        await self._flush(pool)
+        horizon = await pool.fetchval(_HORIZON)
+        rows = await pool.fetch(_CHANGED, self._horizon, self._node)
+        self._horizon = horizon
+        if rows:
+            self._elsewhere([(self._device(row), row["gone"]) for row in rows])
+        if self._clock.monotonic() - self._swept_at > SWEEP_SECONDS:
+            self._swept_at = self._clock.monotonic()
+            swept = await pool.fetch(_SWEEP, self._clock.now() - SWEEP_AFTER)
+            self._lost([self._device(row) for row in swept if not row["gone"]])
+
+    async def close(self, pool: "Pool[Any]") -> None:
+        """Write what waits."""
+        await self._flush(pool)
+
+    async def _flush(self, pool: "Pool[Any]") -> None:
+        if not self._pending:
+            return
+        pending, self._pending = self._pending, {}
         try:
-            while True:
-                await asyncio.sleep(FLUSH_SECONDS)
-                await self._flush(pool)
-        finally:
-            await asyncio.shield(self._last(pool))
-
-    async def _connect(self, loaded: Callable[[Iterable[Device]], None]) -> "asyncpg.Pool[Any]":
-        while True:
-            try:
-                pool = await open_pool(self._dsn, max_size=2)
-                await migrate(pool, "carillon_media.migrations")
-                now = self._clock.now()
-                rows = await pool.fetch(_LOAD, self._node, now)
-                loaded([self._device(row) for row in rows])
-                self.ready.set()
-                return pool
-            except (OSError, asyncpg.PostgresError, MigrationError) as error:
-                _log.warning("registrations are kept in memory only", error=str(error))
-                await asyncio.sleep(RETRY_SECONDS)
+            await pool.execute(_SAVE, *_columns(list(pending.values()), self._node))
+        except (*UNAVAILABLE, asyncpg.PostgresError):
+            self._pending = {**pending, **self._pending}
+            raise
 
     def _device(self, row: "asyncpg.Record") -> Device:
         data = row["binding"]
@@ -96,40 +119,25 @@ class PostgresDevices:
             path=tuple(data["path"]),
             reg_id=data.get("reg_id", 0),
         )
-        return Device(row["tenant"], row["sip_user"], row["user_id"], binding, row["registered_at"], row["expires_at"])
-
-    async def _last(self, pool: "asyncpg.Pool[Any]") -> None:
-        await self._flush(pool)
-        pool.terminate()
-
-    async def _flush(self, pool: "asyncpg.Pool[Any]") -> None:
-        if not self._pending:
-            return
-        pending, self._pending = self._pending, {}
-        saved = [device for device in pending.values() if device is not None]
-        gone = [key for key, device in pending.items() if device is None]
-        try:
-            async with asyncio.timeout(WRITE_SECONDS):
-                if saved:
-                    await pool.execute(_SAVE, *_columns(saved, self._node))
-                if gone:
-                    await pool.execute(_REMOVE, [key[0] for key in gone], [key[1] for key in gone], self._node)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            _log.warning("registrations wait for the database", waiting=len(pending), error=str(error))
-            self._pending = {**pending, **self._pending}
+        node = "" if row["node"] == self._node else row["node"]
+        return Device(
+            row["tenant"], row["sip_user"], row["user_id"], binding, row["registered_at"], row["expires_at"], row["heard_at"], node
+        )
 
 
-def _columns(devices: Sequence[Device], node: str) -> list[list[Any]]:
-    plain = [replace(device.binding, expires_at=0.0) for device in devices]
+def _columns(pending: Sequence[tuple[Device, bool]], node: str) -> list[list[Any]]:
+    devices = [device for device, _ in pending]
     return [
         [device.sip_user for device in devices],
         [device.binding.key for device in devices],
         [node for _ in devices],
         [device.tenant for device in devices],
         [device.user_id for device in devices],
-        [_json(binding) for binding in plain],
+        [_json(device.binding) for device in devices],
         [device.registered_at for device in devices],
         [device.expires_at for device in devices],
+        [device.heard_at for device in devices],
+        [gone for _, gone in pending],
     ]
 
 

@@ -30,6 +30,9 @@ class CallFacts:
     node: str = ""
     #: Who sent the call on before it came to us, first first.
     diversions: tuple[Diverted, ...] = ()
+    #: The caller named one phone (`+sip.instance`) of this user (RFC 5627): of the user's only that one rings. Empty: no one phone.
+    device_user: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Contact:
     emergency: bool = False
     #: Proxies on the way to it (RFC 3327), as Route values.
     route: tuple[str, ...] = ()
+    #: Which of the user's phones it is: its `+sip.instance`, "" where it has none.
+    device: str = ""
 
     @property
     def is_trunk(self) -> bool:

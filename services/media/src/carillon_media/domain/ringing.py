@@ -225,13 +225,16 @@ def _next_server(call: CallState, phase: Ringing, target: Target) -> None:
 
 
 def _contacts(call: CallState, whom: str | TrunkTarget) -> tuple[Contact, ...]:
-    reach, tenant = call.reach, call.facts.tenant
+    reach, facts = call.reach, call.facts
     if reach is None:
         return ()
     if isinstance(whom, TrunkTarget):
-        found = reach.contact_of_trunk(tenant, whom.trunk_id, whom.number)
+        found = reach.contact_of_trunk(facts.tenant, whom.trunk_id, whom.number)
         return () if found is None else (found,)
-    return tuple(reach.contacts_of_user(tenant, whom))
+    contacts = tuple(reach.contacts_of_user(facts.tenant, whom))
+    if facts.device and whom == facts.device_user:
+        return tuple(contact for contact in contacts if contact.device == facts.device)
+    return contacts
 
 
 def _unanswered(call: CallState, phase: Ringing) -> None:

@@ -16,6 +16,7 @@ from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.fallback import EMERGENCY
 from carillon_media.domain.numbers import e164
 from carillon_media.domain.state import CALLER
+from carillon_media.handlers.device_uris import DeviceGruus
 from carillon_media.handlers.doorkeeper import TRY_LATER, Doorkeeper, TryLater
 from carillon_media.handlers.quiet import QuietLog
 from carillon_media.handlers.switchboard import Switchboard
@@ -60,8 +61,10 @@ class Admission:
         ids: Ids,
         node: str,
         lag: Lag,
+        gruus: DeviceGruus | None = None,
     ) -> None:
         self._lag = lag
+        self._gruus = gruus
         self._accounts = accounts
         self._doorkeeper = doorkeeper
         self._hosts = hosts
@@ -139,10 +142,15 @@ class Admission:
             challenges = self._doorkeeper.challenges(request, realm, flow, stale=verdict is Verdict.STALE, salt=self._ids.token())
             self._sip.reject(session, 407, [("Proxy-Authenticate", value) for value in challenges])
             return
+        accounts, tenant, user = self._accounts, credential.tenant, credential.user_id
+        device = self._gruus.named(tenant, request.uri) if self._gruus is not None else None
+        if isinstance(device, int):
+            self._sip.reject(session, device)
+            return
+        number = device.number if device is not None else number
         if not number:
             self._sip.reject(session, 484)
             return
-        accounts, tenant, user = self._accounts, credential.tenant, credential.user_id
         facts = CallFacts(
             tenant=tenant,
             call_id=str(self._ids.uuid7()),
@@ -155,6 +163,8 @@ class Admission:
             started_at=self._clock.now(),
             sip_call_id=request.call_id,
             node=self._node,
+            device_user=device.user_id if device is not None else "",
+            device=device.instance if device is not None else "",
         )
         self._board.begin(session, request, flow, facts)
 

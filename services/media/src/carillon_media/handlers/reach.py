@@ -9,11 +9,11 @@ from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.fallback import fallback
 from carillon_media.domain.steps import Step
 from carillon_media.domain.trunk_lines import TrunkAddress
-from carillon_media.handlers.registrar import Registrar
+from carillon_media.handlers.cluster import Cluster
+from carillon_media.handlers.registrar import Device, Registrar
 from carillon_media.handlers.trunks import Trunks
 from carillon_sip.flow import Address, Flow, Transport, host_port
 from carillon_sip.locate import Destination, Server
-from carillon_sip.registrar import Binding
 from carillon_sip.uri import Uri
 
 
@@ -28,7 +28,7 @@ class Resolver(Protocol):
 
 
 class Reachability:
-    """Answers for `domain.facts.Reach`, `ports.Directory` and `admission.TrunkHosts`."""
+    """Phones of this node and of others, and trunks. Answers for `domain.facts.Reach`, `ports.Directory` and `admission.TrunkHosts`."""
 
     def __init__(
         self,
@@ -37,22 +37,27 @@ class Reachability:
         trunks: Callable[[], Trunks],
         resolver: Resolver,
         local: Callable[[Transport, str], Address],
+        cluster: Cluster,
     ) -> None:
         self._accounts = accounts
         self._registrar = registrar
         self._trunks = trunks
         self._resolver = resolver
         self._local = local
+        self._cluster = cluster
 
     def contacts_of_user(self, tenant: str, user_id: str) -> Sequence[Contact]:
         """Every registered device of the user, each over the flow it registered from; of several flows of one phone the latest."""
         accounts = self._accounts
         number, realm = accounts.extension_of(tenant, user_id), accounts.realm_of(tenant)
-        return [
-            Contact(binding.contact, binding.flow, user_id, number, realm, route=binding.path)
-            for sip_user in accounts.devices_of(tenant, user_id)
-            for binding in _one_flow_each(device.binding for device in self._registrar().devices_of(sip_user) if device.tenant == tenant)
-        ]
+        found: list[Contact] = []
+        for sip_user in accounts.devices_of(tenant, user_id):
+            for device in _one_flow_each(device for device in self._registrar().devices_of(sip_user) if device.tenant == tenant):
+                binding = device.binding
+                way = self._cluster.way_to(device) if device.node else (binding.flow, binding.path)
+                if way is not None:
+                    found.append(Contact(binding.contact, way[0], user_id, number, realm, route=way[1], device=binding.instance))
+        return found
 
     def contact_of_trunk(self, tenant: str, trunk_id: str, number: str) -> Contact | None:
         """The trunk, dialled with `number`: its first server that answers, the others as spares."""
@@ -69,6 +74,7 @@ class Reachability:
                 server.host if found.transport == "tls" else "",
             )
             for found in self._resolver.servers(server.destination, choice)
+            if not self._cluster.is_peer((found.ip, found.port))
         ]
 
     def _contacts_at(self, server: TrunkAddress, number: str) -> list[Contact]:
@@ -92,12 +98,13 @@ class Reachability:
         return fallback(config, facts, number), config.seq if config else 0
 
 
-def _one_flow_each(bindings: Iterable[Binding]) -> Iterable[Binding]:
+def _one_flow_each(devices: Iterable[Device]) -> Iterable[Device]:
     """A phone that keeps several flows is rung once (RFC 5626 section 7), over the one that it refreshed last."""
-    found: dict[str, Binding] = {}
-    for binding in bindings:
+    found: dict[str, Device] = {}
+    for device in devices:
+        binding = device.binding
         name = binding.instance if binding.reg_id else binding.key
         known = found.get(name)
-        if known is None or known.expires_at <= binding.expires_at:
-            found[name] = binding
+        if known is None or known.binding.expires_at <= binding.expires_at:
+            found[name] = device
     return found.values()

@@ -1,11 +1,13 @@
 """Devices that register: authenticated, bound to where they were heard from, persisted, announced, forgotten when they fall silent.
 
-Invariant: a binding belongs to the credential that proved itself; times in memory are monotonic, times outside are wall-clock.
+Invariant: a binding belongs to the credential that proved itself; times in memory are monotonic, times outside are wall-clock. Devices that
+other nodes heard are known here too; what becomes of them is announced by the node that hears it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal, Protocol
 
 from carillon_contracts import streams
@@ -20,6 +22,7 @@ from carillon_media.ports import Announcer, SipPort
 from carillon_sip.digest import Verdict
 from carillon_sip.errors import ParseError
 from carillon_sip.flow import Flow, host_port
+from carillon_sip.gruu import Gruus
 from carillon_sip.message import Request
 from carillon_sip.registrar import Binding, RegistrarSettings, register
 
@@ -29,7 +32,7 @@ Reason = Literal["asked", "expired", "connection_lost"]
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A binding with whose it is, in wall-clock time; what is stored and listed."""
+    """A binding with whose it is, in wall-clock time; what is stored and listed. `node`: the one that hears it, "" for this one."""
 
     tenant: str
     sip_user: str
@@ -37,6 +40,14 @@ class Device:
     binding: Binding
     registered_at: datetime
     expires_at: datetime
+    heard_at: datetime
+    node: str = ""
+
+
+class DeviceUris(Protocol):
+    """Makes the GRUUs of a credential's device."""
+
+    def of(self, credential: Credential, instance: str, call_id: str, cseq: int) -> Gruus: ...
 
 
 class DeviceStore(Protocol):
@@ -62,7 +73,9 @@ class Registrar:
         clock: Clock,
         ids: Ids,
         settings: RegistrarSettings | None = None,
+        gruus: DeviceUris | None = None,
     ) -> None:
+        self._gruus = gruus
         self._accounts = accounts
         self._doorkeeper = doorkeeper
         self._sip = sip
@@ -76,6 +89,8 @@ class Registrar:
         #: Credentials that registered over each connection.
         self._flows: dict[Flow, set[str]] = {}
         self.closed = True
+        #: Told of devices that came, went or moved as other nodes heard them.
+        self.heard_elsewhere: Callable[[Sequence[Device]], None] = lambda devices: None
         #: Set while the calls that are up are waited for: whoever asks for new ones (an edge, by OPTIONS) is sent elsewhere.
         self.draining = False
 
@@ -118,20 +133,25 @@ class Registrar:
         known = self._devices.get(credential.sip_user, ())
         now = self._clock.monotonic()
         alive = [device.binding for device in known if device.binding.expires_at > now]
-        outcome = register(request, alive, flow, now, self._settings)
+        make = partial(self._gruus.of, credential) if self._gruus is not None else None
+        outcome = register(request, alive, flow, now, self._settings, make)
         self._sip.respond(transaction, outcome.status, reason=outcome.reason, headers=outcome.headers)
         if outcome.status != 200:
             return
-        since = {device.binding.key: device.registered_at for device in known}
-        devices = tuple(self._device(credential, binding, since.get(binding.key)) for binding in outcome.bindings)
+        before = {device.binding.key: device for device in known}
+        since = {key: device.registered_at for key, device in before.items()}
+        changed = {binding.key for binding in (*outcome.added, *outcome.refreshed)}
+        devices = tuple(
+            self._device(credential, binding, since.get(binding.key)) if binding.key in changed else before[binding.key]
+            for binding in outcome.bindings
+        )
         self._devices[credential.sip_user] = devices
         kept = {device.binding.key for device in devices}
         removed = [device for device in known if device.binding.key not in kept]
-        changed = {binding.key for binding in (*outcome.added, *outcome.refreshed)}
         self._store.save(device for device in devices if device.binding.key in changed)
         self._store.remove(removed)
         for device in devices:
-            if device.binding.flow.reliable:
+            if device.binding.flow.reliable and not device.node:
                 self._flows.setdefault(device.binding.flow, set()).add(device.sip_user)
         for device in devices:
             if device.binding.key not in since:
@@ -143,7 +163,7 @@ class Registrar:
     def _device(self, credential: Credential, binding: Binding, since: datetime | None) -> Device:
         now = self._clock.now()
         expires = now + timedelta(seconds=binding.expires_at - self._clock.monotonic())
-        return Device(credential.tenant, credential.sip_user, credential.user_id, binding, since or now, expires)
+        return Device(credential.tenant, credential.sip_user, credential.user_id, binding, since or now, expires, now)
 
     # -- time and restarts ----------------------------------------------------------------------------------------------
 
@@ -154,11 +174,36 @@ class Registrar:
             if all(other.binding.key != device.binding.key for other in known):
                 self._devices[device.sip_user] = (*known, device)
 
+    def elsewhere(self, changes: Iterable[tuple[Device, bool]]) -> None:
+        """Other nodes heard these: a device, and whether it is gone. What was heard last holds, wherever."""
+        told: list[Device] = []
+        for device, gone in changes:
+            devices = self._devices.get(device.sip_user, ())
+            known = next((one for one in devices if one.binding.key == device.binding.key), None)
+            if known is not None and known.heard_at > device.heard_at:
+                continue
+            others = tuple(one for one in devices if one is not known)
+            kept = others if gone else (*others, device)
+            if kept:
+                self._devices[device.sip_user] = kept
+            else:
+                self._devices.pop(device.sip_user, None)
+            told.append(device if known is None else known)
+        if told:
+            self.heard_elsewhere(told)
+
+    def lost(self, devices: Iterable[Device]) -> None:
+        """These ran out while their node was dead; nobody else announces it."""
+        for device in devices:
+            self._announce_gone(device, "expired")
+
     def flow_lost(self, flow: Flow) -> None:
         """A connection is gone: flows that registered over it as such are unbound (RFC 5626 section 5.3); a phone that did not say that
         it keeps connections may be reached by a new one."""
         for sip_user in self._flows.pop(flow, ()):
-            self._forget(sip_user, lambda device: device.binding.flow == flow and device.binding.reg_id > 0, "connection_lost")
+            self._forget(
+                sip_user, lambda device: device.binding.flow == flow and device.binding.reg_id > 0 and not device.node, "connection_lost"
+            )
 
     def expire(self) -> None:
         """Forget who was not heard of any more; to be called every few seconds."""
@@ -176,9 +221,10 @@ class Registrar:
             self._devices[sip_user] = alive
         else:
             del self._devices[sip_user]
-        self._store.remove(dead)
+        self._store.remove(device for device in dead if not device.node)
         for device in dead:
-            self._announce_gone(device, reason)
+            if not device.node:
+                self._announce_gone(device, reason)
 
     def uses(self, flow: Flow) -> bool:
         """Whether a device is registered over this connection."""

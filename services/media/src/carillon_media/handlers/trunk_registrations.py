@@ -106,6 +106,15 @@ class TrunkRegistrations:
                 room -= 1
                 self._register(entry, now)
 
+    def stop(self) -> None:
+        """Another node registers from now on: carriers forget our Contacts, and calls that still come to them are understood."""
+        self.closed = True
+        entries, self._entries = tuple(self._entries.values()), {}
+        for entry in entries:
+            self._asked.pop(entry.transaction, None)
+            if entry.registration.state == "registered" and entry.flow is not None:
+                self._send(entry, entry.flow, 0)
+
     def heard(self, output: ResponseReceived | RequestTimedOut) -> bool:
         """Whether the output was for us."""
         entry = self._asked.get(output.transaction)

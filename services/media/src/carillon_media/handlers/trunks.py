@@ -116,6 +116,18 @@ class Trunks:
         registrations.closed = not registers
         return cls(accounts, book, registrations, TrunkPings(book, sip, flows_to, announcer, clock), flows_to, sip.heard, clock)
 
+    @property
+    def registers(self) -> bool:
+        """Whether this node is the one that registers with carriers."""
+        return not self._registrations.closed
+
+    def may_register(self, may: bool) -> None:
+        """Whether this node registers with carriers: one of several does."""
+        if may:
+            self._registrations.closed = False
+        else:
+            self._registrations.stop()
+
     def turn(self) -> None:
         """REGISTER and OPTIONS that are due."""
         self._registrations.turn()

@@ -36,6 +36,7 @@ from carillon_sip.outputs import (
     SubscribeReceived,
     SubscriptionEnded,
 )
+from carillon_sip.reception import PassOn
 from carillon_sip.user_agent import UserAgent
 
 _log = get_logger(__name__)
@@ -112,6 +113,10 @@ class SipStack(SubscriptionPort):
         #: Datagrams that could not be sent, for metrics.
         self.unsent = 0
 
+    def pass_on(self, decide: PassOn) -> None:
+        """Be an edge besides; see `UserAgent.pass_on`."""
+        self._agent.pass_on(decide)
+
     # -- start and stop -------------------------------------------------------------------------------------------------
 
     async def start(self, listen: Listen) -> None:
@@ -174,6 +179,11 @@ class SipStack(SubscriptionPort):
     def local(self, transport: Transport, remote_ip: str) -> Address:
         """Our address as the far end at `remote_ip` knows it."""
         return self._own.local(transport, remote_ip)
+
+    def reached_by_nodes(self) -> Address | None:
+        """Where other media nodes send what is for phones of ours: UDP, so that retransmissions go through; None: nothing listens yet."""
+        bound = self._own.bound.get("udp")
+        return self._own.local("udp", bound[0][0]) if bound else None
 
     def own_address(self, flow: Flow) -> Address:
         """For Contact."""

@@ -1,0 +1,85 @@
+"""Media's tables in Postgres, written behind and read again: nothing that a phone waits for waits for the database.
+
+Invariant: the service runs while Postgres is away; then what is to be written waits in the tables' own memory, and is written when it is
+back.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import asyncpg
+
+from carillon_kit.logs import get_logger
+from carillon_kit.postgres import UNAVAILABLE, MigrationError, migrate, open_pool
+
+_log = get_logger(__name__)
+TURN_SECONDS = 0.25
+RETRY_SECONDS = 2.0
+WRITE_SECONDS = 10.0
+Pool = asyncpg.Pool
+
+
+class Table(Protocol):
+    """One kind of thing that is kept. Each may raise what Postgres raises; then it is asked again."""
+
+    async def load(self, pool: "Pool[Any]") -> None:
+        """The database was reached for the first time."""
+
+    async def turn(self, pool: "Pool[Any]") -> None:
+        """Write what waits, read what others wrote."""
+
+    async def close(self, pool: "Pool[Any]") -> None:
+        """The service ends: write what waits."""
+
+
+class Database:
+    """Run `run` as a task; `ready` is set when every table was loaded."""
+
+    def __init__(self, dsn: str, tables: Sequence[Table]) -> None:
+        self._dsn = dsn
+        self._tables = tables
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Connect, load, then turn by turn until cancelled; writes once more at the end."""
+        pool = await self._connect()
+        self.ready.set()
+        away = False
+        try:
+            while True:
+                await asyncio.sleep(RETRY_SECONDS if away else TURN_SECONDS)
+                away = not await self._turn(pool)
+        finally:
+            await asyncio.shield(self._close(pool))
+
+    async def _connect(self) -> "Pool[Any]":
+        while True:
+            try:
+                pool = await open_pool(self._dsn, max_size=2)
+                await migrate(pool, "carillon_media.migrations")
+                for table in self._tables:
+                    await table.load(pool)
+                return pool
+            except (*UNAVAILABLE, asyncpg.PostgresError, MigrationError) as error:
+                _log.warning("registrations are kept in memory only", error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _turn(self, pool: "Pool[Any]") -> bool:
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                for table in self._tables:
+                    await table.turn(pool)
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+            _log.warning("registrations wait for the database", error=str(error))
+            return False
+        return True
+
+    async def _close(self, pool: "Pool[Any]") -> None:
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                for table in self._tables:
+                    await table.close(pool)
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+            _log.warning("not everything was written to the database", error=str(error))
+        pool.terminate()
