@@ -9,6 +9,8 @@ from carillon_contracts.config import (
     RESOURCES,
     ConfigChanged,
     Extension,
+    HuntGroup,
+    LookUpTable,
     Mailbox,
     Menu,
     Number,
@@ -82,6 +84,16 @@ class TenantConfig:
     def ring_groups(self) -> Mapping[str, RingGroup]:
         """Ring groups by id."""
         return self.all(RingGroup)
+
+    @property
+    def hunt_groups(self) -> Mapping[str, HuntGroup]:
+        """Hunt groups by id."""
+        return self.all(HuntGroup)
+
+    @property
+    def look_up_tables(self) -> Mapping[str, LookUpTable]:
+        """Tables that plans look things up in, by id."""
+        return self.all(LookUpTable)
 
     @property
     def menus(self) -> Mapping[str, Menu]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from carillon_contracts.config import Plan
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.documents import put
-from carillon_directory.domain.graphs import loop_violation, plan_violations, targets
+from carillon_directory.domain.graphs import loop_violation, plan_violations
 from carillon_directory.testing import after, company_command, given
 
 
@@ -122,7 +122,7 @@ def test_the_largest_plan_is_checked_without_deep_recursion(company: dict[str, A
 
 def brute_force(value: Plan) -> bool:
     """Whether a calendar or announcement node can come back to itself over such nodes: transitive closure."""
-    passing = {node.id: [to for _, to in targets(node)] for node in value.nodes if node.calendar or node.announcement}
+    passing = {node.id: [to for _, to in node.exits()] for node in value.nodes if node.calendar or node.announcement}
     reach = {node: set(onward) for node, onward in passing.items()}
     for _ in reach:
         for onward in reach.values():

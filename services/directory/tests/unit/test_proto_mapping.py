@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from pydantic import JsonValue
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon_contracts.config import RESOURCES
+from carillon_contracts.config import NODE_KINDS, RESOURCES
 from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
 from carillon_directory.domain.documents import dump
 from carillon_directory.testing import given
@@ -56,11 +56,50 @@ FEATURES = {
     ],
 }
 
+#: Every kind of node, and what they need.
+CALL_ROUTING: dict[str, Any] = {
+    "hunt_groups": [{"id": "hunters", "members": [{"user_id": "ann", "permanent": True}], "all_busy": {"mailbox_id": "box"}}],
+    "look_up_tables": [{"id": "vip", "rows": [{"key": "+41215550909", "value": "gold"}]}],
+    "plans": [
+        {
+            "id": "main",
+            "entry": "origin",
+            "nodes": [
+                {"id": "origin", "origin": {"entries": [{"countries": ["CH"], "withheld": True, "next": "limit"}], "otherwise": "bye"}},
+                {"id": "limit", "limit": {"max_calls": 2, "max_starts": 5, "per_seconds": 60, "within": "split", "over": "bye"}},
+                {"id": "split", "split": {"shares": [{"percent": 30, "next": "language"}, {"percent": 70, "next": "find"}]}},
+                {"id": "language", "language": {"languages": ["fr", "en"], "next": "set"}},
+                {"id": "set", "set_variable": {"name": "product", "value": "shoes", "next": "switch"}},
+                {"id": "find", "look_up": {"look_up_table_id": "vip", "variable": "rank", "found": "switch", "otherwise": "hook"}},
+                {"id": "switch", "switch": {"variable": "rank", "entries": [{"value": "gold", "next": "agent"}], "otherwise": "hunt"}},
+                {"id": "agent", "sticky_agent": {"sources": [{"kind": "history", "days": 7}], "reach": "both", "next": "hunt"}},
+                {"id": "hook", "webhook": {"url": "https://crm.example/x", "variables": ["rank"], "next": "mail", "failed": "bye"}},
+                {
+                    "id": "mail",
+                    "email": {"recipients": ["a@acme.example"], "subject": "Call", "text": "{caller_number}", "next": "mode"},
+                },
+                {"id": "mode", "mode": {"schedule_id": "day", "entries": [{"mode": "night", "next": "sub"}], "otherwise": "hunt"}},
+                {"id": "sub", "sub_plan": {"plan_id": "part", "exits": [{"name": "no", "next": "bye"}], "next": "hunt"}},
+                {
+                    "id": "hunt",
+                    "hunt_group": {
+                        "hunt_group_id": "hunters",
+                        "ways": {"causes": [{"cause": 21, "next": "bye"}], "congested": "bye", "rejected": "bye", "gave_up": "mail"},
+                    },
+                },
+                {"id": "bye", "hang_up": {"reason": "busy", "cause": 34}},
+            ],
+        },
+        {"id": "part", "entry": "back", "nodes": [{"id": "back", "return_to": {"exit": "no"}}]},
+    ],
+}
+
 
 @pytest.mark.feature("P-1")
+@pytest.mark.feature("R-2")
 @pytest.mark.parametrize("kind", RESOURCES)
 def test_a_resource_is_its_message_and_back(company: dict[str, Any], kind: str) -> None:
-    for resource in given(company | TRUNKS | FEATURES).resources[kind].values():
+    for resource in given(company | TRUNKS | FEATURES | CALL_ROUTING).resources[kind].values():
         message: Message = to_message(dump(resource), MESSAGES[kind])
         document = to_document(message)
         hidden = HIDDEN.get(kind, set())
@@ -81,6 +120,14 @@ def test_what_is_set_to_nothing_is_told_from_what_is_not_set() -> None:
     assert to_document(pb.Menu(id="m", replays=0)) == {"id": "m", "replays": 0}
     assert to_document(pb.Menu(id="m")) == {"id": "m"}
     assert to_document(pb.Destination(user_id="")) == {"user_id": ""}
+
+
+def test_a_plan_may_have_every_kind_of_node() -> None:
+    """But those that need what is not there yet."""
+    nodes = {kind for plan in CALL_ROUTING["plans"] for node in plan["nodes"] for kind in node if kind != "id"}
+    elsewhere = {"destination", "calendar", "ring_group", "menu", "mailbox", "announcement", "queue", "caller_list"}
+    assert nodes | elsewhere == set(NODE_KINDS)
+    assert {field.name for field in pb.PlanNode.DESCRIPTOR.fields} == {*NODE_KINDS, "id"}
 
 
 def fields_of(descriptor: Descriptor) -> set[str]:

@@ -25,6 +25,9 @@ class Destination(Shape):
     external_number: E164 | None = None
     announcement: Announcement | None = None
     hang_up: HangUpReason | None = None
+    hunt_group_id: str | None = None
+    queue_id: str | None = None
+    extension_id: str | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -46,4 +49,7 @@ DESTINATION_KINDS = (
     "external_number",
     "announcement",
     "hang_up",
+    "hunt_group_id",
+    "queue_id",
+    "extension_id",
 )

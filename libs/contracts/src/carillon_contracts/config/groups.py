@@ -30,6 +30,42 @@ class RingGroup(Resource):
     PLURAL: ClassVar[str] = "ring_groups"
     display_name: str = ""
     strategy: Literal["parallel", "sequential", "progressive"] = "parallel"
+    #: In which order the members come, where one comes after another: as they are listed, who answered the fewest calls today first,
+    #: shuffled anew for each call, or beginning one further with each call.
+    order: Literal["priority", "least_called", "random", "round_robin"] = "priority"
+    #: Sequential: after the last member the first again, until the time is over.
+    wrap: bool = False
     members: Annotated[tuple[RingMember, ...], Field(min_length=1, max_length=100)]
     timeout_seconds: Annotated[int, Field(ge=10, le=300)] = 45
     no_answer: Destination | None = None
+
+
+class HuntMember(Shape):
+    """A user of a hunt group; a `permanent` one need not log in and cannot log out."""
+
+    user_id: str
+    permanent: bool = False
+
+
+class HuntGroup(Resource):
+    """Members log in and out; those who talk already are passed over."""
+
+    KIND: ClassVar[str] = "hunt_group"
+    PLURAL: ClassVar[str] = "hunt_groups"
+    display_name: str = ""
+    #: The first idle member in the order of the list, then the next; or all idle ones at once.
+    strategy: Literal["first_idle", "all_idle"] = "first_idle"
+    members: Annotated[tuple[HuntMember, ...], Field(min_length=1, max_length=100)]
+    #: Of each member in turn, `first_idle`.
+    ring_seconds: Annotated[int, Field(ge=5, le=60)] = 15
+    timeout_seconds: Annotated[int, Field(ge=10, le=300)] = 45
+    no_answer: Destination | None = None
+    #: Nobody is idle, or nobody is logged in.
+    all_busy: Destination | None = None
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        users = [member.user_id for member in self.members]
+        if len(set(users)) != len(users):
+            raise ValueError("members: each user may stand once")
+        return self

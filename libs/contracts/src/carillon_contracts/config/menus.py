@@ -9,11 +9,18 @@ from carillon_contracts.config.values import Language, Resource, Shape
 
 
 class MenuKey(Shape):
-    """What a key does."""
+    """What a key does: a destination, or a message, after which the menu is played again."""
 
     key: Annotated[str, StringConstraints(pattern=r"^[0-9*#]$")]
-    destination: Destination
+    destination: Destination | None = None
+    message: Annotated[tuple[Announcement, ...], Field(max_length=20)] = ()
     language: Language = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.destination is None) == (not self.message):
+            raise ValueError("exactly one of destination, message must be set")
+        return self
 
 
 class Menu(Resource):
@@ -31,6 +38,17 @@ class Menu(Resource):
     timeout_seconds: Annotated[int, Field(ge=1, le=60)] = 5
     replays: Annotated[int, Field(ge=0, le=9)] = 2
     no_choice: Destination | None = None
+    #: Spoken to who chose nothing, before `no_choice` or the end.
+    no_choice_message: tuple[Announcement, ...] = ()
+    #: Open by this schedule alone; empty: always.
+    schedule_id: str = ""
+    #: Where a caller goes when it is not; None: hang up.
+    out_of_hours: Destination | None = None
+    #: Every caller goes there at once, without a word.
+    redirect: Destination | None = None
+    #: In all, over every replay; then `timed_out`, or the end.
+    overall_seconds: Annotated[int, Field(ge=10, le=3600)] = 180
+    timed_out: Destination | None = None
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -6,15 +6,8 @@ from pydantic import Field, StringConstraints
 
 from carillon_contracts.config.destinations import Destination
 from carillon_contracts.config.features import DoorPhone
-from carillon_contracts.config.values import E164, Language, Resource, Shape
-
-
-class Forwarding(Shape):
-    """Where a user's calls go by outcome; None: back to whoever sent the call to the user."""
-
-    busy: Destination | None = None
-    no_answer: Destination | None = None
-    unreachable: Destination | None = None
+from carillon_contracts.config.reachability import Forwarding, ScreeningRule, Secretary, SimultaneousTarget, WeekRange
+from carillon_contracts.config.values import E164, Language, Resource
 
 
 class User(Resource):
@@ -33,6 +26,16 @@ class User(Resource):
     mailbox_id: str = ""
     #: None: the user is no door phone.
     door_phone: DoorPhone | None = None
+    #: No call rings; forwarding goes as for a busy line.
+    do_not_disturb: bool = False
+    #: Ring together with the user's own devices.
+    simultaneous: Annotated[tuple[SimultaneousTarget, ...], Field(max_length=10)] = ()
+    #: The first rule that the caller matches decides.
+    screening: Annotated[tuple[ScreeningRule, ...], Field(max_length=50)] = ()
+    #: As do not disturb, at these hours.
+    quiet_hours: Annotated[tuple[WeekRange, ...], Field(max_length=20)] = ()
+    #: Who is rung first for the user.
+    secretary: Secretary | None = None
 
     @property
     def full_name(self) -> str:

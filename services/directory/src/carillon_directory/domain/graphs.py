@@ -1,47 +1,31 @@
 """A plan is a graph: its nodes exist, can be reached, and no call runs in a circle without a wait.
 
-A wait is whatever takes the caller's or a callee's part: ringing, a menu, a mailbox. Calendars, announcements, sub-plans and
+A wait is whatever takes the caller's or a callee's part: ringing, a menu, a queue, a mailbox. Every other node, sub-plans, extensions and
 the tenant's own numbers pass a call on by themselves, so a circle of these alone would never end.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from carillon_contracts.config import Destination, Number, Plan, PlanNode, Resource
+from carillon_contracts.config import Destination, Extension, Number, Plan, PlanNode, Resource
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.outcomes import Violation
 
-_WAYS = ("answered", "no_answer", "busy", "unreachable", "otherwise")
 #: Destinations that can come back with an outcome.
-_RUNG = ("user_id", "external_number")
+_RUNG = ("user_id", "external_number", "extension_id")
+#: Nodes that wait for somebody.
+_WAITS = ("ring_group", "hunt_group", "menu", "queue", "mailbox")
 
 
 @dataclass(frozen=True, slots=True)
 class Vertex:
-    """A place a call can be: a plan's node, or (without node) a number of the tenant."""
+    """A place a call can be: a plan's node, or (without node) a number or an extension of the tenant."""
 
     resource_id: str
     node: str = ""
 
     def __str__(self) -> str:
         return f"{self.resource_id}/{self.node}" if self.node else self.resource_id
-
-
-def targets(node: PlanNode) -> Iterator[tuple[str, str]]:
-    """(path in the node, node id) of every way on that is given."""
-    if node.calendar is not None:
-        for index, entry in enumerate(node.calendar.entries):
-            yield f"calendar.entries[{index}].next", entry.next
-        yield "calendar.otherwise", node.calendar.otherwise
-        return
-    for name, value in (("destination", node.destination), ("ring_group", node.ring_group)):
-        for way in _WAYS:
-            if value is not None and getattr(value.ways, way):
-                yield f"{name}.ways.{way}", getattr(value.ways, way)
-    if node.menu is not None and node.menu.no_choice:
-        yield "menu.no_choice", node.menu.no_choice
-    if node.announcement is not None and node.announcement.next:
-        yield "announcement.next", node.announcement.next
 
 
 def plan_violations(plan: Plan) -> list[Violation]:
@@ -51,7 +35,7 @@ def plan_violations(plan: Plan) -> list[Violation]:
     reached = _reached(plan.entry, nodes)
     for index, node in enumerate(plan.nodes):
         found += [
-            Violation(f"nodes[{index}].{path}", f"the plan has no node {target!r}") for path, target in targets(node) if target not in nodes
+            Violation(f"nodes[{index}].{path}", f"the plan has no node {target!r}") for path, target in node.exits() if target not in nodes
         ]
         if plan.entry in nodes and node.id not in reached:
             found.append(Violation(f"nodes[{index}]", f"node {node.id!r} cannot be reached from the entry {plan.entry!r}"))
@@ -66,7 +50,7 @@ def _reached(entry: str, nodes: dict[str, PlanNode]) -> set[str]:
         here = ahead.pop()
         if here in nodes and here not in reached:
             reached.add(here)
-            ahead += [target for _, target in targets(nodes[here])]
+            ahead += [target for _, target in nodes[here].exits()]
     return reached
 
 
@@ -76,16 +60,15 @@ def _never_counts(node: PlanNode) -> Iterator[tuple[str, str]]:
         return
     if value.ring_seconds:
         yield "destination.ring_seconds", "counts only for a user or an external number"
-    for way in _WAYS:
-        if getattr(value.ways, way):
-            yield f"destination.ways.{way}", "counts only for a user or an external number; give a ring group or a menu its own node"
+    for path, _ in node.exits():
+        yield path, "counts only for a user or an external number; give a ring group or a menu its own node"
 
 
 def loop_violation(config: TenantConfig, resource: Resource) -> Violation | None:
-    """A circle without a wait that runs through the resource (a plan or a number of `config`), or None."""
+    """A circle without a wait that runs through the resource (a plan, number or extension of `config`), or None."""
     if isinstance(resource, Plan):
         places = {Vertex(resource.id, node.id): f"nodes[{index}]" for index, node in enumerate(resource.nodes)}
-    elif isinstance(resource, Number):
+    elif isinstance(resource, Number | Extension):
         places = {Vertex(resource.id): "destination"}
     else:
         return None
@@ -126,17 +109,44 @@ class _Onward:
 
     def of(self, vertex: Vertex) -> Iterator[Vertex]:
         if not vertex.node:
-            number = self._config.numbers.get(vertex.resource_id)
-            yield from self._enters(number.destination if number is not None else None)
+            yield from self._enters(self._resource_destination(vertex.resource_id))
             return
         node = self._plan(vertex.resource_id).get(vertex.node)
-        if node is None:
+        if node is None or node.kind in _WAITS:
             return
         if node.destination is not None:
             yield from self._enters(node.destination.destination)
-        if node.calendar is not None or node.announcement is not None:
-            for _, target in targets(node):
+        elif node.sub_plan is not None:
+            plan = self._config.plans.get(node.sub_plan.plan_id)
+            if plan is not None:
+                yield Vertex(plan.id, plan.entry)
+                yield from self._returns(vertex, node, plan)
+        else:
+            for _, target in node.exits():
                 yield Vertex(vertex.resource_id, target)
+
+    def _returns(self, vertex: Vertex, node: PlanNode, plan: Plan) -> Iterator[Vertex]:
+        """The sub-plan's exits, if one of its return nodes can be reached without a wait inside the plan itself."""
+        nodes = self._plan(plan.id)
+        ahead, seen = [plan.entry], set()
+        while ahead:
+            here = nodes.get(ahead.pop())
+            if here is None or here.id in seen:
+                continue
+            seen.add(here.id)
+            if here.return_to is not None:
+                yield from (Vertex(vertex.resource_id, target) for _, target in node.exits())
+                return
+            if here.kind not in (*_WAITS, "destination"):
+                ahead += [target for _, target in here.exits()]
+
+    def _resource_destination(self, resource_id: str) -> Destination | None:
+        """Of a number, or else of an extension."""
+        number = self._config.numbers.get(resource_id)
+        if number is not None:
+            return number.destination
+        extension = self._config.extensions.get(resource_id)
+        return extension.destination if extension is not None else None
 
     def _plan(self, plan_id: str) -> dict[str, PlanNode]:
         if plan_id not in self._nodes:
@@ -152,3 +162,5 @@ class _Onward:
             yield Vertex(plan.id, plan.entry)
         if destination.external_number is not None and destination.external_number in self._config.numbers:
             yield Vertex(destination.external_number)
+        if destination.extension_id is not None and destination.extension_id in self._config.extensions:
+            yield Vertex(destination.extension_id)

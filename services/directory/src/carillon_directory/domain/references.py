@@ -13,8 +13,15 @@ from carillon_contracts.config import RESOURCES, Resource
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.outcomes import Holder
 
+#: Kinds that are referred to and come with a later version: a reference to one is refused as long as it cannot exist.
+_AHEAD = ("queue", "caller_list", "origin_zone")
 #: Field name -> kind of the resource it names.
-REFERRING: Mapping[str, str] = {f"{kind}_id": kind for kind in RESOURCES} | {"main_number": "number", "caller_number": "number"}
+REFERRING: Mapping[str, str] = {
+    **{f"{kind}_id": kind for kind in (*_AHEAD, *RESOURCES)},
+    "main_number": "number",
+    "caller_number": "number",
+    "except_caller_list_id": "caller_list",
+}
 
 
 @dataclass(frozen=True, slots=True)

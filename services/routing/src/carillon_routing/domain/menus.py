@@ -53,6 +53,9 @@ def _choose(walk: Walk, menu: Menu, key: MenuKey) -> Move:
     if key.language:
         reason += f"; the call's language is {key.language} from here on"
         walk.language = key.language
+    if key.destination is None:
+        walk.note(f"menu/{menu.id} key {key.key}", True, f"{reason}; it has a message, and then the menu again", f"menu/{menu.id}")
+        return _ask(menu, 0, walk.speak(key.message) + walk.speak(menu.prompt))
     walk.note(f"menu/{menu.id} key {key.key}", True, reason, name_of(key.destination))
     walk.sender = None
     return ToDestination(key.destination)

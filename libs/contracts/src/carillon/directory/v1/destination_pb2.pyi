@@ -50,6 +50,9 @@ class Destination(_message.Message):
     EXTERNAL_NUMBER_FIELD_NUMBER: _builtins.int
     ANNOUNCEMENT_FIELD_NUMBER: _builtins.int
     HANG_UP_FIELD_NUMBER: _builtins.int
+    HUNT_GROUP_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    EXTENSION_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     ring_group_id: _builtins.str
     menu_id: _builtins.str
@@ -58,6 +61,10 @@ class Destination(_message.Message):
     external_number: _builtins.str
     """E.164 with its plus sign."""
     hang_up: Global___HangUpReason.ValueType
+    hunt_group_id: _builtins.str
+    queue_id: _builtins.str
+    extension_id: _builtins.str
+    """As if it was dialled."""
     @_builtins.property
     def announcement(self) -> Global___Announcement:
         """Played, then the call ends."""
@@ -73,12 +80,15 @@ class Destination(_message.Message):
         external_number: _builtins.str = ...,
         announcement: Global___Announcement | None = ...,
         hang_up: Global___HangUpReason.ValueType = ...,
+        hunt_group_id: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+        extension_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "external_number", b"external_number", "hang_up", b"hang_up", "mailbox_id", b"mailbox_id", "menu_id", b"menu_id", "plan_id", b"plan_id", "ring_group_id", b"ring_group_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "extension_id", b"extension_id", "external_number", b"external_number", "hang_up", b"hang_up", "hunt_group_id", b"hunt_group_id", "mailbox_id", b"mailbox_id", "menu_id", b"menu_id", "plan_id", b"plan_id", "queue_id", b"queue_id", "ring_group_id", b"ring_group_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "external_number", b"external_number", "hang_up", b"hang_up", "mailbox_id", b"mailbox_id", "menu_id", b"menu_id", "plan_id", b"plan_id", "ring_group_id", b"ring_group_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "extension_id", b"extension_id", "external_number", b"external_number", "hang_up", b"hang_up", "hunt_group_id", b"hunt_group_id", "mailbox_id", b"mailbox_id", "menu_id", b"menu_id", "plan_id", b"plan_id", "queue_id", b"queue_id", "ring_group_id", b"ring_group_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["user_id", "ring_group_id", "menu_id", "plan_id", "mailbox_id", "external_number", "announcement", "hang_up"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["user_id", "ring_group_id", "menu_id", "plan_id", "mailbox_id", "external_number", "announcement", "hang_up", "hunt_group_id", "queue_id", "extension_id"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 

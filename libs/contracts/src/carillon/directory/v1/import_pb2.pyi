@@ -4,6 +4,8 @@ isort:skip_file
 A whole company in one step."""
 
 from carillon.directory.v1 import extension_pb2 as _extension_pb2
+from carillon.directory.v1 import hunt_group_pb2 as _hunt_group_pb2
+from carillon.directory.v1 import look_up_table_pb2 as _look_up_table_pb2
 from carillon.directory.v1 import mailbox_pb2 as _mailbox_pb2
 from carillon.directory.v1 import menu_pb2 as _menu_pb2
 from carillon.directory.v1 import number_pb2 as _number_pb2
@@ -54,6 +56,8 @@ class ApplyTenantRequest(_message.Message):
     PARKING_LOTS_FIELD_NUMBER: _builtins.int
     PAGING_GROUPS_FIELD_NUMBER: _builtins.int
     SUPERVISIONS_FIELD_NUMBER: _builtins.int
+    HUNT_GROUPS_FIELD_NUMBER: _builtins.int
+    LOOK_UP_TABLES_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
     PRUNE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
@@ -94,6 +98,10 @@ class ApplyTenantRequest(_message.Message):
     def paging_groups(self) -> _containers.RepeatedCompositeFieldContainer[_paging_group_pb2.PagingGroup]: ...
     @_builtins.property
     def supervisions(self) -> _containers.RepeatedCompositeFieldContainer[_supervision_pb2.Supervision]: ...
+    @_builtins.property
+    def hunt_groups(self) -> _containers.RepeatedCompositeFieldContainer[_hunt_group_pb2.HuntGroup]: ...
+    @_builtins.property
+    def look_up_tables(self) -> _containers.RepeatedCompositeFieldContainer[_look_up_table_pb2.LookUpTable]: ...
     def __init__(
         self,
         *,
@@ -113,13 +121,15 @@ class ApplyTenantRequest(_message.Message):
         parking_lots: _abc.Iterable[_parking_lot_pb2.ParkingLot] | None = ...,
         paging_groups: _abc.Iterable[_paging_group_pb2.PagingGroup] | None = ...,
         supervisions: _abc.Iterable[_supervision_pb2.Supervision] | None = ...,
+        hunt_groups: _abc.Iterable[_hunt_group_pb2.HuntGroup] | None = ...,
+        look_up_tables: _abc.Iterable[_look_up_table_pb2.LookUpTable] | None = ...,
         dry_run: _builtins.bool = ...,
         prune: _builtins.bool = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "extensions", b"extensions", "mailboxes", b"mailboxes", "menus", b"menus", "numbers", b"numbers", "paging_groups", b"paging_groups", "parking_lots", b"parking_lots", "pickup_groups", b"pickup_groups", "plans", b"plans", "prune", b"prune", "reason", b"reason", "ring_groups", b"ring_groups", "schedules", b"schedules", "sip_credentials", b"sip_credentials", "supervisions", b"supervisions", "tenant", b"tenant", "trunk_credentials", b"trunk_credentials", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "extensions", b"extensions", "hunt_groups", b"hunt_groups", "look_up_tables", b"look_up_tables", "mailboxes", b"mailboxes", "menus", b"menus", "numbers", b"numbers", "paging_groups", b"paging_groups", "parking_lots", b"parking_lots", "pickup_groups", b"pickup_groups", "plans", b"plans", "prune", b"prune", "reason", b"reason", "ring_groups", b"ring_groups", "schedules", b"schedules", "sip_credentials", b"sip_credentials", "supervisions", b"supervisions", "tenant", b"tenant", "trunk_credentials", b"trunk_credentials", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

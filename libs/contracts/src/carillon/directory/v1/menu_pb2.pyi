@@ -23,10 +23,13 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class MenuKey(_message.Message):
+    """What a key does: a destination, or a message, after which the menu is played again."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_FIELD_NUMBER: _builtins.int
     DESTINATION_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """One of 0-9, *, #."""
@@ -34,16 +37,19 @@ class MenuKey(_message.Message):
     """Language of what follows (BCP 47); empty: unchanged."""
     @_builtins.property
     def destination(self) -> _destination_pb2.Destination: ...
+    @_builtins.property
+    def message(self) -> _containers.RepeatedCompositeFieldContainer[_destination_pb2.Announcement]: ...
     def __init__(
         self,
         *,
         key: _builtins.str = ...,
         destination: _destination_pb2.Destination | None = ...,
+        message: _abc.Iterable[_destination_pb2.Announcement] | None = ...,
         language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "key", b"key", "language", b"language"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "key", b"key", "language", b"language", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -65,6 +71,12 @@ class Menu(_message.Message):
     TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
     REPLAYS_FIELD_NUMBER: _builtins.int
     NO_CHOICE_FIELD_NUMBER: _builtins.int
+    NO_CHOICE_MESSAGE_FIELD_NUMBER: _builtins.int
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    OUT_OF_HOURS_FIELD_NUMBER: _builtins.int
+    REDIRECT_FIELD_NUMBER: _builtins.int
+    OVERALL_SECONDS_FIELD_NUMBER: _builtins.int
+    TIMED_OUT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     display_name: _builtins.str
@@ -74,6 +86,10 @@ class Menu(_message.Message):
     """Message again after this; 1 to 60, 5 if unset."""
     replays: _builtins.int
     """The prompt is replayed this often; 0 to 9, 2 if unset."""
+    schedule_id: _builtins.str
+    """Open by this schedule alone; empty: always."""
+    overall_seconds: _builtins.int
+    """In all, over every replay; 10 to 3600, 180 if unset."""
     @_builtins.property
     def introduction(self) -> _containers.RepeatedCompositeFieldContainer[_destination_pb2.Announcement]: ...
     @_builtins.property
@@ -87,6 +103,22 @@ class Menu(_message.Message):
     @_builtins.property
     def no_choice(self) -> _destination_pb2.Destination:
         """Where a caller goes that chose nothing; unset: hang up."""
+
+    @_builtins.property
+    def no_choice_message(self) -> _containers.RepeatedCompositeFieldContainer[_destination_pb2.Announcement]:
+        """Spoken to who chose nothing, before that."""
+
+    @_builtins.property
+    def out_of_hours(self) -> _destination_pb2.Destination:
+        """Where a caller goes when it is not open; unset: hang up."""
+
+    @_builtins.property
+    def redirect(self) -> _destination_pb2.Destination:
+        """Every caller goes there at once, without a word."""
+
+    @_builtins.property
+    def timed_out(self) -> _destination_pb2.Destination:
+        """Where a caller goes after that; unset: hang up."""
 
     def __init__(
         self,
@@ -103,10 +135,16 @@ class Menu(_message.Message):
         timeout_seconds: _builtins.int = ...,
         replays: _builtins.int | None = ...,
         no_choice: _destination_pb2.Destination | None = ...,
+        no_choice_message: _abc.Iterable[_destination_pb2.Announcement] | None = ...,
+        schedule_id: _builtins.str = ...,
+        out_of_hours: _destination_pb2.Destination | None = ...,
+        redirect: _destination_pb2.Destination | None = ...,
+        overall_seconds: _builtins.int = ...,
+        timed_out: _destination_pb2.Destination | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_replays", b"_replays", "no_choice", b"no_choice", "replays", b"replays"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_replays", b"_replays", "no_choice", b"no_choice", "out_of_hours", b"out_of_hours", "redirect", b"redirect", "replays", b"replays", "timed_out", b"timed_out"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_replays", b"_replays", "display_name", b"display_name", "etag", b"etag", "extension_dialling", b"extension_dialling", "id", b"id", "introduction", b"introduction", "keys", b"keys", "no_choice", b"no_choice", "no_key", b"no_key", "prompt", b"prompt", "replays", b"replays", "timeout_seconds", b"timeout_seconds", "wrong_key", b"wrong_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_replays", b"_replays", "display_name", b"display_name", "etag", b"etag", "extension_dialling", b"extension_dialling", "id", b"id", "introduction", b"introduction", "keys", b"keys", "no_choice", b"no_choice", "no_choice_message", b"no_choice_message", "no_key", b"no_key", "out_of_hours", b"out_of_hours", "overall_seconds", b"overall_seconds", "prompt", b"prompt", "redirect", b"redirect", "replays", b"replays", "schedule_id", b"schedule_id", "timed_out", b"timed_out", "timeout_seconds", b"timeout_seconds", "wrong_key", b"wrong_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__replays: _TypeAlias = _typing.Literal["replays"]  # noqa: Y015
     _WhichOneofArgType__replays: _TypeAlias = _typing.Literal["_replays", b"_replays"]  # noqa: Y015

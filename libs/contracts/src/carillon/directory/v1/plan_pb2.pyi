@@ -10,6 +10,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +21,48 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _StickyReach:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StickyReachEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StickyReach.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STICKY_REACH_UNSPECIFIED: _StickyReach.ValueType  # 0
+    STICKY_REACH_EXTENSION: _StickyReach.ValueType  # 1
+    STICKY_REACH_MOBILE: _StickyReach.ValueType  # 2
+    STICKY_REACH_BOTH: _StickyReach.ValueType  # 3
+
+class StickyReach(_StickyReach, metaclass=_StickyReachEnumTypeWrapper): ...
+
+STICKY_REACH_UNSPECIFIED: StickyReach.ValueType  # 0
+STICKY_REACH_EXTENSION: StickyReach.ValueType  # 1
+STICKY_REACH_MOBILE: StickyReach.ValueType  # 2
+STICKY_REACH_BOTH: StickyReach.ValueType  # 3
+Global___StickyReach: _TypeAlias = StickyReach  # noqa: Y015
+
+class _StickySourceKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StickySourceKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StickySourceKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    STICKY_SOURCE_KIND_UNSPECIFIED: _StickySourceKind.ValueType  # 0
+    STICKY_SOURCE_KIND_HISTORY: _StickySourceKind.ValueType  # 1
+    """Own call history."""
+    STICKY_SOURCE_KIND_CONTACT_OWNER: _StickySourceKind.ValueType  # 2
+    """Who owns the contact in the directory."""
+    STICKY_SOURCE_KIND_HTTP: _StickySourceKind.ValueType  # 3
+
+class StickySourceKind(_StickySourceKind, metaclass=_StickySourceKindEnumTypeWrapper): ...
+
+STICKY_SOURCE_KIND_UNSPECIFIED: StickySourceKind.ValueType  # 0
+STICKY_SOURCE_KIND_HISTORY: StickySourceKind.ValueType  # 1
+"""Own call history."""
+STICKY_SOURCE_KIND_CONTACT_OWNER: StickySourceKind.ValueType  # 2
+"""Who owns the contact in the directory."""
+STICKY_SOURCE_KIND_HTTP: StickySourceKind.ValueType  # 3
+Global___StickySourceKind: _TypeAlias = StickySourceKind  # noqa: Y015
 
 @_typing.final
 class PlanNode(_message.Message):
@@ -33,6 +76,22 @@ class PlanNode(_message.Message):
     MAILBOX_FIELD_NUMBER: _builtins.int
     ANNOUNCEMENT_FIELD_NUMBER: _builtins.int
     HANG_UP_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    CALLER_LIST_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    HUNT_GROUP_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    SET_VARIABLE_FIELD_NUMBER: _builtins.int
+    LOOK_UP_FIELD_NUMBER: _builtins.int
+    SWITCH_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    STICKY_AGENT_FIELD_NUMBER: _builtins.int
+    SUB_PLAN_FIELD_NUMBER: _builtins.int
+    RETURN_TO_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Unique in the plan."""
     @_builtins.property
@@ -49,6 +108,38 @@ class PlanNode(_message.Message):
     def announcement(self) -> Global___AnnouncementNode: ...
     @_builtins.property
     def hang_up(self) -> Global___HangUpNode: ...
+    @_builtins.property
+    def origin(self) -> Global___OriginNode: ...
+    @_builtins.property
+    def caller_list(self) -> Global___CallerListNode: ...
+    @_builtins.property
+    def mode(self) -> Global___ModeNode: ...
+    @_builtins.property
+    def limit(self) -> Global___LimitNode: ...
+    @_builtins.property
+    def queue(self) -> Global___QueueNode: ...
+    @_builtins.property
+    def hunt_group(self) -> Global___HuntGroupNode: ...
+    @_builtins.property
+    def split(self) -> Global___SplitNode: ...
+    @_builtins.property
+    def language(self) -> Global___LanguageNode: ...
+    @_builtins.property
+    def set_variable(self) -> Global___SetVariableNode: ...
+    @_builtins.property
+    def look_up(self) -> Global___LookUpNode: ...
+    @_builtins.property
+    def switch(self) -> Global___SwitchNode: ...
+    @_builtins.property
+    def email(self) -> Global___EmailNode: ...
+    @_builtins.property
+    def webhook(self) -> Global___WebhookNode: ...
+    @_builtins.property
+    def sticky_agent(self) -> Global___StickyAgentNode: ...
+    @_builtins.property
+    def sub_plan(self) -> Global___SubPlanNode: ...
+    @_builtins.property
+    def return_to(self) -> Global___ReturnNode: ...
     def __init__(
         self,
         *,
@@ -60,12 +151,28 @@ class PlanNode(_message.Message):
         mailbox: Global___MailboxNode | None = ...,
         announcement: Global___AnnouncementNode | None = ...,
         hang_up: Global___HangUpNode | None = ...,
+        origin: Global___OriginNode | None = ...,
+        caller_list: Global___CallerListNode | None = ...,
+        mode: Global___ModeNode | None = ...,
+        limit: Global___LimitNode | None = ...,
+        queue: Global___QueueNode | None = ...,
+        hunt_group: Global___HuntGroupNode | None = ...,
+        split: Global___SplitNode | None = ...,
+        language: Global___LanguageNode | None = ...,
+        set_variable: Global___SetVariableNode | None = ...,
+        look_up: Global___LookUpNode | None = ...,
+        switch: Global___SwitchNode | None = ...,
+        email: Global___EmailNode | None = ...,
+        webhook: Global___WebhookNode | None = ...,
+        sticky_agent: Global___StickyAgentNode | None = ...,
+        sub_plan: Global___SubPlanNode | None = ...,
+        return_to: Global___ReturnNode | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "calendar", b"calendar", "destination", b"destination", "hang_up", b"hang_up", "kind", b"kind", "mailbox", b"mailbox", "menu", b"menu", "ring_group", b"ring_group"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "calendar", b"calendar", "caller_list", b"caller_list", "destination", b"destination", "email", b"email", "hang_up", b"hang_up", "hunt_group", b"hunt_group", "kind", b"kind", "language", b"language", "limit", b"limit", "look_up", b"look_up", "mailbox", b"mailbox", "menu", b"menu", "mode", b"mode", "origin", b"origin", "queue", b"queue", "return_to", b"return_to", "ring_group", b"ring_group", "set_variable", b"set_variable", "split", b"split", "sticky_agent", b"sticky_agent", "sub_plan", b"sub_plan", "switch", b"switch", "webhook", b"webhook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "calendar", b"calendar", "destination", b"destination", "hang_up", b"hang_up", "id", b"id", "kind", b"kind", "mailbox", b"mailbox", "menu", b"menu", "ring_group", b"ring_group"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "calendar", b"calendar", "caller_list", b"caller_list", "destination", b"destination", "email", b"email", "hang_up", b"hang_up", "hunt_group", b"hunt_group", "id", b"id", "kind", b"kind", "language", b"language", "limit", b"limit", "look_up", b"look_up", "mailbox", b"mailbox", "menu", b"menu", "mode", b"mode", "origin", b"origin", "queue", b"queue", "return_to", b"return_to", "ring_group", b"ring_group", "set_variable", b"set_variable", "split", b"split", "sticky_agent", b"sticky_agent", "sub_plan", b"sub_plan", "switch", b"switch", "webhook", b"webhook"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["destination", "calendar", "ring_group", "menu", "mailbox", "announcement", "hang_up"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["destination", "calendar", "ring_group", "menu", "mailbox", "announcement", "hang_up", "origin", "caller_list", "mode", "limit", "queue", "hunt_group", "split", "language", "set_variable", "look_up", "switch", "email", "webhook", "sticky_agent", "sub_plan", "return_to"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -73,7 +180,9 @@ Global___PlanNode: _TypeAlias = PlanNode  # noqa: Y015
 
 @_typing.final
 class Ways(_message.Message):
-    """Node ids by outcome; an empty one falls to otherwise, and that one, if empty, to hanging up with the outcome's cause."""
+    """Node ids by outcome. A cause comes before the outcome; an outcome without a way falls to its like (rejected to busy, congested to
+    unreachable) and then to otherwise. Without any, the call ends with the outcome's cause.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -82,11 +191,21 @@ class Ways(_message.Message):
     BUSY_FIELD_NUMBER: _builtins.int
     UNREACHABLE_FIELD_NUMBER: _builtins.int
     OTHERWISE_FIELD_NUMBER: _builtins.int
+    CONGESTED_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    CAUSES_FIELD_NUMBER: _builtins.int
+    GAVE_UP_FIELD_NUMBER: _builtins.int
     answered: _builtins.str
     no_answer: _builtins.str
     busy: _builtins.str
     unreachable: _builtins.str
     otherwise: _builtins.str
+    congested: _builtins.str
+    rejected: _builtins.str
+    gave_up: _builtins.str
+    """The caller hung up while it rang: only e-mails, web-hooks and branches still count."""
+    @_builtins.property
+    def causes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CauseWay]: ...
     def __init__(
         self,
         *,
@@ -95,14 +214,42 @@ class Ways(_message.Message):
         busy: _builtins.str = ...,
         unreachable: _builtins.str = ...,
         otherwise: _builtins.str = ...,
+        congested: _builtins.str = ...,
+        rejected: _builtins.str = ...,
+        causes: _abc.Iterable[Global___CauseWay] | None = ...,
+        gave_up: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "busy", b"busy", "no_answer", b"no_answer", "otherwise", b"otherwise", "unreachable", b"unreachable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "busy", b"busy", "causes", b"causes", "congested", b"congested", "gave_up", b"gave_up", "no_answer", b"no_answer", "otherwise", b"otherwise", "rejected", b"rejected", "unreachable", b"unreachable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ways: _TypeAlias = Ways  # noqa: Y015
+
+@_typing.final
+class CauseWay(_message.Message):
+    """The way of a call that was released with this cause (ITU-T Q.850)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAUSE_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    cause: _builtins.int
+    next: _builtins.str
+    def __init__(
+        self,
+        *,
+        cause: _builtins.int = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "next", b"next"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CauseWay: _TypeAlias = CauseWay  # noqa: Y015
 
 @_typing.final
 class DestinationNode(_message.Message):
@@ -112,7 +259,7 @@ class DestinationNode(_message.Message):
     WAYS_FIELD_NUMBER: _builtins.int
     RING_SECONDS_FIELD_NUMBER: _builtins.int
     ring_seconds: _builtins.int
-    """For a user or an external number; 0: the user's own, or 60."""
+    """For a user, an extension or an external number; 0: the user's own, or 60."""
     @_builtins.property
     def destination(self) -> _destination_pb2.Destination: ...
     @_builtins.property
@@ -203,27 +350,141 @@ class RingGroupNode(_message.Message):
 Global___RingGroupNode: _TypeAlias = RingGroupNode  # noqa: Y015
 
 @_typing.final
+class HuntGroupNode(_message.Message):
+    """Ring idle members of a hunt group; busy: all are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HUNT_GROUP_ID_FIELD_NUMBER: _builtins.int
+    WAYS_FIELD_NUMBER: _builtins.int
+    hunt_group_id: _builtins.str
+    @_builtins.property
+    def ways(self) -> Global___Ways: ...
+    def __init__(
+        self,
+        *,
+        hunt_group_id: _builtins.str = ...,
+        ways: Global___Ways | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ways", b"ways"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hunt_group_id", b"hunt_group_id", "ways", b"ways"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HuntGroupNode: _TypeAlias = HuntGroupNode  # noqa: Y015
+
+@_typing.final
+class QueueNode(_message.Message):
+    """Wait for an agent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    WAYS_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    @_builtins.property
+    def ways(self) -> Global___QueueWays: ...
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+        ways: Global___QueueWays | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ways", b"ways"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_id", b"queue_id", "ways", b"ways"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueNode: _TypeAlias = QueueNode  # noqa: Y015
+
+@_typing.final
+class QueueWays(_message.Message):
+    """Why a caller left the queue, to node ids; an empty one falls to otherwise, and that one to the queue's own destination."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERED_FIELD_NUMBER: _builtins.int
+    FULL_FIELD_NUMBER: _builtins.int
+    WAITED_TOO_LONG_FIELD_NUMBER: _builtins.int
+    NO_AGENTS_FIELD_NUMBER: _builtins.int
+    LEFT_BY_KEY_FIELD_NUMBER: _builtins.int
+    OTHERWISE_FIELD_NUMBER: _builtins.int
+    answered: _builtins.str
+    full: _builtins.str
+    waited_too_long: _builtins.str
+    no_agents: _builtins.str
+    left_by_key: _builtins.str
+    otherwise: _builtins.str
+    def __init__(
+        self,
+        *,
+        answered: _builtins.str = ...,
+        full: _builtins.str = ...,
+        waited_too_long: _builtins.str = ...,
+        no_agents: _builtins.str = ...,
+        left_by_key: _builtins.str = ...,
+        otherwise: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "full", b"full", "left_by_key", b"left_by_key", "no_agents", b"no_agents", "otherwise", b"otherwise", "waited_too_long", b"waited_too_long"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueWays: _TypeAlias = QueueWays  # noqa: Y015
+
+@_typing.final
 class MenuNode(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MENU_ID_FIELD_NUMBER: _builtins.int
     NO_CHOICE_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
     menu_id: _builtins.str
     no_choice: _builtins.str
     """A caller that chose nothing; empty: the menu's own no_choice."""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___MenuKeyWay]:
+        """Keys that lead to a node, whatever the menu says of them."""
+
     def __init__(
         self,
         *,
         menu_id: _builtins.str = ...,
         no_choice: _builtins.str = ...,
+        keys: _abc.Iterable[Global___MenuKeyWay] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["menu_id", b"menu_id", "no_choice", b"no_choice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "menu_id", b"menu_id", "no_choice", b"no_choice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MenuNode: _TypeAlias = MenuNode  # noqa: Y015
+
+@_typing.final
+class MenuKeyWay(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    next: _builtins.str
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "next", b"next"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MenuKeyWay: _TypeAlias = MenuKeyWay  # noqa: Y015
 
 @_typing.final
 class MailboxNode(_message.Message):
@@ -273,19 +534,621 @@ class HangUpNode(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
     reason: _destination_pb2.HangUpReason.ValueType
+    cause: _builtins.int
+    """ITU-T Q.850 instead of what the reason says; 0: the reason's."""
     def __init__(
         self,
         *,
         reason: _destination_pb2.HangUpReason.ValueType = ...,
+        cause: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HangUpNode: _TypeAlias = HangUpNode  # noqa: Y015
+
+@_typing.final
+class OriginNode(_message.Message):
+    """The first entry that the caller matches wins."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    OTHERWISE_FIELD_NUMBER: _builtins.int
+    otherwise: _builtins.str
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___OriginEntry]: ...
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___OriginEntry] | None = ...,
+        otherwise: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "otherwise", b"otherwise"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OriginNode: _TypeAlias = OriginNode  # noqa: Y015
+
+@_typing.final
+class OriginEntry(_message.Message):
+    """Matches when any of its conditions does; at least one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBERS_FIELD_NUMBER: _builtins.int
+    PREFIXES_FIELD_NUMBER: _builtins.int
+    COUNTRIES_FIELD_NUMBER: _builtins.int
+    ORIGIN_ZONE_ID_FIELD_NUMBER: _builtins.int
+    WITHHELD_FIELD_NUMBER: _builtins.int
+    INTERNAL_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    origin_zone_id: _builtins.str
+    withheld: _builtins.bool
+    """The caller shows no number."""
+    internal: _builtins.bool
+    """The caller is a user of the tenant."""
+    next: _builtins.str
+    @_builtins.property
+    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Exact numbers: E.164, or extensions for callers inside."""
+
+    @_builtins.property
+    def prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def countries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ISO 3166: `CH`."""
+
+    def __init__(
+        self,
+        *,
+        numbers: _abc.Iterable[_builtins.str] | None = ...,
+        prefixes: _abc.Iterable[_builtins.str] | None = ...,
+        countries: _abc.Iterable[_builtins.str] | None = ...,
+        origin_zone_id: _builtins.str = ...,
+        withheld: _builtins.bool = ...,
+        internal: _builtins.bool = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["countries", b"countries", "internal", b"internal", "next", b"next", "numbers", b"numbers", "origin_zone_id", b"origin_zone_id", "prefixes", b"prefixes", "withheld", b"withheld"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OriginEntry: _TypeAlias = OriginEntry  # noqa: Y015
+
+@_typing.final
+class CallerListNode(_message.Message):
+    """A white or black list, by where its two ways lead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLER_LIST_ID_FIELD_NUMBER: _builtins.int
+    LISTED_FIELD_NUMBER: _builtins.int
+    OTHERWISE_FIELD_NUMBER: _builtins.int
+    caller_list_id: _builtins.str
+    listed: _builtins.str
+    otherwise: _builtins.str
+    def __init__(
+        self,
+        *,
+        caller_list_id: _builtins.str = ...,
+        listed: _builtins.str = ...,
+        otherwise: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_list_id", b"caller_list_id", "listed", b"listed", "otherwise", b"otherwise"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallerListNode: _TypeAlias = CallerListNode  # noqa: Y015
+
+@_typing.final
+class ModeNode(_message.Message):
+    """By the manual mode of a schedule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    OTHERWISE_FIELD_NUMBER: _builtins.int
+    schedule_id: _builtins.str
+    otherwise: _builtins.str
+    """The schedule has no mode set, or another."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModeWay]: ...
+    def __init__(
+        self,
+        *,
+        schedule_id: _builtins.str = ...,
+        entries: _abc.Iterable[Global___ModeWay] | None = ...,
+        otherwise: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "otherwise", b"otherwise", "schedule_id", b"schedule_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModeNode: _TypeAlias = ModeNode  # noqa: Y015
+
+@_typing.final
+class ModeWay(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    mode: _builtins.str
+    """`day`, `night`, `lunch`, `closed`, ..."""
+    next: _builtins.str
+    def __init__(
+        self,
+        *,
+        mode: _builtins.str = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "next", b"next"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModeWay: _TypeAlias = ModeWay  # noqa: Y015
+
+@_typing.final
+class LimitNode(_message.Message):
+    """At most max_calls at once, and at most max_starts in per_seconds, go within; the others over."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_CALLS_FIELD_NUMBER: _builtins.int
+    MAX_STARTS_FIELD_NUMBER: _builtins.int
+    PER_SECONDS_FIELD_NUMBER: _builtins.int
+    COUNTER_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    OVER_FIELD_NUMBER: _builtins.int
+    max_calls: _builtins.int
+    max_starts: _builtins.int
+    per_seconds: _builtins.int
+    counter: _builtins.str
+    """Nodes that name the same counter share it, whatever plan they stand in; empty: the node has its own."""
+    within: _builtins.str
+    over: _builtins.str
+    def __init__(
+        self,
+        *,
+        max_calls: _builtins.int = ...,
+        max_starts: _builtins.int = ...,
+        per_seconds: _builtins.int = ...,
+        counter: _builtins.str = ...,
+        within: _builtins.str = ...,
+        over: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counter", b"counter", "max_calls", b"max_calls", "max_starts", b"max_starts", "over", b"over", "per_seconds", b"per_seconds", "within", b"within"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LimitNode: _TypeAlias = LimitNode  # noqa: Y015
+
+@_typing.final
+class SplitNode(_message.Message):
+    """Exact shares of the calls: after any run of them each way has its quota, to less than one call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHARES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___Share]:
+        """Make 100 percent."""
+
+    def __init__(
+        self,
+        *,
+        shares: _abc.Iterable[Global___Share] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["shares", b"shares"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SplitNode: _TypeAlias = SplitNode  # noqa: Y015
+
+@_typing.final
+class Share(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERCENT_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    percent: _builtins.int
+    next: _builtins.str
+    def __init__(
+        self,
+        *,
+        percent: _builtins.int = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next", b"next", "percent", b"percent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Share: _TypeAlias = Share  # noqa: Y015
+
+@_typing.final
+class LanguageNode(_message.Message):
+    """The call's language from here on; several: all are spoken, in an order that the call decides."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    next: _builtins.str
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """BCP 47."""
+
+    def __init__(
+        self,
+        *,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["languages", b"languages", "next", b"next"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LanguageNode: _TypeAlias = LanguageNode  # noqa: Y015
+
+@_typing.final
+class SetVariableNode(_message.Message):
+    """Give a variable of the call a value."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    value: _builtins.str
+    source: _builtins.str
+    """Instead of value: what this holds now, a variable or caller_number, caller_name, caller_user_id, dialled, language, trunk_id."""
+    next: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+        source: _builtins.str = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "next", b"next", "source", b"source", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetVariableNode: _TypeAlias = SetVariableNode  # noqa: Y015
+
+@_typing.final
+class LookUpNode(_message.Message):
+    """Find what source holds among a table's keys; the value there becomes a variable."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOOK_UP_TABLE_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    LONGEST_PREFIX_FIELD_NUMBER: _builtins.int
+    VARIABLE_FIELD_NUMBER: _builtins.int
+    FOUND_FIELD_NUMBER: _builtins.int
+    OTHERWISE_FIELD_NUMBER: _builtins.int
+    look_up_table_id: _builtins.str
+    source: _builtins.str
+    """caller_number if unset."""
+    longest_prefix: _builtins.bool
+    """By the longest key that it begins with, instead of exactly."""
+    variable: _builtins.str
+    found: _builtins.str
+    otherwise: _builtins.str
+    def __init__(
+        self,
+        *,
+        look_up_table_id: _builtins.str = ...,
+        source: _builtins.str = ...,
+        longest_prefix: _builtins.bool = ...,
+        variable: _builtins.str = ...,
+        found: _builtins.str = ...,
+        otherwise: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["found", b"found", "longest_prefix", b"longest_prefix", "look_up_table_id", b"look_up_table_id", "otherwise", b"otherwise", "source", b"source", "variable", b"variable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookUpNode: _TypeAlias = LookUpNode  # noqa: Y015
+
+@_typing.final
+class SwitchNode(_message.Message):
+    """By what a variable holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VARIABLE_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    OTHERWISE_FIELD_NUMBER: _builtins.int
+    variable: _builtins.str
+    otherwise: _builtins.str
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___SwitchWay]: ...
+    def __init__(
+        self,
+        *,
+        variable: _builtins.str = ...,
+        entries: _abc.Iterable[Global___SwitchWay] | None = ...,
+        otherwise: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "otherwise", b"otherwise", "variable", b"variable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchNode: _TypeAlias = SwitchNode  # noqa: Y015
+
+@_typing.final
+class SwitchWay(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    value: _builtins.str
+    next: _builtins.str
+    def __init__(
+        self,
+        *,
+        value: _builtins.str = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next", b"next", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchWay: _TypeAlias = SwitchWay  # noqa: Y015
+
+@_typing.final
+class EmailNode(_message.Message):
+    """Send an e-mail and go on; `{caller_number}` and other variables in its texts are filled in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECIPIENTS_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    text: _builtins.str
+    next: _builtins.str
+    failed: _builtins.str
+    """It could not be taken for delivery; empty: as next."""
+    @_builtins.property
+    def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        recipients: _abc.Iterable[_builtins.str] | None = ...,
+        subject: _builtins.str = ...,
+        text: _builtins.str = ...,
+        next: _builtins.str = ...,
+        failed: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "next", b"next", "recipients", b"recipients", "subject", b"subject", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmailNode: _TypeAlias = EmailNode  # noqa: Y015
+
+@_typing.final
+class WebhookNode(_message.Message):
+    """POST the call's facts as JSON, signed, and go on by what the other side says."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    timeout_ms: _builtins.int
+    """50 to 2000, 1000 if unset."""
+    next: _builtins.str
+    failed: _builtins.str
+    """No answer in time, or none of 200 to 299; empty: as next."""
+    @_builtins.property
+    def variables(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those of the answer, a JSON object of texts, that become variables."""
+
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        timeout_ms: _builtins.int = ...,
+        variables: _abc.Iterable[_builtins.str] | None = ...,
+        next: _builtins.str = ...,
+        failed: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "next", b"next", "timeout_ms", b"timeout_ms", "url", b"url", "variables", b"variables"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookNode: _TypeAlias = WebhookNode  # noqa: Y015
+
+@_typing.final
+class StickyAgentNode(_message.Message):
+    """A known caller goes to who last handled them, by the first source that knows; else, and if that fails, the plan goes on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCES_FIELD_NUMBER: _builtins.int
+    EXCEPT_CALLER_LIST_ID_FIELD_NUMBER: _builtins.int
+    AREA_CODE_FIELD_NUMBER: _builtins.int
+    REACH_FIELD_NUMBER: _builtins.int
+    RING_SECONDS_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    except_caller_list_id: _builtins.str
+    """Callers of this list are never sent to their agent."""
+    area_code: _builtins.str
+    """Digits put before a national number that lacks them: `021`."""
+    reach: Global___StickyReach.ValueType
+    ring_seconds: _builtins.int
+    """5 to 120, 20 if unset."""
+    next: _builtins.str
+    """Nobody known, or not reached."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___StickySource]: ...
+    def __init__(
+        self,
+        *,
+        sources: _abc.Iterable[Global___StickySource] | None = ...,
+        except_caller_list_id: _builtins.str = ...,
+        area_code: _builtins.str = ...,
+        reach: Global___StickyReach.ValueType = ...,
+        ring_seconds: _builtins.int = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area_code", b"area_code", "except_caller_list_id", b"except_caller_list_id", "next", b"next", "reach", b"reach", "ring_seconds", b"ring_seconds", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StickyAgentNode: _TypeAlias = StickyAgentNode  # noqa: Y015
+
+@_typing.final
+class StickySource(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    kind: Global___StickySourceKind.ValueType
+    url: _builtins.str
+    """Of http: GET with `?caller=<E.164>`; answers a JSON object with `user_id`."""
+    timeout_ms: _builtins.int
+    """50 to 2000, 1000 if unset."""
+    days: _builtins.int
+    """Of history: how long ago the last talk may be; 30 if unset."""
+    def __init__(
+        self,
+        *,
+        kind: Global___StickySourceKind.ValueType = ...,
+        url: _builtins.str = ...,
+        timeout_ms: _builtins.int = ...,
+        days: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "kind", b"kind", "timeout_ms", b"timeout_ms", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StickySource: _TypeAlias = StickySource  # noqa: Y015
+
+@_typing.final
+class SubPlanNode(_message.Message):
+    """Run another plan and come back when it reaches a return node."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: _builtins.int
+    EXITS_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    plan_id: _builtins.str
+    next: _builtins.str
+    """For a name that has no exit here; empty: hang up."""
+    @_builtins.property
+    def exits(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubPlanExit]: ...
+    def __init__(
+        self,
+        *,
+        plan_id: _builtins.str = ...,
+        exits: _abc.Iterable[Global___SubPlanExit] | None = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exits", b"exits", "next", b"next", "plan_id", b"plan_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubPlanNode: _TypeAlias = SubPlanNode  # noqa: Y015
+
+@_typing.final
+class SubPlanExit(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    next: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        next: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "next", b"next"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubPlanExit: _TypeAlias = SubPlanExit  # noqa: Y015
+
+@_typing.final
+class ReturnNode(_message.Message):
+    """Back to the plan that ran this one, by the exit of that name; in a plan that nobody ran the call ends."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXIT_FIELD_NUMBER: _builtins.int
+    exit: _builtins.str
+    def __init__(
+        self,
+        *,
+        exit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exit", b"exit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReturnNode: _TypeAlias = ReturnNode  # noqa: Y015
 
 @_typing.final
 class Plan(_message.Message):

@@ -41,6 +41,36 @@ RING_STRATEGY_SEQUENTIAL: RingStrategy.ValueType  # 2
 RING_STRATEGY_PROGRESSIVE: RingStrategy.ValueType  # 3
 Global___RingStrategy: _TypeAlias = RingStrategy  # noqa: Y015
 
+class _RingOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RingOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RingOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RING_ORDER_UNSPECIFIED: _RingOrder.ValueType  # 0
+    RING_ORDER_PRIORITY: _RingOrder.ValueType  # 1
+    """As they are listed."""
+    RING_ORDER_LEAST_CALLED: _RingOrder.ValueType  # 2
+    """Who answered the fewest calls today first."""
+    RING_ORDER_RANDOM: _RingOrder.ValueType  # 3
+    """Shuffled anew for each call."""
+    RING_ORDER_ROUND_ROBIN: _RingOrder.ValueType  # 4
+    """Beginning one further with each call."""
+
+class RingOrder(_RingOrder, metaclass=_RingOrderEnumTypeWrapper):
+    """In which order the members come, where one comes after another."""
+
+RING_ORDER_UNSPECIFIED: RingOrder.ValueType  # 0
+RING_ORDER_PRIORITY: RingOrder.ValueType  # 1
+"""As they are listed."""
+RING_ORDER_LEAST_CALLED: RingOrder.ValueType  # 2
+"""Who answered the fewest calls today first."""
+RING_ORDER_RANDOM: RingOrder.ValueType  # 3
+"""Shuffled anew for each call."""
+RING_ORDER_ROUND_ROBIN: RingOrder.ValueType  # 4
+"""Beginning one further with each call."""
+Global___RingOrder: _TypeAlias = RingOrder  # noqa: Y015
+
 @_typing.final
 class RingMember(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -83,12 +113,17 @@ class RingGroup(_message.Message):
     MEMBERS_FIELD_NUMBER: _builtins.int
     TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
     NO_ANSWER_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    WRAP_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     display_name: _builtins.str
     strategy: Global___RingStrategy.ValueType
     timeout_seconds: _builtins.int
     """The whole group gives up after this; 10 to 300, 45 if unset."""
+    order: Global___RingOrder.ValueType
+    wrap: _builtins.bool
+    """Sequential: after the last member the first again, until the time is over."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___RingMember]: ...
     @_builtins.property
@@ -105,10 +140,12 @@ class RingGroup(_message.Message):
         members: _abc.Iterable[Global___RingMember] | None = ...,
         timeout_seconds: _builtins.int = ...,
         no_answer: _destination_pb2.Destination | None = ...,
+        order: Global___RingOrder.ValueType = ...,
+        wrap: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["no_answer", b"no_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "etag", b"etag", "id", b"id", "members", b"members", "no_answer", b"no_answer", "strategy", b"strategy", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "etag", b"etag", "id", b"id", "members", b"members", "no_answer", b"no_answer", "order", b"order", "strategy", b"strategy", "timeout_seconds", b"timeout_seconds", "wrap", b"wrap"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

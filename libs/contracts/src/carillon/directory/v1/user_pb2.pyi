@@ -10,6 +10,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,6 +22,46 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _ForwardingRule:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ForwardingRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ForwardingRule.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FORWARDING_RULE_UNSPECIFIED: _ForwardingRule.ValueType  # 0
+    FORWARDING_RULE_UNCONDITIONAL: _ForwardingRule.ValueType  # 1
+    FORWARDING_RULE_BUSY: _ForwardingRule.ValueType  # 2
+    FORWARDING_RULE_NO_ANSWER: _ForwardingRule.ValueType  # 3
+    FORWARDING_RULE_UNREACHABLE: _ForwardingRule.ValueType  # 4
+
+class ForwardingRule(_ForwardingRule, metaclass=_ForwardingRuleEnumTypeWrapper): ...
+
+FORWARDING_RULE_UNSPECIFIED: ForwardingRule.ValueType  # 0
+FORWARDING_RULE_UNCONDITIONAL: ForwardingRule.ValueType  # 1
+FORWARDING_RULE_BUSY: ForwardingRule.ValueType  # 2
+FORWARDING_RULE_NO_ANSWER: ForwardingRule.ValueType  # 3
+FORWARDING_RULE_UNREACHABLE: ForwardingRule.ValueType  # 4
+Global___ForwardingRule: _TypeAlias = ForwardingRule  # noqa: Y015
+
+class _ScreeningPasses:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ScreeningPassesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ScreeningPasses.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCREENING_PASSES_UNSPECIFIED: _ScreeningPasses.ValueType  # 0
+    SCREENING_PASSES_ALWAYS: _ScreeningPasses.ValueType  # 1
+    SCREENING_PASSES_NEVER: _ScreeningPasses.ValueType  # 2
+    SCREENING_PASSES_HOURS: _ScreeningPasses.ValueType  # 3
+
+class ScreeningPasses(_ScreeningPasses, metaclass=_ScreeningPassesEnumTypeWrapper): ...
+
+SCREENING_PASSES_UNSPECIFIED: ScreeningPasses.ValueType  # 0
+SCREENING_PASSES_ALWAYS: ScreeningPasses.ValueType  # 1
+SCREENING_PASSES_NEVER: ScreeningPasses.ValueType  # 2
+SCREENING_PASSES_HOURS: ScreeningPasses.ValueType  # 3
+Global___ScreeningPasses: _TypeAlias = ScreeningPasses  # noqa: Y015
+
 @_typing.final
 class Forwarding(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -28,26 +69,190 @@ class Forwarding(_message.Message):
     BUSY_FIELD_NUMBER: _builtins.int
     NO_ANSWER_FIELD_NUMBER: _builtins.int
     UNREACHABLE_FIELD_NUMBER: _builtins.int
+    UNCONDITIONAL_FIELD_NUMBER: _builtins.int
+    UNCONDITIONAL_HOURS_FIELD_NUMBER: _builtins.int
+    SUSPENDED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def busy(self) -> _destination_pb2.Destination: ...
     @_builtins.property
     def no_answer(self) -> _destination_pb2.Destination: ...
     @_builtins.property
     def unreachable(self) -> _destination_pb2.Destination: ...
+    @_builtins.property
+    def unconditional(self) -> _destination_pb2.Destination:
+        """Without ringing; always, or in unconditional_hours."""
+
+    @_builtins.property
+    def unconditional_hours(self) -> Global___DailyRange: ...
+    @_builtins.property
+    def suspended(self) -> _containers.RepeatedScalarFieldContainer[Global___ForwardingRule.ValueType]:
+        """Rules that are kept but do not count now."""
+
     def __init__(
         self,
         *,
         busy: _destination_pb2.Destination | None = ...,
         no_answer: _destination_pb2.Destination | None = ...,
         unreachable: _destination_pb2.Destination | None = ...,
+        unconditional: _destination_pb2.Destination | None = ...,
+        unconditional_hours: Global___DailyRange | None = ...,
+        suspended: _abc.Iterable[Global___ForwardingRule.ValueType] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["busy", b"busy", "no_answer", b"no_answer", "unreachable", b"unreachable"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["busy", b"busy", "no_answer", b"no_answer", "unconditional", b"unconditional", "unconditional_hours", b"unconditional_hours", "unreachable", b"unreachable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy", b"busy", "no_answer", b"no_answer", "unreachable", b"unreachable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy", b"busy", "no_answer", b"no_answer", "suspended", b"suspended", "unconditional", b"unconditional", "unconditional_hours", b"unconditional_hours", "unreachable", b"unreachable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Forwarding: _TypeAlias = Forwarding  # noqa: Y015
+
+@_typing.final
+class DailyRange(_message.Message):
+    """Wall-clock time of the tenant, start inclusive, end exclusive; an end before the start is on the next day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    start: _builtins.str
+    """`22:00`"""
+    end: _builtins.str
+    def __init__(
+        self,
+        *,
+        start: _builtins.str = ...,
+        end: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DailyRange: _TypeAlias = DailyRange  # noqa: Y015
+
+@_typing.final
+class WeekRange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    WEEKDAYS_FIELD_NUMBER: _builtins.int
+    start: _builtins.str
+    end: _builtins.str
+    @_builtins.property
+    def weekdays(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """ISO 8601 of the day it starts on: 1 is Monday; none: every day."""
+
+    def __init__(
+        self,
+        *,
+        start: _builtins.str = ...,
+        end: _builtins.str = ...,
+        weekdays: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end", b"end", "start", b"start", "weekdays", b"weekdays"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WeekRange: _TypeAlias = WeekRange  # noqa: Y015
+
+@_typing.final
+class SimultaneousTarget(_message.Message):
+    """A further phone of the user; the shortest ring_seconds of all counts, 0: the user's own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    EXTERNAL_NUMBER_FIELD_NUMBER: _builtins.int
+    RING_SECONDS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    external_number: _builtins.str
+    """E.164 with its plus sign."""
+    ring_seconds: _builtins.int
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        external_number: _builtins.str = ...,
+        ring_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["external_number", b"external_number", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_number", b"external_number", "ring_seconds", b"ring_seconds", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["user_id", "external_number"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___SimultaneousTarget: _TypeAlias = SimultaneousTarget  # noqa: Y015
+
+@_typing.final
+class ScreeningRule(_message.Message):
+    """Callers of a list get through always (also when the user is not to be disturbed), never, or only at certain hours."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLER_LIST_ID_FIELD_NUMBER: _builtins.int
+    PASSES_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
+    caller_list_id: _builtins.str
+    passes: Global___ScreeningPasses.ValueType
+    @_builtins.property
+    def hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___WeekRange]:
+        """Of SCREENING_PASSES_HOURS."""
+
+    def __init__(
+        self,
+        *,
+        caller_list_id: _builtins.str = ...,
+        passes: Global___ScreeningPasses.ValueType = ...,
+        hours: _abc.Iterable[Global___WeekRange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_list_id", b"caller_list_id", "hours", b"hours", "passes", b"passes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScreeningRule: _TypeAlias = ScreeningRule  # noqa: Y015
+
+@_typing.final
+class Secretary(_message.Message):
+    """Calls for the user ring the secretary first, and then the user; the secretary's own calls go through at once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    EXCEPT_CALLER_LIST_ID_FIELD_NUMBER: _builtins.int
+    EXCEPT_HOURS_FIELD_NUMBER: _builtins.int
+    RING_SECONDS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    except_caller_list_id: _builtins.str
+    """Callers of this list go to the user at once."""
+    ring_seconds: _builtins.int
+    """Of the secretary's phone; 0: as the secretary wants."""
+    @_builtins.property
+    def except_hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___WeekRange]:
+        """At these hours all do."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        except_caller_list_id: _builtins.str = ...,
+        except_hours: _abc.Iterable[Global___WeekRange] | None = ...,
+        ring_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["except_caller_list_id", b"except_caller_list_id", "except_hours", b"except_hours", "ring_seconds", b"ring_seconds", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Secretary: _TypeAlias = Secretary  # noqa: Y015
 
 @_typing.final
 class DoorPhone(_message.Message):
@@ -91,6 +296,11 @@ class User(_message.Message):
     FORWARDING_FIELD_NUMBER: _builtins.int
     MAILBOX_ID_FIELD_NUMBER: _builtins.int
     DOOR_PHONE_FIELD_NUMBER: _builtins.int
+    DO_NOT_DISTURB_FIELD_NUMBER: _builtins.int
+    SIMULTANEOUS_FIELD_NUMBER: _builtins.int
+    SCREENING_FIELD_NUMBER: _builtins.int
+    QUIET_HOURS_FIELD_NUMBER: _builtins.int
+    SECRETARY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     last_name: _builtins.str
@@ -106,11 +316,29 @@ class User(_message.Message):
     ring_seconds: _builtins.int
     """Seconds that the user's devices ring before it counts as no answer; 10 to 90, 20 if unset."""
     mailbox_id: _builtins.str
+    do_not_disturb: _builtins.bool
+    """No call rings; forwarding goes as for a busy line."""
     @_builtins.property
     def forwarding(self) -> Global___Forwarding: ...
     @_builtins.property
     def door_phone(self) -> Global___DoorPhone:
         """The user is a door phone."""
+
+    @_builtins.property
+    def simultaneous(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimultaneousTarget]:
+        """Ring together with the user's own devices."""
+
+    @_builtins.property
+    def screening(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScreeningRule]:
+        """The first rule that the caller matches decides."""
+
+    @_builtins.property
+    def quiet_hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___WeekRange]:
+        """As do not disturb, at these hours."""
+
+    @_builtins.property
+    def secretary(self) -> Global___Secretary:
+        """Who is rung first for the user."""
 
     def __init__(
         self,
@@ -127,10 +355,15 @@ class User(_message.Message):
         forwarding: Global___Forwarding | None = ...,
         mailbox_id: _builtins.str = ...,
         door_phone: Global___DoorPhone | None = ...,
+        do_not_disturb: _builtins.bool = ...,
+        simultaneous: _abc.Iterable[Global___SimultaneousTarget] | None = ...,
+        screening: _abc.Iterable[Global___ScreeningRule] | None = ...,
+        quiet_hours: _abc.Iterable[Global___WeekRange] | None = ...,
+        secretary: Global___Secretary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["door_phone", b"door_phone", "forwarding", b"forwarding"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["door_phone", b"door_phone", "forwarding", b"forwarding", "secretary", b"secretary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_number", b"caller_number", "door_phone", b"door_phone", "email", b"email", "etag", b"etag", "first_name", b"first_name", "forwarding", b"forwarding", "id", b"id", "language", b"language", "last_name", b"last_name", "mailbox_id", b"mailbox_id", "mobile", b"mobile", "ring_seconds", b"ring_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_number", b"caller_number", "do_not_disturb", b"do_not_disturb", "door_phone", b"door_phone", "email", b"email", "etag", b"etag", "first_name", b"first_name", "forwarding", b"forwarding", "id", b"id", "language", b"language", "last_name", b"last_name", "mailbox_id", b"mailbox_id", "mobile", b"mobile", "quiet_hours", b"quiet_hours", "ring_seconds", b"ring_seconds", "screening", b"screening", "secretary", b"secretary", "simultaneous", b"simultaneous"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
