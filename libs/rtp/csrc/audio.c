@@ -179,6 +179,7 @@ void audio_copy(void *to, const struct audio *audio, uint32_t offset, uint32_t c
     else g711_convert(to, law, count, audio->codec, codec);
 }
 
+void audio_share(struct audio *audio) { atomic_fetch_add(&audio->users, 1); }
 void audio_release(struct audio *audio) { atomic_fetch_sub(&audio->users, 1); }
 
 void audio_forget(plane *p) {

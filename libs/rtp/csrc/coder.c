@@ -1,6 +1,6 @@
 /* Encoders and decoders of one stream: G.711 by tables, G.722 by libspandsp, Opus by libopus; linear samples of 8 or 16 kHz, mono.
  *
- * G.722 and Opus work at 8 kHz by themselves, so nothing is resampled. What is lost is concealed: Opus by its own means (its forward
+ * G.722 and Opus work at both rates by themselves, G.711 is resampled where 16 kHz are wanted. What is lost is concealed: Opus by its own means (its forward
  * error correction where the next packet is there), the others by repeating the pitch. Made by the control thread, used by a worker. */
 #include <opus/opus.h>
 #include <spandsp/telephony.h>
@@ -10,13 +10,14 @@
 
 #include "core.h"
 
-enum { G722_BITS = 64000, OPUS_BITS_8000 = 20000, OPUS_BITS_16000 = 28000, OPUS_COMPLEXITY = 5, EXPECTED_LOSS = 5 };
+enum { G722_BITS = 64000, OPUS_BITS_8000 = 20000, OPUS_BITS_16000 = 28000, OPUS_COMPLEXITY = 5, EXPECTED_LOSS = 5, LAW_MOST = 1920 };
 
 struct decoder {
     uint8_t kind;
     uint32_t rate;
     g722_decode_state_t *g722;
     OpusDecoder *opus;
+    struct halfband up;
     struct concealment concealment;
 };
 
@@ -25,8 +26,10 @@ struct encoder {
     uint32_t rate;
     g722_encode_state_t *g722;
     OpusEncoder *opus;
+    struct halfband down;
 };
 
+static bool is_law(uint8_t kind) { return kind == PLANE_PCMU || kind == PLANE_PCMA; }
 static int g722_options(uint32_t rate) { return rate == 8000 ? G722_SAMPLE_RATE_8000 : 0; }
 
 void decoder_free(struct decoder *d) {
@@ -44,14 +47,26 @@ struct decoder *decoder_new(uint8_t kind, uint32_t rate) {
     if (kind == PLANE_G722) d->g722 = g722_decode_init(NULL, G722_BITS, g722_options(rate));
     if (kind == PLANE_OPUS) d->opus = opus_decoder_create((opus_int32)rate, 1, &error);
     if (!error && (kind != PLANE_G722 || d->g722)) {
-        concealment_new(&d->concealment, rate);
+        concealment_new(&d->concealment, is_law(kind) ? 8000 : rate);
         return d;
     }
     decoder_free(d);
     return NULL;
 }
 
+static bool wide_law(uint8_t kind, uint32_t rate) { return is_law(kind) && rate == 16000; }
+
 bool decoder_is(const struct decoder *d, uint8_t kind) { return d && d->kind == kind; }
+
+static uint32_t decode_law(struct decoder *d, const uint8_t *payload, uint32_t length, int16_t *to) {
+    int16_t narrow[LAW_MOST], *at = wide_law(d->kind, d->rate) ? narrow : to;
+    if (length > LAW_MOST) length = LAW_MOST;
+    for (uint32_t i = 0; i < length; i++) at[i] = g711_linear(payload[i], d->kind);
+    concealment_heard(&d->concealment, at, length);
+    if (at == to) return length;
+    halfband_up(&d->up, narrow, length, to);
+    return 2 * length;
+}
 
 /* The samples of a payload, at most `room`; 0: it cannot be decoded. */
 uint32_t decoder_decode(struct decoder *d, const uint8_t *payload, uint32_t length, int16_t *to, uint32_t room) {
@@ -60,21 +75,33 @@ uint32_t decoder_decode(struct decoder *d, const uint8_t *payload, uint32_t leng
         got = opus_decode(d->opus, payload, (opus_int32)length, to, (int)room, 0);
         return got > 0 ? (uint32_t)got : 0;
     }
-    uint32_t each = d->kind == PLANE_G722 ? d->rate / 8000 : 1;
+    uint32_t each = d->rate / 8000;
     if (length > room / each) length = room / each;
     if (d->kind == PLANE_G722) {
         got = g722_decode(d->g722, to, payload, (int)length);
     } else {
-        for (uint32_t i = 0; i < length; i++) to[i] = g711_linear(payload[i], d->kind);
-        got = (int)length;
+        return decode_law(d, payload, length, to);
     }
     if (got <= 0) return 0;
     concealment_heard(&d->concealment, to, (uint32_t)got);
     return (uint32_t)got;
 }
 
+/* A far end of G.711 may change between the laws. */
+uint32_t decoder_decode_as(struct decoder *d, uint8_t kind, const uint8_t *payload, uint32_t length, int16_t *to, uint32_t room) {
+    if (is_law(kind) && is_law(d->kind)) d->kind = kind;
+    return decoder_decode(d, payload, length, to, room);
+}
+
 /* In place of a lost packet; `next` is the one after it, or NULL. */
 void decoder_conceal(struct decoder *d, int16_t *to, uint32_t samples, const uint8_t *next, uint32_t next_length) {
+    if (wide_law(d->kind, d->rate)) {
+        int16_t narrow[LAW_MOST];
+        if (samples > 2 * LAW_MOST) samples = 2 * LAW_MOST;
+        concealment_fill(&d->concealment, narrow, samples / 2);
+        halfband_up(&d->up, narrow, samples / 2, to);
+        return;
+    }
     if (d->kind != PLANE_OPUS) {
         concealment_fill(&d->concealment, to, samples);
         return;
@@ -110,6 +137,9 @@ struct encoder *encoder_new(uint8_t kind, uint32_t rate) {
     return e;
 }
 
+/* What it encoded last was encoded elsewhere: it goes on from there. */
+void encoder_continue(struct encoder *e, const struct halfband *past) { e->down = *past; }
+
 bool encoder_is(const struct encoder *e, uint8_t kind) { return e && e->kind == kind; }
 
 /* The payload of 20 ms, at most `room` bytes (ENCODED is enough); 0: it failed. */
@@ -117,6 +147,13 @@ uint32_t encoder_encode(struct encoder *e, const int16_t *samples, uint32_t coun
     if (e->kind == PLANE_OPUS) {
         opus_int32 got = opus_encode(e->opus, samples, (int)count, to, (opus_int32)room);
         return got > 0 ? (uint32_t)got : 0;
+    }
+    int16_t narrow[WIDE_FRAME / 2];
+    if (wide_law(e->kind, e->rate)) {
+        if (count > WIDE_FRAME) return 0;
+        halfband_down(&e->down, samples, count, narrow);
+        samples = narrow;
+        count /= 2;
     }
     if (count > room) return 0;
     if (e->kind == PLANE_G722) return (uint32_t)g722_encode(e->g722, to, samples, (int)count);

@@ -17,7 +17,14 @@
 
 enum {
     PHASES = 20,              /* 1 ms each: a session's 20 ms fall into one of them */
-    FRAME = 160,              /* samples in 20 ms of G.711 */
+    FRAMES_A_SECOND = 50,
+    FRAME = 160,              /* samples in 20 ms at 8 kHz */
+    WIDE_FRAME = 320,         /* at 16 kHz */
+    HALF_TAPS = 8,
+    ROOMS = 4096,
+    ROOM_MOST = 256,          /* parties of a room */
+    CLASSES = 16,             /* of a room's parties: those that hear the same channels */
+    EFFECTS = 4,              /* sounds of coming and going at once */
     MAX_PACKET = 2048,        /* bytes received of a datagram; larger ones are malformed */
     BATCH = 64,               /* packets handled under one lock */
     MAX_WORKERS = 64,
@@ -118,11 +125,15 @@ struct audio {
     uint8_t *samples;              /* bytes, or 16-bit values where codec is LINEAR */
 };
 
+/* What a resampler still needs of the past: 8 to 16 kHz uses the first half. */
+struct halfband { int16_t past[4 * HALF_TAPS - 2]; };
+
 struct play {
     uint64_t number, played;
     int count, current;
     uint32_t offset;
     bool loop, barge_in, started;
+    struct halfband up;            /* in a room of 16 kHz */
     struct audio *files[];
 };
 
@@ -142,6 +153,45 @@ struct recording {
     atomic_bool ended, failed;
     int error;
     uint8_t ring[RECORD_RING];
+};
+
+/* A session in a room. */
+struct party {
+    struct session *session;
+    struct room *room;
+    struct stream *in;             /* NULL, as `voice`: its codec is one we do not decode */
+    struct encoder *voice;
+    uint64_t says, hears;          /* channels */
+    int32_t gain;                  /* times 2^12 */
+    uint8_t class;
+    bool audible, was_audible, chosen, mixed, talking, speaking, sharing;
+    int run;                       /* voiced frames in a row, or unvoiced ones below zero */
+    uint32_t level;
+    int16_t frame[WIDE_FRAME];
+};
+
+/* What all parties that hear the same channels share of one tick. */
+struct class {
+    uint64_t hears;
+    uint32_t users;
+    int32_t gain;                  /* of the limiter, times 2^15 */
+    bool plain, narrow_ready, encoded[2];
+    struct halfband down, before;
+    int32_t sum[WIDE_FRAME];
+    int16_t shared[WIDE_FRAME], narrow[FRAME];
+    uint8_t law[2][FRAME];         /* A, mu */
+};
+
+struct room {
+    struct room *next;             /* in its phase */
+    uint32_t generation, rate;
+    uint8_t worker, phase;
+    bool tells_talkers, sounds;
+    int count;
+    struct party *parties[ROOM_MOST];
+    struct class classes[CLASSES];
+    struct play *play, *music, *entry, *leaving, *effects[EFFECTS];
+    int32_t own[WIDE_FRAME], music_sum[WIDE_FRAME];
 };
 
 struct session {
@@ -165,6 +215,7 @@ struct session {
     struct encoder *voice;         /* of prompts, where they are encoded as they play */
     struct decoder *hearing;       /* of recordings */
     struct key key;
+    struct party *party;           /* in a room: it stands in the bridge's place */
     struct play *play;
     struct recording *recording;
     int32_t previous, next;        /* neighbours in the phase */
@@ -182,6 +233,7 @@ struct worker {
     bool ticking;
     int64_t now_ns, now_ms, tick_ms;
     int32_t phase[PHASES];
+    struct room *rooms[PHASES];
     uint32_t timed, sessions, reporting, report_slot;
     int32_t report_heads[REPORT_SLOTS];
     uint64_t random;
@@ -200,6 +252,8 @@ struct plane {
     uint32_t unused_count;
     struct port *ports;            /* a ring: the longest rested first */
     uint32_t port_head, port_count, port_room;
+    struct room *rooms[ROOMS];
+    uint32_t rooms_opened;
     struct worker workers[MAX_WORKERS];
     int worker_count;
     atomic_bool stopping;
@@ -239,6 +293,7 @@ bool source_accepts(struct worker *w, struct session *s, const struct packet *pa
 bool rtp_parse(uint8_t *datagram, uint32_t length, struct packet *packet);
 void incoming_count(struct session *s, const struct packet *packet, int64_t now_ns, bool audio);
 uint64_t incoming_lost(const struct incoming *in);
+double incoming_jitter_ms(const struct session *s);
 bool incoming_flood(struct incoming *in, int64_t now_ms);
 void outgoing_start(struct outgoing *out, uint64_t identity, int64_t now_ms);
 uint32_t outgoing_gap(const struct outgoing *out, int64_t now_ms);
@@ -246,6 +301,8 @@ void outgoing_clock(struct outgoing *out, uint32_t rate, int64_t now_ms);
 uint64_t outgoing_index(const struct outgoing *out, uint64_t agreed_ms, uint64_t *elapsed);
 void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, uint8_t type, bool marker, uint16_t sequence,
                    uint32_t timestamp);
+void outgoing_frame(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, bool first);
+void outgoing_say(struct worker *w, struct session *s, struct encoder *encoder, const int16_t *samples, uint32_t count, bool first);
 /* relay.c */
 bool alike(const struct codec *a, const struct codec *b);
 void relay(struct worker *w, struct session *from, struct packet *packet, bool audio);
@@ -272,8 +329,21 @@ void concealment_fill(struct concealment *c, int16_t *to, uint32_t count);
 bool decoder_is(const struct decoder *d, uint8_t kind);
 void decoder_conceal(struct decoder *d, int16_t *to, uint32_t samples, const uint8_t *next, uint32_t next_length);
 bool encoder_is(const struct encoder *e, uint8_t kind);
+uint32_t decoder_decode_as(struct decoder *d, uint8_t kind, const uint8_t *payload, uint32_t length, int16_t *to, uint32_t room);
+void encoder_continue(struct encoder *e, const struct halfband *past);
+/* resample.c */
+void halfband_up(struct halfband *h, const int16_t *from, uint32_t count, int16_t *to);
+void halfband_down(struct halfband *h, const int16_t *from, uint32_t count, int16_t *to);
+/* stream.c */
+enum taken { STREAM_IDLE, STREAM_WAITS, STREAM_FRAME };
+struct stream *stream_new(uint8_t kind, uint32_t rate);
+void stream_free(struct stream *t);
+bool stream_is(const struct stream *t, uint8_t kind, uint32_t rate);
+bool stream_put(struct stream *t, const struct packet *packet);
+enum taken stream_take(struct stream *t, double jitter_ms, int16_t *to);
 /* transcode.c */
 bool coded(uint8_t kind);
+bool decodable(uint8_t kind);
 bool convertible(const struct codec *from, const struct codec *to);
 struct converter *converter_new(uint8_t from, uint8_t to);
 void converter_free(struct converter *c);
@@ -283,11 +353,34 @@ bool converter_tick(struct worker *w, struct session *from);
 /* audio.c */
 int audio_load(plane *p, const char *path, uint8_t codec, struct audio **found, char *why, int why_room);
 void audio_copy(void *to, const struct audio *audio, uint32_t offset, uint32_t count, uint8_t codec);
+void audio_share(struct audio *audio);
 void audio_release(struct audio *audio);
 void audio_forget(plane *p);
 /* playout.c */
+struct play *play_new(plane *p, uint64_t number, const char **files, int count, uint8_t codec, char *why, int why_room, int *error);
+struct play *play_again(const struct play *model);
+void play_free(struct play *play);
+uint32_t play_take(struct play *play, uint8_t *to, uint32_t room, uint8_t codec);
+bool play_at_end(const struct play *play);
+void play_report(struct worker *w, const struct play *play, uint64_t handle, bool completed);
 void play_tick(struct worker *w, struct session *s);
 void play_end(struct worker *w, struct session *s, bool completed);
+/* mix.c, room.c */
+void room_tick(struct worker *w, struct room *r);
+void room_play_end(struct worker *w, struct room *r, bool completed);
+void room_leave(plane *p, struct session *s, bool silent);
+int room_fit(plane *p, struct room *r);
+struct room *room_find(plane *p, int64_t handle);
+/* session.c, bridge.c, counters.c */
+struct session *session_find(plane *p, int64_t handle);
+struct worker *session_lock(plane *p, struct session *s);
+int session_move(plane *p, struct session *s, struct worker *to);
+int fit_coders(plane *p, struct session *s, uint8_t kind, bool plays, bool records);
+int fit_bridge(plane *p, struct session *s);
+void bridge_part(plane *p, struct session *s);
+void session_count(const struct session *s, int64_t now_ms, plane_counters *to);
+/* core.c */
+struct worker *least_loaded(plane *p);
 /* record.c */
 struct recording *recording_new(const char *path, uint8_t codec, int *error);
 void recording_start(plane *p, struct recording *r);
@@ -309,6 +402,7 @@ void worker_lock(struct worker *w);
 void worker_unlock(struct worker *w);
 int worker_watch(struct worker *w, struct session *s);
 void worker_unwatch(struct worker *w, struct session *s);
+void worker_keep_ticking(struct worker *w);
 void worker_time(struct worker *w, struct session *s);
 void worker_untime(struct worker *w, struct session *s);
 /* g711.c */

@@ -9,7 +9,7 @@ enum { PLANE_NO_SRTP, PLANE_AES_CM_128_HMAC_SHA1_80, PLANE_AES_CM_128_HMAC_SHA1_
        PLANE_AES_256_CM_HMAC_SHA1_32, PLANE_AEAD_AES_128_GCM, PLANE_AEAD_AES_256_GCM };
 enum { PLANE_DROP_SOURCE, PLANE_DROP_MALFORMED, PLANE_DROP_PAYLOAD_TYPE, PLANE_DROP_UNWANTED, PLANE_DROP_UNSENT, PLANE_DROP_FLOOD,
        PLANE_DROP_CODEC, PLANE_DROP_UNAUTHENTIC, PLANE_DROP_REPLAYED, PLANE_DROPS };
-enum { PLANE_DIGIT = 1, PLANE_PLAY_ENDED, PLANE_RECORDING_ENDED, PLANE_SOURCE_LOCKED };
+enum { PLANE_DIGIT = 1, PLANE_PLAY_ENDED, PLANE_RECORDING_ENDED, PLANE_SOURCE_LOCKED, PLANE_TALKING };
 enum { PLANE_BY_SILENCE, PLANE_BY_LENGTH, PLANE_BY_DIGIT, PLANE_BY_STOP };
 
 typedef struct plane plane;
@@ -46,7 +46,7 @@ typedef struct {
 typedef struct {
     uint8_t kind;
     uint8_t digit;     /* DIGIT: its character */
-    uint8_t completed; /* PLAY_ENDED */
+    uint8_t completed; /* PLAY_ENDED; TALKING: it began */
     uint8_t reason;    /* RECORDING_ENDED: PLANE_BY_* */
     uint16_t port;     /* SOURCE_LOCKED */
     uint32_t ip;
@@ -74,6 +74,18 @@ typedef struct {
     uint32_t sessions, ports_free, ports_total;
 } plane_totals;
 
+/* How a session takes part in a room: one hears another when a channel of its `hears` is one of the other's `says`. */
+typedef struct {
+    uint64_t says, hears;
+    int32_t gain;     /* of what it says, times 4096 */
+    uint8_t silent;   /* it comes without the room's sound */
+} plane_party;
+
+typedef struct {
+    const char *entry_sound, *exit_sound, *music; /* WAV files or NULL; music plays to one who is alone */
+    uint8_t tell_talkers;                         /* TALKING events */
+} plane_room;
+
 plane *plane_new(const plane_settings *settings, int *error);
 void plane_free(plane *p);
 int plane_event_fd(plane *p);
@@ -91,6 +103,13 @@ int plane_record(plane *p, int64_t handle, uint64_t number, const char *path, ui
 int plane_stop_record(plane *p, int64_t handle);
 int plane_close(plane *p, int64_t handle, plane_counters *counters);
 int plane_counters_of(plane *p, int64_t handle, plane_counters *counters);
+/* Rooms: up to 256 parties, in at most 16 different ways of hearing. -ENOSPC: more of something than there may be. */
+int64_t plane_open_room(plane *p, const plane_room *settings, char *why, int why_room);
+int plane_close_room(plane *p, int64_t room);
+int plane_join(plane *p, int64_t session, int64_t room, const plane_party *party);
+int plane_leave(plane *p, int64_t session, int silent);
+int plane_room_play(plane *p, int64_t room, uint64_t number, const char **files, int count, int loop, char *why, int why_room);
+int plane_room_stop_play(plane *p, int64_t room);
 void plane_totals_of(plane *p, plane_totals *totals);
 
 /* SRTP, one direction of one master key; for the core itself, test phones and published vectors. All lengths are bytes. */
@@ -107,7 +126,7 @@ int srtp_unprotect(srtp *s, uint8_t *packet, uint32_t length);
 int srtcp_protect(srtp *s, uint8_t *packet, uint32_t length);
 int srtcp_unprotect(srtp *s, uint8_t *packet, uint32_t length);
 
-/* One stream in PLANE_PCMU ... PLANE_OPUS, mono, `rate` 8000 or 16000 (G.711: 8000). Counts of samples and bytes; 0: it failed. */
+/* One stream in PLANE_PCMU ... PLANE_OPUS, mono, `rate` 8000 or 16000. Counts of samples and bytes; 0: it failed. */
 typedef struct decoder decoder;
 typedef struct encoder encoder;
 decoder *decoder_new(uint8_t kind, uint32_t rate);

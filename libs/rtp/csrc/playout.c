@@ -2,30 +2,65 @@
  *
  * Nothing is lost of a prompt that starts before the far end is known: it waits. While the far end is on hold (send is off) it
  * goes on unheard. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core.h"
 
-enum { LATE_MS = 60 };
+void play_free(struct play *play) {
+    if (!play) return;
+    for (int i = 0; i < play->count; i++) audio_release(play->files[i]);
+    free(play);
+}
+
+/* NULL: `error` says why; `why` names the file that cannot be played. Control thread only. */
+struct play *play_new(plane *p, uint64_t number, const char **files, int count, uint8_t codec, char *why, int why_room, int *error) {
+    *error = count < 1 ? -EINVAL : -ENOMEM;
+    struct play *play = count < 1 ? NULL : calloc(1, sizeof *play + (size_t)count * sizeof play->files[0]);
+    if (!play) return NULL;
+    play->number = number;
+    for (*error = 0; play->count < count; play->count++) {
+        *error = audio_load(p, files[play->count], codec, &play->files[play->count], why, why_room);
+        if (!*error) continue;
+        play_free(play);
+        return NULL;
+    }
+    return play;
+}
+
+/* The same files once more from the beginning; NULL: no memory. */
+struct play *play_again(const struct play *model) {
+    size_t size = sizeof *model + (size_t)model->count * sizeof model->files[0];
+    struct play *play = malloc(size);
+    if (!play) return NULL;
+    memcpy(play, model, size);
+    for (int i = 0; i < play->count; i++) audio_share(play->files[i]);
+    return play;
+}
+
+/* Number 0 is nobody's: a sound that is over without a word. */
+void play_report(struct worker *w, const struct play *play, uint64_t handle, bool completed) {
+    if (!play || !play->number) return;
+    plane_event event = {.kind = PLANE_PLAY_ENDED,
+                         .handle = handle,
+                         .number = play->number,
+                         .completed = completed,
+                         .duration_ms = (uint32_t)(play->played / 8)};
+    event_put(w->plane, &event);
+}
 
 void play_end(struct worker *w, struct session *s, bool completed) {
     struct play *play = s->play;
     if (!play) return;
     s->play = NULL;
     s->out.mapped = false;
-    plane_event event = {.kind = PLANE_PLAY_ENDED,
-                         .handle = session_handle(w->plane, s),
-                         .number = play->number,
-                         .completed = completed,
-                         .duration_ms = (uint32_t)(play->played / 8)};
-    event_put(w->plane, &event);
-    for (int i = 0; i < play->count; i++) audio_release(play->files[i]);
-    free(play);
+    play_report(w, play, session_handle(w->plane, s), completed);
+    play_free(play);
 }
 
 /* Copies up to `room` samples in the session's codec and moves on; fewer only at the very end. */
-static uint32_t take(struct play *play, uint8_t *to, uint32_t room, uint8_t codec) {
+uint32_t play_take(struct play *play, uint8_t *to, uint32_t room, uint8_t codec) {
     uint32_t got = 0;
     int empty = 0;
     while (got < room && empty <= play->count) {
@@ -48,7 +83,7 @@ static uint32_t take(struct play *play, uint8_t *to, uint32_t room, uint8_t code
     return got;
 }
 
-static bool at_end(const struct play *play) { return !play->loop && play->current == play->count; }
+bool play_at_end(const struct play *play) { return !play->loop && play->current == play->count; }
 
 void play_tick(struct worker *w, struct session *s) {
     struct play *play = s->play;
@@ -57,17 +92,42 @@ void play_tick(struct worker *w, struct session *s) {
     if (!law && !encoder_is(s->voice, s->codec.kind)) return play_end(w, s, false); /* the far end has changed to what we cannot encode */
     uint8_t frame[12 + ENCODED + SRTP_TAIL], *payload = frame + 12;
     int16_t linear[FRAME] = {0};
-    uint32_t length = FRAME, got = law ? take(play, payload, FRAME, s->codec.kind) : take(play, (uint8_t *)linear, FRAME, LINEAR);
+    uint32_t length = FRAME, got = law ? play_take(play, payload, FRAME, s->codec.kind) : play_take(play, (uint8_t *)linear, FRAME, LINEAR);
     if (got) {
         if (law) memset(payload + got, g711_silence(s->codec.kind), FRAME - got);
         else length = encoder_encode(s->voice, linear, FRAME, payload, ENCODED);
-        struct outgoing *out = &s->out;
-        bool marker = !play->started, late = w->now_ms - out->last_ms > LATE_MS;
-        out->timestamp += marker || late ? outgoing_gap(out, w->now_ms) : out->rate / 50;
-        out->last_ms = w->now_ms;
-        out->last_samples = out->rate / 50;
+        outgoing_frame(w, s, payload, length, !play->started);
         play->started = true;
-        if (s->send && length) outgoing_send(w, s, payload, length, s->codec.payload_type, marker, ++out->sequence, out->timestamp);
     }
-    if (!got || at_end(play)) play_end(w, s, true);
+    if (!got || play_at_end(play)) play_end(w, s, true);
+}
+
+int plane_play(plane *p, int64_t handle, uint64_t number, const char **files, int count, int loop, int barge_in, char *why, int why_room) {
+    struct session *s = session_find(p, handle);
+    if (!s) return -ENOENT;
+    if (count < 1) return -EINVAL;
+    if (s->codec.kind == PLANE_OTHER) return PLANE_NO_CODER;
+    s->plays = true;
+    if (fit_coders(p, s, s->codec.kind, true, false)) return -ENOMEM;
+    int error;
+    struct play *play = play_new(p, number, files, count, coded(s->codec.kind) ? LINEAR : s->codec.kind, why, why_room, &error);
+    if (!play) return error;
+    play->loop = loop;
+    play->barge_in = barge_in;
+    struct worker *w = session_lock(p, s);
+    play_end(w, s, false);
+    s->play = play;
+    s->out.mapped = false;
+    worker_time(w, s);
+    worker_unlock(w);
+    return 0;
+}
+
+int plane_stop_play(plane *p, int64_t handle) {
+    struct session *s = session_find(p, handle);
+    if (!s) return -ENOENT;
+    struct worker *w = session_lock(p, s);
+    play_end(w, s, false);
+    worker_unlock(w);
+    return 0;
 }

@@ -158,3 +158,37 @@ void recording_end(struct worker *w, struct session *s, uint8_t reason) {
     atomic_store_explicit(&r->ready, r->written, memory_order_release);
     atomic_store_explicit(&r->ended, true, memory_order_release);
 }
+
+int plane_record(plane *p, int64_t handle, uint64_t number, const char *path, uint32_t max_ms, uint32_t silence_ms,
+                 uint16_t finish_events) {
+    struct session *s = session_find(p, handle);
+    if (!s) return -ENOENT;
+    if (s->codec.kind == PLANE_OTHER) return PLANE_NO_CODER;
+    s->records = true;
+    if (fit_coders(p, s, s->codec.kind, false, true)) return -ENOMEM;
+    int error;
+    struct recording *r = recording_new(path, coded(s->codec.kind) ? PLANE_PCMA : s->codec.kind, &error);
+    if (!r) return error;
+    r->number = number;
+    r->handle = (uint64_t)handle;
+    r->most = (uint64_t)max_ms * 8;
+    r->silence_ms = silence_ms;
+    r->finish_events = finish_events;
+    recording_start(p, r);
+    struct worker *w = session_lock(p, s);
+    recording_end(w, s, PLANE_BY_STOP);
+    r->started_ms = r->voice_ms = w->now_ms;
+    s->recording = r;
+    worker_time(w, s);
+    worker_unlock(w);
+    return 0;
+}
+
+int plane_stop_record(plane *p, int64_t handle) {
+    struct session *s = session_find(p, handle);
+    if (!s) return -ENOENT;
+    struct worker *w = session_lock(p, s);
+    recording_end(w, s, PLANE_BY_STOP);
+    worker_unlock(w);
+    return 0;
+}

@@ -6,7 +6,7 @@
 
 #include "core.h"
 
-enum { FORWARD = 3000, BACKWARD = -100, FORGET = 1000, FRAMES_A_SECOND = 50 };
+enum { FORWARD = 3000, BACKWARD = -100, FORGET = 1000 };
 
 bool alike(const struct codec *a, const struct codec *b) {
     if (is_g711(a) && is_g711(b)) return true;
@@ -48,20 +48,29 @@ static uint32_t convert_event(struct worker *w, const struct session *from, stru
     return out->event_out;
 }
 
-/* Between codecs: audio goes through the converter, keys beside it in the same numbers. */
-static void convert(struct worker *w, struct session *from, struct session *to, struct packet *packet, bool audio) {
-    if (!converter_is(from->converter, from->codec.kind, to->codec.kind)) return drop(w, from, PLANE_DROP_CODEC);
-    if (audio) return converter_put(w, from, packet);
+/* A key beside audio that is made here, in the same numbers. */
+static void relay_key(struct worker *w, struct session *from, struct session *to, struct packet *packet) {
     if (!to->has_remote || !to->send || to->play || to->telephone_event == PLANE_NO_EVENT) return;
     uint32_t timestamp = convert_event(w, from, to, packet);
     to->out.mapped = false;
     outgoing_send(w, to, packet->payload, packet->length, to->telephone_event, packet->marker, ++to->out.sequence, timestamp);
 }
 
+/* Between codecs: audio goes through the converter. */
+static void convert(struct worker *w, struct session *from, struct session *to, struct packet *packet, bool audio) {
+    if (!converter_is(from->converter, from->codec.kind, to->codec.kind)) return drop(w, from, PLANE_DROP_CODEC);
+    if (audio) converter_put(w, from, packet);
+    else relay_key(w, from, to, packet);
+}
+
 static bool one_clock(const struct session *s) { return s->event_rate == s->codec.clock_rate; }
 
 void relay(struct worker *w, struct session *from, struct packet *packet, bool audio) {
     struct session *to = &w->plane->sessions[from->peer];
+    if (from->party || to->party) { /* a room has taken the bridge's place: its audio is the mixer's */
+        if (!audio) relay_key(w, from, to, packet);
+        return;
+    }
     if (!alike(&from->codec, &to->codec)) return convert(w, from, to, packet, audio);
     if (!to->has_remote || !to->send || to->play) return;
     uint8_t type = audio ? to->codec.payload_type : to->telephone_event;

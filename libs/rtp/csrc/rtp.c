@@ -5,7 +5,7 @@
 
 #include "core.h"
 
-enum { MAX_DROPOUT = 3000, MAX_MISORDER = 100 };
+enum { MAX_DROPOUT = 3000, MAX_MISORDER = 100, LATE_MS = 60 };
 
 static uint16_t get16(const uint8_t *at) { return (uint16_t)(at[0] << 8 | at[1]); }
 static uint32_t get32(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
@@ -78,6 +78,8 @@ void incoming_count(struct session *s, const struct packet *packet, int64_t now_
     }
     in->transit = transit ? transit : 1;
 }
+
+double incoming_jitter_ms(const struct session *s) { return s->in.jitter * 1000 / s->codec.clock_rate; }
 
 bool incoming_flood(struct incoming *in, int64_t now_ms) {
     int64_t second = now_ms / 1000;
@@ -159,4 +161,21 @@ void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32
     s->octets_out += length;
     s->bytes_out += size;
     w->packets_out++;
+}
+
+/* The next 20 ms of audio that we make ourselves; `first`: after a pause or after another source. */
+void outgoing_frame(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, bool first) {
+    struct outgoing *out = &s->out;
+    bool late = w->now_ms - out->last_ms > LATE_MS;
+    out->timestamp += first || late ? outgoing_gap(out, w->now_ms) : out->rate / FRAMES_A_SECOND;
+    out->last_ms = w->now_ms;
+    out->last_samples = out->rate / FRAMES_A_SECOND;
+    out->mapped = false;
+    if (s->send && length) outgoing_send(w, s, payload, length, s->codec.payload_type, first, ++out->sequence, out->timestamp);
+}
+
+void outgoing_say(struct worker *w, struct session *s, struct encoder *encoder, const int16_t *samples, uint32_t count, bool first) {
+    uint8_t packet[12 + ENCODED + SRTP_TAIL];
+    uint32_t length = encoder_encode(encoder, samples, count, packet + 12, ENCODED);
+    outgoing_frame(w, s, packet + 12, length, first);
 }

@@ -51,7 +51,11 @@ static void received(struct worker *w, struct session *s, struct packet *packet,
         else recording_coded(w, s, packet);
     }
     if (event) key_packet(w, s, packet);
-    if ((audio || event) && s->peer != NOBODY) relay(w, s, packet, audio);
+    if (audio && s->party) {
+        if (s->party->in && !stream_put(s->party->in, packet)) return drop(w, s, PLANE_DROP_MALFORMED);
+    } else if ((audio || event) && s->peer != NOBODY) {
+        relay(w, s, packet, audio);
+    }
 }
 
 /* SRTP: what does not prove where it comes from is nothing to us. The new length, or 0: dropped. */
@@ -96,6 +100,14 @@ static void arm(struct worker *w, bool on) {
     w->ticking = on;
 }
 
+/* One more that is timed. */
+void worker_keep_ticking(struct worker *w) {
+    w->timed++;
+    if (w->ticking) return;
+    w->tick_ms = clock_ns() / 1000000;
+    arm(w, true);
+}
+
 void worker_time(struct worker *w, struct session *s) {
     if (s->timed) return;
     int32_t index = (int32_t)(s - w->plane->sessions), *head = &w->phase[s->phase];
@@ -104,10 +116,7 @@ void worker_time(struct worker *w, struct session *s) {
     s->next = *head;
     if (*head != NOBODY) w->plane->sessions[*head].previous = index;
     *head = index;
-    w->timed++;
-    if (w->ticking) return;
-    w->tick_ms = clock_ns() / 1000000;
-    arm(w, true);
+    worker_keep_ticking(w);
 }
 
 void worker_untime(struct worker *w, struct session *s) {
@@ -139,6 +148,7 @@ static void tick(struct worker *w) {
             next = w->plane->sessions[index].next;
             tick_session(w, &w->plane->sessions[index]);
         }
+        for (struct room *room = w->rooms[w->tick_ms % PHASES]; room; room = room->next) room_tick(w, room);
     }
     if (!w->timed) arm(w, false);
 }

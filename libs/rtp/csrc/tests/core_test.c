@@ -25,6 +25,7 @@ static uint32_t chance(uint32_t below) {
 
 struct line { int64_t handle; uint16_t port; int fd; uint16_t local, sequence; uint32_t timestamp; };
 static struct line lines[SESSIONS];
+static int64_t rooms[3] = {NOBODY, NOBODY, NOBODY};
 static uint64_t number, plays, recordings, plays_ended, recordings_ended;
 static char prompt[512], folder[400];
 
@@ -108,6 +109,36 @@ static plane_remote some_remote(const struct line *line) {
     return remote;
 }
 
+static void room_command(plane *p, struct line *line) {
+    const char *files[2] = {prompt, prompt};
+    char why[256];
+    int64_t *room = &rooms[chance(3)];
+    plane_party party = {.says = chance(8), .hears = chance(8), .gain = (int32_t)chance(9000), .silent = (uint8_t)chance(2)};
+    plane_room settings = {chance(2) ? prompt : NULL, chance(2) ? prompt : NULL, chance(2) ? prompt : NULL, (uint8_t)chance(2)};
+    int result = 0;
+    if (*room == NOBODY) *room = plane_open_room(p, &settings, why, sizeof why);
+    assert(*room >= 0);
+    switch (chance(9)) {
+    case 0:
+        assert(!plane_close_room(p, *room) && plane_close_room(p, *room) == -ENOENT);
+        *room = NOBODY;
+        break;
+    case 1:
+        assert(!plane_leave(p, line->handle, (int)chance(2)));
+        break;
+    case 2:
+        assert(!plane_room_play(p, *room, ++number, files, 1 + (int)chance(2), (int)chance(2), why, sizeof why));
+        plays++;
+        break;
+    case 3:
+        assert(!plane_room_stop_play(p, *room));
+        break;
+    default:
+        result = plane_join(p, line->handle, *room, &party);
+        assert(!result || result == PLANE_NO_CODER || result == -EBUSY);
+    }
+}
+
 static void command(plane *p, struct line *line) {
     struct line *other = &lines[chance(SESSIONS)];
     plane_remote remote = some_remote(line);
@@ -116,7 +147,7 @@ static void command(plane *p, struct line *line) {
     char path[512], why[256];
     plane_counters counters;
     plane_totals totals;
-    switch (chance(10)) {
+    switch (chance(13)) {
     case 0:
         if (chance(4)) break;
         assert(!plane_close(p, line->handle, &counters));
@@ -128,7 +159,8 @@ static void command(plane *p, struct line *line) {
         assert(!plane_set_remote(p, line->handle, &remote));
         break;
     case 3: case 4:
-        assert(plane_bridge(p, line->handle, other->handle) == (line == other ? -EINVAL : 0));
+        result = plane_bridge(p, line->handle, other->handle);
+        assert(line == other ? result == -EINVAL : !result || result == -EBUSY);
         break;
     case 5:
         assert(!plane_unbridge(p, line->handle));
@@ -146,6 +178,9 @@ static void command(plane *p, struct line *line) {
         break;
     case 8:
         assert(!(chance(2) ? plane_stop_play(p, line->handle) : plane_stop_record(p, line->handle)));
+        break;
+    case 9: case 10: case 11:
+        room_command(p, line);
         break;
     default:
         assert(!plane_counters_of(p, line->handle, &counters));
@@ -187,6 +222,7 @@ int main(int argc, char **argv) {
         command(p, &lines[chance(SESSIONS)]);
         if (i % 16 == 0) read_events(p);
     }
+    for (int i = 0; i < 3; i++) assert(rooms[i] == NOBODY || !plane_close_room(p, rooms[i]));
     for (int i = 0; i < SESSIONS; i++) {
         assert(!plane_close(p, lines[i].handle, NULL));
         close(lines[i].fd);

@@ -20,6 +20,7 @@ from carillon_rtp.protocol import (
     BadFile,
     BadRequest,
     NoCoder,
+    NoRoom,
     NoSession,
     PlaneError,
     PlaneUnavailable,
@@ -30,26 +31,37 @@ from carillon_rtp.protocol import (
     read_frame,
 )
 from carillon_rtp.values import (
+    MUTED,
+    PAGER,
+    SPEAKER,
     AudioCodec,
     Codec,
     DigitPressed,
     Dropped,
     Event,
     MediaAddress,
+    Party,
+    PartyTalking,
     PlaneRestarted,
     PlaneStatistics,
     PlayEnded,
     RecordingEnded,
     Remote,
+    RoomState,
     SessionState,
     SourceLocked,
     SrtpKeys,
     SrtpSuite,
     Statistics,
+    Tap,
+    TapMode,
     event_from_json,
 )
 
 __all__ = [
+    "MUTED",
+    "PAGER",
+    "SPEAKER",
     "AudioCodec",
     "BadFile",
     "BadRequest",
@@ -59,7 +71,10 @@ __all__ = [
     "Event",
     "MediaAddress",
     "NoCoder",
+    "NoRoom",
     "NoSession",
+    "Party",
+    "PartyTalking",
     "PlaneClient",
     "PlaneError",
     "PlaneRestarted",
@@ -70,11 +85,14 @@ __all__ = [
     "RecordingEnded",
     "RefusedTarget",
     "Remote",
+    "RoomState",
     "SessionState",
     "SourceLocked",
     "SrtpKeys",
     "SrtpSuite",
     "Statistics",
+    "Tap",
+    "TapMode",
 ]
 
 DEADLINE = 2.0  # seconds a command may take, reconnecting included
@@ -209,6 +227,68 @@ class PlaneClient:
     async def stop_record(self, session: str) -> None:
         """Stops a running recording (RecordingEnded "stopped" follows)."""
         await self._ask("stop_record", session=session)
+
+    # -- rooms and taps
+
+    async def open_room(
+        self,
+        room: str,
+        *,
+        entry_sound: Path | None = None,
+        exit_sound: Path | None = None,
+        music: Path | None = None,
+        tell_talkers: bool = True,
+    ) -> None:
+        """A room that mixes up to 256 sessions; one of that name is left as it is. `music` loops for a party that is alone.
+
+        `tell_talkers`: PartyTalking events. A room of G.711 mixes at 8 kHz, one with a wide-band party at 16 kHz. Of more than ten
+        who speak at once the ten loudest are heard. Raises BadFile, BadRequest (too many rooms).
+        """
+        sounds = {"entry_sound": entry_sound, "exit_sound": exit_sound, "music": music}
+        paths = {name: None if path is None else _absolute(path) for name, path in sounds.items()}
+        await self._ask("open_room", room=room, tell_talkers=tell_talkers, **paths)
+
+    async def join(self, session: str, room: str, party: Party = SPEAKER, *, silent: bool = False) -> None:
+        """Brings a session into a room, or changes how it takes part (mute, listen only, gain: see Party).
+
+        The room stands in the place of the session's bridge, which only goes on for telephone events; a play to the session stands in
+        the room's place. A session is in one room: it leaves another one. `silent`: without the room's sound of coming. Raises
+        NoSession, NoRoom, NoCoder, BadRequest.
+        """
+        await self._ask("join", session=session, room=room, party=party.to_json(), silent=silent)
+
+    async def leave(self, session: str, *, silent: bool = False) -> None:
+        """Takes the session out of its room, if it is in one: it hears its bridge again."""
+        await self._ask("leave", session=session, silent=silent)
+
+    async def close_room(self, room: str) -> None:
+        """Everybody leaves; what plays in it and its recording end. A room that is gone: nothing."""
+        await self._ask("close_room", room=room)
+
+    async def play_room(self, room: str, play_id: str, files: Sequence[Path], *, loop: bool = False) -> None:
+        """Plays the files to all who hear anything in the room, beside what they say. Ends in one PlayEnded. Raises NoRoom, BadFile."""
+        await self._ask("play_room", room=room, play_id=play_id, files=[_absolute(file) for file in files], loop=loop)
+
+    async def stop_play_room(self, room: str) -> None:
+        """Stops what plays in the room."""
+        await self._ask("stop_play_room", room=room)
+
+    async def list_rooms(self) -> list[RoomState]:
+        """Every living room and who is in it."""
+        return [RoomState.from_json(state) for state in await self._ask("list_rooms")]
+
+    async def tap(self, session: str, target: str, mode: TapMode) -> None:
+        """Puts a supervisor's session onto the call of `target`: `listen`, `whisper` (only `target` hears it) or `barge` (both do).
+
+        It follows the target: whatever it is bridged with now or later is heard; a mode given again changes it. Digits of the call
+        still pass. Several supervisors may tap one call. It ends by `untap`, or with either session. Raises NoSession, NoCoder
+        (codecs that are only relayed cannot be mixed), BadRequest (one of them is in a room).
+        """
+        await self._ask("tap", session=session, target=target, mode=mode)
+
+    async def untap(self, session: str) -> None:
+        """The supervisor's session leaves the call, which is relayed again when it was the last."""
+        await self._ask("untap", session=session)
 
     async def close(self, session: str) -> Statistics:
         """Ends the session and what runs on it; its port rests some seconds. A session that is gone: its last statistics, or zeros."""

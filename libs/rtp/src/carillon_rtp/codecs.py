@@ -13,7 +13,7 @@ MOST_BYTES = 1500
 
 
 class Encoder:
-    """Linear samples to payloads. `rate` is that of the samples, 8000 or 16000 Hz (G.711: 8000). Raises KeyError for another codec."""
+    """Linear samples to payloads. `rate` is that of the samples, 8000 or 16000 Hz. Raises KeyError for another codec."""
 
     def __init__(self, codec: str, rate: int = 8000) -> None:
         self._core = ffi.gc(lib.encoder_new(KINDS[codec.upper()], rate), lib.encoder_free)
@@ -28,7 +28,7 @@ class Encoder:
 
 
 class Decoder:
-    """Payloads to linear samples at `rate`, 8000 or 16000 Hz (G.711: 8000). Raises KeyError for another codec."""
+    """Payloads to linear samples at `rate`, 8000 or 16000 Hz. Raises KeyError for another codec."""
 
     def __init__(self, codec: str, rate: int = 8000) -> None:
         self._core = ffi.gc(lib.decoder_new(KINDS[codec.upper()], rate), lib.decoder_free)

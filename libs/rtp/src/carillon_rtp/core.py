@@ -19,9 +19,10 @@ from carillon_rtp.codecs import KINDS
 from carillon_rtp.protocol import BadFile, BadRequest, NoCoder, NoSession, PlaneError, PortsExhausted, RefusedTarget
 from carillon_rtp.quality import mos
 from carillon_rtp.srtp import SUITES
-from carillon_rtp.values import AudioCodec, Dropped, PlaneStatistics, RecordingEnd, Remote, SrtpKeys, Statistics
+from carillon_rtp.values import AudioCodec, Dropped, Party, PlaneStatistics, RecordingEnd, Remote, SrtpKeys, Statistics
 
 Handle = NewType("Handle", int)
+RoomHandle = NewType("RoomHandle", int)
 
 DIGITS = "0123456789*#ABCD"  # in the order of RFC 4733 section 3.2
 _REASONS: dict[int, RecordingEnd] = {
@@ -79,7 +80,13 @@ class SourceLearned:
     port: int
 
 
-CoreEvent = DigitHeard | PlayOver | RecordingOver | SourceLearned
+@dataclass(frozen=True, slots=True)
+class TalkNoticed:
+    handle: Handle
+    talking: bool
+
+
+CoreEvent = TalkNoticed | DigitHeard | PlayOver | RecordingOver | SourceLearned
 
 
 class Core:
@@ -156,6 +163,36 @@ class Core:
 
     def stop_record(self, handle: Handle) -> None:
         _check(lib.plane_stop_record(self._plane, handle))
+
+    def open_room(self, *, entry_sound: str | None, exit_sound: str | None, music: str | None, tell_talkers: bool) -> RoomHandle:
+        """Raises BadFile, BadRequest where there are too many rooms."""
+        sounds = [ffi.NULL if path is None else ffi.new("char[]", os.fsencode(path)) for path in (entry_sound, exit_sound, music)]
+        why = ffi.new("char[]", 512)
+        result = lib.plane_open_room(self._plane, ffi.new("plane_room *", (*sounds, tell_talkers)), why, 512)
+        _check(min(result, 0), ffi.string(why).decode(errors="replace"))
+        return RoomHandle(result)
+
+    def close_room(self, room: RoomHandle) -> None:
+        """Its parties leave it and hear their bridges again."""
+        _check(lib.plane_close_room(self._plane, room))
+
+    def join(self, handle: Handle, room: RoomHandle, party: Party, *, silent: bool) -> None:
+        """Or changes how it takes part. Raises NoCoder, BadRequest."""
+        gain = round(4096 * 10 ** (party.gain_db / 20))
+        _check(lib.plane_join(self._plane, handle, room, ffi.new("plane_party *", (party.says, party.hears, gain, silent))))
+
+    def leave(self, handle: Handle, *, silent: bool) -> None:
+        _check(lib.plane_leave(self._plane, handle, silent))
+
+    def play_room(self, room: RoomHandle, number: int, files: Sequence[str], *, loop: bool) -> None:
+        """Raises BadFile."""
+        names = [ffi.new("char[]", os.fsencode(file)) for file in files]
+        why = ffi.new("char[]", 512)
+        result = lib.plane_room_play(self._plane, room, number, ffi.new("char *[]", names), len(names), loop, why, 512)
+        _check(result, ffi.string(why).decode(errors="replace"))
+
+    def stop_play_room(self, room: RoomHandle) -> None:
+        _check(lib.plane_room_stop_play(self._plane, room))
 
     def close(self, handle: Handle) -> Statistics:
         counters = ffi.new("plane_counters *")
@@ -265,6 +302,10 @@ def _check(result: int, why: str = "") -> None:
         raise BadFile("bad_file", why)
     if result == lib.PLANE_NO_CODER:
         raise NoCoder("no_coder", "the far end's codec can be relayed only: nothing is played to it or recorded")
+    if result == -errno.ENOSPC:
+        raise BadRequest("bad_request", "too many rooms, parties of a room or ways of hearing in it")
+    if result == -errno.EBUSY:
+        raise BadRequest("bad_request", "the two are in different rooms")
     if result == -errno.EINVAL:
         raise BadRequest("bad_request", "the core refuses these arguments")
     raise PlaneError("failed", os.strerror(-result))
@@ -322,5 +363,7 @@ def _event(event: Any) -> CoreEvent:
             return PlayOver(handle, event.number, bool(event.completed), event.duration_ms)
         case lib.PLANE_RECORDING_ENDED:
             return RecordingOver(event.number, _REASONS[event.reason], event.duration_ms, event.error)
+        case lib.PLANE_TALKING:
+            return TalkNoticed(handle, bool(event.completed))
         case _:
             return SourceLearned(handle, _ip(event.ip), event.port)

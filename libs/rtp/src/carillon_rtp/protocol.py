@@ -20,7 +20,7 @@ MAX_SESSION_NAME = 64  # bytes of a session's, play's or recording's name
 MAX_FILES = 64  # files of one play
 PAGE = 500  # sessions in one answer of list_sessions
 
-ErrorCode = Literal["bad_request", "no_session", "no_ports", "bad_file", "refused_target", "no_coder", "unavailable"]
+ErrorCode = Literal["bad_request", "no_session", "no_room", "no_ports", "bad_file", "refused_target", "no_coder", "unavailable"]
 
 
 class PlaneError(Exception):
@@ -38,6 +38,10 @@ class BadRequest(PlaneError):
 
 class NoSession(PlaneError):
     """No such session (never opened, closed, or the plane was restarted)."""
+
+
+class NoRoom(PlaneError):
+    """No such room."""
 
 
 class PortsExhausted(PlaneError):
@@ -63,12 +67,27 @@ class PlaneUnavailable(PlaneError):
 ERRORS: dict[str, type[PlaneError]] = {
     "bad_request": BadRequest,
     "no_session": NoSession,
+    "no_room": NoRoom,
     "no_ports": PortsExhausted,
     "bad_file": BadFile,
     "refused_target": RefusedTarget,
     "no_coder": NoCoder,
     "unavailable": PlaneUnavailable,
 }
+
+
+def name_of(value: object) -> str:
+    """A session's, room's, play's or recording's name. Raises BadRequest."""
+    if not isinstance(value, str) or not 0 < len(value.encode()) <= MAX_SESSION_NAME:
+        raise BadRequest("bad_request", f"a name has 1 to {MAX_SESSION_NAME} bytes, not {value!r}")
+    return value
+
+
+def files_of(value: object) -> list[str]:
+    """The files of a play. Raises BadRequest."""
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_FILES or not all(isinstance(file, str) for file in value):
+        raise BadRequest("bad_request", f"1 to {MAX_FILES} files can be played")
+    return value
 
 
 def error_of(code: str, message: str) -> PlaneError:

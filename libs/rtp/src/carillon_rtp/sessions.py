@@ -12,12 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from carillon_rtp.core import DIGITS, Core, CoreEvent, DigitHeard, Handle, PlayOver, RecordingOver, SourceLearned
-from carillon_rtp.protocol import MAX_FILES, MAX_SESSION_NAME, PAGE, BadRequest, NoSession
+from carillon_rtp.core import DIGITS, Core, CoreEvent, DigitHeard, Handle, PlayOver, RecordingOver, SourceLearned, TalkNoticed
+from carillon_rtp.protocol import PAGE, BadRequest, NoSession, files_of, name_of
+from carillon_rtp.rooms import Member, Rooms
+from carillon_rtp.taps import Taps
 from carillon_rtp.values import (
     DigitPressed,
     Event,
     MediaAddress,
+    PartyTalking,
     PlayEnded,
     RecordingEnded,
     Remote,
@@ -31,14 +34,11 @@ REMEMBERED = 4096  # closed sessions whose statistics a repeated close still get
 MAX_RECORDING_MS = 24 * 3600 * 1000
 
 
-@dataclass(slots=True)
-class _Session:
-    name: str
-    handle: Handle
+@dataclass(slots=True, kw_only=True)
+class _Session(Member):
     address: MediaAddress
     remote: Remote | None = None  # without its keys: they are in the core alone
     srtp: SrtpSuite | None = None
-    peer: str | None = None
     play_id: str | None = None  # the running one
     last_play_id: str | None = None
     recording_id: str | None = None
@@ -68,6 +68,8 @@ class Sessions:
         self._plays: dict[int, tuple[str, str]] = {}
         self._recordings: dict[int, _Recording] = {}
         self._number = 0
+        self._rooms = Rooms(core, self._next_number)
+        self._taps = Taps(core, self._sessions)
         self._verbs: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "open": self._open,
             "set_remote": self._set_remote,
@@ -79,6 +81,15 @@ class Sessions:
             "stop_record": self._stop_record,
             "close": self._close,
             "list_sessions": self._list,
+            "open_room": self._rooms.open,
+            "close_room": self._rooms.close,
+            "join": self._join,
+            "leave": lambda request: self._rooms.leave(self._find(request), silent=bool(request["silent"])),
+            "play_room": self._rooms.play,
+            "stop_play_room": self._rooms.stop_play,
+            "list_rooms": self._rooms.list,
+            "tap": self._tap,
+            "untap": lambda request: self._taps.untap(self._find(request)),
             "session_statistics": self._session_statistics,
             "statistics": self._statistics,
         }
@@ -104,11 +115,11 @@ class Sessions:
     # -- commands ------------------------------------------------------------------------------------------------------
 
     def _open(self, request: Mapping[str, Any]) -> Any:
-        name = _name(request["session"])
+        name = name_of(request["session"])
         session = self._sessions.get(name)
         if session is None:
             handle, port = self._core.open(name, request.get("port"))
-            session = _Session(name, handle, MediaAddress(self._announce_ip, port))
+            session = _Session(name=name, handle=handle, address=MediaAddress(self._announce_ip, port))
             self._sessions[name] = session
             self._by_handle[handle] = session
             self._closed.pop(name, None)
@@ -130,20 +141,31 @@ class Sessions:
             raise BadRequest("bad_request", "a session cannot be bridged with itself")
         if session.peer == other.name:
             return
-        self._core.bridge(session.handle, other.handle)
-        self._part(session)
-        self._part(other)
-        session.peer, other.peer = other.name, session.name
+        self._taps.untap(session)
+        self._taps.untap(other)
+        with self._taps.apart(session, other):
+            self._core.bridge(session.handle, other.handle)
+            self._part(session)
+            self._part(other)
+            session.peer, other.peer = other.name, session.name
 
     def _unbridge(self, request: Mapping[str, Any]) -> None:
         session = self._find(request)
-        self._core.unbridge(session.handle)
-        self._part(session)
+        with self._taps.apart(session):
+            self._core.unbridge(session.handle)
+            self._part(session)
+
+    def _join(self, request: Mapping[str, Any]) -> None:
+        session = self._find(request)
+        if session.tapped is not None:
+            raise BadRequest("bad_request", f"{session.name} is on a tapped call")
+        self._rooms.join(session, request)
+
+    def _tap(self, request: Mapping[str, Any]) -> None:
+        self._taps.tap(self._find(request), self._find(request, "target"), request["mode"])
 
     def _play(self, request: Mapping[str, Any]) -> None:
-        session, play_id, files = self._find(request), _name(request["play_id"]), request["files"]
-        if not isinstance(files, list) or not 0 < len(files) <= MAX_FILES:
-            raise BadRequest("bad_request", f"1 to {MAX_FILES} files can be played")
+        session, play_id, files = self._find(request), name_of(request["play_id"]), files_of(request["files"])
         if session.last_play_id == play_id:
             return
         number = self._next_number()
@@ -155,7 +177,7 @@ class Sessions:
         self._core.stop_play(self._find(request).handle)
 
     def _record(self, request: Mapping[str, Any]) -> None:
-        session, recording_id, path = self._find(request), _name(request["recording_id"]), Path(request["path"])
+        session, recording_id, path = self._find(request), name_of(request["recording_id"]), Path(request["path"])
         max_ms, silence_ms, digits = int(request["max_ms"]), int(request["silence_ms"]), str(request["finish_digits"])
         if not 0 < max_ms <= MAX_RECORDING_MS or not 0 <= silence_ms <= MAX_RECORDING_MS or set(digits) - set(DIGITS):
             raise BadRequest("bad_request", "max_ms, silence_ms or finish_digits out of range")
@@ -170,12 +192,16 @@ class Sessions:
         self._core.stop_record(self._find(request).handle)
 
     def _close(self, request: Mapping[str, Any]) -> Any:
-        name = _name(request["session"])
+        name = name_of(request["session"])
         session = self._sessions.get(name)
         if session is None:
             return self._closed.get(name, Statistics()).to_json()
-        statistics = self._core.close(session.handle)
-        self._part(session)
+        self._taps.forget(session)
+        self._rooms.forget(session)
+        with self._taps.apart(session):
+            statistics = self._core.close(session.handle)
+            self._part(session)
+            session.gone = True
         del self._sessions[name]
         self._closing.append(session.handle)  # stays known until its last events are read
         self._closed[name] = statistics
@@ -198,7 +224,7 @@ class Sessions:
     # -- what they share -----------------------------------------------------------------------------------------------
 
     def _find(self, request: Mapping[str, Any], key: str = "session") -> _Session:
-        session = self._sessions.get(_name(request[key]))
+        session = self._sessions.get(name_of(request[key]))
         if session is None:
             raise NoSession("no_session", f"no session {request[key]!r}")
         return session
@@ -224,6 +250,8 @@ class Sessions:
             recording_id=session.recording_id,
             source=None if source is None else MediaAddress(*source),
             srtp=session.srtp,
+            room=session.room,
+            tap=self._taps.of(session),
         )
 
     def _named(self, event: CoreEvent) -> Event | None:
@@ -234,6 +262,11 @@ class Sessions:
             case SourceLearned(handle, ip, port):
                 learned = self._by_handle.get(handle)
                 return SourceLocked(learned.name, ip, port) if learned else None
+            case TalkNoticed(handle, talking):
+                member = self._by_handle.get(handle)
+                return PartyTalking(member.room, member.name, talking) if member and member.room else None
+            case PlayOver(_, number, completed, played_ms) if (room := self._rooms.played(number)) is not None:
+                return PlayEnded("", room.play_id, completed, played_ms, room.room)
             case PlayOver(_, number, completed, played_ms):
                 name, play_id = self._plays.pop(number)
                 playing = self._sessions.get(name)
@@ -248,9 +281,3 @@ class Sessions:
                 if recorded is not None and recorded.recording_id == recording.recording_id:
                     recorded.recording_id = None
                 return RecordingEnded(recording.session, recording.recording_id, recording.path, duration_ms, reason)
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not 0 < len(value.encode()) <= MAX_SESSION_NAME:
-        raise BadRequest("bad_request", f"a name has 1 to {MAX_SESSION_NAME} bytes, not {value!r}")
-    return value

@@ -187,6 +187,65 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
+class Party:
+    """How a session takes part in a room, by channels: bit n of a mask is channel n, 0 to 63.
+
+    One party hears another when a channel of its `hears` is one of the other's `says`; nobody hears itself. `gain_db` (-40 to 18)
+    is put on what it says. With one channel that is a conference; `says=0` is muted, `hears=0` speaks only (paging), and whispering
+    takes a channel that one party alone hears.
+    """
+
+    says: int = 1
+    hears: int = 1
+    gain_db: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Party:
+        return cls(int(data["says"]), int(data["hears"]), float(data["gain_db"]))
+
+
+SPEAKER = Party()
+MUTED = Party(says=0)
+PAGER = Party(hears=0)
+
+#: `listen`: hears both sides and is heard by none; `whisper`: is heard by the target alone; `barge`: by both.
+TapMode = Literal["listen", "whisper", "barge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """A supervisor's session on the call of `target`."""
+
+    target: str
+    mode: TapMode
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Tap:
+        return cls(str(data["target"]), data["mode"])
+
+
+@dataclass(frozen=True, slots=True)
+class RoomState:
+    """One living room and who is in it, by session name."""
+
+    room: str
+    parties: Mapping[str, Party]
+    play_id: str | None = None
+    recording_id: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RoomState:
+        parties = {str(name): Party.from_json(party) for name, party in data["parties"].items()}
+        return cls(str(data["room"]), parties, data["play_id"], data["recording_id"])
+
+
+@dataclass(frozen=True, slots=True)
 class SessionState:
     """One living session, for a signalling process that takes the plane over."""
 
@@ -198,6 +257,8 @@ class SessionState:
     recording_id: str | None
     source: MediaAddress | None  # the address its packets come from, once locked
     srtp: SrtpSuite | None = None
+    room: str | None = None
+    tap: Tap | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -205,6 +266,7 @@ class SessionState:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SessionState:
         values = dict(data)
+        values["tap"] = None if values["tap"] is None else Tap.from_json(values["tap"])
         values["address"] = MediaAddress(**values["address"])
         values["remote"] = None if values["remote"] is None else Remote.from_json(values["remote"])
         values["source"] = None if values["source"] is None else MediaAddress(**values["source"])
@@ -248,12 +310,16 @@ class DigitPressed:
 
 @dataclass(frozen=True, slots=True)
 class PlayEnded:
-    """A playout is over. `completed`: heard to its end; otherwise stopped, replaced or broken off by a digit."""
+    """A playout is over. `completed`: heard to its end; otherwise stopped, replaced or broken off by a digit.
+
+    One that was played to a room has its name in `room` and an empty `session`.
+    """
 
     session: str
     play_id: str
     completed: bool
     played_ms: int
+    room: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,11 +343,20 @@ class SourceLocked:
 
 
 @dataclass(frozen=True, slots=True)
+class PartyTalking:
+    """A party of a room that tells its talkers began to speak (60 ms of voice) or ended (400 ms without)."""
+
+    room: str
+    session: str
+    talking: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PlaneRestarted:
     """The plane behind the socket is a new process: every earlier session is gone and has to be set up again."""
 
 
-Event = DigitPressed | PlayEnded | RecordingEnded | SourceLocked | PlaneRestarted
+Event = DigitPressed | PlayEnded | RecordingEnded | SourceLocked | PartyTalking | PlaneRestarted
 
 
 def event_to_json(event: Event) -> dict[str, Any]:
@@ -301,5 +376,7 @@ def event_from_json(data: Mapping[str, Any]) -> Event:
             return RecordingEnded(**{**values, "path": Path(values["path"])})
         case "SourceLocked":
             return SourceLocked(**values)
+        case "PartyTalking":
+            return PartyTalking(**values)
         case other:
             raise KeyError(other)

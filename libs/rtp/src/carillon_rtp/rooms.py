@@ -1,0 +1,128 @@
+"""Rooms by name: who is in them, what plays in them, over the core's handles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from carillon_rtp.core import Core, Handle, RoomHandle
+from carillon_rtp.protocol import BadRequest, NoRoom, files_of, name_of
+from carillon_rtp.values import Party, RoomState
+
+MASK = 2**64
+GAIN_DB = (-40.0, 18.0)
+
+
+@dataclass(slots=True, kw_only=True)
+class Member:
+    """A session as far as rooms and taps are concerned."""
+
+    name: str
+    handle: Handle
+    peer: str | None = None
+    room: str | None = None
+    tapped: RoomHandle | None = None  # the nameless room its tapped call is mixed in
+    gone: bool = False
+
+
+@dataclass(slots=True)
+class _Room:
+    name: str
+    handle: RoomHandle
+    parties: dict[str, tuple[Member, Party]] = field(default_factory=dict)
+    play_id: str | None = None
+    last_play_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    room: str
+    play_id: str
+
+
+class Rooms:
+    """All rooms of one core."""
+
+    def __init__(self, core: Core, next_number: Callable[[], int]) -> None:
+        self._core = core
+        self._next_number = next_number
+        self._rooms: dict[str, _Room] = {}
+        self._plays: dict[int, Played] = {}
+
+    def open(self, request: Mapping[str, Any]) -> None:
+        name = name_of(request["room"])
+        if name in self._rooms:
+            return
+        sounds = {key: None if request[key] is None else str(request[key]) for key in ("entry_sound", "exit_sound", "music")}
+        self._rooms[name] = _Room(name, self._core.open_room(**sounds, tell_talkers=bool(request["tell_talkers"])))
+
+    def close(self, request: Mapping[str, Any]) -> None:
+        room = self._rooms.pop(name_of(request["room"]), None)
+        if room is None:
+            return
+        self._core.close_room(room.handle)
+        for member, _ in room.parties.values():
+            member.room = None
+
+    def join(self, session: Member, request: Mapping[str, Any]) -> None:
+        room, party = self._find(request), party_of(request["party"])
+        self._core.join(session.handle, room.handle, party, silent=bool(request["silent"]))
+        if session.room != room.name:
+            self.forget(session)
+        session.room = room.name
+        room.parties[session.name] = session, party
+
+    def leave(self, session: Member, *, silent: bool) -> None:
+        if session.room is None:
+            return
+        self._core.leave(session.handle, silent=silent)
+        self.forget(session)
+
+    def forget(self, session: Member) -> None:
+        """The core has taken it out of its room, or will."""
+        if session.room is not None:
+            del self._rooms[session.room].parties[session.name]
+        session.room = None
+
+    def play(self, request: Mapping[str, Any]) -> None:
+        room, play_id, files = self._find(request), name_of(request["play_id"]), files_of(request["files"])
+        if room.last_play_id == play_id:
+            return
+        number = self._next_number()
+        self._core.play_room(room.handle, number, files, loop=bool(request["loop"]))
+        self._plays[number] = Played(room.name, play_id)
+        room.play_id = room.last_play_id = play_id
+
+    def stop_play(self, request: Mapping[str, Any]) -> None:
+        self._core.stop_play_room(self._find(request).handle)
+
+    def played(self, number: int) -> Played | None:
+        """What was played under a number that is over now; None: it was not played to a room."""
+        played = self._plays.pop(number, None)
+        room = self._rooms.get(played.room) if played else None
+        if played and room and room.play_id == played.play_id:
+            room.play_id = None
+        return played
+
+    def list(self, _request: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [self._state(room).to_json() for room in self._rooms.values()]
+
+    def _state(self, room: _Room) -> RoomState:
+        return RoomState(room.name, {name: party for name, (_, party) in room.parties.items()}, room.play_id)
+
+    def _find(self, request: Mapping[str, Any]) -> _Room:
+        room = self._rooms.get(name_of(request["room"]))
+        if room is None:
+            raise NoRoom("no_room", f"no room {request['room']!r}")
+        return room
+
+
+def party_of(data: Mapping[str, Any]) -> Party:
+    """Raises BadRequest with the field that is out of range."""
+    party = Party.from_json(data)
+    if not 0 <= party.says < MASK or not 0 <= party.hears < MASK:
+        raise BadRequest("bad_request", "says and hears are masks of 64 channels")
+    if not GAIN_DB[0] <= party.gain_db <= GAIN_DB[1]:
+        raise BadRequest("bad_request", f"gain_db is {GAIN_DB[0]:g} to {GAIN_DB[1]:g}")
+    return party
