@@ -18,6 +18,7 @@ from carillon_rtp.client import (
     PlayEnded,
     PortsExhausted,
     Remote,
+    SessionAbandoned,
 )
 from carillon_rtp.protocol import MAX_FRAME, encode, read_frame
 from carillon_rtp.testing import EventLog, MakeLeg, PlaneProcess, decode, plane_process, rtp_endpoint, share_of, sine, tone, write_wav
@@ -268,3 +269,33 @@ async def test_requests_of_any_shape_are_answered(plane: PlaneProcess, client: P
         assert ("ok" in answer) != ("error" in answer)
     writer.close()
     await client.statistics()
+
+
+@pytest.mark.feature("M-13")
+async def test_what_nobody_adopts_ends_and_what_is_adopted_lives(tmp_path: Path) -> None:
+    async with plane_process(tmp_path, "--orphan", "1") as plane, rtp_endpoint() as left, rtp_endpoint() as right:
+        first = await PlaneClient.connect(plane.socket)
+        addresses = {name: await first.open(name) for name in ("kept", "lost", "touched")}
+        await first.open_room("empty")
+        await first.set_remote("kept", Remote("127.0.0.1", left.address.port))
+        await first.set_remote("lost", Remote("127.0.0.1", right.address.port))
+        await first.bridge("kept", "lost")
+        await first.disconnect()
+        left.send_audio(tone(425, 200, "PCMA"), "PCMA", addresses["kept"])
+        await right.wait_for(10)  # nobody is there, and nothing is missing
+
+        second = await PlaneClient.connect(plane.socket)
+        seen = EventLog(second)
+        reading = asyncio.create_task(seen.read())
+        assert [state.adopted for state in await second.list_sessions()] == [False] * 3
+        assert await second.adopt(["kept", "never opened"]) == ["never opened"]
+        await second.session_statistics("touched")
+        assert {state.session: state.adopted for state in await second.list_sessions()} == {"kept": True, "lost": False, "touched": True}
+        assert await seen.wait_for(SessionAbandoned) == [SessionAbandoned("lost")]
+        states = {state.session: state for state in await second.list_sessions()}
+        assert set(states) == {"kept", "touched"}
+        assert states["kept"].bridged_with is None
+        assert (await second.close("lost")).packets_out == 10  # what it did is still known
+        assert await second.list_rooms() == []
+        await second.disconnect()
+        await reading

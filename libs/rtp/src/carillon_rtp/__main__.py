@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--report", type=_interval, default=5.0, metavar="SECONDS", help="between two RTCP reports of a session; 0: none")
     options.add_argument("--no-loopback", action="store_true", help="send nothing to 127.0.0.0/8")
     options.add_argument("--refuse", action="append", default=[], metavar="NETWORK", help="send nothing there (repeatable)")
+    options.add_argument("--orphan", type=float, default=300.0, metavar="SECONDS", help="how long sessions outlive their client")
     options.add_argument("--cpus", help="cores to stay on, e.g. 2,3")
     return options
 
@@ -83,7 +84,8 @@ async def serve(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     core = Core(settings_of(arguments))
-    sessions = Sessions(core, arguments.public_ip or arguments.listen_ip, monotonic_ms(time.monotonic), log.error)
+    clock_ms, announced = monotonic_ms(time.monotonic), arguments.public_ip or arguments.listen_ip
+    sessions = Sessions(core, announced, clock_ms, log.error, int(arguments.orphan * 1000))
     server = ControlServer(arguments.socket, core, sessions, secrets.token_hex(8))
     try:
         await server.start()

@@ -24,6 +24,7 @@ class Member:
     room: str | None = None
     tapped: RoomHandle | None = None  # the nameless room its tapped call is mixed in
     gone: bool = False
+    owner: str = ""  # the client that named it last
 
 
 @dataclass(slots=True)
@@ -33,6 +34,7 @@ class _Room:
     parties: dict[str, tuple[Member, Party]] = field(default_factory=dict)
     play_id: str | None = None
     last_play_id: str | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,17 @@ class Rooms:
         self._next_number = next_number
         self._rooms: dict[str, _Room] = {}
         self._plays: dict[int, Played] = {}
+
+    def touched(self, request: Mapping[str, Any], client: str) -> None:
+        """Whoever names a room has it from now on."""
+        room = self._rooms.get(request.get("room", ""))
+        if room is not None:
+            room.owner = client
+
+    def abandon(self, client: str) -> None:
+        """Closes the empty rooms of a client that does not come back."""
+        for room in [room for room in self._rooms.values() if room.owner == client and not room.parties]:
+            self.close({"room": room.name})
 
     def open(self, request: Mapping[str, Any]) -> None:
         name = name_of(request["room"])

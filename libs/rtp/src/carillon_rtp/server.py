@@ -10,14 +10,15 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import stat
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from carillon_rtp.core import Core
-from carillon_rtp.protocol import MAX_FRAME, VERSION, BadRequest, PlaneError, encode, read_frame
+from carillon_rtp.protocol import MAX_FRAME, VERSION, BadRequest, PlaneError, encode, name_of, read_frame
 from carillon_rtp.sessions import Sessions
 from carillon_rtp.values import event_to_json
 
@@ -26,6 +27,7 @@ MAX_UNREAD = 8 << 20  # bytes a client may leave unread before it is cut off
 MAX_CLIENTS = 16
 EVENTS_A_FRAME = 256
 HELLO_DEADLINE = 5.0  # seconds
+SWEEP = 0.5  # seconds between two looks for sessions that nobody adopted
 
 log = logging.getLogger("carillon.media-plane")
 
@@ -39,6 +41,8 @@ class ControlServer:
         self._sessions = sessions
         self._plane = plane
         self._clients: set[asyncio.StreamWriter] = set()
+        self._names: Counter[str] = Counter()
+        self._sweeping: asyncio.TimerHandle | None = None
         self._backlog: deque[dict[str, Any]] = deque(maxlen=BACKLOG)
         self._number = 0
         self._server: asyncio.Server | None = None
@@ -52,9 +56,17 @@ class ControlServer:
         finally:
             os.umask(mask)
         asyncio.get_running_loop().add_reader(self._core.event_fd, self._forward)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        self._sessions.sweep()
+        self._forward()
+        self._sweeping = asyncio.get_running_loop().call_later(SWEEP, self._sweep)
 
     async def stop(self) -> None:
         """Takes no more clients and cuts off those that are there."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         asyncio.get_running_loop().remove_reader(self._core.event_fd)
         if self._server is not None:
             self._server.close()
@@ -75,15 +87,16 @@ class ControlServer:
                 raise FileExistsError(f"another media plane answers on {self._path}")
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = ""
         try:
             if len(self._clients) >= MAX_CLIENTS:
                 raise BadRequest("bad_request", f"{MAX_CLIENTS} clients are connected already")
             async with asyncio.timeout(HELLO_DEADLINE):
                 (hello, *_) = await read_frame(reader)
-            self._greet(hello, writer)
+            client = self._greet(hello, writer)
             while True:
                 batch = await read_frame(reader)
-                answers = [self._answer(request) for request in batch if not self._acknowledged(request)]
+                answers = [self._answer(request, client) for request in batch if not self._acknowledged(request)]
                 self._forward()  # events a command caused leave before its answer
                 self._write(writer, answers)
                 await writer.drain()
@@ -96,9 +109,18 @@ class ControlServer:
                 writer.write(encode({"error": {"code": "bad_request", "message": message}}))
         finally:
             self._clients.discard(writer)
+            if client:
+                self._went(client)
             writer.close()
 
-    def _greet(self, hello: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+    def _went(self, client: str) -> None:
+        self._names[client] -= 1
+        if not self._names[client]:
+            del self._names[client]
+            self._sessions.client_went(client)
+
+    def _greet(self, hello: dict[str, Any], writer: asyncio.StreamWriter) -> str:
+        """The client's name: its own where it gives one, so that it is the same after it connected again."""
         greeting = hello.get("hello")
         if not isinstance(greeting, dict) or greeting.get("version") != VERSION:
             raise BadRequest("bad_request", f"this plane speaks version {VERSION}")
@@ -106,11 +128,15 @@ class ControlServer:
         self._forward()
         self._write(writer, list(self._backlog))
         self._clients.add(writer)
+        client = name_of(greeting.get("client") or secrets.token_hex(8))
+        self._names[client] += 1
+        self._sessions.client_came(client)
+        return client
 
-    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, request: dict[str, Any], client: str) -> dict[str, Any]:
         number = request.get("id")
         try:
-            return {"id": number, "ok": self._sessions.do(request)}
+            return {"id": number, "ok": self._sessions.do(request, client)}
         except PlaneError as error:
             return {"id": number, "error": {"code": error.code, "message": error.message}}
 

@@ -24,6 +24,7 @@ from carillon_rtp.values import (
     PlayEnded,
     RecordingEnded,
     Remote,
+    SessionAbandoned,
     SessionState,
     SourceLocked,
     SrtpSuite,
@@ -31,6 +32,7 @@ from carillon_rtp.values import (
 )
 
 REMEMBERED = 4096  # closed sessions whose statistics a repeated close still gets
+ORPHAN_MS = 300_000  # how long a session outlives its client
 MAX_RECORDING_MS = 24 * 3600 * 1000
 
 
@@ -42,6 +44,7 @@ class _Session(Member):
     play_id: str | None = None  # the running one
     last_play_id: str | None = None
     recording_id: str | None = None
+    recording_path: str | None = None
     last_recording_id: str | None = None
 
 
@@ -55,12 +58,17 @@ class _Recording:
 class Sessions:
     """All sessions of one core. `announce_ip` is what far ends are told to send to."""
 
-    def __init__(self, core: Core, announce_ip: str, clock_ms: Callable[[], int], report: Callable[[str], None]) -> None:
+    def __init__(
+        self, core: Core, announce_ip: str, clock_ms: Callable[[], int], report: Callable[[str], None], orphan_ms: int = ORPHAN_MS
+    ) -> None:
         self._core = core
         self._announce_ip = announce_ip
         self._clock_ms = clock_ms
         self._started_ms = clock_ms()
         self._report = report
+        self._orphan_ms = orphan_ms
+        self._away: dict[str, int] = {}  # clients that went, and when
+        self._told: list[Event] = []
         self._sessions: dict[str, _Session] = {}
         self._by_handle: dict[Handle, _Session] = {}
         self._closing: list[Handle] = []
@@ -81,6 +89,7 @@ class Sessions:
             "stop_record": self._stop_record,
             "close": self._close,
             "list_sessions": self._list,
+            "adopt": self._adopt,
             "open_room": self._rooms.open,
             "close_room": self._rooms.close,
             "join": self._join,
@@ -94,23 +103,45 @@ class Sessions:
             "statistics": self._statistics,
         }
 
-    def do(self, request: Mapping[str, Any]) -> Any:
-        """Carries out one request and returns its answer. Raises PlaneError."""
+    def do(self, request: Mapping[str, Any], client: str = "") -> Any:
+        """Carries out one request of a client and returns its answer: whoever names a session has it. Raises PlaneError."""
         verb = self._verbs.get(str(request.get("do")))
         if verb is None:
             raise BadRequest("bad_request", f"no command {request.get('do')!r}")
         try:
-            return verb(request)
+            answer = verb(request)
+            self._own(request.get("session") or request.get("sessions"), client)
+            self._rooms.touched(request, client)
+            return answer
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise BadRequest("bad_request", f"{request['do']}: {error!r}") from None
 
+    def client_came(self, client: str) -> None:
+        """It is connected (again): what it had is its own."""
+        self._away.pop(client, None)
+
+    def client_went(self, client: str) -> None:
+        """Its sessions go on; those that nobody names or adopts within the time end."""
+        self._away[client] = self._clock_ms()
+
+    def sweep(self) -> None:
+        """Closes what nobody adopted in time."""
+        now = self._clock_ms()
+        for client in [client for client, since in self._away.items() if now - since >= self._orphan_ms]:
+            del self._away[client]
+            for name in [name for name, session in self._sessions.items() if session.owner == client]:
+                self._close({"session": name})
+                self._told.append(SessionAbandoned(name))
+            self._rooms.abandon(client)
+
     def events(self) -> list[Event]:
         """What the core reported, under the names signalling gave."""
+        told, self._told = self._told, []
         found = [self._named(event) for event in self._core.events()]
         for handle in self._closing:
             del self._by_handle[handle]
         self._closing.clear()
-        return [event for event in found if event is not None]
+        return [event for event in found if event is not None] + told
 
     # -- commands ------------------------------------------------------------------------------------------------------
 
@@ -187,6 +218,7 @@ class Sessions:
         self._core.record(session.handle, number, path, max_ms=max_ms, silence_ms=silence_ms, finish_digits=digits)
         self._recordings[number] = _Recording(session.name, recording_id, path)
         session.recording_id = session.last_recording_id = recording_id
+        session.recording_path = str(path)
 
     def _stop_record(self, request: Mapping[str, Any]) -> None:
         self._core.stop_record(self._find(request).handle)
@@ -214,6 +246,16 @@ class Sessions:
         names = sorted(name for name in self._sessions if name > str(request["after"]))
         page = [self._state(self._sessions[name]).to_json() for name in names[:limit]]
         return {"sessions": page, "next": names[limit - 1] if len(names) > limit else None}
+
+    def _adopt(self, request: Mapping[str, Any]) -> Any:
+        names = [name_of(name) for name in request["sessions"]]
+        return [name for name in names if name not in self._sessions]
+
+    def _own(self, names: object, client: str) -> None:
+        for name in names if isinstance(names, list) else [names]:
+            session = self._sessions.get(name) if isinstance(name, str) else None
+            if session is not None:
+                session.owner = client
 
     def _session_statistics(self, request: Mapping[str, Any]) -> Any:
         return self._core.statistics(self._find(request).handle)[0].to_json()
@@ -252,6 +294,8 @@ class Sessions:
             srtp=session.srtp,
             room=session.room,
             tap=self._taps.of(session),
+            recording_path=session.recording_path,
+            adopted=session.owner not in self._away,
         )
 
     def _named(self, event: CoreEvent) -> Event | None:
@@ -279,5 +323,5 @@ class Sessions:
                     self._report(f"recording {recording.path} is not whole: errno {error}")
                 recorded = self._sessions.get(recording.session)
                 if recorded is not None and recorded.recording_id == recording.recording_id:
-                    recorded.recording_id = None
+                    recorded.recording_id = recorded.recording_path = None
                 return RecordingEnded(recording.session, recording.recording_id, recording.path, duration_ms, reason)

@@ -259,6 +259,8 @@ class SessionState:
     srtp: SrtpSuite | None = None
     room: str | None = None
     tap: Tap | None = None
+    recording_path: str | None = None
+    adopted: bool = True  # its client is connected; False: it ends unless somebody adopts it
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -343,6 +345,13 @@ class SourceLocked:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionAbandoned:
+    """The plane closed a session whose client went away and that no other one adopted in time."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class PartyTalking:
     """A party of a room that tells its talkers began to speak (60 ms of voice) or ended (400 ms without)."""
 
@@ -356,7 +365,7 @@ class PlaneRestarted:
     """The plane behind the socket is a new process: every earlier session is gone and has to be set up again."""
 
 
-Event = DigitPressed | PlayEnded | RecordingEnded | SourceLocked | PartyTalking | PlaneRestarted
+Event = DigitPressed | PlayEnded | RecordingEnded | SourceLocked | PartyTalking | SessionAbandoned | PlaneRestarted
 
 
 def event_to_json(event: Event) -> dict[str, Any]:
@@ -378,5 +387,7 @@ def event_from_json(data: Mapping[str, Any]) -> Event:
             return SourceLocked(**values)
         case "PartyTalking":
             return PartyTalking(**values)
+        case "SessionAbandoned":
+            return SessionAbandoned(**values)
         case other:
             raise KeyError(other)
