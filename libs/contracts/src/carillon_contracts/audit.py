@@ -1,4 +1,4 @@
-"""Audit events, published by media on `carillon.<tenant>.audit.<fact>`: attacks and what was done about them.
+"""Audit events, published by media on `carillon.<tenant>.audit.<fact>`: attacks and what was done about them, and who listened to whom.
 
 What concerns one known account goes to its tenant; what concerns an address, or an account that does not exist, concerns no tenant
 and goes to the operator under the name `OPERATOR`, which no tenant can have. Never a password, a digest or a nonce.
@@ -70,3 +70,15 @@ class FloodRefused(EventData):
     transport: str
     #: Requests refused or dropped since this was told last.
     requests: int
+
+
+class CallSupervised(EventData):
+    """A supervisor took part in somebody's talk, in another way than before, or no more."""
+
+    TYPE: ClassVar[str] = "audit.call_supervised.v1"
+    #: User ids.
+    supervisor: str
+    supervised: str
+    mode: Literal["listen", "whisper", "barge", "ended"]
+    #: The supervised call.
+    call_id: str

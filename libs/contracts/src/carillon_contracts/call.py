@@ -6,7 +6,7 @@ The devices of a user for whom
 a call is made are `a`, `a2`, `a3`, ...: whichever answers is the caller. A leg that goes on in another call ends with
 cause `transferred`, one whose phone named another destination with `deflected`.
 Causes are ITU-T Q.850's names in snake case (`normal_clearing`, `user_busy`, `no_answer`, `call_rejected`, `unallocated_number`, ...) and
-`answered_elsewhere`, `caller_gave_up`, `node_failure`, `rtp_timeout`.
+`answered_elsewhere`, `took_over`, `caller_gave_up`, `node_failure`, `rtp_timeout`.
 """
 
 from typing import Any, ClassVar, Literal
@@ -14,7 +14,10 @@ from typing import Any, ClassVar, Literal
 from carillon_contracts.envelope import EventData, Frozen
 
 Party = Literal["caller", "callee", "system"]
-ControlAction = Literal["hang_up", "hold", "resume", "transfer", "send_digits", "play", "start_recording", "stop_recording"]
+ControlAction = Literal[
+    "hang_up", "hold", "resume", "transfer", "send_digits", "play", "start_recording", "stop_recording", "answer", "park", "open_door"
+]
+SuperviseModeName = Literal["listen", "whisper", "barge"]
 Direction = Literal["inbound", "from_user"]
 RingResultName = Literal["answered", "no_answer", "busy", "unreachable", "congested", "rejected"]
 
@@ -53,7 +56,7 @@ class RoutingDecided(EventData):
     TYPE: ClassVar[str] = "call.routing_decided.v1"
     #: `routing`, `voicemail`, or `media` when media decided alone because nobody answered.
     application: str
-    #: `ring`, `play`, `gather`, `record`, `delegate`, `hang_up`.
+    #: `ring`, `play`, `gather`, `record`, `delegate`, `hang_up`, `park`, `pick_up`, `supervise`, `page`.
     step: str
     #: The step's fields as the contract's JSON (proto field names); spoken texts shortened.
     details: dict[str, Any] = {}
@@ -143,6 +146,74 @@ class CallTransferred(EventData):
     moved: str
     #: Whether the talk goes on in this call.
     goes_on: bool
+
+
+class CallParked(EventData):
+    """The call waits in a slot until somebody takes it back."""
+
+    TYPE: ClassVar[str] = "call.parked.v1"
+    #: What is dialled to take it back.
+    slot: str
+    #: The user who parked it; empty: whoever waits there came by itself.
+    parked_by: str = ""
+
+
+class ParkEnded(EventData):
+    """The call is in its slot no more: taken back, not taken back in time, or given up because who waited left."""
+
+    TYPE: ClassVar[str] = "call.park_ended.v1"
+    slot: str
+    result: Literal["retrieved", "timed_out", "given_up"]
+    #: The user who took it back.
+    by: str = ""
+
+
+class CallPickedUp(EventData):
+    """A user took the call that rang at another's phone; the leg of the event is the user's."""
+
+    TYPE: ClassVar[str] = "call.picked_up.v1"
+    by: str
+    #: The leg that rang.
+    rung: str
+    #: The user at whose phone it rang.
+    rung_party: str = ""
+    #: The call by which the user asked for it; empty: an INVITE with Replaces.
+    other_call_id: str = ""
+
+
+class CallTookOver(EventData):
+    """The caller of this call took another one over and goes on there; this call ends."""
+
+    TYPE: ClassVar[str] = "call.took_over.v1"
+    other_call_id: str
+    how: Literal["picked_up", "retrieved"]
+
+
+class CallSupervised(EventData):
+    """A supervisor takes part in a talk, in another way than before, or no more. Once in the supervisor's call and once in the talk."""
+
+    TYPE: ClassVar[str] = "call.supervised.v1"
+    supervisor: str
+    supervised: str
+    mode: Literal["listen", "whisper", "barge", "ended"]
+    #: The supervisor's call where this is the talk, the talk where it is the supervisor's call.
+    other_call_id: str
+
+
+class PageEnded(EventData):
+    """Nobody listens to a page any more."""
+
+    TYPE: ClassVar[str] = "call.page_ended.v1"
+    #: Phones that answered.
+    reached: int
+
+
+class DoorOpened(EventData):
+    """A door phone (the leg of the event) was told to open."""
+
+    TYPE: ClassVar[str] = "call.door_opened.v1"
+    #: The user who pressed the code, or who asked by API.
+    by: str
 
 
 class CallControlled(EventData):
@@ -254,6 +325,13 @@ CallEvent = (
     | LegDeflected
     | TransferEnded
     | CallTransferred
+    | CallParked
+    | ParkEnded
+    | CallPickedUp
+    | CallTookOver
+    | CallSupervised
+    | PageEnded
+    | DoorOpened
     | CallControlled
     | LegEnded
     | RingEnded
@@ -279,6 +357,13 @@ CALL_EVENTS: dict[str, type[EventData]] = {
         LegDeflected,
         TransferEnded,
         CallTransferred,
+        CallParked,
+        ParkEnded,
+        CallPickedUp,
+        CallTookOver,
+        CallSupervised,
+        PageEnded,
+        DoorOpened,
         CallControlled,
         LegEnded,
         RingEnded,

@@ -19,7 +19,7 @@ from carillon.media.v1.media_pb2_grpc import (
 )
 from carillon.media.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
 from carillon.media.v1.security_pb2_grpc import add_SecurityServiceServicer_to_server
-from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, MAILBOXES, REGISTRATIONS
+from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, MAILBOXES, REGISTRATIONS, audit_subject
 from carillon_kit.auth import SERVICE, TokenVerifier, issue_token
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
@@ -303,6 +303,8 @@ def _assemble(
         srtp=settings.srtp,
     )
     board = Switchboard(parts, Limits(max_call_seconds=settings.max_call_hours * 3600), settings.max_calls)
+    reach.calls = board.calls
+    board.features.audit = lambda tenant, event: auditor.announce(tenant, audit_subject(tenant, event.fact()), event, clock.now())
     control = CallControl(board, accounts, lambda: admission.closed or admission.draining)
     admission = Admission(accounts, doorkeeper, reach, trunks, board, sip, clock, ids, settings.node, lag, gruus)
     between = BetweenPhones(accounts, doorkeeper, sip, board, registrar, trunks, reach, mailboxes, ids)

@@ -1,16 +1,17 @@
 """A call on a bench: a scripted world, and the invariants that hold whatever happens."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 import pytest
 
 from carillon_contracts import call as events
+from carillon_contracts.config import DoorPhone
 from carillon_contracts.envelope import EventData
 from carillon_media.domain import inputs, outputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.facts import CallFacts, Contact, Limits
-from carillon_media.domain.state import Talking
+from carillon_media.domain.state import Parked, Talking
 from carillon_media.domain.steps import Step
 from carillon_sip.flow import Flow
 
@@ -22,6 +23,9 @@ class World:
 
     def __init__(self, devices: dict[str, int] | None = None) -> None:
         self.devices = {"alice": 1, "bob": 1, "carol": 2} if devices is None else devices
+        self.taken: set[str] = set()
+        self.talking: set[str] = set()
+        self.doors: dict[str, DoorPhone] = {}
 
     def contacts_of_user(self, tenant: str, user_id: str) -> Sequence[Contact]:
         return [
@@ -32,6 +36,18 @@ class World:
         if trunk_id == "gone":
             return None
         return Contact(f"sip:{number}@127.0.0.2:5060", FLOW, f"trunk:{trunk_id}", number, "127.0.0.1", asserted=True)
+
+    def taken_slots(self, tenant: str) -> Collection[str]:
+        return self.taken
+
+    def talks(self, tenant: str, user_id: str) -> bool:
+        return user_id in self.talking
+
+    def door_phone(self, tenant: str, user_id: str) -> DoorPhone | None:
+        return self.doors.get(user_id)
+
+    def park_digits(self, tenant: str) -> tuple[str, str]:
+        return ("*7", "*7")
 
 
 class Bench:
@@ -165,11 +181,12 @@ class Bench:
         return hear
 
     def held_parties(self) -> set[str]:
-        """Legs that the other side of their talk holds."""
-        phase = self.call.state.phase
+        """Legs that the other side of their talk holds, and who is parked."""
+        phase, anchor = self.call.state.phase, self.call.state.anchor
+        if isinstance(phase, Parked):
+            return set() if phase.announced_to == anchor else {anchor}
         if not isinstance(phase, Talking):
             return set()
-        anchor = self.call.state.anchor
         pairs = ((anchor, phase.peer), (phase.peer, anchor))
         return {other for leg, other in pairs if self.call.legs[leg].held}
 

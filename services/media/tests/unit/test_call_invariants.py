@@ -7,7 +7,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carillon_media.domain import inputs, outputs
-from carillon_media.domain.steps import Beep, Delegate, Gather, HangUp, Play, Record, Ring, RingTarget, TrunkTarget
+from carillon_media.domain.steps import (
+    Beep,
+    Delegate,
+    Gather,
+    HangUp,
+    Page,
+    Park,
+    PickUp,
+    Play,
+    Record,
+    Ring,
+    RingTarget,
+    Speech,
+    Supervise,
+    TrunkTarget,
+)
 
 LEGS = st.sampled_from(["a", "a2", "b1", "b2", "b3", "b4", "b9"])
 TARGETS = st.sampled_from(["alice", "bob", "carol", "nobody", TrunkTarget("carrier", "+41791234567"), TrunkTarget("gone", "+4179")])
@@ -24,6 +39,10 @@ STEPS = st.one_of(
     st.builds(Gather, st.sampled_from([(), (Beep(),)]), st.integers(0, 4), st.sampled_from(["", "#"]), secret=st.booleans()),
     st.builds(Record, st.booleans(), st.integers(1, 60_000), st.integers(0, 5000), st.integers(0, 3000)),
     st.just(Delegate("voicemail", {"mailbox_id": "m"})),
+    st.builds(Park, st.just(("701", "702")), st.integers(5000, 60_000), st.sampled_from([(), (Speech("at {slot}", "en"),)])),
+    st.builds(PickUp, st.sampled_from([(), ("bob",)]), st.sampled_from(["", "701"])),
+    st.builds(Supervise, st.just("bob"), st.sampled_from(["listen", "barge"]), st.just(("listen", "whisper"))),
+    st.builds(Page, st.lists(st.sampled_from(["alice", "carol", "nobody"]), max_size=3).map(tuple)),
     st.builds(HangUp, st.sampled_from([0, 1, 16, 17, 999]), st.sampled_from([0, 200, 486, 503, 900])),
 )
 MOVES = st.one_of(
@@ -49,6 +68,16 @@ MOVES = st.one_of(
             st.builds(inputs.LegHandedOver, LEGS, st.just("c2")),
             st.builds(inputs.LegAdopted, LEGS, st.just("h"), st.just("carol"), st.just("103"), st.just("PCMA"), st.just("c2")),
             st.builds(inputs.PickedUp, LEGS, st.just("h"), st.just("carol"), st.just("103"), st.just("PCMA")),
+            st.builds(inputs.PickedUp, st.just(""), st.just("h"), st.just("carol"), st.just("103"), st.just("PCMA"), st.just("c2")),
+            st.just(inputs.TookOver("c2", "retrieved")),
+            st.just(inputs.NothingTaken()),
+            st.just(inputs.TalkFound("c2", "b1")),
+            st.just(inputs.TalkFound()),
+            st.just(inputs.TalkEnded()),
+            st.builds(inputs.Supervised, LEGS, st.just("c3"), st.just("eve"), st.just("listen")),
+            st.builds(inputs.AnswerRequested, st.just("admin"), LEGS),
+            st.builds(inputs.ParkRequested, st.just("admin"), LEGS, st.just("*7")),
+            st.builds(inputs.OpenDoorRequested, st.just("admin"), LEGS, st.just("12#")),
             st.just(inputs.HangUpRequested("admin", "normal_clearing")),
             st.builds(inputs.HoldRequested, st.just("admin"), LEGS, st.booleans()),
             st.builds(inputs.TransferRequested, st.just("admin"), LEGS, st.just("103")),

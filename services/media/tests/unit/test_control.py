@@ -6,7 +6,7 @@ import pytest
 
 from carillon_contracts import call as events
 from carillon_media.domain import control, inputs, outputs
-from carillon_media.domain.steps import Entered, HangUp, Play, Ring, RingTarget, Speech, Tones, TrunkTarget
+from carillon_media.domain.steps import Entered, HangUp, Play, Ring, RingTarget, Speech, TrunkTarget
 
 pytestmark = pytest.mark.feature("M-12")
 HELLO = (Speech("Hello", "en"),)
@@ -72,7 +72,7 @@ def test_a_call_between_two_carriers_is_nobodys_to_transfer(bench: Any) -> None:
 
 def test_digits_are_heard_and_not_written_down(talking: Any) -> None:
     talking.feed(inputs.DigitsRequested("admin", "b1", "4711"))
-    assert [o.prompts for o in talking.did(outputs.PlayTo)] == [(Tones("4711"),)]
+    assert [(o.leg_id, o.digits) for o in talking.did(outputs.SendDigits)] == [("b1", "4711")]
     assert talking.event(events.CallControlled).details == {"count": "4"}
     assert "4711" not in repr(talking.did(outputs.Journal))
 

@@ -22,6 +22,12 @@ from carillon_media.domain.steps import (
     GatherOutcome,
     HangUp,
     Outcome,
+    Page,
+    PageOutcome,
+    Park,
+    ParkOutcome,
+    PickUp,
+    PickUpOutcome,
     Play,
     PlayOutcome,
     Prompt,
@@ -33,6 +39,9 @@ from carillon_media.domain.steps import (
     Silence,
     Speech,
     Step,
+    Supervise,
+    SuperviseMode,
+    SuperviseOutcome,
     TrunkTarget,
 )
 from carillon_media.ports import Answer, NoDecision
@@ -44,6 +53,9 @@ MAX_PROMPTS = 50
 MAX_RECORDING_MS = 2 * 3_600_000
 MAX_CURSOR = 64 * 1024
 MAX_TRACE = 200
+MAX_SLOTS, MAX_USERS, MAX_PAGED = 100, 1000, 200
+MIN_PARK_MS, MAX_PARK_MS = 5000, 12 * 3_600_000
+MAX_PAGE_RING_MS = 30_000
 
 
 class _Stub(Protocol):
@@ -117,6 +129,16 @@ def outcome_message(outcome: Outcome) -> pb.Outcome:
             return pb.Outcome(gather=pb.GatherOutcome(digits=digits, timed_out=timed_out))
         case RecordOutcome(name, duration_ms):
             return pb.Outcome(record=pb.RecordOutcome(object=name, duration_ms=duration_ms))
+        case ParkOutcome(parked, slot):
+            timed_out = parked == "timed_out"
+            ended = pb.PARK_RESULT_TIMED_OUT if timed_out else pb.PARK_RESULT_NO_SLOT
+            return pb.Outcome(park=pb.ParkOutcome(result=ended, slot=slot))
+        case PickUpOutcome():
+            return pb.Outcome(pick_up=pb.PickUpOutcome())
+        case SuperviseOutcome(took_part):
+            return pb.Outcome(supervise=pb.SuperviseOutcome(took_part=took_part))
+        case PageOutcome(reached):
+            return pb.Outcome(page=pb.PageOutcome(reached=reached))
 
 
 def answer_of(response: pb.NextResponse) -> Answer:
@@ -149,7 +171,7 @@ def _ring(message: pb.Step) -> Ring:
     targets = tuple(_target(target) for target in ring.targets)
     if len({target.target_id for target in targets}) != len(targets):
         raise NoDecision("target ids are not unique")
-    return Ring(targets, ring.caller_number, ring.caller_name, ring.ask_after_answer)
+    return Ring(targets, ring.caller_number, ring.caller_name, ring.ask_after_answer, ring.auto_answer)
 
 
 def _target(target: pb.RingTarget) -> RingTarget:
@@ -207,6 +229,41 @@ def _hang_up(message: pb.Step) -> HangUp:
     return HangUp(message.hang_up.cause, message.hang_up.sip_status, message.hang_up.reason)
 
 
+def _park(message: pb.Step) -> Park:
+    park = message.park
+    slots, users = tuple(park.slots[:MAX_SLOTS]), tuple(park.page_user_ids[:MAX_PAGED])
+    if not slots:
+        raise NoDecision("a park step without slots")
+    timeout_ms = min(max(MIN_PARK_MS, park.timeout_ms), MAX_PARK_MS)
+    return Park(slots, timeout_ms, _prompts(park.announcement), users, _prompts(park.page_prompts))
+
+
+def _pick_up(message: pb.Step) -> PickUp:
+    pick_up = message.pick_up
+    return PickUp(tuple(pick_up.ringing.user_ids[:MAX_USERS]), pick_up.slot)
+
+
+_MODES: Mapping[int, SuperviseMode] = {
+    pb.SUPERVISE_MODE_LISTEN: "listen",
+    pb.SUPERVISE_MODE_WHISPER: "whisper",
+    pb.SUPERVISE_MODE_BARGE: "barge",
+}
+
+
+def _supervise(message: pb.Step) -> Supervise:
+    supervise = message.supervise
+    mode = _MODES.get(supervise.mode)
+    if mode is None:
+        raise NoDecision("a supervise step without a mode")
+    return Supervise(supervise.user_id, mode, tuple(known for each in supervise.allowed if (known := _MODES.get(each))))
+
+
+def _page(message: pb.Step) -> Page:
+    page = message.page
+    within = min(max(1000, page.answer_within_ms), MAX_PAGE_RING_MS)
+    return Page(tuple(page.user_ids[:MAX_PAGED]), page.caller_number, page.caller_name, within)
+
+
 _STEPS: Mapping[str, Callable[[pb.Step], Step]] = {
     "ring": _ring,
     "play": _play,
@@ -214,4 +271,8 @@ _STEPS: Mapping[str, Callable[[pb.Step], Step]] = {
     "record": _record,
     "delegate": _delegate,
     "hang_up": _hang_up,
+    "park": _park,
+    "pick_up": _pick_up,
+    "supervise": _supervise,
+    "page": _page,
 }

@@ -8,7 +8,23 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_args
 
 from carillon_contracts import call as events
-from carillon_media.domain import control, deflecting, holding, inputs, originating, outputs, prompting, ringing, taping, transferring
+from carillon_media.domain import (
+    control,
+    deflecting,
+    holding,
+    inputs,
+    originating,
+    outputs,
+    paging,
+    parking,
+    pressing,
+    prompting,
+    ringing,
+    supervising,
+    taking_over,
+    taping,
+    transferring,
+)
 from carillon_media.domain.causes import (
     CALLER_GAVE_UP,
     NODE_FAILURE,
@@ -30,15 +46,33 @@ from carillon_media.domain.state import (
     New,
     Originating,
     Over,
+    Paging,
+    Parked,
     Party,
     Phase,
+    PickingUp,
     Playing,
     Recording,
     Ringing,
+    Supervising,
     Talking,
     side_of,
 )
-from carillon_media.domain.steps import STEP_NAMES, Delegate, Entered, Gather, HangUp, Play, Record, Ring, Step
+from carillon_media.domain.steps import (
+    STEP_NAMES,
+    Delegate,
+    Entered,
+    Gather,
+    HangUp,
+    Page,
+    Park,
+    PickUp,
+    Play,
+    Record,
+    Ring,
+    Step,
+    Supervise,
+)
 
 MAX_DURATION = "max_duration"
 FIRST_APPLICATION = "routing"
@@ -162,7 +196,7 @@ def _journal_decision(
 def _begin(call: CallState, step: Step) -> None:
     if isinstance(step, Ring | Record | HangUp):
         call.typed = ""
-    if call.transfer is not None and isinstance(step, Play | Gather | Record):
+    if call.transfer is not None and isinstance(step, Play | Gather | Record | Supervise | Page):
         call.transfer_answered()
     match step:
         case Ring():
@@ -176,6 +210,14 @@ def _begin(call: CallState, step: Step) -> None:
         case Delegate():
             call.application, call.cursor = step.application, b""
             call.ask(Entered(step.arguments))
+        case Park():
+            parking.begin(call, step)
+        case PickUp():
+            taking_over.begin(call, step)
+        case Supervise():
+            supervising.begin(call, step)
+        case Page():
+            paging.begin(call, step)
         case HangUp():
             if call.transfer is not None and not call.transfer.returning:
                 transferring.come_back(call, step.sip_status or sip_status_for(step.cause))
@@ -207,6 +249,11 @@ def _left(call: CallState, phase: Phase, given: inputs.LegLeft) -> None:
             call.finish(cause, by, gone="" if given.how == "media" else leg.leg_id)
     elif call.transfer is not None and call.transfer.by == leg.leg_id:
         call.end_leg(leg, cause, by, gone=given.how != "media")
+        if isinstance(phase, Parked):
+            parking.on_parker_left(call, phase)
+    elif isinstance(phase, Paging):
+        call.end_leg(leg, cause, by, gone=given.how != "media")
+        paging.on_left(call, phase)
 
 
 def _why(leg: Leg, given: inputs.LegLeft) -> tuple[str, Party]:
@@ -225,6 +272,12 @@ def _media_restored(call: CallState, phase: Phase, given: inputs.MediaRestored) 
         holding.begin(call, phase)
     elif isinstance(phase, Ringing):
         ringing.play_ringback(call)
+    elif isinstance(phase, Parked):
+        parking.on_restored(call, phase, given)
+    elif isinstance(phase, Supervising):
+        supervising.on_restored(call, phase, given)
+    elif isinstance(phase, Paging):
+        paging.on_restored(call, phase, given)
 
 
 def _stopped(call: CallState, phase: Phase, given: inputs.Stopped) -> None:
@@ -263,6 +316,17 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
     (Recording, inputs.PlayFinished): prompting.on_beeped,
     (Recording, inputs.RecordingFinished): prompting.on_recorded,
     (Ringing, inputs.PickedUp): ringing.on_picked_up,
+    (Talking, inputs.DigitPressed): pressing.on_digit,
+    (Parked, inputs.PlayFinished): parking.on_played,
+    (Parked, inputs.PickedUp): parking.on_taken,
+    (PickingUp, inputs.TookOver): taking_over.on_took_over,
+    (PickingUp, inputs.NothingTaken): taking_over.on_nothing,
+    (Supervising, inputs.TalkFound): supervising.on_found,
+    (Supervising, inputs.TalkEnded): supervising.on_ended,
+    (Supervising, inputs.DigitPressed): supervising.on_digit,
+    (Paging, inputs.LegProgressed): paging.on_progress,
+    (Paging, inputs.LegAccepted): paging.on_accepted,
+    (Paging, inputs.LegRefused): paging.on_refused,
     (Talking, inputs.LegRefers): transferring.on_refer,
     (Talking, inputs.LegHandedOver): transferring.on_handed_over,
     (Talking, inputs.LegAdopted): transferring.on_adopted,
@@ -277,6 +341,10 @@ _TIMERS: Mapping[type[Phase], Handler] = {
     Ringing: ringing.on_timer,
     Gathering: prompting.on_gather_timer,
     Recording: prompting.on_record_timer,
+    Parked: parking.on_timer,
+    PickingUp: taking_over.on_timer,
+    Supervising: supervising.on_timer,
+    Paging: paging.on_timer,
 }
 
 
@@ -297,5 +365,6 @@ _ANYWHERE: Mapping[type[inputs.Input], Handler] = {
     inputs.MediaRestored: _media_restored,
     inputs.Stopped: _stopped,
     inputs.RecordingFinished: taping.on_finished,
+    inputs.Supervised: supervising.on_supervised,
     **dict.fromkeys(get_args(inputs.Request), control.on_request),
 }

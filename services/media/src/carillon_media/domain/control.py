@@ -1,4 +1,4 @@
-"""What people and programs ask of a call that is up: hang up, hold, transfer, send digits, play, record.
+"""What people and programs ask of a call that is up: answer, hang up, hold, transfer, park, send digits, play, record, open a door.
 
 Invariant: a request is refused with a reason and changes nothing, or is done and is an event that says who asked; digits are in no event.
 """
@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from carillon_contracts import call as events
-from carillon_media.domain import holding, inputs, outputs, taping, transferring
-from carillon_media.domain.state import CallState, Leg, Over, Phase, Talking
-from carillon_media.domain.steps import Tones
+from carillon_media.domain import holding, inputs, outputs, pressing, ringing, taping, transferring
+from carillon_media.domain.state import CallState, Leg, Over, Phase, Ringing, Talking
 
 NOT_TALKING = "nobody talks in this call now"
 Refusal = str
@@ -25,6 +24,10 @@ def refusal(call: CallState, given: inputs.Request) -> Refusal:
         case inputs.StopRecordRequested():
             return "" if call.tapes else "the call is not recorded"
     phase = call.phase
+    if isinstance(given, inputs.AnswerRequested):
+        rung = call.legs.get(given.leg_id)
+        rings = isinstance(phase, Ringing) and rung is not None and rung.state == "ringing" and not rung.party.startswith("trunk:")
+        return "" if rings else f"leg {given.leg_id} is no phone that rings"
     if not isinstance(phase, Talking):
         return NOT_TALKING
     match given:
@@ -42,14 +45,19 @@ def _refuses(
     call: CallState,
     phase: Talking,
     leg: Leg,
-    given: inputs.HoldRequested | inputs.TransferRequested | inputs.DigitsRequested | inputs.PlayRequested,
+    given: inputs.HoldRequested
+    | inputs.TransferRequested
+    | inputs.ParkRequested
+    | inputs.DigitsRequested
+    | inputs.PlayRequested
+    | inputs.OpenDoorRequested,
 ) -> Refusal:
     match given:
         case inputs.HoldRequested(on=True):
             return f"leg {leg.leg_id} holds already" if leg.held else ""
         case inputs.HoldRequested():
             return "" if leg.held_by_request else f"leg {leg.leg_id} is not on hold by request"
-        case inputs.TransferRequested():
+        case inputs.TransferRequested() | inputs.ParkRequested():
             by = call.legs[holding.other_than(call, phase, leg.leg_id)]
             return "" if transferring.transfers(call, phase, by) else f"leg {by.leg_id} is no user in whose name the call could go on"
         case _:
@@ -86,6 +94,12 @@ def _described(given: inputs.Request) -> tuple[events.ControlAction, dict[str, s
             return "start_recording", dict(given.labels)
         case inputs.StopRecordRequested():
             return "stop_recording", {}
+        case inputs.AnswerRequested():
+            return "answer", {}
+        case inputs.ParkRequested():
+            return "park", {"destination": given.destination}
+        case inputs.OpenDoorRequested():
+            return "open_door", {}
 
 
 def _hang_up(call: CallState, phase: Phase, given: inputs.HangUpRequested) -> None:
@@ -102,7 +116,20 @@ def _transfer(call: CallState, phase: Talking, given: inputs.TransferRequested) 
 
 
 def _digits(call: CallState, phase: Talking, given: inputs.DigitsRequested) -> None:
-    call.do(outputs.PlayTo(given.leg_id, call.name("digits"), (Tones(given.digits),)))
+    call.do(outputs.SendDigits(given.leg_id, given.digits))
+
+
+def _answer(call: CallState, phase: Ringing, given: inputs.AnswerRequested) -> None:
+    ringing.answer_by_itself(call, phase, call.legs[given.leg_id])
+
+
+def _park(call: CallState, phase: Talking, given: inputs.ParkRequested) -> None:
+    by = call.legs[holding.other_than(call, phase, given.leg_id)]
+    transferring.begin(call, phase, by, given.destination, given.requested_by, release=False)
+
+
+def _open_door(call: CallState, phase: Talking, given: inputs.OpenDoorRequested) -> None:
+    pressing.open_door(call, call.legs[given.leg_id], given.lock_digits, given.requested_by)
 
 
 def _play(call: CallState, phase: Talking, given: inputs.PlayRequested) -> None:
@@ -128,4 +155,7 @@ _DO: Mapping[type, Callable[[CallState, Any, Any], None]] = {
     inputs.PlayRequested: _play,
     inputs.RecordRequested: _record,
     inputs.StopRecordRequested: _stop_recording,
+    inputs.AnswerRequested: _answer,
+    inputs.ParkRequested: _park,
+    inputs.OpenDoorRequested: _open_door,
 }

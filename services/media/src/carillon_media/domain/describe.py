@@ -8,6 +8,9 @@ from carillon_media.domain.steps import (
     Delegate,
     Gather,
     HangUp,
+    Page,
+    Park,
+    PickUp,
     Play,
     Prompt,
     Record,
@@ -16,6 +19,7 @@ from carillon_media.domain.steps import (
     Silence,
     Speech,
     Step,
+    Supervise,
     Tones,
     TrunkTarget,
 )
@@ -36,6 +40,7 @@ def _fields(step: Step) -> Mapping[str, Any]:
                 "caller_number": step.caller_number,
                 "caller_name": step.caller_name,
                 "ask_after_answer": step.ask_after_answer,
+                "auto_answer": step.auto_answer,
             }
         case Play():
             return {"prompts": [_prompt(prompt) for prompt in step.prompts]}
@@ -61,6 +66,26 @@ def _fields(step: Step) -> Mapping[str, Any]:
             return {"application": step.application, "arguments": dict(step.arguments)}
         case HangUp():
             return {"cause": step.cause, "sip_status": step.sip_status, "reason": step.reason}
+        case Park():
+            return {
+                "slots": list(step.slots),
+                "timeout_ms": step.timeout_ms,
+                "announcement": [_prompt(prompt) for prompt in step.announcement],
+                "page_user_ids": list(step.page_user_ids),
+                "page_prompts": [_prompt(prompt) for prompt in step.page_prompts],
+            }
+        case PickUp():
+            return {"slot": step.slot, "ringing": _present({"user_ids": list(step.user_ids)})}
+        case Supervise():
+            modes = [f"SUPERVISE_MODE_{mode.upper()}" for mode in (step.mode, *step.allowed)]
+            return {"user_id": step.user_id, "mode": modes[0], "allowed": modes[1:]}
+        case Page():
+            return {
+                "user_ids": list(step.user_ids),
+                "caller_number": step.caller_number,
+                "caller_name": step.caller_name,
+                "answer_within_ms": step.answer_within_ms,
+            }
 
 
 def _target(target: RingTarget) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """What is known of a call when it arrives, and how its legs can be reached; nothing here changes while a call lasts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from carillon_contracts.config import DoorPhone
 from carillon_media.domain.diversion import Diverted
 from carillon_media.domain.trunk_lines import TrunkLine
 from carillon_sip.flow import Flow
@@ -76,6 +77,22 @@ class Reach(Protocol):
 
     def contact_of_trunk(self, tenant: str, trunk_id: str, number: str) -> Contact | None:
         """The trunk with the number to dial; None if it is not known or its name does not resolve."""
+        ...
+
+    def taken_slots(self, tenant: str) -> Collection[str]:
+        """Slots in which calls are parked."""
+        ...
+
+    def talks(self, tenant: str, user_id: str) -> bool:
+        """Whether a phone of the user is in a call."""
+        ...
+
+    def door_phone(self, tenant: str, user_id: str) -> DoorPhone | None:
+        """How its door is opened; None: the user is none."""
+        ...
+
+    def park_digits(self, tenant: str) -> tuple[str, str]:
+        """What parks the other side when it is pressed in a talk, and what it is then sent to; both empty: nothing does."""
         ...
 
 

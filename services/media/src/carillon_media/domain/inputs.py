@@ -97,12 +97,17 @@ class LegReoffered:
 
 @dataclass(frozen=True, slots=True)
 class Originated:
-    """The call is made for a user: `contacts` are its devices, which ring first and show who is called."""
+    """The call is made for a user: `contacts` are its devices, which ring first and show who is called.
+
+    `prompts`: whoever answers hears these and nothing else.
+    """
 
     contacts: tuple[Contact, ...]
     callee_name: str
     requested_by: str
     ring_seconds: float
+    auto_answer: bool = False
+    prompts: tuple[Prompt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +140,51 @@ class LegAdopted:
 
 @dataclass(frozen=True, slots=True)
 class PickedUp:
-    """A user whose call is here under the name `handle` takes what rings at `leg_id`."""
+    """A user whose call is here under the name `handle` takes what rings at `leg_id`, or (empty) what is parked."""
 
     leg_id: str
     handle: str
     party: str
     number: str
     codec: str
+    #: The call by which the user asked; empty: an INVITE with Replaces.
+    from_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TookOver:
+    """Another call has adopted the anchor."""
+
+    call_id: str
+    how: Literal["picked_up", "retrieved"]
+
+
+@dataclass(frozen=True, slots=True)
+class NothingTaken:
+    """There is no such call, or somebody was quicker."""
+
+
+@dataclass(frozen=True, slots=True)
+class TalkFound:
+    """The leg of another call that is to be supervised; empty: the user does not talk."""
+
+    call_id: str = ""
+    leg_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TalkEnded:
+    """The supervised leg is over, or cannot be heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supervised:
+    """Somebody takes part in this call's talk, in another way, or no more."""
+
+    leg_id: str
+    by_call_id: str
+    supervisor: str
+    mode: Literal["listen", "whisper", "barge", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +248,32 @@ class StopRecordRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerRequested:
+    """The ringing leg's phone is to answer by itself."""
+
+    requested_by: str
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParkRequested:
+    """The leg is to be parked, in the name of the other one; `destination` is what a phone would send it to."""
+
+    requested_by: str
+    leg_id: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDoorRequested:
+    """The door phone is to open; `lock_digits` is what it must hear."""
+
+    requested_by: str
+    leg_id: str
+    lock_digits: str
+
+
+@dataclass(frozen=True, slots=True)
 class DigitPressed:
     """A digit, once."""
 
@@ -256,7 +325,18 @@ class Stopped:
 
 
 #: What people and programs with the right to do so ask of a call; `control.refusal` says why it cannot be done.
-Request = HangUpRequested | HoldRequested | TransferRequested | DigitsRequested | PlayRequested | RecordRequested | StopRecordRequested
+Request = (
+    HangUpRequested
+    | HoldRequested
+    | TransferRequested
+    | DigitsRequested
+    | PlayRequested
+    | RecordRequested
+    | StopRecordRequested
+    | AnswerRequested
+    | ParkRequested
+    | OpenDoorRequested
+)
 Input = (
     Arrived
     | Decided
@@ -273,6 +353,11 @@ Input = (
     | LegHandedOver
     | LegAdopted
     | PickedUp
+    | TookOver
+    | NothingTaken
+    | TalkFound
+    | TalkEnded
+    | Supervised
     | Request
     | DigitPressed
     | PlayFinished

@@ -15,13 +15,26 @@ def own_contact(own: Address, transport: str) -> NameAddr:
     return NameAddr(Uri("sip", "carillon", host, port, (("transport", transport),) if transport != "udp" else ()))
 
 
-def invitation(contact: Contact, own: Address, *, caller_number: str, caller_name: str, body: bytes, max_forwards: int) -> Invite:
+def answers_by_itself(domain: str) -> HeaderFields:
+    """What makes phones answer by themselves: RFC 5373 says Answer-Mode, most phones want one of the two others."""
+    return (
+        ("Answer-Mode", "Auto"),
+        ("Call-Info", f"<sip:{domain}>;answer-after=0"),
+        ("Alert-Info", f"<http://{domain}>;info=alert-autoanswer;delay=0"),
+    )
+
+
+def invitation(
+    contact: Contact, own: Address, *, caller_number: str, caller_name: str, body: bytes, max_forwards: int, auto_answer: bool = False
+) -> Invite:
     """An INVITE with our offer. RFC 3325: a trunk is told the caller in P-Asserted-Identity; RFC 3323: `anonymous` when withheld."""
     domain = contact.domain or own[0]
     name = caller_name[:MAX_DISPLAY]
     headers: HeaderFields = ()
     if contact.asserted and caller_number:
         headers = (("P-Asserted-Identity", str(NameAddr(Uri("sip", caller_number, domain), name))),)
+    if auto_answer:
+        headers = (*headers, *answers_by_itself(domain))
     caller = NameAddr(Uri("sip", caller_number, domain), name)
     withheld = NameAddr(Uri("sip", "anonymous", "anonymous.invalid"), "Anonymous")
     return Invite(

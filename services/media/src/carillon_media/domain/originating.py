@@ -4,11 +4,11 @@ Invariant: the devices are the legs `a`, `a2`, ...; the first to answer becomes 
 """
 
 from carillon_contracts import call as events
-from carillon_media.domain import inputs, outputs
+from carillon_media.domain import inputs, outputs, prompting
 from carillon_media.domain.causes import ANSWERED_ELSEWHERE, cause_of_status
 from carillon_media.domain.ringing import COMPLETED_ELSEWHERE
 from carillon_media.domain.state import CALLER, CallState, Leg, New, Originating
-from carillon_media.domain.steps import Entered
+from carillon_media.domain.steps import Entered, Play
 
 MAX_DURATION = "max_duration"
 
@@ -37,12 +37,12 @@ def begin(call: CallState, phase: New, given: inputs.Originated) -> None:
     if not given.contacts:
         call.finish("subscriber_absent", "system")
         return
-    call.phase = Originating(call.name("ring"))
+    call.phase = Originating(call.name("ring"), given.prompts)
     call.do(outputs.SetTimer(MAX_DURATION, call.now + call.limits.max_call_seconds))
     call.do(outputs.SetTimer(call.phase.timer, call.now + given.ring_seconds))
     for leg, contact in zip(call.legs.values(), given.contacts, strict=False):
         call.journal(events.LegOffered(party=leg.party, number=leg.number, contact=contact.uri), leg.leg_id)
-        call.do(outputs.OfferLeg(leg.leg_id, contact, facts.dialled, given.callee_name))
+        call.do(outputs.OfferLeg(leg.leg_id, contact, facts.dialled, given.callee_name, given.auto_answer))
 
 
 def on_progress(call: CallState, phase: Originating, progress: inputs.LegProgressed) -> None:
@@ -65,7 +65,11 @@ def on_accepted(call: CallState, phase: Originating, accepted: inputs.LegAccepte
     for other in call.legs.values():
         if other is not leg:
             call.end_leg(other, ANSWERED_ELSEWHERE, "system", reason=COMPLETED_ELSEWHERE)
-    call.ask(Entered())
+    if phase.prompts:
+        call.orphaned = True
+        prompting.begin_play(call, Play(phase.prompts))
+    else:
+        call.ask(Entered())
 
 
 def on_refused(call: CallState, phase: Originating, refused: inputs.LegRefused) -> None:

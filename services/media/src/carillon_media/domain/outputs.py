@@ -6,7 +6,7 @@ from typing import Literal
 
 from carillon_contracts.envelope import EventData
 from carillon_media.domain.facts import CallFacts, Contact
-from carillon_media.domain.steps import Outcome, Prompt
+from carillon_media.domain.steps import Outcome, Prompt, SuperviseMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class OfferLeg:
     contact: Contact
     caller_number: str
     caller_name: str
+    #: Its phone is asked to answer by itself.
+    auto_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,79 @@ class StopRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Find the call that is meant and let it adopt the leg; ends with TookOver or NothingTaken."""
+
+    leg_id: str
+    user_ids: tuple[str, ...]
+    slot: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindTalk:
+    """Find the call that the user talks in; comes back as TalkFound."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakePart:
+    """The leg hears the talk of the other call's leg, and is heard as `mode` says, until the other leg ends (TalkEnded)."""
+
+    leg_id: str
+    other_call_id: str
+    other_leg_id: str
+    mode: SuperviseMode
+
+
+@dataclass(frozen=True, slots=True)
+class PartFrom:
+    """The leg takes part in no talk any more."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellSupervised:
+    """The other call is to know who takes part in its talk, and how."""
+
+    call_id: str
+    leg_id: str
+    supervisor: str
+    mode: Literal["listen", "whisper", "barge", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The listener hears the speaker, and nobody hears the listener."""
+
+    speaker: str
+    listener: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndPage:
+    """Nobody hears the speaker any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigits:
+    """The leg's far end gets the digits: as telephone-events (RFC 4733) where agreed, else as tones."""
+
+    leg_id: str
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Phones of these users are to say something by themselves."""
+
+    user_ids: tuple[str, ...]
+    prompts: tuple[Prompt, ...]
+    slot: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Ask the application; comes back as Decided or Undecided with the same number."""
 
@@ -213,6 +288,15 @@ Output = (
     | StopPlay
     | RecordFrom
     | StopRecording
+    | TakeOver
+    | FindTalk
+    | TakePart
+    | PartFrom
+    | TellSupervised
+    | Address
+    | EndPage
+    | SendDigits
+    | Announce
     | Ask
     | SetTimer
     | CancelTimer

@@ -93,6 +93,9 @@ def on_picked_up(call: CallState, phase: Ringing, given: inputs.PickedUp) -> Non
     leg = call.add_leg(given.party, given.number, target_id=target.plan.target_id)
     phase.table.leg_offered(target, leg.leg_id)
     call.do(outputs.AdoptLeg(leg.leg_id, given.handle))
+    call.journal(
+        events.CallPickedUp(by=given.party, rung=given.leg_id, rung_party=rung.party, other_call_id=given.from_call_id), leg.leg_id
+    )
     call.journal(events.LegAnswered(codec=given.codec), leg.leg_id)
     _win(call, phase, leg)
     call.do(outputs.AnswerLeg(leg.leg_id))
@@ -140,6 +143,20 @@ def on_refused(call: CallState, phase: Ringing, refused: inputs.LegRefused) -> N
         phase = replace(phase, early="")
         call.phase = phase
     _go_on(call, phase)
+
+
+def answer_by_itself(call: CallState, phase: Ringing, leg: Leg) -> None:
+    """Call the leg's phone anew in a way that makes it answer, in the place of the call that it rings for."""
+    target = phase.table.of_leg(leg.leg_id)
+    if target is None:
+        return
+    contact = next((each for each in _contacts(call, target.plan.whom) if each.uri == leg.contact), None)
+    if contact is None:
+        return
+    _end(call, leg.leg_id, ANSWERED_ELSEWHERE, COMPLETED_ELSEWHERE)
+    again = call.offer_leg(contact, target.plan.target_id, replace(_shown(call, contact, phase.step), auto_answer=True))
+    phase.table.leg_offered(target, again.leg_id)
+    phase.table.forget(leg.leg_id)
 
 
 def _end(call: CallState, leg_id: str, cause: str, reason: str = "") -> None:

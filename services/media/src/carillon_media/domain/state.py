@@ -13,7 +13,7 @@ from carillon_contracts.envelope import EventData
 from carillon_media.domain import outputs
 from carillon_media.domain.causes import CALLER_GAVE_UP, NORMAL_CLEARING, Q850_BY_NAME, RingResult, sip_status_for
 from carillon_media.domain.facts import CallFacts, Contact, Limits, Reach
-from carillon_media.domain.steps import Gather, Outcome, Record, Ring, RingOutcome
+from carillon_media.domain.steps import Gather, Outcome, PickUp, Prompt, Record, Ring, RingOutcome, Supervise
 from carillon_media.domain.timetable import Timetable
 
 Party = Literal["caller", "callee", "system"]
@@ -34,6 +34,8 @@ class Leg:
     held_by_request: bool = False
     #: We called it; only the leg of a caller that called us is not.
     outgoing: bool = True
+    #: The contact that was called.
+    contact: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,10 @@ class New:
 
 @dataclass(frozen=True, slots=True)
 class Originating:
-    """The devices of the user for whom the call is made ring; each is a leg."""
+    """The devices of the user for whom the call is made ring; each is a leg. `prompts` are all that it is made for, if there are any."""
 
     timer: str
+    prompts: tuple[Prompt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,43 @@ class Talking:
 
 
 @dataclass(frozen=True, slots=True)
+class Parked:
+    """The anchor waits in a slot; `announced_to` hears its number by `play_id`, both empty when that is over."""
+
+    slot: str
+    parked_by: str
+    timer: str
+    announced_to: str = ""
+    play_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PickingUp:
+    """Another call is looked for that the anchor is to take over."""
+
+    step: PickUp
+    timer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Supervising:
+    """The anchor takes part in a talk, which is another call; `call_id` and `leg_id` are empty until it is found."""
+
+    step: Supervise
+    timer: str
+    call_id: str = ""
+    leg_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Legs that answered hear the anchor; after the timer no more are waited for."""
+
+    timer: str
+    reached: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Closing:
     """Every leg has ended; the files of recordings are awaited."""
 
@@ -133,7 +173,22 @@ class Over:
     """CallEnded was written."""
 
 
-Phase = New | Originating | Asking | Ringing | Playing | Gathering | Recording | Talking | Closing | Over
+Phase = (
+    New
+    | Originating
+    | Asking
+    | Ringing
+    | Playing
+    | Gathering
+    | Recording
+    | Talking
+    | Parked
+    | PickingUp
+    | Supervising
+    | Paging
+    | Closing
+    | Over
+)
 
 
 @dataclass(slots=True)
@@ -173,6 +228,8 @@ class CallState:
     users_result: RingResult | None = None
     #: Digits of the caller that no step has taken yet; a gather that comes next takes them.
     typed: str = ""
+    #: What a leg pressed last while it talks, and when: codes are found in it.
+    pressed: tuple[str, str, float] = ("", "", 0.0)
     #: Digits that only end what was typed before, while they come until then: the `#` after the last digit that was wanted.
     trailing: str = ""
     trailing_until: float = 0.0
@@ -193,18 +250,26 @@ class CallState:
         self.numbers += 1
         return f"{kind}-{self.numbers}"
 
+    def journal_supervised(self, phase: Supervising, mode: Literal["listen", "whisper", "barge", "ended"]) -> None:
+        """How the anchor takes part in a talk from now on; whose talk it is is told too."""
+        by = self.legs[self.anchor].party
+        self.journal(
+            events.CallSupervised(supervisor=by, supervised=phase.step.user_id, mode=mode, other_call_id=phase.call_id), self.anchor
+        )
+        self.do(outputs.TellSupervised(phase.call_id, phase.leg_id, by, mode))
+
     # -- legs ----------------------------------------------------------------------------------------------------------
 
     def offer_leg(self, contact: Contact, target_id: str, step: Ring) -> Leg:
         """Ring one device."""
         leg = self.add_leg(contact.party, contact.number, contact=contact.uri, target_id=target_id)
-        self.do(outputs.OfferLeg(leg.leg_id, contact, step.caller_number, step.caller_name))
+        self.do(outputs.OfferLeg(leg.leg_id, contact, step.caller_number, step.caller_name, step.auto_answer))
         return leg
 
     def add_leg(self, party: str, number: str, *, contact: str = "", target_id: str = "") -> Leg:
         """One more called leg."""
         called = sum(leg_id.startswith("b") for leg_id in self.legs)
-        leg = Leg(f"b{called + 1}", party, number)
+        leg = Leg(f"b{called + 1}", party, number, contact=contact)
         self.legs[leg.leg_id] = leg
         self.journal(events.LegOffered(party=party, number=number, contact=contact, target_id=target_id), leg.leg_id)
         return leg
@@ -299,6 +364,13 @@ class CallState:
         """
         if isinstance(self.phase, Playing):
             self.journal(events.PlayEnded(duration_ms=self._since(self.phase.began)))
+        elif isinstance(self.phase, Parked):
+            self.journal(events.ParkEnded(slot=self.phase.slot, result="given_up"))
+        elif isinstance(self.phase, Supervising) and self.phase.call_id:
+            self.journal_supervised(self.phase, "ended")
+        elif isinstance(self.phase, Paging):
+            self.journal(events.PageEnded(reached=self.phase.reached))
+            self.do(outputs.EndPage())
         if self.transfer is not None:
             self.end_transfer("given_up", 487)
         status = status or sip_status_for(Q850_BY_NAME.get(cause, 41))
@@ -349,6 +421,10 @@ PHASE_NAMES: Mapping[type[Phase], str] = {
     Gathering: "gathering",
     Recording: "recording",
     Talking: "talking",
+    Parked: "parked",
+    PickingUp: "routing",
+    Supervising: "supervising",
+    Paging: "paging",
     Closing: "recording",
     Over: "talking",
 }

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from carillon_media.domain.causes import RingResult
+
+SuperviseMode = Literal["listen", "whisper", "barge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Ring:
     caller_number: str = ""
     caller_name: str = ""
     ask_after_answer: bool = False
+    auto_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,45 @@ class HangUp:
     reason: str = ""
 
 
-Step = Ring | Play | Gather | Record | Delegate | HangUp
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Wait with music in the first free slot until somebody takes the call back; `{slot}` in the prompts stands for the slot."""
+
+    slots: tuple[str, ...]
+    timeout_ms: int
+    announcement: tuple[Prompt, ...] = ()
+    page_user_ids: tuple[str, ...] = ()
+    page_prompts: tuple[Prompt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PickUp:
+    """Take over a call that rings at one of the users, or the one parked in the slot."""
+
+    user_ids: tuple[str, ...] = ()
+    slot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Supervise:
+    """Take part in the call that the user talks in; the caller may change to an allowed mode by digit."""
+
+    user_id: str
+    mode: SuperviseMode
+    allowed: tuple[SuperviseMode, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Let phones that answer by themselves hear the caller."""
+
+    user_ids: tuple[str, ...]
+    caller_number: str = ""
+    caller_name: str = ""
+    answer_within_ms: int = 5000
+
+
+Step = Ring | Play | Gather | Record | Delegate | HangUp | Park | PickUp | Supervise | Page
 STEP_NAMES: Mapping[type[Step], str] = {
     Ring: "ring",
     Play: "play",
@@ -121,6 +163,10 @@ STEP_NAMES: Mapping[type[Step], str] = {
     Record: "record",
     Delegate: "delegate",
     HangUp: "hang_up",
+    Park: "park",
+    PickUp: "pick_up",
+    Supervise: "supervise",
+    Page: "page",
 }
 
 
@@ -169,4 +215,31 @@ class RecordOutcome:
     duration_ms: int
 
 
-Outcome = Entered | RingOutcome | PlayOutcome | GatherOutcome | RecordOutcome
+@dataclass(frozen=True, slots=True)
+class ParkOutcome:
+    """Nobody took the call back, or there was no slot for it."""
+
+    result: Literal["timed_out", "no_slot"]
+    slot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PickUpOutcome:
+    """There was nothing to take."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuperviseOutcome:
+    """The supervised call is over, or there was none."""
+
+    took_part: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageOutcome:
+    """Nobody listens any more; so many phones did."""
+
+    reached: int
+
+
+Outcome = Entered | RingOutcome | PlayOutcome | GatherOutcome | RecordOutcome | ParkOutcome | PickUpOutcome | SuperviseOutcome | PageOutcome

@@ -16,7 +16,7 @@ from carillon_media.domain import inputs, outputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.describe import describe
 from carillon_media.domain.state import CALLER, CallState
-from carillon_media.handlers import media_acts, sip_acts
+from carillon_media.handlers import feature_acts, media_acts, sip_acts
 from carillon_media.handlers.board import Board, Request, Restore, Sync
 from carillon_media.handlers.entries import entry_of
 from carillon_media.handlers.legs import LegIo, MediaPorts
@@ -246,6 +246,7 @@ class CallActor:
 _DO: Mapping[type, Callable[[CallActor, Any], Awaitable[None]]] = {
     **sip_acts.DO,
     **media_acts.DO,
+    **feature_acts.DO,
     outputs.Journal: CallActor._journalled,
     outputs.Remember: CallActor._nothing,
     outputs.Ask: CallActor._ask,

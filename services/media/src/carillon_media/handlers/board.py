@@ -12,10 +12,15 @@ from carillon_media.ports import Entry
 
 if TYPE_CHECKING:
     from carillon_media.handlers.actor import CallActor
+    from carillon_media.handlers.features import Features
 
 
 class Board(Protocol):
     """Who holds all calls."""
+
+    @property
+    def features(self) -> "Features":
+        """What calls do to one another."""
 
     def bind(self, session: str, actor: "CallActor", leg_id: str) -> None:
         """Outputs of this SIP session belong to this leg from now on."""
@@ -28,6 +33,12 @@ class Board(Protocol):
 
     def hand_over(self, leg: LegIo) -> None:
         """The leg's far end waits, under the name of its session, for the call that adopts it."""
+
+    def lend(self, leg: LegIo) -> None:
+        """As `hand_over`, but the leg stays this call's until another one claims it."""
+
+    def leg_of(self, session: str) -> tuple["CallActor", str] | None:
+        """Whose leg this SIP session is."""
 
     def claim(self, handle: str) -> LegIo | None:
         """The far end that waits under this name."""

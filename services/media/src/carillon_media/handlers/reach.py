@@ -1,14 +1,17 @@
 """How users and trunks are reached at this moment, from accounts, registrations and resolved names."""
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from carillon_contracts.config import DoorPhone, codes_of
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.fallback import fallback
+from carillon_media.domain.state import CallState, Parked
 from carillon_media.domain.steps import Step
 from carillon_media.domain.trunk_lines import TrunkAddress
+from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.cluster import Cluster
 from carillon_media.handlers.registrar import Device, Registrar
 from carillon_media.handlers.trunks import Trunks
@@ -44,6 +47,8 @@ class Reachability:
         self._trunks = trunks
         self._resolver = resolver
         self._local = local
+        #: Calls of this node, for what depends on them.
+        self.calls: Mapping[str, CallActor] = {}
         self._cluster = cluster
 
     def contacts_of_user(self, tenant: str, user_id: str) -> Sequence[Contact]:
@@ -96,6 +101,33 @@ class Reachability:
         config = self._accounts.config(facts.tenant)
         number = self._accounts.caller_number_of(facts.tenant, facts.caller_user_id) if facts.caller_user_id else ""
         return fallback(config, facts, number), config.seq if config else 0
+
+    # -- features ----------------------------------------------------------------------------------------------------
+
+    def taken_slots(self, tenant: str) -> Collection[str]:
+        """Slots in which calls are parked."""
+        return {state.phase.slot for state in self._states(tenant) if isinstance(state.phase, Parked)}
+
+    def talks(self, tenant: str, user_id: str) -> bool:
+        """Whether a phone of the user is in a call."""
+        return any(leg.party == user_id and leg.state == "answered" for state in self._states(tenant) for leg in state.legs.values())
+
+    def _states(self, tenant: str) -> Iterator[CallState]:
+        return (actor.call.state for actor in self.calls.values() if actor.call.facts.tenant == tenant)
+
+    def door_phone(self, tenant: str, user_id: str) -> DoorPhone | None:
+        """How its door is opened."""
+        config = self._accounts.config(tenant)
+        user = config.users.get(user_id) if config else None
+        return user.door_phone if user else None
+
+    def park_digits(self, tenant: str) -> tuple[str, str]:
+        """What parks the other side, and what it is then sent to: the code for parking."""
+        config = self._accounts.config(tenant)
+        if config is None or not config.tenant.park_digits:
+            return "", ""
+        code = codes_of(config.tenant.feature_codes).get("park", "")
+        return (config.tenant.park_digits, code) if code else ("", "")
 
 
 def _one_flow_each(devices: Iterable[Device]) -> Iterable[Device]:

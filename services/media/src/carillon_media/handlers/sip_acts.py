@@ -52,7 +52,9 @@ def _invitation(actor: "CallActor", output: outputs.OfferLeg, body: bytes) -> In
     own = actor.parts.sip.own_address(contact.flow)
     number, name, forwards = output.caller_number, output.caller_name, actor.max_forwards
     if contact.trunk is None:
-        return invitation(contact, own, caller_number=number, caller_name=name, body=body, max_forwards=forwards)
+        return invitation(
+            contact, own, caller_number=number, caller_name=name, body=body, max_forwards=forwards, auto_answer=output.auto_answer
+        )
     sent_on = trunks.diversions(actor.call.facts, actor.call.state.users_result)
     return trunk_invitation(
         contact, contact.trunk, own, caller_number=number, caller_name=name, diversions=sent_on, body=body, max_forwards=forwards
@@ -83,7 +85,13 @@ async def answer_caller(actor: "CallActor", output: outputs.AnswerCaller) -> Non
 
 
 async def answer_leg(actor: "CallActor", output: outputs.AnswerLeg) -> None:
-    await _answer(actor, actor.legs[output.leg_id])
+    leg = actor.legs.get(output.leg_id)
+    if leg is None or leg.answered:
+        return
+    if actor.parts.sip.heard(leg.session) is None:
+        actor.post(inputs.LegLeft(output.leg_id))
+        return
+    await _answer(actor, leg)
 
 
 async def adopt_leg(actor: "CallActor", output: outputs.AdoptLeg) -> None:
@@ -92,6 +100,9 @@ async def adopt_leg(actor: "CallActor", output: outputs.AdoptLeg) -> None:
     if leg is None:
         actor.post(inputs.LegLeft(output.leg_id))
         return
+    lent_by = actor.board.leg_of(leg.session)
+    if lent_by is not None:
+        lent_by[0].legs.pop(lent_by[1], None)
     leg.leg_id = output.leg_id
     actor.legs[output.leg_id] = leg
     actor.board.bind(leg.session, actor, output.leg_id)
@@ -140,6 +151,7 @@ async def close_leg(actor: "CallActor", output: outputs.CloseLeg) -> None:
         sip.bye(leg.session, output.reason)
     elif output.how == "cancel":
         sip.cancel(leg.session, output.reason)
+    actor.board.claim(leg.session)
     actor.parts.trunks.end(leg.plane)
     actor.closing.append(leg)
 

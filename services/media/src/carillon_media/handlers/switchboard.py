@@ -16,6 +16,7 @@ from carillon_media.domain.secrecy import secrecy_of
 from carillon_media.domain.state import CALLER
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.board import Restore, Sync
+from carillon_media.handlers.features import Features
 from carillon_media.handlers.legs import LegIo
 from carillon_media.handlers.taps import Taps
 from carillon_media.handlers.transfers import Transfers
@@ -48,6 +49,7 @@ class Switchboard:
         #: Told of every call in which something happened, and that is over.
         self.changed: Callable[[CallActor], None] = lambda actor: None
         self._transfers = Transfers(self)
+        self.features = Features(self)
         self._tasks: set[asyncio.Future[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -67,6 +69,10 @@ class Switchboard:
         leg.bridged_with, leg.refer = "", ""
         self._handed_over[leg.session] = leg
 
+    def lend(self, leg: LegIo) -> None:
+        """As `hand_over`, but the leg stays this call's until another one claims it."""
+        self._handed_over[leg.session] = leg
+
     def claim(self, handle: str) -> LegIo | None:
         """The far end that waits under this name."""
         return self._handed_over.pop(handle, None)
@@ -79,6 +85,7 @@ class Switchboard:
         """These are on the disk now."""
         facts = actor.call.facts
         self.taps.happened(facts.tenant, facts.call_id, [entry.data for entry in entries if entry.kind == "event"])
+        self.features.changed(actor)
         self.changed(actor)
 
     def spawn(self, coroutine: Awaitable[None]) -> None:
@@ -95,6 +102,7 @@ class Switchboard:
             self._sessions.pop(leg.session, None)
             self.parts.trunks.end(leg.plane)
             self._planes.pop(leg.plane, None)
+        self.features.changed(actor)
         self.changed(actor)
         if not self.calls:
             self._idle.set()
@@ -180,7 +188,7 @@ class Switchboard:
                 self._refused(actor, leg_id, output)
             case sip.SessionCancelled():
                 del self._sessions[session]
-                actor.post(inputs.CallerCancelled())
+                actor.post(inputs.CallerCancelled() if leg_id == CALLER else inputs.LegLeft(leg_id))
             case sip.SessionEnded():
                 del self._sessions[session]
                 actor.post(inputs.LegLeft(leg_id, "timeout" if output.by == "timeout" else "bye"))

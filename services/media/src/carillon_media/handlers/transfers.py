@@ -14,7 +14,7 @@ from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.identity import dialled_by
 from carillon_media.domain.media import offered_codecs
 from carillon_media.domain.secrecy import secrecy_of
-from carillon_media.domain.state import CallState, Ringing, Talking
+from carillon_media.domain.state import CallState, Parked, Ringing, Talking
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.legs import LegIo
 from carillon_media.ports import Parts
@@ -86,8 +86,10 @@ class Transfers:
             sip.decline_refer(refer, 603)
             return
         if not isinstance(phase, Talking):
+            # Who has called the parking lot itself parks the other one in the slot that it was told.
+            destination = phase.slot if isinstance(phase, Parked) else other.call.facts.dialled
             await other.request(inputs.HangUpRequested("phone", NORMAL_CLEARING), lambda state: "")
-            await self._blind(actor, leg_id, other.call.facts.dialled, refer)
+            await self._blind(actor, leg_id, destination, refer)
             return
         moved = other.call.legs[holding.other_than(other.call.state, phase, other_leg)]
         moved_io = other.legs[moved.leg_id]

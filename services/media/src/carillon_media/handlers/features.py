@@ -1,0 +1,98 @@
+"""What calls do to one another on this node, as far as it must be remembered: supervisors of talks; and announcements at phones.
+
+Invariant: a supervisor is told once that the leg it listens to is over; who listens to whom is audited.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from carillon_contracts.audit import CallSupervised
+from carillon_contracts.envelope import EventData
+from carillon_media.domain import inputs, outputs
+from carillon_media.domain.call import Call
+from carillon_media.domain.facts import CallFacts, Limits
+from carillon_media.handlers.actor import CallActor
+from carillon_media.ports import Parts
+
+ANNOUNCEMENT_RING_SECONDS = 5.0
+
+
+class Board(Protocol):
+    """All calls, as far as features need them."""
+
+    parts: Parts
+    limits: Limits
+    calls: dict[str, CallActor]
+
+    @property
+    def full(self) -> bool: ...
+    def take(self, actor: CallActor) -> None: ...
+
+
+class Features:
+    """Of one switchboard. `audit` takes a tenant and an event."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        #: By call: who listens to which of its legs.
+        self._supervisors: dict[str, dict[CallActor, str]] = {}
+        self.audit: Callable[[str, EventData], None] = lambda tenant, event: None
+
+    @property
+    def calls(self) -> Mapping[str, CallActor]:
+        """All calls of this node by id, the oldest first."""
+        return self._board.calls
+
+    def supervises(self, actor: CallActor, call_id: str, leg_id: str) -> None:
+        """The actor's caller takes part in what this leg of the call talks."""
+        self._supervisors.setdefault(call_id, {})[actor] = leg_id
+
+    def changed(self, actor: CallActor) -> None:
+        """Something has happened in this call, or it is over: supervisors of a leg that is there no more are told."""
+        call_id = actor.call.facts.call_id
+        supervisors = self._supervisors.get(call_id)
+        if not supervisors:
+            return
+        up = call_id in self._board.calls
+        for supervisor, leg_id in list(supervisors.items()):
+            leg = actor.call.legs.get(leg_id)
+            if not up or leg is None or leg.state == "ended":
+                del supervisors[supervisor]
+                supervisor.post(inputs.TalkEnded())
+        if not supervisors:
+            del self._supervisors[call_id]
+
+    def told(self, actor: CallActor, output: outputs.TellSupervised) -> None:
+        """Who takes part in a talk, and how, for the audit."""
+        other = self._board.calls.get(output.call_id)
+        leg = other.call.legs.get(output.leg_id) if other is not None else None
+        supervised = leg.party if leg is not None else ""
+        event = CallSupervised(supervisor=output.supervisor, supervised=supervised, mode=output.mode, call_id=output.call_id)
+        self.audit(actor.call.facts.tenant, event)
+        if output.mode == "ended":
+            self._supervisors.get(output.call_id, {}).pop(actor, None)
+
+    def announce(self, actor: CallActor, output: outputs.Announce) -> None:
+        """Phones of users who are free say it by themselves, each in a call of its own."""
+        board, of = self._board, actor.call.facts
+        for user_id in output.user_ids:
+            directory = board.parts.directory
+            contacts = () if directory.talks(of.tenant, user_id) else tuple(directory.contacts_of_user(of.tenant, user_id))
+            if not contacts or board.full:
+                continue
+            facts = CallFacts(
+                tenant=of.tenant,
+                call_id=str(board.parts.ids.uuid7()),
+                direction="from_user",
+                caller=contacts[0].number,
+                caller_name="",
+                caller_user_id=user_id,
+                dialled=output.slot,
+                trunk_id=None,
+                started_at=board.parts.clock.now(),
+                node=board.parts.node,
+            )
+            called = CallActor(Call(facts, board.limits), board.parts, actor.board)
+            board.take(called)
+            asked_by = f"call/{of.call_id}"
+            called.post(inputs.Originated(contacts, "", asked_by, ANNOUNCEMENT_RING_SECONDS, auto_answer=True, prompts=output.prompts))
