@@ -20,7 +20,11 @@ from carillon_contracts.config import RESOURCES, Resource, Tenant
 #: A file is read whole; a company of ten thousand users is below this.
 MAX_BYTES = 16 * 1024 * 1024
 #: What a YAML file may say and no event ever carries.
-INPUT_ONLY = {"sip_credential": ("password",), "trunk_credential": ("password",)}
+INPUT_ONLY = {
+    "sip_credential": ("password",),
+    "trunk_credential": ("password",),
+    "conference_room": ("creator_pin", "participant_password"),
+}
 #: Pydantic's kinds of error that its own words tell badly.
 WORDS = {"missing": "is missing", "extra_forbidden": "there is no such field"}
 Path = tuple[str | int, ...]

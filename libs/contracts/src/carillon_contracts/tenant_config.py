@@ -7,6 +7,8 @@ from typing import TypeVar, cast
 
 from carillon_contracts.config import (
     RESOURCES,
+    Audio,
+    ConferenceRoom,
     ConfigChanged,
     Extension,
     HuntGroup,
@@ -18,6 +20,8 @@ from carillon_contracts.config import (
     ParkingLot,
     PickupGroup,
     Plan,
+    Playlist,
+    RecordingPolicy,
     Resource,
     RingGroup,
     Schedule,
@@ -139,6 +143,25 @@ class TenantConfig:
     def supervisions(self) -> Mapping[str, Supervision]:
         """Rights to take part in others' calls, by id."""
         return self.all(Supervision)
+
+    def audios(self) -> Mapping[str, Audio]:
+        """Audio files by id."""
+        return self.all(Audio)
+
+    @property
+    def playlists(self) -> Mapping[str, Playlist]:
+        """Playlists by id."""
+        return self.all(Playlist)
+
+    @property
+    def recording_policies(self) -> Mapping[str, RecordingPolicy]:
+        """Recording policies by id."""
+        return self.all(RecordingPolicy)
+
+    @property
+    def conference_rooms(self) -> Mapping[str, ConferenceRoom]:
+        """Conference rooms by id."""
+        return self.all(ConferenceRoom)
 
     def extension_of(self, user_id: str) -> str:
         """The lowest extension that leads to the user; empty if none."""

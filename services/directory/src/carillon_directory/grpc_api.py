@@ -4,6 +4,7 @@ The tenant is the token's (or the operator's metadata), never a field of a reque
 names its fields.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -125,7 +126,7 @@ class ResourceServicer:
             actor=current_principal().subject,
             reason=request.reason,
             kind=self._kind.kind,
-            document=self._passwords.sealed(tenant_id, self._kind.kind, to_document(message)),
+            document=await asyncio.to_thread(self._passwords.sealed, tenant_id, self._kind.kind, to_document(message)),
             spare_password=self._ids.token(_PASSWORD_BYTES),
         )
         executed = await _execute(self._directory, tenant_id, command)
@@ -136,7 +137,7 @@ class ResourceServicer:
         tenant_id = current_tenant()
         message = _required(request, self._kind.kind)
         command = _update(self._kind.kind, request, message, spare_password=self._ids.token(_PASSWORD_BYTES))
-        command = self._passwords.sealed_update(tenant_id, command)
+        command = await asyncio.to_thread(self._passwords.sealed_update, tenant_id, command)
         executed = await _execute(self._directory, tenant_id, command)
         return self._written("Update", executed, message.id)
 
@@ -226,7 +227,7 @@ class ImportServicer(ImportServiceServicer):
         command = ApplyCompany(
             actor=principal.subject,
             reason=request.reason,
-            documents=self._passwords.sealed_all(tenant_id, _documents(request)),
+            documents=await asyncio.to_thread(self._passwords.sealed_all, tenant_id, _documents(request)),
             prune=request.prune,
             may_change_tenant=str(OPERATOR) in principal.roles,
             spare_passwords=spare,

@@ -15,7 +15,18 @@ from carillon_directory.testing import given
 
 MESSAGES: dict[str, Any] = {kind: getattr(pb, "".join(part.capitalize() for part in kind.split("_"))) for kind in RESOURCES}
 #: What no message has.
-HIDDEN = {"sip_credential": {"realm", "ha1_md5", "ha1_sha256"}, "trunk_credential": {"sealed_password"}}
+HIDDEN = {
+    "sip_credential": {"realm", "ha1_md5", "ha1_sha256"},
+    "trunk_credential": {"sealed_password"},
+    "conference_room": {"creator_pin_hash", "participant_password_hash"},
+}
+#: What no model has.
+INPUT_OR_OUTPUT_ONLY = {
+    "sip_credential": {"password"},
+    "trunk_credential": {"password"},
+    "conference_room": {"creator_pin", "participant_password"},
+    "tenant": {"config_seq"},
+}
 #: Every field of a trunk.
 TRUNKS = {
     "trunk_credentials": [{"id": "account", "username": "acme", "realm": "carrier.example", "sealed_password": "c2VhbGVk"}],
@@ -95,11 +106,54 @@ CALL_ROUTING: dict[str, Any] = {
 }
 
 
+#: Every field of what is heard.
+SOUNDS = {
+    "audios": [
+        {
+            "id": "welcome",
+            "display_name": "Bienvenue",
+            "purpose": "music",
+            "language": "fr-CH",
+            "object": "sha256-" + "0" * 64,
+            "wide_object": "sha256-" + "1" * 64,
+            "duration_ms": 1500,
+            "text": "Bienvenue.",
+            "rights_confirmed_by": "elise",
+            "rights_confirmed_at": "2026-03-02T10:00:00Z",
+        }
+    ],
+    "playlists": [{"id": "jazz", "tracks": [{"audio_id": "welcome"}], "order": "shuffled", "resume": "continue"}],
+    "recording_policies": [
+        {
+            "id": "sales",
+            "mode": "on_demand",
+            "announcement": [{"audio_id": "welcome"}],
+            "tone": True,
+            "stereo": True,
+            "retention_days": 90,
+            "key": "*2",
+        }
+    ],
+    "conference_rooms": [
+        {
+            "id": "board",
+            "announcement": "name",
+            "recording": True,
+            "period_from": "2026-03-02T10:00:00Z",
+            "period_to": "2026-04-02T10:00:00Z",
+            "max_parties": 3,
+            "emails": ["elise@dupont.example"],
+            "music_id": "jazz",
+        }
+    ],
+}
+
+
 @pytest.mark.feature("P-1")
 @pytest.mark.feature("R-2")
 @pytest.mark.parametrize("kind", RESOURCES)
 def test_a_resource_is_its_message_and_back(company: dict[str, Any], kind: str) -> None:
-    for resource in given(company | TRUNKS | FEATURES | CALL_ROUTING).resources[kind].values():
+    for resource in given(company | TRUNKS | FEATURES | CALL_ROUTING | SOUNDS).resources[kind].values():
         message: Message = to_message(dump(resource), MESSAGES[kind])
         document = to_document(message)
         hidden = HIDDEN.get(kind, set())
@@ -137,7 +191,7 @@ def fields_of(descriptor: Descriptor) -> set[str]:
 @pytest.mark.parametrize("kind", RESOURCES)
 def test_models_and_messages_have_the_same_fields(kind: str) -> None:
     only_model = HIDDEN.get(kind, set())
-    only_message = {"sip_credential": {"password"}, "trunk_credential": {"password"}, "tenant": {"config_seq"}}.get(kind, set())
+    only_message = INPUT_OR_OUTPUT_ONLY.get(kind, set())
     assert set(RESOURCES[kind].model_fields) - only_model == fields_of(MESSAGES[kind].DESCRIPTOR) - only_message
 
 

@@ -168,7 +168,13 @@ def _target(target: facts.RingTarget) -> pb.RingTarget:
 
 
 def _prompts(phrases: Iterable[facts.Phrase]) -> list[pb.Prompt]:
-    return [pb.Prompt(speech=pb.Speech(text=phrase.text, language=phrase.language)) for phrase in phrases]
+    return [_prompt(phrase) for phrase in phrases]
+
+
+def _prompt(phrase: facts.Phrase) -> pb.Prompt:
+    if phrase.audio_id:
+        return pb.Prompt(audio=pb.AudioFile(audio_id=phrase.audio_id, text=phrase.text, language=phrase.language))
+    return pb.Prompt(speech=pb.Speech(text=phrase.text, language=phrase.language))
 
 
 def _trace(lines: Iterable[facts.TraceLine]) -> list[pb.TraceEntry]:

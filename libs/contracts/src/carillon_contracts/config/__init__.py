@@ -6,6 +6,7 @@ without their prefix in lower case) is one of these models and back. Each model 
 A theme has a module of its own; this one brings them all, and `RESOURCES` lists the kinds.
 """
 
+from carillon_contracts.config.audio import Audio, ObjectName, Playlist, PlaylistTrack, RecordingPolicy
 from carillon_contracts.config.branches import (
     BUILT_IN,
     CalendarEntry,
@@ -27,6 +28,7 @@ from carillon_contracts.config.branches import (
     SwitchWay,
 )
 from carillon_contracts.config.changes import ConfigChanged
+from carillon_contracts.config.conferences import ConferenceRoom
 from carillon_contracts.config.destinations import DESTINATION_KINDS, Announcement, Destination
 from carillon_contracts.config.effects import EmailAddress, EmailNode, StickyAgentNode, StickySource, WebAddress, WebhookNode
 from carillon_contracts.config.features import (
@@ -99,6 +101,9 @@ RESOURCES: dict[str, type[Resource]] = {
     kind.KIND: kind
     for kind in (
         Tenant,
+        Audio,
+        Playlist,
+        RecordingPolicy,
         TrunkCredential,
         Trunk,
         Schedule,
@@ -112,6 +117,7 @@ RESOURCES: dict[str, type[Resource]] = {
         HuntGroup,
         Menu,
         LookUpTable,
+        ConferenceRoom,
         Plan,
         ParkingLot,
         Extension,
@@ -131,11 +137,13 @@ __all__ = [
     "WAYS",
     "Announcement",
     "AnnouncementNode",
+    "Audio",
     "CalendarEntry",
     "CalendarNode",
     "CallerListNode",
     "CauseWay",
     "ClockTime",
+    "ConferenceRoom",
     "ConfigChanged",
     "DailyRange",
     "DayRange",
@@ -169,6 +177,7 @@ __all__ = [
     "ModeNode",
     "ModeWay",
     "Number",
+    "ObjectName",
     "OriginEntry",
     "OriginNode",
     "PagingGroup",
@@ -177,8 +186,11 @@ __all__ = [
     "PickupScope",
     "Plan",
     "PlanNode",
+    "Playlist",
+    "PlaylistTrack",
     "QueueNode",
     "QueueWays",
+    "RecordingPolicy",
     "Resource",
     "ResourceId",
     "ReturnNode",

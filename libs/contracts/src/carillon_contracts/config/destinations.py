@@ -8,10 +8,17 @@ from carillon_contracts.config.values import E164, HangUpReason, Language, Shape
 
 
 class Announcement(Shape):
-    """A phrase spoken by the system; no language means the tenant's."""
+    """A phrase spoken by the system, or an audio file (`text` is spoken when it cannot be had); no language means the tenant's."""
 
-    text: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    text: Annotated[str, StringConstraints(max_length=2000)] = ""
     language: Language = ""
+    audio_id: str = ""
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.text and not self.audio_id:
+            raise ValueError("text or audio_id must be set")
+        return self
 
 
 class Destination(Shape):
@@ -28,6 +35,7 @@ class Destination(Shape):
     hunt_group_id: str | None = None
     queue_id: str | None = None
     extension_id: str | None = None
+    conference_room_id: str | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -52,4 +60,5 @@ DESTINATION_KINDS = (
     "hunt_group_id",
     "queue_id",
     "extension_id",
+    "conference_room_id",
 )

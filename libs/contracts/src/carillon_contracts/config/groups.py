@@ -38,6 +38,7 @@ class RingGroup(Resource):
     members: Annotated[tuple[RingMember, ...], Field(min_length=1, max_length=100)]
     timeout_seconds: Annotated[int, Field(ge=10, le=300)] = 45
     no_answer: Destination | None = None
+    recording_policy_id: str = ""
 
 
 class HuntMember(Shape):

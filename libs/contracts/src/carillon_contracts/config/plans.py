@@ -243,6 +243,7 @@ class Plan(Resource):
     display_name: str = ""
     entry: str
     nodes: Annotated[tuple[PlanNode, ...], Field(min_length=1, max_length=500)]
+    recording_policy_id: str = ""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

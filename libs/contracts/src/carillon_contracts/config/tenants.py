@@ -31,3 +31,9 @@ class Tenant(Resource):
     def _codes(self) -> Self:
         check_codes(self.feature_codes)
         return self
+
+    #: Defaults of the users'; empty: no recording, the installation's sounds.
+    recording_policy_id: str = ""
+    hold_music_id: str = ""
+    ringback_music_id: str = ""
+    busy_music_id: str = ""

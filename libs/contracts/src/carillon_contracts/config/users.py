@@ -36,6 +36,11 @@ class User(Resource):
     quiet_hours: Annotated[tuple[WeekRange, ...], Field(max_length=20)] = ()
     #: Who is rung first for the user.
     secretary: Secretary | None = None
+    #: Empty: the tenant's.
+    recording_policy_id: str = ""
+    hold_music_id: str = ""
+    ringback_music_id: str = ""
+    busy_music_id: str = ""
 
     @property
     def full_name(self) -> str:

@@ -83,7 +83,7 @@ def mask_error(path: str, descriptor: Descriptor) -> str:
 #: Never changed by an update, whatever its mask says.
 _FIXED = frozenset({"id", "etag", "config_seq"})
 #: Not meant by the mask `*` unless set.
-_SECRET = "password"
+_SECRETS = frozenset({"password", "creator_pin", "participant_password"})
 
 
 def mask_paths(paths: Iterable[str], message: Message) -> tuple[str, ...]:
@@ -93,5 +93,5 @@ def mask_paths(paths: Iterable[str], message: Message) -> tuple[str, ...]:
     if not given:
         given = listed
     elif "*" in given:
-        given = tuple(field.name for field in message.DESCRIPTOR.fields if field.name != _SECRET or field.name in listed)
+        given = tuple(field.name for field in message.DESCRIPTOR.fields if field.name not in _SECRETS or field.name in listed)
     return tuple(path for path in given if path not in _FIXED)

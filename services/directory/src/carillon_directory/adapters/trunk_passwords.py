@@ -1,4 +1,5 @@
-"""Passwords for carriers are sealed at the door: neither a decision, nor the log, nor an event ever sees one.
+"""Passwords for carriers are sealed at the door: neither a decision, nor the log, nor an event ever sees one. A conference room's PINs
+pass here too, see `conference_pins`.
 
 Invariant: `password` of a trunk credential's document becomes `sealed_password`, which opens only for this tenant and credential; what a
 document says of `sealed_password` itself is dropped.
@@ -10,8 +11,10 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from carillon_contracts.config import TrunkCredential
+from carillon_contracts.config import ConferenceRoom, TrunkCredential
+from carillon_directory.adapters import conference_pins
 from carillon_directory.domain.commands import Document, UpdateResource
+from carillon_directory.domain.documents import CONFERENCE_SECRETS
 from carillon_kit.errors import InvalidArgument
 from carillon_kit.sealing import Sealer
 
@@ -28,6 +31,8 @@ class TrunkPasswords:
 
     def sealed(self, tenant_id: str, kind: str, document: Document, place: str = TrunkCredential.KIND) -> dict[str, JsonValue]:
         """The document with its password sealed; raises `InvalidArgument`. `place` names it in the error."""
+        if kind == ConferenceRoom.KIND:
+            return conference_pins.hashed(self._sealer, tenant_id, document, kind)
         if kind != TrunkCredential.KIND:
             return dict(document)
         found = {name: value for name, value in document.items() if name not in (_PLAIN, _SEALED)}
@@ -40,6 +45,11 @@ class TrunkPasswords:
 
     def sealed_update(self, tenant_id: str, command: UpdateResource) -> UpdateResource:
         """The same with the mask: without a new password the one that is there stays."""
+        if command.kind == ConferenceRoom.KIND:
+            document = {**command.document, "id": command.resource_id}
+            named = frozenset(command.paths) & CONFERENCE_SECRETS.keys()
+            document = conference_pins.hashed(self._sealer, tenant_id, document, command.kind, emptied=named)
+            return replace(command, document=document, paths=tuple(CONFERENCE_SECRETS.get(path, path) for path in command.paths))
         if command.kind != TrunkCredential.KIND:
             return command
         document = self.sealed(tenant_id, command.kind, {**command.document, "id": command.resource_id})

@@ -14,7 +14,7 @@ _PASSWORD = re.compile(r"[\x21-\x39\x3b-\x7e]{8,128}")
 PASSWORD_RULE = "8 to 128 printable ASCII characters without spaces or colons"
 
 #: Fields as good as a password (RFC 7616 section 5.4): they never leave by the API.
-_SECRETS = frozenset({"ha1_md5", "ha1_sha256", "sealed_password"})
+_SECRETS = frozenset({"ha1_md5", "ha1_sha256", "sealed_password", "creator_pin_hash", "participant_password_hash"})
 
 
 def is_secret(field: str) -> bool:

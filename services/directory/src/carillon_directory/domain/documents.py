@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue, ValidationError
 
-from carillon_contracts.config import RESOURCES, Resource, SipCredential, TrunkCredential
+from carillon_contracts.config import RESOURCES, ConferenceRoom, Resource, SipCredential, TrunkCredential
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import credentials, texts
 from carillon_directory.domain.commands import Document
@@ -15,6 +15,10 @@ from carillon_directory.domain.outcomes import Violation
 LARGEST_RESOURCE = 256 * 1024
 #: Made by the directory, whatever a document says.
 _OUTPUT_ONLY = frozenset({"etag", "config_seq", "password"})
+
+
+#: What a document says of a conference room's secrets, and the hash that is kept of it.
+CONFERENCE_SECRETS: Mapping[str, str] = {"creator_pin": "creator_pin_hash", "participant_password": "participant_password_hash"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,9 @@ def parse(kind: str, document: Document, current: Resource | None, new_secret: S
         if not isinstance(current, TrunkCredential):
             return Parsed(None, (Violation("password", "is needed"),))
         fields["sealed_password"] = current.sealed_password
+    if isinstance(current, ConferenceRoom):
+        kept = {name: getattr(current, name) for name in CONFERENCE_SECRETS.values()}
+        fields = kept | fields
     try:
         resource = RESOURCES[kind].model_validate(fields)
     except ValidationError as error:

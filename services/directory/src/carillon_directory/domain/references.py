@@ -1,7 +1,7 @@
 """What a resource refers to, found by the names of its fields, so that a new kind of resource is covered without a word here.
 
 A field `<kind>_id` that is not empty refers to a resource of that kind, each item of a list `<kind>_ids` too;
-`main_number` and `caller_number` refer to a number.
+a few others (`main_number`, `music_id`) by their name.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,6 +21,11 @@ REFERRING: Mapping[str, str] = {
     "main_number": "number",
     "caller_number": "number",
     "except_caller_list_id": "caller_list",
+    "owner_user_id": "user",
+    "music_id": "playlist",
+    "hold_music_id": "playlist",
+    "ringback_music_id": "playlist",
+    "busy_music_id": "playlist",
 }
 
 

@@ -47,6 +47,8 @@ def enter(walk: Walk, move: ToDestination) -> Move:
     if destination.announcement is not None:
         walk.note("announcement", True, "is spoken; then the call ends", "hang_up")
         return Stop(Play(walk.speak((destination.announcement,))), PlayWait())
+    if destination.conference_room_id is not None:
+        return _conference(walk, destination.conference_room_id)
     reason = destination.hang_up or "normal"
     walk.note("hang_up", True, f"the destination is to hang up: {reason}", "hang_up")
     return Stop(REASONS[reason])
@@ -78,6 +80,17 @@ def mailbox(walk: Walk, mailbox_id: str) -> Move:
     if walk.language:
         arguments["language"] = walk.language
     return Stop(Delegate("voicemail", arguments))
+
+
+def _conference(walk: Walk, room_id: str) -> Move:
+    """The conference application decides from here on."""
+    if room_id not in walk.config.conference_rooms:
+        return walk.broken(f"conference_room/{room_id}", "there is no such room")
+    walk.note(f"conference_room/{room_id}", True, "lets callers in", "conference")
+    arguments = {"conference_room_id": room_id}
+    if walk.language:
+        arguments["language"] = walk.language
+    return Stop(Delegate("conference", arguments))
 
 
 def _ring_user(walk: Walk, user_id: str, ring_seconds: int) -> Move:

@@ -60,10 +60,11 @@ Outcome = Entered | Rang | Played | Gathered | Recorded
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Text to be spoken in a language (BCP 47)."""
+    """Text to be spoken in a language (BCP 47), or the audio file whose words it is."""
 
     text: str
     language: str
+    audio_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

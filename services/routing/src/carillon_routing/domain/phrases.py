@@ -11,7 +11,7 @@ def spoken(announcements: Sequence[Announcement], call_language: str, tenant_lan
 
     An announcement without a language is in the tenant's. `fr` does for a call in `fr-CH`, and the other way round.
     """
-    phrases = tuple(Phrase(one.text, one.language or tenant_language) for one in announcements)
+    phrases = tuple(Phrase(one.text, one.language or tenant_language, one.audio_id) for one in announcements)
     if not call_language:
         return phrases
     return _in(phrases, lambda language: language == call_language) or _same_base(phrases, call_language) or phrases

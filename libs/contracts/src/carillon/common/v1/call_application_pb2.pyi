@@ -115,6 +115,39 @@ PARK_RESULT_NO_SLOT: ParkResult.ValueType  # 2
 """Every slot is taken."""
 Global___ParkResult: _TypeAlias = ParkResult  # noqa: Y015
 
+class _ConferenceResult:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ConferenceResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConferenceResult.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONFERENCE_RESULT_UNSPECIFIED: _ConferenceResult.ValueType  # 0
+    CONFERENCE_RESULT_LEFT: _ConferenceResult.ValueType  # 1
+    """Pressed the keys to leave."""
+    CONFERENCE_RESULT_KICKED: _ConferenceResult.ValueType  # 2
+    """Was put out."""
+    CONFERENCE_RESULT_CLOSED: _ConferenceResult.ValueType  # 3
+    """The room was closed."""
+    CONFERENCE_RESULT_FULL: _ConferenceResult.ValueType  # 4
+    """Was never in it: it is full, locked, or audio cannot be mixed now."""
+    CONFERENCE_RESULT_LOCKED: _ConferenceResult.ValueType  # 5
+    CONFERENCE_RESULT_FAILED: _ConferenceResult.ValueType  # 6
+
+class ConferenceResult(_ConferenceResult, metaclass=_ConferenceResultEnumTypeWrapper): ...
+
+CONFERENCE_RESULT_UNSPECIFIED: ConferenceResult.ValueType  # 0
+CONFERENCE_RESULT_LEFT: ConferenceResult.ValueType  # 1
+"""Pressed the keys to leave."""
+CONFERENCE_RESULT_KICKED: ConferenceResult.ValueType  # 2
+"""Was put out."""
+CONFERENCE_RESULT_CLOSED: ConferenceResult.ValueType  # 3
+"""The room was closed."""
+CONFERENCE_RESULT_FULL: ConferenceResult.ValueType  # 4
+"""Was never in it: it is full, locked, or audio cannot be mixed now."""
+CONFERENCE_RESULT_LOCKED: ConferenceResult.ValueType  # 5
+CONFERENCE_RESULT_FAILED: ConferenceResult.ValueType  # 6
+Global___ConferenceResult: _TypeAlias = ConferenceResult  # noqa: Y015
+
 @_typing.final
 class NextRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -244,6 +277,7 @@ class Step(_message.Message):
     PICK_UP_FIELD_NUMBER: _builtins.int
     SUPERVISE_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
+    CONFERENCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def ring(self) -> Global___Ring: ...
     @_builtins.property
@@ -264,6 +298,8 @@ class Step(_message.Message):
     def supervise(self) -> Global___Supervise: ...
     @_builtins.property
     def page(self) -> Global___Page: ...
+    @_builtins.property
+    def conference(self) -> Global___Conference: ...
     def __init__(
         self,
         *,
@@ -277,12 +313,13 @@ class Step(_message.Message):
         pick_up: Global___PickUp | None = ...,
         supervise: Global___Supervise | None = ...,
         page: Global___Page | None = ...,
+        conference: Global___Conference | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["delegate", b"delegate", "gather", b"gather", "hang_up", b"hang_up", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "delegate", b"delegate", "gather", b"gather", "hang_up", b"hang_up", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delegate", b"delegate", "gather", b"gather", "hang_up", b"hang_up", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "delegate", b"delegate", "gather", b"gather", "hang_up", b"hang_up", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["ring", "play", "gather", "record", "delegate", "hang_up", "park", "pick_up", "supervise", "page"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["ring", "play", "gather", "record", "delegate", "hang_up", "park", "pick_up", "supervise", "page", "conference"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -299,6 +336,8 @@ class Ring(_message.Message):
     CALLER_NAME_FIELD_NUMBER: _builtins.int
     ASK_AFTER_ANSWER_FIELD_NUMBER: _builtins.int
     AUTO_ANSWER_FIELD_NUMBER: _builtins.int
+    RECORDING_FIELD_NUMBER: _builtins.int
+    RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
     caller_number: _builtins.str
     """What the targets' displays show."""
     caller_name: _builtins.str
@@ -306,8 +345,14 @@ class Ring(_message.Message):
     """Ask Next again with result ANSWERED once the answering side has hung up and the caller is still there."""
     auto_answer: _builtins.bool
     """The targets' phones answer by themselves (Call-Info answer-after=0, Alert-Info, RFC 5373), as far as they can: an intercom."""
+    ringback_music_id: _builtins.str
+    """What the caller hears in place of the ringing tone (`carillon.directory.v1.Playlist`); empty: the ringing tone."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___RingTarget]: ...
+    @_builtins.property
+    def recording(self) -> Global___Recording:
+        """Whether the talk is recorded; unset: never."""
+
     def __init__(
         self,
         *,
@@ -316,14 +361,86 @@ class Ring(_message.Message):
         caller_name: _builtins.str = ...,
         ask_after_answer: _builtins.bool = ...,
         auto_answer: _builtins.bool = ...,
+        recording: Global___Recording | None = ...,
+        ringback_music_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recording", b"recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_after_answer", b"ask_after_answer", "auto_answer", b"auto_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_after_answer", b"ask_after_answer", "auto_answer", b"auto_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "recording", b"recording", "ringback_music_id", b"ringback_music_id", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ring: _TypeAlias = Ring  # noqa: Y015
+
+@_typing.final
+class Recording(_message.Message):
+    """How a talk is recorded. Recordings are listed and deleted by `carillon.cdr.v1.RecordingService`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ON_DEMAND_FIELD_NUMBER: _builtins.int
+    ANNOUNCEMENT_FIELD_NUMBER: _builtins.int
+    TONE_FIELD_NUMBER: _builtins.int
+    STEREO_FIELD_NUMBER: _builtins.int
+    RETENTION_DAYS_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    on_demand: _builtins.bool
+    """Nothing is recorded until somebody presses the key or asks for it by API."""
+    tone: _builtins.bool
+    """A short tone every 15 s while it records."""
+    stereo: _builtins.bool
+    """Each side in a channel of its own."""
+    retention_days: _builtins.int
+    """0: as the installation is set."""
+    key: _builtins.str
+    """Digits by which a user of the tenant starts, pauses and goes on; empty: none."""
+    @_builtins.property
+    def announcement(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]:
+        """Both sides hear it first."""
+
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Copied into the recording's events."""
+
+    def __init__(
+        self,
+        *,
+        on_demand: _builtins.bool = ...,
+        announcement: _abc.Iterable[Global___Prompt] | None = ...,
+        tone: _builtins.bool = ...,
+        stereo: _builtins.bool = ...,
+        retention_days: _builtins.int = ...,
+        key: _builtins.str = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "key", b"key", "labels", b"labels", "on_demand", b"on_demand", "retention_days", b"retention_days", "stereo", b"stereo", "tone", b"tone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Recording: _TypeAlias = Recording  # noqa: Y015
 
 @_typing.final
 class RingTarget(_message.Message):
@@ -392,27 +509,224 @@ class Prompt(_message.Message):
     SPEECH_FIELD_NUMBER: _builtins.int
     BEEP_FIELD_NUMBER: _builtins.int
     SILENCE_MS_FIELD_NUMBER: _builtins.int
+    AUDIO_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    DIGITS_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    MUSIC_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
     beep: _builtins.bool
     """Short tone of 1000 Hz, 250 ms."""
     silence_ms: _builtins.int
     @_builtins.property
     def speech(self) -> Global___Speech: ...
+    @_builtins.property
+    def audio(self) -> Global___AudioFile: ...
+    @_builtins.property
+    def number(self) -> Global___SpokenNumber: ...
+    @_builtins.property
+    def position(self) -> Global___SpokenNumber: ...
+    @_builtins.property
+    def digits(self) -> Global___SpokenNumber: ...
+    @_builtins.property
+    def date(self) -> Global___SpokenDate: ...
+    @_builtins.property
+    def time(self) -> Global___SpokenTime: ...
+    @_builtins.property
+    def amount(self) -> Global___SpokenAmount: ...
+    @_builtins.property
+    def music(self) -> Global___Music: ...
+    @_builtins.property
+    def duration(self) -> Global___SpokenNumber:
+        """Seconds: "two minutes"."""
+
     def __init__(
         self,
         *,
         speech: Global___Speech | None = ...,
         beep: _builtins.bool = ...,
         silence_ms: _builtins.int = ...,
+        audio: Global___AudioFile | None = ...,
+        number: Global___SpokenNumber | None = ...,
+        position: Global___SpokenNumber | None = ...,
+        digits: Global___SpokenNumber | None = ...,
+        date: Global___SpokenDate | None = ...,
+        time: Global___SpokenTime | None = ...,
+        amount: Global___SpokenAmount | None = ...,
+        music: Global___Music | None = ...,
+        duration: Global___SpokenNumber | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["beep", b"beep", "kind", b"kind", "silence_ms", b"silence_ms", "speech", b"speech"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "audio", b"audio", "beep", b"beep", "date", b"date", "digits", b"digits", "duration", b"duration", "kind", b"kind", "music", b"music", "number", b"number", "position", b"position", "silence_ms", b"silence_ms", "speech", b"speech", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beep", b"beep", "kind", b"kind", "silence_ms", b"silence_ms", "speech", b"speech"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "audio", b"audio", "beep", b"beep", "date", b"date", "digits", b"digits", "duration", b"duration", "kind", b"kind", "music", b"music", "number", b"number", "position", b"position", "silence_ms", b"silence_ms", "speech", b"speech", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["speech", "beep", "silence_ms"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["speech", "beep", "silence_ms", "audio", "number", "position", "digits", "date", "time", "amount", "music", "duration"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
 Global___Prompt: _TypeAlias = Prompt  # noqa: Y015
+
+@_typing.final
+class AudioFile(_message.Message):
+    """A file of the tenant's (`carillon.directory.v1.Audio`); the text is spoken when it cannot be had."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUDIO_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    audio_id: _builtins.str
+    text: _builtins.str
+    language: _builtins.str
+    def __init__(
+        self,
+        *,
+        audio_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_id", b"audio_id", "language", b"language", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AudioFile: _TypeAlias = AudioFile  # noqa: Y015
+
+@_typing.final
+class SpokenNumber(_message.Message):
+    """As number: "one hundred and one"; as position: "first", "third"; as digits: "one, zero, one"; as duration: seconds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    value: _builtins.int
+    language: _builtins.str
+    """BCP 47; the grammar is the language's: `fr-CH` says "septante"."""
+    def __init__(
+        self,
+        *,
+        value: _builtins.int = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpokenNumber: _TypeAlias = SpokenNumber  # noqa: Y015
+
+@_typing.final
+class SpokenDate(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    YEAR_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    year: _builtins.int
+    """0: the year is not said."""
+    month: _builtins.int
+    day: _builtins.int
+    language: _builtins.str
+    def __init__(
+        self,
+        *,
+        year: _builtins.int = ...,
+        month: _builtins.int = ...,
+        day: _builtins.int = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "language", b"language", "month", b"month", "year", b"year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpokenDate: _TypeAlias = SpokenDate  # noqa: Y015
+
+@_typing.final
+class SpokenTime(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOUR_FIELD_NUMBER: _builtins.int
+    MINUTE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    hour: _builtins.int
+    minute: _builtins.int
+    language: _builtins.str
+    def __init__(
+        self,
+        *,
+        hour: _builtins.int = ...,
+        minute: _builtins.int = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hour", b"hour", "language", b"language", "minute", b"minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpokenTime: _TypeAlias = SpokenTime  # noqa: Y015
+
+@_typing.final
+class SpokenAmount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HUNDREDTHS_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    hundredths: _builtins.int
+    """Hundredths: cents, centimes."""
+    currency: _builtins.str
+    """ISO 4217: CHF, EUR, GBP, USD; others are spelled."""
+    language: _builtins.str
+    def __init__(
+        self,
+        *,
+        hundredths: _builtins.int = ...,
+        currency: _builtins.str = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency", b"currency", "hundredths", b"hundredths", "language", b"language"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpokenAmount: _TypeAlias = SpokenAmount  # noqa: Y015
+
+@_typing.final
+class Music(_message.Message):
+    """A playlist, once through; at most so long."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAYLIST_ID_FIELD_NUMBER: _builtins.int
+    MAX_MS_FIELD_NUMBER: _builtins.int
+    playlist_id: _builtins.str
+    """`carillon.directory.v1.Playlist`; empty: the tenant's hold music."""
+    max_ms: _builtins.int
+    """0: to its end."""
+    def __init__(
+        self,
+        *,
+        playlist_id: _builtins.str = ...,
+        max_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_ms", b"max_ms", "playlist_id", b"playlist_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Music: _TypeAlias = Music  # noqa: Y015
 
 @_typing.final
 class Speech(_message.Message):
@@ -605,6 +919,91 @@ class Delegate(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Delegate: _TypeAlias = Delegate  # noqa: Y015
+
+@_typing.final
+class Conference(_message.Message):
+    """Answers the call if need be and puts the caller into a room with all others that were sent to it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ROOM_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    CREATOR_FIELD_NUMBER: _builtins.int
+    PARTY_NAME_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    ANNOUNCEMENT_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    MAX_PARTIES_FIELD_NUMBER: _builtins.int
+    MUSIC_ID_FIELD_NUMBER: _builtins.int
+    IDLE_SECONDS_FIELD_NUMBER: _builtins.int
+    RETENTION_DAYS_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    room_id: _builtins.str
+    """Rooms of one tenant with the same id are one room."""
+    display_name: _builtins.str
+    creator: _builtins.bool
+    """May mute, lock and put out by digits; the room closes when it was idle for `idle_seconds` after its last creator has left."""
+    party_name: _builtins.str
+    """What others are told and see of the party; empty: its number."""
+    language: _builtins.str
+    """BCP 47."""
+    announcement: _builtins.str
+    """What the others hear when the party comes and goes: empty nothing, `sound`, `name`."""
+    record: _builtins.bool
+    max_parties: _builtins.int
+    """More are refused; 0: 200."""
+    music_id: _builtins.str
+    """What who is alone hears; empty: the tenant's hold music."""
+    idle_seconds: _builtins.int
+    """0: 120."""
+    retention_days: _builtins.int
+    @_builtins.property
+    def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Copied into the conference's events."""
+
+    def __init__(
+        self,
+        *,
+        room_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        creator: _builtins.bool = ...,
+        party_name: _builtins.str = ...,
+        language: _builtins.str = ...,
+        announcement: _builtins.str = ...,
+        record: _builtins.bool = ...,
+        max_parties: _builtins.int = ...,
+        music_id: _builtins.str = ...,
+        idle_seconds: _builtins.int = ...,
+        retention_days: _builtins.int = ...,
+        labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "creator", b"creator", "display_name", b"display_name", "idle_seconds", b"idle_seconds", "labels", b"labels", "language", b"language", "max_parties", b"max_parties", "music_id", b"music_id", "party_name", b"party_name", "record", b"record", "retention_days", b"retention_days", "room_id", b"room_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Conference: _TypeAlias = Conference  # noqa: Y015
 
 @_typing.final
 class HangUp(_message.Message):
@@ -803,6 +1202,7 @@ class Outcome(_message.Message):
     PICK_UP_FIELD_NUMBER: _builtins.int
     SUPERVISE_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
+    CONFERENCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def entered(self) -> Global___Entered: ...
     @_builtins.property
@@ -821,6 +1221,8 @@ class Outcome(_message.Message):
     def supervise(self) -> Global___SuperviseOutcome: ...
     @_builtins.property
     def page(self) -> Global___PageOutcome: ...
+    @_builtins.property
+    def conference(self) -> Global___ConferenceOutcome: ...
     def __init__(
         self,
         *,
@@ -833,12 +1235,13 @@ class Outcome(_message.Message):
         pick_up: Global___PickUpOutcome | None = ...,
         supervise: Global___SuperviseOutcome | None = ...,
         page: Global___PageOutcome | None = ...,
+        conference: Global___ConferenceOutcome | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["entered", b"entered", "gather", b"gather", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "entered", b"entered", "gather", b"gather", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entered", b"entered", "gather", b"gather", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "entered", b"entered", "gather", b"gather", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["entered", "ring", "play", "gather", "record", "park", "pick_up", "supervise", "page"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["entered", "ring", "play", "gather", "record", "park", "pick_up", "supervise", "page", "conference"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -1074,6 +1477,25 @@ class PageOutcome(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PageOutcome: _TypeAlias = PageOutcome  # noqa: Y015
+
+@_typing.final
+class ConferenceOutcome(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    result: Global___ConferenceResult.ValueType
+    def __init__(
+        self,
+        *,
+        result: Global___ConferenceResult.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConferenceOutcome: _TypeAlias = ConferenceOutcome  # noqa: Y015
 
 @_typing.final
 class TraceEntry(_message.Message):

@@ -53,6 +53,7 @@ class Destination(_message.Message):
     HUNT_GROUP_ID_FIELD_NUMBER: _builtins.int
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     EXTENSION_ID_FIELD_NUMBER: _builtins.int
+    CONFERENCE_ROOM_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     ring_group_id: _builtins.str
     menu_id: _builtins.str
@@ -65,6 +66,7 @@ class Destination(_message.Message):
     queue_id: _builtins.str
     extension_id: _builtins.str
     """As if it was dialled."""
+    conference_room_id: _builtins.str
     @_builtins.property
     def announcement(self) -> Global___Announcement:
         """Played, then the call ends."""
@@ -83,12 +85,13 @@ class Destination(_message.Message):
         hunt_group_id: _builtins.str = ...,
         queue_id: _builtins.str = ...,
         extension_id: _builtins.str = ...,
+        conference_room_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "extension_id", b"extension_id", "external_number", b"external_number", "hang_up", b"hang_up", "hunt_group_id", b"hunt_group_id", "mailbox_id", b"mailbox_id", "menu_id", b"menu_id", "plan_id", b"plan_id", "queue_id", b"queue_id", "ring_group_id", b"ring_group_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "conference_room_id", b"conference_room_id", "extension_id", b"extension_id", "external_number", b"external_number", "hang_up", b"hang_up", "hunt_group_id", b"hunt_group_id", "mailbox_id", b"mailbox_id", "menu_id", b"menu_id", "plan_id", b"plan_id", "queue_id", b"queue_id", "ring_group_id", b"ring_group_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "extension_id", b"extension_id", "external_number", b"external_number", "hang_up", b"hang_up", "hunt_group_id", b"hunt_group_id", "mailbox_id", b"mailbox_id", "menu_id", b"menu_id", "plan_id", b"plan_id", "queue_id", b"queue_id", "ring_group_id", b"ring_group_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "conference_room_id", b"conference_room_id", "extension_id", b"extension_id", "external_number", b"external_number", "hang_up", b"hang_up", "hunt_group_id", b"hunt_group_id", "mailbox_id", b"mailbox_id", "menu_id", b"menu_id", "plan_id", b"plan_id", "queue_id", b"queue_id", "ring_group_id", b"ring_group_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["user_id", "ring_group_id", "menu_id", "plan_id", "mailbox_id", "external_number", "announcement", "hang_up", "hunt_group_id", "queue_id", "extension_id"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["user_id", "ring_group_id", "menu_id", "plan_id", "mailbox_id", "external_number", "announcement", "hang_up", "hunt_group_id", "queue_id", "extension_id", "conference_room_id"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
@@ -96,24 +99,28 @@ Global___Destination: _TypeAlias = Destination  # noqa: Y015
 
 @_typing.final
 class Announcement(_message.Message):
-    """A phrase spoken by the system."""
+    """A phrase spoken by the system, or an audio file."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    AUDIO_ID_FIELD_NUMBER: _builtins.int
     text: _builtins.str
+    """Spoken if there is no file or it cannot be had."""
     language: _builtins.str
     """BCP 47; empty: the tenant's."""
+    audio_id: _builtins.str
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
         language: _builtins.str = ...,
+        audio_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_id", b"audio_id", "language", b"language", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,6 +23,8 @@ _sym_db = _symbol_database.Default()
 
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
+from carillon.directory.v1 import audio_pb2 as carillon_dot_directory_dot_v1_dot_audio__pb2
+from carillon.directory.v1 import conference_room_pb2 as carillon_dot_directory_dot_v1_dot_conference__room__pb2
 from carillon.directory.v1 import destination_pb2 as carillon_dot_directory_dot_v1_dot_destination__pb2
 from carillon.directory.v1 import extension_pb2 as carillon_dot_directory_dot_v1_dot_extension__pb2
 from carillon.directory.v1 import history_pb2 as carillon_dot_directory_dot_v1_dot_history__pb2
@@ -36,6 +38,8 @@ from carillon.directory.v1 import paging_group_pb2 as carillon_dot_directory_dot
 from carillon.directory.v1 import parking_lot_pb2 as carillon_dot_directory_dot_v1_dot_parking__lot__pb2
 from carillon.directory.v1 import pickup_group_pb2 as carillon_dot_directory_dot_v1_dot_pickup__group__pb2
 from carillon.directory.v1 import plan_pb2 as carillon_dot_directory_dot_v1_dot_plan__pb2
+from carillon.directory.v1 import playlist_pb2 as carillon_dot_directory_dot_v1_dot_playlist__pb2
+from carillon.directory.v1 import recording_policy_pb2 as carillon_dot_directory_dot_v1_dot_recording__policy__pb2
 from carillon.directory.v1 import ring_group_pb2 as carillon_dot_directory_dot_v1_dot_ring__group__pb2
 from carillon.directory.v1 import schedule_pb2 as carillon_dot_directory_dot_v1_dot_schedule__pb2
 from carillon.directory.v1 import sip_credential_pb2 as carillon_dot_directory_dot_v1_dot_sip__credential__pb2
@@ -46,6 +50,8 @@ from carillon.directory.v1 import trunk_credential_pb2 as carillon_dot_directory
 from carillon.directory.v1 import user_pb2 as carillon_dot_directory_dot_v1_dot_user__pb2
 
 from carillon.directory.v1.as_of_pb2 import *
+from carillon.directory.v1.audio_pb2 import *
+from carillon.directory.v1.conference_room_pb2 import *
 from carillon.directory.v1.destination_pb2 import *
 from carillon.directory.v1.extension_pb2 import *
 from carillon.directory.v1.history_pb2 import *
@@ -59,6 +65,8 @@ from carillon.directory.v1.paging_group_pb2 import *
 from carillon.directory.v1.parking_lot_pb2 import *
 from carillon.directory.v1.pickup_group_pb2 import *
 from carillon.directory.v1.plan_pb2 import *
+from carillon.directory.v1.playlist_pb2 import *
+from carillon.directory.v1.recording_policy_pb2 import *
 from carillon.directory.v1.ring_group_pb2 import *
 from carillon.directory.v1.schedule_pb2 import *
 from carillon.directory.v1.sip_credential_pb2 import *
@@ -68,7 +76,7 @@ from carillon.directory.v1.trunk_pb2 import *
 from carillon.directory.v1.trunk_credential_pb2 import *
 from carillon.directory.v1.user_pb2 import *
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/directory/v1/directory.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a%carillon/directory/v1/extension.proto\x1a#carillon/directory/v1/history.proto\x1a&carillon/directory/v1/hunt_group.proto\x1a\"carillon/directory/v1/import.proto\x1a)carillon/directory/v1/look_up_table.proto\x1a#carillon/directory/v1/mailbox.proto\x1a carillon/directory/v1/menu.proto\x1a\"carillon/directory/v1/number.proto\x1a(carillon/directory/v1/paging_group.proto\x1a\'carillon/directory/v1/parking_lot.proto\x1a(carillon/directory/v1/pickup_group.proto\x1a carillon/directory/v1/plan.proto\x1a&carillon/directory/v1/ring_group.proto\x1a$carillon/directory/v1/schedule.proto\x1a*carillon/directory/v1/sip_credential.proto\x1a\'carillon/directory/v1/supervision.proto\x1a\"carillon/directory/v1/tenant.proto\x1a!carillon/directory/v1/trunk.proto\x1a,carillon/directory/v1/trunk_credential.proto\x1a carillon/directory/v1/user.protoP\x00P\x01P\x02P\x03P\x04P\x05P\x06P\x07P\x08P\tP\nP\x0bP\x0cP\rP\x0eP\x0fP\x10P\x11P\x12P\x13P\x14P\x15\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/directory/v1/directory.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/audio.proto\x1a+carillon/directory/v1/conference_room.proto\x1a\'carillon/directory/v1/destination.proto\x1a%carillon/directory/v1/extension.proto\x1a#carillon/directory/v1/history.proto\x1a&carillon/directory/v1/hunt_group.proto\x1a\"carillon/directory/v1/import.proto\x1a)carillon/directory/v1/look_up_table.proto\x1a#carillon/directory/v1/mailbox.proto\x1a carillon/directory/v1/menu.proto\x1a\"carillon/directory/v1/number.proto\x1a(carillon/directory/v1/paging_group.proto\x1a\'carillon/directory/v1/parking_lot.proto\x1a(carillon/directory/v1/pickup_group.proto\x1a carillon/directory/v1/plan.proto\x1a$carillon/directory/v1/playlist.proto\x1a,carillon/directory/v1/recording_policy.proto\x1a&carillon/directory/v1/ring_group.proto\x1a$carillon/directory/v1/schedule.proto\x1a*carillon/directory/v1/sip_credential.proto\x1a\'carillon/directory/v1/supervision.proto\x1a\"carillon/directory/v1/tenant.proto\x1a!carillon/directory/v1/trunk.proto\x1a,carillon/directory/v1/trunk_credential.proto\x1a carillon/directory/v1/user.protoP\x00P\x01P\x02P\x03P\x04P\x05P\x06P\x07P\x08P\tP\nP\x0bP\x0cP\rP\x0eP\x0fP\x10P\x11P\x12P\x13P\x14P\x15P\x16P\x17P\x18P\x19\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)

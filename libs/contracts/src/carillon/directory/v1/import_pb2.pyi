@@ -3,6 +3,8 @@
 isort:skip_file
 A whole company in one step."""
 
+from carillon.directory.v1 import audio_pb2 as _audio_pb2
+from carillon.directory.v1 import conference_room_pb2 as _conference_room_pb2
 from carillon.directory.v1 import extension_pb2 as _extension_pb2
 from carillon.directory.v1 import hunt_group_pb2 as _hunt_group_pb2
 from carillon.directory.v1 import look_up_table_pb2 as _look_up_table_pb2
@@ -13,6 +15,8 @@ from carillon.directory.v1 import paging_group_pb2 as _paging_group_pb2
 from carillon.directory.v1 import parking_lot_pb2 as _parking_lot_pb2
 from carillon.directory.v1 import pickup_group_pb2 as _pickup_group_pb2
 from carillon.directory.v1 import plan_pb2 as _plan_pb2
+from carillon.directory.v1 import playlist_pb2 as _playlist_pb2
+from carillon.directory.v1 import recording_policy_pb2 as _recording_policy_pb2
 from carillon.directory.v1 import ring_group_pb2 as _ring_group_pb2
 from carillon.directory.v1 import schedule_pb2 as _schedule_pb2
 from carillon.directory.v1 import sip_credential_pb2 as _sip_credential_pb2
@@ -58,6 +62,10 @@ class ApplyTenantRequest(_message.Message):
     SUPERVISIONS_FIELD_NUMBER: _builtins.int
     HUNT_GROUPS_FIELD_NUMBER: _builtins.int
     LOOK_UP_TABLES_FIELD_NUMBER: _builtins.int
+    AUDIOS_FIELD_NUMBER: _builtins.int
+    PLAYLISTS_FIELD_NUMBER: _builtins.int
+    RECORDING_POLICIES_FIELD_NUMBER: _builtins.int
+    CONFERENCE_ROOMS_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
     PRUNE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
@@ -102,6 +110,14 @@ class ApplyTenantRequest(_message.Message):
     def hunt_groups(self) -> _containers.RepeatedCompositeFieldContainer[_hunt_group_pb2.HuntGroup]: ...
     @_builtins.property
     def look_up_tables(self) -> _containers.RepeatedCompositeFieldContainer[_look_up_table_pb2.LookUpTable]: ...
+    @_builtins.property
+    def audios(self) -> _containers.RepeatedCompositeFieldContainer[_audio_pb2.Audio]: ...
+    @_builtins.property
+    def playlists(self) -> _containers.RepeatedCompositeFieldContainer[_playlist_pb2.Playlist]: ...
+    @_builtins.property
+    def recording_policies(self) -> _containers.RepeatedCompositeFieldContainer[_recording_policy_pb2.RecordingPolicy]: ...
+    @_builtins.property
+    def conference_rooms(self) -> _containers.RepeatedCompositeFieldContainer[_conference_room_pb2.ConferenceRoom]: ...
     def __init__(
         self,
         *,
@@ -123,13 +139,17 @@ class ApplyTenantRequest(_message.Message):
         supervisions: _abc.Iterable[_supervision_pb2.Supervision] | None = ...,
         hunt_groups: _abc.Iterable[_hunt_group_pb2.HuntGroup] | None = ...,
         look_up_tables: _abc.Iterable[_look_up_table_pb2.LookUpTable] | None = ...,
+        audios: _abc.Iterable[_audio_pb2.Audio] | None = ...,
+        playlists: _abc.Iterable[_playlist_pb2.Playlist] | None = ...,
+        recording_policies: _abc.Iterable[_recording_policy_pb2.RecordingPolicy] | None = ...,
+        conference_rooms: _abc.Iterable[_conference_room_pb2.ConferenceRoom] | None = ...,
         dry_run: _builtins.bool = ...,
         prune: _builtins.bool = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "extensions", b"extensions", "hunt_groups", b"hunt_groups", "look_up_tables", b"look_up_tables", "mailboxes", b"mailboxes", "menus", b"menus", "numbers", b"numbers", "paging_groups", b"paging_groups", "parking_lots", b"parking_lots", "pickup_groups", b"pickup_groups", "plans", b"plans", "prune", b"prune", "reason", b"reason", "ring_groups", b"ring_groups", "schedules", b"schedules", "sip_credentials", b"sip_credentials", "supervisions", b"supervisions", "tenant", b"tenant", "trunk_credentials", b"trunk_credentials", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audios", b"audios", "conference_rooms", b"conference_rooms", "dry_run", b"dry_run", "extensions", b"extensions", "hunt_groups", b"hunt_groups", "look_up_tables", b"look_up_tables", "mailboxes", b"mailboxes", "menus", b"menus", "numbers", b"numbers", "paging_groups", b"paging_groups", "parking_lots", b"parking_lots", "pickup_groups", b"pickup_groups", "plans", b"plans", "playlists", b"playlists", "prune", b"prune", "reason", b"reason", "recording_policies", b"recording_policies", "ring_groups", b"ring_groups", "schedules", b"schedules", "sip_credentials", b"sip_credentials", "supervisions", b"supervisions", "tenant", b"tenant", "trunk_credentials", b"trunk_credentials", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

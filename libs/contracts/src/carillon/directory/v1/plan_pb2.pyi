@@ -1159,11 +1159,14 @@ class Plan(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     ENTRY_FIELD_NUMBER: _builtins.int
     NODES_FIELD_NUMBER: _builtins.int
+    RECORDING_POLICY_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     display_name: _builtins.str
     entry: _builtins.str
     """Id of the first node."""
+    recording_policy_id: _builtins.str
+    """Of calls that come by the plan, unless their group says otherwise; empty: as the line says."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]: ...
     def __init__(
@@ -1174,10 +1177,11 @@ class Plan(_message.Message):
         display_name: _builtins.str = ...,
         entry: _builtins.str = ...,
         nodes: _abc.Iterable[Global___PlanNode] | None = ...,
+        recording_policy_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "entry", b"entry", "etag", b"etag", "id", b"id", "nodes", b"nodes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "entry", b"entry", "etag", b"etag", "id", b"id", "nodes", b"nodes", "recording_policy_id", b"recording_policy_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -115,6 +115,7 @@ class RingGroup(_message.Message):
     NO_ANSWER_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
     WRAP_FIELD_NUMBER: _builtins.int
+    RECORDING_POLICY_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     display_name: _builtins.str
@@ -124,6 +125,8 @@ class RingGroup(_message.Message):
     order: Global___RingOrder.ValueType
     wrap: _builtins.bool
     """Sequential: after the last member the first again, until the time is over."""
+    recording_policy_id: _builtins.str
+    """Of calls that come by the group; empty: as the line says."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___RingMember]: ...
     @_builtins.property
@@ -142,10 +145,11 @@ class RingGroup(_message.Message):
         no_answer: _destination_pb2.Destination | None = ...,
         order: Global___RingOrder.ValueType = ...,
         wrap: _builtins.bool = ...,
+        recording_policy_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["no_answer", b"no_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "etag", b"etag", "id", b"id", "members", b"members", "no_answer", b"no_answer", "order", b"order", "strategy", b"strategy", "timeout_seconds", b"timeout_seconds", "wrap", b"wrap"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "etag", b"etag", "id", b"id", "members", b"members", "no_answer", b"no_answer", "order", b"order", "recording_policy_id", b"recording_policy_id", "strategy", b"strategy", "timeout_seconds", b"timeout_seconds", "wrap", b"wrap"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

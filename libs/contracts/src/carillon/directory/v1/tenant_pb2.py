@@ -26,37 +26,37 @@ from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/tenant.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a google/protobuf/field_mask.proto\"L\n\x0b\x46\x65\x61tureCode\x12/\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0e\x32\x1e.carillon.directory.v1.Feature\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\"\xb0\x02\n\x06Tenant\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\r\n\x05realm\x18\x0b \x01(\t\x12\x0f\n\x07\x63ountry\x18\x0c \x01(\t\x12\x11\n\ttime_zone\x18\r \x01(\t\x12\x10\n\x08language\x18\x0e \x01(\t\x12\x13\n\x0bmain_number\x18\x0f \x01(\t\x12\x39\n\rfeature_codes\x18\x1e \x03(\x0b\x32\".carillon.directory.v1.FeatureCode\x12\x38\n\x0cpickup_scope\x18\x1f \x01(\x0e\x32\".carillon.directory.v1.PickupScope\x12\x13\n\x0bpark_digits\x18  \x01(\t\x12\x12\n\nconfig_seq\x18\x10 \x01(\x03\"J\n\x10GetTenantRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"B\n\x11GetTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\";\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"^\n\x13ListTenantsResponse\x12.\n\x07tenants\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x13\x43reateTenantRequest\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"E\n\x14\x43reateTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"\x85\x01\n\x13UpdateTenantRequest\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"E\n\x14UpdateTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant*\xb4\x03\n\x07\x46\x65\x61ture\x12\x17\n\x13\x46\x45\x41TURE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46\x45\x41TURE_PICK_UP_GROUP\x10\x01\x12\x13\n\x0f\x46\x45\x41TURE_PICK_UP\x10\x02\x12\x10\n\x0c\x46\x45\x41TURE_PARK\x10\x03\x12\x15\n\x11\x46\x45\x41TURE_VOICEMAIL\x10\x04\x12\x16\n\x12\x46\x45\x41TURE_FORWARD_ON\x10\x05\x12\x17\n\x13\x46\x45\x41TURE_FORWARD_OFF\x10\x06\x12\x12\n\x0e\x46\x45\x41TURE_DND_ON\x10\x07\x12\x13\n\x0f\x46\x45\x41TURE_DND_OFF\x10\x08\x12\x17\n\x13\x46\x45\x41TURE_AGENT_LOGIN\x10\t\x12\x18\n\x14\x46\x45\x41TURE_AGENT_LOGOUT\x10\n\x12\x17\n\x13\x46\x45\x41TURE_AGENT_PAUSE\x10\x0b\x12\x14\n\x10\x46\x45\x41TURE_WITHHOLD\x10\x0c\x12\x17\n\x13\x46\x45\x41TURE_CALL_RETURN\x10\r\x12\x14\n\x10\x46\x45\x41TURE_INTERCOM\x10\x0e\x12\x10\n\x0c\x46\x45\x41TURE_PAGE\x10\x0f\x12\x12\n\x0e\x46\x45\x41TURE_LISTEN\x10\x10\x12\x13\n\x0f\x46\x45\x41TURE_WHISPER\x10\x11\x12\x11\n\rFEATURE_BARGE\x10\x12*\\\n\x0bPickupScope\x12\x1c\n\x18PICKUP_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n\x13PICKUP_SCOPE_TENANT\x10\x01\x12\x16\n\x12PICKUP_SCOPE_GROUP\x10\x02\x32\xa7\x03\n\rTenantService\x12^\n\tGetTenant\x12\'.carillon.directory.v1.GetTenantRequest\x1a(.carillon.directory.v1.GetTenantResponse\x12\x64\n\x0bListTenants\x12).carillon.directory.v1.ListTenantsRequest\x1a*.carillon.directory.v1.ListTenantsResponse\x12g\n\x0c\x43reateTenant\x12*.carillon.directory.v1.CreateTenantRequest\x1a+.carillon.directory.v1.CreateTenantResponse\x12g\n\x0cUpdateTenant\x12*.carillon.directory.v1.UpdateTenantRequest\x1a+.carillon.directory.v1.UpdateTenantResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/tenant.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a google/protobuf/field_mask.proto\"L\n\x0b\x46\x65\x61tureCode\x12/\n\x07\x66\x65\x61ture\x18\x01 \x01(\x0e\x32\x1e.carillon.directory.v1.Feature\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\"\x96\x03\n\x06Tenant\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\r\n\x05realm\x18\x0b \x01(\t\x12\x0f\n\x07\x63ountry\x18\x0c \x01(\t\x12\x11\n\ttime_zone\x18\r \x01(\t\x12\x10\n\x08language\x18\x0e \x01(\t\x12\x13\n\x0bmain_number\x18\x0f \x01(\t\x12\x39\n\rfeature_codes\x18\x1e \x03(\x0b\x32\".carillon.directory.v1.FeatureCode\x12\x38\n\x0cpickup_scope\x18\x1f \x01(\x0e\x32\".carillon.directory.v1.PickupScope\x12\x13\n\x0bpark_digits\x18  \x01(\t\x12\x1b\n\x13recording_policy_id\x18< \x01(\t\x12\x15\n\rhold_music_id\x18= \x01(\t\x12\x19\n\x11ringback_music_id\x18> \x01(\t\x12\x15\n\rbusy_music_id\x18? \x01(\t\x12\x12\n\nconfig_seq\x18\x10 \x01(\x03\"J\n\x10GetTenantRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"B\n\x11GetTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\";\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"^\n\x13ListTenantsResponse\x12.\n\x07tenants\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x13\x43reateTenantRequest\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"E\n\x14\x43reateTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\"\x85\x01\n\x13UpdateTenantRequest\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"E\n\x14UpdateTenantResponse\x12-\n\x06tenant\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tenant*\xb4\x03\n\x07\x46\x65\x61ture\x12\x17\n\x13\x46\x45\x41TURE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46\x45\x41TURE_PICK_UP_GROUP\x10\x01\x12\x13\n\x0f\x46\x45\x41TURE_PICK_UP\x10\x02\x12\x10\n\x0c\x46\x45\x41TURE_PARK\x10\x03\x12\x15\n\x11\x46\x45\x41TURE_VOICEMAIL\x10\x04\x12\x16\n\x12\x46\x45\x41TURE_FORWARD_ON\x10\x05\x12\x17\n\x13\x46\x45\x41TURE_FORWARD_OFF\x10\x06\x12\x12\n\x0e\x46\x45\x41TURE_DND_ON\x10\x07\x12\x13\n\x0f\x46\x45\x41TURE_DND_OFF\x10\x08\x12\x17\n\x13\x46\x45\x41TURE_AGENT_LOGIN\x10\t\x12\x18\n\x14\x46\x45\x41TURE_AGENT_LOGOUT\x10\n\x12\x17\n\x13\x46\x45\x41TURE_AGENT_PAUSE\x10\x0b\x12\x14\n\x10\x46\x45\x41TURE_WITHHOLD\x10\x0c\x12\x17\n\x13\x46\x45\x41TURE_CALL_RETURN\x10\r\x12\x14\n\x10\x46\x45\x41TURE_INTERCOM\x10\x0e\x12\x10\n\x0c\x46\x45\x41TURE_PAGE\x10\x0f\x12\x12\n\x0e\x46\x45\x41TURE_LISTEN\x10\x10\x12\x13\n\x0f\x46\x45\x41TURE_WHISPER\x10\x11\x12\x11\n\rFEATURE_BARGE\x10\x12*\\\n\x0bPickupScope\x12\x1c\n\x18PICKUP_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n\x13PICKUP_SCOPE_TENANT\x10\x01\x12\x16\n\x12PICKUP_SCOPE_GROUP\x10\x02\x32\xa7\x03\n\rTenantService\x12^\n\tGetTenant\x12\'.carillon.directory.v1.GetTenantRequest\x1a(.carillon.directory.v1.GetTenantResponse\x12\x64\n\x0bListTenants\x12).carillon.directory.v1.ListTenantsRequest\x1a*.carillon.directory.v1.ListTenantsResponse\x12g\n\x0c\x43reateTenant\x12*.carillon.directory.v1.CreateTenantRequest\x1a+.carillon.directory.v1.CreateTenantResponse\x12g\n\x0cUpdateTenant\x12*.carillon.directory.v1.UpdateTenantRequest\x1a+.carillon.directory.v1.UpdateTenantResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.tenant_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FEATURE']._serialized_start=1165
-  _globals['_FEATURE']._serialized_end=1601
-  _globals['_PICKUPSCOPE']._serialized_start=1603
-  _globals['_PICKUPSCOPE']._serialized_end=1695
+  _globals['_FEATURE']._serialized_start=1267
+  _globals['_FEATURE']._serialized_end=1703
+  _globals['_PICKUPSCOPE']._serialized_start=1705
+  _globals['_PICKUPSCOPE']._serialized_end=1797
   _globals['_FEATURECODE']._serialized_start=130
   _globals['_FEATURECODE']._serialized_end=206
   _globals['_TENANT']._serialized_start=209
-  _globals['_TENANT']._serialized_end=513
-  _globals['_GETTENANTREQUEST']._serialized_start=515
-  _globals['_GETTENANTREQUEST']._serialized_end=589
-  _globals['_GETTENANTRESPONSE']._serialized_start=591
-  _globals['_GETTENANTRESPONSE']._serialized_end=657
-  _globals['_LISTTENANTSREQUEST']._serialized_start=659
-  _globals['_LISTTENANTSREQUEST']._serialized_end=718
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=720
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=814
-  _globals['_CREATETENANTREQUEST']._serialized_start=816
-  _globals['_CREATETENANTREQUEST']._serialized_end=884
-  _globals['_CREATETENANTRESPONSE']._serialized_start=886
-  _globals['_CREATETENANTRESPONSE']._serialized_end=955
-  _globals['_UPDATETENANTREQUEST']._serialized_start=958
-  _globals['_UPDATETENANTREQUEST']._serialized_end=1091
-  _globals['_UPDATETENANTRESPONSE']._serialized_start=1093
-  _globals['_UPDATETENANTRESPONSE']._serialized_end=1162
-  _globals['_TENANTSERVICE']._serialized_start=1698
-  _globals['_TENANTSERVICE']._serialized_end=2121
+  _globals['_TENANT']._serialized_end=615
+  _globals['_GETTENANTREQUEST']._serialized_start=617
+  _globals['_GETTENANTREQUEST']._serialized_end=691
+  _globals['_GETTENANTRESPONSE']._serialized_start=693
+  _globals['_GETTENANTRESPONSE']._serialized_end=759
+  _globals['_LISTTENANTSREQUEST']._serialized_start=761
+  _globals['_LISTTENANTSREQUEST']._serialized_end=820
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=822
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=916
+  _globals['_CREATETENANTREQUEST']._serialized_start=918
+  _globals['_CREATETENANTREQUEST']._serialized_end=986
+  _globals['_CREATETENANTRESPONSE']._serialized_start=988
+  _globals['_CREATETENANTRESPONSE']._serialized_end=1057
+  _globals['_UPDATETENANTREQUEST']._serialized_start=1060
+  _globals['_UPDATETENANTREQUEST']._serialized_end=1193
+  _globals['_UPDATETENANTRESPONSE']._serialized_start=1195
+  _globals['_UPDATETENANTRESPONSE']._serialized_end=1264
+  _globals['_TENANTSERVICE']._serialized_start=1800
+  _globals['_TENANTSERVICE']._serialized_end=2223
 # @@protoc_insertion_point(module_scope)

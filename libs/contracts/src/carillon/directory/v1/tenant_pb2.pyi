@@ -169,6 +169,10 @@ class Tenant(_message.Message):
     FEATURE_CODES_FIELD_NUMBER: _builtins.int
     PICKUP_SCOPE_FIELD_NUMBER: _builtins.int
     PARK_DIGITS_FIELD_NUMBER: _builtins.int
+    RECORDING_POLICY_ID_FIELD_NUMBER: _builtins.int
+    HOLD_MUSIC_ID_FIELD_NUMBER: _builtins.int
+    RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
+    BUSY_MUSIC_ID_FIELD_NUMBER: _builtins.int
     CONFIG_SEQ_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Lower-case letters, digits and hyphens, 1 to 40; it is part of every subject."""
@@ -187,6 +191,12 @@ class Tenant(_message.Message):
     pickup_scope: Global___PickupScope.ValueType
     park_digits: _builtins.str
     """Pressed while a user talks: parks the other side. Empty: nothing does."""
+    recording_policy_id: _builtins.str
+    """Whether calls are recorded; empty: never."""
+    hold_music_id: _builtins.str
+    """Playlists: what a held party hears, a caller before the answer, and before "all are busy"; empty: the installation's."""
+    ringback_music_id: _builtins.str
+    busy_music_id: _builtins.str
     config_seq: _builtins.int
     """Output only: the configuration's version."""
     @_builtins.property
@@ -207,11 +217,15 @@ class Tenant(_message.Message):
         feature_codes: _abc.Iterable[Global___FeatureCode] | None = ...,
         pickup_scope: Global___PickupScope.ValueType = ...,
         park_digits: _builtins.str = ...,
+        recording_policy_id: _builtins.str = ...,
+        hold_music_id: _builtins.str = ...,
+        ringback_music_id: _builtins.str = ...,
+        busy_music_id: _builtins.str = ...,
         config_seq: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_seq", b"config_seq", "country", b"country", "display_name", b"display_name", "etag", b"etag", "feature_codes", b"feature_codes", "id", b"id", "language", b"language", "main_number", b"main_number", "park_digits", b"park_digits", "pickup_scope", b"pickup_scope", "realm", b"realm", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy_music_id", b"busy_music_id", "config_seq", b"config_seq", "country", b"country", "display_name", b"display_name", "etag", b"etag", "feature_codes", b"feature_codes", "hold_music_id", b"hold_music_id", "id", b"id", "language", b"language", "main_number", b"main_number", "park_digits", b"park_digits", "pickup_scope", b"pickup_scope", "realm", b"realm", "recording_policy_id", b"recording_policy_id", "ringback_music_id", b"ringback_music_id", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -301,6 +301,10 @@ class User(_message.Message):
     SCREENING_FIELD_NUMBER: _builtins.int
     QUIET_HOURS_FIELD_NUMBER: _builtins.int
     SECRETARY_FIELD_NUMBER: _builtins.int
+    RECORDING_POLICY_ID_FIELD_NUMBER: _builtins.int
+    HOLD_MUSIC_ID_FIELD_NUMBER: _builtins.int
+    RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
+    BUSY_MUSIC_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     last_name: _builtins.str
@@ -318,6 +322,12 @@ class User(_message.Message):
     mailbox_id: _builtins.str
     do_not_disturb: _builtins.bool
     """No call rings; forwarding goes as for a busy line."""
+    recording_policy_id: _builtins.str
+    """Whether calls are recorded; empty: the tenant's."""
+    hold_music_id: _builtins.str
+    """Playlists: what a held party hears, a caller before the answer, and before "all are busy"; empty: the tenant's."""
+    ringback_music_id: _builtins.str
+    busy_music_id: _builtins.str
     @_builtins.property
     def forwarding(self) -> Global___Forwarding: ...
     @_builtins.property
@@ -360,10 +370,14 @@ class User(_message.Message):
         screening: _abc.Iterable[Global___ScreeningRule] | None = ...,
         quiet_hours: _abc.Iterable[Global___WeekRange] | None = ...,
         secretary: Global___Secretary | None = ...,
+        recording_policy_id: _builtins.str = ...,
+        hold_music_id: _builtins.str = ...,
+        ringback_music_id: _builtins.str = ...,
+        busy_music_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["door_phone", b"door_phone", "forwarding", b"forwarding", "secretary", b"secretary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_number", b"caller_number", "do_not_disturb", b"do_not_disturb", "door_phone", b"door_phone", "email", b"email", "etag", b"etag", "first_name", b"first_name", "forwarding", b"forwarding", "id", b"id", "language", b"language", "last_name", b"last_name", "mailbox_id", b"mailbox_id", "mobile", b"mobile", "quiet_hours", b"quiet_hours", "ring_seconds", b"ring_seconds", "screening", b"screening", "secretary", b"secretary", "simultaneous", b"simultaneous"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy_music_id", b"busy_music_id", "caller_number", b"caller_number", "do_not_disturb", b"do_not_disturb", "door_phone", b"door_phone", "email", b"email", "etag", b"etag", "first_name", b"first_name", "forwarding", b"forwarding", "hold_music_id", b"hold_music_id", "id", b"id", "language", b"language", "last_name", b"last_name", "mailbox_id", b"mailbox_id", "mobile", b"mobile", "quiet_hours", b"quiet_hours", "recording_policy_id", b"recording_policy_id", "ring_seconds", b"ring_seconds", "ringback_music_id", b"ringback_music_id", "screening", b"screening", "secretary", b"secretary", "simultaneous", b"simultaneous"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
