@@ -26,6 +26,8 @@ static int start(plane *p) {
     p->unused = calloc(p->room, sizeof *p->unused);
     p->owners = calloc(p->room, sizeof *p->owners);
     if (!p->sessions || !p->unused || !p->owners) return -ENOMEM;
+    error = continuity_start(p);
+    if (error) return error;
     for (uint32_t i = p->room; i--;) p->unused[p->unused_count++] = (int32_t)i;
     error = disk_start(p);
     int workers = p->settings.threads ? p->settings.threads : 1;
@@ -44,9 +46,10 @@ plane *plane_new(const plane_settings *settings, int *error) {
         return NULL;
     }
     p->settings = *settings;
-    p->event_fd = -1;
+    p->event_fd = p->state_fd = -1;
     raise_file_limit();
     *error = start(p);
+    p->settings.state_path = NULL; /* the caller's */
     if (!*error) return p;
     plane_free(p);
     return NULL;
@@ -56,13 +59,14 @@ void plane_free(plane *p) {
     for (int i = 0; i < ROOMS; i++)
         if (p->rooms[i]) plane_close_room(p, (int64_t)((uint64_t)p->rooms[i]->generation << 32 | (uint64_t)i));
     for (uint32_t i = 0; i < p->room && p->sessions; i++)
-        if (p->sessions[i].used) plane_close(p, (int64_t)session_handle(p, &p->sessions[i]), NULL);
+        if (p->sessions[i].used) session_end(p, &p->sessions[i], NULL, false);
     atomic_store(&p->stopping, true);
     for (int i = 0; i < p->worker_count; i++) worker_stop(&p->workers[i]);
     disk_stop(p);
     audio_forget(p);
     ports_free(p);
     events_free(p);
+    continuity_stop(p);
     free(p->sessions);
     free(p->unused);
     free(p->owners);

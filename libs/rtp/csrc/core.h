@@ -94,6 +94,17 @@ struct report {
     double remote_jitter_ms, round_trip_ms;
 };
 
+/* Where a session's streams stand, as the process after this one needs it. Times are of the monotonic clock, which is the same there. */
+struct saved {
+    uint64_t identity;
+    uint64_t local_key, remote_key;   /* fingerprints, 0: no SRTP */
+    uint64_t out_index, in_index;     /* SRTP: the newest ones used and heard */
+    int64_t last_ms;
+    uint32_t in_ssrc, rtcp_index, timestamp, rate, samples;
+    uint16_t sequence;
+    bool used, taken, heard;
+};
+
 enum learning { UNKNOWN, LEARNING, RELEARNING, LOCKED };
 
 struct source {
@@ -208,6 +219,8 @@ struct session {
     struct source source;
     struct incoming in;
     struct outgoing out;
+    struct saved *saved;           /* never NULL: kept up with every packet */
+    const struct saved *former;    /* of the process before, or NULL */
     struct srtp *srtp_in, *srtp_out;
     struct report report;
     uint16_t rtcp_port;
@@ -252,6 +265,11 @@ struct plane {
     uint32_t unused_count;
     struct port *ports;            /* a ring: the longest rested first */
     uint32_t port_head, port_count, port_room;
+    struct saved *saved, *former;  /* by session; what the process before left */
+    uint32_t former_count;
+    void *state;
+    size_t state_size;
+    int state_fd;
     struct room *rooms[ROOMS];
     uint32_t rooms_opened;
     struct worker workers[MAX_WORKERS];
@@ -284,6 +302,11 @@ void ports_free(plane *p);
 int port_take(plane *p, uint16_t wanted, int64_t now_ms, struct session *s);
 void port_give_back(plane *p, struct session *s, int64_t now_ms);
 uint32_t ports_rested(const plane *p, int64_t now_ms);
+/* continuity.c */
+int continuity_start(plane *p);
+void continuity_stop(plane *p);
+const struct saved *continuity_of(plane *p, uint64_t identity, int64_t now_ms);
+uint64_t continuity_key(int suite, const uint8_t *master);
 /* source.c */
 bool target_refused(const plane_settings *settings, uint32_t ip, uint16_t port);
 void source_signalled(struct session *s, const struct sockaddr_in *address, int64_t now_ms);
@@ -295,7 +318,7 @@ void incoming_count(struct session *s, const struct packet *packet, int64_t now_
 uint64_t incoming_lost(const struct incoming *in);
 double incoming_jitter_ms(const struct session *s);
 bool incoming_flood(struct incoming *in, int64_t now_ms);
-void outgoing_start(struct outgoing *out, uint64_t identity, int64_t now_ms);
+void outgoing_start(struct outgoing *out, uint64_t identity, int64_t now_ms, const struct saved *former);
 uint32_t outgoing_gap(const struct outgoing *out, int64_t now_ms);
 void outgoing_clock(struct outgoing *out, uint32_t rate, int64_t now_ms);
 uint64_t outgoing_index(const struct outgoing *out, uint64_t agreed_ms, uint64_t *elapsed);
@@ -313,6 +336,8 @@ void rtcp_tick(struct worker *w);
 void rtcp_received(struct worker *w, struct session *s, uint8_t *data, uint32_t length, const struct sockaddr_in *from);
 void rtcp_bye(struct worker *w, struct session *s);
 /* srtp.c */
+uint64_t srtp_newest(const struct srtp *s);
+uint32_t srtp_next_rtcp(const struct srtp *s);
 bool srtp_same(const struct srtp *s, int suite, const uint8_t *master);
 /* telephone_event.c */
 void key_packet(struct worker *w, struct session *s, const struct packet *packet);
@@ -374,6 +399,7 @@ struct room *room_find(plane *p, int64_t handle);
 /* session.c, bridge.c, counters.c */
 struct session *session_find(plane *p, int64_t handle);
 struct worker *session_lock(plane *p, struct session *s);
+void session_end(plane *p, struct session *s, plane_counters *counters, bool for_good);
 int session_move(plane *p, struct session *s, struct worker *to);
 int fit_coders(plane *p, struct session *s, uint8_t kind, bool plays, bool records);
 int fit_bridge(plane *p, struct session *s);

@@ -25,6 +25,7 @@ typedef struct {
     uint8_t allow_loopback;
     uint8_t refused_nets;          /* entries used of the two arrays below */
     uint32_t refused_net[32], refused_mask[32];
+    const char *state_path;        /* a file by which a plane started anew goes on with every stream, or NULL */
 } plane_settings;
 
 typedef struct {
@@ -121,6 +122,7 @@ void srtp_free(srtp *s);
 int srtp_derive(int suite, const uint8_t *master, int label, uint8_t *to, int length);
 void srtp_start(srtp *s, uint32_t ssrc, uint64_t index, uint32_t rtcp_index);
 void srtp_expect(srtp *s, uint32_t roll_overs);
+void srtp_resume(srtp *s, uint32_t ssrc, uint64_t index);
 int srtp_protect(srtp *s, uint8_t *packet, uint32_t length);
 int srtp_unprotect(srtp *s, uint8_t *packet, uint32_t length);
 int srtcp_protect(srtp *s, uint8_t *packet, uint32_t length);

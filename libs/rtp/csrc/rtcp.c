@@ -136,6 +136,7 @@ static void send_report(struct worker *w, struct session *s, bool bye) {
         int protected = srtcp_protect(s->srtp_out, packet, length);
         if (protected < 0) return;
         length = (uint32_t)protected;
+        s->saved->rtcp_index = srtp_next_rtcp(s->srtp_out);
     }
     struct sockaddr_in to = s->target;
     bool one_port = s->rtcp_port == ntohs(s->signalled.sin_port);

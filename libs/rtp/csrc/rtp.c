@@ -96,9 +96,9 @@ static uint64_t wall_clock_ms(void) {
     return (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
 }
 
-/* Derived from the session's name and the wall clock, so that a plane started anew goes on with the same SSRC, with later
- * sequence numbers and with timestamps that did not stop. */
-void outgoing_start(struct outgoing *out, uint64_t identity, int64_t now_ms) {
+/* The SSRC is the session's name's, so that it is the same in a plane started anew. Where that one knows nothing of the stream its
+ * numbers come from the wall clock: later than those before, as long as those were not more than 50 a second. */
+void outgoing_start(struct outgoing *out, uint64_t identity, int64_t now_ms, const struct saved *former) {
     uint64_t wall_ms = wall_clock_ms();
     *out = (struct outgoing){
         .identity = identity,
@@ -109,6 +109,12 @@ void outgoing_start(struct outgoing *out, uint64_t identity, int64_t now_ms) {
         .last_samples = FRAME,
         .rate = 8000,
     };
+    if (!former) return;
+    out->sequence = former->sequence;
+    out->timestamp = former->timestamp;
+    out->last_ms = former->last_ms;
+    out->last_samples = former->samples;
+    out->rate = former->rate;
 }
 
 /* Samples between the newest packet sent and one sent now by another source: never less than what was sent. */
@@ -151,7 +157,14 @@ void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32
         int protected = srtp_protect(s->srtp_out, header, size);
         if (protected < 0) return drop(w, s, PLANE_DROP_UNSENT); /* a duplicate: no index is used twice */
         size = (uint32_t)protected;
+        s->saved->out_index = srtp_newest(s->srtp_out);
     }
+    struct saved *saved = s->saved; /* before it is sent: nothing goes out that a successor would repeat */
+    saved->sequence = s->out.sequence;
+    saved->timestamp = s->out.timestamp;
+    saved->samples = s->out.last_samples;
+    saved->rate = s->out.rate;
+    saved->last_ms = s->out.last_ms;
     ssize_t sent = sendto(s->fd, header, size, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&s->target, sizeof s->target);
     if (sent < 0) {
         drop(w, s, PLANE_DROP_UNSENT);

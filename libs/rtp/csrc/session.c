@@ -38,7 +38,13 @@ int64_t plane_open(plane *p, uint64_t identity, uint16_t wanted_port, uint16_t *
     fresh.peer = fresh.previous = fresh.next = NOBODY;
     fresh.used = true;
     *s = fresh;
-    outgoing_start(&s->out, identity, now_ms);
+    s->former = continuity_of(p, identity, now_ms);
+    outgoing_start(&s->out, identity, now_ms, s->former);
+    s->saved = &p->saved[s - p->sessions];
+    *s->saved = s->former ? *s->former : (struct saved){.identity = identity, .timestamp = s->out.timestamp, .rate = s->out.rate, .sequence = s->out.sequence};
+    s->saved->last_ms = now_ms;
+    s->saved->taken = false;
+    s->saved->used = true;
     error = worker_watch(w, s);
     worker_unlock(w);
     *port = s->port;
@@ -91,13 +97,28 @@ static int keys(const plane_remote *remote, struct srtp **in, struct srtp **out)
     return -ENOMEM;
 }
 
-/* A stream that has sent nothing begins where its keys' age says; one that goes on under new keys begins without a roll-over. */
-static void start_srtp(struct session *s, struct srtp *out, struct srtp *in, uint64_t agreed_ms) {
-    uint64_t elapsed, index = outgoing_index(&s->out, agreed_ms, &elapsed);
-    if (s->packets_out) index = s->out.sequence;
+/* A stream that another process had goes on with its very indices, where its keys are the same. Else one that has sent nothing begins
+ * where its keys' age says; one that goes on under new keys begins without a roll-over. */
+static void start_srtp(struct session *s, struct srtp *out, struct srtp *in, const plane_remote *remote) {
+    const struct saved *former = s->former;
+    uint64_t elapsed, index = outgoing_index(&s->out, remote->agreed_ms, &elapsed);
+    uint64_t local = continuity_key(remote->suite, remote->local_key), theirs = continuity_key(remote->suite, remote->remote_key);
+    uint32_t rtcp_index = (uint32_t)elapsed;
+    bool resumed = former && former->local_key == local && !s->packets_out;
+    if (resumed) {
+        index = former->out_index;
+        s->out.sequence = (uint16_t)index;
+        rtcp_index = former->rtcp_index;
+    } else if (s->packets_out || former) index = s->out.sequence;
     else s->out.sequence = (uint16_t)index;
-    srtp_start(out, s->out.ssrc, index, (uint32_t)elapsed);
+    srtp_start(out, s->out.ssrc, index, rtcp_index);
     srtp_expect(in, (uint32_t)(elapsed >> 16));
+    if (former && former->remote_key == theirs && former->heard && !s->in.started) srtp_resume(in, former->in_ssrc, former->in_index);
+    else if (s->saved->remote_key != theirs) s->saved->heard = false;
+    s->saved->local_key = local;
+    s->saved->remote_key = theirs;
+    s->saved->out_index = index;
+    s->saved->rtcp_index = rtcp_index;
 }
 
 int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote) {
@@ -124,7 +145,7 @@ int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote) {
     s->send = remote->send;
     s->receive = remote->receive;
     struct srtp *old_in = in == s->srtp_in ? NULL : s->srtp_in, *old_out = out == s->srtp_out ? NULL : s->srtp_out;
-    if (out != s->srtp_out && out) start_srtp(s, out, in, remote->agreed_ms);
+    if (out != s->srtp_out && out) start_srtp(s, out, in, remote);
     s->srtp_in = in;
     s->srtp_out = out;
     worker_unlock(w);
@@ -134,13 +155,15 @@ int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote) {
     return unfit ? unfit : fit_bridge(p, s);
 }
 
-int plane_close(plane *p, int64_t handle, plane_counters *counters) {
-    struct session *s = session_find(p, handle);
-    if (!s) return -ENOENT;
+/* `for_good`: the far end is told, and nobody takes the stream up again. */
+void session_end(plane *p, struct session *s, plane_counters *counters, bool for_good) {
     room_leave(p, s, false);
     struct worker *w = session_lock(p, s);
     if (counters) session_count(s, w->now_ms, counters);
-    rtcp_bye(w, s);
+    if (for_good) {
+        rtcp_bye(w, s);
+        s->saved->used = false;
+    }
     bridge_part(p, s);
     play_end(w, s, false);
     recording_end(w, s, PLANE_BY_STOP);
@@ -161,5 +184,11 @@ int plane_close(plane *p, int64_t handle, plane_counters *counters) {
     srtp_free(out);
     port_give_back(p, s, now_ms);
     p->unused[p->unused_count++] = (int32_t)(s - p->sessions);
+}
+
+int plane_close(plane *p, int64_t handle, plane_counters *counters) {
+    struct session *s = session_find(p, handle);
+    if (!s) return -ENOENT;
+    session_end(p, s, counters, true);
     return 0;
 }

@@ -32,7 +32,7 @@ struct srtp {
     SHA_CTX inner[2], outer[2];
     uint8_t salts[2][14];
     uint32_t roc_hint, rtcp_index;
-    uint64_t clock;
+    uint64_t clock, newest;        /* `newest`: the highest RTP index of the stream used last */
     struct stream streams[2][STREAMS];
 };
 
@@ -167,6 +167,18 @@ static void mark(struct srtp *s, struct stream *at, uint64_t index) {
     }
     at->window |= (unsigned __int128)1 << (at->highest - index);
     at->touched = ++s->clock;
+    s->newest = at->highest;
+}
+
+uint64_t srtp_newest(const struct srtp *s) { return s->newest; }
+uint32_t srtp_next_rtcp(const struct srtp *s) { return s->rtcp_index; }
+
+/* As a receiver: nothing up to `index` of this source is taken. */
+void srtp_resume(struct srtp *s, uint32_t ssrc, uint64_t index) {
+    struct stream *at = find(s, RTP, ssrc);
+    if (!at) at = add(s, RTP, ssrc, index);
+    at->highest = index;
+    at->window = ~(unsigned __int128)0;
 }
 
 /* Where a sender stands: `index` was its last one, and nothing up to it will be used. `rtcp_index` is the next of SRTCP. */

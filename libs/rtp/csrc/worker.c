@@ -62,7 +62,12 @@ static void received(struct worker *w, struct session *s, struct packet *packet,
 static uint32_t opened(struct worker *w, struct session *s, uint8_t *datagram, uint32_t length, const struct sockaddr_in *from) {
     if (s->source.state == LOCKED && !source_known(s, from)) return length; /* dropped for its source further on */
     int plain = srtp_unprotect(s->srtp_in, datagram, length);
-    if (plain > 0) return (uint32_t)plain;
+    if (plain > 0) {
+        s->saved->in_ssrc = (uint32_t)datagram[8] << 24 | (uint32_t)datagram[9] << 16 | (uint32_t)datagram[10] << 8 | datagram[11];
+        s->saved->in_index = srtp_newest(s->srtp_in);
+        s->saved->heard = true;
+        return (uint32_t)plain;
+    }
     s->packets_in++;
     w->packets_in++;
     drop(w, s, plain == -EACCES ? PLANE_DROP_UNAUTHENTIC : plain == -EALREADY ? PLANE_DROP_REPLAYED : PLANE_DROP_MALFORMED);

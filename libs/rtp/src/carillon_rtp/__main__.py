@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--report", type=_interval, default=5.0, metavar="SECONDS", help="between two RTCP reports of a session; 0: none")
     options.add_argument("--no-loopback", action="store_true", help="send nothing to 127.0.0.0/8")
     options.add_argument("--refuse", action="append", default=[], metavar="NETWORK", help="send nothing there (repeatable)")
+    options.add_argument("--state", type=Path, help="the file by which its successor goes on with every stream (SOCKET.streams)")
     options.add_argument("--orphan", type=float, default=300.0, metavar="SECONDS", help="how long sessions outlive their client")
     options.add_argument("--cpus", help="cores to stay on, e.g. 2,3")
     return options
@@ -74,6 +75,7 @@ def settings_of(arguments: argparse.Namespace) -> CoreSettings:
         report_seconds=arguments.report,
         allow_loopback=not arguments.no_loopback,
         refused_networks=tuple(arguments.refuse),
+        state_path=arguments.state or arguments.socket.with_suffix(".streams"),
     )
 
 

@@ -48,6 +48,7 @@ class CoreSettings:
     report_seconds: float = 5.0  # between two RTCP reports of a session, on average; 0: none, at most 6.5
     allow_loopback: bool = True
     refused_networks: tuple[str, ...] = ()
+    state_path: Path | None = None  # by this file a core started anew goes on with the streams of its predecessor
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ class Core:
 
     def __init__(self, settings: CoreSettings) -> None:
         error = ffi.new("int *")
-        self._plane = lib.plane_new(_settings(settings), error)
+        state_path = ffi.NULL if settings.state_path is None else ffi.new("char[]", os.fsencode(settings.state_path))
+        self._plane = lib.plane_new(_settings(settings, state_path), error)
         if self._plane == ffi.NULL:
             raise OSError(-error[0], f"the media plane cannot start: {os.strerror(-error[0])}")
         self._buffer = ffi.new("plane_event[]", _EVENTS_AT_ONCE)
@@ -224,7 +226,7 @@ class Core:
         )
 
 
-def _settings(settings: CoreSettings) -> Any:
+def _settings(settings: CoreSettings, state_path: Any) -> Any:
     networks = [ipaddress.IPv4Network(network, strict=False) for network in settings.refused_networks]
     if len(networks) > 32:
         raise ValueError("at most 32 refused networks")
@@ -240,6 +242,7 @@ def _settings(settings: CoreSettings) -> Any:
             "threads": settings.threads,
             "nice": settings.nice,
             "allow_loopback": settings.allow_loopback,
+            "state_path": state_path,
             "refused_nets": len(networks),
             "refused_net": [int(network.network_address) for network in networks],
             "refused_mask": [int(network.netmask) for network in networks],
