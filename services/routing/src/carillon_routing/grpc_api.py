@@ -18,6 +18,18 @@ from carillon_kit.grpc_server import GrpcServer, current_tenant
 from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain import facts
 from carillon_routing.domain.advance import BadOutcome, advance
+from carillon_routing.domain.feature_steps import (
+    FeatureStep,
+    NothingTaken,
+    Page,
+    PageOver,
+    Park,
+    ParkOver,
+    PickUp,
+    Supervise,
+    SuperviseMode,
+    SuperviseOver,
+)
 from carillon_routing.projections.configuration import Configuration
 
 SERVICE_NAME = "carillon.common.v1.CallApplication"
@@ -29,6 +41,11 @@ _RESULTS: dict[int, facts.RingResult] = {
     pb.RING_RESULT_UNREACHABLE: "unreachable",
     pb.RING_RESULT_CONGESTED: "congested",
     pb.RING_RESULT_REJECTED: "rejected",
+}
+_MODES: dict[SuperviseMode, "pb.SuperviseMode.ValueType"] = {
+    "listen": pb.SUPERVISE_MODE_LISTEN,
+    "whisper": pb.SUPERVISE_MODE_WHISPER,
+    "barge": pb.SUPERVISE_MODE_BARGE,
 }
 _DIRECTIONS: dict[int, facts.Direction] = {pb.DIRECTION_INBOUND: "inbound", pb.DIRECTION_FROM_USER: "from_user"}
 
@@ -118,8 +135,17 @@ def _outcome(outcome: pb.Outcome) -> facts.Outcome:
             return facts.Gathered(outcome.gather.digits, outcome.gather.timed_out)
         case "record":
             return facts.Recorded()
+        case "park":
+            timed_out = outcome.park.result == pb.PARK_RESULT_TIMED_OUT
+            return ParkOver("timed_out" if timed_out else "no_slot", outcome.park.slot[:8])
+        case "pick_up":
+            return NothingTaken()
+        case "supervise":
+            return SuperviseOver(outcome.supervise.took_part)
+        case "page":
+            return PageOver(outcome.page.reached)
         case _:
-            raise InvalidArgument({"outcome": "must be one of entered, ring, play, gather, record"})
+            raise InvalidArgument({"outcome": "must be one of entered, ring, play, gather, record, park, pick_up, supervise, page"})
 
 
 def _result(result: int, field: str) -> facts.RingResult:
@@ -138,6 +164,7 @@ def _step(step: facts.Step) -> pb.Step:
                     caller_number=step.caller_number,
                     caller_name=step.caller_name,
                     ask_after_answer=step.ask_after_answer,
+                    auto_answer=step.auto_answer,
                 )
             )
         case facts.Play():
@@ -156,6 +183,34 @@ def _step(step: facts.Step) -> pb.Step:
             return pb.Step(delegate=pb.Delegate(application=step.application, arguments=step.arguments))
         case facts.HangUp():
             return pb.Step(hang_up=pb.HangUp(cause=step.cause, sip_status=step.sip_status, reason=step.reason))
+        case Park() | PickUp() | Supervise() | Page():
+            return _feature_step(step)
+
+
+def _feature_step(step: FeatureStep) -> pb.Step:
+    match step:
+        case Park():
+            park = pb.Park(
+                slots=step.slots,
+                timeout_ms=step.timeout_ms,
+                announcement=_prompts(step.announcement),
+                page_user_ids=step.page_user_ids,
+                page_prompts=_prompts(step.page_phrases),
+            )
+            return pb.Step(park=park)
+        case PickUp(user_ids, slot):
+            return pb.Step(pick_up=pb.PickUp(slot=slot) if slot else pb.PickUp(ringing=pb.RingingAt(user_ids=user_ids)))
+        case Supervise(user_id, mode, allowed):
+            supervise = pb.Supervise(user_id=user_id, mode=_MODES[mode], allowed=[_MODES[each] for each in allowed])
+            return pb.Step(supervise=supervise)
+        case Page():
+            page = pb.Page(
+                user_ids=step.user_ids,
+                caller_number=step.caller_number,
+                caller_name=step.caller_name,
+                answer_within_ms=step.answer_within_ms,
+            )
+            return pb.Step(page=page)
 
 
 def _target(target: facts.RingTarget) -> pb.RingTarget:

@@ -68,17 +68,24 @@ class SimulatedCall:
 
     @classmethod
     def from_user(
-        cls, config: TenantConfig, user_id: str, dialled: str, at: str = "2026-01-06 10:00", *, withheld: bool = False
+        cls,
+        config: TenantConfig,
+        user_id: str,
+        dialled: str,
+        at: str = "2026-01-06 10:00",
+        *,
+        withheld: bool = False,
+        transferred: bool = False,
     ) -> "SimulatedCall":
-        """A user dials; media gives the user's extension as the caller's number."""
+        """A user dials, or sends the other side of its call there; media gives the user's extension as the caller's number."""
         number = "" if withheld else config.extension_of(user_id)
         facts = CallFacts(config.tenant_id, "c1", "from_user", dialled, number, caller_user_id=user_id)
-        return cls._begin(config, facts, at)
+        return cls._begin(config, facts, at, {"transferred_by": user_id} if transferred else {})
 
     @classmethod
-    def _begin(cls, config: TenantConfig, facts: CallFacts, at: str) -> "SimulatedCall":
+    def _begin(cls, config: TenantConfig, facts: CallFacts, at: str, arguments: Mapping[str, str] | None = None) -> "SimulatedCall":
         zone = ZoneInfo(config.tenant.time_zone)
-        return cls(config, facts, datetime.fromisoformat(at).replace(tzinfo=zone)).becomes(Entered())
+        return cls(config, facts, datetime.fromisoformat(at).replace(tzinfo=zone)).becomes(Entered(arguments or {}))
 
     def becomes(self, outcome: Outcome) -> "SimulatedCall":
         """The step's outcome; the same call, at its next step."""

@@ -9,11 +9,13 @@ from typing import assert_never
 
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain import destinations, menus, plans
-from carillon_routing.domain.cursor import Cursor, ExternalWait, GroupWait, MenuWait, PlayWait, UserWait
+from carillon_routing.domain import destinations, features, menus, plans
+from carillon_routing.domain.cursor import Cursor, ExternalWait, FeatureWait, GroupWait, MenuWait, PlayWait, UserWait
 from carillon_routing.domain.dialling import ToEmergency, ToExtension, ToNothing, ToOwnNumber, dialled_by_user, dialled_from_trunk
 from carillon_routing.domain.dialling import ToOutside as DialledOutside
 from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, Outcome, Played, Rang, TraceLine
+from carillon_routing.domain.feature_codes import recognise
+from carillon_routing.domain.feature_steps import NothingTaken, PageOver, ParkOver, SuperviseOver
 from carillon_routing.domain.walk import (
     ENDS,
     LOOP,
@@ -46,7 +48,7 @@ def advance(config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcom
     if cursor is None:
         if not isinstance(outcome, Entered):
             raise BadOutcome(f"{_kind(outcome)} without a cursor: the first question has the outcome entered")
-        move = _enter(walk)
+        move = _enter(walk, outcome)
     else:
         walk.sender, walk.language, walk.hops, walk.forwards = cursor.sender, cursor.language, cursor.hops, cursor.forwards
         if cursor.config_seq != config.seq:
@@ -81,10 +83,12 @@ def _follow(walk: Walk, move: ToDestination | ToNode | ToOutside | ToSender) -> 
             assert_never(move)
 
 
-def _enter(walk: Walk) -> Move:
+def _enter(walk: Walk, entered: Entered) -> Move:
     """Where a new call goes, by what was dialled."""
     from_user = walk.call.direction == "from_user"
     dialled = dialled_by_user(walk.config, walk.call.dialled) if from_user else dialled_from_trunk(walk.config, walk.call.dialled)
+    if from_user and not isinstance(dialled, ToEmergency) and (coded := recognise(walk.config, walk.call.dialled)) is not None:
+        return features.enter(walk, coded, sent_by_user=bool({"transferred_by", "deflected_by"} & set(entered.arguments)))
     match dialled:
         case ToEmergency(number):
             walk.note(f"emergency number {number}", True, f"{number} is one in {walk.config.tenant.country}; by any trunk", number)
@@ -121,6 +125,10 @@ def _go_on(walk: Walk, cursor: Cursor, outcome: Outcome) -> Move:
                 return ToNode(walk.sender[0], following)
             walk.note("announcement", True, "played to its end; nothing follows", "hang_up")
             return Stop(ENDS["answered"])
+        case FeatureWait() as wait, Rang(result):
+            return features.rang(walk, wait, result)
+        case FeatureWait() as wait, ParkOver() | NothingTaken() | SuperviseOver() | PageOver() as outcome:
+            return features.went_on(walk, wait, outcome)
         case wait, _:
             raise BadOutcome(
                 f"{_kind(outcome)} does not belong to a cursor that waits for a {type(wait).__name__.removesuffix('Wait').lower()}"

@@ -56,7 +56,18 @@ class PlayWait:
     next: str = ""
 
 
-Wait = UserWait | ExternalWait | GroupWait | MenuWait | PlayWait
+@dataclass(frozen=True, slots=True)
+class FeatureWait:
+    """What was dialled by code is being done: `park`, `recall` (of a parked call), `take`, `intercom`, `page`, `supervise`."""
+
+    what: str
+    lot_id: str = ""
+    slot: str = ""
+    #: Who parked the call, or whom an intercom calls.
+    user_id: str = ""
+
+
+Wait = UserWait | ExternalWait | GroupWait | MenuWait | PlayWait | FeatureWait
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,8 @@ def _encode_wait(wait: Wait) -> list[Any]:
             return ["menu", menu_id, turn, digits]
         case PlayWait(following):
             return ["play", following]
+        case FeatureWait(what, lot_id, slot, user_id):
+            return ["feature", what, lot_id, slot, user_id]
 
 
 def decode(raw: bytes) -> Cursor:
@@ -158,4 +171,5 @@ _WAITS: dict[str, tuple[tuple[Callable[[object], bool], ...], Callable[..., Wait
     "group": ((_is_text,), GroupWait),
     "menu": ((_is_text, _is_count, _is_text), MenuWait),
     "play": ((_is_text,), PlayWait),
+    "feature": ((_is_text, _is_text, _is_text, _is_text), FeatureWait),
 }

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from carillon_routing.domain.feature_steps import FeatureOutcome, FeatureStep
+
 Direction = Literal["inbound", "from_user"]
 RingResult = Literal["answered", "no_answer", "busy", "unreachable", "congested", "rejected"]
 
@@ -55,7 +57,7 @@ class Recorded:
     """A record step is over; routing never asks for one."""
 
 
-Outcome = Entered | Rang | Played | Gathered | Recorded
+Outcome = Entered | Rang | Played | Gathered | Recorded | FeatureOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Ring:
     caller_number: str = ""
     caller_name: str = ""
     ask_after_answer: bool = False
+    auto_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ class HangUp:
     reason: str
 
 
-Step = Ring | Play | Gather | Delegate | HangUp
+Step = Ring | Play | Gather | Delegate | HangUp | FeatureStep
 
 
 @dataclass(frozen=True, slots=True)

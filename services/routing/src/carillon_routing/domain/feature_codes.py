@@ -1,0 +1,58 @@
+"""Which feature was dialled: the tenant's codes, and the slots of its parking lots."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from carillon_contracts.config import Feature, FeatureCode, codes_of
+from carillon_contracts.tenant_config import TenantConfig
+
+#: Whether something must, or may, follow the code; nothing may follow the others.
+_FOLLOWED: Mapping[Feature, bool] = {
+    "pick_up": True,
+    "park": False,
+    "forward_on": True,
+    "withhold": True,
+    "intercom": True,
+    "page": True,
+    "listen": True,
+    "whisper": True,
+    "barge": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A feature with what followed its code (`argument`); `slot`: the slot of a parking lot was dialled by itself."""
+
+    feature: Feature
+    code: str
+    argument: str = ""
+    slot: bool = False
+
+
+def recognise(config: TenantConfig, dialled: str) -> Coded | None:
+    """The feature that these digits mean; None: they are none. The longest code that fits counts."""
+    if not dialled.startswith(("*", "#")):
+        lot = lot_of(config, dialled)
+        return Coded("park", "", dialled, slot=True) if lot else None
+    for code, feature in _by_length(config.tenant.feature_codes):
+        argument = dialled.removeprefix(code)
+        if argument == dialled:
+            continue
+        needed = _FOLLOWED.get(feature)
+        argument = argument.removesuffix("#") if needed is not None else argument
+        if (argument and needed is not None) or (not argument and not needed):
+            return Coded(feature, code, argument)
+    return None
+
+
+def lot_of(config: TenantConfig, slot: str) -> str:
+    """The parking lot that has this slot; empty if none has."""
+    return next((lot.id for lot in config.parking_lots.values() if lot.holds(slot)), "")
+
+
+@lru_cache(1024)
+def _by_length(changed: tuple[FeatureCode, ...]) -> tuple[tuple[str, Feature], ...]:
+    codes = sorted(((code, feature) for feature, code in codes_of(changed).items()), key=lambda pair: (-len(pair[0]), pair[0]))
+    return tuple(codes)

@@ -1,0 +1,74 @@
+"""What the system says when something is done by code, in the languages that it speaks."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from carillon_routing.domain.facts import Phrase
+
+Said = Literal["parked", "parked_page", "no_slot", "nothing_there", "not_allowed", "nobody_talks", "nobody_listens", "no_such_extension"]
+_ENGLISH = "en"
+_TEXTS: Mapping[Said, Mapping[str, str]] = {
+    "parked": {
+        "en": "Parked at {slot}.",
+        "fr": "Appel parqué au {slot}.",
+        "de": "Geparkt auf {slot}.",
+        "nl": "Geparkeerd op {slot}.",
+        "it": "Parcheggiata al {slot}.",
+    },
+    "parked_page": {
+        "en": "There is a call for you at {slot}.",
+        "fr": "Un appel vous attend au {slot}.",
+        "de": "Ein Anruf wartet auf {slot}.",
+        "nl": "Er wacht een gesprek op {slot}.",
+        "it": "Una chiamata attende al {slot}.",
+    },
+    "no_slot": {
+        "en": "Every parking slot is taken.",
+        "fr": "Toutes les places de parcage sont occupées.",
+        "de": "Alle Parkplätze sind belegt.",
+        "nl": "Alle parkeerplaatsen zijn bezet.",
+        "it": "Tutti i posti di parcheggio sono occupati.",
+    },
+    "nothing_there": {
+        "en": "There is no call to take.",
+        "fr": "Il n'y a pas d'appel à prendre.",
+        "de": "Es ist kein Anruf da.",
+        "nl": "Er is geen gesprek om over te nemen.",
+        "it": "Non c'è nessuna chiamata da prendere.",
+    },
+    "not_allowed": {
+        "en": "You may not do this.",
+        "fr": "Vous n'y êtes pas autorisé.",
+        "de": "Das ist Ihnen nicht erlaubt.",
+        "nl": "Dit is u niet toegestaan.",
+        "it": "Non le è permesso.",
+    },
+    "nobody_talks": {
+        "en": "Nobody is talking there.",
+        "fr": "Personne n'est en conversation.",
+        "de": "Dort wird nicht gesprochen.",
+        "nl": "Daar wordt niet gesproken.",
+        "it": "Nessuno sta parlando.",
+    },
+    "nobody_listens": {
+        "en": "No phone can be reached.",
+        "fr": "Aucun téléphone n'est joignable.",
+        "de": "Kein Telefon ist erreichbar.",
+        "nl": "Geen enkele telefoon is bereikbaar.",
+        "it": "Nessun telefono è raggiungibile.",
+    },
+    "no_such_extension": {
+        "en": "This number does not exist.",
+        "fr": "Ce numéro n'existe pas.",
+        "de": "Diese Nummer gibt es nicht.",
+        "nl": "Dit nummer bestaat niet.",
+        "it": "Questo numero non esiste.",
+    },
+}
+
+
+def phrase(said: Said, language: str) -> Phrase:
+    """In the language (BCP 47) if the system speaks it, else in English."""
+    texts = _TEXTS[said]
+    base = language.split("-")[0]
+    return Phrase(texts[base], language) if base in texts else Phrase(texts[_ENGLISH], _ENGLISH)

@@ -1,0 +1,232 @@
+"""What is done by code: pickup, parking, intercom, paging, supervision.
+
+Always: who may not is told so and nothing else happens; a parked call that nobody takes rings at who parked it, then goes where its lot
+says, else is parked again.
+"""
+
+from carillon_contracts.config import ParkingLot, User
+from carillon_routing.domain.cursor import FeatureWait, PlayWait
+from carillon_routing.domain.facts import HangUp, Play, Ring, RingResult, UserTarget
+from carillon_routing.domain.feature_codes import Coded, lot_of
+from carillon_routing.domain.feature_phrases import Said, phrase
+from carillon_routing.domain.feature_steps import (
+    FeatureOutcome,
+    NothingTaken,
+    Page,
+    PageOver,
+    Park,
+    ParkOver,
+    PickUp,
+    Supervise,
+    SuperviseMode,
+    SuperviseOver,
+)
+from carillon_routing.domain.identity import shown_inside
+from carillon_routing.domain.walk import ENDS, Move, Stop, ToDestination, Walk, name_of
+
+PAGE_ANSWER_MS = 4000
+#: A call that cannot be parked goes back to who wanted it parked.
+NO_SLOT = HangUp(34, 503, "no parking slot is free")
+
+
+def enter(walk: Walk, coded: Coded, *, sent_by_user: bool) -> Move:
+    """Do it. `sent_by_user`: the call was sent there by transfer or deflection, so that its other side is what it is about."""
+    subject = f"feature {coded.feature} {coded.code or coded.argument}"
+    match coded.feature:
+        case "pick_up_group":
+            return _pick_up_group(walk, subject)
+        case "pick_up":
+            return _pick_up(walk, subject, coded.argument)
+        case "park" if coded.slot and not sent_by_user:
+            walk.note(subject, True, f"{coded.argument} is a slot: what is parked there is taken back")
+            return Stop(PickUp(slot=coded.argument), FeatureWait("take"))
+        case "park":
+            return _park(walk, subject, coded.argument)
+        case "intercom":
+            return _intercom(walk, subject, coded.argument)
+        case "page":
+            return _page(walk, subject, coded.argument)
+        case "listen" | "whisper" | "barge" as mode:
+            return _supervise(walk, subject, coded.argument, mode)
+        case _:
+            walk.note(subject, False, "this feature is not there")
+            return _say(walk, "not_allowed")
+
+
+def went_on(walk: Walk, wait: FeatureWait, outcome: FeatureOutcome) -> Move:
+    """What comes after the step."""
+    match outcome:
+        case ParkOver(result, slot):
+            return _parked(walk, wait, result, slot)
+        case NothingTaken():
+            walk.note("take over", False, "there was nothing to take")
+            return _say(walk, "nothing_there")
+        case SuperviseOver(took_part):
+            walk.note("supervise", took_part, "the talk is over" if took_part else "nobody talks there")
+            return Stop(ENDS["answered"]) if took_part else _say(walk, "nobody_talks")
+        case PageOver(reached):
+            walk.note("page", reached > 0, f"{reached} phones listened")
+            return Stop(ENDS["answered"]) if reached else _say(walk, "nobody_listens")
+
+
+def rang(walk: Walk, wait: FeatureWait, result: RingResult) -> Move:
+    """An intercom is over, or a recall of a parked call."""
+    lot = walk.config.parking_lots.get(wait.lot_id)
+    if wait.what != "recall" or result == "answered" or lot is None:
+        return Stop(ENDS[result])
+    if lot.no_answer is not None:
+        walk.note(f"parking_lot/{lot.id} no_answer", True, f"the recall was {result}", name_of(lot.no_answer))
+        return ToDestination(lot.no_answer)
+    walk.note(f"parking_lot/{lot.id}", True, f"the recall was {result}; the lot has no other way: parked again", wait.slot)
+    slots = (wait.slot, *(slot for slot in lot.slots if slot != wait.slot))
+    return Stop(Park(slots, lot.recall_seconds * 1000), FeatureWait("park", lot.id, "", wait.user_id))
+
+
+# -- pickup -----------------------------------------------------------------------------------------------------------
+
+
+def _pick_up_group(walk: Walk, subject: str) -> Move:
+    own = walk.call.caller_user_id
+    groups = [group for group in walk.config.pickup_groups.values() if own in group.user_ids]
+    users = tuple(dict.fromkeys(user for group in groups for user in group.user_ids if user != own))
+    if not users:
+        walk.note(subject, False, f"user/{own} is in no pickup group with anybody else")
+        return _say(walk, "not_allowed")
+    walk.note(subject, True, f"pickup groups of user/{own}: {', '.join(group.id for group in groups)}")
+    return Stop(PickUp(users), FeatureWait("take"))
+
+
+def _pick_up(walk: Walk, subject: str, extension: str) -> Move:
+    users = _rung_at(walk, extension)
+    if not users:
+        walk.note(subject, False, f"{extension} is no extension at which phones ring")
+        return _say(walk, "no_such_extension")
+    own = walk.call.caller_user_id
+    if walk.config.tenant.pickup_scope == "group":
+        with_own = {user for group in walk.config.pickup_groups.values() if own in group.user_ids for user in group.user_ids}
+        users = tuple(user for user in users if user in with_own)
+        if not users:
+            walk.note(subject, False, f"user/{own} is in no pickup group with who rings at {extension}")
+            return _say(walk, "not_allowed")
+    walk.note(subject, True, f"takes what rings at {extension}: {', '.join(users)}")
+    return Stop(PickUp(users), FeatureWait("take"))
+
+
+def _rung_at(walk: Walk, extension: str) -> tuple[str, ...]:
+    """Users whose phones ring when the extension is dialled."""
+    found = walk.config.extensions.get(extension)
+    if found is None:
+        return ()
+    if found.destination.user_id is not None:
+        return (found.destination.user_id,)
+    group = walk.config.ring_groups.get(found.destination.ring_group_id or "")
+    return tuple(member.user_id for member in group.members if member.user_id) if group is not None else ()
+
+
+# -- parking ----------------------------------------------------------------------------------------------------------
+
+
+def _park(walk: Walk, subject: str, slot: str) -> Move:
+    lots = walk.config.parking_lots
+    lot = lots.get(lot_of(walk.config, slot)) if slot else next(iter(lots.values()), None)
+    if lot is None:
+        walk.note(subject, False, f"no parking lot has a slot {slot}" if slot else "there is no parking lot")
+        return Stop(NO_SLOT)
+    walk.note(subject, True, f"parks in {slot or 'the first free slot'} of parking_lot/{lot.id} for {lot.recall_seconds} s")
+    language = _language(walk)
+    paged = walk.config.paging_groups.get(lot.paging_group_id)
+    step = Park(
+        (slot,) if slot else lot.slots,
+        lot.recall_seconds * 1000,
+        (phrase("parked", language),),
+        paged.user_ids if paged is not None else (),
+        (phrase("parked_page", walk.config.tenant.language),) if paged is not None else (),
+    )
+    return Stop(step, FeatureWait("park", lot.id, "", walk.call.caller_user_id))
+
+
+def _parked(walk: Walk, wait: FeatureWait, result: str, slot: str) -> Move:
+    lot = walk.config.parking_lots.get(wait.lot_id)
+    if result == "no_slot":
+        walk.note(f"parking_lot/{wait.lot_id}", False, "no slot is free")
+        return Stop(NO_SLOT)
+    if lot is None or wait.user_id not in walk.config.users:
+        walk.note(f"parking_lot/{wait.lot_id}", False, "nobody took the call back, and there is nobody to call")
+        return rang(walk, FeatureWait("recall", wait.lot_id, slot, wait.user_id), "unreachable")
+    return _recall(walk, lot, slot, wait.user_id)
+
+
+def _recall(walk: Walk, lot: ParkingLot, slot: str, user_id: str) -> Move:
+    walk.note(f"parking_lot/{lot.id}", True, f"nobody took the call back within {lot.recall_seconds} s", f"user/{user_id}")
+    number, name = shown_inside(walk.config, walk.call)
+    target = UserTarget(f"user:{user_id}", user_id, 0, lot.recall_ring_seconds * 1000)
+    return Stop(Ring((target,), number, name), FeatureWait("recall", lot.id, slot, user_id))
+
+
+# -- intercom, paging, supervision --------------------------------------------------------------------------------------
+
+
+def _intercom(walk: Walk, subject: str, extension: str) -> Move:
+    user = _user_at(walk, extension)
+    if user is None:
+        walk.note(subject, False, f"{extension} is no user's extension")
+        return _say(walk, "no_such_extension")
+    if user.do_not_disturb:
+        walk.note(subject, False, f"user/{user.id} is not to be disturbed")
+        return Stop(ENDS["busy"])
+    walk.note(subject, True, "the phone answers by itself", f"user/{user.id}")
+    number, name = shown_inside(walk.config, walk.call)
+    target = UserTarget(f"user:{user.id}", user.id, 0, user.ring_seconds * 1000)
+    return Stop(Ring((target,), number, name, auto_answer=True), FeatureWait("intercom", "", "", user.id))
+
+
+def _page(walk: Walk, subject: str, number: str) -> Move:
+    own = walk.call.caller_user_id
+    group = next((group for group in walk.config.paging_groups.values() if group.number == number), None)
+    if group is None:
+        walk.note(subject, False, f"no paging group has the number {number}")
+        return _say(walk, "no_such_extension")
+    if group.allowed_user_ids and own not in group.allowed_user_ids:
+        walk.note(subject, False, f"user/{own} may not page paging_group/{group.id}")
+        return _say(walk, "not_allowed")
+    users = tuple(user for user in group.user_ids if user != own and not _undisturbed(walk, user))
+    walk.note(subject, True, f"speaks to {len(users)} users of paging_group/{group.id}")
+    shown, name = shown_inside(walk.config, walk.call)
+    return Stop(Page(users, shown, name, PAGE_ANSWER_MS), FeatureWait("page"))
+
+
+def _undisturbed(walk: Walk, user_id: str) -> bool:
+    user = walk.config.users.get(user_id)
+    return user is None or user.do_not_disturb
+
+
+def _supervise(walk: Walk, subject: str, extension: str, mode: SuperviseMode) -> Move:
+    user, own = _user_at(walk, extension), walk.call.caller_user_id
+    if user is None:
+        walk.note(subject, False, f"{extension} is no user's extension")
+        return _say(walk, "no_such_extension")
+    rights = [each for each in walk.config.supervisions.values() if own in each.supervisor_user_ids and user.id in each.user_ids]
+    modes = tuple(dict.fromkeys(each for right in rights for each in right.modes))
+    if mode not in modes or user.id == own:
+        walk.note(subject, False, f"user/{own} may not {mode} to user/{user.id}: {', '.join(modes) or 'nothing'} is allowed")
+        return _say(walk, "not_allowed")
+    walk.note(subject, True, f"by {', '.join(f'supervision/{right.id}' for right in rights)}", f"user/{user.id}")
+    return Stop(Supervise(user.id, mode, modes), FeatureWait("supervise"))
+
+
+# -- words ------------------------------------------------------------------------------------------------------------
+
+
+def _user_at(walk: Walk, extension: str) -> User | None:
+    found = walk.config.extensions.get(extension)
+    return walk.config.users.get(found.destination.user_id or "") if found is not None else None
+
+
+def _language(walk: Walk) -> str:
+    user = walk.config.users.get(walk.call.caller_user_id)
+    return (user.language if user is not None else "") or walk.config.tenant.language
+
+
+def _say(walk: Walk, said: Said) -> Stop:
+    """Tell who dialled, then end."""
+    return Stop(Play((phrase(said, _language(walk)),)), PlayWait())
