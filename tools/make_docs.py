@@ -13,14 +13,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from carillon_contracts import streams
-from carillon_contracts.audit import AccountLocked, AuthenticationFailed, BanLifted, FloodRefused, SourceBanned
+from carillon_contracts import audit, streams
 from carillon_contracts.call import CALL_EVENTS
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.mailbox import MailboxChanged, MessageMailed, MessageStored
 from carillon_contracts.record import CallRecorded
 from carillon_contracts.registration import Registered, TrunkRegistered, TrunkServerDown, TrunkServerUp, TrunkUnregistered, Unregistered
+
+
+def _is_event(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, EventData) and value is not EventData
+
 
 ROOT = Path(__file__).resolve().parent.parent
 FEATURES = ROOT / "docs/features.md"
@@ -38,7 +42,7 @@ CHANNELS: dict[str, tuple[str, tuple[type[EventData], ...]]] = {
     "cdr": (streams.record_subject("{tenant}", "{fact}"), (CallRecorded,)),
     "audit": (
         streams.audit_subject("{tenant}", "{fact}"),
-        (AuthenticationFailed, SourceBanned, BanLifted, AccountLocked, FloodRefused),
+        tuple(sorted((kind for kind in vars(audit).values() if _is_event(kind)), key=lambda kind: kind.__name__)),
     ),
 }
 REF = "#/components/schemas/{model}"

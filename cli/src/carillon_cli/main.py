@@ -26,6 +26,8 @@ COMMANDS = {
     "explain": "why a call went where it went",
     "messages": "messages in the mailboxes",
     "bans": "addresses and accounts that are kept out after an attack, and letting them in again",
+    "logins": "passwords, locks and second factors of people who use the API",
+    "keys": "keys of systems that use the API",
     "clock": "set the time of day that routing goes by (test systems only)",
 }
 

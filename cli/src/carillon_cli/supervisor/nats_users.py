@@ -40,7 +40,7 @@ def nats_users(services: Iterable[str], tenants: Iterable[str], password: Callab
     """All users; `password(name)` gives the secret of a user."""
     found = [NatsUser(OPERATOR, password(OPERATOR))]
     for service in services:
-        own = tuple(subject for stream in STREAMS if stream.publisher == service for subject in stream.subjects)
+        own = tuple(subject for stream in STREAMS if stream.publisher in (service, "*") for subject in stream.subjects)
         found.append(NatsUser(service, password(service), (*own, *_JETSTREAM, *_EXTRA.get(service, ())), ("_INBOX.>",), _LOSS))
     for tenant in sorted(tenants):
         name = tenant_user(tenant)

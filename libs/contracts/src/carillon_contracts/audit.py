@@ -1,12 +1,15 @@
-"""Audit events, published by media on `carillon.<tenant>.audit.<fact>`: attacks and what was done about them, and who listened to whom.
+"""Audit events, published on `carillon.<tenant>.audit.<fact>`: attacks, refusals, logins, and who listened to whom.
 
 What concerns one known account goes to its tenant; what concerns an address, or an account that does not exist, concerns no tenant
 and goes to the operator under the name `OPERATOR`, which no tenant can have. Never a password, a digest or a nonce.
 """
 
-from typing import ClassVar, Literal
+from datetime import datetime
+from typing import ClassVar, Literal, Protocol
+from uuid import UUID
 
-from carillon_contracts.envelope import EventData
+from carillon_contracts.envelope import Event, EventData
+from carillon_contracts.streams import audit_subject
 
 #: Stands for a tenant where none is concerned: tenants' names begin with a letter or digit, so no tenant's user sees these.
 OPERATOR = "_operator"
@@ -82,3 +85,92 @@ class CallSupervised(EventData):
     mode: Literal["listen", "whisper", "barge", "ended"]
     #: The supervised call.
     call_id: str
+
+
+class RequestRefused(EventData):
+    """Somebody called the API without a right to; alike refusals of a minute are told together."""
+
+    TYPE: ClassVar[str] = "audit.request_refused.v1"
+    #: `carillon.directory.v1.UserService/DeleteUser`; empty: many different ones.
+    rpc: str
+    reason: Literal["unauthenticated", "permission_denied"]
+    #: The token's subject; empty: there was no token that counts.
+    by: str
+    #: IP address.
+    source: str
+    times: int = 1
+
+
+class LoginFailed(EventData):
+    """A wrong password or code, or a login that does not exist or is locked."""
+
+    TYPE: ClassVar[str] = "audit.login_failed.v1"
+    login: str
+    #: IP address.
+    source: str
+
+
+class LoginLocked(EventData):
+    """Too many wrong tries: nothing is taken for a while."""
+
+    TYPE: ClassVar[str] = "audit.login_locked.v1"
+    login: str
+    until: datetime
+    #: Address of the last try.
+    source: str
+
+
+class LoginReused(EventData):
+    """A refresh token came a second time: somebody has a copy. Everything that came of that login is ended."""
+
+    TYPE: ClassVar[str] = "audit.login_reused.v1"
+    login: str
+    source: str
+
+
+class AccessChanged(EventData):
+    """Somebody changed who may log in, or a key of a system."""
+
+    TYPE: ClassVar[str] = "audit.access_changed.v1"
+    action: Literal[
+        "password_set", "login_removed", "second_factor_added", "second_factor_removed", "unlocked", "api_key_created", "api_key_revoked"
+    ]
+    #: User id, or the key's id.
+    about: str
+    by: str
+
+
+def audit_event(event: EventData, tenant: str, *, event_id: UUID, source: str, about: str, at: datetime) -> tuple[str, bytes]:
+    """Subject and payload of an audit event; an empty tenant is the operator's."""
+    tenant = tenant or OPERATOR
+    envelope = Event(
+        id=event_id,
+        source=source,
+        type=f"carillon.{event.TYPE}",
+        subject=about,
+        time=at,
+        data=event.model_dump(mode="json"),
+        tenantid=tenant,
+    )
+    return audit_subject(tenant, event.fact()), envelope.to_json()
+
+
+class RefusedCall(Protocol):
+    """What a gRPC server knows of a call that it refused."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def reason(self) -> Literal["unauthenticated", "permission_denied"]: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def peer(self) -> str: ...
+
+
+def request_refused(refusal: RefusedCall, times: int, *, event_id: UUID, source: str, at: datetime) -> tuple[str, bytes]:
+    """Subject and payload for some alike refusals."""
+    event = RequestRefused(rpc=refusal.method, reason=refusal.reason, by=refusal.subject, source=refusal.peer, times=times)
+    return audit_event(event, refusal.tenant, event_id=event_id, source=source, about=f"rpc/{refusal.method}", at=at)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A durable stream: its name, what it holds, which service writes it, and how long it keeps (None: for ever)."""
+    """A durable stream: its name, what it holds, which service writes it (`*`: all), and how long it keeps (None: for ever)."""
 
     name: str
     subjects: tuple[str, ...]
@@ -19,8 +19,10 @@ CALLS = Stream("CALLS", ("carillon.*.call.>",), "media", 30 * _DAY)
 REGISTRATIONS = Stream("REGISTRATIONS", ("carillon.*.registration.>",), "media", 7 * _DAY)
 MAILBOXES = Stream("MAILBOXES", ("carillon.*.mailbox.>",), "voicemail", 30 * _DAY)
 RECORDS = Stream("RECORDS", ("carillon.*.cdr.>",), "cdr", 30 * _DAY)
-AUDIT = Stream("AUDIT", ("carillon.*.audit.>",), "media", 90 * _DAY)
-STREAMS = (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT)
+AUDIT = Stream("AUDIT", ("carillon.*.audit.>",), "*", 90 * _DAY)
+#: What tokens are signed with; a key is published again and again as long as it counts.
+KEYS = Stream("KEYS", ("carillon._operator.keys.>",), "directory", 2 * _DAY)
+STREAMS = (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT, KEYS)
 #: JetStream object store bucket of audio; object names are content hashes.
 AUDIO_BUCKET = "audio"
 
@@ -53,3 +55,8 @@ def record_subject(tenant: str, fact: str) -> str:
 def audit_subject(tenant: str, fact: str) -> str:
     """`carillon.dupont.audit.account_locked`; without a tenant `carillon._operator.audit.source_banned`"""
     return f"carillon.{tenant}.audit.{fact}"
+
+
+def key_subject(kid: str) -> str:
+    """`carillon._operator.keys.<kid>`: above the tenants."""
+    return f"carillon._operator.keys.{kid}"

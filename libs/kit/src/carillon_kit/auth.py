@@ -1,18 +1,24 @@
-"""Who is asking: signed tokens (JWT, HS256) and the principal they stand for.
+"""Who is asking: signed tokens (JWT) and the principal they stand for.
+
+People and systems have tokens signed with EdDSA (RFC 8037) by keys that one service makes and publishes; our own processes and
+operators at the machine itself have tokens signed with the key that all services share (HS256).
 
 Invariant: a token's tenant and roles are believed only after its signature and expiry were checked; there is no unsigned path.
 """
 
+import base64
+import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from carillon_kit.errors import Unauthenticated
 
-_ALGORITHM = "HS256"
+_SHARED, _PUBLISHED = "HS256", "EdDSA"
 _AUDIENCE = "carillon"
 #: RFC 7518 section 3.2: the key of HS256 has at least as many bits as the hash.
 _SHORTEST_KEY = 32
@@ -31,6 +37,8 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
+#: Stands among an rpc's rights for "no token is needed".
+ANYONE = frozenset({"anyone"})
 OPERATOR = Role.OPERATOR
 ADMIN = Role.ADMIN
 SERVICE = Role.SERVICE
@@ -54,15 +62,43 @@ def issue_token(key: str, subject: str, tenant: str | None, roles: Iterable[str]
     if expires_in is not None:
         lifetime = expires_in if isinstance(expires_in, timedelta) else timedelta(seconds=expires_in)
         claims["exp"] = datetime.now(UTC) + lifetime
-    return jwt.encode(claims, key, algorithm=_ALGORITHM)
+    return jwt.encode(claims, key, algorithm=_SHARED)
+
+
+def sign_token(key: Ed25519PrivateKey, kid: str, subject: str, tenant: str | None, roles: Iterable[str], expires_at: datetime) -> str:
+    """Sign a token that whoever has the public key can check."""
+    claims: dict[str, object] = {"sub": subject, "aud": _AUDIENCE, "roles": sorted(roles), "exp": expires_at}
+    if tenant is not None:
+        claims["tenant"] = tenant
+    return jwt.encode(claims, key, algorithm=_PUBLISHED, headers={"kid": kid})
+
+
+class PublicKeys:
+    """The published keys by their `kid`, as they come; those that are not published any more are forgotten with the process."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, Ed25519PublicKey] = {}
+
+    def add(self, kid: str, x: str) -> None:
+        """One more; `x` as a JWK has it (RFC 8037 section 2). Raises `ValueError`."""
+        try:
+            raw = base64.urlsafe_b64decode(x + "=" * (-len(x) % 4))
+        except binascii.Error as error:
+            raise ValueError("x is not base64url") from error
+        self._keys[kid] = Ed25519PublicKey.from_public_bytes(raw)
+
+    def get(self, kid: object) -> Ed25519PublicKey | None:
+        """The key, or None."""
+        return self._keys.get(kid) if isinstance(kid, str) else None
 
 
 class TokenVerifier:
-    """Checks tokens signed with one key."""
+    """Checks tokens signed with the shared key, or with one of the published keys."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, published: PublicKeys | None = None) -> None:
         _check_key(key)
         self._key = key
+        self._published = published or PublicKeys()
         self._known: dict[str, tuple[Principal, float | None]] = {}
 
     def verify(self, token: str) -> Principal:
@@ -81,7 +117,15 @@ class TokenVerifier:
 
     def _decode(self, token: str) -> tuple[Principal, float | None]:
         try:
-            claims = jwt.decode(token, self._key, algorithms=[_ALGORITHM], audience=_AUDIENCE, options={"require": ["sub", "aud"]})
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") == _PUBLISHED:
+                public = self._published.get(header.get("kid"))
+                if public is None:
+                    raise Unauthenticated("the token is not valid")
+                required = ["sub", "aud", "exp"]
+                claims = jwt.decode(token, public, algorithms=[_PUBLISHED], audience=_AUDIENCE, options={"require": required})
+            else:
+                claims = jwt.decode(token, self._key, algorithms=[_SHARED], audience=_AUDIENCE, options={"require": ["sub", "aud"]})
         except jwt.PyJWTError as error:
             raise Unauthenticated("the token is not valid") from error
         tenant, roles = claims.get("tenant"), claims.get("roles")

@@ -1,14 +1,15 @@
 """The gRPC server of every service: deny by default, rich errors, health, reflection, trace context.
 
 Invariant: no rpc of ours runs before its token was verified and one of the roles listed for that very rpc was found in it; an rpc
-that nobody listed keeps the server from starting. Only health and reflection are open.
+that nobody listed keeps the server from starting. Only health, reflection and what is listed for `ANYONE` are open.
 
 The checks wrap each handler where it is registered instead of being interceptors: one coroutine less per call.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import asyncpg
 import grpc
@@ -21,7 +22,7 @@ from opentelemetry.trace import SpanKind
 from pydantic import ValidationError
 
 from carillon_kit import logs, telemetry
-from carillon_kit.auth import OPERATOR, SERVICE, Principal, TokenVerifier
+from carillon_kit.auth import ANYONE, OPERATOR, SERVICE, Principal, TokenVerifier
 from carillon_kit.bus.api import PublishFailed
 from carillon_kit.errors import ApiError, InvalidArgument, PermissionDenied, Unauthenticated, Unavailable, internal_status
 from carillon_kit.ids import SystemIds
@@ -71,10 +72,26 @@ def current_tenant() -> str:
     return named
 
 
-class GrpcServer:
-    """A `grpc.aio` server on `listen` (`host:port`, port 0: a free one). Make it inside the running loop."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call that was not allowed: which, why, and whose, as far as that is known (`subject` and `tenant` may be empty)."""
 
-    def __init__(self, listen: str, verifier: TokenVerifier) -> None:
+    method: str
+    reason: Literal["unauthenticated", "permission_denied"]
+    subject: str
+    tenant: str
+    #: As gRPC tells it: `ipv4:192.0.2.7:50123`.
+    peer: str
+
+
+class GrpcServer:
+    """A `grpc.aio` server on `listen` (`host:port`, port 0: a free one). Make it inside the running loop.
+
+    `on_refusal` is told of every call that was not allowed; it must not wait.
+    """
+
+    def __init__(self, listen: str, verifier: TokenVerifier, on_refusal: Callable[[Refusal], None] | None = None) -> None:
+        self._on_refusal = on_refusal
         self._listen = listen
         self._verifier = verifier
         self._ids = SystemIds()
@@ -129,14 +146,17 @@ class GrpcServer:
         await self._server.stop(grace)
 
     def _enter(self, context: Any, allowed: frozenset[str], metadata: Mapping[str, Any]) -> None:
+        _principal.set(None)
+        _tenant.set(metadata.get(TENANT_KEY))
+        if allowed == ANYONE:
+            return
         header = metadata.get("authorization", "")
         if not header.startswith(_BEARER):
             raise Unauthenticated
         principal = self._verifier.verify(header[len(_BEARER) :])
+        _principal.set(principal)
         if not principal.roles & allowed:
             raise PermissionDenied("the token's roles do not allow this")
-        _principal.set(principal)
-        _tenant.set(metadata.get(TENANT_KEY))
 
     async def _refuse(self, context: Any, method: str, error: Exception) -> None:
         """Abort the call with the rich status of `error`; always raises."""
@@ -145,6 +165,8 @@ class GrpcServer:
         if isinstance(error, _AWAY):
             _log.warning("rpc cannot be served now", method=method, error=f"{type(error).__name__}: {error}")
             error = Unavailable()
+        if isinstance(error, Unauthenticated | PermissionDenied):
+            self._report(method, error, context)
         if isinstance(error, ApiError):
             status = error.to_status()
         else:
@@ -152,6 +174,16 @@ class GrpcServer:
             _log.error("rpc failed", method=method, error_id=error_id, exc_info=error)
             status = internal_status(error_id)
         await context.abort_with_status(rpc_status.to_status(status))
+
+    def _report(self, method: str, error: Unauthenticated | PermissionDenied, context: Any) -> None:
+        if self._on_refusal is None:
+            return
+        principal = _principal.get()
+        reason: Literal["unauthenticated", "permission_denied"] = (
+            "unauthenticated" if isinstance(error, Unauthenticated) else "permission_denied"
+        )
+        subject, tenant = ("", None) if principal is None else (principal.subject, principal.tenant)
+        self._on_refusal(Refusal(method, reason, subject, tenant or "", context.peer()))
 
     def _guarded(self, method: str, handler: Any, allowed: frozenset[str]) -> Any:
         make = _MAKERS[handler.request_streaming, handler.response_streaming]

@@ -13,11 +13,12 @@ from carillon_cdr.adapters.postgres_records import PostgresRecords
 from carillon_cdr.grpc_api import LEDGER_RIGHTS, LEDGER_SERVICE, RECORD_RIGHTS, RECORD_SERVICE, LedgerApi, RecordApi
 from carillon_cdr.settings import CdrSettings
 from carillon_cdr.subscribers import BATCH, CONSUMER, CallSubscriber
-from carillon_contracts.streams import CALLS, RECORDS
-from carillon_kit.auth import TokenVerifier
+from carillon_contracts.audit import request_refused
+from carillon_contracts.streams import AUDIT, CALLS, KEYS, RECORDS
 from carillon_kit.bus import Bus
 from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.grpc_server import GrpcServer
+from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks
 from carillon_kit.logs import get_logger
 from carillon_kit.outbox import Outbox
@@ -48,7 +49,8 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         tasks = await stack.enter_async_context(Tasks())
         tasks.start(outbox.run(), "outbox")
         ledger = PostgresLedger(pool, settings.ledger_timeout_seconds)
-        server = _grpc(settings, pool, ledger)
+        server = await guarded_server(settings, "cdr", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
+        _add_services(server, pool, ledger)
         port = await server.start()
         stack.push_async_callback(server.stop)
         dead_letters = DeadLetters(pool)
@@ -59,8 +61,6 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         yield port
 
 
-def _grpc(settings: CdrSettings, pool: "asyncpg.Pool[Any]", ledger: PostgresLedger) -> GrpcServer:
-    server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
+def _add_services(server: GrpcServer, pool: "asyncpg.Pool[Any]", ledger: PostgresLedger) -> None:
     server.add(add_RecordServiceServicer_to_server, RecordApi(PostgresRecords(pool), ledger), RECORD_SERVICE, RECORD_RIGHTS)
     server.add(add_LedgerServiceServicer_to_server, LedgerApi(ledger), LEDGER_SERVICE, LEDGER_RIGHTS)
-    return server

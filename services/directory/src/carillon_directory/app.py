@@ -2,22 +2,35 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
 
 import carillon
+from carillon_contracts.audit import request_refused
 from carillon_contracts.config import TRUNK_PASSWORDS
-from carillon_contracts.streams import CONFIG
+from carillon_contracts.streams import AUDIT, CONFIG, KEYS
+from carillon_directory import grpc_auth
+from carillon_directory.adapters.audit_trail import AuditTrail
+from carillon_directory.adapters.postgres_logins import PostgresLogins
 from carillon_directory.adapters.publication import ConfigPublisher
 from carillon_directory.adapters.stream_keeper import StreamKeeper
 from carillon_directory.adapters.tenant_log import PostgresTenantLog
+from carillon_directory.adapters.token_keys import SIGNING_KEYS, TokenKeys
 from carillon_directory.adapters.trunk_passwords import TrunkPasswords
+from carillon_directory.authentication import SECOND_FACTORS, Authentication, Lifetimes
 from carillon_directory.grpc_api import add_services
 from carillon_directory.handlers import Directory, TenantStates
+from carillon_directory.passwords import Passwords
+from carillon_directory.ports import Realms
 from carillon_directory.settings import DirectorySettings
 from carillon_kit import browsers, postgres
-from carillon_kit.auth import TokenVerifier
 from carillon_kit.bus import Bus
+from carillon_kit.clock import SystemClock
 from carillon_kit.event_store import PostgresEventStore
 from carillon_kit.grpc_server import GrpcServer
+from carillon_kit.guarded_server import guarded_server
 from carillon_kit.ids import SystemIds
 from carillon_kit.lifecycle import Tasks
 from carillon_kit.relay import Relay
@@ -44,12 +57,40 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         ids = SystemIds()
         log = PostgresTenantLog(pool, store, ids)
         directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)
-        server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
+        server = await guarded_server(settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         add_services(server, directory, ids, TrunkPasswords(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS)))
+        await _add_logins(settings, server, directory, log, pool, bus, tasks, stack)
         port = await server.start()
         stack.push_async_callback(server.stop)
         await _serve_browsers(settings, port, stack)
         yield port
+
+
+async def _add_logins(
+    settings: DirectorySettings,
+    server: GrpcServer,
+    directory: Directory,
+    realms: Realms,
+    pool: "asyncpg.Pool[Any]",
+    bus: Bus,
+    tasks: Tasks,
+    stack: AsyncExitStack,
+) -> None:
+    """Logins, tokens and keys."""
+    ids, clock = SystemIds(), SystemClock()
+    secret = settings.token_key.get_secret_value().encode()
+    keys = TokenKeys(pool, bus, Sealer(secret, SIGNING_KEYS), clock, ids, settings.token_key_hours)
+    await keys.refresh()
+    tasks.start(keys.run(), "keys of tokens")
+    trail = AuditTrail(bus, clock, ids, settings.node)
+    tasks.start(trail.run(), "audit")
+    passwords = Passwords()
+    stack.callback(passwords.close)
+    lifetimes = Lifetimes(timedelta(seconds=settings.access_token_seconds), timedelta(days=settings.refresh_token_days))
+    authentication = Authentication(
+        directory, PostgresLogins(pool), realms, passwords, keys, Sealer(secret, SECOND_FACTORS), trail, clock, ids, lifetimes
+    )
+    grpc_auth.add_services(server, authentication, keys)
 
 
 async def _serve_browsers(settings: DirectorySettings, port: int, stack: AsyncExitStack) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from carillon_contracts.config import ConfigChanged
+from carillon_contracts.envelope import EventData
 from carillon_directory.domain.claims import Claim
 
 
@@ -42,3 +43,17 @@ class TenantLog(Protocol):
 
     async def taken_elsewhere(self, tenant_id: str, claims: AbstractSet[Claim]) -> frozenset[Claim]:
         """Those of the claims that another tenant holds now."""
+
+
+class Realms(Protocol):
+    """Whose a realm is."""
+
+    async def tenant_of(self, realm: str) -> str | None:
+        """The tenant, or None."""
+
+
+class Audit(Protocol):
+    """The trail of what concerns security."""
+
+    def tell(self, tenant: str, event: EventData, about: str) -> None:
+        """Publish soon; never waits. An empty tenant is the operator's."""

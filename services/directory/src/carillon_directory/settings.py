@@ -16,6 +16,11 @@ class DirectorySettings(ServiceSettings):
     write_attempts: int = Field(default=10, ge=1)
     #: Between two looks at whether the stream of changes is whole.
     stream_check_seconds: float = Field(default=60, gt=0)
+    #: How long a person's or a system's token counts, and a login that is not used.
+    access_token_seconds: float = Field(default=600, ge=60, le=3600)
+    refresh_token_days: float = Field(default=14, gt=0, le=365)
+    #: Tokens are signed with a new key so often; an old one counts once as long again.
+    token_key_hours: float = Field(default=24, ge=2, le=24)
     #: `host:port` where browsers call by Connect and gRPC-Web, over HTTP (TLS is the ingress's); empty: nowhere.
     web_listen: str = ""
     #: Origins of the pages that may call, separated by commas: `https://admin.example.com`; `*` allows any.

@@ -19,12 +19,14 @@ from carillon.media.v1.media_pb2_grpc import (
 )
 from carillon.media.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
 from carillon.media.v1.security_pb2_grpc import add_SecurityServiceServicer_to_server
-from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, MAILBOXES, REGISTRATIONS, audit_subject
-from carillon_kit.auth import SERVICE, TokenVerifier, issue_token
+from carillon_contracts.audit import request_refused
+from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, KEYS, MAILBOXES, REGISTRATIONS, audit_subject
+from carillon_kit.auth import SERVICE, issue_token
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
 from carillon_kit.grpc_client import channel
 from carillon_kit.grpc_server import GrpcServer
+from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks, ask_to_end
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import NatsObjectStore, ObjectStore
@@ -143,7 +145,8 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         stack.push_async_callback(node.sip.stop)
         node.listening(settings.advertise)
         tasks.start(node.trunks.run(), "trunks")
-        server = _grpc(settings, node)
+        server = await guarded_server(settings, "media", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
+        _add_services(server, settings, node)
         port = await server.start()
         stack.push_async_callback(server.stop, 0.5)
         stack.push_async_callback(_close, node, settings, server)
@@ -347,8 +350,7 @@ def _run(node: _Node, tasks: Tasks, plane: PlaneClient, settings: MediaSettings)
         tasks.start(_watch(SilenceWatch(node.board, plane, SystemClock(), settings.silence_seconds)), "silence")
 
 
-def _grpc(settings: MediaSettings, node: _Node) -> GrpcServer:
-    server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
+def _add_services(server: GrpcServer, settings: MediaSettings, node: _Node) -> None:
     calls, registrations = grpc_api.LiveCallApi(node.board), grpc_api.RegistrationApi(node.registrar)
     server.add(add_LiveCallServiceServicer_to_server, calls, grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
     server.add(add_RegistrationServiceServicer_to_server, registrations, grpc_api.REGISTRATIONS, grpc_api.REGISTRATION_RIGHTS)
@@ -359,7 +361,6 @@ def _grpc(settings: MediaSettings, node: _Node) -> GrpcServer:
     security, itself = grpc_node.SecurityApi(node.gate, SystemClock()), grpc_node.NodeApi(settings.node, node.draining, ask_to_end)
     server.add(add_SecurityServiceServicer_to_server, security, grpc_node.SECURITY, grpc_node.SECURITY_RIGHTS)
     server.add(add_NodeServiceServicer_to_server, itself, grpc_node.NODE, grpc_node.NODE_RIGHTS)
-    return server
 
 
 async def _close(node: _Node, settings: MediaSettings, server: GrpcServer) -> None:

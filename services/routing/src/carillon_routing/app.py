@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from carillon_contracts.streams import CONFIG
-from carillon_kit.auth import TokenVerifier
+from carillon_contracts.audit import request_refused
+from carillon_contracts.streams import AUDIT, CONFIG, KEYS
 from carillon_kit.bus import Bus
 from carillon_kit.clock import Clock, FileClock, SystemClock
-from carillon_kit.grpc_server import GrpcServer
+from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks
 from carillon_routing.grpc_api import add_services
 from carillon_routing.projections.configuration import Configuration, ConfigurationFollower
@@ -27,7 +27,7 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         stack.push_async_callback(follower.close)
         tasks.start(follower.run(), "configuration")
         await follower.caught_up(settings.catch_up_seconds)
-        server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
+        server = await guarded_server(settings, "routing", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         add_services(server, configuration, _clock(settings))
         port = await server.start()
         stack.push_async_callback(server.stop)

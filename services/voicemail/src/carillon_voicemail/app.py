@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from carillon.common.v1.call_application_pb2_grpc import add_CallApplicationServicer_to_server
 from carillon.voicemail.v1.voicemail_pb2_grpc import add_MessageServiceServicer_to_server
-from carillon_contracts.streams import AUDIO_BUCKET, CALLS, CONFIG, MAILBOXES
-from carillon_kit.auth import TokenVerifier
+from carillon_contracts.audit import request_refused
+from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, KEYS, MAILBOXES
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
 from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.grpc_server import GrpcServer
+from carillon_kit.guarded_server import guarded_server
 from carillon_kit.inbox import Inbox
 from carillon_kit.lifecycle import Tasks
 from carillon_kit.logs import get_logger
@@ -71,7 +72,8 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         tasks.start(keep_inbox_small(Inbox(pool)), "housekeeping")
         await configuration.caught_up(settings.catch_up_seconds)
         messages = PostgresMessages(pool)
-        server = _grpc(settings, configuration, messages, objects)
+        server = await guarded_server(settings, "voicemail", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
+        _add_services(server, configuration, messages, objects)
         port = await server.start()
         stack.push_async_callback(server.stop)
 
@@ -100,8 +102,6 @@ def _transport(settings: VoicemailSettings) -> MailTransport:
     return Maildir(settings.maildir)
 
 
-def _grpc(settings: VoicemailSettings, configurations: Configurations, messages: Messages, objects: ObjectStore) -> GrpcServer:
-    server = GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value()))
+def _add_services(server: GrpcServer, configurations: Configurations, messages: Messages, objects: ObjectStore) -> None:
     server.add(add_CallApplicationServicer_to_server, VoicemailApplication(configurations), APPLICATION_SERVICE, APPLICATION_RIGHTS)
     server.add(add_MessageServiceServicer_to_server, MessageApi(messages, objects), MESSAGE_SERVICE, MESSAGE_RIGHTS)
-    return server

@@ -89,6 +89,11 @@ class PostgresTenantLog:
         """As the protocol."""
         return sorted(tenant_of(stream) for stream in await self._store.streams(_PREFIX))
 
+    async def tenant_of(self, realm: str) -> str | None:
+        """As `Realms`."""
+        found: str | None = await self._pool.fetchval("select tenant from claim where kind = 'tenant' and value = $1", realm)
+        return found
+
     async def taken_elsewhere(self, tenant_id: str, claims: AbstractSet[Claim]) -> frozenset[Claim]:
         """As the protocol."""
         if not claims:

@@ -25,6 +25,7 @@ _sym_db = _symbol_database.Default()
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from carillon.directory.v1 import audio_pb2 as carillon_dot_directory_dot_v1_dot_audio__pb2
 from carillon.directory.v1 import conference_room_pb2 as carillon_dot_directory_dot_v1_dot_conference__room__pb2
+from carillon.directory.v1 import auth_pb2 as carillon_dot_directory_dot_v1_dot_auth__pb2
 from carillon.directory.v1 import destination_pb2 as carillon_dot_directory_dot_v1_dot_destination__pb2
 from carillon.directory.v1 import extension_pb2 as carillon_dot_directory_dot_v1_dot_extension__pb2
 from carillon.directory.v1 import history_pb2 as carillon_dot_directory_dot_v1_dot_history__pb2
@@ -52,6 +53,7 @@ from carillon.directory.v1 import user_pb2 as carillon_dot_directory_dot_v1_dot_
 from carillon.directory.v1.as_of_pb2 import *
 from carillon.directory.v1.audio_pb2 import *
 from carillon.directory.v1.conference_room_pb2 import *
+from carillon.directory.v1.auth_pb2 import *
 from carillon.directory.v1.destination_pb2 import *
 from carillon.directory.v1.extension_pb2 import *
 from carillon.directory.v1.history_pb2 import *
@@ -76,7 +78,7 @@ from carillon.directory.v1.trunk_pb2 import *
 from carillon.directory.v1.trunk_credential_pb2 import *
 from carillon.directory.v1.user_pb2 import *
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/directory/v1/directory.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/audio.proto\x1a+carillon/directory/v1/conference_room.proto\x1a\'carillon/directory/v1/destination.proto\x1a%carillon/directory/v1/extension.proto\x1a#carillon/directory/v1/history.proto\x1a&carillon/directory/v1/hunt_group.proto\x1a\"carillon/directory/v1/import.proto\x1a)carillon/directory/v1/look_up_table.proto\x1a#carillon/directory/v1/mailbox.proto\x1a carillon/directory/v1/menu.proto\x1a\"carillon/directory/v1/number.proto\x1a(carillon/directory/v1/paging_group.proto\x1a\'carillon/directory/v1/parking_lot.proto\x1a(carillon/directory/v1/pickup_group.proto\x1a carillon/directory/v1/plan.proto\x1a$carillon/directory/v1/playlist.proto\x1a,carillon/directory/v1/recording_policy.proto\x1a&carillon/directory/v1/ring_group.proto\x1a$carillon/directory/v1/schedule.proto\x1a*carillon/directory/v1/sip_credential.proto\x1a\'carillon/directory/v1/supervision.proto\x1a\"carillon/directory/v1/tenant.proto\x1a!carillon/directory/v1/trunk.proto\x1a,carillon/directory/v1/trunk_credential.proto\x1a carillon/directory/v1/user.protoP\x00P\x01P\x02P\x03P\x04P\x05P\x06P\x07P\x08P\tP\nP\x0bP\x0cP\rP\x0eP\x0fP\x10P\x11P\x12P\x13P\x14P\x15P\x16P\x17P\x18P\x19\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/directory/v1/directory.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/audio.proto\x1a+carillon/directory/v1/conference_room.proto\x1a carillon/directory/v1/auth.proto\x1a\'carillon/directory/v1/destination.proto\x1a%carillon/directory/v1/extension.proto\x1a#carillon/directory/v1/history.proto\x1a&carillon/directory/v1/hunt_group.proto\x1a\"carillon/directory/v1/import.proto\x1a)carillon/directory/v1/look_up_table.proto\x1a#carillon/directory/v1/mailbox.proto\x1a carillon/directory/v1/menu.proto\x1a\"carillon/directory/v1/number.proto\x1a(carillon/directory/v1/paging_group.proto\x1a\'carillon/directory/v1/parking_lot.proto\x1a(carillon/directory/v1/pickup_group.proto\x1a carillon/directory/v1/plan.proto\x1a$carillon/directory/v1/playlist.proto\x1a,carillon/directory/v1/recording_policy.proto\x1a&carillon/directory/v1/ring_group.proto\x1a$carillon/directory/v1/schedule.proto\x1a*carillon/directory/v1/sip_credential.proto\x1a\'carillon/directory/v1/supervision.proto\x1a\"carillon/directory/v1/tenant.proto\x1a!carillon/directory/v1/trunk.proto\x1a,carillon/directory/v1/trunk_credential.proto\x1a carillon/directory/v1/user.protoP\x00P\x01P\x02P\x03P\x04P\x05P\x06P\x07P\x08P\tP\nP\x0bP\x0cP\rP\x0eP\x0fP\x10P\x11P\x12P\x13P\x14P\x15P\x16P\x17P\x18P\x19P\x1a\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)

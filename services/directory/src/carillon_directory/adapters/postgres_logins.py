@@ -1,0 +1,210 @@
+"""Logins, refresh tokens and API keys in Postgres; every write is one statement or one transaction.
+
+Always: a wrong try is counted and a code is used up under the row's lock, so that replicas and restarts forget none.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from carillon_directory.domain.logins import Tries
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLogin:
+    """A login as it is kept."""
+
+    tenant: str
+    user_id: str
+    password_hash: str = field(repr=False)
+    totp_sealed: str = field(default="", repr=False)
+    totp_confirmed: bool = False
+    totp_step: int = 0
+    recovery_hashes: tuple[str, ...] = field(default=(), repr=False)
+    tries: Tries = field(default_factory=Tries)
+    last_login_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A system's key as it is kept."""
+
+    id: str
+    tenant: str
+    display_name: str
+    role: str
+    hash: bytes = field(repr=False)
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenRefresh:
+    """Whose a refresh token is; `reused`: it had been used before."""
+
+    tenant: str
+    user_id: str
+    family: UUID
+    reused: bool
+
+
+_LOGIN = """
+select tenant, user_id, password_hash, totp_sealed, totp_confirmed, totp_step, recovery_hashes, failures, locks, locked_until, last_login_at
+  from login where tenant = $1 and user_id = $2"""
+_SET_PASSWORD = """
+insert into login (tenant, user_id, password_hash) values ($1, $2, $3)
+    on conflict (tenant, user_id) do update
+   set password_hash = $3, failures = 0, locks = 0, locked_until = null, changed_at = clock_timestamp()"""
+_SET_TRIES = "update login set failures = $3, locks = $4, locked_until = $5 where tenant = $1 and user_id = $2"
+_LET_IN = """
+update login set failures = 0, locks = 0, locked_until = null, totp_step = $3, recovery_hashes = $4, last_login_at = $5
+ where tenant = $1 and user_id = $2"""
+_BEGIN_TOTP = """
+update login set totp_sealed = $3, totp_confirmed = false, totp_step = 0, recovery_hashes = '{}' where tenant = $1 and user_id = $2"""
+_CONFIRM_TOTP = """
+update login set totp_confirmed = true, totp_step = $3, recovery_hashes = $4
+ where tenant = $1 and user_id = $2 and totp_sealed <> '' and totp_step < $3"""
+_REMOVE_TOTP = """
+update login set totp_sealed = '', totp_confirmed = false, totp_step = 0, recovery_hashes = '{}' where tenant = $1 and user_id = $2"""
+_NEW_REFRESH = "insert into refresh_token (hash, family, tenant, user_id, expires_at) values ($1, $2, $3, $4, $5)"
+_TAKE_REFRESH = """
+update refresh_token set used_at = $2 where hash = $1 and used_at is null and expires_at > $2 returning tenant, user_id, family"""
+_USED_REFRESH = "select tenant, user_id, family from refresh_token where hash = $1 and used_at is not null"
+_FORGET_OLD = "delete from refresh_token where expires_at < $1"
+_KEY_COLUMNS = "id, tenant, display_name, role, hash, created_by, created_at, expires_at, last_used_at"
+_NEW_KEY = f"""
+insert into api_key (id, tenant, display_name, role, hash, created_by, expires_at) values ($1, $2, $3, $4, $5, $6, $7)
+returning {_KEY_COLUMNS}"""
+_KEYS = f"select {_KEY_COLUMNS} from api_key where tenant = $1 and id > $2 order by id limit $3"
+_USE_KEY = f"""
+with used as (
+    update api_key set last_used_at = $2::timestamptz
+     where id = $1 and (last_used_at is null or last_used_at < $2::timestamptz - interval '1 minute'))
+select {_KEY_COLUMNS} from api_key where id = $1"""
+
+
+class PostgresLogins:
+    """See the module; an absent server raises what asyncpg raises."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
+        self._pool = pool
+
+    async def get(self, tenant: str, user_id: str) -> StoredLogin | None:
+        """The login, or None."""
+        return _login(await self._pool.fetchrow(_LOGIN, tenant, user_id))
+
+    async def set_password(self, tenant: str, user_id: str, password_hash: str) -> None:
+        """Make or change a login; its tries are forgotten and its refresh tokens end."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_SET_PASSWORD, tenant, user_id, password_hash)
+            await connection.execute("delete from refresh_token where tenant = $1 and user_id = $2", tenant, user_id)
+
+    async def remove(self, tenant: str, user_id: str) -> bool:
+        """Whether there was one."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute("delete from refresh_token where tenant = $1 and user_id = $2", tenant, user_id)
+            done: str = await connection.execute("delete from login where tenant = $1 and user_id = $2", tenant, user_id)
+        return done != "DELETE 0"
+
+    async def change_tries(self, tenant: str, user_id: str, change: Callable[[Tries], Tries]) -> Tries | None:
+        """Change the tries under the row's lock; None: there is no such login."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = _login(await connection.fetchrow(f"{_LOGIN} for update", tenant, user_id))
+            if row is None:
+                return None
+            tries = change(row.tries)
+            await connection.execute(_SET_TRIES, tenant, user_id, tries.failures, tries.locks, tries.locked_until)
+        return tries
+
+    async def let_in(self, tenant: str, user_id: str, now: datetime, check: Callable[[StoredLogin], tuple[int, list[str]] | None]) -> bool:
+        """Under the row's lock: `check` says which code step counts now and which recovery codes are left, or None: not let in."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = _login(await connection.fetchrow(f"{_LOGIN} for update", tenant, user_id))
+            passed = check(row) if row is not None and not row.tries.locked(now) else None
+            if passed is None:
+                return False
+            await connection.execute(_LET_IN, tenant, user_id, passed[0], passed[1], now)
+        return True
+
+    async def begin_second_factor(self, tenant: str, user_id: str, sealed: str) -> None:
+        """Keep a new secret that does not count yet."""
+        await self._pool.execute(_BEGIN_TOTP, tenant, user_id, sealed)
+
+    async def confirm_second_factor(self, tenant: str, user_id: str, step: int, recovery_hashes: list[str]) -> bool:
+        """The secret counts from now on; False: the step was used meanwhile, or there is no secret."""
+        done: str = await self._pool.execute(_CONFIRM_TOTP, tenant, user_id, step, recovery_hashes)
+        return done != "UPDATE 0"
+
+    async def remove_second_factor(self, tenant: str, user_id: str) -> bool:
+        """Whether there is such a login."""
+        done: str = await self._pool.execute(_REMOVE_TOTP, tenant, user_id)
+        return done != "UPDATE 0"
+
+    async def new_refresh(self, token_hash: bytes, family: UUID, tenant: str, user_id: str, expires_at: datetime) -> None:
+        """A refresh token was given out."""
+        await self._pool.execute(_NEW_REFRESH, token_hash, family, tenant, user_id, expires_at)
+
+    async def take_refresh(self, token_hash: bytes, now: datetime) -> TakenRefresh | None:
+        """Use a refresh token up; one that was used before ends its family. None: unknown or too old."""
+        row = await self._pool.fetchrow(_TAKE_REFRESH, token_hash, now)
+        if row is not None:
+            return TakenRefresh(row["tenant"], row["user_id"], row["family"], reused=False)
+        row = await self._pool.fetchrow(_USED_REFRESH, token_hash)
+        if row is None:
+            return None
+        await self.end_family(row["family"])
+        return TakenRefresh(row["tenant"], row["user_id"], row["family"], reused=True)
+
+    async def end_family(self, family: UUID) -> None:
+        """No token of this login counts any more."""
+        await self._pool.execute("delete from refresh_token where family = $1", family)
+
+    async def forget_old(self, now: datetime) -> None:
+        """Delete refresh tokens that are past."""
+        await self._pool.execute(_FORGET_OLD, now)
+
+    async def new_key(
+        self, key_id: str, tenant: str, display_name: str, role: str, key_hash: bytes, created_by: str, expires_at: datetime | None
+    ) -> StoredKey:
+        """Keep a new key."""
+        return _key(await self._pool.fetchrow(_NEW_KEY, key_id, tenant, display_name, role, key_hash, created_by, expires_at))
+
+    async def keys(self, tenant: str, after: str, limit: int) -> list[StoredKey]:
+        """Keys of a tenant by id."""
+        return [_key(row) for row in await self._pool.fetch(_KEYS, tenant, after, limit)]
+
+    async def use_key(self, key_id: str, now: datetime) -> StoredKey | None:
+        """The key, which is noted as used now."""
+        row = await self._pool.fetchrow(_USE_KEY, key_id, now)
+        return None if row is None else _key(row)
+
+    async def revoke_key(self, tenant: str, key_id: str) -> bool:
+        """Whether there was one."""
+        done: str = await self._pool.execute("delete from api_key where tenant = $1 and id = $2", tenant, key_id)
+        return done != "DELETE 0"
+
+
+def _login(row: Any) -> StoredLogin | None:
+    if row is None:
+        return None
+    return StoredLogin(
+        row["tenant"],
+        row["user_id"],
+        row["password_hash"],
+        row["totp_sealed"],
+        row["totp_confirmed"],
+        row["totp_step"],
+        tuple(row["recovery_hashes"]),
+        Tries(row["failures"], row["locks"], row["locked_until"]),
+        row["last_login_at"],
+    )
+
+
+def _key(row: Any) -> StoredKey:
+    return StoredKey(**dict(row))

@@ -1,0 +1,349 @@
+"""Logging in, second factors, tokens and systems' keys: load, decide, keep.
+
+Always: a refusal says nothing of what was wrong and takes the same work; what was kept under a lock decides, not what was read before;
+a refresh token is good once, and its second use ends the whole login.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from carillon_contracts import audit
+from carillon_contracts.config import User
+from carillon_contracts.envelope import EventData
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.adapters.postgres_logins import PostgresLogins, StoredKey, StoredLogin
+from carillon_directory.adapters.token_keys import TokenKeys
+from carillon_directory.domain import logins
+from carillon_directory.domain.logins import Login
+from carillon_directory.handlers import Directory
+from carillon_directory.passwords import Passwords
+from carillon_directory.ports import Audit, Realms
+from carillon_kit.auth import ADMIN, OPERATOR, sign_token
+from carillon_kit.clock import Clock
+from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound, Unauthenticated
+from carillon_kit.ids import Ids
+from carillon_kit.sealing import Sealer
+
+#: Purpose of the seals of authenticators' secrets.
+SECOND_FACTORS = "second factors"
+_WRONG = "the login, the password or the code is wrong, or the login is locked"
+_TOTP_BYTES, _SECRET_BYTES, _PASSWORD_BYTES, _RECOVERY_BYTES = 20, 32, 12, 10
+_REFRESH, _KEY = "rt_", "ck_"
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long tokens count."""
+
+    access: timedelta = timedelta(minutes=10)
+    refresh: timedelta = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a login, a refresh or a key gives; a system gets no refresh token."""
+
+    access: str = field(repr=False)
+    access_expires_at: datetime
+    refresh: str = field(default="", repr=False)
+    refresh_expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user, or (without a tenant) one of the operator's people."""
+
+    tenant: str
+    user_id: str
+    login: str
+    roles: Sequence[str]
+
+    @property
+    def subject(self) -> str:
+        """As tokens name it."""
+        return f"user/{self.user_id}"
+
+
+class Authentication:
+    """What the two services of auth.proto do."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        store: PostgresLogins,
+        realms: Realms,
+        passwords: Passwords,
+        keys: TokenKeys,
+        sealer: Sealer,
+        trail: Audit,
+        clock: Clock,
+        ids: Ids,
+        lifetimes: Lifetimes,
+    ) -> None:
+        self._directory = directory
+        self._store = store
+        self._realms = realms
+        self._passwords = passwords
+        self._keys = keys
+        self._sealer = sealer
+        self._trail = trail
+        self._clock = clock
+        self._ids = ids
+        self._lifetimes = lifetimes
+
+    # -- logging in ----------------------------------------------------------------------------------------------------
+
+    async def log_in(self, login: str, password: str, code: str, source: str) -> Tokens | None:
+        """Tokens; None: the password is right and a code is needed. Raises `Unauthenticated`."""
+        person = await self._person_of(login)
+        stored = await self._store.get(person.tenant, person.user_id) if person is not None else None
+        right = await self._passwords.matches(password, stored.password_hash if stored is not None else None)
+        if person is None or stored is None:
+            raise self._failed(login, "", source)
+        if right and stored.totp_confirmed and not code and not stored.tries.locked(self._clock.now()):
+            return None
+        now = self._clock.now()
+        if not right or not await self._store.let_in(person.tenant, person.user_id, now, lambda row: self._code_passes(row, code, now)):
+            await self._count_failure(person, source)
+            raise self._failed(login, person.tenant, source)
+        return await self._tokens(person, self._ids.uuid7())
+
+    def _code_passes(self, row: StoredLogin, code: str, now: datetime) -> tuple[int, list[str]] | None:
+        if not row.totp_confirmed:
+            return row.totp_step, list(row.recovery_hashes)
+        step = logins.step_of(self._totp_secret(row), code, now, row.totp_step)
+        if step is not None:
+            return step, list(row.recovery_hashes)
+        left = logins.without_recovery(row.recovery_hashes, code)
+        return None if left is None else (row.totp_step, left)
+
+    async def _count_failure(self, person: Person, source: str) -> None:
+        now = self._clock.now()
+        before = logins.Tries()
+
+        def one_more(tries: logins.Tries) -> logins.Tries:
+            nonlocal before
+            before = tries
+            return tries if tries.locked(now) else tries.failed(now)
+
+        after = await self._store.change_tries(person.tenant, person.user_id, one_more)
+        if after is not None and after.locked_until is not None and after.locks > before.locks:
+            self._tell(person.tenant, audit.LoginLocked(login=person.login, until=after.locked_until, source=source), person.login)
+
+    def _failed(self, login: str, tenant: str, source: str) -> Unauthenticated:
+        shown = login[:100]
+        self._tell(tenant, audit.LoginFailed(login=shown, source=source), shown)
+        return Unauthenticated(_WRONG)
+
+    async def refresh(self, token: str, source: str) -> Tokens:
+        """New tokens for a refresh token. Raises `Unauthenticated`."""
+        taken = await self._store.take_refresh(_digest(token), self._clock.now())
+        if taken is None:
+            raise Unauthenticated("the refresh token does not count (any more); log in again")
+        person = await self._person(taken.tenant, taken.user_id)
+        if taken.reused:
+            login = person.login if person is not None else taken.user_id
+            self._tell(taken.tenant, audit.LoginReused(login=login, source=source), login)
+            raise Unauthenticated("the refresh token was used before; log in again")
+        if person is None:
+            await self._store.end_family(taken.family)
+            raise Unauthenticated("the user does not exist any more")
+        return await self._tokens(person, taken.family)
+
+    async def log_out(self, token: str) -> None:
+        """End the login of a refresh token; one that does not count changes nothing."""
+        taken = await self._store.take_refresh(_digest(token), self._clock.now())
+        if taken is not None:
+            await self._store.end_family(taken.family)
+
+    async def exchange(self, api_key: str) -> Tokens:
+        """A token for a system's key. Raises `Unauthenticated`."""
+        key_id, _, secret = api_key.removeprefix(_KEY).partition("_")
+        now = self._clock.now()
+        stored = await self._store.use_key(key_id, now) if api_key.startswith(_KEY) else None
+        if stored is None or not hmac.compare_digest(stored.hash, _digest(secret)) or (stored.expires_at and stored.expires_at <= now):
+            raise Unauthenticated("the key does not count")
+        return self._access(f"key/{stored.id}", stored.tenant, [stored.role])
+
+    async def _tokens(self, person: Person, family: UUID) -> Tokens:
+        access = self._access(person.subject, person.tenant, person.roles)
+        refresh = _REFRESH + self._ids.token(_SECRET_BYTES)
+        expires = self._clock.now() + self._lifetimes.refresh
+        await self._store.new_refresh(_digest(refresh), family, person.tenant, person.user_id, expires)
+        return Tokens(access.access, access.access_expires_at, refresh, expires)
+
+    def _access(self, subject: str, tenant: str, roles: Sequence[str]) -> Tokens:
+        expires = (self._clock.now() + self._lifetimes.access).replace(microsecond=0)
+        key = self._keys.signing()
+        return Tokens(sign_token(key.private, key.kid, subject, tenant or None, roles, expires), expires)
+
+    # -- one's own login -----------------------------------------------------------------------------------------------
+
+    async def change_password(self, tenant: str, user_id: str, old: str, new: str, source: str) -> None:
+        """Raises `Unauthenticated` when the old one is wrong, `InvalidArgument` when the new one does not do."""
+        person, _ = await self._proven(tenant, user_id, old, source)
+        _check_password("new_password", new, person)
+        await self._store.set_password(tenant, user_id, await self._passwords.hash(new))
+        self._changed(tenant, "password_set", user_id, person.subject)
+
+    async def begin_second_factor(self, tenant: str, user_id: str, password: str, source: str) -> tuple[str, str]:
+        """A new secret in base 32, and its URI. Raises `Unauthenticated`."""
+        person, stored = await self._proven(tenant, user_id, password, source)
+        if stored.totp_confirmed:
+            raise FailedPrecondition([("STATE", f"user/{user_id}", "has a second factor; an admin can remove it")])
+        secret = bytes.fromhex(self._ids.token(_TOTP_BYTES))
+        await self._store.begin_second_factor(tenant, user_id, self._sealer.seal(secret.hex(), tenant, user_id))
+        return logins.base32(secret), logins.authenticator_uri(secret, person.login)
+
+    async def confirm_second_factor(self, tenant: str, user_id: str, code: str) -> list[str]:
+        """Recovery codes. Raises `InvalidArgument` when the code is none of the secret's."""
+        stored = await self._store.get(tenant, user_id)
+        if stored is None or not stored.totp_sealed or stored.totp_confirmed:
+            raise FailedPrecondition([("STATE", f"user/{user_id}", "BeginSecondFactor comes first")])
+        step = logins.step_of(self._totp_secret(stored), code, self._clock.now(), stored.totp_step)
+        codes = ["-".join(_fours(self._ids.token(_RECOVERY_BYTES))) for _ in range(logins.RECOVERY_CODES)]
+        hashes = [logins.recovery_hash(each) for each in codes]
+        if step is None or not await self._store.confirm_second_factor(tenant, user_id, step, hashes):
+            raise InvalidArgument({"code": "is not the authenticator's code of now"})
+        self._changed(tenant, "second_factor_added", user_id, f"user/{user_id}")
+        return codes
+
+    async def _proven(self, tenant: str, user_id: str, password: str, source: str) -> tuple[Person, StoredLogin]:
+        """The caller, who says the password again; wrong ones count as at the door."""
+        person, stored = await self._person(tenant, user_id), await self._store.get(tenant, user_id)
+        right = await self._passwords.matches(password, stored.password_hash if stored is not None else None)
+        if person is None or stored is None:
+            raise Unauthenticated(_WRONG)
+        if not right or stored.tries.locked(self._clock.now()):
+            await self._count_failure(person, source)
+            raise self._failed(person.login, tenant, source)
+        return person, stored
+
+    # -- others' logins and keys ---------------------------------------------------------------------------------------
+
+    async def set_password(self, tenant: str, user_id: str, password: str, by: str) -> tuple[str, str]:
+        """The login and the password if it was made here. Raises `NotFound`, `InvalidArgument`."""
+        person = await self._person(tenant, user_id)
+        if person is None:
+            raise NotFound(f"user {user_id!r}")
+        made = "" if password else "-".join(_fours(self._ids.token(_PASSWORD_BYTES)))
+        _check_password("password", password or made, person)
+        await self._store.set_password(tenant, user_id, await self._passwords.hash(password or made))
+        self._changed(tenant, "password_set", user_id, by)
+        return person.login, made
+
+    async def remove_login(self, tenant: str, user_id: str, by: str) -> None:
+        """Raises `NotFound`."""
+        if not await self._store.remove(tenant, user_id):
+            raise NotFound(f"login of user {user_id!r}")
+        self._changed(tenant, "login_removed", user_id, by)
+
+    async def remove_second_factor(self, tenant: str, user_id: str, by: str) -> None:
+        """Raises `NotFound`."""
+        if not await self._store.remove_second_factor(tenant, user_id):
+            raise NotFound(f"login of user {user_id!r}")
+        self._changed(tenant, "second_factor_removed", user_id, by)
+
+    async def unlock(self, tenant: str, user_id: str, by: str) -> None:
+        """Raises `NotFound`."""
+        if await self._store.change_tries(tenant, user_id, lambda _: logins.Tries()) is None:
+            raise NotFound(f"login of user {user_id!r}")
+        self._changed(tenant, "unlocked", user_id, by)
+
+    async def login(self, tenant: str, user_id: str) -> tuple[Person, StoredLogin]:
+        """How a login stands. Raises `NotFound`."""
+        person, stored = await self._person(tenant, user_id), await self._store.get(tenant, user_id)
+        if person is None or stored is None:
+            raise NotFound(f"login of user {user_id!r}")
+        return person, stored
+
+    async def create_key(self, tenant: str, display_name: str, role: str, expires_at: datetime | None, by: str) -> tuple[StoredKey, str]:
+        """The key and its secret. Raises `InvalidArgument`."""
+        allowed = str(ADMIN) if tenant else str(OPERATOR)
+        violations = {}
+        if role != allowed:
+            violations["role"] = f"must be {allowed} {'in' if tenant else 'above'} a tenant"
+        if not 1 <= len(display_name) <= 100:
+            violations["display_name"] = "must be 1 to 100 characters"
+        if expires_at is not None and expires_at <= self._clock.now():
+            violations["expires_at"] = "must be in the future"
+        if violations:
+            raise InvalidArgument(violations)
+        key_id, secret = self._ids.token(6), self._ids.token(_SECRET_BYTES)
+        stored = await self._store.new_key(key_id, tenant, display_name, role, _digest(secret), by, expires_at)
+        self._changed(tenant, "api_key_created", key_id, by)
+        return stored, f"{_KEY}{key_id}_{secret}"
+
+    async def list_keys(self, tenant: str, after: str, limit: int) -> list[StoredKey]:
+        """Keys by id."""
+        return await self._store.keys(tenant, after, limit)
+
+    async def revoke_key(self, tenant: str, key_id: str, by: str) -> None:
+        """Raises `NotFound`."""
+        if not await self._store.revoke_key(tenant, key_id):
+            raise NotFound(f"api key {key_id!r}")
+        self._changed(tenant, "api_key_revoked", key_id, by)
+
+    # -- who -----------------------------------------------------------------------------------------------------------
+
+    async def _person_of(self, text: str) -> Person | None:
+        """By what somebody types as a login."""
+        login = Login.of(text)
+        if not login.name or "\0" in text:
+            return None
+        if not login.realm:
+            return await self._person("", login.name)
+        tenant = await self._realms.tenant_of(login.realm)
+        if tenant is None:
+            return None
+        config = await self._config(tenant)
+        found = next((user for user in config.users.values() if login.name == _name(user)), None) or config.users.get(login.name)
+        return None if found is None else await self._person(tenant, found.id)
+
+    async def _person(self, tenant: str, user_id: str) -> Person | None:
+        if not tenant:
+            return Person("", user_id, user_id, [str(OPERATOR)])
+        config = await self._config(tenant)
+        user = config.users.get(user_id)
+        if user is None:
+            return None
+        return Person(tenant, user_id, f"{_name(user) or user.id}@{config.tenant.realm}", [_role(user)])
+
+    async def _config(self, tenant: str) -> TenantConfig:
+        found = await self._directory.read(tenant)
+        return found if isinstance(found, TenantConfig) else TenantConfig(tenant)
+
+    def _totp_secret(self, row: StoredLogin) -> bytes:
+        return bytes.fromhex(self._sealer.open(row.totp_sealed, row.tenant, row.user_id))
+
+    def _changed(self, tenant: str, action: str, about: str, by: str) -> None:
+        event = audit.AccessChanged.model_validate({"action": action, "about": about, "by": by})
+        self._tell(tenant, event, about)
+
+    def _tell(self, tenant: str, event: EventData, about: str) -> None:
+        self._trail.tell(tenant, event, f"login/{about}")
+
+
+def _name(user: User) -> str:
+    return str(getattr(user, "login", ""))
+
+
+def _role(user: User) -> str:
+    return str(getattr(user, "role", "user"))
+
+
+def _check_password(name: str, password: str, person: Person) -> None:
+    if not logins.password_fits(password, person.login):
+        raise InvalidArgument({name: logins.PASSWORD_RULE})
+
+
+def _fours(text: str) -> list[str]:
+    return [text[index : index + 4] for index in range(0, len(text), 4)]
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

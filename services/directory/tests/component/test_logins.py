@@ -1,0 +1,237 @@
+"""Logins, second factors, tokens and keys, through the gRPC doors of the running service."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+import grpc.aio
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from carillon.directory.v1 import auth_pb2 as pb
+from carillon.directory.v1 import directory_pb2
+from carillon.directory.v1.auth_pb2_grpc import AccessServiceStub, AuthServiceStub
+from carillon.directory.v1.tenant_pb2_grpc import TenantServiceStub
+from carillon.directory.v1.user_pb2_grpc import UserServiceStub
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import AUDIT
+from carillon_directory.app import running
+from carillon_directory.domain.logins import code_at
+from carillon_directory.settings import DirectorySettings
+from carillon_kit.bus import Bus
+from carillon_kit.grpc_client import channel
+
+Code = grpc.StatusCode
+PASSWORD = "correct horse battery"
+
+
+class Doors:
+    """Stubs for the operator, for the admin's door, and for whoever has a token."""
+
+    def __init__(self, port: int, operator: grpc.aio.Channel, tenant: str) -> None:
+        self.port = port
+        self.tenant = tenant
+        self.auth = AuthServiceStub(operator)
+        self.access = AccessServiceStub(operator)
+        self._channels: list[grpc.aio.Channel] = []
+
+    def with_token(self, token: str) -> grpc.aio.Channel:
+        made = channel(f"127.0.0.1:{self.port}", token)
+        self._channels.append(made)
+        return made
+
+    async def login(self, user: str = "ann", password: str = PASSWORD, code: str = "", realm: str = "") -> pb.LoginResponse:
+        login = f"{user}@{realm or self.tenant + '.example'}"
+        return await self.auth.Login(pb.LoginRequest(login=login, password=password, code=code))
+
+    async def close(self) -> None:
+        for each in self._channels:
+            await each.close(None)
+
+
+_serial = iter(range(1, 1000))
+
+
+@pytest.fixture
+async def doors(port: int, client: Callable[..., grpc.aio.Channel]) -> AsyncIterator[Doors]:
+    """A tenant of its own with the user Ann, who has a password."""
+    tenant = f"logins-{next(_serial)}"
+    made = directory_pb2.Tenant(id=tenant, realm=f"{tenant}.example")
+    await TenantServiceStub(client(port)).CreateTenant(directory_pb2.CreateTenantRequest(tenant=made))
+    operator = client(port, "operator", tenant)
+    user = directory_pb2.User(id="ann", last_name="Archer")
+    await UserServiceStub(operator).CreateUser(directory_pb2.CreateUserRequest(user=user))
+    found = Doors(port, operator, tenant)
+    await found.access.SetPassword(pb.SetPasswordRequest(user_id="ann", password=PASSWORD))
+    yield found
+    await found.close()
+
+
+async def refused(call: Any) -> Code:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await call
+    return error.value.code()
+
+
+@pytest.mark.feature("P-3")
+async def test_a_person_logs_in_and_is_known_by_the_token(doors: Doors) -> None:
+    tokens = (await doors.login()).tokens
+    me = await AuthServiceStub(doors.with_token(tokens.access_token)).WhoAmI(pb.WhoAmIRequest())
+    assert (me.subject, me.tenant_id, list(me.roles)) == ("user/ann", doors.tenant, ["user"])
+
+
+@pytest.mark.feature("P-3")
+async def test_anyone_can_check_a_token_with_the_published_key(doors: Doors) -> None:
+    token = (await doors.login()).tokens.access_token
+    keys = json.loads((await doors.auth.ListPublicKeys(pb.ListPublicKeysRequest())).jwks)["keys"]
+    key = next(each for each in keys if each["kid"] == jwt.get_unverified_header(token)["kid"])
+    public = Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(key["x"] + "="))
+    claims = jwt.decode(token, public, algorithms=["EdDSA"], audience="carillon")
+    assert claims["tenant"] == doors.tenant
+    assert claims["exp"] - datetime.now(UTC).timestamp() <= 600
+
+
+@pytest.mark.feature("P-3")
+async def test_what_is_wrong_is_never_told(doors: Doors) -> None:
+    for attempt in (doors.login(password="wrong"), doors.login(user="nobody"), doors.login(realm="nowhere.example"), doors.login(user="")):
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await attempt
+        assert error.value.code() is Code.UNAUTHENTICATED
+        assert error.value.details() == "the login, the password or the code is wrong, or the login is locked"
+
+
+@pytest.mark.feature("P-3")
+async def test_five_wrong_tries_lock_and_an_admin_unlocks(doors: Doors) -> None:
+    for _ in range(5):
+        assert await refused(doors.login(password="wrong")) is Code.UNAUTHENTICATED
+    assert await refused(doors.login()) is Code.UNAUTHENTICATED, "locked"
+    assert (await doors.access.GetLogin(pb.GetLoginRequest(user_id="ann"))).HasField("locked_until")
+    await doors.access.UnlockLogin(pb.UnlockLoginRequest(user_id="ann"))
+    assert (await doors.login()).tokens.access_token
+
+
+@pytest.mark.feature("P-3")
+async def test_many_tries_at_once_are_all_counted(doors: Doors) -> None:
+    await asyncio.gather(*(refused(doors.login(password=f"wrong {n}")) for n in range(12)))
+    assert await refused(doors.login()) is Code.UNAUTHENTICATED
+
+
+@pytest.mark.feature("P-3")
+async def test_a_lock_survives_a_restart(nats_url: str, postgres_dsn: str, settings: DirectorySettings, doors: Doors) -> None:
+    for _ in range(5):
+        await refused(doors.login(password="wrong"))
+    async with running(settings) as port, channel(f"127.0.0.1:{port}", "x") as other:
+        assert await refused(AuthServiceStub(other).Login(pb.LoginRequest(login=f"ann@{doors.tenant}.example", password=PASSWORD)))
+
+
+@pytest.mark.feature("P-3")
+async def test_a_refresh_token_is_good_once_and_its_theft_ends_the_login(doors: Doors) -> None:
+    first = (await doors.login()).tokens
+    second = (await doors.auth.Refresh(pb.RefreshRequest(refresh_token=first.refresh_token))).tokens
+    assert second.refresh_token != first.refresh_token
+    assert await refused(doors.auth.Refresh(pb.RefreshRequest(refresh_token=first.refresh_token))) is Code.UNAUTHENTICATED
+    assert await refused(doors.auth.Refresh(pb.RefreshRequest(refresh_token=second.refresh_token))) is Code.UNAUTHENTICATED
+
+
+@pytest.mark.feature("P-3")
+async def test_logging_out_ends_the_refresh_tokens(doors: Doors) -> None:
+    tokens = (await doors.login()).tokens
+    await doors.auth.Logout(pb.LogoutRequest(refresh_token=tokens.refresh_token))
+    assert await refused(doors.auth.Refresh(pb.RefreshRequest(refresh_token=tokens.refresh_token))) is Code.UNAUTHENTICATED
+    await doors.auth.Logout(pb.LogoutRequest(refresh_token="rt_nothing"))
+
+
+@pytest.mark.feature("P-3")
+async def test_a_new_password_counts_at_once_and_ends_other_logins(doors: Doors) -> None:
+    tokens = (await doors.login()).tokens
+    own = AuthServiceStub(doors.with_token(tokens.access_token))
+    short = pb.ChangePasswordRequest(old_password=PASSWORD, new_password="short")
+    assert await refused(own.ChangePassword(short)) is Code.INVALID_ARGUMENT
+    wrong = pb.ChangePasswordRequest(old_password="wrong", new_password="another long password")
+    assert await refused(own.ChangePassword(wrong)) is Code.UNAUTHENTICATED
+    await own.ChangePassword(pb.ChangePasswordRequest(old_password=PASSWORD, new_password="another long password"))
+    assert await refused(doors.login()) is Code.UNAUTHENTICATED
+    assert (await doors.login(password="another long password")).tokens.access_token
+    assert await refused(doors.auth.Refresh(pb.RefreshRequest(refresh_token=tokens.refresh_token))) is Code.UNAUTHENTICATED
+
+
+@pytest.mark.feature("P-3")
+async def test_a_second_factor_is_asked_for_and_its_codes_count_once(doors: Doors) -> None:
+    own = AuthServiceStub(doors.with_token((await doors.login()).tokens.access_token))
+    begun = await own.BeginSecondFactor(pb.BeginSecondFactorRequest(password=PASSWORD))
+    assert begun.uri.startswith("otpauth://totp/")
+    secret = base64.b32decode(begun.secret + "=" * (-len(begun.secret) % 8))
+    now = int(datetime.now(UTC).timestamp()) // 30
+    assert await refused(own.ConfirmSecondFactor(pb.ConfirmSecondFactorRequest(code="000"))) is Code.INVALID_ARGUMENT
+    confirm = pb.ConfirmSecondFactorRequest(code=code_at(secret, now - 1))
+    recovery = (await own.ConfirmSecondFactor(confirm)).recovery_codes
+    needed = await doors.login()
+    assert needed.second_factor_needed
+    assert not needed.tokens.access_token
+    code = code_at(secret, int(datetime.now(UTC).timestamp()) // 30)
+    assert (await doors.login(code=code)).tokens.access_token
+    assert await refused(doors.login(code=code)) is Code.UNAUTHENTICATED, "a code counts once"
+    assert (await doors.login(code=recovery[0])).tokens.access_token
+    assert await refused(doors.login(code=recovery[0])) is Code.UNAUTHENTICATED
+    await doors.access.RemoveSecondFactor(pb.RemoveSecondFactorRequest(user_id="ann"))
+    assert (await doors.login()).tokens.access_token
+
+
+@pytest.mark.feature("P-3")
+async def test_a_system_gets_tokens_for_its_key_until_it_is_revoked(doors: Doors) -> None:
+    made = await doors.access.CreateApiKey(pb.CreateApiKeyRequest(display_name="crm", role="admin"))
+    tokens = (await doors.auth.ExchangeApiKey(pb.ExchangeApiKeyRequest(api_key=made.secret))).tokens
+    users = UserServiceStub(doors.with_token(tokens.access_token))
+    assert [each.id for each in (await users.ListUsers(directory_pb2.ListUsersRequest())).users] == ["ann"]
+    listed = (await doors.access.ListApiKeys(pb.ListApiKeysRequest())).api_keys
+    assert [(each.id, each.display_name, each.HasField("last_used_at")) for each in listed] == [(made.api_key.id, "crm", True)]
+    await doors.access.RevokeApiKey(pb.RevokeApiKeyRequest(id=made.api_key.id))
+    assert await refused(doors.auth.ExchangeApiKey(pb.ExchangeApiKeyRequest(api_key=made.secret))) is Code.UNAUTHENTICATED
+
+
+@pytest.mark.feature("P-3")
+async def test_keys_that_do_not_do_are_refused_by_field(doors: Doors) -> None:
+    past = pb.CreateApiKeyRequest(display_name="x", role="admin")
+    past.expires_at.FromDatetime(datetime.now(UTC) - timedelta(hours=1))
+    for request in (pb.CreateApiKeyRequest(display_name="crm", role="operator"), pb.CreateApiKeyRequest(role="admin"), past):
+        assert await refused(doors.access.CreateApiKey(request)) is Code.INVALID_ARGUMENT
+    for key in ("", "ck_", "ck_x_y", "rt_x", "ck_é"):
+        assert await refused(doors.auth.ExchangeApiKey(pb.ExchangeApiKeyRequest(api_key=key))) is Code.UNAUTHENTICATED
+
+
+@pytest.mark.feature("P-3")
+async def test_a_user_may_not_see_to_others_logins(doors: Doors) -> None:
+    access = AccessServiceStub(doors.with_token((await doors.login()).tokens.access_token))
+    assert await refused(access.SetPassword(pb.SetPasswordRequest(user_id="ann"))) is Code.PERMISSION_DENIED
+
+
+@pytest.mark.feature("P-3")
+async def test_a_deleted_user_is_out(doors: Doors, client: Callable[..., grpc.aio.Channel]) -> None:
+    tokens = (await doors.login()).tokens
+    users = UserServiceStub(client(doors.port, "operator", doors.tenant))
+    await users.DeleteUser(directory_pb2.DeleteUserRequest(id="ann"))
+    assert await refused(doors.login()) is Code.UNAUTHENTICATED
+    assert await refused(doors.auth.Refresh(pb.RefreshRequest(refresh_token=tokens.refresh_token))) is Code.UNAUTHENTICATED
+
+
+@pytest.mark.feature("P-3")
+async def test_wrong_tries_and_refused_calls_are_audited(doors: Doors, nats_url: str) -> None:
+    await refused(doors.login(password="wrong"))
+    access = AccessServiceStub(doors.with_token((await doors.login()).tokens.access_token))
+    await refused(access.SetPassword(pb.SetPasswordRequest(user_id="ann")))
+    found: dict[str, Event] = {}
+    async with await Bus.connect(nats_url, "auditor") as bus, asyncio.timeout(20):
+        async for message in bus.follow(AUDIT.name, f"carillon.{doors.tenant}.audit.>"):
+            event = Event.from_json(message.data)
+            found[event.type] = event
+            if {"carillon.audit.login_failed.v1", "carillon.audit.request_refused.v1", "carillon.audit.access_changed.v1"} <= set(found):
+                break
+    assert found["carillon.audit.login_failed.v1"].data["login"] == f"ann@{doors.tenant}.example"
+    told = found["carillon.audit.request_refused.v1"].data
+    assert (told["rpc"], told["reason"], told["by"]) == ("carillon.directory.v1.AccessService/SetPassword", "permission_denied", "user/ann")
+    assert PASSWORD not in "".join(str(event.data) for event in found.values())
