@@ -15,16 +15,10 @@ from pydantic import ValidationError
 
 from carillon.directory.v1 import directory_pb2
 from carillon_cli.errors import CliError
-from carillon_contracts.config import RESOURCES, Resource, Tenant
+from carillon_contracts.config import RESOURCES, SECRET_FIELDS, Resource, Tenant
 
 #: A file is read whole; a company of ten thousand users is below this.
 MAX_BYTES = 16 * 1024 * 1024
-#: What a YAML file may say and no event ever carries.
-INPUT_ONLY = {
-    "sip_credential": ("password",),
-    "trunk_credential": ("password",),
-    "conference_room": ("creator_pin", "participant_password"),
-}
 #: Pydantic's kinds of error that its own words tell badly.
 WORDS = {"missing": "is missing", "extra_forbidden": "there is no such field"}
 Path = tuple[str | int, ...]
@@ -111,7 +105,7 @@ def _check(document: Document, kind: type[Resource], value: Any, path: Path, int
     if not isinstance(value, dict):
         yield document.mistake(path, "must hold fields")
         return
-    extra = {key: value[key] for key in INPUT_ONLY.get(kind.KIND, ()) if value.get(key) is not None}
+    extra = {key: value[key] for key in SECRET_FIELDS.get(kind.KIND, ()) if value.get(key) is not None}
     given = {key: inner for key, inner in value.items() if key not in extra}
     try:
         resource = kind.model_validate(given)

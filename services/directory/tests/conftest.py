@@ -1,4 +1,4 @@
-"""A small company that has one of each kind of resource, as documents."""
+"""A small company that has the usual kinds of resources, and one that has them all, as documents."""
 
 import copy
 from typing import Any
@@ -35,6 +35,64 @@ COMPANY: dict[str, Any] = {
     "numbers": [{"id": "+41215550900", "label": "main", "destination": {"plan_id": "main"}}],
     "trunks": [{"id": "carrier", "address": "127.0.0.2"}],
 }
+
+#: With one of every other kind of resource.
+WHOLE: dict[str, Any] = COMPANY | {
+    "sites": [{"id": "lausanne", "address": "Rue du Lac 1", "area_code": "21", "operator": {"user_id": "ann"}}],
+    "departments": [
+        {"id": "company", "site_id": "lausanne", "limits": {"max_calls_out": 5}},
+        {"id": "trade", "parent_id": "company", "main_number": "+41215550900"},
+    ],
+    "rights_profiles": [{"id": "reader", "rights": [{"resource": "user"}, {"resource": "contact", "level": "write"}]}],
+    "house_rule_sets": [{"id": "default", "messages_inside_only": True, "users_may_change": ["forwarding"]}],
+    "short_number_rules": [{"id": "default", "lengths": [2]}],
+    "restriction_profiles": [{"id": "inland", "barred": ["international", "premium"], "pin_needed": ["mobile"]}],
+    "account_code_policies": [{"id": "codes", "codes": [{"code": "77"}], "needed": ["mobile"], "validated": False, "max_length": 4}],
+    "provisioning_profiles": [{"id": "desk", "call_waiting": False, "time_format": "h12", "screen_timeout_seconds": 0}],
+    "origin_zones": [{"id": "romandie", "prefixes": ["+4121", "+4122"], "countries": ["CH"]}],
+    "caller_lists": [
+        {"id": "nuisance", "department_id": "trade", "callers": [{"prefix": "+41795550666", "exact": True}], "withheld": True}
+    ],
+    "devices": [
+        {"id": "desk-1", "mac": "001565000001", "site_id": "lausanne", "lines": [{"port": 1, "sip_credential_id": "acme-101"}]},
+        {"id": "spare", "type": "base", "ports": 8, "provisioning_profile_id": "desk"},
+    ],
+    "contacts": [
+        {"id": "customer", "company": "Customer SA", "phone": "+41445550000", "short_number": "500", "department_id": "trade"},
+        {"id": "friend", "last_name": "Friend", "owner_user_id": "bob"},
+    ],
+    "fax_boxes": [{"id": "fax", "emails": ["fax@acme.example"], "station_name": "+41 21 555 09 09"}],
+    "number_groups": [{"id": "service", "destination": {"plan_id": "main"}}],
+    "number_blocks": [{"id": "block", "first": "+41215550900", "last": "+41215550909", "ordered_on": "2026-01-31", "trunk_id": "carrier"}],
+    "extension_ranges": [{"id": "first", "first": "300", "last": "399"}],
+    "short_codes": [{"id": "taxi", "code": "77", "number": "+41215550111"}],
+    "emergency_recipients": [{"id": "doorman", "department_id": "company", "emails": ["door@acme.example"], "phones": ["+41795550911"]}],
+    "users": [
+        {
+            "id": "ann",
+            "last_name": "Archer",
+            "mailbox_id": "box",
+            "caller_number": "+41215550900",
+            "department_id": "company",
+            "login": "ann.archer",
+            "role": "department_admin",
+            "rights_profile_id": "reader",
+            "services": {"fax": False},
+            "restriction_profile_id": "inland",
+            "account_code_policy_id": "codes",
+            "trunk_ids": ["carrier"],
+            "function_keys": [{"key": 1, "user_id": "bob"}, {"key": 2, "number": "101"}],
+        },
+        {"id": "bob", "last_name": "Baker", "forwarding": {"busy": {"ring_group_id": "team"}}},
+    ],
+    "numbers": [{"id": "+41215550900", "label": "main", "destination": {"plan_id": "main"}, "number_block_id": "block"}],
+}
+
+
+@pytest.fixture
+def whole() -> dict[str, Any]:
+    """A copy of its own for each test."""
+    return copy.deepcopy(WHOLE)
 
 
 @pytest.fixture

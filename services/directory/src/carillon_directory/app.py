@@ -15,10 +15,10 @@ from carillon_directory import grpc_auth
 from carillon_directory.adapters.audit_trail import AuditTrail
 from carillon_directory.adapters.postgres_logins import PostgresLogins
 from carillon_directory.adapters.publication import ConfigPublisher
+from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.adapters.stream_keeper import StreamKeeper
 from carillon_directory.adapters.tenant_log import PostgresTenantLog
 from carillon_directory.adapters.token_keys import SIGNING_KEYS, TokenKeys
-from carillon_directory.adapters.trunk_passwords import TrunkPasswords
 from carillon_directory.authentication import SECOND_FACTORS, Authentication, Lifetimes
 from carillon_directory.grpc_api import add_services
 from carillon_directory.handlers import Directory, TenantStates
@@ -58,7 +58,7 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         log = PostgresTenantLog(pool, store, ids)
         directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)
         server = await guarded_server(settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        add_services(server, directory, ids, TrunkPasswords(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS)))
+        add_services(server, directory, ids, SecretsIn(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS), ids))
         await _add_logins(settings, server, directory, log, pool, bus, tasks, stack)
         port = await server.start()
         stack.push_async_callback(server.stop)

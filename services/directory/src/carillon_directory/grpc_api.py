@@ -24,7 +24,7 @@ from carillon_contracts.config import RESOURCES, Resource, SipCredential, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
 from carillon_directory.adapters.refusals import api_error
-from carillon_directory.adapters.trunk_passwords import TrunkPasswords
+from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain.commands import ApplyCompany, Command, CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.credentials import is_secret
 from carillon_directory.domain.documents import differing, dump
@@ -90,11 +90,11 @@ def _camel(name: str) -> str:
 class ResourceServicer:
     """Get, List, Create, Update and Delete of one kind of resource in the caller's tenant."""
 
-    def __init__(self, kind: ResourceKind, directory: Directory, ids: Ids, passwords: TrunkPasswords) -> None:
+    def __init__(self, kind: ResourceKind, directory: Directory, ids: Ids, secrets: SecretsIn) -> None:
         self._kind = kind
         self._directory = directory
         self._ids = ids
-        self._passwords = passwords
+        self._secrets = secrets
         verbs = {"Get": self.get, "Create": self.create, "Update": self.update, "Delete": self.delete}
         self.methods = {f"{verb}{kind.noun}": method for verb, method in verbs.items()} | {f"List{kind.plural}": self.list}
         for name, method in self.methods.items():
@@ -126,7 +126,7 @@ class ResourceServicer:
             actor=current_principal().subject,
             reason=request.reason,
             kind=self._kind.kind,
-            document=await asyncio.to_thread(self._passwords.sealed, tenant_id, self._kind.kind, to_document(message)),
+            document=await asyncio.to_thread(self._secrets.sealed, tenant_id, self._kind.kind, to_document(message)),
             spare_password=self._ids.token(_PASSWORD_BYTES),
         )
         executed = await _execute(self._directory, tenant_id, command)
@@ -137,7 +137,7 @@ class ResourceServicer:
         tenant_id = current_tenant()
         message = _required(request, self._kind.kind)
         command = _update(self._kind.kind, request, message, spare_password=self._ids.token(_PASSWORD_BYTES))
-        command = await asyncio.to_thread(self._passwords.sealed_update, tenant_id, command)
+        command = await asyncio.to_thread(self._secrets.sealed_update, tenant_id, command)
         executed = await _execute(self._directory, tenant_id, command)
         return self._written("Update", executed, message.id)
 
@@ -214,10 +214,10 @@ class HistoryServicer(HistoryServiceServicer):
 class ImportServicer(ImportServiceServicer):
     """A whole company in one step."""
 
-    def __init__(self, directory: Directory, ids: Ids, passwords: TrunkPasswords) -> None:
+    def __init__(self, directory: Directory, ids: Ids, secrets: SecretsIn) -> None:
         self._directory = directory
         self._ids = ids
-        self._passwords = passwords
+        self._secrets = secrets
 
     async def ApplyTenant(self, request: pb.ApplyTenantRequest, context: object) -> pb.ApplyTenantResponse:
         """All or nothing; in a dry run nothing, with every change, or every error (of very many the first ones, and how many more)."""
@@ -227,7 +227,7 @@ class ImportServicer(ImportServiceServicer):
         command = ApplyCompany(
             actor=principal.subject,
             reason=request.reason,
-            documents=await asyncio.to_thread(self._passwords.sealed_all, tenant_id, _documents(request)),
+            documents=await asyncio.to_thread(self._secrets.sealed_all, tenant_id, _documents(request)),
             prune=request.prune,
             may_change_tenant=str(OPERATOR) in principal.roles,
             spare_passwords=spare,
@@ -250,15 +250,15 @@ class ImportServicer(ImportServiceServicer):
         )
 
 
-def add_services(server: GrpcServer, directory: Directory, ids: Ids, passwords: TrunkPasswords) -> None:
+def add_services(server: GrpcServer, directory: Directory, ids: Ids, secrets: SecretsIn) -> None:
     """Put every service of the package on the server, with the roles that may call it; `RingGroupService` is in `ring_group.proto`."""
     special: Sequence[tuple[str, Any, frozenset[str]]] = (
         ("TenantService", TenantServicer(directory), _OPERATORS),
         ("HistoryService", HistoryServicer(directory), _ADMINS),
-        ("ImportService", ImportServicer(directory, ids, passwords), _ADMINS),
+        ("ImportService", ImportServicer(directory, ids, secrets), _ADMINS),
     )
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
-    services = [*special, *((f"{kind.noun}Service", ResourceServicer(kind, directory, ids, passwords), _ADMINS) for kind in generic)]
+    services = [*special, *((f"{kind.noun}Service", ResourceServicer(kind, directory, ids, secrets), _ADMINS) for kind in generic)]
     for name, servicer, roles in services:
         file = _snake(name.removesuffix("Service"))
         methods = import_module(f"{_PACKAGE}.{file}_pb2").DESCRIPTOR.services_by_name[name].methods

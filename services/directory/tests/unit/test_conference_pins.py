@@ -8,16 +8,17 @@ from argon2 import PasswordHasher
 
 from carillon_contracts.config import TRUNK_PASSWORDS, ConferenceRoom
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.adapters.trunk_passwords import TrunkPasswords
+from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain.commands import CreateResource, UpdateResource
 from carillon_directory.domain.decide import decide
 from carillon_directory.domain.outcomes import Accepted
 from carillon_directory.testing import after, given
 from carillon_kit.errors import InvalidArgument
+from carillon_kit.ids import SequenceIds
 from carillon_kit.sealing import Sealer
 
 pytestmark = pytest.mark.feature("M-9")
-PASSWORDS = TrunkPasswords(Sealer(b"k" * 40, TRUNK_PASSWORDS))
+PASSWORDS = SecretsIn(Sealer(b"k" * 40, TRUNK_PASSWORDS), SequenceIds())
 
 
 def create(tenant: TenantConfig, document: dict[str, Any]) -> CreateResource:

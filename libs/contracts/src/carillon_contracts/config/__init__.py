@@ -27,10 +27,14 @@ from carillon_contracts.config.branches import (
     SwitchNode,
     SwitchWay,
 )
+from carillon_contracts.config.callers import CallerList, ListedCaller, OriginZone
 from carillon_contracts.config.changes import ConfigChanged
 from carillon_contracts.config.conferences import ConferenceRoom
+from carillon_contracts.config.contacts import Contact
 from carillon_contracts.config.destinations import DESTINATION_KINDS, Announcement, Destination
+from carillon_contracts.config.devices import Device, DeviceLine, ProvisioningProfile
 from carillon_contracts.config.effects import EmailAddress, EmailNode, StickyAgentNode, StickySource, WebAddress, WebhookNode
+from carillon_contracts.config.faxes import FaxBox
 from carillon_contracts.config.features import (
     USUAL_CODES,
     DoorPhone,
@@ -47,7 +51,25 @@ from carillon_contracts.config.features import (
 from carillon_contracts.config.groups import HuntGroup, HuntMember, RingGroup, RingMember
 from carillon_contracts.config.mailboxes import Mailbox
 from carillon_contracts.config.menus import Menu, MenuKey
-from carillon_contracts.config.numbers import Number
+from carillon_contracts.config.numbers import (
+    Extension,
+    ExtensionRange,
+    Number,
+    NumberBlock,
+    NumberGroup,
+    ShortCode,
+    ShortNumberRule,
+)
+from carillon_contracts.config.organisation import (
+    CallLimits,
+    Department,
+    EmergencyRecipient,
+    HouseRuleSet,
+    Right,
+    RightsProfile,
+    Site,
+    Subscription,
+)
 from carillon_contracts.config.plans import (
     EXITS,
     NODE_KINDS,
@@ -79,7 +101,9 @@ from carillon_contracts.config.reachability import (
     SimultaneousTarget,
     WeekRange,
 )
-from carillon_contracts.config.schedules import DayRange, Schedule, ScheduleException, WeeklyRange
+from carillon_contracts.config.resellers import Reseller
+from carillon_contracts.config.restrictions import AccountCode, AccountCodePolicy, CallClass, RestrictionProfile
+from carillon_contracts.config.schedules import DayRange, Holiday, Schedule, ScheduleException, WeeklyRange
 from carillon_contracts.config.tenants import Tenant
 from carillon_contracts.config.trunks import (
     TRUNK_PASSWORDS,
@@ -93,8 +117,22 @@ from carillon_contracts.config.trunks import (
     TrunkRegistration,
     TrunkServer,
 )
-from carillon_contracts.config.users import Extension, SipCredential, User
-from carillon_contracts.config.values import E164, ClockTime, HangUpReason, Language, Resource, ResourceId, Shape, TenantId, TimeZoneName
+from carillon_contracts.config.users import FunctionKey, Services, SipCredential, User
+from carillon_contracts.config.values import (
+    E164,
+    ClockTime,
+    Country,
+    Departmental,
+    Email,
+    HangUpReason,
+    Language,
+    Name,
+    Resource,
+    ResourceId,
+    Shape,
+    TenantId,
+    TimeZoneName,
+)
 
 #: Every kind of resource by its `KIND`, the tenant first, the others so that what is referred to mostly comes before what refers.
 RESOURCES: dict[str, type[Resource]] = {
@@ -104,12 +142,24 @@ RESOURCES: dict[str, type[Resource]] = {
         Audio,
         Playlist,
         RecordingPolicy,
+        Site,
+        Department,
+        RightsProfile,
+        HouseRuleSet,
+        ShortNumberRule,
+        RestrictionProfile,
+        AccountCodePolicy,
+        ProvisioningProfile,
+        OriginZone,
+        CallerList,
         TrunkCredential,
         Trunk,
         Schedule,
         Mailbox,
         User,
         SipCredential,
+        Device,
+        Contact,
         PickupGroup,
         PagingGroup,
         Supervision,
@@ -120,9 +170,23 @@ RESOURCES: dict[str, type[Resource]] = {
         ConferenceRoom,
         Plan,
         ParkingLot,
+        FaxBox,
+        NumberGroup,
+        NumberBlock,
+        ExtensionRange,
         Extension,
+        ShortCode,
         Number,
+        EmergencyRecipient,
     )
+}
+
+#: Kind -> what people may write and no event ever carries -> the fields that are kept in its place and never leave by the API.
+SECRET_FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
+    SipCredential.KIND: {"password": ("realm", "ha1_md5", "ha1_sha256")},
+    TrunkCredential.KIND: {"password": ("sealed_password",)},
+    User.KIND: {"outbound_pin": ("outbound_pin_hash",)},
+    ConferenceRoom.KIND: {"creator_pin": ("creator_pin_hash",), "participant_password": ("participant_password_hash",)},
 }
 
 __all__ = [
@@ -132,39 +196,59 @@ __all__ = [
     "EXITS",
     "NODE_KINDS",
     "RESOURCES",
+    "SECRET_FIELDS",
     "TRUNK_PASSWORDS",
     "USUAL_CODES",
     "WAYS",
+    "AccountCode",
+    "AccountCodePolicy",
     "Announcement",
     "AnnouncementNode",
     "Audio",
     "CalendarEntry",
     "CalendarNode",
+    "CallClass",
+    "CallLimits",
+    "CallerList",
     "CallerListNode",
     "CauseWay",
     "ClockTime",
     "ConferenceRoom",
     "ConfigChanged",
+    "Contact",
+    "Country",
     "DailyRange",
     "DayRange",
+    "Department",
+    "Departmental",
     "Destination",
     "DestinationNode",
+    "Device",
+    "DeviceLine",
     "DoorPhone",
+    "Email",
     "EmailAddress",
     "EmailNode",
+    "EmergencyRecipient",
     "Extension",
+    "ExtensionRange",
+    "FaxBox",
     "Feature",
     "FeatureCode",
     "Forwarding",
     "ForwardingRule",
+    "FunctionKey",
     "HangUpNode",
     "HangUpReason",
+    "Holiday",
+    "HouseRuleSet",
     "HuntGroup",
     "HuntGroupNode",
     "HuntMember",
     "Language",
     "LanguageNode",
     "LimitNode",
+    "ListedCaller",
     "LookUpNode",
     "LookUpRow",
     "LookUpTable",
@@ -176,10 +260,14 @@ __all__ = [
     "MenuNode",
     "ModeNode",
     "ModeWay",
+    "Name",
     "Number",
+    "NumberBlock",
+    "NumberGroup",
     "ObjectName",
     "OriginEntry",
     "OriginNode",
+    "OriginZone",
     "PagingGroup",
     "ParkingLot",
     "PickupGroup",
@@ -188,12 +276,17 @@ __all__ = [
     "PlanNode",
     "Playlist",
     "PlaylistTrack",
+    "ProvisioningProfile",
     "QueueNode",
     "QueueWays",
     "RecordingPolicy",
+    "Reseller",
     "Resource",
     "ResourceId",
+    "RestrictionProfile",
     "ReturnNode",
+    "Right",
+    "RightsProfile",
     "RingGroup",
     "RingGroupNode",
     "RingMember",
@@ -201,18 +294,23 @@ __all__ = [
     "ScheduleException",
     "ScreeningRule",
     "Secretary",
+    "Services",
     "SetVariableNode",
     "Shape",
     "Share",
+    "ShortCode",
+    "ShortNumberRule",
     "SimultaneousTarget",
     "SipCredential",
     "SipDomain",
     "SipWord",
+    "Site",
     "SplitNode",
     "StickyAgentNode",
     "StickySource",
     "SubPlanExit",
     "SubPlanNode",
+    "Subscription",
     "Supervision",
     "SupervisionMode",
     "SwitchNode",

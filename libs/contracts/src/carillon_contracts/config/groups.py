@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from carillon_contracts.config.destinations import Destination
-from carillon_contracts.config.values import E164, Resource, Shape, exactly_one
+from carillon_contracts.config.values import E164, Departmental, Shape, exactly_one
 
 
 class RingMember(Shape):
@@ -23,7 +23,7 @@ class RingMember(Shape):
         return self
 
 
-class RingGroup(Resource):
+class RingGroup(Departmental):
     """Several users or numbers under one destination."""
 
     KIND: ClassVar[str] = "ring_group"
@@ -48,7 +48,7 @@ class HuntMember(Shape):
     permanent: bool = False
 
 
-class HuntGroup(Resource):
+class HuntGroup(Departmental):
     """Members log in and out; those who talk already are passed over."""
 
     KIND: ClassVar[str] = "hunt_group"

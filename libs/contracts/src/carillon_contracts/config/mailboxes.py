@@ -5,10 +5,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StringConstraints
 
 from carillon_contracts.config.destinations import Announcement
-from carillon_contracts.config.values import Language, Resource
+from carillon_contracts.config.values import Departmental, Language
 
 
-class Mailbox(Resource):
+class Mailbox(Departmental):
     """Takes messages and mails them."""
 
     KIND: ClassVar[str] = "mailbox"

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from carillon_contracts.config.destinations import Announcement, Destination
-from carillon_contracts.config.values import Language, Resource, Shape
+from carillon_contracts.config.values import Departmental, Language, Shape
 
 
 class MenuKey(Shape):
@@ -23,7 +23,7 @@ class MenuKey(Shape):
         return self
 
 
-class Menu(Resource):
+class Menu(Departmental):
     """An interactive menu."""
 
     KIND: ClassVar[str] = "menu"

@@ -19,7 +19,7 @@ from carillon_contracts.config.branches import (
 )
 from carillon_contracts.config.destinations import Announcement, Destination
 from carillon_contracts.config.effects import EmailNode, StickyAgentNode, WebhookNode
-from carillon_contracts.config.values import HangUpReason, Resource, Shape, exactly_one
+from carillon_contracts.config.values import Departmental, HangUpReason, Shape, exactly_one
 
 
 class CauseWay(Shape):
@@ -235,7 +235,7 @@ def _exits(value: Shape, path: str) -> Iterator[tuple[str, str]]:
             yield from _exits(inner, f"{path}.{name}")
 
 
-class Plan(Resource):
+class Plan(Departmental):
     """A routing plan: a graph of nodes."""
 
     KIND: ClassVar[str] = "plan"

@@ -1,11 +1,11 @@
 """When something is open."""
 
 from datetime import date
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from carillon_contracts.config.values import ClockTime, Resource, Shape, TimeZoneName
+from carillon_contracts.config.values import ClockTime, Country, Departmental, Shape, TimeZoneName
 
 
 class DayRange(Shape):
@@ -35,7 +35,17 @@ class ScheduleException(Shape):
     label: str = ""
 
 
-class Schedule(Resource):
+class Holiday(Shape):
+    """A public holiday, as it was imported."""
+
+    date: date
+    label: str = ""
+    country: Country
+    #: ISO 3166-2 without the country (`VD`); empty: of the whole country.
+    region: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{0,6}$")] = ""
+
+
+class Schedule(Departmental):
     """When something is open."""
 
     KIND: ClassVar[str] = "schedule"
@@ -44,3 +54,7 @@ class Schedule(Resource):
     time_zone: TimeZoneName = ""
     ranges: tuple[WeeklyRange, ...] = ()
     exceptions: tuple[ScheduleException, ...] = ()
+    #: Public holidays; on them it is closed all day, unless an exception of the date says otherwise.
+    holidays: Annotated[tuple[Holiday, ...], Field(max_length=2000)] = ()
+    #: Set by hand, it beats the ranges: `day` is open, all others are closed; a plan can tell them apart.
+    mode: Literal["automatic", "day", "night", "lunch", "closed"] = "automatic"

@@ -4,7 +4,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from carillon_contracts.config.destinations import Destination
 from carillon_contracts.config.features import USUAL_CODES, FeatureCode, PickupScope, check_codes
+from carillon_contracts.config.organisation import CallLimits, Subscription
 from carillon_contracts.config.values import E164, Language, Resource, TenantId, TimeZoneName
 
 
@@ -37,3 +39,8 @@ class Tenant(Resource):
     hold_music_id: str = ""
     ringback_music_id: str = ""
     busy_music_id: str = ""
+    operator: Destination | None = None
+    #: Who sells to it; empty: the operator itself.
+    reseller_id: str = ""
+    limits: CallLimits = CallLimits()
+    subscription: Subscription = Subscription()

@@ -1,16 +1,42 @@
-"""People, their extensions and what their devices register with."""
+"""People and what their devices register with."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
-from carillon_contracts.config.destinations import Destination
 from carillon_contracts.config.features import DoorPhone
 from carillon_contracts.config.reachability import Forwarding, ScreeningRule, Secretary, SimultaneousTarget, WeekRange
-from carillon_contracts.config.values import E164, Language, Resource
+from carillon_contracts.config.values import E164, Departmental, Language, Name, Resource, Shape
 
 
-class User(Resource):
+class Services(Shape):
+    """What a user has; what is off is not offered."""
+
+    fixed_line: bool = True
+    mobile: bool = True
+    messaging: bool = True
+    fax: bool = True
+    conference: bool = True
+
+
+class FunctionKey(Shape):
+    """A key of the user's phones, whichever they are: watches a colleague (and picks up and transfers), or dials."""
+
+    key: Annotated[int, Field(ge=1, le=200)]
+    #: Whom it watches.
+    user_id: str = ""
+    #: What it dials: digits, or E.164.
+    number: Annotated[str, StringConstraints(pattern=r"^(\+?[0-9*#]{1,32})?$")] = ""
+    label: Name = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if bool(self.user_id) == bool(self.number):
+            raise ValueError("exactly one of user_id, number must be set")
+        return self
+
+
+class User(Departmental):
     """A person with a line."""
 
     KIND: ClassVar[str] = "user"
@@ -41,20 +67,39 @@ class User(Resource):
     hold_music_id: str = ""
     ringback_music_id: str = ""
     busy_music_id: str = ""
+    title: Name = ""
+    function: Name = ""
+    description: str = ""
+    #: Unique in the tenant; made from the name if left empty at creation.
+    login: Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9._@-]{0,99})?$")] = ""
+    role: Literal["user", "department_admin", "admin"] = "user"
+    rights_profile_id: str = ""
+    site_id: str = ""
+    services: Services = Services()
+    #: Name shown on colleagues' phones; empty: first and last name.
+    display_name: Name = ""
+    #: The number is not shown outside.
+    withhold: bool = False
+    restriction_profile_id: str = ""
+    account_code_policy_id: str = ""
+    #: Trunks for the user's calls; empty: any.
+    trunk_ids: tuple[str, ...] = ()
+    #: Asked for before certain calls (`RestrictionProfile.pin_needed`); kept as a hash, see `carillon_kit.pins`.
+    outbound_pin_hash: str = ""
+    provisioning_profile_id: str = ""
+    function_keys: Annotated[tuple[FunctionKey, ...], Field(max_length=200)] = ()
+
+    @model_validator(mode="after")
+    def _keys(self) -> Self:
+        keys = [each.key for each in self.function_keys]
+        if len(set(keys)) != len(keys):
+            raise ValueError("function_keys: each key may stand once")
+        return self
 
     @property
     def full_name(self) -> str:
         """First and last name, for displays."""
         return f"{self.first_name} {self.last_name}".strip()
-
-
-class Extension(Resource):
-    """Digits that the tenant's users dial; the id is the digits."""
-
-    KIND: ClassVar[str] = "extension"
-    PLURAL: ClassVar[str] = "extensions"
-    id: Annotated[str, StringConstraints(pattern=r"^[0-9]{2,6}$")]
-    destination: Destination
 
 
 class SipCredential(Resource):
@@ -64,6 +109,8 @@ class SipCredential(Resource):
     PLURAL: ClassVar[str] = "sip_credentials"
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     user_id: str
+    #: Whose the device is while somebody else (`user_id`) is logged in on it; empty: nobody else is.
+    home_user_id: str = ""
     realm: str = ""
     ha1_md5: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{32})?$")] = ""
     ha1_sha256: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")] = ""

@@ -13,6 +13,11 @@ TenantId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$"
 Language = Annotated[str, StringConstraints(pattern=r"^([a-z]{2}(-[A-Z]{2})?)?$")]
 ClockTime = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
 HangUpReason = Literal["normal", "busy", "rejected"]
+#: ISO 3166-1 alpha-2.
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Email = Annotated[str, StringConstraints(pattern=r"^[^@\s\r\n<>,;]+@[^@\s\r\n<>,;]+$", max_length=254)]
+#: A short text of a person's or a thing's card.
+Name = Annotated[str, StringConstraints(max_length=100)]
 
 
 def _time_zone(value: str) -> str:
@@ -41,6 +46,13 @@ class Resource(Shape):
     id: ResourceId
     #: Changes with every change of the resource; made by the directory.
     etag: str = ""
+
+
+class Departmental(Resource):
+    """A resource that may belong to a department; its admins see and change it."""
+
+    #: Empty: the whole tenant's.
+    department_id: str = ""
 
 
 def exactly_one(value: Shape, names: tuple[str, ...]) -> str:

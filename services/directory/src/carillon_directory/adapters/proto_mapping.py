@@ -13,6 +13,8 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 from pydantic import JsonValue
 
+from carillon_contracts.config import SECRET_FIELDS
+
 M = TypeVar("M", bound=Message)
 
 
@@ -83,7 +85,7 @@ def mask_error(path: str, descriptor: Descriptor) -> str:
 #: Never changed by an update, whatever its mask says.
 _FIXED = frozenset({"id", "etag", "config_seq"})
 #: Not meant by the mask `*` unless set.
-_SECRETS = frozenset({"password", "creator_pin", "participant_password"})
+_SECRETS = frozenset(plain for kind in SECRET_FIELDS.values() for plain in kind)
 
 
 def mask_paths(paths: Iterable[str], message: Message) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What may stand once in the whole installation: a realm, a SIP user name, a number.
+"""What may stand once in the whole installation: a realm, a SIP user name, a number, a MAC address.
 
 A claim is taken and released by the very change that makes and removes its resource.
 """
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from carillon_contracts.config import ConfigChanged, Number, SipCredential, Tenant
+from carillon_contracts.config import ConfigChanged, Device, Number, SipCredential, Tenant
 from carillon_directory.domain.outcomes import Violation
 from carillon_directory.domain.texts import text_error
 
 #: Kind of resource -> its field that is claimed. The field's name in errors is the same.
-CLAIMED: Mapping[str, str] = {Tenant.KIND: "realm", SipCredential.KIND: "id", Number.KIND: "id"}
+CLAIMED: Mapping[str, str] = {Tenant.KIND: "realm", SipCredential.KIND: "id", Number.KIND: "id", Device.KIND: "mac"}
 
 
 @dataclass(frozen=True, slots=True, order=True)

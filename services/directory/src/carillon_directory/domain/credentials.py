@@ -1,6 +1,6 @@
 """SIP passwords become HA1 hashes (RFC 7616 section 3.4.2, RFC 8760) and are forgotten.
 
-Those for carriers, which we must say again, are sealed before they come here: see `adapters.trunk_passwords`.
+Other secrets are sealed or hashed before they come here: see `adapters.secrets_in`.
 """
 
 import hashlib
@@ -9,12 +9,14 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
+from carillon_contracts.config import SECRET_FIELDS
+
 #: Long enough to resist guessing over SIP; a colon or control character would break digest clients.
 _PASSWORD = re.compile(r"[\x21-\x39\x3b-\x7e]{8,128}")
 PASSWORD_RULE = "8 to 128 printable ASCII characters without spaces or colons"
 
-#: Fields as good as a password (RFC 7616 section 5.4): they never leave by the API.
-_SECRETS = frozenset({"ha1_md5", "ha1_sha256", "sealed_password", "creator_pin_hash", "participant_password_hash"})
+#: Fields as good as a password (RFC 7616 section 5.4) never leave by the API; a realm may.
+_SECRETS = frozenset(kept for plain in SECRET_FIELDS.values() for fields in plain.values() for kept in fields) - {"realm"}
 
 
 def is_secret(field: str) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue, ValidationError
 
-from carillon_contracts.config import RESOURCES, ConferenceRoom, Resource, SipCredential, TrunkCredential
+from carillon_contracts.config import RESOURCES, SECRET_FIELDS, ConferenceRoom, Resource, SipCredential, TrunkCredential, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import credentials, texts
 from carillon_directory.domain.commands import Document
@@ -14,7 +14,9 @@ from carillon_directory.domain.outcomes import Violation
 #: Twice that, before and after, must fit into one message of the bus (1 MiB).
 LARGEST_RESOURCE = 256 * 1024
 #: Made by the directory, whatever a document says.
-_OUTPUT_ONLY = frozenset({"etag", "config_seq", "password"})
+_OUTPUT_ONLY = frozenset({"etag", "config_seq", "password", "outbound_pin"})
+#: What is kept of a secret -> the secret, as people know it.
+_SHOWN = {kept: plain for kind in SECRET_FIELDS.values() for plain, fields in kind.items() for kept in fields if kept != "realm"}
 
 
 #: What a document says of a conference room's secrets, and the hash that is kept of it.
@@ -74,6 +76,8 @@ def parse(kind: str, document: Document, current: Resource | None, new_secret: S
     if isinstance(current, ConferenceRoom):
         kept = {name: getattr(current, name) for name in CONFERENCE_SECRETS.values()}
         fields = kept | fields
+    if isinstance(current, User) and "outbound_pin_hash" not in fields:
+        fields["outbound_pin_hash"] = current.outbound_pin_hash
     try:
         resource = RESOURCES[kind].model_validate(fields)
     except ValidationError as error:
@@ -122,9 +126,9 @@ def _patch(into: dict[str, JsonValue], source: Mapping[str, JsonValue], path: Se
 
 
 def differing(before: Document, after: Document) -> tuple[str, ...]:
-    """Names of the top-level fields that differ; a credential's hashes and its sealed password count as `password`."""
+    """Names of the top-level fields that differ; what is kept of a secret counts as the secret."""
     names = sorted({*before, *after} - {"etag"})
-    found = ["password" if credentials.is_secret(name) else name for name in names if before.get(name) != after.get(name)]
+    found = [_SHOWN.get(name, name) for name in names if before.get(name) != after.get(name)]
     return tuple(dict.fromkeys(found))
 
 

@@ -1,7 +1,6 @@
 """What a resource refers to, found by the names of its fields, so that a new kind of resource is covered without a word here.
 
-A field `<kind>_id` that is not empty refers to a resource of that kind, each item of a list `<kind>_ids` too;
-a few others (`main_number`, `music_id`) by their name.
+A field `<kind>_id` that is not empty refers to a resource of that kind, and `<kind>_ids` to several; a few more have names of their own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,18 +13,21 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.outcomes import Holder
 
 #: Kinds that are referred to and come with a later version: a reference to one is refused as long as it cannot exist.
-_AHEAD = ("queue", "caller_list", "origin_zone")
+_AHEAD = ("queue",)
 #: Field name -> kind of the resource it names.
 REFERRING: Mapping[str, str] = {
     **{f"{kind}_id": kind for kind in (*_AHEAD, *RESOURCES)},
+    **{f"{kind}_ids": kind for kind in (*_AHEAD, *RESOURCES)},
+    "except_caller_list_id": "caller_list",
     "main_number": "number",
     "caller_number": "number",
-    "except_caller_list_id": "caller_list",
     "owner_user_id": "user",
     "music_id": "playlist",
     "hold_music_id": "playlist",
     "ringback_music_id": "playlist",
     "busy_music_id": "playlist",
+    "parent_id": "department",
+    "home_user_id": "user",
 }
 
 
@@ -52,6 +54,8 @@ def _in_model(model: BaseModel, path: str) -> Iterator[Reference]:
             yield from (Reference(f"{here}[{index}]", many, item) for index, item in enumerate(value))
         elif kind is None:
             yield from _in_value(value, here)
+        elif isinstance(value, tuple):
+            yield from (Reference(f"{here}[{index}]", kind, each) for index, each in enumerate(value))
         elif value:
             yield Reference(here, kind, value)
 

@@ -23,40 +23,41 @@ _sym_db = _symbol_database.Default()
 
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
+from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/directory/v1/audio.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a google/protobuf/field_mask.proto\"\x81\x02\n\x05\x41udio\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x34\n\x07purpose\x18\x0b \x01(\x0e\x32#.carillon.directory.v1.AudioPurpose\x12\x10\n\x08language\x18\x0c \x01(\t\x12\x0e\n\x06object\x18\r \x01(\t\x12\x13\n\x0bwide_object\x18\x0e \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x0f \x01(\x05\x12\x0c\n\x04text\x18\x10 \x01(\t\x12\x1b\n\x13rights_confirmed_by\x18\x11 \x01(\t\x12\x1b\n\x13rights_confirmed_at\x18\x12 \x01(\t\"I\n\x0fGetAudioRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"?\n\x10GetAudioResponse\x12+\n\x05\x61udio\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Audio\"f\n\x11ListAudiosRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"[\n\x12ListAudiosResponse\x12,\n\x06\x61udios\x18\x01 \x03(\x0b\x32\x1c.carillon.directory.v1.Audio\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Q\n\x12\x43reateAudioRequest\x12+\n\x05\x61udio\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Audio\x12\x0e\n\x06reason\x18\x02 \x01(\t\"B\n\x13\x43reateAudioResponse\x12+\n\x05\x61udio\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Audio\"\x82\x01\n\x12UpdateAudioRequest\x12+\n\x05\x61udio\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Audio\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"B\n\x13UpdateAudioResponse\x12+\n\x05\x61udio\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Audio\">\n\x12\x44\x65leteAudioRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x15\n\x13\x44\x65leteAudioResponse*f\n\x0c\x41udioPurpose\x12\x1d\n\x19\x41UDIO_PURPOSE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41UDIO_PURPOSE_ANNOUNCEMENT\x10\x01\x12\x17\n\x13\x41UDIO_PURPOSE_MUSIC\x10\x02\x32\x80\x04\n\x0c\x41udioService\x12[\n\x08GetAudio\x12&.carillon.directory.v1.GetAudioRequest\x1a\'.carillon.directory.v1.GetAudioResponse\x12\x61\n\nListAudios\x12(.carillon.directory.v1.ListAudiosRequest\x1a).carillon.directory.v1.ListAudiosResponse\x12\x64\n\x0b\x43reateAudio\x12).carillon.directory.v1.CreateAudioRequest\x1a*.carillon.directory.v1.CreateAudioResponse\x12\x64\n\x0bUpdateAudio\x12).carillon.directory.v1.UpdateAudioRequest\x1a*.carillon.directory.v1.UpdateAudioResponse\x12\x64\n\x0b\x44\x65leteAudio\x12).carillon.directory.v1.DeleteAudioRequest\x1a*.carillon.directory.v1.DeleteAudioResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/directory/v1/audio.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x81\x02\n\x05\x41udio\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x34\n\x07purpose\x18\x0b \x01(\x0e\x32#.carillon.directory.v1.AudioPurpose\x12\x10\n\x08language\x18\x0c \x01(\t\x12\x0e\n\x06object\x18\r \x01(\t\x12\x13\n\x0bwide_object\x18\x0e \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x0f \x01(\x05\x12\x0c\n\x04text\x18\x10 \x01(\t\x12\x1b\n\x13rights_confirmed_by\x18\x11 \x01(\t\x12\x1b\n\x13rights_confirmed_at\x18\x12 \x01(\t\"I\n\x0fGetAudioRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"?\n\x10GetAudioResponse\x12+\n\x05\x61udio\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Audio\"\xb5\x01\n\x11ListAudiosRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"[\n\x12ListAudiosResponse\x12,\n\x06\x61udios\x18\x01 \x03(\x0b\x32\x1c.carillon.directory.v1.Audio\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Q\n\x12\x43reateAudioRequest\x12+\n\x05\x61udio\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Audio\x12\x0e\n\x06reason\x18\x02 \x01(\t\"B\n\x13\x43reateAudioResponse\x12+\n\x05\x61udio\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Audio\"\x82\x01\n\x12UpdateAudioRequest\x12+\n\x05\x61udio\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Audio\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"B\n\x13UpdateAudioResponse\x12+\n\x05\x61udio\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Audio\">\n\x12\x44\x65leteAudioRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x15\n\x13\x44\x65leteAudioResponse*f\n\x0c\x41udioPurpose\x12\x1d\n\x19\x41UDIO_PURPOSE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41UDIO_PURPOSE_ANNOUNCEMENT\x10\x01\x12\x17\n\x13\x41UDIO_PURPOSE_MUSIC\x10\x02\x32\x80\x04\n\x0c\x41udioService\x12[\n\x08GetAudio\x12&.carillon.directory.v1.GetAudioRequest\x1a\'.carillon.directory.v1.GetAudioResponse\x12\x61\n\nListAudios\x12(.carillon.directory.v1.ListAudiosRequest\x1a).carillon.directory.v1.ListAudiosResponse\x12\x64\n\x0b\x43reateAudio\x12).carillon.directory.v1.CreateAudioRequest\x1a*.carillon.directory.v1.CreateAudioResponse\x12\x64\n\x0bUpdateAudio\x12).carillon.directory.v1.UpdateAudioRequest\x1a*.carillon.directory.v1.UpdateAudioResponse\x12\x64\n\x0b\x44\x65leteAudio\x12).carillon.directory.v1.DeleteAudioRequest\x1a*.carillon.directory.v1.DeleteAudioResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.audio_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AUDIOPURPOSE']._serialized_start=1165
-  _globals['_AUDIOPURPOSE']._serialized_end=1267
-  _globals['_AUDIO']._serialized_start=130
-  _globals['_AUDIO']._serialized_end=387
-  _globals['_GETAUDIOREQUEST']._serialized_start=389
-  _globals['_GETAUDIOREQUEST']._serialized_end=462
-  _globals['_GETAUDIORESPONSE']._serialized_start=464
-  _globals['_GETAUDIORESPONSE']._serialized_end=527
-  _globals['_LISTAUDIOSREQUEST']._serialized_start=529
-  _globals['_LISTAUDIOSREQUEST']._serialized_end=631
-  _globals['_LISTAUDIOSRESPONSE']._serialized_start=633
-  _globals['_LISTAUDIOSRESPONSE']._serialized_end=724
-  _globals['_CREATEAUDIOREQUEST']._serialized_start=726
-  _globals['_CREATEAUDIOREQUEST']._serialized_end=807
-  _globals['_CREATEAUDIORESPONSE']._serialized_start=809
-  _globals['_CREATEAUDIORESPONSE']._serialized_end=875
-  _globals['_UPDATEAUDIOREQUEST']._serialized_start=878
-  _globals['_UPDATEAUDIOREQUEST']._serialized_end=1008
-  _globals['_UPDATEAUDIORESPONSE']._serialized_start=1010
-  _globals['_UPDATEAUDIORESPONSE']._serialized_end=1076
-  _globals['_DELETEAUDIOREQUEST']._serialized_start=1078
-  _globals['_DELETEAUDIOREQUEST']._serialized_end=1140
-  _globals['_DELETEAUDIORESPONSE']._serialized_start=1142
-  _globals['_DELETEAUDIORESPONSE']._serialized_end=1163
-  _globals['_AUDIOSERVICE']._serialized_start=1270
-  _globals['_AUDIOSERVICE']._serialized_end=1782
+  _globals['_AUDIOPURPOSE']._serialized_start=1280
+  _globals['_AUDIOPURPOSE']._serialized_end=1382
+  _globals['_AUDIO']._serialized_start=165
+  _globals['_AUDIO']._serialized_end=422
+  _globals['_GETAUDIOREQUEST']._serialized_start=424
+  _globals['_GETAUDIOREQUEST']._serialized_end=497
+  _globals['_GETAUDIORESPONSE']._serialized_start=499
+  _globals['_GETAUDIORESPONSE']._serialized_end=562
+  _globals['_LISTAUDIOSREQUEST']._serialized_start=565
+  _globals['_LISTAUDIOSREQUEST']._serialized_end=746
+  _globals['_LISTAUDIOSRESPONSE']._serialized_start=748
+  _globals['_LISTAUDIOSRESPONSE']._serialized_end=839
+  _globals['_CREATEAUDIOREQUEST']._serialized_start=841
+  _globals['_CREATEAUDIOREQUEST']._serialized_end=922
+  _globals['_CREATEAUDIORESPONSE']._serialized_start=924
+  _globals['_CREATEAUDIORESPONSE']._serialized_end=990
+  _globals['_UPDATEAUDIOREQUEST']._serialized_start=993
+  _globals['_UPDATEAUDIOREQUEST']._serialized_end=1123
+  _globals['_UPDATEAUDIORESPONSE']._serialized_start=1125
+  _globals['_UPDATEAUDIORESPONSE']._serialized_end=1191
+  _globals['_DELETEAUDIOREQUEST']._serialized_start=1193
+  _globals['_DELETEAUDIOREQUEST']._serialized_end=1255
+  _globals['_DELETEAUDIORESPONSE']._serialized_start=1257
+  _globals['_DELETEAUDIORESPONSE']._serialized_end=1278
+  _globals['_AUDIOSERVICE']._serialized_start=1385
+  _globals['_AUDIOSERVICE']._serialized_end=1897
 # @@protoc_insertion_point(module_scope)

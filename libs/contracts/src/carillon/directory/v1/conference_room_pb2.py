@@ -23,40 +23,41 @@ _sym_db = _symbol_database.Default()
 
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
+from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+carillon/directory/v1/conference_room.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a google/protobuf/field_mask.proto\"\xd3\x02\n\x0e\x43onferenceRoom\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x15\n\rowner_user_id\x18\x0b \x01(\t\x12\x13\n\x0b\x63reator_pin\x18\x0c \x01(\t\x12\x1c\n\x14participant_password\x18\r \x01(\t\x12\x43\n\x0c\x61nnouncement\x18\x0e \x01(\x0e\x32-.carillon.directory.v1.ConferenceAnnouncement\x12\x11\n\trecording\x18\x0f \x01(\x08\x12\x10\n\x08language\x18\x10 \x01(\t\x12\x13\n\x0bperiod_from\x18\x11 \x01(\t\x12\x11\n\tperiod_to\x18\x12 \x01(\t\x12\x13\n\x0bmax_parties\x18\x13 \x01(\x05\x12\x0e\n\x06\x65mails\x18\x14 \x03(\t\x12\x10\n\x08music_id\x18\x15 \x01(\t\"R\n\x18GetConferenceRoomRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"[\n\x19GetConferenceRoomResponse\x12>\n\x0f\x63onference_room\x18\x01 \x01(\x0b\x32%.carillon.directory.v1.ConferenceRoom\"o\n\x1aListConferenceRoomsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"w\n\x1bListConferenceRoomsResponse\x12?\n\x10\x63onference_rooms\x18\x01 \x03(\x0b\x32%.carillon.directory.v1.ConferenceRoom\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"m\n\x1b\x43reateConferenceRoomRequest\x12>\n\x0f\x63onference_room\x18\x01 \x01(\x0b\x32%.carillon.directory.v1.ConferenceRoom\x12\x0e\n\x06reason\x18\x02 \x01(\t\"^\n\x1c\x43reateConferenceRoomResponse\x12>\n\x0f\x63onference_room\x18\x01 \x01(\x0b\x32%.carillon.directory.v1.ConferenceRoom\"\x9e\x01\n\x1bUpdateConferenceRoomRequest\x12>\n\x0f\x63onference_room\x18\x01 \x01(\x0b\x32%.carillon.directory.v1.ConferenceRoom\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"^\n\x1cUpdateConferenceRoomResponse\x12>\n\x0f\x63onference_room\x18\x01 \x01(\x0b\x32%.carillon.directory.v1.ConferenceRoom\"G\n\x1b\x44\x65leteConferenceRoomRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1e\n\x1c\x44\x65leteConferenceRoomResponse*\xa8\x01\n\x16\x43onferenceAnnouncement\x12\'\n#CONFERENCE_ANNOUNCEMENT_UNSPECIFIED\x10\x00\x12 \n\x1c\x43ONFERENCE_ANNOUNCEMENT_NONE\x10\x01\x12!\n\x1d\x43ONFERENCE_ANNOUNCEMENT_SOUND\x10\x02\x12 \n\x1c\x43ONFERENCE_ANNOUNCEMENT_NAME\x10\x03\x32\x90\x05\n\x15\x43onferenceRoomService\x12v\n\x11GetConferenceRoom\x12/.carillon.directory.v1.GetConferenceRoomRequest\x1a\x30.carillon.directory.v1.GetConferenceRoomResponse\x12|\n\x13ListConferenceRooms\x12\x31.carillon.directory.v1.ListConferenceRoomsRequest\x1a\x32.carillon.directory.v1.ListConferenceRoomsResponse\x12\x7f\n\x14\x43reateConferenceRoom\x12\x32.carillon.directory.v1.CreateConferenceRoomRequest\x1a\x33.carillon.directory.v1.CreateConferenceRoomResponse\x12\x7f\n\x14UpdateConferenceRoom\x12\x32.carillon.directory.v1.UpdateConferenceRoomRequest\x1a\x33.carillon.directory.v1.UpdateConferenceRoomResponse\x12\x7f\n\x14\x44\x65leteConferenceRoom\x12\x32.carillon.directory.v1.DeleteConferenceRoomRequest\x1a\x33.carillon.directory.v1.DeleteConferenceRoomResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+carillon/directory/v1/conference_room.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xd3\x02\n\x0e\x43onferenceRoom\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x15\n\rowner_user_id\x18\x0b \x01(\t\x12\x13\n\x0b\x63reator_pin\x18\x0c \x01(\t\x12\x1c\n\x14participant_password\x18\r \x01(\t\x12\x43\n\x0c\x61nnouncement\x18\x0e \x01(\x0e\x32-.carillon.directory.v1.ConferenceAnnouncement\x12\x11\n\trecording\x18\x0f \x01(\x08\x12\x10\n\x08language\x18\x10 \x01(\t\x12\x13\n\x0bperiod_from\x18\x11 \x01(\t\x12\x11\n\tperiod_to\x18\x12 \x01(\t\x12\x13\n\x0bmax_parties\x18\x13 \x01(\x05\x12\x0e\n\x06\x65mails\x18\x14 \x03(\t\x12\x10\n\x08music_id\x18\x15 \x01(\t\"R\n\x18GetConferenceRoomRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"[\n\x19GetConferenceRoomResponse\x12>\n\x0f\x63onference_room\x18\x01 \x01(\x0b\x32%.carillon.directory.v1.ConferenceRoom\"\xbe\x01\n\x1aListConferenceRoomsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"w\n\x1bListConferenceRoomsResponse\x12?\n\x10\x63onference_rooms\x18\x01 \x03(\x0b\x32%.carillon.directory.v1.ConferenceRoom\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"m\n\x1b\x43reateConferenceRoomRequest\x12>\n\x0f\x63onference_room\x18\x01 \x01(\x0b\x32%.carillon.directory.v1.ConferenceRoom\x12\x0e\n\x06reason\x18\x02 \x01(\t\"^\n\x1c\x43reateConferenceRoomResponse\x12>\n\x0f\x63onference_room\x18\x01 \x01(\x0b\x32%.carillon.directory.v1.ConferenceRoom\"\x9e\x01\n\x1bUpdateConferenceRoomRequest\x12>\n\x0f\x63onference_room\x18\x01 \x01(\x0b\x32%.carillon.directory.v1.ConferenceRoom\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"^\n\x1cUpdateConferenceRoomResponse\x12>\n\x0f\x63onference_room\x18\x01 \x01(\x0b\x32%.carillon.directory.v1.ConferenceRoom\"G\n\x1b\x44\x65leteConferenceRoomRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1e\n\x1c\x44\x65leteConferenceRoomResponse*\xa8\x01\n\x16\x43onferenceAnnouncement\x12\'\n#CONFERENCE_ANNOUNCEMENT_UNSPECIFIED\x10\x00\x12 \n\x1c\x43ONFERENCE_ANNOUNCEMENT_NONE\x10\x01\x12!\n\x1d\x43ONFERENCE_ANNOUNCEMENT_SOUND\x10\x02\x12 \n\x1c\x43ONFERENCE_ANNOUNCEMENT_NAME\x10\x03\x32\x90\x05\n\x15\x43onferenceRoomService\x12v\n\x11GetConferenceRoom\x12/.carillon.directory.v1.GetConferenceRoomRequest\x1a\x30.carillon.directory.v1.GetConferenceRoomResponse\x12|\n\x13ListConferenceRooms\x12\x31.carillon.directory.v1.ListConferenceRoomsRequest\x1a\x32.carillon.directory.v1.ListConferenceRoomsResponse\x12\x7f\n\x14\x43reateConferenceRoom\x12\x32.carillon.directory.v1.CreateConferenceRoomRequest\x1a\x33.carillon.directory.v1.CreateConferenceRoomResponse\x12\x7f\n\x14UpdateConferenceRoom\x12\x32.carillon.directory.v1.UpdateConferenceRoomRequest\x1a\x33.carillon.directory.v1.UpdateConferenceRoomResponse\x12\x7f\n\x14\x44\x65leteConferenceRoom\x12\x32.carillon.directory.v1.DeleteConferenceRoomRequest\x1a\x33.carillon.directory.v1.DeleteConferenceRoomResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.conference_room_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONFERENCEANNOUNCEMENT']._serialized_start=1462
-  _globals['_CONFERENCEANNOUNCEMENT']._serialized_end=1630
-  _globals['_CONFERENCEROOM']._serialized_start=140
-  _globals['_CONFERENCEROOM']._serialized_end=479
-  _globals['_GETCONFERENCEROOMREQUEST']._serialized_start=481
-  _globals['_GETCONFERENCEROOMREQUEST']._serialized_end=563
-  _globals['_GETCONFERENCEROOMRESPONSE']._serialized_start=565
-  _globals['_GETCONFERENCEROOMRESPONSE']._serialized_end=656
-  _globals['_LISTCONFERENCEROOMSREQUEST']._serialized_start=658
-  _globals['_LISTCONFERENCEROOMSREQUEST']._serialized_end=769
-  _globals['_LISTCONFERENCEROOMSRESPONSE']._serialized_start=771
-  _globals['_LISTCONFERENCEROOMSRESPONSE']._serialized_end=890
-  _globals['_CREATECONFERENCEROOMREQUEST']._serialized_start=892
-  _globals['_CREATECONFERENCEROOMREQUEST']._serialized_end=1001
-  _globals['_CREATECONFERENCEROOMRESPONSE']._serialized_start=1003
-  _globals['_CREATECONFERENCEROOMRESPONSE']._serialized_end=1097
-  _globals['_UPDATECONFERENCEROOMREQUEST']._serialized_start=1100
-  _globals['_UPDATECONFERENCEROOMREQUEST']._serialized_end=1258
-  _globals['_UPDATECONFERENCEROOMRESPONSE']._serialized_start=1260
-  _globals['_UPDATECONFERENCEROOMRESPONSE']._serialized_end=1354
-  _globals['_DELETECONFERENCEROOMREQUEST']._serialized_start=1356
-  _globals['_DELETECONFERENCEROOMREQUEST']._serialized_end=1427
-  _globals['_DELETECONFERENCEROOMRESPONSE']._serialized_start=1429
-  _globals['_DELETECONFERENCEROOMRESPONSE']._serialized_end=1459
-  _globals['_CONFERENCEROOMSERVICE']._serialized_start=1633
-  _globals['_CONFERENCEROOMSERVICE']._serialized_end=2289
+  _globals['_CONFERENCEANNOUNCEMENT']._serialized_start=1577
+  _globals['_CONFERENCEANNOUNCEMENT']._serialized_end=1745
+  _globals['_CONFERENCEROOM']._serialized_start=175
+  _globals['_CONFERENCEROOM']._serialized_end=514
+  _globals['_GETCONFERENCEROOMREQUEST']._serialized_start=516
+  _globals['_GETCONFERENCEROOMREQUEST']._serialized_end=598
+  _globals['_GETCONFERENCEROOMRESPONSE']._serialized_start=600
+  _globals['_GETCONFERENCEROOMRESPONSE']._serialized_end=691
+  _globals['_LISTCONFERENCEROOMSREQUEST']._serialized_start=694
+  _globals['_LISTCONFERENCEROOMSREQUEST']._serialized_end=884
+  _globals['_LISTCONFERENCEROOMSRESPONSE']._serialized_start=886
+  _globals['_LISTCONFERENCEROOMSRESPONSE']._serialized_end=1005
+  _globals['_CREATECONFERENCEROOMREQUEST']._serialized_start=1007
+  _globals['_CREATECONFERENCEROOMREQUEST']._serialized_end=1116
+  _globals['_CREATECONFERENCEROOMRESPONSE']._serialized_start=1118
+  _globals['_CREATECONFERENCEROOMRESPONSE']._serialized_end=1212
+  _globals['_UPDATECONFERENCEROOMREQUEST']._serialized_start=1215
+  _globals['_UPDATECONFERENCEROOMREQUEST']._serialized_end=1373
+  _globals['_UPDATECONFERENCEROOMRESPONSE']._serialized_start=1375
+  _globals['_UPDATECONFERENCEROOMRESPONSE']._serialized_end=1469
+  _globals['_DELETECONFERENCEROOMREQUEST']._serialized_start=1471
+  _globals['_DELETECONFERENCEROOMREQUEST']._serialized_end=1542
+  _globals['_DELETECONFERENCEROOMRESPONSE']._serialized_start=1544
+  _globals['_DELETECONFERENCEROOMRESPONSE']._serialized_end=1574
+  _globals['_CONFERENCEROOMSERVICE']._serialized_start=1748
+  _globals['_CONFERENCEROOMSERVICE']._serialized_end=2404
 # @@protoc_insertion_point(module_scope)

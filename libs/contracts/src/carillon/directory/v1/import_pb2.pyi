@@ -3,23 +3,41 @@
 isort:skip_file
 A whole company in one step."""
 
+from carillon.directory.v1 import account_code_policy_pb2 as _account_code_policy_pb2
 from carillon.directory.v1 import audio_pb2 as _audio_pb2
+from carillon.directory.v1 import caller_list_pb2 as _caller_list_pb2
 from carillon.directory.v1 import conference_room_pb2 as _conference_room_pb2
+from carillon.directory.v1 import contact_pb2 as _contact_pb2
+from carillon.directory.v1 import department_pb2 as _department_pb2
+from carillon.directory.v1 import device_pb2 as _device_pb2
+from carillon.directory.v1 import emergency_recipient_pb2 as _emergency_recipient_pb2
 from carillon.directory.v1 import extension_pb2 as _extension_pb2
+from carillon.directory.v1 import extension_range_pb2 as _extension_range_pb2
+from carillon.directory.v1 import fax_box_pb2 as _fax_box_pb2
+from carillon.directory.v1 import house_rule_set_pb2 as _house_rule_set_pb2
 from carillon.directory.v1 import hunt_group_pb2 as _hunt_group_pb2
 from carillon.directory.v1 import look_up_table_pb2 as _look_up_table_pb2
 from carillon.directory.v1 import mailbox_pb2 as _mailbox_pb2
 from carillon.directory.v1 import menu_pb2 as _menu_pb2
+from carillon.directory.v1 import number_block_pb2 as _number_block_pb2
+from carillon.directory.v1 import number_group_pb2 as _number_group_pb2
 from carillon.directory.v1 import number_pb2 as _number_pb2
+from carillon.directory.v1 import origin_zone_pb2 as _origin_zone_pb2
 from carillon.directory.v1 import paging_group_pb2 as _paging_group_pb2
 from carillon.directory.v1 import parking_lot_pb2 as _parking_lot_pb2
 from carillon.directory.v1 import pickup_group_pb2 as _pickup_group_pb2
 from carillon.directory.v1 import plan_pb2 as _plan_pb2
 from carillon.directory.v1 import playlist_pb2 as _playlist_pb2
+from carillon.directory.v1 import provisioning_profile_pb2 as _provisioning_profile_pb2
 from carillon.directory.v1 import recording_policy_pb2 as _recording_policy_pb2
+from carillon.directory.v1 import restriction_profile_pb2 as _restriction_profile_pb2
+from carillon.directory.v1 import rights_profile_pb2 as _rights_profile_pb2
 from carillon.directory.v1 import ring_group_pb2 as _ring_group_pb2
 from carillon.directory.v1 import schedule_pb2 as _schedule_pb2
+from carillon.directory.v1 import short_code_pb2 as _short_code_pb2
+from carillon.directory.v1 import short_number_rule_pb2 as _short_number_rule_pb2
 from carillon.directory.v1 import sip_credential_pb2 as _sip_credential_pb2
+from carillon.directory.v1 import site_pb2 as _site_pb2
 from carillon.directory.v1 import supervision_pb2 as _supervision_pb2
 from carillon.directory.v1 import tenant_pb2 as _tenant_pb2
 from carillon.directory.v1 import trunk_credential_pb2 as _trunk_credential_pb2
@@ -66,6 +84,24 @@ class ApplyTenantRequest(_message.Message):
     PLAYLISTS_FIELD_NUMBER: _builtins.int
     RECORDING_POLICIES_FIELD_NUMBER: _builtins.int
     CONFERENCE_ROOMS_FIELD_NUMBER: _builtins.int
+    SITES_FIELD_NUMBER: _builtins.int
+    DEPARTMENTS_FIELD_NUMBER: _builtins.int
+    RIGHTS_PROFILES_FIELD_NUMBER: _builtins.int
+    HOUSE_RULE_SETS_FIELD_NUMBER: _builtins.int
+    EMERGENCY_RECIPIENTS_FIELD_NUMBER: _builtins.int
+    CONTACTS_FIELD_NUMBER: _builtins.int
+    DEVICES_FIELD_NUMBER: _builtins.int
+    PROVISIONING_PROFILES_FIELD_NUMBER: _builtins.int
+    RESTRICTION_PROFILES_FIELD_NUMBER: _builtins.int
+    ACCOUNT_CODE_POLICIES_FIELD_NUMBER: _builtins.int
+    CALLER_LISTS_FIELD_NUMBER: _builtins.int
+    ORIGIN_ZONES_FIELD_NUMBER: _builtins.int
+    FAX_BOXES_FIELD_NUMBER: _builtins.int
+    NUMBER_BLOCKS_FIELD_NUMBER: _builtins.int
+    NUMBER_GROUPS_FIELD_NUMBER: _builtins.int
+    EXTENSION_RANGES_FIELD_NUMBER: _builtins.int
+    SHORT_CODES_FIELD_NUMBER: _builtins.int
+    SHORT_NUMBER_RULES_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
     PRUNE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
@@ -118,6 +154,42 @@ class ApplyTenantRequest(_message.Message):
     def recording_policies(self) -> _containers.RepeatedCompositeFieldContainer[_recording_policy_pb2.RecordingPolicy]: ...
     @_builtins.property
     def conference_rooms(self) -> _containers.RepeatedCompositeFieldContainer[_conference_room_pb2.ConferenceRoom]: ...
+    @_builtins.property
+    def sites(self) -> _containers.RepeatedCompositeFieldContainer[_site_pb2.Site]: ...
+    @_builtins.property
+    def departments(self) -> _containers.RepeatedCompositeFieldContainer[_department_pb2.Department]: ...
+    @_builtins.property
+    def rights_profiles(self) -> _containers.RepeatedCompositeFieldContainer[_rights_profile_pb2.RightsProfile]: ...
+    @_builtins.property
+    def house_rule_sets(self) -> _containers.RepeatedCompositeFieldContainer[_house_rule_set_pb2.HouseRuleSet]: ...
+    @_builtins.property
+    def emergency_recipients(self) -> _containers.RepeatedCompositeFieldContainer[_emergency_recipient_pb2.EmergencyRecipient]: ...
+    @_builtins.property
+    def contacts(self) -> _containers.RepeatedCompositeFieldContainer[_contact_pb2.Contact]: ...
+    @_builtins.property
+    def devices(self) -> _containers.RepeatedCompositeFieldContainer[_device_pb2.Device]: ...
+    @_builtins.property
+    def provisioning_profiles(self) -> _containers.RepeatedCompositeFieldContainer[_provisioning_profile_pb2.ProvisioningProfile]: ...
+    @_builtins.property
+    def restriction_profiles(self) -> _containers.RepeatedCompositeFieldContainer[_restriction_profile_pb2.RestrictionProfile]: ...
+    @_builtins.property
+    def account_code_policies(self) -> _containers.RepeatedCompositeFieldContainer[_account_code_policy_pb2.AccountCodePolicy]: ...
+    @_builtins.property
+    def caller_lists(self) -> _containers.RepeatedCompositeFieldContainer[_caller_list_pb2.CallerList]: ...
+    @_builtins.property
+    def origin_zones(self) -> _containers.RepeatedCompositeFieldContainer[_origin_zone_pb2.OriginZone]: ...
+    @_builtins.property
+    def fax_boxes(self) -> _containers.RepeatedCompositeFieldContainer[_fax_box_pb2.FaxBox]: ...
+    @_builtins.property
+    def number_blocks(self) -> _containers.RepeatedCompositeFieldContainer[_number_block_pb2.NumberBlock]: ...
+    @_builtins.property
+    def number_groups(self) -> _containers.RepeatedCompositeFieldContainer[_number_group_pb2.NumberGroup]: ...
+    @_builtins.property
+    def extension_ranges(self) -> _containers.RepeatedCompositeFieldContainer[_extension_range_pb2.ExtensionRange]: ...
+    @_builtins.property
+    def short_codes(self) -> _containers.RepeatedCompositeFieldContainer[_short_code_pb2.ShortCode]: ...
+    @_builtins.property
+    def short_number_rules(self) -> _containers.RepeatedCompositeFieldContainer[_short_number_rule_pb2.ShortNumberRule]: ...
     def __init__(
         self,
         *,
@@ -143,13 +215,31 @@ class ApplyTenantRequest(_message.Message):
         playlists: _abc.Iterable[_playlist_pb2.Playlist] | None = ...,
         recording_policies: _abc.Iterable[_recording_policy_pb2.RecordingPolicy] | None = ...,
         conference_rooms: _abc.Iterable[_conference_room_pb2.ConferenceRoom] | None = ...,
+        sites: _abc.Iterable[_site_pb2.Site] | None = ...,
+        departments: _abc.Iterable[_department_pb2.Department] | None = ...,
+        rights_profiles: _abc.Iterable[_rights_profile_pb2.RightsProfile] | None = ...,
+        house_rule_sets: _abc.Iterable[_house_rule_set_pb2.HouseRuleSet] | None = ...,
+        emergency_recipients: _abc.Iterable[_emergency_recipient_pb2.EmergencyRecipient] | None = ...,
+        contacts: _abc.Iterable[_contact_pb2.Contact] | None = ...,
+        devices: _abc.Iterable[_device_pb2.Device] | None = ...,
+        provisioning_profiles: _abc.Iterable[_provisioning_profile_pb2.ProvisioningProfile] | None = ...,
+        restriction_profiles: _abc.Iterable[_restriction_profile_pb2.RestrictionProfile] | None = ...,
+        account_code_policies: _abc.Iterable[_account_code_policy_pb2.AccountCodePolicy] | None = ...,
+        caller_lists: _abc.Iterable[_caller_list_pb2.CallerList] | None = ...,
+        origin_zones: _abc.Iterable[_origin_zone_pb2.OriginZone] | None = ...,
+        fax_boxes: _abc.Iterable[_fax_box_pb2.FaxBox] | None = ...,
+        number_blocks: _abc.Iterable[_number_block_pb2.NumberBlock] | None = ...,
+        number_groups: _abc.Iterable[_number_group_pb2.NumberGroup] | None = ...,
+        extension_ranges: _abc.Iterable[_extension_range_pb2.ExtensionRange] | None = ...,
+        short_codes: _abc.Iterable[_short_code_pb2.ShortCode] | None = ...,
+        short_number_rules: _abc.Iterable[_short_number_rule_pb2.ShortNumberRule] | None = ...,
         dry_run: _builtins.bool = ...,
         prune: _builtins.bool = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audios", b"audios", "conference_rooms", b"conference_rooms", "dry_run", b"dry_run", "extensions", b"extensions", "hunt_groups", b"hunt_groups", "look_up_tables", b"look_up_tables", "mailboxes", b"mailboxes", "menus", b"menus", "numbers", b"numbers", "paging_groups", b"paging_groups", "parking_lots", b"parking_lots", "pickup_groups", b"pickup_groups", "plans", b"plans", "playlists", b"playlists", "prune", b"prune", "reason", b"reason", "recording_policies", b"recording_policies", "ring_groups", b"ring_groups", "schedules", b"schedules", "sip_credentials", b"sip_credentials", "supervisions", b"supervisions", "tenant", b"tenant", "trunk_credentials", b"trunk_credentials", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code_policies", b"account_code_policies", "audios", b"audios", "caller_lists", b"caller_lists", "conference_rooms", b"conference_rooms", "contacts", b"contacts", "departments", b"departments", "devices", b"devices", "dry_run", b"dry_run", "emergency_recipients", b"emergency_recipients", "extension_ranges", b"extension_ranges", "extensions", b"extensions", "fax_boxes", b"fax_boxes", "house_rule_sets", b"house_rule_sets", "hunt_groups", b"hunt_groups", "look_up_tables", b"look_up_tables", "mailboxes", b"mailboxes", "menus", b"menus", "number_blocks", b"number_blocks", "number_groups", b"number_groups", "numbers", b"numbers", "origin_zones", b"origin_zones", "paging_groups", b"paging_groups", "parking_lots", b"parking_lots", "pickup_groups", b"pickup_groups", "plans", b"plans", "playlists", b"playlists", "provisioning_profiles", b"provisioning_profiles", "prune", b"prune", "reason", b"reason", "recording_policies", b"recording_policies", "restriction_profiles", b"restriction_profiles", "rights_profiles", b"rights_profiles", "ring_groups", b"ring_groups", "schedules", b"schedules", "short_codes", b"short_codes", "short_number_rules", b"short_number_rules", "sip_credentials", b"sip_credentials", "sites", b"sites", "supervisions", b"supervisions", "tenant", b"tenant", "trunk_credentials", b"trunk_credentials", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,40 +23,41 @@ _sym_db = _symbol_database.Default()
 
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
+from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)carillon/directory/v1/look_up_table.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a google/protobuf/field_mask.proto\"\'\n\tLookUpRow\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"m\n\x0bLookUpTable\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12.\n\x04rows\x18\x0b \x03(\x0b\x32 .carillon.directory.v1.LookUpRow\"O\n\x15GetLookUpTableRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"S\n\x16GetLookUpTableResponse\x12\x39\n\rlook_up_table\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.LookUpTable\"l\n\x17ListLookUpTablesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"o\n\x18ListLookUpTablesResponse\x12:\n\x0elook_up_tables\x18\x01 \x03(\x0b\x32\".carillon.directory.v1.LookUpTable\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"e\n\x18\x43reateLookUpTableRequest\x12\x39\n\rlook_up_table\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.LookUpTable\x12\x0e\n\x06reason\x18\x02 \x01(\t\"V\n\x19\x43reateLookUpTableResponse\x12\x39\n\rlook_up_table\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.LookUpTable\"\x96\x01\n\x18UpdateLookUpTableRequest\x12\x39\n\rlook_up_table\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.LookUpTable\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"V\n\x19UpdateLookUpTableResponse\x12\x39\n\rlook_up_table\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.LookUpTable\"D\n\x18\x44\x65leteLookUpTableRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1b\n\x19\x44\x65leteLookUpTableResponse2\xe0\x04\n\x12LookUpTableService\x12m\n\x0eGetLookUpTable\x12,.carillon.directory.v1.GetLookUpTableRequest\x1a-.carillon.directory.v1.GetLookUpTableResponse\x12s\n\x10ListLookUpTables\x12..carillon.directory.v1.ListLookUpTablesRequest\x1a/.carillon.directory.v1.ListLookUpTablesResponse\x12v\n\x11\x43reateLookUpTable\x12/.carillon.directory.v1.CreateLookUpTableRequest\x1a\x30.carillon.directory.v1.CreateLookUpTableResponse\x12v\n\x11UpdateLookUpTable\x12/.carillon.directory.v1.UpdateLookUpTableRequest\x1a\x30.carillon.directory.v1.UpdateLookUpTableResponse\x12v\n\x11\x44\x65leteLookUpTable\x12/.carillon.directory.v1.DeleteLookUpTableRequest\x1a\x30.carillon.directory.v1.DeleteLookUpTableResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)carillon/directory/v1/look_up_table.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\'\n\tLookUpRow\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"m\n\x0bLookUpTable\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12.\n\x04rows\x18\x0b \x03(\x0b\x32 .carillon.directory.v1.LookUpRow\"O\n\x15GetLookUpTableRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"S\n\x16GetLookUpTableResponse\x12\x39\n\rlook_up_table\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.LookUpTable\"\xbb\x01\n\x17ListLookUpTablesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"o\n\x18ListLookUpTablesResponse\x12:\n\x0elook_up_tables\x18\x01 \x03(\x0b\x32\".carillon.directory.v1.LookUpTable\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"e\n\x18\x43reateLookUpTableRequest\x12\x39\n\rlook_up_table\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.LookUpTable\x12\x0e\n\x06reason\x18\x02 \x01(\t\"V\n\x19\x43reateLookUpTableResponse\x12\x39\n\rlook_up_table\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.LookUpTable\"\x96\x01\n\x18UpdateLookUpTableRequest\x12\x39\n\rlook_up_table\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.LookUpTable\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"V\n\x19UpdateLookUpTableResponse\x12\x39\n\rlook_up_table\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.LookUpTable\"D\n\x18\x44\x65leteLookUpTableRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1b\n\x19\x44\x65leteLookUpTableResponse2\xe0\x04\n\x12LookUpTableService\x12m\n\x0eGetLookUpTable\x12,.carillon.directory.v1.GetLookUpTableRequest\x1a-.carillon.directory.v1.GetLookUpTableResponse\x12s\n\x10ListLookUpTables\x12..carillon.directory.v1.ListLookUpTablesRequest\x1a/.carillon.directory.v1.ListLookUpTablesResponse\x12v\n\x11\x43reateLookUpTable\x12/.carillon.directory.v1.CreateLookUpTableRequest\x1a\x30.carillon.directory.v1.CreateLookUpTableResponse\x12v\n\x11UpdateLookUpTable\x12/.carillon.directory.v1.UpdateLookUpTableRequest\x1a\x30.carillon.directory.v1.UpdateLookUpTableResponse\x12v\n\x11\x44\x65leteLookUpTable\x12/.carillon.directory.v1.DeleteLookUpTableRequest\x1a\x30.carillon.directory.v1.DeleteLookUpTableResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.look_up_table_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LOOKUPROW']._serialized_start=137
-  _globals['_LOOKUPROW']._serialized_end=176
-  _globals['_LOOKUPTABLE']._serialized_start=178
-  _globals['_LOOKUPTABLE']._serialized_end=287
-  _globals['_GETLOOKUPTABLEREQUEST']._serialized_start=289
-  _globals['_GETLOOKUPTABLEREQUEST']._serialized_end=368
-  _globals['_GETLOOKUPTABLERESPONSE']._serialized_start=370
-  _globals['_GETLOOKUPTABLERESPONSE']._serialized_end=453
-  _globals['_LISTLOOKUPTABLESREQUEST']._serialized_start=455
-  _globals['_LISTLOOKUPTABLESREQUEST']._serialized_end=563
-  _globals['_LISTLOOKUPTABLESRESPONSE']._serialized_start=565
-  _globals['_LISTLOOKUPTABLESRESPONSE']._serialized_end=676
-  _globals['_CREATELOOKUPTABLEREQUEST']._serialized_start=678
-  _globals['_CREATELOOKUPTABLEREQUEST']._serialized_end=779
-  _globals['_CREATELOOKUPTABLERESPONSE']._serialized_start=781
-  _globals['_CREATELOOKUPTABLERESPONSE']._serialized_end=867
-  _globals['_UPDATELOOKUPTABLEREQUEST']._serialized_start=870
-  _globals['_UPDATELOOKUPTABLEREQUEST']._serialized_end=1020
-  _globals['_UPDATELOOKUPTABLERESPONSE']._serialized_start=1022
-  _globals['_UPDATELOOKUPTABLERESPONSE']._serialized_end=1108
-  _globals['_DELETELOOKUPTABLEREQUEST']._serialized_start=1110
-  _globals['_DELETELOOKUPTABLEREQUEST']._serialized_end=1178
-  _globals['_DELETELOOKUPTABLERESPONSE']._serialized_start=1180
-  _globals['_DELETELOOKUPTABLERESPONSE']._serialized_end=1207
-  _globals['_LOOKUPTABLESERVICE']._serialized_start=1210
-  _globals['_LOOKUPTABLESERVICE']._serialized_end=1818
+  _globals['_LOOKUPROW']._serialized_start=172
+  _globals['_LOOKUPROW']._serialized_end=211
+  _globals['_LOOKUPTABLE']._serialized_start=213
+  _globals['_LOOKUPTABLE']._serialized_end=322
+  _globals['_GETLOOKUPTABLEREQUEST']._serialized_start=324
+  _globals['_GETLOOKUPTABLEREQUEST']._serialized_end=403
+  _globals['_GETLOOKUPTABLERESPONSE']._serialized_start=405
+  _globals['_GETLOOKUPTABLERESPONSE']._serialized_end=488
+  _globals['_LISTLOOKUPTABLESREQUEST']._serialized_start=491
+  _globals['_LISTLOOKUPTABLESREQUEST']._serialized_end=678
+  _globals['_LISTLOOKUPTABLESRESPONSE']._serialized_start=680
+  _globals['_LISTLOOKUPTABLESRESPONSE']._serialized_end=791
+  _globals['_CREATELOOKUPTABLEREQUEST']._serialized_start=793
+  _globals['_CREATELOOKUPTABLEREQUEST']._serialized_end=894
+  _globals['_CREATELOOKUPTABLERESPONSE']._serialized_start=896
+  _globals['_CREATELOOKUPTABLERESPONSE']._serialized_end=982
+  _globals['_UPDATELOOKUPTABLEREQUEST']._serialized_start=985
+  _globals['_UPDATELOOKUPTABLEREQUEST']._serialized_end=1135
+  _globals['_UPDATELOOKUPTABLERESPONSE']._serialized_start=1137
+  _globals['_UPDATELOOKUPTABLERESPONSE']._serialized_end=1223
+  _globals['_DELETELOOKUPTABLEREQUEST']._serialized_start=1225
+  _globals['_DELETELOOKUPTABLEREQUEST']._serialized_end=1293
+  _globals['_DELETELOOKUPTABLERESPONSE']._serialized_start=1295
+  _globals['_DELETELOOKUPTABLERESPONSE']._serialized_end=1322
+  _globals['_LOOKUPTABLESERVICE']._serialized_start=1325
+  _globals['_LOOKUPTABLESERVICE']._serialized_end=1933
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Interactive menus."""
 
 from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
 from carillon.directory.v1 import destination_pb2 as _destination_pb2
+from carillon.directory.v1 import scope_pb2 as _scope_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
@@ -61,6 +62,7 @@ class Menu(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     INTRODUCTION_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
@@ -79,6 +81,8 @@ class Menu(_message.Message):
     TIMED_OUT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
+    department_id: _builtins.str
+    """Empty: the whole tenant's."""
     display_name: _builtins.str
     extension_dialling: _builtins.bool
     """Digits of an extension may be dialled."""
@@ -125,6 +129,7 @@ class Menu(_message.Message):
         *,
         id: _builtins.str = ...,
         etag: _builtins.str = ...,
+        department_id: _builtins.str = ...,
         display_name: _builtins.str = ...,
         introduction: _abc.Iterable[_destination_pb2.Announcement] | None = ...,
         prompt: _abc.Iterable[_destination_pb2.Announcement] | None = ...,
@@ -144,7 +149,7 @@ class Menu(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_replays", b"_replays", "no_choice", b"no_choice", "out_of_hours", b"out_of_hours", "redirect", b"redirect", "replays", b"replays", "timed_out", b"timed_out"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_replays", b"_replays", "display_name", b"display_name", "etag", b"etag", "extension_dialling", b"extension_dialling", "id", b"id", "introduction", b"introduction", "keys", b"keys", "no_choice", b"no_choice", "no_choice_message", b"no_choice_message", "no_key", b"no_key", "out_of_hours", b"out_of_hours", "overall_seconds", b"overall_seconds", "prompt", b"prompt", "redirect", b"redirect", "replays", b"replays", "schedule_id", b"schedule_id", "timed_out", b"timed_out", "timeout_seconds", b"timeout_seconds", "wrong_key", b"wrong_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_replays", b"_replays", "department_id", b"department_id", "display_name", b"display_name", "etag", b"etag", "extension_dialling", b"extension_dialling", "id", b"id", "introduction", b"introduction", "keys", b"keys", "no_choice", b"no_choice", "no_choice_message", b"no_choice_message", "no_key", b"no_key", "out_of_hours", b"out_of_hours", "overall_seconds", b"overall_seconds", "prompt", b"prompt", "redirect", b"redirect", "replays", b"replays", "schedule_id", b"schedule_id", "timed_out", b"timed_out", "timeout_seconds", b"timeout_seconds", "wrong_key", b"wrong_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__replays: _TypeAlias = _typing.Literal["replays"]  # noqa: Y015
     _WhichOneofArgType__replays: _TypeAlias = _typing.Literal["_replays", b"_replays"]  # noqa: Y015
@@ -202,20 +207,32 @@ class ListMenusRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     page_token: _builtins.str
+    filter: _builtins.str
+    """`display_name = "Sales" AND ring_seconds > 20`; see docs/api.md."""
+    order_by: _builtins.str
+    """`last_name, first_name desc`; empty: by id."""
     @_builtins.property
     def as_of(self) -> _as_of_pb2.AsOf: ...
+    @_builtins.property
+    def scope(self) -> _scope_pb2.Scope: ...
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         as_of: _as_of_pb2.AsOf | None = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        scope: _scope_pb2.Scope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

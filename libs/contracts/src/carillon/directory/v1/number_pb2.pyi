@@ -5,11 +5,13 @@ Numbers from carriers."""
 
 from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
 from carillon.directory.v1 import destination_pb2 as _destination_pb2
+from carillon.directory.v1 import scope_pb2 as _scope_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,18 +23,58 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _NumberUse:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NumberUseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NumberUse.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NUMBER_USE_UNSPECIFIED: _NumberUse.ValueType  # 0
+    NUMBER_USE_VOICE: _NumberUse.ValueType  # 1
+    NUMBER_USE_FAX: _NumberUse.ValueType  # 2
+    NUMBER_USE_CONFERENCE: _NumberUse.ValueType  # 3
+    NUMBER_USE_OTHER: _NumberUse.ValueType  # 4
+
+class NumberUse(_NumberUse, metaclass=_NumberUseEnumTypeWrapper): ...
+
+NUMBER_USE_UNSPECIFIED: NumberUse.ValueType  # 0
+NUMBER_USE_VOICE: NumberUse.ValueType  # 1
+NUMBER_USE_FAX: NumberUse.ValueType  # 2
+NUMBER_USE_CONFERENCE: NumberUse.ValueType  # 3
+NUMBER_USE_OTHER: NumberUse.ValueType  # 4
+Global___NumberUse: _TypeAlias = NumberUse  # noqa: Y015
+
 @_typing.final
 class Number(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
     DESTINATION_FIELD_NUMBER: _builtins.int
+    NUMBER_GROUP_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_BLOCK_ID_FIELD_NUMBER: _builtins.int
+    SERVICE_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    ORDERED_ON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
+    department_id: _builtins.str
+    """Empty: the whole tenant's."""
     label: _builtins.str
     """The id is the number in E.164 with its plus sign."""
+    number_group_id: _builtins.str
+    """Several numbers that share a destination; in place of an own one."""
+    number_block_id: _builtins.str
+    service: Global___NumberUse.ValueType
+    """Voice if unset."""
+    owner: _builtins.str
+    """Who holds the contract for it."""
+    comment: _builtins.str
+    ordered_on: _builtins.str
+    """`YYYY-MM-DD`."""
     @_builtins.property
     def destination(self) -> _destination_pb2.Destination:
         """Unset: the number is free, calls to it are refused with cause 1."""
@@ -42,12 +84,19 @@ class Number(_message.Message):
         *,
         id: _builtins.str = ...,
         etag: _builtins.str = ...,
+        department_id: _builtins.str = ...,
         label: _builtins.str = ...,
         destination: _destination_pb2.Destination | None = ...,
+        number_group_id: _builtins.str = ...,
+        number_block_id: _builtins.str = ...,
+        service: Global___NumberUse.ValueType = ...,
+        owner: _builtins.str = ...,
+        comment: _builtins.str = ...,
+        ordered_on: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "etag", b"etag", "id", b"id", "label", b"label"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "department_id", b"department_id", "destination", b"destination", "etag", b"etag", "id", b"id", "label", b"label", "number_block_id", b"number_block_id", "number_group_id", b"number_group_id", "ordered_on", b"ordered_on", "owner", b"owner", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -103,20 +152,32 @@ class ListNumbersRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     page_token: _builtins.str
+    filter: _builtins.str
+    """`display_name = "Sales" AND ring_seconds > 20`; see docs/api.md."""
+    order_by: _builtins.str
+    """`last_name, first_name desc`; empty: by id."""
     @_builtins.property
     def as_of(self) -> _as_of_pb2.AsOf: ...
+    @_builtins.property
+    def scope(self) -> _scope_pb2.Scope: ...
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         as_of: _as_of_pb2.AsOf | None = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        scope: _scope_pb2.Scope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

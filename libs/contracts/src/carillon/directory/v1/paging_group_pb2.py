@@ -23,38 +23,39 @@ _sym_db = _symbol_database.Default()
 
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
+from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(carillon/directory/v1/paging_group.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a google/protobuf/field_mask.proto\"y\n\x0bPagingGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0e\n\x06number\x18\x0b \x01(\t\x12\x10\n\x08user_ids\x18\x0c \x03(\t\x12\x18\n\x10\x61llowed_user_ids\x18\r \x03(\t\"O\n\x15GetPagingGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"R\n\x16GetPagingGroupResponse\x12\x38\n\x0cpaging_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PagingGroup\"l\n\x17ListPagingGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"n\n\x18ListPagingGroupsResponse\x12\x39\n\rpaging_groups\x18\x01 \x03(\x0b\x32\".carillon.directory.v1.PagingGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x18\x43reatePagingGroupRequest\x12\x38\n\x0cpaging_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PagingGroup\x12\x0e\n\x06reason\x18\x02 \x01(\t\"U\n\x19\x43reatePagingGroupResponse\x12\x38\n\x0cpaging_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PagingGroup\"\x95\x01\n\x18UpdatePagingGroupRequest\x12\x38\n\x0cpaging_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PagingGroup\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"U\n\x19UpdatePagingGroupResponse\x12\x38\n\x0cpaging_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PagingGroup\"D\n\x18\x44\x65letePagingGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1b\n\x19\x44\x65letePagingGroupResponse2\xe0\x04\n\x12PagingGroupService\x12m\n\x0eGetPagingGroup\x12,.carillon.directory.v1.GetPagingGroupRequest\x1a-.carillon.directory.v1.GetPagingGroupResponse\x12s\n\x10ListPagingGroups\x12..carillon.directory.v1.ListPagingGroupsRequest\x1a/.carillon.directory.v1.ListPagingGroupsResponse\x12v\n\x11\x43reatePagingGroup\x12/.carillon.directory.v1.CreatePagingGroupRequest\x1a\x30.carillon.directory.v1.CreatePagingGroupResponse\x12v\n\x11UpdatePagingGroup\x12/.carillon.directory.v1.UpdatePagingGroupRequest\x1a\x30.carillon.directory.v1.UpdatePagingGroupResponse\x12v\n\x11\x44\x65letePagingGroup\x12/.carillon.directory.v1.DeletePagingGroupRequest\x1a\x30.carillon.directory.v1.DeletePagingGroupResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(carillon/directory/v1/paging_group.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"y\n\x0bPagingGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0e\n\x06number\x18\x0b \x01(\t\x12\x10\n\x08user_ids\x18\x0c \x03(\t\x12\x18\n\x10\x61llowed_user_ids\x18\r \x03(\t\"O\n\x15GetPagingGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"R\n\x16GetPagingGroupResponse\x12\x38\n\x0cpaging_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PagingGroup\"\xbb\x01\n\x17ListPagingGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"n\n\x18ListPagingGroupsResponse\x12\x39\n\rpaging_groups\x18\x01 \x03(\x0b\x32\".carillon.directory.v1.PagingGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x18\x43reatePagingGroupRequest\x12\x38\n\x0cpaging_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PagingGroup\x12\x0e\n\x06reason\x18\x02 \x01(\t\"U\n\x19\x43reatePagingGroupResponse\x12\x38\n\x0cpaging_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PagingGroup\"\x95\x01\n\x18UpdatePagingGroupRequest\x12\x38\n\x0cpaging_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PagingGroup\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"U\n\x19UpdatePagingGroupResponse\x12\x38\n\x0cpaging_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PagingGroup\"D\n\x18\x44\x65letePagingGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1b\n\x19\x44\x65letePagingGroupResponse2\xe0\x04\n\x12PagingGroupService\x12m\n\x0eGetPagingGroup\x12,.carillon.directory.v1.GetPagingGroupRequest\x1a-.carillon.directory.v1.GetPagingGroupResponse\x12s\n\x10ListPagingGroups\x12..carillon.directory.v1.ListPagingGroupsRequest\x1a/.carillon.directory.v1.ListPagingGroupsResponse\x12v\n\x11\x43reatePagingGroup\x12/.carillon.directory.v1.CreatePagingGroupRequest\x1a\x30.carillon.directory.v1.CreatePagingGroupResponse\x12v\n\x11UpdatePagingGroup\x12/.carillon.directory.v1.UpdatePagingGroupRequest\x1a\x30.carillon.directory.v1.UpdatePagingGroupResponse\x12v\n\x11\x44\x65letePagingGroup\x12/.carillon.directory.v1.DeletePagingGroupRequest\x1a\x30.carillon.directory.v1.DeletePagingGroupResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.paging_group_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PAGINGGROUP']._serialized_start=136
-  _globals['_PAGINGGROUP']._serialized_end=257
-  _globals['_GETPAGINGGROUPREQUEST']._serialized_start=259
-  _globals['_GETPAGINGGROUPREQUEST']._serialized_end=338
-  _globals['_GETPAGINGGROUPRESPONSE']._serialized_start=340
-  _globals['_GETPAGINGGROUPRESPONSE']._serialized_end=422
-  _globals['_LISTPAGINGGROUPSREQUEST']._serialized_start=424
-  _globals['_LISTPAGINGGROUPSREQUEST']._serialized_end=532
-  _globals['_LISTPAGINGGROUPSRESPONSE']._serialized_start=534
-  _globals['_LISTPAGINGGROUPSRESPONSE']._serialized_end=644
-  _globals['_CREATEPAGINGGROUPREQUEST']._serialized_start=646
-  _globals['_CREATEPAGINGGROUPREQUEST']._serialized_end=746
-  _globals['_CREATEPAGINGGROUPRESPONSE']._serialized_start=748
-  _globals['_CREATEPAGINGGROUPRESPONSE']._serialized_end=833
-  _globals['_UPDATEPAGINGGROUPREQUEST']._serialized_start=836
-  _globals['_UPDATEPAGINGGROUPREQUEST']._serialized_end=985
-  _globals['_UPDATEPAGINGGROUPRESPONSE']._serialized_start=987
-  _globals['_UPDATEPAGINGGROUPRESPONSE']._serialized_end=1072
-  _globals['_DELETEPAGINGGROUPREQUEST']._serialized_start=1074
-  _globals['_DELETEPAGINGGROUPREQUEST']._serialized_end=1142
-  _globals['_DELETEPAGINGGROUPRESPONSE']._serialized_start=1144
-  _globals['_DELETEPAGINGGROUPRESPONSE']._serialized_end=1171
-  _globals['_PAGINGGROUPSERVICE']._serialized_start=1174
-  _globals['_PAGINGGROUPSERVICE']._serialized_end=1782
+  _globals['_PAGINGGROUP']._serialized_start=171
+  _globals['_PAGINGGROUP']._serialized_end=292
+  _globals['_GETPAGINGGROUPREQUEST']._serialized_start=294
+  _globals['_GETPAGINGGROUPREQUEST']._serialized_end=373
+  _globals['_GETPAGINGGROUPRESPONSE']._serialized_start=375
+  _globals['_GETPAGINGGROUPRESPONSE']._serialized_end=457
+  _globals['_LISTPAGINGGROUPSREQUEST']._serialized_start=460
+  _globals['_LISTPAGINGGROUPSREQUEST']._serialized_end=647
+  _globals['_LISTPAGINGGROUPSRESPONSE']._serialized_start=649
+  _globals['_LISTPAGINGGROUPSRESPONSE']._serialized_end=759
+  _globals['_CREATEPAGINGGROUPREQUEST']._serialized_start=761
+  _globals['_CREATEPAGINGGROUPREQUEST']._serialized_end=861
+  _globals['_CREATEPAGINGGROUPRESPONSE']._serialized_start=863
+  _globals['_CREATEPAGINGGROUPRESPONSE']._serialized_end=948
+  _globals['_UPDATEPAGINGGROUPREQUEST']._serialized_start=951
+  _globals['_UPDATEPAGINGGROUPREQUEST']._serialized_end=1100
+  _globals['_UPDATEPAGINGGROUPRESPONSE']._serialized_start=1102
+  _globals['_UPDATEPAGINGGROUPRESPONSE']._serialized_end=1187
+  _globals['_DELETEPAGINGGROUPREQUEST']._serialized_start=1189
+  _globals['_DELETEPAGINGGROUPREQUEST']._serialized_end=1257
+  _globals['_DELETEPAGINGGROUPRESPONSE']._serialized_start=1259
+  _globals['_DELETEPAGINGGROUPRESPONSE']._serialized_end=1286
+  _globals['_PAGINGGROUPSERVICE']._serialized_start=1289
+  _globals['_PAGINGGROUPSERVICE']._serialized_end=1897
 # @@protoc_insertion_point(module_scope)

@@ -24,38 +24,39 @@ _sym_db = _symbol_database.Default()
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from carillon.directory.v1 import destination_pb2 as carillon_dot_directory_dot_v1_dot_destination__pb2
+from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'carillon/directory/v1/parking_lot.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a google/protobuf/field_mask.proto\"\xe8\x01\n\nParkingLot\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x12\n\nfirst_slot\x18\x0b \x01(\t\x12\x11\n\tlast_slot\x18\x0c \x01(\t\x12\x16\n\x0erecall_seconds\x18\r \x01(\x05\x12\x1b\n\x13recall_ring_seconds\x18\x0e \x01(\x05\x12\x35\n\tno_answer\x18\x0f \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x17\n\x0fpaging_group_id\x18\x10 \x01(\t\"N\n\x14GetParkingLotRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"O\n\x15GetParkingLotResponse\x12\x36\n\x0bparking_lot\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.ParkingLot\"k\n\x16ListParkingLotsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"k\n\x17ListParkingLotsResponse\x12\x37\n\x0cparking_lots\x18\x01 \x03(\x0b\x32!.carillon.directory.v1.ParkingLot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"a\n\x17\x43reateParkingLotRequest\x12\x36\n\x0bparking_lot\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.ParkingLot\x12\x0e\n\x06reason\x18\x02 \x01(\t\"R\n\x18\x43reateParkingLotResponse\x12\x36\n\x0bparking_lot\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.ParkingLot\"\x92\x01\n\x17UpdateParkingLotRequest\x12\x36\n\x0bparking_lot\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.ParkingLot\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"R\n\x18UpdateParkingLotResponse\x12\x36\n\x0bparking_lot\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.ParkingLot\"C\n\x17\x44\x65leteParkingLotRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1a\n\x18\x44\x65leteParkingLotResponse2\xd0\x04\n\x11ParkingLotService\x12j\n\rGetParkingLot\x12+.carillon.directory.v1.GetParkingLotRequest\x1a,.carillon.directory.v1.GetParkingLotResponse\x12p\n\x0fListParkingLots\x12-.carillon.directory.v1.ListParkingLotsRequest\x1a..carillon.directory.v1.ListParkingLotsResponse\x12s\n\x10\x43reateParkingLot\x12..carillon.directory.v1.CreateParkingLotRequest\x1a/.carillon.directory.v1.CreateParkingLotResponse\x12s\n\x10UpdateParkingLot\x12..carillon.directory.v1.UpdateParkingLotRequest\x1a/.carillon.directory.v1.UpdateParkingLotResponse\x12s\n\x10\x44\x65leteParkingLot\x12..carillon.directory.v1.DeleteParkingLotRequest\x1a/.carillon.directory.v1.DeleteParkingLotResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'carillon/directory/v1/parking_lot.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xe8\x01\n\nParkingLot\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x12\n\nfirst_slot\x18\x0b \x01(\t\x12\x11\n\tlast_slot\x18\x0c \x01(\t\x12\x16\n\x0erecall_seconds\x18\r \x01(\x05\x12\x1b\n\x13recall_ring_seconds\x18\x0e \x01(\x05\x12\x35\n\tno_answer\x18\x0f \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x17\n\x0fpaging_group_id\x18\x10 \x01(\t\"N\n\x14GetParkingLotRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"O\n\x15GetParkingLotResponse\x12\x36\n\x0bparking_lot\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.ParkingLot\"\xba\x01\n\x16ListParkingLotsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"k\n\x17ListParkingLotsResponse\x12\x37\n\x0cparking_lots\x18\x01 \x03(\x0b\x32!.carillon.directory.v1.ParkingLot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"a\n\x17\x43reateParkingLotRequest\x12\x36\n\x0bparking_lot\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.ParkingLot\x12\x0e\n\x06reason\x18\x02 \x01(\t\"R\n\x18\x43reateParkingLotResponse\x12\x36\n\x0bparking_lot\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.ParkingLot\"\x92\x01\n\x17UpdateParkingLotRequest\x12\x36\n\x0bparking_lot\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.ParkingLot\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"R\n\x18UpdateParkingLotResponse\x12\x36\n\x0bparking_lot\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.ParkingLot\"C\n\x17\x44\x65leteParkingLotRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1a\n\x18\x44\x65leteParkingLotResponse2\xd0\x04\n\x11ParkingLotService\x12j\n\rGetParkingLot\x12+.carillon.directory.v1.GetParkingLotRequest\x1a,.carillon.directory.v1.GetParkingLotResponse\x12p\n\x0fListParkingLots\x12-.carillon.directory.v1.ListParkingLotsRequest\x1a..carillon.directory.v1.ListParkingLotsResponse\x12s\n\x10\x43reateParkingLot\x12..carillon.directory.v1.CreateParkingLotRequest\x1a/.carillon.directory.v1.CreateParkingLotResponse\x12s\n\x10UpdateParkingLot\x12..carillon.directory.v1.UpdateParkingLotRequest\x1a/.carillon.directory.v1.UpdateParkingLotResponse\x12s\n\x10\x44\x65leteParkingLot\x12..carillon.directory.v1.DeleteParkingLotRequest\x1a/.carillon.directory.v1.DeleteParkingLotResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.parking_lot_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PARKINGLOT']._serialized_start=177
-  _globals['_PARKINGLOT']._serialized_end=409
-  _globals['_GETPARKINGLOTREQUEST']._serialized_start=411
-  _globals['_GETPARKINGLOTREQUEST']._serialized_end=489
-  _globals['_GETPARKINGLOTRESPONSE']._serialized_start=491
-  _globals['_GETPARKINGLOTRESPONSE']._serialized_end=570
-  _globals['_LISTPARKINGLOTSREQUEST']._serialized_start=572
-  _globals['_LISTPARKINGLOTSREQUEST']._serialized_end=679
-  _globals['_LISTPARKINGLOTSRESPONSE']._serialized_start=681
-  _globals['_LISTPARKINGLOTSRESPONSE']._serialized_end=788
-  _globals['_CREATEPARKINGLOTREQUEST']._serialized_start=790
-  _globals['_CREATEPARKINGLOTREQUEST']._serialized_end=887
-  _globals['_CREATEPARKINGLOTRESPONSE']._serialized_start=889
-  _globals['_CREATEPARKINGLOTRESPONSE']._serialized_end=971
-  _globals['_UPDATEPARKINGLOTREQUEST']._serialized_start=974
-  _globals['_UPDATEPARKINGLOTREQUEST']._serialized_end=1120
-  _globals['_UPDATEPARKINGLOTRESPONSE']._serialized_start=1122
-  _globals['_UPDATEPARKINGLOTRESPONSE']._serialized_end=1204
-  _globals['_DELETEPARKINGLOTREQUEST']._serialized_start=1206
-  _globals['_DELETEPARKINGLOTREQUEST']._serialized_end=1273
-  _globals['_DELETEPARKINGLOTRESPONSE']._serialized_start=1275
-  _globals['_DELETEPARKINGLOTRESPONSE']._serialized_end=1301
-  _globals['_PARKINGLOTSERVICE']._serialized_start=1304
-  _globals['_PARKINGLOTSERVICE']._serialized_end=1896
+  _globals['_PARKINGLOT']._serialized_start=212
+  _globals['_PARKINGLOT']._serialized_end=444
+  _globals['_GETPARKINGLOTREQUEST']._serialized_start=446
+  _globals['_GETPARKINGLOTREQUEST']._serialized_end=524
+  _globals['_GETPARKINGLOTRESPONSE']._serialized_start=526
+  _globals['_GETPARKINGLOTRESPONSE']._serialized_end=605
+  _globals['_LISTPARKINGLOTSREQUEST']._serialized_start=608
+  _globals['_LISTPARKINGLOTSREQUEST']._serialized_end=794
+  _globals['_LISTPARKINGLOTSRESPONSE']._serialized_start=796
+  _globals['_LISTPARKINGLOTSRESPONSE']._serialized_end=903
+  _globals['_CREATEPARKINGLOTREQUEST']._serialized_start=905
+  _globals['_CREATEPARKINGLOTREQUEST']._serialized_end=1002
+  _globals['_CREATEPARKINGLOTRESPONSE']._serialized_start=1004
+  _globals['_CREATEPARKINGLOTRESPONSE']._serialized_end=1086
+  _globals['_UPDATEPARKINGLOTREQUEST']._serialized_start=1089
+  _globals['_UPDATEPARKINGLOTREQUEST']._serialized_end=1235
+  _globals['_UPDATEPARKINGLOTRESPONSE']._serialized_start=1237
+  _globals['_UPDATEPARKINGLOTRESPONSE']._serialized_end=1319
+  _globals['_DELETEPARKINGLOTREQUEST']._serialized_start=1321
+  _globals['_DELETEPARKINGLOTREQUEST']._serialized_end=1388
+  _globals['_DELETEPARKINGLOTRESPONSE']._serialized_start=1390
+  _globals['_DELETEPARKINGLOTRESPONSE']._serialized_end=1416
+  _globals['_PARKINGLOTSERVICE']._serialized_start=1419
+  _globals['_PARKINGLOTSERVICE']._serialized_end=2011
 # @@protoc_insertion_point(module_scope)

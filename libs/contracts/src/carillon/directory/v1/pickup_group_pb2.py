@@ -23,38 +23,39 @@ _sym_db = _symbol_database.Default()
 
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
+from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(carillon/directory/v1/pickup_group.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a google/protobuf/field_mask.proto\"O\n\x0bPickupGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x10\n\x08user_ids\x18\x0b \x03(\t\"O\n\x15GetPickupGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"R\n\x16GetPickupGroupResponse\x12\x38\n\x0cpickup_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PickupGroup\"l\n\x17ListPickupGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"n\n\x18ListPickupGroupsResponse\x12\x39\n\rpickup_groups\x18\x01 \x03(\x0b\x32\".carillon.directory.v1.PickupGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x18\x43reatePickupGroupRequest\x12\x38\n\x0cpickup_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PickupGroup\x12\x0e\n\x06reason\x18\x02 \x01(\t\"U\n\x19\x43reatePickupGroupResponse\x12\x38\n\x0cpickup_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PickupGroup\"\x95\x01\n\x18UpdatePickupGroupRequest\x12\x38\n\x0cpickup_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PickupGroup\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"U\n\x19UpdatePickupGroupResponse\x12\x38\n\x0cpickup_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PickupGroup\"D\n\x18\x44\x65letePickupGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1b\n\x19\x44\x65letePickupGroupResponse2\xe0\x04\n\x12PickupGroupService\x12m\n\x0eGetPickupGroup\x12,.carillon.directory.v1.GetPickupGroupRequest\x1a-.carillon.directory.v1.GetPickupGroupResponse\x12s\n\x10ListPickupGroups\x12..carillon.directory.v1.ListPickupGroupsRequest\x1a/.carillon.directory.v1.ListPickupGroupsResponse\x12v\n\x11\x43reatePickupGroup\x12/.carillon.directory.v1.CreatePickupGroupRequest\x1a\x30.carillon.directory.v1.CreatePickupGroupResponse\x12v\n\x11UpdatePickupGroup\x12/.carillon.directory.v1.UpdatePickupGroupRequest\x1a\x30.carillon.directory.v1.UpdatePickupGroupResponse\x12v\n\x11\x44\x65letePickupGroup\x12/.carillon.directory.v1.DeletePickupGroupRequest\x1a\x30.carillon.directory.v1.DeletePickupGroupResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(carillon/directory/v1/pickup_group.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"O\n\x0bPickupGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x10\n\x08user_ids\x18\x0b \x03(\t\"O\n\x15GetPickupGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"R\n\x16GetPickupGroupResponse\x12\x38\n\x0cpickup_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PickupGroup\"\xbb\x01\n\x17ListPickupGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"n\n\x18ListPickupGroupsResponse\x12\x39\n\rpickup_groups\x18\x01 \x03(\x0b\x32\".carillon.directory.v1.PickupGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x18\x43reatePickupGroupRequest\x12\x38\n\x0cpickup_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PickupGroup\x12\x0e\n\x06reason\x18\x02 \x01(\t\"U\n\x19\x43reatePickupGroupResponse\x12\x38\n\x0cpickup_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PickupGroup\"\x95\x01\n\x18UpdatePickupGroupRequest\x12\x38\n\x0cpickup_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PickupGroup\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"U\n\x19UpdatePickupGroupResponse\x12\x38\n\x0cpickup_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.PickupGroup\"D\n\x18\x44\x65letePickupGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1b\n\x19\x44\x65letePickupGroupResponse2\xe0\x04\n\x12PickupGroupService\x12m\n\x0eGetPickupGroup\x12,.carillon.directory.v1.GetPickupGroupRequest\x1a-.carillon.directory.v1.GetPickupGroupResponse\x12s\n\x10ListPickupGroups\x12..carillon.directory.v1.ListPickupGroupsRequest\x1a/.carillon.directory.v1.ListPickupGroupsResponse\x12v\n\x11\x43reatePickupGroup\x12/.carillon.directory.v1.CreatePickupGroupRequest\x1a\x30.carillon.directory.v1.CreatePickupGroupResponse\x12v\n\x11UpdatePickupGroup\x12/.carillon.directory.v1.UpdatePickupGroupRequest\x1a\x30.carillon.directory.v1.UpdatePickupGroupResponse\x12v\n\x11\x44\x65letePickupGroup\x12/.carillon.directory.v1.DeletePickupGroupRequest\x1a\x30.carillon.directory.v1.DeletePickupGroupResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.pickup_group_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PICKUPGROUP']._serialized_start=136
-  _globals['_PICKUPGROUP']._serialized_end=215
-  _globals['_GETPICKUPGROUPREQUEST']._serialized_start=217
-  _globals['_GETPICKUPGROUPREQUEST']._serialized_end=296
-  _globals['_GETPICKUPGROUPRESPONSE']._serialized_start=298
-  _globals['_GETPICKUPGROUPRESPONSE']._serialized_end=380
-  _globals['_LISTPICKUPGROUPSREQUEST']._serialized_start=382
-  _globals['_LISTPICKUPGROUPSREQUEST']._serialized_end=490
-  _globals['_LISTPICKUPGROUPSRESPONSE']._serialized_start=492
-  _globals['_LISTPICKUPGROUPSRESPONSE']._serialized_end=602
-  _globals['_CREATEPICKUPGROUPREQUEST']._serialized_start=604
-  _globals['_CREATEPICKUPGROUPREQUEST']._serialized_end=704
-  _globals['_CREATEPICKUPGROUPRESPONSE']._serialized_start=706
-  _globals['_CREATEPICKUPGROUPRESPONSE']._serialized_end=791
-  _globals['_UPDATEPICKUPGROUPREQUEST']._serialized_start=794
-  _globals['_UPDATEPICKUPGROUPREQUEST']._serialized_end=943
-  _globals['_UPDATEPICKUPGROUPRESPONSE']._serialized_start=945
-  _globals['_UPDATEPICKUPGROUPRESPONSE']._serialized_end=1030
-  _globals['_DELETEPICKUPGROUPREQUEST']._serialized_start=1032
-  _globals['_DELETEPICKUPGROUPREQUEST']._serialized_end=1100
-  _globals['_DELETEPICKUPGROUPRESPONSE']._serialized_start=1102
-  _globals['_DELETEPICKUPGROUPRESPONSE']._serialized_end=1129
-  _globals['_PICKUPGROUPSERVICE']._serialized_start=1132
-  _globals['_PICKUPGROUPSERVICE']._serialized_end=1740
+  _globals['_PICKUPGROUP']._serialized_start=171
+  _globals['_PICKUPGROUP']._serialized_end=250
+  _globals['_GETPICKUPGROUPREQUEST']._serialized_start=252
+  _globals['_GETPICKUPGROUPREQUEST']._serialized_end=331
+  _globals['_GETPICKUPGROUPRESPONSE']._serialized_start=333
+  _globals['_GETPICKUPGROUPRESPONSE']._serialized_end=415
+  _globals['_LISTPICKUPGROUPSREQUEST']._serialized_start=418
+  _globals['_LISTPICKUPGROUPSREQUEST']._serialized_end=605
+  _globals['_LISTPICKUPGROUPSRESPONSE']._serialized_start=607
+  _globals['_LISTPICKUPGROUPSRESPONSE']._serialized_end=717
+  _globals['_CREATEPICKUPGROUPREQUEST']._serialized_start=719
+  _globals['_CREATEPICKUPGROUPREQUEST']._serialized_end=819
+  _globals['_CREATEPICKUPGROUPRESPONSE']._serialized_start=821
+  _globals['_CREATEPICKUPGROUPRESPONSE']._serialized_end=906
+  _globals['_UPDATEPICKUPGROUPREQUEST']._serialized_start=909
+  _globals['_UPDATEPICKUPGROUPREQUEST']._serialized_end=1058
+  _globals['_UPDATEPICKUPGROUPRESPONSE']._serialized_start=1060
+  _globals['_UPDATEPICKUPGROUPRESPONSE']._serialized_end=1145
+  _globals['_DELETEPICKUPGROUPREQUEST']._serialized_start=1147
+  _globals['_DELETEPICKUPGROUPREQUEST']._serialized_end=1215
+  _globals['_DELETEPICKUPGROUPRESPONSE']._serialized_start=1217
+  _globals['_DELETEPICKUPGROUPRESPONSE']._serialized_end=1244
+  _globals['_PICKUPGROUPSERVICE']._serialized_start=1247
+  _globals['_PICKUPGROUPSERVICE']._serialized_end=1855
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Routing plans: graphs of nodes."""
 
 from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
 from carillon.directory.v1 import destination_pb2 as _destination_pb2
+from carillon.directory.v1 import scope_pb2 as _scope_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
@@ -1156,12 +1157,15 @@ class Plan(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     ENTRY_FIELD_NUMBER: _builtins.int
     NODES_FIELD_NUMBER: _builtins.int
     RECORDING_POLICY_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
+    department_id: _builtins.str
+    """Empty: the whole tenant's."""
     display_name: _builtins.str
     entry: _builtins.str
     """Id of the first node."""
@@ -1174,6 +1178,7 @@ class Plan(_message.Message):
         *,
         id: _builtins.str = ...,
         etag: _builtins.str = ...,
+        department_id: _builtins.str = ...,
         display_name: _builtins.str = ...,
         entry: _builtins.str = ...,
         nodes: _abc.Iterable[Global___PlanNode] | None = ...,
@@ -1181,7 +1186,7 @@ class Plan(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "entry", b"entry", "etag", b"etag", "id", b"id", "nodes", b"nodes", "recording_policy_id", b"recording_policy_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "display_name", b"display_name", "entry", b"entry", "etag", b"etag", "id", b"id", "nodes", b"nodes", "recording_policy_id", b"recording_policy_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1237,20 +1242,32 @@ class ListPlansRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     page_token: _builtins.str
+    filter: _builtins.str
+    """`display_name = "Sales" AND ring_seconds > 20`; see docs/api.md."""
+    order_by: _builtins.str
+    """`last_name, first_name desc`; empty: by id."""
     @_builtins.property
     def as_of(self) -> _as_of_pb2.AsOf: ...
+    @_builtins.property
+    def scope(self) -> _scope_pb2.Scope: ...
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         as_of: _as_of_pb2.AsOf | None = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        scope: _scope_pb2.Scope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

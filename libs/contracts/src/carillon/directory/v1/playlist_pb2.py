@@ -23,44 +23,45 @@ _sym_db = _symbol_database.Default()
 
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
+from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$carillon/directory/v1/playlist.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a google/protobuf/field_mask.proto\"\xdc\x01\n\x08Playlist\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x34\n\x06tracks\x18\x0b \x03(\x0b\x32$.carillon.directory.v1.PlaylistTrack\x12\x33\n\x05order\x18\x0c \x01(\x0e\x32$.carillon.directory.v1.PlaylistOrder\x12\x35\n\x06resume\x18\r \x01(\x0e\x32%.carillon.directory.v1.PlaylistResume\"!\n\rPlaylistTrack\x12\x10\n\x08\x61udio_id\x18\x01 \x01(\t\"L\n\x12GetPlaylistRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"H\n\x13GetPlaylistResponse\x12\x31\n\x08playlist\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Playlist\"i\n\x14ListPlaylistsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"d\n\x15ListPlaylistsResponse\x12\x32\n\tplaylists\x18\x01 \x03(\x0b\x32\x1f.carillon.directory.v1.Playlist\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Z\n\x15\x43reatePlaylistRequest\x12\x31\n\x08playlist\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Playlist\x12\x0e\n\x06reason\x18\x02 \x01(\t\"K\n\x16\x43reatePlaylistResponse\x12\x31\n\x08playlist\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Playlist\"\x8b\x01\n\x15UpdatePlaylistRequest\x12\x31\n\x08playlist\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Playlist\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"K\n\x16UpdatePlaylistResponse\x12\x31\n\x08playlist\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Playlist\"A\n\x15\x44\x65letePlaylistRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x18\n\x16\x44\x65letePlaylistResponse*g\n\rPlaylistOrder\x12\x1e\n\x1aPLAYLIST_ORDER_UNSPECIFIED\x10\x00\x12\x19\n\x15PLAYLIST_ORDER_LISTED\x10\x01\x12\x1b\n\x17PLAYLIST_ORDER_SHUFFLED\x10\x02*l\n\x0ePlaylistResume\x12\x1f\n\x1bPLAYLIST_RESUME_UNSPECIFIED\x10\x00\x12\x1b\n\x17PLAYLIST_RESUME_RESTART\x10\x01\x12\x1c\n\x18PLAYLIST_RESUME_CONTINUE\x10\x02\x32\xb0\x04\n\x0fPlaylistService\x12\x64\n\x0bGetPlaylist\x12).carillon.directory.v1.GetPlaylistRequest\x1a*.carillon.directory.v1.GetPlaylistResponse\x12j\n\rListPlaylists\x12+.carillon.directory.v1.ListPlaylistsRequest\x1a,.carillon.directory.v1.ListPlaylistsResponse\x12m\n\x0e\x43reatePlaylist\x12,.carillon.directory.v1.CreatePlaylistRequest\x1a-.carillon.directory.v1.CreatePlaylistResponse\x12m\n\x0eUpdatePlaylist\x12,.carillon.directory.v1.UpdatePlaylistRequest\x1a-.carillon.directory.v1.UpdatePlaylistResponse\x12m\n\x0e\x44\x65letePlaylist\x12,.carillon.directory.v1.DeletePlaylistRequest\x1a-.carillon.directory.v1.DeletePlaylistResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$carillon/directory/v1/playlist.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xdc\x01\n\x08Playlist\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x34\n\x06tracks\x18\x0b \x03(\x0b\x32$.carillon.directory.v1.PlaylistTrack\x12\x33\n\x05order\x18\x0c \x01(\x0e\x32$.carillon.directory.v1.PlaylistOrder\x12\x35\n\x06resume\x18\r \x01(\x0e\x32%.carillon.directory.v1.PlaylistResume\"!\n\rPlaylistTrack\x12\x10\n\x08\x61udio_id\x18\x01 \x01(\t\"L\n\x12GetPlaylistRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"H\n\x13GetPlaylistResponse\x12\x31\n\x08playlist\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Playlist\"\xb8\x01\n\x14ListPlaylistsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"d\n\x15ListPlaylistsResponse\x12\x32\n\tplaylists\x18\x01 \x03(\x0b\x32\x1f.carillon.directory.v1.Playlist\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Z\n\x15\x43reatePlaylistRequest\x12\x31\n\x08playlist\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Playlist\x12\x0e\n\x06reason\x18\x02 \x01(\t\"K\n\x16\x43reatePlaylistResponse\x12\x31\n\x08playlist\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Playlist\"\x8b\x01\n\x15UpdatePlaylistRequest\x12\x31\n\x08playlist\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Playlist\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"K\n\x16UpdatePlaylistResponse\x12\x31\n\x08playlist\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Playlist\"A\n\x15\x44\x65letePlaylistRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x18\n\x16\x44\x65letePlaylistResponse*g\n\rPlaylistOrder\x12\x1e\n\x1aPLAYLIST_ORDER_UNSPECIFIED\x10\x00\x12\x19\n\x15PLAYLIST_ORDER_LISTED\x10\x01\x12\x1b\n\x17PLAYLIST_ORDER_SHUFFLED\x10\x02*l\n\x0ePlaylistResume\x12\x1f\n\x1bPLAYLIST_RESUME_UNSPECIFIED\x10\x00\x12\x1b\n\x17PLAYLIST_RESUME_RESTART\x10\x01\x12\x1c\n\x18PLAYLIST_RESUME_CONTINUE\x10\x02\x32\xb0\x04\n\x0fPlaylistService\x12\x64\n\x0bGetPlaylist\x12).carillon.directory.v1.GetPlaylistRequest\x1a*.carillon.directory.v1.GetPlaylistResponse\x12j\n\rListPlaylists\x12+.carillon.directory.v1.ListPlaylistsRequest\x1a,.carillon.directory.v1.ListPlaylistsResponse\x12m\n\x0e\x43reatePlaylist\x12,.carillon.directory.v1.CreatePlaylistRequest\x1a-.carillon.directory.v1.CreatePlaylistResponse\x12m\n\x0eUpdatePlaylist\x12,.carillon.directory.v1.UpdatePlaylistRequest\x1a-.carillon.directory.v1.UpdatePlaylistResponse\x12m\n\x0e\x44\x65letePlaylist\x12,.carillon.directory.v1.DeletePlaylistRequest\x1a-.carillon.directory.v1.DeletePlaylistResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.playlist_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PLAYLISTORDER']._serialized_start=1232
-  _globals['_PLAYLISTORDER']._serialized_end=1335
-  _globals['_PLAYLISTRESUME']._serialized_start=1337
-  _globals['_PLAYLISTRESUME']._serialized_end=1445
-  _globals['_PLAYLIST']._serialized_start=133
-  _globals['_PLAYLIST']._serialized_end=353
-  _globals['_PLAYLISTTRACK']._serialized_start=355
-  _globals['_PLAYLISTTRACK']._serialized_end=388
-  _globals['_GETPLAYLISTREQUEST']._serialized_start=390
-  _globals['_GETPLAYLISTREQUEST']._serialized_end=466
-  _globals['_GETPLAYLISTRESPONSE']._serialized_start=468
-  _globals['_GETPLAYLISTRESPONSE']._serialized_end=540
-  _globals['_LISTPLAYLISTSREQUEST']._serialized_start=542
-  _globals['_LISTPLAYLISTSREQUEST']._serialized_end=647
-  _globals['_LISTPLAYLISTSRESPONSE']._serialized_start=649
-  _globals['_LISTPLAYLISTSRESPONSE']._serialized_end=749
-  _globals['_CREATEPLAYLISTREQUEST']._serialized_start=751
-  _globals['_CREATEPLAYLISTREQUEST']._serialized_end=841
-  _globals['_CREATEPLAYLISTRESPONSE']._serialized_start=843
-  _globals['_CREATEPLAYLISTRESPONSE']._serialized_end=918
-  _globals['_UPDATEPLAYLISTREQUEST']._serialized_start=921
-  _globals['_UPDATEPLAYLISTREQUEST']._serialized_end=1060
-  _globals['_UPDATEPLAYLISTRESPONSE']._serialized_start=1062
-  _globals['_UPDATEPLAYLISTRESPONSE']._serialized_end=1137
-  _globals['_DELETEPLAYLISTREQUEST']._serialized_start=1139
-  _globals['_DELETEPLAYLISTREQUEST']._serialized_end=1204
-  _globals['_DELETEPLAYLISTRESPONSE']._serialized_start=1206
-  _globals['_DELETEPLAYLISTRESPONSE']._serialized_end=1230
-  _globals['_PLAYLISTSERVICE']._serialized_start=1448
-  _globals['_PLAYLISTSERVICE']._serialized_end=2008
+  _globals['_PLAYLISTORDER']._serialized_start=1347
+  _globals['_PLAYLISTORDER']._serialized_end=1450
+  _globals['_PLAYLISTRESUME']._serialized_start=1452
+  _globals['_PLAYLISTRESUME']._serialized_end=1560
+  _globals['_PLAYLIST']._serialized_start=168
+  _globals['_PLAYLIST']._serialized_end=388
+  _globals['_PLAYLISTTRACK']._serialized_start=390
+  _globals['_PLAYLISTTRACK']._serialized_end=423
+  _globals['_GETPLAYLISTREQUEST']._serialized_start=425
+  _globals['_GETPLAYLISTREQUEST']._serialized_end=501
+  _globals['_GETPLAYLISTRESPONSE']._serialized_start=503
+  _globals['_GETPLAYLISTRESPONSE']._serialized_end=575
+  _globals['_LISTPLAYLISTSREQUEST']._serialized_start=578
+  _globals['_LISTPLAYLISTSREQUEST']._serialized_end=762
+  _globals['_LISTPLAYLISTSRESPONSE']._serialized_start=764
+  _globals['_LISTPLAYLISTSRESPONSE']._serialized_end=864
+  _globals['_CREATEPLAYLISTREQUEST']._serialized_start=866
+  _globals['_CREATEPLAYLISTREQUEST']._serialized_end=956
+  _globals['_CREATEPLAYLISTRESPONSE']._serialized_start=958
+  _globals['_CREATEPLAYLISTRESPONSE']._serialized_end=1033
+  _globals['_UPDATEPLAYLISTREQUEST']._serialized_start=1036
+  _globals['_UPDATEPLAYLISTREQUEST']._serialized_end=1175
+  _globals['_UPDATEPLAYLISTRESPONSE']._serialized_start=1177
+  _globals['_UPDATEPLAYLISTRESPONSE']._serialized_end=1252
+  _globals['_DELETEPLAYLISTREQUEST']._serialized_start=1254
+  _globals['_DELETEPLAYLISTREQUEST']._serialized_end=1319
+  _globals['_DELETEPLAYLISTRESPONSE']._serialized_start=1321
+  _globals['_DELETEPLAYLISTRESPONSE']._serialized_end=1345
+  _globals['_PLAYLISTSERVICE']._serialized_start=1563
+  _globals['_PLAYLISTSERVICE']._serialized_end=2123
 # @@protoc_insertion_point(module_scope)

@@ -4,11 +4,13 @@ isort:skip_file
 When something is open."""
 
 from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
+from carillon.directory.v1 import scope_pb2 as _scope_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +21,31 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ScheduleMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ScheduleModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ScheduleMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SCHEDULE_MODE_UNSPECIFIED: _ScheduleMode.ValueType  # 0
+    SCHEDULE_MODE_AUTOMATIC: _ScheduleMode.ValueType  # 1
+    SCHEDULE_MODE_DAY: _ScheduleMode.ValueType  # 2
+    """Open; the others are closed, and a plan can tell them apart."""
+    SCHEDULE_MODE_NIGHT: _ScheduleMode.ValueType  # 3
+    SCHEDULE_MODE_LUNCH: _ScheduleMode.ValueType  # 4
+    SCHEDULE_MODE_CLOSED: _ScheduleMode.ValueType  # 5
+
+class ScheduleMode(_ScheduleMode, metaclass=_ScheduleModeEnumTypeWrapper): ...
+
+SCHEDULE_MODE_UNSPECIFIED: ScheduleMode.ValueType  # 0
+SCHEDULE_MODE_AUTOMATIC: ScheduleMode.ValueType  # 1
+SCHEDULE_MODE_DAY: ScheduleMode.ValueType  # 2
+"""Open; the others are closed, and a plan can tell them apart."""
+SCHEDULE_MODE_NIGHT: ScheduleMode.ValueType  # 3
+SCHEDULE_MODE_LUNCH: ScheduleMode.ValueType  # 4
+SCHEDULE_MODE_CLOSED: ScheduleMode.ValueType  # 5
+Global___ScheduleMode: _TypeAlias = ScheduleMode  # noqa: Y015
 
 @_typing.final
 class WeeklyRange(_message.Message):
@@ -104,39 +131,84 @@ class DayRange(_message.Message):
 Global___DayRange: _TypeAlias = DayRange  # noqa: Y015
 
 @_typing.final
+class Holiday(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATE_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    date: _builtins.str
+    """`YYYY-MM-DD`."""
+    label: _builtins.str
+    country: _builtins.str
+    """ISO 3166-1 alpha-2."""
+    region: _builtins.str
+    """ISO 3166-2 without the country (`VD`); empty: of the whole country."""
+    def __init__(
+        self,
+        *,
+        date: _builtins.str = ...,
+        label: _builtins.str = ...,
+        country: _builtins.str = ...,
+        region: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "date", b"date", "label", b"label", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Holiday: _TypeAlias = Holiday  # noqa: Y015
+
+@_typing.final
 class Schedule(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     RANGES_FIELD_NUMBER: _builtins.int
     EXCEPTIONS_FIELD_NUMBER: _builtins.int
+    HOLIDAYS_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
+    department_id: _builtins.str
+    """Empty: the whole tenant's."""
     display_name: _builtins.str
     time_zone: _builtins.str
     """IANA name; empty: the tenant's."""
+    mode: Global___ScheduleMode.ValueType
+    """Set by hand, it beats the ranges; automatic if unset."""
     @_builtins.property
     def ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___WeeklyRange]: ...
     @_builtins.property
     def exceptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScheduleException]:
         """A date's exception replaces its weekday."""
 
+    @_builtins.property
+    def holidays(self) -> _containers.RepeatedCompositeFieldContainer[Global___Holiday]:
+        """Public holidays, as imported; on them it is closed all day, unless an exception of the date says otherwise."""
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         etag: _builtins.str = ...,
+        department_id: _builtins.str = ...,
         display_name: _builtins.str = ...,
         time_zone: _builtins.str = ...,
         ranges: _abc.Iterable[Global___WeeklyRange] | None = ...,
         exceptions: _abc.Iterable[Global___ScheduleException] | None = ...,
+        holidays: _abc.Iterable[Global___Holiday] | None = ...,
+        mode: Global___ScheduleMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "etag", b"etag", "exceptions", b"exceptions", "id", b"id", "ranges", b"ranges", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "display_name", b"display_name", "etag", b"etag", "exceptions", b"exceptions", "holidays", b"holidays", "id", b"id", "mode", b"mode", "ranges", b"ranges", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -192,20 +264,32 @@ class ListSchedulesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     page_token: _builtins.str
+    filter: _builtins.str
+    """`display_name = "Sales" AND ring_seconds > 20`; see docs/api.md."""
+    order_by: _builtins.str
+    """`last_name, first_name desc`; empty: by id."""
     @_builtins.property
     def as_of(self) -> _as_of_pb2.AsOf: ...
+    @_builtins.property
+    def scope(self) -> _scope_pb2.Scope: ...
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         as_of: _as_of_pb2.AsOf | None = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        scope: _scope_pb2.Scope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,38 +23,39 @@ _sym_db = _symbol_database.Default()
 
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
+from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*carillon/directory/v1/sip_credential.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a google/protobuf/field_mask.proto\"L\n\rSipCredential\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\n \x01(\t\x12\x10\n\x08password\x18\x0b \x01(\t\"Q\n\x17GetSipCredentialRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"X\n\x18GetSipCredentialResponse\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\"n\n\x19ListSipCredentialsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"t\n\x1aListSipCredentialsResponse\x12=\n\x0fsip_credentials\x18\x01 \x03(\x0b\x32$.carillon.directory.v1.SipCredential\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"j\n\x1a\x43reateSipCredentialRequest\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\x12\x0e\n\x06reason\x18\x02 \x01(\t\"[\n\x1b\x43reateSipCredentialResponse\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\"\x9b\x01\n\x1aUpdateSipCredentialRequest\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"[\n\x1bUpdateSipCredentialResponse\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\"F\n\x1a\x44\x65leteSipCredentialRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1d\n\x1b\x44\x65leteSipCredentialResponse2\x80\x05\n\x14SipCredentialService\x12s\n\x10GetSipCredential\x12..carillon.directory.v1.GetSipCredentialRequest\x1a/.carillon.directory.v1.GetSipCredentialResponse\x12y\n\x12ListSipCredentials\x12\x30.carillon.directory.v1.ListSipCredentialsRequest\x1a\x31.carillon.directory.v1.ListSipCredentialsResponse\x12|\n\x13\x43reateSipCredential\x12\x31.carillon.directory.v1.CreateSipCredentialRequest\x1a\x32.carillon.directory.v1.CreateSipCredentialResponse\x12|\n\x13UpdateSipCredential\x12\x31.carillon.directory.v1.UpdateSipCredentialRequest\x1a\x32.carillon.directory.v1.UpdateSipCredentialResponse\x12|\n\x13\x44\x65leteSipCredential\x12\x31.carillon.directory.v1.DeleteSipCredentialRequest\x1a\x32.carillon.directory.v1.DeleteSipCredentialResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*carillon/directory/v1/sip_credential.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"b\n\rSipCredential\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\n \x01(\t\x12\x10\n\x08password\x18\x0b \x01(\t\x12\x14\n\x0chome_user_id\x18\x0c \x01(\t\"Q\n\x17GetSipCredentialRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"X\n\x18GetSipCredentialResponse\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\"\xbd\x01\n\x19ListSipCredentialsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"t\n\x1aListSipCredentialsResponse\x12=\n\x0fsip_credentials\x18\x01 \x03(\x0b\x32$.carillon.directory.v1.SipCredential\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"j\n\x1a\x43reateSipCredentialRequest\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\x12\x0e\n\x06reason\x18\x02 \x01(\t\"[\n\x1b\x43reateSipCredentialResponse\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\"\x9b\x01\n\x1aUpdateSipCredentialRequest\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"[\n\x1bUpdateSipCredentialResponse\x12<\n\x0esip_credential\x18\x01 \x01(\x0b\x32$.carillon.directory.v1.SipCredential\"F\n\x1a\x44\x65leteSipCredentialRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1d\n\x1b\x44\x65leteSipCredentialResponse2\x80\x05\n\x14SipCredentialService\x12s\n\x10GetSipCredential\x12..carillon.directory.v1.GetSipCredentialRequest\x1a/.carillon.directory.v1.GetSipCredentialResponse\x12y\n\x12ListSipCredentials\x12\x30.carillon.directory.v1.ListSipCredentialsRequest\x1a\x31.carillon.directory.v1.ListSipCredentialsResponse\x12|\n\x13\x43reateSipCredential\x12\x31.carillon.directory.v1.CreateSipCredentialRequest\x1a\x32.carillon.directory.v1.CreateSipCredentialResponse\x12|\n\x13UpdateSipCredential\x12\x31.carillon.directory.v1.UpdateSipCredentialRequest\x1a\x32.carillon.directory.v1.UpdateSipCredentialResponse\x12|\n\x13\x44\x65leteSipCredential\x12\x31.carillon.directory.v1.DeleteSipCredentialRequest\x1a\x32.carillon.directory.v1.DeleteSipCredentialResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.sip_credential_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SIPCREDENTIAL']._serialized_start=138
-  _globals['_SIPCREDENTIAL']._serialized_end=214
-  _globals['_GETSIPCREDENTIALREQUEST']._serialized_start=216
-  _globals['_GETSIPCREDENTIALREQUEST']._serialized_end=297
-  _globals['_GETSIPCREDENTIALRESPONSE']._serialized_start=299
-  _globals['_GETSIPCREDENTIALRESPONSE']._serialized_end=387
-  _globals['_LISTSIPCREDENTIALSREQUEST']._serialized_start=389
-  _globals['_LISTSIPCREDENTIALSREQUEST']._serialized_end=499
-  _globals['_LISTSIPCREDENTIALSRESPONSE']._serialized_start=501
-  _globals['_LISTSIPCREDENTIALSRESPONSE']._serialized_end=617
-  _globals['_CREATESIPCREDENTIALREQUEST']._serialized_start=619
-  _globals['_CREATESIPCREDENTIALREQUEST']._serialized_end=725
-  _globals['_CREATESIPCREDENTIALRESPONSE']._serialized_start=727
-  _globals['_CREATESIPCREDENTIALRESPONSE']._serialized_end=818
-  _globals['_UPDATESIPCREDENTIALREQUEST']._serialized_start=821
-  _globals['_UPDATESIPCREDENTIALREQUEST']._serialized_end=976
-  _globals['_UPDATESIPCREDENTIALRESPONSE']._serialized_start=978
-  _globals['_UPDATESIPCREDENTIALRESPONSE']._serialized_end=1069
-  _globals['_DELETESIPCREDENTIALREQUEST']._serialized_start=1071
-  _globals['_DELETESIPCREDENTIALREQUEST']._serialized_end=1141
-  _globals['_DELETESIPCREDENTIALRESPONSE']._serialized_start=1143
-  _globals['_DELETESIPCREDENTIALRESPONSE']._serialized_end=1172
-  _globals['_SIPCREDENTIALSERVICE']._serialized_start=1175
-  _globals['_SIPCREDENTIALSERVICE']._serialized_end=1815
+  _globals['_SIPCREDENTIAL']._serialized_start=173
+  _globals['_SIPCREDENTIAL']._serialized_end=271
+  _globals['_GETSIPCREDENTIALREQUEST']._serialized_start=273
+  _globals['_GETSIPCREDENTIALREQUEST']._serialized_end=354
+  _globals['_GETSIPCREDENTIALRESPONSE']._serialized_start=356
+  _globals['_GETSIPCREDENTIALRESPONSE']._serialized_end=444
+  _globals['_LISTSIPCREDENTIALSREQUEST']._serialized_start=447
+  _globals['_LISTSIPCREDENTIALSREQUEST']._serialized_end=636
+  _globals['_LISTSIPCREDENTIALSRESPONSE']._serialized_start=638
+  _globals['_LISTSIPCREDENTIALSRESPONSE']._serialized_end=754
+  _globals['_CREATESIPCREDENTIALREQUEST']._serialized_start=756
+  _globals['_CREATESIPCREDENTIALREQUEST']._serialized_end=862
+  _globals['_CREATESIPCREDENTIALRESPONSE']._serialized_start=864
+  _globals['_CREATESIPCREDENTIALRESPONSE']._serialized_end=955
+  _globals['_UPDATESIPCREDENTIALREQUEST']._serialized_start=958
+  _globals['_UPDATESIPCREDENTIALREQUEST']._serialized_end=1113
+  _globals['_UPDATESIPCREDENTIALRESPONSE']._serialized_start=1115
+  _globals['_UPDATESIPCREDENTIALRESPONSE']._serialized_end=1206
+  _globals['_DELETESIPCREDENTIALREQUEST']._serialized_start=1208
+  _globals['_DELETESIPCREDENTIALREQUEST']._serialized_end=1278
+  _globals['_DELETESIPCREDENTIALRESPONSE']._serialized_start=1280
+  _globals['_DELETESIPCREDENTIALRESPONSE']._serialized_end=1309
+  _globals['_SIPCREDENTIALSERVICE']._serialized_start=1312
+  _globals['_SIPCREDENTIALSERVICE']._serialized_end=1952
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,8 @@ isort:skip_file
 The tenants themselves, for operators."""
 
 from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
+from carillon.directory.v1 import call_limits_pb2 as _call_limits_pb2
+from carillon.directory.v1 import destination_pb2 as _destination_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
@@ -155,6 +157,84 @@ class FeatureCode(_message.Message):
 Global___FeatureCode: _TypeAlias = FeatureCode  # noqa: Y015
 
 @_typing.final
+class Subscription(_message.Message):
+    """What a tenant has bought; an unset number: as many as wanted. More is refused with the reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
+    NUMBERS_FIELD_NUMBER: _builtins.int
+    MENU_NODES_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    CONFERENCE_ROOMS_FIELD_NUMBER: _builtins.int
+    TRUNKS_FIELD_NUMBER: _builtins.int
+    RECORDING_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_FIELD_NUMBER: _builtins.int
+    TRIAL_FIELD_NUMBER: _builtins.int
+    product: _builtins.str
+    users: _builtins.int
+    numbers: _builtins.int
+    menu_nodes: _builtins.int
+    """Nodes of all plans, and menus."""
+    queues: _builtins.int
+    conference_rooms: _builtins.int
+    trunks: _builtins.int
+    recording: _builtins.bool
+    """Whether calls may be recorded; true if unset."""
+    valid_until: _builtins.str
+    """The last day, `YYYY-MM-DD`; empty: without end."""
+    trial: _builtins.bool
+    def __init__(
+        self,
+        *,
+        product: _builtins.str = ...,
+        users: _builtins.int | None = ...,
+        numbers: _builtins.int | None = ...,
+        menu_nodes: _builtins.int | None = ...,
+        queues: _builtins.int | None = ...,
+        conference_rooms: _builtins.int | None = ...,
+        trunks: _builtins.int | None = ...,
+        recording: _builtins.bool | None = ...,
+        valid_until: _builtins.str = ...,
+        trial: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_conference_rooms", b"_conference_rooms", "_menu_nodes", b"_menu_nodes", "_numbers", b"_numbers", "_queues", b"_queues", "_recording", b"_recording", "_trunks", b"_trunks", "_users", b"_users", "conference_rooms", b"conference_rooms", "menu_nodes", b"menu_nodes", "numbers", b"numbers", "queues", b"queues", "recording", b"recording", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conference_rooms", b"_conference_rooms", "_menu_nodes", b"_menu_nodes", "_numbers", b"_numbers", "_queues", b"_queues", "_recording", b"_recording", "_trunks", b"_trunks", "_users", b"_users", "conference_rooms", b"conference_rooms", "menu_nodes", b"menu_nodes", "numbers", b"numbers", "product", b"product", "queues", b"queues", "recording", b"recording", "trial", b"trial", "trunks", b"trunks", "users", b"users", "valid_until", b"valid_until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__conference_rooms: _TypeAlias = _typing.Literal["conference_rooms"]  # noqa: Y015
+    _WhichOneofArgType__conference_rooms: _TypeAlias = _typing.Literal["_conference_rooms", b"_conference_rooms"]  # noqa: Y015
+    _WhichOneofReturnType__menu_nodes: _TypeAlias = _typing.Literal["menu_nodes"]  # noqa: Y015
+    _WhichOneofArgType__menu_nodes: _TypeAlias = _typing.Literal["_menu_nodes", b"_menu_nodes"]  # noqa: Y015
+    _WhichOneofReturnType__numbers: _TypeAlias = _typing.Literal["numbers"]  # noqa: Y015
+    _WhichOneofArgType__numbers: _TypeAlias = _typing.Literal["_numbers", b"_numbers"]  # noqa: Y015
+    _WhichOneofReturnType__queues: _TypeAlias = _typing.Literal["queues"]  # noqa: Y015
+    _WhichOneofArgType__queues: _TypeAlias = _typing.Literal["_queues", b"_queues"]  # noqa: Y015
+    _WhichOneofReturnType__recording: _TypeAlias = _typing.Literal["recording"]  # noqa: Y015
+    _WhichOneofArgType__recording: _TypeAlias = _typing.Literal["_recording", b"_recording"]  # noqa: Y015
+    _WhichOneofReturnType__trunks: _TypeAlias = _typing.Literal["trunks"]  # noqa: Y015
+    _WhichOneofArgType__trunks: _TypeAlias = _typing.Literal["_trunks", b"_trunks"]  # noqa: Y015
+    _WhichOneofReturnType__users: _TypeAlias = _typing.Literal["users"]  # noqa: Y015
+    _WhichOneofArgType__users: _TypeAlias = _typing.Literal["_users", b"_users"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__conference_rooms) -> _WhichOneofReturnType__conference_rooms | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__menu_nodes) -> _WhichOneofReturnType__menu_nodes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__numbers) -> _WhichOneofReturnType__numbers | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__queues) -> _WhichOneofReturnType__queues | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recording) -> _WhichOneofReturnType__recording | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trunks) -> _WhichOneofReturnType__trunks | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__users) -> _WhichOneofReturnType__users | None: ...
+
+Global___Subscription: _TypeAlias = Subscription  # noqa: Y015
+
+@_typing.final
 class Tenant(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -174,6 +254,10 @@ class Tenant(_message.Message):
     RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
     BUSY_MUSIC_ID_FIELD_NUMBER: _builtins.int
     CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    RESELLER_ID_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Lower-case letters, digits and hyphens, 1 to 40; it is part of every subject."""
     etag: _builtins.str
@@ -199,10 +283,20 @@ class Tenant(_message.Message):
     busy_music_id: _builtins.str
     config_seq: _builtins.int
     """Output only: the configuration's version."""
+    reseller_id: _builtins.str
+    """Who sells to it; empty: the operator of the installation."""
     @_builtins.property
     def feature_codes(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureCode]:
         """Only those that differ from the usual ones."""
 
+    @_builtins.property
+    def operator(self) -> _destination_pb2.Destination:
+        """Where calls to the operator go."""
+
+    @_builtins.property
+    def limits(self) -> _call_limits_pb2.CallLimits: ...
+    @_builtins.property
+    def subscription(self) -> Global___Subscription: ...
     def __init__(
         self,
         *,
@@ -222,10 +316,14 @@ class Tenant(_message.Message):
         ringback_music_id: _builtins.str = ...,
         busy_music_id: _builtins.str = ...,
         config_seq: _builtins.int = ...,
+        operator: _destination_pb2.Destination | None = ...,
+        reseller_id: _builtins.str = ...,
+        limits: _call_limits_pb2.CallLimits | None = ...,
+        subscription: Global___Subscription | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "operator", b"operator", "subscription", b"subscription"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy_music_id", b"busy_music_id", "config_seq", b"config_seq", "country", b"country", "display_name", b"display_name", "etag", b"etag", "feature_codes", b"feature_codes", "hold_music_id", b"hold_music_id", "id", b"id", "language", b"language", "main_number", b"main_number", "park_digits", b"park_digits", "pickup_scope", b"pickup_scope", "realm", b"realm", "recording_policy_id", b"recording_policy_id", "ringback_music_id", b"ringback_music_id", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy_music_id", b"busy_music_id", "config_seq", b"config_seq", "country", b"country", "display_name", b"display_name", "etag", b"etag", "feature_codes", b"feature_codes", "hold_music_id", b"hold_music_id", "id", b"id", "language", b"language", "limits", b"limits", "main_number", b"main_number", "operator", b"operator", "park_digits", b"park_digits", "pickup_scope", b"pickup_scope", "realm", b"realm", "recording_policy_id", b"recording_policy_id", "reseller_id", b"reseller_id", "ringback_music_id", b"ringback_music_id", "subscription", b"subscription", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,17 +378,21 @@ class ListTenantsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    RESELLER_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     page_token: _builtins.str
+    reseller_id: _builtins.str
+    """Those that this reseller sells to, and those below it; empty: all."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        reseller_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "reseller_id", b"reseller_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,38 +23,39 @@ _sym_db = _symbol_database.Default()
 
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
+from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,carillon/directory/v1/trunk_credential.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a google/protobuf/field_mask.proto\"^\n\x0fTrunkCredential\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x10\n\x08username\x18\n \x01(\t\x12\r\n\x05realm\x18\x0b \x01(\t\x12\x10\n\x08password\x18\x0c \x01(\t\"S\n\x19GetTrunkCredentialRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"^\n\x1aGetTrunkCredentialResponse\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\"p\n\x1bListTrunkCredentialsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"z\n\x1cListTrunkCredentialsResponse\x12\x41\n\x11trunk_credentials\x18\x01 \x03(\x0b\x32&.carillon.directory.v1.TrunkCredential\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"p\n\x1c\x43reateTrunkCredentialRequest\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\x12\x0e\n\x06reason\x18\x02 \x01(\t\"a\n\x1d\x43reateTrunkCredentialResponse\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\"\xa1\x01\n\x1cUpdateTrunkCredentialRequest\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"a\n\x1dUpdateTrunkCredentialResponse\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\"H\n\x1c\x44\x65leteTrunkCredentialRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1f\n\x1d\x44\x65leteTrunkCredentialResponse2\xa3\x05\n\x16TrunkCredentialService\x12y\n\x12GetTrunkCredential\x12\x30.carillon.directory.v1.GetTrunkCredentialRequest\x1a\x31.carillon.directory.v1.GetTrunkCredentialResponse\x12\x7f\n\x14ListTrunkCredentials\x12\x32.carillon.directory.v1.ListTrunkCredentialsRequest\x1a\x33.carillon.directory.v1.ListTrunkCredentialsResponse\x12\x82\x01\n\x15\x43reateTrunkCredential\x12\x33.carillon.directory.v1.CreateTrunkCredentialRequest\x1a\x34.carillon.directory.v1.CreateTrunkCredentialResponse\x12\x82\x01\n\x15UpdateTrunkCredential\x12\x33.carillon.directory.v1.UpdateTrunkCredentialRequest\x1a\x34.carillon.directory.v1.UpdateTrunkCredentialResponse\x12\x82\x01\n\x15\x44\x65leteTrunkCredential\x12\x33.carillon.directory.v1.DeleteTrunkCredentialRequest\x1a\x34.carillon.directory.v1.DeleteTrunkCredentialResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,carillon/directory/v1/trunk_credential.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"^\n\x0fTrunkCredential\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x10\n\x08username\x18\n \x01(\t\x12\r\n\x05realm\x18\x0b \x01(\t\x12\x10\n\x08password\x18\x0c \x01(\t\"S\n\x19GetTrunkCredentialRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"^\n\x1aGetTrunkCredentialResponse\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\"\xbf\x01\n\x1bListTrunkCredentialsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"z\n\x1cListTrunkCredentialsResponse\x12\x41\n\x11trunk_credentials\x18\x01 \x03(\x0b\x32&.carillon.directory.v1.TrunkCredential\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"p\n\x1c\x43reateTrunkCredentialRequest\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\x12\x0e\n\x06reason\x18\x02 \x01(\t\"a\n\x1d\x43reateTrunkCredentialResponse\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\"\xa1\x01\n\x1cUpdateTrunkCredentialRequest\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"a\n\x1dUpdateTrunkCredentialResponse\x12@\n\x10trunk_credential\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.TrunkCredential\"H\n\x1c\x44\x65leteTrunkCredentialRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1f\n\x1d\x44\x65leteTrunkCredentialResponse2\xa3\x05\n\x16TrunkCredentialService\x12y\n\x12GetTrunkCredential\x12\x30.carillon.directory.v1.GetTrunkCredentialRequest\x1a\x31.carillon.directory.v1.GetTrunkCredentialResponse\x12\x7f\n\x14ListTrunkCredentials\x12\x32.carillon.directory.v1.ListTrunkCredentialsRequest\x1a\x33.carillon.directory.v1.ListTrunkCredentialsResponse\x12\x82\x01\n\x15\x43reateTrunkCredential\x12\x33.carillon.directory.v1.CreateTrunkCredentialRequest\x1a\x34.carillon.directory.v1.CreateTrunkCredentialResponse\x12\x82\x01\n\x15UpdateTrunkCredential\x12\x33.carillon.directory.v1.UpdateTrunkCredentialRequest\x1a\x34.carillon.directory.v1.UpdateTrunkCredentialResponse\x12\x82\x01\n\x15\x44\x65leteTrunkCredential\x12\x33.carillon.directory.v1.DeleteTrunkCredentialRequest\x1a\x34.carillon.directory.v1.DeleteTrunkCredentialResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.trunk_credential_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRUNKCREDENTIAL']._serialized_start=140
-  _globals['_TRUNKCREDENTIAL']._serialized_end=234
-  _globals['_GETTRUNKCREDENTIALREQUEST']._serialized_start=236
-  _globals['_GETTRUNKCREDENTIALREQUEST']._serialized_end=319
-  _globals['_GETTRUNKCREDENTIALRESPONSE']._serialized_start=321
-  _globals['_GETTRUNKCREDENTIALRESPONSE']._serialized_end=415
-  _globals['_LISTTRUNKCREDENTIALSREQUEST']._serialized_start=417
-  _globals['_LISTTRUNKCREDENTIALSREQUEST']._serialized_end=529
-  _globals['_LISTTRUNKCREDENTIALSRESPONSE']._serialized_start=531
-  _globals['_LISTTRUNKCREDENTIALSRESPONSE']._serialized_end=653
-  _globals['_CREATETRUNKCREDENTIALREQUEST']._serialized_start=655
-  _globals['_CREATETRUNKCREDENTIALREQUEST']._serialized_end=767
-  _globals['_CREATETRUNKCREDENTIALRESPONSE']._serialized_start=769
-  _globals['_CREATETRUNKCREDENTIALRESPONSE']._serialized_end=866
-  _globals['_UPDATETRUNKCREDENTIALREQUEST']._serialized_start=869
-  _globals['_UPDATETRUNKCREDENTIALREQUEST']._serialized_end=1030
-  _globals['_UPDATETRUNKCREDENTIALRESPONSE']._serialized_start=1032
-  _globals['_UPDATETRUNKCREDENTIALRESPONSE']._serialized_end=1129
-  _globals['_DELETETRUNKCREDENTIALREQUEST']._serialized_start=1131
-  _globals['_DELETETRUNKCREDENTIALREQUEST']._serialized_end=1203
-  _globals['_DELETETRUNKCREDENTIALRESPONSE']._serialized_start=1205
-  _globals['_DELETETRUNKCREDENTIALRESPONSE']._serialized_end=1236
-  _globals['_TRUNKCREDENTIALSERVICE']._serialized_start=1239
-  _globals['_TRUNKCREDENTIALSERVICE']._serialized_end=1914
+  _globals['_TRUNKCREDENTIAL']._serialized_start=175
+  _globals['_TRUNKCREDENTIAL']._serialized_end=269
+  _globals['_GETTRUNKCREDENTIALREQUEST']._serialized_start=271
+  _globals['_GETTRUNKCREDENTIALREQUEST']._serialized_end=354
+  _globals['_GETTRUNKCREDENTIALRESPONSE']._serialized_start=356
+  _globals['_GETTRUNKCREDENTIALRESPONSE']._serialized_end=450
+  _globals['_LISTTRUNKCREDENTIALSREQUEST']._serialized_start=453
+  _globals['_LISTTRUNKCREDENTIALSREQUEST']._serialized_end=644
+  _globals['_LISTTRUNKCREDENTIALSRESPONSE']._serialized_start=646
+  _globals['_LISTTRUNKCREDENTIALSRESPONSE']._serialized_end=768
+  _globals['_CREATETRUNKCREDENTIALREQUEST']._serialized_start=770
+  _globals['_CREATETRUNKCREDENTIALREQUEST']._serialized_end=882
+  _globals['_CREATETRUNKCREDENTIALRESPONSE']._serialized_start=884
+  _globals['_CREATETRUNKCREDENTIALRESPONSE']._serialized_end=981
+  _globals['_UPDATETRUNKCREDENTIALREQUEST']._serialized_start=984
+  _globals['_UPDATETRUNKCREDENTIALREQUEST']._serialized_end=1145
+  _globals['_UPDATETRUNKCREDENTIALRESPONSE']._serialized_start=1147
+  _globals['_UPDATETRUNKCREDENTIALRESPONSE']._serialized_end=1244
+  _globals['_DELETETRUNKCREDENTIALREQUEST']._serialized_start=1246
+  _globals['_DELETETRUNKCREDENTIALREQUEST']._serialized_end=1318
+  _globals['_DELETETRUNKCREDENTIALRESPONSE']._serialized_start=1320
+  _globals['_DELETETRUNKCREDENTIALRESPONSE']._serialized_end=1351
+  _globals['_TRUNKCREDENTIALSERVICE']._serialized_start=1354
+  _globals['_TRUNKCREDENTIALSERVICE']._serialized_end=2029
 # @@protoc_insertion_point(module_scope)

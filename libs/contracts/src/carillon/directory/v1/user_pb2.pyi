@@ -5,6 +5,7 @@ People with a line."""
 
 from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
 from carillon.directory.v1 import destination_pb2 as _destination_pb2
+from carillon.directory.v1 import scope_pb2 as _scope_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
@@ -61,6 +62,25 @@ SCREENING_PASSES_ALWAYS: ScreeningPasses.ValueType  # 1
 SCREENING_PASSES_NEVER: ScreeningPasses.ValueType  # 2
 SCREENING_PASSES_HOURS: ScreeningPasses.ValueType  # 3
 Global___ScreeningPasses: _TypeAlias = ScreeningPasses  # noqa: Y015
+
+class _UserRole:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UserRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UserRole.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    USER_ROLE_UNSPECIFIED: _UserRole.ValueType  # 0
+    USER_ROLE_USER: _UserRole.ValueType  # 1
+    USER_ROLE_DEPARTMENT_ADMIN: _UserRole.ValueType  # 2
+    USER_ROLE_ADMIN: _UserRole.ValueType  # 3
+
+class UserRole(_UserRole, metaclass=_UserRoleEnumTypeWrapper): ...
+
+USER_ROLE_UNSPECIFIED: UserRole.ValueType  # 0
+USER_ROLE_USER: UserRole.ValueType  # 1
+USER_ROLE_DEPARTMENT_ADMIN: UserRole.ValueType  # 2
+USER_ROLE_ADMIN: UserRole.ValueType  # 3
+Global___UserRole: _TypeAlias = UserRole  # noqa: Y015
 
 @_typing.final
 class Forwarding(_message.Message):
@@ -281,11 +301,97 @@ class DoorPhone(_message.Message):
 Global___DoorPhone: _TypeAlias = DoorPhone  # noqa: Y015
 
 @_typing.final
+class Services(_message.Message):
+    """What a user has, all of it if unset; what is off is not offered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIXED_LINE_FIELD_NUMBER: _builtins.int
+    MOBILE_FIELD_NUMBER: _builtins.int
+    MESSAGING_FIELD_NUMBER: _builtins.int
+    FAX_FIELD_NUMBER: _builtins.int
+    CONFERENCE_FIELD_NUMBER: _builtins.int
+    fixed_line: _builtins.bool
+    mobile: _builtins.bool
+    messaging: _builtins.bool
+    fax: _builtins.bool
+    conference: _builtins.bool
+    def __init__(
+        self,
+        *,
+        fixed_line: _builtins.bool | None = ...,
+        mobile: _builtins.bool | None = ...,
+        messaging: _builtins.bool | None = ...,
+        fax: _builtins.bool | None = ...,
+        conference: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_conference", b"_conference", "_fax", b"_fax", "_fixed_line", b"_fixed_line", "_messaging", b"_messaging", "_mobile", b"_mobile", "conference", b"conference", "fax", b"fax", "fixed_line", b"fixed_line", "messaging", b"messaging", "mobile", b"mobile"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conference", b"_conference", "_fax", b"_fax", "_fixed_line", b"_fixed_line", "_messaging", b"_messaging", "_mobile", b"_mobile", "conference", b"conference", "fax", b"fax", "fixed_line", b"fixed_line", "messaging", b"messaging", "mobile", b"mobile"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__conference: _TypeAlias = _typing.Literal["conference"]  # noqa: Y015
+    _WhichOneofArgType__conference: _TypeAlias = _typing.Literal["_conference", b"_conference"]  # noqa: Y015
+    _WhichOneofReturnType__fax: _TypeAlias = _typing.Literal["fax"]  # noqa: Y015
+    _WhichOneofArgType__fax: _TypeAlias = _typing.Literal["_fax", b"_fax"]  # noqa: Y015
+    _WhichOneofReturnType__fixed_line: _TypeAlias = _typing.Literal["fixed_line"]  # noqa: Y015
+    _WhichOneofArgType__fixed_line: _TypeAlias = _typing.Literal["_fixed_line", b"_fixed_line"]  # noqa: Y015
+    _WhichOneofReturnType__messaging: _TypeAlias = _typing.Literal["messaging"]  # noqa: Y015
+    _WhichOneofArgType__messaging: _TypeAlias = _typing.Literal["_messaging", b"_messaging"]  # noqa: Y015
+    _WhichOneofReturnType__mobile: _TypeAlias = _typing.Literal["mobile"]  # noqa: Y015
+    _WhichOneofArgType__mobile: _TypeAlias = _typing.Literal["_mobile", b"_mobile"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__conference) -> _WhichOneofReturnType__conference | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fax) -> _WhichOneofReturnType__fax | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fixed_line) -> _WhichOneofReturnType__fixed_line | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__messaging) -> _WhichOneofReturnType__messaging | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mobile) -> _WhichOneofReturnType__mobile | None: ...
+
+Global___Services: _TypeAlias = Services  # noqa: Y015
+
+@_typing.final
+class FunctionKey(_message.Message):
+    """A key of the user's phones, whichever they are: watches a colleague (and picks up and transfers), or dials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    key: _builtins.int
+    """1 to 200."""
+    user_id: _builtins.str
+    """Whom it watches."""
+    number: _builtins.str
+    """What it dials: digits, or E.164."""
+    label: _builtins.str
+    def __init__(
+        self,
+        *,
+        key: _builtins.int = ...,
+        user_id: _builtins.str = ...,
+        number: _builtins.str = ...,
+        label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "label", b"label", "number", b"number", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FunctionKey: _TypeAlias = FunctionKey  # noqa: Y015
+
+@_typing.final
 class User(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
     LAST_NAME_FIELD_NUMBER: _builtins.int
     FIRST_NAME_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
@@ -305,8 +411,26 @@ class User(_message.Message):
     HOLD_MUSIC_ID_FIELD_NUMBER: _builtins.int
     RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
     BUSY_MUSIC_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    LOGIN_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    RIGHTS_PROFILE_ID_FIELD_NUMBER: _builtins.int
+    SITE_ID_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    WITHHOLD_FIELD_NUMBER: _builtins.int
+    RESTRICTION_PROFILE_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_CODE_POLICY_ID_FIELD_NUMBER: _builtins.int
+    TRUNK_IDS_FIELD_NUMBER: _builtins.int
+    OUTBOUND_PIN_FIELD_NUMBER: _builtins.int
+    PROVISIONING_PROFILE_ID_FIELD_NUMBER: _builtins.int
+    FUNCTION_KEYS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
+    department_id: _builtins.str
+    """Empty: the whole tenant's."""
     last_name: _builtins.str
     """Required, at least the last name."""
     first_name: _builtins.str
@@ -328,6 +452,24 @@ class User(_message.Message):
     """Playlists: what a held party hears, a caller before the answer, and before "all are busy"; empty: the tenant's."""
     ringback_music_id: _builtins.str
     busy_music_id: _builtins.str
+    title: _builtins.str
+    function: _builtins.str
+    description: _builtins.str
+    login: _builtins.str
+    """Unique in the tenant; made from the name if left empty at creation."""
+    role: Global___UserRole.ValueType
+    """User if unset."""
+    rights_profile_id: _builtins.str
+    site_id: _builtins.str
+    display_name: _builtins.str
+    """Name shown on colleagues' phones; empty: first and last name."""
+    withhold: _builtins.bool
+    """The number is not shown outside."""
+    restriction_profile_id: _builtins.str
+    account_code_policy_id: _builtins.str
+    outbound_pin: _builtins.str
+    """Input only; asked for before certain calls, 4 to 12 digits. An update without it keeps the one that is there."""
+    provisioning_profile_id: _builtins.str
     @_builtins.property
     def forwarding(self) -> Global___Forwarding: ...
     @_builtins.property
@@ -350,11 +492,20 @@ class User(_message.Message):
     def secretary(self) -> Global___Secretary:
         """Who is rung first for the user."""
 
+    @_builtins.property
+    def services(self) -> Global___Services: ...
+    @_builtins.property
+    def trunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Trunks for the user's calls; empty: any."""
+
+    @_builtins.property
+    def function_keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___FunctionKey]: ...
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         etag: _builtins.str = ...,
+        department_id: _builtins.str = ...,
         last_name: _builtins.str = ...,
         first_name: _builtins.str = ...,
         email: _builtins.str = ...,
@@ -374,10 +525,26 @@ class User(_message.Message):
         hold_music_id: _builtins.str = ...,
         ringback_music_id: _builtins.str = ...,
         busy_music_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        function: _builtins.str = ...,
+        description: _builtins.str = ...,
+        login: _builtins.str = ...,
+        role: Global___UserRole.ValueType = ...,
+        rights_profile_id: _builtins.str = ...,
+        site_id: _builtins.str = ...,
+        services: Global___Services | None = ...,
+        display_name: _builtins.str = ...,
+        withhold: _builtins.bool = ...,
+        restriction_profile_id: _builtins.str = ...,
+        account_code_policy_id: _builtins.str = ...,
+        trunk_ids: _abc.Iterable[_builtins.str] | None = ...,
+        outbound_pin: _builtins.str = ...,
+        provisioning_profile_id: _builtins.str = ...,
+        function_keys: _abc.Iterable[Global___FunctionKey] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["door_phone", b"door_phone", "forwarding", b"forwarding", "secretary", b"secretary"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["door_phone", b"door_phone", "forwarding", b"forwarding", "secretary", b"secretary", "services", b"services"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy_music_id", b"busy_music_id", "caller_number", b"caller_number", "do_not_disturb", b"do_not_disturb", "door_phone", b"door_phone", "email", b"email", "etag", b"etag", "first_name", b"first_name", "forwarding", b"forwarding", "hold_music_id", b"hold_music_id", "id", b"id", "language", b"language", "last_name", b"last_name", "mailbox_id", b"mailbox_id", "mobile", b"mobile", "quiet_hours", b"quiet_hours", "recording_policy_id", b"recording_policy_id", "ring_seconds", b"ring_seconds", "ringback_music_id", b"ringback_music_id", "screening", b"screening", "secretary", b"secretary", "simultaneous", b"simultaneous"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code_policy_id", b"account_code_policy_id", "busy_music_id", b"busy_music_id", "caller_number", b"caller_number", "department_id", b"department_id", "description", b"description", "display_name", b"display_name", "do_not_disturb", b"do_not_disturb", "door_phone", b"door_phone", "email", b"email", "etag", b"etag", "first_name", b"first_name", "forwarding", b"forwarding", "function", b"function", "function_keys", b"function_keys", "hold_music_id", b"hold_music_id", "id", b"id", "language", b"language", "last_name", b"last_name", "login", b"login", "mailbox_id", b"mailbox_id", "mobile", b"mobile", "outbound_pin", b"outbound_pin", "provisioning_profile_id", b"provisioning_profile_id", "quiet_hours", b"quiet_hours", "recording_policy_id", b"recording_policy_id", "restriction_profile_id", b"restriction_profile_id", "rights_profile_id", b"rights_profile_id", "ring_seconds", b"ring_seconds", "ringback_music_id", b"ringback_music_id", "role", b"role", "screening", b"screening", "secretary", b"secretary", "services", b"services", "simultaneous", b"simultaneous", "site_id", b"site_id", "title", b"title", "trunk_ids", b"trunk_ids", "withhold", b"withhold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -433,20 +600,32 @@ class ListUsersRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     page_token: _builtins.str
+    filter: _builtins.str
+    """`display_name = "Sales" AND ring_seconds > 20`; see docs/api.md."""
+    order_by: _builtins.str
+    """`last_name, first_name desc`; empty: by id."""
     @_builtins.property
     def as_of(self) -> _as_of_pb2.AsOf: ...
+    @_builtins.property
+    def scope(self) -> _scope_pb2.Scope: ...
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         as_of: _as_of_pb2.AsOf | None = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        scope: _scope_pb2.Scope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

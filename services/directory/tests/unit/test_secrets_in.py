@@ -7,18 +7,19 @@ import pytest
 
 from carillon_contracts.config import TRUNK_PASSWORDS, TrunkCredential
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.adapters.trunk_passwords import TrunkPasswords
+from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.decide import decide
 from carillon_directory.domain.documents import differing
 from carillon_directory.domain.outcomes import Accepted, Held, Invalid, Violation
 from carillon_directory.testing import after, given
 from carillon_kit.errors import InvalidArgument
+from carillon_kit.ids import SequenceIds
 from carillon_kit.sealing import Sealer
 
 pytestmark = pytest.mark.feature("M-2")
 SEALER = Sealer(b"k" * 40, TRUNK_PASSWORDS)
-PASSWORDS = TrunkPasswords(SEALER)
+PASSWORDS = SecretsIn(SEALER, SequenceIds())
 ACCOUNT = {"id": "account", "username": "acme", "realm": "carrier.example"}
 
 

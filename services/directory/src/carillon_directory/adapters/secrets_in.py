@@ -1,0 +1,102 @@
+"""Secrets are sealed or hashed at the door: neither a decision, nor the log, nor an event ever sees one.
+
+Invariant: the plain field of a document becomes the kept one (`_DOORS`), sealed so that it opens only for this tenant and resource, or
+hashed; what a document says of the kept field itself is dropped. SIP passwords are hashed by the decision, which knows the realm; for a
+conference room's PINs see `conference_pins`.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import JsonValue
+
+from carillon_contracts.config import RESOURCES, ConferenceRoom, TrunkCredential, User
+from carillon_directory.adapters import conference_pins
+from carillon_directory.domain.commands import Document, UpdateResource
+from carillon_directory.domain.documents import CONFERENCE_SECRETS
+from carillon_kit.errors import InvalidArgument
+from carillon_kit.ids import Ids
+from carillon_kit.pins import PIN_RULE, hash_pin, pin_fits
+from carillon_kit.sealing import Sealer
+
+#: Whatever a carrier gives, without control characters.
+_PASSWORD = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}")
+_SALT_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """`plain` comes in and `kept` goes on; an update to nothing clears it, or (not `clearable`) keeps the one that is there."""
+
+    plain: str
+    kept: str
+    fits: Callable[[str], bool]
+    rule: str
+    clearable: bool
+
+
+_DOORS: Mapping[str, _Door] = {
+    TrunkCredential.KIND: _Door(
+        "password",
+        "sealed_password",
+        lambda secret: _PASSWORD.fullmatch(secret) is not None,
+        "must be 1 to 128 characters, none of them a control character",
+        clearable=False,
+    ),
+    User.KIND: _Door("outbound_pin", "outbound_pin_hash", pin_fits, f"must be {PIN_RULE}", clearable=True),
+}
+
+
+class SecretsIn:
+    """Documents on their way in."""
+
+    def __init__(self, sealer: Sealer, ids: Ids) -> None:
+        self._sealer = sealer
+        self._ids = ids
+
+    def sealed(self, tenant_id: str, kind: str, document: Document, place: str = "") -> dict[str, JsonValue]:
+        """The document with its secret sealed; raises `InvalidArgument`. `place` names it in the error."""
+        if kind == ConferenceRoom.KIND:
+            return conference_pins.hashed(self._sealer, tenant_id, document, place or kind)
+        door = _DOORS.get(kind)
+        if door is None:
+            return dict(document)
+        found = {name: value for name, value in document.items() if name not in (door.plain, door.kept)}
+        secret = document.get(door.plain) or ""
+        if not secret:
+            return found
+        if not isinstance(secret, str) or not door.fits(secret):
+            raise InvalidArgument({f"{place or kind}.{door.plain}": door.rule})
+        return found | {door.kept: self._kept(kind, secret, tenant_id, str(document.get("id", "")))}
+
+    def sealed_update(self, tenant_id: str, command: UpdateResource) -> UpdateResource:
+        """The same with the mask."""
+        if command.kind == ConferenceRoom.KIND:
+            document = {**command.document, "id": command.resource_id}
+            named = frozenset(command.paths) & CONFERENCE_SECRETS.keys()
+            document = conference_pins.hashed(self._sealer, tenant_id, document, command.kind, emptied=named)
+            return replace(command, document=document, paths=tuple(CONFERENCE_SECRETS.get(path, path) for path in command.paths))
+        door = _DOORS.get(command.kind)
+        if door is None:
+            return command
+        document = self.sealed(tenant_id, command.kind, {**command.document, "id": command.resource_id})
+        paths = [path for path in command.paths if path not in (door.plain, door.kept)]
+        if door.kept in document:
+            paths.append(door.kept)
+        elif door.clearable and door.plain in command.paths:
+            document[door.kept] = ""
+            paths.append(door.kept)
+        return replace(command, document=document, paths=tuple(paths))
+
+    def sealed_all(self, tenant_id: str, documents: Mapping[str, Sequence[Document]]) -> dict[str, list[dict[str, JsonValue]]]:
+        """A whole company's."""
+        return {
+            kind: [self.sealed(tenant_id, kind, each, f"{RESOURCES[kind].PLURAL}[{index}]") for index, each in enumerate(listed)]
+            for kind, listed in documents.items()
+        }
+
+    def _kept(self, kind: str, secret: str, tenant_id: str, resource_id: str) -> str:
+        if kind == TrunkCredential.KIND:
+            return self._sealer.seal(secret, tenant_id, resource_id)
+        return hash_pin(secret, self._ids.token(_SALT_BYTES))
