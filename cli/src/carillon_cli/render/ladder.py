@@ -13,9 +13,14 @@ from carillon_contracts.call import (
     CallControlled,
     CallEnded,
     CallEvent,
+    CallParked,
+    CallPickedUp,
     CallStarted,
+    CallSupervised,
+    CallTookOver,
     CallTransferred,
     DigitsGathered,
+    DoorOpened,
     LegAnswered,
     LegDeflected,
     LegEnded,
@@ -24,6 +29,8 @@ from carillon_contracts.call import (
     LegResumed,
     LegRinging,
     LegTransferred,
+    PageEnded,
+    ParkEnded,
     PlayEnded,
     RecordingFinished,
     RecordingStarted,
@@ -67,6 +74,25 @@ def ended_text(data: LegEnded) -> str:
     return f"{data.sip_status} {data.cause}" if data.sip_status >= 300 else data.cause
 
 
+def feature_text(data: CallParked | ParkEnded | CallPickedUp | CallTookOver | CallSupervised | PageEnded | DoorOpened) -> str:
+    """`parked at 701 by elise`"""
+    match data:
+        case CallParked():
+            return f"parked at {data.slot} by {data.parked_by or 'itself'}"
+        case ParkEnded(by=by):
+            return f"{data.slot}: {data.result.replace('_', ' ')}" + (f" by {by}" if by else "")
+        case CallPickedUp():
+            return f"picked up by {data.by}"
+        case CallTookOver():
+            return f"{data.how.replace('_', ' ')} {data.other_call_id[-8:]}"
+        case CallSupervised():
+            return f"{data.supervisor}: {data.mode} {data.supervised}"
+        case PageEnded():
+            return f"page over, {data.reached} listened"
+        case DoorOpened():
+            return f"door opened by {data.by}"
+
+
 def mark(leg: str, data: CallEvent) -> Arrow | Note:
     """What an event looks like in the ladder."""
     match data:
@@ -94,6 +120,8 @@ def mark(leg: str, data: CallEvent) -> Arrow | Note:
             return Note(f"transfer {data.result.replace('_', ' ')}")
         case CallTransferred():
             return Arrow(leg, SYSTEM, "joins its other call" if data.goes_on else "hands over to its other call")
+        case CallParked() | ParkEnded() | CallPickedUp() | CallTookOver() | CallSupervised() | PageEnded() | DoorOpened():
+            return Note(feature_text(data))
         case CallControlled():
             return Note(f"{data.requested_by} asks: {data.action.replace('_', ' ')}")
         case LegEnded():

@@ -55,11 +55,17 @@ def _field(message: Message, name: str) -> Any:
 
 
 def record_json(record: cdr_pb2.Record) -> dict[str, Any]:
-    """A record as `carillon records --json` prints it; times that never came are null. `transfers` is there when there were any."""
+    """A record as `carillon records --json` prints it; times that never came are null. `transfers` and the like: if there were any."""
     found = {name: _field(record, name) for name in RECORD_FIELDS if name != "legs"}
     found["legs"] = [{name: _field(leg, name) for name in LEG_FIELDS} for leg in record.legs]
     if record.transfers:
         found["transfers"] = [message_json(transfer) for transfer in record.transfers]
+    if record.parkings:
+        found["parkings"] = [message_json(parking) for parking in record.parkings]
+    if record.HasField("pickup"):
+        found["pickup"] = message_json(record.pickup)
+    if record.took_over_call_id:
+        found["took_over_call_id"] = record.took_over_call_id
     return found
 
 

@@ -41,6 +41,28 @@ class RecordTransfer(Frozen):
     goes_on: bool = False
 
 
+class RecordParking(Frozen):
+    """The call waited in a parking slot."""
+
+    at: datetime
+    until: datetime | None = None
+    slot: str
+    #: Users: who parked it, and who took it back.
+    parked_by: str = ""
+    taken_by: str = ""
+    #: `retrieved`, `timed_out`, `given_up`.
+    result: str = ""
+
+
+class RecordPickup(Frozen):
+    """The call was taken at another phone than the one that rang."""
+
+    at: datetime
+    by: str
+    #: At whose phone it rang.
+    rung: str = ""
+
+
 class CallRecorded(EventData):
     """Exactly one per call."""
 
@@ -63,3 +85,7 @@ class CallRecorded(EventData):
     config_seq: int = 0
     legs: tuple[RecordLeg, ...] = ()
     transfers: tuple[RecordTransfer, ...] = ()
+    parkings: tuple[RecordParking, ...] = ()
+    pickup: RecordPickup | None = None
+    #: The call that the caller took over (pickup, unpark) and went on in; empty: none.
+    took_over_call_id: str = ""

@@ -13,7 +13,7 @@ from carillon.cdr.v1 import cdr_pb2_grpc as rpc
 from carillon_cdr.domain.ledger import MAX_SEQ, CallKey
 from carillon_cdr.handlers import confirm
 from carillon_cdr.ports import Ledger, RecordFilter, Records
-from carillon_contracts.record import CallRecorded, RecordLeg, RecordTransfer
+from carillon_contracts.record import CallRecorded, RecordLeg, RecordParking, RecordPickup, RecordTransfer
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.errors import InvalidArgument, NotFound
 from carillon_kit.grpc_server import current_tenant
@@ -103,7 +103,25 @@ def record_message(record: CallRecorded) -> pb.Record:
         trunk_id=record.trunk_id,
         config_seq=record.config_seq,
         transfers=[_transfer_message(transfer) for transfer in record.transfers],
+        parkings=[_parking_message(parking) for parking in record.parkings],
+        pickup=_pickup_message(record.pickup) if record.pickup else None,
+        took_over_call_id=record.took_over_call_id,
     )
+
+
+def _parking_message(parking: RecordParking) -> pb.Parking:
+    return pb.Parking(
+        at=_timestamp(parking.at),
+        until=_timestamp(parking.until),
+        slot=parking.slot,
+        parked_by=parking.parked_by,
+        taken_by=parking.taken_by,
+        result=parking.result,
+    )
+
+
+def _pickup_message(pickup: RecordPickup) -> pb.Pickup:
+    return pb.Pickup(at=_timestamp(pickup.at), by=pickup.by, rung=pickup.rung)
 
 
 def _transfer_message(transfer: RecordTransfer) -> pb.Transfer:

@@ -15,7 +15,10 @@ from carillon_contracts.call import (
     CALL_EVENTS,
     CallBridged,
     CallEnded,
+    CallParked,
+    CallPickedUp,
     CallStarted,
+    CallTookOver,
     CallTransferred,
     DigitsGathered,
     LegAnswered,
@@ -24,6 +27,7 @@ from carillon_contracts.call import (
     LegQuality,
     LegRinging,
     LegTransferred,
+    ParkEnded,
     PlayEnded,
     RecordingFinished,
     RecordingStarted,
@@ -33,7 +37,7 @@ from carillon_contracts.call import (
     TransferEnded,
 )
 from carillon_contracts.envelope import Event, EventData
-from carillon_contracts.record import RecordTransfer
+from carillon_contracts.record import RecordParking, RecordPickup, RecordTransfer
 
 #: The caller's leg.
 CALLER_LEG = "a"
@@ -77,6 +81,9 @@ class Call:
     caller_devices: dict[str, Leg] = field(default_factory=dict)
     #: In order; the last one of a leg is the one that a later end of it is about.
     transfers: list[RecordTransfer] = field(default_factory=list)
+    parkings: list[RecordParking] = field(default_factory=list)
+    pickup: RecordPickup | None = None
+    took_over: str = ""
     #: Called legs that were bridged with the caller, in order, with the seq of the first bridge.
     bridged: dict[str, int] = field(default_factory=dict)
     ring_result: RingResultName | None = None
@@ -198,6 +205,24 @@ def _transferred(call: Call, event: Event, seq: int, data: CallTransferred) -> N
     call.transfers.append(attended)
 
 
+def _parked(call: Call, event: Event, seq: int, data: CallParked) -> None:
+    call.parkings.append(RecordParking(at=event.time, slot=data.slot, parked_by=data.parked_by))
+
+
+def _park_ended(call: Call, event: Event, seq: int, data: ParkEnded) -> None:
+    if call.parkings and not call.parkings[-1].result:
+        ended = {"until": event.time, "result": data.result, "taken_by": data.by}
+        call.parkings[-1] = call.parkings[-1].model_copy(update=ended)
+
+
+def _picked_up(call: Call, event: Event, seq: int, data: CallPickedUp) -> None:
+    call.pickup = RecordPickup(at=event.time, by=data.by, rung=data.rung_party)
+
+
+def _took_over(call: Call, event: Event, seq: int, data: CallTookOver) -> None:
+    call.took_over = data.other_call_id
+
+
 def _ring_ended(call: Call, event: Event, seq: int, data: RingEnded) -> None:
     call.ring_result = data.result
 
@@ -226,6 +251,10 @@ _HANDLERS: Mapping[type[EventData], Callable[[Call, Event, int, Any], None]] = {
     LegTransferred: _leg_transferred,
     TransferEnded: _transfer_ended,
     CallTransferred: _transferred,
+    CallParked: _parked,
+    ParkEnded: _park_ended,
+    CallPickedUp: _picked_up,
+    CallTookOver: _took_over,
     LegEnded: _leg_ended,
     RingEnded: _ring_ended,
     PlayEnded: _system_step,

@@ -80,6 +80,9 @@ def fold(tenant: str, call_id: str, events: Iterable[Event]) -> CallRecorded:
         config_seq=call.config_seq,
         legs=tuple(_record_leg(leg) for leg in (call.caller_leg, *call.caller_devices.values(), *call.called.values())),
         transfers=tuple(call.transfers),
+        parkings=tuple(call.parkings),
+        pickup=call.pickup,
+        took_over_call_id=call.took_over,
     )
 
 
@@ -92,7 +95,7 @@ def answerer(call: Call) -> Leg | None:
 
 def status_of(call: Call, who: Leg | None) -> RecordStatus:
     """How the call ended, seen from its caller."""
-    if who is not None:
+    if who is not None or call.took_over:
         return "answered"
     if call.caller.answered_seq and (call.first_system_step or not _made_for_caller(call)):
         return "self_service" if call.mailbox_id is None else "voicemail"

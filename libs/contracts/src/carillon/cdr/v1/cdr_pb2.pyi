@@ -99,6 +99,9 @@ class Record(_message.Message):
     TRUNK_ID_FIELD_NUMBER: _builtins.int
     CONFIG_SEQ_FIELD_NUMBER: _builtins.int
     TRANSFERS_FIELD_NUMBER: _builtins.int
+    PARKINGS_FIELD_NUMBER: _builtins.int
+    PICKUP_FIELD_NUMBER: _builtins.int
+    TOOK_OVER_CALL_ID_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     tenant: _builtins.str
     caller: _builtins.str
@@ -115,6 +118,8 @@ class Record(_message.Message):
     """`caller`, `callee`, `system`."""
     trunk_id: _builtins.str
     config_seq: _builtins.int
+    took_over_call_id: _builtins.str
+    """The call that the caller took over (pickup, unpark) and went on in; empty: none."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -128,6 +133,14 @@ class Record(_message.Message):
     @_builtins.property
     def transfers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Transfer]:
         """In the order of being asked for."""
+
+    @_builtins.property
+    def parkings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Parking]:
+        """In order."""
+
+    @_builtins.property
+    def pickup(self) -> Global___Pickup:
+        """Unset: the call was not picked up at another phone than the one that rang."""
 
     def __init__(
         self,
@@ -150,14 +163,86 @@ class Record(_message.Message):
         trunk_id: _builtins.str = ...,
         config_seq: _builtins.int = ...,
         transfers: _abc.Iterable[Global___Transfer] | None = ...,
+        parkings: _abc.Iterable[Global___Parking] | None = ...,
+        pickup: Global___Pickup | None = ...,
+        took_over_call_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "ended_at", b"ended_at", "ringing_at", b"ringing_at", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "ended_at", b"ended_at", "pickup", b"pickup", "ringing_at", b"ringing_at", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "answered_by", b"answered_by", "call_id", b"call_id", "caller", b"caller", "cause", b"cause", "config_seq", b"config_seq", "dialled", b"dialled", "direction", b"direction", "ended_at", b"ended_at", "ended_by", b"ended_by", "legs", b"legs", "ringing_at", b"ringing_at", "started_at", b"started_at", "status", b"status", "talk_seconds", b"talk_seconds", "tenant", b"tenant", "transfers", b"transfers", "trunk_id", b"trunk_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "answered_by", b"answered_by", "call_id", b"call_id", "caller", b"caller", "cause", b"cause", "config_seq", b"config_seq", "dialled", b"dialled", "direction", b"direction", "ended_at", b"ended_at", "ended_by", b"ended_by", "legs", b"legs", "parkings", b"parkings", "pickup", b"pickup", "ringing_at", b"ringing_at", "started_at", b"started_at", "status", b"status", "talk_seconds", b"talk_seconds", "tenant", b"tenant", "took_over_call_id", b"took_over_call_id", "transfers", b"transfers", "trunk_id", b"trunk_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Record: _TypeAlias = Record  # noqa: Y015
+
+@_typing.final
+class Parking(_message.Message):
+    """The call waited in a parking slot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    PARKED_BY_FIELD_NUMBER: _builtins.int
+    TAKEN_BY_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    slot: _builtins.str
+    parked_by: _builtins.str
+    """Users: who parked it, and who took it back."""
+    taken_by: _builtins.str
+    result: _builtins.str
+    """`retrieved`, `timed_out`, `given_up`."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        slot: _builtins.str = ...,
+        parked_by: _builtins.str = ...,
+        taken_by: _builtins.str = ...,
+        result: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "parked_by", b"parked_by", "result", b"result", "slot", b"slot", "taken_by", b"taken_by", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Parking: _TypeAlias = Parking  # noqa: Y015
+
+@_typing.final
+class Pickup(_message.Message):
+    """The call was taken at another phone than the one that rang."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    RUNG_FIELD_NUMBER: _builtins.int
+    by: _builtins.str
+    rung: _builtins.str
+    """At whose phone it rang."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        by: _builtins.str = ...,
+        rung: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "by", b"by", "rung", b"rung"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Pickup: _TypeAlias = Pickup  # noqa: Y015
 
 @_typing.final
 class Transfer(_message.Message):

@@ -1,0 +1,138 @@
+"""baresip phones pick up, park, listen, page and speak by intercom through the system; tones tell who hears whom."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from carillon_cli.phone.baresip import Baresip
+from strangers.phones import holds, phone
+from strangers.system import System
+
+DUMAS_HZ, ALAIN_HZ, ELISE_HZ = 1900, 700, 1300
+HZ = {"101": DUMAS_HZ, "102": ALAIN_HZ, "106": ELISE_HZ}
+
+
+@pytest.fixture
+def known(system: System) -> set[str]:
+    return system.call_ids()
+
+
+async def phones(stack: AsyncExitStack, system: System, *extensions: str) -> list[Baresip]:
+    return [await stack.enter_async_context(phone(system, extension, HZ[extension])) for extension in extensions]
+
+
+async def dial(system: System, who: Baresip, what: str) -> None:
+    await who.command("dial", f"sip:{what}@{system.tenant['realm']}")
+
+
+async def hears(ear: Baresip, hz: int, seconds: float = 1.0) -> None:
+    """For so long from now on."""
+    before = ear.heard().tone_seconds(hz)
+    await holds(lambda: ear.heard().tone_seconds(hz) >= before + seconds, f"{ear.folder} hears {hz} Hz")
+
+
+async def talk(system: System, caller: Baresip, called: Baresip, extension: str) -> None:
+    """The two hear each other."""
+    await dial(system, caller, extension)
+    await called.until_event("CALL_INCOMING")
+    await called.command("accept")
+    await caller.until_event("CALL_ESTABLISHED")
+    await called.until_event("CALL_ESTABLISHED")
+
+
+def by_dialled(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {record["dialled"]: record for record in records}
+
+
+@pytest.mark.feature("M-5", "R-19", "C-1")
+@pytest.mark.parametrize("code", ["*8", "**106"])
+async def test_a_colleague_takes_what_rings_at_anothers_phone(system: System, known: set[str], code: str) -> None:
+    async with AsyncExitStack() as stack:
+        dumas, alain, elise = await phones(stack, system, "101", "102", "106")
+        await dial(system, alain, "106")
+        await elise.until_event("CALL_INCOMING")
+        await dial(system, dumas, code)
+        await elise.until_event("CALL_CLOSED")
+        await hears(dumas, ALAIN_HZ)
+        await hears(alain, DUMAS_HZ)
+        await alain.command("hangup")
+        await dumas.until_event("CALL_CLOSED")
+    records = by_dialled(await asyncio.to_thread(system.new_records, known, 2))
+    rang, asked = records["106"], records[code]
+    assert (rang["answered_by"], rang["pickup"]["by"], rang["pickup"]["rung"]) == ("dumas", "dumas", "elise")
+    assert (asked["cause"], asked["took_over_call_id"]) == ("took_over", rang["call_id"])
+
+
+@pytest.mark.feature("M-5", "R-19", "C-1")
+async def test_a_call_is_parked_by_transfer_and_taken_back_at_another_phone(system: System, known: set[str]) -> None:
+    async with AsyncExitStack() as stack:
+        dumas, alain, elise = await phones(stack, system, "101", "102", "106")
+        await talk(system, alain, elise, "106")
+        await elise.command("transfer", f"sip:*7@{system.tenant['realm']}")
+        await elise.until_event("CALL_CLOSED", 20)
+        await holds(lambda: "parked" in system.carillon("calls", "--json"), "the call is parked")
+        before = alain.heard()
+        await holds(lambda: alain.heard().total - alain.heard().silence >= before.total - before.silence + 1, "Alain hears music")
+        await dial(system, dumas, "701")
+        await hears(dumas, ALAIN_HZ)
+        await hears(alain, DUMAS_HZ)
+        await dumas.command("hangup")
+        await alain.until_event("CALL_CLOSED")
+    parked = by_dialled(await asyncio.to_thread(system.new_records, known, 2))["106"]
+    (parking,) = parked["parkings"]
+    assert (parking["slot"], parking["parked_by"], parking["taken_by"], parking["result"]) == ("701", "elise", "dumas", "retrieved")
+
+
+@pytest.mark.feature("M-5")
+async def test_nothing_is_taken_where_nothing_waits(system: System, known: set[str]) -> None:
+    async with AsyncExitStack() as stack:
+        (dumas,) = await phones(stack, system, "101")
+        await dial(system, dumas, "709")
+        await dumas.until_event("CALL_CLOSED", 20)
+        heard = dumas.heard()
+        assert heard.total - heard.silence > 0.5, "the system says that there is nothing"
+    (record,) = await asyncio.to_thread(system.new_records, known, 1)
+    assert record["status"] == "self_service"
+
+
+@pytest.mark.feature("M-5", "R-19")
+async def test_a_supervisor_listens_whispers_and_barges_in(system: System, known: set[str]) -> None:
+    async with AsyncExitStack() as stack:
+        dumas, alain, elise = await phones(stack, system, "101", "102", "106")
+        await talk(system, alain, elise, "106")
+        await dial(system, dumas, "*82106")
+        await hears(dumas, ALAIN_HZ)
+        await hears(dumas, ELISE_HZ)
+        await hears(alain, ELISE_HZ)
+        assert alain.heard().tone_seconds(DUMAS_HZ) + elise.heard().tone_seconds(DUMAS_HZ) < 0.2
+        await dumas.command("sndcode", "5")
+        await hears(elise, DUMAS_HZ)
+        await hears(elise, ALAIN_HZ)
+        assert alain.heard().tone_seconds(DUMAS_HZ) < 0.2
+        await dumas.command("sndcode", "6")
+        await hears(alain, DUMAS_HZ)
+        await alain.command("hangup")
+        await dumas.until_event("CALL_CLOSED")
+    events = await asyncio.to_thread(system.new_records, known, 2)
+    assert {record["dialled"] for record in events} == {"106", "*82106"}
+
+
+@pytest.mark.feature("M-5", "R-19")
+async def test_a_page_is_heard_by_all_and_nobody_hears_them(system: System, known: set[str]) -> None:
+    async with AsyncExitStack() as stack:
+        dumas, alain, elise = await phones(stack, system, "101", "102", "106")
+        await dial(system, dumas, "*811")
+        for one in (alain, elise):
+            await one.until_event("CALL_INCOMING")
+            await one.command("accept")
+        for one in (alain, elise):
+            await hears(one, DUMAS_HZ)
+        assert dumas.heard().tone_seconds(ALAIN_HZ) + dumas.heard().tone_seconds(ELISE_HZ) < 0.2
+        assert alain.heard().tone_seconds(ELISE_HZ) < 0.2
+        await dumas.command("hangup")
+        for one in (alain, elise):
+            await one.until_event("CALL_CLOSED")
+    (record,) = await asyncio.to_thread(system.new_records, known, 1)
+    assert {leg["party"] for leg in record["legs"]} == {"dumas", "alain", "elise"}
