@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 
+from carillon_cli.phone import wav
 from carillon_cli.phone.baresip import Account, Baresip, BaresipError
+from carillon_cli.phone.g711 import RATE
+from carillon_cli.phone.tones import WINDOW, goertzel
 from strangers.sipp import free_port
 from strangers.system import System
+
+#: Power at one frequency from which it is there: a sine a sixth as loud as a phone's tone.
+THERE = 900_000
 
 
 async def holds(condition: Callable[[], Any], what: str, seconds: float = 20) -> None:
@@ -39,3 +45,11 @@ async def phone(system: System, extension: str, hz: int) -> AsyncIterator[Baresi
     finally:
         await ringing.stop()
         ringing.forget()
+
+
+def among(ear: Baresip, hz: int) -> float:
+    """Seconds of what the phone has heard in its newest call in which this tone is there, whatever else is."""
+    found = sorted(ear.folder.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime)
+    samples = wav.read_wide(found[-1].read_bytes()) if found else []
+    windows = (samples[at : at + WINDOW] for at in range(0, len(samples) - WINDOW + 1, WINDOW))
+    return sum(goertzel(window, hz) >= THERE for window in windows) * WINDOW / RATE
