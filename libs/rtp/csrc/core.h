@@ -166,6 +166,14 @@ struct recording {
     uint8_t ring[RECORD_RING];
 };
 
+/* Keys being sent. */
+struct dial {
+    uint64_t number;
+    char keys[128];
+    uint32_t current, elapsed_ms, on_ms, off_ms, ends, timestamp;
+    bool events, gap, started;
+};
+
 /* A session in a room. */
 struct party {
     struct session *session;
@@ -230,6 +238,8 @@ struct session {
     struct key key;
     struct party *party;           /* in a room: it stands in the bridge's place */
     struct play *play;
+    struct dial *dial;
+    struct detector *detector;
     struct recording *recording;
     int32_t previous, next;        /* neighbours in the phase */
     uint64_t packets_in, packets_out, bytes_in, bytes_out, octets_out, out_of_order, dropped[PLANE_DROPS];
@@ -290,6 +300,8 @@ struct plane {
     atomic_ullong recording_overruns;
 };
 
+/* A prompt or keys stand in the place of whatever else the session would hear. */
+static inline bool occupied(const struct session *s) { return s->play || s->dial; }
 int64_t clock_ns(void);
 static inline uint64_t session_handle(const plane *p, const struct session *s) {
     return (uint64_t)s->generation << 32 | (uint64_t)(s - p->sessions);
@@ -325,6 +337,7 @@ uint64_t outgoing_index(const struct outgoing *out, uint64_t agreed_ms, uint64_t
 void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, uint8_t type, bool marker, uint16_t sequence,
                    uint32_t timestamp);
 void outgoing_frame(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, bool first);
+void outgoing_linear(struct worker *w, struct session *s, const int16_t *samples, bool first);
 void outgoing_say(struct worker *w, struct session *s, struct encoder *encoder, const int16_t *samples, uint32_t count, bool first);
 /* relay.c */
 bool alike(const struct codec *a, const struct codec *b);
@@ -341,6 +354,8 @@ uint32_t srtp_next_rtcp(const struct srtp *s);
 bool srtp_same(const struct srtp *s, int suite, const uint8_t *master);
 /* telephone_event.c */
 void key_packet(struct worker *w, struct session *s, const struct packet *packet);
+void key_began(struct worker *w, struct session *s, uint8_t digit);
+void key_released(struct worker *w, struct session *s, uint8_t digit, uint32_t duration_ms);
 void key_tick(struct worker *w, struct session *s);
 /* conceal.c */
 struct concealment {
@@ -407,11 +422,16 @@ void bridge_part(plane *p, struct session *s);
 void session_count(const struct session *s, int64_t now_ms, plane_counters *to);
 /* core.c */
 struct worker *least_loaded(plane *p);
+/* dial.c, detect.c, tones.c */
+void dial_tick(struct worker *w, struct session *s);
+void dial_end(struct worker *w, struct session *s, bool completed);
+void detector_free(struct detector *d);
+void hear_packet(struct worker *w, struct session *s, const struct packet *packet);
 /* record.c */
 struct recording *recording_new(const char *path, uint8_t codec, int *error);
 void recording_start(plane *p, struct recording *r);
 void recording_packet(struct worker *w, struct session *s, const struct packet *packet);
-void recording_coded(struct worker *w, struct session *s, const struct packet *packet);
+void recording_decoded(struct worker *w, struct session *s, const struct packet *packet, const int16_t *samples, uint32_t count);
 void recording_tick(struct worker *w, struct session *s);
 void recording_end(struct worker *w, struct session *s, uint8_t reason);
 /* disk.c */

@@ -172,7 +172,7 @@ static void say_own(struct worker *w, struct room *r, struct party *p, struct cl
 static void say(struct worker *w, struct room *r, struct party *p) {
     struct session *s = p->session;
     struct class *c = &r->classes[p->class];
-    bool heard = s->has_remote && s->send && !s->play && encoder_is(p->voice, s->codec.kind);
+    bool heard = s->has_remote && s->send && !occupied(s) && encoder_is(p->voice, s->codec.kind);
     if (heard) {
         bool contributes = p->mixed && p->says & p->hears;
         if (!contributes && is_g711(&s->codec)) say_shared(w, r, p, c);

@@ -9,7 +9,8 @@ enum { PLANE_NO_SRTP, PLANE_AES_CM_128_HMAC_SHA1_80, PLANE_AES_CM_128_HMAC_SHA1_
        PLANE_AES_256_CM_HMAC_SHA1_32, PLANE_AEAD_AES_128_GCM, PLANE_AEAD_AES_256_GCM };
 enum { PLANE_DROP_SOURCE, PLANE_DROP_MALFORMED, PLANE_DROP_PAYLOAD_TYPE, PLANE_DROP_UNWANTED, PLANE_DROP_UNSENT, PLANE_DROP_FLOOD,
        PLANE_DROP_CODEC, PLANE_DROP_UNAUTHENTIC, PLANE_DROP_REPLAYED, PLANE_DROPS };
-enum { PLANE_DIGIT = 1, PLANE_PLAY_ENDED, PLANE_RECORDING_ENDED, PLANE_SOURCE_LOCKED, PLANE_TALKING };
+enum { PLANE_DIGIT = 1, PLANE_PLAY_ENDED, PLANE_RECORDING_ENDED, PLANE_SOURCE_LOCKED, PLANE_TALKING, PLANE_DIGITS_SENT, PLANE_TONE };
+enum { PLANE_TONE_DTMF, PLANE_TONE_CNG, PLANE_TONE_CED, PLANE_TONE_BUSY, PLANE_TONE_RINGBACK, PLANE_TONE_SIT };
 enum { PLANE_BY_SILENCE, PLANE_BY_LENGTH, PLANE_BY_DIGIT, PLANE_BY_STOP };
 
 typedef struct plane plane;
@@ -48,7 +49,7 @@ typedef struct {
     uint8_t kind;
     uint8_t digit;     /* DIGIT: its character */
     uint8_t completed; /* PLAY_ENDED; TALKING: it began */
-    uint8_t reason;    /* RECORDING_ENDED: PLANE_BY_* */
+    uint8_t reason;    /* RECORDING_ENDED: PLANE_BY_*; TONE: PLANE_TONE_* */
     uint16_t port;     /* SOURCE_LOCKED */
     uint32_t ip;
     uint32_t duration_ms;
@@ -99,6 +100,8 @@ int plane_unbridge(plane *p, int64_t handle);
 int plane_play(plane *p, int64_t handle, uint64_t number, const char **files, int count, int loop, int barge_in,
                char *why, int why_room);
 int plane_stop_play(plane *p, int64_t handle);
+int plane_send_digits(plane *p, int64_t handle, uint64_t number, const char *keys, uint32_t on_ms, uint32_t off_ms, int tones);
+int plane_detect(plane *p, int64_t handle, uint32_t wanted);
 int plane_record(plane *p, int64_t handle, uint64_t number, const char *path, uint32_t max_ms, uint32_t silence_ms,
                  uint16_t finish_events);
 int plane_stop_record(plane *p, int64_t handle);
@@ -127,6 +130,12 @@ int srtp_protect(srtp *s, uint8_t *packet, uint32_t length);
 int srtp_unprotect(srtp *s, uint8_t *packet, uint32_t length);
 int srtcp_protect(srtp *s, uint8_t *packet, uint32_t length);
 int srtcp_unprotect(srtp *s, uint8_t *packet, uint32_t length);
+
+/* Call-progress and fax tones in 8 kHz; `told` gets a PLANE_TONE_*. */
+typedef struct tones tones;
+tones *tones_new(void (*told)(void *data, int tone), void *data);
+void tones_free(tones *t);
+void tones_feed(tones *t, const int16_t *samples, uint32_t count);
 
 /* One stream in PLANE_PCMU ... PLANE_OPUS, mono, `rate` 8000 or 16000. Counts of samples and bytes; 0: it failed. */
 typedef struct decoder decoder;

@@ -86,12 +86,8 @@ static bool voiced(const struct packet *packet) {
 }
 
 /* What is not G.711 is decoded as it comes, and laid out by its timestamps like everything else. */
-void recording_coded(struct worker *w, struct session *s, const struct packet *packet) {
-    if (!decoder_is(s->hearing, s->codec.kind)) return;
-    int16_t samples[DECODED];
+void recording_decoded(struct worker *w, struct session *s, const struct packet *packet, const int16_t *samples, uint32_t count) {
     uint8_t law[DECODED];
-    uint32_t count = decoder_decode(s->hearing, packet->payload, packet->length, samples, DECODED);
-    if (!count) return drop(w, s, PLANE_DROP_MALFORMED);
     for (uint32_t i = 0; i < count; i++) law[i] = g711_alaw_encode(samples[i]);
     struct packet decoded = *packet;
     decoded.payload = law;

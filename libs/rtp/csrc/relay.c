@@ -50,7 +50,7 @@ static uint32_t convert_event(struct worker *w, const struct session *from, stru
 
 /* A key beside audio that is made here, in the same numbers. */
 static void relay_key(struct worker *w, struct session *from, struct session *to, struct packet *packet) {
-    if (!to->has_remote || !to->send || to->play || to->telephone_event == PLANE_NO_EVENT) return;
+    if (!to->has_remote || !to->send || occupied(to) || to->telephone_event == PLANE_NO_EVENT) return;
     uint32_t timestamp = convert_event(w, from, to, packet);
     to->out.mapped = false;
     outgoing_send(w, to, packet->payload, packet->length, to->telephone_event, packet->marker, ++to->out.sequence, timestamp);
@@ -72,7 +72,7 @@ void relay(struct worker *w, struct session *from, struct packet *packet, bool a
         return;
     }
     if (!alike(&from->codec, &to->codec)) return convert(w, from, to, packet, audio);
-    if (!to->has_remote || !to->send || to->play) return;
+    if (!to->has_remote || !to->send || occupied(to)) return;
     uint8_t type = audio ? to->codec.payload_type : to->telephone_event;
     if (type == PLANE_NO_EVENT) return;
     struct outgoing *out = &to->out;

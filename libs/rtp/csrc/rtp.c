@@ -187,6 +187,17 @@ void outgoing_frame(struct worker *w, struct session *s, uint8_t *payload, uint3
     if (s->send && length) outgoing_send(w, s, payload, length, s->codec.payload_type, first, ++out->sequence, out->timestamp);
 }
 
+/* 20 ms of 8 kHz in the session's codec, by the encoder of its prompts where it has to be encoded. */
+void outgoing_linear(struct worker *w, struct session *s, const int16_t *samples, bool first) {
+    uint8_t packet[12 + ENCODED + SRTP_TAIL], *payload = packet + 12;
+    if (!is_g711(&s->codec)) {
+        if (encoder_is(s->voice, s->codec.kind)) outgoing_say(w, s, s->voice, samples, FRAME, first);
+        return;
+    }
+    for (int i = 0; i < FRAME; i++) payload[i] = s->codec.kind == PLANE_PCMA ? g711_alaw_encode(samples[i]) : g711_ulaw_encode(samples[i]);
+    outgoing_frame(w, s, payload, FRAME, first);
+}
+
 void outgoing_say(struct worker *w, struct session *s, struct encoder *encoder, const int16_t *samples, uint32_t count, bool first) {
     uint8_t packet[12 + ENCODED + SRTP_TAIL];
     uint32_t length = encoder_encode(encoder, samples, count, packet + 12, ENCODED);

@@ -166,6 +166,7 @@ void session_end(plane *p, struct session *s, plane_counters *counters, bool for
     }
     bridge_part(p, s);
     play_end(w, s, false);
+    dial_end(w, s, false);
     recording_end(w, s, PLANE_BY_STOP);
     worker_untime(w, s);
     worker_unwatch(w, s);
@@ -174,12 +175,15 @@ void session_end(plane *p, struct session *s, plane_counters *counters, bool for
     struct srtp *in = s->srtp_in, *out = s->srtp_out;
     struct encoder *voice = s->voice;
     struct decoder *hearing = s->hearing;
+    struct detector *detector = s->detector;
+    s->detector = NULL;
     s->srtp_in = s->srtp_out = NULL;
     s->voice = NULL;
     s->hearing = NULL;
     worker_unlock(w);
     encoder_free(voice);
     decoder_free(hearing);
+    detector_free(detector);
     srtp_free(in);
     srtp_free(out);
     port_give_back(p, s, now_ms);

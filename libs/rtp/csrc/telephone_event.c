@@ -2,25 +2,36 @@
  *
  * All packets of a press carry the timestamp of its start; the end is sent three times (section 2.5.1.4); a press longer than
  * 65,535 samples goes on in segments, each starting where the former ended (section 2.5.1.3). */
+#include <string.h>
+
 #include "core.h"
 
 enum { LOST_END_MS = 150, SEGMENT = 0xFFFF, LATE_SECONDS = 5 };
+
+static const char DIGITS[] = "0123456789*#ABCD";
+
+/* A key has been pressed, however we know of it: what waits for it ends at once. */
+void key_began(struct worker *w, struct session *s, uint8_t digit) {
+    const char *at = strchr(DIGITS, digit);
+    if (!digit || !at) return;
+    if (s->play && s->play->barge_in) play_end(w, s, false);
+    if (s->recording && s->recording->finish_events >> (at - DIGITS) & 1) recording_end(w, s, PLANE_BY_DIGIT);
+}
+
+void key_released(struct worker *w, struct session *s, uint8_t digit, uint32_t duration_ms) {
+    plane_event event = {.kind = PLANE_DIGIT, .handle = session_handle(w->plane, s), .digit = digit, .duration_ms = duration_ms};
+    event_put(w->plane, &event);
+}
 
 static void released(struct worker *w, struct session *s) {
     struct key *key = &s->key;
     key->pressed = false;
     if (key->event > 15) return; /* flash and the like are no keys */
-    plane_event event = {.kind = PLANE_DIGIT,
-                         .handle = session_handle(w->plane, s),
-                         .digit = (uint8_t)"0123456789*#ABCD"[key->event],
-                         .duration_ms = (uint32_t)((uint64_t)(key->before + key->duration) * 1000 / s->event_rate)};
-    event_put(w->plane, &event);
+    key_released(w, s, (uint8_t)DIGITS[key->event], (uint32_t)((uint64_t)(key->before + key->duration) * 1000 / s->event_rate));
 }
 
 static void pressed(struct worker *w, struct session *s) {
-    if (s->key.event > 15) return;
-    if (s->play && s->play->barge_in) play_end(w, s, false);
-    if (s->recording && s->recording->finish_events >> s->key.event & 1) recording_end(w, s, PLANE_BY_DIGIT);
+    if (s->key.event <= 15) key_began(w, s, (uint8_t)DIGITS[s->key.event]);
 }
 
 void key_packet(struct worker *w, struct session *s, const struct packet *packet) {

@@ -46,10 +46,7 @@ static void received(struct worker *w, struct session *s, struct packet *packet,
     if (incoming_flood(&s->in, w->now_ms)) return drop(w, s, PLANE_DROP_FLOOD);
     incoming_count(s, packet, w->now_ns, audio);
     if (!s->receive) return drop(w, s, PLANE_DROP_UNWANTED);
-    if (audio && s->recording) {
-        if (is_g711(&s->codec)) recording_packet(w, s, packet);
-        else recording_coded(w, s, packet);
-    }
+    if (audio && (s->recording || s->detector)) hear_packet(w, s, packet);
     if (event) key_packet(w, s, packet);
     if (audio && s->party) {
         if (s->party->in && !stream_put(s->party->in, packet)) return drop(w, s, PLANE_DROP_MALFORMED);
@@ -136,9 +133,10 @@ void worker_untime(struct worker *w, struct session *s) {
 static void tick_session(struct worker *w, struct session *s) {
     key_tick(w, s);
     recording_tick(w, s);
-    play_tick(w, s);
+    if (s->dial) dial_tick(w, s);
+    else play_tick(w, s);
     bool converting = converter_tick(w, s);
-    if (!s->play && !s->recording && !s->key.pressed && !converting) worker_untime(w, s);
+    if (!s->play && !s->dial && !s->recording && !s->key.pressed && !converting) worker_untime(w, s);
 }
 
 /* Every millisecond since the last tick has its phase; after a long stop each phase has one turn and no burst is sent. */

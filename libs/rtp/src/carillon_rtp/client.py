@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from carillon_rtp.connection import Connection
@@ -26,6 +26,7 @@ from carillon_rtp.values import (
     AudioCodec,
     Codec,
     DigitPressed,
+    DigitsSent,
     Dropped,
     Event,
     MediaAddress,
@@ -45,6 +46,8 @@ from carillon_rtp.values import (
     Statistics,
     Tap,
     TapMode,
+    Tone,
+    ToneDetected,
 )
 
 __all__ = [
@@ -56,6 +59,7 @@ __all__ = [
     "BadRequest",
     "Codec",
     "DigitPressed",
+    "DigitsSent",
     "Dropped",
     "Event",
     "MediaAddress",
@@ -83,6 +87,8 @@ __all__ = [
     "Statistics",
     "Tap",
     "TapMode",
+    "Tone",
+    "ToneDetected",
 ]
 
 
@@ -124,6 +130,25 @@ class PlaneClient(Connection):
     async def stop_play(self, session: str) -> None:
         """Stops a running play (PlayEnded follows, not completed)."""
         await self._ask("stop_play", session=session)
+
+    async def send_digits(
+        self, session: str, digits_id: str, digits: str, *, on_ms: int = 100, off_ms: int = 100, tones: bool = False
+    ) -> None:
+        """Presses keys (`0-9*#A-D`; `,`: a second of nothing) towards the session, in place of what it hears meanwhile.
+
+        They go as telephone events (RFC 4733) where the far end agreed to them and `tones` is false, else as tones in its codec. Each
+        lasts `on_ms`, rounded up to 20 ms for tones, with `off_ms` after it (40 to 8000). Ends in one DigitsSent; the same `digits_id`
+        again does nothing. Raises NoSession, NoCoder, BadRequest.
+        """
+        await self._ask("send_digits", session=session, digits_id=digits_id, digits=digits, on_ms=on_ms, off_ms=off_ms, tones=tones)
+
+    async def detect(self, session: str, tones: Collection[Tone]) -> None:
+        """Listens in what the session says for exactly these from now on; none: for nothing.
+
+        `dtmf` gives DigitPressed for keys sent as tones (a far end that agreed to telephone events does not need it: a gateway that
+        sends both would be counted twice), the others one ToneDetected each. Raises NoSession, NoCoder.
+        """
+        await self._ask("detect", session=session, tones=sorted(tones))
 
     async def record(
         self,

@@ -9,7 +9,7 @@ import errno
 import hashlib
 import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NewType
@@ -19,7 +19,7 @@ from carillon_rtp.codecs import KINDS
 from carillon_rtp.protocol import BadFile, BadRequest, NoCoder, NoSession, PlaneError, PortsExhausted, RefusedTarget
 from carillon_rtp.quality import mos
 from carillon_rtp.srtp import SUITES
-from carillon_rtp.values import AudioCodec, Dropped, Party, PlaneStatistics, RecordingEnd, Remote, SrtpKeys, Statistics
+from carillon_rtp.values import AudioCodec, Dropped, Party, PlaneStatistics, RecordingEnd, Remote, SrtpKeys, Statistics, Tone
 
 Handle = NewType("Handle", int)
 RoomHandle = NewType("RoomHandle", int)
@@ -31,6 +31,15 @@ _REASONS: dict[int, RecordingEnd] = {
     lib.PLANE_BY_DIGIT: "digit",
     lib.PLANE_BY_STOP: "stopped",
 }
+TONES: dict[Tone, int] = {
+    "dtmf": lib.PLANE_TONE_DTMF,
+    "cng": lib.PLANE_TONE_CNG,
+    "ced": lib.PLANE_TONE_CED,
+    "busy": lib.PLANE_TONE_BUSY,
+    "ringback": lib.PLANE_TONE_RINGBACK,
+    "sit": lib.PLANE_TONE_SIT,
+}
+_TONES = {number: tone for tone, number in TONES.items()}
 _EVENTS_AT_ONCE = 256
 
 
@@ -82,12 +91,25 @@ class SourceLearned:
 
 
 @dataclass(frozen=True, slots=True)
+class DialOver:
+    handle: Handle
+    number: int
+    completed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToneHeard:
+    handle: Handle
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
 class TalkNoticed:
     handle: Handle
     talking: bool
 
 
-CoreEvent = TalkNoticed | DigitHeard | PlayOver | RecordingOver | SourceLearned
+CoreEvent = DialOver | ToneHeard | TalkNoticed | DigitHeard | PlayOver | RecordingOver | SourceLearned
 
 
 class Core:
@@ -162,6 +184,14 @@ class Core:
             _check(result)
         if result < 0:
             raise BadFile("bad_file", f"{path}: {os.strerror(-result)}")
+
+    def send_digits(self, handle: Handle, number: int, digits: str, *, on_ms: int, off_ms: int, tones: bool) -> None:
+        """Raises NoCoder where neither events nor tones can be sent."""
+        _check(lib.plane_send_digits(self._plane, handle, number, digits.encode(), on_ms, off_ms, tones))
+
+    def detect(self, handle: Handle, tones: Iterable[Tone]) -> None:
+        """Replaces what was listened for. Raises NoCoder."""
+        _check(lib.plane_detect(self._plane, handle, sum(1 << TONES[tone] for tone in set(tones))))
 
     def stop_record(self, handle: Handle) -> None:
         _check(lib.plane_stop_record(self._plane, handle))
@@ -366,6 +396,10 @@ def _event(event: Any) -> CoreEvent:
             return PlayOver(handle, event.number, bool(event.completed), event.duration_ms)
         case lib.PLANE_RECORDING_ENDED:
             return RecordingOver(event.number, _REASONS[event.reason], event.duration_ms, event.error)
+        case lib.PLANE_DIGITS_SENT:
+            return DialOver(handle, event.number, bool(event.completed))
+        case lib.PLANE_TONE:
+            return ToneHeard(handle, _TONES[event.reason])
         case lib.PLANE_TALKING:
             return TalkNoticed(handle, bool(event.completed))
         case _:

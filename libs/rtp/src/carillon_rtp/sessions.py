@@ -12,12 +12,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from carillon_rtp.core import DIGITS, Core, CoreEvent, DigitHeard, Handle, PlayOver, RecordingOver, SourceLearned, TalkNoticed
+from carillon_rtp.core import (
+    DIGITS,
+    TONES,
+    Core,
+    CoreEvent,
+    DialOver,
+    DigitHeard,
+    Handle,
+    PlayOver,
+    RecordingOver,
+    SourceLearned,
+    TalkNoticed,
+    ToneHeard,
+)
 from carillon_rtp.protocol import PAGE, BadRequest, NoSession, files_of, name_of
 from carillon_rtp.rooms import Member, Rooms
 from carillon_rtp.taps import Taps
 from carillon_rtp.values import (
     DigitPressed,
+    DigitsSent,
     Event,
     MediaAddress,
     PartyTalking,
@@ -29,10 +43,12 @@ from carillon_rtp.values import (
     SourceLocked,
     SrtpSuite,
     Statistics,
+    ToneDetected,
 )
 
 REMEMBERED = 4096  # closed sessions whose statistics a repeated close still gets
 ORPHAN_MS = 300_000  # how long a session outlives its client
+MAX_DIGITS = 64
 MAX_RECORDING_MS = 24 * 3600 * 1000
 
 
@@ -43,6 +59,7 @@ class _Session(Member):
     srtp: SrtpSuite | None = None
     play_id: str | None = None  # the running one
     last_play_id: str | None = None
+    last_digits_id: str | None = None
     recording_id: str | None = None
     recording_path: str | None = None
     last_recording_id: str | None = None
@@ -73,6 +90,7 @@ class Sessions:
         self._by_handle: dict[Handle, _Session] = {}
         self._closing: list[Handle] = []
         self._closed: OrderedDict[str, Statistics] = OrderedDict()
+        self._dials: dict[int, tuple[str, str]] = {}
         self._plays: dict[int, tuple[str, str]] = {}
         self._recordings: dict[int, _Recording] = {}
         self._number = 0
@@ -85,6 +103,8 @@ class Sessions:
             "unbridge": self._unbridge,
             "play": self._play,
             "stop_play": self._stop_play,
+            "send_digits": self._send_digits,
+            "detect": self._detect,
             "record": self._record,
             "stop_record": self._stop_record,
             "close": self._close,
@@ -207,6 +227,25 @@ class Sessions:
     def _stop_play(self, request: Mapping[str, Any]) -> None:
         self._core.stop_play(self._find(request).handle)
 
+    def _send_digits(self, request: Mapping[str, Any]) -> None:
+        session, digits_id, digits = self._find(request), name_of(request["digits_id"]), str(request["digits"]).upper()
+        if not 0 < len(digits) <= MAX_DIGITS or set(digits) - set(DIGITS + ","):
+            raise BadRequest("bad_request", f"digits: 1 to {MAX_DIGITS} of {DIGITS} and ','")
+        if session.last_digits_id == digits_id:
+            return
+        number, on_ms, off_ms = self._next_number(), int(request["on_ms"]), int(request["off_ms"])
+        if not 40 <= on_ms <= 8000 or not 40 <= off_ms <= 8000:
+            raise BadRequest("bad_request", "on_ms and off_ms are 40 to 8000")
+        self._core.send_digits(session.handle, number, digits, on_ms=on_ms, off_ms=off_ms, tones=bool(request["tones"]))
+        self._dials[number] = session.name, digits_id
+        session.last_digits_id = digits_id
+
+    def _detect(self, request: Mapping[str, Any]) -> None:
+        session, tones = self._find(request), request["tones"]
+        if not isinstance(tones, list) or set(tones) - set(TONES):
+            raise BadRequest("bad_request", f"tones: of {', '.join(TONES)}")
+        self._core.detect(session.handle, tones)
+
     def _record(self, request: Mapping[str, Any]) -> None:
         session, recording_id, path = self._find(request), name_of(request["recording_id"]), Path(request["path"])
         max_ms, silence_ms, digits = int(request["max_ms"]), int(request["silence_ms"]), str(request["finish_digits"])
@@ -303,6 +342,11 @@ class Sessions:
             case DigitHeard(handle, digit, duration_ms):
                 heard = self._by_handle.get(handle)
                 return DigitPressed(heard.name, digit, duration_ms) if heard else None
+            case ToneHeard(handle, tone):
+                hearing = self._by_handle.get(handle)
+                return ToneDetected(hearing.name, tone) if hearing else None
+            case DialOver(_, number, completed):
+                return DigitsSent(*self._dials.pop(number), completed)
             case SourceLearned(handle, ip, port):
                 learned = self._by_handle.get(handle)
                 return SourceLocked(learned.name, ip, port) if learned else None

@@ -311,6 +311,27 @@ class DigitPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class DigitsSent:
+    """Keys that were sent; not `completed`: broken off by others, by the end of the session or of the agreement on events."""
+
+    session: str
+    digits_id: str
+    completed: bool
+
+
+#: What can be listened for: keys by their tones (DigitPressed), fax machines calling and answering, busy, ringback, "not in service".
+Tone = Literal["dtmf", "cng", "ced", "busy", "ringback", "sit"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToneDetected:
+    """A tone that was asked for was heard; each is told once."""
+
+    session: str
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
 class PlayEnded:
     """A playout is over. `completed`: heard to its end; otherwise stopped, replaced or broken off by a digit.
 
@@ -365,7 +386,9 @@ class PlaneRestarted:
     """The plane behind the socket is a new process: every earlier session is gone and has to be set up again."""
 
 
-Event = DigitPressed | PlayEnded | RecordingEnded | SourceLocked | PartyTalking | SessionAbandoned | PlaneRestarted
+Event = (
+    DigitPressed | PlayEnded | RecordingEnded | SourceLocked | PartyTalking | SessionAbandoned | DigitsSent | ToneDetected | PlaneRestarted
+)
 
 
 def event_to_json(event: Event) -> dict[str, Any]:
@@ -389,5 +412,9 @@ def event_from_json(data: Mapping[str, Any]) -> Event:
             return PartyTalking(**values)
         case "SessionAbandoned":
             return SessionAbandoned(**values)
+        case "DigitsSent":
+            return DigitsSent(**values)
+        case "ToneDetected":
+            return ToneDetected(**values)
         case other:
             raise KeyError(other)

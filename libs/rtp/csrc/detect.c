@@ -1,0 +1,131 @@
+/* What is listened for in a session's audio, on demand: keys by their tones (libspandsp), call-progress and fax tones (tones.c).
+ *
+ * Samples come in the order of their sequence numbers; what is lost is silence. */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <spandsp/telephony.h>
+#include <spandsp/async.h>
+#include <spandsp/logging.h>
+#include <spandsp/queue.h>
+#include <spandsp/tone_generate.h>
+#include <spandsp/super_tone_rx.h>
+#include <spandsp/dtmf.h>
+
+#include "core.h"
+
+enum { LOST_MOST = 10, DECODED = 960, DTMF_BLOCK = 102 };
+
+/* dB: the low tone above the high one by a little more than the 8 of ITU-T Q.24, and the other way round than its 4. */
+enum { TWIST = 9, REVERSE_TWIST = 5, LEVEL_AS_IT_IS = -99 };
+
+struct detector {
+    uint32_t wanted;               /* 1 << PLANE_TONE_* */
+    dtmf_rx_state_t *dtmf;
+    struct tones *tones;
+    struct worker *worker;         /* while samples are fed */
+    struct session *session;
+    bool started;
+    uint16_t sequence;
+    int key;
+};
+
+/* `samples`: how long what came before this lasted. */
+static void heard_key(void *data, int code, int level, int samples) {
+    (void)level;
+    struct detector *d = data;
+    if (d->key && code != d->key) {
+        key_released(d->worker, d->session, (uint8_t)d->key, (uint32_t)(samples + DTMF_BLOCK) / 8);
+        d->key = 0;
+    }
+    if (!code || d->key) return;
+    d->key = code;
+    key_began(d->worker, d->session, (uint8_t)code);
+}
+
+static void heard_tone(void *data, int tone) {
+    struct detector *d = data;
+    if (!(d->wanted >> tone & 1)) return;
+    d->wanted &= ~(1u << tone); /* once */
+    plane_event event = {.kind = PLANE_TONE, .handle = session_handle(d->worker->plane, d->session), .reason = (uint8_t)tone};
+    event_put(d->worker->plane, &event);
+}
+
+void detector_free(struct detector *d) {
+    if (!d) return;
+    if (d->dtmf) dtmf_rx_free(d->dtmf);
+    tones_free(d->tones);
+    free(d);
+}
+
+static struct detector *detector_new(uint32_t wanted) {
+    struct detector *d = calloc(1, sizeof *d);
+    if (!d) return NULL;
+    d->wanted = wanted;
+    if (wanted & 1u << PLANE_TONE_DTMF) {
+        d->dtmf = dtmf_rx_init(NULL, NULL, NULL);
+        if (d->dtmf) {
+            dtmf_rx_set_realtime_callback(d->dtmf, heard_key, d);
+            dtmf_rx_parms(d->dtmf, 0, TWIST, REVERSE_TWIST, LEVEL_AS_IT_IS);
+        }
+    }
+    if (wanted >> 1) d->tones = tones_new(heard_tone, d);
+    if ((!(wanted & 1u << PLANE_TONE_DTMF) || d->dtmf) && (!(wanted >> 1) || d->tones)) return d;
+    detector_free(d);
+    return NULL;
+}
+
+static void feed(struct detector *d, const int16_t *samples, uint32_t count) {
+    if (d->dtmf) dtmf_rx(d->dtmf, samples, (int)count);
+    if (d->tones) tones_feed(d->tones, samples, count);
+}
+
+/* `samples` of 8 kHz are what the packet says. */
+void detector_hear(struct worker *w, struct session *s, const struct packet *packet, const int16_t *samples, uint32_t count) {
+    static const int16_t silence[FRAME];
+    struct detector *d = s->detector;
+    d->worker = w;
+    d->session = s;
+    int16_t step = (int16_t)(packet->sequence - d->sequence);
+    if (d->started && step <= 0 && step > -100) return; /* overtaken: its place is gone */
+    for (int16_t lost = 1; d->started && lost < step && step <= LOST_MOST; lost++) feed(d, silence, count < FRAME ? count : FRAME);
+    d->started = true;
+    d->sequence = packet->sequence;
+    feed(d, samples, count);
+}
+
+/* Everything that takes a session's audio as it comes, decoded once: what looks for tones and, but for G.711, a recording. */
+void hear_packet(struct worker *w, struct session *s, const struct packet *packet) {
+    int16_t samples[DECODED];
+    uint32_t count = packet->length < DECODED ? packet->length : DECODED;
+    if (is_g711(&s->codec)) {
+        if (s->recording) recording_packet(w, s, packet);
+        if (!s->detector) return;
+        for (uint32_t i = 0; i < count; i++) samples[i] = g711_linear(packet->payload[i], packet->codec);
+    } else {
+        if (!decoder_is(s->hearing, s->codec.kind)) return;
+        count = decoder_decode(s->hearing, packet->payload, packet->length, samples, DECODED);
+        if (!count) return drop(w, s, PLANE_DROP_MALFORMED);
+        if (s->recording) recording_decoded(w, s, packet, samples, count);
+    }
+    if (s->detector && count) detector_hear(w, s, packet, samples, count);
+}
+
+/* `wanted` is a mask of 1 << PLANE_TONE_*; 0 ends it. Each call-progress or fax tone is told once, keys every time. */
+int plane_detect(plane *p, int64_t handle, uint32_t wanted) {
+    struct session *s = session_find(p, handle);
+    if (!s) return -ENOENT;
+    if (!decodable(s->codec.kind) && wanted) return PLANE_NO_CODER;
+    if (wanted) s->records = true;
+    if (wanted && fit_coders(p, s, s->codec.kind, false, true)) return -ENOMEM;
+    struct detector *d = wanted ? detector_new(wanted) : NULL;
+    if (wanted && !d) return -ENOMEM;
+    struct worker *w = session_lock(p, s);
+    struct detector *old = s->detector;
+    s->detector = d;
+    worker_unlock(w);
+    detector_free(old);
+    return 0;
+}
