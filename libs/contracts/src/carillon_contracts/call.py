@@ -61,6 +61,8 @@ class RoutingDecided(EventData):
     #: The step's fields as the contract's JSON (proto field names); spoken texts shortened.
     details: dict[str, Any] = {}
     trace: tuple[TraceLine, ...] = ()
+    #: All that the decision was made of, as its application wrote it, for deciding it again; None: it cannot be repeated.
+    inputs: dict[str, Any] | None = None
 
 
 class LegOffered(EventData):
@@ -280,6 +282,14 @@ class DigitsGathered(EventData):
     timed_out: bool
 
 
+class WaitEnded(EventData):
+    """A wait step is over; the digit is one that leaves."""
+
+    TYPE: ClassVar[str] = "call.wait_ended.v1"
+    end: Literal["timed_out", "signalled", "digit"]
+    digit: str = ""
+
+
 class RecordingStarted(EventData):
     """A record step began; its beep comes next."""
 
@@ -337,6 +347,7 @@ CallEvent = (
     | RingEnded
     | PlayEnded
     | DigitsGathered
+    | WaitEnded
     | RecordingStarted
     | RecordingFinished
     | CallEnded
@@ -369,6 +380,7 @@ CALL_EVENTS: dict[str, type[EventData]] = {
         RingEnded,
         PlayEnded,
         DigitsGathered,
+        WaitEnded,
         RecordingStarted,
         RecordingFinished,
         CallEnded,

@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 
 from carillon_contracts.config import (
     RESOURCES,
+    Agent,
     Audio,
     ConferenceRoom,
     ConfigChanged,
@@ -20,7 +21,10 @@ from carillon_contracts.config import (
     ParkingLot,
     PickupGroup,
     Plan,
+    PlanDraft,
+    PlanTest,
     Playlist,
+    Queue,
     RecordingPolicy,
     Resource,
     RingGroup,
@@ -108,6 +112,26 @@ class TenantConfig:
     def plans(self) -> Mapping[str, Plan]:
         """Plans by id."""
         return self.all(Plan)
+
+    @property
+    def plan_drafts(self) -> Mapping[str, PlanDraft]:
+        """Drafts of plans by id."""
+        return self.all(PlanDraft)
+
+    @property
+    def plan_tests(self) -> Mapping[str, PlanTest]:
+        """What must hold of plans, by id."""
+        return self.all(PlanTest)
+
+    @property
+    def queues(self) -> Mapping[str, Queue]:
+        """Queues by id."""
+        return self.all(Queue)
+
+    @property
+    def agents(self) -> Mapping[str, Agent]:
+        """Agents by id."""
+        return self.all(Agent)
 
     @property
     def mailboxes(self) -> Mapping[str, Mailbox]:

@@ -95,6 +95,45 @@ CALL_ROUTING: dict[str, Any] = {
         {"id": "part", "entry": "back", "nodes": [{"id": "back", "return_to": {"exit": "no"}}]},
     ],
 }
+#: Every field of queues and of a plan's life before it is active.
+QUEUES = {
+    "agents": [{"id": "ann", "display_name": "Ann", "user_id": "ann", "skills": [{"name": "french", "level": 7}]}],
+    "queues": [
+        {
+            "id": "sales",
+            "strategy": "fewest_calls",
+            "members": [{"agent_id": "ann", "tier": 2}],
+            "skills": [{"name": "french", "min_level": 5, "widenings": [{"after_seconds": 30, "min_level": 2}]}],
+            "priorities": [{"prefixes": ["+4179"], "priority": 3}],
+            "max_size": 10,
+            "max_wait_seconds": 300,
+            "ring_seconds": 12,
+            "wrap_up_seconds": 20,
+            "missed_offers_to_pause": 2,
+            "leave_without_agents": True,
+            "leave_key": "*",
+            "callback_key": "1",
+            "full": {"hang_up": "busy"},
+            "waited_too_long": {"mailbox_id": "box"},
+            "no_agents": {"mailbox_id": "box"},
+            "left_by_key": {"user_id": "ann"},
+            "announcements": {"welcome": [{"text": "Welcome"}], "every_seconds": 20, "position": True, "estimated_wait": True},
+        }
+    ],
+    "plan_drafts": [{"id": "d", "plan_id": "main", "entry": "a", "nodes": [{"id": "a", "hang_up": {"reason": "busy"}}]}],
+    "plan_tests": [
+        {
+            "id": "t",
+            "plan_id": "main",
+            "caller": "+41791112233",
+            "dialled": "+41215550900",
+            "at": "2026-03-02T10:15",
+            "keys": ["1", ""],
+            "busy_user_ids": ["ann"],
+            "reaches": {"user_id": "bob"},
+        }
+    ],
+}
 
 
 #: Every field of what is heard.
@@ -144,9 +183,8 @@ SOUNDS = {
 @pytest.mark.feature("R-2")
 @pytest.mark.parametrize("kind", RESOURCES)
 def test_a_resource_is_its_message_and_back(whole: dict[str, Any], kind: str) -> None:
-    for resource in (
-        given(whole | FEATURES | CALL_ROUTING | SOUNDS | {**TRUNKS, "trunks": TRUNKS["trunks"] + whole["trunks"]}).resources[kind].values()
-    ):
+    trunks = {**TRUNKS, "trunks": TRUNKS["trunks"] + whole["trunks"]}
+    for resource in given(whole | FEATURES | CALL_ROUTING | QUEUES | SOUNDS | trunks).resources[kind].values():
         message: Message = to_message(dump(resource), MESSAGES[kind])
         document = to_document(message)
         hidden = HIDDEN.get(kind, set())

@@ -101,6 +101,8 @@ class Answer:
     trace: tuple[TraceLine, ...]
     config_seq: int
     details: Mapping[str, Any]
+    #: All that the decision was made of, as the application wrote it, for deciding it again.
+    inputs: Mapping[str, Any] | None = None
 
 
 class NoDecision(Exception):
@@ -112,6 +114,9 @@ class Applications(Protocol):
 
     async def ask(self, application: str, facts: CallFacts, cursor: bytes, outcome: Outcome) -> Answer:
         """Ask; raises NoDecision within its deadline."""
+
+    async def signalled(self, application: str, facts: CallFacts, cursor: bytes) -> bool:
+        """Whether the wait of this cursor is to end; answers when it is, or after some seconds. Raises NoDecision."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,19 +22,24 @@ from carillon_media.domain.steps import (
     Speech,
     Supervise,
     TrunkTarget,
+    Wait,
 )
 
 LEGS = st.sampled_from(["a", "a2", "b1", "b2", "b3", "b4", "b9"])
 TARGETS = st.sampled_from(["alice", "bob", "carol", "nobody", TrunkTarget("carrier", "+41791234567"), TrunkTarget("gone", "+4179")])
 STEPS = st.one_of(
     st.builds(
-        lambda whom, times, ask: Ring(
-            tuple(RingTarget(f"t{n}", w, min(t), max(t)) for n, (w, t) in enumerate(zip(whom, times, strict=False))), ask_after_answer=ask
+        lambda whom, times, ask, music: Ring(
+            tuple(RingTarget(f"t{n}", w, min(t), max(t)) for n, (w, t) in enumerate(zip(whom, times, strict=False))),
+            ask_after_answer=ask,
+            music=music,
         ),
         st.lists(TARGETS, max_size=4),
         st.lists(st.tuples(st.integers(0, 30_000), st.integers(0, 60_000)), min_size=4, max_size=4),
         st.booleans(),
+        st.booleans(),
     ),
+    st.builds(Wait, st.sampled_from([(), (Beep(),)]), st.sampled_from(["", "1*"]), st.integers(0, 60_000), st.booleans()),
     st.just(Play((Beep(),))),
     st.builds(Gather, st.sampled_from([(), (Beep(),)]), st.integers(0, 4), st.sampled_from(["", "#"]), secret=st.booleans()),
     st.builds(Record, st.booleans(), st.integers(1, 60_000), st.integers(0, 5000), st.integers(0, 3000)),
@@ -61,6 +66,7 @@ MOVES = st.one_of(
             st.builds(inputs.LegReoffered, LEGS, st.booleans()),
             st.builds(inputs.DigitPressed, LEGS, st.sampled_from("0123456789*#")),
             st.just(inputs.CallerCancelled()),
+            st.builds(inputs.Signalled, st.sampled_from(["wait-1", "wait-2", "wait-5"])),
             st.just(inputs.MediaLost()),
             st.just(inputs.MediaRestored()),
             st.builds(inputs.LegDeflected, LEGS, st.just(302), st.just("103")),

@@ -52,7 +52,7 @@ _DIRECTIONS: dict[int, facts.Direction] = {pb.DIRECTION_INBOUND: "inbound", pb.D
 
 def add_services(server: GrpcServer, configuration: Configuration, clock: Clock) -> None:
     """Register all of routing's services."""
-    rights = {"Next": frozenset({SERVICE, OPERATOR})}
+    rights = {"Next": frozenset({SERVICE, OPERATOR}), "Await": frozenset({SERVICE, OPERATOR})}
     add = add_CallApplicationServicer_to_server
     server.add(add, RoutingApplication(configuration, clock), SERVICE_NAME, rights)
 

@@ -27,7 +27,7 @@ from carillon_voicemail.ports import Configurations, Messages
 APPLICATION_SERVICE = "carillon.common.v1.CallApplication"
 MESSAGE_SERVICE = "carillon.voicemail.v1.MessageService"
 _READERS = frozenset({ADMIN, OPERATOR, SERVICE})
-APPLICATION_RIGHTS = {"Next": frozenset({SERVICE})}
+APPLICATION_RIGHTS = {"Next": frozenset({SERVICE}), "Await": frozenset({SERVICE})}
 MESSAGE_RIGHTS = {"ListMessages": _READERS, "GetMessage": _READERS, "FetchMessageAudio": _READERS}
 CHUNK_BYTES = 64 * 1024
 

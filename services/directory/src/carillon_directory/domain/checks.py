@@ -1,8 +1,9 @@
 """What must hold of a resource among the others of its tenant; what holds of it alone, its model in `carillon_contracts.config` checks."""
 
 from collections.abc import Collection
+from datetime import datetime
 
-from carillon_contracts.config import Extension, PagingGroup, ParkingLot, Plan, Resource, Schedule, Tenant, User
+from carillon_contracts.config import Agent, Extension, PagingGroup, ParkingLot, Plan, PlanDraft, PlanTest, Resource, Schedule, Tenant, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.graphs import loop_violation, plan_violations
 from carillon_directory.domain.outcomes import Holder, Violation
@@ -28,6 +29,12 @@ def violations(config: TenantConfig, resource: Resource, expected: Collection[tu
     if isinstance(resource, Schedule):
         found += _repeated_dates(resource)
     found += _taken_digits(config, resource)
+    if isinstance(resource, PlanDraft):
+        found += plan_violations(resource.plan())
+    if isinstance(resource, PlanTest):
+        found += _test_violations(config, resource)
+    if isinstance(resource, Agent):
+        found += _second_agents(config, resource)
     loop = loop_violation(config, resource)
     return [*found, loop] if loop is not None else found
 
@@ -36,6 +43,24 @@ def _dangling(reference: Reference) -> str:
     if reference.kind == "number":
         return f"{reference.resource_id} is not a number of this tenant"
     return f"no {reference.kind} {reference.resource_id!r}"
+
+
+def _test_violations(config: TenantConfig, test: PlanTest) -> list[Violation]:
+    found = [] if test.dialled in config.numbers else [Violation("dialled", f"{test.dialled} is not a number of this tenant")]
+    try:
+        datetime.fromisoformat(test.at)
+    except ValueError:
+        found.append(Violation("at", f"{test.at} is not a moment"))
+    for name in ("busy_user_ids", "absent_user_ids", "unreachable_user_ids"):
+        missing = [user_id for user_id in getattr(test, name) if user_id not in config.users]
+        found += [Violation(name, f"no user {user_id!r}") for user_id in missing]
+    return found
+
+
+def _second_agents(config: TenantConfig, agent: Agent) -> list[Violation]:
+    """A user who were two agents would be rung for two callers at once."""
+    others = [other.id for other in config.agents.values() if other.user_id == agent.user_id and other.id != agent.id]
+    return [Violation("user_id", f"user {agent.user_id!r} is agent {others[0]!r} already")] if others else []
 
 
 def _self_forwarding(user: User) -> list[Violation]:

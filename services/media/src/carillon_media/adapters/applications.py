@@ -4,10 +4,11 @@ Invariant: `ask` returns a step that media can carry out, or raises `NoDecision`
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc
 import grpc.aio
+import orjson
 
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon_contracts.call import TraceLine
@@ -43,6 +44,8 @@ from carillon_media.domain.steps import (
     SuperviseMode,
     SuperviseOutcome,
     TrunkTarget,
+    Wait,
+    WaitOutcome,
 )
 from carillon_media.ports import Answer, NoDecision
 
@@ -56,12 +59,19 @@ MAX_TRACE = 200
 MAX_SLOTS, MAX_USERS, MAX_PAGED = 100, 1000, 200
 MIN_PARK_MS, MAX_PARK_MS = 5000, 12 * 3_600_000
 MAX_PAGE_RING_MS = 30_000
+#: Seconds that an application may keep us waiting for the end of a wait: a bit more than it says it does.
+AWAIT_DEADLINE = 8.0
+MAX_WAIT_MS = 3_600_000
+MAX_INPUTS = 64 * 1024
 
 
 class _Stub(Protocol):
     def Next(
         self, request: pb.NextRequest, *, timeout: float, metadata: Sequence[tuple[str, str]]
     ) -> "grpc.aio.UnaryUnaryCall[pb.NextRequest, pb.NextResponse]": ...
+    def Await(
+        self, request: pb.AwaitRequest, *, timeout: float, metadata: Sequence[tuple[str, str]]
+    ) -> "grpc.aio.UnaryUnaryCall[pb.AwaitRequest, pb.AwaitResponse]": ...
 
 
 class GrpcApplications:
@@ -87,6 +97,18 @@ class GrpcApplications:
                 continue
             return answer_of(response)
         raise NoDecision(reason)
+
+    async def signalled(self, application: str, facts: CallFacts, cursor: bytes) -> bool:
+        """Ask once whether the wait is to end; raises NoDecision."""
+        stub = self._stubs.get(application)
+        if stub is None:
+            raise NoDecision(f"no application {application!r} is configured")
+        request = pb.AwaitRequest(call=call_facts(facts), cursor=cursor)
+        try:
+            response = await stub.Await(request, timeout=AWAIT_DEADLINE, metadata=(("carillon-tenant", facts.tenant),))
+        except grpc.aio.AioRpcError as error:
+            raise NoDecision(f"{error.code().name}: {error.details()}") from error
+        return response.signalled
 
 
 def call_facts(facts: CallFacts) -> pb.CallFacts:
@@ -139,6 +161,11 @@ def outcome_message(outcome: Outcome) -> pb.Outcome:
             return pb.Outcome(supervise=pb.SuperviseOutcome(took_part=took_part))
         case PageOutcome(reached):
             return pb.Outcome(page=pb.PageOutcome(reached=reached))
+        case WaitOutcome(end, digit):
+            return pb.Outcome(wait=pb.WaitOutcome(end=_WAIT_ENDS[end], digit=digit))
+
+
+_WAIT_ENDS = {"timed_out": pb.WAIT_END_TIMED_OUT, "signalled": pb.WAIT_END_SIGNALLED, "digit": pb.WAIT_END_DIGIT}
 
 
 def answer_of(response: pb.NextResponse) -> Answer:
@@ -150,7 +177,18 @@ def answer_of(response: pb.NextResponse) -> Answer:
         TraceLine.model_construct(subject=line.subject, matched=line.matched, reason=line.reason, next=line.next)
         for line in response.trace[:MAX_TRACE]
     )
-    return Answer(step, response.cursor, trace, response.config_seq, describe(step))
+    return Answer(step, response.cursor, trace, response.config_seq, describe(step), _inputs(response.inputs))
+
+
+def _inputs(raw: bytes) -> dict[str, Any] | None:
+    """What is no JSON object, or too large to be kept with every decision, is not kept."""
+    if not raw or len(raw) > MAX_INPUTS:
+        return None
+    try:
+        found = orjson.loads(raw)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def step_of(message: pb.Step) -> Step:
@@ -171,7 +209,7 @@ def _ring(message: pb.Step) -> Ring:
     targets = tuple(_target(target) for target in ring.targets)
     if len({target.target_id for target in targets}) != len(targets):
         raise NoDecision("target ids are not unique")
-    return Ring(targets, ring.caller_number, ring.caller_name, ring.ask_after_answer, ring.auto_answer)
+    return Ring(targets, ring.caller_number, ring.caller_name, ring.ask_after_answer, ring.auto_answer, ring.music)
 
 
 def _target(target: pb.RingTarget) -> RingTarget:
@@ -219,6 +257,11 @@ def _record(message: pb.Step) -> Record:
     record = message.record
     max_ms = min(record.max_ms, MAX_RECORDING_MS) if record.max_ms > 0 else 180_000
     return Record(record.beep, max_ms, max(0, record.silence_ms), max(0, record.min_ms), record.finish_digits, dict(record.labels))
+
+
+def _wait(message: pb.Step) -> Wait:
+    wait = message.wait
+    return Wait(_prompts(wait.prompts), wait.leave_digits, min(max(0, wait.max_ms), MAX_WAIT_MS), wait.signalled)
 
 
 def _delegate(message: pb.Step) -> Delegate:
@@ -275,4 +318,5 @@ _STEPS: Mapping[str, Callable[[pb.Step], Step]] = {
     "pick_up": _pick_up,
     "supervise": _supervise,
     "page": _page,
+    "wait": _wait,
 }

@@ -24,6 +24,7 @@ from carillon_media.domain import (
     taking_over,
     taping,
     transferring,
+    waiting,
 )
 from carillon_media.domain.causes import (
     CALLER_GAVE_UP,
@@ -56,6 +57,7 @@ from carillon_media.domain.state import (
     Ringing,
     Supervising,
     Talking,
+    Waiting,
     side_of,
 )
 from carillon_media.domain.steps import (
@@ -72,6 +74,7 @@ from carillon_media.domain.steps import (
     Ring,
     Step,
     Supervise,
+    Wait,
 )
 
 MAX_DURATION = "max_duration"
@@ -149,8 +152,9 @@ def _decided(call: CallState, phase: Asking, given: inputs.Decided) -> None:
         return
     call.cursor = given.cursor
     call.config_seq = given.config_seq or None
-    call.steps += 1
-    _journal_decision(call, given.step, call.application, given.details, given.trace)
+    if not isinstance(given.step, Wait):
+        call.steps += 1
+    _journal_decision(call, given.step, call.application, given.details, given.trace, given.inputs)
     if call.steps > call.limits.max_steps:
         call.finish("recovery_on_timer_expiry", "system", status=483)
         return
@@ -164,7 +168,7 @@ def _deflection_decided(call: CallState, phase: Ringing, given: inputs.Decided) 
         return
     call.config_seq = given.config_seq or None
     call.steps += 1
-    _journal_decision(call, given.step, FIRST_APPLICATION, given.details, given.trace)
+    _journal_decision(call, given.step, FIRST_APPLICATION, given.details, given.trace, given.inputs)
     if deflecting.takes_over(phase, place, given.step):
         call.asks_as, call.application, call.cursor = facts, FIRST_APPLICATION, given.cursor
         ringing.replace_step(call, phase)
@@ -177,6 +181,8 @@ def _undecided(call: CallState, phase: Asking, given: inputs.Undecided) -> None:
     """Nobody answers: at its beginning a call may still go where media's own projection says, later it ends."""
     if given.question != call.question:
         return
+    if waiting.again_later(call):
+        return
     step = given.fallback if call.steps == 0 and given.fallback is not None else HangUp(41, 503)
     call.orphaned = True
     call.config_seq = given.config_seq or None
@@ -187,16 +193,24 @@ def _undecided(call: CallState, phase: Asking, given: inputs.Undecided) -> None:
 
 
 def _journal_decision(
-    call: CallState, step: Step, application: str, details: Mapping[str, Any] | None, trace: tuple[events.TraceLine, ...]
+    call: CallState,
+    step: Step,
+    application: str,
+    details: Mapping[str, Any] | None,
+    trace: tuple[events.TraceLine, ...],
+    made_of: Mapping[str, Any] | None = None,
 ) -> None:
-    call.journal(events.RoutingDecided(application=application, step=STEP_NAMES[type(step)], details=dict(details or {}), trace=trace))
+    kept = None if made_of is None else dict(made_of)
+    name = STEP_NAMES[type(step)]
+    call.journal(events.RoutingDecided(application=application, step=name, details=dict(details or {}), trace=trace, inputs=kept))
     call.config_seq = None
 
 
 def _begin(call: CallState, step: Step) -> None:
-    if isinstance(step, Ring | Record | HangUp):
+    waiting.before(call, step)
+    if isinstance(step, Ring | Record | HangUp | Wait):
         call.typed = ""
-    if call.transfer is not None and isinstance(step, Play | Gather | Record | Supervise | Page):
+    if call.transfer is not None and isinstance(step, Play | Gather | Record | Supervise | Page | Wait):
         call.transfer_answered()
     match step:
         case Ring():
@@ -207,6 +221,8 @@ def _begin(call: CallState, step: Step) -> None:
             prompting.begin_gather(call, step)
         case Record():
             prompting.begin_record(call, step)
+        case Wait():
+            waiting.begin(call, step)
         case Delegate():
             call.application, call.cursor = step.application, b""
             call.ask(Entered(step.arguments))
@@ -271,13 +287,15 @@ def _media_restored(call: CallState, phase: Phase, given: inputs.MediaRestored) 
     if isinstance(phase, Talking):
         holding.begin(call, phase)
     elif isinstance(phase, Ringing):
-        ringing.play_ringback(call)
+        ringing.play_ringback(call, phase.step)
     elif isinstance(phase, Parked):
         parking.on_restored(call, phase, given)
     elif isinstance(phase, Supervising):
         supervising.on_restored(call, phase, given)
     elif isinstance(phase, Paging):
         paging.on_restored(call, phase, given)
+    else:
+        waiting.restore(call)
 
 
 def _stopped(call: CallState, phase: Phase, given: inputs.Stopped) -> None:
@@ -315,6 +333,9 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
     (Gathering, inputs.DigitPressed): prompting.on_digit,
     (Recording, inputs.PlayFinished): prompting.on_beeped,
     (Recording, inputs.RecordingFinished): prompting.on_recorded,
+    (Waiting, inputs.PlayFinished): waiting.on_played,
+    (Waiting, inputs.DigitPressed): waiting.on_digit,
+    (Waiting, inputs.Signalled): waiting.on_signalled,
     (Ringing, inputs.PickedUp): ringing.on_picked_up,
     (Talking, inputs.DigitPressed): pressing.on_digit,
     (Parked, inputs.PlayFinished): parking.on_played,
@@ -345,6 +366,8 @@ _TIMERS: Mapping[type[Phase], Handler] = {
     PickingUp: taking_over.on_timer,
     Supervising: supervising.on_timer,
     Paging: paging.on_timer,
+    Waiting: waiting.on_timer,
+    Asking: waiting.on_patience,
 }
 
 

@@ -22,6 +22,7 @@ from carillon_media.domain.steps import (
     Supervise,
     Tones,
     TrunkTarget,
+    Wait,
 )
 
 MAX_TEXT = 120
@@ -41,6 +42,7 @@ def _fields(step: Step) -> Mapping[str, Any]:
                 "caller_name": step.caller_name,
                 "ask_after_answer": step.ask_after_answer,
                 "auto_answer": step.auto_answer,
+                "music": step.music,
             }
         case Play():
             return {"prompts": [_prompt(prompt) for prompt in step.prompts]}
@@ -64,6 +66,13 @@ def _fields(step: Step) -> Mapping[str, Any]:
             }
         case Delegate():
             return {"application": step.application, "arguments": dict(step.arguments)}
+        case Wait():
+            return {
+                "prompts": [_prompt(prompt) for prompt in step.prompts],
+                "leave_digits": step.leave_digits,
+                "max_ms": step.max_ms,
+                "signalled": step.signalled,
+            }
         case HangUp():
             return {"cause": step.cause, "sip_status": step.sip_status, "reason": step.reason}
         case Park():

@@ -27,6 +27,8 @@ class Decided:
     config_seq: int = 0
     #: The step as the contract's JSON, for the event.
     details: Mapping[str, Any] | None = None
+    #: What the decision was made of, for deciding it again.
+    inputs: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +303,13 @@ class RecordingFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class Signalled:
+    """The application ends the wait."""
+
+    wait_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A timer that this call had set."""
 
@@ -362,6 +371,7 @@ Input = (
     | DigitPressed
     | PlayFinished
     | RecordingFinished
+    | Signalled
     | TimerFired
     | MediaLost
     | MediaRestored

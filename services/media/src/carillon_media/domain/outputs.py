@@ -250,6 +250,23 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitSignal:
+    """Ask the application whether the wait is to end, until it is (Signalled) or `StopAwaiting`."""
+
+    wait_id: str
+    application: str
+    cursor: bytes
+    facts: CallFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopAwaiting:
+    """The wait is over."""
+
+    wait_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetTimer:
     """Send TimerFired(name) at `at` (monotonic seconds); replaces a timer of that name."""
 
@@ -298,6 +315,8 @@ Output = (
     | SendDigits
     | Announce
     | Ask
+    | AwaitSignal
+    | StopAwaiting
     | SetTimer
     | CancelTimer
     | Finished

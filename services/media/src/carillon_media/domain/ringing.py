@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from carillon_contracts import call as events
-from carillon_media.domain import holding, inputs, outputs
+from carillon_media.domain import holding, inputs, outputs, waiting
 from carillon_media.domain.causes import (
     ANSWERED_ELSEWHERE,
     CAUSE_BY_RESULT,
@@ -30,13 +30,17 @@ def begin(call: CallState, step: Ring) -> None:
     timer = call.name("ring")
     table = Timetable(step, call.now, call.limits.max_ring_seconds)
     call.phase = Ringing(step, table, timer)
-    play_ringback(call)
+    play_ringback(call, step)
     _go_on(call, call.phase)
 
 
-def play_ringback(call: CallState) -> None:
-    """The ringing tone for a caller that was answered; others hear their own phone's."""
-    if call.legs[call.anchor].state == "answered":
+def play_ringback(call: CallState, step: Ring) -> None:
+    """The ringing tone, or the music of a wait, for a caller that was answered; others hear their own phone's."""
+    if call.legs[call.anchor].state != "answered":
+        return
+    if step.music:
+        waiting.play_music(call)
+    else:
         call.do(outputs.PlayTo(call.anchor, call.name(RINGBACK), (), loop=True))
 
 
@@ -113,8 +117,7 @@ def _win(call: CallState, phase: Ringing, leg: Leg) -> None:
                 phase.table.leg_over(other_id, given_up(target))
     phase.table.leg_over(leg.leg_id, "answered", 200)
     outcome = _ring_ended(call, phase, phase.table.outcome())
-    if call.legs[call.anchor].state == "answered":
-        call.do(outputs.StopPlay(call.anchor))
+    _silence(call)
     call.do(outputs.BridgeLegs(call.anchor, leg.leg_id))
     call.answer_caller()
     call.journal(events.CallBridged(legs=(call.anchor, leg.leg_id)))
@@ -165,10 +168,16 @@ def _end(call: CallState, leg_id: str, cause: str, reason: str = "") -> None:
         call.end_leg(call.legs[leg_id], cause, "system", reason=reason)
 
 
-def replace_step(call: CallState, phase: Ringing) -> None:
-    """Another step takes the place of this one, of which nobody rings any more."""
+def _silence(call: CallState) -> None:
+    """Whatever a caller that was answered hears meanwhile ends."""
+    call.music = False
     if call.legs[call.anchor].state == "answered":
         call.do(outputs.StopPlay(call.anchor))
+
+
+def replace_step(call: CallState, phase: Ringing) -> None:
+    """Another step takes the place of this one, of which nobody rings any more."""
+    _silence(call)
     _ring_ended(call, phase, phase.table.outcome())
 
 
@@ -255,11 +264,13 @@ def _contacts(call: CallState, whom: str | TrunkTarget) -> tuple[Contact, ...]:
 
 
 def _unanswered(call: CallState, phase: Ringing) -> None:
-    if call.legs[call.anchor].state == "answered":
-        call.do(outputs.StopPlay(call.anchor))
+    if not call.music:
+        _silence(call)
     outcome = _ring_ended(call, phase, phase.table.outcome())
     if call.orphaned:
         end_by_result(call, outcome.result)
+    elif phase.step.music:
+        waiting.ask_patiently(call, outcome)
     else:
         call.ask(outcome)
 

@@ -13,7 +13,7 @@ from carillon_contracts.envelope import EventData
 from carillon_media.domain import outputs
 from carillon_media.domain.causes import CALLER_GAVE_UP, NORMAL_CLEARING, Q850_BY_NAME, RingResult, sip_status_for
 from carillon_media.domain.facts import CallFacts, Contact, Limits, Reach
-from carillon_media.domain.steps import Gather, Outcome, PickUp, Prompt, Record, Ring, RingOutcome, Supervise
+from carillon_media.domain.steps import Gather, Outcome, PickUp, Prompt, Record, Ring, RingOutcome, Supervise, Wait
 from carillon_media.domain.timetable import Timetable
 
 Party = Literal["caller", "callee", "system"]
@@ -115,6 +115,25 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """The caller waits for what the application will say; `play_id` is empty when no prompt plays (any more)."""
+
+    step: Wait
+    #: Also the name of the timer of its end.
+    wait_id: str
+    play_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """What is asked again, until when, while no application answers."""
+
+    outcome: Outcome
+    until: float
+    timer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Talking:
     """The anchor and `peer` hear each other."""
 
@@ -181,6 +200,7 @@ Phase = (
     | Playing
     | Gathering
     | Recording
+    | Waiting
     | Talking
     | Parked
     | PickingUp
@@ -220,6 +240,9 @@ class CallState:
     #: No application is asked any more: media decides alone.
     orphaned: bool = False
     rang_caller: bool = False
+    #: The anchor hears the music of a wait.
+    music: bool = False
+    patience: Patience | None = None
     started: float = 0.0
     answered: float | None = None
     config_seq: int | None = None
@@ -371,6 +394,9 @@ class CallState:
         elif isinstance(self.phase, Paging):
             self.journal(events.PageEnded(reached=self.phase.reached))
             self.do(outputs.EndPage())
+        self.music = False
+        if isinstance(self.phase, Waiting) and self.phase.step.signalled:
+            self.do(outputs.StopAwaiting(self.phase.wait_id))
         if self.transfer is not None:
             self.end_transfer("given_up", 487)
         status = status or sip_status_for(Q850_BY_NAME.get(cause, 41))
@@ -420,6 +446,7 @@ PHASE_NAMES: Mapping[type[Phase], str] = {
     Playing: "playing",
     Gathering: "gathering",
     Recording: "recording",
+    Waiting: "waiting",
     Talking: "talking",
     Parked: "parked",
     PickingUp: "routing",

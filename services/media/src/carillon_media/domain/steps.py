@@ -66,6 +66,8 @@ class Ring:
     caller_name: str = ""
     ask_after_answer: bool = False
     auto_answer: bool = False
+    #: A caller that was answered hears music meanwhile, not ringback.
+    music: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,17 @@ class Page:
     answer_within_ms: int = 5000
 
 
-Step = Ring | Play | Gather | Record | Delegate | HangUp | Park | PickUp | Supervise | Page
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Prompts once, then music, until the application signals (if it is `signalled`), a digit leaves or the time is over."""
+
+    prompts: tuple[Prompt, ...] = ()
+    leave_digits: str = ""
+    max_ms: int = 30_000
+    signalled: bool = False
+
+
+Step = Ring | Play | Gather | Record | Delegate | HangUp | Park | PickUp | Supervise | Page | Wait
 STEP_NAMES: Mapping[type[Step], str] = {
     Ring: "ring",
     Play: "play",
@@ -167,6 +179,7 @@ STEP_NAMES: Mapping[type[Step], str] = {
     PickUp: "pick_up",
     Supervise: "supervise",
     Page: "page",
+    Wait: "wait",
 }
 
 
@@ -242,4 +255,23 @@ class PageOutcome:
     reached: int
 
 
-Outcome = Entered | RingOutcome | PlayOutcome | GatherOutcome | RecordOutcome | ParkOutcome | PickUpOutcome | SuperviseOutcome | PageOutcome
+@dataclass(frozen=True, slots=True)
+class WaitOutcome:
+    """Why a wait is over; the digit that left."""
+
+    end: Literal["timed_out", "signalled", "digit"]
+    digit: str = ""
+
+
+Outcome = (
+    Entered
+    | RingOutcome
+    | PlayOutcome
+    | GatherOutcome
+    | RecordOutcome
+    | ParkOutcome
+    | PickUpOutcome
+    | SuperviseOutcome
+    | PageOutcome
+    | WaitOutcome
+)

@@ -16,7 +16,7 @@ from carillon_media.domain import inputs, outputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.describe import describe
 from carillon_media.domain.state import CALLER, CallState
-from carillon_media.handlers import feature_acts, media_acts, sip_acts
+from carillon_media.handlers import awaiting, feature_acts, media_acts, sip_acts
 from carillon_media.handlers.board import Board, Request, Restore, Sync
 from carillon_media.handlers.entries import entry_of
 from carillon_media.handlers.legs import LegIo, MediaPorts
@@ -40,6 +40,7 @@ class CallActor:
     __slots__ = (
         "_timers",
         "answered_at",
+        "awaits",
         "board",
         "busy",
         "call",
@@ -70,6 +71,8 @@ class CallActor:
         self.answered_at: datetime | None = None
         #: Recordings weighed and not yet released: recording id to object name.
         self.recordings: dict[str, str] = {}
+        #: Waits that the application is asked about.
+        self.awaits: set[str] = set()
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
@@ -221,7 +224,8 @@ class CallActor:
             step, config_seq = parts.directory.fallback(facts)
             self.post(inputs.Undecided(output.question, step, describe(step) if step else None, config_seq))
             return
-        self.post(inputs.Decided(output.question, answer.step, answer.cursor, answer.trace, answer.config_seq, answer.details))
+        found = (answer.step, answer.cursor, answer.trace, answer.config_seq, answer.details, answer.inputs)
+        self.post(inputs.Decided(output.question, *found))
 
     async def _set_timer(self, output: outputs.SetTimer) -> None:
         self._timers.set(output.name, output.at)
@@ -234,6 +238,7 @@ class CallActor:
 
     def _finish(self) -> None:
         self._timers.clear()
+        self.awaits.clear()
         for recording_id in self.recordings:
             self.parts.spool.discard(recording_id)
         self.recordings.clear()
@@ -250,6 +255,8 @@ _DO: Mapping[type, Callable[[CallActor, Any], Awaitable[None]]] = {
     outputs.Journal: CallActor._journalled,
     outputs.Remember: CallActor._nothing,
     outputs.Ask: CallActor._ask,
+    outputs.AwaitSignal: awaiting.begin,
+    outputs.StopAwaiting: awaiting.end,
     outputs.SetTimer: CallActor._set_timer,
     outputs.CancelTimer: CallActor._cancel_timer,
     outputs.Finished: CallActor._finished,

@@ -67,6 +67,25 @@ SUPERVISE_MODE_BARGE: SuperviseMode.ValueType  # 3
 """Everybody hears everybody."""
 Global___SuperviseMode: _TypeAlias = SuperviseMode  # noqa: Y015
 
+class _WaitEnd:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WaitEndEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitEnd.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WAIT_END_UNSPECIFIED: _WaitEnd.ValueType  # 0
+    WAIT_END_TIMED_OUT: _WaitEnd.ValueType  # 1
+    WAIT_END_SIGNALLED: _WaitEnd.ValueType  # 2
+    WAIT_END_DIGIT: _WaitEnd.ValueType  # 3
+
+class WaitEnd(_WaitEnd, metaclass=_WaitEndEnumTypeWrapper): ...
+
+WAIT_END_UNSPECIFIED: WaitEnd.ValueType  # 0
+WAIT_END_TIMED_OUT: WaitEnd.ValueType  # 1
+WAIT_END_SIGNALLED: WaitEnd.ValueType  # 2
+WAIT_END_DIGIT: WaitEnd.ValueType  # 3
+Global___WaitEnd: _TypeAlias = WaitEnd  # noqa: Y015
+
 class _RingResult:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -186,9 +205,12 @@ class NextResponse(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
     CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
     cursor: _builtins.bytes
     config_seq: _builtins.int
     """The tenant's configuration version that decided; 0 if none was needed."""
+    inputs: _builtins.bytes
+    """JSON: all that the decision was made of, for deciding it again later; kept with the decision. Empty: it cannot be repeated."""
     @_builtins.property
     def step(self) -> Global___Step: ...
     @_builtins.property
@@ -202,14 +224,59 @@ class NextResponse(_message.Message):
         cursor: _builtins.bytes = ...,
         trace: _abc.Iterable[Global___TraceEntry] | None = ...,
         config_seq: _builtins.int = ...,
+        inputs: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_seq", b"config_seq", "cursor", b"cursor", "step", b"step", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_seq", b"config_seq", "cursor", b"cursor", "inputs", b"inputs", "step", b"step", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NextResponse: _TypeAlias = NextResponse  # noqa: Y015
+
+@_typing.final
+class AwaitRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.bytes
+    """That of the wait step."""
+    @_builtins.property
+    def call(self) -> Global___CallFacts: ...
+    def __init__(
+        self,
+        *,
+        call: Global___CallFacts | None = ...,
+        cursor: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "cursor", b"cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AwaitRequest: _TypeAlias = AwaitRequest  # noqa: Y015
+
+@_typing.final
+class AwaitResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIGNALLED_FIELD_NUMBER: _builtins.int
+    signalled: _builtins.bool
+    """False: not yet; ask again."""
+    def __init__(
+        self,
+        *,
+        signalled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["signalled", b"signalled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AwaitResponse: _TypeAlias = AwaitResponse  # noqa: Y015
 
 @_typing.final
 class CallFacts(_message.Message):
@@ -278,6 +345,7 @@ class Step(_message.Message):
     SUPERVISE_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     CONFERENCE_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def ring(self) -> Global___Ring: ...
     @_builtins.property
@@ -300,6 +368,8 @@ class Step(_message.Message):
     def page(self) -> Global___Page: ...
     @_builtins.property
     def conference(self) -> Global___Conference: ...
+    @_builtins.property
+    def wait(self) -> Global___Wait: ...
     def __init__(
         self,
         *,
@@ -314,12 +384,13 @@ class Step(_message.Message):
         supervise: Global___Supervise | None = ...,
         page: Global___Page | None = ...,
         conference: Global___Conference | None = ...,
+        wait: Global___Wait | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "delegate", b"delegate", "gather", b"gather", "hang_up", b"hang_up", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "delegate", b"delegate", "gather", b"gather", "hang_up", b"hang_up", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "delegate", b"delegate", "gather", b"gather", "hang_up", b"hang_up", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "delegate", b"delegate", "gather", b"gather", "hang_up", b"hang_up", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["ring", "play", "gather", "record", "delegate", "hang_up", "park", "pick_up", "supervise", "page", "conference"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["ring", "play", "gather", "record", "delegate", "hang_up", "park", "pick_up", "supervise", "page", "conference", "wait"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -335,6 +406,7 @@ class Ring(_message.Message):
     CALLER_NUMBER_FIELD_NUMBER: _builtins.int
     CALLER_NAME_FIELD_NUMBER: _builtins.int
     ASK_AFTER_ANSWER_FIELD_NUMBER: _builtins.int
+    MUSIC_FIELD_NUMBER: _builtins.int
     AUTO_ANSWER_FIELD_NUMBER: _builtins.int
     RECORDING_FIELD_NUMBER: _builtins.int
     RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
@@ -343,6 +415,8 @@ class Ring(_message.Message):
     caller_name: _builtins.str
     ask_after_answer: _builtins.bool
     """Ask Next again with result ANSWERED once the answering side has hung up and the caller is still there."""
+    music: _builtins.bool
+    """A caller that was answered already hears music meanwhile in place of ringback."""
     auto_answer: _builtins.bool
     """The targets' phones answer by themselves (Call-Info answer-after=0, Alert-Info, RFC 5373), as far as they can: an intercom."""
     ringback_music_id: _builtins.str
@@ -360,13 +434,14 @@ class Ring(_message.Message):
         caller_number: _builtins.str = ...,
         caller_name: _builtins.str = ...,
         ask_after_answer: _builtins.bool = ...,
+        music: _builtins.bool = ...,
         auto_answer: _builtins.bool = ...,
         recording: Global___Recording | None = ...,
         ringback_music_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["recording", b"recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_after_answer", b"ask_after_answer", "auto_answer", b"auto_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "recording", b"recording", "ringback_music_id", b"ringback_music_id", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_after_answer", b"ask_after_answer", "auto_answer", b"auto_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "music", b"music", "recording", b"recording", "ringback_music_id", b"ringback_music_id", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -875,6 +950,43 @@ class Record(_message.Message):
 Global___Record: _TypeAlias = Record  # noqa: Y015
 
 @_typing.final
+class Wait(_message.Message):
+    """Answers the call if need be, plays the prompts once, then music, until something ends the wait. From one wait step to the next, and to a
+    ring step with `music`, the music goes on. When nobody answers at the end of a wait, media keeps the caller waiting and asks again for
+    two minutes.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    LEAVE_DIGITS_FIELD_NUMBER: _builtins.int
+    MAX_MS_FIELD_NUMBER: _builtins.int
+    SIGNALLED_FIELD_NUMBER: _builtins.int
+    leave_digits: _builtins.str
+    """A digit of these ends the wait; others do nothing."""
+    max_ms: _builtins.int
+    """Counted from the beginning of the step."""
+    signalled: _builtins.bool
+    """Ask Await meanwhile."""
+    @_builtins.property
+    def prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]: ...
+    def __init__(
+        self,
+        *,
+        prompts: _abc.Iterable[Global___Prompt] | None = ...,
+        leave_digits: _builtins.str = ...,
+        max_ms: _builtins.int = ...,
+        signalled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leave_digits", b"leave_digits", "max_ms", b"max_ms", "prompts", b"prompts", "signalled", b"signalled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Wait: _TypeAlias = Wait  # noqa: Y015
+
+@_typing.final
 class Delegate(_message.Message):
     """Another application decides from here on; its first request carries `entered` with the arguments."""
 
@@ -1203,6 +1315,7 @@ class Outcome(_message.Message):
     SUPERVISE_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     CONFERENCE_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def entered(self) -> Global___Entered: ...
     @_builtins.property
@@ -1223,6 +1336,8 @@ class Outcome(_message.Message):
     def page(self) -> Global___PageOutcome: ...
     @_builtins.property
     def conference(self) -> Global___ConferenceOutcome: ...
+    @_builtins.property
+    def wait(self) -> Global___WaitOutcome: ...
     def __init__(
         self,
         *,
@@ -1236,16 +1351,39 @@ class Outcome(_message.Message):
         supervise: Global___SuperviseOutcome | None = ...,
         page: Global___PageOutcome | None = ...,
         conference: Global___ConferenceOutcome | None = ...,
+        wait: Global___WaitOutcome | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "entered", b"entered", "gather", b"gather", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "entered", b"entered", "gather", b"gather", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "entered", b"entered", "gather", b"gather", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "entered", b"entered", "gather", b"gather", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["entered", "ring", "play", "gather", "record", "park", "pick_up", "supervise", "page", "conference"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["entered", "ring", "play", "gather", "record", "park", "pick_up", "supervise", "page", "conference", "wait"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
+
+@_typing.final
+class WaitOutcome(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    END_FIELD_NUMBER: _builtins.int
+    DIGIT_FIELD_NUMBER: _builtins.int
+    end: Global___WaitEnd.ValueType
+    digit: _builtins.str
+    def __init__(
+        self,
+        *,
+        end: Global___WaitEnd.ValueType = ...,
+        digit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digit", b"digit", "end", b"end"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitOutcome: _TypeAlias = WaitOutcome  # noqa: Y015
 
 @_typing.final
 class Entered(_message.Message):

@@ -41,6 +41,11 @@ class CallApplicationStub:
                 request_serializer=carillon_dot_common_dot_v1_dot_call__application__pb2.NextRequest.SerializeToString,
                 response_deserializer=carillon_dot_common_dot_v1_dot_call__application__pb2.NextResponse.FromString,
                 _registered_method=True)
+        self.Await = channel.unary_unary(
+                '/carillon.common.v1.CallApplication/Await',
+                request_serializer=carillon_dot_common_dot_v1_dot_call__application__pb2.AwaitRequest.SerializeToString,
+                response_deserializer=carillon_dot_common_dot_v1_dot_call__application__pb2.AwaitResponse.FromString,
+                _registered_method=True)
 
 
 class CallApplicationServicer:
@@ -56,6 +61,14 @@ class CallApplicationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Await(self, request, context):
+        """Await is asked beside a wait step with `signalled` and answers when the wait is to end; then media asks Next. It answers within
+        5 s in any case. Whichever replica is asked may answer, so no application needs to know where a call is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CallApplicationServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -63,6 +76,11 @@ def add_CallApplicationServicer_to_server(servicer, server):
                     servicer.Next,
                     request_deserializer=carillon_dot_common_dot_v1_dot_call__application__pb2.NextRequest.FromString,
                     response_serializer=carillon_dot_common_dot_v1_dot_call__application__pb2.NextResponse.SerializeToString,
+            ),
+            'Await': grpc.unary_unary_rpc_method_handler(
+                    servicer.Await,
+                    request_deserializer=carillon_dot_common_dot_v1_dot_call__application__pb2.AwaitRequest.FromString,
+                    response_serializer=carillon_dot_common_dot_v1_dot_call__application__pb2.AwaitResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -94,6 +112,33 @@ class CallApplication:
             '/carillon.common.v1.CallApplication/Next',
             carillon_dot_common_dot_v1_dot_call__application__pb2.NextRequest.SerializeToString,
             carillon_dot_common_dot_v1_dot_call__application__pb2.NextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Await(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.common.v1.CallApplication/Await',
+            carillon_dot_common_dot_v1_dot_call__application__pb2.AwaitRequest.SerializeToString,
+            carillon_dot_common_dot_v1_dot_call__application__pb2.AwaitResponse.FromString,
             options,
             channel_credentials,
             insecure,

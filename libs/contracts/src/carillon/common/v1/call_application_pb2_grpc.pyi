@@ -39,6 +39,10 @@ class CallApplicationStub:
     """Next answers the step that media carries out now.
     Media waits 300 ms and asks another replica once; the same request always gets the same answer.
     """
+    Await: _grpc.UnaryUnaryMultiCallable[_call_application_pb2.AwaitRequest, _call_application_pb2.AwaitResponse]
+    """Await is asked beside a wait step with `signalled` and answers when the wait is to end; then media asks Next. It answers within
+    5 s in any case. Whichever replica is asked may answer, so no application needs to know where a call is.
+    """
 
 @_typing.type_check_only
 class CallApplicationAsyncStub(CallApplicationStub):
@@ -50,6 +54,10 @@ class CallApplicationAsyncStub(CallApplicationStub):
     Next: _aio.UnaryUnaryMultiCallable[_call_application_pb2.NextRequest, _call_application_pb2.NextResponse]  # type: ignore[assignment]
     """Next answers the step that media carries out now.
     Media waits 300 ms and asks another replica once; the same request always gets the same answer.
+    """
+    Await: _aio.UnaryUnaryMultiCallable[_call_application_pb2.AwaitRequest, _call_application_pb2.AwaitResponse]  # type: ignore[assignment]
+    """Await is asked beside a wait step with `signalled` and answers when the wait is to end; then media asks Next. It answers within
+    5 s in any case. Whichever replica is asked may answer, so no application needs to know where a call is.
     """
 
 class CallApplicationServicer(metaclass=_abc_1.ABCMeta):
@@ -65,6 +73,16 @@ class CallApplicationServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_call_application_pb2.NextResponse, _abc.Awaitable[_call_application_pb2.NextResponse]]:
         """Next answers the step that media carries out now.
         Media waits 300 ms and asks another replica once; the same request always gets the same answer.
+        """
+
+    @_abc_1.abstractmethod
+    def Await(
+        self,
+        request: _call_application_pb2.AwaitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_application_pb2.AwaitResponse, _abc.Awaitable[_call_application_pb2.AwaitResponse]]:
+        """Await is asked beside a wait step with `signalled` and answers when the wait is to end; then media asks Next. It answers within
+        5 s in any case. Whichever replica is asked may answer, so no application needs to know where a call is.
         """
 
 def add_CallApplicationServicer_to_server(servicer: CallApplicationServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

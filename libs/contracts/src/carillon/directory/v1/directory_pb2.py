@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from carillon.directory.v1 import account_code_policy_pb2 as carillon_dot_directory_dot_v1_dot_account__code__policy__pb2
+from carillon.directory.v1 import agent_pb2 as carillon_dot_directory_dot_v1_dot_agent__pb2
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from carillon.directory.v1 import audio_pb2 as carillon_dot_directory_dot_v1_dot_audio__pb2
 from carillon.directory.v1 import conference_room_pb2 as carillon_dot_directory_dot_v1_dot_conference__room__pb2
@@ -58,6 +59,9 @@ from carillon.directory.v1 import recording_policy_pb2 as carillon_dot_directory
 from carillon.directory.v1 import provisioning_profile_pb2 as carillon_dot_directory_dot_v1_dot_provisioning__profile__pb2
 from carillon.directory.v1 import restriction_profile_pb2 as carillon_dot_directory_dot_v1_dot_restriction__profile__pb2
 from carillon.directory.v1 import rights_profile_pb2 as carillon_dot_directory_dot_v1_dot_rights__profile__pb2
+from carillon.directory.v1 import plan_draft_pb2 as carillon_dot_directory_dot_v1_dot_plan__draft__pb2
+from carillon.directory.v1 import plan_test_pb2 as carillon_dot_directory_dot_v1_dot_plan__test__pb2
+from carillon.directory.v1 import queue_pb2 as carillon_dot_directory_dot_v1_dot_queue__pb2
 from carillon.directory.v1 import ring_group_pb2 as carillon_dot_directory_dot_v1_dot_ring__group__pb2
 from carillon.directory.v1 import schedule_pb2 as carillon_dot_directory_dot_v1_dot_schedule__pb2
 from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
@@ -72,6 +76,7 @@ from carillon.directory.v1 import trunk_credential_pb2 as carillon_dot_directory
 from carillon.directory.v1 import user_pb2 as carillon_dot_directory_dot_v1_dot_user__pb2
 
 from carillon.directory.v1.account_code_policy_pb2 import *
+from carillon.directory.v1.agent_pb2 import *
 from carillon.directory.v1.as_of_pb2 import *
 from carillon.directory.v1.audio_pb2 import *
 from carillon.directory.v1.conference_room_pb2 import *
@@ -107,6 +112,9 @@ from carillon.directory.v1.recording_policy_pb2 import *
 from carillon.directory.v1.provisioning_profile_pb2 import *
 from carillon.directory.v1.restriction_profile_pb2 import *
 from carillon.directory.v1.rights_profile_pb2 import *
+from carillon.directory.v1.plan_draft_pb2 import *
+from carillon.directory.v1.plan_test_pb2 import *
+from carillon.directory.v1.queue_pb2 import *
 from carillon.directory.v1.ring_group_pb2 import *
 from carillon.directory.v1.schedule_pb2 import *
 from carillon.directory.v1.scope_pb2 import *
@@ -120,7 +128,7 @@ from carillon.directory.v1.trunk_pb2 import *
 from carillon.directory.v1.trunk_credential_pb2 import *
 from carillon.directory.v1.user_pb2 import *
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/directory/v1/directory.proto\x12\x15\x63\x61rillon.directory.v1\x1a/carillon/directory/v1/account_code_policy.proto\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/audio.proto\x1a+carillon/directory/v1/conference_room.proto\x1a carillon/directory/v1/auth.proto\x1a&carillon/directory/v1/call_class.proto\x1a\'carillon/directory/v1/call_limits.proto\x1a\'carillon/directory/v1/caller_list.proto\x1a#carillon/directory/v1/contact.proto\x1a&carillon/directory/v1/department.proto\x1a\'carillon/directory/v1/destination.proto\x1a\"carillon/directory/v1/device.proto\x1a/carillon/directory/v1/emergency_recipient.proto\x1a%carillon/directory/v1/extension.proto\x1a+carillon/directory/v1/extension_range.proto\x1a#carillon/directory/v1/fax_box.proto\x1a#carillon/directory/v1/history.proto\x1a*carillon/directory/v1/house_rule_set.proto\x1a&carillon/directory/v1/hunt_group.proto\x1a\"carillon/directory/v1/import.proto\x1a)carillon/directory/v1/look_up_table.proto\x1a#carillon/directory/v1/mailbox.proto\x1a carillon/directory/v1/menu.proto\x1a\"carillon/directory/v1/number.proto\x1a(carillon/directory/v1/number_block.proto\x1a(carillon/directory/v1/number_group.proto\x1a\'carillon/directory/v1/origin_zone.proto\x1a(carillon/directory/v1/paging_group.proto\x1a\'carillon/directory/v1/parking_lot.proto\x1a(carillon/directory/v1/pickup_group.proto\x1a carillon/directory/v1/plan.proto\x1a$carillon/directory/v1/playlist.proto\x1a,carillon/directory/v1/recording_policy.proto\x1a\x30\x63\x61rillon/directory/v1/provisioning_profile.proto\x1a/carillon/directory/v1/restriction_profile.proto\x1a*carillon/directory/v1/rights_profile.proto\x1a&carillon/directory/v1/ring_group.proto\x1a$carillon/directory/v1/schedule.proto\x1a!carillon/directory/v1/scope.proto\x1a&carillon/directory/v1/short_code.proto\x1a-carillon/directory/v1/short_number_rule.proto\x1a*carillon/directory/v1/sip_credential.proto\x1a carillon/directory/v1/site.proto\x1a\'carillon/directory/v1/supervision.proto\x1a\"carillon/directory/v1/tenant.proto\x1a!carillon/directory/v1/trunk.proto\x1a,carillon/directory/v1/trunk_credential.proto\x1a carillon/directory/v1/user.protoP\x00P\x01P\x02P\x03P\x04P\x05P\x06P\x07P\x08P\tP\nP\x0bP\x0cP\rP\x0eP\x0fP\x10P\x11P\x12P\x13P\x14P\x15P\x16P\x17P\x18P\x19P\x1aP\x1bP\x1cP\x1dP\x1eP\x1fP P!P\"P#P$P%P&P\'P(P)P*P+P,P-P.P/b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/directory/v1/directory.proto\x12\x15\x63\x61rillon.directory.v1\x1a/carillon/directory/v1/account_code_policy.proto\x1a!carillon/directory/v1/agent.proto\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/audio.proto\x1a+carillon/directory/v1/conference_room.proto\x1a carillon/directory/v1/auth.proto\x1a&carillon/directory/v1/call_class.proto\x1a\'carillon/directory/v1/call_limits.proto\x1a\'carillon/directory/v1/caller_list.proto\x1a#carillon/directory/v1/contact.proto\x1a&carillon/directory/v1/department.proto\x1a\'carillon/directory/v1/destination.proto\x1a\"carillon/directory/v1/device.proto\x1a/carillon/directory/v1/emergency_recipient.proto\x1a%carillon/directory/v1/extension.proto\x1a+carillon/directory/v1/extension_range.proto\x1a#carillon/directory/v1/fax_box.proto\x1a#carillon/directory/v1/history.proto\x1a*carillon/directory/v1/house_rule_set.proto\x1a&carillon/directory/v1/hunt_group.proto\x1a\"carillon/directory/v1/import.proto\x1a)carillon/directory/v1/look_up_table.proto\x1a#carillon/directory/v1/mailbox.proto\x1a carillon/directory/v1/menu.proto\x1a\"carillon/directory/v1/number.proto\x1a(carillon/directory/v1/number_block.proto\x1a(carillon/directory/v1/number_group.proto\x1a\'carillon/directory/v1/origin_zone.proto\x1a(carillon/directory/v1/paging_group.proto\x1a\'carillon/directory/v1/parking_lot.proto\x1a(carillon/directory/v1/pickup_group.proto\x1a carillon/directory/v1/plan.proto\x1a$carillon/directory/v1/playlist.proto\x1a,carillon/directory/v1/recording_policy.proto\x1a\x30\x63\x61rillon/directory/v1/provisioning_profile.proto\x1a/carillon/directory/v1/restriction_profile.proto\x1a*carillon/directory/v1/rights_profile.proto\x1a&carillon/directory/v1/plan_draft.proto\x1a%carillon/directory/v1/plan_test.proto\x1a!carillon/directory/v1/queue.proto\x1a&carillon/directory/v1/ring_group.proto\x1a$carillon/directory/v1/schedule.proto\x1a!carillon/directory/v1/scope.proto\x1a&carillon/directory/v1/short_code.proto\x1a-carillon/directory/v1/short_number_rule.proto\x1a*carillon/directory/v1/sip_credential.proto\x1a carillon/directory/v1/site.proto\x1a\'carillon/directory/v1/supervision.proto\x1a\"carillon/directory/v1/tenant.proto\x1a!carillon/directory/v1/trunk.proto\x1a,carillon/directory/v1/trunk_credential.proto\x1a carillon/directory/v1/user.protoP\x00P\x01P\x02P\x03P\x04P\x05P\x06P\x07P\x08P\tP\nP\x0bP\x0cP\rP\x0eP\x0fP\x10P\x11P\x12P\x13P\x14P\x15P\x16P\x17P\x18P\x19P\x1aP\x1bP\x1cP\x1dP\x1eP\x1fP P!P\"P#P$P%P&P\'P(P)P*P+P,P-P.P/P0P1P2P3b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)

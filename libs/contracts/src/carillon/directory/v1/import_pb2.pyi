@@ -4,6 +4,7 @@ isort:skip_file
 A whole company in one step."""
 
 from carillon.directory.v1 import account_code_policy_pb2 as _account_code_policy_pb2
+from carillon.directory.v1 import agent_pb2 as _agent_pb2
 from carillon.directory.v1 import audio_pb2 as _audio_pb2
 from carillon.directory.v1 import caller_list_pb2 as _caller_list_pb2
 from carillon.directory.v1 import conference_room_pb2 as _conference_room_pb2
@@ -26,9 +27,12 @@ from carillon.directory.v1 import origin_zone_pb2 as _origin_zone_pb2
 from carillon.directory.v1 import paging_group_pb2 as _paging_group_pb2
 from carillon.directory.v1 import parking_lot_pb2 as _parking_lot_pb2
 from carillon.directory.v1 import pickup_group_pb2 as _pickup_group_pb2
+from carillon.directory.v1 import plan_draft_pb2 as _plan_draft_pb2
 from carillon.directory.v1 import plan_pb2 as _plan_pb2
+from carillon.directory.v1 import plan_test_pb2 as _plan_test_pb2
 from carillon.directory.v1 import playlist_pb2 as _playlist_pb2
 from carillon.directory.v1 import provisioning_profile_pb2 as _provisioning_profile_pb2
+from carillon.directory.v1 import queue_pb2 as _queue_pb2
 from carillon.directory.v1 import recording_policy_pb2 as _recording_policy_pb2
 from carillon.directory.v1 import restriction_profile_pb2 as _restriction_profile_pb2
 from carillon.directory.v1 import rights_profile_pb2 as _rights_profile_pb2
@@ -102,6 +106,10 @@ class ApplyTenantRequest(_message.Message):
     EXTENSION_RANGES_FIELD_NUMBER: _builtins.int
     SHORT_CODES_FIELD_NUMBER: _builtins.int
     SHORT_NUMBER_RULES_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    AGENTS_FIELD_NUMBER: _builtins.int
+    PLAN_DRAFTS_FIELD_NUMBER: _builtins.int
+    PLAN_TESTS_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
     PRUNE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
@@ -190,6 +198,14 @@ class ApplyTenantRequest(_message.Message):
     def short_codes(self) -> _containers.RepeatedCompositeFieldContainer[_short_code_pb2.ShortCode]: ...
     @_builtins.property
     def short_number_rules(self) -> _containers.RepeatedCompositeFieldContainer[_short_number_rule_pb2.ShortNumberRule]: ...
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedCompositeFieldContainer[_queue_pb2.Queue]: ...
+    @_builtins.property
+    def agents(self) -> _containers.RepeatedCompositeFieldContainer[_agent_pb2.Agent]: ...
+    @_builtins.property
+    def plan_drafts(self) -> _containers.RepeatedCompositeFieldContainer[_plan_draft_pb2.PlanDraft]: ...
+    @_builtins.property
+    def plan_tests(self) -> _containers.RepeatedCompositeFieldContainer[_plan_test_pb2.PlanTest]: ...
     def __init__(
         self,
         *,
@@ -233,13 +249,17 @@ class ApplyTenantRequest(_message.Message):
         extension_ranges: _abc.Iterable[_extension_range_pb2.ExtensionRange] | None = ...,
         short_codes: _abc.Iterable[_short_code_pb2.ShortCode] | None = ...,
         short_number_rules: _abc.Iterable[_short_number_rule_pb2.ShortNumberRule] | None = ...,
+        queues: _abc.Iterable[_queue_pb2.Queue] | None = ...,
+        agents: _abc.Iterable[_agent_pb2.Agent] | None = ...,
+        plan_drafts: _abc.Iterable[_plan_draft_pb2.PlanDraft] | None = ...,
+        plan_tests: _abc.Iterable[_plan_test_pb2.PlanTest] | None = ...,
         dry_run: _builtins.bool = ...,
         prune: _builtins.bool = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code_policies", b"account_code_policies", "audios", b"audios", "caller_lists", b"caller_lists", "conference_rooms", b"conference_rooms", "contacts", b"contacts", "departments", b"departments", "devices", b"devices", "dry_run", b"dry_run", "emergency_recipients", b"emergency_recipients", "extension_ranges", b"extension_ranges", "extensions", b"extensions", "fax_boxes", b"fax_boxes", "house_rule_sets", b"house_rule_sets", "hunt_groups", b"hunt_groups", "look_up_tables", b"look_up_tables", "mailboxes", b"mailboxes", "menus", b"menus", "number_blocks", b"number_blocks", "number_groups", b"number_groups", "numbers", b"numbers", "origin_zones", b"origin_zones", "paging_groups", b"paging_groups", "parking_lots", b"parking_lots", "pickup_groups", b"pickup_groups", "plans", b"plans", "playlists", b"playlists", "provisioning_profiles", b"provisioning_profiles", "prune", b"prune", "reason", b"reason", "recording_policies", b"recording_policies", "restriction_profiles", b"restriction_profiles", "rights_profiles", b"rights_profiles", "ring_groups", b"ring_groups", "schedules", b"schedules", "short_codes", b"short_codes", "short_number_rules", b"short_number_rules", "sip_credentials", b"sip_credentials", "sites", b"sites", "supervisions", b"supervisions", "tenant", b"tenant", "trunk_credentials", b"trunk_credentials", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code_policies", b"account_code_policies", "agents", b"agents", "audios", b"audios", "caller_lists", b"caller_lists", "conference_rooms", b"conference_rooms", "contacts", b"contacts", "departments", b"departments", "devices", b"devices", "dry_run", b"dry_run", "emergency_recipients", b"emergency_recipients", "extension_ranges", b"extension_ranges", "extensions", b"extensions", "fax_boxes", b"fax_boxes", "house_rule_sets", b"house_rule_sets", "hunt_groups", b"hunt_groups", "look_up_tables", b"look_up_tables", "mailboxes", b"mailboxes", "menus", b"menus", "number_blocks", b"number_blocks", "number_groups", b"number_groups", "numbers", b"numbers", "origin_zones", b"origin_zones", "paging_groups", b"paging_groups", "parking_lots", b"parking_lots", "pickup_groups", b"pickup_groups", "plan_drafts", b"plan_drafts", "plan_tests", b"plan_tests", "plans", b"plans", "playlists", b"playlists", "provisioning_profiles", b"provisioning_profiles", "prune", b"prune", "queues", b"queues", "reason", b"reason", "recording_policies", b"recording_policies", "restriction_profiles", b"restriction_profiles", "rights_profiles", b"rights_profiles", "ring_groups", b"ring_groups", "schedules", b"schedules", "short_codes", b"short_codes", "short_number_rules", b"short_number_rules", "sip_credentials", b"sip_credentials", "sites", b"sites", "supervisions", b"supervisions", "tenant", b"tenant", "trunk_credentials", b"trunk_credentials", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

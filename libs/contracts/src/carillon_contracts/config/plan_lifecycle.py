@@ -1,0 +1,49 @@
+"""What a plan may become, and what must hold of it whatever it becomes."""
+
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from carillon_contracts.config.destinations import Destination
+from carillon_contracts.config.plans import Plan, PlanNode
+from carillon_contracts.config.values import Resource
+
+
+class PlanDraft(Resource):
+    """A draft of a plan; it decides no call."""
+
+    KIND: ClassVar[str] = "plan_draft"
+    PLURAL: ClassVar[str] = "plan_drafts"
+    display_name: str = ""
+    plan_id: str
+    entry: str
+    nodes: Annotated[tuple[PlanNode, ...], Field(min_length=1, max_length=500)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        ids = [node.id for node in self.nodes]
+        if len(set(ids)) != len(ids):
+            raise ValueError("nodes: each id may stand once")
+        return self
+
+    def plan(self, active: Plan | None = None) -> Plan:
+        """The plan as it would be; its name stays unless the draft gives one."""
+        name = self.display_name or (active.display_name if active is not None else "")
+        return Plan(id=self.plan_id, display_name=name, entry=self.entry, nodes=self.nodes)
+
+
+class PlanTest(Resource):
+    """A call from `caller` to `dialled` at `at` (the tenant's local time) must come by `reaches`."""
+
+    KIND: ClassVar[str] = "plan_test"
+    PLURAL: ClassVar[str] = "plan_tests"
+    display_name: str = ""
+    plan_id: str
+    caller: Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{0,15}$")] = ""
+    dialled: Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{2,15}$")]
+    at: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]$")]
+    keys: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[0-9*#]{0,32}$")], ...], Field(max_length=20)] = ()
+    busy_user_ids: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    absent_user_ids: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    unreachable_user_ids: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    reaches: Destination
