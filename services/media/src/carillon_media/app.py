@@ -33,6 +33,7 @@ from carillon_kit.object_store import NatsObjectStore, ObjectStore
 from carillon_media import grpc_api, grpc_control, grpc_node, grpc_trunks
 from carillon_media.adapters.announcer import BusAnnouncer
 from carillon_media.adapters.applications import GrpcApplications
+from carillon_media.adapters.ban_file import BanFile
 from carillon_media.adapters.call_log import JournalledCallLog
 from carillon_media.adapters.database import Database
 from carillon_media.adapters.dns import Dns
@@ -343,6 +344,9 @@ def _run(node: _Node, tasks: Tasks, plane: PlaneClient, settings: MediaSettings)
     tasks.start(node.resolver.run(), "resolver")
     tasks.start(_plane_events(plane, node.board), "media plane")
     tasks.start(_expire(node.registrar, node.gate), "expiry")
+    bans = BanFile(settings.data / "bans.json", node.gate)
+    bans.load()
+    tasks.start(bans.run(), "bans")
     tasks.start(node.lag.run(), "lag")
     tasks.start(node.between.watching.run(), "watchers")
     tasks.start(node.certificates.watch(settings.tls_reload_seconds), "certificates")

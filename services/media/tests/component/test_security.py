@@ -372,3 +372,61 @@ async def connection(house: Any) -> socket.socket:
     one.setblocking(False)
     await asyncio.get_running_loop().sock_connect(one, house.running.sip["tcp"])
     return one
+
+
+async def test_bans_go_on_where_a_process_stopped(house: Any) -> None:
+    await asyncio.gather(*(guess(house, f"u{n}", "x") for n in range(20)))
+    kept = house.folder / "media/bans.json"
+    await eventually(lambda: kept.exists() and ATTACKER in kept.read_text())
+    assert kept.stat().st_mode & 0o077 == 0
+    await house.stop()
+    await house.start()
+    assert [(ban.name, ban.offence) for ban in house.running.gate.bans()] == [(ATTACKER, 1)]
+    stranger = await house.phone("anne", host=ATTACKER, register=False)
+    with pytest.raises(TimeoutError):
+        await options(stranger, timeout=0.3)
+
+
+@pytest.mark.parametrize("status", [401, 407])
+async def test_a_phone_that_challenges_us_learns_no_digest(house: Any, words: Any, status: int) -> None:
+    """Digest leak: a phone answers our INVITE with a challenge, and hopes for a hash of somebody's password."""
+    house.application.follow(words.ring("bob"), words.hang_up(17))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    anne.call("102")
+    invite = await bob.expect(InviteReceived)
+    name = "WWW-Authenticate" if status == 401 else "Proxy-Authenticate"
+    challenge = 'Digest realm="dupont.example", nonce="n", qop="auth", algorithm=MD5'
+    bob.do("reject", invite.session, status, headers=((name, challenge),))
+    await anne.expect(SessionFailed)
+    assert not [output for output in bob.seen if isinstance(output, InviteReceived)]
+    await house.ended()
+
+
+async def test_a_path_that_names_others_leads_nowhere_else(house: Any, words: Any) -> None:
+    """A phone that claims a Path (RFC 3327) is still called where its REGISTER came from."""
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob", register=False)
+    host, port = bob.server
+    address = NameAddr.of("sip:bob@dupont.example")
+    for path in (f"<sip:{host}:{port};lr>", "<sip:169.254.169.254;lr>"):
+        bob.cseq += 2
+        headers = (("Path", path), ("Supported", "path"))
+        request = RequestOut(
+            "REGISTER",
+            bob.flow,
+            "sip:dupont.example",
+            address,
+            address,
+            bob.contact,
+            headers,
+            call_id="p",
+            cseq=bob.cseq,
+            credentials=bob.credentials,
+        )
+        bob.do("request", request)
+        assert (await bob.expect(ResponseReceived, lambda o: o.response.status >= 200)).response.status == 200
+        session = anne.call("102")
+        invite = await bob.expect(InviteReceived)
+        assert invite.request.headers.all("route") == [path]
+        anne.do("cancel", session)
+        await eventually(lambda: not house.running.board.calls)

@@ -1,6 +1,7 @@
 """Passwords: what is looked at, what it costs, and that strangers learn nothing. Work is counted, not timed."""
 
 import hmac
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -176,3 +177,17 @@ def test_a_digest_for_another_target_is_refused(door: Door, user: str) -> None:
 @pytest.mark.parametrize("uri", ["sip:102@192.0.2.1:5060;transport=udp", "sip:192.0.2.1:5060", "sip:102@dupont.example"])
 def test_hosts_may_differ_because_edges_rewrite_them(door: Door, uri: str) -> None:
     assert door.check("anne", door.answer("anne", "secret", door.challenge("anne"), uri=uri)) is Verdict.OK
+
+
+def test_time_does_not_tell_an_unknown_user_from_a_wrong_password(door: Door) -> None:
+    """How often a wrong password takes longer than an unknown user, both tried in turn: about as often as not."""
+    answers = {user: [door.answer(user, "guess", door.challenge(user), count=n) for n in range(1, 401)] for user in ("anne", "evan")}
+    times: dict[str, list[int]] = {"anne": [], "evan": []}
+    for turn in range(400):
+        for user in ("anne", "evan") if turn % 2 else ("evan", "anne"):
+            request = door.request(user, answers[user][turn])
+            begun = time.perf_counter_ns()
+            door.keeper.check(request, "Proxy-Authorization", HERE)
+            times[user].append(time.perf_counter_ns() - begun)
+    slower = sum((known > unknown) + (known == unknown) / 2 for known in times["anne"] for unknown in times["evan"])
+    assert 0.3 < slower / len(times["anne"]) ** 2 < 0.7

@@ -31,6 +31,7 @@ from typing import Literal
 
 from carillon_contracts.audit import AccountLocked, AuthenticationFailed, FloodRefused, SourceBanned
 from carillon_media.domain.first_line import Kind
+from carillon_media.domain.guard_memory import GuardMemory, KeptBan, KeptEntry, KeptFailures, worth_keeping
 from carillon_media.domain.limits import Bucket, Failures, GuardSettings, Table
 
 Reason = Literal["failures", "unanswered_challenges", "flood"]
@@ -103,6 +104,8 @@ class Guard:
         self._devices: dict[str, dict[Flow, _Device]] = {}
         self._device_count = 0
         self.facts: list[Fact] = []
+        #: Counts what a restart should not forget.
+        self.changes = 0
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
@@ -187,6 +190,7 @@ class Guard:
         if transport != "udp":
             source.failures.points = max(0.0, source.failures.points - settings.challenge_weight)
         owners = self._accounts.use(account[:_LONGEST_ACCOUNT]).owners
+        self.changes += name not in owners
         owners.pop(name, None)
         if len(owners) >= _OWNERS:
             del owners[next(iter(owners))]
@@ -199,6 +203,7 @@ class Guard:
         source.accounts = (*(known for known in source.accounts if known != account), account)[-_ACCOUNTS_TOLD:]
         self._report(name, transport, account, method, now)
         self._count(name, source, 1.0, "failures", now)
+        self.changes += 1
         known = self._accounts.use(account)
         if known.failures.add(1.0, now, self.settings):
             seconds = known.failures.offend(now, self.settings)
@@ -251,16 +256,57 @@ class Guard:
         """Let a source in again and forget what it did; False: it was not banned."""
         name = source if "/" in source else source_name(source)
         self._sources.forget(name)
+        self.changes += 1
         ban = self._bans.pop(name, None)
         return ban is not None and ban.until > now
 
     def unlock(self, account: str, now: float) -> bool:
         """The same for an account; its owners are kept."""
         known = self._accounts.find(account)
+        self.changes += 1
         if known is not None:
             known.failures = Failures()
         lock = self._locks.pop(account, None)
         return lock is not None and lock.until > now
+
+    # -- memory -------------------------------------------------------------------------------------------------------
+
+    def memory(self, now: float, at: float) -> GuardMemory:
+        """What a process that comes after must know; `at`: wall-clock time."""
+        sources = [
+            KeptEntry(name=name, failures=KeptFailures.of(one.failures, now), accounts=one.accounts)
+            for name, one in self._sources.items()
+            if worth_keeping(one.failures)
+        ]
+        accounts = [
+            KeptEntry(
+                name=name,
+                failures=KeptFailures.of(one.failures, now),
+                owners={owner: until - now for owner, until in one.owners.items()},
+            )
+            for name, one in self._accounts.items()
+            if worth_keeping(one.failures) or one.owners
+        ]
+        bans, locks = (
+            [KeptBan(name=b.name, reason=b.reason, left=b.until - now, offence=b.offence) for b in _still(table.values(), now)]
+            for table in (self._bans, self._locks)
+        )
+        return GuardMemory(saved_at=at, sources=tuple(sources), accounts=tuple(accounts), bans=tuple(bans), locks=tuple(locks))
+
+    def remember(self, memory: GuardMemory, now: float, at: float) -> None:
+        """Go on where the process before stopped. A clock that went back makes nothing last longer than when it was saved."""
+        then = now - max(0.0, at - memory.saved_at)
+        for kept in memory.sources:
+            source = self._sources.use(kept.name)
+            source.failures, source.accounts = kept.failures.failures(then), kept.accounts
+        for kept in memory.accounts:
+            account = self._accounts.use(kept.name)
+            account.failures = kept.failures.failures(then)
+            account.owners = {owner: then + left for owner, left in kept.owners.items()}
+        for table, bans in ((self._bans, memory.bans), (self._locks, memory.locks)):
+            for ban in bans:
+                if then + ban.left > now:
+                    self._keep_out(table, Ban(ban.name, ban.reason, then + ban.left, ban.offence))
 
     def take_facts(self) -> list[Fact]:
         """What happened since this was asked last, in order."""
@@ -277,6 +323,7 @@ class Guard:
     def _count(self, name: str, source: _Source, weight: float, reason: Reason, now: float) -> None:
         if source.free_until > now or (name in self._bans and self._banned(name, now)):
             return
+        self.changes += 1
         if source.failures.add(weight, now, self.settings):
             seconds = source.failures.offend(now, self.settings)
             offence = source.failures.offences

@@ -3,7 +3,7 @@
 Invariant: time is monotonic seconds and an argument; nothing here knows what is counted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -119,6 +119,10 @@ class Table(Generic[T]):
     def forget(self, name: str) -> None:
         """Take it out."""
         self._entries.pop(name, None)
+
+    def items(self) -> Iterable[tuple[str, T]]:
+        """By name, the newest last."""
+        return self._entries.items()
 
     def __len__(self) -> int:
         return len(self._entries)

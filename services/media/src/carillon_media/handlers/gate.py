@@ -14,6 +14,7 @@ from carillon_kit.logs import get_logger
 from carillon_media.domain.addresses import Addresses, Network, is_inside
 from carillon_media.domain.first_line import Kind, beginnings, kind_of
 from carillon_media.domain.guard import Ban, Guard, Verdict, source_name
+from carillon_media.domain.guard_memory import GuardMemory
 from carillon_media.handlers.quiet import QuietLog
 from carillon_media.handlers.registrar import Device, DeviceStore
 from carillon_media.ports import Announcer
@@ -52,6 +53,7 @@ class Gate:
         self._clock = clock
         self._never_ban = never_ban
         self._quiet = QuietLog(_log, clock)
+        self._saved = 0
 
     # -- packets ------------------------------------------------------------------------------------------------------
 
@@ -145,6 +147,22 @@ class Gate:
     def expire(self) -> None:
         """To be called every few seconds."""
         self._guard.expire(self._clock.monotonic())
+
+    # -- memory -------------------------------------------------------------------------------------------------------
+
+    def memory(self) -> bytes | None:
+        """What a process that comes after must know, if that has changed since it was asked last."""
+        if self._guard.changes == self._saved:
+            return None
+        self._saved = self._guard.changes
+        return self._guard.memory(self._clock.monotonic(), self._clock.now().timestamp()).model_dump_json().encode()
+
+    def remember(self, data: bytes) -> bool:
+        """Go on where the process before stopped; False: this is not what `memory` gave."""
+        memory = GuardMemory.read(data)
+        if memory is not None:
+            self._guard.remember(memory, self._clock.monotonic(), self._clock.now().timestamp())
+        return memory is not None
 
     # -- operators ----------------------------------------------------------------------------------------------------
 
