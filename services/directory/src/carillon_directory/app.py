@@ -11,7 +11,7 @@ import carillon
 from carillon_contracts.audit import request_refused
 from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_contracts.streams import AUDIT, CONFIG, KEYS
-from carillon_directory import grpc_auth
+from carillon_directory import grpc_auth, grpc_search
 from carillon_directory.adapters.audit_trail import AuditTrail
 from carillon_directory.adapters.postgres_logins import PostgresLogins
 from carillon_directory.adapters.publication import ConfigPublisher
@@ -24,6 +24,7 @@ from carillon_directory.grpc_api import add_services
 from carillon_directory.handlers import Directory, TenantStates
 from carillon_directory.passwords import Passwords
 from carillon_directory.ports import Realms
+from carillon_directory.searching import Searches
 from carillon_directory.settings import DirectorySettings
 from carillon_kit import browsers, postgres
 from carillon_kit.bus import Bus
@@ -59,6 +60,7 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)
         server = await guarded_server(settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         add_services(server, directory, ids, SecretsIn(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS), ids))
+        grpc_search.add_services(server, Searches(directory, log, settings.cached_tenants))
         await _add_logins(settings, server, directory, log, pool, bus, tasks, stack)
         port = await server.start()
         stack.push_async_callback(server.stop)

@@ -597,6 +597,9 @@ from carillon.directory.v1.schedule_pb2 import UpdateScheduleRequest as UpdateSc
 from carillon.directory.v1.schedule_pb2 import UpdateScheduleResponse as UpdateScheduleResponse
 from carillon.directory.v1.schedule_pb2 import WeeklyRange as WeeklyRange
 from carillon.directory.v1.scope_pb2 import Scope as Scope
+from carillon.directory.v1.search_pb2 import SearchRequest as SearchRequest
+from carillon.directory.v1.search_pb2 import SearchResponse as SearchResponse
+from carillon.directory.v1.search_pb2 import SearchResult as SearchResult
 from carillon.directory.v1.short_code_pb2 import CreateShortCodeRequest as CreateShortCodeRequest
 from carillon.directory.v1.short_code_pb2 import CreateShortCodeResponse as CreateShortCodeResponse
 from carillon.directory.v1.short_code_pb2 import DeleteShortCodeRequest as DeleteShortCodeRequest
