@@ -69,6 +69,7 @@ def service_environment(service: str, options: Options, folders: Folders, backin
                 "CARILLON_PLANE_SOCKET": str(backing.plane_socket),
                 "CARILLON_APPLICATIONS": json.dumps({name: f"127.0.0.1:{ports.grpc(name)}" for name in ("routing", "voicemail")}),
                 "CARILLON_CDR": f"127.0.0.1:{ports.cdr}",
+                "CARILLON_DIRECTORY": f"127.0.0.1:{ports.directory}",
                 "CARILLON_DATA": str(folders.of("media")),
                 "CARILLON_DRAIN_SECONDS": f"{options.drain:g}",
                 "CARILLON_PLANE_PORTS": f"{ports.rtp_low}-{ports.rtp_high}",

@@ -168,6 +168,7 @@ class TenantConfig:
         """Rights to take part in others' calls, by id."""
         return self.all(Supervision)
 
+    @property
     def audios(self) -> Mapping[str, Audio]:
         """Audio files by id."""
         return self.all(Audio)

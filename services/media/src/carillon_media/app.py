@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import grpc.aio
+
 from carillon.cdr.v1.cdr_pb2_grpc import LedgerServiceStub
 from carillon.common.v1.call_application_pb2_grpc import CallApplicationStub
 from carillon.media.v1.call_control_pb2_grpc import add_CallControlServiceServicer_to_server
@@ -30,7 +32,7 @@ from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks, ask_to_end
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import NatsObjectStore, ObjectStore
-from carillon_media import grpc_api, grpc_control, grpc_node, grpc_trunks
+from carillon_media import grpc_api, grpc_audio, grpc_control, grpc_node, grpc_trunks
 from carillon_media.adapters.announcer import BusAnnouncer
 from carillon_media.adapters.applications import GrpcApplications
 from carillon_media.adapters.ban_file import BanFile
@@ -40,6 +42,7 @@ from carillon_media.adapters.dns import Dns
 from carillon_media.adapters.guarded_plane import guarded
 from carillon_media.adapters.heartbeat import Heartbeat
 from carillon_media.adapters.journal import CallKey, Journal, JournalRecord
+from carillon_media.adapters.object_cache import ObjectCache
 from carillon_media.adapters.pooled_ids import PooledIds
 from carillon_media.adapters.postgres_devices import NoDevices, PostgresDevices
 from carillon_media.adapters.postgres_nodes import PostgresNodes
@@ -48,6 +51,7 @@ from carillon_media.adapters.prompts import PromptStore
 from carillon_media.adapters.publisher import Confirm, EndedCall, Publisher, confirm_by_grpc
 from carillon_media.adapters.resolver import TrunkResolver
 from carillon_media.adapters.spool import FileSpool
+from carillon_media.adapters.tenant_sounds import TenantSounds
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.addresses import Addresses, Reach
 from carillon_media.domain.facts import Limits
@@ -75,7 +79,7 @@ from carillon_media.io.lag import LoopLag
 from carillon_media.io.sip_transport import Callbacks, Listen, SipStack
 from carillon_media.io.tls import Certificates, TlsFiles
 from carillon_media.ports import Parts
-from carillon_media.projections.configuration import Configuration
+from carillon_media.projections.configuration import Configuration, phrases
 from carillon_media.projections.mailboxes import MailboxCounts
 from carillon_media.settings import MediaSettings
 from carillon_rtp.client import PlaneClient
@@ -133,7 +137,9 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         tasks.start(announcer.run(), "registration events")
         auditor = BusAnnouncer(bus, ids, settings.node, AUDIT.name)
         tasks.start(auditor.run(), "audit events")
-        node = _assemble(settings, opened, accounts, mailboxes, log, spool, announcer, auditor, ids)
+        cache = ObjectCache(settings.data / "audio", objects, max_bytes=settings.audio_cache_bytes)
+        sounds = TenantSounds(accounts.config, cache, settings.data / "prompts" / "offsets")
+        node = _assemble(settings, opened, accounts, mailboxes, log, spool, announcer, auditor, ids, sounds)
         _run(node, tasks, opened.plane, settings)
         if node.database is not None:
             tasks.start(node.database.run(), "database")
@@ -141,13 +147,14 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
                 node.trunks.may_register(settings.registers_trunks)
         await configuration.caught_up(settings.catch_up_seconds)
         await mailboxes.caught_up(settings.catch_up_seconds)
-        tasks.start(_warm(configuration, node.prompts), "prompts")
+        tasks.start(_warm(configuration, node.prompts, sounds), "prompts")
         await node.sip.start(Listen(settings.udp_addresses, settings.tcp_addresses, settings.tls_addresses))
         stack.push_async_callback(node.sip.stop)
         node.listening(settings.advertise)
         tasks.start(node.trunks.run(), "trunks")
         server = await guarded_server(settings, "media", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         _add_services(server, settings, node)
+        grpc_audio.add_audio_service(server, accounts, objects, await _directory(settings, stack))
         port = await server.start()
         stack.push_async_callback(server.stop, 0.5)
         stack.push_async_callback(_close, node, settings, server)
@@ -235,6 +242,7 @@ def _assemble(
     announcer: BusAnnouncer,
     auditor: BusAnnouncer,
     ids: PooledIds,
+    sounds: TenantSounds,
 ) -> _Node:
     clock, lag, store = SystemClock(), LoopLag(), PromptStore(settings.data / "prompts")
     key = hashlib.sha256(b"sip nonces" + settings.token_key.get_secret_value().encode()).digest()
@@ -296,7 +304,7 @@ def _assemble(
         plane=guarded(opened.plane, addresses, settings.media_ports, cluster.is_peers_host),
         applications=opened.applications,
         log=log,
-        prompts=PromptFiles(store, settings.data / "prompts", settings.hold_music),
+        prompts=PromptFiles(store, settings.data / "prompts", sounds, settings.hold_music),
         spool=spool,
         directory=reach,
         trunks=trunks,
@@ -396,6 +404,15 @@ async def _confirm(settings: MediaSettings, token: str, stack: AsyncExitStack) -
     return confirm_by_grpc(stub)
 
 
+async def _directory(settings: MediaSettings, stack: AsyncExitStack) -> grpc.aio.Channel | None:
+    """Without a token of ours: it is asked in the names of those who ask us."""
+    if not settings.directory:
+        return None
+    link = grpc.aio.insecure_channel(settings.directory)
+    stack.push_async_callback(link.close, None)
+    return link
+
+
 async def _never(calls: Sequence[EndedCall]) -> Collection[CallKey]:
     return ()
 
@@ -438,7 +455,9 @@ async def _watch(watch: SilenceWatch) -> None:
         await watch.look()
 
 
-async def _warm(configuration: Configuration, store: PromptStore) -> None:
-    """Render what the configuration says before a caller waits for it."""
+async def _warm(configuration: Configuration, store: PromptStore, sounds: TenantSounds) -> None:
+    """Render and fetch what the configuration names before a caller waits for it."""
     while True:
-        await store.warm(await configuration.changed_phrases())
+        for config in await configuration.changed():
+            await store.warm(phrases(config))
+            await sounds.warm(config)

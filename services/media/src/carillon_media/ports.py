@@ -142,14 +142,15 @@ class LogFailed(Exception):
 class PromptPort(Protocol):
     """Prompts as files."""
 
-    async def files(self, prompts: Sequence[Prompt]) -> list[Path]:
+    async def files(self, tenant: str, prompts: Sequence[Prompt], call_id: str) -> list[Path]:
         """Files to play one after another; raises OSError."""
 
     def ringback(self) -> Path:
         """One period of the ringing tone."""
 
-    def hold_music(self) -> Path:
-        """What a held party hears, again and again."""
+    async def hold_music(self, tenant: str, user_id: str, call_id: str, heard: float) -> list[Path]:
+        """What a party hears, again and again, that this user holds (empty: the tenant); `heard`: seconds of it that it has heard
+        before. Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,10 @@ class MediaSettings(ServiceSettings):
     applications: dict[str, str]
     #: host:port of the cdr service, which says what may be forgotten; empty: nothing is forgotten.
     cdr: str = ""
+    #: host:port of the directory service, which keeps what is known of uploaded audio; empty: nothing can be uploaded.
+    directory: str = ""
+    #: Bytes of tenants' audio that are kept on this node's disk.
+    audio_cache_bytes: int = Field(default=1 << 30, ge=1 << 20)
     #: Folder of journal, spool and prompts.
     data: Path
     #: WAV file (16 bit) that held parties hear; none: a melody of our own.

@@ -16,12 +16,14 @@ from carillon_media.domain.causes import RingResult
 from carillon_media.domain.describe import describe
 from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.steps import (
+    AudioFile,
     Beep,
     Delegate,
     Entered,
     Gather,
     GatherOutcome,
     HangUp,
+    Music,
     Outcome,
     Page,
     PageOutcome,
@@ -39,6 +41,7 @@ from carillon_media.domain.steps import (
     RingTarget,
     Silence,
     Speech,
+    Spoken,
     Step,
     Supervise,
     SuperviseMode,
@@ -232,9 +235,29 @@ def _prompts(prompts: Sequence[pb.Prompt]) -> tuple[Prompt, ...]:
                 found.append(Beep())
             case "silence_ms":
                 found.append(Silence(max(0, prompt.silence_ms)))
-            case _:
+            case "audio":
+                found.append(AudioFile(prompt.audio.audio_id, prompt.audio.text, prompt.audio.language))
+            case "music":
+                found.append(Music(prompt.music.playlist_id, max(0, prompt.music.max_ms)))
+            case None:
                 pass
+            case kind:
+                found.append(_spoken(kind, prompt))
     return tuple(found)
+
+
+def _spoken(kind: str, prompt: pb.Prompt) -> Spoken:
+    match kind:
+        case "date":
+            return Spoken("date", (prompt.date.year, prompt.date.month, prompt.date.day), prompt.date.language)
+        case "time":
+            return Spoken("time", (prompt.time.hour, prompt.time.minute), prompt.time.language)
+        case "amount":
+            return Spoken("amount", (prompt.amount.hundredths,), prompt.amount.language, prompt.amount.currency)
+        case "number" | "position" | "digits" | "duration":
+            number: pb.SpokenNumber = getattr(prompt, kind)
+            return Spoken(kind, (number.value,), number.language)
+    raise NoDecision(f"a prompt of kind {kind}")
 
 
 def _play(message: pb.Step) -> Play:

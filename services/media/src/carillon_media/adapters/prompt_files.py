@@ -1,4 +1,4 @@
-"""Prompts of call control as files: the prompt store for what is spoken, and a ringing tone of our own."""
+"""Prompts of call control as files: the prompt store for what is spoken, the tenant's own files and music, and a ringing tone of ours."""
 
 import math
 import struct
@@ -7,43 +7,83 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from carillon.common.v1 import call_application_pb2 as pb
+from carillon_kit.logs import get_logger
 from carillon_media.adapters.hold_music import hold_music
 from carillon_media.adapters.keypad import keypad_files
 from carillon_media.adapters.prompts import PromptStore
-from carillon_media.domain.steps import Beep, Prompt, Silence, Speech, Tones
+from carillon_media.adapters.tenant_sounds import TenantSounds, cut
+from carillon_media.domain.saying import has_grammar
+from carillon_media.domain.saying.words import words
+from carillon_media.domain.steps import AudioFile, Beep, Music, Prompt, Silence, Speech, Spoken, Tones
 
+_log = get_logger(__name__)
 _RATE = 8000
 
 
 class PromptFiles:
     """`ports.PromptPort`. Files are made in `folder`."""
 
-    def __init__(self, store: PromptStore, folder: Path, music: Path | None = None) -> None:
+    def __init__(self, store: PromptStore, folder: Path, sounds: TenantSounds, music: Path | None = None) -> None:
         """`music`: a WAV file for held parties; None: a melody of our own. Raises ValueError or OSError when it cannot be used."""
         self._store = store
         self._folder = folder
+        self._sounds = sounds
         self._music = hold_music(folder, music)
         self._ringback = folder / "ringback-425-1000-4000.wav"
         if not self._ringback.exists():
             _write_ringback(self._ringback)
 
-    async def files(self, prompts: Sequence[Prompt]) -> list[Path]:
+    async def files(self, tenant: str, prompts: Sequence[Prompt], call_id: str) -> list[Path]:
         """Files to play one after another; raises OSError."""
         files: list[Path] = []
         for prompt in prompts:
-            if isinstance(prompt, Tones):
-                files += keypad_files(self._folder, prompt.digits)
-            else:
-                files.append(await self._store.path_for(_proto(prompt)))
+            match prompt:
+                case Tones(digits):
+                    files += keypad_files(self._folder, digits)
+                case Music():
+                    files += await self._once_through(tenant, prompt, call_id)
+                case AudioFile():
+                    files += await self._audio(tenant, prompt)
+                case Spoken():
+                    language = prompt.language if has_grammar(prompt.language) else "en"
+                    files.append(await self._spoken(Speech(words(prompt), language)))
+                case Speech() | Beep() | Silence():
+                    files.append(await self._spoken(prompt))
         return files
 
     def ringback(self) -> Path:
         """ITU-T E.180 as most of Europe has it: 425 Hz, 1 s on, 4 s off."""
         return self._ringback
 
-    def hold_music(self) -> Path:
+    async def hold_music(self, tenant: str, user_id: str, call_id: str, heard: float) -> list[Path]:
         """What a held party hears, again and again."""
-        return self._music
+        return await self._sounds.hold_music(tenant, user_id, call_id, heard) or [self._music]
+
+    async def _spoken(self, prompt: Speech | Beep | Silence) -> Path:
+        return await self._store.path_for(_proto(prompt))
+
+    async def _audio(self, tenant: str, prompt: AudioFile) -> list[Path]:
+        path = await self._sounds.audio(tenant, prompt.audio_id)
+        if path is not None:
+            return [path]
+        _log.warning("text is spoken in place of an audio file", tenant=tenant, audio_id=prompt.audio_id, has_text=bool(prompt.text))
+        return [await self._spoken(Speech(prompt.text, prompt.language))] if prompt.text else []
+
+    async def _once_through(self, tenant: str, music: Music, call_id: str) -> list[Path]:
+        """Whole tracks while they fit, the last one cut to a whole second; our own melody where the tenant has none."""
+        if not music.playlist_id:
+            found = await self._sounds.hold_music(tenant, "", call_id, 0)
+            return found or [self._music]
+        tracks = await self._sounds.tracks(tenant, music.playlist_id, call_id)
+        left = music.max_ms or sum(track.duration_ms for track in tracks)
+        files: list[Path] = []
+        for track in tracks:
+            if left >= track.duration_ms:
+                files.append(track.path)
+            elif left >= 1000:
+                files.append(cut(track.path, self._folder, 0, left // 1000))
+            left = max(0, left - track.duration_ms)
+        return files or [self._music]
 
 
 def _proto(prompt: Speech | Beep | Silence) -> pb.Prompt:

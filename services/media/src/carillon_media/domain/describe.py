@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from carillon_media.domain.saying.words import words
 from carillon_media.domain.steps import (
+    AudioFile,
     Beep,
     Delegate,
     Gather,
     HangUp,
+    Music,
     Page,
     Park,
     PickUp,
@@ -18,6 +21,7 @@ from carillon_media.domain.steps import (
     RingTarget,
     Silence,
     Speech,
+    Spoken,
     Step,
     Supervise,
     Tones,
@@ -118,6 +122,12 @@ def _prompt(prompt: Prompt) -> dict[str, Any]:
             return {"silence_ms": milliseconds}
         case Tones():
             return {"tones": True}
+        case AudioFile():
+            return {"audio": _present({"audio_id": prompt.audio_id, "text": prompt.text, "language": prompt.language})}
+        case Spoken():
+            return {prompt.kind: {"said": words(prompt), "language": prompt.language}}
+        case Music():
+            return {"music": _present({"playlist_id": prompt.playlist_id, "max_ms": prompt.max_ms})}
 
 
 def _present(fields: Mapping[str, Any]) -> dict[str, Any]:

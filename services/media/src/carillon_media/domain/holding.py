@@ -5,7 +5,7 @@ Invariant: while two legs talk, a leg hears music exactly as long as the other o
 
 from carillon_contracts import call as events
 from carillon_media.domain import inputs, outputs
-from carillon_media.domain.state import CallState, Leg, Phase, Talking
+from carillon_media.domain.state import CALLER, CallState, Leg, Phase, Talking
 
 
 def on_reoffered(call: CallState, phase: Phase, given: inputs.LegReoffered) -> None:
@@ -22,7 +22,7 @@ def on_reoffered(call: CallState, phase: Phase, given: inputs.LegReoffered) -> N
         call.do(outputs.StopPlay(listener))
     call.do(outputs.AcceptReoffer(leg.leg_id))
     if listener is not None and given.on_hold:
-        _play(call, listener)
+        _play(call, listener, leg)
 
 
 def hold(call: CallState, phase: Talking, leg: Leg) -> None:
@@ -49,7 +49,7 @@ def _turn(call: CallState, leg: Leg, held: bool) -> None:
 def _music(call: CallState, phase: Talking, leg: Leg) -> None:
     other_id = other_than(call, phase, leg.leg_id)
     if leg.held:
-        _play(call, other_id)
+        _play(call, other_id, leg)
     else:
         call.do(outputs.StopPlay(other_id))
 
@@ -63,7 +63,7 @@ def begin(call: CallState, phase: Talking) -> None:
     """Two legs were joined, one of which may hold already; or the media plane is a new process."""
     for leg_id in (call.anchor, phase.peer):
         if call.legs[leg_id].held:
-            _play(call, other_than(call, phase, leg_id))
+            _play(call, other_than(call, phase, leg_id), call.legs[leg_id])
 
 
 def leave(call: CallState, phase: Talking) -> None:
@@ -77,5 +77,6 @@ def leave(call: CallState, phase: Talking) -> None:
             _turn(call, call.legs[leg_id], False)
 
 
-def _play(call: CallState, leg_id: str) -> None:
-    call.do(outputs.PlayMusic(leg_id, call.name("music")))
+def _play(call: CallState, leg_id: str, holder: Leg) -> None:
+    whose = call.facts.caller_user_id if holder.leg_id == CALLER else holder.party
+    call.do(outputs.PlayMusic(leg_id, call.name("music"), whose or ""))

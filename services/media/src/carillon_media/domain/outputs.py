@@ -132,10 +132,11 @@ class PlayTo:
 
 @dataclass(frozen=True, slots=True)
 class PlayMusic:
-    """Music on hold to a leg, in place of the other side, until stopped."""
+    """Music on hold to a leg, in place of the other side, until stopped; `whose`: the user who holds, empty: the tenant's music."""
 
     leg_id: str
     play_id: str
+    whose: str = ""
 
 
 @dataclass(frozen=True, slots=True)

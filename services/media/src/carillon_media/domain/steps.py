@@ -36,7 +36,37 @@ class Tones:
     digits: str
 
 
-Prompt = Speech | Beep | Silence | Tones
+@dataclass(frozen=True, slots=True)
+class AudioFile:
+    """A file of the tenant's; the text is spoken when it cannot be had."""
+
+    audio_id: str
+    text: str = ""
+    language: str = ""
+
+
+SpokenKind = Literal["number", "position", "digits", "date", "time", "amount", "duration"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Said by a language's grammar. `values`: the number; year, month, day; hour, minute; hundredths; seconds. `currency` of an amount."""
+
+    kind: SpokenKind
+    values: tuple[int, ...]
+    language: str
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Music:
+    """A playlist once through, at most so long (0: to its end); no playlist: the tenant's hold music."""
+
+    playlist_id: str = ""
+    max_ms: int = 0
+
+
+Prompt = Speech | Beep | Silence | Tones | AudioFile | Spoken | Music
 
 
 @dataclass(frozen=True, slots=True)

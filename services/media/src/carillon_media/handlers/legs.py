@@ -37,6 +37,9 @@ class LegIo:
     bridged_with: str = ""
     #: We called it.
     outgoing: bool = False
+    #: Hold music: since when it plays (monotonic; None: it does not) and how much of it was heard before, in seconds.
+    music_since: float | None = None
+    music_heard: float = 0.0
     #: The REFER whose sender is to be told how its transfer goes; empty: none.
     refer: str = ""
     #: Calls it once more with other media and returns the session; None: it was, or it called us.

@@ -4,7 +4,6 @@ Invariant: whatever the plane refuses comes back as an input, or changes nothing
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carillon_kit.logs import get_logger
@@ -49,7 +48,8 @@ async def unbridge(actor: "CallActor", output: outputs.UnbridgeLeg) -> None:
 async def play_prompts(actor: "CallActor", output: outputs.PlayTo) -> None:
     prompts, leg = actor.parts.prompts, actor.legs[output.leg_id]
     try:
-        files: list[Path] = await prompts.files(output.prompts) if output.prompts else [prompts.ringback()]
+        facts = actor.call.facts
+        files = await prompts.files(facts.tenant, output.prompts, facts.call_id) if output.prompts else [prompts.ringback()]
         await actor.parts.plane.play(leg.plane, output.play_id, files, loop=output.loop, barge_in=output.barge_in)
     except (PlaneError, OSError) as error:
         actor.parts.quiet.warning("prompts cannot be played", call_id=actor.call.facts.call_id, error=str(error))
@@ -57,15 +57,21 @@ async def play_prompts(actor: "CallActor", output: outputs.PlayTo) -> None:
 
 
 async def play_music(actor: "CallActor", output: outputs.PlayMusic) -> None:
-    leg, music = actor.legs[output.leg_id], actor.parts.prompts.hold_music()
+    leg, facts = actor.legs[output.leg_id], actor.call.facts
     try:
-        await actor.parts.plane.play(leg.plane, output.play_id, [music], loop=True)
-    except PlaneError as error:
+        music = await actor.parts.prompts.hold_music(facts.tenant, output.whose, facts.call_id, leg.music_heard)
+        await actor.parts.plane.play(leg.plane, output.play_id, music, loop=True)
+        leg.music_since = actor.parts.clock.monotonic()
+    except (PlaneError, OSError) as error:
         actor.parts.quiet.warning("no music on hold", call_id=actor.call.facts.call_id, error=str(error))
 
 
 async def stop_play(actor: "CallActor", output: outputs.StopPlay) -> None:
-    await attempt(actor, actor.parts.plane.stop_play(actor.legs[output.leg_id].plane))
+    leg = actor.legs[output.leg_id]
+    if leg.music_since is not None:
+        leg.music_heard += actor.parts.clock.monotonic() - leg.music_since
+        leg.music_since = None
+    await attempt(actor, actor.parts.plane.stop_play(leg.plane))
 
 
 async def record(actor: "CallActor", output: outputs.RecordFrom) -> None:

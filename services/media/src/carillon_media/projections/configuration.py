@@ -59,19 +59,17 @@ class Configuration:
             self._changed.add(event.tenantid)
             self._change.set()
 
-    async def changed_phrases(self) -> list[pb.Prompt]:
-        """Wait for a change, then give every phrase of the tenants that changed."""
+    async def changed(self) -> list[TenantConfig]:
+        """Wait for a change, then give the tenants that changed."""
         await self._change.wait()
         self._change.clear()
         changed, self._changed = self._changed, set()
-        configs = [self._configs[tenant] for tenant in changed]
-        return [
-            prompt
-            for config in configs
-            for resources in config.resources.values()
-            for r in resources.values()
-            for prompt in _said(config, r)
-        ]
+        return [self._configs[tenant] for tenant in changed]
+
+
+def phrases(config: TenantConfig) -> list[pb.Prompt]:
+    """Every phrase of a tenant that is spoken from text."""
+    return [prompt for resources in config.resources.values() for each in resources.values() for prompt in _said(config, each)]
 
 
 def _evolved(config: TenantConfig, seq: int, event: Event) -> TenantConfig:
@@ -85,6 +83,8 @@ def _evolved(config: TenantConfig, seq: int, event: Event) -> TenantConfig:
 def _said(config: TenantConfig, value: object) -> Iterator[pb.Prompt]:
     """Every announcement within a resource, in its own or the tenant's language."""
     if isinstance(value, Announcement):
+        if not value.text:
+            return
         tenant = config.resources.get(Tenant.KIND, {}).get(config.tenant_id)
         language = value.language or (tenant.language if isinstance(tenant, Tenant) else "")
         yield pb.Prompt(speech=pb.Speech(text=value.text, language=language))
