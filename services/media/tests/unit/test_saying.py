@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carillon_media.domain import saying
-from carillon_media.domain.saying import GRAMMARS, LARGEST
+from carillon_media.domain.saying import GRAMMARS
+from carillon_media.domain.saying.grammar import LARGEST
 
 pytestmark = pytest.mark.feature("M-8")
 LANGUAGES = sorted(GRAMMARS)

@@ -1,0 +1,194 @@
+"""Files that people upload, from the upload to the caller's ear."""
+
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import numpy as np
+import pytest
+import soundfile
+
+from carillon.common.v1 import call_application_pb2 as app
+from carillon.directory.v1 import audio_pb2 as directory
+from carillon.directory.v1.audio_pb2_grpc import AudioServiceServicer, add_AudioServiceServicer_to_server
+from carillon.media.v1 import audio_pb2 as pb
+from carillon.media.v1.audio_pb2_grpc import AudioServiceStub
+from carillon_kit.auth import ADMIN, issue_token
+from carillon_kit.grpc_client import channel
+from carillon_kit.testing import eventually
+from carillon_rtp.testing import decode, share_of
+
+pytestmark = pytest.mark.feature("M-8")
+KEY = "k" * 40
+
+
+class FakeDirectory(AudioServiceServicer):
+    """Takes what it is given and publishes it, as the directory does."""
+
+    def __init__(self, house: Any) -> None:
+        self.house = house
+        self.seen: list[dict[str, str]] = []
+        self.audios: dict[str, directory.Audio] = {}
+
+    async def CreateAudio(self, request: Any, context: Any) -> Any:
+        self.seen.append({key: str(value) for key, value in context.invocation_metadata()})
+        if request.audio.id in self.audios:
+            await context.abort(grpc.StatusCode.ALREADY_EXISTS, "there")
+        await self._keep(request.audio)
+        return directory.CreateAudioResponse(audio=request.audio)
+
+    async def UpdateAudio(self, request: Any, context: Any) -> Any:
+        await self._keep(request.audio)
+        return directory.UpdateAudioResponse(audio=request.audio)
+
+    async def _keep(self, audio: directory.Audio) -> None:
+        self.audios[audio.id] = audio
+        fields = {field.name: value for field, value in audio.ListFields()}
+        fields["purpose"] = "music" if audio.purpose == directory.AUDIO_PURPOSE_MUSIC else "announcement"
+        await self.house.configure("audio", fields)
+
+
+@pytest.fixture
+async def studio(house: Any) -> AsyncIterator[Any]:
+    """The house with a directory beside it, and an admin's client."""
+    fake = FakeDirectory(house)  # type: ignore[abstract]
+    server = grpc.aio.server()
+    add_AudioServiceServicer_to_server(fake, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    await house.stop()
+    await house.start(directory=f"127.0.0.1:{port}")
+    link = channel(f"127.0.0.1:{house.running.grpc_port}", issue_token(KEY, "elise", "dupont", [ADMIN]))
+    house.fake, house.client = fake, AudioServiceStub(link)
+    yield house
+    await link.close()
+    await server.stop(None)
+
+
+def sound(hertz: float, seconds: float = 1.0, rate: int = 44_100, **options: Any) -> bytes:
+    samples = 0.5 * np.sin(2 * np.pi * hertz * np.arange(int(rate * seconds)) / rate)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.stack([samples, samples], axis=1), rate, **{"format": "WAV", "subtype": "PCM_24", **options})
+    return buffer.getvalue()
+
+
+async def upload(client: Any, content: bytes, audio_id: str = "welcome", **fields: Any) -> pb.UploadAudioResponse:
+    async def parts() -> AsyncIterator[pb.UploadAudioRequest]:
+        particulars = pb.AudioParticulars(**{"audio_id": audio_id, "right_to_broadcast": True, **fields})
+        yield pb.UploadAudioRequest(particulars=particulars)
+        for start in range(0, len(content), 100_000):
+            yield pb.UploadAudioRequest(chunk=content[start : start + 100_000])
+
+    response: pb.UploadAudioResponse = await client.UploadAudio(parts())
+    return response
+
+
+async def refusal(client: Any, content: bytes, **fields: Any) -> str:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await upload(client, content, **fields)
+    assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    return str(error.value.details())
+
+
+async def heard(house: Any, words: Any, *prompts: app.Prompt) -> list[int]:
+    """What a caller hears of a play step."""
+    house.application.follow(app.NextResponse(step=app.Step(play=app.Play(prompts=prompts)), cursor=b"x", config_seq=5), words.hang_up(16))
+    before = house.ends()
+    anne = await house.phone("anne")
+    anne.call("102")
+    await anne.answered()
+    await house.ended(before + 1)
+    audio = b"".join(packet.payload for packet in anne.rtp.received if packet.payload_type == 8)
+    return decode(audio, "PCMA")
+
+
+@pytest.mark.parametrize(
+    ("options", "source"),
+    [
+        ({"subtype": "PCM_24"}, "WAV PCM_24, 44100 Hz"),
+        ({"subtype": "PCM_U8", "rate": 8000}, "WAV PCM_U8, 8000 Hz"),
+        ({"subtype": "ALAW", "rate": 8000}, "WAV ALAW, 8000 Hz"),
+        ({"subtype": "ULAW", "rate": 16_000}, "WAV ULAW, 16000 Hz"),
+        ({"format": "MP3", "subtype": "MPEG_LAYER_III"}, "MP3"),
+        ({"format": "OGG", "subtype": "VORBIS"}, "OGG VORBIS"),
+    ],
+)
+async def test_every_kind_of_file_is_converted_and_its_facts_are_kept(studio: Any, options: dict[str, Any], source: str) -> None:
+    done = await upload(studio.client, sound(440, **options), display_name="Welcome", language="fr", text="Bonjour")
+    assert done.source_format.startswith(source)
+    assert abs(done.duration_ms - 1000) < 100
+    kept = studio.fake.audios["welcome"]
+    assert (kept.object, kept.rights_confirmed_by, kept.text) == (done.object, "elise", "Bonjour")
+    assert kept.rights_confirmed_at
+    narrow, rate = soundfile.read(io.BytesIO(await studio.objects.get(done.object)))
+    wide, wide_rate = soundfile.read(io.BytesIO(await studio.objects.get(done.wide_object)))
+    assert (rate, wide_rate) == (8000, 16_000)
+    assert share_of((narrow * 32767).astype(int).tolist(), 440) > 0.9
+    assert abs(len(wide) / 16_000 - len(narrow) / 8000) < 0.01
+
+
+async def test_the_directory_is_asked_in_the_uploader_s_name(studio: Any) -> None:
+    await upload(studio.client, sound(440))
+    assert studio.fake.seen[0]["authorization"].startswith("Bearer ")
+    assert studio.fake.seen[0]["carillon-tenant"] == "dupont"
+
+
+async def test_what_was_uploaded_is_what_a_caller_hears_and_a_new_upload_replaces_it(studio: Any, words: Any) -> None:
+    prompt = app.Prompt(audio=app.AudioFile(audio_id="welcome"))
+    for hertz in (440, 700):
+        done = await upload(studio.client, sound(hertz))
+        await eventually((studio.folder / "media/audio" / done.object).exists)
+        assert share_of(await heard(studio, words, prompt), hertz) > 0.8
+
+
+async def test_where_the_file_is_lost_its_text_is_spoken(studio: Any, words: Any) -> None:
+    lost = {"id": "lost", "object": "sha256-" + "0" * 64, "wide_object": "sha256-" + "0" * 64, "duration_ms": 1000}
+    await studio.configure("audio", lost | {"rights_confirmed_by": "x", "rights_confirmed_at": "2026-03-02T10:00:00Z"})
+    spoken = await heard(studio, words, app.Prompt(audio=app.AudioFile(audio_id="lost", text="Hello", language="en")))
+    assert len(spoken) > 4000
+    nothing = await heard(studio, words, app.Prompt(beep=True), app.Prompt(audio=app.AudioFile(audio_id="never")))
+    assert share_of(nothing, 1000) > 0.5
+
+
+async def test_numbers_are_spoken_and_music_is_played_once_through(studio: Any, words: Any) -> None:
+    done = await upload(studio.client, sound(523), audio_id="jazz", music=True)
+    await studio.configure("playlist", {"id": "hold", "tracks": [{"audio_id": "jazz"}]})
+    await eventually(lambda: (studio.folder / "media/audio" / done.object).exists())
+    number = app.Prompt(number=app.SpokenNumber(value=21, language="de"))
+    assert len(await heard(studio, words, number)) > 4000
+    assert share_of(await heard(studio, words, app.Prompt(music=app.Music(playlist_id="hold"))), 523) > 0.8
+
+
+async def test_the_file_comes_back_as_it_is_played(studio: Any) -> None:
+    done = await upload(studio.client, sound(440))
+    await eventually(lambda: (studio.folder / "media/audio" / done.object).exists())
+    chunks = [response.chunk async for response in studio.client.FetchAudio(pb.FetchAudioRequest(audio_id="welcome"))]
+    assert b"".join(chunks) == await studio.objects.get(done.object)
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        [response async for response in studio.client.FetchAudio(pb.FetchAudioRequest(audio_id="other"))]
+    assert error.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_what_cannot_be_taken_is_said_by_field(studio: Any, tmp_path: Path) -> None:
+    good = sound(440, 0.5)
+    assert "right_to_broadcast" in await refusal(studio.client, good, right_to_broadcast=False)
+    assert "audio_id" in await refusal(studio.client, good, audio_id="")
+    assert "chunk: the file is empty" in await refusal(studio.client, b"")
+    assert "no WAV, MP3 or OGG" in await refusal(studio.client, b"%PDF-1.7" + bytes(1000))
+    assert "says that it has" in await refusal(studio.client, good[:-1000])
+    assert "larger than 16 MB" in await refusal(studio.client, bytes(17 << 20))
+    assert "no sound file" in await refusal(studio.client, b"OggS" + bytes(1000))
+    assert "longer than 300 s" in await refusal(studio.client, sound(440, 301, 8000, subtype="ALAW"))
+    assert "FLOAT is not taken" in await refusal(studio.client, sound(440, subtype="FLOAT"))
+    assert not studio.fake.audios
+
+
+async def test_a_header_that_lies_of_its_length_costs_nothing(studio: Any) -> None:
+    """A WAV whose data chunk says four gigabytes: what is there is taken, no more."""
+    content = bytearray(sound(440, 0.5, 8000, subtype="PCM_16"))
+    at = content.index(b"data") + 4
+    content[at : at + 4] = (0xFFFF_FFF0).to_bytes(4, "little")
+    done = await upload(studio.client, bytes(content))
+    assert done.duration_ms <= 600
