@@ -64,6 +64,7 @@ from carillon_media.handlers.control import CallControl
 from carillon_media.handlers.device_uris import DeviceGruus
 from carillon_media.handlers.doorkeeper import Doorkeeper
 from carillon_media.handlers.draining import Draining
+from carillon_media.handlers.feature_control import FeatureControl
 from carillon_media.handlers.gate import Gate, WatchedDevices
 from carillon_media.handlers.quiet import QuietLog
 from carillon_media.handlers.reach import Reachability
@@ -366,7 +367,7 @@ def _add_services(server: GrpcServer, settings: MediaSettings, node: _Node) -> N
     calls, registrations = grpc_api.LiveCallApi(node.board), grpc_api.RegistrationApi(node.registrar)
     server.add(add_LiveCallServiceServicer_to_server, calls, grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
     server.add(add_RegistrationServiceServicer_to_server, registrations, grpc_api.REGISTRATIONS, grpc_api.REGISTRATION_RIGHTS)
-    control = grpc_control.CallControlApi(node.control, node.board.taps)
+    control = grpc_control.CallControlApi(node.control, FeatureControl(node.control), node.board.taps)
     server.add(add_CallControlServiceServicer_to_server, control, grpc_control.CALL_CONTROL, grpc_control.CALL_CONTROL_RIGHTS)
     trunks = grpc_trunks.TrunkStateApi(node.trunks, SystemClock())
     server.add(add_TrunkStateServiceServicer_to_server, trunks, grpc_trunks.TRUNK_STATES, grpc_trunks.TRUNK_STATE_RIGHTS)

@@ -9,7 +9,7 @@ from carillon.media.v1 import media_pb2 as pb
 from carillon.media.v1.media_pb2_grpc import LiveCallServiceServicer, RegistrationServiceServicer
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.grpc_server import current_tenant
-from carillon_media.domain.state import CALLER
+from carillon_media.domain.state import CALLER, Parked
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.registrar import Device, Registrar, source_of
 from carillon_media.handlers.switchboard import Switchboard
@@ -60,6 +60,8 @@ def live_call(actor: CallActor) -> pb.LiveCall:
         dialled=call.facts.dialled,
         state=call.doing,
         answered_by=state.answered_by,
+        slot=state.phase.slot if isinstance(state.phase, Parked) else "",
+        node=call.facts.node,
     )
     message.started_at.FromDatetime(call.facts.started_at)
     if actor.answered_at is not None and CALLER in call.legs:

@@ -9,13 +9,15 @@ import orjson
 from carillon.media.v1 import call_control_pb2 as pb
 from carillon.media.v1.call_control_pb2_grpc import CallControlServiceServicer
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
-from carillon_kit.errors import ApiError, FailedPrecondition, InvalidArgument, NotFound
-from carillon_kit.grpc_server import current_principal, current_tenant
+from carillon_kit.errors import ApiError, NotFound
+from carillon_kit.grpc_server import current_tenant
 from carillon_media.domain import inputs
 from carillon_media.domain.causes import Q850
 from carillon_media.domain.identity import is_dialable
 from carillon_media.domain.steps import Speech
-from carillon_media.handlers.control import CallControl, Refused, UnknownCall, UnknownLeg
+from carillon_media.grpc_features import FeatureVerbs, check, refusals, who
+from carillon_media.handlers.control import CallControl, UnknownCall
+from carillon_media.handlers.feature_control import FeatureControl
 from carillon_media.handlers.taps import FellBehind, Taps
 
 CALL_CONTROL = "carillon.media.v1.CallControlService"
@@ -31,6 +33,14 @@ CALL_CONTROL_RIGHTS: Mapping[str, frozenset[str]] = dict.fromkeys(
         "StartRecording",
         "StopRecording",
         "OriginateCall",
+        "AnswerCall",
+        "ConsultTransfer",
+        "CompleteTransfer",
+        "ParkCall",
+        "UnparkCall",
+        "PickUpCall",
+        "SuperviseCall",
+        "OpenDoor",
         "WatchCallEvents",
     ),
     _WHO,
@@ -50,50 +60,56 @@ class TooSlow(ApiError):
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-class CallControlApi(CallControlServiceServicer):
+class CallControlApi(FeatureVerbs, CallControlServiceServicer):
     """`CallControlService`."""
 
-    def __init__(self, control: CallControl, taps: Taps) -> None:
+    def __init__(self, control: CallControl, features: FeatureControl, taps: Taps) -> None:
+        super().__init__(features)
         self._control = control
         self._taps = taps
 
     async def HangUpCall(self, request: pb.HangUpCallRequest, context: Context) -> pb.HangUpCallResponse:
         """End it."""
         cause = Q850.get(request.cause or NORMAL_CLEARING)
-        _check({"cause": "" if cause else "not a Q.850 cause of this system"})
-        await self._ask(request.call_id, inputs.HangUpRequested(_who(), cause or ""))
+        check({"cause": "" if cause else "not a Q.850 cause of this system"})
+        await self._ask(request.call_id, inputs.HangUpRequested(who(), cause or ""))
         return pb.HangUpCallResponse()
+
+    async def AnswerCall(self, request: pb.AnswerCallRequest, context: Context) -> pb.AnswerCallResponse:
+        """A phone that rings answers by itself."""
+        await self._ask(request.call_id, inputs.AnswerRequested(who(), _leg(request.leg_id)))
+        return pb.AnswerCallResponse()
 
     async def HoldLeg(self, request: pb.HoldLegRequest, context: Context) -> pb.HoldLegResponse:
         """Music for the other side."""
-        await self._ask(request.call_id, inputs.HoldRequested(_who(), _leg(request.leg_id), True))
+        await self._ask(request.call_id, inputs.HoldRequested(who(), _leg(request.leg_id), True))
         return pb.HoldLegResponse()
 
     async def ResumeLeg(self, request: pb.ResumeLegRequest, context: Context) -> pb.ResumeLegResponse:
         """Both hear each other again."""
-        await self._ask(request.call_id, inputs.HoldRequested(_who(), _leg(request.leg_id), False))
+        await self._ask(request.call_id, inputs.HoldRequested(who(), _leg(request.leg_id), False))
         return pb.ResumeLegResponse()
 
     async def TransferCall(self, request: pb.TransferCallRequest, context: Context) -> pb.TransferCallResponse:
         """Blind transfer."""
-        _check({"leg_id": "" if request.leg_id else "needed", "destination": _undialable(request.destination)})
-        await self._ask(request.call_id, inputs.TransferRequested(_who(), request.leg_id, request.destination))
+        check({"leg_id": "" if request.leg_id else "needed", "destination": _undialable(request.destination)})
+        await self._ask(request.call_id, inputs.TransferRequested(who(), request.leg_id, request.destination))
         return pb.TransferCallResponse()
 
     async def SendDigits(self, request: pb.SendDigitsRequest, context: Context) -> pb.SendDigitsResponse:
         """Tones of a keypad."""
         digits = request.digits.upper()
         good = 0 < len(digits) <= MAX_DIGITS and set(digits) <= set("0123456789ABCD*#")
-        _check({"leg_id": "" if request.leg_id else "needed", "digits": "" if good else f"1 to {MAX_DIGITS} of 0-9 A-D * #"})
-        await self._ask(request.call_id, inputs.DigitsRequested(_who(), request.leg_id, digits))
+        check({"leg_id": "" if request.leg_id else "needed", "digits": "" if good else f"1 to {MAX_DIGITS} of 0-9 A-D * #"})
+        await self._ask(request.call_id, inputs.DigitsRequested(who(), request.leg_id, digits))
         return pb.SendDigitsResponse()
 
     async def PlayToCall(self, request: pb.PlayToCallRequest, context: Context) -> pb.PlayToCallResponse:
         """Speak."""
         good = bool(request.text.strip()) and len(request.text) <= MAX_TEXT
-        _check({"text": "" if good else f"1 to {MAX_TEXT} characters"})
+        check({"text": "" if good else f"1 to {MAX_TEXT} characters"})
         prompts = (Speech(request.text, request.language or "en"),)
-        await self._ask(request.call_id, inputs.PlayRequested(_who(), request.leg_id, prompts))
+        await self._ask(request.call_id, inputs.PlayRequested(who(), request.leg_id, prompts))
         return pb.PlayToCallResponse()
 
     async def StartRecording(self, request: pb.StartRecordingRequest, context: Context) -> pb.StartRecordingResponse:
@@ -102,19 +118,19 @@ class CallControlApi(CallControlServiceServicer):
         many = f"at most {MAX_LABELS}, of {MAX_LABEL} characters" if long or len(request.labels) > MAX_LABELS else ""
         seconds = request.max_seconds or MAX_RECORDING_SECONDS
         bounds = "" if 0 < seconds <= MAX_RECORDING_SECONDS else f"1 to {MAX_RECORDING_SECONDS}"
-        _check({"labels": many, "max_seconds": bounds})
-        await self._ask(request.call_id, inputs.RecordRequested(_who(), dict(request.labels), seconds * 1000))
+        check({"labels": many, "max_seconds": bounds})
+        await self._ask(request.call_id, inputs.RecordRequested(who(), dict(request.labels), seconds * 1000))
         return pb.StartRecordingResponse()
 
     async def StopRecording(self, request: pb.StopRecordingRequest, context: Context) -> pb.StopRecordingResponse:
         """Both sides."""
-        await self._ask(request.call_id, inputs.StopRecordRequested(_who()))
+        await self._ask(request.call_id, inputs.StopRecordRequested(who()))
         return pb.StopRecordingResponse()
 
     async def OriginateCall(self, request: pb.OriginateCallRequest, context: Context) -> pb.OriginateCallResponse:
         """Click to call."""
         seconds = request.ring_seconds or RING_SECONDS
-        _check(
+        check(
             {
                 "user_id": "" if request.user_id else "needed",
                 "destination": _undialable(request.destination),
@@ -124,17 +140,16 @@ class CallControlApi(CallControlServiceServicer):
         tenant = current_tenant()
         if not self._control.knows_user(tenant, request.user_id):
             raise NotFound(f"users/{request.user_id}")
-        try:
-            call_id = self._control.originate(tenant, request.user_id, request.destination, _who(), seconds)
-        except Refused as refused:
-            raise FailedPrecondition([("STATE", f"users/{request.user_id}", str(refused))]) from refused
+        async with refusals(user=request.user_id):
+            auto = request.auto_answer
+            call_id = self._control.originate(tenant, request.user_id, request.destination, who(), seconds, auto_answer=auto)
         return pb.OriginateCallResponse(call_id=call_id)
 
     async def WatchCallEvents(self, request: pb.WatchCallEventsRequest, context: Context) -> AsyncIterator[pb.WatchCallEventsResponse]:
         """Past events of calls that are up, then those that come."""
         tenant = current_tenant()
         wrong = "only with call_id" if request.after_seq and not request.call_id else "not below 0" if request.after_seq < 0 else ""
-        _check({"after_seq": wrong})
+        check({"after_seq": wrong})
         if request.call_id:
             self._find(tenant, request.call_id)
         if self._taps.full:
@@ -156,31 +171,15 @@ class CallControlApi(CallControlServiceServicer):
             raise NotFound(f"calls/{call_id}") from error
 
     async def _ask(self, call_id: str, given: inputs.Request) -> None:
-        _check({"call_id": "" if call_id else "needed"})
-        try:
+        check({"call_id": "" if call_id else "needed"})
+        async with refusals(call=call_id):
             await self._control.ask(current_tenant(), call_id, given)
-        except UnknownCall as error:
-            raise NotFound(f"calls/{call_id}") from error
-        except UnknownLeg as error:
-            raise InvalidArgument({"leg_id": "the call has no such leg"}) from error
-        except Refused as refused:
-            raise FailedPrecondition([("STATE", f"calls/{call_id}", str(refused))]) from refused
-
-
-def _who() -> str:
-    return current_principal().subject
 
 
 def _leg(leg_id: str) -> str:
-    _check({"leg_id": "" if leg_id else "needed"})
+    check({"leg_id": "" if leg_id else "needed"})
     return leg_id
 
 
 def _undialable(destination: str) -> str:
     return "" if is_dialable(destination) else "not what a phone can dial: digits, + * #, or a short name"
-
-
-def _check(fields: Mapping[str, str]) -> None:
-    wrong = {field: reason for field, reason in fields.items() if reason}
-    if wrong:
-        raise InvalidArgument(wrong)

@@ -187,6 +187,9 @@ class Directory(Protocol):
     def talks(self, tenant: str, user_id: str) -> bool: ...
     def door_phone(self, tenant: str, user_id: str) -> DoorPhone | None: ...
     def park_digits(self, tenant: str) -> tuple[str, str]: ...
+    def may_pick_up(self, tenant: str, user_id: str, rung_user_id: str) -> bool:
+        """Whether a user may take what rings at another's phone."""
+
     def fallback(self, facts: CallFacts) -> tuple[Step | None, int]:
         """What media does alone at a call's beginning (None: nothing), and the configuration version that says so."""
 

@@ -9,11 +9,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from carillon.common.v1 import call_application_pb2 as pb
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event
 from carillon_contracts.mailbox import MailboxChanged
 from carillon_contracts.streams import CONFIG, MAILBOXES, config_subject, mailbox_subject
 from carillon_kit.ids import SystemIds
+from carillon_kit.testing import eventually
 from carillon_sip import InviteReceived, SessionAnswered, SessionCancelled, SessionEnded
 from carillon_sip.digest import Credentials, answer_challenges
 from carillon_sip.message import Message, Request, Response
@@ -192,6 +194,30 @@ async def test_what_a_lamp_shows_can_be_picked_up(house: Any, words: Any, watche
         await bob.expect(SessionCancelled)
         await anne.answered()
         assert (await until(lamp, "terminated"))[-1] is not None
+
+
+@pytest.mark.feature("M-5", "M-6")
+async def test_a_parking_slot_has_a_lamp(house: Any, words: Any, watcher: Any) -> None:
+    await house.configure("parking_lot", {"id": "main", "first_slot": "701", "last_slot": "702"})
+    step = pb.Step(park=pb.Park(slots=["701", "702"], timeout_ms=60_000))
+    house.application.follow(pb.NextResponse(step=step, config_seq=5))
+    anne = await house.phone("anne")
+    async with watcher("carol") as lamp, watcher("bob") as other:
+        await eventually(lambda: house.running.board.parts.directory._accounts.is_slot("dupont", "701"))
+        assert (await lamp.ask(f"sip:701@{REALM}")).status == 200
+        assert (await other.ask(f"sip:702@{REALM}")).status == 200
+        assert told(await lamp.notice()) == (0, "full", [])
+        assert (await lamp.ask(f"sip:701@{REALM}", "presence", call_id="w2")).status == 404
+        assert (await lamp.ask(f"sip:703@{REALM}", call_id="w3")).status == 404
+        call = anne.call("*7")
+        await anne.answered()
+        dialog = the_dialog((await until(lamp, "confirmed"))[-1])
+        assert dialog.findtext("d:local/d:identity", "", NAMESPACE) == f"sip:701@{REALM}"
+        assert dialog.findtext("d:remote/d:identity", "", NAMESPACE) == f"sip:101@{REALM}"
+        anne.do("bye", call)
+        await until(lamp, "terminated")
+        assert told(await other.notice()) == (0, "full", [])
+        assert other.notices.empty()
 
 
 async def all_told(watcher: Watcher, state: str, seen: dict[str, list[int]], watchers: int) -> None:

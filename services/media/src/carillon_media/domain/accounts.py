@@ -129,6 +129,11 @@ class Accounts:
         found = credential.user_id if credential is not None else name
         return found if found in config.users else ""
 
+    def is_slot(self, tenant: str, name: str) -> bool:
+        """Whether calls can be parked there."""
+        config = self.config(tenant)
+        return config is not None and any(lot.holds(name) for lot in config.parking_lots.values())
+
     def mailbox_of(self, tenant: str, user_id: str) -> str:
         """The user's mailbox; empty if none."""
         config = self.config(tenant)

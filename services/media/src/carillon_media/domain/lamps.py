@@ -6,7 +6,7 @@ Invariant: tags are told as the user's phone has them, so that a watcher's INVIT
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from carillon_media.domain.state import CallState, Leg, Talking, side_of
+from carillon_media.domain.state import CallState, Leg, Parked, Talking, side_of
 from carillon_sip.dialog_info import DialogStateName, Participant, WatchedDialog
 from carillon_sip.uri import Uri
 
@@ -53,6 +53,25 @@ def dialogs(state: CallState, user_id: str, number: str, house: House, dialog_of
             call_id=sip.call_id,
             local_tag=sip.remote_tag,
             remote_tag=sip.local_tag,
+        )
+
+
+def slot_name(slot: str) -> str:
+    """What a parking slot is called where users are called by their id, which has no colon."""
+    return f"slot:{slot}"
+
+
+def in_slot(state: CallState, name: str, house: House) -> Iterator[WatchedDialog]:
+    """The call that waits in a slot (by `slot_name`), as if the slot talked with it: a key that watches the slot lights up."""
+    phase = state.phase
+    if isinstance(phase, Parked) and slot_name(phase.slot) == name:
+        anchor = state.legs[state.anchor]
+        yield WatchedDialog(
+            id=f"{state.facts.call_id}-{phase.slot}",
+            state="confirmed",
+            direction="recipient",
+            local=house.participant(phase.slot),
+            remote=house.participant(anchor.number, house.name_of(anchor.party)),
         )
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from carillon_kit.ids import Ids
 from carillon_media.domain.accounts import Accounts, Credential
 from carillon_media.domain.identity import dialled
+from carillon_media.domain.lamps import slot_name
 from carillon_media.handlers.doorkeeper import TRY_LATER, Doorkeeper, TryLater
 from carillon_media.ports import Fields
 from carillon_sip.digest import Verdict
@@ -48,7 +49,8 @@ class HousePhones:
         return Refused(401, [("WWW-Authenticate", value) for value in challenges])
 
     def meant(self, tenant: str, request_uri: str) -> tuple[str, str]:
-        """What was dialled, and the user of the tenant whom it means; both empty when there is none in this house."""
+        """What was dialled, and the user of the tenant whom it means, or a parking slot by its `slot_name`; both empty when there is
+        neither in this house."""
         try:
             name = dialled(request_uri)
             host = Uri.parse(request_uri).host
@@ -56,5 +58,7 @@ class HousePhones:
             return "", ""
         if not name or not self._accounts.is_house_of(tenant, host):
             return "", ""
+        if self._accounts.is_slot(tenant, name):
+            return name, slot_name(name)
         user_id = self._accounts.user_named(tenant, name)
         return (name, user_id) if user_id else ("", "")

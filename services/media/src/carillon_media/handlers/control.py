@@ -31,13 +31,13 @@ class CallControl:
 
     def __init__(self, board: Switchboard, accounts: Accounts, closed: Callable[[], bool]) -> None:
         """`closed`: no new call is taken."""
-        self._board = board
-        self._accounts = accounts
+        self.board = board
+        self.accounts = accounts
         self._closed = closed
 
     def find(self, tenant: str, call_id: str) -> CallActor:
         """The tenant's call; raises UnknownCall."""
-        actor = self._board.calls.get(call_id)
+        actor = self.board.calls.get(call_id)
         if actor is None or actor.call.facts.tenant != tenant:
             raise UnknownCall
         return actor
@@ -55,9 +55,11 @@ class CallControl:
         if reason := await actor.request(given, refuses):
             raise Refused(reason)
 
-    def originate(self, tenant: str, user_id: str, destination: str, requested_by: str, ring_seconds: float) -> str:
+    def originate(
+        self, tenant: str, user_id: str, destination: str, requested_by: str, ring_seconds: float, *, auto_answer: bool = False
+    ) -> str:
         """Call a user, then the destination as that user; returns the call's id. Raises Refused."""
-        board, accounts = self._board, self._accounts
+        board, accounts = self.board, self.accounts
         if self._closed() or board.full:
             raise Refused("no more calls are taken now")
         contacts = tuple(board.parts.directory.contacts_of_user(tenant, user_id))
@@ -77,16 +79,16 @@ class CallControl:
         )
         actor = CallActor(Call(facts, board.limits), board.parts, board)
         board.take(actor)
-        actor.post(inputs.Originated(contacts, self._callee_name(tenant, destination), requested_by, ring_seconds))
+        actor.post(inputs.Originated(contacts, self._callee_name(tenant, destination), requested_by, ring_seconds, auto_answer))
         return facts.call_id
 
     def knows_user(self, tenant: str, user_id: str) -> bool:
         """Whether the tenant has this user."""
-        config = self._accounts.config(tenant)
+        config = self.accounts.config(tenant)
         return config is not None and user_id in config.users
 
     def _callee_name(self, tenant: str, destination: str) -> str:
-        config = self._accounts.config(tenant)
+        config = self.accounts.config(tenant)
         extension = config.extensions.get(destination) if config else None
         user_id = extension.destination.user_id if extension else None
-        return self._accounts.name_of(tenant, user_id) if user_id else ""
+        return self.accounts.name_of(tenant, user_id) if user_id else ""

@@ -3,6 +3,7 @@
 Invariant: a supervisor is told once that the leg it listens to is over; who listens to whom is audited.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -11,10 +12,31 @@ from carillon_contracts.envelope import EventData
 from carillon_media.domain import inputs, outputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.facts import CallFacts, Limits
+from carillon_media.domain.state import Parked
 from carillon_media.handlers.actor import CallActor
 from carillon_media.ports import Parts
 
 ANNOUNCEMENT_RING_SECONDS = 5.0
+
+
+class Parking:
+    """The slot that a call gets next, as somebody waits for it."""
+
+    def __init__(self) -> None:
+        self._slot: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def within(self, seconds: float) -> str:
+        """The slot; empty: it got none."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._slot
+        except TimeoutError:
+            return ""
+
+    def tell(self, slot: str) -> None:
+        """It is parked there, or (empty) is not to be parked any more."""
+        if not self._slot.done():
+            self._slot.set_result(slot)
 
 
 class Board(Protocol):
@@ -36,6 +58,7 @@ class Features:
         self._board = board
         #: By call: who listens to which of its legs.
         self._supervisors: dict[str, dict[CallActor, str]] = {}
+        self._parkings: dict[str, list[Parking]] = {}
         self.audit: Callable[[str, EventData], None] = lambda tenant, event: None
 
     @property
@@ -47,9 +70,24 @@ class Features:
         """The actor's caller takes part in what this leg of the call talks."""
         self._supervisors.setdefault(call_id, {})[actor] = leg_id
 
+    def next_parking(self, actor: CallActor) -> Parking:
+        """The slot that the call will be parked in."""
+        parking = Parking()
+        self._parkings.setdefault(actor.call.facts.call_id, []).append(parking)
+        return parking
+
+    def _tell_parking(self, actor: CallActor) -> None:
+        call_id, state = actor.call.facts.call_id, actor.call.state
+        slot = state.phase.slot if isinstance(state.phase, Parked) else ""
+        if slot or state.transfer is None:
+            for parking in self._parkings.pop(call_id, ()):
+                parking.tell(slot)
+
     def changed(self, actor: CallActor) -> None:
         """Something has happened in this call, or it is over: supervisors of a leg that is there no more are told."""
         call_id = actor.call.facts.call_id
+        if call_id in self._parkings:
+            self._tell_parking(actor)
         supervisors = self._supervisors.get(call_id)
         if not supervisors:
             return

@@ -121,6 +121,15 @@ class Reachability:
         user = config.users.get(user_id) if config else None
         return user.door_phone if user else None
 
+    def may_pick_up(self, tenant: str, user_id: str, rung_user_id: str) -> bool:
+        """Everybody of the tenant, or members of one pickup group."""
+        config = self._accounts.config(tenant)
+        if config is None:
+            return False
+        groups = config.pickup_groups.values()
+        same = any(user_id in group.user_ids and rung_user_id in group.user_ids for group in groups)
+        return config.tenant.pickup_scope == "tenant" or user_id == rung_user_id or same
+
     def park_digits(self, tenant: str) -> tuple[str, str]:
         """What parks the other side, and what it is then sent to: the code for parking."""
         config = self._accounts.config(tenant)

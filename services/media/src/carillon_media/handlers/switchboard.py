@@ -48,7 +48,7 @@ class Switchboard:
         self.taps = Taps()
         #: Told of every call in which something happened, and that is over.
         self.changed: Callable[[CallActor], None] = lambda actor: None
-        self._transfers = Transfers(self)
+        self.transfers = Transfers(self)
         self.features = Features(self)
         self._tasks: set[asyncio.Future[None]] = set()
         self._idle = asyncio.Event()
@@ -120,7 +120,7 @@ class Switchboard:
 
     def begin(self, session: str, request: Request, flow: Flow, facts: CallFacts) -> None:
         """A caller was let in: the call exists from here on, unless it takes over one that is there already."""
-        if self._transfers.takes_over(session, request, flow, facts):
+        if self.transfers.takes_over(session, request, flow, facts):
             return
         body = request.body
         codecs = offered_codecs(body, secrecy_of(self.parts.srtp, flow.transport)) if body else ()
@@ -197,7 +197,7 @@ class Switchboard:
             case sip.SessionAcked():
                 self._acked(actor, leg_id, output.body)
             case sip.ReferReceived():
-                self._transfers.referred(actor, leg_id, output)
+                self.transfers.referred(actor, leg_id, output)
             case sip.SessionRequest():
                 self._request(actor, leg_id, output)
             case _:

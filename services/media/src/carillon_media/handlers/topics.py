@@ -34,7 +34,7 @@ class Document(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Topic:
-    """`about` is a user or a mailbox, `entity` its URI as watchers know it; `watchers`: by subscription the next version."""
+    """`about` is a user, a parking slot or a mailbox, `entity` its URI for watchers; `watchers`: by subscription the next version."""
 
     package: str
     tenant: str
@@ -130,6 +130,8 @@ class Documents:
 
             return of_leg
 
+        if user_id.startswith(lamps.slot_name("")):
+            return [dialog for actor in self._calls_of(tenant, user_id) for dialog in lamps.in_slot(actor.call.state, user_id, house)]
         return [
             dialog
             for actor in self._calls_of(tenant, user_id)

@@ -58,11 +58,11 @@ class Transfers:
             elif not _same_user(actor, leg_id, *other):
                 decline(refer.refer, 403)
             else:
-                self._board.spawn(self._join(actor, leg_id, *other, refer.refer))
+                self._board.spawn(self._referred_to(actor, leg_id, *other, refer.refer))
             return
         destination = dialled_by(refer.refer_to.uri)
         if destination:
-            self._board.spawn(self._blind(actor, leg_id, destination, refer.refer))
+            self._board.spawn(self._sent(actor, leg_id, destination, refer.refer))
         else:
             decline(refer.refer, 484)
 
@@ -71,39 +71,56 @@ class Transfers:
         found = self._board.leg_of(replaces.to_tag) or self._board.leg_of(replaces.from_tag)
         return found if found is not None and found[1] in found[0].legs else None
 
-    async def _blind(self, actor: CallActor, leg_id: str, destination: str, refer: str) -> None:
+    async def join(self, actor: CallActor, leg_id: str, other: CallActor, other_leg: str) -> str:
+        """As by a phone's REFER, which nobody waits for; returns why it cannot be, or nothing."""
+        return await self._join(actor, leg_id, other, other_leg, "")
+
+    def _decline(self, refer: str, reason: str, status: int = 603) -> str:
+        if refer:
+            self._board.parts.sip.decline_refer(refer, status)
+        return reason
+
+    async def _referred_to(self, actor: CallActor, leg_id: str, other: CallActor, other_leg: str, refer: str) -> None:
+        await self._join(actor, leg_id, other, other_leg, refer)
+
+    async def _sent(self, actor: CallActor, leg_id: str, destination: str, refer: str) -> None:
+        await self._blind(actor, leg_id, destination, refer)
+
+    async def _blind(self, actor: CallActor, leg_id: str, destination: str, refer: str) -> str:
         leg = actor.legs[leg_id]
         leg.refer = refer
-        if await actor.request(inputs.LegRefers(leg_id, destination), lambda state: _cannot(state, leg_id)):
+        if reason := await actor.request(inputs.LegRefers(leg_id, destination), lambda state: _cannot(state, leg_id)):
             leg.refer = ""
-            self._board.parts.sip.decline_refer(refer, 603)
+            return self._decline(refer, reason)
+        return ""
 
-    async def _join(self, actor: CallActor, leg_id: str, other: CallActor, other_leg: str, refer: str) -> None:
+    async def _join(self, actor: CallActor, leg_id: str, other: CallActor, other_leg: str, refer: str) -> str:
         """Attended: the far end of the other call takes the leg's place in this one. While it only rings there: a blind transfer."""
         sip, call_id = self._board.parts.sip, actor.call.facts.call_id
         phase = other.call.state.phase
         if actor is other or not isinstance(actor.call.state.phase, Talking):
-            sip.decline_refer(refer, 603)
-            return
+            return self._decline(refer, NOT_POSSIBLE)
         if not isinstance(phase, Talking):
             # Who has called the parking lot itself parks the other one in the slot that it was told.
             destination = phase.slot if isinstance(phase, Parked) else other.call.facts.dialled
             await other.request(inputs.HangUpRequested("phone", NORMAL_CLEARING), lambda state: "")
-            await self._blind(actor, leg_id, destination, refer)
-            return
+            return await self._blind(actor, leg_id, destination, refer)
         moved = other.call.legs[holding.other_than(other.call.state, phase, other_leg)]
         moved_io = other.legs[moved.leg_id]
-        if await other.request(inputs.LegHandedOver(other_leg, call_id), lambda state: _cannot(state, other_leg)):
-            sip.decline_refer(refer, 603)
-            return
-        sip.accept_refer(refer)
+        if reason := await other.request(inputs.LegHandedOver(other_leg, call_id), lambda state: _cannot(state, other_leg)):
+            return self._decline(refer, reason)
+        if refer:
+            sip.accept_refer(refer)
         actor.legs[leg_id].refer = refer
         codec = moved_io.media.codec if moved_io.media else ""
         adopted = inputs.LegAdopted(leg_id, moved_io.session, moved.party, moved.number, codec, other.call.facts.call_id)
         if reason := await actor.request(adopted, lambda state: _cannot(state, leg_id)):
             _log.warning("a transfer lost one side", call_id=call_id, reason=reason)
-            sip.notify_refer(refer, 481)
+            if refer:
+                sip.notify_refer(refer, 481)
             await self._let_go(moved_io.session)
+            return reason
+        return ""
 
     async def _let_go(self, handle: str) -> None:
         """The call that should have adopted it is gone."""
@@ -131,12 +148,20 @@ class Transfers:
             return True
         if found is None or found[0].call.facts.tenant != facts.tenant or facts.caller_user_id is None:
             sip.reject(session, 481)
+        elif self._forbidden(*found, facts):
+            sip.reject(session, 403)
         elif request.body and not offered_codecs(request.body, secrecy_of(self._board.parts.srtp, flow.transport)):
             sip.reject(session, 488)
         else:
             leg = LegIo("", session, flow, f"{facts.call_id}/a", offer=request.body)
             self._board.spawn(self._pick_up(*found, leg, facts))
         return True
+
+    def _forbidden(self, actor: CallActor, rung: str, facts: CallFacts) -> bool:
+        """Where only groups may pick up, who is in none with whose phone rings must not."""
+        leg = actor.call.legs.get(rung)
+        may = self._board.parts.directory.may_pick_up
+        return leg is not None and not may(facts.tenant, facts.caller_user_id or "", leg.party)
 
     async def _pick_up(self, actor: CallActor, rung: str, leg: LegIo, facts: CallFacts) -> None:
         self._board.hand_over(leg)

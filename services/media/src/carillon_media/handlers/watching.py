@@ -11,6 +11,8 @@ from typing import Protocol
 
 from carillon_kit.logs import get_logger
 from carillon_media.domain.accounts import Accounts, Credential
+from carillon_media.domain.lamps import slot_name
+from carillon_media.domain.state import Parked
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.authenticated import HousePhones, Refused
 from carillon_media.handlers.registrar import Device, DeviceStore
@@ -62,6 +64,7 @@ class Watching:
         self._calls = calls
         self._documents = Documents(accounts, sip, mailboxes, self._calls_of, online)
         self._legs: dict[Key, set[str]] = {}
+        self._slots: dict[str, frozenset[str]] = {}
         self._topics: dict[tuple[str, str, str, str], Topic] = {}
         self._of_user: dict[Key, list[Topic]] = {}
         self._of_mailbox: dict[Key, list[Topic]] = {}
@@ -108,7 +111,7 @@ class Watching:
             return 406
         tenant = credential.tenant
         name, user_id = self._phones.meant(tenant, request.uri)
-        if not user_id:
+        if not user_id or (user_id.startswith(slot_name("")) and event != dialog_info.EVENT):
             return 404
         about = user_id
         if event == message_summary.EVENT:
@@ -173,7 +176,7 @@ class Watching:
         """Something has happened in this call, or it is over."""
         facts = actor.call.facts
         up = facts.call_id in self._calls
-        for party in {leg.party for leg in actor.call.legs.values()}:
+        for party in {leg.party for leg in actor.call.legs.values()} | self._slots_of(actor, up=up):
             key = (facts.tenant, party)
             if up:
                 self._legs.setdefault(key, set()).add(facts.call_id)
@@ -182,6 +185,16 @@ class Watching:
                 if not known:
                     del self._legs[key]
             self._mark(self._of_user.get(key, ()))
+
+    def _slots_of(self, actor: CallActor, *, up: bool) -> set[str]:
+        """Where the call is parked, and where it was before."""
+        call_id, phase = actor.call.facts.call_id, actor.call.state.phase
+        slots = self._slots.get(call_id, frozenset())
+        if isinstance(phase, Parked):
+            slots = self._slots[call_id] = slots | {slot_name(phase.slot)}
+        if not up:
+            self._slots.pop(call_id, None)
+        return set(slots)
 
     def devices_changed(self, devices: Iterable[Device]) -> None:
         """These came, went or were refreshed."""

@@ -10,6 +10,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +21,25 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _SupervisionMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SupervisionModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SupervisionMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SUPERVISION_MODE_UNSPECIFIED: _SupervisionMode.ValueType  # 0
+    SUPERVISION_MODE_LISTEN: _SupervisionMode.ValueType  # 1
+    SUPERVISION_MODE_WHISPER: _SupervisionMode.ValueType  # 2
+    SUPERVISION_MODE_BARGE: _SupervisionMode.ValueType  # 3
+
+class SupervisionMode(_SupervisionMode, metaclass=_SupervisionModeEnumTypeWrapper): ...
+
+SUPERVISION_MODE_UNSPECIFIED: SupervisionMode.ValueType  # 0
+SUPERVISION_MODE_LISTEN: SupervisionMode.ValueType  # 1
+SUPERVISION_MODE_WHISPER: SupervisionMode.ValueType  # 2
+SUPERVISION_MODE_BARGE: SupervisionMode.ValueType  # 3
+Global___SupervisionMode: _TypeAlias = SupervisionMode  # noqa: Y015
 
 @_typing.final
 class HangUpCallRequest(_message.Message):
@@ -175,6 +195,360 @@ class TransferCallResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TransferCallResponse: _TypeAlias = TransferCallResponse  # noqa: Y015
+
+@_typing.final
+class AnswerCallRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    LEG_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    leg_id: _builtins.str
+    """The leg that rings."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        leg_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "leg_id", b"leg_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerCallRequest: _TypeAlias = AnswerCallRequest  # noqa: Y015
+
+@_typing.final
+class AnswerCallResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerCallResponse: _TypeAlias = AnswerCallResponse  # noqa: Y015
+
+@_typing.final
+class ConsultTransferRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    LEG_ID_FIELD_NUMBER: _builtins.int
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    leg_id: _builtins.str
+    """The leg of the user who transfers."""
+    destination: _builtins.str
+    """As the user would dial it."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        leg_id: _builtins.str = ...,
+        destination: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "destination", b"destination", "leg_id", b"leg_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsultTransferRequest: _TypeAlias = ConsultTransferRequest  # noqa: Y015
+
+@_typing.final
+class ConsultTransferResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSULT_CALL_ID_FIELD_NUMBER: _builtins.int
+    consult_call_id: _builtins.str
+    """The call between the user and the destination."""
+    def __init__(
+        self,
+        *,
+        consult_call_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consult_call_id", b"consult_call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsultTransferResponse: _TypeAlias = ConsultTransferResponse  # noqa: Y015
+
+@_typing.final
+class CompleteTransferRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    LEG_ID_FIELD_NUMBER: _builtins.int
+    CONSULT_CALL_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    leg_id: _builtins.str
+    """The leg of the user who transfers."""
+    consult_call_id: _builtins.str
+    """The same user's other call."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        leg_id: _builtins.str = ...,
+        consult_call_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "consult_call_id", b"consult_call_id", "leg_id", b"leg_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteTransferRequest: _TypeAlias = CompleteTransferRequest  # noqa: Y015
+
+@_typing.final
+class CompleteTransferResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteTransferResponse: _TypeAlias = CompleteTransferResponse  # noqa: Y015
+
+@_typing.final
+class ParkCallRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    LEG_ID_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    leg_id: _builtins.str
+    """The leg that is parked."""
+    slot: _builtins.str
+    """Empty: the first free one."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        leg_id: _builtins.str = ...,
+        slot: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "leg_id", b"leg_id", "slot", b"slot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ParkCallRequest: _TypeAlias = ParkCallRequest  # noqa: Y015
+
+@_typing.final
+class ParkCallResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLOT_FIELD_NUMBER: _builtins.int
+    slot: _builtins.str
+    def __init__(
+        self,
+        *,
+        slot: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["slot", b"slot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ParkCallResponse: _TypeAlias = ParkCallResponse  # noqa: Y015
+
+@_typing.final
+class UnparkCallRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    AUTO_ANSWER_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    slot: _builtins.str
+    auto_answer: _builtins.bool
+    """The user's phone answers by itself if it can."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        slot: _builtins.str = ...,
+        auto_answer: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_answer", b"auto_answer", "slot", b"slot", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnparkCallRequest: _TypeAlias = UnparkCallRequest  # noqa: Y015
+
+@_typing.final
+class UnparkCallResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """Of the user; it ends with `call.took_over`."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnparkCallResponse: _TypeAlias = UnparkCallResponse  # noqa: Y015
+
+@_typing.final
+class PickUpCallRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    RUNG_USER_ID_FIELD_NUMBER: _builtins.int
+    AUTO_ANSWER_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Who takes it."""
+    rung_user_id: _builtins.str
+    """At whose phone it rings; empty: in any pickup group of the user."""
+    auto_answer: _builtins.bool
+    """The user's phone answers by itself if it can."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        rung_user_id: _builtins.str = ...,
+        auto_answer: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_answer", b"auto_answer", "rung_user_id", b"rung_user_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PickUpCallRequest: _TypeAlias = PickUpCallRequest  # noqa: Y015
+
+@_typing.final
+class PickUpCallResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PickUpCallResponse: _TypeAlias = PickUpCallResponse  # noqa: Y015
+
+@_typing.final
+class SuperviseCallRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUPERVISOR_USER_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    AUTO_ANSWER_FIELD_NUMBER: _builtins.int
+    supervisor_user_id: _builtins.str
+    user_id: _builtins.str
+    """Who talks."""
+    mode: Global___SupervisionMode.ValueType
+    auto_answer: _builtins.bool
+    """The supervisor's phone answers by itself if it can."""
+    def __init__(
+        self,
+        *,
+        supervisor_user_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        mode: Global___SupervisionMode.ValueType = ...,
+        auto_answer: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_answer", b"auto_answer", "mode", b"mode", "supervisor_user_id", b"supervisor_user_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuperviseCallRequest: _TypeAlias = SuperviseCallRequest  # noqa: Y015
+
+@_typing.final
+class SuperviseCallResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """Of the supervisor."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuperviseCallResponse: _TypeAlias = SuperviseCallResponse  # noqa: Y015
+
+@_typing.final
+class OpenDoorRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    LEG_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    leg_id: _builtins.str
+    """Of the door phone."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        leg_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "leg_id", b"leg_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenDoorRequest: _TypeAlias = OpenDoorRequest  # noqa: Y015
+
+@_typing.final
+class OpenDoorResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenDoorResponse: _TypeAlias = OpenDoorResponse  # noqa: Y015
 
 @_typing.final
 class SendDigitsRequest(_message.Message):
@@ -369,21 +743,25 @@ class OriginateCallRequest(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     DESTINATION_FIELD_NUMBER: _builtins.int
     RING_SECONDS_FIELD_NUMBER: _builtins.int
+    AUTO_ANSWER_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     destination: _builtins.str
     """As the user would dial it."""
     ring_seconds: _builtins.int
     """Seconds that the user's devices ring; 0: 30, at most 120."""
+    auto_answer: _builtins.bool
+    """The user's phones answer by themselves, as far as they can."""
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
         destination: _builtins.str = ...,
         ring_seconds: _builtins.int = ...,
+        auto_answer: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "ring_seconds", b"ring_seconds", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_answer", b"auto_answer", "destination", b"destination", "ring_seconds", b"ring_seconds", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

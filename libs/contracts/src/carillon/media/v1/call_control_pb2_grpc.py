@@ -54,6 +54,46 @@ class CallControlServiceStub:
                 request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.TransferCallRequest.SerializeToString,
                 response_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.TransferCallResponse.FromString,
                 _registered_method=True)
+        self.AnswerCall = channel.unary_unary(
+                '/carillon.media.v1.CallControlService/AnswerCall',
+                request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.AnswerCallRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.AnswerCallResponse.FromString,
+                _registered_method=True)
+        self.ConsultTransfer = channel.unary_unary(
+                '/carillon.media.v1.CallControlService/ConsultTransfer',
+                request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.ConsultTransferRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.ConsultTransferResponse.FromString,
+                _registered_method=True)
+        self.CompleteTransfer = channel.unary_unary(
+                '/carillon.media.v1.CallControlService/CompleteTransfer',
+                request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.CompleteTransferRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.CompleteTransferResponse.FromString,
+                _registered_method=True)
+        self.ParkCall = channel.unary_unary(
+                '/carillon.media.v1.CallControlService/ParkCall',
+                request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.ParkCallRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.ParkCallResponse.FromString,
+                _registered_method=True)
+        self.UnparkCall = channel.unary_unary(
+                '/carillon.media.v1.CallControlService/UnparkCall',
+                request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.UnparkCallRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.UnparkCallResponse.FromString,
+                _registered_method=True)
+        self.PickUpCall = channel.unary_unary(
+                '/carillon.media.v1.CallControlService/PickUpCall',
+                request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.PickUpCallRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.PickUpCallResponse.FromString,
+                _registered_method=True)
+        self.SuperviseCall = channel.unary_unary(
+                '/carillon.media.v1.CallControlService/SuperviseCall',
+                request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.SuperviseCallRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.SuperviseCallResponse.FromString,
+                _registered_method=True)
+        self.OpenDoor = channel.unary_unary(
+                '/carillon.media.v1.CallControlService/OpenDoor',
+                request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.OpenDoorRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.OpenDoorResponse.FromString,
+                _registered_method=True)
         self.SendDigits = channel.unary_unary(
                 '/carillon.media.v1.CallControlService/SendDigits',
                 request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.SendDigitsRequest.SerializeToString,
@@ -118,8 +158,65 @@ class CallControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AnswerCall(self, request, context):
+        """AnswerCall has a phone that rings answer by itself: it is called anew with what makes phones do so, in place of the call that rings.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConsultTransfer(self, request, context):
+        """ConsultTransfer holds a leg that talks and makes a call to the destination for the leg's user, whose phone answers by itself if it can.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteTransfer(self, request, context):
+        """CompleteTransfer joins the other sides of a user's two calls, whether they were made by ConsultTransfer or by phone. While the
+        second one only rings the first is sent to its destination.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ParkCall(self, request, context):
+        """ParkCall parks a leg that talks, in the name of the other one, which must be a user, hears the slot and is hung up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnparkCall(self, request, context):
+        """UnparkCall rings a user's phone, which then takes back what is parked in the slot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PickUpCall(self, request, context):
+        """PickUpCall rings a user's phone, which then takes what rings at another user's, or in a pickup group.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuperviseCall(self, request, context):
+        """SuperviseCall rings a supervisor's phone, which then takes part in another user's talk. The tenant's supervisions must allow it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenDoor(self, request, context):
+        """OpenDoor has a door phone that talks open its door.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SendDigits(self, request, context):
-        """SendDigits lets a leg that talks hear digits, as tones.
+        """SendDigits sends digits to a leg that talks: by RFC 4733 where its phone takes them so, else as tones.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,6 +280,46 @@ def add_CallControlServiceServicer_to_server(servicer, server):
                     servicer.TransferCall,
                     request_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.TransferCallRequest.FromString,
                     response_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.TransferCallResponse.SerializeToString,
+            ),
+            'AnswerCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerCall,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.AnswerCallRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.AnswerCallResponse.SerializeToString,
+            ),
+            'ConsultTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConsultTransfer,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.ConsultTransferRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.ConsultTransferResponse.SerializeToString,
+            ),
+            'CompleteTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteTransfer,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.CompleteTransferRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.CompleteTransferResponse.SerializeToString,
+            ),
+            'ParkCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.ParkCall,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.ParkCallRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.ParkCallResponse.SerializeToString,
+            ),
+            'UnparkCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnparkCall,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.UnparkCallRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.UnparkCallResponse.SerializeToString,
+            ),
+            'PickUpCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.PickUpCall,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.PickUpCallRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.PickUpCallResponse.SerializeToString,
+            ),
+            'SuperviseCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuperviseCall,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.SuperviseCallRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.SuperviseCallResponse.SerializeToString,
+            ),
+            'OpenDoor': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenDoor,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.OpenDoorRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.OpenDoorResponse.SerializeToString,
             ),
             'SendDigits': grpc.unary_unary_rpc_method_handler(
                     servicer.SendDigits,
@@ -323,6 +460,222 @@ class CallControlService:
             '/carillon.media.v1.CallControlService/TransferCall',
             carillon_dot_media_dot_v1_dot_call__control__pb2.TransferCallRequest.SerializeToString,
             carillon_dot_media_dot_v1_dot_call__control__pb2.TransferCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.CallControlService/AnswerCall',
+            carillon_dot_media_dot_v1_dot_call__control__pb2.AnswerCallRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_call__control__pb2.AnswerCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConsultTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.CallControlService/ConsultTransfer',
+            carillon_dot_media_dot_v1_dot_call__control__pb2.ConsultTransferRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_call__control__pb2.ConsultTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.CallControlService/CompleteTransfer',
+            carillon_dot_media_dot_v1_dot_call__control__pb2.CompleteTransferRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_call__control__pb2.CompleteTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ParkCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.CallControlService/ParkCall',
+            carillon_dot_media_dot_v1_dot_call__control__pb2.ParkCallRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_call__control__pb2.ParkCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnparkCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.CallControlService/UnparkCall',
+            carillon_dot_media_dot_v1_dot_call__control__pb2.UnparkCallRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_call__control__pb2.UnparkCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PickUpCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.CallControlService/PickUpCall',
+            carillon_dot_media_dot_v1_dot_call__control__pb2.PickUpCallRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_call__control__pb2.PickUpCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuperviseCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.CallControlService/SuperviseCall',
+            carillon_dot_media_dot_v1_dot_call__control__pb2.SuperviseCallRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_call__control__pb2.SuperviseCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenDoor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.CallControlService/OpenDoor',
+            carillon_dot_media_dot_v1_dot_call__control__pb2.OpenDoorRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_call__control__pb2.OpenDoorResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,8 +44,26 @@ class CallControlServiceStub:
     """TransferCall sends a leg that talks to a destination, in the name of the other one, which must be a user and is hung up.
     When the destination does not answer, the user is rung again.
     """
+    AnswerCall: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.AnswerCallRequest, _call_control_pb2.AnswerCallResponse]
+    """AnswerCall has a phone that rings answer by itself: it is called anew with what makes phones do so, in place of the call that rings."""
+    ConsultTransfer: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.ConsultTransferRequest, _call_control_pb2.ConsultTransferResponse]
+    """ConsultTransfer holds a leg that talks and makes a call to the destination for the leg's user, whose phone answers by itself if it can."""
+    CompleteTransfer: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.CompleteTransferRequest, _call_control_pb2.CompleteTransferResponse]
+    """CompleteTransfer joins the other sides of a user's two calls, whether they were made by ConsultTransfer or by phone. While the
+    second one only rings the first is sent to its destination.
+    """
+    ParkCall: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.ParkCallRequest, _call_control_pb2.ParkCallResponse]
+    """ParkCall parks a leg that talks, in the name of the other one, which must be a user, hears the slot and is hung up."""
+    UnparkCall: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.UnparkCallRequest, _call_control_pb2.UnparkCallResponse]
+    """UnparkCall rings a user's phone, which then takes back what is parked in the slot."""
+    PickUpCall: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.PickUpCallRequest, _call_control_pb2.PickUpCallResponse]
+    """PickUpCall rings a user's phone, which then takes what rings at another user's, or in a pickup group."""
+    SuperviseCall: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.SuperviseCallRequest, _call_control_pb2.SuperviseCallResponse]
+    """SuperviseCall rings a supervisor's phone, which then takes part in another user's talk. The tenant's supervisions must allow it."""
+    OpenDoor: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.OpenDoorRequest, _call_control_pb2.OpenDoorResponse]
+    """OpenDoor has a door phone that talks open its door."""
     SendDigits: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.SendDigitsRequest, _call_control_pb2.SendDigitsResponse]
-    """SendDigits lets a leg that talks hear digits, as tones."""
+    """SendDigits sends digits to a leg that talks: by RFC 4733 where its phone takes them so, else as tones."""
     PlayToCall: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.PlayToCallRequest, _call_control_pb2.PlayToCallResponse]
     """PlayToCall speaks a text to one or both sides of a talk, in place of the other side."""
     StartRecording: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.StartRecordingRequest, _call_control_pb2.StartRecordingResponse]
@@ -72,8 +90,26 @@ class CallControlServiceAsyncStub(CallControlServiceStub):
     """TransferCall sends a leg that talks to a destination, in the name of the other one, which must be a user and is hung up.
     When the destination does not answer, the user is rung again.
     """
+    AnswerCall: _aio.UnaryUnaryMultiCallable[_call_control_pb2.AnswerCallRequest, _call_control_pb2.AnswerCallResponse]  # type: ignore[assignment]
+    """AnswerCall has a phone that rings answer by itself: it is called anew with what makes phones do so, in place of the call that rings."""
+    ConsultTransfer: _aio.UnaryUnaryMultiCallable[_call_control_pb2.ConsultTransferRequest, _call_control_pb2.ConsultTransferResponse]  # type: ignore[assignment]
+    """ConsultTransfer holds a leg that talks and makes a call to the destination for the leg's user, whose phone answers by itself if it can."""
+    CompleteTransfer: _aio.UnaryUnaryMultiCallable[_call_control_pb2.CompleteTransferRequest, _call_control_pb2.CompleteTransferResponse]  # type: ignore[assignment]
+    """CompleteTransfer joins the other sides of a user's two calls, whether they were made by ConsultTransfer or by phone. While the
+    second one only rings the first is sent to its destination.
+    """
+    ParkCall: _aio.UnaryUnaryMultiCallable[_call_control_pb2.ParkCallRequest, _call_control_pb2.ParkCallResponse]  # type: ignore[assignment]
+    """ParkCall parks a leg that talks, in the name of the other one, which must be a user, hears the slot and is hung up."""
+    UnparkCall: _aio.UnaryUnaryMultiCallable[_call_control_pb2.UnparkCallRequest, _call_control_pb2.UnparkCallResponse]  # type: ignore[assignment]
+    """UnparkCall rings a user's phone, which then takes back what is parked in the slot."""
+    PickUpCall: _aio.UnaryUnaryMultiCallable[_call_control_pb2.PickUpCallRequest, _call_control_pb2.PickUpCallResponse]  # type: ignore[assignment]
+    """PickUpCall rings a user's phone, which then takes what rings at another user's, or in a pickup group."""
+    SuperviseCall: _aio.UnaryUnaryMultiCallable[_call_control_pb2.SuperviseCallRequest, _call_control_pb2.SuperviseCallResponse]  # type: ignore[assignment]
+    """SuperviseCall rings a supervisor's phone, which then takes part in another user's talk. The tenant's supervisions must allow it."""
+    OpenDoor: _aio.UnaryUnaryMultiCallable[_call_control_pb2.OpenDoorRequest, _call_control_pb2.OpenDoorResponse]  # type: ignore[assignment]
+    """OpenDoor has a door phone that talks open its door."""
     SendDigits: _aio.UnaryUnaryMultiCallable[_call_control_pb2.SendDigitsRequest, _call_control_pb2.SendDigitsResponse]  # type: ignore[assignment]
-    """SendDigits lets a leg that talks hear digits, as tones."""
+    """SendDigits sends digits to a leg that talks: by RFC 4733 where its phone takes them so, else as tones."""
     PlayToCall: _aio.UnaryUnaryMultiCallable[_call_control_pb2.PlayToCallRequest, _call_control_pb2.PlayToCallResponse]  # type: ignore[assignment]
     """PlayToCall speaks a text to one or both sides of a talk, in place of the other side."""
     StartRecording: _aio.UnaryUnaryMultiCallable[_call_control_pb2.StartRecordingRequest, _call_control_pb2.StartRecordingResponse]  # type: ignore[assignment]
@@ -123,12 +159,78 @@ class CallControlServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def AnswerCall(
+        self,
+        request: _call_control_pb2.AnswerCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_control_pb2.AnswerCallResponse, _abc.Awaitable[_call_control_pb2.AnswerCallResponse]]:
+        """AnswerCall has a phone that rings answer by itself: it is called anew with what makes phones do so, in place of the call that rings."""
+
+    @_abc_1.abstractmethod
+    def ConsultTransfer(
+        self,
+        request: _call_control_pb2.ConsultTransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_control_pb2.ConsultTransferResponse, _abc.Awaitable[_call_control_pb2.ConsultTransferResponse]]:
+        """ConsultTransfer holds a leg that talks and makes a call to the destination for the leg's user, whose phone answers by itself if it can."""
+
+    @_abc_1.abstractmethod
+    def CompleteTransfer(
+        self,
+        request: _call_control_pb2.CompleteTransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_control_pb2.CompleteTransferResponse, _abc.Awaitable[_call_control_pb2.CompleteTransferResponse]]:
+        """CompleteTransfer joins the other sides of a user's two calls, whether they were made by ConsultTransfer or by phone. While the
+        second one only rings the first is sent to its destination.
+        """
+
+    @_abc_1.abstractmethod
+    def ParkCall(
+        self,
+        request: _call_control_pb2.ParkCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_control_pb2.ParkCallResponse, _abc.Awaitable[_call_control_pb2.ParkCallResponse]]:
+        """ParkCall parks a leg that talks, in the name of the other one, which must be a user, hears the slot and is hung up."""
+
+    @_abc_1.abstractmethod
+    def UnparkCall(
+        self,
+        request: _call_control_pb2.UnparkCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_control_pb2.UnparkCallResponse, _abc.Awaitable[_call_control_pb2.UnparkCallResponse]]:
+        """UnparkCall rings a user's phone, which then takes back what is parked in the slot."""
+
+    @_abc_1.abstractmethod
+    def PickUpCall(
+        self,
+        request: _call_control_pb2.PickUpCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_control_pb2.PickUpCallResponse, _abc.Awaitable[_call_control_pb2.PickUpCallResponse]]:
+        """PickUpCall rings a user's phone, which then takes what rings at another user's, or in a pickup group."""
+
+    @_abc_1.abstractmethod
+    def SuperviseCall(
+        self,
+        request: _call_control_pb2.SuperviseCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_control_pb2.SuperviseCallResponse, _abc.Awaitable[_call_control_pb2.SuperviseCallResponse]]:
+        """SuperviseCall rings a supervisor's phone, which then takes part in another user's talk. The tenant's supervisions must allow it."""
+
+    @_abc_1.abstractmethod
+    def OpenDoor(
+        self,
+        request: _call_control_pb2.OpenDoorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_control_pb2.OpenDoorResponse, _abc.Awaitable[_call_control_pb2.OpenDoorResponse]]:
+        """OpenDoor has a door phone that talks open its door."""
+
+    @_abc_1.abstractmethod
     def SendDigits(
         self,
         request: _call_control_pb2.SendDigitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_call_control_pb2.SendDigitsResponse, _abc.Awaitable[_call_control_pb2.SendDigitsResponse]]:
-        """SendDigits lets a leg that talks hear digits, as tones."""
+        """SendDigits sends digits to a leg that talks: by RFC 4733 where its phone takes them so, else as tones."""
 
     @_abc_1.abstractmethod
     def PlayToCall(

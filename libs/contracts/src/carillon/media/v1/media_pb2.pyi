@@ -66,13 +66,19 @@ class LiveCall(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     ANSWERED_AT_FIELD_NUMBER: _builtins.int
     LEGS_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     caller: _builtins.str
     dialled: _builtins.str
     state: _builtins.str
-    """`routing`, `ringing`, `playing`, `gathering`, `recording`, `talking`, `held`."""
+    """`routing`, `ringing`, `playing`, `gathering`, `recording`, `talking`, `held`, `parked`, `supervising`, `paging`."""
     answered_by: _builtins.str
     """User id or number of the side that answered; empty before."""
+    slot: _builtins.str
+    """Where the call is parked; empty: it is not."""
+    node: _builtins.str
+    """The media node that has the call, and whose CallControlService is asked about it."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -90,10 +96,12 @@ class LiveCall(_message.Message):
         started_at: _timestamp_pb2.Timestamp | None = ...,
         answered_at: _timestamp_pb2.Timestamp | None = ...,
         legs: _abc.Iterable[Global___LiveLeg] | None = ...,
+        slot: _builtins.str = ...,
+        node: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "answered_by", b"answered_by", "call_id", b"call_id", "caller", b"caller", "dialled", b"dialled", "legs", b"legs", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "answered_by", b"answered_by", "call_id", b"call_id", "caller", b"caller", "dialled", b"dialled", "legs", b"legs", "node", b"node", "slot", b"slot", "started_at", b"started_at", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
