@@ -97,7 +97,7 @@ class CallControlApi(FeatureVerbs, CallControlServiceServicer):
         return pb.TransferCallResponse()
 
     async def SendDigits(self, request: pb.SendDigitsRequest, context: Context) -> pb.SendDigitsResponse:
-        """Tones of a keypad."""
+        """Keys of a phone."""
         digits = request.digits.upper()
         good = 0 < len(digits) <= MAX_DIGITS and set(digits) <= set("0123456789ABCD*#")
         check({"leg_id": "" if request.leg_id else "needed", "digits": "" if good else f"1 to {MAX_DIGITS} of 0-9 A-D * #"})

@@ -135,24 +135,21 @@ async def test_what_cannot_be_parked_is_said(house: Any, words: Any, control: An
 
 
 async def test_verbs_for_users_dial_the_codes_in_their_name(house: Any, words: Any, control: Any) -> None:
-    await house.phone("carol")
     house.application.follow(words.hang_up(16))
     carol = await house.phone("carol")
-    asked = [
-        (control.UnparkCall(pb.UnparkCallRequest(user_id="carol", slot="702")), "702"),
-        (control.PickUpCall(pb.PickUpCallRequest(user_id="carol", rung_user_id="bob")), "**102"),
-        (control.PickUpCall(pb.PickUpCallRequest(user_id="carol")), "*8"),
-        (
-            control.SuperviseCall(pb.SuperviseCallRequest(supervisor_user_id="carol", user_id="bob", mode=pb.SUPERVISION_MODE_WHISPER)),
-            "*83102",
-        ),
+    whisper = pb.SuperviseCallRequest(supervisor_user_id="carol", user_id="bob", mode=pb.SUPERVISION_MODE_WHISPER)
+    verbs = [
+        (control.UnparkCall, pb.UnparkCallRequest(user_id="carol", slot="702"), "702"),
+        (control.PickUpCall, pb.PickUpCallRequest(user_id="carol", rung_user_id="bob"), "**102"),
+        (control.PickUpCall, pb.PickUpCallRequest(user_id="carol"), "*8"),
+        (control.SuperviseCall, whisper, "*83102"),
     ]
-    for call, dialled in asked:
-        await call
+    for verb, request, dialled in verbs:
+        await verb(request)
         await carol.pick_up()
-        await eventually(lambda dialled=dialled: house.application.asked and house.application.asked[-1].call.dialled == dialled)
-        assert house.application.asked[-1].call.caller_user_id == "carol"
         await carol.expect(SessionEnded)
+        asked = house.application.asked[-1].call
+        assert (asked.dialled, asked.caller_user_id) == (dialled, "carol")
 
 
 async def test_verbs_for_users_check_their_fields(control: Any) -> None:
@@ -197,9 +194,7 @@ async def test_a_door_is_opened_by_request(house: Any, control: Any, talk: Any) 
     await house.configure("user", {"id": "bob", "last_name": "Door", "door_phone": door})
     await eventually(lambda: house.running.board.parts.directory.door_phone("dupont", "bob") is not None)
     await control.OpenDoor(pb.OpenDoorRequest(call_id=call_id(house), leg_id="b1"))
-    heard = decode(b"".join(packet.payload for packet in await bob.rtp.wait_for(5)), "PCMA")
-    assert share_of(heard, 697) > 0.2
-    assert share_of(heard, 1209) > 0.2
+    assert {(packet.payload_type, packet.payload[0]) for packet in await bob.rtp.wait_for(5)} == {(101, 1)}
 
 
 async def test_only_groups_may_pick_up_where_the_tenant_says_so(house: Any, words: Any) -> None:

@@ -9,12 +9,11 @@ from pathlib import Path
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon_kit.logs import get_logger
 from carillon_media.adapters.hold_music import hold_music
-from carillon_media.adapters.keypad import keypad_files
 from carillon_media.adapters.prompts import PromptStore
 from carillon_media.adapters.tenant_sounds import TenantSounds, cut
 from carillon_media.domain.saying import has_grammar
 from carillon_media.domain.saying.words import words
-from carillon_media.domain.steps import AudioFile, Beep, Music, Prompt, Silence, Speech, Spoken, Tones
+from carillon_media.domain.steps import AudioFile, Beep, Music, Prompt, Silence, Speech, Spoken
 
 _log = get_logger(__name__)
 _RATE = 8000
@@ -38,8 +37,6 @@ class PromptFiles:
         files: list[Path] = []
         for prompt in prompts:
             match prompt:
-                case Tones(digits):
-                    files += keypad_files(self._folder, digits)
                 case Music():
                     files += await self._once_through(tenant, prompt, call_id)
                 case AudioFile():

@@ -24,7 +24,6 @@ from carillon_media.domain.steps import (
     Spoken,
     Step,
     Supervise,
-    Tones,
     TrunkTarget,
     Wait,
 )
@@ -120,8 +119,6 @@ def _prompt(prompt: Prompt) -> dict[str, Any]:
             return {"beep": True}
         case Silence(milliseconds):
             return {"silence_ms": milliseconds}
-        case Tones():
-            return {"tones": True}
         case AudioFile():
             return {"audio": _present({"audio_id": prompt.audio_id, "text": prompt.text, "language": prompt.language})}
         case Spoken():

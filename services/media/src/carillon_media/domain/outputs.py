@@ -226,6 +226,7 @@ class SendDigits:
     """The leg's far end gets the digits: as telephone-events (RFC 4733) where agreed, else as tones."""
 
     leg_id: str
+    digits_id: str
     digits: str
 
 

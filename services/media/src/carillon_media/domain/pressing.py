@@ -37,4 +37,4 @@ def on_digit(call: CallState, phase: Talking, given: inputs.DigitPressed) -> Non
 def open_door(call: CallState, door: Leg, lock_digits: str, by: str) -> None:
     """The door phone hears what opens it."""
     call.journal(events.DoorOpened(by=by), door.leg_id)
-    call.do(outputs.SendDigits(door.leg_id, lock_digits))
+    call.do(outputs.SendDigits(door.leg_id, call.name("digits"), lock_digits))

@@ -30,13 +30,6 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
-class Tones:
-    """Digits as the tones of a keypad (ITU-T Q.23)."""
-
-    digits: str
-
-
-@dataclass(frozen=True, slots=True)
 class AudioFile:
     """A file of the tenant's; the text is spoken when it cannot be had."""
 
@@ -66,7 +59,7 @@ class Music:
     max_ms: int = 0
 
 
-Prompt = Speech | Beep | Silence | Tones | AudioFile | Spoken | Music
+Prompt = Speech | Beep | Silence | AudioFile | Spoken | Music
 
 
 @dataclass(frozen=True, slots=True)

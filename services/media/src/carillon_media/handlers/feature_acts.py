@@ -11,7 +11,6 @@ from carillon_media.domain import inputs, outputs
 from carillon_media.domain.media import offered_codecs
 from carillon_media.domain.secrecy import secrecy_of
 from carillon_media.domain.state import CallState, Parked, Ringing, Talking
-from carillon_media.domain.steps import Tones
 from carillon_media.handlers import media_acts
 from carillon_media.handlers.legs import LegIo
 from carillon_rtp.protocol import PlaneError
@@ -156,7 +155,13 @@ async def announce(actor: "CallActor", output: outputs.Announce) -> None:
 
 
 async def send_digits(actor: "CallActor", output: outputs.SendDigits) -> None:
-    await media_acts.play_prompts(actor, outputs.PlayTo(output.leg_id, f"digits-{output.leg_id}", (Tones(output.digits),)))
+    leg = actor.legs.get(output.leg_id)
+    if leg is None:
+        return
+    try:
+        await actor.parts.plane.send_digits(leg.plane, output.digits_id, output.digits)
+    except PlaneError as error:
+        actor.parts.quiet.warning("digits cannot be sent", call_id=actor.call.facts.call_id, error=str(error))
 
 
 DO: Mapping[type, Callable[["CallActor", Any], Awaitable[None]]] = {
