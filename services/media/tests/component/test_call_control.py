@@ -110,8 +110,7 @@ async def test_a_transfer_goes_to_the_destination_in_the_users_name(house: Any, 
     asked = house.application.asked[-1].call
     assert (asked.caller_user_id, asked.dialled) == ("bob", "103")
     await eventually(lambda: actor(house).call.doing == "talking")
-    events = [event.type.split(".")[2] for event in house.events()]
-    assert events.count("leg_transferred") == 1
+    await eventually(lambda: [event.type.split(".")[2] for event in house.events()].count("leg_transferred") == 1)
 
 
 async def test_digits_and_texts_are_heard(house: Any, words: Any, control: Any, talk: Any) -> None:
