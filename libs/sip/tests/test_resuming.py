@@ -214,3 +214,45 @@ def test_what_is_not_whole_is_refused(full_pair: Pair) -> None:
 
 def test_nothing_is_saved_of_a_session_that_is_over(full_pair: Pair) -> None:
     assert full_pair.bob.agent.save("nobody") is None
+
+
+def test_an_answer_is_acknowledged_when_its_user_has_noted_it(full_pair: Pair) -> None:
+    pair = full_pair
+    mine = pair.invite(acks=False)
+    theirs = pair.rings()
+    pair.bob.agent.answer(theirs, SDP, now=pair.network.now)
+    now = wait(pair)
+    assert len(pair.alice.of_kind(SessionAnswered)) == 1
+    assert "ACK" not in pair.on_wire()
+    pair.alice.agent.ack(mine, b"", now=now)
+    now = wait(pair)
+    assert pair.on_wire().count("ACK") == 1
+    pair.bob.agent.bye(theirs, now=now)
+    wait(pair)
+    assert pair.alice.of_kind(SessionEnded) == [SessionEnded(mine, "remote", "")]
+    pair.assert_idle()
+
+
+def test_an_answer_that_was_noted_and_perhaps_not_acknowledged_is_acknowledged_by_the_new_one(full_pair: Pair) -> None:
+    pair = full_pair
+    mine = pair.invite(acks=False)
+    theirs = pair.rings()
+    pair.bob.agent.answer(theirs, SDP, now=pair.network.now)
+    wait(pair)
+    assert restart(pair, pair.alice, mine).state is SessionState.OFFERED
+    now = wait(pair)
+    assert pair.bob.of_kind(SessionAcked) == [SessionAcked(theirs, b"")]
+    pair.alice.agent.bye(mine, now=now)
+    pair.assert_idle()
+
+
+def test_an_answer_that_nobody_wants_any_more_gets_ack_and_bye(full_pair: Pair) -> None:
+    pair = full_pair
+    mine = pair.invite(acks=False)
+    theirs = pair.rings()
+    pair.bob.agent.answer(theirs, SDP, now=pair.network.now)
+    now = wait(pair)
+    pair.alice.agent.cancel(mine, now=now)
+    wait(pair)
+    assert pair.bob.of_kind(SessionEnded) == [SessionEnded(theirs, "remote", "")]
+    pair.assert_idle()

@@ -176,7 +176,7 @@ PENDING = {
     SessionState.LEAVING: ("nobody's", "ours"),
     SessionState.CALLING: ("ours", "ours"),
     SessionState.CANCELLING: ("ours", "ours"),
-    SessionState.OFFERED: ("theirs", "theirs"),
+    SessionState.OFFERED: ("nobody's", "theirs"),
     SessionState.UP: ("nobody's", "nobody's"),
     SessionState.ENDING: ("nobody's", "nobody's"),
     SessionState.OVER: ("nobody's", "nobody's"),

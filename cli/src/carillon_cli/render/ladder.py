@@ -15,6 +15,7 @@ from carillon_contracts.call import (
     CallEvent,
     CallParked,
     CallPickedUp,
+    CallResumed,
     CallStarted,
     CallSupervised,
     CallTookOver,
@@ -37,6 +38,7 @@ from carillon_contracts.call import (
     RingEnded,
     RoutingDecided,
     TransferEnded,
+    WaitEnded,
 )
 from carillon_contracts.envelope import Event
 
@@ -124,6 +126,8 @@ def mark(leg: str, data: CallEvent) -> Arrow | Note:
             return Note(feature_text(data))
         case CallControlled():
             return Note(f"{data.requested_by} asks: {data.action.replace('_', ' ')}")
+        case CallResumed():
+            return Note(f"another process goes on after {data.away_ms / 1000:.1f} s, audio went on")
         case LegEnded():
             own = data.by == ("caller" if leg == CALLER else "callee")
             text = "hangs up" if own and data.cause == "normal_clearing" else ended_text(data)
@@ -134,6 +138,8 @@ def mark(leg: str, data: CallEvent) -> Arrow | Note:
             return Arrow(SYSTEM, CALLER, f"speaks {data.duration_ms / 1000:.1f} s")
         case DigitsGathered():
             return Arrow(CALLER, SYSTEM, "keys (secret)" if data.digits is None else f"keys {data.digits}" if data.digits else "no key")
+        case WaitEnded():
+            return Note(f"the wait is over: {data.end.replace('_', ' ')} {data.digit}".rstrip())
         case RecordingStarted():
             return Arrow(SYSTEM, CALLER, "records")
         case RecordingFinished():

@@ -228,6 +228,14 @@ class CallControlled(EventData):
     details: dict[str, str] = {}
 
 
+class CallResumed(EventData):
+    """The process that looked after the call died and another one has taken it up; its audio went on meanwhile."""
+
+    TYPE: ClassVar[str] = "call.resumed.v1"
+    #: Milliseconds without either, by the wall clock.
+    away_ms: int = 0
+
+
 class LegQuality(Frozen):
     """How the leg's audio did, as the media plane saw it when the leg ended. `remote_*`: what the far end said (RTCP) of ours."""
 
@@ -343,6 +351,7 @@ CallEvent = (
     | PageEnded
     | DoorOpened
     | CallControlled
+    | CallResumed
     | LegEnded
     | RingEnded
     | PlayEnded
@@ -376,6 +385,7 @@ CALL_EVENTS: dict[str, type[EventData]] = {
         PageEnded,
         DoorOpened,
         CallControlled,
+        CallResumed,
         LegEnded,
         RingEnded,
         PlayEnded,

@@ -30,6 +30,17 @@ class Sealer:
         """URL-safe text without padding. `context` says whose secret it is; a seal moved elsewhere does not open."""
         return base64.urlsafe_b64encode(self._cipher.encrypt(text.encode(), _associated(context))).rstrip(b"=").decode()
 
+    def seal_bytes(self, data: bytes, *context: str) -> bytes:
+        """As `seal`, for bytes."""
+        return self._cipher.encrypt(data, _associated(context))
+
+    def open_bytes(self, sealed: bytes, *context: str) -> bytes:
+        """What `seal_bytes` sealed; raises `SealBroken`."""
+        try:
+            return self._cipher.decrypt(sealed, _associated(context))
+        except (InvalidTag, ValueError) as error:
+            raise SealBroken from error
+
     def open(self, sealed: str, *context: str) -> str:
         """What was sealed; raises `SealBroken`."""
         try:

@@ -16,6 +16,7 @@ class Invite:
 
     `headers` are further (name, value) fields; a Content-Type among them replaces `application/sdp`. With `credentials`
     the stack answers one 401/407 challenge by itself (same Call-ID, next CSeq). `route` is a preloaded route set.
+    `acks`: the stack acknowledges the 2xx at once; else `ack()` with an empty body is the user's, when it has noted the answer.
     """
 
     flow: Flow
@@ -30,6 +31,7 @@ class Invite:
     cseq: int = 1
     route: tuple[str, ...] = ()
     credentials: Credentials | None = None
+    acks: bool = True
 
 
 @dataclass(frozen=True, slots=True)

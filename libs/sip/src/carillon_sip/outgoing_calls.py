@@ -61,6 +61,7 @@ class OutgoingCalls:
         )
         session.credentials = invite.credentials
         session.delayed_offer = not invite.body
+        session.holds_ack = not invite.acks
         session.local_body = invite.body
         context.sessions[tag] = session
         self.start(session, request, now)
@@ -78,7 +79,7 @@ class OutgoingCalls:
         """The ACK that answers the offer of a 2xx."""
         if session.allows("ack") and session.dialog is not None:
             session.state = _S.UP
-            session.local_body = body
+            session.local_body = body or session.local_body
             self.send_ack(session, session.dialog, session.invite_cseq, body_lines(headers, body), body)
 
     def send_ack(self, session: Session, dialog: Dialog, cseq: int, fields: str = "", body: bytes = b"") -> None:
@@ -156,8 +157,9 @@ class OutgoingCalls:
         dialog = _dialog(transaction.request, session.id, response)
         if session.state is _S.CALLING:
             self._confirm(session, dialog, response, now)
-            session.state = _S.OFFERED if session.delayed_offer else _S.UP
-            if not session.delayed_offer:
+            waits = session.delayed_offer or session.holds_ack
+            session.state = _S.OFFERED if waits else _S.UP
+            if not waits:
                 self.send_ack(session, dialog, cseq)
             self._context.outputs.append(SessionAnswered(session.id, response))
         elif session.state is _S.OFFERED and session.dialog is not None and session.dialog.remote_tag == dialog.remote_tag:

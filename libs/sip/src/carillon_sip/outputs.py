@@ -99,7 +99,8 @@ class ProvisionalAcked:
 class SessionAnswered:
     """The first 2xx to our INVITE. ACK has been sent, empty: the 2xx is the answer to the offer in our INVITE.
 
-    When the INVITE had no body, the 2xx carries the offer and `ack(session, body)` is ours to call.
+    When the INVITE had no body, the 2xx carries the offer and `ack(session, body)` is ours to call; or `ack(session, b"")` when
+    the Invite says that the ACK is the user's.
     """
 
     session: str

@@ -7,14 +7,14 @@ retransmissions; only its CSeq is ahead of whatever may have been used since it 
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from carillon_sip.context import Context
+from carillon_sip.context import Context, lines
 from carillon_sip.dialog import Dialog
 from carillon_sip.digest import Credentials
 from carillon_sip.errors import ParseError
 from carillon_sip.established import Established
 from carillon_sip.flow import Flow
 from carillon_sip.incoming_calls import IncomingCalls
-from carillon_sip.message import Request
+from carillon_sip.message import Request, Response
 from carillon_sip.outgoing import OutgoingRequest
 from carillon_sip.outgoing_calls import OutgoingCalls
 from carillon_sip.parser import parse_message
@@ -22,6 +22,7 @@ from carillon_sip.peer import NOTHING_KNOWN, Peer
 from carillon_sip.reliable_calls import ReliableCalls
 from carillon_sip.session import EarlyDialog, Session, SessionState
 from carillon_sip.session_timers import SessionTimers
+from carillon_sip.transaction import ClientTransaction, Failure
 from carillon_sip.transaction_invite_server import InviteServerTransaction
 from carillon_sip.transaction_layer import server_key
 
@@ -116,6 +117,7 @@ class SavedSession:
     delayed_offer: bool = False
     described: bool = False
     invite_cseq: int = 0
+    holds_ack: bool = False
     peer: Peer = NOTHING_KNOWN
     local_body: bytes = b""
     remote_body: bytes = b""
@@ -154,7 +156,7 @@ class Resuming:
             session.contact,
             session.outgoing,
             dialog=SavedDialog.of(session.dialog) if session.dialog is not None else None,
-            request=session.request.to_bytes() if theirs and session.request is not None else b"",
+            request=_invite(session) if theirs else b"",
             response=waiting.data if waiting is not None else b"",
             invite=session.client.request if session.client is not None and session.dialog is None else None,
             branches=tuple([_branch(early) for early in session.early.values()]) if session.early else (),
@@ -167,6 +169,7 @@ class Resuming:
             delayed_offer=session.delayed_offer,
             described=session.described,
             invite_cseq=session.invite_cseq,
+            holds_ack=session.holds_ack,
             peer=session.peer,
             local_body=session.local_body,
             remote_body=session.remote_body,
@@ -181,7 +184,7 @@ class Resuming:
         session.provisional, session.delayed_offer, session.described = saved.provisional, saved.delayed_offer, saved.described
         session.invite_cseq, session.peer, session.min_se = saved.invite_cseq, saved.peer, saved.min_se
         session.local_body, session.remote_body = saved.local_body, saved.remote_body
-        session.credentials = credentials
+        session.credentials, session.holds_ack = credentials, saved.holds_ack
         match saved.state:
             case _S.CALLING | _S.CANCELLING:
                 self._call_again(session, saved, now)
@@ -197,9 +200,27 @@ class Resuming:
             self._timers.start(session, *saved.timer, now)
         return session.id
 
+    def part(self, saved: SavedSession, status: int, reason: str | None, credentials: Credentials | None, now: float) -> None:
+        """End at the far end what nobody here knows any more. Raises ParseError when what was saved is not whole."""
+        if saved.state in (_S.CALLING, _S.CANCELLING):
+            if saved.invite is not None and saved.provisional:
+                cancel = saved.invite.cancel(lines((("Reason", reason),)) if reason else "")
+                self._context.layer.start_client(cancel, _nobody, None, now)
+            return
+        if saved.id in self._context.sessions:
+            return
+        session = self._context.sessions[self.resume(saved, credentials, now)]
+        if saved.state is _S.INCOMING:
+            self._incoming.reject(session, status, None, (("Reason", reason),) if reason else (), now)
+        else:
+            self._established.bye(session, reason, now)
+
     def _stand(self, session: Session, state: SessionState, now: float) -> None:
         session.state = _S.UP
         self._context.sessions[session.id] = session
+        if state is _S.OFFERED and session.dialog is not None and not session.delayed_offer:
+            # Whoever saved it so has noted the answer; whether its ACK went out is not known.
+            self._outgoing.send_ack(session, session.dialog, session.invite_cseq)
         if state in (_S.LEAVING, _S.ENDING):
             self._established.bye(session, None, now)
 
@@ -246,5 +267,16 @@ class Resuming:
         self._incoming.repeat_answer(session, transaction, saved.response, now)
 
 
+def _invite(session: Session) -> bytes:
+    """Their INVITE, written once."""
+    if isinstance(session.request, Request):
+        session.request = session.request.to_bytes()
+    return session.request or b""
+
+
 def _branch(early: EarlyDialog) -> SavedBranch:
     return SavedBranch(SavedDialog.of(early.dialog), early.rseq, early.answered, early.unanswered)
+
+
+def _nobody(transaction: ClientTransaction, event: Response | Failure, now: float) -> None:
+    """Nobody waits for this answer."""

@@ -32,7 +32,7 @@ class SessionState(StrEnum):
     LEAVING = "leaving"  # as ANSWERED, and we want to send BYE
     CALLING = "calling"  # our INVITE has no final answer
     CANCELLING = "cancelling"  # as CALLING, and we gave it up
-    OFFERED = "offered"  # their 2xx brought the offer, our ACK waits for the answer
+    OFFERED = "offered"  # their 2xx waits for our ACK, because it brought the offer or the user wants it so
     UP = "up"
     ENDING = "ending"  # our BYE has no answer
     OVER = "over"
@@ -110,7 +110,7 @@ class Session:
     flow: Flow
     contact: str
     outgoing: bool
-    request: Request | None = None
+    request: Request | bytes | None = None
     server: InviteServerTransaction | None = None
     client: InviteClientTransaction | None = None
     dialog: Dialog | None = None
@@ -119,6 +119,8 @@ class Session:
     challenged: bool = False
     provisional: bool = False
     delayed_offer: bool = False
+    #: The ACK for the 2xx is the user's, also when it need not carry an answer.
+    holds_ack: bool = False
     reason: str = ""
     invite_cseq: int = 0
     early: dict[str, EarlyDialog] | None = None

@@ -56,7 +56,7 @@ def pending(session: Session, early: EarlyDialog | None = None) -> Pending:
             return Pending.OURS if session.delayed_offer and session.reliable is not None else Pending.THEIRS
         case _S.CALLING | _S.CANCELLING if early is None or not early.answered:
             return Pending.THEIRS if early is not None and early.unanswered else Pending.OURS
-        case _S.OFFERED:
+        case _S.OFFERED if session.delayed_offer:
             return Pending.THEIRS
         case _S.ANSWERED | _S.LEAVING if session.delayed_offer and not session.described:
             return Pending.OURS

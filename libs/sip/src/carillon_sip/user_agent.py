@@ -155,6 +155,12 @@ class UserAgent(CallCommands, TransferCommands, SubscriptionCommands):
         """
         return self._resuming.resume(saved, credentials, now)
 
+    def part(
+        self, saved: SavedSession, *, status: int = 503, reason: str | None = None, credentials: Credentials | None = None, now: float
+    ) -> None:
+        """End at the far end what was saved and is not to be taken up: BYE, CANCEL, or refuse with `status`. Raises ParseError."""
+        self._resuming.part(saved, status, reason, credentials, now)
+
     def _answer_limit(self, session: Session, now: float) -> None:
         if session.state is SessionState.INCOMING:
             self._incoming.answer_limit(session, now)

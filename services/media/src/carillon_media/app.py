@@ -36,6 +36,7 @@ from carillon_media import grpc_api, grpc_audio, grpc_control, grpc_node, grpc_t
 from carillon_media.adapters.announcer import BusAnnouncer
 from carillon_media.adapters.applications import GrpcApplications
 from carillon_media.adapters.ban_file import BanFile
+from carillon_media.adapters.boot import boot_id
 from carillon_media.adapters.call_log import JournalledCallLog
 from carillon_media.adapters.database import Database
 from carillon_media.adapters.dns import Dns
@@ -68,9 +69,11 @@ from carillon_media.handlers.feature_control import FeatureControl
 from carillon_media.handlers.gate import Gate, WatchedDevices
 from carillon_media.handlers.quiet import QuietLog
 from carillon_media.handlers.reach import Reachability
-from carillon_media.handlers.recovery import Recovery
+from carillon_media.handlers.recovery import Found, Recovery
 from carillon_media.handlers.registrar import Device, DeviceStore, Registrar
+from carillon_media.handlers.resumption import Resumption
 from carillon_media.handlers.silence import SilenceWatch
+from carillon_media.handlers.snapshots import Snapshots
 from carillon_media.handlers.switchboard import Switchboard
 from carillon_media.handlers.topics import PACKAGES
 from carillon_media.handlers.trunks import Trunks
@@ -132,7 +135,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         mailboxes = MailboxCounts(bus)
         tasks.start(mailboxes.follow(), "mailboxes")
         publisher = Publisher(opened.journal, bus, opened.confirm, clock)
-        log, spool = await _recover(settings, opened, publisher, FileSpool(settings.data / "spool", objects), tasks, ids)
+        log, spool, found = await _recover(settings, opened, publisher, FileSpool(settings.data / "spool", objects), tasks, ids)
         stack.push_async_callback(publisher.drain, 2.0)
         announcer = BusAnnouncer(bus, ids, settings.node)
         tasks.start(announcer.run(), "registration events")
@@ -149,9 +152,13 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         await configuration.caught_up(settings.catch_up_seconds)
         await mailboxes.caught_up(settings.catch_up_seconds)
         tasks.start(_warm(configuration, node.prompts, sounds), "prompts")
+        resumption = Resumption(node.board, found)
+        resumption.take_up()
+        tasks.start(_plane_events(opened.plane, node.board), "media plane")
         await node.sip.start(Listen(settings.udp_addresses, settings.tcp_addresses, settings.tls_addresses))
         stack.push_async_callback(node.sip.stop)
         node.listening(settings.advertise)
+        await resumption.go_on()
         tasks.start(node.trunks.run(), "trunks")
         server = await guarded_server(settings, "media", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         _add_services(server, settings, node)
@@ -184,25 +191,29 @@ async def _open(settings: MediaSettings, stack: AsyncExitStack) -> _Opened:
     applications = await _applications(settings, token, stack)
     plane = await PlaneClient.connect(settings.plane_socket, within=settings.plane_seconds)
     stack.push_async_callback(plane.disconnect)
-    for session in await plane.list_sessions():
-        await plane.close(session.session)
     return _Opened(journal, records, died_at, confirm, applications, plane)
 
 
 async def _recover(
     settings: MediaSettings, opened: _Opened, publisher: Publisher, spool: FileSpool, tasks: Tasks, ids: PooledIds
-) -> tuple[JournalledCallLog, FileSpool]:
-    """End in the journal what the process before left open; then publish, upload and beat."""
+) -> tuple[JournalledCallLog, FileSpool, Found]:
+    """End in the journal what the process before left open and cannot be taken up; then publish, upload and beat."""
     publisher.recover(opened.records)
     tasks.start(publisher.run(), "publisher")
     log = JournalledCallLog(opened.journal, publisher)
-    recovery = Recovery(log, spool, SystemClock(), ids, settings.node)
-    ended = await recovery.run(opened.records, list(spool.leftovers()), opened.died_at)
-    if ended:
-        _log.warning("calls of the process before were ended", calls=ended)
+    recovery = Recovery(
+        log, spool, SystemClock(), ids, settings.node, _snapshots(settings), boot=boot_id(), resume_seconds=settings.resume_seconds
+    )
+    found = await recovery.run(opened.records, list(spool.leftovers()), opened.died_at)
+    if found.cut or found.open:
+        _log.warning("the process before had calls", taken_up=len(found.open), ended=found.cut)
     tasks.start(Heartbeat(settings.data / "alive").run(), "heartbeat")
     tasks.start(spool.upload_for_ever(), "recordings")
-    return log, spool
+    return log, spool, found
+
+
+def _snapshots(settings: MediaSettings) -> Snapshots:
+    return Snapshots(settings.token_key.get_secret_value().encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +325,8 @@ def _assemble(
         node=settings.node,
         quiet=QuietLog(_log, clock),
         srtp=settings.srtp,
+        snapshots=_snapshots(settings),
+        boot=boot_id(),
     )
     board = Switchboard(parts, Limits(max_call_seconds=settings.max_call_hours * 3600), settings.max_calls)
     reach.calls = board.calls
@@ -351,7 +364,6 @@ def _gate(
 
 def _run(node: _Node, tasks: Tasks, plane: PlaneClient, settings: MediaSettings) -> None:
     tasks.start(node.resolver.run(), "resolver")
-    tasks.start(_plane_events(plane, node.board), "media plane")
     tasks.start(_expire(node.registrar, node.gate), "expiry")
     bans = BanFile(settings.data / "bans.json", node.gate)
     bans.load()

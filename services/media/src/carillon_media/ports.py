@@ -15,10 +15,13 @@ from carillon_media.domain.causes import RingResult
 from carillon_media.domain.diversion import Diverted
 from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.secrecy import SrtpSetting
+from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.steps import Outcome, Prompt, Step
-from carillon_rtp.values import SPEAKER, MediaAddress, Party, Remote, Statistics, TapMode
+from carillon_rtp.values import SPEAKER, MediaAddress, Party, Remote, SessionState, Statistics, TapMode
 from carillon_sip.commands import Invite
+from carillon_sip.digest import Credentials
 from carillon_sip.flow import Flow
+from carillon_sip.resuming import SavedSession
 
 Fields = Sequence[tuple[str, str]]
 
@@ -41,6 +44,9 @@ class SipPort(Protocol):
     def invite(self, invite: Invite) -> str:
         """A new call; returns its session."""
 
+    def ack(self, session: str) -> None:
+        """ACK for the 2xx to our INVITE."""
+
     def cancel(self, session: str, reason: str) -> None:
         """Give up; `reason` is a Reason header's value, or empty."""
 
@@ -61,6 +67,15 @@ class SipPort(Protocol):
 
     def notify_refer(self, refer: str, status: int) -> None:
         """Tell the phone that sent the REFER how its transfer goes (RFC 3515 section 2.4.4); from 200 on it is the end."""
+
+    def save(self, session: str) -> SavedSession | None:
+        """What `resume` needs in another process; None: it is over."""
+
+    def resume(self, saved: SavedSession, credentials: Credentials | None = None) -> str:
+        """Take up a session of a process that died; returns its name, the same. Raises ParseError."""
+
+    def part(self, saved: SavedSession, status: int, reason: str, credentials: Credentials | None = None) -> None:
+        """End at the far end what is not to be taken up: BYE, CANCEL or a refusal. Raises ParseError."""
 
     def own_address(self, flow: Flow) -> tuple[str, int]:
         """Host and port that the far end of this flow reaches us at, for Contact."""
@@ -91,6 +106,7 @@ class PlanePort(Protocol):
     async def stop_record(self, session: str) -> None: ...
     async def close(self, session: str) -> Statistics: ...
     async def session_statistics(self, session: str) -> Statistics: ...
+    async def list_sessions(self) -> list[SessionState]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +150,19 @@ class CallLog(Protocol):
 
     async def append(self, tenant: str, call_id: str, entries: Sequence[Entry]) -> None:
         """Keep these in order; raises `LogFailed`: none of them counts."""
+
+    def note(self, tenant: str, call_id: str, entries: Sequence[Entry]) -> None:
+        """Keep private facts as soon as may be, in order with what is appended; nobody waits for it."""
+
+
+class SnapshotPort(Protocol):
+    """What a call must remember so that another process can take it up, as private entries of its log."""
+
+    def call(self, call_id: str, saved: SavedCall) -> Entry:
+        """The call itself."""
+
+    def leg(self, call_id: str, saved: SavedLeg) -> Entry:
+        """One of its legs."""
 
 
 class LogFailed(Exception):
@@ -204,6 +233,9 @@ class TrunkPort(Protocol):
     def watch(self, contact: Contact, session: str, silent: Callable[[], None]) -> None:
         """Call `silent` if the carrier has said nothing at all after its time."""
 
+    def again(self, leg: str, tenant: str, trunk_id: str) -> Credentials | None:
+        """Count a leg that a process before has begun; what it proves itself with, if it must."""
+
     def end(self, leg: str) -> None:
         """The leg is over."""
 
@@ -240,4 +272,7 @@ class Parts:
     ids: Ids
     node: str
     quiet: QuietLogPort
+    snapshots: SnapshotPort
+    #: Names this run of the machine: its monotonic clock goes on as long as this stays the same.
+    boot: str
     srtp: SrtpSetting = "optional"

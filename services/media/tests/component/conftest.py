@@ -284,11 +284,12 @@ class House:
         await self.bus.publish(CONFIG.name, config_subject("dupont", resource, "created"), event.to_json(), str(event.id))
 
     async def start(self, **options: Any) -> None:
+        ports = {name: address[1] for name, address in self.running.sip.items()} if hasattr(self, "running") else {}
         self.settings = MediaSettings(
             token_key=KEY,
             node=options.pop("node", "test"),
-            sip_udp="127.0.0.1:0",
-            sip_tcp="127.0.0.1:0",
+            sip_udp=f"127.0.0.1:{ports.get('udp', 0)}",
+            sip_tcp=f"127.0.0.1:{ports.get('tcp', 0)}",
             plane_socket=self.plane.socket,
             applications={"routing": f"127.0.0.1:{self.application.port}"},
             data=self.folder / "media",
@@ -304,6 +305,12 @@ class House:
         """Leave behind what kill -9 leaves: a journal, files, and ports on the plane."""
         self.running.board.calls.clear()
         self.running.board._idle.set()
+
+    async def die(self, **options: Any) -> None:
+        """As kill -9 would have it, and start anew."""
+        self.forget_calls()
+        await self.stop()
+        await self.start(**options)
 
     async def phone(self, user: str, transport: str = "udp", host: str = "127.0.0.1", register: bool = True) -> Phone:
         return await phone_in(self.phones, self, user, transport, host, register)

@@ -81,7 +81,7 @@ async def test_a_call_outlives_the_media_plane(house: Any, words: Any) -> None:
 
 
 @pytest.mark.feature("P-10")
-async def test_calls_of_a_process_that_dies_are_ended_by_the_next_one(house: Any, words: Any) -> None:
+async def test_calls_that_cannot_be_taken_up_are_ended_by_the_next_process(house: Any, words: Any) -> None:
     house.application.follow(words.ring("bob"))
     anne, bob = await house.phone("anne"), await house.phone("bob")
     anne.call("102")
@@ -90,12 +90,12 @@ async def test_calls_of_a_process_that_dies_are_ended_by_the_next_one(house: Any
     await eventually(lambda: any(event.type.endswith("bridged.v1") for event in house.events()))
     house.forget_calls()
     await house.stop()
-    await house.start()
+    await house.start(resume_seconds=0)
     events = await house.ended()
     assert words.story(events)[-3:] == ["leg_ended a", "leg_ended b1", "ended"]
     assert {event.data["cause"] for event in events[-3:]} == {"node_failure"}
     await house.stop()
-    await house.start()
+    await house.start(resume_seconds=0)
     assert house.ends() == 1
 
 

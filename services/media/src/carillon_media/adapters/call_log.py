@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from carillon_kit.logs import get_logger
 from carillon_media.adapters.journal import Journal, JournalError, JournalRecord
 from carillon_media.adapters.publisher import Publisher
 from carillon_media.ports import Entry, LogFailed
+
+_log = get_logger(__name__)
 
 
 class JournalledCallLog:
@@ -22,3 +25,10 @@ class JournalledCallLog:
         except (JournalError, ValueError) as error:
             raise LogFailed(str(error)) from error
         self._publisher.offer(records)
+
+    def note(self, tenant: str, call_id: str, entries: Sequence[Entry]) -> None:
+        """Keep private facts soon."""
+        try:
+            self._journal.note([JournalRecord(entry.kind, tenant, call_id, entry.seq, entry.data) for entry in entries])
+        except (JournalError, ValueError) as error:
+            _log.warning("the journal takes no note", call_id=call_id, error=str(error))

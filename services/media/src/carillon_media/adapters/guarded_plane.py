@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from carillon_media.domain.addresses import Addresses
 from carillon_media.ports import PlanePort
 from carillon_rtp.client import PlaneClient, RefusedTarget
-from carillon_rtp.values import MediaAddress, Remote
+from carillon_rtp.values import MediaAddress, Remote, SessionState
 
 
 class GuardedPlane:
@@ -35,6 +35,12 @@ class GuardedPlane:
         address = await self._plane.open(session, port=port)
         self._own_hosts.add(address.ip)
         return address
+
+    async def list_sessions(self) -> list[SessionState]:
+        """As the plane does; those that a process before has opened are ours as well."""
+        states = await self._plane.list_sessions()
+        self._own_hosts.update(state.address.ip for state in states)
+        return states
 
     async def set_remote(self, session: str, remote: Remote) -> None:
         """As the plane does. Raises RefusedTarget."""

@@ -292,6 +292,12 @@ class _Disk:
         os.close(self._lock)
 
 
+def _noted(done: "asyncio.Future[None]") -> None:
+    error = None if done.cancelled() else done.exception()
+    if error is not None:
+        _log.warning("the journal lost a note", error=str(error))
+
+
 class Journal:
     """The journal as the event loop sees it. One journal per folder and one loop per journal."""
 
@@ -342,6 +348,16 @@ class Journal:
 
         Raises `JournalError` (disk full or failing: none of them counts), `JournalOverloaded`, `ValueError` (a record is too large).
         """
+        await self._add(records)
+
+    def note(self, records: Sequence[JournalRecord]) -> None:
+        """Have them on the disk soon, in order with what is appended before and after; when they cannot be, the log says so.
+
+        Raises as `append` does for what is refused at once.
+        """
+        self._add(records).add_done_callback(_noted)
+
+    def _add(self, records: Sequence[JournalRecord]) -> "asyncio.Future[None]":
         if self._closed:
             raise JournalError("the journal is closed")
         blobs = [frame(KINDS[r.kind], r.seq, r.tenant, r.call_id, r.data) for r in records]
@@ -353,7 +369,7 @@ class Journal:
         self._waiting.append(_Waiting(blob, sizes, done))
         self._pending_bytes += len(blob)
         self._write_next()
-        await done
+        return done
 
     def _write_next(self) -> None:
         if self._writing is not None or not self._waiting:

@@ -5,7 +5,7 @@ may always be late. No input in any phase raises.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 from carillon_contracts import call as events
 from carillon_media.domain import (
@@ -90,6 +90,13 @@ class Call:
     def __init__(self, facts: CallFacts, limits: Limits | None = None) -> None:
         self.state = CallState(facts, limits or Limits())
 
+    @classmethod
+    def again(cls, state: CallState) -> Self:
+        """A call that was kept."""
+        call = cls(state.facts, state.limits)
+        call.state = state
+        return call
+
     def feed(self, given: inputs.Input, now: float, reach: Reach) -> list[outputs.Output]:
         """Handle one input at `now` (monotonic seconds); returns what is to be done, in order."""
         call = self.state
@@ -97,6 +104,10 @@ class Call:
         if handler is None or isinstance(call.phase, Over):
             return []
         call.out, call.now, call.reach = [], now, reach
+        if isinstance(given, inputs.TimerFired):
+            call.timers.pop(given.name, None)
+        elif isinstance(given, inputs.Decided | inputs.Undecided):
+            call.asked.pop(given.question, None)
         handler(call, call.phase, given)
         return call.out
 
@@ -298,6 +309,19 @@ def _media_restored(call: CallState, phase: Phase, given: inputs.MediaRestored) 
         waiting.restore(call)
 
 
+def _resumed(call: CallState, phase: Phase, given: inputs.Resumed) -> None:
+    """What only the process before knew is set and asked again; everything else goes on where it was."""
+    call.journal(events.CallResumed(away_ms=given.away_ms))
+    for name, at in tuple(call.timers.items()):
+        call.do(outputs.SetTimer(name, at))
+    for asked in tuple(call.asked.values()):
+        call.do(asked)
+    for awaited in tuple(call.awaited.values()):
+        call.do(awaited)
+    if isinstance(phase, Talking) and not any(call.legs[leg_id].held_by_request for leg_id in (call.anchor, phase.peer)):
+        call.do(outputs.BridgeLegs(call.anchor, phase.peer))
+
+
 def _stopped(call: CallState, phase: Phase, given: inputs.Stopped) -> None:
     call.finish(given.cause, "system", status=503)
 
@@ -386,6 +410,7 @@ _ANYWHERE: Mapping[type[inputs.Input], Handler] = {
     inputs.TimerFired: _any_timer,
     inputs.MediaLost: _media_lost,
     inputs.MediaRestored: _media_restored,
+    inputs.Resumed: _resumed,
     inputs.Stopped: _stopped,
     inputs.RecordingFinished: taping.on_finished,
     inputs.Supervised: supervising.on_supervised,

@@ -327,6 +327,13 @@ class MediaRestored:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """Another process has taken the call up; `away_ms`: for how long nobody looked after it."""
+
+    away_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """This node ends the call, for a reason of its own (`cause` by name)."""
 
@@ -375,5 +382,6 @@ Input = (
     | TimerFired
     | MediaLost
     | MediaRestored
+    | Resumed
     | Stopped
 )

@@ -47,4 +47,5 @@ def invitation(
         headers=headers,
         max_forwards=max(0, max_forwards - 1),
         route=contact.route,
+        acks=False,
     )

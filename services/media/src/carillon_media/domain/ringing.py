@@ -28,7 +28,7 @@ RINGBACK = "ringback"
 def begin(call: CallState, step: Ring) -> None:
     """Start the timetable; a caller that was answered already hears ringback."""
     timer = call.name("ring")
-    table = Timetable(step, call.now, call.limits.max_ring_seconds)
+    table = Timetable.of(step, call.now, call.limits.max_ring_seconds)
     call.phase = Ringing(step, table, timer)
     play_ringback(call, step)
     _go_on(call, call.phase)

@@ -13,6 +13,7 @@ from carillon_contracts.envelope import EventData
 from carillon_media.domain import outputs
 from carillon_media.domain.causes import CALLER_GAVE_UP, NORMAL_CLEARING, Q850_BY_NAME, RingResult, sip_status_for
 from carillon_media.domain.facts import CallFacts, Contact, Limits, Reach
+from carillon_media.domain.plain import NOT_KEPT
 from carillon_media.domain.steps import Gather, Outcome, PickUp, Prompt, Record, Ring, RingOutcome, Supervise, Wait
 from carillon_media.domain.timetable import Timetable
 
@@ -217,9 +218,9 @@ class CallState:
 
     facts: CallFacts
     limits: Limits
-    out: list[outputs.Output] = field(default_factory=list)
-    now: float = 0.0
-    reach: Reach | None = None
+    out: list[outputs.Output] = field(default_factory=list, metadata=NOT_KEPT)
+    now: float = field(default=0.0, metadata=NOT_KEPT)
+    reach: Reach | None = field(default=None, metadata=NOT_KEPT)
     phase: Phase = field(default_factory=New)
     seq: int = 0
     legs: dict[str, Leg] = field(default_factory=dict)
@@ -239,6 +240,10 @@ class CallState:
     numbers: int = 0
     #: No application is asked any more: media decides alone.
     orphaned: bool = False
+    #: Timers that run, questions without an answer, waits for a signal: set and asked again by a process that takes the call up.
+    timers: dict[str, float] = field(default_factory=dict)
+    asked: dict[int, outputs.Ask] = field(default_factory=dict)
+    awaited: dict[str, outputs.AwaitSignal] = field(default_factory=dict)
     rang_caller: bool = False
     #: The anchor hears the music of a wait.
     music: bool = False
@@ -267,6 +272,16 @@ class CallState:
     def do(self, output: outputs.Output) -> None:
         """Want something done."""
         self.out.append(output)
+        if isinstance(output, outputs.SetTimer):
+            self.timers[output.name] = output.at
+        elif isinstance(output, outputs.CancelTimer):
+            self.timers.pop(output.name, None)
+        elif isinstance(output, outputs.Ask):
+            self.asked[output.question] = output
+        elif isinstance(output, outputs.AwaitSignal):
+            self.awaited[output.wait_id] = output
+        elif isinstance(output, outputs.StopAwaiting):
+            self.awaited.pop(output.wait_id, None)
 
     def name(self, kind: str) -> str:
         """A name that is new in this call: `play-3`."""

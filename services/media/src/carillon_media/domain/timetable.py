@@ -7,10 +7,11 @@ caller never waits for nobody.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from carillon_media.domain.causes import RingResult, summary_of
 from carillon_media.domain.facts import Contact
+from carillon_media.domain.plain import NOT_KEPT
 from carillon_media.domain.steps import Ring, RingOutcome, RingTarget, TargetOutcome, TrunkTarget
 
 State = Literal["pending", "active", "done"]
@@ -25,12 +26,13 @@ class Target:
     start: float
     stop: float
     state: State = "pending"
-    legs: set[str] = field(default_factory=set)
+    #: In the order of being rung.
+    legs: dict[str, None] = field(default_factory=dict)
     results: set[RingResult] = field(default_factory=set)
     rang: bool = False
     sip_status: int = 0
     #: Where it is tried next when the one before was silent or could not.
-    spare: tuple[Contact, ...] = ()
+    spare: tuple[Contact, ...] = field(default=(), metadata=NOT_KEPT)
 
     @property
     def result(self) -> RingResult:
@@ -40,18 +42,20 @@ class Target:
         return "no_answer" if self.rang else "unreachable"
 
 
+@dataclass(slots=True)
 class Timetable:
     """The targets of one ring step."""
 
-    __slots__ = ("_by_leg", "targets")
+    targets: list[Target]
 
-    def __init__(self, step: Ring, began: float, max_seconds: float) -> None:
-        self.targets = [_line(plan, began, max_seconds) for plan in step.targets]
-        self._by_leg: dict[str, Target] = {}
+    @classmethod
+    def of(cls, step: Ring, began: float, max_seconds: float) -> Self:
+        """The step's timetable, beginning now."""
+        return cls([_line(plan, began, max_seconds) for plan in step.targets])
 
     def of_leg(self, leg_id: str) -> Target | None:
         """The target that the leg belongs to."""
-        return self._by_leg.get(leg_id)
+        return next((target for target in self.targets if leg_id in target.legs), None)
 
     def take_starting(self, now: float) -> list[Target]:
         """Targets whose time has come; they are active from here on."""
@@ -82,22 +86,21 @@ class Timetable:
 
     def leg_offered(self, target: Target, leg_id: str) -> None:
         """A device of the target is being rung."""
-        target.legs.add(leg_id)
-        self._by_leg[leg_id] = target
+        target.legs[leg_id] = None
 
     def leg_rang(self, leg_id: str, status: int) -> None:
         """180 or 183."""
-        target = self._by_leg.get(leg_id)
+        target = self.of_leg(leg_id)
         if target is not None:
             target.rang = True
             target.sip_status = status
 
     def leg_over(self, leg_id: str, result: RingResult, status: int = 0) -> None:
         """The leg is over without or (`answered`) with success; its target is done with its last leg."""
-        target = self._by_leg.pop(leg_id, None)
+        target = self.of_leg(leg_id)
         if target is None:
             return
-        target.legs.discard(leg_id)
+        del target.legs[leg_id]
         target.results.add(result)
         if status:
             target.sip_status = status
@@ -106,16 +109,16 @@ class Timetable:
 
     def hand_on(self, leg_id: str, other: str) -> None:
         """Something else (a leg, or a question about where it goes) takes the leg's place."""
-        target = self._by_leg.pop(leg_id, None)
+        target = self.of_leg(leg_id)
         if target is not None:
-            target.legs.discard(leg_id)
+            del target.legs[leg_id]
             self.leg_offered(target, other)
 
     def forget(self, leg_id: str) -> None:
         """It led to legs of the same target, which stand for it."""
-        target = self._by_leg.pop(leg_id, None)
+        target = self.of_leg(leg_id)
         if target is not None:
-            target.legs.discard(leg_id)
+            del target.legs[leg_id]
 
     def nobody_there(self, target: Target) -> None:
         """The target has no device that could be rung."""
@@ -129,7 +132,7 @@ class Timetable:
 
     def active_legs(self) -> Iterable[str]:
         """Legs that are being rung."""
-        return tuple(self._by_leg)
+        return tuple(leg_id for target in self.targets for leg_id in target.legs)
 
     def outcome(self) -> RingOutcome:
         """The step as a whole. A target whose turn never came is not in it."""

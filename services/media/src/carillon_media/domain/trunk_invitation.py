@@ -43,6 +43,7 @@ def trunk_invitation(
         headers=(*_identity(line, domain, caller_number, name), *_diverted(line, domain, contact, diversions)),
         max_forwards=max(0, max_forwards - 1),
         credentials=line.credentials,
+        acks=False,
     )
 
 

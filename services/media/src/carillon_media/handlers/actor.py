@@ -15,14 +15,15 @@ from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs, outputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.describe import describe
+from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.state import CALLER, CallState
 from carillon_media.handlers import awaiting, feature_acts, media_acts, sip_acts
-from carillon_media.handlers.board import Board, Request, Restore, Sync
+from carillon_media.handlers.board import Aside, Board, Request
 from carillon_media.handlers.entries import entry_of
 from carillon_media.handlers.legs import LegIo, MediaPorts
 from carillon_media.handlers.quality import with_quality
 from carillon_media.handlers.timers import Timers
-from carillon_media.ports import LogFailed, NoDecision, Parts
+from carillon_media.ports import Entry, LogFailed, NoDecision, Parts
 from carillon_sip.errors import SipError
 
 _log = get_logger(__name__)
@@ -62,7 +63,7 @@ class CallActor:
         self.board = board
         self.legs: dict[str, LegIo] = {} if caller is None else {caller.leg_id: caller}
         self.max_forwards = max_forwards
-        self.inbox: deque[inputs.Input | Sync | Restore | Request] = deque()
+        self.inbox: deque[inputs.Input | Aside | Request] = deque()
         self.busy = False
         self.codecs = codecs
         self.ports = MediaPorts(parts.plane, parts.clock, parts.srtp)
@@ -86,7 +87,7 @@ class CallActor:
         except TimeoutError:
             return f"not done within {REQUEST_SECONDS:g} s"
 
-    def post(self, given: inputs.Input | Sync | Restore | Request) -> None:
+    def post(self, given: inputs.Input | Aside | Request) -> None:
         """Hand an input in; it is handled after those that wait."""
         if len(self.inbox) >= MAX_INBOX:
             if isinstance(given, Request):
@@ -122,13 +123,13 @@ class CallActor:
         for request in done:
             request.answer("")
 
-    def _feed(self, done: list[Request]) -> list[outputs.Output | Sync | Restore]:
+    def _feed(self, done: list[Request]) -> list[outputs.Output | Aside]:
         """What all that waits leads to; `done` gets the requests that will be done with it."""
-        batch: list[outputs.Output | Sync | Restore] = []
+        batch: list[outputs.Output | Aside] = []
         now = self.parts.clock.monotonic()
         while self.inbox:
             given = self.inbox.popleft()
-            if isinstance(given, Sync | Restore):
+            if isinstance(given, Aside):
                 batch.append(given)
                 continue
             if isinstance(given, Request):
@@ -140,18 +141,46 @@ class CallActor:
             batch.extend(self.call.feed(given, now, self.parts.directory))
         return batch
 
-    async def _act(self, batch: list[outputs.Output | Sync | Restore]) -> None:
+    async def _act(self, batch: list[outputs.Output | Aside]) -> None:
         facts = self.call.facts
         batch = await with_quality(batch, self.legs, self.parts.plane)
         entries = [entry_of(output, facts, self.parts) for output in batch if isinstance(output, outputs.Journal | outputs.Remember)]
         if entries:
-            await self.parts.log.append(facts.tenant, facts.call_id, entries)
+            await self.parts.log.append(facts.tenant, facts.call_id, [*entries, *self._snapshot()])
             self.board.happened(self, entries)
         for output in batch:
             await _DO[type(output)](self, output)
+        if legs := self._changed_legs():
+            self.parts.log.note(facts.tenant, facts.call_id, legs)
         closing, self.closing = self.closing, []
         if closing:
             await asyncio.gather(*(media_acts.close_media(self, leg) for leg in closing))
+
+    # -- for another process that takes the call up ------------------------------------------------------------------------
+
+    def _snapshot(self) -> list[Entry]:
+        """Of the call, after its events, and of legs that have changed."""
+        if self.call.over:
+            return []
+        saved = SavedCall(self.call.state, self.parts.boot, self.max_forwards, tuple(self.codecs), self.answered_at)
+        return [*self._changed_legs(), self.parts.snapshots.call(self.call.facts.call_id, saved)]
+
+    def _changed_legs(self) -> list[Entry]:
+        """Snapshots of the legs that are not as they were kept last."""
+        entries = []
+        for leg in self.legs.values():
+            saved = self._saved(leg)
+            if saved is not None and saved != leg.kept:
+                leg.kept = saved
+                entries.append(self.parts.snapshots.leg(self.call.facts.call_id, saved))
+        return entries
+
+    def _saved(self, leg: LegIo) -> SavedLeg | None:
+        session = self.parts.sip.save(leg.session)
+        if session is None:
+            return None
+        told = leg.media is not None and leg.told == leg.media.remote
+        return SavedLeg(leg.leg_id, leg.plane, session, leg.media, told, leg.answered, leg.awaits_answer, leg.bridged_with, leg.outgoing)
 
     async def _abandon(self) -> None:
         """Hang everything up without another word in the journal; recovery closes the record."""
@@ -181,8 +210,13 @@ class CallActor:
             if named:
                 del self.recordings[named[0]]
                 self.parts.spool.release(named[0], event.object)
-        elif isinstance(event, LegAnswered) and (output.leg_id or "").startswith(CALLER):
-            self.answered_at = self.answered_at or self.parts.clock.now()
+        elif isinstance(event, LegAnswered):
+            leg = self.legs.get(output.leg_id or "")
+            if leg is not None and leg.unacknowledged:
+                leg.unacknowledged = False
+                self.parts.sip.ack(leg.session)
+            if (output.leg_id or "").startswith(CALLER):
+                self.answered_at = self.answered_at or self.parts.clock.now()
 
     def insist(self, leg_id: str) -> bool:
         """A leg refused our media: if it was offered SRTP besides RTP it may take SRTP alone, once. Whether it is called anew."""

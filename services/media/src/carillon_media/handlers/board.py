@@ -51,8 +51,19 @@ class Sync:
     """Not an input: what the legs agreed on has changed, tell the plane."""
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerAgain:
+    """Not an input: this leg's answer is an event already, and was perhaps never sent."""
+
+    leg_id: str
+
+
 class Restore:
     """Not an input: the media plane is a new process, set every port up again."""
+
+
+#: What is no input of the machine, and waits its turn among them.
+Aside = Sync | AnswerAgain | Restore
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from carillon_kit.clock import Clock
 from carillon_media.domain.media import LegMedia
 from carillon_media.domain.secrecy import SrtpSetting, secrecy_of
+from carillon_media.domain.snapshots import SavedLeg
 from carillon_media.ports import PlanePort
 from carillon_rtp.values import Remote
 from carillon_sip.flow import Flow
@@ -40,10 +41,14 @@ class LegIo:
     #: Hold music: since when it plays (monotonic; None: it does not) and how much of it was heard before, in seconds.
     music_since: float | None = None
     music_heard: float = 0.0
+    #: Its 2xx waits for our ACK, until the answer is in the journal.
+    unacknowledged: bool = False
     #: The REFER whose sender is to be told how its transfer goes; empty: none.
     refer: str = ""
     #: Calls it once more with other media and returns the session; None: it was, or it called us.
     again: Callable[[LegMedia], str] | None = None
+    #: The last snapshot of it that is in the journal.
+    kept: SavedLeg | None = None
 
 
 class MediaPorts:

@@ -1,4 +1,4 @@
-"""At the start: calls that a dead process left open are ended in the journal, and their recordings saved."""
+"""At the start: calls that a dead process left open and that cannot be taken up are ended in the journal, and their recordings saved."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,9 @@ from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids
 from carillon_kit.logs import get_logger
 from carillon_media.domain.recovery import Begun, PastEvent, Salvaged, finished_objects, has_ended, owed
+from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.handlers.envelope import event_json
+from carillon_media.handlers.snapshots import Snapshots
 from carillon_media.ports import CallLog, Entry, Spool
 
 _log = get_logger(__name__)
@@ -32,50 +34,96 @@ class Record(Protocol):
 
 @dataclass(slots=True)
 class Past:
-    """What the journal holds of one call."""
+    """What the journal holds of one call; `call`, `legs`: the last snapshots, `data`: the events as they are published."""
 
     tenant: str
     call_id: str
     events: list[PastEvent] = field(default_factory=list)
     begun: list[Begun] = field(default_factory=list)
+    call: SavedCall | None = None
+    legs: dict[str, SavedLeg] = field(default_factory=dict)
+    data: list[bytes] = field(default_factory=list)
+
+    @property
+    def last_at(self) -> datetime:
+        """When something happened last."""
+        return self.events[-1].at
 
 
-def fold(records: Iterable[Record]) -> list[Past]:
+def fold(records: Iterable[Record], snapshots: Snapshots) -> list[Past]:
     """The journal's records by call, in order of seq."""
     calls: dict[tuple[str, str], Past] = {}
     for record in records:
         past = calls.setdefault((record.tenant, record.call_id), Past(record.tenant, record.call_id))
-        data = orjson.loads(record.data)
         if record.kind == "event":
+            data = orjson.loads(record.data)
             at = datetime.fromisoformat(data["time"])
             past.events.append(PastEvent(data["seq"], data["type"].split(".")[2], at, data.get("legid"), data["data"]))
+            past.data.append(record.data)
         else:
-            past.begun.append(Begun(data["recording_id"], data["leg_id"], data["min_ms"], data["labels"]))
+            _private(past, record.data, snapshots)
     for past in calls.values():
         past.events.sort(key=lambda event: event.seq)
     return list(calls.values())
 
 
-class Recovery:
-    """Runs once, before any call is taken."""
+def _private(past: Past, record: bytes, snapshots: Snapshots) -> None:
+    try:
+        found = snapshots.open(past.call_id, record)
+    except ValueError as error:
+        _log.warning("a snapshot cannot be read", call_id=past.call_id, error=str(error))
+        past.call = None
+        return
+    if isinstance(found, SavedCall):
+        past.call = found
+    elif isinstance(found, SavedLeg):
+        past.legs[found.leg_id] = found
+    else:
+        data = orjson.loads(record)
+        past.begun.append(Begun(data["recording_id"], data["leg_id"], data["min_ms"], data["labels"]))
 
-    def __init__(self, log: CallLog, spool: Spool, clock: Clock, ids: Ids, node: str) -> None:
+
+@dataclass(slots=True)
+class Found:
+    """What a dead process left: calls to be taken up, calls that are over but whose far ends may not know, how many were cut."""
+
+    died_at: datetime
+    open: list[Past] = field(default_factory=list)
+    ended: list[Past] = field(default_factory=list)
+    cut: int = 0
+
+
+class Recovery:
+    """Runs once, before any call is taken. A call is taken up within `resume_seconds` of the death and on the same `boot`."""
+
+    def __init__(
+        self, log: CallLog, spool: Spool, clock: Clock, ids: Ids, node: str, snapshots: Snapshots, *, boot: str, resume_seconds: float
+    ) -> None:
+        self._snapshots = snapshots
+        self._boot = boot
+        self._resume_seconds = resume_seconds
         self._log = log
         self._spool = spool
         self._clock = clock
         self._ids = ids
         self._node = node
 
-    async def run(self, records: Iterable[Record], leftovers: Sequence[str], died_at: datetime | None) -> int:
-        """End what is open; returns how many calls that were. `leftovers`: recordings found in the spool."""
+    async def run(self, records: Iterable[Record], leftovers: Sequence[str], died_at: datetime | None) -> Found:
+        """End what is open and cannot be taken up. `leftovers`: recordings found in the spool."""
         files = set(leftovers)
         died = died_at or self._clock.now()
-        open_calls = 0
-        for past in fold(records):
+        found = Found(died)
+        for past in fold(records, self._snapshots):
+            goes_on = past.call if self._goes_on(past, died) else None
+            if goes_on is not None:
+                found.open.append(past)
+                files -= goes_on.state.tapes.keys()
             salvaged = [item for begun in past.begun if begun.recording_id in files if (item := await self._weigh(begun))]
-            if not has_ended(past.events):
-                open_calls += 1
+            if goes_on is None and not has_ended(past.events):
+                found.cut += 1
                 await self._end(past, salvaged, died)
+            if goes_on is None and past.legs:
+                found.ended.append(past)
             promised = finished_objects(past.events)
             for item in salvaged:
                 if item.object in promised:
@@ -83,7 +131,15 @@ class Recovery:
                     files.discard(item.begun.recording_id)
         for recording_id in files:
             self._spool.discard(recording_id)
-        return open_calls
+        return found
+
+    def _goes_on(self, past: Past, died_at: datetime) -> bool:
+        """Whether the call can be taken up: nothing happened after its snapshot, and its far ends still wait."""
+        saved = past.call
+        if saved is None or not past.events or has_ended(past.events) or saved.state.seq != past.events[-1].seq:
+            return False
+        away = (self._clock.now() - max(died_at, past.last_at)).total_seconds()
+        return saved.boot == self._boot and away <= self._resume_seconds
 
     async def _weigh(self, begun: Begun) -> Salvaged | None:
         try:

@@ -12,6 +12,7 @@ from carillon_media.domain.invitation import invitation
 from carillon_media.domain.state import CALLER
 from carillon_media.domain.trunk_invitation import trunk_invitation
 from carillon_media.handlers import media_acts
+from carillon_media.handlers.board import AnswerAgain
 from carillon_media.handlers.legs import LegIo
 from carillon_media.ports import Fields
 from carillon_rtp.protocol import PlaneError
@@ -92,6 +93,13 @@ async def answer_leg(actor: "CallActor", output: outputs.AnswerLeg) -> None:
         actor.post(inputs.LegLeft(output.leg_id))
         return
     await _answer(actor, leg)
+
+
+async def answer_again(actor: "CallActor", output: AnswerAgain) -> None:
+    """A process before has died between the event and the 200."""
+    leg = actor.legs.get(output.leg_id)
+    if leg is not None and not leg.answered:
+        await _answer(actor, leg)
 
 
 async def adopt_leg(actor: "CallActor", output: outputs.AdoptLeg) -> None:
@@ -175,6 +183,7 @@ DO: Mapping[type, Callable[["CallActor", Any], Awaitable[None]]] = {
     outputs.EarlyMedia: early_media,
     outputs.AnswerCaller: answer_caller,
     outputs.AnswerLeg: answer_leg,
+    AnswerAgain: answer_again,
     outputs.AdoptLeg: adopt_leg,
     outputs.ReportTransfer: report_transfer,
     outputs.CloseLeg: close_leg,

@@ -223,7 +223,7 @@ class Switchboard:
 
     def _answered(self, actor: CallActor, leg_id: str, output: sip.SessionAnswered) -> None:
         leg, body = actor.legs[leg_id], output.response.body
-        leg.answered = True
+        leg.answered = leg.unacknowledged = True
         try:
             if leg.media is None:
                 raise SipError("no media port")
@@ -231,6 +231,7 @@ class Switchboard:
                 leg.media = leg.media.answered(body)
         except SipError as error:
             _log.warning("unusable answer", call_id=actor.call.facts.call_id, error=str(error))
+            leg.unacknowledged = False
             self.parts.sip.bye(output.session, 'Q.850;cause=88;text="incompatible_destination"')
             actor.post(inputs.LegRefused(leg_id, 488))
             return
@@ -239,6 +240,7 @@ class Switchboard:
     def _acked(self, actor: CallActor, leg_id: str, body: bytes) -> None:
         leg = actor.legs[leg_id]
         if not leg.awaits_answer or leg.media is None:
+            actor.post(Sync())
             return
         leg.awaits_answer = False
         try:

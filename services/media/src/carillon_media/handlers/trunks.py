@@ -29,6 +29,7 @@ from carillon_media.handlers.trunk_book import TrunkBook
 from carillon_media.handlers.trunk_pings import TrunkPings
 from carillon_media.handlers.trunk_registrations import FlowsTo, TrunkRegistrations, TrunkSip
 from carillon_media.ports import Announcer
+from carillon_sip.digest import Credentials
 from carillon_sip.errors import ParseError
 from carillon_sip.flow import Flow
 from carillon_sip.message import Request
@@ -175,6 +176,14 @@ class Trunks:
         """Count a leg that is about to go out; False: one of the trunk's limits is reached."""
         line = contact.trunk
         return line is None or self._begin(leg, line, emergency=contact.emergency)
+
+    def again(self, leg: str, tenant: str, trunk_id: str) -> Credentials | None:
+        """Count a leg that a process before has begun, whatever the limits; what it proves itself with, if it must."""
+        line = self._book.line(tenant, trunk_id)
+        if line is None:
+            return None
+        self._begin(leg, line, emergency=True)
+        return line.credentials
 
     def watch(self, contact: Contact, session: str, silent: Callable[[], None]) -> None:
         """Call `silent` if the server has said nothing at all to our INVITE after the trunk's time."""

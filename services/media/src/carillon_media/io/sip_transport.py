@@ -21,6 +21,7 @@ from carillon_media.io.tls import Certificates
 from carillon_media.ports import Fields
 from carillon_sip import stun
 from carillon_sip.commands import Invite, RequestOut, UserAgentSettings
+from carillon_sip.digest import Credentials
 from carillon_sip.errors import SipError
 from carillon_sip.flow import Address, Flow, Transport
 from carillon_sip.message import Request
@@ -37,6 +38,7 @@ from carillon_sip.outputs import (
     SubscriptionEnded,
 )
 from carillon_sip.reception import PassOn
+from carillon_sip.resuming import SavedSession
 from carillon_sip.user_agent import UserAgent
 
 _log = get_logger(__name__)
@@ -389,6 +391,11 @@ class SipStack(SubscriptionPort):
         found = self._agent._context.sessions.get(session)
         return found.provisional if found is not None else None
 
+    def ack(self, session: str) -> None:
+        """ACK for the 2xx to our INVITE."""
+        self._agent.ack(session, b"", now=self._clock.monotonic())
+        self._soon()
+
     def cancel(self, session: str, reason: str) -> None:
         """Give up."""
         self._agent.cancel(session, reason or None, now=self._clock.monotonic())
@@ -397,6 +404,21 @@ class SipStack(SubscriptionPort):
     def bye(self, session: str, reason: str) -> None:
         """Hang up."""
         self._agent.bye(session, reason or None, now=self._clock.monotonic())
+        self._soon()
+
+    def save(self, session: str) -> SavedSession | None:
+        """What `resume` needs in another process."""
+        return self._agent.save(session)
+
+    def resume(self, saved: SavedSession, credentials: Credentials | None = None) -> str:
+        """Take up a session of a process that died."""
+        session = self._agent.resume(saved, credentials=credentials, now=self._clock.monotonic())
+        self._soon()
+        return session
+
+    def part(self, saved: SavedSession, status: int, reason: str, credentials: Credentials | None = None) -> None:
+        """End at the far end what is not to be taken up."""
+        self._agent.part(saved, status=status, reason=reason or None, credentials=credentials, now=self._clock.monotonic())
         self._soon()
 
     def accept_reinvite(self, session: str, body: bytes) -> None:
