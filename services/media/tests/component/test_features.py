@@ -1,5 +1,6 @@
 """Features by API and on the wire: phones that answer by themselves, parked calls, doors, consultation."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from carillon.common.v1 import call_application_pb2 as app
 from carillon.media.v1 import call_control_pb2 as pb
 from carillon.media.v1 import media_pb2, media_pb2_grpc
 from carillon.media.v1.call_control_pb2_grpc import CallControlServiceStub
+from carillon_contracts.streams import AUDIT
 from carillon_kit.auth import ADMIN, issue_token
 from carillon_kit.grpc_client import channel
 from carillon_kit.testing import eventually
@@ -214,3 +216,45 @@ async def test_only_groups_may_pick_up_where_the_tenant_says_so(house: Any, word
     call, ours, theirs = house.running.board.parts.sip.dialog_ids(first(house).legs["b1"].session)
     carol.call("102", headers=(("Replaces", f"{call};to-tag={ours};from-tag={theirs}"),))
     await carol.expect(SessionAnswered)
+
+
+async def test_a_phone_is_told_by_itself_that_a_call_is_parked(house: Any, words: Any, control: Any, talk: Any) -> None:
+    carol = await house.phone("carol")
+    step = park("701")
+    step.step.park.page_user_ids.extend(["carol", "bob"])
+    step.step.park.page_prompts.add().speech.CopyFrom(app.Speech(text="Call at {slot}", language="en"))
+    house.application.follow(step)
+    await control.ParkCall(pb.ParkCallRequest(call_id=call_id(house), leg_id="a"))
+    invite, _ = await carol.pick_up()
+    assert invite.request.headers.get("Answer-Mode") == "Auto"
+    said = decode(b"".join(packet.payload for packet in await carol.rtp.wait_for(40, deadline=10)), "PCMA")
+    assert max(abs(sample) for sample in said) > 1000
+    await carol.expect(SessionEnded, timeout=15)
+    assert first(house).call.doing == "parked"
+
+
+async def test_who_listens_to_whom_is_audited_and_ends_with_the_talk(house: Any, words: Any, talk: Any) -> None:
+    anne, _, _, _, session = talk
+    house._stored[AUDIT.name] = []
+    watching = asyncio.ensure_future(house.watch(AUDIT.name))
+    modes = [app.SUPERVISE_MODE_LISTEN, app.SUPERVISE_MODE_WHISPER]
+    supervise = app.Supervise(user_id="bob", mode=app.SUPERVISE_MODE_LISTEN, allowed=modes)
+    house.application.follow(app.NextResponse(step=app.Step(supervise=supervise), config_seq=5), words.hang_up(16))
+    carol = await house.phone("carol")
+    carol.call("*82102")
+    carol_to = await carol.answered()
+    await eventually(lambda: any(actor.call.doing == "supervising" for actor in house.running.board.calls.values()))
+    talked = call_id(house)
+    for packet in carol.rtp.event_packets(5, 101):
+        carol.rtp.send_bytes(packet, carol_to)
+    await eventually(lambda: len(house.stored(AUDIT.name)) >= 2)
+    anne.do("bye", session)
+    await carol.expect(SessionEnded)
+    await eventually(lambda: len(house.stored(AUDIT.name)) >= 3)
+    watching.cancel()
+    told = [(event.type, event.data["mode"], event.data["call_id"]) for event in house.stored(AUDIT.name)]
+    assert told == [("carillon.audit.call_supervised.v1", mode, talked) for mode in ("listen", "whisper", "ended")]
+    assert house.stored(AUDIT.name)[0].data["supervisor"] == "carol"
+    await house.ended(2)
+    modes_told = [event.data["mode"] for event in house.events(talked) if event.type == "carillon.call.supervised.v1"]
+    assert modes_told[:2] == ["listen", "whisper"]

@@ -235,6 +235,9 @@ class Switchboard:
             self.parts.sip.bye(output.session, 'Q.850;cause=88;text="incompatible_destination"')
             actor.post(inputs.LegRefused(leg_id, 488))
             return
+        if leg_id.startswith(CALLER):
+            # Who was called first, as its caller, may hear the system before anybody else.
+            actor.post(Sync())
         actor.post(inputs.LegAccepted(leg_id, leg.media.codec))
 
     def _acked(self, actor: CallActor, leg_id: str, body: bytes) -> None:
