@@ -136,3 +136,39 @@ async def test_a_page_is_heard_by_all_and_nobody_hears_them(system: System, know
             await one.until_event("CALL_CLOSED")
     (record,) = await asyncio.to_thread(system.new_records, known, 1)
     assert {leg["party"] for leg in record["legs"]} == {"dumas", "alain", "elise"}
+
+
+@pytest.mark.feature("M-5", "M-13")
+async def test_a_parked_call_outlives_the_process_that_parked_it(system: System, known: set[str]) -> None:
+    async with AsyncExitStack() as stack:
+        dumas, alain, elise = await phones(stack, system, "101", "102", "106")
+        await talk(system, alain, elise, "106")
+        await elise.command("transfer", f"sip:703@{system.tenant['realm']}")
+        await elise.until_event("CALL_CLOSED", 20)
+        await holds(lambda: "parked" in system.carillon("calls", "--json"), "the call is parked")
+        old = await asyncio.to_thread(system.kill, "media")
+        await asyncio.to_thread(system.until_restarted, "media", old)
+        await holds(lambda: "parked" in system.carillon("calls", "--json", code=None), "the call is parked still", 40)
+        await dial(system, dumas, "703")
+        await hears(dumas, ALAIN_HZ)
+        await hears(alain, DUMAS_HZ)
+        await dumas.command("hangup")
+        await alain.until_event("CALL_CLOSED")
+    records = by_dialled(await asyncio.to_thread(system.new_records, known, 2))
+    assert [(one["slot"], one["result"]) for one in records["106"]["parkings"]] == [("703", "retrieved")]
+    assert records["703"]["took_over_call_id"] == records["106"]["call_id"]
+
+
+@pytest.mark.feature("M-5", "R-19")
+async def test_an_intercom_names_what_makes_phones_answer(system: System, known: set[str]) -> None:
+    async with AsyncExitStack() as stack:
+        dumas, elise = await phones(stack, system, "101", "106")
+        await dial(system, dumas, "*80106")
+        await elise.until_event("CALL_INCOMING")
+        await elise.command("accept")
+        await hears(elise, DUMAS_HZ)
+        await hears(dumas, ELISE_HZ)
+        await dumas.command("hangup")
+        await elise.until_event("CALL_CLOSED")
+    (record,) = await asyncio.to_thread(system.new_records, known, 1)
+    assert (record["answered_by"], record["dialled"]) == ("elise", "*80106")

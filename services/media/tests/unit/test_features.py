@@ -218,6 +218,12 @@ def test_who_does_not_talk_cannot_be_heard(bench: Any) -> None:
     assert bench.asked().outcome == SuperviseOutcome(False)
 
 
+@pytest.mark.parametrize("news", [inputs.MediaRestored(), inputs.Resumed(500)], ids=["plane", "process"])
+def test_who_listens_goes_on_listening_in_a_new_plane_or_process(bench: Any, news: inputs.Input) -> None:
+    bench.arrive().decide(LISTEN).feed(inputs.TalkFound("c2", "b1"), news)
+    assert bench.did(outputs.TakePart) == [outputs.TakePart("a", "c2", "b1", "listen")] * 2
+
+
 def test_the_talk_knows_who_listens(talking: Any) -> None:
     talking.feed(inputs.Supervised("b1", "c9", "eve", "whisper"))
     assert talking.event(events.CallSupervised) == events.CallSupervised(

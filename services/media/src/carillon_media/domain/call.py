@@ -302,7 +302,7 @@ def _media_restored(call: CallState, phase: Phase, given: inputs.MediaRestored) 
     elif isinstance(phase, Parked):
         parking.on_restored(call, phase, given)
     elif isinstance(phase, Supervising):
-        supervising.on_restored(call, phase, given)
+        supervising.go_on(call, phase)
     elif isinstance(phase, Paging):
         paging.on_restored(call, phase, given)
     else:
@@ -320,6 +320,8 @@ def _resumed(call: CallState, phase: Phase, given: inputs.Resumed) -> None:
         call.do(awaited)
     if isinstance(phase, Talking) and not any(call.legs[leg_id].held_by_request for leg_id in (call.anchor, phase.peer)):
         call.do(outputs.BridgeLegs(call.anchor, phase.peer))
+    elif isinstance(phase, Supervising):
+        supervising.go_on(call, phase)
 
 
 def _stopped(call: CallState, phase: Phase, given: inputs.Stopped) -> None:

@@ -64,8 +64,8 @@ def on_timer(call: CallState, phase: Supervising, fired: inputs.TimerFired) -> N
         call.ask(SuperviseOutcome(False))
 
 
-def on_restored(call: CallState, phase: Supervising, given: inputs.MediaRestored) -> None:
-    """The new plane knows of nobody who takes part."""
+def go_on(call: CallState, phase: Supervising) -> None:
+    """The media plane, or this process, is a new one: it knows of nobody who takes part."""
     if phase.call_id:
         call.do(outputs.TakePart(call.anchor, phase.call_id, phase.leg_id, phase.step.mode))
 
