@@ -29,6 +29,7 @@ COMMANDS = {
     "bans": "addresses and accounts that are kept out after an attack, and letting them in again",
     "logins": "passwords, locks and second factors of people who use the API",
     "keys": "keys of systems that use the API",
+    "provision": "an address for a phone to fetch its settings from",
     "clock": "set the time of day that routing goes by (test systems only)",
 }
 

@@ -47,7 +47,8 @@ def facts() -> Facts:
 
 def test_the_shape_is_the_promised_one(facts: Facts) -> None:
     found = run_file(facts)
-    assert set(found) == {"version", "sip", "grpc", "web", "nats", "postgres", "mail", "admin_token", "processes", "tenants"}
+    services = {"sip", "grpc", "provisioning", "web", "nats", "postgres", "mail"}
+    assert set(found) == services | {"version", "admin_token", "processes", "tenants"}
     assert found["sip"] == {"udp": "192.0.2.7:5060", "tcp": "192.0.2.7:5060"}
     assert found["grpc"]["routing"] == "127.0.0.1:7002"
     assert found["mail"] == {"maildir": "/data/mail"}

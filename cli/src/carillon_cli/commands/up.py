@@ -61,6 +61,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--grpc-port-base", type=int, metavar="N", help=f"first of {len(GRPC_SERVICES)} gRPC ports (default: {default.directory})"
     )
     parser.add_argument("--web-port", type=int, metavar="N", help=f"where browsers call (default: {default.web})")
+    parser.add_argument("--provisioning-port", type=int, metavar="N", help=f"where phones fetch settings (default: {default.provisioning})")
     parser.add_argument("--web-origins", default="", metavar="LIST", help="origins of pages that may call, with commas; * allows any")
     parser.add_argument("--nats-port", type=int, metavar="N", help=f"default: {default.nats}")
     parser.add_argument("--postgres-port", type=int, metavar="N", help=f"default: {default.postgres}")
@@ -83,7 +84,7 @@ def chosen_ports(options: argparse.Namespace) -> Ports:
     """Ports by the options; those named win over `--ports auto`."""
     base = free_ports(options.host) if options.ports == "auto" else Ports()
     changes: dict[str, int] = {}
-    for field in ("sip", "sip_tls", "web", "nats", "postgres"):
+    for field in ("sip", "sip_tls", "web", "provisioning", "nats", "postgres"):
         value = getattr(options, f"{field}_port")
         if value is not None:
             changes[field] = value

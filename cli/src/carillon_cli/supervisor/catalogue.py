@@ -56,6 +56,9 @@ def service_environment(service: str, options: Options, folders: Folders, backin
         case "directory":
             others = (f"carillon.{name}.v1=127.0.0.1:{ports.grpc(name)}" for name in GRPC_SERVICES if name != service)
             found |= {
+                "CARILLON_PROVISIONING_LISTEN": f"{options.host}:{ports.provisioning}",
+                "CARILLON_PROVISIONING_URL": f"http://{options.advertise}:{ports.provisioning}",
+                "CARILLON_PROVISIONING_SIP": f"{options.advertise}:{ports.sip}",
                 "CARILLON_WEB_LISTEN": f"127.0.0.1:{ports.web}",
                 "CARILLON_WEB_ORIGINS": options.web_origins,
                 "CARILLON_WEB_UPSTREAMS": ",".join(others),

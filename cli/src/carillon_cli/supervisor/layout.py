@@ -34,6 +34,8 @@ class Ports:
     cdr: int = 7005
     #: Where browsers call.
     web: int = 7080
+    #: Where phones fetch their settings.
+    provisioning: int = 7081
     nats: int = 4222
     postgres: int = 5433
     rtp_low: int = 20_000
@@ -128,6 +130,7 @@ def owners(ports: Ports, *, embedded_nats: bool, embedded_postgres: bool, tls: b
     for service in GRPC_SERVICES:
         yield "tcp", ports.grpc(service), f"gRPC of {service}", "--grpc-port-base"
     yield "tcp", ports.web, "browsers", "--web-port"
+    yield "tcp", ports.provisioning, "provisioning", "--provisioning-port"
     if embedded_nats:
         yield "tcp", ports.nats, "NATS", "--nats-port"
     if embedded_postgres:
@@ -162,13 +165,24 @@ def check_ports(options: Options, *, embedded_nats: bool, embedded_postgres: boo
         for transport, port, who, setting in owners(
             options.ports, embedded_nats=embedded_nats, embedded_postgres=embedded_postgres, tls=options.tls is not None
         )
-        for host in (filter(None, (options.host, options.host6)) if who == "SIP" else ("127.0.0.1",))
+        for host in hosts(who, options)
         if (why := probe(host, transport, port))
     ]
     if found:
         raise CliError(
             "\n".join(["cannot listen:", *(f"  {line}" for line in found)]), "Move it with the setting named, or use --ports auto."
         )
+
+
+def hosts(who: str, options: Options) -> tuple[str, ...]:
+    """Where the port of `who` listens."""
+    match who:
+        case "SIP":
+            return tuple(filter(None, (options.host, options.host6)))
+        case "provisioning":
+            return (options.host,)
+        case _:
+            return ("127.0.0.1",)
 
 
 def free_ports(host: str) -> Ports:
@@ -190,7 +204,7 @@ def free_ports(host: str) -> Ports:
             raise CliError(f"no port is free for SIP over UDP and TCP on {host}")
 
         low = _free_range(host)
-        single = {name: take(socket.SOCK_STREAM, "127.0.0.1") for name in (*GRPC_SERVICES, "web", "nats", "postgres")}
+        single = {name: take(socket.SOCK_STREAM, "127.0.0.1") for name in (*GRPC_SERVICES, "web", "provisioning", "nats", "postgres")}
         return Ports(sip=take_both(), sip_tls=take(socket.SOCK_STREAM, host), rtp_low=low, rtp_high=low + RTP_AUTO_SIZE - 1, **single)
 
 

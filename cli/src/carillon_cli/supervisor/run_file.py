@@ -42,6 +42,7 @@ def run_file(facts: Facts) -> dict[str, Any]:
         "version": VERSION,
         "sip": sip_entry(options),
         "grpc": {service: f"127.0.0.1:{options.ports.grpc(service)}" for service in GRPC_SERVICES},
+        "provisioning": {"url": f"http://{at(options.advertise, options.ports.provisioning)}"},
         "web": {"url": f"http://127.0.0.1:{options.ports.web}"},
         "nats": {"url": facts.nats_url},
         "postgres": {"dsn": facts.postgres_dsn},

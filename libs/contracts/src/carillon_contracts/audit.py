@@ -133,11 +133,31 @@ class AccessChanged(EventData):
 
     TYPE: ClassVar[str] = "audit.access_changed.v1"
     action: Literal[
-        "password_set", "login_removed", "second_factor_added", "second_factor_removed", "unlocked", "api_key_created", "api_key_revoked"
+        "password_set",
+        "login_removed",
+        "second_factor_added",
+        "second_factor_removed",
+        "unlocked",
+        "api_key_created",
+        "api_key_revoked",
+        "device_prepared",
+        "device_withdrawn",
     ]
-    #: User id, or the key's id.
+    #: Id of the user, the key or the device.
     about: str
     by: str
+
+
+class ProvisioningRefused(EventData):
+    """Somebody asked for a phone's settings with a secret that does not count, or for another phone's."""
+
+    TYPE: ClassVar[str] = "audit.provisioning_refused.v1"
+    file: str
+    #: IP address.
+    source: str
+    user_agent: str
+    #: Nothing is given to this address any more for a while.
+    kept_out: bool
 
 
 def audit_event(event: EventData, tenant: str, *, event_id: UUID, source: str, about: str, at: datetime) -> tuple[str, bytes]:

@@ -208,8 +208,13 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: App, listen: str, *, connections: int = 1000) -> AsyncIterator[int]:
-    """The application over HTTP on `host:port` (0: a free one) while the context is; yields the port. Raises `OSError`: cannot listen."""
+async def serving(
+    app: App, listen: str, *, connections: int = 1000, tls: tuple[Path | None, Path | None] = (None, None)
+) -> AsyncIterator[int]:
+    """The application over HTTP on `host:port` (0: a free one) while the context is; yields the port. `tls`: chain and key.
+
+    Raises `OSError` when it cannot listen or read them.
+    """
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
     listening = socket.create_server((host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -223,6 +228,8 @@ async def serving(app: App, listen: str, *, connections: int = 1000) -> AsyncIte
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
         server_header=False,
+        ssl_certfile=tls[0],
+        ssl_keyfile=tls[1],
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve([listening]), name="browsers")

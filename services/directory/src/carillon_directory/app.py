@@ -11,19 +11,22 @@ import carillon
 from carillon_contracts.audit import request_refused
 from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_contracts.streams import AUDIT, CONFIG, KEYS
-from carillon_directory import grpc_auth, grpc_search
+from carillon_directory import grpc_auth, grpc_provisioning, grpc_search, io_provisioning
 from carillon_directory.adapters.audit_trail import AuditTrail
 from carillon_directory.adapters.postgres_logins import PostgresLogins
+from carillon_directory.adapters.postgres_provisioning import PostgresProvisioning
 from carillon_directory.adapters.publication import ConfigPublisher
 from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.adapters.stream_keeper import StreamKeeper
 from carillon_directory.adapters.tenant_log import PostgresTenantLog
 from carillon_directory.adapters.token_keys import SIGNING_KEYS, TokenKeys
 from carillon_directory.authentication import SECOND_FACTORS, Authentication, Lifetimes
+from carillon_directory.domain.provisioning.phone import Server
 from carillon_directory.grpc_api import add_services
 from carillon_directory.handlers import Directory, TenantStates
 from carillon_directory.passwords import Passwords
 from carillon_directory.ports import Realms
+from carillon_directory.provisioning import PHONE_PASSWORDS, Provisioning
 from carillon_directory.searching import Searches
 from carillon_directory.settings import DirectorySettings
 from carillon_kit import browsers, postgres
@@ -61,7 +64,10 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         server = await guarded_server(settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         add_services(server, directory, ids, SecretsIn(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS), ids))
         grpc_search.add_services(server, Searches(directory, log, settings.cached_tenants))
-        await _add_logins(settings, server, directory, log, pool, bus, tasks, stack)
+        trail = AuditTrail(bus, SystemClock(), ids, settings.node)
+        tasks.start(trail.run(), "audit")
+        await _add_logins(settings, server, directory, log, pool, bus, tasks, stack, trail)
+        await _add_provisioning(settings, server, directory, pool, stack, trail)
         port = await server.start()
         stack.push_async_callback(server.stop)
         await _serve_browsers(settings, port, stack)
@@ -77,6 +83,7 @@ async def _add_logins(
     bus: Bus,
     tasks: Tasks,
     stack: AsyncExitStack,
+    trail: AuditTrail,
 ) -> None:
     """Logins, tokens and keys."""
     ids, clock = SystemIds(), SystemClock()
@@ -84,8 +91,6 @@ async def _add_logins(
     keys = TokenKeys(pool, bus, Sealer(secret, SIGNING_KEYS), clock, ids, settings.token_key_hours)
     await keys.refresh()
     tasks.start(keys.run(), "keys of tokens")
-    trail = AuditTrail(bus, clock, ids, settings.node)
-    tasks.start(trail.run(), "audit")
     passwords = Passwords()
     stack.callback(passwords.close)
     lifetimes = Lifetimes(timedelta(seconds=settings.access_token_seconds), timedelta(days=settings.refresh_token_days))
@@ -93,6 +98,27 @@ async def _add_logins(
         directory, PostgresLogins(pool), realms, passwords, keys, Sealer(secret, SECOND_FACTORS), trail, clock, ids, lifetimes
     )
     grpc_auth.add_services(server, authentication, keys)
+
+
+async def _add_provisioning(
+    settings: DirectorySettings,
+    server: GrpcServer,
+    directory: Directory,
+    pool: "asyncpg.Pool[Any]",
+    stack: AsyncExitStack,
+    trail: AuditTrail,
+) -> None:
+    """Phones fetch their settings."""
+    sealer = Sealer(settings.token_key.get_secret_value().encode(), PHONE_PASSWORDS)
+    host, _, port = settings.provisioning_sip.rpartition(":")
+    sip = Server(host.strip("[]"), int(port), settings.provisioning_transport)
+    store = PostgresProvisioning(pool)
+    provisioning = Provisioning(directory, store, sealer, trail, SystemClock(), SystemIds(), sip, settings.provisioning_url)
+    grpc_provisioning.add_services(server, provisioning)
+    if settings.provisioning_listen:
+        application = io_provisioning.app(provisioning, trust_forwarded=settings.provisioning_behind_ingress)
+        files = (settings.provisioning_certificate, settings.provisioning_key)
+        await stack.enter_async_context(browsers.serving(application, settings.provisioning_listen, tls=files))
 
 
 async def _serve_browsers(settings: DirectorySettings, port: int, stack: AsyncExitStack) -> None:

@@ -1,6 +1,8 @@
 """Settings of the directory: those of every service, and its own limits."""
 
 import re
+from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -16,6 +18,18 @@ class DirectorySettings(ServiceSettings):
     write_attempts: int = Field(default=10, ge=1)
     #: Between two looks at whether the stream of changes is whole.
     stream_check_seconds: float = Field(default=60, gt=0)
+    #: `host:port` where phones fetch their settings over HTTP; empty: nowhere.
+    provisioning_listen: str = ""
+    #: As phones know that door, with the scheme: `https://pbx.example.com`.
+    provisioning_url: str = "http://127.0.0.1"
+    #: The door's own certificate chain and key (PEM); without them TLS is the ingress's.
+    provisioning_certificate: Path | None = None
+    provisioning_key: Path | None = None
+    #: The door's peers are an ingress of ours, which says who asks in X-Forwarded-For.
+    provisioning_behind_ingress: bool = False
+    #: Where phones register: `host:port`, and over what.
+    provisioning_sip: str = "127.0.0.1:5060"
+    provisioning_transport: Literal["udp", "tcp", "tls"] = "udp"
     #: How long a person's or a system's token counts, and a login that is not used.
     access_token_seconds: float = Field(default=600, ge=60, le=3600)
     refresh_token_days: float = Field(default=14, gt=0, le=365)
@@ -27,6 +41,13 @@ class DirectorySettings(ServiceSettings):
     web_origins: str = ""
     #: Where browsers' calls of other packages go: `carillon.media.v1=media:7003,carillon.cdr.v1=cdr:7005`.
     web_upstreams: str = ""
+
+    @field_validator("provisioning_sip")
+    @classmethod
+    def _sip(cls, value: str) -> str:
+        if not re.fullmatch(r".+:[0-9]{1,5}", value):
+            raise ValueError(f"{value!r} is not host:port")
+        return value
 
     @field_validator("web_upstreams")
     @classmethod

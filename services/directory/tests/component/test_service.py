@@ -319,7 +319,8 @@ async def test_no_rpc_answers_without_the_right(
 
 
 def test_every_kind_of_resource_has_its_service() -> None:
-    assert {name.replace("_", "") for name in RESOURCES} | {"history", "import", "auth", "access", "search"} == set(_SERVICES)
+    others = {"history", "import", "auth", "access", "search", "provisioning"}
+    assert {name.replace("_", "") for name in RESOURCES} | others == set(_SERVICES)
 
 
 @pytest.mark.feature("M-2", "D-22")

@@ -72,6 +72,7 @@ from carillon_media.handlers.reach import Reachability
 from carillon_media.handlers.recovery import Found, Recovery
 from carillon_media.handlers.registrar import Device, DeviceStore, Registrar
 from carillon_media.handlers.resumption import Resumption
+from carillon_media.handlers.resync import Resync
 from carillon_media.handlers.silence import SilenceWatch
 from carillon_media.handlers.snapshots import Snapshots
 from carillon_media.handlers.switchboard import Switchboard
@@ -159,6 +160,9 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         stack.push_async_callback(node.sip.stop)
         node.listening(settings.advertise)
         await resumption.go_on()
+        resync = Resync(accounts, node.sip, node.registrar.devices_of)
+        configuration.on_change = resync.changed
+        tasks.start(resync.run(), "check-sync")
         tasks.start(node.trunks.run(), "trunks")
         server = await guarded_server(settings, "media", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         _add_services(server, settings, node)

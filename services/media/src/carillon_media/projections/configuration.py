@@ -5,7 +5,7 @@ passed over, loudly; one that leaves a gap freezes its tenant and no other.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pydantic import BaseModel, ValidationError
 
@@ -29,6 +29,8 @@ class Configuration:
         self._configs: dict[str, TenantConfig] = {}
         self._changed: set[str] = set()
         self._change = asyncio.Event()
+        #: Told of each change, with the configuration after it; set it once `caught_up`.
+        self.on_change: Callable[[TenantConfig, ConfigChanged], None] = lambda config, change: None
         self._follower: Follower = bus.follow(CONFIG.name, "carillon.*.config.>")
 
     async def follow(self) -> None:
@@ -58,6 +60,13 @@ class Configuration:
             self._accounts.update(after)
             self._changed.add(event.tenantid)
             self._change.set()
+            self._tell(after, event)
+
+    def _tell(self, config: TenantConfig, event: Event) -> None:
+        try:
+            self.on_change(config, ConfigChanged.model_validate(event.data))
+        except ValidationError:
+            return  # passed over, and told, by the fold
 
     async def changed(self) -> list[TenantConfig]:
         """Wait for a change, then give the tenants that changed."""

@@ -466,6 +466,12 @@ from carillon.directory.v1.playlist_pb2 import PlaylistResume as PlaylistResume
 from carillon.directory.v1.playlist_pb2 import PlaylistTrack as PlaylistTrack
 from carillon.directory.v1.playlist_pb2 import UpdatePlaylistRequest as UpdatePlaylistRequest
 from carillon.directory.v1.playlist_pb2 import UpdatePlaylistResponse as UpdatePlaylistResponse
+from carillon.directory.v1.provisioning_pb2 import GetProvisioningRequest as GetProvisioningRequest
+from carillon.directory.v1.provisioning_pb2 import GetProvisioningResponse as GetProvisioningResponse
+from carillon.directory.v1.provisioning_pb2 import PrepareDeviceRequest as PrepareDeviceRequest
+from carillon.directory.v1.provisioning_pb2 import PrepareDeviceResponse as PrepareDeviceResponse
+from carillon.directory.v1.provisioning_pb2 import WithdrawDeviceRequest as WithdrawDeviceRequest
+from carillon.directory.v1.provisioning_pb2 import WithdrawDeviceResponse as WithdrawDeviceResponse
 from carillon.directory.v1.provisioning_profile_pb2 import CreateProvisioningProfileRequest as CreateProvisioningProfileRequest
 from carillon.directory.v1.provisioning_profile_pb2 import CreateProvisioningProfileResponse as CreateProvisioningProfileResponse
 from carillon.directory.v1.provisioning_profile_pb2 import DATE_FORMAT_DAY_MONTH_YEAR as DATE_FORMAT_DAY_MONTH_YEAR

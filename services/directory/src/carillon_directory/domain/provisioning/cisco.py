@@ -1,0 +1,60 @@
+"""Cisco SPA (3xx, 5xx): names of settings are those of the maker's administrator guide."""
+
+from xml.etree import ElementTree as Xml
+
+from carillon_directory.domain.provisioning.forms import BOOK, File, children, offset, xml
+from carillon_directory.domain.provisioning.phone import Entry, Phone
+
+
+def settings(phone: Phone) -> File:
+    """The phone's file."""
+    root = Xml.Element("flat-profile")
+    values: dict[str, object] = {}
+    for line in phone.lines:
+        n = line.port
+        values |= {
+            f"Line_Enable_{n}_": "Yes",
+            f"Display_Name_{n}_": line.display_name,
+            f"Short_Name_{n}_": line.label,
+            f"User_ID_{n}_": line.sip_user,
+            f"Auth_ID_{n}_": line.sip_user,
+            f"Use_Auth_ID_{n}_": "Yes",
+            f"Password_{n}_": line.password,
+            f"Proxy_{n}_": line.realm,
+            f"Outbound_Proxy_{n}_": f"{phone.server.host}:{phone.server.port}",
+            f"Use_Outbound_Proxy_{n}_": "Yes",
+            f"SIP_Transport_{n}_": phone.server.transport.upper(),
+            f"Register_Expires_{n}_": 600,
+            f"Default_Ring_{n}_": phone.settings.ringtone,
+        }
+    for key in phone.keys:
+        realm = phone.lines[0].realm if phone.lines else phone.server.host
+        kind = f"fnc=blf+sd+cp;sub={key.number}@{realm}" if key.kind == "busy_lamp" else f"fnc=sd;ext={key.number}@{realm}"
+        values[f"Extended_Function_{key.key + len(phone.lines)}_"] = f"{kind};nme={key.label.replace(';', ' ')}"
+    wanted = phone.settings
+    values |= {
+        "Voice_Mail_Number": phone.voicemail,
+        "Call_Waiting_Setting": "Yes" if wanted.call_waiting else "No",
+        "Language_Selection": _LANGUAGES.get(phone.language[:2], "English"),
+        "Time_Zone": f"GMT{offset(phone.time_zone, colon=True)}",
+        "Time_Format": "24hr" if wanted.time_format == "h24" else "12hr",
+        "Date_Format": "month/day" if wanted.date_format == "month_day_year" else "day/month",
+        "Back_Light_Timer": f"{wanted.screen_timeout_seconds}s" if wanted.screen_timeout_seconds else "Always On",
+        "Phone_Lock_PIN": wanted.lock_code,
+        "XML_Directory_Service_Name": "Directory",
+        "XML_Directory_Service_URL": f"{phone.server.files_url}/{BOOK}",
+    }
+    children(root, values)
+    return xml(root)
+
+
+_LANGUAGES = {"fr": "French", "de": "German", "nl": "Dutch", "it": "Italian"}
+
+
+def phone_book(entries: tuple[Entry, ...]) -> File:
+    """The phone book as the phone reads it."""
+    root = Xml.Element("CiscoIPPhoneDirectory")
+    children(root, {"Title": "Directory", "Prompt": "Select"})
+    for entry in entries[:32]:  # what a page of theirs takes
+        children(Xml.SubElement(root, "DirectoryEntry"), {"Name": entry.name, "Telephone": entry.number})
+    return xml(root)

@@ -1,0 +1,74 @@
+"""The makers whose phones are provisioned: which files they ask for, and who makes them.
+
+Always: a file is for one device, known by the MAC or serial in its name; what a name does not say is none of that maker's.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from carillon_directory.domain.provisioning import cisco, grandstream, polycom, snom, yealink
+from carillon_directory.domain.provisioning.forms import File
+from carillon_directory.domain.provisioning.phone import Entry, Phone
+
+FileKind = Literal["settings", "phone_book", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """How a maker's phones ask, and what they are told. `files`: patterns of names, with the MAC or serial in the group `id`."""
+
+    files: tuple[tuple[re.Pattern[str], FileKind], ...]
+    settings: Callable[[Phone], File]
+    phone_book: Callable[[tuple[Entry, ...]], File]
+
+    def asked(self, name: str) -> tuple[FileKind, str] | None:
+        """Which file is meant, and for which MAC or serial (empty: the name does not say); None: none of this maker's."""
+        for pattern, kind in self.files:
+            if match := pattern.fullmatch(name):
+                return kind, (match.groupdict().get("id") or "").lower()
+        return None
+
+
+def maker_of(vendor: str) -> Maker | None:
+    """By the device's `vendor`, as people write it."""
+    plain = re.sub("[^a-z]", "", vendor.lower())
+    return next((maker for name, maker in MAKERS.items() if plain.startswith(name)), None)
+
+
+def _patterns(*names: tuple[str, FileKind]) -> tuple[tuple[re.Pattern[str], FileKind], ...]:
+    found = []
+    for name, kind in (*names, (r"phonebook\.xml", "phone_book")):
+        pattern = name.replace("{mac}", "(?P<id>[0-9A-Fa-f]{12})").replace("{serial}", r"(?P<id>[A-Za-z0-9._-]{4,64})")
+        found.append((re.compile(pattern), kind))
+    return tuple(found)
+
+
+#: By how their name begins, without anything but letters.
+MAKERS: Mapping[str, Maker] = {
+    "yealink": Maker(
+        _patterns(
+            (r"{mac}\.cfg", "settings"),
+            (r"y0{6,11}[0-9]{0,6}\.cfg", "nothing"),
+            (r"{mac}\.boot", "nothing"),
+            (r"y0+\.boot", "nothing"),
+        ),
+        yealink.settings,
+        yealink.phone_book,
+    ),
+    "snom": Maker(_patterns((r"(?:snom[A-Za-z0-9]*-)?{mac}\.(?:htm|xml)", "settings")), snom.settings, snom.phone_book),
+    "grandstream": Maker(_patterns((r"cfg{mac}(?:\.xml)?", "settings")), grandstream.settings, grandstream.phone_book),
+    "polycom": Maker(
+        _patterns(
+            (r"{mac}(?:-phone)?\.cfg", "settings"),
+            (r"0{12}-directory\.xml", "phone_book"),
+            (r"{mac}-directory\.xml", "phone_book"),
+        ),
+        polycom.settings,
+        polycom.phone_book,
+    ),
+    "cisco": Maker(
+        _patterns((r"(?:spa)?{mac}\.(?:xml|cfg)", "settings"), (r"spa{serial}\.xml", "settings")), cisco.settings, cisco.phone_book
+    ),
+}
