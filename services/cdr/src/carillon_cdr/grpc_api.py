@@ -170,6 +170,7 @@ def _filter(request: pb.ListRecordsRequest) -> RecordFilter:
         status=_enum(pb.CallStatus, request.status, "status", "CALL_STATUS_"),
         direction=_enum(pb.CallDirection, request.direction, "direction", "CALL_DIRECTION_"),
         party=_name(request.party, "party") if request.party else None,
+        rung_user_id=_name(request.rung_user_id, "rung_user_id") if request.rung_user_id else None,
     )
 
 

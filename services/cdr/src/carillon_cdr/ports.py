@@ -73,6 +73,8 @@ class RecordFilter:
     direction: str | None = None
     #: Caller, dialled or answered_by.
     party: str | None = None
+    #: A phone of this user was rung.
+    rung_user_id: str | None = None
 
 
 class Records(Protocol):

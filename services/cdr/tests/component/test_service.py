@@ -136,6 +136,8 @@ async def test_records_are_paged_newest_first_and_filtered(bus: Bus, records: An
         (pb.ListRecordsRequest(after=after, party="103"), ["p5"]),
         (pb.ListRecordsRequest(after=after, party="bob", page_size=1), ["p4"]),
         (pb.ListRecordsRequest(after=after, direction=pb.CALL_DIRECTION_OUTBOUND), []),
+        (pb.ListRecordsRequest(after=after, rung_user_id="bob", page_size=2), ["p4", "p3"]),
+        (pb.ListRecordsRequest(after=after, rung_user_id="alice"), []),
     ):
         assert [record.call_id for record in (await records.ListRecords(wanted)).records] == found
 

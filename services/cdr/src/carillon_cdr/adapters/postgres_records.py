@@ -20,8 +20,10 @@ select data::text from call_record
    and ($4::text is null or status = $4)
    and ($5::text is null or direction = $5)
    and ($6::text is null or $6 in (caller, dialled, answered_by))
-   and ($7::timestamptz is null or (started_at, call_id) < ($7, $8::text))
- order by started_at desc, call_id desc limit $9"""
+   and ($7::text is null or exists (select from json_array_elements(data -> 'legs') leg
+                                     where leg ->> 'party' = $7 and leg ->> 'leg_id' like 'b%'))
+   and ($8::timestamptz is null or (started_at, call_id) < ($8, $9::text))
+ order by started_at desc, call_id desc limit $10"""
 
 
 class PostgresRecords:
@@ -40,7 +42,7 @@ class PostgresRecords:
     async def list(self, tenant: str, where: RecordFilter, after: tuple[datetime, str] | None, limit: int) -> Sequence[CallRecorded]:
         """See the port."""
         started_at, call_id = after or (None, None)
-        filters = (where.after, where.before, where.status, where.direction, where.party)
+        filters = (where.after, where.before, where.status, where.direction, where.party, where.rung_user_id)
         async with acquired(self._pool, self._timeout) as connection:
             rows = await connection.fetch(_LIST, tenant, *filters, started_at, call_id, limit, timeout=self._timeout)
         return [CallRecorded.model_validate_json(row["data"]) for row in rows]
