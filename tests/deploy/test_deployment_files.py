@@ -132,7 +132,7 @@ def start_settings(service: str, given: dict[str, str], monkeypatch: pytest.Monk
 @pytest.mark.parametrize("service", SERVICES)
 def test_compose_gives_every_setting_that_the_service_needs(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     given = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][service]["environment"]
-    values = {"CARILLON_TOKEN_KEY": "k" * 64, "CARILLON_ADVERTISE": "127.0.0.1"}
+    values = {"CARILLON_TOKEN_KEY": "k" * 64, "CARILLON_ADVERTISE": "127.0.0.1", "CARILLON_PROVISIONING_URL": "http://127.0.0.1:7081"}
     filled = {name: re.sub(r"\$\{(\w+):[?-][^}]*\}", lambda found: values[found[1]], value) for name, value in given.items()}
     start_settings(service, filled, monkeypatch)
     assert service == "routing" or filled["CARILLON_POSTGRES_DSN"].startswith(f"postgresql://{service}:")
