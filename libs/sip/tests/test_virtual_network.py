@@ -73,6 +73,26 @@ def test_hundreds_of_calls_over_a_rough_network_all_end_once_and_leave_nothing(s
     assert answered > 50, "the run must have real calls in it"
 
 
+@pytest.mark.slow
+@pytest.mark.feature("M-3")
+@pytest.mark.parametrize("seed", range(10))
+def test_ten_thousand_calls_over_a_rough_network_all_end_once_and_leave_nothing(seed: int) -> None:
+    """Ten runs of a thousand, half of the agents with every extension; nothing is left on either side at the end of each."""
+    pair = make_full_pair(seed, ROUGH) if seed % 2 else make_pair(seed, ROUGH)
+    pair.alice.handler, pair.bob.handler = calls, answers
+    sessions = []
+    for number in range(1000):
+        headers = (("Require", "100rel"),) if seed % 2 and number % 3 == 0 else ()
+        sessions.append(pair.invite(call_id=f"call-{number}", headers=headers))
+        if number % 7 == 6:
+            pair.alice.agent.cancel(sessions[-1], now=pair.network.now)
+        pair.network.run(pair.network.now + 0.3)
+    pair.assert_idle()
+    ended = [e.session for _, e in pair.alice.events if isinstance(e, LAST)]
+    assert sorted(ended) == sorted(sessions)
+    assert len(pair.alice.of_kind(SessionAnswered)) > 400
+
+
 def test_a_run_of_one_seed_is_always_the_same() -> None:
     first, second = (rough_run(5, 30)[0].network.sent for _ in range(2))
     assert first == second

@@ -271,8 +271,8 @@ def _assemble(
     sip = SipStack(
         UserAgentSettings(
             contact_user="carillon",
-            methods=(*CORE_METHODS, "UPDATE", "REFER", "NOTIFY", "SUBSCRIBE", "MESSAGE"),
-            extensions=("replaces", "norefersub", "timer"),
+            methods=(*CORE_METHODS, "PRACK", "UPDATE", "REFER", "NOTIFY", "SUBSCRIBE", "MESSAGE"),
+            extensions=("100rel", "replaces", "norefersub", "timer"),
             event_packages=PACKAGES,
             max_subscription_seconds=settings.max_subscription_seconds,
             max_subscriptions=settings.max_subscriptions,
