@@ -27,6 +27,7 @@ from carillon_contracts.call import (
     LegEnded,
     LegHeld,
     LegOffered,
+    LegReplaced,
     LegResumed,
     LegRinging,
     LegTransferred,
@@ -126,6 +127,8 @@ def mark(leg: str, data: CallEvent) -> Arrow | Note:
             return Note(feature_text(data))
         case CallControlled():
             return Note(f"{data.requested_by} asks: {data.action.replace('_', ' ')}")
+        case LegReplaced():
+            return Arrow(leg, SYSTEM, f"goes on as {data.replaced_by}")
         case CallResumed():
             return Note(f"another process goes on after {data.away_ms / 1000:.1f} s, audio went on")
         case LegEnded():

@@ -228,6 +228,14 @@ class CallControlled(EventData):
     details: dict[str, str] = {}
 
 
+class LegReplaced(EventData):
+    """Another phone of the leg's user has taken its talk over (INVITE with Replaces, RFC 3891); the leg's end follows."""
+
+    TYPE: ClassVar[str] = "call.leg_replaced.v1"
+    #: The leg that talks in its place.
+    replaced_by: str
+
+
 class CallResumed(EventData):
     """The process that looked after the call died and another one has taken it up; its audio went on meanwhile."""
 
@@ -352,6 +360,7 @@ CallEvent = (
     | DoorOpened
     | CallControlled
     | CallResumed
+    | LegReplaced
     | LegEnded
     | RingEnded
     | PlayEnded
@@ -386,6 +395,7 @@ CALL_EVENTS: dict[str, type[EventData]] = {
         DoorOpened,
         CallControlled,
         CallResumed,
+        LegReplaced,
         LegEnded,
         RingEnded,
         PlayEnded,

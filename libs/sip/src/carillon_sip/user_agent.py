@@ -138,6 +138,11 @@ class UserAgent(CallCommands, TransferCommands, SubscriptionCommands):
             return DialogIds(dialog.call_id, dialog.local_tag, dialog.remote_tag)
         return None if found.client is None else DialogIds(found.client.request.call_id, found.id, "")
 
+    def allows(self, session: str, method: str) -> bool:
+        """Whether the far end of an answered session has said that it takes this method (Allow)."""
+        found = self._context.sessions.get(session)
+        return found is not None and found.state in (SessionState.UP, SessionState.ANSWERED) and method in found.peer.allow
+
     def session_timer(self, session: str) -> tuple[int, bool] | None:
         """Interval in seconds of a session's timer (RFC 4028), and whether we refresh; None when there is none."""
         found = self._context.sessions.get(session)

@@ -35,8 +35,11 @@ class SipPort(Protocol):
     def ring(self, session: str, status: int, body: bytes = b"") -> None:
         """Provisional response."""
 
-    def answer(self, session: str, body: bytes) -> None:
+    def answer(self, session: str, body: bytes, headers: Fields = ()) -> None:
         """200."""
+
+    def tell(self, session: str, headers: Fields) -> None:
+        """UPDATE with these headers and no offer, if the far end takes UPDATE; nothing otherwise."""
 
     def reject(self, session: str, status: int, headers: Fields = ()) -> None:
         """Final refusal."""
@@ -213,6 +216,9 @@ class Directory(Protocol):
 
     def contacts_of_user(self, tenant: str, user_id: str) -> Sequence[Contact]: ...
     def contact_of_trunk(self, tenant: str, trunk_id: str, number: str) -> Contact | None: ...
+    def name_of(self, tenant: str, user_id: str) -> str:
+        """What a user's name is shown as; empty: not known."""
+
     def taken_slots(self, tenant: str) -> Collection[str]: ...
     def talks(self, tenant: str, user_id: str) -> bool: ...
     def door_phone(self, tenant: str, user_id: str) -> DoorPhone | None: ...

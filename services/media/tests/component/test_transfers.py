@@ -1,12 +1,28 @@
 """Transfers and pick-up by phones, over real sockets: who talks with whom afterwards, what the phones are told, what is recorded."""
 
+import os
 from typing import Any
 
 import pytest
 
 from carillon_kit.testing import eventually
 from carillon_rtp.testing import decode, share_of, tone
-from carillon_sip import InviteReceived, NameAddr, Refer, ReferAnswered, ReferProgress, SessionCancelled, SessionEnded
+from carillon_sip import (
+    FULL_EXTENSIONS,
+    FULL_METHODS,
+    InviteReceived,
+    NameAddr,
+    Refer,
+    ReferAnswered,
+    ReferProgress,
+    SessionAnswered,
+    SessionCancelled,
+    SessionEnded,
+    SessionFailed,
+    SessionRefreshed,
+    UserAgent,
+    UserAgentSettings,
+)
 from carillon_sip.replaces import Replaces, with_replaces
 
 pytestmark = pytest.mark.feature("M-4")
@@ -202,3 +218,79 @@ async def test_a_phones_302_is_followed_in_its_users_name(house: Any, words: Any
     story = words.story(await house.ended())
     assert "leg_deflected b1" in story
     assert story.count("leg_ended b1") == story.count("ended") == 1
+
+
+def replacing(phone: Any, session: str) -> tuple[str, str]:
+    """The Replaces header that takes over what the server has with this phone."""
+    dialog = phone.agent.dialog(session)
+    return "Replaces", str(Replaces(dialog.call_id, dialog.remote_tag, dialog.local_tag))
+
+
+@pytest.mark.parametrize("who", ["caller", "callee"])
+async def test_a_user_goes_on_with_a_talk_at_another_phone(house: Any, words: Any, who: str) -> None:
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    mine = anne.call("102")
+    theirs, bob_to = await bob.pick_up()
+    anne_to = await anne.answered()
+    user, session = ("anne", mine) if who == "caller" else ("bob", theirs.session)
+    first, other, other_to = (anne, bob, bob_to) if who == "caller" else (bob, anne, anne_to)
+    second = await house.phone(user)
+    moved = second.call("102", headers=(replacing(first, session),))
+    second_to = await second.answered()
+    assert (await first.expect(SessionEnded)).by == "remote"
+    await hear_each_other(second, second_to, other, other_to)
+    second.do("bye", moved)
+    await other.expect(SessionEnded)
+    events = await house.ended()
+    assert words.last(events, "leg_replaced")["replaced_by"] == "b2"
+    assert words.last(events, "ended")["cause"] == "normal_clearing"
+    assert len(records(house)) == 1
+
+
+async def test_nobody_takes_over_a_talk_that_is_not_his_own(house: Any, words: Any) -> None:
+    house.application.follow(words.ring("bob"))
+    anne, bob, carol = [await house.phone(user) for user in ("anne", "bob", "carol")]
+    mine = anne.call("102")
+    await bob.pick_up()
+    await anne.answered()
+    carol.call("102", headers=(replacing(anne, mine),))
+    assert (await carol.expect(SessionFailed)).status == 403
+    assert not [output for output in (*anne.seen, *bob.seen) if isinstance(output, SessionEnded)]
+    assert len(actors(house)) == 1
+
+
+def everything(phone: Any) -> None:
+    """The phone can all that the library can."""
+    phone.agent = UserAgent(UserAgentSettings(methods=FULL_METHODS, extensions=FULL_EXTENSIONS), lambda: os.urandom(10).hex())
+
+
+@pytest.mark.feature("M-3")
+async def test_phones_are_shown_with_whom_they_talk_after_a_transfer(house: Any, words: Any) -> None:
+    house.application.follow(words.ring("bob"), words.ring("carol"))
+    anne, bob, carol = [await house.phone(user) for user in ("anne", "bob", "carol")]
+    everything(anne)
+    anne.call("102")
+    invite, _ = await bob.pick_up()
+    answered = await anne.expect(SessionAnswered)
+    assert answered.response.headers.get("P-Asserted-Identity") == '"Bob" <sip:102@127.0.0.1>'
+    bob.do("refer", Refer(NameAddr.of(f"sip:103@{DOMAIN}"), session=invite.session))
+    await carol.pick_up()
+    refreshed = await anne.expect(SessionRefreshed)
+    assert refreshed.request.headers.get("P-Asserted-Identity") == '"Carol" <sip:103@127.0.0.1>'
+    await bob.expect(SessionEnded)
+
+
+@pytest.mark.feature("M-3")
+async def test_a_phone_without_update_is_left_alone(house: Any, words: Any) -> None:
+    house.application.follow(words.ring("bob"), words.ring("carol"))
+    anne, bob, carol = [await house.phone(user) for user in ("anne", "bob", "carol")]
+    mine = anne.call("102")
+    invite, _ = await bob.pick_up()
+    await anne.answered()
+    bob.do("refer", Refer(NameAddr.of(f"sip:103@{DOMAIN}"), session=invite.session))
+    await carol.pick_up()
+    await bob.expect(SessionEnded)
+    anne.do("bye", mine)
+    await carol.expect(SessionEnded)
+    await house.ended()

@@ -366,6 +366,7 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
     (Talking, inputs.DigitPressed): pressing.on_digit,
     (Parked, inputs.PlayFinished): parking.on_played,
     (Parked, inputs.PickedUp): parking.on_taken,
+    (Talking, inputs.PickedUp): transferring.on_replaced,
     (PickingUp, inputs.TookOver): taking_over.on_took_over,
     (PickingUp, inputs.NothingTaken): taking_over.on_nothing,
     (Supervising, inputs.TalkFound): supervising.on_found,

@@ -35,3 +35,4 @@ class SavedLeg:
     awaits_answer: bool = False
     bridged_with: str = ""
     outgoing: bool = False
+    connected: tuple[str, str] | None = None

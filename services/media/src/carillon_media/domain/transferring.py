@@ -97,6 +97,27 @@ def on_adopted(call: CallState, phase: Talking, given: inputs.LegAdopted) -> Non
     leg = call.legs.get(given.leg_id)
     if leg is None or not transfers(call, phase, leg):
         return
+    kept_id, new = _take_place(call, phase, leg, given)
+    call.journal(events.CallTransferred(other_call_id=given.from_call_id, moved=new.leg_id, goes_on=True), leg.leg_id)
+    _talk(call, kept_id, new)
+    call.do(outputs.ReportTransfer(leg.leg_id, 200))
+    call.end_leg(leg, NORMAL_CLEARING, "system")
+
+
+def on_replaced(call: CallState, phase: Talking, given: inputs.PickedUp) -> None:
+    """Another phone of the leg's user takes its talk over (RFC 3891 section 3, confirmed dialogs)."""
+    leg = call.legs.get(given.leg_id)
+    if leg is None or not transfers(call, phase, leg) or leg.party != given.party:
+        return
+    kept_id, new = _take_place(call, phase, leg, given)
+    call.journal(events.LegReplaced(replaced_by=new.leg_id), leg.leg_id)
+    _talk(call, kept_id, new)
+    call.do(outputs.AnswerLeg(new.leg_id))
+    call.end_leg(leg, NORMAL_CLEARING, "system")
+
+
+def _take_place(call: CallState, phase: Talking, leg: Leg, given: inputs.LegAdopted | inputs.PickedUp) -> tuple[str, Leg]:
+    """A far end that was not this call's is a leg of it; returns who stays, and the leg."""
     kept_id = holding.other_than(call, phase, leg.leg_id)
     holding.leave(call, phase)
     call.do(outputs.UnbridgeLeg(kept_id))
@@ -104,11 +125,12 @@ def on_adopted(call: CallState, phase: Talking, given: inputs.LegAdopted) -> Non
     call.do(outputs.AdoptLeg(new.leg_id, given.handle))
     new.state = "answered"
     call.journal(events.LegAnswered(codec=given.codec), new.leg_id)
-    call.journal(events.CallTransferred(other_call_id=given.from_call_id, moved=new.leg_id, goes_on=True), leg.leg_id)
+    return kept_id, new
+
+
+def _talk(call: CallState, kept_id: str, new: Leg) -> None:
     call.anchor = kept_id
     call.do(outputs.BridgeLegs(kept_id, new.leg_id))
     call.journal(events.CallBridged(legs=(kept_id, new.leg_id)))
     call.phase = Talking(new.leg_id, Ring(()), RingOutcome("answered", ()))
     holding.begin(call, call.phase)
-    call.do(outputs.ReportTransfer(leg.leg_id, 200))
-    call.end_leg(leg, NORMAL_CLEARING, "system")

@@ -180,7 +180,9 @@ class CallActor:
         if session is None:
             return None
         told = leg.media is not None and leg.told == leg.media.remote
-        return SavedLeg(leg.leg_id, leg.plane, session, leg.media, told, leg.answered, leg.awaits_answer, leg.bridged_with, leg.outgoing)
+        return SavedLeg(
+            leg.leg_id, leg.plane, session, leg.media, told, leg.answered, leg.awaits_answer, leg.bridged_with, leg.outgoing, leg.connected
+        )
 
     async def _abandon(self) -> None:
         """Hang everything up without another word in the journal; recovery closes the record."""

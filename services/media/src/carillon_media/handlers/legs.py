@@ -47,6 +47,8 @@ class LegIo:
     refer: str = ""
     #: Calls it once more with other media and returns the session; None: it was, or it called us.
     again: Callable[[LegMedia], str] | None = None
+    #: Number and name of whom its phone was told to be connected with; None: nothing was said yet.
+    connected: tuple[str, str] | None = None
     #: The last snapshot of it that is in the journal.
     kept: SavedLeg | None = None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs, outputs
 from carillon_media.domain.state import Closing, Gathering, Playing, Recording
+from carillon_media.handlers import identifying
 from carillon_media.handlers.board import Restore, Sync
 from carillon_media.handlers.legs import LegIo, PortLost
 from carillon_rtp.protocol import PlaneError
@@ -23,6 +24,8 @@ _log = get_logger(__name__)
 async def bridge_legs(actor: "CallActor", output: outputs.BridgeLegs) -> None:
     if not await join(actor, output.a, output.b):
         actor.post(inputs.MediaLost())
+        return
+    identifying.connect(actor, output.a, output.b)
 
 
 async def join(actor: "CallActor", a: str, b: str) -> bool:

@@ -51,6 +51,10 @@ class Reachability:
         self.calls: Mapping[str, CallActor] = {}
         self._cluster = cluster
 
+    def name_of(self, tenant: str, user_id: str) -> str:
+        """What a user's name is shown as."""
+        return self._accounts.name_of(tenant, user_id)
+
     def contacts_of_user(self, tenant: str, user_id: str) -> Sequence[Contact]:
         """Every registered device of the user, each over the flow it registered from; of several flows of one phone the latest."""
         accounts = self._accounts

@@ -77,6 +77,7 @@ class Resumption:
             answered=kept.answered,
             awaits_answer=kept.awaits_answer,
             outgoing=kept.outgoing,
+            connected=kept.connected,
             kept=kept,
         )
         return True

@@ -11,7 +11,7 @@ from carillon_media.domain import inputs, outputs
 from carillon_media.domain.invitation import invitation
 from carillon_media.domain.state import CALLER
 from carillon_media.domain.trunk_invitation import trunk_invitation
-from carillon_media.handlers import media_acts
+from carillon_media.handlers import identifying, media_acts
 from carillon_media.handlers.board import AnswerAgain
 from carillon_media.handlers.legs import LegIo
 from carillon_media.ports import Fields
@@ -138,7 +138,7 @@ async def _answer(actor: "CallActor", leg: LegIo) -> None:
         return
     leg.answered = True
     leg.awaits_answer = not leg.offer
-    actor.parts.sip.answer(leg.session, media.body)
+    actor.parts.sip.answer(leg.session, media.body, identifying.headers(leg))
 
 
 async def close_leg(actor: "CallActor", output: outputs.CloseLeg) -> None:

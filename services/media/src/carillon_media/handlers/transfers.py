@@ -1,4 +1,4 @@
-"""What phones ask for beyond their own leg: REFER with and without Replaces, and INVITE with Replaces that picks a ringing call up.
+"""What phones ask for beyond their own leg: REFER with and without Replaces, and INVITE with Replaces that takes a call over.
 
 Invariant: only a user of the same tenant touches a call, and joins only calls that are its own; a REFER is accepted, declined, or ended by
 a last progress, whatever becomes of the calls.
@@ -136,7 +136,7 @@ class Transfers:
     # -- INVITE with Replaces -------------------------------------------------------------------------------------------
 
     def takes_over(self, session: str, request: Request, flow: Flow, facts: CallFacts) -> bool:
-        """Whether this INVITE is not a call of its own but takes over what rings at another phone of the house (RFC 3891)."""
+        """Whether this INVITE is not a call of its own but takes over what rings at another phone, or its user's talk (RFC 3891)."""
         values = request.headers.raw("Replaces")
         if not values:
             return False
@@ -158,8 +158,11 @@ class Transfers:
         return True
 
     def _forbidden(self, actor: CallActor, rung: str, facts: CallFacts) -> bool:
-        """Where only groups may pick up, who is in none with whose phone rings must not."""
+        """A talk is taken over by another phone of the same user only; where only groups may pick up, who is in none with whose phone rings
+        must not."""
         leg = actor.call.legs.get(rung)
+        if leg is not None and isinstance(actor.call.state.phase, Talking):
+            return leg.party != facts.caller_user_id
         may = self._board.parts.directory.may_pick_up
         return leg is not None and not may(facts.tenant, facts.caller_user_id or "", leg.party)
 
@@ -167,7 +170,8 @@ class Transfers:
         self._board.hand_over(leg)
         codec = next(iter(offered_codecs(leg.offer, secrecy_of(self._board.parts.srtp, leg.flow.transport))), "") if leg.offer else ""
         taken = inputs.PickedUp(rung, leg.session, facts.caller_user_id or "", facts.caller, codec)
-        if await actor.request(taken, lambda state: _not_ringing(state, rung)):
+        talks = isinstance(actor.call.state.phase, Talking)
+        if await actor.request(taken, lambda state: _cannot(state, rung) if talks else _not_ringing(state, rung)):
             self._board.claim(leg.session)
             self._board.parts.sip.reject(leg.session, 481)
 

@@ -364,9 +364,15 @@ class SipStack(SubscriptionPort):
         self._agent.ring(session, status, body=body, now=self._clock.monotonic())
         self._soon()
 
-    def answer(self, session: str, body: bytes) -> None:
+    def tell(self, session: str, headers: Fields) -> None:
+        """UPDATE with these headers and no offer, if the far end takes UPDATE."""
+        if self._agent.allows(session, "UPDATE"):
+            self._agent.update(session, b"", headers, now=self._clock.monotonic())
+            self._soon()
+
+    def answer(self, session: str, body: bytes, headers: Fields = ()) -> None:
         """200."""
-        self._agent.answer(session, body, now=self._clock.monotonic())
+        self._agent.answer(session, body, headers, now=self._clock.monotonic())
         self._soon()
 
     def reject(self, session: str, status: int, headers: Fields = ()) -> None:

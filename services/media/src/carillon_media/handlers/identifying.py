@@ -1,0 +1,48 @@
+"""Connected identity (RFC 4916, in P-Asserted-Identity as RFC 3325 and RFC 5876 have it): phones of the house show with whom they talk now.
+
+Invariant: carriers are told nothing; who withholds a number is not shown; a phone is told once for each change.
+"""
+
+from typing import TYPE_CHECKING
+
+from carillon_media.domain.state import CALLER
+from carillon_media.handlers.legs import LegIo
+from carillon_media.ports import Fields
+from carillon_sip.uri import NameAddr, Uri
+
+if TYPE_CHECKING:
+    from carillon_media.handlers.actor import CallActor
+
+TRUNK = "trunk:"
+
+
+def connect(actor: "CallActor", one: str, other: str) -> None:
+    """The two legs hear each other from now on: each phone is told whom, if it believes otherwise."""
+    for leg_id, with_id in ((one, other), (other, one)):
+        leg = actor.legs.get(leg_id)
+        known = actor.call.legs.get(leg_id)
+        who = identity_of(actor, with_id)
+        if leg is None or known is None or known.party.startswith(TRUNK) or who is None:
+            continue
+        before, leg.connected = leg.connected, who
+        # A phone that we called has been shown its caller already.
+        if leg.answered and before != who and (before is not None or not leg.outgoing):
+            actor.parts.sip.tell(leg.session, headers(leg))
+
+
+def identity_of(actor: "CallActor", leg_id: str) -> tuple[str, str] | None:
+    """Number and name of a leg's far end; None: there is no number to show."""
+    leg, facts = actor.call.legs.get(leg_id), actor.call.facts
+    if leg is None or not leg.number:
+        return None
+    if leg_id == CALLER:
+        return leg.number, facts.caller_name
+    return leg.number, "" if leg.party.startswith(TRUNK) else actor.parts.directory.name_of(facts.tenant, leg.party)
+
+
+def headers(leg: LegIo) -> Fields:
+    """What tells the leg's phone with whom it is connected; empty: there is nothing to tell."""
+    if leg.connected is None:
+        return ()
+    number, name = leg.connected
+    return (("P-Asserted-Identity", str(NameAddr(Uri("sip", number, leg.flow.local[0]), name))),)
