@@ -326,6 +326,30 @@ class RecordingFinished(EventData):
     labels: dict[str, str] = {}
 
 
+class ConferenceJoined(EventData):
+    """The leg is in a conference room; `meeting_id` is the same for all who are in it together."""
+
+    TYPE: ClassVar[str] = "call.conference_joined.v1"
+    room_id: str
+    meeting_id: str
+    display_name: str = ""
+    #: What the others are told: a name, or the number.
+    party: str = ""
+    number: str = ""
+    creator: bool = False
+    labels: dict[str, str] = {}
+
+
+class ConferenceLeft(EventData):
+    """The leg is out of the conference room."""
+
+    TYPE: ClassVar[str] = "call.conference_left.v1"
+    room_id: str
+    meeting_id: str
+    #: `left` by itself, `kicked`: put out, `closed`: the room was; otherwise the room failed.
+    result: Literal["left", "kicked", "closed", "full", "locked", "failed"]
+
+
 class CallEnded(EventData):
     """The last event of a call."""
 
@@ -366,6 +390,8 @@ CallEvent = (
     | PlayEnded
     | DigitsGathered
     | WaitEnded
+    | ConferenceJoined
+    | ConferenceLeft
     | RecordingStarted
     | RecordingFinished
     | CallEnded
@@ -401,6 +427,8 @@ CALL_EVENTS: dict[str, type[EventData]] = {
         PlayEnded,
         DigitsGathered,
         WaitEnded,
+        ConferenceJoined,
+        ConferenceLeft,
         RecordingStarted,
         RecordingFinished,
         CallEnded,

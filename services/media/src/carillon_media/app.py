@@ -32,7 +32,7 @@ from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks, ask_to_end
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import NatsObjectStore, ObjectStore
-from carillon_media import grpc_api, grpc_audio, grpc_control, grpc_node, grpc_trunks
+from carillon_media import grpc_api, grpc_audio, grpc_conference, grpc_control, grpc_node, grpc_trunks
 from carillon_media.adapters.announcer import BusAnnouncer
 from carillon_media.adapters.applications import GrpcApplications
 from carillon_media.adapters.ban_file import BanFile
@@ -166,6 +166,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         tasks.start(node.trunks.run(), "trunks")
         server = await guarded_server(settings, "media", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         _add_services(server, settings, node)
+        grpc_conference.add_conference_service(server, node.board.rooms)
         grpc_audio.add_audio_service(server, accounts, objects, await _directory(settings, stack))
         port = await server.start()
         stack.push_async_callback(server.stop, 0.5)

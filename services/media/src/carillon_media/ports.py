@@ -100,7 +100,16 @@ class PlanePort(Protocol):
         self, session: str, recording_id: str, path: Path, *, max_ms: int = 0, silence_ms: int = 0, finish_digits: str = ""
     ) -> None: ...
     async def send_digits(self, session: str, digits_id: str, digits: str) -> None: ...
-    async def open_room(self, room: str, *, tell_talkers: bool = True) -> None: ...
+    async def open_room(
+        self,
+        room: str,
+        *,
+        entry_sound: Path | None = None,
+        exit_sound: Path | None = None,
+        music: Path | None = None,
+        tell_talkers: bool = True,
+    ) -> None: ...
+    async def play_room(self, room: str, play_id: str, files: Sequence[Path], *, loop: bool = False) -> None: ...
     async def close_room(self, room: str) -> None: ...
     async def join(self, session: str, room: str, party: Party = SPEAKER, *, silent: bool = False) -> None: ...
     async def leave(self, session: str, *, silent: bool = False) -> None: ...
@@ -180,6 +189,12 @@ class PromptPort(Protocol):
 
     def ringback(self) -> Path:
         """One period of the ringing tone."""
+
+    def room_sounds(self) -> tuple[Path, Path]:
+        """What a conference room hears when somebody comes, and goes."""
+
+    async def music(self, tenant: str, playlist_id: str) -> list[Path]:
+        """A playlist, or the tenant's hold music; never empty. Raises OSError."""
 
     async def hold_music(self, tenant: str, user_id: str, call_id: str, heard: float) -> list[Path]:
         """What a party hears, again and again, that this user holds (empty: the tenant); `heard`: seconds of it that it has heard

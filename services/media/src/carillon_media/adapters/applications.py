@@ -18,6 +18,9 @@ from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.steps import (
     AudioFile,
     Beep,
+    Conference,
+    ConferenceOutcome,
+    ConferenceResult,
     Delegate,
     Entered,
     Gather,
@@ -164,6 +167,8 @@ def outcome_message(outcome: Outcome) -> pb.Outcome:
             return pb.Outcome(supervise=pb.SuperviseOutcome(took_part=took_part))
         case PageOutcome(reached):
             return pb.Outcome(page=pb.PageOutcome(reached=reached))
+        case ConferenceOutcome(result):
+            return pb.Outcome(conference=pb.ConferenceOutcome(result=_CONFERENCE_RESULTS[result]))
         case WaitOutcome(end, digit):
             return pb.Outcome(wait=pb.WaitOutcome(end=_WAIT_ENDS[end], digit=digit))
 
@@ -330,6 +335,35 @@ def _page(message: pb.Step) -> Page:
     return Page(tuple(page.user_ids[:MAX_PAGED]), page.caller_number, page.caller_name, within)
 
 
+def _conference(message: pb.Step) -> Conference:
+    step = message.conference
+    if not step.room_id or "/" in step.room_id:
+        raise NoDecision("a conference without a room")
+    return Conference(
+        room_id=step.room_id,
+        display_name=step.display_name,
+        creator=step.creator,
+        party_name=step.party_name,
+        language=step.language,
+        announcement="name" if step.announcement == "name" else "sound" if step.announcement == "sound" else "",
+        record=step.record,
+        max_parties=step.max_parties if 0 < step.max_parties <= 200 else 200,
+        music_id=step.music_id,
+        idle_seconds=step.idle_seconds if step.idle_seconds > 0 else 120,
+        retention_days=max(0, step.retention_days),
+        labels=dict(step.labels),
+        wait_for_creator=step.wait_for_creator,
+    )
+
+
+_CONFERENCE_RESULTS: Mapping[ConferenceResult, "pb.ConferenceResult.ValueType"] = {
+    "left": pb.CONFERENCE_RESULT_LEFT,
+    "kicked": pb.CONFERENCE_RESULT_KICKED,
+    "closed": pb.CONFERENCE_RESULT_CLOSED,
+    "full": pb.CONFERENCE_RESULT_FULL,
+    "locked": pb.CONFERENCE_RESULT_LOCKED,
+    "failed": pb.CONFERENCE_RESULT_FAILED,
+}
 _STEPS: Mapping[str, Callable[[pb.Step], Step]] = {
     "ring": _ring,
     "play": _play,
@@ -337,6 +371,7 @@ _STEPS: Mapping[str, Callable[[pb.Step], Step]] = {
     "record": _record,
     "delegate": _delegate,
     "hang_up": _hang_up,
+    "conference": _conference,
     "park": _park,
     "pick_up": _pick_up,
     "supervise": _supervise,

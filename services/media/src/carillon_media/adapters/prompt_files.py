@@ -6,10 +6,12 @@ import wave
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon_kit.logs import get_logger
 from carillon_media.adapters.hold_music import hold_music
-from carillon_media.adapters.prompts import PromptStore
+from carillon_media.adapters.prompts import PromptStore, tone, write_wav
 from carillon_media.adapters.tenant_sounds import TenantSounds, cut
 from carillon_media.domain.saying import has_grammar
 from carillon_media.domain.saying.words import words
@@ -51,6 +53,19 @@ class PromptFiles:
     def ringback(self) -> Path:
         """ITU-T E.180 as most of Europe has it: 425 Hz, 1 s on, 4 s off."""
         return self._ringback
+
+    def room_sounds(self) -> tuple[Path, Path]:
+        """Two tones up, two tones down."""
+        paths = self._folder / "room-entry.wav", self._folder / "room-exit.wav"
+        for path, hertz in zip(paths, ((523, 784), (784, 523)), strict=True):
+            if not path.exists():
+                write_wav(path, np.concatenate([tone(each, 140) for each in hertz]))
+        return paths
+
+    async def music(self, tenant: str, playlist_id: str) -> list[Path]:
+        """A playlist's files, or the tenant's hold music."""
+        tracks = await self._sounds.tracks(tenant, playlist_id, "") if playlist_id else []
+        return [track.path for track in tracks] or await self.hold_music(tenant, "", "", 0)
 
     async def hold_music(self, tenant: str, user_id: str, call_id: str, heard: float) -> list[Path]:
         """What a held party hears, again and again."""

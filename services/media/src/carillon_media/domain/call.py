@@ -9,6 +9,7 @@ from typing import Any, Self, get_args
 
 from carillon_contracts import call as events
 from carillon_media.domain import (
+    conferring,
     control,
     deflecting,
     holding,
@@ -42,6 +43,7 @@ from carillon_media.domain.state import (
     Asking,
     CallState,
     Closing,
+    Conferring,
     Gathering,
     Leg,
     New,
@@ -62,6 +64,7 @@ from carillon_media.domain.state import (
 )
 from carillon_media.domain.steps import (
     STEP_NAMES,
+    Conference,
     Delegate,
     Entered,
     Gather,
@@ -221,7 +224,7 @@ def _begin(call: CallState, step: Step) -> None:
     waiting.before(call, step)
     if isinstance(step, Ring | Record | HangUp | Wait):
         call.typed = ""
-    if call.transfer is not None and isinstance(step, Play | Gather | Record | Supervise | Page | Wait):
+    if call.transfer is not None and isinstance(step, Play | Gather | Record | Supervise | Page | Wait | Conference):
         call.transfer_answered()
     match step:
         case Ring():
@@ -243,6 +246,8 @@ def _begin(call: CallState, step: Step) -> None:
             taking_over.begin(call, step)
         case Supervise():
             supervising.begin(call, step)
+        case Conference():
+            conferring.begin(call, step)
         case Page():
             paging.begin(call, step)
         case HangUp():
@@ -305,6 +310,8 @@ def _media_restored(call: CallState, phase: Phase, given: inputs.MediaRestored) 
         supervising.go_on(call, phase)
     elif isinstance(phase, Paging):
         paging.on_restored(call, phase, given)
+    elif isinstance(phase, Conferring):
+        conferring.on_restored(call, phase, given)
     else:
         waiting.restore(call)
 
@@ -372,6 +379,9 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
     (Supervising, inputs.TalkFound): supervising.on_found,
     (Supervising, inputs.TalkEnded): supervising.on_ended,
     (Supervising, inputs.DigitPressed): supervising.on_digit,
+    (Conferring, inputs.RoomEntered): conferring.on_entered,
+    (Conferring, inputs.RoomLeft): conferring.on_out,
+    (Conferring, inputs.DigitPressed): conferring.on_digit,
     (Paging, inputs.LegProgressed): paging.on_progress,
     (Paging, inputs.LegAccepted): paging.on_accepted,
     (Paging, inputs.LegRefused): paging.on_refused,
@@ -393,6 +403,7 @@ _TIMERS: Mapping[type[Phase], Handler] = {
     PickingUp: taking_over.on_timer,
     Supervising: supervising.on_timer,
     Paging: paging.on_timer,
+    Conferring: conferring.on_timer,
     Waiting: waiting.on_timer,
     Asking: waiting.on_patience,
 }

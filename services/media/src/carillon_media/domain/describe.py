@@ -7,6 +7,7 @@ from carillon_media.domain.saying.words import words
 from carillon_media.domain.steps import (
     AudioFile,
     Beep,
+    Conference,
     Delegate,
     Gather,
     HangUp,
@@ -76,6 +77,8 @@ def _fields(step: Step) -> Mapping[str, Any]:
                 "max_ms": step.max_ms,
                 "signalled": step.signalled,
             }
+        case Conference():
+            return _present({"room_id": step.room_id, "creator": step.creator, "record": step.record, "announcement": step.announcement})
         case HangUp():
             return {"cause": step.cause, "sip_status": step.sip_status, "reason": step.reason}
         case Park():

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from carillon_contracts.call import TraceLine
 from carillon_media.domain.facts import Contact
-from carillon_media.domain.steps import Prompt, Step
+from carillon_media.domain.steps import ConferenceResult, Prompt, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +353,22 @@ Request = (
     | ParkRequested
     | OpenDoorRequested
 )
+
+
+@dataclass(frozen=True, slots=True)
+class RoomEntered:
+    """The caller is in the conference room."""
+
+    meeting_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLeft:
+    """It is out of the room, or was not let in."""
+
+    result: ConferenceResult
+
+
 Input = (
     Arrived
     | Decided
@@ -379,6 +395,8 @@ Input = (
     | PlayFinished
     | RecordingFinished
     | Signalled
+    | RoomEntered
+    | RoomLeft
     | TimerFired
     | MediaLost
     | MediaRestored

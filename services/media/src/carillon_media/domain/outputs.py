@@ -6,7 +6,7 @@ from typing import Literal
 
 from carillon_contracts.envelope import EventData
 from carillon_media.domain.facts import CallFacts, Contact
-from carillon_media.domain.steps import Outcome, Prompt, SuperviseMode
+from carillon_media.domain.steps import Conference, Outcome, Prompt, SuperviseMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +288,35 @@ class Finished:
     """Nothing comes after."""
 
 
+@dataclass(frozen=True, slots=True)
+class EnterRoom:
+    """Let the leg into the step's room; comes back as RoomEntered or RoomLeft. `silent`: it was in it before."""
+
+    leg_id: str
+    step: Conference
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRoom:
+    """The leg is out of its room."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PressInRoom:
+    """The leg pressed a key in its room."""
+
+    leg_id: str
+    digit: str
+
+
 Output = (
-    Journal
+    EnterRoom
+    | LeaveRoom
+    | PressInRoom
+    | Journal
     | Remember
     | OfferLeg
     | RingCaller

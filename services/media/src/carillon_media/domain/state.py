@@ -14,7 +14,19 @@ from carillon_media.domain import outputs
 from carillon_media.domain.causes import CALLER_GAVE_UP, NORMAL_CLEARING, Q850_BY_NAME, RingResult, sip_status_for
 from carillon_media.domain.facts import CallFacts, Contact, Limits, Reach
 from carillon_media.domain.plain import NOT_KEPT
-from carillon_media.domain.steps import Gather, Outcome, PickUp, Prompt, Record, Ring, RingOutcome, Supervise, Wait
+from carillon_media.domain.steps import (
+    Conference,
+    ConferenceResult,
+    Gather,
+    Outcome,
+    PickUp,
+    Prompt,
+    Record,
+    Ring,
+    RingOutcome,
+    Supervise,
+    Wait,
+)
 from carillon_media.domain.timetable import Timetable
 
 Party = Literal["caller", "callee", "system"]
@@ -193,8 +205,18 @@ class Over:
     """CallEnded was written."""
 
 
+@dataclass(frozen=True, slots=True)
+class Conferring:
+    """The caller is in a conference room; `meeting_id` is empty until it was let in."""
+
+    step: Conference
+    timer: str
+    meeting_id: str = ""
+
+
 Phase = (
-    New
+    Conferring
+    | New
     | Originating
     | Asking
     | Ringing
@@ -341,6 +363,11 @@ class CallState:
         self.journal(events.LegEnded(cause=cause, sip_status=status, by=by), leg.leg_id)
         self.do(outputs.CloseLeg(leg.leg_id, how, status, reason, retry_after))
 
+    def leave_room(self, phase: Conferring, result: ConferenceResult) -> None:
+        """Out of the conference."""
+        self.journal(events.ConferenceLeft(room_id=phase.step.room_id, meeting_id=phase.meeting_id, result=result), self.anchor)
+        self.do(outputs.LeaveRoom(self.anchor))
+
     def move_leg(self, leg: Leg, cause: str, by: Party) -> None:
         """The leg ends here and goes on in another call."""
         leg.state = "ended"
@@ -406,6 +433,8 @@ class CallState:
             self.journal(events.ParkEnded(slot=self.phase.slot, result="given_up"))
         elif isinstance(self.phase, Supervising) and self.phase.call_id:
             self.journal_supervised(self.phase, "ended")
+        elif isinstance(self.phase, Conferring) and self.phase.meeting_id:
+            self.leave_room(self.phase, "left")
         elif isinstance(self.phase, Paging):
             self.journal(events.PageEnded(reached=self.phase.reached))
             self.do(outputs.EndPage())
@@ -454,6 +483,7 @@ def _reason(cause: str) -> str:
 
 #: What a live call is doing, in the words of `LiveCall.state`.
 PHASE_NAMES: Mapping[type[Phase], str] = {
+    Conferring: "talking",
     New: "routing",
     Originating: "ringing",
     Asking: "routing",

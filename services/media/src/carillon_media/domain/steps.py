@@ -132,6 +132,29 @@ class Delegate:
     arguments: Mapping[str, str] = field(default_factory=dict)
 
 
+ConferenceResult = Literal["left", "kicked", "closed", "full", "locked", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conference:
+    """Into a room with all others that were sent to it."""
+
+    room_id: str
+    display_name: str = ""
+    creator: bool = False
+    party_name: str = ""
+    language: str = ""
+    announcement: Literal["", "sound", "name"] = ""
+    record: bool = False
+    max_parties: int = 200
+    music_id: str = ""
+    idle_seconds: int = 120
+    retention_days: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    #: Until a creator has come the others hear music.
+    wait_for_creator: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class HangUp:
     """The call ends."""
@@ -190,7 +213,7 @@ class Wait:
     signalled: bool = False
 
 
-Step = Ring | Play | Gather | Record | Delegate | HangUp | Park | PickUp | Supervise | Page | Wait
+Step = Ring | Play | Gather | Record | Delegate | HangUp | Park | PickUp | Supervise | Page | Wait | Conference
 STEP_NAMES: Mapping[type[Step], str] = {
     Ring: "ring",
     Play: "play",
@@ -198,6 +221,7 @@ STEP_NAMES: Mapping[type[Step], str] = {
     Record: "record",
     Delegate: "delegate",
     HangUp: "hang_up",
+    Conference: "conference",
     Park: "park",
     PickUp: "pick_up",
     Supervise: "supervise",
@@ -286,6 +310,13 @@ class WaitOutcome:
     digit: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ConferenceOutcome:
+    """How the caller came out of the room, or why it was not let in."""
+
+    result: ConferenceResult
+
+
 Outcome = (
     Entered
     | RingOutcome
@@ -297,4 +328,5 @@ Outcome = (
     | SuperviseOutcome
     | PageOutcome
     | WaitOutcome
+    | ConferenceOutcome
 )

@@ -17,7 +17,7 @@ from carillon_media.domain.call import Call
 from carillon_media.domain.describe import describe
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.state import CALLER, CallState
-from carillon_media.handlers import awaiting, feature_acts, media_acts, sip_acts
+from carillon_media.handlers import awaiting, feature_acts, media_acts, room_acts, sip_acts
 from carillon_media.handlers.board import Aside, Board, Request
 from carillon_media.handlers.entries import entry_of
 from carillon_media.handlers.legs import LegIo, MediaPorts
@@ -288,6 +288,7 @@ _DO: Mapping[type, Callable[[CallActor, Any], Awaitable[None]]] = {
     **sip_acts.DO,
     **media_acts.DO,
     **feature_acts.DO,
+    **room_acts.DO,
     outputs.Journal: CallActor._journalled,
     outputs.Remember: CallActor._nothing,
     outputs.Ask: CallActor._ask,

@@ -13,6 +13,7 @@ from carillon_media.ports import Entry
 if TYPE_CHECKING:
     from carillon_media.handlers.actor import CallActor
     from carillon_media.handlers.features import Features
+    from carillon_media.handlers.rooms import Rooms
 
 
 class Board(Protocol):
@@ -21,6 +22,10 @@ class Board(Protocol):
     @property
     def features(self) -> "Features":
         """What calls do to one another."""
+
+    @property
+    def rooms(self) -> "Rooms":
+        """Conference rooms."""
 
     def bind(self, session: str, actor: "CallActor", leg_id: str) -> None:
         """Outputs of this SIP session belong to this leg from now on."""

@@ -18,10 +18,11 @@ from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.board import Restore, Sync
 from carillon_media.handlers.features import Features
 from carillon_media.handlers.legs import LegIo
+from carillon_media.handlers.rooms import Rooms
 from carillon_media.handlers.taps import Taps
 from carillon_media.handlers.transfers import Transfers
 from carillon_media.ports import Entry, Parts
-from carillon_rtp.values import DigitPressed, Event, PlaneRestarted, PlayEnded, RecordingEnded
+from carillon_rtp.values import DigitPressed, Event, PartyTalking, PlaneRestarted, PlayEnded, RecordingEnded
 from carillon_sip import outputs as sip
 from carillon_sip.errors import SipError
 from carillon_sip.flow import Flow
@@ -50,6 +51,7 @@ class Switchboard:
         self.changed: Callable[[CallActor], None] = lambda actor: None
         self.transfers = Transfers(self)
         self.features = Features(self)
+        self.rooms = Rooms(parts, self.spawn)
         self._tasks: set[asyncio.Future[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -97,6 +99,8 @@ class Switchboard:
     def gone(self, actor: CallActor) -> None:
         """The call is over."""
         self.calls.pop(actor.call.facts.call_id, None)
+        if self.rooms.holds(actor):
+            self.spawn(self.rooms.leave(actor))
         self.taps.over(actor.call.facts.tenant, actor.call.facts.call_id)
         for leg in actor.legs.values():
             self._sessions.pop(leg.session, None)
@@ -294,6 +298,9 @@ class Switchboard:
             _log.warning("the media plane was restarted", calls=len(self.calls))
             for actor in tuple(self.calls.values()):
                 actor.post(Restore())
+            return
+        if isinstance(event, PartyTalking):
+            self.rooms.talking(event)
             return
         found, leg_id = self._of_plane(event.session)
         if found is None:

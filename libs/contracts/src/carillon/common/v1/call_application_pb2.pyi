@@ -1070,6 +1070,7 @@ class Conference(_message.Message):
     IDLE_SECONDS_FIELD_NUMBER: _builtins.int
     RETENTION_DAYS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    WAIT_FOR_CREATOR_FIELD_NUMBER: _builtins.int
     room_id: _builtins.str
     """Rooms of one tenant with the same id are one room."""
     display_name: _builtins.str
@@ -1089,6 +1090,8 @@ class Conference(_message.Message):
     idle_seconds: _builtins.int
     """0: 120."""
     retention_days: _builtins.int
+    wait_for_creator: _builtins.bool
+    """Until a creator has come the others hear music."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Copied into the conference's events."""
@@ -1108,10 +1111,11 @@ class Conference(_message.Message):
         idle_seconds: _builtins.int = ...,
         retention_days: _builtins.int = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        wait_for_creator: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "creator", b"creator", "display_name", b"display_name", "idle_seconds", b"idle_seconds", "labels", b"labels", "language", b"language", "max_parties", b"max_parties", "music_id", b"music_id", "party_name", b"party_name", "record", b"record", "retention_days", b"retention_days", "room_id", b"room_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "creator", b"creator", "display_name", b"display_name", "idle_seconds", b"idle_seconds", "labels", b"labels", "language", b"language", "max_parties", b"max_parties", "music_id", b"music_id", "party_name", b"party_name", "record", b"record", "retention_days", b"retention_days", "room_id", b"room_id", "wait_for_creator", b"wait_for_creator"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,274 @@
+"""The conference rooms of this node: who is in which, the mixing told to the media plane, keys and requests carried out.
+
+Invariant: a member of a room is a call that is up; a call that is over is out of its room; requests for another tenant's room find none.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from carillon_kit.logs import get_logger
+from carillon_media.domain import conference, inputs
+from carillon_media.domain.conference import Member, Room
+from carillon_media.domain.steps import Conference, Speech
+from carillon_media.handlers import media_acts
+from carillon_media.handlers.timers import Timers
+from carillon_media.ports import Parts
+from carillon_rtp.protocol import PlaneError
+from carillon_rtp.values import MUTED, SPEAKER, PartyTalking
+
+if TYPE_CHECKING:
+    from carillon_media.handlers.actor import CallActor
+
+_log = get_logger(__name__)
+_JOINED = {"fr": "{} est arrivé", "en": "{} has joined", "de": "{} ist dabei", "nl": "{} neemt deel", "it": "{} è entrato"}
+_LEFT = {"fr": "{} est parti", "en": "{} has left", "de": "{} hat die Konferenz verlassen", "nl": "{} is vertrokken", "it": "{} è uscito"}
+Key = tuple[str, str]
+
+
+class Rooms:
+    """Rooms by tenant and id."""
+
+    def __init__(self, parts: Parts, spawn: Callable[[Awaitable[None]], None]) -> None:
+        self._parts = parts
+        self._spawn = spawn
+        self._rooms: dict[Key, Room] = {}
+        self._steps: dict[Key, Conference] = {}
+        self._members: dict[str, tuple[CallActor, str, Key]] = {}
+        self._pressed: dict[str, str] = {}
+        self._timers = Timers(parts.clock, self._time_is_over)
+        self._news: set[asyncio.Event] = set()
+        self._locks: dict[Key, asyncio.Lock] = {}
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+
+    def of(self, tenant: str) -> list[Room]:
+        """The tenant's rooms that are in use."""
+        return [room for room in self._rooms.values() if room.tenant == tenant]
+
+    def find(self, tenant: str, room_id: str) -> Room | None:
+        """The tenant's room if it is in use."""
+        return self._rooms.get((tenant, room_id))
+
+    def watch(self) -> asyncio.Event:
+        """Set whenever something changes in a room; hand it back to `unwatch`."""
+        news = asyncio.Event()
+        self._news.add(news)
+        return news
+
+    def unwatch(self, news: asyncio.Event) -> None:
+        """No more."""
+        self._news.discard(news)
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    async def enter(self, actor: "CallActor", leg_id: str, step: Conference, *, silent: bool) -> None:
+        """Let the call's caller in, or say why not."""
+        key = (actor.call.facts.tenant, step.room_id)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            room = self._rooms.get(key) or self._new(key, step)
+            member = self._member(actor, leg_id, step)
+            if reason := conference.refusal(room, member):
+                actor.post(inputs.RoomLeft(reason))
+                return
+            opened_before = room.open
+            try:
+                await actor.ports.agree(actor.legs[leg_id])
+                await actor.ports.tell(actor.legs[leg_id])
+                await self._open(key, step)
+            except (PlaneError, OSError) as error:
+                self._parts.quiet.warning("a conference cannot be mixed", room=step.room_id, error=str(error))
+                actor.post(inputs.RoomLeft("failed"))
+                return
+            new = member.key not in room.members
+            room = self._keep(key, conference.entered(room, member))
+            self._members[member.key] = (actor, leg_id, key)
+            for each in room.members if room.open != opened_before else (member.key,):
+                await self._mix(key, each, silent=silent or step.announcement == "")
+            actor.post(inputs.RoomEntered(room.meeting_id))
+            if new and step.announcement == "name" and not silent:
+                await self._say(key, _JOINED, member.name, step.language)
+
+    async def leave(self, actor: "CallActor") -> None:
+        """The call is out of its room, for whatever reason."""
+        found = self._members.pop(actor.call.facts.call_id, None)
+        self._pressed.pop(actor.call.facts.call_id, None)
+        if found is None:
+            return
+        _, leg_id, key = found
+        step, room = self._steps.get(key), self._rooms.get(key)
+        member = room.members.get(actor.call.facts.call_id) if room is not None else None
+        leg = actor.legs.get(leg_id)
+        if leg is not None:
+            await media_acts.attempt(actor, self._parts.plane.leave(leg.plane, silent=step is None or step.announcement == ""))
+        if room is not None:
+            self._keep(key, conference.left(room, actor.call.facts.call_id, self._parts.clock.monotonic()))
+        if member is not None and step is not None and step.announcement == "name":
+            await self._say(key, _LEFT, member.name, step.language)
+
+    def holds(self, actor: "CallActor") -> bool:
+        """Whether the call is in a room."""
+        return actor.call.facts.call_id in self._members
+
+    async def press(self, actor: "CallActor", digit: str) -> None:
+        """A key of a member."""
+        call_id = actor.call.facts.call_id
+        found = self._members.get(call_id)
+        room = self._rooms.get(found[2]) if found is not None else None
+        if found is None or room is None or call_id not in room.members:
+            return
+        code = conference.code_of(self._pressed.get(call_id, "") + digit, room.members[call_id].creator)
+        self._pressed[call_id] = "" if code else digit
+        tenant, room_id = found[2]
+        match code:
+            case conference.KEY_MUTE:
+                await self.mute(tenant, room_id, call_id, not room.members[call_id].muted)
+            case conference.KEY_LEAVE:
+                actor.post(inputs.RoomLeft("left"))
+            case conference.KEY_LOCK:
+                self.lock(tenant, room_id, not room.locked)
+            case conference.KEY_MUTE_ALL:
+                await self.mute_all(tenant, room_id)
+            case conference.KEY_PUT_OUT:
+                self.put_out(tenant, room_id, conference.last_participant(room))
+            case conference.KEY_CLOSE:
+                self.close(tenant, room_id)
+
+    def talking(self, event: PartyTalking) -> None:
+        """The plane heard somebody begin or end to speak."""
+        call_id = event.session.rpartition("/")[0]
+        found = self._members.get(call_id)
+        if found is not None and found[2] in self._rooms:
+            self._keep(found[2], conference.changed(self._rooms[found[2]], call_id, talking=event.talking))
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    async def mute(self, tenant: str, room_id: str, call_id: str, muted: bool) -> bool:
+        """Whether there is such a member."""
+        room = self.find(tenant, room_id)
+        if room is None or call_id not in room.members:
+            return False
+        self._keep((tenant, room_id), conference.changed(room, call_id, muted=muted))
+        await self._mix((tenant, room_id), call_id, silent=True)
+        return True
+
+    async def mute_all(self, tenant: str, room_id: str) -> None:
+        """Everybody but the creators; once more: nobody."""
+        room = self.find(tenant, room_id)
+        if room is not None:
+            for call_id in self._keep((tenant, room_id), conference.muted_all(room)).members:
+                await self._mix((tenant, room_id), call_id, silent=True)
+
+    def lock(self, tenant: str, room_id: str, locked: bool) -> bool:
+        """Nobody but creators comes in; False: the room is not in use."""
+        room = self.find(tenant, room_id)
+        if room is None:
+            return False
+        self._keep((tenant, room_id), replace(room, locked=locked))
+        return True
+
+    def put_out(self, tenant: str, room_id: str, call_id: str) -> bool:
+        """Whether there was such a member."""
+        room = self.find(tenant, room_id)
+        found = self._members.get(call_id)
+        if room is None or found is None or call_id not in room.members:
+            return False
+        found[0].post(inputs.RoomLeft("kicked"))
+        return True
+
+    def close(self, tenant: str, room_id: str) -> bool:
+        """Everybody is put out; False: the room is not in use."""
+        room = self._rooms.pop((tenant, room_id), None)
+        if room is None:
+            return False
+        self._steps.pop((tenant, room_id), None)
+        self._timers.cancel(_name((tenant, room_id)))
+        for call_id in room.members:
+            self._members[call_id][0].post(inputs.RoomLeft("closed"))
+        self._spawn(self._close(room))
+        self._tell()
+        return True
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _new(self, key: Key, step: Conference) -> Room:
+        self._steps[key] = step
+        most = min(step.max_parties or 200, 200)
+        idle = float(step.idle_seconds or 120)
+        meeting_id = str(self._parts.ids.uuid7())
+        return Room(key[0], key[1], meeting_id, step.display_name, most, idle, step.wait_for_creator)
+
+    def _member(self, actor: "CallActor", leg_id: str, step: Conference) -> Member:
+        number = actor.call.legs[leg_id].number
+        name = step.party_name or actor.call.facts.caller_name or number
+        return Member(actor.call.facts.call_id, name, number, step.creator, self._parts.clock.monotonic())
+
+    def _keep(self, key: Key, room: Room) -> Room:
+        self._rooms[key] = room
+        at = conference.closes_at(room)
+        if at is None:
+            self._timers.cancel(_name(key))
+        else:
+            self._timers.set(_name(key), at)
+        self._tell()
+        return room
+
+    def _tell(self) -> None:
+        for news in self._news:
+            news.set()
+
+    def _time_is_over(self, name: str) -> None:
+        tenant, _, room_id = name.partition("/")
+        self.close(tenant, room_id)
+
+    async def _open(self, key: Key, step: Conference) -> None:
+        entry, exit_sound = self._parts.prompts.room_sounds()
+        music = await self._music(key, step)
+        await self._parts.plane.open_room(_name(key), entry_sound=entry, exit_sound=exit_sound, music=music)
+
+    async def _music(self, key: Key, step: Conference) -> Path:
+        return (await self._parts.prompts.music(key[0], step.music_id))[0]
+
+    async def _mix(self, key: Key, call_id: str, *, silent: bool) -> None:
+        """Tell the plane how a member takes part; while the room waits for its creator the others hear music only."""
+        actor, leg_id, _ = self._members[call_id]
+        leg, room, step = actor.legs.get(leg_id), self._rooms[key], self._steps[key]
+        if leg is None:
+            return
+        plane = self._parts.plane
+        try:
+            if not room.open:
+                await plane.play(leg.plane, f"wait-{room.meeting_id}", [await self._music(key, step)], loop=True)
+                return
+            await plane.stop_play(leg.plane)
+            await plane.join(leg.plane, _name(key), MUTED if room.members[call_id].muted else SPEAKER, silent=silent)
+        except (PlaneError, OSError) as error:
+            self._parts.quiet.warning("a party cannot be mixed", room=key[1], error=str(error))
+            actor.post(inputs.RoomLeft("failed"))
+
+    async def _say(self, key: Key, phrases: dict[str, str], name: str, language: str) -> None:
+        spoken = language if language.split("-")[0] in phrases else "en"
+        text = phrases[spoken.split("-")[0]].format(name)
+        try:
+            files = await self._parts.prompts.files(key[0], [Speech(text, spoken)], "")
+            await self._parts.plane.play_room(_name(key), f"say-{self._parts.ids.token(6)}", files)
+        except (PlaneError, OSError) as error:
+            _log.debug("a name is not announced", room=key[1], error=str(error))
+
+    async def _close(self, room: Room) -> None:
+        try:
+            await self._parts.plane.close_room(_name((room.tenant, room.room_id)))
+        except PlaneError as error:
+            _log.debug("media plane", room=room.room_id, error=str(error))
+
+
+def _name(key: Key) -> str:
+    """As the plane and timers know it; tenants' ids have no slash."""
+    return "/".join(key)
+
+
+def in_order(rooms: Iterable[Room]) -> list[Room]:
+    """By id."""
+    return sorted(rooms, key=lambda room: room.room_id)
