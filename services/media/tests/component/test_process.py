@@ -3,8 +3,12 @@
 import asyncio
 import contextlib
 import os
+import selectors
 import signal
+import socket
 import sys
+import threading
+import time
 from collections import defaultdict
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -28,8 +32,11 @@ from carillon_kit.ids import SystemIds
 from carillon_kit.testing import eventually, nats_url  # noqa: F401
 from carillon_rtp.client import PlaneClient
 from carillon_rtp.testing import plane_process
-from carillon_sip import InviteReceived, NameAddr, RequestOut, ResponseReceived, SessionEnded, SessionFailed
+from carillon_rtp.values import MediaAddress
+from carillon_sip import InviteReceived, NameAddr, RequestOut, ResponseReceived, SessionAnswered, SessionEnded, SessionFailed
 from carillon_sip.digest import Algorithm, ha1
+from carillon_sip.offer_answer import PCMA, answer_offer, make_offer
+from carillon_sip.sdp import SessionDescription
 
 KEY = "k" * 40
 ENDED = "carillon.call.ended.v1"
@@ -213,6 +220,126 @@ async def watch(bus: Bus, seen: defaultdict[str, list[Event]], node: str) -> Non
         if event.id not in known and event.source == f"carillon/media/{node}":
             known.add(event.id)
             seen[str(event.callid)].append(event)
+
+
+class Streams:
+    """Voice of many calls from a thread of its own: packets with a count in them, ten a second from each socket; who heard which."""
+
+    def __init__(self, count: int) -> None:
+        self.sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+        for one in self.sockets:
+            one.bind(("127.0.0.1", 0))
+            one.setblocking(False)
+        self.ports: list[int] = [one.getsockname()[1] for one in self.sockets]
+        self.to: dict[int, tuple[str, int]] = {}
+        self.sent = 0
+        self.heard: list[set[int]] = [set() for _ in self.sockets]
+        self.speaking = True
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Streams":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ending.set()
+        self.thread.join()
+        for one in self.sockets:
+            one.close()
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as found:
+            for index, one in enumerate(self.sockets):
+                found.register(one, selectors.EVENT_READ, index)
+            at = time.monotonic()
+            while not self.ending.is_set():
+                for key, _ in found.select(max(0.0, at - time.monotonic())):
+                    with contextlib.suppress(BlockingIOError):
+                        while True:
+                            packet = self.sockets[key.data].recv(2048)
+                            if packet[1] & 0x7F == 8:
+                                self.heard[key.data].add(int.from_bytes(packet[12:16]))
+                if time.monotonic() >= at:
+                    at += 0.1
+                    self._speak()
+
+    def _speak(self) -> None:
+        if not self.speaking or len(self.to) < len(self.sockets):
+            return
+        for index, one in enumerate(self.sockets):
+            head = bytes([0x80, 8]) + (self.sent & 0xFFFF).to_bytes(2) + (self.sent * 800 & 0xFFFFFFFF).to_bytes(4) + index.to_bytes(4)
+            one.sendto(head + self.sent.to_bytes(4) + b"\xd5" * 156, self.to[index])
+        self.sent += 1
+
+    def complete(self) -> bool:
+        """Everybody has heard every packet of the one he talks to."""
+        return all(heard == set(range(self.sent)) for heard in self.heard)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.feature("M-13")
+@pytest.mark.feature("P-10")
+async def test_kill_9_with_200_calls_up_loses_no_packet_and_no_record(
+    tmp_path: Path,
+    nats_url: str,  # noqa: F811
+    house: Any,
+    words: Any,
+    new_phone: Any,
+    sipp: Any,
+    record_property: Any,
+) -> None:
+    calls = 200
+    house.application.follow(words.ring("bob"))
+    async with plane_process(tmp_path / "..", ports=4 * calls + 40) as plane, await Bus.connect(nats_url, "test") as bus:
+        for stream in (CONFIG, CALLS):
+            await bus.ensure_stream(stream)
+        await configure(bus)
+        seen: defaultdict[str, list[Event]] = defaultdict(list)
+        watcher = asyncio.ensure_future(watch(bus, seen, tmp_path.name))
+        media = Process(tmp_path, plane.socket, nats_url, house.application.port)
+        media.environment["CARILLON_SIP_UDP"] = f"127.0.0.1:{sipp.free_port()}"
+        await media.start()
+        async with AsyncExitStack() as stack:
+            stack.callback(media.kill)
+            anne, bob = await new_phone(stack, media, "anne"), await new_phone(stack, media, "bob")
+            streams = stack.enter_context(Streams(2 * calls))
+            mine, theirs = [], []
+            for number in range(calls):
+                here, there = (MediaAddress("127.0.0.1", streams.ports[2 * number + side]) for side in (0, 1))
+                mine.append(anne.call("102", body=make_offer(here.ip, here.port, session_id=1, codecs=(PCMA,)).to_bytes()))
+                invite = await bob.expect(InviteReceived)
+                agreed = answer_offer(SessionDescription.parse(invite.request.body), there.ip, there.port, session_id=2, codecs=(PCMA,))
+                bob.do("answer", invite.session, agreed.local.to_bytes())
+                theirs.append(invite.session)
+                streams.to[2 * number + 1] = (agreed.remote.address, agreed.remote.port)
+                answered = words.audio_of((await anne.expect(SessionAnswered)).response.body)
+                streams.to[2 * number] = (answered.ip, answered.port)
+            await eventually(lambda: streams.sent >= 10, 15)
+            killed = time.monotonic()
+            await media.end(signal.SIGKILL)
+            await media.start()
+            record_property("seconds without signalling", round(time.monotonic() - killed, 1))
+            await eventually(lambda: sum(any("resumed" in e.type for e in events) for events in seen.values()) == calls, 20)
+            after = streams.sent + 10
+            await eventually(lambda: streams.sent >= after, 15)
+            streams.speaking = False
+            await eventually(streams.complete, 10)
+            record_property("packets each way of each call", streams.sent)
+            for number in range(calls):
+                phone, session = (anne, mine[number]) if number % 2 else (bob, theirs[number])
+                phone.do("bye", session)
+            await eventually(lambda: over(seen), 30)
+            assert await media.end(signal.SIGTERM) == 0
+        assert len(seen) == calls
+        for events in seen.values():
+            assert whole(events)
+            ended, answered_at = events[-1], next(e.time for e in events if e.type.endswith("bridged.v1"))
+            assert ended.data["cause"] == "normal_clearing"
+            assert abs(ended.data["talk_ms"] / 1000 - (ended.time - answered_at).total_seconds()) < 1
+        assert [sum(e[-1].data["by"] == side for e in seen.values()) for side in ("caller", "callee")] == [calls // 2, calls // 2]
+        watcher.cancel()
 
 
 @pytest.mark.feature("M-14")
