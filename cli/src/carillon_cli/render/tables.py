@@ -115,7 +115,7 @@ def calls_table(calls: Iterable[media_pb2.LiveCall]) -> list[str]:
             _clock(call.started_at),
             call.caller or "withheld",
             call.dialled,
-            call.state,
+            f"{call.state} {call.slot}".strip(),
             call.answered_by or "-",
             ", ".join(f"{leg.leg_id} {leg.party} {leg.state}" for leg in call.legs) or "-",
             call.call_id,

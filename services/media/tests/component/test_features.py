@@ -258,3 +258,30 @@ async def test_who_listens_to_whom_is_audited_and_ends_with_the_talk(house: Any,
     await house.ended(2)
     modes_told = [event.data["mode"] for event in house.events(talked) if event.type == "carillon.call.supervised.v1"]
     assert modes_told[:2] == ["listen", "whisper"]
+
+
+async def test_who_picks_up_by_code_sees_who_calls(house: Any, words: Any) -> None:
+    pick_up = app.NextResponse(step=app.Step(pick_up=app.PickUp(ringing=app.RingingAt(user_ids=["bob"]))), config_seq=5)
+    house.application.follow(words.ring("bob"), pick_up)
+    anne, bob, carol = [await house.phone(user) for user in ("anne", "bob", "carol")]
+    anne.call("102")
+    bob.do("ring", (await bob.expect(InviteReceived)).session)
+    await eventually(lambda: first(house).call.legs["b1"].state == "ringing")
+    carol.call("*8")
+    answered = await carol.expect(SessionAnswered)
+    assert "Anne" in (answered.response.headers.get("P-Asserted-Identity") or "")
+    assert "elsewhere" in (await bob.expect(SessionCancelled)).reason
+    await anne.answered()
+    talk = await house_ends(house, "took_over")
+    assert words.last(talk, "took_over")["how"] == "picked_up"
+    (up,) = house.running.board.calls.values()
+    assert up.call.state.answered_by == "carol"
+
+
+async def house_ends(house: Any, fact: str) -> list[Any]:
+    """The events of the call in which this happened, once it has ended."""
+    await eventually(lambda: any(event.type == f"carillon.call.{fact}.v1" for event in house.events()))
+    call = next(event.callid for event in house.events() if event.type == f"carillon.call.{fact}.v1")
+    await eventually(lambda: any(event.type == "carillon.call.ended.v1" for event in house.events(call)))
+    events: list[Any] = house.events(call)
+    return events
