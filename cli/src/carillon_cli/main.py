@@ -17,6 +17,7 @@ COMMANDS = {
     "up": "start everything on this machine and keep it running",
     "demo": "start a system of its own, place the calls of Dupont SA and check what became of them",
     "apply": "make a tenant hold what a YAML file says",
+    "csv": "users, numbers, contacts, short codes and devices as CSV files, in and out",
     "search": "find users, numbers, devices, ... by what people know of them",
     "call": "place a test call with the built-in phone and say what it hears",
     "calls": "calls that are up now, and their end",

@@ -11,7 +11,7 @@ import carillon
 from carillon_contracts.audit import request_refused
 from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_contracts.streams import AUDIT, CONFIG, KEYS
-from carillon_directory import grpc_auth, grpc_provisioning, grpc_search, io_provisioning
+from carillon_directory import grpc_auth, grpc_csv, grpc_provisioning, grpc_search, io_provisioning
 from carillon_directory.adapters.audit_trail import AuditTrail
 from carillon_directory.adapters.postgres_logins import PostgresLogins
 from carillon_directory.adapters.postgres_provisioning import PostgresProvisioning
@@ -63,6 +63,7 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)
         server = await guarded_server(settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         add_services(server, directory, ids, SecretsIn(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS), ids))
+        grpc_csv.add_services(server, directory)
         grpc_search.add_services(server, Searches(directory, log, settings.cached_tenants))
         trail = AuditTrail(bus, SystemClock(), ids, settings.node)
         tasks.start(trail.run(), "audit")

@@ -136,6 +136,14 @@ from carillon.directory.v1.contact_pb2 import ListContactsRequest as ListContact
 from carillon.directory.v1.contact_pb2 import ListContactsResponse as ListContactsResponse
 from carillon.directory.v1.contact_pb2 import UpdateContactRequest as UpdateContactRequest
 from carillon.directory.v1.contact_pb2 import UpdateContactResponse as UpdateContactResponse
+from carillon.directory.v1.csv_pb2 import CsvError as CsvError
+from carillon.directory.v1.csv_pb2 import CsvProgress as CsvProgress
+from carillon.directory.v1.csv_pb2 import CsvResult as CsvResult
+from carillon.directory.v1.csv_pb2 import ExportCsvRequest as ExportCsvRequest
+from carillon.directory.v1.csv_pb2 import ExportCsvResponse as ExportCsvResponse
+from carillon.directory.v1.csv_pb2 import ImportCsvOptions as ImportCsvOptions
+from carillon.directory.v1.csv_pb2 import ImportCsvRequest as ImportCsvRequest
+from carillon.directory.v1.csv_pb2 import ImportCsvResponse as ImportCsvResponse
 from carillon.directory.v1.department_pb2 import CreateDepartmentRequest as CreateDepartmentRequest
 from carillon.directory.v1.department_pb2 import CreateDepartmentResponse as CreateDepartmentResponse
 from carillon.directory.v1.department_pb2 import DeleteDepartmentRequest as DeleteDepartmentRequest

@@ -1,0 +1,1 @@
+"""Tables as CSV files: read, checked by line and column in the reader's language, written. Pure."""
