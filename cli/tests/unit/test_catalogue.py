@@ -38,7 +38,11 @@ def test_a_service_gets_its_own_role_and_its_own_nats_user() -> None:
 
 def test_media_is_told_where_the_applications_and_the_plane_are() -> None:
     found = environment("media")
-    assert json.loads(found["CARILLON_APPLICATIONS"]) == {"routing": "127.0.0.1:7002", "voicemail": "127.0.0.1:7004"}
+    assert json.loads(found["CARILLON_APPLICATIONS"]) == {
+        "routing": "127.0.0.1:7002",
+        "voicemail": "127.0.0.1:7004",
+        "conference": "127.0.0.1:7004",
+    }
     assert found["CARILLON_PLANE_SOCKET"] == "/data/plane.sock"
     assert found["CARILLON_ADVERTISE"] == "192.0.2.7"
     assert found["CARILLON_PLANE_PORTS"] == "20000-29999"

@@ -70,7 +70,12 @@ def service_environment(service: str, options: Options, folders: Folders, backin
                 "CARILLON_ADVERTISE": options.advertise,
                 **tls_environment(options),
                 "CARILLON_PLANE_SOCKET": str(backing.plane_socket),
-                "CARILLON_APPLICATIONS": json.dumps({name: f"127.0.0.1:{ports.grpc(name)}" for name in ("routing", "voicemail")}),
+                "CARILLON_APPLICATIONS": json.dumps(
+                    {
+                        name: f"127.0.0.1:{ports.grpc(service)}"
+                        for name, service in (("routing", "routing"), ("voicemail", "voicemail"), ("conference", "voicemail"))
+                    }
+                ),
                 "CARILLON_CDR": f"127.0.0.1:{ports.cdr}",
                 "CARILLON_DIRECTORY": f"127.0.0.1:{ports.directory}",
                 "CARILLON_DATA": str(folders.of("media")),

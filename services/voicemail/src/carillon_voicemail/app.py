@@ -19,10 +19,12 @@ from carillon_kit.logs import get_logger
 from carillon_kit.object_store import NatsObjectStore, ObjectStore
 from carillon_kit.outbox import Outbox
 from carillon_kit.postgres import migrate, open_pool
+from carillon_voicemail.adapters.conference_door import ConferenceDoor
 from carillon_voicemail.adapters.maildir import Maildir
 from carillon_voicemail.adapters.postgres_mail_jobs import PostgresMailJobs
 from carillon_voicemail.adapters.postgres_messages import PostgresMessages
 from carillon_voicemail.adapters.smtp import Smtp, parse_smtp_url
+from carillon_voicemail.conference_application import ConferenceApplication
 from carillon_voicemail.grpc_api import (
     APPLICATION_RIGHTS,
     APPLICATION_SERVICE,
@@ -34,7 +36,7 @@ from carillon_voicemail.grpc_api import (
 from carillon_voicemail.handlers import Postman
 from carillon_voicemail.io.housekeeping import keep_inbox_small
 from carillon_voicemail.io.mail_sender import MailSender
-from carillon_voicemail.ports import Configurations, MailTransport, Messages
+from carillon_voicemail.ports import MailTransport, Messages
 from carillon_voicemail.projections.configuration import Configuration
 from carillon_voicemail.settings import VoicemailSettings
 from carillon_voicemail.subscribers import CONSUMER, RecordingSubscriber
@@ -73,7 +75,8 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         await configuration.caught_up(settings.catch_up_seconds)
         messages = PostgresMessages(pool)
         server = await guarded_server(settings, "voicemail", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        _add_services(server, configuration, messages, objects)
+        conferences = ConferenceApplication(configuration, ConferenceDoor(pool), SystemClock())
+        _add_services(server, VoicemailApplication(configuration, conferences), messages, objects)
         port = await server.start()
         stack.push_async_callback(server.stop)
 
@@ -102,6 +105,6 @@ def _transport(settings: VoicemailSettings) -> MailTransport:
     return Maildir(settings.maildir)
 
 
-def _add_services(server: GrpcServer, configurations: Configurations, messages: Messages, objects: ObjectStore) -> None:
-    server.add(add_CallApplicationServicer_to_server, VoicemailApplication(configurations), APPLICATION_SERVICE, APPLICATION_RIGHTS)
+def _add_services(server: GrpcServer, application: VoicemailApplication, messages: Messages, objects: ObjectStore) -> None:
+    server.add(add_CallApplicationServicer_to_server, application, APPLICATION_SERVICE, APPLICATION_RIGHTS)
     server.add(add_MessageServiceServicer_to_server, MessageApi(messages, objects), MESSAGE_SERVICE, MESSAGE_RIGHTS)

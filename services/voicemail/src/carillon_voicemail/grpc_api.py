@@ -20,6 +20,7 @@ from carillon_kit.errors import InvalidArgument, NotFound, PermissionDenied, Una
 from carillon_kit.grpc_server import current_tenant
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_kit.pages import decode_token, encode_token, page_size
+from carillon_voicemail.conference_application import ConferenceApplication, is_for
 from carillon_voicemail.domain import dialogue
 from carillon_voicemail.domain.message import MailState, Message
 from carillon_voicemail.ports import Configurations, Messages
@@ -33,16 +34,20 @@ CHUNK_BYTES = 64 * 1024
 
 
 class VoicemailApplication(app_rpc.CallApplicationServicer):
-    """Leads a caller through the mailbox."""
+    """Leads a caller through the mailbox, and into a conference."""
 
-    def __init__(self, configurations: Configurations) -> None:
+    def __init__(self, configurations: Configurations, conferences: ConferenceApplication) -> None:
         self._configurations = configurations
+        self._conferences = conferences
 
     async def Next(self, request: app_pb.NextRequest, context: Any) -> app_pb.NextResponse:
         """The next step of the dialogue."""
         call = request.call
         if call.tenant_id != current_tenant():
             raise PermissionDenied("the call is another tenant's")
+        conference = self._conferences.cursor_of(request)
+        if conference is not None or is_for(request):
+            return await self._conferences.next(request, conference)
         facts = dialogue.CallFacts(call.caller_number, call.caller_name, call.dialled)
         config = self._configurations.of(call.tenant_id)
         decision = dialogue.advance(facts, read_cursor(request.cursor), _outcome(request.outcome), config)

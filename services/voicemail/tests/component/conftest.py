@@ -25,7 +25,9 @@ async def pool(postgres_dsn: str) -> AsyncIterator[Any]:
     """A pool on the service's own, empty schema."""
     made = await open_pool(postgres_dsn)
     await migrate(made, "carillon_voicemail.migrations")
-    await made.execute("truncate message, mail_job, outbox, inbox, dead_letter")
+    await made.execute(
+        "truncate message, mail_job, outbox, inbox, dead_letter, conference_tries, conference_attendance, conference_summary"
+    )
     yield made
     await made.close()
 
