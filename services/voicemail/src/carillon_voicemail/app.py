@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 from carillon.common.v1.call_application_pb2_grpc import add_CallApplicationServicer_to_server
 from carillon.voicemail.v1.voicemail_pb2_grpc import add_MessageServiceServicer_to_server
@@ -21,6 +23,7 @@ from carillon_kit.outbox import Outbox
 from carillon_kit.postgres import migrate, open_pool
 from carillon_voicemail.adapters.conference_door import ConferenceDoor
 from carillon_voicemail.adapters.maildir import Maildir
+from carillon_voicemail.adapters.postgres_conferences import PostgresConferences
 from carillon_voicemail.adapters.postgres_mail_jobs import PostgresMailJobs
 from carillon_voicemail.adapters.postgres_messages import PostgresMessages
 from carillon_voicemail.adapters.smtp import Smtp, parse_smtp_url
@@ -34,6 +37,8 @@ from carillon_voicemail.grpc_api import (
     VoicemailApplication,
 )
 from carillon_voicemail.handlers import Postman
+from carillon_voicemail.io.conference_mail import CONSUMER as CONFERENCES
+from carillon_voicemail.io.conference_mail import ConferenceSubscriber, SummarySender
 from carillon_voicemail.io.housekeeping import keep_inbox_small
 from carillon_voicemail.io.mail_sender import MailSender
 from carillon_voicemail.ports import MailTransport, Messages
@@ -89,7 +94,23 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         spec = replace(CONSUMER, ack_wait=settings.ack_wait_seconds)
         consumer = await bus.consume(spec, subscriber.handle, dead_letters, batch=1)
         stack.push_async_callback(consumer.stop)
+        await _summaries(settings, pool, bus, configuration, tasks, stack)
         yield port
+
+
+async def _summaries(
+    settings: VoicemailSettings, pool: Any, bus: Bus, configuration: Configuration, tasks: Tasks, stack: AsyncExitStack
+) -> None:
+    """Conferences' summaries by e-mail."""
+    conferences = PostgresConferences(pool, timedelta(seconds=settings.conference_summary_seconds))
+    sender = SummarySender(
+        conferences, configuration, _transport(settings), settings.mail_from, settings.retry_policy, settings.mail_deadline_seconds
+    )
+    tasks.start(sender.run(), "conference summaries")
+    dead_letters = DeadLetters(pool)
+    spec = replace(CONFERENCES, ack_wait=settings.ack_wait_seconds)
+    consumer = await bus.consume(spec, ConferenceSubscriber(conferences, dead_letters).handle, dead_letters, batch=1)
+    stack.push_async_callback(consumer.stop)
 
 
 def _postman(settings: VoicemailSettings, jobs: PostgresMailJobs, objects: ObjectStore) -> Postman:

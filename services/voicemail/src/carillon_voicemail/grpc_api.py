@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.common.v1 import call_application_pb2 as app_pb
@@ -39,6 +40,11 @@ class VoicemailApplication(app_rpc.CallApplicationServicer):
     def __init__(self, configurations: Configurations, conferences: ConferenceApplication) -> None:
         self._configurations = configurations
         self._conferences = conferences
+
+    async def Await(self, request: app_pb.AwaitRequest, context: Any) -> app_pb.AwaitResponse:
+        """None of our steps waits for a signal."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "no step of this application waits for a signal")
+        raise AssertionError
 
     async def Next(self, request: app_pb.NextRequest, context: Any) -> app_pb.NextResponse:
         """The next step of the dialogue."""

@@ -24,6 +24,8 @@ class VoicemailSettings(ServiceSettings):
     mail_give_up_days: float = Field(default=5.0, gt=0)
     #: Seconds for fetching the audio and handing over one e-mail.
     mail_deadline_seconds: float = Field(default=60.0, gt=0)
+    #: Between the last party's leaving a conference and its summary; a room that is left stays open for two minutes.
+    conference_summary_seconds: float = Field(default=150.0, gt=0)
     #: Seconds after which the events of a killed process are handled by another.
     ack_wait_seconds: float = 5.0
     #: Connections to Postgres.

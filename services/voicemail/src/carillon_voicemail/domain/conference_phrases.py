@@ -21,8 +21,6 @@ class ConferencePhrases:
     over: str
     summary: str
     attended: str
-    invitation: str
-    dial: str
 
 
 _PHRASES: Mapping[str, ConferencePhrases] = {
@@ -40,8 +38,6 @@ _PHRASES: Mapping[str, ConferencePhrases] = {
         "La conférence est terminée. Au revoir.",
         "Conférence {name} : résumé",
         "de {start} à {end} ({duration})",
-        "Invitation : conférence {name}",
-        "Composez le {number}.",
     ),
     "en": ConferencePhrases(
         "en",
@@ -57,8 +53,6 @@ _PHRASES: Mapping[str, ConferencePhrases] = {
         "The conference is over. Goodbye.",
         "Conference {name}: summary",
         "from {start} to {end} ({duration})",
-        "Invitation: conference {name}",
-        "Dial {number}.",
     ),
     "de": ConferencePhrases(
         "de",
@@ -74,8 +68,6 @@ _PHRASES: Mapping[str, ConferencePhrases] = {
         "Die Konferenz ist beendet. Auf Wiederhören.",
         "Konferenz {name}: Zusammenfassung",
         "von {start} bis {end} ({duration})",
-        "Einladung: Konferenz {name}",
-        "Wählen Sie {number}.",
     ),
     "nl": ConferencePhrases(
         "nl",
@@ -91,8 +83,6 @@ _PHRASES: Mapping[str, ConferencePhrases] = {
         "De conferentie is afgelopen. Tot ziens.",
         "Conferentie {name}: samenvatting",
         "van {start} tot {end} ({duration})",
-        "Uitnodiging: conferentie {name}",
-        "Kies {number}.",
     ),
     "it": ConferencePhrases(
         "it",
@@ -108,8 +98,6 @@ _PHRASES: Mapping[str, ConferencePhrases] = {
         "La conferenza è terminata. Arrivederci.",
         "Conferenza {name}: riepilogo",
         "dalle {start} alle {end} ({duration})",
-        "Invito: conferenza {name}",
-        "Componga il {number}.",
     ),
 }
 

@@ -1,0 +1,89 @@
+"""Who was in which conference, and the summaries that are due, in Postgres.
+
+Always: an event counts once, whatever is delivered how often and in which order; a summary is in one worker's hands until its lease ends,
+and is due only while nobody is in its meeting.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+
+from carillon_voicemail.adapters.postgres import acquired
+from carillon_voicemail.domain.conference_summary import Attendance, Joined, Left, Meeting
+
+_JOINED = """
+insert into conference_attendance (tenant, call_id, seq, room_id, meeting_id, display_name, party, number, creator, joined_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing"""
+#: The call's stays that began before this event.
+_LEFT = """
+update conference_attendance set left_at = $4
+ where tenant = $1 and call_id = $2 and seq < $3 and left_at is null returning meeting_id, room_id"""
+_DUE = """
+insert into conference_summary as s (tenant, meeting_id, room_id, due_at) values ($1, $2, $3, clock_timestamp() + $4::interval)
+on conflict (tenant, meeting_id) do update set due_at = excluded.due_at where s.state = 'pending'"""
+_CLAIM = """
+update conference_summary s set state = 'sending', attempts = attempts + 1, due_at = clock_timestamp() + $1::interval
+ where (tenant, meeting_id) in (
+   select tenant, meeting_id from conference_summary d
+    where state in ('pending', 'sending') and due_at <= clock_timestamp()
+      and not exists (select from conference_attendance a
+                       where a.tenant = d.tenant and a.meeting_id = d.meeting_id and a.left_at is null)
+    order by due_at limit 1 for update skip locked)
+returning tenant, meeting_id, room_id, attempts, clock_timestamp() - created_at as age"""
+_STAYS = """
+select display_name, party, number, creator, joined_at, left_at from conference_attendance
+ where tenant = $1 and meeting_id = $2 order by joined_at, call_id"""
+_DONE = """
+update conference_summary set state = $4, last_error = $5, due_at = clock_timestamp() + $6::interval
+ where tenant = $1 and meeting_id = $2 and state = 'sending' and attempts = $3"""
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryJob:
+    """A summary that this worker alone may send now."""
+
+    meeting: Meeting
+    attempt: int
+    age: timedelta
+
+
+class PostgresConferences:
+    """On a pool whose search path is the service's schema; every statement has `timeout` seconds."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", pause: timedelta, timeout: float = 10.0) -> None:
+        """`pause`: between the last one's leaving and the summary; who comes back within it is in the same one."""
+        self._pool = pool
+        self._pause = pause
+        self._timeout = timeout
+
+    async def keep(self, fact: Joined | Left) -> None:
+        """An event. Raises StoreUnavailable."""
+        async with acquired(self._pool, self._timeout) as connection, connection.transaction():
+            key = (fact.tenant, fact.call_id, fact.seq)
+            if isinstance(fact, Joined):
+                data = fact.data
+                row = (data.room_id, data.meeting_id, data.display_name, data.party, data.number, data.creator, fact.at)
+                await connection.execute(_JOINED, *key, *row, timeout=self._timeout)
+                return
+            for left in await connection.fetch(_LEFT, *key, fact.at, timeout=self._timeout):
+                await connection.execute(_DUE, fact.tenant, left["meeting_id"], left["room_id"], self._pause, timeout=self._timeout)
+
+    async def claim(self, lease: timedelta) -> SummaryJob | None:
+        """What is due first. Raises StoreUnavailable."""
+        async with acquired(self._pool, self._timeout) as connection, connection.transaction():
+            job = await connection.fetchrow(_CLAIM, lease, timeout=self._timeout)
+            if job is None:
+                return None
+            rows = await connection.fetch(_STAYS, job["tenant"], job["meeting_id"], timeout=self._timeout)
+        stays = tuple(Attendance(r["party"], r["number"], r["creator"], r["joined_at"], r["left_at"]) for r in rows)
+        name = rows[-1]["display_name"] if rows else ""
+        return SummaryJob(Meeting(job["tenant"], job["meeting_id"], job["room_id"], name, stays), job["attempts"], job["age"])
+
+    async def done(self, job: SummaryJob, state: str, error: str = "", delay: timedelta = timedelta()) -> None:
+        """`sent`, `failed`, `nobody` (is to be told), or `pending` again after the delay."""
+        meeting = job.meeting
+        async with acquired(self._pool, self._timeout) as connection:
+            row = (meeting.tenant, meeting.meeting_id, job.attempt, state, error[:500], delay)
+            await connection.execute(_DONE, *row, timeout=self._timeout)

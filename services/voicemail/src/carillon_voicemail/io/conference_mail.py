@@ -1,0 +1,94 @@
+"""The consumer of conferences' events in stream CALLS, and the loop that mails the summaries."""
+
+import asyncio
+from datetime import timedelta
+
+from carillon_contracts.streams import CALLS
+from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
+from carillon_kit.logs import get_logger
+from carillon_kit.postgres import UNAVAILABLE
+from carillon_voicemail.adapters.postgres_conferences import PostgresConferences, SummaryJob
+from carillon_voicemail.domain.conference_summary import compose, read, recipients
+from carillon_voicemail.domain.delivery import RetryPolicy
+from carillon_voicemail.domain.message import Poisoned
+from carillon_voicemail.ports import Configurations, Mail, MailRefused, MailTransport, MailUnavailable, StoreUnavailable
+
+DURABLE = "voicemail-conferences"
+CONSUMER = ConsumerSpec(stream=CALLS.name, durable=DURABLE, subject="carillon.*.call.>")
+_log = get_logger("conferences")
+POLL_SECONDS = 1.0
+
+
+class ConferenceSubscriber:
+    """Keeps who was where; what can never be read is put aside and holds up nobody."""
+
+    def __init__(self, conferences: PostgresConferences, dead_letters: DeadLetterStore) -> None:
+        self._conferences = conferences
+        self._dead_letters = dead_letters
+
+    async def handle(self, batch: list[Delivered]) -> None:
+        """Take the batch; raises Retry while the database is away."""
+        for delivered in batch:
+            try:
+                fact = read(delivered.data)
+                if fact is not None:
+                    await self._conferences.keep(fact)
+            except Poisoned as poison:
+                _log.error("poisoned_event", subject=delivered.subject, stream_seq=delivered.stream_seq, error=str(poison))
+                try:
+                    await self._dead_letters.add(DURABLE, CALLS.name, delivered, str(poison))
+                except UNAVAILABLE as away:
+                    raise Retry(1.0) from away
+            except StoreUnavailable as away:
+                raise Retry(1.0) from away
+
+
+class SummarySender:
+    """Run `run` as a task."""
+
+    def __init__(
+        self,
+        conferences: PostgresConferences,
+        configurations: Configurations,
+        transport: MailTransport,
+        sender: str,
+        policy: RetryPolicy,
+        deadline: float,
+    ) -> None:
+        self._conferences = conferences
+        self._configurations = configurations
+        self._transport = transport
+        self._sender = sender
+        self._policy = policy
+        self._deadline = deadline
+
+    async def run(self) -> None:
+        """Send until cancelled; the database's absence only delays."""
+        while True:
+            try:
+                while (job := await self._conferences.claim(timedelta(seconds=2 * self._deadline))) is not None:
+                    await self._deliver(job)
+            except StoreUnavailable as away:
+                _log.warning("store_unavailable", error=str(away))
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _deliver(self, job: SummaryJob) -> None:
+        meeting = job.meeting
+        config = self._configurations.of(meeting.tenant)
+        to = recipients(meeting, config)
+        if not to or not meeting.stays:
+            await self._conferences.done(job, "nobody")
+            return
+        try:
+            async with asyncio.timeout(self._deadline):
+                letter = compose(meeting, to, self._sender, config)
+                await self._transport.send(Mail(meeting.mail_id, self._sender, to, letter.as_bytes(), meeting.stays[-1].left_at))
+        except (ValueError, MailRefused) as error:
+            await self._conferences.done(job, "failed", str(error))
+        except (MailUnavailable, OSError, TimeoutError) as error:
+            given_up = job.age >= self._policy.give_up_after
+            delay = timedelta(seconds=self._policy.delay(job.attempt))
+            await self._conferences.done(job, "failed" if given_up else "pending", str(error), delay)
+        else:
+            await self._conferences.done(job, "sent")
+            _log.info("summary_sent", tenant=meeting.tenant, meeting_id=meeting.meeting_id)
