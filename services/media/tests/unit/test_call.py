@@ -201,11 +201,33 @@ def test_early_media_of_a_single_carrier_is_passed_on(bench: Any) -> None:
     assert bench.did(outputs.RingCaller) == []
 
 
-def test_early_media_of_one_among_several_is_only_ringing(bench: Any) -> None:
-    bench.arrive().decide(ring(BOB, RingTarget("t2", TrunkTarget("carrier", "+41791234567"), 0, 60_000)))
-    bench.feed(inputs.LegProgressed("b2", 183, media=True))
-    assert bench.did(outputs.EarlyMedia) == []
+SEVERAL = ring(BOB, RingTarget("t2", TrunkTarget("carrier", "+41791234567"), 0, 60_000), RingTarget("t3", "alice", 0, 60_000))
+
+
+@pytest.mark.feature("M-3")
+def test_of_several_that_ring_the_first_that_can_be_heard_is_heard(bench: Any) -> None:
+    bench.arrive().decide(SEVERAL).feed(inputs.LegProgressed("b1", 180))
+    bench.feed(
+        inputs.LegProgressed("b2", 183, media=True),
+        inputs.LegProgressed("b3", 183, media=True),
+        inputs.LegProgressed("b2", 183, media=True),
+    )
+    assert bench.did(outputs.EarlyMedia) == [outputs.EarlyMedia("b2")]
     assert len(bench.did(outputs.RingCaller)) == 1
+
+
+@pytest.mark.feature("M-3")
+def test_when_who_is_heard_goes_away_the_next_is_heard_and_then_the_phone_rings_again(bench: Any) -> None:
+    bench.arrive().decide(SEVERAL)
+    bench.feed(inputs.LegProgressed("b2", 183, media=True), inputs.LegProgressed("b3", 183, media=True), inputs.LegRefused("b2", 486))
+    assert bench.did(outputs.EarlyMedia) == [outputs.EarlyMedia("b2"), outputs.EarlyMedia("b3")]
+    assert bench.did(outputs.UnbridgeLeg) == [outputs.UnbridgeLeg("a")]
+    bench.feed(inputs.LegRefused("b3", 486))
+    assert len(bench.did(outputs.RingCaller, bench.last)) == 1
+    bench.feed(inputs.LegProgressed("b1", 183, media=True))
+    assert bench.did(outputs.EarlyMedia, bench.last) == [outputs.EarlyMedia("b1")]
+    bench.feed(inputs.LegAccepted("b1", "PCMA"))
+    assert bench.did(outputs.BridgeLegs, bench.last) == [outputs.BridgeLegs("a", "b1")]
 
 
 def test_refusals_by_cause(make_bench: Any) -> None:

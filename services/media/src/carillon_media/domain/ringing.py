@@ -52,11 +52,11 @@ def on_timer(call: CallState, phase: Ringing, fired: inputs.TimerFired) -> None:
         for leg_id in tuple(target.legs):
             _end(call, leg_id, "no_answer")
             phase.table.leg_over(leg_id, given_up(target))
-    _go_on(call, phase)
+    _go_on(call, _change_over(call, phase))
 
 
 def on_progress(call: CallState, phase: Ringing, progress: inputs.LegProgressed) -> None:
-    """The first 180 of a leg is an event; the caller hears it ring, or hears what the only trunk sends."""
+    """The first 180 of a leg is an event; the caller hears it ring, or hears the first that can be heard."""
     leg = call.legs.get(progress.leg_id)
     if leg is None or leg.leg_id == call.anchor or leg.state not in ("offered", "ringing"):
         return
@@ -67,16 +67,39 @@ def on_progress(call: CallState, phase: Ringing, progress: inputs.LegProgressed)
         if call.transfer is not None:
             call.do(outputs.ReportTransfer(call.transfer.by, 180))
     caller = call.legs[call.anchor]
-    if caller.state == "answered" or phase.early:
+    if caller.state == "answered":
         return
-    alone = len(phase.step.targets) == 1 and isinstance(phase.step.targets[0].whom, TrunkTarget)
-    if progress.media and alone:
-        call.phase = replace(phase, early=leg.leg_id)
-        call.do(outputs.EarlyMedia(leg.leg_id))
+    if progress.media and leg.leg_id not in phase.audible:
+        phase = call.phase = replace(phase, audible=(*phase.audible, leg.leg_id))
+    if phase.early:
+        return
+    if progress.media:
+        _hear(call, phase, leg.leg_id)
     elif not call.rang_caller:
         call.do(outputs.RingCaller())
     call.rang_caller = True
     caller.state = "ringing"
+
+
+def _hear(call: CallState, phase: Ringing, leg_id: str) -> Ringing:
+    """The caller hears this leg before it answers: the first that can be heard."""
+    call.phase = replace(phase, early=leg_id)
+    call.do(outputs.EarlyMedia(leg_id))
+    return call.phase
+
+
+def _change_over(call: CallState, phase: Ringing) -> Ringing:
+    """Whom the caller heard may have gone: the next that can be heard takes its place, or its own phone rings again."""
+    if not phase.early or call.legs[phase.early].state != "ended":
+        return phase
+    call.do(outputs.UnbridgeLeg(call.anchor))
+    phase = call.phase = replace(phase, early="")
+    others = [leg_id for leg_id in phase.audible if call.legs[leg_id].state != "ended"]
+    if others:
+        return _hear(call, phase, others[0])
+    if any(phase.table.active_legs()):
+        call.do(outputs.RingCaller())
+    return phase
 
 
 def on_accepted(call: CallState, phase: Ringing, accepted: inputs.LegAccepted) -> None:
@@ -141,11 +164,7 @@ def on_refused(call: CallState, phase: Ringing, refused: inputs.LegRefused) -> N
     if target.spare and not rang and fails_over(refused.status, answered_by_peer=refused.received):
         _next_server(call, phase, target)
     phase.table.leg_over(leg.leg_id, result, refused.status if refused.received else 0)
-    if phase.early == leg.leg_id:
-        call.do(outputs.UnbridgeLeg(call.anchor))
-        phase = replace(phase, early="")
-        call.phase = phase
-    _go_on(call, phase)
+    _go_on(call, _change_over(call, phase))
 
 
 def answer_by_itself(call: CallState, phase: Ringing, leg: Leg) -> None:

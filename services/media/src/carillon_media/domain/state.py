@@ -97,6 +97,8 @@ class Ringing:
     timer: str
     #: The leg that the caller hears already; empty: none.
     early: str = ""
+    #: Legs that can be heard before they answer, in the order of saying so.
+    audible: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
