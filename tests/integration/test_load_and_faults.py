@@ -107,8 +107,12 @@ def test_kill_9_of_one_process_loses_and_doubles_no_record(fresh: System, victim
     check_ledger(fresh, records)
     answered = [record for record in records if record["status"] == "answered"]
     assert len(answered) >= succeeded
-    if victim in ("media", "media-plane"):
-        assert any(record["cause"] == "node_failure" for record in records), "the kill cut no call"
+    if victim == "media":
+        # Calls go on without it; SIPp gives up only those that began while nobody listened, if at all.
+        assert any(event["type"].endswith("call.resumed.v1") for events in asyncio.run(ledger(fresh)).values() for event in events)
+        assert not [record for record in records if record["cause"] == "node_failure"]
+        assert succeeded > 550
+    elif victim == "media-plane":
         assert succeeded > 300
     else:
         assert failed == 0

@@ -153,25 +153,26 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         await configuration.caught_up(settings.catch_up_seconds)
         await mailboxes.caught_up(settings.catch_up_seconds)
         tasks.start(_warm(configuration, node.prompts, sounds), "prompts")
-        resumption = Resumption(node.board, found)
-        resumption.take_up()
-        tasks.start(_plane_events(opened.plane, node.board), "media plane")
-        await node.sip.start(Listen(settings.udp_addresses, settings.tcp_addresses, settings.tls_addresses))
-        stack.push_async_callback(node.sip.stop)
-        node.listening(settings.advertise)
-        await resumption.go_on()
-        resync = Resync(accounts, node.sip, node.registrar.devices_of)
-        configuration.on_change = resync.changed
-        tasks.start(resync.run(), "check-sync")
-        tasks.start(node.trunks.run(), "trunks")
         server = await guarded_server(settings, "media", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         _add_services(server, settings, node)
         grpc_conference.add_conference_service(server, node.board.rooms)
         grpc_audio.add_audio_service(server, accounts, objects, await _directory(settings, stack))
         port = await server.start()
         stack.push_async_callback(server.stop, 0.5)
+        resumption = Resumption(node.board, found)
+        resumption.take_up()
+        await node.sip.start(Listen(settings.udp_addresses, settings.tcp_addresses, settings.tls_addresses))
+        stack.push_async_callback(node.sip.stop)
         stack.push_async_callback(_close, node, settings, server)
+        node.listening(settings.advertise)
+        # In the turn in which the doors open: who waited for this process is not refused by it.
         node.admission.closed = node.registrar.closed = False
+        tasks.start(_plane_events(opened.plane, node.board), "media plane")
+        await resumption.go_on()
+        resync = Resync(accounts, node.sip, node.registrar.devices_of)
+        configuration.on_change = resync.changed
+        tasks.start(resync.run(), "check-sync")
+        tasks.start(node.trunks.run(), "trunks")
         yield Running(node.sip.bound, port, node.board, node.registrar, publisher, node.gate, node.draining, node.trunks, node.cluster)
 
 

@@ -230,6 +230,41 @@ def test_when_who_is_heard_goes_away_the_next_is_heard_and_then_the_phone_rings_
     assert bench.did(outputs.BridgeLegs, bench.last) == [outputs.BridgeLegs("a", "b1")]
 
 
+@pytest.mark.feature("M-13")
+def test_a_leg_that_was_offered_by_a_process_that_died_before_its_invite_is_offered_again(make_bench: Any) -> None:
+    bench = make_bench().arrive().decide(ring(BOB))
+    (first,) = bench.did(outputs.OfferLeg)
+    bench.feed(inputs.Resumed(900), inputs.LegUnsent("b1"))
+    assert bench.did(outputs.OfferLeg, bench.last) == [first]
+    assert [name for name, _ in bench.events(bench.last)] == ["resumed"]
+    bench.feed(inputs.LegAccepted("b1", "PCMA"))
+    bench.check()
+    bench = make_bench().arrive().decide(ring(BOB))
+    bench.world.devices = {}
+    bench.feed(inputs.Resumed(900), inputs.LegUnsent("b1"))
+    assert bench.did(outputs.OfferLeg, bench.last) == []
+    assert ("leg_ended", "b1") in bench.events(bench.last)
+    originated = make_bench().originate(2).feed(inputs.Resumed(900), inputs.LegUnsent("a2"))
+    assert ("leg_ended", "a2") in originated.events(originated.last)
+
+
+@pytest.mark.feature("M-13")
+def test_another_process_arms_every_timer_and_asks_every_question_again(make_bench: Any) -> None:
+    bench = make_bench().arrive()
+    asked, timers = bench.asked(), bench.timers()
+    bench.feed(inputs.Resumed(900))
+    assert bench.did(outputs.Ask, bench.last) == [asked]
+    assert {o.name: o.at for o in bench.did(outputs.SetTimer, bench.last)} == timers  # type: ignore[union-attr]
+    bench.decide(ring(BOB)).feed(inputs.LegProgressed("b1", 180))
+    timers = bench.timers()
+    bench.feed(inputs.Resumed(900))
+    assert bench.did(outputs.Ask, bench.last) == []
+    assert {o.name: o.at for o in bench.did(outputs.SetTimer, bench.last)} == timers  # type: ignore[union-attr]
+    bench.feed(inputs.LegAccepted("b1", "PCMA"), inputs.Resumed(900))
+    assert bench.did(outputs.BridgeLegs, bench.last)[-1] == outputs.BridgeLegs("a", "b1")
+    bench.check()
+
+
 def test_refusals_by_cause(make_bench: Any) -> None:
     for cause, status, expected, name in [
         (17, 0, 486, "user_busy"),

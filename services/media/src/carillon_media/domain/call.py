@@ -331,6 +331,12 @@ def _resumed(call: CallState, phase: Phase, given: inputs.Resumed) -> None:
         supervising.go_on(call, phase)
 
 
+def _unsent(call: CallState, phase: Phase, given: inputs.LegUnsent) -> None:
+    """Outside of a ring step nobody waits for the leg."""
+    handler = _TABLE.get((type(phase), inputs.LegRefused), _nothing)
+    handler(call, phase, inputs.LegRefused(given.leg_id, 503, received=False))
+
+
 def _stopped(call: CallState, phase: Phase, given: inputs.Stopped) -> None:
     call.finish(given.cause, "system", status=503)
 
@@ -357,6 +363,7 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
     (Ringing, inputs.LegProgressed): ringing.on_progress,
     (Ringing, inputs.LegAccepted): ringing.on_accepted,
     (Ringing, inputs.LegRefused): ringing.on_refused,
+    (Ringing, inputs.LegUnsent): ringing.on_unsent,
     (Ringing, inputs.LegDeflected): deflecting.on_deflected,
     (Ringing, inputs.Decided): _deflection_decided,
     (Ringing, inputs.Undecided): deflecting.on_undecided,
@@ -425,6 +432,7 @@ _ANYWHERE: Mapping[type[inputs.Input], Handler] = {
     inputs.MediaLost: _media_lost,
     inputs.MediaRestored: _media_restored,
     inputs.Resumed: _resumed,
+    inputs.LegUnsent: _unsent,
     inputs.Stopped: _stopped,
     inputs.RecordingFinished: taping.on_finished,
     inputs.Supervised: supervising.on_supervised,

@@ -334,6 +334,13 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class LegUnsent:
+    """A leg was offered, as the journal says, by a process that died before anything was known of its INVITE."""
+
+    leg_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """This node ends the call, for a reason of its own (`cause` by name)."""
 
@@ -401,5 +408,6 @@ Input = (
     | MediaLost
     | MediaRestored
     | Resumed
+    | LegUnsent
     | Stopped
 )

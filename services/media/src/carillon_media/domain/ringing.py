@@ -149,6 +149,17 @@ def _win(call: CallState, phase: Ringing, leg: Leg) -> None:
     holding.begin(call, call.phase)
 
 
+def on_unsent(call: CallState, phase: Ringing, given: inputs.LegUnsent) -> None:
+    """Ring the leg's device, if it is still there."""
+    leg, target = call.legs.get(given.leg_id), phase.table.of_leg(given.leg_id)
+    found = [contact for contact in _contacts(call, target.plan.whom) if contact.uri == leg.contact] if leg and target else []
+    if leg is None or not found:
+        on_refused(call, phase, inputs.LegRefused(given.leg_id, 503, received=False))
+        return
+    step = _shown(call, found[0], phase.step)
+    call.do(outputs.OfferLeg(leg.leg_id, found[0], step.caller_number, step.caller_name, step.auto_answer))
+
+
 def on_refused(call: CallState, phase: Ringing, refused: inputs.LegRefused) -> None:
     """A device said no, or does not answer at all."""
     leg = call.legs.get(refused.leg_id)

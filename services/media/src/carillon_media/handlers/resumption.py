@@ -126,7 +126,7 @@ class Resumption:
         if leg.state == "answered":
             actor.post(inputs.LegLeft(leg_id, "timeout"))
         elif leg.outgoing:
-            actor.post(inputs.LegRefused(leg_id, 503, received=False))
+            actor.post(inputs.LegUnsent(leg_id))
         else:
             actor.post(inputs.Stopped(NODE_FAILURE))
 
