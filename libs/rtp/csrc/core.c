@@ -29,7 +29,8 @@ static int start(plane *p) {
     error = continuity_start(p);
     if (error) return error;
     for (uint32_t i = p->room; i--;) p->unused[p->unused_count++] = (int32_t)i;
-    error = disk_start(p);
+    error = beep_new(p);
+    if (!error) error = disk_start(p);
     int workers = p->settings.threads ? p->settings.threads : 1;
     if (workers > MAX_WORKERS) workers = MAX_WORKERS;
     for (int i = 0; i < workers && !error; i++) {
@@ -63,6 +64,7 @@ void plane_free(plane *p) {
     atomic_store(&p->stopping, true);
     for (int i = 0; i < p->worker_count; i++) worker_stop(&p->workers[i]);
     disk_stop(p);
+    beep_free(p);
     audio_forget(p);
     ports_free(p);
     events_free(p);

@@ -31,7 +31,8 @@ enum {
     FLOOD_PACKETS = 500,      /* packets a session takes in a second; 10 ms packets both as audio and events are 200 */
     REPORT_SLOTS = 512,       /* 20 ms each */
     EVENT_RING = 8192,
-    RECORD_RING = 1 << 16,    /* bytes, 8 s of audio waiting for the disk */
+    RECORD_RING = 1 << 16,    /* samples of a track waiting for the disk: 8 s, 4 s of a room */
+    TRACKS = 2,
     SRTP_KEY = 46, SRTP_TAIL = 20, /* bytes: the longest master key with its salt; what protection may append */
     ENCODED = 400,            /* bytes of 20 ms in any codec we encode */
     LINEAR = 254,             /* of a prompt: 16-bit samples, for the codecs that are encoded as it plays */
@@ -148,22 +149,37 @@ struct play {
     struct audio *files[];
 };
 
+/* What is known of the packet loss in a stream of linear samples. */
+struct concealment {
+    uint32_t rate, pitch, position, lost;  /* Hz; samples: of a cycle, in it, made up since the last one heard */
+    int16_t history[560], cycle[240];
+};
+
+struct track {
+    bool based;
+    uint32_t ssrc, base;
+    uint16_t sequence;
+    uint64_t written;              /* samples */
+    int64_t last_ms;
+    struct concealment concealment;
+    uint8_t *ring;                 /* RECORD_RING samples */
+};
+
 struct recording {
     struct recording *next;
     int fd;
     uint64_t number, handle;
-    uint8_t codec, reason;
+    uint8_t codec, layout, reason; /* `codec`: of the tracks and the file */
     uint16_t finish_events;
-    uint32_t silence_ms;
-    uint64_t most, written;        /* samples */
-    int64_t started_ms, voice_ms;
-    bool based;
-    uint32_t ssrc, base;
-    uint16_t sequence;
+    uint32_t silence_ms, tone_ms, rate;
+    uint64_t most;                 /* samples */
+    int64_t started_ms, voice_ms, paused_ms, next_tone_ms; /* `paused_ms`: since when, 0: it is not */
+    struct decoder *heard;
+    int track_count;
+    struct track tracks[TRACKS];
     _Atomic uint64_t ready, flushed;   /* the worker writes at and after ready, the disk thread reads before it */
     atomic_bool ended, failed;
     int error;
-    uint8_t ring[RECORD_RING];
 };
 
 /* Keys being sent. */
@@ -209,6 +225,8 @@ struct room {
     int count;
     struct party *parties[ROOM_MOST];
     struct class classes[CLASSES];
+    struct recording *recording;
+    struct halfband recorded_up;   /* files are of 16 kHz */
     struct play *play, *music, *entry, *leaving, *effects[EFFECTS];
     int32_t own[WIDE_FRAME], music_sum[WIDE_FRAME];
 };
@@ -285,6 +303,7 @@ struct plane {
     struct worker workers[MAX_WORKERS];
     int worker_count;
     atomic_bool stopping;
+    struct play *beep;             /* what tells that a call is recorded */
     struct audio *audio;
     uint64_t audio_bytes, audio_loads;
     pthread_mutex_t event_lock;
@@ -358,10 +377,6 @@ void key_began(struct worker *w, struct session *s, uint8_t digit);
 void key_released(struct worker *w, struct session *s, uint8_t digit, uint32_t duration_ms);
 void key_tick(struct worker *w, struct session *s);
 /* conceal.c */
-struct concealment {
-    uint32_t rate, pitch, position, lost;  /* Hz; samples: of a cycle, in it, made up since the last one heard */
-    int16_t history[560], cycle[240];
-};
 void concealment_new(struct concealment *c, uint32_t rate);
 void concealment_heard(struct concealment *c, int16_t *samples, uint32_t count);
 void concealment_fill(struct concealment *c, int16_t *to, uint32_t count);
@@ -400,6 +415,9 @@ void audio_forget(plane *p);
 struct play *play_new(plane *p, uint64_t number, const char **files, int count, uint8_t codec, char *why, int why_room, int *error);
 struct play *play_again(const struct play *model);
 void play_free(struct play *play);
+void play_beep(struct worker *w, struct session *s);
+int beep_new(plane *p);
+void beep_free(plane *p);
 uint32_t play_take(struct play *play, uint8_t *to, uint32_t room, uint8_t codec);
 bool play_at_end(const struct play *play);
 void play_report(struct worker *w, const struct play *play, uint64_t handle, bool completed);
@@ -428,7 +446,12 @@ void dial_end(struct worker *w, struct session *s, bool completed);
 void detector_free(struct detector *d);
 void hear_packet(struct worker *w, struct session *s, const struct packet *packet);
 /* record.c */
-struct recording *recording_new(const char *path, uint8_t codec, int *error);
+struct recording *recording_new(const char *path, uint8_t codec, uint8_t layout, int *error);
+void recording_free(struct recording *r);
+void recording_heard(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, uint16_t sequence, uint32_t timestamp);
+void recording_append(struct worker *w, struct recording *r, const int16_t *samples, uint32_t count);
+void recording_finish(struct worker *w, struct recording *r, uint8_t reason);
+void recording_pause(struct worker *w, struct recording *r, bool paused);
 void recording_start(plane *p, struct recording *r);
 void recording_packet(struct worker *w, struct session *s, const struct packet *packet);
 void recording_decoded(struct worker *w, struct session *s, const struct packet *packet, const int16_t *samples, uint32_t count);
@@ -436,6 +459,7 @@ void recording_tick(struct worker *w, struct session *s);
 void recording_end(struct worker *w, struct session *s, uint8_t reason);
 /* disk.c */
 int disk_start(plane *p);
+int disk_header(struct recording *r);
 void disk_stop(plane *p);
 /* event.c */
 int events_new(plane *p);

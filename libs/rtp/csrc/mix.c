@@ -181,6 +181,23 @@ static void say(struct worker *w, struct room *r, struct party *p) {
     p->speaking = heard;
 }
 
+/* All that is said, whoever hears it. */
+static void keep(struct worker *w, struct room *r) {
+    uint32_t count = frame_of(r);
+    int32_t sum[WIDE_FRAME];
+    int16_t samples[WIDE_FRAME], wide[WIDE_FRAME];
+    memcpy(sum, r->own, sizeof sum);
+    for (int i = 0; i < r->count; i++)
+        if (r->parties[i]->mixed) add(sum, r->parties[i]->frame, count);
+    for (uint32_t i = 0; i < count; i++) samples[i] = clip(sum[i]);
+    if (r->rate == 8000) halfband_up(&r->recorded_up, samples, FRAME, wide);
+    recording_append(w, r->recording, r->rate == 8000 ? wide : samples, WIDE_FRAME);
+    bool full = r->recording->tracks[0].written + WIDE_FRAME > r->recording->most, failed = atomic_load(&r->recording->failed);
+    if (!full && !failed) return;
+    recording_finish(w, r->recording, full ? PLANE_BY_LENGTH : PLANE_BY_STOP);
+    r->recording = NULL;
+}
+
 void room_tick(struct worker *w, struct room *r) {
     for (int i = 0; i < r->count; i++) hear(w, r, r->parties[i]);
     choose(r);
@@ -190,4 +207,5 @@ void room_tick(struct worker *w, struct room *r) {
         if (r->classes[i].users) sum_class(r, &r->classes[i]);
     }
     for (int i = 0; i < r->count; i++) say(w, r, r->parties[i]);
+    if (r->recording) keep(w, r);
 }

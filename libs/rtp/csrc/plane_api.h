@@ -88,6 +88,17 @@ typedef struct {
     uint8_t tell_talkers;                         /* TALKING events */
 } plane_room;
 
+/* What a session says, or with what it hears: mixed, or each on a channel. A room's is what it mixes, as 16-bit samples of 16 kHz. */
+enum { PLANE_SAID, PLANE_MIX, PLANE_STEREO };
+typedef struct {
+    uint64_t number;
+    const char *path;
+    uint32_t max_ms, silence_ms; /* silence_ms 0: silence does not end it */
+    uint32_t tone_ms;            /* between two tones that both sides hear, 0: none */
+    uint16_t finish_events;      /* a bit a key */
+    uint8_t layout;
+} plane_recording;
+
 plane *plane_new(const plane_settings *settings, int *error);
 void plane_free(plane *p);
 int plane_event_fd(plane *p);
@@ -102,9 +113,9 @@ int plane_play(plane *p, int64_t handle, uint64_t number, const char **files, in
 int plane_stop_play(plane *p, int64_t handle);
 int plane_send_digits(plane *p, int64_t handle, uint64_t number, const char *keys, uint32_t on_ms, uint32_t off_ms, int tones);
 int plane_detect(plane *p, int64_t handle, uint32_t wanted);
-int plane_record(plane *p, int64_t handle, uint64_t number, const char *path, uint32_t max_ms, uint32_t silence_ms,
-                 uint16_t finish_events);
+int plane_record(plane *p, int64_t handle, const plane_recording *recording);
 int plane_stop_record(plane *p, int64_t handle);
+int plane_pause_record(plane *p, int64_t handle, int paused);
 int plane_close(plane *p, int64_t handle, plane_counters *counters);
 int plane_counters_of(plane *p, int64_t handle, plane_counters *counters);
 /* Rooms: up to 256 parties, in at most 16 different ways of hearing. -ENOSPC: more of something than there may be. */
@@ -113,6 +124,9 @@ int plane_close_room(plane *p, int64_t room);
 int plane_join(plane *p, int64_t session, int64_t room, const plane_party *party);
 int plane_leave(plane *p, int64_t session, int silent);
 int plane_room_play(plane *p, int64_t room, uint64_t number, const char **files, int count, int loop, char *why, int why_room);
+int plane_room_record(plane *p, int64_t room, const plane_recording *recording);
+int plane_room_stop_record(plane *p, int64_t room);
+int plane_room_pause_record(plane *p, int64_t room, int paused);
 int plane_room_stop_play(plane *p, int64_t room);
 void plane_totals_of(plane *p, plane_totals *totals);
 

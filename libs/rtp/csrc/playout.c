@@ -3,10 +3,13 @@
  * Nothing is lost of a prompt that starts before the far end is known: it waits. While the far end is on hold (send is off) it
  * goes on unheard. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core.h"
+
+enum { BEEP = 1600, BEEP_AMPLITUDE = 3000 };
 
 void play_free(struct play *play) {
     if (!play) return;
@@ -57,6 +60,41 @@ void play_end(struct worker *w, struct session *s, bool completed) {
     s->out.mapped = false;
     play_report(w, play, session_handle(w->plane, s), completed);
     play_free(play);
+}
+
+/* 200 ms of 1400 Hz, ITU-T E.180 section 10 (recording tone), soft at both ends. */
+int beep_new(plane *p) {
+    struct audio *audio = calloc(1, sizeof *audio);
+    struct play *play = calloc(1, sizeof *play + sizeof play->files[0]);
+    int16_t *samples = calloc(BEEP, sizeof *samples);
+    if (!audio || !play || !samples) {
+        free(audio);
+        free(play);
+        free(samples);
+        return -ENOMEM;
+    }
+    for (int i = 0; i < BEEP; i++) {
+        int edge = i < BEEP - 1 - i ? i : BEEP - 1 - i;
+        samples[i] = (int16_t)(BEEP_AMPLITUDE * (edge < 80 ? edge / 80.0 : 1) * sin(1400 * 2 * M_PI * i / 8000));
+    }
+    *audio = (struct audio){.codec = LINEAR, .length = BEEP, .samples = (uint8_t *)samples};
+    play->count = 1;
+    play->files[0] = audio;
+    p->beep = play;
+    return 0;
+}
+
+void beep_free(plane *p) {
+    if (!p->beep) return;
+    free(p->beep->files[0]->samples);
+    free(p->beep->files[0]);
+    free(p->beep);
+}
+
+void play_beep(struct worker *w, struct session *s) {
+    if (occupied(s) || !s->has_remote || (s->play = play_again(w->plane->beep)) == NULL) return;
+    s->out.mapped = false;
+    worker_time(w, s);
 }
 
 /* Copies up to `room` samples in the session's codec and moves on; fewer only at the very end. */

@@ -229,6 +229,7 @@ int plane_close_room(plane *p, int64_t room) {
     *link = r->next;
     w->timed--;
     room_play_end(w, r, false);
+    if (r->recording) recording_finish(w, r->recording, PLANE_BY_STOP);
     worker_unlock(w);
     p->rooms[(uint64_t)room & 0xFFFFFFFF] = NULL;
     free_room(r);

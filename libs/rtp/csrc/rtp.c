@@ -153,6 +153,7 @@ void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32
     memcpy(header + 4, &timestamp_be, 4);
     memcpy(header + 8, &ssrc_be, 4);
     uint32_t size = length + 12;
+    if (s->recording && type == s->codec.payload_type) recording_heard(w, s, payload, length, sequence, timestamp);
     if (s->srtp_out) {
         int protected = srtp_protect(s->srtp_out, header, size);
         if (protected < 0) return drop(w, s, PLANE_DROP_UNSENT); /* a duplicate: no index is used twice */

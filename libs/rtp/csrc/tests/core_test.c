@@ -111,7 +111,7 @@ static plane_remote some_remote(const struct line *line) {
 
 static void room_command(plane *p, struct line *line) {
     const char *files[2] = {prompt, prompt};
-    char why[256];
+    char why[256], path[512];
     int64_t *room = &rooms[chance(3)];
     plane_party party = {.says = chance(8), .hears = chance(8), .gain = (int32_t)chance(9000), .silent = (uint8_t)chance(2)};
     plane_room settings = {chance(2) ? prompt : NULL, chance(2) ? prompt : NULL, chance(2) ? prompt : NULL, (uint8_t)chance(2)};
@@ -132,6 +132,11 @@ static void room_command(plane *p, struct line *line) {
         break;
     case 3:
         assert(!plane_room_stop_play(p, *room));
+        snprintf(path, sizeof path, "%s/room%u.wav", folder, (unsigned)(room - rooms));
+        assert(!plane_room_record(p, *room, &(plane_recording){.number = ++number, .path = path, .max_ms = 1 + chance(3000)}));
+        recordings++;
+        assert(!plane_room_pause_record(p, *room, (int)chance(2)));
+        if (chance(2)) assert(!plane_room_stop_record(p, *room));
         break;
     default:
         result = plane_join(p, line->handle, *room, &party);
@@ -172,12 +177,18 @@ static void command(plane *p, struct line *line) {
         break;
     case 7:
         snprintf(path, sizeof path, "%s/%u.wav", folder, (unsigned)(line - lines));
-        result = plane_record(p, line->handle, ++number, path, 1 + chance(3000), chance(2) * chance(400), (uint16_t)chance(65536));
+        result = plane_record(p, line->handle, &(plane_recording){++number, path, 1 + chance(3000), chance(2) * chance(400), chance(2) * 50,
+                                                                  (uint16_t)chance(65536), (uint8_t)chance(3)});
         assert(!result || result == PLANE_NO_CODER);
         recordings += !result;
         break;
     case 8:
         assert(!(chance(2) ? plane_stop_play(p, line->handle) : plane_stop_record(p, line->handle)));
+        assert(!plane_pause_record(p, line->handle, (int)chance(2)));
+        result = plane_detect(p, line->handle, chance(64));
+        assert(!result || result == PLANE_NO_CODER);
+        result = plane_send_digits(p, line->handle, ++number, "1,#", 40 + chance(100), 40, (int)chance(2));
+        assert(!result || result == PLANE_NO_CODER);
         break;
     case 9: case 10: case 11:
         room_command(p, line);

@@ -35,6 +35,7 @@ from carillon_rtp.values import (
     PlaneRestarted,
     PlaneStatistics,
     PlayEnded,
+    RecordedSides,
     RecordingEnded,
     Remote,
     RoomState,
@@ -75,6 +76,7 @@ __all__ = [
     "PlaneUnavailable",
     "PlayEnded",
     "PortsExhausted",
+    "RecordedSides",
     "RecordingEnded",
     "RefusedTarget",
     "Remote",
@@ -159,10 +161,15 @@ class PlaneClient(Connection):
         max_ms: int = 3_600_000,
         silence_ms: int = 0,
         finish_digits: str = "",
+        sides: RecordedSides = "said",
+        tone_ms: int = 0,
     ) -> None:
-        """Records what the session says into a WAV of its codec; ends in one RecordingEnded.
+        """Records into a WAV of 8 kHz in the session's law (A-law where its codec has none); ends in one RecordingEnded.
 
-        `silence_ms` 0: silence does not end it. A digit of `finish_digits` ends it. Raises NoSession, BadFile, NoCoder.
+        `sides` is what: what the session says, or with what it hears (relayed, played or mixed), as one channel or as two. What was
+        said is in the file within half a second. `silence_ms` 0: silence does not end it; `max_ms`, silence and a digit of
+        `finish_digits` are of what the session says. Every `tone_ms` (0: never) both sides hear that they are recorded: 200 ms of
+        1400 Hz in the place of what they would hear. Raises NoSession, BadFile, NoCoder.
         """
         await self._ask(
             "record",
@@ -172,7 +179,17 @@ class PlaneClient(Connection):
             max_ms=max_ms,
             silence_ms=silence_ms,
             finish_digits=finish_digits,
+            sides=sides,
+            tone_ms=tone_ms,
         )
+
+    async def pause_record(self, session: str) -> None:
+        """From now on nothing comes into the file, nor does time; nothing where nothing is recorded."""
+        await self._ask("pause_record", session=session, paused=True)
+
+    async def resume_record(self, session: str) -> None:
+        """The file goes on where it stood."""
+        await self._ask("pause_record", session=session, paused=False)
 
     async def stop_record(self, session: str) -> None:
         """Stops a running recording (RecordingEnded "stopped" follows)."""
@@ -222,6 +239,18 @@ class PlaneClient(Connection):
     async def stop_play_room(self, room: str) -> None:
         """Stops what plays in the room."""
         await self._ask("stop_play_room", room=room)
+
+    async def record_room(self, room: str, recording_id: str, path: Path, *, max_ms: int = 24 * 3_600_000) -> None:
+        """Records all that is said and played in the room: 16-bit samples of 16 kHz. Ends in one RecordingEnded. Raises NoRoom, BadFile."""
+        await self._ask("record_room", room=room, recording_id=recording_id, path=_absolute(path), max_ms=max_ms)
+
+    async def stop_record_room(self, room: str) -> None:
+        """Stops the room's recording."""
+        await self._ask("stop_record_room", room=room)
+
+    async def pause_record_room(self, room: str, *, paused: bool) -> None:
+        """Pauses the room's recording, or resumes it."""
+        await self._ask("pause_record_room", room=room, paused=paused)
 
     async def list_rooms(self) -> list[RoomState]:
         """Every living room and who is in it."""

@@ -5,11 +5,12 @@ One thread calls it. The core's own threads do the packets and never touch Pytho
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import ipaddress
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NewType
@@ -19,7 +20,7 @@ from carillon_rtp.codecs import KINDS
 from carillon_rtp.protocol import BadFile, BadRequest, NoCoder, NoSession, PlaneError, PortsExhausted, RefusedTarget
 from carillon_rtp.quality import mos
 from carillon_rtp.srtp import SUITES
-from carillon_rtp.values import AudioCodec, Dropped, Party, PlaneStatistics, RecordingEnd, Remote, SrtpKeys, Statistics, Tone
+from carillon_rtp.values import AudioCodec, Dropped, Party, PlaneStatistics, RecordedSides, RecordingEnd, Remote, SrtpKeys, Statistics, Tone
 
 Handle = NewType("Handle", int)
 RoomHandle = NewType("RoomHandle", int)
@@ -40,6 +41,7 @@ TONES: dict[Tone, int] = {
     "sit": lib.PLANE_TONE_SIT,
 }
 _TONES = {number: tone for tone, number in TONES.items()}
+_SIDES: dict[RecordedSides, int] = {"said": lib.PLANE_SAID, "mix": lib.PLANE_MIX, "stereo": lib.PLANE_STEREO}
 _EVENTS_AT_ONCE = 256
 
 
@@ -112,6 +114,18 @@ class TalkNoticed:
 CoreEvent = DialOver | ToneHeard | TalkNoticed | DigitHeard | PlayOver | RecordingOver | SourceLearned
 
 
+@dataclass(frozen=True, slots=True)
+class RecordingRequest:
+    """Of a session or a room (which has neither sides nor keys nor silence nor tone)."""
+
+    path: Path
+    max_ms: int
+    silence_ms: int = 0
+    finish_digits: str = ""
+    sides: RecordedSides = "said"
+    tone_ms: int = 0
+
+
 class Core:
     """The packet threads of one process. Raises OSError when they cannot start."""
 
@@ -176,14 +190,24 @@ class Core:
     def stop_play(self, handle: Handle) -> None:
         _check(lib.plane_stop_play(self._plane, handle))
 
-    def record(self, handle: Handle, number: int, path: Path, *, max_ms: int, silence_ms: int, finish_digits: str) -> None:
+    def record(self, handle: Handle, number: int, recording: RecordingRequest) -> None:
         """Raises BadFile when the file cannot be made, NoCoder."""
-        mask = sum(1 << DIGITS.index(digit) for digit in set(finish_digits))
-        result = lib.plane_record(self._plane, handle, number, os.fsencode(path), max_ms, silence_ms, mask)
-        if result == lib.PLANE_NO_CODER:
-            _check(result)
-        if result < 0:
-            raise BadFile("bad_file", f"{path}: {os.strerror(-result)}")
+        with _recording(number, recording) as wanted:
+            _check_file(lib.plane_record(self._plane, handle, wanted), recording.path)
+
+    def pause_record(self, handle: Handle, *, paused: bool) -> None:
+        _check(lib.plane_pause_record(self._plane, handle, paused))
+
+    def record_room(self, room: RoomHandle, number: int, recording: RecordingRequest) -> None:
+        """Raises BadFile."""
+        with _recording(number, recording) as wanted:
+            _check_file(lib.plane_room_record(self._plane, room, wanted), recording.path)
+
+    def stop_record_room(self, room: RoomHandle) -> None:
+        _check(lib.plane_room_stop_record(self._plane, room))
+
+    def pause_record_room(self, room: RoomHandle, *, paused: bool) -> None:
+        _check(lib.plane_room_pause_record(self._plane, room, paused))
 
     def send_digits(self, handle: Handle, number: int, digits: str, *, on_ms: int, off_ms: int, tones: bool) -> None:
         """Raises NoCoder where neither events nor tones can be sent."""
@@ -254,6 +278,20 @@ class Core:
             uptime_ms=uptime_ms,
             pid=os.getpid(),
         )
+
+
+@contextlib.contextmanager
+def _recording(number: int, wanted: RecordingRequest) -> Iterator[Any]:
+    path = ffi.new("char[]", os.fsencode(wanted.path))
+    mask = sum(1 << DIGITS.index(digit) for digit in set(wanted.finish_digits))
+    yield ffi.new("plane_recording *", (number, path, wanted.max_ms, wanted.silence_ms, wanted.tone_ms, mask, _SIDES[wanted.sides]))
+
+
+def _check_file(result: int, path: Path) -> None:
+    if result in (lib.PLANE_NO_CODER, -errno.EINVAL):
+        _check(result)
+    if result < 0:
+        raise BadFile("bad_file", f"{path}: {os.strerror(-result)}")
 
 
 def _settings(settings: CoreSettings, state_path: Any) -> Any:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
-from carillon_rtp.core import Core, Handle, RoomHandle
+from carillon_rtp.core import DIGITS, Core, Handle, RecordingRequest, RoomHandle
 from carillon_rtp.protocol import BadRequest, NoRoom, files_of, name_of
-from carillon_rtp.values import Party, RoomState
+from carillon_rtp.values import Party, RecordedSides, RoomState
 
 MASK = 2**64
+MAX_RECORDING_MS = 24 * 3600 * 1000
+TONE_MS = (1000, 600_000)  # between two tones that tell of a recording
 GAIN_DB = (-40.0, 18.0)
 
 
@@ -34,7 +37,16 @@ class _Room:
     parties: dict[str, tuple[Member, Party]] = field(default_factory=dict)
     play_id: str | None = None
     last_play_id: str | None = None
+    recording_id: str | None = None
+    last_recording_id: str | None = None
     owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taped:
+    room: str
+    recording_id: str
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,7 @@ class Rooms:
         self._next_number = next_number
         self._rooms: dict[str, _Room] = {}
         self._plays: dict[int, Played] = {}
+        self._recordings: dict[int, Taped] = {}
 
     def touched(self, request: Mapping[str, Any], client: str) -> None:
         """Whoever names a room has it from now on."""
@@ -118,11 +131,34 @@ class Rooms:
             room.play_id = None
         return played
 
+    def record(self, request: Mapping[str, Any]) -> None:
+        room, recording_id, wanted = self._find(request), name_of(request["recording_id"]), recording_of(request)
+        if room.last_recording_id == recording_id:
+            return
+        number = self._next_number()
+        self._core.record_room(room.handle, number, wanted)
+        self._recordings[number] = Taped(room.name, recording_id, wanted.path)
+        room.recording_id = room.last_recording_id = recording_id
+
+    def stop_record(self, request: Mapping[str, Any]) -> None:
+        self._core.stop_record_room(self._find(request).handle)
+
+    def pause_record(self, request: Mapping[str, Any]) -> None:
+        self._core.pause_record_room(self._find(request).handle, paused=bool(request["paused"]))
+
+    def recorded(self, number: int) -> Taped | None:
+        """What was recorded under a number that is over now; None: it is not a room's."""
+        taped = self._recordings.pop(number, None)
+        room = self._rooms.get(taped.room) if taped else None
+        if taped and room and room.recording_id == taped.recording_id:
+            room.recording_id = None
+        return taped
+
     def list(self, _request: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [self._state(room).to_json() for room in self._rooms.values()]
 
     def _state(self, room: _Room) -> RoomState:
-        return RoomState(room.name, {name: party for name, (_, party) in room.parties.items()}, room.play_id)
+        return RoomState(room.name, {name: party for name, (_, party) in room.parties.items()}, room.play_id, room.recording_id)
 
     def _find(self, request: Mapping[str, Any]) -> _Room:
         room = self._rooms.get(name_of(request["room"]))
@@ -139,3 +175,26 @@ def party_of(data: Mapping[str, Any]) -> Party:
     if not GAIN_DB[0] <= party.gain_db <= GAIN_DB[1]:
         raise BadRequest("bad_request", f"gain_db is {GAIN_DB[0]:g} to {GAIN_DB[1]:g}")
     return party
+
+
+def recording_of(request: Mapping[str, Any]) -> RecordingRequest:
+    """Raises BadRequest with the field that is out of range."""
+    wanted = RecordingRequest(
+        Path(request["path"]),
+        int(request["max_ms"]),
+        int(request.get("silence_ms", 0)),
+        str(request.get("finish_digits", "")),
+        request.get("sides", "said"),
+        int(request.get("tone_ms", 0)),
+    )
+    if (
+        not 0 < wanted.max_ms <= MAX_RECORDING_MS
+        or not 0 <= wanted.silence_ms <= MAX_RECORDING_MS
+        or set(wanted.finish_digits) - set(DIGITS)
+    ):
+        raise BadRequest("bad_request", "max_ms, silence_ms or finish_digits out of range")
+    if wanted.sides not in get_args(RecordedSides):
+        raise BadRequest("bad_request", f"sides is one of {', '.join(get_args(RecordedSides))}")
+    if wanted.tone_ms and not TONE_MS[0] <= wanted.tone_ms <= TONE_MS[1]:
+        raise BadRequest("bad_request", f"tone_ms is 0 or {TONE_MS[0]} to {TONE_MS[1]}")
+    return wanted

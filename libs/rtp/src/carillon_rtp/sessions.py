@@ -27,7 +27,7 @@ from carillon_rtp.core import (
     ToneHeard,
 )
 from carillon_rtp.protocol import PAGE, BadRequest, NoSession, files_of, name_of
-from carillon_rtp.rooms import Member, Rooms
+from carillon_rtp.rooms import Member, Rooms, recording_of
 from carillon_rtp.taps import Taps
 from carillon_rtp.values import (
     DigitPressed,
@@ -49,7 +49,6 @@ from carillon_rtp.values import (
 REMEMBERED = 4096  # closed sessions whose statistics a repeated close still gets
 ORPHAN_MS = 300_000  # how long a session outlives its client
 MAX_DIGITS = 64
-MAX_RECORDING_MS = 24 * 3600 * 1000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,6 +106,10 @@ class Sessions:
             "detect": self._detect,
             "record": self._record,
             "stop_record": self._stop_record,
+            "pause_record": lambda request: self._core.pause_record(self._find(request).handle, paused=bool(request["paused"])),
+            "record_room": self._rooms.record,
+            "stop_record_room": self._rooms.stop_record,
+            "pause_record_room": self._rooms.pause_record,
             "close": self._close,
             "list_sessions": self._list,
             "adopt": self._adopt,
@@ -247,17 +250,14 @@ class Sessions:
         self._core.detect(session.handle, tones)
 
     def _record(self, request: Mapping[str, Any]) -> None:
-        session, recording_id, path = self._find(request), name_of(request["recording_id"]), Path(request["path"])
-        max_ms, silence_ms, digits = int(request["max_ms"]), int(request["silence_ms"]), str(request["finish_digits"])
-        if not 0 < max_ms <= MAX_RECORDING_MS or not 0 <= silence_ms <= MAX_RECORDING_MS or set(digits) - set(DIGITS):
-            raise BadRequest("bad_request", "max_ms, silence_ms or finish_digits out of range")
+        session, recording_id, wanted = self._find(request), name_of(request["recording_id"]), recording_of(request)
         if session.last_recording_id == recording_id:
             return
         number = self._next_number()
-        self._core.record(session.handle, number, path, max_ms=max_ms, silence_ms=silence_ms, finish_digits=digits)
-        self._recordings[number] = _Recording(session.name, recording_id, path)
+        self._core.record(session.handle, number, wanted)
+        self._recordings[number] = _Recording(session.name, recording_id, wanted.path)
         session.recording_id = session.last_recording_id = recording_id
-        session.recording_path = str(path)
+        session.recording_path = str(wanted.path)
 
     def _stop_record(self, request: Mapping[str, Any]) -> None:
         self._core.stop_record(self._find(request).handle)
@@ -361,6 +361,10 @@ class Sessions:
                 if playing is not None and playing.play_id == play_id:
                     playing.play_id = None
                 return PlayEnded(name, play_id, completed, played_ms)
+            case RecordingOver(number, reason, duration_ms, error) if (taped := self._rooms.recorded(number)) is not None:
+                if error:
+                    self._report(f"recording {taped.path} is not whole: errno {error}")
+                return RecordingEnded("", taped.recording_id, taped.path, duration_ms, reason, taped.room)
             case RecordingOver(number, reason, duration_ms, error):
                 recording = self._recordings.pop(number)
                 if error:

@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 Codec = Literal["PCMU", "PCMA"]  # G.711 under its static payload types
 RecordingEnd = Literal["silence", "length", "digit", "stopped"]
+#: What a recording holds: what the session says; that and what it hears, mixed; the two on the left and the right channel.
+RecordedSides = Literal["said", "mix", "stereo"]
 SrtpSuite = Literal[
     "AES_CM_128_HMAC_SHA1_80",
     "AES_CM_128_HMAC_SHA1_32",
@@ -347,13 +349,14 @@ class PlayEnded:
 
 @dataclass(frozen=True, slots=True)
 class RecordingEnded:
-    """A recording is over and its file is whole."""
+    """A recording is over and its file is whole. That of a room has the room's name in `room` and an empty `session`."""
 
     session: str
     recording_id: str
     path: Path
     duration_ms: int
     reason: RecordingEnd
+    room: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
