@@ -3,6 +3,7 @@
 import re
 import tempfile
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ MAC = "0015651290aa"
 
 
 @pytest.fixture(scope="module")
-def directory(system: System) -> Reflected:
+def directory(system: System) -> Iterator[Reflected]:
     """The directory, with a user, a line and a phone of its own for this file."""
     client = Reflected(system.run["grpc"]["directory"], system.run["admin_token"])
     client.call(f"{DIRECTORY}.UserService/CreateUser", {"user": {"id": "nora", "last_name": "Neuf"}})
@@ -31,7 +32,9 @@ def directory(system: System) -> Reflected:
         "lines": [{"port": 1, "sip_credential_id": "dupont-190"}],
     }
     client.call(f"{DIRECTORY}.DeviceService/CreateDevice", {"device": device})
-    return client
+    yield client
+    for noun, name in (("Device", "nora-phone"), ("SipCredential", "dupont-190"), ("Extension", "190"), ("User", "nora")):
+        client.call(f"{DIRECTORY}.{noun}Service/Delete{noun}", {"id": name})
 
 
 def fetched(directory: Reflected) -> dict[str, str]:

@@ -17,6 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("user", metavar="USER", help="user id; with --try the whole login, `alain@dupont.example`")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--set-password", action="store_true", help="make a new password and show it once; other logins of the user end")
+    what.add_argument("--welcome", action="store_true", help="send a letter with login, extension and a code to choose a password with")
     what.add_argument("--unlock", action="store_true", help="forget wrong tries")
     what.add_argument("--remove-second-factor", action="store_true", help="for who lost their authenticator")
     what.add_argument("--remove", action="store_true", help="the user cannot log in any more")
@@ -44,6 +45,9 @@ async def done(system: System, tenant: str | None, options: argparse.Namespace) 
         if options.set_password:
             made = await ask(access.SetPassword(auth_pb2.SetPasswordRequest(user_id=user), timeout=RPC_SECONDS), "directory")
             return f"login     {made.login}\npassword  {made.password}   (shown only now)"
+        if options.welcome:
+            sent = await ask(access.SendWelcome(auth_pb2.SendWelcomeRequest(user_id=user), timeout=RPC_SECONDS), "directory")
+            return f"a letter goes to {sent.email}"
         if options.unlock:
             await ask(access.UnlockLogin(auth_pb2.UnlockLoginRequest(user_id=user), timeout=RPC_SECONDS), "directory")
             return f"{user} may try again"

@@ -142,6 +142,7 @@ class AccessChanged(EventData):
         "api_key_revoked",
         "device_prepared",
         "device_withdrawn",
+        "welcomed",
     ]
     #: Id of the user, the key or the device.
     about: str

@@ -21,8 +21,10 @@ MAILBOXES = Stream("MAILBOXES", ("carillon.*.mailbox.>",), "voicemail", 30 * _DA
 RECORDS = Stream("RECORDS", ("carillon.*.cdr.>",), "cdr", 30 * _DAY)
 AUDIT = Stream("AUDIT", ("carillon.*.audit.>",), "*", 90 * _DAY)
 #: What tokens are signed with; a key is published again and again as long as it counts.
+#: E-mails to be sent, above the tenants.
+LETTERS = Stream("LETTERS", ("carillon._operator.letter.>",), "*", 7 * _DAY)
 KEYS = Stream("KEYS", ("carillon._operator.keys.>",), "directory", 2 * _DAY)
-STREAMS = (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT, KEYS)
+STREAMS = (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT, KEYS, LETTERS)
 #: JetStream object store bucket of audio; object names are content hashes.
 AUDIO_BUCKET = "audio"
 
@@ -60,3 +62,8 @@ def audit_subject(tenant: str, fact: str) -> str:
 def key_subject(kid: str) -> str:
     """`carillon._operator.keys.<kid>`: above the tenants."""
     return f"carillon._operator.keys.{kid}"
+
+
+def letter_subject(tenant: str) -> str:
+    """`carillon._operator.letter.dupont.requested`; an empty tenant is the operator's own."""
+    return f"carillon._operator.letter.{tenant or '_operator'}.requested"

@@ -10,7 +10,7 @@ import asyncpg
 import carillon
 from carillon_contracts.audit import request_refused
 from carillon_contracts.config import TRUNK_PASSWORDS
-from carillon_contracts.streams import AUDIT, CONFIG, KEYS
+from carillon_contracts.streams import AUDIT, CONFIG, KEYS, LETTERS
 from carillon_directory import grpc_auth, grpc_csv, grpc_provisioning, grpc_search, io_provisioning
 from carillon_directory.adapters.audit_trail import AuditTrail
 from carillon_directory.adapters.postgres_logins import PostgresLogins
@@ -37,6 +37,7 @@ from carillon_kit.grpc_server import GrpcServer
 from carillon_kit.guarded_server import guarded_server
 from carillon_kit.ids import SystemIds
 from carillon_kit.lifecycle import Tasks
+from carillon_kit.outbox import Outbox
 from carillon_kit.relay import Relay
 from carillon_kit.sealing import Sealer
 
@@ -92,11 +93,25 @@ async def _add_logins(
     keys = TokenKeys(pool, bus, Sealer(secret, SIGNING_KEYS), clock, ids, settings.token_key_hours)
     await keys.refresh()
     tasks.start(keys.run(), "keys of tokens")
+    await bus.ensure_stream(LETTERS)
+    letters = Outbox(pool, bus)
+    tasks.start(letters.run(), "letters")
     passwords = Passwords()
     stack.callback(passwords.close)
     lifetimes = Lifetimes(timedelta(seconds=settings.access_token_seconds), timedelta(days=settings.refresh_token_days))
     authentication = Authentication(
-        directory, PostgresLogins(pool), realms, passwords, keys, Sealer(secret, SECOND_FACTORS), trail, clock, ids, lifetimes
+        directory,
+        PostgresLogins(pool),
+        realms,
+        passwords,
+        keys,
+        Sealer(secret, SECOND_FACTORS),
+        trail,
+        clock,
+        ids,
+        lifetimes,
+        settings.console_url,
+        letters.wake,
     )
     grpc_auth.add_services(server, authentication, keys)
 

@@ -6,18 +6,22 @@ a refresh token is good once, and its second use ends the whole login.
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from carillon_contracts import audit
 from carillon_contracts.config import User
-from carillon_contracts.envelope import EventData
+from carillon_contracts.config.features import USUAL_CODES
+from carillon_contracts.envelope import Event, EventData
+from carillon_contracts.letter import LetterRequested
+from carillon_contracts.streams import letter_subject
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.postgres_logins import PostgresLogins, StoredKey, StoredLogin
 from carillon_directory.adapters.token_keys import TokenKeys
 from carillon_directory.domain import logins
+from carillon_directory.domain import welcome as letters
 from carillon_directory.domain.logins import Login
 from carillon_directory.handlers import Directory
 from carillon_directory.passwords import Passwords
@@ -31,7 +35,7 @@ from carillon_kit.sealing import Sealer
 #: Purpose of the seals of authenticators' secrets.
 SECOND_FACTORS = "second factors"
 _WRONG = "the login, the password or the code is wrong, or the login is locked"
-_TOTP_BYTES, _SECRET_BYTES, _PASSWORD_BYTES, _RECOVERY_BYTES = 20, 32, 12, 10
+_TOTP_BYTES, _SECRET_BYTES, _PASSWORD_BYTES, _RECOVERY_BYTES, _CODE_BYTES = 20, 32, 12, 10, 16
 _REFRESH, _KEY = "rt_", "ck_"
 
 
@@ -83,7 +87,11 @@ class Authentication:
         clock: Clock,
         ids: Ids,
         lifetimes: Lifetimes,
+        console_url: str = "",
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
+        self._console_url = console_url
+        self._wake = wake
         self._directory = directory
         self._store = store
         self._realms = realms
@@ -223,6 +231,29 @@ class Authentication:
             raise self._failed(person.login, tenant, source)
         return person, stored
 
+    async def choose_password(self, code: str, password: str) -> str:
+        """Set the password with a code from a letter; the login. Raises `Unauthenticated`, `InvalidArgument`."""
+        now, digest = self._clock.now(), _digest(_code(code))
+        found = await self._store.invited(digest, now)
+        person = await self._person(*found) if found is not None else None
+        if person is None:
+            raise Unauthenticated("the code is not good (any more)")
+        _check_password("password", password, person)
+        if await self._store.use_invitation(digest, now, await self._passwords.hash(password)) is None:
+            raise Unauthenticated("the code is not good (any more)")
+        self._changed(person.tenant, "password_set", person.user_id, person.subject)
+        return person.login
+
+    async def forgot_password(self, login: str) -> None:
+        """A letter with a code, if there is such a user with an address; nothing is told of that."""
+        person = await self._person_of(login)
+        if person is None or not person.tenant:
+            return
+        config = await self._config(person.tenant)
+        user = config.users.get(person.user_id)
+        if user is not None and user.email:
+            await self._invite(config, user, person.login, letters.reset, timedelta(hours=letters.RESET_HOURS))
+
     # -- others' logins and keys ---------------------------------------------------------------------------------------
 
     async def set_password(self, tenant: str, user_id: str, password: str, by: str) -> tuple[str, str]:
@@ -235,6 +266,43 @@ class Authentication:
         await self._store.set_password(tenant, user_id, await self._passwords.hash(password or made))
         self._changed(tenant, "password_set", user_id, by)
         return person.login, made
+
+    async def welcome(self, tenant: str, user_id: str, by: str) -> str:
+        """Send a user the letter with their access; the address. Raises `NotFound`, `FailedPrecondition`."""
+        config = await self._config(tenant)
+        user, person = config.users.get(user_id), await self._person(tenant, user_id)
+        if user is None or person is None or not tenant:
+            raise NotFound(f"user {user_id!r}")
+        if not user.email:
+            raise FailedPrecondition([("EMAIL", f"user/{user_id}", "has no e-mail address")])
+        await self._invite(config, user, person.login, letters.welcome, timedelta(days=letters.WELCOME_DAYS))
+        self._changed(tenant, "welcomed", user_id, by)
+        return str(user.email)
+
+    async def _invite(
+        self,
+        config: TenantConfig,
+        user: User,
+        login: str,
+        compose: Callable[[TenantConfig, User, letters.Access], LetterRequested],
+        valid: timedelta,
+    ) -> None:
+        code = "-".join(_fours(self._ids.token(_CODE_BYTES)))
+        access = letters.Access(login, code, self._console_url, USUAL_CODES["voicemail"])
+        now, event_id = self._clock.now(), self._ids.uuid7()
+        letter = compose(config, user, access)
+        event = Event(
+            id=event_id,
+            source="carillon/directory",
+            type=f"carillon.{LetterRequested.TYPE}",
+            subject=f"user/{user.id}",
+            time=now,
+            data=letter.model_dump(mode="json"),
+            tenantid=config.tenant_id,
+        )
+        message = (event_id, letter_subject(config.tenant_id), event.to_json())
+        await self._store.invite(config.tenant_id, user.id, _digest(_code(code)), now + valid, message)
+        self._wake()
 
     async def remove_login(self, tenant: str, user_id: str, by: str) -> None:
         """Raises `NotFound`."""
@@ -301,7 +369,7 @@ class Authentication:
         if tenant is None:
             return None
         config = await self._config(tenant)
-        found = next((user for user in config.users.values() if login.name == _name(user)), None) or config.users.get(login.name)
+        found = next((user for user in config.users.values() if login.name == user.login), None) or config.users.get(login.name)
         return None if found is None else await self._person(tenant, found.id)
 
     async def _person(self, tenant: str, user_id: str) -> Person | None:
@@ -311,7 +379,7 @@ class Authentication:
         user = config.users.get(user_id)
         if user is None:
             return None
-        return Person(tenant, user_id, f"{_name(user) or user.id}@{config.tenant.realm}", [_role(user)])
+        return Person(tenant, user_id, f"{user.login or user.id}@{config.tenant.realm}", [user.role])
 
     async def _config(self, tenant: str) -> TenantConfig:
         found = await self._directory.read(tenant)
@@ -328,17 +396,14 @@ class Authentication:
         self._trail.tell(tenant, event, f"login/{about}")
 
 
-def _name(user: User) -> str:
-    return str(getattr(user, "login", ""))
-
-
-def _role(user: User) -> str:
-    return str(getattr(user, "role", "user"))
-
-
 def _check_password(name: str, password: str, person: Person) -> None:
     if not logins.password_fits(password, person.login):
         raise InvalidArgument({name: logins.PASSWORD_RULE})
+
+
+def _code(text: str) -> str:
+    """As people type it."""
+    return text.replace("-", "").replace(" ", "").lower()
 
 
 def _fours(text: str) -> list[str]:

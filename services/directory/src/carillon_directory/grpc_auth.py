@@ -25,7 +25,7 @@ _PACKAGE = "carillon.directory.v1"
 _LONGEST = 512
 _PERSONS = frozenset({*map(str, Role), "department_admin", "user"})
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
-_OPEN = ("Login", "Refresh", "Logout", "ExchangeApiKey", "ListPublicKeys")
+_OPEN = ("Login", "Refresh", "Logout", "ExchangeApiKey", "ForgotPassword", "ChoosePassword", "ListPublicKeys")
 _OWN = ("WhoAmI", "ChangePassword", "BeginSecondFactor", "ConfirmSecondFactor")
 
 
@@ -66,6 +66,17 @@ class AuthApi(AuthServiceServicer):
         """See auth.proto."""
         _check_lengths(api_key=request.api_key)
         return pb.ExchangeApiKeyResponse(tokens=_tokens(await self._authentication.exchange(request.api_key)))
+
+    async def ForgotPassword(self, request: pb.ForgotPasswordRequest, context: object) -> pb.ForgotPasswordResponse:
+        """See auth.proto."""
+        _check_lengths(login=request.login)
+        await self._authentication.forgot_password(request.login)
+        return pb.ForgotPasswordResponse()
+
+    async def ChoosePassword(self, request: pb.ChoosePasswordRequest, context: object) -> pb.ChoosePasswordResponse:
+        """See auth.proto."""
+        _check_lengths(code=request.code, password=request.password)
+        return pb.ChoosePasswordResponse(login=await self._authentication.choose_password(request.code, request.password))
 
     async def ListPublicKeys(self, request: pb.ListPublicKeysRequest, context: object) -> pb.ListPublicKeysResponse:
         """See auth.proto."""
@@ -108,6 +119,11 @@ class AccessApi(AccessServiceServicer):
         _check_lengths(password=request.password)
         login, made = await self._authentication.set_password(_tenant(), request.user_id, request.password, _by())
         return pb.SetPasswordResponse(login=login, password=made)
+
+    async def SendWelcome(self, request: pb.SendWelcomeRequest, context: object) -> pb.SendWelcomeResponse:
+        """See auth.proto."""
+        _check_user(request.user_id)
+        return pb.SendWelcomeResponse(email=await self._authentication.welcome(_tenant(), request.user_id, _by()))
 
     async def RemoveLogin(self, request: pb.RemoveLoginRequest, context: object) -> pb.RemoveLoginResponse:
         """See auth.proto."""

@@ -30,6 +30,8 @@ class DirectorySettings(ServiceSettings):
     #: Where phones register: `host:port`, and over what.
     provisioning_sip: str = "127.0.0.1:5060"
     provisioning_transport: Literal["udp", "tcp", "tls"] = "udp"
+    #: Where people choose their password, for letters: `https://pbx.example.com`; empty: the letter has the code alone.
+    console_url: str = ""
     #: How long a person's or a system's token counts, and a login that is not used.
     access_token_seconds: float = Field(default=600, ge=60, le=3600)
     refresh_token_days: float = Field(default=14, gt=0, le=365)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,8 @@ from carillon.directory.v1.auth_pb2_grpc import AccessServiceStub, AuthServiceSt
 from carillon.directory.v1.tenant_pb2_grpc import TenantServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon_contracts.envelope import Event
-from carillon_contracts.streams import AUDIT
+from carillon_contracts.letter import LetterRequested
+from carillon_contracts.streams import AUDIT, LETTERS
 from carillon_directory.app import running
 from carillon_directory.domain.logins import code_at
 from carillon_directory.settings import DirectorySettings
@@ -28,6 +30,7 @@ from carillon_kit.grpc_client import channel
 
 Code = grpc.StatusCode
 PASSWORD = "correct horse battery"
+Client = Callable[..., grpc.aio.Channel]
 
 
 class Doors:
@@ -217,6 +220,56 @@ async def test_a_deleted_user_is_out(doors: Doors, client: Callable[..., grpc.ai
     await users.DeleteUser(directory_pb2.DeleteUserRequest(id="ann"))
     assert await refused(doors.login()) is Code.UNAUTHENTICATED
     assert await refused(doors.auth.Refresh(pb.RefreshRequest(refresh_token=tokens.refresh_token))) is Code.UNAUTHENTICATED
+
+
+async def letters_of(nats_url: str, tenant: str) -> AsyncIterator[LetterRequested]:
+    async with await Bus.connect(nats_url, "reader") as bus, asyncio.timeout(20):
+        async for message in bus.follow(LETTERS.name, f"carillon._operator.letter.{tenant}.>"):
+            yield LetterRequested.model_validate(Event.from_json(message.data).data)
+
+
+def code_in(letter: LetterRequested) -> str:
+    found = re.search(r"[0-9a-f]{4}(-[0-9a-f]{4}){7}", letter.text)
+    assert found is not None
+    return found[0]
+
+
+@pytest.mark.feature("D-19", "P-3")
+async def test_a_new_user_gets_a_letter_and_chooses_a_password_once(
+    doors: Doors, client: Callable[..., grpc.aio.Channel], nats_url: str
+) -> None:
+    users = UserServiceStub(client(doors.port, "operator", doors.tenant))
+    user = directory_pb2.User(id="noel", last_name="Noël", email="noel@x.example", language="fr")
+    await users.CreateUser(directory_pb2.CreateUserRequest(user=user))
+    assert (await doors.access.SendWelcome(pb.SendWelcomeRequest(user_id="noel"))).email == "noel@x.example"
+    letter = await anext(letters_of(nats_url, doors.tenant))
+    assert letter.to == ("noel@x.example",)
+    assert letter.text.startswith("Bonjour Noël,")
+    assert f"@{doors.tenant}.example" in letter.text
+    code = code_in(letter)
+    weak = pb.ChoosePasswordRequest(code=code, password="short")
+    assert await refused(doors.auth.ChoosePassword(weak)) is Code.INVALID_ARGUMENT
+    chosen = await doors.auth.ChoosePassword(pb.ChoosePasswordRequest(code=code.upper(), password="a long enough one"))
+    assert (
+        await refused(doors.auth.ChoosePassword(pb.ChoosePasswordRequest(code=code, password="another long one"))) is Code.UNAUTHENTICATED
+    )
+    login = pb.LoginRequest(login=chosen.login, password="a long enough one")
+    assert (await doors.auth.Login(login)).tokens.access_token
+    assert await refused(doors.access.SendWelcome(pb.SendWelcomeRequest(user_id="ann"))) is Code.FAILED_PRECONDITION, "no address"
+
+
+@pytest.mark.feature("P-3")
+async def test_who_forgot_a_password_is_sent_a_code_and_nothing_is_told(
+    doors: Doors, client: Callable[..., grpc.aio.Channel], nats_url: str
+) -> None:
+    users = UserServiceStub(client(doors.port, "operator", doors.tenant))
+    await users.UpdateUser(directory_pb2.UpdateUserRequest(user=directory_pb2.User(id="ann", email="ann@x.example")))
+    for login in ("nobody@nowhere.example", f"nobody@{doors.tenant}.example", f"ann@{doors.tenant}.example"):
+        await doors.auth.ForgotPassword(pb.ForgotPasswordRequest(login=login))
+    code = code_in(await anext(letters_of(nats_url, doors.tenant)))
+    await doors.auth.ChoosePassword(pb.ChoosePasswordRequest(code=code, password="a brand new password"))
+    assert await refused(doors.login()) is Code.UNAUTHENTICATED
+    assert (await doors.login(password="a brand new password")).tokens.access_token
 
 
 @pytest.mark.feature("P-3")

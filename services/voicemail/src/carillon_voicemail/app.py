@@ -9,7 +9,7 @@ from typing import Any
 from carillon.common.v1.call_application_pb2_grpc import add_CallApplicationServicer_to_server
 from carillon.voicemail.v1.voicemail_pb2_grpc import add_MessageServiceServicer_to_server
 from carillon_contracts.audit import request_refused
-from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, KEYS, MAILBOXES
+from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, KEYS, LETTERS, MAILBOXES
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
 from carillon_kit.dead_letters import DeadLetters
@@ -24,6 +24,7 @@ from carillon_kit.postgres import migrate, open_pool
 from carillon_voicemail.adapters.conference_door import ConferenceDoor
 from carillon_voicemail.adapters.maildir import Maildir
 from carillon_voicemail.adapters.postgres_conferences import PostgresConferences
+from carillon_voicemail.adapters.postgres_letters import PostgresLetters
 from carillon_voicemail.adapters.postgres_mail_jobs import PostgresMailJobs
 from carillon_voicemail.adapters.postgres_messages import PostgresMessages
 from carillon_voicemail.adapters.smtp import Smtp, parse_smtp_url
@@ -41,6 +42,8 @@ from carillon_voicemail.io.conference_mail import CONSUMER as CONFERENCES
 from carillon_voicemail.io.conference_mail import ConferenceSubscriber, SummarySender
 from carillon_voicemail.io.housekeeping import keep_inbox_small
 from carillon_voicemail.io.mail_sender import MailSender
+from carillon_voicemail.letters import CONSUMER as LETTER_CONSUMER
+from carillon_voicemail.letters import LetterSender, LetterSubscriber
 from carillon_voicemail.ports import MailTransport, Messages
 from carillon_voicemail.projections.configuration import Configuration
 from carillon_voicemail.settings import VoicemailSettings
@@ -95,7 +98,20 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         consumer = await bus.consume(spec, subscriber.handle, dead_letters, batch=1)
         stack.push_async_callback(consumer.stop)
         await _summaries(settings, pool, bus, configuration, tasks, stack)
+        await _letters(settings, pool, bus, tasks, stack)
         yield port
+
+
+async def _letters(settings: VoicemailSettings, pool: Any, bus: Bus, tasks: Tasks, stack: AsyncExitStack) -> None:
+    """E-mails that other services ask for."""
+    await bus.ensure_stream(LETTERS)
+    letters = PostgresLetters(pool)
+    sender = LetterSender(letters, _transport(settings), settings.retry_policy, settings.mail_from, settings.mail_deadline_seconds)
+    tasks.start(sender.run(), "letters")
+    dead_letters = DeadLetters(pool)
+    subscriber = LetterSubscriber(letters, dead_letters, sender.wake)
+    consumer = await bus.consume(replace(LETTER_CONSUMER, ack_wait=settings.ack_wait_seconds), subscriber.handle, dead_letters, batch=1)
+    stack.push_async_callback(consumer.stop)
 
 
 async def _summaries(

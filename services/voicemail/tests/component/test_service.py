@@ -7,6 +7,7 @@ import os
 import sys
 import wave
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -22,10 +23,12 @@ from carillon.voicemail.v1 import voicemail_pb2 as pb
 from carillon.voicemail.v1.voicemail_pb2_grpc import MessageServiceStub
 from carillon_contracts.config import Mailbox
 from carillon_contracts.envelope import Event
-from carillon_contracts.streams import AUDIO_BUCKET, CALLS, CONFIG, MAILBOXES
+from carillon_contracts.letter import LetterRequested
+from carillon_contracts.streams import AUDIO_BUCKET, CALLS, CONFIG, LETTERS, MAILBOXES, letter_subject
 from carillon_kit.auth import ADMIN, SERVICE, issue_token
 from carillon_kit.bus import Bus, Outgoing
 from carillon_kit.grpc_client import channel
+from carillon_kit.ids import SystemIds
 from carillon_kit.object_store import NatsObjectStore, object_name
 from carillon_kit.testing import eventually
 from carillon_voicemail.app import serve
@@ -111,6 +114,30 @@ async def test_a_message_left_is_stored_mailed_once_listed_and_fetched(bus: Bus,
         if len(facts) == 3:
             break
     assert facts == [f"carillon.mailbox.{fact}.v1" for fact in ("message_stored", "changed", "message_mailed")]
+
+
+@pytest.mark.feature("D-19")
+async def test_a_letter_asked_for_twice_is_sent_once_also_when_the_mail_server_was_away(bus: Bus, target: str, mail_server: Any) -> None:
+    mail_server.answers = ["451 come back later"]
+    letter = LetterRequested(to=("new@dupont.example",), subject="Bienvenue", text="Bonjour")
+    event = Event(
+        id=SystemIds().uuid7(),
+        source="carillon/directory",
+        type=f"carillon.{LetterRequested.TYPE}",
+        subject="user/new",
+        time=datetime.now(UTC),
+        data=letter.model_dump(mode="json"),
+        tenantid="dupont",
+    )
+    await bus.ensure_stream(LETTERS)
+    for number in range(2):
+        await bus.publish(LETTERS.name, letter_subject("dupont"), event.to_json(), f"letter-{number}")
+    await bus.publish(LETTERS.name, letter_subject("dupont"), b"{}", "letter-bad")
+
+    async def sent() -> bool:
+        return [envelope.rcpt_tos for envelope in mail_server.envelopes if b"Bienvenue" in envelope.content] == [["new@dupont.example"]]
+
+    await eventually(sent, 20)
 
 
 @pytest.mark.feature("P-3")

@@ -11,7 +11,9 @@ from uuid import UUID
 
 import asyncpg
 
+from carillon_contracts.streams import LETTERS
 from carillon_directory.domain.logins import Tries
+from carillon_kit import outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,10 @@ _TAKE_REFRESH = """
 update refresh_token set used_at = $2 where hash = $1 and used_at is null and expires_at > $2 returning tenant, user_id, family"""
 _USED_REFRESH = "select tenant, user_id, family from refresh_token where hash = $1 and used_at is not null"
 _FORGET_OLD = "delete from refresh_token where expires_at < $1"
+_INVITE = """
+insert into invitation (tenant, user_id, hash, expires_at) values ($1, $2, $3, $4)
+    on conflict (tenant, user_id) do update set hash = $3, expires_at = $4"""
+_USE_INVITATION = "delete from invitation where hash = $1 and expires_at > $2 returning tenant, user_id"
 _KEY_COLUMNS = "id, tenant, display_name, role, hash, created_by, created_at, expires_at, last_used_at"
 _NEW_KEY = f"""
 insert into api_key (id, tenant, display_name, role, hash, created_by, expires_at) values ($1, $2, $3, $4, $5, $6, $7)
@@ -168,6 +174,27 @@ class PostgresLogins:
     async def forget_old(self, now: datetime) -> None:
         """Delete refresh tokens that are past."""
         await self._pool.execute(_FORGET_OLD, now)
+
+    async def invite(self, tenant: str, user_id: str, code_hash: bytes, expires_at: datetime, letter: tuple[UUID, str, bytes]) -> None:
+        """A code is good from now on, and its letter is sent: both or neither."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_INVITE, tenant, user_id, code_hash, expires_at)
+            await outbox.put(connection, LETTERS.name, [letter])
+
+    async def use_invitation(self, code_hash: bytes, now: datetime, password_hash: str) -> tuple[str, str] | None:
+        """Take a code and set the password with it: (tenant, user id); None: the code is not good (any more)."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(_USE_INVITATION, code_hash, now)
+            if row is None:
+                return None
+            await connection.execute(_SET_PASSWORD, row["tenant"], row["user_id"], password_hash)
+            await connection.execute("delete from refresh_token where tenant = $1 and user_id = $2", row["tenant"], row["user_id"])
+        return row["tenant"], row["user_id"]
+
+    async def invited(self, code_hash: bytes, now: datetime) -> tuple[str, str] | None:
+        """Whose a code is that is good now."""
+        row = await self._pool.fetchrow("select tenant, user_id from invitation where hash = $1 and expires_at > $2", code_hash, now)
+        return None if row is None else (row["tenant"], row["user_id"])
 
     async def new_key(
         self, key_id: str, tenant: str, display_name: str, role: str, key_hash: bytes, created_by: str, expires_at: datetime | None

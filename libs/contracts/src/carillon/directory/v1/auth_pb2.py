@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n carillon/directory/v1/auth.proto\x12\x15\x63\x61rillon.directory.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"=\n\x0cLoginRequest\x12\r\n\x05login\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"\\\n\rLoginResponse\x12\x1c\n\x14second_factor_needed\x18\x01 \x01(\x08\x12-\n\x06tokens\x18\x02 \x01(\x0b\x32\x1d.carillon.directory.v1.Tokens\"\xb0\x01\n\x06Tokens\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12;\n\x17\x61\x63\x63\x65ss_token_expires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rrefresh_token\x18\x03 \x01(\t\x12<\n\x18refresh_token_expires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\'\n\x0eRefreshRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"@\n\x0fRefreshResponse\x12-\n\x06tokens\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tokens\"&\n\rLogoutRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"\x10\n\x0eLogoutResponse\"(\n\x15\x45xchangeApiKeyRequest\x12\x0f\n\x07\x61pi_key\x18\x01 \x01(\t\"G\n\x16\x45xchangeApiKeyResponse\x12-\n\x06tokens\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tokens\"\x17\n\x15ListPublicKeysRequest\"&\n\x16ListPublicKeysResponse\x12\x0c\n\x04jwks\x18\x01 \x01(\t\"\x0f\n\rWhoAmIRequest\"C\n\x0eWhoAmIResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\"C\n\x15\x43hangePasswordRequest\x12\x14\n\x0cold_password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\"\x18\n\x16\x43hangePasswordResponse\",\n\x18\x42\x65ginSecondFactorRequest\x12\x10\n\x08password\x18\x01 \x01(\t\"8\n\x19\x42\x65ginSecondFactorResponse\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\"*\n\x1a\x43onfirmSecondFactorRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\"5\n\x1b\x43onfirmSecondFactorResponse\x12\x16\n\x0erecovery_codes\x18\x01 \x03(\t\"7\n\x12SetPasswordRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\"6\n\x13SetPasswordResponse\x12\r\n\x05login\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\"%\n\x12RemoveLoginRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x15\n\x13RemoveLoginResponse\",\n\x19RemoveSecondFactorRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x1c\n\x1aRemoveSecondFactorResponse\"%\n\x12UnlockLoginRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x15\n\x13UnlockLoginResponse\"\"\n\x0fGetLoginRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xaf\x01\n\x10GetLoginResponse\x12\r\n\x05login\x18\x01 \x01(\t\x12\x15\n\rsecond_factor\x18\x02 \x01(\x08\x12\x10\n\x08\x66\x61ilures\x18\x03 \x01(\x05\x12\x30\n\x0clocked_until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_login_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"i\n\x13\x43reateApiKeyRequest\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\x14\x43reateApiKeyResponse\x12.\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.ApiKey\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\xde\x01\n\x06\x41piKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x12\n\ncreated_by\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x12ListApiKeysRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x13ListApiKeysResponse\x12/\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x13RevokeApiKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x16\n\x14RevokeApiKeyResponse2\xac\x07\n\x0b\x41uthService\x12R\n\x05Login\x12#.carillon.directory.v1.LoginRequest\x1a$.carillon.directory.v1.LoginResponse\x12X\n\x07Refresh\x12%.carillon.directory.v1.RefreshRequest\x1a&.carillon.directory.v1.RefreshResponse\x12U\n\x06Logout\x12$.carillon.directory.v1.LogoutRequest\x1a%.carillon.directory.v1.LogoutResponse\x12m\n\x0e\x45xchangeApiKey\x12,.carillon.directory.v1.ExchangeApiKeyRequest\x1a-.carillon.directory.v1.ExchangeApiKeyResponse\x12m\n\x0eListPublicKeys\x12,.carillon.directory.v1.ListPublicKeysRequest\x1a-.carillon.directory.v1.ListPublicKeysResponse\x12U\n\x06WhoAmI\x12$.carillon.directory.v1.WhoAmIRequest\x1a%.carillon.directory.v1.WhoAmIResponse\x12m\n\x0e\x43hangePassword\x12,.carillon.directory.v1.ChangePasswordRequest\x1a-.carillon.directory.v1.ChangePasswordResponse\x12v\n\x11\x42\x65ginSecondFactor\x12/.carillon.directory.v1.BeginSecondFactorRequest\x1a\x30.carillon.directory.v1.BeginSecondFactorResponse\x12|\n\x13\x43onfirmSecondFactor\x12\x31.carillon.directory.v1.ConfirmSecondFactorRequest\x1a\x32.carillon.directory.v1.ConfirmSecondFactorResponse2\xd1\x06\n\rAccessService\x12\x64\n\x0bSetPassword\x12).carillon.directory.v1.SetPasswordRequest\x1a*.carillon.directory.v1.SetPasswordResponse\x12\x64\n\x0bRemoveLogin\x12).carillon.directory.v1.RemoveLoginRequest\x1a*.carillon.directory.v1.RemoveLoginResponse\x12y\n\x12RemoveSecondFactor\x12\x30.carillon.directory.v1.RemoveSecondFactorRequest\x1a\x31.carillon.directory.v1.RemoveSecondFactorResponse\x12\x64\n\x0bUnlockLogin\x12).carillon.directory.v1.UnlockLoginRequest\x1a*.carillon.directory.v1.UnlockLoginResponse\x12[\n\x08GetLogin\x12&.carillon.directory.v1.GetLoginRequest\x1a\'.carillon.directory.v1.GetLoginResponse\x12g\n\x0c\x43reateApiKey\x12*.carillon.directory.v1.CreateApiKeyRequest\x1a+.carillon.directory.v1.CreateApiKeyResponse\x12\x64\n\x0bListApiKeys\x12).carillon.directory.v1.ListApiKeysRequest\x1a*.carillon.directory.v1.ListApiKeysResponse\x12g\n\x0cRevokeApiKey\x12*.carillon.directory.v1.RevokeApiKeyRequest\x1a+.carillon.directory.v1.RevokeApiKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n carillon/directory/v1/auth.proto\x12\x15\x63\x61rillon.directory.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"=\n\x0cLoginRequest\x12\r\n\x05login\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\"\\\n\rLoginResponse\x12\x1c\n\x14second_factor_needed\x18\x01 \x01(\x08\x12-\n\x06tokens\x18\x02 \x01(\x0b\x32\x1d.carillon.directory.v1.Tokens\"\xb0\x01\n\x06Tokens\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12;\n\x17\x61\x63\x63\x65ss_token_expires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rrefresh_token\x18\x03 \x01(\t\x12<\n\x18refresh_token_expires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\'\n\x0eRefreshRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"@\n\x0fRefreshResponse\x12-\n\x06tokens\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tokens\"&\n\rLogoutRequest\x12\x15\n\rrefresh_token\x18\x01 \x01(\t\"\x10\n\x0eLogoutResponse\"(\n\x15\x45xchangeApiKeyRequest\x12\x0f\n\x07\x61pi_key\x18\x01 \x01(\t\"G\n\x16\x45xchangeApiKeyResponse\x12-\n\x06tokens\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Tokens\"\x17\n\x15ListPublicKeysRequest\"&\n\x16ListPublicKeysResponse\x12\x0c\n\x04jwks\x18\x01 \x01(\t\"\x0f\n\rWhoAmIRequest\"C\n\x0eWhoAmIResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\"C\n\x15\x43hangePasswordRequest\x12\x14\n\x0cold_password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\"\x18\n\x16\x43hangePasswordResponse\",\n\x18\x42\x65ginSecondFactorRequest\x12\x10\n\x08password\x18\x01 \x01(\t\"8\n\x19\x42\x65ginSecondFactorResponse\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\"*\n\x1a\x43onfirmSecondFactorRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\"5\n\x1b\x43onfirmSecondFactorResponse\x12\x16\n\x0erecovery_codes\x18\x01 \x03(\t\"7\n\x12SetPasswordRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\"6\n\x13SetPasswordResponse\x12\r\n\x05login\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\"&\n\x15\x46orgotPasswordRequest\x12\r\n\x05login\x18\x01 \x01(\t\"\x18\n\x16\x46orgotPasswordResponse\"7\n\x15\x43hoosePasswordRequest\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\"\'\n\x16\x43hoosePasswordResponse\x12\r\n\x05login\x18\x01 \x01(\t\"%\n\x12SendWelcomeRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"$\n\x13SendWelcomeResponse\x12\r\n\x05\x65mail\x18\x01 \x01(\t\"%\n\x12RemoveLoginRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x15\n\x13RemoveLoginResponse\",\n\x19RemoveSecondFactorRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x1c\n\x1aRemoveSecondFactorResponse\"%\n\x12UnlockLoginRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x15\n\x13UnlockLoginResponse\"\"\n\x0fGetLoginRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xaf\x01\n\x10GetLoginResponse\x12\r\n\x05login\x18\x01 \x01(\t\x12\x15\n\rsecond_factor\x18\x02 \x01(\x08\x12\x10\n\x08\x66\x61ilures\x18\x03 \x01(\x05\x12\x30\n\x0clocked_until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_login_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"i\n\x13\x43reateApiKeyRequest\x12\x14\n\x0c\x64isplay_name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\x14\x43reateApiKeyResponse\x12.\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.ApiKey\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\xde\x01\n\x06\x41piKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x12\n\ncreated_by\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x12ListApiKeysRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x13ListApiKeysResponse\x12/\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x13RevokeApiKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x16\n\x14RevokeApiKeyResponse2\x8a\t\n\x0b\x41uthService\x12R\n\x05Login\x12#.carillon.directory.v1.LoginRequest\x1a$.carillon.directory.v1.LoginResponse\x12X\n\x07Refresh\x12%.carillon.directory.v1.RefreshRequest\x1a&.carillon.directory.v1.RefreshResponse\x12U\n\x06Logout\x12$.carillon.directory.v1.LogoutRequest\x1a%.carillon.directory.v1.LogoutResponse\x12m\n\x0e\x45xchangeApiKey\x12,.carillon.directory.v1.ExchangeApiKeyRequest\x1a-.carillon.directory.v1.ExchangeApiKeyResponse\x12m\n\x0e\x46orgotPassword\x12,.carillon.directory.v1.ForgotPasswordRequest\x1a-.carillon.directory.v1.ForgotPasswordResponse\x12m\n\x0e\x43hoosePassword\x12,.carillon.directory.v1.ChoosePasswordRequest\x1a-.carillon.directory.v1.ChoosePasswordResponse\x12m\n\x0eListPublicKeys\x12,.carillon.directory.v1.ListPublicKeysRequest\x1a-.carillon.directory.v1.ListPublicKeysResponse\x12U\n\x06WhoAmI\x12$.carillon.directory.v1.WhoAmIRequest\x1a%.carillon.directory.v1.WhoAmIResponse\x12m\n\x0e\x43hangePassword\x12,.carillon.directory.v1.ChangePasswordRequest\x1a-.carillon.directory.v1.ChangePasswordResponse\x12v\n\x11\x42\x65ginSecondFactor\x12/.carillon.directory.v1.BeginSecondFactorRequest\x1a\x30.carillon.directory.v1.BeginSecondFactorResponse\x12|\n\x13\x43onfirmSecondFactor\x12\x31.carillon.directory.v1.ConfirmSecondFactorRequest\x1a\x32.carillon.directory.v1.ConfirmSecondFactorResponse2\xb7\x07\n\rAccessService\x12\x64\n\x0bSetPassword\x12).carillon.directory.v1.SetPasswordRequest\x1a*.carillon.directory.v1.SetPasswordResponse\x12\x64\n\x0bSendWelcome\x12).carillon.directory.v1.SendWelcomeRequest\x1a*.carillon.directory.v1.SendWelcomeResponse\x12\x64\n\x0bRemoveLogin\x12).carillon.directory.v1.RemoveLoginRequest\x1a*.carillon.directory.v1.RemoveLoginResponse\x12y\n\x12RemoveSecondFactor\x12\x30.carillon.directory.v1.RemoveSecondFactorRequest\x1a\x31.carillon.directory.v1.RemoveSecondFactorResponse\x12\x64\n\x0bUnlockLogin\x12).carillon.directory.v1.UnlockLoginRequest\x1a*.carillon.directory.v1.UnlockLoginResponse\x12[\n\x08GetLogin\x12&.carillon.directory.v1.GetLoginRequest\x1a\'.carillon.directory.v1.GetLoginResponse\x12g\n\x0c\x43reateApiKey\x12*.carillon.directory.v1.CreateApiKeyRequest\x1a+.carillon.directory.v1.CreateApiKeyResponse\x12\x64\n\x0bListApiKeys\x12).carillon.directory.v1.ListApiKeysRequest\x1a*.carillon.directory.v1.ListApiKeysResponse\x12g\n\x0cRevokeApiKey\x12*.carillon.directory.v1.RevokeApiKeyRequest\x1a+.carillon.directory.v1.RevokeApiKeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -74,38 +74,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETPASSWORDREQUEST']._serialized_end=1212
   _globals['_SETPASSWORDRESPONSE']._serialized_start=1214
   _globals['_SETPASSWORDRESPONSE']._serialized_end=1268
-  _globals['_REMOVELOGINREQUEST']._serialized_start=1270
-  _globals['_REMOVELOGINREQUEST']._serialized_end=1307
-  _globals['_REMOVELOGINRESPONSE']._serialized_start=1309
-  _globals['_REMOVELOGINRESPONSE']._serialized_end=1330
-  _globals['_REMOVESECONDFACTORREQUEST']._serialized_start=1332
-  _globals['_REMOVESECONDFACTORREQUEST']._serialized_end=1376
-  _globals['_REMOVESECONDFACTORRESPONSE']._serialized_start=1378
-  _globals['_REMOVESECONDFACTORRESPONSE']._serialized_end=1406
-  _globals['_UNLOCKLOGINREQUEST']._serialized_start=1408
-  _globals['_UNLOCKLOGINREQUEST']._serialized_end=1445
-  _globals['_UNLOCKLOGINRESPONSE']._serialized_start=1447
-  _globals['_UNLOCKLOGINRESPONSE']._serialized_end=1468
-  _globals['_GETLOGINREQUEST']._serialized_start=1470
-  _globals['_GETLOGINREQUEST']._serialized_end=1504
-  _globals['_GETLOGINRESPONSE']._serialized_start=1507
-  _globals['_GETLOGINRESPONSE']._serialized_end=1682
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=1684
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=1789
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=1791
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=1877
-  _globals['_APIKEY']._serialized_start=1880
-  _globals['_APIKEY']._serialized_end=2102
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=2104
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=2163
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=2165
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=2260
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=2262
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=2295
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=2297
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=2319
-  _globals['_AUTHSERVICE']._serialized_start=2322
-  _globals['_AUTHSERVICE']._serialized_end=3262
-  _globals['_ACCESSSERVICE']._serialized_start=3265
-  _globals['_ACCESSSERVICE']._serialized_end=4114
+  _globals['_FORGOTPASSWORDREQUEST']._serialized_start=1270
+  _globals['_FORGOTPASSWORDREQUEST']._serialized_end=1308
+  _globals['_FORGOTPASSWORDRESPONSE']._serialized_start=1310
+  _globals['_FORGOTPASSWORDRESPONSE']._serialized_end=1334
+  _globals['_CHOOSEPASSWORDREQUEST']._serialized_start=1336
+  _globals['_CHOOSEPASSWORDREQUEST']._serialized_end=1391
+  _globals['_CHOOSEPASSWORDRESPONSE']._serialized_start=1393
+  _globals['_CHOOSEPASSWORDRESPONSE']._serialized_end=1432
+  _globals['_SENDWELCOMEREQUEST']._serialized_start=1434
+  _globals['_SENDWELCOMEREQUEST']._serialized_end=1471
+  _globals['_SENDWELCOMERESPONSE']._serialized_start=1473
+  _globals['_SENDWELCOMERESPONSE']._serialized_end=1509
+  _globals['_REMOVELOGINREQUEST']._serialized_start=1511
+  _globals['_REMOVELOGINREQUEST']._serialized_end=1548
+  _globals['_REMOVELOGINRESPONSE']._serialized_start=1550
+  _globals['_REMOVELOGINRESPONSE']._serialized_end=1571
+  _globals['_REMOVESECONDFACTORREQUEST']._serialized_start=1573
+  _globals['_REMOVESECONDFACTORREQUEST']._serialized_end=1617
+  _globals['_REMOVESECONDFACTORRESPONSE']._serialized_start=1619
+  _globals['_REMOVESECONDFACTORRESPONSE']._serialized_end=1647
+  _globals['_UNLOCKLOGINREQUEST']._serialized_start=1649
+  _globals['_UNLOCKLOGINREQUEST']._serialized_end=1686
+  _globals['_UNLOCKLOGINRESPONSE']._serialized_start=1688
+  _globals['_UNLOCKLOGINRESPONSE']._serialized_end=1709
+  _globals['_GETLOGINREQUEST']._serialized_start=1711
+  _globals['_GETLOGINREQUEST']._serialized_end=1745
+  _globals['_GETLOGINRESPONSE']._serialized_start=1748
+  _globals['_GETLOGINRESPONSE']._serialized_end=1923
+  _globals['_CREATEAPIKEYREQUEST']._serialized_start=1925
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=2030
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=2032
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=2118
+  _globals['_APIKEY']._serialized_start=2121
+  _globals['_APIKEY']._serialized_end=2343
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=2345
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=2404
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=2406
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=2501
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=2503
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=2536
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=2538
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=2560
+  _globals['_AUTHSERVICE']._serialized_start=2563
+  _globals['_AUTHSERVICE']._serialized_end=3725
+  _globals['_ACCESSSERVICE']._serialized_start=3728
+  _globals['_ACCESSSERVICE']._serialized_end=4679
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,16 @@ class AuthServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ExchangeApiKeyRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ExchangeApiKeyResponse.FromString,
                 _registered_method=True)
+        self.ForgotPassword = channel.unary_unary(
+                '/carillon.directory.v1.AuthService/ForgotPassword',
+                request_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ForgotPasswordRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ForgotPasswordResponse.FromString,
+                _registered_method=True)
+        self.ChoosePassword = channel.unary_unary(
+                '/carillon.directory.v1.AuthService/ChoosePassword',
+                request_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ChoosePasswordRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ChoosePasswordResponse.FromString,
+                _registered_method=True)
         self.ListPublicKeys = channel.unary_unary(
                 '/carillon.directory.v1.AuthService/ListPublicKeys',
                 request_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ListPublicKeysRequest.SerializeToString,
@@ -109,6 +119,20 @@ class AuthServiceServicer:
 
     def ExchangeApiKey(self, request, context):
         """ExchangeApiKey needs no token: it gives a system a short token for its key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForgotPassword(self, request, context):
+        """ForgotPassword needs no token: it sends the user a letter with a code, if there is such a user with an address. It never tells.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChoosePassword(self, request, context):
+        """ChoosePassword needs no token: it sets a password with the code of a letter, which is used up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,6 +195,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.ExchangeApiKey,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ExchangeApiKeyRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ExchangeApiKeyResponse.SerializeToString,
+            ),
+            'ForgotPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgotPassword,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ForgotPasswordRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ForgotPasswordResponse.SerializeToString,
+            ),
+            'ChoosePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChoosePassword,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ChoosePasswordRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ChoosePasswordResponse.SerializeToString,
             ),
             'ListPublicKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPublicKeys,
@@ -307,6 +341,60 @@ class AuthService:
             '/carillon.directory.v1.AuthService/ExchangeApiKey',
             carillon_dot_directory_dot_v1_dot_auth__pb2.ExchangeApiKeyRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_auth__pb2.ExchangeApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgotPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.AuthService/ForgotPassword',
+            carillon_dot_directory_dot_v1_dot_auth__pb2.ForgotPasswordRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_auth__pb2.ForgotPasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChoosePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.AuthService/ChoosePassword',
+            carillon_dot_directory_dot_v1_dot_auth__pb2.ChoosePasswordRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_auth__pb2.ChoosePasswordResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -468,6 +556,11 @@ class AccessServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.SetPasswordRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.SetPasswordResponse.FromString,
                 _registered_method=True)
+        self.SendWelcome = channel.unary_unary(
+                '/carillon.directory.v1.AccessService/SendWelcome',
+                request_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.SendWelcomeRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.SendWelcomeResponse.FromString,
+                _registered_method=True)
         self.RemoveLogin = channel.unary_unary(
                 '/carillon.directory.v1.AccessService/RemoveLogin',
                 request_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.RemoveLoginRequest.SerializeToString,
@@ -511,6 +604,13 @@ class AccessServiceServicer:
 
     def SetPassword(self, request, context):
         """SetPassword gives a user a login or a new password, made here if none is given, and ends all their logins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SendWelcome(self, request, context):
+        """SendWelcome sends a user a letter, in their language, with login, extension, numbers and a code to choose a password with; a former code is void.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -571,6 +671,11 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     servicer.SetPassword,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.SetPasswordRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.SetPasswordResponse.SerializeToString,
+            ),
+            'SendWelcome': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendWelcome,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.SendWelcomeRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.SendWelcomeResponse.SerializeToString,
             ),
             'RemoveLogin': grpc.unary_unary_rpc_method_handler(
                     servicer.RemoveLogin,
@@ -636,6 +741,33 @@ class AccessService:
             '/carillon.directory.v1.AccessService/SetPassword',
             carillon_dot_directory_dot_v1_dot_auth__pb2.SetPasswordRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_auth__pb2.SetPasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendWelcome(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.AccessService/SendWelcome',
+            carillon_dot_directory_dot_v1_dot_auth__pb2.SendWelcomeRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_auth__pb2.SendWelcomeResponse.FromString,
             options,
             channel_credentials,
             insecure,

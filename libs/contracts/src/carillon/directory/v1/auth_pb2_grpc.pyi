@@ -41,6 +41,10 @@ class AuthServiceStub:
     """Logout needs no token: it ends the login that the refresh token belongs to."""
     ExchangeApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ExchangeApiKeyRequest, _auth_pb2.ExchangeApiKeyResponse]
     """ExchangeApiKey needs no token: it gives a system a short token for its key."""
+    ForgotPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ForgotPasswordRequest, _auth_pb2.ForgotPasswordResponse]
+    """ForgotPassword needs no token: it sends the user a letter with a code, if there is such a user with an address. It never tells."""
+    ChoosePassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ChoosePasswordRequest, _auth_pb2.ChoosePasswordResponse]
+    """ChoosePassword needs no token: it sets a password with the code of a letter, which is used up."""
     ListPublicKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListPublicKeysRequest, _auth_pb2.ListPublicKeysResponse]
     """ListPublicKeys needs no token: the keys that tokens are signed with now, as JWKs (RFC 8037)."""
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_auth_pb2.WhoAmIRequest, _auth_pb2.WhoAmIResponse]
@@ -65,6 +69,10 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Logout needs no token: it ends the login that the refresh token belongs to."""
     ExchangeApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.ExchangeApiKeyRequest, _auth_pb2.ExchangeApiKeyResponse]  # type: ignore[assignment]
     """ExchangeApiKey needs no token: it gives a system a short token for its key."""
+    ForgotPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ForgotPasswordRequest, _auth_pb2.ForgotPasswordResponse]  # type: ignore[assignment]
+    """ForgotPassword needs no token: it sends the user a letter with a code, if there is such a user with an address. It never tells."""
+    ChoosePassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ChoosePasswordRequest, _auth_pb2.ChoosePasswordResponse]  # type: ignore[assignment]
+    """ChoosePassword needs no token: it sets a password with the code of a letter, which is used up."""
     ListPublicKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListPublicKeysRequest, _auth_pb2.ListPublicKeysResponse]  # type: ignore[assignment]
     """ListPublicKeys needs no token: the keys that tokens are signed with now, as JWKs (RFC 8037)."""
     WhoAmI: _aio.UnaryUnaryMultiCallable[_auth_pb2.WhoAmIRequest, _auth_pb2.WhoAmIResponse]  # type: ignore[assignment]
@@ -110,6 +118,22 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ExchangeApiKeyResponse, _abc.Awaitable[_auth_pb2.ExchangeApiKeyResponse]]:
         """ExchangeApiKey needs no token: it gives a system a short token for its key."""
+
+    @_abc_1.abstractmethod
+    def ForgotPassword(
+        self,
+        request: _auth_pb2.ForgotPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ForgotPasswordResponse, _abc.Awaitable[_auth_pb2.ForgotPasswordResponse]]:
+        """ForgotPassword needs no token: it sends the user a letter with a code, if there is such a user with an address. It never tells."""
+
+    @_abc_1.abstractmethod
+    def ChoosePassword(
+        self,
+        request: _auth_pb2.ChoosePasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ChoosePasswordResponse, _abc.Awaitable[_auth_pb2.ChoosePasswordResponse]]:
+        """ChoosePassword needs no token: it sets a password with the code of a letter, which is used up."""
 
     @_abc_1.abstractmethod
     def ListPublicKeys(
@@ -162,6 +186,8 @@ class AccessServiceStub:
     def __new__(cls, channel: _aio.Channel) -> AccessServiceAsyncStub: ...
     SetPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SetPasswordRequest, _auth_pb2.SetPasswordResponse]
     """SetPassword gives a user a login or a new password, made here if none is given, and ends all their logins."""
+    SendWelcome: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SendWelcomeRequest, _auth_pb2.SendWelcomeResponse]
+    """SendWelcome sends a user a letter, in their language, with login, extension, numbers and a code to choose a password with; a former code is void."""
     RemoveLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RemoveLoginRequest, _auth_pb2.RemoveLoginResponse]
     """RemoveLogin takes a user's password, second factor and logins away."""
     RemoveSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RemoveSecondFactorRequest, _auth_pb2.RemoveSecondFactorResponse]
@@ -183,6 +209,8 @@ class AccessServiceAsyncStub(AccessServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.SetPasswordRequest, _auth_pb2.SetPasswordResponse]  # type: ignore[assignment]
     """SetPassword gives a user a login or a new password, made here if none is given, and ends all their logins."""
+    SendWelcome: _aio.UnaryUnaryMultiCallable[_auth_pb2.SendWelcomeRequest, _auth_pb2.SendWelcomeResponse]  # type: ignore[assignment]
+    """SendWelcome sends a user a letter, in their language, with login, extension, numbers and a code to choose a password with; a former code is void."""
     RemoveLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.RemoveLoginRequest, _auth_pb2.RemoveLoginResponse]  # type: ignore[assignment]
     """RemoveLogin takes a user's password, second factor and logins away."""
     RemoveSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.RemoveSecondFactorRequest, _auth_pb2.RemoveSecondFactorResponse]  # type: ignore[assignment]
@@ -207,6 +235,14 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.SetPasswordResponse, _abc.Awaitable[_auth_pb2.SetPasswordResponse]]:
         """SetPassword gives a user a login or a new password, made here if none is given, and ends all their logins."""
+
+    @_abc_1.abstractmethod
+    def SendWelcome(
+        self,
+        request: _auth_pb2.SendWelcomeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.SendWelcomeResponse, _abc.Awaitable[_auth_pb2.SendWelcomeResponse]]:
+        """SendWelcome sends a user a letter, in their language, with login, extension, numbers and a code to choose a password with; a former code is void."""
 
     @_abc_1.abstractmethod
     def RemoveLogin(

@@ -57,12 +57,16 @@ from carillon.directory.v1.auth_pb2 import BeginSecondFactorRequest as BeginSeco
 from carillon.directory.v1.auth_pb2 import BeginSecondFactorResponse as BeginSecondFactorResponse
 from carillon.directory.v1.auth_pb2 import ChangePasswordRequest as ChangePasswordRequest
 from carillon.directory.v1.auth_pb2 import ChangePasswordResponse as ChangePasswordResponse
+from carillon.directory.v1.auth_pb2 import ChoosePasswordRequest as ChoosePasswordRequest
+from carillon.directory.v1.auth_pb2 import ChoosePasswordResponse as ChoosePasswordResponse
 from carillon.directory.v1.auth_pb2 import ConfirmSecondFactorRequest as ConfirmSecondFactorRequest
 from carillon.directory.v1.auth_pb2 import ConfirmSecondFactorResponse as ConfirmSecondFactorResponse
 from carillon.directory.v1.auth_pb2 import CreateApiKeyRequest as CreateApiKeyRequest
 from carillon.directory.v1.auth_pb2 import CreateApiKeyResponse as CreateApiKeyResponse
 from carillon.directory.v1.auth_pb2 import ExchangeApiKeyRequest as ExchangeApiKeyRequest
 from carillon.directory.v1.auth_pb2 import ExchangeApiKeyResponse as ExchangeApiKeyResponse
+from carillon.directory.v1.auth_pb2 import ForgotPasswordRequest as ForgotPasswordRequest
+from carillon.directory.v1.auth_pb2 import ForgotPasswordResponse as ForgotPasswordResponse
 from carillon.directory.v1.auth_pb2 import GetLoginRequest as GetLoginRequest
 from carillon.directory.v1.auth_pb2 import GetLoginResponse as GetLoginResponse
 from carillon.directory.v1.auth_pb2 import ListApiKeysRequest as ListApiKeysRequest
@@ -81,6 +85,8 @@ from carillon.directory.v1.auth_pb2 import RemoveSecondFactorRequest as RemoveSe
 from carillon.directory.v1.auth_pb2 import RemoveSecondFactorResponse as RemoveSecondFactorResponse
 from carillon.directory.v1.auth_pb2 import RevokeApiKeyRequest as RevokeApiKeyRequest
 from carillon.directory.v1.auth_pb2 import RevokeApiKeyResponse as RevokeApiKeyResponse
+from carillon.directory.v1.auth_pb2 import SendWelcomeRequest as SendWelcomeRequest
+from carillon.directory.v1.auth_pb2 import SendWelcomeResponse as SendWelcomeResponse
 from carillon.directory.v1.auth_pb2 import SetPasswordRequest as SetPasswordRequest
 from carillon.directory.v1.auth_pb2 import SetPasswordResponse as SetPasswordResponse
 from carillon.directory.v1.auth_pb2 import Tokens as Tokens
