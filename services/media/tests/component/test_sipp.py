@@ -1,8 +1,11 @@
 """SIPp, which we did not write, as phones against the service with the real plane."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+
+from carillon_sip import Replaces, SessionEnded
 
 
 @pytest.mark.feature("M-1")
@@ -51,3 +54,44 @@ async def test_lost_messages_are_repeated_and_calls_go_through(house: Any, words
     async with sipp.phone(house, "uas"):
         assert await sipp.Sipp(house, "uac", sipp.free_port(), "-m", "10", "-r", "20", "-d", "100", "-lost", "5").run() == 0
         await house.ended(10)
+
+
+def dialog_of(phone: Any, session: str) -> str:
+    """The value of a Replaces header for what the server has with this phone."""
+    dialog = phone.agent.dialog(session)
+    return str(Replaces(dialog.call_id, dialog.remote_tag, dialog.local_tag))
+
+
+@pytest.mark.feature("M-4")
+async def test_a_stranger_takes_its_user_s_talk_over_by_invite_with_replaces(house: Any, words: Any, sipp: Any) -> None:
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    mine = anne.call("102")
+    await bob.pick_up()
+    await anne.answered()
+    taker = sipp.Sipp(house, "uac_replaces", sipp.free_port(), "-m", "1", "-d", "300", "-key", "replaces", dialog_of(anne, mine))
+    assert await taker.run() == 0
+    assert (await anne.expect(SessionEnded)).by == "remote"
+    assert (await bob.expect(SessionEnded)).by == "remote"
+    events = await house.ended()
+    assert words.last(events, "leg_replaced")["replaced_by"] == "b2"
+    assert words.last(events, "ended")["by"] == "callee"
+
+
+@pytest.mark.feature("M-4")
+async def test_a_stranger_joins_its_two_calls_by_refer_with_replaces(house: Any, words: Any, sipp: Any) -> None:
+    house.application.decide = lambda request: words.ring("bob" if request.call.dialled == "102" else "carol")
+    anne, carol = await house.phone("anne"), await house.phone("carol")
+    consults = anne.call("103")
+    theirs, _ = await carol.pick_up()
+    await anne.answered()
+    replaces = quote(dialog_of(anne, consults), safe="")
+    async with sipp.phone(house, "uas"):
+        joiner = sipp.Sipp(house, "uac_refers", sipp.free_port(), "-m", "1", "-key", "refer", f"sip:103@dupont.example?Replaces={replaces}")
+        assert await joiner.run() == 0
+        assert (await anne.expect(SessionEnded)).by == "remote"
+        carol.do("bye", theirs.session)
+        await house.ended(2)
+    facts = [event.type.split(".")[2] for event in house.events()]
+    assert facts.count("transferred") == 2
+    assert {event.data["cause"] for event in house.events() if event.type.endswith("call.ended.v1")} == {"normal_clearing"}
