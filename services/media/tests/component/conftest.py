@@ -208,8 +208,16 @@ class Phone:
         here = self.rtp.address
         return make_offer(here.ip, here.port, session_id=1, codecs=codecs, direction=direction).to_bytes()
 
-    def call(self, number: str, *, body: bytes | None = None, domain: str = REALM, headers: tuple[tuple[str, str], ...] = ()) -> str:
-        address = NameAddr.of(f"sip:{self.user}@{domain}")
+    def call(
+        self,
+        number: str,
+        *,
+        body: bytes | None = None,
+        domain: str = REALM,
+        headers: tuple[tuple[str, str], ...] = (),
+        anonymous: bool = False,
+    ) -> str:
+        address = NameAddr.of("sip:anonymous@anonymous.invalid" if anonymous else f"sip:{self.user}@{domain}")
         session = self.agent.invite(
             Invite(
                 flow=self.flow,

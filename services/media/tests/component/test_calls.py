@@ -296,3 +296,19 @@ async def test_a_callee_with_another_law_is_heard_all_the_same(house: Any, words
     to = await anne.answered()
     anne.rtp.send_audio(tone(440, 100, "PCMA"), "PCMA", to)
     assert {packet.payload_type for packet in await bob.rtp.wait_for(3)} == {0}
+
+
+@pytest.mark.feature("M-3")
+@pytest.mark.parametrize("how", ["privacy", "anonymous"])
+async def test_a_user_who_withholds_the_number_is_not_shown(house: Any, words: Any, how: str) -> None:
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    headers = (("Privacy", "id"),) if how == "privacy" else ()
+    mine = anne.call("102", headers=headers, anonymous=how == "anonymous")
+    invite, _ = await bob.pick_up()
+    assert invite.request.from_.uri.user == "anonymous"
+    assert b"101" not in invite.request.to_bytes().partition(b"v=0")[0]
+    assert house.application.asked[0].call.caller_number == "101"
+    await anne.answered()
+    anne.do("bye", mine)
+    await house.ended()

@@ -31,6 +31,8 @@ class CallFacts:
     node: str = ""
     #: Who sent the call on before it came to us, first first.
     diversions: tuple[Diverted, ...] = ()
+    #: The user does not want to be shown; who decides where the call goes, and who helps, knows the number nevertheless.
+    withheld: bool = False
     #: The caller named one phone (`+sip.instance`) of this user (RFC 5627): of the user's only that one rings. Empty: no one phone.
     device_user: str = ""
     device: str = ""

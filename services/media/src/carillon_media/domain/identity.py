@@ -43,16 +43,21 @@ def caller_from_trunk(request: Request) -> tuple[str, str]:
     """Number (as the carrier writes it) and name: P-Asserted-Identity (RFC 3325) first, then From; both empty when withheld."""
     asserted = request.headers.all("P-Asserted-Identity")
     addresses = [address for value in asserted if (address := _address(value))] or [request.from_]
-    privacy = (request.headers.get("Privacy") or "").lower()
-    if any(token.strip() in ("id", "user", "header") for token in privacy.split(";")):
-        return "", ""
     anonymous = request.from_.uri.user.lower() == "anonymous"
-    # RFC 3323 section 4.1.1.3: this host alone says that the caller wants to stay unknown, whatever is asserted beside it.
-    if request.from_.uri.host.lower() == "anonymous.invalid" or (anonymous and not asserted):
+    if withholds(request) or (anonymous and not asserted):
         return "", ""
     name = next((address.display_name for address in addresses if address.display_name), "")
     number = phone_number(addresses[0].uri)
     return number, clean_name(name if name != number else "")
+
+
+def withholds(request: Request) -> bool:
+    """Whether the caller wants to stay unknown (RFC 3323, RFC 3325 section 9.3)."""
+    privacy = (request.headers.get("Privacy") or "").lower()
+    if any(token.strip() in ("id", "user", "header") for token in privacy.split(";")):
+        return True
+    # RFC 3323 section 4.1.1.3: this host alone says so, whatever is asserted beside it.
+    return request.from_.uri.host.lower() == "anonymous.invalid"
 
 
 def phone_number(uri: Uri) -> str:

@@ -156,8 +156,7 @@ def on_unsent(call: CallState, phase: Ringing, given: inputs.LegUnsent) -> None:
     if leg is None or not found:
         on_refused(call, phase, inputs.LegRefused(given.leg_id, 503, received=False))
         return
-    step = _shown(call, found[0], phase.step)
-    call.do(outputs.OfferLeg(leg.leg_id, found[0], step.caller_number, step.caller_name, step.auto_answer))
+    call.do(call.invitation(leg, found[0], _shown(call, found[0], phase.step)))
 
 
 def on_refused(call: CallState, phase: Ringing, refused: inputs.LegRefused) -> None:

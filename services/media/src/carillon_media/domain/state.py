@@ -325,8 +325,14 @@ class CallState:
     def offer_leg(self, contact: Contact, target_id: str, step: Ring) -> Leg:
         """Ring one device."""
         leg = self.add_leg(contact.party, contact.number, contact=contact.uri, target_id=target_id)
-        self.do(outputs.OfferLeg(leg.leg_id, contact, step.caller_number, step.caller_name, step.auto_answer))
+        self.do(self.invitation(leg, contact, step))
         return leg
+
+    def invitation(self, leg: Leg, contact: Contact, step: Ring) -> outputs.OfferLeg:
+        """The leg's INVITE. A caller that withholds its number is shown to nobody but who is called for help."""
+        hidden = self.facts.withheld and self.anchor == CALLER and not contact.emergency
+        number, name = ("", "") if hidden else (step.caller_number, step.caller_name)
+        return outputs.OfferLeg(leg.leg_id, contact, number, name, step.auto_answer)
 
     def add_leg(self, party: str, number: str, *, contact: str = "", target_id: str = "") -> Leg:
         """One more called leg."""

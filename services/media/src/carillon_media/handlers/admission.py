@@ -165,6 +165,7 @@ class Admission:
             node=self._node,
             device_user=device.user_id if device is not None else "",
             device=device.instance if device is not None else "",
+            withheld=identity.withholds(request),
         )
         self._board.begin(session, request, flow, facts)
 

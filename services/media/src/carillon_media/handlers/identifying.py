@@ -33,7 +33,7 @@ def connect(actor: "CallActor", one: str, other: str) -> None:
 def identity_of(actor: "CallActor", leg_id: str) -> tuple[str, str] | None:
     """Number and name of a leg's far end; None: there is no number to show."""
     leg, facts = actor.call.legs.get(leg_id), actor.call.facts
-    if leg is None or not leg.number:
+    if leg is None or not leg.number or (leg_id == CALLER and facts.withheld):
         return None
     if leg_id == CALLER:
         return leg.number, facts.caller_name
