@@ -27,6 +27,7 @@ COMMANDS = {
     "records": "records of ended calls",
     "explain": "why a call went where it went",
     "messages": "messages in the mailboxes",
+    "recordings": "recordings of calls",
     "bans": "addresses and accounts that are kept out after an attack, and letting them in again",
     "logins": "passwords, locks and second factors of people who use the API",
     "keys": "keys of systems that use the API",

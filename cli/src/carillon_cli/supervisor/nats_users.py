@@ -5,7 +5,7 @@ Always: no service may delete or purge a stream; a tenant's user can publish not
 
 from collections.abc import Callable, Iterable
 
-from carillon_contracts.config import SipCredential, TrunkCredential
+from carillon_contracts.config import ConferenceRoom, SipCredential, TrunkCredential
 from carillon_contracts.streams import AUDIO_BUCKET, STREAMS, config_subject
 from carillon_kit.embedded import NatsUser
 
@@ -28,7 +28,7 @@ _JETSTREAM = (
 )
 #: The object store replaces an object by purging the old one's chunks; of this bucket's stream alone.
 _AUDIO = (f"$O.{AUDIO_BUCKET}.>", f"$JS.API.STREAM.PURGE.OBJ_{AUDIO_BUCKET}")
-_EXTRA = {"media": _AUDIO, "voicemail": _AUDIO}
+_EXTRA = {"media": _AUDIO, "voicemail": _AUDIO, "cdr": _AUDIO}
 
 
 def tenant_user(tenant: str) -> str:
@@ -46,6 +46,6 @@ def nats_users(services: Iterable[str], tenants: Iterable[str], password: Callab
         name = tenant_user(tenant)
         own = (f"carillon.{tenant}.>", f"_INBOX.{tenant}.>")
         # The hashes of SIP passwords are as good as the passwords (RFC 7616 section 5.13): they are for media alone, as sealed ones are.
-        secrets = tuple(config_subject(tenant, kind.KIND, "*") for kind in (SipCredential, TrunkCredential))
+        secrets = tuple(config_subject(tenant, kind.KIND, "*") for kind in (SipCredential, TrunkCredential, ConferenceRoom))
         found.append(NatsUser(name, password(name), (), own, EVERYTHING, secrets))
     return tuple(found)

@@ -75,6 +75,16 @@ class FloodRefused(EventData):
     requests: int
 
 
+class RecordingDeleted(EventData):
+    """A call's recording was deleted: by a person or system (its token's subject), or because its `retention` was over."""
+
+    TYPE: ClassVar[str] = "audit.recording_deleted.v1"
+    recording_id: str
+    call_id: str
+    deleted_by: str
+    reason: str = ""
+
+
 class CallSupervised(EventData):
     """A supervisor took part in somebody's talk, in another way than before, or no more."""
 

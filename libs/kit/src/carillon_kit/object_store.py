@@ -37,6 +37,9 @@ class ObjectStore(Protocol):
     async def get(self, name: str) -> bytes:
         """The object's bytes; raises `ObjectNotFound`, or `ConnectionError` when the store is away."""
 
+    async def delete(self, name: str) -> None:
+        """Take the object out for good; raises as `get`. Whoever deletes knows that nobody else needs the same bytes."""
+
 
 def object_name(data: bytes) -> str:
     """The name `data` has in every store, known before it is uploaded."""
@@ -61,6 +64,11 @@ class MemoryObjectStore:
             raise ObjectNotFound(name)
         return self._objects[name]
 
+    async def delete(self, name: str) -> None:
+        """As the protocol."""
+        if self._objects.pop(name, None) is None:
+            raise ObjectNotFound(name)
+
 
 class FolderObjectStore:
     """Objects as files of a folder; the content type is not kept."""
@@ -78,6 +86,15 @@ class FolderObjectStore:
             raise ObjectNotFound(name)
         try:
             return await asyncio.to_thread((self._path / name).read_bytes)
+        except FileNotFoundError:
+            raise ObjectNotFound(name) from None
+
+    async def delete(self, name: str) -> None:
+        """As the protocol."""
+        if not _NAME.fullmatch(name):
+            raise ObjectNotFound(name)
+        try:
+            await asyncio.to_thread((self._path / name).unlink)
         except FileNotFoundError:
             raise ObjectNotFound(name) from None
 
@@ -125,6 +142,14 @@ class NatsObjectStore:
         if data is None or object_name(data) != name:
             raise ObjectNotFound(f"{name} is damaged")
         return bytes(data)
+
+    async def delete(self, name: str) -> None:
+        """As the protocol."""
+        async with self._store() as store:
+            try:
+                await store.delete(name)
+            except errors.ObjectNotFoundError:
+                raise ObjectNotFound(name) from None
 
     @asynccontextmanager
     async def _store(self) -> AsyncIterator[Any]:

@@ -9,18 +9,23 @@ import asyncpg
 
 from carillon.cdr.v1.cdr_pb2_grpc import add_LedgerServiceServicer_to_server, add_RecordServiceServicer_to_server
 from carillon_cdr.adapters.postgres_ledger import PostgresLedger
+from carillon_cdr.adapters.postgres_recordings import PostgresRecordings
 from carillon_cdr.adapters.postgres_records import PostgresRecords
 from carillon_cdr.grpc_api import LEDGER_RIGHTS, LEDGER_SERVICE, RECORD_RIGHTS, RECORD_SERVICE, LedgerApi, RecordApi
+from carillon_cdr.grpc_recordings import add_recording_service
+from carillon_cdr.recordings import CONSUMER as RECORDINGS
+from carillon_cdr.recordings import RecordingSubscriber, keep_retention
 from carillon_cdr.settings import CdrSettings
 from carillon_cdr.subscribers import BATCH, CONSUMER, CallSubscriber
 from carillon_contracts.audit import request_refused
-from carillon_contracts.streams import AUDIT, CALLS, KEYS, RECORDS
+from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, KEYS, RECORDS
 from carillon_kit.bus import Bus
 from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.grpc_server import GrpcServer
 from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks
 from carillon_kit.logs import get_logger
+from carillon_kit.object_store import NatsObjectStore
 from carillon_kit.outbox import Outbox
 from carillon_kit.postgres import migrate, open_pool
 
@@ -43,7 +48,7 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         stack.push_async_callback(pool.close)
         await migrate(pool, "carillon_cdr.migrations")
         bus = await stack.enter_async_context(await Bus.connect(settings.nats_url, "cdr"))
-        for stream in (CALLS, RECORDS):
+        for stream in (CALLS, RECORDS, AUDIT):
             await bus.ensure_stream(stream)
         outbox = Outbox(pool, bus)
         tasks = await stack.enter_async_context(Tasks())
@@ -51,6 +56,9 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         ledger = PostgresLedger(pool, settings.ledger_timeout_seconds)
         server = await guarded_server(settings, "cdr", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         _add_services(server, pool, ledger)
+        recordings, objects = PostgresRecordings(pool, settings.ledger_timeout_seconds), NatsObjectStore(bus, AUDIO_BUCKET)
+        add_recording_service(server, recordings, objects, outbox.wake)
+        tasks.start(keep_retention(recordings, objects, settings.retention_check_seconds), "retention")
         port = await server.start()
         stack.push_async_callback(server.stop)
         dead_letters = DeadLetters(pool)
@@ -58,6 +66,9 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         spec = replace(CONSUMER, ack_wait=settings.ack_wait_seconds)
         consumer = await bus.consume(spec, subscriber.handle, dead_letters, batch=BATCH)
         stack.push_async_callback(consumer.stop)
+        listener = RecordingSubscriber(recordings, dead_letters, settings.recording_retention_days)
+        recorded = replace(RECORDINGS, ack_wait=settings.ack_wait_seconds)
+        stack.push_async_callback((await bus.consume(recorded, listener.handle, dead_letters, batch=1)).stop)
         yield port
 
 

@@ -1,5 +1,7 @@
 """Settings of the cdr service."""
 
+from pydantic import Field
+
 from carillon_kit.settings import ServiceSettings
 
 
@@ -12,3 +14,6 @@ class CdrSettings(ServiceSettings):
     ack_wait_seconds: float = 5.0
     #: Connections to Postgres.
     postgres_connections: int = 8
+    #: Recordings whose policy does not say otherwise are deleted after so many days; how often that is looked at.
+    recording_retention_days: int = Field(default=90, ge=1, le=3650)
+    retention_check_seconds: float = Field(default=60.0, gt=0)

@@ -1,0 +1,106 @@
+"""Recordings in Postgres; their audio in the object store.
+
+Always: a recording is kept once, whatever is delivered how often; it is marked as deleted, with its audit event, before its audio goes, and
+audio that two recordings share goes with the last of them.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+import asyncpg
+import orjson
+
+from carillon_cdr.adapters.postgres_ledger import acquired
+from carillon_cdr.domain.recordings import Recording
+from carillon_contracts.audit import RecordingDeleted
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import AUDIT, audit_subject
+from carillon_kit import outbox
+
+_COLUMNS = "recording_id, tenant, call_id, seq, leg_id, started_at, duration_ms, bytes, object, labels, expires_at"
+_INSERT = f"insert into recording ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing"
+_GET = f"select {_COLUMNS} from recording where tenant = $1 and recording_id = $2 and deleted_at is null"
+_LIST = f"""
+select {_COLUMNS} from recording
+ where tenant = $1 and deleted_at is null and ($2 = '' or call_id = $2)
+   and ($3::timestamptz is null or started_at >= $3) and ($4::timestamptz is null or started_at < $4)
+   and ($5::timestamptz is null or (started_at, recording_id) < ($5, $6::uuid))
+ order by started_at desc, recording_id desc limit $7"""
+_DELETE = f"""
+update recording set deleted_at = clock_timestamp(), deleted_by = $3
+ where tenant = $1 and recording_id = $2 and deleted_at is null returning {_COLUMNS}"""
+_EXPIRED = f"select {_COLUMNS} from recording where deleted_at is null and expires_at <= clock_timestamp() order by expires_at limit $1"
+_SHARED = "select exists (select from recording where object = $1 and deleted_at is null)"
+
+
+class PostgresRecordings:
+    """On a pool whose search path is the service's schema; every statement has `timeout` seconds."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", timeout: float = 10.0) -> None:
+        self._pool = pool
+        self._timeout = timeout
+
+    async def keep(self, recording: Recording) -> None:
+        """Raises LedgerUnavailable, as all of these."""
+        labels = orjson.dumps(dict(recording.labels)).decode().replace("\\u0000", "")
+        row = (recording.recording_id, recording.tenant, recording.call_id, recording.seq, recording.leg_id, recording.started_at)
+        rest = (recording.duration_ms, recording.bytes, recording.object, labels, recording.expires_at)
+        async with acquired(self._pool, self._timeout) as connection:
+            await connection.execute(_INSERT, *row, *rest, timeout=self._timeout)
+
+    async def get(self, tenant: str, recording_id: UUID) -> Recording | None:
+        """One that was not deleted."""
+        async with acquired(self._pool, self._timeout) as connection:
+            row = await connection.fetchrow(_GET, tenant, recording_id, timeout=self._timeout)
+        return None if row is None else _read(row)
+
+    async def list(
+        self,
+        tenant: str,
+        call_id: str,
+        begun: tuple[datetime | None, datetime | None],
+        after: tuple[datetime, UUID] | None,
+        limit: int,
+    ) -> Sequence[Recording]:
+        """Newest first; `after`: started_at and id of the last one that was read."""
+        async with acquired(self._pool, self._timeout) as connection:
+            rows = await connection.fetch(_LIST, tenant, call_id, *begun, *(after or (None, None)), limit, timeout=self._timeout)
+        return [_read(row) for row in rows]
+
+    async def delete(self, tenant: str, recording_id: UUID, by: str, reason: str) -> str | None:
+        """Mark it, with its audit event; returns the object whose audio nobody needs any more (empty: somebody does), None: unknown."""
+        async with acquired(self._pool, self._timeout) as connection, connection.transaction():
+            row = await connection.fetchrow(_DELETE, tenant, recording_id, by, timeout=self._timeout)
+            if row is None:
+                return None
+            event = _event(_read(row), by, reason)
+            await outbox.put(connection, AUDIT.name, [(event.id, audit_subject(tenant, "recording_deleted"), event.to_json())])
+            shared = await connection.fetchval(_SHARED, row["object"], timeout=self._timeout)
+        return "" if shared else str(row["object"])
+
+    async def expired(self, limit: int) -> Sequence[Recording]:
+        """Whose retention is over."""
+        async with acquired(self._pool, self._timeout) as connection:
+            return [_read(row) for row in await connection.fetch(_EXPIRED, limit, timeout=self._timeout)]
+
+
+def _read(row: Any) -> Recording:
+    fields = dict(row)
+    fields["labels"] = orjson.loads(fields["labels"])
+    return Recording(**fields)
+
+
+def _event(recording: Recording, by: str, reason: str) -> Event:
+    data = RecordingDeleted(recording_id=str(recording.recording_id), call_id=recording.call_id, deleted_by=by, reason=reason)
+    return Event(
+        id=uuid5(recording.recording_id, data.TYPE),
+        source="carillon/cdr",
+        type=f"carillon.{data.TYPE}",
+        subject=f"recording/{recording.recording_id}",
+        time=datetime.now(UTC),
+        data=data.model_dump(mode="json"),
+        tenantid=recording.tenant,
+        callid=recording.call_id,
+    )

@@ -1,0 +1,67 @@
+"""Recordings of calls as their events tell of them. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from pydantic import ValidationError
+
+from carillon_cdr.domain.ledger import Poisoned
+from carillon_contracts.call import RecordingFinished
+from carillon_contracts.envelope import Event
+
+_RECORDINGS = uuid5(NAMESPACE_OID, "carillon/recording")
+MOST_DAYS = 3650
+#: Whose recordings have keepers of their own: mailboxes' messages.
+_KEPT_ELSEWHERE = "purpose"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One file; `leg_id` empty: both sides."""
+
+    recording_id: UUID
+    tenant: str
+    call_id: str
+    seq: int
+    leg_id: str
+    started_at: datetime
+    duration_ms: int
+    bytes: int
+    object: str
+    labels: Mapping[str, str]
+    expires_at: datetime
+
+
+def read_recording(subject: str, body: bytes, default_days: int) -> Recording | None:
+    """The recording of a `recording_finished` event; None: somebody else keeps it. Raises `Poisoned`."""
+    try:
+        event = Event.from_json(body)
+        data = RecordingFinished.model_validate(event.data)
+    except ValidationError as error:
+        raise Poisoned(f"not a recording's event: {error.error_count()} faults") from error
+    parts = subject.split(".")
+    if len(parts) != 5 or (event.tenantid, event.callid) != (parts[1], parts[3]) or event.seq is None:
+        raise Poisoned(f"tenant {event.tenantid!r} and call {event.callid!r} of the event are not those of subject {subject}")
+    if data.labels.get(_KEPT_ELSEWHERE) or not data.object:
+        return None
+    duration = timedelta(milliseconds=max(0, data.duration_ms))
+    return Recording(
+        recording_id=uuid5(_RECORDINGS, f"{event.tenantid}/{parts[3]}/{event.seq}"),
+        tenant=event.tenantid,
+        call_id=parts[3],
+        seq=event.seq,
+        leg_id=data.labels.get("leg_id", ""),
+        started_at=event.time - duration,
+        duration_ms=max(0, data.duration_ms),
+        bytes=max(0, data.bytes),
+        object=data.object,
+        labels={key: value for key, value in data.labels.items() if key not in ("leg_id", "retention_days")},
+        expires_at=event.time + timedelta(days=days(data.labels.get("retention_days", ""), default_days)),
+    )
+
+
+def days(label: str, default: int) -> int:
+    """What the recording's label says, within bounds; otherwise the default."""
+    return int(label) if label.isascii() and label.isdigit() and 1 <= int(label) <= MOST_DAYS else default

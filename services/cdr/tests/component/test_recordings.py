@@ -1,0 +1,158 @@
+"""Recordings of calls: listed, heard, deleted, forgotten in time; and nobody else's."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import grpc
+import pytest
+
+from carillon.cdr.v1 import recording_pb2 as pb
+from carillon.cdr.v1.recording_pb2_grpc import RecordingServiceStub
+from carillon_cdr.adapters.postgres_recordings import PostgresRecordings
+from carillon_cdr.app import serve
+from carillon_cdr.domain.ledger import Poisoned
+from carillon_cdr.domain.recordings import days, read_recording
+from carillon_cdr.recordings import delete_expired
+from carillon_cdr.settings import CdrSettings
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, call_subject
+from carillon_kit.auth import ADMIN, SERVICE, issue_token
+from carillon_kit.bus import Bus, Outgoing
+from carillon_kit.grpc_client import channel
+from carillon_kit.object_store import MemoryObjectStore, NatsObjectStore, ObjectNotFound, object_name
+from carillon_kit.testing import eventually
+
+pytestmark = pytest.mark.feature("M-10")
+KEY = "0123456789abcdef0123456789abcdef"
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def finished(tenant: str, call: str, audio: bytes, seq: int = 9, at: datetime = START, **labels: str) -> Outgoing:
+    data = {"object": object_name(audio), "duration_ms": 60_000, "bytes": len(audio), "ended_by": "hang_up", "labels": labels}
+    event = Event(
+        id=uuid4(),
+        source="carillon/media/test",
+        type="carillon.call.recording_finished.v1",
+        subject=call,
+        time=at,
+        data=data,
+        tenantid=tenant,
+        callid=call,
+        seq=seq,
+    )
+    return Outgoing(call_subject(tenant, call, "recording_finished"), event.to_json(), str(event.id))
+
+
+@pytest.fixture(scope="module")
+async def target(nats_url: str, postgres_dsn: str) -> AsyncIterator[str]:
+    settings = CdrSettings(nats_url=nats_url, postgres_dsn=postgres_dsn, token_key=KEY, grpc_listen="127.0.0.1:0")
+    async with serve(settings) as port:
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+async def bus(nats_url: str, target: str) -> AsyncIterator[Bus]:
+    async with await Bus.connect(nats_url, "test") as connected:
+        yield connected
+
+
+def client(target: str, tenant: str, role: str = ADMIN) -> Any:
+    return channel(target, issue_token(KEY, "olga", tenant, {role}))
+
+
+async def listed(api: Any, **fields: Any) -> list[pb.Recording]:
+    return list((await api.ListRecordings(pb.ListRecordingsRequest(**fields))).recordings)
+
+
+async def test_a_recording_is_listed_heard_and_deleted_and_the_deletion_is_audited(target: str, bus: Bus) -> None:
+    objects, audio = NatsObjectStore(bus, AUDIO_BUCKET), b"RIFF" + bytes(200_000)
+    await objects.put(audio, "audio/wav")
+    other = finished("other", "c1", b"theirs")
+    message = finished("dupont", "c2", b"message", purpose="voicemail", mailbox_id="main")
+    own = finished("dupont", "c1", audio, leg_id="a", retention_days="10", reason="quality")
+    await bus.publish_many(CALLS.name, [own, own, other, message])
+    async with client(target, "dupont") as link:
+        api = RecordingServiceStub(link)
+
+        async def there() -> bool:
+            return len(await listed(api)) == 1
+
+        await eventually(there)
+        (one,) = await listed(api, call_id="c1")
+        assert (one.leg_id, one.duration_ms, dict(one.labels)) == ("a", 60_000, {"reason": "quality"})
+        assert one.expires_at.ToDatetime(tzinfo=UTC) == START + timedelta(days=10)
+        assert not await listed(api, call_id="c2")
+        fetch = pb.FetchRecordingRequest(recording_id=one.recording_id)
+        assert b"".join([part.chunk async for part in api.FetchRecording(fetch)]) == audio
+        async with client(target, "other") as foreign:
+            stranger = RecordingServiceStub(foreign)
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await stranger.DeleteRecording(pb.DeleteRecordingRequest(recording_id=one.recording_id))
+            assert error.value.code() is grpc.StatusCode.NOT_FOUND
+        await api.DeleteRecording(pb.DeleteRecordingRequest(recording_id=one.recording_id, reason="asked for"))
+        assert not await listed(api)
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            [part async for part in api.FetchRecording(fetch)]
+        assert error.value.code() is grpc.StatusCode.NOT_FOUND
+    with pytest.raises(ObjectNotFound):
+        await objects.get(object_name(audio))
+    follower = bus.follow(AUDIT.name, "carillon.dupont.audit.recording_deleted")
+    deleted = Event.from_json((await anext(aiter(follower))).data)
+    assert (deleted.data["deleted_by"], deleted.data["reason"]) == ("olga", "asked for")
+
+
+async def test_who_may_not_is_refused(target: str) -> None:
+    async with client(target, "dupont", SERVICE) as link:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await listed(RecordingServiceStub(link))
+        assert error.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    async with client(target, "dupont") as link:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await RecordingServiceStub(link).DeleteRecording(pb.DeleteRecordingRequest(recording_id="x"))
+        assert "recording_id" in str(error.value.details())
+
+
+async def test_what_was_kept_long_enough_goes_and_shared_audio_with_its_last_recording(pool: Any) -> None:
+    recordings, objects = PostgresRecordings(pool), MemoryObjectStore()
+    await pool.execute("truncate recording")
+    await objects.put(b"audio", "audio/wav")
+    for call, label in (("old", "1"), ("young", "3650")):
+        sent = finished("dupont", call, b"audio", at=datetime.now(UTC) - timedelta(days=2), retention_days=label)
+        recording = read_recording(sent.subject, sent.payload, 90)
+        assert recording is not None
+        await recordings.keep(recording)
+    assert await delete_expired(recordings, objects) == 1
+    assert await objects.get(object_name(b"audio")) == b"audio"
+    (left,) = await recordings.list("dupont", "", (None, None), None, 10)
+    assert left.call_id == "young"
+    assert await recordings.delete("dupont", left.recording_id, "x", "") == object_name(b"audio")
+    assert await recordings.delete("dupont", left.recording_id, "x", "") is None
+
+
+async def test_pages_go_on_where_they_stopped(pool: Any, target: str) -> None:
+    recordings = PostgresRecordings(pool)
+    for number in range(5):
+        sent = finished("pages", f"c{number}", b"audio", at=START + timedelta(minutes=number))
+        recording = read_recording(sent.subject, sent.payload, 90)
+        assert recording is not None
+        await recordings.keep(recording)
+    async with client(target, "pages") as link:
+        api, seen, token = RecordingServiceStub(link), [], ""
+        while True:
+            page = await api.ListRecordings(pb.ListRecordingsRequest(page_size=2, page_token=token))
+            seen += [recording.call_id for recording in page.recordings]
+            token = page.next_page_token
+            if not token:
+                break
+    assert seen == ["c4", "c3", "c2", "c1", "c0"]
+
+
+def test_retention_by_label_and_what_is_no_event() -> None:
+    assert (days("10", 90), days("", 90), days("0", 90), days("99999", 90), days("ten", 90)) == (10, 90, 90, 90, 90)
+    sent = finished("dupont", "c1", b"audio")
+    with pytest.raises(Poisoned):
+        read_recording("carillon.other.call.c1.recording_finished", sent.payload, 90)
+    with pytest.raises(Poisoned):
+        read_recording(sent.subject, b"{}", 90)
