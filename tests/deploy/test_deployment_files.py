@@ -1,5 +1,6 @@
 """Compose, Kubernetes and NATS files are valid, and every setting that they give exists."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,8 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+
+from carillon_contracts.streams import STREAMS
 
 pytestmark = pytest.mark.feature("P-4")
 
@@ -101,7 +104,11 @@ def test_each_service_has_its_own_nats_user_and_may_not_delete_streams() -> None
     assert set(SERVICES) <= set(users)
     for line in text.splitlines():
         if '{user: "' in line and "tenant-" not in line:
-            assert "deny: $no_stream_loss" in line
+            assert f"deny: ${'only_audio_goes' if 'user: "cdr"' in line else 'no_stream_loss'}" in line
+    loss = re.search(r"^only_audio_goes: (.+)$", text, re.MULTILINE)
+    assert loss is not None
+    assert {f"$JS.API.STREAM.PURGE.{stream.name}" for stream in STREAMS} <= set(json.loads(loss[1]))
+    assert {"$JS.API.STREAM.DELETE.>", "$JS.API.STREAM.MSG.DELETE.>"} <= set(json.loads(loss[1]))
 
 
 def test_the_dockerfile_passes_its_linter() -> None:

@@ -7,6 +7,8 @@ from carillon_contracts.call import (
     CallEnded,
     CallStarted,
     CallTransferred,
+    ConferenceJoined,
+    ConferenceLeft,
     LegAnswered,
     LegEnded,
     LegOffered,
@@ -93,3 +95,18 @@ def test_transfers_and_requests_are_drawn(call) -> None:  # type: ignore[no-unty
     )
     for text in ("sends a to 103", "transfer given up", "joins its other call", "olga asks: hang up"):
         assert any(text in row for row in rows), rows
+
+
+@pytest.mark.feature("M-9")
+def test_a_conference_is_told_from_its_door_to_its_end(call) -> None:  # type: ignore[no-untyped-def]
+    shown = ladder(
+        call(
+            (0.0, "a", CallStarted(direction="from_user", caller="101", caller_user_id="dumas", dialled="600")),
+            (0.1, "a", LegAnswered()),
+            (0.2, "a", ConferenceJoined(room_id="board", meeting_id="m", creator=True)),
+            (9.0, "a", ConferenceLeft(room_id="board", meeting_id="m", result="closed")),
+            (9.1, None, CallEnded(cause="normal_clearing", by="system")),
+        )
+    )
+    assert any("in conference board as creator" in row for row in shown)
+    assert any("out of conference board: closed" in row for row in shown)

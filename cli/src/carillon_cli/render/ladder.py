@@ -20,6 +20,8 @@ from carillon_contracts.call import (
     CallSupervised,
     CallTookOver,
     CallTransferred,
+    ConferenceJoined,
+    ConferenceLeft,
     DigitsGathered,
     DoorOpened,
     LegAnswered,
@@ -143,6 +145,10 @@ def mark(leg: str, data: CallEvent) -> Arrow | Note:
             return Arrow(CALLER, SYSTEM, "keys (secret)" if data.digits is None else f"keys {data.digits}" if data.digits else "no key")
         case WaitEnded():
             return Note(f"the wait is over: {data.end.replace('_', ' ')} {data.digit}".rstrip())
+        case ConferenceJoined():
+            return Arrow(leg, SYSTEM, f"in conference {data.room_id} as {'creator' if data.creator else 'participant'}")
+        case ConferenceLeft():
+            return Arrow(leg, SYSTEM, f"out of conference {data.room_id}: {data.result}")
         case RecordingStarted():
             return Arrow(SYSTEM, CALLER, "records")
         case RecordingFinished():
