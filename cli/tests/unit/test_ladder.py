@@ -108,5 +108,5 @@ def test_a_conference_is_told_from_its_door_to_its_end(call) -> None:  # type: i
             (9.1, None, CallEnded(cause="normal_clearing", by="system")),
         )
     )
-    assert any("in conference board as creator" in row for row in shown)
-    assert any("out of conference board: closed" in row for row in shown)
+    assert any("in board, creator" in row for row in shown)
+    assert any("out of board: closed" in row for row in shown)

@@ -146,9 +146,9 @@ def mark(leg: str, data: CallEvent) -> Arrow | Note:
         case WaitEnded():
             return Note(f"the wait is over: {data.end.replace('_', ' ')} {data.digit}".rstrip())
         case ConferenceJoined():
-            return Arrow(leg, SYSTEM, f"in conference {data.room_id} as {'creator' if data.creator else 'participant'}")
+            return Arrow(leg, SYSTEM, f"in {data.room_id}" + (", creator" if data.creator else ""))
         case ConferenceLeft():
-            return Arrow(leg, SYSTEM, f"out of conference {data.room_id}: {data.result}")
+            return Arrow(leg, SYSTEM, f"out of {data.room_id}: {data.result}")
         case RecordingStarted():
             return Arrow(SYSTEM, CALLER, "records")
         case RecordingFinished():
