@@ -83,7 +83,7 @@ struct worker *least_loaded(plane *p) {
 }
 
 void plane_totals_of(plane *p, plane_totals *totals) {
-    *totals = (plane_totals){.ports_total = p->port_room, .sessions = p->room - p->unused_count};
+    *totals = (plane_totals){.ports_total = p->port_room, .threads = (uint32_t)p->worker_count, .sessions = p->room - p->unused_count};
     totals->ports_free = ports_rested(p, clock_ns() / 1000000);
     totals->recording_overruns = atomic_load(&p->recording_overruns);
     pthread_mutex_lock(&p->event_lock);
@@ -94,7 +94,8 @@ void plane_totals_of(plane *p, plane_totals *totals) {
         clockid_t clock;
         struct timespec used = {0};
         if (!pthread_getcpuclockid(w->thread, &clock)) clock_gettime(clock, &used);
-        totals->cpu_ns += (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+        totals->thread_cpu_ns[i] = (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+        totals->cpu_ns += totals->thread_cpu_ns[i];
         worker_lock(w);
         totals->packets_in += w->packets_in;
         totals->packets_out += w->packets_out;

@@ -73,7 +73,8 @@ typedef struct {
 
 typedef struct {
     uint64_t packets_in, packets_out, dropped[9], events_lost, late_ticks, cpu_ns, recording_overruns;
-    uint32_t sessions, ports_free, ports_total;
+    uint64_t thread_cpu_ns[64];    /* of each packet thread */
+    uint32_t sessions, ports_free, ports_total, threads;
 } plane_totals;
 
 /* How a session takes part in a room: one hears another when a channel of its `hears` is one of the other's `says`. */

@@ -18,6 +18,7 @@ from pathlib import Path
 import uvloop
 
 from carillon_rtp.core import Core, CoreSettings
+from carillon_rtp.load import REFUSE, LoadWatch
 from carillon_rtp.server import ControlServer, log, monotonic_ms
 from carillon_rtp.sessions import Sessions
 
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--no-loopback", action="store_true", help="send nothing to 127.0.0.0/8")
     options.add_argument("--refuse", action="append", default=[], metavar="NETWORK", help="send nothing there (repeatable)")
     options.add_argument("--state", type=Path, help="the file by which its successor goes on with every stream (SOCKET.streams)")
+    options.add_argument("--most-load", type=float, default=REFUSE, metavar="SHARE", help="of a core: new sessions are refused above it")
     options.add_argument("--orphan", type=float, default=300.0, metavar="SECONDS", help="how long sessions outlive their client")
     options.add_argument("--cpus", help="cores to stay on, e.g. 2,3")
     return options
@@ -87,7 +89,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stopping.set)
     core = Core(settings_of(arguments))
     clock_ms, announced = monotonic_ms(time.monotonic), arguments.public_ip or arguments.listen_ip
-    sessions = Sessions(core, announced, clock_ms, log.error, int(arguments.orphan * 1000))
+    sessions = Sessions(core, announced, clock_ms, log.error, int(arguments.orphan * 1000), LoadWatch(arguments.most_load))
     server = ControlServer(arguments.socket, core, sessions, secrets.token_hex(8))
     try:
         await server.start()

@@ -14,6 +14,7 @@ from carillon_rtp.protocol import (
     NoCoder,
     NoRoom,
     NoSession,
+    Overloaded,
     PlaneError,
     PlaneUnavailable,
     PortsExhausted,
@@ -29,6 +30,7 @@ from carillon_rtp.values import (
     DigitsSent,
     Dropped,
     Event,
+    LoadChanged,
     MediaAddress,
     Party,
     PartyTalking,
@@ -63,10 +65,12 @@ __all__ = [
     "DigitsSent",
     "Dropped",
     "Event",
+    "LoadChanged",
     "MediaAddress",
     "NoCoder",
     "NoRoom",
     "NoSession",
+    "Overloaded",
     "Party",
     "PartyTalking",
     "PlaneClient",
@@ -102,10 +106,11 @@ def _absolute(path: os.PathLike[str]) -> str:
 class PlaneClient(Connection):
     """A connection to one media plane. Made by `connect`, ended by `disconnect` (sessions live on)."""
 
-    async def open(self, session: str, *, port: int | None = None) -> MediaAddress:
+    async def open(self, session: str, *, port: int | None = None, urgent: bool = False) -> MediaAddress:
         """A port for the session; the same one when it is open already. `port` asks for this very one (after a restart of the
-        plane); another is given when it cannot be had. Raises PortsExhausted."""
-        answer = await self._ask("open", session=session, port=port)
+        plane); another is given when it cannot be had. Raises PortsExhausted,
+        Overloaded (LoadChanged told of it before); an `urgent` session (an emergency call's) and one with `port` are taken all the same."""
+        answer = await self._ask("open", session=session, port=port, urgent=urgent)
         return MediaAddress(answer["ip"], answer["port"])
 
     async def set_remote(self, session: str, remote: Remote) -> None:

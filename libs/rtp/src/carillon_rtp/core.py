@@ -262,6 +262,12 @@ class Core:
         source = (_ip(counters.source_ip), int(counters.source_port)) if counters.source_ip else None
         return _statistics(counters), source
 
+    def thread_cpu_ms(self) -> list[float]:
+        """What each packet thread has used of a processor."""
+        totals = ffi.new("plane_totals *")
+        lib.plane_totals_of(self._plane, totals)
+        return [totals.thread_cpu_ns[thread] / 1e6 for thread in range(totals.threads)]
+
     def totals(self, uptime_ms: int) -> PlaneStatistics:
         totals = ffi.new("plane_totals *")
         lib.plane_totals_of(self._plane, totals)

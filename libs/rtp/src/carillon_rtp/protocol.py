@@ -20,7 +20,9 @@ MAX_SESSION_NAME = 64  # bytes of a session's, play's or recording's name
 MAX_FILES = 64  # files of one play
 PAGE = 500  # sessions in one answer of list_sessions
 
-ErrorCode = Literal["bad_request", "no_session", "no_room", "no_ports", "bad_file", "refused_target", "no_coder", "unavailable"]
+ErrorCode = Literal[
+    "bad_request", "no_session", "no_room", "no_ports", "overloaded", "bad_file", "refused_target", "no_coder", "unavailable"
+]
 
 
 class PlaneError(Exception):
@@ -42,6 +44,10 @@ class NoSession(PlaneError):
 
 class NoRoom(PlaneError):
     """No such room."""
+
+
+class Overloaded(PlaneError):
+    """The packet threads are so busy that another session would cost those there their audio. Those of urgent calls are taken."""
 
 
 class PortsExhausted(PlaneError):
@@ -69,6 +75,7 @@ ERRORS: dict[str, type[PlaneError]] = {
     "no_session": NoSession,
     "no_room": NoRoom,
     "no_ports": PortsExhausted,
+    "overloaded": Overloaded,
     "bad_file": BadFile,
     "refused_target": RefusedTarget,
     "no_coder": NoCoder,

@@ -26,13 +26,15 @@ from carillon_rtp.core import (
     TalkNoticed,
     ToneHeard,
 )
-from carillon_rtp.protocol import PAGE, BadRequest, NoSession, files_of, name_of
+from carillon_rtp.load import LoadWatch
+from carillon_rtp.protocol import PAGE, BadRequest, NoSession, Overloaded, files_of, name_of
 from carillon_rtp.rooms import Member, Rooms, recording_of
 from carillon_rtp.taps import Taps
 from carillon_rtp.values import (
     DigitPressed,
     DigitsSent,
     Event,
+    LoadChanged,
     MediaAddress,
     PartyTalking,
     PlayEnded,
@@ -75,7 +77,13 @@ class Sessions:
     """All sessions of one core. `announce_ip` is what far ends are told to send to."""
 
     def __init__(
-        self, core: Core, announce_ip: str, clock_ms: Callable[[], int], report: Callable[[str], None], orphan_ms: int = ORPHAN_MS
+        self,
+        core: Core,
+        announce_ip: str,
+        clock_ms: Callable[[], int],
+        report: Callable[[str], None],
+        orphan_ms: int = ORPHAN_MS,
+        load: LoadWatch | None = None,
     ) -> None:
         self._core = core
         self._announce_ip = announce_ip
@@ -83,6 +91,7 @@ class Sessions:
         self._started_ms = clock_ms()
         self._report = report
         self._orphan_ms = orphan_ms
+        self._load = load or LoadWatch()
         self._away: dict[str, int] = {}  # clients that went, and when
         self._told: list[Event] = []
         self._sessions: dict[str, _Session] = {}
@@ -148,8 +157,10 @@ class Sessions:
         self._away[client] = self._clock_ms()
 
     def sweep(self) -> None:
-        """Closes what nobody adopted in time."""
+        """Closes what nobody adopted in time, and looks at the load."""
         now = self._clock_ms()
+        if self._load.look(now, self._core.thread_cpu_ms()):
+            self._told.append(LoadChanged(self._load.refusing, round(self._load.load, 3)))
         for client in [client for client, since in self._away.items() if now - since >= self._orphan_ms]:
             del self._away[client]
             for name in [name for name, session in self._sessions.items() if session.owner == client]:
@@ -172,6 +183,8 @@ class Sessions:
         name = name_of(request["session"])
         session = self._sessions.get(name)
         if session is None:
+            if self._load.refusing and not request.get("port") and not request.get("urgent"):
+                raise Overloaded("overloaded", f"the packet threads use {self._load.load:.0%} of a core")
             handle, port = self._core.open(name, request.get("port"))
             session = _Session(name=name, handle=handle, address=MediaAddress(self._announce_ip, port))
             self._sessions[name] = session
@@ -300,7 +313,8 @@ class Sessions:
         return self._core.statistics(self._find(request).handle)[0].to_json()
 
     def _statistics(self, _request: Mapping[str, Any]) -> Any:
-        return self._core.totals(self._clock_ms() - self._started_ms).to_json()
+        totals = self._core.totals(self._clock_ms() - self._started_ms)
+        return replace(totals, load=round(self._load.load, 3), refusing=self._load.refusing).to_json()
 
     # -- what they share -----------------------------------------------------------------------------------------------
 

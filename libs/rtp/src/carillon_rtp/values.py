@@ -292,6 +292,8 @@ class PlaneStatistics:
     late_ticks: int  # 1 ms ticks that came more than 5 ms late
     uptime_ms: int
     pid: int
+    load: float = 0.0  # of one core, by the busiest packet thread, 0 to 1
+    refusing: bool = False  # new sessions, until the load falls
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -369,6 +371,14 @@ class SourceLocked:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadChanged:
+    """From now on new sessions are refused (Overloaded), or taken again; `load` is the busiest packet thread's, of one core."""
+
+    refusing: bool
+    load: float
+
+
+@dataclass(frozen=True, slots=True)
 class SessionAbandoned:
     """The plane closed a session whose client went away and that no other one adopted in time."""
 
@@ -390,7 +400,16 @@ class PlaneRestarted:
 
 
 Event = (
-    DigitPressed | PlayEnded | RecordingEnded | SourceLocked | PartyTalking | SessionAbandoned | DigitsSent | ToneDetected | PlaneRestarted
+    DigitPressed
+    | PlayEnded
+    | RecordingEnded
+    | SourceLocked
+    | PartyTalking
+    | SessionAbandoned
+    | DigitsSent
+    | ToneDetected
+    | LoadChanged
+    | PlaneRestarted
 )
 
 
@@ -419,5 +438,7 @@ def event_from_json(data: Mapping[str, Any]) -> Event:
             return DigitsSent(**values)
         case "ToneDetected":
             return ToneDetected(**values)
+        case "LoadChanged":
+            return LoadChanged(**values)
         case other:
             raise KeyError(other)
