@@ -1,0 +1,84 @@
+"""Who is offered to whom: the highest priority first, then who has waited longest, by each queue's own strategy."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from carillon_contracts.config import Agent, Queue, QueueSkill
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain.queues.events import AgentsOffered
+from carillon_routing.domain.queues.floor import AgentState, Caller, Floor
+
+
+def assign(floor: Floor, config: TenantConfig, now: float) -> list[AgentsOffered]:
+    """Every offer that can be made now; no agent stands in two of them."""
+    free = {agent.agent_id: agent for agent in floor.agents.values() if agent.free(now) and agent.agent_id in config.agents}
+    offers: list[AgentsOffered] = []
+    if not free:
+        return offers
+    last: dict[str, str] = {}
+    for caller in sorted((c for c in floor.callers.values() if c.waits), key=lambda c: c.rank):
+        queue = config.queues.get(caller.queue_id)
+        if queue is None:
+            continue
+        chosen = choose(queue, caller, free, config.agents, last.get(queue.id, floor.queue(queue.id).last), now)
+        if chosen:
+            offers.append(AgentsOffered(at=now, call_id=caller.call_id, agent_ids=chosen))
+            last[queue.id] = chosen[-1]
+            for agent_id in chosen:
+                del free[agent_id]
+            if not free:
+                break
+    return offers
+
+
+def choose(
+    queue: Queue, caller: Caller, free: Mapping[str, AgentState], agents: Mapping[str, Agent], last: str, now: float
+) -> tuple[str, ...]:
+    """Whom of the free agents the caller is offered; nobody: none of them is able."""
+    waited = now - caller.joined_at
+    able = [m for m in queue.members if m.agent_id in free and is_able(queue, agents[m.agent_id], waited)]
+    if not able:
+        return ()
+    tier = min(member.tier for member in able)
+    first = [member.agent_id for member in able if member.tier == tier]
+    if queue.strategy == "all" and not caller.callback:
+        return tuple(first)
+    return (_STRATEGIES[queue.strategy](first, free, queue, last),)
+
+
+def is_able(queue: Queue, agent: Agent, waited: float) -> bool:
+    """Whether the agent's skills are enough for a caller who has waited so many seconds."""
+    return all(agent.level(skill.name) >= wanted_level(skill, waited) for skill in queue.skills)
+
+
+def wanted_level(skill: QueueSkill, waited: float) -> int:
+    """The longer the wait, the less is asked."""
+    reached = [step.min_level for step in skill.widenings if step.after_seconds <= waited]
+    return reached[-1] if reached else skill.min_level
+
+
+Strategy = Callable[[Sequence[str], Mapping[str, AgentState], Queue, str], str]
+
+
+def _longest_idle(able: Sequence[str], free: Mapping[str, AgentState], queue: Queue, last: str) -> str:
+    return min(able, key=lambda agent_id: (free[agent_id].idle_since, agent_id))
+
+
+def _fewest_calls(able: Sequence[str], free: Mapping[str, AgentState], queue: Queue, last: str) -> str:
+    return min(able, key=lambda agent_id: (free[agent_id].calls, free[agent_id].idle_since, agent_id))
+
+
+def _round_robin(able: Sequence[str], free: Mapping[str, AgentState], queue: Queue, last: str) -> str:
+    """The next of the members after the last one who was offered."""
+    order = [member.agent_id for member in queue.members]
+    start = order.index(last) + 1 if last in order else 0
+    turn = [*order[start:], *order[:start]]
+    return min(able, key=turn.index)
+
+
+_STRATEGIES: Mapping[str, Strategy] = {
+    "longest_idle": _longest_idle,
+    "fewest_calls": _fewest_calls,
+    "round_robin": _round_robin,
+    # A call-back rings one agent.
+    "all": _longest_idle,
+}
