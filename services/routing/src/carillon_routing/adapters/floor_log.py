@@ -1,0 +1,69 @@
+"""Floors in Postgres: a stream of events for each tenant, a snapshot now and then, and the lease of their clock.
+
+Always: a write counts only at the version that it was decided on (the event store's fence), so of two writers one decides again.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+from pydantic import TypeAdapter, ValidationError
+
+from carillon_kit.event_store import NewEvent, PostgresEventStore
+from carillon_kit.ids import Ids
+from carillon_routing.domain.queues.events import EVENTS, FloorEvent
+from carillon_routing.domain.queues.floor import Floor
+
+PREFIX = "floor/"
+#: Events between two snapshots.
+SNAPSHOT_EVERY = 500
+_FLOOR = TypeAdapter(Floor)
+_SAVE = """
+insert into floor_snapshot (tenant, version, state) values ($1, $2, $3)
+    on conflict (tenant) do update set version = excluded.version, state = excluded.state where floor_snapshot.version < excluded.version"""
+_SAVED = "select version, state from floor_snapshot where tenant = $1"
+_LEASE = """
+insert into floor_clock (name, holder, until) values ('floors', $1, now() + make_interval(secs => $2))
+    on conflict (name) do update set holder = excluded.holder, until = excluded.until
+ where floor_clock.holder = excluded.holder or floor_clock.until < now()"""
+
+
+class PostgresFloors:
+    """`ports.FloorLog`."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]", ids: Ids) -> None:
+        self._pool = pool
+        self._store = PostgresEventStore(pool)
+        self._ids = ids
+
+    async def start(self, tenant: str) -> tuple[Floor, int]:
+        """The newest snapshot that this version of the software can read, and its version; an empty floor before the first."""
+        row = await self._pool.fetchrow(_SAVED, tenant)
+        if row is None:
+            return Floor(), 0
+        try:
+            return _FLOOR.validate_python(row["state"]), row["version"]
+        except ValidationError:
+            return Floor(), 0
+
+    async def since(self, tenant: str, version: int) -> list[FloorEvent]:
+        """Events after a version; one of a newer version of the software, which this one does not know, is an error."""
+        stored = await self._store.load(PREFIX + tenant, version)
+        return [EVENTS[event.type].model_validate(event.data) for event in stored]
+
+    async def append(self, tenant: str, version: int, events: Sequence[FloorEvent]) -> None:
+        """Raises `carillon_kit.event_store.VersionConflict`."""
+        new = [NewEvent(event.TYPE, event.model_dump(mode="json"), self._ids.uuid7()) for event in events]
+        await self._store.append(PREFIX + tenant, version, new)
+
+    async def keep(self, tenant: str, floor: Floor, version: int) -> None:
+        """A snapshot."""
+        await self._pool.execute(_SAVE, tenant, version, _FLOOR.dump_python(floor, mode="json"))
+
+    async def tenants(self) -> list[str]:
+        """Who has a floor."""
+        return [name.removeprefix(PREFIX) for name in await self._store.streams(PREFIX)]
+
+    async def lease(self, holder: str, seconds: float) -> bool:
+        """Whether `holder` runs the clock for so long."""
+        return str(await self._pool.execute(_LEASE, holder, seconds)).endswith(" 1")

@@ -1,0 +1,74 @@
+"""What callers hear: the queue's own announcements, and their place and wait in the call's language."""
+
+import math
+
+from carillon_contracts.config import Announcement, Queue
+from carillon_routing.domain.facts import Phrase
+from carillon_routing.domain.phrases import spoken
+from carillon_routing.domain.queues.decide import agents_on
+from carillon_routing.domain.queues.floor import Caller, Floor
+
+#: Beyond that nobody believes a figure.
+MOST_MINUTES = 60
+_POSITION = {
+    "fr": "Vous êtes en position {n}.",
+    "en": "You are number {n} in line.",
+    "de": "Sie sind an Position {n}.",
+    "nl": "U bent nummer {n} in de wachtrij.",
+    "it": "Lei è in posizione {n}.",
+}
+_WAIT = {
+    "fr": "Le temps d'attente est estimé à {n} minutes.",
+    "en": "The estimated waiting time is {n} minutes.",
+    "de": "Die Wartezeit beträgt etwa {n} Minuten.",
+    "nl": "De geschatte wachttijd is {n} minuten.",
+    "it": "Il tempo di attesa stimato è di {n} minuti.",
+}
+_ONE_MINUTE = {
+    "fr": "Le temps d'attente est estimé à une minute.",
+    "en": "The estimated waiting time is one minute.",
+    "de": "Die Wartezeit beträgt etwa eine Minute.",
+    "nl": "De geschatte wachttijd is één minuut.",
+    "it": "Il tempo di attesa stimato è di un minuto.",
+}
+_CALLED_BACK = {
+    "fr": "Nous vous rappellerons dès que votre tour viendra. Au revoir.",
+    "en": "We will call you back when it is your turn. Goodbye.",
+    "de": "Wir rufen Sie zurück, sobald Sie an der Reihe sind. Auf Wiederhören.",
+    "nl": "Wij bellen u terug zodra u aan de beurt bent. Tot ziens.",
+    "it": "La richiameremo quando sarà il suo turno. Arrivederci.",
+}
+
+
+def estimated_seconds(floor: Floor, queue: Queue, position: int) -> float:
+    """About how long who stands there will wait: the average talk, shared among those who are logged in."""
+    return position * floor.queue(queue.id).average / max(1, agents_on(floor, queue))
+
+
+def heard(floor: Floor, queue: Queue, caller: Caller, turn: int, language: str, tenant_language: str) -> tuple[Phrase, ...]:
+    """What is said before the music of wait `turn` (0: the first one, with the welcome)."""
+    said = queue.announcements
+    texts: list[Announcement] = list(said.welcome) if turn == 0 else []
+    position = floor.position(caller)
+    if position == 1 and said.first_in_line and turn:
+        texts += said.first_in_line if turn == 1 else ()
+    if turn and said.periodic:
+        texts.append(said.periodic[(turn - 1) % len(said.periodic)])
+    phrases = list(spoken(tuple(texts), language, tenant_language))
+    tongue = language.split(",")[0] or tenant_language
+    if said.position:
+        phrases.append(_say(_POSITION, tongue, position))
+    if said.estimated_wait:
+        minutes = min(MOST_MINUTES, math.ceil(estimated_seconds(floor, queue, position) / 60))
+        phrases.append(_say(_WAIT if minutes > 1 else _ONE_MINUTE, tongue, minutes))
+    return tuple(phrases)
+
+
+def called_back(language: str, tenant_language: str) -> Phrase:
+    """Goodbye to who will be called back."""
+    return _say(_CALLED_BACK, language.split(",")[0] or tenant_language, 0)
+
+
+def _say(texts: dict[str, str], language: str, number: int) -> Phrase:
+    known = language if language.split("-")[0] in texts else "en"
+    return Phrase(texts[known.split("-")[0]].format(n=number), known)

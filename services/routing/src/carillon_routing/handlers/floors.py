@@ -1,0 +1,175 @@
+"""The floors of all tenants: load, decide, store; and their clock.
+
+Every replica may decide: a decision is stored at the version that it was made on, or made again on the newer floor. So a writer that is
+killed is missed by nobody: what it had stored is the floor. One replica at a time, by lease, lets time pass (`run`).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from carillon_contracts.config import Tenant
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_kit.clock import Clock
+from carillon_kit.event_store import VersionConflict
+from carillon_kit.logs import get_logger
+from carillon_kit.postgres import UNAVAILABLE
+from carillon_routing.domain.queues.commands import Command, Tick
+from carillon_routing.domain.queues.decide import decide
+from carillon_routing.domain.queues.events import FloorEvent
+from carillon_routing.domain.queues.floor import Floor, fold
+from carillon_routing.ports import FloorLog
+
+_log = get_logger(__name__)
+#: Decisions made for one command that other writers outrun.
+ATTEMPTS = 20
+SNAPSHOT_EVERY = 500
+#: What a call waits for the database within its own deadline.
+DATABASE_SECONDS = 0.2
+TICK_SECONDS = 1.0
+LEASE_SECONDS = 5.0
+#: How often what other replicas wrote is looked for while somebody waits.
+REFRESH_SECONDS = 0.25
+
+
+class FloorAway(Exception):
+    """The database does not answer; the same command will do later."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    floor: Floor = field(default_factory=Floor)
+    version: int = 0
+    loaded: bool = False
+    snapshot: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+#: Told what happened on a tenant's floor, after it is stored by this replica.
+Watcher = Callable[[str, Floor, Sequence[FloorEvent]], None]
+
+
+class Floors:
+    """By tenant. `config` gives a tenant's configuration of now; `clock` is the machine's, never a test's."""
+
+    def __init__(self, log: FloorLog, config: Callable[[str], TenantConfig | None], clock: Clock, holder: str) -> None:
+        self._log = log
+        self._config = config
+        self._clock = clock
+        self._holder = holder
+        self._kept: dict[str, _Kept] = {}
+        self.watchers: list[Watcher] = []
+
+    async def execute(self, tenant: str, command: Command, seconds: float = DATABASE_SECONDS) -> Floor:
+        """Do it; the floor after it. Raises `Refused`, and `FloorAway` when the database does not answer in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._execute(tenant, command)
+        except UNAVAILABLE as error:
+            raise FloorAway(str(error)) from error
+
+    async def _execute(self, tenant: str, command: Command) -> Floor:
+        kept = self._kept.setdefault(tenant, _Kept())
+        async with kept.lock:
+            if not kept.loaded:
+                await self._refresh(tenant, kept)
+            for _ in range(ATTEMPTS):
+                events = decide(kept.floor, command, self._config_of(tenant), self._clock.now().timestamp())
+                if not events:
+                    return kept.floor
+                try:
+                    await self._log.append(tenant, kept.version, events)
+                except VersionConflict:
+                    await self._refresh(tenant, kept)
+                    continue
+                except BaseException:
+                    # It may have been stored or not: look before the next decision.
+                    kept.loaded = False
+                    raise
+                self._advance(tenant, kept, events)
+                return kept.floor
+        raise FloorAway(f"{ATTEMPTS} other writers were faster")
+
+    def _config_of(self, tenant: str) -> TenantConfig:
+        config = self._config(tenant)
+        return config if config is not None and config.get(Tenant, tenant) is not None else TenantConfig(tenant)
+
+    async def _refresh(self, tenant: str, kept: _Kept) -> None:
+        if not kept.version:
+            kept.floor, kept.version = await self._log.start(tenant)
+            kept.snapshot = kept.version
+        events = await self._log.since(tenant, kept.version)
+        kept.loaded = True
+        if events:
+            self._advance(tenant, kept, events, ours=False)
+
+    def _advance(self, tenant: str, kept: _Kept, events: Sequence[FloorEvent], *, ours: bool = True) -> None:
+        kept.floor, kept.version = fold(kept.floor, events), kept.version + len(events)
+        changed, kept.changed = kept.changed, asyncio.Event()
+        changed.set()
+        if ours:
+            for watcher in self.watchers:
+                watcher(tenant, kept.floor, events)
+
+    async def read(self, tenant: str, seconds: float = DATABASE_SECONDS) -> Floor:
+        """The floor with what other replicas wrote. Raises `FloorAway`."""
+        kept = self._kept.setdefault(tenant, _Kept())
+        try:
+            async with asyncio.timeout(seconds), kept.lock:
+                await self._refresh(tenant, kept)
+        except UNAVAILABLE as error:
+            raise FloorAway(str(error)) from error
+        return kept.floor
+
+    def known(self, tenant: str) -> Floor | None:
+        """The floor as this replica knows it, without a look; None: it was never looked at."""
+        kept = self._kept.get(tenant)
+        return kept.floor if kept is not None and kept.loaded else None
+
+    async def until(self, tenant: str, condition: Callable[[Floor], bool], seconds: float) -> bool:
+        """Wait until it holds; False after so long. Raises `FloorAway`."""
+        deadline = self._clock.monotonic() + seconds
+        while not condition(await self.read(tenant, 1.0)):
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                return False
+            await self._changed(tenant, min(left, REFRESH_SECONDS))
+        return True
+
+    async def _changed(self, tenant: str, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._kept[tenant].changed.wait()
+        except TimeoutError:
+            return
+
+    async def run(self) -> None:
+        """Let time pass on all floors while this replica holds the lease; until cancelled."""
+        while True:
+            try:
+                if await self._log.lease(self._holder, LEASE_SECONDS):
+                    await self.tick()
+            except UNAVAILABLE as error:
+                _log.warning("floors stand still", error=repr(error))
+            except Exception as error:  # noqa: BLE001 - the edge: one bad floor must not stop the clock of the others
+                _log.error("a floor cannot go on", error=repr(error))
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def tick(self) -> None:
+        """One look at every floor where somebody is."""
+        for tenant in await self._log.tenants():
+            try:
+                floor = await self.read(tenant, 1.0)
+                if floor.callers:
+                    await self.execute(tenant, Tick(), 1.0)
+                await self._snapshot(tenant)
+            except FloorAway as away:
+                _log.warning("floor delayed", tenant=tenant, error=str(away))
+
+    async def _snapshot(self, tenant: str) -> None:
+        kept = self._kept[tenant]
+        if kept.version >= kept.snapshot + SNAPSHOT_EVERY:
+            floor, version = kept.floor, kept.version
+            await self._log.keep(tenant, floor, version)
+            kept.snapshot = version

@@ -1,0 +1,1 @@
+"""Routing's own tables, besides the kit's."""
