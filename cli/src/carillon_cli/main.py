@@ -24,6 +24,7 @@ COMMANDS = {
     "originate": "call a user's phones, then a number as that user",
     "trunks": "registrations with carriers, and which of their servers answer",
     "events": "follow the published events",
+    "queues": "who waits in the queues and who answers, now; agents log in and out",
     "records": "records of ended calls",
     "explain": "why a call went where it went",
     "messages": "messages in the mailboxes",

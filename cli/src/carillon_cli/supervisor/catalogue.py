@@ -21,7 +21,7 @@ from carillon_kit.embedded import EmbeddedServer
 
 PLANE = "media-plane"
 NATS, POSTGRES = "nats", "postgres"
-WITH_DATABASE = ("directory", "media", "voicemail", "cdr")
+WITH_DATABASE = ("directory", "media", "voicemail", "cdr", "routing")
 STOP_GROUPS = {"media": 0, PLANE: 1, "routing": 2, "voicemail": 2, "directory": 3, "cdr": 3, NATS: 4, POSTGRES: 5}
 SHUTDOWN_SECONDS = 8
 #: What media may take to end beyond the time that it waits for its calls.

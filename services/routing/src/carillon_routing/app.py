@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from carillon.routing.v1.queues_pb2_grpc import add_QueueControlServiceServicer_to_server
 from carillon_contracts.audit import request_refused
 from carillon_contracts.streams import AUDIT, CONFIG, KEYS
 from carillon_kit.bus import Bus
@@ -10,7 +11,11 @@ from carillon_kit.clock import Clock, FileClock, SystemClock
 from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks
 from carillon_routing.grpc_api import add_services
+from carillon_routing.grpc_queues import RIGHTS, SERVICE_NAME, QueueControl
+from carillon_routing.handlers.floors import FloorsWhenUp
+from carillon_routing.handlers.queue_calls import QueueCalls
 from carillon_routing.projections.configuration import Configuration, ConfigurationFollower
+from carillon_routing.queue_service import run_queues, wait_a_moment
 from carillon_routing.settings import RoutingSettings
 
 
@@ -27,8 +32,15 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         stack.push_async_callback(follower.close)
         tasks.start(follower.run(), "configuration")
         await follower.caught_up(settings.catch_up_seconds)
+        floors = FloorsWhenUp(expected=bool(settings.postgres_dsn))
+        if settings.postgres_dsn:
+            tasks.start(run_queues(settings, bus, configuration, floors), "queues")
+            await wait_a_moment(floors, settings.queues_up_seconds)
+        queues = QueueCalls(floors, configuration, SystemClock())
         server = await guarded_server(settings, "routing", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        add_services(server, configuration, _clock(settings))
+        add_services(server, configuration, _clock(settings), queues)
+        control = QueueControl(floors, configuration, SystemClock())
+        server.add(add_QueueControlServiceServicer_to_server, control, SERVICE_NAME, RIGHTS)
         port = await server.start()
         stack.push_async_callback(server.stop)
         yield port

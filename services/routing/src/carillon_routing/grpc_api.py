@@ -6,6 +6,7 @@ it is kept.
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon.common.v1.call_application_pb2_grpc import CallApplicationServicer, add_CallApplicationServicer_to_server
@@ -30,6 +31,8 @@ from carillon_routing.domain.feature_steps import (
     SuperviseMode,
     SuperviseOver,
 )
+from carillon_routing.domain.queue_steps import EnterQueue
+from carillon_routing.handlers.queue_calls import QueueCalls, Waited
 from carillon_routing.projections.configuration import Configuration
 
 SERVICE_NAME = "carillon.common.v1.CallApplication"
@@ -50,18 +53,19 @@ _MODES: dict[SuperviseMode, "pb.SuperviseMode.ValueType"] = {
 _DIRECTIONS: dict[int, facts.Direction] = {pb.DIRECTION_INBOUND: "inbound", pb.DIRECTION_FROM_USER: "from_user"}
 
 
-def add_services(server: GrpcServer, configuration: Configuration, clock: Clock) -> None:
+def add_services(server: GrpcServer, configuration: Configuration, clock: Clock, queues: QueueCalls) -> None:
     """Register all of routing's services."""
     rights = {"Next": frozenset({SERVICE, OPERATOR}), "Await": frozenset({SERVICE, OPERATOR})}
     add = add_CallApplicationServicer_to_server
-    server.add(add, RoutingApplication(configuration, clock), SERVICE_NAME, rights)
+    server.add(add, RoutingApplication(configuration, clock, queues), SERVICE_NAME, rights)
 
 
 class RoutingApplication(CallApplicationServicer):
     """Routing as a call application; it keeps no call."""
 
-    def __init__(self, configuration: Configuration, clock: Clock) -> None:
+    def __init__(self, configuration: Configuration, clock: Clock, queues: QueueCalls) -> None:
         self._configuration = configuration
+        self._queues = queues
         self._clock = clock
 
     async def Next(self, request: pb.NextRequest, context: object) -> pb.NextResponse:
@@ -70,10 +74,39 @@ class RoutingApplication(CallApplicationServicer):
         outcome = _outcome(request.outcome)
         cursor = _cursor(request.cursor)
         try:
-            decided = advance(self._config(call, cursor), call, cursor, outcome, self._clock.now())
+            decided = await self._decided(self._config(call, cursor), call, cursor, outcome)
         except BadOutcome as error:
             raise InvalidArgument({"outcome": str(error)}) from error
         return pb.NextResponse(step=_step(decided.step), cursor=decided.cursor, trace=_trace(decided.trace), config_seq=decided.config_seq)
+
+    async def Await(self, request: pb.AwaitRequest, context: object) -> pb.AwaitResponse:
+        """See call_application.proto."""
+        call, cursor = _call(request.call), _cursor(request.cursor)
+        if cursor is None or not isinstance(cursor.wait, cursors.QueueWait):
+            raise InvalidArgument({"cursor": "is not of a wait step"})
+        return pb.AwaitResponse(signalled=await self._queues.signalled(call))
+
+    async def _decided(
+        self, config: TenantConfig, call: facts.CallFacts, cursor: cursors.Cursor | None, outcome: facts.Outcome | Waited
+    ) -> facts.Advance:
+        """What `advance` says; while a caller is in a queue, what the queue says."""
+        if cursor is None or not isinstance(cursor.wait, cursors.QueueWait):
+            if isinstance(outcome, Waited):
+                raise BadOutcome("wait does not belong to this cursor")
+            found = advance(config, call, cursor, outcome, self._clock.now())
+        else:
+            said = await self._queues.go_on(config, call, cursor, outcome)
+            if isinstance(said, facts.Advance):
+                return said
+            found = advance(config, call, cursor, said, self._clock.now())
+        while isinstance(found.step, EnterQueue):
+            cursor = cursors.decode(found.cursor)
+            said = await self._queues.go_on(config, call, cursor, None)
+            if isinstance(said, facts.Advance):
+                return replace(said, trace=found.trace + said.trace)
+            after = advance(config, call, cursor, said, self._clock.now())
+            found = replace(after, trace=found.trace + after.trace)
+        return found
 
     def _config(self, call: facts.CallFacts, cursor: cursors.Cursor | None) -> TenantConfig:
         if cursor is None:
@@ -118,7 +151,7 @@ def _cursor(raw: bytes) -> cursors.Cursor | None:
         raise InvalidArgument({"cursor": str(error)}) from error
 
 
-def _outcome(outcome: pb.Outcome) -> facts.Outcome:
+def _outcome(outcome: pb.Outcome) -> facts.Outcome | Waited:
     match outcome.WhichOneof("kind"):
         case "entered":
             return facts.Entered(dict(outcome.entered.arguments))
@@ -144,6 +177,8 @@ def _outcome(outcome: pb.Outcome) -> facts.Outcome:
             return SuperviseOver(outcome.supervise.took_part)
         case "page":
             return PageOver(outcome.page.reached)
+        case "wait":
+            return Waited(outcome.wait.digit[:1] if outcome.wait.end == pb.WAIT_END_DIGIT else "")
         case _:
             raise InvalidArgument({"outcome": "must be one of entered, ring, play, gather, record, park, pick_up, supervise, page"})
 
@@ -165,6 +200,7 @@ def _step(step: facts.Step) -> pb.Step:
                     caller_name=step.caller_name,
                     ask_after_answer=step.ask_after_answer,
                     auto_answer=step.auto_answer,
+                    music=step.music,
                 )
             )
         case facts.Play():
@@ -183,6 +219,11 @@ def _step(step: facts.Step) -> pb.Step:
             return pb.Step(delegate=pb.Delegate(application=step.application, arguments=step.arguments))
         case facts.HangUp():
             return pb.Step(hang_up=pb.HangUp(cause=step.cause, sip_status=step.sip_status, reason=step.reason))
+        case facts.Wait():
+            wait = pb.Wait(prompts=_prompts(step.phrases), leave_digits=step.leave_digits, max_ms=step.max_ms, signalled=step.signalled)
+            return pb.Step(wait=wait)
+        case EnterQueue():
+            raise AssertionError("a queue has said nothing")
         case Park() | PickUp() | Supervise() | Page():
             return _feature_step(step)
 

@@ -1,4 +1,4 @@
-"""Routing's settings. No database: all it knows comes from stream CONFIG."""
+"""Routing's settings. Without a database there are no queues: everything else comes from stream CONFIG."""
 
 from pathlib import Path
 
@@ -12,3 +12,5 @@ class RoutingSettings(ServiceSettings):
     clock_file: Path | None = None
     #: How long the fold of all configurations may take at the start, seconds.
     catch_up_seconds: float = 60
+    #: How long the start waits for the database of the queues; calls that need no queue do without.
+    queues_up_seconds: float = 5

@@ -9,13 +9,14 @@ from typing import assert_never
 
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain import destinations, features, menus, plans
-from carillon_routing.domain.cursor import Cursor, ExternalWait, FeatureWait, GroupWait, MenuWait, PlayWait, UserWait
+from carillon_routing.domain import destinations, features, menus, plans, queueing
+from carillon_routing.domain.cursor import Cursor, ExternalWait, FeatureWait, GroupWait, MenuWait, PlayWait, QueueWait, UserWait
 from carillon_routing.domain.dialling import ToEmergency, ToExtension, ToNothing, ToOwnNumber, dialled_by_user, dialled_from_trunk
 from carillon_routing.domain.dialling import ToOutside as DialledOutside
 from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, Outcome, Played, Rang, TraceLine
 from carillon_routing.domain.feature_codes import recognise
 from carillon_routing.domain.feature_steps import NothingTaken, PageOver, ParkOver, SuperviseOver
+from carillon_routing.domain.queue_steps import QueueOver
 from carillon_routing.domain.walk import (
     ENDS,
     LOOP,
@@ -129,6 +130,8 @@ def _go_on(walk: Walk, cursor: Cursor, outcome: Outcome) -> Move:
             return features.rang(walk, wait, result)
         case FeatureWait() as wait, ParkOver() | NothingTaken() | SuperviseOver() | PageOver() as outcome:
             return features.went_on(walk, wait, outcome)
+        case QueueWait(queue_id), QueueOver(reason):
+            return queueing.left(walk, queue_id, reason)
         case wait, _:
             raise BadOutcome(
                 f"{_kind(outcome)} does not belong to a cursor that waits for a {type(wait).__name__.removesuffix('Wait').lower()}"

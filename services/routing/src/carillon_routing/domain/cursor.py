@@ -57,6 +57,16 @@ class PlayWait:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueWait:
+    """The caller is in a queue, `since` milliseconds after 1970; `turn` waits were begun before this one."""
+
+    queue_id: str
+    priority: int = 0
+    since: int = 0
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureWait:
     """What was dialled by code is being done: `park`, `recall` (of a parked call), `take`, `intercom`, `page`, `supervise`."""
 
@@ -67,7 +77,7 @@ class FeatureWait:
     user_id: str = ""
 
 
-Wait = UserWait | ExternalWait | GroupWait | MenuWait | PlayWait | FeatureWait
+Wait = UserWait | ExternalWait | GroupWait | MenuWait | PlayWait | FeatureWait | QueueWait
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,8 @@ def _encode_wait(wait: Wait) -> list[Any]:
             return ["menu", menu_id, turn, digits]
         case PlayWait(following):
             return ["play", following]
+        case QueueWait(queue_id, priority, since, turn):
+            return ["queue", queue_id, priority, since, turn]
         case FeatureWait(what, lot_id, slot, user_id):
             return ["feature", what, lot_id, slot, user_id]
 
@@ -171,5 +183,6 @@ _WAITS: dict[str, tuple[tuple[Callable[[object], bool], ...], Callable[..., Wait
     "group": ((_is_text,), GroupWait),
     "menu": ((_is_text, _is_count, _is_text), MenuWait),
     "play": ((_is_text,), PlayWait),
+    "queue": ((_is_text, _is_count, _is_count, _is_count), QueueWait),
     "feature": ((_is_text, _is_text, _is_text, _is_text), FeatureWait),
 }

@@ -1,7 +1,7 @@
 """Destinations: how each is entered, and what its ringing leads to."""
 
 from carillon_contracts.config import Destination, Number, User
-from carillon_routing.domain import menus, trunks
+from carillon_routing.domain import menus, queueing, trunks
 from carillon_routing.domain.cursor import ExternalWait, GroupWait, PlayWait, UserWait
 from carillon_routing.domain.facts import Delegate, Play, Ring, RingResult, TrunkTarget, UserTarget
 from carillon_routing.domain.identity import shown_inside, shown_outside
@@ -36,6 +36,8 @@ def enter(walk: Walk, move: ToDestination) -> Move:
         return _ring_user(walk, destination.user_id, move.ring_seconds)
     if destination.ring_group_id is not None:
         return ring_group(walk, destination.ring_group_id)
+    if destination.queue_id is not None:
+        return queueing.enter(walk, destination.queue_id)
     if destination.menu_id is not None:
         return menus.enter(walk, destination.menu_id)
     if destination.plan_id is not None:

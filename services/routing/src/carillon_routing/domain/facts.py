@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from carillon_routing.domain.feature_steps import FeatureOutcome, FeatureStep
+from carillon_routing.domain.queue_steps import EnterQueue, QueueOver
 
 Direction = Literal["inbound", "from_user"]
 RingResult = Literal["answered", "no_answer", "busy", "unreachable", "congested", "rejected"]
@@ -57,7 +58,7 @@ class Recorded:
     """A record step is over; routing never asks for one."""
 
 
-Outcome = Entered | Rang | Played | Gathered | Recorded | FeatureOutcome
+Outcome = Entered | Rang | Played | Gathered | Recorded | FeatureOutcome | QueueOver
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class Ring:
     caller_name: str = ""
     ask_after_answer: bool = False
     auto_answer: bool = False
+    #: The music of a wait goes on while it rings.
+    music: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,16 @@ class Gather:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """Speak, then music, until the application signals, a digit leaves or the time is over."""
+
+    phrases: tuple[Phrase, ...] = ()
+    leave_digits: str = ""
+    max_ms: int = 30_000
+    signalled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Delegate:
     """Another application decides from here on."""
 
@@ -139,7 +152,7 @@ class HangUp:
     reason: str
 
 
-Step = Ring | Play | Gather | Delegate | HangUp | FeatureStep
+Step = Ring | Play | Gather | Delegate | HangUp | FeatureStep | EnterQueue | Wait
 
 
 @dataclass(frozen=True, slots=True)

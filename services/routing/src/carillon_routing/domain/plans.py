@@ -1,7 +1,7 @@
 """Nodes of a plan, and the ways on from them."""
 
 from carillon_contracts.config import CalendarNode, PlanNode
-from carillon_routing.domain import destinations, menus
+from carillon_routing.domain import destinations, menus, queueing
 from carillon_routing.domain.cursor import PlayWait
 from carillon_routing.domain.facts import Play
 from carillon_routing.domain.schedules import is_open
@@ -30,6 +30,9 @@ def _carry_out(walk: Walk, subject: str, node: PlanNode) -> Move:
     if node.menu is not None:
         walk.note(subject, True, "plays a menu", f"menu/{node.menu.menu_id}")
         return menus.enter(walk, node.menu.menu_id)
+    if node.queue is not None:
+        walk.note(subject, True, "a queue", f"queue/{node.queue.queue_id}")
+        return queueing.enter(walk, node.queue.queue_id)
     if node.mailbox is not None:
         return destinations.mailbox(walk, node.mailbox.mailbox_id)
     if node.announcement is not None:

@@ -46,6 +46,26 @@ class _Kept:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+class FloorsWhenUp:
+    """The floors once there is a database; `expected`: there will be one."""
+
+    def __init__(self, *, expected: bool) -> None:
+        self.expected = expected
+        self.ready = asyncio.Event()
+        self._floors: Floors | None = None
+
+    def adopt(self, floors: "Floors") -> None:
+        """They are up."""
+        self._floors = floors
+        self.ready.set()
+
+    def get(self) -> "Floors":
+        """Raises `FloorAway` before they are up."""
+        if self._floors is None:
+            raise FloorAway("the database of the queues is not there yet" if self.expected else "routing has no database, and so no queues")
+        return self._floors
+
+
 #: Told what happened on a tenant's floor, after it is stored by this replica.
 Watcher = Callable[[str, Floor, Sequence[FloorEvent]], None]
 

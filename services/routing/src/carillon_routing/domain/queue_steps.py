@@ -1,0 +1,22 @@
+"""A queue as `advance` sees it: one step that ends for one reason; what happens in between is the floor's (`domain.queues`)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+QueueReason = Literal["answered", "full", "waited_too_long", "no_agents", "left_by_key", "removed", "called_back"]
+REASONS: tuple[QueueReason, ...] = ("answered", "full", "waited_too_long", "no_agents", "left_by_key", "removed", "called_back")
+
+
+@dataclass(frozen=True, slots=True)
+class EnterQueue:
+    """Wait for an agent. `priority` 0 to 9, the higher the sooner; what the queue itself says of the caller may raise it."""
+
+    queue_id: str
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOver:
+    """The caller left the queue; `answered`: and the agent has hung up."""
+
+    reason: QueueReason

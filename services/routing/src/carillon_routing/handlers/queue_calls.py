@@ -1,0 +1,138 @@
+"""A call that is in a queue: what media does next, by what the floor says.
+
+Always: the call itself knows since when it waits (its cursor), so that it gets its old place whatever was lost meanwhile; while the
+database is away it waits on with music.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+from carillon_contracts.config import Queue
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_kit.clock import Clock
+from carillon_kit.logs import get_logger
+from carillon_routing.domain import cursor as cursors
+from carillon_routing.domain.cursor import Cursor, QueueWait
+from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Play, Rang, Ring, RingResult, TraceLine, UserTarget, Wait
+from carillon_routing.domain.identity import shown_inside
+from carillon_routing.domain.queue_steps import REASONS, QueueOver
+from carillon_routing.domain.queues import commands as c
+from carillon_routing.domain.queues.decide import Refused
+from carillon_routing.domain.queues.floor import Caller, Floor
+from carillon_routing.domain.queues.speech import called_back, heard
+from carillon_routing.handlers.floors import FloorAway, Floors, FloorsWhenUp
+from carillon_routing.projections.configuration import Configuration
+
+_log = get_logger(__name__)
+AGENT = "agent:"
+#: Media asks at least so often.
+MAX_WAIT_MS = 30_000
+#: While the database is away.
+AWAY_MS = 2_000
+#: How long one question of media for a signal is kept open.
+AWAIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """A wait step is over; `digit` is one that leaves, or empty."""
+
+    digit: str = ""
+
+
+class QueueCalls:
+    """Of all tenants; without floors (no database) nobody can wait."""
+
+    def __init__(self, floors: FloorsWhenUp, configuration: Configuration, clock: Clock) -> None:
+        self._floors = floors
+        self._configuration = configuration
+        self._clock = clock
+
+    async def go_on(self, config: TenantConfig, call: CallFacts, cursor: Cursor, outcome: Outcome | Waited | None) -> Advance | QueueOver:
+        """The next step in the queue, or why the caller leaves it. `outcome` None: the caller has just come. Raises nothing."""
+        wait = cast(QueueWait, cursor.wait)
+        queue = config.queues.get(wait.queue_id)
+        if not self._floors.expected or queue is None:
+            return QueueOver("no_agents")
+        try:
+            return await self._go_on(self._floors.get(), config, queue, call, cursor, outcome)
+        except FloorAway as away:
+            _log.warning("a caller waits for the database", call_id=call.call_id, error=str(away))
+            line = TraceLine(f"queue/{queue.id}", False, "its state cannot be had now; the caller waits on")
+            return _advance(Wait(max_ms=AWAY_MS, signalled=False), cursor, line)
+
+    async def _go_on(
+        self, floors: Floors, config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, outcome: Outcome | Waited | None
+    ) -> Advance | QueueOver:
+        wait = cast(QueueWait, cursor.wait)
+        if isinstance(outcome, Rang):
+            await floors.execute(call.tenant_id, c.RingOver(call.call_id, _by_agent(outcome.targets)))
+        elif isinstance(outcome, Waited) and outcome.digit and outcome.digit == queue.leave_key:
+            await floors.execute(call.tenant_id, c.Leave(call.call_id, "left_by_key"))
+            return QueueOver("left_by_key")
+        elif isinstance(outcome, Waited) and outcome.digit and outcome.digit == queue.callback_key and call.caller_number:
+            return await self._call_back(floors, config, call, cursor)
+        try:
+            join = c.Join(call.call_id, queue.id, wait.since / 1000, wait.priority, call.caller_number, cursor.language)
+            await floors.execute(call.tenant_id, join)
+            floor = await floors.execute(call.tenant_id, c.Fetch(call.call_id))
+        except Refused as refused:
+            return QueueOver("full" if refused.why == "full" else "no_agents")
+        return await self._step(floors, floor, config, queue, call, cursor)
+
+    async def _step(
+        self, floors: Floors, floor: Floor, config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor
+    ) -> Advance | QueueOver:
+        caller = floor.callers[call.call_id]
+        if caller.released:
+            await floors.execute(call.tenant_id, c.Leave(call.call_id, caller.released))
+            return QueueOver(next((reason for reason in REASONS if reason == caller.released), "no_agents"))
+        if caller.offered:
+            return self._ring(config, queue, call, cursor, caller)
+        return self._wait(floor, config, queue, cursor, caller)
+
+    def _ring(self, config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, caller: Caller) -> Advance:
+        users = {agent_id: config.agents[agent_id].user_id for agent_id in caller.offered if agent_id in config.agents}
+        stop = queue.ring_seconds * 1000
+        targets = tuple(UserTarget(f"{AGENT}{agent_id}", user_id, 0, stop) for agent_id, user_id in users.items())
+        number, name = shown_inside(config, call)
+        # Asked again after the agent has hung up, so that the plan goes on with a caller who is still there.
+        step = Ring(targets, number, name, ask_after_answer=True, music=True)
+        reason = f"{queue.strategy}: offered to {', '.join(users)} after {self._clock.now().timestamp() - caller.joined_at:.0f} s"
+        return _advance(step, cursor, TraceLine(f"queue/{queue.id}", True, reason, ", ".join(f"user/{user}" for user in users.values())))
+
+    def _wait(self, floor: Floor, config: TenantConfig, queue: Queue, cursor: Cursor, caller: Caller) -> Advance:
+        wait = cast(QueueWait, cursor.wait)
+        phrases = heard(floor, queue, caller, wait.turn, cursor.language, config.tenant.language)
+        every = min(MAX_WAIT_MS, queue.announcements.every_seconds * 1000)
+        step = Wait(phrases, f"{queue.leave_key}{queue.callback_key}", every)
+        position = floor.position(caller)
+        reason = f"position {position}, priority {caller.priority}, waiting {self._clock.now().timestamp() - caller.joined_at:.0f} s"
+        return _advance(step, replace(cursor, wait=replace(wait, turn=wait.turn + 1)), TraceLine(f"queue/{queue.id}", True, reason))
+
+    async def _call_back(self, floors: Floors, config: TenantConfig, call: CallFacts, cursor: Cursor) -> Advance:
+        await floors.execute(call.tenant_id, c.AskCallback(call.call_id, call.caller_number))
+        line = TraceLine("call-back", True, f"{call.caller_number} keeps the place and will be called", "hang_up")
+        goodbye = replace(cursor, wait=cursors.PlayWait())
+        return _advance(Play((called_back(cursor.language, config.tenant.language),)), goodbye, line)
+
+    async def signalled(self, call: CallFacts) -> bool:
+        """Whether the wait of the call is to end; answers when it is, or after `AWAIT_SECONDS`."""
+
+        def to_end(floor: Floor) -> bool:
+            caller = floor.callers.get(call.call_id)
+            return caller is None or bool(caller.released) or (bool(caller.offered) and caller.ring_until is None)
+
+        try:
+            return await self._floors.get().until(call.tenant_id, to_end, AWAIT_SECONDS)
+        except FloorAway:
+            return False
+
+
+def _by_agent(targets: Mapping[str, RingResult]) -> dict[str, RingResult]:
+    return {target.removeprefix(AGENT): result for target, result in targets.items() if target.startswith(AGENT)}
+
+
+def _advance(step: Wait | Ring | Play, cursor: Cursor, line: TraceLine) -> Advance:
+    return Advance(step, cursors.encode(cursor), (line,), cursor.config_seq)

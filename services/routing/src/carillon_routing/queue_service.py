@@ -1,0 +1,49 @@
+"""The queues of the service, put together as soon as the database is there; calls that need none do not wait for it."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from carillon_contracts.streams import CALLS
+from carillon_kit.bus import Bus
+from carillon_kit.clock import SystemClock
+from carillon_kit.dead_letters import DeadLetters
+from carillon_kit.ids import SystemIds
+from carillon_kit.logs import get_logger
+from carillon_kit.postgres import migrate, open_pool
+from carillon_routing.adapters.floor_log import PostgresFloors
+from carillon_routing.handlers.floors import Floors, FloorsWhenUp
+from carillon_routing.projections.configuration import Configuration
+from carillon_routing.settings import RoutingSettings
+from carillon_routing.subscribers import CONSUMER, CallSubscriber
+
+_log = get_logger(__name__)
+
+
+async def run_queues(settings: RoutingSettings, bus: Bus, configuration: Configuration, up: FloorsWhenUp) -> None:
+    """Wait for the database, then let time pass on the floors until cancelled."""
+    ids = SystemIds()
+    async with AsyncExitStack() as stack:
+        while True:
+            try:
+                pool = await open_pool(settings.postgres_dsn)
+                break
+            except ConnectionError as error:
+                _log.warning("queues wait for the database", error=str(error))
+        stack.push_async_callback(pool.close)
+        await migrate(pool, "carillon_routing.migrations")
+        log = PostgresFloors(pool, ids)
+        floors = Floors(log, configuration.current, SystemClock(), f"{settings.node}-{ids.token()}")
+        up.adopt(floors)
+        await bus.ensure_stream(CALLS)
+        consumer = await bus.consume(CONSUMER, CallSubscriber(floors).handle, DeadLetters(pool))
+        stack.push_async_callback(consumer.stop)
+        await floors.run()
+
+
+async def wait_a_moment(up: FloorsWhenUp, seconds: float) -> None:
+    """For the database, but not for ever."""
+    try:
+        async with asyncio.timeout(seconds):
+            await up.ready.wait()
+    except TimeoutError:
+        return
