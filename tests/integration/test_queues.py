@@ -1,0 +1,127 @@
+"""SIPp callers wait in a queue for a baresip agent, over kill -9 of routing: nobody is lost, the order stays, nobody is rung twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from carillon.routing.v1 import queues_pb2 as pb
+from carillon.routing.v1.queues_pb2_grpc import QueueControlServiceStub
+from carillon_cli.phone.baresip import Baresip
+from carillon_kit.grpc_client import channel
+from strangers.phones import holds, phone
+from strangers.sipp import Sipp
+from strangers.system import System
+
+pytestmark = pytest.mark.feature("R-10")
+CARRIER = "127.0.0.2"
+AGENT_HZ = 1900
+COMPANY = """
+tenant: {id: dupont, display_name: Dupont SA, realm: dupont.example, country: CH, time_zone: Europe/Zurich, language: fr,
+  main_number: "+41215550100"}
+agents:
+  - {id: dumas, user_id: dumas}
+queues:
+  - id: hotline
+    ring_seconds: 20
+    leave_key: "*"
+    members: [{agent_id: dumas}]
+    priorities: [{prefixes: ["+4176"], priority: 5}]
+numbers:
+  - {id: "+41215550150", destination: {queue_id: hotline}}
+"""
+
+
+class Hotline:
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.channel = channel(system.run["grpc"]["routing"], system.run["admin_token"], "dupont")
+        self.stub = QueueControlServiceStub(self.channel)
+
+    async def state(self) -> pb.QueueState:
+        answer = await self.stub.GetQueues(pb.GetQueuesRequest(queue_id="hotline"), timeout=10, wait_for_ready=True)
+        return answer.queues[0]
+
+    async def numbers(self, state: str = "waiting") -> list[str]:
+        return [caller.number for caller in (await self.state()).callers if caller.state == state]
+
+    async def waits(self, *numbers: str) -> None:
+        async with asyncio.timeout(20):
+            while await self.numbers() != list(numbers):
+                await asyncio.sleep(0.1)
+
+
+@pytest.fixture
+async def hotline(system: System, tmp_path: Path) -> AsyncIterator[Hotline]:
+    file = tmp_path / "queues.yaml"
+    file.write_text(COMPANY)
+    system.carillon("apply", str(file))
+    here = Hotline(system)
+    async with asyncio.timeout(20):
+        while not (await here.stub.GetQueues(pb.GetQueuesRequest(), timeout=10)).queues:
+            await asyncio.sleep(0.1)
+    yield here
+    await here.stub.LogOutAgent(pb.LogOutAgentRequest(agent_id="dumas"), timeout=10)
+    await here.channel.close()
+
+
+#: Who the callers are, by SIPp's number of the call.
+def caller(number: int) -> str:
+    return f"+4179111220{number}"
+
+
+def callers(system: System, count: int) -> Sipp:
+    """So many, one a second, who would wait for a minute and a half."""
+    replace = {"[caller]": caller(0)[:-1] + "[call_number]", '<exec rtp_stream="SOUND,-1,8"/>': ""}
+    options = ("-d", "90000", "-r", "1")
+    return Sipp(
+        "carrier_calls.xml", system.sip, *options, ip=CARRIER, port=5060, calls=count, seconds=120, replace=replace, dest="+41215550150"
+    )
+
+
+async def happened(agent: Baresip, kind: str, times: int) -> None:
+    """So often."""
+    await holds(lambda: sum(event.get("type") == kind for event in agent.events) >= times, f"{kind} {times}", 30)
+
+
+async def test_callers_wait_over_a_killed_routing_and_are_served_in_order(system: System, hotline: Hotline) -> None:
+    known = system.call_ids()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(callers(system, 3))
+        await hotline.waits(*map(caller, (1, 2, 3)))
+        old = system.kill("routing")
+        await asyncio.to_thread(system.until_restarted, "routing", old)
+        await hotline.waits(*map(caller, (1, 2, 3)))
+        agent = await stack.enter_async_context(phone(system, "101", AGENT_HZ))
+        await hotline.stub.LogInAgent(pb.LogInAgentRequest(agent_id="dumas"), timeout=10)
+        for number in (1, 2, 3):
+            await happened(agent, "CALL_INCOMING", number)
+            assert await hotline.numbers("offered") == [caller(number)]
+            await agent.command("accept")
+            await happened(agent, "CALL_ESTABLISHED", number)
+            async with asyncio.timeout(10):
+                while await hotline.numbers("talking") != [caller(number)]:
+                    await asyncio.sleep(0.1)
+            await agent.command("hangup")
+            await happened(agent, "CALL_CLOSED", number)
+        await hotline.waits()
+    records = await asyncio.to_thread(system.new_records, known, 3)
+    assert {record["caller"]: record["answered_by"] for record in records} == {caller(number): "dumas" for number in (1, 2, 3)}
+
+
+async def test_who_hangs_up_is_gone_and_an_agent_who_does_not_answer_keeps_nobody_from_the_place(system: System, hotline: Hotline) -> None:
+    async with AsyncExitStack() as stack:
+        agent = await stack.enter_async_context(phone(system, "101", AGENT_HZ))
+        with callers(system, 2):
+            await hotline.waits(caller(1), caller(2))
+            await hotline.stub.LogInAgent(pb.LogInAgentRequest(agent_id="dumas"), timeout=10)
+            await agent.until_event("CALL_INCOMING")
+            await agent.command("hangup")
+            await agent.until_event("CALL_CLOSED")
+            await hotline.stub.PauseAgent(pb.PauseAgentRequest(agent_id="dumas", reason="lunch"), timeout=10)
+            await hotline.waits(caller(1), caller(2))
+            for call in (await hotline.state()).callers:
+                await hotline.stub.ReleaseCaller(pb.ReleaseCallerRequest(call_id=call.call_id), timeout=10)
+            await hotline.waits()
