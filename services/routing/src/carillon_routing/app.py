@@ -36,7 +36,7 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         if settings.postgres_dsn:
             tasks.start(run_queues(settings, bus, configuration, floors), "queues")
             await wait_a_moment(floors, settings.queues_up_seconds)
-        queues = QueueCalls(floors, configuration, SystemClock())
+        queues = QueueCalls(floors, SystemClock())
         server = await guarded_server(settings, "routing", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         add_services(server, configuration, _clock(settings), queues)
         control = QueueControl(floors, configuration, SystemClock())

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from carillon_contracts.config import RESOURCES, ConfigChanged
+from carillon_contracts.config import RESOURCES, SECRET_FIELDS, ConfigChanged
 from carillon_contracts.tenant_config import TenantConfig, evolve
 from carillon_routing.domain.advance import advance
 from carillon_routing.domain.cursor import decode
@@ -39,7 +39,9 @@ def changes_of(company: Mapping[str, Any]) -> list[ConfigChanged]:
     for kind in RESOURCES.values():
         found: Sequence[Plain] = [company["tenant"]] if kind.KIND == "tenant" else company.get(kind.PLURAL, ())
         for plain in found:
-            after = kind.model_validate(plain).model_dump(mode="json")
+            secrets = SECRET_FIELDS.get(kind.KIND, {})
+            shown = {name: value for name, value in plain.items() if name not in secrets}
+            after = kind.model_validate(shown).model_dump(mode="json")
             changes.append(ConfigChanged(resource=kind.KIND, resource_id=plain["id"], action="created", after=after, actor="test"))
     return changes
 

@@ -22,7 +22,6 @@ from carillon_routing.domain.queues.decide import Refused
 from carillon_routing.domain.queues.floor import Caller, Floor
 from carillon_routing.domain.queues.speech import called_back, heard
 from carillon_routing.handlers.floors import FloorAway, Floors, FloorsWhenUp
-from carillon_routing.projections.configuration import Configuration
 
 _log = get_logger(__name__)
 AGENT = "agent:"
@@ -44,9 +43,8 @@ class Waited:
 class QueueCalls:
     """Of all tenants; without floors (no database) nobody can wait."""
 
-    def __init__(self, floors: FloorsWhenUp, configuration: Configuration, clock: Clock) -> None:
+    def __init__(self, floors: FloorsWhenUp, clock: Clock) -> None:
         self._floors = floors
-        self._configuration = configuration
         self._clock = clock
 
     async def go_on(self, config: TenantConfig, call: CallFacts, cursor: Cursor, outcome: Outcome | Waited | None) -> Advance | QueueOver:
