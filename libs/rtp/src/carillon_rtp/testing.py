@@ -340,6 +340,12 @@ class PlaneProcess:
         self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
 
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self) -> None:
         low, high = self.ports
         command = ["--socket", str(self.socket), "--listen-ip", "127.0.0.1", "--ports", f"{low}-{high}", *self._arguments]
