@@ -294,6 +294,20 @@ async def test_a_server_that_does_not_answer_options_gets_no_calls_until_it_does
     assert (await states(house)).usable
 
 
+async def test_a_call_for_help_goes_past_a_server_that_is_down(house: Any, words: Any, silence: int) -> None:
+    """OPTIONS were not answered, so no other call goes out; the call for help is tried all the same, and found to be answered."""
+    async with carrier(house, "carrier_answers") as one:
+        await trunk(house, one.port, ping_seconds=5)
+        await eventually(lambda: "trunk_server_down" in [fact for fact, _ in facts(house)])
+        assert not (await states(house)).usable
+        house.application.follow(words.ring(trunk="112"), words.hang_up(42))
+        anne = await house.phone("anne")
+        call = anne.call("112")
+        await anne.answered()
+        anne.do("bye", call)
+        await house.ended()
+
+
 @pytest.mark.feature("D-17")
 async def test_no_more_calls_than_the_trunk_may_have_but_for_help(house: Any, words: Any) -> None:
     async with carrier(house, "carrier_answers") as one:

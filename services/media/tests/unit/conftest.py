@@ -32,7 +32,7 @@ class World:
             Contact(f"sip:{user_id}{n}@127.0.0.1:6000", FLOW, user_id, "101", "dupont.example") for n in range(self.devices.get(user_id, 0))
         ]
 
-    def contact_of_trunk(self, tenant: str, trunk_id: str, number: str) -> Contact | None:
+    def contact_of_trunk(self, tenant: str, trunk_id: str, number: str, call_id: str = "") -> Contact | None:
         if trunk_id == "gone":
             return None
         return Contact(f"sip:{number}@127.0.0.2:5060", FLOW, f"trunk:{trunk_id}", number, "127.0.0.1", asserted=True)

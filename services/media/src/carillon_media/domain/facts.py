@@ -77,8 +77,8 @@ class Reach(Protocol):
         """Every registered device of the user; empty if none."""
         ...
 
-    def contact_of_trunk(self, tenant: str, trunk_id: str, number: str) -> Contact | None:
-        """The trunk with the number to dial; None if it is not known or its name does not resolve."""
+    def contact_of_trunk(self, tenant: str, trunk_id: str, number: str, call_id: str = "") -> Contact | None:
+        """The trunk with the number to dial; None if it is not known or its name does not resolve. Calls share equal servers."""
         ...
 
     def taken_slots(self, tenant: str) -> Collection[str]:

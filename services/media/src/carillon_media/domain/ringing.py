@@ -284,7 +284,7 @@ def _contacts(call: CallState, whom: str | TrunkTarget) -> tuple[Contact, ...]:
     if reach is None:
         return ()
     if isinstance(whom, TrunkTarget):
-        found = reach.contact_of_trunk(facts.tenant, whom.trunk_id, whom.number)
+        found = reach.contact_of_trunk(facts.tenant, whom.trunk_id, whom.number, facts.call_id)
         return () if found is None else (found,)
     contacts = tuple(reach.contacts_of_user(facts.tenant, whom))
     if facts.device and whom == facts.device_user:

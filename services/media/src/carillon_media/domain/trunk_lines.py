@@ -3,8 +3,9 @@
 Invariant: a line never changes; a new configuration makes new ones. What is secret in it is not in its repr.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Literal
 
 from carillon_contracts.config import Trunk, TrunkCredential
@@ -26,6 +27,8 @@ class TrunkAddress:
     host: str
     port: int | None
     transport: Transport | None
+    #: Lower is tried first; equals share the calls.
+    priority: int = 0
 
     @property
     def destination(self) -> Destination:
@@ -83,9 +86,18 @@ def servers_of(tenant: str, trunk: Trunk) -> tuple[TrunkAddress, ...]:
     """Its own address first, the others by priority, in the order given among equals."""
     own = TrunkAddress(tenant, trunk.id, trunk.host, trunk.port, _transport(trunk.transport))
     others = sorted(trunk.servers, key=lambda server: server.priority)
-    first = [TrunkAddress(tenant, trunk.id, each.host, each.port, _transport(each.transport)) for each in others if each.priority == 0]
-    rest = [TrunkAddress(tenant, trunk.id, each.host, each.port, _transport(each.transport)) for each in others if each.priority > 0]
-    return (own, *first, *rest)
+    return (own, *(TrunkAddress(tenant, trunk.id, each.host, each.port, _transport(each.transport), each.priority) for each in others))
+
+
+def shared(servers: Sequence[TrunkAddress], call_id: str) -> list[TrunkAddress]:
+    """The servers as one call tries them: by priority, equals in an order drawn by the call (rendezvous hashing), so that each of n equals
+    is first for an n-th of the calls, and its calls are shared by all others when it is away. Without a call in the order given."""
+
+    def drawn(server: TrunkAddress) -> tuple[int, bytes]:
+        text = f"{call_id} {server.host} {server.port} {server.transport}"
+        return server.priority, sha256(text.encode()).digest() if call_id else b""
+
+    return sorted(servers, key=drawn)
 
 
 def lines_of(config: TenantConfig, open_password: OpenPassword) -> Mapping[str, TrunkLine]:

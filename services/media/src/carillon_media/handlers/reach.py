@@ -68,9 +68,13 @@ class Reachability:
                     found.append(Contact(binding.contact, way[0], user_id, number, realm, route=way[1], device=binding.instance))
         return found
 
-    def contact_of_trunk(self, tenant: str, trunk_id: str, number: str) -> Contact | None:
-        """The trunk, dialled with `number`: its first server that answers, the others as spares."""
-        return self._trunks().contact(tenant, trunk_id, number, self._contacts_at)
+    def contact_of_trunk(self, tenant: str, trunk_id: str, number: str, call_id: str = "") -> Contact | None:
+        """The trunk, dialled with `number`: its first server that answers, the others as spares; equals share calls by their hash."""
+
+        def contacts_at(server: TrunkAddress, dialled: str) -> list[Contact]:
+            return self._contacts_at(server, dialled, zlib.crc32(call_id.encode() or number.encode()))
+
+        return self._trunks().contact(tenant, trunk_id, number, contacts_at, call_id)
 
     def flows_to(self, server: TrunkAddress, choice: int = 0) -> list[Flow]:
         """Flows to a trunk's server, in the order to try; none while its name is not known. Over TLS it must prove the name that the
@@ -86,13 +90,13 @@ class Reachability:
             if not self._cluster.is_peer((found.ip, found.port))
         ]
 
-    def _contacts_at(self, server: TrunkAddress, number: str) -> list[Contact]:
+    def _contacts_at(self, server: TrunkAddress, number: str, choice: int) -> list[Contact]:
         parameters = () if server.transport in (None, "udp") else (("transport", server.transport),)
         host = f"[{server.host}]" if ":" in server.host else server.host
         uri = str(Uri("sip", number, host, server.port, parameters))
         return [
             Contact(uri, flow, f"trunk:{server.trunk_id}", number, host_port(flow.local).rpartition(":")[0], asserted=True)
-            for flow in self.flows_to(server, zlib.crc32(number.encode()))
+            for flow in self.flows_to(server, choice)
         ]
 
     def trunks_at(self, ip: str) -> list[tuple[str, str]]:

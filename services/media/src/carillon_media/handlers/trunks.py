@@ -21,7 +21,7 @@ from carillon_media.domain.fallback import is_emergency
 from carillon_media.domain.identity import phone_number
 from carillon_media.domain.trunk_health import Health
 from carillon_media.domain.trunk_limits import TrunkCalls
-from carillon_media.domain.trunk_lines import TrunkAddress, TrunkLine
+from carillon_media.domain.trunk_lines import TrunkAddress, TrunkLine, shared
 from carillon_media.domain.trunk_numbers import called, written
 from carillon_media.domain.trunk_registration import Registration
 from carillon_media.handlers.registrar import source_of
@@ -147,7 +147,7 @@ class Trunks:
 
     # -- out ----------------------------------------------------------------------------------------------------------
 
-    def contact(self, tenant: str, trunk_id: str, number: str, contacts_at: ContactsAt) -> Contact | None:
+    def contact(self, tenant: str, trunk_id: str, number: str, contacts_at: ContactsAt, call_id: str = "") -> Contact | None:
         """The first server that may be called with the number, the others as its spares; None: the trunk cannot be used now."""
         line = self._book.line(tenant, trunk_id)
         if line is None:
@@ -158,7 +158,7 @@ class Trunks:
         dialled = written(number, line.trunk.dialled_format, line.country)
         found = [
             replace(contact, number=number, trunk=line, emergency=emergency)
-            for server in line.servers
+            for server in shared(line.servers, call_id)
             for contact in contacts_at(server, dialled)
         ]
         alive = [contact for contact in found if self._pings.usable(line, contact.flow)]
