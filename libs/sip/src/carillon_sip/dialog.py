@@ -3,6 +3,7 @@
 Invariant: a dialog is known by Call-ID, local and remote tag; its local CSeq only grows; its route set never changes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from carillon_sip.errors import ParseError
@@ -28,7 +29,7 @@ class Dialog:
 
     @classmethod
     def of_callee(cls, request: Request, local_tag: str) -> "Dialog":
-        """The UAS's side of an INVITE (section 12.1.1); raises ParseError when its Contact is missing or wrong."""
+        """The UAS's side of an INVITE (section 12.1.1); raises ParseError when its Contact is missing, or it or the next Route is wrong."""
         headers = request.headers
         return cls(
             call_id=request.call_id,
@@ -38,7 +39,7 @@ class Dialog:
             remote=headers.get("from") or "",
             remote_target=target_of(request),
             # "The route set MUST be set to the list of URIs in the Record-Route header field from the request, taken in order"
-            route_set=tuple(headers.all("record-route")),
+            route_set=_routes(headers.all("record-route")),
             local_cseq=0,
             remote_cseq=request.cseq.number,
         )
@@ -54,7 +55,7 @@ class Dialog:
             remote=response.headers.get("to") or "",
             remote_target=target_of(response),
             # "taken in reverse order"
-            route_set=tuple(reversed(response.headers.all("record-route"))),
+            route_set=_routes(response.headers.all("record-route")[::-1]),
             local_cseq=invite.cseq,
         )
 
@@ -89,6 +90,13 @@ class Dialog:
         """Take the Contact of a target refresh (re-INVITE, UPDATE and their 2xx) when there is one."""
         if "contact" in message.headers:
             self.remote_target = target_of(message)
+
+
+def _routes(values: Sequence[str]) -> tuple[str, ...]:
+    """A route set. The next hop of it is read now: one that is no address must not come up when a timer sends a BYE."""
+    if values:
+        address_uri(values[0])
+    return tuple(values)
 
 
 def target_of(message: Request | Response) -> str:

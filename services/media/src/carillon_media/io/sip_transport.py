@@ -349,7 +349,7 @@ class SipStack(SubscriptionPort):
 
     def _tick(self) -> None:
         self._timer = None
-        self._agent.handle_timer(self._clock.monotonic())
+        self._guard(partial(self._agent.handle_timer, self._clock.monotonic()))
         self._pump()
 
     # -- commands -------------------------------------------------------------------------------------------------------
