@@ -9,7 +9,7 @@ BENCHMARKS = (
     ("libs/sip/benchmarks/message_steps.py",),
     ("services/media/benchmarks/journal.py",),
     ("services/cdr/benchmarks/ledger.py",),
-    ("libs/rtp/benchmarks/relay.py", "--calls", "500", "1000"),
+    ("benchmarks/media/relay.py", "--calls", "500", "1000"),
     ("benchmarks/calls.py", "--rates", "50,100,200"),
 )
 

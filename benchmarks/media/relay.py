@@ -1,10 +1,12 @@
 """How much one core relays (or plays): starts a plane on one core and paced load on another, and prints what a packet costs.
 
-    python benchmarks/relay.py --calls 500 1000 2000            # relay of G.711 calls, two legs each, 50 packets/s a leg
-    python benchmarks/relay.py --calls 1000 --convert           # with A-law to mu-law
-    python benchmarks/relay.py --prompts 2000                   # prompts at once
-    python benchmarks/relay.py --calls 400 --srtp AEAD_AES_128_GCM   # SRTP on both legs against the plain relay
-    python benchmarks/relay.py --calls 50 --codec opus          # what a call between G.711 and this codec costs
+    python benchmarks/media/relay.py --calls 500 1000 2000            # relay of G.711 calls, two legs each, 50 packets/s a leg
+    python benchmarks/media/relay.py --calls 1000 --convert           # with A-law to mu-law
+    python benchmarks/media/relay.py --prompts 2000                   # prompts at once
+    python benchmarks/media/relay.py --calls 400 --srtp AEAD_AES_128_GCM   # SRTP on both legs against the plain relay
+    python benchmarks/media/relay.py --calls 50 --codec opus          # what a call between G.711 and this codec costs
+    python benchmarks/media/relay.py --calls 500 --room 10            # 1,000 parties in rooms of ten (all of them speak)
+    python benchmarks/media/relay.py --calls 500 --record             # every call recorded, both sides
 
 One line of JSON a step. `us_per_packet` is the packet thread's CPU time for one packet received and sent on. For SRTP each call goes
 through the plane twice, plain to the load and (first plain, then SRTP) between its two inner sessions: the difference is one protection
@@ -64,6 +66,12 @@ async def chain(client: PlaneClient, legs: int, suite: str, codec: AudioCodec) -
     await asyncio.gather(*(client.bridge(f"leg-{n}", f"inner-{n}") for n in range(legs)))
 
 
+async def rooms(client: PlaneClient, legs: int, size: int) -> None:
+    """Every session into a room of so many."""
+    await asyncio.gather(*(client.open_room(f"room-{first}", tell_talkers=False) for first in range(0, legs, size)))
+    await asyncio.gather(*(client.join(f"leg-{n}", f"room-{n // size * size}") for n in range(legs)))
+
+
 async def compare(program: Path, folder: Path, options: argparse.Namespace, calls: int, suite: str) -> None:
     """The chain plain, then with the suite."""
     cost = {}
@@ -106,8 +114,12 @@ async def step(program: Path, folder: Path, options: argparse.Namespace, calls: 
             music = write_wav(folder / "music.wav", sine(440, 5000))
             await asyncio.gather(*(client.play(f"leg-{n}", "music", [music], loop=True) for n in range(legs)))
         else:
-            if not options.chain:
+            if options.room:
+                await rooms(client, legs, options.room)
+            elif not options.chain:
                 await asyncio.gather(*(client.bridge(f"leg-{n}", f"leg-{n + 1}") for n in range(0, legs, 2)))
+            if options.record:
+                await asyncio.gather(*(client.record(f"leg-{n}", "r", folder / f"{n}.wav", sides="stereo") for n in range(0, legs, 2)))
             load.stdin.writelines(f"{'AB'[n % 2]} {address.port}\n".encode() for n, address in enumerate(addresses))
         load.stdin.write(b"go\n")
         await load.stdin.drain()
@@ -119,9 +131,11 @@ async def step(program: Path, folder: Path, options: argparse.Namespace, calls: 
             if line.strip() in (b"measure", b"end"):
                 marks.append(await client.statistics())
         result = json.loads(await load.stdout.readline())
+        if options.room:
+            result["got"] = 0  # what is mixed carries nobody's stamps
         await load.wait()
         await client.disconnect()
-    return report(marks, result, calls, prompts)
+    return ({"room_of": options.room} if options.room else {}) | report(marks, result, calls, prompts)
 
 
 def report(marks: Sequence[PlaneStatistics], result: dict[str, Any], calls: int, prompts: int) -> dict[str, Any]:
@@ -160,6 +174,8 @@ async def main() -> None:
     options.add_argument("--plane-cpu", type=int, default=0)
     options.add_argument("--load-cpu", type=int, default=min(1, (os.cpu_count() or 1) - 1))
     options.add_argument("--load-nice", type=int, default=0, help="where others share the machine, a negative one keeps the load on time")
+    options.add_argument("--room", type=int, default=0, metavar="SIZE", help="the sessions of the calls are in rooms of so many instead")
+    options.add_argument("--record", action="store_true", help="every call, both sides")
     options.add_argument("--srtp", nargs="*", default=[], choices=list(SUITES), metavar="SUITE")
     options.add_argument("--codec", nargs="*", default=[], choices=list(CODECS))
     arguments = options.parse_args()

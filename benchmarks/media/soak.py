@@ -1,6 +1,6 @@
 """Many minutes of relayed calls: loss, memory and descriptors of the media plane over time, and what is left when the calls have ended.
 
-    python benchmarks/soak.py --calls 500 --minutes 24
+    python benchmarks/media/soak.py --calls 500 --minutes 24
 
 One line of JSON a minute, then the result; exit code 1 when a packet was lost, memory grew by more than 2 % after the first minute, or a
 descriptor was left.
