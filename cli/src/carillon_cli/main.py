@@ -27,6 +27,7 @@ COMMANDS = {
     "queues": "who waits in the queues and who answers, now; agents log in and out",
     "records": "records of ended calls",
     "explain": "why a call went where it went",
+    "simulate": "what would become of a call, and why; tests of plans",
     "messages": "messages in the mailboxes",
     "recordings": "recordings of calls",
     "bans": "addresses and accounts that are kept out after an attack, and letting them in again",

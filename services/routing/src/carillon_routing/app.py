@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from carillon.routing.v1.queues_pb2_grpc import add_QueueControlServiceServicer_to_server
+from carillon.routing.v1.routing_pb2_grpc import add_RoutingServiceServicer_to_server
 from carillon_contracts.audit import request_refused
 from carillon_contracts.streams import AUDIT, CONFIG, KEYS
 from carillon_kit.bus import Bus
@@ -12,6 +13,9 @@ from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks
 from carillon_routing.grpc_api import add_services
 from carillon_routing.grpc_queues import RIGHTS, SERVICE_NAME, QueueControl
+from carillon_routing.grpc_routing import RIGHTS as ROUTING_RIGHTS
+from carillon_routing.grpc_routing import SERVICE_NAME as ROUTING_SERVICE
+from carillon_routing.grpc_routing import Routing
 from carillon_routing.handlers.floors import FloorsWhenUp
 from carillon_routing.handlers.queue_calls import QueueCalls
 from carillon_routing.projections.configuration import Configuration, ConfigurationFollower
@@ -41,6 +45,8 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         add_services(server, configuration, _clock(settings), queues)
         control = QueueControl(floors, configuration, SystemClock())
         server.add(add_QueueControlServiceServicer_to_server, control, SERVICE_NAME, RIGHTS)
+        routing = Routing(configuration, _clock(settings))
+        server.add(add_RoutingServiceServicer_to_server, routing, ROUTING_SERVICE, ROUTING_RIGHTS)
         port = await server.start()
         stack.push_async_callback(server.stop)
         yield port

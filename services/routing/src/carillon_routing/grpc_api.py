@@ -77,7 +77,9 @@ class RoutingApplication(CallApplicationServicer):
             decided = await self._decided(self._config(call, cursor), call, cursor, outcome)
         except BadOutcome as error:
             raise InvalidArgument({"outcome": str(error)}) from error
-        return pb.NextResponse(step=_step(decided.step), cursor=decided.cursor, trace=_trace(decided.trace), config_seq=decided.config_seq)
+        return pb.NextResponse(
+            step=step_message(decided.step), cursor=decided.cursor, trace=trace_messages(decided.trace), config_seq=decided.config_seq
+        )
 
     async def Await(self, request: pb.AwaitRequest, context: object) -> pb.AwaitResponse:
         """See call_application.proto."""
@@ -190,7 +192,8 @@ def _result(result: int, field: str) -> facts.RingResult:
     return found
 
 
-def _step(step: facts.Step) -> pb.Step:
+def step_message(step: facts.Step) -> pb.Step:
+    """The contract's step."""
     match step:
         case facts.Ring():
             return pb.Step(
@@ -273,5 +276,6 @@ def _prompt(phrase: facts.Phrase) -> pb.Prompt:
     return pb.Prompt(speech=pb.Speech(text=phrase.text, language=phrase.language))
 
 
-def _trace(lines: Iterable[facts.TraceLine]) -> list[pb.TraceEntry]:
+def trace_messages(lines: Iterable[facts.TraceLine]) -> list[pb.TraceEntry]:
+    """The contract's trace."""
     return [pb.TraceEntry(subject=line.subject, matched=line.matched, reason=line.reason, next=line.next) for line in lines]

@@ -1,0 +1,79 @@
+"""`carillon simulate`: what would become of a call, with the reasons; and `--test` runs what is stored for a plan. No call is made."""
+
+import argparse
+import asyncio
+from datetime import datetime
+
+from google.protobuf.json_format import MessageToDict
+
+from carillon.routing.v1 import routing_pb2 as pb
+from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
+from carillon_cli.errors import CliError
+from carillon_cli.render.explain import step_text, trace_lines
+from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_contracts.call import TraceLine
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `carillon simulate`."""
+    parser.add_argument("caller", nargs="?", default="", help="a number, or a user's extension; `-`: withheld")
+    parser.add_argument("dialled", nargs="?", default="", help="one of the tenant's numbers, or what the user dials")
+    parser.add_argument("--at", help="a moment with its offset, 2026-03-02T10:15+01:00; default: now")
+    parser.add_argument(
+        "--result", action="append", default=[], metavar="WHO=RESULT", help="alain=busy, +41791112233=no_answer; others answer"
+    )
+    parser.add_argument("--key", action="append", default=[], metavar="DIGITS", help="pressed at the first menu, the second, ...")
+    parser.add_argument("--queue", default="", metavar="REASON", help="why the caller leaves a queue; default: answered")
+    parser.add_argument("--draft", default="", help="a draft that decides in its plan's place")
+    parser.add_argument("--test", metavar="PLAN", help="run the tests of this plan instead; exit code 1 when one fails")
+    system_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print each decision with its conditions, or the tests' results."""
+    system = load(options.data)
+    if not options.test and not options.dialled:
+        raise CliError("who calls what?", "carillon simulate CALLER DIALLED, or --test PLAN")
+    return asyncio.run(_run(system, options))
+
+
+async def _run(system: System, options: argparse.Namespace) -> int:
+    async with system.channel("routing", system.tenant(options.tenant)) as routing:
+        service = RoutingServiceStub(routing)
+        if options.test:
+            request = pb.TestPlanRequest(plan_id=options.test, plan_draft_id=options.draft)
+            tested = await ask(service.TestPlan(request, timeout=RPC_SECONDS), "routing")
+            for result in tested.results:
+                print(f"{'passed' if result.passed else 'FAILED'}  {result.plan_test_id}: came by {', '.join(result.reached) or 'nothing'}")
+            return 0 if tested.passed else 1
+        answer = await ask(service.Simulate(_request(system, options), timeout=RPC_SECONDS), "routing")
+    for number, turn in enumerate(answer.turns, 1):
+        lines = [TraceLine(subject=line.subject, matched=line.matched, reason=line.reason, next=line.next) for line in turn.trace]
+        kind = turn.step.WhichOneof("kind") if turn.HasField("step") else None
+        details = MessageToDict(getattr(turn.step, kind), preserving_proto_field_name=True) if kind else {}
+        print("\n".join([f"{number}. configuration {answer.config_seq}", *trace_lines(lines)]))
+        print(f"    => {step_text(kind, details) if kind else 'waits for an agent'}")
+    return 0
+
+
+def _request(system: System, options: argparse.Namespace) -> pb.SimulateRequest:
+    users = {user["extension"]: user["id"] for user in system.entry(system.tenant(options.tenant))["users"] if user.get("extension")}
+    results = dict(pair.split("=", 1) if "=" in pair else (pair, "") for pair in options.result)
+    request = pb.SimulateRequest(
+        caller="" if options.caller == "-" else options.caller,
+        caller_user_id=users.get(options.caller, ""),
+        dialled=options.dialled,
+        results=results,
+        keys=options.key,
+        queue_result=options.queue,
+        plan_draft_id=options.draft,
+    )
+    if options.at:
+        try:
+            moment = datetime.fromisoformat(options.at)
+        except ValueError as error:
+            raise CliError(f"--at: {options.at!r} is not a moment", "2026-03-02T10:15+01:00") from error
+        if moment.tzinfo is None:
+            raise CliError(f"--at: {options.at!r} has no offset", "2026-03-02T10:15+01:00")
+        request.at.FromDatetime(moment)
+    return request

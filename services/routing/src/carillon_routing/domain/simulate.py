@@ -1,0 +1,117 @@
+"""What would become of a call: `advance`, step by step, with assumed outcomes; and the tests of plans.
+
+Always: the steps and traces are those that a call with these outcomes would have had, because the same function decides them; a simulation
+reads one tenant's configuration and nothing else, and ends.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from carillon_contracts.config import Plan, PlanDraft, PlanTest
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain import cursor as cursors
+from carillon_routing.domain.advance import advance
+from carillon_routing.domain.facts import (
+    Advance,
+    CallFacts,
+    Entered,
+    Gather,
+    Gathered,
+    Outcome,
+    Play,
+    Played,
+    Rang,
+    Ring,
+    RingResult,
+    RingTarget,
+    UserTarget,
+)
+from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueueReason
+from carillon_routing.domain.walk import name_of
+
+#: A call that rings, speaks and asks more often is not followed any further.
+MAX_TURNS = 100
+#: A ring step that nobody answers came to the first of these that a target came to.
+_WORST: tuple[RingResult, ...] = ("no_answer", "busy", "rejected", "congested", "unreachable")
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """What becomes of users (by id) and outside numbers that ring; who is not there answers. `keys`: one entry a question."""
+
+    results: Mapping[str, RingResult] = field(default_factory=lambda: MappingProxyType({}))
+    keys: tuple[str, ...] = ()
+    queue: QueueReason = "answered"
+
+
+def simulate(config: TenantConfig, call: CallFacts, at: datetime, assumed: Assumed) -> tuple[Advance, ...]:
+    """The decisions in order; the last one is where the call stays. `at` is aware."""
+    found: list[Advance] = []
+    cursor, outcome, keys = None, Entered(), list(assumed.keys)
+    following: Outcome | None = outcome
+    while following is not None and len(found) < MAX_TURNS:
+        decided = advance(config, call, cursor, following, at)
+        found.append(decided)
+        cursor = cursors.decode(decided.cursor) if decided.cursor else None
+        following = _outcome(decided, assumed, keys) if cursor is not None else None
+    return tuple(found)
+
+
+def _outcome(decided: Advance, assumed: Assumed, keys: list[str]) -> Outcome | None:
+    """What the step leads to; None: there the call stays."""
+    match decided.step:
+        case Ring(targets):
+            results = {target.target_id: assumed.results.get(_who(target), "answered") for target in targets}
+            if "answered" in results.values():
+                return None
+            return Rang(next((result for result in _WORST if result in results.values()), "unreachable"), results)
+        case Play():
+            return Played()
+        case Gather():
+            pressed = keys.pop(0) if keys else ""
+            return Gathered(pressed, timed_out=not pressed)
+        case EnterQueue():
+            return None if assumed.queue == "answered" else QueueOver(assumed.queue)
+        case _:
+            return None
+
+
+def _who(target: RingTarget) -> str:
+    return target.user_id if isinstance(target, UserTarget) else target.number
+
+
+def with_draft(config: TenantConfig, draft: PlanDraft) -> TenantConfig:
+    """The configuration as it would be with the draft in its plan's place; version and everything else stay."""
+    plan = draft.plan(config.plans.get(draft.plan_id))
+    plans = MappingProxyType({**config.plans, plan.id: plan})
+    return replace(config, resources=MappingProxyType({**config.resources, Plan.KIND: plans}))
+
+
+def reached(turns: tuple[Advance, ...]) -> tuple[str, ...]:
+    """Where the call came by, as the trace names it."""
+    names: dict[str, None] = {}
+    for turn in turns:
+        names |= dict.fromkeys(line.next for line in turn.trace if line.matched and line.next)
+        if isinstance(turn.step, Ring):
+            names |= dict.fromkeys(_name(target) for target in turn.step.targets)
+    return tuple(names)
+
+
+def _name(target: RingTarget) -> str:
+    return f"user/{target.user_id}" if isinstance(target, UserTarget) else f"external_number/{target.number}"
+
+
+def run_test(config: TenantConfig, test: PlanTest) -> tuple[bool, tuple[str, ...]]:
+    """Whether the call reaches what it must, and where it came by."""
+    at = datetime.fromisoformat(test.at).replace(tzinfo=ZoneInfo(config.tenant.time_zone))
+    call = CallFacts(config.tenant_id, f"plan_test/{test.id}", "inbound", test.dialled, test.caller)
+    results: dict[str, RingResult] = {
+        **dict.fromkeys(test.busy_user_ids, "busy"),
+        **dict.fromkeys(test.absent_user_ids, "no_answer"),
+        **dict.fromkeys(test.unreachable_user_ids, "unreachable"),
+    }
+    came_by = reached(simulate(config, call, at, Assumed(results, test.keys)))
+    return name_of(test.reaches) in came_by, came_by

@@ -1,0 +1,97 @@
+"""`RoutingService`: what would become of a call, and whether a plan passes its tests."""
+
+from datetime import UTC
+
+from carillon.routing.v1 import routing_pb2 as pb
+from carillon.routing.v1.routing_pb2_grpc import RoutingServiceServicer
+from carillon_contracts.config import Tenant
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_kit.auth import ADMIN, OPERATOR
+from carillon_kit.clock import Clock
+from carillon_kit.errors import InvalidArgument, NotFound
+from carillon_kit.grpc_server import current_tenant
+from carillon_routing.domain.facts import Advance, CallFacts, Direction, RingResult
+from carillon_routing.domain.queue_steps import REASONS, EnterQueue
+from carillon_routing.domain.simulate import Assumed, run_test, simulate, with_draft
+from carillon_routing.grpc_api import step_message, trace_messages
+from carillon_routing.projections.configuration import Configuration
+
+SERVICE_NAME = "carillon.routing.v1.RoutingService"
+RIGHTS = dict.fromkeys(("Simulate", "TestPlan"), frozenset({str(OPERATOR), str(ADMIN)}))
+_RESULTS: dict[str, RingResult] = {
+    "answered": "answered",
+    "no_answer": "no_answer",
+    "busy": "busy",
+    "unreachable": "unreachable",
+    "congested": "congested",
+    "rejected": "rejected",
+}
+MAX_ASSUMED = 1000
+
+
+class Routing(RoutingServiceServicer):
+    """Reads the caller's tenant's configuration; changes nothing."""
+
+    def __init__(self, configuration: Configuration, clock: Clock) -> None:
+        self._configuration = configuration
+        self._clock = clock
+
+    async def Simulate(self, request: pb.SimulateRequest, context: object) -> pb.SimulateResponse:
+        """See routing.proto."""
+        config = self._config(request.plan_draft_id)
+        assumed = _assumed(request)
+        if not 1 <= len(request.dialled) <= 128:
+            raise InvalidArgument({"dialled": "must be 1 to 128 characters"})
+        user_id = request.caller_user_id
+        if user_id and user_id not in config.users:
+            raise InvalidArgument({"caller_user_id": f"no user {user_id!r}"})
+        try:
+            at = request.at.ToDatetime(tzinfo=UTC) if request.HasField("at") else self._clock.now()
+        except (ValueError, OverflowError) as error:
+            raise InvalidArgument({"at": "is not a moment of the years 1 to 9999"}) from error
+        caller = config.extension_of(user_id) if user_id else request.caller[:64]
+        direction: Direction = "from_user" if user_id else "inbound"
+        call = CallFacts(config.tenant_id, "simulation", direction, request.dialled, caller, caller_user_id=user_id)
+        turns = simulate(config, call, at, assumed)
+        return pb.SimulateResponse(turns=[_turn(turn) for turn in turns], config_seq=config.seq)
+
+    async def TestPlan(self, request: pb.TestPlanRequest, context: object) -> pb.TestPlanResponse:
+        """See routing.proto."""
+        config = self._config(request.plan_draft_id)
+        if request.plan_id not in config.plans:
+            raise NotFound(f"plans/{request.plan_id}")
+        results = []
+        for test in config.plan_tests.values():
+            if test.plan_id == request.plan_id:
+                passed, came_by = run_test(config, test)
+                results.append(pb.PlanTestResult(plan_test_id=test.id, passed=passed, reached=came_by))
+        return pb.TestPlanResponse(results=results, passed=all(result.passed for result in results))
+
+    def _config(self, draft_id: str) -> TenantConfig:
+        tenant = current_tenant()
+        config = self._configuration.current(tenant)
+        if config is None or config.get(Tenant, tenant) is None:
+            raise NotFound(f"tenant/{tenant}")
+        if not draft_id:
+            return config
+        draft = config.plan_drafts.get(draft_id)
+        if draft is None:
+            raise NotFound(f"plan_drafts/{draft_id}")
+        return with_draft(config, draft)
+
+
+def _assumed(request: pb.SimulateRequest) -> Assumed:
+    if len(request.results) > MAX_ASSUMED or len(request.keys) > MAX_ASSUMED:
+        raise InvalidArgument({"results": f"at most {MAX_ASSUMED}, and as many keys"})
+    wrong = {f"results.{who}": f"{result!r} is no result" for who, result in request.results.items() if result not in _RESULTS}
+    queue = next((reason for reason in REASONS if reason == (request.queue_result or "answered")), None)
+    if queue is None:
+        wrong["queue_result"] = f"must be one of {', '.join(REASONS)}"
+    if wrong or queue is None:
+        raise InvalidArgument(wrong)
+    return Assumed({who: _RESULTS[result] for who, result in request.results.items()}, tuple(request.keys), queue)
+
+
+def _turn(turn: Advance) -> pb.SimulatedTurn:
+    step = None if isinstance(turn.step, EnterQueue) else step_message(turn.step)
+    return pb.SimulatedTurn(step=step, trace=trace_messages(turn.trace))

@@ -1,0 +1,72 @@
+"""A simulation is the call: same steps, same trace; and plans are tested with it."""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from carillon_contracts.config import PlanDraft
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain.facts import CallFacts, HangUp, Ring
+from carillon_routing.domain.simulate import Assumed, reached, run_test, simulate, with_draft
+from carillon_routing.testing import SimulatedCall, with_plan
+
+AT = datetime(2026, 1, 6, 10, tzinfo=ZoneInfo("Europe/Zurich"))
+NODES = (
+    {"id": "a", "destination": {"destination": {"user_id": "anna"}, "ways": {"busy": "b", "no_answer": "m"}}},
+    {"id": "b", "destination": {"destination": {"user_id": "ben"}}},
+    {"id": "m", "mailbox": {"mailbox_id": "main"}},
+)
+
+
+def company(**more: Any) -> TenantConfig:
+    return with_plan(*NODES, **more)
+
+
+def follow(config: TenantConfig, **results: Any) -> tuple[str, ...]:
+    call = CallFacts(config.tenant_id, "c1", "inbound", "+41215550100", "+41791112233", trunk_id="carrier")
+    return reached(simulate(config, call, AT, Assumed(results)))
+
+
+@pytest.mark.feature("R-21")
+def test_the_simulation_of_a_call_is_the_call() -> None:
+    config = company()
+    live = SimulatedCall.from_outside(config, "+41215550100", "2026-01-06 10:00").rang("busy").rang("no_answer")
+    simulated = simulate(config, live.facts, live.at, Assumed({"anna": "busy", "ben": "no_answer"}))
+    assert [(turn.step, turn.trace) for turn in simulated] == [(turn.step, turn.trace) for turn in live.advances]
+    assert isinstance(simulated[-1].step, HangUp)
+
+
+@pytest.mark.feature("R-21")
+def test_everybody_answers_who_is_not_said_to_do_otherwise() -> None:
+    assert "user/anna" in follow(company())
+    assert "user/ben" in follow(company(), anna="busy")
+    assert "voicemail" in follow(company(), anna="no_answer")
+
+
+@pytest.mark.feature("R-21", "R-1")
+def test_a_draft_decides_in_its_plans_place_and_nothing_else_changes() -> None:
+    config = company()
+    draft = PlanDraft.model_validate({"id": "d", "plan_id": "p", "entry": "b", "nodes": [NODES[1]]})
+    assert "user/anna" not in follow(with_draft(config, draft))
+    assert "user/anna" in follow(config)
+
+
+@pytest.mark.feature("R-25")
+@pytest.mark.parametrize(("expected", "passed"), [({"user_id": "ben"}, True), ({"user_id": "carl"}, False)])
+def test_a_plan_test_says_whether_its_call_reaches_what_it_must(expected: dict[str, str], passed: bool) -> None:
+    test = {"id": "t", "plan_id": "p", "dialled": "+41215550100", "at": "2026-01-06T10:00", "busy_user_ids": ["anna"], "reaches": expected}
+    config = company(plan_tests=[test])
+    assert run_test(config, config.plan_tests["t"])[0] is passed
+
+
+@pytest.mark.feature("R-10", "R-21")
+def test_a_queue_is_one_step_with_its_ways_out() -> None:
+    queue = {"id": "q", "queue": {"queue_id": "sales", "ways": {"full": "b"}}}
+    config = with_plan(queue, NODES[1], queues=[{"id": "sales", "waited_too_long": {"mailbox_id": "main"}}])
+    call = CallFacts(config.tenant_id, "c1", "inbound", "+41215550100", "+41791112233")
+    assert reached(simulate(config, call, AT, Assumed()))[-1] == "queue/sales"
+    assert isinstance(simulate(config, call, AT, Assumed(queue="full"))[-1].step, Ring)
+    assert reached(simulate(config, call, AT, Assumed(queue="waited_too_long")))[-1] == "voicemail"
+    assert reached(simulate(config, call, AT, Assumed(queue="no_agents")))[-1] == "hang_up"
