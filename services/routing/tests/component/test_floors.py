@@ -1,0 +1,83 @@
+"""Floors on a real Postgres: three replicas write at once, one is killed, a new one goes on where it was."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_kit.clock import ManualClock
+from carillon_kit.ids import SystemIds
+from carillon_kit.postgres import migrate, open_pool
+from carillon_kit.testing import postgres_dsn  # noqa: F401
+from carillon_routing.adapters.floor_log import PostgresFloors
+from carillon_routing.domain.queues import commands as c
+from carillon_routing.handlers import floors as module
+from carillon_routing.handlers.floors import Floors
+from carillon_routing.testing import small_company
+
+pytestmark = pytest.mark.feature("R-10")
+AGENTS = ("anna", "ben", "carl")
+
+
+def company(tenant: str) -> TenantConfig:
+    members = [{"agent_id": agent} for agent in AGENTS]
+    agents = [{"id": agent, "user_id": agent} for agent in AGENTS]
+    names = {"id": tenant, "realm": f"{tenant}.example"}
+    return small_company(tenant=names, agents=agents, queues=[{"id": "sales", "members": members}])
+
+
+@pytest.fixture
+async def pool(postgres_dsn: str) -> AsyncIterator[Any]:  # noqa: F811
+    pool = await open_pool(postgres_dsn)
+    await migrate(pool, "carillon_routing.migrations")
+    yield pool
+    await pool.close()
+
+
+def replica(pool: Any, clock: ManualClock, name: str = "r") -> Floors:
+    return Floors(PostgresFloors(pool, SystemIds()), company, clock, name)
+
+
+async def test_three_replicas_write_at_once_and_nobody_is_rung_twice(pool: Any) -> None:
+    clock = ManualClock()
+    replicas = [replica(pool, clock, str(n)) for n in range(3)]
+    work = [c.Join(f"c{n}", "sales", float(n)) for n in range(30)] + [c.LogIn(agent) for agent in AGENTS]
+    await asyncio.gather(*(replicas[n % 3].execute("three", command, 20) for n, command in enumerate(work)))
+    found = [await each.read("three", 5) for each in replicas]
+    assert found[0] == found[1] == found[2]
+    offered = [agent for caller in found[0].callers.values() for agent in caller.offered]
+    assert sorted(offered) == sorted(AGENTS)
+    assert [caller.call_id for caller in found[0].waiting("sales")] == [f"c{n}" for n in range(30)]
+
+
+async def test_what_a_killed_replica_had_stored_is_the_floor(pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SNAPSHOT_EVERY", 5)
+    clock = ManualClock()
+    first = replica(pool, clock)
+    for n in range(6):
+        await first.execute("killed", c.Join(f"c{n}", "sales", float(-n)), 5)
+    await first.execute("killed", c.LogIn("anna"), 5)
+    await first.tick()
+    await first.execute("killed", c.Fetch("c5"), 5)
+    assert (await PostgresFloors(pool, SystemIds()).start("killed"))[1] >= 5
+    assert await replica(pool, clock).read("killed", 5) == await first.read("killed", 5)
+
+
+async def test_one_replica_at_a_time_runs_the_clock(pool: Any) -> None:
+    log = PostgresFloors(pool, SystemIds())
+    assert await log.lease("one", 30)
+    assert not await log.lease("other", 30)
+    assert await log.lease("one", 0)
+    assert await log.lease("other", 30)
+
+
+async def test_a_wait_ends_on_another_replica_when_an_agent_logs_in(pool: Any) -> None:
+    clock = ManualClock()
+    one, other = replica(pool, clock, "one"), replica(pool, clock, "other")
+    await one.execute("signal", c.Join("c1", "sales", 0.0), 5)
+    waiting = asyncio.ensure_future(one.until("signal", lambda floor: bool(floor.callers["c1"].offered), 30))
+    await other.execute("signal", c.LogIn("ben"), 5)
+    async with asyncio.timeout(10):
+        assert await waiting
