@@ -14,13 +14,13 @@ from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
 from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain.cursor import Cursor, QueueWait
-from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Play, Rang, Ring, RingResult, TraceLine, UserTarget, Wait
+from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Rang, Ring, RingResult, TraceLine, UserTarget, Wait
 from carillon_routing.domain.identity import shown_inside
 from carillon_routing.domain.queue_steps import REASONS, QueueOver
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues.decide import Refused
 from carillon_routing.domain.queues.floor import Caller, Floor
-from carillon_routing.domain.queues.speech import called_back, heard
+from carillon_routing.domain.queues.speech import heard
 from carillon_routing.handlers.floors import FloorAway, Floors, FloorsWhenUp
 
 _log = get_logger(__name__)
@@ -69,8 +69,6 @@ class QueueCalls:
         elif isinstance(outcome, Waited) and outcome.digit and outcome.digit == queue.leave_key:
             await floors.execute(call.tenant_id, c.Leave(call.call_id, "left_by_key"))
             return QueueOver("left_by_key")
-        elif isinstance(outcome, Waited) and outcome.digit and outcome.digit == queue.callback_key and call.caller_number:
-            return await self._call_back(floors, config, call, cursor)
         try:
             join = c.Join(call.call_id, queue.id, wait.since / 1000, wait.priority, call.caller_number, cursor.language)
             await floors.execute(call.tenant_id, join)
@@ -104,16 +102,10 @@ class QueueCalls:
         wait = cast(QueueWait, cursor.wait)
         phrases = heard(floor, queue, caller, wait.turn, cursor.language, config.tenant.language)
         every = min(MAX_WAIT_MS, queue.announcements.every_seconds * 1000)
-        step = Wait(phrases, f"{queue.leave_key}{queue.callback_key}", every)
+        step = Wait(phrases, queue.leave_key, every)
         position = floor.position(caller)
         reason = f"position {position}, priority {caller.priority}, waiting {self._clock.now().timestamp() - caller.joined_at:.0f} s"
         return _advance(step, replace(cursor, wait=replace(wait, turn=wait.turn + 1)), TraceLine(f"queue/{queue.id}", True, reason))
-
-    async def _call_back(self, floors: Floors, config: TenantConfig, call: CallFacts, cursor: Cursor) -> Advance:
-        await floors.execute(call.tenant_id, c.AskCallback(call.call_id, call.caller_number))
-        line = TraceLine("call-back", True, f"{call.caller_number} keeps the place and will be called", "hang_up")
-        goodbye = replace(cursor, wait=cursors.PlayWait())
-        return _advance(Play((called_back(cursor.language, config.tenant.language),)), goodbye, line)
 
     async def signalled(self, call: CallFacts) -> bool:
         """Whether the wait of the call is to end; answers when it is, or after `AWAIT_SECONDS`."""
@@ -132,5 +124,5 @@ def _by_agent(targets: Mapping[str, RingResult]) -> dict[str, RingResult]:
     return {target.removeprefix(AGENT): result for target, result in targets.items() if target.startswith(AGENT)}
 
 
-def _advance(step: Wait | Ring | Play, cursor: Cursor, line: TraceLine) -> Advance:
+def _advance(step: Wait | Ring, cursor: Cursor, line: TraceLine) -> Advance:
     return Advance(step, cursors.encode(cursor), (line,), cursor.config_seq)

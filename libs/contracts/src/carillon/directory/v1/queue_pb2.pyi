@@ -247,7 +247,9 @@ class Queue(_message.Message):
     leave_key: _builtins.str
     """Pressed by a caller who does not want to wait: one of 0-9, * and #; empty: none."""
     callback_key: _builtins.str
-    """Pressed by a caller who wants to be called back at their turn; empty: not offered."""
+    """Pressed by a caller who wants to be called back at their turn; empty: not offered.
+    Kept, and not offered to callers yet.
+    """
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueMember]: ...
     @_builtins.property

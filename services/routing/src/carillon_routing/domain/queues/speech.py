@@ -31,13 +31,6 @@ _ONE_MINUTE = {
     "nl": "De geschatte wachttijd is één minuut.",
     "it": "Il tempo di attesa stimato è di un minuto.",
 }
-_CALLED_BACK = {
-    "fr": "Nous vous rappellerons dès que votre tour viendra. Au revoir.",
-    "en": "We will call you back when it is your turn. Goodbye.",
-    "de": "Wir rufen Sie zurück, sobald Sie an der Reihe sind. Auf Wiederhören.",
-    "nl": "Wij bellen u terug zodra u aan de beurt bent. Tot ziens.",
-    "it": "La richiameremo quando sarà il suo turno. Arrivederci.",
-}
 
 
 def estimated_seconds(floor: Floor, queue: Queue, position: int) -> float:
@@ -62,11 +55,6 @@ def heard(floor: Floor, queue: Queue, caller: Caller, turn: int, language: str, 
         minutes = min(MOST_MINUTES, math.ceil(estimated_seconds(floor, queue, position) / 60))
         phrases.append(_say(_WAIT if minutes > 1 else _ONE_MINUTE, tongue, minutes))
     return tuple(phrases)
-
-
-def called_back(language: str, tenant_language: str) -> Phrase:
-    """Goodbye to who will be called back."""
-    return _say(_CALLED_BACK, language.split(",")[0] or tenant_language, 0)
 
 
 def _say(texts: dict[str, str], language: str, number: int) -> Phrase:
