@@ -13,7 +13,7 @@
 enum { G722_BITS = 64000, OPUS_BITS_8000 = 20000, OPUS_BITS_16000 = 28000, OPUS_COMPLEXITY = 5, EXPECTED_LOSS = 5, LAW_MOST = 1920 };
 
 struct decoder {
-    uint8_t kind;
+    uint8_t kind, law;             /* `law`: of the newest payload of G.711, the worker's alone */
     uint32_t rate;
     g722_decode_state_t *g722;
     OpusDecoder *opus;
@@ -43,7 +43,7 @@ struct decoder *decoder_new(uint8_t kind, uint32_t rate) {
     struct decoder *d = calloc(1, sizeof *d);
     if (!d) return NULL;
     int error = 0;
-    *d = (struct decoder){.kind = kind, .rate = rate};
+    *d = (struct decoder){.kind = kind, .law = kind, .rate = rate};
     if (kind == PLANE_G722) d->g722 = g722_decode_init(NULL, G722_BITS, g722_options(rate));
     if (kind == PLANE_OPUS) d->opus = opus_decoder_create((opus_int32)rate, 1, &error);
     if (!error && (kind != PLANE_G722 || d->g722)) {
@@ -61,7 +61,7 @@ bool decoder_is(const struct decoder *d, uint8_t kind) { return d && d->kind == 
 static uint32_t decode_law(struct decoder *d, const uint8_t *payload, uint32_t length, int16_t *to) {
     int16_t narrow[LAW_MOST], *at = wide_law(d->kind, d->rate) ? narrow : to;
     if (length > LAW_MOST) length = LAW_MOST;
-    for (uint32_t i = 0; i < length; i++) at[i] = g711_linear(payload[i], d->kind);
+    for (uint32_t i = 0; i < length; i++) at[i] = g711_linear(payload[i], d->law);
     concealment_heard(&d->concealment, at, length);
     if (at == to) return length;
     halfband_up(&d->up, narrow, length, to);
@@ -89,7 +89,7 @@ uint32_t decoder_decode(struct decoder *d, const uint8_t *payload, uint32_t leng
 
 /* A far end of G.711 may change between the laws. */
 uint32_t decoder_decode_as(struct decoder *d, uint8_t kind, const uint8_t *payload, uint32_t length, int16_t *to, uint32_t room) {
-    if (is_law(kind) && is_law(d->kind)) d->kind = kind;
+    if (is_law(kind)) d->law = kind;
     return decoder_decode(d, payload, length, to, room);
 }
 
