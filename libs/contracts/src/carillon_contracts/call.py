@@ -15,7 +15,19 @@ from carillon_contracts.envelope import EventData, Frozen
 
 Party = Literal["caller", "callee", "system"]
 ControlAction = Literal[
-    "hang_up", "hold", "resume", "transfer", "send_digits", "play", "start_recording", "stop_recording", "answer", "park", "open_door"
+    "hang_up",
+    "hold",
+    "resume",
+    "transfer",
+    "send_digits",
+    "play",
+    "start_recording",
+    "stop_recording",
+    "answer",
+    "park",
+    "open_door",
+    "pause_recording",
+    "resume_recording",
 ]
 SuperviseModeName = Literal["listen", "whisper", "barge"]
 Direction = Literal["inbound", "from_user"]

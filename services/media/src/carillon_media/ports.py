@@ -17,7 +17,7 @@ from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.secrecy import SrtpSetting
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.steps import Outcome, Prompt, Step
-from carillon_rtp.values import SPEAKER, MediaAddress, Party, Remote, SessionState, Statistics, TapMode
+from carillon_rtp.values import SPEAKER, MediaAddress, Party, RecordedSides, Remote, SessionState, Statistics, TapMode
 from carillon_sip.commands import Invite
 from carillon_sip.digest import Credentials
 from carillon_sip.flow import Flow
@@ -97,8 +97,19 @@ class PlanePort(Protocol):
     async def play(self, session: str, play_id: str, files: Sequence[Path], *, loop: bool = False, barge_in: bool = False) -> None: ...
     async def stop_play(self, session: str) -> None: ...
     async def record(
-        self, session: str, recording_id: str, path: Path, *, max_ms: int = 0, silence_ms: int = 0, finish_digits: str = ""
+        self,
+        session: str,
+        recording_id: str,
+        path: Path,
+        *,
+        max_ms: int = 0,
+        silence_ms: int = 0,
+        finish_digits: str = "",
+        sides: RecordedSides = "said",
+        tone_ms: int = 0,
     ) -> None: ...
+    async def pause_record(self, session: str) -> None: ...
+    async def resume_record(self, session: str) -> None: ...
     async def send_digits(self, session: str, digits_id: str, digits: str) -> None: ...
     async def open_room(
         self,

@@ -11,7 +11,7 @@ import pytest
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon_kit.object_store import ObjectNotFound
 from carillon_kit.testing import eventually
-from carillon_rtp.testing import tone
+from carillon_rtp.testing import decode, share_of, tone
 from carillon_rtp.values import MediaAddress
 from carillon_sip import RequestOut, ResponseReceived, SessionEnded
 
@@ -157,3 +157,36 @@ async def test_a_message_is_kept_when_the_media_plane_dies(house: Any, words: An
     events = await house.ended()
     assert words.last(events, "recording_finished")["ended_by"] == "node_failure"
     assert house.application.asked[1].outcome.record.object
+
+
+@pytest.mark.feature("M-10")
+async def test_a_talk_is_recorded_by_policy_with_both_sides_in_a_channel_each(house: Any, words: Any) -> None:
+    rung = words.ring("bob")
+    rung.step.ring.recording.stereo = True
+    rung.step.ring.recording.retention_days = 30
+    house.application.follow(rung, words.hang_up(16))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    session = anne.call("102")
+    _, bob_to = await bob.pick_up()
+    anne_to = await anne.answered()
+    anne.rtp.send_audio(tone(440, 600, "PCMA"), "PCMA", anne_to)
+    bob.rtp.send_audio(tone(880, 600, "PCMA"), "PCMA", bob_to)
+    await bob.rtp.wait_for(25)
+    await anne.rtp.wait_for(25)
+    anne.do("bye", session)
+    events = await house.ended()
+    kept = words.last(events, "recording_finished")
+    assert kept["labels"]["retention_days"] == "30"
+
+    async def uploaded() -> bool:
+        with contextlib.suppress(ObjectNotFound):
+            return bool(await house.objects.get(kept["object"]))
+        return False
+
+    await eventually(uploaded)
+    data = await house.objects.get(kept["object"])
+    assert int.from_bytes(data[22:24], "little") == 2
+    sides = [decode(data[data.index(b"data") + 8 :][channel::2], "PCMA") for channel in range(2)]
+    assert max(share_of(sides[0], 440), share_of(sides[1], 440)) > 0.5
+    assert max(share_of(sides[0], 880), share_of(sides[1], 880)) > 0.5
+    assert min(share_of(sides[0], 440), share_of(sides[1], 440)) < 0.1

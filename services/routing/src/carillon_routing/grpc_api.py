@@ -204,6 +204,7 @@ def step_message(step: facts.Step) -> pb.Step:
                     ask_after_answer=step.ask_after_answer,
                     auto_answer=step.auto_answer,
                     music=step.music,
+                    recording=_recording(step.recording) if step.recording is not None else None,
                 )
             )
         case facts.Play():
@@ -268,6 +269,18 @@ def _target(target: facts.RingTarget) -> pb.RingTarget:
 
 def _prompts(phrases: Iterable[facts.Phrase]) -> list[pb.Prompt]:
     return [_prompt(phrase) for phrase in phrases]
+
+
+def _recording(recording: facts.Recording) -> pb.Recording:
+    return pb.Recording(
+        on_demand=recording.on_demand,
+        announcement=_prompts(recording.announcement),
+        tone=recording.tone,
+        stereo=recording.stereo,
+        retention_days=recording.retention_days,
+        key=recording.key,
+        labels={"recording_policy_id": recording.policy_id},
+    )
 
 
 def _prompt(phrase: facts.Phrase) -> pb.Prompt:

@@ -38,6 +38,7 @@ from carillon_media.domain.steps import (
     PlayOutcome,
     Prompt,
     Record,
+    RecordingPlan,
     RecordOutcome,
     Ring,
     RingOutcome,
@@ -60,6 +61,7 @@ TRIES = 2
 MAX_TARGETS = 100
 MAX_PROMPTS = 50
 MAX_RECORDING_MS = 2 * 3_600_000
+MAX_KEY, MAX_LABELS = 8, 16
 MAX_CURSOR = 64 * 1024
 MAX_TRACE = 200
 MAX_SLOTS, MAX_USERS, MAX_PAGED = 100, 1000, 200
@@ -217,7 +219,21 @@ def _ring(message: pb.Step) -> Ring:
     targets = tuple(_target(target) for target in ring.targets)
     if len({target.target_id for target in targets}) != len(targets):
         raise NoDecision("target ids are not unique")
-    return Ring(targets, ring.caller_number, ring.caller_name, ring.ask_after_answer, ring.auto_answer, ring.music)
+    recording = _recording(ring.recording) if ring.HasField("recording") else None
+    return Ring(targets, ring.caller_number, ring.caller_name, ring.ask_after_answer, ring.auto_answer, ring.music, recording)
+
+
+def _recording(recording: pb.Recording) -> RecordingPlan:
+    key = recording.key if set(recording.key) <= set("0123456789*#") and len(recording.key) <= MAX_KEY else ""
+    return RecordingPlan(
+        on_demand=recording.on_demand,
+        announcement=_prompts(recording.announcement),
+        tone=recording.tone,
+        stereo=recording.stereo,
+        retention_days=max(0, recording.retention_days),
+        key=key,
+        labels=dict(list(recording.labels.items())[:MAX_LABELS]),
+    )
 
 
 def _target(target: pb.RingTarget) -> RingTarget:

@@ -7,6 +7,7 @@ from typing import Literal
 from carillon_contracts.envelope import EventData
 from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.steps import Conference, Outcome, Prompt, SuperviseMode
+from carillon_rtp.values import RecordedSides
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,17 @@ class RecordFrom:
     max_ms: int
     silence_ms: int
     finish_digits: str
+    #: What the leg says alone, or with what it hears, in one channel or two; `tone_ms`: both hear a tone so often, 0: never.
+    sides: RecordedSides = "said"
+    tone_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRecording:
+    """Nothing of the leg comes into the file until it goes on."""
+
+    leg_id: str
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +328,7 @@ Output = (
     EnterRoom
     | LeaveRoom
     | PressInRoom
+    | PauseRecording
     | Journal
     | Remember
     | OfferLeg

@@ -4,7 +4,7 @@ Invariant: the digits themselves pass on to the other side whatever they mean he
 """
 
 from carillon_contracts import call as events
-from carillon_media.domain import holding, inputs, outputs, transferring
+from carillon_media.domain import holding, inputs, outputs, talk_recording, transferring
 from carillon_media.domain.state import CallState, Leg, Talking
 
 #: Seconds between two digits of one code.
@@ -29,6 +29,9 @@ def on_digit(call: CallState, phase: Talking, given: inputs.DigitPressed) -> Non
     if door is not None and pressed.endswith(door.open_digits):
         call.pressed = ("", "", 0.0)
         open_door(call, other, door.lock_digits, leg.party)
+    elif talk_recording.is_key(phase, leg, pressed):
+        call.pressed = ("", "", 0.0)
+        talk_recording.on_key(call, phase, leg)
     elif park_digits and pressed.endswith(park_digits) and transferring.transfers(call, phase, leg):
         call.pressed = ("", "", 0.0)
         transferring.begin(call, phase, leg, destination, BY_PHONE, release=False)

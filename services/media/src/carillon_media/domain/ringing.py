@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from carillon_contracts import call as events
-from carillon_media.domain import holding, inputs, outputs, waiting
+from carillon_media.domain import holding, inputs, outputs, talk_recording, waiting
 from carillon_media.domain.causes import (
     ANSWERED_ELSEWHERE,
     CAUSE_BY_RESULT,
@@ -147,6 +147,7 @@ def _win(call: CallState, phase: Ringing, leg: Leg) -> None:
     call.phase = Talking(leg.leg_id, phase.step, outcome)
     call.transfer_answered()
     holding.begin(call, call.phase)
+    talk_recording.begin(call, call.phase)
 
 
 def on_unsent(call: CallState, phase: Ringing, given: inputs.LegUnsent) -> None:

@@ -28,6 +28,7 @@ from carillon_media.domain.steps import (
     Wait,
 )
 from carillon_media.domain.timetable import Timetable
+from carillon_rtp.values import RecordedSides
 
 Party = Literal["caller", "callee", "system"]
 LegState = Literal["offered", "ringing", "answered", "ended"]
@@ -252,6 +253,8 @@ class CallState:
     anchor: str = CALLER
     tapes: dict[str, Tape] = field(default_factory=dict)
     transfer: Transfer | None = None
+    #: The recording of the talk is paused.
+    tape_paused: bool = False
     #: Questions about where a phone's 3xx leads: what stands in the timetable for the leg, and in whose name it is asked.
     deflections: dict[int, tuple[str, CallFacts]] = field(default_factory=dict)
     deflected: int = 0
@@ -384,6 +387,12 @@ class CallState:
         self.do(outputs.CloseLeg(leg.leg_id, "moved"))
 
     # -- recordings ----------------------------------------------------------------------------------------------------
+
+    def start_talk_tape(self, tape: Tape, max_ms: int, *, stereo: bool, tone_ms: int) -> None:
+        """Record both sides of the leg's talk from now on, into one file."""
+        self.tapes[tape.recording_id] = tape
+        sides: RecordedSides = "stereo" if stereo else "mix"
+        self.do(outputs.RecordFrom(tape.leg_id, tape.recording_id, max_ms, 0, "", sides, tone_ms))
 
     def start_tape(self, tape: Tape, max_ms: int, silence_ms: int = 0, finish_digits: str = "") -> None:
         """Record what the leg says from now on."""

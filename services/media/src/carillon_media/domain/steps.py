@@ -81,6 +81,19 @@ class RingTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingPlan:
+    """How a talk is recorded: at once, or when a user of the tenant presses the key or somebody asks for it."""
+
+    on_demand: bool = False
+    announcement: tuple[Prompt, ...] = ()
+    tone: bool = False
+    stereo: bool = False
+    retention_days: int = 0
+    key: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Ring:
     """Ring targets by timetable; the first to answer wins."""
 
@@ -91,6 +104,7 @@ class Ring:
     auto_answer: bool = False
     #: A caller that was answered hears music meanwhile, not ringback.
     music: bool = False
+    recording: RecordingPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,10 +87,17 @@ async def record(actor: "CallActor", output: outputs.RecordFrom) -> None:
             max_ms=output.max_ms,
             silence_ms=output.silence_ms,
             finish_digits=output.finish_digits,
+            sides=output.sides,
+            tone_ms=output.tone_ms,
         )
     except PlaneError as error:
         actor.parts.quiet.warning("nothing can be recorded", call_id=actor.call.facts.call_id, error=str(error))
         actor.post(inputs.RecordingFinished(output.recording_id, "", 0, 0, "stopped"))
+
+
+async def pause_recording(actor: "CallActor", output: outputs.PauseRecording) -> None:
+    leg, plane = actor.legs[output.leg_id], actor.parts.plane
+    await attempt(actor, plane.pause_record(leg.plane) if output.paused else plane.resume_record(leg.plane))
 
 
 async def stop_recording(actor: "CallActor", output: outputs.StopRecording) -> None:
@@ -160,6 +167,7 @@ DO: Mapping[type, Callable[["CallActor", Any], Awaitable[None]]] = {
     outputs.StopPlay: stop_play,
     outputs.RecordFrom: record,
     outputs.StopRecording: stop_recording,
+    outputs.PauseRecording: pause_recording,
     Sync: sync,
     Restore: restore,
 }

@@ -22,7 +22,7 @@ from carillon_media.handlers.rooms import Rooms
 from carillon_media.handlers.taps import Taps
 from carillon_media.handlers.transfers import Transfers
 from carillon_media.ports import Entry, Parts
-from carillon_rtp.values import DigitPressed, Event, PartyTalking, PlaneRestarted, PlayEnded, RecordingEnded
+from carillon_rtp.values import DigitPressed, Event, LoadChanged, PartyTalking, PlaneRestarted, PlayEnded, RecordingEnded
 from carillon_sip import outputs as sip
 from carillon_sip.errors import SipError
 from carillon_sip.flow import Flow
@@ -301,6 +301,8 @@ class Switchboard:
             return
         if isinstance(event, PartyTalking):
             self.rooms.talking(event)
+            return
+        if isinstance(event, LoadChanged):
             return
         found, leg_id = self._of_plane(event.session)
         if found is None:

@@ -9,11 +9,11 @@ from typing import assert_never
 
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain import destinations, features, menus, plans, queueing
+from carillon_routing.domain import destinations, features, menus, plans, queueing, recordings
 from carillon_routing.domain.cursor import Cursor, ExternalWait, FeatureWait, GroupWait, MenuWait, PlayWait, QueueWait, UserWait
 from carillon_routing.domain.dialling import ToEmergency, ToExtension, ToNothing, ToOwnNumber, dialled_by_user, dialled_from_trunk
 from carillon_routing.domain.dialling import ToOutside as DialledOutside
-from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, Outcome, Played, Rang, TraceLine
+from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, Outcome, Played, Rang, Ring, TraceLine
 from carillon_routing.domain.feature_codes import recognise
 from carillon_routing.domain.feature_steps import NothingTaken, PageOver, ParkOver, SuperviseOver
 from carillon_routing.domain.queue_steps import QueueOver
@@ -59,7 +59,8 @@ def advance(config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcom
     while not isinstance(move, Stop):
         move = _follow(walk, move)
     raw = b"" if move.wait is None else cursors.encode(_cursor(walk, move.wait))
-    return Advance(move.step, raw, tuple(walk.trace), config.seq)
+    step = recordings.recorded(walk, move.step, move.wait) if isinstance(move.step, Ring) else move.step
+    return Advance(step, raw, tuple(walk.trace), config.seq)
 
 
 def _cursor(walk: Walk, wait: cursors.Wait) -> Cursor:

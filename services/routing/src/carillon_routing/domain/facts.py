@@ -95,6 +95,19 @@ RingTarget = UserTarget | TrunkTarget
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """How the talk is recorded; see `Recording` of the contract."""
+
+    policy_id: str
+    on_demand: bool
+    announcement: tuple[Phrase, ...]
+    tone: bool
+    stereo: bool
+    retention_days: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ring:
     """A timetable: the first to answer wins."""
 
@@ -105,6 +118,7 @@ class Ring:
     auto_answer: bool = False
     #: The music of a wait goes on while it rings.
     music: bool = False
+    recording: Recording | None = None
 
 
 @dataclass(frozen=True, slots=True)

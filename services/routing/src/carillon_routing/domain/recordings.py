@@ -1,0 +1,48 @@
+"""Whether a talk is recorded: the first policy that is named by the ring group, the plan, a user who is rung, who calls, or the tenant.
+
+Always: a call to an emergency number is as any other; what decided is in the trace.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from carillon_contracts.config import RecordingPolicy
+from carillon_routing.domain.cursor import GroupWait, Wait
+from carillon_routing.domain.facts import Recording, Ring, UserTarget
+from carillon_routing.domain.walk import Walk
+
+
+def recorded(walk: Walk, ring: Ring, wait: Wait | None) -> Ring:
+    """The ring step with what its policy says; unchanged when nobody names one, or it says never."""
+    for subject, policy_id in _named(walk, ring, wait):
+        policy = walk.config.recording_policies.get(policy_id)
+        if policy is None:
+            continue
+        walk.note(subject, policy.mode != "never", f"recording policy {policy_id}: {policy.mode}")
+        return replace(ring, recording=None if policy.mode == "never" else _plan(walk, policy))
+    return ring
+
+
+def _named(walk: Walk, ring: Ring, wait: Wait | None) -> Iterator[tuple[str, str]]:
+    config = walk.config
+    if isinstance(wait, GroupWait) and (group := config.ring_groups.get(wait.group_id)) is not None:
+        yield f"ring_group/{group.id} recording", group.recording_policy_id
+    if walk.sender is not None and (plan := config.plans.get(walk.sender[0])) is not None:
+        yield f"plan/{plan.id} recording", plan.recording_policy_id
+    rung = [target.user_id for target in ring.targets if isinstance(target, UserTarget)]
+    for user_id in (*rung, walk.call.caller_user_id):
+        if (user := config.users.get(user_id)) is not None:
+            yield f"user/{user_id} recording", user.recording_policy_id
+    yield "tenant recording", config.tenant.recording_policy_id
+
+
+def _plan(walk: Walk, policy: RecordingPolicy) -> Recording:
+    return Recording(
+        policy_id=policy.id,
+        on_demand=policy.mode == "on_demand",
+        announcement=walk.speak(policy.announcement) if policy.announcement else (),
+        tone=policy.tone,
+        stereo=policy.stereo,
+        retention_days=policy.retention_days,
+        key=policy.key,
+    )

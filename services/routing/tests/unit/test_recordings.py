@@ -1,0 +1,54 @@
+"""Which policy says whether a talk is recorded."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from carillon_contracts.config import RecordingPolicy
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain.advance import advance
+from carillon_routing.domain.facts import CallFacts, Entered, Recording, Ring
+from carillon_routing.testing import small_company
+
+pytestmark = pytest.mark.feature("M-10")
+POLICIES = [
+    {"id": "all", "mode": "always", "stereo": True, "tone": True, "retention_days": 30, "announcement": [{"text": "Recorded"}]},
+    {"id": "some", "mode": "on_demand", "key": "*2"},
+    {"id": "none", "mode": "never"},
+]
+
+
+def company(user: str = "", tenant: str = "") -> TenantConfig:
+    config = small_company(recording_policies=POLICIES, users=[{"id": "anna", "last_name": "Anna", "recording_policy_id": user}])
+    resources: dict[str, Any] = {kind: dict(of_kind) for kind, of_kind in config.resources.items()}
+    own = config.tenant
+    resources["tenant"] = {own.id: own.model_copy(update={"recording_policy_id": tenant})}
+    resources["recording_policy"] = {each["id"]: RecordingPolicy.model_validate(each) for each in POLICIES}
+    return TenantConfig(config.tenant_id, config.seq, resources)
+
+
+def recording(config: TenantConfig) -> tuple[Recording | None, list[str]]:
+    call = CallFacts(config.tenant_id, "c1", "inbound", "+41215550101", "+41791110000", trunk_id="carrier")
+    answer = advance(config, call, None, Entered(), datetime(2026, 1, 6, 10, tzinfo=UTC))
+    assert isinstance(answer.step, Ring)
+    return answer.step.recording, [line.subject for line in answer.trace if "recording" in line.subject]
+
+
+def test_nobody_names_a_policy_nothing_is_recorded() -> None:
+    assert recording(company()) == (None, [])
+
+
+def test_the_user_s_policy_comes_before_the_tenant_s() -> None:
+    found, trace = recording(company(user="some", tenant="all"))
+    assert found is not None
+    assert (found.policy_id, found.on_demand, found.key, trace) == ("some", True, "*2", ["user/anna recording"])
+    assert recording(company(user="none", tenant="all")) == (None, ["user/anna recording"])
+
+
+def test_the_tenant_s_policy_is_for_all() -> None:
+    found, trace = recording(company(tenant="all"))
+    assert found is not None
+    assert (found.on_demand, found.stereo, found.tone, found.retention_days) == (False, True, True, 30)
+    assert [phrase.text for phrase in found.announcement] == ["Recorded"]
+    assert trace == ["tenant recording"]
