@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from carillon.directory.v1 import directory_pb2 as pb
+from carillon.directory.v1.history_pb2_grpc import HistoryServiceStub
+from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon_cli.phone.baresip import Baresip
+from carillon_kit.grpc_client import channel
 from strangers.phones import among, holds, phone
 from strangers.system import System
 
@@ -172,3 +176,61 @@ async def test_an_intercom_names_what_makes_phones_answer(system: System, known:
         await elise.until_event("CALL_CLOSED")
     (record,) = await asyncio.to_thread(system.new_records, known, 1)
     assert (record["answered_by"], record["dialled"]) == ("elise", "*80106")
+
+
+async def elises_settings(system: System) -> pb.User:
+    run = system.run
+    async with channel(run["grpc"]["directory"], run["admin_token"], "dupont") as link:
+        return (await UserServiceStub(link).GetUser(pb.GetUserRequest(id="elise"), timeout=5)).user
+
+
+async def heard_out(system: System, phone: Baresip, code: str) -> None:
+    """The system answers the code, says something and hangs up."""
+    phone.events.clear()
+    await dial(system, phone, code)
+    await phone.until_event("CALL_CLOSED", 20)
+    heard = phone.heard()
+    assert heard.total - heard.silence > 0.3, f"{code}: {heard}"
+
+
+@pytest.mark.feature("R-19", "R-12")
+async def test_users_change_their_own_settings_by_code(system: System) -> None:
+    async with AsyncExitStack() as stack:
+        (elise,) = await phones(stack, system, "106")
+        await heard_out(system, elise, "*78")
+        assert (await elises_settings(system)).do_not_disturb
+        await heard_out(system, elise, "*79")
+        assert not (await elises_settings(system)).do_not_disturb
+        await heard_out(system, elise, "*21*102")
+        assert (await elises_settings(system)).forwarding.unconditional.user_id == "alain"
+        await heard_out(system, elise, "%2321%23")
+        assert not (await elises_settings(system)).forwarding.HasField("unconditional")
+    run = system.run
+    async with channel(run["grpc"]["directory"], run["admin_token"], "dupont") as link:
+        request = pb.ListChangesRequest(resource="user", resource_id="elise", page_size=1)
+        (change,) = (await HistoryServiceStub(link).ListChanges(request, timeout=5)).changes
+    assert (change.actor, change.reason) == ("users/elise", "dialled #21#")
+
+
+@pytest.mark.feature("R-19")
+async def test_the_last_caller_is_called_back_without_showing_who_calls(system: System, known: set[str]) -> None:
+    async with AsyncExitStack() as stack:
+        alain, elise = await phones(stack, system, "102", "106")
+        await dial(system, alain, "106")
+        await elise.until_event("CALL_INCOMING")
+        await alain.command("hangup")
+        await elise.until_event("CALL_CLOSED")
+        await asyncio.to_thread(system.new_records, known, 1)
+        await dial(system, elise, "*69")
+        await alain.until_event("CALL_INCOMING")
+        await alain.command("accept")
+        await hears(alain, ELISE_HZ)
+        await elise.command("hangup")
+        await alain.until_event("CALL_CLOSED")
+        alain.events.clear()
+        await dial(system, elise, "*31102")
+        incoming = await alain.until_event("CALL_INCOMING")
+        assert "anonymous" in incoming["peeruri"]
+        await elise.command("hangup")
+    records = by_dialled(await asyncio.to_thread(system.new_records, known, 3))
+    assert records["*69"]["answered_by"] == "alain"

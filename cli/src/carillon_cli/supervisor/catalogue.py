@@ -51,8 +51,10 @@ def service_environment(service: str, options: Options, folders: Folders, backin
     if service in backing.dsns:
         found["CARILLON_POSTGRES_DSN"] = backing.dsns[service]
     match service:
-        case "routing" if options.test_clock:
-            found["CARILLON_CLOCK_FILE"] = str(folders.clock)
+        case "routing":
+            found |= {"CARILLON_DIRECTORY": f"127.0.0.1:{ports.directory}", "CARILLON_CDR": f"127.0.0.1:{ports.cdr}"}
+            if options.test_clock:
+                found["CARILLON_CLOCK_FILE"] = str(folders.clock)
         case "directory":
             others = (f"carillon.{name}.v1=127.0.0.1:{ports.grpc(name)}" for name in GRPC_SERVICES if name != service)
             found |= {

@@ -1,16 +1,22 @@
 """The composition root: what routing is made of, started in order and put down in reverse."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
+from carillon.cdr.v1.cdr_pb2_grpc import RecordServiceStub
+from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon.routing.v1.queues_pb2_grpc import add_QueueControlServiceServicer_to_server
 from carillon.routing.v1.routing_pb2_grpc import add_RoutingServiceServicer_to_server
 from carillon_contracts.audit import request_refused
 from carillon_contracts.streams import AUDIT, CONFIG, KEYS
+from carillon_kit.auth import SERVICE, issue_token
 from carillon_kit.bus import Bus
 from carillon_kit.clock import Clock, FileClock, SystemClock
+from carillon_kit.grpc_client import channel
 from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks
+from carillon_routing.adapters.peers import Peers, signer
 from carillon_routing.grpc_api import add_services
 from carillon_routing.grpc_queues import RIGHTS, SERVICE_NAME, QueueControl
 from carillon_routing.grpc_routing import RIGHTS as ROUTING_RIGHTS
@@ -42,7 +48,7 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
             await wait_a_moment(floors, settings.queues_up_seconds)
         queues = QueueCalls(floors, SystemClock())
         server = await guarded_server(settings, "routing", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        add_services(server, configuration, _clock(settings), queues)
+        add_services(server, configuration, _clock(settings), queues, _peers(settings, stack))
         control = QueueControl(floors, configuration, SystemClock())
         server.add(add_QueueControlServiceServicer_to_server, control, SERVICE_NAME, RIGHTS)
         routing = Routing(configuration, _clock(settings))
@@ -50,6 +56,20 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         port = await server.start()
         stack.push_async_callback(server.stop)
         yield port
+
+
+def _peers(settings: RoutingSettings, stack: AsyncExitStack) -> Peers:
+    """What others are asked; a service whose address is not set is not."""
+    key = settings.token_key.get_secret_value()
+
+    def stub(target: str, kind: Callable[[Any], Any]) -> Any:
+        link = channel(target, issue_token(key, "routing", None, [SERVICE]))
+        stack.push_async_callback(link.close, None)
+        return kind(link)
+
+    users = stub(settings.directory, UserServiceStub) if settings.directory else None
+    records = stub(settings.cdr, RecordServiceStub) if settings.cdr else None
+    return Peers(users, records, signer(key))
 
 
 def _clock(settings: RoutingSettings) -> Clock:

@@ -4,6 +4,7 @@ Always: what a client can send that makes no sense is INVALID_ARGUMENT with the 
 it is kept.
 """
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,8 +17,9 @@ from carillon_kit.auth import OPERATOR, SERVICE
 from carillon_kit.clock import Clock
 from carillon_kit.errors import InvalidArgument, NotFound
 from carillon_kit.grpc_server import GrpcServer, current_tenant
+from carillon_routing.adapters.peers import Peers
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain import facts
+from carillon_routing.domain import facts, feature_settings
 from carillon_routing.domain.advance import BadOutcome, advance
 from carillon_routing.domain.feature_steps import (
     FeatureStep,
@@ -53,17 +55,18 @@ _MODES: dict[SuperviseMode, "pb.SuperviseMode.ValueType"] = {
 _DIRECTIONS: dict[int, facts.Direction] = {pb.DIRECTION_INBOUND: "inbound", pb.DIRECTION_FROM_USER: "from_user"}
 
 
-def add_services(server: GrpcServer, configuration: Configuration, clock: Clock, queues: QueueCalls) -> None:
+def add_services(server: GrpcServer, configuration: Configuration, clock: Clock, queues: QueueCalls, peers: Peers) -> None:
     """Register all of routing's services."""
     rights = {"Next": frozenset({SERVICE, OPERATOR}), "Await": frozenset({SERVICE, OPERATOR})}
     add = add_CallApplicationServicer_to_server
-    server.add(add, RoutingApplication(configuration, clock, queues), SERVICE_NAME, rights)
+    server.add(add, RoutingApplication(configuration, clock, queues, peers), SERVICE_NAME, rights)
 
 
 class RoutingApplication(CallApplicationServicer):
     """Routing as a call application; it keeps no call."""
 
-    def __init__(self, configuration: Configuration, clock: Clock, queues: QueueCalls) -> None:
+    def __init__(self, configuration: Configuration, clock: Clock, queues: QueueCalls, peers: Peers) -> None:
+        self._peers = peers
         self._configuration = configuration
         self._queues = queues
         self._clock = clock
@@ -73,8 +76,12 @@ class RoutingApplication(CallApplicationServicer):
         call = _call(request.call)
         outcome = _outcome(request.outcome)
         cursor = _cursor(request.cursor)
+        config = self._config(call, cursor)
+        if isinstance(outcome, facts.Entered) and cursor is None and (asked := feature_settings.asks(config, call)) is not None:
+            answer = json.dumps(await self._peers.find(call, asked))
+            outcome = facts.Entered({**outcome.arguments, feature_settings.ANSWER: answer})
         try:
-            decided = await self._decided(self._config(call, cursor), call, cursor, outcome)
+            decided = await self._decided(config, call, cursor, outcome)
         except BadOutcome as error:
             raise InvalidArgument({"outcome": str(error)}) from error
         return pb.NextResponse(

@@ -14,3 +14,6 @@ class RoutingSettings(ServiceSettings):
     catch_up_seconds: float = 60
     #: How long the start waits for the database of the queues; calls that need no queue do without.
     queues_up_seconds: float = 5
+    #: Directory's and cdr's `host:port`, for what users change and call back by code; empty: neither is possible.
+    directory: str = ""
+    cdr: str = ""

@@ -3,6 +3,7 @@
 Always: the cursor goes through its bytes at every step, as it does between media and routing.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +30,8 @@ from carillon_routing.domain.facts import (
     RingResult,
     TrunkTarget,
 )
+from carillon_routing.domain.feature_asks import ChangeUser, LastCaller
+from carillon_routing.domain.feature_settings import ANSWER, asks
 
 Plain = Mapping[str, Any]
 
@@ -55,6 +58,29 @@ def config_of(company: Mapping[str, Any]) -> TenantConfig:
 
 
 @dataclass(slots=True)
+class World:
+    """What codes ask other services; plain values, to be set by a test."""
+
+    changes: list[ChangeUser] = field(default_factory=list)
+    last_callers: dict[str, str] = field(default_factory=dict)
+    #: Nobody answers.
+    dark: bool = False
+
+    def entered(self, config: TenantConfig, call: CallFacts, arguments: Mapping[str, str]) -> Entered:
+        """The first question, as the service asks it."""
+        asked = asks(config, call)
+        if asked is None:
+            return Entered(arguments)
+        answer: str | bool | None = None
+        if isinstance(asked, ChangeUser) and not self.dark:
+            self.changes.append(asked)
+            answer = True
+        elif isinstance(asked, LastCaller) and not self.dark:
+            answer = self.last_callers.get(asked.user_id, "")
+        return Entered({**arguments, ANSWER: json.dumps(answer)})
+
+
+@dataclass(slots=True)
 class SimulatedCall:
     """A call on its way: `step` is what media would carry out now. `at` is wall-clock time in the tenant's zone."""
 
@@ -78,16 +104,20 @@ class SimulatedCall:
         *,
         withheld: bool = False,
         transferred: bool = False,
+        world: World | None = None,
     ) -> "SimulatedCall":
         """A user dials, or sends the other side of its call there; media gives the user's extension as the caller's number."""
         number = "" if withheld else config.extension_of(user_id)
         facts = CallFacts(config.tenant_id, "c1", "from_user", dialled, number, caller_user_id=user_id)
-        return cls._begin(config, facts, at, {"transferred_by": user_id} if transferred else {})
+        return cls._begin(config, facts, at, {"transferred_by": user_id} if transferred else {}, world)
 
     @classmethod
-    def _begin(cls, config: TenantConfig, facts: CallFacts, at: str, arguments: Mapping[str, str] | None = None) -> "SimulatedCall":
+    def _begin(
+        cls, config: TenantConfig, facts: CallFacts, at: str, arguments: Mapping[str, str] | None = None, world: World | None = None
+    ) -> "SimulatedCall":
         zone = ZoneInfo(config.tenant.time_zone)
-        return cls(config, facts, datetime.fromisoformat(at).replace(tzinfo=zone)).becomes(Entered(arguments or {}))
+        call = cls(config, facts, datetime.fromisoformat(at).replace(tzinfo=zone))
+        return call.becomes((world or World()).entered(config, facts, arguments or {}))
 
     def becomes(self, outcome: Outcome) -> "SimulatedCall":
         """The step's outcome; the same call, at its next step."""

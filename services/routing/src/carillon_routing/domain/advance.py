@@ -4,12 +4,13 @@ Always: the same arguments give the same answer; every condition that was looked
 this ends with a step, within `MAX_HOPS` visits for the whole call.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain import destinations, features, menus, plans, queueing, recordings
+from carillon_routing.domain import destinations, feature_settings, features, menus, plans, queueing, recordings
 from carillon_routing.domain.cursor import Cursor, ExternalWait, FeatureWait, GroupWait, MenuWait, PlayWait, QueueWait, UserWait
 from carillon_routing.domain.dialling import ToEmergency, ToExtension, ToNothing, ToOwnNumber, dialled_by_user, dialled_from_trunk
 from carillon_routing.domain.dialling import ToOutside as DialledOutside
@@ -45,7 +46,8 @@ def advance(config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcom
 
     `now` is aware; it decides what schedules say. The tenant must exist in the configuration.
     """
-    walk = Walk(config, call, now)
+    coded = recognise(config, call.dialled) if call.direction == "from_user" else None
+    walk = Walk(config, replace(call, withheld=coded is not None and coded.feature == "withhold"), now)
     if cursor is None:
         if not isinstance(outcome, Entered):
             raise BadOutcome(f"{_kind(outcome)} without a cursor: the first question has the outcome entered")
@@ -90,7 +92,14 @@ def _enter(walk: Walk, entered: Entered) -> Move:
     from_user = walk.call.direction == "from_user"
     dialled = dialled_by_user(walk.config, walk.call.dialled) if from_user else dialled_from_trunk(walk.config, walk.call.dialled)
     if from_user and not isinstance(dialled, ToEmergency) and (coded := recognise(walk.config, walk.call.dialled)) is not None:
-        return features.enter(walk, coded, sent_by_user=bool({"transferred_by", "deflected_by"} & set(entered.arguments)))
+        answer = feature_settings.answer_in(entered.arguments)
+        if coded.feature in ("forward_on", "forward_off", "dnd_on", "dnd_off"):
+            return feature_settings.changed(walk, coded, answer)
+        if coded.feature not in ("withhold", "call_return"):
+            return features.enter(walk, coded, sent_by_user=bool({"transferred_by", "deflected_by"} & set(entered.arguments)))
+        if (ended := feature_settings.redial(walk, coded, answer)) is not None:
+            return ended
+        dialled = dialled_by_user(walk.config, walk.call.dialled)
     match dialled:
         case ToEmergency(number):
             walk.note(f"emergency number {number}", True, f"{number} is one in {walk.config.tenant.country}; by any trunk", number)

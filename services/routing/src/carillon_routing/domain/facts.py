@@ -23,6 +23,8 @@ class CallFacts:
     caller_name: str = ""
     caller_user_id: str = ""
     trunk_id: str = ""
+    #: The user wants this call to show no number, whatever it shows otherwise.
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)

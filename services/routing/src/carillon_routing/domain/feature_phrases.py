@@ -5,7 +5,22 @@ from typing import Literal
 
 from carillon_routing.domain.facts import Phrase
 
-Said = Literal["parked", "parked_page", "no_slot", "nothing_there", "not_allowed", "nobody_talks", "nobody_listens", "no_such_extension"]
+Said = Literal[
+    "parked",
+    "parked_page",
+    "no_slot",
+    "nothing_there",
+    "not_allowed",
+    "nobody_talks",
+    "nobody_listens",
+    "no_such_extension",
+    "forward_on",
+    "forward_off",
+    "dnd_on",
+    "dnd_off",
+    "not_now",
+    "nobody_called",
+]
 _ENGLISH = "en"
 _TEXTS: Mapping[Said, Mapping[str, str]] = {
     "parked": {
@@ -63,6 +78,48 @@ _TEXTS: Mapping[Said, Mapping[str, str]] = {
         "de": "Diese Nummer gibt es nicht.",
         "nl": "Dit nummer bestaat niet.",
         "it": "Questo numero non esiste.",
+    },
+    "forward_on": {
+        "en": "Your calls are forwarded.",
+        "fr": "Vos appels sont renvoyés.",
+        "de": "Ihre Anrufe werden umgeleitet.",
+        "nl": "Uw oproepen worden doorgeschakeld.",
+        "it": "Le sue chiamate sono deviate.",
+    },
+    "forward_off": {
+        "en": "Your calls are not forwarded any more.",
+        "fr": "Vos appels ne sont plus renvoyés.",
+        "de": "Ihre Anrufe werden nicht mehr umgeleitet.",
+        "nl": "Uw oproepen worden niet meer doorgeschakeld.",
+        "it": "Le sue chiamate non sono più deviate.",
+    },
+    "dnd_on": {
+        "en": "You will not be disturbed.",
+        "fr": "Vous ne serez pas dérangé.",
+        "de": "Sie werden nicht gestört.",
+        "nl": "U wordt niet gestoord.",
+        "it": "Non sarà disturbato.",
+    },
+    "dnd_off": {
+        "en": "You can be called again.",
+        "fr": "Vous êtes de nouveau joignable.",
+        "de": "Sie sind wieder erreichbar.",
+        "nl": "U bent weer bereikbaar.",
+        "it": "È di nuovo raggiungibile.",
+    },
+    "not_now": {
+        "en": "This is not possible now.",
+        "fr": "Ce n'est pas possible pour le moment.",
+        "de": "Das geht im Moment nicht.",
+        "nl": "Dat kan nu niet.",
+        "it": "Ora non è possibile.",
+    },
+    "nobody_called": {
+        "en": "There is no call to return.",
+        "fr": "Il n'y a personne à rappeler.",
+        "de": "Es ist niemand zurückzurufen.",
+        "nl": "Er is niemand om terug te bellen.",
+        "it": "Non c'è nessuno da richiamare.",
     },
 }
 

@@ -1,14 +1,15 @@
-"""What is done by code: pickup, parking, intercom, paging, supervision.
+"""What is done by code: pickup, parking, intercom, paging, supervision, and what `feature_settings` does.
 
 Always: who may not is told so and nothing else happens; a parked call that nobody takes rings at who parked it, then goes where its lot
 says, else is parked again.
 """
 
 from carillon_contracts.config import ParkingLot, User
-from carillon_routing.domain.cursor import FeatureWait, PlayWait
-from carillon_routing.domain.facts import HangUp, Play, Ring, RingResult, UserTarget
+from carillon_routing.domain.cursor import FeatureWait
+from carillon_routing.domain.facts import HangUp, Ring, RingResult, UserTarget
 from carillon_routing.domain.feature_codes import Coded, lot_of
-from carillon_routing.domain.feature_phrases import Said, phrase
+from carillon_routing.domain.feature_phrases import phrase
+from carillon_routing.domain.feature_settings import language_of, say
 from carillon_routing.domain.feature_steps import (
     FeatureOutcome,
     NothingTaken,
@@ -50,7 +51,7 @@ def enter(walk: Walk, coded: Coded, *, sent_by_user: bool) -> Move:
             return _supervise(walk, subject, coded.argument, mode)
         case _:
             walk.note(subject, False, "this feature is not there")
-            return _say(walk, "not_allowed")
+            return say(walk, "not_allowed")
 
 
 def went_on(walk: Walk, wait: FeatureWait, outcome: FeatureOutcome) -> Move:
@@ -60,13 +61,13 @@ def went_on(walk: Walk, wait: FeatureWait, outcome: FeatureOutcome) -> Move:
             return _parked(walk, wait, result, slot)
         case NothingTaken():
             walk.note("take over", False, "there was nothing to take")
-            return _say(walk, "nothing_there")
+            return say(walk, "nothing_there")
         case SuperviseOver(took_part):
             walk.note("supervise", took_part, "the talk is over" if took_part else "nobody talks there")
-            return Stop(ENDS["answered"]) if took_part else _say(walk, "nobody_talks")
+            return Stop(ENDS["answered"]) if took_part else say(walk, "nobody_talks")
         case PageOver(reached):
             walk.note("page", reached > 0, f"{reached} phones listened")
-            return Stop(ENDS["answered"]) if reached else _say(walk, "nobody_listens")
+            return Stop(ENDS["answered"]) if reached else say(walk, "nobody_listens")
 
 
 def rang(walk: Walk, wait: FeatureWait, result: RingResult) -> Move:
@@ -91,7 +92,7 @@ def _pick_up_group(walk: Walk, subject: str) -> Move:
     users = tuple(dict.fromkeys(user for group in groups for user in group.user_ids if user != own))
     if not users:
         walk.note(subject, False, f"user/{own} is in no pickup group with anybody else")
-        return _say(walk, "not_allowed")
+        return say(walk, "not_allowed")
     walk.note(subject, True, f"pickup groups of user/{own}: {', '.join(group.id for group in groups)}")
     return Stop(PickUp(users), FeatureWait("take"))
 
@@ -100,14 +101,14 @@ def _pick_up(walk: Walk, subject: str, extension: str) -> Move:
     users = _rung_at(walk, extension)
     if not users:
         walk.note(subject, False, f"{extension} is no extension at which phones ring")
-        return _say(walk, "no_such_extension")
+        return say(walk, "no_such_extension")
     own = walk.call.caller_user_id
     if walk.config.tenant.pickup_scope == "group":
         with_own = {user for group in walk.config.pickup_groups.values() if own in group.user_ids for user in group.user_ids}
         users = tuple(user for user in users if user in with_own)
         if not users:
             walk.note(subject, False, f"user/{own} is in no pickup group with who rings at {extension}")
-            return _say(walk, "not_allowed")
+            return say(walk, "not_allowed")
     walk.note(subject, True, f"takes what rings at {extension}: {', '.join(users)}")
     return Stop(PickUp(users), FeatureWait("take"))
 
@@ -133,7 +134,7 @@ def _park(walk: Walk, subject: str, slot: str) -> Move:
         walk.note(subject, False, f"no parking lot has a slot {slot}" if slot else "there is no parking lot")
         return Stop(NO_SLOT)
     walk.note(subject, True, f"parks in {slot or 'the first free slot'} of parking_lot/{lot.id} for {lot.recall_seconds} s")
-    language = _language(walk)
+    language = language_of(walk)
     paged = walk.config.paging_groups.get(lot.paging_group_id)
     step = Park(
         (slot,) if slot else lot.slots,
@@ -170,7 +171,7 @@ def _intercom(walk: Walk, subject: str, extension: str) -> Move:
     user = _user_at(walk, extension)
     if user is None:
         walk.note(subject, False, f"{extension} is no user's extension")
-        return _say(walk, "no_such_extension")
+        return say(walk, "no_such_extension")
     if user.do_not_disturb:
         walk.note(subject, False, f"user/{user.id} is not to be disturbed")
         return Stop(ENDS["busy"])
@@ -185,10 +186,10 @@ def _page(walk: Walk, subject: str, number: str) -> Move:
     group = next((group for group in walk.config.paging_groups.values() if group.number == number), None)
     if group is None:
         walk.note(subject, False, f"no paging group has the number {number}")
-        return _say(walk, "no_such_extension")
+        return say(walk, "no_such_extension")
     if group.allowed_user_ids and own not in group.allowed_user_ids:
         walk.note(subject, False, f"user/{own} may not page paging_group/{group.id}")
-        return _say(walk, "not_allowed")
+        return say(walk, "not_allowed")
     users = tuple(user for user in group.user_ids if user != own and not _undisturbed(walk, user))
     walk.note(subject, True, f"speaks to {len(users)} users of paging_group/{group.id}")
     shown, name = shown_inside(walk.config, walk.call)
@@ -204,12 +205,12 @@ def _supervise(walk: Walk, subject: str, extension: str, mode: SuperviseMode) ->
     user, own = _user_at(walk, extension), walk.call.caller_user_id
     if user is None:
         walk.note(subject, False, f"{extension} is no user's extension")
-        return _say(walk, "no_such_extension")
+        return say(walk, "no_such_extension")
     rights = [each for each in walk.config.supervisions.values() if own in each.supervisor_user_ids and user.id in each.user_ids]
     modes = tuple(dict.fromkeys(each for right in rights for each in right.modes))
     if mode not in modes or user.id == own:
         walk.note(subject, False, f"user/{own} may not {mode} to user/{user.id}: {', '.join(modes) or 'nothing'} is allowed")
-        return _say(walk, "not_allowed")
+        return say(walk, "not_allowed")
     walk.note(subject, True, f"by {', '.join(f'supervision/{right.id}' for right in rights)}", f"user/{user.id}")
     return Stop(Supervise(user.id, mode, modes), FeatureWait("supervise"))
 
@@ -220,13 +221,3 @@ def _supervise(walk: Walk, subject: str, extension: str, mode: SuperviseMode) ->
 def _user_at(walk: Walk, extension: str) -> User | None:
     found = walk.config.extensions.get(extension)
     return walk.config.users.get(found.destination.user_id or "") if found is not None else None
-
-
-def _language(walk: Walk) -> str:
-    user = walk.config.users.get(walk.call.caller_user_id)
-    return (user.language if user is not None else "") or walk.config.tenant.language
-
-
-def _say(walk: Walk, said: Said) -> Stop:
-    """Tell who dialled, then end."""
-    return Stop(Play((phrase(said, _language(walk)),)), PlayWait())

@@ -30,4 +30,4 @@ def shown_outside(config: TenantConfig, call: CallFacts) -> Shown:
 
 def _withheld(config: TenantConfig, call: CallFacts, user: User) -> bool:
     """No number given although the user has one to give."""
-    return not call.caller_number and bool(config.extension_of(user.id))
+    return call.withheld or (not call.caller_number and bool(config.extension_of(user.id)))
