@@ -36,6 +36,7 @@ from carillon_contracts.config import (
     TrunkCredential,
     User,
 )
+from carillon_contracts.sorted_map import SortedMap
 
 R = TypeVar("R", bound=Resource)
 _EMPTY: Mapping[str, Resource] = MappingProxyType({})
@@ -215,12 +216,13 @@ def evolve(config: TenantConfig, seq: int, change: ConfigChanged) -> TenantConfi
     kind = RESOURCES.get(change.resource)
     if kind is None:
         return replace(config, seq=seq)
-    of_kind = dict(config.resources.get(change.resource, _EMPTY))
+    known = config.resources.get(change.resource, _EMPTY)
+    of_kind = known if isinstance(known, SortedMap) else SortedMap(known)
     if change.after is None:
-        of_kind.pop(change.resource_id, None)
+        of_kind = of_kind.remove(change.resource_id)
     else:
-        of_kind[change.resource_id] = kind.model_validate(change.after)
-    resources = MappingProxyType({**config.resources, change.resource: MappingProxyType(of_kind)})
+        of_kind = of_kind.set(change.resource_id, kind.model_validate(change.after))
+    resources = MappingProxyType({**config.resources, change.resource: of_kind})
     return replace(config, seq=seq, resources=resources)
 
 

@@ -33,6 +33,8 @@ class Role(StrEnum):
     OPERATOR = "operator"
     #: Administers one tenant.
     ADMIN = "admin"
+    #: Administers a department of a tenant and what is below it.
+    DEPARTMENT_ADMIN = "department_admin"
     #: One of our own processes.
     SERVICE = "service"
 
@@ -41,6 +43,7 @@ class Role(StrEnum):
 ANYONE = frozenset({"anyone"})
 OPERATOR = Role.OPERATOR
 ADMIN = Role.ADMIN
+DEPARTMENT_ADMIN = Role.DEPARTMENT_ADMIN
 SERVICE = Role.SERVICE
 
 
@@ -51,14 +54,28 @@ class Principal:
     subject: str
     tenant: str | None
     roles: frozenset[str]
+    #: Of a department's admin; empty: none.
+    department: str = ""
+    #: Narrows what the roles allow; empty: nothing does.
+    rights_profile: str = ""
 
 
-def issue_token(key: str, subject: str, tenant: str | None, roles: Iterable[str], expires_in: timedelta | float | None = None) -> str:
+def issue_token(
+    key: str,
+    subject: str,
+    tenant: str | None,
+    roles: Iterable[str],
+    expires_in: timedelta | float | None = None,
+    *,
+    department: str = "",
+    rights_profile: str = "",
+) -> str:
     """Sign a token for `subject`; `expires_in` in seconds or as a timedelta, None for a token without end."""
     _check_key(key)
     claims: dict[str, object] = {"sub": subject, "aud": _AUDIENCE, "roles": sorted(str(role) for role in roles)}
     if tenant is not None:
         claims["tenant"] = tenant
+    claims |= {name: value for name, value in (("department", department), ("rights_profile", rights_profile)) if value}
     if expires_in is not None:
         lifetime = expires_in if isinstance(expires_in, timedelta) else timedelta(seconds=expires_in)
         claims["exp"] = datetime.now(UTC) + lifetime
@@ -132,7 +149,9 @@ class TokenVerifier:
         if not (tenant is None or isinstance(tenant, str)) or not isinstance(roles, list):
             raise Unauthenticated("the token is not valid")
         expires = claims.get("exp")
-        return Principal(str(claims["sub"]), tenant, frozenset(str(role) for role in roles)), None if expires is None else float(expires)
+        within = (str(claims.get("department", "")), str(claims.get("rights_profile", "")))
+        principal = Principal(str(claims["sub"]), tenant, frozenset(str(role) for role in roles), *within)
+        return principal, None if expires is None else float(expires)
 
 
 def _check_key(key: str) -> None:

@@ -5,6 +5,7 @@ names its fields.
 """
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,14 +26,16 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
 from carillon_directory.adapters.refusals import api_error
 from carillon_directory.adapters.secrets_in import SecretsIn
-from carillon_directory.domain.commands import ApplyCompany, Command, CreateResource, DeleteResource, UpdateResource
+from carillon_directory.domain import lists
+from carillon_directory.domain.bounds import Reach
+from carillon_directory.domain.commands import ApplyCompany, Bounds, Command, CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.credentials import is_secret
 from carillon_directory.domain.documents import differing, dump
 from carillon_directory.domain.outcomes import Refused
 from carillon_directory.handlers import Directory, Executed, Moment, TooBusy
 from carillon_directory.ports import Recorded
 from carillon_kit import pages
-from carillon_kit.auth import ADMIN, OPERATOR
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, SERVICE, Principal
 from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
 from carillon_kit.ids import Ids
@@ -41,6 +44,8 @@ T = TypeVar("T")
 _PACKAGE = "carillon.directory.v1"
 _OPERATORS = frozenset({str(OPERATOR)})
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
+#: Who reaches a part of the tenant may too; see `bounds_of`.
+_SCOPED = _ADMINS | {str(DEPARTMENT_ADMIN)}
 #: Bytes of a password that the directory makes: 96 bits.
 _PASSWORD_BYTES = 12
 
@@ -103,19 +108,28 @@ class ResourceServicer:
     async def get(self, request: Any, context: object) -> Message:
         """One resource, as of a moment."""
         config = _or_raise(await self._directory.read(current_tenant(), _moment(request)))
-        return self._kind.response("Get", **{self._kind.kind: self._message(_found(config, self._kind.kind, request.id))})
+        resource = _found(config, self._kind.kind, request.id)
+        if not _reach(config).covers(resource):
+            raise NotFound(f"{self._kind.kind} {request.id!r}")
+        return self._kind.response("Get", **{self._kind.kind: self._message(resource)})
 
     async def list(self, request: Any, context: object) -> Message:
         """A page by id; later pages show the same version of the configuration as the first."""
         tenant_id = current_tenant()
-        position = _position(request.page_token, {"seq": int, "after": str})
+        query = _query(request)
+        position = _position(request.page_token, {"seq": int, "after": str, "skip": int, "query": str})
+        if position and position["query"] != _fingerprint(query):
+            raise InvalidArgument({"page_token": "is of a list with another filter, order or scope"})
         moment = position["seq"] if position else _moment(request)
         config = _or_raise(await self._directory.read(tenant_id, moment))
-        of_kind = config.resources.get(self._kind.kind, {})
-        after = position.get("after", "")
-        page, more = _page(sorted(name for name in of_kind if name > after), pages.page_size(request.page_size))
-        token = pages.encode_token({"seq": config.seq, "after": page[-1]}) if more else ""
-        messages = [self._message(of_kind[name]) for name in page]
+        size, skip = pages.page_size(request.page_size), position.get("skip", 0)
+        try:
+            page, more = lists.page(config, self._kind.model, query, _reach(config), size, position.get("after", ""), skip)
+        except lists.BadQuery as error:
+            raise InvalidArgument({error.field: str(error)}) from error
+        next_position = {"seq": config.seq, "after": page[-1].id, "skip": skip + size, "query": _fingerprint(query)} if more else {}
+        token = pages.encode_token(next_position) if more else ""
+        messages = [self._message(each) for each in page]
         return self._kind.response("List", next_page_token=token, **{self._kind.model.PLURAL: messages})
 
     async def create(self, request: Any, context: object) -> Message:
@@ -124,6 +138,7 @@ class ResourceServicer:
         message = _required(request, self._kind.kind)
         command = CreateResource(
             actor=current_principal().subject,
+            bounds=bounds_of(current_principal()),
             reason=request.reason,
             kind=self._kind.kind,
             document=await asyncio.to_thread(self._secrets.sealed, tenant_id, self._kind.kind, to_document(message)),
@@ -144,7 +159,12 @@ class ResourceServicer:
     async def delete(self, request: Any, context: object) -> Message:
         """Unless something refers to it."""
         command = DeleteResource(
-            actor=current_principal().subject, reason=request.reason, kind=self._kind.kind, resource_id=request.id, etag=request.etag
+            actor=current_principal().subject,
+            bounds=bounds_of(current_principal()),
+            reason=request.reason,
+            kind=self._kind.kind,
+            resource_id=request.id,
+            etag=request.etag,
         )
         await _execute(self._directory, current_tenant(), command)
         return self._kind.response("Delete")
@@ -181,7 +201,9 @@ class TenantServicer(TenantServiceServicer):
     async def CreateTenant(self, request: pb.CreateTenantRequest, context: object) -> pb.CreateTenantResponse:
         """A new company, empty."""
         tenant = _required(request, Tenant.KIND)
-        command = CreateResource(actor=current_principal().subject, kind=Tenant.KIND, document=to_document(tenant))
+        command = CreateResource(
+            actor=current_principal().subject, bounds=bounds_of(current_principal()), kind=Tenant.KIND, document=to_document(tenant)
+        )
         executed = await _execute(self._directory, tenant.id, command)
         return pb.CreateTenantResponse(tenant=_tenant_message(executed.config))
 
@@ -226,6 +248,7 @@ class ImportServicer(ImportServiceServicer):
         spare = {each.id: self._ids.token(_PASSWORD_BYTES) for each in request.sip_credentials if not each.password}
         command = ApplyCompany(
             actor=principal.subject,
+            bounds=bounds_of(principal),
             reason=request.reason,
             documents=await asyncio.to_thread(self._secrets.sealed_all, tenant_id, _documents(request)),
             prune=request.prune,
@@ -258,7 +281,7 @@ def add_services(server: GrpcServer, directory: Directory, ids: Ids, secrets: Se
         ("ImportService", ImportServicer(directory, ids, secrets), _ADMINS),
     )
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
-    services = [*special, *((f"{kind.noun}Service", ResourceServicer(kind, directory, ids, secrets), _ADMINS) for kind in generic)]
+    services = [*special, *((f"{kind.noun}Service", ResourceServicer(kind, directory, ids, secrets), _SCOPED) for kind in generic)]
     for name, servicer, roles in services:
         file = _snake(name.removesuffix("Service"))
         methods = import_module(f"{_PACKAGE}.{file}_pb2").DESCRIPTOR.services_by_name[name].methods
@@ -295,6 +318,7 @@ def _update(kind: str, request: Any, message: Any, spare_password: str = "") -> 
         raise InvalidArgument(violations)
     return UpdateResource(
         actor=current_principal().subject,
+        bounds=bounds_of(current_principal()),
         reason=request.reason,
         kind=kind,
         resource_id=message.id,
@@ -323,6 +347,28 @@ def _found(config: TenantConfig, kind: str, resource_id: str) -> Resource:
     if resource is None:
         raise NotFound(f"{kind} {resource_id!r}")
     return resource
+
+
+def _reach(config: TenantConfig) -> Reach:
+    return Reach.of(config, bounds_of(current_principal()))
+
+
+def bounds_of(principal: Principal) -> Bounds:
+    """How far a token reaches; one without any of the roles reaches nothing."""
+    if principal.roles & {OPERATOR, ADMIN, SERVICE}:
+        return Bounds(rights_profile=principal.rights_profile)
+    if principal.roles & {DEPARTMENT_ADMIN}:
+        return Bounds(department=principal.department or None, rights_profile=principal.rights_profile)
+    return Bounds(department=None)
+
+
+def _query(request: Any) -> lists.Query:
+    scope = request.scope
+    return lists.Query(request.filter, request.order_by, scope.department_id, scope.site_id, scope.with_below)
+
+
+def _fingerprint(query: lists.Query) -> str:
+    return hashlib.sha256(repr(query).encode()).hexdigest()[:16]
 
 
 def _required(request: Any, field: str) -> Any:

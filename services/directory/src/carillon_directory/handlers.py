@@ -11,15 +11,18 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from weakref import WeakValueDictionary
 
 from carillon_contracts.config import ConfigChanged, Tenant
 from carillon_contracts.tenant_config import TenantConfig, evolve
-from carillon_directory.domain.commands import Command
+from carillon_directory.domain.commands import ApplyCompany, Batch, Command, PutBack
 from carillon_directory.domain.decide import decide, wanted_claims
+from carillon_directory.domain.index import Index
 from carillon_directory.domain.outcomes import Accepted, Invalid, Missing, Refused, Violation
 from carillon_directory.ports import Outrun, Recorded, TenantLog
+from carillon_kit.clock import Clock, SystemClock
 
 #: A version, a time, or None for now.
 Moment = int | datetime | None
@@ -28,6 +31,8 @@ Moment = int | datetime | None
 _TENANT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 #: Changes read in one step when looking back through the history.
 _HISTORY_STEP = 500
+#: Changes that are folded beside the loop.
+_MANY = 500
 
 
 class TooBusy(Exception):
@@ -41,6 +46,7 @@ class Executed:
     config: TenantConfig
     changes: tuple[ConfigChanged, ...]
     passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    remarks: tuple[tuple[str, str], ...] = ()
 
 
 class TenantStates:
@@ -50,6 +56,7 @@ class TenantStates:
         self._log = log
         self._capacity = capacity
         self._known: OrderedDict[str, TenantConfig] = OrderedDict()
+        self._indexes: dict[str, tuple[TenantConfig, Index]] = {}
 
     async def current(self, tenant_id: str) -> TenantConfig:
         """The configuration with every change stored before this call; version 0 if there is no such tenant."""
@@ -73,8 +80,29 @@ class TenantStates:
             self._known[config.tenant_id] = config
             self._known.move_to_end(config.tenant_id)
         if len(self._known) > self._capacity:
-            self._known.popitem(last=False)
+            forgotten, _ = self._known.popitem(last=False)
+            self._indexes.pop(forgotten, None)
         return config
+
+    def index(self, config: TenantConfig) -> Index:
+        """That of the configuration; kept for the newest one."""
+        known = self._indexes.get(config.tenant_id)
+        if known is not None and known[0].seq == config.seq:
+            return known[1]
+        index = Index.of(config)
+        self._indexes[config.tenant_id] = (config, index)
+        return index
+
+    async def advance_from(self, config: TenantConfig, recorded: list[Recorded], index: Index) -> TenantConfig:
+        """As `advance`, and the index with it."""
+        many = len(recorded) > _MANY
+        folded = await asyncio.to_thread(fold, config, recorded) if many else fold(config, recorded)
+        keys = {(each.change.resource, each.change.resource_id) for each in recorded}
+        pairs = [(config.resources.get(kind, {}).get(name), folded.resources.get(kind, {}).get(name)) for kind, name in keys]
+        new = await asyncio.to_thread(index.changed, pairs) if many else index.changed(pairs)
+        after = self.advance(folded, [])
+        self._indexes[config.tenant_id] = (after, new)
+        return after
 
 
 def fold(config: TenantConfig, recorded: list[Recorded]) -> TenantConfig:
@@ -87,7 +115,8 @@ def fold(config: TenantConfig, recorded: list[Recorded]) -> TenantConfig:
 class Directory:
     """Commands and questions about tenants."""
 
-    def __init__(self, log: TenantLog, states: TenantStates, attempts: int = 10) -> None:
+    def __init__(self, log: TenantLog, states: TenantStates, attempts: int = 10, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._log = log
         self._states = states
         self._attempts = attempts
@@ -103,16 +132,20 @@ class Directory:
         for _ in range(self._attempts):
             config = await self._states.current(tenant_id)
             taken = await self._log.taken_elsewhere(tenant_id, wanted_claims(command))
-            decision = decide(config, command, taken)
+            index = self._states.index(config)
+            deciding = partial(decide, config, command, taken, index, self._clock.now().date())
+            # A whole company takes seconds; others are answered meanwhile.
+            decision = await asyncio.to_thread(deciding) if isinstance(command, ApplyCompany | Batch | PutBack) else deciding()
             if not isinstance(decision, Accepted):
                 return decision
             if dry_run or not decision.changes:
-                return Executed(config, decision.changes, decision.passwords)
+                return Executed(config, decision.changes, decision.passwords, decision.remarks)
             try:
                 recorded = await self._log.append(tenant_id, config.seq, decision.changes)
             except Outrun:
                 continue
-            return Executed(self._states.advance(config, recorded), decision.changes, decision.passwords)
+            after = await self._states.advance_from(config, recorded, index)
+            return Executed(after, decision.changes, decision.passwords, decision.remarks)
         raise TooBusy(f"tenant {tenant_id!r} is being changed by others all the time; try again")
 
     async def read(self, tenant_id: str, moment: Moment = None) -> TenantConfig | Refused:

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from carillon_directory.domain.outcomes import Exists, Forbidden, Held, Invalid, Missing, Refused, Stale
+from carillon_directory.domain.outcomes import Conflict, Exceeded, Exists, Forbidden, Held, Invalid, Missing, Refused, Stale
 from carillon_kit.errors import Aborted, AlreadyExists, ApiError, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 
 
@@ -25,6 +25,10 @@ def api_error(refused: Refused) -> ApiError:
             return FailedPrecondition(
                 [("REFERENCE", f"{each.kind}/{each.resource_id}", f"{each.field} depends on {what}") for each in holders]
             )
+        case Exceeded(excesses):
+            return FailedPrecondition([("SUBSCRIPTION", f"subscription.{what}", reason) for what, reason in excesses])
+        case Conflict(conflicts):
+            return FailedPrecondition([("CONFLICT", subject, reason) for subject, reason in conflicts])
         case Forbidden(reason):
             return PermissionDenied(reason)
         case _:

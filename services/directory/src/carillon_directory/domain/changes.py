@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from carillon_contracts.config import ConfigChanged, Resource
 from carillon_directory.domain.commands import Asked
 from carillon_directory.domain.documents import dump
-
-#: (before, after); one of them may be None.
-Pair = tuple[Resource | None, Resource | None]
+from carillon_directory.domain.index import Pair
 
 
 def changes(seq: int, asked: Asked, pairs: Sequence[Pair]) -> tuple[ConfigChanged, ...]:

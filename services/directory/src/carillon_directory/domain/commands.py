@@ -14,12 +14,31 @@ from pydantic import JsonValue
 Document = Mapping[str, JsonValue]
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`department`: an admin of it alone; `user`: that person alone; neither: the whole tenant. A department of None is nothing."""
+
+    department: str | None = ""
+    user: str = ""
+    rights_profile: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is kept from them."""
+        return self.department == "" and not self.user and not self.rights_profile
+
+
+EVERYTHING = Bounds()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """Who asked, and why; both are kept in the history."""
 
     actor: str
     reason: str = ""
+    #: How far whoever asks reaches.
+    bounds: Bounds = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,4 +83,68 @@ class ApplyCompany(Asked):
     spare_passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
 
-Command = CreateResource | UpdateResource | DeleteResource | ApplyCompany
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch(Asked):
+    """All of these at once, or none; they may refer to one another in any order."""
+
+    items: tuple[CreateResource | UpdateResource | DeleteResource, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignNumber(Asked):
+    """Send the number's calls there, and make its short numbers; no destination frees it, and its short numbers with it."""
+
+    number_id: str
+    destination: Document | None
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignExtensions(Asked):
+    """Give each user the next free extension, from `first` on or (empty) of the tenant's ranges."""
+
+    user_ids: tuple[str, ...]
+    first: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetLine(Asked):
+    """Hand a line to somebody else: what was personal goes, its credentials get new passwords."""
+
+    user_id: str
+    spare_passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    #: Out of ring groups, hunt groups and the like as well.
+    leave_groups: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HotDesk(Asked):
+    """Let a user have the phone of a credential until they log out (`user_id` empty)."""
+
+    sip_credential_id: str
+    user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutBack(Asked):
+    """Make resources what they were: (kind, id) -> the resource then as a document, or None if there was none.
+
+    `expected` (kind, id) -> the etag that each must have now (empty: must not be there); what is not named may be whatever it is.
+    """
+
+    then: Mapping[tuple[str, str], Document | None] = field(repr=False)
+    expected: Mapping[tuple[str, str], str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+Command = (
+    CreateResource
+    | UpdateResource
+    | DeleteResource
+    | ApplyCompany
+    | Batch
+    | AssignNumber
+    | AssignExtensions
+    | ResetLine
+    | HotDesk
+    | PutBack
+)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from carillon_contracts.config import RESOURCES, Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import checks, documents
-from carillon_directory.domain.changes import Pair, changes
 from carillon_directory.domain.claims import Claim, claims_of, taken_violations
 from carillon_directory.domain.commands import ApplyCompany, Document
+from carillon_directory.domain.conclude import Key, Piece, State, conclude, with_passwords
 from carillon_directory.domain.documents import Parsed
-from carillon_directory.domain.outcomes import Accepted, Decision, Forbidden, Invalid, Missing, Violation, under
+from carillon_directory.domain.outcomes import Decision, Forbidden, Missing, Violation, under
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +29,27 @@ class _Item:
     parsed: Parsed
 
 
-def apply_company(config: TenantConfig, command: ApplyCompany, taken: Set[Claim]) -> Decision:
-    """`taken`: claims of the request that another tenant holds."""
+def apply_company(state: State, command: ApplyCompany) -> Decision:
+    """Everything that is wrong is listed."""
+    config = state.config
     if not config.seq and not command.documents.get(Tenant.KIND):
         return Missing(Tenant.KIND, config.tenant_id)
     items = tuple(_items(config, command))
-    wanted = [item.parsed.resource for item in items if item.parsed.resource is not None]
     if not command.may_change_tenant and any(item.kind == Tenant.KIND and item.parsed.resource != item.current for item in items):
         return Forbidden("only an operator may create or change the tenant itself")
-    removed = _removed(config, items) if command.prune else []
-    after = documents.put(config, wanted, [(each.KIND, each.id) for each in removed])
-    found = [*_violations(after, items, taken), *_realm_violations(config, after)]
-    if found:
-        return Invalid(tuple(found))
-    pairs: list[Pair] = [(item.current, item.parsed.resource) for item in items]
-    pairs += [(each, None) for each in reversed(removed)]
-    made = {item.resource_id: item.parsed.made_password for item in items if item.parsed.made_password}
-    return Accepted(changes(config.seq, command, pairs), made)
+    pieces = [Piece(item.place, item.current, item.parsed.resource) for item in items if item.parsed.resource is not None]
+    if not command.prune:
+        pieces = [piece for piece in pieces if piece.before != piece.after]
+    else:
+        pieces += [Piece(each.KIND, each, None) for each in reversed(_removed(config, items))]
+    after = documents.put(config, [item.parsed.resource for item in items if item.parsed.resource is not None], _gone(pieces))
+    refused = {(item.kind, item.resource_id) for item in items if item.parsed.resource is None}
+    decision = conclude(state, command, pieces, [*_violations(items, state.taken), *_realm_violations(config, after)], refused)
+    return with_passwords(decision, {item.resource_id: item.parsed.made_password for item in items if item.parsed.made_password})
+
+
+def _gone(pieces: list[Piece]) -> list[Key]:
+    return [piece.key for piece in pieces if piece.after is None]
 
 
 def _items(config: TenantConfig, command: ApplyCompany) -> Iterator[_Item]:
@@ -66,19 +70,17 @@ def _realm(config: TenantConfig, command: ApplyCompany) -> str:
     return config.tenant.realm
 
 
-def _violations(after: TenantConfig, items: tuple[_Item, ...], taken: Set[Claim]) -> Iterator[Violation]:
-    refused = {(item.kind, item.resource_id) for item in items if item.parsed.resource is None}
-    seen: set[tuple[str, str]] = set()
+def _violations(items: tuple[_Item, ...], taken: Set[Claim]) -> Iterator[Violation]:
+    """What is wrong with the documents by themselves; claims of those that are refused are told with the rest."""
+    seen: set[Key] = set()
     for item in items:
         if (item.kind, item.resource_id) in seen:
             yield Violation(f"{item.place}.id", f"{item.resource_id!r} stands twice")
             continue
         seen.add((item.kind, item.resource_id))
-        found = list(item.parsed.violations)
-        if item.parsed.resource is not None:
-            found += checks.violations(after, item.parsed.resource, expected=refused)
-        found += taken_violations(claims_of(item.kind, item.document), taken)
-        yield from (under(item.place, violation) for violation in found)
+        if item.parsed.resource is None:
+            found = [*item.parsed.violations, *taken_violations(claims_of(item.kind, item.document), taken)]
+            yield from (under(item.place, violation) for violation in found)
 
 
 def _realm_violations(before: TenantConfig, after: TenantConfig) -> Iterator[Violation]:

@@ -3,36 +3,66 @@
 Nothing is changed by a refusal. Every change carries the whole fact, and its `after` the etag that its version gives it.
 """
 
-from collections.abc import Iterable, Set
+from collections.abc import Mapping, Set
+from datetime import date
 from typing import assert_never
 
 from carillon_contracts.config import Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.domain import checks, documents
-from carillon_directory.domain.changes import changes
-from carillon_directory.domain.claims import Claim, claims_of, taken_violations
-from carillon_directory.domain.commands import ApplyCompany, Command, CreateResource, DeleteResource, Document, UpdateResource
+from carillon_directory.domain import checks, documents, past, verbs
+from carillon_directory.domain.claims import Claim, claims_of
+from carillon_directory.domain.commands import (
+    ApplyCompany,
+    AssignExtensions,
+    AssignNumber,
+    Batch,
+    Command,
+    CreateResource,
+    DeleteResource,
+    Document,
+    HotDesk,
+    PutBack,
+    ResetLine,
+    UpdateResource,
+)
 from carillon_directory.domain.company import apply_company
-from carillon_directory.domain.outcomes import Accepted, Decision, Exists, Held, Invalid, Missing, Stale, Violation, under
-from carillon_directory.domain.references import holders
+from carillon_directory.domain.conclude import Key, Piece, State, conclude, with_passwords
+from carillon_directory.domain.index import Index
+from carillon_directory.domain.logins_of_names import with_login
+from carillon_directory.domain.outcomes import Decision, Exists, Held, Invalid, Missing, Refused, Stale, Violation, under
 from carillon_directory.domain.texts import text_error
 
 _NOTHING: frozenset[Claim] = frozenset()
+_Single = CreateResource | UpdateResource | DeleteResource
 
 
-def decide(config: TenantConfig, command: Command, taken: Set[Claim] = _NOTHING) -> Decision:
-    """`taken`: those of `wanted_claims(command)` that another tenant holds."""
+def decide(
+    config: TenantConfig, command: Command, taken: Set[Claim] = _NOTHING, index: Index | None = None, today: date | None = None
+) -> Decision:
+    """`taken`: those of `wanted_claims(command)` that another tenant holds; `index`: that of `config`, made if it is not given;
+    `today`: the day, which a subscription may end on."""
     if reason := text_error(command.reason):
         return Invalid((Violation("reason", reason),))
+    state = State(config, Index.of(config) if index is None else index, taken, today)
+    if not config.seq and not isinstance(command, ApplyCompany) and getattr(command, "kind", "") != Tenant.KIND:
+        return Missing(Tenant.KIND, config.tenant_id)
     match command:
-        case CreateResource():
-            return _create(config, command, taken)
-        case UpdateResource():
-            return _update(config, command, taken)
-        case DeleteResource():
-            return _delete(config, command)
+        case CreateResource() | UpdateResource() | DeleteResource():
+            return _single(state, command)
         case ApplyCompany():
-            return apply_company(config, command, taken)
+            return apply_company(state, command)
+        case Batch():
+            return _batch(state, command)
+        case AssignNumber():
+            return verbs.assign_number(state, command)
+        case AssignExtensions():
+            return verbs.assign_extensions(state, command)
+        case ResetLine():
+            return verbs.reset_line(state, command)
+        case HotDesk():
+            return verbs.hot_desk(state, command)
+        case PutBack():
+            return past.put_back(state, command)
         case _:
             assert_never(command)
 
@@ -42,62 +72,94 @@ def wanted_claims(command: Command) -> frozenset[Claim]:
     match command:
         case CreateResource() | UpdateResource():
             return claims_of(command.kind, command.document)
-        case DeleteResource():
-            return frozenset()
         case ApplyCompany():
             found = [claims_of(kind, document) for kind, listed in command.documents.items() for document in listed]
             return frozenset().union(*found)
+        case Batch():
+            return frozenset().union(*(wanted_claims(item) for item in command.items))
+        case PutBack():
+            return frozenset().union(*(claims_of(kind, document) for (kind, _), document in command.then.items()))
+        case DeleteResource() | AssignNumber() | AssignExtensions() | ResetLine() | HotDesk():
+            return frozenset()
         case _:
             assert_never(command)
 
 
-def _create(config: TenantConfig, command: CreateResource, taken: Set[Claim]) -> Decision:
-    if not config.seq and command.kind != Tenant.KIND:
-        return Missing(Tenant.KIND, config.tenant_id)
-    resource_id = str(command.document.get("id", ""))
-    if resource_id in config.resources.get(command.kind, {}):
-        return Exists(command.kind, resource_id)
-    return _put(config, command, None, command.document, taken)
+def _single(state: State, command: _Single) -> Decision:
+    piece = _piece(state.config, command, {}, command.kind)
+    if isinstance(piece, Refused):
+        return piece
+    changed, password = piece
+    decision = conclude(state, command, [changed])
+    if changed.after is not None and not isinstance(decision, Invalid) and (held := _realm_held(state.config, changed.after)):
+        return held
+    return with_passwords(decision, {changed.key[1]: password} if password else {})
 
 
-def _update(config: TenantConfig, command: UpdateResource, taken: Set[Claim]) -> Decision:
-    current = config.resources.get(command.kind, {}).get(command.resource_id)
+def _batch(state: State, command: Batch) -> Decision:
+    """Item after item, each on what those before it made; the checks among resources come at the end."""
+    pieces: dict[Key, Piece] = {}
+    passwords: dict[str, str] = {}
+    wrong: list[Violation] = []
+    refused: set[Key] = set()
+    for number, item in enumerate(command.items):
+        place = f"items[{number}]"
+        made = _piece(state.config, item, pieces, place)
+        if isinstance(made, Invalid):
+            wrong += made.violations
+            refused.add((item.kind, _id(item)))
+        elif isinstance(made, Refused):
+            return made
+        else:
+            piece, password = made
+            first = pieces.pop(piece.key, piece)
+            pieces[piece.key] = Piece(place, first.before, piece.after)
+            if password:
+                passwords[piece.key[1]] = password
+    real = [piece for piece in pieces.values() if piece.before is not None or piece.after is not None]
+    return with_passwords(conclude(state, command, real, wrong, refused), passwords)
+
+
+def _id(item: _Single) -> str:
+    return str(item.document.get("id", "")) if isinstance(item, CreateResource) else item.resource_id
+
+
+def _piece(config: TenantConfig, command: _Single, earlier: Mapping[Key, Piece], place: str) -> tuple[Piece, str] | Refused:
+    """The resource before and after, and the password made for it; `earlier`: what those before in a batch made."""
+    key = (command.kind, _id(command))
+    current = earlier[key].after if key in earlier else config.resources.get(command.kind, {}).get(key[1])
+    if isinstance(command, CreateResource):
+        if current is not None:
+            return Exists(*key)
+        return _parsed(config, command, None, with_login(config, command.kind, command.document), place)
     if current is None:
-        return Missing(command.kind, command.resource_id)
+        return Missing(*key)
     if command.etag and command.etag != current.etag:
-        return Stale(command.kind, command.resource_id, current.etag)
+        return Stale(*key, current.etag)
+    if isinstance(command, DeleteResource):
+        return Piece(place, current, None), ""
     document = documents.patched(documents.dump(current), command.document, command.paths)
-    return _put(config, command, current, {**document, "id": command.resource_id}, taken)
+    return _parsed(config, command, current, {**document, "id": command.resource_id}, place)
 
 
-def _put(
-    config: TenantConfig, command: CreateResource | UpdateResource, current: Resource | None, document: Document, taken: Set[Claim]
-) -> Decision:
+def _parsed(
+    config: TenantConfig,
+    command: CreateResource | UpdateResource,
+    current: Resource | None,
+    document: Document,
+    place: str,
+) -> tuple[Piece, str] | Refused:
     realm = config.tenant.realm if config.seq else ""
     renew = isinstance(command, UpdateResource) and "password" in command.paths
     parsed = documents.parse(command.kind, document, current, documents.Secret(realm, command.spare_password, renew))
     if parsed.resource is None:
-        return _invalid(command.kind, parsed.violations)
-    after = documents.put(config, [parsed.resource])
-    found = [*checks.violations(after, parsed.resource), *taken_violations(claims_of(command.kind, document), taken)]
-    if found:
-        return _invalid(command.kind, found)
-    if command.kind == Tenant.KIND and (held := checks.realm_holders(config, after)):
-        return Held(Tenant.KIND, parsed.resource.id, held)
-    passwords = {parsed.resource.id: parsed.made_password} if parsed.made_password else {}
-    return Accepted(changes(config.seq, command, [(current, parsed.resource)]), passwords)
+        return Invalid(tuple(under(place, violation) for violation in parsed.violations))
+    return Piece(place, current, parsed.resource), parsed.made_password
 
 
-def _delete(config: TenantConfig, command: DeleteResource) -> Decision:
-    current = config.resources.get(command.kind, {}).get(command.resource_id)
-    if current is None:
-        return Missing(command.kind, command.resource_id)
-    if command.etag and command.etag != current.etag:
-        return Stale(command.kind, command.resource_id, current.etag)
-    if held := holders(config, command.kind, command.resource_id):
-        return Held(command.kind, command.resource_id, held)
-    return Accepted(changes(config.seq, command, [(current, None)]))
-
-
-def _invalid(prefix: str, found: Iterable[Violation]) -> Invalid:
-    return Invalid(tuple(under(prefix, violation) for violation in found))
+def _realm_held(config: TenantConfig, resource: Resource) -> Held | None:
+    """Credentials are hashed for the realm that the tenant has."""
+    if resource.KIND != Tenant.KIND:
+        return None
+    held = checks.realm_holders(config, documents.put(config, [resource]))
+    return Held(Tenant.KIND, resource.id, held) if held else None

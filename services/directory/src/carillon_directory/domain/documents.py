@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue, ValidationError
 
 from carillon_contracts.config import RESOURCES, SECRET_FIELDS, ConferenceRoom, Resource, SipCredential, TrunkCredential, User
+from carillon_contracts.sorted_map import SortedMap
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import credentials, texts
 from carillon_directory.domain.commands import Document
@@ -134,9 +135,15 @@ def differing(before: Document, after: Document) -> tuple[str, ...]:
 
 def put(config: TenantConfig, resources: Sequence[Resource], removed: Sequence[tuple[str, str]] = ()) -> TenantConfig:
     """`config` as it would be with these resources put and those removed; its version does not move."""
-    kinds = {kind: dict(of_kind) for kind, of_kind in config.resources.items()}
+    kinds: dict[str, Mapping[str, Resource]] = dict(config.resources)
+    put_by_kind: dict[str, dict[str, Resource]] = {}
+    gone_by_kind: dict[str, list[str]] = {}
     for resource in resources:
-        kinds.setdefault(resource.KIND, {})[resource.id] = resource
+        put_by_kind.setdefault(resource.KIND, {})[resource.id] = resource
     for kind, resource_id in removed:
-        kinds.get(kind, {}).pop(resource_id, None)
+        gone_by_kind.setdefault(kind, []).append(resource_id)
+    for kind in {*put_by_kind, *gone_by_kind}:
+        known = kinds.get(kind, {})
+        known = known if isinstance(known, SortedMap) else SortedMap(known)
+        kinds[kind] = known.update(put_by_kind.get(kind, {}), gone_by_kind.get(kind, ()))
     return TenantConfig(config.tenant_id, config.seq, kinds)

@@ -26,10 +26,14 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The changes in order, none when nothing differs; `passwords` are those made for credentials, by credential id."""
+    """The changes in order, none when nothing differs; `passwords` are those made for credentials, by credential id.
+
+    `remarks`: (subject, text) of what was left undone because it would have overwritten something.
+    """
 
     changes: tuple[ConfigChanged, ...] = ()
     passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    remarks: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,27 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Exceeded:
+    """More than was bought: (what, reason)."""
+
+    excesses: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """What was to be undone or brought back does not fit what is there now: (kind/id, reason)."""
+
+    conflicts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Forbidden:
     """The one who asks may not."""
 
     reason: str
 
 
-Refused = Invalid | Missing | Exists | Stale | Held | Forbidden
+Refused = Invalid | Missing | Exists | Stale | Held | Exceeded | Conflict | Forbidden
 Decision = Accepted | Refused
 
 

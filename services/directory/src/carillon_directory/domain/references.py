@@ -84,12 +84,8 @@ def everything(config: TenantConfig) -> Iterator[Resource]:
         yield from of_kind.values()
 
 
-def holders(config: TenantConfig, kind: str, resource_id: str) -> tuple[Holder, ...]:
-    """Every other resource that refers to this one, one entry a field."""
-    return tuple(
-        Holder(other.KIND, other.id, reference.path)
-        for other in everything(config)
-        if (other.KIND, other.id) != (kind, resource_id)
-        for reference in references(other)
-        if (reference.kind, reference.resource_id) == (kind, resource_id)
-    )
+def paths_to(resource: Resource, kind: str, resource_id: str) -> Iterator[Holder]:
+    """The fields by which the resource refers to another."""
+    for reference in references(resource):
+        if (reference.kind, reference.resource_id) == (kind, resource_id):
+            yield Holder(resource.KIND, resource.id, reference.path)

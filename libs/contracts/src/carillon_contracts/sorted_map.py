@@ -1,0 +1,129 @@
+"""A map in the order of its keys that never changes: a changed one shares all but a few hundred entries with the one before.
+
+A tenant of 50,000 users changes one entry at a time; copying a whole dict for each would cost quadratic time and memory. Keys lie in
+chunks of at most `_LARGEST` entries; a change copies one chunk and the list of chunks. Looking up is two bisections; reading on from a key
+(a page of a list) starts there at once.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+_LARGEST = 256
+_Chunk = tuple[tuple[Any, ...], tuple[Any, ...]]
+
+
+class SortedMap(Mapping[K, V], Generic[K, V]):
+    """Keys are of one kind that has an order. Iteration, `items` and `values` go in it."""
+
+    __slots__ = ("_chunks", "_firsts", "_length")
+
+    def __init__(self, entries: Mapping[K, V] | Iterable[tuple[K, V]] = ()) -> None:
+        pairs = sorted(dict(entries).items(), key=lambda pair: pair[0])  # type: ignore[arg-type, return-value]
+        half = _LARGEST // 2
+        parts = [pairs[at : at + half] for at in range(0, len(pairs), half)]
+        self._set([(tuple(key for key, _ in part), tuple(value for _, value in part)) for part in parts], len(pairs))
+
+    def _set(self, chunks: list[_Chunk], length: int) -> None:
+        self._chunks = tuple(chunks)
+        self._firsts = [keys[0] for keys, _ in chunks]
+        self._length = length
+
+    @classmethod
+    def _of(cls, chunks: list[_Chunk], length: int) -> "SortedMap[K, V]":
+        made: SortedMap[K, V] = cls.__new__(cls)
+        made._set(chunks, length)
+        return made
+
+    def _find(self, key: K) -> tuple[int, int, bool]:
+        """Which chunk, where in it the key is or would be, and whether it is."""
+        at = max(bisect_right(self._firsts, key) - 1, 0)
+        keys = self._chunks[at][0] if self._chunks else ()
+        place = bisect_left(keys, key)
+        return at, place, place < len(keys) and keys[place] == key
+
+    def __getitem__(self, key: K) -> V:
+        at, place, there = self._find(key)
+        if not there:
+            raise KeyError(key)
+        value: V = self._chunks[at][1][place]
+        return value
+
+    def get(self, key: K, default: Any = None) -> Any:
+        """As of a dict."""
+        at = bisect_right(self._firsts, key) - 1
+        if at < 0:
+            return default
+        keys, values = self._chunks[at]
+        place = bisect_left(keys, key)
+        return values[place] if place < len(keys) and keys[place] == key else default
+
+    def __contains__(self, key: object) -> bool:
+        return self._find(key)[2]  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[K]:
+        for keys, _ in self._chunks:
+            yield from keys
+
+    def __repr__(self) -> str:
+        return f"SortedMap({dict(self)!r})"
+
+    def items_from(self, key: K, *, after: bool = False) -> Iterator[tuple[K, V]]:
+        """Entries from this key on (or `after` it), in order, whether it is there or not."""
+        at, place, there = self._find(key)
+        if there and after:
+            place += 1
+        for keys, values in self._chunks[at:]:
+            yield from zip(keys[place:], values[place:], strict=True)
+            place = 0
+
+    def set(self, key: K, value: V) -> "SortedMap[K, V]":
+        """With this entry."""
+        at, place, there = self._find(key)
+        keys, values = self._chunks[at] if self._chunks else ((), ())
+        if there:
+            return self._with(at, (keys, (*values[:place], value, *values[place + 1 :])), 0)
+        keys, values = (*keys[:place], key, *keys[place:]), (*values[:place], value, *values[place:])
+        if len(keys) <= _LARGEST and self._chunks:
+            return self._with(at, (keys, values), 1)
+        half = (len(keys) + 1) // 2
+        halves = [part for part in ((keys[:half], values[:half]), (keys[half:], values[half:])) if part[0]]
+        return self._of([*self._chunks[:at], *halves, *self._chunks[at + 1 :]], self._length + 1)
+
+    def remove(self, key: K) -> "SortedMap[K, V]":
+        """Without this entry, if it is there."""
+        at, place, there = self._find(key)
+        if not there:
+            return self
+        keys, values = self._chunks[at]
+        if len(keys) == 1:
+            return self._of([*self._chunks[:at], *self._chunks[at + 1 :]], self._length - 1)
+        return self._with(at, (keys[:place] + keys[place + 1 :], values[:place] + values[place + 1 :]), -1)
+
+    def _with(self, at: int, chunk: _Chunk, more: int) -> "SortedMap[K, V]":
+        """With one chunk in place of another."""
+        made: SortedMap[K, V] = SortedMap.__new__(SortedMap)
+        made._chunks = (*self._chunks[:at], chunk, *self._chunks[at + 1 :])
+        made._firsts = self._firsts
+        if chunk[0][0] != self._firsts[at]:
+            made._firsts = [*self._firsts]
+            made._firsts[at] = chunk[0][0]
+        made._length = self._length + more
+        return made
+
+    def update(self, put: Mapping[K, V], removed: Iterable[K] = ()) -> "SortedMap[K, V]":
+        """With all of `put` and without `removed`; of many at once the map is built anew."""
+        gone = set(removed) - put.keys()
+        if len(put) + len(gone) > max(self._length // 8, 64):
+            return SortedMap({key: value for key, value in self.items() if key not in gone} | dict(put))
+        made = self
+        for key in gone:
+            made = made.remove(key)
+        for key, value in put.items():
+            made = made.set(key, value)
+        return made

@@ -1,0 +1,99 @@
+"""The end of every decision: resources before and after are checked among the others, and become changes, or everything that is wrong.
+
+Whatever asked for the change, these hold afterwards: no reference dangles, no value that may stand once stands twice, nothing is above
+what was bought, and whoever asked had all of it in reach.
+"""
+
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import date
+
+from carillon_contracts.config import Resource
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain import checks, documents
+from carillon_directory.domain.bounds import forbidden
+from carillon_directory.domain.changes import changes
+from carillon_directory.domain.claims import Claim, claims_of, taken_violations
+from carillon_directory.domain.commands import Asked
+from carillon_directory.domain.index import Index, Pair, values_of
+from carillon_directory.domain.outcomes import Accepted, Decision, Exceeded, Forbidden, Held, Invalid, Violation, under
+from carillon_directory.domain.references import paths_to
+from carillon_directory.domain.subscriptions import excesses
+
+Key = tuple[str, str]
+_NOBODY: frozenset[Key] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A configuration with its index, and what the outside says: claims of others, and the day."""
+
+    config: TenantConfig
+    index: Index
+    taken: Set[Claim] = frozenset()
+    today: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One resource that changes; `place` names it in errors (`users[3]`, `ring_group`)."""
+
+    place: str
+    before: Resource | None
+    after: Resource | None
+
+    @property
+    def key(self) -> Key:
+        """(kind, id)"""
+        resource = self.after or self.before
+        assert resource is not None
+        return resource.KIND, resource.id
+
+
+def conclude(state: State, asked: Asked, pieces: Sequence[Piece], wrong: Sequence[Violation] = (), refused: Set[Key] = _NOBODY) -> Decision:
+    """`wrong`: what is known to be wrong already; `refused`: (kind, id) that are part of it, so that referring to them is no error."""
+    put = [piece.after for piece in pieces if piece.after is not None]
+    gone = [piece.key for piece in pieces if piece.after is None]
+    after = documents.put(state.config, put, gone)
+    pairs: list[Pair] = [(piece.before, piece.after) for piece in pieces]
+    index = state.index.changed(pairs)
+    found = [*wrong]
+    for piece in pieces:
+        if piece.after is not None:
+            found += (under(piece.place, each) for each in _violations(after, index, piece.after, refused, state.taken))
+    if found:
+        return Invalid(tuple(found))
+    if held := next((held for piece in pieces if piece.after is None and (held := _held(after, index, piece.key))), None):
+        return held
+    if over := tuple(excesses(state.config, after, state.today)):
+        return Exceeded(over)
+    made = changes(state.config.seq, asked, pairs)
+    if reason := forbidden(state.config, after, asked.bounds, made):
+        return Forbidden(reason)
+    return Accepted(made)
+
+
+def with_passwords(decision: Decision, passwords: dict[str, str]) -> Decision:
+    """The passwords made, if it was accepted."""
+    return replace(decision, passwords=passwords) if isinstance(decision, Accepted) else decision
+
+
+def _violations(after: TenantConfig, index: Index, resource: Resource, refused: Set[Key], taken: Set[Claim]) -> Iterator[Violation]:
+    yield from checks.violations(after, resource, refused)
+    for field, space, value in values_of(resource):
+        for kind, resource_id in index.takers(space, value):
+            if (kind, resource_id) != (resource.KIND, resource.id):
+                yield Violation(field, f"{value} is taken by {kind} {resource_id!r}")
+    # Not the whole dump, which is slow: a claim is one field.
+    yield from taken_violations(claims_of(resource.KIND, {"id": resource.id, **_claimed(resource)}), taken)
+
+
+def _claimed(resource: Resource) -> dict[str, str]:
+    return {name: value for name in ("realm", "mac") if isinstance(value := getattr(resource, name, None), str)}
+
+
+def _held(after: TenantConfig, index: Index, key: Key) -> Held | None:
+    """What still refers to a resource that would go."""
+    others = [after.resources.get(kind, {}).get(resource_id) for kind, resource_id in index.referring(*key) if (kind, resource_id) != key]
+    holders = tuple(holder for other in others if other is not None for holder in paths_to(other, *key))
+    return Held(*key, holders) if holders else None

@@ -1,0 +1,65 @@
+"""Which department and site a resource belongs to, and what is below one."""
+
+from collections.abc import Iterator
+
+from carillon_contracts.config import Department, Departmental, Resource, SipCredential, Site, User
+from carillon_contracts.tenant_config import TenantConfig
+
+#: Deeper than any company; a circle is refused before it gets in.
+DEEPEST = 50
+
+
+def department_of(config: TenantConfig, resource: Resource) -> str:
+    """Its own, or that of the user whose it is, or of what it leads to; empty if none."""
+    if isinstance(resource, Department):
+        return resource.id
+    if isinstance(resource, Departmental) and resource.department_id:
+        return resource.department_id
+    user = config.users.get(_user_of(config, resource))
+    return user.department_id if user is not None else ""
+
+
+def _user_of(config: TenantConfig, resource: Resource) -> str:
+    """Whose the resource is: by `user_id`, `owner_user_id`, a destination, or the first line of a device."""
+    destination = getattr(resource, "destination", None)
+    lines = getattr(resource, "lines", ())
+    if lines:
+        credential = config.get(SipCredential, lines[0].sip_credential_id)
+        return credential.user_id if credential is not None else ""
+    return str(getattr(resource, "user_id", "") or getattr(resource, "owner_user_id", "") or getattr(destination, "user_id", "") or "")
+
+
+def site_of(config: TenantConfig, resource: Resource) -> str:
+    """Its own, or its user's, or that of its department or the nearest above; empty if none."""
+    if isinstance(resource, Site):
+        return resource.id
+    own = str(getattr(resource, "site_id", ""))
+    user = None if isinstance(resource, User) else config.users.get(_user_of(config, resource))
+    if own or user is not None:
+        return own or site_of(config, user)  # type: ignore[arg-type]
+    return next((each.site_id for each in above(config, department_of(config, resource)) if each.site_id), "")
+
+
+def above(config: TenantConfig, department_id: str) -> Iterator[Department]:
+    """The department, then the one above it, and so on."""
+    for _ in range(DEEPEST):
+        department = config.get(Department, department_id)
+        if department is None:
+            return
+        yield department
+        department_id = department.parent_id
+
+
+def below(config: TenantConfig, department_id: str) -> frozenset[str]:
+    """The department and all that are below it."""
+    children: dict[str, list[str]] = {}
+    for department in config.all(Department).values():
+        children.setdefault(department.parent_id, []).append(department.id)
+    found: set[str] = set()
+    ahead = [department_id]
+    while ahead:
+        here = ahead.pop()
+        if here not in found:
+            found.add(here)
+            ahead += children.get(here, [])
+    return frozenset(found)

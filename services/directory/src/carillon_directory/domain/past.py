@@ -1,0 +1,85 @@
+"""Going back is a change too: what resources were becomes what they are, by the same checks as any other change."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from carillon_contracts.config import RESOURCES, ConfigChanged
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain import documents
+from carillon_directory.domain.commands import PutBack
+from carillon_directory.domain.conclude import Key, Piece, State, conclude
+from carillon_directory.domain.outcomes import Conflict, Decision
+from carillon_directory.domain.references import everything
+
+
+def put_back(state: State, command: PutBack) -> Decision:
+    """What has changed since is a conflict and stays."""
+    conflicts = []
+    for (kind, resource_id), etag in command.expected.items():
+        current = state.config.resources.get(kind, {}).get(resource_id)
+        now = current.etag if current is not None else ""
+        if now != etag:
+            what = (
+                "it was deleted since"
+                if current is None
+                else "it was made again since"
+                if not etag
+                else f"it was changed since, by version {now}"
+            )
+            conflicts.append((f"{kind}/{resource_id}", what))
+    if conflicts:
+        return Conflict(tuple(conflicts))
+    pieces = []
+    for (kind, resource_id), document in command.then.items():
+        current = state.config.resources.get(kind, {}).get(resource_id)
+        after = None if document is None else RESOURCES[kind].model_validate(document)
+        if after is not None:
+            after = after.model_copy(update={"etag": current.etag if current is not None else ""})
+        if current != after:
+            pieces.append(Piece(f"{kind}/{resource_id}", current, after))
+    order = list(RESOURCES)
+    pieces.sort(key=lambda piece: (piece.after is None, order.index(piece.key[0]) * (-1 if piece.after is None else 1)))
+    return conclude(state, command, pieces)
+
+
+def undoing(changes: Iterable[tuple[int, ConfigChanged]]) -> tuple[dict[Key, Mapping[str, Any] | None], dict[Key, str]]:
+    """`then` and `expected` of `PutBack` that undo these changes (version, change), which follow one another."""
+    then: dict[Key, Mapping[str, Any] | None] = {}
+    expected: dict[Key, str] = {}
+    for version, change in changes:
+        key = (change.resource, change.resource_id)
+        then.setdefault(key, change.before)
+        expected[key] = str(version) if change.after is not None else ""
+    return then, expected
+
+
+def restoring(now: TenantConfig, then: TenantConfig) -> dict[Key, Mapping[str, Any] | None]:
+    """`then` of `PutBack` that makes `now` what it was."""
+    wanted: dict[Key, Mapping[str, Any] | None] = {
+        (each.KIND, each.id): None for each in everything(now) if each.id not in then.resources.get(each.KIND, {})
+    }
+    for each in everything(then):
+        current = now.resources.get(each.KIND, {}).get(each.id)
+        if current is None or current.model_copy(update={"etag": each.etag}) != each:
+            wanted[each.KIND, each.id] = documents.dump(each)
+    return wanted
+
+
+def comparing(before: TenantConfig, after: TenantConfig) -> list[tuple[str, str, Mapping[str, Any] | None, Mapping[str, Any] | None]]:
+    """(kind, id, before, after) of every resource that differs, kind by kind; etags do not count."""
+    found: list[tuple[str, str, Mapping[str, Any] | None, Mapping[str, Any] | None]] = []
+    for kind in RESOURCES:
+        old, new = before.resources.get(kind, {}), after.resources.get(kind, {})
+        for resource_id in sorted({*old, *new}):
+            left, right = old.get(resource_id), new.get(resource_id)
+            if left is right or (left is not None and right is not None and left.model_copy(update={"etag": right.etag}) == right):
+                continue
+            found.append(
+                (
+                    kind,
+                    resource_id,
+                    documents.dump(left) if left is not None else None,
+                    documents.dump(right) if right is not None else None,
+                )
+            )
+    return found

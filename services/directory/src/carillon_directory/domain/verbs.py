@@ -1,0 +1,175 @@
+"""Where a verb is the truth: numbers and extensions that are assigned, lines that are reset, phones that somebody logs in on."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from carillon_contracts.config import (
+    Contact,
+    Destination,
+    Extension,
+    ExtensionRange,
+    Number,
+    Resource,
+    ShortNumberRule,
+    SipCredential,
+    User,
+)
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain import credentials, documents
+from carillon_directory.domain.commands import AssignExtensions, AssignNumber, HotDesk, ResetLine
+from carillon_directory.domain.conclude import Piece, State, conclude, with_passwords
+from carillon_directory.domain.documents import Secret
+from carillon_directory.domain.outcomes import Accepted, Decision, Invalid, Missing, Stale, Violation, under
+
+#: What a user keeps when the line goes to somebody else; the rest goes back to what a new user has.
+_KEPT_BY_RESET = frozenset(
+    {"id", "etag", "last_name", "department_id", "site_id", "services", "restriction_profile_id", "account_code_policy_id", "trunk_ids"}
+    | {"provisioning_profile_id", "caller_number", "mailbox_id", "role", "rights_profile_id", "login", "recording_policy_id"}
+)
+_GROUPS = ("ring_group", "hunt_group", "pickup_group", "paging_group")
+
+
+def assign_number(state: State, command: AssignNumber) -> Decision:
+    """The number's destination, and its short numbers; one that is dialled for something else already is told and not made."""
+    number = state.config.numbers.get(command.number_id)
+    if number is None:
+        return Missing(Number.KIND, command.number_id)
+    if command.etag and command.etag != number.etag:
+        return Stale(Number.KIND, number.id, number.etag)
+    parsed = documents.parse(
+        Number.KIND,
+        {
+            **documents.dump(number),
+            "destination": dict(command.destination) if command.destination is not None else None,
+            "number_group_id": "",
+        },
+        number,
+        Secret("", ""),
+    )
+    if not isinstance(parsed.resource, Number):
+        return Invalid(parsed.violations)
+    pieces = [Piece("", number, parsed.resource)]
+    remarks: list[tuple[str, str]] = []
+    for piece in _short_numbers(state, parsed.resource, remarks):
+        pieces.append(piece)
+    decision = conclude(state, command, pieces)
+    return replace(decision, remarks=tuple(remarks)) if isinstance(decision, Accepted) else decision
+
+
+def _short_numbers(state: State, number: Number, remarks: list[tuple[str, str]]) -> Iterator[Piece]:
+    wanted = set(short_numbers(state.config, number.id)) if number.destination is not None else set()
+    for extension in state.config.extensions.values():
+        if extension.number_id == number.id and (number.destination is None or extension.id not in wanted):
+            yield Piece("", extension, None)
+    for digits in sorted(wanted):
+        holders = [each for each in state.index.takers("digits", digits) if each != (Extension.KIND, digits)]
+        current = state.config.extensions.get(digits)
+        if holders or (current is not None and current.number_id != number.id):
+            kind, resource_id = holders[0] if holders else (Extension.KIND, digits)
+            remarks.append((f"extension/{digits}", f"not made: {digits} is taken by {kind} {resource_id!r}"))
+            continue
+        etag = current.etag if current is not None else ""
+        yield Piece("", current, Extension(id=digits, etag=etag, destination=_given(number), number_id=number.id))
+
+
+def _given(number: Number) -> Destination:
+    assert number.destination is not None
+    return number.destination
+
+
+def short_numbers(config: TenantConfig, number: str) -> list[str]:
+    """Those that the tenant's rule makes of a number: prefix and last digits."""
+    rule = config.get(ShortNumberRule, "default") or ShortNumberRule(id="default")
+    return [] if rule.off else [rule.prefix + number[-length:] for length in rule.used_lengths]
+
+
+def assign_extensions(state: State, command: AssignExtensions) -> Decision:
+    """Free ones in order; users that have one already get another."""
+    missing = [name for name in command.user_ids if name not in state.config.users]
+    if missing:
+        return Missing(User.KIND, missing[0])
+    free = _free_extensions(state, command.first)
+    pieces: list[Piece] = []
+    for user_id in command.user_ids:
+        digits = next(free, "")
+        if not digits:
+            where = f"from {command.first} on" if command.first else "in the extension ranges"
+            return Invalid((Violation("first" if command.first else "user_ids", f"no extension is free {where} for user {user_id!r}"),))
+        extension = documents.parse(Extension.KIND, {"id": digits, "destination": {"user_id": user_id}}, None, Secret("", ""))
+        if extension.resource is None:
+            return Invalid(tuple(under("first", each) for each in extension.violations))
+        pieces.append(Piece("extension", None, extension.resource))
+    return conclude(state, command, pieces)
+
+
+def _free_extensions(state: State, first: str) -> Iterator[str]:
+    if first:
+        ranges = [(first, "9" * len(first))]
+    else:
+        ranges = [(each.first, each.last) for each in state.config.all(ExtensionRange).values()]
+    for low, high in ranges:
+        if not low.isascii() or not low.isdigit():
+            return
+        for value in range(int(low), int(high) + 1):
+            digits = str(value).zfill(len(low))
+            lots = any(lot.holds(digits) for lot in state.config.parking_lots.values())
+            if not lots and next(state.index.takers("digits", digits), None) is None:
+                yield digits
+
+
+def reset_line(state: State, command: ResetLine) -> Decision:
+    """Personal settings and contacts go; every credential of the user gets a new password."""
+    user = state.config.users.get(command.user_id)
+    if user is None:
+        return Missing(User.KIND, command.user_id)
+    kept = {name: value for name, value in documents.dump(user).items() if name in _KEPT_BY_RESET}
+    pieces = [Piece("user", user, User.model_validate(kept))]
+    pieces += [Piece("contact", each, None) for each in state.config.all(Contact).values() if each.owner_user_id == user.id]
+    if command.leave_groups:
+        pieces += _left_groups(state, user.id)
+    realm, passwords = state.config.tenant.realm, {}
+    for credential in state.config.sip_credentials.values():
+        if user.id in (credential.user_id, credential.home_user_id):
+            passwords[credential.id] = password = command.spare_passwords[credential.id]
+            new = {"user_id": credential.home_user_id or user.id, "home_user_id": "", **credentials.hashes(credential.id, realm, password)}
+            pieces.append(Piece("sip_credential", credential, credential.model_copy(update=new)))
+    return with_passwords(conclude(state, command, pieces), passwords)
+
+
+def _left_groups(state: State, user_id: str) -> list[Piece]:
+    """Groups without the user; one that would be empty stays as it is, and the refusal names it."""
+    pieces: list[Piece] = []
+    for kind, resource_id in state.index.referring(User.KIND, user_id):
+        group = state.config.resources.get(kind, {}).get(resource_id)
+        if kind in _GROUPS and group is not None:
+            pieces.append(Piece(kind, group, _without(group, user_id)))
+    return pieces
+
+
+def _without(group: Resource, user_id: str) -> Resource:
+    document = documents.dump(group)
+    for name, value in document.items():
+        if isinstance(value, list):
+            document[name] = [each for each in value if each != user_id and not (isinstance(each, dict) and each.get("user_id") == user_id)]
+    return type(group).model_validate(document)
+
+
+def hot_desk(state: State, command: HotDesk) -> Decision:
+    """The credential rings and calls as the user; whoever was on it, and the user wherever else, is logged out."""
+    credential = state.config.sip_credentials.get(command.sip_credential_id)
+    if credential is None:
+        return Missing(SipCredential.KIND, command.sip_credential_id)
+    home = credential.home_user_id or credential.user_id
+    if not command.user_id:
+        return conclude(state, command, [Piece("", credential, _as(credential, home, ""))])
+    if command.user_id not in state.config.users:
+        return Missing(User.KIND, command.user_id)
+    pieces = [Piece("", credential, _as(credential, command.user_id, home if home != command.user_id else ""))]
+    for other in state.config.sip_credentials.values():
+        if other.id != credential.id and other.home_user_id and other.user_id == command.user_id:
+            pieces.append(Piece("", other, _as(other, other.home_user_id, "")))
+    return conclude(state, command, pieces)
+
+
+def _as(credential: SipCredential, user_id: str, home_user_id: str) -> SipCredential:
+    return credential.model_copy(update={"user_id": user_id, "home_user_id": home_user_id})

@@ -1,0 +1,91 @@
+"""Lists: filter, order, scope, pages."""
+
+from typing import Any
+
+import pytest
+
+from carillon_contracts.config import Resource, User
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain.bounds import Reach
+from carillon_directory.domain.commands import Bounds
+from carillon_directory.domain.lists import BadQuery, Query, page
+from carillon_directory.testing import given
+
+pytestmark = pytest.mark.feature("D-1", "P-1")
+
+
+@pytest.fixture
+def config() -> TenantConfig:
+    people = [
+        {"id": "a", "last_name": "Dumas", "ring_seconds": 30, "department_id": "top"},
+        {"id": "b", "last_name": "dupont", "department_id": "under"},
+        {"id": "c", "last_name": "Favre", "ring_seconds": 60},
+    ]
+    company: dict[str, Any] = {
+        "tenant": {"id": "acme", "realm": "acme.example"},
+        "sites": [{"id": "here"}],
+        "departments": [{"id": "top", "site_id": "here"}, {"id": "under", "parent_id": "top"}],
+        "users": people,
+    }
+    return given(company)
+
+
+def ids(config: TenantConfig, query: Query, bounds: Bounds = Bounds(), size: int = 10) -> list[str]:
+    found: list[Resource]
+    found, _ = page(config, User, query, Reach.of(config, bounds), size)
+    return [each.id for each in found]
+
+
+@pytest.mark.parametrize(
+    ("filter_", "expected"),
+    [
+        ("", "abc"),
+        ('last_name = "Dumas"', "a"),
+        ("last_name:DU", "ab"),
+        ("ring_seconds >= 30 AND last_name != Favre", "a"),
+        ("ring_seconds < 30", "b"),
+        ("services.fax = true", "abc"),
+        ("department_id = under", "b"),
+    ],
+)
+def test_a_filter_keeps_what_it_says(config: TenantConfig, filter_: str, expected: str) -> None:
+    assert "".join(ids(config, Query(filter=filter_))) == expected
+
+
+@pytest.mark.parametrize(
+    "filter_", ["nonsense", "shoe = 1", "last_name =", "last_name = a OR last_name = b", "outbound_pin_hash : a", "id = a AND"]
+)
+def test_a_filter_that_is_none_is_refused(config: TenantConfig, filter_: str) -> None:
+    with pytest.raises(BadQuery) as refused:
+        ids(config, Query(filter=filter_))
+    assert refused.value.field == "filter"
+
+
+@pytest.mark.parametrize(("order", "expected"), [("last_name", "abc"), ("ring_seconds desc, last_name", "cab"), ("last_name desc", "cba")])
+def test_an_order_is_kept_through_its_pages(config: TenantConfig, order: str, expected: str) -> None:
+    assert "".join(ids(config, Query(order_by=order))) == expected
+    pages = [page(config, User, Query(order_by=order), Reach.of(config, Bounds()), 1, skip=skip) for skip in range(3)]
+    assert "".join(found[0].id for found, _ in pages) == expected
+    assert [more for _, more in pages] == [True, True, False]
+
+
+def test_a_page_begins_after_the_one_before(config: TenantConfig) -> None:
+    first, more = page(config, User, Query(), Reach.of(config, Bounds()), 2)
+    rest, last = page(config, User, Query(), Reach.of(config, Bounds()), 2, after="b")
+    assert ([each.id for each in first], more, [each.id for each in rest], last) == (["a", "b"], True, ["c"], False)
+
+
+def test_a_scope_is_a_part_with_or_without_what_is_below(config: TenantConfig) -> None:
+    assert ids(config, Query(department_id="top")) == ["a"]
+    assert ids(config, Query(department_id="top", with_below=True)) == ["a", "b"]
+    assert ids(config, Query(site_id="here", with_below=True)) == ["a", "b"]
+    with pytest.raises(BadQuery):
+        ids(config, Query(department_id="nowhere"))
+
+
+@pytest.mark.feature("P-3")
+def test_a_department_s_admin_sees_it_and_what_is_below(config: TenantConfig) -> None:
+    assert ids(config, Query(), Bounds(department="top")) == ["a", "b"]
+    assert ids(config, Query(), Bounds(department="under")) == ["b"]
+    assert ids(config, Query(), Bounds(department=None)) == []
+    assert ids(config, Query(), Bounds(rights_profile="unknown")) == []

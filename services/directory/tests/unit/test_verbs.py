@@ -1,0 +1,145 @@
+"""Values that may stand once, subscriptions, bounds, and the verbs that numbers, extensions, lines and the past have."""
+
+from typing import Any
+
+import pytest
+
+from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_directory.domain.commands import (
+    AssignExtensions,
+    AssignNumber,
+    Batch,
+    Bounds,
+    CreateResource,
+    HotDesk,
+    PutBack,
+    ResetLine,
+    UpdateResource,
+)
+from carillon_directory.domain.decide import decide
+from carillon_directory.domain.index import Index
+from carillon_directory.domain.outcomes import Accepted, Conflict, Exceeded, Forbidden, Invalid
+from carillon_directory.domain.past import comparing, restoring, undoing
+from carillon_directory.testing import after, given
+
+
+@pytest.fixture
+def config(whole: dict[str, Any]) -> TenantConfig:
+    return given(whole)
+
+
+def create(kind: str, bounds: Bounds = Bounds(), **document: Any) -> CreateResource:
+    return CreateResource(actor="x", kind=kind, document=document, bounds=bounds, spare_password="made-for-this")
+
+
+@pytest.mark.feature("D-4", "D-5", "D-7")
+@pytest.mark.parametrize(
+    ("kind", "document", "field"),
+    [
+        ("extension", {"id": "500", "destination": {"user_id": "ann"}}, "extension.id"),
+        ("short_code", {"id": "x", "code": "101", "number": "+41215550111"}, "short_code.code"),
+        ("user", {"id": "x", "last_name": "X", "login": "ann.archer"}, "user.login"),
+    ],
+)
+def test_what_may_stand_once_is_taken_by_one(config: TenantConfig, kind: str, document: dict[str, Any], field: str) -> None:
+    refused = decide(config, create(kind, **document))
+    assert isinstance(refused, Invalid)
+    assert [each.field for each in refused.violations] == [field]
+
+
+@pytest.mark.feature("D-2")
+def test_a_login_is_made_of_the_name(config: TenantConfig) -> None:
+    for name in ("e1", "e2"):
+        config = after(config, create("user", id=name, first_name="Élise", last_name="Martin"))
+    assert [config.users[name].login for name in ("e1", "e2")] == ["elise.martin", "elise.martin2"]
+
+
+@pytest.mark.feature("C-11")
+def test_more_than_was_bought_is_refused(whole: dict[str, Any]) -> None:
+    whole["tenant"]["subscription"] = {"users": 2}
+    refused = decide(given(whole), create("user", id="third", last_name="X"))
+    assert isinstance(refused, Exceeded)
+    assert refused.excesses == (("users", "2 were bought, this would make 3"),)
+
+
+@pytest.mark.feature("D-5", "D-6")
+def test_an_assigned_number_has_its_short_number_and_a_clash_is_told(config: TenantConfig) -> None:
+    config = after(config, create("number", id="+41215550901"))
+    assign = AssignNumber(actor="x", number_id="+41215550901", destination={"user_id": "bob"})
+    made = after(config, assign)
+    assert made.extensions["401"].destination.user_id == "bob"
+    freed = after(made, AssignNumber(actor="x", number_id="+41215550901", destination=None))
+    assert "401" not in freed.extensions
+    assert freed.numbers["+41215550901"].destination is None
+    clashing = decide(after(config, create("extension", id="401", destination={"user_id": "ann"})), assign)
+    assert isinstance(clashing, Accepted)
+    assert [subject for subject, _ in clashing.remarks] == ["extension/401"]
+    assert [change.resource for change in clashing.changes] == ["number"]
+
+
+@pytest.mark.feature("D-4")
+def test_extensions_are_given_from_the_ranges(config: TenantConfig) -> None:
+    made = after(config, AssignExtensions(actor="x", user_ids=("ann", "bob")))
+    assert {digits: made.extensions[digits].destination.user_id for digits in ("300", "301")} == {"300": "ann", "301": "bob"}
+
+
+@pytest.mark.feature("D-23")
+def test_a_phone_is_the_guest_s_until_they_log_out(config: TenantConfig) -> None:
+    here = after(config, HotDesk(actor="x", sip_credential_id="acme-101", user_id="bob"))
+    credential = here.sip_credentials["acme-101"]
+    assert (credential.user_id, credential.home_user_id) == ("bob", "ann")
+    assert after(here, HotDesk(actor="x", sip_credential_id="acme-101")).sip_credentials["acme-101"].user_id == "ann"
+
+
+@pytest.mark.feature("D-18")
+def test_a_reset_line_has_new_passwords_and_nothing_personal(config: TenantConfig) -> None:
+    config = after(config, create("contact", id="mine", last_name="X", owner_user_id="ann"))
+    decision = decide(config, ResetLine(actor="x", user_id="ann", spare_passwords={"acme-101": "brand-new-one"}))
+    assert isinstance(decision, Accepted)
+    assert decision.passwords == {"acme-101": "brand-new-one"}
+    for change in decision.changes:
+        config = evolve(config, config.seq + 1, change)
+    assert config.users["ann"].function_keys == ()
+    assert config.users["ann"].restriction_profile_id == "inland"
+
+
+def test_a_batch_is_all_or_nothing_in_any_order(config: TenantConfig) -> None:
+    items = (create("extension", id="777", destination={"user_id": "new"}), create("user", id="new", last_name="N"))
+    assert "777" in after(config, Batch(actor="x", items=items)).extensions
+    assert isinstance(decide(config, Batch(actor="x", items=items[:1])), Invalid)
+
+
+@pytest.mark.feature("D-22")
+def test_undoing_and_restoring_are_changes_and_a_later_change_is_a_conflict(config: TenantConfig) -> None:
+    rename = UpdateResource(actor="x", kind="user", resource_id="bob", document={"last_name": "Other"}, paths=("last_name",))
+    decision = decide(config, rename)
+    assert isinstance(decision, Accepted)
+    renamed = after(config, rename)
+    then, expected = undoing([(renamed.seq, decision.changes[0])])
+    undone = after(renamed, PutBack(actor="x", then=then, expected=expected))
+    assert undone.users["bob"].last_name == "Baker"
+    assert undone.seq == renamed.seq + 1
+    again = UpdateResource(actor="x", kind="user", resource_id="bob", document={"title": "Dr"}, paths=("title",))
+    assert isinstance(decide(after(renamed, again), PutBack(actor="x", then=then, expected=expected)), Conflict)
+    grown = after(renamed, create("site", id="new"))
+    restored = after(grown, PutBack(actor="x", then=restoring(grown, config)))
+    assert comparing(config, restored) == []
+    assert [each[:2] for each in comparing(config, grown)] == [("site", "new"), ("user", "bob")]
+
+
+@pytest.mark.feature("P-3")
+def test_a_department_s_admin_changes_it_and_what_is_below_alone(config: TenantConfig) -> None:
+    admin = Bounds(department="trade")
+    inside = create("user", admin, id="new", last_name="N", department_id="trade")
+    assert isinstance(decide(config, inside), Accepted)
+    assert isinstance(decide(config, create("user", admin, id="new", last_name="N", department_id="company")), Forbidden)
+    assert isinstance(decide(config, create("schedule", admin, id="new")), Forbidden)
+    assert isinstance(decide(config, create("schedule", Bounds(rights_profile="reader"), id="new")), Forbidden)
+    assert isinstance(decide(config, create("contact", Bounds(rights_profile="reader"), id="new", last_name="N")), Accepted)
+
+
+def test_an_index_kept_up_to_date_is_the_one_made_anew(config: TenantConfig) -> None:
+    changed = after(config, AssignExtensions(actor="x", user_ids=("ann",)))
+    kept = Index.of(config).changed([(None, changed.extensions["300"])])
+    fresh = Index.of(changed)
+    assert (dict(kept.edges), dict(kept.taken)) == (dict(fresh.edges), dict(fresh.taken))
