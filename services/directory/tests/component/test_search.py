@@ -17,7 +17,7 @@ async def test_changes_are_found_at_once_and_only_in_the_own_tenant(port: int, c
     tenants = TenantServiceStub(client(port))
     for name in ("find-a", "find-b"):
         await tenants.CreateTenant(pb.CreateTenantRequest(tenant=pb.Tenant(id=name, realm=f"{name}.example")))
-        user = pb.User(id="elise", last_name="Moreau", first_name="Élise")
+        user = pb.User(id="elise", login="elise", last_name="Moreau", first_name="Élise")
         await UserServiceStub(client(port, "operator", name)).CreateUser(pb.CreateUserRequest(user=user))
     search = SearchServiceStub(client(port, "operator", "find-a"))
     (found,) = (await search.Search(pb.SearchRequest(query="elise mor"))).results

@@ -7,7 +7,7 @@ import pytest
 from carillon_contracts.config import Resource, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.bounds import Reach
-from carillon_directory.domain.commands import Bounds
+from carillon_directory.domain.commands import EVERYTHING, Bounds
 from carillon_directory.domain.lists import BadQuery, Query, page
 from carillon_directory.testing import given
 
@@ -30,7 +30,7 @@ def config() -> TenantConfig:
     return given(company)
 
 
-def ids(config: TenantConfig, query: Query, bounds: Bounds = Bounds(), size: int = 10) -> list[str]:
+def ids(config: TenantConfig, query: Query, bounds: Bounds = EVERYTHING, size: int = 10) -> list[str]:
     found: list[Resource]
     found, _ = page(config, User, query, Reach.of(config, bounds), size)
     return [each.id for each in found]

@@ -258,3 +258,9 @@ def test_a_mask_path_does_not_go_into_a_list() -> None:
 )
 def test_an_update_touches_what_its_mask_says(given_paths: tuple[str, ...], message: Message, paths: tuple[str, ...]) -> None:
     assert mask_paths(given_paths, message) == paths
+
+
+@pytest.mark.parametrize("kind", [kind for kind in RESOURCES if kind != "tenant"])
+def test_every_list_can_be_filtered_ordered_and_scoped(kind: str) -> None:
+    plural = "".join(part.capitalize() for part in RESOURCES[kind].PLURAL.split("_"))
+    assert {"filter", "order_by", "scope", "as_of"} <= fields_of(getattr(pb, f"List{plural}Request").DESCRIPTOR)

@@ -6,6 +6,7 @@ import pytest
 
 from carillon_contracts.tenant_config import TenantConfig, evolve
 from carillon_directory.domain.commands import (
+    EVERYTHING,
     AssignExtensions,
     AssignNumber,
     Batch,
@@ -28,7 +29,7 @@ def config(whole: dict[str, Any]) -> TenantConfig:
     return given(whole)
 
 
-def create(kind: str, bounds: Bounds = Bounds(), **document: Any) -> CreateResource:
+def create(kind: str, bounds: Bounds = EVERYTHING, **document: Any) -> CreateResource:
     return CreateResource(actor="x", kind=kind, document=document, bounds=bounds, spare_password="made-for-this")
 
 

@@ -23,40 +23,41 @@ _sym_db = _symbol_database.Default()
 
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
+from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/directory/v1/agent.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a google/protobuf/field_mask.proto\")\n\nAgentSkill\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\x05\"{\n\x05\x41gent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0f\n\x07user_id\x18\x0b \x01(\t\x12\x31\n\x06skills\x18\x0c \x03(\x0b\x32!.carillon.directory.v1.AgentSkill\"I\n\x0fGetAgentRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"?\n\x10GetAgentResponse\x12+\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Agent\"f\n\x11ListAgentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"[\n\x12ListAgentsResponse\x12,\n\x06\x61gents\x18\x01 \x03(\x0b\x32\x1c.carillon.directory.v1.Agent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Q\n\x12\x43reateAgentRequest\x12+\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Agent\x12\x0e\n\x06reason\x18\x02 \x01(\t\"B\n\x13\x43reateAgentResponse\x12+\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Agent\"\x82\x01\n\x12UpdateAgentRequest\x12+\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Agent\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"B\n\x13UpdateAgentResponse\x12+\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Agent\">\n\x12\x44\x65leteAgentRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x15\n\x13\x44\x65leteAgentResponse2\x80\x04\n\x0c\x41gentService\x12[\n\x08GetAgent\x12&.carillon.directory.v1.GetAgentRequest\x1a\'.carillon.directory.v1.GetAgentResponse\x12\x61\n\nListAgents\x12(.carillon.directory.v1.ListAgentsRequest\x1a).carillon.directory.v1.ListAgentsResponse\x12\x64\n\x0b\x43reateAgent\x12).carillon.directory.v1.CreateAgentRequest\x1a*.carillon.directory.v1.CreateAgentResponse\x12\x64\n\x0bUpdateAgent\x12).carillon.directory.v1.UpdateAgentRequest\x1a*.carillon.directory.v1.UpdateAgentResponse\x12\x64\n\x0b\x44\x65leteAgent\x12).carillon.directory.v1.DeleteAgentRequest\x1a*.carillon.directory.v1.DeleteAgentResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/directory/v1/agent.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\")\n\nAgentSkill\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05level\x18\x02 \x01(\x05\"{\n\x05\x41gent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0f\n\x07user_id\x18\x0b \x01(\t\x12\x31\n\x06skills\x18\x0c \x03(\x0b\x32!.carillon.directory.v1.AgentSkill\"I\n\x0fGetAgentRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"?\n\x10GetAgentResponse\x12+\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Agent\"\xb5\x01\n\x11ListAgentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"[\n\x12ListAgentsResponse\x12,\n\x06\x61gents\x18\x01 \x03(\x0b\x32\x1c.carillon.directory.v1.Agent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Q\n\x12\x43reateAgentRequest\x12+\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Agent\x12\x0e\n\x06reason\x18\x02 \x01(\t\"B\n\x13\x43reateAgentResponse\x12+\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Agent\"\x82\x01\n\x12UpdateAgentRequest\x12+\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Agent\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"B\n\x13UpdateAgentResponse\x12+\n\x05\x61gent\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Agent\">\n\x12\x44\x65leteAgentRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x15\n\x13\x44\x65leteAgentResponse2\x80\x04\n\x0c\x41gentService\x12[\n\x08GetAgent\x12&.carillon.directory.v1.GetAgentRequest\x1a\'.carillon.directory.v1.GetAgentResponse\x12\x61\n\nListAgents\x12(.carillon.directory.v1.ListAgentsRequest\x1a).carillon.directory.v1.ListAgentsResponse\x12\x64\n\x0b\x43reateAgent\x12).carillon.directory.v1.CreateAgentRequest\x1a*.carillon.directory.v1.CreateAgentResponse\x12\x64\n\x0bUpdateAgent\x12).carillon.directory.v1.UpdateAgentRequest\x1a*.carillon.directory.v1.UpdateAgentResponse\x12\x64\n\x0b\x44\x65leteAgent\x12).carillon.directory.v1.DeleteAgentRequest\x1a*.carillon.directory.v1.DeleteAgentResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.agent_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AGENTSKILL']._serialized_start=129
-  _globals['_AGENTSKILL']._serialized_end=170
-  _globals['_AGENT']._serialized_start=172
-  _globals['_AGENT']._serialized_end=295
-  _globals['_GETAGENTREQUEST']._serialized_start=297
-  _globals['_GETAGENTREQUEST']._serialized_end=370
-  _globals['_GETAGENTRESPONSE']._serialized_start=372
-  _globals['_GETAGENTRESPONSE']._serialized_end=435
-  _globals['_LISTAGENTSREQUEST']._serialized_start=437
-  _globals['_LISTAGENTSREQUEST']._serialized_end=539
-  _globals['_LISTAGENTSRESPONSE']._serialized_start=541
-  _globals['_LISTAGENTSRESPONSE']._serialized_end=632
-  _globals['_CREATEAGENTREQUEST']._serialized_start=634
-  _globals['_CREATEAGENTREQUEST']._serialized_end=715
-  _globals['_CREATEAGENTRESPONSE']._serialized_start=717
-  _globals['_CREATEAGENTRESPONSE']._serialized_end=783
-  _globals['_UPDATEAGENTREQUEST']._serialized_start=786
-  _globals['_UPDATEAGENTREQUEST']._serialized_end=916
-  _globals['_UPDATEAGENTRESPONSE']._serialized_start=918
-  _globals['_UPDATEAGENTRESPONSE']._serialized_end=984
-  _globals['_DELETEAGENTREQUEST']._serialized_start=986
-  _globals['_DELETEAGENTREQUEST']._serialized_end=1048
-  _globals['_DELETEAGENTRESPONSE']._serialized_start=1050
-  _globals['_DELETEAGENTRESPONSE']._serialized_end=1071
-  _globals['_AGENTSERVICE']._serialized_start=1074
-  _globals['_AGENTSERVICE']._serialized_end=1586
+  _globals['_AGENTSKILL']._serialized_start=164
+  _globals['_AGENTSKILL']._serialized_end=205
+  _globals['_AGENT']._serialized_start=207
+  _globals['_AGENT']._serialized_end=330
+  _globals['_GETAGENTREQUEST']._serialized_start=332
+  _globals['_GETAGENTREQUEST']._serialized_end=405
+  _globals['_GETAGENTRESPONSE']._serialized_start=407
+  _globals['_GETAGENTRESPONSE']._serialized_end=470
+  _globals['_LISTAGENTSREQUEST']._serialized_start=473
+  _globals['_LISTAGENTSREQUEST']._serialized_end=654
+  _globals['_LISTAGENTSRESPONSE']._serialized_start=656
+  _globals['_LISTAGENTSRESPONSE']._serialized_end=747
+  _globals['_CREATEAGENTREQUEST']._serialized_start=749
+  _globals['_CREATEAGENTREQUEST']._serialized_end=830
+  _globals['_CREATEAGENTRESPONSE']._serialized_start=832
+  _globals['_CREATEAGENTRESPONSE']._serialized_end=898
+  _globals['_UPDATEAGENTREQUEST']._serialized_start=901
+  _globals['_UPDATEAGENTREQUEST']._serialized_end=1031
+  _globals['_UPDATEAGENTRESPONSE']._serialized_start=1033
+  _globals['_UPDATEAGENTRESPONSE']._serialized_end=1099
+  _globals['_DELETEAGENTREQUEST']._serialized_start=1101
+  _globals['_DELETEAGENTREQUEST']._serialized_end=1163
+  _globals['_DELETEAGENTRESPONSE']._serialized_start=1165
+  _globals['_DELETEAGENTRESPONSE']._serialized_end=1186
+  _globals['_AGENTSERVICE']._serialized_start=1189
+  _globals['_AGENTSERVICE']._serialized_end=1701
 # @@protoc_insertion_point(module_scope)

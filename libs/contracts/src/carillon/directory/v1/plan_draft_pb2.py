@@ -24,38 +24,39 @@ _sym_db = _symbol_database.Default()
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from carillon.directory.v1 import plan_pb2 as carillon_dot_directory_dot_v1_dot_plan__pb2
+from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&carillon/directory/v1/plan_draft.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a carillon/directory/v1/plan.proto\x1a google/protobuf/field_mask.proto\"\x8b\x01\n\tPlanDraft\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0f\n\x07plan_id\x18\x0b \x01(\t\x12\r\n\x05\x65ntry\x18\x0c \x01(\t\x12.\n\x05nodes\x18\r \x03(\x0b\x32\x1f.carillon.directory.v1.PlanNode\"M\n\x13GetPlanDraftRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"L\n\x14GetPlanDraftResponse\x12\x34\n\nplan_draft\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.PlanDraft\"j\n\x15ListPlanDraftsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"h\n\x16ListPlanDraftsResponse\x12\x35\n\x0bplan_drafts\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.PlanDraft\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x16\x43reatePlanDraftRequest\x12\x34\n\nplan_draft\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.PlanDraft\x12\x0e\n\x06reason\x18\x02 \x01(\t\"O\n\x17\x43reatePlanDraftResponse\x12\x34\n\nplan_draft\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.PlanDraft\"\x8f\x01\n\x16UpdatePlanDraftRequest\x12\x34\n\nplan_draft\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.PlanDraft\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"O\n\x17UpdatePlanDraftResponse\x12\x34\n\nplan_draft\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.PlanDraft\"B\n\x16\x44\x65letePlanDraftRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17\x44\x65letePlanDraftResponse2\xc0\x04\n\x10PlanDraftService\x12g\n\x0cGetPlanDraft\x12*.carillon.directory.v1.GetPlanDraftRequest\x1a+.carillon.directory.v1.GetPlanDraftResponse\x12m\n\x0eListPlanDrafts\x12,.carillon.directory.v1.ListPlanDraftsRequest\x1a-.carillon.directory.v1.ListPlanDraftsResponse\x12p\n\x0f\x43reatePlanDraft\x12-.carillon.directory.v1.CreatePlanDraftRequest\x1a..carillon.directory.v1.CreatePlanDraftResponse\x12p\n\x0fUpdatePlanDraft\x12-.carillon.directory.v1.UpdatePlanDraftRequest\x1a..carillon.directory.v1.UpdatePlanDraftResponse\x12p\n\x0f\x44\x65letePlanDraft\x12-.carillon.directory.v1.DeletePlanDraftRequest\x1a..carillon.directory.v1.DeletePlanDraftResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&carillon/directory/v1/plan_draft.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a carillon/directory/v1/plan.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x8b\x01\n\tPlanDraft\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0f\n\x07plan_id\x18\x0b \x01(\t\x12\r\n\x05\x65ntry\x18\x0c \x01(\t\x12.\n\x05nodes\x18\r \x03(\x0b\x32\x1f.carillon.directory.v1.PlanNode\"M\n\x13GetPlanDraftRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"L\n\x14GetPlanDraftResponse\x12\x34\n\nplan_draft\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.PlanDraft\"\xb9\x01\n\x15ListPlanDraftsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"h\n\x16ListPlanDraftsResponse\x12\x35\n\x0bplan_drafts\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.PlanDraft\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x16\x43reatePlanDraftRequest\x12\x34\n\nplan_draft\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.PlanDraft\x12\x0e\n\x06reason\x18\x02 \x01(\t\"O\n\x17\x43reatePlanDraftResponse\x12\x34\n\nplan_draft\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.PlanDraft\"\x8f\x01\n\x16UpdatePlanDraftRequest\x12\x34\n\nplan_draft\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.PlanDraft\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"O\n\x17UpdatePlanDraftResponse\x12\x34\n\nplan_draft\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.PlanDraft\"B\n\x16\x44\x65letePlanDraftRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17\x44\x65letePlanDraftResponse2\xc0\x04\n\x10PlanDraftService\x12g\n\x0cGetPlanDraft\x12*.carillon.directory.v1.GetPlanDraftRequest\x1a+.carillon.directory.v1.GetPlanDraftResponse\x12m\n\x0eListPlanDrafts\x12,.carillon.directory.v1.ListPlanDraftsRequest\x1a-.carillon.directory.v1.ListPlanDraftsResponse\x12p\n\x0f\x43reatePlanDraft\x12-.carillon.directory.v1.CreatePlanDraftRequest\x1a..carillon.directory.v1.CreatePlanDraftResponse\x12p\n\x0fUpdatePlanDraft\x12-.carillon.directory.v1.UpdatePlanDraftRequest\x1a..carillon.directory.v1.UpdatePlanDraftResponse\x12p\n\x0f\x44\x65letePlanDraft\x12-.carillon.directory.v1.DeletePlanDraftRequest\x1a..carillon.directory.v1.DeletePlanDraftResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.plan_draft_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PLANDRAFT']._serialized_start=169
-  _globals['_PLANDRAFT']._serialized_end=308
-  _globals['_GETPLANDRAFTREQUEST']._serialized_start=310
-  _globals['_GETPLANDRAFTREQUEST']._serialized_end=387
-  _globals['_GETPLANDRAFTRESPONSE']._serialized_start=389
-  _globals['_GETPLANDRAFTRESPONSE']._serialized_end=465
-  _globals['_LISTPLANDRAFTSREQUEST']._serialized_start=467
-  _globals['_LISTPLANDRAFTSREQUEST']._serialized_end=573
-  _globals['_LISTPLANDRAFTSRESPONSE']._serialized_start=575
-  _globals['_LISTPLANDRAFTSRESPONSE']._serialized_end=679
-  _globals['_CREATEPLANDRAFTREQUEST']._serialized_start=681
-  _globals['_CREATEPLANDRAFTREQUEST']._serialized_end=775
-  _globals['_CREATEPLANDRAFTRESPONSE']._serialized_start=777
-  _globals['_CREATEPLANDRAFTRESPONSE']._serialized_end=856
-  _globals['_UPDATEPLANDRAFTREQUEST']._serialized_start=859
-  _globals['_UPDATEPLANDRAFTREQUEST']._serialized_end=1002
-  _globals['_UPDATEPLANDRAFTRESPONSE']._serialized_start=1004
-  _globals['_UPDATEPLANDRAFTRESPONSE']._serialized_end=1083
-  _globals['_DELETEPLANDRAFTREQUEST']._serialized_start=1085
-  _globals['_DELETEPLANDRAFTREQUEST']._serialized_end=1151
-  _globals['_DELETEPLANDRAFTRESPONSE']._serialized_start=1153
-  _globals['_DELETEPLANDRAFTRESPONSE']._serialized_end=1178
-  _globals['_PLANDRAFTSERVICE']._serialized_start=1181
-  _globals['_PLANDRAFTSERVICE']._serialized_end=1757
+  _globals['_PLANDRAFT']._serialized_start=204
+  _globals['_PLANDRAFT']._serialized_end=343
+  _globals['_GETPLANDRAFTREQUEST']._serialized_start=345
+  _globals['_GETPLANDRAFTREQUEST']._serialized_end=422
+  _globals['_GETPLANDRAFTRESPONSE']._serialized_start=424
+  _globals['_GETPLANDRAFTRESPONSE']._serialized_end=500
+  _globals['_LISTPLANDRAFTSREQUEST']._serialized_start=503
+  _globals['_LISTPLANDRAFTSREQUEST']._serialized_end=688
+  _globals['_LISTPLANDRAFTSRESPONSE']._serialized_start=690
+  _globals['_LISTPLANDRAFTSRESPONSE']._serialized_end=794
+  _globals['_CREATEPLANDRAFTREQUEST']._serialized_start=796
+  _globals['_CREATEPLANDRAFTREQUEST']._serialized_end=890
+  _globals['_CREATEPLANDRAFTRESPONSE']._serialized_start=892
+  _globals['_CREATEPLANDRAFTRESPONSE']._serialized_end=971
+  _globals['_UPDATEPLANDRAFTREQUEST']._serialized_start=974
+  _globals['_UPDATEPLANDRAFTREQUEST']._serialized_end=1117
+  _globals['_UPDATEPLANDRAFTRESPONSE']._serialized_start=1119
+  _globals['_UPDATEPLANDRAFTRESPONSE']._serialized_end=1198
+  _globals['_DELETEPLANDRAFTREQUEST']._serialized_start=1200
+  _globals['_DELETEPLANDRAFTREQUEST']._serialized_end=1266
+  _globals['_DELETEPLANDRAFTRESPONSE']._serialized_start=1268
+  _globals['_DELETEPLANDRAFTRESPONSE']._serialized_end=1293
+  _globals['_PLANDRAFTSERVICE']._serialized_start=1296
+  _globals['_PLANDRAFTSERVICE']._serialized_end=1872
 # @@protoc_insertion_point(module_scope)
