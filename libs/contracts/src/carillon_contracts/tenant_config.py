@@ -1,6 +1,6 @@
 """A tenant's configuration as the fold of its configuration events; every service that needs it holds one of these."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar, cast
@@ -39,6 +39,7 @@ from carillon_contracts.config import (
 from carillon_contracts.sorted_map import SortedMap
 
 R = TypeVar("R", bound=Resource)
+D = TypeVar("D")
 _EMPTY: Mapping[str, Resource] = MappingProxyType({})
 
 
@@ -50,6 +51,8 @@ class TenantConfig:
     #: The version: how many changes were folded; 0 before the tenant exists.
     seq: int = 0
     resources: Mapping[str, Mapping[str, Resource]] = field(default_factory=lambda: MappingProxyType({}))
+    #: See `derived`.
+    _derived: dict[str, tuple[object, object]] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def all(self, kind: type[R]) -> Mapping[str, R]:
         """Every resource of a kind by id."""
@@ -58,6 +61,14 @@ class TenantConfig:
     def get(self, kind: type[R], resource_id: str) -> R | None:
         """One resource, or None."""
         return self.all(kind).get(resource_id)
+
+    def derived(self, name: str, kind: type[R], make: Callable[[Mapping[str, R]], D]) -> D:
+        """`make` of every resource of the kind, worked out once as long as none of them changes; an index is made so."""
+        every = self.all(kind)
+        known = self._derived.get(name)
+        if known is None or known[0] is not every:
+            known = self._derived[name] = (every, make(every))
+        return cast(D, known[1])
 
     @property
     def tenant(self) -> Tenant:
@@ -191,8 +202,16 @@ class TenantConfig:
 
     def extension_of(self, user_id: str) -> str:
         """The lowest extension that leads to the user; empty if none."""
-        found = [e.id for e in self.extensions.values() if e.destination.user_id == user_id]
-        return min(found, default="")
+        return self.derived("lowest extensions", Extension, _lowest_extensions).get(user_id, "")
+
+
+def _lowest_extensions(extensions: Mapping[str, Extension]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for extension in extensions.values():
+        user_id = extension.destination.user_id
+        if user_id is not None and extension.id < found.get(user_id, ":"):
+            found[user_id] = extension.id
+    return found
 
 
 class ConfigGap(Exception):
@@ -223,7 +242,9 @@ def evolve(config: TenantConfig, seq: int, change: ConfigChanged) -> TenantConfi
     else:
         of_kind = of_kind.set(change.resource_id, kind.model_validate(change.after))
     resources = MappingProxyType({**config.resources, change.resource: of_kind})
-    return replace(config, seq=seq, resources=resources)
+    after = replace(config, seq=seq, resources=resources)
+    after._derived.update(config._derived)
+    return after
 
 
 def pass_over(config: TenantConfig, seq: int) -> TenantConfig:

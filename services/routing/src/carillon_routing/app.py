@@ -24,6 +24,7 @@ from carillon_routing.grpc_routing import SERVICE_NAME as ROUTING_SERVICE
 from carillon_routing.grpc_routing import Routing
 from carillon_routing.handlers.floors import FloorsWhenUp
 from carillon_routing.handlers.queue_calls import QueueCalls
+from carillon_routing.ports import NothingKnown
 from carillon_routing.projections.configuration import Configuration, ConfigurationFollower
 from carillon_routing.queue_service import run_queues, wait_a_moment
 from carillon_routing.settings import RoutingSettings
@@ -48,7 +49,7 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
             await wait_a_moment(floors, settings.queues_up_seconds)
         queues = QueueCalls(floors, SystemClock())
         server = await guarded_server(settings, "routing", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        add_services(server, configuration, _clock(settings), queues, _peers(settings, stack))
+        add_services(server, configuration, _clock(settings), queues, _peers(settings, stack), NothingKnown())
         control = QueueControl(floors, configuration, SystemClock())
         server.add(add_QueueControlServiceServicer_to_server, control, SERVICE_NAME, RIGHTS)
         routing = Routing(configuration, _clock(settings))

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
+from pydantic import JsonValue
+
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon.common.v1.call_application_pb2_grpc import CallApplicationServicer, add_CallApplicationServicer_to_server
 from carillon_contracts.config import Tenant
@@ -21,6 +23,8 @@ from carillon_routing.adapters.peers import Peers
 from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain import facts, feature_settings
 from carillon_routing.domain.advance import BadOutcome, advance
+from carillon_routing.domain.asks import Needs
+from carillon_routing.domain.causes import cause_of
 from carillon_routing.domain.feature_steps import (
     FeatureStep,
     NothingTaken,
@@ -35,6 +39,7 @@ from carillon_routing.domain.feature_steps import (
 )
 from carillon_routing.domain.queue_steps import EnterQueue
 from carillon_routing.handlers.queue_calls import QueueCalls, Waited
+from carillon_routing.ports import FactFinder
 from carillon_routing.projections.configuration import Configuration
 
 SERVICE_NAME = "carillon.common.v1.CallApplication"
@@ -55,20 +60,23 @@ _MODES: dict[SuperviseMode, "pb.SuperviseMode.ValueType"] = {
 _DIRECTIONS: dict[int, facts.Direction] = {pb.DIRECTION_INBOUND: "inbound", pb.DIRECTION_FROM_USER: "from_user"}
 
 
-def add_services(server: GrpcServer, configuration: Configuration, clock: Clock, queues: QueueCalls, peers: Peers) -> None:
+def add_services(
+    server: GrpcServer, configuration: Configuration, clock: Clock, queues: QueueCalls, peers: Peers, finder: FactFinder
+) -> None:
     """Register all of routing's services."""
     rights = {"Next": frozenset({SERVICE, OPERATOR}), "Await": frozenset({SERVICE, OPERATOR})}
     add = add_CallApplicationServicer_to_server
-    server.add(add, RoutingApplication(configuration, clock, queues, peers), SERVICE_NAME, rights)
+    server.add(add, RoutingApplication(configuration, clock, queues, peers, finder), SERVICE_NAME, rights)
 
 
 class RoutingApplication(CallApplicationServicer):
     """Routing as a call application; it keeps no call."""
 
-    def __init__(self, configuration: Configuration, clock: Clock, queues: QueueCalls, peers: Peers) -> None:
+    def __init__(self, configuration: Configuration, clock: Clock, queues: QueueCalls, peers: Peers, finder: FactFinder) -> None:
         self._peers = peers
         self._configuration = configuration
         self._queues = queues
+        self._finder = finder
         self._clock = clock
 
     async def Next(self, request: pb.NextRequest, context: object) -> pb.NextResponse:
@@ -102,19 +110,27 @@ class RoutingApplication(CallApplicationServicer):
         if cursor is None or not isinstance(cursor.wait, cursors.QueueWait):
             if isinstance(outcome, Waited):
                 raise BadOutcome("wait does not belong to this cursor")
-            found = advance(config, call, cursor, outcome, self._clock.now())
+            found = await self._advance(config, call, cursor, outcome)
         else:
             said = await self._queues.go_on(config, call, cursor, outcome)
             if isinstance(said, facts.Advance):
                 return said
-            found = advance(config, call, cursor, said, self._clock.now())
+            found = await self._advance(config, call, cursor, said)
         while isinstance(found.step, EnterQueue):
             cursor = cursors.decode(found.cursor)
             said = await self._queues.go_on(config, call, cursor, None)
             if isinstance(said, facts.Advance):
                 return replace(said, trace=found.trace + said.trace)
-            after = advance(config, call, cursor, said, self._clock.now())
+            after = await self._advance(config, call, cursor, said)
             found = replace(after, trace=found.trace + after.trace)
+        return found
+
+    async def _advance(
+        self, config: TenantConfig, call: facts.CallFacts, cursor: cursors.Cursor | None, outcome: facts.Outcome
+    ) -> facts.Advance:
+        now, known = self._clock.now(), dict[str, JsonValue]()
+        while isinstance(found := advance(config, call, cursor, outcome, now, known), Needs):
+            known[found.ask.key] = await self._finder.find(call, found.ask)
         return found
 
     def _config(self, call: facts.CallFacts, cursor: cursors.Cursor | None) -> TenantConfig:
@@ -168,7 +184,10 @@ def _outcome(outcome: pb.Outcome) -> facts.Outcome | Waited:
             return facts.Rang(
                 _result(outcome.ring.result, "outcome.ring.result"),
                 {target.target_id: _result(target.result, "outcome.ring.targets.result") for target in outcome.ring.targets},
+                cause_of(outcome.ring.targets[0].sip_status) if len(outcome.ring.targets) == 1 else 0,
             )
+        case "gave_up":
+            return facts.GaveUp()
         case "play":
             return facts.Played()
         case "gather":
@@ -189,7 +208,7 @@ def _outcome(outcome: pb.Outcome) -> facts.Outcome | Waited:
         case "wait":
             return Waited(outcome.wait.digit[:1] if outcome.wait.end == pb.WAIT_END_DIGIT else "")
         case _:
-            raise InvalidArgument({"outcome": "must be one of entered, ring, play, gather, record, park, pick_up, supervise, page"})
+            raise InvalidArgument({"outcome": "must be one of those of call_application.proto"})
 
 
 def _result(result: int, field: str) -> facts.RingResult:
@@ -212,6 +231,7 @@ def step_message(step: facts.Step) -> pb.Step:
                     auto_answer=step.auto_answer,
                     music=step.music,
                     recording=_recording(step.recording) if step.recording is not None else None,
+                    ask_after_giving_up=step.ask_after_giving_up,
                 )
             )
         case facts.Play():
@@ -224,6 +244,7 @@ def step_message(step: facts.Step) -> pb.Step:
                     finish_digits=step.finish_digits,
                     first_digit_timeout_ms=step.first_digit_timeout_ms,
                     inter_digit_timeout_ms=step.inter_digit_timeout_ms,
+                    secret=step.secret,
                 )
             )
         case facts.Delegate():

@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from pydantic import JsonValue
+
+from carillon_routing.domain.asks import Ask
+from carillon_routing.domain.facts import CallFacts
 from carillon_routing.domain.queues.events import FloorEvent
 from carillon_routing.domain.queues.floor import Floor
 
@@ -27,3 +31,18 @@ class FloorLog(Protocol):
 
     async def lease(self, holder: str, seconds: float) -> bool:
         """Whether the holder runs the clock for so long."""
+
+
+class FactFinder(Protocol):
+    """Finds out what a decision must know."""
+
+    async def find(self, call: CallFacts, ask: Ask) -> JsonValue:
+        """The answer, see `domain.asks`; None when it could not be found out in time. Never raises."""
+
+
+class NothingKnown:
+    """Routing without a database: nothing can be counted or found out, and every node does what it does then."""
+
+    async def find(self, call: CallFacts, ask: Ask) -> JsonValue:
+        """None."""
+        return None

@@ -10,9 +10,12 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from pydantic import JsonValue
+
 from carillon_contracts.config import RESOURCES, SECRET_FIELDS, ConfigChanged
 from carillon_contracts.tenant_config import TenantConfig, evolve
-from carillon_routing.domain.advance import advance
+from carillon_routing.domain.advance import decided
+from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, CheckCode, Draw, Fetch, LastAgent, LoggedIn, Mail, TakePlace
 from carillon_routing.domain.cursor import decode
 from carillon_routing.domain.facts import (
     Advance,
@@ -59,11 +62,24 @@ def config_of(company: Mapping[str, Any]) -> TenantConfig:
 
 @dataclass(slots=True)
 class World:
-    """What codes ask other services; plain values, to be set by a test."""
+    """What calls ask about beside configuration and clock: the twin in memory of `adapters.facts`. Plain values, to be set by a test."""
 
+    draws: dict[str, dict[tuple[str, int], int]] = field(default_factory=dict)
+    places: dict[str, set[str]] = field(default_factory=dict)
+    answered: dict[str, int] = field(default_factory=dict)
+    busy: set[str] = field(default_factory=set)
+    logged_in: dict[str, set[str]] = field(default_factory=dict)
+    agents: dict[str, str] = field(default_factory=dict)
+    #: By address; absent: no answer.
+    web: dict[str, JsonValue] = field(default_factory=dict)
+    fetched: list[Fetch] = field(default_factory=list)
+    #: None: the mail cannot be taken.
+    mails: list[Mail] | None = field(default_factory=list)
+    codes: dict[str, int] = field(default_factory=dict)
+    #: What codes asked other services.
     changes: list[ChangeUser] = field(default_factory=list)
     last_callers: dict[str, str] = field(default_factory=dict)
-    #: Nobody answers.
+    #: Nobody answers, and nothing can be found out.
     dark: bool = False
 
     def entered(self, config: TenantConfig, call: CallFacts, arguments: Mapping[str, str]) -> Entered:
@@ -79,6 +95,48 @@ class World:
             answer = self.last_callers.get(asked.user_id, "")
         return Entered({**arguments, ANSWER: json.dumps(answer)})
 
+    def find(self, call: CallFacts, ask: Ask) -> JsonValue:
+        """Answer."""
+        if self.dark:
+            return None
+        match ask:
+            case Draw(counter, hop):
+                drawn = self.draws.setdefault(counter, {})
+                return drawn.setdefault((call.call_id, hop), len(drawn))
+            case TakePlace(counter, max_calls, max_starts):
+                held = self.places.setdefault(counter, set())
+                others = len(held - {call.call_id})
+                taken = (not max_calls or others < max_calls) and (not max_starts or others < max_starts)
+                if taken:
+                    held.add(call.call_id)
+                return {"taken": taken, "calls": others, "starts": others}
+            case AnsweredToday(user_ids):
+                return {user_id: self.answered.get(user_id, 0) for user_id in user_ids}
+            case BusyUsers(user_ids):
+                return list[JsonValue](user_id for user_id in user_ids if user_id in self.busy)
+            case LoggedIn(group_id):
+                return list[JsonValue](sorted(self.logged_in.get(group_id, set())))
+            case LastAgent(number):
+                return self.agents.get(number, "")
+            case Fetch():
+                self.fetched.append(ask)
+                return self.web.get(ask.url)
+            case Mail():
+                if self.mails is not None:
+                    self.mails.append(ask)
+                return self.mails is not None
+            case CheckCode():
+                return self._check(ask)
+
+    def _check(self, ask: CheckCode) -> JsonValue:
+        tries = self.codes.get(f"{ask.kind} {ask.user_id}", 0)
+        right = ask.digits in ask.codes or (bool(ask.hashed) and ask.digits == ask.hashed)
+        if tries >= ask.blocked_after:
+            return {"right": False, "tries": tries, "blocked": True}
+        tries = 0 if right else tries + 1
+        self.codes[f"{ask.kind} {ask.user_id}"] = tries
+        return {"right": right, "tries": tries, "blocked": tries >= ask.blocked_after}
+
 
 @dataclass(slots=True)
 class SimulatedCall:
@@ -88,11 +146,22 @@ class SimulatedCall:
     facts: CallFacts
     at: datetime
     advances: list[Advance] = field(default_factory=list)
+    world: "World" = field(default_factory=lambda: World())
 
     @classmethod
-    def from_outside(cls, config: TenantConfig, number: str, at: str, caller: str = "+41791112233") -> "SimulatedCall":
+    def from_outside(
+        cls,
+        config: TenantConfig,
+        number: str,
+        at: str,
+        caller: str = "+41791112233",
+        *,
+        world: World | None = None,
+        call_id: str = "c1",
+    ) -> "SimulatedCall":
         """A carrier brings a call to one of the tenant's numbers."""
-        return cls._begin(config, CallFacts(config.tenant_id, "c1", "inbound", number, caller, trunk_id="carrier"), at)
+        facts = CallFacts(config.tenant_id, call_id, "inbound", number, caller, trunk_id="carrier")
+        return cls._begin(config, facts, at, world=world)
 
     @classmethod
     def from_user(
@@ -115,19 +184,18 @@ class SimulatedCall:
     def _begin(
         cls, config: TenantConfig, facts: CallFacts, at: str, arguments: Mapping[str, str] | None = None, world: World | None = None
     ) -> "SimulatedCall":
-        zone = ZoneInfo(config.tenant.time_zone)
-        call = cls(config, facts, datetime.fromisoformat(at).replace(tzinfo=zone))
-        return call.becomes((world or World()).entered(config, facts, arguments or {}))
+        local, world = datetime.fromisoformat(at).replace(tzinfo=ZoneInfo(config.tenant.time_zone)), world or World()
+        return cls(config, facts, local, world=world).becomes(world.entered(config, facts, arguments or {}))
 
     def becomes(self, outcome: Outcome) -> "SimulatedCall":
         """The step's outcome; the same call, at its next step."""
         cursor = decode(self.last.cursor) if self.advances else None
-        self.advances.append(advance(self.config, self.facts, cursor, outcome, self.at))
+        self.advances.append(decided(self.config, self.facts, cursor, outcome, self.at, lambda ask: self.world.find(self.facts, ask)))
         return self
 
-    def rang(self, result: RingResult) -> "SimulatedCall":
+    def rang(self, result: RingResult, cause: int = 0) -> "SimulatedCall":
         """The ring step is over."""
-        return self.becomes(Rang(result))
+        return self.becomes(Rang(result, cause=cause))
 
     def pressed(self, digits: str) -> "SimulatedCall":
         """The caller pressed these, or nothing."""
@@ -201,6 +269,8 @@ def with_plan(*nodes: Plain, **changes: Any) -> TenantConfig:
     return small_company(plans=[{"id": "p", "entry": nodes[0]["id"], "nodes": list(nodes)}], **changes)
 
 
-def to_plan(*nodes: Plain, at: str = "2026-01-06 10:00", **changes: Any) -> SimulatedCall:
+def to_plan(
+    *nodes: Plain, at: str = "2026-01-06 10:00", caller: str = "+41791112233", world: World | None = None, **changes: Any
+) -> SimulatedCall:
     """A call from outside to that plan."""
-    return SimulatedCall.from_outside(with_plan(*nodes, **changes), "+41215550100", at)
+    return SimulatedCall.from_outside(with_plan(*nodes, **changes), "+41215550100", at, caller, world=world)

@@ -84,8 +84,8 @@ def test_when_none_is_open_the_calendar_goes_otherwise() -> None:
 def test_the_trace_of_a_calendar_has_every_entry_and_why() -> None:
     assert calendar("2026-01-06 09:00").trace()[2:5] == [
         "+ schedule/office: Tue 2026-01-06 09:00 Europe/Zurich is inside 08:00-12:00 of Tue -> node anna",
-        "- schedule/tuesday: not looked at: an entry before it is open -> node ben",
-        "- schedule/gone: not looked at: an entry before it is open -> node carl",
+        "- schedule/tuesday: not looked at: an entry before it holds -> node ben",
+        "- schedule/gone: not looked at: an entry before it holds -> node carl",
     ]
     assert "- schedule/gone: there is no such schedule -> node carl" in calendar("2026-01-07 13:00").trace()
 

@@ -4,17 +4,43 @@ Always: the same arguments give the same answer; every condition that was looked
 this ends with a step, within `MAX_HOPS` visits for the whole call.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
+from pydantic import JsonValue
+
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain import destinations, feature_settings, features, menus, plans, queueing, recordings
-from carillon_routing.domain.cursor import Cursor, ExternalWait, FeatureWait, GroupWait, MenuWait, PlayWait, QueueWait, UserWait
+from carillon_routing.domain import (
+    destinations,
+    effects,
+    feature_settings,
+    features,
+    groups,
+    menus,
+    outside,
+    plans,
+    queueing,
+    recordings,
+    users,
+)
+from carillon_routing.domain.asks import NOTHING, Ask, Known, Lacking, Needs
+from carillon_routing.domain.cursor import (
+    Cursor,
+    ExternalWait,
+    FeatureWait,
+    GroupWait,
+    MenuWait,
+    PlayWait,
+    QueueWait,
+    StickyWait,
+    UserWait,
+)
 from carillon_routing.domain.dialling import ToEmergency, ToExtension, ToNothing, ToOwnNumber, dialled_by_user, dialled_from_trunk
 from carillon_routing.domain.dialling import ToOutside as DialledOutside
-from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, Outcome, Played, Rang, Ring, TraceLine
+from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, GaveUp, Outcome, Played, Rang, Ring, TraceLine
 from carillon_routing.domain.feature_codes import recognise
 from carillon_routing.domain.feature_steps import NothingTaken, PageOver, ParkOver, SuperviseOver
 from carillon_routing.domain.queue_steps import QueueOver
@@ -41,19 +67,45 @@ class BadOutcome(ValueError):
     """The outcome is none of the step that was asked for."""
 
 
-def advance(config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcome: Outcome, now: datetime) -> Advance:
-    """Decide. `cursor` None: the call's first question, with `Entered`. Raises `BadOutcome` when cursor and outcome do not belong together.
+def advance(
+    config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcome: Outcome, now: datetime, known: Known = NOTHING
+) -> Advance | Needs:
+    """Decide, or say what must be known first. `cursor` None: the call's first question, with `Entered`.
 
-    `now` is aware; it decides what schedules say. The tenant must exist in the configuration.
+    Raises `BadOutcome` when cursor and outcome do not belong together, and nothing else. `now` is aware; it decides what schedules say.
+    `known` holds what was found out of what was asked; what was read of it comes back in `read`. The tenant exists in the configuration.
     """
     coded = recognise(config, call.dialled) if call.direction == "from_user" else None
-    walk = Walk(config, replace(call, withheld=coded is not None and coded.feature == "withhold"), now)
+    walk = Walk(config, replace(call, withheld=coded is not None and coded.feature == "withhold"), now, known)
+    try:
+        return _decide(walk, cursor, outcome)
+    except Lacking as lacking:
+        return Needs(lacking.ask)
+
+
+def decided(
+    config: TenantConfig,
+    call: CallFacts,
+    cursor: Cursor | None,
+    outcome: Outcome,
+    now: datetime,
+    find_out: Callable[[Ask], JsonValue],
+) -> Advance:
+    """`advance` until it decides, with `find_out` for what it must know: of a simulation, or of a replay's record."""
+    known: dict[str, JsonValue] = {}
+    while isinstance(found := advance(config, call, cursor, outcome, now, known), Needs):
+        known[found.ask.key] = find_out(found.ask)
+    return found
+
+
+def _decide(walk: Walk, cursor: Cursor | None, outcome: Outcome) -> Advance:
+    config = walk.config
     if cursor is None:
         if not isinstance(outcome, Entered):
             raise BadOutcome(f"{_kind(outcome)} without a cursor: the first question has the outcome entered")
         move = _enter(walk, outcome)
     else:
-        walk.sender, walk.language, walk.hops, walk.forwards = cursor.sender, cursor.language, cursor.hops, cursor.forwards
+        walk.take_up(cursor)
         if cursor.config_seq != config.seq:
             reason = f"the call was decided by version {cursor.config_seq}, which is no longer kept; version {config.seq} decides"
             walk.note("configuration", False, reason)
@@ -62,11 +114,12 @@ def advance(config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcom
         move = _follow(walk, move)
     raw = b"" if move.wait is None else cursors.encode(_cursor(walk, move.wait))
     step = recordings.recorded(walk, move.step, move.wait) if isinstance(move.step, Ring) else move.step
-    return Advance(step, raw, tuple(walk.trace), config.seq)
+    return Advance(step, raw, tuple(walk.trace), config.seq, tuple(walk.read))
 
 
 def _cursor(walk: Walk, wait: cursors.Wait) -> Cursor:
-    return Cursor(walk.config.seq, wait, walk.sender, walk.language, walk.hops, walk.forwards)
+    variables = tuple(sorted(walk.variables.items()))
+    return Cursor(walk.config.seq, wait, walk.sender, walk.language, walk.hops, walk.forwards, variables, walk.stack)
 
 
 def _follow(walk: Walk, move: ToDestination | ToNode | ToOutside | ToSender) -> Move:
@@ -80,7 +133,7 @@ def _follow(walk: Walk, move: ToDestination | ToNode | ToOutside | ToSender) -> 
         case ToNode(plan_id, node_id):
             return plans.enter_node(walk, plan_id, node_id)
         case ToOutside():
-            return destinations.call_outside(walk, move)
+            return outside.call(walk, move)
         case ToSender():
             return plans.back_to_sender(walk, move)
         case _:
@@ -122,13 +175,19 @@ def _enter(walk: Walk, entered: Entered) -> Move:
 
 def _go_on(walk: Walk, cursor: Cursor, outcome: Outcome) -> Move:
     match cursor.wait, outcome:
-        case UserWait(user_id), Rang(result):
-            return destinations.user_rang(walk, user_id, result)
-        case ExternalWait() as wait, Rang(result):
-            return destinations.outside_rang(walk, wait, result)
-        case GroupWait(group_id), Rang(result):
-            return destinations.group_rang(walk, group_id, result)
-        case MenuWait() as wait, Gathered() as gathered:
+        case UserWait() as wait, Rang(result, _, cause):
+            return users.rang(walk, wait, result, cause)
+        case ExternalWait() as wait, Rang(result, _, cause):
+            return outside.rang(walk, wait, result, cause)
+        case GroupWait() as wait, Rang(result, _, cause):
+            return groups.rang(walk, wait, result, cause)
+        case StickyWait(user_id), Rang(result):
+            return Stop(ENDS["answered"]) if result == "answered" else effects.agent_rang(walk, user_id, result)
+        case UserWait() | ExternalWait() | GroupWait() | StickyWait(), GaveUp():
+            return plans.gave_up(walk)
+        case MenuWait(last=True) as wait, Played():
+            return menus.last_words(walk, wait)
+        case MenuWait(last=False) as wait, Gathered() as gathered:
             return menus.pressed(walk, wait, gathered)
         case PlayWait(following), Played():
             if following and walk.sender is not None:
@@ -148,5 +207,8 @@ def _go_on(walk: Walk, cursor: Cursor, outcome: Outcome) -> Move:
             )
 
 
+_NAMES = {"Rang": "ring", "Played": "play", "Gathered": "gather", "Recorded": "record", "GaveUp": "gave_up"}
+
+
 def _kind(outcome: Outcome) -> str:
-    return {"Rang": "ring", "Played": "play", "Gathered": "gather", "Recorded": "record"}.get(type(outcome).__name__, "entered")
+    return _NAMES.get(type(outcome).__name__, "entered")

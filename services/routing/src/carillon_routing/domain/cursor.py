@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
-VERSION = 1
-MAX_BYTES = 4096
+VERSION = 2
+MAX_BYTES = 16_384
 
 
 class BadCursor(ValueError):
@@ -18,26 +18,48 @@ class BadCursor(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class UserWait:
-    """A user's devices ring."""
+    """A user's devices ring, or (`secretary`) those of who is rung first for the user, who rings next for `ring_seconds`."""
 
     user_id: str
+    secretary: str = ""
+    ring_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalWait:
-    """A number is called by the last of the tried trunks. `emergency`: nothing may keep it from going out."""
+    """A number is called by the last of the tried trunks, for a user. `emergency`: nothing may keep it from going out."""
 
     number: str
     tried: tuple[str, ...]
     ring_ms: int
     emergency: bool = False
+    for_user_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupWait:
-    """A group rings."""
+    """A group rings; `hunt`: a hunt group."""
 
     group_id: str
+    hunt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StickyWait:
+    """The agent of the sticky agent node that sent the call rings."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeWait:
+    """A PIN or an account code is asked for before the number is called; `pin`: that one was right already."""
+
+    number: str
+    ring_ms: int
+    for_user_id: str
+    kind: str
+    pin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +69,10 @@ class MenuWait:
     menu_id: str
     turn: int = 0
     digits: str = ""
+    #: When the menu was entered: seconds since 1970.
+    since: int = 0
+    #: The last words to a caller who chose nothing are spoken.
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +103,7 @@ class FeatureWait:
     user_id: str = ""
 
 
-Wait = UserWait | ExternalWait | GroupWait | MenuWait | PlayWait | FeatureWait | QueueWait
+Wait = UserWait | ExternalWait | GroupWait | StickyWait | CodeWait | MenuWait | PlayWait | FeatureWait | QueueWait
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +117,33 @@ class Cursor:
     #: Visits of nodes and destinations so far, and users' forwardings among them.
     hops: int = 0
     forwards: int = 0
+    variables: tuple[tuple[str, str], ...] = ()
+    #: Sub-plan nodes (plan and node) that wait for a return, outermost first.
+    stack: tuple[tuple[str, str], ...] = ()
 
 
 def encode(cursor: Cursor) -> bytes:
     """Compact JSON; keys that say nothing are absent."""
     fields: dict[str, Any] = {"v": VERSION, "c": cursor.config_seq, "w": _encode_wait(cursor.wait)}
-    optional = {"s": cursor.sender, "l": cursor.language, "h": cursor.hops, "f": cursor.forwards}
+    optional = {"s": cursor.sender, "l": cursor.language, "h": cursor.hops, "f": cursor.forwards, "x": cursor.variables, "d": cursor.stack}
     fields |= {key: value for key, value in optional.items() if value}
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
 def _encode_wait(wait: Wait) -> list[Any]:
     match wait:
-        case UserWait(user_id):
-            return ["user", user_id]
-        case ExternalWait(number, tried, ring_ms, emergency):
-            return ["external", number, list(tried), ring_ms, emergency]
-        case GroupWait(group_id):
-            return ["group", group_id]
-        case MenuWait(menu_id, turn, digits):
-            return ["menu", menu_id, turn, digits]
+        case UserWait(user_id, secretary, ring_seconds):
+            return ["user", user_id, secretary, ring_seconds]
+        case ExternalWait(number, tried, ring_ms, emergency, for_user_id):
+            return ["external", number, list(tried), ring_ms, emergency, for_user_id]
+        case GroupWait(group_id, hunt):
+            return ["group", group_id, hunt]
+        case StickyWait(user_id):
+            return ["sticky", user_id]
+        case CodeWait(number, ring_ms, for_user_id, kind, pin):
+            return ["code", number, ring_ms, for_user_id, kind, pin]
+        case MenuWait(menu_id, turn, digits, since, last):
+            return ["menu", menu_id, turn, digits, since, last]
         case PlayWait(following):
             return ["play", following]
         case QueueWait(queue_id, priority, since, turn):
@@ -138,7 +171,15 @@ def decode(raw: bytes) -> Cursor:
     if not _is_text(language):
         raise BadCursor("l is not a language")
     cursor = Cursor(_count(fields, "c"), _decode_wait(fields.get("w")), tuple(sender) if sender else None, language)
-    return replace(cursor, hops=_count(fields, "h"), forwards=_count(fields, "f"))
+    variables, stack = _pairs(fields, "x"), _pairs(fields, "d")
+    return replace(cursor, hops=_count(fields, "h"), forwards=_count(fields, "f"), variables=variables, stack=stack)
+
+
+def _pairs(fields: Mapping[str, Any], key: str) -> tuple[tuple[str, str], ...]:
+    value = fields.get(key, [])
+    if not isinstance(value, list) or len(value) > 100 or not all(_is_texts(pair) and len(pair) == 2 for pair in value):
+        raise BadCursor(f"{key} is not a list of pairs")
+    return tuple((pair[0], pair[1]) for pair in value)
 
 
 def _decode_wait(parts: object) -> Wait:
@@ -175,13 +216,15 @@ def _is_flag(value: object) -> bool:
 
 #: Kind of wait: what its parts must be, and how it is made of them.
 _WAITS: dict[str, tuple[tuple[Callable[[object], bool], ...], Callable[..., Wait]]] = {
-    "user": ((_is_text,), UserWait),
+    "user": ((_is_text, _is_text, _is_count), UserWait),
     "external": (
-        (_is_text, _is_texts, _is_count, _is_flag),
-        lambda number, tried, ring_ms, emergency: ExternalWait(number, tuple(tried), ring_ms, emergency),
+        (_is_text, _is_texts, _is_count, _is_flag, _is_text),
+        lambda number, tried, *rest: ExternalWait(number, tuple(tried), *rest),
     ),
-    "group": ((_is_text,), GroupWait),
-    "menu": ((_is_text, _is_count, _is_text), MenuWait),
+    "group": ((_is_text, _is_flag), GroupWait),
+    "sticky": ((_is_text,), StickyWait),
+    "code": ((_is_text, _is_count, _is_text, _is_text, _is_flag), CodeWait),
+    "menu": ((_is_text, _is_count, _is_text, _is_count, _is_flag), MenuWait),
     "play": ((_is_text,), PlayWait),
     "queue": ((_is_text, _is_count, _is_count, _is_count), QueueWait),
     "feature": ((_is_text, _is_text, _is_text, _is_text), FeatureWait),

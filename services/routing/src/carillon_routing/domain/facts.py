@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pydantic import JsonValue
+
 from carillon_routing.domain.feature_steps import FeatureOutcome, FeatureStep
 from carillon_routing.domain.queue_steps import EnterQueue, QueueOver
 
@@ -36,10 +38,16 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Rang:
-    """A ring step is over; `targets` by target id."""
+    """A ring step is over; `targets` by target id; `cause` (Q.850): what a single target was released with, 0 if there was none."""
 
     result: RingResult
     targets: Mapping[str, RingResult] = field(default_factory=dict)
+    cause: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp:
+    """The caller hung up during the step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class Recorded:
     """A record step is over; routing never asks for one."""
 
 
-Outcome = Entered | Rang | Played | Gathered | Recorded | FeatureOutcome | QueueOver
+Outcome = Entered | Rang | GaveUp | Played | Gathered | Recorded | FeatureOutcome | QueueOver
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +129,8 @@ class Ring:
     #: The music of a wait goes on while it rings.
     music: bool = False
     recording: Recording | None = None
+    #: Ask also when the caller hangs up while it rings; nothing but notices comes of it.
+    ask_after_giving_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +149,8 @@ class Gather:
     first_digit_timeout_ms: int
     inter_digit_timeout_ms: int
     finish_digits: str = ""
+    #: The digits are a PIN or a code: no event and no log shows them.
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +194,14 @@ class TraceLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FactRead:
+    """What was not known from configuration, call and clock: what was asked, and the answer."""
+
+    key: str
+    value: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
 class Advance:
     """The decision: what to do, what to bring along with its outcome, why, and the configuration that decided."""
 
@@ -189,3 +209,4 @@ class Advance:
     cursor: bytes
     trace: tuple[TraceLine, ...]
     config_seq: int
+    read: tuple[FactRead, ...] = ()

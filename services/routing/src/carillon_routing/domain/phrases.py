@@ -14,7 +14,10 @@ def spoken(announcements: Sequence[Announcement], call_language: str, tenant_lan
     phrases = tuple(Phrase(one.text, one.language or tenant_language, one.audio_id) for one in announcements)
     if not call_language:
         return phrases
-    return _in(phrases, lambda language: language == call_language) or _same_base(phrases, call_language) or phrases
+    chosen: list[Phrase] = []
+    for language in call_language.split(","):
+        chosen += _in(phrases, lambda spoken, wanted=language: spoken == wanted) or _same_base(phrases, language)  # type: ignore[misc]
+    return tuple(chosen) or phrases
 
 
 def _same_base(phrases: Iterable[Phrase], call_language: str) -> tuple[Phrase, ...]:

@@ -15,10 +15,15 @@ def is_open(schedule: Schedule, tenant_zone: str, now: datetime) -> tuple[bool, 
     local = now.astimezone(ZoneInfo(zone))
     time = f"{local:%H:%M}"
     moment = f"{WEEKDAYS[local.weekday()]} {local:%Y-%m-%d} {time} {zone}"
+    if schedule.mode != "automatic":
+        return schedule.mode == "day", f"{moment}: the mode is {schedule.mode}, by hand"
     for exception in schedule.exceptions:
         if exception.date == local.date():
             label = f" ({exception.label})" if exception.label else ""
             return _within(exception.ranges, time, moment, f"the exception of {exception.date}{label}")
+    for holiday in schedule.holidays:
+        if holiday.date == local.date():
+            return False, f"{moment}: closed by the holiday of {holiday.date}{f' ({holiday.label})' if holiday.label else ''}"
     today = [weekly for weekly in schedule.ranges if local.isoweekday() in weekly.weekdays]
     return _within(today, time, moment, WEEKDAYS[local.weekday()])
 

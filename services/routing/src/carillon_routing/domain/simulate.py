@@ -10,10 +10,13 @@ from datetime import datetime
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from pydantic import JsonValue
+
 from carillon_contracts.config import Plan, PlanDraft, PlanTest
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain.advance import advance
+from carillon_routing.domain.advance import decided as advance_knowing
+from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, Draw, TakePlace
 from carillon_routing.domain.facts import (
     Advance,
     CallFacts,
@@ -53,11 +56,26 @@ def simulate(config: TenantConfig, call: CallFacts, at: datetime, assumed: Assum
     cursor, outcome, keys = None, Entered(), list(assumed.keys)
     following: Outcome | None = outcome
     while following is not None and len(found) < MAX_TURNS:
-        decided = advance(config, call, cursor, following, at)
+        decided = advance_knowing(config, call, cursor, following, at, _usual)
         found.append(decided)
         cursor = cursors.decode(decided.cursor) if decided.cursor else None
         following = _outcome(decided, assumed, keys) if cursor is not None else None
     return tuple(found)
+
+
+def _usual(ask: Ask) -> JsonValue:
+    """A quiet day: the first call at every counter, nobody talks; what only the outside can tell is not known."""
+    match ask:
+        case Draw():
+            return 0
+        case TakePlace():
+            return {"taken": True, "calls": 0, "starts": 0}
+        case AnsweredToday():
+            return {}
+        case BusyUsers():
+            return []
+        case _:
+            return None
 
 
 def _outcome(decided: Advance, assumed: Assumed, keys: list[str]) -> Outcome | None:

@@ -1,32 +1,33 @@
 """A ring group as a timetable: who starts to ring when, and who stops when. One way for all three strategies."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import chain, islice, repeat
 
 from carillon_contracts.config import RingGroup, RingMember
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain import trunks
-from carillon_routing.domain.facts import RingTarget, TraceLine, TrunkTarget, UserTarget
+from carillon_routing.domain.facts import RingTarget, TraceLine
+from carillon_routing.domain.reach import Reach, reach_number, target_of
 
 #: Seconds of a member that does not say: an outside phone needs 4 to 5 before it rings at all.
 USER_SECONDS = 5
 EXTERNAL_SECONDS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How a member is reached: by a user's devices, or by a trunk."""
-
-    user_id: str = ""
-    trunk_id: str = ""
-    number: str = ""
+#: Targets of one step.
+MAX_TARGETS = 100
 
 
-def timetable(config: TenantConfig, group: RingGroup, caller_user_id: str) -> tuple[tuple[RingTarget, ...], tuple[TraceLine, ...]]:
-    """Targets in milliseconds from the step's beginning, and why each member is in it or not. The group's time-out cuts all."""
+def timetable(
+    config: TenantConfig, group: RingGroup, caller_user_id: str, order: Sequence[int] = ()
+) -> tuple[tuple[RingTarget, ...], tuple[TraceLine, ...]]:
+    """Targets in milliseconds from the step's beginning, and why each member is in it or not. The group's time-out cuts all.
+
+    `order`: indexes of the members as they come; none: as they are listed.
+    """
     trace: list[TraceLine] = []
     reached: list[tuple[int, RingMember, Reach]] = []
-    for position, member in enumerate(group.members, 1):
+    for index in order or range(len(group.members)):
+        position, member = index + 1, group.members[index]
         reach, reason = _reach(config, group, member, caller_user_id, [other for _, _, other in reached])
         if reach is None:
             trace.append(TraceLine(f"ring_group/{group.id} member {position}", False, reason))
@@ -34,20 +35,23 @@ def timetable(config: TenantConfig, group: RingGroup, caller_user_id: str) -> tu
             reached.append((position, member, reach))
     targets: list[RingTarget] = []
     for position, reach, start, stop in _times(group, reached):
-        subject = f"ring_group/{group.id} member {position}"
-        who = f"user/{reach.user_id}" if reach.user_id else f"{reach.number} by trunk/{reach.trunk_id}"
+        subject, who = f"ring_group/{group.id} member {position}", str(reach)
         if start >= stop:
             trace.append(TraceLine(subject, False, f"{who} would ring from {start} s, after the group's {group.timeout_seconds} s"))
             continue
         trace.append(TraceLine(subject, True, f"{group.strategy}: {who} rings from {start} s to {stop} s", who))
-        targets.append(_target(position, reach, start * 1000, stop * 1000))
+        name = str(position) if not _named(targets, position) else f"{position}.{len(targets)}"
+        targets.append(target_of(name, reach, start * 1000, stop * 1000))
     return tuple(targets), tuple(trace)
 
 
 def _times(group: RingGroup, members: Sequence[tuple[int, RingMember, Reach]]) -> Iterator[tuple[int, Reach, int, int]]:
     """Position, reach, start and stop in seconds."""
     start = 0
-    for position, member, reach in members:
+    rounds = MAX_TARGETS if group.wrap and group.strategy == "sequential" else 1
+    for position, member, reach in islice(chain.from_iterable(repeat(members, rounds)), MAX_TARGETS):
+        if rounds > 1 and start >= group.timeout_seconds:
+            return
         seconds = member.ring_seconds or (USER_SECONDS if reach.user_id else EXTERNAL_SECONDS)
         match group.strategy:
             case "parallel":
@@ -64,9 +68,9 @@ def _reach(
 ) -> tuple[Reach | None, str]:
     """How the member is reached, or why not."""
     if member.external_number is not None:
-        reach, reason = _outside(config, member.external_number)
+        reach, reason = reach_number(config, member.external_number)
     elif member.user_id in config.users:
-        reach, reason = Reach(user_id=member.user_id or ""), ""
+        reach, reason = Reach(user_id=member.user_id), ""
     else:
         reach, reason = None, f"user/{member.user_id} does not exist"
     if reach is None:
@@ -78,18 +82,5 @@ def _reach(
     return reach, ""
 
 
-def _outside(config: TenantConfig, number: str) -> tuple[Reach | None, str]:
-    own = config.numbers.get(number)
-    user_id = own.destination.user_id if own is not None and own.destination is not None else None
-    if user_id is not None and user_id in config.users:
-        return Reach(user_id=user_id), ""
-    found = trunks.candidates(config, number)
-    if not found:
-        return None, f"no trunk takes {number}"
-    return Reach(trunk_id=found[0][0].id, number=number), ""
-
-
-def _target(position: int, reach: Reach, start_ms: int, stop_ms: int) -> RingTarget:
-    if reach.user_id:
-        return UserTarget(f"{position}:user:{reach.user_id}", reach.user_id, start_ms, stop_ms)
-    return TrunkTarget(f"{position}:trunk:{reach.trunk_id}", reach.trunk_id, reach.number, start_ms, stop_ms)
+def _named(targets: Sequence[RingTarget], position: int) -> bool:
+    return any(target.target_id.startswith(f"{position}:") for target in targets)

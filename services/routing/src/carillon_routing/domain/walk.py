@@ -3,14 +3,18 @@
 Always: nothing is decided here without a line in the trace; the trace is bounded, and so is the number of visits of a call.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+
+from pydantic import JsonValue
 
 from carillon_contracts.config import Announcement, Destination, PlanNode, Ways
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain.cursor import Wait
-from carillon_routing.domain.facts import CallFacts, HangUp, Phrase, RingResult, Step, TraceLine
+from carillon_routing.domain.asks import NOTHING, Ask, Known, Lacking
+from carillon_routing.domain.compiled import node_of
+from carillon_routing.domain.cursor import Cursor, Wait
+from carillon_routing.domain.facts import CallFacts, FactRead, HangUp, Phrase, Ring, RingResult, RingTarget, Step, TraceLine
 from carillon_routing.domain.phrases import spoken
 
 #: Visits of nodes and destinations in one call; a caller who wanders through menus for an hour stays below.
@@ -20,17 +24,14 @@ MAX_FORWARDS = 10
 MAX_TRACE = 150
 #: Phrases in one step.
 MAX_PHRASES = 50
+#: Sub-plans inside one another.
+MAX_DEPTH = 10
+#: Variables of one call, and what each may hold.
+MAX_VARIABLES = 16
+MAX_VALUE = 200
 
-#: What the ways and forwardings know: a rejected call counts as busy, a congested trunk as unreachable.
-Way = Literal["answered", "no_answer", "busy", "unreachable"]
-WAY_OF: dict[RingResult, Way] = {
-    "answered": "answered",
-    "no_answer": "no_answer",
-    "busy": "busy",
-    "rejected": "busy",
-    "unreachable": "unreachable",
-    "congested": "unreachable",
-}
+#: What forwardings know: a rejected call counts as busy, a congested trunk as unreachable.
+LIKE: dict[RingResult, RingResult] = {"rejected": "busy", "congested": "unreachable"}
 #: How a call ends that was not answered and has no other way: Q.850 cause, SIP status.
 ENDS: dict[RingResult, HangUp] = {
     "answered": HangUp(16, 480, "normal call clearing"),
@@ -57,6 +58,8 @@ class ToDestination:
 
     destination: Destination
     ring_seconds: int = 0
+    #: The user whose forwarding this is: their rights count for an outside call.
+    for_user_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,10 @@ class ToOutside:
     ring_ms: int
     tried: tuple[str, ...] = ()
     emergency: bool = False
+    #: The user whose rights count; empty: a plan of the tenant's admins.
+    for_user_id: str = ""
+    #: It is allowed already: the further trunks of one call.
+    permitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,8 @@ class ToSender:
 
     result: RingResult
     end: HangUp
+    #: Q.850 that the far end gave; 0: none.
+    cause: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +112,33 @@ class Walk:
     config: TenantConfig
     call: CallFacts
     now: datetime
+    known: Known = field(default_factory=lambda: NOTHING)
     sender: tuple[str, str] | None = None
     language: str = ""
     hops: int = 0
     forwards: int = 0
+    variables: dict[str, str] = field(default_factory=dict)
+    #: Sub-plan nodes that wait for a return, outermost first.
+    stack: tuple[tuple[str, str], ...] = ()
     trace: list[TraceLine] = field(default_factory=list)
+    read: list[FactRead] = field(default_factory=list)
+
+    def take_up(self, cursor: Cursor) -> None:
+        """Go on where the cursor says."""
+        self.sender, self.language, self.hops, self.forwards = cursor.sender, cursor.language, cursor.hops, cursor.forwards
+        self.variables, self.stack = dict(cursor.variables), cursor.stack
+
+    def leave(self) -> None:
+        """Nobody waits for what becomes of the call from here on."""
+        self.sender, self.stack = None, ()
+
+    def ask(self, ask: Ask) -> JsonValue:
+        """What is known of it; None: it could not be found out. Ends the walk if nobody looked yet."""
+        if ask.key not in self.known:
+            raise Lacking(ask)
+        value = self.known[ask.key]
+        self.read.append(FactRead(ask.key, value))
+        return value
 
     def note(self, subject: str, matched: bool, reason: str, following: str = "") -> None:
         """A line of the trace."""
@@ -123,24 +154,54 @@ class Walk:
         """Phrases in the call's language."""
         return spoken(announcements, self.language, self.config.tenant.language)
 
+    def variable(self, name: str) -> str:
+        """What a variable, or one of `BUILT_IN`, holds; empty if nothing."""
+        match name:
+            case "caller_number":
+                return self.call.caller_number
+            case "caller_name":
+                return self.call.caller_name
+            case "caller_user_id":
+                return self.call.caller_user_id
+            case "dialled":
+                return self.call.dialled
+            case "trunk_id":
+                return self.call.trunk_id
+            case "language":
+                return self.language.split(",")[0] or self.config.tenant.language
+            case _:
+                return self.variables.get(name, "")
+
+    def assign(self, name: str, value: str) -> bool:
+        """Give a variable a value; False: the call has too many already."""
+        if name not in self.variables and len(self.variables) >= MAX_VARIABLES:
+            return False
+        self.variables[name] = value[:MAX_VALUE]
+        return True
+
+    def rank(self, salt: str) -> int:
+        """A number that the call alone decides, evenly spread: what elsewhere is a dice roll."""
+        digest = hashlib.blake2b(f"{self.call.tenant_id}/{self.call.call_id}/{salt}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big")
+
     def node(self, sender: tuple[str, str]) -> PlanNode | None:
         """A node by plan and id."""
-        plan = self.config.plans.get(sender[0])
-        return next((node for node in plan.nodes if node.id == sender[1]), None) if plan is not None else None
+        return node_of(self.config, *sender)
 
     def sender_ways(self) -> Ways | None:
         """The ways of the node that sent the call, if it has any."""
         node = self.node(self.sender) if self.sender is not None else None
         if node is None:
             return None
-        if node.destination is not None:
-            return node.destination.ways
-        return node.ring_group.ways if node.ring_group is not None else None
+        if node.sticky_agent is not None:
+            return Ways(otherwise=node.sticky_agent.next)
+        rings = node.destination or node.ring_group or node.hunt_group
+        return rings.ways if rings is not None else None
 
-    def asks_after_answer(self) -> bool:
-        """Whether something is to happen with the caller when the answering side has hung up."""
-        ways = self.sender_ways()
-        return ways is not None and bool(ways.answered)
+    def ring(self, targets: tuple[RingTarget, ...], number: str, name: str) -> Ring:
+        """A ring step; it comes back after an answer, or after the caller gave up, if the sender has a way for it."""
+        ways = self.sender_ways() or Ways()
+        return Ring(targets, number, name, bool(ways.answered), ask_after_giving_up=bool(ways.gave_up))
 
 
 def name_of(destination: Destination) -> str:

@@ -408,6 +408,7 @@ class Ring(_message.Message):
     ASK_AFTER_ANSWER_FIELD_NUMBER: _builtins.int
     MUSIC_FIELD_NUMBER: _builtins.int
     AUTO_ANSWER_FIELD_NUMBER: _builtins.int
+    ASK_AFTER_GIVING_UP_FIELD_NUMBER: _builtins.int
     RECORDING_FIELD_NUMBER: _builtins.int
     RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
     caller_number: _builtins.str
@@ -419,6 +420,8 @@ class Ring(_message.Message):
     """A caller that was answered already hears music meanwhile in place of ringback."""
     auto_answer: _builtins.bool
     """The targets' phones answer by themselves (Call-Info answer-after=0, Alert-Info, RFC 5373), as far as they can: an intercom."""
+    ask_after_giving_up: _builtins.bool
+    """Ask Next also, with `gave_up`, when the caller hangs up while it rings; the answer is not carried out."""
     ringback_music_id: _builtins.str
     """What the caller hears in place of the ringing tone (`carillon.directory.v1.Playlist`); empty: the ringing tone."""
     @_builtins.property
@@ -436,12 +439,13 @@ class Ring(_message.Message):
         ask_after_answer: _builtins.bool = ...,
         music: _builtins.bool = ...,
         auto_answer: _builtins.bool = ...,
+        ask_after_giving_up: _builtins.bool = ...,
         recording: Global___Recording | None = ...,
         ringback_music_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["recording", b"recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_after_answer", b"ask_after_answer", "auto_answer", b"auto_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "music", b"music", "recording", b"recording", "ringback_music_id", b"ringback_music_id", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_after_answer", b"ask_after_answer", "ask_after_giving_up", b"ask_after_giving_up", "auto_answer", b"auto_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "music", b"music", "recording", b"recording", "ringback_music_id", b"ringback_music_id", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1318,6 +1322,7 @@ class Outcome(_message.Message):
     PICK_UP_FIELD_NUMBER: _builtins.int
     SUPERVISE_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
+    GAVE_UP_FIELD_NUMBER: _builtins.int
     CONFERENCE_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
     @_builtins.property
@@ -1339,6 +1344,10 @@ class Outcome(_message.Message):
     @_builtins.property
     def page(self) -> Global___PageOutcome: ...
     @_builtins.property
+    def gave_up(self) -> Global___GaveUpOutcome:
+        """The caller hung up during the step, see Ring.ask_after_giving_up."""
+
+    @_builtins.property
     def conference(self) -> Global___ConferenceOutcome: ...
     @_builtins.property
     def wait(self) -> Global___WaitOutcome: ...
@@ -1354,14 +1363,15 @@ class Outcome(_message.Message):
         pick_up: Global___PickUpOutcome | None = ...,
         supervise: Global___SuperviseOutcome | None = ...,
         page: Global___PageOutcome | None = ...,
+        gave_up: Global___GaveUpOutcome | None = ...,
         conference: Global___ConferenceOutcome | None = ...,
         wait: Global___WaitOutcome | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "entered", b"entered", "gather", b"gather", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise", "wait", b"wait"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "entered", b"entered", "gather", b"gather", "gave_up", b"gave_up", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise", "wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "entered", b"entered", "gather", b"gather", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conference", b"conference", "entered", b"entered", "gather", b"gather", "gave_up", b"gave_up", "kind", b"kind", "page", b"page", "park", b"park", "pick_up", b"pick_up", "play", b"play", "record", b"record", "ring", b"ring", "supervise", b"supervise", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["entered", "ring", "play", "gather", "record", "park", "pick_up", "supervise", "page", "conference", "wait"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["entered", "ring", "play", "gather", "record", "park", "pick_up", "supervise", "page", "gave_up", "conference", "wait"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -1493,6 +1503,21 @@ class PlayOutcome(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlayOutcome: _TypeAlias = PlayOutcome  # noqa: Y015
+
+@_typing.final
+class GaveUpOutcome(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GaveUpOutcome: _TypeAlias = GaveUpOutcome  # noqa: Y015
 
 @_typing.final
 class GatherOutcome(_message.Message):

@@ -1,0 +1,167 @@
+"""What a decision needs to know that neither configuration nor clock can tell: counters, who is busy, what others answer.
+
+`advance` names what it lacks; the shell finds it out, within a deadline, and asks again. An answer is JSON and never missing: what could
+not be found out is `None`, and each place that asks says what it does then. Answers are recorded with the decision, so that a replay reads
+what was read then. Every ask is idempotent by tenant, call and `key`: a question that is asked again after a lost answer gets the same one,
+and no e-mail goes out twice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pydantic import JsonValue
+
+#: By `key` of what was asked.
+Known = Mapping[str, JsonValue]
+NOTHING: Known = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """The how manieth visit of a counter this is, from 0; one more for every visit. Answer: int."""
+
+    counter: str
+    #: Which visit of the call: it may come by again.
+    hop: int
+
+    @property
+    def key(self) -> str:
+        """`draw plan/p/node/a 3`"""
+        return f"draw {self.counter} {self.hop}"
+
+
+@dataclass(frozen=True, slots=True)
+class TakePlace:
+    """A place under a limit, held until the call ends. Answer: `{"taken": bool, "calls": int, "starts": int}`, as they stand without us."""
+
+    counter: str
+    max_calls: int = 0
+    max_starts: int = 0
+    per_seconds: int = 0
+
+    @property
+    def key(self) -> str:
+        """`place support`"""
+        return f"place {self.counter}"
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredToday:
+    """How many calls each of the users answered on a day (ISO 8601). Answer: `{user: int}`; who is not there: none."""
+
+    user_ids: tuple[str, ...]
+    day: str
+
+    @property
+    def key(self) -> str:
+        """`answered 2026-01-06 anna,ben`"""
+        return f"answered {self.day} {','.join(self.user_ids)}"
+
+
+@dataclass(frozen=True, slots=True)
+class BusyUsers:
+    """Which of the users talk or are being rung. Answer: list of user ids."""
+
+    user_ids: tuple[str, ...]
+    hop: int
+
+    @property
+    def key(self) -> str:
+        """`busy 3 anna,ben`"""
+        return f"busy {self.hop} {','.join(self.user_ids)}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """Who is logged in at a hunt group. Answer: list of user ids."""
+
+    hunt_group_id: str
+    hop: int
+
+    @property
+    def key(self) -> str:
+        """`logged in support 3`"""
+        return f"logged in {self.hunt_group_id} {self.hop}"
+
+
+@dataclass(frozen=True, slots=True)
+class LastAgent:
+    """The user who talked last with this outside number, in so many days. Answer: user id, or empty."""
+
+    number: str
+    days: int
+
+    @property
+    def key(self) -> str:
+        """`last agent +41791112233`"""
+        return f"last agent {self.number} {self.days}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Ask a web address; with a body it is a signed POST. Answer: `{"status": int, "body": {text: text}}`; None: no answer in time."""
+
+    url: str
+    timeout_ms: int
+    hop: int
+    body: Mapping[str, str] | None = None
+
+    @property
+    def key(self) -> str:
+        """`fetch https://crm.example/x 3`"""
+        return f"fetch {self.url} {self.hop}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Take an e-mail for delivery. Answer: whether it is taken."""
+
+    recipients: tuple[str, ...]
+    subject: str
+    text: str
+    hop: int
+
+    @property
+    def key(self) -> str:
+        """`mail 3`"""
+        return f"mail {self.hop}"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCode:
+    """Whether the digits are a line's PIN, or one of its account codes, unless too many wrong ones blocked the line.
+
+    Answer: `{"right": bool, "tries": int, "blocked": bool}`, tries: wrong ones in a row, this one with them. The digits are in no key.
+    """
+
+    user_id: str
+    kind: str
+    digits: str
+    hashed: str
+    codes: tuple[str, ...]
+    blocked_after: int
+    hop: int
+
+    @property
+    def key(self) -> str:
+        """`code pin anna 3`"""
+        return f"code {self.kind} {self.user_id} {self.hop}"
+
+
+Ask = Draw | TakePlace | AnsweredToday | BusyUsers | LoggedIn | LastAgent | Fetch | Mail | CheckCode
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """The decision cannot be made before this is known; asking again with it gets further."""
+
+    ask: Ask
+
+
+class Lacking(Exception):
+    """Ends a walk inside `advance`; never leaves it."""
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__(ask.key)
+        self.ask = ask

@@ -1,0 +1,237 @@
+"""A user as a destination: forwarding, screening, do not disturb, the secretary, and every phone that rings for them."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from carillon_contracts.config import DailyRange, Destination, SimultaneousTarget, StickyAgentNode, User, WeekRange
+from carillon_routing.domain import callers
+from carillon_routing.domain.cursor import StickyWait, UserWait
+from carillon_routing.domain.facts import RingResult, RingTarget, TrunkTarget, UserTarget
+from carillon_routing.domain.identity import shown_inside, shown_outside
+from carillon_routing.domain.reach import Reach, reach_number, target_of
+from carillon_routing.domain.schedules import WEEKDAYS
+from carillon_routing.domain.walk import ENDS, LIKE, MAX_FORWARDS, Move, Stop, ToDestination, ToNode, ToSender, Walk, name_of
+
+
+def enter(walk: Walk, user_id: str, ring_seconds: int) -> Move:
+    """Ring the user, or what stands in the way of it."""
+    user = walk.config.users.get(user_id)
+    if user is None:
+        walk.note(f"user/{user_id}", False, "there is no such user")
+        return ToSender("unreachable", ENDS["unreachable"])
+    verdict = _screened(walk, user)
+    if verdict is not True:
+        forward = _unconditional(walk, user) if verdict is None else None
+        if forward is not None:
+            return _forwarded(walk, user, forward, "busy")
+        if verdict is False or _undisturbed(walk, user):
+            return _not_rung(walk, user)
+    secretary = _secretary(walk, user)
+    if secretary is not None:
+        assert user.secretary is not None
+        seconds = user.secretary.ring_seconds or secretary.ring_seconds
+        walk.note(f"user/{user_id} secretary", True, f"user/{secretary.id} is rung first, for {seconds} s", f"user/{secretary.id}")
+        return _ring(walk, secretary, seconds, UserWait(user_id, secretary.id, ring_seconds), own_phone_only=True)
+    return _ring_own(walk, user, ring_seconds)
+
+
+def rang(walk: Walk, wait: UserWait, result: RingResult, cause: int) -> Move:
+    """After the secretary the user; then the user's forwarding by outcome; without one, back to who sent the call."""
+    user = walk.config.users.get(wait.user_id)
+    if user is None:
+        return ToSender(result, ENDS[result], cause)
+    if wait.secretary and result != "answered":
+        walk.note(f"user/{wait.secretary}", False, f"the outcome was {result}; user/{user.id} is rung now", f"user/{user.id}")
+        return _ring_own(walk, user, wait.ring_seconds)
+    forward = _by_outcome(walk, user, result)
+    return ToSender(result, ENDS[result], cause) if forward is None else _forwarded(walk, user, forward, result)
+
+
+def ring_agent(walk: Walk, user_id: str, node: StickyAgentNode) -> Move:
+    """The agent's phones alone; no forwarding counts."""
+    user = walk.config.users[user_id]
+    targets: list[RingTarget] = []
+    if node.reach != "mobile" and not _undisturbed(walk, user):
+        targets.append(UserTarget(f"user:{user_id}", user_id, 0, node.ring_seconds * 1000))
+    if node.reach != "extension" and user.mobile:
+        reach, reason = reach_number(walk.config, user.mobile)
+        if reach is None:
+            walk.note(f"user/{user_id} mobile", False, reason)
+        else:
+            targets.append(target_of("mobile", reach, 0, node.ring_seconds * 1000))
+    if not targets:
+        walk.note(f"user/{user_id}", False, "has no phone that may ring; the plan goes on", f"node {node.next}")
+        assert walk.sender is not None
+        return ToNode(walk.sender[0], node.next)
+    walk.note(f"user/{user_id}", True, f"rings for {node.ring_seconds} s ({node.reach})")
+    return _step(walk, targets, StickyWait(user_id))
+
+
+# -- what rings -------------------------------------------------------------------------------------------------------
+
+
+def _ring_own(walk: Walk, user: User, ring_seconds: int) -> Move:
+    seconds = ring_seconds or user.ring_seconds
+    said = "as the node says" if ring_seconds else "as the user wants"
+    return _ring(walk, user, seconds, UserWait(user.id), said=said)
+
+
+def _ring(walk: Walk, user: User, seconds: int, wait: UserWait, *, said: str = "", own_phone_only: bool = False) -> Move:
+    reached: list[tuple[str, Reach]] = []
+    for position, also in enumerate(() if own_phone_only else user.simultaneous, 1):
+        found, reason = _reach(walk, also)
+        subject = f"user/{user.id} simultaneous {position}"
+        if found is None or found.user_id == user.id or found in (reach for _, reach in reached):
+            walk.note(subject, False, reason or "rings already")
+            continue
+        seconds = min(seconds, also.ring_seconds or user.ring_seconds)
+        walk.note(subject, True, f"{found} rings too", str(found))
+        reached.append((f"also {position}", found))
+    how = f", {said}" if said and not reached else ", the shortest of all" if reached else ""
+    walk.note(f"user/{user.id}", True, f"rings on all devices for {seconds} s{how}")
+    targets: list[RingTarget] = [UserTarget(f"user:{user.id}", user.id, 0, seconds * 1000)]
+    targets += [target_of(name, reach, 0, seconds * 1000) for name, reach in reached]
+    return _step(walk, targets, wait)
+
+
+def _reach(walk: Walk, also: SimultaneousTarget) -> tuple[Reach | None, str]:
+    if also.external_number is not None:
+        return reach_number(walk.config, also.external_number)
+    if also.user_id not in walk.config.users:
+        return None, f"user/{also.user_id} does not exist"
+    return Reach(user_id=also.user_id), ""
+
+
+def _step(walk: Walk, targets: list[RingTarget], wait: UserWait | StickyWait) -> Stop:
+    outside = any(isinstance(target, TrunkTarget) for target in targets)
+    number, name = shown_outside(walk.config, walk.call) if outside else shown_inside(walk.config, walk.call)
+    return Stop(walk.ring(tuple(targets), number, name), wait)
+
+
+def _secretary(walk: Walk, user: User) -> User | None:
+    """Who is rung first."""
+    if user.secretary is None:
+        return None
+    subject, rule = f"user/{user.id} secretary", user.secretary
+    secretary = walk.config.users.get(rule.user_id)
+    if secretary is None or secretary.id == user.id:
+        walk.note(subject, False, f"user/{rule.user_id} does not exist")
+        return None
+    if walk.call.caller_user_id == secretary.id:
+        walk.note(subject, False, "the secretary calls, and is put through")
+        return None
+    if rule.except_caller_list_id:
+        listed, reason = callers.on_list(walk.config, walk.call, rule.except_caller_list_id)
+        walk.note(f"{subject} exception caller_list/{rule.except_caller_list_id}", listed, reason)
+        if listed:
+            return None
+    if rule.except_hours:
+        inside, reason = in_hours(walk, rule.except_hours)
+        walk.note(f"{subject} exception hours", inside, reason)
+        if inside:
+            return None
+    if _undisturbed(walk, secretary):
+        walk.note(subject, False, f"user/{secretary.id} is not to be disturbed")
+        return None
+    return secretary
+
+
+# -- what stands in the way -------------------------------------------------------------------------------------------
+
+
+def _screened(walk: Walk, user: User) -> bool | None:
+    """True: the caller gets through whatever else is set; False: never; None: no rule says anything."""
+    for position, rule in enumerate(user.screening, 1):
+        listed, reason = callers.on_list(walk.config, walk.call, rule.caller_list_id)
+        subject = f"user/{user.id} screening {position} caller_list/{rule.caller_list_id}"
+        if not listed:
+            walk.note(subject, False, reason)
+            continue
+        passes, why = rule.passes == "always", f"{reason}: {rule.passes} gets through"
+        if rule.passes == "hours":
+            passes, hours = in_hours(walk, rule.hours)
+            why = f"{reason}: gets through at certain hours, and {hours}"
+        walk.note(subject, True, why)
+        return passes
+    return None
+
+
+def _undisturbed(walk: Walk, user: User) -> bool:
+    if user.do_not_disturb:
+        walk.note(f"user/{user.id} do not disturb", True, "is on")
+        return True
+    if not user.quiet_hours:
+        return False
+    inside, reason = in_hours(walk, user.quiet_hours)
+    walk.note(f"user/{user.id} quiet hours", inside, reason)
+    return inside
+
+
+def _not_rung(walk: Walk, user: User) -> Move:
+    forward = _by_outcome(walk, user, "busy")
+    return ToSender("busy", ENDS["busy"]) if forward is None else _forwarded(walk, user, forward, "busy")
+
+
+# -- forwarding -------------------------------------------------------------------------------------------------------
+
+
+def _unconditional(walk: Walk, user: User) -> Destination | None:
+    forward, hours = user.forwarding.unconditional, user.forwarding.unconditional_hours
+    if forward is None:
+        return None
+    subject = f"user/{user.id} forwarding unconditional"
+    if "unconditional" in user.forwarding.suspended:
+        walk.note(subject, False, "is suspended", name_of(forward))
+        return None
+    inside, reason = in_hours(walk, (hours,)) if hours is not None else (True, "always")
+    walk.note(subject, inside, reason, name_of(forward))
+    return forward if inside else None
+
+
+def _by_outcome(walk: Walk, user: User, result: RingResult) -> Destination | None:
+    chosen = None
+    for name in ("busy", "no_answer", "unreachable"):
+        destination: Destination | None = getattr(user.forwarding, name)
+        if destination is None:
+            continue
+        matched = name == LIKE.get(result, result)
+        reason = f"the outcome was {result}" if matched else f"the outcome was {result}, not {name}"
+        if matched and name in user.forwarding.suspended:
+            matched, reason = False, "is suspended"
+        walk.note(f"user/{user.id} forwarding {name}", matched, reason, name_of(destination))
+        if matched:
+            chosen = destination
+    if chosen is None:
+        walk.note(f"user/{user.id} forwarding", False, f"nothing is set for {result}; back to who sent the call")
+    return chosen
+
+
+def _forwarded(walk: Walk, user: User, forward: Destination, result: RingResult) -> Move:
+    if walk.forwards >= MAX_FORWARDS:
+        walk.note(f"user/{user.id} forwarding", False, f"the call was forwarded {MAX_FORWARDS} times already")
+        return ToSender(result, ENDS[result])
+    walk.forwards += 1
+    return ToDestination(forward, for_user_id=user.id)
+
+
+# -- hours ------------------------------------------------------------------------------------------------------------
+
+
+def in_hours(walk: Walk, ranges: tuple[DailyRange, ...]) -> tuple[bool, str]:
+    """Whether now is inside one of the ranges by the tenant's wall clock, and why."""
+    local = walk.now.astimezone(ZoneInfo(walk.config.tenant.time_zone))
+    moment = f"{WEEKDAYS[local.weekday()]} {local:%H:%M} {walk.config.tenant.time_zone}"
+    for each in ranges:
+        if _inside(each, local):
+            return True, f"{moment} is inside {each.start}-{each.end}"
+    return False, f"{moment} is outside {', '.join(f'{each.start}-{each.end}' for each in ranges)}"
+
+
+def _inside(each: DailyRange, local: datetime) -> bool:
+    time = f"{local:%H:%M}"
+    days = each.weekdays if isinstance(each, WeekRange) and each.weekdays else (1, 2, 3, 4, 5, 6, 7)
+    if each.start < each.end:
+        return local.isoweekday() in days and each.start <= time < each.end
+    if time >= each.start:
+        return local.isoweekday() in days
+    return time < each.end and (local.date() - timedelta(days=1)).isoweekday() in days
