@@ -86,7 +86,7 @@ def wanted_claims(command: Command) -> frozenset[Claim]:
 
 
 def _single(state: State, command: _Single) -> Decision:
-    piece = _piece(state.config, command, {}, command.kind)
+    piece = _piece(state, command, {}, command.kind)
     if isinstance(piece, Refused):
         return piece
     changed, password = piece
@@ -104,7 +104,7 @@ def _batch(state: State, command: Batch) -> Decision:
     refused: set[Key] = set()
     for number, item in enumerate(command.items):
         place = f"items[{number}]"
-        made = _piece(state.config, item, pieces, place)
+        made = _piece(state, item, pieces, place)
         if isinstance(made, Invalid):
             wrong += made.violations
             refused.add((item.kind, _id(item)))
@@ -124,14 +124,14 @@ def _id(item: _Single) -> str:
     return str(item.document.get("id", "")) if isinstance(item, CreateResource) else item.resource_id
 
 
-def _piece(config: TenantConfig, command: _Single, earlier: Mapping[Key, Piece], place: str) -> tuple[Piece, str] | Refused:
+def _piece(state: State, command: _Single, earlier: Mapping[Key, Piece], place: str) -> tuple[Piece, str] | Refused:
     """The resource before and after, and the password made for it; `earlier`: what those before in a batch made."""
     key = (command.kind, _id(command))
-    current = earlier[key].after if key in earlier else config.resources.get(command.kind, {}).get(key[1])
+    current = earlier[key].after if key in earlier else state.config.resources.get(command.kind, {}).get(key[1])
     if isinstance(command, CreateResource):
         if current is not None:
             return Exists(*key)
-        return _parsed(config, command, None, with_login(config, command.kind, command.document), place)
+        return _parsed(state.config, command, None, with_login(state.index, command.kind, command.document), place)
     if current is None:
         return Missing(*key)
     if command.etag and command.etag != current.etag:
@@ -139,7 +139,7 @@ def _piece(config: TenantConfig, command: _Single, earlier: Mapping[Key, Piece],
     if isinstance(command, DeleteResource):
         return Piece(place, current, None), ""
     document = documents.patched(documents.dump(current), command.document, command.paths)
-    return _parsed(config, command, current, {**document, "id": command.resource_id}, place)
+    return _parsed(state.config, command, current, {**document, "id": command.resource_id}, place)
 
 
 def _parsed(

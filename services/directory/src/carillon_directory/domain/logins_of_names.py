@@ -5,21 +5,21 @@ import unicodedata
 from itertools import count
 
 from carillon_contracts.config import User
-from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import Document
+from carillon_directory.domain.index import Index
 
 _LONGEST = 90
 
 
-def with_login(config: TenantConfig, kind: str, document: Document) -> Document:
+def with_login(index: Index, kind: str, document: Document) -> Document:
     """The document of a new user with a login; any other as it is."""
     if kind != User.KIND or document.get("login") or not isinstance(document.get("last_name"), str):
         return document
     name = login_of(str(document.get("first_name") or ""), str(document["last_name"]))
     if not name:
         return document
-    taken = {user.login for user in config.users.values() if user.login.startswith(name)}
-    free = next(login for number in count(1) if (login := name if number == 1 else f"{name}{number}") not in taken)
+    logins = (name if number == 1 else f"{name}{number}" for number in count(1))
+    free = next(login for login in logins if next(index.takers("login", login), None) is None)
     return {**document, "login": free}
 
 

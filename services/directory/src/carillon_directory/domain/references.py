@@ -5,6 +5,8 @@ A field `<kind>_id` that is not empty refers to a resource of that kind, and `<k
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import get_args
 
 from pydantic import BaseModel
 
@@ -17,7 +19,6 @@ _AHEAD = ("queue",)
 #: Field name -> kind of the resource it names.
 REFERRING: Mapping[str, str] = {
     **{f"{kind}_id": kind for kind in (*_AHEAD, *RESOURCES)},
-    **{f"{kind}_ids": kind for kind in (*_AHEAD, *RESOURCES)},
     "except_caller_list_id": "caller_list",
     "main_number": "number",
     "caller_number": "number",
@@ -45,24 +46,39 @@ def references(resource: BaseModel) -> Iterator[Reference]:
     yield from _in_model(resource, "")
 
 
-def _in_model(model: BaseModel, path: str) -> Iterator[Reference]:
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        here = f"{path}.{name}" if path else name
-        kind = REFERRING.get(name)
-        if kind is None and (many := _listed(name)):
-            yield from (Reference(f"{here}[{index}]", many, item) for index, item in enumerate(value))
-        elif kind is None:
-            yield from _in_value(value, here)
-        elif isinstance(value, tuple):
-            yield from (Reference(f"{here}[{index}]", kind, each) for index, each in enumerate(value))
-        elif value:
-            yield Reference(here, kind, value)
+@cache
+def _fields(model: type[BaseModel]) -> tuple[tuple[str, str | None], ...]:
+    """(field, kind that it refers to) of the fields that refer or that hold values with fields of their own (no kind)."""
+    found: list[tuple[str, str | None]] = []
+    for name, field in model.model_fields.items():
+        if kind := REFERRING.get(name) or _listed(name):
+            found.append((name, kind))
+        elif _holds_models(field.annotation):
+            found.append((name, None))
+    return tuple(found)
+
+
+def _holds_models(annotation: object) -> bool:
+    return (isinstance(annotation, type) and issubclass(annotation, BaseModel)) or any(map(_holds_models, get_args(annotation)))
 
 
 def _listed(name: str) -> str:
     """The kind that a list of ids names: `user_ids`, `allowed_user_ids`; empty: it is no such list."""
     return next((kind for kind in RESOURCES if f"_{name}".endswith(f"_{kind}_ids")), "")
+
+
+def _in_model(model: BaseModel, path: str) -> Iterator[Reference]:
+    for name, kind in _fields(type(model)):
+        value = getattr(model, name)
+        if not value:
+            continue
+        here = f"{path}.{name}" if path else name
+        if kind is None:
+            yield from _in_value(value, here)
+        elif isinstance(value, tuple):
+            yield from (Reference(f"{here}[{index}]", kind, each) for index, each in enumerate(value))
+        else:
+            yield Reference(here, kind, value)
 
 
 def _in_value(value: object, path: str) -> Iterator[Reference]:
