@@ -53,6 +53,7 @@ from carillon_media.adapters.publisher import Confirm, EndedCall, Publisher, con
 from carillon_media.adapters.resolver import TrunkResolver
 from carillon_media.adapters.spool import FileSpool
 from carillon_media.adapters.tenant_sounds import TenantSounds
+from carillon_media.adapters.watcher_file import WatcherFile
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.addresses import Addresses, Reach
 from carillon_media.domain.facts import Limits
@@ -78,7 +79,7 @@ from carillon_media.handlers.snapshots import Snapshots
 from carillon_media.handlers.switchboard import Switchboard
 from carillon_media.handlers.topics import PACKAGES
 from carillon_media.handlers.trunks import Trunks
-from carillon_media.handlers.watching import ToldDevices
+from carillon_media.handlers.watching import ToldDevices, Watching
 from carillon_media.io.connections import ConnectionLimits
 from carillon_media.io.lag import LoopLag
 from carillon_media.io.sip_transport import Callbacks, Listen, SipStack
@@ -109,6 +110,7 @@ class Running:
     draining: Draining
     trunks: Trunks
     cluster: Cluster
+    watching: Watching
 
 
 @asynccontextmanager
@@ -161,6 +163,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         stack.push_async_callback(server.stop, 0.5)
         resumption = Resumption(node.board, found)
         resumption.take_up()
+        node.between.watching.take_up()
         await node.sip.start(Listen(settings.udp_addresses, settings.tcp_addresses, settings.tls_addresses))
         stack.push_async_callback(node.sip.stop)
         stack.push_async_callback(_close, node, settings, server)
@@ -169,11 +172,23 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         node.admission.closed = node.registrar.closed = False
         tasks.start(_plane_events(opened.plane, node.board), "media plane")
         await resumption.go_on()
+        tasks.start(node.between.watching.tell_again(), "watchers of before")
         resync = Resync(accounts, node.sip, node.registrar.devices_of)
         configuration.on_change = resync.changed
         tasks.start(resync.run(), "check-sync")
         tasks.start(node.trunks.run(), "trunks")
-        yield Running(node.sip.bound, port, node.board, node.registrar, publisher, node.gate, node.draining, node.trunks, node.cluster)
+        yield Running(
+            node.sip.bound,
+            port,
+            node.board,
+            node.registrar,
+            publisher,
+            node.gate,
+            node.draining,
+            node.trunks,
+            node.cluster,
+            node.between.watching,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +257,7 @@ class _Node:
     control: CallControl
     between: BetweenPhones
     cluster: Cluster
+    watchers: WatcherFile
 
     def listening(self, advertise: str) -> None:
         """Doors are open: what they are called is not sent to."""
@@ -339,7 +355,8 @@ def _assemble(
     board.features.audit = lambda tenant, event: auditor.announce(tenant, audit_subject(tenant, event.fact()), event, clock.now())
     control = CallControl(board, accounts, lambda: admission.closed or admission.draining)
     admission = Admission(accounts, doorkeeper, reach, trunks, board, sip, clock, ids, settings.node, lag, gruus)
-    between = BetweenPhones(accounts, doorkeeper, sip, board, registrar, trunks, reach, mailboxes, ids)
+    watchers = WatcherFile(settings.data / "subscriptions.jsonl")
+    between = BetweenPhones(accounts, doorkeeper, sip, board, registrar, trunks, reach, mailboxes, ids, watchers, clock)
     mailboxes.on_change = between.watching.mailbox_changed
     sip.callbacks = Callbacks(
         admission.invited,
@@ -353,7 +370,7 @@ def _assemble(
     sip.gate = gate
     draining = Draining(admission, registrar, board)
     parts_of_node = (sip, board, admission, registrar, database, resolver, store, lag, gate, addresses, draining, certificates, trunks)
-    return _Node(*parts_of_node, control, between, cluster)
+    return _Node(*parts_of_node, control, between, cluster, watchers)
 
 
 def _gate(
@@ -373,7 +390,9 @@ def _run(node: _Node, tasks: Tasks, plane: PlaneClient, settings: MediaSettings)
     tasks.start(_expire(node.registrar, node.gate), "expiry")
     bans = BanFile(settings.data / "bans.json", node.gate)
     bans.load()
+    node.watchers.load()
     tasks.start(bans.run(), "bans")
+    tasks.start(node.watchers.run(), "subscriptions")
     tasks.start(node.lag.run(), "lag")
     tasks.start(node.between.watching.run(), "watchers")
     tasks.start(node.certificates.watch(settings.tls_reload_seconds), "certificates")

@@ -297,6 +297,44 @@ async def test_at_the_end_watchers_are_asked_to_come_back(house: Any, watcher: A
         assert told(await anne.notice()) == (0, "full", [])
 
 
+@pytest.mark.feature("M-6", "V-6")
+async def test_watchers_of_a_process_that_was_killed_are_told_by_the_next_one(house: Any, words: Any, watcher: Any) -> None:
+    await house.configure("mailbox", {"id": "box"})
+    await house.configure("user", {"id": "carol", "last_name": "Carol", "mailbox_id": "box"})
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    async with watcher("carol") as carol:
+        await carol.ask(f"sip:102@{REALM}")
+        await carol.ask(f"sip:102@{REALM}", "presence", call_id="w2")
+        await carol.ask(f"sip:103@{REALM}", "message-summary", call_id="w3")
+        before = {first.call_id: first.cseq.number for first in [await carol.notice() for _ in range(3)]}
+        call = anne.call("102")
+        await bob.pick_up()
+        await anne.answered()
+        await shown(carol, "confirmed")
+        kept = house.folder / "media" / "subscriptions.jsonl"
+        await eventually(lambda: kept.exists() and len(kept.read_text().splitlines()) >= 3)
+        house.running.watching._watchers.clear()
+        await house.die()
+        again: dict[str, Request] = {}
+        while len(again) < 3:
+            notice = await carol.notice()
+            if notice.cseq.number > 1000:
+                again[notice.call_id.split("-")[0]] = notice
+        assert all(notice.cseq.number > before[notice.call_id] for notice in again.values())
+        assert told(again["w1"])[1:] == ("full", [("confirmed", "recipient")])
+        assert b"Messages-Waiting: no" in again["w3"].body
+        assert b"on-the-phone" in again["w2"].body
+        anne.do("bye", call)
+        await shown(carol, "terminated")
+
+
+async def shown(watcher: Watcher, state: str) -> None:
+    """A NOTIFY of some lamp tells this state."""
+    while f">{state}</state>".encode() not in (await watcher.notice()).body:
+        pass
+
+
 async def publish(house: Any, tenant: str, resource: str, after: dict[str, Any], seq: int) -> None:
     change = ConfigChanged(resource=resource, resource_id=after["id"], action="created", after=after, actor="test")
     event = Event(

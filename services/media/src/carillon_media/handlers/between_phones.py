@@ -5,10 +5,12 @@ Invariant: a request that is for none of these goes on to the registrar, an answ
 
 from typing import Protocol
 
+from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids
 from carillon_media.domain.accounts import Accounts
 from carillon_media.handlers.authenticated import HousePhones
 from carillon_media.handlers.doorkeeper import Doorkeeper
+from carillon_media.handlers.kept_watchers import WatcherStore
 from carillon_media.handlers.messages import Messages, MessageSip
 from carillon_media.handlers.reach import Reachability
 from carillon_media.handlers.registrar import Registrar
@@ -39,13 +41,15 @@ class BetweenPhones:
         reach: Reachability,
         mailboxes: Mailboxes,
         ids: Ids,
+        store: WatcherStore,
+        clock: Clock,
     ) -> None:
         phones = HousePhones(accounts, doorkeeper, ids)
 
         def online(tenant: str, user_id: str) -> bool:
             return bool(reach.contacts_of_user(tenant, user_id))
 
-        self.watching = Watching(accounts, phones, sip, board.calls, mailboxes, online)
+        self.watching = Watching(accounts, phones, sip, board.calls, mailboxes, online, store, clock)
         self._messages = Messages(accounts, phones, sip, reach.contacts_of_user)
         self._registrar = registrar
         self._trunks = trunks

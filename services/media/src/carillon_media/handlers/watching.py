@@ -9,12 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
 from carillon_media.domain.accounts import Accounts, Credential
+from carillon_media.domain.kept_watcher import KeptWatcher
 from carillon_media.domain.lamps import slot_name
 from carillon_media.domain.state import Parked
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.authenticated import HousePhones, Refused
+from carillon_media.handlers.kept_watchers import AdoptingSip, KeptWatchers, WatcherStore
 from carillon_media.handlers.registrar import Device, DeviceStore
 from carillon_media.handlers.topics import Document, Documents, Mailboxes, SipDialogs, Topic
 from carillon_media.ports import Fields
@@ -27,6 +30,8 @@ _log = get_logger(__name__)
 GATHER_SECONDS = 0.05
 #: Watchers that are told in one turn of the loop.
 PER_TURN = 50
+#: Watchers that a process that starts anew tells at once, and how long it waits before the next ones, in seconds.
+AGAIN_AT_ONCE, AGAIN_SECONDS = 20, 0.02
 #: Subscriptions of one SIP account: a phone with all its key modules.
 MAX_PER_ACCOUNT = 250
 _TYPES = {
@@ -37,7 +42,7 @@ _TYPES = {
 Key = tuple[str, str]
 
 
-class WatchedSip(SipDialogs, Protocol):
+class WatchedSip(SipDialogs, AdoptingSip, Protocol):
     """The SIP stack, as far as subscriptions go."""
 
     def accept_subscription(self, subscription: str, body: bytes, content_type: str) -> None: ...
@@ -57,7 +62,10 @@ class Watching:
         calls: Mapping[str, CallActor],
         mailboxes: Mailboxes,
         online: Callable[[str, str], bool],
+        store: WatcherStore,
+        clock: Clock,
     ) -> None:
+        self._kept = KeptWatchers(sip, store, clock)
         self._accounts = accounts
         self._phones = phones
         self._sip = sip
@@ -72,6 +80,7 @@ class Watching:
         self._per_account: Counter[str] = Counter()
         self._dirty: set[Topic] = set()
         self._news = asyncio.Event()
+        self._again: list[str] = []
         self.closed = False
 
     # -- from phones --------------------------------------------------------------------------------------------------
@@ -98,12 +107,16 @@ class Watching:
         if self._per_account[admitted.sip_user] >= MAX_PER_ACCOUNT:
             self._sip.reject_subscription(name, 503, (("Retry-After", "60"),))
             return
-        self._enter(topic)
-        self._per_account[admitted.sip_user] += 1
-        self._watchers[name] = (topic, admitted.sip_user)
-        topic.watchers[name] = 1
+        self._begin(name, topic, admitted.sip_user, 1)
         document = self._documents.full(topic)
         self._sip.accept_subscription(name, document.at(0), document.content_type)
+        self._kept.keep(name, topic, admitted.sip_user, 1)
+
+    def _begin(self, name: str, topic: Topic, account: str, version: int) -> None:
+        self._enter(topic)
+        self._per_account[account] += 1
+        self._watchers[name] = (topic, account)
+        topic.watchers[name] = version
 
     def _topic(self, event: str, request: Request, credential: Credential) -> Topic | int:
         """What is to be watched, or the status to refuse it with."""
@@ -128,15 +141,24 @@ class Watching:
         topic, account = self._watchers.get(name, (None, ""))
         if topic is None:
             return
+        if reason := self._forbidden(topic.package, topic.tenant, topic.about, account):
+            self._sip.terminate_subscription(name, reason)
+            self._over(name)
+            return
+        self._send(topic, name, self._documents.full(topic))
+        self._kept.keep(name, topic, account, topic.watchers[name])
+
+    def _forbidden(self, package: str, tenant: str, about: str, account: str) -> str:
+        """Why who could watch this may not any more, in a word of RFC 6665 section 4.1.3; empty: still may."""
         credential = self._accounts.credential(account)
-        if credential is None or credential.tenant != topic.tenant:
-            self._sip.terminate_subscription(name, "rejected")
-        elif topic.package == message_summary.EVENT and self._accounts.mailbox_of(topic.tenant, credential.user_id) != topic.about:
-            self._sip.terminate_subscription(name, "noresource")
-        else:
-            self._send(topic, name, self._documents.full(topic))
+        if credential is None or credential.tenant != tenant:
+            return "rejected"
+        if package == message_summary.EVENT and self._accounts.mailbox_of(tenant, credential.user_id) != about:
+            return "noresource"
+        return ""
 
     def _over(self, name: str) -> None:
+        self._kept.forget(name)
         topic, account = self._watchers.pop(name, (None, ""))
         if topic is None:
             return
@@ -146,6 +168,33 @@ class Watching:
         topic.watchers.pop(name, None)
         if not topic.watchers:
             self._leave(topic)
+
+    # -- after a restart ----------------------------------------------------------------------------------------------
+
+    def take_up(self) -> int:
+        """Have the subscriptions of the process before, before SIP is heard; returns how many. `tell_again` tells them."""
+
+        def allowed(kept: KeptWatcher) -> bool:
+            return kept.package in _TYPES and not self._forbidden(kept.package, kept.tenant, kept.about, kept.account)
+
+        for name, kept, version in self._kept.take_up(allowed):
+            key = (kept.package, kept.tenant, kept.about, kept.entity)
+            topic = self._topics.get(key) or Topic(*key)
+            self._begin(name, topic, kept.account, version)
+            self._kept.keep(name, topic, kept.account, version)
+            self._again.append(name)
+        return len(self._again)
+
+    async def tell_again(self) -> None:
+        """Everything to those who were taken up, a few at a time. Connections ended with the process: who had one asks by a new one."""
+        again, self._again = self._again, []
+        for count, name in enumerate(again, 1):
+            facts = self._sip.subscription(name)
+            found = self._watchers.get(name)
+            if found is not None and facts is not None and not facts.flow.reliable:
+                self._send(found[0], name, self._documents.full(found[0]))
+            if count % AGAIN_AT_ONCE == 0:
+                await asyncio.sleep(AGAIN_SECONDS)
 
     # -- topics -------------------------------------------------------------------------------------------------------
 
@@ -244,12 +293,14 @@ class Watching:
         if version is not None:
             topic.watchers[name] = version + 1
             self._sip.notify(name, document.at(version), document.content_type, full=document.full)
+            self._kept.counted(name, topic, self._watchers[name][1], version + 1)
 
     def close(self) -> None:
         """The service ends: watchers are asked to subscribe again at once, which they do with the process that comes after."""
         self.closed = True
         for name in tuple(self._watchers):
             self._sip.terminate_subscription(name, "deactivated")
+            self._kept.forget(name)
 
 
 class ToldDevices:

@@ -167,7 +167,8 @@ class SipStack(SubscriptionPort):
         return self._connections
 
     async def stop(self) -> None:
-        """Stop listening, close every connection."""
+        """Send what was said last, stop listening, close every connection."""
+        self._pump()
         if self._timer is not None:
             self._timer.cancel()
         for sock in self._udp.values():

@@ -4,6 +4,7 @@ from abc import abstractmethod
 
 from carillon_kit.clock import Clock
 from carillon_media.ports import Fields
+from carillon_sip.subscription_commands import SubscriptionFacts
 from carillon_sip.user_agent import DialogIds, UserAgent
 
 
@@ -34,6 +35,16 @@ class SubscriptionPort:
         """Tell the state, or what of it has changed."""
         self._agent.notify(subscription, body, content_type, full=full, now=self._clock.monotonic())
         self._soon()
+
+    def subscription(self, subscription: str) -> SubscriptionFacts | None:
+        """What to keep of it; None: it is over."""
+        return self._agent.subscription(subscription)
+
+    def adopt_subscription(self, facts: SubscriptionFacts) -> str:
+        """Take up one that the process before had; its name here."""
+        name = self._agent.adopt_subscription(facts, now=self._clock.monotonic())
+        self._soon()
+        return name
 
     def terminate_subscription(self, subscription: str, reason: str) -> None:
         """End it, with a last NOTIFY."""
