@@ -74,3 +74,29 @@ def test_a_message_is_taken_by_the_colleagues_phone_and_otherwise_refused(system
     send("106", "480")
     send("998", "404")
     assert "Lunch at noon" not in system.log()
+
+
+@pytest.mark.feature("M-6")
+def test_a_lamp_goes_on_after_its_media_process_was_killed(system: System) -> None:
+    """The watcher does nothing for it: it only answers NOTIFYs."""
+    caller = system.user("101")
+    keys = {"user": caller["sip_user"], "realm": system.tenant["realm"], "dest": "106"}
+    with watching(system, "102", "106", "dialog", "terminated") as lamp:
+        until((lamp.folder / "told").exists, "the first NOTIFY")
+        kept = next(system.data.rglob("subscriptions.jsonl"), None) or until(
+            lambda: next(system.data.rglob("subscriptions.jsonl"), None), "the subscription is kept"
+        )
+        until(lambda: '"entity":"sip:106@' in kept.read_text(), "the subscription is kept")
+        old = system.kill("media")
+        system.until_restarted("media", old)
+        until(lambda: len(re.findall(r"^CSeq: \d+ NOTIFY", messages(lamp), re.MULTILINE)) >= 4, "a NOTIFY of the next process", 40)
+        with phone(system, "106", "answer.xml", "-d", "400") as callee:
+            with Sipp("call_with_authentication.xml", system.sip, "-d", "600", *credentials(caller), **keys) as call:
+                call.succeed()
+            callee.succeed()
+        lamp.succeed()
+        told = messages(lamp)
+    counts = list(dict.fromkeys(int(found) for found in re.findall(r"^CSeq: (\d+) NOTIFY", told, re.MULTILINE)))
+    assert counts == sorted(counts)
+    assert counts[1] > 1000 > counts[0]
+    assert "confirmed" in told

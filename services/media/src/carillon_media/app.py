@@ -421,6 +421,7 @@ async def _close(node: _Node, settings: MediaSettings, server: GrpcServer) -> No
         _log.info("draining", calls=node.draining.calls, seconds=settings.drain_seconds)
     await node.draining.wait(settings.drain_seconds)
     node.between.close()
+    await node.sip.subscriptions_over(within=1.0)
     await node.board.stop(within=3.0)
 
 

@@ -1,11 +1,14 @@
 """Commands of the SIP stack that concern subscriptions to us, and what dialogs are known by."""
 
+import asyncio
 from abc import abstractmethod
 
 from carillon_kit.clock import Clock
 from carillon_media.ports import Fields
 from carillon_sip.subscription_commands import SubscriptionFacts
 from carillon_sip.user_agent import DialogIds, UserAgent
+
+_LOOK_SECONDS = 0.02
 
 
 class SubscriptionPort:
@@ -45,6 +48,13 @@ class SubscriptionPort:
         name = self._agent.adopt_subscription(facts, now=self._clock.monotonic())
         self._soon()
         return name
+
+    async def subscriptions_over(self, within: float) -> None:
+        """Until every watcher has heard the last of its subscription, or so many seconds are over."""
+        for _ in range(round(within / _LOOK_SECONDS)):
+            if not self._agent.counts().subscriptions:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def terminate_subscription(self, subscription: str, reason: str) -> None:
         """End it, with a last NOTIFY."""
