@@ -11,6 +11,7 @@ import wave
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,7 +134,7 @@ async def test_keys_over_speech_at_half_their_loudness_are_heard(
     assert await keys_heard(leg, events, mixed) == "1592"
 
 
-CADENCES = {
+CADENCES: dict[str, tuple[str | None, Any, tuple[int, ...]]] = {
     "busy of Europe": ("busy", [(425,)], (500, 500) * 5),
     "busy of France": ("busy", [(440,)], (500, 500) * 5),
     "congestion": ("busy", [(425,)], (250, 250) * 6),

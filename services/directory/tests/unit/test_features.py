@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from carillon_contracts.config import ParkingLot, codes_of
 from carillon_directory.domain.commands import CreateResource, UpdateResource
@@ -61,7 +62,7 @@ def test_members_must_exist(company: dict[str, Any]) -> None:
 
 @pytest.mark.feature("R-19")
 def test_a_tenant_has_the_usual_codes_but_those_that_it_changes(company: dict[str, Any]) -> None:
-    document = {"feature_codes": [{"feature": "park", "code": "*5"}, {"feature": "page"}]}
+    document: dict[str, JsonValue] = {"feature_codes": [{"feature": "park", "code": "*5"}, {"feature": "page"}]}
     config = given(company)
     command = UpdateResource(actor="t", kind="tenant", resource_id=config.tenant_id, document=document, paths=("feature_codes",))
     accepted = decide(config, command)

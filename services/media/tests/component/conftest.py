@@ -58,6 +58,9 @@ Decide = Callable[[pb.NextRequest], pb.NextResponse | Awaitable[pb.NextResponse]
 class Application(CallApplicationServicer):
     """Answers `Next` with what the test says; remembers what it was asked."""
 
+    async def Await(self, request: pb.AwaitRequest, context: object) -> pb.AwaitResponse:
+        return pb.AwaitResponse()
+
     def __init__(self) -> None:
         self.asked: list[pb.NextRequest] = []
         self.decide: Decide = lambda request: hang_up(16)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,15 @@ from carillon_sip.uri import NameAddr
 pytestmark = pytest.mark.feature("M-1")
 
 
+def knows_another(node: Any) -> bool:
+    return bool(node.running.cluster.peers)
+
+
 @asynccontextmanager
 async def two_nodes(house_with: Any, second: Any, folder: Path, dsn: str) -> AsyncIterator[tuple[Any, Any]]:
     async with house_with(folder, postgres_dsn=dsn) as here, second(here, folder / "second", postgres_dsn=dsn) as there:
         for one in (here, there):
-            await eventually(lambda one=one: one.running.cluster.peers, timeout=15)
+            await eventually(partial(knows_another, one), timeout=15)
         yield here, there
 
 

@@ -196,7 +196,7 @@ async def test_a_message_that_is_being_left_goes_on_being_recorded(house: Any, w
     actor = next(iter(house.running.board.calls.values()))
 
     async def heard() -> bool:
-        return (await actor.parts.plane.session_statistics(actor.legs["a"].plane)).packets_in >= 75
+        return bool((await actor.parts.plane.session_statistics(actor.legs["a"].plane)).packets_in >= 75)
 
     await eventually(heard)
     anne.do("bye", mine)

@@ -254,12 +254,12 @@ def test_another_process_arms_every_timer_and_asks_every_question_again(make_ben
     asked, timers = bench.asked(), bench.timers()
     bench.feed(inputs.Resumed(900))
     assert bench.did(outputs.Ask, bench.last) == [asked]
-    assert {o.name: o.at for o in bench.did(outputs.SetTimer, bench.last)} == timers  # type: ignore[union-attr]
+    assert {o.name: o.at for o in bench.did(outputs.SetTimer, bench.last)} == timers
     bench.decide(ring(BOB)).feed(inputs.LegProgressed("b1", 180))
     timers = bench.timers()
     bench.feed(inputs.Resumed(900))
     assert bench.did(outputs.Ask, bench.last) == []
-    assert {o.name: o.at for o in bench.did(outputs.SetTimer, bench.last)} == timers  # type: ignore[union-attr]
+    assert {o.name: o.at for o in bench.did(outputs.SetTimer, bench.last)} == timers
     bench.feed(inputs.LegAccepted("b1", "PCMA"), inputs.Resumed(900))
     assert bench.did(outputs.BridgeLegs, bench.last)[-1] == outputs.BridgeLegs("a", "b1")
     bench.check()

@@ -120,7 +120,7 @@ def test_a_menu_has_hours_a_redirect_last_words_and_an_end() -> None:
         config = small_company(menus=[made], schedules=schedules, numbers=numbers)
         return SimulatedCall.from_outside(config, "+41215550100", at)
 
-    closed = {"schedule_id": "day", "out_of_hours": {"mailbox_id": "main"}}
+    closed: dict[str, Any] = {"schedule_id": "day", "out_of_hours": {"mailbox_id": "main"}}
     assert menu("2026-01-06 13:00", **closed).mailbox == "main"
     assert [phrase.text for phrase in menu(**closed).says] == ["?"]
     assert menu(redirect={"user_id": "ben"}).rings == [("ben", 0, 25)]

@@ -7,12 +7,12 @@ import pytest
 
 from carillon_contracts.config import RecordingPolicy
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain.advance import advance
+from carillon_routing.domain.advance import decided
 from carillon_routing.domain.facts import CallFacts, Entered, Recording, Ring
 from carillon_routing.testing import small_company
 
 pytestmark = pytest.mark.feature("M-10")
-POLICIES = [
+POLICIES: list[dict[str, Any]] = [
     {"id": "all", "mode": "always", "stereo": True, "tone": True, "retention_days": 30, "announcement": [{"text": "Recorded"}]},
     {"id": "some", "mode": "on_demand", "key": "*2"},
     {"id": "none", "mode": "never"},
@@ -30,7 +30,7 @@ def company(user: str = "", tenant: str = "") -> TenantConfig:
 
 def recording(config: TenantConfig) -> tuple[Recording | None, list[str]]:
     call = CallFacts(config.tenant_id, "c1", "inbound", "+41215550101", "+41791110000", trunk_id="carrier")
-    answer = advance(config, call, None, Entered(), datetime(2026, 1, 6, 10, tzinfo=UTC))
+    answer = decided(config, call, None, Entered(), datetime(2026, 1, 6, 10, tzinfo=UTC), lambda ask: None)
     assert isinstance(answer.step, Ring)
     return answer.step.recording, [line.subject for line in answer.trace if "recording" in line.subject]
 

@@ -47,6 +47,9 @@ class Objects:
     async def put(self, data: bytes, content_type: str) -> str:
         raise NotImplementedError
 
+    async def delete(self, name: str) -> None:
+        raise NotImplementedError
+
     async def get(self, name: str) -> bytes:
         if self.audio is None:
             raise ObjectNotFound(name)
