@@ -129,12 +129,10 @@ async def test_a_message_too_short_leaves_no_trace(house: Any, words: Any) -> No
     assert not list((house.folder / "media/spool").rglob("*.wav"))
 
 
-async def test_a_message_that_is_being_left_outlives_the_process(house: Any, words: Any) -> None:
+async def test_a_message_outlives_a_process_that_was_away_too_long_for_its_call(house: Any, words: Any) -> None:
     await leave_message(house, 400)
     await eventually(lambda: any(event.type.endswith("recording_started.v1") for event in house.events()))
-    house.forget_calls()
-    await house.stop()
-    await house.start()
+    await house.die(resume_seconds=0)
     events = await house.ended()
     kept = words.last(events, "recording_finished")
     assert (kept["ended_by"], kept["labels"]) == ("node_failure", {"mailbox_id": "main"})
