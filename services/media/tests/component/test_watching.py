@@ -329,6 +329,41 @@ async def test_watchers_of_a_process_that_was_killed_are_told_by_the_next_one(ho
         await shown(carol, "terminated")
 
 
+def registered(notice: Request) -> dict[str, tuple[str, list[str]]]:
+    """By address of record its state and contacts."""
+    spaces = {"r": "urn:ietf:params:xml:ns:reginfo"}
+    top = ElementTree.fromstring(notice.body)
+    assert top.get("state") == "full"
+    return {
+        one.get("aor", ""): (one.get("state", ""), [uri.text or "" for uri in one.findall("r:contact/r:uri", spaces)])
+        for one in top.findall("r:registration", spaces)
+    }
+
+
+@pytest.mark.feature("M-6")
+async def test_registrations_are_watched_by_their_user_and_by_admins(house: Any, watcher: Any) -> None:
+    await house.configure("user", {"id": "anne", "last_name": "Anne", "role": "admin"})
+    async with watcher("bob") as own, watcher("anne") as admin, watcher("carol") as other:
+        await eventually(lambda: house.running.watching._accounts.is_admin("dupont", "anne"))
+        assert (await other.ask(f"sip:102@{REALM}", "reg")).status == 403
+        for one in (own, admin):
+            assert (await one.ask(f"sip:102@{REALM}", "reg")).status == 200
+            first = await one.notice()
+            assert first.content_type == "application/reginfo+xml"
+            assert registered(first) == {f"sip:bob@{REALM}": ("init", [])}
+        await house.phone("bob")
+        for one in (own, admin):
+            notice = await one.notice()
+            state, (contact,) = registered(notice)[f"sip:bob@{REALM}"]
+            assert (state, contact) == ("active", house.running.registrar.devices_of("bob")[0].binding.contact)
+            assert contact.startswith("sip:bob@127.0.0.1:")
+            assert ElementTree.fromstring(notice.body).get("version") == "1"
+        await house.configure("user", {"id": "anne", "last_name": "Anne", "role": "user"})
+        await eventually(lambda: not house.running.watching._accounts.is_admin("dupont", "anne"))
+        assert (await admin.ask(f"sip:102@{REALM}", "reg", call_id="w2")).status == 403
+        assert other.notices.empty()
+
+
 async def shown(watcher: Watcher, state: str) -> None:
     """A NOTIFY of some lamp tells this state."""
     while f">{state}</state>".encode() not in (await watcher.notice()).body:

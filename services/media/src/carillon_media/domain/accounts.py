@@ -129,6 +129,12 @@ class Accounts:
         found = credential.user_id if credential is not None else name
         return found if found in config.users else ""
 
+    def is_admin(self, tenant: str, user_id: str) -> bool:
+        """Whether the user runs the tenant."""
+        config = self.config(tenant)
+        user = config.users.get(user_id) if config else None
+        return user is not None and user.role == "admin"
+
     def is_slot(self, tenant: str, name: str) -> bool:
         """Whether calls can be parked there."""
         config = self.config(tenant)

@@ -13,7 +13,7 @@ from carillon_media.handlers.doorkeeper import Doorkeeper
 from carillon_media.handlers.kept_watchers import WatcherStore
 from carillon_media.handlers.messages import Messages, MessageSip
 from carillon_media.handlers.reach import Reachability
-from carillon_media.handlers.registrar import Registrar
+from carillon_media.handlers.registrar import Device, Registrar
 from carillon_media.handlers.switchboard import Switchboard
 from carillon_media.handlers.topics import Mailboxes
 from carillon_media.handlers.trunks import Trunks
@@ -49,7 +49,10 @@ class BetweenPhones:
         def online(tenant: str, user_id: str) -> bool:
             return bool(reach.contacts_of_user(tenant, user_id))
 
-        self.watching = Watching(accounts, phones, sip, board.calls, mailboxes, online, store, clock)
+        def registrations(tenant: str, sip_user: str) -> list[Device]:
+            return [device for device in registrar.devices_of(sip_user) if device.tenant == tenant]
+
+        self.watching = Watching(accounts, phones, sip, board.calls, mailboxes, online, registrations, store, clock)
         self._messages = Messages(accounts, phones, sip, reach.contacts_of_user)
         self._registrar = registrar
         self._trunks = trunks

@@ -3,6 +3,7 @@
 Invariant: a document is made once for all watchers of its topic, whose versions each count from 0 without a gap.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -11,11 +12,12 @@ from carillon_media.domain import lamps
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.lamps import House, LegDialog
 from carillon_media.handlers.actor import CallActor
-from carillon_sip import dialog_info, message_summary, presence
+from carillon_media.handlers.registrar import Device
+from carillon_sip import dialog_info, message_summary, presence, reg_info
 from carillon_sip.dialog_info import WatchedDialog
 from carillon_sip.message_summary import VoiceMessages
 
-PACKAGES = (dialog_info.EVENT, message_summary.EVENT, presence.EVENT)
+PACKAGES = (dialog_info.EVENT, message_summary.EVENT, presence.EVENT, reg_info.EVENT)
 _VERSION = b'version="0"'
 
 
@@ -69,16 +71,19 @@ class Documents:
         mailboxes: Mailboxes,
         calls_of: Callable[[str, str], Sequence[CallActor]],
         online: Callable[[str, str], bool],
+        devices: Callable[[str, str], Sequence[Device]],
     ) -> None:
         self._accounts = accounts
         self._sip = sip
         self._mailboxes = mailboxes
         self._calls_of = calls_of
         self._online = online
+        self._devices = devices
         self._full: Mapping[str, Callable[[Topic], Document]] = {
             dialog_info.EVENT: self._all_dialogs,
             message_summary.EVENT: self._messages,
             presence.EVENT: self._presence,
+            reg_info.EVENT: self._registrations,
         }
 
     def full(self, topic: Topic) -> Document:
@@ -117,6 +122,16 @@ class Documents:
         )
         return Document(presence.pidf(topic.entity, [state]), presence.CONTENT_TYPE)
 
+    def _registrations(self, topic: Topic) -> Document:
+        """Every address of record of the user: one for each SIP user name. What is not listed is gone, as the state is full."""
+        realm = self._accounts.realm_of(topic.tenant)
+        lines = [
+            reg_info.Registration(sip_user, f"sip:{sip_user}@{realm}", "active" if contacts else "init", contacts)
+            for sip_user in self._accounts.devices_of(topic.tenant, topic.about)
+            for contacts in [tuple(_contact(device) for device in self._devices(topic.tenant, sip_user))]
+        ]
+        return Document(reg_info.reg_info(0, lines), reg_info.CONTENT_TYPE, versioned=True)
+
     def _dialogs(self, tenant: str, user_id: str) -> list[WatchedDialog]:
         accounts = self._accounts
         house = House(accounts.realm_of(tenant), lambda user: accounts.name_of(tenant, user))
@@ -137,3 +152,10 @@ class Documents:
             for actor in self._calls_of(tenant, user_id)
             for dialog in lamps.dialogs(actor.call.state, user_id, number, house, dialog_of(actor))
         ]
+
+
+def _contact(device: Device) -> reg_info.RegisteredContact:
+    """Without seconds left and CSeq, so that a refresh is no news; its id never changes."""
+    binding = device.binding
+    identity = hashlib.sha256(f"{device.sip_user} {binding.key}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return reg_info.RegisteredContact(identity, binding.contact, "registered", q=binding.q, call_id=binding.call_id)

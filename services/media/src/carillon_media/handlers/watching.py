@@ -1,7 +1,8 @@
 """Who watches whom: busy lamps, message lamps and presence for phones of the same house (RFC 6665).
 
-Invariant: a watcher has proved who it is and watches only its own tenant; its own mailbox only; what has changed is told within
-`GATHER_SECONDS` and the time it takes to tell the others; watchers are counted, by account and all in all.
+Invariant: a watcher has proved who it is and watches only its own tenant; its own mailbox only, and its own registrations unless it is
+an admin; what has changed is told within `GATHER_SECONDS` and the time it takes to tell the others; watchers are counted, by account
+and all in all.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from carillon_media.handlers.kept_watchers import AdoptingSip, KeptWatchers, Wat
 from carillon_media.handlers.registrar import Device, DeviceStore
 from carillon_media.handlers.topics import Document, Documents, Mailboxes, SipDialogs, Topic
 from carillon_media.ports import Fields
-from carillon_sip import dialog_info, message_summary, presence
+from carillon_sip import dialog_info, message_summary, presence, reg_info
 from carillon_sip.message import Request
 from carillon_sip.outputs import StateWanted, SubscribeReceived, SubscriptionEnded
 
@@ -38,6 +39,7 @@ _TYPES = {
     dialog_info.EVENT: dialog_info.CONTENT_TYPE,
     message_summary.EVENT: message_summary.CONTENT_TYPE,
     presence.EVENT: presence.CONTENT_TYPE,
+    reg_info.EVENT: reg_info.CONTENT_TYPE,
 }
 Key = tuple[str, str]
 
@@ -62,6 +64,7 @@ class Watching:
         calls: Mapping[str, CallActor],
         mailboxes: Mailboxes,
         online: Callable[[str, str], bool],
+        devices: Callable[[str, str], Sequence[Device]],
         store: WatcherStore,
         clock: Clock,
     ) -> None:
@@ -70,7 +73,7 @@ class Watching:
         self._phones = phones
         self._sip = sip
         self._calls = calls
-        self._documents = Documents(accounts, sip, mailboxes, self._calls_of, online)
+        self._documents = Documents(accounts, sip, mailboxes, self._calls_of, online, devices)
         self._legs: dict[Key, set[str]] = {}
         self._slots: dict[str, frozenset[str]] = {}
         self._topics: dict[tuple[str, str, str, str], Topic] = {}
@@ -131,8 +134,8 @@ class Watching:
             about = self._accounts.mailbox_of(tenant, user_id)
             if not about:
                 return 404
-            if about != self._accounts.mailbox_of(tenant, credential.user_id):
-                return 403
+        if self._forbidden(event, tenant, about, credential.sip_user):
+            return 403
         entity = f"sip:{name}@{self._accounts.realm_of(tenant)}"
         return self._topics.get((event, tenant, about, entity)) or Topic(event, tenant, about, entity)
 
@@ -155,6 +158,8 @@ class Watching:
             return "rejected"
         if package == message_summary.EVENT and self._accounts.mailbox_of(tenant, credential.user_id) != about:
             return "noresource"
+        if package == reg_info.EVENT and credential.user_id != about and not self._accounts.is_admin(tenant, credential.user_id):
+            return "rejected"
         return ""
 
     def _over(self, name: str) -> None:
@@ -249,7 +254,7 @@ class Watching:
         """These came, went or were refreshed."""
         for device in devices:
             topics = self._of_user.get((device.tenant, device.user_id), ())
-            self._mark(topic for topic in topics if topic.package == presence.EVENT)
+            self._mark(topic for topic in topics if topic.package in (presence.EVENT, reg_info.EVENT))
 
     def mailbox_changed(self, tenant: str, mailbox_id: str) -> None:
         """Another number of messages waits."""
