@@ -7,36 +7,42 @@ names its fields.
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from importlib import import_module
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
 from pydantic import JsonValue
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon.directory.v1.history_pb2_grpc import HistoryServiceServicer
 from carillon.directory.v1.import_pb2_grpc import ImportServiceServicer
 from carillon.directory.v1.tenant_pb2_grpc import TenantServiceServicer
-from carillon_contracts.config import RESOURCES, Resource, SipCredential, Tenant
-from carillon_contracts.tenant_config import TenantConfig
+from carillon_contracts.config import RESOURCES, Resource, Tenant
 from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
-from carillon_directory.adapters.refusals import api_error
 from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain import lists
-from carillon_directory.domain.bounds import Reach
-from carillon_directory.domain.commands import ApplyCompany, Bounds, Command, CreateResource, DeleteResource, UpdateResource
-from carillon_directory.domain.credentials import is_secret
-from carillon_directory.domain.documents import differing, dump
-from carillon_directory.domain.outcomes import Refused
-from carillon_directory.handlers import Directory, Executed, Moment, TooBusy
-from carillon_directory.ports import Recorded
+from carillon_directory.domain.commands import ApplyCompany, CreateResource, DeleteResource, UpdateResource
+from carillon_directory.domain.documents import dump
+from carillon_directory.grpc_common import (
+    applied,
+    bounds_of,
+    credential_message,
+    execute,
+    moment_of,
+    or_raise,
+    page_of,
+    position_of,
+    reach_of,
+    required,
+    resource_of,
+    tenant_message,
+)
+from carillon_directory.grpc_history import HistoryServicer
+from carillon_directory.handlers import Directory, Executed
 from carillon_kit import pages
-from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, SERVICE, Principal
-from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR
+from carillon_kit.errors import InvalidArgument, NotFound
 from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
 from carillon_kit.ids import Ids
 
@@ -107,9 +113,9 @@ class ResourceServicer:
 
     async def get(self, request: Any, context: object) -> Message:
         """One resource, as of a moment."""
-        config = _or_raise(await self._directory.read(current_tenant(), _moment(request)))
-        resource = _found(config, self._kind.kind, request.id)
-        if not _reach(config).covers(resource):
+        config = or_raise(await self._directory.read(current_tenant(), moment_of(request)))
+        resource = resource_of(config, self._kind.kind, request.id)
+        if not reach_of(config).covers(resource):
             raise NotFound(f"{self._kind.kind} {request.id!r}")
         return self._kind.response("Get", **{self._kind.kind: self._message(resource)})
 
@@ -117,14 +123,14 @@ class ResourceServicer:
         """A page by id; later pages show the same version of the configuration as the first."""
         tenant_id = current_tenant()
         query = _query(request)
-        position = _position(request.page_token, {"seq": int, "after": str, "skip": int, "query": str})
+        position = position_of(request.page_token, {"seq": int, "after": str, "skip": int, "query": str})
         if position and position["query"] != _fingerprint(query):
             raise InvalidArgument({"page_token": "is of a list with another filter, order or scope"})
-        moment = position["seq"] if position else _moment(request)
-        config = _or_raise(await self._directory.read(tenant_id, moment))
+        moment = position["seq"] if position else moment_of(request)
+        config = or_raise(await self._directory.read(tenant_id, moment))
         size, skip = pages.page_size(request.page_size), position.get("skip", 0)
         try:
-            page, more = lists.page(config, self._kind.model, query, _reach(config), size, position.get("after", ""), skip)
+            page, more = lists.page(config, self._kind.model, query, reach_of(config), size, position.get("after", ""), skip)
         except lists.BadQuery as error:
             raise InvalidArgument({error.field: str(error)}) from error
         next_position = {"seq": config.seq, "after": page[-1].id, "skip": skip + size, "query": _fingerprint(query)} if more else {}
@@ -135,7 +141,7 @@ class ResourceServicer:
     async def create(self, request: Any, context: object) -> Message:
         """A new resource; a credential's password is shown if it was made here."""
         tenant_id = current_tenant()
-        message = _required(request, self._kind.kind)
+        message = required(request, self._kind.kind)
         command = CreateResource(
             actor=current_principal().subject,
             bounds=bounds_of(current_principal()),
@@ -144,16 +150,16 @@ class ResourceServicer:
             document=await asyncio.to_thread(self._secrets.sealed, tenant_id, self._kind.kind, to_document(message)),
             spare_password=self._ids.token(_PASSWORD_BYTES),
         )
-        executed = await _execute(self._directory, tenant_id, command)
+        executed = await execute(self._directory, tenant_id, command)
         return self._written("Create", executed, message.id)
 
     async def update(self, request: Any, context: object) -> Message:
         """The fields of the mask."""
         tenant_id = current_tenant()
-        message = _required(request, self._kind.kind)
+        message = required(request, self._kind.kind)
         command = _update(self._kind.kind, request, message, spare_password=self._ids.token(_PASSWORD_BYTES))
         command = await asyncio.to_thread(self._secrets.sealed_update, tenant_id, command)
-        executed = await _execute(self._directory, tenant_id, command)
+        executed = await execute(self._directory, tenant_id, command)
         return self._written("Update", executed, message.id)
 
     async def delete(self, request: Any, context: object) -> Message:
@@ -166,11 +172,11 @@ class ResourceServicer:
             resource_id=request.id,
             etag=request.etag,
         )
-        await _execute(self._directory, current_tenant(), command)
+        await execute(self._directory, current_tenant(), command)
         return self._kind.response("Delete")
 
     def _written(self, verb: str, executed: Executed, resource_id: str) -> Message:
-        message = self._message(_found(executed.config, self._kind.kind, resource_id))
+        message = self._message(resource_of(executed.config, self._kind.kind, resource_id))
         if resource_id in executed.passwords and isinstance(message, pb.SipCredential):
             message.password = executed.passwords[resource_id]
         return self._kind.response(verb, **{self._kind.kind: message})
@@ -187,50 +193,31 @@ class TenantServicer(TenantServiceServicer):
 
     async def GetTenant(self, request: pb.GetTenantRequest, context: object) -> pb.GetTenantResponse:
         """One tenant, as of a moment."""
-        config = _or_raise(await self._directory.read(request.id, _moment(request)))
-        return pb.GetTenantResponse(tenant=_tenant_message(config))
+        config = or_raise(await self._directory.read(request.id, moment_of(request)))
+        return pb.GetTenantResponse(tenant=tenant_message(config))
 
     async def ListTenants(self, request: pb.ListTenantsRequest, context: object) -> pb.ListTenantsResponse:
         """A page by id."""
-        after = _position(request.page_token, {"after": str}).get("after", "")
+        after = position_of(request.page_token, {"after": str}).get("after", "")
         names = [name for name in await self._directory.tenants() if name > after]
-        page, more = _page(names, pages.page_size(request.page_size))
-        tenants = [_tenant_message(_or_raise(await self._directory.read(name))) for name in page]
+        page, more = page_of(names, pages.page_size(request.page_size))
+        tenants = [tenant_message(or_raise(await self._directory.read(name))) for name in page]
         return pb.ListTenantsResponse(tenants=tenants, next_page_token=pages.encode_token({"after": page[-1]}) if more else "")
 
     async def CreateTenant(self, request: pb.CreateTenantRequest, context: object) -> pb.CreateTenantResponse:
         """A new company, empty."""
-        tenant = _required(request, Tenant.KIND)
+        tenant = required(request, Tenant.KIND)
         command = CreateResource(
             actor=current_principal().subject, bounds=bounds_of(current_principal()), kind=Tenant.KIND, document=to_document(tenant)
         )
-        executed = await _execute(self._directory, tenant.id, command)
-        return pb.CreateTenantResponse(tenant=_tenant_message(executed.config))
+        executed = await execute(self._directory, tenant.id, command)
+        return pb.CreateTenantResponse(tenant=tenant_message(executed.config))
 
     async def UpdateTenant(self, request: pb.UpdateTenantRequest, context: object) -> pb.UpdateTenantResponse:
         """The fields of the mask."""
-        tenant = _required(request, Tenant.KIND)
-        executed = await _execute(self._directory, tenant.id, _update(Tenant.KIND, request, tenant))
-        return pb.UpdateTenantResponse(tenant=_tenant_message(executed.config))
-
-
-class HistoryServicer(HistoryServiceServicer):
-    """What happened to a tenant's configuration."""
-
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
-
-    async def ListChanges(self, request: pb.ListChangesRequest, context: object) -> pb.ListChangesResponse:
-        """Newest first."""
-        tenant_id = current_tenant()
-        if request.resource and request.resource not in RESOURCES:
-            raise InvalidArgument({"resource": f"must be one of {', '.join(RESOURCES)}"})
-        before = _position(request.page_token, {"before": int}).get("before")
-        size = pages.page_size(request.page_size)
-        asked = self._directory.history(tenant_id, before, size + 1, request.resource, request.resource_id)
-        page, more = _page(_or_raise(await asked), size)
-        token = pages.encode_token({"before": page[-1].version}) if more else ""
-        return pb.ListChangesResponse(changes=[_change_message(each) for each in page], next_page_token=token)
+        tenant = required(request, Tenant.KIND)
+        executed = await execute(self._directory, tenant.id, _update(Tenant.KIND, request, tenant))
+        return pb.UpdateTenantResponse(tenant=tenant_message(executed.config))
 
 
 class ImportServicer(ImportServiceServicer):
@@ -255,19 +242,11 @@ class ImportServicer(ImportServiceServicer):
             may_change_tenant=str(OPERATOR) in principal.roles,
             spare_passwords=spare,
         )
-        executed = await _execute(self._directory, tenant_id, command, dry_run=request.dry_run)
+        executed = await execute(self._directory, tenant_id, command, dry_run=request.dry_run)
         shown = {} if request.dry_run else executed.passwords
-        made = [_credential_message(executed.config.sip_credentials[name], password) for name, password in shown.items()]
+        made = [credential_message(executed.config.sip_credentials[name], password) for name, password in shown.items()]
         return pb.ApplyTenantResponse(
-            changes=[
-                pb.AppliedChange(
-                    resource=change.resource,
-                    resource_id=change.resource_id,
-                    fact=change.action,
-                    fields=differing(change.before, change.after or {}) if change.action == "updated" and change.before else (),
-                )
-                for change in executed.changes
-            ],
+            changes=applied(executed.changes),
             config_seq=executed.config.seq,
             new_credentials=made,
         )
@@ -329,39 +308,6 @@ def _update(kind: str, request: Any, message: Any, spare_password: str = "") -> 
     )
 
 
-async def _execute(directory: Directory, tenant_id: str, command: Command, *, dry_run: bool = False) -> Executed:
-    try:
-        return _or_raise(await directory.execute(tenant_id, command, dry_run=dry_run))
-    except TooBusy as busy:
-        raise Unavailable(str(busy)) from busy
-
-
-def _or_raise(result: T | Refused) -> T:
-    if isinstance(result, Refused):
-        raise api_error(result)
-    return result
-
-
-def _found(config: TenantConfig, kind: str, resource_id: str) -> Resource:
-    resource = config.resources.get(kind, {}).get(resource_id)
-    if resource is None:
-        raise NotFound(f"{kind} {resource_id!r}")
-    return resource
-
-
-def _reach(config: TenantConfig) -> Reach:
-    return Reach.of(config, bounds_of(current_principal()))
-
-
-def bounds_of(principal: Principal) -> Bounds:
-    """How far a token reaches; one without any of the roles reaches nothing."""
-    if principal.roles & {OPERATOR, ADMIN, SERVICE}:
-        return Bounds(rights_profile=principal.rights_profile)
-    if principal.roles & {DEPARTMENT_ADMIN}:
-        return Bounds(department=principal.department or None, rights_profile=principal.rights_profile)
-    return Bounds(department=None)
-
-
 def _query(request: Any) -> lists.Query:
     scope = request.scope
     return lists.Query(request.filter, request.order_by, scope.department_id, scope.site_id, scope.with_below)
@@ -369,67 +315,3 @@ def _query(request: Any) -> lists.Query:
 
 def _fingerprint(query: lists.Query) -> str:
     return hashlib.sha256(repr(query).encode()).hexdigest()[:16]
-
-
-def _required(request: Any, field: str) -> Any:
-    if not request.HasField(field):
-        raise InvalidArgument({field: "is required"})
-    return getattr(request, field)
-
-
-def _moment(request: Any) -> Moment:
-    which = request.as_of.WhichOneof("moment") if request.HasField("as_of") else None
-    if which is None:
-        return None
-    if which == "config_seq":
-        return int(request.as_of.config_seq)
-    try:
-        return request.as_of.time.ToDatetime(tzinfo=UTC)  # type: ignore[no-any-return]
-    except (ValueError, OverflowError) as error:
-        raise InvalidArgument({"as_of.time": "is not a moment of the years 1 to 9999"}) from error
-
-
-def _position(token: str, shape: Mapping[str, type]) -> dict[str, Any]:
-    """What a page token says; every field of `shape` is there with its type, or the token is empty."""
-    position = pages.decode_token(token)
-    if position and any(type(position.get(name)) is not kind for name, kind in shape.items()):
-        raise InvalidArgument({"page_token": "not a token of this list"})
-    return position
-
-
-def _page(items: Sequence[Any], size: int) -> tuple[Sequence[Any], bool]:
-    return items[:size], len(items) > size
-
-
-def _tenant_message(config: TenantConfig) -> pb.Tenant:
-    message = to_message(dump(config.tenant), pb.Tenant)
-    message.config_seq = config.seq
-    return message
-
-
-def _credential_message(credential: SipCredential, password: str) -> pb.SipCredential:
-    return pb.SipCredential(id=credential.id, etag=credential.etag, user_id=credential.user_id, password=password)
-
-
-def _change_message(each: Recorded) -> pb.Change:
-    change = each.change
-    message = pb.Change(
-        config_seq=each.version,
-        actor=change.actor,
-        resource=change.resource,
-        resource_id=change.resource_id,
-        fact=change.action,
-        reason=change.reason,
-        before=_struct(change.before),
-        after=_struct(change.after),
-    )
-    message.time.FromDatetime(each.at)
-    return message
-
-
-def _struct(document: Mapping[str, Any] | None) -> Struct | None:
-    if document is None:
-        return None
-    struct = Struct()
-    struct.update({name: value for name, value in document.items() if not is_secret(name)})
-    return struct

@@ -163,6 +163,10 @@ class Directory:
         """Ids of all tenants, sorted."""
         return await self._log.tenants()
 
+    async def changes(self, tenant_id: str, first: int, last: int) -> list[Recorded]:
+        """Those of the versions `first` to `last`, in order."""
+        return await self._log.load(tenant_id, first - 1, last)
+
     async def history(
         self, tenant_id: str, before: int | None, limit: int, resource: str = "", resource_id: str = ""
     ) -> list[Recorded] | Refused:

@@ -134,6 +134,7 @@ class PutBack(Asked):
 
     then: Mapping[tuple[str, str], Document | None] = field(repr=False)
     expected: Mapping[tuple[str, str], str] = field(default_factory=lambda: MappingProxyType({}))
+    may_change_tenant: bool = False
 
 
 Command = (

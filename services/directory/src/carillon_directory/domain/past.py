@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from carillon_contracts.config import RESOURCES, ConfigChanged
+from carillon_contracts.config import RESOURCES, ConfigChanged, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import documents
 from carillon_directory.domain.commands import PutBack
 from carillon_directory.domain.conclude import Key, Piece, State, conclude
-from carillon_directory.domain.outcomes import Conflict, Decision
+from carillon_directory.domain.outcomes import Conflict, Decision, Forbidden
 from carillon_directory.domain.references import everything
 
 
@@ -37,6 +37,11 @@ def put_back(state: State, command: PutBack) -> Decision:
             after = after.model_copy(update={"etag": current.etag if current is not None else ""})
         if current != after:
             pieces.append(Piece(f"{kind}/{resource_id}", current, after))
+    if not command.may_change_tenant and any(piece.key[0] == Tenant.KIND for piece in pieces):
+        return Forbidden("only an operator may change the tenant itself")
+    after_all = documents.put(state.config, [each.after for each in pieces if each.after], [each.key for each in pieces if not each.after])
+    if useless := [name for name, each in after_all.sip_credentials.items() if each.realm != after_all.tenant.realm]:
+        return Conflict(tuple((f"sip_credential/{name}", "is hashed for the realm that the tenant has now") for name in useless))
     order = list(RESOURCES)
     pieces.sort(key=lambda piece: (piece.after is None, order.index(piece.key[0]) * (-1 if piece.after is None else 1)))
     return conclude(state, command, pieces)
@@ -63,6 +68,12 @@ def restoring(now: TenantConfig, then: TenantConfig) -> dict[Key, Mapping[str, A
         if current is None or current.model_copy(update={"etag": each.etag}) != each:
             wanted[each.KIND, each.id] = documents.dump(each)
     return wanted
+
+
+def as_now(now: TenantConfig, then: Iterable[Key]) -> dict[Key, str]:
+    """`expected` of `PutBack` for what is worked out from `now`."""
+    found = {key: now.resources.get(key[0], {}).get(key[1]) for key in then}
+    return {key: each.etag if each is not None else "" for key, each in found.items()}
 
 
 def comparing(before: TenantConfig, after: TenantConfig) -> list[tuple[str, str, Mapping[str, Any] | None, Mapping[str, Any] | None]]:

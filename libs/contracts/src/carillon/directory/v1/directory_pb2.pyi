@@ -36,6 +36,7 @@ from carillon.directory.v1.agent_pb2 import ListAgentsRequest as ListAgentsReque
 from carillon.directory.v1.agent_pb2 import ListAgentsResponse as ListAgentsResponse
 from carillon.directory.v1.agent_pb2 import UpdateAgentRequest as UpdateAgentRequest
 from carillon.directory.v1.agent_pb2 import UpdateAgentResponse as UpdateAgentResponse
+from carillon.directory.v1.applied_change_pb2 import AppliedChange as AppliedChange
 from carillon.directory.v1.as_of_pb2 import AsOf as AsOf
 from carillon.directory.v1.audio_pb2 import AUDIO_PURPOSE_ANNOUNCEMENT as AUDIO_PURPOSE_ANNOUNCEMENT
 from carillon.directory.v1.audio_pb2 import AUDIO_PURPOSE_MUSIC as AUDIO_PURPOSE_MUSIC
@@ -232,8 +233,15 @@ from carillon.directory.v1.fax_box_pb2 import ListFaxBoxesResponse as ListFaxBox
 from carillon.directory.v1.fax_box_pb2 import UpdateFaxBoxRequest as UpdateFaxBoxRequest
 from carillon.directory.v1.fax_box_pb2 import UpdateFaxBoxResponse as UpdateFaxBoxResponse
 from carillon.directory.v1.history_pb2 import Change as Change
+from carillon.directory.v1.history_pb2 import CompareConfigurationsRequest as CompareConfigurationsRequest
+from carillon.directory.v1.history_pb2 import CompareConfigurationsResponse as CompareConfigurationsResponse
+from carillon.directory.v1.history_pb2 import Difference as Difference
 from carillon.directory.v1.history_pb2 import ListChangesRequest as ListChangesRequest
 from carillon.directory.v1.history_pb2 import ListChangesResponse as ListChangesResponse
+from carillon.directory.v1.history_pb2 import RestoreTenantRequest as RestoreTenantRequest
+from carillon.directory.v1.history_pb2 import RestoreTenantResponse as RestoreTenantResponse
+from carillon.directory.v1.history_pb2 import UndoChangeRequest as UndoChangeRequest
+from carillon.directory.v1.history_pb2 import UndoChangeResponse as UndoChangeResponse
 from carillon.directory.v1.house_rule_set_pb2 import CreateHouseRuleSetRequest as CreateHouseRuleSetRequest
 from carillon.directory.v1.house_rule_set_pb2 import CreateHouseRuleSetResponse as CreateHouseRuleSetResponse
 from carillon.directory.v1.house_rule_set_pb2 import DeleteHouseRuleSetRequest as DeleteHouseRuleSetRequest
@@ -261,7 +269,6 @@ from carillon.directory.v1.hunt_group_pb2 import ListHuntGroupsRequest as ListHu
 from carillon.directory.v1.hunt_group_pb2 import ListHuntGroupsResponse as ListHuntGroupsResponse
 from carillon.directory.v1.hunt_group_pb2 import UpdateHuntGroupRequest as UpdateHuntGroupRequest
 from carillon.directory.v1.hunt_group_pb2 import UpdateHuntGroupResponse as UpdateHuntGroupResponse
-from carillon.directory.v1.import_pb2 import AppliedChange as AppliedChange
 from carillon.directory.v1.import_pb2 import ApplyTenantRequest as ApplyTenantRequest
 from carillon.directory.v1.import_pb2 import ApplyTenantResponse as ApplyTenantResponse
 from carillon.directory.v1.look_up_table_pb2 import CreateLookUpTableRequest as CreateLookUpTableRequest

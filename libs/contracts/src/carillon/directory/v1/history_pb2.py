@@ -22,23 +22,39 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from carillon.directory.v1 import applied_change_pb2 as carillon_dot_directory_dot_v1_dot_applied__change__pb2
+from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#carillon/directory/v1/history.proto\x12\x15\x63\x61rillon.directory.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"b\n\x12ListChangesRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x13\n\x0bresource_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"^\n\x13ListChangesResponse\x12.\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Change\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xeb\x01\n\x06\x43hange\x12\x12\n\nconfig_seq\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x10\n\x08resource\x18\x04 \x01(\t\x12\x13\n\x0bresource_id\x18\x05 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x06 \x01(\t\x12\'\n\x06\x62\x65\x66ore\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x61\x66ter\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06reason\x18\t \x01(\t2v\n\x0eHistoryService\x12\x64\n\x0bListChanges\x12).carillon.directory.v1.ListChangesRequest\x1a*.carillon.directory.v1.ListChangesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#carillon/directory/v1/history.proto\x12\x15\x63\x61rillon.directory.v1\x1a*carillon/directory/v1/applied_change.proto\x1a!carillon/directory/v1/as_of.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"b\n\x12ListChangesRequest\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x13\n\x0bresource_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"^\n\x13ListChangesResponse\x12.\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Change\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xeb\x01\n\x06\x43hange\x12\x12\n\nconfig_seq\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x10\n\x08resource\x18\x04 \x01(\t\x12\x13\n\x0bresource_id\x18\x05 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x06 \x01(\t\x12\'\n\x06\x62\x65\x66ore\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x61\x66ter\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06reason\x18\t \x01(\t\"a\n\x11UndoChangeRequest\x12\x12\n\nconfig_seq\x18\x01 \x01(\x03\x12\x17\n\x0flast_config_seq\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"_\n\x12UndoChangeResponse\x12\x35\n\x07\x63hanges\x18\x01 \x03(\x0b\x32$.carillon.directory.v1.AppliedChange\x12\x12\n\nconfig_seq\x18\x02 \x01(\x03\"\x99\x01\n\x1c\x43ompareConfigurationsRequest\x12)\n\x04\x66rom\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\'\n\x02to\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\xa0\x01\n\x1d\x43ompareConfigurationsResponse\x12\x36\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32!.carillon.directory.v1.Difference\x12\x17\n\x0f\x66rom_config_seq\x18\x02 \x01(\x03\x12\x15\n\rto_config_seq\x18\x03 \x01(\x03\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"\xa2\x01\n\nDifference\x12\x10\n\x08resource\x18\x01 \x01(\t\x12\x13\n\x0bresource_id\x18\x02 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x03 \x01(\t\x12\x0e\n\x06\x66ields\x18\x04 \x03(\t\x12\'\n\x06\x62\x65\x66ore\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x61\x66ter\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\"d\n\x14RestoreTenantRequest\x12+\n\x06moment\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"b\n\x15RestoreTenantResponse\x12\x35\n\x07\x63hanges\x18\x01 \x03(\x0b\x32$.carillon.directory.v1.AppliedChange\x12\x12\n\nconfig_seq\x18\x02 \x01(\x03\x32\xca\x03\n\x0eHistoryService\x12\x64\n\x0bListChanges\x12).carillon.directory.v1.ListChangesRequest\x1a*.carillon.directory.v1.ListChangesResponse\x12\x61\n\nUndoChange\x12(.carillon.directory.v1.UndoChangeRequest\x1a).carillon.directory.v1.UndoChangeResponse\x12\x82\x01\n\x15\x43ompareConfigurations\x12\x33.carillon.directory.v1.CompareConfigurationsRequest\x1a\x34.carillon.directory.v1.CompareConfigurationsResponse\x12j\n\rRestoreTenant\x12+.carillon.directory.v1.RestoreTenantRequest\x1a,.carillon.directory.v1.RestoreTenantResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.history_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTCHANGESREQUEST']._serialized_start=125
-  _globals['_LISTCHANGESREQUEST']._serialized_end=223
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=225
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=319
-  _globals['_CHANGE']._serialized_start=322
-  _globals['_CHANGE']._serialized_end=557
-  _globals['_HISTORYSERVICE']._serialized_start=559
-  _globals['_HISTORYSERVICE']._serialized_end=677
+  _globals['_LISTCHANGESREQUEST']._serialized_start=204
+  _globals['_LISTCHANGESREQUEST']._serialized_end=302
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=304
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=398
+  _globals['_CHANGE']._serialized_start=401
+  _globals['_CHANGE']._serialized_end=636
+  _globals['_UNDOCHANGEREQUEST']._serialized_start=638
+  _globals['_UNDOCHANGEREQUEST']._serialized_end=735
+  _globals['_UNDOCHANGERESPONSE']._serialized_start=737
+  _globals['_UNDOCHANGERESPONSE']._serialized_end=832
+  _globals['_COMPARECONFIGURATIONSREQUEST']._serialized_start=835
+  _globals['_COMPARECONFIGURATIONSREQUEST']._serialized_end=988
+  _globals['_COMPARECONFIGURATIONSRESPONSE']._serialized_start=991
+  _globals['_COMPARECONFIGURATIONSRESPONSE']._serialized_end=1151
+  _globals['_DIFFERENCE']._serialized_start=1154
+  _globals['_DIFFERENCE']._serialized_end=1316
+  _globals['_RESTORETENANTREQUEST']._serialized_start=1318
+  _globals['_RESTORETENANTREQUEST']._serialized_end=1418
+  _globals['_RESTORETENANTRESPONSE']._serialized_start=1420
+  _globals['_RESTORETENANTRESPONSE']._serialized_end=1518
+  _globals['_HISTORYSERVICE']._serialized_start=1521
+  _globals['_HISTORYSERVICE']._serialized_end=1979
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,8 @@
 isort:skip_file
 What happened to a tenant's configuration."""
 
+from carillon.directory.v1 import applied_change_pb2 as _applied_change_pb2
+from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -120,3 +122,207 @@ class Change(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Change: _TypeAlias = Change  # noqa: Y015
+
+@_typing.final
+class UndoChangeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    LAST_CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    config_seq: _builtins.int
+    last_config_seq: _builtins.int
+    """Every change up to this one as well, all or none; unset: that one alone."""
+    reason: _builtins.str
+    """Why, kept in the history."""
+    dry_run: _builtins.bool
+    """List what would change; change nothing."""
+    def __init__(
+        self,
+        *,
+        config_seq: _builtins.int = ...,
+        last_config_seq: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_seq", b"config_seq", "dry_run", b"dry_run", "last_config_seq", b"last_config_seq", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoChangeRequest: _TypeAlias = UndoChangeRequest  # noqa: Y015
+
+@_typing.final
+class UndoChangeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    config_seq: _builtins.int
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_applied_change_pb2.AppliedChange]: ...
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[_applied_change_pb2.AppliedChange] | None = ...,
+        config_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "config_seq", b"config_seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoChangeResponse: _TypeAlias = UndoChangeResponse  # noqa: Y015
+
+@_typing.final
+class CompareConfigurationsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    page_token: _builtins.str
+    @_builtins.property
+    def to(self) -> _as_of_pb2.AsOf: ...
+    def __init__(
+        self,
+        *,
+        to: _as_of_pb2.AsOf | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "page_size", b"page_size", "page_token", b"page_token", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareConfigurationsRequest: _TypeAlias = CompareConfigurationsRequest  # noqa: Y015
+
+@_typing.final
+class CompareConfigurationsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    FROM_CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    TO_CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    from_config_seq: _builtins.int
+    to_config_seq: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]:
+        """Kind by kind."""
+
+    def __init__(
+        self,
+        *,
+        differences: _abc.Iterable[Global___Difference] | None = ...,
+        from_config_seq: _builtins.int = ...,
+        to_config_seq: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differences", b"differences", "from_config_seq", b"from_config_seq", "next_page_token", b"next_page_token", "to_config_seq", b"to_config_seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareConfigurationsResponse: _TypeAlias = CompareConfigurationsResponse  # noqa: Y015
+
+@_typing.final
+class Difference(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    RESOURCE_ID_FIELD_NUMBER: _builtins.int
+    FACT_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    resource: _builtins.str
+    resource_id: _builtins.str
+    fact: _builtins.str
+    """`created`, `updated`, `deleted`."""
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields that differ, for an update."""
+
+    @_builtins.property
+    def before(self) -> _struct_pb2.Struct: ...
+    @_builtins.property
+    def after(self) -> _struct_pb2.Struct: ...
+    def __init__(
+        self,
+        *,
+        resource: _builtins.str = ...,
+        resource_id: _builtins.str = ...,
+        fact: _builtins.str = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+        before: _struct_pb2.Struct | None = ...,
+        after: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "fact", b"fact", "fields", b"fields", "resource", b"resource", "resource_id", b"resource_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Difference: _TypeAlias = Difference  # noqa: Y015
+
+@_typing.final
+class RestoreTenantRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOMENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    dry_run: _builtins.bool
+    """List what would change; change nothing."""
+    @_builtins.property
+    def moment(self) -> _as_of_pb2.AsOf:
+        """Needed."""
+
+    def __init__(
+        self,
+        *,
+        moment: _as_of_pb2.AsOf | None = ...,
+        reason: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["moment", b"moment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "moment", b"moment", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreTenantRequest: _TypeAlias = RestoreTenantRequest  # noqa: Y015
+
+@_typing.final
+class RestoreTenantResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    config_seq: _builtins.int
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_applied_change_pb2.AppliedChange]: ...
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[_applied_change_pb2.AppliedChange] | None = ...,
+        config_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "config_seq", b"config_seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreTenantResponse: _TypeAlias = RestoreTenantResponse  # noqa: Y015

@@ -40,6 +40,21 @@ class HistoryServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_history__pb2.ListChangesRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_history__pb2.ListChangesResponse.FromString,
                 _registered_method=True)
+        self.UndoChange = channel.unary_unary(
+                '/carillon.directory.v1.HistoryService/UndoChange',
+                request_serializer=carillon_dot_directory_dot_v1_dot_history__pb2.UndoChangeRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_history__pb2.UndoChangeResponse.FromString,
+                _registered_method=True)
+        self.CompareConfigurations = channel.unary_unary(
+                '/carillon.directory.v1.HistoryService/CompareConfigurations',
+                request_serializer=carillon_dot_directory_dot_v1_dot_history__pb2.CompareConfigurationsRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_history__pb2.CompareConfigurationsResponse.FromString,
+                _registered_method=True)
+        self.RestoreTenant = channel.unary_unary(
+                '/carillon.directory.v1.HistoryService/RestoreTenant',
+                request_serializer=carillon_dot_directory_dot_v1_dot_history__pb2.RestoreTenantRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_history__pb2.RestoreTenantResponse.FromString,
+                _registered_method=True)
 
 
 class HistoryServiceServicer:
@@ -53,6 +68,28 @@ class HistoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UndoChange(self, request, context):
+        """UndoChange makes what a change touched what it was before, as a change of its own. FAILED_PRECONDITION names what was changed
+        again since; nothing is undone then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareConfigurations(self, request, context):
+        """CompareConfigurations lists every resource that differs between two moments.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreTenant(self, request, context):
+        """RestoreTenant makes the whole configuration what it was, as changes of its own; only an operator's restores the tenant itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HistoryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +97,21 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     servicer.ListChanges,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_history__pb2.ListChangesRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_history__pb2.ListChangesResponse.SerializeToString,
+            ),
+            'UndoChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoChange,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_history__pb2.UndoChangeRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_history__pb2.UndoChangeResponse.SerializeToString,
+            ),
+            'CompareConfigurations': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareConfigurations,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_history__pb2.CompareConfigurationsRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_history__pb2.CompareConfigurationsResponse.SerializeToString,
+            ),
+            'RestoreTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreTenant,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_history__pb2.RestoreTenantRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_history__pb2.RestoreTenantResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +142,87 @@ class HistoryService:
             '/carillon.directory.v1.HistoryService/ListChanges',
             carillon_dot_directory_dot_v1_dot_history__pb2.ListChangesRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_history__pb2.ListChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.HistoryService/UndoChange',
+            carillon_dot_directory_dot_v1_dot_history__pb2.UndoChangeRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_history__pb2.UndoChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareConfigurations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.HistoryService/CompareConfigurations',
+            carillon_dot_directory_dot_v1_dot_history__pb2.CompareConfigurationsRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_history__pb2.CompareConfigurationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.HistoryService/RestoreTenant',
+            carillon_dot_directory_dot_v1_dot_history__pb2.RestoreTenantRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_history__pb2.RestoreTenantResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,14 @@ class HistoryServiceStub:
     def __new__(cls, channel: _aio.Channel) -> HistoryServiceAsyncStub: ...
     ListChanges: _grpc.UnaryUnaryMultiCallable[_history_pb2.ListChangesRequest, _history_pb2.ListChangesResponse]
     """ListChanges lists changes, newest first, of one resource or of all."""
+    UndoChange: _grpc.UnaryUnaryMultiCallable[_history_pb2.UndoChangeRequest, _history_pb2.UndoChangeResponse]
+    """UndoChange makes what a change touched what it was before, as a change of its own. FAILED_PRECONDITION names what was changed
+    again since; nothing is undone then.
+    """
+    CompareConfigurations: _grpc.UnaryUnaryMultiCallable[_history_pb2.CompareConfigurationsRequest, _history_pb2.CompareConfigurationsResponse]
+    """CompareConfigurations lists every resource that differs between two moments."""
+    RestoreTenant: _grpc.UnaryUnaryMultiCallable[_history_pb2.RestoreTenantRequest, _history_pb2.RestoreTenantResponse]
+    """RestoreTenant makes the whole configuration what it was, as changes of its own; only an operator's restores the tenant itself."""
 
 @_typing.type_check_only
 class HistoryServiceAsyncStub(HistoryServiceStub):
@@ -43,6 +51,14 @@ class HistoryServiceAsyncStub(HistoryServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListChanges: _aio.UnaryUnaryMultiCallable[_history_pb2.ListChangesRequest, _history_pb2.ListChangesResponse]  # type: ignore[assignment]
     """ListChanges lists changes, newest first, of one resource or of all."""
+    UndoChange: _aio.UnaryUnaryMultiCallable[_history_pb2.UndoChangeRequest, _history_pb2.UndoChangeResponse]  # type: ignore[assignment]
+    """UndoChange makes what a change touched what it was before, as a change of its own. FAILED_PRECONDITION names what was changed
+    again since; nothing is undone then.
+    """
+    CompareConfigurations: _aio.UnaryUnaryMultiCallable[_history_pb2.CompareConfigurationsRequest, _history_pb2.CompareConfigurationsResponse]  # type: ignore[assignment]
+    """CompareConfigurations lists every resource that differs between two moments."""
+    RestoreTenant: _aio.UnaryUnaryMultiCallable[_history_pb2.RestoreTenantRequest, _history_pb2.RestoreTenantResponse]  # type: ignore[assignment]
+    """RestoreTenant makes the whole configuration what it was, as changes of its own; only an operator's restores the tenant itself."""
 
 class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """What happened to a tenant's configuration."""
@@ -54,5 +70,31 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_history_pb2.ListChangesResponse, _abc.Awaitable[_history_pb2.ListChangesResponse]]:
         """ListChanges lists changes, newest first, of one resource or of all."""
+
+    @_abc_1.abstractmethod
+    def UndoChange(
+        self,
+        request: _history_pb2.UndoChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.UndoChangeResponse, _abc.Awaitable[_history_pb2.UndoChangeResponse]]:
+        """UndoChange makes what a change touched what it was before, as a change of its own. FAILED_PRECONDITION names what was changed
+        again since; nothing is undone then.
+        """
+
+    @_abc_1.abstractmethod
+    def CompareConfigurations(
+        self,
+        request: _history_pb2.CompareConfigurationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.CompareConfigurationsResponse, _abc.Awaitable[_history_pb2.CompareConfigurationsResponse]]:
+        """CompareConfigurations lists every resource that differs between two moments."""
+
+    @_abc_1.abstractmethod
+    def RestoreTenant(
+        self,
+        request: _history_pb2.RestoreTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.RestoreTenantResponse, _abc.Awaitable[_history_pb2.RestoreTenantResponse]]:
+        """RestoreTenant makes the whole configuration what it was, as changes of its own; only an operator's restores the tenant itself."""
 
 def add_HistoryServiceServicer_to_server(servicer: HistoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

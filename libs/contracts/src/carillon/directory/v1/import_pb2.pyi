@@ -5,6 +5,7 @@ A whole company in one step."""
 
 from carillon.directory.v1 import account_code_policy_pb2 as _account_code_policy_pb2
 from carillon.directory.v1 import agent_pb2 as _agent_pb2
+from carillon.directory.v1 import applied_change_pb2 as _applied_change_pb2
 from carillon.directory.v1 import audio_pb2 as _audio_pb2
 from carillon.directory.v1 import caller_list_pb2 as _caller_list_pb2
 from carillon.directory.v1 import conference_room_pb2 as _conference_room_pb2
@@ -274,7 +275,7 @@ class ApplyTenantResponse(_message.Message):
     NEW_CREDENTIALS_FIELD_NUMBER: _builtins.int
     config_seq: _builtins.int
     @_builtins.property
-    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppliedChange]: ...
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_applied_change_pb2.AppliedChange]: ...
     @_builtins.property
     def new_credentials(self) -> _containers.RepeatedCompositeFieldContainer[_sip_credential_pb2.SipCredential]:
         """Passwords made for new credentials, shown only here."""
@@ -282,7 +283,7 @@ class ApplyTenantResponse(_message.Message):
     def __init__(
         self,
         *,
-        changes: _abc.Iterable[Global___AppliedChange] | None = ...,
+        changes: _abc.Iterable[_applied_change_pb2.AppliedChange] | None = ...,
         config_seq: _builtins.int = ...,
         new_credentials: _abc.Iterable[_sip_credential_pb2.SipCredential] | None = ...,
     ) -> None: ...
@@ -293,35 +294,3 @@ class ApplyTenantResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApplyTenantResponse: _TypeAlias = ApplyTenantResponse  # noqa: Y015
-
-@_typing.final
-class AppliedChange(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RESOURCE_FIELD_NUMBER: _builtins.int
-    RESOURCE_ID_FIELD_NUMBER: _builtins.int
-    FACT_FIELD_NUMBER: _builtins.int
-    FIELDS_FIELD_NUMBER: _builtins.int
-    resource: _builtins.str
-    resource_id: _builtins.str
-    fact: _builtins.str
-    """`created`, `updated`, `deleted`."""
-    @_builtins.property
-    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Fields that differ, for an update."""
-
-    def __init__(
-        self,
-        *,
-        resource: _builtins.str = ...,
-        resource_id: _builtins.str = ...,
-        fact: _builtins.str = ...,
-        fields: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "fields", b"fields", "resource", b"resource", "resource_id", b"resource_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___AppliedChange: _TypeAlias = AppliedChange  # noqa: Y015

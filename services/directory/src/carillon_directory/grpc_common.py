@@ -1,0 +1,135 @@
+"""What the servicers share: commands carried out for the caller, moments, page tokens, and messages that several of them answer with."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
+from typing import Any, TypeVar
+
+from google.protobuf.struct_pb2 import Struct
+
+from carillon.directory.v1 import directory_pb2 as pb
+from carillon_contracts.config import ConfigChanged, Resource, SipCredential
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.adapters.proto_mapping import to_message
+from carillon_directory.adapters.refusals import api_error
+from carillon_directory.domain.bounds import Reach
+from carillon_directory.domain.commands import Bounds, Command
+from carillon_directory.domain.credentials import is_secret
+from carillon_directory.domain.documents import differing, dump
+from carillon_directory.domain.outcomes import Refused
+from carillon_directory.handlers import Directory, Executed, Moment, TooBusy
+from carillon_kit import pages
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, SERVICE, Principal
+from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
+from carillon_kit.grpc_server import current_principal
+
+T = TypeVar("T")
+
+
+async def execute(directory: Directory, tenant_id: str, command: Command, *, dry_run: bool = False) -> Executed:
+    """Decide and store; raises the `ApiError` of a refusal."""
+    try:
+        return or_raise(await directory.execute(tenant_id, command, dry_run=dry_run))
+    except TooBusy as busy:
+        raise Unavailable(str(busy)) from busy
+
+
+def or_raise(result: T | Refused) -> T:
+    """The result, unless it is a refusal: raises its `ApiError`."""
+    if isinstance(result, Refused):
+        raise api_error(result)
+    return result
+
+
+def resource_of(config: TenantConfig, kind: str, resource_id: str) -> Resource:
+    """Raises `NotFound`."""
+    resource = config.resources.get(kind, {}).get(resource_id)
+    if resource is None:
+        raise NotFound(f"{kind} {resource_id!r}")
+    return resource
+
+
+def reach_of(config: TenantConfig) -> Reach:
+    """How far the caller reaches in a configuration."""
+    return Reach.of(config, bounds_of(current_principal()))
+
+
+def bounds_of(principal: Principal) -> Bounds:
+    """How far a token reaches; one without any of the roles reaches nothing."""
+    if principal.roles & {OPERATOR, ADMIN, SERVICE}:
+        return Bounds(rights_profile=principal.rights_profile)
+    if principal.roles & {DEPARTMENT_ADMIN}:
+        return Bounds(department=principal.department or None, rights_profile=principal.rights_profile)
+    return Bounds(department=None)
+
+
+def required(request: Any, field: str) -> Any:
+    """A message that must be set; raises `InvalidArgument`."""
+    if not request.HasField(field):
+        raise InvalidArgument({field: "is required"})
+    return getattr(request, field)
+
+
+def moment_of(request: Any, field: str = "as_of") -> Moment:
+    """What `field` of a request says; None for now."""
+    as_of = getattr(request, field)
+    which = as_of.WhichOneof("moment") if request.HasField(field) else None
+    if which is None:
+        return None
+    if which == "config_seq":
+        return int(as_of.config_seq)
+    try:
+        return as_of.time.ToDatetime(tzinfo=UTC)  # type: ignore[no-any-return]
+    except (ValueError, OverflowError) as error:
+        raise InvalidArgument({f"{field}.time": "is not a moment of the years 1 to 9999"}) from error
+
+
+def position_of(token: str, shape: Mapping[str, type]) -> dict[str, Any]:
+    """What a page token says; every field of `shape` is there with its type, or the token is empty."""
+    position = pages.decode_token(token)
+    if position and any(type(position.get(name)) is not kind for name, kind in shape.items()):
+        raise InvalidArgument({"page_token": "not a token of this list"})
+    return position
+
+
+def page_of(items: Sequence[Any], size: int) -> tuple[Sequence[Any], bool]:
+    """The first `size`, and whether there are more."""
+    return items[:size], len(items) > size
+
+
+def tenant_message(config: TenantConfig) -> pb.Tenant:
+    """The tenant with its version."""
+    message = to_message(dump(config.tenant), pb.Tenant)
+    message.config_seq = config.seq
+    return message
+
+
+def credential_message(credential: SipCredential, password: str) -> pb.SipCredential:
+    """A credential whose password was made just now."""
+    return pb.SipCredential(id=credential.id, etag=credential.etag, user_id=credential.user_id, password=password)
+
+
+def struct_of(document: Mapping[str, Any] | None) -> Struct | None:
+    """A document as it is shown: without what stands for a secret."""
+    if document is None:
+        return None
+    struct = Struct()
+    struct.update({name: value for name, value in document.items() if not is_secret(name)})
+    return struct
+
+
+def is_operator() -> bool:
+    """Whether the caller stands above the tenants."""
+    return OPERATOR in current_principal().roles
+
+
+def applied(changes: Iterable[ConfigChanged]) -> list[pb.AppliedChange]:
+    """What a step did, resource by resource."""
+    return [
+        pb.AppliedChange(
+            resource=change.resource,
+            resource_id=change.resource_id,
+            fact=change.action,
+            fields=differing(change.before, change.after or {}) if change.action == "updated" and change.before else (),
+        )
+        for change in changes
+    ]

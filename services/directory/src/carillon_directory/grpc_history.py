@@ -1,0 +1,138 @@
+"""The service of history.proto: what happened, what differs between two moments, and ways back."""
+
+import asyncio
+
+from carillon.directory.v1 import directory_pb2 as pb
+from carillon.directory.v1.history_pb2_grpc import HistoryServiceServicer
+from carillon_contracts.config import RESOURCES, Tenant
+from carillon_directory.domain import past
+from carillon_directory.domain.commands import PutBack
+from carillon_directory.domain.documents import differing
+from carillon_directory.grpc_common import (
+    applied,
+    bounds_of,
+    execute,
+    is_operator,
+    moment_of,
+    or_raise,
+    page_of,
+    position_of,
+    reach_of,
+    struct_of,
+)
+from carillon_directory.handlers import Directory
+from carillon_directory.ports import Recorded
+from carillon_kit import pages
+from carillon_kit.errors import InvalidArgument
+from carillon_kit.grpc_server import current_principal, current_tenant
+
+#: Changes undone in one step.
+_MOST_UNDONE = 10_000
+
+
+class HistoryServicer(HistoryServiceServicer):
+    """What happened to a tenant's configuration."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def ListChanges(self, request: pb.ListChangesRequest, context: object) -> pb.ListChangesResponse:
+        """Newest first."""
+        tenant_id = current_tenant()
+        if request.resource and request.resource not in RESOURCES:
+            raise InvalidArgument({"resource": f"must be one of {', '.join(RESOURCES)}"})
+        before = position_of(request.page_token, {"before": int}).get("before")
+        size = pages.page_size(request.page_size)
+        asked = self._directory.history(tenant_id, before, size + 1, request.resource, request.resource_id)
+        page, more = page_of(or_raise(await asked), size)
+        token = pages.encode_token({"before": page[-1].version}) if more else ""
+        return pb.ListChangesResponse(changes=[_change_message(each) for each in page], next_page_token=token)
+
+    async def UndoChange(self, request: pb.UndoChangeRequest, context: object) -> pb.UndoChangeResponse:
+        """As a change of its own; what was changed again since is told and stays."""
+        tenant_id, first = current_tenant(), request.config_seq
+        last = request.last_config_seq or first
+        now = or_raise(await self._directory.read(tenant_id))
+        if not 1 <= first <= now.seq:
+            raise InvalidArgument({"config_seq": f"must be 1 to {now.seq}, the current version"})
+        if not first <= last <= min(now.seq, first + _MOST_UNDONE - 1):
+            raise InvalidArgument({"last_config_seq": f"must be {first} to {now.seq}, at most {_MOST_UNDONE} changes"})
+        recorded = await self._directory.changes(tenant_id, first, last)
+        if any(each.change.resource == Tenant.KIND and each.change.before is None for each in recorded):
+            raise InvalidArgument({"config_seq": "made the tenant, which stays"})
+        then, expected = past.undoing((each.version, each.change) for each in recorded)
+        which = str(first) if first == last else f"{first} to {last}"
+        command = PutBack(
+            actor=current_principal().subject,
+            bounds=bounds_of(current_principal()),
+            reason=request.reason or f"undo of {which}",
+            then=then,
+            expected=expected,
+            may_change_tenant=is_operator(),
+        )
+        executed = await execute(self._directory, tenant_id, command, dry_run=request.dry_run)
+        return pb.UndoChangeResponse(changes=applied(executed.changes), config_seq=executed.config.seq)
+
+    async def CompareConfigurations(self, request: pb.CompareConfigurationsRequest, context: object) -> pb.CompareConfigurationsResponse:
+        """Later pages compare the versions of the first."""
+        tenant_id = current_tenant()
+        position = position_of(request.page_token, {"from": int, "to": int, "skip": int})
+        before = or_raise(await self._directory.read(tenant_id, position.get("from", moment_of(request, "from"))))
+        after = or_raise(await self._directory.read(tenant_id, position.get("to", moment_of(request, "to"))))
+        size, skip = pages.page_size(request.page_size), max(0, position.get("skip", 0))
+        found = await asyncio.to_thread(past.comparing, before, after)
+        allowed = reach_of(after)
+        page, more = page_of([each for each in found if allowed.level(each[0])][skip:], size)
+        token = pages.encode_token({"from": before.seq, "to": after.seq, "skip": skip + size}) if more else ""
+        return pb.CompareConfigurationsResponse(
+            differences=[
+                pb.Difference(
+                    resource=kind,
+                    resource_id=resource_id,
+                    fact="created" if old is None else "deleted" if new is None else "updated",
+                    fields=differing(old, new) if old is not None and new is not None else (),
+                    before=struct_of(old),
+                    after=struct_of(new),
+                )
+                for kind, resource_id, old, new in page
+            ],
+            from_config_seq=before.seq,
+            to_config_seq=after.seq,
+            next_page_token=token,
+        )
+
+    async def RestoreTenant(self, request: pb.RestoreTenantRequest, context: object) -> pb.RestoreTenantResponse:
+        """All of it, or nothing; the decision is refused as stale if somebody changes a resource meanwhile."""
+        tenant_id = current_tenant()
+        moment = moment_of(request, "moment")
+        if moment is None:
+            raise InvalidArgument({"moment": "is required"})
+        then = or_raise(await self._directory.read(tenant_id, moment))
+        now = or_raise(await self._directory.read(tenant_id))
+        wanted = await asyncio.to_thread(past.restoring, now, then)
+        command = PutBack(
+            actor=current_principal().subject,
+            bounds=bounds_of(current_principal()),
+            reason=request.reason or f"restored to version {then.seq}",
+            then=wanted,
+            expected=past.as_now(now, wanted),
+            may_change_tenant=is_operator(),
+        )
+        executed = await execute(self._directory, tenant_id, command, dry_run=request.dry_run)
+        return pb.RestoreTenantResponse(changes=applied(executed.changes), config_seq=executed.config.seq)
+
+
+def _change_message(each: Recorded) -> pb.Change:
+    change = each.change
+    message = pb.Change(
+        config_seq=each.version,
+        actor=change.actor,
+        resource=change.resource,
+        resource_id=change.resource_id,
+        fact=change.action,
+        reason=change.reason,
+        before=struct_of(change.before),
+        after=struct_of(change.after),
+    )
+    message.time.FromDatetime(each.at)
+    return message
