@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 CARILLON_DATA ?= .carillon
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint format proto lock bench test-slow fuzz sanitize check-deploy docs clean
+.PHONY: help setup run demo test lint format proto lock bench test-slow fuzz fuzz-plane sanitize check-deploy docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -52,6 +52,9 @@ test-slow: setup ## fault and load suites; about fifteen minutes
 
 fuzz: setup ## coverage-guided fuzzing of the SIP library, SECONDS=60 for each of its seven targets
 	@libs/sip/tests/fuzz/run $(or $(SECONDS),60)
+
+fuzz-plane: ## coverage-guided fuzzing of the media plane's C code for SECONDS=60; needs clang
+	@$(MAKE) -s -C libs/rtp fuzz SECONDS=$(or $(SECONDS),60)
 
 sanitize: setup ## the media plane's C code under address and undefined-behaviour sanitizers
 	@$(MAKE) -s -C libs/rtp sanitize

@@ -53,8 +53,9 @@ static uint8_t law_sum(const struct recording *r, uint8_t a, uint8_t b) {
 
 /* A part of the rings that does not wrap, as the file has it. */
 static const uint8_t *arranged(const struct recording *r, size_t place, size_t part, uint8_t *to) {
-    const uint8_t *a = r->tracks[0].ring + place * (r->codec == LINEAR ? 2 : 1), *b = r->tracks[1].ring + place;
-    if (r->layout == PLANE_SAID) return a;
+    const uint8_t *a = r->tracks[0].ring + place * (r->codec == LINEAR ? 2 : 1);
+    if (r->layout == PLANE_SAID) return a; /* the only track */
+    const uint8_t *b = r->tracks[1].ring + place;
     for (size_t i = 0; i < part; i++) {
         if (r->layout == PLANE_MIX) to[i] = law_sum(r, a[i], b[i]);
         else {

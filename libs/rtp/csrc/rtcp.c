@@ -93,7 +93,7 @@ static uint8_t *report_block(struct session *s, uint8_t *at, int64_t now_ns) {
     at = put32(at, highest);
     at = put32(at, (uint32_t)in->jitter);
     at = put32(at, report->sender_middle);
-    return put32(at, report->sender_middle ? (uint32_t)((now_ns - report->sender_ns) * 65536 / 1000000000) : 0);
+    return put32(at, report->sender_middle ? (uint32_t)((now_ns - report->sender_ns) / 1000 * 65536 / 1000000) : 0);
 }
 
 static uint8_t *cname(const struct session *s, uint8_t *at) {

@@ -1,0 +1,61 @@
+"""Writes the first inputs of the fuzzer of the media plane into a folder: calls as plane_fuzz.c reads them, of each codec and suite."""
+
+from __future__ import annotations
+
+import random
+import struct
+import sys
+from pathlib import Path
+
+RAW, RAW_RTCP, SHAPED, KEY, WAIT, REPORTS, JUMP, COMMAND = range(8)
+PROTECTED = 0x80
+BRIDGE, ROOM = 1, 4
+
+
+def step(what: int, line: int, *values: int, payload: bytes = b"") -> bytes:
+    """One step for a line (0 to 2)."""
+    return bytes([what | (line + 1) << 4, *values]) + payload
+
+
+def report(how: int, line: int) -> bytes:
+    """A sender report of the line's far end with a block, and its name (RFC 3550 section 6)."""
+    sender = struct.pack("!BBHIQIII", 0x81, 200, 12, line + 1, 1 << 40, 160, 1, 160)
+    block = struct.pack("!IIIIII", line, 1 << 24, 10, 3, 99, 7)
+    name = struct.pack("!BBHIBB", 0x81, 202, 3, line + 1, 1, 4) + b"name\0\0"
+    return step(RAW_RTCP, line, how, *struct.pack("!H", len(sender + block + name)), payload=sender + block + name)
+
+
+def call(arranged: int, codecs: tuple[int, int, int], suite: int, flags: int) -> bytes:
+    """Audio both ways, a key, a report, a prompt, keys sent, a recording, and what is malformed."""
+    how = PROTECTED if suite else 0
+    lines = b"".join(bytes([codec, flags, suite]) for codec in codecs)
+    told = b"".join(step(COMMAND, *command) for command in ((0, 4, 0, 0, 1), (1, 3, 63)))
+    audio = b"".join(
+        step(SHAPED, line, how, 1, 0, 40, payload=random.Random(line).randbytes(40)) for _ in range(6) for line in range(3)
+    ) + step(WAIT, 0, 20)
+    key = b"".join(step(KEY, 0, how, 1, 0x80, payload=struct.pack("!BBH", 5, end, 800)) for end in (10, 0x8A, 0x8A))
+    rest = step(COMMAND, 0, 1, 0) + step(WAIT, 0, 40) + step(COMMAND, 1, 2, 1) + step(WAIT, 0, 60)
+    rest += step(JUMP, 0, 12) + step(REPORTS, 0, 30)
+    extended = bytes.fromhex("b180 ffff 00000000 00000001 00000002 bede0001 10aa0000") + b"\x55" * 20 + b"\0\0\3"
+    odd = step(RAW, 1, how, *struct.pack("!H", len(extended)), payload=extended) + step(RAW, 1, 0x41, 0, 3, payload=b"\x80\0\1")
+    return bytes([arranged]) + lines + told + audio * 3 + key + report(how, 0) + report(how, 1) + odd + rest + audio
+
+
+def late_report() -> bytes:
+    """Reports of ours within 50 days of the far end's last one: what lies between counts in 1/65536 s (RFC 3550 section 6.4.1)."""
+    audio = step(SHAPED, 0, 0, 1, 0, 40, payload=bytes(40))
+    return bytes([BRIDGE]) + bytes(9) + audio + report(0, 0) + step(JUMP, 0, 31) * 2 + step(REPORTS, 0, 60)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "late-report").write_bytes(late_report())
+    for number in range(12):
+        codecs = (number % 6, (number // 2 + 1) % 6, (number + 3) % 6)
+        arranged = (BRIDGE, ROOM | 8, BRIDGE | 2)[number % 3]
+        (folder / f"call-{number}").write_bytes(call(arranged, codecs, number % 7, (0, 2, 0x10)[number % 3]))
+
+
+if __name__ == "__main__":
+    main()
