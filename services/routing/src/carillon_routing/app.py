@@ -9,14 +9,17 @@ from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon.routing.v1.queues_pb2_grpc import add_QueueControlServiceServicer_to_server
 from carillon.routing.v1.routing_pb2_grpc import add_RoutingServiceServicer_to_server
 from carillon_contracts.audit import request_refused
-from carillon_contracts.streams import AUDIT, CONFIG, KEYS
+from carillon_contracts.streams import AUDIT, CONFIG, KEYS, LETTERS
 from carillon_kit.auth import SERVICE, issue_token
 from carillon_kit.bus import Bus
 from carillon_kit.clock import Clock, FileClock, SystemClock
 from carillon_kit.grpc_client import channel
 from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks
+from carillon_routing.adapters.fact_finder import RealFacts
+from carillon_routing.adapters.letters import Letters
 from carillon_routing.adapters.peers import Peers, signer
+from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.grpc_api import add_services
 from carillon_routing.grpc_queues import RIGHTS, SERVICE_NAME, QueueControl
 from carillon_routing.grpc_routing import RIGHTS as ROUTING_RIGHTS
@@ -24,7 +27,6 @@ from carillon_routing.grpc_routing import SERVICE_NAME as ROUTING_SERVICE
 from carillon_routing.grpc_routing import Routing
 from carillon_routing.handlers.floors import FloorsWhenUp
 from carillon_routing.handlers.queue_calls import QueueCalls
-from carillon_routing.ports import NothingKnown
 from carillon_routing.projections.configuration import Configuration, ConfigurationFollower
 from carillon_routing.queue_service import run_queues, wait_a_moment
 from carillon_routing.settings import RoutingSettings
@@ -36,20 +38,23 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
     async with AsyncExitStack() as stack:
         if bus is None:
             bus = await stack.enter_async_context(await Bus.connect(settings.nats_url, "routing"))
-        await bus.ensure_stream(CONFIG)
+        for stream in (CONFIG, LETTERS):
+            await bus.ensure_stream(stream)
         configuration = Configuration(SystemClock())
         follower = ConfigurationFollower(bus, configuration)
         tasks = await stack.enter_async_context(Tasks())
         stack.push_async_callback(follower.close)
         tasks.start(follower.run(), "configuration")
         await follower.caught_up(settings.catch_up_seconds)
+        facts = PostgresFacts(configuration.zone)
         floors = FloorsWhenUp(expected=bool(settings.postgres_dsn))
         if settings.postgres_dsn:
-            tasks.start(run_queues(settings, bus, configuration, floors), "queues")
+            tasks.start(run_queues(settings, bus, configuration, floors, facts), "queues")
             await wait_a_moment(floors, settings.queues_up_seconds)
         queues = QueueCalls(floors, SystemClock())
         server = await guarded_server(settings, "routing", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        add_services(server, configuration, _clock(settings), queues, _peers(settings, stack), NothingKnown())
+        finder = RealFacts(facts, Letters(bus, SystemClock()))
+        add_services(server, configuration, _clock(settings), queues, _peers(settings, stack), finder)
         control = QueueControl(floors, configuration, SystemClock())
         server.add(add_QueueControlServiceServicer_to_server, control, SERVICE_NAME, RIGHTS)
         routing = Routing(configuration, _clock(settings))

@@ -4,6 +4,7 @@ Always: what a client can send that makes no sense is INVALID_ARGUMENT with the 
 it is kept.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Iterable
@@ -23,7 +24,7 @@ from carillon_routing.adapters.peers import Peers
 from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain import facts, feature_settings
 from carillon_routing.domain.advance import BadOutcome, advance
-from carillon_routing.domain.asks import Needs
+from carillon_routing.domain.asks import Ask, Needs
 from carillon_routing.domain.causes import cause_of
 from carillon_routing.domain.feature_steps import (
     FeatureStep,
@@ -43,6 +44,8 @@ from carillon_routing.ports import FactFinder
 from carillon_routing.projections.configuration import Configuration
 
 SERVICE_NAME = "carillon.common.v1.CallApplication"
+#: What all that one decision must find out may take together: media waits 300 ms.
+FACTS_SECONDS = 0.24
 _DIGITS = re.compile(r"[0-9A-D*#]{0,64}")
 _RESULTS: dict[int, facts.RingResult] = {
     pb.RING_RESULT_ANSWERED: "answered",
@@ -129,9 +132,17 @@ class RoutingApplication(CallApplicationServicer):
         self, config: TenantConfig, call: facts.CallFacts, cursor: cursors.Cursor | None, outcome: facts.Outcome
     ) -> facts.Advance:
         now, known = self._clock.now(), dict[str, JsonValue]()
+        deadline = self._clock.monotonic() + FACTS_SECONDS
         while isinstance(found := advance(config, call, cursor, outcome, now, known), Needs):
-            known[found.ask.key] = await self._finder.find(call, found.ask)
+            known[found.ask.key] = await self._find(call, found.ask, deadline - self._clock.monotonic())
         return found
+
+    async def _find(self, call: facts.CallFacts, ask: Ask, seconds: float) -> JsonValue:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._finder.find(call, ask)
+        except TimeoutError:
+            return None
 
     def _config(self, call: facts.CallFacts, cursor: cursors.Cursor | None) -> TenantConfig:
         if cursor is None:

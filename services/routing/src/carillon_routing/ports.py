@@ -38,11 +38,3 @@ class FactFinder(Protocol):
 
     async def find(self, call: CallFacts, ask: Ask) -> JsonValue:
         """The answer, see `domain.asks`; None when it could not be found out in time. Never raises."""
-
-
-class NothingKnown:
-    """Routing without a database: nothing can be counted or found out, and every node does what it does then."""
-
-    async def find(self, call: CallFacts, ask: Ask) -> JsonValue:
-        """None."""
-        return None

@@ -1,4 +1,4 @@
-"""The queues of the service, put together as soon as the database is there; calls that need none do not wait for it."""
+"""The queues and counters of the service, put together as soon as the database is there; calls that need none do not wait for it."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -10,7 +10,10 @@ from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.ids import SystemIds
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import migrate, open_pool
+from carillon_routing.adapters.call_facts import CONSUMER as FACTS_CONSUMER
+from carillon_routing.adapters.call_facts import CallFactsWriter
 from carillon_routing.adapters.floor_log import PostgresFloors
+from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.handlers.floors import Floors, FloorsWhenUp
 from carillon_routing.projections.configuration import Configuration
 from carillon_routing.settings import RoutingSettings
@@ -19,7 +22,7 @@ from carillon_routing.subscribers import CONSUMER, CallSubscriber
 _log = get_logger(__name__)
 
 
-async def run_queues(settings: RoutingSettings, bus: Bus, configuration: Configuration, up: FloorsWhenUp) -> None:
+async def run_queues(settings: RoutingSettings, bus: Bus, configuration: Configuration, up: FloorsWhenUp, facts: PostgresFacts) -> None:
     """Wait for the database, then let time pass on the floors until cancelled."""
     ids = SystemIds()
     async with AsyncExitStack() as stack:
@@ -33,11 +36,16 @@ async def run_queues(settings: RoutingSettings, bus: Bus, configuration: Configu
         await migrate(pool, "carillon_routing.migrations")
         log = PostgresFloors(pool, ids)
         floors = Floors(log, configuration.current, SystemClock(), f"{settings.node}-{ids.token()}")
+        facts.adopt(pool)
         up.adopt(floors)
         await bus.ensure_stream(CALLS)
         consumer = await bus.consume(CONSUMER, CallSubscriber(floors).handle, DeadLetters(pool))
         stack.push_async_callback(consumer.stop)
-        await floors.run()
+        told = await bus.consume(FACTS_CONSUMER, CallFactsWriter(pool).handle, DeadLetters(pool))
+        stack.push_async_callback(told.stop)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(floors.run())
+            tasks.create_task(facts.sweep())
 
 
 async def wait_a_moment(up: FloorsWhenUp, seconds: float) -> None:

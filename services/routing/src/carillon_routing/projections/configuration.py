@@ -7,6 +7,7 @@ over, loudly; one that leaves a gap waits until the gap is filled and holds up n
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
@@ -47,6 +48,11 @@ class Configuration:
         """The newest version, or None when the tenant is not known (yet)."""
         known = self._tenants.get(tenant)
         return known.current if known is not None and known.current.seq else None
+
+    def zone(self, tenant: str) -> ZoneInfo:
+        """The tenant's time zone; UTC for one that is not known."""
+        config = self.current(tenant)
+        return ZoneInfo(config.tenant.time_zone) if config is not None else ZoneInfo("UTC")
 
     def at(self, tenant: str, seq: int) -> TenantConfig | None:
         """That version if it is the current one or was replaced less than `KEEP` ago; otherwise the newest."""

@@ -1,0 +1,130 @@
+"""Call events written down for `postgres_facts`: who talks, who answered, whose call is over.
+
+Always: events may come twice, in any order and on several replicas: each fills in what it knows, and the end of a call is never undone.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from pydantic import ValidationError
+
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import CALLS
+from carillon_kit.bus import ConsumerSpec, Delivered, Retry
+from carillon_kit.postgres import UNAVAILABLE
+
+FACTS = ("started", "leg_offered", "leg_answered", "leg_ended", "ended")
+CONSUMER = ConsumerSpec(
+    stream=CALLS.name, durable="routing-facts", subject=tuple(f"carillon.*.call.*.{fact}" for fact in FACTS), max_ack_pending=512
+)
+_CALLS = """
+insert into call_seen (tenant, call_id, direction, caller, caller_user_id, seen_at, ended_at)
+select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[]) order by 1, 2
+    on conflict (tenant, call_id) do update set
+       direction = coalesce(nullif(excluded.direction, ''), call_seen.direction),
+       caller = coalesce(nullif(excluded.caller, ''), call_seen.caller),
+       caller_user_id = coalesce(nullif(excluded.caller_user_id, ''), call_seen.caller_user_id),
+       ended_at = coalesce(call_seen.ended_at, excluded.ended_at)"""
+_LEGS = """
+insert into call_leg (tenant, call_id, leg_id, party, number, seen_at, answered_at, ended_at)
+select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[])
+ order by 1, 2, 3
+    on conflict (tenant, call_id, leg_id) do update set
+       party = coalesce(nullif(excluded.party, ''), call_leg.party),
+       number = coalesce(nullif(excluded.number, ''), call_leg.number),
+       answered_at = coalesce(call_leg.answered_at, excluded.answered_at),
+       ended_at = coalesce(call_leg.ended_at, excluded.ended_at)"""
+_RELEASE = """
+update place set ended = true from unnest($1::text[], $2::text[]) as over (tenant, call_id)
+ where place.tenant = over.tenant and place.call_id = over.call_id and not place.ended"""
+#: A user who answered a call from outside, or whose call a trunk's far end answered.
+_TALKED = """
+insert into last_talk (tenant, number, user_id, talked_at)
+select distinct on (tenant, number) tenant, number, user_id, answered_at from (
+  select c.tenant, c.caller as number, l.party as user_id, l.answered_at from call_seen c join call_leg l using (tenant, call_id)
+   where (c.tenant, c.call_id) in (select * from unnest($1::text[], $2::text[]))
+     and c.direction = 'inbound' and l.leg_id like 'b%' and l.party not like 'trunk:%'
+  union all
+  select c.tenant, l.number, c.caller_user_id, l.answered_at from call_seen c join call_leg l using (tenant, call_id)
+   where (c.tenant, c.call_id) in (select * from unnest($1::text[], $2::text[]))
+     and c.direction = 'from_user' and l.leg_id like 'b%' and l.party like 'trunk:%'
+) as talk where number like '+%' and user_id <> '' and answered_at is not null order by tenant, number, answered_at desc
+    on conflict (tenant, number) do update set user_id = excluded.user_id, talked_at = excluded.talked_at
+ where last_talk.talked_at < excluded.talked_at"""
+
+
+@dataclass(slots=True)
+class _Call:
+    seen_at: datetime
+    direction: str = ""
+    caller: str = ""
+    caller_user_id: str = ""
+    ended_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Leg:
+    seen_at: datetime
+    party: str = ""
+    number: str = ""
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class CallFactsWriter:
+    """Subscriber of stream CALLS."""
+
+    def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
+        self._pool = pool
+
+    async def handle(self, messages: list[Delivered]) -> None:
+        """One transaction for all; raises `Retry` while the database is away, ValueError for what is no event of a call."""
+        calls: dict[tuple[str, str], _Call] = {}
+        legs: dict[tuple[str, str, str], _Leg] = {}
+        for message in messages:
+            _fold(calls, legs, message)
+        try:
+            await self._write(calls, legs)
+        except UNAVAILABLE as error:
+            raise Retry(1.0) from error
+
+    async def _write(self, calls: dict[tuple[str, str], _Call], legs: dict[tuple[str, str, str], _Leg]) -> None:
+        tenants, ids = [key[0] for key in calls], [key[1] for key in calls]
+        over = [key for key, call in calls.items() if call.ended_at is not None]
+        call_rows = [(*key, c.direction, c.caller, c.caller_user_id, c.seen_at, c.ended_at) for key, c in calls.items()]
+        leg_rows = [(*key, leg.party, leg.number, leg.seen_at, leg.answered_at, leg.ended_at) for key, leg in legs.items()]
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_CALLS, *zip(*call_rows, strict=True))
+            if leg_rows:
+                await connection.execute(_LEGS, *zip(*leg_rows, strict=True))
+            if over:
+                await connection.execute(_RELEASE, [key[0] for key in over], [key[1] for key in over])
+            await connection.execute(_TALKED, tenants, ids)
+
+
+def _fold(calls: dict[tuple[str, str], _Call], legs: dict[tuple[str, str, str], _Leg], message: Delivered) -> None:
+    _, tenant, _, call_id, fact = message.subject.split(".")
+    try:
+        event = Event.from_json(message.data)
+    except ValidationError as error:
+        raise ValueError(f"{message.subject} is no event: {error}") from error
+    call = calls.setdefault((tenant, call_id), _Call(event.time))
+    leg_id = "a" if fact == "started" else event.legid
+    if fact == "ended":
+        call.ended_at = event.time
+        return
+    if not leg_id:
+        raise ValueError(f"no legid in {fact} of call {call_id}")
+    leg = legs.setdefault((tenant, call_id, leg_id), _Leg(event.time))
+    match fact:
+        case "started":
+            call.direction, call.caller = str(event.data["direction"]), str(event.data["caller"])
+            call.caller_user_id = leg.party = str(event.data.get("caller_user_id") or "")
+        case "leg_offered":
+            leg.party, leg.number = str(event.data["party"]), str(event.data.get("number", ""))
+        case "leg_answered":
+            leg.answered_at = event.time
+        case _:
+            leg.ended_at = event.time

@@ -1,0 +1,26 @@
+"""`ports.FactFinder`: who is asked for what."""
+
+from pydantic import JsonValue
+
+from carillon_routing.adapters.letters import Letters
+from carillon_routing.adapters.postgres_facts import PostgresFacts
+from carillon_routing.domain.asks import Ask, Fetch, Mail
+from carillon_routing.domain.facts import CallFacts
+
+
+class RealFacts:
+    """The facts of the running service."""
+
+    def __init__(self, facts: PostgresFacts, letters: Letters) -> None:
+        self._facts = facts
+        self._letters = letters
+
+    async def find(self, call: CallFacts, ask: Ask) -> JsonValue:
+        """As the port says."""
+        match ask:
+            case Mail():
+                return await self._letters.take(call, ask)
+            case Fetch():
+                return None
+            case _:
+                return await self._facts.find(call, ask)
