@@ -1,0 +1,98 @@
+"""Limits in the running service: counted in its database, given back by call events, and let through without it."""
+
+from uuid import UUID
+
+import pytest
+from pydantic import SecretStr
+
+from carillon.common.v1 import call_application_pb2 as pb
+from carillon.common.v1.call_application_pb2_grpc import CallApplicationStub
+from carillon_contracts.call import CallEnded
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import CALLS, CONFIG, call_subject, config_subject
+from carillon_kit.auth import SERVICE, issue_token
+from carillon_kit.bus import Bus, MemoryBus
+from carillon_kit.clock import SystemClock
+from carillon_kit.grpc_client import channel
+from carillon_kit.testing import eventually, postgres_dsn  # noqa: F401
+from carillon_routing import grpc_api
+from carillon_routing.adapters import postgres_facts
+from carillon_routing.app import running
+from carillon_routing.settings import RoutingSettings
+from carillon_routing.testing import changes_of
+
+pytestmark = pytest.mark.feature("R-16")
+KEY = "k" * 32
+PLAN = {
+    "id": "p",
+    "entry": "few",
+    "nodes": [
+        {"id": "few", "limit": {"max_calls": 2, "within": "ring", "over": "end"}},
+        {"id": "ring", "destination": {"destination": {"user_id": "anna"}}},
+        {"id": "end", "destination": {"destination": {"hang_up": "busy"}}},
+    ],
+}
+COMPANY = {
+    "tenant": {"id": "acme", "realm": "acme.example", "country": "CH", "language": "fr"},
+    "users": [{"id": "anna", "last_name": "Anna"}],
+    "trunks": [{"id": "carrier", "address": "192.0.2.1"}],
+    "plans": [PLAN],
+    "numbers": [{"id": "+41215550100", "destination": {"plan_id": "p"}}],
+}
+
+
+async def configured() -> MemoryBus:
+    bus = MemoryBus()
+    for stream in (CONFIG, CALLS):
+        await bus.ensure_stream(stream)
+    for seq, change in enumerate(changes_of(COMPANY), 1):
+        event = _event(seq, change.event_type, change.model_dump(mode="json"), configseq=seq)
+        await bus.publish(CONFIG.name, config_subject("acme", change.resource, change.action), event.to_json(), str(event.id))
+    return bus
+
+
+def _event(number: int, kind: str, data: dict[str, object], **more: object) -> Event:
+    now = SystemClock().now()
+    return Event(id=UUID(int=number), source="test", type=kind, subject="x", time=now, data=data, tenantid="acme", **more)  # type: ignore[arg-type]
+
+
+async def ended(bus: Bus, number: int, call_id: str) -> None:
+    data = CallEnded(cause="normal_clearing", by="caller")
+    event = _event(1000 + number, f"carillon.{data.TYPE}", data.model_dump(mode="json"), callid=call_id)
+    await bus.publish(CALLS.name, call_subject("acme", call_id, "ended"), event.to_json(), str(event.id))
+
+
+async def step(port: int, call_id: str) -> str:
+    facts = pb.CallFacts(
+        tenant_id="acme",
+        call_id=call_id,
+        direction=pb.DIRECTION_INBOUND,
+        caller_number="+41791112233",
+        dialled="+41215550100",
+        trunk_id="carrier",
+    )
+    async with channel(f"127.0.0.1:{port}", issue_token(KEY, "media", None, [SERVICE]), "acme") as link:
+        request = pb.NextRequest(call=facts, outcome=pb.Outcome(entered=pb.Entered()))
+        answer = await CallApplicationStub(link).Next(request, timeout=30)
+    return str(answer.step.WhichOneof("kind"))
+
+
+async def test_a_limit_holds_until_a_call_ends(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    for module, name in ((postgres_facts, "DATABASE_SECONDS"), (grpc_api, "FACTS_SECONDS")):
+        monkeypatch.setattr(module, name, 30.0)
+    bus = await configured()
+    settings = RoutingSettings(token_key=SecretStr(KEY), postgres_dsn=postgres_dsn, queues_up_seconds=60)
+    async with running(settings, bus) as port:
+        assert [await step(port, call_id) for call_id in ("c1", "c2", "c3", "c1")] == ["ring", "ring", "hang_up", "ring"]
+        await ended(bus, 1, "c1")
+
+        async def free() -> bool:
+            return await step(port, "c4") == "ring"
+
+        await eventually(free, 30)
+        assert await step(port, "c5") == "hang_up"
+
+
+async def test_without_a_database_every_call_is_let_through() -> None:
+    async with running(RoutingSettings(token_key=SecretStr(KEY)), await configured()) as port:
+        assert [await step(port, f"c{n}") for n in range(4)] == ["ring"] * 4
