@@ -1,5 +1,6 @@
 """SIPp's phones watch each other's calls and message boxes, and write to each other, in the running system."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,3 +101,16 @@ def test_a_lamp_goes_on_after_its_media_process_was_killed(system: System) -> No
     assert counts == sorted(counts)
     assert counts[1] > 1000 > counts[0]
     assert "confirmed" in told
+
+
+@pytest.mark.feature("D-9")
+def test_the_command_line_shows_a_phone_and_who_watches_it(system: System) -> None:
+    with phone(system, "106", "answer.xml") as one, watching(system, "102", "106", "dialog", "never") as lamp:
+        until((lamp.folder / "told").exists, "the first NOTIFY")
+        found = [json.loads(line) for line in system.carillon("registrations", "--json", "--user", "elise").splitlines()]
+        table = system.carillon("registrations")
+        assert one.port in {int(line["source"].rsplit(":", 1)[1]) for line in found}
+    (line,) = [line for line in found if line["source"] == f"udp:127.0.0.1:{one.port}"]
+    assert (line["user_id"], line["watched_by"]) == ("elise", ["alain"])
+    assert line["registered_at"] <= line["last_heard_at"] < line["expires_at"]
+    assert f"udp:127.0.0.1:{one.port}" in table

@@ -142,6 +142,26 @@ def trunks_table(trunks: Iterable[media_pb2.TrunkState]) -> list[str]:
     return table(("TRUNK", "REGISTRATION", "UNTIL (UTC)", "USABLE", "CALLS", "SERVERS", "WHAT IS WRONG"), rows)
 
 
+def registrations_table(registrations: Iterable[media_pb2.Registration]) -> list[str]:
+    """One row a device."""
+    rows = [
+        (
+            one.user_id,
+            one.sip_user,
+            one.source,
+            one.node,
+            one.user_agent or "-",
+            _clock(one.registered_at),
+            _clock(one.last_heard_at),
+            _clock(one.expires_at),
+            ", ".join(one.watched_by) or "-",
+            one.message_notices,
+        )
+        for one in registrations
+    ]
+    return table(("USER", "SIP USER", "ADDRESS", "NODE", "USER AGENT", "SINCE (UTC)", "HEARD", "UNTIL", "WATCHED BY", "NOTICES"), rows)
+
+
 def messages_table(messages: Iterable[voicemail_pb2.Message]) -> list[str]:
     """One row a message."""
     rows = [

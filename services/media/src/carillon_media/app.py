@@ -401,7 +401,7 @@ def _run(node: _Node, tasks: Tasks, plane: PlaneClient, settings: MediaSettings)
 
 
 def _add_services(server: GrpcServer, settings: MediaSettings, node: _Node) -> None:
-    calls, registrations = grpc_api.LiveCallApi(node.board), grpc_api.RegistrationApi(node.registrar)
+    calls, registrations = grpc_api.LiveCallApi(node.board), grpc_api.RegistrationApi(node.registrar, node.between.watching, settings.node)
     server.add(add_LiveCallServiceServicer_to_server, calls, grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
     server.add(add_RegistrationServiceServicer_to_server, registrations, grpc_api.REGISTRATIONS, grpc_api.REGISTRATION_RIGHTS)
     control = grpc_control.CallControlApi(node.control, FeatureControl(node.control), node.board.taps)

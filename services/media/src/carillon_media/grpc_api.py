@@ -1,6 +1,6 @@
 """What media tells others by gRPC: live calls and registrations of the caller's tenant."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import grpc.aio
@@ -13,6 +13,7 @@ from carillon_media.domain.state import CALLER, Parked
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.registrar import Device, Registrar, source_of
 from carillon_media.handlers.switchboard import Switchboard
+from carillon_media.handlers.watching import Watching
 
 _READERS = frozenset({ADMIN, OPERATOR, SERVICE})
 LIVE_CALLS = "carillon.media.v1.LiveCallService"
@@ -39,16 +40,23 @@ class LiveCallApi(LiveCallServiceServicer):
 class RegistrationApi(RegistrationServiceServicer):
     """`RegistrationService`."""
 
-    def __init__(self, registrar: Registrar) -> None:
+    def __init__(self, registrar: Registrar, watching: Watching, node: str) -> None:
         self._registrar = registrar
+        self._watching = watching
+        self._node = node
 
     async def ListRegistrations(
         self, request: pb.ListRegistrationsRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ListRegistrationsResponse:
         """By user and contact."""
-        devices = self._registrar.devices(current_tenant(), request.user_id)
+        tenant = current_tenant() or ""
+        devices = self._registrar.devices(tenant, request.user_id)
         devices.sort(key=lambda device: (device.user_id, device.sip_user, device.binding.contact))
-        return pb.ListRegistrationsResponse(registrations=[registration(device) for device in devices])
+        watchers = {user_id: self._watching.watchers_of(tenant, user_id) for user_id in {device.user_id for device in devices}}
+        notices = self._watching.message_notices
+        return pb.ListRegistrationsResponse(
+            registrations=[registration(device, self._node, watchers[device.user_id], notices[device.sip_user]) for device in devices]
+        )
 
 
 def live_call(actor: CallActor) -> pb.LiveCall:
@@ -72,15 +80,19 @@ def live_call(actor: CallActor) -> pb.LiveCall:
     return message
 
 
-def registration(device: Device) -> pb.Registration:
-    """A device as it is registered."""
+def registration(device: Device, here: str, watched_by: Sequence[str], message_notices: int) -> pb.Registration:
+    """A device as it is registered; `here` is the name of this node."""
     message = pb.Registration(
         user_id=device.user_id,
         sip_user=device.sip_user,
         contact=device.binding.contact,
         user_agent=device.binding.user_agent,
         source=source_of(device.binding.flow),
+        node=device.node or here,
+        watched_by=watched_by,
+        message_notices=message_notices,
     )
     message.registered_at.FromDatetime(device.registered_at)
     message.expires_at.FromDatetime(device.expires_at)
+    message.last_heard_at.FromDatetime(device.heard_at)
     return message

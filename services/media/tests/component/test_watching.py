@@ -10,10 +10,14 @@ from xml.etree import ElementTree
 import pytest
 
 from carillon.common.v1 import call_application_pb2 as pb
+from carillon.media.v1 import media_pb2
+from carillon.media.v1.media_pb2_grpc import RegistrationServiceStub
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event
 from carillon_contracts.mailbox import MailboxChanged
 from carillon_contracts.streams import CONFIG, MAILBOXES, config_subject, mailbox_subject
+from carillon_kit.auth import ADMIN, issue_token
+from carillon_kit.grpc_client import channel
 from carillon_kit.ids import SystemIds
 from carillon_kit.testing import eventually
 from carillon_sip import InviteReceived, SessionAnswered, SessionCancelled, SessionEnded
@@ -21,6 +25,7 @@ from carillon_sip.digest import Credentials, answer_challenges
 from carillon_sip.message import Message, Request, Response
 from carillon_sip.parser import parse_message
 
+KEY = "k" * 40
 REALM = "dupont.example"
 NAMESPACE = {"d": "urn:ietf:params:xml:ns:dialog-info"}
 COPIED = ("Via", "From", "To", "Call-ID", "CSeq")
@@ -362,6 +367,27 @@ async def test_registrations_are_watched_by_their_user_and_by_admins(house: Any,
         await eventually(lambda: not house.running.watching._accounts.is_admin("dupont", "anne"))
         assert (await admin.ask(f"sip:102@{REALM}", "reg", call_id="w2")).status == 403
         assert other.notices.empty()
+
+
+@pytest.mark.feature("D-9", "V-6")
+async def test_the_list_of_registrations_says_who_watches_and_what_was_told(house: Any, watcher: Any) -> None:
+    await house.configure("mailbox", {"id": "box"})
+    await house.configure("user", {"id": "bob", "last_name": "Bob", "mailbox_id": "box"})
+    await house.phone("bob")
+    target = f"127.0.0.1:{house.running.grpc_port}"
+    async with watcher("carol") as carol, watcher("bob") as own, channel(target, issue_token(KEY, "a", "dupont", [ADMIN])) as link:
+        await eventually(lambda: house.running.watching._accounts.mailbox_of("dupont", "bob") == "box")
+        assert (await carol.ask(f"sip:102@{REALM}")).status == 200
+        assert (await own.ask(f"sip:102@{REALM}", "message-summary")).status == 200
+        await own.notice()
+        await messages(house, "box", 1)
+        await own.notice()
+        asked = media_pb2.ListRegistrationsRequest(user_id="bob")
+        (one,) = (await RegistrationServiceStub(link).ListRegistrations(asked)).registrations
+    assert (list(one.watched_by), one.message_notices, one.node) == (["carol"], 2, "test")
+    assert one.registered_at.ToDatetime() <= one.last_heard_at.ToDatetime() < one.expires_at.ToDatetime()
+    async with channel(target, issue_token(KEY, "a", "other", [ADMIN])) as link:
+        assert not (await RegistrationServiceStub(link).ListRegistrations(asked)).registrations
 
 
 async def shown(watcher: Watcher, state: str) -> None:

@@ -84,6 +84,8 @@ class Watching:
         self._dirty: set[Topic] = set()
         self._news = asyncio.Event()
         self._again: list[str] = []
+        #: Notices of waiting messages that were sent, by account.
+        self.message_notices: Counter[str] = Counter()
         self.closed = False
 
     # -- from phones --------------------------------------------------------------------------------------------------
@@ -114,6 +116,7 @@ class Watching:
         document = self._documents.full(topic)
         self._sip.accept_subscription(name, document.at(0), document.content_type)
         self._kept.keep(name, topic, admitted.sip_user, 1)
+        self._count(topic, admitted.sip_user)
 
     def _begin(self, name: str, topic: Topic, account: str, version: int) -> None:
         self._enter(topic)
@@ -298,7 +301,18 @@ class Watching:
         if version is not None:
             topic.watchers[name] = version + 1
             self._sip.notify(name, document.at(version), document.content_type, full=document.full)
-            self._kept.counted(name, topic, self._watchers[name][1], version + 1)
+            account = self._watchers[name][1]
+            self._kept.counted(name, topic, account, version + 1)
+            self._count(topic, account)
+
+    def _count(self, topic: Topic, account: str) -> None:
+        if topic.package == message_summary.EVENT:
+            self.message_notices[account] += 1
+
+    def watchers_of(self, tenant: str, user_id: str) -> list[str]:
+        """Ids of the users who watch this one's calls, presence or registrations here, sorted."""
+        accounts = {self._watchers[name][1] for topic in self._of_user.get((tenant, user_id), ()) for name in topic.watchers}
+        return sorted({credential.user_id for account in accounts if (credential := self._accounts.credential(account)) is not None})
 
     def close(self) -> None:
         """The service ends: watchers are asked to subscribe again at once, which they do with the process that comes after."""

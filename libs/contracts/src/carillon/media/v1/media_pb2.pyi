@@ -185,16 +185,32 @@ class Registration(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     REGISTERED_AT_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    LAST_HEARD_AT_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    WATCHED_BY_FIELD_NUMBER: _builtins.int
+    MESSAGE_NOTICES_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     sip_user: _builtins.str
     contact: _builtins.str
     user_agent: _builtins.str
     source: _builtins.str
     """Where the REGISTER came from: `udp:192.0.2.7:5060`."""
+    node: _builtins.str
+    """The media node that hears it."""
+    message_notices: _builtins.int
+    """Notices of how many messages wait that the node that answers has sent to this SIP user name since its process began."""
     @_builtins.property
     def registered_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def last_heard_at(self) -> _timestamp_pb2.Timestamp:
+        """When a REGISTER of it came last."""
+
+    @_builtins.property
+    def watched_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """User ids that watch the line's calls, presence or registrations by a subscription at the node that answers."""
+
     def __init__(
         self,
         *,
@@ -205,10 +221,14 @@ class Registration(_message.Message):
         source: _builtins.str = ...,
         registered_at: _timestamp_pb2.Timestamp | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        last_heard_at: _timestamp_pb2.Timestamp | None = ...,
+        node: _builtins.str = ...,
+        watched_by: _abc.Iterable[_builtins.str] | None = ...,
+        message_notices: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "registered_at", b"registered_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "last_heard_at", b"last_heard_at", "registered_at", b"registered_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "expires_at", b"expires_at", "registered_at", b"registered_at", "sip_user", b"sip_user", "source", b"source", "user_agent", b"user_agent", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "expires_at", b"expires_at", "last_heard_at", b"last_heard_at", "message_notices", b"message_notices", "node", b"node", "registered_at", b"registered_at", "sip_user", b"sip_user", "source", b"source", "user_agent", b"user_agent", "user_id", b"user_id", "watched_by", b"watched_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
