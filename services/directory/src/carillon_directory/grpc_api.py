@@ -7,7 +7,7 @@ names its fields.
 import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from carillon_directory.domain import lists
 from carillon_directory.domain.commands import ApplyCompany, CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.documents import dump
 from carillon_directory.grpc_common import (
+    PASSWORD_BYTES,
     applied,
     bounds_of,
     credential_message,
@@ -39,6 +40,7 @@ from carillon_directory.grpc_common import (
     tenant_message,
 )
 from carillon_directory.grpc_history import HistoryServicer
+from carillon_directory.grpc_verbs import Verb, Verbs
 from carillon_directory.handlers import Directory, Executed
 from carillon_kit import pages
 from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR
@@ -52,8 +54,6 @@ _OPERATORS = frozenset({str(OPERATOR)})
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
 #: Who reaches a part of the tenant may too; see `bounds_of`.
 _SCOPED = _ADMINS | {str(DEPARTMENT_ADMIN)}
-#: Bytes of a password that the directory makes: 96 bits.
-_PASSWORD_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +99,15 @@ def _camel(name: str) -> str:
 
 
 class ResourceServicer:
-    """Get, List, Create, Update and Delete of one kind of resource in the caller's tenant."""
+    """Get, List, Create, Update and Delete of one kind of resource in the caller's tenant, and `more` rpcs that the kind has."""
 
-    def __init__(self, kind: ResourceKind, directory: Directory, ids: Ids, secrets: SecretsIn) -> None:
+    def __init__(self, kind: ResourceKind, directory: Directory, ids: Ids, secrets: SecretsIn, more: Mapping[str, Verb]) -> None:
         self._kind = kind
         self._directory = directory
         self._ids = ids
         self._secrets = secrets
         verbs = {"Get": self.get, "Create": self.create, "Update": self.update, "Delete": self.delete}
-        self.methods = {f"{verb}{kind.noun}": method for verb, method in verbs.items()} | {f"List{kind.plural}": self.list}
+        self.methods = {f"{verb}{kind.noun}": method for verb, method in verbs.items()} | {f"List{kind.plural}": self.list, **more}
         for name, method in self.methods.items():
             setattr(self, name, method)
 
@@ -148,7 +148,7 @@ class ResourceServicer:
             reason=request.reason,
             kind=self._kind.kind,
             document=await asyncio.to_thread(self._secrets.sealed, tenant_id, self._kind.kind, to_document(message)),
-            spare_password=self._ids.token(_PASSWORD_BYTES),
+            spare_password=self._ids.token(PASSWORD_BYTES),
         )
         executed = await execute(self._directory, tenant_id, command)
         return self._written("Create", executed, message.id)
@@ -157,7 +157,7 @@ class ResourceServicer:
         """The fields of the mask."""
         tenant_id = current_tenant()
         message = required(request, self._kind.kind)
-        command = _update(self._kind.kind, request, message, spare_password=self._ids.token(_PASSWORD_BYTES))
+        command = _update(self._kind.kind, request, message, spare_password=self._ids.token(PASSWORD_BYTES))
         command = await asyncio.to_thread(self._secrets.sealed_update, tenant_id, command)
         executed = await execute(self._directory, tenant_id, command)
         return self._written("Update", executed, message.id)
@@ -232,7 +232,7 @@ class ImportServicer(ImportServiceServicer):
         """All or nothing; in a dry run nothing, with every change, or every error (of very many the first ones, and how many more)."""
         principal = current_principal()
         tenant_id = _applied_tenant(request, operator=str(OPERATOR) in principal.roles)
-        spare = {each.id: self._ids.token(_PASSWORD_BYTES) for each in request.sip_credentials if not each.password}
+        spare = {each.id: self._ids.token(PASSWORD_BYTES) for each in request.sip_credentials if not each.password}
         command = ApplyCompany(
             actor=principal.subject,
             bounds=bounds_of(principal),
@@ -259,8 +259,10 @@ def add_services(server: GrpcServer, directory: Directory, ids: Ids, secrets: Se
         ("HistoryService", HistoryServicer(directory), _ADMINS),
         ("ImportService", ImportServicer(directory, ids, secrets), _ADMINS),
     )
+    verbs = Verbs(directory, ids).by_kind
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
-    services = [*special, *((f"{kind.noun}Service", ResourceServicer(kind, directory, ids, secrets), _SCOPED) for kind in generic)]
+    servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, verbs.get(kind.kind, {})) for kind in generic}
+    services = [*special, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]
     for name, servicer, roles in services:
         file = _snake(name.removesuffix("Service"))
         methods = import_module(f"{_PACKAGE}.{file}_pb2").DESCRIPTOR.services_by_name[name].methods

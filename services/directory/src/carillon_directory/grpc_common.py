@@ -23,6 +23,8 @@ from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import current_principal
 
 T = TypeVar("T")
+#: Of a password that the directory makes: 96 bits.
+PASSWORD_BYTES = 12
 
 
 async def execute(directory: Directory, tenant_id: str, command: Command, *, dry_run: bool = False) -> Executed:

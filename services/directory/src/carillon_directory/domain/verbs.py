@@ -130,6 +130,8 @@ def reset_line(state: State, command: ResetLine) -> Decision:
     realm, passwords = state.config.tenant.realm, {}
     for credential in state.config.sip_credentials.values():
         if user.id in (credential.user_id, credential.home_user_id):
+            if credential.id not in command.spare_passwords:
+                return Stale(SipCredential.KIND, credential.id, credential.etag)
             passwords[credential.id] = password = command.spare_passwords[credential.id]
             new = {"user_id": credential.home_user_id or user.id, "home_user_id": "", **credentials.hashes(credential.id, realm, password)}
             pieces.append(Piece("sip_credential", credential, credential.model_copy(update=new)))

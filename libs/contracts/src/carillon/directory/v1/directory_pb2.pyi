@@ -199,6 +199,8 @@ from carillon.directory.v1.emergency_recipient_pb2 import ListEmergencyRecipient
 from carillon.directory.v1.emergency_recipient_pb2 import ListEmergencyRecipientsResponse as ListEmergencyRecipientsResponse
 from carillon.directory.v1.emergency_recipient_pb2 import UpdateEmergencyRecipientRequest as UpdateEmergencyRecipientRequest
 from carillon.directory.v1.emergency_recipient_pb2 import UpdateEmergencyRecipientResponse as UpdateEmergencyRecipientResponse
+from carillon.directory.v1.extension_pb2 import AssignExtensionsRequest as AssignExtensionsRequest
+from carillon.directory.v1.extension_pb2 import AssignExtensionsResponse as AssignExtensionsResponse
 from carillon.directory.v1.extension_pb2 import CreateExtensionRequest as CreateExtensionRequest
 from carillon.directory.v1.extension_pb2 import CreateExtensionResponse as CreateExtensionResponse
 from carillon.directory.v1.extension_pb2 import DeleteExtensionRequest as DeleteExtensionRequest
@@ -328,10 +330,14 @@ from carillon.directory.v1.number_group_pb2 import ListNumberGroupsResponse as L
 from carillon.directory.v1.number_group_pb2 import NumberGroup as NumberGroup
 from carillon.directory.v1.number_group_pb2 import UpdateNumberGroupRequest as UpdateNumberGroupRequest
 from carillon.directory.v1.number_group_pb2 import UpdateNumberGroupResponse as UpdateNumberGroupResponse
+from carillon.directory.v1.number_pb2 import AssignNumberRequest as AssignNumberRequest
+from carillon.directory.v1.number_pb2 import AssignNumberResponse as AssignNumberResponse
 from carillon.directory.v1.number_pb2 import CreateNumberRequest as CreateNumberRequest
 from carillon.directory.v1.number_pb2 import CreateNumberResponse as CreateNumberResponse
 from carillon.directory.v1.number_pb2 import DeleteNumberRequest as DeleteNumberRequest
 from carillon.directory.v1.number_pb2 import DeleteNumberResponse as DeleteNumberResponse
+from carillon.directory.v1.number_pb2 import FreeNumberRequest as FreeNumberRequest
+from carillon.directory.v1.number_pb2 import FreeNumberResponse as FreeNumberResponse
 from carillon.directory.v1.number_pb2 import GetNumberRequest as GetNumberRequest
 from carillon.directory.v1.number_pb2 import GetNumberResponse as GetNumberResponse
 from carillon.directory.v1.number_pb2 import ListNumbersRequest as ListNumbersRequest
@@ -343,6 +349,7 @@ from carillon.directory.v1.number_pb2 import NUMBER_USE_UNSPECIFIED as NUMBER_US
 from carillon.directory.v1.number_pb2 import NUMBER_USE_VOICE as NUMBER_USE_VOICE
 from carillon.directory.v1.number_pb2 import Number as Number
 from carillon.directory.v1.number_pb2 import NumberUse as NumberUse
+from carillon.directory.v1.number_pb2 import ShortNumberClash as ShortNumberClash
 from carillon.directory.v1.number_pb2 import UpdateNumberRequest as UpdateNumberRequest
 from carillon.directory.v1.number_pb2 import UpdateNumberResponse as UpdateNumberResponse
 from carillon.directory.v1.origin_zone_pb2 import CreateOriginZoneRequest as CreateOriginZoneRequest
@@ -657,6 +664,10 @@ from carillon.directory.v1.sip_credential_pb2 import GetSipCredentialRequest as 
 from carillon.directory.v1.sip_credential_pb2 import GetSipCredentialResponse as GetSipCredentialResponse
 from carillon.directory.v1.sip_credential_pb2 import ListSipCredentialsRequest as ListSipCredentialsRequest
 from carillon.directory.v1.sip_credential_pb2 import ListSipCredentialsResponse as ListSipCredentialsResponse
+from carillon.directory.v1.sip_credential_pb2 import LogInPhoneRequest as LogInPhoneRequest
+from carillon.directory.v1.sip_credential_pb2 import LogInPhoneResponse as LogInPhoneResponse
+from carillon.directory.v1.sip_credential_pb2 import LogOutPhoneRequest as LogOutPhoneRequest
+from carillon.directory.v1.sip_credential_pb2 import LogOutPhoneResponse as LogOutPhoneResponse
 from carillon.directory.v1.sip_credential_pb2 import SipCredential as SipCredential
 from carillon.directory.v1.sip_credential_pb2 import UpdateSipCredentialRequest as UpdateSipCredentialRequest
 from carillon.directory.v1.sip_credential_pb2 import UpdateSipCredentialResponse as UpdateSipCredentialResponse
@@ -794,6 +805,8 @@ from carillon.directory.v1.user_pb2 import GetUserRequest as GetUserRequest
 from carillon.directory.v1.user_pb2 import GetUserResponse as GetUserResponse
 from carillon.directory.v1.user_pb2 import ListUsersRequest as ListUsersRequest
 from carillon.directory.v1.user_pb2 import ListUsersResponse as ListUsersResponse
+from carillon.directory.v1.user_pb2 import ResetLineRequest as ResetLineRequest
+from carillon.directory.v1.user_pb2 import ResetLineResponse as ResetLineResponse
 from carillon.directory.v1.user_pb2 import SCREENING_PASSES_ALWAYS as SCREENING_PASSES_ALWAYS
 from carillon.directory.v1.user_pb2 import SCREENING_PASSES_HOURS as SCREENING_PASSES_HOURS
 from carillon.directory.v1.user_pb2 import SCREENING_PASSES_NEVER as SCREENING_PASSES_NEVER

@@ -59,6 +59,11 @@ class ExtensionServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_extension__pb2.DeleteExtensionRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_extension__pb2.DeleteExtensionResponse.FromString,
                 _registered_method=True)
+        self.AssignExtensions = channel.unary_unary(
+                '/carillon.directory.v1.ExtensionService/AssignExtensions',
+                request_serializer=carillon_dot_directory_dot_v1_dot_extension__pb2.AssignExtensionsRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_extension__pb2.AssignExtensionsResponse.FromString,
+                _registered_method=True)
 
 
 class ExtensionServiceServicer:
@@ -94,6 +99,13 @@ class ExtensionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AssignExtensions(self, request, context):
+        """AssignExtensions gives each user the next free extension, all or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExtensionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +133,11 @@ def add_ExtensionServiceServicer_to_server(servicer, server):
                     servicer.DeleteExtension,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_extension__pb2.DeleteExtensionRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_extension__pb2.DeleteExtensionResponse.SerializeToString,
+            ),
+            'AssignExtensions': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssignExtensions,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_extension__pb2.AssignExtensionsRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_extension__pb2.AssignExtensionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +275,33 @@ class ExtensionService:
             '/carillon.directory.v1.ExtensionService/DeleteExtension',
             carillon_dot_directory_dot_v1_dot_extension__pb2.DeleteExtensionRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_extension__pb2.DeleteExtensionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AssignExtensions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.ExtensionService/AssignExtensions',
+            carillon_dot_directory_dot_v1_dot_extension__pb2.AssignExtensionsRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_extension__pb2.AssignExtensionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

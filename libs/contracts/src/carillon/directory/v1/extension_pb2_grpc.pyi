@@ -36,6 +36,8 @@ class ExtensionServiceStub:
     CreateExtension: _grpc.UnaryUnaryMultiCallable[_extension_pb2.CreateExtensionRequest, _extension_pb2.CreateExtensionResponse]
     UpdateExtension: _grpc.UnaryUnaryMultiCallable[_extension_pb2.UpdateExtensionRequest, _extension_pb2.UpdateExtensionResponse]
     DeleteExtension: _grpc.UnaryUnaryMultiCallable[_extension_pb2.DeleteExtensionRequest, _extension_pb2.DeleteExtensionResponse]
+    AssignExtensions: _grpc.UnaryUnaryMultiCallable[_extension_pb2.AssignExtensionsRequest, _extension_pb2.AssignExtensionsResponse]
+    """AssignExtensions gives each user the next free extension, all or none."""
 
 @_typing.type_check_only
 class ExtensionServiceAsyncStub(ExtensionServiceStub):
@@ -45,6 +47,8 @@ class ExtensionServiceAsyncStub(ExtensionServiceStub):
     CreateExtension: _aio.UnaryUnaryMultiCallable[_extension_pb2.CreateExtensionRequest, _extension_pb2.CreateExtensionResponse]  # type: ignore[assignment]
     UpdateExtension: _aio.UnaryUnaryMultiCallable[_extension_pb2.UpdateExtensionRequest, _extension_pb2.UpdateExtensionResponse]  # type: ignore[assignment]
     DeleteExtension: _aio.UnaryUnaryMultiCallable[_extension_pb2.DeleteExtensionRequest, _extension_pb2.DeleteExtensionResponse]  # type: ignore[assignment]
+    AssignExtensions: _aio.UnaryUnaryMultiCallable[_extension_pb2.AssignExtensionsRequest, _extension_pb2.AssignExtensionsResponse]  # type: ignore[assignment]
+    """AssignExtensions gives each user the next free extension, all or none."""
 
 class ExtensionServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -81,5 +85,13 @@ class ExtensionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _extension_pb2.DeleteExtensionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_extension_pb2.DeleteExtensionResponse, _abc.Awaitable[_extension_pb2.DeleteExtensionResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def AssignExtensions(
+        self,
+        request: _extension_pb2.AssignExtensionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_extension_pb2.AssignExtensionsResponse, _abc.Awaitable[_extension_pb2.AssignExtensionsResponse]]:
+        """AssignExtensions gives each user the next free extension, all or none."""
 
 def add_ExtensionServiceServicer_to_server(servicer: ExtensionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -339,3 +339,132 @@ class DeleteNumberResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteNumberResponse: _TypeAlias = DeleteNumberResponse  # noqa: Y015
+
+@_typing.final
+class AssignNumberRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    etag: _builtins.str
+    """Refused with ABORTED if given and not the current one."""
+    reason: _builtins.str
+    @_builtins.property
+    def destination(self) -> _destination_pb2.Destination: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        destination: _destination_pb2.Destination | None = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "etag", b"etag", "id", b"id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignNumberRequest: _TypeAlias = AssignNumberRequest  # noqa: Y015
+
+@_typing.final
+class AssignNumberResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    SHORT_NUMBERS_FIELD_NUMBER: _builtins.int
+    CLASHES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def number(self) -> Global___Number: ...
+    @_builtins.property
+    def short_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Digits that reach the destination inside the tenant."""
+
+    @_builtins.property
+    def clashes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortNumberClash]:
+        """Short numbers that were not made, because the digits are dialled for something else already."""
+
+    def __init__(
+        self,
+        *,
+        number: Global___Number | None = ...,
+        short_numbers: _abc.Iterable[_builtins.str] | None = ...,
+        clashes: _abc.Iterable[Global___ShortNumberClash] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["number", b"number"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clashes", b"clashes", "number", b"number", "short_numbers", b"short_numbers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignNumberResponse: _TypeAlias = AssignNumberResponse  # noqa: Y015
+
+@_typing.final
+class ShortNumberClash(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGITS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    digits: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        digits: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digits", b"digits", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShortNumberClash: _TypeAlias = ShortNumberClash  # noqa: Y015
+
+@_typing.final
+class FreeNumberRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    etag: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "id", b"id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FreeNumberRequest: _TypeAlias = FreeNumberRequest  # noqa: Y015
+
+@_typing.final
+class FreeNumberResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def number(self) -> Global___Number: ...
+    def __init__(
+        self,
+        *,
+        number: Global___Number | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["number", b"number"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FreeNumberResponse: _TypeAlias = FreeNumberResponse  # noqa: Y015

@@ -59,6 +59,16 @@ class NumberServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_number__pb2.DeleteNumberRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_number__pb2.DeleteNumberResponse.FromString,
                 _registered_method=True)
+        self.AssignNumber = channel.unary_unary(
+                '/carillon.directory.v1.NumberService/AssignNumber',
+                request_serializer=carillon_dot_directory_dot_v1_dot_number__pb2.AssignNumberRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_number__pb2.AssignNumberResponse.FromString,
+                _registered_method=True)
+        self.FreeNumber = channel.unary_unary(
+                '/carillon.directory.v1.NumberService/FreeNumber',
+                request_serializer=carillon_dot_directory_dot_v1_dot_number__pb2.FreeNumberRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_number__pb2.FreeNumberResponse.FromString,
+                _registered_method=True)
 
 
 class NumberServiceServicer:
@@ -94,6 +104,20 @@ class NumberServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AssignNumber(self, request, context):
+        """AssignNumber sends the number's calls to a destination and makes its short numbers by the tenant's rule.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FreeNumber(self, request, context):
+        """FreeNumber takes its destination and its short numbers away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NumberServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +145,16 @@ def add_NumberServiceServicer_to_server(servicer, server):
                     servicer.DeleteNumber,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_number__pb2.DeleteNumberRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_number__pb2.DeleteNumberResponse.SerializeToString,
+            ),
+            'AssignNumber': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssignNumber,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_number__pb2.AssignNumberRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_number__pb2.AssignNumberResponse.SerializeToString,
+            ),
+            'FreeNumber': grpc.unary_unary_rpc_method_handler(
+                    servicer.FreeNumber,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_number__pb2.FreeNumberRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_number__pb2.FreeNumberResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +292,60 @@ class NumberService:
             '/carillon.directory.v1.NumberService/DeleteNumber',
             carillon_dot_directory_dot_v1_dot_number__pb2.DeleteNumberRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_number__pb2.DeleteNumberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AssignNumber(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.NumberService/AssignNumber',
+            carillon_dot_directory_dot_v1_dot_number__pb2.AssignNumberRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_number__pb2.AssignNumberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FreeNumber(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.NumberService/FreeNumber',
+            carillon_dot_directory_dot_v1_dot_number__pb2.FreeNumberRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_number__pb2.FreeNumberResponse.FromString,
             options,
             channel_credentials,
             insecure,

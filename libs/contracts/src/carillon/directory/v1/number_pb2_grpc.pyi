@@ -36,6 +36,10 @@ class NumberServiceStub:
     CreateNumber: _grpc.UnaryUnaryMultiCallable[_number_pb2.CreateNumberRequest, _number_pb2.CreateNumberResponse]
     UpdateNumber: _grpc.UnaryUnaryMultiCallable[_number_pb2.UpdateNumberRequest, _number_pb2.UpdateNumberResponse]
     DeleteNumber: _grpc.UnaryUnaryMultiCallable[_number_pb2.DeleteNumberRequest, _number_pb2.DeleteNumberResponse]
+    AssignNumber: _grpc.UnaryUnaryMultiCallable[_number_pb2.AssignNumberRequest, _number_pb2.AssignNumberResponse]
+    """AssignNumber sends the number's calls to a destination and makes its short numbers by the tenant's rule."""
+    FreeNumber: _grpc.UnaryUnaryMultiCallable[_number_pb2.FreeNumberRequest, _number_pb2.FreeNumberResponse]
+    """FreeNumber takes its destination and its short numbers away."""
 
 @_typing.type_check_only
 class NumberServiceAsyncStub(NumberServiceStub):
@@ -45,6 +49,10 @@ class NumberServiceAsyncStub(NumberServiceStub):
     CreateNumber: _aio.UnaryUnaryMultiCallable[_number_pb2.CreateNumberRequest, _number_pb2.CreateNumberResponse]  # type: ignore[assignment]
     UpdateNumber: _aio.UnaryUnaryMultiCallable[_number_pb2.UpdateNumberRequest, _number_pb2.UpdateNumberResponse]  # type: ignore[assignment]
     DeleteNumber: _aio.UnaryUnaryMultiCallable[_number_pb2.DeleteNumberRequest, _number_pb2.DeleteNumberResponse]  # type: ignore[assignment]
+    AssignNumber: _aio.UnaryUnaryMultiCallable[_number_pb2.AssignNumberRequest, _number_pb2.AssignNumberResponse]  # type: ignore[assignment]
+    """AssignNumber sends the number's calls to a destination and makes its short numbers by the tenant's rule."""
+    FreeNumber: _aio.UnaryUnaryMultiCallable[_number_pb2.FreeNumberRequest, _number_pb2.FreeNumberResponse]  # type: ignore[assignment]
+    """FreeNumber takes its destination and its short numbers away."""
 
 class NumberServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -81,5 +89,21 @@ class NumberServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _number_pb2.DeleteNumberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_number_pb2.DeleteNumberResponse, _abc.Awaitable[_number_pb2.DeleteNumberResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def AssignNumber(
+        self,
+        request: _number_pb2.AssignNumberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_number_pb2.AssignNumberResponse, _abc.Awaitable[_number_pb2.AssignNumberResponse]]:
+        """AssignNumber sends the number's calls to a destination and makes its short numbers by the tenant's rule."""
+
+    @_abc_1.abstractmethod
+    def FreeNumber(
+        self,
+        request: _number_pb2.FreeNumberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_number_pb2.FreeNumberResponse, _abc.Awaitable[_number_pb2.FreeNumberResponse]]:
+        """FreeNumber takes its destination and its short numbers away."""
 
 def add_NumberServiceServicer_to_server(servicer: NumberServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -292,3 +292,90 @@ class DeleteSipCredentialResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteSipCredentialResponse: _TypeAlias = DeleteSipCredentialResponse  # noqa: Y015
+
+@_typing.final
+class LogInPhoneRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIP_CREDENTIAL_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    sip_credential_id: _builtins.str
+    user_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        sip_credential_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "sip_credential_id", b"sip_credential_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogInPhoneRequest: _TypeAlias = LogInPhoneRequest  # noqa: Y015
+
+@_typing.final
+class LogInPhoneResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIP_CREDENTIAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sip_credential(self) -> Global___SipCredential: ...
+    def __init__(
+        self,
+        *,
+        sip_credential: Global___SipCredential | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sip_credential", b"sip_credential"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sip_credential", b"sip_credential"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogInPhoneResponse: _TypeAlias = LogInPhoneResponse  # noqa: Y015
+
+@_typing.final
+class LogOutPhoneRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIP_CREDENTIAL_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    sip_credential_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        sip_credential_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "sip_credential_id", b"sip_credential_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogOutPhoneRequest: _TypeAlias = LogOutPhoneRequest  # noqa: Y015
+
+@_typing.final
+class LogOutPhoneResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIP_CREDENTIAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sip_credential(self) -> Global___SipCredential: ...
+    def __init__(
+        self,
+        *,
+        sip_credential: Global___SipCredential | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sip_credential", b"sip_credential"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sip_credential", b"sip_credential"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogOutPhoneResponse: _TypeAlias = LogOutPhoneResponse  # noqa: Y015

@@ -59,6 +59,16 @@ class SipCredentialServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_sip__credential__pb2.DeleteSipCredentialRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_sip__credential__pb2.DeleteSipCredentialResponse.FromString,
                 _registered_method=True)
+        self.LogInPhone = channel.unary_unary(
+                '/carillon.directory.v1.SipCredentialService/LogInPhone',
+                request_serializer=carillon_dot_directory_dot_v1_dot_sip__credential__pb2.LogInPhoneRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_sip__credential__pb2.LogInPhoneResponse.FromString,
+                _registered_method=True)
+        self.LogOutPhone = channel.unary_unary(
+                '/carillon.directory.v1.SipCredentialService/LogOutPhone',
+                request_serializer=carillon_dot_directory_dot_v1_dot_sip__credential__pb2.LogOutPhoneRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_sip__credential__pb2.LogOutPhoneResponse.FromString,
+                _registered_method=True)
 
 
 class SipCredentialServiceServicer:
@@ -94,6 +104,20 @@ class SipCredentialServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LogInPhone(self, request, context):
+        """LogInPhone lets a user have the phone of a credential; whoever was on it, and the user wherever else, is logged out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LogOutPhone(self, request, context):
+        """LogOutPhone gives the phone back to whose it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SipCredentialServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +145,16 @@ def add_SipCredentialServiceServicer_to_server(servicer, server):
                     servicer.DeleteSipCredential,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_sip__credential__pb2.DeleteSipCredentialRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_sip__credential__pb2.DeleteSipCredentialResponse.SerializeToString,
+            ),
+            'LogInPhone': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogInPhone,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_sip__credential__pb2.LogInPhoneRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_sip__credential__pb2.LogInPhoneResponse.SerializeToString,
+            ),
+            'LogOutPhone': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogOutPhone,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_sip__credential__pb2.LogOutPhoneRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_sip__credential__pb2.LogOutPhoneResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +292,60 @@ class SipCredentialService:
             '/carillon.directory.v1.SipCredentialService/DeleteSipCredential',
             carillon_dot_directory_dot_v1_dot_sip__credential__pb2.DeleteSipCredentialRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_sip__credential__pb2.DeleteSipCredentialResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LogInPhone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.SipCredentialService/LogInPhone',
+            carillon_dot_directory_dot_v1_dot_sip__credential__pb2.LogInPhoneRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_sip__credential__pb2.LogInPhoneResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LogOutPhone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.SipCredentialService/LogOutPhone',
+            carillon_dot_directory_dot_v1_dot_sip__credential__pb2.LogOutPhoneRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_sip__credential__pb2.LogOutPhoneResponse.FromString,
             options,
             channel_credentials,
             insecure,

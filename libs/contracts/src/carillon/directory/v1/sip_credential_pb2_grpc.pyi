@@ -36,6 +36,10 @@ class SipCredentialServiceStub:
     CreateSipCredential: _grpc.UnaryUnaryMultiCallable[_sip_credential_pb2.CreateSipCredentialRequest, _sip_credential_pb2.CreateSipCredentialResponse]
     UpdateSipCredential: _grpc.UnaryUnaryMultiCallable[_sip_credential_pb2.UpdateSipCredentialRequest, _sip_credential_pb2.UpdateSipCredentialResponse]
     DeleteSipCredential: _grpc.UnaryUnaryMultiCallable[_sip_credential_pb2.DeleteSipCredentialRequest, _sip_credential_pb2.DeleteSipCredentialResponse]
+    LogInPhone: _grpc.UnaryUnaryMultiCallable[_sip_credential_pb2.LogInPhoneRequest, _sip_credential_pb2.LogInPhoneResponse]
+    """LogInPhone lets a user have the phone of a credential; whoever was on it, and the user wherever else, is logged out."""
+    LogOutPhone: _grpc.UnaryUnaryMultiCallable[_sip_credential_pb2.LogOutPhoneRequest, _sip_credential_pb2.LogOutPhoneResponse]
+    """LogOutPhone gives the phone back to whose it is."""
 
 @_typing.type_check_only
 class SipCredentialServiceAsyncStub(SipCredentialServiceStub):
@@ -45,6 +49,10 @@ class SipCredentialServiceAsyncStub(SipCredentialServiceStub):
     CreateSipCredential: _aio.UnaryUnaryMultiCallable[_sip_credential_pb2.CreateSipCredentialRequest, _sip_credential_pb2.CreateSipCredentialResponse]  # type: ignore[assignment]
     UpdateSipCredential: _aio.UnaryUnaryMultiCallable[_sip_credential_pb2.UpdateSipCredentialRequest, _sip_credential_pb2.UpdateSipCredentialResponse]  # type: ignore[assignment]
     DeleteSipCredential: _aio.UnaryUnaryMultiCallable[_sip_credential_pb2.DeleteSipCredentialRequest, _sip_credential_pb2.DeleteSipCredentialResponse]  # type: ignore[assignment]
+    LogInPhone: _aio.UnaryUnaryMultiCallable[_sip_credential_pb2.LogInPhoneRequest, _sip_credential_pb2.LogInPhoneResponse]  # type: ignore[assignment]
+    """LogInPhone lets a user have the phone of a credential; whoever was on it, and the user wherever else, is logged out."""
+    LogOutPhone: _aio.UnaryUnaryMultiCallable[_sip_credential_pb2.LogOutPhoneRequest, _sip_credential_pb2.LogOutPhoneResponse]  # type: ignore[assignment]
+    """LogOutPhone gives the phone back to whose it is."""
 
 class SipCredentialServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -81,5 +89,21 @@ class SipCredentialServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sip_credential_pb2.DeleteSipCredentialRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sip_credential_pb2.DeleteSipCredentialResponse, _abc.Awaitable[_sip_credential_pb2.DeleteSipCredentialResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def LogInPhone(
+        self,
+        request: _sip_credential_pb2.LogInPhoneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sip_credential_pb2.LogInPhoneResponse, _abc.Awaitable[_sip_credential_pb2.LogInPhoneResponse]]:
+        """LogInPhone lets a user have the phone of a credential; whoever was on it, and the user wherever else, is logged out."""
+
+    @_abc_1.abstractmethod
+    def LogOutPhone(
+        self,
+        request: _sip_credential_pb2.LogOutPhoneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sip_credential_pb2.LogOutPhoneResponse, _abc.Awaitable[_sip_credential_pb2.LogOutPhoneResponse]]:
+        """LogOutPhone gives the phone back to whose it is."""
 
 def add_SipCredentialServiceServicer_to_server(servicer: SipCredentialServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -59,6 +59,11 @@ class UserServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_user__pb2.DeleteUserRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_user__pb2.DeleteUserResponse.FromString,
                 _registered_method=True)
+        self.ResetLine = channel.unary_unary(
+                '/carillon.directory.v1.UserService/ResetLine',
+                request_serializer=carillon_dot_directory_dot_v1_dot_user__pb2.ResetLineRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_user__pb2.ResetLineResponse.FromString,
+                _registered_method=True)
 
 
 class UserServiceServicer:
@@ -94,6 +99,13 @@ class UserServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ResetLine(self, request, context):
+        """ResetLine hands a user's line to somebody else: personal settings and contacts go, every SIP credential gets a new password.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +133,11 @@ def add_UserServiceServicer_to_server(servicer, server):
                     servicer.DeleteUser,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_user__pb2.DeleteUserRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_user__pb2.DeleteUserResponse.SerializeToString,
+            ),
+            'ResetLine': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetLine,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_user__pb2.ResetLineRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_user__pb2.ResetLineResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +275,33 @@ class UserService:
             '/carillon.directory.v1.UserService/DeleteUser',
             carillon_dot_directory_dot_v1_dot_user__pb2.DeleteUserRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_user__pb2.DeleteUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetLine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.UserService/ResetLine',
+            carillon_dot_directory_dot_v1_dot_user__pb2.ResetLineRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_user__pb2.ResetLineResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,8 @@ class UserServiceStub:
     CreateUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.CreateUserRequest, _user_pb2.CreateUserResponse]
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.UpdateUserRequest, _user_pb2.UpdateUserResponse]
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.DeleteUserRequest, _user_pb2.DeleteUserResponse]
+    ResetLine: _grpc.UnaryUnaryMultiCallable[_user_pb2.ResetLineRequest, _user_pb2.ResetLineResponse]
+    """ResetLine hands a user's line to somebody else: personal settings and contacts go, every SIP credential gets a new password."""
 
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
@@ -45,6 +47,8 @@ class UserServiceAsyncStub(UserServiceStub):
     CreateUser: _aio.UnaryUnaryMultiCallable[_user_pb2.CreateUserRequest, _user_pb2.CreateUserResponse]  # type: ignore[assignment]
     UpdateUser: _aio.UnaryUnaryMultiCallable[_user_pb2.UpdateUserRequest, _user_pb2.UpdateUserResponse]  # type: ignore[assignment]
     DeleteUser: _aio.UnaryUnaryMultiCallable[_user_pb2.DeleteUserRequest, _user_pb2.DeleteUserResponse]  # type: ignore[assignment]
+    ResetLine: _aio.UnaryUnaryMultiCallable[_user_pb2.ResetLineRequest, _user_pb2.ResetLineResponse]  # type: ignore[assignment]
+    """ResetLine hands a user's line to somebody else: personal settings and contacts go, every SIP credential gets a new password."""
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -81,5 +85,13 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_pb2.DeleteUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.DeleteUserResponse, _abc.Awaitable[_user_pb2.DeleteUserResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ResetLine(
+        self,
+        request: _user_pb2.ResetLineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.ResetLineResponse, _abc.Awaitable[_user_pb2.ResetLineResponse]]:
+        """ResetLine hands a user's line to somebody else: personal settings and contacts go, every SIP credential gets a new password."""
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,109 @@
+"""What numbers, extensions, users and SIP credentials can be told to do, beside what every kind of resource can."""
+
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.message import Message
+
+from carillon.directory.v1 import directory_pb2 as pb
+from carillon_contracts.config import Extension, Number, SipCredential, User
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.adapters.proto_mapping import to_document, to_message
+from carillon_directory.domain.commands import AssignExtensions, AssignNumber, HotDesk, ResetLine
+from carillon_directory.domain.documents import dump
+from carillon_directory.grpc_common import PASSWORD_BYTES, bounds_of, credential_message, execute, or_raise, required, resource_of
+from carillon_directory.handlers import Directory
+from carillon_kit.errors import InvalidArgument
+from carillon_kit.grpc_server import current_principal, current_tenant
+from carillon_kit.ids import Ids
+
+Verb = Callable[[Any, object], Any]
+#: Users who get an extension in one step.
+_MOST_USERS = 1000
+
+
+class Verbs:
+    """By kind of resource: the name of each rpc and what it does."""
+
+    def __init__(self, directory: Directory, ids: Ids) -> None:
+        self._directory = directory
+        self._ids = ids
+        self.by_kind: dict[str, dict[str, Verb]] = {
+            Number.KIND: {"AssignNumber": self.assign_number, "FreeNumber": self.free_number},
+            Extension.KIND: {"AssignExtensions": self.assign_extensions},
+            User.KIND: {"ResetLine": self.reset_line},
+            SipCredential.KIND: {"LogInPhone": self.log_in_phone, "LogOutPhone": self.log_out_phone},
+        }
+
+    async def assign_number(self, request: pb.AssignNumberRequest, context: object) -> pb.AssignNumberResponse:
+        """With its short numbers; those that are taken are told and not made."""
+        destination = to_document(required(request, "destination"))
+        command = AssignNumber(**_asked(request), number_id=request.id, destination=destination, etag=request.etag)
+        executed = await execute(self._directory, current_tenant(), command)
+        made = [each.id for each in executed.config.extensions.values() if each.number_id == request.id]
+        clashes = [pb.ShortNumberClash(digits=about.partition("/")[2], reason=reason) for about, reason in executed.remarks]
+        return pb.AssignNumberResponse(number=_shown(executed.config, Number.KIND, request.id), short_numbers=sorted(made), clashes=clashes)
+
+    async def free_number(self, request: pb.FreeNumberRequest, context: object) -> pb.FreeNumberResponse:
+        """Its short numbers go with it."""
+        command = AssignNumber(**_asked(request), number_id=request.id, destination=None, etag=request.etag)
+        executed = await execute(self._directory, current_tenant(), command)
+        return pb.FreeNumberResponse(number=_shown(executed.config, Number.KIND, request.id))
+
+    async def assign_extensions(self, request: pb.AssignExtensionsRequest, context: object) -> pb.AssignExtensionsResponse:
+        """Free ones in order."""
+        if not 1 <= len(request.user_ids) <= _MOST_USERS:
+            raise InvalidArgument({"user_ids": f"must be 1 to {_MOST_USERS}"})
+        command = AssignExtensions(**_asked(request), user_ids=tuple(request.user_ids), first=request.first)
+        executed = await execute(self._directory, current_tenant(), command)
+        made = [_shown(executed.config, Extension.KIND, change.resource_id) for change in executed.changes]
+        return pb.AssignExtensionsResponse(extensions=made)
+
+    async def reset_line(self, request: pb.ResetLineRequest, context: object) -> pb.ResetLineResponse:
+        """The new passwords are in the answer and nowhere else."""
+        tenant_id = current_tenant()
+        config = or_raise(await self._directory.read(tenant_id))
+        spare = {
+            each.id: self._ids.token(PASSWORD_BYTES)
+            for each in config.sip_credentials.values()
+            if request.user_id in (each.user_id, each.home_user_id)
+        }
+        command = ResetLine(**_asked(request), user_id=request.user_id, spare_passwords=spare, leave_groups=request.leave_groups)
+        executed = await execute(self._directory, tenant_id, command)
+        credentials = executed.config.sip_credentials
+        return pb.ResetLineResponse(
+            user=_shown(executed.config, User.KIND, request.user_id),
+            credentials=[credential_message(credentials[name], password) for name, password in executed.passwords.items()],
+        )
+
+    async def log_in_phone(self, request: pb.LogInPhoneRequest, context: object) -> pb.LogInPhoneResponse:
+        """A guest on a phone."""
+        if not request.user_id:
+            raise InvalidArgument({"user_id": "is required"})
+        return pb.LogInPhoneResponse(sip_credential=await self._hot_desk(request, request.user_id))
+
+    async def log_out_phone(self, request: pb.LogOutPhoneRequest, context: object) -> pb.LogOutPhoneResponse:
+        """The phone is its owner's again."""
+        return pb.LogOutPhoneResponse(sip_credential=await self._hot_desk(request, ""))
+
+    async def _hot_desk(self, request: Any, user_id: str) -> Any:
+        command = HotDesk(**_asked(request), sip_credential_id=request.sip_credential_id, user_id=user_id)
+        executed = await execute(self._directory, current_tenant(), command)
+        return _shown(executed.config, SipCredential.KIND, request.sip_credential_id)
+
+
+def _asked(request: Any) -> dict[str, Any]:
+    principal = current_principal()
+    return {"actor": principal.subject, "bounds": bounds_of(principal), "reason": request.reason}
+
+
+_MESSAGES: dict[str, type[Message]] = {
+    Number.KIND: pb.Number,
+    Extension.KIND: pb.Extension,
+    User.KIND: pb.User,
+    SipCredential.KIND: pb.SipCredential,
+}
+
+
+def _shown(config: TenantConfig, kind: str, resource_id: str) -> Any:
+    return to_message(dump(resource_of(config, kind, resource_id)), _MESSAGES[kind])
