@@ -82,11 +82,22 @@ def issue_token(
     return jwt.encode(claims, key, algorithm=_SHARED)
 
 
-def sign_token(key: Ed25519PrivateKey, kid: str, subject: str, tenant: str | None, roles: Iterable[str], expires_at: datetime) -> str:
+def sign_token(
+    key: Ed25519PrivateKey,
+    kid: str,
+    subject: str,
+    tenant: str | None,
+    roles: Iterable[str],
+    expires_at: datetime,
+    *,
+    department: str = "",
+    rights_profile: str = "",
+) -> str:
     """Sign a token that whoever has the public key can check."""
     claims: dict[str, object] = {"sub": subject, "aud": _AUDIENCE, "roles": sorted(roles), "exp": expires_at}
     if tenant is not None:
         claims["tenant"] = tenant
+    claims |= {name: value for name, value in (("department", department), ("rights_profile", rights_profile)) if value}
     return jwt.encode(claims, key, algorithm=_PUBLISHED, headers={"kid": kid})
 
 

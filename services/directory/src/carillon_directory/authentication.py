@@ -65,6 +65,9 @@ class Person:
     user_id: str
     login: str
     roles: Sequence[str]
+    #: Of a department's admin, and of whom an admin's rights are narrowed.
+    department: str = ""
+    rights_profile: str = ""
 
     @property
     def subject(self) -> str:
@@ -178,16 +181,19 @@ class Authentication:
         return self._access(f"key/{stored.id}", stored.tenant, [stored.role])
 
     async def _tokens(self, person: Person, family: UUID) -> Tokens:
-        access = self._access(person.subject, person.tenant, person.roles)
+        access = self._access(person.subject, person.tenant, person.roles, person.department, person.rights_profile)
         refresh = _REFRESH + self._ids.token(_SECRET_BYTES)
         expires = self._clock.now() + self._lifetimes.refresh
         await self._store.new_refresh(_digest(refresh), family, person.tenant, person.user_id, expires)
         return Tokens(access.access, access.access_expires_at, refresh, expires)
 
-    def _access(self, subject: str, tenant: str, roles: Sequence[str]) -> Tokens:
+    def _access(self, subject: str, tenant: str, roles: Sequence[str], department: str = "", rights_profile: str = "") -> Tokens:
         expires = (self._clock.now() + self._lifetimes.access).replace(microsecond=0)
         key = self._keys.signing()
-        return Tokens(sign_token(key.private, key.kid, subject, tenant or None, roles, expires), expires)
+        token = sign_token(
+            key.private, key.kid, subject, tenant or None, roles, expires, department=department, rights_profile=rights_profile
+        )
+        return Tokens(token, expires)
 
     # -- one's own login -----------------------------------------------------------------------------------------------
 
@@ -379,7 +385,9 @@ class Authentication:
         user = config.users.get(user_id)
         if user is None:
             return None
-        return Person(tenant, user_id, f"{user.login or user.id}@{config.tenant.realm}", [user.role])
+        return Person(
+            tenant, user_id, f"{user.login or user.id}@{config.tenant.realm}", [user.role], user.department_id, user.rights_profile_id
+        )
 
     async def _config(self, tenant: str) -> TenantConfig:
         found = await self._directory.read(tenant)

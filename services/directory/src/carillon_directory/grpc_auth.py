@@ -16,10 +16,11 @@ from carillon.directory.v1.auth_pb2_grpc import (
 from carillon_directory.adapters.postgres_logins import StoredKey
 from carillon_directory.adapters.token_keys import SigningKey, TokenKeys
 from carillon_directory.authentication import Authentication, Tokens
+from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit import pages
 from carillon_kit.auth import ADMIN, ANYONE, OPERATOR, Principal, Role
 from carillon_kit.errors import InvalidArgument, PermissionDenied
-from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
+from carillon_kit.grpc_server import GrpcServer, current_principal
 
 _PACKAGE = "carillon.directory.v1"
 _LONGEST = 512
@@ -182,7 +183,7 @@ def _tenant() -> str:
     """The caller's tenant; empty for an operator who names none."""
     principal = current_principal()
     try:
-        return current_tenant()
+        return current_whole_tenant()
     except InvalidArgument:
         if str(OPERATOR) not in principal.roles:
             raise

@@ -15,9 +15,10 @@ from carillon_directory.domain.csv_files.texts import LANGUAGES, Language
 from carillon_directory.domain.csv_files.writing import written
 from carillon_directory.domain.outcomes import Invalid, Refused
 from carillon_directory.handlers import Directory, Executed, TooBusy
+from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit.auth import ADMIN, OPERATOR
 from carillon_kit.errors import InvalidArgument, Unavailable
-from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
+from carillon_kit.grpc_server import GrpcServer, current_principal
 
 _SERVICE = "carillon.directory.v1.CsvService"
 _RIGHTS = dict.fromkeys(("ImportCsv", "ExportCsv"), frozenset({str(OPERATOR), str(ADMIN)}))
@@ -39,7 +40,7 @@ class CsvApi(CsvServiceServicer):
 
     async def ImportCsv(self, requests: AsyncIterator[pb.ImportCsvRequest], context: object) -> AsyncIterator[pb.ImportCsvResponse]:
         """See csv.proto."""
-        tenant = current_tenant()
+        tenant = current_whole_tenant()
         options, raw = await _received(requests)
         table = _table(options.table)
         config = await self._config(tenant)
@@ -72,7 +73,7 @@ class CsvApi(CsvServiceServicer):
     async def ExportCsv(self, request: pb.ExportCsvRequest, context: object) -> AsyncIterator[pb.ExportCsvResponse]:
         """See csv.proto."""
         table = _table(request.table)
-        config = await self._config(current_tenant())
+        config = await self._config(current_whole_tenant())
         for chunk in written(table, config, _language(request.language, config)):
             yield pb.ExportCsvResponse(chunk=chunk)
 

@@ -3,9 +3,10 @@
 from carillon.directory.v1 import provisioning_pb2 as pb
 from carillon.directory.v1.provisioning_pb2_grpc import ProvisioningServiceServicer, add_ProvisioningServiceServicer_to_server
 from carillon_directory.provisioning import Provisioning
+from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit.auth import ADMIN, OPERATOR
 from carillon_kit.errors import InvalidArgument
-from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
+from carillon_kit.grpc_server import GrpcServer, current_principal
 
 _SERVICE = "carillon.directory.v1.ProvisioningService"
 _RIGHTS = dict.fromkeys(("PrepareDevice", "WithdrawDevice", "GetProvisioning"), frozenset({str(OPERATOR), str(ADMIN)}))
@@ -24,17 +25,17 @@ class ProvisioningApi(ProvisioningServiceServicer):
 
     async def PrepareDevice(self, request: pb.PrepareDeviceRequest, context: object) -> pb.PrepareDeviceResponse:
         """See provisioning.proto."""
-        url, secret = await self._provisioning.prepare(current_tenant(), _device(request.device_id), current_principal().subject)
+        url, secret = await self._provisioning.prepare(current_whole_tenant(), _device(request.device_id), current_principal().subject)
         return pb.PrepareDeviceResponse(url=url, secret=secret)
 
     async def WithdrawDevice(self, request: pb.WithdrawDeviceRequest, context: object) -> pb.WithdrawDeviceResponse:
         """See provisioning.proto."""
-        await self._provisioning.withdraw(current_tenant(), _device(request.device_id), current_principal().subject)
+        await self._provisioning.withdraw(current_whole_tenant(), _device(request.device_id), current_principal().subject)
         return pb.WithdrawDeviceResponse()
 
     async def GetProvisioning(self, request: pb.GetProvisioningRequest, context: object) -> pb.GetProvisioningResponse:
         """See provisioning.proto."""
-        found = await self._provisioning.stands(current_tenant(), _device(request.device_id))
+        found = await self._provisioning.stands(current_whole_tenant(), _device(request.device_id))
         if found is None:
             return pb.GetProvisioningResponse()
         answer = pb.GetProvisioningResponse(prepared=True, file=found.file, user_agent=found.user_agent, source=found.source)

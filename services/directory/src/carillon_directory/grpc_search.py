@@ -4,10 +4,11 @@ from carillon.directory.v1 import search_pb2 as pb
 from carillon.directory.v1.search_pb2_grpc import SearchServiceServicer, add_SearchServiceServicer_to_server
 from carillon_contracts.config import RESOURCES
 from carillon_directory.searching import Searches
+from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit import pages
 from carillon_kit.auth import ADMIN, OPERATOR
 from carillon_kit.errors import InvalidArgument, NotFound
-from carillon_kit.grpc_server import GrpcServer, current_tenant
+from carillon_kit.grpc_server import GrpcServer
 
 _SERVICE = "carillon.directory.v1.SearchService"
 _RIGHTS = {"Search": frozenset({str(OPERATOR), str(ADMIN)})}
@@ -36,7 +37,7 @@ class SearchApi(SearchServiceServicer):
                 violations[f"kinds[{index}]"] = f"no kind of resource {kind[:64]!r}"
         if violations:
             raise InvalidArgument(violations)
-        tenant = current_tenant()
+        tenant = current_whole_tenant()
         index_ = await self._searches.index(tenant)
         if index_ is None:
             raise NotFound(f"tenant {tenant!r}")

@@ -17,6 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from carillon.directory.v1 import auth_pb2 as pb
 from carillon.directory.v1 import directory_pb2
 from carillon.directory.v1.auth_pb2_grpc import AccessServiceStub, AuthServiceStub
+from carillon.directory.v1.extension_pb2_grpc import ExtensionServiceStub
+from carillon.directory.v1.rights_profile_pb2_grpc import RightsProfileServiceStub
+from carillon.directory.v1.search_pb2_grpc import SearchServiceStub
 from carillon.directory.v1.tenant_pb2_grpc import TenantServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon_contracts.envelope import Event
@@ -205,6 +208,22 @@ async def test_keys_that_do_not_do_are_refused_by_field(doors: Doors) -> None:
         assert await refused(doors.access.CreateApiKey(request)) is Code.INVALID_ARGUMENT
     for key in ("", "ck_", "ck_x_y", "rt_x", "ck_é"):
         assert await refused(doors.auth.ExchangeApiKey(pb.ExchangeApiKeyRequest(api_key=key))) is Code.UNAUTHENTICATED
+
+
+@pytest.mark.feature("D-2", "P-3")
+async def test_an_admin_whose_rights_are_narrowed_reaches_what_the_profile_says(doors: Doors, client: Client) -> None:
+    operator = client(doors.port, "operator", doors.tenant)
+    profile = directory_pb2.RightsProfile(
+        id="helpdesk", rights=[directory_pb2.Right(resource="extension", level=directory_pb2.RIGHT_LEVEL_READ)]
+    )
+    await RightsProfileServiceStub(operator).CreateRightsProfile(directory_pb2.CreateRightsProfileRequest(rights_profile=profile))
+    changed = directory_pb2.User(id="ann", role=directory_pb2.USER_ROLE_ADMIN, rights_profile_id="helpdesk")
+    await UserServiceStub(operator).UpdateUser(directory_pb2.UpdateUserRequest(user=changed))
+    own = doors.with_token((await doors.login()).tokens.access_token)
+    assert await ExtensionServiceStub(own).ListExtensions(directory_pb2.ListExtensionsRequest()) is not None
+    assert await refused(UserServiceStub(own).DeleteUser(directory_pb2.DeleteUserRequest(id="ann"))) is Code.PERMISSION_DENIED
+    assert await refused(AccessServiceStub(own).SetPassword(pb.SetPasswordRequest(user_id="ann"))) is Code.PERMISSION_DENIED
+    assert await refused(SearchServiceStub(own).Search(directory_pb2.SearchRequest(query="a"))) is Code.PERMISSION_DENIED
 
 
 @pytest.mark.feature("P-3")
