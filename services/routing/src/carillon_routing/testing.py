@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from carillon_contracts.config import RESOURCES, SECRET_FIELDS, ConfigChanged
 from carillon_contracts.tenant_config import TenantConfig, evolve
 from carillon_routing.domain.advance import decided
-from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, CheckCode, Draw, Fetch, LastAgent, LoggedIn, Mail, TakePlace
+from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, Draw, Fetch, LastAgent, LoggedIn, Mail, TakePlace
 from carillon_routing.domain.cursor import decode
 from carillon_routing.domain.facts import (
     Advance,
@@ -28,6 +28,7 @@ from carillon_routing.domain.facts import (
     Outcome,
     Phrase,
     Play,
+    Played,
     Rang,
     Ring,
     RingResult,
@@ -75,7 +76,6 @@ class World:
     fetched: list[Fetch] = field(default_factory=list)
     #: None: the mail cannot be taken.
     mails: list[Mail] | None = field(default_factory=list)
-    codes: dict[str, int] = field(default_factory=dict)
     #: What codes asked other services.
     changes: list[ChangeUser] = field(default_factory=list)
     last_callers: dict[str, str] = field(default_factory=dict)
@@ -125,17 +125,6 @@ class World:
                 if self.mails is not None:
                     self.mails.append(ask)
                 return self.mails is not None
-            case CheckCode():
-                return self._check(ask)
-
-    def _check(self, ask: CheckCode) -> JsonValue:
-        tries = self.codes.get(f"{ask.kind} {ask.user_id}", 0)
-        right = ask.digits in ask.codes or (bool(ask.hashed) and ask.digits == ask.hashed)
-        if tries >= ask.blocked_after:
-            return {"right": False, "tries": tries, "blocked": True}
-        tries = 0 if right else tries + 1
-        self.codes[f"{ask.kind} {ask.user_id}"] = tries
-        return {"right": right, "tries": tries, "blocked": tries >= ask.blocked_after}
 
 
 @dataclass(slots=True)
@@ -200,6 +189,10 @@ class SimulatedCall:
     def pressed(self, digits: str) -> "SimulatedCall":
         """The caller pressed these, or nothing."""
         return self.becomes(Gathered(digits, timed_out=not digits))
+
+    def played(self) -> "SimulatedCall":
+        """What is spoken was spoken to its end."""
+        return self.becomes(Played())
 
     @property
     def last(self) -> Advance:

@@ -16,6 +16,7 @@ from carillon_routing.domain.cursor import (
     GroupWait,
     MenuWait,
     PlayWait,
+    RefusedWait,
     UserWait,
     decode,
     encode,
@@ -26,9 +27,10 @@ counts = st.integers(0, 1 << 40)
 waits = st.one_of(
     st.builds(UserWait, text),
     st.builds(GroupWait, text),
-    st.builds(ExternalWait, text, st.lists(text, max_size=10).map(tuple), counts, st.booleans()),
+    st.builds(ExternalWait, text, st.lists(text, max_size=10).map(tuple), counts, text),
     st.builds(MenuWait, text, counts, text),
     st.builds(PlayWait, text),
+    st.builds(RefusedWait),
 )
 cursors = st.builds(Cursor, counts, waits, st.none() | st.tuples(text, text), text, counts, counts)
 junk = st.recursive(

@@ -66,8 +66,9 @@ def test_who_cannot_be_rung_is_left_out_and_said() -> None:
     abroad = [{"id": "abroad", "address": "192.0.2.2", "prefixes": ["+33"]}]
     call = ringing("parallel", [{"user_id": "gone"}, MOBILE, {"user_id": "ben"}, {"user_id": "ben"}], trunks=abroad)
     assert call.rings == [("ben", 0, 45)]
-    assert call.trace()[1:4] == [
+    assert call.trace()[1:5] == [
         "- ring_group/g member 1: user/gone does not exist",
+        "- trunk/abroad: +41791234567 begins with none of +33",
         "- ring_group/g member 2: no trunk takes +41791234567",
         "- ring_group/g member 4: ben rings already",
     ]

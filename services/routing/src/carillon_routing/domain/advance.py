@@ -35,6 +35,7 @@ from carillon_routing.domain.cursor import (
     MenuWait,
     PlayWait,
     QueueWait,
+    RefusedWait,
     StickyWait,
     UserWait,
 )
@@ -153,19 +154,24 @@ def _enter(walk: Walk, entered: Entered) -> Move:
         if (ended := feature_settings.redial(walk, coded, answer)) is not None:
             return ended
         dialled = dialled_by_user(walk.config, walk.call.dialled)
+    caller = walk.call.caller_user_id if from_user else ""
     match dialled:
         case ToEmergency(number):
             walk.note(f"emergency number {number}", True, f"{number} is one in {walk.config.tenant.country}; by any trunk", number)
-            return ToOutside(number, OUTBOUND_RING_MS, emergency=True)
+            return ToOutside(number, OUTBOUND_RING_MS)
         case ToExtension(extension):
             to = name_of(extension.destination)
             walk.note(f"extension {extension.id}", True, f"user/{walk.call.caller_user_id} dialled {walk.call.dialled}", to)
-            return ToDestination(extension.destination)
+            if (barred := outside.inside_barred(walk, caller, extension.id)) is not None:
+                return barred
+            return ToDestination(extension.destination, for_user_id=caller)
         case ToOwnNumber(number):
+            if (barred := outside.inside_barred(walk, caller, number.id)) is not None:
+                return barred
             return destinations.own_number(walk, number, f"{walk.call.dialled} was dialled")
         case DialledOutside(number):
             walk.note(f"number {number}", True, f"{walk.call.dialled} was dialled and is none of {walk.config.tenant_id}'s", number)
-            return ToOutside(number, OUTBOUND_RING_MS)
+            return ToOutside(number, OUTBOUND_RING_MS, for_user_id=caller)
         case ToNothing(reason):
             walk.note(f"number {walk.call.dialled}", False, reason, "hang_up")
             return Stop(UNKNOWN_NUMBER)
@@ -195,6 +201,9 @@ def _go_on(walk: Walk, cursor: Cursor, outcome: Outcome) -> Move:
                 return ToNode(walk.sender[0], following)
             walk.note("announcement", True, "played to its end; nothing follows", "hang_up")
             return Stop(ENDS["answered"])
+        case RefusedWait(), Played():
+            walk.note("announcement", True, "the caller was told", "hang_up")
+            return Stop(outside.BARRED)
         case FeatureWait() as wait, Rang(result):
             return features.rang(walk, wait, result)
         case FeatureWait() as wait, ParkOver() | NothingTaken() | SuperviseOver() | PageOver() as outcome:

@@ -128,28 +128,7 @@ class Mail:
         return f"mail {self.hop}"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckCode:
-    """Whether the digits are a line's PIN, or one of its account codes, unless too many wrong ones blocked the line.
-
-    Answer: `{"right": bool, "tries": int, "blocked": bool}`, tries: wrong ones in a row, this one with them. The digits are in no key.
-    """
-
-    user_id: str
-    kind: str
-    digits: str
-    hashed: str
-    codes: tuple[str, ...]
-    blocked_after: int
-    hop: int
-
-    @property
-    def key(self) -> str:
-        """`code pin anna 3`"""
-        return f"code {self.kind} {self.user_id} {self.hop}"
-
-
-Ask = Draw | TakePlace | AnsweredToday | BusyUsers | LoggedIn | LastAgent | Fetch | Mail | CheckCode
+Ask = Draw | TakePlace | AnsweredToday | BusyUsers | LoggedIn | LastAgent | Fetch | Mail
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,11 @@ class UserWait:
 
 @dataclass(frozen=True, slots=True)
 class ExternalWait:
-    """A number is called by the last of the tried trunks, for a user. `emergency`: nothing may keep it from going out."""
+    """A number is called by the last of the tried trunks, in the rights of a user (empty: of the tenant's admins)."""
 
     number: str
     tried: tuple[str, ...]
     ring_ms: int
-    emergency: bool = False
     for_user_id: str = ""
 
 
@@ -52,14 +51,8 @@ class StickyWait:
 
 
 @dataclass(frozen=True, slots=True)
-class CodeWait:
-    """A PIN or an account code is asked for before the number is called; `pin`: that one was right already."""
-
-    number: str
-    ring_ms: int
-    for_user_id: str
-    kind: str
-    pin: bool = False
+class RefusedWait:
+    """The caller is told that the number may not be called; then the call ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +96,7 @@ class FeatureWait:
     user_id: str = ""
 
 
-Wait = UserWait | ExternalWait | GroupWait | StickyWait | CodeWait | MenuWait | PlayWait | FeatureWait | QueueWait
+Wait = UserWait | ExternalWait | GroupWait | StickyWait | RefusedWait | MenuWait | PlayWait | FeatureWait | QueueWait
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +127,14 @@ def _encode_wait(wait: Wait) -> list[Any]:
     match wait:
         case UserWait(user_id, secretary, ring_seconds):
             return ["user", user_id, secretary, ring_seconds]
-        case ExternalWait(number, tried, ring_ms, emergency, for_user_id):
-            return ["external", number, list(tried), ring_ms, emergency, for_user_id]
+        case ExternalWait(number, tried, ring_ms, for_user_id):
+            return ["external", number, list(tried), ring_ms, for_user_id]
         case GroupWait(group_id, hunt):
             return ["group", group_id, hunt]
         case StickyWait(user_id):
             return ["sticky", user_id]
-        case CodeWait(number, ring_ms, for_user_id, kind, pin):
-            return ["code", number, ring_ms, for_user_id, kind, pin]
+        case RefusedWait():
+            return ["refused"]
         case MenuWait(menu_id, turn, digits, since, last):
             return ["menu", menu_id, turn, digits, since, last]
         case PlayWait(following):
@@ -218,12 +211,12 @@ def _is_flag(value: object) -> bool:
 _WAITS: dict[str, tuple[tuple[Callable[[object], bool], ...], Callable[..., Wait]]] = {
     "user": ((_is_text, _is_text, _is_count), UserWait),
     "external": (
-        (_is_text, _is_texts, _is_count, _is_flag, _is_text),
+        (_is_text, _is_texts, _is_count, _is_text),
         lambda number, tried, *rest: ExternalWait(number, tuple(tried), *rest),
     ),
     "group": ((_is_text, _is_flag), GroupWait),
     "sticky": ((_is_text,), StickyWait),
-    "code": ((_is_text, _is_count, _is_text, _is_text, _is_flag), CodeWait),
+    "refused": ((), RefusedWait),
     "menu": ((_is_text, _is_count, _is_text, _is_count, _is_flag), MenuWait),
     "play": ((_is_text,), PlayWait),
     "queue": ((_is_text, _is_count, _is_count, _is_count), QueueWait),

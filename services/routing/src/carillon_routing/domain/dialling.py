@@ -53,7 +53,7 @@ def dialled_by_user(config: TenantConfig, dialled: str) -> Dialled:
     """What one of the tenant's users means by these digits. Emergency first, then the tenant's own, then the world."""
     digits = dialled.translate(_SEPARATORS)
     country = config.tenant.country
-    if _is_emergency(digits, country):
+    if is_emergency(digits, country):
         return ToEmergency(digits)
     extension = config.extensions.get(digits)
     if extension is not None:
@@ -87,5 +87,6 @@ def to_e164(dialled: str, country: str) -> str:
 
 
 @lru_cache(4096)
-def _is_emergency(digits: str, country: str) -> bool:
+def is_emergency(digits: str, country: str) -> bool:
+    """Police, fire, ambulance of the country, as dialled there."""
     return digits.isdecimal() and len(digits) <= 6 and phonenumbers.is_emergency_number(digits, country)

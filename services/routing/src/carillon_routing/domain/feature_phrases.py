@@ -20,6 +20,7 @@ Said = Literal[
     "dnd_off",
     "not_now",
     "nobody_called",
+    "barred",
 ]
 _ENGLISH = "en"
 _TEXTS: Mapping[Said, Mapping[str, str]] = {
@@ -120,6 +121,13 @@ _TEXTS: Mapping[Said, Mapping[str, str]] = {
         "de": "Es ist niemand zurückzurufen.",
         "nl": "Er is niemand om terug te bellen.",
         "it": "Non c'è nessuno da richiamare.",
+    },
+    "barred": {
+        "en": "You may not call this number.",
+        "fr": "Vous n'êtes pas autorisé à appeler ce numéro.",
+        "de": "Diese Nummer dürfen Sie nicht anrufen.",
+        "nl": "U mag dit nummer niet bellen.",
+        "it": "Non le è permesso chiamare questo numero.",
     },
 }
 

@@ -47,9 +47,8 @@ def ring_group(walk: Walk, group_id: str) -> Move:
     group = walk.config.ring_groups.get(group_id)
     if group is None:
         return walk.broken(f"ring_group/{group_id}", "there is no such group")
-    targets, lines = timetable(walk.config, group, walk.call.caller_user_id, _order(walk, group))
-    for line in lines:
-        walk.note(line.subject, line.matched, line.reason, line.next)
+    targets, lines = timetable(walk.config, group, walk.call, _order(walk, group))
+    walk.noted(lines)
     if not targets:
         walk.note(f"ring_group/{group_id}", False, "nobody can be rung")
         return rang(walk, GroupWait(group_id), "unreachable")

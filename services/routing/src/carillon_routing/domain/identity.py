@@ -1,6 +1,6 @@
 """Who the called side sees: the caller's number and name, inside and outside."""
 
-from carillon_contracts.config import User
+from carillon_contracts.config import Number, Site, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.facts import CallFacts
 
@@ -19,13 +19,33 @@ def shown_inside(config: TenantConfig, call: CallFacts) -> Shown:
 
 
 def shown_outside(config: TenantConfig, call: CallFacts) -> Shown:
-    """A user's own outside number, else the tenant's main number; an outside caller keeps its number when its call is sent on."""
+    """A user's own outside number, else the main one; an outside caller keeps its number when its call is sent on."""
     user = config.users.get(call.caller_user_id)
     if call.direction == "inbound" or user is None:
         return call.caller_number, call.caller_name
-    if _withheld(config, call, user):
+    if user.withhold or _withheld(config, call, user):
         return "", ""
-    return user.caller_number or config.tenant.main_number, ""
+    return _outside_number(config, user), ""
+
+
+def for_help(config: TenantConfig, call: CallFacts) -> Shown:
+    """As outside, but nobody who calls for help is withheld: they must be found and called back."""
+    user = config.users.get(call.caller_user_id)
+    return (call.caller_number, call.caller_name) if user is None else (_outside_number(config, user), "")
+
+
+def _outside_number(config: TenantConfig, user: User) -> str:
+    """The one set for the user if it may be shown; else the site's main number, else the tenant's."""
+    number = config.numbers.get(user.caller_number)
+    if number is not None and _may_show(number, user):
+        return number.id
+    site = config.get(Site, user.site_id) if user.site_id else None
+    return (site.main_number if site is not None else "") or config.tenant.main_number
+
+
+def _may_show(number: Number, user: User) -> bool:
+    """One of the tenant's, but no other user's own."""
+    return number.destination is None or number.destination.user_id in (None, user.id)
 
 
 def _withheld(config: TenantConfig, call: CallFacts, user: User) -> bool:

@@ -1,27 +1,32 @@
 """Outside numbers: who may call them, and by which trunk."""
 
-from carillon_routing.domain import trunks
-from carillon_routing.domain.cursor import ExternalWait
-from carillon_routing.domain.facts import RingResult, TrunkTarget
-from carillon_routing.domain.identity import shown_outside
+from carillon_routing.domain.authorise import Allowed, NeedsCode, Refused, authorise
+from carillon_routing.domain.cursor import ExternalWait, RefusedWait
+from carillon_routing.domain.facts import HangUp, Play, RingResult, TrunkTarget
+from carillon_routing.domain.feature_phrases import phrase
+from carillon_routing.domain.feature_settings import language_of
 from carillon_routing.domain.walk import ENDS, LIKE, NO_TRUNK, Move, Stop, ToOutside, ToSender, Walk
 
 #: Trunks that are tried for one number.
 MAX_TRUNKS = 10
+#: Q.850 cause 21.
+BARRED = HangUp(21, 403, "the number may not be called")
 
 
 def call(walk: Walk, move: ToOutside) -> Move:
-    """Ring by the best trunk that was not tried yet."""
-    found = trunks.for_emergency(walk.config) if move.emergency else trunks.candidates(walk.config, move.number)
-    able = {trunk.id for trunk, _ in found}
-    for trunk in walk.config.trunks.values():
-        if trunk.id not in able:
-            walk.note(f"trunk/{trunk.id}", False, f"{move.number} begins with none of {', '.join(trunk.prefixes)}")
+    """Ring by the best trunk that was not tried yet, if the user whose rights count may."""
+    user = walk.config.users.get(move.for_user_id)
+    if user is None and move.for_user_id:
+        return refused(walk, move.for_user_id, move.number, Refused("there is no such user"))
+    decision, trace = authorise(walk.config, user, move.number, walk.call)
+    walk.noted(trace)
+    if not isinstance(decision, Allowed):
+        return refused(walk, move.for_user_id, move.number, decision)
     if len(move.tried) >= MAX_TRUNKS:
         walk.note(f"number {move.number}", False, f"{MAX_TRUNKS} trunks were tried, which is enough", "hang_up")
         return ToSender("congested", NO_TRUNK)
     chosen = None
-    for trunk, prefix in found:
+    for trunk, prefix in decision.trunks:
         if trunk.id in move.tried:
             walk.note(f"trunk/{trunk.id}", False, "was tried already")
         elif chosen is not None:
@@ -33,11 +38,28 @@ def call(walk: Walk, move: ToOutside) -> Move:
     if chosen is None:
         walk.note(f"number {move.number}", False, "no trunk is left" if move.tried else "no trunk takes it")
         return ToSender("congested" if move.tried else "unreachable", NO_TRUNK)
-    number, name = shown_outside(walk.config, walk.call)
-    walk.note("caller shown", True, f"{number or 'withheld'} (direction {walk.call.direction})")
+    walk.note("caller shown", True, f"{decision.caller_number or 'withheld'} (direction {walk.call.direction})")
     target = TrunkTarget(f"trunk:{chosen.id}", chosen.id, move.number, 0, move.ring_ms)
-    wait = ExternalWait(move.number, (*move.tried, chosen.id), move.ring_ms, move.emergency, move.for_user_id)
-    return Stop(walk.ring((target,), number, name), wait)
+    wait = ExternalWait(move.number, (*move.tried, chosen.id), move.ring_ms, move.for_user_id)
+    return Stop(walk.ring((target,), decision.caller_number, decision.caller_name), wait)
+
+
+def refused(walk: Walk, user_id: str, number: str, decision: Refused | NeedsCode) -> Move:
+    """Back to the node that sent the call, as rejected; without one the caller is told, and the call ends."""
+    walk.note(f"number {number}", False, f"user/{user_id} may not call it: {decision.reason}")
+    if walk.sender is not None:
+        return ToSender("rejected", BARRED)
+    return Stop(Play((phrase("barred", language_of(walk)),)), RefusedWait())
+
+
+def inside_barred(walk: Walk, user_id: str, number: str) -> Move | None:
+    """The end of a call to an extension or a number of the tenant's that the user may not call; None: it may go on."""
+    user = walk.config.users.get(user_id)
+    if user is None or not (user.restriction_profile_id or user.account_code_policy_id):
+        return None
+    decision, trace = authorise(walk.config, user, number, walk.call)
+    walk.noted(line for line in trace if not line.subject.startswith("trunk/"))
+    return None if isinstance(decision, Allowed) else refused(walk, user_id, number, decision)
 
 
 def rang(walk: Walk, wait: ExternalWait, result: RingResult, cause: int) -> Move:
@@ -45,6 +67,6 @@ def rang(walk: Walk, wait: ExternalWait, result: RingResult, cause: int) -> Move
     trunk = wait.tried[-1] if wait.tried else "?"
     if LIKE.get(result, result) == "unreachable":
         walk.note(f"trunk/{trunk}", False, f"{wait.number} was {result} by it; the next one is tried")
-        return ToOutside(wait.number, wait.ring_ms, wait.tried, wait.emergency, wait.for_user_id, permitted=True)
+        return ToOutside(wait.number, wait.ring_ms, wait.tried, wait.for_user_id)
     walk.note(f"number {wait.number}", result == "answered", f"the outcome was {result} by trunk/{trunk}")
     return ToSender(result, ENDS[result], cause)

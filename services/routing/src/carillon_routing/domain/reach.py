@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from carillon_contracts.config import User
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain import trunks
-from carillon_routing.domain.facts import RingTarget, TrunkTarget, UserTarget
+from carillon_routing.domain.authorise import Allowed, authorise
+from carillon_routing.domain.facts import CallFacts, RingTarget, TraceLine, TrunkTarget, UserTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +20,19 @@ class Reach:
         return f"user/{self.user_id}" if self.user_id else f"{self.number} by trunk/{self.trunk_id}"
 
 
-def reach_number(config: TenantConfig, number: str) -> tuple[Reach | None, str]:
-    """Of a number of the tenant that leads to a user, that user's devices; or why it cannot be reached."""
+def reach_number(config: TenantConfig, user: User | None, number: str, call: CallFacts) -> tuple[Reach | None, str, tuple[TraceLine, ...]]:
+    """Of a number of the tenant that leads to a user, that user's devices; or why `user` cannot have it called; and the trace."""
     own = config.numbers.get(number)
     user_id = own.destination.user_id if own is not None and own.destination is not None else None
     if user_id is not None and user_id in config.users:
-        return Reach(user_id=user_id), ""
-    found = trunks.candidates(config, number)
-    if not found:
-        return None, f"no trunk takes {number}"
-    return Reach(trunk_id=found[0][0].id, number=number), ""
+        return Reach(user_id=user_id), "", ()
+    decision, trace = authorise(config, user, number, call)
+    if not isinstance(decision, Allowed):
+        assert user is not None
+        return None, f"user/{user.id} may not call {number}: {decision.reason}", trace
+    if not decision.trunks:
+        return None, f"no trunk takes {number}", trace
+    return Reach(trunk_id=decision.trunks[0][0].id, number=number), "", trace
 
 
 def target_of(name: str, reach: Reach, start_ms: int, stop_ms: int) -> RingTarget:

@@ -5,7 +5,7 @@ from itertools import chain, islice, repeat
 
 from carillon_contracts.config import RingGroup, RingMember
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain.facts import RingTarget, TraceLine
+from carillon_routing.domain.facts import CallFacts, RingTarget, TraceLine
 from carillon_routing.domain.reach import Reach, reach_number, target_of
 
 #: Seconds of a member that does not say: an outside phone needs 4 to 5 before it rings at all.
@@ -18,7 +18,7 @@ MAX_TARGETS = 100
 
 
 def timetable(
-    config: TenantConfig, group: RingGroup, caller_user_id: str, order: Sequence[int] = ()
+    config: TenantConfig, group: RingGroup, call: CallFacts, order: Sequence[int] = ()
 ) -> tuple[tuple[RingTarget, ...], tuple[TraceLine, ...]]:
     """Targets in milliseconds from the step's beginning, and why each member is in it or not. The group's time-out cuts all.
 
@@ -28,7 +28,8 @@ def timetable(
     reached: list[tuple[int, RingMember, Reach]] = []
     for index in order or range(len(group.members)):
         position, member = index + 1, group.members[index]
-        reach, reason = _reach(config, group, member, caller_user_id, [other for _, _, other in reached])
+        reach, reason, tried = _reach(config, group, member, call, [other for _, _, other in reached])
+        trace += tried
         if reach is None:
             trace.append(TraceLine(f"ring_group/{group.id} member {position}", False, reason))
         else:
@@ -64,22 +65,24 @@ def _times(group: RingGroup, members: Sequence[tuple[int, RingMember, Reach]]) -
 
 
 def _reach(
-    config: TenantConfig, group: RingGroup, member: RingMember, caller_user_id: str, before: Sequence[Reach]
-) -> tuple[Reach | None, str]:
-    """How the member is reached, or why not."""
+    config: TenantConfig, group: RingGroup, member: RingMember, call: CallFacts, before: Sequence[Reach]
+) -> tuple[Reach | None, str, tuple[TraceLine, ...]]:
+    """How the member is reached, or why not; what was tried. A user who calls the group calls its outside members too."""
+    trace: tuple[TraceLine, ...] = ()
+    caller = config.users.get(call.caller_user_id) if call.direction == "from_user" else None
     if member.external_number is not None:
-        reach, reason = reach_number(config, member.external_number)
+        reach, reason, trace = reach_number(config, caller, member.external_number, call)
     elif member.user_id in config.users:
         reach, reason = Reach(user_id=member.user_id), ""
     else:
         reach, reason = None, f"user/{member.user_id} does not exist"
     if reach is None:
-        return None, reason
-    if reach.user_id and reach.user_id == caller_user_id and len(group.members) > 1:
-        return None, f"user/{reach.user_id} is the caller"
+        return None, reason, trace
+    if reach.user_id and reach.user_id == call.caller_user_id and len(group.members) > 1:
+        return None, f"user/{reach.user_id} is the caller", trace
     if group.strategy != "sequential" and reach in before:
-        return None, f"{reach.user_id or reach.number} rings already"
-    return reach, ""
+        return None, f"{reach.user_id or reach.number} rings already", trace
+    return reach, "", trace
 
 
 def _named(targets: Sequence[RingTarget], position: int) -> bool:

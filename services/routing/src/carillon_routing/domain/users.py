@@ -54,7 +54,8 @@ def ring_agent(walk: Walk, user_id: str, node: StickyAgentNode) -> Move:
     if node.reach != "mobile" and not _undisturbed(walk, user):
         targets.append(UserTarget(f"user:{user_id}", user_id, 0, node.ring_seconds * 1000))
     if node.reach != "extension" and user.mobile:
-        reach, reason = reach_number(walk.config, user.mobile)
+        reach, reason, trace = reach_number(walk.config, user, user.mobile, walk.call)
+        walk.noted(trace)
         if reach is None:
             walk.note(f"user/{user_id} mobile", False, reason)
         else:
@@ -79,7 +80,7 @@ def _ring_own(walk: Walk, user: User, ring_seconds: int) -> Move:
 def _ring(walk: Walk, user: User, seconds: int, wait: UserWait, *, said: str = "", own_phone_only: bool = False) -> Move:
     reached: list[tuple[str, Reach]] = []
     for position, also in enumerate(() if own_phone_only else user.simultaneous, 1):
-        found, reason = _reach(walk, also)
+        found, reason = _reach(walk, user, also)
         subject = f"user/{user.id} simultaneous {position}"
         if found is None or found.user_id == user.id or found in (reach for _, reach in reached):
             walk.note(subject, False, reason or "rings already")
@@ -94,9 +95,11 @@ def _ring(walk: Walk, user: User, seconds: int, wait: UserWait, *, said: str = "
     return _step(walk, targets, wait)
 
 
-def _reach(walk: Walk, also: SimultaneousTarget) -> tuple[Reach | None, str]:
+def _reach(walk: Walk, user: User, also: SimultaneousTarget) -> tuple[Reach | None, str]:
     if also.external_number is not None:
-        return reach_number(walk.config, also.external_number)
+        reach, reason, trace = reach_number(walk.config, user, also.external_number, walk.call)
+        walk.noted(trace)
+        return reach, reason
     if also.user_id not in walk.config.users:
         return None, f"user/{also.user_id} does not exist"
     return Reach(user_id=also.user_id), ""

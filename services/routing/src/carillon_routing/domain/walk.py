@@ -4,8 +4,10 @@ Always: nothing is decided here without a line in the trace; the trace is bounde
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
 from pydantic import JsonValue
 
@@ -77,11 +79,8 @@ class ToOutside:
     number: str
     ring_ms: int
     tried: tuple[str, ...] = ()
-    emergency: bool = False
     #: The user whose rights count; empty: a plan of the tenant's admins.
     for_user_id: str = ""
-    #: It is allowed already: the further trunks of one call.
-    permitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +143,10 @@ class Walk:
         """A line of the trace."""
         if len(self.trace) < MAX_TRACE:
             self.trace.append(TraceLine(subject, matched, reason, following))
+
+    def noted(self, lines: Iterable[TraceLine]) -> None:
+        """Lines of the trace that a part wrote which has no walk."""
+        self.trace += islice(lines, max(0, MAX_TRACE - len(self.trace)))
 
     def broken(self, subject: str, reason: str) -> Stop:
         """The configuration refers to what is not there: say so and end the call."""

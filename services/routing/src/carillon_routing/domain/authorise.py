@@ -1,0 +1,146 @@
+"""Who may call which number, by which trunks, and who is shown: the one answer for every way in which a number is called for a user.
+
+Always: an emergency number is allowed, by any trunk, with a number to call back; a profile that is not there allows nothing; every
+condition that was tried has a line in the trace. An allowed prefix beats a denied one, which beats a class.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from carillon_contracts.config import AccountCodePolicy, CallClass, RestrictionProfile, Trunk, User
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain import trunks
+from carillon_routing.domain.dialling import is_emergency
+from carillon_routing.domain.facts import CallFacts, TraceLine
+from carillon_routing.domain.identity import for_help, shown_outside
+from carillon_routing.domain.number_classes import classes_of
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Trunks, best first, each with the prefix that matched; number (empty: none) and name of the caller to be shown."""
+
+    trunks: tuple[tuple[Trunk, str], ...]
+    caller_number: str
+    caller_name: str
+    withheld: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why not."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsCode:
+    """Not without the user's outbound PIN, or an account code."""
+
+    kind: Literal["pin", "account"]
+
+    @property
+    def reason(self) -> str:
+        """As `Refused` says it, where no code can be asked for."""
+        return "it needs the outbound PIN" if self.kind == "pin" else "it needs an account code"
+
+
+Decision = Allowed | Refused | NeedsCode
+Authorised = tuple[Decision, tuple[TraceLine, ...]]
+
+
+def authorise(config: TenantConfig, user: User | None, number: str, call: CallFacts) -> Authorised:
+    """Whether `number` (E.164, an extension or an emergency number) may be called in the rights of `user`; None: of the tenant's admins.
+
+    The rights may be another's than the caller's: of who forwards. Who is shown depends on the call alone.
+    """
+    if is_emergency(number, config.tenant.country):
+        line = TraceLine(f"authorise {number}", True, f"an emergency number of {config.tenant.country}: always allowed")
+        shown, name = for_help(config, call)
+        return Allowed(tuple(trunks.for_emergency(config)), shown, name, withheld=not shown), (line,)
+    trace: list[TraceLine] = []
+    if user is not None:
+        against = _restricted(config, user, number, trace)
+        if against is not None:
+            return against, tuple(trace)
+    shown, name = shown_outside(config, call)
+    return Allowed(_trunks(config, user, number, trace), shown, name, withheld=not shown), tuple(trace)
+
+
+def _restricted(config: TenantConfig, user: User, number: str, trace: list[TraceLine]) -> Refused | NeedsCode | None:
+    """What the user's profile and account code policy have against it."""
+    if not user.restriction_profile_id and not user.account_code_policy_id:
+        return None
+    classes = classes_of(config, user, number)
+    trace.append(TraceLine(f"user/{user.id} class", True, f"{number} is {' and '.join(classes)}"))
+    profile = policy = None
+    if user.restriction_profile_id:
+        profile = config.get(RestrictionProfile, user.restriction_profile_id)
+        refused = (
+            _missing(f"restriction_profile/{user.restriction_profile_id}", trace)
+            if profile is None
+            else _barred(profile, number, classes, trace)
+        )
+        if refused is not None:
+            return refused
+    if profile is not None and _needs(f"restriction_profile/{profile.id} pin_needed", profile.pin_needed, classes, trace):
+        return NeedsCode("pin")
+    if user.account_code_policy_id:
+        subject = f"account_code_policy/{user.account_code_policy_id}"
+        policy = config.get(AccountCodePolicy, user.account_code_policy_id)
+        if policy is None:
+            return _missing(subject, trace)
+        if _needs(f"{subject} needed", policy.needed, classes, trace):
+            return NeedsCode("account")
+    return None
+
+
+def _missing(subject: str, trace: list[TraceLine]) -> Refused:
+    trace.append(TraceLine(subject, False, "does not exist; nothing is allowed by it"))
+    return Refused(f"{subject} does not exist")
+
+
+def _barred(profile: RestrictionProfile, number: str, classes: Sequence[CallClass], trace: list[TraceLine]) -> Refused | None:
+    subject = f"restriction_profile/{profile.id}"
+    if _begins(f"{subject} allowed_prefixes", profile.allowed_prefixes, number, trace):
+        return None
+    denied = _begins(f"{subject} denied_prefixes", profile.denied_prefixes, number, trace)
+    if denied:
+        return Refused(f"{subject} denies numbers that begin with {denied}")
+    barred = [each for each in classes if each in profile.barred]
+    said = f"{', '.join(profile.barred) or 'nothing'} is barred"
+    trace.append(TraceLine(f"{subject} barred", bool(barred), f"{number} is {' and '.join(classes)}; {said}"))
+    return Refused(f"{subject} bars {' and '.join(barred)} calls") if barred else None
+
+
+def _begins(subject: str, prefixes: Sequence[str], number: str, trace: list[TraceLine]) -> str:
+    """The longest prefix that the number begins with, or empty."""
+    found = max((prefix for prefix in prefixes if number.startswith(prefix)), key=len, default="")
+    if prefixes:
+        reason = f"{number} begins with {found}" if found else f"{number} begins with none of {', '.join(prefixes)}"
+        trace.append(TraceLine(subject, bool(found), reason))
+    return found
+
+
+def _needs(subject: str, needed: Sequence[CallClass], classes: Sequence[CallClass], trace: list[TraceLine]) -> bool:
+    if not needed:
+        return False
+    asked = [each for each in classes if each in needed]
+    trace.append(TraceLine(subject, bool(asked), f"{' and '.join(asked or classes)} calls need {'a' if asked else 'no'} code"))
+    return bool(asked)
+
+
+def _trunks(config: TenantConfig, user: User | None, number: str, trace: list[TraceLine]) -> tuple[tuple[Trunk, str], ...]:
+    """Those that take the number and that the line may use."""
+    found = trunks.candidates(config, number)
+    able = {trunk.id for trunk, _ in found}
+    for trunk in config.trunks.values():
+        if trunk.id not in able:
+            trace.append(TraceLine(f"trunk/{trunk.id}", False, f"{number} begins with none of {', '.join(trunk.prefixes)}"))
+    if user is None or not user.trunk_ids:
+        return tuple(found)
+    for trunk, _ in found:
+        if trunk.id not in user.trunk_ids:
+            trace.append(TraceLine(f"trunk/{trunk.id}", False, f"is none of user/{user.id}'s trunks: {', '.join(user.trunk_ids)}"))
+    return tuple(each for each in found if each[0].id in user.trunk_ids)
