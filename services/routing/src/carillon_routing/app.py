@@ -20,6 +20,7 @@ from carillon_routing.adapters.fact_finder import RealFacts
 from carillon_routing.adapters.letters import Letters
 from carillon_routing.adapters.peers import Peers, signer
 from carillon_routing.adapters.postgres_facts import PostgresFacts
+from carillon_routing.adapters.web import Web, networks
 from carillon_routing.grpc_api import add_services
 from carillon_routing.grpc_queues import RIGHTS, SERVICE_NAME, QueueControl
 from carillon_routing.grpc_routing import RIGHTS as ROUTING_RIGHTS
@@ -53,7 +54,8 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
             await wait_a_moment(floors, settings.queues_up_seconds)
         queues = QueueCalls(floors, SystemClock())
         server = await guarded_server(settings, "routing", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        finder = RealFacts(facts, Letters(bus, SystemClock()))
+        web = Web(settings.token_key.get_secret_value(), networks(settings.webhook_networks), SystemClock())
+        finder = RealFacts(facts, Letters(bus, SystemClock()), web)
         add_services(server, configuration, _clock(settings), queues, _peers(settings, stack), finder)
         control = QueueControl(floors, configuration, SystemClock())
         server.add(add_QueueControlServiceServicer_to_server, control, SERVICE_NAME, RIGHTS)

@@ -17,3 +17,5 @@ class RoutingSettings(ServiceSettings):
     #: Directory's and cdr's `host:port`, for what users change and call back by code; empty: neither is possible.
     directory: str = ""
     cdr: str = ""
+    #: Networks inside which web-hooks may reach, `10.0.5.0/24, 10.0.6.7/32`; otherwise only the public Internet.
+    webhook_networks: str = ""

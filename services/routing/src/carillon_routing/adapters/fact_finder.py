@@ -4,6 +4,7 @@ from pydantic import JsonValue
 
 from carillon_routing.adapters.letters import Letters
 from carillon_routing.adapters.postgres_facts import PostgresFacts
+from carillon_routing.adapters.web import Web
 from carillon_routing.domain.asks import Ask, Fetch, Mail
 from carillon_routing.domain.facts import CallFacts
 
@@ -11,8 +12,9 @@ from carillon_routing.domain.facts import CallFacts
 class RealFacts:
     """The facts of the running service."""
 
-    def __init__(self, facts: PostgresFacts, letters: Letters) -> None:
+    def __init__(self, facts: PostgresFacts, letters: Letters, web: Web) -> None:
         self._facts = facts
+        self._web = web
         self._letters = letters
 
     async def find(self, call: CallFacts, ask: Ask) -> JsonValue:
@@ -21,6 +23,6 @@ class RealFacts:
             case Mail():
                 return await self._letters.take(call, ask)
             case Fetch():
-                return None
+                return await self._web.fetch(call, ask)
             case _:
                 return await self._facts.find(call, ask)
