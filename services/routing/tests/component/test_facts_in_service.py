@@ -53,7 +53,7 @@ async def configured() -> MemoryBus:
 
 def _event(number: int, kind: str, data: dict[str, object], **more: object) -> Event:
     now = SystemClock().now()
-    return Event(id=UUID(int=number), source="test", type=kind, subject="x", time=now, data=data, tenantid="acme", **more)  # type: ignore[arg-type]
+    return Event(id=UUID(int=number), source="test", type=kind, subject="x", time=now, data=data, tenantid="acme", **more)
 
 
 async def ended(bus: Bus, number: int, call_id: str) -> None:
