@@ -4,9 +4,8 @@ from typing import Any
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2, status_pb2
 
-from strangers.reflection import Reflected
+from strangers.reflection import Reflected, violations
 from strangers.system import System
 
 pytestmark = pytest.mark.feature("P-1", "P-3")
@@ -15,17 +14,6 @@ pytestmark = pytest.mark.feature("P-1", "P-3")
 @pytest.fixture(scope="module")
 def directory(system: System) -> Reflected:
     return Reflected(system.run["grpc"]["directory"], system.run["admin_token"])
-
-
-def violations(error: grpc.RpcError) -> dict[str, str]:
-    """Fields and reasons of a BadRequest."""
-    raw = next(entry.value for entry in error.trailing_metadata() or () if entry.key == "grpc-status-details-bin")
-    status = status_pb2.Status.FromString(raw)
-    bad = error_details_pb2.BadRequest()
-    for detail in status.details:
-        if detail.Unpack(bad):
-            return {violation.field: violation.description for violation in bad.field_violations}
-    return {}
 
 
 def version(directory: Reflected) -> str:

@@ -158,7 +158,10 @@ class AccessApi(AccessServiceServicer):
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: object) -> pb.CreateApiKeyResponse:
         """See auth.proto."""
-        expires = request.expires_at.ToDatetime(UTC) if request.HasField("expires_at") else None
+        try:
+            expires = request.expires_at.ToDatetime(UTC) if request.HasField("expires_at") else None
+        except (ValueError, OverflowError) as error:
+            raise InvalidArgument({"expires_at": "is not a moment of the years 1 to 9999"}) from error
         stored, secret = await self._authentication.create_key(_tenant(), request.display_name, request.role, expires, _by())
         return pb.CreateApiKeyResponse(api_key=_key(stored), secret=secret)
 

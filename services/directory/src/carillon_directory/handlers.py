@@ -124,6 +124,8 @@ class Directory:
 
     async def execute(self, tenant_id: str, command: Command, *, dry_run: bool = False) -> Executed | Refused:
         """Decide and store; raises `TooBusy` after `attempts` decisions that writers in other processes outran."""
+        if "\0" in tenant_id:
+            return Invalid((Violation("tenant.id", "must not contain NUL"),))
         lock = self._writing.setdefault(tenant_id, asyncio.Lock())
         async with lock:
             return await self._execute(tenant_id, command, dry_run)
@@ -150,6 +152,8 @@ class Directory:
 
     async def read(self, tenant_id: str, moment: Moment = None) -> TenantConfig | Refused:
         """The configuration as of a moment."""
+        if "\0" in tenant_id:
+            return Missing(Tenant.KIND, tenant_id)
         config = await self._states.current(tenant_id)
         if isinstance(moment, int) and not 0 <= moment <= config.seq:
             return Invalid((Violation("as_of.config_seq", f"must be 0 to {config.seq}, the current version"),))

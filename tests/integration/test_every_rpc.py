@@ -1,0 +1,265 @@
+"""Every rpc of every service, found by reflection: who may call it, and what it does with requests that nobody sends in good faith.
+
+A new rpc fails here until `RIGHTS` lists who may call it.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import orjson
+import pytest
+from google.protobuf import message_factory
+from google.protobuf.message import Message
+
+from carillon_kit.auth import issue_token
+from strangers import nasty
+from strangers.reflection import Answer, Reflected
+from strangers.system import System
+
+pytestmark = pytest.mark.feature("P-1", "P-3")
+
+Who = frozenset[str]
+OPEN: Who = frozenset({"nobody"})
+OPERATOR: Who = frozenset({"operator"})
+SERVICE: Who = frozenset({"service"})
+ADMIN = OPERATOR | {"admin"}
+SCOPED = ADMIN | {"department_admin"}
+READER = ADMIN | SERVICE
+ANYBODY = READER | {"department_admin", "user"}
+ROLES = sorted(ANYBODY)
+
+#: Kinds of resources, and what a list of them is called.
+_NOUNS = """
+AccountCodePolicy/AccountCodePolicies Agent/Agents Audio/Audios CallerList/CallerLists ConferenceRoom/ConferenceRooms
+Contact/Contacts Department/Departments Device/Devices EmergencyRecipient/EmergencyRecipients Extension/Extensions
+ExtensionRange/ExtensionRanges FaxBox/FaxBoxes HouseRuleSet/HouseRuleSets HuntGroup/HuntGroups LookUpTable/LookUpTables
+Mailbox/Mailboxes Menu/Menus Number/Numbers NumberBlock/NumberBlocks NumberGroup/NumberGroups OriginZone/OriginZones
+PagingGroup/PagingGroups ParkingLot/ParkingLots PickupGroup/PickupGroups Plan/Plans PlanDraft/PlanDrafts PlanTest/PlanTests
+Playlist/Playlists ProvisioningProfile/ProvisioningProfiles Queue/Queues RecordingPolicy/RecordingPolicies
+RestrictionProfile/RestrictionProfiles RightsProfile/RightsProfiles RingGroup/RingGroups Schedule/Schedules
+ShortCode/ShortCodes ShortNumberRule/ShortNumberRules SipCredential/SipCredentials Site/Sites Supervision/Supervisions
+Trunk/Trunks TrunkCredential/TrunkCredentials User/Users
+"""
+_KINDS = _NOUNS.split()
+
+
+def _service(name: str, who: Who, rpcs: str) -> dict[str, Who]:
+    return {f"carillon.{name}/{rpc}": who for rpc in rpcs.split()}
+
+
+def _kind(noun: str, plural: str) -> dict[str, Who]:
+    return _service(f"directory.v1.{noun}Service", SCOPED, f"Get{noun} List{plural} Create{noun} Update{noun} Delete{noun}")
+
+
+_EVERYWHERE: dict[str, Who] = {
+    "grpc.health.v1.Health/Check": OPEN,
+    "grpc.health.v1.Health/List": OPEN,
+    "grpc.health.v1.Health/Watch": OPEN,
+    "grpc.reflection.v1.ServerReflection/ServerReflectionInfo": OPEN,
+    "grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": OPEN,
+}
+_DIRECTORY = {name: who for kind in _KINDS for name, who in _kind(*kind.split("/")).items()}
+#: Who may call which rpc of which process.
+RIGHTS: Mapping[str, Mapping[str, Who]] = {
+    "directory": _EVERYWHERE
+    | _DIRECTORY
+    | _service("directory.v1.AuthService", OPEN, "Login Refresh Logout ExchangeApiKey ForgotPassword ChoosePassword ListPublicKeys")
+    | _service("directory.v1.AuthService", ANYBODY, "WhoAmI ChangePassword BeginSecondFactor ConfirmSecondFactor")
+    | _service(
+        "directory.v1.AccessService",
+        ADMIN,
+        "SetPassword SendWelcome RemoveLogin RemoveSecondFactor UnlockLogin GetLogin CreateApiKey ListApiKeys RevokeApiKey",
+    )
+    | _service("directory.v1.TenantService", OPERATOR, "GetTenant ListTenants CreateTenant UpdateTenant")
+    | _service("directory.v1.HistoryService", ADMIN, "ListChanges")
+    | _service("directory.v1.ImportService", ADMIN, "ApplyTenant")
+    | _service("directory.v1.CsvService", ADMIN, "ImportCsv ExportCsv")
+    | _service("directory.v1.SearchService", ADMIN, "Search")
+    | _service("directory.v1.ProvisioningService", ADMIN, "PrepareDevice WithdrawDevice GetProvisioning"),
+    "routing": _EVERYWHERE
+    | _service("common.v1.CallApplication", SERVICE | OPERATOR, "Next Await")
+    | _service("routing.v1.RoutingService", ADMIN, "Simulate TestPlan")
+    | _service(
+        "routing.v1.QueueControlService",
+        ADMIN,
+        "GetQueues WatchQueues LogInAgent LogOutAgent PauseAgent ResumeAgent RankCaller ReleaseCaller",
+    ),
+    "media": _EVERYWHERE
+    | _service("media.v1.LiveCallService", READER, "ListLiveCalls")
+    | _service("media.v1.RegistrationService", READER, "ListRegistrations")
+    | _service("media.v1.TrunkStateService", READER, "ListTrunkStates")
+    | _service("media.v1.SecurityService", OPERATOR, "ListBans LiftBan")
+    | _service("media.v1.NodeService", OPERATOR | SERVICE, "GetNode Drain")
+    | _service("media.v1.AudioService", ADMIN, "UploadAudio")
+    | _service("media.v1.AudioService", READER, "FetchAudio")
+    | _service("media.v1.ConferenceService", READER, "ListConferences WatchConference MuteParty KickParty LockConference CloseConference")
+    | _service(
+        "media.v1.CallControlService",
+        READER,
+        "HangUpCall HoldLeg ResumeLeg TransferCall AnswerCall ConsultTransfer CompleteTransfer ParkCall UnparkCall PickUpCall"
+        " SuperviseCall OpenDoor SendDigits PlayToCall StartRecording StopRecording OriginateCall WatchCallEvents",
+    ),
+    "voicemail": _EVERYWHERE
+    | _service("common.v1.CallApplication", SERVICE, "Next Await")
+    | _service("voicemail.v1.MessageService", READER, "ListMessages GetMessage FetchMessageAudio"),
+    "cdr": _EVERYWHERE
+    | _service("cdr.v1.LedgerService", SERVICE, "ConfirmCalls")
+    | _service("cdr.v1.RecordService", READER, "ListRecords GetRecord ListCallEvents")
+    | _service("cdr.v1.RecordingService", ADMIN, "ListRecordings FetchRecording DeleteRecording"),
+}
+_DRAIN = "carillon.media.v1.NodeService/Drain"
+_SECONDS = 20.0
+#: Of streams that have no end.
+_STREAM_SECONDS = 1.0
+Metadata = tuple[tuple[str, str], ...]
+processes = pytest.mark.parametrize("process", RIGHTS)
+
+
+def name_of(method: Any) -> str:
+    return f"{method.containing_service.full_name}/{method.name}"
+
+
+class Doors:
+    """The running system's rpcs, and tokens of every role."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.key = orjson.loads((system.data / "secrets.json").read_bytes())["token_key"]
+        self.servers = {name: Reflected(system.run["grpc"][name], "") for name in RIGHTS}
+        self.methods = {name: list(server.methods()) for name, server in self.servers.items()}
+
+    def token(self, role: str, tenant: str = "dupont", named: str = "dupont", key: str = "") -> Metadata:
+        """Metadata of a caller; those above the tenants have a token that names none."""
+        own = None if role in ("operator", "service") else tenant
+        return (("authorization", f"Bearer {issue_token(key or self.key, f'user/{role}', own, [role], 600)}"), ("carillon-tenant", named))
+
+    def send(self, process: str, method: Any, request: Message | None, metadata: Metadata) -> Answer:
+        """One call, with an empty request for None."""
+        seconds = _STREAM_SECONDS if method.server_streaming else _SECONDS
+        said = message_factory.GetMessageClass(method.input_type)() if request is None else request
+        return self.servers[process].send(method, said, metadata, seconds)
+
+    def guarded(self, process: str) -> Iterator[tuple[str, Any, Who]]:
+        """Name, descriptor and rights of what needs a token."""
+        for method in self.methods[process]:
+            who = RIGHTS[process].get(name_of(method), OPEN)
+            if who != OPEN:
+                yield name_of(method), method, who
+
+    def config_seq(self) -> int:
+        method = self.servers["directory"].pool.FindServiceByName("carillon.directory.v1.TenantService").FindMethodByName("GetTenant")
+        request = message_factory.GetMessageClass(method.input_type)(id="dupont")
+        answer = self.send("directory", method, request, self.token("operator"))
+        return int(answer.messages[0].tenant.config_seq)  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="module")
+def doors(system: System) -> Doors:
+    return Doors(system)
+
+
+@processes
+def test_the_table_lists_every_rpc_and_no_other(doors: Doors, process: str) -> None:
+    assert {name_of(method) for method in doors.methods[process]} == set(RIGHTS[process])
+
+
+@processes
+def test_without_a_good_token_nothing_is_told(doors: Doors, process: str) -> None:
+    strangers = {"none": (("carillon-tenant", "dupont"),), "forged": doors.token("operator", key="k" * 32)}
+    told = [
+        (name, kind, answer.code)
+        for name, method, _ in doors.guarded(process)
+        for kind, metadata in strangers.items()
+        if (answer := doors.send(process, method, None, metadata)).code != grpc.StatusCode.UNAUTHENTICATED
+    ]
+    assert told == []
+
+
+@processes
+def test_another_tenants_admin_is_refused(doors: Doors, process: str) -> None:
+    stranger = doors.token("admin", tenant="durand")
+    answers = {name: doors.send(process, method, None, stranger).code for name, method, _ in doors.guarded(process)}
+    assert {name: code for name, code in answers.items() if code != grpc.StatusCode.PERMISSION_DENIED} == {}
+
+
+@processes
+def test_a_role_that_is_not_listed_is_refused(doors: Doors, process: str) -> None:
+    tokens = {role: doors.token(role) for role in ROLES}
+    let_in = [
+        (name, role, answer.code)
+        for name, method, who in doors.guarded(process)
+        for role in ROLES
+        if role not in who and (answer := doors.send(process, method, None, tokens[role])).code != grpc.StatusCode.PERMISSION_DENIED
+    ]
+    assert let_in == []
+
+
+@processes
+def test_hostile_requests_are_refused_and_change_nothing(doors: Doors, process: str) -> None:
+    before, pids = doors.config_seq(), doors.system.run["processes"]
+    faults = []
+    with ThreadPoolExecutor(6) as pool:
+        for method in doors.methods[process]:
+            name = name_of(method)
+            if name == _DRAIN:  # An empty request is a good one, and the node would take no more calls.
+                continue
+            metadata = _caller(doors, RIGHTS[process].get(name, OPEN))
+            asked = [
+                (what, pool.submit(doors.send, process, method, request, metadata)) for what, request in nasty.requests(method.input_type)
+            ]
+            faults += [(name, what, fault) for what, future in asked if (fault := _fault(future.result()))]
+            if (now := doors.config_seq()) != before:
+                faults.append((name, "any", f"config_seq went from {before} to {now}"))
+                before = now
+    assert faults == []
+    assert doors.system.run["processes"] == pids
+
+
+def test_a_stale_etag_changes_nothing(doors: Doors) -> None:
+    before = doors.config_seq()
+    by_name = {name_of(method): method for method in doors.methods["directory"]}
+    faults, seen = [], 0
+    for kind in ["Tenant/Tenants", *_KINDS]:
+        noun, plural = kind.split("/")
+        service = f"carillon.directory.v1.{noun}Service"
+        metadata = doors.token("operator")
+        listed = doors.send("directory", by_name[f"{service}/List{plural}"], None, metadata)
+        found = next((value for field, value in listed.messages[0].ListFields() if field.name != "next_page_token"), ())
+        for request, method in _stale(by_name, f"{service}/", noun, found):
+            seen += 1
+            answer = doors.send("directory", method, request, metadata)
+            if answer.code != grpc.StatusCode.ABORTED:
+                faults.append((name_of(method), answer.code, answer.details))
+    assert faults == []
+    assert seen > 20
+    assert doors.config_seq() == before
+
+
+def _caller(doors: Doors, who: Who) -> Metadata:
+    role = next((role for role in ("admin", "operator", "service") if role in who), "")
+    return doors.token(role) if role else ()
+
+
+def _fault(answer: Answer) -> str:
+    """What is wrong with how a hostile request was answered; empty: nothing."""
+    if answer.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE):
+        return f"{answer.code.name}: {answer.details}"
+    if answer.code == grpc.StatusCode.INVALID_ARGUMENT and not any(answer.violations.values()):
+        return f"no field is named: {answer.details}"
+    return ""
+
+
+def _stale(methods: Mapping[str, Any], prefix: str, noun: str, found: Any) -> Iterator[tuple[Message, Any]]:
+    """Requests to change and to delete the first that was found, as somebody knew it long ago."""
+    if not found:
+        return
+    update = methods[f"{prefix}Update{noun}"]
+    request = message_factory.GetMessageClass(update.input_type)()
+    resource = getattr(request, next(field.name for field in update.input_type.fields if field.name not in ("update_mask", "reason")))
+    resource.CopyFrom(found[0])
+    resource.etag = "stale"
+    yield request, update
+    if delete := methods.get(f"{prefix}Delete{noun}"):
+        yield message_factory.GetMessageClass(delete.input_type)(id=found[0].id, etag="stale"), delete
