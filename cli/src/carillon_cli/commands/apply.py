@@ -5,6 +5,7 @@ Always: a file with a mistake changes nothing; applied twice, the second time ch
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from carillon.directory.v1 import directory_pb2, import_pb2_grpc
@@ -55,14 +56,20 @@ async def apply(system: System, request: directory_pb2.ApplyTenantRequest) -> di
 
 def told(answer: directory_pb2.ApplyTenantResponse, request: directory_pb2.ApplyTenantRequest, *, dry_run: bool) -> list[str]:
     """The outcome in lines: each change, the passwords made, the version."""
+    made = [f"  password of {found.id}: {found.password}" for found in answer.new_credentials]
+    return changes_told(request.tenant.id, answer.changes, answer.config_seq, made, dry_run=dry_run)
+
+
+def changes_told(
+    tenant: str, changes: Sequence[directory_pb2.AppliedChange], version: int, more: Sequence[str] = (), *, dry_run: bool = False
+) -> list[str]:
+    """A line a change, `more`, then how many there were and the version."""
+    if not changes:
+        return [f"{tenant} holds all of it already, configuration {version}"]
     signs = {"created": "+", "updated": "~", "deleted": "-"}
     lines = []
-    for change in answer.changes:
+    for change in changes:
         fields = f" ({', '.join(change.fields)})" if change.fields else ""
         lines.append(f"{signs.get(change.fact, '?')} {change.resource} {change.resource_id}{fields}")
-    lines += [f"  password of {found.id}: {found.password}" for found in answer.new_credentials]
-    count = len(answer.changes)
-    if not count:
-        return [f"{request.tenant.id} holds all of it already, configuration {answer.config_seq}"]
     verb = "would change" if dry_run else "changed"
-    return [*lines, f"{count} resource{'s' if count != 1 else ''} {verb}, configuration {answer.config_seq}"]
+    return [*lines, *more, f"{len(changes)} resource{'s' if len(changes) != 1 else ''} {verb}, configuration {version}"]

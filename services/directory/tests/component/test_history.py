@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -10,6 +11,10 @@ import pytest
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1 import history_pb2_grpc, site_pb2_grpc, tenant_pb2_grpc, user_pb2_grpc
+from carillon_cli.commands import diff, history, restore, undo
+from carillon_cli.system import System
+from carillon_directory.settings import DirectorySettings
+from carillon_kit.auth import OPERATOR, issue_token
 
 pytestmark = pytest.mark.feature("D-22")
 _SERIAL = itertools.count(1)
@@ -127,3 +132,18 @@ async def test_moments_that_are_none_are_refused_by_field(company: Company) -> N
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await call
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.feature("P-6")
+async def test_the_command_line_goes_the_same_ways(company: Company, port: int, settings: DirectorySettings) -> None:
+    token = issue_token(settings.token_key.get_secret_value(), "operator", None, [OPERATOR])
+    system = System(Path(), {"grpc": {"directory": f"127.0.0.1:{port}"}, "admin_token": token})
+    renamed = await company.rename("Baker")
+    assert [each.config_seq for each in await history.listed(system, company.id, "user", "ann", 1)] == [renamed]
+    request = pb.CompareConfigurationsRequest(page_size=1)
+    getattr(request, "from").CopyFrom(at(1))
+    assert [each.resource_id for each in await diff.compared(system, company.id, request)] == ["ann"]
+    await undo.undone(system, company.id, pb.UndoChangeRequest(config_seq=renamed))
+    assert await company.name() == "Archer"
+    await restore.restored(system, company.id, pb.RestoreTenantRequest(moment=at(renamed)))
+    assert await company.name() == "Baker"
