@@ -73,7 +73,11 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
         "SetPassword SendWelcome RemoveLogin RemoveSecondFactor UnlockLogin GetLogin CreateApiKey ListApiKeys RevokeApiKey",
     )
     | _service("directory.v1.TenantService", OPERATOR, "GetTenant ListTenants CreateTenant UpdateTenant")
-    | _service("directory.v1.HistoryService", ADMIN, "ListChanges")
+    | _service("directory.v1.HistoryService", ADMIN, "ListChanges UndoChange CompareConfigurations RestoreTenant")
+    | _service("directory.v1.ExtensionService", SCOPED, "AssignExtensions")
+    | _service("directory.v1.NumberService", SCOPED, "AssignNumber FreeNumber")
+    | _service("directory.v1.SipCredentialService", SCOPED, "LogInPhone LogOutPhone")
+    | _service("directory.v1.UserService", SCOPED, "ResetLine")
     | _service("directory.v1.ImportService", ADMIN, "ApplyTenant")
     | _service("directory.v1.CsvService", ADMIN, "ImportCsv ExportCsv")
     | _service("directory.v1.SearchService", ADMIN, "Search")
@@ -144,7 +148,7 @@ class Doors:
     def guarded(self, process: str) -> Iterator[tuple[str, Any, Who]]:
         """Name, descriptor and rights of what needs a token."""
         for method in self.methods[process]:
-            who = RIGHTS[process].get(name_of(method), OPEN)
+            who = RIGHTS[process][name_of(method)]
             if who != OPEN:
                 yield name_of(method), method, who
 
@@ -205,7 +209,7 @@ def test_hostile_requests_are_refused_and_change_nothing(doors: Doors, process: 
             name = name_of(method)
             if name == _DRAIN:  # An empty request is a good one, and the node would take no more calls.
                 continue
-            metadata = _caller(doors, RIGHTS[process].get(name, OPEN))
+            metadata = _caller(doors, RIGHTS[process][name])
             asked = [
                 (what, pool.submit(doors.send, process, method, request, metadata)) for what, request in nasty.requests(method.input_type)
             ]
