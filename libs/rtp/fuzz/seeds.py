@@ -47,9 +47,19 @@ def late_report() -> bytes:
     return bytes([BRIDGE]) + bytes(9) + audio + report(0, 0) + step(JUMP, 0, 31) * 2 + step(REPORTS, 0, 60)
 
 
+def malformed() -> bytes:
+    """A short call, and in it an extension and a padding that are longer than their packets (RFC 3550 sections 5.1 and 5.3.1)."""
+    audio = step(SHAPED, 0, 0, 1, 0, 40, payload=bytes(40))
+    extended = bytes.fromhex("9008 fffe 00000000 00000001 bede0010") + bytes(24)
+    padded = bytes.fromhex("a008 ffff 00000000 00000001") + b"\xff" * 24
+    odd = b"".join(step(RAW, 0, 0, *struct.pack("!H", len(datagram)), payload=datagram) for datagram in (extended, padded))
+    return bytes([BRIDGE]) + bytes(9) + audio + odd + audio
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "malformed").write_bytes(malformed())
     (folder / "late-report").write_bytes(late_report())
     for number in range(12):
         codecs = (number % 6, (number // 2 + 1) % 6, (number + 3) % 6)
