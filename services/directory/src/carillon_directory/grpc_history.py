@@ -22,6 +22,7 @@ from carillon_directory.grpc_common import (
 )
 from carillon_directory.handlers import Directory
 from carillon_directory.ports import Recorded
+from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit import pages
 from carillon_kit.errors import InvalidArgument
 from carillon_kit.grpc_server import current_principal, current_tenant
@@ -38,7 +39,7 @@ class HistoryServicer(HistoryServiceServicer):
 
     async def ListChanges(self, request: pb.ListChangesRequest, context: object) -> pb.ListChangesResponse:
         """Newest first."""
-        tenant_id = current_tenant()
+        tenant_id = current_whole_tenant()
         if request.resource and request.resource not in RESOURCES:
             raise InvalidArgument({"resource": f"must be one of {', '.join(RESOURCES)}"})
         before = position_of(request.page_token, {"before": int}).get("before")
