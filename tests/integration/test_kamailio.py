@@ -12,7 +12,7 @@ import pytest
 from carillon_cli.phone.baresip import Account, Baresip
 from strangers.kamailio import kamailio, needs_kamailio
 from strangers.phones import holds
-from strangers.sipp import Sipp, credentials, free_port, register
+from strangers.sipp import Sipp, credentials, register
 from strangers.system import System
 
 pytestmark = [needs_kamailio, pytest.mark.feature("M-1")]
@@ -36,7 +36,7 @@ def edge(system: System) -> Iterator[Edge]:
 async def phone(system: System, edge: Edge, extension: str, hz: int, transport: Literal["udp", "tcp"]) -> AsyncIterator[Baresip]:
     """baresip, which knows the edge alone."""
     user = system.user(extension)
-    one = await Baresip.start(Path(tempfile.mkdtemp(prefix="baresip-")), hz, free_port())
+    one = await Baresip.start(Path(tempfile.mkdtemp(prefix="baresip-")), hz)
     try:
         await one.register(Account(user["sip_user"], user["sip_password"], system.tenant["realm"], edge, transport))
         yield one

@@ -10,7 +10,7 @@ import pytest
 
 from carillon_cli.phone.baresip import Account, Baresip
 from strangers.reflection import Reflected
-from strangers.sipp import Sipp, free_port, register
+from strangers.sipp import Sipp, register
 from strangers.system import System
 
 DIRECTORY = "carillon.directory.v1"
@@ -50,7 +50,7 @@ async def test_baresip_registers_with_what_the_phones_file_says(system: System, 
     settings = fetched(directory)
     proxy = (settings["account.1.outbound_proxy.1.address"], int(settings["account.1.outbound_proxy.1.port"]))
     account = Account(settings["account.1.auth_name"], settings["account.1.password"], settings["account.1.sip_server.1.address"], proxy)
-    phone = await Baresip.start(Path(tempfile.mkdtemp(prefix="baresip-")), 440, free_port())
+    phone = await Baresip.start(Path(tempfile.mkdtemp(prefix="baresip-")), 440)
     try:
         await phone.register(account)
     finally:

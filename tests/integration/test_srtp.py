@@ -12,7 +12,6 @@ from typing import Any, Literal
 import pytest
 
 from carillon_cli.phone.baresip import Account, Baresip, BaresipError
-from strangers.sipp import free_port
 from strangers.system import System
 
 pytestmark = pytest.mark.feature("M-7")
@@ -48,7 +47,7 @@ async def holds(condition: Callable[[], Any], what: str, seconds: float = 20) ->
 @asynccontextmanager
 async def phone(system: System, extension: str, hz: int, kind: Kind) -> AsyncIterator[Baresip]:
     user, folder = system.user(extension), Path(tempfile.mkdtemp(prefix="baresip-"))
-    one = await Baresip.start(folder, hz, free_port(), authority=Path(system.run["sip"]["tls_certificate"]), rate=kind.rate)
+    one = await Baresip.start(folder, hz, authority=Path(system.run["sip"]["tls_certificate"]), rate=kind.rate)
     try:
         account = Account(
             user["sip_user"],

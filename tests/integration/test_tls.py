@@ -15,7 +15,6 @@ import pytest
 
 from carillon_cli.phone.baresip import Account, Baresip, BaresipError
 from carillon_kit.certificates import write_self_signed
-from strangers.sipp import free_port
 from strangers.system import System, until
 
 pytestmark = pytest.mark.feature("M-1", "M-3")
@@ -38,7 +37,7 @@ async def holds(condition: Callable[[], Any], what: str, seconds: float = 20) ->
 async def phone(system: System, extension: str, hz: int, transport: Transport, authority: Path | None = None) -> AsyncIterator[Baresip]:
     user = system.user(extension)
     folder = Path(tempfile.mkdtemp(prefix="baresip-"))
-    one = await Baresip.start(folder, hz, free_port(), authority=authority)
+    one = await Baresip.start(folder, hz, authority=authority)
     try:
         await one.register(Account(user["sip_user"], user["sip_password"], system.tenant["realm"], system.address(transport), transport))
         yield one

@@ -13,7 +13,6 @@ from carillon_cli.phone import wav
 from carillon_cli.phone.baresip import Account, Baresip, BaresipError
 from carillon_cli.phone.g711 import RATE
 from carillon_cli.phone.tones import WINDOW, goertzel
-from strangers.sipp import free_port
 from strangers.system import System
 
 #: Power at one frequency from which it is there: a sine a sixth as loud as a phone's tone.
@@ -35,7 +34,7 @@ async def phone(system: System, extension: str, hz: int) -> AsyncIterator[Baresi
     """A phone of the extension's user that says this tone."""
     user = system.user(extension)
     folder = Path(tempfile.mkdtemp(prefix="baresip-"))
-    ringing = await Baresip.start(folder, hz, free_port())
+    ringing = await Baresip.start(folder, hz)
     try:
         await ringing.register(Account(user["sip_user"], user["sip_password"], system.tenant["realm"], system.sip))
         yield ringing

@@ -10,7 +10,6 @@ from carillon_cli.demo.stage import HEARD_SECONDS, Stage
 from carillon_cli.phone.baresip import Account, Baresip
 from carillon_cli.system import Phone as KnownPhone
 from carillon_contracts.call import CallStarted
-from carillon_kit.embedded import free_port
 
 CALLER, CALLED = "105", "106"
 CALLER_HZ, CALLED_HZ = 650, 950
@@ -52,7 +51,7 @@ async def baresip_to_baresip(stage: Stage) -> None:
 
 
 async def _start(stack: AsyncExitStack, stage: Stage, known: KnownPhone, folder: Path, tone_hz: int) -> Baresip:
-    phone = await Baresip.start(folder, tone_hz, free_port())
+    phone = await Baresip.start(folder, tone_hz)
     stack.push_async_callback(phone.stop)
     account = Account(known.sip_user, known.sip_password, str(stage.system.entry(stage.tenant)["realm"]), stage.system.sip_udp)
     await phone.register(account)

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from carillon_cli.phone import g711, tones, wav
+from carillon_kit.embedded import free_port
 
 BINARY = Path("/usr/bin/baresip")
 MODULES = ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules", "/usr/lib/aarch64-linux-gnu/baresip/modules")
 #: The end of the tone's file would hang up: it is longer than any test call.
 TONE_SECONDS = 60
-START_SECONDS = 5.0
+START_SECONDS = 10.0
+START_ATTEMPTS = 3
 EVENT_SECONDS = 10.0
 
 
@@ -107,7 +109,6 @@ class Baresip:
         cls,
         folder: Path,
         tone_hz: int,
-        control_port: int,
         *,
         ip: str = "127.0.0.1",
         authority: Path | None = None,
@@ -115,20 +116,23 @@ class Baresip:
     ) -> Self:
         """Start in an empty folder and connect to its control socket. `rate`: the samples of the codec that will be spoken, in Hz.
         Raises `BaresipError`."""
-        prepare(folder, tone_hz, configuration(folder, control_port, ip, authority), rate)
-        phone = cls(folder)
-        log = (folder / "baresip.log").open("wb")
-        with log:
-            phone._process = await asyncio.create_subprocess_exec(
-                str(BINARY), "-f", str(folder), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                await phone._connect(ip, control_port)
-        except TimeoutError as error:
-            await phone.stop()
-            raise BaresipError(f"baresip did not start; see {folder / 'baresip.log'}") from error
-        return phone
+        for _ in range(START_ATTEMPTS):
+            # Somebody may take the port before baresip does; it then goes on without a control socket.
+            control_port = free_port(ip)
+            prepare(folder, tone_hz, configuration(folder, control_port, ip, authority), rate)
+            phone = cls(folder)
+            with (folder / "baresip.log").open("wb") as log:
+                phone._process = await asyncio.create_subprocess_exec(
+                    str(BINARY), "-f", str(folder), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                )
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    await phone._connect(ip, control_port)
+            except TimeoutError:
+                await phone.stop()
+            else:
+                return phone
+        raise BaresipError(f"baresip did not start; see {folder / 'baresip.log'}")
 
     async def register(self, account: Account) -> None:
         """Register; REGISTER_OK is waited for. Raises `BaresipError`."""

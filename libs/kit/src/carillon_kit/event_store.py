@@ -125,9 +125,15 @@ class PostgresEventStore:
         async with self._pool.acquire() as own, own.transaction():
             return await self._append(own, stream, expected_version, events)
 
-    async def load(self, stream: str, after_version: int = 0, up_to_version: int | None = None) -> list[StoredEvent]:
-        """As the protocol."""
-        return [_event(row) for row in await self._pool.fetch(_LOAD, stream, after_version, up_to_version)]
+    async def lock(self, stream: str, connection: Any) -> None:
+        """Nobody else appends to the stream until the transaction of `connection` ends."""
+        await connection.execute(_LOCK, stream)
+
+    async def load(
+        self, stream: str, after_version: int = 0, up_to_version: int | None = None, *, connection: Any = None
+    ) -> list[StoredEvent]:
+        """As the protocol; with `connection`, as its transaction sees it."""
+        return [_event(row) for row in await (connection or self._pool).fetch(_LOAD, stream, after_version, up_to_version)]
 
     async def streams(self, prefix: str = "") -> list[str]:
         """As the protocol."""
@@ -138,7 +144,7 @@ class PostgresEventStore:
         return [_event(row) for row in await self._pool.fetch(_READ_ALL, str(after.xid), after.position, limit)]
 
     async def _append(self, connection: Any, stream: str, expected: int, events: Sequence[NewEvent]) -> list[StoredEvent]:
-        await connection.execute(_LOCK, stream)
+        await self.lock(stream, connection)
         actual = await connection.fetchval(_VERSION, stream)
         if actual != expected:
             raise VersionConflict(stream, expected, actual)

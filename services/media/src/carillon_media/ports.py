@@ -227,8 +227,9 @@ class Spool(Protocol):
     def path_for(self, recording_id: str) -> Path:
         """Where a recording is written."""
 
-    async def weigh(self, recording_id: str) -> RecordedFile:
-        """Sync the file, mend its header, name it by content; raises OSError or ValueError."""
+    async def weigh(self, recording_id: str, *, still_open: bool = False) -> RecordedFile:
+        """Sync the file, mend its header, name it by content; raises OSError or ValueError. `still_open`: somebody may still write to
+        it; what he writes from now on is not part of the recording."""
 
     def release(self, recording_id: str, object_name: str) -> None:
         """The event that names the object is journalled: upload it, then delete it."""

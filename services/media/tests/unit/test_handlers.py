@@ -137,6 +137,21 @@ async def test_a_recording_is_mended_named_and_uploaded_until_the_store_has_it(t
     assert (len(audio), object_name(audio)) == (file.bytes, file.object)
 
 
+async def test_what_is_written_after_the_weighing_is_no_part_of_a_recording_that_is_still_open(tmp_path: Path) -> None:
+    store = MemoryObjectStore()
+    spool = FileSpool(tmp_path, store)
+    path = spool.path_for("c1-rec-1")
+    recording(path, 1500)
+    with path.open("ab") as media_plane:
+        file = await spool.weigh("c1-rec-1", still_open=True)
+        media_plane.write(bytes(320))
+    spool.release("c1-rec-1", file.object)
+    uploads = asyncio.ensure_future(spool.upload_for_ever())
+    await eventually(lambda: not list(tmp_path.rglob("*.wav")), 30)
+    uploads.cancel()
+    assert len(await store.get(file.object)) == file.bytes
+
+
 async def test_what_is_no_recording_cannot_be_weighed(tmp_path: Path) -> None:
     spool = FileSpool(tmp_path, MemoryObjectStore())
     with pytest.raises(OSError):

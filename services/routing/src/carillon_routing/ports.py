@@ -1,6 +1,7 @@
 """What routing needs of the outside while it decides."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from pydantic import JsonValue
@@ -9,6 +10,16 @@ from carillon_routing.domain.asks import Ask
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.domain.queues.events import FloorEvent
 from carillon_routing.domain.queues.floor import Floor
+
+
+class FloorTurn(Protocol):
+    """One tenant's floor while nobody else can write to it."""
+
+    async def since(self, version: int) -> list[FloorEvent]:
+        """Events after a version, in order."""
+
+    async def append(self, version: int, events: Sequence[FloorEvent]) -> None:
+        """All or none, stored at the end of the turn."""
 
 
 class FloorLog(Protocol):
@@ -22,6 +33,9 @@ class FloorLog(Protocol):
 
     async def append(self, tenant: str, version: int, events: Sequence[FloorEvent]) -> None:
         """All or none; raises `carillon_kit.event_store.VersionConflict`."""
+
+    def turn(self, tenant: str) -> AbstractAsyncContextManager[FloorTurn]:
+        """The next turn of a writer that others were faster than."""
 
     async def keep(self, tenant: str, floor: Floor, version: int) -> None:
         """A floor to begin with."""

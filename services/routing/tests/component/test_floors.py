@@ -1,7 +1,7 @@
 """Floors on a real Postgres: three replicas write at once, one is killed, a new one goes on where it was."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import postgres_dsn  # noqa: F401
 from carillon_routing.adapters.floor_log import PostgresFloors
 from carillon_routing.domain.queues import commands as c
+from carillon_routing.domain.queues.events import FloorEvent
 from carillon_routing.handlers import floors as module
 from carillon_routing.handlers.floors import Floors
 from carillon_routing.testing import small_company
@@ -50,6 +51,22 @@ async def test_three_replicas_write_at_once_and_nobody_is_rung_twice(pool: Any) 
     offered = [agent for caller in found[0].callers.values() for agent in caller.offered]
     assert sorted(offered) == sorted(AGENTS)
     assert [caller.call_id for caller in found[0].waiting("sales")] == [f"c{n}" for n in range(30)]
+
+
+async def test_a_writer_that_another_is_always_faster_than_gets_its_turn(pool: Any) -> None:
+    clock = ManualClock()
+    fast = replica(pool, clock)
+
+    class Slow(PostgresFloors):
+        async def append(self, tenant: str, version: int, events: Sequence[FloorEvent]) -> None:
+            await fast.execute(tenant, c.Join(f"fast{version}", "sales", 0.0), 20)
+            await super().append(tenant, version, events)
+
+    slow = Floors(Slow(pool, SystemIds()), company, clock, "slow")
+    for n in range(3):
+        await slow.execute("turns", c.Join(f"slow{n}", "sales", 1.0 + n), 20)
+    assert [caller.call_id for caller in (await fast.read("turns", 5)).waiting("sales")][3:] == ["slow0", "slow1", "slow2"]
+    assert await slow.read("turns", 5) == await fast.read("turns", 5)
 
 
 async def test_what_a_killed_replica_had_stored_is_the_floor(pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:

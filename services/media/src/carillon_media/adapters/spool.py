@@ -7,6 +7,7 @@ only after the object store has taken it. What is found at start goes on from th
 import asyncio
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,9 +37,9 @@ class FileSpool:
         """Where a recording is written."""
         return self._recordings / f"{recording_id}.wav"
 
-    async def weigh(self, recording_id: str) -> RecordedFile:
-        """Mend the header, sync, name by content; raises OSError or ValueError."""
-        return await asyncio.to_thread(weigh, self.path_for(recording_id))
+    async def weigh(self, recording_id: str, *, still_open: bool = False) -> RecordedFile:
+        """As the port."""
+        return await asyncio.to_thread(weigh, self.path_for(recording_id), still_open)
 
     def release(self, recording_id: str, object_name: str) -> None:
         """To be uploaded."""
@@ -85,8 +86,13 @@ class FileSpool:
         return True
 
 
-def weigh(path: Path) -> RecordedFile:
+def weigh(path: Path, still_open: bool = False) -> RecordedFile:
     """Blocking part of `FileSpool.weigh`."""
+    if still_open:
+        # A name follows from the content: the writer keeps the old file, which ends with him.
+        copy = path.with_suffix(".copy")
+        shutil.copyfile(path, copy)
+        copy.replace(path)
     duration_ms = repair_wav(path)
     data = path.read_bytes()
     with path.open("rb") as file:

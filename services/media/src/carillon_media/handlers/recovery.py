@@ -143,7 +143,8 @@ class Recovery:
 
     async def _weigh(self, begun: Begun) -> Salvaged | None:
         try:
-            file = await self._spool.weigh(begun.recording_id)
+            # The media plane may still hold the session of a call that is over.
+            file = await self._spool.weigh(begun.recording_id, still_open=True)
         except (OSError, ValueError) as error:
             _log.warning("a recording cannot be saved", recording_id=begun.recording_id, error=str(error))
             return None

@@ -3,7 +3,9 @@
 Always: a write counts only at the version that it was decided on (the event store's fence), so of two writers one decides again.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
@@ -28,6 +30,26 @@ insert into floor_clock (name, holder, until) values ('floors', $1, now() + make
  where floor_clock.holder = excluded.holder or floor_clock.until < now()"""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Reads and writes one stream, on `connection` where there is one."""
+
+    store: PostgresEventStore
+    ids: Ids
+    stream: str
+    connection: Any = None
+
+    async def since(self, version: int) -> list[FloorEvent]:
+        """As the port."""
+        stored = await self.store.load(self.stream, version, connection=self.connection)
+        return [EVENTS[event.type].model_validate(event.data) for event in stored]
+
+    async def append(self, version: int, events: Sequence[FloorEvent]) -> None:
+        """As the port."""
+        new = [NewEvent(event.TYPE, event.model_dump(mode="json"), self.ids.uuid7()) for event in events]
+        await self.store.append(self.stream, version, new, self.connection)
+
+
 class PostgresFloors:
     """`ports.FloorLog`."""
 
@@ -35,6 +57,13 @@ class PostgresFloors:
         self._pool = pool
         self._store = PostgresEventStore(pool)
         self._ids = ids
+
+    @asynccontextmanager
+    async def turn(self, tenant: str) -> AsyncIterator["Turn"]:
+        """As the port: the event store's own lock, held while it is read, decided and written."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await self._store.lock(PREFIX + tenant, connection)
+            yield Turn(self._store, self._ids, PREFIX + tenant, connection)
 
     async def start(self, tenant: str) -> tuple[Floor, int]:
         """The newest snapshot that this version of the software can read, and its version; an empty floor before the first."""
@@ -48,13 +77,11 @@ class PostgresFloors:
 
     async def since(self, tenant: str, version: int) -> list[FloorEvent]:
         """Events after a version; one of a newer version of the software, which this one does not know, is an error."""
-        stored = await self._store.load(PREFIX + tenant, version)
-        return [EVENTS[event.type].model_validate(event.data) for event in stored]
+        return await Turn(self._store, self._ids, PREFIX + tenant).since(version)
 
     async def append(self, tenant: str, version: int, events: Sequence[FloorEvent]) -> None:
         """Raises `carillon_kit.event_store.VersionConflict`."""
-        new = [NewEvent(event.TYPE, event.model_dump(mode="json"), self._ids.uuid7()) for event in events]
-        await self._store.append(PREFIX + tenant, version, new)
+        await Turn(self._store, self._ids, PREFIX + tenant).append(version, events)
 
     async def keep(self, tenant: str, floor: Floor, version: int) -> None:
         """A snapshot."""

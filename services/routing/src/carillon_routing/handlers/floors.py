@@ -21,8 +21,6 @@ from carillon_routing.domain.queues.floor import Floor, fold
 from carillon_routing.ports import FloorLog
 
 _log = get_logger(__name__)
-#: Decisions made for one command that other writers outrun.
-ATTEMPTS = 20
 SNAPSHOT_EVERY = 500
 #: What a call waits for the database within its own deadline.
 DATABASE_SECONDS = 0.2
@@ -94,22 +92,32 @@ class Floors:
         async with kept.lock:
             if not kept.loaded:
                 await self._refresh(tenant, kept)
-            for _ in range(ATTEMPTS):
-                events = decide(kept.floor, command, self._config_of(tenant), self._clock.now().timestamp())
-                if not events:
-                    return kept.floor
-                try:
+            events = self._decide(tenant, kept, command)
+            try:
+                if events:
                     await self._log.append(tenant, kept.version, events)
-                except VersionConflict:
-                    await self._refresh(tenant, kept)
-                    continue
-                except BaseException:
-                    # It may have been stored or not: look before the next decision.
-                    kept.loaded = False
-                    raise
-                self._advance(tenant, kept, events)
-                return kept.floor
-        raise FloorAway(f"{ATTEMPTS} other writers were faster")
+            except VersionConflict:
+                events = await self._in_turn(tenant, kept, command)
+            except BaseException:
+                # It may have been stored or not: look before the next decision.
+                kept.loaded = False
+                raise
+            self._advance(tenant, kept, events)
+            return kept.floor
+
+    async def _in_turn(self, tenant: str, kept: _Kept, command: Command) -> list[FloorEvent]:
+        """A writer that has just written knows the newest floor and would be faster for ever."""
+        kept.loaded = False
+        async with self._log.turn(tenant) as turn:
+            self._advance(tenant, kept, await turn.since(kept.version), ours=False)
+            events = self._decide(tenant, kept, command)
+            if events:
+                await turn.append(kept.version, events)
+        kept.loaded = True
+        return events
+
+    def _decide(self, tenant: str, kept: _Kept, command: Command) -> list[FloorEvent]:
+        return list(decide(kept.floor, command, self._config_of(tenant), self._clock.now().timestamp()))
 
     def _config_of(self, tenant: str) -> TenantConfig:
         config = self._config(tenant)
@@ -121,10 +129,11 @@ class Floors:
             kept.snapshot = kept.version
         events = await self._log.since(tenant, kept.version)
         kept.loaded = True
-        if events:
-            self._advance(tenant, kept, events, ours=False)
+        self._advance(tenant, kept, events, ours=False)
 
     def _advance(self, tenant: str, kept: _Kept, events: Sequence[FloorEvent], *, ours: bool = True) -> None:
+        if not events:
+            return
         kept.floor, kept.version = fold(kept.floor, events), kept.version + len(events)
         changed, kept.changed = kept.changed, asyncio.Event()
         changed.set()

@@ -6,7 +6,6 @@ Invariant: an agent belongs to one caller at most (`AgentState.call_id`), and a 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 from carillon_routing.domain.queues import events as e
@@ -88,16 +87,13 @@ class QueueState:
     last: str = ""
 
 
-_NONE: Mapping[str, Any] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True)
 class Floor:
     """Everything that goes on in a tenant's queues."""
 
-    callers: Mapping[str, Caller] = field(default_factory=lambda: _NONE)
-    agents: Mapping[str, AgentState] = field(default_factory=lambda: _NONE)
-    queues: Mapping[str, QueueState] = field(default_factory=lambda: _NONE)
+    callers: Mapping[str, Caller] = field(default_factory=dict)
+    agents: Mapping[str, AgentState] = field(default_factory=dict)
+    queues: Mapping[str, QueueState] = field(default_factory=dict)
     joined: int = 0
 
     def waiting(self, queue_id: str) -> list[Caller]:
