@@ -1,10 +1,13 @@
 """The admin API seen by a client that knows only what reflection tells it, as grpcurl does."""
 
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from carillon_cli import company
+from carillon_cli.demo import company as dupont
 from strangers.reflection import Reflected, violations
 from strangers.system import System
 
@@ -72,3 +75,25 @@ def test_without_a_token_every_door_is_closed(system: System, service: str, meth
     with pytest.raises(grpc.RpcError) as caught:
         stranger.call(method, {})
     assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.feature("D-20", "P-6")
+def test_the_company_comes_out_as_the_file_that_went_in(system: System) -> None:
+    file = company.normal(company.load(dupont.text(), dupont.NAME)[1])
+    loaded = sum(len(section) if isinstance(section, list) else 1 for section in file.values())
+    first = system.carillon("export", "--as-of", str(loaded))  # Tests of the other files may have changed something since.
+    assert company.normal(company.load(first, "exported")[1]) == file
+
+
+@pytest.mark.feature("D-20", "P-6")
+def test_what_is_exported_changes_nothing(system: System, tmp_path: Path) -> None:
+    system.carillon("export", str(tmp_path / "now.yaml"))
+    assert "holds all of it already" in system.carillon("apply", "--prune", str(tmp_path / "now.yaml"))
+
+
+@pytest.mark.feature("P-6")
+def test_single_resources_are_shown(system: System) -> None:
+    assert "last_name: Dumas" in system.carillon("get", "user", "dumas")
+    assert "realm: dupont.example" in system.carillon("get", "tenant")
+    numbers = system.carillon("list", "numbers", "--filter", "label = sales")
+    assert [line.split() for line in numbers.splitlines()[1:]] == [["+41215550110", "sales", "plan", "sales"]]

@@ -78,7 +78,8 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("directory.v1.NumberService", SCOPED, "AssignNumber FreeNumber")
     | _service("directory.v1.SipCredentialService", SCOPED, "LogInPhone LogOutPhone")
     | _service("directory.v1.UserService", SCOPED, "ResetLine")
-    | _service("directory.v1.ImportService", ADMIN, "ApplyTenant")
+    | _service("directory.v1.ImportService", ADMIN, "ApplyTenant ImportTenant ExportTenant")
+    | _service("directory.v1.BatchService", SCOPED, "ApplyBatch")
     | _service("directory.v1.CsvService", ADMIN, "ImportCsv ExportCsv")
     | _service("directory.v1.SearchService", ADMIN, "Search")
     | _service("directory.v1.ProvisioningService", ADMIN, "PrepareDevice WithdrawDevice GetProvisioning"),

@@ -21,8 +21,8 @@ from carillon_kit.grpc_client import channel
 T = TypeVar("T")
 #: A question to a service of the same machine.
 RPC_SECONDS = 10.0
-#: Applying a company of thousands of users.
-APPLY_SECONDS = 60.0
+#: Applying a company of tens of thousands of users.
+APPLY_SECONDS = 300.0
 
 #: What a refusal speaks of -> where to look.
 HINTS = {

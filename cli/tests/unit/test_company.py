@@ -1,7 +1,9 @@
 import pytest
 
 from carillon.directory.v1 import directory_pb2
-from carillon_cli.company import BadCompany, load, request
+from carillon_cli.commands.apply import PART, parts
+from carillon_cli.company import BadCompany, document, load, normal, request, written
+from carillon_cli.demo import company as dupont
 
 pytestmark = pytest.mark.feature("P-6")
 
@@ -129,3 +131,33 @@ def test_aliases_are_refused_so_that_a_small_file_cannot_grow() -> None:
 def test_the_message_reads_file_line_field_reason() -> None:
     with pytest.raises(BadCompany, match=r"x.yaml:2: tenant.realm: is missing|x.yaml:1: tenant.realm: is missing"):
         load("tenant:\n  id: a\n", "x.yaml")
+
+
+@pytest.mark.feature("D-20")
+@pytest.mark.parametrize("text", [GOOD, dupont.text()], ids=["good", "dupont"])
+def test_what_is_written_is_read_as_the_same_company(text: str) -> None:
+    company = load(text, "x.yaml")[1]
+    once = normal(company)
+    assert normal(document(request(company))) == once
+    again = load(written(once), "written.yaml")[1]
+    assert normal(again) == once
+    assert written(normal(again)) == written(once)
+
+
+def test_the_one_form_leaves_out_defaults_and_secrets() -> None:
+    found = normal(load(GOOD, "x.yaml")[1])
+    assert list(found) == ["tenant", "schedules", "users", "sip_credentials", "ring_groups", "extensions"]
+    assert found["users"] == [{"id": "dumas", "last_name": "Dumas", "forwarding": {"no_answer": {"mailbox_id": "main"}}}]
+    assert found["sip_credentials"] == [{"id": "dumas", "user_id": "dumas"}]
+    assert found["extensions"][0]["id"] == "0101"
+
+
+def test_a_request_is_sent_in_parts_that_are_the_whole() -> None:
+    users = [directory_pb2.User(id=f"u{number}", last_name="X") for number in range(PART + 1)]
+    whole = directory_pb2.ApplyTenantRequest(tenant=directory_pb2.Tenant(id="x"), users=users, prune=True, reason="why")
+    sent = list(parts(whole))
+    assert max(len(each.part.users) for each in sent) == PART
+    joined = directory_pb2.ApplyTenantRequest()
+    for each in sent:
+        joined.MergeFrom(each.part)
+    assert joined == whole

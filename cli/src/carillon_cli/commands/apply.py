@@ -5,7 +5,7 @@ Always: a file with a mistake changes nothing; applied twice, the second time ch
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from carillon.directory.v1 import directory_pb2, import_pb2_grpc
@@ -14,6 +14,9 @@ from carillon_cli.errors import CliError
 from carillon_cli.supervisor.layout import Folders
 from carillon_cli.supervisor.secrets import read_json, write_private
 from carillon_cli.system import APPLY_SECONDS, System, ask, load, system_arguments
+
+#: Resources in one message; of the largest (256 KiB) a message holds 60.
+PART = 50
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,10 +51,29 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def apply(system: System, request: directory_pb2.ApplyTenantRequest) -> directory_pb2.ApplyTenantResponse:
-    """Send the request. Raises `CliError` with the fields that the directory refuses."""
+    """Send the request, in parts. Raises `CliError` with the fields that the directory refuses."""
+    whole = directory_pb2.ApplyTenantResponse()
     async with system.channel("directory", request.tenant.id) as directory:
         service = import_pb2_grpc.ImportServiceStub(directory)
-        return await ask(service.ApplyTenant(request, timeout=APPLY_SECONDS), "directory")
+
+        async def received() -> None:
+            async for answer in service.ImportTenant(parts(request), timeout=APPLY_SECONDS):
+                whole.MergeFrom(answer.applied)
+
+        await ask(received(), "directory")
+    return whole
+
+
+def parts(request: directory_pb2.ApplyTenantRequest) -> Iterator[directory_pb2.ImportTenantRequest]:
+    """The request in messages that are small enough; joined, they are the request."""
+    first = directory_pb2.ImportTenantRequest()
+    for field, value in request.ListFields():
+        if not field.is_repeated:
+            first.part.MergeFrom(directory_pb2.ApplyTenantRequest(**{field.name: value}))
+    yield first
+    for field, value in request.ListFields():
+        for start in range(0, len(value) if field.is_repeated else 0, PART):
+            yield directory_pb2.ImportTenantRequest(part=directory_pb2.ApplyTenantRequest(**{field.name: value[start : start + PART]}))
 
 
 def told(answer: directory_pb2.ApplyTenantResponse, request: directory_pb2.ApplyTenantRequest, *, dry_run: bool) -> list[str]:

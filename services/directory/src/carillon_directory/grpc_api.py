@@ -13,22 +13,19 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
-from pydantic import JsonValue
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon.directory.v1.import_pb2_grpc import ImportServiceServicer
 from carillon.directory.v1.tenant_pb2_grpc import TenantServiceServicer
 from carillon_contracts.config import RESOURCES, Resource, Tenant
 from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
 from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain import lists
-from carillon_directory.domain.commands import ApplyCompany, CreateResource, DeleteResource, UpdateResource
+from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.documents import dump
+from carillon_directory.grpc_batch import BatchServicer
 from carillon_directory.grpc_common import (
     PASSWORD_BYTES,
-    applied,
     bounds_of,
-    credential_message,
     execute,
     moment_of,
     or_raise,
@@ -40,6 +37,7 @@ from carillon_directory.grpc_common import (
     tenant_message,
 )
 from carillon_directory.grpc_history import HistoryServicer
+from carillon_directory.grpc_import import ImportServicer
 from carillon_directory.grpc_verbs import Verb, Verbs
 from carillon_directory.handlers import Directory, Executed
 from carillon_kit import pages
@@ -140,31 +138,40 @@ class ResourceServicer:
 
     async def create(self, request: Any, context: object) -> Message:
         """A new resource; a credential's password is shown if it was made here."""
-        tenant_id = current_tenant()
+        executed = await execute(self._directory, current_tenant(), await self.create_command(request))
+        return self.written("Create", executed, getattr(request, self._kind.kind).id)
+
+    async def update(self, request: Any, context: object) -> Message:
+        """The fields of the mask."""
+        executed = await execute(self._directory, current_tenant(), await self.update_command(request))
+        return self.written("Update", executed, getattr(request, self._kind.kind).id)
+
+    async def delete(self, request: Any, context: object) -> Message:
+        """Unless something refers to it."""
+        await execute(self._directory, current_tenant(), await self.delete_command(request))
+        return self._kind.response("Delete")
+
+    async def create_command(self, request: Any) -> CreateResource:
+        """What `create` asks of the directory; raises `InvalidArgument`."""
         message = required(request, self._kind.kind)
-        command = CreateResource(
+        return CreateResource(
             actor=current_principal().subject,
             bounds=bounds_of(current_principal()),
             reason=request.reason,
             kind=self._kind.kind,
-            document=await asyncio.to_thread(self._secrets.sealed, tenant_id, self._kind.kind, to_document(message)),
+            document=await asyncio.to_thread(self._secrets.sealed, current_tenant(), self._kind.kind, to_document(message)),
             spare_password=self._ids.token(PASSWORD_BYTES),
         )
-        executed = await execute(self._directory, tenant_id, command)
-        return self._written("Create", executed, message.id)
 
-    async def update(self, request: Any, context: object) -> Message:
-        """The fields of the mask."""
-        tenant_id = current_tenant()
+    async def update_command(self, request: Any) -> UpdateResource:
+        """What `update` asks of the directory; raises `InvalidArgument`."""
         message = required(request, self._kind.kind)
         command = _update(self._kind.kind, request, message, spare_password=self._ids.token(PASSWORD_BYTES))
-        command = await asyncio.to_thread(self._secrets.sealed_update, tenant_id, command)
-        executed = await execute(self._directory, tenant_id, command)
-        return self._written("Update", executed, message.id)
+        return await asyncio.to_thread(self._secrets.sealed_update, current_tenant(), command)
 
-    async def delete(self, request: Any, context: object) -> Message:
-        """Unless something refers to it."""
-        command = DeleteResource(
+    async def delete_command(self, request: Any) -> DeleteResource:
+        """What `delete` asks of the directory."""
+        return DeleteResource(
             actor=current_principal().subject,
             bounds=bounds_of(current_principal()),
             reason=request.reason,
@@ -172,10 +179,9 @@ class ResourceServicer:
             resource_id=request.id,
             etag=request.etag,
         )
-        await execute(self._directory, current_tenant(), command)
-        return self._kind.response("Delete")
 
-    def _written(self, verb: str, executed: Executed, resource_id: str) -> Message:
+    def written(self, verb: str, executed: Executed, resource_id: str) -> Message:
+        """The answer to `create` and `update`; a password made for a credential is in it."""
         message = self._message(resource_of(executed.config, self._kind.kind, resource_id))
         if resource_id in executed.passwords and isinstance(message, pb.SipCredential):
             message.password = executed.passwords[resource_id]
@@ -220,38 +226,6 @@ class TenantServicer(TenantServiceServicer):
         return pb.UpdateTenantResponse(tenant=tenant_message(executed.config))
 
 
-class ImportServicer(ImportServiceServicer):
-    """A whole company in one step."""
-
-    def __init__(self, directory: Directory, ids: Ids, secrets: SecretsIn) -> None:
-        self._directory = directory
-        self._ids = ids
-        self._secrets = secrets
-
-    async def ApplyTenant(self, request: pb.ApplyTenantRequest, context: object) -> pb.ApplyTenantResponse:
-        """All or nothing; in a dry run nothing, with every change, or every error (of very many the first ones, and how many more)."""
-        principal = current_principal()
-        tenant_id = _applied_tenant(request, operator=str(OPERATOR) in principal.roles)
-        spare = {each.id: self._ids.token(PASSWORD_BYTES) for each in request.sip_credentials if not each.password}
-        command = ApplyCompany(
-            actor=principal.subject,
-            bounds=bounds_of(principal),
-            reason=request.reason,
-            documents=await asyncio.to_thread(self._secrets.sealed_all, tenant_id, _documents(request)),
-            prune=request.prune,
-            may_change_tenant=str(OPERATOR) in principal.roles,
-            spare_passwords=spare,
-        )
-        executed = await execute(self._directory, tenant_id, command, dry_run=request.dry_run)
-        shown = {} if request.dry_run else executed.passwords
-        made = [credential_message(executed.config.sip_credentials[name], password) for name, password in shown.items()]
-        return pb.ApplyTenantResponse(
-            changes=applied(executed.changes),
-            config_seq=executed.config.seq,
-            new_credentials=made,
-        )
-
-
 def add_services(server: GrpcServer, directory: Directory, ids: Ids, secrets: SecretsIn) -> None:
     """Put every service of the package on the server, with the roles that may call it; `RingGroupService` is in `ring_group.proto`."""
     special: Sequence[tuple[str, Any, frozenset[str]]] = (
@@ -262,34 +236,13 @@ def add_services(server: GrpcServer, directory: Directory, ids: Ids, secrets: Se
     verbs = Verbs(directory, ids).by_kind
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
     servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, verbs.get(kind.kind, {})) for kind in generic}
-    services = [*special, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]
+    batch = ("BatchService", BatchServicer(directory, servicers), _SCOPED)
+    services = [*special, batch, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]
     for name, servicer, roles in services:
         file = _snake(name.removesuffix("Service"))
         methods = import_module(f"{_PACKAGE}.{file}_pb2").DESCRIPTOR.services_by_name[name].methods
         add = getattr(import_module(f"{_PACKAGE}.{file}_pb2_grpc"), f"add_{name}Servicer_to_server")
         server.add(add, servicer, f"{_PACKAGE}.{name}", {method.name: roles for method in methods})
-
-
-def _applied_tenant(request: pb.ApplyTenantRequest, *, operator: bool) -> str:
-    """The caller's tenant; an operator may name it by the request's tenant alone."""
-    named = request.tenant.id if request.HasField("tenant") else ""
-    try:
-        tenant_id = current_tenant()
-    except InvalidArgument:
-        if not operator or not named:
-            raise
-        return named
-    if request.HasField("tenant") and named != tenant_id:
-        raise InvalidArgument({"tenant.id": f"is not the tenant that is being changed, {tenant_id!r}"})
-    return tenant_id
-
-
-def _documents(request: pb.ApplyTenantRequest) -> dict[str, list[dict[str, JsonValue]]]:
-    kinds = {kind: model.PLURAL for kind, model in RESOURCES.items() if model is not Tenant}
-    found = {kind: [to_document(message) for message in getattr(request, plural)] for kind, plural in kinds.items()}
-    if request.HasField("tenant"):
-        found[Tenant.KIND] = [to_document(request.tenant)]
-    return found
 
 
 def _update(kind: str, request: Any, message: Any, spare_password: str = "") -> UpdateResource:

@@ -103,7 +103,7 @@ def _batch(state: State, command: Batch) -> Decision:
     wrong: list[Violation] = []
     refused: set[Key] = set()
     for number, item in enumerate(command.items):
-        place = f"items[{number}]"
+        place = f"requests[{number}].{item.kind}"
         made = _piece(state, item, pieces, place)
         if isinstance(made, Invalid):
             wrong += made.violations

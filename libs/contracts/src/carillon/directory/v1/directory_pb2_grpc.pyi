@@ -95,6 +95,8 @@ from carillon.directory.v1.auth_pb2 import UnlockLoginRequest as UnlockLoginRequ
 from carillon.directory.v1.auth_pb2 import UnlockLoginResponse as UnlockLoginResponse
 from carillon.directory.v1.auth_pb2 import WhoAmIRequest as WhoAmIRequest
 from carillon.directory.v1.auth_pb2 import WhoAmIResponse as WhoAmIResponse
+from carillon.directory.v1.batch_pb2 import ApplyBatchRequest as ApplyBatchRequest
+from carillon.directory.v1.batch_pb2 import ApplyBatchResponse as ApplyBatchResponse
 from carillon.directory.v1.call_class_pb2 import CALL_CLASS_INTERNAL as CALL_CLASS_INTERNAL
 from carillon.directory.v1.call_class_pb2 import CALL_CLASS_INTERNATIONAL as CALL_CLASS_INTERNATIONAL
 from carillon.directory.v1.call_class_pb2 import CALL_CLASS_LOCAL as CALL_CLASS_LOCAL
@@ -273,6 +275,11 @@ from carillon.directory.v1.hunt_group_pb2 import UpdateHuntGroupRequest as Updat
 from carillon.directory.v1.hunt_group_pb2 import UpdateHuntGroupResponse as UpdateHuntGroupResponse
 from carillon.directory.v1.import_pb2 import ApplyTenantRequest as ApplyTenantRequest
 from carillon.directory.v1.import_pb2 import ApplyTenantResponse as ApplyTenantResponse
+from carillon.directory.v1.import_pb2 import ExportTenantRequest as ExportTenantRequest
+from carillon.directory.v1.import_pb2 import ExportTenantResponse as ExportTenantResponse
+from carillon.directory.v1.import_pb2 import ImportProgress as ImportProgress
+from carillon.directory.v1.import_pb2 import ImportTenantRequest as ImportTenantRequest
+from carillon.directory.v1.import_pb2 import ImportTenantResponse as ImportTenantResponse
 from carillon.directory.v1.look_up_table_pb2 import CreateLookUpTableRequest as CreateLookUpTableRequest
 from carillon.directory.v1.look_up_table_pb2 import CreateLookUpTableResponse as CreateLookUpTableResponse
 from carillon.directory.v1.look_up_table_pb2 import DeleteLookUpTableRequest as DeleteLookUpTableRequest

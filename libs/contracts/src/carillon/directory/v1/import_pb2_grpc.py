@@ -40,6 +40,16 @@ class ImportServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_import__pb2.ApplyTenantRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_import__pb2.ApplyTenantResponse.FromString,
                 _registered_method=True)
+        self.ImportTenant = channel.stream_stream(
+                '/carillon.directory.v1.ImportService/ImportTenant',
+                request_serializer=carillon_dot_directory_dot_v1_dot_import__pb2.ImportTenantRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_import__pb2.ImportTenantResponse.FromString,
+                _registered_method=True)
+        self.ExportTenant = channel.unary_stream(
+                '/carillon.directory.v1.ImportService/ExportTenant',
+                request_serializer=carillon_dot_directory_dot_v1_dot_import__pb2.ExportTenantRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_import__pb2.ExportTenantResponse.FromString,
+                _registered_method=True)
 
 
 class ImportServiceServicer:
@@ -54,6 +64,22 @@ class ImportServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportTenant(self, request_iterator, context):
+        """ImportTenant is ApplyTenant for a company that is larger than a message (16 MiB): its parts are joined in the order they come and
+        applied in one transaction. Errors count the resources of all parts: users[20000] may be the first of the third. 256 MiB at most.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportTenant(self, request, context):
+        """ExportTenant gives everything that the tenant holds, as ImportTenant takes it, without secrets: applied to the tenant it came from,
+        it changes nothing. Parts come in an order in which they can be read as one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ImportServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +87,16 @@ def add_ImportServiceServicer_to_server(servicer, server):
                     servicer.ApplyTenant,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_import__pb2.ApplyTenantRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_import__pb2.ApplyTenantResponse.SerializeToString,
+            ),
+            'ImportTenant': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportTenant,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_import__pb2.ImportTenantRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_import__pb2.ImportTenantResponse.SerializeToString,
+            ),
+            'ExportTenant': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportTenant,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_import__pb2.ExportTenantRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_import__pb2.ExportTenantResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +127,60 @@ class ImportService:
             '/carillon.directory.v1.ImportService/ApplyTenant',
             carillon_dot_directory_dot_v1_dot_import__pb2.ApplyTenantRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_import__pb2.ApplyTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportTenant(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/carillon.directory.v1.ImportService/ImportTenant',
+            carillon_dot_directory_dot_v1_dot_import__pb2.ImportTenantRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_import__pb2.ImportTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/carillon.directory.v1.ImportService/ExportTenant',
+            carillon_dot_directory_dot_v1_dot_import__pb2.ExportTenantRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_import__pb2.ExportTenantResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,14 @@ class ImportServiceStub:
     """ApplyTenant makes the tenant hold the given resources: creates and updates what differs, in one transaction.
     It deletes nothing unless prune is set. Applied twice, the second time changes nothing.
     """
+    ImportTenant: _grpc.StreamStreamMultiCallable[_import_pb2.ImportTenantRequest, _import_pb2.ImportTenantResponse]
+    """ImportTenant is ApplyTenant for a company that is larger than a message (16 MiB): its parts are joined in the order they come and
+    applied in one transaction. Errors count the resources of all parts: users[20000] may be the first of the third. 256 MiB at most.
+    """
+    ExportTenant: _grpc.UnaryStreamMultiCallable[_import_pb2.ExportTenantRequest, _import_pb2.ExportTenantResponse]
+    """ExportTenant gives everything that the tenant holds, as ImportTenant takes it, without secrets: applied to the tenant it came from,
+    it changes nothing. Parts come in an order in which they can be read as one.
+    """
 
 @_typing.type_check_only
 class ImportServiceAsyncStub(ImportServiceStub):
@@ -46,6 +54,14 @@ class ImportServiceAsyncStub(ImportServiceStub):
     ApplyTenant: _aio.UnaryUnaryMultiCallable[_import_pb2.ApplyTenantRequest, _import_pb2.ApplyTenantResponse]  # type: ignore[assignment]
     """ApplyTenant makes the tenant hold the given resources: creates and updates what differs, in one transaction.
     It deletes nothing unless prune is set. Applied twice, the second time changes nothing.
+    """
+    ImportTenant: _aio.StreamStreamMultiCallable[_import_pb2.ImportTenantRequest, _import_pb2.ImportTenantResponse]  # type: ignore[assignment]
+    """ImportTenant is ApplyTenant for a company that is larger than a message (16 MiB): its parts are joined in the order they come and
+    applied in one transaction. Errors count the resources of all parts: users[20000] may be the first of the third. 256 MiB at most.
+    """
+    ExportTenant: _aio.UnaryStreamMultiCallable[_import_pb2.ExportTenantRequest, _import_pb2.ExportTenantResponse]  # type: ignore[assignment]
+    """ExportTenant gives everything that the tenant holds, as ImportTenant takes it, without secrets: applied to the tenant it came from,
+    it changes nothing. Parts come in an order in which they can be read as one.
     """
 
 class ImportServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -59,6 +75,26 @@ class ImportServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_import_pb2.ApplyTenantResponse, _abc.Awaitable[_import_pb2.ApplyTenantResponse]]:
         """ApplyTenant makes the tenant hold the given resources: creates and updates what differs, in one transaction.
         It deletes nothing unless prune is set. Applied twice, the second time changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportTenant(
+        self,
+        request_iterator: _MaybeAsyncIterator[_import_pb2.ImportTenantRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_import_pb2.ImportTenantResponse], _abc.AsyncIterator[_import_pb2.ImportTenantResponse]]:
+        """ImportTenant is ApplyTenant for a company that is larger than a message (16 MiB): its parts are joined in the order they come and
+        applied in one transaction. Errors count the resources of all parts: users[20000] may be the first of the third. 256 MiB at most.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportTenant(
+        self,
+        request: _import_pb2.ExportTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_import_pb2.ExportTenantResponse], _abc.AsyncIterator[_import_pb2.ExportTenantResponse]]:
+        """ExportTenant gives everything that the tenant holds, as ImportTenant takes it, without secrets: applied to the tenant it came from,
+        it changes nothing. Parts come in an order in which they can be read as one.
         """
 
 def add_ImportServiceServicer_to_server(servicer: ImportServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,40 @@
+"""`carillon get`: one resource of a tenant, as YAML."""
+
+import argparse
+import asyncio
+import sys
+from typing import Any
+
+from carillon_cli import company
+from carillon_cli.kinds import Kind, kind_named
+from carillon_cli.moments import as_of
+from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_contracts.config import Tenant
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `carillon get`."""
+    parser.add_argument("kind", metavar="KIND", help="user, number, ring_group, ...; `tenant` is the tenant itself")
+    parser.add_argument("id", nargs="?", metavar="ID", help="none for the tenant")
+    parser.add_argument("--as-of", metavar="MOMENT", help="a version, or a time: 2026-11-24T10:00 (default: now)")
+    parser.add_argument("--all", action="store_true", help="also what has its default")
+    system_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print it."""
+    kind = kind_named(options.kind, tenant=True)
+    system = load(options.data)
+    tenant = system.tenant(options.tenant)
+    wanted = tenant if kind.model is Tenant else options.id or ""
+    moment = {"as_of": as_of(options.as_of)} if options.as_of else {}
+    found = company.document(asyncio.run(gotten(system, tenant, kind, kind.request("Get", id=wanted, **moment))))
+    sys.stdout.write(company.written(found if options.all else company.normal_resource(kind.model, found)))
+    return 0
+
+
+async def gotten(system: System, tenant: str, kind: Kind, request: Any) -> Any:
+    """The resource's message."""
+    async with system.channel("directory", tenant) as directory:
+        answer = await ask(kind.call("Get", directory)(request, timeout=RPC_SECONDS), "directory")
+    return getattr(answer, kind.model.KIND)

@@ -1,0 +1,133 @@
+"""Many changes of many kinds in one step."""
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from google.protobuf.any_pb2 import Any as Packed
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+
+from carillon.directory.v1 import directory_pb2 as pb
+from carillon.directory.v1.batch_pb2_grpc import BatchServiceStub
+from carillon.directory.v1.tenant_pb2_grpc import TenantServiceStub
+from carillon.directory.v1.user_pb2_grpc import UserServiceStub
+
+pytestmark = pytest.mark.feature("P-1")
+_serial = iter(range(1, 100))
+
+
+def packed(*requests: Message) -> list[Packed]:
+    boxes = []
+    for request in requests:
+        box = Packed()
+        box.Pack(request)
+        boxes.append(box)
+    return boxes
+
+
+@pytest.fixture
+async def tenant(port: int, client: Callable[..., grpc.aio.Channel]) -> grpc.aio.Channel:
+    name = f"batch-{next(_serial)}"
+    await TenantServiceStub(client(port)).CreateTenant(pb.CreateTenantRequest(tenant=pb.Tenant(id=name, realm=f"{name}.example")))
+    return client(port, "operator", name)
+
+
+async def batch(channel: grpc.aio.Channel, *requests: Message, **options: Any) -> pb.ApplyBatchResponse:
+    answer: pb.ApplyBatchResponse = await BatchServiceStub(channel).ApplyBatch(pb.ApplyBatchRequest(requests=packed(*requests), **options))
+    return answer
+
+
+async def refusal(channel: grpc.aio.Channel, *requests: Message) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await batch(channel, *requests)
+    return error.value.code(), str(error.value.details())
+
+
+def creations(name: str = "ann") -> tuple[Message, ...]:
+    """The extension comes before the user whom it leads to."""
+    return (
+        pb.CreateExtensionRequest(extension=pb.Extension(id="101", destination=pb.Destination(user_id=name))),
+        pb.CreateUserRequest(user=pb.User(id=name, last_name="Archer")),
+        pb.CreateSipCredentialRequest(sip_credential=pb.SipCredential(id=f"phone-{next(_serial)}", user_id=name)),
+    )
+
+
+async def users(channel: grpc.aio.Channel) -> dict[str, pb.User]:
+    return {each.id: each for each in (await UserServiceStub(channel).ListUsers(pb.ListUsersRequest())).users}
+
+
+async def test_kinds_and_verbs_are_mixed_and_answered_in_order(tenant: grpc.aio.Channel) -> None:
+    first = await batch(tenant, *creations(), reason="they move in")
+    credential = pb.CreateSipCredentialResponse()
+    assert [each.TypeName().rpartition(".")[2] for each in first.responses] == [
+        "CreateExtensionResponse",
+        "CreateUserResponse",
+        "CreateSipCredentialResponse",
+    ]
+    assert first.responses[2].Unpack(credential)
+    assert credential.sip_credential.password
+    assert first.config_seq == 4
+    etag = (await users(tenant))["ann"].etag
+    second = await batch(
+        tenant,
+        pb.UpdateUserRequest(user=pb.User(id="ann", etag=etag, first_name="Ann"), update_mask=FieldMask(paths=["first_name"])),
+        pb.DeleteExtensionRequest(id="101"),
+        pb.CreateUserRequest(user=pb.User(id="bob", last_name="Baker")),
+    )
+    assert [(each.resource, each.fact) for each in second.changes] == [("user", "updated"), ("extension", "deleted"), ("user", "created")]
+    answer = pb.UpdateUserResponse()
+    assert second.responses[0].Unpack(answer)
+    assert (answer.user.first_name, answer.user.etag) == ("Ann", "5")
+    assert second.config_seq == 7
+
+
+async def test_one_that_is_refused_leaves_nothing_of_the_others(tenant: grpc.aio.Channel) -> None:
+    code, told = await refusal(tenant, *creations(), pb.CreateUserRequest(user=pb.User(id="bob")))
+    assert (code, "requests[3].user.last_name" in told) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+    code, told = await refusal(tenant, *creations(), pb.DeleteUserRequest(id="nobody"))
+    assert (code, "nobody" in told) == (grpc.StatusCode.NOT_FOUND, True)
+    assert await users(tenant) == {}
+
+
+async def test_an_etag_that_is_not_the_current_one_refuses_all(tenant: grpc.aio.Channel) -> None:
+    await batch(tenant, *creations())
+    stale = pb.UpdateUserRequest(user=pb.User(id="ann", etag="1", first_name="X"))
+    code, _ = await refusal(tenant, pb.CreateUserRequest(user=pb.User(id="bob", last_name="Baker")), stale)
+    assert code == grpc.StatusCode.ABORTED
+    assert list(await users(tenant)) == ["ann"]
+
+
+async def test_what_holds_another_goes_in_the_same_batch(tenant: grpc.aio.Channel) -> None:
+    await batch(tenant, pb.CreateUserRequest(user=pb.User(id="ann", last_name="Archer")), *creations("ann")[:1])
+    code, _ = await refusal(tenant, pb.DeleteUserRequest(id="ann"))
+    assert code == grpc.StatusCode.FAILED_PRECONDITION
+    answer = await batch(tenant, pb.DeleteUserRequest(id="ann"), pb.DeleteExtensionRequest(id="101"))
+    assert [each.fact for each in answer.changes] == ["deleted", "deleted"]
+
+
+async def test_a_dry_run_shows_the_changes_and_makes_none(tenant: grpc.aio.Channel) -> None:
+    answer = await batch(tenant, *creations(), dry_run=True)
+    assert (len(answer.changes), len(answer.responses), answer.config_seq) == (3, 0, 1)
+    assert await users(tenant) == {}
+
+
+@pytest.mark.parametrize(
+    ("requests", "field"),
+    [
+        ([], "requests"),
+        ([Packed(type_url="type.googleapis.com/carillon.directory.v1.CreateTenantRequest")], "requests[0].@type"),
+        ([Packed(type_url="nonsense")], "requests[0].@type"),
+        ([Packed(type_url="type.googleapis.com/carillon.directory.v1.CreateUserRequest", value=b"\xff")], "requests[0]"),
+        ([Packed(type_url="type.googleapis.com/carillon.directory.v1.CreateUserRequest")], "requests[0].user"),
+        (packed(pb.DeleteUserRequest(id="x", reason="mine")), "requests[0].reason"),
+        (packed(pb.UpdateUserRequest(user=pb.User(id="x"), update_mask=FieldMask(paths=["no"]))), "requests[0].update_mask.no"),
+    ],
+)
+async def test_what_is_no_batch_is_refused_by_field(tenant: grpc.aio.Channel, requests: list[Packed], field: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await BatchServiceStub(tenant).ApplyBatch(pb.ApplyBatchRequest(requests=requests))
+    assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert str(error.value.details()).startswith(f"{field}:")
