@@ -86,6 +86,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     "routing": _EVERYWHERE
     | _service("common.v1.CallApplication", SERVICE | OPERATOR, "Next Await")
     | _service("routing.v1.RoutingService", ADMIN, "Simulate TestPlan")
+    | _service("routing.v1.HuntGroupControlService", ADMIN, "GetHuntGroups LogInMember LogOutMember")
     | _service(
         "routing.v1.QueueControlService",
         ADMIN,

@@ -5,6 +5,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.cdr.v1 import cdr_pb2
 from carillon.media.v1 import media_pb2, security_pb2
+from carillon.routing.v1 import hunt_groups_pb2
+from carillon_cli.commands.groups import rows
 from carillon_cli.render.tables import RECORD_FIELDS, bans_table, event_line, record_json, records_table, table, trunks_table
 from carillon_contracts.call import CallStarted
 
@@ -89,3 +91,16 @@ def test_a_trunk_s_row_says_whether_it_is_registered_and_what_is_wrong() -> None
     _, first, second = trunks_table(trunks)
     assert first.split() == ["a", "registered", "2027-01-15", "08:00:00", "yes", "2", "-", "-"]
     assert second.split() == ["b", "failed", "-", "no", "0", "udp:192.0.2.7:5060", "down", "403", "Forbidden"]
+
+
+def test_who_is_logged_in_at_a_group() -> None:
+    state = hunt_groups_pb2.GetHuntGroupsResponse()
+    group = state.hunt_groups.add(hunt_group_id="support")
+    group.members.add(user_id="anna", logged_in=True, changed_at=Timestamp(seconds=1_800_000_000))
+    group.members.add(user_id="ben")
+    group.members.add(user_id="carl", logged_in=True, permanent=True)
+    assert [row.split() for row in rows(state)[1:]] == [
+        ["support", "anna", "in", "2027-01-15", "08:00:00"],
+        ["support", "ben", "out"],
+        ["support", "carl", "always"],
+    ]

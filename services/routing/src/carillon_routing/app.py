@@ -6,6 +6,7 @@ from typing import Any
 
 from carillon.cdr.v1.cdr_pb2_grpc import RecordServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
+from carillon.routing.v1.hunt_groups_pb2_grpc import add_HuntGroupControlServiceServicer_to_server
 from carillon.routing.v1.queues_pb2_grpc import add_QueueControlServiceServicer_to_server
 from carillon.routing.v1.routing_pb2_grpc import add_RoutingServiceServicer_to_server
 from carillon_contracts.audit import request_refused
@@ -16,16 +17,21 @@ from carillon_kit.clock import Clock, FileClock, SystemClock
 from carillon_kit.grpc_client import channel
 from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks
+from carillon_routing.adapters.attendance import PostgresAttendance
 from carillon_routing.adapters.fact_finder import RealFacts
 from carillon_routing.adapters.letters import Letters
 from carillon_routing.adapters.peers import Peers, signer
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.adapters.web import Web, networks
 from carillon_routing.grpc_api import add_services
+from carillon_routing.grpc_hunt_groups import RIGHTS as HUNTING_RIGHTS
+from carillon_routing.grpc_hunt_groups import SERVICE_NAME as HUNTING_SERVICE
+from carillon_routing.grpc_hunt_groups import HuntGroupControl
 from carillon_routing.grpc_queues import RIGHTS, SERVICE_NAME, QueueControl
 from carillon_routing.grpc_routing import RIGHTS as ROUTING_RIGHTS
 from carillon_routing.grpc_routing import SERVICE_NAME as ROUTING_SERVICE
 from carillon_routing.grpc_routing import Routing
+from carillon_routing.handlers.attendance import Attendances
 from carillon_routing.handlers.floors import FloorsWhenUp
 from carillon_routing.handlers.queue_calls import QueueCalls
 from carillon_routing.projections.configuration import Configuration, ConfigurationFollower
@@ -48,17 +54,20 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         tasks.start(follower.run(), "configuration")
         await follower.caught_up(settings.catch_up_seconds)
         facts = PostgresFacts(configuration.zone)
+        attendance = PostgresAttendance()
         floors = FloorsWhenUp(expected=bool(settings.postgres_dsn))
         if settings.postgres_dsn:
-            tasks.start(run_queues(settings, bus, configuration, floors, facts), "queues")
+            tasks.start(run_queues(settings, bus, configuration, floors, facts, attendance), "queues")
             await wait_a_moment(floors, settings.queues_up_seconds)
         queues = QueueCalls(floors, SystemClock())
         server = await guarded_server(settings, "routing", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         web = Web(settings.token_key.get_secret_value(), networks(settings.webhook_networks), SystemClock())
-        finder = RealFacts(facts, Letters(bus, SystemClock()), web)
+        finder = RealFacts(facts, Letters(bus, SystemClock()), web, Attendances(floors, attendance))
         add_services(server, configuration, _clock(settings), queues, _peers(settings, stack), finder)
         control = QueueControl(floors, configuration, SystemClock())
         server.add(add_QueueControlServiceServicer_to_server, control, SERVICE_NAME, RIGHTS)
+        hunting = HuntGroupControl(attendance, configuration)
+        server.add(add_HuntGroupControlServiceServicer_to_server, hunting, HUNTING_SERVICE, HUNTING_RIGHTS)
         routing = Routing(configuration, _clock(settings))
         server.add(add_RoutingServiceServicer_to_server, routing, ROUTING_SERVICE, ROUTING_RIGHTS)
         port = await server.start()

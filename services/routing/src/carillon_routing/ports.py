@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 
 from pydantic import JsonValue
@@ -45,6 +46,20 @@ class FloorLog(Protocol):
 
     async def lease(self, holder: str, seconds: float) -> bool:
         """Whether the holder runs the clock for so long."""
+
+
+class AttendanceAway(Exception):
+    """Who is logged in at hunt groups can neither be read nor changed now."""
+
+
+class Attendance(Protocol):
+    """Who is logged in at hunt groups; everything raises `AttendanceAway`. `seconds`: what it may take."""
+
+    async def record(self, tenant: str, user_id: str, hunt_group_ids: Sequence[str], *, logged_in: bool, seconds: float) -> None:
+        """From now on, at all these groups or at none; the same twice keeps the time of the first."""
+
+    async def read(self, tenant: str, seconds: float) -> dict[tuple[str, str], tuple[bool, datetime]]:
+        """By group and user: whether logged in, and since when it is so. Who never logged in is not there."""
 
 
 class FactFinder(Protocol):

@@ -10,6 +10,7 @@ from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.ids import SystemIds
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import migrate, open_pool
+from carillon_routing.adapters.attendance import PostgresAttendance
 from carillon_routing.adapters.call_facts import CONSUMER as FACTS_CONSUMER
 from carillon_routing.adapters.call_facts import CallFactsWriter
 from carillon_routing.adapters.floor_log import PostgresFloors
@@ -22,7 +23,14 @@ from carillon_routing.subscribers import CONSUMER, CallSubscriber
 _log = get_logger(__name__)
 
 
-async def run_queues(settings: RoutingSettings, bus: Bus, configuration: Configuration, up: FloorsWhenUp, facts: PostgresFacts) -> None:
+async def run_queues(
+    settings: RoutingSettings,
+    bus: Bus,
+    configuration: Configuration,
+    up: FloorsWhenUp,
+    facts: PostgresFacts,
+    attendance: PostgresAttendance,
+) -> None:
     """Wait for the database, then let time pass on the floors until cancelled."""
     ids = SystemIds()
     async with AsyncExitStack() as stack:
@@ -37,6 +45,7 @@ async def run_queues(settings: RoutingSettings, bus: Bus, configuration: Configu
         log = PostgresFloors(pool, ids)
         floors = Floors(log, configuration.current, SystemClock(), f"{settings.node}-{ids.token()}")
         facts.adopt(pool)
+        attendance.adopt(pool)
         up.adopt(floors)
         await bus.ensure_stream(CALLS)
         consumer = await bus.consume(CONSUMER, CallSubscriber(floors).handle, DeadLetters(pool))

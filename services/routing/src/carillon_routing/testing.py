@@ -6,16 +6,20 @@ Always: the cursor goes through its bytes at every step, as it does between medi
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
 
 from carillon_contracts.config import RESOURCES, SECRET_FIELDS, ConfigChanged
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import CONFIG, config_subject
 from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_kit.bus import Bus, MemoryBus
 from carillon_routing.domain.advance import decided
-from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, Draw, Fetch, LastAgent, LoggedIn, Mail, TakePlace
+from carillon_routing.domain.asks import AnsweredToday, Ask, Attend, BusyUsers, Draw, Fetch, LastAgent, LoggedIn, Mail, TakePlace
 from carillon_routing.domain.cursor import decode
 from carillon_routing.domain.facts import (
     Advance,
@@ -53,6 +57,23 @@ def changes_of(company: Mapping[str, Any]) -> list[ConfigChanged]:
     return changes
 
 
+async def publish_company(bus: Bus | MemoryBus, company: Mapping[str, Any]) -> None:
+    """The same events on the bus, in a stream that is there."""
+    tenant = company["tenant"]["id"]
+    for seq, change in enumerate(changes_of(company), 1):
+        event = Event(
+            id=UUID(int=seq),
+            source="test",
+            type=change.event_type,
+            subject=change.resource_id,
+            time=datetime(2026, 1, 6, tzinfo=UTC),
+            data=change.model_dump(mode="json"),
+            tenantid=tenant,
+            configseq=seq,
+        )
+        await bus.publish(CONFIG.name, config_subject(tenant, change.resource, change.action), event.to_json(), str(event.id))
+
+
 def config_of(company: Mapping[str, Any]) -> TenantConfig:
     """The configuration of a company in plain data."""
     config = TenantConfig(company["tenant"]["id"])
@@ -70,6 +91,7 @@ class World:
     answered: dict[str, int] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)
     logged_in: dict[str, set[str]] = field(default_factory=dict)
+    attended: list[Attend] = field(default_factory=list)
     agents: dict[str, str] = field(default_factory=dict)
     #: By address; absent: no answer.
     web: dict[str, JsonValue] = field(default_factory=dict)
@@ -116,6 +138,12 @@ class World:
                 return list[JsonValue](user_id for user_id in user_ids if user_id in self.busy)
             case LoggedIn(group_id):
                 return list[JsonValue](sorted(self.logged_in.get(group_id, set())))
+            case Attend(attending, user_id, _, groups):
+                self.attended.append(ask)
+                for group in groups:
+                    there = self.logged_in.setdefault(group, set())
+                    (there.add if attending == "log_in" else there.discard)(user_id)
+                return True
             case LastAgent(number):
                 return self.agents.get(number, "")
             case Fetch():

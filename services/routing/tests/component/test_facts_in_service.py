@@ -9,7 +9,7 @@ from carillon.common.v1 import call_application_pb2 as pb
 from carillon.common.v1.call_application_pb2_grpc import CallApplicationStub
 from carillon_contracts.call import CallEnded
 from carillon_contracts.envelope import Event
-from carillon_contracts.streams import CALLS, CONFIG, call_subject, config_subject
+from carillon_contracts.streams import CALLS, CONFIG, call_subject
 from carillon_kit.auth import SERVICE, issue_token
 from carillon_kit.bus import Bus, MemoryBus
 from carillon_kit.clock import SystemClock
@@ -19,7 +19,7 @@ from carillon_routing import grpc_api
 from carillon_routing.adapters import postgres_facts
 from carillon_routing.app import running
 from carillon_routing.settings import RoutingSettings
-from carillon_routing.testing import changes_of
+from carillon_routing.testing import publish_company
 
 pytestmark = pytest.mark.feature("R-16")
 KEY = "k" * 32
@@ -45,20 +45,22 @@ async def configured() -> MemoryBus:
     bus = MemoryBus()
     for stream in (CONFIG, CALLS):
         await bus.ensure_stream(stream)
-    for seq, change in enumerate(changes_of(COMPANY), 1):
-        event = _event(seq, change.event_type, change.model_dump(mode="json"), configseq=seq)
-        await bus.publish(CONFIG.name, config_subject("acme", change.resource, change.action), event.to_json(), str(event.id))
+    await publish_company(bus, COMPANY)
     return bus
-
-
-def _event(number: int, kind: str, data: dict[str, object], **more: object) -> Event:
-    now = SystemClock().now()
-    return Event(id=UUID(int=number), source="test", type=kind, subject="x", time=now, data=data, tenantid="acme", **more)
 
 
 async def ended(bus: Bus, number: int, call_id: str) -> None:
     data = CallEnded(cause="normal_clearing", by="caller")
-    event = _event(1000 + number, f"carillon.{data.TYPE}", data.model_dump(mode="json"), callid=call_id)
+    event = Event(
+        id=UUID(int=1000 + number),
+        source="test",
+        type=f"carillon.{data.TYPE}",
+        subject="x",
+        time=SystemClock().now(),
+        data=data.model_dump(mode="json"),
+        tenantid="acme",
+        callid=call_id,
+    )
     await bus.publish(CALLS.name, call_subject("acme", call_id, "ended"), event.to_json(), str(event.id))
 
 

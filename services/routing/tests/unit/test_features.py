@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
+from carillon_routing.domain.asks import Attend
 from carillon_routing.domain.cursor import Cursor, FeatureWait, decode, encode
 from carillon_routing.domain.facts import HangUp, Play, Ring
 from carillon_routing.domain.feature_codes import Coded, recognise
 from carillon_routing.domain.feature_steps import NothingTaken, Page, PageOver, Park, ParkOver, PickUp, Supervise, SuperviseOver
-from carillon_routing.testing import SimulatedCall, small_company
+from carillon_routing.testing import SimulatedCall, World, small_company
 
 LOT = {"id": "main", "first_slot": "701", "last_slot": "703", "recall_seconds": 60, "recall_ring_seconds": 20}
 SALES = {"id": "sales", "user_ids": ["anna", "ben"]}
@@ -50,6 +51,10 @@ def says(call: SimulatedCall) -> str:
         ("*21*", None),
         ("#21#", Coded("forward_off", "#21#")),
         ("*78", Coded("dnd_on", "*78")),
+        ("*45", Coded("agent_login", "*45")),
+        ("*46200", Coded("agent_logout", "*46", "200")),
+        ("*47", Coded("agent_pause", "*47")),
+        ("*475", None),
         ("*789", Coded("park", "*7", "89")),
         ("*310791112233", Coded("withhold", "*31", "0791112233")),
         ("102", None),
@@ -231,3 +236,51 @@ def test_without_a_right_nobody_listens_to_anybody(user: str, digits: str) -> No
 
 def test_a_step_that_ends_a_call_needs_no_more() -> None:
     assert isinstance(dial("*7", transferred=True, parking_lots=[]).last.step, HangUp)
+
+
+# -- agents -----------------------------------------------------------------------------------------------------------
+
+HUNTED = [
+    {"id": "sales", "members": [{"user_id": "anna"}, {"user_id": "ben", "permanent": True}]},
+    {"id": "support", "members": [{"user_id": "anna"}]},
+]
+QUEUES: dict[str, Any] = {
+    "hunt_groups": HUNTED,
+    "agents": [{"id": "a1", "user_id": "anna"}],
+    "queues": [{"id": "hotline", "members": [{"agent_id": "a1"}]}, {"id": "other"}],
+    "extensions": [
+        {"id": "200", "destination": {"hunt_group_id": "sales"}},
+        {"id": "201", "destination": {"queue_id": "hotline"}},
+        {"id": "202", "destination": {"queue_id": "other"}},
+    ],
+}
+
+
+@pytest.mark.feature("R-19", "R-9", "R-10")
+@pytest.mark.parametrize(
+    ("dialled", "attended", "said"),
+    [
+        ("*45", Attend("log_in", "anna", ("a1",), ("sales", "support")), "Vous êtes en service."),
+        ("*45200", Attend("log_in", "anna", (), ("sales",)), "Vous êtes en service."),
+        ("*46201", Attend("log_out", "anna", ("a1",), ()), "Vous n'êtes plus en service."),
+        ("*47", Attend("pause", "anna", ("a1",), ()), "Vous êtes en pause."),
+        ("*45202", None, "Vous n'y êtes pas autorisé."),
+        ("*45102", None, "Ce numéro n'existe pas."),
+    ],
+)
+def test_an_agent_logs_in_and_out_and_pauses(dialled: str, attended: Attend | None, said: str) -> None:
+    call = dial(dialled, **QUEUES)
+    assert says(call) == said
+    assert call.world.attended == ([attended] if attended else [])
+
+
+@pytest.mark.feature("R-19", "R-9")
+def test_who_works_nowhere_or_always_cannot_log_in() -> None:
+    assert says(dial("*45", "ben", **QUEUES)) == "Vous n'y êtes pas autorisé."
+    assert says(dial("*47", "carl", **QUEUES)) == "Vous n'y êtes pas autorisé."
+
+
+@pytest.mark.feature("R-19")
+def test_what_could_not_be_kept_is_not_said_to_be_done() -> None:
+    call = SimulatedCall.from_user(house(**QUEUES), "anna", "*45", world=World(dark=True))
+    assert says(call) == "Ce n'est pas possible pour le moment."

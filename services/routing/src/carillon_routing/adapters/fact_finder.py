@@ -5,16 +5,18 @@ from pydantic import JsonValue
 from carillon_routing.adapters.letters import Letters
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.adapters.web import Web
-from carillon_routing.domain.asks import Ask, Fetch, Mail
+from carillon_routing.domain.asks import Ask, Attend, Fetch, Mail
 from carillon_routing.domain.facts import CallFacts
+from carillon_routing.handlers.attendance import Attendances
 
 
 class RealFacts:
     """The facts of the running service."""
 
-    def __init__(self, facts: PostgresFacts, letters: Letters, web: Web) -> None:
+    def __init__(self, facts: PostgresFacts, letters: Letters, web: Web, attendances: Attendances) -> None:
         self._facts = facts
         self._web = web
+        self._attendances = attendances
         self._letters = letters
 
     async def find(self, call: CallFacts, ask: Ask) -> JsonValue:
@@ -22,6 +24,8 @@ class RealFacts:
         match ask:
             case Mail():
                 return await self._letters.take(call, ask)
+            case Attend():
+                return await self._attendances.attend(call.tenant_id, ask)
             case Fetch():
                 return await self._web.fetch(call, ask)
             case _:

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import UNAVAILABLE
-from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, Draw, LastAgent, TakePlace
+from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, Draw, LastAgent, LoggedIn, TakePlace
 from carillon_routing.domain.facts import CallFacts
 
 _log = get_logger(__name__)
@@ -33,6 +33,7 @@ _BUSY = """
 select distinct l.party from call_leg l join call_seen c using (tenant, call_id)
  where l.tenant = $1 and l.party = any($2::text[]) and l.ended_at is null and c.ended_at is null
    and l.seen_at > now() - make_interval(secs => $4) and (l.call_id <> $3 or l.leg_id not like 'b%') order by l.party"""
+_LOGGED_IN = "select user_id from attendance where tenant = $1 and hunt_group_id = $2 and logged_in order by user_id"
 _LAST = "select user_id from last_talk where tenant = $1 and number = $2 and talked_at > now() - make_interval(days => $3)"
 _SWEEP = (
     "delete from draw where drawn_at < now() - interval '2 days'",
@@ -81,6 +82,8 @@ class PostgresFacts:
                 return {row["party"]: row["calls"] for row in rows}
             case BusyUsers(user_ids):
                 return [row["party"] for row in await pool.fetch(_BUSY, tenant, user_ids, call.call_id, HOLD_SECONDS)]
+            case LoggedIn(group_id):
+                return [row["user_id"] for row in await pool.fetch(_LOGGED_IN, tenant, group_id)]
             case LastAgent(number, days):
                 return str(await pool.fetchval(_LAST, tenant, number, days) or "")
             case _:

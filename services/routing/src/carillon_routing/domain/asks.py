@@ -9,11 +9,13 @@ and no e-mail goes out twice.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from pydantic import JsonValue
 
 #: By `key` of what was asked.
 Known = Mapping[str, JsonValue]
+Attending = Literal["log_in", "log_out", "pause"]
 NOTHING: Known = MappingProxyType({})
 
 
@@ -86,6 +88,23 @@ class LoggedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Attend:
+    """A user begins, ends or interrupts the work at hunt groups and, as these agents, at queues; the same twice is one.
+
+    Logging in ends a pause. Answer: True when it is done."""
+
+    attending: Attending
+    user_id: str
+    agent_ids: tuple[str, ...]
+    hunt_group_ids: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """`attend log_in anna anna-agent,support`"""
+        return f"attend {self.attending} {self.user_id} {','.join((*self.agent_ids, *self.hunt_group_ids))}"
+
+
+@dataclass(frozen=True, slots=True)
 class LastAgent:
     """The user who talked last with this outside number, in so many days. Answer: user id, or empty."""
 
@@ -128,7 +147,7 @@ class Mail:
         return f"mail {self.hop}"
 
 
-Ask = Draw | TakePlace | AnsweredToday | BusyUsers | LoggedIn | LastAgent | Fetch | Mail
+Ask = Draw | TakePlace | AnsweredToday | BusyUsers | LoggedIn | Attend | LastAgent | Fetch | Mail
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ _FOLLOWED: Mapping[Feature, bool] = {
     "pick_up": True,
     "park": False,
     "forward_on": True,
+    "agent_login": False,
+    "agent_logout": False,
     "withhold": True,
     "intercom": True,
     "page": True,

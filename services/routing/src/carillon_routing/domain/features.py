@@ -1,10 +1,11 @@
-"""What is done by code: pickup, parking, intercom, paging, supervision, and what `feature_settings` does.
+"""What is done by code: pickup, parking, intercom, paging, supervision, and what `attendance` and `feature_settings` do.
 
 Always: who may not is told so and nothing else happens; a parked call that nobody takes rings at who parked it, then goes where its lot
 says, else is parked again.
 """
 
 from carillon_contracts.config import ParkingLot, User
+from carillon_routing.domain import attendance
 from carillon_routing.domain.cursor import FeatureWait
 from carillon_routing.domain.facts import HangUp, Ring, RingResult, UserTarget
 from carillon_routing.domain.feature_codes import Coded, lot_of
@@ -49,6 +50,8 @@ def enter(walk: Walk, coded: Coded, *, sent_by_user: bool) -> Move:
             return _page(walk, subject, coded.argument)
         case "listen" | "whisper" | "barge" as mode:
             return _supervise(walk, subject, coded.argument, mode)
+        case "agent_login" | "agent_logout" | "agent_pause":
+            return attendance.enter(walk, coded)
         case _:
             walk.note(subject, False, "this feature is not there")
             return say(walk, "not_allowed")
