@@ -76,6 +76,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("directory.v1.HistoryService", ADMIN, "ListChanges UndoChange CompareConfigurations RestoreTenant")
     | _service("directory.v1.ExtensionService", SCOPED, "AssignExtensions")
     | _service("directory.v1.NumberService", SCOPED, "AssignNumber FreeNumber")
+    | _service("directory.v1.PlanService", SCOPED, "ActivatePlan RollBackPlan")
     | _service("directory.v1.SipCredentialService", SCOPED, "LogInPhone LogOutPhone")
     | _service("directory.v1.UserService", SCOPED, "ResetLine")
     | _service("directory.v1.ImportService", ADMIN, "ApplyTenant ImportTenant ExportTenant")
@@ -85,7 +86,8 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("directory.v1.ProvisioningService", ADMIN, "PrepareDevice WithdrawDevice GetProvisioning"),
     "routing": _EVERYWHERE
     | _service("common.v1.CallApplication", SERVICE | OPERATOR, "Next Await")
-    | _service("routing.v1.RoutingService", ADMIN, "Simulate TestPlan")
+    | _service("routing.v1.RoutingService", ADMIN, "Simulate")
+    | _service("routing.v1.RoutingService", READER, "TestPlan")
     | _service("routing.v1.HuntGroupControlService", ADMIN, "GetHuntGroups LogInMember LogOutMember")
     | _service(
         "routing.v1.QueueControlService",

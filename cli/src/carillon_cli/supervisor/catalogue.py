@@ -58,6 +58,7 @@ def service_environment(service: str, options: Options, folders: Folders, backin
         case "directory":
             others = (f"carillon.{name}.v1=127.0.0.1:{ports.grpc(name)}" for name in GRPC_SERVICES if name != service)
             found |= {
+                "CARILLON_ROUTING": f"127.0.0.1:{ports.routing}",
                 "CARILLON_PROVISIONING_LISTEN": f"{options.host}:{ports.provisioning}",
                 "CARILLON_PROVISIONING_URL": f"http://{options.advertise}:{ports.provisioning}",
                 "CARILLON_PROVISIONING_SIP": f"{options.advertise}:{ports.sip}",

@@ -8,11 +8,13 @@ from typing import Any
 import asyncpg
 
 import carillon
+from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
 from carillon_contracts.audit import request_refused
 from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_contracts.streams import AUDIT, CONFIG, KEYS, LETTERS
 from carillon_directory import grpc_auth, grpc_csv, grpc_provisioning, grpc_search, io_provisioning
 from carillon_directory.adapters.audit_trail import AuditTrail
+from carillon_directory.adapters.plan_gate import RoutingGate
 from carillon_directory.adapters.postgres_logins import PostgresLogins
 from carillon_directory.adapters.postgres_provisioning import PostgresProvisioning
 from carillon_directory.adapters.publication import ConfigPublisher
@@ -25,14 +27,17 @@ from carillon_directory.domain.provisioning.phone import Server
 from carillon_directory.grpc_api import add_services
 from carillon_directory.handlers import Directory, TenantStates
 from carillon_directory.passwords import Passwords
+from carillon_directory.plan_lives import PlanLives
 from carillon_directory.ports import Realms
 from carillon_directory.provisioning import PHONE_PASSWORDS, Provisioning
 from carillon_directory.searching import Searches
 from carillon_directory.settings import DirectorySettings
 from carillon_kit import browsers, postgres
+from carillon_kit.auth import SERVICE, issue_token
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
 from carillon_kit.event_store import PostgresEventStore
+from carillon_kit.grpc_client import channel
 from carillon_kit.grpc_server import GrpcServer
 from carillon_kit.guarded_server import guarded_server
 from carillon_kit.ids import SystemIds
@@ -63,7 +68,8 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         log = PostgresTenantLog(pool, store, ids)
         directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)
         server = await guarded_server(settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        add_services(server, directory, ids, SecretsIn(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS), ids))
+        secrets = SecretsIn(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS), ids)
+        add_services(server, directory, ids, secrets, PlanLives(directory, _gate(settings, stack)))
         grpc_csv.add_services(server, directory)
         grpc_search.add_services(server, Searches(directory, log, settings.cached_tenants))
         trail = AuditTrail(bus, SystemClock(), ids, settings.node)
@@ -74,6 +80,15 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         stack.push_async_callback(server.stop)
         await _serve_browsers(settings, port, stack)
         yield port
+
+
+def _gate(settings: DirectorySettings, stack: AsyncExitStack) -> RoutingGate:
+    """Who runs the tests of plans."""
+    if not settings.routing:
+        return RoutingGate(None)
+    link = channel(settings.routing, issue_token(settings.token_key.get_secret_value(), "directory", None, [SERVICE]))
+    stack.push_async_callback(link.close, None)
+    return RoutingGate(RoutingServiceStub(link))
 
 
 async def _add_logins(
@@ -144,8 +159,8 @@ async def _serve_browsers(settings: DirectorySettings, port: int, stack: AsyncEx
     host = settings.grpc_listen.rpartition(":")[0]
     targets = settings.upstreams | {OWN_PACKAGE: f"{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{port}"}
     channels = browsers.channels(targets.values())
-    for channel in channels.values():
-        stack.push_async_callback(channel.close, None)
+    for each in channels.values():
+        stack.push_async_callback(each.close, None)
     known = browsers.services_in(carillon).items()
     served = {name: (service, channels[targets[package]]) for name, service in known if (package := service.file.package) in targets}
     await stack.enter_async_context(browsers.serving(browsers.Cors(browsers.gateway(served), settings.origins), settings.web_listen))

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.tenant_pb2_grpc import TenantServiceServicer
-from carillon_contracts.config import RESOURCES, Resource, Tenant
+from carillon_contracts.config import RESOURCES, Plan, Resource, Tenant
 from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
 from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain import lists
@@ -38,8 +38,10 @@ from carillon_directory.grpc_common import (
 )
 from carillon_directory.grpc_history import HistoryServicer
 from carillon_directory.grpc_import import ImportServicer
+from carillon_directory.grpc_plans import PlanVerbs
 from carillon_directory.grpc_verbs import Verb, Verbs
 from carillon_directory.handlers import Directory, Executed
+from carillon_directory.plan_lives import PlanLives
 from carillon_kit import pages
 from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR
 from carillon_kit.errors import InvalidArgument, NotFound
@@ -226,14 +228,14 @@ class TenantServicer(TenantServiceServicer):
         return pb.UpdateTenantResponse(tenant=tenant_message(executed.config))
 
 
-def add_services(server: GrpcServer, directory: Directory, ids: Ids, secrets: SecretsIn) -> None:
+def add_services(server: GrpcServer, directory: Directory, ids: Ids, secrets: SecretsIn, lives: PlanLives) -> None:
     """Put every service of the package on the server, with the roles that may call it; `RingGroupService` is in `ring_group.proto`."""
     special: Sequence[tuple[str, Any, frozenset[str]]] = (
         ("TenantService", TenantServicer(directory), _OPERATORS),
         ("HistoryService", HistoryServicer(directory), _ADMINS),
         ("ImportService", ImportServicer(directory, ids, secrets), _ADMINS),
     )
-    verbs = Verbs(directory, ids).by_kind
+    verbs: dict[str, Mapping[str, Verb]] = {**Verbs(directory, ids).by_kind, Plan.KIND: PlanVerbs(lives).by_name}
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
     servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, verbs.get(kind.kind, {})) for kind in generic}
     batch = ("BatchService", BatchServicer(directory, servicers), _SCOPED)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from carillon_contracts.config import ConfigChanged
+from carillon_contracts.config import ConfigChanged, Plan
 from carillon_contracts.envelope import EventData
 from carillon_directory.domain.claims import Claim
 
@@ -57,3 +57,23 @@ class Audit(Protocol):
 
     def tell(self, tenant: str, event: EventData, about: str) -> None:
         """Publish soon; never waits. An empty tenant is the operator's."""
+
+
+class GateAway(Exception):
+    """Nobody ran the tests in time; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RanTest:
+    """What became of a plan's test, and where its call came by."""
+
+    test_id: str
+    passed: bool
+    reached: tuple[str, ...]
+
+
+class PlanGate(Protocol):
+    """Runs the tests of plans on a plan that does not decide calls yet."""
+
+    async def run(self, tenant_id: str, plan: Plan, version: int) -> tuple[RanTest, ...]:
+        """With `plan` in its place in that version of the configuration, or a newer one. Raises `GateAway`."""

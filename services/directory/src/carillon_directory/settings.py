@@ -16,6 +16,8 @@ class DirectorySettings(ServiceSettings):
     cached_tenants: int = Field(default=1000, ge=1)
     #: Decisions made for one write that other writers of the tenant outrun, before the client is told to try again.
     write_attempts: int = Field(default=10, ge=1)
+    #: Routing's `host:port`, which runs the tests of plans before they are activated; empty: only by force.
+    routing: str = ""
     #: Between two looks at whether the stream of changes is whole.
     stream_check_seconds: float = Field(default=60, gt=0)
     #: `host:port` where phones fetch their settings over HTTP; empty: nowhere.

@@ -1,23 +1,29 @@
 """`RoutingService`: what would become of a call, and whether a plan passes its tests."""
 
+import asyncio
 from datetime import UTC
+
+from pydantic import ValidationError
 
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceServicer
-from carillon_contracts.config import Tenant
+from carillon_contracts.config import Plan, Tenant
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_kit.auth import ADMIN, OPERATOR
+from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.clock import Clock
-from carillon_kit.errors import InvalidArgument, NotFound
+from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound
 from carillon_kit.grpc_server import current_tenant
 from carillon_routing.domain.facts import Advance, CallFacts, Direction, RingResult
 from carillon_routing.domain.queue_steps import REASONS, EnterQueue
-from carillon_routing.domain.simulate import Assumed, run_test, simulate, with_draft
+from carillon_routing.domain.simulate import Assumed, run_tests, simulate, with_draft, with_plan
 from carillon_routing.grpc_api import step_message, trace_messages
 from carillon_routing.projections.configuration import Configuration
 
 SERVICE_NAME = "carillon.routing.v1.RoutingService"
-RIGHTS = dict.fromkeys(("Simulate", "TestPlan"), frozenset({str(OPERATOR), str(ADMIN)}))
+_ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
+RIGHTS = {"Simulate": _ADMINS, "TestPlan": _ADMINS | {str(SERVICE)}}
+#: How long TestPlan waits for a version of the configuration that was stored just now.
+CATCH_UP_SECONDS = 3.0
 _RESULTS: dict[str, RingResult] = {
     "answered": "answered",
     "no_answer": "no_answer",
@@ -57,14 +63,20 @@ class Routing(RoutingServiceServicer):
 
     async def TestPlan(self, request: pb.TestPlanRequest, context: object) -> pb.TestPlanResponse:
         """See routing.proto."""
+        tenant = current_tenant()
+        if not await self._configuration.until(tenant, request.config_seq, CATCH_UP_SECONDS):
+            raise FailedPrecondition([("VERSION", "config_seq", f"version {request.config_seq} of the configuration is not known here yet")])
+        active = self._config("")
         config = self._config(request.plan_draft_id)
+        if request.plan:
+            config = with_plan(active, _plan(request))
         if request.plan_id not in config.plans:
             raise NotFound(f"plans/{request.plan_id}")
         results = []
-        for test in config.plan_tests.values():
-            if test.plan_id == request.plan_id:
-                passed, came_by = run_test(config, test)
-                results.append(pb.PlanTestResult(plan_test_id=test.id, passed=passed, reached=came_by))
+        for tested in run_tests(active, config, request.plan_id):
+            if tested is not None:
+                results.append(pb.PlanTestResult(plan_test_id=tested.test_id, passed=tested.passed, reached=tested.reached))
+            await asyncio.sleep(0)
         return pb.TestPlanResponse(results=results, passed=all(result.passed for result in results))
 
     def _config(self, draft_id: str) -> TenantConfig:
@@ -78,6 +90,18 @@ class Routing(RoutingServiceServicer):
         if draft is None:
             raise NotFound(f"plan_drafts/{draft_id}")
         return with_draft(config, draft)
+
+
+def _plan(request: pb.TestPlanRequest) -> Plan:
+    if request.plan_draft_id:
+        raise InvalidArgument({"plan": "stands instead of plan_draft_id"})
+    try:
+        plan = Plan.model_validate_json(request.plan)
+    except ValidationError as error:
+        raise InvalidArgument({"plan": f"is no plan: {error.errors(include_url=False, include_input=False)[0]['msg']}"}) from error
+    if plan.id != request.plan_id:
+        raise InvalidArgument({"plan": f"is {plan.id!r}, not {request.plan_id!r}"})
+    return plan
 
 
 def _assumed(request: pb.SimulateRequest) -> Assumed:

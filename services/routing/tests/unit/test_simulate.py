@@ -6,11 +6,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from carillon_contracts.config import PlanDraft
+from carillon_contracts.config import Plan, PlanDraft
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.facts import CallFacts, HangUp, Ring
-from carillon_routing.domain.simulate import Assumed, reached, run_test, simulate, with_draft
-from carillon_routing.testing import SimulatedCall, with_plan
+from carillon_routing.domain.simulate import Assumed, reached, run_test, run_tests, simulate, with_draft
+from carillon_routing.domain.simulate import with_plan as with_plan_of
+from carillon_routing.testing import SimulatedCall, small_company, with_plan
 
 AT = datetime(2026, 1, 6, 10, tzinfo=ZoneInfo("Europe/Zurich"))
 NODES = (
@@ -70,3 +71,23 @@ def test_a_queue_is_one_step_with_its_ways_out() -> None:
     assert isinstance(simulate(config, call, AT, Assumed(queue="full"))[-1].step, Ring)
     assert reached(simulate(config, call, AT, Assumed(queue="waited_too_long")))[-1] == "voicemail"
     assert reached(simulate(config, call, AT, Assumed(queue="no_agents")))[-1] == "hang_up"
+
+
+def ran(config: TenantConfig, plan: dict[str, Any]) -> dict[str, bool]:
+    changed = with_plan_of(config, Plan.model_validate(plan))
+    return {tested.test_id: tested.passed for tested in run_tests(config, changed, plan["id"]) if tested is not None}
+
+
+@pytest.mark.feature("R-25")
+def test_a_plan_is_held_up_by_its_own_tests_and_by_those_of_others_that_it_would_break() -> None:
+    common = {"dialled": "+41215550100", "at": "2026-01-06T10:00"}
+    tests = [
+        {"id": "own", "plan_id": "sub", "reaches": {"user_id": "anna"}, **common},
+        {"id": "others", "plan_id": "p", "reaches": {"user_id": "anna"}, **common},
+        {"id": "never", "plan_id": "p", "reaches": {"user_id": "carl"}, **common},
+    ]
+    sub = {"id": "sub", "entry": "a", "nodes": [NODES[0] | {"destination": {"destination": {"user_id": "anna"}}}]}
+    runs = {"id": "p", "entry": "s", "nodes": [{"id": "s", "sub_plan": {"plan_id": "sub"}}]}
+    config = small_company(plans=[runs, sub], plan_tests=tests)
+    assert ran(config, sub) == {"own": True}
+    assert ran(config, {"id": "sub", "entry": "b", "nodes": [NODES[1]]}) == {"own": False, "others": False}

@@ -27,9 +27,11 @@ class PlanDraft(Resource):
         return self
 
     def plan(self, active: Plan | None = None) -> Plan:
-        """The plan as it would be; its name stays unless the draft gives one."""
-        name = self.display_name or (active.display_name if active is not None else "")
-        return Plan(id=self.plan_id, display_name=name, entry=self.entry, nodes=self.nodes)
+        """The plan as it would be: its nodes are the draft's, and so is its name if the draft gives one; everything else stays."""
+        if active is None:
+            return Plan(id=self.plan_id, display_name=self.display_name, entry=self.entry, nodes=self.nodes)
+        name = self.display_name or active.display_name
+        return active.model_copy(update={"display_name": name, "entry": self.entry, "nodes": self.nodes})
 
 
 class PlanTest(Resource):

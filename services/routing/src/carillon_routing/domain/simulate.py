@@ -4,7 +4,7 @@ Always: the steps and traces are those that a call with these outcomes would hav
 reads one tenant's configuration and nothing else, and ends.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -103,7 +103,11 @@ def _who(target: RingTarget) -> str:
 
 def with_draft(config: TenantConfig, draft: PlanDraft) -> TenantConfig:
     """The configuration as it would be with the draft in its plan's place; version and everything else stay."""
-    plan = draft.plan(config.plans.get(draft.plan_id))
+    return with_plan(config, draft.plan(config.plans.get(draft.plan_id)))
+
+
+def with_plan(config: TenantConfig, plan: Plan) -> TenantConfig:
+    """The same with a plan in the place of the one of its id."""
     plans = MappingProxyType({**config.plans, plan.id: plan})
     return replace(config, resources=MappingProxyType({**config.resources, Plan.KIND: plans}))
 
@@ -120,6 +124,25 @@ def reached(turns: tuple[Advance, ...]) -> tuple[str, ...]:
 
 def _name(target: RingTarget) -> str:
     return f"user/{target.user_id}" if isinstance(target, UserTarget) else f"external_number/{target.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class RanTest:
+    """What became of a plan's test: whether the call reaches what it must, and where it came by."""
+
+    test_id: str
+    passed: bool
+    reached: tuple[str, ...]
+
+
+def run_tests(active: TenantConfig, config: TenantConfig, plan_id: str) -> Iterator[RanTest | None]:
+    """The tests of a plan, and of other plans those that pass in `active` and do not in `config`; None between two, for a breath."""
+    for test in config.plan_tests.values():
+        passed, came_by = run_test(config, test)
+        if test.plan_id == plan_id or (not passed and config is not active and run_test(active, test)[0]):
+            yield RanTest(test.id, passed, came_by)
+        else:
+            yield None
 
 
 def run_test(config: TenantConfig, test: PlanTest) -> tuple[bool, tuple[str, ...]]:

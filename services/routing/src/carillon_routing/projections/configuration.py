@@ -4,6 +4,7 @@ Always: a tenant's configuration is what its events say up to one version. An ev
 over, loudly; one that leaves a gap waits until the gap is filled and holds up no other tenant.
 """
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -35,6 +36,8 @@ class _Tenant:
     #: Versions before the current one, oldest first, with when they were replaced.
     former: deque[tuple[datetime, TenantConfig]] = field(default_factory=lambda: deque(maxlen=KEEP_VERSIONS))
     waiting: dict[int, Event] = field(default_factory=dict)
+    #: Set, and replaced, whenever `current` is.
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Configuration:
@@ -60,6 +63,19 @@ class Configuration:
         if known is None:
             return None
         return next((config for _, config in known.former if config.seq == seq), known.current)
+
+    async def until(self, tenant: str, seq: int, seconds: float) -> bool:
+        """Whether a version at least that new is there within so many seconds; not for a tenant that nothing is known of."""
+        known = self._tenants.get(tenant)
+        if known is None:
+            return False
+        try:
+            async with asyncio.timeout(seconds):
+                while known.current.seq < seq:
+                    await known.changed.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def adopt(self, config: TenantConfig) -> None:
         """Take a configuration that was folded elsewhere, for tests and measurements."""
@@ -97,6 +113,8 @@ class Configuration:
                 "unreadable configuration change; the resource stays as it was", tenant=event.tenantid, config_seq=seq, error=str(error)
             )
             tenant.current = pass_over(before, seq)
+        tenant.changed.set()
+        tenant.changed = asyncio.Event()
         if tenant.current is not before and before.seq:
             tenant.former.append((event.time, before))
         oldest = self._clock.now() - KEEP

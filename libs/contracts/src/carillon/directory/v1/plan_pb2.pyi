@@ -1429,3 +1429,216 @@ class DeletePlanResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeletePlanResponse: _TypeAlias = DeletePlanResponse  # noqa: Y015
+
+@_typing.final
+class ActivatePlanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_DRAFT_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    plan_draft_id: _builtins.str
+    etag: _builtins.str
+    """Of the draft; refused with ABORTED if given and not the current one."""
+    reason: _builtins.str
+    dry_run: _builtins.bool
+    """Nothing changes: the answer says what would."""
+    force: _builtins.bool
+    """Whatever its tests say, and even while routing does not answer; for who may change the whole tenant, and only with a reason."""
+    def __init__(
+        self,
+        *,
+        plan_draft_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "etag", b"etag", "force", b"force", "plan_draft_id", b"plan_draft_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivatePlanRequest: _TypeAlias = ActivatePlanRequest  # noqa: Y015
+
+@_typing.final
+class ActivatePlanResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    config_seq: _builtins.int
+    @_builtins.property
+    def plan(self) -> Global___Plan: ...
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeChange]: ...
+    @_builtins.property
+    def gate(self) -> Global___PlanGate: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___Plan | None = ...,
+        changes: _abc.Iterable[Global___NodeChange] | None = ...,
+        gate: Global___PlanGate | None = ...,
+        config_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "config_seq", b"config_seq", "gate", b"gate", "plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivatePlanResponse: _TypeAlias = ActivatePlanResponse  # noqa: Y015
+
+@_typing.final
+class RollBackPlanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    etag: _builtins.str
+    """Of the plan; refused with ABORTED if given and not the current one."""
+    reason: _builtins.str
+    config_seq: _builtins.int
+    """The plan as it was at this version; 0: before its last change, so that rolling back twice brings it back."""
+    dry_run: _builtins.bool
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        config_seq: _builtins.int = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_seq", b"config_seq", "dry_run", b"dry_run", "etag", b"etag", "id", b"id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackPlanRequest: _TypeAlias = RollBackPlanRequest  # noqa: Y015
+
+@_typing.final
+class RollBackPlanResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    config_seq: _builtins.int
+    @_builtins.property
+    def plan(self) -> Global___Plan: ...
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeChange]: ...
+    @_builtins.property
+    def gate(self) -> Global___PlanGate: ...
+    def __init__(
+        self,
+        *,
+        plan: Global___Plan | None = ...,
+        changes: _abc.Iterable[Global___NodeChange] | None = ...,
+        gate: Global___PlanGate | None = ...,
+        config_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "plan", b"plan"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "config_seq", b"config_seq", "gate", b"gate", "plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackPlanResponse: _TypeAlias = RollBackPlanResponse  # noqa: Y015
+
+@_typing.final
+class NodeChange(_message.Message):
+    """What becomes of a node."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    FACT_FIELD_NUMBER: _builtins.int
+    node_id: _builtins.str
+    fact: _builtins.str
+    """`created`, `updated`, `deleted`."""
+    def __init__(
+        self,
+        *,
+        node_id: _builtins.str = ...,
+        fact: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "node_id", b"node_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NodeChange: _TypeAlias = NodeChange  # noqa: Y015
+
+@_typing.final
+class PlanGate(_message.Message):
+    """What the tests of plans say of a plan before it decides calls."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASKED_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    TESTS_FIELD_NUMBER: _builtins.int
+    asked: _builtins.bool
+    """False: routing did not answer, and nothing is known."""
+    passed: _builtins.bool
+    @_builtins.property
+    def tests(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanTestOutcome]:
+        """Those of the plan, and of other plans those that would pass no more."""
+
+    def __init__(
+        self,
+        *,
+        asked: _builtins.bool = ...,
+        passed: _builtins.bool = ...,
+        tests: _abc.Iterable[Global___PlanTestOutcome] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "passed", b"passed", "tests", b"tests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanGate: _TypeAlias = PlanGate  # noqa: Y015
+
+@_typing.final
+class PlanTestOutcome(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_TEST_ID_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    REACHED_FIELD_NUMBER: _builtins.int
+    plan_test_id: _builtins.str
+    passed: _builtins.bool
+    @_builtins.property
+    def reached(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where the call came by: `user/anna`, `mailbox/main`."""
+
+    def __init__(
+        self,
+        *,
+        plan_test_id: _builtins.str = ...,
+        passed: _builtins.bool = ...,
+        reached: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["passed", b"passed", "plan_test_id", b"plan_test_id", "reached", b"reached"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanTestOutcome: _TypeAlias = PlanTestOutcome  # noqa: Y015

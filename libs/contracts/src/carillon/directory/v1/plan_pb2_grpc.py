@@ -59,6 +59,16 @@ class PlanServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.DeletePlanRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.DeletePlanResponse.FromString,
                 _registered_method=True)
+        self.ActivatePlan = channel.unary_unary(
+                '/carillon.directory.v1.PlanService/ActivatePlan',
+                request_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanResponse.FromString,
+                _registered_method=True)
+        self.RollBackPlan = channel.unary_unary(
+                '/carillon.directory.v1.PlanService/RollBackPlan',
+                request_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.RollBackPlanRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.RollBackPlanResponse.FromString,
+                _registered_method=True)
 
 
 class PlanServiceServicer:
@@ -94,6 +104,23 @@ class PlanServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ActivatePlan(self, request, context):
+        """ActivatePlan puts a draft in its plan's place, whole and at once, if the plan's tests pass on it and no test of another plan that
+        passes now would fail. Routing runs them; while it does not answer, the draft is refused with UNAVAILABLE. A test that fails refuses
+        it with FAILED_PRECONDITION, and so does a change of the plan, the draft or a test meanwhile. The draft stays.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollBackPlan(self, request, context):
+        """RollBackPlan makes the plan what it was before its last change, or at a version of the configuration, as a change of its own; what
+        its tests say is told and holds nothing up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PlanServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +148,16 @@ def add_PlanServiceServicer_to_server(servicer, server):
                     servicer.DeletePlan,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.DeletePlanRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.DeletePlanResponse.SerializeToString,
+            ),
+            'ActivatePlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.ActivatePlan,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanResponse.SerializeToString,
+            ),
+            'RollBackPlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollBackPlan,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.RollBackPlanRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.RollBackPlanResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +295,60 @@ class PlanService:
             '/carillon.directory.v1.PlanService/DeletePlan',
             carillon_dot_directory_dot_v1_dot_plan__pb2.DeletePlanRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_plan__pb2.DeletePlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActivatePlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.PlanService/ActivatePlan',
+            carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollBackPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.PlanService/RollBackPlan',
+            carillon_dot_directory_dot_v1_dot_plan__pb2.RollBackPlanRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_plan__pb2.RollBackPlanResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,15 @@ class PlanServiceStub:
     CreatePlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.CreatePlanRequest, _plan_pb2.CreatePlanResponse]
     UpdatePlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.UpdatePlanRequest, _plan_pb2.UpdatePlanResponse]
     DeletePlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.DeletePlanRequest, _plan_pb2.DeletePlanResponse]
+    ActivatePlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.ActivatePlanRequest, _plan_pb2.ActivatePlanResponse]
+    """ActivatePlan puts a draft in its plan's place, whole and at once, if the plan's tests pass on it and no test of another plan that
+    passes now would fail. Routing runs them; while it does not answer, the draft is refused with UNAVAILABLE. A test that fails refuses
+    it with FAILED_PRECONDITION, and so does a change of the plan, the draft or a test meanwhile. The draft stays.
+    """
+    RollBackPlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.RollBackPlanRequest, _plan_pb2.RollBackPlanResponse]
+    """RollBackPlan makes the plan what it was before its last change, or at a version of the configuration, as a change of its own; what
+    its tests say is told and holds nothing up.
+    """
 
 @_typing.type_check_only
 class PlanServiceAsyncStub(PlanServiceStub):
@@ -45,6 +54,15 @@ class PlanServiceAsyncStub(PlanServiceStub):
     CreatePlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.CreatePlanRequest, _plan_pb2.CreatePlanResponse]  # type: ignore[assignment]
     UpdatePlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.UpdatePlanRequest, _plan_pb2.UpdatePlanResponse]  # type: ignore[assignment]
     DeletePlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.DeletePlanRequest, _plan_pb2.DeletePlanResponse]  # type: ignore[assignment]
+    ActivatePlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.ActivatePlanRequest, _plan_pb2.ActivatePlanResponse]  # type: ignore[assignment]
+    """ActivatePlan puts a draft in its plan's place, whole and at once, if the plan's tests pass on it and no test of another plan that
+    passes now would fail. Routing runs them; while it does not answer, the draft is refused with UNAVAILABLE. A test that fails refuses
+    it with FAILED_PRECONDITION, and so does a change of the plan, the draft or a test meanwhile. The draft stays.
+    """
+    RollBackPlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.RollBackPlanRequest, _plan_pb2.RollBackPlanResponse]  # type: ignore[assignment]
+    """RollBackPlan makes the plan what it was before its last change, or at a version of the configuration, as a change of its own; what
+    its tests say is told and holds nothing up.
+    """
 
 class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -81,5 +99,26 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _plan_pb2.DeletePlanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_plan_pb2.DeletePlanResponse, _abc.Awaitable[_plan_pb2.DeletePlanResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ActivatePlan(
+        self,
+        request: _plan_pb2.ActivatePlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plan_pb2.ActivatePlanResponse, _abc.Awaitable[_plan_pb2.ActivatePlanResponse]]:
+        """ActivatePlan puts a draft in its plan's place, whole and at once, if the plan's tests pass on it and no test of another plan that
+        passes now would fail. Routing runs them; while it does not answer, the draft is refused with UNAVAILABLE. A test that fails refuses
+        it with FAILED_PRECONDITION, and so does a change of the plan, the draft or a test meanwhile. The draft stays.
+        """
+
+    @_abc_1.abstractmethod
+    def RollBackPlan(
+        self,
+        request: _plan_pb2.RollBackPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plan_pb2.RollBackPlanResponse, _abc.Awaitable[_plan_pb2.RollBackPlanResponse]]:
+        """RollBackPlan makes the plan what it was before its last change, or at a version of the configuration, as a change of its own; what
+        its tests say is told and holds nothing up.
+        """
 
 def add_PlanServiceServicer_to_server(servicer: PlanServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -156,18 +156,26 @@ class TestPlanRequest(_message.Message):
 
     PLAN_ID_FIELD_NUMBER: _builtins.int
     PLAN_DRAFT_ID_FIELD_NUMBER: _builtins.int
+    CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
     plan_id: _builtins.str
     plan_draft_id: _builtins.str
     """Empty: the active plan."""
+    config_seq: _builtins.int
+    """Answer when this version of the configuration is known here; FAILED_PRECONDITION if that takes more than 3 s."""
+    plan: _builtins.str
+    """A plan that decides in plan_id's place, as JSON, as configuration events hold it; instead of a draft."""
     def __init__(
         self,
         *,
         plan_id: _builtins.str = ...,
         plan_draft_id: _builtins.str = ...,
+        config_seq: _builtins.int = ...,
+        plan: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_draft_id", b"plan_draft_id", "plan_id", b"plan_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_seq", b"config_seq", "plan", b"plan", "plan_draft_id", b"plan_draft_id", "plan_id", b"plan_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -57,7 +57,8 @@ class RoutingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TestPlan(self, request, context):
-        """TestPlan runs the tests that are stored for a plan, on the active plan or a draft of it. Nothing changes.
+        """TestPlan runs the tests that are stored for a plan, on the active plan or another in its place; then it also runs the tests of all
+        other plans and answers those that pass now and would pass no more. Nothing changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

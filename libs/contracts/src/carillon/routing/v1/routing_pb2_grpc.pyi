@@ -37,7 +37,9 @@ class RoutingServiceStub:
     Simulate: _grpc.UnaryUnaryMultiCallable[_routing_pb2.SimulateRequest, _routing_pb2.SimulateResponse]
     """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given."""
     TestPlan: _grpc.UnaryUnaryMultiCallable[_routing_pb2.TestPlanRequest, _routing_pb2.TestPlanResponse]
-    """TestPlan runs the tests that are stored for a plan, on the active plan or a draft of it. Nothing changes."""
+    """TestPlan runs the tests that are stored for a plan, on the active plan or another in its place; then it also runs the tests of all
+    other plans and answers those that pass now and would pass no more. Nothing changes.
+    """
 
 @_typing.type_check_only
 class RoutingServiceAsyncStub(RoutingServiceStub):
@@ -45,7 +47,9 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     Simulate: _aio.UnaryUnaryMultiCallable[_routing_pb2.SimulateRequest, _routing_pb2.SimulateResponse]  # type: ignore[assignment]
     """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given."""
     TestPlan: _aio.UnaryUnaryMultiCallable[_routing_pb2.TestPlanRequest, _routing_pb2.TestPlanResponse]  # type: ignore[assignment]
-    """TestPlan runs the tests that are stored for a plan, on the active plan or a draft of it. Nothing changes."""
+    """TestPlan runs the tests that are stored for a plan, on the active plan or another in its place; then it also runs the tests of all
+    other plans and answers those that pass now and would pass no more. Nothing changes.
+    """
 
 class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -62,6 +66,8 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_pb2.TestPlanRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_routing_pb2.TestPlanResponse, _abc.Awaitable[_routing_pb2.TestPlanResponse]]:
-        """TestPlan runs the tests that are stored for a plan, on the active plan or a draft of it. Nothing changes."""
+        """TestPlan runs the tests that are stored for a plan, on the active plan or another in its place; then it also runs the tests of all
+        other plans and answers those that pass now and would pass no more. Nothing changes.
+        """
 
 def add_RoutingServiceServicer_to_server(servicer: RoutingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,169 @@
+"""Drafts become plans, plans become what they were: with tests that hold or do not, and changes that come between."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from carillon_contracts.config import Plan
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain.commands import Asked, Bounds, UpdateResource
+from carillon_directory.domain.outcomes import Conflict, Forbidden, Invalid, Missing, Stale
+from carillon_directory.handlers import Directory, Executed, TenantStates
+from carillon_directory.plan_lives import Changed, Failing, NotTested, PlanLives
+from carillon_directory.ports import GateAway, RanTest
+from carillon_directory.testing import MemoryTenantLog, company_command
+from carillon_kit.clock import ManualClock
+from carillon_kit.ids import SequenceIds
+
+pytestmark = pytest.mark.feature("R-1", "R-25")
+ASKED = Asked(actor="ann", reason="for the summer")
+COMPANY: dict[str, Any] = {
+    "tenant": {"id": "acme", "realm": "acme.example"},
+    "departments": [{"id": "sales", "display_name": "Sales"}],
+    "users": [{"id": "anna", "last_name": "A"}, {"id": "ben", "last_name": "B"}],
+    "plans": [{"id": "main", "display_name": "Main", "department_id": "sales", "entry": "ring", "nodes": [
+        {"id": "ring", "destination": {"destination": {"user_id": "anna"}}},
+    ]}],
+    "numbers": [{"id": "+41215550100", "destination": {"plan_id": "main"}}],
+    "plan_drafts": [{"id": "summer", "plan_id": "main", "entry": "say", "nodes": [
+        {"id": "say", "announcement": {"announcements": [{"language": "en", "text": "Hello"}], "next": "ring"}},
+        {"id": "ring", "destination": {"destination": {"user_id": "ben"}}},
+    ]}],
+    "plan_tests": [{"id": "t", "plan_id": "main", "dialled": "+41215550100", "at": "2026-03-02T10:15", "reaches": {"user_id": "ben"}}],
+}  # fmt: skip
+
+
+@dataclass
+class Gate:
+    """Says of every plan what it is told to; `before` runs while the tests do."""
+
+    tests: tuple[RanTest, ...] = (RanTest("t", True, ("user/ben",)),)
+    away: bool = False
+    asked: list[tuple[Plan, int]] = field(default_factory=list)
+    before: Callable[[], Any] | None = None
+
+    async def run(self, tenant_id: str, plan: Plan, version: int) -> tuple[RanTest, ...]:
+        self.asked.append((plan, version))
+        if self.before is not None:
+            await self.before()
+        if self.away:
+            raise GateAway("nobody is there")
+        return self.tests
+
+
+class World:
+    def __init__(self) -> None:
+        log = MemoryTenantLog(ManualClock(datetime(2026, 1, 5, 9, tzinfo=UTC)), SequenceIds())
+        self.directory = Directory(log, TenantStates(log))
+        self.gate = Gate()
+        self.lives = PlanLives(self.directory, self.gate)
+
+    async def config(self) -> TenantConfig:
+        found = await self.directory.read("acme")
+        assert isinstance(found, TenantConfig)
+        return found
+
+    async def activate(self, asked: Asked = ASKED, etag: str = "", *, force: bool = False, dry_run: bool = False) -> Any:
+        return await self.lives.activate("acme", asked, "summer", etag, force=force, dry_run=dry_run)
+
+    async def roll_back(self, version: int = 0, *, dry_run: bool = False) -> Any:
+        return await self.lives.roll_back("acme", ASKED, "main", "", version, dry_run=dry_run)
+
+    async def change(self, kind: str, name: str, path: str, value: Any) -> None:
+        command = UpdateResource(actor="bob", kind=kind, resource_id=name, document={path: value}, paths=(path,))
+        assert isinstance(await self.directory.execute("acme", command), Executed)
+
+
+@pytest.fixture
+async def world() -> World:
+    made = World()
+    assert isinstance(await made.directory.execute("acme", company_command(COMPANY)), Executed)
+    return made
+
+
+async def test_a_draft_whose_tests_pass_takes_its_plans_place_in_one_change(world: World) -> None:
+    before = await world.config()
+    done = await world.activate()
+    assert isinstance(done, Changed)
+    after = await world.config()
+    assert after.seq == before.seq + 1 == done.version
+    assert (after.plans["main"].entry, after.plans["main"].display_name, after.plans["main"].department_id) == ("say", "Main", "sales")
+    assert done.nodes == (("say", "created"), ("ring", "updated"))
+    assert done.gate.passed
+    tested, version = world.gate.asked[0]
+    assert (tested.entry, tested.nodes, version) == ("say", done.plan.nodes, before.seq)
+    assert "summer" in after.plan_drafts
+    (last,) = await world.directory.history("acme", None, 1)  # type: ignore[misc]
+    assert (last.change.actor, last.change.reason) == ("ann", "draft summer activated: for the summer")
+
+
+async def test_a_failing_test_or_a_gate_that_is_away_holds_the_draft_up(world: World) -> None:
+    before = (await world.config()).seq
+    world.gate.tests = (RanTest("t", False, ("user/anna",)),)
+    assert await world.activate() == Failing(world.gate.tests)
+    world.gate.away = True
+    assert isinstance(await world.activate(), NotTested)
+    assert (await world.config()).seq == before
+
+
+async def test_force_passes_over_tests_with_a_reason_and_the_right(world: World) -> None:
+    world.gate.away = True
+    assert isinstance(await world.activate(Asked(actor="ann"), force=True), Invalid)
+    department = Asked(actor="ann", reason="now", bounds=Bounds(department="sales"))
+    assert isinstance(await world.activate(department, force=True), Missing)
+    profile = Asked(actor="ann", reason="now", bounds=Bounds(rights_profile="none"))
+    assert isinstance(await world.activate(profile, force=True), Missing | Forbidden)
+    done = await world.activate(force=True)
+    assert isinstance(done, Changed)
+    assert not done.gate.passed
+    assert (await world.config()).plans["main"].entry == "say"
+
+
+async def test_a_dry_run_tells_what_would_be_and_changes_nothing(world: World) -> None:
+    before = await world.config()
+    world.gate.tests = (RanTest("t", False, ()),)
+    done = await world.activate(dry_run=True)
+    assert (done.plan.entry, done.gate.passed, done.version) == ("say", False, before.seq)
+    assert (await world.config()).seq == before.seq
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "path", "value"),
+    [("plan", "main", "display_name", "X"), ("plan_draft", "summer", "display_name", "X"), ("plan_test", "t", "caller", "+41791112233")],
+)
+async def test_what_changes_while_the_tests_run_refuses_the_draft(world: World, kind: str, name: str, path: str, value: str) -> None:
+    world.gate.before = lambda: world.change(kind, name, path, value)
+    refused = await world.activate()
+    assert isinstance(refused, Conflict)
+    assert refused.conflicts[0][0] == f"{kind}/{name}"
+    assert (await world.config()).plans["main"].entry == "ring"
+
+
+async def test_drafts_that_are_not_there_or_not_the_one_meant_are_refused(world: World) -> None:
+    assert await world.lives.activate("acme", ASKED, "winter", "", force=False, dry_run=False) == Missing("plan_draft", "winter")
+    assert isinstance(await world.activate(etag="0"), Stale)
+    assert isinstance(await world.lives.activate("nobody", ASKED, "summer", "", force=False, dry_run=False), Missing)
+
+
+async def test_rolling_back_is_one_call_and_can_be_taken_back(world: World) -> None:
+    first = (await world.config()).seq
+    await world.activate()
+    world.gate.away = True
+    done = await world.roll_back()
+    assert isinstance(done, Changed)
+    assert (await world.config()).plans["main"].entry == "ring"
+    assert done.gate.away
+    await world.roll_back()
+    assert (await world.config()).plans["main"].entry == "say"
+    await world.roll_back(first)
+    assert (await world.config()).plans["main"].entry == "ring"
+
+
+async def test_a_plan_without_an_earlier_version_stays(world: World) -> None:
+    refused = await world.roll_back()
+    assert refused == Conflict((("plan/main", "there is no earlier one"),))
+    assert isinstance(await world.roll_back(1), Conflict)
+    assert isinstance(await world.roll_back(10_000), Invalid)

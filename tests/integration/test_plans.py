@@ -1,0 +1,69 @@
+"""The life of a plan in the running system: a draft is held up by a test, mended, activated, decides, and is rolled back."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+
+from strangers.reflection import Reflected
+from strangers.system import System
+
+pytestmark = pytest.mark.feature("R-1", "R-25")
+NUMBER = "+41215559901"
+
+
+def ringing(user: str) -> dict[str, Any]:
+    return {"id": "ring", "destination": {"destination": {"user_id": user}}}
+
+
+class Admin:
+    def __init__(self, system: System) -> None:
+        token = system.run["admin_token"]
+        self.directory = Reflected(system.run["grpc"]["directory"], token)
+        self.routing = Reflected(system.run["grpc"]["routing"], token)
+
+    def do(self, method: str, body: dict[str, Any]) -> Any:
+        return self.directory.call(f"carillon.directory.v1.{method}", body)
+
+    def reached(self) -> set[str]:
+        body = {"caller": "+41791112233", "dialled": NUMBER}
+        answer = self.routing.call("carillon.routing.v1.RoutingService/Simulate", body)
+        return {line["next"] for turn in answer["turns"] for line in turn["trace"] if line.get("next")}
+
+
+@pytest.fixture
+def admin(system: System) -> Iterator[Admin]:
+    """With a plan of its own, that a number leads to, a test of it, and a draft that fails the test."""
+    made = Admin(system)
+    made.do("PlanService/CreatePlan", {"plan": {"id": "life", "entry": "ring", "nodes": [ringing("alain")]}})
+    made.do("NumberService/CreateNumber", {"number": {"id": NUMBER, "destination": {"plan_id": "life"}}})
+    test = {"id": "life", "plan_id": "life", "dialled": NUMBER, "at": "2026-03-02T10:15", "reaches": {"user_id": "alain"}}
+    made.do("PlanTestService/CreatePlanTest", {"plan_test": test})
+    draft = {"id": "life", "plan_id": "life", "entry": "ring", "nodes": [ringing("bernard")]}
+    made.do("PlanDraftService/CreatePlanDraft", {"plan_draft": draft})
+    yield made
+    for service in ("PlanTest", "PlanDraft"):
+        made.do(f"{service}Service/Delete{service}", {"id": "life"})
+    made.do("NumberService/DeleteNumber", {"id": NUMBER})
+    made.do("PlanService/DeletePlan", {"id": "life"})
+
+
+def test_a_draft_is_held_up_by_a_test_activated_by_another_and_rolled_back(admin: Admin) -> None:
+    with pytest.raises(grpc.RpcError) as held:
+        admin.do("PlanService/ActivatePlan", {"plan_draft_id": "life"})
+    assert held.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert "plan_test/life: fails: the call came by plan/life, node ring, user/bernard" in str(held.value.details())
+    changed = {"plan_test": {"id": "life", "reaches": {"user_id": "bernard"}}, "update_mask": "reaches"}
+    admin.do("PlanTestService/UpdatePlanTest", changed)
+    # What was stored just now counts: routing answers when it knows it.
+    done = admin.do("PlanService/ActivatePlan", {"plan_draft_id": "life", "reason": "a new voice"})
+    assert done["gate"]["passed"]
+    assert [change["node_id"] for change in done["changes"]] == ["ring"]
+    tested = {"plan_id": "life", "config_seq": done["config_seq"]}
+    assert admin.routing.call("carillon.routing.v1.RoutingService/TestPlan", tested)["passed"]
+    assert "user/bernard" in admin.reached()
+    back = admin.do("PlanService/RollBackPlan", {"id": "life", "reason": "not so good"})
+    assert not back["gate"].get("passed")
+    assert not admin.routing.call("carillon.routing.v1.RoutingService/TestPlan", tested | {"config_seq": back["config_seq"]}).get("passed")
+    assert "user/alain" in admin.reached()
