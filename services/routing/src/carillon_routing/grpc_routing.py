@@ -65,7 +65,7 @@ class Routing(RoutingServiceServicer):
         """See routing.proto."""
         tenant = current_tenant()
         if not await self._configuration.until(tenant, request.config_seq, CATCH_UP_SECONDS):
-            raise FailedPrecondition([("VERSION", "config_seq", f"version {request.config_seq} of the configuration is not known here yet")])
+            raise FailedPrecondition([("VERSION", "config_seq", f"version {request.config_seq} is not known here yet")])
         active = self._config("")
         config = self._config(request.plan_draft_id)
         if request.plan:
