@@ -12,9 +12,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,27 @@ def report(result: Round) -> None:
     print(f"         CPU ms/call {1000 * total / result.calls:.2f}: {parts}", flush=True)
 
 
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
+    """`carillon up --demo` in the folder, and its run.json; raises RuntimeError with its log when it does not come up."""
+    folder.chmod(0o755)
+    data = folder / "data"
+    ports = ("--ports", "auto", "--rtp-ports", "10000-31999")
+    command = [str(ROOT / ".venv/bin/carillon"), "up", "--demo", *ports, "--data", str(data), *options]
+    with (folder / "up.log").open("wb") as log:
+        up = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 60
+        while not (data / "run.json").exists():
+            if up.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((folder / "up.log").read_text())
+            time.sleep(0.1)
+        yield json.loads((data / "run.json").read_text())
+    finally:
+        up.send_signal(signal.SIGTERM)
+        up.wait(60)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", default="50,100,200")
@@ -133,34 +155,9 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="carillon-bench-") as name:
         folder = Path(name)
-        folder.chmod(0o755)
-        command = [
-            str(ROOT / ".venv/bin/carillon"),
-            "up",
-            "--demo",
-            "--ports",
-            "auto",
-            "--rtp-ports",
-            "10000-31999",
-            "--data",
-            str(folder / "data"),
-        ]
-        with (folder / "up.log").open("wb") as log:
-            up = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            run_file = folder / "data/run.json"
-            deadline = time.monotonic() + 60
-            while not run_file.exists():
-                if up.poll() is not None or time.monotonic() > deadline:
-                    sys.stderr.write((folder / "up.log").read_text())
-                    return 1
-                time.sleep(0.1)
-            run = json.loads(run_file.read_text())
+        with running(folder) as run:
             for rate in (int(part) for part in options.rates.split(",")):
                 report(run_round(run, rate, options.seconds, options.hold, folder))
-        finally:
-            up.send_signal(signal.SIGTERM)
-            up.wait(60)
     return 0
 
 

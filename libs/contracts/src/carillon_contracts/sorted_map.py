@@ -37,6 +37,11 @@ class SortedMap(Mapping[K, V], Generic[K, V]):
         made._set(chunks, length)
         return made
 
+    @classmethod
+    def of(cls, entries: Mapping[K, V]) -> "SortedMap[K, V]":
+        """The mapping itself if it is one already."""
+        return entries if isinstance(entries, SortedMap) else cls(entries)
+
     def _find(self, key: K) -> tuple[int, int, bool]:
         """Which chunk, where in it the key is or would be, and whether it is."""
         at = max(bisect_right(self._firsts, key) - 1, 0)
@@ -127,3 +132,16 @@ class SortedMap(Mapping[K, V], Generic[K, V]):
         for key, value in put.items():
             made = made.set(key, value)
         return made
+
+    def differences(self, before: "SortedMap[K, V]") -> tuple[dict[K, V], dict[K, V]]:
+        """Entries that `before` lacks or has otherwise, and entries of `before` that this lacks or has otherwise.
+
+        Quick where one was made from the other: what they share is not looked at.
+        """
+        ours, theirs = {id(chunk) for chunk in self._chunks}, {id(chunk) for chunk in before._chunks}
+        put = {key: value for chunk in self._chunks if id(chunk) not in theirs for key, value in zip(*chunk, strict=True)}
+        gone = {key: value for chunk in before._chunks if id(chunk) not in ours for key, value in zip(*chunk, strict=True)}
+        same = [key for key, value in put.items() if key in gone and gone[key] is value]
+        for key in same:
+            del put[key], gone[key]
+        return put, gone

@@ -70,6 +70,12 @@ class TenantConfig:
             known = self._derived[name] = (every, make(every))
         return cast(D, known[1])
 
+    def differences(self, kind: type[R], before: "TenantConfig") -> tuple[Mapping[str, R], Mapping[str, R]]:
+        """Resources of the kind by id that are new or were otherwise, and those that are gone or were so before; quick where one
+        configuration comes of the other."""
+        now, then = self.all(kind), before.all(kind)
+        return ({}, {}) if now is then else SortedMap.of(now).differences(SortedMap.of(then))
+
     @property
     def tenant(self) -> Tenant:
         """The tenant itself; raises KeyError before it exists."""
@@ -235,8 +241,7 @@ def evolve(config: TenantConfig, seq: int, change: ConfigChanged) -> TenantConfi
     kind = RESOURCES.get(change.resource)
     if kind is None:
         return replace(config, seq=seq)
-    known = config.resources.get(change.resource, _EMPTY)
-    of_kind = known if isinstance(known, SortedMap) else SortedMap(known)
+    of_kind = SortedMap.of(config.resources.get(change.resource, _EMPTY))
     if change.after is None:
         of_kind = of_kind.remove(change.resource_id)
     else:

@@ -45,3 +45,16 @@ def test_it_grows_and_shrinks_one_by_one() -> None:
     for number in range(3000):
         made = made.remove(number)
     assert (len(made), list(made)) == (0, [])
+
+
+@given(ENTRIES, CHANGES, ENTRIES)
+def test_differences_between_any_two(entries: dict[int, int], changes: list[tuple[int, int | None]], others: dict[int, int]) -> None:
+    before = made = SortedMap(entries)
+    for key, value in changes:
+        made = made.remove(key) if value is None else made.set(key, value)
+    for after in (made, SortedMap(others)):
+        put, gone = after.differences(before)
+        kept = {key: value for key, value in before.items() if key not in gone}
+        assert {**kept, **put} == dict(after)
+        assert all(before[key] == value for key, value in gone.items())
+        assert all(after.get(key) is not before.get(key) for key in put.keys() | gone.keys())

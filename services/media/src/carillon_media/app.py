@@ -497,6 +497,7 @@ async def _watch(watch: SilenceWatch) -> None:
 async def _warm(configuration: Configuration, store: PromptStore, sounds: TenantSounds) -> None:
     """Render and fetch what the configuration names before a caller waits for it."""
     while True:
-        for config in await configuration.changed():
-            await store.warm(phrases(config))
+        for config, before in await configuration.changed():
+            await store.warm(phrases(config, before))
             await sounds.warm(config)
+            await asyncio.sleep(0)

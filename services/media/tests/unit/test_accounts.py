@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.tenant_config import TenantConfig, evolve
@@ -103,3 +105,54 @@ def test_the_first_tenant_with_a_sip_user_keeps_it(accounts: Accounts) -> None:
     found = accounts.credential("anne")
     assert found is not None
     assert found.tenant == "dupont"
+
+
+def test_a_sip_user_that_its_first_tenant_gives_up_is_the_others(accounts: Accounts) -> None:
+    accounts.update(config("martin", credential("anne", "zoe")))
+    accounts.update(config("dupont"))
+    found = accounts.credential("anne")
+    assert found is not None
+    assert (found.tenant, found.user_id) == ("martin", "zoe")
+
+
+KINDS: list[tuple[str, list[dict[str, Any]]]] = [
+    ("sip_credential", [{"user_id": user, "ha1_md5": md5 * 32} for user in ("anne", "bob") for md5 in "01"]),
+    ("extension", [{"destination": {"user_id": user}} for user in ("anne", "bob")]),
+    ("number", [{}]),
+    ("trunk", [{"address": address} for address in ("127.0.0.2", "127.0.0.3:5062")]),
+    ("tenant", [{"realm": realm} for realm in ("old.example", "new.example")]),
+]
+IDS = {"sip_credential": ["a", "b"], "extension": ["101", "102"], "number": ["+41215550100"], "trunk": ["t"], "tenant": ["dupont"]}
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> ConfigChanged:
+    kind, values = draw(st.sampled_from(KINDS))
+    name = draw(st.sampled_from(IDS[kind]))
+    after = None if draw(st.booleans()) else {"id": name, **draw(st.sampled_from(values))}
+    return ConfigChanged(resource=kind, resource_id=name, action="updated", after=after, actor="t")
+
+
+def told(accounts: Accounts) -> list[object]:
+    """Everything that can be asked of the tenant."""
+    users = ("anne", "bob")
+    return [
+        accounts.tenants(),
+        [accounts.credential(name) for name in IDS["sip_credential"]],
+        [(accounts.extension_of("dupont", user), accounts.devices_of("dupont", user)) for user in users],
+        accounts.owner_of("+41215550100", ["dupont"]),
+        accounts.trunk_hosts(),
+        accounts.trunk_destinations(),
+        [accounts.realm_for(host, "anne") for host in ("old.example", "new.example", "elsewhere")],
+    ]
+
+
+@given(st.lists(changes(), max_size=30))
+def test_change_by_change_is_as_all_at_once(history: list[ConfigChanged]) -> None:
+    bit_by_bit, found = Accounts(), TenantConfig("dupont")
+    for seq, change in enumerate(history, 1):
+        found = evolve(found, seq, change)
+        bit_by_bit.update(found)
+        at_once = Accounts()
+        at_once.update(found)
+        assert told(bit_by_bit) == told(at_once)

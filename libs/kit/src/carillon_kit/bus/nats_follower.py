@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from carillon_kit.bus.nats_bus import NatsBus
 
 _WINDOW = 512
+#: Messages handled in one turn of the loop before others get theirs: a company that is imported is thousands at once.
+_A_TURN = 16
 _INACTIVE_SECONDS = 60
 _PAUSE_SECONDS = 0.2
 _log = logs.get_logger(__name__)
@@ -83,6 +85,8 @@ class NatsFollower(Follower):
                         yield Message(raw.subject, raw.data, place.stream_seq, raw.headers or {})
                         self._last = place.stream_seq
                         self._handled(place.pending)
+                        if order % _A_TURN == 0:
+                            await asyncio.sleep(0)
             finally:
                 self._pull = None
                 await pull.close()

@@ -1,13 +1,14 @@
 """Who may call from where: credentials, realms, trunks and numbers of all tenants, indexed for the first message of a call.
 
 Invariant: an index entry belongs to exactly one tenant, and goes away with the configuration that held it. SIP user names are unique
-in the installation; where two tenants claim the same one, the first keeps it.
+in the installation; where two tenants claim the same one, the first keeps it. A change costs what it changes, not what the tenant holds.
 """
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from carillon_contracts.config import Extension, Number, SipCredential, Tenant, Trunk
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_media.domain.trunk_lines import TrunkAddress, servers_of
 from carillon_sip.digest import Algorithm
@@ -27,16 +28,16 @@ class Credential:
     ha1: Mapping[Algorithm, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Tenant:
-    """A tenant's share of the indexes."""
+    """A tenant's share of the indexes; `extensions` and `devices` by user, in order."""
 
     config: TenantConfig
     realm: str
-    credentials: Mapping[str, Credential]
-    trunks: Mapping[str, tuple[TrunkAddress, ...]]
-    extensions: Mapping[str, str]
-    devices: Mapping[str, tuple[str, ...]]
+    credentials: dict[str, Credential] = field(default_factory=dict)
+    trunks: Mapping[str, tuple[TrunkAddress, ...]] = field(default_factory=dict)
+    extensions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    devices: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Accounts:
@@ -52,38 +53,71 @@ class Accounts:
 
     def update(self, config: TenantConfig) -> None:
         """Take a tenant's new configuration in place of its last one."""
-        old = self._tenants.pop(config.tenant_id, None)
-        if old is not None:
-            self._drop(old)
-        new = _index(config)
-        if new is None:
-            return
-        self._tenants[config.tenant_id] = new
-        for sip_user, credential in new.credentials.items():
-            self._credentials.setdefault(sip_user, credential)
-        self._realms.setdefault(new.realm, config.tenant_id)
-        for number in config.numbers:
-            self._numbers.setdefault(number, config.tenant_id)
-        for server in _servers(new):
-            self._hosts[server.host] = (*self._hosts.get(server.host, ()), server)
+        tenant, realm = config.tenant_id, _realm(config)
+        known = self._tenants.get(tenant)
+        if known is not None and known.realm != realm:
+            self._change(known, TenantConfig(tenant))
+            del self._tenants[tenant]
+            self._realm_changed(known.realm)
+            known = None
+        if known is None and realm is not None:
+            known = self._tenants[tenant] = _Tenant(TenantConfig(tenant), realm)
+            self._realm_changed(realm)
+        if known is not None:
+            self._change(known, config)
+
+    def _realm_changed(self, realm: str) -> None:
+        """A tenant has it from now on, or has it no more; the first that has it keeps it."""
+        owners = [tenant for tenant, known in self._tenants.items() if known.realm == realm]
+        if not owners:
+            self._realms.pop(realm, None)
+        elif self._realms.get(realm) not in owners:
+            self._realms[realm] = owners[0]
         self._decoys = tuple(sorted(self._realms))
 
-    def _drop(self, old: _Tenant) -> None:
-        tenant = old.config.tenant_id
-        for sip_user in old.credentials:
-            if self._credentials.get(sip_user, None) is old.credentials[sip_user]:
-                del self._credentials[sip_user]
-        if self._realms.get(old.realm) == tenant:
-            del self._realms[old.realm]
-        for number in old.config.numbers:
-            if self._numbers.get(number) == tenant:
+    def _change(self, known: _Tenant, config: TenantConfig) -> None:
+        """Take what differs."""
+        before, known.config = known.config, config
+        self._change_credentials(known, before)
+        put, gone = config.differences(Extension, before)
+        for extension in gone.values():
+            _without(known.extensions, extension.destination.user_id, extension.id)
+        for extension in put.values():
+            _with(known.extensions, extension.destination.user_id, extension.id)
+        numbers, freed = config.differences(Number, before)
+        for number in freed:
+            if self._numbers.get(number) == config.tenant_id:
                 del self._numbers[number]
-        for server in _servers(old):
+        for number in numbers:
+            self._numbers.setdefault(number, config.tenant_id)
+        if any(config.differences(Trunk, before)):
+            self._change_trunks(known)
+
+    def _change_credentials(self, known: _Tenant, before: TenantConfig) -> None:
+        put, gone = known.config.differences(SipCredential, before)
+        for item in gone.values():
+            old = known.credentials.pop(item.id)
+            _without(known.devices, item.user_id, item.id)
+            if self._credentials.get(item.id) is old:
+                del self._credentials[item.id]
+                heir = next((other.credentials[item.id] for other in self._tenants.values() if item.id in other.credentials), None)
+                if heir is not None:
+                    self._credentials[item.id] = heir
+        for item in put.values():
+            credential = known.credentials[item.id] = _credential(known, item)
+            _with(known.devices, item.user_id, item.id)
+            self._credentials.setdefault(item.id, credential)
+
+    def _change_trunks(self, known: _Tenant) -> None:
+        for server in _servers(known):
             rest = tuple(other for other in self._hosts.get(server.host, ()) if other is not server)
             if rest:
                 self._hosts[server.host] = rest
             else:
                 self._hosts.pop(server.host, None)
+        known.trunks = {trunk.id: servers_of(known.config.tenant_id, trunk) for trunk in known.config.trunks.values()}
+        for server in _servers(known):
+            self._hosts[server.host] = (*self._hosts.get(server.host, ()), server)
 
     def tenants(self) -> Sequence[str]:
         """Every tenant."""
@@ -154,7 +188,7 @@ class Accounts:
     def extension_of(self, tenant: str, user_id: str) -> str:
         """The user's lowest extension; empty if none."""
         found = self._tenants.get(tenant)
-        return found.extensions.get(user_id, "") if found else ""
+        return found.extensions.get(user_id, ("",))[0] if found else ""
 
     def name_of(self, tenant: str, user_id: str) -> str:
         """The user's full name; empty if unknown."""
@@ -219,29 +253,32 @@ class Accounts:
         return found[0] if len(found) == 1 else None
 
 
-def _index(config: TenantConfig) -> _Tenant | None:
-    try:
-        realm = config.tenant.realm
-    except KeyError:
-        return None
-    tenant = config.tenant_id
-    credentials: dict[str, Credential] = {}
-    devices: dict[str, tuple[str, ...]] = {}
-    for item in config.sip_credentials.values():
-        ha1: dict[Algorithm, str] = {}
-        if item.ha1_sha256:
-            ha1["SHA-256"] = item.ha1_sha256
-        if item.ha1_md5:
-            ha1["MD5"] = item.ha1_md5
-        credentials[item.id] = Credential(item.id, tenant, item.user_id, item.realm or realm, ha1)
-        devices[item.user_id] = (*devices.get(item.user_id, ()), item.id)
-    extensions: dict[str, str] = {}
-    for digits in sorted(config.extensions, reverse=True):
-        user_id = config.extensions[digits].destination.user_id
-        if user_id is not None:
-            extensions[user_id] = digits
-    trunks = {trunk.id: servers_of(tenant, trunk) for trunk in config.trunks.values()}
-    return _Tenant(config, realm, credentials, trunks, extensions, devices)
+def _realm(config: TenantConfig) -> str | None:
+    tenant = config.get(Tenant, config.tenant_id)
+    return tenant.realm if tenant is not None else None
+
+
+def _credential(known: _Tenant, item: SipCredential) -> Credential:
+    ha1: dict[Algorithm, str] = {}
+    if item.ha1_sha256:
+        ha1["SHA-256"] = item.ha1_sha256
+    if item.ha1_md5:
+        ha1["MD5"] = item.ha1_md5
+    return Credential(item.id, known.config.tenant_id, item.user_id, item.realm or known.realm, ha1)
+
+
+def _with(index: dict[str, tuple[str, ...]], user_id: str | None, name: str) -> None:
+    if user_id is not None:
+        index[user_id] = tuple(sorted({*index.get(user_id, ()), name}))
+
+
+def _without(index: dict[str, tuple[str, ...]], user_id: str | None, name: str) -> None:
+    if user_id is not None:
+        rest = tuple(other for other in index.get(user_id, ()) if other != name)
+        if rest:
+            index[user_id] = rest
+        else:
+            index.pop(user_id, None)
 
 
 def _servers(tenant: _Tenant) -> Iterator[TrunkAddress]:

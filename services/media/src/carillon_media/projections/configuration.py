@@ -6,11 +6,13 @@ passed over, loudly; one that leaves a gap freezes its tenant and no other.
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from carillon.common.v1 import call_application_pb2 as pb
-from carillon_contracts.config import Announcement, ConfigChanged, Tenant
+from carillon_contracts.config import RESOURCES, Announcement, ConfigChanged, Resource, Tenant
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
 from carillon_contracts.tenant_config import ConfigGap, TenantConfig, evolve, pass_over
@@ -27,7 +29,8 @@ class Configuration:
     def __init__(self, bus: Bus, accounts: Accounts) -> None:
         self._accounts = accounts
         self._configs: dict[str, TenantConfig] = {}
-        self._changed: set[str] = set()
+        #: Tenants that changed, and what they were when that was asked for last.
+        self._changed: dict[str, TenantConfig] = {}
         self._change = asyncio.Event()
         #: Told of each change, with the configuration after it; set it once `caught_up`.
         self.on_change: Callable[[TenantConfig, ConfigChanged], None] = lambda config, change: None
@@ -51,55 +54,71 @@ class Configuration:
         try:
             event = Event.from_json(message.data)
             before = self._configs.get(event.tenantid) or TenantConfig(event.tenantid)
-            after = _evolved(before, event.configseq or 0, event)
+            after, change = _evolved(before, event.configseq or 0, event)
         except (ValidationError, ConfigGap) as error:
             _log.error("a configuration event was not taken", subject=message.subject, stream_seq=message.stream_seq, error=str(error))
             return
         if after is not before:
             self._configs[event.tenantid] = after
             self._accounts.update(after)
-            self._changed.add(event.tenantid)
+            self._changed.setdefault(event.tenantid, before)
             self._change.set()
-            self._tell(after, event)
+            if change is not None:
+                self.on_change(after, change)
 
-    def _tell(self, config: TenantConfig, event: Event) -> None:
-        try:
-            self.on_change(config, ConfigChanged.model_validate(event.data))
-        except ValidationError:
-            return  # passed over, and told, by the fold
-
-    async def changed(self) -> list[TenantConfig]:
-        """Wait for a change, then give the tenants that changed."""
+    async def changed(self) -> list[tuple[TenantConfig, TenantConfig]]:
+        """Wait for a change, then give the tenants that changed: as they are, and as they were when this was asked last."""
         await self._change.wait()
         self._change.clear()
-        changed, self._changed = self._changed, set()
-        return [self._configs[tenant] for tenant in changed]
+        changed, self._changed = self._changed, {}
+        return [(self._configs[tenant], before) for tenant, before in changed.items()]
 
 
-def phrases(config: TenantConfig) -> list[pb.Prompt]:
-    """Every phrase of a tenant that is spoken from text."""
-    return [prompt for resources in config.resources.values() for each in resources.values() for prompt in _said(config, each)]
+def phrases(config: TenantConfig, before: TenantConfig | None = None) -> Iterator[pb.Prompt]:
+    """Every phrase of a tenant that is spoken from text; with `before`, those of what has changed since."""
+    tenant = config.get(Tenant, config.tenant_id)
+    language = tenant.language if tenant is not None else ""
+    known = before.get(Tenant, config.tenant_id) if before is not None else None
+    if before is None or known is None or known.language != language:
+        before = TenantConfig(config.tenant_id)
+    for kind in _speaking_kinds():
+        for each in config.differences(kind, before)[0].values():
+            yield from _said(language, each)
 
 
-def _evolved(config: TenantConfig, seq: int, event: Event) -> TenantConfig:
+@cache
+def _speaking_kinds() -> tuple[type[Resource], ...]:
+    """Kinds of resources that announcements can be in."""
+    return tuple(kind for kind in RESOURCES.values() if _may_hold(kind, set()))
+
+
+def _may_hold(shape: Any, seen: set[object]) -> bool:
+    """Whether an announcement is anywhere in values of this type."""
+    if shape is Announcement:
+        return True
+    if isinstance(shape, type) and issubclass(shape, BaseModel) and shape not in seen:
+        seen.add(shape)
+        return any(_may_hold(field.annotation, seen) for field in shape.model_fields.values())
+    return any(_may_hold(part, seen) for part in get_args(shape))
+
+
+def _evolved(config: TenantConfig, seq: int, event: Event) -> tuple[TenantConfig, ConfigChanged | None]:
     try:
-        return evolve(config, seq, ConfigChanged.model_validate(event.data))
+        change = ConfigChanged.model_validate(event.data)
+        return evolve(config, seq, change), change
     except ValidationError as error:
         _log.error("unreadable configuration change", tenant=config.tenant_id, config_seq=seq, error=str(error))
-        return pass_over(config, seq)
+        return pass_over(config, seq), None
 
 
-def _said(config: TenantConfig, value: object) -> Iterator[pb.Prompt]:
-    """Every announcement within a resource, in its own or the tenant's language."""
+def _said(language: str, value: object) -> Iterator[pb.Prompt]:
+    """Every announcement within a resource, in its own or this language."""
     if isinstance(value, Announcement):
-        if not value.text:
-            return
-        tenant = config.resources.get(Tenant.KIND, {}).get(config.tenant_id)
-        language = value.language or (tenant.language if isinstance(tenant, Tenant) else "")
-        yield pb.Prompt(speech=pb.Speech(text=value.text, language=language))
+        if value.text:
+            yield pb.Prompt(speech=pb.Speech(text=value.text, language=value.language or language))
     elif isinstance(value, BaseModel):
         for part in value.__dict__.values():
-            yield from _said(config, part)
+            yield from _said(language, part)
     elif isinstance(value, tuple):
         for part in value:
-            yield from _said(config, part)
+            yield from _said(language, part)
