@@ -83,13 +83,13 @@ def test_the_addresses_of_an_administrator_are_not_handed_down(monkeypatch: pyte
 
 def test_the_plane_s_ports_are_those_chosen() -> None:
     options = Options(Path("/data"), "127.0.0.1", "127.0.0.1", Ports(rtp_low=30000, rtp_high=30099))
-    command = plane_spec(options, Path("/data/plane.sock")).command
+    command = plane_spec("media-plane", options, Path("/data/plane.sock")).command
     assert command[-2:] == ["--ports", "30000-30099"]
 
 
 def test_far_ends_are_told_the_advertised_address() -> None:
     options = Options(Path("/data"), "0.0.0.0", "192.0.2.7", Ports())
-    assert plane_spec(options, Path("/data/plane.sock")).command[-2:] == ["--public-ip", "192.0.2.7"]
+    assert plane_spec("media-plane", options, Path("/data/plane.sock")).command[-2:] == ["--public-ip", "192.0.2.7"]
 
 
 def test_calls_end_before_what_they_need() -> None:

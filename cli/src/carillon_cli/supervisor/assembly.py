@@ -111,7 +111,7 @@ class Assembly:
 
     async def _bring_up(self) -> None:
         socket = self._plane_socket()
-        await self.processes.start(catalogue.plane_spec(self.options, socket))
+        await self.processes.start(catalogue.plane_spec(catalogue.PLANE, self.options, socket))
         async with asyncio.TaskGroup() as group:
             nats = group.create_task(self._start_nats())
             postgres = group.create_task(self._start_postgres())
@@ -121,6 +121,7 @@ class Assembly:
         async with asyncio.TaskGroup() as group:
             for name in (catalogue.PLANE, *GRPC_SERVICES):
                 group.create_task(self._ready_once(name))
+        await self.processes.start(catalogue.plane_spec(catalogue.STANDBY, self.options, socket))
         self._keep(self._follow(), "tenants")
         await self._caught_up.wait()
 

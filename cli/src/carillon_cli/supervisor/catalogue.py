@@ -20,9 +20,11 @@ from carillon_cli.supervisor.processes import ProcessSpec, base_environment
 from carillon_kit.embedded import EmbeddedServer
 
 PLANE = "media-plane"
+#: Takes over at once when that one dies; the one that died stands by then.
+STANDBY = "plane-spare"
 NATS, POSTGRES = "nats", "postgres"
 WITH_DATABASE = ("directory", "media", "voicemail", "cdr", "routing")
-STOP_GROUPS = {"media": 0, PLANE: 1, "routing": 2, "voicemail": 2, "directory": 3, "cdr": 3, NATS: 4, POSTGRES: 5}
+STOP_GROUPS = {"media": 0, PLANE: 1, STANDBY: 1, "routing": 2, "voicemail": 2, "directory": 3, "cdr": 3, NATS: 4, POSTGRES: 5}
 SHUTDOWN_SECONDS = 8
 #: What media may take to end beyond the time that it waits for its calls.
 MEDIA_STOP_SECONDS = 13.0
@@ -161,13 +163,13 @@ def service_spec(service: str, options: Options, folders: Folders, backing: Back
     )
 
 
-def plane_spec(options: Options, socket: Path) -> ProcessSpec:
-    """The media plane."""
+def plane_spec(name: str, options: Options, socket: Path) -> ProcessSpec:
+    """A media plane: of the two on one socket one serves."""
     ports = f"{options.ports.rtp_low}-{options.ports.rtp_high}"
-    command = [sys.executable, "-m", "carillon_rtp", "--socket", str(socket), "--listen-ip", options.host, "--ports", ports]
+    command = [sys.executable, "-m", "carillon_rtp", "--standby", "--socket", str(socket), "--listen-ip", options.host, "--ports", ports]
     if options.advertise != options.host:
         command += ["--public-ip", options.advertise]
-    return ProcessSpec(PLANE, command, python_environment(), ready=listening(socket), stop_group=STOP_GROUPS[PLANE], stop_seconds=5.0)
+    return ProcessSpec(name, command, python_environment(), ready=listening(socket), stop_group=STOP_GROUPS[name], stop_seconds=5.0)
 
 
 def server_spec(name: str, server: EmbeddedServer) -> ProcessSpec:

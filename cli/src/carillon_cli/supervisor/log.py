@@ -22,8 +22,8 @@ MAX_LINE = 16_384
 COLOURS = {
     name: f"\x1b[{code}m"
     for name, code in zip(
-        ("carillon", "directory", "routing", "media", "media-plane", "voicemail", "cdr", "nats", "postgres"),
-        (1, 36, 35, 32, 92, 34, 33, 90, 90),
+        ("carillon", "directory", "routing", "media", "media-plane", "plane-spare", "voicemail", "cdr", "nats", "postgres"),
+        (1, 36, 35, 32, 92, 92, 34, 33, 90, 90),
         strict=True,
     )
 }

@@ -21,6 +21,7 @@ from carillon_rtp.core import Core, CoreSettings
 from carillon_rtp.load import REFUSE, LoadWatch
 from carillon_rtp.server import ControlServer, log, monotonic_ms
 from carillon_rtp.sessions import Sessions
+from carillon_rtp.turn import take_turn
 
 
 def _ports(text: str) -> tuple[int, int]:
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--state", type=Path, help="the file by which its successor goes on with every stream (SOCKET.streams)")
     options.add_argument("--most-load", type=float, default=REFUSE, metavar="SHARE", help="of a core: new sessions are refused above it")
     options.add_argument("--orphan", type=float, default=300.0, metavar="SECONDS", help="how long sessions outlive their client")
+    options.add_argument("--standby", action="store_true", help="waits, ready to serve, while another one started so serves on the socket")
     options.add_argument("--cpus", help="cores to stay on, e.g. 2,3")
     return options
 
@@ -108,6 +110,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.cpus:
         os.sched_setaffinity(0, {int(cpu) for cpu in arguments.cpus.split(",")})
     try:
+        if arguments.standby:
+            take_turn(arguments.socket.with_suffix(".turn"))
         uvloop.run(serve(arguments))
     except (OSError, ValueError) as error:
         log.error("the media plane cannot start: %s", error)

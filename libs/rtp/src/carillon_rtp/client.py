@@ -40,6 +40,7 @@ from carillon_rtp.values import (
     RecordedSides,
     RecordingEnded,
     Remote,
+    Restored,
     RoomState,
     SessionAbandoned,
     SessionState,
@@ -84,6 +85,7 @@ __all__ = [
     "RecordingEnded",
     "RefusedTarget",
     "Remote",
+    "Restored",
     "RoomState",
     "SessionAbandoned",
     "SessionState",
@@ -116,6 +118,14 @@ class PlaneClient(Connection):
     async def set_remote(self, session: str, remote: Remote) -> None:
         """Where and how to send; a new address or port opens a new window for learning the source. Raises NoSession, RefusedTarget."""
         await self._ask("set_remote", session=session, remote=remote.to_json())
+
+    async def restore(self, sessions: Sequence[Restored], bridges: Sequence[tuple[str, str]] = ()) -> list[MediaAddress]:
+        """What a plane started anew has to know of a call, in one command: `open` with its port and `set_remote` for each session, then
+        `bridge` for each pair. Gives the addresses in the sessions' order, another one where a port could not be had. Raises what these
+        commands raise; what came before is done then."""
+        names, wanted = [session.session for session in sessions], [session.to_json() for session in sessions]
+        answer = await self._ask("restore", sessions=names, wanted=wanted, bridges=list(bridges))
+        return [MediaAddress(found["ip"], found["port"]) for found in answer]
 
     async def bridge(self, a: str, b: str) -> None:
         """Relays both ways; either side's earlier bridge ends. Raises NoSession."""

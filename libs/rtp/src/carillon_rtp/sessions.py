@@ -107,6 +107,7 @@ class Sessions:
         self._verbs: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "open": self._open,
             "set_remote": self._set_remote,
+            "restore": self._restore,
             "bridge": self._bridge,
             "unbridge": self._unbridge,
             "play": self._play,
@@ -191,6 +192,16 @@ class Sessions:
             self._by_handle[handle] = session
             self._closed.pop(name, None)
         return {"ip": session.address.ip, "port": session.address.port}
+
+    def _restore(self, request: Mapping[str, Any]) -> Any:
+        found = []
+        for wanted in request["wanted"]:
+            found.append(self._open(wanted))
+            if wanted["remote"] is not None:
+                self._set_remote(wanted)
+        for a, b in request["bridges"]:
+            self._bridge({"session": a, "other": b})
+        return found
 
     def _set_remote(self, request: Mapping[str, Any]) -> None:
         session = self._find(request)

@@ -138,6 +138,19 @@ def _codec_from_json(data: object) -> Codec | AudioCodec:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """A session as it was on a plane that is gone: its name, its port and its far end, None where none was known."""
+
+    session: str
+    port: int
+    remote: Remote | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Keys included: for the control socket only."""
+        return {"session": self.session, "port": self.port, "remote": None if self.remote is None else self.remote.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """Received packets that went nowhere, by reason."""
 

@@ -1,7 +1,8 @@
 """What call control needs of the world around it; adapters and io provide these, tests provide small fakes."""
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -17,7 +18,7 @@ from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.secrecy import SrtpSetting
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.steps import Outcome, Prompt, Step
-from carillon_rtp.values import SPEAKER, MediaAddress, Party, RecordedSides, Remote, SessionState, Statistics, TapMode
+from carillon_rtp.values import SPEAKER, MediaAddress, Party, RecordedSides, Remote, Restored, SessionState, Statistics, TapMode
 from carillon_sip.commands import Invite
 from carillon_sip.digest import Credentials
 from carillon_sip.flow import Flow
@@ -92,6 +93,7 @@ class PlanePort(Protocol):
 
     async def open(self, session: str, *, port: int | None = None) -> MediaAddress: ...
     async def set_remote(self, session: str, remote: Remote) -> None: ...
+    async def restore(self, sessions: Sequence[Restored], bridges: Sequence[tuple[str, str]] = ()) -> list[MediaAddress]: ...
     async def bridge(self, a: str, b: str) -> None: ...
     async def unbridge(self, session: str) -> None: ...
     async def play(self, session: str, play_id: str, files: Sequence[Path], *, loop: bool = False, barge_in: bool = False) -> None: ...
@@ -309,3 +311,5 @@ class Parts:
     #: Names this run of the machine: its monotonic clock goes on as long as this stays the same.
     boot: str
     srtp: SrtpSetting = "optional"
+    #: Calls that are set up again on a new plane at once: each command has its answer long before its deadline, however many calls wait.
+    restoring: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(100))

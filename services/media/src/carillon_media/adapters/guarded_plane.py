@@ -3,13 +3,13 @@
 Invariant: the plane never gets a remote that `Addresses` refuses, nor a media port of ours or of another node (`is_peers`: its address).
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, cast
 
 from carillon_media.domain.addresses import Addresses
 from carillon_media.ports import PlanePort
 from carillon_rtp.client import PlaneClient, RefusedTarget
-from carillon_rtp.values import MediaAddress, Remote, SessionState
+from carillon_rtp.values import MediaAddress, Remote, Restored, SessionState
 
 
 class GuardedPlane:
@@ -44,11 +44,23 @@ class GuardedPlane:
 
     async def set_remote(self, session: str, remote: Remote) -> None:
         """As the plane does. Raises RefusedTarget."""
+        self._check(remote)
+        await self._plane.set_remote(session, remote)
+
+    async def restore(self, sessions: Sequence[Restored], bridges: Sequence[tuple[str, str]] = ()) -> list[MediaAddress]:
+        """As the plane does. Raises RefusedTarget before anything is asked."""
+        for session in sessions:
+            if session.remote is not None:
+                self._check(session.remote)
+        addresses = await self._plane.restore(sessions, bridges)
+        self._own_hosts.update(address.ip for address in addresses)
+        return addresses
+
+    def _check(self, remote: Remote) -> None:
         ports = {remote.port, remote.rtcp_port or remote.port}
         ours = (remote.ip in self._own_hosts or self._is_peers(remote.ip)) and any(port in self._own_ports for port in ports)
         if ours or not all(self._addresses.allows(remote.ip, port) for port in ports):
             raise RefusedTarget("refused_target", f"nothing is sent to {remote.ip}:{remote.port}")
-        await self._plane.set_remote(session, remote)
 
 
 def guarded(plane: PlaneClient, addresses: Addresses, own_ports: Container[int], is_peers: Callable[[str], bool]) -> PlanePort:

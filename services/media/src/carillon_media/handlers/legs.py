@@ -13,7 +13,7 @@ from carillon_media.domain.media import LegMedia
 from carillon_media.domain.secrecy import SrtpSetting, secrecy_of
 from carillon_media.domain.snapshots import SavedLeg
 from carillon_media.ports import PlanePort
-from carillon_rtp.values import Remote
+from carillon_rtp.values import Remote, Restored
 from carillon_sip.flow import Flow
 
 
@@ -110,14 +110,16 @@ class MediaPorts:
     async def restore(self, legs: Iterable[LegIo]) -> None:
         """Same ports, same far ends, same bridges on a plane that is a new process. Raises PortLost."""
         alive = {leg.leg_id: leg for leg in legs if leg.media is not None}
+        wanted = []
         for leg in alive.values():
             assert leg.media is not None
-            address = await self._plane.open(leg.plane, port=leg.media.port)
+            leg.media = leg.media.agreed_at(self._clock.now().timestamp())
+            wanted.append(Restored(leg.plane, leg.media.port, leg.media.remote))
+        both = ((leg, alive.get(leg.bridged_with)) for leg in alive.values())
+        bridges = [(leg.plane, other.plane) for leg, other in both if other is not None and leg.leg_id < other.leg_id]
+        addresses = await self._plane.restore(wanted, bridges) if wanted else []
+        for leg, address in zip(alive.values(), addresses, strict=True):
+            assert leg.media is not None
             if address.port != leg.media.port:
                 raise PortLost(leg.plane)
-            leg.told = None
-            await self.tell(leg)
-        for leg in alive.values():
-            other = alive.get(leg.bridged_with)
-            if other is not None and leg.leg_id < other.leg_id:
-                await self._plane.bridge(leg.plane, other.plane)
+            leg.told = leg.media.remote

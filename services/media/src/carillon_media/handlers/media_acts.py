@@ -128,7 +128,8 @@ async def sync(actor: "CallActor", output: Sync) -> None:
 async def restore(actor: "CallActor", output: Restore) -> None:
     """Same ports, same far ends, same bridges; what played or was recorded is over."""
     try:
-        await actor.ports.restore(leg for leg in actor.legs.values() if _lives(actor, leg))
+        async with actor.parts.restoring:
+            await actor.ports.restore(leg for leg in actor.legs.values() if _lives(actor, leg))
     except (PlaneError, PortLost) as error:
         actor.parts.quiet.warning("a call lost its audio", call_id=actor.call.facts.call_id, error=str(error))
         actor.post(inputs.MediaLost())
