@@ -5,7 +5,6 @@ it is kept.
 """
 
 import asyncio
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,9 +19,8 @@ from carillon_kit.auth import OPERATOR, SERVICE
 from carillon_kit.clock import Clock
 from carillon_kit.errors import InvalidArgument, NotFound
 from carillon_kit.grpc_server import GrpcServer, current_tenant
-from carillon_routing.adapters.peers import Peers
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain import facts, feature_settings
+from carillon_routing.domain import facts
 from carillon_routing.domain.advance import BadOutcome, advance
 from carillon_routing.domain.asks import Ask, Needs
 from carillon_routing.domain.causes import cause_of
@@ -63,20 +61,17 @@ _MODES: dict[SuperviseMode, "pb.SuperviseMode.ValueType"] = {
 _DIRECTIONS: dict[int, facts.Direction] = {pb.DIRECTION_INBOUND: "inbound", pb.DIRECTION_FROM_USER: "from_user"}
 
 
-def add_services(
-    server: GrpcServer, configuration: Configuration, clock: Clock, queues: QueueCalls, peers: Peers, finder: FactFinder
-) -> None:
+def add_services(server: GrpcServer, configuration: Configuration, clock: Clock, queues: QueueCalls, finder: FactFinder) -> None:
     """Register all of routing's services."""
     rights = {"Next": frozenset({SERVICE, OPERATOR}), "Await": frozenset({SERVICE, OPERATOR})}
     add = add_CallApplicationServicer_to_server
-    server.add(add, RoutingApplication(configuration, clock, queues, peers, finder), SERVICE_NAME, rights)
+    server.add(add, RoutingApplication(configuration, clock, queues, finder), SERVICE_NAME, rights)
 
 
 class RoutingApplication(CallApplicationServicer):
     """Routing as a call application; it keeps no call."""
 
-    def __init__(self, configuration: Configuration, clock: Clock, queues: QueueCalls, peers: Peers, finder: FactFinder) -> None:
-        self._peers = peers
+    def __init__(self, configuration: Configuration, clock: Clock, queues: QueueCalls, finder: FactFinder) -> None:
         self._configuration = configuration
         self._queues = queues
         self._finder = finder
@@ -88,9 +83,6 @@ class RoutingApplication(CallApplicationServicer):
         outcome = _outcome(request.outcome)
         cursor = _cursor(request.cursor)
         config = self._config(call, cursor)
-        if isinstance(outcome, facts.Entered) and cursor is None and (asked := feature_settings.asks(config, call)) is not None:
-            answer = json.dumps(await self._peers.find(call, asked))
-            outcome = facts.Entered({**outcome.arguments, feature_settings.ANSWER: answer})
         try:
             decided = await self._decided(config, call, cursor, outcome)
         except BadOutcome as error:

@@ -3,7 +3,6 @@
 Always: the cursor goes through its bytes at every step, as it does between media and routing.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +18,20 @@ from carillon_contracts.streams import CONFIG, config_subject
 from carillon_contracts.tenant_config import TenantConfig, evolve
 from carillon_kit.bus import Bus, MemoryBus
 from carillon_routing.domain.advance import decided
-from carillon_routing.domain.asks import AnsweredToday, Ask, Attend, BusyUsers, Draw, Fetch, LastAgent, LoggedIn, Mail, TakePlace
+from carillon_routing.domain.asks import (
+    AnsweredToday,
+    Ask,
+    Attend,
+    BusyUsers,
+    ChangeUser,
+    Draw,
+    Fetch,
+    LastAgent,
+    LastCaller,
+    LoggedIn,
+    Mail,
+    TakePlace,
+)
 from carillon_routing.domain.cursor import decode
 from carillon_routing.domain.facts import (
     Advance,
@@ -38,8 +50,6 @@ from carillon_routing.domain.facts import (
     RingResult,
     TrunkTarget,
 )
-from carillon_routing.domain.feature_asks import ChangeUser, LastCaller
-from carillon_routing.domain.feature_settings import ANSWER, asks
 
 Plain = Mapping[str, Any]
 
@@ -104,19 +114,6 @@ class World:
     #: Nobody answers, and nothing can be found out.
     dark: bool = False
 
-    def entered(self, config: TenantConfig, call: CallFacts, arguments: Mapping[str, str]) -> Entered:
-        """The first question, as the service asks it."""
-        asked = asks(config, call)
-        if asked is None:
-            return Entered(arguments)
-        answer: str | bool | None = None
-        if isinstance(asked, ChangeUser) and not self.dark:
-            self.changes.append(asked)
-            answer = True
-        elif isinstance(asked, LastCaller) and not self.dark:
-            answer = self.last_callers.get(asked.user_id, "")
-        return Entered({**arguments, ANSWER: json.dumps(answer)})
-
     def find(self, call: CallFacts, ask: Ask) -> JsonValue:
         """Answer."""
         if self.dark:
@@ -146,6 +143,11 @@ class World:
                 return True
             case LastAgent(number):
                 return self.agents.get(number, "")
+            case ChangeUser():
+                self.changes.append(ask)
+                return True
+            case LastCaller(user_id):
+                return self.last_callers.get(user_id, "")
             case Fetch():
                 self.fetched.append(ask)
                 return self.web.get(ask.url)
@@ -202,7 +204,7 @@ class SimulatedCall:
         cls, config: TenantConfig, facts: CallFacts, at: str, arguments: Mapping[str, str] | None = None, world: World | None = None
     ) -> "SimulatedCall":
         local, world = datetime.fromisoformat(at).replace(tzinfo=ZoneInfo(config.tenant.time_zone)), world or World()
-        return cls(config, facts, local, world=world).becomes(world.entered(config, facts, arguments or {}))
+        return cls(config, facts, local, world=world).becomes(Entered(arguments or {}))
 
     def becomes(self, outcome: Outcome) -> "SimulatedCall":
         """The step's outcome; the same call, at its next step."""

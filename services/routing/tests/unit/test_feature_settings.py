@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from carillon_routing.domain.asks import ChangeUser
 from carillon_routing.domain.facts import Play, Ring
-from carillon_routing.domain.feature_asks import ChangeUser
 from carillon_routing.testing import SimulatedCall, World, small_company
 
 pytestmark = pytest.mark.feature("R-19")

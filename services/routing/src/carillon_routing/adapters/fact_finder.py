@@ -3,9 +3,10 @@
 from pydantic import JsonValue
 
 from carillon_routing.adapters.letters import Letters
+from carillon_routing.adapters.peers import Peers
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.adapters.web import Web
-from carillon_routing.domain.asks import Ask, Attend, Fetch, Mail
+from carillon_routing.domain.asks import Ask, Attend, ChangeUser, Fetch, LastCaller, Mail
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.handlers.attendance import Attendances
 
@@ -13,15 +14,18 @@ from carillon_routing.handlers.attendance import Attendances
 class RealFacts:
     """The facts of the running service."""
 
-    def __init__(self, facts: PostgresFacts, letters: Letters, web: Web, attendances: Attendances) -> None:
+    def __init__(self, facts: PostgresFacts, letters: Letters, web: Web, attendances: Attendances, peers: Peers) -> None:
         self._facts = facts
         self._web = web
+        self._peers = peers
         self._attendances = attendances
         self._letters = letters
 
     async def find(self, call: CallFacts, ask: Ask) -> JsonValue:
         """As the port says."""
         match ask:
+            case ChangeUser() | LastCaller():
+                return await self._peers.find(call, ask)
             case Mail():
                 return await self._letters.take(call, ask)
             case Attend():

@@ -17,8 +17,8 @@ from carillon.cdr.v1 import cdr_pb2
 from carillon.directory.v1 import directory_pb2
 from carillon_kit.auth import ADMIN, SERVICE, issue_token
 from carillon_kit.logs import get_logger
+from carillon_routing.domain.asks import ChangeUser, LastCaller
 from carillon_routing.domain.facts import CallFacts
-from carillon_routing.domain.feature_asks import ChangeUser, FeatureAsk, LastCaller
 
 _log = get_logger(__name__)
 #: Media waits 300 ms for a decision.
@@ -43,7 +43,7 @@ class Peers:
         self._records = records
         self._sign = sign
 
-    async def find(self, call: CallFacts, ask: FeatureAsk) -> JsonValue:
+    async def find(self, call: CallFacts, ask: ChangeUser | LastCaller) -> JsonValue:
         """The answer; None when it could not be found out or done in time."""
         try:
             match ask:

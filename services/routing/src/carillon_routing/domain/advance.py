@@ -146,12 +146,11 @@ def _enter(walk: Walk, entered: Entered) -> Move:
     from_user = walk.call.direction == "from_user"
     dialled = dialled_by_user(walk.config, walk.call.dialled) if from_user else dialled_from_trunk(walk.config, walk.call.dialled)
     if from_user and not isinstance(dialled, ToEmergency) and (coded := recognise(walk.config, walk.call.dialled)) is not None:
-        answer = feature_settings.answer_in(entered.arguments)
         if coded.feature in ("forward_on", "forward_off", "dnd_on", "dnd_off"):
-            return feature_settings.changed(walk, coded, answer)
+            return feature_settings.changed(walk, coded)
         if coded.feature not in ("withhold", "call_return"):
             return features.enter(walk, coded, sent_by_user=bool({"transferred_by", "deflected_by"} & set(entered.arguments)))
-        if (ended := feature_settings.redial(walk, coded, answer)) is not None:
+        if (ended := feature_settings.redial(walk, coded)) is not None:
             return ended
         dialled = dialled_by_user(walk.config, walk.call.dialled)
     caller = walk.call.caller_user_id if from_user else ""

@@ -3,7 +3,6 @@
 Always: a change is the user's own and is spoken only when the directory has it; what cannot be found out is said to be impossible now.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -11,32 +10,16 @@ from pydantic import JsonValue
 
 from carillon_contracts.config import Destination, Feature, User
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain.asks import ChangeUser, LastCaller
 from carillon_routing.domain.cursor import PlayWait
 from carillon_routing.domain.dialling import ToExtension, ToOutside, ToOwnNumber, dialled_by_user
-from carillon_routing.domain.facts import CallFacts, Play
-from carillon_routing.domain.feature_asks import ChangeUser, FeatureAsk, LastCaller
-from carillon_routing.domain.feature_codes import Coded, recognise
+from carillon_routing.domain.facts import Play
+from carillon_routing.domain.feature_codes import Coded
 from carillon_routing.domain.feature_phrases import Said, phrase
 from carillon_routing.domain.walk import Stop, Walk
 
-ANSWER = "answer"
 UNCONDITIONAL, SUSPENDED = "forwarding.unconditional", "forwarding.suspended"
 _SAID: Mapping[Feature, Said] = {"forward_on": "forward_on", "forward_off": "forward_off", "dnd_on": "dnd_on", "dnd_off": "dnd_off"}
-
-
-def asks(config: TenantConfig, call: CallFacts) -> FeatureAsk | None:
-    """What must be asked of another service before this new call is decided; its answer is the entered argument `ANSWER`, as JSON."""
-    coded = recognise(config, call.dialled) if call.direction == "from_user" else None
-    user = config.users.get(call.caller_user_id)
-    if coded is None or user is None:
-        return None
-    return LastCaller(user.id) if coded.feature == "call_return" else change(config, user, coded)
-
-
-def answer_in(arguments: Mapping[str, str]) -> JsonValue:
-    """What was answered; None: it could not be asked or done."""
-    found: JsonValue = json.loads(arguments.get(ANSWER, "null"))
-    return found
 
 
 def change(config: TenantConfig, user: User, coded: Coded) -> ChangeUser | None:
@@ -61,8 +44,8 @@ def change(config: TenantConfig, user: User, coded: Coded) -> ChangeUser | None:
             return None
 
 
-def changed(walk: Walk, coded: Coded, answer: JsonValue) -> Stop:
-    """Tell what became of the change."""
+def changed(walk: Walk, coded: Coded) -> Stop:
+    """Make the change and tell what became of it."""
     user = walk.config.users.get(walk.call.caller_user_id)
     wanted = change(walk.config, user, coded) if user is not None else None
     if wanted is None:
@@ -70,9 +53,10 @@ def changed(walk: Walk, coded: Coded, answer: JsonValue) -> Stop:
             f"feature {coded.feature} {coded.code}", False, f"{coded.argument or 'it'} cannot be set for user/{walk.call.caller_user_id}"
         )
         return say(walk, "no_such_extension" if user is not None else "not_allowed")
-    reason = "the directory has it" if answer else "the directory did not take it"
-    walk.note(f"feature {coded.feature} {coded.code}", bool(answer), f"{', '.join(wanted.paths)} of user/{wanted.user_id}: {reason}")
-    return say(walk, _SAID[coded.feature] if answer else "not_now")
+    done = walk.ask(wanted) is True
+    reason = "the directory has it" if done else "the directory did not take it"
+    walk.note(f"feature {coded.feature} {coded.code}", done, f"{', '.join(wanted.paths)} of user/{wanted.user_id}: {reason}")
+    return say(walk, _SAID[coded.feature] if done else "not_now")
 
 
 def _destination(config: TenantConfig, digits: str) -> Destination | None:
@@ -88,12 +72,14 @@ def _destination(config: TenantConfig, digits: str) -> Destination | None:
             return None
 
 
-def redial(walk: Walk, coded: Coded, number: JsonValue) -> Stop | None:
+def redial(walk: Walk, coded: Coded) -> Stop | None:
     """The call goes on as if something else had been dialled, which `walk.call` then says; or it ends with what is spoken."""
     if coded.feature == "withhold":
         walk.note(f"feature withhold {coded.code}", True, "the caller is not shown", coded.argument)
         walk.call = replace(walk.call, dialled=coded.argument, withheld=True)
         return None
+    known = walk.call.caller_user_id in walk.config.users
+    number = walk.ask(LastCaller(walk.call.caller_user_id)) if known else None
     if not isinstance(number, str) or not number:
         reason = "it could not be found out" if number is None else "nobody called, or the last one was withheld"
         walk.note(f"feature call_return {coded.code}", False, reason)

@@ -16,7 +16,7 @@ from carillon_contracts.config import Plan, PlanDraft, PlanTest
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain.advance import decided as advance_knowing
-from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, Draw, TakePlace
+from carillon_routing.domain.asks import AnsweredToday, Ask, Attend, BusyUsers, ChangeUser, Draw, TakePlace
 from carillon_routing.domain.facts import (
     Advance,
     CallFacts,
@@ -64,7 +64,7 @@ def simulate(config: TenantConfig, call: CallFacts, at: datetime, assumed: Assum
 
 
 def _usual(ask: Ask) -> JsonValue:
-    """A quiet day: the first call at every counter, nobody talks; what only the outside can tell is not known."""
+    """A quiet day: the first call at every counter, nobody talks, every change is taken; what only the outside can tell is not known."""
     match ask:
         case Draw():
             return 0
@@ -74,6 +74,8 @@ def _usual(ask: Ask) -> JsonValue:
             return {}
         case BusyUsers():
             return []
+        case ChangeUser() | Attend():
+            return True
         case _:
             return None
 
