@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 CARILLON_DATA ?= .carillon
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint format proto lock bench test-slow fuzz fuzz-plane sanitize check-deploy docs clean
+.PHONY: help setup run demo test lint format proto proto-lint proto-release lock bench test-slow fuzz fuzz-plane sanitize check-deploy docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -37,6 +37,15 @@ format: ## put the code into shape
 
 proto: ## generate the gRPC code of proto/
 	@$(PYTHON) tools/generate_grpc.py
+
+BUF := npx --yes @bufbuild/buf@1.75.0
+
+proto-lint: ## buf's style of proto/, and nothing that breaks clients of the last release; needs npm
+	@$(BUF) lint proto
+	@$(BUF) breaking proto --against proto/released.binpb.gz
+
+proto-release: ## what proto-lint compares with from now on: proto/ as it is
+	@$(BUF) build proto --exclude-source-info -o proto/released.binpb.gz
 
 docs: ## make the generated pages of docs/ anew
 	@$(PYTHON) tools/make_docs.py

@@ -1,4 +1,5 @@
-"""Make the generated parts of `docs/`: `asyncapi.json` from the published events, and the tests column of `features.md`.
+"""Make the generated parts of `docs/`: `asyncapi.json` from the published events, `api-reference.md` from the protos, and the tests column
+of `features.md`.
 
 `--check` only says whether they are up to date.
 """
@@ -11,6 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from api_reference import reference
 from pydantic import BaseModel
 
 from carillon_contracts import audit, streams
@@ -29,6 +31,7 @@ def _is_event(value: object) -> bool:
 ROOT = Path(__file__).resolve().parent.parent
 FEATURES = ROOT / "docs/features.md"
 ASYNCAPI = ROOT / "docs/asyncapi.json"
+REFERENCE = ROOT / "docs/api-reference.md"
 
 #: Address on the bus and events by channel; the parameters are filled by `streams.*_subject`.
 CHANNELS: dict[str, tuple[str, tuple[type[EventData], ...]]] = {
@@ -135,7 +138,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a page is out of date")
     check: bool = parser.parse_args().check
-    wanted = {ASYNCAPI: asyncapi(), FEATURES: features(FEATURES.read_text())}
+    wanted = {ASYNCAPI: asyncapi(), REFERENCE: reference(), FEATURES: features(FEATURES.read_text())}
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     if check and stale:
         sys.stderr.write("".join(f"{path.relative_to(ROOT)} is out of date: run `make docs`\n" for path in stale))

@@ -72,13 +72,15 @@ class NodeApi(NodeServiceServicer):
         self._node = node
         self._end = end
 
-    async def GetNode(self, request: node_pb2.GetNodeRequest, context: grpc.aio.ServicerContext[Any, Any]) -> node_pb2.Node:
+    async def GetNode(self, request: node_pb2.GetNodeRequest, context: grpc.aio.ServicerContext[Any, Any]) -> node_pb2.GetNodeResponse:
         """Its state and how many calls it has."""
-        state = "draining" if self._node.draining else "serving"
-        return node_pb2.Node(name=self._name, state=state, calls=self._node.calls)
+        return node_pb2.GetNodeResponse(name=self._name, state=self._state(), calls=self._node.calls)
 
-    async def Drain(self, request: node_pb2.DrainRequest, context: grpc.aio.ServicerContext[Any, Any]) -> node_pb2.Node:
+    async def Drain(self, request: node_pb2.DrainRequest, context: grpc.aio.ServicerContext[Any, Any]) -> node_pb2.DrainResponse:
         """The answer is the node's state from now on."""
         self._node.drain()
         self._end()
-        return await self.GetNode(node_pb2.GetNodeRequest(), context)
+        return node_pb2.DrainResponse(name=self._name, state=self._state(), calls=self._node.calls)
+
+    def _state(self) -> str:
+        return "draining" if self._node.draining else "serving"

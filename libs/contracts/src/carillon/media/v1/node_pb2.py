@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x61rillon/media/v1/node.proto\x12\x11\x63\x61rillon.media.v1\"\x10\n\x0eGetNodeRequest\"\x0e\n\x0c\x44rainRequest\"2\n\x04Node\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\r2\x97\x01\n\x0bNodeService\x12\x45\n\x07GetNode\x12!.carillon.media.v1.GetNodeRequest\x1a\x17.carillon.media.v1.Node\x12\x41\n\x05\x44rain\x12\x1f.carillon.media.v1.DrainRequest\x1a\x17.carillon.media.v1.Nodeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x61rillon/media/v1/node.proto\x12\x11\x63\x61rillon.media.v1\"\x10\n\x0eGetNodeRequest\"=\n\x0fGetNodeResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\r\"\x0e\n\x0c\x44rainRequest\";\n\rDrainResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\r2\xab\x01\n\x0bNodeService\x12P\n\x07GetNode\x12!.carillon.media.v1.GetNodeRequest\x1a\".carillon.media.v1.GetNodeResponse\x12J\n\x05\x44rain\x12\x1f.carillon.media.v1.DrainRequest\x1a .carillon.media.v1.DrainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETNODEREQUEST']._serialized_start=51
   _globals['_GETNODEREQUEST']._serialized_end=67
-  _globals['_DRAINREQUEST']._serialized_start=69
-  _globals['_DRAINREQUEST']._serialized_end=83
-  _globals['_NODE']._serialized_start=85
-  _globals['_NODE']._serialized_end=135
-  _globals['_NODESERVICE']._serialized_start=138
-  _globals['_NODESERVICE']._serialized_end=289
+  _globals['_GETNODERESPONSE']._serialized_start=69
+  _globals['_GETNODERESPONSE']._serialized_end=130
+  _globals['_DRAINREQUEST']._serialized_start=132
+  _globals['_DRAINREQUEST']._serialized_end=146
+  _globals['_DRAINRESPONSE']._serialized_start=148
+  _globals['_DRAINRESPONSE']._serialized_end=207
+  _globals['_NODESERVICE']._serialized_start=210
+  _globals['_NODESERVICE']._serialized_end=381
 # @@protoc_insertion_point(module_scope)

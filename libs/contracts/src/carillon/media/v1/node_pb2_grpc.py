@@ -37,12 +37,12 @@ class NodeServiceStub:
         self.GetNode = channel.unary_unary(
                 '/carillon.media.v1.NodeService/GetNode',
                 request_serializer=carillon_dot_media_dot_v1_dot_node__pb2.GetNodeRequest.SerializeToString,
-                response_deserializer=carillon_dot_media_dot_v1_dot_node__pb2.Node.FromString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_node__pb2.GetNodeResponse.FromString,
                 _registered_method=True)
         self.Drain = channel.unary_unary(
                 '/carillon.media.v1.NodeService/Drain',
                 request_serializer=carillon_dot_media_dot_v1_dot_node__pb2.DrainRequest.SerializeToString,
-                response_deserializer=carillon_dot_media_dot_v1_dot_node__pb2.Node.FromString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_node__pb2.DrainResponse.FromString,
                 _registered_method=True)
 
 
@@ -70,12 +70,12 @@ def add_NodeServiceServicer_to_server(servicer, server):
             'GetNode': grpc.unary_unary_rpc_method_handler(
                     servicer.GetNode,
                     request_deserializer=carillon_dot_media_dot_v1_dot_node__pb2.GetNodeRequest.FromString,
-                    response_serializer=carillon_dot_media_dot_v1_dot_node__pb2.Node.SerializeToString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_node__pb2.GetNodeResponse.SerializeToString,
             ),
             'Drain': grpc.unary_unary_rpc_method_handler(
                     servicer.Drain,
                     request_deserializer=carillon_dot_media_dot_v1_dot_node__pb2.DrainRequest.FromString,
-                    response_serializer=carillon_dot_media_dot_v1_dot_node__pb2.Node.SerializeToString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_node__pb2.DrainResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -104,7 +104,7 @@ class NodeService:
             target,
             '/carillon.media.v1.NodeService/GetNode',
             carillon_dot_media_dot_v1_dot_node__pb2.GetNodeRequest.SerializeToString,
-            carillon_dot_media_dot_v1_dot_node__pb2.Node.FromString,
+            carillon_dot_media_dot_v1_dot_node__pb2.GetNodeResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -131,7 +131,7 @@ class NodeService:
             target,
             '/carillon.media.v1.NodeService/Drain',
             carillon_dot_media_dot_v1_dot_node__pb2.DrainRequest.SerializeToString,
-            carillon_dot_media_dot_v1_dot_node__pb2.Node.FromString,
+            carillon_dot_media_dot_v1_dot_node__pb2.DrainResponse.FromString,
             options,
             channel_credentials,
             insecure,

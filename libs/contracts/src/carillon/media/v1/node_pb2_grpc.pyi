@@ -31,9 +31,9 @@ class NodeServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> NodeServiceAsyncStub: ...
-    GetNode: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetNodeRequest, _node_pb2.Node]
+    GetNode: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetNodeRequest, _node_pb2.GetNodeResponse]
     """GetNode says what the node does now."""
-    Drain: _grpc.UnaryUnaryMultiCallable[_node_pb2.DrainRequest, _node_pb2.Node]
+    Drain: _grpc.UnaryUnaryMultiCallable[_node_pb2.DrainRequest, _node_pb2.DrainResponse]
     """Drain takes no new calls but emergency calls, lets the others go on until they end or the setting's time is over, then ends the
     process, as SIGTERM does. A second Drain changes nothing.
     """
@@ -41,9 +41,9 @@ class NodeServiceStub:
 @_typing.type_check_only
 class NodeServiceAsyncStub(NodeServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
-    GetNode: _aio.UnaryUnaryMultiCallable[_node_pb2.GetNodeRequest, _node_pb2.Node]  # type: ignore[assignment]
+    GetNode: _aio.UnaryUnaryMultiCallable[_node_pb2.GetNodeRequest, _node_pb2.GetNodeResponse]  # type: ignore[assignment]
     """GetNode says what the node does now."""
-    Drain: _aio.UnaryUnaryMultiCallable[_node_pb2.DrainRequest, _node_pb2.Node]  # type: ignore[assignment]
+    Drain: _aio.UnaryUnaryMultiCallable[_node_pb2.DrainRequest, _node_pb2.DrainResponse]  # type: ignore[assignment]
     """Drain takes no new calls but emergency calls, lets the others go on until they end or the setting's time is over, then ends the
     process, as SIGTERM does. A second Drain changes nothing.
     """
@@ -54,7 +54,7 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _node_pb2.GetNodeRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_node_pb2.Node, _abc.Awaitable[_node_pb2.Node]]:
+    ) -> _typing.Union[_node_pb2.GetNodeResponse, _abc.Awaitable[_node_pb2.GetNodeResponse]]:
         """GetNode says what the node does now."""
 
     @_abc_1.abstractmethod
@@ -62,7 +62,7 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _node_pb2.DrainRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_node_pb2.Node, _abc.Awaitable[_node_pb2.Node]]:
+    ) -> _typing.Union[_node_pb2.DrainResponse, _abc.Awaitable[_node_pb2.DrainResponse]]:
         """Drain takes no new calls but emergency calls, lets the others go on until they end or the setting's time is over, then ends the
         process, as SIGTERM does. A second Drain changes nothing.
         """
