@@ -39,6 +39,8 @@ from carillon_routing.domain.walk import name_of
 MAX_TURNS = 100
 #: A ring step that nobody answers came to the first of these that a target came to.
 _WORST: tuple[RingResult, ...] = ("no_answer", "busy", "rejected", "congested", "unreachable")
+#: The cause (Q.850) that a phone or carrier usually gives with it; of who does not answer or is not there, none is heard.
+_CAUSES: Mapping[RingResult, int] = {"busy": 17, "rejected": 21, "congested": 41}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ def _outcome(decided: Advance, assumed: Assumed, keys: list[str]) -> Outcome | N
             results = {target.target_id: assumed.results.get(_who(target), "answered") for target in targets}
             if "answered" in results.values():
                 return None
-            return Rang(next((result for result in _WORST if result in results.values()), "unreachable"), results)
+            result = next((result for result in _WORST if result in results.values()), "unreachable")
+            return Rang(result, results, _CAUSES.get(result, 0) if len(targets) == 1 else 0)
         case Play():
             return Played()
         case Gather():
