@@ -4,11 +4,13 @@ Each call's decisions, steps and traces are those that the simulator gives for t
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from strangers.kamailio import kamailio, needs_kamailio
 from strangers.phones import phone
-from strangers.story import Story
+from strangers.story import CARRIER, CARRIER_PORT, Story
 from strangers.system import System
 
 MAIN, SALES, ALAIN, MENU = "+41215550100", "+41215550110", "+41215550102", "+41215550120"
@@ -19,10 +21,12 @@ TUESDAY_10, TUESDAY_15, TUESDAY_NIGHT, SATURDAY_10 = (
     "2026-11-24T22:00+01:00",
     "2026-11-28T10:00+01:00",
 )
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
 def story(system: System) -> Iterator[Story]:
+    system.carillon("apply", str(HERE / "dupont_more.yaml"))
     story = Story(system)
     yield story
     story.close()
@@ -49,7 +53,11 @@ async def test_mme_dumas_transfers_to_support_where_one_is_called_after_the_othe
     story.clock(TUESDAY_10)
     system = story.system
     async with phone(system, "101", 1900) as dumas:
-        with story.phone("103", "busy.xml") as bernard, story.phone("104", "answer.xml") as claire, story.outside_call(MAIN, 6000) as caller:
+        with (
+            story.phone("103", "busy.xml") as bernard,
+            story.phone("104", "answer.xml") as claire,
+            story.outside_call(MAIN, 6000) as caller,
+        ):
             await dumas.until_event("CALL_INCOMING", 20)
             await dumas.command("accept")
             await dumas.until_event("CALL_ESTABLISHED", 20)
@@ -171,6 +179,53 @@ def test_busy_alain_is_answered_for_by_sales(story: Story, known: set[str]) -> N
     story.as_simulated(record, {"alain": "busy", "elise": "unreachable"})
 
 
+@pytest.mark.feature("R-11", "R-17")
+async def test_the_menu_speaks_both_languages_and_every_key_leads_where_it_says(story: Story, known: set[str]) -> None:
+    """A wrong key, French, back, English, sales."""
+    story.clock(TUESDAY_10)
+    keys = ("9", "1", "*", "2", "2")
+    with story.phone("105", "ring_until_cancelled.xml") as david, story.phone("106", "answer.xml") as elise:
+        async with story.outside_phone(700) as caller:
+            await caller.command("dial", f"sip:{MENU}@{story.system.sip[0]}")
+            call_id = (await asyncio.to_thread(story.live))["call_id"]
+            for turn, key in enumerate(keys, 1):
+                await asyncio.to_thread(story.decided, call_id, turn)
+                await caller.command("sndcode", key)
+            await caller.until_event("CALL_ESTABLISHED", 30)
+            await asyncio.to_thread(david.succeed)
+            await caller.command("hangup")
+            await asyncio.to_thread(elise.succeed)
+    record = await asyncio.to_thread(story.record, known)
+    assert (record["status"], record["answered_by"]) == ("answered", "elise")
+    spoken = [
+        {prompt["speech"]["language"] for prompt in fields["prompts"]} for step, fields, _ in story.as_simulated(record, keys=keys)[:-1]
+    ]
+    assert spoken == [{"fr", "en"}, {"fr", "en"}, {"fr"}, {"fr"}, {"en"}]
+
+
+@pytest.mark.slow
+@pytest.mark.feature("R-11")
+@pytest.mark.parametrize(("keys", "results", "answers"), [((), {"dumas": "answered"}, "101"), (("1", "1"), {"bernard": "answered"}, "103")])
+async def test_the_other_ways_out_of_the_menu(
+    story: Story, known: set[str], keys: tuple[str, ...], results: dict[str, str], answers: str
+) -> None:
+    """Nothing pressed three times: the main number's rules; support, in French."""
+    story.clock(TUESDAY_10)
+    with story.phone(answers, "answer.xml") as phone_of_it:
+        async with story.outside_phone(700) as caller:
+            await caller.command("dial", f"sip:{MENU}@{story.system.sip[0]}")
+            call_id = (await asyncio.to_thread(story.live))["call_id"]
+            for turn, key in enumerate(keys, 1):
+                await asyncio.to_thread(story.decided, call_id, turn)
+                await caller.command("sndcode", key)
+            await asyncio.to_thread(story.talks, call_id, 100)
+            await caller.command("hangup")
+            await asyncio.to_thread(phone_of_it.succeed)
+    record = await asyncio.to_thread(story.record, known)
+    assert record["status"] == "answered"
+    story.as_simulated(record, results, keys=keys)
+
+
 @pytest.mark.slow
 @pytest.mark.feature("R-12")
 def test_alain_s_phone_rings_for_60_seconds_before_his_second_office(story: Story, known: set[str]) -> None:
@@ -194,3 +249,94 @@ def test_at_the_weekend_each_mobile_rings_for_20_seconds_and_then_the_mailbox_an
     record = story.record(known)
     assert (record["status"], record["answered_by"]) == ("voicemail", "main")
     story.as_simulated(record, dict.fromkeys(("+41795550103", "+41795550105"), "no_answer"))
+
+
+# -- beside the story --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.feature("R-5", "D-12")
+@pytest.mark.parametrize(
+    ("number", "day", "answers"),
+    [
+        # Both are open: the first in the admin's order wins.
+        ("+41215550130", "2026-12-24", "103"),
+        ("+41215550131", "2026-12-24", "105"),
+        # A public holiday closes the shop.
+        ("+41215550131", "2026-12-25", "103"),
+    ],
+)
+def test_holidays_beside_opening_hours_in_the_admin_s_order(story: Story, known: set[str], number: str, day: str, answers: str) -> None:
+    story.clock(f"{day}T10:00+01:00")
+    with story.phone(answers, "answer.xml") as taker:
+        story.outside_call(number).succeed()
+        taker.succeed()
+    record = story.record(known)
+    assert record["status"] == "answered"
+    story.as_simulated(record)
+
+
+@pytest.mark.feature("R-6", "R-7")
+def test_a_group_falls_to_a_group_that_falls_to_a_group(story: Story, known: set[str]) -> None:
+    story.clock(TUESDAY_10)
+    with story.phone("103", "busy.xml") as bernard, story.phone("105", "answer.xml") as david:
+        story.outside_call("+41215550134").succeed()
+        bernard.succeed()
+        david.succeed()
+    record = story.record(known)
+    assert record["answered_by"] == "david"
+    assert len(story.as_simulated(record, {"bernard": "busy", "claire": "unreachable"})) == 3
+
+
+@pytest.mark.feature("R-12", "R-24")
+def test_forwardings_in_a_circle_end_and_the_trace_says_so(story: Story, known: set[str]) -> None:
+    story.clock(TUESDAY_10)
+    assert story.outside_call("+41215550133").wait() != 0
+    record = story.record(known)
+    assert record["status"] == "busy"
+    (decided,) = story.as_simulated(record)
+    assert any("the call was forwarded 10 times already" in reason for _, _, reason, _ in decided[2])
+
+
+@pytest.mark.feature("D-14", "D-16", "R-18")
+def test_with_everything_forbidden_help_can_be_called_and_nothing_else(story: Story, known: set[str]) -> None:
+    story.clock(TUESDAY_10)
+    story.restrict("elise", "nothing")
+    try:
+        with story.carrier("answer.xml") as carrier:
+            story.user_call("106", "117").succeed()
+            carrier.succeed()
+            seen = "".join(path.read_text() for path in carrier.folder.glob("*_messages.log"))
+        record = story.record(known)
+        refused = story.user_call("106", "102", 20_000)
+        story.decided(story.live()["call_id"], 1)
+    finally:
+        story.restrict("elise", "")
+    assert "INVITE sip:117@" in seen
+    assert "+41215550106" in seen
+    assert (record["status"], record["direction"]) == ("answered", "outbound")
+    story.as_simulated(record)
+    refused.wait()
+    assert story.record(known | {record["call_id"]})["cause"] == "call_rejected"
+
+
+@needs_kamailio
+@pytest.mark.feature("R-23")
+def test_two_tenants_call_each_other_through_the_outside(story: Story, known: set[str]) -> None:
+    """There and back through a carrier; neither learns more of the other than its number."""
+    story.clock(TUESDAY_10)
+    system = story.system
+    system.carillon("apply", str(HERE / "rossi.yaml"))
+    host, port = system.sip
+    with kamailio(HERE / "carrier.cfg", CARRIER, {}, f'EXCHANGE="sip:{host}:{port}"', port=CARRIER_PORT):
+        story.user_call("101", "0325550100").succeed()
+        out = story.record(known)
+        theirs = story.of_tenant("rossi", 1)
+        with story.phone("106", "answer.xml") as elise:
+            story.outside_call("+41325550101").succeed()
+            elise.succeed()
+        back = story.record(known | {out["call_id"]})
+    assert (out["status"], out["direction"], out["answered_by"]) == ("answered", "outbound", "+41325550100")
+    assert [(each["status"], each["direction"], each["caller"]) for each in theirs] == [("voicemail", "inbound", "+41215550101")]
+    assert (back["status"], back["direction"], back["answered_by"], back["caller"]) == ("answered", "inbound", "elise", story.caller)
+    assert "dupont" not in str(theirs).replace("+41215550101", "")
+    assert "rossi" not in str((out, back))

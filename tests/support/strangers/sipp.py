@@ -1,5 +1,8 @@
 """SIPp as an independent phone or carrier: one process a scenario, ended by its own count of calls or by its process id."""
 
+import contextlib
+import itertools
+import random
 import shutil
 import signal
 import socket
@@ -12,13 +15,22 @@ from typing import Any, Self
 SCENARIOS = Path(__file__).resolve().parents[2] / "integration/sipp"
 
 
+#: Above what the kernel hands out to whoever asks for any port, who would otherwise get one between two uses of ours.
+_PORTS = itertools.cycle(random.sample(range(61_000, 65_500, 2), 2_250))
+
+
 def free_port(ip: str = "127.0.0.1") -> int:
-    """An even UDP port that is free now, with its odd neighbour."""
+    """An even UDP and TCP port that is free now, and that nobody else is given soon."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     while True:
-        with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((ip, 0))
-            port = int(probe.getsockname()[1])
-        if port % 2 == 0:
+        port = next(_PORTS)
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(family, socket.SOCK_DGRAM) as udp,
+            socket.socket(family, socket.SOCK_STREAM) as tcp,
+        ):
+            udp.bind((ip, port))
+            tcp.bind((ip, port))
             return port
 
 

@@ -1,12 +1,20 @@
 """The example company's calls as they were decided, and the same calls in the simulator."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import re
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from itertools import zip_longest
+from pathlib import Path
 from pprint import pformat
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import grpc
+
+from carillon_cli.phone.baresip import Baresip
 from strangers.reflection import Reflected
 from strangers.sipp import Sipp, credentials, register
 from strangers.system import System, until
@@ -15,31 +23,35 @@ from strangers.system import System, until
 CARRIER = "127.0.0.2"
 CARRIER_PORT = 5060
 OUTSIDE = "+41791234567"
+_LOOKED_AT = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d) ([A-Z]\w+/\w+)")
 Decisions = list[tuple[str, Any, list[tuple[str, bool, str, str]]]]
 
 
 class Story:
     """A running system whose decisions are read and simulated by a client that knows reflection alone."""
 
+    caller = OUTSIDE
+
     def __init__(self, system: System) -> None:
         self.system = system
         run = system.run
-        self._cdr, self._routing = (Reflected(run["grpc"][name], run["admin_token"]) for name in ("cdr", "routing"))
-        self.at = ""
+        self._cdr, self._routing, self._media, self._directory = (
+            Reflected(run["grpc"][name], run["admin_token"]) for name in ("cdr", "routing", "media", "directory")
+        )
+        self.at = datetime.now(UTC)
 
     def close(self) -> None:
-        for client in (self._cdr, self._routing):
+        for client in (self._cdr, self._routing, self._media, self._directory):
             client.channel.close()
 
     def clock(self, moment: str) -> None:
         """`2026-11-24T10:15+01:00`, for the system and for simulations."""
-        if moment != self.at:
-            self.at = moment
-            self.system.clock(moment)
+        self.at = datetime.fromisoformat(moment)
+        self.system.clock(moment)
 
     def records(self) -> list[dict[str, Any]]:
         """The newest records; a field that says nothing is absent."""
-        return [_plain(record) for record in self._cdr.call("carillon.cdr.v1.RecordService/ListRecords", {"page_size": 20}).get("records", [])]
+        return _records(self._cdr)
 
     def call_ids(self) -> set[str]:
         return {record["call_id"] for record in self.records()}
@@ -49,6 +61,33 @@ class Story:
         (fresh,) = until(lambda: [record for record in self.records() if record["call_id"] not in known], "the record", 30)
         return dict(fresh)
 
+    def live(self) -> dict[str, Any]:
+        """The one call that is up."""
+        calls = until(lambda: self._media.call("carillon.media.v1.LiveCallService/ListLiveCalls", {}).get("calls"), "a call", 30)
+        (call,) = calls
+        return dict(call)
+
+    def decided(self, call_id: str, count: int) -> None:
+        """So often; wait for it."""
+        until(lambda: len(self._so_far(call_id)) >= count, f"{count} decisions", 30)
+
+    def talks(self, call_id: str, seconds: float) -> None:
+        """Wait until its caller talks with somebody."""
+        until(lambda: self.live()["state"] == "talking", f"{call_id} talks", seconds)
+
+    def of_tenant(self, tenant: str, count: int) -> list[dict[str, Any]]:
+        """Another tenant's records, once there are so many."""
+        theirs = Reflected(self.system.run["grpc"]["cdr"], self.system.run["admin_token"], tenant)
+        try:
+            return list(until(lambda: _records(theirs, count), f"{count} records of {tenant}", 30))
+        finally:
+            theirs.channel.close()
+
+    def restrict(self, user_id: str, profile_id: str) -> None:
+        """Give a user a profile of restrictions, or take it away."""
+        body = {"user": {"id": user_id, "restriction_profile_id": profile_id}, "update_mask": "restrictionProfileId"}
+        self._directory.call("carillon.directory.v1.UserService/UpdateUser", body)
+
     def decisions(self, call_id: str) -> Decisions:
         """What routing decided: step, its fields, trace."""
         answer = self._cdr.call("carillon.cdr.v1.RecordService/ListCallEvents", {"call_id": call_id})
@@ -56,9 +95,18 @@ class Story:
         decided = [event["data"] for event in events if event["type"] == "carillon.call.routing_decided.v1"]
         return [(each["step"], each["details"], _lines(each["trace"])) for each in decided if each["application"] == "routing"]
 
+    def _so_far(self, call_id: str) -> Decisions:
+        """Of a call that may be in no ledger yet."""
+        try:
+            return self.decisions(call_id)
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+            return []
+
     def simulated(self, dialled: str, results: Mapping[str, str], *, keys: Sequence[str] = (), user_id: str = "") -> Decisions:
         """What routing would decide of a call from outside, or of a user."""
-        asked = {"dialled": dialled, "at": self.at.replace("+", ":00+"), "results": dict(results), "keys": list(keys)}
+        asked = {"dialled": dialled, "at": self.at.isoformat(), "results": dict(results), "keys": list(keys)}
         caller = {"caller_user_id": user_id} if user_id else {"caller": OUTSIDE}
         answer = self._routing.call("carillon.routing.v1.RoutingService/Simulate", {**asked, **caller})
         return [_turn(turn) for turn in answer["turns"]]
@@ -67,6 +115,7 @@ class Story:
         """The decisions of a call that was, which are those of the same call in the simulator."""
         real = self.decisions(record["call_id"])
         user = next((leg["party"] for leg in record["legs"] if leg["leg_id"] == "a"), "") if record["direction"] != "inbound" else ""
+        self.at = _moment(real) or self.at
         simulated = self.simulated(record["dialled"], results or {}, keys=keys, user_id=user)
         for turn, (was, would_be) in enumerate(zip_longest(real, simulated)):
             assert was == would_be, f"turn {turn} was\n{pformat(was)}\nand would be\n{pformat(would_be)}"
@@ -75,8 +124,8 @@ class Story:
     def outside_call(self, number: str, milliseconds: int = 300, *options: str) -> Sipp:
         """The carrier brings a call, from another port than the one where it takes calls, and hangs up so long after the answer."""
         replace = {'<exec rtp_stream="SOUND,-1,8"/>': ""}
-        keys = {"dest": number, "caller": OUTSIDE}
-        return Sipp("carrier_calls.xml", self.system.sip, "-d", str(milliseconds), *options, ip=CARRIER, seconds=110, replace=replace, **keys)
+        options = ("-d", str(milliseconds), *options)
+        return Sipp("carrier_calls.xml", self.system.sip, *options, ip=CARRIER, seconds=110, replace=replace, dest=number, caller=OUTSIDE)
 
     def user_call(self, extension: str, dialled: str, milliseconds: int = 300) -> Sipp:
         """A phone calls, and hangs up so long after the answer."""
@@ -95,9 +144,29 @@ class Story:
         finally:
             register(self.system.sip, realm, user, port=port, expires=0)
 
+    @asynccontextmanager
+    async def outside_phone(self, hz: int) -> AsyncIterator[Baresip]:
+        """A phone in the outside world, whose calls the carrier brings."""
+        one = await Baresip.start(Path(tempfile.mkdtemp(prefix="baresip-")), hz, ip=CARRIER)
+        host, port = self.system.sip
+        try:
+            await one.command("uanew", f'<sip:{OUTSIDE}@{CARRIER}>;regint=0;outbound="sip:{host}:{port}";audio_codecs=PCMA/8000/1')
+            yield one
+        finally:
+            await one.stop()
+            one.forget()
+
     def carrier(self, scenario: str, calls: int = 1, **replace: str) -> Sipp:
         """The carrier takes so many calls."""
-        return Sipp(scenario, self.system.sip, "-d", "50", "-trace_msg", ip=CARRIER, port=CARRIER_PORT, calls=calls, seconds=110, replace=replace)
+        return Sipp(
+            scenario, self.system.sip, "-d", "50", "-trace_msg", ip=CARRIER, port=CARRIER_PORT, calls=calls, seconds=110, replace=replace
+        )
+
+
+def _moment(decisions: Decisions) -> datetime | None:
+    """When the first calendar was looked at, to the minute: a slow machine's clock is not where it was set any more."""
+    found = next((found for _, _, trace in decisions for line in trace if (found := _LOOKED_AT.search(line[2]))), None)
+    return None if found is None else datetime.fromisoformat(found[1]).replace(tzinfo=ZoneInfo(found[2]))
 
 
 def _lines(trace: Sequence[Mapping[str, Any]]) -> list[tuple[str, bool, str, str]]:
@@ -107,6 +176,12 @@ def _lines(trace: Sequence[Mapping[str, Any]]) -> list[tuple[str, bool, str, str
 def _turn(turn: Mapping[str, Any]) -> tuple[str, Any, list[tuple[str, bool, str, str]]]:
     ((name, fields),) = turn["step"].items()
     return name, fields, _lines(turn.get("trace", ()))
+
+
+def _records(cdr: Reflected, count: int = 0) -> list[dict[str, Any]]:
+    """None if there are fewer."""
+    found = cdr.call("carillon.cdr.v1.RecordService/ListRecords", {"page_size": 20}).get("records", [])
+    return [_plain(record) for record in found] if len(found) >= count else []
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
+
+from carillon_kit.clock import write_clock_file
 
 BIN = Path(sys.executable).parent
 READY_SECONDS = 60.0
@@ -109,7 +112,7 @@ class System:
 
     def clock(self, moment: str) -> None:
         """Set the time that routing goes by: `2026-11-24T10:15+01:00`."""
-        self.carillon("clock", "set", moment)
+        write_clock_file(self.run["test_clock"], datetime.fromisoformat(moment))
 
     def records(self) -> list[dict[str, Any]]:
         """Every record, newest first."""

@@ -33,7 +33,7 @@ def follow(config: TenantConfig, **results: Any) -> tuple[str, ...]:
 @pytest.mark.feature("R-21")
 def test_the_simulation_of_a_call_is_the_call() -> None:
     config = company()
-    live = SimulatedCall.from_outside(config, "+41215550100", "2026-01-06 10:00").rang("busy").rang("no_answer")
+    live = SimulatedCall.from_outside(config, "+41215550100", "2026-01-06 10:00").rang("busy", 17).rang("no_answer")
     simulated = simulate(config, live.facts, live.at, Assumed({"anna": "busy", "ben": "no_answer"}))
     assert [(turn.step, turn.trace) for turn in simulated] == [(turn.step, turn.trace) for turn in live.advances]
     assert isinstance(simulated[-1].step, HangUp)

@@ -89,8 +89,8 @@ def _outcome(decided: Advance, assumed: Assumed, keys: list[str]) -> Outcome | N
             results = {target.target_id: assumed.results.get(_who(target), "answered") for target in targets}
             if "answered" in results.values():
                 return None
-            result = next((result for result in _WORST if result in results.values()), "unreachable")
-            return Rang(result, results, _CAUSES.get(result, 0) if len(targets) == 1 else 0)
+            worst: RingResult = next((result for result in _WORST if result in results.values()), "unreachable")
+            return Rang(worst, results, _CAUSES.get(worst, 0) if len(targets) == 1 else 0)
         case Play():
             return Played()
         case Gather():
