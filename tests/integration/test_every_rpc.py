@@ -100,7 +100,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("media.v1.TrunkStateService", READER, "ListTrunkStates")
     | _service("media.v1.SecurityService", OPERATOR, "ListBans LiftBan")
     | _service("media.v1.NodeService", OPERATOR | SERVICE, "GetNode Drain")
-    | _service("media.v1.AudioService", ADMIN, "UploadAudio")
+    | _service("media.v1.AudioService", ADMIN, "UploadAudio RecordByPhone")
     | _service("media.v1.AudioService", READER, "FetchAudio")
     | _service("media.v1.ConferenceService", READER, "ListConferences WatchConference MuteParty KickParty LockConference CloseConference")
     | _service(

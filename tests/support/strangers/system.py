@@ -17,7 +17,7 @@ from typing import Any, Self
 from carillon_kit.clock import write_clock_file
 
 BIN = Path(sys.executable).parent
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 STOP_SECONDS = 60.0
 
 

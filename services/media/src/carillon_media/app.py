@@ -3,10 +3,11 @@ process before left open is ended in the journal. Stopped in the reverse order."
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -34,7 +35,7 @@ from carillon_kit.logs import get_logger
 from carillon_kit.object_store import NatsObjectStore, ObjectStore
 from carillon_media import grpc_api, grpc_audio, grpc_conference, grpc_control, grpc_node, grpc_trunks
 from carillon_media.adapters.announcer import BusAnnouncer
-from carillon_media.adapters.applications import GrpcApplications
+from carillon_media.adapters.applications import GrpcApplications, LocalApplications
 from carillon_media.adapters.ban_file import BanFile
 from carillon_media.adapters.boot import boot_id
 from carillon_media.adapters.call_log import JournalledCallLog
@@ -76,6 +77,8 @@ from carillon_media.handlers.resumption import Resumption
 from carillon_media.handlers.resync import Resync
 from carillon_media.handlers.silence import SilenceWatch
 from carillon_media.handlers.snapshots import Snapshots
+from carillon_media.handlers.studio import APPLICATION as STUDIO
+from carillon_media.handlers.studio import Studio
 from carillon_media.handlers.switchboard import Switchboard
 from carillon_media.handlers.topics import PACKAGES
 from carillon_media.handlers.trunks import Trunks
@@ -84,7 +87,7 @@ from carillon_media.io.connections import ConnectionLimits
 from carillon_media.io.lag import LoopLag
 from carillon_media.io.sip_transport import Callbacks, Listen, SipStack
 from carillon_media.io.tls import Certificates, TlsFiles
-from carillon_media.ports import Parts
+from carillon_media.ports import Applications, Parts
 from carillon_media.projections.configuration import Configuration, phrases
 from carillon_media.projections.mailboxes import MailboxCounts
 from carillon_media.settings import MediaSettings
@@ -146,7 +149,15 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         tasks.start(auditor.run(), "audit events")
         cache = ObjectCache(settings.data / "audio", objects, max_bytes=settings.audio_cache_bytes)
         sounds = TenantSounds(accounts.config, cache, settings.data / "prompts" / "offsets")
-        node = _assemble(settings, opened, accounts, mailboxes, log, spool, announcer, auditor, ids, sounds)
+        studio = Studio()
+        applications = LocalApplications(opened.applications, {STUDIO: studio})
+
+        async def recorded(name: str) -> Path | None:
+            """What a call has recorded: on this disk, or in the object store."""
+            cache.adopt(name, spool.path_of(name))
+            return await cache.get(name)
+
+        node = _assemble(settings, opened, accounts, mailboxes, log, spool, announcer, auditor, ids, sounds, applications, recorded)
         _run(node, tasks, opened.plane, settings)
         if node.database is not None:
             tasks.start(node.database.run(), "database")
@@ -158,7 +169,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         server = await guarded_server(settings, "media", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         _add_services(server, settings, node)
         grpc_conference.add_conference_service(server, node.board.rooms)
-        grpc_audio.add_audio_service(server, accounts, objects, await _directory(settings, stack))
+        grpc_audio.add_audio_service(server, node.control, studio, recorded, objects, await _directory(settings, stack))
         port = await server.start()
         stack.push_async_callback(server.stop, 0.5)
         resumption = Resumption(node.board, found)
@@ -277,6 +288,8 @@ def _assemble(
     auditor: BusAnnouncer,
     ids: PooledIds,
     sounds: TenantSounds,
+    applications: Applications,
+    recorded: Callable[[str], Awaitable[Path | None]],
 ) -> _Node:
     clock, lag, store = SystemClock(), LoopLag(), PromptStore(settings.data / "prompts")
     key = hashlib.sha256(b"sip nonces" + settings.token_key.get_secret_value().encode()).digest()
@@ -336,9 +349,9 @@ def _assemble(
     parts = Parts(
         sip=sip,
         plane=guarded(opened.plane, addresses, settings.media_ports, cluster.is_peers_host),
-        applications=opened.applications,
+        applications=applications,
         log=log,
-        prompts=PromptFiles(store, settings.data / "prompts", sounds, settings.hold_music),
+        prompts=PromptFiles(store, settings.data / "prompts", sounds, settings.hold_music, recorded),
         spool=spool,
         directory=reach,
         trunks=trunks,

@@ -11,60 +11,11 @@ import pytest
 import soundfile
 
 from carillon.common.v1 import call_application_pb2 as app
-from carillon.directory.v1 import audio_pb2 as directory
-from carillon.directory.v1.audio_pb2_grpc import AudioServiceServicer, add_AudioServiceServicer_to_server
 from carillon.media.v1 import audio_pb2 as pb
-from carillon.media.v1.audio_pb2_grpc import AudioServiceStub
-from carillon_kit.auth import ADMIN, issue_token
-from carillon_kit.grpc_client import channel
 from carillon_kit.testing import eventually
 from carillon_rtp.testing import decode, share_of
 
 pytestmark = pytest.mark.feature("M-8")
-KEY = "k" * 40
-
-
-class FakeDirectory(AudioServiceServicer):
-    """Takes what it is given and publishes it, as the directory does."""
-
-    def __init__(self, house: Any) -> None:
-        self.house = house
-        self.seen: list[dict[str, str]] = []
-        self.audios: dict[str, directory.Audio] = {}
-
-    async def CreateAudio(self, request: Any, context: Any) -> Any:
-        self.seen.append({key: str(value) for key, value in context.invocation_metadata()})
-        if request.audio.id in self.audios:
-            await context.abort(grpc.StatusCode.ALREADY_EXISTS, "there")
-        await self._keep(request.audio)
-        return directory.CreateAudioResponse(audio=request.audio)
-
-    async def UpdateAudio(self, request: Any, context: Any) -> Any:
-        await self._keep(request.audio)
-        return directory.UpdateAudioResponse(audio=request.audio)
-
-    async def _keep(self, audio: directory.Audio) -> None:
-        self.audios[audio.id] = audio
-        fields = {field.name: value for field, value in audio.ListFields()}
-        fields["purpose"] = "music" if audio.purpose == directory.AUDIO_PURPOSE_MUSIC else "announcement"
-        await self.house.configure("audio", fields)
-
-
-@pytest.fixture
-async def studio(house: Any) -> AsyncIterator[Any]:
-    """The house with a directory beside it, and an admin's client."""
-    fake = FakeDirectory(house)  # type: ignore[abstract]
-    server = grpc.aio.server()
-    add_AudioServiceServicer_to_server(fake, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    await house.stop()
-    await house.start(directory=f"127.0.0.1:{port}")
-    link = channel(f"127.0.0.1:{house.running.grpc_port}", issue_token(KEY, "elise", "dupont", [ADMIN]))
-    house.fake, house.client = fake, AudioServiceStub(link)
-    yield house
-    await link.close()
-    await server.stop(None)
 
 
 def sound(hertz: float, seconds: float = 1.0, rate: int = 44_100, **options: Any) -> bytes:

@@ -446,6 +446,12 @@ def test_a_recording_beeps_first_and_tells_its_labels(bench: Any) -> None:
     assert bench.asked().outcome == RecordOutcome("sha256-ab", 5000)
 
 
+def test_the_digit_that_ended_a_recording_is_not_the_next_gathers(bench: Any) -> None:
+    bench.arrive().decide(RECORD).feed(inputs.PlayFinished("play-3", 250)).feed(recorded(bench, reason="digit")).decide(MENU)
+    bench.feed(*digits("#1"))
+    assert bench.asked().outcome == GatherOutcome("1", False)
+
+
 def test_a_recording_too_short_is_thrown_away(bench: Any) -> None:
     bench.arrive().decide(RECORD).feed(inputs.PlayFinished("play-3", 250)).feed(recorded(bench, duration_ms=900))
     assert bench.asked().outcome == RecordOutcome("", 900)

@@ -38,7 +38,7 @@ STEPS = [
             ask_after_answer=True,
         )
     ),
-    pb.Step(play=pb.Play(prompts=PROMPTS)),
+    pb.Step(play=pb.Play(prompts=[*PROMPTS, pb.Prompt(recording="sha256-" + "0" * 64)])),
     pb.Step(
         gather=pb.Gather(prompts=PROMPTS, max_digits=4, finish_digits="#", first_digit_timeout_ms=5, inter_digit_timeout_ms=6, secret=True)
     ),

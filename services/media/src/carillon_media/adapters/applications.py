@@ -3,6 +3,7 @@
 Invariant: `ask` returns a step that media can carry out, or raises `NoDecision`, within two deadlines.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -38,6 +39,7 @@ from carillon_media.domain.steps import (
     PlayOutcome,
     Prompt,
     Record,
+    Recorded,
     RecordingPlan,
     RecordOutcome,
     Ring,
@@ -54,7 +56,7 @@ from carillon_media.domain.steps import (
     Wait,
     WaitOutcome,
 )
-from carillon_media.ports import Answer, NoDecision
+from carillon_media.ports import Answer, Applications, NoDecision
 
 DEADLINE = 0.3
 TRIES = 2
@@ -71,6 +73,7 @@ MAX_PAGE_RING_MS = 30_000
 AWAIT_DEADLINE = 8.0
 MAX_WAIT_MS = 3_600_000
 MAX_INPUTS = 64 * 1024
+_OBJECT = re.compile(r"sha256-[0-9a-f]{64}")
 
 
 class _Stub(Protocol):
@@ -117,6 +120,22 @@ class GrpcApplications:
         except grpc.aio.AioRpcError as error:
             raise NoDecision(f"{error.code().name}: {error.details()}") from error
         return response.signalled
+
+
+class LocalApplications:
+    """`ports.Applications`: those of this process by name, all others elsewhere."""
+
+    def __init__(self, elsewhere: Applications, here: Mapping[str, Applications]) -> None:
+        self._elsewhere = elsewhere
+        self._here = here
+
+    async def ask(self, application: str, facts: CallFacts, cursor: bytes, outcome: Outcome) -> Answer:
+        """As the port."""
+        return await self._here.get(application, self._elsewhere).ask(application, facts, cursor, outcome)
+
+    async def signalled(self, application: str, facts: CallFacts, cursor: bytes) -> bool:
+        """As the port."""
+        return await self._here.get(application, self._elsewhere).signalled(application, facts, cursor)
 
 
 def call_facts(facts: CallFacts) -> pb.CallFacts:
@@ -260,11 +279,19 @@ def _prompts(prompts: Sequence[pb.Prompt]) -> tuple[Prompt, ...]:
                 found.append(AudioFile(prompt.audio.audio_id, prompt.audio.text, prompt.audio.language))
             case "music":
                 found.append(Music(prompt.music.playlist_id, max(0, prompt.music.max_ms)))
+            case "recording":
+                found.append(Recorded(_object(prompt.recording)))
             case None:
                 pass
             case kind:
                 found.append(_spoken(kind, prompt))
     return tuple(found)
+
+
+def _object(name: str) -> str:
+    if not _OBJECT.fullmatch(name):
+        raise NoDecision("a recording that is no object")
+    return name
 
 
 def _spoken(kind: str, prompt: pb.Prompt) -> Spoken:

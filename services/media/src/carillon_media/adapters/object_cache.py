@@ -68,6 +68,19 @@ class ObjectCache:
         self._touch(name, len(data))
         self._make_room()
 
+    def adopt(self, name: str, path: Path) -> bool:
+        """An object that lies in a file of this disk, which may be deleted afterwards. False: it is not there any more."""
+        if name not in self._files:
+            target = self._folder / name
+            try:
+                if not target.exists():
+                    os.link(path, target)
+                self._touch(name, target.stat().st_size)
+            except OSError:
+                return False
+            self._make_room()
+        return True
+
     async def _fetch(self, name: str) -> Path | None:
         async with self._limit:
             try:

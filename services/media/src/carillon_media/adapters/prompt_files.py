@@ -3,7 +3,7 @@
 import math
 import struct
 import wave
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +15,33 @@ from carillon_media.adapters.prompts import PromptStore, tone, write_wav
 from carillon_media.adapters.tenant_sounds import TenantSounds, cut
 from carillon_media.domain.saying import has_grammar
 from carillon_media.domain.saying.words import words
-from carillon_media.domain.steps import AudioFile, Beep, Music, Prompt, Silence, Speech, Spoken
+from carillon_media.domain.steps import AudioFile, Beep, Music, Prompt, Recorded, Silence, Speech, Spoken
 
 _log = get_logger(__name__)
 _RATE = 8000
 
 
+async def _nowhere(name: str) -> Path | None:
+    return None
+
+
 class PromptFiles:
     """`ports.PromptPort`. Files are made in `folder`."""
 
-    def __init__(self, store: PromptStore, folder: Path, sounds: TenantSounds, music: Path | None = None) -> None:
-        """`music`: a WAV file for held parties; None: a melody of our own. Raises ValueError or OSError when it cannot be used."""
+    def __init__(
+        self,
+        store: PromptStore,
+        folder: Path,
+        sounds: TenantSounds,
+        music: Path | None = None,
+        recorded: Callable[[str], Awaitable[Path | None]] = _nowhere,
+    ) -> None:
+        """`music`: a WAV file for held parties; None: a melody of our own. `recorded`: what a call has recorded, by object name.
+        Raises ValueError or OSError when the music cannot be used."""
         self._store = store
         self._folder = folder
         self._sounds = sounds
+        self._recorded = recorded
         self._music = hold_music(folder, music)
         self._ringback = folder / "ringback-425-1000-4000.wav"
         if not self._ringback.exists():
@@ -43,6 +56,9 @@ class PromptFiles:
                     files += await self._once_through(tenant, prompt, call_id)
                 case AudioFile():
                     files += await self._audio(tenant, prompt)
+                case Recorded(name):
+                    path = await self._recorded(name)
+                    files += [path] if path is not None else []
                 case Spoken():
                     language = prompt.language if has_grammar(prompt.language) else "en"
                     files.append(await self._spoken(Speech(words(prompt), language)))

@@ -44,10 +44,14 @@ class FileSpool:
     def release(self, recording_id: str, object_name: str) -> None:
         """To be uploaded."""
         try:
-            self.path_for(recording_id).rename(self._outbox / f"{object_name}.wav")
+            self.path_for(recording_id).rename(self.path_of(object_name))
         except OSError as error:
             _log.error("a recording is lost", recording_id=recording_id, error=str(error))
         self._work.set()
+
+    def path_of(self, object_name: str) -> Path:
+        """Where a recording lies until the object store has it."""
+        return self._outbox / f"{object_name}.wav"
 
     def discard(self, recording_id: str) -> None:
         """Nobody wants it."""

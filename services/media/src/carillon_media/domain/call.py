@@ -197,7 +197,8 @@ def _undecided(call: CallState, phase: Asking, given: inputs.Undecided) -> None:
         return
     if waiting.again_later(call):
         return
-    step = given.fallback if call.steps == 0 and given.fallback is not None else HangUp(41, 503)
+    first = call.steps == 0 and call.application == FIRST_APPLICATION
+    step = given.fallback if first and given.fallback is not None else HangUp(41, 503)
     call.orphaned = True
     call.config_seq = given.config_seq or None
     trace = events.TraceLine(subject=f"application {call.application}", matched=False, reason="no answer within its deadline")

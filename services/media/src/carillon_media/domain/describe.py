@@ -18,6 +18,7 @@ from carillon_media.domain.steps import (
     Play,
     Prompt,
     Record,
+    Recorded,
     Ring,
     RingTarget,
     Silence,
@@ -128,6 +129,8 @@ def _prompt(prompt: Prompt) -> dict[str, Any]:
             return {prompt.kind: {"said": words(prompt), "language": prompt.language}}
         case Music():
             return {"music": _present({"playlist_id": prompt.playlist_id, "max_ms": prompt.max_ms})}
+        case Recorded(name):
+            return {"recording": name}
 
 
 def _present(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,8 @@ class LegReoffered:
 class Originated:
     """The call is made for a user: `contacts` are its devices, which ring first and show who is called.
 
-    `prompts`: whoever answers hears these and nothing else.
+    `prompts`: whoever answers hears these and nothing else. `application`: what decides then, if it is not the first one.
+    `shown`: what the phones show in place of what was dialled.
     """
 
     contacts: tuple[Contact, ...]
@@ -110,6 +111,8 @@ class Originated:
     ring_seconds: float
     auto_answer: bool = False
     prompts: tuple[Prompt, ...] = ()
+    application: str = ""
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,12 @@ def begin(call: CallState, phase: New, given: inputs.Originated) -> None:
     if not given.contacts:
         call.finish("subscriber_absent", "system")
         return
-    call.phase = Originating(call.name("ring"), given.prompts)
+    call.phase = Originating(call.name("ring"), given.prompts, given.application)
     call.do(outputs.SetTimer(MAX_DURATION, call.now + call.limits.max_call_seconds))
     call.do(outputs.SetTimer(call.phase.timer, call.now + given.ring_seconds))
     for leg, contact in zip(call.legs.values(), given.contacts, strict=False):
         call.journal(events.LegOffered(party=leg.party, number=leg.number, contact=contact.uri), leg.leg_id)
-        call.do(outputs.OfferLeg(leg.leg_id, contact, facts.dialled, given.callee_name, given.auto_answer))
+        call.do(outputs.OfferLeg(leg.leg_id, contact, given.shown or facts.dialled, given.callee_name, given.auto_answer))
 
 
 def on_progress(call: CallState, phase: Originating, progress: inputs.LegProgressed) -> None:
@@ -69,6 +69,7 @@ def on_accepted(call: CallState, phase: Originating, accepted: inputs.LegAccepte
         call.orphaned = True
         prompting.begin_play(call, Play(phase.prompts))
     else:
+        call.application = phase.application or call.application
         call.ask(Entered())
 
 

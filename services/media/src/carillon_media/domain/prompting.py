@@ -166,6 +166,9 @@ def on_recorded(call: CallState, phase: Recording, finished: inputs.RecordingFin
     kept = taping.keep(call, finished)
     if finished.recording_id == phase.recording_id and not phase.beep_id:
         call.do(outputs.CancelTimer(phase.timer))
+        if finished.reason == "digit":
+            # The plane ends the recording at the digit's beginning, and tells the digit at its end.
+            call.trailing, call.trailing_until = phase.step.finish_digits, call.now + TRAILING_SECONDS
         _next(call, RecordOutcome(kept, finished.duration_ms))
 
 

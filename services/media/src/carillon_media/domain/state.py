@@ -78,10 +78,12 @@ class New:
 
 @dataclass(frozen=True, slots=True)
 class Originating:
-    """The devices of the user for whom the call is made ring; each is a leg. `prompts` are all that it is made for, if there are any."""
+    """The devices of the user for whom the call is made ring; each is a leg. `prompts` are all that it is made for, if there are any;
+    `application` decides what comes then if it is another one than for calls that come in."""
 
     timer: str
     prompts: tuple[Prompt, ...] = ()
+    application: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,14 @@ class Music:
     max_ms: int = 0
 
 
-Prompt = Speech | Beep | Silence | AudioFile | Spoken | Music
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a record step of the call has recorded."""
+
+    object: str
+
+
+Prompt = Speech | Beep | Silence | AudioFile | Spoken | Music | Recorded
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ class CallControl:
         self.accounts = accounts
         self._closed = closed
 
+    @property
+    def full(self) -> bool:
+        """No call is made any more."""
+        return self._closed() or self.board.full
+
     def find(self, tenant: str, call_id: str) -> CallActor:
         """The tenant's call; raises UnknownCall."""
         actor = self.board.calls.get(call_id)
@@ -60,7 +65,7 @@ class CallControl:
     ) -> str:
         """Call a user, then the destination as that user; returns the call's id. Raises Refused."""
         board, accounts = self.board, self.accounts
-        if self._closed() or board.full:
+        if self.full:
             raise Refused("no more calls are taken now")
         contacts = tuple(board.parts.directory.contacts_of_user(tenant, user_id))
         if not contacts:

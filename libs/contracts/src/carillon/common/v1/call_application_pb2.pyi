@@ -597,9 +597,12 @@ class Prompt(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     MUSIC_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
+    RECORDING_FIELD_NUMBER: _builtins.int
     beep: _builtins.bool
     """Short tone of 1000 Hz, 250 ms."""
     silence_ms: _builtins.int
+    recording: _builtins.str
+    """What a record step of this call has recorded: the object of its outcome."""
     @_builtins.property
     def speech(self) -> Global___Speech: ...
     @_builtins.property
@@ -637,12 +640,13 @@ class Prompt(_message.Message):
         amount: Global___SpokenAmount | None = ...,
         music: Global___Music | None = ...,
         duration: Global___SpokenNumber | None = ...,
+        recording: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "audio", b"audio", "beep", b"beep", "date", b"date", "digits", b"digits", "duration", b"duration", "kind", b"kind", "music", b"music", "number", b"number", "position", b"position", "silence_ms", b"silence_ms", "speech", b"speech", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "audio", b"audio", "beep", b"beep", "date", b"date", "digits", b"digits", "duration", b"duration", "kind", b"kind", "music", b"music", "number", b"number", "position", b"position", "recording", b"recording", "silence_ms", b"silence_ms", "speech", b"speech", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "audio", b"audio", "beep", b"beep", "date", b"date", "digits", b"digits", "duration", b"duration", "kind", b"kind", "music", b"music", "number", b"number", "position", b"position", "silence_ms", b"silence_ms", "speech", b"speech", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "audio", b"audio", "beep", b"beep", "date", b"date", "digits", b"digits", "duration", b"duration", "kind", b"kind", "music", b"music", "number", b"number", "position", b"position", "recording", b"recording", "silence_ms", b"silence_ms", "speech", b"speech", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["speech", "beep", "silence_ms", "audio", "number", "position", "digits", "date", "time", "amount", "music", "duration"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["speech", "beep", "silence_ms", "audio", "number", "position", "digits", "date", "time", "amount", "music", "duration", "recording"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 

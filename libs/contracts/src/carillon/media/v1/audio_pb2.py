@@ -24,13 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61rillon/media/v1/audio.proto\x12\x11\x63\x61rillon.media.v1\"i\n\x12UploadAudioRequest\x12:\n\x0bparticulars\x18\x01 \x01(\x0b\x32#.carillon.media.v1.AudioParticularsH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x85\x01\n\x10\x41udioParticulars\x12\x10\n\x08\x61udio_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\r\n\x05music\x18\x03 \x01(\x08\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x1a\n\x12right_to_broadcast\x18\x06 \x01(\x08\"x\n\x13UploadAudioResponse\x12\x10\n\x08\x61udio_id\x18\x01 \x01(\t\x12\x0e\n\x06object\x18\x02 \x01(\t\x12\x13\n\x0bwide_object\x18\x03 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x04 \x01(\x05\x12\x15\n\rsource_format\x18\x05 \x01(\t\"3\n\x11\x46\x65tchAudioRequest\x12\x10\n\x08\x61udio_id\x18\x01 \x01(\t\x12\x0c\n\x04wide\x18\x02 \x01(\x08\"#\n\x12\x46\x65tchAudioResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x32\xcb\x01\n\x0c\x41udioService\x12^\n\x0bUploadAudio\x12%.carillon.media.v1.UploadAudioRequest\x1a&.carillon.media.v1.UploadAudioResponse(\x01\x12[\n\nFetchAudio\x12$.carillon.media.v1.FetchAudioRequest\x1a%.carillon.media.v1.FetchAudioResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61rillon/media/v1/audio.proto\x12\x11\x63\x61rillon.media.v1\"i\n\x12UploadAudioRequest\x12:\n\x0bparticulars\x18\x01 \x01(\x0b\x32#.carillon.media.v1.AudioParticularsH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x85\x01\n\x10\x41udioParticulars\x12\x10\n\x08\x61udio_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\r\n\x05music\x18\x03 \x01(\x08\x12\x10\n\x08language\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x1a\n\x12right_to_broadcast\x18\x06 \x01(\x08\"x\n\x13UploadAudioResponse\x12\x10\n\x08\x61udio_id\x18\x01 \x01(\t\x12\x0e\n\x06object\x18\x02 \x01(\t\x12\x13\n\x0bwide_object\x18\x03 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x04 \x01(\x05\x12\x15\n\rsource_format\x18\x05 \x01(\t\"3\n\x11\x46\x65tchAudioRequest\x12\x10\n\x08\x61udio_id\x18\x01 \x01(\t\x12\x0c\n\x04wide\x18\x02 \x01(\x08\"#\n\x12\x46\x65tchAudioResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\x9c\x01\n\x14RecordByPhoneRequest\x12\x38\n\x0bparticulars\x18\x01 \x01(\x0b\x32#.carillon.media.v1.AudioParticulars\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x14\n\x0cring_seconds\x18\x04 \x01(\x05\x12\x13\n\x0bmax_seconds\x18\x05 \x01(\x05\"\xa5\x01\n\x15RecordByPhoneResponse\x12\x34\n\x05state\x18\x01 \x01(\x0e\x32%.carillon.media.v1.RecordByPhoneState\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\x35\n\x05\x61udio\x18\x03 \x01(\x0b\x32&.carillon.media.v1.UploadAudioResponse\x12\x0e\n\x06reason\x18\x04 \x01(\t*\xb2\x02\n\x12RecordByPhoneState\x12%\n!RECORD_BY_PHONE_STATE_UNSPECIFIED\x10\x00\x12!\n\x1dRECORD_BY_PHONE_STATE_CALLING\x10\x01\x12!\n\x1dRECORD_BY_PHONE_STATE_RINGING\x10\x02\x12\"\n\x1eRECORD_BY_PHONE_STATE_ANSWERED\x10\x03\x12#\n\x1fRECORD_BY_PHONE_STATE_RECORDING\x10\x04\x12\"\n\x1eRECORD_BY_PHONE_STATE_RECORDED\x10\x05\x12\x1e\n\x1aRECORD_BY_PHONE_STATE_KEPT\x10\x06\x12\"\n\x1eRECORD_BY_PHONE_STATE_NOT_KEPT\x10\x07\x32\xb1\x02\n\x0c\x41udioService\x12^\n\x0bUploadAudio\x12%.carillon.media.v1.UploadAudioRequest\x1a&.carillon.media.v1.UploadAudioResponse(\x01\x12[\n\nFetchAudio\x12$.carillon.media.v1.FetchAudioRequest\x1a%.carillon.media.v1.FetchAudioResponse0\x01\x12\x64\n\rRecordByPhone\x12\'.carillon.media.v1.RecordByPhoneRequest\x1a(.carillon.media.v1.RecordByPhoneResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.media.v1.audio_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_RECORDBYPHONESTATE']._serialized_start=835
+  _globals['_RECORDBYPHONESTATE']._serialized_end=1141
   _globals['_UPLOADAUDIOREQUEST']._serialized_start=52
   _globals['_UPLOADAUDIOREQUEST']._serialized_end=157
   _globals['_AUDIOPARTICULARS']._serialized_start=160
@@ -41,6 +43,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FETCHAUDIOREQUEST']._serialized_end=468
   _globals['_FETCHAUDIORESPONSE']._serialized_start=470
   _globals['_FETCHAUDIORESPONSE']._serialized_end=505
-  _globals['_AUDIOSERVICE']._serialized_start=508
-  _globals['_AUDIOSERVICE']._serialized_end=711
+  _globals['_RECORDBYPHONEREQUEST']._serialized_start=508
+  _globals['_RECORDBYPHONEREQUEST']._serialized_end=664
+  _globals['_RECORDBYPHONERESPONSE']._serialized_start=667
+  _globals['_RECORDBYPHONERESPONSE']._serialized_end=832
+  _globals['_AUDIOSERVICE']._serialized_start=1144
+  _globals['_AUDIOSERVICE']._serialized_end=1449
 # @@protoc_insertion_point(module_scope)

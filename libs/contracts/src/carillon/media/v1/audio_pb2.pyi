@@ -7,6 +7,7 @@ caller's name; it is listed, renamed and deleted there.
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +18,37 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RecordByPhoneState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecordByPhoneStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordByPhoneState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECORD_BY_PHONE_STATE_UNSPECIFIED: _RecordByPhoneState.ValueType  # 0
+    RECORD_BY_PHONE_STATE_CALLING: _RecordByPhoneState.ValueType  # 1
+    """The call is being made."""
+    RECORD_BY_PHONE_STATE_RINGING: _RecordByPhoneState.ValueType  # 2
+    RECORD_BY_PHONE_STATE_ANSWERED: _RecordByPhoneState.ValueType  # 3
+    RECORD_BY_PHONE_STATE_RECORDING: _RecordByPhoneState.ValueType  # 4
+    RECORD_BY_PHONE_STATE_RECORDED: _RecordByPhoneState.ValueType  # 5
+    """What was said is there, and is heard again."""
+    RECORD_BY_PHONE_STATE_KEPT: _RecordByPhoneState.ValueType  # 6
+    RECORD_BY_PHONE_STATE_NOT_KEPT: _RecordByPhoneState.ValueType  # 7
+
+class RecordByPhoneState(_RecordByPhoneState, metaclass=_RecordByPhoneStateEnumTypeWrapper): ...
+
+RECORD_BY_PHONE_STATE_UNSPECIFIED: RecordByPhoneState.ValueType  # 0
+RECORD_BY_PHONE_STATE_CALLING: RecordByPhoneState.ValueType  # 1
+"""The call is being made."""
+RECORD_BY_PHONE_STATE_RINGING: RecordByPhoneState.ValueType  # 2
+RECORD_BY_PHONE_STATE_ANSWERED: RecordByPhoneState.ValueType  # 3
+RECORD_BY_PHONE_STATE_RECORDING: RecordByPhoneState.ValueType  # 4
+RECORD_BY_PHONE_STATE_RECORDED: RecordByPhoneState.ValueType  # 5
+"""What was said is there, and is heard again."""
+RECORD_BY_PHONE_STATE_KEPT: RecordByPhoneState.ValueType  # 6
+RECORD_BY_PHONE_STATE_NOT_KEPT: RecordByPhoneState.ValueType  # 7
+Global___RecordByPhoneState: _TypeAlias = RecordByPhoneState  # noqa: Y015
 
 @_typing.final
 class UploadAudioRequest(_message.Message):
@@ -159,3 +191,74 @@ class FetchAudioResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FetchAudioResponse: _TypeAlias = FetchAudioResponse  # noqa: Y015
+
+@_typing.final
+class RecordByPhoneRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTICULARS_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    RING_SECONDS_FIELD_NUMBER: _builtins.int
+    MAX_SECONDS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Whose phones ring."""
+    number: _builtins.str
+    """An extension or number that rings in their place; it is dialled as this user may dial it."""
+    ring_seconds: _builtins.int
+    """0: 30; at most 120."""
+    max_seconds: _builtins.int
+    """Of what is said; 0: 300, which is the most."""
+    @_builtins.property
+    def particulars(self) -> Global___AudioParticulars:
+        """As of an upload. The system speaks their language, or the tenant's."""
+
+    def __init__(
+        self,
+        *,
+        particulars: Global___AudioParticulars | None = ...,
+        user_id: _builtins.str = ...,
+        number: _builtins.str = ...,
+        ring_seconds: _builtins.int = ...,
+        max_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["particulars", b"particulars"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_seconds", b"max_seconds", "number", b"number", "particulars", b"particulars", "ring_seconds", b"ring_seconds", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordByPhoneRequest: _TypeAlias = RecordByPhoneRequest  # noqa: Y015
+
+@_typing.final
+class RecordByPhoneResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    AUDIO_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    state: Global___RecordByPhoneState.ValueType
+    call_id: _builtins.str
+    """The call by which it is done, from the first answer on."""
+    reason: _builtins.str
+    """With `not_kept`: why."""
+    @_builtins.property
+    def audio(self) -> Global___UploadAudioResponse:
+        """With `kept`."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___RecordByPhoneState.ValueType = ...,
+        call_id: _builtins.str = ...,
+        audio: Global___UploadAudioResponse | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "call_id", b"call_id", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordByPhoneResponse: _TypeAlias = RecordByPhoneResponse  # noqa: Y015

@@ -44,6 +44,11 @@ class AudioServiceStub:
                 request_serializer=carillon_dot_media_dot_v1_dot_audio__pb2.FetchAudioRequest.SerializeToString,
                 response_deserializer=carillon_dot_media_dot_v1_dot_audio__pb2.FetchAudioResponse.FromString,
                 _registered_method=True)
+        self.RecordByPhone = channel.unary_stream(
+                '/carillon.media.v1.AudioService/RecordByPhone',
+                request_serializer=carillon_dot_media_dot_v1_dot_audio__pb2.RecordByPhoneRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_audio__pb2.RecordByPhoneResponse.FromString,
+                _registered_method=True)
 
 
 class AudioServiceServicer:
@@ -64,6 +69,15 @@ class AudioServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordByPhone(self, request, context):
+        """RecordByPhone calls a phone. Who answers speaks after the tone, hears it, and presses 1 to keep it, 2 to hear it again, 3 to speak
+        anew. What is kept becomes an audio file like an uploaded one. The answers tell how it goes; the last one has `audio`, or the reason
+        why there is none. Whoever stops reading them hangs up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AudioServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -76,6 +90,11 @@ def add_AudioServiceServicer_to_server(servicer, server):
                     servicer.FetchAudio,
                     request_deserializer=carillon_dot_media_dot_v1_dot_audio__pb2.FetchAudioRequest.FromString,
                     response_serializer=carillon_dot_media_dot_v1_dot_audio__pb2.FetchAudioResponse.SerializeToString,
+            ),
+            'RecordByPhone': grpc.unary_stream_rpc_method_handler(
+                    servicer.RecordByPhone,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_audio__pb2.RecordByPhoneRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_audio__pb2.RecordByPhoneResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -132,6 +151,33 @@ class AudioService:
             '/carillon.media.v1.AudioService/FetchAudio',
             carillon_dot_media_dot_v1_dot_audio__pb2.FetchAudioRequest.SerializeToString,
             carillon_dot_media_dot_v1_dot_audio__pb2.FetchAudioResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordByPhone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/carillon.media.v1.AudioService/RecordByPhone',
+            carillon_dot_media_dot_v1_dot_audio__pb2.RecordByPhoneRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_audio__pb2.RecordByPhoneResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,11 @@ class AudioServiceStub:
     """
     FetchAudio: _grpc.UnaryStreamMultiCallable[_audio_pb2.FetchAudioRequest, _audio_pb2.FetchAudioResponse]
     """FetchAudio gives a file as it is played: WAV."""
+    RecordByPhone: _grpc.UnaryStreamMultiCallable[_audio_pb2.RecordByPhoneRequest, _audio_pb2.RecordByPhoneResponse]
+    """RecordByPhone calls a phone. Who answers speaks after the tone, hears it, and presses 1 to keep it, 2 to hear it again, 3 to speak
+    anew. What is kept becomes an audio file like an uploaded one. The answers tell how it goes; the last one has `audio`, or the reason
+    why there is none. Whoever stops reading them hangs up.
+    """
 
 @_typing.type_check_only
 class AudioServiceAsyncStub(AudioServiceStub):
@@ -49,6 +54,11 @@ class AudioServiceAsyncStub(AudioServiceStub):
     """
     FetchAudio: _aio.UnaryStreamMultiCallable[_audio_pb2.FetchAudioRequest, _audio_pb2.FetchAudioResponse]  # type: ignore[assignment]
     """FetchAudio gives a file as it is played: WAV."""
+    RecordByPhone: _aio.UnaryStreamMultiCallable[_audio_pb2.RecordByPhoneRequest, _audio_pb2.RecordByPhoneResponse]  # type: ignore[assignment]
+    """RecordByPhone calls a phone. Who answers speaks after the tone, hears it, and presses 1 to keep it, 2 to hear it again, 3 to speak
+    anew. What is kept becomes an audio file like an uploaded one. The answers tell how it goes; the last one has `audio`, or the reason
+    why there is none. Whoever stops reading them hangs up.
+    """
 
 class AudioServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -68,5 +78,16 @@ class AudioServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_audio_pb2.FetchAudioResponse], _abc.AsyncIterator[_audio_pb2.FetchAudioResponse]]:
         """FetchAudio gives a file as it is played: WAV."""
+
+    @_abc_1.abstractmethod
+    def RecordByPhone(
+        self,
+        request: _audio_pb2.RecordByPhoneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_audio_pb2.RecordByPhoneResponse], _abc.AsyncIterator[_audio_pb2.RecordByPhoneResponse]]:
+        """RecordByPhone calls a phone. Who answers speaks after the tone, hears it, and presses 1 to keep it, 2 to hear it again, 3 to speak
+        anew. What is kept becomes an audio file like an uploaded one. The answers tell how it goes; the last one has `audio`, or the reason
+        why there is none. Whoever stops reading them hangs up.
+        """
 
 def add_AudioServiceServicer_to_server(servicer: AudioServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
