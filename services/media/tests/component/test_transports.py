@@ -215,6 +215,27 @@ def test_udp_answers_sip_and_stun_and_ignores_line_ends(on: Callable[..., None],
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_a_crowd_that_registers_does_not_hold_up_what_is_asked_for_calls(on: Callable[..., None]) -> None:
+    """The edge's OPTIONS stands for what calls need: it came last and is answered among the first, and everybody is answered."""
+
+    async def act(bench: Bench) -> None:
+        address = bench.stack.bound["udp"]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            sock.setblocking(False)
+            sock.bind((address[0], 0))
+            for number in range(100):
+                sock.sendto(options("UDP", "phone.invalid", number).replace(b"OPTIONS", b"REGISTER"), address)
+            sock.sendto(options("UDP", "phone.invalid", 100), address)
+            async with asyncio.timeout(20):
+                answers = [parse_message(await asyncio.get_running_loop().sock_recv(sock, 65536)) for _ in range(101)]
+        order = [answer.call_id for answer in answers]
+        assert sorted(order) == sorted(f"{number}@test" for number in range(101))
+        assert order.index("100@test") <= 30
+
+    on(act)
+
+
 def test_old_tls_and_strangers_to_tls_get_no_further_than_the_handshake(on: Callable[..., None]) -> None:
     async def act(bench: Bench) -> None:
         old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,6 +1,7 @@
 """The SIP stack on real sockets: one reader per UDP socket that drains it, a table of connections, one timer, one user agent.
 
-Invariant: every input is followed by draining every output in the same turn of the loop; sending never blocks.
+Invariant: every input is followed by draining every output in the same turn of the loop; sending never blocks; what comes by UDP for
+calls goes before registrations and subscriptions.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from typing import Protocol
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
 from carillon_media.domain.guard import Verdict
+from carillon_media.domain.patience import Waiting, is_patient
 from carillon_media.io.connections import ConnectionLimits, Connections
 from carillon_media.io.own_addresses import OwnAddresses
 from carillon_media.io.subscriptions import SubscriptionPort
@@ -45,6 +47,8 @@ _log = get_logger(__name__)
 #: Datagrams read in one turn of the loop before others get theirs.
 DATAGRAMS_A_TURN = 64
 DATAGRAM_BYTES = 65_535
+#: Registrations and subscriptions that are heard in one turn: when nothing else waits, and when calls do.
+PATIENT_A_TURN, PATIENT_BESIDE_CALLS = 16, 4
 #: Receive buffer of a UDP socket: a second of a busy node.
 UDP_BUFFER = 4 * 1024 * 1024
 #: Timers of SIP are never finer than this; so many are served in one turn.
@@ -112,6 +116,7 @@ class SipStack(SubscriptionPort):
         self._timer_at = 0.0
         self._pumping = False
         self._queued = False
+        self._patient, self._patient_soon = Waiting(), False
         #: Datagrams that could not be sent, for metrics.
         self.unsent = 0
 
@@ -196,10 +201,12 @@ class SipStack(SubscriptionPort):
 
     def _readable(self, sock: socket.socket) -> None:
         agent, gate, now = self._agent, self.gate, self._clock.monotonic()
+        drained = False
         for _ in range(DATAGRAMS_A_TURN):
             try:
                 data, remote = sock.recvfrom(DATAGRAM_BYTES)
             except (BlockingIOError, InterruptedError):
+                drained = True
                 break
             except OSError:
                 continue
@@ -209,12 +216,29 @@ class SipStack(SubscriptionPort):
             if verdict is Verdict.PASS:
                 if data[:1] < b"\x04":
                     self._answer_stun(sock, data, remote)
+                elif is_patient(data):
+                    self._patient.add(data, remote, now)
                 else:
                     agent.receive(data, self._flow_from(remote), now)
             elif verdict is Verdict.REFUSE:
                 refusal = gate.refusal(data, self._flow_from(remote))
                 if refusal is not None:
                     self._send_datagram(Send(*refusal))
+        self._hear_patient(PATIENT_A_TURN if drained else PATIENT_BESIDE_CALLS)
+        self._pump()
+
+    def _hear_patient(self, most: int) -> None:
+        now = self._clock.monotonic()
+        for data, remote in self._patient.take(most, now):
+            self._agent.receive(data, self._flow_from(remote), now)
+        if self._patient and not self._patient_soon:
+            self._patient_soon = True
+            asyncio.get_running_loop().call_soon(self._go_on_hearing)
+
+    def _go_on_hearing(self) -> None:
+        """In the next turn of the loop, in which every socket is read too."""
+        self._patient_soon = False
+        self._hear_patient(PATIENT_A_TURN)
         self._pump()
 
     def _answer_stun(self, sock: socket.socket, data: bytes, remote: Address) -> None:
