@@ -2,7 +2,7 @@
 
 Starts `carillon up --demo` in a temporary folder, gives it tenants of a thousand users, and registers one phone for each user over UDP,
 each from a port of its own, a hundred at an address. Places calls with SIPp (as `calls.py`) before there are any, and again while all
-refresh every minute with digest (the nonce is used again until it is stale, as phones do). Prints both, the delay of a refresh, and
+refresh (every minute) with digest (the nonce is used again until it is stale, as phones do). Prints both, the delay of a refresh, and
 CPU a refresh.
 
     .venv/bin/python benchmarks/registrations.py [--phones 20000] [--rate 20] [--seconds 60]
@@ -33,7 +33,7 @@ from carillon_cli import company
 from carillon_kit.grpc_client import channel
 
 PER_TENANT, PER_ADDRESS = 1000, 100
-REFRESH_SECONDS, EXPIRES = 60.0, 120
+EXPIRES = 120
 #: New phones a second, so that all are there within a minute.
 FIRST_RATE = 400.0
 #: RFC 3261 section 17.1.2: a request over UDP is sent again after T1, 2 T1, ... at most T2, and given up after 64 T1.
@@ -72,8 +72,9 @@ class Seen:
 class Crowd:
     """All phones, in one process and one loop."""
 
-    def __init__(self, logins: Sequence[tuple[str, str, str]], target: tuple[str, int]) -> None:
+    def __init__(self, logins: Sequence[tuple[str, str, str]], target: tuple[str, int], refresh: float) -> None:
         self.target = target
+        self._refresh = refresh
         self.seen = Seen()
         self.registered: set[int] = set()
         self._poll = select.epoll()
@@ -115,7 +116,7 @@ class Crowd:
     def _turn(self, at: float, number: int, cseq: int, wait: float, now: float) -> None:
         phone = self._phones[number]
         if not cseq:
-            heapq.heappush(self._due, (at + REFRESH_SECONDS, number, 0, 0.0))
+            heapq.heappush(self._due, (at + self._refresh, number, 0, 0.0))
             if not phone.asked_at:
                 phone.asked_at = now
                 self._ask(phone, now)
@@ -174,9 +175,9 @@ class Crowd:
         phone.asked_at = 0.0
 
 
-def crowd(logins: Sequence[tuple[str, str, str]], target: tuple[str, int], pipe: Connection) -> None:
+def crowd(logins: Sequence[tuple[str, str, str]], target: tuple[str, int], refresh: float, pipe: Connection) -> None:
     """The process of the crowd."""
-    Crowd(logins, target).run(pipe)
+    Crowd(logins, target, refresh).run(pipe)
 
 
 async def provision(run: dict[str, Any], tenant: str, count: int) -> list[tuple[str, str, str]]:
@@ -229,7 +230,9 @@ def measure(run: dict[str, Any], options: argparse.Namespace, folder: Path) -> N
     report(alone)
     host, _, port = str(run["sip"]["udp"]).rpartition(":")
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=crowd, args=(logins, (host, int(port)), theirs), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(
+        target=crowd, args=(logins, (host, int(port)), options.refresh, theirs), daemon=True
+    )
     process.start()
     theirs.close()
     try:
@@ -266,6 +269,7 @@ def main() -> int:
     parser.add_argument("--phones", type=int, default=20_000)
     parser.add_argument("--rate", type=int, default=20, help="calls a second")
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--refresh", type=float, default=60, help="seconds between two REGISTERs of a phone")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -192,10 +192,10 @@ class Authenticator:
 
     def _mark(self, client: str) -> str:
         """What stands for a client in its nonces; others cannot make it, and it cannot be changed without the nonce's MAC."""
-        return hmac.new(self._key, b"client:" + client.encode("utf-8", "surrogateescape"), sha256).hexdigest()[:8] if client else ""
+        return hmac.digest(self._key, b"client:" + client.encode("utf-8", "surrogateescape"), "sha256").hex()[:8] if client else ""
 
     def _sign(self, issued: str, realm: str) -> str:
-        return hmac.new(self._key, f"{issued}:{realm}".encode("utf-8", "surrogateescape"), sha256).hexdigest()[:32]
+        return hmac.digest(self._key, f"{issued}:{realm}".encode("utf-8", "surrogateescape"), "sha256").hex()[:32]
 
     def _issued(self, nonce: str, realm: str) -> float | None:
         """When this nonce of ours was issued, or None when it is not ours."""

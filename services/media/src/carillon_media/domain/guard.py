@@ -85,6 +85,8 @@ class Ban:
 #: Owners' addresses remembered for an account.
 _OWNERS = 16
 _ACCOUNTS_TOLD = 10
+#: Between two looks at every device.
+_EXPIRE_SECONDS = 30.0
 _LONGEST_ACCOUNT = 64
 
 
@@ -103,6 +105,7 @@ class Guard:
         self._locks: dict[str, Ban] = {}
         self._devices: dict[str, dict[Flow, _Device]] = {}
         self._device_count = 0
+        self._expired_at = float("-inf")
         self.facts: list[Fact] = []
         #: Counts what a restart should not forget.
         self.changes = 0
@@ -231,7 +234,10 @@ class Guard:
             self._devices.setdefault(name, {})[flow] = _Device(until, Bucket(self.settings.device_burst, 0.0))
 
     def expire(self, now: float) -> None:
-        """Forget devices and bans whose time is over; to be called every few seconds."""
+        """Forget devices and bans whose time is over; to be called every few seconds, done now and then: what is over counts no more."""
+        if now < self._expired_at + _EXPIRE_SECONDS:
+            return
+        self._expired_at = now
         for name, devices in tuple(self._devices.items()):
             for flow in [flow for flow, device in devices.items() if device.until <= now]:
                 del devices[flow]

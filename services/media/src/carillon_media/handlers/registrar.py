@@ -16,6 +16,7 @@ from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids
 from carillon_kit.logs import get_logger
 from carillon_media.domain.accounts import Accounts, Credential
+from carillon_media.domain.due import Due
 from carillon_media.handlers.doorkeeper import TRY_LATER, Doorkeeper, TryLater
 from carillon_media.handlers.quiet import QuietLog
 from carillon_media.ports import Announcer, SipPort
@@ -86,6 +87,7 @@ class Registrar:
         self._settings = settings or RegistrarSettings()
         self._quiet = QuietLog(_log, clock)
         self._devices: dict[str, tuple[Device, ...]] = {}
+        self._due = Due()
         #: Credentials that registered over each connection.
         self._flows: dict[Flow, set[str]] = {}
         self.closed = True
@@ -145,7 +147,7 @@ class Registrar:
             self._device(credential, binding, since.get(binding.key)) if binding.key in changed else before[binding.key]
             for binding in outcome.bindings
         )
-        self._devices[credential.sip_user] = devices
+        self._keep(credential.sip_user, devices)
         kept = {device.binding.key for device in devices}
         removed = [device for device in known if device.binding.key not in kept]
         self._store.save(device for device in devices if device.binding.key in changed)
@@ -160,6 +162,13 @@ class Registrar:
             if device.binding in outcome.removed:
                 self._announce_gone(device, "asked")
 
+    def _keep(self, sip_user: str, devices: tuple[Device, ...]) -> None:
+        if devices:
+            self._devices[sip_user] = devices
+            self._due.note(sip_user, min(device.binding.expires_at for device in devices))
+        else:
+            self._devices.pop(sip_user, None)
+
     def _device(self, credential: Credential, binding: Binding, since: datetime | None) -> Device:
         now = self._clock.now()
         expires = now + timedelta(seconds=binding.expires_at - self._clock.monotonic())
@@ -172,7 +181,7 @@ class Registrar:
         for device in devices:
             known = self._devices.get(device.sip_user, ())
             if all(other.binding.key != device.binding.key for other in known):
-                self._devices[device.sip_user] = (*known, device)
+                self._keep(device.sip_user, (*known, device))
 
     def elsewhere(self, changes: Iterable[tuple[Device, bool]]) -> None:
         """Other nodes heard these: a device, and whether it is gone. What was heard last holds, wherever."""
@@ -183,11 +192,7 @@ class Registrar:
             if known is not None and known.heard_at > device.heard_at:
                 continue
             others = tuple(one for one in devices if one is not known)
-            kept = others if gone else (*others, device)
-            if kept:
-                self._devices[device.sip_user] = kept
-            else:
-                self._devices.pop(device.sip_user, None)
+            self._keep(device.sip_user, others if gone else (*others, device))
             told.append(device if known is None else known)
         if told:
             self.heard_elsewhere(told)
@@ -208,19 +213,13 @@ class Registrar:
     def expire(self) -> None:
         """Forget who was not heard of any more; to be called every few seconds."""
         now = self._clock.monotonic()
-        for sip_user in tuple(self._devices):
+        for sip_user in self._due.take(now):
             self._forget(sip_user, lambda device: device.binding.expires_at <= now, "expired")
 
     def _forget(self, sip_user: str, is_dead: Callable[[Device], bool], reason: Reason) -> None:
         devices = self._devices.get(sip_user, ())
         dead = [device for device in devices if is_dead(device)]
-        if not dead:
-            return
-        alive = tuple(device for device in devices if not is_dead(device))
-        if alive:
-            self._devices[sip_user] = alive
-        else:
-            del self._devices[sip_user]
+        self._keep(sip_user, tuple(device for device in devices if not is_dead(device)))
         self._store.remove(device for device in dead if not device.node)
         for device in dead:
             if not device.node:
