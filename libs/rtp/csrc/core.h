@@ -116,6 +116,8 @@ struct source {
     uint16_t trial_port, trial_sequence;
     uint32_t trial_packets;
     int64_t opened_ms, trial_ms;
+    uint8_t nets;                  /* who may send besides the signalled address, host byte order */
+    uint32_t net[8], mask[8];
 };
 
 struct key {
@@ -340,7 +342,7 @@ const struct saved *continuity_of(plane *p, uint64_t identity, int64_t now_ms);
 uint64_t continuity_key(int suite, const uint8_t *master);
 /* source.c */
 bool target_refused(const plane_settings *settings, uint32_t ip, uint16_t port);
-void source_signalled(struct session *s, const struct sockaddr_in *address, int64_t now_ms);
+void source_signalled(struct session *s, const plane_remote *remote, int64_t now_ms);
 bool source_known(const struct session *s, const struct sockaddr_in *from);
 bool source_accepts(struct worker *w, struct session *s, const struct packet *packet);
 /* rtp.c */

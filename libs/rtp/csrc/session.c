@@ -77,7 +77,7 @@ static bool usable(const plane_remote *remote) {
     if (remote->codec != PLANE_OTHER && remote->clock_rate != (remote->codec == PLANE_OPUS ? 48000 : 8000)) return false;
     if (remote->payload_type > 127 || remote->payload_type == remote->telephone_event) return false;
     if (remote->clock_rate < CLOCK_LEAST || remote->clock_rate > CLOCK_MOST) return false;
-    return remote->event_rate >= CLOCK_LEAST && remote->event_rate <= CLOCK_MOST && remote->suite <= PLANE_AEAD_AES_256_GCM;
+    return remote->event_rate >= CLOCK_LEAST && remote->event_rate <= CLOCK_MOST && remote->sources <= sizeof remote->source_net / sizeof *remote->source_net && remote->suite <= PLANE_AEAD_AES_256_GCM;
 }
 
 static struct codec codec_of(const plane_remote *remote) {
@@ -130,9 +130,8 @@ int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote) {
     int error = keys(remote, &in, &out);
     if (error) return error;
     if (s->codec.kind != remote->codec && coded(remote->codec)) fit_coders(p, s, remote->codec, s->plays, s->records);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(remote->port), .sin_addr.s_addr = htonl(remote->ip)};
     struct worker *w = session_lock(p, s);
-    source_signalled(s, &address, w->now_ms);
+    source_signalled(s, remote, w->now_ms);
     s->has_remote = true;
     if (s->codec.clock_rate != remote->clock_rate) s->in.jitter = s->in.transit = 0; /* counted in ticks of the former clock */
     s->codec = codec_of(remote);

@@ -1,7 +1,10 @@
-/* Where a session's packets come from: the signalled address at once, another one (behind a NAT) after a trial, then locked.
+/* Where a session's packets come from: the signalled address at once, another one (behind a NAT) after a trial, then locked. Nobody is
+ * heard but from the signalled IP address and the networks named beside it (where its SIP comes from): a stranger never gets on trial.
  *
  * LEARNING: nobody is known. RELEARNING: after a new set_remote with the same address, the known source is confirmed by its next
  * packet, and only its silence lets another one on trial. LOCKED: everybody else is dropped. */
+#include <string.h>
+
 #include "core.h"
 
 enum { TRIAL_PACKETS = 2, QUIET_MS = 200 };
@@ -15,9 +18,13 @@ bool target_refused(const plane_settings *settings, uint32_t ip, uint16_t port) 
     return false;
 }
 
-void source_signalled(struct session *s, const struct sockaddr_in *address, int64_t now_ms) {
+void source_signalled(struct session *s, const plane_remote *remote, int64_t now_ms) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(remote->port), .sin_addr.s_addr = htonl(remote->ip)};
     struct source *source = &s->source;
-    bool same = s->has_remote && address->sin_addr.s_addr == s->signalled.sin_addr.s_addr && address->sin_port == s->signalled.sin_port;
+    bool same = s->has_remote && address.sin_addr.s_addr == s->signalled.sin_addr.s_addr && address.sin_port == s->signalled.sin_port;
+    source->nets = remote->sources;
+    memcpy(source->net, remote->source_net, sizeof source->net);
+    memcpy(source->mask, remote->source_mask, sizeof source->mask);
     source->opened_ms = now_ms;
     source->trial_packets = 0;
     if (same && source->state == LOCKED) {
@@ -30,11 +37,19 @@ void source_signalled(struct session *s, const struct sockaddr_in *address, int6
     source->ip = 0;
     source->port = 0;
     source->state = LEARNING;
-    s->signalled = s->target = *address;
+    s->signalled = s->target = address;
 }
 
 bool source_known(const struct session *s, const struct sockaddr_in *from) {
     return s->source.state == LOCKED && from->sin_addr.s_addr == s->source.ip && from->sin_port == s->source.port;
+}
+
+static bool permitted(const struct session *s, const struct sockaddr_in *from) {
+    if (from->sin_addr.s_addr == s->signalled.sin_addr.s_addr) return true;
+    uint32_t ip = ntohl(from->sin_addr.s_addr);
+    for (int i = 0; i < s->source.nets; i++)
+        if ((ip & s->source.mask[i]) == s->source.net[i]) return true;
+    return false;
 }
 
 static bool lock_on(struct worker *w, struct session *s, const struct sockaddr_in *from) {
@@ -91,7 +106,7 @@ bool source_accepts(struct worker *w, struct session *s, const struct packet *pa
     struct source *source = &s->source;
     uint32_t learn_ms = w->plane->settings.learn_ms;
     if (source_known(s, from)) return true;
-    if (source->state == LOCKED) return false;
+    if (source->state == LOCKED || !permitted(s, from)) return false;
     if (from->sin_addr.s_addr == s->signalled.sin_addr.s_addr && from->sin_port == s->signalled.sin_port) return lock_on(w, s, from);
     if (source->state == RELEARNING) {
         if (from->sin_addr.s_addr == source->ip && from->sin_port == source->port) return lock_on(w, s, from);

@@ -159,6 +159,7 @@ static plane_remote remote_of(struct input *in, int number) {
                            .send = !(flags & 4), .receive = !(flags & 8), .agreed_ms = flags & 0x20 ? 1 : 0,
                            .suite = (uint8_t)(suite < 16 ? suite % (PLANE_AEAD_AES_256_GCM + 1) : 0)};
     if (flags & 0x10) remote.rtcp_port = remote.port;
+    remote.sources = !(flags & 0x40); /* of any address */
     strcpy(remote.name, codecs[codec].name);
     memset(remote.local_key, 1, sizeof remote.local_key);
     memset(remote.remote_key, 2, sizeof remote.remote_key);

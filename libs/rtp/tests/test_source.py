@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from carillon_rtp.client import PlaneClient, RefusedTarget, Remote, SourceLocked
+from carillon_rtp.client import BadRequest, PlaneClient, RefusedTarget, Remote, SourceLocked
 from carillon_rtp.testing import EventLog, MakeLeg, rtp_endpoint, tone
 
 AUDIO = tone(440, 20, "PCMA")
@@ -49,6 +49,39 @@ async def test_a_source_behind_a_nat_is_heard_at_once_answered_and_locked(client
             count += 1
             await a.taken(count)
         assert events.of(SourceLocked, a.name)[0].port == a.phone.address.port
+
+
+async def test_who_comes_from_elsewhere_is_heard_from_the_named_networks_alone(client: PlaneClient, make_leg: MakeLeg) -> None:
+    """A phone's description names an address of its own network; its SIP came from 127.0.0.3, its audio comes from there too."""
+    a, b = await make_leg(None), await make_leg()
+    await client.bridge(a.name, b.name)
+    async with rtp_endpoint("127.0.0.3") as phone, rtp_endpoint("127.0.0.2") as stranger, rtp_endpoint("127.0.1.7") as carrier:
+        await client.set_remote(a.name, Remote("10.255.1.1", 4000, sources=("127.0.0.3",)))
+        stranger.send_audio(AUDIO * 3, "PCMA", a.address)
+        await a.taken(3)
+        phone.send_audio(AUDIO * 2, "PCMA", a.address)
+        await b.phone.wait_for(2)
+        b.say(AUDIO)
+        await phone.wait_for(1)
+        assert (await a.statistics()).dropped.source == 3
+        assert {packet.ssrc for packet in b.phone.received} == {b.phone.received[0].ssrc}
+        # A re-INVITE from elsewhere, with the same description: the old place is no longer heard, a whole network is.
+        await client.set_remote(a.name, Remote("10.255.1.1", 4000, sources=("127.0.1.0/24",)))
+        phone.send_audio(AUDIO, "PCMA", a.address)
+        assert (await a.taken(6)).dropped.source == 4
+        count = 6
+        while len(b.phone.received) < 3:  # once the old one was silent for a while
+            carrier.send_audio(AUDIO, "PCMA", a.address)
+            count += 1
+            await a.taken(count)
+        assert (stranger.received, carrier.received) == ([], [])
+
+
+@pytest.mark.parametrize("sources", [("127.0.0.1/33",), ("host",), ("10.0.0.0/8",) * 9])
+async def test_sources_are_a_few_networks(client: PlaneClient, make_leg: MakeLeg, sources: tuple[str, ...]) -> None:
+    leg = await make_leg(None)
+    with pytest.raises(BadRequest, match="sources"):
+        await client.set_remote(leg.name, Remote("127.0.0.1", 4000, sources=sources))
 
 
 async def test_the_signalled_source_wins_over_one_on_trial(client: PlaneClient, make_leg: MakeLeg, events: EventLog) -> None:

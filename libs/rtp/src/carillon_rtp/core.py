@@ -43,6 +43,8 @@ TONES: dict[Tone, int] = {
 _TONES = {number: tone for tone, number in TONES.items()}
 _SIDES: dict[RecordedSides, int] = {"said": lib.PLANE_SAID, "mix": lib.PLANE_MIX, "stereo": lib.PLANE_STEREO}
 _EVENTS_AT_ONCE = 256
+#: Networks of one far end, by the core's room for them.
+MOST_SOURCES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,9 +358,24 @@ def _remote(remote: Remote) -> Any:
             "event_rate": remote.telephone_event_rate or codec.clock_rate,
             "send": remote.send,
             "receive": remote.receive,
+            **_sources(remote.sources),
             **_keys(remote.crypto),
         },
     )
+
+
+def _sources(sources: Sequence[str]) -> dict[str, Any]:
+    if len(sources) > MOST_SOURCES:
+        raise BadRequest("bad_request", f"at most {MOST_SOURCES} sources")
+    try:
+        networks = [ipaddress.IPv4Network(source, strict=False) for source in sources]
+    except ValueError as error:
+        raise BadRequest("bad_request", f"sources: {error}") from None
+    return {
+        "sources": len(networks),
+        "source_net": [int(network.network_address) for network in networks],
+        "source_mask": [int(network.netmask) for network in networks],
+    }
 
 
 def _keys(crypto: SrtpKeys | None) -> dict[str, Any]:

@@ -99,6 +99,8 @@ class Remote:
 
     `telephone_event` is the payload type agreed for RFC 4733 events, None when there is none; `telephone_event_rate` its clock in
     Hz, None when it is the codec's. With `crypto` everything both ways is SRTP and SRTCP, without it nothing is.
+    `sources` are networks (at most 8; a single address is one) whose packets are heard besides those from `ip`: where the far end's SIP
+    comes from, so that a phone behind a NAT is heard; `0.0.0.0/0`: anybody's, which lets strangers in until the far end has spoken.
     `rtcp_port` is where RTCP goes (`a=rtcp`), None: `port` + 1; `port` itself: both on one port (`a=rtcp-mux`).
     """
 
@@ -111,6 +113,7 @@ class Remote:
     telephone_event_rate: int | None = None
     crypto: SrtpKeys | None = None
     rtcp_port: int | None = None
+    sources: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Keys included: for the control socket only."""
@@ -128,6 +131,7 @@ class Remote:
             telephone_event_rate=None if data.get("telephone_event_rate") is None else int(data["telephone_event_rate"]),
             crypto=None if data.get("crypto") is None else SrtpKeys.from_json(data["crypto"]),
             rtcp_port=None if data.get("rtcp_port") is None else int(data["rtcp_port"]),
+            sources=tuple(str(source) for source in data.get("sources", ())),
         )
 
 

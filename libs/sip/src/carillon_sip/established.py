@@ -133,7 +133,7 @@ class Established:
             transaction.owner = session
             transaction.listener = self._reinvite_lost
             self._context.timers.set(now + self._context.settings.timing.timeout, AnswerLimit(session, transaction), "answer_limit")
-            self._context.outputs.append(SessionReinvited(session.id, request.body))
+            self._context.outputs.append(SessionReinvited(session.id, request.body, flow=flow))
 
     def accept_reinvite(self, session: Session, body: bytes, headers: Fields, now: float) -> None:
         """200 to their re-INVITE, UPDATE or PRACK; nothing when it was cancelled meanwhile."""

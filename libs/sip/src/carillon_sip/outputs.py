@@ -132,6 +132,8 @@ class SessionReinvited:
     session: str
     body: bytes
     method: str = "INVITE"
+    #: Where the far end speaks from now; None: nothing says that it has moved.
+    flow: Flow | None = None
 
 
 @dataclass(frozen=True, slots=True)

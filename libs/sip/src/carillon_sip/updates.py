@@ -113,7 +113,7 @@ class Updates:
         if request.body:
             session.remote_body = request.body
             self.offered(session, transaction, "UPDATE", now)
-            self._context.outputs.append(SessionReinvited(session.id, request.body, "UPDATE"))
+            self._context.outputs.append(SessionReinvited(session.id, request.body, "UPDATE", flow))
         else:
             layer.reply(transaction, 200, now, fields=self._accepting(session, (), b"", now))
             self._context.outputs.append(SessionRefreshed(session.id, request))

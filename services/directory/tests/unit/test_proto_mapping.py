@@ -37,6 +37,7 @@ TRUNKS = {
             "silence_seconds": 3,
             "max_calls": 10,
             "max_calls_per_second": 2,
+            "media_networks": ["198.51.100.0/24"],
         }
     ],
 }

@@ -56,10 +56,11 @@ from carillon_media.adapters.spool import FileSpool
 from carillon_media.adapters.tenant_sounds import TenantSounds
 from carillon_media.adapters.watcher_file import WatcherFile
 from carillon_media.domain.accounts import Accounts
-from carillon_media.domain.addresses import Addresses, Reach
+from carillon_media.domain.addresses import Addresses, Reach, networks
 from carillon_media.domain.facts import Limits
 from carillon_media.domain.guard import Guard
 from carillon_media.domain.limits import GuardSettings
+from carillon_media.domain.media_sources import MediaSources, edges
 from carillon_media.handlers.admission import Admission
 from carillon_media.handlers.between_phones import BetweenPhones
 from carillon_media.handlers.cluster import Cluster
@@ -360,6 +361,7 @@ def _assemble(
         node=settings.node,
         quiet=QuietLog(_log, clock),
         srtp=settings.srtp,
+        sources=MediaSources(networks(settings.media_networks), edges(settings.never_banned, cluster.is_peers_host)),
         snapshots=_snapshots(settings),
         boot=boot_id(),
     )

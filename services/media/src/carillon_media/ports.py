@@ -15,6 +15,7 @@ from carillon_kit.ids import Ids
 from carillon_media.domain.causes import RingResult
 from carillon_media.domain.diversion import Diverted
 from carillon_media.domain.facts import CallFacts, Contact
+from carillon_media.domain.media_sources import MediaSources
 from carillon_media.domain.secrecy import SrtpSetting
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.steps import Outcome, Prompt, Step
@@ -271,6 +272,9 @@ class TrunkPort(Protocol):
     def again(self, leg: str, tenant: str, trunk_id: str) -> Credentials | None:
         """Count a leg that a process before has begun; what it proves itself with, if it must."""
 
+    def media_networks(self, tenant: str, trunk_id: str) -> tuple[str, ...]:
+        """Where the trunk's audio may come from besides; none for a trunk that is not there."""
+
     def end(self, leg: str) -> None:
         """The leg is over."""
 
@@ -311,5 +315,6 @@ class Parts:
     #: Names this run of the machine: its monotonic clock goes on as long as this stays the same.
     boot: str
     srtp: SrtpSetting = "optional"
+    sources: MediaSources = field(default_factory=MediaSources)
     #: Calls that are set up again on a new plane at once: each command has its answer long before its deadline, however many calls wait.
     restoring: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(100))

@@ -93,6 +93,9 @@ class MediaSettings(ServiceSettings):
     #: Networks that are never banned or slowed down (SIP edges, which limit by themselves; monitoring), separated by commas. Trunks
     #: need not be named.
     never_ban: str = ""
+    #: Networks that audio may come from whatever the session description says (carriers' media gateways that send from elsewhere than they
+    #: receive; the pool of a NAT that gives SIP and RTP different addresses). At most 4, separated by commas.
+    media_networks: str = ""
     #: Networks that nothing is sent to, whatever a message says: your own that callers have no business in. Separated by commas.
     refused_networks: str = ""
     #: Whether far ends may stand on loopback; None: if SIP listens there.
@@ -139,6 +142,13 @@ class MediaSettings(ServiceSettings):
             re.compile(value)
         except re.error as error:
             raise ValueError(f"not a regular expression: {error}") from error
+        return value
+
+    @field_validator("media_networks")
+    @classmethod
+    def _few_networks(cls, value: str) -> str:
+        if len(networks(value)) > 4:
+            raise ValueError("media_networks: at most 4")
         return value
 
     @field_validator("never_ban", "refused_networks")

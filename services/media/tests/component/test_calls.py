@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from carillon_kit.testing import eventually
-from carillon_rtp.testing import decode, share_of, tone
+from carillon_rtp.testing import decode, rtp_endpoint, share_of, tone
 from carillon_sip import (
     Credentials,
     InviteReceived,
@@ -198,7 +198,14 @@ async def test_a_call_from_a_trunk_is_known_by_its_address(house: Any, words: An
     carrier.credentials = None
     carrier.call("0041215550100", domain="carrier.example", headers=(("P-Asserted-Identity", '"Jean" <sip:+41791234567@carrier.example>'),))
     await anne.pick_up()
-    await carrier.answered()
+    to = await carrier.answered()
+    await eventually(lambda: all(leg.told for actor in house.running.board.calls.values() for leg in actor.legs.values()))
+    async with rtp_endpoint("127.0.0.9") as stranger, rtp_endpoint("127.0.0.2") as beside_its_sip:
+        stranger.send_audio(tone(880, 100, "PCMA"), "PCMA", to)
+        beside_its_sip.send_audio(tone(440, 60, "PCMA"), "PCMA", to)
+        await anne.rtp.wait_for(3)
+        assert share_of(decode(b"".join(packet.payload for packet in anne.rtp.received), "PCMA"), 440) > 0.9
+        assert stranger.received == []
     facts = house.application.asked[0].call
     assert (facts.direction, facts.caller_number, facts.caller_name, facts.trunk_id) == (1, "+41791234567", "Jean", "carrier")
     assert facts.dialled == "+41215550100"

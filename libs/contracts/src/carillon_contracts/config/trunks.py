@@ -18,6 +18,14 @@ def _host_port(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    """As it is written in full. No network of a whole continent: that would be everybody."""
+    network = ipaddress.ip_network(value, strict=False)
+    if network.prefixlen < (8 if network.version == 4 else 16):
+        raise ValueError(f"{value!r} is too large a network")
+    return str(network)
+
+
 def _is_ip(host: str) -> bool:
     try:
         ipaddress.ip_address(host.strip("[]"))
@@ -158,6 +166,8 @@ class Trunk(Resource):
     #: Calls at once in both directions, and new calls a second; 0: no limit. Calls to emergency numbers pass.
     max_calls: Annotated[int, Field(ge=0, le=100_000)] = 0
     max_calls_per_second: Annotated[int, Field(ge=0, le=10_000)] = 0
+    #: Where the carrier's audio may come from besides the address that it describes and that of its SIP.
+    media_networks: Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], Field(max_length=4)] = ()
 
     @model_validator(mode="before")
     @classmethod

@@ -66,7 +66,7 @@ class CallActor:
         self.inbox: deque[inputs.Input | Aside | Request] = deque()
         self.busy = False
         self.codecs = codecs
-        self.ports = MediaPorts(parts.plane, parts.clock, parts.srtp)
+        self.ports = MediaPorts(parts.plane, parts.clock, parts.srtp, parts.sources)
         self._timers = Timers(parts.clock, self._fire)
         self.closing: list[LegIo] = []
         self.answered_at: datetime | None = None
@@ -179,7 +179,7 @@ class CallActor:
         session = self.parts.sip.save(leg.session)
         if session is None:
             return None
-        told = leg.media is not None and leg.told == leg.media.remote
+        told = leg.media is not None and leg.told == self.ports.remote_of(leg)
         return SavedLeg(
             leg.leg_id, leg.plane, session, leg.media, told, leg.answered, leg.awaits_answer, leg.bridged_with, leg.outgoing, leg.connected
         )

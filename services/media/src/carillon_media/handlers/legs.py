@@ -6,10 +6,11 @@ Invariant: a leg has at most one media port, opened once; the plane knows of a l
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from carillon_kit.clock import Clock
 from carillon_media.domain.media import LegMedia
+from carillon_media.domain.media_sources import MediaSources
 from carillon_media.domain.secrecy import SrtpSetting, secrecy_of
 from carillon_media.domain.snapshots import SavedLeg
 from carillon_media.ports import PlanePort
@@ -49,6 +50,8 @@ class LegIo:
     again: Callable[[LegMedia], str] | None = None
     #: Number and name of whom its phone was told to be connected with; None: nothing was said yet.
     connected: tuple[str, str] | None = None
+    #: Networks of its trunk's media.
+    media_networks: tuple[str, ...] = ()
     #: The last snapshot of it that is in the journal.
     kept: SavedLeg | None = None
 
@@ -56,12 +59,13 @@ class LegIo:
 class MediaPorts:
     """Media ports of legs on one plane. Every method raises `PlaneError` when the plane refuses or is away."""
 
-    __slots__ = ("_clock", "_plane", "_srtp")
+    __slots__ = ("_clock", "_plane", "_sources", "_srtp")
 
-    def __init__(self, plane: PlanePort, clock: Clock, srtp: SrtpSetting) -> None:
+    def __init__(self, plane: PlanePort, clock: Clock, srtp: SrtpSetting, sources: MediaSources) -> None:
         self._plane = plane
         self._clock = clock
         self._srtp = srtp
+        self._sources = sources
 
     async def open(self, leg: LegIo) -> LegMedia:
         """The leg with a media port."""
@@ -87,11 +91,20 @@ class MediaPorts:
 
     async def tell(self, leg: LegIo) -> None:
         """Tell the plane what the far end said, unless it knows."""
-        if leg.media is not None and leg.media.remote is not None and leg.media.remote != leg.told:
-            leg.media = leg.media.agreed_at(self._clock.now().timestamp())
-            assert leg.media.remote is not None
-            await self._plane.set_remote(leg.plane, leg.media.remote)
-            leg.told = leg.media.remote
+        if leg.media is None or self.remote_of(leg) == leg.told:
+            return
+        leg.media = leg.media.agreed_at(self._clock.now().timestamp())
+        remote = self.remote_of(leg)
+        if remote is not None:
+            await self._plane.set_remote(leg.plane, remote)
+            leg.told = remote
+
+    def remote_of(self, leg: LegIo) -> Remote | None:
+        """The far end as the plane has to know it, None: nothing is known of it."""
+        if leg.media is None or leg.media.remote is None:
+            return None
+        sources = self._sources.of(leg.media.remote.ip, leg.flow.remote[0], leg.media_networks)
+        return replace(leg.media.remote, sources=sources)
 
     async def join(self, one: LegIo, other: LegIo) -> None:
         """Both hear each other."""
@@ -114,7 +127,7 @@ class MediaPorts:
         for leg in alive.values():
             assert leg.media is not None
             leg.media = leg.media.agreed_at(self._clock.now().timestamp())
-            wanted.append(Restored(leg.plane, leg.media.port, leg.media.remote))
+            wanted.append(Restored(leg.plane, leg.media.port, self.remote_of(leg)))
         both = ((leg, alive.get(leg.bridged_with)) for leg in alive.values())
         bridges = [(leg.plane, other.plane) for leg, other in both if other is not None and leg.leg_id < other.leg_id]
         addresses = await self._plane.restore(wanted, bridges) if wanted else []
@@ -122,4 +135,4 @@ class MediaPorts:
             assert leg.media is not None
             if address.port != leg.media.port:
                 raise PortLost(leg.plane)
-            leg.told = leg.media.remote
+            leg.told = self.remote_of(leg)

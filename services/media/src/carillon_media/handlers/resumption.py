@@ -66,13 +66,12 @@ class Resumption:
         except ParseError as error:
             _log.error("a leg cannot be taken up", call_id=actor.call.facts.call_id, leg_id=leg.leg_id, error=str(error))
             return False
-        actor.legs[leg.leg_id] = LegIo(
+        leg_io = actor.legs[leg.leg_id] = LegIo(
             leg.leg_id,
             session,
             kept.session.flow,
             kept.plane,
             media=kept.media,
-            told=kept.media.remote if kept.told and kept.media is not None else None,
             offer=b"" if kept.outgoing or kept.answered else kept.session.remote_body,
             answered=kept.answered,
             awaits_answer=kept.awaits_answer,
@@ -80,6 +79,9 @@ class Resumption:
             connected=kept.connected,
             kept=kept,
         )
+        if leg.party.startswith(TRUNK):
+            leg_io.media_networks = self._parts.trunks.media_networks(actor.call.facts.tenant, leg.party.removeprefix(TRUNK))
+        leg_io.told = actor.ports.remote_of(leg_io) if kept.told else None
         return True
 
     def _credentials(self, tenant: str, leg: str, party: str) -> Credentials | None:

@@ -129,6 +129,7 @@ class Switchboard:
         body = request.body
         codecs = offered_codecs(body, secrecy_of(self.parts.srtp, flow.transport)) if body else ()
         caller = LegIo(CALLER, session, flow, f"{facts.call_id}/{CALLER}", offer=body)
+        caller.media_networks = self.parts.trunks.media_networks(facts.tenant, facts.trunk_id or "")
         forwards = request.max_forwards
         actor = CallActor(
             Call(facts, self.limits), self.parts, self, caller, max_forwards=70 if forwards is None else min(forwards, 70), codecs=codecs
@@ -260,6 +261,7 @@ class Switchboard:
 
     def _reinvited(self, actor: CallActor, leg_id: str, output: sip.SessionReinvited) -> None:
         leg = actor.legs[leg_id]
+        leg.flow = output.flow or leg.flow
         if leg.media is None or actor.call.legs[leg_id].state != "answered":
             # Media offered anew before the answer (RFC 3311): what was offered first still stands.
             self.parts.sip.reject_reinvite(output.session, 500 if leg.media is None else 488)

@@ -185,6 +185,11 @@ class Trunks:
         self._begin(leg, line, emergency=True)
         return line.credentials
 
+    def media_networks(self, tenant: str, trunk_id: str) -> tuple[str, ...]:
+        """Where the trunk's audio may come from besides; none for a trunk that is not there."""
+        line = self._book.line(tenant, trunk_id) if trunk_id else None
+        return () if line is None else line.trunk.media_networks
+
     def watch(self, contact: Contact, session: str, silent: Callable[[], None]) -> None:
         """Call `silent` if the server has said nothing at all to our INVITE after the trunk's time."""
         if contact.trunk is not None:

@@ -308,6 +308,7 @@ class Trunk(_message.Message):
     SILENCE_SECONDS_FIELD_NUMBER: _builtins.int
     MAX_CALLS_FIELD_NUMBER: _builtins.int
     MAX_CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    MEDIA_NETWORKS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     display_name: _builtins.str
@@ -346,6 +347,12 @@ class Trunk(_message.Message):
     def incoming(self) -> Global___TrunkIncoming: ...
     @_builtins.property
     def identity(self) -> Global___TrunkIdentity: ...
+    @_builtins.property
+    def media_networks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Networks ("198.51.100.0/24" or single addresses, at most 4) that the carrier's audio may come from besides the address that it
+        describes and that of its SIP; empty: from there alone.
+        """
+
     def __init__(
         self,
         *,
@@ -367,10 +374,11 @@ class Trunk(_message.Message):
         silence_seconds: _builtins.int = ...,
         max_calls: _builtins.int = ...,
         max_calls_per_second: _builtins.int = ...,
+        media_networks: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["caller_format", b"caller_format", "dialled_format", b"dialled_format", "identity", b"identity", "incoming", b"incoming", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "caller_format", b"caller_format", "dialled_format", b"dialled_format", "display_name", b"display_name", "etag", b"etag", "id", b"id", "identity", b"identity", "incoming", b"incoming", "max_calls", b"max_calls", "max_calls_per_second", b"max_calls_per_second", "ping_seconds", b"ping_seconds", "prefixes", b"prefixes", "priority", b"priority", "registration", b"registration", "servers", b"servers", "silence_seconds", b"silence_seconds", "transport", b"transport", "trunk_credential_id", b"trunk_credential_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "caller_format", b"caller_format", "dialled_format", b"dialled_format", "display_name", b"display_name", "etag", b"etag", "id", b"id", "identity", b"identity", "incoming", b"incoming", "max_calls", b"max_calls", "max_calls_per_second", b"max_calls_per_second", "media_networks", b"media_networks", "ping_seconds", b"ping_seconds", "prefixes", b"prefixes", "priority", b"priority", "registration", b"registration", "servers", b"servers", "silence_seconds", b"silence_seconds", "transport", b"transport", "trunk_credential_id", b"trunk_credential_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
