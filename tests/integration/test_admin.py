@@ -97,3 +97,9 @@ def test_single_resources_are_shown(system: System) -> None:
     assert "realm: dupont.example" in system.carillon("get", "tenant")
     numbers = system.carillon("list", "numbers", "--filter", "label = sales")
     assert [line.split() for line in numbers.splitlines()[1:]] == [["+41215550110", "sales", "plan", "sales"]]
+
+
+@pytest.mark.feature("R-25")
+@pytest.mark.parametrize("plan", ["main", "sales"])
+def test_the_plans_of_the_company_are_as_its_story_says(system: System, plan: str) -> None:
+    assert system.carillon("simulate", "--test", plan)

@@ -198,7 +198,7 @@ class Assembly:
                 if known != self._nats_tenants:
                     self._nats_tenants = known
                     self._reload_nats()
-                self._changed()
+                self._news.set()
 
     async def _catch_up(self, follower: Follower) -> None:
         await follower.caught_up(START_SECONDS)

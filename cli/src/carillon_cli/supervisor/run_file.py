@@ -10,7 +10,7 @@ from typing import Any
 
 from carillon_cli.supervisor.layout import GRPC_SERVICES, Options
 from carillon_cli.supervisor.nats_users import tenant_user
-from carillon_contracts.config import Number, SipCredential, User
+from carillon_contracts.config import User
 from carillon_contracts.tenant_config import TenantConfig
 
 VERSION = 1
@@ -76,9 +76,13 @@ def at(host: str, port: int) -> str:
 
 def tenant_entry(config: TenantConfig, facts: Facts) -> dict[str, Any]:
     """One tenant of the file."""
+    devices, numbers = _devices(config), _numbers(config)
     entry: dict[str, Any] = {
         "realm": config.tenant.realm,
-        "users": [user_entry(config, user, facts.sip_passwords) for user in config.users.values()],
+        "users": [
+            user_entry(config, user, devices.get(user.id, ""), numbers.get(user.id, []), facts.sip_passwords)
+            for user in config.users.values()
+        ],
         "numbers": {number.label or number.id: number.id for number in config.numbers.values()},
         "trunks": [{"name": trunk.id, "address": trunk.address} for trunk in config.trunks.values()],
     }
@@ -88,21 +92,29 @@ def tenant_entry(config: TenantConfig, facts: Facts) -> dict[str, Any]:
     return entry
 
 
-def user_entry(config: TenantConfig, user: User, passwords: Mapping[str, str]) -> dict[str, Any]:
-    """One user: the first device, with its password where it is known."""
-    device = _device(config.sip_credentials, user.id)
+def user_entry(config: TenantConfig, user: User, device: str, numbers: list[str], passwords: Mapping[str, str]) -> dict[str, Any]:
+    """One user: the first device (empty: none), with its password where it is known."""
     entry: dict[str, Any] = {"id": user.id, "name": user.full_name, "extension": config.extension_of(user.id)}
-    if device is not None:
-        entry["sip_user"] = device.id
-        if device.id in passwords:
-            entry["sip_password"] = passwords[device.id]
-    entry["numbers"] = [number.id for number in config.numbers.values() if _leads_to(number, user.id)]
+    if device:
+        entry["sip_user"] = device
+        if device in passwords:
+            entry["sip_password"] = passwords[device]
+    entry["numbers"] = numbers
     return entry
 
 
-def _device(credentials: Mapping[str, SipCredential], user_id: str) -> SipCredential | None:
-    return min((found for found in credentials.values() if found.user_id == user_id), key=lambda found: found.id, default=None)
+def _devices(config: TenantConfig) -> dict[str, str]:
+    """Each user's first device."""
+    found: dict[str, str] = {}
+    for each in config.sip_credentials.values():
+        found[each.user_id] = min(each.id, found.get(each.user_id, each.id))
+    return found
 
 
-def _leads_to(number: Number, user_id: str) -> bool:
-    return number.destination is not None and number.destination.user_id == user_id
+def _numbers(config: TenantConfig) -> dict[str, list[str]]:
+    """The numbers that lead to each user."""
+    found: dict[str, list[str]] = {}
+    for each in config.numbers.values():
+        if each.destination is not None and each.destination.user_id is not None:
+            found.setdefault(each.destination.user_id, []).append(each.id)
+    return found

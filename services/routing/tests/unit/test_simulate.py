@@ -62,6 +62,14 @@ def test_a_plan_test_says_whether_its_call_reaches_what_it_must(expected: dict[s
     assert run_test(config, config.plan_tests["t"])[0] is passed
 
 
+@pytest.mark.feature("R-25")
+@pytest.mark.parametrize(("mailbox", "passed"), [("main", True), ("other", False)])
+def test_a_plan_test_tells_one_mailbox_from_another(mailbox: str, passed: bool) -> None:
+    test = {"id": "t", "plan_id": "p", "dialled": "+41215550100", "at": "2026-01-06T10:00", "absent_user_ids": ["anna"]}
+    config = company(plan_tests=[test | {"reaches": {"mailbox_id": mailbox}}])
+    assert run_test(config, config.plan_tests["t"])[0] is passed
+
+
 @pytest.mark.feature("R-10", "R-21")
 def test_a_queue_is_one_step_with_its_ways_out() -> None:
     queue = {"id": "q", "queue": {"queue_id": "sales", "ways": {"full": "b"}}}

@@ -20,6 +20,7 @@ from carillon_routing.domain.asks import AnsweredToday, Ask, Attend, BusyUsers, 
 from carillon_routing.domain.facts import (
     Advance,
     CallFacts,
+    Delegate,
     Entered,
     Gather,
     Gathered,
@@ -124,6 +125,10 @@ def reached(turns: tuple[Advance, ...]) -> tuple[str, ...]:
         names |= dict.fromkeys(line.next for line in turn.trace if line.matched and line.next)
         if isinstance(turn.step, Ring):
             names |= dict.fromkeys(_name(target) for target in turn.step.targets)
+        if isinstance(turn.step, Delegate):
+            names.pop(turn.step.application, None)
+            whose = [f"{name.removesuffix('_id')}/{value}" for name, value in turn.step.arguments.items() if name.endswith("_id")]
+            names |= dict.fromkeys([*whose, turn.step.application])
     return tuple(names)
 
 
