@@ -90,7 +90,7 @@ class Bench:
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait, looking often."""
     async with asyncio.timeout(PATIENCE):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110  (another process is waited for)
             await asyncio.sleep(0.005)
 
 

@@ -252,6 +252,46 @@ def evolve(config: TenantConfig, seq: int, change: ConfigChanged) -> TenantConfi
     return after
 
 
+class Folding:
+    """Many changes in a row, each at the cost of reading it: `result` is what `evolve` with one after another would make."""
+
+    def __init__(self, config: TenantConfig) -> None:
+        self._config = config
+        self._seq = config.seq
+        self._last: dict[str, dict[str, Resource | None]] = {}
+
+    def add(self, seq: int, change: ConfigChanged) -> None:
+        """As `evolve`; raises `ConfigGap`."""
+        if seq <= self._seq:
+            return
+        if seq != self._seq + 1:
+            raise ConfigGap(self._config.tenant_id, self._seq + 1, seq)
+        self._seq = seq
+        self._put(change, change.after)
+
+    def take_back(self, seq: int, change: ConfigChanged) -> None:
+        """The opposite: the version before the change. They come in falling order, the first being the configuration's own."""
+        if seq != self._seq:
+            raise ConfigGap(self._config.tenant_id, self._seq, seq)
+        self._seq = seq - 1
+        self._put(change, change.before)
+
+    def _put(self, change: ConfigChanged, fact: Mapping[str, object] | None) -> None:
+        kind = RESOURCES.get(change.resource)
+        if kind is not None:
+            self._last.setdefault(change.resource, {})[change.resource_id] = None if fact is None else kind.model_validate(fact)
+
+    def result(self) -> TenantConfig:
+        """The configuration after all of them."""
+        resources = dict(self._config.resources)
+        for kind, last in self._last.items():
+            put = {name: resource for name, resource in last.items() if resource is not None}
+            resources[kind] = SortedMap.of(resources.get(kind, _EMPTY)).update(put, last.keys() - put.keys())
+        after = replace(self._config, seq=self._seq, resources=MappingProxyType(resources))
+        after._derived.update(self._config._derived)
+        return after
+
+
 def pass_over(config: TenantConfig, seq: int) -> TenantConfig:
     """Count a change that this version of the software cannot read; the resource stays as it was. Raises `ConfigGap` like `evolve`."""
     return evolve(config, seq, ConfigChanged(resource="", resource_id="", action="updated", actor=""))

@@ -1,9 +1,13 @@
 """A configuration is the fold of its changes: in order, without gaps, old versions untouched."""
 
+from collections.abc import Mapping
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from carillon_contracts.config import ConfigChanged, Extension, Resource, Tenant, User
-from carillon_contracts.tenant_config import ConfigGap, TenantConfig, evolve, pass_over
+from carillon_contracts.tenant_config import ConfigGap, Folding, TenantConfig, evolve, pass_over
 
 
 def created(resource: Resource) -> ConfigChanged:
@@ -61,3 +65,38 @@ def test_a_change_that_cannot_be_read_is_counted_and_changes_nothing_else() -> N
     assert later.seq == 3
     assert later.users == TWO.users
     assert evolve(later, 4, created(User(id="next", last_name="X"))).users["next"].last_name == "X"
+
+
+#: (user id, new name or None to delete) in a row.
+STEPS = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["X", "Y", None])), max_size=30)
+
+
+def users_of(config: TenantConfig) -> Mapping[str, User]:
+    return dict(config.users)
+
+
+@given(STEPS, st.data())
+def test_changes_are_folded_and_taken_back_as_one_by_one(steps: list[tuple[str, str | None]], data: st.DataObject) -> None:
+    versions, changes = [ONE], []
+    for name, last in steps:
+        known = versions[-1].users.get(name)
+        before = None if known is None else known.model_dump(mode="json")
+        after = None if last is None else User(id=name, last_name=last, etag=str(len(versions) + 1)).model_dump(mode="json")
+        change = ConfigChanged(resource="user", resource_id=name, action="updated", before=before, after=after, actor="test")
+        changes.append(change)
+        versions.append(evolve(versions[-1], versions[-1].seq + 1, change))
+    start = data.draw(st.integers(0, len(steps)))
+    forth, back = Folding(versions[start]), Folding(versions[-1])
+    for index in range(max(0, start - 2), len(steps)):
+        forth.add(index + 2, changes[index])
+    for index in reversed(range(start, len(steps))):
+        back.take_back(index + 2, changes[index])
+    for made, expected in ((forth.result(), versions[-1]), (back.result(), versions[start])):
+        assert (made.seq, users_of(made), made.tenant) == (expected.seq, users_of(expected), expected.tenant)
+
+
+def test_folding_notices_what_does_not_follow() -> None:
+    with pytest.raises(ConfigGap):
+        Folding(TWO).add(4, created(ALAIN))
+    with pytest.raises(ConfigGap):
+        Folding(TWO).take_back(1, created(ALAIN))

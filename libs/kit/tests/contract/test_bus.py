@@ -123,6 +123,17 @@ async def test_publish_many_stores_in_order_and_names_what_failed(place: Place) 
     assert [int(message.data) for message in await taken(place, 1500)] == list(range(1, 1501))
 
 
+async def test_publish_whole_stores_all_or_says_no(place: Place) -> None:
+    items = place.items(500)
+    assert await place.bus.publish_whole(place.stream, items)
+    assert not await place.bus.publish_whole(
+        place.stream, [*place.items(20, start=501), Outgoing(f"elsewhere.{place.subject}", b"", "bad")]
+    )
+    assert not await place.bus.publish_whole(place.stream, [items[-1], *place.items(20, start=601)])
+    await place.bus.publish(place.stream, f"{place.subject}.end", b"501", "the-end")
+    assert [int(message.data) for message in await taken(place, 501)] == list(range(1, 502))
+
+
 async def test_a_follower_sees_only_its_subject(place: Place) -> None:
     for name in ("a", "b", "a"):
         await place.bus.publish(place.stream, f"{place.subject}.{name}.z", b"", f"{next(_numbers)}")

@@ -22,6 +22,7 @@ from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain import lists
 from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.documents import dump
+from carillon_directory.domain.orders import Orders
 from carillon_directory.grpc_batch import BatchServicer
 from carillon_directory.grpc_common import (
     PASSWORD_BYTES,
@@ -101,11 +102,14 @@ def _camel(name: str) -> str:
 class ResourceServicer:
     """Get, List, Create, Update and Delete of one kind of resource in the caller's tenant, and `more` rpcs that the kind has."""
 
-    def __init__(self, kind: ResourceKind, directory: Directory, ids: Ids, secrets: SecretsIn, more: Mapping[str, Verb]) -> None:
+    def __init__(
+        self, kind: ResourceKind, directory: Directory, ids: Ids, secrets: SecretsIn, orders: Orders, more: Mapping[str, Verb]
+    ) -> None:
         self._kind = kind
         self._directory = directory
         self._ids = ids
         self._secrets = secrets
+        self._orders = orders
         verbs = {"Get": self.get, "Create": self.create, "Update": self.update, "Delete": self.delete}
         self.methods = {f"{verb}{kind.noun}": method for verb, method in verbs.items()} | {f"List{kind.plural}": self.list, **more}
         for name, method in self.methods.items():
@@ -130,7 +134,7 @@ class ResourceServicer:
         config = or_raise(await self._directory.read(tenant_id, moment))
         size, skip = pages.page_size(request.page_size), position.get("skip", 0)
         try:
-            page, more = lists.page(config, self._kind.model, query, reach_of(config), size, position.get("after", ""), skip)
+            page, more = lists.page(config, self._kind.model, query, reach_of(config), size, position.get("after", ""), skip, self._orders)
         except lists.BadQuery as error:
             raise InvalidArgument({error.field: str(error)}) from error
         next_position = {"seq": config.seq, "after": page[-1].id, "skip": skip + size, "query": _fingerprint(query)} if more else {}
@@ -237,7 +241,8 @@ def add_services(server: GrpcServer, directory: Directory, ids: Ids, secrets: Se
     )
     verbs: dict[str, Mapping[str, Verb]] = {**Verbs(directory, ids).by_kind, Plan.KIND: PlanVerbs(lives).by_name}
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
-    servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, verbs.get(kind.kind, {})) for kind in generic}
+    orders = Orders()
+    servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, orders, verbs.get(kind.kind, {})) for kind in generic}
     batch = ("BatchService", BatchServicer(directory, servicers), _SCOPED)
     services = [*special, batch, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]
     for name, servicer, roles in services:

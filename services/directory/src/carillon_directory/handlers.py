@@ -15,11 +15,11 @@ from functools import partial
 from types import MappingProxyType
 from weakref import WeakValueDictionary
 
-from carillon_contracts.config import ConfigChanged, Tenant
-from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_contracts.config import RESOURCES, ConfigChanged, Tenant
+from carillon_contracts.tenant_config import Folding, TenantConfig
 from carillon_directory.domain.commands import ApplyCompany, Batch, Command, PutBack
 from carillon_directory.domain.decide import decide, wanted_claims
-from carillon_directory.domain.index import Index
+from carillon_directory.domain.index import Index, Pair
 from carillon_directory.domain.outcomes import Accepted, Invalid, Missing, Refused, Violation
 from carillon_directory.ports import Outrun, Recorded, TenantLog
 from carillon_kit.clock import Clock, SystemClock
@@ -33,6 +33,12 @@ _TENANT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _HISTORY_STEP = 500
 #: Changes that are folded beside the loop.
 _MANY = 500
+#: Changes that are read from the log at once: ten milliseconds or so of the loop.
+_STEP = 500
+_NO_END = 2**31 - 1
+#: Configurations kept that were the newest, and that were worked out.
+_FORMER = 1000
+_PAST = 8
 
 
 class TooBusy(Exception):
@@ -50,33 +56,72 @@ class Executed:
 
 
 class TenantStates:
-    """Folded configurations, at most `capacity` of them, the least recently used given up first."""
+    """Folded configurations, at most `capacity` of them, the least recently used given up first, with versions before them that were
+    asked for or were the newest a while ago: a list goes on with the version of its first page."""
 
     def __init__(self, log: TenantLog, capacity: int = 1000) -> None:
         self._log = log
         self._capacity = capacity
         self._known: OrderedDict[str, TenantConfig] = OrderedDict()
         self._indexes: dict[str, tuple[TenantConfig, Index]] = {}
+        #: By tenant and version. Those that were the newest share nearly everything with it, those that were worked out may not.
+        self._former: OrderedDict[tuple[str, int], TenantConfig] = OrderedDict()
+        self._past: OrderedDict[tuple[str, int], TenantConfig] = OrderedDict()
+        self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def current(self, tenant_id: str) -> TenantConfig:
         """The configuration with every change stored before this call; version 0 if there is no such tenant."""
-        known = self._known.get(tenant_id, TenantConfig(tenant_id))
+        known = self._known.get(tenant_id)
+        if known is not None:
+            return self.advance(await self._grown(known))
         if not _TENANT_ID.fullmatch(tenant_id):
-            return known
-        return self.advance(known, await self._log.load(tenant_id, known.seq))
+            return TenantConfig(tenant_id)
+        # Whoever comes while a large tenant is read for the first time waits for it.
+        lock = self._reading.setdefault(tenant_id, asyncio.Lock())
+        async with lock:
+            return self.advance(await self._grown(self._known.get(tenant_id) or TenantConfig(tenant_id)))
 
     async def at(self, tenant_id: str, version: int) -> TenantConfig:
-        """The configuration as of a version."""
-        known = self._known.get(tenant_id)
-        if known is not None and known.seq == version:
+        """The configuration as of a version, worked out from the nearer end."""
+        newest = await self.current(tenant_id)
+        if version >= newest.seq:
+            return newest
+        key = (tenant_id, version)
+        known = self._former.get(key) or self._past.get(key)
+        if known is not None:
             return known
-        return fold(TenantConfig(tenant_id), await self._log.load(tenant_id, 0, version))
+        near_end = newest.seq - version < version
+        config = await self._shrunk(newest, version) if near_end else await self._grown(TenantConfig(tenant_id), version)
+        _remember(self._past, key, config, _PAST)
+        return config
 
-    def advance(self, config: TenantConfig, recorded: list[Recorded]) -> TenantConfig:
-        """Fold what was stored after `config` and remember the result, unless a newer one is known already."""
-        config = fold(config, recorded)
+    async def _grown(self, config: TenantConfig, up_to: int = _NO_END) -> TenantConfig:
+        """With the changes stored after it, read some at a time."""
+        folding, after = Folding(config), config.seq
+        while True:
+            recorded = await self._log.load(config.tenant_id, after, min(up_to, after + _STEP))
+            for each in recorded:
+                folding.add(each.version, each.change)
+            after += len(recorded)
+            if len(recorded) < _STEP:
+                return folding.result() if after > config.seq else config
+
+    async def _shrunk(self, config: TenantConfig, version: int) -> TenantConfig:
+        """Without the changes after the version."""
+        folding, top = Folding(config), config.seq
+        while top > version:
+            bottom = max(version, top - _STEP)
+            for each in reversed(await self._log.load(config.tenant_id, bottom, top)):
+                folding.take_back(each.version, each.change)
+            top = bottom
+        return folding.result()
+
+    def advance(self, config: TenantConfig) -> TenantConfig:
+        """Remember a newer configuration, unless one that is newer still is known already."""
         known = self._known.get(config.tenant_id)
         if config.seq and (known is None or known.seq <= config.seq):
+            if known is not None and known.seq < config.seq:
+                _remember(self._former, (known.tenant_id, known.seq), known, _FORMER)
             self._known[config.tenant_id] = config
             self._known.move_to_end(config.tenant_id)
         if len(self._known) > self._capacity:
@@ -84,32 +129,54 @@ class TenantStates:
             self._indexes.pop(forgotten, None)
         return config
 
-    def index(self, config: TenantConfig) -> Index:
-        """That of the configuration; kept for the newest one."""
+    async def index(self, config: TenantConfig) -> Index:
+        """That of the configuration, made of the one before; kept for the newest."""
         known = self._indexes.get(config.tenant_id)
         if known is not None and known[0].seq == config.seq:
             return known[1]
-        index = Index.of(config)
-        self._indexes[config.tenant_id] = (config, index)
+        # From nothing it takes seconds for a large tenant.
+        index = _index(config, *known) if known is not None else await asyncio.to_thread(Index.of, config)
+        newer = self._indexes.get(config.tenant_id)
+        if newer is None or newer[0].seq < config.seq:
+            self._indexes[config.tenant_id] = (config, index)
         return index
 
     async def advance_from(self, config: TenantConfig, recorded: list[Recorded], index: Index) -> TenantConfig:
-        """As `advance`, and the index with it."""
+        """The configuration with what was stored after it, remembered, and the index with it."""
         many = len(recorded) > _MANY
-        folded = await asyncio.to_thread(fold, config, recorded) if many else fold(config, recorded)
-        keys = {(each.change.resource, each.change.resource_id) for each in recorded}
-        pairs = [(config.resources.get(kind, {}).get(name), folded.resources.get(kind, {}).get(name)) for kind, name in keys]
-        new = await asyncio.to_thread(index.changed, pairs) if many else index.changed(pairs)
-        after = self.advance(folded, [])
+        after, new = await asyncio.to_thread(_after, config, recorded, index) if many else _after(config, recorded, index)
+        self.advance(after)
         self._indexes[config.tenant_id] = (after, new)
         return after
 
 
+def _index(config: TenantConfig, before: TenantConfig, index: Index) -> Index:
+    pairs: list[Pair] = []
+    for model in RESOURCES.values():
+        put, gone = config.differences(model, before)
+        pairs += [(gone.get(name), put.get(name)) for name in {*put, *gone}]
+    return index.changed(pairs)
+
+
+def _after(config: TenantConfig, recorded: list[Recorded], index: Index) -> tuple[TenantConfig, Index]:
+    after = fold(config, recorded)
+    keys = {(each.change.resource, each.change.resource_id) for each in recorded}
+    pairs = [(config.resources.get(kind, {}).get(name), after.resources.get(kind, {}).get(name)) for kind, name in keys]
+    return after, index.changed(pairs)
+
+
 def fold(config: TenantConfig, recorded: list[Recorded]) -> TenantConfig:
     """`config` with the changes that follow it."""
+    folding = Folding(config)
     for each in recorded:
-        config = evolve(config, each.version, each.change)
-    return config
+        folding.add(each.version, each.change)
+    return folding.result()
+
+
+def _remember(cache: OrderedDict[tuple[str, int], TenantConfig], key: tuple[str, int], config: TenantConfig, most: int) -> None:
+    cache[key] = config
+    if len(cache) > most:
+        cache.popitem(last=False)
 
 
 class Directory:
@@ -134,7 +201,7 @@ class Directory:
         for _ in range(self._attempts):
             config = await self._states.current(tenant_id)
             taken = await self._log.taken_elsewhere(tenant_id, wanted_claims(command))
-            index = self._states.index(config)
+            index = await self._states.index(config)
             deciding = partial(decide, config, command, taken, index, self._clock.now().date())
             # A whole company takes seconds; others are answered meanwhile.
             decision = await asyncio.to_thread(deciding) if isinstance(command, ApplyCompany | Batch | PutBack) else deciding()

@@ -167,6 +167,10 @@ class Consumer(ABC):
         """Take no more messages, let the handler finish what it has, then return."""
 
 
+#: Messages of `Bus.publish_whole`; the server's limit of an atomic batch.
+MOST_WHOLE = 1000
+
+
 class Bus(ABC):
     """Streams of messages with acknowledgements."""
 
@@ -196,6 +200,14 @@ class Bus(ABC):
     @abstractmethod
     async def publish_many(self, stream: str, items: Sequence[Outgoing], timeout: float = 5.0) -> list[str]:
         """Store many in order, acknowledgements pipelined; returns the ids without one (empty: all are stored)."""
+
+    @abstractmethod
+    async def publish_whole(self, stream: str, items: Sequence[Outgoing], timeout: float = 5.0) -> bool:
+        """Store all in order and in one step, at most `MOST_WHOLE`.
+
+        False: that is not known to be done, as when one of them was stored before or the server cannot; each can then be sent alone,
+        which is safe by its id.
+        """
 
     @abstractmethod
     def follow(self, stream: str, subject: str) -> Follower:

@@ -55,6 +55,10 @@ class MemoryBus(Bus):
         await asyncio.sleep(0)
         return [item.message_id for item in items if not self._stream(stream).add(item, self._clock.now())]
 
+    async def publish_whole(self, stream: str, items: Sequence[Outgoing], timeout: float = 5.0) -> bool:
+        """As `Bus.publish_whole`."""
+        return all(map(self._stream(stream).takes, items)) and not await self.publish_many(stream, items, timeout)
+
     def follow(self, stream: str, subject: str) -> Follower:
         """As `Bus.follow`."""
         follower = _MemoryFollower(self._stream(stream), subject)
@@ -107,6 +111,10 @@ class _Stream:
     messages: list[_Stored] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
     grown: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def takes(self, item: Outgoing) -> bool:
+        """Whether it is one of the stream's and was not stored before."""
+        return item.message_id not in self.ids and any(matches(pattern, item.subject) for pattern in self.subjects)
 
     def add(self, item: Outgoing, now: datetime) -> bool:
         if not any(matches(pattern, item.subject) for pattern in self.subjects):

@@ -19,6 +19,7 @@ from nats.js import api, errors
 
 from carillon_kit import logs, telemetry
 from carillon_kit.bus.api import (
+    MOST_WHOLE,
     Bus,
     Consumer,
     ConsumerSpec,
@@ -45,7 +46,7 @@ _BATCH_COMMIT = "Nats-Batch-Commit"
 #: Fewer are sent one by one; the server takes at most 1,000 in a batch.
 _BATCH_LEAST = 4
 #: Unacknowledged publications at a time.
-_WINDOW = 1000
+_WINDOW = MOST_WHOLE
 _API_SECONDS = 5.0
 _STREAM_IN_USE = 10058
 _RETRY_SECONDS = 0.1
@@ -168,6 +169,10 @@ class NatsBus(Bus):
         if failed:
             _log.warning("not published", stream=stream, count=len(failed), error=str(next(iter(failed.values()))))
         return list(failed)
+
+    async def publish_whole(self, stream: str, items: Sequence[Outgoing], timeout: float = 5.0) -> bool:
+        """As `Bus.publish_whole`."""
+        return await self._send_whole(stream, items, asyncio.get_running_loop().time() + timeout)
 
     def follow(self, stream: str, subject: str) -> Follower:
         """As `Bus.follow`; waits for the stream if it is not there yet."""

@@ -14,6 +14,8 @@ from carillon_kit.event_store import NewEvent, PostgresEventStore, StoredEvent, 
 from carillon_kit.ids import Ids
 
 _PREFIX = "tenant-"
+#: Changes stored by one statement; others are served between two.
+_STEP = 1000
 
 _RELEASE = """
 delete from claim using unnest($2::text[], $3::text[]) as gone (kind, value)
@@ -65,11 +67,15 @@ class PostgresTenantLog:
 
     async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> list[Recorded]:
         """As the protocol."""
-        events = [new_event(change, self._ids) for change in changes]
         moved = claim_changes(changes)
+        done: list[Recorded] = []
         try:
             async with self._pool.acquire() as connection, connection.transaction():
-                stored = await self._store.append(stream_of(tenant_id), expected, events, connection=connection)
+                for start in range(0, len(changes), _STEP):
+                    some = changes[start : start + _STEP]
+                    events = [new_event(change, self._ids) for change in some]
+                    stored = await self._store.append(stream_of(tenant_id), expected + start, events, connection=connection)
+                    done += [Recorded(event.version, event.at, event.event_id, change) for event, change in zip(stored, some, strict=True)]
                 await connection.execute(_RELEASE, tenant_id, *_columns(moved.released))
                 taken = await connection.fetch(_TAKE, tenant_id, *_columns(moved.taken))
                 if len(taken) < len(moved.taken):
@@ -78,7 +84,7 @@ class PostgresTenantLog:
             raise Outrun(str(conflict)) from conflict
         except asyncpg.DeadlockDetectedError as deadlock:
             raise Outrun("two tenants exchange claims") from deadlock
-        return [recorded(event) for event in stored]
+        return done
 
     async def version_at(self, tenant_id: str, moment: datetime) -> int:
         """As the protocol."""

@@ -1,0 +1,117 @@
+"""Resources of a kind in an order that somebody asked for, kept so that the next page, and the list after a change, need no sorting.
+
+An order is a function of the resources alone: what is kept only saves work. Numbers come before texts, texts without regard to letters'
+case, and the id decides where all else is equal.
+"""
+
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from carillon_contracts.config import Resource
+from carillon_contracts.sorted_map import SortedMap
+
+#: (dotted path as parts, descending) of each field that counts, the first before the second.
+Order = tuple[tuple[tuple[str, ...], bool], ...]
+Resources = SortedMap[str, Resource]
+#: More differences than that are sorted anew.
+_MANY = 200
+#: Orders kept, however small.
+_MOST = 1000
+
+
+class Falling:
+    """A value that comes before those that are less."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __lt__(self, other: "Falling") -> bool:
+        return bool(other.value < self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Falling) and bool(self.value == other.value)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Ordered:
+    """Resources in an order; never changes."""
+
+    __slots__ = ("_key", "_keys", "of", "order", "resources")
+
+    def __init__(self, of: Resources, order: Order, keys: list[Any], resources: list[Resource]) -> None:
+        self.of, self.order, self.resources = of, order, resources
+        self._key, self._keys = _key(order), keys
+
+    @classmethod
+    def sort(cls, of: Resources, order: Order) -> "Ordered":
+        """From nothing."""
+        key = _key(order)
+        resources = list(of.values())
+        for path, descending in reversed(order):
+            resources.sort(key=lambda each: sortable(value_at(each, path)), reverse=descending)
+        return cls(of, order, [key(each) for each in resources], resources)
+
+    def moved(self, of: Resources) -> "Ordered":
+        """The same order of other resources; quick where they come of these."""
+        put, gone = of.differences(self.of)
+        if len(put) + len(gone) > _MANY:
+            return self.sort(of, self.order)
+        keys, resources = self._keys.copy(), self.resources.copy()
+        for resource in gone.values():
+            at = bisect_left(keys, self._key(resource))
+            del keys[at], resources[at]
+        for resource in put.values():
+            key = self._key(resource)
+            at = bisect_left(keys, key)
+            keys.insert(at, key)
+            resources.insert(at, resource)
+        return Ordered(of, self.order, keys, resources)
+
+
+class Orders:
+    """The orders that were asked for last, each of the newest resources that it was asked of; at most `capacity` resources in all."""
+
+    def __init__(self, capacity: int = 400_000) -> None:
+        self._capacity = capacity
+        self._known: OrderedDict[tuple[str, str, Order], tuple[int, Ordered]] = OrderedDict()
+
+    def of(self, tenant_id: str, kind: str, seq: int, resources: Mapping[str, Resource], order: Order) -> Sequence[Resource]:
+        """The tenant's resources of a kind in their version `seq`, in the order."""
+        key, now = (tenant_id, kind, order), SortedMap.of(resources)
+        version, known = self._known.get(key, (-1, None))
+        if known is None or known.of is not now:
+            known = Ordered.sort(now, order) if known is None else known.moved(now)
+        if seq >= version:
+            self._known[key] = (seq, known)
+            self._known.move_to_end(key)
+        while sum(len(each.resources) for _, each in self._known.values()) > self._capacity or len(self._known) > _MOST:
+            self._known.popitem(last=False)
+        return known.resources
+
+
+def _key(order: Order) -> Callable[[Resource], Any]:
+    def key(resource: Resource) -> Any:
+        values = (sortable(value_at(resource, path)) for path, _ in order)
+        return (*(Falling(value) if descending else value for value, (_, descending) in zip(values, order, strict=True)), resource.id)
+
+    return key
+
+
+def value_at(resource: Resource, path: Sequence[str]) -> Any:
+    """What a dotted path leads to; None where it leads nowhere."""
+    value: Any = resource
+    for part in path:
+        value = getattr(value, part, None) if isinstance(value, BaseModel) else None
+    return value
+
+
+def sortable(value: Any) -> tuple[int, Any]:
+    """Numbers before texts; texts without regard to letters' case."""
+    return (0, int(value)) if isinstance(value, int) else (1, "" if value is None else str(value).casefold())
