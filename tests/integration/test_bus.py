@@ -60,7 +60,7 @@ async def test_hashes_of_sip_passwords_are_not_for_the_tenant(system: System) ->
         directory.call("carillon.directory.v1.SipCredentialService/CreateSipCredential", {"sip_credential": credential})
         directory.call("carillon.directory.v1.SipCredentialService/DeleteSipCredential", {"id": "spare"})
         directory.call("carillon.directory.v1.UserService/UpdateUser", {"user": {"id": "dumas", "language": "fr"}})
-        assert (await subscription.next_msg(timeout=5)).subject == "carillon.dupont.config.user.updated"
+        assert (await subscription.next_msg(timeout=20)).subject == "carillon.dupont.config.user.updated"
     finally:
         await tenant.close()
 

@@ -96,7 +96,7 @@ async def test_nothing_that_a_tenant_or_the_disk_shows_holds_the_password(system
         await asyncio.to_thread(account.call, "carillon.directory.v1.TrunkCredentialService/UpdateTrunkCredential", body)
         language = {"user": {"id": "dumas", "language": "de"}}
         await asyncio.to_thread(account.call, "carillon.directory.v1.UserService/UpdateUser", language)
-        assert (await subscription.next_msg(timeout=5)).subject == "carillon.dupont.config.user.updated"
+        assert (await subscription.next_msg(timeout=20)).subject == "carillon.dupont.config.user.updated"
     finally:
         await tenant.close()
         account.call("carillon.directory.v1.UserService/UpdateUser", {"user": {"id": "dumas"}, "update_mask": "language"})

@@ -21,7 +21,7 @@ MODULES = ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/module
 TONE_SECONDS = 60
 START_SECONDS = 10.0
 START_ATTEMPTS = 3
-EVENT_SECONDS = 10.0
+EVENT_SECONDS = 20.0
 
 
 class BaresipError(Exception):

@@ -171,7 +171,7 @@ class Phone:
         self.agent.handle_timer(self.now)
         self.pump()
 
-    async def expect(self, kind: type[T], matching: Callable[[T], bool] = lambda output: True, timeout: float = 5.0) -> T:
+    async def expect(self, kind: type[T], matching: Callable[[T], bool] = lambda output: True, timeout: float = 20.0) -> T:
         """The next output of this kind; others keep waiting."""
         try:
             async with asyncio.timeout(timeout):
