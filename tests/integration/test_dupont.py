@@ -21,6 +21,7 @@ TUESDAY_10, TUESDAY_15, TUESDAY_NIGHT, SATURDAY_10 = (
     "2026-11-24T22:00+01:00",
     "2026-11-28T10:00+01:00",
 )
+PIN, WRONG_PIN = "97531864", "86421357"
 HERE = Path(__file__).parent
 
 
@@ -300,7 +301,7 @@ def test_forwardings_in_a_circle_end_and_the_trace_says_so(story: Story, known: 
 @pytest.mark.feature("D-14", "D-16", "R-18")
 def test_with_everything_forbidden_help_can_be_called_and_nothing_else(story: Story, known: set[str]) -> None:
     story.clock(TUESDAY_10)
-    story.restrict("elise", "nothing")
+    story.set_user("elise", restriction_profile_id="nothing")
     try:
         with story.carrier("answer.xml") as carrier:
             story.user_call("106", "117").succeed()
@@ -310,13 +311,40 @@ def test_with_everything_forbidden_help_can_be_called_and_nothing_else(story: St
         refused = story.user_call("106", "102", 20_000)
         story.decided(story.live()["call_id"], 1)
     finally:
-        story.restrict("elise", "")
+        story.set_user("elise", restriction_profile_id="")
     assert "INVITE sip:117@" in seen
     assert "+41215550106" in seen
     assert (record["status"], record["direction"]) == ("answered", "outbound")
     story.as_simulated(record)
     refused.wait()
     assert story.record(known | {record["call_id"]})["cause"] == "call_rejected"
+
+
+@pytest.mark.feature("D-14", "R-18", "C-1")
+async def test_a_pin_and_an_account_code_are_asked_for_by_voice(story: Story, known: set[str]) -> None:
+    """A wrong PIN, the right one, the code: the call goes out, is charged to the code, and nobody can read the PIN anywhere."""
+    story.clock(TUESDAY_10)
+    await asyncio.to_thread(story.set_user, "elise", restriction_profile_id="pin", account_code_policy_id="sites", outbound_pin=PIN)
+    try:
+        with story.carrier("answer.xml") as carrier:
+            async with phone(story.system, "106", 1300) as elise:
+                await elise.command("dial", f"sip:0791234567@{story.system.tenant['realm']}")
+                call_id = (await asyncio.to_thread(story.live))["call_id"]
+                for turn, digits in enumerate((WRONG_PIN, PIN, "77"), 1):
+                    await asyncio.to_thread(story.decided, call_id, turn)
+                    for digit in f"{digits}#":
+                        await elise.command("sndcode", digit)
+                        await asyncio.sleep(0.15)  # as fast as fingers go; baresip sends one digit at a time
+                await asyncio.to_thread(story.talks, call_id, 30)
+                await elise.command("hangup")
+                await asyncio.to_thread(carrier.succeed)
+    finally:
+        await asyncio.to_thread(story.set_user, "elise", restriction_profile_id="", account_code_policy_id="", outbound_pin="")
+    record = await asyncio.to_thread(story.record, known)
+    assert (record["status"], record["answered_by"], record["account_code"]) == ("answered", "+41791234567", "77")
+    for written in (str(story.events(call_id)), story.system.log()):
+        assert PIN not in written
+        assert WRONG_PIN not in written
 
 
 @needs_kamailio

@@ -83,16 +83,20 @@ class Story:
         finally:
             theirs.channel.close()
 
-    def restrict(self, user_id: str, profile_id: str) -> None:
-        """Give a user a profile of restrictions, or take it away."""
-        body = {"user": {"id": user_id, "restriction_profile_id": profile_id}, "update_mask": "restrictionProfileId"}
+    def set_user(self, user_id: str, **fields: str) -> None:
+        """Fields of a user; empty: back to what it was."""
+        mask = ",".join(re.sub("_(.)", lambda match: match[1].upper(), name) for name in fields)
+        body = {"user": {"id": user_id, **fields}, "update_mask": mask}
         self._directory.call("carillon.directory.v1.UserService/UpdateUser", body)
+
+    def events(self, call_id: str) -> list[dict[str, Any]]:
+        """As they lie in the ledger."""
+        answer = self._cdr.call("carillon.cdr.v1.RecordService/ListCallEvents", {"call_id": call_id})
+        return [json.loads(raw) for raw in answer["events"]]
 
     def decisions(self, call_id: str) -> Decisions:
         """What routing decided: step, its fields, trace."""
-        answer = self._cdr.call("carillon.cdr.v1.RecordService/ListCallEvents", {"call_id": call_id})
-        events = [json.loads(raw) for raw in answer["events"]]
-        decided = [event["data"] for event in events if event["type"] == "carillon.call.routing_decided.v1"]
+        decided = [event["data"] for event in self.events(call_id) if event["type"] == "carillon.call.routing_decided.v1"]
         return [(each["step"], each["details"], _lines(each["trace"])) for each in decided if each["application"] == "routing"]
 
     def _so_far(self, call_id: str) -> Decisions:

@@ -7,6 +7,8 @@ import json
 import sys
 
 from carillon.directory.v1 import auth_pb2, auth_pb2_grpc
+from carillon.routing.v1.codes_pb2 import UnlockCodesRequest
+from carillon.routing.v1.codes_pb2_grpc import CodeServiceStub
 from carillon_cli.errors import CliError
 from carillon_cli.render.tables import message_json
 from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
@@ -19,6 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--set-password", action="store_true", help="make a new password and show it once; other logins of the user end")
     what.add_argument("--welcome", action="store_true", help="send a letter with login, extension and a code to choose a password with")
     what.add_argument("--unlock", action="store_true", help="forget wrong tries")
+    what.add_argument("--unlock-codes", action="store_true", help="forget wrong outbound PINs and account codes")
     what.add_argument("--remove-second-factor", action="store_true", help="for who lost their authenticator")
     what.add_argument("--remove", action="store_true", help="the user cannot log in any more")
     what.add_argument("--try", action="store_true", dest="try_it", help="log in with a password (asked for) and print the tokens as JSON")
@@ -40,6 +43,10 @@ def run(options: argparse.Namespace) -> int:
 async def done(system: System, tenant: str | None, options: argparse.Namespace) -> str:
     """What to print."""
     user = options.user
+    if options.unlock_codes:
+        async with system.channel("routing", tenant) as routing:
+            await ask(CodeServiceStub(routing).UnlockCodes(UnlockCodesRequest(user_id=user), timeout=RPC_SECONDS), "routing")
+        return f"codes of {user} count again"
     async with system.channel("directory", tenant) as directory:
         access = auth_pb2_grpc.AccessServiceStub(directory)
         if options.set_password:

@@ -64,8 +64,9 @@ def record_json(record: cdr_pb2.Record) -> dict[str, Any]:
         found["parkings"] = [message_json(parking) for parking in record.parkings]
     if record.HasField("pickup"):
         found["pickup"] = message_json(record.pickup)
-    if record.took_over_call_id:
-        found["took_over_call_id"] = record.took_over_call_id
+    for name in ("took_over_call_id", "account_code"):
+        if value := getattr(record, name):
+            found[name] = value
     return found
 
 

@@ -89,3 +89,5 @@ class CallRecorded(EventData):
     pickup: RecordPickup | None = None
     #: The call that the caller took over (pickup, unpark) and went on in; empty: none.
     took_over_call_id: str = ""
+    #: What the call is charged to: the code that the caller gave.
+    account_code: str = ""

@@ -106,6 +106,7 @@ def record_message(record: CallRecorded) -> pb.Record:
         parkings=[_parking_message(parking) for parking in record.parkings],
         pickup=_pickup_message(record.pickup) if record.pickup else None,
         took_over_call_id=record.took_over_call_id,
+        account_code=record.account_code,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from carillon.cdr.v1.cdr_pb2_grpc import RecordServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
+from carillon.routing.v1.codes_pb2_grpc import add_CodeServiceServicer_to_server
 from carillon.routing.v1.hunt_groups_pb2_grpc import add_HuntGroupControlServiceServicer_to_server
 from carillon.routing.v1.queues_pb2_grpc import add_QueueControlServiceServicer_to_server
 from carillon.routing.v1.routing_pb2_grpc import add_RoutingServiceServicer_to_server
@@ -24,6 +25,9 @@ from carillon_routing.adapters.peers import Peers, signer
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.adapters.web import Web, networks
 from carillon_routing.grpc_api import add_services
+from carillon_routing.grpc_codes import RIGHTS as CODES_RIGHTS
+from carillon_routing.grpc_codes import SERVICE_NAME as CODES_SERVICE
+from carillon_routing.grpc_codes import Codes
 from carillon_routing.grpc_hunt_groups import RIGHTS as HUNTING_RIGHTS
 from carillon_routing.grpc_hunt_groups import SERVICE_NAME as HUNTING_SERVICE
 from carillon_routing.grpc_hunt_groups import HuntGroupControl
@@ -68,6 +72,7 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         server.add(add_QueueControlServiceServicer_to_server, control, SERVICE_NAME, RIGHTS)
         hunting = HuntGroupControl(attendance, configuration)
         server.add(add_HuntGroupControlServiceServicer_to_server, hunting, HUNTING_SERVICE, HUNTING_RIGHTS)
+        server.add(add_CodeServiceServicer_to_server, Codes(configuration, facts), CODES_SERVICE, CODES_RIGHTS)
         routing = Routing(configuration, _clock(settings))
         server.add(add_RoutingServiceServicer_to_server, routing, ROUTING_SERVICE, ROUTING_RIGHTS)
         port = await server.start()

@@ -235,6 +235,7 @@ def step_message(step: facts.Step) -> pb.Step:
                     music=step.music,
                     recording=_recording(step.recording) if step.recording is not None else None,
                     ask_after_giving_up=step.ask_after_giving_up,
+                    account_code=step.account_code,
                 )
             )
         case facts.Play():

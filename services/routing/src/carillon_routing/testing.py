@@ -24,6 +24,7 @@ from carillon_routing.domain.asks import (
     Attend,
     BusyUsers,
     ChangeUser,
+    CountTry,
     Draw,
     Fetch,
     LastAgent,
@@ -99,6 +100,8 @@ class World:
     draws: dict[str, dict[tuple[str, int], int]] = field(default_factory=dict)
     places: dict[str, set[str]] = field(default_factory=dict)
     answered: dict[str, int] = field(default_factory=dict)
+    #: In a row, by user and kind.
+    wrong_codes: dict[tuple[str, str], int] = field(default_factory=dict)
     busy: set[str] = field(default_factory=set)
     logged_in: dict[str, set[str]] = field(default_factory=dict)
     attended: list[Attend] = field(default_factory=list)
@@ -141,6 +144,11 @@ class World:
                     there = self.logged_in.setdefault(group, set())
                     (there.add if attending == "log_in" else there.discard)(user_id)
                 return True
+            case CountTry(user_id, kind, right, limit):
+                before = self.wrong_codes.get((user_id, kind), 0)
+                accepted = right and before < limit
+                self.wrong_codes[user_id, kind] = 0 if accepted else before + (not right)
+                return {"accepted": accepted, "wrong": self.wrong_codes[user_id, kind]}
             case LastAgent(number):
                 return self.agents.get(number, "")
             case ChangeUser():

@@ -24,7 +24,7 @@ from carillon_routing.adapters import postgres_facts
 from carillon_routing.adapters.call_facts import CONSUMER, CallFactsWriter
 from carillon_routing.adapters.letters import Letters
 from carillon_routing.adapters.postgres_facts import PostgresFacts
-from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, Draw, LastAgent, Mail, TakePlace
+from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, CountTry, Draw, LastAgent, Mail, TakePlace
 from carillon_routing.domain.branches import share_of
 from carillon_routing.domain.facts import CallFacts
 
@@ -246,3 +246,31 @@ async def test_without_a_database_or_after_its_end_nothing_is_known(postgres_dsn
     finder.adopt(pool)
     await pool.close()
     assert await finder.find(call("c1"), Draw("x", 1)) is None
+
+
+# -- codes ------------------------------------------------------------------------------------------------------------
+
+
+def count_try(right: bool, turn: int = 0) -> CountTry:
+    return CountTry("anna", "pin", right, 5, f"+41791234567 {turn}")
+
+
+@pytest.mark.feature("D-14")
+async def test_wrong_codes_are_counted_over_all_calls_and_replicas_and_an_admin_forgets_them(finders: list[PostgresFacts]) -> None:
+    tenant = uuid4().hex
+    tries = await ask_all(finders, tenant, 7, count_try(right=False))
+    assert sorted(each["wrong"] for each in tries) == [1, 2, 3, 4, 5, 6, 7]
+    assert not any(each["accepted"] for each in tries)
+    assert await finders[0].find(call("right", tenant), count_try(right=True)) == {"accepted": False, "wrong": 7}
+    await finders[1].unlock(tenant, "anna")
+    assert await finders[2].find(call("later", tenant), count_try(right=True)) == {"accepted": True, "wrong": 0}
+
+
+@pytest.mark.feature("D-14")
+async def test_a_try_that_is_told_twice_counts_once_and_nothing_wrong_is_accepted_for_it(finders: list[PostgresFacts]) -> None:
+    tenant = uuid4().hex
+    for _ in range(3):
+        assert await finders[0].find(call("c", tenant), count_try(right=False)) == {"accepted": False, "wrong": 1}
+    assert await finders[0].find(call("c", tenant), count_try(right=True, turn=1)) == {"accepted": True, "wrong": 0}
+    assert await finders[0].find(call("c", tenant), count_try(right=False, turn=1)) == {"accepted": False, "wrong": 0}
+    assert await finders[0].find(call("c", uuid4().hex), count_try(right=False)) == {"accepted": False, "wrong": 1}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from carillon_routing.domain.cursor import (
     MAX_BYTES,
     BadCursor,
+    CodeWait,
     Cursor,
     ExternalWait,
     GroupWait,
@@ -31,8 +32,18 @@ waits = st.one_of(
     st.builds(MenuWait, text, counts, text),
     st.builds(PlayWait, text),
     st.builds(RefusedWait),
+    st.builds(CodeWait, text, text, counts, counts),
 )
-cursors = st.builds(Cursor, counts, waits, st.none() | st.tuples(text, text), text, counts, counts)
+cursors = st.builds(
+    Cursor,
+    counts,
+    waits,
+    st.none() | st.tuples(text, text),
+    text,
+    counts,
+    counts,
+    codes=st.lists(st.tuples(text, text), max_size=2).map(tuple),
+)
 junk = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["v", "c", "w", "s", "l", "h", "f"]), inner, max_size=7),

@@ -84,6 +84,7 @@ class Call:
     parkings: list[RecordParking] = field(default_factory=list)
     pickup: RecordPickup | None = None
     took_over: str = ""
+    account_code: str = ""
     #: Called legs that were bridged with the caller, in order, with the seq of the first bridge.
     bridged: dict[str, int] = field(default_factory=dict)
     ring_result: RingResultName | None = None
@@ -143,6 +144,8 @@ def _started(call: Call, event: Event, seq: int, data: CallStarted) -> None:
 def _decided(call: Call, event: Event, seq: int, data: RoutingDecided) -> None:
     call.last_decision = seq
     call.config_seq = call.config_seq or event.configseq or 0
+    if data.step == "ring":
+        call.account_code = str(data.details.get("account_code", "")) or call.account_code
     if data.step != "delegate":
         return
     details = data.details.get("delegate", data.details)

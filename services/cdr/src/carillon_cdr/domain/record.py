@@ -83,6 +83,7 @@ def fold(tenant: str, call_id: str, events: Iterable[Event]) -> CallRecorded:
         parkings=tuple(call.parkings),
         pickup=call.pickup,
         took_over_call_id=call.took_over,
+        account_code=call.account_code,
     )
 
 

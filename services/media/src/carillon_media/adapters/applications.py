@@ -239,7 +239,16 @@ def _ring(message: pb.Step) -> Ring:
     if len({target.target_id for target in targets}) != len(targets):
         raise NoDecision("target ids are not unique")
     recording = _recording(ring.recording) if ring.HasField("recording") else None
-    return Ring(targets, ring.caller_number, ring.caller_name, ring.ask_after_answer, ring.auto_answer, ring.music, recording)
+    return Ring(
+        targets,
+        ring.caller_number,
+        ring.caller_name,
+        ring.ask_after_answer,
+        ring.auto_answer,
+        ring.music,
+        recording,
+        account_code=ring.account_code[:15],
+    )
 
 
 def _recording(recording: pb.Recording) -> RecordingPlan:

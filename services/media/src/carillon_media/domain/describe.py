@@ -48,6 +48,7 @@ def _fields(step: Step) -> Mapping[str, Any]:
                 "ask_after_answer": step.ask_after_answer,
                 "auto_answer": step.auto_answer,
                 "music": step.music,
+                "account_code": step.account_code,
             }
         case Play():
             return {"prompts": [_prompt(prompt) for prompt in step.prompts]}

@@ -112,6 +112,8 @@ class Ring:
     #: A caller that was answered hears music meanwhile, not ringback.
     music: bool = False
     recording: RecordingPlan | None = None
+    #: What the call is charged to.
+    account_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import UNAVAILABLE
-from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, Draw, LastAgent, LoggedIn, TakePlace
+from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, CountTry, Draw, LastAgent, LoggedIn, TakePlace
 from carillon_routing.domain.facts import CallFacts
 
 _log = get_logger(__name__)
@@ -35,7 +35,10 @@ select distinct l.party from call_leg l join call_seen c using (tenant, call_id)
    and l.seen_at > now() - make_interval(secs => $4) and (l.call_id <> $3 or l.leg_id not like 'b%') order by l.party"""
 _LOGGED_IN = "select user_id from attendance where tenant = $1 and hunt_group_id = $2 and logged_in order by user_id"
 _LAST = "select user_id from last_talk where tenant = $1 and number = $2 and talked_at > now() - make_interval(days => $3)"
+_TRY = "select * from count_try($1, $2, $3, $4, $5, $6, $7)"
+_UNLOCK = "update code_block set wrong = 0 where tenant = $1 and user_id = $2 and wrong > 0"
 _SWEEP = (
+    "delete from code_try where tried_at < now() - interval '2 days'",
     "delete from draw where drawn_at < now() - interval '2 days'",
     "delete from place where taken_at < now() - interval '2 days'",
     "delete from call_leg where seen_at < now() - interval '2 days'",
@@ -84,10 +87,19 @@ class PostgresFacts:
                 return [row["party"] for row in await pool.fetch(_BUSY, tenant, user_ids, call.call_id, HOLD_SECONDS)]
             case LoggedIn(group_id):
                 return [row["user_id"] for row in await pool.fetch(_LOGGED_IN, tenant, group_id)]
+            case CountTry(user_id, kind, right, limit, turn):
+                (row,) = await pool.fetch(_TRY, tenant, user_id, kind, call.call_id, turn, right, limit)
+                return {"accepted": row["accepted"], "wrong": row["wrong"]}
             case LastAgent(number, days):
                 return str(await pool.fetchval(_LAST, tenant, number, days) or "")
             case _:
                 return None
+
+    async def unlock(self, tenant: str, user_id: str) -> None:
+        """Forget a user's wrong codes. Raises one of `UNAVAILABLE` while the database is away."""
+        if self._pool is None:
+            raise OSError("the database is not there yet")
+        await self._pool.execute(_UNLOCK, tenant, user_id)
 
     async def sweep(self) -> None:
         """Drop what no question asks for any more, until cancelled; every replica may."""

@@ -12,8 +12,8 @@ from typing import assert_never
 from pydantic import JsonValue
 
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain import (
+    codes,
     destinations,
     effects,
     feature_settings,
@@ -26,8 +26,10 @@ from carillon_routing.domain import (
     recordings,
     users,
 )
+from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain.asks import NOTHING, Ask, Known, Lacking, Needs
 from carillon_routing.domain.cursor import (
+    CodeWait,
     Cursor,
     ExternalWait,
     FeatureWait,
@@ -120,7 +122,8 @@ def _decide(walk: Walk, cursor: Cursor | None, outcome: Outcome) -> Advance:
 
 def _cursor(walk: Walk, wait: cursors.Wait) -> Cursor:
     variables = tuple(sorted(walk.variables.items()))
-    return Cursor(walk.config.seq, wait, walk.sender, walk.language, walk.hops, walk.forwards, variables, walk.stack)
+    given = tuple(sorted(walk.codes.items()))
+    return Cursor(walk.config.seq, wait, walk.sender, walk.language, walk.hops, walk.forwards, variables, walk.stack, given)
 
 
 def _follow(walk: Walk, move: ToDestination | ToNode | ToOutside | ToSender) -> Move:
@@ -178,6 +181,22 @@ def _enter(walk: Walk, entered: Entered) -> Move:
             assert_never(dialled)
 
 
+def _code_given(walk: Walk, wait: CodeWait, gathered: Gathered) -> Move:
+    """The call goes on to what was dialled, with the code, or does not."""
+    found = codes.given(walk, wait, gathered)
+    if not isinstance(found, str):
+        return found
+    caller, number = walk.call.caller_user_id, wait.number
+    walk.codes[wait.kind] = found if wait.kind == "account" else ""
+    if number not in walk.config.extensions and number not in walk.config.numbers:
+        return ToOutside(number, wait.ring_ms, for_user_id=caller)
+    if (barred := outside.inside_barred(walk, caller, number)) is not None:
+        return barred
+    if (extension := walk.config.extensions.get(number)) is not None:
+        return ToDestination(extension.destination, for_user_id=caller)
+    return destinations.own_number(walk, walk.config.numbers[number], f"{walk.call.dialled} was dialled")
+
+
 def _go_on(walk: Walk, cursor: Cursor, outcome: Outcome) -> Move:
     match cursor.wait, outcome:
         case UserWait() as wait, Rang(result, _, cause):
@@ -200,6 +219,8 @@ def _go_on(walk: Walk, cursor: Cursor, outcome: Outcome) -> Move:
                 return ToNode(walk.sender[0], following)
             walk.note("announcement", True, "played to its end; nothing follows", "hang_up")
             return Stop(ENDS["answered"])
+        case CodeWait() as wait, Gathered() as gathered:
+            return _code_given(walk, wait, gathered)
         case RefusedWait(), Played():
             walk.note("announcement", True, "the caller was told", "hang_up")
             return Stop(outside.BARRED)

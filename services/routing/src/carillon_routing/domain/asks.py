@@ -148,6 +148,26 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True)
+class CountTry:
+    """The caller gave a code, rightly or not; a right one counts no more once there were `limit` wrong ones in a row.
+
+    Answer: `{"accepted": bool, "wrong": int}`, wrong ones in a row with this one."""
+
+    user_id: str
+    #: `pin`, `account`.
+    kind: str
+    right: bool
+    limit: int
+    #: Which try of the call.
+    turn: str
+
+    @property
+    def key(self) -> str:
+        """`try pin anna +41791112233 0`: whether it was right is in the answer alone."""
+        return f"try {self.kind} {self.user_id} {self.turn}"
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeUser:
     """Change a user's own settings in the user's name. `document`: the fields of `carillon.directory.v1.User`; a path that it does not
     hold goes back to its default. The same change twice is one. Answer: whether it is done."""
@@ -178,7 +198,7 @@ class LastCaller:
         return f"last caller {self.user_id}"
 
 
-Ask = ChangeUser | LastCaller | Draw | TakePlace | AnsweredToday | BusyUsers | LoggedIn | Attend | LastAgent | Fetch | Mail
+Ask = CountTry | ChangeUser | LastCaller | Draw | TakePlace | AnsweredToday | BusyUsers | LoggedIn | Attend | LastAgent | Fetch | Mail
 
 
 @dataclass(frozen=True, slots=True)

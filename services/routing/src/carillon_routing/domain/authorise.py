@@ -4,7 +4,7 @@ Always: an emergency number is allowed, by any trunk, with a number to call back
 condition that was tried has a line in the trace. An allowed prefix beats a denied one, which beats a class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,10 +50,11 @@ Decision = Allowed | Refused | NeedsCode
 Authorised = tuple[Decision, tuple[TraceLine, ...]]
 
 
-def authorise(config: TenantConfig, user: User | None, number: str, call: CallFacts) -> Authorised:
+def authorise(config: TenantConfig, user: User | None, number: str, call: CallFacts, given: Container[str] = ()) -> Authorised:
     """Whether `number` (E.164, an extension or an emergency number) may be called in the rights of `user`; None: of the tenant's admins.
 
-    The rights may be another's than the caller's: of who forwards. Who is shown depends on the call alone.
+    The rights may be another's than the caller's: of who forwards. Who is shown depends on the call alone. `given`: kinds of codes that
+    the caller gave.
     """
     if is_emergency(number, config.tenant.country):
         line = TraceLine(f"authorise {number}", True, f"an emergency number of {config.tenant.country}: always allowed")
@@ -61,14 +62,14 @@ def authorise(config: TenantConfig, user: User | None, number: str, call: CallFa
         return Allowed(tuple(trunks.for_emergency(config)), shown, name, withheld=not shown), (line,)
     trace: list[TraceLine] = []
     if user is not None:
-        against = _restricted(config, user, number, trace)
+        against = _restricted(config, user, number, trace, given)
         if against is not None:
             return against, tuple(trace)
     shown, name = shown_outside(config, call)
     return Allowed(_trunks(config, user, number, trace), shown, name, withheld=not shown), tuple(trace)
 
 
-def _restricted(config: TenantConfig, user: User, number: str, trace: list[TraceLine]) -> Refused | NeedsCode | None:
+def _restricted(config: TenantConfig, user: User, number: str, trace: list[TraceLine], given: Container[str]) -> Refused | NeedsCode | None:
     """What the user's profile and account code policy have against it."""
     if not user.restriction_profile_id and not user.account_code_policy_id:
         return None
@@ -84,14 +85,18 @@ def _restricted(config: TenantConfig, user: User, number: str, trace: list[Trace
         )
         if refused is not None:
             return refused
-    if profile is not None and _needs(f"restriction_profile/{profile.id} pin_needed", profile.pin_needed, classes, trace):
+    if (
+        profile is not None
+        and _needs(f"restriction_profile/{profile.id} pin_needed", profile.pin_needed, classes, trace)
+        and "pin" not in given
+    ):
         return NeedsCode("pin")
     if user.account_code_policy_id:
         subject = f"account_code_policy/{user.account_code_policy_id}"
         policy = config.get(AccountCodePolicy, user.account_code_policy_id)
         if policy is None:
             return _missing(subject, trace)
-        if _needs(f"{subject} needed", policy.needed, classes, trace):
+        if _needs(f"{subject} needed", policy.needed, classes, trace) and "account" not in given:
             return NeedsCode("account")
     return None
 

@@ -56,6 +56,16 @@ class RefusedWait:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeWait:
+    """The caller is asked for the `pin` or an `account` code before `number` is called; `turn` times before this one."""
+
+    kind: str
+    number: str
+    ring_ms: int = 0
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MenuWait:
     """A menu was played `turn` times before; `digits` were pressed that may be a key or the beginning of an extension."""
 
@@ -96,7 +106,7 @@ class FeatureWait:
     user_id: str = ""
 
 
-Wait = UserWait | ExternalWait | GroupWait | StickyWait | RefusedWait | MenuWait | PlayWait | FeatureWait | QueueWait
+Wait = UserWait | ExternalWait | GroupWait | StickyWait | RefusedWait | CodeWait | MenuWait | PlayWait | FeatureWait | QueueWait
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +123,15 @@ class Cursor:
     variables: tuple[tuple[str, str], ...] = ()
     #: Sub-plan nodes (plan and node) that wait for a return, outermost first.
     stack: tuple[tuple[str, str], ...] = ()
+    #: Codes that the caller gave: kind, and of an account what it is charged to.
+    codes: tuple[tuple[str, str], ...] = ()
 
 
 def encode(cursor: Cursor) -> bytes:
     """Compact JSON; keys that say nothing are absent."""
     fields: dict[str, Any] = {"v": VERSION, "c": cursor.config_seq, "w": _encode_wait(cursor.wait)}
     optional = {"s": cursor.sender, "l": cursor.language, "h": cursor.hops, "f": cursor.forwards, "x": cursor.variables, "d": cursor.stack}
+    optional |= {"k": cursor.codes}
     fields |= {key: value for key, value in optional.items() if value}
     return json.dumps(fields, separators=(",", ":")).encode()
 
@@ -135,6 +148,8 @@ def _encode_wait(wait: Wait) -> list[Any]:
             return ["sticky", user_id]
         case RefusedWait():
             return ["refused"]
+        case CodeWait(kind, number, ring_ms, turn):
+            return ["code", kind, number, ring_ms, turn]
         case MenuWait(menu_id, turn, digits, since, last):
             return ["menu", menu_id, turn, digits, since, last]
         case PlayWait(following):
@@ -165,7 +180,8 @@ def decode(raw: bytes) -> Cursor:
         raise BadCursor("l is not a language")
     cursor = Cursor(_count(fields, "c"), _decode_wait(fields.get("w")), tuple(sender) if sender else None, language)
     variables, stack = _pairs(fields, "x"), _pairs(fields, "d")
-    return replace(cursor, hops=_count(fields, "h"), forwards=_count(fields, "f"), variables=variables, stack=stack)
+    hops, forwards, codes = _count(fields, "h"), _count(fields, "f"), _pairs(fields, "k")
+    return replace(cursor, hops=hops, forwards=forwards, variables=variables, stack=stack, codes=codes)
 
 
 def _pairs(fields: Mapping[str, Any], key: str) -> tuple[tuple[str, str], ...]:
@@ -217,6 +233,7 @@ _WAITS: dict[str, tuple[tuple[Callable[[object], bool], ...], Callable[..., Wait
     "group": ((_is_text, _is_flag), GroupWait),
     "sticky": ((_is_text,), StickyWait),
     "refused": ((), RefusedWait),
+    "code": ((_is_text, _is_text, _is_count, _is_count), CodeWait),
     "menu": ((_is_text, _is_count, _is_text, _is_count, _is_flag), MenuWait),
     "play": ((_is_text,), PlayWait),
     "queue": ((_is_text, _is_count, _is_count, _is_count), QueueWait),

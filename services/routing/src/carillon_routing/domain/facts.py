@@ -131,6 +131,8 @@ class Ring:
     recording: Recording | None = None
     #: Ask also when the caller hangs up while it rings; nothing but notices comes of it.
     ask_after_giving_up: bool = False
+    #: What the call is charged to.
+    account_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,10 @@ Said = Literal[
     "not_now",
     "nobody_called",
     "barred",
+    "enter_pin",
+    "enter_account_code",
+    "wrong_code",
+    "code_blocked",
 ]
 _ENGLISH = "en"
 _TEXTS: Mapping[Said, Mapping[str, str]] = {
@@ -145,6 +149,34 @@ _TEXTS: Mapping[Said, Mapping[str, str]] = {
         "de": "Es ist niemand zurückzurufen.",
         "nl": "Er is niemand om terug te bellen.",
         "it": "Non c'è nessuno da richiamare.",
+    },
+    "enter_pin": {
+        "en": "Please enter your PIN, then the hash key.",
+        "fr": "Composez votre code secret, puis la touche dièse.",
+        "de": "Bitte geben Sie Ihre PIN ein, dann die Rautetaste.",
+        "nl": "Toets uw pincode in, gevolgd door een hekje.",
+        "it": "Digitare il codice segreto, poi il tasto cancelletto.",
+    },
+    "enter_account_code": {
+        "en": "Please enter the account code, then the hash key.",
+        "fr": "Composez le code d'imputation, puis la touche dièse.",
+        "de": "Bitte geben Sie den Kontierungscode ein, dann die Rautetaste.",
+        "nl": "Toets de kostencode in, gevolgd door een hekje.",
+        "it": "Digitare il codice di addebito, poi il tasto cancelletto.",
+    },
+    "wrong_code": {
+        "en": "This code is not correct.",
+        "fr": "Ce code n'est pas correct.",
+        "de": "Dieser Code ist nicht richtig.",
+        "nl": "Deze code is niet juist.",
+        "it": "Questo codice non è corretto.",
+    },
+    "code_blocked": {
+        "en": "There were too many wrong tries. Please ask your administrator.",
+        "fr": "Il y a eu trop d'essais erronés. Adressez-vous à votre administrateur.",
+        "de": "Es gab zu viele Fehlversuche. Bitte wenden Sie sich an Ihren Administrator.",
+        "nl": "Er waren te veel foute pogingen. Neem contact op met uw beheerder.",
+        "it": "Troppi tentativi errati. Rivolgersi all'amministratore.",
     },
     "barred": {
         "en": "You may not call this number.",

@@ -1,7 +1,10 @@
 """Outside numbers: who may call them, and by which trunk."""
 
+from collections.abc import Container
+
+from carillon_routing.domain import codes
 from carillon_routing.domain.authorise import Allowed, NeedsCode, Refused, authorise
-from carillon_routing.domain.cursor import ExternalWait, RefusedWait
+from carillon_routing.domain.cursor import CodeWait, ExternalWait, RefusedWait
 from carillon_routing.domain.facts import HangUp, Play, RingResult, TrunkTarget
 from carillon_routing.domain.feature_phrases import phrase
 from carillon_routing.domain.feature_settings import language_of
@@ -18,8 +21,10 @@ def call(walk: Walk, move: ToOutside) -> Move:
     user = walk.config.users.get(move.for_user_id)
     if user is None and move.for_user_id:
         return refused(walk, move.for_user_id, move.number, Refused("there is no such user"))
-    decision, trace = authorise(walk.config, user, move.number, walk.call)
+    decision, trace = authorise(walk.config, user, move.number, walk.call, _given(walk, move.for_user_id))
     walk.noted(trace)
+    if isinstance(decision, NeedsCode) and user is not None and codes.can_be_asked(walk, user):
+        return codes.ask(walk, user, CodeWait(decision.kind, move.number, move.ring_ms))
     if not isinstance(decision, Allowed):
         return refused(walk, move.for_user_id, move.number, decision)
     if len(move.tried) >= MAX_TRUNKS:
@@ -57,9 +62,16 @@ def inside_barred(walk: Walk, user_id: str, number: str) -> Move | None:
     user = walk.config.users.get(user_id)
     if user is None or not (user.restriction_profile_id or user.account_code_policy_id):
         return None
-    decision, trace = authorise(walk.config, user, number, walk.call)
+    decision, trace = authorise(walk.config, user, number, walk.call, walk.codes)
     walk.noted(line for line in trace if not line.subject.startswith("trunk/"))
+    if isinstance(decision, NeedsCode) and codes.can_be_asked(walk, user):
+        return codes.ask(walk, user, CodeWait(decision.kind, number))
     return None if isinstance(decision, Allowed) else refused(walk, user_id, number, decision)
+
+
+def _given(walk: Walk, user_id: str) -> Container[str]:
+    """What the caller gave counts for the caller alone, and not for who forwards the call."""
+    return walk.codes if user_id == walk.call.caller_user_id else ()
 
 
 def rang(walk: Walk, wait: ExternalWait, result: RingResult, cause: int) -> Move:

@@ -16,7 +16,7 @@ from carillon_contracts.config import Plan, PlanDraft, PlanTest
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain.advance import decided as advance_knowing
-from carillon_routing.domain.asks import AnsweredToday, Ask, Attend, BusyUsers, ChangeUser, Draw, TakePlace
+from carillon_routing.domain.asks import AnsweredToday, Ask, Attend, BusyUsers, ChangeUser, CountTry, Draw, TakePlace
 from carillon_routing.domain.facts import (
     Advance,
     CallFacts,
@@ -79,6 +79,8 @@ def _usual(ask: Ask) -> JsonValue:
             return []
         case ChangeUser() | Attend():
             return True
+        case CountTry():
+            return {"accepted": True, "wrong": 0}
         case _:
             return None
 

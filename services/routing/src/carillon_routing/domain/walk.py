@@ -119,13 +119,15 @@ class Walk:
     variables: dict[str, str] = field(default_factory=dict)
     #: Sub-plan nodes that wait for a return, outermost first.
     stack: tuple[tuple[str, str], ...] = ()
+    #: Codes that the caller gave, by kind.
+    codes: dict[str, str] = field(default_factory=dict)
     trace: list[TraceLine] = field(default_factory=list)
     read: list[FactRead] = field(default_factory=list)
 
     def take_up(self, cursor: Cursor) -> None:
         """Go on where the cursor says."""
         self.sender, self.language, self.hops, self.forwards = cursor.sender, cursor.language, cursor.hops, cursor.forwards
-        self.variables, self.stack = dict(cursor.variables), cursor.stack
+        self.variables, self.stack, self.codes = dict(cursor.variables), cursor.stack, dict(cursor.codes)
 
     def leave(self) -> None:
         """Nobody waits for what becomes of the call from here on."""
@@ -204,7 +206,8 @@ class Walk:
     def ring(self, targets: tuple[RingTarget, ...], number: str, name: str) -> Ring:
         """A ring step; it comes back after an answer, or after the caller gave up, if the sender has a way for it."""
         ways = self.sender_ways() or Ways()
-        return Ring(targets, number, name, bool(ways.answered), ask_after_giving_up=bool(ways.gave_up))
+        account = self.codes.get("account", "")
+        return Ring(targets, number, name, bool(ways.answered), ask_after_giving_up=bool(ways.gave_up), account_code=account)
 
 
 def name_of(destination: Destination) -> str:

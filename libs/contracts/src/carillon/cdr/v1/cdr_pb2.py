@@ -25,47 +25,47 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63\x61rillon/cdr/v1/cdr.proto\x12\x0f\x63\x61rillon.cdr.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x05\n\x06Record\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\t\x12\x0f\n\x07\x64ialled\x18\x04 \x01(\t\x12\x13\n\x0b\x61nswered_by\x18\x05 \x01(\t\x12\x31\n\tdirection\x18\x06 \x01(\x0e\x32\x1e.carillon.cdr.v1.CallDirection\x12+\n\x06status\x18\x07 \x01(\x0e\x32\x1b.carillon.cdr.v1.CallStatus\x12.\n\nstarted_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nringing_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctalk_seconds\x18\x0c \x01(\x01\x12\r\n\x05\x63\x61use\x18\r \x01(\t\x12\x10\n\x08\x65nded_by\x18\x0e \x01(\t\x12\"\n\x04legs\x18\x0f \x03(\x0b\x32\x14.carillon.cdr.v1.Leg\x12\x10\n\x08trunk_id\x18\x10 \x01(\t\x12\x12\n\nconfig_seq\x18\x11 \x01(\x03\x12,\n\ttransfers\x18\x12 \x03(\x0b\x32\x19.carillon.cdr.v1.Transfer\x12*\n\x08parkings\x18\x1e \x03(\x0b\x32\x18.carillon.cdr.v1.Parking\x12\'\n\x06pickup\x18\x1f \x01(\x0b\x32\x17.carillon.cdr.v1.Pickup\x12\x19\n\x11took_over_call_id\x18  \x01(\t\"\x9f\x01\n\x07Parking\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04slot\x18\x03 \x01(\t\x12\x11\n\tparked_by\x18\x04 \x01(\t\x12\x10\n\x08taken_by\x18\x05 \x01(\t\x12\x0e\n\x06result\x18\x06 \x01(\t\"J\n\x06Pickup\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\x0c\n\x04rung\x18\x03 \x01(\t\"\xa9\x01\n\x08Transfer\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06\x62y_leg\x18\x03 \x01(\t\x12\n\n\x02\x62y\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12\x0e\n\x06result\x18\x06 \x01(\t\x12\x15\n\rother_call_id\x18\x07 \x01(\t\x12\x0f\n\x07goes_on\x18\x08 \x01(\x08\"\x94\x02\n\x03Leg\x12\x0e\n\x06leg_id\x18\x01 \x01(\t\x12\r\n\x05party\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12.\n\noffered_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nringing_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61use\x18\x08 \x01(\t\x12\x10\n\x08\x65nded_by\x18\t \x01(\t\"\x97\x02\n\x12ListRecordsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12)\n\x05\x61\x66ter\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x62\x65\x66ore\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06status\x18\x05 \x01(\x0e\x32\x1b.carillon.cdr.v1.CallStatus\x12\x31\n\tdirection\x18\x06 \x01(\x0e\x32\x1e.carillon.cdr.v1.CallDirection\x12\r\n\x05party\x18\x07 \x01(\t\x12\x14\n\x0crung_user_id\x18\x1e \x01(\t\"X\n\x13ListRecordsResponse\x12(\n\x07records\x18\x01 \x03(\x0b\x32\x17.carillon.cdr.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x10GetRecordRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\"<\n\x11GetRecordResponse\x12\'\n\x06record\x18\x01 \x01(\x0b\x32\x17.carillon.cdr.v1.Record\"(\n\x15ListCallEventsRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\"(\n\x16ListCallEventsResponse\x12\x0e\n\x06\x65vents\x18\x01 \x03(\t\">\n\x13\x43onfirmCallsRequest\x12\'\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x18.carillon.cdr.v1.CallEnd\"?\n\x07\x43\x61llEnd\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\x10\n\x08last_seq\x18\x03 \x01(\x05\"(\n\x14\x43onfirmCallsResponse\x12\x10\n\x08\x63\x61ll_ids\x18\x01 \x03(\t*\xfb\x01\n\nCallStatus\x12\x1b\n\x17\x43\x41LL_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41LL_STATUS_ANSWERED\x10\x01\x12\x1a\n\x16\x43\x41LL_STATUS_UNANSWERED\x10\x02\x12\x14\n\x10\x43\x41LL_STATUS_BUSY\x10\x03\x12\x19\n\x15\x43\x41LL_STATUS_CANCELLED\x10\x04\x12\x19\n\x15\x43\x41LL_STATUS_VOICEMAIL\x10\x05\x12\x1c\n\x18\x43\x41LL_STATUS_SELF_SERVICE\x10\x06\x12\x18\n\x14\x43\x41LL_STATUS_REJECTED\x10\x07\x12\x16\n\x12\x43\x41LL_STATUS_FAILED\x10\x08*\x85\x01\n\rCallDirection\x12\x1e\n\x1a\x43\x41LL_DIRECTION_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43\x41LL_DIRECTION_INBOUND\x10\x01\x12\x1b\n\x17\x43\x41LL_DIRECTION_OUTBOUND\x10\x02\x12\x1b\n\x17\x43\x41LL_DIRECTION_INTERNAL\x10\x03\x32\xa0\x02\n\rRecordService\x12X\n\x0bListRecords\x12#.carillon.cdr.v1.ListRecordsRequest\x1a$.carillon.cdr.v1.ListRecordsResponse\x12R\n\tGetRecord\x12!.carillon.cdr.v1.GetRecordRequest\x1a\".carillon.cdr.v1.GetRecordResponse\x12\x61\n\x0eListCallEvents\x12&.carillon.cdr.v1.ListCallEventsRequest\x1a\'.carillon.cdr.v1.ListCallEventsResponse2l\n\rLedgerService\x12[\n\x0c\x43onfirmCalls\x12$.carillon.cdr.v1.ConfirmCallsRequest\x1a%.carillon.cdr.v1.ConfirmCallsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63\x61rillon/cdr/v1/cdr.proto\x12\x0f\x63\x61rillon.cdr.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x05\n\x06Record\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x03 \x01(\t\x12\x0f\n\x07\x64ialled\x18\x04 \x01(\t\x12\x13\n\x0b\x61nswered_by\x18\x05 \x01(\t\x12\x31\n\tdirection\x18\x06 \x01(\x0e\x32\x1e.carillon.cdr.v1.CallDirection\x12+\n\x06status\x18\x07 \x01(\x0e\x32\x1b.carillon.cdr.v1.CallStatus\x12.\n\nstarted_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nringing_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0ctalk_seconds\x18\x0c \x01(\x01\x12\r\n\x05\x63\x61use\x18\r \x01(\t\x12\x10\n\x08\x65nded_by\x18\x0e \x01(\t\x12\"\n\x04legs\x18\x0f \x03(\x0b\x32\x14.carillon.cdr.v1.Leg\x12\x10\n\x08trunk_id\x18\x10 \x01(\t\x12\x12\n\nconfig_seq\x18\x11 \x01(\x03\x12,\n\ttransfers\x18\x12 \x03(\x0b\x32\x19.carillon.cdr.v1.Transfer\x12*\n\x08parkings\x18\x1e \x03(\x0b\x32\x18.carillon.cdr.v1.Parking\x12\'\n\x06pickup\x18\x1f \x01(\x0b\x32\x17.carillon.cdr.v1.Pickup\x12\x19\n\x11took_over_call_id\x18  \x01(\t\x12\x14\n\x0c\x61\x63\x63ount_code\x18( \x01(\t\"\x9f\x01\n\x07Parking\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04slot\x18\x03 \x01(\t\x12\x11\n\tparked_by\x18\x04 \x01(\t\x12\x10\n\x08taken_by\x18\x05 \x01(\t\x12\x0e\n\x06result\x18\x06 \x01(\t\"J\n\x06Pickup\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12\x0c\n\x04rung\x18\x03 \x01(\t\"\xa9\x01\n\x08Transfer\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06\x62y_leg\x18\x03 \x01(\t\x12\n\n\x02\x62y\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\t\x12\x0e\n\x06result\x18\x06 \x01(\t\x12\x15\n\rother_call_id\x18\x07 \x01(\t\x12\x0f\n\x07goes_on\x18\x08 \x01(\x08\"\x94\x02\n\x03Leg\x12\x0e\n\x06leg_id\x18\x01 \x01(\t\x12\r\n\x05party\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12.\n\noffered_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nringing_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63\x61use\x18\x08 \x01(\t\x12\x10\n\x08\x65nded_by\x18\t \x01(\t\"\x97\x02\n\x12ListRecordsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12)\n\x05\x61\x66ter\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x62\x65\x66ore\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06status\x18\x05 \x01(\x0e\x32\x1b.carillon.cdr.v1.CallStatus\x12\x31\n\tdirection\x18\x06 \x01(\x0e\x32\x1e.carillon.cdr.v1.CallDirection\x12\r\n\x05party\x18\x07 \x01(\t\x12\x14\n\x0crung_user_id\x18\x1e \x01(\t\"X\n\x13ListRecordsResponse\x12(\n\x07records\x18\x01 \x03(\x0b\x32\x17.carillon.cdr.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x10GetRecordRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\"<\n\x11GetRecordResponse\x12\'\n\x06record\x18\x01 \x01(\x0b\x32\x17.carillon.cdr.v1.Record\"(\n\x15ListCallEventsRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\"(\n\x16ListCallEventsResponse\x12\x0e\n\x06\x65vents\x18\x01 \x03(\t\">\n\x13\x43onfirmCallsRequest\x12\'\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x18.carillon.cdr.v1.CallEnd\"?\n\x07\x43\x61llEnd\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\x10\n\x08last_seq\x18\x03 \x01(\x05\"(\n\x14\x43onfirmCallsResponse\x12\x10\n\x08\x63\x61ll_ids\x18\x01 \x03(\t*\xfb\x01\n\nCallStatus\x12\x1b\n\x17\x43\x41LL_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41LL_STATUS_ANSWERED\x10\x01\x12\x1a\n\x16\x43\x41LL_STATUS_UNANSWERED\x10\x02\x12\x14\n\x10\x43\x41LL_STATUS_BUSY\x10\x03\x12\x19\n\x15\x43\x41LL_STATUS_CANCELLED\x10\x04\x12\x19\n\x15\x43\x41LL_STATUS_VOICEMAIL\x10\x05\x12\x1c\n\x18\x43\x41LL_STATUS_SELF_SERVICE\x10\x06\x12\x18\n\x14\x43\x41LL_STATUS_REJECTED\x10\x07\x12\x16\n\x12\x43\x41LL_STATUS_FAILED\x10\x08*\x85\x01\n\rCallDirection\x12\x1e\n\x1a\x43\x41LL_DIRECTION_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43\x41LL_DIRECTION_INBOUND\x10\x01\x12\x1b\n\x17\x43\x41LL_DIRECTION_OUTBOUND\x10\x02\x12\x1b\n\x17\x43\x41LL_DIRECTION_INTERNAL\x10\x03\x32\xa0\x02\n\rRecordService\x12X\n\x0bListRecords\x12#.carillon.cdr.v1.ListRecordsRequest\x1a$.carillon.cdr.v1.ListRecordsResponse\x12R\n\tGetRecord\x12!.carillon.cdr.v1.GetRecordRequest\x1a\".carillon.cdr.v1.GetRecordResponse\x12\x61\n\x0eListCallEvents\x12&.carillon.cdr.v1.ListCallEventsRequest\x1a\'.carillon.cdr.v1.ListCallEventsResponse2l\n\rLedgerService\x12[\n\x0c\x43onfirmCalls\x12$.carillon.cdr.v1.ConfirmCallsRequest\x1a%.carillon.cdr.v1.ConfirmCallsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.cdr.v1.cdr_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CALLSTATUS']._serialized_start=2167
-  _globals['_CALLSTATUS']._serialized_end=2418
-  _globals['_CALLDIRECTION']._serialized_start=2421
-  _globals['_CALLDIRECTION']._serialized_end=2554
+  _globals['_CALLSTATUS']._serialized_start=2189
+  _globals['_CALLSTATUS']._serialized_end=2440
+  _globals['_CALLDIRECTION']._serialized_start=2443
+  _globals['_CALLDIRECTION']._serialized_end=2576
   _globals['_RECORD']._serialized_start=80
-  _globals['_RECORD']._serialized_end=749
-  _globals['_PARKING']._serialized_start=752
-  _globals['_PARKING']._serialized_end=911
-  _globals['_PICKUP']._serialized_start=913
-  _globals['_PICKUP']._serialized_end=987
-  _globals['_TRANSFER']._serialized_start=990
-  _globals['_TRANSFER']._serialized_end=1159
-  _globals['_LEG']._serialized_start=1162
-  _globals['_LEG']._serialized_end=1438
-  _globals['_LISTRECORDSREQUEST']._serialized_start=1441
-  _globals['_LISTRECORDSREQUEST']._serialized_end=1720
-  _globals['_LISTRECORDSRESPONSE']._serialized_start=1722
-  _globals['_LISTRECORDSRESPONSE']._serialized_end=1810
-  _globals['_GETRECORDREQUEST']._serialized_start=1812
-  _globals['_GETRECORDREQUEST']._serialized_end=1847
-  _globals['_GETRECORDRESPONSE']._serialized_start=1849
-  _globals['_GETRECORDRESPONSE']._serialized_end=1909
-  _globals['_LISTCALLEVENTSREQUEST']._serialized_start=1911
-  _globals['_LISTCALLEVENTSREQUEST']._serialized_end=1951
-  _globals['_LISTCALLEVENTSRESPONSE']._serialized_start=1953
-  _globals['_LISTCALLEVENTSRESPONSE']._serialized_end=1993
-  _globals['_CONFIRMCALLSREQUEST']._serialized_start=1995
-  _globals['_CONFIRMCALLSREQUEST']._serialized_end=2057
-  _globals['_CALLEND']._serialized_start=2059
-  _globals['_CALLEND']._serialized_end=2122
-  _globals['_CONFIRMCALLSRESPONSE']._serialized_start=2124
-  _globals['_CONFIRMCALLSRESPONSE']._serialized_end=2164
-  _globals['_RECORDSERVICE']._serialized_start=2557
-  _globals['_RECORDSERVICE']._serialized_end=2845
-  _globals['_LEDGERSERVICE']._serialized_start=2847
-  _globals['_LEDGERSERVICE']._serialized_end=2955
+  _globals['_RECORD']._serialized_end=771
+  _globals['_PARKING']._serialized_start=774
+  _globals['_PARKING']._serialized_end=933
+  _globals['_PICKUP']._serialized_start=935
+  _globals['_PICKUP']._serialized_end=1009
+  _globals['_TRANSFER']._serialized_start=1012
+  _globals['_TRANSFER']._serialized_end=1181
+  _globals['_LEG']._serialized_start=1184
+  _globals['_LEG']._serialized_end=1460
+  _globals['_LISTRECORDSREQUEST']._serialized_start=1463
+  _globals['_LISTRECORDSREQUEST']._serialized_end=1742
+  _globals['_LISTRECORDSRESPONSE']._serialized_start=1744
+  _globals['_LISTRECORDSRESPONSE']._serialized_end=1832
+  _globals['_GETRECORDREQUEST']._serialized_start=1834
+  _globals['_GETRECORDREQUEST']._serialized_end=1869
+  _globals['_GETRECORDRESPONSE']._serialized_start=1871
+  _globals['_GETRECORDRESPONSE']._serialized_end=1931
+  _globals['_LISTCALLEVENTSREQUEST']._serialized_start=1933
+  _globals['_LISTCALLEVENTSREQUEST']._serialized_end=1973
+  _globals['_LISTCALLEVENTSRESPONSE']._serialized_start=1975
+  _globals['_LISTCALLEVENTSRESPONSE']._serialized_end=2015
+  _globals['_CONFIRMCALLSREQUEST']._serialized_start=2017
+  _globals['_CONFIRMCALLSREQUEST']._serialized_end=2079
+  _globals['_CALLEND']._serialized_start=2081
+  _globals['_CALLEND']._serialized_end=2144
+  _globals['_CONFIRMCALLSRESPONSE']._serialized_start=2146
+  _globals['_CONFIRMCALLSRESPONSE']._serialized_end=2186
+  _globals['_RECORDSERVICE']._serialized_start=2579
+  _globals['_RECORDSERVICE']._serialized_end=2867
+  _globals['_LEDGERSERVICE']._serialized_start=2869
+  _globals['_LEDGERSERVICE']._serialized_end=2977
 # @@protoc_insertion_point(module_scope)

@@ -102,6 +102,7 @@ class Record(_message.Message):
     PARKINGS_FIELD_NUMBER: _builtins.int
     PICKUP_FIELD_NUMBER: _builtins.int
     TOOK_OVER_CALL_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_CODE_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     tenant: _builtins.str
     caller: _builtins.str
@@ -120,6 +121,8 @@ class Record(_message.Message):
     config_seq: _builtins.int
     took_over_call_id: _builtins.str
     """The call that the caller took over (pickup, unpark) and went on in; empty: none."""
+    account_code: _builtins.str
+    """What the call is charged to: the code that the caller gave; empty: none was asked for."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -166,10 +169,11 @@ class Record(_message.Message):
         parkings: _abc.Iterable[Global___Parking] | None = ...,
         pickup: Global___Pickup | None = ...,
         took_over_call_id: _builtins.str = ...,
+        account_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "ended_at", b"ended_at", "pickup", b"pickup", "ringing_at", b"ringing_at", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "answered_by", b"answered_by", "call_id", b"call_id", "caller", b"caller", "cause", b"cause", "config_seq", b"config_seq", "dialled", b"dialled", "direction", b"direction", "ended_at", b"ended_at", "ended_by", b"ended_by", "legs", b"legs", "parkings", b"parkings", "pickup", b"pickup", "ringing_at", b"ringing_at", "started_at", b"started_at", "status", b"status", "talk_seconds", b"talk_seconds", "tenant", b"tenant", "took_over_call_id", b"took_over_call_id", "transfers", b"transfers", "trunk_id", b"trunk_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code", b"account_code", "answered_at", b"answered_at", "answered_by", b"answered_by", "call_id", b"call_id", "caller", b"caller", "cause", b"cause", "config_seq", b"config_seq", "dialled", b"dialled", "direction", b"direction", "ended_at", b"ended_at", "ended_by", b"ended_by", "legs", b"legs", "parkings", b"parkings", "pickup", b"pickup", "ringing_at", b"ringing_at", "started_at", b"started_at", "status", b"status", "talk_seconds", b"talk_seconds", "tenant", b"tenant", "took_over_call_id", b"took_over_call_id", "transfers", b"transfers", "trunk_id", b"trunk_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

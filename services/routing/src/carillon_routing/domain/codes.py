@@ -1,0 +1,93 @@
+"""The outbound PIN and account codes, asked for by voice before a call that needs them.
+
+Always: digits are in no trace and no cursor; only an account code that was accepted is, for the call is charged to it. Wrong tries are
+counted over all calls of a user, and too many block the code until an admin forgets them.
+"""
+
+from carillon_contracts.config import AccountCodePolicy, User
+from carillon_kit.pins import verify_pin
+from carillon_routing.domain.asks import CountTry
+from carillon_routing.domain.cursor import CodeWait, RefusedWait
+from carillon_routing.domain.facts import Gather, Gathered, Play
+from carillon_routing.domain.feature_phrases import Said, phrase
+from carillon_routing.domain.feature_settings import language_of
+from carillon_routing.domain.walk import Move, Stop, Walk
+
+#: Times that a caller is asked in one call.
+MAX_TURNS = 3
+#: Wrong PINs in a row that block it; account codes have their policy's `blocked_after`.
+PIN_LIMIT = 10
+FIRST_DIGIT_MS = 10_000
+NEXT_DIGIT_MS = 5_000
+_PIN_DIGITS = 12
+
+
+def can_be_asked(walk: Walk, user: User) -> bool:
+    """Who dials can be; not who has calls forwarded, and not a caller of a plan, which has its own way for a refused call."""
+    return walk.call.caller_user_id == user.id and walk.sender is None
+
+
+def ask(walk: Walk, user: User, wait: CodeWait, said: Said | None = None) -> Stop:
+    """Ask for the code, after what is said first."""
+    if wait.kind == "pin" and not user.outbound_pin_hash:
+        walk.note(f"user/{user.id} outbound PIN", False, "there is none, so none can be given")
+        return _refused(walk, "barred")
+    policy = walk.config.get(AccountCodePolicy, user.account_code_policy_id)
+    digits = _PIN_DIGITS if wait.kind == "pin" or policy is None else policy.max_length
+    language = language_of(walk)
+    prompts: tuple[Said, ...] = ("enter_pin" if wait.kind == "pin" else "enter_account_code",)
+    phrases = tuple(phrase(each, language) for each in ((said, *prompts) if said else prompts))
+    walk.note(f"user/{user.id} {wait.kind} code", True, f"is asked for, for the {_ORDINALS[wait.turn]} time", wait.number)
+    return Stop(Gather(phrases, digits, FIRST_DIGIT_MS, NEXT_DIGIT_MS, "#", secret=True), wait)
+
+
+_ORDINALS = ("first", "second", "third")
+
+
+def given(walk: Walk, wait: CodeWait, gathered: Gathered) -> Move | str:
+    """The code that `wait.number` may be called with now, or what comes of a wrong one."""
+    user = walk.config.users.get(walk.call.caller_user_id)
+    if user is None:
+        return _refused(walk, "barred")
+    subject = f"user/{user.id} {wait.kind} code"
+    if gathered.digits:
+        right, reason, limit = _checked(walk, user, wait.kind, gathered.digits)
+        answer = walk.ask(CountTry(user.id, wait.kind, right, limit, f"{wait.number} {wait.turn}"))
+        if not isinstance(answer, dict):
+            reason += "; wrong tries could not be counted"
+            accepted, wrong = right, 0
+        else:
+            accepted, wrong = answer.get("accepted") is True, int(str(answer.get("wrong", 0)))
+        if accepted:
+            walk.note(subject, True, reason if right and wait.kind == "account" else "was accepted", wait.number)
+            return gathered.digits
+        if wrong >= limit:
+            walk.note(subject, False, f"is blocked: {wrong} wrong tries in a row, at most {limit}")
+            return _refused(walk, "code_blocked")
+    else:
+        reason = "nothing was pressed"
+    walk.note(subject, False, reason)
+    if wait.turn + 1 >= MAX_TURNS:
+        return _refused(walk, "barred")
+    again = CodeWait(wait.kind, wait.number, wait.ring_ms, wait.turn + 1)
+    return ask(walk, user, again, "wrong_code" if gathered.digits else None)
+
+
+def _checked(walk: Walk, user: User, kind: str, digits: str) -> tuple[bool, str, int]:
+    """Whether it is right, why, and how many wrong ones block it."""
+    if kind == "pin":
+        right = verify_pin(digits, user.outbound_pin_hash)
+        return right, "is the user's" if right else "is not the user's", PIN_LIMIT
+    policy = walk.config.get(AccountCodePolicy, user.account_code_policy_id)
+    if policy is None:
+        return False, f"account_code_policy/{user.account_code_policy_id} does not exist", PIN_LIMIT
+    if policy.validated:
+        found = next((code for code in policy.codes if code.code == digits), None)
+        reason = f"is one of account_code_policy/{policy.id}" + (f": {found.label}" if found is not None and found.label else "")
+        return found is not None, reason if found is not None else f"is none of account_code_policy/{policy.id}", policy.blocked_after
+    right = digits.isdecimal() and policy.min_length <= len(digits) <= policy.max_length
+    return right, f"has {len(digits)} digits, {policy.min_length} to {policy.max_length} wanted", policy.blocked_after
+
+
+def _refused(walk: Walk, said: Said) -> Stop:
+    return Stop(Play((phrase(said, language_of(walk)),)), RefusedWait())
