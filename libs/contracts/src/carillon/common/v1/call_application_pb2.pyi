@@ -411,6 +411,7 @@ class Ring(_message.Message):
     ASK_AFTER_GIVING_UP_FIELD_NUMBER: _builtins.int
     RECORDING_FIELD_NUMBER: _builtins.int
     RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_CODE_FIELD_NUMBER: _builtins.int
     caller_number: _builtins.str
     """What the targets' displays show."""
     caller_name: _builtins.str
@@ -424,6 +425,8 @@ class Ring(_message.Message):
     """Ask Next also, with `gave_up`, when the caller hangs up while it rings; the answer is not carried out."""
     ringback_music_id: _builtins.str
     """What the caller hears in place of the ringing tone (`carillon.directory.v1.Playlist`); empty: the ringing tone."""
+    account_code: _builtins.str
+    """What the call is charged to, for its record."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___RingTarget]: ...
     @_builtins.property
@@ -442,10 +445,11 @@ class Ring(_message.Message):
         ask_after_giving_up: _builtins.bool = ...,
         recording: Global___Recording | None = ...,
         ringback_music_id: _builtins.str = ...,
+        account_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["recording", b"recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_after_answer", b"ask_after_answer", "ask_after_giving_up", b"ask_after_giving_up", "auto_answer", b"auto_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "music", b"music", "recording", b"recording", "ringback_music_id", b"ringback_music_id", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code", b"account_code", "ask_after_answer", b"ask_after_answer", "ask_after_giving_up", b"ask_after_giving_up", "auto_answer", b"auto_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "music", b"music", "recording", b"recording", "ringback_music_id", b"ringback_music_id", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
