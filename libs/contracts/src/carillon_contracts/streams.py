@@ -1,5 +1,6 @@
 """JetStream streams and subjects: tenant first, so that a tenant's subscriber is given `carillon.<tenant>.>` and nothing else."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -24,7 +25,9 @@ AUDIT = Stream("AUDIT", ("carillon.*.audit.>",), "*", 90 * _DAY)
 #: E-mails to be sent, above the tenants.
 LETTERS = Stream("LETTERS", ("carillon._operator.letter.>",), "*", 7 * _DAY)
 KEYS = Stream("KEYS", ("carillon._operator.keys.>",), "directory", 2 * _DAY)
-STREAMS = (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT, KEYS, LETTERS)
+#: What the media nodes tell each other of their calls; private to media.
+NODES = Stream("NODES", ("carillon._operator.node.>",), "media", 300)
+STREAMS = (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT, KEYS, LETTERS, NODES)
 #: JetStream object store bucket of audio; object names are content hashes.
 AUDIO_BUCKET = "audio"
 
@@ -62,6 +65,11 @@ def audit_subject(tenant: str, fact: str) -> str:
 def key_subject(kid: str) -> str:
     """`carillon._operator.keys.<kid>`: above the tenants."""
     return f"carillon._operator.keys.{kid}"
+
+
+def node_subject(node: str) -> str:
+    """`carillon._operator.node.media-0.calls`"""
+    return f"carillon._operator.node.{re.sub('[^A-Za-z0-9_-]', '_', node)}.calls"
 
 
 def letter_subject(tenant: str) -> str:

@@ -23,7 +23,7 @@ from carillon.media.v1.media_pb2_grpc import (
 from carillon.media.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
 from carillon.media.v1.security_pb2_grpc import add_SecurityServiceServicer_to_server
 from carillon_contracts.audit import request_refused
-from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, KEYS, MAILBOXES, REGISTRATIONS, audit_subject
+from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, KEYS, MAILBOXES, NODES, REGISTRATIONS, audit_subject
 from carillon_kit.auth import SERVICE, issue_token
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
@@ -61,13 +61,16 @@ from carillon_media.domain.facts import Limits
 from carillon_media.domain.guard import Guard
 from carillon_media.domain.limits import GuardSettings
 from carillon_media.domain.media_sources import MediaSources, edges
+from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.admission import Admission
 from carillon_media.handlers.between_phones import BetweenPhones
 from carillon_media.handlers.cluster import Cluster
 from carillon_media.handlers.control import CallControl
+from carillon_media.handlers.crossing import Crossing
 from carillon_media.handlers.device_uris import DeviceGruus
 from carillon_media.handlers.doorkeeper import Doorkeeper
 from carillon_media.handlers.draining import Draining
+from carillon_media.handlers.elsewhere import Elsewhere
 from carillon_media.handlers.feature_control import FeatureControl
 from carillon_media.handlers.gate import Gate, WatchedDevices
 from carillon_media.handlers.quiet import QuietLog
@@ -115,6 +118,7 @@ class Running:
     trunks: Trunks
     cluster: Cluster
     watching: Watching
+    elsewhere: Elsewhere
 
 
 @asynccontextmanager
@@ -131,7 +135,7 @@ async def app(settings: MediaSettings) -> AsyncIterator[None]:
 async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> AsyncIterator[Running]:
     """As `app`, on the given bus and object store."""
     async with AsyncExitStack() as stack:
-        for stream in (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, AUDIT):
+        for stream in (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, AUDIT, NODES):
             await bus.ensure_stream(stream)
         opened = await _open(settings, stack)
         tasks = await stack.enter_async_context(Tasks())
@@ -160,6 +164,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
 
         node = _assemble(settings, opened, accounts, mailboxes, log, spool, announcer, auditor, ids, sounds, applications, recorded)
         _run(node, tasks, opened.plane, settings)
+        elsewhere = _share_calls(node, bus, accounts, settings, ids)
         if node.database is not None:
             tasks.start(node.database.run(), "database")
             if not await _wait_for_devices(node.database, settings.registrations_seconds):
@@ -182,6 +187,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         node.listening(settings.advertise)
         # In the turn in which the doors open: who waited for this process is not refused by it.
         node.admission.closed = node.registrar.closed = False
+        tasks.start(elsewhere.run(), "calls of other nodes")
         tasks.start(_plane_events(opened.plane, node.board), "media plane")
         await resumption.go_on()
         tasks.start(node.between.watching.tell_again(), "watchers of before")
@@ -200,6 +206,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
             node.trunks,
             node.cluster,
             node.between.watching,
+            elsewhere,
         )
 
 
@@ -270,6 +277,7 @@ class _Node:
     between: BetweenPhones
     cluster: Cluster
     watchers: WatcherFile
+    reach: Reachability
 
     def listening(self, advertise: str) -> None:
         """Doors are open: what they are called is not sent to."""
@@ -385,7 +393,25 @@ def _assemble(
     sip.gate = gate
     draining = Draining(admission, registrar, board)
     parts_of_node = (sip, board, admission, registrar, database, resolver, store, lag, gate, addresses, draining, certificates, trunks)
-    return _Node(*parts_of_node, control, between, cluster, watchers)
+    return _Node(*parts_of_node, control, between, cluster, watchers, reach)
+
+
+def _share_calls(node: _Node, bus: Bus, accounts: Accounts, settings: MediaSettings, ids: PooledIds) -> Elsewhere:
+    """The nodes know of each other's calls."""
+    board, cluster, watching = node.board, node.cluster, node.between.watching
+    elsewhere = Elsewhere(bus, settings.node, board.calls, cluster, ids)
+    elsewhere.dialogs, elsewhere.watched = watching.documents.of_call, watching.elsewhere_changed
+    watching.documents.elsewhere = elsewhere.dialogs_of
+    node.reach.elsewhere = lambda tenant: (call for _, call in elsewhere.of(tenant))
+    cluster.on_seen = elsewhere.seen
+    cluster.way = Crossing(elsewhere, accounts, cluster, board.calls, node.registrar.devices_of).way
+
+    def changed(actor: CallActor) -> None:
+        watching.changed(actor)
+        elsewhere.changed(actor)
+
+    board.changed = changed
+    return elsewhere
 
 
 def _gate(

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from carillon_contracts.feature_codes import Coded, recognise
 from carillon_routing.domain.asks import Attend
 from carillon_routing.domain.cursor import Cursor, FeatureWait, decode, encode
 from carillon_routing.domain.facts import HangUp, Play, Ring
-from carillon_routing.domain.feature_codes import Coded, recognise
 from carillon_routing.domain.feature_steps import NothingTaken, Page, PageOver, Park, ParkOver, PickUp, Supervise, SuperviseOver
 from carillon_routing.testing import SimulatedCall, World, small_company
 

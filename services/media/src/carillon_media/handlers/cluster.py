@@ -1,7 +1,7 @@
 """Phones of other media nodes, and ours for them: each node keeps the flows of its phones for all (as an edge does, RFC 5626 section 5).
 
 A node that calls a phone registered elsewhere sends its INVITE to the phone's node, with a Route that holds the phone's flow as a token;
-that node passes it on over the flow, and everything after it both ways.
+that node passes it on over the flow, and everything after it both ways. So goes the INVITE of a phone that is about a call of another node.
 
 Invariant: tokens are made with the installation's key, so nobody else makes us send anywhere. From a node messages go to a phone only,
 from a phone to nodes only, and only over the phone's own flow; answers go back where their request came from.
@@ -31,12 +31,17 @@ class Cluster:
         self._peers: dict[str, Address] = {}
         self._addresses: frozenset[Address] = frozenset()
         self._hosts: frozenset[str] = frozenset()
+        #: Told after every look at who is alive.
+        self.on_seen: Callable[[], None] = lambda: None
+        #: The node whose call a request from a phone is about, when it is another one's.
+        self.way: Callable[[Request, Flow], Address | None] = lambda request, flow: None
 
     def seen(self, peers: Mapping[str, Address]) -> None:
         """These are alive now."""
         self._peers = dict(peers)
         self._addresses = frozenset(peers.values())
         self._hosts = frozenset(host for host, _ in peers.values())
+        self.on_seen()
 
     @property
     def peers(self) -> Mapping[str, Address]:
@@ -84,26 +89,22 @@ class Cluster:
             token = token_of_via(message)
             back = self._flow(token) if token else None
             return None if back is None else Send(back, forward_response(message))
-        if "route" not in message.headers:
-            return None
-        phone, ours = self._phone_of(message)
+        phone, ours = self._phone_of(message) if "route" in message.headers else (None, 0)
         if phone is None:
-            return None
+            return self._to_its_call(message, flow)
         target = phone if self.is_peer(flow.remote) else self._node_beyond(message, ours) if _same_far_end(phone, flow) else None
-        if target is None:
-            return 403
+        return 403 if target is None else self._sent(message, flow, target, phone, ours)
+
+    def _to_its_call(self, request: Request, flow: Flow) -> Send | int | None:
+        peer = self.way(request, flow)
+        if peer is None:
+            return None
+        return self._sent(request, flow, Flow("udp", self._local("udp", peer[0]), peer), flow, len(request.headers.all("route")))
+
+    def _sent(self, request: Request, flow: Flow, target: Flow, phone: Flow, ours: int) -> Send | int:
+        recorded = self._recorded(phone, target)
         try:
-            return Send(
-                target,
-                forward_request(
-                    message,
-                    flow,
-                    target,
-                    routes_of_ours=ours,
-                    back=self._token(flow),
-                    record_routes=self._recorded(phone, target),
-                ),
-            )
+            return Send(target, forward_request(request, flow, target, routes_of_ours=ours, back=self._token(flow), record_routes=recorded))
         except TooManyHops:
             return 483
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from carillon_contracts.config import DoorPhone, codes_of
 from carillon_media.domain.accounts import Accounts
+from carillon_media.domain.elsewhere import NodeCall
 from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.fallback import fallback
 from carillon_media.domain.state import CallState, Parked
@@ -49,6 +50,8 @@ class Reachability:
         self._local = local
         #: Calls of this node, for what depends on them.
         self.calls: Mapping[str, CallActor] = {}
+        #: A tenant's calls on other nodes.
+        self.elsewhere: Callable[[str], Iterable[NodeCall]] = lambda tenant: ()
         self._cluster = cluster
 
     def name_of(self, tenant: str, user_id: str) -> str:
@@ -114,11 +117,13 @@ class Reachability:
 
     def taken_slots(self, tenant: str) -> Collection[str]:
         """Slots in which calls are parked."""
-        return {state.phase.slot for state in self._states(tenant) if isinstance(state.phase, Parked)}
+        here = {state.phase.slot for state in self._states(tenant) if isinstance(state.phase, Parked)}
+        return here | {call.slot for call in self.elsewhere(tenant) if call.slot}
 
     def talks(self, tenant: str, user_id: str) -> bool:
         """Whether a phone of the user is in a call."""
-        return any(leg.party == user_id and leg.state == "answered" for state in self._states(tenant) for leg in state.legs.values())
+        here = any(leg.party == user_id and leg.state == "answered" for state in self._states(tenant) for leg in state.legs.values())
+        return here or any(user_id in call.answered for call in self.elsewhere(tenant))
 
     def _states(self, tenant: str) -> Iterator[CallState]:
         return (actor.call.state for actor in self.calls.values() if actor.call.facts.tenant == tenant)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from carillon_media.domain import lamps
 from carillon_media.domain.accounts import Accounts
-from carillon_media.domain.lamps import House, LegDialog
+from carillon_media.domain.lamps import House, LegDialog, slot_name
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.registrar import Device
 from carillon_sip import dialog_info, message_summary, presence, reg_info
@@ -73,6 +73,8 @@ class Documents:
         online: Callable[[str, str], bool],
         devices: Callable[[str, str], Sequence[Device]],
     ) -> None:
+        #: What other nodes' calls look like to who watches a user or slot.
+        self.elsewhere: Callable[[str, str], Sequence[WatchedDialog]] = lambda tenant, about: ()
         self._accounts = accounts
         self._sip = sip
         self._mailboxes = mailboxes
@@ -132,26 +134,23 @@ class Documents:
         ]
         return Document(reg_info.reg_info(0, lines), reg_info.CONTENT_TYPE, versioned=True)
 
-    def _dialogs(self, tenant: str, user_id: str) -> list[WatchedDialog]:
-        accounts = self._accounts
+    def _dialogs(self, tenant: str, about: str) -> list[WatchedDialog]:
+        here = [dialog for actor in self._calls_of(tenant, about) for dialog in self.of_call(actor, about)]
+        return [*here, *self.elsewhere(tenant, about)]
+
+    def of_call(self, actor: CallActor, about: str) -> tuple[WatchedDialog, ...]:
+        """One call as who watches a user or a slot sees it."""
+        accounts, tenant = self._accounts, actor.call.facts.tenant
         house = House(accounts.realm_of(tenant), lambda user: accounts.name_of(tenant, user))
-        number = accounts.extension_of(tenant, user_id)
 
-        def dialog_of(actor: CallActor) -> Callable[[str], LegDialog]:
-            def of_leg(leg_id: str) -> LegDialog:
-                leg = actor.legs.get(leg_id)
-                found = self._sip.dialog_ids(leg.session) if leg is not None and leg.session else None
-                return LegDialog() if found is None else LegDialog(*found)
+        def dialog_of(leg_id: str) -> LegDialog:
+            leg = actor.legs.get(leg_id)
+            found = self._sip.dialog_ids(leg.session) if leg is not None and leg.session else None
+            return LegDialog() if found is None else LegDialog(*found)
 
-            return of_leg
-
-        if user_id.startswith(lamps.slot_name("")):
-            return [dialog for actor in self._calls_of(tenant, user_id) for dialog in lamps.in_slot(actor.call.state, user_id, house)]
-        return [
-            dialog
-            for actor in self._calls_of(tenant, user_id)
-            for dialog in lamps.dialogs(actor.call.state, user_id, number, house, dialog_of(actor))
-        ]
+        if about.startswith(slot_name("")):
+            return tuple(lamps.in_slot(actor.call.state, about, house))
+        return tuple(lamps.dialogs(actor.call.state, about, accounts.extension_of(tenant, about), house, dialog_of))
 
 
 def _contact(device: Device) -> reg_info.RegisteredContact:

@@ -73,7 +73,7 @@ class Watching:
         self._phones = phones
         self._sip = sip
         self._calls = calls
-        self._documents = Documents(accounts, sip, mailboxes, self._calls_of, online, devices)
+        self.documents = Documents(accounts, sip, mailboxes, self._calls_of, online, devices)
         self._legs: dict[Key, set[str]] = {}
         self._slots: dict[str, frozenset[str]] = {}
         self._topics: dict[tuple[str, str, str, str], Topic] = {}
@@ -113,7 +113,7 @@ class Watching:
             self._sip.reject_subscription(name, 503, (("Retry-After", "60"),))
             return
         self._begin(name, topic, admitted.sip_user, 1)
-        document = self._documents.full(topic)
+        document = self.documents.full(topic)
         self._sip.accept_subscription(name, document.at(0), document.content_type)
         self._kept.keep(name, topic, admitted.sip_user, 1)
         self._count(topic, admitted.sip_user)
@@ -151,7 +151,7 @@ class Watching:
             self._sip.terminate_subscription(name, reason)
             self._over(name)
             return
-        self._send(topic, name, self._documents.full(topic))
+        self._send(topic, name, self.documents.full(topic))
         self._kept.keep(name, topic, account, topic.watchers[name])
 
     def _forbidden(self, package: str, tenant: str, about: str, account: str) -> str:
@@ -200,7 +200,7 @@ class Watching:
             facts = self._sip.subscription(name)
             found = self._watchers.get(name)
             if found is not None and facts is not None and not facts.flow.reliable:
-                self._send(found[0], name, self._documents.full(found[0]))
+                self._send(found[0], name, self.documents.full(found[0]))
             if count % AGAIN_AT_ONCE == 0:
                 await asyncio.sleep(AGAIN_SECONDS)
 
@@ -215,7 +215,7 @@ class Watching:
         if key not in self._topics:
             self._topics[key] = topic
             self._index(topic).setdefault((topic.tenant, topic.about), []).append(topic)
-            self._documents.changed(topic)
+            self.documents.changed(topic)
 
     def _leave(self, topic: Topic) -> None:
         self._topics.pop((topic.package, topic.tenant, topic.about, topic.entity), None)
@@ -253,6 +253,11 @@ class Watching:
             self._slots.pop(call_id, None)
         return set(slots)
 
+    def elsewhere_changed(self, tenant: str, abouts: Iterable[str]) -> None:
+        """Calls of other nodes look different to who watches these."""
+        for about in abouts:
+            self._mark(self._of_user.get((tenant, about), ()))
+
     def devices_changed(self, devices: Iterable[Device]) -> None:
         """These came, went or were refreshed."""
         for device in devices:
@@ -288,7 +293,7 @@ class Watching:
                     _log.exception("a lamp was not told", tenant=topic.tenant, package=topic.package)
 
     async def _tell(self, topic: Topic) -> None:
-        document = self._documents.changed(topic)
+        document = self.documents.changed(topic)
         if document is None:
             return
         for count, name in enumerate(tuple(topic.watchers), 1):

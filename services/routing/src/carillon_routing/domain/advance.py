@@ -11,6 +11,7 @@ from typing import assert_never
 
 from pydantic import JsonValue
 
+from carillon_contracts.feature_codes import recognise
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import (
     codes,
@@ -44,7 +45,6 @@ from carillon_routing.domain.cursor import (
 from carillon_routing.domain.dialling import ToEmergency, ToExtension, ToNothing, ToOwnNumber, dialled_by_user, dialled_from_trunk
 from carillon_routing.domain.dialling import ToOutside as DialledOutside
 from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, GaveUp, Outcome, Played, Rang, Ring, TraceLine
-from carillon_routing.domain.feature_codes import recognise
 from carillon_routing.domain.feature_steps import NothingTaken, PageOver, ParkOver, SuperviseOver
 from carillon_routing.domain.queue_steps import QueueOver
 from carillon_routing.domain.walk import (

@@ -7,9 +7,9 @@ there; a pause is one of queues alone, and logging in ends it.
 from collections.abc import Mapping
 
 from carillon_contracts.config import Feature
+from carillon_contracts.feature_codes import Coded
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.asks import Attend, Attending
-from carillon_routing.domain.feature_codes import Coded
 from carillon_routing.domain.feature_phrases import Said
 from carillon_routing.domain.feature_settings import say
 from carillon_routing.domain.walk import Stop, Walk

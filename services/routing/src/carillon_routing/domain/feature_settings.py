@@ -9,12 +9,12 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from carillon_contracts.config import Destination, Feature, User
+from carillon_contracts.feature_codes import Coded
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.asks import ChangeUser, LastCaller
 from carillon_routing.domain.cursor import PlayWait
 from carillon_routing.domain.dialling import ToExtension, ToOutside, ToOwnNumber, dialled_by_user
 from carillon_routing.domain.facts import Play
-from carillon_routing.domain.feature_codes import Coded
 from carillon_routing.domain.feature_phrases import Said, phrase
 from carillon_routing.domain.walk import Stop, Walk
 

@@ -5,10 +5,10 @@ says, else is parked again.
 """
 
 from carillon_contracts.config import ParkingLot, User
+from carillon_contracts.feature_codes import Coded, lot_of
 from carillon_routing.domain import attendance
 from carillon_routing.domain.cursor import FeatureWait
 from carillon_routing.domain.facts import HangUp, Ring, RingResult, UserTarget
-from carillon_routing.domain.feature_codes import Coded, lot_of
 from carillon_routing.domain.feature_phrases import phrase
 from carillon_routing.domain.feature_settings import language_of, say
 from carillon_routing.domain.feature_steps import (

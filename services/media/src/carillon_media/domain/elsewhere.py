@@ -1,0 +1,91 @@
+"""What the nodes of an installation know of each other's calls, and which call a phone is about that dials a feature.
+
+Invariant: of several calls that fit, the one that began first is meant, on whatever node it is, as it is on one node alone.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from carillon_contracts.feature_codes import recognise
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_media.domain.fallback import is_emergency
+from carillon_sip.dialog_info import WatchedDialog
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCall:
+    """A call of a node as the others know it. `since`: its beginning, seconds since 1970."""
+
+    call_id: str
+    tenant: str
+    since: float
+    #: The SIP sessions of its legs: our tags in their dialogs.
+    sessions: tuple[str, ...] = ()
+    #: Parties that ring, that have answered, and the two that talk.
+    ringing: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
+    talking: tuple[str, ...] = ()
+    slot: str = ""
+    #: By user or slot (`lamps.slot_name`), as those see it who watch.
+    dialogs: tuple[tuple[str, tuple[WatchedDialog, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeNews:
+    """One message of a node to the others. `whole`: calls that are not named are over; `hello`: it has just begun and knows nothing."""
+
+    node: str
+    calls: tuple[NodeCall, ...] = ()
+    gone: tuple[str, ...] = ()
+    whole: bool = False
+    hello: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The call that is meant: one that rings at one of `ringing`, in which `talking` talks, or that is parked in `slot`."""
+
+    ringing: Collection[str] = ()
+    talking: str = ""
+    slot: str = ""
+
+    def is_(self, call: NodeCall) -> bool:
+        """Whether this one fits."""
+        if self.slot:
+            return call.slot == self.slot
+        return self.talking in call.talking if self.talking else any(party in self.ringing for party in call.ringing)
+
+
+def wanted(config: TenantConfig, user_id: str, dialled: str) -> Wanted | None:
+    """What the user wants who dials this; None: no call that is there already. Whether the user may is routing's to say."""
+    coded = recognise(config, dialled) if not is_emergency(config.tenant.country, dialled) else None
+    match coded.feature if coded is not None else "":
+        case "park" if coded is not None and coded.slot:
+            return Wanted(slot=coded.argument)
+        case "pick_up_group":
+            groups = [group for group in config.pickup_groups.values() if user_id in group.user_ids]
+            return Wanted(ringing={user for group in groups for user in group.user_ids if user != user_id})
+        case "pick_up" if coded is not None:
+            return Wanted(ringing=_rung_at(config, coded.argument))
+        case "listen" | "whisper" | "barge" if coded is not None:
+            found = config.extensions.get(coded.argument)
+            talking = found.destination.user_id if found is not None else None
+            return Wanted(talking=talking) if talking else None
+        case _:
+            return None
+
+
+def _rung_at(config: TenantConfig, extension: str) -> set[str]:
+    """Users whose phones ring when the extension is dialled."""
+    found = config.extensions.get(extension)
+    if found is None:
+        return set()
+    if found.destination.user_id is not None:
+        return {found.destination.user_id}
+    group = config.ring_groups.get(found.destination.ring_group_id or "")
+    return {member.user_id for member in group.members if member.user_id} if group is not None else set()
+
+
+def oldest(wish: Wanted, calls: Iterable[NodeCall]) -> NodeCall | None:
+    """The one that is meant; None: there is none."""
+    return min((call for call in calls if wish.is_(call)), key=lambda call: (call.since, call.call_id), default=None)

@@ -1,0 +1,198 @@
+"""Two media nodes of one installation: phones of one pick up, take back, supervise and watch calls of the other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from carillon.common.v1 import call_application_pb2 as app
+from carillon_kit.testing import eventually, fresh_database
+from carillon_rtp.testing import decode, share_of, tone
+from carillon_sip import InviteReceived, Refer, SessionCancelled, SessionEnded, SessionFailed
+from carillon_sip.uri import NameAddr
+from strangers.watcher import Watcher, watcher_of
+
+pytestmark = pytest.mark.feature("M-5", "M-6")
+LOT = {"id": "main", "first_slot": "701", "last_slot": "702"}
+PATIENCE = 20.0
+
+
+def take(**fields: Any) -> app.NextResponse:
+    return app.NextResponse(step=app.Step(pick_up=app.PickUp(**fields)), config_seq=5)
+
+
+def park(*slots: str) -> app.NextResponse:
+    return app.NextResponse(step=app.Step(park=app.Park(slots=slots, timeout_ms=60_000)), config_seq=5)
+
+
+@pytest.fixture
+async def nodes(house_with: Any, second: Any, tmp_path: Path) -> AsyncIterator[tuple[Any, Any]]:
+    dsn = fresh_database()
+    async with house_with(tmp_path, postgres_dsn=dsn) as here, second(here, tmp_path / "second", postgres_dsn=dsn) as there:
+        await here.configure("parking_lot", LOT)
+        await here.configure("pickup_group", {"id": "all", "user_ids": ["anne", "bob", "carol"]})
+        for one in (here, there):
+            await eventually(lambda one=one: one.running.cluster.peers, timeout=PATIENCE)  # type: ignore[misc]
+        yield here, there
+
+
+def calls(node: Any) -> list[Any]:
+    return list(node.running.board.calls.values())
+
+
+async def knows(node: Any, fits: Any) -> None:
+    """Of a call of the other node."""
+    await eventually(lambda: any(fits(call) for _, call in node.running.elsewhere.of("dupont")), timeout=PATIENCE)
+
+
+async def rings(here: Any, there: Any, words: Any) -> tuple[Any, Any]:
+    """Anne calls Bob, at one node; the other knows that his phone rings."""
+    here.application.follow(words.ring("bob"))
+    anne, bob = await here.phone("anne"), await here.phone("bob")
+    anne.call("102")
+    bob.do("ring", (await bob.expect(InviteReceived)).session)
+    await knows(there, lambda call: "bob" in call.ringing)
+    return anne, bob
+
+
+async def hear_each_other(one: Any, one_to: Any, other: Any, other_to: Any) -> None:
+    for phone in (one, other):
+        phone.rtp.received.clear()
+    one.rtp.send_audio(tone(440, 400, "PCMA"), "PCMA", one_to)
+    other.rtp.send_audio(tone(880, 400, "PCMA"), "PCMA", other_to)
+    for phone, hertz in ((one, 880), (other, 440)):
+        heard = b"".join(packet.payload for packet in (await phone.rtp.wait_for(12, deadline=PATIENCE))[2:])
+        assert share_of(decode(heard, "PCMA"), hertz) > 0.9
+
+
+@pytest.mark.parametrize(("dialled", "transport"), [("**102", "udp"), ("*8", "udp"), ("**102", "tcp")])
+async def test_a_ringing_call_of_another_node_is_picked_up_by_code(
+    nodes: tuple[Any, Any], words: Any, dialled: str, transport: str
+) -> None:
+    here, there = nodes
+    anne, bob = await rings(here, there, words)
+    carol = await there.phone("carol", transport)
+    here.application.follow(take(ringing=app.RingingAt(user_ids=["bob"])))
+    session = carol.call(dialled)
+    carol_to = await carol.answered()
+    await bob.expect(SessionCancelled)
+    anne_to = await anne.answered()
+    await hear_each_other(anne, anne_to, carol, carol_to)
+    assert not calls(there)
+    carol.do("bye", session)
+    await anne.expect(SessionEnded)
+    await eventually(lambda: not calls(here), PATIENCE)
+
+
+async def talk(here: Any, words: Any) -> tuple[Any, Any, Any, Any, str]:
+    """Anne called Bob at one node, and he answered; who, where their audio goes, and his session."""
+    here.application.follow(words.ring("bob"))
+    anne, bob = await here.phone("anne"), await here.phone("bob")
+    anne.call("102")
+    invite, bob_to = await bob.pick_up()
+    return anne, await anne.answered(), bob, bob_to, invite.session
+
+
+async def test_a_parked_call_is_taken_back_at_another_node_which_parks_in_another_slot(nodes: tuple[Any, Any], words: Any) -> None:
+    here, there = nodes
+    anne, anne_to, bob, _, bobs = await talk(here, words)
+    here.application.follow(park("701", "702"))
+    bob.do("refer", Refer(NameAddr.of("sip:*7@dupont.example"), session=bobs))
+    await knows(there, lambda call: call.slot == "701")
+    carol = await there.phone("carol")
+    own = carol.call("*7")
+    await carol.answered()
+    await eventually(lambda: [call.call.state.phase.slot for call in calls(there)] == ["702"], PATIENCE)
+    carol.do("bye", own)
+    here.application.follow(take(slot="701"))
+    session = carol.call("701")
+    await hear_each_other(anne, anne_to, carol, await carol.answered())
+    carol.do("bye", session)
+    await anne.expect(SessionEnded)
+    await eventually(lambda: not calls(here) and not calls(there), PATIENCE)
+
+
+async def test_a_talk_of_another_node_is_listened_to(nodes: tuple[Any, Any], words: Any) -> None:
+    here, there = nodes
+    anne, anne_to, bob, bob_to, bobs = await talk(here, words)
+    await knows(there, lambda call: "bob" in call.talking)
+    step = app.Supervise(user_id="bob", mode=app.SUPERVISE_MODE_LISTEN, allowed=[app.SUPERVISE_MODE_LISTEN])
+    here.application.follow(app.NextResponse(step=app.Step(supervise=step), config_seq=5))
+    carol = await there.phone("carol")
+    session = carol.call("*82102")
+    await carol.answered()
+    await eventually(lambda: len(calls(here)) == 2, PATIENCE)
+    for sender, to, hertz in ((anne, anne_to, 440), (bob, bob_to, 880)):
+        async with asyncio.timeout(PATIENCE):
+            while not hears(carol, hertz):
+                sender.rtp.send_audio(tone(hertz, 400, "PCMA"), "PCMA", to)
+                await carol.rtp.wait_for(len(carol.rtp.received) + 25, deadline=PATIENCE)
+    bob.do("bye", bobs)
+    await carol.expect(SessionEnded, lambda output: output.session == session)
+
+
+def hears(phone: Any, hertz: int) -> bool:
+    """Somewhere for 160 ms."""
+    packets = [packet.payload for packet in phone.rtp.received]
+    return any(share_of(decode(b"".join(packets[at : at + 8]), "PCMA"), hertz) > 0.9 for at in range(0, len(packets) - 7, 4))
+
+
+async def told(watcher: Watcher, state: str) -> ElementTree.Element:
+    """The first dialog that is told to be in this state."""
+    while True:
+        async with asyncio.timeout(PATIENCE):
+            notice = await watcher.notices.get()
+        for dialog in ElementTree.fromstring(notice.body).iterfind("{*}dialog"):
+            if dialog.findtext("{*}state") == state:
+                return dialog
+
+
+async def test_a_lamp_shows_calls_of_another_node_and_its_dialog_can_be_replaced(nodes: tuple[Any, Any], words: Any) -> None:
+    here, there = nodes
+    async with watcher_of(there.running.sip["udp"], "carol", "secret-carol") as watcher:
+        assert (await watcher.ask("sip:102@dupont.example")).status == 200
+        anne, bob = await rings(here, there, words)
+        early = await told(watcher, "early")
+        call_id, to_tag, from_tag = (early.get(name, "") for name in ("call-id", "local-tag", "remote-tag"))
+        carol = await there.phone("carol")
+        carol.call("102", headers=(("Replaces", f"{call_id};to-tag={from_tag};from-tag={to_tag}"), ("Require", "replaces")))
+        await hear_each_other(carol, await carol.answered(), anne, await anne.answered())
+        await bob.expect(SessionCancelled)
+        await told(watcher, "terminated")
+
+
+async def test_who_gives_up_or_is_no_member_leaves_the_other_nodes_call_alone(nodes: tuple[Any, Any], words: Any) -> None:
+    here, there = nodes
+    await rings(here, there, words)
+    carol = await there.phone("carol")
+    here.application.follow(words.hang_up(21, 603))
+    carol.call("**102")
+    assert (await carol.expect(SessionFailed)).status == 603
+    here.application.follow(words.ring("anne"))
+    given_up = carol.call("**102")
+    await eventually(lambda: len(calls(here)) == 2, PATIENCE)
+    carol.do("cancel", given_up)
+    await eventually(lambda: len(calls(here)) == 1, PATIENCE)
+    mallory = await there.phone("bob", register=False)
+    there.application.follow(words.hang_up(21, 603))
+    mallory.call("**102")
+    await mallory.expect(SessionFailed)
+    assert len(calls(here)) == 1, "who is not registered at a node is not passed on by it"
+
+
+async def test_the_calls_of_a_node_that_is_gone_are_forgotten_and_one_that_begins_anew_tells_all(
+    nodes: tuple[Any, Any], words: Any, tmp_path: Path
+) -> None:
+    here, there = nodes
+    await talk(here, words)
+    await knows(there, lambda call: "bob" in call.talking)
+    settings = there.settings
+    await there.stop()
+    await there.start(node="second", postgres_dsn=settings.postgres_dsn)
+    await knows(there, lambda call: "bob" in call.talking)
+    await here.stop()
+    await eventually(lambda: not list(there.running.elsewhere.of("dupont")), timeout=30)
+    await here.start(postgres_dsn=settings.postgres_dsn)
