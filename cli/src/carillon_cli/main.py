@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from carillon_cli.errors import CliError
 
-#: Command -> what it does; the module is `carillon_cli.commands.<name>`.
+#: Command -> what it does; the module is `carillon_cli.commands.<name>`, with `_` for `-`.
 COMMANDS = {
     "up": "start everything on this machine and keep it running",
     "demo": "start a system of its own, place the calls of Dupont SA and check what became of them",
@@ -41,6 +41,7 @@ COMMANDS = {
     "simulate": "what would become of a call, and why; tests of plans",
     "messages": "messages in the mailboxes",
     "recordings": "recordings of calls",
+    "prompt-sets": "recorded voices in place of the synthesiser's",
     "bans": "addresses and accounts that are kept out after an attack, and letting them in again",
     "logins": "passwords, locks and second factors of people who use the API",
     "keys": "keys of systems that use the API",
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if name not in COMMANDS:
         print(f"carillon: there is no command {name!r}\n\n{usage()}", file=sys.stderr)
         raise SystemExit(2)
-    command = cast(Command, importlib.import_module(f"carillon_cli.commands.{name}"))
+    command = cast(Command, importlib.import_module(f"carillon_cli.commands.{name.replace('-', '_')}"))
     parser = argparse.ArgumentParser(prog=f"carillon {name}", description=COMMANDS[name])
     command.arguments(parser)
     raise SystemExit(guarded(lambda: command.run(parser.parse_args(arguments[1:]))))

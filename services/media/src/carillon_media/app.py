@@ -49,6 +49,7 @@ from carillon_media.adapters.pooled_ids import PooledIds
 from carillon_media.adapters.postgres_devices import NoDevices, PostgresDevices
 from carillon_media.adapters.postgres_nodes import PostgresNodes
 from carillon_media.adapters.prompt_files import PromptFiles
+from carillon_media.adapters.prompt_sets import PromptSets
 from carillon_media.adapters.prompts import PromptStore
 from carillon_media.adapters.publisher import Confirm, EndedCall, Publisher, confirm_by_grpc
 from carillon_media.adapters.resolver import TrunkResolver
@@ -154,7 +155,8 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         tasks.start(auditor.run(), "audit events")
         cache = ObjectCache(settings.data / "audio", objects, max_bytes=settings.audio_cache_bytes)
         sounds = TenantSounds(accounts.config, cache, settings.data / "prompts" / "offsets")
-        studio = Studio()
+        studio, voices = Studio(), PromptSets(settings.prompt_sets or settings.data / "prompt-sets")
+        tasks.start(voices.follow(), "prompt sets")
         applications = LocalApplications(opened.applications, {STUDIO: studio})
 
         async def recorded(name: str) -> Path | None:
@@ -162,7 +164,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
             cache.adopt(name, spool.path_of(name))
             return await cache.get(name)
 
-        node = _assemble(settings, opened, accounts, mailboxes, log, spool, announcer, auditor, ids, sounds, applications, recorded)
+        node = _assemble(settings, opened, accounts, mailboxes, log, spool, announcer, auditor, ids, sounds, applications, recorded, voices)
         _run(node, tasks, opened.plane, settings)
         elsewhere = _share_calls(node, bus, accounts, settings, ids)
         if node.database is not None:
@@ -299,8 +301,9 @@ def _assemble(
     sounds: TenantSounds,
     applications: Applications,
     recorded: Callable[[str], Awaitable[Path | None]],
+    voices: PromptSets,
 ) -> _Node:
-    clock, lag, store = SystemClock(), LoopLag(), PromptStore(settings.data / "prompts")
+    clock, lag, store = SystemClock(), LoopLag(), PromptStore(settings.data / "prompts", recorded=voices)
     key = hashlib.sha256(b"sip nonces" + settings.token_key.get_secret_value().encode()).digest()
     addresses = Addresses(Reach(settings.loopback, settings.refused))
     gate = _gate(settings, accounts, addresses, lambda ip: reach.trunks_at(ip) or ("a node",) * cluster.is_peers_host(ip), auditor)

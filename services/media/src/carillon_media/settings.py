@@ -73,6 +73,8 @@ class MediaSettings(ServiceSettings):
     data: Path
     #: WAV file (16 bit) that held parties hear; none: a melody of our own.
     hold_music: Path | None = None
+    #: Where prompt sets are installed; unset: `prompt-sets` among the data.
+    prompt_sets: Path | None = None
     #: User agents (regular expression) that are offered SHA-256 beside MD5; `.*` for all. See `handlers.doorkeeper.Doorkeeper`.
     sha256_agents: str = r"^(carillon|linphone|snom|pjsip|pjsua|microsip|zoiper|asterisk|sip\.js|jssip)"
     #: Whether this node registers with carriers; of several one should. Unset: the nodes agree by their database; as long as it was never

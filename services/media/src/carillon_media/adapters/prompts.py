@@ -12,8 +12,9 @@ import os
 import shutil
 import tempfile
 import wave
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import soxr
@@ -55,11 +56,31 @@ def voice_of(language: str) -> str:
     return VOICES.get(language) or VOICES.get(language.split("-")[0]) or VOICES["en"]
 
 
-class PromptStore:
-    """Prompts by content in a folder. `synthesiser` is espeak-ng's path; None: as found on PATH."""
+class Recorded(Protocol):
+    """Voices of people, see `prompt_sets`."""
 
-    def __init__(self, folder: Path, *, synthesiser: str | None = None, deadline: float = 10.0, processes: int = 2) -> None:
+    def find(self, language: str, text: str) -> Sequence[Path] | None:
+        """Files that say this text one after another."""
+
+    def joined(self, files: Sequence[Path]) -> Samples:
+        """As one. Raises ValueError, OSError, EOFError or `wave.Error`."""
+
+
+class PromptStore:
+    """Prompts by content in a folder. `synthesiser` is espeak-ng's path; None: as found on PATH. `recorded` says texts by voices of people
+    if it can: which files, and what they sound like one after another."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        synthesiser: str | None = None,
+        deadline: float = 10.0,
+        processes: int = 2,
+        recorded: Recorded | None = None,
+    ) -> None:
         self._folder = folder
+        self._recorded = recorded
         self._synthesiser = synthesiser or shutil.which("espeak-ng")
         self._deadline = deadline
         self._processes = asyncio.Semaphore(processes)
@@ -85,6 +106,8 @@ class PromptStore:
 
     async def _speech(self, speech: Speech) -> Path:
         voice, text = voice_of(speech.language), speech.text[:MAX_TEXT]
+        if (found := await self._by_people(speech.language, text)) is not None:
+            return found
         key = hashlib.sha256(f"{_RECIPE}\0{voice}\0{text}".encode()).hexdigest()
         path = self._folder / f"{key}.wav"
         if path.exists():
@@ -94,6 +117,20 @@ class PromptStore:
             rendering = self._rendering[key] = asyncio.ensure_future(self._render(path, voice, text))
             rendering.add_done_callback(lambda _: self._rendering.pop(key, None))
         return await asyncio.shield(rendering)
+
+    async def _by_people(self, language: str, text: str) -> Path | None:
+        files = self._recorded.find(language, text) if self._recorded is not None else None
+        if files is None or self._recorded is None:
+            return None
+        try:
+            marks = "\n".join(f"{path} {path.stat().st_mtime_ns}" for path in files)
+            path = self._folder / f"said-{hashlib.sha256(marks.encode()).hexdigest()}.wav"
+            if not path.exists():
+                write_wav(path, await asyncio.to_thread(self._recorded.joined, files))
+        except (OSError, ValueError, EOFError, wave.Error) as error:
+            _log.error("a recorded phrase cannot be used", error=str(error))
+            return None
+        return path
 
     async def _render(self, path: Path, voice: str, text: str) -> Path:
         if self._synthesiser is None:
