@@ -1,15 +1,26 @@
-"""What numbers, extensions, users and SIP credentials can be told to do, beside what every kind of resource can."""
+"""What numbers, extensions, users, SIP credentials, devices and schedules can be told to do, beside what every kind of resource can."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.message import Message
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon_contracts.config import Extension, Number, SipCredential, User
+from carillon_contracts.config import Device, Extension, Number, Schedule, SipCredential, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.proto_mapping import to_document, to_message
-from carillon_directory.domain.commands import AssignExtensions, AssignNumber, HotDesk, ResetLine
+from carillon_directory.adapters.public_holidays import holidays_of
+from carillon_directory.domain.commands import (
+    AssignDevice,
+    AssignExtensions,
+    AssignNumber,
+    HotDesk,
+    ImportHolidays,
+    MoveDevice,
+    ResetLine,
+    UpdateResource,
+)
 from carillon_directory.domain.documents import dump
 from carillon_directory.grpc_common import PASSWORD_BYTES, bounds_of, credential_message, execute, or_raise, required, resource_of
 from carillon_directory.handlers import Directory
@@ -33,6 +44,8 @@ class Verbs:
             Extension.KIND: {"AssignExtensions": self.assign_extensions},
             User.KIND: {"ResetLine": self.reset_line},
             SipCredential.KIND: {"LogInPhone": self.log_in_phone, "LogOutPhone": self.log_out_phone},
+            Device.KIND: {"MoveDevice": self.move_device, "AssignDevice": self.assign_device, "FreeDevice": self.free_device},
+            Schedule.KIND: {"ImportHolidays": self.import_holidays, "SetScheduleMode": self.set_schedule_mode},
         }
 
     async def assign_number(self, request: pb.AssignNumberRequest, context: object) -> pb.AssignNumberResponse:
@@ -86,6 +99,64 @@ class Verbs:
         """The phone is its owner's again."""
         return pb.LogOutPhoneResponse(sip_credential=await self._hot_desk(request, ""))
 
+    async def move_device(self, request: pb.MoveDeviceRequest, context: object) -> pb.MoveDeviceResponse:
+        """To a site, or into stock."""
+        command = MoveDevice(**_asked(request), device_id=request.id, site_id=request.site_id, etag=request.etag)
+        return pb.MoveDeviceResponse(device=await self._device(command))
+
+    async def assign_device(self, request: pb.AssignDeviceRequest, context: object) -> pb.AssignDeviceResponse:
+        """One port."""
+        if not request.user_id and not request.sip_credential_id:
+            raise InvalidArgument({"user_id": "a user or a SIP credential is needed"})
+        command = AssignDevice(
+            **_asked(request),
+            device_id=request.id,
+            port=request.port or 1,
+            user_id=request.user_id,
+            sip_credential_id=request.sip_credential_id,
+            label=request.label,
+            etag=request.etag,
+        )
+        return pb.AssignDeviceResponse(device=await self._device(command))
+
+    async def free_device(self, request: pb.FreeDeviceRequest, context: object) -> pb.FreeDeviceResponse:
+        """One port, or all."""
+        command = AssignDevice(**_asked(request), device_id=request.id, port=request.port, etag=request.etag)
+        return pb.FreeDeviceResponse(device=await self._device(command))
+
+    async def _device(self, command: MoveDevice | AssignDevice) -> Any:
+        executed = await execute(self._directory, current_tenant(), command)
+        return _shown(executed.config, Device.KIND, command.device_id)
+
+    async def import_holidays(self, request: pb.ImportHolidaysRequest, context: object) -> pb.ImportHolidaysResponse:
+        """Those of a year."""
+        tenant = or_raise(await self._directory.read(current_tenant())).tenant
+        country, language = request.country or tenant.country, request.language or tenant.language
+        found = await asyncio.to_thread(holidays_of, country, request.region, request.year, language)
+        command = ImportHolidays(
+            **_asked(request),
+            schedule_id=request.id,
+            country=country,
+            region=request.region,
+            year=request.year,
+            holidays=tuple(found),
+            etag=request.etag,
+        )
+        executed = await execute(self._directory, current_tenant(), command)
+        holidays = [to_message(each, pb.Holiday) for each in found]
+        return pb.ImportHolidaysResponse(schedule=_shown(executed.config, Schedule.KIND, request.id), holidays=holidays)
+
+    async def set_schedule_mode(self, request: pb.SetScheduleModeRequest, context: object) -> pb.SetScheduleModeResponse:
+        """By hand, or automatic again."""
+        document = to_document(pb.Schedule(mode=request.mode))
+        if "mode" not in document:
+            raise InvalidArgument({"mode": "is required"})
+        command = UpdateResource(
+            **_asked(request), kind=Schedule.KIND, resource_id=request.id, document=document, paths=("mode",), etag=request.etag
+        )
+        executed = await execute(self._directory, current_tenant(), command)
+        return pb.SetScheduleModeResponse(schedule=_shown(executed.config, Schedule.KIND, request.id))
+
     async def _hot_desk(self, request: Any, user_id: str) -> Any:
         command = HotDesk(**_asked(request), sip_credential_id=request.sip_credential_id, user_id=user_id)
         executed = await execute(self._directory, current_tenant(), command)
@@ -102,6 +173,8 @@ _MESSAGES: dict[str, type[Message]] = {
     Extension.KIND: pb.Extension,
     User.KIND: pb.User,
     SipCredential.KIND: pb.SipCredential,
+    Device.KIND: pb.Device,
+    Schedule.KIND: pb.Schedule,
 }
 
 

@@ -175,7 +175,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         await mailboxes.caught_up(settings.catch_up_seconds)
         tasks.start(_warm(configuration, node.prompts, sounds), "prompts")
         server = await guarded_server(settings, "media", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        _add_services(server, settings, node)
+        _add_services(server, settings, node, accounts)
         grpc_conference.add_conference_service(server, node.board.rooms)
         grpc_audio.add_audio_service(server, node.control, studio, recorded, objects, await _directory(settings, stack))
         port = await server.start()
@@ -444,7 +444,7 @@ def _run(node: _Node, tasks: Tasks, plane: PlaneClient, settings: MediaSettings)
         tasks.start(_watch(SilenceWatch(node.board, plane, SystemClock(), settings.silence_seconds)), "silence")
 
 
-def _add_services(server: GrpcServer, settings: MediaSettings, node: _Node) -> None:
+def _add_services(server: GrpcServer, settings: MediaSettings, node: _Node, accounts: Accounts) -> None:
     calls, registrations = grpc_api.LiveCallApi(node.board), grpc_api.RegistrationApi(node.registrar, node.between.watching, settings.node)
     server.add(add_LiveCallServiceServicer_to_server, calls, grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
     server.add(add_RegistrationServiceServicer_to_server, registrations, grpc_api.REGISTRATIONS, grpc_api.REGISTRATION_RIGHTS)
@@ -452,7 +452,10 @@ def _add_services(server: GrpcServer, settings: MediaSettings, node: _Node) -> N
     server.add(add_CallControlServiceServicer_to_server, control, grpc_control.CALL_CONTROL, grpc_control.CALL_CONTROL_RIGHTS)
     trunks = grpc_trunks.TrunkStateApi(node.trunks, SystemClock())
     server.add(add_TrunkStateServiceServicer_to_server, trunks, grpc_trunks.TRUNK_STATES, grpc_trunks.TRUNK_STATE_RIGHTS)
-    security, itself = grpc_node.SecurityApi(node.gate, SystemClock()), grpc_node.NodeApi(settings.node, node.draining, ask_to_end)
+    security, itself = (
+        grpc_node.SecurityApi(node.gate, SystemClock(), accounts.config),
+        grpc_node.NodeApi(settings.node, node.draining, ask_to_end),
+    )
     server.add(add_SecurityServiceServicer_to_server, security, grpc_node.SECURITY, grpc_node.SECURITY_RIGHTS)
     server.add(add_NodeServiceServicer_to_server, itself, grpc_node.NODE, grpc_node.NODE_RIGHTS)
 

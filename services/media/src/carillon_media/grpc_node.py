@@ -9,15 +9,20 @@ import grpc.aio
 from carillon.media.v1 import node_pb2, security_pb2
 from carillon.media.v1.node_pb2_grpc import NodeServiceServicer
 from carillon.media.v1.security_pb2_grpc import SecurityServiceServicer
-from carillon_kit.auth import OPERATOR, SERVICE
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.clock import Clock
 from carillon_kit.errors import InvalidArgument, NotFound
-from carillon_kit.grpc_server import current_principal
+from carillon_kit.grpc_server import current_principal, current_tenant
 from carillon_media.domain.guard import Ban
 from carillon_media.handlers.gate import Gate
 
 SECURITY = "carillon.media.v1.SecurityService"
-SECURITY_RIGHTS: Mapping[str, frozenset[str]] = {"ListBans": frozenset({OPERATOR}), "LiftBan": frozenset({OPERATOR})}
+SECURITY_RIGHTS: Mapping[str, frozenset[str]] = {
+    "ListBans": frozenset({OPERATOR}),
+    "LiftBan": frozenset({OPERATOR}),
+    "UnlockLine": frozenset({OPERATOR, ADMIN}),
+}
 NODE = "carillon.media.v1.NodeService"
 NODE_RIGHTS: Mapping[str, frozenset[str]] = {"GetNode": frozenset({OPERATOR, SERVICE}), "Drain": frozenset({OPERATOR, SERVICE})}
 
@@ -25,8 +30,9 @@ NODE_RIGHTS: Mapping[str, frozenset[str]] = {"GetNode": frozenset({OPERATOR, SER
 class SecurityApi(SecurityServiceServicer):
     """`SecurityService`."""
 
-    def __init__(self, gate: Gate, clock: Clock) -> None:
+    def __init__(self, gate: Gate, clock: Clock, config_of: Callable[[str], TenantConfig | None]) -> None:
         self._gate = gate
+        self._config_of = config_of
         self._clock = clock
 
     async def ListBans(
@@ -48,6 +54,17 @@ class SecurityApi(SecurityServiceServicer):
         if not done:
             raise NotFound(f"ban of {request.source or request.account}")
         return security_pb2.LiftBanResponse()
+
+    async def UnlockLine(
+        self, request: security_pb2.UnlockLineRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> security_pb2.UnlockLineResponse:
+        """Every credential that is the user's, or that they are a guest on."""
+        config = self._config_of(current_tenant())
+        if config is None or request.user_id not in config.users:
+            raise NotFound(f"user {request.user_id!r}")
+        own = [each.id for each in config.sip_credentials.values() if request.user_id in (each.user_id, each.home_user_id)]
+        by = current_principal().subject
+        return security_pb2.UnlockLineResponse(accounts=[account for account in own if self._gate.unlock(account, by)])
 
     def _facts(self, ban: Ban) -> dict[str, Any]:
         until: datetime = self._clock.now() + timedelta(seconds=ban.until - self._clock.monotonic())

@@ -328,6 +328,24 @@ async def test_a_call_goes_to_no_trunk_where_we_do_not_send_to(house_with: Any, 
         await house.ended()
 
 
+@pytest.mark.feature("D-18")
+async def test_an_admin_unlocks_a_line_of_the_own_tenant(house: Any, audit: Audit) -> None:
+    target = f"127.0.0.1:{house.running.grpc_port}"
+    await asyncio.gather(*(guess(house, "anne", "x", host=f"127.0.2.{n}") for n in range(20)))
+    await audit.until("account_locked")
+    async with channel(target, issue_token(KEY, "ada", "dupont", [ADMIN])) as link:
+        unlock = SecurityServiceStub(link).UnlockLine
+        assert list((await unlock(pb.UnlockLineRequest(user_id="anne"))).accounts) == ["anne"]
+        assert not (await unlock(pb.UnlockLineRequest(user_id="anne"))).accounts
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await unlock(pb.UnlockLineRequest(user_id="evan"))
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+    async with channel(target, issue_token(KEY, "mallory", "martin", [ADMIN])) as link:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await SecurityServiceStub(link).UnlockLine(pb.UnlockLineRequest(user_id="anne"))
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
 async def test_operators_see_and_lift_bans_and_nobody_else_may(house: Any, audit: Audit) -> None:
     target = f"127.0.0.1:{house.running.grpc_port}"
     await asyncio.gather(*(guess(house, "evan", "x") for n in range(20)))

@@ -126,6 +126,39 @@ class HotDesk(Asked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImportHolidays(Asked):
+    """Put these (documents of `Holiday`) into a schedule, in place of those of the same country, region and year."""
+
+    schedule_id: str
+    country: str
+    region: str
+    year: int
+    holidays: tuple[Document, ...]
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveDevice(Asked):
+    """Bring a device to a site; without one into stock, where it has no lines."""
+
+    device_id: str
+    site_id: str = ""
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignDevice(Asked):
+    """Give a port to a user or to a credential's line; to neither: it is free, and all ports are if `port` is 0."""
+
+    device_id: str
+    port: int
+    user_id: str = ""
+    sip_credential_id: str = ""
+    label: str = ""
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PutBack(Asked):
     """Make resources what they were: (kind, id) -> the resource then as a document, or None if there was none.
 
@@ -147,5 +180,8 @@ Command = (
     | AssignExtensions
     | ResetLine
     | HotDesk
+    | ImportHolidays
+    | MoveDevice
+    | AssignDevice
     | PutBack
 )

@@ -9,10 +9,11 @@ from typing import assert_never
 
 from carillon_contracts.config import Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.domain import checks, documents, past, verbs
+from carillon_directory.domain import checks, documents, past, things, verbs
 from carillon_directory.domain.claims import Claim, claims_of
 from carillon_directory.domain.commands import (
     ApplyCompany,
+    AssignDevice,
     AssignExtensions,
     AssignNumber,
     Batch,
@@ -21,6 +22,8 @@ from carillon_directory.domain.commands import (
     DeleteResource,
     Document,
     HotDesk,
+    ImportHolidays,
+    MoveDevice,
     PutBack,
     ResetLine,
     UpdateResource,
@@ -61,6 +64,12 @@ def decide(
             return verbs.reset_line(state, command)
         case HotDesk():
             return verbs.hot_desk(state, command)
+        case ImportHolidays():
+            return things.import_holidays(state, command)
+        case MoveDevice():
+            return things.move_device(state, command)
+        case AssignDevice():
+            return things.assign_device(state, command)
         case PutBack():
             return past.put_back(state, command)
         case _:
@@ -80,6 +89,8 @@ def wanted_claims(command: Command) -> frozenset[Claim]:
         case PutBack():
             return frozenset().union(*(claims_of(kind, document) for (kind, _), document in command.then.items()))
         case DeleteResource() | AssignNumber() | AssignExtensions() | ResetLine() | HotDesk():
+            return frozenset()
+        case ImportHolidays() | MoveDevice() | AssignDevice():
             return frozenset()
         case _:
             assert_never(command)

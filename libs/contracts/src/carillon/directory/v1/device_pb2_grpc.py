@@ -59,6 +59,21 @@ class DeviceServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_device__pb2.DeleteDeviceRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_device__pb2.DeleteDeviceResponse.FromString,
                 _registered_method=True)
+        self.MoveDevice = channel.unary_unary(
+                '/carillon.directory.v1.DeviceService/MoveDevice',
+                request_serializer=carillon_dot_directory_dot_v1_dot_device__pb2.MoveDeviceRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_device__pb2.MoveDeviceResponse.FromString,
+                _registered_method=True)
+        self.AssignDevice = channel.unary_unary(
+                '/carillon.directory.v1.DeviceService/AssignDevice',
+                request_serializer=carillon_dot_directory_dot_v1_dot_device__pb2.AssignDeviceRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_device__pb2.AssignDeviceResponse.FromString,
+                _registered_method=True)
+        self.FreeDevice = channel.unary_unary(
+                '/carillon.directory.v1.DeviceService/FreeDevice',
+                request_serializer=carillon_dot_directory_dot_v1_dot_device__pb2.FreeDeviceRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_device__pb2.FreeDeviceResponse.FromString,
+                _registered_method=True)
 
 
 class DeviceServiceServicer:
@@ -94,6 +109,27 @@ class DeviceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MoveDevice(self, request, context):
+        """MoveDevice brings a device to a site, or back into stock, where it is nobody's: its lines are taken away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AssignDevice(self, request, context):
+        """AssignDevice gives a port of a device to a user, or to a line that several share; whose it was loses it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FreeDevice(self, request, context):
+        """FreeDevice takes a port, or all, from whom it was assigned to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeviceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +157,21 @@ def add_DeviceServiceServicer_to_server(servicer, server):
                     servicer.DeleteDevice,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_device__pb2.DeleteDeviceRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_device__pb2.DeleteDeviceResponse.SerializeToString,
+            ),
+            'MoveDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveDevice,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_device__pb2.MoveDeviceRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_device__pb2.MoveDeviceResponse.SerializeToString,
+            ),
+            'AssignDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssignDevice,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_device__pb2.AssignDeviceRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_device__pb2.AssignDeviceResponse.SerializeToString,
+            ),
+            'FreeDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.FreeDevice,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_device__pb2.FreeDeviceRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_device__pb2.FreeDeviceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +309,87 @@ class DeviceService:
             '/carillon.directory.v1.DeviceService/DeleteDevice',
             carillon_dot_directory_dot_v1_dot_device__pb2.DeleteDeviceRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_device__pb2.DeleteDeviceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.DeviceService/MoveDevice',
+            carillon_dot_directory_dot_v1_dot_device__pb2.MoveDeviceRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_device__pb2.MoveDeviceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AssignDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.DeviceService/AssignDevice',
+            carillon_dot_directory_dot_v1_dot_device__pb2.AssignDeviceRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_device__pb2.AssignDeviceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FreeDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.DeviceService/FreeDevice',
+            carillon_dot_directory_dot_v1_dot_device__pb2.FreeDeviceRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_device__pb2.FreeDeviceResponse.FromString,
             options,
             channel_credentials,
             insecure,

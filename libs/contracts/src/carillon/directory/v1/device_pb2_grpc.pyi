@@ -36,6 +36,12 @@ class DeviceServiceStub:
     CreateDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.CreateDeviceRequest, _device_pb2.CreateDeviceResponse]
     UpdateDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.UpdateDeviceRequest, _device_pb2.UpdateDeviceResponse]
     DeleteDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.DeleteDeviceRequest, _device_pb2.DeleteDeviceResponse]
+    MoveDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.MoveDeviceRequest, _device_pb2.MoveDeviceResponse]
+    """MoveDevice brings a device to a site, or back into stock, where it is nobody's: its lines are taken away."""
+    AssignDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.AssignDeviceRequest, _device_pb2.AssignDeviceResponse]
+    """AssignDevice gives a port of a device to a user, or to a line that several share; whose it was loses it."""
+    FreeDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.FreeDeviceRequest, _device_pb2.FreeDeviceResponse]
+    """FreeDevice takes a port, or all, from whom it was assigned to."""
 
 @_typing.type_check_only
 class DeviceServiceAsyncStub(DeviceServiceStub):
@@ -45,6 +51,12 @@ class DeviceServiceAsyncStub(DeviceServiceStub):
     CreateDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.CreateDeviceRequest, _device_pb2.CreateDeviceResponse]  # type: ignore[assignment]
     UpdateDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.UpdateDeviceRequest, _device_pb2.UpdateDeviceResponse]  # type: ignore[assignment]
     DeleteDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.DeleteDeviceRequest, _device_pb2.DeleteDeviceResponse]  # type: ignore[assignment]
+    MoveDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.MoveDeviceRequest, _device_pb2.MoveDeviceResponse]  # type: ignore[assignment]
+    """MoveDevice brings a device to a site, or back into stock, where it is nobody's: its lines are taken away."""
+    AssignDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.AssignDeviceRequest, _device_pb2.AssignDeviceResponse]  # type: ignore[assignment]
+    """AssignDevice gives a port of a device to a user, or to a line that several share; whose it was loses it."""
+    FreeDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.FreeDeviceRequest, _device_pb2.FreeDeviceResponse]  # type: ignore[assignment]
+    """FreeDevice takes a port, or all, from whom it was assigned to."""
 
 class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -81,5 +93,29 @@ class DeviceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_pb2.DeleteDeviceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_pb2.DeleteDeviceResponse, _abc.Awaitable[_device_pb2.DeleteDeviceResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def MoveDevice(
+        self,
+        request: _device_pb2.MoveDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.MoveDeviceResponse, _abc.Awaitable[_device_pb2.MoveDeviceResponse]]:
+        """MoveDevice brings a device to a site, or back into stock, where it is nobody's: its lines are taken away."""
+
+    @_abc_1.abstractmethod
+    def AssignDevice(
+        self,
+        request: _device_pb2.AssignDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.AssignDeviceResponse, _abc.Awaitable[_device_pb2.AssignDeviceResponse]]:
+        """AssignDevice gives a port of a device to a user, or to a line that several share; whose it was loses it."""
+
+    @_abc_1.abstractmethod
+    def FreeDevice(
+        self,
+        request: _device_pb2.FreeDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.FreeDeviceResponse, _abc.Awaitable[_device_pb2.FreeDeviceResponse]]:
+        """FreeDevice takes a port, or all, from whom it was assigned to."""
 
 def add_DeviceServiceServicer_to_server(servicer: DeviceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

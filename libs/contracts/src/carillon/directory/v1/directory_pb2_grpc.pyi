@@ -171,6 +171,8 @@ from carillon.directory.v1.destination_pb2 import HANG_UP_REASON_NORMAL as HANG_
 from carillon.directory.v1.destination_pb2 import HANG_UP_REASON_REJECTED as HANG_UP_REASON_REJECTED
 from carillon.directory.v1.destination_pb2 import HANG_UP_REASON_UNSPECIFIED as HANG_UP_REASON_UNSPECIFIED
 from carillon.directory.v1.destination_pb2 import HangUpReason as HangUpReason
+from carillon.directory.v1.device_pb2 import AssignDeviceRequest as AssignDeviceRequest
+from carillon.directory.v1.device_pb2 import AssignDeviceResponse as AssignDeviceResponse
 from carillon.directory.v1.device_pb2 import CreateDeviceRequest as CreateDeviceRequest
 from carillon.directory.v1.device_pb2 import CreateDeviceResponse as CreateDeviceResponse
 from carillon.directory.v1.device_pb2 import DEVICE_TYPE_ADAPTER as DEVICE_TYPE_ADAPTER
@@ -184,10 +186,14 @@ from carillon.directory.v1.device_pb2 import DeleteDeviceResponse as DeleteDevic
 from carillon.directory.v1.device_pb2 import Device as Device
 from carillon.directory.v1.device_pb2 import DeviceLine as DeviceLine
 from carillon.directory.v1.device_pb2 import DeviceType as DeviceType
+from carillon.directory.v1.device_pb2 import FreeDeviceRequest as FreeDeviceRequest
+from carillon.directory.v1.device_pb2 import FreeDeviceResponse as FreeDeviceResponse
 from carillon.directory.v1.device_pb2 import GetDeviceRequest as GetDeviceRequest
 from carillon.directory.v1.device_pb2 import GetDeviceResponse as GetDeviceResponse
 from carillon.directory.v1.device_pb2 import ListDevicesRequest as ListDevicesRequest
 from carillon.directory.v1.device_pb2 import ListDevicesResponse as ListDevicesResponse
+from carillon.directory.v1.device_pb2 import MoveDeviceRequest as MoveDeviceRequest
+from carillon.directory.v1.device_pb2 import MoveDeviceResponse as MoveDeviceResponse
 from carillon.directory.v1.device_pb2 import UpdateDeviceRequest as UpdateDeviceRequest
 from carillon.directory.v1.device_pb2 import UpdateDeviceResponse as UpdateDeviceResponse
 from carillon.directory.v1.emergency_recipient_pb2 import CreateEmergencyRecipientRequest as CreateEmergencyRecipientRequest
@@ -630,6 +636,8 @@ from carillon.directory.v1.schedule_pb2 import DeleteScheduleResponse as DeleteS
 from carillon.directory.v1.schedule_pb2 import GetScheduleRequest as GetScheduleRequest
 from carillon.directory.v1.schedule_pb2 import GetScheduleResponse as GetScheduleResponse
 from carillon.directory.v1.schedule_pb2 import Holiday as Holiday
+from carillon.directory.v1.schedule_pb2 import ImportHolidaysRequest as ImportHolidaysRequest
+from carillon.directory.v1.schedule_pb2 import ImportHolidaysResponse as ImportHolidaysResponse
 from carillon.directory.v1.schedule_pb2 import ListSchedulesRequest as ListSchedulesRequest
 from carillon.directory.v1.schedule_pb2 import ListSchedulesResponse as ListSchedulesResponse
 from carillon.directory.v1.schedule_pb2 import SCHEDULE_MODE_AUTOMATIC as SCHEDULE_MODE_AUTOMATIC
@@ -641,6 +649,8 @@ from carillon.directory.v1.schedule_pb2 import SCHEDULE_MODE_UNSPECIFIED as SCHE
 from carillon.directory.v1.schedule_pb2 import Schedule as Schedule
 from carillon.directory.v1.schedule_pb2 import ScheduleException as ScheduleException
 from carillon.directory.v1.schedule_pb2 import ScheduleMode as ScheduleMode
+from carillon.directory.v1.schedule_pb2 import SetScheduleModeRequest as SetScheduleModeRequest
+from carillon.directory.v1.schedule_pb2 import SetScheduleModeResponse as SetScheduleModeResponse
 from carillon.directory.v1.schedule_pb2 import UpdateScheduleRequest as UpdateScheduleRequest
 from carillon.directory.v1.schedule_pb2 import UpdateScheduleResponse as UpdateScheduleResponse
 from carillon.directory.v1.schedule_pb2 import WeeklyRange as WeeklyRange

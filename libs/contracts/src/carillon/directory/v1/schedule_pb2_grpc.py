@@ -59,6 +59,16 @@ class ScheduleServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_schedule__pb2.DeleteScheduleRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_schedule__pb2.DeleteScheduleResponse.FromString,
                 _registered_method=True)
+        self.ImportHolidays = channel.unary_unary(
+                '/carillon.directory.v1.ScheduleService/ImportHolidays',
+                request_serializer=carillon_dot_directory_dot_v1_dot_schedule__pb2.ImportHolidaysRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_schedule__pb2.ImportHolidaysResponse.FromString,
+                _registered_method=True)
+        self.SetScheduleMode = channel.unary_unary(
+                '/carillon.directory.v1.ScheduleService/SetScheduleMode',
+                request_serializer=carillon_dot_directory_dot_v1_dot_schedule__pb2.SetScheduleModeRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_schedule__pb2.SetScheduleModeResponse.FromString,
+                _registered_method=True)
 
 
 class ScheduleServiceServicer:
@@ -94,6 +104,20 @@ class ScheduleServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportHolidays(self, request, context):
+        """ImportHolidays puts the public holidays of a country (and region) in a year into the schedule, in place of those of an earlier import of the same.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetScheduleMode(self, request, context):
+        """SetScheduleMode opens or closes by hand, from the next call on, until it is automatic again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScheduleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +145,16 @@ def add_ScheduleServiceServicer_to_server(servicer, server):
                     servicer.DeleteSchedule,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_schedule__pb2.DeleteScheduleRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_schedule__pb2.DeleteScheduleResponse.SerializeToString,
+            ),
+            'ImportHolidays': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportHolidays,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_schedule__pb2.ImportHolidaysRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_schedule__pb2.ImportHolidaysResponse.SerializeToString,
+            ),
+            'SetScheduleMode': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetScheduleMode,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_schedule__pb2.SetScheduleModeRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_schedule__pb2.SetScheduleModeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +292,60 @@ class ScheduleService:
             '/carillon.directory.v1.ScheduleService/DeleteSchedule',
             carillon_dot_directory_dot_v1_dot_schedule__pb2.DeleteScheduleRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_schedule__pb2.DeleteScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportHolidays(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.ScheduleService/ImportHolidays',
+            carillon_dot_directory_dot_v1_dot_schedule__pb2.ImportHolidaysRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_schedule__pb2.ImportHolidaysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetScheduleMode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.ScheduleService/SetScheduleMode',
+            carillon_dot_directory_dot_v1_dot_schedule__pb2.SetScheduleModeRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_schedule__pb2.SetScheduleModeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,10 @@ class ScheduleServiceStub:
     CreateSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.CreateScheduleRequest, _schedule_pb2.CreateScheduleResponse]
     UpdateSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.UpdateScheduleRequest, _schedule_pb2.UpdateScheduleResponse]
     DeleteSchedule: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.DeleteScheduleRequest, _schedule_pb2.DeleteScheduleResponse]
+    ImportHolidays: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.ImportHolidaysRequest, _schedule_pb2.ImportHolidaysResponse]
+    """ImportHolidays puts the public holidays of a country (and region) in a year into the schedule, in place of those of an earlier import of the same."""
+    SetScheduleMode: _grpc.UnaryUnaryMultiCallable[_schedule_pb2.SetScheduleModeRequest, _schedule_pb2.SetScheduleModeResponse]
+    """SetScheduleMode opens or closes by hand, from the next call on, until it is automatic again."""
 
 @_typing.type_check_only
 class ScheduleServiceAsyncStub(ScheduleServiceStub):
@@ -45,6 +49,10 @@ class ScheduleServiceAsyncStub(ScheduleServiceStub):
     CreateSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.CreateScheduleRequest, _schedule_pb2.CreateScheduleResponse]  # type: ignore[assignment]
     UpdateSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.UpdateScheduleRequest, _schedule_pb2.UpdateScheduleResponse]  # type: ignore[assignment]
     DeleteSchedule: _aio.UnaryUnaryMultiCallable[_schedule_pb2.DeleteScheduleRequest, _schedule_pb2.DeleteScheduleResponse]  # type: ignore[assignment]
+    ImportHolidays: _aio.UnaryUnaryMultiCallable[_schedule_pb2.ImportHolidaysRequest, _schedule_pb2.ImportHolidaysResponse]  # type: ignore[assignment]
+    """ImportHolidays puts the public holidays of a country (and region) in a year into the schedule, in place of those of an earlier import of the same."""
+    SetScheduleMode: _aio.UnaryUnaryMultiCallable[_schedule_pb2.SetScheduleModeRequest, _schedule_pb2.SetScheduleModeResponse]  # type: ignore[assignment]
+    """SetScheduleMode opens or closes by hand, from the next call on, until it is automatic again."""
 
 class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -81,5 +89,21 @@ class ScheduleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _schedule_pb2.DeleteScheduleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_schedule_pb2.DeleteScheduleResponse, _abc.Awaitable[_schedule_pb2.DeleteScheduleResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ImportHolidays(
+        self,
+        request: _schedule_pb2.ImportHolidaysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.ImportHolidaysResponse, _abc.Awaitable[_schedule_pb2.ImportHolidaysResponse]]:
+        """ImportHolidays puts the public holidays of a country (and region) in a year into the schedule, in place of those of an earlier import of the same."""
+
+    @_abc_1.abstractmethod
+    def SetScheduleMode(
+        self,
+        request: _schedule_pb2.SetScheduleModeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_schedule_pb2.SetScheduleModeResponse, _abc.Awaitable[_schedule_pb2.SetScheduleModeResponse]]:
+        """SetScheduleMode opens or closes by hand, from the next call on, until it is automatic again."""
 
 def add_ScheduleServiceServicer_to_server(servicer: ScheduleServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n carillon/media/v1/security.proto\x12\x11\x63\x61rillon.media.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x11\n\x0fListBansRequest\"8\n\x10ListBansResponse\x12$\n\x04\x62\x61ns\x18\x01 \x03(\x0b\x32\x16.carillon.media.v1.Ban\"\x80\x01\n\x03\x42\x61n\x12\x10\n\x06source\x18\x01 \x01(\tH\x00\x12\x11\n\x07\x61\x63\x63ount\x18\x02 \x01(\tH\x00\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12)\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07offence\x18\x05 \x01(\rB\x08\n\x06\x62\x61nned\"?\n\x0eLiftBanRequest\x12\x10\n\x06source\x18\x01 \x01(\tH\x00\x12\x11\n\x07\x61\x63\x63ount\x18\x02 \x01(\tH\x00\x42\x08\n\x06\x62\x61nned\"\x11\n\x0fLiftBanResponse2\xb8\x01\n\x0fSecurityService\x12S\n\x08ListBans\x12\".carillon.media.v1.ListBansRequest\x1a#.carillon.media.v1.ListBansResponse\x12P\n\x07LiftBan\x12!.carillon.media.v1.LiftBanRequest\x1a\".carillon.media.v1.LiftBanResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n carillon/media/v1/security.proto\x12\x11\x63\x61rillon.media.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x11\n\x0fListBansRequest\"8\n\x10ListBansResponse\x12$\n\x04\x62\x61ns\x18\x01 \x03(\x0b\x32\x16.carillon.media.v1.Ban\"\x80\x01\n\x03\x42\x61n\x12\x10\n\x06source\x18\x01 \x01(\tH\x00\x12\x11\n\x07\x61\x63\x63ount\x18\x02 \x01(\tH\x00\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12)\n\x05until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07offence\x18\x05 \x01(\rB\x08\n\x06\x62\x61nned\"?\n\x0eLiftBanRequest\x12\x10\n\x06source\x18\x01 \x01(\tH\x00\x12\x11\n\x07\x61\x63\x63ount\x18\x02 \x01(\tH\x00\x42\x08\n\x06\x62\x61nned\"\x11\n\x0fLiftBanResponse\"$\n\x11UnlockLineRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"&\n\x12UnlockLineResponse\x12\x10\n\x08\x61\x63\x63ounts\x18\x01 \x03(\t2\x93\x02\n\x0fSecurityService\x12S\n\x08ListBans\x12\".carillon.media.v1.ListBansRequest\x1a#.carillon.media.v1.ListBansResponse\x12P\n\x07LiftBan\x12!.carillon.media.v1.LiftBanRequest\x1a\".carillon.media.v1.LiftBanResponse\x12Y\n\nUnlockLine\x12$.carillon.media.v1.UnlockLineRequest\x1a%.carillon.media.v1.UnlockLineResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +42,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LIFTBANREQUEST']._serialized_end=359
   _globals['_LIFTBANRESPONSE']._serialized_start=361
   _globals['_LIFTBANRESPONSE']._serialized_end=378
-  _globals['_SECURITYSERVICE']._serialized_start=381
-  _globals['_SECURITYSERVICE']._serialized_end=565
+  _globals['_UNLOCKLINEREQUEST']._serialized_start=380
+  _globals['_UNLOCKLINEREQUEST']._serialized_end=416
+  _globals['_UNLOCKLINERESPONSE']._serialized_start=418
+  _globals['_UNLOCKLINERESPONSE']._serialized_end=456
+  _globals['_SECURITYSERVICE']._serialized_start=459
+  _globals['_SECURITYSERVICE']._serialized_end=734
 # @@protoc_insertion_point(module_scope)

@@ -44,6 +44,11 @@ class SecurityServiceStub:
                 request_serializer=carillon_dot_media_dot_v1_dot_security__pb2.LiftBanRequest.SerializeToString,
                 response_deserializer=carillon_dot_media_dot_v1_dot_security__pb2.LiftBanResponse.FromString,
                 _registered_method=True)
+        self.UnlockLine = channel.unary_unary(
+                '/carillon.media.v1.SecurityService/UnlockLine',
+                request_serializer=carillon_dot_media_dot_v1_dot_security__pb2.UnlockLineRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_security__pb2.UnlockLineResponse.FromString,
+                _registered_method=True)
 
 
 class SecurityServiceServicer:
@@ -63,6 +68,13 @@ class SecurityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UnlockLine(self, request, context):
+        """UnlockLine lets the accounts of a user's line try again at this node, after too many wrong passwords; for the tenant's admins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SecurityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -75,6 +87,11 @@ def add_SecurityServiceServicer_to_server(servicer, server):
                     servicer.LiftBan,
                     request_deserializer=carillon_dot_media_dot_v1_dot_security__pb2.LiftBanRequest.FromString,
                     response_serializer=carillon_dot_media_dot_v1_dot_security__pb2.LiftBanResponse.SerializeToString,
+            ),
+            'UnlockLine': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlockLine,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_security__pb2.UnlockLineRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_security__pb2.UnlockLineResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -131,6 +148,33 @@ class SecurityService:
             '/carillon.media.v1.SecurityService/LiftBan',
             carillon_dot_media_dot_v1_dot_security__pb2.LiftBanRequest.SerializeToString,
             carillon_dot_media_dot_v1_dot_security__pb2.LiftBanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlockLine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.SecurityService/UnlockLine',
+            carillon_dot_media_dot_v1_dot_security__pb2.UnlockLineRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_security__pb2.UnlockLineResponse.FromString,
             options,
             channel_credentials,
             insecure,

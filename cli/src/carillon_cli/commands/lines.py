@@ -1,0 +1,93 @@
+"""`carillon lines`: extensions for users, lines that are handed over or unlocked, guests on phones."""
+
+import argparse
+import asyncio
+
+import grpc.aio
+
+from carillon.directory.v1 import directory_pb2 as pb
+from carillon.directory.v1.auth_pb2 import UnlockLoginRequest
+from carillon.directory.v1.auth_pb2_grpc import AccessServiceStub
+from carillon.directory.v1.extension_pb2_grpc import ExtensionServiceStub
+from carillon.directory.v1.sip_credential_pb2_grpc import SipCredentialServiceStub
+from carillon.directory.v1.user_pb2_grpc import UserServiceStub
+from carillon.media.v1.security_pb2 import UnlockLineRequest
+from carillon.media.v1.security_pb2_grpc import SecurityServiceStub
+from carillon_cli.errors import CliError
+from carillon_cli.system import RPC_SECONDS, System, ask, load, readable, system_arguments
+
+_VERBS = {
+    "extend": "extend USER...: the next free extension for each",
+    "reset": "reset USER: hand the line over, with new passwords",
+    "unlock": "unlock USER: let phones and logins of the user try again after wrong passwords",
+    "login": "login SIP_USER USER: let a user have a phone",
+    "logout": "logout SIP_USER: the phone is its owner's again",
+}
+_COUNTS = {"reset": 1, "unlock": 1, "login": 2, "logout": 1}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `carillon lines`."""
+    parser.add_argument("verb", choices=sorted(_VERBS), help="; ".join(_VERBS.values()))
+    parser.add_argument("names", nargs="+", metavar="NAME", help="user ids, or the SIP user name of a phone")
+    parser.add_argument("--first", default="", metavar="DIGITS", help="extend: from this extension on (default: the extension ranges)")
+    parser.add_argument("--leave-groups", action="store_true", help="reset: out of ring, hunt, pickup and paging groups as well")
+    parser.add_argument("--reason", default="", help="why, kept in the history")
+    system_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it and say what became of it."""
+    if len(options.names) != _COUNTS.get(options.verb, len(options.names)):
+        raise CliError(_VERBS[options.verb])
+    system = load(options.data)
+    print("\n".join(asyncio.run(_run(system, system.tenant(options.tenant), options))))
+    return 0
+
+
+async def _run(system: System, tenant: str, options: argparse.Namespace) -> list[str]:
+    async with system.channel("directory", tenant) as directory:
+        match options.verb:
+            case "extend":
+                return await _extend(directory, options)
+            case "reset":
+                return await _reset(directory, options)
+            case "unlock":
+                return await _unlock(system, tenant, directory, options.names[0])
+            case "login":
+                phone, user = options.names
+                lending = pb.LogInPhoneRequest(sip_credential_id=phone, user_id=user, reason=options.reason)
+                await ask(SipCredentialServiceStub(directory).LogInPhone(lending, timeout=RPC_SECONDS), "directory")
+                return [f"{phone} is {user}'s until they log out"]
+            case _:
+                ending = pb.LogOutPhoneRequest(sip_credential_id=options.names[0], reason=options.reason)
+                answer = await ask(SipCredentialServiceStub(directory).LogOutPhone(ending, timeout=RPC_SECONDS), "directory")
+                return [f"{options.names[0]} is {answer.sip_credential.user_id}'s"]
+
+
+async def _extend(directory: grpc.aio.Channel, options: argparse.Namespace) -> list[str]:
+    request = pb.AssignExtensionsRequest(user_ids=options.names, first=options.first, reason=options.reason)
+    answer = await ask(ExtensionServiceStub(directory).AssignExtensions(request, timeout=RPC_SECONDS), "directory")
+    return [f"{each.id} reaches {each.destination.user_id}" for each in answer.extensions]
+
+
+async def _reset(directory: grpc.aio.Channel, options: argparse.Namespace) -> list[str]:
+    request = pb.ResetLineRequest(user_id=options.names[0], leave_groups=options.leave_groups, reason=options.reason)
+    answer = await ask(UserServiceStub(directory).ResetLine(request, timeout=RPC_SECONDS), "directory")
+    made = [f"  password of {each.id}: {each.password}   (shown only now)" for each in answer.credentials]
+    return [f"the line of {answer.user.id} is as new", *made]
+
+
+async def _unlock(system: System, tenant: str, directory: grpc.aio.Channel, user: str) -> list[str]:
+    """The phones' accounts at media, and the login if there is one."""
+    async with system.channel("media", tenant) as media:
+        request = UnlockLineRequest(user_id=user)
+        answer = await ask(SecurityServiceStub(media).UnlockLine(request, timeout=RPC_SECONDS), "media")
+    lines = [f"{account} may register again" for account in answer.accounts] or [f"no phone of {user} was locked"]
+    try:
+        await AccessServiceStub(directory).UnlockLogin(UnlockLoginRequest(user_id=user), timeout=RPC_SECONDS)
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.NOT_FOUND:
+            raise readable(error, "directory") from error
+        return [*lines, f"{user} has no login"]
+    return [*lines, f"{user} may log in again"]
