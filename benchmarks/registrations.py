@@ -180,12 +180,12 @@ def crowd(logins: Sequence[tuple[str, str, str]], target: tuple[str, int], refre
     Crowd(logins, target, refresh).run(pipe)
 
 
-async def provision(run: dict[str, Any], tenant: str, count: int) -> list[tuple[str, str, str]]:
-    """A company of so many users with a phone each: SIP user, realm and password of each."""
+async def provision(run: dict[str, Any], tenant: str, count: int, **more: Any) -> list[tuple[str, str, str]]:
+    """A company of so many users with a phone each, and `more`: SIP user, realm and password of each."""
     users = [{"id": f"u{number}", "first_name": "U", "last_name": f"{number}"} for number in range(count)]
     credentials = [{"id": f"{tenant}-{number}", "user_id": f"u{number}"} for number in range(count)]
     realm = f"{tenant}.example"
-    data = {"tenant": {"id": tenant, "display_name": tenant, "realm": realm}, "users": users, "sip_credentials": credentials}
+    data = {"tenant": {"id": tenant, "display_name": tenant, "realm": realm}, "users": users, "sip_credentials": credentials} | more
     async with channel(str(run["grpc"]["directory"]), str(run["admin_token"]), tenant) as directory:
         made = await import_pb2_grpc.ImportServiceStub(directory).ApplyTenant(company.request(data), timeout=60)
     return [(found.id, realm, found.password) for found in made.new_credentials]

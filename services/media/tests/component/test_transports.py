@@ -19,6 +19,7 @@ from carillon_kit.certificates import write_self_signed
 from carillon_kit.clock import ManualClock
 from carillon_kit.testing import eventually
 from carillon_media.domain.guard import Verdict
+from carillon_media.domain.patience import LONGEST
 from carillon_media.io.connections import ConnectionLimits
 from carillon_media.io.sip_transport import Callbacks, Listen, SipStack
 from carillon_media.io.tls import Certificates, TlsFiles
@@ -37,11 +38,17 @@ Act = Callable[["Bench"], Awaitable[None]]
 class EverybodyGate:
     """Lets everything pass."""
 
+    def __init__(self) -> None:
+        #: Called when something for calls comes.
+        self.late: Callable[[], object] = lambda: None
+
     def arrived(self, data: bytes, transport: str, remote: tuple[str, int], now: float) -> Verdict:
+        if data.startswith(b"OPTIONS "):
+            self.late()
         return Verdict.PASS
 
-    def refusal(self, data: bytes, flow: Flow) -> tuple[Flow, bytes] | None:
-        return None
+    def refusal(self, data: bytes, flow: Flow, retry_after: int = 30) -> tuple[Flow, bytes] | None:
+        return flow, b"SIP/2.0 503 Busy\r\nRetry-After: %d\r\n\r\n" % retry_after
 
     def connected(self, remote: tuple[str, int]) -> bool:
         return True
@@ -74,7 +81,7 @@ class Bench:
         self.lost: list[Flow] = []
         self.kept: set[Flow] = set()
         self.stack.callbacks = Callbacks(self._invited, self._requested, self.outputs.append, self.kept.__contains__, self.lost.append)
-        self.stack.gate = EverybodyGate()
+        self.gate = self.stack.gate = EverybodyGate()
 
     def _invited(self, session: str, request: Request, flow: Flow) -> None:
         self.flows.append(flow)
@@ -232,6 +239,25 @@ def test_a_crowd_that_registers_does_not_hold_up_what_is_asked_for_calls(on: Cal
         order = [answer.call_id for answer in answers]
         assert sorted(order) == sorted(f"{number}@test" for number in range(101))
         assert order.index("100@test") <= 30
+
+    on(act)
+
+
+def test_who_has_waited_too_long_is_sent_away_and_what_calls_need_is_answered(on: Callable[..., None]) -> None:
+    async def act(bench: Bench) -> None:
+        address = bench.stack.bound["udp"]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            sock.setblocking(False)
+            sock.bind((address[0], 0))
+            for number in range(40):
+                sock.sendto(options("UDP", "phone.invalid", number).replace(b"OPTIONS", b"REGISTER"), address)
+            bench.gate.late = lambda: bench.clock.advance(LONGEST + 1)
+            sock.sendto(options("UDP", "phone.invalid", 40), address)
+            async with asyncio.timeout(20):
+                answers = [await asyncio.get_running_loop().sock_recv(sock, 65536) for _ in range(41)]
+        assert sum(answer.startswith(b"SIP/2.0 200 ") for answer in answers) == 1
+        assert sum(b"Retry-After: " in answer for answer in answers) == 40
 
     on(act)
 

@@ -1,10 +1,12 @@
 """Requests that calls go before: whoever registers or subscribes may wait a little when a node has too much to do, who talks may not.
 
-Invariant: as many wait as fit, none longer than `LONGEST` seconds; the same datagram waits once, however often it was sent again. What is
-dropped is sent again by its phone (RFC 3261 section 17.1.2.2), so work that nobody waits for any more is not done.
+Invariant: as many wait as fit, none is heard after `LONGEST` seconds, and the same datagram waits once, however often it was sent again.
+Who waited too long is to be told to come back later: to answer costs a tenth of what to hear costs, and phones that get no answer send
+again and again (RFC 3261 section 17.1.2.2). What does not fit is dropped.
 """
 
 from collections.abc import Iterator
+from zlib import crc32
 
 _PATIENT = (b"REGISTER ", b"SUBSCRIBE ", b"PUBLISH ")
 Address = tuple[str, int]
@@ -26,7 +28,7 @@ class Waiting:
         self._most = most
         self._longest = longest
         self._entries: dict[tuple[Address, bytes], float] = {}
-        #: Datagrams that did not fit or waited too long, for metrics.
+        #: Datagrams that did not fit, for metrics.
         self.dropped = 0
 
     def __bool__(self) -> bool:
@@ -40,11 +42,26 @@ class Waiting:
             self.dropped += 1
 
     def take(self, most: int, now: float) -> Iterator[tuple[bytes, Address]]:
-        """Those that waited longest, at most so many, each with where it came from."""
-        while self._entries and most > 0:
-            key = next(iter(self._entries))
-            if now - self._entries.pop(key) > self._longest:
-                self.dropped += 1
-                continue
+        """Those that are to be heard, at most so many, each with where it came from."""
+        while self._entries and most > 0 and not self._is_late(now):
+            yield self._first()
             most -= 1
-            yield key[1], key[0]
+
+    def late(self, most: int, now: float) -> Iterator[tuple[bytes, Address]]:
+        """Those that waited too long, at most so many."""
+        while self._entries and most > 0 and self._is_late(now):
+            yield self._first()
+            most -= 1
+
+    def _is_late(self, now: float) -> bool:
+        return now - next(iter(self._entries.values())) > self._longest
+
+    def _first(self) -> tuple[bytes, Address]:
+        remote, data = key = next(iter(self._entries))
+        del self._entries[key]
+        return data, remote
+
+
+def come_back_after(remote: Address) -> int:
+    """Seconds for Retry-After: not the same for all, or they would all come back at once."""
+    return 20 + crc32(f"{remote[0]} {remote[1]}".encode()) % 40

@@ -25,7 +25,7 @@ from carillon_sip.parser import parse_message
 from carillon_sip.reply import ReplyHead, reply_flow
 
 _log = get_logger(__name__)
-RETRY_AFTER_LINE = "Retry-After: 30\r\n"
+RETRY_AFTER = 30
 #: How long it is believed that an address is a trunk's.
 _FREE_SECONDS = 10.0
 #: All challenges through an edge are one client's: the edge chooses anew where each message comes in.
@@ -74,15 +74,15 @@ class Gate:
             self._tell()
         return verdict
 
-    def refusal(self, data: bytes, flow: Flow) -> tuple[Flow, bytes] | None:
-        """503 to a datagram that is not heard, without a transaction; None: it is no request."""
+    def refusal(self, data: bytes, flow: Flow, retry_after: int = RETRY_AFTER) -> tuple[Flow, bytes] | None:
+        """503 to a datagram that is not heard, without a transaction; None: it is no request. `retry_after` in seconds."""
         try:
             message = parse_message(data)
             if not isinstance(message, Request) or message.method == "ACK":
                 return None
             head = ReplyHead(message, flow)
             head.to_tag = "busy"
-            return reply_flow(message, flow), head.make(503, None, RETRY_AFTER_LINE)
+            return reply_flow(message, flow), head.make(503, None, f"Retry-After: {retry_after}\r\n")
         except ParseError:
             return None
 

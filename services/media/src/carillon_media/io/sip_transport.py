@@ -15,7 +15,7 @@ from typing import Protocol
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
 from carillon_media.domain.guard import Verdict
-from carillon_media.domain.patience import Waiting, is_patient
+from carillon_media.domain.patience import Waiting, come_back_after, is_patient
 from carillon_media.io.connections import ConnectionLimits, Connections
 from carillon_media.io.own_addresses import OwnAddresses
 from carillon_media.io.subscriptions import SubscriptionPort
@@ -49,6 +49,8 @@ DATAGRAMS_A_TURN = 64
 DATAGRAM_BYTES = 65_535
 #: Registrations and subscriptions that are heard in one turn: when nothing else waits, and when calls do.
 PATIENT_A_TURN, PATIENT_BESIDE_CALLS = 16, 4
+#: Those that waited too long that are told to come back in one turn.
+LATE_A_TURN = 32
 #: Receive buffer of a UDP socket: a second of a busy node.
 UDP_BUFFER = 4 * 1024 * 1024
 #: Timers of SIP are never finer than this; so many are served in one turn.
@@ -76,7 +78,7 @@ class Gate(Protocol):
     """Who is heard, and where is sent to; see `handlers.gate.Gate`."""
 
     def arrived(self, data: bytes, transport: str, remote: Address, now: float) -> Verdict: ...
-    def refusal(self, data: bytes, flow: Flow) -> tuple[Flow, bytes] | None: ...
+    def refusal(self, data: bytes, flow: Flow, retry_after: int = 30) -> tuple[Flow, bytes] | None: ...
     def connected(self, remote: Address) -> bool: ...
     def may_send(self, flow: Flow) -> bool: ...
 
@@ -221,19 +223,23 @@ class SipStack(SubscriptionPort):
                 else:
                     agent.receive(data, self._flow_from(remote), now)
             elif verdict is Verdict.REFUSE:
-                refusal = gate.refusal(data, self._flow_from(remote))
-                if refusal is not None:
-                    self._send_datagram(Send(*refusal))
+                self._refuse(gate.refusal(data, self._flow_from(remote)))
         self._hear_patient(PATIENT_A_TURN if drained else PATIENT_BESIDE_CALLS)
         self._pump()
 
     def _hear_patient(self, most: int) -> None:
         now = self._clock.monotonic()
+        for data, remote in self._patient.late(LATE_A_TURN, now):
+            self._refuse(self.gate.refusal(data, self._flow_from(remote), come_back_after(remote)))
         for data, remote in self._patient.take(most, now):
             self._agent.receive(data, self._flow_from(remote), now)
         if self._patient and not self._patient_soon:
             self._patient_soon = True
             asyncio.get_running_loop().call_soon(self._go_on_hearing)
+
+    def _refuse(self, refusal: tuple[Flow, bytes] | None) -> None:
+        if refusal is not None:
+            self._send_datagram(Send(*refusal))
 
     def _go_on_hearing(self) -> None:
         """In the next turn of the loop, in which every socket is read too."""
