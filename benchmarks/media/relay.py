@@ -40,10 +40,10 @@ CODECS = {"G722": AudioCodec("G722", 9), "opus": AudioCodec("opus", 111, 48000)}
 LIMIT = 120.0  # seconds a step may take
 
 
-def build(folder: Path) -> Path:
-    """Compiles the load generator."""
-    program = folder / "load"
-    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-o", program, HERE / "load.c"], check=True)
+def build(folder: Path, name: str = "load") -> Path:
+    """Compiles the load generator, or another program that is here."""
+    program = folder / name
+    subprocess.run(["cc", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-o", program, HERE / f"{name}.c"], check=True)
     return program
 
 
