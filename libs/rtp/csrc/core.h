@@ -116,6 +116,7 @@ struct source {
     uint16_t trial_port, trial_sequence;
     uint32_t trial_packets;
     int64_t opened_ms, trial_ms;
+    bool connected;                /* the kernel hands us nothing but the far end's packets, and knows the way to it */
     uint8_t nets;                  /* who may send besides the signalled address, host byte order */
     uint32_t net[8], mask[8];
 };

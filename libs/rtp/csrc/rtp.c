@@ -166,7 +166,8 @@ void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32
     saved->samples = s->out.last_samples;
     saved->rate = s->out.rate;
     saved->last_ms = s->out.last_ms;
-    ssize_t sent = sendto(s->fd, header, size, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&s->target, sizeof s->target);
+    const struct sockaddr *to = s->source.connected ? NULL : (struct sockaddr *)&s->target;
+    ssize_t sent = sendto(s->fd, header, size, MSG_DONTWAIT | MSG_NOSIGNAL, to, to ? sizeof s->target : 0);
     if (sent < 0) {
         drop(w, s, PLANE_DROP_UNSENT);
         return;

@@ -4,6 +4,7 @@
  * LEARNING: nobody is known. RELEARNING: after a new set_remote with the same address, the known source is confirmed by its next
  * packet, and only its silence lets another one on trial. LOCKED: everybody else is dropped. */
 #include <string.h>
+#include <sys/socket.h>
 
 #include "core.h"
 
@@ -18,6 +19,13 @@ bool target_refused(const plane_settings *settings, uint32_t ip, uint16_t port) 
     return false;
 }
 
+/* Once the far end is known the socket is connected to it: strangers' packets end in the kernel, and no route is looked up any more. */
+static void connect_to(struct session *s, const struct sockaddr_in *to) {
+    struct sockaddr_in anybody = {.sin_family = AF_UNSPEC};
+    if (!to && !s->source.connected) return;
+    s->source.connected = !connect(s->fd, (const struct sockaddr *)(to ? to : &anybody), sizeof anybody) && to;
+}
+
 void source_signalled(struct session *s, const plane_remote *remote, int64_t now_ms) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(remote->port), .sin_addr.s_addr = htonl(remote->ip)};
     struct source *source = &s->source;
@@ -27,6 +35,7 @@ void source_signalled(struct session *s, const plane_remote *remote, int64_t now
     memcpy(source->mask, remote->source_mask, sizeof source->mask);
     source->opened_ms = now_ms;
     source->trial_packets = 0;
+    connect_to(s, NULL);
     if (same && source->state == LOCKED) {
         source->state = RELEARNING;
         return;
@@ -60,6 +69,7 @@ static bool lock_on(struct worker *w, struct session *s, const struct sockaddr_i
     source->port = from->sin_port;
     s->target.sin_addr = from->sin_addr;
     s->target.sin_port = from->sin_port;
+    connect_to(s, &s->target);
     if (!again) {
         plane_event event = {.kind = PLANE_SOURCE_LOCKED,
                              .handle = session_handle(w->plane, s),

@@ -24,7 +24,7 @@ from carillon_rtp.client import PlaneClient
 from carillon_rtp.srtp import SrtpStream
 from carillon_rtp.values import SRTP_KEY_LENGTHS, AudioCodec, Codec, Event, MediaAddress, Remote, SrtpKeys, SrtpSuite, Statistics
 
-DEADLINE = 5.0  # seconds
+DEADLINE = 20.0  # seconds
 FRAME = 160  # samples of 20 ms
 
 E = TypeVar("E", bound=Event)
