@@ -13,7 +13,8 @@ import soundfile
 from carillon.common.v1 import call_application_pb2 as app
 from carillon.media.v1 import audio_pb2 as pb
 from carillon_kit.testing import eventually
-from carillon_rtp.testing import decode, share_of
+from carillon_rtp.testing import decode, share_of, tone
+from carillon_sip import InviteReceived, SessionFailed, SessionProgress
 
 pytestmark = pytest.mark.feature("M-8")
 
@@ -143,3 +144,55 @@ async def test_a_header_that_lies_of_its_length_costs_nothing(studio: Any) -> No
     content[at : at + 4] = (0xFFFF_FFF0).to_bytes(4, "little")
     done = await upload(studio.client, bytes(content))
     assert done.duration_ms <= 600
+
+
+async def melody(studio: Any, hertz: float) -> None:
+    """Playlist `melody` is a tone."""
+    done = await upload(studio.client, sound(hertz, 0.6), audio_id="melody", music=True)
+    await studio.configure("playlist", {"id": "melody", "tracks": [{"audio_id": "melody"}]})
+    await eventually(lambda: (studio.folder / "media/audio" / done.object).exists())
+
+
+@pytest.mark.feature("M-4")
+async def test_a_melody_is_heard_until_somebody_answers_and_nobody_is_charged_for_it(studio: Any, words: Any) -> None:
+    await melody(studio, 523)
+    rung = words.ring("bob")
+    rung.step.ring.ringback_music_id = "melody"
+    studio.application.follow(rung)
+    anne, bob = await studio.phone("anne"), await studio.phone("bob")
+    session = anne.call("102")
+    invite = await bob.expect(InviteReceived)
+    bob.do("ring", invite.session)
+    progress = await anne.expect(SessionProgress, lambda each: bool(each.response.body))
+    assert progress.response.status == 183
+    heard = decode(b"".join(packet.payload for packet in await anne.rtp.wait_for(60, 20)), "PCMA")
+    assert max(share_of(heard[start : start + 1600], 523) for start in range(0, 8000, 400)) > 0.9
+    bob.do("answer", invite.session, bob.offer())
+    to = await anne.answered()
+    actor = next(iter(studio.running.board.calls.values()))
+    await eventually(lambda: actor.legs["b1"].bridged_with)
+    anne.rtp.received.clear()
+    bob.rtp.send_audio(tone(880, 400, "PCMA"), "PCMA", words.audio_of(invite.request.body))
+    spoken = decode(b"".join(packet.payload for packet in (await anne.rtp.wait_for(16, 20))[2:]), "PCMA")
+    assert share_of(spoken, 880) > 0.9
+    assert to.port
+    anne.do("bye", session)
+    assert words.last(await studio.ended(), "ended")["talk_ms"] < words.last(studio.events(), "ended")["total_ms"]
+
+
+@pytest.mark.feature("M-4")
+async def test_who_is_refused_hears_the_music_of_the_busy_first(studio: Any, words: Any) -> None:
+    await melody(studio, 700)
+    refused = words.hang_up(17, 486)
+    refused.step.hang_up.prompts.append(app.Prompt(music=app.Music(playlist_id="melody", max_ms=5000)))
+    studio.application.follow(refused)
+    anne = await studio.phone("anne")
+    anne.call("102")
+    assert (await anne.expect(SessionProgress, lambda each: bool(each.response.body))).response.status == 183
+    failed = await anne.expect(SessionFailed, timeout=20)
+    assert failed.status == 486
+    heard = decode(b"".join(packet.payload for packet in anne.rtp.received), "PCMA")
+    assert max(share_of(heard[start : start + 1600], 700) for start in range(0, 3000, 400)) > 0.9
+    events = await studio.ended()
+    assert words.last(events, "ended")["cause"] == "user_busy"
+    assert "leg_answered a" not in words.story(events)

@@ -36,6 +36,7 @@ STEPS = [
             caller_number="101",
             caller_name="Bob",
             ask_after_answer=True,
+            ringback_music_id="melody",
         )
     ),
     pb.Step(play=pb.Play(prompts=[*PROMPTS, pb.Prompt(recording="sha256-" + "0" * 64)])),
@@ -44,6 +45,7 @@ STEPS = [
     ),
     pb.Step(record=pb.Record(beep=True, max_ms=7, silence_ms=8, min_ms=9, finish_digits="#", labels={"mailbox_id": "m"})),
     pb.Step(delegate=pb.Delegate(application="voicemail", arguments={"mailbox_id": "m"})),
+    pb.Step(hang_up=pb.HangUp(cause=17, prompts=PROMPTS)),
     pb.Step(hang_up=pb.HangUp(cause=17, sip_status=486, reason="busy")),
 ]
 

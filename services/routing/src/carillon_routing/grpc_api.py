@@ -45,6 +45,8 @@ SERVICE_NAME = "carillon.common.v1.CallApplication"
 #: What all that one decision must find out may take together: media waits 300 ms.
 FACTS_SECONDS = 0.24
 _DIGITS = re.compile(r"[0-9A-D*#]{0,64}")
+#: A caller who is refused hears music no longer than that.
+BUSY_MUSIC_MS = 15_000
 _RESULTS: dict[int, facts.RingResult] = {
     pb.RING_RESULT_ANSWERED: "answered",
     pb.RING_RESULT_NO_ANSWER: "no_answer",
@@ -236,6 +238,7 @@ def step_message(step: facts.Step) -> pb.Step:
                     recording=_recording(step.recording) if step.recording is not None else None,
                     ask_after_giving_up=step.ask_after_giving_up,
                     account_code=step.account_code,
+                    ringback_music_id=step.ringback_music_id,
                 )
             )
         case facts.Play():
@@ -254,7 +257,8 @@ def step_message(step: facts.Step) -> pb.Step:
         case facts.Delegate():
             return pb.Step(delegate=pb.Delegate(application=step.application, arguments=step.arguments))
         case facts.HangUp():
-            return pb.Step(hang_up=pb.HangUp(cause=step.cause, sip_status=step.sip_status, reason=step.reason))
+            music = [pb.Prompt(music=pb.Music(playlist_id=step.music_id, max_ms=BUSY_MUSIC_MS))] if step.music_id else []
+            return pb.Step(hang_up=pb.HangUp(cause=step.cause, sip_status=step.sip_status, reason=step.reason, prompts=music))
         case facts.Wait():
             wait = pb.Wait(prompts=_prompts(step.phrases), leave_digits=step.leave_digits, max_ms=step.max_ms, signalled=step.signalled)
             return pb.Step(wait=wait)

@@ -39,6 +39,8 @@ class RingGroup(Departmental):
     timeout_seconds: Annotated[int, Field(ge=10, le=300)] = 45
     no_answer: Destination | None = None
     recording_policy_id: str = ""
+    #: Playlist that callers hear in place of the ringing tone.
+    ringback_music_id: str = ""
 
 
 class HuntMember(Shape):
@@ -63,6 +65,8 @@ class HuntGroup(Departmental):
     no_answer: Destination | None = None
     #: Nobody is idle, or nobody is logged in.
     all_busy: Destination | None = None
+    #: Playlist that callers hear in place of the ringing tone.
+    ringback_music_id: str = ""
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -25,6 +25,8 @@ class Number(Departmental):
     owner: Name = ""
     comment: str = ""
     ordered_on: date | None = None
+    #: Playlist that who calls it hears in place of the ringing tone.
+    ringback_music_id: str = ""
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -248,6 +248,7 @@ def _ring(message: pb.Step) -> Ring:
         ring.music,
         recording,
         account_code=ring.account_code[:15],
+        ringback_music_id=ring.ringback_music_id,
     )
 
 
@@ -349,7 +350,8 @@ def _delegate(message: pb.Step) -> Delegate:
 
 
 def _hang_up(message: pb.Step) -> HangUp:
-    return HangUp(message.hang_up.cause, message.hang_up.sip_status, message.hang_up.reason)
+    step = message.hang_up
+    return HangUp(step.cause, step.sip_status, step.reason, _prompts(step.prompts))
 
 
 def _park(message: pb.Step) -> Park:

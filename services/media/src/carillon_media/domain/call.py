@@ -22,6 +22,7 @@ from carillon_media.domain import (
     prompting,
     ringing,
     supervising,
+    taking_leave,
     taking_over,
     taping,
     transferring,
@@ -58,6 +59,7 @@ from carillon_media.domain.state import (
     Recording,
     Ringing,
     Supervising,
+    TakingLeave,
     Talking,
     Waiting,
     side_of,
@@ -252,12 +254,18 @@ def _begin(call: CallState, step: Step) -> None:
         case Page():
             paging.begin(call, step)
         case HangUp():
-            if call.transfer is not None and not call.transfer.returning:
-                transferring.come_back(call, step.sip_status or sip_status_for(step.cause))
-                return
-            retry = RETRY_AFTER_SECONDS if step.sip_status == 503 else 0
-            status = step.sip_status if 300 <= step.sip_status <= 699 else 0
-            call.finish(cause_name(step.cause), "system", status=status, retry_after=retry)
+            _hang_up(call, step)
+
+
+def _hang_up(call: CallState, step: HangUp) -> None:
+    if call.transfer is not None and not call.transfer.returning:
+        transferring.come_back(call, step.sip_status or sip_status_for(step.cause))
+    elif step.prompts:
+        taking_leave.begin(call, step)
+    else:
+        retry = RETRY_AFTER_SECONDS if step.sip_status == 503 else 0
+        status = step.sip_status if 300 <= step.sip_status <= 699 else 0
+        call.finish(cause_name(step.cause), "system", status=status, retry_after=retry)
 
 
 def _cancelled(call: CallState, phase: Phase, given: inputs.CallerCancelled) -> None:
@@ -370,6 +378,7 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
     (Ringing, inputs.Undecided): deflecting.on_undecided,
     (Playing, inputs.PlayFinished): prompting.on_played,
     (Playing, inputs.DigitPressed): prompting.on_typed_ahead,
+    (TakingLeave, inputs.PlayFinished): lambda call, phase, given: taking_leave.on_played(call, phase, given, _hang_up),
     (Gathering, inputs.PlayFinished): prompting.on_gather_played,
     (Gathering, inputs.DigitPressed): prompting.on_digit,
     (Recording, inputs.PlayFinished): prompting.on_beeped,
@@ -405,6 +414,7 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
 _TIMERS: Mapping[type[Phase], Handler] = {
     Originating: originating.on_timer,
     Ringing: ringing.on_timer,
+    TakingLeave: lambda call, phase, given: taking_leave.on_timer(call, phase, given, _hang_up),
     Gathering: prompting.on_gather_timer,
     Recording: prompting.on_record_timer,
     Parked: parking.on_timer,

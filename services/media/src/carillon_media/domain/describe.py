@@ -49,6 +49,7 @@ def _fields(step: Step) -> Mapping[str, Any]:
                 "auto_answer": step.auto_answer,
                 "music": step.music,
                 "account_code": step.account_code,
+                "ringback_music_id": step.ringback_music_id,
             }
         case Play():
             return {"prompts": [_prompt(prompt) for prompt in step.prompts]}
@@ -82,7 +83,8 @@ def _fields(step: Step) -> Mapping[str, Any]:
         case Conference():
             return _present({"room_id": step.room_id, "creator": step.creator, "record": step.record, "announcement": step.announcement})
         case HangUp():
-            return {"cause": step.cause, "sip_status": step.sip_status, "reason": step.reason}
+            said = [_prompt(prompt) for prompt in step.prompts]
+            return {"cause": step.cause, "sip_status": step.sip_status, "reason": step.reason, "prompts": said}
         case Park():
             return {
                 "slots": list(step.slots),

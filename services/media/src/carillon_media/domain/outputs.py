@@ -132,6 +132,15 @@ class PlayTo:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayEarly:
+    """Play prompts to a caller that is not answered: 183 with our session description. What does not loop ends with PlayFinished."""
+
+    play_id: str
+    prompts: tuple[Prompt, ...]
+    loop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PlayMusic:
     """Music on hold to a leg, in place of the other side, until stopped; `whose`: the user who holds, empty: the tenant's music."""
 
@@ -332,6 +341,7 @@ Output = (
     | Journal
     | Remember
     | OfferLeg
+    | PlayEarly
     | RingCaller
     | EarlyMedia
     | AnswerCaller

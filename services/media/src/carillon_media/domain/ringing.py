@@ -17,7 +17,7 @@ from carillon_media.domain.causes import (
 )
 from carillon_media.domain.facts import Contact
 from carillon_media.domain.state import CallState, Leg, Ringing, Talking
-from carillon_media.domain.steps import Ring, RingOutcome, TrunkTarget
+from carillon_media.domain.steps import Music, Ring, RingOutcome, TrunkTarget
 from carillon_media.domain.timetable import Target, Timetable, given_up
 
 #: RFC 3326 section 2: phones show no missed call.
@@ -37,11 +37,19 @@ def begin(call: CallState, step: Ring) -> None:
 def play_ringback(call: CallState, step: Ring) -> None:
     """The ringing tone, or the music of a wait, for a caller that was answered; others hear their own phone's."""
     if call.legs[call.anchor].state != "answered":
+        if isinstance(call.phase, Ringing) and call.phase.melody:
+            _play_early(call, step)
         return
     if step.music:
         waiting.play_music(call)
+    elif step.ringback_music_id:
+        call.do(outputs.PlayTo(call.anchor, call.name(RINGBACK), (Music(step.ringback_music_id),), loop=True))
     else:
         call.do(outputs.PlayTo(call.anchor, call.name(RINGBACK), (), loop=True))
+
+
+def _play_early(call: CallState, step: Ring) -> None:
+    call.do(outputs.PlayEarly(call.name(RINGBACK), (Music(step.ringback_music_id),), loop=True))
 
 
 def on_timer(call: CallState, phase: Ringing, fired: inputs.TimerFired) -> None:
@@ -68,6 +76,13 @@ def on_progress(call: CallState, phase: Ringing, progress: inputs.LegProgressed)
             call.do(outputs.ReportTransfer(call.transfer.by, 180))
     caller = call.legs[call.anchor]
     if caller.state == "answered":
+        return
+    if phase.step.ringback_music_id:
+        # The melody is what is heard, whatever a phone or carrier has to say before it answers.
+        call.rang_caller, caller.state = True, "ringing"
+        if not phase.melody:
+            call.phase = replace(phase, melody=True)
+            _play_early(call, phase.step)
         return
     if progress.media and leg.leg_id not in phase.audible:
         phase = call.phase = replace(phase, audible=(*phase.audible, leg.leg_id))
@@ -201,7 +216,8 @@ def _end(call: CallState, leg_id: str, cause: str, reason: str = "") -> None:
 def _silence(call: CallState) -> None:
     """Whatever a caller that was answered hears meanwhile ends."""
     call.music = False
-    if call.legs[call.anchor].state == "answered":
+    melody = isinstance(call.phase, Ringing) and call.phase.melody
+    if melody or call.legs[call.anchor].state == "answered":
         call.do(outputs.StopPlay(call.anchor))
 
 

@@ -18,6 +18,7 @@ from carillon_media.domain.steps import (
     Conference,
     ConferenceResult,
     Gather,
+    HangUp,
     Outcome,
     PickUp,
     Prompt,
@@ -102,6 +103,8 @@ class Ringing:
     early: str = ""
     #: Legs that can be heard before they answer, in the order of saying so.
     audible: tuple[str, ...] = ()
+    #: The caller, not yet answered, hears the step's melody.
+    melody: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,14 @@ class Playing:
 
     play_id: str
     began: float
+
+
+@dataclass(frozen=True, slots=True)
+class TakingLeave:
+    """The caller hears something, then the call ends as the step says."""
+
+    step: HangUp
+    play_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +237,7 @@ Phase = (
     | Asking
     | Ringing
     | Playing
+    | TakingLeave
     | Gathering
     | Recording
     | Waiting
@@ -508,6 +520,7 @@ PHASE_NAMES: Mapping[type[Phase], str] = {
     Asking: "routing",
     Ringing: "ringing",
     Playing: "playing",
+    TakingLeave: "playing",
     Gathering: "gathering",
     Recording: "recording",
     Waiting: "waiting",

@@ -114,6 +114,8 @@ class Ring:
     recording: RecordingPlan | None = None
     #: What the call is charged to.
     account_code: str = ""
+    #: Playlist in place of the ringing tone.
+    ringback_music_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,8 @@ class HangUp:
     cause: int
     sip_status: int = 0
     reason: str = ""
+    #: Heard first.
+    prompts: tuple[Prompt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

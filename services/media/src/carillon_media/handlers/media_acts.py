@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs, outputs
-from carillon_media.domain.state import Closing, Gathering, Playing, Recording
+from carillon_media.domain.state import CALLER, Closing, Gathering, Playing, Recording, TakingLeave
 from carillon_media.handlers import identifying
 from carillon_media.handlers.board import Restore, Sync
 from carillon_media.handlers.legs import LegIo, PortLost
@@ -56,6 +56,24 @@ async def play_prompts(actor: "CallActor", output: outputs.PlayTo) -> None:
         await actor.parts.plane.play(leg.plane, output.play_id, files, loop=output.loop, barge_in=output.barge_in)
     except (PlaneError, OSError) as error:
         actor.parts.quiet.warning("prompts cannot be played", call_id=actor.call.facts.call_id, error=str(error))
+        actor.post(inputs.PlayFinished(output.play_id, 0))
+
+
+async def play_early(actor: "CallActor", output: outputs.PlayEarly) -> None:
+    """183 and audio; a caller that has offered none, or cannot be played to, hears its own phone ring."""
+    caller, parts, facts = actor.legs[CALLER], actor.parts, actor.call.facts
+    try:
+        if not caller.offer:
+            raise SipError("no offer")
+        files = await parts.prompts.files(facts.tenant, output.prompts, facts.call_id)
+        media = await actor.ports.agree(caller)
+        await actor.ports.tell(caller)
+        await parts.plane.play(caller.plane, output.play_id, files, loop=output.loop)
+        parts.sip.ring(caller.session, 183, media.body)
+    except (PlaneError, SipError, OSError) as error:
+        parts.quiet.warning("nothing is heard before the answer", call_id=facts.call_id, error=str(error))
+        if output.loop:
+            parts.sip.ring(caller.session, 180)
         actor.post(inputs.PlayFinished(output.play_id, 0))
 
 
@@ -145,7 +163,7 @@ def _lives(actor: "CallActor", leg: LegIo) -> bool:
 async def _go_on(actor: "CallActor") -> None:
     """Let the machine go on from what the old plane process will never finish."""
     phase = actor.call.state.phase
-    if isinstance(phase, Playing | Gathering) and phase.play_id:
+    if isinstance(phase, Playing | Gathering | TakingLeave) and phase.play_id:
         actor.post(inputs.PlayFinished(phase.play_id, 0))
     elif isinstance(phase, Recording) and phase.beep_id:
         actor.post(inputs.PlayFinished(phase.beep_id, 0))
@@ -164,6 +182,7 @@ DO: Mapping[type, Callable[["CallActor", Any], Awaitable[None]]] = {
     outputs.BridgeLegs: bridge_legs,
     outputs.UnbridgeLeg: unbridge,
     outputs.PlayTo: play_prompts,
+    outputs.PlayEarly: play_early,
     outputs.PlayMusic: play_music,
     outputs.StopPlay: stop_play,
     outputs.RecordFrom: record,

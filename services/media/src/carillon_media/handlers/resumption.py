@@ -13,7 +13,7 @@ from carillon_media.domain.call import Call
 from carillon_media.domain.causes import NODE_FAILURE
 from carillon_media.domain.recovery import PastEvent
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
-from carillon_media.domain.state import Gathering, Leg, Playing, Recording, Supervising, Waiting, side_of
+from carillon_media.domain.state import Gathering, Leg, Playing, Recording, Supervising, TakingLeave, Waiting, side_of
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.board import AnswerAgain, Restore
 from carillon_media.handlers.legs import LegIo
@@ -137,9 +137,11 @@ class Resumption:
         phase = actor.call.state.phase
         playing = {state.play_id for state in sessions} - {None}
         recording = {state.recording_id for state in sessions} - {None}
-        play_id = (
-            phase.beep_id if isinstance(phase, Recording) else phase.play_id if isinstance(phase, Playing | Gathering | Waiting) else ""
-        )
+        play_id = ""
+        if isinstance(phase, Recording):
+            play_id = phase.beep_id
+        elif isinstance(phase, Playing | Gathering | Waiting | TakingLeave):
+            play_id = phase.play_id
         if play_id and play_id not in playing:
             actor.post(inputs.PlayFinished(play_id, 0))
         elif not playing:

@@ -25,6 +25,7 @@ from carillon_routing.domain import (
     plans,
     queueing,
     recordings,
+    ringbacks,
     users,
 )
 from carillon_routing.domain import cursor as cursors
@@ -116,7 +117,9 @@ def _decide(walk: Walk, cursor: Cursor | None, outcome: Outcome) -> Advance:
     while not isinstance(move, Stop):
         move = _follow(walk, move)
     raw = b"" if move.wait is None else cursors.encode(_cursor(walk, move.wait))
-    step = recordings.recorded(walk, move.step, move.wait) if isinstance(move.step, Ring) else move.step
+    step = move.step
+    if isinstance(step, Ring):
+        step = ringbacks.with_melody(walk, recordings.recorded(walk, step, move.wait), move.wait)
     return Advance(step, raw, tuple(walk.trace), config.seq, tuple(walk.read))
 
 

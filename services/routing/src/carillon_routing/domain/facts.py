@@ -133,6 +133,8 @@ class Ring:
     ask_after_giving_up: bool = False
     #: What the call is charged to.
     account_code: str = ""
+    #: Heard in place of the ringing tone.
+    ringback_music_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +177,12 @@ class Delegate:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """The end: Q.850 cause, and the SIP status for a call that was not answered."""
+    """The end: Q.850 cause, and the SIP status for a call that was not answered; `music_id` is heard first."""
 
     cause: int
     sip_status: int
     reason: str
+    music_id: str = ""
 
 
 Step = Ring | Play | Gather | Delegate | HangUp | FeatureStep | EnterQueue | Wait

@@ -1,12 +1,13 @@
 """A user as a destination: forwarding, screening, do not disturb, the secretary, and every phone that rings for them."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from carillon_contracts.config import DailyRange, Destination, SimultaneousTarget, StickyAgentNode, User, WeekRange
 from carillon_routing.domain import callers
 from carillon_routing.domain.cursor import StickyWait, UserWait
-from carillon_routing.domain.facts import RingResult, RingTarget, TrunkTarget, UserTarget
+from carillon_routing.domain.facts import HangUp, RingResult, RingTarget, TrunkTarget, UserTarget
 from carillon_routing.domain.identity import shown_inside, shown_outside
 from carillon_routing.domain.reach import Reach, reach_number, target_of
 from carillon_routing.domain.schedules import WEEKDAYS
@@ -44,7 +45,7 @@ def rang(walk: Walk, wait: UserWait, result: RingResult, cause: int) -> Move:
         walk.note(f"user/{wait.secretary}", False, f"the outcome was {result}; user/{user.id} is rung now", f"user/{user.id}")
         return _ring_own(walk, user, wait.ring_seconds)
     forward = _by_outcome(walk, user, result)
-    return ToSender(result, ENDS[result], cause) if forward is None else _forwarded(walk, user, forward, result)
+    return ToSender(result, _end(walk, user, result), cause) if forward is None else _forwarded(walk, user, forward, result)
 
 
 def ring_agent(walk: Walk, user_id: str, node: StickyAgentNode) -> Move:
@@ -172,7 +173,12 @@ def _undisturbed(walk: Walk, user: User) -> bool:
 
 def _not_rung(walk: Walk, user: User) -> Move:
     forward = _by_outcome(walk, user, "busy")
-    return ToSender("busy", ENDS["busy"]) if forward is None else _forwarded(walk, user, forward, "busy")
+    return ToSender("busy", _end(walk, user, "busy")) if forward is None else _forwarded(walk, user, forward, "busy")
+
+
+def _end(walk: Walk, user: User, result: RingResult) -> HangUp:
+    """How the call ends if nobody knows another way: with music where the line is busy and there is some."""
+    return replace(ENDS[result], music_id=user.busy_music_id or walk.config.tenant.busy_music_id) if result == "busy" else ENDS[result]
 
 
 # -- forwarding -------------------------------------------------------------------------------------------------------

@@ -424,7 +424,9 @@ class Ring(_message.Message):
     ask_after_giving_up: _builtins.bool
     """Ask Next also, with `gave_up`, when the caller hangs up while it rings; the answer is not carried out."""
     ringback_music_id: _builtins.str
-    """What the caller hears in place of the ringing tone (`carillon.directory.v1.Playlist`); empty: the ringing tone."""
+    """What the caller hears in place of the ringing tone (`carillon.directory.v1.Playlist`) from the first phone that rings until somebody
+    answers; empty: the ringing tone.
+    """
     account_code: _builtins.str
     """What the call is charged to, for its record."""
     @_builtins.property
@@ -1140,21 +1142,27 @@ class HangUp(_message.Message):
     CAUSE_FIELD_NUMBER: _builtins.int
     SIP_STATUS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
     cause: _builtins.int
     """ITU-T Q.850 cause."""
     sip_status: _builtins.int
     """SIP status if the call is not yet answered; 0: media derives it from the cause."""
     reason: _builtins.str
+    @_builtins.property
+    def prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]:
+        """What the caller hears first, for 30 s at most; a call that is not answered yet is not answered for it."""
+
     def __init__(
         self,
         *,
         cause: _builtins.int = ...,
         sip_status: _builtins.int = ...,
         reason: _builtins.str = ...,
+        prompts: _abc.Iterable[Global___Prompt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "reason", b"reason", "sip_status", b"sip_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "prompts", b"prompts", "reason", b"reason", "sip_status", b"sip_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -81,6 +81,7 @@ class HuntGroup(_message.Message):
     TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
     NO_ANSWER_FIELD_NUMBER: _builtins.int
     ALL_BUSY_FIELD_NUMBER: _builtins.int
+    RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     department_id: _builtins.str
@@ -91,6 +92,8 @@ class HuntGroup(_message.Message):
     """Of each member in turn; 5 to 60, 15 if unset."""
     timeout_seconds: _builtins.int
     """The whole group gives up after this; 10 to 300, 45 if unset."""
+    ringback_music_id: _builtins.str
+    """Playlist that callers hear in place of the ringing tone."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___HuntMember]: ...
     @_builtins.property
@@ -114,10 +117,11 @@ class HuntGroup(_message.Message):
         timeout_seconds: _builtins.int = ...,
         no_answer: _destination_pb2.Destination | None = ...,
         all_busy: _destination_pb2.Destination | None = ...,
+        ringback_music_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["all_busy", b"all_busy", "no_answer", b"no_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_busy", b"all_busy", "department_id", b"department_id", "display_name", b"display_name", "etag", b"etag", "id", b"id", "members", b"members", "no_answer", b"no_answer", "ring_seconds", b"ring_seconds", "strategy", b"strategy", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_busy", b"all_busy", "department_id", b"department_id", "display_name", b"display_name", "etag", b"etag", "id", b"id", "members", b"members", "no_answer", b"no_answer", "ring_seconds", b"ring_seconds", "ringback_music_id", b"ringback_music_id", "strategy", b"strategy", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -59,6 +59,7 @@ class Number(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     COMMENT_FIELD_NUMBER: _builtins.int
     ORDERED_ON_FIELD_NUMBER: _builtins.int
+    RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     department_id: _builtins.str
@@ -75,6 +76,8 @@ class Number(_message.Message):
     comment: _builtins.str
     ordered_on: _builtins.str
     """`YYYY-MM-DD`."""
+    ringback_music_id: _builtins.str
+    """Playlist that who calls it hears in place of the ringing tone."""
     @_builtins.property
     def destination(self) -> _destination_pb2.Destination:
         """Unset: the number is free, calls to it are refused with cause 1."""
@@ -93,10 +96,11 @@ class Number(_message.Message):
         owner: _builtins.str = ...,
         comment: _builtins.str = ...,
         ordered_on: _builtins.str = ...,
+        ringback_music_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "department_id", b"department_id", "destination", b"destination", "etag", b"etag", "id", b"id", "label", b"label", "number_block_id", b"number_block_id", "number_group_id", b"number_group_id", "ordered_on", b"ordered_on", "owner", b"owner", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "department_id", b"department_id", "destination", b"destination", "etag", b"etag", "id", b"id", "label", b"label", "number_block_id", b"number_block_id", "number_group_id", b"number_group_id", "ordered_on", b"ordered_on", "owner", b"owner", "ringback_music_id", b"ringback_music_id", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -118,6 +118,7 @@ class RingGroup(_message.Message):
     ORDER_FIELD_NUMBER: _builtins.int
     WRAP_FIELD_NUMBER: _builtins.int
     RECORDING_POLICY_ID_FIELD_NUMBER: _builtins.int
+    RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     department_id: _builtins.str
@@ -131,6 +132,8 @@ class RingGroup(_message.Message):
     """Sequential: after the last member the first again, until the time is over."""
     recording_policy_id: _builtins.str
     """Of calls that come by the group; empty: as the line says."""
+    ringback_music_id: _builtins.str
+    """Playlist that callers hear in place of the ringing tone."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___RingMember]: ...
     @_builtins.property
@@ -151,10 +154,11 @@ class RingGroup(_message.Message):
         order: Global___RingOrder.ValueType = ...,
         wrap: _builtins.bool = ...,
         recording_policy_id: _builtins.str = ...,
+        ringback_music_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["no_answer", b"no_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "display_name", b"display_name", "etag", b"etag", "id", b"id", "members", b"members", "no_answer", b"no_answer", "order", b"order", "recording_policy_id", b"recording_policy_id", "strategy", b"strategy", "timeout_seconds", b"timeout_seconds", "wrap", b"wrap"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "display_name", b"display_name", "etag", b"etag", "id", b"id", "members", b"members", "no_answer", b"no_answer", "order", b"order", "recording_policy_id", b"recording_policy_id", "ringback_music_id", b"ringback_music_id", "strategy", b"strategy", "timeout_seconds", b"timeout_seconds", "wrap", b"wrap"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
