@@ -20,6 +20,9 @@ from carillon_kit.grpc_client import channel
 from carillon_kit.sealing import Sealer
 from carillon_kit.testing import eventually
 from carillon_media.domain import trunk_health
+from carillon_rtp.client import PlaneClient
+from carillon_rtp.protocol import Overloaded
+from carillon_rtp.values import MediaAddress
 from carillon_sip import SessionAnswered, SessionFailed
 
 pytestmark = [
@@ -327,6 +330,26 @@ async def test_no_more_calls_than_the_trunk_may_have_but_for_help(house: Any, wo
         anne.do("bye", anne.session)
         await house.ended(3)
         assert (await states(house)).calls == 0
+
+
+async def test_a_media_plane_that_is_too_busy_takes_calls_for_help(house: Any, words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    opening = PlaneClient.open
+
+    async def busy(self: PlaneClient, session: str, *, port: int | None = None, urgent: bool = False) -> MediaAddress:
+        if not urgent:
+            raise Overloaded("overloaded", "the packet threads are busy")
+        return await opening(self, session, port=port, urgent=urgent)
+
+    monkeypatch.setattr(PlaneClient, "open", busy)
+    async with carrier(house, "carrier_answers") as one:
+        await trunk(house, one.port)
+        anne = await call_out(house, words)
+        assert (await anne.expect(SessionFailed)).status == 503
+        house.application.follow(words.ring(trunk="112"), words.hang_up(42))
+        call = anne.call("112")
+        await anne.answered()
+        anne.do("bye", call)
+        await house.ended(2)
 
 
 async def test_a_call_goes_out_in_the_carrier_s_own_words(house: Any, words: Any) -> None:

@@ -63,10 +63,17 @@ def test_a_number_of_ours_that_leads_nowhere_is_unallocated_and_does_not_go_to_t
 
 @pytest.mark.feature("R-18")
 @pytest.mark.parametrize("dialled", ["112", "117", "144"])
-def test_an_emergency_call_goes_out_first_of_all_by_any_trunk(dialled: str) -> None:
+def test_an_emergency_call_goes_out_first_of_all_by_any_trunk_even_if_the_subscription_is_over(dialled: str) -> None:
     config = small_company(
         trunks=[{"id": "abroad", "address": "192.0.2.2", "prefixes": ["+33"], "priority": 5}],
         extensions=[{"id": dialled, "destination": {"user_id": "ben"}}],
+        tenant={
+            "id": "acme",
+            "realm": "acme.example",
+            "country": "CH",
+            "main_number": "+41215550100",
+            "subscription": {"valid_until": "2020-01-01"},
+        },
     )
     call = SimulatedCall.from_user(config, "anna", dialled)
     assert call.rings == [(f"{dialled}@abroad", 0, 120)]

@@ -7,7 +7,7 @@ import pytest
 from carillon_contracts.feature_codes import Coded, recognise
 from carillon_routing.domain.asks import Attend
 from carillon_routing.domain.cursor import Cursor, FeatureWait, decode, encode
-from carillon_routing.domain.facts import HangUp, Play, Ring
+from carillon_routing.domain.facts import HangUp, Play, Rang, Ring
 from carillon_routing.domain.feature_steps import NothingTaken, Page, PageOver, Park, ParkOver, PickUp, Supervise, SuperviseOver
 from carillon_routing.testing import SimulatedCall, World, small_company
 
@@ -284,3 +284,29 @@ def test_who_works_nowhere_or_always_cannot_log_in() -> None:
 def test_what_could_not_be_kept_is_not_said_to_be_done() -> None:
     call = SimulatedCall.from_user(house(**QUEUES), "anna", "*45", world=World(dark=True))
     assert says(call) == "Ce n'est pas possible pour le moment."
+
+
+# -- what users send elsewhere ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.feature("M-4", "R-19")
+@pytest.mark.parametrize(
+    ("dialled", "ends"), [("**199", (1, 404)), ("*82299", (1, 404)), ("*82103", (21, 403)), ("*45", (21, 403)), ("0900123456", (21, 403))]
+)
+def test_a_call_that_is_sent_to_what_cannot_be_ends_so_that_it_goes_back(dialled: str, ends: tuple[int, int]) -> None:
+    barred = {"restriction_profiles": [{"id": "none", "barred": ["premium"]}]}
+    users = [{"id": each, "last_name": each.title(), "restriction_profile_id": "none"} for each in ("anna", "ben", "carl")]
+    assert dial(dialled, transferred=True, users=users, **barred).ends == ends
+    assert says(dial(dialled, users=users, **barred))
+
+
+@pytest.mark.feature("M-4")
+def test_a_call_that_was_sent_on_goes_back_also_when_what_it_is_forwarded_to_is_refused() -> None:
+    profiles = [{"id": "none", "barred": ["premium"]}]
+    forwarding = {"no_answer": {"external_number": "+41900123456"}}
+    users = [
+        {"id": "anna", "last_name": "Anna"},
+        {"id": "ben", "last_name": "Ben", "restriction_profile_id": "none", "forwarding": forwarding},
+    ]
+    call = dial("102", transferred=True, users=users, restriction_profiles=profiles, pickup_groups=[], paging_groups=[], supervisions=[])
+    assert call.becomes(Rang("no_answer")).ends == (21, 403)

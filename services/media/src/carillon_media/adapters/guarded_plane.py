@@ -30,9 +30,9 @@ class GuardedPlane:
             """Everything else goes to the plane as it is."""
             return getattr(self._plane, name)
 
-    async def open(self, session: str, *, port: int | None = None) -> MediaAddress:
+    async def open(self, session: str, *, port: int | None = None, urgent: bool = False) -> MediaAddress:
         """As the plane does."""
-        address = await self._plane.open(session, port=port)
+        address = await self._plane.open(session, port=port, urgent=urgent)
         self._own_hosts.add(address.ip)
         return address
 

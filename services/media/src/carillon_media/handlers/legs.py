@@ -39,6 +39,8 @@ class LegIo:
     bridged_with: str = ""
     #: We called it.
     outgoing: bool = False
+    #: Of a call for help: it gets a media port however busy the plane is.
+    urgent: bool = False
     #: Hold music: since when it plays (monotonic; None: it does not) and how much of it was heard before, in seconds.
     music_since: float | None = None
     music_heard: float = 0.0
@@ -70,7 +72,7 @@ class MediaPorts:
     async def open(self, leg: LegIo) -> LegMedia:
         """The leg with a media port."""
         if leg.media is None:
-            address = await self._plane.open(leg.plane)
+            address = await self._plane.open(leg.plane, urgent=leg.urgent)
             leg.media = LegMedia(
                 address.ip,
                 address.port,

@@ -8,7 +8,7 @@ from carillon_contracts.config import DoorPhone, codes_of
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.elsewhere import NodeCall
 from carillon_media.domain.facts import CallFacts, Contact
-from carillon_media.domain.fallback import fallback
+from carillon_media.domain.fallback import fallback, is_emergency
 from carillon_media.domain.state import CallState, Parked
 from carillon_media.domain.steps import Step
 from carillon_media.domain.trunk_lines import TrunkAddress
@@ -106,6 +106,10 @@ class Reachability:
         """Trunks that stand at this address, whatever the port."""
         found = [trunk for host in self._resolver.names(ip) for trunk in self._accounts.trunks_of_host(host)]
         return [(trunk.tenant, trunk.trunk_id) for trunk in found]
+
+    def calls_for_help(self, facts: CallFacts) -> bool:
+        """Whether a user dialled an emergency number."""
+        return facts.direction == "from_user" and is_emergency(self._accounts.country_of(facts.tenant), facts.dialled)
 
     def fallback(self, facts: CallFacts) -> tuple[Step | None, int]:
         """What media does alone."""

@@ -28,7 +28,7 @@ async def offer_leg(actor: "CallActor", output: outputs.OfferLeg) -> None:
     if not actor.parts.trunks.begin(f"{facts.call_id}/{output.leg_id}", contact):
         actor.post(inputs.LegRefused(output.leg_id, 503, received=False))
         return
-    leg = LegIo(output.leg_id, "", contact.flow, f"{facts.call_id}/{output.leg_id}", outgoing=True)
+    leg = LegIo(output.leg_id, "", contact.flow, f"{facts.call_id}/{output.leg_id}", outgoing=True, urgent=contact.emergency)
     leg.media_networks = () if contact.trunk is None else contact.trunk.trunk.media_networks
     try:
         media = (await actor.ports.open(leg)).offering(actor.codecs)

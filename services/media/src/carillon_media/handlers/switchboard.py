@@ -128,7 +128,8 @@ class Switchboard:
             return
         body = request.body
         codecs = offered_codecs(body, secrecy_of(self.parts.srtp, flow.transport)) if body else ()
-        caller = LegIo(CALLER, session, flow, f"{facts.call_id}/{CALLER}", offer=body)
+        urgent = self.parts.directory.calls_for_help(facts)
+        caller = LegIo(CALLER, session, flow, f"{facts.call_id}/{CALLER}", offer=body, urgent=urgent)
         caller.media_networks = self.parts.trunks.media_networks(facts.tenant, facts.trunk_id or "")
         forwards = request.max_forwards
         actor = CallActor(

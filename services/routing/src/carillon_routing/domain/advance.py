@@ -49,6 +49,7 @@ from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered,
 from carillon_routing.domain.feature_steps import NothingTaken, PageOver, ParkOver, SuperviseOver
 from carillon_routing.domain.queue_steps import QueueOver
 from carillon_routing.domain.walk import (
+    BARRED,
     ENDS,
     LOOP,
     MAX_HOPS,
@@ -126,7 +127,7 @@ def _decide(walk: Walk, cursor: Cursor | None, outcome: Outcome) -> Advance:
 def _cursor(walk: Walk, wait: cursors.Wait) -> Cursor:
     variables = tuple(sorted(walk.variables.items()))
     given = tuple(sorted(walk.codes.items()))
-    return Cursor(walk.config.seq, wait, walk.sender, walk.language, walk.hops, walk.forwards, variables, walk.stack, given)
+    return Cursor(walk.config.seq, wait, walk.sender, walk.language, walk.hops, walk.forwards, variables, walk.stack, given, walk.sent)
 
 
 def _follow(walk: Walk, move: ToDestination | ToNode | ToOutside | ToSender) -> Move:
@@ -150,12 +151,13 @@ def _follow(walk: Walk, move: ToDestination | ToNode | ToOutside | ToSender) -> 
 def _enter(walk: Walk, entered: Entered) -> Move:
     """Where a new call goes, by what was dialled."""
     from_user = walk.call.direction == "from_user"
+    walk.sent = bool({"transferred_by", "deflected_by"} & set(entered.arguments))
     dialled = dialled_by_user(walk.config, walk.call.dialled) if from_user else dialled_from_trunk(walk.config, walk.call.dialled)
     if from_user and not isinstance(dialled, ToEmergency) and (coded := recognise(walk.config, walk.call.dialled)) is not None:
         if coded.feature in ("forward_on", "forward_off", "dnd_on", "dnd_off"):
             return feature_settings.changed(walk, coded)
         if coded.feature not in ("withhold", "call_return"):
-            return features.enter(walk, coded, sent_by_user=bool({"transferred_by", "deflected_by"} & set(entered.arguments)))
+            return features.enter(walk, coded)
         if (ended := feature_settings.redial(walk, coded)) is not None:
             return ended
         dialled = dialled_by_user(walk.config, walk.call.dialled)
@@ -226,7 +228,7 @@ def _go_on(walk: Walk, cursor: Cursor, outcome: Outcome) -> Move:
             return _code_given(walk, wait, gathered)
         case RefusedWait(), Played():
             walk.note("announcement", True, "the caller was told", "hang_up")
-            return Stop(outside.BARRED)
+            return Stop(BARRED)
         case FeatureWait() as wait, Rang(result):
             return features.rang(walk, wait, result)
         case FeatureWait() as wait, ParkOver() | NothingTaken() | SuperviseOver() | PageOver() as outcome:

@@ -11,7 +11,7 @@ from carillon_routing.domain.cursor import CodeWait, RefusedWait
 from carillon_routing.domain.facts import Gather, Gathered, Play
 from carillon_routing.domain.feature_phrases import Said, phrase
 from carillon_routing.domain.feature_settings import language_of
-from carillon_routing.domain.walk import Move, Stop, Walk
+from carillon_routing.domain.walk import BARRED, Move, Stop, Walk
 
 #: Times that a caller is asked in one call.
 MAX_TURNS = 3
@@ -23,15 +23,15 @@ _PIN_DIGITS = 12
 
 
 def can_be_asked(walk: Walk, user: User) -> bool:
-    """Who dials can be; not who has calls forwarded, and not a caller of a plan, which has its own way for a refused call."""
-    return walk.call.caller_user_id == user.id and walk.sender is None
+    """Who dials can be; not who forwards calls or sends them on, and not a caller of a plan, which has its own way for a refused call."""
+    return walk.call.caller_user_id == user.id and walk.sender is None and not walk.sent
 
 
 def ask(walk: Walk, user: User, wait: CodeWait, said: Said | None = None) -> Stop:
     """Ask for the code, after what is said first."""
     if wait.kind == "pin" and not user.outbound_pin_hash:
         walk.note(f"user/{user.id} outbound PIN", False, "there is none, so none can be given")
-        return _refused(walk, "barred")
+        return refused(walk, "barred")
     policy = walk.config.get(AccountCodePolicy, user.account_code_policy_id)
     digits = _PIN_DIGITS if wait.kind == "pin" or policy is None else policy.max_length
     language = language_of(walk)
@@ -48,7 +48,7 @@ def given(walk: Walk, wait: CodeWait, gathered: Gathered) -> Move | str:
     """The code that `wait.number` may be called with now, or what comes of a wrong one."""
     user = walk.config.users.get(walk.call.caller_user_id)
     if user is None:
-        return _refused(walk, "barred")
+        return refused(walk, "barred")
     subject = f"user/{user.id} {wait.kind} code"
     if gathered.digits:
         right, reason, limit = _checked(walk, user, wait.kind, gathered.digits)
@@ -63,12 +63,12 @@ def given(walk: Walk, wait: CodeWait, gathered: Gathered) -> Move | str:
             return gathered.digits
         if wrong >= limit:
             walk.note(subject, False, f"is blocked: {wrong} wrong tries in a row, at most {limit}")
-            return _refused(walk, "code_blocked")
+            return refused(walk, "code_blocked")
     else:
         reason = "nothing was pressed"
     walk.note(subject, False, reason)
     if wait.turn + 1 >= MAX_TURNS:
-        return _refused(walk, "barred")
+        return refused(walk, "barred")
     again = CodeWait(wait.kind, wait.number, wait.ring_ms, wait.turn + 1)
     return ask(walk, user, again, "wrong_code" if gathered.digits else None)
 
@@ -89,5 +89,8 @@ def _checked(walk: Walk, user: User, kind: str, digits: str) -> tuple[bool, str,
     return right, f"has {len(digits)} digits, {policy.min_length} to {policy.max_length} wanted", policy.blocked_after
 
 
-def _refused(walk: Walk, said: Said) -> Stop:
+def refused(walk: Walk, said: Said) -> Stop:
+    """The caller is told, and the call ends; one that a user has sent there ends at once, so that it goes back."""
+    if walk.sent:
+        return Stop(BARRED)
     return Stop(Play((phrase(said, language_of(walk)),)), RefusedWait())

@@ -125,13 +125,15 @@ class Cursor:
     stack: tuple[tuple[str, str], ...] = ()
     #: Codes that the caller gave: kind, and of an account what it is charged to.
     codes: tuple[tuple[str, str], ...] = ()
+    #: A user has sent the call there, by transfer or deflection.
+    sent: bool = False
 
 
 def encode(cursor: Cursor) -> bytes:
     """Compact JSON; keys that say nothing are absent."""
     fields: dict[str, Any] = {"v": VERSION, "c": cursor.config_seq, "w": _encode_wait(cursor.wait)}
     optional = {"s": cursor.sender, "l": cursor.language, "h": cursor.hops, "f": cursor.forwards, "x": cursor.variables, "d": cursor.stack}
-    optional |= {"k": cursor.codes}
+    optional |= {"k": cursor.codes, "t": int(cursor.sent)}
     fields |= {key: value for key, value in optional.items() if value}
     return json.dumps(fields, separators=(",", ":")).encode()
 
@@ -181,7 +183,7 @@ def decode(raw: bytes) -> Cursor:
     cursor = Cursor(_count(fields, "c"), _decode_wait(fields.get("w")), tuple(sender) if sender else None, language)
     variables, stack = _pairs(fields, "x"), _pairs(fields, "d")
     hops, forwards, codes = _count(fields, "h"), _count(fields, "f"), _pairs(fields, "k")
-    return replace(cursor, hops=hops, forwards=forwards, variables=variables, stack=stack, codes=codes)
+    return replace(cursor, hops=hops, forwards=forwards, variables=variables, stack=stack, codes=codes, sent=bool(_count(fields, "t")))
 
 
 def _pairs(fields: Mapping[str, Any], key: str) -> tuple[tuple[str, str], ...]:

@@ -14,11 +14,20 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.asks import ChangeUser, LastCaller
 from carillon_routing.domain.cursor import PlayWait
 from carillon_routing.domain.dialling import ToExtension, ToOutside, ToOwnNumber, dialled_by_user
-from carillon_routing.domain.facts import Play
+from carillon_routing.domain.facts import HangUp, Play
 from carillon_routing.domain.feature_phrases import Said, phrase
-from carillon_routing.domain.walk import Stop, Walk
+from carillon_routing.domain.walk import BARRED, ENDS, UNKNOWN_NUMBER, Stop, Walk
 
 UNCONDITIONAL, SUSPENDED = "forwarding.unconditional", "forwarding.suspended"
+#: How a call ends that a user has sent to what cannot be.
+_REFUSED: Mapping[Said, HangUp] = {
+    "not_allowed": BARRED,
+    "barred": BARRED,
+    "code_blocked": BARRED,
+    "no_such_extension": UNKNOWN_NUMBER,
+    "not_now": HangUp(41, 503, "not possible now"),
+    **dict.fromkeys(("nothing_there", "nobody_talks", "nobody_listens", "nobody_called"), ENDS["unreachable"]),
+}
 _SAID: Mapping[Feature, Said] = {"forward_on": "forward_on", "forward_off": "forward_off", "dnd_on": "dnd_on", "dnd_off": "dnd_off"}
 
 
@@ -96,5 +105,7 @@ def language_of(walk: Walk) -> str:
 
 
 def say(walk: Walk, said: Said) -> Stop:
-    """Tell who dialled, then end."""
+    """Tell who dialled, then end. Who was sent there hears nothing: it would count as an answer, and the call would not go back."""
+    if walk.sent and said in _REFUSED:
+        return Stop(_REFUSED[said])
     return Stop(Play((phrase(said, language_of(walk)),)), PlayWait())

@@ -31,15 +31,15 @@ PAGE_ANSWER_MS = 4000
 NO_SLOT = HangUp(34, 503, "no parking slot is free")
 
 
-def enter(walk: Walk, coded: Coded, *, sent_by_user: bool) -> Move:
-    """Do it. `sent_by_user`: the call was sent there by transfer or deflection, so that its other side is what it is about."""
+def enter(walk: Walk, coded: Coded) -> Move:
+    """Do it; of a call that a user has sent there its other side is what it is about."""
     subject = f"feature {coded.feature} {coded.code or coded.argument}"
     match coded.feature:
         case "pick_up_group":
             return _pick_up_group(walk, subject)
         case "pick_up":
             return _pick_up(walk, subject, coded.argument)
-        case "park" if coded.slot and not sent_by_user:
+        case "park" if coded.slot and not walk.sent:
             walk.note(subject, True, f"{coded.argument} is a slot: what is parked there is taken back")
             return Stop(PickUp(slot=coded.argument), FeatureWait("take"))
         case "park":

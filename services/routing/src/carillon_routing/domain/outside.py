@@ -4,16 +4,12 @@ from collections.abc import Container
 
 from carillon_routing.domain import codes
 from carillon_routing.domain.authorise import Allowed, NeedsCode, Refused, authorise
-from carillon_routing.domain.cursor import CodeWait, ExternalWait, RefusedWait
-from carillon_routing.domain.facts import HangUp, Play, RingResult, TrunkTarget
-from carillon_routing.domain.feature_phrases import phrase
-from carillon_routing.domain.feature_settings import language_of
-from carillon_routing.domain.walk import ENDS, LIKE, NO_TRUNK, Move, Stop, ToOutside, ToSender, Walk
+from carillon_routing.domain.cursor import CodeWait, ExternalWait
+from carillon_routing.domain.facts import RingResult, TrunkTarget
+from carillon_routing.domain.walk import BARRED, ENDS, LIKE, NO_TRUNK, Move, Stop, ToOutside, ToSender, Walk
 
 #: Trunks that are tried for one number.
 MAX_TRUNKS = 10
-#: Q.850 cause 21.
-BARRED = HangUp(21, 403, "the number may not be called")
 
 
 def call(walk: Walk, move: ToOutside) -> Move:
@@ -54,7 +50,7 @@ def refused(walk: Walk, user_id: str, number: str, decision: Refused | NeedsCode
     walk.note(f"number {number}", False, f"user/{user_id} may not call it: {decision.reason}")
     if walk.sender is not None:
         return ToSender("rejected", BARRED)
-    return Stop(Play((phrase("barred", language_of(walk)),)), RefusedWait())
+    return codes.refused(walk, "barred")
 
 
 def inside_barred(walk: Walk, user_id: str, number: str) -> Move | None:

@@ -49,6 +49,7 @@ REASONS: dict[str, HangUp] = {
     "rejected": HangUp(21, 603, "call rejected"),
 }
 UNKNOWN_NUMBER = HangUp(1, 404, "unallocated number")
+BARRED = HangUp(21, 403, "the number may not be called")
 NO_TRUNK = HangUp(38, 503, "no trunk takes this number")
 BROKEN_PLAN = HangUp(25, 500, "the configuration leads nowhere")
 LOOP = HangUp(25, 482, "the call goes round in circles")
@@ -123,11 +124,14 @@ class Walk:
     codes: dict[str, str] = field(default_factory=dict)
     trace: list[TraceLine] = field(default_factory=list)
     read: list[FactRead] = field(default_factory=list)
+    #: A user has sent the call there, by transfer or deflection: who hears what is said is not who did it.
+    sent: bool = False
 
     def take_up(self, cursor: Cursor) -> None:
         """Go on where the cursor says."""
         self.sender, self.language, self.hops, self.forwards = cursor.sender, cursor.language, cursor.hops, cursor.forwards
         self.variables, self.stack, self.codes = dict(cursor.variables), cursor.stack, dict(cursor.codes)
+        self.sent = cursor.sent
 
     def leave(self) -> None:
         """Nobody waits for what becomes of the call from here on."""
