@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from carillon.common.v1 import call_application_pb2 as app
 from carillon_kit.certificates import write_self_signed
-from carillon_kit.testing import eventually
+from carillon_kit.testing import eventually, fresh_database
 from carillon_media.io.tls import Certificates, TlsFiles
-from carillon_sip import InviteReceived, NameAddr, RequestOut, ResponseReceived
+from carillon_sip import InviteReceived, NameAddr, RequestOut, ResponseReceived, SessionFailed
 from carillon_sip.message import Request
 from carillon_sip.parser import StreamFramer, parse_message
 
@@ -40,6 +41,37 @@ async def register(phone: Any, reg_id: int = 0, path: str = "") -> Any:
     )
     phone.do("request", request)
     return (await phone.expect(ResponseReceived, lambda o: o.response.status >= 200)).response
+
+
+@pytest.mark.feature("M-13")
+async def test_connections_end_with_their_process_and_calls_go_to_the_other_phone_or_on(
+    house_with: Any, tmp_path: Path, words: Any
+) -> None:
+    async with house_with(tmp_path, postgres_dsn=(dsn := fresh_database())) as house:
+        first, second = await house.phone("bob", "udp", register=False), await house.phone("bob", "tcp", register=False)
+        second.cseq = 10
+        assert [(await register(first, 1)).status, (await register(second, 2)).status] == [200, 200]
+        carol = await house.phone("carol", "tcp")
+        assert [device.binding.reg_id for device in house.running.registrar.devices("dupont", "bob")] == [1, 2]
+        await house.die(postgres_dsn=dsn)
+        registrar = house.running.registrar
+        await eventually(lambda: [device.binding.reg_id for device in registrar.devices("dupont", "bob")] == [1])
+        await eventually(lambda: [e.data["reason"] for e in house.registrations() if "reason" in e.data] == ["connection_lost"])
+        anne = await house.phone("anne")
+        house.application.follow(words.ring("bob"))
+        call = anne.call("102")
+        await first.expect(InviteReceived)
+        anne.do("cancel", call)
+        house.application.follow(words.ring("carol"), words.hang_up(20, 480))
+        anne.call("103")
+        assert (await anne.expect(SessionFailed, lambda output: output.status != 487)).status == 480
+        assert house.application.asked[-1].outcome.ring.result == app.RING_RESULT_UNREACHABLE
+        carol.close()
+        await carol.open()
+        assert await carol.register() == 200
+        house.application.follow(words.ring("carol"))
+        anne.call("103")
+        await carol.expect(InviteReceived)
 
 
 async def test_a_flow_that_is_lost_is_unbound_at_once_and_the_other_rings(house: Any, words: Any) -> None:

@@ -177,11 +177,22 @@ class Registrar:
     # -- time and restarts ----------------------------------------------------------------------------------------------
 
     def load(self, devices: Iterable[Device]) -> None:
-        """What was stored before a restart, with `binding.expires_at` monotonic again."""
+        """What was stored before a restart, with `binding.expires_at` monotonic again.
+
+        Connections ended with the process that had them: what is bound to one as a flow is gone, and rings again when its phone has
+        registered by a new one; until then calls go to the user's other phones, or on."""
+        dead: list[Device] = []
         for device in devices:
             known = self._devices.get(device.sip_user, ())
-            if all(other.binding.key != device.binding.key for other in known):
+            if any(other.binding.key == device.binding.key for other in known):
+                continue
+            if device.binding.flow.reliable and device.binding.reg_id > 0 and not device.node:
+                dead.append(device)
+            else:
                 self._keep(device.sip_user, (*known, device))
+        self._store.remove(dead)
+        for device in dead:
+            self._announce_gone(device, "connection_lost")
 
     def elsewhere(self, changes: Iterable[tuple[Device, bool]]) -> None:
         """Other nodes heard these: a device, and whether it is gone. What was heard last holds, wherever."""
