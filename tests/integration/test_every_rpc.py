@@ -111,7 +111,8 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
         "media.v1.CallControlService",
         READER,
         "HangUpCall HoldLeg ResumeLeg TransferCall AnswerCall ConsultTransfer CompleteTransfer ParkCall UnparkCall PickUpCall"
-        " SuperviseCall OpenDoor SendDigits PlayToCall StartRecording StopRecording OriginateCall WatchCallEvents",
+        " SuperviseCall OpenDoor SendDigits PlayToCall StartRecording StopRecording PauseRecording ResumeRecording"
+        " OriginateCall WatchCallEvents",
     ),
     "voicemail": _EVERYWHERE
     | _service("common.v1.CallApplication", SERVICE, "Next Await")

@@ -1,4 +1,4 @@
-"""`carillon calls`: what is up now; `--hang-up` ends a call."""
+"""`carillon calls`: what is up now; `--hang-up` ends a call, `--record` and the like record it."""
 
 import argparse
 import asyncio
@@ -9,6 +9,13 @@ from carillon_cli.render.tables import calls_table, message_json
 from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
 
 WATCH_SECONDS = 1.0
+#: What can be done about the recording of a call.
+RECORDING = {
+    "record": "record this talk, each side into a file of its own",
+    "stop-recording": "end the recordings of this call",
+    "pause-recording": "leave out what is said in this call from now on",
+    "resume-recording": "go on with a recording that was paused",
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +24,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--watch", action="store_true", help="again every second, until Ctrl-C")
     what.add_argument("--hang-up", metavar="ID", default="", help="end this call")
+    for name, text in RECORDING.items():
+        what.add_argument(f"--{name}", metavar="ID", default="", help=text)
     system_arguments(parser)
 
 
@@ -26,6 +35,10 @@ def run(options: argparse.Namespace) -> int:
     if options.hang_up:
         asyncio.run(hang_up(system, system.tenant(options.tenant), options.hang_up))
         return 0
+    for name in RECORDING:
+        if call_id := getattr(options, name.replace("-", "_")):
+            asyncio.run(record(system, system.tenant(options.tenant), name, call_id))
+            return 0
     asyncio.run(_watch(system, system.tenant(options.tenant), as_json=options.json, endless=options.watch))
     return 0
 
@@ -47,6 +60,22 @@ async def hang_up(system: System, tenant: str, call_id: str) -> None:
     async with system.channel("media", tenant) as media:
         service = call_control_pb2_grpc.CallControlServiceStub(media)
         await ask(service.HangUpCall(call_control_pb2.HangUpCallRequest(call_id=call_id), timeout=RPC_SECONDS), "media")
+
+
+async def record(system: System, tenant: str, what: str, call_id: str) -> None:
+    """Begin, end, pause or go on."""
+    async with system.channel("media", tenant) as media:
+        service = call_control_pb2_grpc.CallControlServiceStub(media)
+        match what:
+            case "record":
+                question = service.StartRecording(call_control_pb2.StartRecordingRequest(call_id=call_id), timeout=RPC_SECONDS)
+            case "stop-recording":
+                question = service.StopRecording(call_control_pb2.StopRecordingRequest(call_id=call_id), timeout=RPC_SECONDS)
+            case "pause-recording":
+                question = service.PauseRecording(call_control_pb2.PauseRecordingRequest(call_id=call_id), timeout=RPC_SECONDS)
+            case _:
+                question = service.ResumeRecording(call_control_pb2.ResumeRecordingRequest(call_id=call_id), timeout=RPC_SECONDS)
+        await ask(question, "media")
 
 
 async def live_calls(system: System, tenant: str) -> list[media_pb2.LiveCall]:

@@ -32,6 +32,8 @@ CALL_CONTROL_RIGHTS: Mapping[str, frozenset[str]] = dict.fromkeys(
         "PlayToCall",
         "StartRecording",
         "StopRecording",
+        "PauseRecording",
+        "ResumeRecording",
         "OriginateCall",
         "AnswerCall",
         "ConsultTransfer",
@@ -126,6 +128,16 @@ class CallControlApi(FeatureVerbs, CallControlServiceServicer):
         """Both sides."""
         await self._ask(request.call_id, inputs.StopRecordRequested(who()))
         return pb.StopRecordingResponse()
+
+    async def PauseRecording(self, request: pb.PauseRecordingRequest, context: Context) -> pb.PauseRecordingResponse:
+        """Leave out what is said."""
+        await self._ask(request.call_id, inputs.PauseRecordRequested(who(), True))
+        return pb.PauseRecordingResponse()
+
+    async def ResumeRecording(self, request: pb.ResumeRecordingRequest, context: Context) -> pb.ResumeRecordingResponse:
+        """Go on."""
+        await self._ask(request.call_id, inputs.PauseRecordRequested(who(), False))
+        return pb.ResumeRecordingResponse()
 
     async def OriginateCall(self, request: pb.OriginateCallRequest, context: Context) -> pb.OriginateCallResponse:
         """Click to call."""

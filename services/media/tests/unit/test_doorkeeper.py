@@ -93,7 +93,7 @@ def door() -> Door:
 def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Hashes computed and bytes that went into them, HMACs, and look-ups of credentials."""
     counted: Counter[str] = Counter()
-    plain, mac, credential = digest_module._digest, hmac.new, Accounts.credential
+    plain, mac, credential = digest_module._digest, hmac.digest, Accounts.credential
 
     def hashed(algorithm: Any, text: str) -> str:
         counted["hashes"] += 1
@@ -109,7 +109,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return credential(self, sip_user)
 
     monkeypatch.setattr(digest_module, "_digest", hashed)
-    monkeypatch.setattr(digest_module, "hmac", SimpleNamespace(new=signed, compare_digest=hmac.compare_digest))
+    monkeypatch.setattr(digest_module, "hmac", SimpleNamespace(digest=signed, compare_digest=hmac.compare_digest))
     monkeypatch.setattr(Accounts, "credential", looked_up)
     return counted
 

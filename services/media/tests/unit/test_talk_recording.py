@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from carillon_contracts import call as events
-from carillon_media.domain import inputs, outputs
+from carillon_media.domain import control, inputs, outputs
 from carillon_media.domain.steps import RecordingPlan, Ring, RingTarget, Speech
 
 pytestmark = pytest.mark.feature("M-10")
@@ -15,6 +15,11 @@ def talk(bench: Any, plan: RecordingPlan | None) -> Any:
     step = Ring((RingTarget("t", "bob", 0, 20_000),), recording=plan)
     bench.arrive().decide(step)
     return bench.feed(inputs.LegAccepted("b1"))
+
+
+def actions(bench: Any) -> list[str]:
+    """What was asked for and done."""
+    return [o.event.action for o in bench.out if isinstance(o, outputs.Journal) and isinstance(o.event, events.CallControlled)]
 
 
 def press(bench: Any, leg_id: str, digits: str) -> Any:
@@ -37,6 +42,17 @@ def test_nothing_is_recorded_unasked(bench: Any, plan: RecordingPlan | None) -> 
     assert not [output for output in bench.out if isinstance(output, outputs.RecordFrom)]
 
 
+def test_by_request_it_pauses_and_goes_on_once_each(bench: Any) -> None:
+    pause, resume = inputs.PauseRecordRequested("olga", True), inputs.PauseRecordRequested("olga", False)
+    assert control.refusal(bench.call.state, pause)
+    talk(bench, RecordingPlan())
+    assert control.refusal(bench.call.state, resume) == "the recording is not paused"
+    for given, paused in ((pause, [True]), (pause, []), (resume, [False]), (resume, [])):
+        bench.feed(given)
+        assert [output.paused for output in bench.last if isinstance(output, outputs.PauseRecording)] == paused
+    assert actions(bench) == ["pause_recording", "resume_recording"]
+
+
 def test_the_key_begins_pauses_and_goes_on(bench: Any) -> None:
     talk(bench, RecordingPlan(on_demand=True, key="*1"))
     press(bench, "b1", "*1")
@@ -45,5 +61,4 @@ def test_the_key_begins_pauses_and_goes_on(bench: Any) -> None:
     assert [output.paused for output in bench.last if isinstance(output, outputs.PauseRecording)] == [True]
     press(bench, "a", "*1")
     assert [output.paused for output in bench.last if isinstance(output, outputs.PauseRecording)] == [False]
-    asked = [o.event.action for o in bench.out if isinstance(o, outputs.Journal) and isinstance(o.event, events.CallControlled)]
-    assert asked == ["start_recording", "pause_recording", "resume_recording"]
+    assert actions(bench) == ["start_recording", "pause_recording", "resume_recording"]

@@ -8,7 +8,10 @@ import pytest
 from carillon_contracts.config import RecordingPolicy
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.advance import decided
-from carillon_routing.domain.facts import CallFacts, Entered, Recording, Ring
+from carillon_routing.domain.cursor import QueueWait
+from carillon_routing.domain.facts import CallFacts, Entered, Recording, Ring, UserTarget
+from carillon_routing.domain.recordings import recorded
+from carillon_routing.domain.walk import Walk
 from carillon_routing.testing import small_company
 
 pytestmark = pytest.mark.feature("M-10")
@@ -44,6 +47,20 @@ def test_the_user_s_policy_comes_before_the_tenant_s() -> None:
     assert found is not None
     assert (found.policy_id, found.on_demand, found.key, trace) == ("some", True, "*2", ["user/anna recording"])
     assert recording(company(user="none", tenant="all")) == (None, ["user/anna recording"])
+
+
+def test_a_queue_s_policy_comes_before_those_of_its_agents() -> None:
+    call = CallFacts("acme", "c1", "inbound", "+41215550101", "+41791110000", trunk_id="carrier")
+    queues = [{"id": "help", "recording_policy_id": "all"}, {"id": "shop"}]
+    config = small_company(
+        recording_policies=POLICIES, queues=queues, users=[{"id": "anna", "last_name": "A", "recording_policy_id": "some"}]
+    )
+    ring = Ring((UserTarget("agent:anna", "anna", 0, 15_000),))
+    for queue, policy in (("help", "all"), ("shop", "some")):
+        walk = Walk(config, call, datetime(2026, 1, 6, 10, tzinfo=UTC))
+        found = recorded(walk, ring, QueueWait(queue)).recording
+        assert found is not None
+        assert (found.policy_id, len(walk.trace)) == (policy, 1)
 
 
 def test_the_tenant_s_policy_is_for_all() -> None:

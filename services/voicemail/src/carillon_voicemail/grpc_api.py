@@ -58,7 +58,7 @@ class VoicemailApplication(app_rpc.CallApplicationServicer):
         config = self._configurations.of(call.tenant_id)
         decision = dialogue.advance(facts, read_cursor(request.cursor), _outcome(request.outcome), config)
         return app_pb.NextResponse(
-            step=_step(decision.step),
+            step=step_message(decision.step),
             cursor=write_cursor(decision.cursor),
             trace=[app_pb.TraceEntry(subject=t.subject, matched=t.matched, reason=t.reason, next=t.next) for t in decision.trace],
             config_seq=decision.cursor.config_seq,
@@ -110,11 +110,17 @@ def _outcome(outcome: app_pb.Outcome) -> dialogue.Outcome:
             return dialogue.Other(kind)
 
 
-def _step(step: dialogue.Step) -> app_pb.Step:
+def _prompt(phrase: dialogue.Speech) -> app_pb.Prompt:
+    if phrase.audio_id:
+        return app_pb.Prompt(audio=app_pb.AudioFile(audio_id=phrase.audio_id, text=phrase.text, language=phrase.language))
+    return app_pb.Prompt(speech=app_pb.Speech(text=phrase.text, language=phrase.language))
+
+
+def step_message(step: dialogue.Step) -> app_pb.Step:
+    """The contract's step."""
     match step:
         case dialogue.Play(prompts):
-            spoken = [app_pb.Prompt(speech=app_pb.Speech(text=p.text, language=p.language)) for p in prompts]
-            return app_pb.Step(play=app_pb.Play(prompts=spoken))
+            return app_pb.Step(play=app_pb.Play(prompts=[_prompt(prompt) for prompt in prompts]))
         case dialogue.Record():
             record = app_pb.Record(
                 beep=True,

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carillon.common.v1.call_application_pb2 import AudioFile
 from carillon_contracts.config import Announcement, Mailbox, Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_voicemail.domain.dialogue import (
@@ -21,6 +22,7 @@ from carillon_voicemail.domain.dialogue import (
     advance,
 )
 from carillon_voicemail.domain.phrases import PHRASES
+from carillon_voicemail.grpc_api import step_message
 
 CALL = CallFacts("+41790000001", "Marie Curie", "+41215550100")
 OWN = (Announcement(text="Bonjour, Dupont SA."), Announcement(text="Hello, Dupont SA.", language="en"))
@@ -67,6 +69,14 @@ def test_a_caller_is_greeted_records_and_is_thanked() -> None:
 
 
 @pytest.mark.feature("V-1")
+def test_a_greeting_may_be_a_file_of_the_tenant_s() -> None:
+    own = (Announcement(audio_id="hello", text="Bonjour"),)
+    (greeting,) = heard(Entered({"mailbox_id": "main"}), of=config(Mailbox(id="main", greeting=own)))
+    assert isinstance(greeting, Play)
+    step = step_message(greeting)
+    assert [prompt.audio for prompt in step.play.prompts] == [AudioFile(audio_id="hello", text="Bonjour", language="fr")]
+
+
 def test_an_own_greeting_replaces_the_standard_one_phrase_by_phrase() -> None:
     (greeting,) = heard(Entered({"mailbox_id": "main"}), of=config(Mailbox(id="main", greeting=OWN)))
     assert isinstance(greeting, Play)

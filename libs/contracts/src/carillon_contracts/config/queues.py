@@ -87,6 +87,8 @@ class Queue(Resource):
     no_agents: Destination | None = None
     left_by_key: Destination | None = None
     announcements: QueueAnnouncements = QueueAnnouncements()
+    #: Whether the talks of its callers are recorded.
+    recording_policy_id: str = ""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

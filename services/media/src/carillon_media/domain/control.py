@@ -11,6 +11,7 @@ from carillon_media.domain import holding, inputs, outputs, pressing, ringing, t
 from carillon_media.domain.state import CallState, Leg, Over, Phase, Ringing, Talking
 
 NOT_TALKING = "nobody talks in this call now"
+NOT_RECORDED = "the call is not recorded"
 Refusal = str
 
 
@@ -22,7 +23,7 @@ def refusal(call: CallState, given: inputs.Request) -> Refusal:
         case inputs.HangUpRequested():
             return ""
         case inputs.StopRecordRequested():
-            return "" if call.tapes else "the call is not recorded"
+            return "" if call.tapes else NOT_RECORDED
     phase = call.phase
     if isinstance(given, inputs.AnswerRequested):
         rung = call.legs.get(given.leg_id)
@@ -31,6 +32,9 @@ def refusal(call: CallState, given: inputs.Request) -> Refusal:
     if not isinstance(phase, Talking):
         return NOT_TALKING
     match given:
+        case inputs.PauseRecordRequested():
+            state = "is" if given.paused else "is not"
+            return NOT_RECORDED if not call.tapes else "" if call.tape_paused != given.paused else f"the recording {state} paused"
         case inputs.RecordRequested():
             return "the call is recorded already" if call.tapes else ""
         case inputs.PlayRequested(leg_id=""):
@@ -94,6 +98,8 @@ def _described(given: inputs.Request) -> tuple[events.ControlAction, dict[str, s
             return "start_recording", dict(given.labels)
         case inputs.StopRecordRequested():
             return "stop_recording", {}
+        case inputs.PauseRecordRequested():
+            return "pause_recording" if given.paused else "resume_recording", {}
         case inputs.AnswerRequested():
             return "answer", {}
         case inputs.ParkRequested():
@@ -138,8 +144,13 @@ def _play(call: CallState, phase: Talking, given: inputs.PlayRequested) -> None:
 
 
 def _record(call: CallState, phase: Talking, given: inputs.RecordRequested) -> None:
+    call.tape_paused = False
     for leg_id in (call.anchor, phase.peer):
         call.start_tape(taping.prepare(call, leg_id, {**given.labels, "leg_id": leg_id}, 0), given.max_ms)
+
+
+def _pause_recording(call: CallState, phase: Phase, given: inputs.PauseRecordRequested) -> None:
+    call.pause_tapes(given.paused)
 
 
 def _stop_recording(call: CallState, phase: Phase, given: inputs.StopRecordRequested) -> None:
@@ -155,6 +166,7 @@ _DO: Mapping[type, Callable[[CallState, Any, Any], None]] = {
     inputs.PlayRequested: _play,
     inputs.RecordRequested: _record,
     inputs.StopRecordRequested: _stop_recording,
+    inputs.PauseRecordRequested: _pause_recording,
     inputs.AnswerRequested: _answer,
     inputs.ParkRequested: _park,
     inputs.OpenDoorRequested: _open_door,

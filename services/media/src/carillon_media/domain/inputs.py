@@ -253,6 +253,14 @@ class StopRecordRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseRecordRequested:
+    """Recordings of the call are to pause, or to go on."""
+
+    requested_by: str
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerRequested:
     """The ringing leg's phone is to answer by itself."""
 
@@ -359,6 +367,7 @@ Request = (
     | PlayRequested
     | RecordRequested
     | StopRecordRequested
+    | PauseRecordRequested
     | AnswerRequested
     | ParkRequested
     | OpenDoorRequested

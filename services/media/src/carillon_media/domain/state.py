@@ -402,6 +402,12 @@ class CallState:
 
     # -- recordings ----------------------------------------------------------------------------------------------------
 
+    def pause_tapes(self, paused: bool) -> None:
+        """Recordings that run pause, or go on."""
+        self.tape_paused = paused
+        for tape in self.tapes.values():
+            self.do(outputs.PauseRecording(tape.leg_id, paused))
+
     def start_talk_tape(self, tape: Tape, max_ms: int, *, stereo: bool, tone_ms: int) -> None:
         """Record both sides of the leg's talk from now on, into one file."""
         self.tapes[tape.recording_id] = tape

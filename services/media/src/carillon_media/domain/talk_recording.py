@@ -34,11 +34,9 @@ def on_key(call: CallState, phase: Talking, leg: Leg) -> None:
         call.journal(events.CallControlled(action="start_recording", requested_by=leg.party), leg.leg_id)
         _start(call, phase)
         return
-    call.tape_paused = not call.tape_paused
-    action: events.ControlAction = "pause_recording" if call.tape_paused else "resume_recording"
+    action: events.ControlAction = "resume_recording" if call.tape_paused else "pause_recording"
     call.journal(events.CallControlled(action=action, requested_by=leg.party), leg.leg_id)
-    for tape in call.tapes.values():
-        call.do(outputs.PauseRecording(tape.leg_id, call.tape_paused))
+    call.pause_tapes(not call.tape_paused)
 
 
 def _start(call: CallState, phase: Talking) -> None:

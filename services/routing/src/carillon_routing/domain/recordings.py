@@ -1,4 +1,5 @@
-"""Whether a talk is recorded: the first policy that is named by the ring group, the plan, a user who is rung, who calls, or the tenant.
+"""Whether a talk is recorded: the first policy that is named by the ring group or queue, the plan, a user who is rung, who calls,
+or the tenant.
 
 Always: a call to an emergency number is as any other; what decided is in the trace.
 """
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from carillon_contracts.config import RecordingPolicy
-from carillon_routing.domain.cursor import GroupWait, Wait
+from carillon_routing.domain.cursor import GroupWait, QueueWait, Wait
 from carillon_routing.domain.facts import Recording, Ring, UserTarget
 from carillon_routing.domain.walk import Walk
 
@@ -27,6 +28,8 @@ def _named(walk: Walk, ring: Ring, wait: Wait | None) -> Iterator[tuple[str, str
     config = walk.config
     if isinstance(wait, GroupWait) and (group := config.ring_groups.get(wait.group_id)) is not None:
         yield f"ring_group/{group.id} recording", group.recording_policy_id
+    if isinstance(wait, QueueWait) and (queue := config.queues.get(wait.queue_id)) is not None:
+        yield f"queue/{queue.id} recording", queue.recording_policy_id
     if walk.sender is not None and (plan := config.plans.get(walk.sender[0])) is not None:
         yield f"plan/{plan.id} recording", plan.recording_policy_id
     rung = [target.user_id for target in ring.targets if isinstance(target, UserTarget)]

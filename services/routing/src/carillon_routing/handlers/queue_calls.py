@@ -21,6 +21,8 @@ from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues.decide import Refused
 from carillon_routing.domain.queues.floor import Caller, Floor
 from carillon_routing.domain.queues.speech import heard
+from carillon_routing.domain.recordings import recorded
+from carillon_routing.domain.walk import Walk
 from carillon_routing.handlers.floors import FloorAway, Floors, FloorsWhenUp
 
 _log = get_logger(__name__)
@@ -96,7 +98,11 @@ class QueueCalls:
         # Asked again after the agent has hung up, so that the plan goes on with a caller who is still there.
         step = Ring(targets, number, name, ask_after_answer=True, music=True)
         reason = f"{queue.strategy}: offered to {', '.join(users)} after {self._clock.now().timestamp() - caller.joined_at:.0f} s"
-        return _advance(step, cursor, TraceLine(f"queue/{queue.id}", True, reason, ", ".join(f"user/{user}" for user in users.values())))
+        line = TraceLine(f"queue/{queue.id}", True, reason, ", ".join(f"user/{user}" for user in users.values()))
+        walk = Walk(config, call, self._clock.now())
+        walk.take_up(cursor)
+        step = recorded(walk, step, cursor.wait)
+        return _advance(step, cursor, line, *walk.trace)
 
     def _wait(self, floor: Floor, config: TenantConfig, queue: Queue, cursor: Cursor, caller: Caller) -> Advance:
         wait = cast(QueueWait, cursor.wait)
@@ -124,5 +130,5 @@ def _by_agent(targets: Mapping[str, RingResult]) -> dict[str, RingResult]:
     return {target.removeprefix(AGENT): result for target, result in targets.items() if target.startswith(AGENT)}
 
 
-def _advance(step: Wait | Ring, cursor: Cursor, line: TraceLine) -> Advance:
-    return Advance(step, cursors.encode(cursor), (line,), cursor.config_seq)
+def _advance(step: Wait | Ring, cursor: Cursor, *lines: TraceLine) -> Advance:
+    return Advance(step, cursors.encode(cursor), lines, cursor.config_seq)

@@ -33,10 +33,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """A phrase to be spoken."""
+    """A phrase to be spoken; `audio_id`: a file of the tenant's that says it."""
 
     text: str
     language: str
+    audio_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +206,7 @@ def language_of(mailbox: Mailbox | None, config: TenantConfig) -> str:
 
 
 def _speech(announcement: Announcement, language: str) -> Speech:
-    return Speech(announcement.text, announcement.language or language)
+    return Speech(announcement.text, announcement.language or language, announcement.audio_id)
 
 
 def _at(cursor: Cursor, state: State) -> Cursor:

@@ -229,6 +229,7 @@ class Queue(_message.Message):
     NO_AGENTS_FIELD_NUMBER: _builtins.int
     LEFT_BY_KEY_FIELD_NUMBER: _builtins.int
     ANNOUNCEMENTS_FIELD_NUMBER: _builtins.int
+    RECORDING_POLICY_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     display_name: _builtins.str
@@ -251,6 +252,8 @@ class Queue(_message.Message):
     """Pressed by a caller who wants to be called back at their turn; empty: not offered.
     Kept, and not offered to callers yet.
     """
+    recording_policy_id: _builtins.str
+    """Whether the talks of its callers are recorded."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueMember]: ...
     @_builtins.property
@@ -292,10 +295,11 @@ class Queue(_message.Message):
         no_agents: _destination_pb2.Destination | None = ...,
         left_by_key: _destination_pb2.Destination | None = ...,
         announcements: Global___QueueAnnouncements | None = ...,
+        recording_policy_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["announcements", b"announcements", "full", b"full", "left_by_key", b"left_by_key", "no_agents", b"no_agents", "waited_too_long", b"waited_too_long"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcements", b"announcements", "callback_key", b"callback_key", "display_name", b"display_name", "etag", b"etag", "full", b"full", "id", b"id", "leave_key", b"leave_key", "leave_without_agents", b"leave_without_agents", "left_by_key", b"left_by_key", "max_size", b"max_size", "max_wait_seconds", b"max_wait_seconds", "members", b"members", "missed_offers_to_pause", b"missed_offers_to_pause", "no_agents", b"no_agents", "priorities", b"priorities", "ring_seconds", b"ring_seconds", "skills", b"skills", "strategy", b"strategy", "waited_too_long", b"waited_too_long", "wrap_up_seconds", b"wrap_up_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcements", b"announcements", "callback_key", b"callback_key", "display_name", b"display_name", "etag", b"etag", "full", b"full", "id", b"id", "leave_key", b"leave_key", "leave_without_agents", b"leave_without_agents", "left_by_key", b"left_by_key", "max_size", b"max_size", "max_wait_seconds", b"max_wait_seconds", "members", b"members", "missed_offers_to_pause", b"missed_offers_to_pause", "no_agents", b"no_agents", "priorities", b"priorities", "recording_policy_id", b"recording_policy_id", "ring_seconds", b"ring_seconds", "skills", b"skills", "strategy", b"strategy", "waited_too_long", b"waited_too_long", "wrap_up_seconds", b"wrap_up_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

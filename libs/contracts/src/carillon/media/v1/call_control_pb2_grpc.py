@@ -114,6 +114,16 @@ class CallControlServiceStub:
                 request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.StopRecordingRequest.SerializeToString,
                 response_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.StopRecordingResponse.FromString,
                 _registered_method=True)
+        self.PauseRecording = channel.unary_unary(
+                '/carillon.media.v1.CallControlService/PauseRecording',
+                request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.PauseRecordingRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.PauseRecordingResponse.FromString,
+                _registered_method=True)
+        self.ResumeRecording = channel.unary_unary(
+                '/carillon.media.v1.CallControlService/ResumeRecording',
+                request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.ResumeRecordingRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.ResumeRecordingResponse.FromString,
+                _registered_method=True)
         self.OriginateCall = channel.unary_unary(
                 '/carillon.media.v1.CallControlService/OriginateCall',
                 request_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.OriginateCallRequest.SerializeToString,
@@ -243,6 +253,20 @@ class CallControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseRecording(self, request, context):
+        """PauseRecording leaves out what is said from now on; FAILED_PRECONDITION if nothing is recorded or it is paused already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeRecording(self, request, context):
+        """ResumeRecording goes on with a recording that was paused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def OriginateCall(self, request, context):
         """OriginateCall rings a user's devices, showing who will be called, and then calls the destination as that user.
         """
@@ -340,6 +364,16 @@ def add_CallControlServiceServicer_to_server(servicer, server):
                     servicer.StopRecording,
                     request_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.StopRecordingRequest.FromString,
                     response_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.StopRecordingResponse.SerializeToString,
+            ),
+            'PauseRecording': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseRecording,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.PauseRecordingRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.PauseRecordingResponse.SerializeToString,
+            ),
+            'ResumeRecording': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeRecording,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_call__control__pb2.ResumeRecordingRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_call__control__pb2.ResumeRecordingResponse.SerializeToString,
             ),
             'OriginateCall': grpc.unary_unary_rpc_method_handler(
                     servicer.OriginateCall,
@@ -784,6 +818,60 @@ class CallControlService:
             '/carillon.media.v1.CallControlService/StopRecording',
             carillon_dot_media_dot_v1_dot_call__control__pb2.StopRecordingRequest.SerializeToString,
             carillon_dot_media_dot_v1_dot_call__control__pb2.StopRecordingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseRecording(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.CallControlService/PauseRecording',
+            carillon_dot_media_dot_v1_dot_call__control__pb2.PauseRecordingRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_call__control__pb2.PauseRecordingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeRecording(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.CallControlService/ResumeRecording',
+            carillon_dot_media_dot_v1_dot_call__control__pb2.ResumeRecordingRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_call__control__pb2.ResumeRecordingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -70,6 +70,10 @@ class CallControlServiceStub:
     """StartRecording records both sides of a talk, each into a file of its own; the files come as `call.recording_finished`."""
     StopRecording: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.StopRecordingRequest, _call_control_pb2.StopRecordingResponse]
     """StopRecording ends the recordings of a call."""
+    PauseRecording: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.PauseRecordingRequest, _call_control_pb2.PauseRecordingResponse]
+    """PauseRecording leaves out what is said from now on; FAILED_PRECONDITION if nothing is recorded or it is paused already."""
+    ResumeRecording: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.ResumeRecordingRequest, _call_control_pb2.ResumeRecordingResponse]
+    """ResumeRecording goes on with a recording that was paused."""
     OriginateCall: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.OriginateCallRequest, _call_control_pb2.OriginateCallResponse]
     """OriginateCall rings a user's devices, showing who will be called, and then calls the destination as that user."""
     WatchCallEvents: _grpc.UnaryStreamMultiCallable[_call_control_pb2.WatchCallEventsRequest, _call_control_pb2.WatchCallEventsResponse]
@@ -116,6 +120,10 @@ class CallControlServiceAsyncStub(CallControlServiceStub):
     """StartRecording records both sides of a talk, each into a file of its own; the files come as `call.recording_finished`."""
     StopRecording: _aio.UnaryUnaryMultiCallable[_call_control_pb2.StopRecordingRequest, _call_control_pb2.StopRecordingResponse]  # type: ignore[assignment]
     """StopRecording ends the recordings of a call."""
+    PauseRecording: _aio.UnaryUnaryMultiCallable[_call_control_pb2.PauseRecordingRequest, _call_control_pb2.PauseRecordingResponse]  # type: ignore[assignment]
+    """PauseRecording leaves out what is said from now on; FAILED_PRECONDITION if nothing is recorded or it is paused already."""
+    ResumeRecording: _aio.UnaryUnaryMultiCallable[_call_control_pb2.ResumeRecordingRequest, _call_control_pb2.ResumeRecordingResponse]  # type: ignore[assignment]
+    """ResumeRecording goes on with a recording that was paused."""
     OriginateCall: _aio.UnaryUnaryMultiCallable[_call_control_pb2.OriginateCallRequest, _call_control_pb2.OriginateCallResponse]  # type: ignore[assignment]
     """OriginateCall rings a user's devices, showing who will be called, and then calls the destination as that user."""
     WatchCallEvents: _aio.UnaryStreamMultiCallable[_call_control_pb2.WatchCallEventsRequest, _call_control_pb2.WatchCallEventsResponse]  # type: ignore[assignment]
@@ -255,6 +263,22 @@ class CallControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_call_control_pb2.StopRecordingResponse, _abc.Awaitable[_call_control_pb2.StopRecordingResponse]]:
         """StopRecording ends the recordings of a call."""
+
+    @_abc_1.abstractmethod
+    def PauseRecording(
+        self,
+        request: _call_control_pb2.PauseRecordingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_control_pb2.PauseRecordingResponse, _abc.Awaitable[_call_control_pb2.PauseRecordingResponse]]:
+        """PauseRecording leaves out what is said from now on; FAILED_PRECONDITION if nothing is recorded or it is paused already."""
+
+    @_abc_1.abstractmethod
+    def ResumeRecording(
+        self,
+        request: _call_control_pb2.ResumeRecordingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_call_control_pb2.ResumeRecordingResponse, _abc.Awaitable[_call_control_pb2.ResumeRecordingResponse]]:
+        """ResumeRecording goes on with a recording that was paused."""
 
     @_abc_1.abstractmethod
     def OriginateCall(
