@@ -89,7 +89,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     "routing": _EVERYWHERE
     | _service("common.v1.CallApplication", SERVICE | OPERATOR, "Next Await")
     | _service("routing.v1.CodeService", ADMIN, "UnlockCodes")
-    | _service("routing.v1.RoutingService", ADMIN, "Simulate")
+    | _service("routing.v1.RoutingService", ADMIN, "Simulate ReplayCall")
     | _service("routing.v1.RoutingService", READER, "TestPlan")
     | _service("routing.v1.HuntGroupControlService", ADMIN, "GetHuntGroups LogInMember LogOutMember")
     | _service(

@@ -31,13 +31,18 @@ def run(options: argparse.Namespace) -> int:
 
 async def _events(system: System, tenant: str, call_id: str) -> list[Event]:
     if call_id == "last":
-        async with system.channel("cdr", tenant) as cdr:
-            service = cdr_pb2_grpc.RecordServiceStub(cdr)
-            page = await ask(service.ListRecords(cdr_pb2.ListRecordsRequest(page_size=1), timeout=RPC_SECONDS), "cdr")
-        if not page.records:
-            raise CliError(f"{tenant} has no call yet")
-        call_id = page.records[0].call_id
+        call_id = await newest(system, tenant)
     return await call_events(system, tenant, call_id)
+
+
+async def newest(system: System, tenant: str) -> str:
+    """The call that ended last. Raises `CliError` when there is none."""
+    async with system.channel("cdr", tenant) as cdr:
+        service = cdr_pb2_grpc.RecordServiceStub(cdr)
+        page = await ask(service.ListRecords(cdr_pb2.ListRecordsRequest(page_size=1), timeout=RPC_SECONDS), "cdr")
+    if not page.records:
+        raise CliError(f"{tenant} has no call yet")
+    return page.records[0].call_id
 
 
 async def call_events(system: System, tenant: str, call_id: str) -> list[Event]:

@@ -21,6 +21,7 @@ from carillon_kit.lifecycle import Tasks
 from carillon_routing.adapters.attendance import PostgresAttendance
 from carillon_routing.adapters.fact_finder import RealFacts
 from carillon_routing.adapters.letters import Letters
+from carillon_routing.adapters.past_calls import PastCalls
 from carillon_routing.adapters.peers import Peers, signer
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.adapters.web import Web, networks
@@ -32,6 +33,7 @@ from carillon_routing.grpc_hunt_groups import RIGHTS as HUNTING_RIGHTS
 from carillon_routing.grpc_hunt_groups import SERVICE_NAME as HUNTING_SERVICE
 from carillon_routing.grpc_hunt_groups import HuntGroupControl
 from carillon_routing.grpc_queues import RIGHTS, SERVICE_NAME, QueueControl
+from carillon_routing.grpc_replay import Replays
 from carillon_routing.grpc_routing import RIGHTS as ROUTING_RIGHTS
 from carillon_routing.grpc_routing import SERVICE_NAME as ROUTING_SERVICE
 from carillon_routing.grpc_routing import Routing
@@ -39,6 +41,7 @@ from carillon_routing.handlers.attendance import Attendances
 from carillon_routing.handlers.floors import FloorsWhenUp
 from carillon_routing.handlers.queue_calls import QueueCalls
 from carillon_routing.projections.configuration import Configuration, ConfigurationFollower
+from carillon_routing.projections.past import PastConfigurations
 from carillon_routing.queue_service import run_queues, wait_a_moment
 from carillon_routing.settings import RoutingSettings
 
@@ -66,32 +69,36 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         queues = QueueCalls(floors, SystemClock())
         server = await guarded_server(settings, "routing", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         web = Web(settings.token_key.get_secret_value(), networks(settings.webhook_networks), SystemClock())
-        finder = RealFacts(facts, Letters(bus, SystemClock()), web, Attendances(floors, attendance), _peers(settings, stack))
+        users, records = _others(settings, stack)
+        sign = signer(settings.token_key.get_secret_value())
+        finder = RealFacts(facts, Letters(bus, SystemClock()), web, Attendances(floors, attendance), Peers(users, records, sign))
         add_services(server, configuration, _clock(settings), queues, finder)
         control = QueueControl(floors, configuration, SystemClock())
         server.add(add_QueueControlServiceServicer_to_server, control, SERVICE_NAME, RIGHTS)
         hunting = HuntGroupControl(attendance, configuration)
         server.add(add_HuntGroupControlServiceServicer_to_server, hunting, HUNTING_SERVICE, HUNTING_RIGHTS)
         server.add(add_CodeServiceServicer_to_server, Codes(configuration, facts), CODES_SERVICE, CODES_RIGHTS)
-        routing = Routing(configuration, _clock(settings))
+        past = PastConfigurations(bus, configuration, SystemClock())
+        calls = PastCalls(records, lambda tenant: (("carillon-tenant", tenant),))
+        routing = Routing(configuration, _clock(settings), Replays(calls, past))
         server.add(add_RoutingServiceServicer_to_server, routing, ROUTING_SERVICE, ROUTING_RIGHTS)
         port = await server.start()
         stack.push_async_callback(server.stop)
         yield port
 
 
-def _peers(settings: RoutingSettings, stack: AsyncExitStack) -> Peers:
-    """What others are asked; a service whose address is not set is not."""
-    key = settings.token_key.get_secret_value()
+def _others(settings: RoutingSettings, stack: AsyncExitStack) -> tuple[Any | None, Any | None]:
+    """Stubs of the directory's UserService and of cdr's RecordService; None where its address is not set."""
+    token = issue_token(settings.token_key.get_secret_value(), "routing", None, [SERVICE])
 
-    def stub(target: str, kind: Callable[[Any], Any]) -> Any:
-        link = channel(target, issue_token(key, "routing", None, [SERVICE]))
+    def stub(target: str, kind: Callable[[Any], Any]) -> Any | None:
+        if not target:
+            return None
+        link = channel(target, token)
         stack.push_async_callback(link.close, None)
         return kind(link)
 
-    users = stub(settings.directory, UserServiceStub) if settings.directory else None
-    records = stub(settings.cdr, RecordServiceStub) if settings.cdr else None
-    return Peers(users, records, signer(key))
+    return stub(settings.directory, UserServiceStub), stub(settings.cdr, RecordServiceStub)
 
 
 def _clock(settings: RoutingSettings) -> Clock:

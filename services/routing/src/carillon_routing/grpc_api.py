@@ -4,12 +4,9 @@ Always: what a client can send that makes no sense is INVALID_ARGUMENT with the 
 it is kept.
 """
 
-import asyncio
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-
-from pydantic import JsonValue
 
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon.common.v1.call_application_pb2_grpc import CallApplicationServicer, add_CallApplicationServicer_to_server
@@ -20,9 +17,8 @@ from carillon_kit.clock import Clock
 from carillon_kit.errors import InvalidArgument, NotFound
 from carillon_kit.grpc_server import GrpcServer, current_tenant
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain import facts
-from carillon_routing.domain.advance import BadOutcome, advance
-from carillon_routing.domain.asks import Ask, Needs
+from carillon_routing.domain import facts, made_of
+from carillon_routing.domain.advance import BadOutcome
 from carillon_routing.domain.causes import cause_of
 from carillon_routing.domain.feature_steps import (
     FeatureStep,
@@ -37,13 +33,13 @@ from carillon_routing.domain.feature_steps import (
     SuperviseOver,
 )
 from carillon_routing.domain.queue_steps import EnterQueue
+from carillon_routing.domain.replay import sums
+from carillon_routing.handlers.deciding import Decided, Decider
 from carillon_routing.handlers.queue_calls import QueueCalls, Waited
 from carillon_routing.ports import FactFinder
 from carillon_routing.projections.configuration import Configuration
 
 SERVICE_NAME = "carillon.common.v1.CallApplication"
-#: What all that one decision must find out may take together: media waits 300 ms.
-FACTS_SECONDS = 0.24
 _DIGITS = re.compile(r"[0-9A-D*#]{0,64}")
 #: A caller who is refused hears music no longer than that.
 BUSY_MUSIC_MS = 15_000
@@ -76,8 +72,7 @@ class RoutingApplication(CallApplicationServicer):
     def __init__(self, configuration: Configuration, clock: Clock, queues: QueueCalls, finder: FactFinder) -> None:
         self._configuration = configuration
         self._queues = queues
-        self._finder = finder
-        self._clock = clock
+        self._decider = Decider(clock, queues, finder)
 
     async def Next(self, request: pb.NextRequest, context: object) -> pb.NextResponse:
         """See call_application.proto."""
@@ -86,11 +81,16 @@ class RoutingApplication(CallApplicationServicer):
         cursor = _cursor(request.cursor)
         config = self._config(call, cursor)
         try:
-            decided = await self._decided(config, call, cursor, outcome)
+            decided = await self._decider.decide(config, call, cursor, outcome)
         except BadOutcome as error:
             raise InvalidArgument({"outcome": str(error)}) from error
+        step = step_message(decided.step)
         return pb.NextResponse(
-            step=step_message(decided.step), cursor=decided.cursor, trace=trace_messages(decided.trace), config_seq=decided.config_seq
+            step=step,
+            cursor=decided.cursor,
+            trace=trace_messages(decided.trace),
+            config_seq=decided.config_seq,
+            inputs=_kept(decided, step),
         )
 
     async def Await(self, request: pb.AwaitRequest, context: object) -> pb.AwaitResponse:
@@ -100,44 +100,6 @@ class RoutingApplication(CallApplicationServicer):
             raise InvalidArgument({"cursor": "is not of a wait step"})
         return pb.AwaitResponse(signalled=await self._queues.signalled(call))
 
-    async def _decided(
-        self, config: TenantConfig, call: facts.CallFacts, cursor: cursors.Cursor | None, outcome: facts.Outcome | Waited
-    ) -> facts.Advance:
-        """What `advance` says; while a caller is in a queue, what the queue says."""
-        if cursor is None or not isinstance(cursor.wait, cursors.QueueWait):
-            if isinstance(outcome, Waited):
-                raise BadOutcome("wait does not belong to this cursor")
-            found = await self._advance(config, call, cursor, outcome)
-        else:
-            said = await self._queues.go_on(config, call, cursor, outcome)
-            if isinstance(said, facts.Advance):
-                return said
-            found = await self._advance(config, call, cursor, said)
-        while isinstance(found.step, EnterQueue):
-            cursor = cursors.decode(found.cursor)
-            said = await self._queues.go_on(config, call, cursor, None)
-            if isinstance(said, facts.Advance):
-                return replace(said, trace=found.trace + said.trace)
-            after = await self._advance(config, call, cursor, said)
-            found = replace(after, trace=found.trace + after.trace)
-        return found
-
-    async def _advance(
-        self, config: TenantConfig, call: facts.CallFacts, cursor: cursors.Cursor | None, outcome: facts.Outcome
-    ) -> facts.Advance:
-        now, known = self._clock.now(), dict[str, JsonValue]()
-        deadline = self._clock.monotonic() + FACTS_SECONDS
-        while isinstance(found := advance(config, call, cursor, outcome, now, known), Needs):
-            known[found.ask.key] = await self._find(call, found.ask, deadline - self._clock.monotonic())
-        return found
-
-    async def _find(self, call: facts.CallFacts, ask: Ask, seconds: float) -> JsonValue:
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._finder.find(call, ask)
-        except TimeoutError:
-            return None
-
     def _config(self, call: facts.CallFacts, cursor: cursors.Cursor | None) -> TenantConfig:
         if cursor is None:
             config = self._configuration.current(call.tenant_id)
@@ -146,6 +108,20 @@ class RoutingApplication(CallApplicationServicer):
         if config is None or config.get(Tenant, call.tenant_id) is None:
             raise NotFound(f"tenant/{call.tenant_id}")
         return config
+
+
+def _kept(decided: Decided, step: pb.Step) -> bytes:
+    """What the decision was made of; nothing when it cannot be made again from that."""
+    if decided.made_of is None or decided.own is None:
+        return b""
+    return made_of.encode(replace(decided.made_of, sums=decision_sums(decided.own, step)))
+
+
+def decision_sums(own: facts.Advance, step: pb.Step | None = None) -> tuple[str, str, str]:
+    """See `replay.sums`; `step`: the message of the decision's step, if it is at hand. A queue's own step does not count."""
+    if isinstance(own.step, EnterQueue):
+        return sums(b"queue", own)
+    return sums((step or step_message(own.step)).SerializeToString(deterministic=True), own)
 
 
 def _call(call: pb.CallFacts) -> facts.CallFacts:

@@ -17,11 +17,12 @@ from carillon_routing.domain.facts import Advance, CallFacts, Direction, RingRes
 from carillon_routing.domain.queue_steps import REASONS, EnterQueue
 from carillon_routing.domain.simulate import Assumed, run_tests, simulate, with_draft, with_plan
 from carillon_routing.grpc_api import step_message, trace_messages
+from carillon_routing.grpc_replay import Replays
 from carillon_routing.projections.configuration import Configuration
 
 SERVICE_NAME = "carillon.routing.v1.RoutingService"
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
-RIGHTS = {"Simulate": _ADMINS, "TestPlan": _ADMINS | {str(SERVICE)}}
+RIGHTS = {"Simulate": _ADMINS, "ReplayCall": _ADMINS, "TestPlan": _ADMINS | {str(SERVICE)}}
 #: How long TestPlan waits for a version of the configuration that was stored just now.
 CATCH_UP_SECONDS = 3.0
 _RESULTS: dict[str, RingResult] = {
@@ -38,7 +39,8 @@ MAX_ASSUMED = 1000
 class Routing(RoutingServiceServicer):
     """Reads the caller's tenant's configuration; changes nothing."""
 
-    def __init__(self, configuration: Configuration, clock: Clock) -> None:
+    def __init__(self, configuration: Configuration, clock: Clock, replays: Replays) -> None:
+        self._replays = replays
         self._configuration = configuration
         self._clock = clock
 
@@ -60,6 +62,10 @@ class Routing(RoutingServiceServicer):
         call = CallFacts(config.tenant_id, "simulation", direction, request.dialled, caller, caller_user_id=user_id)
         turns = simulate(config, call, at, assumed)
         return pb.SimulateResponse(turns=[_turn(turn) for turn in turns], config_seq=config.seq)
+
+    async def ReplayCall(self, request: pb.ReplayCallRequest, context: object) -> pb.ReplayCallResponse:
+        """See routing.proto."""
+        return await self._replays.replay(request)
 
     async def TestPlan(self, request: pb.TestPlanRequest, context: object) -> pb.TestPlanResponse:
         """See routing.proto."""

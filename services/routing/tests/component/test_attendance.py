@@ -15,10 +15,9 @@ from carillon_kit.auth import ADMIN, SERVICE, issue_token
 from carillon_kit.bus import MemoryBus
 from carillon_kit.grpc_client import channel
 from carillon_kit.testing import postgres_dsn  # noqa: F401
-from carillon_routing import grpc_api
 from carillon_routing.adapters import postgres_facts
 from carillon_routing.app import running
-from carillon_routing.handlers import attendance
+from carillon_routing.handlers import attendance, deciding
 from carillon_routing.settings import RoutingSettings
 from carillon_routing.testing import publish_company
 
@@ -38,7 +37,7 @@ COMPANY = {
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow machine may take its time."""
-    for module, name in ((postgres_facts, "DATABASE_SECONDS"), (attendance, "DATABASE_SECONDS"), (grpc_api, "FACTS_SECONDS")):
+    for module, name in ((postgres_facts, "DATABASE_SECONDS"), (attendance, "DATABASE_SECONDS"), (deciding, "FACTS_SECONDS")):
         monkeypatch.setattr(module, name, 30.0)
 
 

@@ -15,9 +15,9 @@ from carillon_kit.bus import Bus, MemoryBus
 from carillon_kit.clock import SystemClock
 from carillon_kit.grpc_client import channel
 from carillon_kit.testing import eventually, postgres_dsn  # noqa: F401
-from carillon_routing import grpc_api
 from carillon_routing.adapters import postgres_facts
 from carillon_routing.app import running
+from carillon_routing.handlers import deciding
 from carillon_routing.settings import RoutingSettings
 from carillon_routing.testing import publish_company
 
@@ -80,7 +80,7 @@ async def step(port: int, call_id: str) -> str:
 
 
 async def test_a_limit_holds_until_a_call_ends(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    for module, name in ((postgres_facts, "DATABASE_SECONDS"), (grpc_api, "FACTS_SECONDS")):
+    for module, name in ((postgres_facts, "DATABASE_SECONDS"), (deciding, "FACTS_SECONDS")):
         monkeypatch.setattr(module, name, 30.0)
     bus = await configured()
     settings = RoutingSettings(token_key=SecretStr(KEY), postgres_dsn=postgres_dsn, queues_up_seconds=60)

@@ -1,5 +1,6 @@
 """Whatever the shapes accept, a call ends: no exception, no endless loop, no answer that differs from itself."""
 
+import json
 import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,8 +13,9 @@ from pydantic import JsonValue
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.advance import decided
 from carillon_routing.domain.asks import Ask
-from carillon_routing.domain.cursor import MAX_BYTES, Cursor, decode
+from carillon_routing.domain.cursor import MAX_BYTES, SECRET_WAITS, Cursor, decode
 from carillon_routing.domain.facts import (
+    Advance,
     CallFacts,
     Delegate,
     Entered,
@@ -27,6 +29,9 @@ from carillon_routing.domain.facts import (
     Ring,
     RingResult,
 )
+from carillon_routing.domain.made_of import MadeOf, as_read, encode
+from carillon_routing.domain.made_of import decode as decode_record
+from carillon_routing.domain.replay import again
 from carillon_routing.domain.walk import MAX_HOPS, MAX_TRACE
 from carillon_routing.testing import config_of
 
@@ -167,6 +172,14 @@ def outcome_of(step: object, data: st.DataObject) -> Outcome:
 ANSWERS: tuple[JsonValue, ...] = (None, True, False, 0, 1, 7, -3, "", "anna", [], ["anna"], {}, {"status": 200, "body": {"vip": "yes"}})
 
 
+def replayed(config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcome: Outcome, now: datetime, answer: Advance) -> Advance:
+    """Made again from what is kept of it, through its bytes."""
+    made = MadeOf(call, cursor, outcome, now, answer.config_seq, as_read(answer.read))
+    kept = json.loads(encode(made))
+    assert decode_record(kept, call.tenant_id, call.call_id) == made
+    return again(config, decode_record(kept, call.tenant_id, call.call_id))
+
+
 @pytest.mark.feature("R-2")
 @pytest.mark.feature("R-22")
 @settings(max_examples=100, deadline=None)
@@ -186,6 +199,7 @@ def test_every_call_through_every_configuration_ends(config: TenantConfig, call:
         assert answer.config_seq == config.seq
         assert 0 < len(answer.trace) <= MAX_TRACE + 1
         assert len(answer.cursor) < MAX_BYTES
+        assert replayed(config, call, cursor, outcome, now, answer) == answer
         if isinstance(answer.step, HangUp | Delegate):
             assert answer.cursor == b""
             return
@@ -193,6 +207,8 @@ def test_every_call_through_every_configuration_ends(config: TenantConfig, call:
             assert answer.step.targets
             assert all(0 <= target.start_ms < target.stop_ms for target in answer.step.targets)
             assert len({target.target_id for target in answer.step.targets}) == len(answer.step.targets)
-        cursor, outcome = decode(answer.cursor), outcome_of(answer.step, data)
+        cursor = decode(answer.cursor)
+        assert not (isinstance(answer.step, Gather) and answer.step.secret) or isinstance(cursor.wait, SECRET_WAITS)
+        outcome = outcome_of(answer.step, data)
         now += timedelta(seconds=17)
     raise AssertionError("the call does not end")

@@ -108,6 +108,9 @@ class FeatureWait:
 
 Wait = UserWait | ExternalWait | GroupWait | StickyWait | RefusedWait | CodeWait | MenuWait | PlayWait | FeatureWait | QueueWait
 
+#: Waits whose outcome may be a PIN or a code, which is kept nowhere.
+SECRET_WAITS: tuple[type[Wait], ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:

@@ -41,10 +41,13 @@ class _Tenant:
 
 
 class Configuration:
-    """All tenants' configurations. `clock` tells how long ago a version was replaced: the machine's, not a test's."""
+    """All tenants' configurations. `clock` tells how long ago a version was replaced: the machine's, not a test's.
 
-    def __init__(self, clock: Clock) -> None:
+    `up_to`: no version after this one is folded."""
+
+    def __init__(self, clock: Clock, up_to: int | None = None) -> None:
         self._clock = clock
+        self._up_to = up_to
         self._tenants: dict[str, _Tenant] = {}
 
     def current(self, tenant: str) -> TenantConfig | None:
@@ -90,6 +93,8 @@ class Configuration:
             return
         if event.configseq is None or event.tenantid != message.subject.split(".")[1]:
             _log.error("misplaced configuration event", subject=message.subject, stream_seq=message.stream_seq)
+            return
+        if self._up_to is not None and event.configseq > self._up_to:
             return
         tenant = self._tenants.setdefault(event.tenantid, _Tenant(TenantConfig(event.tenantid)))
         if event.configseq > tenant.current.seq + 1:

@@ -12,6 +12,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -22,6 +23,33 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ReplayVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReplayVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplayVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REPLAY_VERDICT_UNSPECIFIED: _ReplayVerdict.ValueType  # 0
+    REPLAY_VERDICT_EQUAL: _ReplayVerdict.ValueType  # 1
+    """Step, way on and trace are the same."""
+    REPLAY_VERDICT_OTHER_REASONS: _ReplayVerdict.ValueType  # 2
+    """Step and way on are the same, for reasons that read otherwise."""
+    REPLAY_VERDICT_DIFFERENT: _ReplayVerdict.ValueType  # 3
+    REPLAY_VERDICT_NOT_REPEATABLE: _ReplayVerdict.ValueType  # 4
+    """It was not routing's, or of the state of a queue, or what it was made of was not kept: `remark` says which."""
+
+class ReplayVerdict(_ReplayVerdict, metaclass=_ReplayVerdictEnumTypeWrapper): ...
+
+REPLAY_VERDICT_UNSPECIFIED: ReplayVerdict.ValueType  # 0
+REPLAY_VERDICT_EQUAL: ReplayVerdict.ValueType  # 1
+"""Step, way on and trace are the same."""
+REPLAY_VERDICT_OTHER_REASONS: ReplayVerdict.ValueType  # 2
+"""Step and way on are the same, for reasons that read otherwise."""
+REPLAY_VERDICT_DIFFERENT: ReplayVerdict.ValueType  # 3
+REPLAY_VERDICT_NOT_REPEATABLE: ReplayVerdict.ValueType  # 4
+"""It was not routing's, or of the state of a queue, or what it was made of was not kept: `remark` says which."""
+Global___ReplayVerdict: _TypeAlias = ReplayVerdict  # noqa: Y015
 
 @_typing.final
 class SimulateRequest(_message.Message):
@@ -231,3 +259,102 @@ class PlanTestResult(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanTestResult: _TypeAlias = PlanTestResult  # noqa: Y015
+
+@_typing.final
+class ReplayCallRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayCallRequest: _TypeAlias = ReplayCallRequest  # noqa: Y015
+
+@_typing.final
+class ReplayCallResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISIONS_FIELD_NUMBER: _builtins.int
+    EQUAL_FIELD_NUMBER: _builtins.int
+    equal: _builtins.bool
+    """Every decision that can be made again is the same to the letter, and there is one."""
+    @_builtins.property
+    def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplayedDecision]:
+        """In order."""
+
+    def __init__(
+        self,
+        *,
+        decisions: _abc.Iterable[Global___ReplayedDecision] | None = ...,
+        equal: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions", "equal", b"equal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayCallResponse: _TypeAlias = ReplayCallResponse  # noqa: Y015
+
+@_typing.final
+class ReplayedDecision(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQ_FIELD_NUMBER: _builtins.int
+    APPLICATION_FIELD_NUMBER: _builtins.int
+    CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    REMARK_FIELD_NUMBER: _builtins.int
+    STEP_THEN_FIELD_NUMBER: _builtins.int
+    DETAILS_THEN_FIELD_NUMBER: _builtins.int
+    TRACE_THEN_FIELD_NUMBER: _builtins.int
+    STEP_NOW_FIELD_NUMBER: _builtins.int
+    TRACE_NOW_FIELD_NUMBER: _builtins.int
+    seq: _builtins.int
+    """Of the event in the call."""
+    application: _builtins.str
+    """Who decided: `routing`, `voicemail`, ..."""
+    config_seq: _builtins.int
+    verdict: Global___ReplayVerdict.ValueType
+    remark: _builtins.str
+    step_then: _builtins.str
+    """As it was kept: the step's kind, its fields as JSON, and its conditions."""
+    details_then: _builtins.str
+    @_builtins.property
+    def trace_then(self) -> _containers.RepeatedCompositeFieldContainer[_call_application_pb2.TraceEntry]: ...
+    @_builtins.property
+    def step_now(self) -> _call_application_pb2.Step:
+        """As it is now, if it is not equal; unset where a queue takes the caller."""
+
+    @_builtins.property
+    def trace_now(self) -> _containers.RepeatedCompositeFieldContainer[_call_application_pb2.TraceEntry]: ...
+    def __init__(
+        self,
+        *,
+        seq: _builtins.int = ...,
+        application: _builtins.str = ...,
+        config_seq: _builtins.int = ...,
+        verdict: Global___ReplayVerdict.ValueType = ...,
+        remark: _builtins.str = ...,
+        step_then: _builtins.str = ...,
+        details_then: _builtins.str = ...,
+        trace_then: _abc.Iterable[_call_application_pb2.TraceEntry] | None = ...,
+        step_now: _call_application_pb2.Step | None = ...,
+        trace_now: _abc.Iterable[_call_application_pb2.TraceEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["step_now", b"step_now"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application", b"application", "config_seq", b"config_seq", "details_then", b"details_then", "remark", b"remark", "seq", b"seq", "step_now", b"step_now", "step_then", b"step_then", "trace_now", b"trace_now", "trace_then", b"trace_then", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayedDecision: _TypeAlias = ReplayedDecision  # noqa: Y015

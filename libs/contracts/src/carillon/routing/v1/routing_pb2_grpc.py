@@ -39,6 +39,11 @@ class RoutingServiceStub:
                 request_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.SimulateRequest.SerializeToString,
                 response_deserializer=carillon_dot_routing_dot_v1_dot_routing__pb2.SimulateResponse.FromString,
                 _registered_method=True)
+        self.ReplayCall = channel.unary_unary(
+                '/carillon.routing.v1.RoutingService/ReplayCall',
+                request_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.ReplayCallRequest.SerializeToString,
+                response_deserializer=carillon_dot_routing_dot_v1_dot_routing__pb2.ReplayCallResponse.FromString,
+                _registered_method=True)
         self.TestPlan = channel.unary_unary(
                 '/carillon.routing.v1.RoutingService/TestPlan',
                 request_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanRequest.SerializeToString,
@@ -51,6 +56,13 @@ class RoutingServiceServicer:
 
     def Simulate(self, request, context):
         """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayCall(self, request, context):
+        """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,6 +83,11 @@ def add_RoutingServiceServicer_to_server(servicer, server):
                     servicer.Simulate,
                     request_deserializer=carillon_dot_routing_dot_v1_dot_routing__pb2.SimulateRequest.FromString,
                     response_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.SimulateResponse.SerializeToString,
+            ),
+            'ReplayCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayCall,
+                    request_deserializer=carillon_dot_routing_dot_v1_dot_routing__pb2.ReplayCallRequest.FromString,
+                    response_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.ReplayCallResponse.SerializeToString,
             ),
             'TestPlan': grpc.unary_unary_rpc_method_handler(
                     servicer.TestPlan,
@@ -105,6 +122,33 @@ class RoutingService:
             '/carillon.routing.v1.RoutingService/Simulate',
             carillon_dot_routing_dot_v1_dot_routing__pb2.SimulateRequest.SerializeToString,
             carillon_dot_routing_dot_v1_dot_routing__pb2.SimulateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.routing.v1.RoutingService/ReplayCall',
+            carillon_dot_routing_dot_v1_dot_routing__pb2.ReplayCallRequest.SerializeToString,
+            carillon_dot_routing_dot_v1_dot_routing__pb2.ReplayCallResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,8 @@ class RoutingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RoutingServiceAsyncStub: ...
     Simulate: _grpc.UnaryUnaryMultiCallable[_routing_pb2.SimulateRequest, _routing_pb2.SimulateResponse]
     """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given."""
+    ReplayCall: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ReplayCallRequest, _routing_pb2.ReplayCallResponse]
+    """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time."""
     TestPlan: _grpc.UnaryUnaryMultiCallable[_routing_pb2.TestPlanRequest, _routing_pb2.TestPlanResponse]
     """TestPlan runs the tests that are stored for a plan, on the active plan or another in its place; then it also runs the tests of all
     other plans and answers those that pass now and would pass no more. Nothing changes.
@@ -46,6 +48,8 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Simulate: _aio.UnaryUnaryMultiCallable[_routing_pb2.SimulateRequest, _routing_pb2.SimulateResponse]  # type: ignore[assignment]
     """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given."""
+    ReplayCall: _aio.UnaryUnaryMultiCallable[_routing_pb2.ReplayCallRequest, _routing_pb2.ReplayCallResponse]  # type: ignore[assignment]
+    """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time."""
     TestPlan: _aio.UnaryUnaryMultiCallable[_routing_pb2.TestPlanRequest, _routing_pb2.TestPlanResponse]  # type: ignore[assignment]
     """TestPlan runs the tests that are stored for a plan, on the active plan or another in its place; then it also runs the tests of all
     other plans and answers those that pass now and would pass no more. Nothing changes.
@@ -59,6 +63,14 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_routing_pb2.SimulateResponse, _abc.Awaitable[_routing_pb2.SimulateResponse]]:
         """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given."""
+
+    @_abc_1.abstractmethod
+    def ReplayCall(
+        self,
+        request: _routing_pb2.ReplayCallRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_routing_pb2.ReplayCallResponse, _abc.Awaitable[_routing_pb2.ReplayCallResponse]]:
+        """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time."""
 
     @_abc_1.abstractmethod
     def TestPlan(

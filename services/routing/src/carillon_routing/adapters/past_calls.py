@@ -1,0 +1,45 @@
+"""Past calls, as cdr keeps them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+from pydantic import ValidationError
+
+from carillon.cdr.v1 import cdr_pb2
+from carillon_contracts.call import RoutingDecided
+from carillon_contracts.envelope import Event
+from carillon_kit.errors import NotFound, Unavailable
+
+_SECONDS = 10.0
+Metadata = Callable[[str], tuple[tuple[str, str], ...]]
+
+
+class PastCalls:
+    """`records` is a stub of RecordService; None: cdr is not reached from here. `metadata`: of a question for a tenant."""
+
+    def __init__(self, records: Any | None, metadata: Metadata) -> None:
+        self._records = records
+        self._metadata = metadata
+
+    async def decisions(self, tenant: str, call_id: str) -> list[tuple[Event, RoutingDecided]]:
+        """Every decision of a call, in order, with its event. Raises `NotFound` and `Unavailable`."""
+        if self._records is None:
+            raise Unavailable("past calls cannot be read: cdr's address is not set")
+        try:
+            request = cdr_pb2.ListCallEventsRequest(call_id=call_id)
+            answer = await self._records.ListCallEvents(request, timeout=_SECONDS, metadata=self._metadata(tenant))
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                raise NotFound(f"calls/{call_id}") from error
+            raise Unavailable(f"past calls cannot be read: cdr says {error.code().name}") from error
+        found = []
+        for raw in answer.events:
+            try:
+                event = Event.from_json(raw)
+                if event.type == f"carillon.{RoutingDecided.TYPE}":
+                    found.append((event, RoutingDecided.model_validate(event.data)))
+            except ValidationError as error:
+                raise Unavailable(f"an event of call {call_id} cannot be read") from error
+        return found

@@ -1,0 +1,108 @@
+"""What a decision was made of, as it is kept with the call: enough to make it again, and to see whether it is the same.
+
+Always: `decode(encode(made)) == made`. A decision whose outcome is a secret is kept without it, and cannot be made again. What a queue
+did with the caller is kept as the reasons for which the caller left queues on the way to this step.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import datetime
+from typing import Any, get_args
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from carillon_routing.domain import cursor as cursors
+from carillon_routing.domain.cursor import Cursor
+from carillon_routing.domain.facts import CallFacts, FactRead, Outcome
+from carillon_routing.domain.queue_steps import QueueReason
+
+VERSION = 1
+_OUTCOMES = {kind.__name__: kind for kind in get_args(Outcome)}
+_CALL: TypeAdapter[CallFacts] = TypeAdapter(CallFacts)
+_OUTCOME: dict[str, TypeAdapter[Outcome]] = {name: TypeAdapter(kind) for name, kind in _OUTCOMES.items()}
+_SAID: TypeAdapter[tuple[QueueReason, ...]] = TypeAdapter(tuple[QueueReason, ...])
+_READ: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
+#: The call's, which the event tells.
+_TOLD = frozenset({"tenant_id", "call_id"})
+
+
+class BadRecord(ValueError):
+    """No record of a decision, or of a version that this one does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeOf:
+    """`outcome` None: the caller left the queue of the cursor, for the first of `left`. `sums`: of step, cursor and trace, as decided."""
+
+    call: CallFacts
+    cursor: Cursor | None
+    outcome: Outcome | None
+    now: datetime
+    config_seq: int
+    read: Mapping[str, JsonValue] = field(default_factory=dict)
+    left: tuple[QueueReason, ...] = ()
+    sums: tuple[str, str, str] = ("", "", "")
+
+
+def encode(made: MadeOf) -> bytes:
+    """Compact JSON; keys that say nothing are absent."""
+    document: dict[str, Any] = {
+        "v": VERSION,
+        "now": made.now.isoformat(),
+        "seq": made.config_seq,
+        "call": {name: value for name, value in _plain(made.call).items() if name not in _TOLD},
+        "sums": made.sums,
+    }
+    if made.cursor is not None:
+        document["cursor"] = json.loads(cursors.encode(made.cursor))
+    if made.outcome is not None:
+        document["outcome"] = [type(made.outcome).__name__, _plain(made.outcome)]
+    document |= {name: value for name, value in (("read", made.read), ("left", made.left)) if value}
+    return json.dumps(document, separators=(",", ":"), default=dict).encode()
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return {each.name: found for each in fields(value) if (found := getattr(value, each.name)) != _default(each)}
+
+
+def _default(each: "Field[Any]") -> object:
+    return each.default_factory() if each.default_factory is not MISSING else each.default
+
+
+def decode(document: Mapping[str, Any], tenant_id: str, call_id: str) -> MadeOf:
+    """Raises `BadRecord`."""
+    if document.get("v") != VERSION:
+        raise BadRecord(f"version {document.get('v')!r} of a record of decisions, this software knows {VERSION}")
+    try:
+        step, cursor, trace = map(str, document["sums"])
+        return MadeOf(
+            _CALL.validate_python({**document["call"], "tenant_id": tenant_id, "call_id": call_id}),
+            cursors.decode(json.dumps(document["cursor"]).encode()) if "cursor" in document else None,
+            _outcome(*document["outcome"]) if "outcome" in document else None,
+            _moment(document["now"]),
+            int(document["seq"]),
+            _READ.validate_python(document.get("read", {})),
+            _SAID.validate_python(tuple(document.get("left", ()))),
+            (step, cursor, trace),
+        )
+    except (KeyError, TypeError, ValueError, ValidationError, cursors.BadCursor) as error:
+        raise BadRecord(f"not a record of a decision: {error}") from error
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise BadRecord("a moment without an offset")
+    return found
+
+
+def _outcome(kind: str, value: Mapping[str, Any]) -> Outcome:
+    if kind not in _OUTCOME:
+        raise BadRecord(f"an outcome {kind!r}")
+    return _OUTCOME[kind].validate_python(value)
+
+
+def as_read(read: tuple[FactRead, ...]) -> dict[str, JsonValue]:
+    """By key of what was asked."""
+    return {each.key: each.value for each in read}

@@ -1,0 +1,66 @@
+"""A decision made again, from what it was made of: with the configuration of its time it is the same, to the letter."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import JsonValue
+
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain import cursor as cursors
+from carillon_routing.domain.advance import decided
+from carillon_routing.domain.asks import Ask
+from carillon_routing.domain.facts import Advance, Outcome, TraceLine
+from carillon_routing.domain.made_of import MadeOf
+from carillon_routing.domain.queue_steps import EnterQueue, QueueOver
+
+#: The same to the letter; the same step for reasons that read otherwise; another step, or another way on.
+Verdict = Literal["equal", "other_reasons", "different"]
+
+
+class FactMissing(Exception):
+    """The decision asks what it did not ask then."""
+
+
+def again(config: TenantConfig, made: MadeOf) -> Advance:
+    """The decision; its step is `EnterQueue` where the queue took the caller. Raises `FactMissing` and `BadOutcome`."""
+
+    def find_out(ask: Ask) -> JsonValue:
+        if ask.key not in made.read:
+            raise FactMissing(ask.key)
+        return made.read[ask.key]
+
+    return through_queues(made, lambda cursor, outcome: decided(config, made.call, cursor, outcome, made.now, find_out))
+
+
+def through_queues(made: MadeOf, decide: Callable[[cursors.Cursor | None, Outcome], Advance]) -> Advance:
+    """What `decide` says, with the ways out of queues that the caller took."""
+    left = list(made.left)
+    outcome: Outcome = QueueOver(left.pop(0)) if made.outcome is None else made.outcome
+    found = decide(made.cursor, outcome)
+    while isinstance(found.step, EnterQueue) and left:
+        after = decide(cursors.decode(found.cursor), QueueOver(left.pop(0)))
+        found = replace(after, trace=found.trace + after.trace, read=found.read + after.read)
+    return found
+
+
+def sums(step: bytes, decision: Advance) -> tuple[str, str, str]:
+    """Short digests of the step (as its message), the cursor and the trace."""
+    trace = "\n".join(map(_line, decision.trace)).encode()
+    return (_sum(step), _sum(decision.cursor), _sum(trace))
+
+
+def _line(line: TraceLine) -> str:
+    return f"{line.subject}\t{line.matched}\t{line.reason}\t{line.next}"
+
+
+def _sum(value: bytes) -> str:
+    return hashlib.blake2b(value, digest_size=8).hexdigest()
+
+
+def verdict(then: tuple[str, str, str], now: tuple[str, str, str]) -> Verdict:
+    """How like two decisions are, by their sums."""
+    if then == now:
+        return "equal"
+    return "other_reasons" if then[:2] == now[:2] else "different"

@@ -1,0 +1,63 @@
+"""Configurations of the past: those in memory, and older ones folded anew from stream CONFIG, which holds every change.
+
+Always: one tenant's events are read and no other's; a fold that takes too long is given up.
+"""
+
+import asyncio
+from collections import OrderedDict
+
+from carillon_contracts.streams import CONFIG
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_kit.bus import Bus
+from carillon_kit.clock import Clock
+from carillon_routing.projections.configuration import Configuration
+
+#: Folded ones that are kept for the next question.
+KEEP = 8
+#: Messages between two breaths.
+BREATH = 20
+FOLD_SECONDS = 60.0
+
+
+class PastConfigurations:
+    """`at(tenant, version)` of every version that there ever was."""
+
+    def __init__(self, bus: Bus, configuration: Configuration, clock: Clock) -> None:
+        self._bus = bus
+        self._configuration = configuration
+        self._clock = clock
+        self._kept: OrderedDict[tuple[str, int], TenantConfig] = OrderedDict()
+        self._one = asyncio.Lock()
+
+    async def at(self, tenant: str, seq: int) -> TenantConfig | None:
+        """That version, or None if there is none; raises `TimeoutError`."""
+        current = self._configuration.current(tenant)
+        if current is None or not 1 <= seq <= current.seq:
+            return None
+        known = self._configuration.at(tenant, seq)
+        if known is not None and known.seq == seq:
+            return known
+        async with asyncio.timeout(FOLD_SECONDS), self._one:
+            if (tenant, seq) not in self._kept:
+                self._kept[tenant, seq] = await self._folded(tenant, seq)
+                if len(self._kept) > KEEP:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end((tenant, seq))
+            return self._kept[tenant, seq]
+
+    async def _folded(self, tenant: str, seq: int) -> TenantConfig:
+        past = Configuration(self._clock, up_to=seq)
+        follower = self._bus.follow(CONFIG.name, f"carillon.{tenant}.config.>")
+        try:
+            count = 0
+            async for message in follower:
+                past.apply(message)
+                found = past.current(tenant)
+                if found is not None and found.seq == seq:
+                    return found
+                count += 1
+                if not count % BREATH:
+                    await asyncio.sleep(0)
+        finally:
+            await follower.close()
+        raise TimeoutError(f"stream {CONFIG.name} ended")

@@ -1,0 +1,114 @@
+"""What the service answers to media holds all that the answer was made of; and old configurations are folded anew."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from carillon.common.v1 import call_application_pb2 as pb
+from carillon.common.v1.call_application_pb2_grpc import CallApplicationStub
+from carillon_contracts.streams import CALLS, CONFIG
+from carillon_kit.auth import SERVICE, issue_token
+from carillon_kit.bus import MemoryBus
+from carillon_kit.clock import ManualClock
+from carillon_kit.grpc_client import channel
+from carillon_routing.app import running
+from carillon_routing.domain.facts import CallFacts, Entered
+from carillon_routing.domain.made_of import MadeOf, decode
+from carillon_routing.domain.replay import again, verdict
+from carillon_routing.grpc_api import decision_sums
+from carillon_routing.projections.configuration import Configuration
+from carillon_routing.projections.past import PastConfigurations
+from carillon_routing.settings import RoutingSettings
+from carillon_routing.testing import config_of, publish_company
+
+KEY = "k" * 32
+PLAN = {
+    "id": "p",
+    "entry": "ask",
+    "nodes": [
+        {"id": "ask", "webhook": {"url": "http://127.0.0.1:9/x", "timeout_ms": 50, "next": "split", "failed": "split"}},
+        {"id": "split", "split": {"shares": [{"percent": 50, "next": "ring"}, {"percent": 50, "next": "wait"}]}},
+        {"id": "ring", "destination": {"destination": {"user_id": "anna"}, "ways": {"otherwise": "wait"}}},
+        {"id": "wait", "queue": {"queue_id": "q", "ways": {"otherwise": "end"}}},
+        {"id": "end", "hang_up": {"reason": "busy"}},
+    ],
+}
+COMPANY: dict[str, Any] = {
+    "tenant": {"id": "acme", "realm": "acme.example", "country": "CH", "language": "fr"},
+    "users": [{"id": "anna", "last_name": "Anna"}],
+    "trunks": [{"id": "carrier", "address": "192.0.2.1"}],
+    "queues": [{"id": "q"}],
+    "plans": [PLAN],
+    "numbers": [{"id": "+41215550100", "destination": {"plan_id": "p"}}],
+}
+
+
+@pytest.fixture
+async def stub() -> AsyncIterator[Any]:
+    bus = MemoryBus()
+    for stream in (CONFIG, CALLS):
+        await bus.ensure_stream(stream)
+    await publish_company(bus, COMPANY)
+    token = issue_token(KEY, "media", None, [SERVICE])
+    async with running(RoutingSettings(token_key=SecretStr(KEY)), bus) as port, channel(f"127.0.0.1:{port}", token, "acme") as link:
+        yield CallApplicationStub(link)
+
+
+@pytest.mark.feature("R-22")
+async def test_every_answer_says_what_it_was_made_of_and_that_gives_it_again(stub: Any) -> None:
+    config = config_of(COMPANY)
+    for number in range(6):
+        call = pb.CallFacts(tenant_id="acme", call_id=f"c{number}", direction=pb.DIRECTION_INBOUND, dialled="+41215550100")
+        answer = await stub.Next(pb.NextRequest(call=call, outcome=pb.Outcome(entered=pb.Entered())))
+        answers = [answer]
+        if answer.step.HasField("ring"):
+            ring = pb.RingOutcome(result=pb.RING_RESULT_BUSY, targets=[pb.TargetOutcome(target_id="user:anna", result=pb.RING_RESULT_BUSY)])
+            answers.append(await stub.Next(pb.NextRequest(call=call, cursor=answer.cursor, outcome=pb.Outcome(ring=ring))))
+        for each in answers:
+            made = decode(json.loads(each.inputs), "acme", call.call_id)
+            assert verdict(made.sums, decision_sums(again(config, made))) == "equal"
+            assert any(key.startswith("fetch") for key in made.read) is (made.cursor is None)
+        assert answers[-1].step.hang_up.cause == 17
+
+
+@pytest.mark.feature("R-22")
+def test_another_configuration_gives_another_verdict() -> None:
+    def decided(node: str) -> tuple[str, str, str]:
+        plan = {"id": "p", "entry": node, "nodes": [{"id": node, "destination": {"destination": {"user_id": "anna"}}}]}
+        return decision_sums(again(config_of({**COMPANY, "plans": [plan]}), made))
+
+    call = CallFacts("acme", "c", "inbound", "+41215550100", "+41791112233")
+    made = MadeOf(call, None, Entered(), datetime(2026, 1, 6, 10, tzinfo=UTC), 1)
+    then = decided("ring")
+    assert verdict(then, decided("ring")) == "equal"
+    assert verdict(then, decided("bell")) == "different"
+    assert verdict(then, (*then[:2], "another trace")) == "other_reasons"
+
+
+@pytest.mark.feature("R-22")
+async def test_a_version_that_is_no_longer_kept_is_folded_from_the_stream() -> None:
+    bus = MemoryBus()
+    await bus.ensure_stream(CONFIG)
+    await publish_company(bus, COMPANY)
+    await publish_company(bus, {**COMPANY, "tenant": {**COMPANY["tenant"], "id": "other", "realm": "other.example"}})
+    clock = ManualClock(datetime(2026, 1, 6, tzinfo=UTC) + timedelta(days=30))
+    configuration = Configuration(clock)
+    for message in bus.messages(CONFIG.name):
+        configuration.apply(message)
+    past = PastConfigurations(bus, configuration, clock)
+    newest = configuration.current("acme")
+    assert newest is not None
+    for seq in range(1, newest.seq + 1):
+        async with asyncio.timeout(30):
+            found = await past.at("acme", seq)
+        assert found is not None
+        assert found.seq == seq
+        assert set(found.resources) == set(list(newest.resources)[:seq]), seq
+    assert await past.at("acme", 0) is None
+    assert await past.at("acme", newest.seq + 1) is None
+    assert await past.at("nobody", 1) is None
