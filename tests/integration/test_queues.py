@@ -48,7 +48,7 @@ class Hotline:
         return [caller.number for caller in (await self.state()).callers if caller.state == state]
 
     async def waits(self, *numbers: str) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await self.numbers() != list(numbers):
                 await asyncio.sleep(0.1)
 
@@ -59,7 +59,7 @@ async def hotline(system: System, tmp_path: Path) -> AsyncIterator[Hotline]:
     file.write_text(COMPANY)
     system.carillon("apply", str(file))
     here = Hotline(system)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (await here.stub.GetQueues(pb.GetQueuesRequest(), timeout=10)).queues:
             await asyncio.sleep(0.1)
     yield here
@@ -73,11 +73,11 @@ def caller(number: int) -> str:
 
 
 def callers(system: System, count: int) -> Sipp:
-    """So many, one a second, who would wait for a minute and a half."""
+    """So many, one a second, who would wait for three minutes."""
     replace = {"[caller]": caller(0)[:-1] + "[call_number]", '<exec rtp_stream="SOUND,-1,8"/>': ""}
-    options = ("-d", "90000", "-r", "1")
+    options = ("-d", "180000", "-r", "1")
     return Sipp(
-        "carrier_calls.xml", system.sip, *options, ip=CARRIER, port=5060, calls=count, seconds=120, replace=replace, dest="+41215550150"
+        "carrier_calls.xml", system.sip, *options, ip=CARRIER, port=5060, calls=count, seconds=200, replace=replace, dest="+41215550150"
     )
 
 

@@ -20,7 +20,7 @@ def test_every_decision_of_every_call_so_far_is_equal_when_it_is_made_again(syst
         known = story.call_ids()
         story.outside_call(MAIN).succeed()
         mine = story.record(known)["call_id"]
-        story.restrict("elise", "")
+        story.set_user("elise", restriction_profile_id="")
         calls = [mine, *(call_id for call_id in story.call_ids() if call_id != mine)][:MOST]
     finally:
         story.close()

@@ -109,7 +109,7 @@ class FeatureWait:
 Wait = UserWait | ExternalWait | GroupWait | StickyWait | RefusedWait | CodeWait | MenuWait | PlayWait | FeatureWait | QueueWait
 
 #: Waits whose outcome may be a PIN or a code, which is kept nowhere.
-SECRET_WAITS: tuple[type[Wait], ...] = ()
+SECRET_WAITS: tuple[type[Wait], ...] = (CodeWait,)
 
 
 @dataclass(frozen=True, slots=True)
