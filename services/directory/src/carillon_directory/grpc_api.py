@@ -16,10 +16,12 @@ from google.protobuf.message import Message
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.tenant_pb2_grpc import TenantServiceServicer
-from carillon_contracts.config import RESOURCES, Plan, Resource, Tenant
+from carillon_contracts.config import RESOURCES, NumberBlock, Plan, Resource, Tenant
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
 from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain import lists
+from carillon_directory.domain.blocks import in_use
 from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.documents import dump
 from carillon_directory.domain.orders import Orders
@@ -121,7 +123,7 @@ class ResourceServicer:
         resource = resource_of(config, self._kind.kind, request.id)
         if not reach_of(config).covers(resource):
             raise NotFound(f"{self._kind.kind} {request.id!r}")
-        return self._kind.response("Get", **{self._kind.kind: self._message(resource)})
+        return self._kind.response("Get", **{self._kind.kind: self._message(config, resource)})
 
     async def list(self, request: Any, context: object) -> Message:
         """A page by id; later pages show the same version of the configuration as the first."""
@@ -139,7 +141,7 @@ class ResourceServicer:
             raise InvalidArgument({error.field: str(error)}) from error
         next_position = {"seq": config.seq, "after": page[-1].id, "skip": skip + size, "query": _fingerprint(query)} if more else {}
         token = pages.encode_token(next_position) if more else ""
-        messages = [self._message(each) for each in page]
+        messages = [self._message(config, each) for each in page]
         return self._kind.response("List", next_page_token=token, **{self._kind.model.PLURAL: messages})
 
     async def create(self, request: Any, context: object) -> Message:
@@ -188,13 +190,16 @@ class ResourceServicer:
 
     def written(self, verb: str, executed: Executed, resource_id: str) -> Message:
         """The answer to `create` and `update`; a password made for a credential is in it."""
-        message = self._message(resource_of(executed.config, self._kind.kind, resource_id))
+        message = self._message(executed.config, resource_of(executed.config, self._kind.kind, resource_id))
         if resource_id in executed.passwords and isinstance(message, pb.SipCredential):
             message.password = executed.passwords[resource_id]
         return self._kind.response(verb, **{self._kind.kind: message})
 
-    def _message(self, resource: Resource) -> Message:
-        return to_message(dump(resource), self._kind.message)
+    def _message(self, config: TenantConfig, resource: Resource) -> Message:
+        message = to_message(dump(resource), self._kind.message)
+        if isinstance(resource, NumberBlock) and isinstance(message, pb.NumberBlock):
+            message.size, message.in_use = resource.size, in_use(resource, config.numbers)
+        return message
 
 
 class TenantServicer(TenantServiceServicer):

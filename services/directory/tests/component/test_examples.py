@@ -17,7 +17,7 @@ from carillon_contracts.config import RESOURCES
 from carillon_directory.adapters.proto_mapping import to_message
 
 #: Of the example company, so that changes of it cannot clash with what the examples make.
-NAMED = {
+NAMED: dict[str, Any] = {
     "tenant": {"id": "dupont", "realm": "dupont.example"},
     "users": [{"id": name, "last_name": name.capitalize()} for name in ("alain", "bernard", "david", "dumas", "elise")],
     "ring_groups": [{"id": "sales", "members": [{"user_id": "elise"}]}],

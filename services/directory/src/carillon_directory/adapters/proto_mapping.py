@@ -83,7 +83,7 @@ def mask_error(path: str, descriptor: Descriptor) -> str:
 
 
 #: Never changed by an update, whatever its mask says.
-_FIXED = frozenset({"id", "etag", "config_seq"})
+_FIXED = frozenset({"id", "etag", "config_seq", "size", "in_use"})
 #: Not meant by the mask `*` unless set.
 _SECRETS = frozenset(plain for kind in SECRET_FIELDS.values() for plain in kind)
 

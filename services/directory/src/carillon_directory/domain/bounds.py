@@ -13,7 +13,9 @@ from carillon_directory.domain.documents import differing
 from carillon_directory.domain.organisation import below, department_of
 
 #: Of users themselves, whatever the house rules say: who they are to others and what they may do is not theirs to change.
-_NEVER_OWN = frozenset({"role", "rights_profile_id", "department_id", "login", "services", "restriction_profile_id", "trunk_ids"})
+_NEVER_OWN = frozenset(
+    {"role", "rights_profile_id", "department_id", "login", "services", "restriction_profile_id", "account_code_policy_id", "trunk_ids"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from datetime import date
 
 from carillon_contracts.config import Resource
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.domain import checks, documents
+from carillon_directory.domain import checks, documents, services
 from carillon_directory.domain.bounds import forbidden
 from carillon_directory.domain.changes import changes
 from carillon_directory.domain.claims import Claim, claims_of, taken_violations
@@ -80,6 +80,7 @@ def with_passwords(decision: Decision, passwords: dict[str, str]) -> Decision:
 
 def _violations(after: TenantConfig, index: Index, resource: Resource, refused: Set[Key], taken: Set[Claim]) -> Iterator[Violation]:
     yield from checks.violations(after, resource, refused)
+    yield from services.violations(after, index, resource)
     for field, space, value in values_of(resource):
         for kind, resource_id in index.takers(space, value):
             if (kind, resource_id) != (resource.KIND, resource.id):

@@ -15,7 +15,7 @@ from carillon_directory.domain.outcomes import Violation
 #: Twice that, before and after, must fit into one message of the bus (1 MiB).
 LARGEST_RESOURCE = 256 * 1024
 #: Made by the directory, whatever a document says.
-_OUTPUT_ONLY = frozenset({"etag", "config_seq", "password", "outbound_pin"})
+_OUTPUT_ONLY = frozenset({"etag", "config_seq", "password", "outbound_pin", "size", "in_use"})
 #: What is kept of a secret -> the secret, as people know it.
 _SHOWN = {kept: plain for kind in SECRET_FIELDS.values() for plain, fields in kind.items() for kept in fields if kept != "realm"}
 

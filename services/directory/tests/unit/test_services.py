@@ -1,0 +1,60 @@
+"""Services of users, and numbers of blocks."""
+
+from typing import Any
+
+import pytest
+
+from carillon_contracts.config import NumberBlock
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain.blocks import in_use
+from carillon_directory.domain.commands import CreateResource, UpdateResource
+from carillon_directory.domain.decide import decide
+from carillon_directory.domain.outcomes import Accepted, Invalid
+from carillon_directory.testing import after, given
+
+
+@pytest.fixture
+def config(whole: dict[str, Any]) -> TenantConfig:
+    return given(whole)
+
+
+def fields(decision: Any) -> list[str]:
+    assert isinstance(decision, Invalid), decision
+    return [each.field for each in decision.violations]
+
+
+def make(kind: str, **document: Any) -> CreateResource:
+    return CreateResource(actor="x", kind=kind, document=document, spare_password="made-for-this")
+
+
+def switch(user: str, **services: bool) -> UpdateResource:
+    return UpdateResource(actor="x", kind="user", resource_id=user, document={"services": {**services}}, paths=("services",))
+
+
+@pytest.mark.feature("D-3")
+def test_what_is_off_is_not_given(config: TenantConfig) -> None:
+    config = after(config, switch("bob", fixed_line=False, messaging=False, fax=False, conference=False))
+    assert fields(decide(config, make("sip_credential", id="acme-bob", user_id="bob"))) == ["sip_credential.user_id"]
+    assert fields(decide(config, make("fax_box", id="bobs", user_id="bob"))) == ["fax_box.user_id"]
+    room = make("conference_room", id="700", owner_user_id="bob")
+    assert fields(decide(config, room)) == ["conference_room.owner_user_id"]
+    boxed = UpdateResource(actor="x", kind="user", resource_id="bob", document={"mailbox_id": "box"}, paths=("mailbox_id",))
+    assert fields(decide(config, boxed)) == ["user.mailbox_id"]
+    back = after(config, switch("bob", fax=True))
+    assert isinstance(decide(back, make("fax_box", id="bobs", user_id="bob")), Accepted)
+
+
+@pytest.mark.feature("D-3")
+def test_what_is_used_is_not_switched_off(config: TenantConfig) -> None:
+    assert fields(decide(config, switch("ann", fixed_line=False, messaging=False))) == ["user.mailbox_id", "user.services.fixed_line"]
+
+
+@pytest.mark.feature("D-6")
+def test_a_block_knows_how_many_of_its_numbers_are_in_use(config: TenantConfig) -> None:
+    block = config.get(NumberBlock, "block")
+    assert block is not None
+    assert (block.size, in_use(block, config.numbers)) == (10, 1)
+    config = after(config, make("number", id="+41215550905"))
+    config = after(config, make("number", id="+41215550909", destination={"user_id": "ann"}))
+    config = after(config, make("number", id="+412155509055", destination={"user_id": "ann"}))
+    assert in_use(block, config.numbers) == in_use(block, dict(config.numbers)) == 2
