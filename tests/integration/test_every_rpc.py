@@ -26,6 +26,7 @@ OPERATOR: Who = frozenset({"operator"})
 SERVICE: Who = frozenset({"service"})
 ADMIN = OPERATOR | {"admin"}
 SCOPED = ADMIN | {"department_admin"}
+OWN = SCOPED | {"user"}
 READER = ADMIN | SERVICE
 ANYBODY = READER | {"department_admin", "user"}
 ROLES = sorted(ANYBODY)
@@ -84,7 +85,14 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("directory.v1.ImportService", ADMIN, "ApplyTenant ImportTenant ExportTenant")
     | _service("directory.v1.BatchService", SCOPED, "ApplyBatch")
     | _service("directory.v1.CsvService", ADMIN, "ImportCsv ExportCsv")
-    | _service("directory.v1.SearchService", ADMIN, "Search")
+    | _service("directory.v1.SearchService", SCOPED, "Search")
+    | _service("directory.v1.UserService", OWN, "GetUser ListUsers UpdateUser")
+    | _service("directory.v1.MailboxService", OWN, "GetMailbox ListMailboxes UpdateMailbox")
+    | _service("directory.v1.ContactService", OWN, "GetContact ListContacts CreateContact UpdateContact DeleteContact")
+    | _service("directory.v1.SipCredentialService", OWN, "GetSipCredential ListSipCredentials")
+    | _service("directory.v1.DeviceService", OWN, "GetDevice ListDevices")
+    | _service("directory.v1.ExtensionService", OWN, "GetExtension ListExtensions")
+    | _service("directory.v1.NumberService", OWN, "GetNumber ListNumbers")
     | _service("directory.v1.ProvisioningService", ADMIN, "PrepareDevice WithdrawDevice GetProvisioning"),
     "routing": _EVERYWHERE
     | _service("common.v1.CallApplication", SERVICE | OPERATOR, "Next Await")

@@ -35,6 +35,8 @@ class Role(StrEnum):
     ADMIN = "admin"
     #: Administers a department of a tenant and what is below it.
     DEPARTMENT_ADMIN = "department_admin"
+    #: A person of a tenant, for what is their own.
+    USER = "user"
     #: One of our own processes.
     SERVICE = "service"
 
@@ -44,6 +46,7 @@ ANYONE = frozenset({"anyone"})
 OPERATOR = Role.OPERATOR
 ADMIN = Role.ADMIN
 DEPARTMENT_ADMIN = Role.DEPARTMENT_ADMIN
+USER = Role.USER
 SERVICE = Role.SERVICE
 
 

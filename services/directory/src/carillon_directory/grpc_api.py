@@ -46,7 +46,7 @@ from carillon_directory.grpc_verbs import Verb, Verbs
 from carillon_directory.handlers import Directory, Executed
 from carillon_directory.plan_lives import PlanLives
 from carillon_kit import pages
-from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, USER
 from carillon_kit.errors import InvalidArgument, NotFound
 from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
 from carillon_kit.ids import Ids
@@ -57,6 +57,14 @@ _OPERATORS = frozenset({str(OPERATOR)})
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
 #: Who reaches a part of the tenant may too; see `bounds_of`.
 _SCOPED = _ADMINS | {str(DEPARTMENT_ADMIN)}
+
+#: What users do with what is theirs.
+_OWN: Mapping[str, tuple[str, ...]] = {
+    "user": ("Get", "List", "Update"),
+    "mailbox": ("Get", "List", "Update"),
+    "contact": ("Get", "List", "Create", "Update", "Delete"),
+    **dict.fromkeys(("sip_credential", "device", "extension", "number"), ("Get", "List")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,11 +258,14 @@ def add_services(server: GrpcServer, directory: Directory, ids: Ids, secrets: Se
     servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, orders, verbs.get(kind.kind, {})) for kind in generic}
     batch = ("BatchService", BatchServicer(directory, servicers), _SCOPED)
     services = [*special, batch, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]
+    own = {f"{verb}{kind.plural if verb == 'List' else kind.noun}" for kind in generic for verb in _OWN.get(kind.kind, ())}
     for name, servicer, roles in services:
         file = _snake(name.removesuffix("Service"))
         methods = import_module(f"{_PACKAGE}.{file}_pb2").DESCRIPTOR.services_by_name[name].methods
         add = getattr(import_module(f"{_PACKAGE}.{file}_pb2_grpc"), f"add_{name}Servicer_to_server")
-        server.add(add, servicer, f"{_PACKAGE}.{name}", {method.name: roles for method in methods})
+        server.add(
+            add, servicer, f"{_PACKAGE}.{name}", {method.name: roles | {str(USER)} if method.name in own else roles for method in methods}
+        )
 
 
 def _update(kind: str, request: Any, message: Any, spare_password: str = "") -> UpdateResource:

@@ -24,7 +24,7 @@ from carillon_kit.grpc_server import GrpcServer, current_principal
 
 _PACKAGE = "carillon.directory.v1"
 _LONGEST = 512
-_PERSONS = frozenset({*map(str, Role), "department_admin", "user"})
+_PERSONS = frozenset(map(str, Role))
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
 _OPEN = ("Login", "Refresh", "Logout", "ExchangeApiKey", "ForgotPassword", "ChoosePassword", "ListPublicKeys")
 _OWN = ("WhoAmI", "ChangePassword", "BeginSecondFactor", "ConfirmSecondFactor")

@@ -18,7 +18,7 @@ from carillon_directory.domain.documents import differing, dump
 from carillon_directory.domain.outcomes import Refused
 from carillon_directory.handlers import Directory, Executed, Moment, TooBusy
 from carillon_kit import pages
-from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, SERVICE, Principal
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, SERVICE, USER, Principal
 from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import current_principal
 
@@ -61,6 +61,9 @@ def bounds_of(principal: Principal) -> Bounds:
         return Bounds(rights_profile=principal.rights_profile)
     if principal.roles & {DEPARTMENT_ADMIN}:
         return Bounds(department=principal.department or None, rights_profile=principal.rights_profile)
+    kind, _, user_id = principal.subject.partition("/")
+    if principal.roles & {USER} and kind == "user" and user_id:
+        return Bounds(user=user_id, rights_profile=principal.rights_profile)
     return Bounds(department=None)
 
 

@@ -3,15 +3,15 @@
 from carillon.directory.v1 import search_pb2 as pb
 from carillon.directory.v1.search_pb2_grpc import SearchServiceServicer, add_SearchServiceServicer_to_server
 from carillon_contracts.config import RESOURCES
+from carillon_directory.grpc_common import reach_of
 from carillon_directory.searching import Searches
-from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit import pages
-from carillon_kit.auth import ADMIN, OPERATOR
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR
 from carillon_kit.errors import InvalidArgument, NotFound
-from carillon_kit.grpc_server import GrpcServer
+from carillon_kit.grpc_server import GrpcServer, current_tenant
 
 _SERVICE = "carillon.directory.v1.SearchService"
-_RIGHTS = {"Search": frozenset({str(OPERATOR), str(ADMIN)})}
+_RIGHTS = {"Search": frozenset({str(OPERATOR), str(ADMIN), str(DEPARTMENT_ADMIN)})}
 _LONGEST_QUERY = 200
 _PAGE, _LARGEST_PAGE = 20, 200
 
@@ -37,11 +37,19 @@ class SearchApi(SearchServiceServicer):
                 violations[f"kinds[{index}]"] = f"no kind of resource {kind[:64]!r}"
         if violations:
             raise InvalidArgument(violations)
-        tenant = current_whole_tenant()
-        index_ = await self._searches.index(tenant)
-        if index_ is None:
+        tenant = current_tenant()
+        known = await self._searches.index(tenant)
+        if known is None:
             raise NotFound(f"tenant {tenant!r}")
-        found, more = index_.find(request.query, pages.page_size(request.page_size, _PAGE, _LARGEST_PAGE), frozenset(request.kinds))
+        index_, config = known
+        reach = reach_of(config)
+
+        def visible(kind: str, resource_id: str) -> bool:
+            resource = config.resources.get(kind, {}).get(resource_id)
+            return reach.bounds.whole or (resource is not None and reach.covers(resource))
+
+        size = pages.page_size(request.page_size, _PAGE, _LARGEST_PAGE)
+        found, more = index_.find(request.query, size, frozenset(request.kinds), visible)
         results = [
             pb.SearchResult(kind=each.kind, id=each.resource_id, display_name=each.display_name, field=each.field, value=each.value)
             for each in found

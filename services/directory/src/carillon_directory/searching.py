@@ -27,8 +27,8 @@ class Searches:
         self._known: OrderedDict[str, SearchIndex] = OrderedDict()
         self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def index(self, tenant_id: str) -> SearchIndex | None:
-        """The tenant's index as of now; None: there is no such tenant."""
+    async def index(self, tenant_id: str) -> tuple[SearchIndex, TenantConfig] | None:
+        """The tenant's index as of now, with the configuration; None: there is no such tenant."""
         config = await self._directory.read(tenant_id)
         if not isinstance(config, TenantConfig):
             return None
@@ -44,7 +44,7 @@ class Searches:
             self._known.move_to_end(tenant_id)
             if len(self._known) > self._capacity:
                 self._known.popitem(last=False)
-        return known
+        return known, config
 
 
 def _made(config: TenantConfig) -> SearchIndex:

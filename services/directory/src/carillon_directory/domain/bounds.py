@@ -6,16 +6,32 @@ One place for every way of reading and of changing: what is not in reach is not 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from carillon_contracts.config import ConfigChanged, Contact, HouseRuleSet, Resource, RightsProfile, User
+from carillon_contracts.config import ConfigChanged, Contact, HouseRuleSet, Mailbox, Resource, RightsProfile, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import Bounds
 from carillon_directory.domain.documents import differing
-from carillon_directory.domain.organisation import below, department_of
+from carillon_directory.domain.organisation import below, department_of, user_of
 
 #: Of users themselves, whatever the house rules say: who they are to others and what they may do is not theirs to change.
 _NEVER_OWN = frozenset(
     {"role", "rights_profile_id", "department_id", "login", "services", "restriction_profile_id", "account_code_policy_id", "trunk_ids"}
 )
+
+#: Of users themselves in a company without house rules.
+USUALLY_OWN = frozenset(
+    {
+        "forwarding",
+        "do_not_disturb",
+        "quiet_hours",
+        "screening",
+        "simultaneous",
+        "function_keys",
+        "outbound_pin",
+        "language",
+        "ring_seconds",
+    }
+)
+_OF_MAILBOX = frozenset({"greeting", "emails", "language"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +58,34 @@ class Reach:
 
     def covers(self, resource: Resource) -> bool:
         """Whether the resource is in reach, for reading."""
+        return self.may_change(resource) or (bool(self.bounds.user and self.level(resource.KIND)) and self._is_theirs(resource))
+
+    def may_change(self, resource: Resource) -> bool:
+        """Whether the resource is in reach, for changes."""
         if self.bounds.whole:
             return True
         if not self.level(resource.KIND):
             return False
         if self.bounds.user:
-            return _own(resource, self.bounds.user)
+            return self._is_own(resource)
         return self.bounds.department == "" or department_of(self.config, resource) in self.departments
 
+    def _is_own(self, resource: Resource) -> bool:
+        """The person, their mailbox and their contacts."""
+        match resource:
+            case User():
+                return resource.id == self.bounds.user
+            case Contact():
+                return resource.owner_user_id == self.bounds.user
+            case Mailbox():
+                user = self.config.users.get(self.bounds.user)
+                return user is not None and user.mailbox_id == resource.id
+            case _:
+                return False
 
-def _own(resource: Resource, user_id: str) -> bool:
-    if isinstance(resource, User):
-        return resource.id == user_id
-    return isinstance(resource, Contact) and resource.owner_user_id == user_id
+    def _is_theirs(self, resource: Resource) -> bool:
+        """What they have by others' doing, and the company's contacts."""
+        return (isinstance(resource, Contact) and not resource.owner_user_id) or user_of(self.config, resource) == self.bounds.user
 
 
 def forbidden(before: TenantConfig, after: TenantConfig, bounds: Bounds, changes: Sequence[ConfigChanged]) -> str:
@@ -68,7 +99,7 @@ def forbidden(before: TenantConfig, after: TenantConfig, bounds: Bounds, changes
             return f"the rights profile does not allow changing {what}"
         for reach in reaches:
             resource = reach.config.resources.get(change.resource, {}).get(change.resource_id)
-            if resource is not None and not reach.covers(resource):
+            if resource is not None and not reach.may_change(resource):
                 return f"{what} is out of reach: it is not {'yours' if bounds.user else 'of the departments that you administer'}"
         if reason := _own_fields(before, bounds, change):
             return reason
@@ -76,12 +107,12 @@ def forbidden(before: TenantConfig, after: TenantConfig, bounds: Bounds, changes
 
 
 def _own_fields(config: TenantConfig, bounds: Bounds, change: ConfigChanged) -> str:
-    """Users change of themselves what the house rules name."""
-    if not bounds.user or change.resource != User.KIND:
+    """Users change of themselves what the house rules name, and of their mailbox what is heard and where messages go."""
+    if not bounds.user or change.resource not in (User.KIND, Mailbox.KIND):
         return ""
     if change.before is None or change.after is None:
-        return "users neither make nor delete users"
+        return f"users neither make nor delete a {change.resource}"
     rules = config.get(HouseRuleSet, "default")
-    allowed = frozenset(rules.users_may_change if rules is not None else ()) - _NEVER_OWN
+    allowed = _OF_MAILBOX if change.resource == Mailbox.KIND else frozenset(rules.users_may_change if rules else USUALLY_OWN) - _NEVER_OWN
     kept = [name for name in differing(change.before, change.after) if name not in allowed]
     return f"the house rules do not let users change {', '.join(kept)}" if kept else ""

@@ -15,11 +15,11 @@ def department_of(config: TenantConfig, resource: Resource) -> str:
         return resource.id
     if isinstance(resource, Departmental) and resource.department_id:
         return resource.department_id
-    user = config.users.get(_user_of(config, resource))
+    user = config.users.get(user_of(config, resource))
     return user.department_id if user is not None else ""
 
 
-def _user_of(config: TenantConfig, resource: Resource) -> str:
+def user_of(config: TenantConfig, resource: Resource) -> str:
     """Whose the resource is: by `user_id`, `owner_user_id`, a destination, or the first line of a device."""
     destination = getattr(resource, "destination", None)
     lines = getattr(resource, "lines", ())
@@ -34,7 +34,7 @@ def site_of(config: TenantConfig, resource: Resource) -> str:
     if isinstance(resource, Site):
         return resource.id
     own = str(getattr(resource, "site_id", ""))
-    user = None if isinstance(resource, User) else config.users.get(_user_of(config, resource))
+    user = None if isinstance(resource, User) else config.users.get(user_of(config, resource))
     if own or user is not None:
         return own or site_of(config, user)  # type: ignore[arg-type]
     return next((each.site_id for each in above(config, department_of(config, resource)) if each.site_id), "")

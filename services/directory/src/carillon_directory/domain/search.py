@@ -51,7 +51,6 @@ class _Entry:
     kind: str
     resource_id: str
     display_name: str
-    department_id: str
     words: tuple[str, ...]
     texts: tuple[tuple[str, str], ...]
 
@@ -112,9 +111,9 @@ class SearchIndex:
             self._put(change.resource, change.resource_id, change.after, sort=True)
 
     def find(
-        self, query: str, limit: int, kinds: Collection[str] = (), visible: Callable[[str, str], bool] = lambda kind, department: True
+        self, query: str, limit: int, kinds: Collection[str] = (), visible: Callable[[str, str], bool] = lambda kind, resource_id: True
     ) -> tuple[list[Found], bool]:
-        """At most `limit` resources, the best first, and whether there are more. `visible(kind, department id)` is the caller's right."""
+        """At most `limit` resources, the best first, and whether there are more. `visible(kind, id)` is the caller's right."""
         wanted = asked(query)
         if not wanted:
             return [], False
@@ -123,7 +122,7 @@ class SearchIndex:
         looked = 0
         for place in self._holding(first):
             entry = self._entries[place]
-            if place in scored or (kinds and entry.kind not in kinds) or not visible(entry.kind, entry.department_id):
+            if place in scored or (kinds and entry.kind not in kinds) or not visible(entry.kind, entry.resource_id):
                 continue
             looked += 1
             if (rank := _rank(entry, wanted)) is not None:
@@ -180,8 +179,7 @@ class SearchIndex:
 def _entry(kind: str, resource_id: str, document: Mapping[str, Any]) -> _Entry:
     texts = tuple(_texts(document))
     found = dict.fromkeys(word for _, text in texts for word in words(text))
-    department = str(document.get("department_id", ""))
-    return _Entry(kind, resource_id, _display_name(document) or resource_id, department, tuple(found)[:_MOST_WORDS], texts)
+    return _Entry(kind, resource_id, _display_name(document) or resource_id, tuple(found)[:_MOST_WORDS], texts)
 
 
 def _matching(entry: _Entry, start: str) -> tuple[str, str]:

@@ -1,0 +1,116 @@
+"""What users do with what is theirs, by their own token; and what of others they and department admins see."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from carillon.directory.v1 import contact_pb2_grpc, device_pb2_grpc, extension_pb2_grpc, import_pb2_grpc, mailbox_pb2_grpc, user_pb2_grpc
+from carillon.directory.v1 import directory_pb2 as pb
+from carillon.directory.v1.search_pb2_grpc import SearchServiceStub
+from carillon_kit.auth import DEPARTMENT_ADMIN, OPERATOR, USER, issue_token
+from carillon_kit.grpc_client import channel
+
+from .conftest import KEY
+
+pytestmark = pytest.mark.feature("D-2", "D-25", "P-3")
+TENANT = "own"
+
+
+@pytest.fixture(scope="module")
+async def company(port: int) -> int:
+    request = pb.ApplyTenantRequest(
+        tenant=pb.Tenant(id=TENANT, realm="own.example"),
+        departments=[pb.Department(id="trade"), pb.Department(id="board")],
+        mailboxes=[pb.Mailbox(id="anns"), pb.Mailbox(id="bobs")],
+        users=[
+            pb.User(id="ann", last_name="Archer", mailbox_id="anns", department_id="trade"),
+            pb.User(id="bob", last_name="Archer", mailbox_id="bobs", department_id="board"),
+        ],
+        extensions=[
+            pb.Extension(id="101", destination=pb.Destination(user_id="ann")),
+            pb.Extension(id="102", destination=pb.Destination(user_id="bob")),
+        ],
+        contacts=[
+            pb.Contact(id="customer", last_name="Customer"),
+            pb.Contact(id="bobs-friend", last_name="Friend", owner_user_id="bob"),
+        ],
+    )
+    async with channel(f"127.0.0.1:{port}", issue_token(KEY, "x", None, [OPERATOR]), TENANT) as operator:
+        await import_pb2_grpc.ImportServiceStub(operator).ApplyTenant(request)
+    return port
+
+
+@pytest.fixture
+async def ann(company: int) -> AsyncIterator[grpc.aio.Channel]:
+    async with channel(f"127.0.0.1:{company}", issue_token(KEY, "user/ann", TENANT, [USER])) as link:
+        yield link
+
+
+async def code(call: Any) -> grpc.StatusCode:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call
+    return refused.value.code()
+
+
+DENIED, MISSING = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND
+
+
+async def test_users_see_and_change_what_is_their_own(ann: grpc.aio.Channel) -> None:
+    users: Any = user_pb2_grpc.UserServiceStub(ann)
+    assert [each.id for each in (await users.ListUsers(pb.ListUsersRequest())).users] == ["ann"]
+    forwarding = pb.Forwarding(busy=pb.Destination(external_number="+41795550100"))
+    mine = pb.User(id="ann", do_not_disturb=True, forwarding=forwarding, function_keys=[pb.FunctionKey(key=1, user_id="bob")])
+    mine.outbound_pin = "4711"
+    assert (await users.UpdateUser(pb.UpdateUserRequest(user=mine))).user.do_not_disturb
+    mailboxes: Any = mailbox_pb2_grpc.MailboxServiceStub(ann)
+    heard = pb.Mailbox(id="anns", greeting=[pb.Announcement(text="Good day.")], emails=["ann@own.example"])
+    assert (await mailboxes.UpdateMailbox(pb.UpdateMailboxRequest(mailbox=heard))).mailbox.greeting[0].text == "Good day."
+    extensions: Any = extension_pb2_grpc.ExtensionServiceStub(ann)
+    assert [each.id for each in (await extensions.ListExtensions(pb.ListExtensionsRequest())).extensions] == ["101"]
+
+
+async def test_users_keep_their_own_contacts_and_read_the_companys(ann: grpc.aio.Channel) -> None:
+    contacts: Any = contact_pb2_grpc.ContactServiceStub(ann)
+    friend = pb.Contact(id="anns-friend", last_name="Ami", owner_user_id="ann")
+    await contacts.CreateContact(pb.CreateContactRequest(contact=friend))
+    assert [each.id for each in (await contacts.ListContacts(pb.ListContactsRequest())).contacts] == ["anns-friend", "customer"]
+    given_away = pb.Contact(id="anns-friend", owner_user_id="bob")
+    assert await code(contacts.UpdateContact(pb.UpdateContactRequest(contact=given_away))) == DENIED
+    await contacts.DeleteContact(pb.DeleteContactRequest(id="anns-friend"))
+    assert await code(contacts.DeleteContact(pb.DeleteContactRequest(id="customer"))) == DENIED
+    assert await code(contacts.CreateContact(pb.CreateContactRequest(contact=pb.Contact(id="x", last_name="X")))) == DENIED
+
+
+async def test_what_is_others_or_the_companys_is_not_for_users(ann: grpc.aio.Channel) -> None:
+    users: Any = user_pb2_grpc.UserServiceStub(ann)
+    assert await code(users.GetUser(pb.GetUserRequest(id="bob"))) == MISSING
+    for wanted in (
+        pb.User(id="bob", do_not_disturb=True),
+        pb.User(id="ann", role=pb.USER_ROLE_ADMIN),
+        pb.User(id="ann", department_id="board"),
+        pb.User(id="ann", mailbox_id="bobs"),
+        pb.User(id="ann", last_name="Other"),
+    ):
+        assert await code(users.UpdateUser(pb.UpdateUserRequest(user=wanted))) == DENIED
+    assert await code(users.CreateUser(pb.CreateUserRequest(user=pb.User(id="new", last_name="N")))) == DENIED
+    assert await code(users.ResetLine(pb.ResetLineRequest(user_id="ann"))) == DENIED
+    mailboxes: Any = mailbox_pb2_grpc.MailboxServiceStub(ann)
+    assert await code(mailboxes.GetMailbox(pb.GetMailboxRequest(id="bobs"))) == MISSING
+    longer = pb.UpdateMailboxRequest(mailbox=pb.Mailbox(id="anns", max_seconds=600))
+    assert await code(mailboxes.UpdateMailbox(longer)) == DENIED
+    contacts: Any = contact_pb2_grpc.ContactServiceStub(ann)
+    assert await code(contacts.GetContact(pb.GetContactRequest(id="bobs-friend"))) == MISSING
+    devices: Any = device_pb2_grpc.DeviceServiceStub(ann)
+    assert await code(devices.CreateDevice(pb.CreateDeviceRequest(device=pb.Device(id="d")))) == DENIED
+    assert await code(SearchServiceStub(ann).Search(pb.SearchRequest(query="archer"))) == DENIED
+
+
+@pytest.mark.feature("D-21")
+async def test_a_departments_admin_finds_what_is_of_the_department(company: int) -> None:
+    token = issue_token(KEY, "user/ann", TENANT, [DEPARTMENT_ADMIN], department="trade")
+    async with channel(f"127.0.0.1:{company}", token) as link:
+        found = await SearchServiceStub(link).Search(pb.SearchRequest(query="archer"))
+    assert [(each.kind, each.id) for each in found.results] == [("user", "ann")]
