@@ -181,7 +181,7 @@ async def step(program: Path, options: argparse.Namespace, start: Start) -> dict
             first(pid, 1)
         load.stdin.write(b"go\n")
         await load.stdin.drain()
-        marks = []
+        marks: list[float] = []
         while len(marks) < 2:
             line = await load.stdout.readline()
             if line.strip() in (b"measure", b"end"):

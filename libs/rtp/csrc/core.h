@@ -36,6 +36,7 @@ enum {
     SRTP_KEY = 46, SRTP_TAIL = 20, /* bytes: the longest master key with its salt; what protection may append */
     ENCODED = 400,            /* bytes of 20 ms in any codec we encode */
     LINEAR = 254,             /* of a prompt: 16-bit samples, for the codecs that are encoded as it plays */
+    COMFORT_NOISE = 13,            /* RFC 3389 section 5.1, payload type and our mark of such a packet */
     NOBODY = -1,
 };
 
@@ -406,6 +407,7 @@ bool convertible(const struct codec *from, const struct codec *to);
 struct converter *converter_new(uint8_t from, uint8_t to);
 void converter_free(struct converter *c);
 bool converter_is(const struct converter *c, uint8_t from, uint8_t to);
+void comfort_noise(struct worker *w, struct session *s, struct packet *packet);
 void converter_put(struct worker *w, struct session *from, const struct packet *packet);
 bool converter_tick(struct worker *w, struct session *from);
 /* audio.c */

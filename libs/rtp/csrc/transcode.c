@@ -41,6 +41,13 @@ void converter_put(struct worker *w, struct session *from, const struct packet *
     worker_time(w, from);
 }
 
+/* Where a stream ends here the noise is made here; elsewhere it goes nowhere: nobody has agreed to it. */
+void comfort_noise(struct worker *w, struct session *s, struct packet *packet) {
+    packet->codec = COMFORT_NOISE;
+    if (s->party && s->party->in) stream_put(s->party->in, packet);
+    else if (!s->party && s->peer != NOBODY && s->converter) converter_put(w, s, packet);
+}
+
 /* One 20 ms tick of the session whose stream is ended. True: there is more to come. */
 bool converter_tick(struct worker *w, struct session *from) {
     struct converter *c = from->converter;

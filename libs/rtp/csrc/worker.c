@@ -14,7 +14,7 @@
 
 #include "core.h"
 
-enum { HEADROOM = 16, RTCP_ROUND = 16, LATE_MS = 5, GIVE_UP_MS = 60, COMFORT_NOISE = 13 };
+enum { HEADROOM = 16, RTCP_ROUND = 16, LATE_MS = 5, GIVE_UP_MS = 60 };
 #define TIMER UINT64_MAX
 #define WAKE (UINT64_MAX - 1)
 #define REPORT (UINT64_MAX - 2)
@@ -48,6 +48,7 @@ static void received(struct worker *w, struct session *s, struct packet *packet,
     if (!s->receive) return drop(w, s, PLANE_DROP_UNWANTED);
     if (audio && (s->recording || s->detector)) hear_packet(w, s, packet);
     if (event) key_packet(w, s, packet);
+    if (!audio && !event) return comfort_noise(w, s, packet);
     if (audio && s->party) {
         if (s->party->in && !stream_put(s->party->in, packet)) return drop(w, s, PLANE_DROP_MALFORMED);
     } else if ((audio || event) && s->peer != NOBODY) {
