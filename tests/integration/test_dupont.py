@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from carillon_cli.phone.baresip import Baresip
 from strangers.kamailio import kamailio, needs_kamailio
-from strangers.phones import phone
+from strangers.phones import holds, phone
 from strangers.story import CARRIER, CARRIER_PORT, Story
-from strangers.system import System
+from strangers.system import System, until
 
 MAIN, SALES, ALAIN, MENU = "+41215550100", "+41215550110", "+41215550102", "+41215550120"
 ALAIN_MOBILE, SECOND_OFFICE = "+41795550102", "+41225550142"
@@ -36,6 +37,12 @@ def story(system: System) -> Iterator[Story]:
 @pytest.fixture
 def known(story: Story) -> set[str]:
     return story.call_ids()
+
+
+async def listens(ear: Baresip) -> None:
+    """Whoever is called has answered and can be heard: digits go through from here on."""
+    await ear.until_event("CALL_ESTABLISHED", 30)
+    await holds(lambda: (heard := ear.heard()).total - heard.silence > 0.2, "somebody speaks", 30)
 
 
 @pytest.mark.feature("R-1", "R-5", "R-21")
@@ -191,8 +198,8 @@ async def test_the_menu_speaks_both_languages_and_every_key_leads_where_it_says(
             call_id = (await asyncio.to_thread(story.live))["call_id"]
             for turn, key in enumerate(keys, 1):
                 await asyncio.to_thread(story.decided, call_id, turn)
+                await listens(caller)
                 await caller.command("sndcode", key)
-            await caller.until_event("CALL_ESTABLISHED", 30)
             await asyncio.to_thread(david.succeed)
             await caller.command("hangup")
             await asyncio.to_thread(elise.succeed)
@@ -218,6 +225,7 @@ async def test_the_other_ways_out_of_the_menu(
             call_id = (await asyncio.to_thread(story.live))["call_id"]
             for turn, key in enumerate(keys, 1):
                 await asyncio.to_thread(story.decided, call_id, turn)
+                await listens(caller)
                 await caller.command("sndcode", key)
             await asyncio.to_thread(story.talks, call_id, 100)
             await caller.command("hangup")
@@ -301,7 +309,7 @@ def test_forwardings_in_a_circle_end_and_the_trace_says_so(story: Story, known: 
 @pytest.mark.feature("D-14", "D-16", "R-18")
 def test_with_everything_forbidden_help_can_be_called_and_nothing_else(story: Story, known: set[str]) -> None:
     story.clock(TUESDAY_10)
-    story.set_user("elise", restriction_profile_id="nothing")
+    story.set_user("elise", restriction_profile_id="nothing", department_id="line-2")
     try:
         with story.carrier("answer.xml") as carrier:
             story.user_call("106", "117").succeed()
@@ -311,13 +319,16 @@ def test_with_everything_forbidden_help_can_be_called_and_nothing_else(story: St
         refused = story.user_call("106", "102", 20_000)
         story.decided(story.live()["call_id"], 1)
     finally:
-        story.set_user("elise", restriction_profile_id="")
+        story.set_user("elise", restriction_profile_id="", department_id="")
     assert "INVITE sip:117@" in seen
     assert "+41215550106" in seen
     assert (record["status"], record["direction"]) == ("answered", "outbound")
     story.as_simulated(record)
     refused.wait()
     assert story.record(known | {record["call_id"]})["cause"] == "call_rejected"
+    (mail,) = until(lambda: story.mails("secours@dupont.example"), "the mail about the call", 30)
+    assert mail["subject"] == "Appel d'urgence au 117 par Élise Martin"
+    assert "Adresse: Rue du Lac 1, Renens" in mail.get_body(("plain",)).get_content()
 
 
 @pytest.mark.feature("D-14", "R-18", "C-1")
@@ -332,6 +343,7 @@ async def test_a_pin_and_an_account_code_are_asked_for_by_voice(story: Story, kn
                 call_id = (await asyncio.to_thread(story.live))["call_id"]
                 for turn, digits in enumerate((WRONG_PIN, PIN, "77"), 1):
                     await asyncio.to_thread(story.decided, call_id, turn)
+                    await listens(elise)
                     for digit in f"{digits}#":
                         await elise.command("sndcode", digit)
                         await asyncio.sleep(0.15)  # as fast as fingers go; baresip sends one digit at a time

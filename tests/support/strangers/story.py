@@ -1,11 +1,14 @@
 """The example company's calls as they were decided, and the same calls in the simulator."""
 
+import email
+import email.policy
 import json
 import re
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from email.message import EmailMessage
 from itertools import zip_longest
 from pathlib import Path
 from pprint import pformat
@@ -124,6 +127,14 @@ class Story:
         for turn, (was, would_be) in enumerate(zip_longest(real, simulated)):
             assert was == would_be, f"turn {turn} was\n{pformat(was)}\nand would be\n{pformat(would_be)}"
         return real
+
+    def mails(self, to: str) -> list[EmailMessage]:
+        """What was sent to this address."""
+        files = (
+            path for path in Path(self.system.run["mail"]["maildir"]).rglob("*") if path.is_file() and path.parent.name in ("new", "cur")
+        )
+        found = [email.message_from_bytes(path.read_bytes(), _class=EmailMessage, policy=email.policy.default) for path in files]
+        return [mail for mail in found if to in str(mail["to"])]
 
     def outside_call(self, number: str, milliseconds: int = 300, *options: str) -> Sipp:
         """The carrier brings a call, from another port than the one where it takes calls, and hangs up so long after the answer."""

@@ -171,6 +171,26 @@ class ProvisioningRefused(EventData):
     kept_out: bool
 
 
+class EmergencyCalled(EventData):
+    """Somebody called for help; told once a call, whether or not it was answered."""
+
+    TYPE: ClassVar[str] = "audit.emergency_called.v1"
+    call_id: str
+    #: As it was dialled: `117`.
+    number: str
+    user_id: str
+    user_name: str = ""
+    extension: str = ""
+    #: What the emergency service was shown.
+    callback_number: str = ""
+    #: The user's own, or the nearest department's; empty: unknown.
+    site_id: str = ""
+    address: str = ""
+    department_id: str = ""
+    #: Whom a letter goes to.
+    recipients: tuple[str, ...] = ()
+
+
 def audit_event(event: EventData, tenant: str, *, event_id: UUID, source: str, about: str, at: datetime) -> tuple[str, bytes]:
     """Subject and payload of an audit event; an empty tenant is the operator's."""
     tenant = tenant or OPERATOR

@@ -13,6 +13,8 @@ from carillon_kit.postgres import migrate, open_pool
 from carillon_routing.adapters.attendance import PostgresAttendance
 from carillon_routing.adapters.call_facts import CONSUMER as FACTS_CONSUMER
 from carillon_routing.adapters.call_facts import CallFactsWriter
+from carillon_routing.adapters.emergency_notices import CONSUMER as EMERGENCIES_CONSUMER
+from carillon_routing.adapters.emergency_notices import EmergencyNotices
 from carillon_routing.adapters.floor_log import PostgresFloors
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.handlers.floors import Floors, FloorsWhenUp
@@ -52,6 +54,9 @@ async def run_queues(
         stack.push_async_callback(consumer.stop)
         told = await bus.consume(FACTS_CONSUMER, CallFactsWriter(pool).handle, DeadLetters(pool))
         stack.push_async_callback(told.stop)
+        notices = EmergencyNotices(bus, configuration.current, SystemClock())
+        emergencies = await bus.consume(EMERGENCIES_CONSUMER, notices.handle, DeadLetters(pool))
+        stack.push_async_callback(emergencies.stop)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(floors.run())
             tasks.create_task(facts.sweep())

@@ -1,0 +1,114 @@
+"""Calls for help, and what those are told who must know: who called from where."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from carillon_contracts.audit import EmergencyCalled
+from carillon_contracts.config import Department, EmergencyRecipient, Site, User
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain.dialling import ToEmergency, dialled_by_user
+from carillon_routing.domain.facts import CallFacts
+from carillon_routing.domain.feature_codes import recognise
+from carillon_routing.domain.identity import for_help
+
+#: Of one letter.
+MAX_RECIPIENTS = 100
+#: Departments above one another, at most; a circle ends here.
+_MAX_DEPTH = 100
+_SUBJECTS = {
+    "en": "Emergency call to {number} by {name}",
+    "fr": "Appel d'urgence au {number} par {name}",
+    "de": "Notruf an {number} von {name}",
+    "nl": "Noodoproep naar {number} door {name}",
+    "it": "Chiamata d'emergenza al {number} da parte di {name}",
+}
+_LABELS = {
+    "en": ("Called", "Caller", "Extension", "Number for calling back", "Site", "Address", "Department", "Time", "unknown"),
+    "fr": ("Appelé", "Appelant", "Numéro interne", "Numéro de rappel", "Site", "Adresse", "Service", "Heure", "inconnu"),
+    "de": ("Angerufen", "Anrufer", "Nebenstelle", "Nummer für Rückrufe", "Standort", "Adresse", "Abteilung", "Zeit", "unbekannt"),
+    "nl": ("Gebeld", "Beller", "Toestel", "Nummer om terug te bellen", "Vestiging", "Adres", "Afdeling", "Tijd", "onbekend"),
+    "it": ("Chiamato", "Chiamante", "Interno", "Numero da richiamare", "Sede", "Indirizzo", "Reparto", "Ora", "sconosciuto"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What became known, and the letter about it; nobody to write to: `recipients` is empty."""
+
+    event: EmergencyCalled
+    recipients: tuple[str, ...]
+    subject: str
+    text: str
+    language: str
+
+
+def emergency_number(config: TenantConfig, dialled: str) -> str:
+    """The emergency number that a user means who dials this, also with the code that withholds a number; empty: none."""
+    found = dialled_by_user(config, dialled)
+    if not isinstance(found, ToEmergency):
+        coded = recognise(config, dialled)
+        if coded is None or coded.feature != "withhold":
+            return ""
+        found = dialled_by_user(config, coded.argument)
+    return found.number if isinstance(found, ToEmergency) else ""
+
+
+def notice(config: TenantConfig, call: CallFacts, at: datetime) -> Notice | None:
+    """Of a call that began at `at`; None: it was not for help."""
+    user = config.users.get(call.caller_user_id) if call.direction == "from_user" else None
+    number = emergency_number(config, call.dialled) if user is not None else ""
+    if user is None or not number:
+        return None
+    departments = _departments(config, user)
+    site = _site(config, user, departments)
+    told = [each for each in config.all(EmergencyRecipient).values() if _concerns(each, departments, site)]
+    recipients = tuple(dict.fromkeys(email for each in told for email in each.emails))[:MAX_RECIPIENTS]
+    department = departments[0] if departments else None
+    event = EmergencyCalled(
+        call_id=call.call_id,
+        number=number,
+        user_id=user.id,
+        user_name=user.full_name,
+        extension=config.extension_of(user.id),
+        callback_number=for_help(config, call)[0],
+        site_id=site.id if site is not None else "",
+        address=site.address if site is not None else "",
+        department_id=department.id if department is not None else "",
+        recipients=recipients,
+    )
+    base = config.tenant.language.split("-")[0]
+    language = base if base in _SUBJECTS else "en"
+    place = (site.display_name or site.id) if site is not None else ""
+    part = (department.display_name or department.id) if department is not None else ""
+    subject = _SUBJECTS[language].format(number=number, name=user.full_name)
+    return Notice(event, recipients, subject, _text(event, place, part, at, config, language), language)
+
+
+def _text(event: EmergencyCalled, site: str, department: str, at: datetime, config: TenantConfig, language: str) -> str:
+    *labels, unknown = _LABELS[language]
+    moment = f"{at.astimezone(ZoneInfo(config.tenant.time_zone)):%Y-%m-%d %H:%M:%S} {config.tenant.time_zone}"
+    callback = event.callback_number
+    values = (event.number, event.user_name, event.extension, callback, site, event.address, department, moment)
+    return "".join(f"{label}: {value or unknown}\n" for label, value in zip(labels, values, strict=True))
+
+
+def _departments(config: TenantConfig, user: User) -> tuple[Department, ...]:
+    """The user's, then those above it."""
+    found: list[Department] = []
+    above = user.department_id
+    while above and len(found) < _MAX_DEPTH and (department := config.get(Department, above)) is not None and department not in found:
+        found.append(department)
+        above = department.parent_id
+    return tuple(found)
+
+
+def _site(config: TenantConfig, user: User, departments: tuple[Department, ...]) -> Site | None:
+    """The user's own, or the nearest department's."""
+    site_id = user.site_id or next((each.site_id for each in departments if each.site_id), "")
+    return config.get(Site, site_id) if site_id else None
+
+
+def _concerns(recipient: EmergencyRecipient, departments: tuple[Department, ...], site: Site | None) -> bool:
+    inside = not recipient.department_id or recipient.department_id in (each.id for each in departments)
+    return inside and (not recipient.site_id or (site is not None and site.id == recipient.site_id))

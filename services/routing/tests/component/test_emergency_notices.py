@@ -1,0 +1,70 @@
+"""Calls for help on a real NATS: one letter and one audit event a call, however often its beginning is told."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from carillon_contracts.audit import EmergencyCalled
+from carillon_contracts.call import CallStarted
+from carillon_contracts.envelope import Event
+from carillon_contracts.letter import LetterRequested
+from carillon_contracts.streams import AUDIT, LETTERS, call_subject
+from carillon_kit.bus import Bus, Delivered
+from carillon_kit.clock import SystemClock
+from carillon_kit.testing import nats_url  # noqa: F401
+from carillon_routing.adapters.emergency_notices import TOO_LATE, EmergencyNotices
+from carillon_routing.testing import small_company
+
+pytestmark = pytest.mark.feature("D-16")
+
+
+def started(call_id: str, dialled: str, at: datetime) -> Delivered:
+    fact = CallStarted(direction="from_user", caller="101", caller_user_id="anna", dialled=dialled)
+    event = Event(
+        id=uuid4(),
+        source="carillon/media/n",
+        type=f"carillon.{fact.TYPE}",
+        subject=call_id,
+        time=at,
+        data=fact.model_dump(mode="json"),
+        tenantid="acme",
+        callid=call_id,
+        legid="a",
+        seq=1,
+    )
+    return Delivered(call_subject("acme", call_id, "started"), event.to_json(), 1, {}, str(event.id), 1, at)
+
+
+async def read(bus: Bus, stream: str, subject: str) -> list[Event]:
+    """Up to the last call's."""
+    follower, found = bus.follow(stream, subject), list[Event]()
+    async for message in follower:
+        found.append(Event.from_json(message.data))
+        if "last" in (found[-1].callid, found[-1].data.get("call_id")):
+            break
+    await follower.close()
+    return found
+
+
+async def test_each_call_is_told_of_once(nats_url: str) -> None:  # noqa: F811
+    config = small_company(emergency_recipients=[{"id": "all", "emails": ["chief@acme.example"]}])
+    now = datetime.now(UTC)
+    async with await Bus.connect(nats_url, "routing") as bus:
+        for stream in (LETTERS, AUDIT):
+            await bus.ensure_stream(stream)
+        notices = EmergencyNotices(bus, {"acme": config}.get, SystemClock())
+        old = started("old", "117", now - TOO_LATE - timedelta(minutes=1))
+        for _ in range(3):
+            await notices.handle([old, started("c1", "117", now), started("c2", "102", now), started("c3", "144", now)])
+        await notices.handle([started("last", "112", now)])
+        written = await read(bus, LETTERS.name, "carillon._operator.letter.acme.requested")
+        seen = await read(bus, AUDIT.name, "carillon.acme.audit.>")
+    assert [each.callid for each in written] == ["c1", "c3", "last"]
+    assert LetterRequested.model_validate(written[0].data).to == ("chief@acme.example",)
+    facts = [EmergencyCalled.model_validate(each.data) for each in seen]
+    assert [(fact.call_id, fact.number, fact.extension) for fact in facts] == [
+        ("c1", "117", "101"),
+        ("c3", "144", "101"),
+        ("last", "112", "101"),
+    ]
