@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from carillon_contracts.audit import EmergencyCalled
 from carillon_contracts.config import Department, EmergencyRecipient, Site, User
+from carillon_contracts.feature_codes import recognise
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.dialling import ToEmergency, dialled_by_user
 from carillon_routing.domain.facts import CallFacts
-from carillon_routing.domain.feature_codes import recognise
 from carillon_routing.domain.identity import for_help
 
 #: Of one letter.
