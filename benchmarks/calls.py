@@ -108,7 +108,9 @@ def run_round(run: dict[str, Any], rate: int, seconds: int, hold: float, folder:
         leave = sipp("register.xml", target, answer_port, callee_keys | {"expires": "0"}, "-m", "1", "-timeout", "10", *callee_login)
         subprocess.run(leave, check=True, cwd=folder, stdout=subprocess.DEVNULL)
     stem = f"call_with_authentication_{caller_process.pid}_"
-    delays = [float(line.split(";")[1]) for line in (folder / f"{stem}rtt.csv").read_text().splitlines()[1:] if line.count(";") >= 2]
+    answered = folder / f"{stem}rtt.csv"
+    lines = answered.read_text().splitlines()[1:] if answered.exists() else []
+    delays = [float(line.split(";")[1]) for line in lines if line.count(";") >= 2]
     header, *rows = [line.split(";") for line in (folder / f"{stem}.csv").read_text().splitlines() if line]
     failed = int(rows[-1][header.index("FailedCall(C)")])
     return Round(rate, calls, failed, sorted(delays), {name: after[name] - before[name] for name in after})

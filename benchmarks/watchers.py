@@ -1,9 +1,10 @@
 """Thousands of phones that watch one colleague: how soon a change has reached all of them, and what becomes of calls meanwhile.
 
 Starts `carillon up --demo` in a temporary folder, makes a company, and subscribes to one user's calls (dialog event package) so many
-times, by a hundred accounts. Places calls to that user with SIPp (as `calls.py`): one, of which each change must reach every watcher, then
-several a second, of which watchers may be told less. Kills media, and waits until every watcher has been told everything again. Prints
-from the first to the last watcher for each state, NOTIFYs that were sent again, CPU a NOTIFY, and set-up delays with and without watchers.
+times, by a hundred phones with an address each. Places calls to that user with SIPp (as `calls.py`): one, of which each change must reach
+every watcher, then several a second, of which watchers may be told less. Kills media, and waits until every watcher has been told
+everything again. Prints from the first to the last watcher for each state, NOTIFYs that were sent again, CPU a NOTIFY, and set-up delays
+with and without watchers.
 
     .venv/bin/python benchmarks/watchers.py [--watchers 5000] [--rate 5] [--seconds 10]
 """
@@ -71,7 +72,7 @@ class Watchers:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        sock.bind(("127.2.0.1", 6000 + number))
+        sock.bind((f"127.2.{number}.1", 6000))
         self._poll.register(sock.fileno(), select.EPOLLIN)
         return sock
 
@@ -181,6 +182,8 @@ def until_all(pipe: Connection, count: int, seconds: float, what: str, state: st
 def measure(run: dict[str, Any], options: argparse.Namespace, folder: Path) -> None:
     """Calls without watchers; watchers come; one call; calls with watchers; a kill."""
     logins = asyncio.run(provision(run, "crowd", ACCOUNTS, extensions=[{"id": EXTENSION, "destination": {"user_id": "u0"}}]))
+    # Media hears of the company by the bus.
+    time.sleep(5)
     (callee, realm, password), caller = logins[0], logins[1]
     users = [
         {"sip_user": caller[0], "sip_password": caller[2], "extension": ""},

@@ -6,8 +6,9 @@ and all in all.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Protocol
 
 from carillon_kit.clock import Clock
@@ -29,8 +30,8 @@ from carillon_sip.outputs import StateWanted, SubscribeReceived, SubscriptionEnd
 _log = get_logger(__name__)
 #: Changes that come so close together are told at once.
 GATHER_SECONDS = 0.05
-#: Watchers that are told in one turn of the loop.
-PER_TURN = 50
+#: Watchers of one topic that are told in one turn, and how long the loop is everybody else's before the next.
+PER_TURN, TURN_SECONDS = 20, 0.005
 #: Watchers that a process that starts anew tells at once, and how long it waits before the next ones, in seconds.
 AGAIN_AT_ONCE, AGAIN_SECONDS = 20, 0.02
 #: Subscriptions of one SIP account: a phone with all its key modules.
@@ -281,25 +282,41 @@ class Watching:
 
     async def run(self) -> None:
         """Tell what has changed, until cancelled."""
+        under_way: deque[tuple[Topic, Document, Iterator[str]]] = deque()
         while True:
-            await self._news.wait()
-            self._news.clear()
-            await asyncio.sleep(GATHER_SECONDS)
-            dirty, self._dirty = self._dirty, set()
+            if not under_way:
+                await self._news.wait()
+                self._news.clear()
+                await asyncio.sleep(GATHER_SECONDS)
+            busy = {topic for topic, _, _ in under_way}
+            dirty, self._dirty = self._dirty - busy, self._dirty & busy
             for topic in dirty:
-                try:
-                    await self._tell(topic)
-                except Exception:  # noqa: BLE001 - the edge of a topic: its fault must not darken other lamps
-                    _log.exception("a lamp was not told", tenant=topic.tenant, package=topic.package)
+                if document := self._news_of(topic):
+                    under_way.append((topic, document, iter(tuple(topic.watchers))))
+            if under_way:
+                await self._tell_some(under_way)
 
-    async def _tell(self, topic: Topic) -> None:
-        document = self.documents.changed(topic)
-        if document is None:
-            return
-        for count, name in enumerate(tuple(topic.watchers), 1):
-            self._send(topic, name, document)
-            if count % PER_TURN == 0:
-                await asyncio.sleep(0)
+    def _news_of(self, topic: Topic) -> Document | None:
+        try:
+            return self.documents.changed(topic)
+        except Exception:  # noqa: BLE001 - the edge of a topic: its fault must not darken other lamps
+            _log.exception("a lamp was not told", tenant=topic.tenant, package=topic.package)
+            return None
+
+    async def _tell_some(self, under_way: deque[tuple[Topic, Document, Iterator[str]]]) -> None:
+        """Some watchers of the topic whose turn it is: nobody's lamp waits for the thousands that watch another. What changes meanwhile in
+        a topic of which not all are told yet, they are told together afterwards."""
+        topic, document, names = under_way.popleft()
+        some = tuple(islice(names, PER_TURN))
+        try:
+            for name in some:
+                self._send(topic, name, document)
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("watchers were not told", tenant=topic.tenant, package=topic.package)
+        if len(some) == PER_TURN:
+            under_way.append((topic, document, names))
+            # So long others have the loop, however many watch: it bounds NOTIFYs a second, too.
+            await asyncio.sleep(TURN_SECONDS)
 
     def _send(self, topic: Topic, name: str, document: Document) -> None:
         version = topic.watchers.get(name)
