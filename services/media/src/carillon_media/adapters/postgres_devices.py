@@ -12,7 +12,6 @@ from typing import Any
 import asyncpg
 
 from carillon_kit.clock import Clock
-from carillon_kit.postgres import UNAVAILABLE
 from carillon_media.adapters.database import Pool
 from carillon_media.handlers.registrar import Device
 from carillon_sip.flow import Flow
@@ -99,7 +98,8 @@ class PostgresDevices:
         pending, self._pending = self._pending, {}
         try:
             await pool.execute(_SAVE, *_columns(list(pending.values()), self._node))
-        except (*UNAVAILABLE, asyncpg.PostgresError):
+        except BaseException:
+            # Also when the service ends meanwhile: `close` writes it then.
             self._pending = {**pending, **self._pending}
             raise
 
