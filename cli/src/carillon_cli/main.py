@@ -33,6 +33,7 @@ COMMANDS = {
     "call": "place a test call with the built-in phone and say what it hears",
     "calls": "calls that are up now, and their end",
     "originate": "call a user's phones, then a number as that user",
+    "invite": "invite guests to a conference by e-mail, with a calendar file",
     "record": "a phone rings, and what is said into it becomes an announcement",
     "registrations": "phones that are registered, where, since when, and who watches their lines",
     "trunks": "registrations with carriers, and which of their servers answer",

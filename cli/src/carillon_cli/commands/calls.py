@@ -4,7 +4,8 @@ import argparse
 import asyncio
 import json
 
-from carillon.media.v1 import call_control_pb2, call_control_pb2_grpc, media_pb2, media_pb2_grpc
+from carillon.media.v1 import call_control_pb2 as pb
+from carillon.media.v1 import call_control_pb2_grpc, media_pb2, media_pb2_grpc
 from carillon_cli.render.tables import calls_table, message_json
 from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
 
@@ -59,7 +60,7 @@ async def hang_up(system: System, tenant: str, call_id: str) -> None:
     """End a call."""
     async with system.channel("media", tenant) as media:
         service = call_control_pb2_grpc.CallControlServiceStub(media)
-        await ask(service.HangUpCall(call_control_pb2.HangUpCallRequest(call_id=call_id), timeout=RPC_SECONDS), "media")
+        await ask(service.HangUpCall(pb.HangUpCallRequest(call_id=call_id), timeout=RPC_SECONDS), "media")
 
 
 async def record(system: System, tenant: str, what: str, call_id: str) -> None:
@@ -68,14 +69,13 @@ async def record(system: System, tenant: str, what: str, call_id: str) -> None:
         service = call_control_pb2_grpc.CallControlServiceStub(media)
         match what:
             case "record":
-                question = service.StartRecording(call_control_pb2.StartRecordingRequest(call_id=call_id), timeout=RPC_SECONDS)
+                await ask(service.StartRecording(pb.StartRecordingRequest(call_id=call_id), timeout=RPC_SECONDS), "media")
             case "stop-recording":
-                question = service.StopRecording(call_control_pb2.StopRecordingRequest(call_id=call_id), timeout=RPC_SECONDS)
+                await ask(service.StopRecording(pb.StopRecordingRequest(call_id=call_id), timeout=RPC_SECONDS), "media")
             case "pause-recording":
-                question = service.PauseRecording(call_control_pb2.PauseRecordingRequest(call_id=call_id), timeout=RPC_SECONDS)
+                await ask(service.PauseRecording(pb.PauseRecordingRequest(call_id=call_id), timeout=RPC_SECONDS), "media")
             case _:
-                question = service.ResumeRecording(call_control_pb2.ResumeRecordingRequest(call_id=call_id), timeout=RPC_SECONDS)
-        await ask(question, "media")
+                await ask(service.ResumeRecording(pb.ResumeRecordingRequest(call_id=call_id), timeout=RPC_SECONDS), "media")
 
 
 async def live_calls(system: System, tenant: str) -> list[media_pb2.LiveCall]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from carillon.common.v1.call_application_pb2_grpc import add_CallApplicationServicer_to_server
+from carillon.voicemail.v1.conference_invitation_pb2_grpc import add_ConferenceInvitationServiceServicer_to_server
 from carillon.voicemail.v1.voicemail_pb2_grpc import add_MessageServiceServicer_to_server
 from carillon_contracts.audit import request_refused
 from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, KEYS, LETTERS, MAILBOXES
@@ -37,6 +38,7 @@ from carillon_voicemail.grpc_api import (
     MessageApi,
     VoicemailApplication,
 )
+from carillon_voicemail.grpc_invitations import INVITATION_RIGHTS, INVITATION_SERVICE, InvitationApi
 from carillon_voicemail.handlers import Postman
 from carillon_voicemail.io.conference_mail import CONSUMER as CONFERENCES
 from carillon_voicemail.io.conference_mail import ConferenceSubscriber, SummarySender
@@ -85,6 +87,13 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         server = await guarded_server(settings, "voicemail", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         conferences = ConferenceApplication(configuration, ConferenceDoor(pool), SystemClock())
         _add_services(server, VoicemailApplication(configuration, conferences), messages, objects)
+        letters = PostgresLetters(pool)
+        letter_sender = LetterSender(
+            letters, _transport(settings), settings.retry_policy, settings.mail_from, settings.mail_deadline_seconds
+        )
+        tasks.start(letter_sender.run(), "letters")
+        invitations = InvitationApi(configuration, letters, letter_sender.wake, settings.mail_from, SystemClock())
+        server.add(add_ConferenceInvitationServiceServicer_to_server, invitations, INVITATION_SERVICE, INVITATION_RIGHTS)
         port = await server.start()
         stack.push_async_callback(server.stop)
 
@@ -98,16 +107,15 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         consumer = await bus.consume(spec, subscriber.handle, dead_letters, batch=1)
         stack.push_async_callback(consumer.stop)
         await _summaries(settings, pool, bus, configuration, tasks, stack)
-        await _letters(settings, pool, bus, tasks, stack)
+        await _letters(settings, pool, bus, letters, letter_sender, stack)
         yield port
 
 
-async def _letters(settings: VoicemailSettings, pool: Any, bus: Bus, tasks: Tasks, stack: AsyncExitStack) -> None:
+async def _letters(
+    settings: VoicemailSettings, pool: Any, bus: Bus, letters: PostgresLetters, sender: LetterSender, stack: AsyncExitStack
+) -> None:
     """E-mails that other services ask for."""
     await bus.ensure_stream(LETTERS)
-    letters = PostgresLetters(pool)
-    sender = LetterSender(letters, _transport(settings), settings.retry_policy, settings.mail_from, settings.mail_deadline_seconds)
-    tasks.start(sender.run(), "letters")
     dead_letters = DeadLetters(pool)
     subscriber = LetterSubscriber(letters, dead_letters, sender.wake)
     consumer = await bus.consume(replace(LETTER_CONSUMER, ack_wait=settings.ack_wait_seconds), subscriber.handle, dead_letters, batch=1)

@@ -26,7 +26,7 @@ async def pool(postgres_dsn: str) -> AsyncIterator[Any]:
     made = await open_pool(postgres_dsn)
     await migrate(made, "carillon_voicemail.migrations")
     await made.execute(
-        "truncate message, mail_job, outbox, inbox, dead_letter, conference_tries, conference_attendance, conference_summary"
+        "truncate message, mail_job, outbox, inbox, dead_letter, conference_tries, conference_attendance, conference_summary, letter_job"
     )
     yield made
     await made.close()

@@ -12,7 +12,8 @@ from carillon_contracts.letter import LetterRequested
 from carillon_voicemail.adapters.postgres import acquired
 
 _TAKE = """
-insert into letter_job (letter_id, tenant, body, requested_at) values ($1, $2, $3, $4) on conflict (letter_id) do nothing"""
+insert into letter_job (letter_id, tenant, body, requested_at, due_at, next_attempt_at)
+values ($1, $2, $3, $4, coalesce($5, clock_timestamp()), coalesce($5, clock_timestamp())) on conflict (letter_id) do nothing"""
 _CLAIM = """
 with due as (
   select letter_id from letter_job
@@ -20,7 +21,7 @@ with due as (
    order by next_attempt_at limit $1 for update skip locked)
 update letter_job j set state = 'sending', attempts = attempts + 1, leased_until = clock_timestamp() + $2::interval
   from due where due.letter_id = j.letter_id
-returning j.letter_id, j.tenant, j.body, j.requested_at, j.attempts, clock_timestamp() - j.created_at as age"""
+returning j.letter_id, j.tenant, j.body, j.requested_at, j.attempts, clock_timestamp() - greatest(j.created_at, j.due_at) as age"""
 _DONE = """
 update letter_job set state = $2, finished_at = clock_timestamp(), leased_until = null, last_error = $3, body = null
  where letter_id = $1 and state in ('pending', 'sending')"""
@@ -32,7 +33,7 @@ _LONGEST_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class LetterJob:
-    """A letter that this worker alone may send now; `attempt` counts from 1, `age` since it was taken."""
+    """A letter that this worker alone may send now; `attempt` counts from 1, `age` since it was due first."""
 
     letter_id: UUID
     tenant: str
@@ -49,10 +50,13 @@ class PostgresLetters:
         self._pool = pool
         self._timeout = timeout
 
-    async def take(self, letter_id: UUID, tenant: str, letter: LetterRequested, requested_at: datetime) -> bool:
-        """Keep a letter to be sent; False: it was taken before."""
+    async def take(
+        self, letter_id: UUID, tenant: str, letter: LetterRequested, requested_at: datetime, due: datetime | None = None
+    ) -> bool:
+        """Keep a letter to be sent, not before it is `due`; False: it was taken before."""
+        row = (letter_id, tenant, letter.model_dump(mode="json"), requested_at, due)
         async with acquired(self._pool, self._timeout) as connection:
-            done = await connection.execute(_TAKE, letter_id, tenant, letter.model_dump(mode="json"), requested_at, timeout=self._timeout)
+            done = await connection.execute(_TAKE, *row, timeout=self._timeout)
         return str(done) == "INSERT 0 1"
 
     async def claim(self, limit: int, lease: timedelta) -> Sequence[LetterJob]:
