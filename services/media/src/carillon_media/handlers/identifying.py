@@ -1,19 +1,24 @@
 """Connected identity (RFC 4916, in P-Asserted-Identity as RFC 3325 and RFC 5876 have it): phones of the house show with whom they talk now.
 
-Invariant: carriers are told nothing; who withholds a number is not shown; a phone is told once for each change.
+Invariant: carriers are told nothing; who withholds a number is not shown; a phone is told once for each change, and again when it was busy
+with an offer.
 """
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from carillon_media.domain.state import CALLER
 from carillon_media.handlers.legs import LegIo
 from carillon_media.ports import Fields
+from carillon_sip.outputs import ReinviteFailed
 from carillon_sip.uri import NameAddr, Uri
 
 if TYPE_CHECKING:
     from carillon_media.handlers.actor import CallActor
 
 TRUNK = "trunk:"
+#: A phone that is always busy, or asks for more patience than a talk has, is left alone.
+MOST_AGAIN, LONGEST_PAUSE = 4, 30.0
 
 
 def connect(actor: "CallActor", one: str, other: str) -> None:
@@ -27,7 +32,22 @@ def connect(actor: "CallActor", one: str, other: str) -> None:
         before, leg.connected = leg.connected, who
         # A phone that we called has been shown its caller already.
         if leg.answered and before != who and (before is not None or not leg.outgoing):
+            leg.told_again = 0
             actor.parts.sip.tell(leg.session, headers(leg))
+
+
+def refused(actor: "CallActor", leg_id: str, failed: ReinviteFailed) -> None:
+    """The phone has not taken it: after 491, or where it says when (RFC 3311 section 5.2), it is told once more after the pause."""
+    leg = actor.legs.get(leg_id)
+    if leg is None or not failed.retry_after or failed.retry_after > LONGEST_PAUSE or leg.told_again >= MOST_AGAIN:
+        return
+    leg.told_again += 1
+
+    def again() -> None:
+        if actor.board.leg_of(failed.session) == (actor, leg_id):
+            actor.parts.sip.tell(failed.session, headers(leg))
+
+    asyncio.get_running_loop().call_later(failed.retry_after, again)
 
 
 def identity_of(actor: "CallActor", leg_id: str) -> tuple[str, str] | None:

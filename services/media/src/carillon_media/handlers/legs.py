@@ -52,6 +52,8 @@ class LegIo:
     again: Callable[[LegMedia], str] | None = None
     #: Number and name of whom its phone was told to be connected with; None: nothing was said yet.
     connected: tuple[str, str] | None = None
+    #: How often it was told again because its phone could not take it then.
+    told_again: int = 0
     #: Networks of its trunk's media.
     media_networks: tuple[str, ...] = ()
     #: The last snapshot of it that is in the journal.

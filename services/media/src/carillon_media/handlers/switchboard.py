@@ -14,6 +14,7 @@ from carillon_media.domain.identity import dialled_by
 from carillon_media.domain.media import offered_codecs
 from carillon_media.domain.secrecy import secrecy_of
 from carillon_media.domain.state import CALLER
+from carillon_media.handlers import identifying
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.board import Restore, Sync
 from carillon_media.handlers.features import Features
@@ -206,6 +207,8 @@ class Switchboard:
                 self.transfers.referred(actor, leg_id, output)
             case sip.SessionRequest():
                 self._request(actor, leg_id, output)
+            case sip.ReinviteFailed():
+                identifying.refused(actor, leg_id, output)
             case _:
                 pass
 
