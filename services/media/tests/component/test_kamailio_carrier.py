@@ -64,13 +64,13 @@ async def test_the_trunk_registers_and_calls_go_both_ways(house: Any, words: Any
         assert "Proxy-Authorization" not in heard
 
         house.application.follow(words.ring("anne"))
-        keys = {"dest": "+41215550100", "caller": OUTSIDE}
-        with Sipp("carrier_calls.xml", address, "-d", "300", ip=EXCHANGE, replace=SILENT, **keys) as caller:
+        number = "+41215550100"
+        with Sipp("carrier_calls.xml", address, "-d", "300", ip=EXCHANGE, replace=SILENT, dest=number, caller=OUTSIDE) as caller:
             await anne.pick_up()
             assert await asyncio.to_thread(caller.wait) == 0, caller.complaint()
         await anne.expect(SessionEnded)
         started = words.last(await house.ended(2), "started")
-        assert (started["direction"], started["dialled"], started["trunk_id"]) == ("inbound", "+41215550100", "carrier")
+        assert (started["direction"], started["dialled"], started["trunk_id"]) == ("inbound", number, "carrier")
         assert started["caller"] == OUTSIDE
 
 

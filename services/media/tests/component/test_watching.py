@@ -144,12 +144,15 @@ async def test_a_parking_slot_has_a_lamp(house: Any, words: Any, watcher: Any) -
 
 
 async def all_told(watcher: Watcher, state: str, seen: dict[str, list[int]], watchers: int) -> None:
-    """So many subscriptions were told this state; `seen` gets the versions of each."""
+    """So many subscriptions were told this state; `seen` gets the versions of each. What was sent again is passed over."""
     count = 0
     while count < watchers:
         notice = await watcher.notice()
         version, _, dialogs = told(notice)
-        seen.setdefault(notice.call_id, []).append(version)
+        versions = seen.setdefault(notice.call_id, [])
+        if versions and version == versions[-1]:
+            continue
+        versions.append(version)
         count += (state, "recipient") in dialogs
 
 
@@ -168,7 +171,7 @@ async def test_many_watch_one_user(house: Any, words: Any, watcher: Any) -> None
         await all_told(carol, "confirmed", seen, 120)
         anne.do("bye", call)
         await all_told(carol, "terminated", seen, 120)
-        assert all(versions == list(range(1, len(versions) + 1)) for versions in seen.values())
+        assert [versions for versions in seen.values() if versions != list(range(1, len(versions) + 1))] == []
         assert len(seen) == 120
 
 
