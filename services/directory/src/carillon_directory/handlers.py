@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -23,6 +24,7 @@ from carillon_directory.domain.index import Index, Pair
 from carillon_directory.domain.outcomes import Accepted, Invalid, Missing, Refused, Violation
 from carillon_directory.ports import Outrun, Recorded, TenantLog
 from carillon_kit.clock import Clock, SystemClock
+from carillon_kit.heap import growing
 
 #: A version, a time, or None for now.
 Moment = int | datetime | None
@@ -141,13 +143,12 @@ class TenantStates:
             self._indexes[config.tenant_id] = (config, index)
         return index
 
-    async def advance_from(self, config: TenantConfig, recorded: list[Recorded], index: Index) -> TenantConfig:
-        """The configuration with what was stored after it, remembered, and the index with it."""
-        many = len(recorded) > _MANY
-        after, new = await asyncio.to_thread(_after, config, recorded, index) if many else _after(config, recorded, index)
-        self.advance(after)
-        self._indexes[config.tenant_id] = (after, new)
-        return after
+    async def advance_from(self, config: TenantConfig, recorded: list[Recorded], index: Index | None) -> TenantConfig:
+        """The configuration with what was stored after it, remembered, and with it the index that the decision made."""
+        after = await asyncio.to_thread(fold, config, recorded) if len(recorded) > _MANY else fold(config, recorded)
+        if index is not None:
+            self._indexes[config.tenant_id] = (after, index)
+        return self.advance(after)
 
 
 def _index(config: TenantConfig, before: TenantConfig, index: Index) -> Index:
@@ -156,13 +157,6 @@ def _index(config: TenantConfig, before: TenantConfig, index: Index) -> Index:
         put, gone = config.differences(model, before)
         pairs += [(gone.get(name), put.get(name)) for name in {*put, *gone}]
     return index.changed(pairs)
-
-
-def _after(config: TenantConfig, recorded: list[Recorded], index: Index) -> tuple[TenantConfig, Index]:
-    after = fold(config, recorded)
-    keys = {(each.change.resource, each.change.resource_id) for each in recorded}
-    pairs = [(config.resources.get(kind, {}).get(name), after.resources.get(kind, {}).get(name)) for kind, name in keys]
-    return after, index.changed(pairs)
 
 
 def fold(config: TenantConfig, recorded: list[Recorded]) -> TenantConfig:
@@ -194,8 +188,10 @@ class Directory:
         if "\0" in tenant_id:
             return Invalid((Violation("tenant.id", "must not contain NUL"),))
         lock = self._writing.setdefault(tenant_id, asyncio.Lock())
+        large = isinstance(command, ApplyCompany) and sum(map(len, command.documents.values())) > _MANY
         async with lock:
-            return await self._execute(tenant_id, command, dry_run)
+            with growing() if large else nullcontext():
+                return await self._execute(tenant_id, command, dry_run)
 
     async def _execute(self, tenant_id: str, command: Command, dry_run: bool) -> Executed | Refused:
         for _ in range(self._attempts):
@@ -213,7 +209,7 @@ class Directory:
                 recorded = await self._log.append(tenant_id, config.seq, decision.changes)
             except Outrun:
                 continue
-            after = await self._states.advance_from(config, recorded, index)
+            after = await self._states.advance_from(config, recorded, decision.index)
             return Executed(after, decision.changes, decision.passwords, decision.remarks)
         raise TooBusy(f"tenant {tenant_id!r} is being changed by others all the time; try again")
 

@@ -154,11 +154,11 @@ async def test_what_was_acknowledged_before_a_kill_is_there_and_published_after_
             whole = {tenant.id: 21 for tenant in stored}
             assert {tenant.id: tenant.config_seq for tenant in stored} == whole
             assert acknowledged.items() <= whole.items()
-            await eventually(lambda: {tenant: reader.seq(tenant) for tenant in whole} == whole, timeout=15)
+            await eventually(lambda: {tenant: reader.seq(tenant) for tenant in whole} == whole, timeout=60)
         for tenant in whole:
             assert [event.configseq for event in reader.events if event.tenantid == tenant] == list(range(1, 22))
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), timeout=15) == 0
+        assert await asyncio.wait_for(process.wait(), timeout=30) == 0
     finally:
         if process.returncode is None:
             process.kill()

@@ -5,6 +5,11 @@ from typing import Any, ClassVar, Literal
 from carillon_contracts.envelope import EventData
 
 
+def event_type(resource: str, action: str) -> str:
+    """CloudEvents type of a change: `carillon.config.user_updated.v1`."""
+    return f"carillon.config.{resource}_{action}.v1"
+
+
 class ConfigChanged(EventData):
     """One accepted change with the whole fact; `configseq` in the envelope is the version it made.
 
@@ -24,4 +29,4 @@ class ConfigChanged(EventData):
     @property
     def event_type(self) -> str:
         """CloudEvents type of this change."""
-        return f"carillon.config.{self.resource}_{self.action}.v1"
+        return event_type(self.resource, self.action)

@@ -5,12 +5,13 @@ A document has the message's original field names; an enum value is its name wit
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, TypeVar, cast
 
-from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from pydantic import JsonValue
 
 from carillon_contracts.config import SECRET_FIELDS
@@ -43,24 +44,37 @@ def to_message(document: Mapping[str, JsonValue], kind: type[M]) -> M:
 
     Raises `ValueError` for a value of the wrong type or an unknown enum value.
     """
-    message = kind()
-    json_format.ParseDict(_raised(document, cast(Descriptor, kind.DESCRIPTOR)), message, ignore_unknown_fields=True)
-    return message
+    try:
+        # A page of a list is fifty of them: the constructor takes a tenth of what `json_format` does.
+        return kind(**_raised(document, cast(Descriptor, kind.DESCRIPTOR)))
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
-def _raised(document: Mapping[str, JsonValue], descriptor: Descriptor) -> dict[str, JsonValue]:
-    fields = descriptor.fields_by_name
-    return {name: _raised_value(fields[name], value) for name, value in document.items() if name in fields}
+def _raised(document: Mapping[str, JsonValue], descriptor: Descriptor) -> dict[str, Any]:
+    raising = _raising(descriptor)
+    return {name: raising[name](value) for name, value in document.items() if name in raising}
 
 
-def _raised_value(field: FieldDescriptor, value: JsonValue) -> JsonValue:
-    if isinstance(value, list):
-        return [_raised_value(field, item) for item in value]
-    if field.message_type is not None and isinstance(value, dict):
-        return cast(JsonValue, _raised(value, field.message_type))
-    if field.enum_type is not None and isinstance(value, str):
-        return _prefix(field.enum_type) + value.upper()
-    return value
+@cache
+def _raising(descriptor: Descriptor) -> Mapping[str, Callable[[Any], Any]]:
+    """What makes the constructor's values of a document's, by field."""
+    return {field.name: _raised_list(_raised_one(field)) if field.is_repeated else _raised_one(field) for field in descriptor.fields}
+
+
+def _raised_one(field: FieldDescriptor) -> Callable[[Any], Any]:
+    inner, enum = field.message_type, field.enum_type
+    if inner is not None:
+        made = GetMessageClass(inner)
+        return lambda value: made(**_raised(value, inner)) if isinstance(value, dict) else value
+    if enum is not None:
+        prefix = _prefix(enum)
+        return lambda value: prefix + value.upper() if isinstance(value, str) else value
+    return lambda value: value
+
+
+def _raised_list(one: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: [one(item) for item in value] if isinstance(value, list) else value
 
 
 def _prefix(enum: EnumDescriptor) -> str:

@@ -6,7 +6,7 @@ The message id is the event's id, so that a change published twice is stored onc
 import asyncio
 from collections.abc import Sequence
 
-from carillon_contracts.config import ConfigChanged
+from carillon_contracts.config.changes import event_type
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG, config_subject
 from carillon_directory.adapters.tenant_log import tenant_of
@@ -23,19 +23,20 @@ _MANY = 20
 
 def published(stored: StoredEvent) -> tuple[str, Event]:
     """The subject and the CloudEvent of a stored change."""
-    change = ConfigChanged.model_validate(stored.data)
-    tenant_id = tenant_of(stored.stream)
+    # As `new_event` stored it; without a second reading of each resource, which a large import would wait for.
+    change = {name: value for name, value in stored.data.items() if value is not None}
+    resource, action, tenant_id = change["resource"], change["action"], tenant_of(stored.stream)
     event = Event(
         id=stored.event_id,
         source=SOURCE,
-        type=change.event_type,
-        subject=f"{change.resource}/{change.resource_id}",
+        type=event_type(resource, action),
+        subject=f"{resource}/{change['resource_id']}",
         time=stored.at,
-        data=change.model_dump(mode="json", exclude_none=True),
+        data=change,
         tenantid=tenant_id,
         configseq=stored.version,
     )
-    return config_subject(tenant_id, change.resource, change.action), event
+    return config_subject(tenant_id, resource, action), event
 
 
 class ConfigPublisher:

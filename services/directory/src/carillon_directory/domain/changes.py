@@ -25,7 +25,7 @@ def _change(version: int, asked: Asked, before: Resource | None, after: Resource
         resource_id=subject.id,
         action="created" if before is None else "deleted" if after is None else "updated",
         before=None if before is None else dump(before),
-        after=None if after is None else dump(after.model_copy(update={"etag": str(version)})),
+        after=None if after is None else dump(after) | {"etag": str(version)},
         actor=asked.actor,
         reason=asked.reason,
     )

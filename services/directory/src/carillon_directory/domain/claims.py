@@ -45,7 +45,8 @@ def claim_changes(changes: Iterable[ConfigChanged]) -> ClaimChanges:
     for change in changes:
         gone, come = claims_of(change.resource, change.before), claims_of(change.resource, change.after)
         before |= gone - after
-        after = (after - gone) | come
+        after -= gone
+        after |= come
     return ClaimChanges(released=frozenset(before - after), taken=frozenset(after - before))
 
 

@@ -70,7 +70,7 @@ def conclude(state: State, asked: Asked, pieces: Sequence[Piece], wrong: Sequenc
     made = changes(state.config.seq, asked, pairs)
     if reason := forbidden(state.config, after, asked.bounds, made):
         return Forbidden(reason)
-    return Accepted(made)
+    return Accepted(made, index=index)
 
 
 def with_passwords(decision: Decision, passwords: dict[str, str]) -> Decision:

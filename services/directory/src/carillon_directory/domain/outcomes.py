@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from carillon_contracts.config import ConfigChanged
+
+if TYPE_CHECKING:
+    from carillon_directory.domain.index import Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Accepted:
     changes: tuple[ConfigChanged, ...] = ()
     passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     remarks: tuple[tuple[str, str], ...] = ()
+    #: That of the configuration after the changes; nobody works it out a second time.
+    index: "Index | None" = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
