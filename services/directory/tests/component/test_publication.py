@@ -126,7 +126,7 @@ class Process:
     async def start(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", "carillon_directory", env=self._env)
         async with operator(self.port) as made:
-            await asyncio.wait_for(made.channel_ready(), timeout=20)
+            await asyncio.wait_for(made.channel_ready(), timeout=60)
         return process
 
 
@@ -144,7 +144,7 @@ async def test_what_was_acknowledged_before_a_kill_is_there_and_published_after_
         async with asyncio.TaskGroup() as group:
             for number in range(20):
                 group.create_task(write(f"killed{number}"))
-            await eventually(lambda: len(acknowledged) >= 3)
+            await eventually(lambda: len(acknowledged) >= 3, timeout=60)
             process.kill()
         await process.wait()
         process = await directory.start()
