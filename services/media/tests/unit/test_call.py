@@ -504,6 +504,19 @@ def test_nobody_decides_and_media_rings_the_extension_alone(bench: Any) -> None:
     assert [o.status for o in bench.did(outputs.CloseLeg) if o.leg_id == "a"] == [486]
 
 
+@pytest.mark.feature("M-3", "M-8")
+@pytest.mark.parametrize("heard", ["melody", "carrier"])
+def test_after_audio_before_the_answer_the_phone_rings_by_itself_again_in_the_next_step(bench: Any, heard: str) -> None:
+    first = (
+        ring(BOB, ringback_music_id="melody") if heard == "melody" else ring(RingTarget("t1", TrunkTarget("carrier", "+4179"), 0, 60_000))
+    )
+    bench.arrive().decide(first).feed(inputs.LegProgressed("b1", 183, media=True))
+    assert bench.did(outputs.RingCaller) == []
+    bench.feed(inputs.LegRefused("b1", 486)).decide(ring(RingTarget("t2", "alice", 0, 60_000)))
+    bench.feed(inputs.LegProgressed("b2", 180), inputs.LegProgressed("b2", 180))
+    assert len(bench.did(outputs.RingCaller)) == 1
+
+
 def test_nobody_decides_and_nothing_can_be_done(bench: Any) -> None:
     bench.arrive().feed(inputs.Undecided(1))
     assert [(o.status, o.retry_after) for o in bench.did(outputs.CloseLeg)] == [(503, 5)]

@@ -50,6 +50,7 @@ def play_ringback(call: CallState, step: Ring) -> None:
 
 def _play_early(call: CallState, step: Ring) -> None:
     call.do(outputs.PlayEarly(call.name(RINGBACK), (Music(step.ringback_music_id),), loop=True))
+    call.rang_caller = False
 
 
 def on_timer(call: CallState, phase: Ringing, fired: inputs.TimerFired) -> None:
@@ -79,7 +80,7 @@ def on_progress(call: CallState, phase: Ringing, progress: inputs.LegProgressed)
         return
     if phase.step.ringback_music_id:
         # The melody is what is heard, whatever a phone or carrier has to say before it answers.
-        call.rang_caller, caller.state = True, "ringing"
+        caller.state = "ringing"
         if not phase.melody:
             call.phase = replace(phase, melody=True)
             _play_early(call, phase.step)
@@ -91,15 +92,21 @@ def on_progress(call: CallState, phase: Ringing, progress: inputs.LegProgressed)
     if progress.media:
         _hear(call, phase, leg.leg_id)
     elif not call.rang_caller:
-        call.do(outputs.RingCaller())
-    call.rang_caller = True
+        _ring_caller(call)
     caller.state = "ringing"
+
+
+def _ring_caller(call: CallState) -> None:
+    """The caller's own phone rings; after audio that it heard before the answer it is told so anew."""
+    call.do(outputs.RingCaller())
+    call.rang_caller = True
 
 
 def _hear(call: CallState, phase: Ringing, leg_id: str) -> Ringing:
     """The caller hears this leg before it answers: the first that can be heard."""
     call.phase = replace(phase, early=leg_id)
     call.do(outputs.EarlyMedia(leg_id))
+    call.rang_caller = False
     return call.phase
 
 
@@ -113,7 +120,7 @@ def _change_over(call: CallState, phase: Ringing) -> Ringing:
     if others:
         return _hear(call, phase, others[0])
     if any(phase.table.active_legs()):
-        call.do(outputs.RingCaller())
+        _ring_caller(call)
     return phase
 
 

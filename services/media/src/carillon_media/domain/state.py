@@ -285,6 +285,7 @@ class CallState:
     timers: dict[str, float] = field(default_factory=dict)
     asked: dict[int, outputs.Ask] = field(default_factory=dict)
     awaited: dict[str, outputs.AwaitSignal] = field(default_factory=dict)
+    #: The caller's own phone rings, as it was told last.
     rang_caller: bool = False
     #: The anchor hears the music of a wait.
     music: bool = False
