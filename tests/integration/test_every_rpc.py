@@ -24,11 +24,12 @@ Who = frozenset[str]
 OPEN: Who = frozenset({"nobody"})
 OPERATOR: Who = frozenset({"operator"})
 SERVICE: Who = frozenset({"service"})
+RESELLER = OPERATOR | {"reseller"}
 ADMIN = OPERATOR | {"admin"}
 SCOPED = ADMIN | {"department_admin"}
 OWN = SCOPED | {"user"}
 READER = ADMIN | SERVICE
-ANYBODY = READER | {"department_admin", "user"}
+ANYBODY = READER | {"department_admin", "user", "reseller"}
 ROLES = sorted(ANYBODY)
 
 #: Kinds of resources, and what a list of them is called.
@@ -73,7 +74,9 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
         ADMIN,
         "SetPassword SendWelcome RemoveLogin RemoveSecondFactor UnlockLogin GetLogin CreateApiKey ListApiKeys RevokeApiKey",
     )
-    | _service("directory.v1.TenantService", OPERATOR, "GetTenant ListTenants CreateTenant UpdateTenant")
+    | _service("directory.v1.ResellerService", RESELLER, "GetReseller ListResellers")
+    | _service("directory.v1.ResellerService", OPERATOR, "CreateReseller UpdateReseller DeleteReseller")
+    | _service("directory.v1.TenantService", RESELLER, "GetTenant ListTenants CreateTenant UpdateTenant")
     | _service("directory.v1.HistoryService", ADMIN, "ListChanges UndoChange CompareConfigurations RestoreTenant")
     | _service("directory.v1.ExtensionService", SCOPED, "AssignExtensions")
     | _service("directory.v1.NumberService", SCOPED, "AssignNumber FreeNumber")
@@ -154,7 +157,7 @@ class Doors:
 
     def token(self, role: str, tenant: str = "dupont", named: str = "dupont", key: str = "") -> Metadata:
         """Metadata of a caller; those above the tenants have a token that names none."""
-        own = None if role in ("operator", "service") else tenant
+        own = None if role in ("operator", "service", "reseller") else tenant
         return (("authorization", f"Bearer {issue_token(key or self.key, f'user/{role}', own, [role], 600)}"), ("carillon-tenant", named))
 
     def send(self, process: str, method: Any, request: Message | None, metadata: Metadata) -> Answer:

@@ -31,6 +31,8 @@ class Role(StrEnum):
 
     #: Above the tenants.
     OPERATOR = "operator"
+    #: Between operator and tenants: sees those that it sells to.
+    RESELLER = "reseller"
     #: Administers one tenant.
     ADMIN = "admin"
     #: Administers a department of a tenant and what is below it.
@@ -44,6 +46,7 @@ class Role(StrEnum):
 #: Stands among an rpc's rights for "no token is needed".
 ANYONE = frozenset({"anyone"})
 OPERATOR = Role.OPERATOR
+RESELLER = Role.RESELLER
 ADMIN = Role.ADMIN
 DEPARTMENT_ADMIN = Role.DEPARTMENT_ADMIN
 USER = Role.USER
@@ -52,7 +55,7 @@ SERVICE = Role.SERVICE
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking; `tenant` is None for operators and services, which name theirs per call."""
+    """Who is asking; `tenant` is None for those above the tenants and for services, which name theirs per call."""
 
     subject: str
     tenant: str | None
@@ -61,6 +64,8 @@ class Principal:
     department: str = ""
     #: Narrows what the roles allow; empty: nothing does.
     rights_profile: str = ""
+    #: Of those with the role reseller: which.
+    reseller: str = ""
 
 
 def issue_token(
@@ -72,13 +77,14 @@ def issue_token(
     *,
     department: str = "",
     rights_profile: str = "",
+    reseller: str = "",
 ) -> str:
     """Sign a token for `subject`; `expires_in` in seconds or as a timedelta, None for a token without end."""
     _check_key(key)
     claims: dict[str, object] = {"sub": subject, "aud": _AUDIENCE, "roles": sorted(str(role) for role in roles)}
     if tenant is not None:
         claims["tenant"] = tenant
-    claims |= {name: value for name, value in (("department", department), ("rights_profile", rights_profile)) if value}
+    claims |= _narrowing(department=department, rights_profile=rights_profile, reseller=reseller)
     if expires_in is not None:
         lifetime = expires_in if isinstance(expires_in, timedelta) else timedelta(seconds=expires_in)
         claims["exp"] = datetime.now(UTC) + lifetime
@@ -95,13 +101,18 @@ def sign_token(
     *,
     department: str = "",
     rights_profile: str = "",
+    reseller: str = "",
 ) -> str:
     """Sign a token that whoever has the public key can check."""
     claims: dict[str, object] = {"sub": subject, "aud": _AUDIENCE, "roles": sorted(roles), "exp": expires_at}
     if tenant is not None:
         claims["tenant"] = tenant
-    claims |= {name: value for name, value in (("department", department), ("rights_profile", rights_profile)) if value}
+    claims |= _narrowing(department=department, rights_profile=rights_profile, reseller=reseller)
     return jwt.encode(claims, key, algorithm=_PUBLISHED, headers={"kid": kid})
+
+
+def _narrowing(**claims: str) -> dict[str, str]:
+    return {name: value for name, value in claims.items() if value}
 
 
 class PublicKeys:
@@ -163,7 +174,7 @@ class TokenVerifier:
         if not (tenant is None or isinstance(tenant, str)) or not isinstance(roles, list):
             raise Unauthenticated("the token is not valid")
         expires = claims.get("exp")
-        within = (str(claims.get("department", "")), str(claims.get("rights_profile", "")))
+        within = [str(claims.get(name, "")) for name in ("department", "rights_profile", "reseller")]
         principal = Principal(str(claims["sub"]), tenant, frozenset(str(role) for role in roles), *within)
         return principal, None if expires is None else float(expires)
 

@@ -17,6 +17,7 @@ from carillon_directory.adapters.audit_trail import AuditTrail
 from carillon_directory.adapters.plan_gate import RoutingGate
 from carillon_directory.adapters.postgres_logins import PostgresLogins
 from carillon_directory.adapters.postgres_provisioning import PostgresProvisioning
+from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.adapters.publication import ConfigPublisher
 from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.adapters.stream_keeper import StreamKeeper
@@ -69,7 +70,7 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)
         server = await guarded_server(settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         secrets = SecretsIn(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS), ids)
-        add_services(server, directory, ids, secrets, PlanLives(directory, _gate(settings, stack)))
+        add_services(server, directory, ids, secrets, PlanLives(directory, _gate(settings, stack)), PostgresResellers(pool))
         grpc_csv.add_services(server, directory)
         grpc_search.add_services(server, Searches(directory, log, settings.cached_tenants))
         trail = AuditTrail(bus, SystemClock(), ids, settings.node)
@@ -128,7 +129,7 @@ async def _add_logins(
         settings.console_url,
         letters.wake,
     )
-    grpc_auth.add_services(server, authentication, keys)
+    grpc_auth.add_services(server, authentication, keys, PostgresResellers(pool))
 
 
 async def _add_provisioning(

@@ -26,7 +26,7 @@ from carillon_directory.domain.logins import Login
 from carillon_directory.handlers import Directory
 from carillon_directory.passwords import Passwords
 from carillon_directory.ports import Audit, Realms
-from carillon_kit.auth import ADMIN, OPERATOR, sign_token
+from carillon_kit.auth import ADMIN, OPERATOR, RESELLER, sign_token
 from carillon_kit.clock import Clock
 from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound, Unauthenticated
 from carillon_kit.ids import Ids
@@ -178,7 +178,7 @@ class Authentication:
         stored = await self._store.use_key(key_id, now) if api_key.startswith(_KEY) else None
         if stored is None or not hmac.compare_digest(stored.hash, _digest(secret)) or (stored.expires_at and stored.expires_at <= now):
             raise Unauthenticated("the key does not count")
-        return self._access(f"key/{stored.id}", stored.tenant, [stored.role])
+        return self._access(f"key/{stored.id}", stored.tenant, [stored.role], reseller=stored.reseller)
 
     async def _tokens(self, person: Person, family: UUID) -> Tokens:
         access = self._access(person.subject, person.tenant, person.roles, person.department, person.rights_profile)
@@ -187,12 +187,13 @@ class Authentication:
         await self._store.new_refresh(_digest(refresh), family, person.tenant, person.user_id, expires)
         return Tokens(access.access, access.access_expires_at, refresh, expires)
 
-    def _access(self, subject: str, tenant: str, roles: Sequence[str], department: str = "", rights_profile: str = "") -> Tokens:
+    def _access(
+        self, subject: str, tenant: str, roles: Sequence[str], department: str = "", rights_profile: str = "", reseller: str = ""
+    ) -> Tokens:
         expires = (self._clock.now() + self._lifetimes.access).replace(microsecond=0)
         key = self._keys.signing()
-        token = sign_token(
-            key.private, key.kid, subject, tenant or None, roles, expires, department=department, rights_profile=rights_profile
-        )
+        within = {"department": department, "rights_profile": rights_profile, "reseller": reseller}
+        token = sign_token(key.private, key.kid, subject, tenant or None, roles, expires, **within)
         return Tokens(token, expires)
 
     # -- one's own login -----------------------------------------------------------------------------------------------
@@ -335,12 +336,18 @@ class Authentication:
             raise NotFound(f"login of user {user_id!r}")
         return person, stored
 
-    async def create_key(self, tenant: str, display_name: str, role: str, expires_at: datetime | None, by: str) -> tuple[StoredKey, str]:
+    async def create_key(
+        self, tenant: str, display_name: str, role: str, expires_at: datetime | None, by: str, reseller: str = ""
+    ) -> tuple[StoredKey, str]:
         """The key and its secret. Raises `InvalidArgument`."""
-        allowed = str(ADMIN) if tenant else str(OPERATOR)
+        allowed = str(ADMIN) if tenant else str(RESELLER) if reseller else str(OPERATOR)
         violations = {}
+        if tenant and reseller:
+            violations["reseller_id"] = "is not for a tenant's keys"
         if role != allowed:
-            violations["role"] = f"must be {allowed} {'in' if tenant else 'above'} a tenant"
+            violations["role"] = (
+                f"must be {allowed} {'in' if tenant else 'above'} a tenant" if not reseller else f"must be {allowed} with a reseller_id"
+            )
         if not 1 <= len(display_name) <= 100:
             violations["display_name"] = "must be 1 to 100 characters"
         if expires_at is not None and expires_at <= self._clock.now():
@@ -348,7 +355,7 @@ class Authentication:
         if violations:
             raise InvalidArgument(violations)
         key_id, secret = self._ids.token(6), self._ids.token(_SECRET_BYTES)
-        stored = await self._store.new_key(key_id, tenant, display_name, role, _digest(secret), by, expires_at)
+        stored = await self._store.new_key(key_id, tenant, display_name, role, _digest(secret), by, expires_at, reseller)
         self._changed(tenant, "api_key_created", key_id, by)
         return stored, f"{_KEY}{key_id}_{secret}"
 

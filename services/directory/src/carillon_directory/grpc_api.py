@@ -15,9 +15,11 @@ from typing import Any, TypeVar
 from google.protobuf.message import Message
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon.directory.v1.tenant_pb2_grpc import TenantServiceServicer
+from carillon.directory.v1.reseller_pb2_grpc import add_ResellerServiceServicer_to_server
+from carillon.directory.v1.tenant_pb2_grpc import add_TenantServiceServicer_to_server
 from carillon_contracts.config import RESOURCES, NumberBlock, Plan, Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
 from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain import lists
@@ -32,16 +34,15 @@ from carillon_directory.grpc_common import (
     execute,
     moment_of,
     or_raise,
-    page_of,
     position_of,
     reach_of,
     required,
     resource_of,
-    tenant_message,
 )
 from carillon_directory.grpc_history import HistoryServicer
 from carillon_directory.grpc_import import ImportServicer
 from carillon_directory.grpc_plans import PlanVerbs
+from carillon_directory.grpc_resellers import RESELLER_RIGHTS, TENANT_RIGHTS, ResellerServicer, TenantServicer
 from carillon_directory.grpc_verbs import Verb, Verbs
 from carillon_directory.handlers import Directory, Executed
 from carillon_directory.plan_lives import PlanLives
@@ -53,7 +54,6 @@ from carillon_kit.ids import Ids
 
 T = TypeVar("T")
 _PACKAGE = "carillon.directory.v1"
-_OPERATORS = frozenset({str(OPERATOR)})
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
 #: Who reaches a part of the tenant may too; see `bounds_of`.
 _SCOPED = _ADMINS | {str(DEPARTMENT_ADMIN)}
@@ -210,47 +210,16 @@ class ResourceServicer:
         return message
 
 
-class TenantServicer(TenantServiceServicer):
-    """The tenants themselves."""
-
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
-
-    async def GetTenant(self, request: pb.GetTenantRequest, context: object) -> pb.GetTenantResponse:
-        """One tenant, as of a moment."""
-        config = or_raise(await self._directory.read(request.id, moment_of(request)))
-        return pb.GetTenantResponse(tenant=tenant_message(config))
-
-    async def ListTenants(self, request: pb.ListTenantsRequest, context: object) -> pb.ListTenantsResponse:
-        """A page by id."""
-        after = position_of(request.page_token, {"after": str}).get("after", "")
-        names = [name for name in await self._directory.tenants() if name > after]
-        page, more = page_of(names, pages.page_size(request.page_size))
-        tenants = [tenant_message(or_raise(await self._directory.read(name))) for name in page]
-        return pb.ListTenantsResponse(tenants=tenants, next_page_token=pages.encode_token({"after": page[-1]}) if more else "")
-
-    async def CreateTenant(self, request: pb.CreateTenantRequest, context: object) -> pb.CreateTenantResponse:
-        """A new company, empty."""
-        tenant = required(request, Tenant.KIND)
-        command = CreateResource(
-            actor=current_principal().subject, bounds=bounds_of(current_principal()), kind=Tenant.KIND, document=to_document(tenant)
-        )
-        executed = await execute(self._directory, tenant.id, command)
-        return pb.CreateTenantResponse(tenant=tenant_message(executed.config))
-
-    async def UpdateTenant(self, request: pb.UpdateTenantRequest, context: object) -> pb.UpdateTenantResponse:
-        """The fields of the mask."""
-        tenant = required(request, Tenant.KIND)
-        executed = await execute(self._directory, tenant.id, _update(Tenant.KIND, request, tenant))
-        return pb.UpdateTenantResponse(tenant=tenant_message(executed.config))
-
-
-def add_services(server: GrpcServer, directory: Directory, ids: Ids, secrets: SecretsIn, lives: PlanLives) -> None:
+def add_services(
+    server: GrpcServer, directory: Directory, ids: Ids, secrets: SecretsIn, lives: PlanLives, resellers: PostgresResellers
+) -> None:
     """Put every service of the package on the server, with the roles that may call it; `RingGroupService` is in `ring_group.proto`."""
+    tenants, sellers = TenantServicer(directory, resellers), ResellerServicer(directory, resellers)
+    server.add(add_TenantServiceServicer_to_server, tenants, f"{_PACKAGE}.TenantService", TENANT_RIGHTS)
+    server.add(add_ResellerServiceServicer_to_server, sellers, f"{_PACKAGE}.ResellerService", RESELLER_RIGHTS)
     special: Sequence[tuple[str, Any, frozenset[str]]] = (
-        ("TenantService", TenantServicer(directory), _OPERATORS),
         ("HistoryService", HistoryServicer(directory), _ADMINS),
-        ("ImportService", ImportServicer(directory, ids, secrets), _ADMINS),
+        ("ImportService", ImportServicer(directory, ids, secrets, resellers), _ADMINS),
     )
     verbs: dict[str, Mapping[str, Verb]] = {**Verbs(directory, ids).by_kind, Plan.KIND: PlanVerbs(lives).by_name}
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]

@@ -14,6 +14,7 @@ from carillon.directory.v1.auth_pb2_grpc import (
     add_AuthServiceServicer_to_server,
 )
 from carillon_directory.adapters.postgres_logins import StoredKey
+from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.adapters.token_keys import SigningKey, TokenKeys
 from carillon_directory.authentication import Authentication, Tokens
 from carillon_directory.whole_tenant import current_whole_tenant
@@ -30,12 +31,12 @@ _OPEN = ("Login", "Refresh", "Logout", "ExchangeApiKey", "ForgotPassword", "Choo
 _OWN = ("WhoAmI", "ChangePassword", "BeginSecondFactor", "ConfirmSecondFactor")
 
 
-def add_services(server: GrpcServer, authentication: Authentication, keys: TokenKeys) -> None:
+def add_services(server: GrpcServer, authentication: Authentication, keys: TokenKeys, resellers: PostgresResellers) -> None:
     """Both services with their rights."""
     rights = dict.fromkeys(_OPEN, ANYONE) | dict.fromkeys(_OWN, _PERSONS)
     server.add(add_AuthServiceServicer_to_server, AuthApi(authentication, keys), f"{_PACKAGE}.AuthService", rights)
     access = pb.DESCRIPTOR.services_by_name["AccessService"]
-    api = AccessApi(authentication)
+    api = AccessApi(authentication, resellers)
     server.add(add_AccessServiceServicer_to_server, api, access.full_name, {method.name: _ADMINS for method in access.methods})
 
 
@@ -111,8 +112,9 @@ class AuthApi(AuthServiceServicer):
 class AccessApi(AccessServiceServicer):
     """See auth.proto. The tenant is the caller's; an operator who names none means the operator's own people."""
 
-    def __init__(self, authentication: Authentication) -> None:
+    def __init__(self, authentication: Authentication, resellers: PostgresResellers) -> None:
         self._authentication = authentication
+        self._resellers = resellers
 
     async def SetPassword(self, request: pb.SetPasswordRequest, context: object) -> pb.SetPasswordResponse:
         """See auth.proto."""
@@ -162,7 +164,10 @@ class AccessApi(AccessServiceServicer):
             expires = request.expires_at.ToDatetime(UTC) if request.HasField("expires_at") else None
         except (ValueError, OverflowError) as error:
             raise InvalidArgument({"expires_at": "is not a moment of the years 1 to 9999"}) from error
-        stored, secret = await self._authentication.create_key(_tenant(), request.display_name, request.role, expires, _by())
+        if request.reseller_id and request.reseller_id not in await self._resellers.all():
+            raise InvalidArgument({"reseller_id": f"no reseller {request.reseller_id[:64]!r}"})
+        asked = (_tenant(), request.display_name, request.role, expires, _by(), request.reseller_id)
+        stored, secret = await self._authentication.create_key(*asked)
         return pb.CreateApiKeyResponse(api_key=_key(stored), secret=secret)
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: object) -> pb.ListApiKeysResponse:
@@ -238,6 +243,7 @@ def _key(stored: StoredKey) -> pb.ApiKey:
         id=stored.id,
         display_name=stored.display_name,
         role=stored.role,
+        reseller_id=stored.reseller,
         created_by=stored.created_by,
         created_at=_stamp(stored.created_at),
         expires_at=_stamp(stored.expires_at),

@@ -13,6 +13,7 @@ from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.import_pb2_grpc import ImportServiceServicer
 from carillon_contracts.config import RESOURCES, Tenant
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.adapters.proto_mapping import to_document, to_message
 from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain.commands import ApplyCompany
@@ -43,8 +44,9 @@ _PART_BYTES = 4 * 1024 * 1024
 class ImportServicer(ImportServiceServicer):
     """A whole company in one step."""
 
-    def __init__(self, directory: Directory, ids: Ids, secrets: SecretsIn) -> None:
+    def __init__(self, directory: Directory, ids: Ids, secrets: SecretsIn, resellers: PostgresResellers) -> None:
         self._directory = directory
+        self._resellers = resellers
         self._ids = ids
         self._secrets = secrets
 
@@ -83,6 +85,8 @@ class ImportServicer(ImportServiceServicer):
 
     async def _execute(self, request: pb.ApplyTenantRequest) -> Executed:
         tenant_id = _applied_tenant(request)
+        if request.tenant.reseller_id and request.tenant.reseller_id not in await self._resellers.all():
+            raise InvalidArgument({"tenant.reseller_id": f"no reseller {request.tenant.reseller_id!r}"})
         principal = current_principal()
         command = ApplyCompany(
             actor=principal.subject,

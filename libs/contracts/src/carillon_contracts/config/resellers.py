@@ -1,6 +1,8 @@
 """Who sells to tenants; kept above them, in no tenant's configuration."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from carillon_contracts.config.values import Email, Resource
 
@@ -14,3 +16,5 @@ class Reseller(Resource):
     #: The reseller above; empty: the operator.
     parent_reseller_id: str = ""
     emails: tuple[Email, ...] = ()
+    #: Of the reseller and of those below it, all together; None: as many as wanted.
+    max_tenants: Annotated[int, Field(ge=0, le=1_000_000)] | None = None

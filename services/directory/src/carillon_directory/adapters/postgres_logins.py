@@ -44,6 +44,8 @@ class StoredKey:
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+    #: Of a key with the role reseller: whose.
+    reseller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,10 @@ _INVITE = """
 insert into invitation (tenant, user_id, hash, expires_at) values ($1, $2, $3, $4)
     on conflict (tenant, user_id) do update set hash = $3, expires_at = $4"""
 _USE_INVITATION = "delete from invitation where hash = $1 and expires_at > $2 returning tenant, user_id"
-_KEY_COLUMNS = "id, tenant, display_name, role, hash, created_by, created_at, expires_at, last_used_at"
+_KEY_COLUMNS = "id, tenant, display_name, role, hash, created_by, created_at, expires_at, last_used_at, reseller"
 _NEW_KEY = f"""
-insert into api_key (id, tenant, display_name, role, hash, created_by, expires_at) values ($1, $2, $3, $4, $5, $6, $7)
+insert into api_key (id, tenant, display_name, role, hash, created_by, expires_at, reseller)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 returning {_KEY_COLUMNS}"""
 _KEYS = f"select {_KEY_COLUMNS} from api_key where tenant = $1 and id > $2 order by id limit $3"
 _USE_KEY = f"""
@@ -197,10 +200,19 @@ class PostgresLogins:
         return None if row is None else (row["tenant"], row["user_id"])
 
     async def new_key(
-        self, key_id: str, tenant: str, display_name: str, role: str, key_hash: bytes, created_by: str, expires_at: datetime | None
+        self,
+        key_id: str,
+        tenant: str,
+        display_name: str,
+        role: str,
+        key_hash: bytes,
+        created_by: str,
+        expires_at: datetime | None,
+        reseller: str,
     ) -> StoredKey:
         """Keep a new key."""
-        return _key(await self._pool.fetchrow(_NEW_KEY, key_id, tenant, display_name, role, key_hash, created_by, expires_at))
+        row = await self._pool.fetchrow(_NEW_KEY, key_id, tenant, display_name, role, key_hash, created_by, expires_at, reseller)
+        return _key(row)
 
     async def keys(self, tenant: str, after: str, limit: int) -> list[StoredKey]:
         """Keys of a tenant by id."""

@@ -578,6 +578,17 @@ from carillon.directory.v1.recording_policy_pb2 import RecordingMode as Recordin
 from carillon.directory.v1.recording_policy_pb2 import RecordingPolicy as RecordingPolicy
 from carillon.directory.v1.recording_policy_pb2 import UpdateRecordingPolicyRequest as UpdateRecordingPolicyRequest
 from carillon.directory.v1.recording_policy_pb2 import UpdateRecordingPolicyResponse as UpdateRecordingPolicyResponse
+from carillon.directory.v1.reseller_pb2 import CreateResellerRequest as CreateResellerRequest
+from carillon.directory.v1.reseller_pb2 import CreateResellerResponse as CreateResellerResponse
+from carillon.directory.v1.reseller_pb2 import DeleteResellerRequest as DeleteResellerRequest
+from carillon.directory.v1.reseller_pb2 import DeleteResellerResponse as DeleteResellerResponse
+from carillon.directory.v1.reseller_pb2 import GetResellerRequest as GetResellerRequest
+from carillon.directory.v1.reseller_pb2 import GetResellerResponse as GetResellerResponse
+from carillon.directory.v1.reseller_pb2 import ListResellersRequest as ListResellersRequest
+from carillon.directory.v1.reseller_pb2 import ListResellersResponse as ListResellersResponse
+from carillon.directory.v1.reseller_pb2 import Reseller as Reseller
+from carillon.directory.v1.reseller_pb2 import UpdateResellerRequest as UpdateResellerRequest
+from carillon.directory.v1.reseller_pb2 import UpdateResellerResponse as UpdateResellerResponse
 from carillon.directory.v1.restriction_profile_pb2 import CreateRestrictionProfileRequest as CreateRestrictionProfileRequest
 from carillon.directory.v1.restriction_profile_pb2 import CreateRestrictionProfileResponse as CreateRestrictionProfileResponse
 from carillon.directory.v1.restriction_profile_pb2 import DeleteRestrictionProfileRequest as DeleteRestrictionProfileRequest

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TenantServiceStub:
-    """For operators: the tenants themselves.
+    """For operators, and for resellers those that they sell to: the tenants themselves.
     """
 
     def __init__(self, channel):
@@ -58,7 +58,7 @@ class TenantServiceStub:
 
 
 class TenantServiceServicer:
-    """For operators: the tenants themselves.
+    """For operators, and for resellers those that they sell to: the tenants themselves.
     """
 
     def GetTenant(self, request, context):
@@ -117,7 +117,7 @@ def add_TenantServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TenantService:
-    """For operators: the tenants themselves.
+    """For operators, and for resellers those that they sell to: the tenants themselves.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TenantServiceStub:
-    """For operators: the tenants themselves."""
+    """For operators, and for resellers those that they sell to: the tenants themselves."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,7 +40,7 @@ class TenantServiceStub:
 
 @_typing.type_check_only
 class TenantServiceAsyncStub(TenantServiceStub):
-    """For operators: the tenants themselves."""
+    """For operators, and for resellers those that they sell to: the tenants themselves."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.GetTenantRequest, _tenant_pb2.GetTenantResponse]  # type: ignore[assignment]
@@ -49,7 +49,7 @@ class TenantServiceAsyncStub(TenantServiceStub):
     UpdateTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.UpdateTenantRequest, _tenant_pb2.UpdateTenantResponse]  # type: ignore[assignment]
 
 class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
-    """For operators: the tenants themselves."""
+    """For operators, and for resellers those that they sell to: the tenants themselves."""
 
     @_abc_1.abstractmethod
     def GetTenant(

@@ -1,0 +1,44 @@
+"""The tree of resellers: who is below whom, and what is wrong with one among the others."""
+
+from collections.abc import Iterator, Mapping
+
+from carillon_contracts.config import Reseller
+
+
+def below(resellers: Mapping[str, Reseller], reseller_id: str) -> frozenset[str]:
+    """The reseller and all that are below it; nothing if there is none of the name."""
+    found = {reseller_id} & resellers.keys()
+    while more := {each.id for each in resellers.values() if each.parent_reseller_id in found} - found:
+        found |= more
+    return frozenset(found)
+
+
+def above(resellers: Mapping[str, Reseller], reseller_id: str) -> Iterator[Reseller]:
+    """The reseller, then the one above it, and so on; a circle ends it."""
+    seen: set[str] = set()
+    while reseller_id in resellers and reseller_id not in seen:
+        seen.add(reseller_id)
+        yield resellers[reseller_id]
+        reseller_id = resellers[reseller_id].parent_reseller_id
+
+
+def wrong(resellers: Mapping[str, Reseller], reseller: Reseller) -> dict[str, str]:
+    """Field -> reason, for `reseller` in its place among the others."""
+    parent = reseller.parent_reseller_id
+    if not parent:
+        return {}
+    if parent not in resellers and parent != reseller.id:
+        return {"reseller.parent_reseller_id": f"no reseller {parent!r}"}
+    if any(each.id == reseller.id for each in above({**resellers, reseller.id: reseller}, parent)):
+        return {"reseller.parent_reseller_id": f"{parent!r} is the reseller itself or below it"}
+    return {}
+
+
+def full(resellers: Mapping[str, Reseller], reseller_id: str, sold_by: list[str]) -> str:
+    """Why one more tenant of the reseller is too many; `sold_by`: the reseller of each tenant that there is. Empty: it is not."""
+    for each in above(resellers, reseller_id):
+        if each.max_tenants is not None:
+            has = sum(seller in below(resellers, each.id) for seller in sold_by)
+            if has >= each.max_tenants:
+                return f"reseller {each.id!r} may have {each.max_tenants} tenants and has {has}"
+    return ""
