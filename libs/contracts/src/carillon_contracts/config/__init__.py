@@ -118,6 +118,7 @@ from carillon_contracts.config.schedules import DayRange, Holiday, Schedule, Sch
 from carillon_contracts.config.tenants import Tenant
 from carillon_contracts.config.trunks import (
     TRUNK_PASSWORDS,
+    ShortRange,
     SipDomain,
     SipWord,
     Trunk,
@@ -325,6 +326,7 @@ __all__ = [
     "Share",
     "ShortCode",
     "ShortNumberRule",
+    "ShortRange",
     "SimultaneousTarget",
     "SipCredential",
     "SipDomain",

@@ -137,6 +137,23 @@ class TrunkIdentity(Shape):
     diversion: Literal["none", "diversion", "history_info", "both"] = "none"
 
 
+class ShortRange(Shape):
+    """Short numbers of another exchange, first to last, of one length: `7000` to `7999`."""
+
+    first: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{1,7}$")]
+    last: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{1,7}$")]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if len(self.first) != len(self.last) or self.first > self.last:
+            raise ValueError(f"{self.first} to {self.last} is no range")
+        return self
+
+    def holds(self, digits: str) -> bool:
+        """Whether the digits are one of them."""
+        return len(digits) == len(self.first) and digits.isdecimal() and self.first <= digits <= self.last
+
+
 class Trunk(Resource):
     """A carrier known by its address: `host:port`, or a name without port, whose servers DNS tells (RFC 3263).
 
@@ -166,6 +183,8 @@ class Trunk(Resource):
     #: Calls at once in both directions, and new calls a second; 0: no limit. Calls to emergency numbers pass.
     max_calls: Annotated[int, Field(ge=0, le=100_000)] = 0
     max_calls_per_second: Annotated[int, Field(ge=0, le=10_000)] = 0
+    #: The trunk leads to another exchange, whose users have these; they are dialled as they are.
+    short_ranges: Annotated[tuple[ShortRange, ...], Field(max_length=50)] = ()
     #: Where the carrier's audio may come from besides the address that it describes and that of its SIP.
     media_networks: Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], Field(max_length=4)] = ()
 

@@ -43,7 +43,7 @@ from carillon_routing.domain.cursor import (
     StickyWait,
     UserWait,
 )
-from carillon_routing.domain.dialling import ToEmergency, ToExtension, ToNothing, ToOwnNumber, dialled_by_user, dialled_from_trunk
+from carillon_routing.domain.dialling import Dialled, ToEmergency, ToExtension, ToNothing, ToOwnNumber, dialled_by_user, dialled_from_trunk
 from carillon_routing.domain.dialling import ToOutside as DialledOutside
 from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, GaveUp, Outcome, Played, Rang, Ring, TraceLine
 from carillon_routing.domain.feature_steps import NothingTaken, PageOver, ParkOver, SuperviseOver
@@ -152,7 +152,7 @@ def _enter(walk: Walk, entered: Entered) -> Move:
     """Where a new call goes, by what was dialled."""
     from_user = walk.call.direction == "from_user"
     walk.sent = bool({"transferred_by", "deflected_by"} & set(entered.arguments))
-    dialled = dialled_by_user(walk.config, walk.call.dialled) if from_user else dialled_from_trunk(walk.config, walk.call.dialled)
+    dialled = _dialled(walk) if from_user else dialled_from_trunk(walk.config, walk.call.dialled)
     if from_user and not isinstance(dialled, ToEmergency) and (coded := recognise(walk.config, walk.call.dialled)) is not None:
         if coded.feature in ("forward_on", "forward_off", "dnd_on", "dnd_off"):
             return feature_settings.changed(walk, coded)
@@ -160,7 +160,7 @@ def _enter(walk: Walk, entered: Entered) -> Move:
             return features.enter(walk, coded)
         if (ended := feature_settings.redial(walk, coded)) is not None:
             return ended
-        dialled = dialled_by_user(walk.config, walk.call.dialled)
+        dialled = _dialled(walk)
     caller = walk.call.caller_user_id if from_user else ""
     match dialled:
         case ToEmergency(number):
@@ -172,18 +172,28 @@ def _enter(walk: Walk, entered: Entered) -> Move:
             if (barred := outside.inside_barred(walk, caller, extension.id)) is not None:
                 return barred
             return ToDestination(extension.destination, for_user_id=caller)
-        case ToOwnNumber(number):
+        case ToOwnNumber(number, by):
+            if by:
+                walk.note(by, True, f"{walk.call.dialled} stands for {number.id}", f"number {number.id}")
             if (barred := outside.inside_barred(walk, caller, number.id)) is not None:
                 return barred
             return destinations.own_number(walk, number, f"{walk.call.dialled} was dialled")
-        case DialledOutside(number):
-            walk.note(f"number {number}", True, f"{walk.call.dialled} was dialled and is none of {walk.config.tenant_id}'s", number)
+        case DialledOutside(number, by):
+            if by:
+                reason = f"{walk.call.dialled} stands for {number}" if number.startswith("+") else f"{number} is one of that exchange's"
+                walk.note(by, True, reason, number)
+            else:
+                walk.note(f"number {number}", True, f"{walk.call.dialled} was dialled and is none of {walk.config.tenant_id}'s", number)
             return ToOutside(number, OUTBOUND_RING_MS, for_user_id=caller)
         case ToNothing(reason):
             walk.note(f"number {walk.call.dialled}", False, reason, "hang_up")
             return Stop(UNKNOWN_NUMBER)
         case _:
             assert_never(dialled)
+
+
+def _dialled(walk: Walk) -> Dialled:
+    return dialled_by_user(walk.config, walk.call.dialled, walk.call.caller_user_id)
 
 
 def _code_given(walk: Walk, wait: CodeWait, gathered: Gathered) -> Move:

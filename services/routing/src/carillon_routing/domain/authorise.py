@@ -13,7 +13,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import trunks
 from carillon_routing.domain.dialling import is_emergency
 from carillon_routing.domain.facts import CallFacts, TraceLine
-from carillon_routing.domain.identity import for_help, shown_outside
+from carillon_routing.domain.identity import for_help, shown_inside, shown_outside
 from carillon_routing.domain.number_classes import classes_of
 
 
@@ -65,7 +65,7 @@ def authorise(config: TenantConfig, user: User | None, number: str, call: CallFa
         against = _restricted(config, user, number, trace, given)
         if against is not None:
             return against, tuple(trace)
-    shown, name = shown_outside(config, call)
+    shown, name = shown_outside(config, call) if number.startswith("+") else shown_inside(config, call)
     return Allowed(_trunks(config, user, number, trace), shown, name, withheld=not shown), tuple(trace)
 
 
@@ -142,7 +142,8 @@ def _trunks(config: TenantConfig, user: User | None, number: str, trace: list[Tr
     able = {trunk.id for trunk, _ in found}
     for trunk in config.trunks.values():
         if trunk.id not in able:
-            trace.append(TraceLine(f"trunk/{trunk.id}", False, f"{number} begins with none of {', '.join(trunk.prefixes)}"))
+            why = f"begins with none of {', '.join(trunk.prefixes)}" if number.startswith("+") else "is none of that exchange's"
+            trace.append(TraceLine(f"trunk/{trunk.id}", False, f"{number} {why}"))
     if user is None or not user.trunk_ids:
         return tuple(found)
     for trunk, _ in found:

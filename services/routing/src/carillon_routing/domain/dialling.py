@@ -7,6 +7,8 @@ import phonenumbers
 
 from carillon_contracts.config import Extension, Number
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain.departments import site_of
+from carillon_routing.domain.short_numbers import stands_for, trunks_to
 
 _SEPARATORS = str.maketrans("", "", " \t-./()")
 
@@ -27,16 +29,18 @@ class ToExtension:
 
 @dataclass(frozen=True, slots=True)
 class ToOwnNumber:
-    """One of the tenant's numbers."""
+    """One of the tenant's numbers; `by`: the resource whose short number was dialled."""
 
     number: Number
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ToOutside:
-    """E.164 with its plus sign."""
+    """E.164 with its plus sign, or digits of another exchange's range; `by`: the resource whose short number was dialled."""
 
     number: str
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,9 @@ class ToNothing:
 Dialled = ToEmergency | ToExtension | ToOwnNumber | ToOutside | ToNothing
 
 
-def dialled_by_user(config: TenantConfig, dialled: str) -> Dialled:
-    """What one of the tenant's users means by these digits. Emergency first, then the tenant's own, then the world."""
+def dialled_by_user(config: TenantConfig, dialled: str, user_id: str = "") -> Dialled:
+    """What one of the tenant's users means by these digits. Emergency first, then the tenant's own, then short numbers, then the world
+    as it is dialled from the user's site."""
     digits = dialled.translate(_SEPARATORS)
     country = config.tenant.country
     if is_emergency(digits, country):
@@ -58,13 +63,21 @@ def dialled_by_user(config: TenantConfig, dialled: str) -> Dialled:
     extension = config.extensions.get(digits)
     if extension is not None:
         return ToExtension(extension)
-    if digits.isdecimal() and len(digits) <= 6 and not digits.startswith("0"):
+    user = config.users.get(user_id)
+    number, by = stands_for(config, user, digits)
+    if not number and (trunks := trunks_to(config, digits)):
+        return ToOutside(digits, f"trunk/{trunks[0].id}")
+    if not number:
+        site = site_of(config, user) if user is not None else None
+        country = (site.country if site is not None else "") or country
+        number = local_number(site.area_code, digits, country) if site is not None else ""
+    if not number and digits.isdecimal() and len(digits) <= 6 and not digits.startswith("0"):
         return ToNothing(f"{digits} is not an extension of {config.tenant_id}")
-    number = to_e164(digits, country)
+    number = number or to_e164(digits, country)
     if not number:
         return ToNothing(f"{dialled!r} is neither an extension nor a number as dialled from {country}")
     own = config.numbers.get(number)
-    return ToOwnNumber(own) if own is not None else ToOutside(number)
+    return ToOwnNumber(own, by) if own is not None else ToOutside(number, by)
 
 
 def dialled_from_trunk(config: TenantConfig, dialled: str) -> Dialled:
@@ -82,6 +95,20 @@ def to_e164(dialled: str, country: str) -> str:
     except phonenumbers.NumberParseException:
         return ""
     if number.extension or not phonenumbers.is_possible_number(number):
+        return ""
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+@lru_cache(4096)
+def local_number(area_code: str, digits: str, country: str) -> str:
+    """E.164 of a number that is dialled without the area code of its place; empty if it is none."""
+    if not area_code or not digits.isdecimal() or digits.startswith("0"):
+        return ""
+    try:
+        number = phonenumbers.parse(area_code + digits, country)
+    except phonenumbers.NumberParseException:
+        return ""
+    if not phonenumbers.is_valid_number(number) or phonenumbers.national_significant_number(number) != area_code + digits:
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 

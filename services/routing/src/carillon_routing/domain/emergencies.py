@@ -5,17 +5,16 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from carillon_contracts.audit import EmergencyCalled
-from carillon_contracts.config import Department, EmergencyRecipient, Site, User
+from carillon_contracts.config import Department, EmergencyRecipient, Site
 from carillon_contracts.feature_codes import recognise
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain.departments import departments_of, site_of
 from carillon_routing.domain.dialling import ToEmergency, dialled_by_user
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.domain.identity import for_help
 
 #: Of one letter.
 MAX_RECIPIENTS = 100
-#: Departments above one another, at most; a circle ends here.
-_MAX_DEPTH = 100
 _SUBJECTS = {
     "en": "Emergency call to {number} by {name}",
     "fr": "Appel d'urgence au {number} par {name}",
@@ -60,8 +59,7 @@ def notice(config: TenantConfig, call: CallFacts, at: datetime) -> Notice | None
     number = emergency_number(config, call.dialled) if user is not None else ""
     if user is None or not number:
         return None
-    departments = _departments(config, user)
-    site = _site(config, user, departments)
+    departments, site = departments_of(config, user), site_of(config, user)
     told = [each for each in config.all(EmergencyRecipient).values() if _concerns(each, departments, site)]
     recipients = tuple(dict.fromkeys(email for each in told for email in each.emails))[:MAX_RECIPIENTS]
     department = departments[0] if departments else None
@@ -91,22 +89,6 @@ def _text(event: EmergencyCalled, site: str, department: str, at: datetime, conf
     callback = event.callback_number
     values = (event.number, event.user_name, event.extension, callback, site, event.address, department, moment)
     return "".join(f"{label}: {value or unknown}\n" for label, value in zip(labels, values, strict=True))
-
-
-def _departments(config: TenantConfig, user: User) -> tuple[Department, ...]:
-    """The user's, then those above it."""
-    found: list[Department] = []
-    above = user.department_id
-    while above and len(found) < _MAX_DEPTH and (department := config.get(Department, above)) is not None and department not in found:
-        found.append(department)
-        above = department.parent_id
-    return tuple(found)
-
-
-def _site(config: TenantConfig, user: User, departments: tuple[Department, ...]) -> Site | None:
-    """The user's own, or the nearest department's."""
-    site_id = user.site_id or next((each.site_id for each in departments if each.site_id), "")
-    return config.get(Site, site_id) if site_id else None
 
 
 def _concerns(recipient: EmergencyRecipient, departments: tuple[Department, ...], site: Site | None) -> bool:

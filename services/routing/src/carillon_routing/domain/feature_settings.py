@@ -40,7 +40,7 @@ def change(config: TenantConfig, user: User, coded: Coded) -> ChangeUser | None:
         case "forward_off":
             return ChangeUser(user.id, (), (UNCONDITIONAL,), reason)
         case "forward_on":
-            destination = _destination(config, coded.argument)
+            destination = _destination(config, user, coded.argument)
             if destination is None or destination.user_id == user.id:
                 return None
             fields = destination.model_dump(mode="json", exclude_none=True)
@@ -68,14 +68,14 @@ def changed(walk: Walk, coded: Coded) -> Stop:
     return say(walk, _SAID[coded.feature] if done else "not_now")
 
 
-def _destination(config: TenantConfig, digits: str) -> Destination | None:
-    match dialled_by_user(config, digits):
+def _destination(config: TenantConfig, user: User, digits: str) -> Destination | None:
+    match dialled_by_user(config, digits, user.id):
         case ToExtension(extension):
             user_id = extension.destination.user_id
             return Destination(user_id=user_id) if user_id else Destination(extension_id=extension.id)
         case ToOwnNumber(number):
             return Destination(external_number=number.id)
-        case ToOutside(number):
+        case ToOutside(number) if number.startswith("+"):
             return Destination(external_number=number)
         case _:
             return None

@@ -16,8 +16,9 @@ _PREMIUM = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST,
 
 
 def classes_of(config: TenantConfig, user: User, number: str) -> tuple[CallClass, ...]:
-    """Of an extension or one of the tenant's own numbers: internal; else of E.164 as seen from the user's site."""
-    if number in config.extensions or number in config.numbers:
+    """Of an extension, another exchange's short number or one of the tenant's numbers: internal; else of E.164 as seen from the user's
+    site."""
+    if not number.startswith("+") or number in config.numbers:
         return ("internal",)
     site = config.get(Site, user.site_id) if user.site_id else None
     country = (site.country if site is not None else "") or config.tenant.country

@@ -287,6 +287,30 @@ class TrunkIdentity(_message.Message):
 Global___TrunkIdentity: _TypeAlias = TrunkIdentity  # noqa: Y015
 
 @_typing.final
+class ShortRange(_message.Message):
+    """Short numbers of another exchange, first to last, of one length: 7000 to 7999."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    first: _builtins.str
+    last: _builtins.str
+    def __init__(
+        self,
+        *,
+        first: _builtins.str = ...,
+        last: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "last", b"last"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShortRange: _TypeAlias = ShortRange  # noqa: Y015
+
+@_typing.final
 class Trunk(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -309,6 +333,7 @@ class Trunk(_message.Message):
     MAX_CALLS_FIELD_NUMBER: _builtins.int
     MAX_CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
     MEDIA_NETWORKS_FIELD_NUMBER: _builtins.int
+    SHORT_RANGES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     display_name: _builtins.str
@@ -353,6 +378,10 @@ class Trunk(_message.Message):
         describes and that of its SIP; empty: from there alone.
         """
 
+    @_builtins.property
+    def short_ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortRange]:
+        """The trunk leads to another exchange, whose users have these; they are dialled as they are."""
+
     def __init__(
         self,
         *,
@@ -375,10 +404,11 @@ class Trunk(_message.Message):
         max_calls: _builtins.int = ...,
         max_calls_per_second: _builtins.int = ...,
         media_networks: _abc.Iterable[_builtins.str] | None = ...,
+        short_ranges: _abc.Iterable[Global___ShortRange] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["caller_format", b"caller_format", "dialled_format", b"dialled_format", "identity", b"identity", "incoming", b"incoming", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "caller_format", b"caller_format", "dialled_format", b"dialled_format", "display_name", b"display_name", "etag", b"etag", "id", b"id", "identity", b"identity", "incoming", b"incoming", "max_calls", b"max_calls", "max_calls_per_second", b"max_calls_per_second", "media_networks", b"media_networks", "ping_seconds", b"ping_seconds", "prefixes", b"prefixes", "priority", b"priority", "registration", b"registration", "servers", b"servers", "silence_seconds", b"silence_seconds", "transport", b"transport", "trunk_credential_id", b"trunk_credential_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "caller_format", b"caller_format", "dialled_format", b"dialled_format", "display_name", b"display_name", "etag", b"etag", "id", b"id", "identity", b"identity", "incoming", b"incoming", "max_calls", b"max_calls", "max_calls_per_second", b"max_calls_per_second", "media_networks", b"media_networks", "ping_seconds", b"ping_seconds", "prefixes", b"prefixes", "priority", b"priority", "registration", b"registration", "servers", b"servers", "short_ranges", b"short_ranges", "silence_seconds", b"silence_seconds", "transport", b"transport", "trunk_credential_id", b"trunk_credential_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
