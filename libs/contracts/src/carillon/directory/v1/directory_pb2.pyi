@@ -787,6 +787,7 @@ from carillon.directory.v1.trunk_pb2 import GetTrunkRequest as GetTrunkRequest
 from carillon.directory.v1.trunk_pb2 import GetTrunkResponse as GetTrunkResponse
 from carillon.directory.v1.trunk_pb2 import ListTrunksRequest as ListTrunksRequest
 from carillon.directory.v1.trunk_pb2 import ListTrunksResponse as ListTrunksResponse
+from carillon.directory.v1.trunk_pb2 import ShortRange as ShortRange
 from carillon.directory.v1.trunk_pb2 import TRUNK_ASSERTED_NONE as TRUNK_ASSERTED_NONE
 from carillon.directory.v1.trunk_pb2 import TRUNK_ASSERTED_P_ASSERTED_IDENTITY as TRUNK_ASSERTED_P_ASSERTED_IDENTITY
 from carillon.directory.v1.trunk_pb2 import TRUNK_ASSERTED_P_PREFERRED_IDENTITY as TRUNK_ASSERTED_P_PREFERRED_IDENTITY
