@@ -10,7 +10,7 @@ import pytest
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import CreateResource, UpdateResource
-from carillon_directory.domain.outcomes import Exists, Invalid, Missing
+from carillon_directory.domain.outcomes import Exists, Invalid, Missing, Stale
 from carillon_directory.handlers import Directory, Executed, TenantStates, TooBusy
 from carillon_directory.ports import Outrun, Recorded
 from carillon_directory.testing import MemoryTenantLog, company_command
@@ -163,3 +163,37 @@ async def test_only_so_many_states_are_kept_and_none_is_lost(company: dict[str, 
 async def test_who_is_no_tenant_is_missing(world: World, name: str) -> None:
     assert await world.replica().read(name) == Missing("tenant", name)
     assert await world.replica().history(name, None, 10) == Missing("tenant", name)
+
+
+@pytest.mark.feature("D-22", "P-1")
+async def test_administrators_at_the_same_resource_lose_no_update(world: World) -> None:
+    """Each reads, adds a mark and writes with the etag that was read, and reads again if somebody was first."""
+    replicas = [world.replica() for _ in range(3)]
+
+    async def mark(directory: Directory, sign: str) -> None:
+        while True:
+            ann = config(await directory.read("acme")).users["ann"]
+            await asyncio.sleep(0)
+            command = UpdateResource(
+                actor=sign,
+                kind="user",
+                resource_id="ann",
+                document={"description": f"{ann.description}{sign}"},
+                paths=("description",),
+                etag=ann.etag,
+            )
+            try:
+                result = await directory.execute("acme", command)
+            except TooBusy:
+                continue
+            if isinstance(result, Executed):
+                return
+            assert isinstance(result, Stale)
+
+    signs = "abcdefghijkl"
+    async with asyncio.TaskGroup() as group:
+        for number, sign in enumerate(signs):
+            group.create_task(mark(replicas[number % 3], sign))
+    state = config(await world.replica().read("acme"))
+    assert sorted(state.users["ann"].description) == list(signs)
+    assert state.seq == 13 + len(signs)
