@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from carillon_contracts import audit, streams
 from carillon_contracts.call import CALL_EVENTS
+from carillon_contracts.conference import CONFERENCE_EVENTS
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.mailbox import MailboxChanged, MessageMailed, MessageStored
@@ -42,6 +43,7 @@ CHANNELS: dict[str, tuple[str, tuple[type[EventData], ...]]] = {
         (Registered, Unregistered, TrunkRegistered, TrunkUnregistered, TrunkServerUp, TrunkServerDown),
     ),
     "mailbox": (streams.mailbox_subject("{tenant}", "{mailbox}", "{fact}"), (MessageStored, MailboxChanged, MessageMailed)),
+    "conference": (streams.conference_subject("{tenant}", "{meeting}", "{fact}"), CONFERENCE_EVENTS),
     "cdr": (streams.record_subject("{tenant}", "{fact}"), (CallRecorded,)),
     "audit": (
         streams.audit_subject("{tenant}", "{fact}"),

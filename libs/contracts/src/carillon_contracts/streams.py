@@ -19,6 +19,7 @@ CONFIG = Stream("CONFIG", ("carillon.*.config.>",), "directory")
 CALLS = Stream("CALLS", ("carillon.*.call.>",), "media", 30 * _DAY)
 REGISTRATIONS = Stream("REGISTRATIONS", ("carillon.*.registration.>",), "media", 7 * _DAY)
 MAILBOXES = Stream("MAILBOXES", ("carillon.*.mailbox.>",), "voicemail", 30 * _DAY)
+CONFERENCES = Stream("CONFERENCES", ("carillon.*.conference.>",), "media", 30 * _DAY)
 RECORDS = Stream("RECORDS", ("carillon.*.cdr.>",), "cdr", 30 * _DAY)
 AUDIT = Stream("AUDIT", ("carillon.*.audit.>",), "*", 90 * _DAY)
 #: What tokens are signed with; a key is published again and again as long as it counts.
@@ -27,7 +28,7 @@ LETTERS = Stream("LETTERS", ("carillon._operator.letter.>",), "*", 7 * _DAY)
 KEYS = Stream("KEYS", ("carillon._operator.keys.>",), "directory", 2 * _DAY)
 #: What the media nodes tell each other of their calls; private to media.
 NODES = Stream("NODES", ("carillon._operator.node.>",), "media", 300)
-STREAMS = (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT, KEYS, LETTERS, NODES)
+STREAMS = (CONFIG, CALLS, CONFERENCES, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT, KEYS, LETTERS, NODES)
 #: JetStream object store bucket of audio; object names are content hashes.
 AUDIO_BUCKET = "audio"
 
@@ -50,6 +51,11 @@ def registration_subject(tenant: str, fact: str) -> str:
 def mailbox_subject(tenant: str, mailbox_id: str, fact: str) -> str:
     """`carillon.dupont.mailbox.main.message_stored`"""
     return f"carillon.{tenant}.mailbox.{mailbox_id}.{fact}"
+
+
+def conference_subject(tenant: str, meeting_id: str, fact: str) -> str:
+    """`carillon.dupont.conference.<meeting id>.party_joined`"""
+    return f"carillon.{tenant}.conference.{meeting_id}.{fact}"
 
 
 def record_subject(tenant: str, fact: str) -> str:

@@ -1,12 +1,13 @@
 """The consumer of recordings' events, and the loop that deletes what has been kept long enough."""
 
 import asyncio
+from collections.abc import Callable
 
 from carillon_cdr.adapters.postgres_recordings import PostgresRecordings
 from carillon_cdr.domain.ledger import Poisoned
-from carillon_cdr.domain.recordings import read_recording
+from carillon_cdr.domain.recordings import Recording, read_recording
 from carillon_cdr.ports import LedgerUnavailable
-from carillon_contracts.streams import CALLS
+from carillon_contracts.streams import CALLS, CONFERENCES
 from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
@@ -14,16 +15,28 @@ from carillon_kit.postgres import UNAVAILABLE
 
 DURABLE = "cdr-recordings"
 CONSUMER = ConsumerSpec(stream=CALLS.name, durable=DURABLE, subject="carillon.*.call.*.recording_finished")
+CONFERENCES_DURABLE = "cdr-conference-recordings"
+CONFERENCE_CONSUMER = ConsumerSpec(stream=CONFERENCES.name, durable=CONFERENCES_DURABLE, subject="carillon.*.conference.*.recorded")
 RETENTION = "retention"
 AT_ONCE = 100
 _log = get_logger("recordings")
+Read = Callable[[str, bytes, int], Recording | None]
 
 
 class RecordingSubscriber:
-    """Keeps what recordings there are; what can never be read is put aside and holds up nobody."""
+    """Keeps what recordings there are; what can never be read is put aside and holds up nobody. `read` knows the events of `spec`."""
 
-    def __init__(self, recordings: PostgresRecordings, dead_letters: DeadLetterStore, default_days: int) -> None:
+    def __init__(
+        self,
+        recordings: PostgresRecordings,
+        dead_letters: DeadLetterStore,
+        default_days: int,
+        spec: ConsumerSpec = CONSUMER,
+        read: Read = read_recording,
+    ) -> None:
         self._recordings = recordings
+        self._spec = spec
+        self._read = read
         self._dead_letters = dead_letters
         self._default_days = default_days
 
@@ -31,13 +44,13 @@ class RecordingSubscriber:
         """Take the batch; raises Retry while the database is away."""
         for delivered in batch:
             try:
-                recording = read_recording(delivered.subject, delivered.data, self._default_days)
+                recording = self._read(delivered.subject, delivered.data, self._default_days)
                 if recording is not None:
                     await self._recordings.keep(recording)
             except Poisoned as poison:
                 _log.error("poisoned_event", subject=delivered.subject, stream_seq=delivered.stream_seq, error=str(poison))
                 try:
-                    await self._dead_letters.add(DURABLE, CALLS.name, delivered, str(poison))
+                    await self._dead_letters.add(self._spec.durable, self._spec.stream, delivered, str(poison))
                 except UNAVAILABLE as away:
                     raise Retry(1.0) from away
             except LedgerUnavailable as away:

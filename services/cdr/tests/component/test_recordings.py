@@ -13,11 +13,11 @@ from carillon.cdr.v1.recording_pb2_grpc import RecordingServiceStub
 from carillon_cdr.adapters.postgres_recordings import PostgresRecordings
 from carillon_cdr.app import serve
 from carillon_cdr.domain.ledger import Poisoned
-from carillon_cdr.domain.recordings import days, read_recording
+from carillon_cdr.domain.recordings import days, read_conference, read_recording
 from carillon_cdr.recordings import delete_expired
 from carillon_cdr.settings import CdrSettings
 from carillon_contracts.envelope import Event
-from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, call_subject
+from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFERENCES, call_subject, conference_subject
 from carillon_kit.auth import ADMIN, SERVICE, issue_token
 from carillon_kit.bus import Bus, Outgoing
 from carillon_kit.grpc_client import channel
@@ -156,3 +156,37 @@ def test_retention_by_label_and_what_is_no_event() -> None:
         read_recording("carillon.other.call.c1.recording_finished", sent.payload, 90)
     with pytest.raises(Poisoned):
         read_recording(sent.subject, b"{}", 90)
+
+
+@pytest.mark.feature("M-9")
+async def test_a_conference_s_recording_is_listed_under_its_meeting(target: str, bus: Bus) -> None:
+    audio = b"ID3 a conference"
+    data = {"room_id": "board", "meeting_id": "m-1", "display_name": "Board", "object": object_name(audio), "duration_ms": 60_000}
+    event = Event(
+        id=uuid4(),
+        source="carillon/media/test",
+        type="carillon.conference.recorded.v1",
+        subject="conference/m-1",
+        time=datetime.now(UTC),
+        data={**data, "bytes": len(audio), "retention_days": 7},
+        tenantid="dupont",
+    )
+    await NatsObjectStore(bus, AUDIO_BUCKET).put(audio, "audio/mpeg")
+    await bus.publish(CONFERENCES.name, conference_subject("dupont", "m-1", "recorded"), event.to_json(), str(event.id))
+    async with channel(target, issue_token(KEY, "olga", "dupont", [ADMIN])) as opened:
+        stub = RecordingServiceStub(opened)
+
+        async def listed() -> list[pb.Recording]:
+            return list((await stub.ListRecordings(pb.ListRecordingsRequest(call_id="m-1"))).recordings)
+
+        async def there() -> bool:
+            return len(await listed()) == 1
+
+        await eventually(there)
+        (recording,) = await listed()
+        assert dict(recording.labels) == {"conference_room_id": "board", "conference": "Board", "format": "mp3"}
+        assert recording.expires_at.ToDatetime(tzinfo=UTC) == event.time + timedelta(days=7)
+        parts = [part.chunk async for part in stub.FetchRecording(pb.FetchRecordingRequest(recording_id=recording.recording_id))]
+        assert b"".join(parts) == audio
+    with pytest.raises(Poisoned):
+        read_conference("carillon.other.conference.m-1.recorded", event.to_json(), 90)

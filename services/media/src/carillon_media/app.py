@@ -23,7 +23,20 @@ from carillon.media.v1.media_pb2_grpc import (
 from carillon.media.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
 from carillon.media.v1.security_pb2_grpc import add_SecurityServiceServicer_to_server
 from carillon_contracts.audit import request_refused
-from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFIG, KEYS, MAILBOXES, NODES, REGISTRATIONS, audit_subject
+from carillon_contracts.envelope import EventData
+from carillon_contracts.streams import (
+    AUDIO_BUCKET,
+    AUDIT,
+    CALLS,
+    CONFERENCES,
+    CONFIG,
+    KEYS,
+    MAILBOXES,
+    NODES,
+    REGISTRATIONS,
+    audit_subject,
+    conference_subject,
+)
 from carillon_kit.auth import SERVICE, issue_token
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
@@ -53,6 +66,7 @@ from carillon_media.adapters.prompt_sets import PromptSets
 from carillon_media.adapters.prompts import PromptStore
 from carillon_media.adapters.publisher import Confirm, EndedCall, Publisher, confirm_by_grpc
 from carillon_media.adapters.resolver import TrunkResolver
+from carillon_media.adapters.room_spool import RoomSpool
 from carillon_media.adapters.spool import FileSpool
 from carillon_media.adapters.tenant_sounds import TenantSounds
 from carillon_media.adapters.watcher_file import WatcherFile
@@ -80,6 +94,7 @@ from carillon_media.handlers.recovery import Found, Recovery
 from carillon_media.handlers.registrar import Device, DeviceStore, Registrar
 from carillon_media.handlers.resumption import Resumption
 from carillon_media.handlers.resync import Resync
+from carillon_media.handlers.room_tapes import RoomTapes
 from carillon_media.handlers.silence import SilenceWatch
 from carillon_media.handlers.snapshots import Snapshots
 from carillon_media.handlers.studio import APPLICATION as STUDIO
@@ -136,7 +151,7 @@ async def app(settings: MediaSettings) -> AsyncIterator[None]:
 async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> AsyncIterator[Running]:
     """As `app`, on the given bus and object store."""
     async with AsyncExitStack() as stack:
-        for stream in (CONFIG, CALLS, REGISTRATIONS, MAILBOXES, AUDIT, NODES):
+        for stream in (CONFIG, CALLS, CONFERENCES, REGISTRATIONS, MAILBOXES, AUDIT, NODES):
             await bus.ensure_stream(stream)
         opened = await _open(settings, stack)
         tasks = await stack.enter_async_context(Tasks())
@@ -165,6 +180,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
             return await cache.get(name)
 
         node = _assemble(settings, opened, accounts, mailboxes, log, spool, announcer, auditor, ids, sounds, applications, recorded, voices)
+        tapes = _conferences(settings, node.board, opened.plane, spool, bus, ids, tasks)
         _run(node, tasks, opened.plane, settings)
         elsewhere = _share_calls(node, bus, accounts, settings, ids)
         if node.database is not None:
@@ -191,7 +207,9 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         node.admission.closed = node.registrar.closed = False
         tasks.start(elsewhere.run(), "calls of other nodes")
         tasks.start(_plane_events(opened.plane, node.board), "media plane")
+        await tapes.take_up()
         await resumption.go_on()
+        tasks.start(tapes.finish_left(), "recordings of rooms")
         tasks.start(node.between.watching.tell_again(), "watchers of before")
         resync = Resync(accounts, node.sip, node.registrar.devices_of)
         configuration.on_change = resync.changed
@@ -210,6 +228,21 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
             node.between.watching,
             elsewhere,
         )
+
+
+def _conferences(
+    settings: MediaSettings, board: Switchboard, plane: PlaneClient, spool: FileSpool, bus: Bus, ids: PooledIds, tasks: Tasks
+) -> RoomTapes:
+    """What happens in rooms is told, and recorded where that is wanted."""
+    announcer, clock = BusAnnouncer(bus, ids, settings.node, CONFERENCES.name), SystemClock()
+    tasks.start(announcer.run(), "conference events")
+
+    def announce(tenant: str, meeting_id: str, fact: str, event: EventData) -> None:
+        announcer.announce(tenant, conference_subject(tenant, meeting_id, fact), event, clock.now())
+
+    board.rooms.announce = announce
+    board.rooms.tapes = RoomTapes(plane, RoomSpool(settings.data / "spool" / "rooms", spool.take), announce)
+    return board.rooms.tapes
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,8 @@ class PlanePort(Protocol):
     ) -> None: ...
     async def play_room(self, room: str, play_id: str, files: Sequence[Path], *, loop: bool = False) -> None: ...
     async def close_room(self, room: str) -> None: ...
+    async def record_room(self, room: str, recording_id: str, path: Path) -> None: ...
+    async def stop_record_room(self, room: str) -> None: ...
     async def join(self, session: str, room: str, party: Party = SPEAKER, *, silent: bool = False) -> None: ...
     async def leave(self, session: str, *, silent: bool = False) -> None: ...
     async def tap(self, session: str, target: str, mode: TapMode) -> None: ...
@@ -239,6 +241,22 @@ class Spool(Protocol):
 
     def discard(self, recording_id: str) -> None:
         """Nobody wants it."""
+
+
+class RoomFiles(Protocol):
+    """Recordings of conference rooms on this node's disk, each with facts that another process can go on from."""
+
+    def begin(self, recording_id: str, facts: bytes) -> Path:
+        """Where it is to be written. Raises OSError."""
+
+    def facts(self, recording_id: str) -> bytes | None:
+        """What `begin` was given; None: it is finished."""
+
+    def leftovers(self) -> list[str]:
+        """Recordings that are not finished."""
+
+    async def finish(self, recording_id: str) -> RecordedFile | None:
+        """Make it what is kept, and upload it soon; None: nothing was recorded. Raises OSError or ValueError."""
 
 
 class Directory(Protocol):

@@ -22,7 +22,7 @@ from carillon.directory.v1.audio_pb2_grpc import AudioServiceServicer, add_Audio
 from carillon.media.v1.audio_pb2_grpc import AudioServiceStub
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event
-from carillon_contracts.streams import CALLS, CONFIG, REGISTRATIONS, config_subject
+from carillon_contracts.streams import CALLS, CONFERENCES, CONFIG, REGISTRATIONS, config_subject
 from carillon_kit.auth import ADMIN, issue_token
 from carillon_kit.bus import MemoryBus
 from carillon_kit.grpc_client import channel
@@ -281,7 +281,7 @@ class House:
         self.stack = AsyncExitStack()
         self.phones = AsyncExitStack()
         self.config_seq = 0
-        self._stored: dict[str, list[Event]] = {CALLS.name: [], REGISTRATIONS.name: []}
+        self._stored: dict[str, list[Event]] = {CALLS.name: [], REGISTRATIONS.name: [], CONFERENCES.name: []}
 
     async def configure(self, resource: str, after: dict[str, Any]) -> None:
         """One accepted change."""
@@ -394,10 +394,10 @@ async def house_in(folder: Path, **options: Any) -> AsyncIterator[House]:
         stack.push_async_callback(server.stop, None)
         plane = await stack.enter_async_context(plane_process(folder, ports=160))
         bus = MemoryBus()
-        for stream in (CONFIG, CALLS, REGISTRATIONS):
+        for stream in (CONFIG, CALLS, REGISTRATIONS, CONFERENCES):
             await bus.ensure_stream(stream)
         house = House(bus, application, plane, folder)
-        watchers = [asyncio.ensure_future(house.watch(stream)) for stream in (CALLS.name, REGISTRATIONS.name)]
+        watchers = [asyncio.ensure_future(house.watch(stream)) for stream in (CALLS.name, REGISTRATIONS.name, CONFERENCES.name)]
         stack.callback(lambda: [watcher.cancel() for watcher in watchers])
         await house.configure("tenant", {"id": "dupont", "realm": REALM})
         await house.configure("trunk", {"id": "carrier", "address": "127.0.0.2:5060"})

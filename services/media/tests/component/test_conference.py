@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import signal
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
@@ -9,12 +10,15 @@ from typing import Any
 
 import grpc.aio
 import pytest
+import soundfile
 
 from carillon.common.v1 import call_application_pb2 as app
 from carillon.media.v1 import conference_pb2 as pb
 from carillon.media.v1.conference_pb2_grpc import ConferenceServiceStub
+from carillon_contracts.streams import CONFERENCES
 from carillon_kit.auth import ADMIN, issue_token
 from carillon_kit.grpc_client import channel
+from carillon_kit.object_store import ObjectNotFound
 from carillon_kit.testing import eventually
 from carillon_rtp.testing import decode, encode, share_of, sine
 
@@ -205,3 +209,75 @@ async def test_the_talk_goes_on_when_the_media_plane_dies(house: Any) -> None:
         for phone, _, _ in three:
             others = [user for user in TONES if user != phone.user]
             await eventually(partial(only, phone, *others), timeout=20)
+
+
+def told(house: Any, fact: str = "") -> list[Any]:
+    """Conferences' events, or those of one kind."""
+    events = house.stored(CONFERENCES.name)
+    return [event for event in events if not fact or event.type == f"carillon.conference.{fact}.v1"]
+
+
+async def kept(house: Any, name: str) -> bool:
+    with contextlib.suppress(ObjectNotFound):
+        return bool(await house.objects.get(name))
+    return False
+
+
+async def mp3(house: Any, name: str) -> tuple[list[int], int]:
+    """Samples and rate of what is in the object store."""
+    await eventually(partial(kept, house, name))
+    content = await house.objects.get(name)
+    assert content[:4] not in (b"RIFF", b"OggS")
+    samples, rate = soundfile.read(io.BytesIO(content))
+    return [int(sample) for sample in samples * 32767], rate
+
+
+def part_of(samples: Sequence[int], hertz: float, rate: int) -> float:
+    """The tone's greatest part of the energy of a quarter second."""
+    window = rate // 4
+    return max(share_of(samples[at : at + window], hertz * 8000 / rate) for at in range(0, len(samples) - window, window // 2))
+
+
+async def test_a_room_is_recorded_as_mp3_and_its_events_tell_the_story(house: Any, client: Any, words: Any) -> None:
+    anne, anne_to, _ = await join(house, "anne", record=True, retention_days=7)
+    bob, _, _ = await join(house, "bob", creator=False, record=True, retention_days=7)
+    async with speaking([(anne, anne_to)]):
+        await eventually(lambda: only(bob, "anne"), timeout=20)
+        before = len(bob.rtp.received)
+        await eventually(lambda: len(bob.rtp.received) > before + 50)
+    house.application.follow(words.hang_up(16))
+    await client.CloseConference(pb.CloseConferenceRequest(room_id="board"))
+    await eventually(lambda: bool(told(house, "recorded")))
+    (recorded,) = told(house, "recorded")
+    samples, rate = await mp3(house, recorded.data["object"])
+    assert rate == 16_000
+    assert part_of(samples, TONES["anne"], rate) > 0.6
+    assert part_of(samples, TONES["carol"], rate) < 0.1
+    assert abs(len(samples) / rate * 1000 - recorded.data["duration_ms"]) < 300
+    assert recorded.data["retention_days"] == 7
+    assert [event.type.split(".")[2] for event in told(house)] == ["opened", "party_joined", "party_joined", "closed", "recorded"]
+    assert {event.data["meeting_id"] for event in told(house)} == {recorded.data["meeting_id"]}
+    assert [event.data["parties"] for event in told(house, "party_joined")] == [1, 2]
+    assert not any((house.folder / "media/spool/rooms").iterdir())
+
+
+async def test_a_room_s_recording_outlives_the_process_that_began_it(house: Any, words: Any) -> None:
+    anne, anne_to, _ = await join(house, "anne", record=True)
+    bob, _, _ = await join(house, "bob", creator=False, record=True)
+    async with speaking([(anne, anne_to)]):
+        await eventually(lambda: only(bob, "anne"), timeout=20)
+        before = len(bob.rtp.received)
+        await eventually(lambda: len(bob.rtp.received) > before + 50)
+    await house.die()
+    await eventually(lambda: bool(told(house, "recorded")), timeout=30)
+    samples, rate = await mp3(house, told(house, "recorded")[0].data["object"])
+    assert part_of(samples, TONES["anne"], rate) > 0.6
+
+
+async def test_a_room_nobody_wants_recorded_is_not(house: Any, words: Any) -> None:
+    anne, _, session = await join(house, "anne", idle_seconds=1)
+    anne.do("bye", session)
+    await eventually(lambda: bool(told(house, "closed")))
+    assert [event.type.split(".")[2] for event in told(house)] == ["opened", "party_joined", "party_left", "closed"]
+    assert told(house, "closed")[0].data["reason"] == "idle"
+    assert not told(house, "recorded")

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from carillon_cdr.domain.ledger import Poisoned
 from carillon_contracts.call import RecordingFinished
+from carillon_contracts.conference import ConferenceRecorded
 from carillon_contracts.envelope import Event
 
 _RECORDINGS = uuid5(NAMESPACE_OID, "carillon/recording")
@@ -59,6 +60,32 @@ def read_recording(subject: str, body: bytes, default_days: int) -> Recording | 
         object=data.object,
         labels={key: value for key, value in data.labels.items() if key not in ("leg_id", "retention_days")},
         expires_at=event.time + timedelta(days=days(data.labels.get("retention_days", ""), default_days)),
+    )
+
+
+def read_conference(subject: str, body: bytes, default_days: int) -> Recording | None:
+    """The recording of a conference: its `call_id` is the meeting's. Raises `Poisoned`."""
+    try:
+        event = Event.from_json(body)
+        data = ConferenceRecorded.model_validate(event.data)
+    except ValidationError as error:
+        raise Poisoned(f"not a conference's recording: {error.error_count()} faults") from error
+    parts = subject.split(".")
+    if len(parts) != 5 or (event.tenantid, data.meeting_id) != (parts[1], parts[3]):
+        raise Poisoned(f"tenant {event.tenantid!r} and meeting {data.meeting_id!r} of the event are not those of subject {subject}")
+    labels = {"conference_room_id": data.room_id, "conference": data.display_name, "format": "mp3"}
+    return Recording(
+        recording_id=uuid5(_RECORDINGS, f"{event.tenantid}/{data.meeting_id}/0"),
+        tenant=event.tenantid,
+        call_id=data.meeting_id,
+        seq=0,
+        leg_id="",
+        started_at=event.time - timedelta(milliseconds=max(0, data.duration_ms)),
+        duration_ms=max(0, data.duration_ms),
+        bytes=max(0, data.bytes),
+        object=data.object,
+        labels={name: value for name, value in labels.items() if value},
+        expires_at=event.time + timedelta(days=days(str(data.retention_days), default_days)),
     )
 
 

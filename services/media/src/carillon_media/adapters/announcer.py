@@ -9,6 +9,15 @@ from carillon_kit.bus.announcements import Announcements
 from carillon_kit.ids import Ids
 from carillon_media.handlers.envelope import event_json
 
+#: What an event is about, and the field that names it; the first that there is.
+_SUBJECTS = (
+    ("registration", "sip_user"),
+    ("trunk", "trunk_id"),
+    ("account", "account"),
+    ("conference", "meeting_id"),
+    ("source", "source"),
+)
+
 
 class BusAnnouncer:
     """`ports.Announcer` to one stream; run `run` as a task."""
@@ -29,7 +38,7 @@ class BusAnnouncer:
 def _about(event: EventData) -> str:
     """CloudEvents' subject: `registration/<sip user>`, `trunk/<id>`, `account/<name>`, or `source/<address>`."""
     facts = event.__dict__
-    for kind, name in (("registration", "sip_user"), ("trunk", "trunk_id"), ("account", "account"), ("source", "source")):
+    for kind, name in _SUBJECTS:
         if found := facts.get(name):
             return f"{kind}/{found}"
     return ""

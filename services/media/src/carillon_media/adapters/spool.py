@@ -49,6 +49,11 @@ class FileSpool:
             _log.error("a recording is lost", recording_id=recording_id, error=str(error))
         self._work.set()
 
+    def take(self, object_name: str, path: Path) -> None:
+        """A finished file of this disk, to be uploaded. Raises OSError."""
+        path.rename(self._outbox / f"{object_name}{path.suffix}")
+        self._work.set()
+
     def path_of(self, object_name: str) -> Path:
         """Where a recording lies until the object store has it."""
         return self._outbox / f"{object_name}.wav"
@@ -63,7 +68,7 @@ class FileSpool:
 
     def waiting(self) -> list[Path]:
         """Files to upload, oldest first."""
-        return sorted(self._outbox.glob("sha256-*.wav"), key=lambda path: path.stat().st_mtime)
+        return sorted(self._outbox.glob("sha256-*.*"), key=lambda path: path.stat().st_mtime)
 
     async def upload_for_ever(self) -> None:
         """Upload what waits; the object store may be away for long."""
@@ -81,7 +86,8 @@ class FileSpool:
         for path in self.waiting():
             try:
                 async with asyncio.timeout(UPLOAD_SECONDS):
-                    await self._store.put(await asyncio.to_thread(path.read_bytes), "audio/wav")
+                    kind = "audio/mpeg" if path.suffix == ".mp3" else "audio/wav"
+                    await self._store.put(await asyncio.to_thread(path.read_bytes), kind)
             except Exception as error:  # noqa: BLE001 - the edge to the object store: whatever it is, try again later
                 _log.warning("a recording waits for the object store", file=path.name, error=str(error))
                 return False

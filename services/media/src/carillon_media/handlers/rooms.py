@@ -7,13 +7,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from carillon_contracts.conference import ConferenceClosed, ConferenceOpened, ConferencePartyJoined, ConferencePartyLeft
+from carillon_contracts.envelope import EventData
 from carillon_kit.logs import get_logger
 from carillon_media.domain import conference, inputs
 from carillon_media.domain.conference import Member, Room
 from carillon_media.domain.steps import Conference, Speech
 from carillon_media.handlers import media_acts
+from carillon_media.handlers.room_tapes import PREFIX, RoomTapes
 from carillon_media.handlers.timers import Timers
 from carillon_media.ports import Parts
 from carillon_rtp.protocol import PlaneError
@@ -41,6 +44,10 @@ class Rooms:
         self._timers = Timers(parts.clock, self._time_is_over)
         self._news: set[asyncio.Event] = set()
         self._locks: dict[Key, asyncio.Lock] = {}
+        #: What happens in rooms: tenant, meeting, event.
+        self.announce: Callable[[str, str, str, EventData], None] = lambda tenant, meeting_id, fact, event: None
+        #: None: rooms are not recorded.
+        self.tapes: RoomTapes | None = None
 
     # -- questions ----------------------------------------------------------------------------------------------------
 
@@ -82,8 +89,15 @@ class Rooms:
                 self._parts.quiet.warning("a conference cannot be mixed", room=step.room_id, error=str(error))
                 actor.post(inputs.RoomLeft("failed"))
                 return
-            new = member.key not in room.members
+            new, first = member.key not in room.members, key not in self._rooms
             room = self._keep(key, conference.entered(room, member))
+            if first:
+                self._told(room, "opened", ConferenceOpened(**_of(room), display_name=room.display_name))
+            if new:
+                who = {"party": member.name, "number": member.number, "creator": member.creator}
+                self._told(room, "party_joined", ConferencePartyJoined(**_of(room), call_id=member.key, **who, parties=len(room.members)))
+            if step.record and self.tapes is not None:
+                await self.tapes.begin(_name(key), room, step.retention_days)
             self._members[member.key] = (actor, leg_id, key)
             for each in room.members if room.open != opened_before else (member.key,):
                 await self._mix(key, each, silent=silent or step.announcement == "")
@@ -104,7 +118,10 @@ class Rooms:
         if leg is not None:
             await media_acts.attempt(actor, self._parts.plane.leave(leg.plane, silent=step is None or step.announcement == ""))
         if room is not None:
-            self._keep(key, conference.left(room, actor.call.facts.call_id, self._parts.clock.monotonic()))
+            room = self._keep(key, conference.left(room, actor.call.facts.call_id, self._parts.clock.monotonic()))
+        if room is not None and member is not None:
+            who = {"party": member.name, "number": member.number}
+            self._told(room, "party_left", ConferencePartyLeft(**_of(room), call_id=member.key, **who, parties=len(room.members)))
         if member is not None and step is not None and step.announcement == "name":
             await self._say(key, _LEFT, member.name, step.language)
 
@@ -178,7 +195,7 @@ class Rooms:
         found[0].post(inputs.RoomLeft("kicked"))
         return True
 
-    def close(self, tenant: str, room_id: str) -> bool:
+    def close(self, tenant: str, room_id: str, *, reason: Literal["idle", "closed"] = "closed") -> bool:
         """Everybody is put out; False: the room is not in use."""
         room = self._rooms.pop((tenant, room_id), None)
         if room is None:
@@ -187,6 +204,7 @@ class Rooms:
         self._timers.cancel(_name((tenant, room_id)))
         for call_id in room.members:
             self._members[call_id][0].post(inputs.RoomLeft("closed"))
+        self._told(room, "closed", ConferenceClosed(**_of(room), reason=reason))
         self._spawn(self._close(room))
         self._tell()
         return True
@@ -221,7 +239,22 @@ class Rooms:
 
     def _time_is_over(self, name: str) -> None:
         tenant, _, room_id = name.partition("/")
-        self.close(tenant, room_id)
+        self.close(tenant, room_id, reason="idle")
+
+    def _told(self, room: Room, fact: str, event: EventData) -> None:
+        self.announce(room.tenant, room.meeting_id, fact, event)
+
+    def recorded(self, recording_id: str) -> bool:
+        """The plane has ended a recording; False: it is none of a room's."""
+        if self.tapes is None or not recording_id.startswith(PREFIX):
+            return False
+        self._spawn(self.tapes.ended(recording_id))
+        return True
+
+    def plane_died(self) -> None:
+        """Recordings are over."""
+        if self.tapes is not None:
+            self._spawn(self.tapes.plane_died())
 
     async def _open(self, key: Key, step: Conference) -> None:
         entry, exit_sound = self._parts.prompts.room_sounds()
@@ -262,6 +295,10 @@ class Rooms:
             await self._parts.plane.close_room(_name((room.tenant, room.room_id)))
         except PlaneError as error:
             _log.debug("media plane", room=room.room_id, error=str(error))
+
+
+def _of(room: Room) -> dict[str, str]:
+    return {"room_id": room.room_id, "meeting_id": room.meeting_id}
 
 
 def _name(key: Key) -> str:

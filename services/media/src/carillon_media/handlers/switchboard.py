@@ -302,6 +302,7 @@ class Switchboard:
         """Something happened on a media port."""
         if isinstance(event, PlaneRestarted):
             _log.warning("the media plane was restarted", calls=len(self.calls))
+            self.rooms.plane_died()
             for actor in tuple(self.calls.values()):
                 actor.post(Restore())
             return
@@ -312,7 +313,7 @@ class Switchboard:
             return
         found, leg_id = self._of_plane(event.session)
         if found is None:
-            if isinstance(event, RecordingEnded):
+            if isinstance(event, RecordingEnded) and not self.rooms.recorded(event.recording_id):
                 self.parts.spool.discard(event.recording_id)
             return
         match event:

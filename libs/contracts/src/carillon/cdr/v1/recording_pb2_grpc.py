@@ -62,7 +62,7 @@ class RecordingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FetchRecording(self, request, context):
-        """FetchRecording gives the audio: WAV. NOT_FOUND when it was deleted, or is not in the object store yet.
+        """FetchRecording gives the audio: WAV, of a conference (label `format` `mp3`) MP3. NOT_FOUND when it was deleted, or is not in the object store yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

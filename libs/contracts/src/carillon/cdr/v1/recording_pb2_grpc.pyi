@@ -34,7 +34,7 @@ class RecordingServiceStub:
     ListRecordings: _grpc.UnaryUnaryMultiCallable[_recording_pb2.ListRecordingsRequest, _recording_pb2.ListRecordingsResponse]
     """ListRecordings lists the tenant's recordings, newest first."""
     FetchRecording: _grpc.UnaryStreamMultiCallable[_recording_pb2.FetchRecordingRequest, _recording_pb2.FetchRecordingResponse]
-    """FetchRecording gives the audio: WAV. NOT_FOUND when it was deleted, or is not in the object store yet."""
+    """FetchRecording gives the audio: WAV, of a conference (label `format` `mp3`) MP3. NOT_FOUND when it was deleted, or is not in the object store yet."""
     DeleteRecording: _grpc.UnaryUnaryMultiCallable[_recording_pb2.DeleteRecordingRequest, _recording_pb2.DeleteRecordingResponse]
     """DeleteRecording deletes the audio for good; who did it is audited."""
 
@@ -44,7 +44,7 @@ class RecordingServiceAsyncStub(RecordingServiceStub):
     ListRecordings: _aio.UnaryUnaryMultiCallable[_recording_pb2.ListRecordingsRequest, _recording_pb2.ListRecordingsResponse]  # type: ignore[assignment]
     """ListRecordings lists the tenant's recordings, newest first."""
     FetchRecording: _aio.UnaryStreamMultiCallable[_recording_pb2.FetchRecordingRequest, _recording_pb2.FetchRecordingResponse]  # type: ignore[assignment]
-    """FetchRecording gives the audio: WAV. NOT_FOUND when it was deleted, or is not in the object store yet."""
+    """FetchRecording gives the audio: WAV, of a conference (label `format` `mp3`) MP3. NOT_FOUND when it was deleted, or is not in the object store yet."""
     DeleteRecording: _aio.UnaryUnaryMultiCallable[_recording_pb2.DeleteRecordingRequest, _recording_pb2.DeleteRecordingResponse]  # type: ignore[assignment]
     """DeleteRecording deletes the audio for good; who did it is audited."""
 
@@ -63,7 +63,7 @@ class RecordingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _recording_pb2.FetchRecordingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_recording_pb2.FetchRecordingResponse], _abc.AsyncIterator[_recording_pb2.FetchRecordingResponse]]:
-        """FetchRecording gives the audio: WAV. NOT_FOUND when it was deleted, or is not in the object store yet."""
+        """FetchRecording gives the audio: WAV, of a conference (label `format` `mp3`) MP3. NOT_FOUND when it was deleted, or is not in the object store yet."""
 
     @_abc_1.abstractmethod
     def DeleteRecording(
