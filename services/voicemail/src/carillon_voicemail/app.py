@@ -46,7 +46,7 @@ from carillon_voicemail.io.housekeeping import keep_inbox_small
 from carillon_voicemail.io.mail_sender import MailSender
 from carillon_voicemail.letters import CONSUMER as LETTER_CONSUMER
 from carillon_voicemail.letters import LetterSender, LetterSubscriber
-from carillon_voicemail.ports import MailTransport, Messages
+from carillon_voicemail.ports import MailTransport, Messages, Wake
 from carillon_voicemail.projections.configuration import Configuration
 from carillon_voicemail.settings import VoicemailSettings
 from carillon_voicemail.subscribers import CONSUMER, RecordingSubscriber
@@ -106,7 +106,7 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         spec = replace(CONSUMER, ack_wait=settings.ack_wait_seconds)
         consumer = await bus.consume(spec, subscriber.handle, dead_letters, batch=1)
         stack.push_async_callback(consumer.stop)
-        await _summaries(settings, pool, bus, configuration, tasks, stack)
+        await _summaries(settings, pool, bus, configuration, tasks, stack, letter_sender.wake)
         await _letters(settings, pool, bus, letters, letter_sender, stack)
         yield port
 
@@ -123,13 +123,11 @@ async def _letters(
 
 
 async def _summaries(
-    settings: VoicemailSettings, pool: Any, bus: Bus, configuration: Configuration, tasks: Tasks, stack: AsyncExitStack
+    settings: VoicemailSettings, pool: Any, bus: Bus, configuration: Configuration, tasks: Tasks, stack: AsyncExitStack, wake: Wake
 ) -> None:
     """Conferences' summaries by e-mail."""
     conferences = PostgresConferences(pool, timedelta(seconds=settings.conference_summary_seconds))
-    sender = SummarySender(
-        conferences, configuration, _transport(settings), settings.mail_from, settings.retry_policy, settings.mail_deadline_seconds
-    )
+    sender = SummarySender(conferences, configuration, wake)
     tasks.start(sender.run(), "conference summaries")
     dead_letters = DeadLetters(pool)
     spec = replace(CONFERENCES, ack_wait=settings.ack_wait_seconds)

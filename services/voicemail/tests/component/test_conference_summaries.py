@@ -12,11 +12,13 @@ from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event
 from carillon_contracts.tenant_config import TenantConfig, evolve
 from carillon_voicemail.adapters.postgres_conferences import PostgresConferences
+from carillon_voicemail.adapters.postgres_letters import PostgresLetters
 from carillon_voicemail.adapters.smtp import Smtp, parse_smtp_url
 from carillon_voicemail.domain.conference_summary import read
 from carillon_voicemail.domain.delivery import RetryPolicy
 from carillon_voicemail.domain.message import Poisoned
 from carillon_voicemail.io.conference_mail import SummarySender
+from carillon_voicemail.letters import LetterSender
 
 pytestmark = pytest.mark.feature("M-9")
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -73,17 +75,18 @@ def conferences(pool: Any) -> PostgresConferences:
     return PostgresConferences(pool, timedelta())
 
 
-def sender(conferences: PostgresConferences, port: int) -> SummarySender:
-    transport = Smtp(parse_smtp_url(f"smtp://127.0.0.1:{port}?starttls=never"))
-    return SummarySender(conferences, Configured(), transport, "carillon@example.org", RetryPolicy(), 10.0)
-
-
 async def send_due(conferences: PostgresConferences, port: int) -> int:
-    sent = 0
+    """Summaries that are due become letters, and letters that are due are sent: how many are tried."""
+    letters = PostgresLetters(conferences._pool)
+    summaries = SummarySender(conferences, Configured(), lambda: None)
     while (job := await conferences.claim(timedelta(seconds=30))) is not None:
-        await sender(conferences, port)._deliver(job)
-        sent += 1
-    return sent
+        await summaries._deliver(job)
+    transport = Smtp(parse_smtp_url(f"smtp://127.0.0.1:{port}?starttls=never"))
+    sender = LetterSender(letters, transport, RetryPolicy(), "carillon@example.org", 10.0)
+    due = await letters.claim(10, timedelta(seconds=30))
+    for letter in due:
+        await sender._deliver(letter)
+    return len(due)
 
 
 async def test_who_came_and_left_when_is_mailed_once(conferences: PostgresConferences, mail_server: Any) -> None:
@@ -121,12 +124,24 @@ async def test_who_comes_back_in_time_is_in_the_same_summary(pool: Any, mail_ser
     assert mail_server.envelopes[0].content.count(b"Anne") == 2
 
 
+async def test_a_summary_that_another_worker_has_handed_over_makes_no_second_letter(conferences: PostgresConferences, pool: Any) -> None:
+    await keep(conferences, event("joined", "101", 5, 0, party="Anne"), event("left", "101", 6, 1))
+    slow = await conferences.claim(timedelta())
+    fast = await conferences.claim(timedelta(seconds=30))
+    assert slow is not None
+    assert fast is not None
+    for job in (fast, slow, fast):
+        await SummarySender(conferences, Configured(), lambda: None)._deliver(job)
+    assert await pool.fetchval("select count(*) from letter_job") == 1
+    assert await conferences.claim(timedelta()) is None
+
+
 async def test_a_mail_server_that_is_away_delays(conferences: PostgresConferences, mail_server: Any, pool: Any) -> None:
     mail_server.answers = ["451 later"]
     await keep(conferences, event("joined", "101", 5, 0, party="Anne"), event("left", "101", 6, 1))
     assert await send_due(conferences, mail_server.port) == 1
     assert not mail_server.envelopes
-    await pool.execute("update conference_summary set due_at = clock_timestamp()")
+    await pool.execute("update letter_job set next_attempt_at = clock_timestamp()")
     assert await send_due(conferences, mail_server.port) == 1
     assert len(mail_server.envelopes) == 1
 

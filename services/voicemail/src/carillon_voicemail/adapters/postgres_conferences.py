@@ -10,7 +10,9 @@ from typing import Any
 
 import asyncpg
 
+from carillon_contracts.letter import LetterRequested
 from carillon_voicemail.adapters.postgres import acquired
+from carillon_voicemail.adapters.postgres_letters import put
 from carillon_voicemail.domain.conference_summary import Attendance, Joined, Left, Meeting
 
 _JOINED = """
@@ -31,22 +33,21 @@ update conference_summary s set state = 'sending', attempts = attempts + 1, due_
       and not exists (select from conference_attendance a
                        where a.tenant = d.tenant and a.meeting_id = d.meeting_id and a.left_at is null)
     order by due_at limit 1 for update skip locked)
-returning tenant, meeting_id, room_id, attempts, clock_timestamp() - created_at as age"""
+returning tenant, meeting_id, room_id, attempts"""
 _STAYS = """
 select display_name, party, number, creator, joined_at, left_at from conference_attendance
  where tenant = $1 and meeting_id = $2 order by joined_at, call_id"""
 _DONE = """
-update conference_summary set state = $4, last_error = $5, due_at = clock_timestamp() + $6::interval
+update conference_summary set state = $4, last_error = $5
  where tenant = $1 and meeting_id = $2 and state = 'sending' and attempts = $3"""
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryJob:
-    """A summary that this worker alone may send now."""
+    """A summary that this worker alone may hand over now."""
 
     meeting: Meeting
     attempt: int
-    age: timedelta
 
 
 class PostgresConferences:
@@ -79,11 +80,21 @@ class PostgresConferences:
             rows = await connection.fetch(_STAYS, job["tenant"], job["meeting_id"], timeout=self._timeout)
         stays = tuple(Attendance(r["party"], r["number"], r["creator"], r["joined_at"], r["left_at"]) for r in rows)
         name = rows[-1]["display_name"] if rows else ""
-        return SummaryJob(Meeting(job["tenant"], job["meeting_id"], job["room_id"], name, stays), job["attempts"], job["age"])
+        return SummaryJob(Meeting(job["tenant"], job["meeting_id"], job["room_id"], name, stays), job["attempts"])
 
-    async def done(self, job: SummaryJob, state: str, error: str = "", delay: timedelta = timedelta()) -> None:
-        """`sent`, `failed`, `nobody` (is to be told), or `pending` again after the delay."""
+    async def hand_over(self, job: SummaryJob, letter: LetterRequested) -> None:
+        """The letter is among those to be sent, and the summary is no more; both or neither. Nothing if another worker was faster."""
         meeting = job.meeting
+        async with acquired(self._pool, self._timeout) as connection, connection.transaction():
+            if await self._done(connection, job, "sent", ""):
+                at = meeting.stays[-1].left_at
+                await put(connection, meeting.mail_id, meeting.tenant, letter, at, None, timeout=self._timeout)
+
+    async def done(self, job: SummaryJob, state: str, error: str = "") -> None:
+        """`nobody` is to be told, or it `failed`."""
         async with acquired(self._pool, self._timeout) as connection:
-            row = (meeting.tenant, meeting.meeting_id, job.attempt, state, error[:500], delay)
-            await connection.execute(_DONE, *row, timeout=self._timeout)
+            await self._done(connection, job, state, error)
+
+    async def _done(self, connection: Any, job: SummaryJob, state: str, error: str) -> bool:
+        row = (job.meeting.tenant, job.meeting.meeting_id, job.attempt, state, error[:500])
+        return str(await connection.execute(_DONE, *row, timeout=self._timeout)) == "UPDATE 1"

@@ -54,10 +54,8 @@ class PostgresLetters:
         self, letter_id: UUID, tenant: str, letter: LetterRequested, requested_at: datetime, due: datetime | None = None
     ) -> bool:
         """Keep a letter to be sent, not before it is `due`; False: it was taken before."""
-        row = (letter_id, tenant, letter.model_dump(mode="json"), requested_at, due)
         async with acquired(self._pool, self._timeout) as connection:
-            done = await connection.execute(_TAKE, *row, timeout=self._timeout)
-        return str(done) == "INSERT 0 1"
+            return await put(connection, letter_id, tenant, letter, requested_at, due, timeout=self._timeout)
 
     async def claim(self, limit: int, lease: timedelta) -> Sequence[LetterJob]:
         """Take what is due."""
@@ -91,6 +89,14 @@ class PostgresLetters:
     async def _done(self, job: LetterJob, state: str, error: str) -> None:
         async with acquired(self._pool, self._timeout) as connection:
             await connection.execute(_DONE, job.letter_id, state, _short(error), timeout=self._timeout)
+
+
+async def put(
+    connection: Any, letter_id: UUID, tenant: str, letter: LetterRequested, requested_at: datetime, due: datetime | None, *, timeout: float
+) -> bool:
+    """`PostgresLetters.take` within a transaction of the caller's."""
+    row = (letter_id, tenant, letter.model_dump(mode="json"), requested_at, due)
+    return str(await connection.execute(_TAKE, *row, timeout=timeout)) == "INSERT 0 1"
 
 
 def _short(error: str) -> str:

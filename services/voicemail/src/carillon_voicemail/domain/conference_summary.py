@@ -1,15 +1,11 @@
 """Who was in a conference and when, and the e-mail that says so.
 
-Always: the same meeting gives the same bytes; names pass through the standard library's header policy, so that none can add a header.
+Always: the same meeting gives the same letter.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email.errors import MessageError
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
 from uuid import NAMESPACE_OID, UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -18,11 +14,14 @@ from pydantic import ValidationError
 from carillon_contracts.call import ConferenceJoined, ConferenceLeft
 from carillon_contracts.config import Tenant
 from carillon_contracts.envelope import Event
+from carillon_contracts.letter import LetterRequested
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_voicemail.domain.conference_phrases import phrases_in
 from carillon_voicemail.domain.message import Poisoned
 
 _MEETINGS = uuid5(NAMESPACE_OID, "carillon/conference")
+#: Of one letter.
+MAX_TEXT, MAX_RECIPIENTS = 19_000, 100
 JOINED, LEFT, ENDED = "conference_joined", "conference_left", "ended"
 
 
@@ -101,28 +100,23 @@ def recipients(meeting: Meeting, config: TenantConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, (*room.emails, owner.email if owner is not None else ""))))
 
 
-def compose(meeting: Meeting, to: Sequence[str], sender: str, config: TenantConfig) -> EmailMessage:
-    """The summary. Raises `ValueError` for an address that is none."""
+def compose(meeting: Meeting, to: Sequence[str], config: TenantConfig) -> LetterRequested:
+    """The summary. Raises `ValueError` for what can be no letter."""
     room, tenant = config.conference_rooms.get(meeting.room_id), config.get(Tenant, meeting.tenant)
     language = (room.language if room is not None else "") or (tenant.language if tenant is not None else "en")
     zone = ZoneInfo(tenant.time_zone) if tenant is not None else UTC
     phrases, name = phrases_in(language), _one_line(meeting.display_name or meeting.room_id)
-    letter = EmailMessage(policy=SMTP)
-    letter["From"] = _address(sender)
-    letter["To"] = tuple(_address(each) for each in to)
-    letter["Subject"] = phrases.summary.format(name=name)
-    letter["Date"] = meeting.stays[-1].left_at.astimezone(UTC)
-    letter["Message-ID"] = f"<{meeting.mail_id}@{letter['From'].addresses[0].domain}>"
-    letter["Auto-Submitted"] = "auto-generated"
-    letter["Content-Language"] = phrases.language
     begin = min(stay.joined_at for stay in meeting.stays)
     end = max(stay.left_at for stay in meeting.stays)
     lines = [name, f"{begin.astimezone(zone):%Y-%m-%d} {_stay(phrases.attended, begin, end, zone)}", ""]
     for stay in meeting.stays:
         shown = ", ".join(dict.fromkeys(filter(None, (_one_line(stay.party), _one_line(stay.number)))))
         lines.append(f"{'* ' if stay.creator else '- '}{shown}: {_stay(phrases.attended, stay.joined_at, stay.left_at, zone)}")
-    letter.set_content("\n".join(lines) + "\n", cte="quoted-printable")
-    return letter
+    text = "\n".join(lines)
+    # A meeting of many comings and goings: what does not fit is left out, and that is seen.
+    text = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT].rpartition(chr(10))[0]}\n..."
+    subject = phrases.summary.format(name=name)[:300]
+    return LetterRequested(to=tuple(to[:MAX_RECIPIENTS]), subject=subject, text=f"{text}\n", language=phrases.language)
 
 
 def _stay(template: str, start: datetime, end: datetime, zone: ZoneInfo | object) -> str:
@@ -133,10 +127,3 @@ def _stay(template: str, start: datetime, end: datetime, zone: ZoneInfo | object
 
 def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
-
-
-def _address(text: str) -> Address:
-    try:
-        return Address(addr_spec=text)
-    except (MessageError, ValueError, IndexError) as error:
-        raise ValueError(f"{text!r} is no e-mail address") from error

@@ -1,4 +1,4 @@
-"""The consumer of conferences' events in stream CALLS, and the loop that mails the summaries."""
+"""The consumer of conferences' events in stream CALLS, and the loop that makes letters of the summaries."""
 
 import asyncio
 from datetime import timedelta
@@ -9,14 +9,15 @@ from carillon_kit.logs import get_logger
 from carillon_kit.postgres import UNAVAILABLE
 from carillon_voicemail.adapters.postgres_conferences import PostgresConferences, SummaryJob
 from carillon_voicemail.domain.conference_summary import compose, read, recipients
-from carillon_voicemail.domain.delivery import RetryPolicy
 from carillon_voicemail.domain.message import Poisoned
-from carillon_voicemail.ports import Configurations, Mail, MailRefused, MailTransport, MailUnavailable, StoreUnavailable
+from carillon_voicemail.ports import Configurations, StoreUnavailable, Wake
 
 DURABLE = "voicemail-conferences"
 CONSUMER = ConsumerSpec(stream=CALLS.name, durable=DURABLE, subject="carillon.*.call.>")
 _log = get_logger("conferences")
 POLL_SECONDS = 1.0
+#: Until another worker takes what one has begun.
+LEASE = timedelta(seconds=60)
 
 
 class ConferenceSubscriber:
@@ -44,29 +45,18 @@ class ConferenceSubscriber:
 
 
 class SummarySender:
-    """Run `run` as a task."""
+    """Hands summaries that are due over to the letters; run `run` as a task. `wake`: a letter is to be sent."""
 
-    def __init__(
-        self,
-        conferences: PostgresConferences,
-        configurations: Configurations,
-        transport: MailTransport,
-        sender: str,
-        policy: RetryPolicy,
-        deadline: float,
-    ) -> None:
+    def __init__(self, conferences: PostgresConferences, configurations: Configurations, wake: Wake) -> None:
         self._conferences = conferences
         self._configurations = configurations
-        self._transport = transport
-        self._sender = sender
-        self._policy = policy
-        self._deadline = deadline
+        self._wake = wake
 
     async def run(self) -> None:
-        """Send until cancelled; the database's absence only delays."""
+        """Until cancelled; the database's absence only delays."""
         while True:
             try:
-                while (job := await self._conferences.claim(timedelta(seconds=2 * self._deadline))) is not None:
+                while (job := await self._conferences.claim(LEASE)) is not None:
                     await self._deliver(job)
             except StoreUnavailable as away:
                 _log.warning("store_unavailable", error=str(away))
@@ -80,15 +70,10 @@ class SummarySender:
             await self._conferences.done(job, "nobody")
             return
         try:
-            async with asyncio.timeout(self._deadline):
-                letter = compose(meeting, to, self._sender, config)
-                await self._transport.send(Mail(meeting.mail_id, self._sender, to, letter.as_bytes(), meeting.stays[-1].left_at))
-        except (ValueError, MailRefused) as error:
+            letter = compose(meeting, to, config)
+        except ValueError as error:
             await self._conferences.done(job, "failed", str(error))
-        except (MailUnavailable, OSError, TimeoutError) as error:
-            given_up = job.age >= self._policy.give_up_after
-            delay = timedelta(seconds=self._policy.delay(job.attempt))
-            await self._conferences.done(job, "failed" if given_up else "pending", str(error), delay)
-        else:
-            await self._conferences.done(job, "sent")
-            _log.info("summary_sent", tenant=meeting.tenant, meeting_id=meeting.meeting_id)
+            return
+        await self._conferences.hand_over(job, letter)
+        self._wake()
+        _log.info("summary_due", tenant=meeting.tenant, meeting_id=meeting.meeting_id)
