@@ -1,5 +1,8 @@
 """What administrators do in a word, in the running system, and what routing makes of it."""
 
+import json
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,3 +67,16 @@ def test_phones_and_lines_are_handed_out_and_back_by_the_command_line(system: Sy
     assert "zoe has no login" in system.carillon("lines", "unlock", "zoe")
     for service, name in (("Extension", "981"), ("Device", "loose"), ("Site", "annex"), ("SipCredential", "dupont-zoe"), ("User", "zoe")):
         admin.do(f"{service}Service/Delete{service}", {"id": name})
+
+
+@pytest.mark.feature("P-8")
+def test_a_person_is_told_everything_that_is_known_of_them(system: System, tmp_path: Path) -> None:
+    told = system.carillon("person", "claire", str(tmp_path / "claire.zip"))
+    assert "configuration.json" in told
+    with zipfile.ZipFile(tmp_path / "claire.zip") as archive:
+        own = json.loads(archive.read("configuration.json"))
+        history = json.loads(archive.read("history.json"))
+        calls = json.loads(archive.read("calls.json"))
+    assert {("user", "claire"), ("mailbox", "claire")} <= {(each["kind"], each["id"]) for each in own}
+    assert "claire" in {change["resource_id"] for change in history}
+    assert all("call_id" in call for call in calls)

@@ -12,7 +12,7 @@ from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
 from carillon_contracts.audit import request_refused
 from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_contracts.streams import AUDIT, CONFIG, KEYS, LETTERS
-from carillon_directory import grpc_auth, grpc_csv, grpc_provisioning, grpc_search, io_provisioning
+from carillon_directory import grpc_auth, grpc_csv, grpc_persons, grpc_provisioning, grpc_search, io_provisioning
 from carillon_directory.adapters.audit_trail import AuditTrail
 from carillon_directory.adapters.plan_gate import RoutingGate
 from carillon_directory.adapters.postgres_logins import PostgresLogins
@@ -130,6 +130,7 @@ async def _add_logins(
         letters.wake,
     )
     grpc_auth.add_services(server, authentication, keys, PostgresResellers(pool))
+    grpc_persons.add_services(server, directory, authentication)
 
 
 async def _add_provisioning(

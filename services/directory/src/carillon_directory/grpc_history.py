@@ -47,7 +47,7 @@ class HistoryServicer(HistoryServiceServicer):
         asked = self._directory.history(tenant_id, before, size + 1, request.resource, request.resource_id)
         page, more = page_of(or_raise(await asked), size)
         token = pages.encode_token({"before": page[-1].version}) if more else ""
-        return pb.ListChangesResponse(changes=[_change_message(each) for each in page], next_page_token=token)
+        return pb.ListChangesResponse(changes=[change_message(each) for each in page], next_page_token=token)
 
     async def UndoChange(self, request: pb.UndoChangeRequest, context: object) -> pb.UndoChangeResponse:
         """As a change of its own; what was changed again since is told and stays."""
@@ -123,7 +123,7 @@ class HistoryServicer(HistoryServiceServicer):
         return pb.RestoreTenantResponse(changes=applied(executed.changes), config_seq=executed.config.seq)
 
 
-def _change_message(each: Recorded) -> pb.Change:
+def change_message(each: Recorded) -> pb.Change:
     change = each.change
     message = pb.Change(
         config_seq=each.version,
