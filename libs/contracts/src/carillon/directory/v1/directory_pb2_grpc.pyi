@@ -398,6 +398,11 @@ from carillon.directory.v1.parking_lot_pb2 import ListParkingLotsResponse as Lis
 from carillon.directory.v1.parking_lot_pb2 import ParkingLot as ParkingLot
 from carillon.directory.v1.parking_lot_pb2 import UpdateParkingLotRequest as UpdateParkingLotRequest
 from carillon.directory.v1.parking_lot_pb2 import UpdateParkingLotResponse as UpdateParkingLotResponse
+from carillon.directory.v1.person_pb2 import ExportPersonRequest as ExportPersonRequest
+from carillon.directory.v1.person_pb2 import ExportPersonResponse as ExportPersonResponse
+from carillon.directory.v1.person_pb2 import Mention as Mention
+from carillon.directory.v1.person_pb2 import PersonalLogin as PersonalLogin
+from carillon.directory.v1.person_pb2 import PersonalResource as PersonalResource
 from carillon.directory.v1.pickup_group_pb2 import CreatePickupGroupRequest as CreatePickupGroupRequest
 from carillon.directory.v1.pickup_group_pb2 import CreatePickupGroupResponse as CreatePickupGroupResponse
 from carillon.directory.v1.pickup_group_pb2 import DeletePickupGroupRequest as DeletePickupGroupRequest
