@@ -201,6 +201,23 @@ def test_early_media_of_a_single_carrier_is_passed_on(bench: Any) -> None:
     assert bench.did(outputs.RingCaller) == []
 
 
+@pytest.mark.feature("R-18", "R-6")
+def test_an_outside_member_of_a_group_is_called_by_the_next_trunk_when_one_cannot(bench: Any) -> None:
+    outside = RingTarget("t2", TrunkTarget("carrier", "+41791234567", ("gone", "second", "third")), 0, 20_000)
+    bench.arrive().decide(ring(BOB, outside))
+    assert [event.party for event in _offered(bench)] == ["bob", "trunk:carrier"]
+    bench.feed(inputs.LegRefused("b2", 503, received=True))
+    assert [event.party for event in _offered(bench)] == ["bob", "trunk:carrier", "trunk:second"]
+    bench.feed(inputs.LegRefused("b3", 486, received=True))  # the called is busy, by whichever trunk
+    assert [event.party for event in _offered(bench)] == ["bob", "trunk:carrier", "trunk:second"]
+    bench.feed(inputs.LegAccepted("b1"))
+    assert bench.events()[-1][0] == "bridged"
+
+
+def _offered(bench: Any) -> list[events.LegOffered]:
+    return [output.event for output in bench.out if isinstance(output, outputs.Journal) and isinstance(output.event, events.LegOffered)]
+
+
 SEVERAL = ring(BOB, RingTarget("t2", TrunkTarget("carrier", "+41791234567"), 0, 60_000), RingTarget("t3", "alice", 0, 60_000))
 
 

@@ -276,6 +276,7 @@ def _target(target: facts.RingTarget) -> pb.RingTarget:
         rung.user_id = target.user_id
     else:
         rung.trunk.trunk_id, rung.trunk.number = target.trunk_id, target.number
+        rung.trunk.further_trunk_ids.extend(target.further)
     return rung
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from carillon_routing.domain.facts import RingResult
+from carillon_routing.domain.facts import Ring, RingResult, TrunkTarget
 from carillon_routing.testing import SimulatedCall, small_company, to_plan
 
 ALL = [{"user_id": "anna"}, {"user_id": "ben"}, {"user_id": "carl"}]
@@ -120,3 +120,23 @@ def test_a_group_that_rings_outside_shows_a_number_that_carriers_accept() -> Non
     config = small_company(ring_groups=[group("parallel", [{"user_id": "ben"}, MOBILE])], extensions=extensions)
     assert SimulatedCall.from_user(config, "anna", "200").shown == ("+41215550100", "")
     assert ringing("parallel", [{"user_id": "ben"}, MOBILE]).shown == ("+41791112233", "")
+
+
+@pytest.mark.feature("R-18")
+def test_an_outside_member_may_be_called_by_every_trunk_that_takes_the_number() -> None:
+    trunks = [
+        {"id": "b", "address": "192.0.2.2", "priority": 1},
+        {"id": "a", "address": "192.0.2.1"},
+        {"id": "c", "address": "192.0.2.3", "prefixes": ["+33"]},
+    ]
+    groups = [{"id": "g", "members": [{"external_number": "+41791234567"}]}]
+    call = SimulatedCall.from_outside(
+        small_company(trunks=trunks, ring_groups=groups, numbers=[{"id": "+41215550105", "destination": {"ring_group_id": "g"}}]),
+        "+41215550105",
+        "2026-01-06 10:00",
+    )
+    step = call.last.step
+    assert isinstance(step, Ring)
+    (target,) = step.targets
+    assert isinstance(target, TrunkTarget)
+    assert (target.trunk_id, target.further) == ("a", ("b",))

@@ -61,6 +61,8 @@ from carillon_media.ports import Answer, Applications, NoDecision
 DEADLINE = 0.3
 TRIES = 2
 MAX_TARGETS = 100
+#: Trunks that are tried after the first one of a target.
+MAX_FURTHER_TRUNKS = 9
 MAX_PROMPTS = 50
 MAX_RECORDING_MS = 2 * 3_600_000
 MAX_KEY, MAX_LABELS = 8, 16
@@ -269,7 +271,9 @@ def _target(target: pb.RingTarget) -> RingTarget:
     kind = target.WhichOneof("kind")
     if kind is None:
         raise NoDecision(f"ring target {target.target_id!r} leads nowhere")
-    whom = target.user_id if kind == "user_id" else TrunkTarget(target.trunk.trunk_id, target.trunk.number)
+    trunk = target.trunk
+    further = tuple(trunk.further_trunk_ids[:MAX_FURTHER_TRUNKS])
+    whom = target.user_id if kind == "user_id" else TrunkTarget(trunk.trunk_id, trunk.number, further)
     return RingTarget(target.target_id, whom, max(0, target.start_after_ms), max(0, target.stop_after_ms))
 
 

@@ -110,7 +110,8 @@ def _fields(step: Step) -> Mapping[str, Any]:
 def _target(target: RingTarget) -> dict[str, Any]:
     whom: dict[str, Any]
     if isinstance(target.whom, TrunkTarget):
-        whom = {"trunk": _present({"trunk_id": target.whom.trunk_id, "number": target.whom.number})}
+        trunk = target.whom
+        whom = {"trunk": _present({"trunk_id": trunk.trunk_id, "number": trunk.number, "further_trunk_ids": list(trunk.further)})}
     else:
         whom = {"user_id": target.whom}
     times = {"start_after_ms": target.start_after_ms, "stop_after_ms": target.stop_after_ms}

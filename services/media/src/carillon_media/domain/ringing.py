@@ -296,7 +296,7 @@ def _shown(call: CallState, contact: Contact, step: Ring) -> Ring:
 
 
 def _next_server(call: CallState, phase: Ringing, target: Target) -> None:
-    """The same number by the next server of the same trunk, within the target's own time."""
+    """The same number by the next server of the same trunk, or by the next trunk, within the target's own time."""
     if len(call.legs) <= call.limits.max_ring_legs and call.now < target.stop:
         contact, target.spare = target.spare[0], target.spare[1:]
         leg = call.offer_leg(contact, target.plan.target_id, phase.step)
@@ -308,8 +308,9 @@ def _contacts(call: CallState, whom: str | TrunkTarget) -> tuple[Contact, ...]:
     if reach is None:
         return ()
     if isinstance(whom, TrunkTarget):
-        found = reach.contact_of_trunk(facts.tenant, whom.trunk_id, whom.number, facts.call_id)
-        return () if found is None else (found,)
+        trunks = (reach.contact_of_trunk(facts.tenant, trunk, whom.number, facts.call_id) for trunk in (whom.trunk_id, *whom.further))
+        found = [each for trunk in trunks if trunk is not None for each in (trunk, *trunk.spare)]
+        return (replace(found[0], spare=tuple(found[1:])),) if found else ()
     contacts = tuple(reach.contacts_of_user(facts.tenant, whom))
     if facts.device and whom == facts.device_user:
         return tuple(contact for contact in contacts if contact.device == facts.device)

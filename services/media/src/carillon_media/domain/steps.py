@@ -71,10 +71,11 @@ Prompt = Speech | Beep | Silence | AudioFile | Spoken | Music | Recorded
 
 @dataclass(frozen=True, slots=True)
 class TrunkTarget:
-    """A number behind a trunk."""
+    """A number behind a trunk, or behind the next one when that is silent or cannot."""
 
     trunk_id: str
     number: str
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,13 +92,14 @@ class UserTarget:
 
 @dataclass(frozen=True, slots=True)
 class TrunkTarget:
-    """A number by a trunk."""
+    """A number by a trunk; by the `further` ones, in order, when it is silent or cannot."""
 
     target_id: str
     trunk_id: str
     number: str
     start_ms: int
     stop_ms: int
+    further: tuple[str, ...] = ()
 
 
 RingTarget = UserTarget | TrunkTarget

@@ -6,10 +6,8 @@ from carillon_routing.domain import codes
 from carillon_routing.domain.authorise import Allowed, NeedsCode, Refused, authorise
 from carillon_routing.domain.cursor import CodeWait, ExternalWait
 from carillon_routing.domain.facts import RingResult, TrunkTarget
+from carillon_routing.domain.reach import MAX_TRUNKS
 from carillon_routing.domain.walk import BARRED, ENDS, LIKE, NO_TRUNK, Move, Stop, ToOutside, ToSender, Walk
-
-#: Trunks that are tried for one number.
-MAX_TRUNKS = 10
 
 
 def call(walk: Walk, move: ToOutside) -> Move:

@@ -7,6 +7,9 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.authorise import Allowed, authorise
 from carillon_routing.domain.facts import CallFacts, RingTarget, TraceLine, TrunkTarget, UserTarget
 
+#: Trunks that are tried for one number.
+MAX_TRUNKS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -15,6 +18,8 @@ class Reach:
     user_id: str | None = None
     trunk_id: str = ""
     number: str = ""
+    #: Trunks that may take it too.
+    further: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"user/{self.user_id}" if self.user_id else f"{self.number} by trunk/{self.trunk_id}"
@@ -32,11 +37,12 @@ def reach_number(config: TenantConfig, user: User | None, number: str, call: Cal
         return None, f"user/{user.id} may not call {number}: {decision.reason}", trace
     if not decision.trunks:
         return None, f"no trunk takes {number}", trace
-    return Reach(trunk_id=decision.trunks[0][0].id, number=number), "", trace
+    first, *further = (trunk.id for trunk, _ in decision.trunks[:MAX_TRUNKS])
+    return Reach(trunk_id=first, number=number, further=tuple(further)), "", trace
 
 
 def target_of(name: str, reach: Reach, start_ms: int, stop_ms: int) -> RingTarget:
     """A target of a ring step; `name` makes it unique there."""
     if reach.user_id:
         return UserTarget(f"{name}:user:{reach.user_id}", reach.user_id, start_ms, stop_ms)
-    return TrunkTarget(f"{name}:trunk:{reach.trunk_id}", reach.trunk_id, reach.number, start_ms, stop_ms)
+    return TrunkTarget(f"{name}:trunk:{reach.trunk_id}", reach.trunk_id, reach.number, start_ms, stop_ms, reach.further)

@@ -570,18 +570,24 @@ class TrunkTarget(_message.Message):
 
     TRUNK_ID_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
+    FURTHER_TRUNK_IDS_FIELD_NUMBER: _builtins.int
     trunk_id: _builtins.str
     number: _builtins.str
     """E.164 with its plus sign."""
+    @_builtins.property
+    def further_trunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tried in order, within the target's time, when the ones before are silent or cannot."""
+
     def __init__(
         self,
         *,
         trunk_id: _builtins.str = ...,
         number: _builtins.str = ...,
+        further_trunk_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "trunk_id", b"trunk_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["further_trunk_ids", b"further_trunk_ids", "number", b"number", "trunk_id", b"trunk_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
