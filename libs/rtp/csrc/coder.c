@@ -10,7 +10,8 @@
 
 #include "core.h"
 
-enum { G722_BITS = 64000, OPUS_BITS_8000 = 20000, OPUS_BITS_16000 = 28000, OPUS_COMPLEXITY = 5, EXPECTED_LOSS = 5, LAW_MOST = 1920 };
+enum { G722_BITS = 64000, OPUS_BITS_8000 = 20000, OPUS_BITS_16000 = 28000, OPUS_COMPLEXITY = 5, EXPECTED_LOSS = 5, LAW_MOST = 1920,
+       NOT_SENT = 2 };
 
 struct decoder {
     uint8_t kind, law;             /* `law`: of the newest payload of G.711, the worker's alone */
@@ -26,6 +27,8 @@ struct encoder {
     uint32_t rate;
     g722_encode_state_t *g722;
     OpusEncoder *opus;
+    bool fec, dtx;
+    uint32_t playback_rate;
     struct halfband down;
 };
 
@@ -132,9 +135,28 @@ struct encoder *encoder_new(uint8_t kind, uint32_t rate) {
     opus_encoder_ctl(e->opus, OPUS_SET_BITRATE(rate == 8000 ? OPUS_BITS_8000 : OPUS_BITS_16000));
     opus_encoder_ctl(e->opus, OPUS_SET_COMPLEXITY(OPUS_COMPLEXITY));
     opus_encoder_ctl(e->opus, OPUS_SET_SIGNAL(OPUS_SIGNAL_VOICE));
-    opus_encoder_ctl(e->opus, OPUS_SET_INBAND_FEC(1));
     opus_encoder_ctl(e->opus, OPUS_SET_PACKET_LOSS_PERC(EXPECTED_LOSS));
+    opus_encoder_ctl(e->opus, OPUS_SET_INBAND_FEC(1));
+    e->fec = true;
     return e;
+}
+
+static opus_int32 bandwidth(uint32_t rate) {
+    if (!rate || rate > 24000) return OPUS_BANDWIDTH_FULLBAND;
+    return rate <= 8000 ? OPUS_BANDWIDTH_NARROWBAND
+         : rate <= 12000 ? OPUS_BANDWIDTH_MEDIUMBAND
+         : rate <= 16000 ? OPUS_BANDWIDTH_WIDEBAND : OPUS_BANDWIDTH_SUPERWIDEBAND;
+}
+
+/* From now on as its receiver likes it; the same again costs nothing. */
+void encoder_suit(struct encoder *e, const struct codec *receiver) {
+    if (!e->opus || (e->fec == receiver->fec && e->dtx == receiver->dtx && e->playback_rate == receiver->playback_rate)) return;
+    opus_encoder_ctl(e->opus, OPUS_SET_INBAND_FEC(receiver->fec));
+    opus_encoder_ctl(e->opus, OPUS_SET_DTX(receiver->dtx));
+    opus_encoder_ctl(e->opus, OPUS_SET_MAX_BANDWIDTH(bandwidth(receiver->playback_rate)));
+    e->fec = receiver->fec;
+    e->dtx = receiver->dtx;
+    e->playback_rate = receiver->playback_rate;
 }
 
 /* What it encoded last was encoded elsewhere: it goes on from there. */
@@ -142,11 +164,12 @@ void encoder_continue(struct encoder *e, const struct halfband *past) { e->down 
 
 bool encoder_is(const struct encoder *e, uint8_t kind) { return e && e->kind == kind; }
 
-/* The payload of 20 ms, at most `room` bytes (ENCODED is enough); 0: it failed. */
+/* The payload of 20 ms, at most `room` bytes (ENCODED is enough); 0: it failed, or nothing is to be sent. */
 uint32_t encoder_encode(struct encoder *e, const int16_t *samples, uint32_t count, uint8_t *to, uint32_t room) {
     if (e->kind == PLANE_OPUS) {
         opus_int32 got = opus_encode(e->opus, samples, (int)count, to, (opus_int32)room);
-        return got > 0 ? (uint32_t)got : 0;
+        if (got <= 0 || (e->dtx && got <= NOT_SENT)) return 0;
+        return (uint32_t)got;
     }
     int16_t narrow[WIDE_FRAME / 2];
     if (wide_law(e->kind, e->rate)) {

@@ -43,7 +43,9 @@ enum {
 /* What a far end speaks. PLANE_OTHER is passed on as it is. */
 struct codec {
     uint8_t kind, payload_type;
+    bool fec, dtx;                 /* of Opus: its receiver makes use of error correction, likes to be sent nothing in silence */
     uint32_t clock_rate;           /* Hz */
+    uint32_t playback_rate;        /* Hz, of Opus: no higher one is heard; 0: any */
     char name[32];
 };
 
@@ -388,6 +390,7 @@ void concealment_fill(struct concealment *c, int16_t *to, uint32_t count);
 bool decoder_is(const struct decoder *d, uint8_t kind);
 void decoder_conceal(struct decoder *d, int16_t *to, uint32_t samples, const uint8_t *next, uint32_t next_length);
 bool encoder_is(const struct encoder *e, uint8_t kind);
+void encoder_suit(struct encoder *e, const struct codec *receiver);
 uint32_t decoder_decode_as(struct decoder *d, uint8_t kind, const uint8_t *payload, uint32_t length, int16_t *to, uint32_t room);
 void encoder_continue(struct encoder *e, const struct halfband *past);
 /* resample.c */

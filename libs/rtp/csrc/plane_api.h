@@ -42,6 +42,8 @@ typedef struct {
     uint8_t send, receive;
     uint8_t suite;            /* PLANE_NO_SRTP, or both keys are there: each a master key with its salt after it, RFC 4568 section 6.1 */
     uint8_t local_key[46], remote_key[46];
+    uint8_t fec, dtx;         /* of Opus: what the far end likes to receive, RFC 7587 section 6.1 */
+    uint32_t playback_rate;   /* Hz, the highest it plays; 0: any */
     uint8_t sources;          /* entries used of the two arrays below: whose packets are heard besides those from `ip` itself */
     uint32_t source_net[8], source_mask[8];
     uint64_t agreed_ms;       /* Unix time when the keys were agreed, 0: now */

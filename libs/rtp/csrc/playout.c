@@ -133,7 +133,7 @@ void play_tick(struct worker *w, struct session *s) {
     uint32_t length = FRAME, got = law ? play_take(play, payload, FRAME, s->codec.kind) : play_take(play, (uint8_t *)linear, FRAME, LINEAR);
     if (got) {
         if (law) memset(payload + got, g711_silence(s->codec.kind), FRAME - got);
-        else length = encoder_encode(s->voice, linear, FRAME, payload, ENCODED);
+        else encoder_suit(s->voice, &s->codec), length = encoder_encode(s->voice, linear, FRAME, payload, ENCODED);
         outgoing_frame(w, s, payload, length, !play->started);
         play->started = true;
     }

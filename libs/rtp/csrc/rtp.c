@@ -202,6 +202,7 @@ void outgoing_linear(struct worker *w, struct session *s, const int16_t *samples
 
 void outgoing_say(struct worker *w, struct session *s, struct encoder *encoder, const int16_t *samples, uint32_t count, bool first) {
     uint8_t packet[12 + ENCODED + SRTP_TAIL];
+    encoder_suit(encoder, &s->codec);
     uint32_t length = encoder_encode(encoder, samples, count, packet + 12, ENCODED);
     outgoing_frame(w, s, packet + 12, length, first);
 }

@@ -81,7 +81,8 @@ static bool usable(const plane_remote *remote) {
 }
 
 static struct codec codec_of(const plane_remote *remote) {
-    struct codec codec = {.kind = remote->codec, .payload_type = remote->payload_type, .clock_rate = remote->clock_rate};
+    struct codec codec = {.kind = remote->codec, .payload_type = remote->payload_type, .clock_rate = remote->clock_rate,
+                          .fec = remote->fec, .dtx = remote->dtx, .playback_rate = remote->playback_rate};
     memcpy(codec.name, remote->name, sizeof codec.name - 1);
     return codec;
 }

@@ -21,7 +21,7 @@ async def plane(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Plane
 
 @pytest.fixture(scope="module")
 async def client(plane: PlaneProcess) -> AsyncIterator[PlaneClient]:
-    connected = await PlaneClient.connect(plane.socket)
+    connected = await PlaneClient.connect(plane.socket, deadline=20, within=30)
     yield connected
     await connected.disconnect()
 

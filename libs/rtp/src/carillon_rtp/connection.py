@@ -19,7 +19,7 @@ from carillon_rtp.protocol import VERSION, BadRequest, PlaneError, PlaneUnavaila
 from carillon_rtp.values import Event, PlaneRestarted, event_from_json
 
 DEADLINE = 2.0  # seconds a command may take, reconnecting included
-CONNECT_DEADLINE = 5.0  # seconds for the first connection
+CONNECT_DEADLINE = 20.0  # seconds for the first connection, and for a greeting
 RETRY = 0.05  # seconds between attempts to connect
 MAX_EVENTS = 65536  # events that wait for a slow reader; more are dropped and counted
 MAX_PENDING = 16384  # commands in flight

@@ -359,9 +359,21 @@ def _remote(remote: Remote) -> Any:
             "send": remote.send,
             "receive": remote.receive,
             **_sources(remote.sources),
+            **_opus(codec.parameters),
             **_keys(remote.crypto),
         },
     )
+
+
+def _opus(parameters: str) -> dict[str, Any]:
+    """What RFC 7587 section 6.1 says of a receiver; what is not understood is left out."""
+    values = dict(part.strip().lower().split("=", 1) for part in parameters.split(";") if "=" in part)
+    rate = values.get("maxplaybackrate", "").strip()
+    return {
+        "fec": values.get("useinbandfec", "").strip() == "1",
+        "dtx": values.get("usedtx", "").strip() == "1",
+        "playback_rate": int(rate) if rate.isascii() and rate.isdigit() and len(rate) <= 6 else 0,
+    }
 
 
 def _sources(sources: Sequence[str]) -> dict[str, Any]:

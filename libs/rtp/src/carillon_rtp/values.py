@@ -55,6 +55,7 @@ class AudioCodec:
     name: str  # 1 to 31 ASCII characters
     payload_type: int  # 0 to 127
     clock_rate: int = 8000  # Hz, 1000 to 192000
+    parameters: str = ""  # `a=fmtp` of the far end: how it likes to be sent to. Of Opus alone
 
     @classmethod
     def of(cls, codec: Codec | AudioCodec) -> AudioCodec:
@@ -137,7 +138,7 @@ class Remote:
 
 def _codec_from_json(data: object) -> Codec | AudioCodec:
     if isinstance(data, Mapping):
-        return AudioCodec(str(data["name"]), int(data["payload_type"]), int(data["clock_rate"]))
+        return AudioCodec(str(data["name"]), int(data["payload_type"]), int(data["clock_rate"]), str(data.get("parameters", "")))
     return "PCMU" if data == "PCMU" else "PCMA"
 
 

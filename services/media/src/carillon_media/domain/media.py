@@ -171,7 +171,7 @@ def _plane_codec(codec: Codec) -> AudioCodec | CodecName:
     """G.711 under its static payload types by name alone."""
     if (codec.name, codec.payload_type) in (("PCMU", 0), ("PCMA", 8)):
         return cast(CodecName, codec.name)
-    return AudioCodec(codec.name, codec.payload_type, codec.clock_rate)
+    return AudioCodec(codec.name, codec.payload_type, codec.clock_rate, codec.fmtp if codec.name == OPUS.name else "")
 
 
 def _keys(ours: Crypto, theirs: Crypto, known: SrtpKeys | None) -> SrtpKeys:
