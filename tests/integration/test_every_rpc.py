@@ -101,7 +101,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     "routing": _EVERYWHERE
     | _service("common.v1.CallApplication", SERVICE | OPERATOR, "Next Await")
     | _service("routing.v1.CodeService", ADMIN, "UnlockCodes")
-    | _service("routing.v1.RoutingService", ADMIN, "Simulate ReplayCall")
+    | _service("routing.v1.RoutingService", ADMIN, "Simulate ReplayCall ComparePlan")
     | _service("routing.v1.RoutingService", READER, "TestPlan")
     | _service("routing.v1.HuntGroupControlService", ADMIN, "GetHuntGroups LogInMember LogOutMember")
     | _service(
@@ -132,7 +132,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("voicemail.v1.MessageService", READER, "ListMessages GetMessage FetchMessageAudio"),
     "cdr": _EVERYWHERE
     | _service("cdr.v1.LedgerService", SERVICE, "ConfirmCalls")
-    | _service("cdr.v1.RecordService", READER, "ListRecords GetRecord ListCallEvents")
+    | _service("cdr.v1.RecordService", READER, "ListRecords GetRecord ListCallEvents StreamDecisions")
     | _service("cdr.v1.RecordingService", ADMIN, "ListRecordings FetchRecording DeleteRecording"),
 }
 _DRAIN = "carillon.media.v1.NodeService/Drain"

@@ -67,3 +67,10 @@ def test_a_draft_is_held_up_by_a_test_activated_by_another_and_rolled_back(admin
     assert not back["gate"].get("passed")
     assert not admin.routing.call("carillon.routing.v1.RoutingService/TestPlan", tested | {"config_seq": back["config_seq"]}).get("passed")
     assert "user/alain" in admin.reached()
+
+
+@pytest.mark.feature("R-21")
+def test_a_draft_is_compared_over_the_calls_so_far(admin: Admin, system: System) -> None:
+    # Nobody has called the plan's own number: all calls are read, and none goes elsewhere.
+    shown = system.carillon("plan", "compare", "life", "--tenant", "dupont")
+    assert "0 of 0 calls by the plan would go elsewhere" in shown

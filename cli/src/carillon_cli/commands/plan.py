@@ -2,16 +2,25 @@
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+import grpc.aio
+
 from carillon.directory.v1 import plan_draft_pb2, plan_draft_pb2_grpc, plan_pb2, plan_pb2_grpc
-from carillon_cli.commands.history import listed, told
+from carillon.routing.v1 import routing_pb2
+from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
+from carillon_cli.commands.history import listed
+from carillon_cli.commands.history import told as changes
+from carillon_cli.commands.replay import conditions
 from carillon_cli.render.tables import table
-from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_cli.system import RPC_SECONDS, System, ask, load, readable, system_arguments
 
 #: The directory waits for routing, which runs the tests.
 TESTED_SECONDS = 20.0
+#: A million calls.
+COMPARED_SECONDS = 3600.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +36,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for each in (activate, back):
         each.add_argument("--reason", default="", help="kept in the history")
         each.add_argument("--dry-run", action="store_true", help="only say what would change, and what the tests say")
+    compare = verbs.add_parser("compare", help="which past calls would go elsewhere with a draft")
+    compare.add_argument("draft", metavar="DRAFT")
+    compare.add_argument("--calls", type=int, default=0, metavar="N", help="of the newest ones, at most (default: 100000)")
+    compare.add_argument("--samples", type=int, default=0, metavar="N", help="calls told in full of each group (default: 3)")
     past = verbs.add_parser("history", help="what became of a plan, newest first")
     past.add_argument("plan", metavar="PLAN")
     past.add_argument("--last", type=int, default=20, metavar="N", help="how many changes (default: 20)")
-    for each in (drafts, activate, back, past):
+    for each in (drafts, activate, back, compare, past):
         system_arguments(each)
 
 
@@ -41,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
         "list": _list,
         "activate": _activate,
         "rollback": _roll_back,
+        "compare": _compare,
         "history": _history,
     }
     return asyncio.run(verbs[options.verb](system, system.tenant(options.tenant), options))
@@ -101,7 +115,38 @@ def _lines(done: Any, verb: str, *, dry_run: bool) -> Sequence[str]:
     ]
 
 
+async def _compare(system: System, tenant: str, options: argparse.Namespace) -> int:
+    request = routing_pb2.ComparePlanRequest(plan_draft_id=options.draft, max_calls=options.calls, samples=options.samples)
+    async with system.channel("routing", tenant) as routing:
+        service: Any = RoutingServiceStub(routing)
+        try:
+            async for told in service.ComparePlan(request, timeout=COMPARED_SECONDS):
+                print(
+                    f"{told.read} of {told.total} calls, {told.by_plan} by the plan, {told.elsewhere} would go elsewhere", file=sys.stderr
+                )
+                if told.done:
+                    print("\n".join(compared(told)))
+        except grpc.aio.AioRpcError as error:
+            raise readable(error, "routing") from error
+    return 0
+
+
+def compared(told: routing_pb2.ComparePlanResponse) -> list[str]:
+    """Who would go elsewhere, the largest group first, with examples."""
+    lines = [f"{told.elsewhere} of {told.by_plan} calls by the plan would go elsewhere ({told.read} calls read)"]
+    if told.not_followed:
+        lines.append(f"{told.not_followed} calls cannot be followed: what their decisions were made of was not kept")
+    for group in told.groups:
+        lines += ["", f"{group.calls} calls", f"  now:   {' -> '.join(group.now)}", f"  draft: {' -> '.join(group.draft)}"]
+        for sample in group.samples:
+            lines.append(f"  for example {sample.call_id}, with the draft:")
+            lines += [line for turn in sample.draft for line in conditions(turn.trace)]
+    if told.ungrouped:
+        lines += ["", f"{told.ungrouped} calls more, in smaller groups"]
+    return lines
+
+
 async def _history(system: System, tenant: str, options: argparse.Namespace) -> int:
-    for line in told(await listed(system, tenant, "plan", options.plan, options.last)):
+    for line in changes(await listed(system, tenant, "plan", options.plan, options.last)):
         print(line)
     return 0

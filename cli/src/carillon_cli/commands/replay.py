@@ -55,12 +55,13 @@ def told(call_id: str, answer: pb.ReplayCallResponse) -> list[str]:
         step = step_text(each.step_then, json.loads(each.details_then))
         lines.append(f"{number}. configuration {each.config_seq}: {step}: {_WORDS.get(each.verdict, '?')}{remark}")
         if each.verdict in (pb.REPLAY_VERDICT_OTHER_REASONS, pb.REPLAY_VERDICT_DIFFERENT) and each.trace_now:
-            lines += ["    then", *_conditions(each.trace_then), "    now", *_conditions(each.trace_now)]
+            lines += ["    then", *conditions(each.trace_then), "    now", *conditions(each.trace_now)]
             kind = each.step_now.WhichOneof("kind")
             details = MessageToDict(getattr(each.step_now, kind), preserving_proto_field_name=True) if kind else {}
             lines.append(f"    => {step_text(kind, details) if kind else 'waits in a queue'}")
     return lines
 
 
-def _conditions(trace: Iterable[TraceEntry]) -> list[str]:
+def conditions(trace: Iterable[TraceEntry]) -> list[str]:
+    """A line a condition."""
     return trace_lines([TraceLine(subject=line.subject, matched=line.matched, reason=line.reason, next=line.next) for line in trace])

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from carillon.cdr.v1.cdr_pb2_grpc import add_LedgerServiceServicer_to_server, add_RecordServiceServicer_to_server
+from carillon_cdr.adapters.postgres_decisions import PostgresDecisions
 from carillon_cdr.adapters.postgres_ledger import PostgresLedger
 from carillon_cdr.adapters.postgres_recordings import PostgresRecordings
 from carillon_cdr.adapters.postgres_records import PostgresRecords
@@ -78,5 +79,6 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
 
 
 def _add_services(server: GrpcServer, pool: "asyncpg.Pool[Any]", ledger: PostgresLedger) -> None:
-    server.add(add_RecordServiceServicer_to_server, RecordApi(PostgresRecords(pool), ledger), RECORD_SERVICE, RECORD_RIGHTS)
+    records = RecordApi(PostgresRecords(pool), ledger, PostgresDecisions(pool))
+    server.add(add_RecordServiceServicer_to_server, records, RECORD_SERVICE, RECORD_RIGHTS)
     server.add(add_LedgerServiceServicer_to_server, LedgerApi(ledger), LEDGER_SERVICE, LEDGER_RIGHTS)

@@ -3,6 +3,7 @@
 Always: a record or event is read with the tenant of the caller's token, so that another tenant's is as if it were not there.
 """
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from carillon.cdr.v1 import cdr_pb2 as pb
 from carillon.cdr.v1 import cdr_pb2_grpc as rpc
 from carillon_cdr.domain.ledger import MAX_SEQ, CallKey
 from carillon_cdr.handlers import confirm
-from carillon_cdr.ports import Ledger, RecordFilter, Records
+from carillon_cdr.ports import Decisions, Ledger, RecordFilter, Records
 from carillon_contracts.record import CallRecorded, RecordLeg, RecordParking, RecordPickup, RecordTransfer
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.errors import InvalidArgument, NotFound
@@ -22,18 +23,23 @@ from carillon_kit.pages import decode_token, encode_token, page_size
 RECORD_SERVICE = "carillon.cdr.v1.RecordService"
 LEDGER_SERVICE = "carillon.cdr.v1.LedgerService"
 _READERS = frozenset({ADMIN, OPERATOR, SERVICE})
-RECORD_RIGHTS = {"ListRecords": _READERS, "GetRecord": _READERS, "ListCallEvents": _READERS}
+RECORD_RIGHTS = {"ListRecords": _READERS, "GetRecord": _READERS, "ListCallEvents": _READERS, "StreamDecisions": _READERS}
 LEDGER_RIGHTS = {"ConfirmCalls": frozenset({SERVICE})}
 #: In one ConfirmCalls.
 MOST_CALLS = 1000
+#: In one StreamDecisions, unless it says otherwise, and at most.
+DECIDED_CALLS, MOST_DECIDED_CALLS = 100_000, 1_000_000
+#: Calls in one of its messages: some hundred KB.
+_DECISIONS_PAGE = 100
 _LONGEST_NAME = 256
 
 
 class RecordApi(rpc.RecordServiceServicer):
     """Reads records and the ledger."""
 
-    def __init__(self, records: Records, ledger: Ledger) -> None:
+    def __init__(self, records: Records, ledger: Ledger, decisions: Decisions) -> None:
         self._records = records
+        self._decisions = decisions
         self._ledger = ledger
 
     async def ListRecords(self, request: pb.ListRecordsRequest, context: Any) -> pb.ListRecordsResponse:
@@ -61,6 +67,20 @@ class RecordApi(rpc.RecordServiceServicer):
         if not events:
             raise NotFound(f"calls/{request.call_id}")
         return pb.ListCallEventsResponse(events=[event.decode() for event in events])
+
+    async def StreamDecisions(self, request: pb.StreamDecisionsRequest, context: Any) -> AsyncIterator[pb.StreamDecisionsResponse]:
+        """Page by page."""
+        tenant, after, before = current_tenant(), _instant(request, "after"), _instant(request, "before")
+        most = request.max_calls or DECIDED_CALLS
+        if not 1 <= most <= MOST_DECIDED_CALLS:
+            raise InvalidArgument({"max_calls": f"must be 1 to {MOST_DECIDED_CALLS}"})
+        left = total = await self._decisions.count(tenant, after, before, most)
+        yield pb.StreamDecisionsResponse(total=total)
+        last: tuple[datetime, str] | None = None
+        while left > 0 and (page := await self._decisions.page(tenant, after, before, last, min(left, _DECISIONS_PAGE))):
+            calls = [pb.DecidedCall(call_id=each.call_id, events=each.events) for each in page]
+            yield pb.StreamDecisionsResponse(total=total, calls=calls)
+            last, left = (page[-1].started_at, page[-1].call_id), left - len(page)
 
 
 class LedgerApi(rpc.LedgerServiceServicer):
@@ -175,8 +195,8 @@ def _filter(request: pb.ListRecordsRequest) -> RecordFilter:
     )
 
 
-def _instant(request: pb.ListRecordsRequest, field: str) -> datetime | None:
-    if not request.HasField(field):  # type: ignore[arg-type]
+def _instant(request: Any, field: str) -> datetime | None:
+    if not request.HasField(field):
         return None
     try:
         instant: datetime = getattr(request, field).ToDatetime(tzinfo=UTC)

@@ -64,6 +64,27 @@ class Ledger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CallDecisions:
+    """An ended call and its events `routing_decided` by seq."""
+
+    call_id: str
+    started_at: datetime
+    events: tuple[bytes, ...]
+
+
+class Decisions(Protocol):
+    """Where the decisions of many calls are read."""
+
+    async def count(self, tenant: str, after: datetime | None, before: datetime | None, limit: int) -> int:
+        """How many ended calls there are, at most `limit`."""
+
+    async def page(
+        self, tenant: str, after: datetime | None, before: datetime | None, last: tuple[datetime, str] | None, limit: int
+    ) -> Sequence[CallDecisions]:
+        """Newest call first; `last` is (started_at, call_id) of the last one that was read."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordFilter:
     """Every filter that is set must hold; `after` is inclusive, `before` exclusive, on `started_at`."""
 

@@ -29,6 +29,7 @@ from carillon_routing.grpc_api import add_services
 from carillon_routing.grpc_codes import RIGHTS as CODES_RIGHTS
 from carillon_routing.grpc_codes import SERVICE_NAME as CODES_SERVICE
 from carillon_routing.grpc_codes import Codes
+from carillon_routing.grpc_compare import Comparisons
 from carillon_routing.grpc_hunt_groups import RIGHTS as HUNTING_RIGHTS
 from carillon_routing.grpc_hunt_groups import SERVICE_NAME as HUNTING_SERVICE
 from carillon_routing.grpc_hunt_groups import HuntGroupControl
@@ -80,7 +81,7 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         server.add(add_CodeServiceServicer_to_server, Codes(configuration, facts), CODES_SERVICE, CODES_RIGHTS)
         past = PastConfigurations(bus, configuration, SystemClock())
         calls = PastCalls(records, lambda tenant: (("carillon-tenant", tenant),))
-        routing = Routing(configuration, _clock(settings), Replays(calls, past))
+        routing = Routing(configuration, _clock(settings), Replays(calls, past), Comparisons(calls, SystemClock()))
         server.add(add_RoutingServiceServicer_to_server, routing, ROUTING_SERVICE, ROUTING_RIGHTS)
         port = await server.start()
         stack.push_async_callback(server.stop)

@@ -1,6 +1,7 @@
 """`RoutingService`: what would become of a call, and whether a plan passes its tests."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC
 
 from pydantic import ValidationError
@@ -13,16 +14,16 @@ from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.clock import Clock
 from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound
 from carillon_kit.grpc_server import current_tenant
-from carillon_routing.domain.facts import Advance, CallFacts, Direction, RingResult
-from carillon_routing.domain.queue_steps import REASONS, EnterQueue
+from carillon_routing.domain.facts import CallFacts, Direction, RingResult
+from carillon_routing.domain.queue_steps import REASONS
 from carillon_routing.domain.simulate import Assumed, run_tests, simulate, with_draft, with_plan
-from carillon_routing.grpc_api import step_message, trace_messages
+from carillon_routing.grpc_compare import Comparisons, turn_message
 from carillon_routing.grpc_replay import Replays
 from carillon_routing.projections.configuration import Configuration
 
 SERVICE_NAME = "carillon.routing.v1.RoutingService"
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
-RIGHTS = {"Simulate": _ADMINS, "ReplayCall": _ADMINS, "TestPlan": _ADMINS | {str(SERVICE)}}
+RIGHTS = {"Simulate": _ADMINS, "ReplayCall": _ADMINS, "ComparePlan": _ADMINS, "TestPlan": _ADMINS | {str(SERVICE)}}
 #: How long TestPlan waits for a version of the configuration that was stored just now.
 CATCH_UP_SECONDS = 3.0
 _RESULTS: dict[str, RingResult] = {
@@ -39,8 +40,9 @@ MAX_ASSUMED = 1000
 class Routing(RoutingServiceServicer):
     """Reads the caller's tenant's configuration; changes nothing."""
 
-    def __init__(self, configuration: Configuration, clock: Clock, replays: Replays) -> None:
+    def __init__(self, configuration: Configuration, clock: Clock, replays: Replays, comparisons: Comparisons) -> None:
         self._replays = replays
+        self._comparisons = comparisons
         self._configuration = configuration
         self._clock = clock
 
@@ -61,11 +63,20 @@ class Routing(RoutingServiceServicer):
         direction: Direction = "from_user" if user_id else "inbound"
         call = CallFacts(config.tenant_id, "simulation", direction, request.dialled, caller, caller_user_id=user_id)
         turns = simulate(config, call, at, assumed)
-        return pb.SimulateResponse(turns=[_turn(turn) for turn in turns], config_seq=config.seq)
+        return pb.SimulateResponse(turns=[turn_message(turn) for turn in turns], config_seq=config.seq)
 
     async def ReplayCall(self, request: pb.ReplayCallRequest, context: object) -> pb.ReplayCallResponse:
         """See routing.proto."""
         return await self._replays.replay(request)
+
+    async def ComparePlan(self, request: pb.ComparePlanRequest, context: object) -> AsyncIterator[pb.ComparePlanResponse]:
+        """See routing.proto."""
+        config = self._config("")
+        draft = config.plan_drafts.get(request.plan_draft_id)
+        if draft is None:
+            raise NotFound(f"plan_drafts/{request.plan_draft_id}")
+        async for told in self._comparisons.compare(request, config, draft):
+            yield told
 
     async def TestPlan(self, request: pb.TestPlanRequest, context: object) -> pb.TestPlanResponse:
         """See routing.proto."""
@@ -120,8 +131,3 @@ def _assumed(request: pb.SimulateRequest) -> Assumed:
     if wrong or queue is None:
         raise InvalidArgument(wrong)
     return Assumed({who: _RESULTS[result] for who, result in request.results.items()}, tuple(request.keys), queue)
-
-
-def _turn(turn: Advance) -> pb.SimulatedTurn:
-    step = None if isinstance(turn.step, EnterQueue) else step_message(turn.step)
-    return pb.SimulatedTurn(step=step, trace=trace_messages(turn.trace))

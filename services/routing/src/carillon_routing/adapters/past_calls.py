@@ -1,10 +1,12 @@
 """Past calls, as cdr keeps them."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import grpc
 import grpc.aio
+import orjson
+from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import ValidationError
 
 from carillon.cdr.v1 import cdr_pb2
@@ -13,6 +15,8 @@ from carillon_contracts.envelope import Event
 from carillon_kit.errors import NotFound, Unavailable
 
 _SECONDS = 10.0
+#: Reading a million calls while they are followed.
+STREAM_SECONDS = 1800.0
 Metadata = Callable[[str], tuple[tuple[str, str], ...]]
 
 
@@ -43,3 +47,26 @@ class PastCalls:
             except ValidationError as error:
                 raise Unavailable(f"an event of call {call_id} cannot be read") from error
         return found
+
+    async def stream(
+        self, tenant: str, after: Timestamp | None, before: Timestamp | None, most: int
+    ) -> AsyncIterator[tuple[int, list[tuple[str, list[Mapping[str, Any]]]]]]:
+        """How many calls there will be, and the next ones: id and the data of each decision. Raises `Unavailable`."""
+        if self._records is None:
+            raise Unavailable("past calls cannot be read: cdr's address is not set")
+        request = cdr_pb2.StreamDecisionsRequest(after=after, before=before, max_calls=most)
+        try:
+            async for page in self._records.StreamDecisions(request, timeout=STREAM_SECONDS, metadata=self._metadata(tenant)):
+                yield page.total, [(call.call_id, [_data(raw) for raw in call.events]) for call in page.calls]
+        except grpc.aio.AioRpcError as error:
+            raise Unavailable(f"past calls cannot be read: cdr says {error.code().name}") from error
+
+
+def _data(raw: bytes) -> Mapping[str, Any]:
+    """Of an event whose envelope nobody needs; nothing if it cannot be read."""
+    try:
+        event = orjson.loads(raw)
+    except ValueError:
+        return {}
+    data = event.get("data") if isinstance(event, dict) else None
+    return data if isinstance(data, dict) else {}

@@ -5,10 +5,12 @@ Always: `decode(encode(cursor)) == cursor`, and what is not such an object is re
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 VERSION = 2
+#: One encoder, because `json.dumps` makes a new one every time.
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 MAX_BYTES = 16_384
 
 
@@ -138,7 +140,7 @@ def encode(cursor: Cursor) -> bytes:
     optional = {"s": cursor.sender, "l": cursor.language, "h": cursor.hops, "f": cursor.forwards, "x": cursor.variables, "d": cursor.stack}
     optional |= {"k": cursor.codes, "t": int(cursor.sent)}
     fields |= {key: value for key, value in optional.items() if value}
-    return json.dumps(fields, separators=(",", ":")).encode()
+    return _COMPACT.encode(fields).encode()
 
 
 def _encode_wait(wait: Wait) -> list[Any]:
@@ -183,14 +185,18 @@ def decode(raw: bytes) -> Cursor:
     language = fields.get("l", "")
     if not _is_text(language):
         raise BadCursor("l is not a language")
-    cursor = Cursor(_count(fields, "c"), _decode_wait(fields.get("w")), tuple(sender) if sender else None, language)
+    seq, wait = _count(fields, "c"), _decode_wait(fields.get("w"))
     variables, stack = _pairs(fields, "x"), _pairs(fields, "d")
     hops, forwards, codes = _count(fields, "h"), _count(fields, "f"), _pairs(fields, "k")
-    return replace(cursor, hops=hops, forwards=forwards, variables=variables, stack=stack, codes=codes, sent=bool(_count(fields, "t")))
+    return Cursor(
+        seq, wait, tuple(sender) if sender else None, language, hops, forwards, variables, stack, codes, bool(_count(fields, "t"))
+    )
 
 
 def _pairs(fields: Mapping[str, Any], key: str) -> tuple[tuple[str, str], ...]:
-    value = fields.get(key, [])
+    value = fields.get(key)
+    if value is None:
+        return ()
     if not isinstance(value, list) or len(value) > 100 or not all(_is_texts(pair) and len(pair) == 2 for pair in value):
         raise BadCursor(f"{key} is not a list of pairs")
     return tuple((pair[0], pair[1]) for pair in value)

@@ -18,6 +18,7 @@ from carillon_routing.domain.facts import CallFacts, FactRead, Outcome
 from carillon_routing.domain.queue_steps import QueueReason
 
 VERSION = 1
+_COMPACT = json.JSONEncoder(separators=(",", ":"), default=dict)
 _OUTCOMES = {kind.__name__: kind for kind in get_args(Outcome)}
 _CALL: TypeAdapter[CallFacts] = TypeAdapter(CallFacts)
 _OUTCOME: dict[str, TypeAdapter[Outcome]] = {name: TypeAdapter(kind) for name, kind in _OUTCOMES.items()}
@@ -59,7 +60,7 @@ def encode(made: MadeOf) -> bytes:
     if made.outcome is not None:
         document["outcome"] = [type(made.outcome).__name__, _plain(made.outcome)]
     document |= {name: value for name, value in (("read", made.read), ("left", made.left)) if value}
-    return json.dumps(document, separators=(",", ":"), default=dict).encode()
+    return _COMPACT.encode(document).encode()
 
 
 def _plain(value: Any) -> dict[str, Any]:
@@ -68,6 +69,21 @@ def _plain(value: Any) -> dict[str, Any]:
 
 def _default(each: "Field[Any]") -> object:
     return each.default_factory() if each.default_factory is not MISSING else each.default
+
+
+def went_on(document: Mapping[str, Any]) -> bool:
+    """Whether it is a decision that followed another one."""
+    return "cursor" in document
+
+
+def what_became(document: Mapping[str, Any]) -> tuple[Outcome | None, Mapping[str, JsonValue], tuple[QueueReason, ...]]:
+    """Outcome, what was read and the queues left, alone: without what it costs to read the rest. Raises `BadRecord`."""
+    try:
+        outcome = _outcome(*document["outcome"]) if "outcome" in document else None
+        left = document.get("left", ())
+        return outcome, _READ.validate_python(document.get("read", {})), _SAID.validate_python(tuple(left)) if left else ()
+    except (KeyError, TypeError, ValidationError) as error:
+        raise BadRecord(f"not a record of a decision: {error}") from error
 
 
 def decode(document: Mapping[str, Any], tenant_id: str, call_id: str) -> MadeOf:

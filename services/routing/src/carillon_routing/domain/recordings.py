@@ -15,6 +15,8 @@ from carillon_routing.domain.walk import Walk
 
 def recorded(walk: Walk, ring: Ring, wait: Wait | None) -> Ring:
     """The ring step with what its policy says; unchanged when nobody names one, or it says never."""
+    if not walk.config.recording_policies:
+        return ring
     for subject, policy_id in _named(walk, ring, wait):
         policy = walk.config.recording_policies.get(policy_id)
         if policy is None:

@@ -14,7 +14,7 @@ from carillon_routing.domain.walk import Walk
 
 def with_melody(walk: Walk, ring: Ring, wait: Wait | None) -> Ring:
     """The ring step with its melody, if there is any."""
-    if not any(isinstance(target, UserTarget) for target in ring.targets):
+    if not walk.config.playlists or not any(isinstance(target, UserTarget) for target in ring.targets):
         return ring
     for subject, playlist_id in _named(walk, ring, wait):
         if playlist_id in walk.config.playlists:

@@ -4,7 +4,7 @@ Always: the steps and traces are those that a call with these outcomes would hav
 reads one tenant's configuration and nothing else, and ends.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -53,20 +53,27 @@ class Assumed:
     queue: QueueReason = "answered"
 
 
-def simulate(config: TenantConfig, call: CallFacts, at: datetime, assumed: Assumed) -> tuple[Advance, ...]:
-    """The decisions in order; the last one is where the call stays. `at` is aware."""
+def simulate(
+    config: TenantConfig,
+    call: CallFacts,
+    at: datetime,
+    assumed: Assumed,
+    find_out: Callable[[Ask], JsonValue] | None = None,
+    first: Outcome | None = None,
+) -> tuple[Advance, ...]:
+    """The decisions in order; the last one is where the call stays. `at` is aware; `find_out` None: `usual`."""
     found: list[Advance] = []
-    cursor, outcome, keys = None, Entered(), list(assumed.keys)
-    following: Outcome | None = outcome
+    cursor, keys = None, list(assumed.keys)
+    following: Outcome | None = first or Entered()
     while following is not None and len(found) < MAX_TURNS:
-        decided = advance_knowing(config, call, cursor, following, at, _usual)
+        decided = advance_knowing(config, call, cursor, following, at, find_out or usual)
         found.append(decided)
         cursor = cursors.decode(decided.cursor) if decided.cursor else None
         following = _outcome(decided, assumed, keys) if cursor is not None else None
     return tuple(found)
 
 
-def _usual(ask: Ask) -> JsonValue:
+def usual(ask: Ask) -> JsonValue:
     """A quiet day: the first call at every counter, nobody talks, every change is taken; what only the outside can tell is not known."""
     match ask:
         case Draw():
@@ -126,7 +133,7 @@ def reached(turns: tuple[Advance, ...]) -> tuple[str, ...]:
     for turn in turns:
         names |= dict.fromkeys(line.next for line in turn.trace if line.matched and line.next)
         if isinstance(turn.step, Ring):
-            names |= dict.fromkeys(_name(target) for target in turn.step.targets)
+            names |= dict.fromkeys(target_name(target) for target in turn.step.targets)
         if isinstance(turn.step, Delegate):
             names.pop(turn.step.application, None)
             whose = [f"{name.removesuffix('_id')}/{value}" for name, value in turn.step.arguments.items() if name.endswith("_id")]
@@ -134,7 +141,8 @@ def reached(turns: tuple[Advance, ...]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _name(target: RingTarget) -> str:
+def target_name(target: RingTarget) -> str:
+    """`user/anna`, `external_number/+41791112233`."""
     return f"user/{target.user_id}" if isinstance(target, UserTarget) else f"external_number/{target.number}"
 
 

@@ -49,6 +49,11 @@ class RecordServiceStub:
                 request_serializer=carillon_dot_cdr_dot_v1_dot_cdr__pb2.ListCallEventsRequest.SerializeToString,
                 response_deserializer=carillon_dot_cdr_dot_v1_dot_cdr__pb2.ListCallEventsResponse.FromString,
                 _registered_method=True)
+        self.StreamDecisions = channel.unary_stream(
+                '/carillon.cdr.v1.RecordService/StreamDecisions',
+                request_serializer=carillon_dot_cdr_dot_v1_dot_cdr__pb2.StreamDecisionsRequest.SerializeToString,
+                response_deserializer=carillon_dot_cdr_dot_v1_dot_cdr__pb2.StreamDecisionsResponse.FromString,
+                _registered_method=True)
 
 
 class RecordServiceServicer:
@@ -74,6 +79,13 @@ class RecordServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamDecisions(self, request, context):
+        """StreamDecisions gives the decisions of ended calls, newest call first, some hundred calls a message.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecordServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -91,6 +103,11 @@ def add_RecordServiceServicer_to_server(servicer, server):
                     servicer.ListCallEvents,
                     request_deserializer=carillon_dot_cdr_dot_v1_dot_cdr__pb2.ListCallEventsRequest.FromString,
                     response_serializer=carillon_dot_cdr_dot_v1_dot_cdr__pb2.ListCallEventsResponse.SerializeToString,
+            ),
+            'StreamDecisions': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamDecisions,
+                    request_deserializer=carillon_dot_cdr_dot_v1_dot_cdr__pb2.StreamDecisionsRequest.FromString,
+                    response_serializer=carillon_dot_cdr_dot_v1_dot_cdr__pb2.StreamDecisionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -174,6 +191,33 @@ class RecordService:
             '/carillon.cdr.v1.RecordService/ListCallEvents',
             carillon_dot_cdr_dot_v1_dot_cdr__pb2.ListCallEventsRequest.SerializeToString,
             carillon_dot_cdr_dot_v1_dot_cdr__pb2.ListCallEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamDecisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/carillon.cdr.v1.RecordService/StreamDecisions',
+            carillon_dot_cdr_dot_v1_dot_cdr__pb2.StreamDecisionsRequest.SerializeToString,
+            carillon_dot_cdr_dot_v1_dot_cdr__pb2.StreamDecisionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

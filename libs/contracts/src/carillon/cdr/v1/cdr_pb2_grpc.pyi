@@ -36,6 +36,8 @@ class RecordServiceStub:
     GetRecord: _grpc.UnaryUnaryMultiCallable[_cdr_pb2.GetRecordRequest, _cdr_pb2.GetRecordResponse]
     ListCallEvents: _grpc.UnaryUnaryMultiCallable[_cdr_pb2.ListCallEventsRequest, _cdr_pb2.ListCallEventsResponse]
     """ListCallEvents lists the events of one call as they lie in the ledger, by seq."""
+    StreamDecisions: _grpc.UnaryStreamMultiCallable[_cdr_pb2.StreamDecisionsRequest, _cdr_pb2.StreamDecisionsResponse]
+    """StreamDecisions gives the decisions of ended calls, newest call first, some hundred calls a message."""
 
 @_typing.type_check_only
 class RecordServiceAsyncStub(RecordServiceStub):
@@ -45,6 +47,8 @@ class RecordServiceAsyncStub(RecordServiceStub):
     GetRecord: _aio.UnaryUnaryMultiCallable[_cdr_pb2.GetRecordRequest, _cdr_pb2.GetRecordResponse]  # type: ignore[assignment]
     ListCallEvents: _aio.UnaryUnaryMultiCallable[_cdr_pb2.ListCallEventsRequest, _cdr_pb2.ListCallEventsResponse]  # type: ignore[assignment]
     """ListCallEvents lists the events of one call as they lie in the ledger, by seq."""
+    StreamDecisions: _aio.UnaryStreamMultiCallable[_cdr_pb2.StreamDecisionsRequest, _cdr_pb2.StreamDecisionsResponse]  # type: ignore[assignment]
+    """StreamDecisions gives the decisions of ended calls, newest call first, some hundred calls a message."""
 
 class RecordServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -69,6 +73,14 @@ class RecordServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cdr_pb2.ListCallEventsResponse, _abc.Awaitable[_cdr_pb2.ListCallEventsResponse]]:
         """ListCallEvents lists the events of one call as they lie in the ledger, by seq."""
+
+    @_abc_1.abstractmethod
+    def StreamDecisions(
+        self,
+        request: _cdr_pb2.StreamDecisionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_cdr_pb2.StreamDecisionsResponse], _abc.AsyncIterator[_cdr_pb2.StreamDecisionsResponse]]:
+        """StreamDecisions gives the decisions of ended calls, newest call first, some hundred calls a message."""
 
 def add_RecordServiceServicer_to_server(servicer: RecordServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

@@ -358,3 +358,154 @@ class ReplayedDecision(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplayedDecision: _TypeAlias = ReplayedDecision  # noqa: Y015
+
+@_typing.final
+class ComparePlanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_DRAFT_ID_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    MAX_CALLS_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    plan_draft_id: _builtins.str
+    max_calls: _builtins.int
+    """At most so many, newest first; 1 to 1,000,000; 0: 100,000."""
+    samples: _builtins.int
+    """Calls told with both ways in full, a group; 0: 3, at most 20."""
+    @_builtins.property
+    def after(self) -> _timestamp_pb2.Timestamp:
+        """Calls that began at or after, and before; unset: the newest ones."""
+
+    @_builtins.property
+    def before(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        plan_draft_id: _builtins.str = ...,
+        after: _timestamp_pb2.Timestamp | None = ...,
+        before: _timestamp_pb2.Timestamp | None = ...,
+        max_calls: _builtins.int = ...,
+        samples: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "max_calls", b"max_calls", "plan_draft_id", b"plan_draft_id", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComparePlanRequest: _TypeAlias = ComparePlanRequest  # noqa: Y015
+
+@_typing.final
+class ComparePlanResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
+    BY_PLAN_FIELD_NUMBER: _builtins.int
+    ELSEWHERE_FIELD_NUMBER: _builtins.int
+    NOT_FOLLOWED_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    UNGROUPED_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """Calls in all, and those read so far."""
+    read: _builtins.int
+    by_plan: _builtins.int
+    """Of those read: that come by the plan, that would go elsewhere, and that cannot be followed because what their decisions were made of
+    was not kept.
+    """
+    elsewhere: _builtins.int
+    not_followed: _builtins.int
+    ungrouped: _builtins.int
+    """Of `elsewhere`, those of more than 200 groups."""
+    done: _builtins.bool
+    config_seq: _builtins.int
+    """The version whose other plans, users and schedules were used."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComparedGroup]:
+        """In the last message alone: who would go elsewhere, the largest group first."""
+
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        read: _builtins.int = ...,
+        by_plan: _builtins.int = ...,
+        elsewhere: _builtins.int = ...,
+        not_followed: _builtins.int = ...,
+        groups: _abc.Iterable[Global___ComparedGroup] | None = ...,
+        ungrouped: _builtins.int = ...,
+        done: _builtins.bool = ...,
+        config_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_plan", b"by_plan", "config_seq", b"config_seq", "done", b"done", "elsewhere", b"elsewhere", "groups", b"groups", "not_followed", b"not_followed", "read", b"read", "total", b"total", "ungrouped", b"ungrouped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComparePlanResponse: _TypeAlias = ComparePlanResponse  # noqa: Y015
+
+@_typing.final
+class ComparedGroup(_message.Message):
+    """Calls that would go the same other way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOW_FIELD_NUMBER: _builtins.int
+    DRAFT_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    calls: _builtins.int
+    @_builtins.property
+    def now(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Where they go step by step with the plan of now and with the draft: `ring user/anna`, `menu/main`, `voicemail sales`, `hang_up 17`."""
+
+    @_builtins.property
+    def draft(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComparedCall]: ...
+    def __init__(
+        self,
+        *,
+        now: _abc.Iterable[_builtins.str] | None = ...,
+        draft: _abc.Iterable[_builtins.str] | None = ...,
+        calls: _builtins.int = ...,
+        samples: _abc.Iterable[Global___ComparedCall] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "draft", b"draft", "now", b"now", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComparedGroup: _TypeAlias = ComparedGroup  # noqa: Y015
+
+@_typing.final
+class ComparedCall(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
+    DRAFT_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    @_builtins.property
+    def now(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimulatedTurn]: ...
+    @_builtins.property
+    def draft(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimulatedTurn]: ...
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        now: _abc.Iterable[Global___SimulatedTurn] | None = ...,
+        draft: _abc.Iterable[Global___SimulatedTurn] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "draft", b"draft", "now", b"now"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ComparedCall: _TypeAlias = ComparedCall  # noqa: Y015

@@ -44,6 +44,11 @@ class RoutingServiceStub:
                 request_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.ReplayCallRequest.SerializeToString,
                 response_deserializer=carillon_dot_routing_dot_v1_dot_routing__pb2.ReplayCallResponse.FromString,
                 _registered_method=True)
+        self.ComparePlan = channel.unary_stream(
+                '/carillon.routing.v1.RoutingService/ComparePlan',
+                request_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.ComparePlanRequest.SerializeToString,
+                response_deserializer=carillon_dot_routing_dot_v1_dot_routing__pb2.ComparePlanResponse.FromString,
+                _registered_method=True)
         self.TestPlan = channel.unary_unary(
                 '/carillon.routing.v1.RoutingService/TestPlan',
                 request_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.TestPlanRequest.SerializeToString,
@@ -63,6 +68,14 @@ class RoutingServiceServicer:
 
     def ReplayCall(self, request, context):
         """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ComparePlan(self, request, context):
+        """ComparePlan follows past calls with the plans of now and with a draft in its plan's place, and tells which would go elsewhere; with
+        progress at least every second. One comparison runs at a time in a process, others wait.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,6 +101,11 @@ def add_RoutingServiceServicer_to_server(servicer, server):
                     servicer.ReplayCall,
                     request_deserializer=carillon_dot_routing_dot_v1_dot_routing__pb2.ReplayCallRequest.FromString,
                     response_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.ReplayCallResponse.SerializeToString,
+            ),
+            'ComparePlan': grpc.unary_stream_rpc_method_handler(
+                    servicer.ComparePlan,
+                    request_deserializer=carillon_dot_routing_dot_v1_dot_routing__pb2.ComparePlanRequest.FromString,
+                    response_serializer=carillon_dot_routing_dot_v1_dot_routing__pb2.ComparePlanResponse.SerializeToString,
             ),
             'TestPlan': grpc.unary_unary_rpc_method_handler(
                     servicer.TestPlan,
@@ -149,6 +167,33 @@ class RoutingService:
             '/carillon.routing.v1.RoutingService/ReplayCall',
             carillon_dot_routing_dot_v1_dot_routing__pb2.ReplayCallRequest.SerializeToString,
             carillon_dot_routing_dot_v1_dot_routing__pb2.ReplayCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ComparePlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/carillon.routing.v1.RoutingService/ComparePlan',
+            carillon_dot_routing_dot_v1_dot_routing__pb2.ComparePlanRequest.SerializeToString,
+            carillon_dot_routing_dot_v1_dot_routing__pb2.ComparePlanResponse.FromString,
             options,
             channel_credentials,
             insecure,

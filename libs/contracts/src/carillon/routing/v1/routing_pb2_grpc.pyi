@@ -38,6 +38,10 @@ class RoutingServiceStub:
     """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given."""
     ReplayCall: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ReplayCallRequest, _routing_pb2.ReplayCallResponse]
     """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time."""
+    ComparePlan: _grpc.UnaryStreamMultiCallable[_routing_pb2.ComparePlanRequest, _routing_pb2.ComparePlanResponse]
+    """ComparePlan follows past calls with the plans of now and with a draft in its plan's place, and tells which would go elsewhere; with
+    progress at least every second. One comparison runs at a time in a process, others wait.
+    """
     TestPlan: _grpc.UnaryUnaryMultiCallable[_routing_pb2.TestPlanRequest, _routing_pb2.TestPlanResponse]
     """TestPlan runs the tests that are stored for a plan, on the active plan or another in its place; then it also runs the tests of all
     other plans and answers those that pass now and would pass no more. Nothing changes.
@@ -50,6 +54,10 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given."""
     ReplayCall: _aio.UnaryUnaryMultiCallable[_routing_pb2.ReplayCallRequest, _routing_pb2.ReplayCallResponse]  # type: ignore[assignment]
     """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time."""
+    ComparePlan: _aio.UnaryStreamMultiCallable[_routing_pb2.ComparePlanRequest, _routing_pb2.ComparePlanResponse]  # type: ignore[assignment]
+    """ComparePlan follows past calls with the plans of now and with a draft in its plan's place, and tells which would go elsewhere; with
+    progress at least every second. One comparison runs at a time in a process, others wait.
+    """
     TestPlan: _aio.UnaryUnaryMultiCallable[_routing_pb2.TestPlanRequest, _routing_pb2.TestPlanResponse]  # type: ignore[assignment]
     """TestPlan runs the tests that are stored for a plan, on the active plan or another in its place; then it also runs the tests of all
     other plans and answers those that pass now and would pass no more. Nothing changes.
@@ -71,6 +79,16 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_routing_pb2.ReplayCallResponse, _abc.Awaitable[_routing_pb2.ReplayCallResponse]]:
         """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time."""
+
+    @_abc_1.abstractmethod
+    def ComparePlan(
+        self,
+        request: _routing_pb2.ComparePlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_routing_pb2.ComparePlanResponse], _abc.AsyncIterator[_routing_pb2.ComparePlanResponse]]:
+        """ComparePlan follows past calls with the plans of now and with a draft in its plan's place, and tells which would go elsewhere; with
+        progress at least every second. One comparison runs at a time in a process, others wait.
+        """
 
     @_abc_1.abstractmethod
     def TestPlan(

@@ -1,0 +1,164 @@
+"""Past calls followed again, with the plans of now and with another plan in place of one of them: who would go elsewhere.
+
+A call is followed with what is known of it: its moment, who was busy or did not answer, which keys were pressed, what was read of the
+outside. Whoever was not rung then answers; what was not read then is as on a quiet day. Only calls that come by the plan are followed
+twice, because all others go the same way.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import JsonValue
+
+from carillon_contracts.config import Plan
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain import cursor as cursors
+from carillon_routing.domain import made_of
+from carillon_routing.domain.asks import Ask
+from carillon_routing.domain.cursor import MenuWait
+from carillon_routing.domain.facts import Advance, Delegate, Gather, Gathered, HangUp, Outcome, Play, Rang, Ring
+from carillon_routing.domain.made_of import MadeOf
+from carillon_routing.domain.queue_steps import EnterQueue, QueueReason
+from carillon_routing.domain.simulate import Assumed, simulate, target_name, usual, with_plan
+
+Course = tuple[str, ...]
+#: Kinds of change that are told apart; more are counted together.
+MAX_GROUPS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PastCall:
+    """A call, or what became of it after somebody sent it elsewhere: its first question, and what is known of the rest."""
+
+    first: MadeOf
+    assumed: Assumed
+    read: Mapping[str, JsonValue]
+
+    def followed(self, config: TenantConfig) -> tuple[Advance, ...]:
+        """The decisions with a configuration. Raises nothing that `simulate` does not."""
+
+        def find_out(ask: Ask) -> JsonValue:
+            return self.read[ask.key] if ask.key in self.read else usual(ask)
+
+        return simulate(config, self.first.call, self.first.now, self.assumed, find_out, self.first.outcome)
+
+
+def past_calls(tenant_id: str, call_id: str, decisions: Iterable[Mapping[str, Any]]) -> list[PastCall]:
+    """From the data of a call's `routing_decided` events, in order; raises `BadRecord`. Those without inputs are passed over."""
+    found: list[PastCall] = []
+    rung: dict[str, str] = {}
+    for data in decisions:
+        kept = data.get("inputs")
+        if data.get("application") != "routing" or not isinstance(kept, dict):
+            continue
+        if made_of.went_on(kept):
+            if found:
+                found[-1] = _with(found[-1], *made_of.what_became(kept), rung)
+        else:
+            made = made_of.decode(kept, tenant_id, call_id)
+            found.append(PastCall(made, Assumed(), made.read))
+        rung = _rung(data)
+    return found
+
+
+def _rung(data: Mapping[str, Any]) -> dict[str, str]:
+    """Who stands behind the targets of a ring step: users by id, numbers of trunks."""
+    targets = data["details"].get("targets", ()) if isinstance(data.get("details"), dict) else ()
+    return {str(each.get("target_id")): str(each.get("user_id") or (each.get("trunk") or {}).get("number", "")) for each in targets}
+
+
+def _with(
+    call: PastCall, outcome: Outcome | None, read: Mapping[str, JsonValue], left: tuple[QueueReason, ...], rung: Mapping[str, str]
+) -> PastCall:
+    results, keys, queue = call.assumed.results, call.assumed.keys, call.assumed.queue
+    match outcome:
+        case Rang(_, targets):
+            results = {**results, **{rung[target]: each for target, each in targets.items() if target in rung}}
+        case Gathered(digits):
+            keys = (*keys, digits)
+        case _:
+            pass
+    return PastCall(call.first, Assumed(results, keys, left[-1] if left else queue), {**call.read, **read} if read else call.read)
+
+
+def course(turns: tuple[Advance, ...]) -> Course:
+    """Where a call went, one name a turn; what nodes are called, and what is spoken, is no part of it."""
+    return tuple(_station(turn) for turn in turns)
+
+
+def _station(turn: Advance) -> str:
+    step = turn.step
+    match step:
+        case Ring(targets):
+            return "ring " + ", ".join(dict.fromkeys(map(target_name, targets)))
+        case Delegate(application, arguments):
+            return " ".join([application, *(value for _, value in sorted(arguments.items()))])
+        case HangUp(cause):
+            return f"hang_up {cause}"
+        case EnterQueue(queue_id):
+            return f"queue/{queue_id}"
+        case Play() | Gather():
+            wait = cursors.decode(turn.cursor).wait if turn.cursor else None
+            return f"menu/{wait.menu_id}" if isinstance(wait, MenuWait) else "announcement"
+        case _:
+            return type(step).__name__.lower()
+
+
+@dataclass(slots=True)
+class Group:
+    """Calls that would go the same other way."""
+
+    now: Course
+    then: Course
+    calls: int = 0
+    samples: list[tuple[str, tuple[Advance, ...], tuple[Advance, ...]]] = field(default_factory=list)
+
+
+class Comparison:
+    """Counts calls, one `add` each."""
+
+    def __init__(self, config: TenantConfig, plan: Plan, samples: int) -> None:
+        self._config = config
+        self._other = with_plan(config, plan)
+        self._here = f"plan/{plan.id} node "
+        self._samples = samples
+        self.read = self.by_plan = self.elsewhere = self.not_followed = self.ungrouped = 0
+        self._groups: dict[tuple[Course, Course], Group] = {}
+
+    @property
+    def groups(self) -> list[Group]:
+        """The largest first."""
+        return sorted(self._groups.values(), key=lambda group: (-group.calls, group.now, group.then))
+
+    def add(self, call_id: str, decisions: Iterable[Mapping[str, Any]]) -> None:
+        """Follow a call both ways; one that cannot be followed is counted."""
+        self.read += 1
+        try:
+            parts = past_calls(self._config.tenant_id, call_id, decisions)
+        except made_of.BadRecord:
+            parts = []
+        if not parts:
+            self.not_followed += 1
+            return
+        pairs = [(now, part.followed(self._other)) for part in parts if self._comes_by(now := part.followed(self._config))]
+        if not pairs:
+            return
+        self.by_plan += 1
+        other = next(((now, then) for now, then in pairs if course(now) != course(then)), None)
+        if other is not None:
+            self.elsewhere += 1
+            self._put(call_id, *other)
+
+    def _comes_by(self, turns: tuple[Advance, ...]) -> bool:
+        return any(line.subject.startswith(self._here) for turn in turns for line in turn.trace)
+
+    def _put(self, call_id: str, now: tuple[Advance, ...], then: tuple[Advance, ...]) -> None:
+        key = (course(now), course(then))
+        if key not in self._groups and len(self._groups) >= MAX_GROUPS:
+            self.ungrouped += 1
+            return
+        group = self._groups.setdefault(key, Group(*key))
+        group.calls += 1
+        if len(group.samples) < self._samples:
+            group.samples.append((call_id, now, then))
