@@ -15,7 +15,7 @@ from carillon_voicemail.domain import conference_phrases, phrases
 
 pytestmark = pytest.mark.feature("M-8")
 #: Of a conference's and a mailbox's phrases those that are spoken.
-_ROOM = ("unknown", "closed", "ask_password", "ask_creator", "wrong", "locked_out", "full", "locked", "kicked", "over")
+_ROOM = ("unknown", "closed", "ask_password", "ask_creator", "wrong", "locked_out", "full", "locked", "kicked", "over", "recorded")
 _MAILBOX = ("greeting", "goodbye", "nothing_recorded", "unknown_mailbox")
 
 

@@ -59,6 +59,8 @@ class ConferenceApplication:
                 digits = outcome.gather.digits
                 verdict = await self._door.look(call.tenant_id, room, call.caller_number, digits) if room is not None else ""
                 return conference.typed(caller, cursor, config, digits, verdict)
+            case "play", "warned" | "warned_creator":
+                return conference.warned(caller, cursor, config)
             case "conference", "inside":
                 return conference.came_out(cursor, _RESULTS.get(outcome.conference.result, "failed"))
             case _:

@@ -36,6 +36,21 @@ def test_a_room_without_secrets_lets_in_and_names_the_caller() -> None:
     assert (step.creator, step.waits, step.party_name, step.language) == (True, False, "Anne Dumas", "fr")
 
 
+def test_who_enters_a_room_that_is_recorded_is_told_so_first() -> None:
+    config = house(owner_user_id="anne", creator_pin_hash=PIN, recording=True)
+    told = begin(config)
+    assert told.step == Say("Cette conférence est enregistrée.")
+    entered = conference.warned(ANNE, cursor_of(told.cursor.to_bytes()) or told.cursor, config).step
+    assert isinstance(entered, Enter)
+    assert entered.creator
+    guest = conference.typed(Caller("102"), begin(config, Caller("102")).cursor, config, "", "participant")
+    assert guest.step == told.step
+    entered = conference.warned(Caller("102"), guest.cursor, config).step
+    assert isinstance(entered, Enter)
+    assert not entered.creator
+    assert isinstance(conference.warned(ANNE, told.cursor, TenantConfig("dupont")).step, Say)
+
+
 def test_the_owner_s_line_needs_no_pin() -> None:
     config = house(owner_user_id="anne", creator_pin_hash=PIN)
     assert isinstance(begin(config).step, Enter)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from carillon_contracts.config import ConferenceRoom
 from carillon_contracts.tenant_config import TenantConfig
@@ -21,7 +21,8 @@ MAX_DIGITS = 14
 CREATOR_PREFIX = "**"
 #: What the digits were: the creator's PIN, the participants' password, neither, or nobody may try now.
 Verdict = Literal["creator", "participant", "wrong", "locked", ""]
-State = Literal["asking", "inside", "goodbye"]
+#: `warned`: is told that the room is recorded, then enters it, as a creator or not.
+State = Literal["asking", "warned", "warned_creator", "inside", "goodbye"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ def cursor_of(raw: bytes) -> Cursor | None:
     fields = json.loads(raw) if raw else {}
     if "conference" not in fields:
         return None
-    state: State = "inside" if fields["state"] == "inside" else "asking" if fields["state"] == "asking" else "goodbye"
+    states: tuple[State, ...] = get_args(State)
+    state: State = next((known for known in states if known == fields["state"]), "goodbye")
     return Cursor(str(fields["conference"]), str(fields["language"]), state, int(fields["tries"]), int(fields["seq"]))
 
 
@@ -136,6 +138,14 @@ def typed(caller: Caller, cursor: Cursor, config: TenantConfig, digits: str, ver
     return _ask(tried, room, phrases, f"wrong, try {tried.tries} of {TRIES}", before=phrases.wrong)
 
 
+def warned(caller: Caller, cursor: Cursor, config: TenantConfig) -> Decision:
+    """The caller knows that the room is recorded."""
+    room = config.conference_rooms.get(cursor.room_id)
+    if room is None:
+        return _end(cursor, phrases_in(cursor.language).unknown, "the room is there no more")
+    return _inside(caller, cursor, room, creator=cursor.state == "warned_creator", reason="was told that it is recorded")
+
+
 def came_out(cursor: Cursor, result: str) -> Decision:
     """Out of the room, or not let in."""
     phrases = phrases_in(cursor.language)
@@ -159,6 +169,14 @@ def _ask(cursor: Cursor, room: ConferenceRoom, phrases: ConferencePhrases, reaso
 
 
 def _enter(caller: Caller, cursor: Cursor, room: ConferenceRoom, *, creator: bool, reason: str) -> Decision:
+    if not room.recording:
+        return _inside(caller, cursor, room, creator=creator, reason=reason)
+    state: State = "warned_creator" if creator else "warned"
+    said = Say(phrases_in(cursor.language).recorded)
+    return Decision(said, replace(cursor, state=state), _subject(cursor), True, f"{reason}; the room is recorded")
+
+
+def _inside(caller: Caller, cursor: Cursor, room: ConferenceRoom, *, creator: bool, reason: str) -> Decision:
     name = caller.name or caller.number
     step = Enter(room, creator, bool(room.creator_pin_hash), name, cursor.language)
     return Decision(step, replace(cursor, state="inside"), _subject(cursor), True, reason)

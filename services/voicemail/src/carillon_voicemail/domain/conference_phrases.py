@@ -19,6 +19,7 @@ class ConferencePhrases:
     locked: str
     kicked: str
     over: str
+    recorded: str
     summary: str
     attended: str
 
@@ -36,6 +37,7 @@ _PHRASES: Mapping[str, ConferencePhrases] = {
         "La conférence est verrouillée.",
         "Vous avez été retiré de la conférence.",
         "La conférence est terminée. Au revoir.",
+        "Cette conférence est enregistrée.",
         "Conférence {name} : résumé",
         "de {start} à {end} ({duration})",
     ),
@@ -51,6 +53,7 @@ _PHRASES: Mapping[str, ConferencePhrases] = {
         "The conference is locked.",
         "You have been removed from the conference.",
         "The conference is over. Goodbye.",
+        "This conference is recorded.",
         "Conference {name}: summary",
         "from {start} to {end} ({duration})",
     ),
@@ -66,6 +69,7 @@ _PHRASES: Mapping[str, ConferencePhrases] = {
         "Die Konferenz ist gesperrt.",
         "Sie wurden aus der Konferenz entfernt.",
         "Die Konferenz ist beendet. Auf Wiederhören.",
+        "Diese Konferenz wird aufgezeichnet.",
         "Konferenz {name}: Zusammenfassung",
         "von {start} bis {end} ({duration})",
     ),
@@ -81,6 +85,7 @@ _PHRASES: Mapping[str, ConferencePhrases] = {
         "De conferentie is gesloten.",
         "U bent uit de conferentie verwijderd.",
         "De conferentie is afgelopen. Tot ziens.",
+        "Deze conferentie wordt opgenomen.",
         "Conferentie {name}: samenvatting",
         "van {start} tot {end} ({duration})",
     ),
@@ -96,6 +101,7 @@ _PHRASES: Mapping[str, ConferencePhrases] = {
         "La conferenza è bloccata.",
         "È stato rimosso dalla conferenza.",
         "La conferenza è terminata. Arrivederci.",
+        "Questa conferenza viene registrata.",
         "Conferenza {name}: riepilogo",
         "dalle {start} alle {end} ({duration})",
     ),
