@@ -1,10 +1,12 @@
 """baresip phones pick up, park, listen, page and speak by intercom through the system; tones tell who hears whom."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.history_pb2_grpc import HistoryServiceStub
@@ -234,3 +236,37 @@ async def test_the_last_caller_is_called_back_without_showing_who_calls(system: 
         await elise.command("hangup")
     records = by_dialled(await asyncio.to_thread(system.new_records, known, 3))
     assert records["*69"]["answered_by"] == "alain"
+
+
+@asynccontextmanager
+async def door_of_elise(system: System) -> AsyncIterator[None]:
+    """Her phone is a door phone: 5 opens, to the phone 1 is sent."""
+    run = system.run
+    async with channel(run["grpc"]["directory"], run["admin_token"], "dupont") as link:
+        users, mask = UserServiceStub(link), FieldMask(paths=["door_phone"])
+        door = pb.User(id="elise", door_phone={"open_digits": "5", "lock_digits": "1"})
+        await users.UpdateUser(pb.UpdateUserRequest(user=door, update_mask=mask), timeout=10)
+        try:
+            yield
+        finally:
+            await users.UpdateUser(pb.UpdateUserRequest(user=pb.User(id="elise"), update_mask=mask), timeout=10)
+
+
+def digits_heard(phone: Baresip) -> list[Any]:
+    return [event.get("param") for event in phone.events if "DTMF" in str(event.get("type"))]
+
+
+@pytest.mark.feature("M-5")
+async def test_who_answers_a_door_phone_opens_its_door(system: System, known: set[str]) -> None:
+    async with AsyncExitStack() as stack:
+        alain, elise = await phones(stack, system, "102", "106")
+        await stack.enter_async_context(door_of_elise(system))
+        await talk(system, elise, alain, "102")
+        await hears(elise, ALAIN_HZ)
+        await alain.command("sndcode", "5")
+        await holds(
+            lambda: any("DTMF" in str(event.get("type")) and event.get("param") == "1" for event in elise.events), "the lock's digit"
+        )
+        await alain.command("hangup")
+        await elise.until_event("CALL_CLOSED")
+    await asyncio.to_thread(system.new_records, known, 1)

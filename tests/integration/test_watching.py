@@ -53,6 +53,21 @@ def test_a_busy_lamp_follows_a_call(system: System) -> None:
     assert f"sip:101@{system.tenant['realm']}" in told
 
 
+@pytest.mark.feature("M-5", "M-6")
+def test_the_lamp_of_a_parking_slot(system: System) -> None:
+    """Dumas parks herself, and gives up."""
+    caller = system.user("101")
+    keys = {"user": caller["sip_user"], "realm": system.tenant["realm"], "dest": "*7708"}
+    with watching(system, "102", "708", "dialog", "terminated") as lamp:
+        until((lamp.folder / "told").exists, "the first NOTIFY")
+        with Sipp("call_with_authentication.xml", system.sip, "-d", "600", *credentials(caller), **keys) as call:
+            call.succeed()
+        lamp.succeed()
+        told = messages(lamp)
+    assert list(dict.fromkeys(re.findall(r"<state[^>]*>(\w+)</state>", told))) == ["confirmed", "terminated"]
+    assert f"sip:101@{system.tenant['realm']}" in told
+
+
 @pytest.mark.feature("M-6", "V-6")
 def test_the_lamp_of_a_mailbox(system: System) -> None:
     """Claire has a mailbox."""

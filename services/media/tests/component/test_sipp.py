@@ -8,6 +8,18 @@ import pytest
 from carillon_sip import Replaces, SessionEnded
 
 
+@pytest.mark.feature("M-5")
+async def test_a_strangers_phone_answers_an_intercom_by_itself(house: Any, words: Any, sipp: Any) -> None:
+    intercom = words.ring("bob")
+    intercom.step.ring.auto_answer = True
+    house.application.follow(intercom)
+    async with sipp.phone(house, "uas_answers_itself"):
+        assert await sipp.Sipp(house, "uac", sipp.free_port(), "-m", "1", "-d", "200").run() == 0
+        told = words.story(await house.ended())
+    assert "leg_answered b1" in told
+    assert "leg_ringing b1" not in told
+
+
 @pytest.mark.feature("M-1")
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_calls_from_a_stranger_to_a_stranger(house: Any, words: Any, sipp: Any, transport: str) -> None:
