@@ -244,7 +244,7 @@ async def door_of_elise(system: System) -> AsyncIterator[None]:
     run = system.run
     async with channel(run["grpc"]["directory"], run["admin_token"], "dupont") as link:
         users, mask = UserServiceStub(link), FieldMask(paths=["door_phone"])
-        door = pb.User(id="elise", door_phone={"open_digits": "5", "lock_digits": "1"})
+        door = pb.User(id="elise", door_phone=pb.DoorPhone(open_digits="5", lock_digits="1"))
         await users.UpdateUser(pb.UpdateUserRequest(user=door, update_mask=mask), timeout=10)
         try:
             yield

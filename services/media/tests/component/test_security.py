@@ -63,7 +63,7 @@ async def guess(house: Any, user: str, password: str, host: str = ATTACKER, tran
     return int(await phone.register())
 
 
-async def options(phone: Any, timeout: float = 1.0) -> Any:
+async def options(phone: Any, timeout: float = 20.0) -> Any:
     """The response; TimeoutError: nobody answers."""
     address = NameAddr.of("sip:ping@dupont.example")
     phone.do("request", RequestOut("OPTIONS", flow=phone.flow, request_uri="sip:dupont.example", from_=address, to=address))

@@ -93,7 +93,7 @@ class House:
         device = SimpleNamespace(tenant="dupont", user_id="anne", binding=SimpleNamespace(flow=self.phone))
         accounts = SimpleNamespace(config=lambda tenant: company())
         devices = {"anne": [device]}
-        self.crossing = Crossing(self.elsewhere, accounts, self, {}, lambda user: devices.get(user, []))  # type: ignore[arg-type]
+        self.crossing = Crossing(self.elsewhere, accounts, self, {}, lambda user: devices.get(user, []))  # type: ignore[arg-type,return-value]
 
     def is_peer(self, address: tuple[str, int]) -> bool:
         return address in self.peers.values()

@@ -294,7 +294,7 @@ def test_what_could_not_be_kept_is_not_said_to_be_done() -> None:
     ("dialled", "ends"), [("**199", (1, 404)), ("*82299", (1, 404)), ("*82103", (21, 403)), ("*45", (21, 403)), ("0900123456", (21, 403))]
 )
 def test_a_call_that_is_sent_to_what_cannot_be_ends_so_that_it_goes_back(dialled: str, ends: tuple[int, int]) -> None:
-    barred = {"restriction_profiles": [{"id": "none", "barred": ["premium"]}]}
+    barred: dict[str, Any] = {"restriction_profiles": [{"id": "none", "barred": ["premium"]}]}
     users = [{"id": each, "last_name": each.title(), "restriction_profile_id": "none"} for each in ("anna", "ben", "carl")]
     assert dial(dialled, transferred=True, users=users, **barred).ends == ends
     assert says(dial(dialled, users=users, **barred))
