@@ -82,7 +82,7 @@ async def publish_company(bus: Bus | MemoryBus, company: Mapping[str, Any]) -> N
             tenantid=tenant,
             configseq=seq,
         )
-        await bus.publish(CONFIG.name, config_subject(tenant, change.resource, change.action), event.to_json(), str(event.id))
+        await bus.publish(CONFIG.name, config_subject(tenant, change.resource, change.action), event.to_json(), f"{tenant} {seq}")
 
 
 def config_of(company: Mapping[str, Any]) -> TenantConfig:
