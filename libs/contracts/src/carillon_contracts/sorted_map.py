@@ -6,7 +6,7 @@ chunks of at most `_LARGEST` entries; a change copies one chunk and the list of 
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K")
@@ -74,6 +74,14 @@ class SortedMap(Mapping[K, V], Generic[K, V]):
     def __iter__(self) -> Iterator[K]:
         for keys, _ in self._chunks:
             yield from keys
+
+    def items(self) -> ItemsView[K, V]:
+        """As of a dict."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[V]:
+        """As of a dict."""
+        return _Values(self)
 
     def __repr__(self) -> str:
         return f"SortedMap({dict(self)!r})"
@@ -145,3 +153,23 @@ class SortedMap(Mapping[K, V], Generic[K, V]):
         for key in same:
             del put[key], gone[key]
         return put, gone
+
+
+class _Items(ItemsView[K, V]):
+    """Chunk by chunk; the inherited one would look up each key."""
+
+    _mapping: SortedMap[K, V]
+
+    def __iter__(self) -> Iterator[tuple[K, V]]:
+        for keys, values in self._mapping._chunks:
+            yield from zip(keys, values, strict=True)
+
+
+class _Values(ValuesView[V]):
+    """As `_Items`."""
+
+    _mapping: SortedMap[Any, V]
+
+    def __iter__(self) -> Iterator[V]:
+        for _, values in self._mapping._chunks:
+            yield from values

@@ -24,6 +24,8 @@ def test_it_is_what_a_dict_is_and_those_before_stay(entries: dict[int, int], cha
         assert dict(made) == expected
     assert list(made) == sorted(made)
     assert len(made) == len(dict(made))
+    assert (list(made.items()), list(made.values())) == (list(dict(made).items()), list(dict(made).values()))
+    assert list(made.items()) == [(key, made[key]) for key in made]
     assert all(made[key] == value and key in made and made.get(key) == value for key, value in made.items())
     assert [key for key, _ in made.items_from(start)] == [key for key in made if key >= start]
     assert [key for key, _ in made.items_from(start, after=True)] == [key for key in made if key > start]

@@ -38,6 +38,8 @@ _OPTIONS = (
     ("grpc.max_send_message_length", LARGEST_MESSAGE),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
+    # A client's pings may come close together where it or we had to wait for the processor; an import must not be cut off for that.
+    ("grpc.http2.max_ping_strikes", 0),
 )
 #: What says that something we need is away: the client may try again, and is told no more.
 _AWAY = (ConnectionError, TimeoutError, PublishFailed, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError)

@@ -7,6 +7,7 @@ case, and the id decides where all else is equal.
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
 from typing import Any
 
 from pydantic import BaseModel
@@ -76,11 +77,15 @@ class Ordered:
 
 
 class Orders:
-    """The orders that were asked for last, each of the newest resources that it was asked of; at most `capacity` resources in all."""
+    """The orders that were asked for last, each of the newest resources that it was asked of; at most `capacity` resources in all.
+
+    Several threads may ask.
+    """
 
     def __init__(self, capacity: int = 400_000) -> None:
         self._capacity = capacity
         self._known: OrderedDict[tuple[str, str, Order], tuple[int, Ordered]] = OrderedDict()
+        self._lock = Lock()
 
     def of(self, tenant_id: str, kind: str, seq: int, resources: Mapping[str, Resource], order: Order) -> Sequence[Resource]:
         """The tenant's resources of a kind in their version `seq`, in the order."""
@@ -88,11 +93,12 @@ class Orders:
         version, known = self._known.get(key, (-1, None))
         if known is None or known.of is not now:
             known = Ordered.sort(now, order) if known is None else known.moved(now)
-        if seq >= version:
-            self._known[key] = (seq, known)
-            self._known.move_to_end(key)
-        while sum(len(each.resources) for _, each in self._known.values()) > self._capacity or len(self._known) > _MOST:
-            self._known.popitem(last=False)
+        with self._lock:
+            if seq >= version:
+                self._known[key] = (seq, known)
+                self._known.move_to_end(key)
+            while sum(len(each.resources) for _, each in self._known.values()) > self._capacity or len(self._known) > _MOST:
+                self._known.popitem(last=False)
         return known.resources
 
 

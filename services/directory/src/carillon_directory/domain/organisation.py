@@ -11,6 +11,8 @@ DEEPEST = 50
 
 def department_of(config: TenantConfig, resource: Resource) -> str:
     """Its own, or that of the user whose it is, or of what it leads to; empty if none."""
+    if type(resource) is User:  # Lists ask it of tens of thousands.
+        return resource.department_id
     if isinstance(resource, Department):
         return resource.id
     if isinstance(resource, Departmental) and resource.department_id:
