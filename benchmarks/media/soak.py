@@ -37,10 +37,11 @@ async def soak(folder: Path, calls: int, minutes: float) -> bool:
     """Whether nothing was lost and nothing left."""
     program = build(folder)
     async with plane_process(folder, "--cpus", "0", ports=PORTS) as plane:
-        client = await PlaneClient.connect(plane.socket, deadline=20)
+        client = await PlaneClient.connect(plane.socket, deadline=20, within=30)
         pid = plane.pid
         before = held(pid)
-        load = await asyncio.create_subprocess_exec(str(program), "5", str(60 * minutes), stdin=PIPE, stdout=PIPE)
+        pinned = ("taskset", "-c", str((os.cpu_count() or 1) - 1))
+        load = await asyncio.create_subprocess_exec(*pinned, str(program), "5", str(60 * minutes), stdin=PIPE, stdout=PIPE)
         assert load.stdin
         assert load.stdout
         ports = [int(port) for port in (await load.stdout.readline()).split()[1:]]
