@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from threading import Lock
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -230,7 +231,7 @@ def add_services(
     )
     verbs: dict[str, Mapping[str, Verb]] = {**Verbs(directory, ids).by_kind, Plan.KIND: PlanVerbs(lives).by_name}
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
-    orders = Orders()
+    orders = Orders(lock=Lock())
     servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, orders, verbs.get(kind.kind, {})) for kind in generic}
     batch = ("BatchService", BatchServicer(directory, servicers), _SCOPED)
     services = [*special, batch, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]

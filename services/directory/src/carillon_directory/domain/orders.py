@@ -7,7 +7,7 @@ case, and the id decides where all else is equal.
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from threading import Lock
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pydantic import BaseModel
@@ -79,13 +79,13 @@ class Ordered:
 class Orders:
     """The orders that were asked for last, each of the newest resources that it was asked of; at most `capacity` resources in all.
 
-    Several threads may ask.
+    Several threads may ask if there is a `lock`, which is held for moments.
     """
 
-    def __init__(self, capacity: int = 400_000) -> None:
+    def __init__(self, capacity: int = 400_000, lock: AbstractContextManager[Any] | None = None) -> None:
         self._capacity = capacity
         self._known: OrderedDict[tuple[str, str, Order], tuple[int, Ordered]] = OrderedDict()
-        self._lock = Lock()
+        self._lock = nullcontext() if lock is None else lock
 
     def of(self, tenant_id: str, kind: str, seq: int, resources: Mapping[str, Resource], order: Order) -> Sequence[Resource]:
         """The tenant's resources of a kind in their version `seq`, in the order."""
