@@ -14,7 +14,7 @@ from strangers.phones import holds, phone
 from strangers.story import CARRIER, CARRIER_PORT, Story
 from strangers.system import System, until
 
-MAIN, SALES, ALAIN, MENU = "+41215550100", "+41215550110", "+41215550102", "+41215550120"
+MAIN, SALES, ALAIN, MENU = "+41215550100", "+41215550110", "+41215550102", "220"
 ALAIN_MOBILE, SECOND_OFFICE = "+41795550102", "+41225550142"
 TUESDAY_10, TUESDAY_15, TUESDAY_NIGHT, SATURDAY_10 = (
     "2026-11-24T10:15+01:00",
@@ -193,8 +193,8 @@ async def test_the_menu_speaks_both_languages_and_every_key_leads_where_it_says(
     story.clock(TUESDAY_10)
     keys = ("9", "1", "*", "2", "2")
     with story.phone("105", "ring_until_cancelled.xml") as david, story.phone("106", "answer.xml") as elise:
-        async with story.outside_phone(700) as caller:
-            await caller.command("dial", f"sip:{MENU}@{story.system.sip[0]}")
+        async with phone(story.system, "102", 700) as caller:
+            await caller.command("dial", f"sip:{MENU}@{story.system.tenant['realm']}")
             call_id = (await asyncio.to_thread(story.live))["call_id"]
             for turn, key in enumerate(keys, 1):
                 await asyncio.to_thread(story.decided, call_id, turn)
@@ -220,8 +220,8 @@ async def test_the_other_ways_out_of_the_menu(
     """Nothing pressed three times: the main number's rules; support, in French."""
     story.clock(TUESDAY_10)
     with story.phone(answers, "answer.xml") as phone_of_it:
-        async with story.outside_phone(700) as caller:
-            await caller.command("dial", f"sip:{MENU}@{story.system.sip[0]}")
+        async with phone(story.system, "102", 700) as caller:
+            await caller.command("dial", f"sip:{MENU}@{story.system.tenant['realm']}")
             call_id = (await asyncio.to_thread(story.live))["call_id"]
             for turn, key in enumerate(keys, 1):
                 await asyncio.to_thread(story.decided, call_id, turn)
@@ -294,6 +294,19 @@ def test_a_group_falls_to_a_group_that_falls_to_a_group(story: Story, known: set
     record = story.record(known)
     assert record["answered_by"] == "david"
     assert len(story.as_simulated(record, {"bernard": "busy", "claire": "unreachable"})) == 3
+
+
+@pytest.mark.feature("R-3", "R-2")
+async def test_a_caller_who_gives_up_is_written_about(story: Story) -> None:
+    story.clock(TUESDAY_10)
+    with story.phone("101", "ring_until_cancelled.xml") as dumas:
+        async with story.outside_phone(700) as caller:
+            await caller.command("dial", f"sip:+41215550132@{story.system.sip[0]}")
+            await caller.until_event("CALL_RINGING", 30)
+            await caller.command("hangup")
+            await asyncio.to_thread(dumas.succeed)
+    (mail,) = await asyncio.to_thread(until, lambda: story.mails("manques@dupont.example"), "the mail", 30)
+    assert (mail["subject"], mail.get_body(("plain",)).get_content().strip()) == (f"Appel manqué de {story.caller}", "+41215550132")
 
 
 @pytest.mark.feature("R-12", "R-24")

@@ -13,6 +13,7 @@ from carillon_media.domain.steps import (
     Entered,
     Gather,
     GatherOutcome,
+    GaveUpOutcome,
     HangUp,
     Play,
     PlayOutcome,
@@ -216,6 +217,20 @@ def test_an_outside_member_of_a_group_is_called_by_the_next_trunk_when_one_canno
 
 def _offered(bench: Any) -> list[events.LegOffered]:
     return [output.event for output in bench.out if isinstance(output, outputs.Journal) and isinstance(output.event, events.LegOffered)]
+
+
+@pytest.mark.feature("R-3")
+def test_who_wants_to_know_is_told_that_the_caller_gave_up_while_it_rang(bench: Any) -> None:
+    bench.arrive().decide(ring(BOB, ask_after_giving_up=True), cursor=b"here").feed(inputs.CallerCancelled())
+    assert bench.did(outputs.Tell) == [outputs.Tell("routing", b"here", GaveUpOutcome())]
+    assert bench.call.over
+
+
+@pytest.mark.feature("R-3")
+def test_nobody_is_told_who_does_not_want_to_know_or_after_an_answer(bench: Any) -> None:
+    bench.arrive().decide(ring(BOB, ask_after_giving_up=True)).feed(inputs.LegAccepted("b1"), inputs.LegLeft("a"))
+    assert bench.call.over
+    assert bench.did(outputs.Tell) == []
 
 
 SEVERAL = ring(BOB, RingTarget("t2", TrunkTarget("carrier", "+41791234567"), 0, 60_000), RingTarget("t3", "alice", 0, 60_000))

@@ -26,6 +26,7 @@ from carillon_media.domain.steps import (
     Entered,
     Gather,
     GatherOutcome,
+    GaveUpOutcome,
     HangUp,
     Music,
     Outcome,
@@ -174,6 +175,8 @@ def outcome_message(outcome: Outcome) -> pb.Outcome:
         case RingOutcome(result, targets):
             each = [pb.TargetOutcome(target_id=t.target_id, result=_RESULTS[t.result], sip_status=t.sip_status) for t in targets]
             return pb.Outcome(ring=pb.RingOutcome(result=_RESULTS[result], targets=each))
+        case GaveUpOutcome():
+            return pb.Outcome(gave_up=pb.GaveUpOutcome())
         case PlayOutcome():
             return pb.Outcome(play=pb.PlayOutcome())
         case GatherOutcome(digits, timed_out):
@@ -250,6 +253,7 @@ def _ring(message: pb.Step) -> Ring:
         ring.music,
         recording,
         account_code=ring.account_code[:15],
+        ask_after_giving_up=ring.ask_after_giving_up,
         ringback_music_id=ring.ringback_music_id,
     )
 

@@ -269,6 +269,7 @@ def _hang_up(call: CallState, step: HangUp) -> None:
 
 
 def _cancelled(call: CallState, phase: Phase, given: inputs.CallerCancelled) -> None:
+    ringing.tell_given_up(call, phase)
     call.finish(CALLER_GAVE_UP, "caller", gone=CALLER)
 
 
@@ -279,6 +280,7 @@ def _left(call: CallState, phase: Phase, given: inputs.LegLeft) -> None:
         return
     cause, by = _why(leg, given)
     if leg.leg_id == call.anchor:
+        ringing.tell_given_up(call, phase)
         call.finish(cause, by, gone="" if given.how == "media" else leg.leg_id)
     elif isinstance(phase, Talking) and phase.peer == leg.leg_id:
         if phase.ring.ask_after_answer and not call.orphaned:

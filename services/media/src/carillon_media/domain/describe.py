@@ -46,6 +46,7 @@ def _fields(step: Step) -> Mapping[str, Any]:
                 "caller_number": step.caller_number,
                 "caller_name": step.caller_name,
                 "ask_after_answer": step.ask_after_answer,
+                "ask_after_giving_up": step.ask_after_giving_up,
                 "auto_answer": step.auto_answer,
                 "music": step.music,
                 "account_code": step.account_code,

@@ -273,6 +273,16 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell the application what became of its step; what it answers is not carried out, and nobody waits for it."""
+
+    application: str
+    cursor: bytes
+    outcome: Outcome
+    facts: CallFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitSignal:
     """Ask the application whether the wait is to end, until it is (Signalled) or `StopAwaiting`."""
 
@@ -367,6 +377,7 @@ Output = (
     | SendDigits
     | Announce
     | Ask
+    | Tell
     | AwaitSignal
     | StopAwaiting
     | SetTimer

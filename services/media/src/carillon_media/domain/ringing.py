@@ -17,7 +17,7 @@ from carillon_media.domain.causes import (
 )
 from carillon_media.domain.facts import Contact
 from carillon_media.domain.state import CallState, Leg, Ringing, Talking
-from carillon_media.domain.steps import Music, Ring, RingOutcome, TrunkTarget
+from carillon_media.domain.steps import GaveUpOutcome, Music, Ring, RingOutcome, TrunkTarget
 from carillon_media.domain.timetable import Target, Timetable, given_up
 
 #: RFC 3326 section 2: phones show no missed call.
@@ -226,6 +226,12 @@ def _silence(call: CallState) -> None:
     melody = isinstance(call.phase, Ringing) and call.phase.melody
     if melody or call.legs[call.anchor].state == "answered":
         call.do(outputs.StopPlay(call.anchor))
+
+
+def tell_given_up(call: CallState, phase: object) -> None:
+    """The caller hangs up; an application that wants to know while it rings is told."""
+    if isinstance(phase, Ringing) and phase.step.ask_after_giving_up and not call.orphaned:
+        call.do(outputs.Tell(call.application, call.cursor, GaveUpOutcome(), call.asks_as))
 
 
 def replace_step(call: CallState, phase: Ringing) -> None:

@@ -115,6 +115,8 @@ class Ring:
     recording: RecordingPlan | None = None
     #: What the call is charged to.
     account_code: str = ""
+    #: The application wants to know when the caller hangs up while it rings.
+    ask_after_giving_up: bool = False
     #: Playlist in place of the ringing tone.
     ringback_music_id: str = ""
 
@@ -283,6 +285,11 @@ class RingOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class GaveUpOutcome:
+    """The caller hung up while it rang; what is answered is not carried out."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlayOutcome:
     """The prompts were played."""
 
@@ -348,6 +355,7 @@ class ConferenceOutcome:
 Outcome = (
     Entered
     | RingOutcome
+    | GaveUpOutcome
     | PlayOutcome
     | GatherOutcome
     | RecordOutcome

@@ -263,6 +263,16 @@ class CallActor:
         found = (answer.step, answer.cursor, answer.trace, answer.config_seq, answer.details, answer.inputs)
         self.post(inputs.Decided(output.question, *found))
 
+    async def _tell(self, output: outputs.Tell) -> None:
+        self.board.spawn(self._told(output))
+
+    async def _told(self, output: outputs.Tell) -> None:
+        facts = output.facts or self.call.facts
+        try:
+            await self.parts.applications.ask(output.application, facts, output.cursor, output.outcome)
+        except NoDecision as error:
+            self.parts.quiet.warning("application was not told", application=output.application, call_id=facts.call_id, error=str(error))
+
     async def _set_timer(self, output: outputs.SetTimer) -> None:
         self._timers.set(output.name, output.at)
 
@@ -292,6 +302,7 @@ _DO: Mapping[type, Callable[[CallActor, Any], Awaitable[None]]] = {
     outputs.Journal: CallActor._journalled,
     outputs.Remember: CallActor._nothing,
     outputs.Ask: CallActor._ask,
+    outputs.Tell: CallActor._tell,
     outputs.AwaitSignal: awaiting.begin,
     outputs.StopAwaiting: awaiting.end,
     outputs.SetTimer: CallActor._set_timer,
