@@ -10,6 +10,7 @@ BENCHMARKS = (
     ("services/media/benchmarks/journal.py",),
     ("services/cdr/benchmarks/ledger.py",),
     ("benchmarks/media/relay.py", "--calls", "500", "1000"),
+    ("benchmarks/directory.py", "--users", "2000", "--csv", "1000"),
     ("benchmarks/calls.py", "--rates", "50,100,200"),
 )
 
