@@ -1,10 +1,11 @@
 """Who calls: lists, zones, countries. Numbers are compared in E.164; a caller inside is known by user and extension."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import phonenumbers
 
-from carillon_contracts.config import OriginEntry
+from carillon_contracts.config import CallerList, OriginEntry
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.dialling import to_e164
 from carillon_routing.domain.facts import CallFacts
@@ -19,17 +20,27 @@ def normalised(config: TenantConfig, number: str) -> str:
 
 def on_list(config: TenantConfig, call: CallFacts, list_id: str) -> tuple[bool, str]:
     """Whether the caller is on the list, and why."""
-    found = cast(Any, config.resources.get("caller_list", {}).get(list_id))
+    found = config.get(CallerList, list_id)
     if found is None:
         return False, "there is no such list"
     number = normalised(config, call.caller_number)
     if not number:
         return found.withheld, "the caller shows no number, " + ("as some on the list" if found.withheld else "and only numbers are listed")
-    for entry in found.callers:
-        if number == entry.prefix if entry.exact else number.startswith(entry.prefix):
-            label = f" ({entry.label})" if entry.label else ""
-            return True, f"{number} is {entry.prefix}{label}" if entry.exact else f"{number} begins with {entry.prefix}{label}"
+    places = config.derived("routing caller lists", CallerList, _places)[list_id]
+    beginnings = ((number[:length], False) for length in range(1, len(number) + 1))
+    first = min((places[key] for key in ((number, True), *beginnings) if key in places), default=None)
+    if first is not None:
+        entry = found.callers[first]
+        label = f" ({entry.label})" if entry.label else ""
+        return True, f"{number} is {entry.prefix}{label}" if entry.exact else f"{number} begins with {entry.prefix}{label}"
     return False, f"{number} is none of {len(found.callers)} on the list"
+
+
+def _places(lists: Mapping[str, CallerList]) -> dict[str, dict[tuple[str, bool], int]]:
+    """Of every list: where a prefix, or (True) a whole number, stands first."""
+    return {
+        each.id: {(entry.prefix, entry.exact): place for place, entry in reversed([*enumerate(each.callers)])} for each in lists.values()
+    }
 
 
 def comes_from(config: TenantConfig, call: CallFacts, entry: OriginEntry) -> tuple[bool, str]:

@@ -136,11 +136,15 @@ class Cursor:
 
 def encode(cursor: Cursor) -> bytes:
     """Compact JSON; keys that say nothing are absent."""
+    return _COMPACT.encode(document(cursor)).encode()
+
+
+def document(cursor: Cursor) -> dict[str, Any]:
+    """What `encode` makes JSON of."""
     fields: dict[str, Any] = {"v": VERSION, "c": cursor.config_seq, "w": _encode_wait(cursor.wait)}
     optional = {"s": cursor.sender, "l": cursor.language, "h": cursor.hops, "f": cursor.forwards, "x": cursor.variables, "d": cursor.stack}
     optional |= {"k": cursor.codes, "t": int(cursor.sent)}
-    fields |= {key: value for key, value in optional.items() if value}
-    return _COMPACT.encode(fields).encode()
+    return fields | {key: value for key, value in optional.items() if value}
 
 
 def _encode_wait(wait: Wait) -> list[Any]:

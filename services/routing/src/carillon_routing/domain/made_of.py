@@ -6,7 +6,7 @@ did with the caller is kept as the reasons for which the caller left queues on t
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from typing import Any, get_args
 
@@ -26,6 +26,12 @@ _SAID: TypeAdapter[tuple[QueueReason, ...]] = TypeAdapter(tuple[QueueReason, ...
 _READ: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 #: The call's, which the event tells.
 _TOLD = frozenset({"tenant_id", "call_id"})
+
+
+_DEFAULTS: dict[type, tuple[tuple[str, object], ...]] = {
+    kind: tuple((each.name, each.default_factory() if each.default_factory is not MISSING else each.default) for each in fields(kind))
+    for kind in (CallFacts, *_OUTCOMES.values())
+}
 
 
 class BadRecord(ValueError):
@@ -56,7 +62,7 @@ def encode(made: MadeOf) -> bytes:
         "sums": made.sums,
     }
     if made.cursor is not None:
-        document["cursor"] = json.loads(cursors.encode(made.cursor))
+        document["cursor"] = cursors.document(made.cursor)
     if made.outcome is not None:
         document["outcome"] = [type(made.outcome).__name__, _plain(made.outcome)]
     document |= {name: value for name, value in (("read", made.read), ("left", made.left)) if value}
@@ -64,11 +70,7 @@ def encode(made: MadeOf) -> bytes:
 
 
 def _plain(value: Any) -> dict[str, Any]:
-    return {each.name: found for each in fields(value) if (found := getattr(value, each.name)) != _default(each)}
-
-
-def _default(each: "Field[Any]") -> object:
-    return each.default_factory() if each.default_factory is not MISSING else each.default
+    return {name: found for name, default in _DEFAULTS[type(value)] if (found := getattr(value, name)) != default}
 
 
 def went_on(document: Mapping[str, Any]) -> bool:
