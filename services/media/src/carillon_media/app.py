@@ -191,7 +191,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         await mailboxes.caught_up(settings.catch_up_seconds)
         tasks.start(_warm(configuration, node.prompts, sounds), "prompts")
         server = await guarded_server(settings, "media", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        _add_services(server, settings, node, accounts)
+        _add_services(server, settings, node, accounts, elsewhere)
         grpc_conference.add_conference_service(server, node.board.rooms)
         grpc_audio.add_audio_service(server, node.control, studio, recorded, objects, await _directory(settings, stack))
         port = await server.start()
@@ -477,11 +477,11 @@ def _run(node: _Node, tasks: Tasks, plane: PlaneClient, settings: MediaSettings)
         tasks.start(_watch(SilenceWatch(node.board, plane, SystemClock(), settings.silence_seconds)), "silence")
 
 
-def _add_services(server: GrpcServer, settings: MediaSettings, node: _Node, accounts: Accounts) -> None:
+def _add_services(server: GrpcServer, settings: MediaSettings, node: _Node, accounts: Accounts, elsewhere: Elsewhere) -> None:
     calls, registrations = grpc_api.LiveCallApi(node.board), grpc_api.RegistrationApi(node.registrar, node.between.watching, settings.node)
     server.add(add_LiveCallServiceServicer_to_server, calls, grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
     server.add(add_RegistrationServiceServicer_to_server, registrations, grpc_api.REGISTRATIONS, grpc_api.REGISTRATION_RIGHTS)
-    control = grpc_control.CallControlApi(node.control, FeatureControl(node.control), node.board.taps)
+    control = grpc_control.CallControlApi(node.control, FeatureControl(node.control, elsewhere.of), node.board.taps)
     server.add(add_CallControlServiceServicer_to_server, control, grpc_control.CALL_CONTROL, grpc_control.CALL_CONTROL_RIGHTS)
     trunks = grpc_trunks.TrunkStateApi(node.trunks, SystemClock())
     server.add(add_TrunkStateServiceServicer_to_server, trunks, grpc_trunks.TRUNK_STATES, grpc_trunks.TRUNK_STATE_RIGHTS)

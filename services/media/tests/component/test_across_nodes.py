@@ -6,9 +6,15 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import grpc
+import grpc.aio
 import pytest
 
 from carillon.common.v1 import call_application_pb2 as app
+from carillon.media.v1 import call_control_pb2 as pb
+from carillon.media.v1.call_control_pb2_grpc import CallControlServiceStub
+from carillon_kit.auth import ADMIN, issue_token
+from carillon_kit.grpc_client import channel
 from carillon_kit.testing import eventually, fresh_database
 from carillon_rtp.testing import decode, share_of, tone
 from carillon_sip import InviteReceived, Refer, SessionCancelled, SessionEnded, SessionFailed
@@ -162,6 +168,16 @@ async def test_a_lamp_shows_calls_of_another_node_and_its_dialog_can_be_replaced
         await hear_each_other(carol, await carol.answered(), anne, await anne.answered())
         await bob.expect(SessionCancelled)
         await told(watcher, "terminated")
+
+
+async def test_by_api_the_node_is_named_that_has_the_call(nodes: tuple[Any, Any], words: Any) -> None:
+    here, there = nodes
+    await rings(here, there, words)
+    await there.phone("carol")
+    async with channel(f"127.0.0.1:{there.running.grpc_port}", issue_token("k" * 40, "olga", "dupont", [ADMIN])) as link:
+        with pytest.raises(grpc.aio.AioRpcError, match="the call is at node test") as refused:
+            await CallControlServiceStub(link).PickUpCall(pb.PickUpCallRequest(user_id="carol", rung_user_id="bob"))
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
 async def test_who_gives_up_or_is_no_member_leaves_the_other_nodes_call_alone(nodes: tuple[Any, Any], words: Any) -> None:

@@ -3,13 +3,17 @@
 Invariant: nothing is possible here that the user's own phone could not do.
 """
 
+from collections.abc import Callable, Iterable
+
 from carillon_contracts.config import Feature, codes_of
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_media.domain import inputs
+from carillon_media.domain.elsewhere import NodeCall, wanted
 from carillon_media.domain.state import Talking
 from carillon_media.domain.steps import SuperviseMode
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.control import CallControl, Refused, UnknownLeg
+from carillon_media.handlers.elsewhere import summary
 
 RING_SECONDS = 30.0
 #: Seconds for routing to say that a call may be parked, and for the call to be in its slot.
@@ -21,10 +25,11 @@ class UnknownUser(Exception):
 
 
 class FeatureControl:
-    """Park, take, supervise, consult, open."""
+    """Park, take, supervise, consult, open. `elsewhere` gives a tenant's calls on other nodes, each with its node."""
 
-    def __init__(self, control: CallControl) -> None:
+    def __init__(self, control: CallControl, elsewhere: Callable[[str], Iterable[tuple[str, NodeCall]]] = lambda tenant: ()) -> None:
         self._control = control
+        self._elsewhere = elsewhere
         self._board = control.board
         self._accounts = control.accounts
 
@@ -110,7 +115,16 @@ class FeatureControl:
     def _dial(self, tenant: str, user_id: str, digits: str, requested_by: str, *, auto_answer: bool) -> str:
         if not self._control.knows_user(tenant, user_id):
             raise UnknownUser(user_id)
+        if (node := self._node_of(tenant, user_id, digits)) is not None:
+            raise Refused(f"the call is at node {node}: ask that node")
         return self._control.originate(tenant, user_id, digits, requested_by, RING_SECONDS, auto_answer=auto_answer)
+
+    def _node_of(self, tenant: str, user_id: str, digits: str) -> str | None:
+        """The other node that has the call which is meant, where this one has none."""
+        wish = wanted(self._config(tenant), user_id, digits)
+        if wish is None or any(actor.call.facts.tenant == tenant and wish.is_(summary(actor)) for actor in self._board.calls.values()):
+            return None
+        return next((node for node, call in self._elsewhere(tenant) if wish.is_(call)), None)
 
     def _config(self, tenant: str) -> TenantConfig:
         return self._accounts.config(tenant) or TenantConfig(tenant)
