@@ -35,8 +35,11 @@ def answers(address: tuple[str, int]) -> bool:
 
 
 @contextmanager
-def kamailio(configuration: Path, ip: str, files: dict[str, str], *defines: str, port: int | None = None) -> Iterator[tuple[str, int]]:
-    """A running Kamailio's address, over UDP and TCP. `files` lie in its folder, whose path stands for `{folder}` in `defines`."""
+def kamailio(
+    configuration: Path, ip: str, files: dict[str, str], *defines: str, port: int | None = None, tls_port: int | None = None
+) -> Iterator[tuple[str, int]]:
+    """A running Kamailio's address, over UDP and TCP (and TLS at `tls_port`). `files` lie in its folder, whose path stands for `{folder}`
+    in `defines`."""
     assert BINARY is not None
     folder = Path(tempfile.mkdtemp(prefix="kamailio-"))
     address = ip, port or free_port(ip)
@@ -45,6 +48,8 @@ def kamailio(configuration: Path, ip: str, files: dict[str, str], *defines: str,
     command = [BINARY, "-DD", "-E", "-f", str(configuration), "-Y", str(folder), "-P", str(folder / "pid")]
     for transport in ("udp", "tcp"):
         command += ["-l", f"{transport}:{ip}:{address[1]}"]
+    if tls_port:
+        command += ["-l", f"tls:{ip}:{tls_port}"]
     for define in defines:
         command += ["-A", define.format(folder=folder)]
     with (folder / "log").open("wb") as log:
