@@ -5,6 +5,7 @@ Always: what is missing is told with what to do about it; no command guesses an 
 
 import argparse
 import json
+import os
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,8 @@ class System:
         return sorted(self.content["tenants"])
 
     def tenant(self, wanted: str | None) -> str:
-        """The tenant asked for, or the only one there is."""
+        """The tenant asked for, that of `CARILLON_TENANT`, or the only one there is."""
+        wanted = wanted or os.environ.get("CARILLON_TENANT") or None
         if wanted is not None:
             if wanted not in self.tenants:
                 raise CliError(f"there is no tenant {wanted!r}", f"Known: {', '.join(self.tenants) or 'none'}.")
@@ -87,7 +89,7 @@ class System:
             case []:
                 raise CliError("there is no tenant yet", "Load one: carillon apply FILE")
             case several:
-                raise CliError("there are several tenants", f"Choose one with --tenant: {', '.join(several)}.")
+                raise CliError("there are several tenants", f"Choose one with --tenant or CARILLON_TENANT: {', '.join(several)}.")
 
     def entry(self, tenant: str) -> dict[str, Any]:
         """The tenant's part of `run.json`."""

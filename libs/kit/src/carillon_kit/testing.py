@@ -33,7 +33,8 @@ async def eventually(condition: Callable[[], bool | Awaitable[bool]], timeout: f
         if result:
             return
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not true within {timeout} s: {inspect.getsource(condition).strip() if callable(condition) else condition}")
+            said = inspect.getsource(condition).strip() if inspect.isfunction(condition) else condition
+            raise TimeoutError(f"not true within {timeout} s: {said}")
         await asyncio.sleep(_POLL_SECONDS)
 
 
