@@ -125,8 +125,13 @@ class Process:
 
     async def start(self) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", "carillon_directory", env=self._env)
-        async with operator(self.port) as made:
-            await asyncio.wait_for(made.channel_ready(), timeout=60)
+        try:
+            async with operator(self.port) as made:
+                await asyncio.wait_for(made.channel_ready(), timeout=60)
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
         return process
 
 
