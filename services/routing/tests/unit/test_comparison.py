@@ -41,7 +41,8 @@ def placed(call_id: str, *outcomes: Outcome, number: str = "+41215550100") -> li
     for outcome in outcomes:
         call.becomes(outcome)
     given: list[Outcome] = [Entered(), *outcomes]
-    kept, cursor = [], None
+    kept: list[Mapping[str, Any]] = []
+    cursor = None
     for outcome, decision in zip(given, call.advances, strict=True):
         made = MadeOf(call.facts, cursor, outcome, call.at, decision.config_seq, as_read(decision.read))
         step = step_message(decision.step)
