@@ -213,11 +213,13 @@ async def test_the_menu_speaks_both_languages_and_every_key_leads_where_it_says(
 
 @pytest.mark.slow
 @pytest.mark.feature("R-11")
-@pytest.mark.parametrize(("keys", "results", "answers"), [((), {"dumas": "answered"}, "101"), (("1", "1"), {"bernard": "answered"}, "103")])
+@pytest.mark.parametrize(
+    ("keys", "results", "answers"), [(("9", "9", "9"), {"dumas": "answered"}, "101"), (("1", "1"), {"bernard": "answered"}, "103")]
+)
 async def test_the_other_ways_out_of_the_menu(
     story: Story, known: set[str], keys: tuple[str, ...], results: dict[str, str], answers: str
 ) -> None:
-    """Nothing pressed three times: the main number's rules; support, in French."""
+    """A wrong key three times: the main number's rules; support, in French."""
     story.clock(TUESDAY_10)
     with story.phone(answers, "answer.xml") as phone_of_it:
         async with phone(story.system, "102", 700) as caller:
