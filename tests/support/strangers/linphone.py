@@ -155,7 +155,7 @@ class Linphone:
         if self.process.returncode is None:
             self.process.terminate()
             try:
-                await asyncio.wait_for(self.process.wait(), 10)
+                await asyncio.wait_for(self.process.wait(), 20)
             except TimeoutError:
                 self.process.kill()
                 await self.process.wait()

@@ -21,6 +21,7 @@ MODULES = ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/module
 TONE_SECONDS = 60
 START_SECONDS = 10.0
 START_ATTEMPTS = 3
+STOP_SECONDS = 20.0
 EVENT_SECONDS = 20.0
 
 
@@ -174,7 +175,7 @@ class Baresip:
         return tones.hear(wav.read_wide(found[-1].read_bytes()) if found else [])
 
     async def stop(self) -> None:
-        """Quit, or be killed after two seconds."""
+        """Quit, or be killed after `STOP_SECONDS`: who is killed stays registered."""
         with contextlib.suppress(BaresipError, OSError):
             await self.command("quit")
         if self._listening is not None:
@@ -183,7 +184,7 @@ class Baresip:
             self._writer.close()
         if self._process is not None:
             try:
-                await asyncio.wait_for(self._process.wait(), 2)
+                await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
             except TimeoutError:
                 self._process.kill()
                 await self._process.wait()
