@@ -526,7 +526,7 @@ class Sipp:
         self.command = [
             "sipp",
             f"{server[0]}:{server[1]}",
-            *("-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port), "-nostdin", "-timeout", "30"),
+            *("-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port), "-nostdin", "-timeout", "30", "-trace_err"),
             *("-t", "u1" if transport == "udp" else "t1"),
             *("-key", "user", user, "-au", user, "-ap", f"secret-{user}", "-key", "domain", "dupont.example", "-key", "dest", "102"),
             *options,
@@ -536,6 +536,10 @@ class Sipp:
     async def start(self) -> asyncio.subprocess.Process:
         quiet = asyncio.subprocess.DEVNULL
         return await asyncio.create_subprocess_exec(*self.command, stdin=quiet, stdout=quiet, stderr=quiet, cwd=self.folder)
+
+    def errors(self) -> str:
+        """What SIPp did not expect."""
+        return "\n".join(path.read_text(errors="replace")[:4000] for path in self.folder.glob("*_errors.log"))
 
     async def run(self) -> int:
         """Exit code: 0 when every call went as the scenario says."""

@@ -139,11 +139,12 @@ async def test_kill_9_cuts_no_call_of_strangers(tmp_path: Path, nats_url: str, h
         media.environment["CARILLON_SIP_UDP"] = f"127.0.0.1:{sipp.free_port()}"
         await media.start()
         async with sipp.phone(media, "uas"):
-            caller = await sipp.Sipp(media, "uac", sipp.free_port(), "-m", "40", "-r", "80", "-d", "6000").start()
+            calls = sipp.Sipp(media, "uac", sipp.free_port(), "-m", "40", "-r", "80", "-d", "6000")
+            caller = await calls.start()
             await eventually(lambda: sum(any("leg_offered" in e.type for e in events) for events in seen.values()) == 40, 15)
             await media.end(signal.SIGKILL)
             await media.start()
-            assert await asyncio.wait_for(caller.wait(), 60) == 0, "a call of SIPp's failed"
+            assert await asyncio.wait_for(caller.wait(), 60) == 0, calls.errors()
             await eventually(lambda: len(seen) >= 40 and over(seen), 15)
         assert len(seen) == 40
         for events in seen.values():
