@@ -22,7 +22,7 @@ test: setup ## lint, then every test but the slow ones
 	@$(MAKE) -s lint
 	@pytest -m "not slow"
 
-lint: ## style, types, import rules, purity, generated code, deployment files
+lint: setup ## style, types, import rules, purity, generated code, deployment files
 	@ruff check .
 	@ruff format --check .
 	@tools/typecheck
