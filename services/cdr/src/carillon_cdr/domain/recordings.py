@@ -47,20 +47,9 @@ def read_recording(subject: str, body: bytes, default_days: int) -> Recording | 
         raise Poisoned(f"tenant {event.tenantid!r} and call {event.callid!r} of the event are not those of subject {subject}")
     if data.labels.get(_KEPT_ELSEWHERE) or not data.object:
         return None
-    duration = timedelta(milliseconds=max(0, data.duration_ms))
-    return Recording(
-        recording_id=uuid5(_RECORDINGS, f"{event.tenantid}/{parts[3]}/{event.seq}"),
-        tenant=event.tenantid,
-        call_id=parts[3],
-        seq=event.seq,
-        leg_id=data.labels.get("leg_id", ""),
-        started_at=event.time - duration,
-        duration_ms=max(0, data.duration_ms),
-        bytes=max(0, data.bytes),
-        object=data.object,
-        labels={key: value for key, value in data.labels.items() if key not in ("leg_id", "retention_days")},
-        expires_at=event.time + timedelta(days=days(data.labels.get("retention_days", ""), default_days)),
-    )
+    labels = {key: value for key, value in data.labels.items() if key not in ("leg_id", "retention_days")}
+    kept = days(data.labels.get("retention_days", ""), default_days)
+    return _recording(event, data, parts[3], labels, kept, seq=event.seq, leg_id=data.labels.get("leg_id", ""))
 
 
 def read_conference(subject: str, body: bytes, default_days: int) -> Recording | None:
@@ -74,18 +63,34 @@ def read_conference(subject: str, body: bytes, default_days: int) -> Recording |
     if len(parts) != 5 or (event.tenantid, data.meeting_id) != (parts[1], parts[3]):
         raise Poisoned(f"tenant {event.tenantid!r} and meeting {data.meeting_id!r} of the event are not those of subject {subject}")
     labels = {"conference_room_id": data.room_id, "conference": data.display_name, "format": "mp3"}
+    labels = {name: value for name, value in labels.items() if value}
+    return _recording(event, data, data.meeting_id, labels, days(str(data.retention_days), default_days))
+
+
+def _recording(
+    event: Event,
+    data: RecordingFinished | ConferenceRecorded,
+    call_id: str,
+    labels: Mapping[str, str],
+    kept_days: int,
+    *,
+    seq: int = 0,
+    leg_id: str = "",
+) -> Recording:
+    """Of an event that comes when the recording has ended."""
+    duration_ms = max(0, data.duration_ms)
     return Recording(
-        recording_id=uuid5(_RECORDINGS, f"{event.tenantid}/{data.meeting_id}/0"),
+        recording_id=uuid5(_RECORDINGS, f"{event.tenantid}/{call_id}/{seq}"),
         tenant=event.tenantid,
-        call_id=data.meeting_id,
-        seq=0,
-        leg_id="",
-        started_at=event.time - timedelta(milliseconds=max(0, data.duration_ms)),
-        duration_ms=max(0, data.duration_ms),
+        call_id=call_id,
+        seq=seq,
+        leg_id=leg_id,
+        started_at=event.time - timedelta(milliseconds=duration_ms),
+        duration_ms=duration_ms,
         bytes=max(0, data.bytes),
         object=data.object,
-        labels={name: value for name, value in labels.items() if value},
-        expires_at=event.time + timedelta(days=days(str(data.retention_days), default_days)),
+        labels=labels,
+        expires_at=event.time + timedelta(days=kept_days),
     )
 
 

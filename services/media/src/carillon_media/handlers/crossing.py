@@ -54,12 +54,12 @@ class Crossing:
 
     def way(self, request: Request, flow: Flow) -> Address | None:
         """The node that the request goes on to; None: it is ours."""
-        if request.method not in ("INVITE", "ACK", "CANCEL") or self._peers.is_peer(flow.remote):
+        if not self._peers.peers or request.method not in ("INVITE", "ACK", "CANCEL") or self._peers.is_peer(flow.remote):
             return None
         way = (request.call_id, request.from_tag, request.cseq.number)
         node = self._ways.get(way)
         if node is None:
-            if request.method != "INVITE" or request.to_tag or not self._peers.peers:
+            if request.method != "INVITE" or request.to_tag:
                 return None
             node = self._node_for(request, flow)
             if node is None:
