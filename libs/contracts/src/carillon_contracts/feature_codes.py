@@ -58,3 +58,20 @@ def lot_of(config: TenantConfig, slot: str) -> str:
 def _by_length(changed: tuple[FeatureCode, ...]) -> tuple[tuple[str, Feature], ...]:
     codes = sorted(((code, feature) for feature, code in codes_of(changed).items()), key=lambda pair: (-len(pair[0]), pair[0]))
     return tuple(codes)
+
+
+def rung_at(config: TenantConfig, extension: str) -> tuple[str, ...]:
+    """Users whose phones ring when the extension is dialled; what rings there may be picked up."""
+    found = config.extensions.get(extension)
+    if found is None:
+        return ()
+    if found.destination.user_id is not None:
+        return (found.destination.user_id,)
+    group = config.ring_groups.get(found.destination.ring_group_id or "")
+    return tuple(member.user_id for member in group.members if member.user_id) if group is not None else ()
+
+
+def picks_up_for(config: TenantConfig, user_id: str) -> tuple[str, ...]:
+    """The others of the user's pickup groups, each once."""
+    groups = [group for group in config.pickup_groups.values() if user_id in group.user_ids]
+    return tuple(dict.fromkeys(user for group in groups for user in group.user_ids if user != user_id))

@@ -6,7 +6,7 @@ Invariant: of several calls that fit, the one that began first is meant, on what
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from carillon_contracts.feature_codes import recognise
+from carillon_contracts.feature_codes import picks_up_for, recognise, rung_at
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_media.domain.fallback import is_emergency
 from carillon_sip.dialog_info import WatchedDialog
@@ -63,27 +63,15 @@ def wanted(config: TenantConfig, user_id: str, dialled: str) -> Wanted | None:
         case "park" if coded is not None and coded.slot:
             return Wanted(slot=coded.argument)
         case "pick_up_group":
-            groups = [group for group in config.pickup_groups.values() if user_id in group.user_ids]
-            return Wanted(ringing={user for group in groups for user in group.user_ids if user != user_id})
+            return Wanted(ringing=set(picks_up_for(config, user_id)))
         case "pick_up" if coded is not None:
-            return Wanted(ringing=_rung_at(config, coded.argument))
+            return Wanted(ringing=set(rung_at(config, coded.argument)))
         case "listen" | "whisper" | "barge" if coded is not None:
             found = config.extensions.get(coded.argument)
             talking = found.destination.user_id if found is not None else None
             return Wanted(talking=talking) if talking else None
         case _:
             return None
-
-
-def _rung_at(config: TenantConfig, extension: str) -> set[str]:
-    """Users whose phones ring when the extension is dialled."""
-    found = config.extensions.get(extension)
-    if found is None:
-        return set()
-    if found.destination.user_id is not None:
-        return {found.destination.user_id}
-    group = config.ring_groups.get(found.destination.ring_group_id or "")
-    return {member.user_id for member in group.members if member.user_id} if group is not None else set()
 
 
 def oldest(wish: Wanted, calls: Iterable[NodeCall]) -> NodeCall | None:

@@ -5,7 +5,7 @@ says, else is parked again.
 """
 
 from carillon_contracts.config import ParkingLot, User
-from carillon_contracts.feature_codes import Coded, lot_of
+from carillon_contracts.feature_codes import Coded, lot_of, picks_up_for, rung_at
 from carillon_routing.domain import attendance
 from carillon_routing.domain.cursor import FeatureWait
 from carillon_routing.domain.facts import HangUp, Ring, RingResult, UserTarget
@@ -92,7 +92,7 @@ def rang(walk: Walk, wait: FeatureWait, result: RingResult) -> Move:
 def _pick_up_group(walk: Walk, subject: str) -> Move:
     own = walk.call.caller_user_id
     groups = [group for group in walk.config.pickup_groups.values() if own in group.user_ids]
-    users = tuple(dict.fromkeys(user for group in groups for user in group.user_ids if user != own))
+    users = picks_up_for(walk.config, own)
     if not users:
         walk.note(subject, False, f"user/{own} is in no pickup group with anybody else")
         return say(walk, "not_allowed")
@@ -101,7 +101,7 @@ def _pick_up_group(walk: Walk, subject: str) -> Move:
 
 
 def _pick_up(walk: Walk, subject: str, extension: str) -> Move:
-    users = _rung_at(walk, extension)
+    users = rung_at(walk.config, extension)
     if not users:
         walk.note(subject, False, f"{extension} is no extension at which phones ring")
         return say(walk, "no_such_extension")
@@ -114,17 +114,6 @@ def _pick_up(walk: Walk, subject: str, extension: str) -> Move:
             return say(walk, "not_allowed")
     walk.note(subject, True, f"takes what rings at {extension}: {', '.join(users)}")
     return Stop(PickUp(users), FeatureWait("take"))
-
-
-def _rung_at(walk: Walk, extension: str) -> tuple[str, ...]:
-    """Users whose phones ring when the extension is dialled."""
-    found = walk.config.extensions.get(extension)
-    if found is None:
-        return ()
-    if found.destination.user_id is not None:
-        return (found.destination.user_id,)
-    group = walk.config.ring_groups.get(found.destination.ring_group_id or "")
-    return tuple(member.user_id for member in group.members if member.user_id) if group is not None else ()
 
 
 # -- parking ----------------------------------------------------------------------------------------------------------
