@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from carillon_contracts.streams import STREAMS
+from carillon_rtp.__main__ import parser as plane_options
 
 pytestmark = pytest.mark.feature("P-4")
 
@@ -85,11 +86,27 @@ def test_compose_gives_only_settings_that_exist() -> None:
 
 def test_compose_names_only_volumes_and_services_that_it_has() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-    assert set(SERVICES) | {"media-plane", "nats", "postgres"} == set(compose["services"])
+    assert set(SERVICES) | {"media-plane", "plane-spare", "nats", "postgres"} == set(compose["services"])
     for service in compose["services"].values():
         named = {volume.split(":")[0] for volume in service.get("volumes", ()) if not volume.startswith(".")}
         assert named <= set(compose["volumes"])
         assert set(service.get("depends_on", ())) <= set(compose["services"])
+
+
+@pytest.mark.feature("M-13")
+def test_a_second_media_plane_stands_by_everywhere() -> None:
+    """Alike but for the name, on one socket, and able to see that the other one is gone; the options are those that the plane takes."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert compose["media-plane"] == compose["plane-spare"]
+    assert compose["media-plane"]["pid"] == "host"
+    (media,) = [m for m in manifests() if m["kind"] == "StatefulSet"]
+    first, second = media["spec"]["template"]["spec"]["initContainers"]
+    assert [first.pop("name"), second.pop("name")] == ["media-plane", "plane-spare"]
+    assert first == second
+    assert media["spec"]["template"]["spec"]["shareProcessNamespace"]
+    for arguments in (compose["media-plane"]["command"], first["args"]):
+        given = [re.sub(r"\$\(NODE_IP\)|\$\{[^}]+\}", "192.0.2.1", argument) for argument in arguments]
+        assert plane_options().parse_args(given).standby
 
 
 def test_the_nats_file_is_what_the_server_takes() -> None:
@@ -140,7 +157,7 @@ def test_every_volume_of_compose_is_a_folder_that_the_image_gives_to_its_user() 
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     given = re.search(r"install -d -o carillon (.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert given is not None
-    for service in (*SERVICES, "media-plane"):
+    for service in (*SERVICES, "media-plane", "plane-spare"):
         mounted = {volume.split(":")[1] for volume in compose["services"][service].get("volumes", ())}
         assert mounted <= set(given[1].split()), service
 

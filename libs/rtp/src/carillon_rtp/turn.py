@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import select
+import time
 from pathlib import Path
 
 #: How long a dead process may take to be gone; the number may be another process's by now, or one of another PID namespace.
@@ -29,7 +30,8 @@ def take_turn(path: Path) -> int:
 def _until_gone(former: bytes) -> None:
     """The kernel frees a lock before the sockets beside it."""
     with contextlib.suppress(ValueError, OSError):
-        if int(former) == os.getpid():
+        if int(former) == os.getpid():  # of another PID namespace (each container's first process is 1), where nobody can look
+            time.sleep(LEAVING_MS / 1000)
             return
         process = os.pidfd_open(int(former))
         try:
