@@ -131,7 +131,7 @@ async def _summaries(
     tasks.start(sender.run(), "conference summaries")
     dead_letters = DeadLetters(pool)
     spec = replace(CONFERENCES, ack_wait=settings.ack_wait_seconds)
-    consumer = await bus.consume(spec, ConferenceSubscriber(conferences, dead_letters).handle, dead_letters, batch=1)
+    consumer = await bus.consume(spec, ConferenceSubscriber(conferences, dead_letters).handle, dead_letters)
     stack.push_async_callback(consumer.stop)
 
 

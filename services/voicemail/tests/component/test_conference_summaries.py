@@ -64,10 +64,9 @@ def event(fact: str, call: str, seq: int, minute: float, **data: Any) -> bytes:
 
 
 async def keep(conferences: PostgresConferences, *bodies: bytes) -> None:
+    """One after another, as when each comes alone."""
     for body in bodies:
-        fact = read(body)
-        assert fact is not None
-        await conferences.keep(fact)
+        await conferences.keep([fact for fact in [read(body)] if fact is not None])
 
 
 @pytest.fixture

@@ -16,8 +16,13 @@ from carillon_kit.bus import ConsumerSpec, Delivered, Retry
 from carillon_kit.postgres import UNAVAILABLE
 
 FACTS = ("started", "leg_offered", "leg_answered", "leg_ended", "ended")
+#: Events wait for more of their kind for as long as their publisher did: a transaction of many costs little more than one of one.
 CONSUMER = ConsumerSpec(
-    stream=CALLS.name, durable="routing-facts", subject=tuple(f"carillon.*.call.*.{fact}" for fact in FACTS), max_ack_pending=512
+    stream=CALLS.name,
+    durable="routing-facts",
+    subject=tuple(f"carillon.*.call.*.{fact}" for fact in FACTS),
+    max_ack_pending=512,
+    linger=0.02,
 )
 _CALLS = """
 insert into call_seen (tenant, call_id, direction, caller, caller_user_id, seen_at, ended_at)

@@ -20,7 +20,9 @@ from carillon_kit.clock import Clock
 from carillon_routing.domain.emergencies import notice
 from carillon_routing.domain.facts import CallFacts, Direction
 
-CONSUMER = ConsumerSpec(stream=CALLS.name, durable="routing-emergencies", subject=("carillon.*.call.*.started",), max_ack_pending=512)
+CONSUMER = ConsumerSpec(
+    stream=CALLS.name, durable="routing-emergencies", subject=("carillon.*.call.*.started",), max_ack_pending=512, linger=0.1
+)
 #: After a long outage nobody is frightened by what was days ago.
 TOO_LATE = timedelta(hours=24)
 _IDS = UUID("2f1a3f6e-8f0c-5a53-9a3e-6a1d3a0c6b71")

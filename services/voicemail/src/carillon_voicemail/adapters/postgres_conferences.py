@@ -4,6 +4,7 @@ Always: an event counts once, whatever is delivered how often and in which order
 and is due only while nobody is in its meeting.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,10 @@ from carillon_voicemail.domain.conference_summary import Attendance, Joined, Lef
 _JOINED = """
 insert into conference_attendance (tenant, call_id, seq, room_id, meeting_id, display_name, party, number, creator, joined_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing"""
+#: Of these calls, those that are in a conference: most calls end without having been in one.
+_PRESENT = """
+select distinct tenant, call_id from conference_attendance
+ where left_at is null and (tenant, call_id) in (select * from unnest($1::text[], $2::text[]))"""
 #: The call's stays that began before this event.
 _LEFT = """
 update conference_attendance set left_at = $4
@@ -59,17 +64,26 @@ class PostgresConferences:
         self._pause = pause
         self._timeout = timeout
 
-    async def keep(self, fact: Joined | Left) -> None:
-        """An event. Raises StoreUnavailable."""
+    async def keep(self, facts: Sequence[Joined | Left]) -> None:
+        """Events in their order, all or none. Raises StoreUnavailable."""
         async with acquired(self._pool, self._timeout) as connection, connection.transaction():
-            key = (fact.tenant, fact.call_id, fact.seq)
-            if isinstance(fact, Joined):
-                data = fact.data
-                row = (data.room_id, data.meeting_id, data.display_name, data.party, data.number, data.creator, fact.at)
-                await connection.execute(_JOINED, *key, *row, timeout=self._timeout)
-                return
-            for left in await connection.fetch(_LEFT, *key, fact.at, timeout=self._timeout):
-                await connection.execute(_DUE, fact.tenant, left["meeting_id"], left["room_id"], self._pause, timeout=self._timeout)
+            leaving = [(fact.tenant, fact.call_id) for fact in facts if isinstance(fact, Left)]
+            present = {(fact.tenant, fact.call_id) for fact in facts if isinstance(fact, Joined)}
+            if leaving:
+                present.update(map(tuple, await connection.fetch(_PRESENT, *zip(*leaving, strict=True), timeout=self._timeout)))
+            for fact in facts:
+                if (fact.tenant, fact.call_id) in present:
+                    await self._keep(connection, fact)
+
+    async def _keep(self, connection: Any, fact: Joined | Left) -> None:
+        key = (fact.tenant, fact.call_id, fact.seq)
+        if isinstance(fact, Joined):
+            data = fact.data
+            row = (data.room_id, data.meeting_id, data.display_name, data.party, data.number, data.creator, fact.at)
+            await connection.execute(_JOINED, *key, *row, timeout=self._timeout)
+            return
+        for left in await connection.fetch(_LEFT, *key, fact.at, timeout=self._timeout):
+            await connection.execute(_DUE, fact.tenant, left["meeting_id"], left["room_id"], self._pause, timeout=self._timeout)
 
     async def claim(self, lease: timedelta) -> SummaryJob | None:
         """What is due first. Raises StoreUnavailable."""

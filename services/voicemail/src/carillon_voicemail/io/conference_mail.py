@@ -8,12 +8,15 @@ from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import UNAVAILABLE
 from carillon_voicemail.adapters.postgres_conferences import PostgresConferences, SummaryJob
-from carillon_voicemail.domain.conference_summary import compose, read, recipients
+from carillon_voicemail.domain.conference_summary import ENDED, JOINED, LEFT, compose, read, recipients
 from carillon_voicemail.domain.message import Poisoned
 from carillon_voicemail.ports import Configurations, StoreUnavailable, Wake
 
 DURABLE = "voicemail-conferences"
-CONSUMER = ConsumerSpec(stream=CALLS.name, durable=DURABLE, subject="carillon.*.call.>")
+#: What is not urgent waits for its like: one transaction for all of them.
+CONSUMER = ConsumerSpec(
+    stream=CALLS.name, durable=DURABLE, subject=tuple(f"carillon.*.call.*.{fact}" for fact in (JOINED, LEFT, ENDED)), linger=0.5
+)
 _log = get_logger("conferences")
 POLL_SECONDS = 1.0
 #: Until another worker takes what one has begun.
@@ -29,19 +32,26 @@ class ConferenceSubscriber:
 
     async def handle(self, batch: list[Delivered]) -> None:
         """Take the batch; raises Retry while the database is away."""
+        facts = []
         for delivered in batch:
             try:
                 fact = read(delivered.data)
-                if fact is not None:
-                    await self._conferences.keep(fact)
             except Poisoned as poison:
-                _log.error("poisoned_event", subject=delivered.subject, stream_seq=delivered.stream_seq, error=str(poison))
-                try:
-                    await self._dead_letters.add(DURABLE, CALLS.name, delivered, str(poison))
-                except UNAVAILABLE as away:
-                    raise Retry(1.0) from away
-            except StoreUnavailable as away:
-                raise Retry(1.0) from away
+                await self._put_aside(delivered, str(poison))
+            else:
+                facts += [] if fact is None else [fact]
+        try:
+            if facts:
+                await self._conferences.keep(facts)
+        except StoreUnavailable as away:
+            raise Retry(1.0) from away
+
+    async def _put_aside(self, delivered: Delivered, why: str) -> None:
+        _log.error("poisoned_event", subject=delivered.subject, stream_seq=delivered.stream_seq, error=why)
+        try:
+            await self._dead_letters.add(DURABLE, CALLS.name, delivered, why)
+        except UNAVAILABLE as away:
+            raise Retry(1.0) from away
 
 
 class SummarySender:
