@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from strangers.reflection import Reflected
 from strangers.sipp import Sipp, credentials, register
 from strangers.system import System, until
 
@@ -51,6 +52,35 @@ def test_a_busy_lamp_follows_a_call(system: System) -> None:
     assert versions == list(range(len(versions)))
     assert told.count('state="full"') >= 1
     assert f"sip:101@{system.tenant['realm']}" in told
+
+
+@pytest.mark.feature("M-6")
+def test_all_lamps_of_a_phone_by_one_subscription(system: System) -> None:
+    """RFC 4662: `keys` is the list of what the user's function keys watch."""
+    directory = Reflected(system.run["grpc"]["directory"], system.run["admin_token"])
+    caller, watcher, realm = system.user("101"), system.user("102"), system.tenant["realm"]
+    keys = {"user": caller["sip_user"], "realm": realm, "dest": "106"}
+    watched = [{"key": 1, "user_id": caller["id"]}, {"key": 2, "user_id": system.user("106")["id"], "label": "Clerk"}]
+
+    def set_keys(*function_keys: dict[str, object]) -> None:
+        changed = {"user": {"id": watcher["id"], "function_keys": list(function_keys)}, "update_mask": "functionKeys"}
+        directory.call("carillon.directory.v1.UserService/UpdateUser", changed)
+
+    set_keys(*watched)
+    try:
+        with watching(system, "102", "keys", "dialog", "confirmed") as lamps, phone(system, "106", "answer.xml", "-d", "400") as callee:
+            until((lamps.folder / "told").exists, "the first NOTIFY")
+            with Sipp("call_with_authentication.xml", system.sip, "-d", "600", *credentials(caller), **keys) as call:
+                call.succeed()
+            callee.succeed()
+            lamps.succeed()
+            told = messages(lamps)
+    finally:
+        set_keys()
+    assert told.count("Require: eventlist") >= 2
+    assert f'<resource uri="sip:106@{realm}"><name>Clerk</name>' in told
+    assert f'<resource uri="sip:101@{realm}">' in told
+    assert 'fullState="true"' in told
 
 
 @pytest.mark.feature("M-5", "M-6")

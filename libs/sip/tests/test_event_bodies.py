@@ -1,5 +1,7 @@
 """Bodies of the event packages: read back by an XML parser, and by their rules."""
 
+from email.parser import BytesParser
+from email.policy import HTTP
 from xml.etree.ElementTree import fromstring
 
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carillon_sip.dialog_info import Participant, WatchedDialog, changes, dialog_info
+from carillon_sip.event_list import ListedResource, event_list, is_list
 from carillon_sip.message_summary import VoiceMessages, message_summary
 from carillon_sip.presence import Presence, pidf
 from carillon_sip.reg_info import RegisteredContact, Registration, reg_info
@@ -90,3 +93,36 @@ def test_any_text_makes_well_formed_documents(text: str) -> None:
 def test_surrogates_of_undecodable_bytes_are_left_out() -> None:
     name = b"caf\xe9".decode("utf-8", "surrogateescape")
     assert b"caf" in dialog_info("sip:b@x", 0, [WatchedDialog("d", "early", "initiator", Participant("sip:b@x", name))])
+
+
+RLMI = "{urn:ietf:params:xml:ns:rlmi}"
+
+
+def test_a_list_names_its_parts_and_each_is_read_back_by_a_reader_of_mime() -> None:
+    bodies = [dialog_info("sip:bob@x", 0, [RINGS]), pidf("sip:ann@x", [Presence(True)])]
+    resources = [
+        ListedResource("sip:bob@x", "Bob", bodies[0], "application/dialog-info+xml"),
+        ListedResource("sip:ann@x", "", bodies[1], "application/pidf+xml"),
+    ]
+    body, content_type = event_list("sip:keys@x", 7, resources, full=False)
+    assert is_list(content_type)
+    read = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
+    meta, *parts = read.iter_parts()
+    assert (read.get_param("start"), meta["Content-ID"], meta.get_content_type()) == (
+        meta["Content-ID"],
+        meta["Content-ID"],
+        "application/rlmi+xml",
+    )
+    top = fromstring(meta.get_content())
+    assert (top.get("uri"), top.get("version"), top.get("fullState")) == ("sip:keys@x", "7", "false")
+    assert [(found.get("uri"), found.findtext(f"{RLMI}name")) for found in top] == [("sip:bob@x", "Bob"), ("sip:ann@x", None)]
+    cids = [found.find(f"{RLMI}instance").get("cid") for found in top]  # type: ignore[union-attr]
+    assert [f"<{cid}>" for cid in cids] == [part["Content-ID"] for part in parts]
+    assert [part.get_content() for part in parts] == bodies
+
+
+def test_an_empty_list_is_a_list_without_parts() -> None:
+    body, content_type = event_list("sip:keys@x", 0, [])
+    read = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
+    (meta,) = read.iter_parts()
+    assert list(fromstring(meta.get_content())) == []

@@ -7,6 +7,7 @@ in time; the number of subscriptions, and of states that wait in each, is bounde
 from carillon_sip.context import Context, Fields, has, lines
 from carillon_sip.dialog import Dialog
 from carillon_sip.dialog_requests import DialogRequests, status_of
+from carillon_sip.event_list import EXTENSION, is_list
 from carillon_sip.flow import Flow
 from carillon_sip.message import Request, Response
 from carillon_sip.outputs import StateWanted, SubscribeReceived, SubscriptionEnded
@@ -104,6 +105,7 @@ class Notifier:
             found.expires = min(found.expires, max(expires, 0))
         fetch = found.state is State.ASKED and found.expires == 0
         event = Input.FETCH if fetch else Input.ACCEPT_PENDING if pending else Input.ACCEPT
+        headers = (*headers, ("Require", EXTENSION)) if is_list(notice.content_type) else headers
         self._run(found, found.feed(event), now, notice=notice, headers=headers, reason="fetched")
 
     def reject(self, found: Subscription, status: int, headers: Fields, now: float) -> None:
@@ -207,7 +209,8 @@ class Notifier:
         left = max(0, round(found.expires_at - now))
         state = notice.state or f"{found.state};expires={left}"
         kind = f"Content-Type: {notice.content_type}\r\n" if notice.body else ""
-        fields = f"Contact: {found.contact}\r\n{found.event_line}Subscription-State: {state}\r\n{kind}"
+        require = f"Require: {EXTENSION}\r\n" if is_list(notice.content_type) else ""
+        fields = f"Contact: {found.contact}\r\n{found.event_line}Subscription-State: {state}\r\n{require}{kind}"
 
         def heard(event: Response | Failure, at: float) -> None:
             self._answered(found, notice, event, at)

@@ -23,6 +23,7 @@ from carillon.media.v1.media_pb2_grpc import (
 from carillon.media.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
 from carillon.media.v1.security_pb2_grpc import add_SecurityServiceServicer_to_server
 from carillon_contracts.audit import request_refused
+from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import EventData
 from carillon_contracts.streams import (
     AUDIO_BUCKET,
@@ -37,6 +38,7 @@ from carillon_contracts.streams import (
     audit_subject,
     conference_subject,
 )
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.auth import SERVICE, issue_token
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
@@ -212,7 +214,12 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         tasks.start(tapes.finish_left(), "recordings of rooms")
         tasks.start(node.between.watching.tell_again(), "watchers of before")
         resync = Resync(accounts, node.sip, node.registrar.devices_of)
-        configuration.on_change = resync.changed
+
+        def configured(config: TenantConfig, change: ConfigChanged) -> None:
+            resync.changed(config, change)
+            node.between.watching.configured(config, change)
+
+        configuration.on_change = configured
         tasks.start(resync.run(), "check-sync")
         tasks.start(node.trunks.run(), "trunks")
         yield Running(

@@ -17,6 +17,9 @@ from carillon_sip.flow import Flow
 from carillon_sip.message import Request
 from carillon_sip.uri import Uri
 
+#: The name by which a phone watches all that its user's function keys watch (RFC 4662): sip:keys@realm.
+KEYS = "keys"
+
 
 class Refused(NamedTuple):
     """How to answer who is not let in."""
@@ -51,14 +54,22 @@ class HousePhones:
     def meant(self, tenant: str, request_uri: str) -> tuple[str, str]:
         """What was dialled, and the user of the tenant whom it means, or a parking slot by its `slot_name`; both empty when there is
         neither in this house."""
-        try:
-            name = dialled(request_uri)
-            host = Uri.parse(request_uri).host
-        except ParseError:
-            return "", ""
-        if not name or not self._accounts.is_house_of(tenant, host):
+        name = self._named(tenant, request_uri)
+        if not name:
             return "", ""
         if self._accounts.is_slot(tenant, name):
             return name, slot_name(name)
         user_id = self._accounts.user_named(tenant, name)
         return (name, user_id) if user_id else ("", "")
+
+    def means_keys(self, tenant: str, request_uri: str) -> bool:
+        """Whether it is the list of what the asking user's function keys watch."""
+        return self._named(tenant, request_uri) == KEYS
+
+    def _named(self, tenant: str, request_uri: str) -> str:
+        """What was dialled in this house; empty: it is another's."""
+        try:
+            name = dialled(request_uri)
+            return name if self._accounts.is_house_of(tenant, Uri.parse(request_uri).host) else ""
+        except ParseError:
+            return ""

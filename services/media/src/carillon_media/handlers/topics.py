@@ -13,10 +13,14 @@ from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.lamps import House, LegDialog, slot_name
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.registrar import Device
-from carillon_sip import dialog_info, message_summary, presence, reg_info
+from carillon_sip import dialog_info, event_list, message_summary, presence, reg_info
 from carillon_sip.dialog_info import WatchedDialog
+from carillon_sip.event_list import ListedResource
 from carillon_sip.message_summary import VoiceMessages
 
+#: What may be watched of many at once (RFC 4662), and how many.
+LISTED = (dialog_info.EVENT, presence.EVENT)
+MAX_LISTED = 100
 PACKAGES = (dialog_info.EVENT, message_summary.EVENT, presence.EVENT, reg_info.EVENT)
 _VERSION = b'version="0"'
 
@@ -31,12 +35,13 @@ class Document(NamedTuple):
 
     def at(self, version: int) -> bytes:
         """As the watcher's document of this version."""
-        return self.body.replace(_VERSION, b'version="%d"' % version, 1) if self.versioned else self.body
+        return self.body.replace(_VERSION, b'version="%d"' % version) if self.versioned else self.body
 
 
 @dataclass(slots=True, eq=False)
 class Topic:
-    """`about` is a user, a parking slot or a mailbox, `entity` its URI for watchers; `watchers`: by subscription the next version."""
+    """`about` is a user, a parking slot, a mailbox or a user's keys (`keys_name`), `entity` its URI for watchers; `watchers`: by
+    subscription the next version. `members` are what the keys watch, each a topic with a `name` and without watchers of its own."""
 
     package: str
     tenant: str
@@ -45,6 +50,23 @@ class Topic:
     watchers: dict[str, int] = field(default_factory=dict)
     told: tuple[WatchedDialog, ...] = ()
     body: bytes = b""
+    name: str = ""
+    members: "tuple[Topic, ...]" = ()
+
+    @property
+    def abouts(self) -> frozenset[str]:
+        """Whose news are news of this topic."""
+        return frozenset(member.about for member in self.members) if is_keys(self.about) else frozenset({self.about})
+
+
+def keys_name(user_id: str) -> str:
+    """What a user's function keys are called where users are called by their id, which has no colon."""
+    return f"keys:{user_id}"
+
+
+def is_keys(about: str) -> bool:
+    """Whether it is a user's keys."""
+    return about.startswith(keys_name(""))
 
 
 class Mailboxes(Protocol):
@@ -90,10 +112,16 @@ class Documents:
 
     def full(self, topic: Topic) -> Document:
         """The whole state."""
-        return self._full[topic.package](topic)
+        return self._listed(topic, topic.members) if is_keys(topic.about) else self._full[topic.package](topic)
 
     def changed(self, topic: Topic) -> Document | None:
         """What has changed since the last time, for everybody who watches; None: nothing."""
+        if is_keys(topic.about):
+            changed = [member for member in topic.members if self.changed(member) is not None]
+            before, topic.body = topic.body, " ".join(member.entity for member in topic.members).encode()
+            if topic.body != before:
+                return self.full(topic)
+            return self._listed(topic, changed, full=False) if changed else None
         if topic.package == dialog_info.EVENT:
             now = self._dialogs(topic.tenant, topic.about)
             news = lamps.told(topic.told, now)
@@ -108,6 +136,30 @@ class Documents:
             return None
         topic.body = document.body
         return document
+
+    def members_of(self, topic: Topic) -> tuple[Topic, ...]:
+        """What the user's function keys watch now: colleagues, and parking slots where calls are watched."""
+        tenant, user_id = topic.tenant, topic.about.removeprefix(keys_name(""))
+        config, realm = self._accounts.config(tenant), self._accounts.realm_of(tenant)
+        user = config.users.get(user_id) if config is not None else None
+        members: dict[str, Topic] = {}
+        for key in user.function_keys if user is not None else ():
+            about, number = key.user_id, key.number
+            if about:
+                number = self._accounts.extension_of(tenant, about) or about
+            elif topic.package == dialog_info.EVENT and self._accounts.is_slot(tenant, number):
+                about = slot_name(number)
+            if about and len(members) < MAX_LISTED:
+                name = key.label or self._accounts.name_of(tenant, about)
+                members.setdefault(about, Topic(topic.package, tenant, about, f"sip:{number}@{realm}", name=name))
+        return tuple(members.values())
+
+    def _listed(self, topic: Topic, members: Sequence[Topic], *, full: bool = True) -> Document:
+        """Each member's whole state; its versions are the list's."""
+        states = [(member, self.full(member)) for member in members]
+        resources = [ListedResource(member.entity, member.name, state.body, state.content_type) for member, state in states]
+        body, content_type = event_list.event_list(topic.entity, 0, resources, full=full)
+        return Document(body, content_type, full=full, versioned=True)
 
     def _all_dialogs(self, topic: Topic) -> Document:
         alive = [dialog for dialog in self._dialogs(topic.tenant, topic.about) if dialog.state != "terminated"]

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
+from carillon_contracts.config import ConfigChanged, User
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
 from carillon_media.domain.accounts import Accounts, Credential
@@ -18,12 +20,12 @@ from carillon_media.domain.kept_watcher import KeptWatcher
 from carillon_media.domain.lamps import slot_name
 from carillon_media.domain.state import Parked
 from carillon_media.handlers.actor import CallActor
-from carillon_media.handlers.authenticated import HousePhones, Refused
+from carillon_media.handlers.authenticated import KEYS, HousePhones, Refused
 from carillon_media.handlers.kept_watchers import AdoptingSip, KeptWatchers, WatcherStore
 from carillon_media.handlers.registrar import Device, DeviceStore
-from carillon_media.handlers.topics import Document, Documents, Mailboxes, SipDialogs, Topic
+from carillon_media.handlers.topics import LISTED, Document, Documents, Mailboxes, SipDialogs, Topic, is_keys, keys_name
 from carillon_media.ports import Fields
-from carillon_sip import dialog_info, message_summary, presence, reg_info
+from carillon_sip import dialog_info, event_list, message_summary, presence, reg_info
 from carillon_sip.message import Request
 from carillon_sip.outputs import StateWanted, SubscribeReceived, SubscriptionEnded
 
@@ -107,8 +109,8 @@ class Watching:
             self._sip.reject_subscription(name, admitted.status, admitted.headers)
             return
         topic = self._topic(asked.event, request, admitted)
-        if isinstance(topic, int):
-            self._sip.reject_subscription(name, topic)
+        if isinstance(topic, Refused):
+            self._sip.reject_subscription(name, topic.status, topic.headers)
             return
         if self._per_account[admitted.sip_user] >= MAX_PER_ACCOUNT:
             self._sip.reject_subscription(name, 503, (("Retry-After", "60"),))
@@ -125,21 +127,25 @@ class Watching:
         self._watchers[name] = (topic, account)
         topic.watchers[name] = version
 
-    def _topic(self, event: str, request: Request, credential: Credential) -> Topic | int:
-        """What is to be watched, or the status to refuse it with."""
+    def _topic(self, event: str, request: Request, credential: Credential) -> Topic | Refused:
+        """What is to be watched, or how to refuse it."""
         if "accept" in request.headers and not request.accepts(_TYPES[event]):
-            return 406
+            return Refused(406)
         tenant = credential.tenant
-        name, user_id = self._phones.meant(tenant, request.uri)
-        if not user_id or (user_id.startswith(slot_name("")) and event != dialog_info.EVENT):
-            return 404
-        about = user_id
+        name, about = self._phones.meant(tenant, request.uri)
+        if not about and event in LISTED and self._phones.means_keys(tenant, request.uri):
+            # "If a subscriber ... does not include 'eventlist' in Supported, ... 421 (Extension Required)" (RFC 4662 section 4.1)
+            if event_list.EXTENSION not in request.headers.all("supported"):
+                return Refused(421, (("Require", event_list.EXTENSION),))
+            name, about = KEYS, keys_name(credential.user_id)
+        if not about or (about.startswith(slot_name("")) and event != dialog_info.EVENT):
+            return Refused(404)
         if event == message_summary.EVENT:
-            about = self._accounts.mailbox_of(tenant, user_id)
+            about = self._accounts.mailbox_of(tenant, about)
             if not about:
-                return 404
+                return Refused(404)
         if self._forbidden(event, tenant, about, credential.sip_user):
-            return 403
+            return Refused(403)
         entity = f"sip:{name}@{self._accounts.realm_of(tenant)}"
         return self._topics.get((event, tenant, about, entity)) or Topic(event, tenant, about, entity)
 
@@ -164,6 +170,8 @@ class Watching:
             return "noresource"
         if package == reg_info.EVENT and credential.user_id != about and not self._accounts.is_admin(tenant, credential.user_id):
             return "rejected"
+        if is_keys(about) and about != keys_name(credential.user_id):
+            return "noresource"
         return ""
 
     def _over(self, name: str) -> None:
@@ -215,18 +223,27 @@ class Watching:
         key = (topic.package, topic.tenant, topic.about, topic.entity)
         if key not in self._topics:
             self._topics[key] = topic
-            self._index(topic).setdefault((topic.tenant, topic.about), []).append(topic)
+            topic.members = self.documents.members_of(topic) if is_keys(topic.about) else ()
+            self._link(topic)
             self.documents.changed(topic)
+
+    def _link(self, topic: Topic) -> None:
+        for about in topic.abouts:
+            self._index(topic).setdefault((topic.tenant, about), []).append(topic)
+
+    def _unlink(self, topic: Topic) -> None:
+        index = self._index(topic)
+        for key in [(topic.tenant, about) for about in topic.abouts]:
+            others = [other for other in index.get(key, ()) if other is not topic]
+            if others:
+                index[key] = others
+            else:
+                index.pop(key, None)
 
     def _leave(self, topic: Topic) -> None:
         self._topics.pop((topic.package, topic.tenant, topic.about, topic.entity), None)
         self._dirty.discard(topic)
-        key, index = (topic.tenant, topic.about), self._index(topic)
-        others = [other for other in index.get(key, ()) if other is not topic]
-        if others:
-            index[key] = others
-        else:
-            index.pop(key, None)
+        self._unlink(topic)
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
@@ -264,6 +281,19 @@ class Watching:
         for device in devices:
             topics = self._of_user.get((device.tenant, device.user_id), ())
             self._mark(topic for topic in topics if topic.package in (presence.EVENT, reg_info.EVENT))
+
+    def configured(self, config: TenantConfig, change: ConfigChanged) -> None:
+        """A user's function keys may watch others from now on: who watches the keys is told everything."""
+        if change.resource != User.KIND or (change.before or {}).get("function_keys") == (change.after or {}).get("function_keys"):
+            return
+        about, realm = keys_name(change.resource_id), self._accounts.realm_of(config.tenant_id)
+        for package in LISTED:
+            topic = self._topics.get((package, config.tenant_id, about, f"sip:{KEYS}@{realm}"))
+            if topic is not None:
+                self._unlink(topic)
+                topic.members = self.documents.members_of(topic)
+                self._link(topic)
+                self._mark((topic,))
 
     def mailbox_changed(self, tenant: str, mailbox_id: str) -> None:
         """Another number of messages waits."""
