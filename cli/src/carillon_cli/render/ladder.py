@@ -40,6 +40,7 @@ from carillon_contracts.call import (
     RecordingStarted,
     RingEnded,
     RoutingDecided,
+    ToneDetected,
     TransferEnded,
     WaitEnded,
 )
@@ -141,6 +142,8 @@ def mark(leg: str, data: CallEvent) -> Arrow | Note:
             return Note(f"ringing is over: {data.result.replace('_', ' ')}")
         case PlayEnded():
             return Arrow(SYSTEM, CALLER, f"speaks {data.duration_ms / 1000:.1f} s")
+        case ToneDetected():
+            return Arrow(leg, SYSTEM, f"tone: {data.tone}")
         case DigitsGathered():
             return Arrow(CALLER, SYSTEM, "keys (secret)" if data.digits is None else f"keys {data.digits}" if data.digits else "no key")
         case WaitEnded():

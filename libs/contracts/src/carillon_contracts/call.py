@@ -31,6 +31,8 @@ ControlAction = Literal[
 ]
 SuperviseModeName = Literal["listen", "whisper", "barge"]
 Direction = Literal["inbound", "from_user"]
+#: A calling and an answering fax machine (ITU-T T.30), busy and ringing, and that a failure is told (special information, E.180).
+ToneName = Literal["cng", "ced", "busy", "ringback", "sit"]
 RingResultName = Literal["answered", "no_answer", "busy", "unreachable", "congested", "rejected"]
 
 
@@ -295,6 +297,13 @@ class RingEnded(EventData):
     targets: dict[str, RingResultName] = {}
 
 
+class ToneDetected(EventData):
+    """The leg, which leads out of the house, says a tone; the envelope's time is when it was recognised. Once for each kind and leg."""
+
+    TYPE: ClassVar[str] = "call.tone_detected.v1"
+    tone: ToneName
+
+
 class PlayEnded(EventData):
     """A play step is over; also when the caller hung up during it."""
 
@@ -311,10 +320,10 @@ class DigitsGathered(EventData):
 
 
 class WaitEnded(EventData):
-    """A wait step is over; the digit is one that leaves."""
+    """A wait step is over; the digit is one that leaves; `tone`: a fax machine's, which leads to the number's fax destination."""
 
     TYPE: ClassVar[str] = "call.wait_ended.v1"
-    end: Literal["timed_out", "signalled", "digit"]
+    end: Literal["timed_out", "signalled", "digit", "tone"]
     digit: str = ""
 
 
@@ -400,6 +409,7 @@ CallEvent = (
     | LegEnded
     | RingEnded
     | PlayEnded
+    | ToneDetected
     | DigitsGathered
     | WaitEnded
     | ConferenceJoined
@@ -437,6 +447,7 @@ CALL_EVENTS: dict[str, type[EventData]] = {
         LegEnded,
         RingEnded,
         PlayEnded,
+        ToneDetected,
         DigitsGathered,
         WaitEnded,
         ConferenceJoined,

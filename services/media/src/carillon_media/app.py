@@ -416,7 +416,8 @@ def _assemble(
         snapshots=_snapshots(settings),
         boot=boot_id(),
     )
-    board = Switchboard(parts, Limits(max_call_seconds=settings.max_call_hours * 3600), settings.max_calls)
+    limits = Limits(max_call_seconds=settings.max_call_hours * 3600, tone_seconds=settings.tone_seconds)
+    board = Switchboard(parts, limits, settings.max_calls)
     reach.calls = board.calls
     board.features.audit = lambda tenant, event: auditor.announce(tenant, audit_subject(tenant, event.fact()), event, clock.now())
     control = CallControl(board, accounts, lambda: admission.closed or admission.draining)

@@ -86,6 +86,8 @@ class MediaSettings(ServiceSettings):
     max_calls: int = Field(default=5000, ge=1)
     #: A call is ended after this.
     max_call_hours: float = Field(default=12.0, gt=0)
+    #: So long at their beginning fax and network tones are listened for in what trunks say; 0: never.
+    tone_seconds: float = Field(default=15.0, ge=0)
     #: A leg from which nothing was heard for so long has left, unless one side is on hold; 0: never.
     silence_seconds: float = Field(default=300.0, ge=0)
     #: At the end (SIGTERM, `NodeService.Drain`): how long calls may go on before they are cut. The shutdown gets that time besides.

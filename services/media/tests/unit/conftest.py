@@ -26,6 +26,7 @@ class World:
         self.taken: set[str] = set()
         self.talking: set[str] = set()
         self.doors: dict[str, DoorPhone] = {}
+        self.fax_numbers: set[str] = set()
 
     def contacts_of_user(self, tenant: str, user_id: str) -> Sequence[Contact]:
         return [
@@ -48,6 +49,9 @@ class World:
 
     def park_digits(self, tenant: str) -> tuple[str, str]:
         return ("*7", "*7")
+
+    def takes_faxes(self, tenant: str, number: str) -> bool:
+        return number in self.fax_numbers
 
 
 class Bench:

@@ -28,6 +28,9 @@ class Number(Departmental):
     #: Playlist that who calls it hears in place of the ringing tone.
     ringback_music_id: str = ""
 
+    #: Where a call goes when a fax machine's calling tone is heard in its first seconds; None: nowhere else.
+    fax_destination: Destination | None = None
+
     @model_validator(mode="after")
     def _one(self) -> Self:
         if self.destination is not None and self.number_group_id:

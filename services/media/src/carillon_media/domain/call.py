@@ -12,6 +12,7 @@ from carillon_media.domain import (
     conferring,
     control,
     deflecting,
+    hearing,
     holding,
     inputs,
     originating,
@@ -40,6 +41,7 @@ from carillon_media.domain.causes import (
 from carillon_media.domain.facts import CallFacts, Limits, Reach
 from carillon_media.domain.state import (
     CALLER,
+    LISTENING,
     PHASE_NAMES,
     Asking,
     CallState,
@@ -173,6 +175,9 @@ def _decided(call: CallState, phase: Asking, given: inputs.Decided) -> None:
     _journal_decision(call, given.step, call.application, given.details, given.trace, given.inputs)
     if call.steps > call.limits.max_steps:
         call.finish("recovery_on_timer_expiry", "system", status=483)
+        return
+    if call.fax == "heard":
+        hearing.switch(call)
         return
     _begin(call, given.step)
 
@@ -432,6 +437,8 @@ _TIMERS: Mapping[type[Phase], Handler] = {
 def _any_timer(call: CallState, phase: Phase, given: inputs.TimerFired) -> None:
     if given.name == MAX_DURATION:
         call.finish("recovery_on_timer_expiry", "system")
+    elif given.name.startswith(LISTENING):
+        hearing.on_timer(call, given)
     elif (handler := _TIMERS.get(type(phase))) is not None:
         handler(call, phase, given)
 
@@ -448,6 +455,7 @@ _ANYWHERE: Mapping[type[inputs.Input], Handler] = {
     inputs.LegUnsent: _unsent,
     inputs.Stopped: _stopped,
     inputs.RecordingFinished: taping.on_finished,
+    inputs.ToneHeard: hearing.on_tone,
     inputs.Supervised: supervising.on_supervised,
     **dict.fromkeys(get_args(inputs.Request), control.on_request),
 }

@@ -97,6 +97,10 @@ class Reach(Protocol):
         """What parks the other side when it is pressed in a talk, and what it is then sent to; both empty: nothing does."""
         ...
 
+    def takes_faxes(self, tenant: str, number: str) -> bool:
+        """Whether a fax machine that calls the number is sent to another destination than a voice."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -116,3 +120,5 @@ class Limits:
     closing_seconds: float = 5.0
     #: Seconds that a play or a recording may take longer than it says before it is taken as ended.
     grace_seconds: float = 10.0
+    #: Seconds in which tones are listened for, of each leg that leads out of the house; 0: never.
+    tone_seconds: float = 15.0

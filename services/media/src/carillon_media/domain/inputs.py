@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from carillon_contracts.call import TraceLine
+from carillon_contracts.call import ToneName, TraceLine
 from carillon_media.domain.facts import Contact
 from carillon_media.domain.steps import ConferenceResult, Prompt, Step
 
@@ -295,6 +295,14 @@ class DigitPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class ToneHeard:
+    """A tone began in what the leg says."""
+
+    leg_id: str
+    tone: ToneName
+
+
+@dataclass(frozen=True, slots=True)
 class PlayFinished:
     """Prompts were played to their end or stopped."""
 
@@ -411,6 +419,7 @@ Input = (
     | Supervised
     | Request
     | DigitPressed
+    | ToneHeard
     | PlayFinished
     | RecordingFinished
     | Signalled

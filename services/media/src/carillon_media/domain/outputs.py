@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from carillon_contracts.call import ToneName
 from carillon_contracts.envelope import EventData
 from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.steps import Conference, Outcome, Prompt, SuperviseMode
@@ -252,6 +253,14 @@ class SendDigits:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenTo:
+    """Exactly these tones are listened for in what the leg says; they come back as ToneHeard."""
+
+    leg_id: str
+    tones: tuple[ToneName, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """Phones of these users are to say something by themselves."""
 
@@ -375,6 +384,7 @@ Output = (
     | Address
     | EndPage
     | SendDigits
+    | ListenTo
     | Announce
     | Ask
     | Tell

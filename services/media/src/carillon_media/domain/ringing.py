@@ -86,6 +86,7 @@ def on_progress(call: CallState, phase: Ringing, progress: inputs.LegProgressed)
             _play_early(call, phase.step)
         return
     if progress.media and leg.leg_id not in phase.audible:
+        call.listen(leg)
         phase = call.phase = replace(phase, audible=(*phase.audible, leg.leg_id))
     if phase.early:
         return
@@ -166,6 +167,7 @@ def _win(call: CallState, phase: Ringing, leg: Leg) -> None:
     call.do(outputs.BridgeLegs(call.anchor, leg.leg_id))
     call.answer_caller()
     call.journal(events.CallBridged(legs=(call.anchor, leg.leg_id)))
+    call.listen(leg)
     call.phase = Talking(leg.leg_id, phase.step, outcome)
     call.transfer_answered()
     holding.begin(call, call.phase)
@@ -238,6 +240,17 @@ def replace_step(call: CallState, phase: Ringing) -> None:
     """Another step takes the place of this one, of which nobody rings any more."""
     _silence(call)
     _ring_ended(call, phase, phase.table.outcome())
+
+
+def give_up(call: CallState, phase: Ringing) -> None:
+    """Nobody is to answer any more: another step takes the place of this one."""
+    for leg_id in tuple(phase.table.active_legs()):
+        _end(call, leg_id, "no_answer")
+        target = phase.table.of_leg(leg_id)
+        if target is not None:
+            phase.table.leg_over(leg_id, given_up(target))
+    call.do(outputs.CancelTimer(phase.timer))
+    replace_step(call, phase)
 
 
 def ring_in_place(call: CallState, phase: Ringing, place: str, step: Ring) -> None:

@@ -34,6 +34,11 @@ from carillon_rtp.values import RecordedSides
 Party = Literal["caller", "callee", "system"]
 LegState = Literal["offered", "ringing", "answered", "ended"]
 CALLER = "a"
+#: Timers of the first seconds of a leg's audio, with the leg's id.
+LISTENING = "listening-"
+#: What is listened for in what a trunk says: of the one that calls, of one that is called.
+_CALLING: tuple[events.ToneName, ...] = ("cng",)
+_CALLED: tuple[events.ToneName, ...] = ("busy", "ced", "ringback", "sit")
 
 
 @dataclass(slots=True)
@@ -287,6 +292,8 @@ class CallState:
     awaited: dict[str, outputs.AwaitSignal] = field(default_factory=dict)
     #: The caller's own phone rings, as it was told last.
     rang_caller: bool = False
+    #: The caller's fax tone: not heard, heard while an application thought, or it has led to the fax.
+    fax: Literal["", "heard", "switched"] = ""
     #: The anchor hears the music of a wait.
     music: bool = False
     patience: Patience | None = None
@@ -369,7 +376,14 @@ class CallState:
         self.answered = self.now
         self.journal(events.LegAnswered(), CALLER)
         self.do(outputs.AnswerCaller())
+        self.listen(leg)
         return True
+
+    def listen(self, leg: Leg) -> None:
+        """For tones in what the trunk says, for some seconds from now."""
+        if leg.party.startswith("trunk:") and self.limits.tone_seconds:
+            self.do(outputs.ListenTo(leg.leg_id, _CALLED if leg.outgoing else _CALLING))
+            self.do(outputs.SetTimer(f"{LISTENING}{leg.leg_id}", self.now + self.limits.tone_seconds))
 
     def end_leg(
         self, leg: Leg, cause: str, by: Party, *, status: int = 0, gone: bool = False, reason: str = "", retry_after: int = 0

@@ -122,6 +122,13 @@ async def stop_recording(actor: "CallActor", output: outputs.StopRecording) -> N
     await attempt(actor, actor.parts.plane.stop_record(actor.legs[output.leg_id].plane))
 
 
+async def listen(actor: "CallActor", output: outputs.ListenTo) -> None:
+    """A codec that is only relayed says nothing to us."""
+    leg = actor.legs.get(output.leg_id)
+    if leg is not None:
+        await attempt(actor, actor.parts.plane.detect(leg.plane, output.tones))
+
+
 async def close_media(actor: "CallActor", leg: LegIo) -> None:
     if leg.media is not None:
         await attempt(actor, actor.parts.plane.close(leg.plane))
@@ -188,6 +195,7 @@ DO: Mapping[type, Callable[["CallActor", Any], Awaitable[None]]] = {
     outputs.RecordFrom: record,
     outputs.StopRecording: stop_recording,
     outputs.PauseRecording: pause_recording,
+    outputs.ListenTo: listen,
     Sync: sync,
     Restore: restore,
 }

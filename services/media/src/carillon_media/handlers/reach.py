@@ -155,6 +155,12 @@ class Reachability:
         code = codes_of(config.tenant.feature_codes).get("park", "")
         return (config.tenant.park_digits, code) if code else ("", "")
 
+    def takes_faxes(self, tenant: str, number: str) -> bool:
+        """Whether the number has a destination for faxes."""
+        config = self._accounts.config(tenant)
+        known = config.numbers.get(number) if config is not None else None
+        return known is not None and known.fax_destination is not None
+
 
 def _one_flow_each(devices: Iterable[Device]) -> Iterable[Device]:
     """A phone that keeps several flows is rung once (RFC 5626 section 7), over the one that it refreshed last."""

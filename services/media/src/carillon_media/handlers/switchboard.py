@@ -23,7 +23,7 @@ from carillon_media.handlers.rooms import Rooms
 from carillon_media.handlers.taps import Taps
 from carillon_media.handlers.transfers import Transfers
 from carillon_media.ports import Entry, Parts
-from carillon_rtp.values import DigitPressed, Event, LoadChanged, PartyTalking, PlaneRestarted, PlayEnded, RecordingEnded
+from carillon_rtp.values import DigitPressed, Event, LoadChanged, PartyTalking, PlaneRestarted, PlayEnded, RecordingEnded, ToneDetected
 from carillon_sip import outputs as sip
 from carillon_sip.errors import SipError
 from carillon_sip.flow import Flow
@@ -319,6 +319,8 @@ class Switchboard:
         match event:
             case DigitPressed():
                 found.post(inputs.DigitPressed(leg_id, event.digit))
+            case ToneDetected(tone=tone) if tone != "dtmf":
+                found.post(inputs.ToneHeard(leg_id, tone))
             case PlayEnded():
                 found.post(inputs.PlayFinished(event.play_id, event.played_ms))
             case RecordingEnded():

@@ -173,6 +173,8 @@ def _enter(walk: Walk, entered: Entered) -> Move:
                 return barred
             return ToDestination(extension.destination, for_user_id=caller)
         case ToOwnNumber(number, by):
+            if entered.arguments.get("heard") == "cng" and number.fax_destination is not None:
+                return destinations.faxes(walk, number, number.fax_destination)
             if by:
                 walk.note(by, True, f"{walk.call.dialled} stands for {number.id}", f"number {number.id}")
             if (barred := outside.inside_barred(walk, caller, number.id)) is not None:

@@ -1,6 +1,6 @@
 """Destinations: how each is entered."""
 
-from carillon_contracts.config import Number, NumberGroup
+from carillon_contracts.config import Destination, Number, NumberGroup
 from carillon_routing.domain import groups, menus, queueing, users
 from carillon_routing.domain.cursor import PlayWait
 from carillon_routing.domain.facts import Delegate, Play
@@ -60,6 +60,12 @@ def own_number(walk: Walk, number: Number, because: str) -> Move:
         return ToSender("unreachable", UNKNOWN_NUMBER)
     walk.note(f"number {number.id}", True, because, name_of(number.destination))
     return ToDestination(number.destination)
+
+
+def faxes(walk: Walk, number: Number, destination: Destination) -> Move:
+    """Where the number's faxes go."""
+    walk.note(f"number {number.id} fax_destination", True, "a fax machine calls (CNG)", name_of(destination))
+    return ToDestination(destination)
 
 
 def mailbox(walk: Walk, mailbox_id: str) -> Move:

@@ -60,6 +60,7 @@ class Number(_message.Message):
     COMMENT_FIELD_NUMBER: _builtins.int
     ORDERED_ON_FIELD_NUMBER: _builtins.int
     RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
+    FAX_DESTINATION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     department_id: _builtins.str
@@ -82,6 +83,10 @@ class Number(_message.Message):
     def destination(self) -> _destination_pb2.Destination:
         """Unset: the number is free, calls to it are refused with cause 1."""
 
+    @_builtins.property
+    def fax_destination(self) -> _destination_pb2.Destination:
+        """Where a call goes when a fax machine's calling tone (CNG) is heard in its first seconds; unset: nowhere else."""
+
     def __init__(
         self,
         *,
@@ -97,10 +102,11 @@ class Number(_message.Message):
         comment: _builtins.str = ...,
         ordered_on: _builtins.str = ...,
         ringback_music_id: _builtins.str = ...,
+        fax_destination: _destination_pb2.Destination | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "fax_destination", b"fax_destination"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "department_id", b"department_id", "destination", b"destination", "etag", b"etag", "id", b"id", "label", b"label", "number_block_id", b"number_block_id", "number_group_id", b"number_group_id", "ordered_on", b"ordered_on", "owner", b"owner", "ringback_music_id", b"ringback_music_id", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "department_id", b"department_id", "destination", b"destination", "etag", b"etag", "fax_destination", b"fax_destination", "id", b"id", "label", b"label", "number_block_id", b"number_block_id", "number_group_id", b"number_group_id", "ordered_on", b"ordered_on", "owner", b"owner", "ringback_music_id", b"ringback_music_id", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
