@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 _LARGEST = 256
+_ABSENT = object()
 _Chunk = tuple[tuple[Any, ...], tuple[Any, ...]]
 
 
@@ -66,7 +67,7 @@ class SortedMap(Mapping[K, V], Generic[K, V]):
         return values[place] if place < len(keys) and keys[place] == key else default
 
     def __contains__(self, key: object) -> bool:
-        return self._find(key)[2]  # type: ignore[arg-type]
+        return self.get(key, _ABSENT) is not _ABSENT  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return self._length

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from google.protobuf.json_format import MessageToDict
+from hypothesis import given
+from hypothesis import strategies as st
 
 from carillon_contracts.config import Plan
 from carillon_contracts.tenant_config import TenantConfig
@@ -13,6 +15,7 @@ from carillon_routing.domain.comparison import Comparison, course, past_calls
 from carillon_routing.domain.cursor import decode
 from carillon_routing.domain.facts import Entered, Gathered, HangUp, Outcome, Rang
 from carillon_routing.domain.made_of import MadeOf, as_read, encode
+from carillon_routing.domain.simulate import with_plan as with_other
 from carillon_routing.grpc_api import step_message
 from carillon_routing.testing import SimulatedCall, World, with_plan
 
@@ -106,3 +109,24 @@ def test_the_largest_group_comes_first_and_what_cannot_be_followed_is_counted() 
     assert (done.read, done.elsewhere, done.not_followed) == (8, 5, 2)
     assert [group.calls for group in done.groups] == [2, 1, 1, 1]
     assert all(isinstance(then[-1].step, HangUp) for group in done.groups for _, _, then in group.samples)
+
+
+@given(st.lists(st.sampled_from(range(len(NODES))), max_size=3, unique=True), st.integers(0, 4))
+def test_following_from_the_first_change_is_following_the_whole_call(changed: list[int], shift: int) -> None:
+    """What both plans decide alike is decided once; the course is the one of the other plan from the beginning."""
+    ends: list[dict[str, Any]] = [{"hang_up": {"reason": "busy"}}, {"destination": {"destination": {"user_id": "ben"}}}]
+    nodes = [{"id": node["id"], **ends[(place + shift) % 2]} if place in changed else node for place, node in enumerate(NODES)]
+    entry = nodes[shift % len(nodes)]["id"]
+    other = Plan.model_validate({"id": "p", "entry": entry, "nodes": nodes})
+    elsewhere = compared(other, CALLS).elsewhere
+    ways = with_other(company(), other)
+    parts = [past for name, decisions in CALLS.items() for past in past_calls("acme", name, decisions)]
+    assert elsewhere == sum(course(part.followed(company())) != course(part.followed(ways)) for part in parts)
+
+
+def test_turns_that_look_at_nothing_changed_are_not_decided_again() -> None:
+    (past,) = past_calls("acme", "c3", CALLS["c3"])
+    now = past.followed(company())
+    assert [("p", "anna") in turn.looked_at for turn in now] == [False, True, True]
+    assert all(turn is known for turn, known in zip(past.followed(company(), now[:2]), now[:2], strict=False))
+    assert past.followed(company(), now[:2]) == now

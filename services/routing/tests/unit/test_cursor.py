@@ -55,6 +55,13 @@ def test_a_cursor_survives_its_bytes(cursor: Cursor) -> None:
     assert decode(encode(cursor)) == cursor
 
 
+@pytest.mark.parametrize("value", ["Zoé", "\ud800", "\x00", "1e999"])
+def test_whatever_a_look_up_says_comes_back(value: str) -> None:
+    """Half a surrogate pair is in JSON what it is not in UTF-8."""
+    cursor = Cursor(1, UserWait("anna"), variables=(("found", value),))
+    assert decode(encode(cursor)) == cursor
+
+
 def test_a_usual_cursor_is_small() -> None:
     assert len(encode(Cursor(52, GroupWait("support"), ("main", "support"), "fr", 6))) < 90
 

@@ -45,7 +45,7 @@ class Destination(Shape):
     @property
     def kind(self) -> str:
         """The name of the field that is set."""
-        return exactly_one(self, DESTINATION_KINDS)
+        return next(name for name in DESTINATION_KINDS if getattr(self, name) is not None)
 
 
 DESTINATION_KINDS = (

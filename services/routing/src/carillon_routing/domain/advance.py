@@ -81,7 +81,8 @@ def advance(
     `known` holds what was found out of what was asked; what was read of it comes back in `read`. The tenant exists in the configuration.
     """
     coded = recognise(config, call.dialled) if call.direction == "from_user" else None
-    walk = Walk(config, replace(call, withheld=coded is not None and coded.feature == "withhold"), now, known)
+    withheld = coded is not None and coded.feature == "withhold"
+    walk = Walk(config, call if call.withheld == withheld else replace(call, withheld=withheld), now, known)
     try:
         return _decide(walk, cursor, outcome)
     except Lacking as lacking:
@@ -117,11 +118,11 @@ def _decide(walk: Walk, cursor: Cursor | None, outcome: Outcome) -> Advance:
         move = _go_on(walk, cursor, outcome)
     while not isinstance(move, Stop):
         move = _follow(walk, move)
-    raw = b"" if move.wait is None else cursors.encode(_cursor(walk, move.wait))
+    at = None if move.wait is None else _cursor(walk, move.wait)
     step = move.step
     if isinstance(step, Ring):
         step = ringbacks.with_melody(walk, recordings.recorded(walk, step, move.wait), move.wait)
-    return Advance(step, raw, tuple(walk.trace), config.seq, tuple(walk.read))
+    return Advance(step, at, tuple(walk.trace), config.seq, tuple(walk.read), tuple(walk.looked_at))
 
 
 def _cursor(walk: Walk, wait: cursors.Wait) -> Cursor:

@@ -1,5 +1,6 @@
 """Who calls: lists, zones, countries. Numbers are compared in E.164; a caller inside is known by user and extension."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -9,6 +10,10 @@ from carillon_contracts.config import CallerList, OriginEntry
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.dialling import to_e164
 from carillon_routing.domain.facts import CallFacts
+
+#: Of these the country code alone tells, where one country has it; asking phonenumbers takes a tenth of a millisecond.
+_PLAIN = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+_REGIONS: Mapping[str, tuple[str, ...]] = {str(code): regions for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items()}
 
 
 def normalised(config: TenantConfig, number: str) -> str:
@@ -79,6 +84,10 @@ def country_of(number: str) -> str:
     """ISO 3166 of a number in E.164; empty if it has none."""
     if not number.startswith("+"):
         return ""
+    if _PLAIN.fullmatch(number):
+        regions = next((found for length in (2, 3, 4) if (found := _REGIONS.get(number[1:length]))), ())
+        if len(regions) == 1:
+            return regions[0]
     try:
         return phonenumbers.region_code_for_number(phonenumbers.parse(number)) or ""
     except phonenumbers.NumberParseException:

@@ -13,7 +13,6 @@ from pydantic import JsonValue
 
 from carillon_contracts.config import Plan
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain import made_of
 from carillon_routing.domain.asks import Ask
 from carillon_routing.domain.cursor import MenuWait
@@ -35,13 +34,13 @@ class PastCall:
     assumed: Assumed
     read: Mapping[str, JsonValue]
 
-    def followed(self, config: TenantConfig) -> tuple[Advance, ...]:
-        """The decisions with a configuration. Raises nothing that `simulate` does not."""
+    def followed(self, config: TenantConfig, begun: tuple[Advance, ...] = ()) -> tuple[Advance, ...]:
+        """The decisions with a configuration; `begun`: the first ones, where they are known. Raises nothing that `simulate` does not."""
 
         def find_out(ask: Ask) -> JsonValue:
             return self.read[ask.key] if ask.key in self.read else usual(ask)
 
-        return simulate(config, self.first.call, self.first.now, self.assumed, find_out, self.first.outcome)
+        return simulate(config, self.first.call, self.first.now, self.assumed, find_out, self.first.outcome, begun)
 
 
 def past_calls(tenant_id: str, call_id: str, decisions: Iterable[Mapping[str, Any]]) -> list[PastCall]:
@@ -99,10 +98,19 @@ def _station(turn: Advance) -> str:
         case EnterQueue(queue_id):
             return f"queue/{queue_id}"
         case Play() | Gather():
-            wait = cursors.decode(turn.cursor).wait if turn.cursor else None
+            wait = turn.at.wait if turn.at is not None else None
             return f"menu/{wait.menu_id}" if isinstance(wait, MenuWait) else "announcement"
         case _:
             return type(step).__name__.lower()
+
+
+def _changed(before: Plan | None, after: Plan) -> frozenset[tuple[str, str]]:
+    """What reads otherwise, as `Advance.looked_at` names it."""
+    then = {node.id: node for node in before.nodes} if before is not None else {}
+    now = {node.id: node for node in after.nodes}
+    nodes = {(after.id, name) for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
+    same = before is not None and before.model_copy(update={"nodes": after.nodes, "etag": after.etag}) == after
+    return frozenset(nodes if same else nodes | {(after.id, "")})
 
 
 @dataclass(slots=True)
@@ -121,7 +129,8 @@ class Comparison:
     def __init__(self, config: TenantConfig, plan: Plan, samples: int) -> None:
         self._config = config
         self._other = with_plan(config, plan)
-        self._here = f"plan/{plan.id} node "
+        self._plan_id = plan.id
+        self._changed = _changed(config.plans.get(plan.id), plan)
         self._samples = samples
         self.read = self.by_plan = self.elsewhere = self.not_followed = self.ungrouped = 0
         self._groups: dict[tuple[Course, Course], Group] = {}
@@ -141,17 +150,25 @@ class Comparison:
         if not parts:
             self.not_followed += 1
             return
-        pairs = [(now, part.followed(self._other)) for part in parts if self._comes_by(now := part.followed(self._config))]
+        pairs = [(part, now) for part in parts if self._comes_by(now := part.followed(self._config))]
         if not pairs:
             return
         self.by_plan += 1
-        other = next(((now, then) for now, then in pairs if course(now) != course(then)), None)
+        other = next(((now, then) for part, now in pairs if (then := self._other_way(part, now)) is not None), None)
         if other is not None:
             self.elsewhere += 1
             self._put(call_id, *other)
 
     def _comes_by(self, turns: tuple[Advance, ...]) -> bool:
-        return any(line.subject.startswith(self._here) for turn in turns for line in turn.trace)
+        return any(plan_id == self._plan_id and node_id for turn in turns for plan_id, node_id in turn.looked_at)
+
+    def _other_way(self, part: PastCall, now: tuple[Advance, ...]) -> tuple[Advance, ...] | None:
+        """The decisions with the other plan, if they lead elsewhere: the same until one looks at what is changed."""
+        same = next((place for place, turn in enumerate(now) if not self._changed.isdisjoint(turn.looked_at)), None)
+        if same is None:
+            return None
+        then = part.followed(self._other, now[:same])
+        return then if course(now[same:]) != course(then[same:]) else None
 
     def _put(self, call_id: str, now: tuple[Advance, ...], then: tuple[Advance, ...]) -> None:
         key = (course(now), course(then))

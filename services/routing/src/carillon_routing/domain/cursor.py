@@ -3,14 +3,13 @@
 Always: `decode(encode(cursor)) == cursor`, and what is not such an object is refused with `BadCursor` and a reason.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from carillon_routing.domain import compact
+
 VERSION = 2
-#: One encoder, because `json.dumps` makes a new one every time.
-_COMPACT = json.JSONEncoder(separators=(",", ":"))
 MAX_BYTES = 16_384
 
 
@@ -136,15 +135,25 @@ class Cursor:
 
 def encode(cursor: Cursor) -> bytes:
     """Compact JSON; keys that say nothing are absent."""
-    return _COMPACT.encode(document(cursor)).encode()
+    return compact.encode(document(cursor))
 
 
 def document(cursor: Cursor) -> dict[str, Any]:
     """What `encode` makes JSON of."""
-    fields: dict[str, Any] = {"v": VERSION, "c": cursor.config_seq, "w": _encode_wait(cursor.wait)}
-    optional = {"s": cursor.sender, "l": cursor.language, "h": cursor.hops, "f": cursor.forwards, "x": cursor.variables, "d": cursor.stack}
-    optional |= {"k": cursor.codes, "t": int(cursor.sent)}
-    return fields | {key: value for key, value in optional.items() if value}
+    fields = {
+        "v": VERSION,
+        "c": cursor.config_seq,
+        "w": _encode_wait(cursor.wait),
+        "s": cursor.sender,
+        "l": cursor.language,
+        "h": cursor.hops,
+        "f": cursor.forwards,
+        "x": cursor.variables,
+        "d": cursor.stack,
+        "k": cursor.codes,
+        "t": int(cursor.sent),
+    }
+    return {key: value for key, value in fields.items() if value or key == "c"}
 
 
 def _encode_wait(wait: Wait) -> list[Any]:
@@ -176,7 +185,7 @@ def decode(raw: bytes) -> Cursor:
     if len(raw) > MAX_BYTES:
         raise BadCursor(f"{len(raw)} bytes, at most {MAX_BYTES} allowed")
     try:
-        fields = json.loads(raw)
+        fields = compact.decode(raw)
     except (ValueError, RecursionError) as error:
         raise BadCursor("not JSON") from error
     if not isinstance(fields, dict):

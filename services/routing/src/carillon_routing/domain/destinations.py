@@ -42,7 +42,7 @@ def enter(walk: Walk, move: ToDestination) -> Move:
 
 
 def _plan(walk: Walk, plan_id: str) -> Move:
-    plan = walk.config.plans.get(plan_id)
+    plan = walk.plan(plan_id)
     if plan is None:
         return walk.broken(f"plan/{plan_id}", "there is no such plan")
     walk.note(f"plan/{plan_id}", True, "starts at its first node", f"node {plan.entry}")

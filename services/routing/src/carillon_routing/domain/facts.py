@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from carillon_routing.domain.cursor import Cursor, encode
 from carillon_routing.domain.feature_steps import FeatureOutcome, FeatureStep
 from carillon_routing.domain.queue_steps import EnterQueue, QueueOver
 
@@ -209,10 +210,19 @@ class FactRead:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """The decision: what to do, what to bring along with its outcome, why, and the configuration that decided."""
+    """The decision: what to do, where the call stands then (None: nothing follows), why, and the configuration that decided.
+
+    `looked_at`: every plan (node empty) and node that the decision read; with others in their place nothing else would have been decided.
+    """
 
     step: Step
-    cursor: bytes
+    at: Cursor | None
     trace: tuple[TraceLine, ...]
     config_seq: int
     read: tuple[FactRead, ...] = ()
+    looked_at: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def cursor(self) -> bytes:
+        """What to bring along with the outcome; empty if nothing follows."""
+        return b"" if self.at is None else encode(self.at)

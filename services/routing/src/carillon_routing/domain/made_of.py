@@ -4,7 +4,6 @@ Always: `decode(encode(made)) == made`. A decision whose outcome is a secret is 
 did with the caller is kept as the reasons for which the caller left queues on the way to this step.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
@@ -12,13 +11,13 @@ from typing import Any, get_args
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from carillon_routing.domain import compact
 from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain.cursor import Cursor
 from carillon_routing.domain.facts import CallFacts, FactRead, Outcome
 from carillon_routing.domain.queue_steps import QueueReason
 
 VERSION = 1
-_COMPACT = json.JSONEncoder(separators=(",", ":"), default=dict)
 _OUTCOMES = {kind.__name__: kind for kind in get_args(Outcome)}
 _CALL: TypeAdapter[CallFacts] = TypeAdapter(CallFacts)
 _OUTCOME: dict[str, TypeAdapter[Outcome]] = {name: TypeAdapter(kind) for name, kind in _OUTCOMES.items()}
@@ -66,7 +65,7 @@ def encode(made: MadeOf) -> bytes:
     if made.outcome is not None:
         document["outcome"] = [type(made.outcome).__name__, _plain(made.outcome)]
     document |= {name: value for name, value in (("read", made.read), ("left", made.left)) if value}
-    return _COMPACT.encode(document).encode()
+    return compact.encode(document)
 
 
 def _plain(value: Any) -> dict[str, Any]:
@@ -96,7 +95,7 @@ def decode(document: Mapping[str, Any], tenant_id: str, call_id: str) -> MadeOf:
         step, cursor, trace = map(str, document["sums"])
         return MadeOf(
             _CALL.validate_python({**document["call"], "tenant_id": tenant_id, "call_id": call_id}),
-            cursors.decode(json.dumps(document["cursor"]).encode()) if "cursor" in document else None,
+            cursors.decode(compact.encode(document["cursor"])) if "cursor" in document else None,
             _outcome(*document["outcome"]) if "outcome" in document else None,
             _moment(document["now"]),
             int(document["seq"]),

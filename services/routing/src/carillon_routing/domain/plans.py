@@ -1,6 +1,6 @@
 """Nodes of a plan, and the ways on from them."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from carillon_contracts.config import PlanNode, ReturnNode, SubPlanNode, Ways
 from carillon_routing.domain import branches, causes, destinations, effects, groups, menus, queueing
@@ -69,7 +69,7 @@ def _carry_out(walk: Walk, subject: str, node: PlanNode) -> Move:
 
 
 def _sub_plan(walk: Walk, subject: str, node: SubPlanNode) -> Move:
-    plan = walk.config.plans.get(node.plan_id)
+    plan = walk.plan(node.plan_id)
     if plan is None:
         return walk.broken(subject, f"there is no plan {node.plan_id}")
     if len(walk.stack) >= MAX_DEPTH or walk.sender is None:
@@ -102,8 +102,10 @@ def back_to_sender(walk: Walk, move: ToSender) -> Move:
         return Stop(move.end)
     subject = f"plan/{walk.sender[0]} node {walk.sender[1]}"
     outcome = move.result + (f", cause {move.cause}" if move.cause else "")
-    wanted = _preferred(ways, move.result, move.cause)
-    for name, following in _given(ways):
+    pairs = list(_given(ways))
+    given = dict(pairs)
+    wanted = _preferred(given, move.result, move.cause)
+    for name, following in pairs:
         if name == wanted:
             walk.note(f"{subject} {name}", True, f"the outcome was {outcome}", f"node {following}")
         else:
@@ -111,8 +113,7 @@ def back_to_sender(walk: Walk, move: ToSender) -> Move:
                 f"the outcome was {outcome}; another way was taken" if name == "otherwise" else f"the outcome was {outcome}, not {name}"
             )
             walk.note(f"{subject} {name}", False, reason, f"node {following}")
-    chosen = dict(_given(ways)).get(wanted, "")
-    if chosen:
+    if chosen := given.get(wanted, ""):
         return ToNode(walk.sender[0], chosen)
     return _without_way(walk, move, subject)
 
@@ -135,10 +136,9 @@ def _given(ways: Ways) -> Iterator[tuple[str, str]]:
             yield name, following
 
 
-def _preferred(ways: Ways, result: RingResult, cause: int) -> str:
+def _preferred(given: Container[str], result: RingResult, cause: int) -> str:
     """The name of the way to take; empty: there is none."""
     names = [f"cause {cause}", result, LIKE.get(result, ""), "otherwise" if result != "answered" else ""]
-    given = dict(_given(ways))
     return next((name for name in names if name in given), "")
 
 

@@ -32,7 +32,7 @@ def _named(walk: Walk, ring: Ring, wait: Wait | None) -> Iterator[tuple[str, str
         yield f"ring_group/{group.id} recording", group.recording_policy_id
     if isinstance(wait, QueueWait) and (queue := config.queues.get(wait.queue_id)) is not None:
         yield f"queue/{queue.id} recording", queue.recording_policy_id
-    if walk.sender is not None and (plan := config.plans.get(walk.sender[0])) is not None:
+    if walk.sender is not None and (plan := walk.plan(walk.sender[0])) is not None:
         yield f"plan/{plan.id} recording", plan.recording_policy_id
     rung = [target.user_id for target in ring.targets if isinstance(target, UserTarget)]
     for user_id in (*rung, walk.call.caller_user_id):

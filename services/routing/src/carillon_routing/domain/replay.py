@@ -40,7 +40,7 @@ def through_queues(made: MadeOf, decide: Callable[[cursors.Cursor | None, Outcom
     outcome: Outcome = QueueOver(left.pop(0)) if made.outcome is None else made.outcome
     found = decide(made.cursor, outcome)
     while isinstance(found.step, EnterQueue) and left:
-        after = decide(cursors.decode(found.cursor), QueueOver(left.pop(0)))
+        after = decide(found.at, QueueOver(left.pop(0)))
         found = replace(after, trace=found.trace + after.trace, read=found.read + after.read)
     return found
 

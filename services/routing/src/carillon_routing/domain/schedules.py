@@ -13,8 +13,8 @@ def is_open(schedule: Schedule, tenant_zone: str, now: datetime) -> tuple[bool, 
     """Whether it is, and why, with the values compared. `now` is aware; a range has its start and not its end."""
     zone = schedule.time_zone or tenant_zone
     local = now.astimezone(ZoneInfo(zone))
-    time = f"{local:%H:%M}"
-    moment = f"{WEEKDAYS[local.weekday()]} {local:%Y-%m-%d} {time} {zone}"
+    time = local.isoformat(" ", "minutes")[11:16]
+    moment = f"{WEEKDAYS[local.weekday()]} {local.date()} {time} {zone}"
     if schedule.mode != "automatic":
         return schedule.mode == "day", f"{moment}: the mode is {schedule.mode}, by hand"
     for exception in schedule.exceptions:

@@ -14,7 +14,6 @@ from pydantic import JsonValue
 
 from carillon_contracts.config import Plan, PlanDraft, PlanTest
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain.advance import decided as advance_knowing
 from carillon_routing.domain.asks import AnsweredToday, Ask, Attend, BusyUsers, ChangeUser, CountTry, Draw, TakePlace
 from carillon_routing.domain.facts import (
@@ -60,15 +59,22 @@ def simulate(
     assumed: Assumed,
     find_out: Callable[[Ask], JsonValue] | None = None,
     first: Outcome | None = None,
+    begun: tuple[Advance, ...] = (),
 ) -> tuple[Advance, ...]:
-    """The decisions in order; the last one is where the call stays. `at` is aware; `find_out` None: `usual`."""
+    """The decisions in order; the last one is where the call stays. `at` is aware; `find_out` None: `usual`.
+
+    `begun`: the first decisions, where they are known.
+    """
     found: list[Advance] = []
     cursor, keys = None, list(assumed.keys)
     following: Outcome | None = first or Entered()
     while following is not None and len(found) < MAX_TURNS:
-        decided = advance_knowing(config, call, cursor, following, at, find_out or usual)
+        if len(found) < len(begun):
+            decided = begun[len(found)]
+        else:
+            decided = advance_knowing(config, call, cursor, following, at, find_out or usual)
         found.append(decided)
-        cursor = cursors.decode(decided.cursor) if decided.cursor else None
+        cursor = decided.at
         following = _outcome(decided, assumed, keys) if cursor is not None else None
     return tuple(found)
 

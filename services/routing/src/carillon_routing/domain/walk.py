@@ -11,7 +11,7 @@ from itertools import islice
 
 from pydantic import JsonValue
 
-from carillon_contracts.config import Announcement, Destination, PlanNode, Ways
+from carillon_contracts.config import Announcement, Destination, Plan, PlanNode, Ways
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.asks import NOTHING, Ask, Known, Lacking
 from carillon_routing.domain.compiled import node_of
@@ -19,6 +19,7 @@ from carillon_routing.domain.cursor import Cursor, Wait
 from carillon_routing.domain.facts import CallFacts, FactRead, HangUp, Phrase, Ring, RingResult, RingTarget, Step, TraceLine
 from carillon_routing.domain.phrases import spoken
 
+_NO_WAYS = Ways()
 #: Visits of nodes and destinations in one call; a caller who wanders through menus for an hour stays below.
 MAX_HOPS = 200
 #: Forwardings by users in one call.
@@ -126,6 +127,8 @@ class Walk:
     read: list[FactRead] = field(default_factory=list)
     #: A user has sent the call there, by transfer or deflection: who hears what is said is not who did it.
     sent: bool = False
+    #: Every plan (node empty) and node that was looked at, whether it is there or not.
+    looked_at: list[tuple[str, str]] = field(default_factory=list)
 
     def take_up(self, cursor: Cursor) -> None:
         """Go on where the cursor says."""
@@ -195,7 +198,13 @@ class Walk:
 
     def node(self, sender: tuple[str, str]) -> PlanNode | None:
         """A node by plan and id."""
+        self.looked_at.append(sender)
         return node_of(self.config, *sender)
+
+    def plan(self, plan_id: str) -> Plan | None:
+        """A plan by id."""
+        self.looked_at.append((plan_id, ""))
+        return self.config.plans.get(plan_id)
 
     def sender_ways(self) -> Ways | None:
         """The ways of the node that sent the call, if it has any."""
@@ -209,7 +218,7 @@ class Walk:
 
     def ring(self, targets: tuple[RingTarget, ...], number: str, name: str) -> Ring:
         """A ring step; it comes back after an answer, or after the caller gave up, if the sender has a way for it."""
-        ways = self.sender_ways() or Ways()
+        ways = self.sender_ways() or _NO_WAYS
         account = self.codes.get("account", "")
         return Ring(targets, number, name, bool(ways.answered), ask_after_giving_up=bool(ways.gave_up), account_code=account)
 

@@ -61,8 +61,8 @@ class Decider:
         else:
             found = await self._advance(config, call, cursor, outcome, now)
         queued: Advance | None = None
-        while isinstance(found.step, EnterQueue):
-            cursor = cursors.decode(found.cursor)
+        while isinstance(found.step, EnterQueue) and found.at is not None:
+            cursor = found.at
             said = await self._queues.go_on(config, call, cursor, None)
             if isinstance(said, Advance):
                 queued = said

@@ -12,7 +12,6 @@ from carillon_contracts.config import Queue
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
-from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain.cursor import Cursor, QueueWait
 from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Rang, Ring, RingResult, TraceLine, UserTarget, Wait
 from carillon_routing.domain.identity import shown_inside
@@ -131,4 +130,4 @@ def _by_agent(targets: Mapping[str, RingResult]) -> dict[str, RingResult]:
 
 
 def _advance(step: Wait | Ring, cursor: Cursor, *lines: TraceLine) -> Advance:
-    return Advance(step, cursors.encode(cursor), lines, cursor.config_seq)
+    return Advance(step, cursor, lines, cursor.config_seq)

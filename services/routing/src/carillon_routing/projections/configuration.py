@@ -5,6 +5,7 @@ over, loudly; one that leaves a gap waits until the gap is filled and holds up n
 """
 
 import asyncio
+import gc
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,6 +29,9 @@ KEEP = timedelta(hours=1)
 KEEP_VERSIONS = 500
 #: Events of a tenant that wait for a missing one.
 MAX_WAITING = 10_000
+#: After so many changes the garbage collector is told to pass over what they made: looking at a large tenant's takes it 30 ms, and what a
+#: configuration holds has no circles, so that counting references frees it.
+FREEZE_EVERY = 1_000
 
 
 @dataclass(slots=True)
@@ -136,8 +140,12 @@ class ConfigurationFollower:
 
     async def run(self) -> None:
         """Fold until closed."""
+        count = 0
         async for message in self._follower:
             self._configuration.apply(message)
+            count += 1
+            if not count % FREEZE_EVERY:
+                gc.freeze()
 
     async def caught_up(self, timeout: float) -> None:
         """Return once what was in the stream at the start is folded; raises `TimeoutError`."""
