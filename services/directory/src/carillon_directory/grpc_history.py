@@ -103,12 +103,15 @@ class HistoryServicer(HistoryServiceServicer):
         )
 
     async def RestoreTenant(self, request: pb.RestoreTenantRequest, context: object) -> pb.RestoreTenantResponse:
-        """All of it, or nothing; the decision is refused as stale if somebody changes a resource meanwhile."""
+        """All of it, or nothing; the decision is refused as stale if somebody changes a resource meanwhile.
+
+        In the middle of a change of several resources references may dangle, and nobody ever had that configuration: its end counts.
+        """
         tenant_id = current_tenant()
         moment = moment_of(request, "moment")
         if moment is None:
             raise InvalidArgument({"moment": "is required"})
-        then = or_raise(await self._directory.read(tenant_id, moment))
+        then = or_raise(await self._directory.read(tenant_id, moment, whole=True))
         now = or_raise(await self._directory.read(tenant_id))
         wanted = await asyncio.to_thread(past.restoring, now, then)
         command = PutBack(

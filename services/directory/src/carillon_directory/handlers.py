@@ -213,8 +213,8 @@ class Directory:
             return Executed(after, decision.changes, decision.passwords, decision.remarks)
         raise TooBusy(f"tenant {tenant_id!r} is being changed by others all the time; try again")
 
-    async def read(self, tenant_id: str, moment: Moment = None) -> TenantConfig | Refused:
-        """The configuration as of a moment."""
+    async def read(self, tenant_id: str, moment: Moment = None, *, whole: bool = False) -> TenantConfig | Refused:
+        """The configuration as of a moment; `whole`: one in the middle of a change of several resources is that change's end."""
         if "\0" in tenant_id:
             return Missing(Tenant.KIND, tenant_id)
         config = await self._states.current(tenant_id)
@@ -223,7 +223,7 @@ class Directory:
         if isinstance(moment, datetime):
             moment = await self._log.version_at(tenant_id, moment)
         if moment is not None:
-            config = await self._states.at(tenant_id, moment)
+            config = await self._states.at(tenant_id, await self._log.whole(tenant_id, moment) if whole else moment)
         return config if config.all(Tenant) else Missing(Tenant.KIND, tenant_id)
 
     async def tenants(self) -> list[str]:

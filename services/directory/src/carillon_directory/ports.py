@@ -38,6 +38,9 @@ class TenantLog(Protocol):
     async def version_at(self, tenant_id: str, moment: datetime) -> int:
         """The version that was current at a moment; 0 before the tenant existed."""
 
+    async def whole(self, tenant_id: str, version: int) -> int:
+        """The last version that was stored together with this one; the version itself if it was not stored."""
+
     async def tenants(self) -> list[str]:
         """Ids of all tenants, sorted."""
 

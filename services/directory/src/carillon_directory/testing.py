@@ -26,6 +26,7 @@ class MemoryTenantLog:
         self._ids = ids
         self._logs: dict[str, list[Recorded]] = {}
         self._holders: dict[Claim, str] = {}
+        self._ends: dict[str, list[int]] = {}
 
     async def load(self, tenant_id: str, after: int = 0, up_to: int | None = None) -> list[Recorded]:
         """As the protocol."""
@@ -40,6 +41,7 @@ class MemoryTenantLog:
         now = self._clock.now()
         added = [Recorded(expected + index, now, self._ids.uuid7(), change) for index, change in enumerate(changes, start=1)]
         self._logs[tenant_id] = [*log, *added]
+        self._ends.setdefault(tenant_id, []).append(expected + len(added))
         for claim in moved.released:
             self._holders.pop(claim, None)
         self._holders |= dict.fromkeys(moved.taken, tenant_id)
@@ -48,6 +50,10 @@ class MemoryTenantLog:
     async def version_at(self, tenant_id: str, moment: datetime) -> int:
         """As the protocol."""
         return max((each.version for each in self._logs.get(tenant_id, []) if each.at <= moment), default=0)
+
+    async def whole(self, tenant_id: str, version: int) -> int:
+        """As the protocol."""
+        return min((end for end in self._ends.get(tenant_id, []) if end >= version > 0), default=version)
 
     async def tenants(self) -> list[str]:
         """As the protocol."""

@@ -8,9 +8,10 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.any_pb2 import Any as Packed
 
+from carillon.directory.v1 import batch_pb2_grpc, history_pb2_grpc, site_pb2_grpc, tenant_pb2_grpc, user_pb2_grpc
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon.directory.v1 import history_pb2_grpc, site_pb2_grpc, tenant_pb2_grpc, user_pb2_grpc
 from carillon_cli.commands import diff, history, restore, undo
 from carillon_cli.system import System
 from carillon_directory.settings import DirectorySettings
@@ -29,6 +30,7 @@ class Company:
         self.as_operator: Any = history_pb2_grpc.HistoryServiceStub(operator)
         self.tenants: Any = tenant_pb2_grpc.TenantServiceStub(operator)
         self.users: Any = user_pb2_grpc.UserServiceStub(channel)
+        self.batches: Any = batch_pb2_grpc.BatchServiceStub(channel)
         self.sites: Any = site_pb2_grpc.SiteServiceStub(channel)
 
     async def rename(self, name: str) -> int:
@@ -105,6 +107,19 @@ async def test_everything_is_what_it_was_at_a_moment(company: Company) -> None:
     assert not (await company.history.CompareConfigurations(request)).differences
     again = await company.history.RestoreTenant(pb.RestoreTenantRequest(moment=at(2)))
     assert (len(again.changes), again.config_seq) == (0, restored.config_seq)
+
+
+async def test_a_moment_inside_a_change_of_several_resources_is_its_end(company: Company) -> None:
+    """An extension of the batch leads to a user that the same batch makes after it."""
+    boxes = [Packed(), Packed()]
+    boxes[0].Pack(pb.CreateExtensionRequest(extension=pb.Extension(id="101", destination=pb.Destination(user_id="bob"))))
+    boxes[1].Pack(pb.CreateUserRequest(user=pb.User(id="bob", last_name="Baker")))
+    made = await company.batches.ApplyBatch(pb.ApplyBatchRequest(requests=boxes))
+    await company.rename("Cooper")
+    restored = await company.history.RestoreTenant(pb.RestoreTenantRequest(moment=at(made.config_seq - 1)))
+    assert [(each.resource, each.resource_id, each.fact) for each in restored.changes] == [("user", "ann", "updated")]
+    (change,) = (await company.history.ListChanges(pb.ListChangesRequest(page_size=1))).changes
+    assert change.reason == f"restored to version {made.config_seq}"
 
 
 async def test_an_admin_does_not_bring_the_tenant_itself_back(company: Company) -> None:

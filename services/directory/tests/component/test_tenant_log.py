@@ -106,3 +106,12 @@ async def test_a_version_is_found_by_its_time(log: TenantLog) -> None:
     if first.at < second.at:
         assert await log.version_at("acme", second.at - instant) == 1
     assert await log.version_at("nobody", second.at) == 0
+
+
+async def test_the_versions_stored_together_end_with_the_last(log: TenantLog) -> None:
+    await log.append("acme", 0, [added(ONE)])
+    await log.append("acme", 1, [dropped(ONE), added(TWO), added(ONE)])
+    await log.append("acme", 4, [dropped(TWO)])
+    await log.append("other", 0, [added(TWO)])
+    assert [await log.whole("acme", version) for version in range(7)] == [0, 1, 4, 4, 4, 5, 6]
+    assert await log.whole("nobody", 3) == 3

@@ -32,6 +32,12 @@ select claim.kind, claim.value from claim join unnest($2::text[], $3::text[]) as
 """
 _VERSION_AT = "select coalesce(max(version), 0) from event where stream = $1 and at <= $2"
 
+# What one append stores has one transaction id.
+_WHOLE = """
+select coalesce(
+    (select max(version) from event where stream = $1 and xid = (select xid from event where stream = $1 and version = $2)), $2)
+"""
+
 
 def stream_of(tenant_id: str) -> str:
     """The tenant's stream in the event store."""
@@ -90,6 +96,11 @@ class PostgresTenantLog:
         """As the protocol."""
         version: int = await self._pool.fetchval(_VERSION_AT, stream_of(tenant_id), moment)
         return version
+
+    async def whole(self, tenant_id: str, version: int) -> int:
+        """As the protocol."""
+        last: int = await self._pool.fetchval(_WHOLE, stream_of(tenant_id), version)
+        return last
 
     async def tenants(self) -> list[str]:
         """As the protocol."""

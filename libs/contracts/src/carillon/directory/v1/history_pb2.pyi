@@ -287,7 +287,7 @@ class RestoreTenantRequest(_message.Message):
     """List what would change; change nothing."""
     @_builtins.property
     def moment(self) -> _as_of_pb2.AsOf:
-        """Needed."""
+        """Needed. A moment inside a change of several resources, as ApplyBatch and ApplyTenant make, is the end of that change."""
 
     def __init__(
         self,
