@@ -14,6 +14,7 @@ from carillon_sip.digest import Credentials, answer_challenges
 from carillon_sip.errors import ParseError
 from carillon_sip.message import Response
 from carillon_sip.parser import StreamFramer, parse_message
+from strangers.reflection import Reflected
 from strangers.system import System, until
 
 pytestmark = pytest.mark.feature("M-1")
@@ -27,8 +28,9 @@ ROWS: dict[str, dict[str, Any]] = {
 FINDINGS = sorted((CORPUS / "findings").glob("*.dat"))
 #: What a PBX answers to well-formed requests of strangers, about users and calls that it does not have.
 POLICY = {401, 403, 404, 407, 480, 481, 488}
-#: Datagrams come from here: their answers go to the ports that their Vias name, where nobody of ours listens.
-ELSEWHERE = "127.0.0.2"
+#: Datagrams come from here, a carrier of its own: their answers go to the ports that their Vias name, some for 32 s, and no other test
+#: may listen there.
+ELSEWHERE = "127.0.0.6"
 PATIENCE = 1.0
 #: Their answers copy what cannot be read.
 UNREADABLE = {"rfc4475/scalar02"}
@@ -137,11 +139,24 @@ def test_a_stream_is_answered_as_the_rfc_allows(name: str, system: System) -> No
         assert line.answers_options()[0]
 
 
-def test_datagrams_are_followed_by_an_answer(system: System) -> None:
+@pytest.fixture
+def carrier(system: System) -> Iterator[str]:
+    """The address of a trunk that no call goes out by."""
+    directory = Reflected(system.run["grpc"]["directory"], system.run["admin_token"])
+    trunk = {"id": "torturer", "address": ELSEWHERE, "prefixes": ["+99999"]}
+    directory.call("carillon.directory.v1.TrunkService/CreateTrunk", {"trunk": trunk})
+    try:
+        until(lambda: "torturer" in system.carillon("trunks"), "the trunk")
+        yield ELSEWHERE
+    finally:
+        directory.call("carillon.directory.v1.TrunkService/DeleteTrunk", {"id": "torturer"})
+
+
+def test_datagrams_are_followed_by_an_answer(system: System, carrier: str) -> None:
     """After the streams: what comes again with the same branch is the same request, whatever carries it (RFC 3261 section 17.2.3)."""
     messages = {name: (CORPUS / f"{name}.dat").read_bytes() for name in ROWS} | {path.stem: path.read_bytes() for path in FINDINGS}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as torturer, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
-        torturer.bind((ELSEWHERE, 0))
+        torturer.bind((carrier, 0))
         asker.bind(("127.0.0.1", 0))
         asker.settimeout(PATIENCE)
         for number, (name, data) in enumerate(messages.items()):
