@@ -25,6 +25,7 @@ from carillon_sip import (
     UserAgentSettings,
 )
 from carillon_sip.testing import SDP
+from strangers.sipp import free_port
 
 pytestmark = [pytest.mark.feature("M-1"), pytest.mark.skipif(shutil.which("sipp") is None, reason="SIPp is not installed")]
 CALLS = 50
@@ -71,12 +72,6 @@ def shell() -> Iterator[Shell]:
     shell = Shell()
     yield shell
     shell.socket.close()
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def sipp(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:

@@ -14,6 +14,7 @@ from carillon_sip import Flow, Invite, InviteReceived, NameAddr, Output, Request
 from carillon_sip.message_summary import CONTENT_TYPE, VoiceMessages, message_summary
 from carillon_sip.outputs import ProvisionalAcked, ReferReceived, SubscribeReceived, SubscriptionEnded
 from carillon_sip.testing import SDP, full_settings
+from strangers.sipp import free_port
 
 pytestmark = pytest.mark.skipif(shutil.which("sipp") is None, reason="SIPp is not installed")
 SCENARIOS = Path(__file__).parent / "sipp"
@@ -78,12 +79,6 @@ def shell() -> Iterator[Shell]:
     shell = Shell()
     yield shell
     shell.socket.close()
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def sipp(folder: Path, scenario: str, port: int, *arguments: str) -> subprocess.Popen[bytes]:

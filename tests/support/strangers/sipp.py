@@ -1,37 +1,27 @@
 """SIPp as an independent phone or carrier: one process a scenario, ended by its own count of calls or by its process id."""
 
-import contextlib
-import itertools
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from carillon_kit.embedded import free_port
+
 SCENARIOS = Path(__file__).resolve().parents[2] / "integration/sipp"
+_TIME_WAIT = "06"
 
 
-#: Above what the kernel hands out to whoever asks for any port, who would otherwise get one between two uses of ours.
-_PORTS = itertools.cycle(random.sample(range(61_000, 65_500, 2), 2_250))
-
-
-def free_port(ip: str = "127.0.0.1") -> int:
-    """An even UDP and TCP port that is free now, and that nobody else is given soon."""
-    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    while True:
-        port = next(_PORTS)
-        with (
-            contextlib.suppress(OSError),
-            socket.socket(family, socket.SOCK_DGRAM) as udp,
-            socket.socket(family, socket.SOCK_STREAM) as tcp,
-        ):
-            udp.bind((ip, port))
-            tcp.bind((ip, port))
-            return port
+def taken(port: int) -> bool:
+    """Whether anybody in this network namespace has a socket at the port (proc(5), /proc/net/udp: local address and state, hexadecimal);
+    without looking what a bind would find, which could keep out whoever is about to take it."""
+    end = f":{port:04X}"
+    tables = [Path("/proc/net", name) for name in ("udp", "tcp", "udp6", "tcp6")]
+    rows = (line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:])
+    return any(row[1].endswith(end) and row[3] != _TIME_WAIT for row in rows)
 
 
 class Sipp:
@@ -66,6 +56,14 @@ class Sipp:
         with (self.folder / "out.log").open("wb") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         self.seconds = seconds
+        self._await_port()
+
+    def _await_port(self) -> None:
+        """What is sent to it from now on reaches it; one that ended at once says why when it is waited for."""
+        deadline = time.monotonic() + 20
+        while self.process.poll() is None and not taken(self.port):
+            assert time.monotonic() < deadline, f"SIPp does not open port {self.port}: {self.complaint()}"
+            time.sleep(0.01)
 
     def wait(self) -> int:
         """Its exit code: 0 when every call went as the scenario says."""

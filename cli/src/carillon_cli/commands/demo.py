@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import contextlib
 import signal
-import socket
 import sys
 import tempfile
 from contextlib import AsyncExitStack
@@ -26,6 +25,7 @@ from carillon_cli.phone.baresip import BaresipError
 from carillon_cli.phone.call import PhoneError
 from carillon_cli.supervisor.layout import Folders
 from carillon_cli.system import System, load
+from carillon_kit.embedded import free_port
 
 CARRIER_IP = "127.0.0.2"
 START_SECONDS = 70.0
@@ -139,9 +139,7 @@ async def ended(process: asyncio.subprocess.Process) -> None:
 
 async def rehearsed(system: System) -> System:
     """Dupont SA with short ringing times and the carrier on a free port; the system as it is described afterwards."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((CARRIER_IP, 0))
-        address = f"{CARRIER_IP}:{probe.getsockname()[1]}"
+    address = f"{CARRIER_IP}:{free_port(CARRIER_IP)}"
     _, data = company.load(dupont.text(), dupont.NAME)
     request = company.request(dupont.shortened(data, address))
     request.reason = "carillon demo: short ringing times"

@@ -6,11 +6,11 @@ Always: every port has the name of the setting that moves it, so that a port in 
 import random
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from carillon_cli.errors import CliError
+from carillon_kit.embedded import free_port
 
 GRPC_SERVICES = ("directory", "routing", "media", "voicemail", "cdr")
 #: sun_path of unix(7) holds 108 bytes with the final zero.
@@ -186,26 +186,14 @@ def hosts(who: str, options: Options) -> tuple[str, ...]:
 
 
 def free_ports(host: str) -> Ports:
-    """Ports that are free now; held all at once while choosing, so that no two are the same."""
-    with ExitStack() as held:
-
-        def take(kind: socket.SocketKind, address: str, port: int = 0) -> int:
-            chosen = held.enter_context(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind))
-            chosen.bind((address, port))
-            return int(chosen.getsockname()[1])
-
-        def take_both() -> int:
-            for _ in range(50):
-                port = take(socket.SOCK_DGRAM, host)
-                try:
-                    return take(socket.SOCK_STREAM, host, port)
-                except OSError:
-                    continue
-            raise CliError(f"no port is free for SIP over UDP and TCP on {host}")
-
-        low = _free_range(host)
-        single = {name: take(socket.SOCK_STREAM, "127.0.0.1") for name in (*GRPC_SERVICES, "web", "provisioning", "nats", "postgres")}
-        return Ports(sip=take_both(), sip_tls=take(socket.SOCK_STREAM, host), rtp_low=low, rtp_high=low + RTP_AUTO_SIZE - 1, **single)
+    """Ports that are free now, and that the kernel gives to no client while a service is started again."""
+    try:
+        single = {name: free_port() for name in (*GRPC_SERVICES, "web", "provisioning", "nats", "postgres")}
+        sip, sip_tls = free_port(host), free_port(host)
+    except OSError as error:
+        raise CliError(f"--ports auto: {error.strerror}") from error
+    low = _free_range(host)
+    return Ports(sip=sip, sip_tls=sip_tls, rtp_low=low, rtp_high=low + RTP_AUTO_SIZE - 1, **single)
 
 
 def _free_range(host: str) -> int:

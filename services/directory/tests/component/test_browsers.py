@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import socket
 import struct
 import urllib.error
 import urllib.request
@@ -18,6 +17,7 @@ from carillon.directory.v1 import directory_pb2 as pb
 from carillon_directory.app import running
 from carillon_directory.settings import DirectorySettings
 from carillon_kit.auth import OPERATOR, issue_token
+from carillon_kit.embedded import free_port
 
 PAGE = "https://admin.example.com"
 KEY = "a-key-that-is-long-enough-for-hs256"
@@ -56,9 +56,7 @@ class Browser:
 
 @pytest.fixture(scope="module")
 async def browser(nats_url: str, postgres_dsn: str) -> AsyncIterator[Browser]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        listen = f"127.0.0.1:{probe.getsockname()[1]}"
+    listen = f"127.0.0.1:{free_port()}"
     settings = DirectorySettings(nats_url=nats_url, postgres_dsn=postgres_dsn, token_key=KEY, web_listen=listen, web_origins=PAGE)
     async with running(settings):
         yield Browser(f"http://{listen}")

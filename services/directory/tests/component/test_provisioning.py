@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import re
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
@@ -23,6 +22,7 @@ from carillon.directory.v1.sip_credential_pb2_grpc import SipCredentialServiceSt
 from carillon_directory.app import running
 from carillon_directory.settings import DirectorySettings
 from carillon_kit.auth import OPERATOR, issue_token
+from carillon_kit.embedded import free_port
 from carillon_kit.grpc_client import channel
 
 KEY = "a-key-that-is-long-enough-for-hs256"
@@ -105,9 +105,7 @@ class Place:
 
 @pytest.fixture
 async def place(nats_url: str, postgres_dsn: str) -> AsyncIterator[Place]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        listen = f"127.0.0.1:{probe.getsockname()[1]}"
+    listen = f"127.0.0.1:{free_port()}"
     settings = DirectorySettings(
         nats_url=nats_url,
         postgres_dsn=postgres_dsn,

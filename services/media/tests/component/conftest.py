@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CALLS, CONFERENCES, CONFIG, REGISTRATIONS, config_subject
 from carillon_kit.auth import ADMIN, issue_token
 from carillon_kit.bus import MemoryBus
+from carillon_kit.embedded import free_port
 from carillon_kit.grpc_client import channel
 from carillon_kit.ids import SystemIds
 from carillon_kit.object_store import MemoryObjectStore
@@ -52,6 +52,7 @@ from carillon_sip.commands import CORE_METHODS
 from carillon_sip.digest import ha1
 from carillon_sip.offer_answer import PCMA, PCMU, answer_offer, make_offer
 from carillon_sip.sdp import SessionDescription
+from strangers.sipp import taken
 
 KEY = "k" * 40
 METHODS = (*CORE_METHODS, "REFER", "NOTIFY", "MESSAGE")
@@ -512,12 +513,6 @@ async def studio(house: Any) -> AsyncIterator[Any]:
 SCENARIOS = Path(__file__).parent / "sipp"
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Sipp:
     """One sipp process."""
 
@@ -557,21 +552,12 @@ async def phone(house: Any, scenario: str) -> AsyncIterator[None]:
     port = free_port()
     assert await Sipp(house, "register", port, "-m", "1", user="bob").run() == 0
     process = await Sipp(house, scenario, port, user="bob").start()
-    await eventually(lambda: port_taken(port))
+    await eventually(lambda: taken(port))
     try:
         yield
     finally:
         process.kill()
         await process.wait()
-
-
-def port_taken(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-        return False
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from carillon.media.v1 import media_pb2 as pb
 from carillon.media.v1.media_pb2_grpc import TrunkStateServiceStub
 from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_kit.auth import ADMIN, issue_token
+from carillon_kit.embedded import free_port
 from carillon_kit.grpc_client import channel
 from carillon_kit.sealing import Sealer
 from carillon_kit.testing import eventually
@@ -24,6 +25,7 @@ from carillon_rtp.client import PlaneClient
 from carillon_rtp.protocol import Overloaded
 from carillon_rtp.values import MediaAddress
 from carillon_sip import SessionAnswered, SessionFailed
+from strangers.sipp import taken
 
 pytestmark = [
     pytest.mark.feature("M-2"),
@@ -33,12 +35,6 @@ SCENARIOS = Path(__file__).parent / "sipp"
 KEY = "k" * 40
 HOST = "127.0.0.2"
 OUTSIDE = "+41791234567"
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 class Carrier:
@@ -76,22 +72,13 @@ class Carrier:
 @contextlib.asynccontextmanager
 async def carrier(house: Any, scenario: str, port: int = 0, **keys: str) -> AsyncIterator[Carrier]:
     """A carrier that is there when entered."""
-    one = Carrier(house.folder, scenario, port or free_port(), **keys)
+    one = Carrier(house.folder, scenario, port or free_port(HOST), **keys)
     await one.start()
     try:
         await eventually(lambda: taken(one.port))
         yield one
     finally:
         await one.stop()
-
-
-def taken(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return True
-        return False
 
 
 @pytest.fixture
@@ -177,7 +164,7 @@ async def test_a_wrong_password_is_tried_once_and_then_left_for_a_while(house: A
 
 async def test_a_password_sealed_with_another_key_is_said_and_not_tried(house: Any) -> None:
     await house.configure("trunk_credential", {"id": "account", "username": "acme", "sealed_password": "AAAA"})
-    await trunk(house, free_port(), **REGISTERS)
+    await trunk(house, free_port(HOST), **REGISTERS)
     await eventually(lambda: bool(facts(house)))
     state = await states(house)
     assert "set it again" in state.reason
@@ -197,7 +184,7 @@ async def test_calls_come_in_at_the_registered_contact(house: Any, words: Any, f
     # From another host than the trunk's: whoever knows the contact has it from the carrier.
     keys = {"uri": contact[1], "did": "0215550100", "from": from_, "extra": extra}
     remote = "{}:{}".format(*house.running.sip["udp"])
-    caller_side = Carrier(house.folder, "carrier_calls", free_port(), remote, "-m", "1", **keys)
+    caller_side = Carrier(house.folder, "carrier_calls", free_port(HOST), remote, "-m", "1", **keys)
     await caller_side.start()
     try:
         await anne.pick_up()
@@ -284,7 +271,7 @@ async def test_a_server_that_does_not_answer_options_gets_no_calls_until_it_does
     house: Any, words: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trunk_health, "DOWN_PING", 0.5)
-    port = free_port()
+    port = free_port(HOST)
     await trunk(house, port, ping_seconds=5)
     await eventually(lambda: "trunk_server_down" in [fact for fact, _ in facts(house)])
     assert not (await states(house)).usable
@@ -364,7 +351,7 @@ async def test_a_call_goes_out_in_the_carrier_s_own_words(house: Any, words: Any
         house.application.follow(words.ring(trunk=OUTSIDE))
         keys = {"uri": "sip:+41215550100@127.0.0.1", "did": "0215550100", "from": "sip:x@y", "extra": "X: 1"}
         remote = "{}:{}".format(*house.running.sip["udp"])
-        caller = Carrier(house.folder, "carrier_calls", free_port(), remote, "-m", "1", **keys)
+        caller = Carrier(house.folder, "carrier_calls", free_port(HOST), remote, "-m", "1", **keys)
         await caller.start()
         try:
             assert await asyncio.wait_for(caller.process.wait(), 20) == 0, caller.text

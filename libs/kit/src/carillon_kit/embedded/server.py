@@ -4,8 +4,12 @@ Invariant: a server that `start()` ran is gone after `stop()`, and dies with the
 """
 
 import asyncio
+import contextlib
 import ctypes
+import errno
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,6 +21,10 @@ from typing import ClassVar, Self
 
 _POLL_SECONDS = 0.02
 _PR_SET_PDEATHSIG = 1
+#: Above what Linux hands out to whoever asks for any port (ip_local_port_range), in an order of this process's own.
+_EVERY = range(61_000, 65_500, 2)
+_COUNT = len(_EVERY)
+_PORTS = itertools.cycle(random.SystemRandom().sample(_EVERY, _COUNT))
 
 
 class EmbeddedServer(ABC):
@@ -119,10 +127,19 @@ class EmbeddedServer(ABC):
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        return int(listener.getsockname()[1])
+    """An even port that is free now for TCP and UDP. Another call in this process gives another one, and the kernel gives it to nobody who
+    asks for any port, so that a server that is started again finds it free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in itertools.islice(_PORTS, _COUNT):
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(family, socket.SOCK_DGRAM) as datagrams,
+            socket.socket(family, socket.SOCK_STREAM) as listener,
+        ):
+            datagrams.bind((host, port))
+            listener.bind((host, port))
+            return port
+    raise OSError(errno.EADDRINUSE, f"no port is free on {host}")
 
 
 def _die_with_parent() -> None:
