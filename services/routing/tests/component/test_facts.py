@@ -1,6 +1,7 @@
 """Facts on a real Postgres: three finders count as one; what call events told is known, in whatever order they came."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from itertools import permutations
@@ -27,6 +28,7 @@ from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, CountTry, Draw, LastAgent, Mail, TakePlace
 from carillon_routing.domain.branches import share_of
 from carillon_routing.domain.facts import CallFacts
+from carillon_routing.testing import World
 
 ZONE = ZoneInfo("Europe/Zurich")
 CALLER = "+41791112233"
@@ -111,6 +113,29 @@ async def test_three_finders_at_once_never_exceed_a_limit_and_a_call_that_ends_g
     await CallFactsWriter(pool).handle([told(OVER, first[0], tenant="limits"), told(OVER, first[1], tenant="limits")])
     late = await asyncio.gather(*(finders[n % 3].find(call(f"late{n}", "limits"), limit) for n in range(12)))
     assert len(taken(late)) == 2
+
+
+@pytest.mark.feature("R-16", "R-26")
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_database_counts_as_its_twin_in_memory_does(pool: Any, finders: list[PostgresFacts], seed: int) -> None:
+    """Any order of draws, places and ends, by three replicas, each answer perhaps lost and asked for again elsewhere."""
+    chance, twin, tenant = random.Random(seed), World(), f"twin{seed}"
+    there = [f"c{n}" for n in range(8)]
+    for turn in range(80):
+        place = chance.randrange(len(there))
+        who = call(there[place], tenant)
+        if chance.random() < 0.2:
+            there[place] = f"later{turn}"
+            await CallFactsWriter(pool).handle([told(OVER, who.call_id, tenant=tenant)])
+            twin.places.setdefault("door", set()).discard(who.call_id)
+            continue
+        ask: Ask = TakePlace("door", max_calls=3) if chance.random() < 0.6 else Draw("split", chance.randrange(3))
+        for _ in range(chance.choice((1, 1, 2))):
+            found: Any = await chance.choice(finders).find(who, ask)
+        expected: Any = twin.find(who, ask)
+        if isinstance(ask, TakePlace):
+            found, expected = (found["taken"], found["calls"]), (expected["taken"], expected["calls"])
+        assert found == expected
 
 
 @pytest.mark.feature("R-16")

@@ -6,6 +6,7 @@ killed is missed by nobody: what it had stored is the floor. One replica at a ti
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from carillon_contracts.config import Tenant
@@ -15,7 +16,7 @@ from carillon_kit.event_store import VersionConflict
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import UNAVAILABLE
 from carillon_routing.domain.queues.commands import Command, Tick
-from carillon_routing.domain.queues.decide import decide
+from carillon_routing.domain.queues.decide import Refused, decide
 from carillon_routing.domain.queues.events import FloorEvent
 from carillon_routing.domain.queues.floor import Floor, fold
 from carillon_routing.ports import FloorLog
@@ -90,9 +91,7 @@ class Floors:
     async def _execute(self, tenant: str, command: Command) -> Floor:
         kept = self._kept.setdefault(tenant, _Kept())
         async with kept.lock:
-            if not kept.loaded:
-                await self._refresh(tenant, kept)
-            events = self._decide(tenant, kept, command)
+            events = await self._decide_on_newest(tenant, kept, command)
             try:
                 if events:
                     await self._log.append(tenant, kept.version, events)
@@ -104,6 +103,15 @@ class Floors:
                 raise
             self._advance(tenant, kept, events)
             return kept.floor
+
+    async def _decide_on_newest(self, tenant: str, kept: _Kept, command: Command) -> list[FloorEvent]:
+        """What is to be stored is stored only at the newest version; that nothing is to be done must be looked at again on it."""
+        if kept.loaded:
+            with suppress(Refused):
+                if events := self._decide(tenant, kept, command):
+                    return events
+        await self._refresh(tenant, kept)
+        return self._decide(tenant, kept, command)
 
     async def _in_turn(self, tenant: str, kept: _Kept, command: Command) -> list[FloorEvent]:
         """A writer that has just written knows the newest floor and would be faster for ever."""

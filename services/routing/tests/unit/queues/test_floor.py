@@ -180,6 +180,20 @@ def test_an_offer_that_media_does_not_come_for_lapses_and_a_ghost_is_gone_in_the
     assert here.offers() == {"c2": ("anna",)}
 
 
+def test_a_question_of_a_call_that_has_just_ended_does_not_bring_it_back() -> None:
+    here = hall().comes("c1").do(c.CallOver("c1"))
+    with pytest.raises(Refused):
+        here.comes("c1")
+
+
+def test_who_was_believed_to_have_answered_because_nobody_said_anything_is_free_when_it_comes_out() -> None:
+    here = hall("anna").comes("c1").do(c.Fetch("c1")).do(c.Tick(), after=60)
+    assert here.floor.callers["c1"].agent_id == "anna"
+    here.do(c.RingOver("c1", {"anna": "no_answer"}))
+    assert here.order() == ["c1"]
+    assert here.do(c.Tick(), after=4).offers() == {"c1": ("anna",)}
+
+
 def test_a_caller_who_hangs_up_frees_the_agents() -> None:
     here = hall("anna").comes("c1").comes("c2").do(c.Fetch("c1"), c.CallOver("c1"))
     assert here.offers() == {"c2": ("anna",)}
@@ -262,6 +276,8 @@ def test_whatever_happens_in_whatever_order(steps: list[tuple[c.Command, float]]
     joined: dict[str, tuple[float, int]] = {}
     for command, seconds in steps:
         if isinstance(command, c.Join):
+            if command.call_id in here.floor.gone:
+                continue
             command = c.Join(command.call_id, "sales", here.now + seconds, command.priority)
         before = here.order()
         here.do(command, after=seconds)

@@ -55,6 +55,8 @@ def _queue(config: TenantConfig, queue_id: str) -> Queue:
 def _join(floor: Floor, join: c.Join, config: TenantConfig, now: float) -> list[e.FloorEvent]:
     if join.call_id in floor.callers:
         return []
+    if join.call_id in floor.gone:
+        raise Refused("unknown", "the call is over")
     queue = _queue(config, join.queue_id)
     if queue.leave_without_agents and not agents_on(floor, queue):
         raise Refused("no_agents", "none of its agents is logged in")
@@ -91,7 +93,9 @@ def _ring_over(floor: Floor, over: c.RingOver, config: TenantConfig, now: float)
     answered = next((agent_id for agent_id, result in over.results.items() if result == "answered"), "")
     if answered:
         return _connect(floor, caller, answered, now) + _release(caller, answered, config, now)
-    if not set(over.results) & set(caller.offered):
+    # Who was believed to have answered, because nobody said anything for so long, did not.
+    believed = {caller.agent_id} if caller.agent_id and not caller.leg_id else set[str]()
+    if not set(over.results) & {*caller.offered, *believed}:
         return []
     return [e.OfferFailed(at=now, call_id=caller.call_id, results=dict(over.results)), *_pauses(floor, caller, over.results, config, now)]
 
@@ -99,7 +103,7 @@ def _ring_over(floor: Floor, over: c.RingOver, config: TenantConfig, now: float)
 def _pauses(floor: Floor, caller: Caller, results: Mapping[str, str], config: TenantConfig, now: float) -> list[e.FloorEvent]:
     queue = config.queues.get(caller.queue_id)
     limit = queue.missed_offers_to_pause if queue is not None else 0
-    late = [a for a in caller.offered if results.get(a, "no_answer") in MISSED and a in floor.agents]
+    late = [a for a in caller.offered or (caller.agent_id,) if results.get(a, "no_answer") in MISSED and a in floor.agents]
     paused = [agent_id for agent_id in late if limit and floor.agents[agent_id].missed + 1 >= limit]
     return [e.AgentPaused(at=now, agent_id=agent_id, reason=MISSED_OFFERS) for agent_id in paused]
 

@@ -14,6 +14,8 @@ from carillon_routing.domain.queues import events as e
 HOLD_OFF: Mapping[str, float] = {"no_answer": 3.0, "rejected": 5.0, "busy": 10.0, "unreachable": 30.0, "congested": 30.0}
 #: What counts as a missed offer.
 MISSED = ("no_answer", "rejected")
+#: How long a call that has ended is remembered, seconds: a question that was on its way then must not bring it back.
+GONE_SECONDS = 60.0
 #: Weight of the newest talk in the average.
 _NEWEST = 0.1
 
@@ -95,6 +97,8 @@ class Floor:
     agents: Mapping[str, AgentState] = field(default_factory=dict)
     queues: Mapping[str, QueueState] = field(default_factory=dict)
     joined: int = 0
+    #: Calls that have ended in a queue, and when.
+    gone: Mapping[str, float] = field(default_factory=dict)
 
     def waiting(self, queue_id: str) -> list[Caller]:
         """Of one queue, in order; those who are being offered still count, those who talk do not."""
@@ -175,12 +179,12 @@ def _offer_failed(floor: Floor, event: e.OfferFailed) -> Floor:
     if caller is None:
         return floor
     changed = []
-    for agent_id in caller.offered:
+    for agent_id in caller.offered or (caller.agent_id,):
         agent, result = _agent(floor, agent_id), event.results.get(agent_id, "no_answer")
         missed = agent.missed + 1 if result in MISSED else agent.missed
         hold = event.at + HOLD_OFF.get(result, 3.0)
         changed.append(replace(agent, call_id="", missed=missed, hold_until=hold, idle_since=event.at))
-    return _caller(_agents(floor, changed), event.call_id, offered=(), ring_until=None, via="")
+    return _caller(_agents(floor, changed), event.call_id, offered=(), agent_id="", ring_until=None, via="")
 
 
 def _offer_lapsed(floor: Floor, event: e.OfferLapsed) -> Floor:
@@ -229,7 +233,10 @@ def _left(floor: Floor, event: e.CallerLeft) -> Floor:
     floor = _freed(floor, (*caller.offered, caller.agent_id), event.call_id)
     state = floor.queue(caller.queue_id)
     queues = {**floor.queues, caller.queue_id: replace(state, left=state.left + 1)}
-    return replace(floor, queues=queues, callers={key: value for key, value in floor.callers.items() if key != event.call_id})
+    gone = {call_id: at for call_id, at in floor.gone.items() if at > event.at - GONE_SECONDS}
+    if event.reason == "abandoned":
+        gone[event.call_id] = event.at
+    return replace(floor, queues=queues, gone=gone, callers={key: value for key, value in floor.callers.items() if key != event.call_id})
 
 
 def _ranked(floor: Floor, event: e.CallerRanked) -> Floor:
