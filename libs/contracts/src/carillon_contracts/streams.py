@@ -22,13 +22,15 @@ MAILBOXES = Stream("MAILBOXES", ("carillon.*.mailbox.>",), "voicemail", 30 * _DA
 CONFERENCES = Stream("CONFERENCES", ("carillon.*.conference.>",), "media", 30 * _DAY)
 RECORDS = Stream("RECORDS", ("carillon.*.cdr.>",), "cdr", 30 * _DAY)
 AUDIT = Stream("AUDIT", ("carillon.*.audit.>",), "*", 90 * _DAY)
-#: What tokens are signed with; a key is published again and again as long as it counts.
 #: E-mails to be sent, above the tenants.
 LETTERS = Stream("LETTERS", ("carillon._operator.letter.>",), "*", 7 * _DAY)
+#: What tokens are signed with; a key is published again and again as long as it counts.
 KEYS = Stream("KEYS", ("carillon._operator.keys.>",), "directory", 2 * _DAY)
+#: Orders to erase persons and their answers, above the tenants; the directory deletes them when all is done.
+ERASURES = Stream("ERASURES", ("carillon._operator.erasure.>",), "*")
 #: What the media nodes tell each other of their calls; private to media.
 NODES = Stream("NODES", ("carillon._operator.node.>",), "media", 300)
-STREAMS = (CONFIG, CALLS, CONFERENCES, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT, KEYS, LETTERS, NODES)
+STREAMS = (CONFIG, CALLS, CONFERENCES, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT, KEYS, LETTERS, ERASURES, NODES)
 #: JetStream object store bucket of audio; object names are content hashes.
 AUDIO_BUCKET = "audio"
 
@@ -81,3 +83,8 @@ def node_subject(node: str) -> str:
 def letter_subject(tenant: str) -> str:
     """`carillon._operator.letter.dupont.requested`; an empty tenant is the operator's own."""
     return f"carillon._operator.letter.{tenant or '_operator'}.requested"
+
+
+def erasure_subject(tenant: str, fact: str) -> str:
+    """`carillon._operator.erasure.dupont.ordered`"""
+    return f"carillon._operator.erasure.{tenant}.{fact}"

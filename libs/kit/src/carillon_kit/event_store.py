@@ -6,7 +6,7 @@ only transactions before the oldest one that still runs are read.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -39,6 +39,10 @@ _COLUMNS = "position, xid, stream, version, event_id, type, data, meta, at"
 _LOAD = f"""
 select {_COLUMNS} from event
  where stream = $1 and version > $2 and ($3::int is null or version <= $3) order by version
+"""
+_REWRITE = """
+update event set data = new.data from unnest($2::int[], $3::text[]::jsonb[]) as new (version, data)
+ where event.stream = $1 and event.version = new.version
 """
 _STREAMS = "select distinct stream from event where starts_with(stream, $1) order by stream"
 _READ_ALL = f"""
@@ -128,6 +132,14 @@ class PostgresEventStore:
     async def lock(self, stream: str, connection: Any) -> None:
         """Nobody else appends to the stream until the transaction of `connection` ends."""
         await connection.execute(_LOCK, stream)
+
+    async def rewrite(self, stream: str, data: Mapping[int, dict[str, Any]], connection: Any) -> None:
+        """Let events of a stream (by version) have held this from the beginning: for what must not be kept. Ids, order and times stay.
+
+        In the caller's transaction, which holds the stream's lock.
+        """
+        bodies = [orjson.dumps(each).decode() for each in data.values()]
+        await connection.execute(_REWRITE, stream, list(data), bodies)
 
     async def load(
         self, stream: str, after_version: int = 0, up_to_version: int | None = None, *, connection: Any = None

@@ -99,11 +99,11 @@ async def test_a_lingering_consumer_makes_one_batch_of_what_comes_meanwhile(bus:
     assert len(sizes) <= 2, "the first may come before the consumer is there, the others wait for each other"
 
 
-async def test_a_stream_is_on_the_disk_refuses_rather_than_forgets_and_cannot_be_emptied(bus: NatsBus) -> None:
+async def test_a_stream_is_on_the_disk_refuses_rather_than_forgets_and_cannot_be_purged(bus: NatsBus) -> None:
     config = (await bus.manager.stream_info("S")).config
     assert config.storage == api.StorageType.FILE
     assert config.discard == api.DiscardPolicy.NEW
-    assert (config.deny_delete, config.deny_purge, config.max_age) == (True, True, 3600)
+    assert (config.deny_delete, config.deny_purge, config.max_age) == (False, True, 3600)
 
 
 @BATCHES

@@ -20,7 +20,8 @@ class ConfigChanged(EventData):
     TYPE: ClassVar[str] = "config.changed.v1"
     resource: str
     resource_id: str
-    action: Literal["created", "updated", "deleted"]
+    #: `erased`: resource `person`, whose pseudonym is the id; every earlier change reads otherwise from then on.
+    action: Literal["created", "updated", "deleted", "erased"]
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
     actor: str

@@ -15,6 +15,10 @@ class PublishFailed(Exception):
     """No acknowledgement within the deadline, or the stream refused; the message may or may not be stored, repeating it is safe."""
 
 
+class EraseRefused(Exception):
+    """The stream was made without leave to delete single messages, or our user has no right to."""
+
+
 class Retry(Exception):
     """Raised by a handler: "not yet", deliver again after so many seconds. Not counted against `max_deliveries` for one hour."""
 
@@ -183,7 +187,7 @@ class Bus(ABC):
 
     @abstractmethod
     async def ensure_stream(self, stream: StreamLike) -> None:
-        """Make the stream or bring its settings up to date; never deletes (file storage, deny delete and purge, discard new)."""
+        """Make the stream or bring its settings up to date; never deletes (file storage, deny purge, discard new)."""
 
     @abstractmethod
     async def publish(
@@ -216,6 +220,17 @@ class Bus(ABC):
     @abstractmethod
     async def consume(self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, batch: int = 64) -> Consumer:
         """Start a durable consumer: `handler` gets up to `batch` messages in stream order, one call at a time in this process."""
+
+    @abstractmethod
+    async def handled(self, stream: str) -> int:
+        """Every durable consumer of the stream is through with what came up to this `stream_seq`."""
+
+    @abstractmethod
+    async def erase(self, stream: str, stream_seqs: Sequence[int]) -> None:
+        """Destroy single messages for good, in the order given; one that is gone already is passed over.
+
+        Raises `EraseRefused` where the server or the stream does not let us.
+        """
 
     @abstractmethod
     async def close(self) -> None:

@@ -73,6 +73,15 @@ class MemoryBus(Bus):
         self._consumers.append(worker)
         return worker
 
+    async def handled(self, stream: str) -> int:
+        """As `Bus.handled`."""
+        return min([len(self._stream(stream).messages), *(each.floor for (name, _), each in self._durables.items() if name == stream)])
+
+    async def erase(self, stream: str, stream_seqs: Sequence[int]) -> None:
+        """As `Bus.erase`; its place stays, empty."""
+        for number in stream_seqs:
+            self._stream(stream).erased.add(number)
+
     async def close(self) -> None:
         """As `Bus.close`."""
         for worker in self._consumers:
@@ -82,7 +91,8 @@ class MemoryBus(Bus):
 
     def messages(self, stream: str) -> list[Message]:
         """For tests: all that the stream holds."""
-        return [stored.message for stored in self._stream(stream).messages]
+        found = self._stream(stream)
+        return [stored.message for stored in found.messages if stored.message.stream_seq not in found.erased]
 
     def _stream(self, name: str) -> "_Stream":
         return self._streams.setdefault(name, _Stream())
@@ -110,6 +120,8 @@ class _Stream:
     subjects: tuple[str, ...] = ()
     messages: list[_Stored] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
+    #: Sequence numbers of messages that are no more.
+    erased: set[int] = field(default_factory=set)
     grown: asyncio.Event = field(default_factory=asyncio.Event)
 
     def takes(self, item: Outgoing) -> bool:
@@ -146,7 +158,7 @@ class _MemoryFollower(Follower):
                 self._caught_up.set()
             if handled < len(self._stream.messages):
                 stored = self._stream.messages[handled]
-                if matches(self._subject, stored.message.subject):
+                if handled + 1 not in self._stream.erased and matches(self._subject, stored.message.subject):
                     yield stored.message
                 handled += 1
             else:
@@ -173,6 +185,11 @@ class _Durable:
         #: Sequence number -> (when it is due again, deliveries so far).
         self._unacked: dict[int, tuple[float, int]] = {}
 
+    @property
+    def floor(self) -> int:
+        """Everything up to it is acknowledged."""
+        return min(self._unacked, default=self._read + 1) - 1
+
     async def next(self, limit: int) -> Sequence[Delivery]:
         loop = asyncio.get_running_loop()
         while True:
@@ -197,6 +214,8 @@ class _Durable:
         room = min(limit - len(again), self.spec.max_ack_pending - len(self._unacked))
         while room > 0 and self._read < len(self._stream.messages):
             self._read += 1
+            if self._read in self._stream.erased:
+                continue
             if any(matches(subject, self._stream.messages[self._read - 1].message.subject) for subject in self.spec.subjects):
                 again.append(self._read)
                 room -= 1

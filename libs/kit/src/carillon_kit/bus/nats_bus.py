@@ -3,7 +3,8 @@
 nats-py gives the connection and publishes, pipelined (FastStream's publisher waits for each acknowledgement before the next message).
 Consumers that take one message at a time run on a FastStream subscriber, batches on a pull of ours: see `faststream_consumer`.
 
-Invariant: a publication returns only with the stream's own acknowledgement; a stream is never deleted or purged from here.
+Invariant: a publication returns only with the stream's own acknowledgement; a stream is never deleted or purged from here, only single
+messages are erased on demand.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from carillon_kit.bus.api import (
     Consumer,
     ConsumerSpec,
     DeadLetterStore,
+    EraseRefused,
     Follower,
     Handler,
     Outgoing,
@@ -49,6 +51,8 @@ _BATCH_LEAST = 4
 _WINDOW = MOST_WHOLE
 _API_SECONDS = 5.0
 _STREAM_IN_USE = 10058
+#: No message found, sequence not found, store failed to find it.
+_GONE = (10037, 10043)
 _RETRY_SECONDS = 0.1
 
 _log = logs.get_logger(__name__)
@@ -132,7 +136,8 @@ class NatsBus(Bus):
             storage=api.StorageType.FILE,
             max_age=float(stream.max_age_seconds or 0),
             duplicate_window=_DUPLICATE_WINDOW_SECONDS,
-            deny_delete=True,
+            # Single messages may have to go for good; whose user has the right to is said in the server's configuration.
+            deny_delete=False,
             deny_purge=True,
             allow_direct=True,
             allow_atomic=True,
@@ -193,6 +198,32 @@ class NatsBus(Bus):
             worker = PullWorker(spec, handler, dead_letters, source, batch, SystemClock())
         self._consumers.append(worker)
         return worker
+
+    async def handled(self, stream: str) -> int:
+        """As `Bus.handled`."""
+        last = (await self._manager.stream_info(stream)).state.last_seq
+        found = [int(last)]
+        for consumer in await self._manager.consumers_info(stream):
+            # One without a durable name reads for itself alone and is not waited for.
+            if consumer.config.durable_name and (consumer.num_pending or consumer.num_ack_pending) and consumer.ack_floor is not None:
+                found.append(int(consumer.ack_floor.stream_seq))
+        return min(found)
+
+    async def erase(self, stream: str, stream_seqs: Sequence[int]) -> None:
+        """As `Bus.erase`; the server overwrites the bytes (`no_erase` is not asked for)."""
+        for number in stream_seqs:
+            reply = await self._request(f"$JS.API.STREAM.MSG.DELETE.{stream}", {"seq": number})
+            error = reply.get("error")
+            if error is not None and error.get("err_code") not in _GONE:
+                raise EraseRefused(f"message {number} of {stream}: {error.get('description', error)}")
+
+    async def _request(self, subject: str, body: dict[str, int]) -> dict[str, Any]:
+        try:
+            answer = await self.connection.request(subject, orjson.dumps(body), timeout=_API_SECONDS)
+        except nats.errors.Error as error:
+            raise EraseRefused(f"{subject}: {type(error).__name__} {error}".strip()) from error
+        reply: dict[str, Any] = orjson.loads(answer.data)
+        return reply
 
     async def close(self) -> None:
         """As `Bus.close`."""

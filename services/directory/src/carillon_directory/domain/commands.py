@@ -8,6 +8,7 @@ holds `sealed_password` in its place.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from pydantic import JsonValue
 
@@ -168,6 +169,17 @@ class PutBack(Asked):
     then: Mapping[tuple[str, str], Document | None] = field(repr=False)
     expected: Mapping[tuple[str, str], str] = field(default_factory=lambda: MappingProxyType({}))
     may_change_tenant: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasePerson(Asked):
+    """Take a user out of the tenant and of all that is known of its past; what stays of them is the pseudonym."""
+
+    user_id: str
+    pseudonym: str
+    erasure_id: str
+    #: Of calls that they had part in.
+    recordings: Literal["delete", "keep"] = "delete"
 
 
 Command = (

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from carillon_contracts.config import Resource
+from carillon_contracts.erasure import PREFIX
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import checks, documents, services
 from carillon_directory.domain.bounds import forbidden
@@ -79,6 +80,8 @@ def with_passwords(decision: Decision, passwords: dict[str, str]) -> Decision:
 
 
 def _violations(after: TenantConfig, index: Index, resource: Resource, refused: Set[Key], taken: Set[Claim]) -> Iterator[Violation]:
+    if resource.id.startswith(PREFIX):
+        yield Violation("id", f"{PREFIX}... stands for somebody who was erased")
     yield from checks.violations(after, resource, refused)
     yield from services.violations(after, index, resource)
     for field, space, value in values_of(resource):

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from carillon_contracts.config import RESOURCES, ConfigChanged, Tenant
+from carillon_contracts.config import RESOURCES, ConfigChanged, Extension, Tenant
+from carillon_contracts.erasure import PREFIX
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import documents
 from carillon_directory.domain.commands import PutBack
 from carillon_directory.domain.conclude import Key, Piece, State, conclude
+from carillon_directory.domain.erasing.parting import parted
 from carillon_directory.domain.outcomes import Conflict, Decision, Forbidden
 from carillon_directory.domain.references import everything
 
@@ -59,11 +61,14 @@ def undoing(changes: Iterable[tuple[int, ConfigChanged]]) -> tuple[dict[Key, Map
 
 
 def restoring(now: TenantConfig, then: TenantConfig) -> dict[Key, Mapping[str, Any] | None]:
-    """`then` of `PutBack` that makes `now` what it was."""
+    """`then` of `PutBack` that makes `now` what it was, but for who was erased since: nobody comes back."""
     wanted: dict[Key, Mapping[str, Any] | None] = {
         (each.KIND, each.id): None for each in everything(now) if each.id not in then.resources.get(each.KIND, {})
     }
-    for each in everything(then):
+    erased = {(kind, name) for kind, found in then.resources.items() for name in found if name.startswith(PREFIX)}
+    for each in (parted(each, erased) if erased else each for each in everything(then)):
+        if (each.KIND, each.id) in erased or (isinstance(each, Extension) and ("user", each.destination.user_id) in erased):
+            continue
         current = now.resources.get(each.KIND, {}).get(each.id)
         if current is None or current.model_copy(update={"etag": each.etag}) != each:
             wanted[each.KIND, each.id] = documents.dump(each)

@@ -9,7 +9,6 @@ from carillon_contracts.config import (
     Extension,
     ExtensionRange,
     Number,
-    Resource,
     ShortNumberRule,
     SipCredential,
     User,
@@ -19,6 +18,7 @@ from carillon_directory.domain import credentials, documents
 from carillon_directory.domain.commands import AssignExtensions, AssignNumber, HotDesk, ResetLine
 from carillon_directory.domain.conclude import Piece, State, conclude, with_passwords
 from carillon_directory.domain.documents import Secret
+from carillon_directory.domain.erasing.parting import parted
 from carillon_directory.domain.outcomes import Accepted, Decision, Invalid, Missing, Stale, Violation, under
 
 #: What a user keeps when the line goes to somebody else; the rest goes back to what a new user has.
@@ -126,7 +126,10 @@ def reset_line(state: State, command: ResetLine) -> Decision:
     pieces = [Piece("user", user, User.model_validate(kept))]
     pieces += [Piece("contact", each, None) for each in state.config.all(Contact).values() if each.owner_user_id == user.id]
     if command.leave_groups:
-        pieces += _left_groups(state, user.id)
+        left = _left_groups(state, user.id)
+        if isinstance(left, Invalid):
+            return left
+        pieces += left
     realm, passwords = state.config.tenant.realm, {}
     for credential in state.config.sip_credentials.values():
         if user.id in (credential.user_id, credential.home_user_id):
@@ -138,22 +141,17 @@ def reset_line(state: State, command: ResetLine) -> Decision:
     return with_passwords(conclude(state, command, pieces), passwords)
 
 
-def _left_groups(state: State, user_id: str) -> list[Piece]:
-    """Groups without the user; one that would be empty stays as it is, and the refusal names it."""
+def _left_groups(state: State, user_id: str) -> list[Piece] | Invalid:
+    """Groups without the user; one that would be empty is a refusal that names it."""
     pieces: list[Piece] = []
     for kind, resource_id in state.index.referring(User.KIND, user_id):
         group = state.config.resources.get(kind, {}).get(resource_id)
         if kind in _GROUPS and group is not None:
-            pieces.append(Piece(kind, group, _without(group, user_id)))
+            after = parted(group, {(User.KIND, user_id)})
+            if after == group:
+                return Invalid((Violation("leave_groups", f"{kind} {resource_id!r} would have no members"),))
+            pieces.append(Piece(kind, group, after))
     return pieces
-
-
-def _without(group: Resource, user_id: str) -> Resource:
-    document = documents.dump(group)
-    for name, value in document.items():
-        if isinstance(value, list):
-            document[name] = [each for each in value if each != user_id and not (isinstance(each, dict) and each.get("user_id") == user_id)]
-    return type(group).model_validate(document)
 
 
 def hot_desk(state: State, command: HotDesk) -> Decision:

@@ -1,0 +1,169 @@
+"""Erasing a person: the order that the directory gives to every service, what a service answers, and how words are found and replaced.
+
+Both travel on `carillon._operator.erasure.<tenant>.<fact>`, above the tenants. The order is the last place that names the person: the
+directory keeps it until every service has answered and the streams are clean, and then destroys it. What stays tells of a pseudonym.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID, uuid5
+
+import orjson
+from pydantic import Field, StringConstraints
+
+from carillon_contracts.envelope import Event, EventData
+from carillon_contracts.streams import erasure_subject
+
+#: Ids that begin so are pseudonyms of persons who were erased; nobody can have such an id otherwise.
+PREFIX = "erased-"
+#: Stands for a name and for an address that was erased.
+ERASED = "erased"
+ERASED_EMAIL = "erased@erased.invalid"
+#: Whom an order goes to; each answers with a report.
+SERVICES = ("cdr", "media", "routing", "voicemail")
+
+#: Keys of documents that say which user something was, beside `<...>user_id`.
+_WHO = frozenset(
+    {"party", "by", "answered_by", "parked_by", "taken_by", "rung", "rung_party", "supervisor", "supervised", "target", "requested_by"}
+)
+#: A word ends where none of these goes on: an id is not part of a longer one.
+_ID_BEFORE, _ID_AFTER = r"(?<![\w.+*#-])", r"(?![\w+*#-]|\.\w)"
+_WORD_BEFORE, _WORD_AFTER = r"(?<!\w)", r"(?!\w)"
+
+
+class PersonErasureOrdered(EventData):
+    """Whatever the receiver keeps of this person is to go; the same order may come again and finds nothing more to do."""
+
+    TYPE: ClassVar[str] = "erasure.ordered.v1"
+    erasure_id: str
+    #: Counts from 1: streams may have brought something after an earlier one was carried out.
+    round: Annotated[int, Field(ge=1)] = 1
+    #: Ids of what was the person's -> pseudonyms: their user id, credentials, mailbox, ...; replaced as words wherever they stand.
+    ids: dict[str, str] = Field(repr=False)
+    #: Ids that others share or that are ordinary words, and are replaced only where a user is named; by id -> pseudonym.
+    user_ids: dict[str, str] = Field(default_factory=dict, repr=False)
+    #: Names, addresses, numbers in each of their forms -> what stands in their place.
+    texts: dict[str, str] = Field(default_factory=dict, repr=False)
+    user_id: str = Field(repr=False)
+    pseudonym: Annotated[str, StringConstraints(pattern=r"^erased-[0-9a-f]{12}$")]
+    sip_users: tuple[str, ...] = Field(default=(), repr=False)
+    #: Theirs alone: the messages in them go.
+    mailbox_ids: tuple[str, ...] = Field(default=(), repr=False)
+    #: Of calls that the person had part in.
+    recordings: Literal["delete", "keep"] = "delete"
+
+
+class PersonErasureCarriedOut(EventData):
+    """A service's answer to one round of an order: how much of what was erased or replaced."""
+
+    TYPE: ClassVar[str] = "erasure.carried_out.v1"
+    erasure_id: str
+    round: int
+    service: str
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as a service takes it."""
+
+    tenant: str
+    event_id: UUID
+    data: PersonErasureOrdered
+
+    @property
+    def cleaner(self) -> "Cleaner":
+        """For what the service keeps."""
+        return Cleaner(self.data)
+
+
+def read_order(subject: str, payload: bytes) -> Order:
+    """Raises ValueError for what is no order."""
+    event = Event.from_json(payload)
+    tenant = subject.split(".")[3]
+    if event.tenantid != tenant:
+        raise ValueError("the order is not the subject's tenant's")
+    return Order(tenant, event.id, PersonErasureOrdered.model_validate(event.data))
+
+
+def order_event(tenant: str, order: PersonErasureOrdered, at: datetime) -> tuple[UUID, str, bytes]:
+    """Message id, subject and payload; each round of an order has one id."""
+    event_id = uuid5(UUID(order.erasure_id), f"round {order.round}")
+    return _event(tenant, order, order.erasure_id, event_id, "carillon/directory", at)
+
+
+def answer_event(order: Order, service: str, counts: dict[str, int], at: datetime) -> tuple[UUID, str, bytes]:
+    """Message id, subject and payload of a service's answer."""
+    data = PersonErasureCarriedOut(erasure_id=order.data.erasure_id, round=order.data.round, service=service, counts=counts)
+    event_id = uuid5(order.event_id, f"{service} {at.isoformat()}")
+    return _event(order.tenant, data, data.erasure_id, event_id, f"carillon/{service}", at)
+
+
+def _event(tenant: str, data: EventData, about: str, event_id: UUID, source: str, at: datetime) -> tuple[UUID, str, bytes]:
+    event = Event(
+        id=event_id,
+        source=source,
+        type=f"carillon.{data.TYPE}",
+        subject=f"erasure/{about}",
+        time=at,
+        data=data.model_dump(mode="json"),
+        tenantid=tenant,
+    )
+    return event_id, erasure_subject(tenant, data.fact()), event.to_json()
+
+
+class Cleaner:
+    """Replaces what an order names. Cleaning what is clean changes nothing."""
+
+    def __init__(self, order: PersonErasureOrdered) -> None:
+        self._ids = order.ids
+        self._users = order.user_ids
+        self._texts = {name.casefold(): text for name, text in order.texts.items()}
+        self._id_words = _pattern(order.ids, _ID_BEFORE, _ID_AFTER, re.NOFLAG)
+        self._user_words = _pattern([f"user/{name}" for name in order.user_ids], _ID_BEFORE, _ID_AFTER, re.NOFLAG)
+        self._text_words = _pattern(order.texts, _WORD_BEFORE, _WORD_AFTER, re.IGNORECASE)
+        #: One of these is in whatever has something to replace, in any case of its letters.
+        self.needles: tuple[str, ...] = tuple({*order.ids, *order.user_ids, *order.texts})
+
+    def text(self, value: str, key: str = "") -> str:
+        """A string, whose place in its document is called `key`."""
+        if self._users and value in self._users and (key in _WHO or key.endswith(("user_id", "user_ids"))):
+            return self._users[value]
+        if self._id_words is not None:
+            value = self._id_words.sub(lambda found: self._ids[found[0]], value)
+        if self._text_words is not None:
+            value = self._text_words.sub(lambda found: self._texts[found[0].casefold()], value)
+        if self._user_words is not None:
+            value = self._user_words.sub(lambda found: f"user/{self._users[found[0].removeprefix('user/')]}", value)
+        return value
+
+    def value(self, value: Any, key: str = "") -> Any:
+        """A JSON value, with everything that is inside."""
+        if isinstance(value, str):
+            return self.text(value, key)
+        if isinstance(value, list | tuple):
+            return [self.value(each, key) for each in value]
+        if isinstance(value, Mapping):
+            return {self._ids.get(name, name): self.value(each, name) for name, each in value.items()}
+        return value
+
+    def json(self, raw: bytes, key: str = "") -> bytes:
+        """A JSON document; what is none is treated as text. The very same bytes where nothing is to be replaced."""
+        folded = raw.decode(errors="replace").casefold()
+        if not any(needle.casefold() in folded for needle in self.needles):
+            return raw
+        try:
+            before = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            return self.text(raw.decode(errors="replace"), key).encode()
+        after = self.value(before, key)
+        return raw if after == before else orjson.dumps(after)
+
+
+def _pattern(words: Any, before: str, after: str, flags: re.RegexFlag) -> re.Pattern[str] | None:
+    """The longest first, so that a full name goes before the last name alone."""
+    listed = sorted((word for word in words if word), key=len, reverse=True)
+    return re.compile(f"{before}(?:{'|'.join(map(re.escape, listed))}){after}", flags) if listed else None

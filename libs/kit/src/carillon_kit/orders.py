@@ -1,0 +1,53 @@
+"""A durable consumer of orders: each is carried out, and answered, in one transaction; whatever dies when, it is done again or was done.
+
+Carrying out an order must be harmless the second time: there is no inbox, so that an answer that was lost on the way is given again.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import asyncpg
+
+from carillon_kit import outbox
+from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
+from carillon_kit.logs import get_logger
+from carillon_kit.postgres import UNAVAILABLE
+
+O = TypeVar("O")  # noqa: E741
+Counts = dict[str, int]
+#: (message id, subject, payload)
+Answer = tuple[UUID, str, bytes]
+_log = get_logger("orders")
+
+
+@dataclass(frozen=True, slots=True)
+class Orders(Generic[O]):
+    """`read` raises ValueError for what is no order, `carry_out` does it on a connection, `answer` puts into words what was done."""
+
+    pool: "asyncpg.Pool[Any]"
+    spec: ConsumerSpec
+    dead_letters: DeadLetterStore
+    read: Callable[[Delivered], O]
+    carry_out: Callable[[Any, O], Awaitable[Counts]]
+    answer: Callable[[O, Counts], Answer]
+    wake: Callable[[], None]
+    stream: str
+
+    async def handle(self, batch: list[Delivered]) -> None:
+        """Raises `Retry` while the database is away."""
+        for delivered in batch:
+            try:
+                order = self.read(delivered)
+            except ValueError as error:
+                _log.error("no order", subject=delivered.subject, stream_seq=delivered.stream_seq)
+                await self.dead_letters.add(self.spec.durable, self.spec.stream, delivered, type(error).__name__)
+                continue
+            try:
+                async with self.pool.acquire() as connection, connection.transaction():
+                    counts = await self.carry_out(connection, order)
+                    await outbox.put(connection, self.stream, [self.answer(order, counts)])
+            except UNAVAILABLE as away:
+                raise Retry(1.0) from away
+            self.wake()

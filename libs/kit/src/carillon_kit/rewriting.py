@@ -1,0 +1,86 @@
+"""Rows in which something must not stand any more: found by words, read, replaced.
+
+Invariant: a row that holds none of the words is neither read nor written; one that was rewritten holds none of them where `Rewriter` found
+and replaced them, so that a second run changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class Rewriter(Protocol):
+    """What replaces words; `key` is the name of the field or column that a value stands in."""
+
+    needles: Sequence[str]
+
+    def text(self, value: str, key: str = "") -> str:
+        """A text without the words."""
+
+    def value(self, value: Any, key: str = "") -> Any:
+        """A JSON value without the words."""
+
+    def json(self, raw: bytes, key: str = "") -> bytes:
+        """A JSON document without the words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where in a table words may stand; `scope` is an SQL condition in which `$1` is the tenant."""
+
+    table: str
+    texts: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+    #: `bytea` with a JSON document.
+    blobs: tuple[str, ...] = ()
+    #: `text[]`
+    lists: tuple[str, ...] = ()
+    scope: str = "tenant = $1"
+    #: Type of the columns in `documents`.
+    type: str = "jsonb"
+
+
+def patterns(words: Sequence[str]) -> list[str]:
+    """The words for `ilike`, anywhere in a value."""
+    return ["%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for word in words if word]
+
+
+async def rewrite_rows(connection: Any, columns: Columns, tenant: str, rewriter: Rewriter) -> int:
+    """Replace what is to be replaced in one tenant's rows; returns how many rows changed. In the caller's transaction."""
+    every = [
+        *((name, name, "text") for name in columns.texts),
+        *((name, f"{name}::jsonb::text", columns.type) for name in columns.documents),
+        *((name, f"convert_from({name}, 'UTF8')", "bytea") for name in columns.blobs),
+        *((name, f"to_jsonb({name})::text", "text[]") for name in columns.lists),
+    ]
+    shown = ", ".join(f"{read} as {name}" for name, read, _ in every)
+    anywhere = " || ' ' || ".join(f"coalesce({read}, '')" for _, read, _ in every)
+    where = f"{columns.scope} and {anywhere} ilike any($2::text[])"
+    found = f"select ctid::text as place, {shown} from {columns.table} where {where} for update"
+    changed = 0
+    for row in await connection.fetch(found, tenant, patterns(rewriter.needles)):
+        new = {name: (kind, after) for name, _, kind in every if (after := _after(row[name], name, kind, rewriter)) != row[name]}
+        if new:
+            sets = ", ".join(f"{name} = {_cast(kind, number)}" for number, (name, (kind, _)) in enumerate(new.items(), start=2))
+            statement = f"update {columns.table} set {sets} where ctid = $1::text::tid"
+            await connection.execute(statement, row["place"], *(after for _, after in new.values()))
+            changed += 1
+    return changed
+
+
+def _after(value: str | None, name: str, kind: str, rewriter: Rewriter) -> str | None:
+    if value is None:
+        return None
+    return rewriter.text(value, name) if kind == "text" else rewriter.json(value.encode(), name).decode()
+
+
+def _cast(kind: str, number: int) -> str:
+    match kind:
+        case "text":
+            return f"${number}::text"
+        case "bytea":
+            return f"convert_to(${number}::text, 'UTF8')"
+        case "text[]":
+            return f"array(select jsonb_array_elements_text(${number}::text::jsonb))"
+        case _:
+            return f"${number}::text::{kind}"

@@ -1,0 +1,1 @@
+"""Erasing a person from a tenant's configuration and from its whole log."""
