@@ -212,3 +212,19 @@ async def test_the_calls_of_a_node_that_is_gone_are_forgotten_and_one_that_begin
     await here.stop()
     await eventually(lambda: not list(there.running.elsewhere.of("dupont")), timeout=30)
     await here.start(postgres_dsn=settings.postgres_dsn)
+
+
+@pytest.mark.feature("M-1")
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_strangers_phone_of_one_node_calls_one_of_the_other(nodes: tuple[Any, Any], words: Any, sipp: Any, transport: str) -> None:
+    """SIPp at both ends: who registered at the second node is rung by the first, through the phone's own node."""
+    here, there = nodes
+    here.application.follow(words.ring("bob"))
+    async with sipp.phone(there, "uas"):
+        await eventually(lambda: here.running.registrar.devices_of("bob"), timeout=PATIENCE)
+        caller = sipp.Sipp(here, "uac", sipp.free_port(), "-m", "5", "-r", "10", "-d", "200", transport=transport)
+        assert await caller.run() == 0
+        await here.ended(5)
+    assert here.ends() == 5
+    assert {event.source for event in here.events()} == {"carillon/media/test"}
+    assert {words.last([event], "ended")["cause"] for event in here.events() if event.type.endswith("call.ended.v1")} == {"normal_clearing"}
