@@ -1,5 +1,7 @@
 """Calls that were placed through the running system are decided again as they were, to the letter."""
 
+import json
+
 import grpc
 import pytest
 
@@ -12,7 +14,7 @@ MAIN = "+41215550100"
 MOST = 200
 
 
-@pytest.mark.feature("R-22")
+@pytest.mark.feature("R-20", "R-22")
 def test_every_decision_of_every_call_so_far_is_equal_when_it_is_made_again(system: System) -> None:
     story = Story(system)
     try:
@@ -33,9 +35,27 @@ def test_every_decision_of_every_call_so_far_is_equal_when_it_is_made_again(syst
     with pytest.raises(grpc.RpcError) as unknown:
         routing.call("carillon.routing.v1.RoutingService/ReplayCall", {"call_id": "nobody-knows"})
     assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
+    explained = [routing.call("carillon.routing.v1.ExplainService/ExplainCall", {"call_id": each, "language": "de"}) for each in calls]
+    unknown_words = [
+        condition["trace"]
+        for answer in explained
+        for part in answer["parts"]
+        if part.get("application") == "routing"
+        for condition in part["decision"].get("conditions", ())
+        if "as_written" in (condition["kind"], condition["subject_kind"])
+    ]
+    assert not unknown_words, unknown_words[:3]
     routing.channel.close()
     said = until(lambda: system.carillon("replay", mine, "--tenant", "dupont"), "the answer", 30)
     assert f"Call {mine}: equal" in said
+    words = system.carillon("explain", mine, "--tenant", "dupont", "--language", "fr")
+    assert words.startswith(f"Appel {mine}\n")
+    assert "Le routage décide selon la version" in words
+    told = json.loads(system.carillon("explain", mine, "--tenant", "dupont", "--json"))
+    assert told["parts"][0]["kind"] == "started_inbound"
+    assert any(
+        not each["matched"] and each["values"] for part in told["parts"] if part.get("decision") for each in part["decision"]["conditions"]
+    )
 
 
 _FINE = ("REPLAY_VERDICT_EQUAL", "REPLAY_VERDICT_NOT_REPEATABLE")

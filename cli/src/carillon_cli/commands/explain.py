@@ -1,20 +1,29 @@
-"""`carillon explain CALL_ID`: the routing trace of a call, what happened after each decision, and its ladder."""
+"""`carillon explain CALL_ID`: the routing trace of a call, what happened after each decision, and its ladder; or in words, or as JSON."""
 
 import argparse
 import asyncio
+import json
+
+from google.protobuf.json_format import MessageToDict
 
 from carillon.cdr.v1 import cdr_pb2, cdr_pb2_grpc
+from carillon.routing.v1 import explain_pb2
+from carillon.routing.v1.explain_pb2_grpc import ExplainServiceStub
 from carillon_cli.errors import CliError
 from carillon_cli.render.explain import explain
 from carillon_cli.render.ladder import ladder
 from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
 from carillon_contracts.envelope import Event
 
+LANGUAGES = ("en", "fr", "de", "nl")
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `carillon explain`."""
     parser.add_argument("call_id", metavar="CALL_ID", help="as `carillon records` and `carillon calls` show it, or `last`")
     parser.add_argument("--ladder", action="store_true", help="only the ladder")
+    parser.add_argument("--language", choices=LANGUAGES, help="tell it in sentences of this language")
+    parser.add_argument("--json", action="store_true", help="every condition with the values seen, as docs/explain.md says")
     system_arguments(parser)
 
 
@@ -22,11 +31,27 @@ def run(options: argparse.Namespace) -> int:
     """Print the explanation."""
     system = load(options.data)
     tenant = system.tenant(options.tenant)
+    if options.language or options.json:
+        print(asyncio.run(_words(system, tenant, options)))
+        return 0
     events = asyncio.run(_events(system, tenant, options.call_id))
     if not events:
         raise CliError(f"nothing is known of call {options.call_id} in {tenant}", "`carillon records` lists the calls.")
     print("\n".join((ladder if options.ladder else explain)(events)))
     return 0
+
+
+async def _words(system: System, tenant: str, options: argparse.Namespace) -> str:
+    call_id = await newest(system, tenant) if options.call_id == "last" else options.call_id
+    async with system.channel("routing", tenant) as routing:
+        request = explain_pb2.ExplainCallRequest(call_id=call_id, language=options.language or "")
+        answer = await ask(ExplainServiceStub(routing).ExplainCall(request, timeout=RPC_SECONDS), "routing")
+    if not options.json:
+        return answer.text
+    answer.ClearField("text")
+    told = MessageToDict(answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    del told["text"]
+    return json.dumps(told, ensure_ascii=False, indent=2)
 
 
 async def _events(system: System, tenant: str, call_id: str) -> list[Event]:

@@ -8,6 +8,7 @@ from google.protobuf.json_format import MessageToDict
 
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
+from carillon_cli.commands.explain import LANGUAGES
 from carillon_cli.errors import CliError
 from carillon_cli.render.explain import step_text, trace_lines
 from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
@@ -25,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", action="append", default=[], metavar="DIGITS", help="pressed at the first menu, the second, ...")
     parser.add_argument("--queue", default="", metavar="REASON", help="why the caller leaves a queue; default: answered")
     parser.add_argument("--draft", default="", help="a draft that decides in its plan's place")
+    parser.add_argument("--language", choices=LANGUAGES, default="", help="tell it in sentences of this language")
     parser.add_argument("--test", metavar="PLAN", help="run the tests of this plan instead; exit code 1 when one fails")
     system_arguments(parser)
 
@@ -48,6 +50,10 @@ async def _run(system: System, options: argparse.Namespace) -> int:
             return 0 if tested.passed else 1
         answer = await ask(service.Simulate(_request(system, options), timeout=RPC_SECONDS), "routing")
     for number, turn in enumerate(answer.turns, 1):
+        if turn.HasField("explained"):
+            said = [f"    {'+' if each.matched else '-'} {each.sentence}" for each in turn.explained.conditions]
+            print("\n".join([f"{number}. {answer.config_seq}", *said, f"    => {turn.explained.step_sentence}"]))
+            continue
         lines = [TraceLine(subject=line.subject, matched=line.matched, reason=line.reason, next=line.next) for line in turn.trace]
         kind = turn.step.WhichOneof("kind") if turn.HasField("step") else None
         details = MessageToDict(getattr(turn.step, kind), preserving_proto_field_name=True) if kind else {}
@@ -67,6 +73,7 @@ def _request(system: System, options: argparse.Namespace) -> pb.SimulateRequest:
         keys=options.key,
         queue_result=options.queue,
         plan_draft_id=options.draft,
+        language=options.language,
     )
     if options.at:
         try:

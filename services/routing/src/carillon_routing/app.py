@@ -7,6 +7,7 @@ from typing import Any
 from carillon.cdr.v1.cdr_pb2_grpc import RecordServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon.routing.v1.codes_pb2_grpc import add_CodeServiceServicer_to_server
+from carillon.routing.v1.explain_pb2_grpc import add_ExplainServiceServicer_to_server
 from carillon.routing.v1.hunt_groups_pb2_grpc import add_HuntGroupControlServiceServicer_to_server
 from carillon.routing.v1.queues_pb2_grpc import add_QueueControlServiceServicer_to_server
 from carillon.routing.v1.routing_pb2_grpc import add_RoutingServiceServicer_to_server
@@ -30,6 +31,9 @@ from carillon_routing.grpc_codes import RIGHTS as CODES_RIGHTS
 from carillon_routing.grpc_codes import SERVICE_NAME as CODES_SERVICE
 from carillon_routing.grpc_codes import Codes
 from carillon_routing.grpc_compare import Comparisons
+from carillon_routing.grpc_explain import RIGHTS as EXPLAIN_RIGHTS
+from carillon_routing.grpc_explain import SERVICE_NAME as EXPLAIN_SERVICE
+from carillon_routing.grpc_explain import Explanations
 from carillon_routing.grpc_hunt_groups import RIGHTS as HUNTING_RIGHTS
 from carillon_routing.grpc_hunt_groups import SERVICE_NAME as HUNTING_SERVICE
 from carillon_routing.grpc_hunt_groups import HuntGroupControl
@@ -83,6 +87,7 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         calls = PastCalls(records, lambda tenant: (("carillon-tenant", tenant),))
         routing = Routing(configuration, _clock(settings), Replays(calls, past), Comparisons(calls, SystemClock()))
         server.add(add_RoutingServiceServicer_to_server, routing, ROUTING_SERVICE, ROUTING_RIGHTS)
+        server.add(add_ExplainServiceServicer_to_server, Explanations(configuration, calls), EXPLAIN_SERVICE, EXPLAIN_RIGHTS)
         port = await server.start()
         stack.push_async_callback(server.stop)
         yield port

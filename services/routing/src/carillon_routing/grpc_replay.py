@@ -6,7 +6,7 @@ from carillon.common.v1 import call_application_pb2 as common
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon_contracts.call import RoutingDecided
 from carillon_contracts.envelope import Event
-from carillon_kit.errors import InvalidArgument, Unavailable
+from carillon_kit.errors import Unavailable
 from carillon_kit.grpc_server import current_tenant
 from carillon_routing.adapters.past_calls import PastCalls
 from carillon_routing.domain import made_of
@@ -15,6 +15,7 @@ from carillon_routing.domain.facts import Advance
 from carillon_routing.domain.queue_steps import EnterQueue
 from carillon_routing.domain.replay import FactMissing, Verdict, again, verdict
 from carillon_routing.grpc_api import decision_sums, step_message, trace_messages
+from carillon_routing.grpc_explain import checked_call_id
 from carillon_routing.projections.past import PastConfigurations
 
 OWN = "routing"
@@ -34,9 +35,7 @@ class Replays:
 
     async def replay(self, request: pb.ReplayCallRequest) -> pb.ReplayCallResponse:
         """See routing.proto."""
-        call_id = request.call_id
-        if not 0 < len(call_id) <= 256 or not call_id.isprintable():
-            raise InvalidArgument({"call_id": "must be 1 to 256 printable characters"})
+        call_id = checked_call_id(request.call_id)
         tenant = current_tenant()
         found = [await self._one(tenant, event, decision) for event, decision in await self._calls.decisions(tenant, call_id)]
         told = [each.verdict for each in found if each.verdict != pb.REPLAY_VERDICT_NOT_REPEATABLE]

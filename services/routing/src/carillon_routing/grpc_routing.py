@@ -18,6 +18,7 @@ from carillon_routing.domain.facts import CallFacts, Direction, RingResult
 from carillon_routing.domain.queue_steps import REASONS
 from carillon_routing.domain.simulate import Assumed, run_tests, simulate, with_draft, with_plan
 from carillon_routing.grpc_compare import Comparisons, turn_message
+from carillon_routing.grpc_explain import explained, teller_for
 from carillon_routing.grpc_replay import Replays
 from carillon_routing.projections.configuration import Configuration
 
@@ -62,8 +63,13 @@ class Routing(RoutingServiceServicer):
         caller = config.extension_of(user_id) if user_id else request.caller[:64]
         direction: Direction = "from_user" if user_id else "inbound"
         call = CallFacts(config.tenant_id, "simulation", direction, request.dialled, caller, caller_user_id=user_id)
-        turns = simulate(config, call, at, assumed)
-        return pb.SimulateResponse(turns=[turn_message(turn) for turn in turns], config_seq=config.seq)
+        teller = teller_for(config, request.language) if request.language else None
+        turns = []
+        for turn in simulate(config, call, at, assumed):
+            turns.append(turn_message(turn))
+            if teller is not None:
+                turns[-1].explained.CopyFrom(explained(teller, turn))
+        return pb.SimulateResponse(turns=turns, config_seq=config.seq)
 
     async def ReplayCall(self, request: pb.ReplayCallRequest, context: object) -> pb.ReplayCallResponse:
         """See routing.proto."""

@@ -27,8 +27,8 @@ class PastCalls:
         self._records = records
         self._metadata = metadata
 
-    async def decisions(self, tenant: str, call_id: str) -> list[tuple[Event, RoutingDecided]]:
-        """Every decision of a call, in order, with its event. Raises `NotFound` and `Unavailable`."""
+    async def events(self, tenant: str, call_id: str) -> list[Event]:
+        """Every event of a call, in order. Raises `NotFound` and `Unavailable`."""
         if self._records is None:
             raise Unavailable("past calls cannot be read: cdr's address is not set")
         try:
@@ -38,15 +38,18 @@ class PastCalls:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 raise NotFound(f"calls/{call_id}") from error
             raise Unavailable(f"past calls cannot be read: cdr says {error.code().name}") from error
-        found = []
-        for raw in answer.events:
-            try:
-                event = Event.from_json(raw)
-                if event.type == f"carillon.{RoutingDecided.TYPE}":
-                    found.append((event, RoutingDecided.model_validate(event.data)))
-            except ValidationError as error:
-                raise Unavailable(f"an event of call {call_id} cannot be read") from error
-        return found
+        try:
+            return [Event.from_json(raw) for raw in answer.events]
+        except ValidationError as error:
+            raise Unavailable(f"an event of call {call_id} cannot be read") from error
+
+    async def decisions(self, tenant: str, call_id: str) -> list[tuple[Event, RoutingDecided]]:
+        """Every decision of a call, in order, with its event. Raises `NotFound` and `Unavailable`."""
+        found = [event for event in await self.events(tenant, call_id) if event.type == f"carillon.{RoutingDecided.TYPE}"]
+        try:
+            return [(event, RoutingDecided.model_validate(event.data)) for event in found]
+        except ValidationError as error:
+            raise Unavailable(f"an event of call {call_id} cannot be read") from error
 
     async def stream(
         self, tenant: str, after: Timestamp | None, before: Timestamp | None, most: int

@@ -7,6 +7,7 @@ The tenant is the one of the caller's token; who stands above tenants names it i
 """
 
 from carillon.common.v1 import call_application_pb2 as _call_application_pb2
+from carillon.routing.v1 import explain_pb2 as _explain_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -83,6 +84,7 @@ class SimulateRequest(_message.Message):
     KEYS_FIELD_NUMBER: _builtins.int
     QUEUE_RESULT_FIELD_NUMBER: _builtins.int
     PLAN_DRAFT_ID_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     caller: _builtins.str
     """E.164; empty: withheld. For a call from inside the user's extension is taken."""
     caller_user_id: _builtins.str
@@ -93,6 +95,8 @@ class SimulateRequest(_message.Message):
     """Why the caller leaves a queue: `answered` (also if empty), `full`, `waited_too_long`, `no_agents`, `left_by_key`."""
     plan_draft_id: _builtins.str
     """A draft that decides in its plan's place."""
+    language: _builtins.str
+    """Tell each turn in words, too: `en`, `fr`, `de`, `nl`; empty: no words."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """Unset: now."""
@@ -118,10 +122,11 @@ class SimulateRequest(_message.Message):
         keys: _abc.Iterable[_builtins.str] | None = ...,
         queue_result: _builtins.str = ...,
         plan_draft_id: _builtins.str = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "caller", b"caller", "caller_user_id", b"caller_user_id", "dialled", b"dialled", "keys", b"keys", "plan_draft_id", b"plan_draft_id", "queue_result", b"queue_result", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "caller", b"caller", "caller_user_id", b"caller_user_id", "dialled", b"dialled", "keys", b"keys", "language", b"language", "plan_draft_id", b"plan_draft_id", "queue_result", b"queue_result", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,21 +163,27 @@ class SimulatedTurn(_message.Message):
 
     STEP_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
+    EXPLAINED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def step(self) -> _call_application_pb2.Step:
         """What media would carry out; unset for a queue, which the last line of the trace names."""
 
     @_builtins.property
     def trace(self) -> _containers.RepeatedCompositeFieldContainer[_call_application_pb2.TraceEntry]: ...
+    @_builtins.property
+    def explained(self) -> _explain_pb2.ExplainedDecision:
+        """Set if words were asked for."""
+
     def __init__(
         self,
         *,
         step: _call_application_pb2.Step | None = ...,
         trace: _abc.Iterable[_call_application_pb2.TraceEntry] | None = ...,
+        explained: _explain_pb2.ExplainedDecision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explained", b"explained", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["step", b"step", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explained", b"explained", "step", b"step", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

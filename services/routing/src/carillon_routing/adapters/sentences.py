@@ -1,0 +1,18 @@
+"""The sentences of explanations, read from their files once."""
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+from carillon_routing.domain.sentences import LANGUAGES, Book, Library
+
+
+@cache
+def library() -> Library:
+    """Every language."""
+    place = files("carillon_routing.sentences")
+    found = {}
+    for language in LANGUAGES:
+        tables = tomllib.loads(place.joinpath(f"{language}.toml").read_text("utf-8"))
+        found[language] = Book({name: table for name, table in tables.items() if isinstance(table, dict)})
+    return Library(found)

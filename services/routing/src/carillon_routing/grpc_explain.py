@@ -1,0 +1,122 @@
+"""`ExplainService`: calls in words."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from pydantic import ValidationError
+
+from carillon.common.v1 import call_application_pb2 as common
+from carillon.routing.v1 import explain_pb2 as pb
+from carillon.routing.v1.explain_pb2_grpc import ExplainServiceServicer
+from carillon_contracts.call import TraceLine
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_kit.auth import ADMIN, OPERATOR
+from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
+from carillon_kit.grpc_server import current_tenant
+from carillon_routing.adapters.past_calls import PastCalls
+from carillon_routing.adapters.sentences import library
+from carillon_routing.domain import explain
+from carillon_routing.domain.facts import Advance
+from carillon_routing.domain.queue_steps import EnterQueue
+from carillon_routing.domain.sentences import LANGUAGES, Language, Teller
+from carillon_routing.grpc_api import step_message
+from carillon_routing.projections.configuration import Configuration
+
+SERVICE_NAME = "carillon.routing.v1.ExplainService"
+RIGHTS = {"ExplainCall": frozenset({str(OPERATOR), str(ADMIN)})}
+
+
+class Explanations(ExplainServiceServicer):
+    """Reads past calls, and the names that people and things have now; changes nothing."""
+
+    def __init__(self, configuration: Configuration, calls: PastCalls) -> None:
+        self._configuration = configuration
+        self._calls = calls
+
+    async def ExplainCall(self, request: pb.ExplainCallRequest, context: object) -> pb.ExplainCallResponse:
+        """See explain.proto."""
+        call_id = checked_call_id(request.call_id)
+        tenant = current_tenant()
+        config = self._configuration.current(tenant)
+        if config is None:
+            raise NotFound(f"tenant/{tenant}")
+        teller = teller_for(config, request.language)
+        try:
+            found = explain.parts(teller, await self._calls.events(tenant, call_id))
+        except ValidationError as error:
+            raise Unavailable(f"an event of call {call_id} cannot be read") from error
+        return pb.ExplainCallResponse(
+            call_id=call_id,
+            language=teller.language,
+            parts=map(_part, found),
+            text="\n".join(explain.lines(teller, call_id, found)),
+        )
+
+
+def checked_call_id(call_id: str) -> str:
+    """Raises `InvalidArgument`."""
+    if not 0 < len(call_id) <= 256 or not call_id.isprintable():
+        raise InvalidArgument({"call_id": "must be 1 to 256 printable characters"})
+    return call_id
+
+
+def teller_for(config: TenantConfig, wanted: str) -> Teller:
+    """In the language that is wanted; empty: in the tenant's. Raises `InvalidArgument`."""
+    own = config.tenant.language.split("-")[0]
+    language: Language | None = next((each for each in LANGUAGES if each == (wanted or own)), None)
+    if language is None and wanted:
+        raise InvalidArgument({"language": f"must be one of {', '.join(LANGUAGES)}"})
+
+    def names(kind: str, name: str) -> str:
+        found: Any = config.resources.get(kind, {}).get(name)
+        return str(getattr(found, "full_name", "") or getattr(found, "display_name", ""))
+
+    return Teller(library(), language or "en", names)
+
+
+def explained(teller: Teller, turn: Advance) -> pb.ExplainedDecision:
+    """A decision of a call that is not made."""
+    trace = (TraceLine(subject=line.subject, matched=line.matched, reason=line.reason, next=line.next) for line in turn.trace)
+    if isinstance(turn.step, EnterQueue):
+        return decision_message(explain.told(teller, trace, "queue", {}))
+    step = step_message(turn.step)
+    kind = step.WhichOneof("kind") or ""
+    details = MessageToDict(getattr(step, kind), preserving_proto_field_name=True)
+    return decision_message(explain.told(teller, trace, kind, details))
+
+
+def decision_message(told: explain.Told) -> pb.ExplainedDecision:
+    """The contract's."""
+    return pb.ExplainedDecision(conditions=_conditions(told.conditions), step=told.step, step_sentence=told.step_sentence)
+
+
+def _conditions(conditions: Iterable[explain.Condition]) -> list[pb.ExplainedCondition]:
+    return [
+        pb.ExplainedCondition(
+            matched=each.matched,
+            sentence=each.sentence,
+            subject=each.subject,
+            reason=each.reason,
+            way=each.way,
+            kind=each.kind,
+            subject_kind=each.subject_kind,
+            values=each.values,
+            trace=common.TraceEntry(subject=each.line.subject, matched=each.line.matched, reason=each.line.reason, next=each.line.next),
+        )
+        for each in conditions
+    ]
+
+
+def _part(part: explain.Part) -> pb.ExplainedPart:
+    message = pb.ExplainedPart(
+        seq=part.seq,
+        kind=part.kind,
+        sentence=part.sentence,
+        values=part.values,
+        application=part.application,
+        config_seq=part.config_seq,
+        decision=decision_message(part.decision) if part.decision is not None else None,
+    )
+    message.at.FromDatetime(part.at)
+    return message
