@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from carillon_contracts import audit, streams
 from carillon_contracts.call import CALL_EVENTS
 from carillon_contracts.conference import CONFERENCE_EVENTS
-from carillon_contracts.config import ConfigChanged
+from carillon_contracts.config import ConfigChanged, ManyChanged
 from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.mailbox import MailboxChanged, MessageMailed, MessageStored
 from carillon_contracts.record import CallRecorded
@@ -36,7 +36,7 @@ REFERENCE = ROOT / "docs/api-reference.md"
 
 #: Address on the bus and events by channel; the parameters are filled by `streams.*_subject`.
 CHANNELS: dict[str, tuple[str, tuple[type[EventData], ...]]] = {
-    "config": (streams.config_subject("{tenant}", "{resource}", "{fact}"), (ConfigChanged,)),
+    "config": (streams.config_subject("{tenant}", "{resource}", "{fact}"), (ConfigChanged, ManyChanged)),
     "call": (streams.call_subject("{tenant}", "{callid}", "{fact}"), tuple(CALL_EVENTS.values())),
     "registration": (
         streams.registration_subject("{tenant}", "{fact}"),

@@ -5,16 +5,16 @@ Always: it follows the published stream like any other subscriber and asks the d
 
 from collections.abc import Mapping
 
-from carillon_contracts.config import ConfigChanged
+from carillon_contracts import config_events
 from carillon_contracts.envelope import Event
-from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_contracts.tenant_config import TenantConfig
 
 
 def fold(known: Mapping[str, TenantConfig], raw: bytes) -> dict[str, TenantConfig]:
     """The tenants after one event of the stream. Raises `pydantic.ValidationError` or `ConfigGap` for what cannot be folded."""
     event = Event.from_json(raw)
     config = known.get(event.tenantid, TenantConfig(event.tenantid))
-    return {**known, event.tenantid: evolve(config, event.configseq or 0, ConfigChanged.model_validate(event.data))}
+    return {**known, event.tenantid: config_events.fold(config, event).config}
 
 
 def complete(known: Mapping[str, TenantConfig]) -> dict[str, TenantConfig]:

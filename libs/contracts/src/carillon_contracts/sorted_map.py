@@ -6,13 +6,15 @@ chunks of at most `_LARGEST` entries; a change copies one chunk and the list of 
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
 _LARGEST = 256
 _ABSENT = object()
+#: Changes that are made one by one.
+_FEW = 8
 _Chunk = tuple[tuple[Any, ...], tuple[Any, ...]]
 
 
@@ -131,16 +133,25 @@ class SortedMap(Mapping[K, V], Generic[K, V]):
         return made
 
     def update(self, put: Mapping[K, V], removed: Iterable[K] = ()) -> "SortedMap[K, V]":
-        """With all of `put` and without `removed`; of many at once the map is built anew."""
+        """With all of `put` and without `removed`; each chunk that they concern is made once."""
         gone = set(removed) - put.keys()
-        if len(put) + len(gone) > max(self._length // 8, 64):
-            return SortedMap({key: value for key, value in self.items() if key not in gone} | dict(put))
-        made = self
-        for key in gone:
-            made = made.remove(key)
-        for key, value in put.items():
-            made = made.set(key, value)
-        return made
+        if len(put) + len(gone) <= _FEW:
+            made = self
+            for key in gone:
+                made = made.remove(key)
+            for key, value in put.items():
+                made = made.set(key, value)
+            return made
+        if not self._chunks:
+            return SortedMap(put)
+        keys: list[K] = sorted({*put, *gone})  # type: ignore[type-var]
+        chunks: list[_Chunk] = []
+        start = 0
+        for at, chunk in enumerate(self._chunks):
+            end = bisect_left(keys, self._firsts[at + 1], start) if at + 1 < len(self._chunks) else len(keys)
+            chunks += _merged(chunk, keys[start:end], put) if end > start else (chunk,)
+            start = end
+        return self._of(chunks, sum(len(chunk[0]) for chunk in chunks))
 
     def differences(self, before: "SortedMap[K, V]") -> tuple[dict[K, V], dict[K, V]]:
         """Entries that `before` lacks or has otherwise, and entries of `before` that this lacks or has otherwise.
@@ -154,6 +165,21 @@ class SortedMap(Mapping[K, V], Generic[K, V]):
         for key in same:
             del put[key], gone[key]
         return put, gone
+
+
+def _merged(chunk: _Chunk, keys: Sequence[Any], put: Mapping[Any, Any]) -> Iterator[_Chunk]:
+    """The chunk, in parts if it grew, with those of the keys that are in `put` and without the others."""
+    entries = dict(zip(*chunk, strict=True))
+    for key in keys:
+        if key in put:
+            entries[key] = put[key]
+        else:
+            entries.pop(key, None)
+    names = sorted(entries)
+    size = len(names) if len(names) <= _LARGEST else _LARGEST // 2
+    for at in range(0, len(names), size or 1):
+        part = names[at : at + size]
+        yield tuple(part), tuple(entries[name] for name in part)
 
 
 class _Items(ItemsView[K, V]):

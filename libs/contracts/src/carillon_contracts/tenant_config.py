@@ -266,8 +266,12 @@ class Folding:
             return
         if seq != self._seq + 1:
             raise ConfigGap(self._config.tenant_id, self._seq + 1, seq)
-        self._seq = seq
         self._put(change, change.after)
+        self._seq = seq
+
+    def pass_over(self, seq: int) -> None:
+        """As the function of that name."""
+        self.add(seq, _UNREADABLE)
 
     def take_back(self, seq: int, change: ConfigChanged) -> None:
         """The opposite: the version before the change. They come in falling order, the first being the configuration's own."""
@@ -292,6 +296,9 @@ class Folding:
         return after
 
 
+_UNREADABLE = ConfigChanged(resource="", resource_id="", action="updated", actor="")
+
+
 def pass_over(config: TenantConfig, seq: int) -> TenantConfig:
     """Count a change that this version of the software cannot read; the resource stays as it was. Raises `ConfigGap` like `evolve`."""
-    return evolve(config, seq, ConfigChanged(resource="", resource_id="", action="updated", actor=""))
+    return evolve(config, seq, _UNREADABLE)

@@ -50,6 +50,15 @@ select {_COLUMNS} from event
  where (xid, position) > ($1::text::xid8, $2) and xid < pg_snapshot_xmin(pg_current_snapshot())
  order by xid, position limit $3
 """
+_RAW_COLUMNS = "position, xid, stream, version, event_id, type, data::text as data, at"
+_READ_RAW = _READ_ALL.replace(_COLUMNS, _RAW_COLUMNS)
+_LOAD_RAW = f"select {_RAW_COLUMNS} from event where stream = $1 and version > $2 and version <= $3 order by version"
+#: What a transaction has of a stream after a version, and whether of others too.
+_REST = """
+select max(version) filter (where stream = $2) as version, max(position) as position,
+       coalesce(bool_or(stream <> $2), false) as others
+  from event where xid = $1::text::xid8 and position > $3
+"""
 
 
 class VersionConflict(Exception):
@@ -95,6 +104,26 @@ class StoredEvent:
     meta: dict[str, Any]
     at: datetime
     cursor: Cursor = Cursor()
+
+
+@dataclass(frozen=True, slots=True)
+class RawEvent:
+    """A stored event as a relay hands it on; `raw` is its data as JSON text, which most publishers need not read."""
+
+    position: int
+    stream: str
+    version: int
+    event_id: UUID
+    type: str
+    raw: str
+    at: datetime
+    cursor: Cursor = Cursor()
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What `raw` says, read anew each time."""
+        found: dict[str, Any] = orjson.loads(self.raw)
+        return found
 
 
 class EventStore(Protocol):
@@ -154,6 +183,22 @@ class PostgresEventStore:
     async def read_all(self, after: Cursor = Cursor(), limit: int = 1000) -> list[StoredEvent]:
         """As the protocol."""
         return [_event(row) for row in await self._pool.fetch(_READ_ALL, str(after.xid), after.position, limit)]
+
+    async def read_raw(self, after: Cursor, limit: int) -> list[RawEvent]:
+        """As `read_all`, with data that is not read."""
+        return [_raw_event(row) for row in await self._pool.fetch(_READ_RAW, str(after.xid), after.position, limit)]
+
+    async def load_raw(self, stream: str, after_version: int, up_to_version: int) -> list[RawEvent]:
+        """As `load`, with data that is not read."""
+        return [_raw_event(row) for row in await self._pool.fetch(_LOAD_RAW, stream, after_version, up_to_version)]
+
+    async def rest_of(self, event: RawEvent) -> tuple[int, Cursor] | None:
+        """The last version and the end of the transaction that stored the event; None: nothing follows in it, or what is of other
+        streams too."""
+        row = await self._pool.fetchrow(_REST, str(event.cursor.xid), event.stream, event.position)
+        if row is None or row["version"] is None or row["others"]:
+            return None
+        return row["version"], Cursor(event.cursor.xid, row["position"])
 
     async def _append(self, connection: Any, stream: str, expected: int, events: Sequence[NewEvent]) -> list[StoredEvent]:
         await self.lock(stream, connection)
@@ -234,6 +279,10 @@ def _event(row: Any) -> StoredEvent:
     return StoredEvent(
         row["position"], row["stream"], row["version"], row["event_id"], row["type"], row["data"], row["meta"], row["at"], _cursor(row)
     )
+
+
+def _raw_event(row: Any) -> RawEvent:
+    return RawEvent(row["position"], row["stream"], row["version"], row["event_id"], row["type"], row["data"], row["at"], _cursor(row))
 
 
 def _cursor(row: Any) -> Cursor:

@@ -14,9 +14,15 @@ _under_way = 0
 
 
 @contextmanager
-def growing() -> Iterator[None]:
-    """The collector rests inside, and passes over what was made there afterwards. Several at once are one: it rests until the last ends."""
+def growing(much: bool = True) -> Iterator[None]:
+    """The collector rests inside, and passes over what was made there afterwards; not if it is not `much`.
+
+    Several at once are one: it rests until the last ends.
+    """
     global _under_way
+    if not much:
+        yield
+        return
     with _lock:
         _under_way += 1
         gc.disable()

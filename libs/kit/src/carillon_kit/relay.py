@@ -1,13 +1,17 @@
-"""The outbox relay: hands stored events to a publisher, in order, at least once, never skipping a late commit.
+"""The outbox relay: hands stored events to a publisher, at least once, never skipping a late commit, each stream's in order.
 
 Invariant: the position in the table `relay` moves on only after the publisher returned, and only from where this batch began; so a
 killed relay repeats its last batch (the publisher's message ids make that harmless), and a rebuild is never overwritten.
+
+A transaction of thousands of events of one stream holds up no other stream: its rest is set aside and published in turns with what came
+after it. Meanwhile the stored position stays with it, so that a killed relay repeats what it published of others since.
 """
 
 import asyncio
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,9 +19,9 @@ import asyncpg
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_exponential
 
 from carillon_kit import logs
-from carillon_kit.event_store import CHANNEL, Cursor, PostgresEventStore, StoredEvent
+from carillon_kit.event_store import CHANNEL, Cursor, PostgresEventStore, RawEvent
 
-Publish = Callable[[Sequence[StoredEvent]], Awaitable[None]]
+Publish = Callable[[Sequence[RawEvent]], Awaitable[None]]
 
 _POLL_SECONDS = 0.2
 _FOLLOW_SECONDS = 1.0
@@ -39,6 +43,30 @@ on conflict (name) do update set xid = '0'::xid8, position = 0, rebuilds = relay
 """
 _NEWEST = "select xid, position from event order by xid desc, position desc limit 1"
 _log = logs.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Aside:
+    """The rest of a large transaction: published up to `version`, which stands at `cursor`, of those up to `last`."""
+
+    version: int
+    cursor: Cursor
+    last: int
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a leader is: everything up to `ahead` is published but for what is set aside, by stream."""
+
+    stored: Cursor
+    rebuilds: int
+    ahead: Cursor
+    aside: dict[str, _Aside] = field(default_factory=dict)
+
+    @property
+    def safe(self) -> Cursor:
+        """Everything up to it is published."""
+        return min((each.cursor for each in self.aside.values()), default=self.ahead)
 
 
 class Relay:
@@ -111,22 +139,60 @@ class Relay:
                 before_sleep=self._cannot_publish,
                 reraise=True,
             )
+            progress: _Progress | None = None
             while True:
                 self._wake.clear()
                 row = await connection.fetchrow(_AT, self._name)
-                after = _cursor(row)
-                events = await self._store.read_all(after, self._batch)
-                if not events:
+                if progress is None or (progress.stored, progress.rebuilds) != (_cursor(row), row["rebuilds"]):
+                    progress = _Progress(_cursor(row), row["rebuilds"], _cursor(row))
+                busy = await self._step(progress, insist)
+                if progress.safe != progress.stored:
+                    moved = (str(progress.safe.xid), progress.safe.position, str(progress.stored.xid), progress.stored.position)
+                    await connection.execute(_MOVE, self._name, *moved, progress.rebuilds)
+                    progress.stored = progress.safe
+                if not busy:
                     await self._wait(_POLL_SECONDS)
-                    continue
-                self._watch_lag(events[0])
-                await insist(self._publish, events)
-                last = events[-1].cursor
-                await connection.execute(_MOVE, self._name, str(last.xid), last.position, str(after.xid), after.position, row["rebuilds"])
         finally:
             if not connection.is_closed():
                 await connection.remove_listener(CHANNEL, self._notified)
                 await connection.execute(_UNLOCK, self._name)
+
+    async def _step(self, progress: _Progress, insist: AsyncRetrying) -> bool:
+        """Publish a batch of what is new and one of each stream that is set aside; whether there was anything."""
+        events = await self._store.read_raw(progress.ahead, self._batch)
+        if events:
+            self._watch_lag(events[0])
+            for event in events:
+                if event.stream in progress.aside:
+                    progress.aside[event.stream].last = event.version
+            now = [event for event in events if event.stream not in progress.aside]
+            if now:
+                await insist(self._publish, now)
+            progress.ahead = events[-1].cursor
+            if len(events) == self._batch:
+                await self._set_aside(progress, events)
+        for stream, aside in list(progress.aside.items()):
+            some = await self._store.load_raw(stream, aside.version, min(aside.version + self._batch, aside.last))
+            if some:
+                await insist(self._publish, some)
+                aside.version, aside.cursor = some[-1].version, some[-1].cursor
+            if aside.version >= aside.last or not some:
+                del progress.aside[stream]
+        return bool(events) or bool(progress.aside)
+
+    async def _set_aside(self, progress: _Progress, events: Sequence[RawEvent]) -> None:
+        """If the batch was of one transaction and stream, the rest of it waits for its turns."""
+        last = events[-1]
+        if (events[0].stream, events[0].cursor.xid) != (last.stream, last.cursor.xid):
+            return
+        rest = await self._store.rest_of(last)
+        if rest is None:
+            return
+        version, progress.ahead = rest
+        if last.stream in progress.aside:
+            progress.aside[last.stream].last = version
+        else:
+            progress.aside[last.stream] = _Aside(last.version, last.cursor, version)
 
     async def _wait(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -140,7 +206,7 @@ class Relay:
         error = state.outcome.exception() if state.outcome is not None else None
         _log.warning("relay cannot publish", relay=self._name, error=f"{type(error).__name__}: {error}")
 
-    def _watch_lag(self, oldest: StoredEvent) -> None:
+    def _watch_lag(self, oldest: RawEvent) -> None:
         lag = (datetime.now(UTC) - oldest.at).total_seconds()
         if lag > _LAG_ALARM_SECONDS:
             _log.warning("relay lags", relay=self._name, seconds=round(lag, 1))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from carillon_kit.event_store import NewEvent, PostgresEventStore, StoredEvent
+from carillon_kit.event_store import NewEvent, PostgresEventStore, RawEvent
 from carillon_kit.ids import SystemIds
 from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.relay import Relay
@@ -20,11 +20,11 @@ class Published:
     """A publisher that notes what it is given, and can be told to fail."""
 
     def __init__(self) -> None:
-        self.events: list[StoredEvent] = []
+        self.events: list[RawEvent] = []
         self.failing = 0
         self.calls = 0
 
-    async def __call__(self, events: Sequence[StoredEvent]) -> None:
+    async def __call__(self, events: Sequence[RawEvent]) -> None:
         self.calls += 1
         if self.failing:
             self.failing -= 1
@@ -164,7 +164,7 @@ async def test_a_rebuild_asked_for_during_a_batch_is_not_overwritten(pool: Any) 
     store, published = PostgresEventStore(pool), Published()
     await store.append("a", 0, [new(), new()])
 
-    async def publish(events: Sequence[StoredEvent]) -> None:
+    async def publish(events: Sequence[RawEvent]) -> None:
         await published(events)
         if published.calls == 1:
             await relay.rebuild()
@@ -178,7 +178,7 @@ async def test_while_the_leader_is_at_it_nobody_else_publishes(pool: Any) -> Non
     store, second, leave = PostgresEventStore(pool), Published(), asyncio.Event()
     entered = asyncio.Event()
 
-    async def slow(_: Sequence[StoredEvent]) -> None:
+    async def slow(_: Sequence[RawEvent]) -> None:
         entered.set()
         await leave.wait()
 
@@ -205,3 +205,64 @@ async def test_only_one_of_two_relays_publishes_and_the_other_takes_over(pool: A
     async with running(follower):
         await follower.caught_up()
     assert second.names == ["a3"]
+
+
+async def test_a_large_transaction_holds_up_no_other_stream(pool: Any) -> None:
+    store, published = PostgresEventStore(pool), Published()
+    await store.append("big", 0, [new() for _ in range(10)])
+    await store.append("small", 0, [new()])
+    await store.append("big", 10, [new()])
+    relay = Relay(store, pool, published, batch=2)
+    async with running(relay):
+        await relay.caught_up()
+    assert [name for name in published.names if name.startswith("big")] == [f"big{version}" for version in range(1, 12)]
+    assert published.names.index("small1") < published.names.index("big7")
+    assert len(published.names) == 12
+
+
+async def test_two_large_transactions_take_turns(pool: Any) -> None:
+    store, published = PostgresEventStore(pool), Published()
+    for stream in ("one", "two"):
+        await store.append(stream, 0, [new() for _ in range(10)])
+    relay = Relay(store, pool, published, batch=2)
+    async with running(relay):
+        await relay.caught_up()
+    for stream in ("one", "two"):
+        assert [name for name in published.names if name.startswith(stream)] == [f"{stream}{version}" for version in range(1, 11)]
+    assert published.names.index("two1") < published.names.index("one10")
+
+
+async def test_what_a_transaction_has_of_other_streams_is_not_passed_over(pool: Any) -> None:
+    store, published = PostgresEventStore(pool), Published()
+    async with pool.acquire() as connection, connection.transaction():
+        await store.append("a", 0, [new() for _ in range(4)], connection=connection)
+        await store.append("b", 0, [new()], connection=connection)
+        await store.append("a", 4, [new() for _ in range(4)], connection=connection)
+    relay = Relay(store, pool, published, batch=2)
+    async with running(relay):
+        await relay.caught_up()
+    assert sorted(published.names) == sorted([*(f"a{version}" for version in range(1, 9)), "b1"])
+    assert [name for name in published.names if name.startswith("a")] == [f"a{version}" for version in range(1, 9)]
+
+
+async def test_a_relay_that_died_amid_a_large_transaction_leaves_nothing_out(pool: Any) -> None:
+    store, first, second = PostgresEventStore(pool), Published(), Published()
+    await store.append("big", 0, [new() for _ in range(20)])
+    await store.append("small", 0, [new()])
+    reached = asyncio.Event()
+
+    async def stuck(events: Sequence[RawEvent]) -> None:
+        if len(first.events) >= 8:
+            reached.set()
+            await asyncio.Event().wait()
+        await first(events)
+
+    async with running(Relay(store, pool, stuck, batch=2)):
+        await asyncio.wait_for(reached.wait(), 20)
+    relay = Relay(store, pool, second, batch=2)
+    async with running(relay):
+        await relay.caught_up()
+    assert {*first.names, *second.names} == {*(f"big{version}" for version in range(1, 21)), "small1"}
+    of_big = [int(name[3:]) for name in second.names if name.startswith("big")]
+    assert of_big == list(range(of_big[0], 21))
+    assert of_big[0] > 1

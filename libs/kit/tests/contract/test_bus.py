@@ -357,3 +357,14 @@ async def test_a_long_handler_keeps_its_message(place: Place) -> None:
 async def test_streams_can_be_ensured_again_with_more_subjects(place: Place) -> None:
     await place.bus.ensure_stream(StreamSpec(place.stream, (f"{place.subject}.>", f"more.{place.subject}"), 3600))
     await place.bus.publish(place.stream, f"more.{place.subject}", b"", "id")
+
+
+async def test_the_newest_message_that_matches_is_found(place: Place) -> None:
+    assert await place.bus.last(place.stream, f"{place.subject}.>") is None
+    for item in place.items(3):
+        await place.bus.publish(place.stream, item.subject, item.payload, item.message_id)
+    await place.bus.publish(place.stream, f"{place.subject}.y.1", b"other", "other")
+    newest = await place.bus.last(place.stream, f"{place.subject}.x.*")
+    assert newest is not None
+    assert (newest.subject, newest.data, newest.stream_seq) == (f"{place.subject}.x.3", b"3", 3)
+    assert await place.bus.last(place.stream, f"{place.subject}.z.>") is None

@@ -64,7 +64,7 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         relay = Relay(store, pool, ConfigPublisher(bus), name="config")
         tasks = await stack.enter_async_context(Tasks())
         tasks.start(relay.run(), "relay")
-        tasks.start(StreamKeeper(bus, relay, store, pool, settings.stream_check_seconds).run(), "stream keeper")
+        tasks.start(StreamKeeper(bus, relay, pool, settings.stream_check_seconds).run(), "stream keeper")
         ids = SystemIds()
         log = PostgresTenantLog(pool, store, ids)
         directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)

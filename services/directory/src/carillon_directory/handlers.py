@@ -9,7 +9,6 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -190,7 +189,7 @@ class Directory:
         lock = self._writing.setdefault(tenant_id, asyncio.Lock())
         large = isinstance(command, ApplyCompany) and sum(map(len, command.documents.values())) > _MANY
         async with lock:
-            with growing() if large else nullcontext():
+            with growing(large):
                 return await self._execute(tenant_id, command, dry_run)
 
     async def _execute(self, tenant_id: str, command: Command, dry_run: bool) -> Executed | Refused:

@@ -11,6 +11,7 @@ import pytest
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1 import import_pb2_grpc, tenant_pb2_grpc
+from carillon_contracts.config_events import changes_of
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
 from carillon_kit import postgres
@@ -94,8 +95,8 @@ async def published(nats_url: str, tenant: str, count: int) -> list[int]:
     async with asyncio.timeout(PATIENCE), await Bus.connect(nats_url, "reader") as bus:
         if count:
             async for message in bus.follow(CONFIG.name, f"carillon.{tenant}.config.>"):
-                versions.append(Event.from_json(message.data).configseq or 0)
-                if len(versions) == count:
+                versions += [seq for seq, _ in changes_of(Event.from_json(message.data))]
+                if len(versions) >= count:
                     break
     return versions
 

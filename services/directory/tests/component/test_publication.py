@@ -17,9 +17,10 @@ import pytest
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1 import import_pb2_grpc, tenant_pb2_grpc, user_pb2_grpc
 from carillon_contracts.config import ConfigChanged
+from carillon_contracts.config_events import changes_of, fold
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
-from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.app import running
 from carillon_directory.settings import DirectorySettings
 from carillon_kit import postgres
@@ -73,7 +74,11 @@ class Reader:
                 self.events.append(event)
                 self.subjects.append(message.subject)
                 config = self.configs.get(event.tenantid, TenantConfig(event.tenantid))
-                self.configs[event.tenantid] = evolve(config, event.configseq or 0, ConfigChanged.model_validate(event.data))
+                self.configs[event.tenantid] = fold(config, event).config
+
+    def versions(self, tenant: str) -> list[int]:
+        """Of every change, in the order in which they came."""
+        return [seq for event in self.events if event.tenantid == tenant for seq, _ in changes_of(event)]
 
     def seq(self, tenant: str) -> int:
         return self.configs.get(tenant, TenantConfig(tenant)).seq
@@ -108,6 +113,26 @@ async def test_each_change_is_one_event_in_order(nats_url: str, dsn: str) -> Non
     assert change.before is not None
     assert change.before["last_name"] == "User 0"
     assert sorted(reader.configs["one"].users) == ["user1", "user2", "user3", "user4"]
+
+
+@pytest.mark.feature("P-2")
+async def test_many_changes_of_a_kind_are_one_event_where_each_would_have_been(nats_url: str, dsn: str) -> None:
+    async with running(DirectorySettings(nats_url=nats_url, postgres_dsn=dsn, token_key=KEY)) as port, reading(nats_url) as reader:
+        await apply(port, "crowd", users=1200)
+        await eventually(lambda: reader.seq("crowd") == 1201, timeout=30)
+    assert reader.versions("crowd") == list(range(1, 1202))
+    assert sorted(reader.configs["crowd"].users) == sorted(f"user{index}" for index in range(1200))
+    events = [event for event in reader.events if event.tenantid == "crowd"]
+    assert events[0].type == "carillon.config.tenant_created.v1"
+    assert {event.type for event in events[1:]} == {"carillon.config.many_changed.v1"}
+    assert len(events) < 20
+    assert {subject for subject in reader.subjects if ".crowd." in subject} == {
+        "carillon.crowd.config.tenant.created",
+        "carillon.crowd.config.user.created",
+    }
+    pool = await postgres.open_pool(dsn)
+    assert events[-1].id == await pool.fetchval("select event_id from event where stream = 'tenant-crowd' and version = 1201")
+    await pool.close()
 
 
 class Process:
@@ -161,7 +186,7 @@ async def test_what_was_acknowledged_before_a_kill_is_there_and_published_after_
             assert acknowledged.items() <= whole.items()
             await eventually(lambda: {tenant: reader.seq(tenant) for tenant in whole} == whole, timeout=60)
         for tenant in whole:
-            assert [event.configseq for event in reader.events if event.tenantid == tenant] == list(range(1, 22))
+            assert reader.versions(tenant) == list(range(1, 22))
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), timeout=30) == 0
     finally:

@@ -59,7 +59,7 @@ def line(credential: str) -> dict[str, Any]:
     ],
 )
 def test_a_change_concerns_the_phones_that_it_sets(changed: ConfigChanged, phones: set[str]) -> None:
-    assert touched(config(), changed) == phones
+    assert touched(config(), [changed]) == phones
 
 
 class Sip:
@@ -84,7 +84,7 @@ async def test_several_changes_make_one_notice_to_phones_heard_here() -> None:
     resync = Resync(accounts, sip, lambda sip_user: [here, elsewhere], gather_seconds=0.01)  # type: ignore[list-item]
     running = asyncio.create_task(resync.run())
     for name in ("Baxter", "Brown"):
-        resync.changed(config(), change("user", "ann", {"last_name": "Archer"}, {"last_name": name}))
+        resync.changed(config(), [change("user", "ann", {"last_name": "Archer"}, {"last_name": name})])
     async with asyncio.timeout(10):
         while not sip.sent:
             await asyncio.sleep(0.01)

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from carillon_contracts.config import ConfigChanged, Number
+from carillon_contracts.config.changes import MANY_CHANGED
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import config_subject
 from carillon_kit.bus import Message
@@ -38,6 +39,13 @@ def number(label: str) -> ConfigChanged:
 
 def tenant() -> ConfigChanged:
     return ConfigChanged(resource="tenant", resource_id="acme", action="created", after=TENANT, actor="test")
+
+
+def together(first: int, *changes: ConfigChanged) -> Message:
+    last = first + len(changes) - 1
+    data = {"first": first, "changes": [change.model_dump(mode="json") for change in changes]}
+    event = Event(id=UUID(int=last), source="x", type=MANY_CHANGED, subject="number", time=NOON, data=data, tenantid="acme", configseq=last)
+    return Message(config_subject("acme", "number", "updated"), event.to_json(), last)
 
 
 def folded(*messages: Message, clock: ManualClock | None = None) -> Configuration:
@@ -140,3 +148,15 @@ def test_tenants_do_not_mix() -> None:
     assert found is not None
     assert found.seq == 1
     assert not found.numbers
+
+
+def test_many_changes_in_one_event_are_folded_waited_for_and_cut_off() -> None:
+    configuration = folded(message(1, tenant()), together(4, number("c"), number("d")))
+    assert configuration.current("acme").seq == 1  # type: ignore[union-attr]
+    configuration.apply(together(2, number("a"), number("b")))
+    assert label(configuration) == "d"
+    assert configuration.current("acme").seq == 5  # type: ignore[union-attr]
+    past = Configuration(ManualClock(NOON), up_to=3)
+    for one in (message(1, tenant()), together(2, number("a"), number("b"), number("c"))):
+        past.apply(one)
+    assert (label(past), past.current("acme").seq) == ("b", 3)  # type: ignore[union-attr]

@@ -28,7 +28,7 @@ from carillon_contracts.config.branches import (
     SwitchWay,
 )
 from carillon_contracts.config.callers import CallerList, ListedCaller, OriginZone
-from carillon_contracts.config.changes import ConfigChanged
+from carillon_contracts.config.changes import ConfigChanged, ManyChanged
 from carillon_contracts.config.conferences import ConferenceRoom
 from carillon_contracts.config.contacts import Contact
 from carillon_contracts.config.destinations import DESTINATION_KINDS, Announcement, Destination
@@ -272,6 +272,7 @@ __all__ = [
     "LookUpTable",
     "Mailbox",
     "MailboxNode",
+    "ManyChanged",
     "Menu",
     "MenuKey",
     "MenuKeyWay",

@@ -31,3 +31,19 @@ class ConfigChanged(EventData):
     def event_type(self) -> str:
         """CloudEvents type of this change."""
         return event_type(self.resource, self.action)
+
+
+class ManyChanged(EventData):
+    """Changes of one kind that come many at once, as an import makes them; `configseq` in the envelope is the version that the last made.
+
+    Published on the subject that each of them alone would have had (`carillon.<tenant>.config.user.created`), in their order; the
+    envelope's `id` and `time` are the last one's.
+    """
+
+    TYPE: ClassVar[str] = "config.many_changed.v1"
+    #: The version that the first of them made; each next one made the next.
+    first: int
+    changes: tuple[ConfigChanged, ...]
+
+
+MANY_CHANGED = f"carillon.{ManyChanged.TYPE}"

@@ -218,6 +218,10 @@ class Bus(ABC):
         """Read what matches `subject` from the stream's first message on, in order."""
 
     @abstractmethod
+    async def last(self, stream: str, subject: str) -> Message | None:
+        """The newest message that matches `subject`; None: there is none, or no such stream. Raises `TimeoutError`."""
+
+    @abstractmethod
     async def consume(self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, batch: int = 64) -> Consumer:
         """Start a durable consumer: `handler` gets up to `batch` messages in stream order, one call at a time in this process."""
 

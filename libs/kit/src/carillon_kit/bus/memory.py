@@ -65,6 +65,10 @@ class MemoryBus(Bus):
         self._followers.append(follower)
         return follower
 
+    async def last(self, stream: str, subject: str) -> Message | None:
+        """As `Bus.last`."""
+        return next((each for each in reversed(self.messages(stream)) if matches(subject, each.subject)), None)
+
     async def consume(self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, batch: int = 64) -> Consumer:
         """As `Bus.consume`."""
         durable = self._durables.setdefault((spec.stream, spec.durable), _Durable(self._stream(spec.stream), spec))

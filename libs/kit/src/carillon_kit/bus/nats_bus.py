@@ -28,6 +28,7 @@ from carillon_kit.bus.api import (
     EraseRefused,
     Follower,
     Handler,
+    Message,
     Outgoing,
     PublishFailed,
     StreamLike,
@@ -184,6 +185,14 @@ class NatsBus(Bus):
         follower = NatsFollower(self, stream, subject)
         self._followers.append(follower)
         return follower
+
+    async def last(self, stream: str, subject: str) -> Message | None:
+        """As `Bus.last`."""
+        try:
+            found = await self._manager.get_last_msg(stream, subject)
+        except errors.NotFoundError:
+            return None
+        return Message(found.subject or "", found.data or b"", found.seq or 0, found.headers or {})
 
     async def consume(self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, batch: int = 64) -> Consumer:
         """As `Bus.consume`; waits for the stream in the background if it is not there yet."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _WINDOW = 512
 #: Messages handled in one turn of the loop before others get theirs: a company that is imported is thousands at once.
 _A_TURN = 16
+#: A message of so many bytes has a turn of its own.
+_LARGE = 16 * 1024
 _INACTIVE_SECONDS = 60
 _PAUSE_SECONDS = 0.2
 _log = logs.get_logger(__name__)
@@ -85,7 +87,7 @@ class NatsFollower(Follower):
                         yield Message(raw.subject, raw.data, place.stream_seq, raw.headers or {})
                         self._last = place.stream_seq
                         self._handled(place.pending)
-                        if order % _A_TURN == 0:
+                        if order % _A_TURN == 0 or len(raw.data) > _LARGE:
                             await asyncio.sleep(0)
             finally:
                 self._pull = None

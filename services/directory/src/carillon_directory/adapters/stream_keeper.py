@@ -1,6 +1,6 @@
 """The stream CONFIG holds what the log holds, also after the bus lost its store.
 
-The log in Postgres is the truth; every so often its first event of each tenant and its newest event are looked for in the stream,
+The log in Postgres is the truth; every so often its first event of each tenant and its newest version are looked for in the stream,
 and when one is missing everything is published again. A follower that has a change already passes over it.
 """
 
@@ -12,9 +12,8 @@ import asyncpg
 
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
-from carillon_directory.adapters.publication import published
+from carillon_directory.adapters.tenant_log import tenant_of
 from carillon_kit.bus import Bus
-from carillon_kit.event_store import PostgresEventStore
 from carillon_kit.logs import get_logger
 from carillon_kit.relay import Relay
 
@@ -29,10 +28,9 @@ _log = get_logger(__name__)
 class StreamKeeper:
     """Watches the stream and has it built again when it is not whole."""
 
-    def __init__(self, bus: Bus, relay: Relay, store: PostgresEventStore, pool: "asyncpg.Pool[Any]", every_seconds: float) -> None:
+    def __init__(self, bus: Bus, relay: Relay, pool: "asyncpg.Pool[Any]", every_seconds: float) -> None:
         self._bus = bus
         self._relay = relay
-        self._store = store
         self._pool = pool
         self._every_seconds = every_seconds
 
@@ -52,15 +50,18 @@ class StreamKeeper:
         row = await self._pool.fetchrow(_NEWEST)
         if row is None:
             return True
-        (stored,) = await self._store.load(row["stream"], row["version"] - 1, row["version"])
-        subject, newest = published(stored)
         await self._relay.caught_up(_PATIENCE)
-        found = await self._found(_ALL_FIRST) | await self._found(subject)
-        if expected | {newest.id} <= found:
+        found = await self._found(_ALL_FIRST)
+        if expected <= found and await self._newest(tenant_of(row["stream"])) >= row["version"]:
             return True
-        _log.error("configuration stream is not whole; publishing it again", missing=len((expected | {newest.id}) - found))
+        _log.error("configuration stream is not whole; publishing it again", missing=len(expected - found))
         await self._relay.rebuild()
         return False
+
+    async def _newest(self, tenant_id: str) -> int:
+        """The tenant's last version in the stream; 0: it has none."""
+        message = await self._bus.last(CONFIG.name, f"carillon.{tenant_id}.config.>")
+        return 0 if message is None else Event.from_json(message.data).configseq or 0
 
     async def _found(self, subject: str) -> set[UUID]:
         """Ids of the events that the stream holds on a subject."""

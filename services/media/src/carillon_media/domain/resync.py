@@ -1,6 +1,6 @@
 """Which phones are set otherwise after a change of the configuration, so that they are told to fetch their settings again."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from carillon_contracts.config import ConfigChanged, Device, ProvisioningProfile, User
@@ -10,26 +10,23 @@ from carillon_contracts.tenant_config import TenantConfig
 USER_FIELDS = frozenset({"first_name", "last_name", "display_name", "language", "function_keys", "provisioning_profile_id"})
 
 
-def touched(config: TenantConfig, change: ConfigChanged) -> frozenset[str]:
-    """SIP users of lines whose device's settings the change concerns; `config` is the one after it."""
-    match change.resource:
-        case Device.KIND:
-            return frozenset(_lines_of([change.before or {}, change.after or {}]))
-        case User.KIND:
-            before, after = change.before or {}, change.after or {}
-            if not any(before.get(field) != after.get(field) for field in USER_FIELDS):
-                return frozenset()
-            return _of_devices(config, lambda device: change.resource_id in _owners(config, device))
-        case ProvisioningProfile.KIND:
-            return _of_devices(config, lambda device: change.resource_id in _profiles(config, device))
-        case _:
-            return frozenset()
-
-
-def _of_devices(config: TenantConfig, concerned: Callable[[Device], bool]) -> frozenset[str]:
-    return frozenset(
-        line.sip_credential_id for device in config.all(Device).values() if device.lines and concerned(device) for line in device.lines
-    )
+def touched(config: TenantConfig, changes: Iterable[ConfigChanged]) -> frozenset[str]:
+    """SIP users of lines whose device's settings the changes concern; `config` is the one after them. Devices are looked at once."""
+    found: set[str] = set()
+    users: set[str] = set()
+    profiles: set[str] = set()
+    for change in changes:
+        before, after = change.before or {}, change.after or {}
+        if change.resource == Device.KIND:
+            found.update(_lines_of([before, after]))
+        elif change.resource == ProvisioningProfile.KIND:
+            profiles.add(change.resource_id)
+        elif change.resource == User.KIND and any(before.get(field) != after.get(field) for field in USER_FIELDS):
+            users.add(change.resource_id)
+    for device in config.all(Device).values() if users or profiles else ():
+        if not users.isdisjoint(_owners(config, device)) or not profiles.isdisjoint(_profiles(config, device)):
+            found.update(line.sip_credential_id for line in device.lines)
+    return frozenset(found)
 
 
 def _owners(config: TenantConfig, device: Device) -> set[str]:

@@ -49,9 +49,9 @@ class Resync:
         self._waiting: dict[str, None] = {}
         self._work = asyncio.Event()
 
-    def changed(self, config: TenantConfig, change: ConfigChanged) -> None:
-        """One change; `config` is the one after it."""
-        for sip_user in touched(config, change):
+    def changed(self, config: TenantConfig, changes: Sequence[ConfigChanged]) -> None:
+        """Changes that came at once; `config` is the one after them."""
+        for sip_user in touched(config, changes):
             if len(self._waiting) < MOST_WAITING:
                 self._waiting[sip_user] = None
                 self._work.set()

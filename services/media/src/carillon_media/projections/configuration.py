@@ -5,7 +5,7 @@ passed over, loudly; one that leaves a gap freezes its tenant and no other.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, get_args
 
@@ -13,10 +13,12 @@ from pydantic import BaseModel, ValidationError
 
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon_contracts.config import RESOURCES, Announcement, ConfigChanged, Resource, Tenant
+from carillon_contracts.config_events import fold, many
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
-from carillon_contracts.tenant_config import ConfigGap, TenantConfig, evolve, pass_over
+from carillon_contracts.tenant_config import ConfigGap, TenantConfig
 from carillon_kit.bus import Bus, Follower, Message
+from carillon_kit.heap import growing
 from carillon_kit.logs import get_logger
 from carillon_media.domain.accounts import Accounts
 
@@ -32,8 +34,8 @@ class Configuration:
         #: Tenants that changed, and what they were when that was asked for last.
         self._changed: dict[str, TenantConfig] = {}
         self._change = asyncio.Event()
-        #: Told of each change, with the configuration after it; set it once `caught_up`.
-        self.on_change: Callable[[TenantConfig, ConfigChanged], None] = lambda config, change: None
+        #: Told of changes that came at once, with the configuration after them; set it once `caught_up`.
+        self.on_change: Callable[[TenantConfig, Sequence[ConfigChanged]], None] = lambda config, changes: None
         self._follower: Follower = bus.follow(CONFIG.name, "carillon.*.config.>")
 
     async def follow(self) -> None:
@@ -54,17 +56,19 @@ class Configuration:
         try:
             event = Event.from_json(message.data)
             before = self._configs.get(event.tenantid) or TenantConfig(event.tenantid)
-            after, change = _evolved(before, event.configseq or 0, event)
+            with growing(many(event)):
+                folded = fold(before, event)
         except (ValidationError, ConfigGap) as error:
             _log.error("a configuration event was not taken", subject=message.subject, stream_seq=message.stream_seq, error=str(error))
             return
-        if after is not before:
-            self._configs[event.tenantid] = after
-            self._accounts.update(after)
+        for seq, why in folded.unreadable:
+            _log.error("unreadable configuration change", tenant=event.tenantid, config_seq=seq, error=why)
+        if folded.config is not before:
+            self._configs[event.tenantid] = folded.config
+            self._accounts.update(folded.config)
             self._changed.setdefault(event.tenantid, before)
             self._change.set()
-            if change is not None:
-                self.on_change(after, change)
+            self.on_change(folded.config, folded.changes)
 
     async def changed(self) -> list[tuple[TenantConfig, TenantConfig]]:
         """Wait for a change, then give the tenants that changed: as they are, and as they were when this was asked last."""
@@ -100,15 +104,6 @@ def _may_hold(shape: Any, seen: set[object]) -> bool:
         seen.add(shape)
         return any(_may_hold(field.annotation, seen) for field in shape.model_fields.values())
     return any(_may_hold(part, seen) for part in get_args(shape))
-
-
-def _evolved(config: TenantConfig, seq: int, event: Event) -> tuple[TenantConfig, ConfigChanged | None]:
-    try:
-        change = ConfigChanged.model_validate(event.data)
-        return evolve(config, seq, change), change
-    except ValidationError as error:
-        _log.error("unreadable configuration change", tenant=config.tenant_id, config_seq=seq, error=str(error))
-        return pass_over(config, seq), None
 
 
 def _said(language: str, value: object) -> Iterator[pb.Prompt]:

@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from carillon_contracts.config import ConfigChanged
+from carillon_contracts.config_events import fold, many, versions
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
-from carillon_contracts.tenant_config import TenantConfig, evolve, pass_over
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.bus import Bus, Message
 from carillon_kit.clock import Clock
+from carillon_kit.heap import growing
 from carillon_kit.logs import get_logger
 
 _log = get_logger("configuration")
@@ -98,30 +99,29 @@ class Configuration:
         if event.configseq is None or event.tenantid != message.subject.split(".")[1]:
             _log.error("misplaced configuration event", subject=message.subject, stream_seq=message.stream_seq)
             return
-        if self._up_to is not None and event.configseq > self._up_to:
+        first, _ = versions(event)
+        if self._up_to is not None and first > self._up_to:
             return
         tenant = self._tenants.setdefault(event.tenantid, _Tenant(TenantConfig(event.tenantid)))
-        if event.configseq > tenant.current.seq + 1:
-            self._wait(tenant, event, event.configseq)
+        if first > tenant.current.seq + 1:
+            self._wait(tenant, event, first)
             return
-        self._fold(tenant, event, event.configseq)
+        self._fold(tenant, event)
         while (following := tenant.waiting.pop(tenant.current.seq + 1, None)) is not None:
-            self._fold(tenant, following, tenant.current.seq + 1)
+            self._fold(tenant, following)
 
     def _wait(self, tenant: _Tenant, event: Event, seq: int) -> None:
         _log.error("configuration gap", tenant=event.tenantid, expected=tenant.current.seq + 1, got=seq)
         if len(tenant.waiting) < MAX_WAITING:
             tenant.waiting[seq] = event
 
-    def _fold(self, tenant: _Tenant, event: Event, seq: int) -> None:
+    def _fold(self, tenant: _Tenant, event: Event) -> None:
         before = tenant.current
-        try:
-            tenant.current = evolve(before, seq, ConfigChanged.model_validate(event.data))
-        except ValidationError as error:
-            _log.error(
-                "unreadable configuration change; the resource stays as it was", tenant=event.tenantid, config_seq=seq, error=str(error)
-            )
-            tenant.current = pass_over(before, seq)
+        with growing(many(event)):
+            folded = fold(before, event, self._up_to)
+        tenant.current = folded.config
+        for seq, error in folded.unreadable:
+            _log.error("unreadable configuration change; the resource stays as it was", tenant=event.tenantid, config_seq=seq, error=error)
         tenant.changed.set()
         tenant.changed = asyncio.Event()
         if tenant.current is not before and before.seq:

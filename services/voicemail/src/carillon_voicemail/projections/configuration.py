@@ -6,11 +6,12 @@ passed over, loudly; one that leaves a gap freezes its tenant and no other.
 
 from pydantic import ValidationError
 
-from carillon_contracts.config import ConfigChanged
+from carillon_contracts.config_events import fold, many
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
-from carillon_contracts.tenant_config import ConfigGap, TenantConfig, evolve, pass_over
+from carillon_contracts.tenant_config import ConfigGap, TenantConfig
 from carillon_kit.bus import Bus, Message
+from carillon_kit.heap import growing
 from carillon_kit.logs import get_logger
 
 _log = get_logger("configuration")
@@ -50,16 +51,12 @@ class Configuration:
         if event.configseq is None or event.tenantid != message.subject.split(".")[1]:
             _log.error("misplaced_configuration_event", subject=message.subject, stream_seq=message.stream_seq)
             return
-        config = self.of(event.tenantid)
         try:
-            self._tenants[event.tenantid] = _evolved(config, event.configseq, event)
+            with growing(many(event)):
+                folded = fold(self.of(event.tenantid), event)
         except ConfigGap as gap:
             _log.error("configuration_gap", tenant=event.tenantid, expected=gap.expected, got=gap.got)
-
-
-def _evolved(config: TenantConfig, seq: int, event: Event) -> TenantConfig:
-    try:
-        return evolve(config, seq, ConfigChanged.model_validate(event.data))
-    except ValidationError as error:
-        _log.error("unreadable_configuration_change", tenant=config.tenant_id, config_seq=seq, error=str(error))
-        return pass_over(config, seq)
+            return
+        self._tenants[event.tenantid] = folded.config
+        for seq, why in folded.unreadable:
+            _log.error("unreadable_configuration_change", tenant=event.tenantid, config_seq=seq, error=why)
