@@ -62,6 +62,12 @@ class TenantConfig:
         """One resource, or None."""
         return self.all(kind).get(resource_id)
 
+    def advanced(self, seq: int, resources: Mapping[str, Mapping[str, Resource]]) -> "TenantConfig":
+        """Another version, with what is derived of kinds that did not change."""
+        after = replace(self, seq=seq, resources=MappingProxyType({**self.resources, **resources}))
+        after._derived.update(self._derived)
+        return after
+
     def derived(self, name: str, kind: type[R], make: Callable[[Mapping[str, R]], D]) -> D:
         """`make` of every resource of the kind, worked out once as long as none of them changes; an index is made so."""
         every = self.all(kind)
@@ -246,10 +252,7 @@ def evolve(config: TenantConfig, seq: int, change: ConfigChanged) -> TenantConfi
         of_kind = of_kind.remove(change.resource_id)
     else:
         of_kind = of_kind.set(change.resource_id, kind.model_validate(change.after))
-    resources = MappingProxyType({**config.resources, change.resource: of_kind})
-    after = replace(config, seq=seq, resources=resources)
-    after._derived.update(config._derived)
-    return after
+    return config.advanced(seq, {change.resource: of_kind})
 
 
 class Folding:
@@ -287,13 +290,11 @@ class Folding:
 
     def result(self) -> TenantConfig:
         """The configuration after all of them."""
-        resources = dict(self._config.resources)
+        resources: dict[str, Mapping[str, Resource]] = {}
         for kind, last in self._last.items():
             put = {name: resource for name, resource in last.items() if resource is not None}
-            resources[kind] = SortedMap.of(resources.get(kind, _EMPTY)).update(put, last.keys() - put.keys())
-        after = replace(self._config, seq=self._seq, resources=MappingProxyType(resources))
-        after._derived.update(self._config._derived)
-        return after
+            resources[kind] = SortedMap.of(self._config.resources.get(kind, _EMPTY)).update(put, last.keys() - put.keys())
+        return self._config.advanced(self._seq, resources)
 
 
 _UNREADABLE = ConfigChanged(resource="", resource_id="", action="updated", actor="")

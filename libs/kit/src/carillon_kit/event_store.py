@@ -24,14 +24,16 @@ CHANNEL = "carillon_event"
 # that commits first has the lower id too, and id order is version order.
 _LOCK = "select pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || $1, 0))"
 _VERSION = "select coalesce(max(version), 0) from event where stream = $1"
-_INSERT = f"""
-with stored as (
+_STORE = """
     insert into event (stream, version, event_id, type, data, meta)
     select $1, $2 + ordinality, event_id, type, data, meta
       from unnest($3::uuid[], $4::text[], $5::text[]::jsonb[], $6::text[]::jsonb[]) with ordinality
            as new (event_id, type, data, meta, ordinality)
      order by ordinality
-    returning position, xid, version, event_id, at),
+"""
+_NOTIFY = f"select pg_notify('{CHANNEL}', current_schema())"
+_INSERT = f"""
+with stored as ({_STORE} returning position, xid, version, event_id, at),
 notified as (select pg_notify('{CHANNEL}', current_schema()))
 select stored.* from stored, notified order by version
 """
@@ -200,7 +202,21 @@ class PostgresEventStore:
             return None
         return row["version"], Cursor(event.cursor.xid, row["position"])
 
+    async def put(self, stream: str, expected_version: int, events: Sequence[NewEvent], connection: Any) -> None:
+        """As `append` inside the caller's transaction; nothing is told of what was stored, which takes a third of the time of many."""
+        await self._store(connection, _STORE, stream, expected_version, events)
+        await connection.execute(_NOTIFY)
+
     async def _append(self, connection: Any, stream: str, expected: int, events: Sequence[NewEvent]) -> list[StoredEvent]:
+        rows = await self._store(connection, _INSERT, stream, expected, events)
+        return [
+            StoredEvent(
+                row["position"], stream, row["version"], event.event_id, event.type, event.data, event.meta, row["at"], _cursor(row)
+            )
+            for event, row in zip(events, rows, strict=True)
+        ]
+
+    async def _store(self, connection: Any, statement: str, stream: str, expected: int, events: Sequence[NewEvent]) -> list[Any]:
         await self.lock(stream, connection)
         actual = await connection.fetchval(_VERSION, stream)
         if actual != expected:
@@ -208,8 +224,8 @@ class PostgresEventStore:
         if not events:
             return []
         try:
-            rows = await connection.fetch(
-                _INSERT,
+            rows: list[Any] = await connection.fetch(
+                statement,
                 stream,
                 expected,
                 [event.event_id for event in events],
@@ -221,12 +237,7 @@ class PostgresEventStore:
             if error.constraint_name == "event_event_id_key":
                 raise DuplicateEvent(str(error)) from error
             raise VersionConflict(stream, expected, expected + 1) from error
-        return [
-            StoredEvent(
-                row["position"], stream, row["version"], event.event_id, event.type, event.data, event.meta, row["at"], _cursor(row)
-            )
-            for event, row in zip(events, rows, strict=True)
-        ]
+        return rows
 
 
 class MemoryEventStore:

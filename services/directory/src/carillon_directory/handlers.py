@@ -142,12 +142,12 @@ class TenantStates:
             self._indexes[config.tenant_id] = (config, index)
         return index
 
-    async def advance_from(self, config: TenantConfig, recorded: list[Recorded], index: Index | None) -> TenantConfig:
-        """The configuration with what was stored after it, remembered, and with it the index that the decision made."""
-        after = await asyncio.to_thread(fold, config, recorded) if len(recorded) > _MANY else fold(config, recorded)
-        if index is not None:
-            self._indexes[config.tenant_id] = (after, index)
-        return self.advance(after)
+    def advance_to(self, decision: Accepted) -> TenantConfig:
+        """Remember what a decision made that is stored now, and its index."""
+        assert decision.after is not None
+        if decision.index is not None:
+            self._indexes[decision.after.tenant_id] = (decision.after, decision.index)
+        return self.advance(decision.after)
 
 
 def _index(config: TenantConfig, before: TenantConfig, index: Index) -> Index:
@@ -205,10 +205,10 @@ class Directory:
             if dry_run or not decision.changes:
                 return Executed(config, decision.changes, decision.passwords, decision.remarks)
             try:
-                recorded = await self._log.append(tenant_id, config.seq, decision.changes)
+                await self._log.append(tenant_id, config.seq, decision.changes)
             except Outrun:
                 continue
-            after = await self._states.advance_from(config, recorded, decision.index)
+            after = self._states.advance_to(decision)
             return Executed(after, decision.changes, decision.passwords, decision.remarks)
         raise TooBusy(f"tenant {tenant_id!r} is being changed by others all the time; try again")
 

@@ -32,7 +32,7 @@ class TenantLog(Protocol):
     async def load(self, tenant_id: str, after: int = 0, up_to: int | None = None) -> list[Recorded]:
         """Changes with `after` < version <= `up_to`, in order."""
 
-    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> list[Recorded]:
+    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> None:
         """Store all of the changes after version `expected` and move their claims, in one transaction; raises `Outrun`."""
 
     async def version_at(self, tenant_id: str, moment: datetime) -> int:

@@ -32,7 +32,7 @@ class MemoryTenantLog:
         """As the protocol."""
         return self._logs.get(tenant_id, [])[after:up_to]
 
-    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> list[Recorded]:
+    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> None:
         """As the protocol."""
         log = self._logs.get(tenant_id, [])
         moved = claim_changes(changes)
@@ -45,7 +45,6 @@ class MemoryTenantLog:
         for claim in moved.released:
             self._holders.pop(claim, None)
         self._holders |= dict.fromkeys(moved.taken, tenant_id)
-        return added
 
     async def version_at(self, tenant_id: str, moment: datetime) -> int:
         """As the protocol."""

@@ -26,7 +26,7 @@ USERS = 500
 RESOURCES = 2 * USERS + 1
 PATIENCE = 120.0
 #: What the log's table is asked while it is written to, by a connection of its own.
-_WRITING = "select count(*) from pg_stat_activity where state = 'active' and query like 'with stored as%'"
+_WRITING = "select count(*) from pg_stat_activity where state = 'active' and query like '%insert into event%' and pid <> pg_backend_pid()"
 #: Seconds after all parts were received; None: when it was answered.
 MOMENTS = [0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 4.0, None]
 

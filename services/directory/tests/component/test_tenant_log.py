@@ -43,9 +43,9 @@ ONE, TWO = "+41215550901", "+41215550902"
 
 
 async def test_what_was_appended_is_loaded_in_order(log: TenantLog) -> None:
-    stored = await log.append("acme", 0, [added(ONE), added(TWO)])
-    stored += await log.append("acme", 2, [dropped(ONE)])
-    assert await log.load("acme") == stored
+    await log.append("acme", 0, [added(ONE), added(TWO)])
+    await log.append("acme", 2, [dropped(ONE)])
+    stored = await log.load("acme")
     assert [each.version for each in stored] == [1, 2, 3]
     assert [each.change for each in stored] == [added(ONE), added(TWO), dropped(ONE)]
     assert await log.load("acme", 1, 2) == stored[1:2]
@@ -81,7 +81,7 @@ async def test_a_claim_is_one_tenants_until_it_is_released(log: TenantLog) -> No
 async def test_of_tenants_that_claim_one_value_at_once_exactly_one_gets_it(log: TenantLog) -> None:
     names = [f"tenant{index}" for index in range(8)]
     results = await asyncio.gather(*(log.append(name, 0, [added(ONE)]) for name in names), return_exceptions=True)
-    assert sum(isinstance(result, list) for result in results) == 1
+    assert sum(result is None for result in results) == 1
     assert sum(isinstance(result, Outrun) for result in results) == 7
     assert len(await log.tenants()) == 1
 
@@ -91,15 +91,16 @@ async def test_tenants_that_exchange_claims_at_once_end_with_each_claim_held_onc
     await log.append("b", 0, [added(TWO)])
     swaps: list[Any] = [log.append("a", 1, [dropped(ONE), added(TWO)]), log.append("b", 1, [dropped(TWO), added(ONE)])]
     results = await asyncio.gather(*swaps, return_exceptions=True)
-    assert all(isinstance(result, list | Outrun) for result in results)
+    assert all(result is None or isinstance(result, Outrun) for result in results)
     held = {each.change.resource_id for name in "ab" for each in await log.load(name) if each.change.after}
     assert held == {ONE, TWO}
-    assert sum(isinstance(result, list) for result in results) <= 1
+    assert sum(result is None for result in results) <= 1
 
 
 async def test_a_version_is_found_by_its_time(log: TenantLog) -> None:
-    (first,) = await log.append("acme", 0, [added(ONE)])
-    (second,) = await log.append("acme", 1, [added(TWO)])
+    await log.append("acme", 0, [added(ONE)])
+    await log.append("acme", 1, [added(TWO)])
+    first, second = await log.load("acme")
     instant = timedelta(microseconds=1)
     assert await log.version_at("acme", first.at - instant) == 0
     assert await log.version_at("acme", second.at) == 2

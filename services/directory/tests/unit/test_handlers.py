@@ -12,7 +12,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import CreateResource, UpdateResource
 from carillon_directory.domain.outcomes import Exists, Invalid, Missing, Stale
 from carillon_directory.handlers import Directory, Executed, TenantStates, TooBusy
-from carillon_directory.ports import Outrun, Recorded
+from carillon_directory.ports import Outrun
 from carillon_directory.testing import MemoryTenantLog, company_command
 from carillon_kit.clock import ManualClock
 from carillon_kit.ids import SequenceIds
@@ -79,7 +79,7 @@ class Outrunning(MemoryTenantLog):
 
     attempts = 0
 
-    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> list[Recorded]:
+    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> None:
         self.attempts += 1
         raise Outrun("always")
 

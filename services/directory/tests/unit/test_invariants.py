@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from carillon_contracts.config import RESOURCES, ConfigChanged, Resource
 from carillon_contracts.tenant_config import Folding, TenantConfig, evolve
-from carillon_directory.domain.changes import changes
+from carillon_directory.domain.changes import versioned
 from carillon_directory.domain.commands import (
     ApplyCompany,
     AssignExtensions,
@@ -162,12 +162,18 @@ class History:
             assert self.now.seq == before + len(decision.changes)
             self.ends.append(self.now.seq)
             check(self.now)
-            self._check_index(decision)
+            self._check_made(decision)
         if isinstance(decision, Held):
             assert all(exists(self.now, holder.kind, holder.resource_id) for holder in decision.holders)
         return decision
 
-    def _check_index(self, decision: Accepted) -> None:
+    def _check_made(self, decision: Accepted) -> None:
+        """What the decision says of the configuration after it is what its changes make."""
+        assert decision.after is not None
+        assert decision.after.seq == self.now.seq
+        assert {kind: dict(every) for kind, every in decision.after.resources.items() if every} == {
+            kind: dict(every) for kind, every in self.now.resources.items() if every
+        }
         made, anew = decision.index, Index.of(self.now)
         assert made is not None
         assert (dict(made.edges), dict(made.taken)) == (dict(anew.edges), dict(anew.taken))
@@ -179,7 +185,7 @@ def test_no_reference_dangles_and_nothing_stands_twice(asked: list[Command]) -> 
     history = History()
     for command in asked:
         history.ask(command)
-        assert changes(history.now.seq, command, [(resource, resource) for resource in everything(history.now)]) == ()
+        assert versioned(history.now.seq, [(resource, resource) for resource in everything(history.now)]) == []
 
 
 @settings(max_examples=40, deadline=None)

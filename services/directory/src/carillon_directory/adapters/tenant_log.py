@@ -51,7 +51,8 @@ def tenant_of(stream: str) -> str:
 
 def new_event(change: ConfigChanged, ids: Ids) -> NewEvent:
     """A change as it is stored."""
-    return NewEvent(f"{change.resource}_{change.action}", change.model_dump(mode="json"), ids.uuid7())
+    # `before` and `after` are JSON values already: a dump of the whole would copy them.
+    return NewEvent(f"{change.resource}_{change.action}", dict(change.__dict__), ids.uuid7())
 
 
 def recorded(event: StoredEvent) -> Recorded:
@@ -71,17 +72,14 @@ class PostgresTenantLog:
         """As the protocol."""
         return [recorded(event) for event in await self._store.load(stream_of(tenant_id), after, up_to)]
 
-    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> list[Recorded]:
+    async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> None:
         """As the protocol."""
         moved = claim_changes(changes)
-        done: list[Recorded] = []
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 for start in range(0, len(changes), _STEP):
-                    some = changes[start : start + _STEP]
-                    events = [new_event(change, self._ids) for change in some]
-                    stored = await self._store.append(stream_of(tenant_id), expected + start, events, connection=connection)
-                    done += [Recorded(event.version, event.at, event.event_id, change) for event, change in zip(stored, some, strict=True)]
+                    events = [new_event(change, self._ids) for change in changes[start : start + _STEP]]
+                    await self._store.put(stream_of(tenant_id), expected + start, events, connection)
                 await connection.execute(_RELEASE, tenant_id, *_columns(moved.released))
                 taken = await connection.fetch(_TAKE, tenant_id, *_columns(moved.taken))
                 if len(taken) < len(moved.taken):
@@ -90,7 +88,6 @@ class PostgresTenantLog:
             raise Outrun(str(conflict)) from conflict
         except asyncpg.DeadlockDetectedError as deadlock:
             raise Outrun("two tenants exchange claims") from deadlock
-        return done
 
     async def version_at(self, tenant_id: str, moment: datetime) -> int:
         """As the protocol."""

@@ -8,16 +8,17 @@ from carillon_directory.domain.documents import dump
 from carillon_directory.domain.index import Pair
 
 
-def changes(seq: int, asked: Asked, pairs: Sequence[Pair]) -> tuple[ConfigChanged, ...]:
-    """One change for each pair that differs; the first makes version `seq + 1`."""
-    found: list[ConfigChanged] = []
+def versioned(seq: int, pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs that differ, each `after` with the etag of its version; the first makes version `seq + 1`."""
+    found: list[Pair] = []
     for before, after in pairs:
         if before != after:
-            found.append(_change(seq + len(found) + 1, asked, before, after))
-    return tuple(found)
+            found.append((before, None if after is None else after.model_copy(update={"etag": str(seq + len(found) + 1)})))
+    return found
 
 
-def _change(version: int, asked: Asked, before: Resource | None, after: Resource | None) -> ConfigChanged:
+def change(asked: Asked, before: Resource | None, after: Resource | None) -> ConfigChanged:
+    """The change that a pair makes."""
     subject = after or before
     assert subject is not None
     return ConfigChanged(
@@ -25,7 +26,7 @@ def _change(version: int, asked: Asked, before: Resource | None, after: Resource
         resource_id=subject.id,
         action="created" if before is None else "deleted" if after is None else "updated",
         before=None if before is None else dump(before),
-        after=None if after is None else dump(after) | {"etag": str(version)},
+        after=None if after is None else dump(after),
         actor=asked.actor,
         reason=asked.reason,
     )

@@ -13,6 +13,7 @@ from carillon_directory.domain.texts import text_error
 
 #: Kind of resource -> its field that is claimed. The field's name in errors is the same.
 CLAIMED: Mapping[str, str] = {Tenant.KIND: "realm", SipCredential.KIND: "id", Number.KIND: "id", Device.KIND: "mac"}
+_NONE: "frozenset[Claim]" = frozenset()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,8 +35,10 @@ class ClaimChanges:
 def claims_of(kind: str, document: Mapping[str, Any] | None) -> frozenset[Claim]:
     """The claim of one resource, as a document or dump; none if its kind claims nothing or the value is not text."""
     name = CLAIMED.get(kind)
-    value = document.get(name) if name and document is not None else None
-    return frozenset({Claim(kind, value)}) if isinstance(value, str) and value and not text_error(value) else frozenset()
+    if name is None or document is None:
+        return _NONE
+    value = document.get(name)
+    return frozenset({Claim(kind, value)}) if isinstance(value, str) and value and not text_error(value) else _NONE
 
 
 def claim_changes(changes: Iterable[ConfigChanged]) -> ClaimChanges:
@@ -43,6 +46,8 @@ def claim_changes(changes: Iterable[ConfigChanged]) -> ClaimChanges:
     before: set[Claim] = set()
     after: set[Claim] = set()
     for change in changes:
+        if change.resource not in CLAIMED:
+            continue
         gone, come = claims_of(change.resource, change.before), claims_of(change.resource, change.after)
         before |= gone - after
         after -= gone

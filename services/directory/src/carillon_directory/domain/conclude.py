@@ -13,10 +13,10 @@ from carillon_contracts.erasure import PREFIX
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import checks, documents, services
 from carillon_directory.domain.bounds import forbidden
-from carillon_directory.domain.changes import changes
-from carillon_directory.domain.claims import Claim, claims_of, taken_violations
+from carillon_directory.domain.changes import change, versioned
+from carillon_directory.domain.claims import CLAIMED, Claim, claims_of, taken_violations
 from carillon_directory.domain.commands import Asked
-from carillon_directory.domain.index import Index, Pair, values_of
+from carillon_directory.domain.index import Index, values_of
 from carillon_directory.domain.outcomes import Accepted, Decision, Exceeded, Forbidden, Held, Invalid, Violation, under
 from carillon_directory.domain.references import paths_to
 from carillon_directory.domain.subscriptions import excesses
@@ -53,10 +53,9 @@ class Piece:
 
 def conclude(state: State, asked: Asked, pieces: Sequence[Piece], wrong: Sequence[Violation] = (), refused: Set[Key] = _NOBODY) -> Decision:
     """`wrong`: what is known to be wrong already; `refused`: (kind, id) that are part of it, so that referring to them is no error."""
-    put = [piece.after for piece in pieces if piece.after is not None]
     gone = [piece.key for piece in pieces if piece.after is None]
-    after = documents.put(state.config, put, gone)
-    pairs: list[Pair] = [(piece.before, piece.after) for piece in pieces]
+    pairs = versioned(state.config.seq, [(piece.before, piece.after) for piece in pieces])
+    after = documents.put(state.config, [resource for _, resource in pairs if resource is not None], gone)
     index = state.index.changed(pairs)
     found = [*wrong]
     for piece in pieces:
@@ -68,10 +67,10 @@ def conclude(state: State, asked: Asked, pieces: Sequence[Piece], wrong: Sequenc
         return held
     if over := tuple(excesses(state.config, after, state.today)):
         return Exceeded(over)
-    made = changes(state.config.seq, asked, pairs)
+    made = tuple(change(asked, *pair) for pair in pairs)
     if reason := forbidden(state.config, after, asked.bounds, made):
         return Forbidden(reason)
-    return Accepted(made, index=index)
+    return Accepted(made, after=replace(after, seq=state.config.seq + len(made)), index=index)
 
 
 def with_passwords(decision: Decision, passwords: dict[str, str]) -> Decision:
@@ -89,11 +88,8 @@ def _violations(after: TenantConfig, index: Index, resource: Resource, refused: 
             if (kind, resource_id) != (resource.KIND, resource.id):
                 yield Violation(field, f"{value} is taken by {kind} {resource_id!r}")
     # Not the whole dump, which is slow: a claim is one field.
-    yield from taken_violations(claims_of(resource.KIND, {"id": resource.id, **_claimed(resource)}), taken)
-
-
-def _claimed(resource: Resource) -> dict[str, str]:
-    return {name: value for name in ("realm", "mac") if isinstance(value := getattr(resource, name, None), str)}
+    if name := CLAIMED.get(resource.KIND):
+        yield from taken_violations(claims_of(resource.KIND, {name: getattr(resource, name)}), taken)
 
 
 def _held(after: TenantConfig, index: Index, key: Key) -> Held | None:

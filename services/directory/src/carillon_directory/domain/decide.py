@@ -10,7 +10,7 @@ from typing import assert_never
 from carillon_contracts.config import Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import checks, documents, past, things, verbs
-from carillon_directory.domain.claims import Claim, claims_of
+from carillon_directory.domain.claims import CLAIMED, Claim, claims_of
 from carillon_directory.domain.commands import (
     ApplyCompany,
     AssignDevice,
@@ -82,7 +82,7 @@ def wanted_claims(command: Command) -> frozenset[Claim]:
         case CreateResource() | UpdateResource():
             return claims_of(command.kind, command.document)
         case ApplyCompany():
-            found = [claims_of(kind, document) for kind, listed in command.documents.items() for document in listed]
+            found = [claims_of(kind, document) for kind in CLAIMED for document in command.documents.get(kind, ())]
             return frozenset().union(*found)
         case Batch():
             return frozenset().union(*(wanted_claims(item) for item in command.items))

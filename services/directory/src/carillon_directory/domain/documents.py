@@ -135,7 +135,7 @@ def differing(before: Document, after: Document) -> tuple[str, ...]:
 
 def put(config: TenantConfig, resources: Sequence[Resource], removed: Sequence[tuple[str, str]] = ()) -> TenantConfig:
     """`config` as it would be with these resources put and those removed; its version does not move."""
-    kinds: dict[str, Mapping[str, Resource]] = dict(config.resources)
+    kinds: dict[str, Mapping[str, Resource]] = {}
     put_by_kind: dict[str, dict[str, Resource]] = {}
     gone_by_kind: dict[str, list[str]] = {}
     for resource in resources:
@@ -143,7 +143,5 @@ def put(config: TenantConfig, resources: Sequence[Resource], removed: Sequence[t
     for kind, resource_id in removed:
         gone_by_kind.setdefault(kind, []).append(resource_id)
     for kind in {*put_by_kind, *gone_by_kind}:
-        known = kinds.get(kind, {})
-        known = known if isinstance(known, SortedMap) else SortedMap(known)
-        kinds[kind] = known.update(put_by_kind.get(kind, {}), gone_by_kind.get(kind, ()))
-    return TenantConfig(config.tenant_id, config.seq, kinds)
+        kinds[kind] = SortedMap.of(config.resources.get(kind, {})).update(put_by_kind.get(kind, {}), gone_by_kind.get(kind, ()))
+    return config.advanced(config.seq, kinds)

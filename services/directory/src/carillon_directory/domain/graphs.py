@@ -69,6 +69,8 @@ def loop_violation(config: TenantConfig, resource: Resource) -> Violation | None
     if isinstance(resource, Plan):
         places = {Vertex(resource.id, node.id): f"nodes[{index}]" for index, node in enumerate(resource.nodes)}
     elif isinstance(resource, Number | Extension):
+        if next(_Onward(config).enters(resource.destination), None) is None:
+            return None
         places = {Vertex(resource.id): "destination"}
     else:
         return None
@@ -109,13 +111,13 @@ class _Onward:
 
     def of(self, vertex: Vertex) -> Iterator[Vertex]:
         if not vertex.node:
-            yield from self._enters(self._resource_destination(vertex.resource_id))
+            yield from self.enters(self._resource_destination(vertex.resource_id))
             return
         node = self._plan(vertex.resource_id).get(vertex.node)
         if node is None or node.kind in _WAITS:
             return
         if node.destination is not None:
-            yield from self._enters(node.destination.destination)
+            yield from self.enters(node.destination.destination)
         elif node.sub_plan is not None:
             plan = self._config.plans.get(node.sub_plan.plan_id)
             if plan is not None:
@@ -154,7 +156,8 @@ class _Onward:
             self._nodes[plan_id] = {node.id: node for node in plan.nodes} if plan is not None else {}
         return self._nodes[plan_id]
 
-    def _enters(self, destination: Destination | None) -> Iterator[Vertex]:
+    def enters(self, destination: Destination | None) -> Iterator[Vertex]:
+        """Where a destination leads at once."""
         if destination is None:
             return
         plan = self._config.plans.get(destination.plan_id or "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from carillon_contracts.config import ConfigChanged
 
 if TYPE_CHECKING:
+    from carillon_contracts.tenant_config import TenantConfig
     from carillon_directory.domain.index import Index
 
 
@@ -38,7 +39,8 @@ class Accepted:
     changes: tuple[ConfigChanged, ...] = ()
     passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     remarks: tuple[tuple[str, str], ...] = ()
-    #: That of the configuration after the changes; nobody works it out a second time.
+    #: The configuration after the changes and its index; nobody works them out a second time.
+    after: "TenantConfig | None" = field(default=None, repr=False, compare=False)
     index: "Index | None" = field(default=None, repr=False, compare=False)
 
 

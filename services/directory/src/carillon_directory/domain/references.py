@@ -6,7 +6,7 @@ A field `<kind>_id` that is not empty refers to a resource of that kind, and `<k
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import get_args
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -47,14 +47,15 @@ def references(resource: BaseModel) -> Iterator[Reference]:
 
 
 @cache
-def _fields(model: type[BaseModel]) -> tuple[tuple[str, str | None], ...]:
-    """(field, kind that it refers to) of the fields that refer or that hold values with fields of their own (no kind)."""
-    found: list[tuple[str, str | None]] = []
+def _fields(model: type[BaseModel]) -> tuple[tuple[str, str | None, Any], ...]:
+    """(field, kind that it refers to, default, which refers to nothing) of the fields that refer or that hold values with fields of
+    their own (no kind)."""
+    found: list[tuple[str, str | None, Any]] = []
     for name, field in model.model_fields.items():
         if kind := REFERRING.get(name) or _listed(name):
-            found.append((name, kind))
+            found.append((name, kind, field.default))
         elif _holds_models(field.annotation):
-            found.append((name, None))
+            found.append((name, None, field.default))
     return tuple(found)
 
 
@@ -68,9 +69,10 @@ def _listed(name: str) -> str:
 
 
 def _in_model(model: BaseModel, path: str) -> Iterator[Reference]:
-    for name, kind in _fields(type(model)):
-        value = getattr(model, name)
-        if not value:
+    values = model.__dict__
+    for name, kind, default in _fields(type(model)):
+        value = values[name]
+        if not value or value is default:
             continue
         here = f"{path}.{name}" if path else name
         if kind is None:

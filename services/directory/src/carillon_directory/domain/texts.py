@@ -28,10 +28,12 @@ def violations(document: Document) -> Iterator[Violation]:
 
 def _in(value: object, name: str, path: str) -> Iterator[Violation]:
     if isinstance(value, str):
-        if reason := text_error(value, name):
+        if (len(value) > LONGEST_TEXT or _CONTROL.search(value)) and (reason := text_error(value, name)):
             yield Violation(path, reason)
     elif isinstance(value, dict):
         for key, inner in value.items():
+            if isinstance(inner, str) and len(inner) <= LONGEST_TEXT and not _CONTROL.search(inner):
+                continue
             yield from _in(inner, key, f"{path}.{key}" if path else key)
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
