@@ -1,8 +1,16 @@
-"""A large company for measurements of routing: 1,000 numbers, 5,000 users, 200 plans of a dozen nodes."""
+"""A large company for measurements of routing: 1,000 numbers, 5,000 users, 200 plans of a dozen nodes; and its past calls."""
 
 from typing import Any
 
+import orjson
+
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain.facts import Entered, Outcome, Rang, Ring
+from carillon_routing.domain.made_of import MadeOf, as_read, encode
+from carillon_routing.testing import SimulatedCall, World
+
 USERS, NUMBERS, PLANS = 5000, 1000, 200
+KINDS = 500
 
 
 def numbers() -> list[str]:
@@ -33,6 +41,7 @@ def company() -> dict[str, Any]:
             for n in range(PLANS)
         ],
         "plans": [_plan(n) for n in range(PLANS)],
+        "plan_drafts": [_draft()],
         "numbers": [
             {"id": number, "destination": {"user_id": f"u{n}"} if n % 5 == 4 else {"plan_id": f"plan{n % PLANS}"}}
             for n, number in enumerate(numbers())
@@ -61,3 +70,39 @@ def _plan(n: int) -> dict[str, Any]:
             {"id": "box", "mailbox": {"mailbox_id": "main"}},
         ],
     }
+
+
+def _draft() -> dict[str, Any]:
+    """Plan 0 with a mailbox in its group's place."""
+    plan = _plan(0)
+    nodes = [{"id": "group", "mailbox": {"mailbox_id": "main"}} if node["id"] == "group" else node for node in plan["nodes"]]
+    return {"id": "draft", "plan_id": plan["id"], "entry": plan["entry"], "nodes": nodes}
+
+
+def past_calls(config: TenantConfig) -> list[list[bytes]]:
+    """500 calls that nobody answers, half of them to plan 0: the events of their decisions as cdr keeps them."""
+    world, calls = World(), []
+    for number in range(KINDS):
+        dialled = numbers()[0] if number % 2 else numbers()[number]
+        call = SimulatedCall.from_outside(config, dialled, "2026-01-06 10:00", f"+4179{number:07}", world=world, call_id=f"c{number}")
+        outcomes: list[Outcome] = [Entered()]
+        while isinstance(call.last.step, Ring) and len(outcomes) < 3:
+            outcome = Rang("no_answer", {each.target_id: "no_answer" for each in call.last.step.targets})
+            call.becomes(outcome)
+            outcomes.append(outcome)
+        calls.append(_kept(call, outcomes))
+    return calls
+
+
+def _kept(call: SimulatedCall, outcomes: list[Outcome]) -> list[bytes]:
+    """The decisions as the events of the ledger."""
+    found, cursor = [], None
+    for outcome, decision in zip(outcomes, call.advances, strict=True):
+        made = MadeOf(call.facts, cursor, outcome, call.at, decision.config_seq, as_read(decision.read))
+        rung = decision.step.targets if isinstance(decision.step, Ring) else ()
+        targets = [{"target_id": each.target_id, "user_id": getattr(each, "user_id", "")} for each in rung]
+        trace = [{"subject": x.subject, "matched": x.matched, "reason": x.reason, "next": x.next} for x in decision.trace]
+        data = {"application": "routing", "inputs": orjson.loads(encode(made)), "details": {"targets": targets}, "trace": trace}
+        found.append(orjson.dumps({"type": "carillon.call.routing_decided.v1", "data": data}))
+        cursor = decision.at
+    return found

@@ -92,6 +92,9 @@ trunks:
         ("ping_seconds: 2", "trunks.0"),
         ("identity: {asserted: remote_party_id}", "trunks.0.identity.asserted"),
         ("servers: [{address: 'host:99999'}]", "trunks.0.servers.0.address"),
+        ("prices: [{prefix: '+41', per_minute: 0.02}]", "trunks.0.prices.0.per_minute"),
+        ("prices: [{prefix: '41', per_minute: 2}]", "trunks.0.prices.0.prefix"),
+        ("prices: [{prefix: '+41'}, {prefix: '+41', per_minute: 2}]", "trunks.0"),
     ],
 )
 def test_a_trunk_that_cannot_be_is_told_by_its_field(fields: str, field: str) -> None:

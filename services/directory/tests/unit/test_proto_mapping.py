@@ -38,6 +38,7 @@ TRUNKS = {
             "max_calls": 10,
             "max_calls_per_second": 2,
             "media_networks": ["198.51.100.0/24"],
+            "prices": [{"prefix": "+4179", "per_minute": 1250}, {"prefix": "+"}],
         }
     ],
 }

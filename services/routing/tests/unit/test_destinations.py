@@ -142,6 +142,54 @@ def test_the_longest_prefix_comes_first_then_the_priority() -> None:
     assert call.ends == (38, 503)
 
 
+PRICED = [
+    {"id": "dear", "address": "192.0.2.1", "prices": [{"prefix": "+41", "per_minute": 300}, {"prefix": "+4179", "per_minute": 1250}]},
+    {"id": "cheap", "address": "192.0.2.2", "prices": [{"prefix": "+", "per_minute": 800}]},
+    {"id": "silent", "address": "192.0.2.3", "prices": [{"prefix": "+33", "per_minute": 1}]},
+    {"id": "own", "address": "192.0.2.4", "priority": 1, "prices": [{"prefix": "+", "per_minute": 0}]},
+    {"id": "french", "address": "192.0.2.5", "priority": 9, "prefixes": ["+33"], "prices": [{"prefix": "+", "per_minute": 9999}]},
+]
+
+
+@pytest.mark.feature("R-18")
+@pytest.mark.parametrize(
+    ("dialled", "order"),
+    [
+        ("0791234567", ["cheap", "dear", "silent", "own"]),
+        ("0215551234", ["dear", "cheap", "silent", "own"]),
+        ("0033145550100", ["french", "silent", "cheap", "dear", "own"]),
+    ],
+)
+def test_of_trunks_with_the_same_prefix_and_priority_the_cheapest_comes_first(dialled: str, order: list[str]) -> None:
+    """The next cheapest when one cannot; a trunk without a price for the number after those that have one."""
+    call = SimulatedCall.from_user(small_company(trunks=PRICED), "anna", dialled)
+    tried = [call.rings[0][0].rpartition("@")[2]]
+    while call.rang("congested").ends is None:
+        tried.append(call.rings[0][0].rpartition("@")[2])
+    assert tried == order
+
+
+@pytest.mark.feature("R-18")
+def test_emergency_calls_do_not_look_at_prices() -> None:
+    call = SimulatedCall.from_user(small_company(trunks=PRICED), "anna", "117")
+    assert call.rings == [("117@cheap", 0, 120)]
+
+
+@pytest.mark.feature("R-24")
+def test_the_trace_says_what_each_trunk_costs() -> None:
+    call = SimulatedCall.from_user(small_company(trunks=PRICED), "anna", "0791234567")
+    assert [line for line in call.trace() if "trunk/" in line][1:] == [
+        "+ trunk/cheap: takes +41791234567: prefix any, priority 0, 0.0800 a minute to + -> +41791234567 by trunk/cheap",
+        "- trunk/dear: comes after trunk/cheap (prefix any, priority 0, 0.1250 a minute to +4179)",
+        "- trunk/silent: comes after trunk/cheap (prefix any, priority 0, no price)",
+        "- trunk/own: comes after trunk/cheap (prefix any, priority 1, 0.0000 a minute to +)",
+    ]
+    group = {"id": "g", "members": [{"user_id": "ben"}, {"external_number": "+41791234567"}]}
+    config = small_company(trunks=PRICED, ring_groups=[group], extensions=[{"id": "300", "destination": {"ring_group_id": "g"}}])
+    said = "+ trunk/cheap: takes +41791234567: prefix any, priority 0, 0.0800 a minute to +; then dear, silent, own"
+    assert f"{said} -> +41791234567 by trunk/cheap" in SimulatedCall.from_user(config, "anna", "300").trace()
+
+
 @pytest.mark.feature("R-24")
 def test_the_trace_says_why_each_trunk_was_taken_or_not() -> None:
     call = SimulatedCall.from_user(small_company(trunks=CARRIERS), "anna", "0215551234")

@@ -126,6 +126,7 @@ from carillon_contracts.config.trunks import (
     TrunkIdentity,
     TrunkIncoming,
     TrunkNumberFormat,
+    TrunkPrice,
     TrunkRegistration,
     TrunkServer,
 )
@@ -351,6 +352,7 @@ __all__ = [
     "TrunkIdentity",
     "TrunkIncoming",
     "TrunkNumberFormat",
+    "TrunkPrice",
     "TrunkRegistration",
     "TrunkServer",
     "User",

@@ -154,6 +154,14 @@ class ShortRange(Shape):
         return len(digits) == len(self.first) and digits.isdecimal() and self.first <= digits <= self.last
 
 
+class TrunkPrice(Shape):
+    """What a carrier asks for calls to numbers that begin with a prefix (`+` for all); of several the longest counts."""
+
+    prefix: Annotated[str, StringConstraints(pattern=r"^\+[0-9]{0,15}$")]
+    #: In ten-thousandths of the tenant's currency: 125 is 0.0125.
+    per_minute: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+
 class Trunk(Resource):
     """A carrier known by its address: `host:port`, or a name without port, whose servers DNS tells (RFC 3263).
 
@@ -187,6 +195,9 @@ class Trunk(Resource):
     short_ranges: Annotated[tuple[ShortRange, ...], Field(max_length=50)] = ()
     #: Where the carrier's audio may come from besides the address that it describes and that of its SIP.
     media_networks: Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], Field(max_length=4)] = ()
+    #: Among trunks with the same length of prefix and the same priority the cheapest for the number is tried first, then those without a
+    #: price for it.
+    prices: Annotated[tuple[TrunkPrice, ...], Field(max_length=5000)] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -199,6 +210,8 @@ class Trunk(Resource):
             raise ValueError("registration: needs a user or a trunk_credential_id")
         if 0 < self.ping_seconds < 5:
             raise ValueError("ping_seconds: must be 0 or at least 5")
+        if len({price.prefix for price in self.prices}) < len(self.prices):
+            raise ValueError("prices: each prefix may stand once")
         return self
 
     @property

@@ -1,4 +1,7 @@
-"""Which trunks take a number, and in what order: the longest matching prefix first, then the lower priority figure, then the id."""
+"""Which trunks take a number, and in what order: the longest matching prefix first, then the lower priority figure, then the lower price
+(one without a price for the number comes last), then the id."""
+
+from collections.abc import Mapping
 
 from carillon_contracts.config import Trunk
 from carillon_contracts.tenant_config import TenantConfig
@@ -11,12 +14,37 @@ def candidates(config: TenantConfig, number: str) -> list[tuple[Trunk, str]]:
     if not number.startswith("+"):
         return [(trunk, "") for trunk in trunks_to(config, number)]
     found = [(trunk, prefix) for trunk in config.trunks.values() if (prefix := _longest(trunk, number)) is not None]
-    return sorted(found, key=lambda item: (-len(item[1]), item[0].priority, item[0].id))
+    return sorted(found, key=lambda item: (-len(item[1]), item[0].priority, _cost(price_of(config, item[0], number)), item[0].id))
+
+
+def price_of(config: TenantConfig, trunk: Trunk, number: str) -> tuple[int, str] | None:
+    """What a minute to the number costs by this trunk, in ten-thousandths, and the prefix that says so; None: nobody knows."""
+    if not trunk.prices:
+        return None
+    prices = config.derived("routing trunk prices", Trunk, _prices)[trunk.id]
+    beginnings = (number[:length] for length in range(len(number), 0, -1))
+    return next(((prices[each], each) for each in beginnings if each in prices), None)
+
+
+def standing(config: TenantConfig, trunk: Trunk, prefix: str, number: str) -> str:
+    """What a trunk's place among the candidates comes of, for the trace."""
+    said = f"prefix {prefix or 'any'}, priority {trunk.priority}"
+    if (price := price_of(config, trunk, number)) is not None:
+        return f"{said}, {price[0] / 10_000:.4f} a minute to {price[1]}"
+    return f"{said}, no price" if trunk.prices else said
 
 
 def for_emergency(config: TenantConfig) -> list[tuple[Trunk, str]]:
     """Every trunk by priority, whatever its prefixes."""
     return [(trunk, "") for trunk in sorted(config.trunks.values(), key=lambda trunk: (trunk.priority, trunk.id))]
+
+
+def _cost(price: tuple[int, str] | None) -> float:
+    return float("inf") if price is None else price[0]
+
+
+def _prices(trunks: Mapping[str, Trunk]) -> dict[str, dict[str, int]]:
+    return {trunk.id: {price.prefix: price.per_minute for price in trunk.prices} for trunk in trunks.values()}
 
 
 def _longest(trunk: Trunk, number: str) -> str | None:

@@ -823,6 +823,7 @@ from carillon.directory.v1.trunk_pb2 import TrunkIdentity as TrunkIdentity
 from carillon.directory.v1.trunk_pb2 import TrunkIncoming as TrunkIncoming
 from carillon.directory.v1.trunk_pb2 import TrunkNumberFormat as TrunkNumberFormat
 from carillon.directory.v1.trunk_pb2 import TrunkNumberStyle as TrunkNumberStyle
+from carillon.directory.v1.trunk_pb2 import TrunkPrice as TrunkPrice
 from carillon.directory.v1.trunk_pb2 import TrunkRegistration as TrunkRegistration
 from carillon.directory.v1.trunk_pb2 import TrunkServer as TrunkServer
 from carillon.directory.v1.trunk_pb2 import TrunkTransport as TrunkTransport

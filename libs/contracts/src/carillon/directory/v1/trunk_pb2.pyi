@@ -311,6 +311,31 @@ class ShortRange(_message.Message):
 Global___ShortRange: _TypeAlias = ShortRange  # noqa: Y015
 
 @_typing.final
+class TrunkPrice(_message.Message):
+    """What a carrier asks for calls to numbers that begin with a prefix ("+" for all); of several the longest counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREFIX_FIELD_NUMBER: _builtins.int
+    PER_MINUTE_FIELD_NUMBER: _builtins.int
+    prefix: _builtins.str
+    per_minute: _builtins.int
+    """In ten-thousandths of the tenant's currency: 125 is 0.0125."""
+    def __init__(
+        self,
+        *,
+        prefix: _builtins.str = ...,
+        per_minute: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["per_minute", b"per_minute", "prefix", b"prefix"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrunkPrice: _TypeAlias = TrunkPrice  # noqa: Y015
+
+@_typing.final
 class Trunk(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -333,6 +358,7 @@ class Trunk(_message.Message):
     MAX_CALLS_FIELD_NUMBER: _builtins.int
     MAX_CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
     MEDIA_NETWORKS_FIELD_NUMBER: _builtins.int
+    PRICES_FIELD_NUMBER: _builtins.int
     SHORT_RANGES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
@@ -379,6 +405,12 @@ class Trunk(_message.Message):
         """
 
     @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrunkPrice]:
+        """Among trunks with the same length of prefix and the same priority the cheapest for the number is tried first, then those without a
+        price for it. At most 5,000, each prefix once.
+        """
+
+    @_builtins.property
     def short_ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortRange]:
         """The trunk leads to another exchange, whose users have these; they are dialled as they are."""
 
@@ -404,11 +436,12 @@ class Trunk(_message.Message):
         max_calls: _builtins.int = ...,
         max_calls_per_second: _builtins.int = ...,
         media_networks: _abc.Iterable[_builtins.str] | None = ...,
+        prices: _abc.Iterable[Global___TrunkPrice] | None = ...,
         short_ranges: _abc.Iterable[Global___ShortRange] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["caller_format", b"caller_format", "dialled_format", b"dialled_format", "identity", b"identity", "incoming", b"incoming", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "caller_format", b"caller_format", "dialled_format", b"dialled_format", "display_name", b"display_name", "etag", b"etag", "id", b"id", "identity", b"identity", "incoming", b"incoming", "max_calls", b"max_calls", "max_calls_per_second", b"max_calls_per_second", "media_networks", b"media_networks", "ping_seconds", b"ping_seconds", "prefixes", b"prefixes", "priority", b"priority", "registration", b"registration", "servers", b"servers", "short_ranges", b"short_ranges", "silence_seconds", b"silence_seconds", "transport", b"transport", "trunk_credential_id", b"trunk_credential_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "caller_format", b"caller_format", "dialled_format", b"dialled_format", "display_name", b"display_name", "etag", b"etag", "id", b"id", "identity", b"identity", "incoming", b"incoming", "max_calls", b"max_calls", "max_calls_per_second", b"max_calls_per_second", "media_networks", b"media_networks", "ping_seconds", b"ping_seconds", "prefixes", b"prefixes", "prices", b"prices", "priority", b"priority", "registration", b"registration", "servers", b"servers", "short_ranges", b"short_ranges", "silence_seconds", b"silence_seconds", "transport", b"transport", "trunk_credential_id", b"trunk_credential_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
