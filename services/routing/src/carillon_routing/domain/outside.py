@@ -7,7 +7,7 @@ from carillon_routing.domain.authorise import Allowed, NeedsCode, Refused, autho
 from carillon_routing.domain.cursor import CodeWait, ExternalWait
 from carillon_routing.domain.facts import RingResult, TrunkTarget
 from carillon_routing.domain.reach import MAX_TRUNKS
-from carillon_routing.domain.trunks import standing
+from carillon_routing.domain.trunks import after, taken
 from carillon_routing.domain.walk import BARRED, ENDS, LIKE, NO_TRUNK, Move, Stop, ToOutside, ToSender, Walk
 
 
@@ -30,11 +30,10 @@ def call(walk: Walk, move: ToOutside) -> Move:
         if trunk.id in move.tried:
             walk.note(f"trunk/{trunk.id}", False, "was tried already")
         elif chosen is not None:
-            walk.note(f"trunk/{trunk.id}", False, f"comes after trunk/{chosen.id} ({standing(walk.config, trunk, prefix, move.number)})")
+            walk.noted((after(walk.config, chosen, trunk, prefix, move.number),))
         else:
             chosen = trunk
-            reason = f"takes {move.number}: {standing(walk.config, trunk, prefix, move.number)}"
-            walk.note(f"trunk/{trunk.id}", True, reason, f"{move.number} by trunk/{trunk.id}")
+            walk.noted((taken(walk.config, trunk, prefix, move.number),))
     if chosen is None:
         walk.note(f"number {move.number}", False, "no trunk is left" if move.tried else "no trunk takes it")
         return ToSender("congested" if move.tried else "unreachable", NO_TRUNK)

@@ -6,7 +6,7 @@ from carillon_contracts.config import User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.authorise import Allowed, authorise
 from carillon_routing.domain.facts import CallFacts, RingTarget, TraceLine, TrunkTarget, UserTarget
-from carillon_routing.domain.trunks import standing
+from carillon_routing.domain.trunks import in_order
 
 #: Trunks that are tried for one number.
 MAX_TRUNKS = 10
@@ -39,10 +39,11 @@ def reach_number(config: TenantConfig, user: User | None, number: str, call: Cal
     if not decision.trunks:
         return None, f"no trunk takes {number}", trace
     first, *further = (trunk.id for trunk, _ in decision.trunks[:MAX_TRUNKS])
-    then = f"; then {', '.join(further)}" if further else ""
-    why = f"takes {number}: {standing(config, *decision.trunks[0], number)}{then}"
-    line = TraceLine(f"trunk/{first}", True, why, f"{number} by trunk/{first}")
-    return Reach(trunk_id=first, number=number, further=tuple(further)), "", (*trace, line)
+    return (
+        Reach(trunk_id=first, number=number, further=tuple(further)),
+        "",
+        (*trace, *in_order(config, decision.trunks[:MAX_TRUNKS], number)),
+    )
 
 
 def target_of(name: str, reach: Reach, start_ms: int, stop_ms: int) -> RingTarget:

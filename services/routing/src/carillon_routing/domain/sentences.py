@@ -29,7 +29,7 @@ _CLASSES = r"[a-z]+(?:(?: and |, )[a-z]+)*"
 SHAPES: Mapping[str, str] = {
     **dict.fromkeys(("who", "other", "trunk"), _REF),
     **dict.fromkeys(("count", "most", "most_starts", "least", "seconds", "milliseconds", "calls", "starts"), _NUMBER),
-    **dict.fromkeys(("percent", "priority", "position", "days", "status", "cause", "then", "now"), _NUMBER),
+    **dict.fromkeys(("percent", "price", "priority", "position", "days", "status", "cause", "then", "now"), _NUMBER),
     "queue": r"queue/\S+",
     "others": rf"{_REF}(?:, {_REF})*",
     "target": rf"{_REF}|\S+ by {_REF}",

@@ -1,10 +1,11 @@
 """Which trunks take a number, and in what order: the longest matching prefix first, then the lower priority figure, then the lower price
 (one without a price for the number comes last), then the id."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from carillon_contracts.config import Trunk
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain.facts import TraceLine
 from carillon_routing.domain.short_numbers import trunks_to
 
 
@@ -26,8 +27,27 @@ def price_of(config: TenantConfig, trunk: Trunk, number: str) -> tuple[int, str]
     return next(((prices[each], each) for each in beginnings if each in prices), None)
 
 
-def standing(config: TenantConfig, trunk: Trunk, prefix: str, number: str) -> str:
-    """What a trunk's place among the candidates comes of, for the trace."""
+def in_order(config: TenantConfig, found: Sequence[tuple[Trunk, str]], number: str) -> Iterator[TraceLine]:
+    """Why the first of the candidates takes the number, and the others come after it."""
+    (first, prefix), *others = found
+    yield taken(config, first, prefix, number)
+    for trunk, other in others:
+        yield after(config, first, trunk, other, number)
+
+
+def taken(config: TenantConfig, trunk: Trunk, prefix: str, number: str) -> TraceLine:
+    """The line of the trunk that takes the number."""
+    return TraceLine(
+        f"trunk/{trunk.id}", True, f"takes {number}: {_standing(config, trunk, prefix, number)}", f"{number} by trunk/{trunk.id}"
+    )
+
+
+def after(config: TenantConfig, chosen: Trunk, trunk: Trunk, prefix: str, number: str) -> TraceLine:
+    """The line of one that comes after it."""
+    return TraceLine(f"trunk/{trunk.id}", False, f"comes after trunk/{chosen.id} ({_standing(config, trunk, prefix, number)})")
+
+
+def _standing(config: TenantConfig, trunk: Trunk, prefix: str, number: str) -> str:
     said = f"prefix {prefix or 'any'}, priority {trunk.priority}"
     if (price := price_of(config, trunk, number)) is not None:
         return f"{said}, {price[0] / 10_000:.4f} a minute to {price[1]}"
