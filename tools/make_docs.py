@@ -21,6 +21,7 @@ from carillon_contracts.conference import CONFERENCE_EVENTS
 from carillon_contracts.config import ConfigChanged, ManyChanged
 from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.mailbox import MailboxChanged, MessageMailed, MessageStored
+from carillon_contracts.queue import AGENT_EVENTS, HUNT_GROUP_EVENTS, QUEUE_EVENTS
 from carillon_contracts.record import CallRecorded
 from carillon_contracts.registration import Registered, TrunkRegistered, TrunkServerDown, TrunkServerUp, TrunkUnregistered, Unregistered
 
@@ -44,6 +45,9 @@ CHANNELS: dict[str, tuple[str, tuple[type[EventData], ...]]] = {
     ),
     "mailbox": (streams.mailbox_subject("{tenant}", "{mailbox}", "{fact}"), (MessageStored, MailboxChanged, MessageMailed)),
     "conference": (streams.conference_subject("{tenant}", "{meeting}", "{fact}"), CONFERENCE_EVENTS),
+    "queue": (streams.queue_subject("{tenant}", "{queue}", "{fact}"), QUEUE_EVENTS),
+    "agent": (streams.agent_subject("{tenant}", "{agent}", "{fact}"), AGENT_EVENTS),
+    "hunt_group": (streams.hunt_group_subject("{tenant}", "{hunt_group}", "{fact}"), HUNT_GROUP_EVENTS),
     "cdr": (streams.record_subject("{tenant}", "{fact}"), (CallRecorded,)),
     "audit": (
         streams.audit_subject("{tenant}", "{fact}"),

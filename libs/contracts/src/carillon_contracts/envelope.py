@@ -45,7 +45,7 @@ class Event(Frozen):
     tenantid: str
     callid: str | None = None
     legid: str | None = None
-    #: Gap-free per call, from 1.
+    #: Gap-free from 1: per call, or per tenant for what happens in its queues.
     seq: int | None = None
     #: The id of the event that caused this one.
     causationid: UUID | None = None

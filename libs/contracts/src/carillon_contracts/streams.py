@@ -20,6 +20,8 @@ CALLS = Stream("CALLS", ("carillon.*.call.>",), "media", 30 * _DAY)
 REGISTRATIONS = Stream("REGISTRATIONS", ("carillon.*.registration.>",), "media", 7 * _DAY)
 MAILBOXES = Stream("MAILBOXES", ("carillon.*.mailbox.>",), "voicemail", 30 * _DAY)
 CONFERENCES = Stream("CONFERENCES", ("carillon.*.conference.>",), "media", 30 * _DAY)
+#: Callers, agents and members of hunt groups.
+QUEUES = Stream("QUEUES", ("carillon.*.queue.>", "carillon.*.agent.>", "carillon.*.hunt_group.>"), "routing", 30 * _DAY)
 RECORDS = Stream("RECORDS", ("carillon.*.cdr.>",), "cdr", 30 * _DAY)
 AUDIT = Stream("AUDIT", ("carillon.*.audit.>",), "*", 90 * _DAY)
 #: E-mails to be sent, above the tenants.
@@ -30,7 +32,7 @@ KEYS = Stream("KEYS", ("carillon._operator.keys.>",), "directory", 2 * _DAY)
 ERASURES = Stream("ERASURES", ("carillon._operator.erasure.>",), "*")
 #: What the media nodes tell each other of their calls; private to media.
 NODES = Stream("NODES", ("carillon._operator.node.>",), "media", 300)
-STREAMS = (CONFIG, CALLS, CONFERENCES, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT, KEYS, LETTERS, ERASURES, NODES)
+STREAMS = (CONFIG, CALLS, CONFERENCES, QUEUES, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT, KEYS, LETTERS, ERASURES, NODES)
 #: JetStream object store bucket of audio; object names are content hashes.
 AUDIO_BUCKET = "audio"
 
@@ -58,6 +60,21 @@ def mailbox_subject(tenant: str, mailbox_id: str, fact: str) -> str:
 def conference_subject(tenant: str, meeting_id: str, fact: str) -> str:
     """`carillon.dupont.conference.<meeting id>.party_joined`"""
     return f"carillon.{tenant}.conference.{meeting_id}.{fact}"
+
+
+def queue_subject(tenant: str, queue_id: str, fact: str) -> str:
+    """`carillon.dupont.queue.hotline.caller_joined`"""
+    return f"carillon.{tenant}.queue.{queue_id}.{fact}"
+
+
+def agent_subject(tenant: str, agent_id: str, fact: str) -> str:
+    """`carillon.dupont.agent.dumas.paused`"""
+    return f"carillon.{tenant}.agent.{agent_id}.{fact}"
+
+
+def hunt_group_subject(tenant: str, hunt_group_id: str, fact: str) -> str:
+    """`carillon.dupont.hunt_group.support.member_logged_in`"""
+    return f"carillon.{tenant}.hunt_group.{hunt_group_id}.{fact}"
 
 
 def record_subject(tenant: str, fact: str) -> str:

@@ -172,6 +172,10 @@ class PostgresEventStore:
         bodies = [orjson.dumps(each).decode() for each in data.values()]
         await connection.execute(_REWRITE, stream, list(data), bodies)
 
+    async def extend(self, stream: str, events: Sequence[NewEvent], connection: Any) -> list[StoredEvent]:
+        """Add to the end, whatever it is, inside the caller's transaction, which holds the stream's `lock`."""
+        return await self._append(connection, stream, await connection.fetchval(_VERSION, stream), events)
+
     async def load(
         self, stream: str, after_version: int = 0, up_to_version: int | None = None, *, connection: Any = None
     ) -> list[StoredEvent]:

@@ -3,13 +3,15 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from carillon_contracts.streams import CALLS
+from carillon_contracts.streams import CALLS, QUEUES
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
 from carillon_kit.dead_letters import DeadLetters
+from carillon_kit.event_store import PostgresEventStore
 from carillon_kit.ids import SystemIds
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import migrate, open_pool
+from carillon_kit.relay import Relay
 from carillon_routing.adapters.attendance import PostgresAttendance
 from carillon_routing.adapters.call_facts import CONSUMER as FACTS_CONSUMER
 from carillon_routing.adapters.call_facts import CallFactsWriter
@@ -17,6 +19,7 @@ from carillon_routing.adapters.emergency_notices import CONSUMER as EMERGENCIES_
 from carillon_routing.adapters.emergency_notices import EmergencyNotices
 from carillon_routing.adapters.floor_log import PostgresFloors
 from carillon_routing.adapters.postgres_facts import PostgresFacts
+from carillon_routing.adapters.queue_events import QueuePublisher
 from carillon_routing.handlers.floors import Floors, FloorsWhenUp
 from carillon_routing.projections.configuration import Configuration
 from carillon_routing.settings import RoutingSettings
@@ -49,7 +52,8 @@ async def run_queues(
         facts.adopt(pool)
         attendance.adopt(pool)
         up.adopt(floors)
-        await bus.ensure_stream(CALLS)
+        for stream in (CALLS, QUEUES):
+            await bus.ensure_stream(stream)
         consumer = await bus.consume(CONSUMER, CallSubscriber(floors).handle, DeadLetters(pool))
         stack.push_async_callback(consumer.stop)
         told = await bus.consume(FACTS_CONSUMER, CallFactsWriter(pool).handle, DeadLetters(pool))
@@ -60,6 +64,7 @@ async def run_queues(
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(floors.run())
             tasks.create_task(facts.sweep())
+            tasks.create_task(Relay(PostgresEventStore(pool), pool, QueuePublisher(bus), name="queues").run())
 
 
 async def wait_a_moment(up: FloorsWhenUp, seconds: float) -> None:

@@ -194,6 +194,18 @@ def test_who_was_believed_to_have_answered_because_nobody_said_anything_is_free_
     assert here.do(c.Tick(), after=4).offers() == {"c1": ("anna",)}
 
 
+def test_each_event_says_where_it_was_and_after_how_long() -> None:
+    here = hall("anna").comes("c1").comes("c2").takes("c1").do(c.CallOver("c1"), after=60).do(c.CallOver("c2"), after=5)
+    callers = [event for event in here.log if isinstance(event, e.CallerEvent)]
+    assert {event.queue_id for event in callers} == {"sales"}
+    assert [event.position for event in here.log if isinstance(event, e.CallerJoined)] == [1, 2]
+    left = [event for event in here.log if isinstance(event, e.CallerLeft)]
+    assert [(event.call_id, event.reason, event.position, round(event.waited_seconds)) for event in left] == [
+        ("c1", "answered", 0, 0),
+        ("c2", "abandoned", 1, 65),
+    ]
+
+
 def test_a_caller_who_hangs_up_frees_the_agents() -> None:
     here = hall("anna").comes("c1").comes("c2").do(c.Fetch("c1"), c.CallOver("c1"))
     assert here.offers() == {"c2": ("anna",)}

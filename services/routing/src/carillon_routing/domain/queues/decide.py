@@ -12,6 +12,7 @@ from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues import events as e
 from carillon_routing.domain.queues.assign import assign
 from carillon_routing.domain.queues.floor import MISSED, Caller, Floor, fold
+from carillon_routing.domain.queues.telling import told
 
 #: Media has so long to come for an offer, or for being let go, before it is thought to be gone.
 FETCH_SECONDS = 6.0
@@ -37,7 +38,7 @@ class Refused(Exception):
 def decide(floor: Floor, command: c.Command, config: TenantConfig, now: float) -> list[e.FloorEvent]:
     """`now` in seconds since 1970. Raises `Refused`."""
     found = _DECIDE[type(command)](floor, command, config, now)
-    return [*found, *assign(fold(floor, found), config, now)]
+    return told(floor, [*found, *assign(fold(floor, found), config, now)])
 
 
 def agents_on(floor: Floor, queue: Queue) -> int:

@@ -1,4 +1,4 @@
-"""What happens on a floor: private events of routing, stored for ever; `carillon_contracts.queue` has the published ones.
+"""What happens on a floor: private events of routing, stored for ever; `carillon_contracts.queue` has the published ones, one for each.
 
 Times (`at` and the like) are seconds since 1970.
 """
@@ -23,113 +23,117 @@ class FloorEvent(Frozen):
     at: float
 
 
-class CallerJoined(FloorEvent):
+class CallerEvent(FloorEvent):
+    """Of a caller, in the queue that the caller was in; empty in old events."""
+
+    call_id: str
+    queue_id: str = ""
+
+
+class CallerJoined(CallerEvent):
     """A caller waits. `joined_at` counts for the place: earlier than `at` for who was in the queue before."""
 
     TYPE = "caller_joined"
-    call_id: str
-    queue_id: str
     joined_at: float
+    position: int = 0
     priority: int = 0
     number: str = ""
     language: str = ""
 
 
-class AgentsOffered(FloorEvent):
+class AgentsOffered(CallerEvent):
     """A caller is to be connected with the first of these agents who answers; media is told when it asks."""
 
     TYPE = "agents_offered"
-    call_id: str
     agent_ids: tuple[str, ...]
 
 
-class RingBegan(FloorEvent):
+class RingBegan(CallerEvent):
     """Media rings the agents, until `until` at the latest."""
 
     TYPE = "ring_began"
-    call_id: str
+    agent_ids: tuple[str, ...] = ()
     until: float
 
 
-class OfferFailed(FloorEvent):
+class OfferFailed(CallerEvent):
     """None of the agents answered; the caller waits on at the same place."""
 
     TYPE = "offer_failed"
-    call_id: str
     results: dict[str, RingResult]
 
 
-class OfferLapsed(FloorEvent):
+class OfferLapsed(CallerEvent):
     """Media did not come for the offer."""
 
     TYPE = "offer_lapsed"
-    call_id: str
+    agent_ids: tuple[str, ...] = ()
 
 
-class AgentConnected(FloorEvent):
+class AgentConnected(CallerEvent):
     """Caller and agent talk; the other agents of the offer are free again."""
 
     TYPE = "agent_connected"
-    call_id: str
     agent_id: str
+    waited_seconds: float = 0.0
 
 
-class LegKnown(FloorEvent):
+class LegKnown(CallerEvent):
     """The agent's side of the talk is this leg."""
 
     TYPE = "leg_known"
-    call_id: str
     leg_id: str
+    agent_id: str = ""
 
 
-class AgentReleased(FloorEvent):
+class AgentReleased(CallerEvent):
     """The agent's part in the call is over; free again from `wrap_up_until` on."""
 
     TYPE = "agent_released"
-    call_id: str
     agent_id: str
     wrap_up_until: float
 
 
-class CallerReleased(FloorEvent):
+class CallerReleased(CallerEvent):
     """A caller is to leave; media is told when it asks."""
 
     TYPE = "caller_released"
-    call_id: str
     reason: ReleaseReason
 
 
-class CallerLeft(FloorEvent):
+class CallerLeft(CallerEvent):
     """Nothing is kept of the caller."""
 
     TYPE = "caller_left"
-    call_id: str
     reason: LeftReason
+    #: 0: an agent had answered.
+    position: int = 0
+    waited_seconds: float = 0.0
 
 
-class CallerRanked(FloorEvent):
+class CallerRanked(CallerEvent):
     """A supervisor gave the caller another priority or queue."""
 
     TYPE = "caller_ranked"
-    call_id: str
-    queue_id: str
     priority: int
+    from_queue_id: str = ""
+    position: int = 0
 
 
-class CallbackRequested(FloorEvent):
+class CallbackRequested(CallerEvent):
     """The caller hangs up and keeps the place; `number` is called at their turn."""
 
     TYPE = "callback_requested"
-    call_id: str
     number: str
+    position: int = 0
 
 
-class CallbackStarted(FloorEvent):
+class CallbackStarted(CallerEvent):
     """Another call rings the agent and then the caller."""
 
     TYPE = "callback_started"
-    call_id: str
     via: str
+    agent_id: str = ""
 
 
 class AgentLoggedIn(FloorEvent):

@@ -184,7 +184,7 @@ def _offer_failed(floor: Floor, event: e.OfferFailed) -> Floor:
         missed = agent.missed + 1 if result in MISSED else agent.missed
         hold = event.at + HOLD_OFF.get(result, 3.0)
         changed.append(replace(agent, call_id="", missed=missed, hold_until=hold, idle_since=event.at))
-    return _caller(_agents(floor, changed), event.call_id, offered=(), agent_id="", ring_until=None, via="")
+    return _caller(_agents(floor, changed), event.call_id, offered=(), agent_id="", connected_at=0.0, ring_until=None, via="")
 
 
 def _offer_lapsed(floor: Floor, event: e.OfferLapsed) -> Floor:
