@@ -81,7 +81,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("directory.v1.HistoryService", ADMIN, "ListChanges UndoChange CompareConfigurations RestoreTenant")
     | _service("directory.v1.ExtensionService", SCOPED, "AssignExtensions")
     | _service("directory.v1.NumberService", SCOPED, "AssignNumber FreeNumber")
-    | _service("directory.v1.PlanService", SCOPED, "ActivatePlan RollBackPlan")
+    | _service("directory.v1.PlanService", SCOPED, "ActivatePlan RollBackPlan CheckPlan")
     | _service("directory.v1.SipCredentialService", SCOPED, "LogInPhone LogOutPhone")
     | _service("directory.v1.UserService", SCOPED, "ResetLine")
     | _service("directory.v1.DeviceService", SCOPED, "MoveDevice AssignDevice FreeDevice")

@@ -1,6 +1,8 @@
 """The life of a plan in the running system: a draft is held up by a test, mended, activated, decides, and is rolled back."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -74,3 +76,31 @@ def test_a_draft_is_compared_over_the_calls_so_far(admin: Admin, system: System)
     # Nobody has called the plan's own number: all calls are read, and none goes elsewhere.
     shown = system.carillon("plan", "compare", "life", "--tenant", "dupont")
     assert "0 of 0 calls by the plan would go elsewhere" in shown
+
+
+@pytest.mark.feature("R-2", "R-5")
+def test_what_is_odd_about_a_plan_is_told_when_it_is_saved_and_before(admin: Admin, system: System, tmp_path: Path) -> None:
+    admin.do("ScheduleService/CreateSchedule", {"schedule": {"id": "odd"}})
+    try:
+        entries = [{"schedule_id": "odd", "next": "ring"}]
+        node = {"id": "hours", "calendar": {"entries": entries, "otherwise": "ring"}}
+        whole = {"id": "odd", "plan_id": "life", "entry": "hours", "nodes": [node, ringing("bernard")]}
+        saved = admin.do("PlanDraftService/CreatePlanDraft", {"plan_draft": whole})
+        try:
+            assert "calendar_never_open" in [each["kind"] for each in saved["warnings"]]
+            shown = system.carillon("plan", "check", "odd", "--draft", "--language", "de", "--tenant", "dupont")
+            assert "warning  node hours  nodes[0].calendar.entries[0].schedule_id\n    Zeitplan odd hat keine Zeiten" in shown
+        finally:
+            admin.do("PlanDraftService/DeletePlanDraft", {"id": "odd"})
+        wrong = {"plan": {"id": "life", "entry": "hours", "nodes": [node]}}
+        told = admin.do("PlanService/CheckPlan", wrong)["findings"]
+        assert [(each["severity"], each["node_id"], each["field"]) for each in told] == [
+            ("FINDING_SEVERITY_ERROR", "hours", "nodes[0].calendar.entries[0].next"),
+            ("FINDING_SEVERITY_ERROR", "hours", "nodes[0].calendar.otherwise"),
+        ]
+        file = tmp_path / "company.yaml"
+        plans = [{"id": "life", "entry": "hours", "nodes": [node, ringing("alain")]}]
+        file.write_text(json.dumps({"tenant": {"id": "dupont", "realm": "x.example"}, "plans": plans}))
+        assert "warning  node hours" in system.carillon("plan", "check", "life", "--file", str(file), "--tenant", "dupont")
+    finally:
+        admin.do("ScheduleService/DeleteSchedule", {"id": "odd"})

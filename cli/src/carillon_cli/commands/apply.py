@@ -29,15 +29,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     system_arguments(parser, tenant=False)
 
 
+def text_of(file: Path) -> str:
+    """Raises `CliError` when it cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CliError(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CliError(f"{file} is not text in UTF-8 ({error.reason} at byte {error.start})") from error
+
+
 def run(options: argparse.Namespace) -> int:
     """Apply and print each change."""
-    try:
-        text = options.file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CliError(f"{options.file} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CliError(f"{options.file} is not text in UTF-8 ({error.reason} at byte {error.start})") from error
-    _, data = company.load(text, str(options.file))
+    _, data = company.load(text_of(options.file), str(options.file))
     request = company.request(data)
     request.dry_run, request.prune, request.reason = options.dry_run, options.prune, options.reason or f"carillon apply {options.file.name}"
     system = load(options.data)

@@ -1,9 +1,10 @@
-"""`carillon plan`: plans and their drafts; a draft is activated when the plan's tests pass, and a plan is rolled back."""
+"""`carillon plan`: plans and their drafts, checked; a draft is activated when the plan's tests pass, and a plan is rolled back."""
 
 import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -11,9 +12,13 @@ import grpc.aio
 from carillon.directory.v1 import plan_draft_pb2, plan_draft_pb2_grpc, plan_pb2, plan_pb2_grpc
 from carillon.routing.v1 import routing_pb2
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
+from carillon_cli import company
+from carillon_cli.commands.apply import text_of
+from carillon_cli.commands.explain import LANGUAGES
 from carillon_cli.commands.history import listed
 from carillon_cli.commands.history import told as changes
 from carillon_cli.commands.replay import conditions
+from carillon_cli.errors import CliError
 from carillon_cli.render.tables import table
 from carillon_cli.system import RPC_SECONDS, System, ask, load, readable, system_arguments
 
@@ -40,10 +45,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     compare.add_argument("draft", metavar="DRAFT")
     compare.add_argument("--calls", type=int, default=0, metavar="N", help="of the newest ones, at most (default: 100000)")
     compare.add_argument("--samples", type=int, default=0, metavar="N", help="calls told in full of each group (default: 3)")
+    check = verbs.add_parser("check", help="what is wrong and what is odd about a plan; exit code 1 when it would be refused")
+    check.add_argument("plan", metavar="PLAN")
+    check.add_argument("--draft", action="store_true", help="PLAN is a draft")
+    check.add_argument("--file", type=Path, help="as it stands in this YAML file, before it is applied")
+    check.add_argument("--language", choices=LANGUAGES, default="", help="default: the tenant's")
     past = verbs.add_parser("history", help="what became of a plan, newest first")
     past.add_argument("plan", metavar="PLAN")
     past.add_argument("--last", type=int, default=20, metavar="N", help="how many changes (default: 20)")
-    for each in (drafts, activate, back, compare, past):
+    for each in (drafts, activate, back, compare, check, past):
         system_arguments(each)
 
 
@@ -55,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         "activate": _activate,
         "rollback": _roll_back,
         "compare": _compare,
+        "check": _check,
         "history": _history,
     }
     return asyncio.run(verbs[options.verb](system, system.tenant(options.tenant), options))
@@ -144,6 +155,39 @@ def compared(told: routing_pb2.ComparePlanResponse) -> list[str]:
     if told.ungrouped:
         lines += ["", f"{told.ungrouped} calls more, in smaller groups"]
     return lines
+
+
+async def _check(system: System, tenant: str, options: argparse.Namespace) -> int:
+    request = plan_pb2.CheckPlanRequest(language=options.language)
+    if options.file is not None:
+        request.plan.CopyFrom(_in_file(options.file, options.plan))
+    elif options.draft:
+        request.plan_draft_id = options.plan
+    else:
+        request.plan_id = options.plan
+    async with system.channel("directory", tenant) as directory:
+        service: Any = plan_pb2_grpc.PlanServiceStub(directory)
+        answer = await ask(service.CheckPlan(request, timeout=RPC_SECONDS), "directory")
+    print("\n".join(found(answer.findings)))
+    return 1 if any(each.severity == plan_pb2.FINDING_SEVERITY_ERROR for each in answer.findings) else 0
+
+
+def _in_file(file: Path, plan: str) -> plan_pb2.Plan:
+    _, data = company.load(text_of(file), str(file))
+    held = next((each for each in company.request(data).plans if each.id == plan), None)
+    if held is None:
+        raise CliError(f"{file} has no plan {plan}")
+    return held
+
+
+def found(findings: Sequence[plan_pb2.PlanFinding]) -> list[str]:
+    """Each with its node and field, and how to mend it."""
+    lines = []
+    for each in findings:
+        word = "error" if each.severity == plan_pb2.FINDING_SEVERITY_ERROR else "warning"
+        lines += [f"{word}  node {each.node_id or '-'}  {each.field}", f"    {each.reason}"]
+        lines += [f"    -> {each.mend}"] if each.mend else []
+    return lines or ["nothing is odd"]
 
 
 async def _history(system: System, tenant: str, options: argparse.Namespace) -> int:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from google.protobuf.message import Message
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.reseller_pb2_grpc import add_ResellerServiceServicer_to_server
 from carillon.directory.v1.tenant_pb2_grpc import add_TenantServiceServicer_to_server
-from carillon_contracts.config import RESOURCES, NumberBlock, Plan, Resource, Tenant
+from carillon_contracts.config import RESOURCES, NumberBlock, Plan, PlanDraft, Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
@@ -41,6 +41,7 @@ from carillon_directory.grpc_common import (
     required,
     resource_of,
 )
+from carillon_directory.grpc_findings import PlanChecks, saved_warnings
 from carillon_directory.grpc_history import HistoryServicer
 from carillon_directory.grpc_import import ImportServicer
 from carillon_directory.grpc_plans import PlanVerbs
@@ -209,7 +210,10 @@ class ResourceServicer:
         message = self._message(executed.config, resource_of(executed.config, self._kind.kind, resource_id))
         if resource_id in executed.passwords and isinstance(message, pb.SipCredential):
             message.password = executed.passwords[resource_id]
-        return self._kind.response(verb, **{self._kind.kind: message})
+        response: Any = self._kind.response(verb, **{self._kind.kind: message})
+        if self._kind.model in (Plan, PlanDraft):
+            response.warnings.extend(saved_warnings(executed.config, resource_of(executed.config, self._kind.kind, resource_id)))
+        return cast(Message, response)
 
     def _message(self, config: TenantConfig, resource: Resource) -> Message:
         message = to_message(dump(resource), self._kind.message)
@@ -229,7 +233,7 @@ def add_services(
         ("HistoryService", HistoryServicer(directory), _ADMINS),
         ("ImportService", ImportServicer(directory, ids, secrets, resellers), _ADMINS),
     )
-    verbs: dict[str, Mapping[str, Verb]] = {**Verbs(directory, ids).by_kind, Plan.KIND: PlanVerbs(lives).by_name}
+    verbs: dict[str, Mapping[str, Verb]] = {**Verbs(directory, ids).by_kind, Plan.KIND: PlanVerbs(lives, PlanChecks(directory)).by_name}
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
     orders = Orders(lock=Lock())
     servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, orders, verbs.get(kind.kind, {})) for kind in generic}

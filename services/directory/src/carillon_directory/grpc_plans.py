@@ -7,6 +7,7 @@ from carillon_directory.adapters.proto_mapping import to_message
 from carillon_directory.domain.commands import Asked
 from carillon_directory.domain.documents import dump
 from carillon_directory.grpc_common import bounds_of, or_raise
+from carillon_directory.grpc_findings import PlanChecks
 from carillon_directory.grpc_verbs import Verb
 from carillon_directory.handlers import TooBusy
 from carillon_directory.plan_lives import Changed, Failing, Gate, NotTested, PlanLives
@@ -18,9 +19,9 @@ from carillon_kit.grpc_server import current_principal, current_tenant
 class PlanVerbs:
     """What PlanService has beside what every kind of resource has."""
 
-    def __init__(self, lives: PlanLives) -> None:
+    def __init__(self, lives: PlanLives, checks: PlanChecks) -> None:
         self._lives = lives
-        self.by_name: dict[str, Verb] = {"ActivatePlan": self.activate, "RollBackPlan": self.roll_back}
+        self.by_name: dict[str, Verb] = {"ActivatePlan": self.activate, "RollBackPlan": self.roll_back, "CheckPlan": checks.check}
 
     async def activate(self, request: pb.ActivatePlanRequest, context: object) -> pb.ActivatePlanResponse:
         """See plan.proto."""

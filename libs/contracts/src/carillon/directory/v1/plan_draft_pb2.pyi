@@ -194,16 +194,22 @@ class CreatePlanDraftResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PLAN_DRAFT_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def plan_draft(self) -> Global___PlanDraft: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.PlanFinding]:
+        """What is odd about it in its plan's place, in the tenant's language."""
+
     def __init__(
         self,
         *,
         plan_draft: Global___PlanDraft | None = ...,
+        warnings: _abc.Iterable[_plan_pb2.PlanFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan_draft", b"plan_draft"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_draft", b"plan_draft"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_draft", b"plan_draft", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -243,16 +249,22 @@ class UpdatePlanDraftResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PLAN_DRAFT_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def plan_draft(self) -> Global___PlanDraft: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.PlanFinding]:
+        """What is odd about it in its plan's place, in the tenant's language."""
+
     def __init__(
         self,
         *,
         plan_draft: Global___PlanDraft | None = ...,
+        warnings: _abc.Iterable[_plan_pb2.PlanFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan_draft", b"plan_draft"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_draft", b"plan_draft"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_draft", b"plan_draft", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,6 +65,27 @@ STICKY_SOURCE_KIND_CONTACT_OWNER: StickySourceKind.ValueType  # 2
 STICKY_SOURCE_KIND_HTTP: StickySourceKind.ValueType  # 3
 Global___StickySourceKind: _TypeAlias = StickySourceKind  # noqa: Y015
 
+class _FindingSeverity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FindingSeverityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FindingSeverity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FINDING_SEVERITY_UNSPECIFIED: _FindingSeverity.ValueType  # 0
+    FINDING_SEVERITY_WARNING: _FindingSeverity.ValueType  # 1
+    """It is saved all the same."""
+    FINDING_SEVERITY_ERROR: _FindingSeverity.ValueType  # 2
+    """It is refused."""
+
+class FindingSeverity(_FindingSeverity, metaclass=_FindingSeverityEnumTypeWrapper): ...
+
+FINDING_SEVERITY_UNSPECIFIED: FindingSeverity.ValueType  # 0
+FINDING_SEVERITY_WARNING: FindingSeverity.ValueType  # 1
+"""It is saved all the same."""
+FINDING_SEVERITY_ERROR: FindingSeverity.ValueType  # 2
+"""It is refused."""
+Global___FindingSeverity: _TypeAlias = FindingSeverity  # noqa: Y015
+
 @_typing.final
 class PlanNode(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -1325,16 +1346,22 @@ class CreatePlanResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PLAN_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def plan(self) -> Global___Plan: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanFinding]:
+        """What is odd about it, in the tenant's language."""
+
     def __init__(
         self,
         *,
         plan: Global___Plan | None = ...,
+        warnings: _abc.Iterable[Global___PlanFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1374,16 +1401,22 @@ class UpdatePlanResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PLAN_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def plan(self) -> Global___Plan: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanFinding]:
+        """What is odd about it, in the tenant's language."""
+
     def __init__(
         self,
         *,
         plan: Global___Plan | None = ...,
+        warnings: _abc.Iterable[Global___PlanFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1642,3 +1675,100 @@ class PlanTestOutcome(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanTestOutcome: _TypeAlias = PlanTestOutcome  # noqa: Y015
+
+@_typing.final
+class CheckPlanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: _builtins.int
+    PLAN_DRAFT_ID_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    plan_id: _builtins.str
+    """Of the tenant's plans."""
+    plan_draft_id: _builtins.str
+    """In its plan's place."""
+    language: _builtins.str
+    """`en`, `fr`, `de`, `nl`; empty: the tenant's if it is one of these, else `en`."""
+    @_builtins.property
+    def plan(self) -> Global___Plan:
+        """As if it were saved, whole."""
+
+    def __init__(
+        self,
+        *,
+        plan_id: _builtins.str = ...,
+        plan_draft_id: _builtins.str = ...,
+        plan: Global___Plan | None = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "plan_draft_id", b"plan_draft_id", "plan_id", b"plan_id", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "plan", b"plan", "plan_draft_id", b"plan_draft_id", "plan_id", b"plan_id", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["plan_id", "plan_draft_id", "plan"]  # noqa: Y015
+    _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
+
+Global___CheckPlanRequest: _TypeAlias = CheckPlanRequest  # noqa: Y015
+
+@_typing.final
+class CheckPlanResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanFinding]:
+        """What refuses it first."""
+
+    def __init__(
+        self,
+        *,
+        findings: _abc.Iterable[Global___PlanFinding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckPlanResponse: _TypeAlias = CheckPlanResponse  # noqa: Y015
+
+@_typing.final
+class PlanFinding(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEVERITY_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MEND_FIELD_NUMBER: _builtins.int
+    severity: Global___FindingSeverity.ValueType
+    kind: _builtins.str
+    """The same in every language: `calendar_shadowed`; of what refuses the plan, `refused`."""
+    node_id: _builtins.str
+    """Empty: the plan as a whole."""
+    field: _builtins.str
+    """Dotted, in the plan: `nodes[2].calendar.entries[1].schedule_id`."""
+    reason: _builtins.str
+    """What is wrong. Of errors in English."""
+    mend: _builtins.str
+    """How to mend it; of errors empty where the reason says it."""
+    def __init__(
+        self,
+        *,
+        severity: Global___FindingSeverity.ValueType = ...,
+        kind: _builtins.str = ...,
+        node_id: _builtins.str = ...,
+        field: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        mend: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "kind", b"kind", "mend", b"mend", "node_id", b"node_id", "reason", b"reason", "severity", b"severity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanFinding: _TypeAlias = PlanFinding  # noqa: Y015

@@ -69,6 +69,11 @@ class PlanServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.RollBackPlanRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.RollBackPlanResponse.FromString,
                 _registered_method=True)
+        self.CheckPlan = channel.unary_unary(
+                '/carillon.directory.v1.PlanService/CheckPlan',
+                request_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.CheckPlanRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.CheckPlanResponse.FromString,
+                _registered_method=True)
 
 
 class PlanServiceServicer:
@@ -121,6 +126,13 @@ class PlanServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckPlan(self, request, context):
+        """CheckPlan tells what is wrong and what is odd about a plan, whether it is saved or not. Nothing changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PlanServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -158,6 +170,11 @@ def add_PlanServiceServicer_to_server(servicer, server):
                     servicer.RollBackPlan,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.RollBackPlanRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.RollBackPlanResponse.SerializeToString,
+            ),
+            'CheckPlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckPlan,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.CheckPlanRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.CheckPlanResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -349,6 +366,33 @@ class PlanService:
             '/carillon.directory.v1.PlanService/RollBackPlan',
             carillon_dot_directory_dot_v1_dot_plan__pb2.RollBackPlanRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_plan__pb2.RollBackPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.PlanService/CheckPlan',
+            carillon_dot_directory_dot_v1_dot_plan__pb2.CheckPlanRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_plan__pb2.CheckPlanResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,8 @@ class PlanServiceStub:
     """RollBackPlan makes the plan what it was before its last change, or at a version of the configuration, as a change of its own; what
     its tests say is told and holds nothing up.
     """
+    CheckPlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.CheckPlanRequest, _plan_pb2.CheckPlanResponse]
+    """CheckPlan tells what is wrong and what is odd about a plan, whether it is saved or not. Nothing changes."""
 
 @_typing.type_check_only
 class PlanServiceAsyncStub(PlanServiceStub):
@@ -63,6 +65,8 @@ class PlanServiceAsyncStub(PlanServiceStub):
     """RollBackPlan makes the plan what it was before its last change, or at a version of the configuration, as a change of its own; what
     its tests say is told and holds nothing up.
     """
+    CheckPlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.CheckPlanRequest, _plan_pb2.CheckPlanResponse]  # type: ignore[assignment]
+    """CheckPlan tells what is wrong and what is odd about a plan, whether it is saved or not. Nothing changes."""
 
 class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -120,5 +124,13 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
         """RollBackPlan makes the plan what it was before its last change, or at a version of the configuration, as a change of its own; what
         its tests say is told and holds nothing up.
         """
+
+    @_abc_1.abstractmethod
+    def CheckPlan(
+        self,
+        request: _plan_pb2.CheckPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plan_pb2.CheckPlanResponse, _abc.Awaitable[_plan_pb2.CheckPlanResponse]]:
+        """CheckPlan tells what is wrong and what is odd about a plan, whether it is saved or not. Nothing changes."""
 
 def add_PlanServiceServicer_to_server(servicer: PlanServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
