@@ -432,12 +432,18 @@ from carillon.directory.v1.plan_pb2 import CalendarEntry as CalendarEntry
 from carillon.directory.v1.plan_pb2 import CalendarNode as CalendarNode
 from carillon.directory.v1.plan_pb2 import CallerListNode as CallerListNode
 from carillon.directory.v1.plan_pb2 import CauseWay as CauseWay
+from carillon.directory.v1.plan_pb2 import CheckPlanRequest as CheckPlanRequest
+from carillon.directory.v1.plan_pb2 import CheckPlanResponse as CheckPlanResponse
 from carillon.directory.v1.plan_pb2 import CreatePlanRequest as CreatePlanRequest
 from carillon.directory.v1.plan_pb2 import CreatePlanResponse as CreatePlanResponse
 from carillon.directory.v1.plan_pb2 import DeletePlanRequest as DeletePlanRequest
 from carillon.directory.v1.plan_pb2 import DeletePlanResponse as DeletePlanResponse
 from carillon.directory.v1.plan_pb2 import DestinationNode as DestinationNode
 from carillon.directory.v1.plan_pb2 import EmailNode as EmailNode
+from carillon.directory.v1.plan_pb2 import FINDING_SEVERITY_ERROR as FINDING_SEVERITY_ERROR
+from carillon.directory.v1.plan_pb2 import FINDING_SEVERITY_UNSPECIFIED as FINDING_SEVERITY_UNSPECIFIED
+from carillon.directory.v1.plan_pb2 import FINDING_SEVERITY_WARNING as FINDING_SEVERITY_WARNING
+from carillon.directory.v1.plan_pb2 import FindingSeverity as FindingSeverity
 from carillon.directory.v1.plan_pb2 import GetPlanRequest as GetPlanRequest
 from carillon.directory.v1.plan_pb2 import GetPlanResponse as GetPlanResponse
 from carillon.directory.v1.plan_pb2 import HangUpNode as HangUpNode
@@ -456,6 +462,7 @@ from carillon.directory.v1.plan_pb2 import NodeChange as NodeChange
 from carillon.directory.v1.plan_pb2 import OriginEntry as OriginEntry
 from carillon.directory.v1.plan_pb2 import OriginNode as OriginNode
 from carillon.directory.v1.plan_pb2 import Plan as Plan
+from carillon.directory.v1.plan_pb2 import PlanFinding as PlanFinding
 from carillon.directory.v1.plan_pb2 import PlanGate as PlanGate
 from carillon.directory.v1.plan_pb2 import PlanNode as PlanNode
 from carillon.directory.v1.plan_pb2 import PlanTestOutcome as PlanTestOutcome
