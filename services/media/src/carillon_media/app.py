@@ -215,9 +215,9 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         tasks.start(node.between.watching.tell_again(), "watchers of before")
         resync = Resync(accounts, node.sip, node.registrar.devices_of)
 
-        def configured(config: TenantConfig, change: ConfigChanged) -> None:
-            resync.changed(config, change)
-            node.between.watching.configured(config, change)
+        def configured(config: TenantConfig, changes: Sequence[ConfigChanged]) -> None:
+            resync.changed(config, changes)
+            node.between.watching.configured(config, changes)
 
         configuration.on_change = configured
         tasks.start(resync.run(), "check-sync")

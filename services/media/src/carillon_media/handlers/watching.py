@@ -282,11 +282,14 @@ class Watching:
             topics = self._of_user.get((device.tenant, device.user_id), ())
             self._mark(topic for topic in topics if topic.package in (presence.EVENT, reg_info.EVENT))
 
-    def configured(self, config: TenantConfig, change: ConfigChanged) -> None:
-        """A user's function keys may watch others from now on: who watches the keys is told everything."""
-        if change.resource != User.KIND or (change.before or {}).get("function_keys") == (change.after or {}).get("function_keys"):
-            return
-        about, realm = keys_name(change.resource_id), self._accounts.realm_of(config.tenant_id)
+    def configured(self, config: TenantConfig, changes: Iterable[ConfigChanged]) -> None:
+        """Users' function keys may watch others from now on: who watches the keys is told everything."""
+        for change in changes:
+            if change.resource == User.KIND and (change.before or {}).get("function_keys") != (change.after or {}).get("function_keys"):
+                self._keys_changed(config, change.resource_id)
+
+    def _keys_changed(self, config: TenantConfig, user_id: str) -> None:
+        about, realm = keys_name(user_id), self._accounts.realm_of(config.tenant_id)
         for package in LISTED:
             topic = self._topics.get((package, config.tenant_id, about, f"sip:{KEYS}@{realm}"))
             if topic is not None:
