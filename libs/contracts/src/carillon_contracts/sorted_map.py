@@ -89,6 +89,10 @@ class SortedMap(Mapping[K, V], Generic[K, V]):
     def __repr__(self) -> str:
         return f"SortedMap({dict(self)!r})"
 
+    def chunks(self) -> Sequence[tuple[tuple[K, ...], tuple[V, ...]]]:
+        """The entries in order, some hundred at a time, as keys and values; a changed map has the same object for those it shares."""
+        return self._chunks
+
     def items_from(self, key: K, *, after: bool = False) -> Iterator[tuple[K, V]]:
         """Entries from this key on (or `after` it), in order, whether it is there or not."""
         at, place, there = self._find(key)

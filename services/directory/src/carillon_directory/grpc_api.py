@@ -26,6 +26,7 @@ from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to
 from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain import lists
 from carillon_directory.domain.blocks import in_use
+from carillon_directory.domain.columns import Columns
 from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.documents import dump
 from carillon_directory.domain.orders import Orders
@@ -118,13 +119,13 @@ class ResourceServicer:
     """Get, List, Create, Update and Delete of one kind of resource in the caller's tenant, and `more` rpcs that the kind has."""
 
     def __init__(
-        self, kind: ResourceKind, directory: Directory, ids: Ids, secrets: SecretsIn, orders: Orders, more: Mapping[str, Verb]
+        self, kind: ResourceKind, directory: Directory, ids: Ids, secrets: SecretsIn, kept: lists.Kept, more: Mapping[str, Verb]
     ) -> None:
         self._kind = kind
         self._directory = directory
         self._ids = ids
         self._secrets = secrets
-        self._orders = orders
+        self._kept = kept
         verbs = {"Get": self.get, "Create": self.create, "Update": self.update, "Delete": self.delete}
         self.methods = {f"{verb}{kind.noun}": method for verb, method in verbs.items()} | {f"List{kind.plural}": self.list, **more}
         for name, method in self.methods.items():
@@ -148,9 +149,7 @@ class ResourceServicer:
         moment = position["seq"] if position else moment_of(request)
         config = or_raise(await self._directory.read(tenant_id, moment))
         size, skip = pages.page_size(request.page_size), position.get("skip", 0)
-        listing = partial(
-            lists.page, config, self._kind.model, query, reach_of(config), size, position.get("after", ""), skip, self._orders
-        )
+        listing = partial(lists.page, config, self._kind.model, query, reach_of(config), size, position.get("after", ""), skip, self._kept)
         many = len(config.resources.get(self._kind.kind, {})) > _MANY
         try:
             page, more = await asyncio.to_thread(listing) if many else listing()
@@ -235,8 +234,8 @@ def add_services(
     )
     verbs: dict[str, Mapping[str, Verb]] = {**Verbs(directory, ids).by_kind, Plan.KIND: PlanVerbs(lives, PlanChecks(directory)).by_name}
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
-    orders = Orders(lock=Lock())
-    servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, orders, verbs.get(kind.kind, {})) for kind in generic}
+    kept = lists.Kept(Orders(lock=Lock()), Columns(lock=Lock()))
+    servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, kept, verbs.get(kind.kind, {})) for kind in generic}
     batch = ("BatchService", BatchServicer(directory, servicers), _SCOPED)
     services = [*special, batch, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]
     own = {f"{verb}{kind.plural if verb == 'List' else kind.noun}" for kind in generic for verb in _OWN.get(kind.kind, ())}

@@ -7,8 +7,10 @@ import pytest
 from carillon_contracts.config import Resource, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.bounds import Reach
+from carillon_directory.domain.columns import Columns
 from carillon_directory.domain.commands import EVERYTHING, Bounds
-from carillon_directory.domain.lists import BadQuery, Query, page
+from carillon_directory.domain.lists import BadQuery, Kept, Query, page
+from carillon_directory.domain.orders import Orders
 from carillon_directory.testing import given
 
 pytestmark = pytest.mark.feature("D-1", "P-1")
@@ -89,3 +91,32 @@ def test_a_department_s_admin_sees_it_and_what_is_below(config: TenantConfig) ->
     assert ids(config, Query(), Bounds(department="under")) == ["b"]
     assert ids(config, Query(), Bounds(department=None)) == []
     assert ids(config, Query(), Bounds(rights_profile="unknown")) == []
+
+
+def test_a_filter_and_an_order_together_go_through_all_pages() -> None:
+    people = [{"id": f"u{number:02}", "last_name": "abc"[number % 3], "ring_seconds": 10 + number % 7} for number in range(60)]
+    config = given({"tenant": {"id": "acme", "realm": "acme.example"}, "users": people})
+    for filter_, order in (("last_name = a", "ring_seconds desc"), ("ring_seconds = 13", "last_name"), ("last_name != a", "")):
+        query, kept, found, after = Query(filter=filter_, order_by=order), Kept(Orders(), Columns()), [], ""
+        for skip in range(0, 60, 7):
+            some, more = page(config, User, query, Reach.of(config, EVERYTHING), 7, after, skip, kept)
+            found += [each.id for each in some]
+            after = found[-1]
+            if not more:
+                break
+        field, _, text = filter_.split()
+        kept_ones = [each for each in people if (str(each[field]) == text) == ("!" not in filter_)]
+        expected = sorted(kept_ones, key=lambda each: str(each["id"]))
+        if order:
+            expected.sort(key=lambda each: each[order.split()[0]], reverse="desc" in order)  # type: ignore[arg-type, return-value]
+        assert found == [each["id"] for each in expected]
+
+
+def test_a_department_admin_and_a_scope_find_users_as_looking_at_each_would(config: TenantConfig) -> None:
+    for department in ("top", "under", "unknown", None):
+        bounds = Bounds(department=department)
+        reach = Reach.of(config, bounds)
+        for order in ("", "last_name"):
+            assert ids(config, Query(order_by=order), bounds) == [each.id for each in config.users.values() if reach.covers(each)]
+    assert ids(config, Query(department_id="top", with_below=True), Bounds(department="under")) == ["b"]
+    assert ids(config, Query(), Bounds(department="top", rights_profile="none")) == []

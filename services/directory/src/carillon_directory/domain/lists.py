@@ -5,25 +5,26 @@ count, and of a list: has such an item). Fields are dotted; values with spaces s
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
-from operator import attrgetter, eq, ge, gt, le, lt, ne
-from typing import Any
 
-from carillon_contracts.config import Department, Resource
+from carillon_contracts.config import Department, Resource, User
 from carillon_contracts.sorted_map import SortedMap
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.bounds import Reach
+from carillon_directory.domain.columns import Among, Columns, Condition
 from carillon_directory.domain.credentials import is_secret
-from carillon_directory.domain.orders import Order, Orders, value_at
+from carillon_directory.domain.orders import Order, Orders, Resources, key_of, value_at
 from carillon_directory.domain.organisation import below, department_of, site_of
 
 _CONDITION = re.compile(r'\s*([a-z][a-z0-9_.]*)\s*(!=|<=|>=|=|<|>|:)\s*("(?:[^"\\]|\\.)*"|[^\s"]+)\s*')
 _AND = re.compile(r"AND\s")
-_COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {"=": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 _LONGEST = 1000
 _MOST = 20
+#: Fewer than one of so many are sorted by themselves.
+_FEW = 16
 Test = Callable[[Resource], bool]
 
 
@@ -46,6 +47,14 @@ class Query:
     with_below: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was worked out for one page and serves the next."""
+
+    orders: Orders
+    columns: Columns
+
+
 def page(
     config: TenantConfig,
     kind: type[Resource],
@@ -54,38 +63,67 @@ def page(
     size: int,
     after: str = "",
     skip: int = 0,
-    orders: Orders | None = None,
+    kept: Kept | None = None,
 ) -> tuple[list[Resource], bool]:
     """At most `size` resources and whether there are more: those after the id `after`, or (with an order) past the first `skip`.
 
-    `orders` keeps what was sorted for the next page. Raises `BadQuery`.
+    `kept` keeps what was worked out for the next page. Raises `BadQuery`.
     """
-    tests = list(_tests(config, kind, query, reach))
-    known = config.resources.get(kind.KIND, {})
+    conditions = list(_conditions(kind, query.filter))
+    tests = list(_tests(config, kind, query, reach, conditions))
+    known = SortedMap.of(config.resources.get(kind.KIND, {}))
     order = _order(kind, query.order_by)
+    kept = kept or Kept(Orders(1), Columns(1))
+    columnar: list[Condition | Among] = [*(each for each in conditions if each.columnar), *_departmental(config, kind, query, reach)]
     found: Iterable[Resource]
-    if order:
-        found = (orders or Orders(1)).of(config.tenant_id, kind.KIND, config.seq, known, order)
+    if columnar:
+        found = kept.columns.matching(config.tenant_id, kind.KIND, config.seq, known, columnar, "" if order else after)
+        if order:
+            found = _in_order(list(found), known, order, lambda: kept.orders.of(config.tenant_id, kind.KIND, config.seq, known, order))
+    elif order:
+        found = kept.orders.of(config.tenant_id, kind.KIND, config.seq, known, order)
     else:
-        ordered = SortedMap.of(known)
-        found = (each for _, each in ordered.items_from(after, after=True)) if after else ordered.values()
-        skip = 0
+        found = (each for _, each in known.items_from(after, after=True)) if after else known.values()
     for test in tests:
         found = filter(test, found)
-    some = list(islice(found, skip, skip + size + 1))
+    start = skip if order else 0
+    some = list(islice(found, start, start + size + 1))
     return some[:size], len(some) > size
 
 
-def _tests(config: TenantConfig, kind: type[Resource], query: Query, reach: Reach) -> Iterator[Test]:
-    """What a resource must pass, the cheap ones first."""
-    yield from _conditions(kind, query.filter)
+def _in_order(hits: list[Resource], known: Resources, order: Order, ordered: Callable[[], Iterable[Resource]]) -> Iterable[Resource]:
+    """A few are sorted, many are found in the order of all."""
+    if len(hits) * _FEW < len(known):
+        return sorted(hits, key=key_of(order))
+    names = {each.id for each in hits}
+    return (each for each in ordered() if each.id in names)
+
+
+def _tests(config: TenantConfig, kind: type[Resource], query: Query, reach: Reach, conditions: Sequence[Condition]) -> Iterator[Test]:
+    """What a resource must pass besides the conditions that columns decide, the cheap ones first."""
+    for condition in conditions:
+        if not condition.columnar:
+            yield partial(_holds, condition)
     departments = _departments(config, query)
-    if query.department_id:
+    if query.department_id and kind is not User:
         yield lambda resource: department_of(config, resource) in departments
     if query.site_id:
         yield lambda resource: site_of(config, resource) == query.site_id or department_of(config, resource) in departments
-    if not reach.bounds.whole:
+    if not reach.bounds.whole and not (kind is User and _by_department(reach)):
         yield reach.covers
+
+
+def _departmental(config: TenantConfig, kind: type[Resource], query: Query, reach: Reach) -> Iterator[Among]:
+    """A user's department is a field; that of other resources is mostly their user's."""
+    if kind is User and query.department_id:
+        yield Among(("department_id",), _departments(config, query))
+    if kind is User and _by_department(reach):
+        yield Among(("department_id",), reach.departments if reach.level(User.KIND) else frozenset())
+
+
+def _by_department(reach: Reach) -> bool:
+    """Whether departments alone, and the rights profile, bound it."""
+    return bool(reach.bounds.department) and not reach.bounds.user
 
 
 def _departments(config: TenantConfig, query: Query) -> frozenset[str]:
@@ -101,7 +139,7 @@ def _departments(config: TenantConfig, query: Query) -> frozenset[str]:
     return frozenset()
 
 
-def _conditions(kind: type[Resource], text: str) -> Iterator[Test]:
+def _conditions(kind: type[Resource], text: str) -> Iterator[Condition]:
     if len(text) > _LONGEST:
         raise BadQuery("filter", f"is longer than {_LONGEST} characters")
     at, number = 0, 0
@@ -119,38 +157,12 @@ def _conditions(kind: type[Resource], text: str) -> Iterator[Test]:
         at = found.end()
 
 
-def _condition(path: tuple[str, ...], operator: str, written: str) -> Test:
-    text = re.sub(r"\\(.)", r"\1", written[1:-1]) if written.startswith('"') else written
-    lowered = text.lower()
-
-    def contains(value: Any) -> bool:
-        items = value if isinstance(value, tuple) else (value,)
-        return any(lowered in str(item).lower() for item in items if item is not None)
-
-    def compares(value: Any) -> bool:
-        left, right = _comparable(value, text)
-        return bool(_COMPARE[operator](left, right))
-
-    slow = contains if operator == ":" else compares
-    if len(path) > 1:
-        return lambda resource: slow(value_at(resource, path))
-    # The field of a resource itself, mostly a text, of tens of thousands of resources.
-    field = attrgetter(path[0])
-    if operator == ":":
-        return lambda resource: lowered in value.lower() if type(value := field(resource)) is str else slow(value)
-    compare = _COMPARE[operator]
-    return lambda resource: bool(compare(value, text)) if type(value := field(resource)) is str else slow(value)
+def _condition(path: tuple[str, ...], operator: str, written: str) -> Condition:
+    return Condition(path, operator, re.sub(r"\\(.)", r"\1", written[1:-1]) if written.startswith('"') else written)
 
 
-def _comparable(value: Any, text: str) -> tuple[Any, Any]:
-    if isinstance(value, bool):
-        return str(value).lower(), text.lower()
-    if isinstance(value, int):
-        try:
-            return value, int(text)
-        except ValueError:
-            return str(value), text
-    return "" if value is None else str(value), text
+def _holds(condition: Condition, resource: Resource) -> bool:
+    return condition.holds(value_at(resource, condition.path))
 
 
 def _order(kind: type[Resource], text: str) -> Order:

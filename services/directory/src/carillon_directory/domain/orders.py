@@ -6,7 +6,7 @@ case, and the id decides where all else is equal.
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -44,36 +44,40 @@ class Falling:
 class Ordered:
     """Resources in an order; never changes."""
 
-    __slots__ = ("_key", "_keys", "of", "order", "resources")
+    __slots__ = ("_key", "of", "order", "resources")
 
-    def __init__(self, of: Resources, order: Order, keys: list[Any], resources: list[Resource]) -> None:
+    def __init__(self, of: Resources, order: Order, resources: list[Resource]) -> None:
         self.of, self.order, self.resources = of, order, resources
-        self._key, self._keys = _key(order), keys
+        self._key = key_of(order)
 
     @classmethod
     def sort(cls, of: Resources, order: Order) -> "Ordered":
         """From nothing."""
-        key = _key(order)
         resources = list(of.values())
+        places = list(range(len(resources)))
         for path, descending in reversed(order):
-            resources.sort(key=lambda each: sortable(value_at(each, path)), reverse=descending)
-        return cls(of, order, [key(each) for each in resources], resources)
+            places.sort(key=_alike(list(values_at(resources, path))).__getitem__, reverse=descending)
+        return cls(of, order, [resources[place] for place in places])
 
     def moved(self, of: Resources) -> "Ordered":
         """The same order of other resources; quick where they come of these."""
         put, gone = of.differences(self.of)
         if len(put) + len(gone) > _MANY:
             return self.sort(of, self.order)
-        keys, resources = self._keys.copy(), self.resources.copy()
+        resources = self.resources.copy()
         for resource in gone.values():
-            at = bisect_left(keys, self._key(resource))
-            del keys[at], resources[at]
+            del resources[bisect_left(resources, self._key(resource), key=self._key)]
         for resource in put.values():
-            key = self._key(resource)
-            at = bisect_left(keys, key)
-            keys.insert(at, key)
-            resources.insert(at, resource)
-        return Ordered(of, self.order, keys, resources)
+            resources.insert(bisect_left(resources, self._key(resource), key=self._key), resource)
+        return Ordered(of, self.order, resources)
+
+
+def _alike(values: list[Any]) -> list[Any]:
+    """What sorts as `sortable` of each does; of one type they are compared several times as fast."""
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return [value.casefold() for value in values]
+    return values if kinds == {int} else [sortable(value) for value in values]
 
 
 class Orders:
@@ -102,12 +106,23 @@ class Orders:
         return known.resources
 
 
-def _key(order: Order) -> Callable[[Resource], Any]:
+def key_of(order: Order) -> Callable[[Resource], Any]:
+    """By which resources in the order are sorted."""
+
     def key(resource: Resource) -> Any:
         values = (sortable(value_at(resource, path)) for path, _ in order)
         return (*(Falling(value) if descending else value for value, (_, descending) in zip(values, order, strict=True)), resource.id)
 
     return key
+
+
+def values_at(resources: Iterable[Resource], path: Sequence[str]) -> Iterator[Any]:
+    """`value_at` of each."""
+    name, *inner = path
+    values: Iterable[Any] = [resource.__dict__[name] for resource in resources]
+    for each in inner:
+        values = [getattr(value, each, None) if isinstance(value, BaseModel) else None for value in values]
+    return iter(values)
 
 
 def value_at(resource: Resource, path: Sequence[str]) -> Any:
