@@ -95,7 +95,9 @@ async def test_no_service_may_delete_or_purge_a_stream(system: System) -> None:
         password = secrets[f"nats-{service}"]
         client = await nats.connect(f"nats://{service}:{password}@{host}", error_cb=on_error, allow_reconnect=False)
         try:
-            for request in ("$JS.API.STREAM.DELETE.CONFIG", "$JS.API.STREAM.PURGE.CONFIG", "$JS.API.STREAM.MSG.DELETE.CONFIG"):
+            requests = ["$JS.API.STREAM.DELETE.CONFIG", "$JS.API.STREAM.PURGE.CONFIG", "$JS.API.STREAM.MSG.DELETE.CONFIG"]
+            # The directory destroys single messages: those that name somebody who is erased.
+            for request in requests[: 2 if service == "directory" else 3]:
                 refused.clear()
                 await client.publish(request, b"")
                 await client.flush()

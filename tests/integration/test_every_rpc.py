@@ -75,6 +75,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
         "SetPassword SendWelcome RemoveLogin RemoveSecondFactor UnlockLogin GetLogin CreateApiKey ListApiKeys RevokeApiKey",
     )
     | _service("directory.v1.PersonService", ADMIN | {"user"}, "ExportPerson")
+    | _service("directory.v1.PersonService", ADMIN, "ErasePerson GetErasure")
     | _service("directory.v1.ResellerService", RESELLER, "GetReseller ListResellers")
     | _service("directory.v1.ResellerService", OPERATOR, "CreateReseller UpdateReseller DeleteReseller")
     | _service("directory.v1.TenantService", RESELLER, "GetTenant ListTenants CreateTenant UpdateTenant")

@@ -26,7 +26,7 @@ def test_what_stands_for_a_password_is_kept_from_the_tenant(users: dict[str, Nat
 def test_a_service_publishes_its_own_streams_only(users: dict[str, NatsUser]) -> None:
     assert {"carillon.*.call.>", "carillon.*.audit.>"} <= set(users["media"].publish)
     own = [subject for subject in users["routing"].publish if subject.startswith("carillon.")]
-    assert own == ["carillon.*.audit.>", "carillon._operator.letter.>"]
+    assert own == ["carillon.*.audit.>", "carillon._operator.letter.>", "carillon._operator.erasure.>"]
 
 
 def test_no_service_may_delete_a_stream(users: dict[str, NatsUser]) -> None:
@@ -35,6 +35,14 @@ def test_no_service_may_delete_a_stream(users: dict[str, NatsUser]) -> None:
         assert "$JS.API.STREAM.DELETE.>" in users[service].deny_publish
         purges = [subject for subject in users[service].publish if "PURGE" in subject]
         assert all(subject.endswith(".OBJ_audio") for subject in purges)
+
+
+def test_the_directory_alone_may_destroy_messages() -> None:
+    destroy = "$JS.API.STREAM.MSG.DELETE.>"
+    found = {user.name: user for user in nats_users(("directory", "cdr"), (), lambda name: name)}
+    assert destroy in found["directory"].publish
+    assert destroy not in found["directory"].deny_publish
+    assert destroy in found["cdr"].deny_publish
 
 
 def test_everyone_has_a_password_of_their_own(users: dict[str, NatsUser]) -> None:

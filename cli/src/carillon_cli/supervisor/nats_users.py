@@ -1,6 +1,7 @@
 """Who may do what on the embedded NATS: each service its own subjects, the operator everything, a tenant its own events. Pure.
 
-Always: no service may delete or purge a stream; a tenant's user can publish nothing and see nothing of another tenant.
+Always: no service may delete or purge a stream, and the directory alone may destroy single messages (persons who are erased); a tenant's
+user can publish nothing and see nothing of another tenant.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +13,10 @@ from carillon_kit.embedded import NatsUser
 OPERATOR = "operator"
 EVERYTHING = (">",)
 #: What nobody but the operator may do, whatever else is allowed.
-_LOSS = ("$JS.API.STREAM.DELETE.>", "$JS.API.STREAM.MSG.DELETE.>")
+_LOSS = ("$JS.API.STREAM.DELETE.>",)
+#: And of messages nobody but the directory.
+_ERASING = "$JS.API.STREAM.MSG.DELETE.>"
+_ERASER = "directory"
 _JETSTREAM = (
     "$JS.API.INFO",
     "$JS.API.STREAM.CREATE.*",
@@ -41,7 +45,8 @@ def nats_users(services: Iterable[str], tenants: Iterable[str], password: Callab
     found = [NatsUser(OPERATOR, password(OPERATOR))]
     for service in services:
         own = tuple(subject for stream in STREAMS if stream.publisher in (service, "*") for subject in stream.subjects)
-        found.append(NatsUser(service, password(service), (*own, *_JETSTREAM, *_EXTRA.get(service, ())), ("_INBOX.>",), _LOSS))
+        more, refused = ((_ERASING,), _LOSS) if service == _ERASER else (_EXTRA.get(service, ()), (*_LOSS, _ERASING))
+        found.append(NatsUser(service, password(service), (*own, *_JETSTREAM, *more), ("_INBOX.>",), refused))
     for tenant in sorted(tenants):
         name = tenant_user(tenant)
         own = (f"carillon.{tenant}.>", f"_INBOX.{tenant}.>")

@@ -4,6 +4,7 @@ What concerns one known account goes to its tenant; what concerns an address, or
 and goes to the operator under the name `OPERATOR`, which no tenant can have. Never a password, a digest or a nonce.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar, Literal, Protocol
 from uuid import UUID
@@ -169,6 +170,17 @@ class ProvisioningRefused(EventData):
     user_agent: str
     #: Nothing is given to this address any more for a while.
     kept_out: bool
+
+
+class PersonErased(EventData):
+    """Nothing names this person any more but copies outside (backups, letters that were delivered); `counts`: by service, then by what."""
+
+    TYPE: ClassVar[str] = "audit.person_erased.v1"
+    erasure_id: str
+    #: What stands in their place wherever they were named.
+    pseudonym: str
+    by: str
+    counts: Mapping[str, Mapping[str, int]]
 
 
 class EmergencyCalled(EventData):

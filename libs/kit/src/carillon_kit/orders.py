@@ -19,6 +19,7 @@ O = TypeVar("O")  # noqa: E741
 Counts = dict[str, int]
 #: (message id, subject, payload)
 Answer = tuple[UUID, str, bytes]
+Wake = Callable[[], None]
 _log = get_logger("orders")
 
 
@@ -32,7 +33,7 @@ class Orders(Generic[O]):
     read: Callable[[Delivered], O]
     carry_out: Callable[[Any, O], Awaitable[Counts]]
     answer: Callable[[O, Counts], Answer]
-    wake: Callable[[], None]
+    wake: Wake
     stream: str
 
     async def handle(self, batch: list[Delivered]) -> None:

@@ -8,11 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+#: Subjects are `<system>.<tenant>. ...`, or have the tenant as their fourth part.
+_FORGET_LETTERS = """
+delete from dead_letter
+ where $1 in (split_part(subject, '.', 2), split_part(subject, '.', 4)) and (error || ' ' || encode(data, 'escape')) ilike any($2::text[])
+"""
+
 
 class Rewriter(Protocol):
     """What replaces words; `key` is the name of the field or column that a value stands in."""
 
-    needles: Sequence[str]
+    @property
+    def needles(self) -> Sequence[str]:
+        """One of these stands in whatever has something to replace, in any case of its letters."""
 
     def text(self, value: str, key: str = "") -> str:
         """A text without the words."""
@@ -66,6 +74,12 @@ async def rewrite_rows(connection: Any, columns: Columns, tenant: str, rewriter:
             await connection.execute(statement, row["place"], *(after for _, after in new.values()))
             changed += 1
     return changed
+
+
+async def forget_letters(connection: Any, tenant: str, words: Sequence[str]) -> int:
+    """Delete a tenant's dead letters that hold one of the words; returns how many."""
+    found = await connection.execute(_FORGET_LETTERS, tenant, patterns(words))
+    return int(found.split()[-1])
 
 
 def _after(value: str | None, name: str, kind: str, rewriter: Rewriter) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from carillon.cdr.v1.cdr_pb2_grpc import add_LedgerServiceServicer_to_server, add_RecordServiceServicer_to_server
+from carillon_cdr import erasures
 from carillon_cdr.adapters.postgres_decisions import PostgresDecisions
 from carillon_cdr.adapters.postgres_ledger import PostgresLedger
 from carillon_cdr.adapters.postgres_recordings import PostgresRecordings
@@ -75,6 +76,7 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         meetings = RecordingSubscriber(recordings, dead_letters, settings.recording_retention_days, CONFERENCE_RECORDINGS, read_conference)
         recorded = replace(CONFERENCE_RECORDINGS, ack_wait=settings.ack_wait_seconds)
         stack.push_async_callback((await bus.consume(recorded, meetings.handle, dead_letters, batch=1)).stop)
+        stack.push_async_callback((await erasures.obey(pool, bus, objects, outbox.wake)).stop)
         yield port
 
 

@@ -11,10 +11,11 @@ import carillon
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
 from carillon_contracts.audit import request_refused
 from carillon_contracts.config import TRUNK_PASSWORDS
-from carillon_contracts.streams import AUDIT, CONFIG, KEYS, LETTERS
+from carillon_contracts.streams import AUDIT, CONFIG, ERASURES, KEYS, LETTERS
 from carillon_directory import grpc_auth, grpc_csv, grpc_persons, grpc_provisioning, grpc_search, io_provisioning
 from carillon_directory.adapters.audit_trail import AuditTrail
 from carillon_directory.adapters.plan_gate import RoutingGate
+from carillon_directory.adapters.postgres_erasures import PostgresErasures
 from carillon_directory.adapters.postgres_logins import PostgresLogins
 from carillon_directory.adapters.postgres_provisioning import PostgresProvisioning
 from carillon_directory.adapters.postgres_resellers import PostgresResellers
@@ -27,6 +28,8 @@ from carillon_directory.authentication import SECOND_FACTORS, Authentication, Li
 from carillon_directory.domain.provisioning.phone import Server
 from carillon_directory.grpc_api import add_services
 from carillon_directory.handlers import Directory, TenantStates
+from carillon_directory.io_erasures import CONSUMER as ERASURE_ANSWERS
+from carillon_directory.io_erasures import ErasureWorker
 from carillon_directory.passwords import Passwords
 from carillon_directory.plan_lives import PlanLives
 from carillon_directory.ports import Realms
@@ -37,6 +40,7 @@ from carillon_kit import browsers, postgres
 from carillon_kit.auth import SERVICE, issue_token
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
+from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.event_store import PostgresEventStore
 from carillon_kit.grpc_client import channel
 from carillon_kit.grpc_server import GrpcServer
@@ -61,12 +65,13 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         bus = await stack.enter_async_context(await Bus.connect(settings.nats_url, "directory"))
         await bus.ensure_stream(CONFIG)
         store = PostgresEventStore(pool)
-        relay = Relay(store, pool, ConfigPublisher(bus), name="config")
+        ids = SystemIds()
+        log = PostgresTenantLog(pool, store, ids)
+        erasures = PostgresErasures(pool, store, log, ids)
+        relay = Relay(store, pool, ConfigPublisher(bus, store, erasures.is_open, ids), name="config")
         tasks = await stack.enter_async_context(Tasks())
         tasks.start(relay.run(), "relay")
         tasks.start(StreamKeeper(bus, relay, pool, settings.stream_check_seconds).run(), "stream keeper")
-        ids = SystemIds()
-        log = PostgresTenantLog(pool, store, ids)
         directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)
         server = await guarded_server(settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         secrets = SecretsIn(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS), ids)
@@ -75,12 +80,33 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         grpc_search.add_services(server, Searches(directory, log, settings.cached_tenants))
         trail = AuditTrail(bus, SystemClock(), ids, settings.node)
         tasks.start(trail.run(), "audit")
-        await _add_logins(settings, server, directory, log, pool, bus, tasks, stack, trail)
+        worker = await _erasing(settings, pool, erasures, relay, bus, tasks, stack)
+        authentication = await _add_logins(settings, server, directory, log, pool, bus, tasks, stack, trail)
+        grpc_persons.add_services(server, directory, authentication, erasures, worker.wake)
         await _add_provisioning(settings, server, directory, pool, stack, trail)
         port = await server.start()
         stack.push_async_callback(server.stop)
         await _serve_browsers(settings, port, stack)
         yield port
+
+
+async def _erasing(
+    settings: DirectorySettings,
+    pool: "asyncpg.Pool[Any]",
+    erasures: PostgresErasures,
+    relay: Relay,
+    bus: Bus,
+    tasks: Tasks,
+    stack: AsyncExitStack,
+) -> ErasureWorker:
+    """What follows when somebody is erased."""
+    await bus.ensure_stream(ERASURES)
+    await bus.ensure_stream(AUDIT)
+    worker = ErasureWorker(pool, erasures, relay, bus, SystemClock(), settings.erasure_seconds, settings.erasure_grace_seconds)
+    tasks.start(worker.run(), "erasures")
+    consumer = await bus.consume(ERASURE_ANSWERS, worker.answer, DeadLetters(pool))
+    stack.push_async_callback(consumer.stop)
+    return worker
 
 
 def _gate(settings: DirectorySettings, stack: AsyncExitStack) -> RoutingGate:
@@ -102,7 +128,7 @@ async def _add_logins(
     tasks: Tasks,
     stack: AsyncExitStack,
     trail: AuditTrail,
-) -> None:
+) -> Authentication:
     """Logins, tokens and keys."""
     ids, clock = SystemIds(), SystemClock()
     secret = settings.token_key.get_secret_value().encode()
@@ -130,7 +156,7 @@ async def _add_logins(
         letters.wake,
     )
     grpc_auth.add_services(server, authentication, keys, PostgresResellers(pool))
-    grpc_persons.add_services(server, directory, authentication)
+    return authentication
 
 
 async def _add_provisioning(

@@ -15,13 +15,15 @@ from functools import partial
 from types import MappingProxyType
 from weakref import WeakValueDictionary
 
-from carillon_contracts.config import RESOURCES, ConfigChanged, Tenant
+from carillon_contracts.config import RESOURCES, ConfigChanged, Tenant, User
 from carillon_contracts.tenant_config import Folding, TenantConfig
-from carillon_directory.domain.commands import ApplyCompany, Batch, Command, PutBack
+from carillon_directory.domain.commands import ApplyCompany, Batch, Command, ErasePerson, PutBack
+from carillon_directory.domain.conclude import State
 from carillon_directory.domain.decide import decide, wanted_claims
+from carillon_directory.domain.erasing.decide import ERASURE, Erasing, erase
 from carillon_directory.domain.index import Index, Pair
 from carillon_directory.domain.outcomes import Accepted, Invalid, Missing, Refused, Violation
-from carillon_directory.ports import Outrun, Recorded, TenantLog
+from carillon_directory.ports import ErasureLog, Outrun, Recorded, TenantLog
 from carillon_kit.clock import Clock, SystemClock
 from carillon_kit.heap import growing
 
@@ -54,6 +56,14 @@ class Executed:
     changes: tuple[ConfigChanged, ...]
     passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     remarks: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """An erasure that began: the configuration after its changes (before them in a dry run)."""
+
+    config: TenantConfig
+    erasing: Erasing
 
 
 class TenantStates:
@@ -101,6 +111,9 @@ class TenantStates:
         folding, after = Folding(config), config.seq
         while True:
             recorded = await self._log.load(config.tenant_id, after, min(up_to, after + _STEP))
+            if config.seq and any(each.change.action == ERASURE for each in recorded):
+                self.forget(config.tenant_id)
+                return await self._grown(TenantConfig(config.tenant_id), up_to)
             for each in recorded:
                 folding.add(each.version, each.change)
             after += len(recorded)
@@ -116,6 +129,14 @@ class TenantStates:
                 folding.take_back(each.version, each.change)
             top = bottom
         return folding.result()
+
+    def forget(self, tenant_id: str) -> None:
+        """The log reads otherwise than when these were folded."""
+        self._known.pop(tenant_id, None)
+        self._indexes.pop(tenant_id, None)
+        for cache in (self._former, self._past):
+            for key in [key for key in cache if key[0] == tenant_id]:
+                del cache[key]
 
     def advance(self, config: TenantConfig) -> TenantConfig:
         """Remember a newer configuration, unless one that is newer still is known already."""
@@ -211,6 +232,28 @@ class Directory:
             after = self._states.advance_to(decision)
             return Executed(after, decision.changes, decision.passwords, decision.remarks)
         raise TooBusy(f"tenant {tenant_id!r} is being changed by others all the time; try again")
+
+    async def erase(self, tenant_id: str, command: ErasePerson, log: ErasureLog, *, dry_run: bool = False) -> Erased | Refused:
+        """The first step of an erasure: the changes; raises `TooBusy` as `execute`."""
+        lock = self._writing.setdefault(tenant_id, asyncio.Lock())
+        async with lock:
+            for _ in range(self._attempts):
+                config = await self._states.current(tenant_id)
+                if command.user_id not in config.users:
+                    return Missing(User.KIND, command.user_id)
+                state = State(config, await self._states.index(config), today=self._clock.now().date())
+                changes = [(each.version, each.change) for each in await self._log.load(tenant_id)]
+                erasing = await asyncio.to_thread(erase, state, changes, command)
+                if isinstance(erasing, Refused):
+                    return erasing
+                if dry_run:
+                    return Erased(config, erasing)
+                try:
+                    recorded = await log.begin(tenant_id, config.seq, erasing, command.actor, command.reason)
+                except Outrun:
+                    continue
+                return Erased(await self._states.advance_from(config, recorded, None), erasing)
+            raise TooBusy(f"tenant {tenant_id!r} is being changed by others all the time; try again")
 
     async def read(self, tenant_id: str, moment: Moment = None, *, whole: bool = False) -> TenantConfig | Refused:
         """The configuration as of a moment; `whole`: one in the middle of a change of several resources is that change's end."""

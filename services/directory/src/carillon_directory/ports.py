@@ -1,15 +1,17 @@
 """What the directory needs of the outside: a log of changes for each tenant, with claims that hold in the whole installation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from carillon_contracts.config import ConfigChanged, Plan
 from carillon_contracts.envelope import EventData
+from carillon_contracts.erasure import PersonErasureOrdered
 from carillon_directory.domain.claims import Claim
+from carillon_directory.domain.erasing.decide import Erasing
 
 
 class Outrun(Exception):
@@ -46,6 +48,33 @@ class TenantLog(Protocol):
 
     async def taken_elsewhere(self, tenant_id: str, claims: AbstractSet[Claim]) -> frozenset[Claim]:
         """Those of the claims that another tenant holds now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A person who is being erased, or was; `order` is there until all is done. `counts`: by service, then by what."""
+
+    erasure_id: UUID
+    tenant_id: str
+    pseudonym: str
+    requested_by: str
+    requested_at: datetime
+    rewritten_at: datetime | None
+    #: 0: the log is not rewritten yet.
+    round: int
+    order: PersonErasureOrdered | None = field(repr=False)
+    #: Services that carried this round out.
+    answered: frozenset[str]
+    counts: Mapping[str, Mapping[str, int]]
+    waits_for: str
+    done_at: datetime | None
+
+
+class ErasureLog(Protocol):
+    """Where erasures begin."""
+
+    async def begin(self, tenant_id: str, expected: int, erasing: Erasing, by: str, reason: str) -> list[Recorded]:
+        """Store the changes after version `expected` and what is to follow, and end the person's login; raises `Outrun`."""
 
 
 class Realms(Protocol):

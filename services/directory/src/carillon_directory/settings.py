@@ -20,6 +20,9 @@ class DirectorySettings(ServiceSettings):
     routing: str = ""
     #: Between two looks at whether the stream of changes is whole.
     stream_check_seconds: float = Field(default=60, gt=0)
+    #: Between two looks at what erasures wait for; and how long a rewritten log's old copy stays on the bus, for who reads it.
+    erasure_seconds: float = Field(default=5, gt=0)
+    erasure_grace_seconds: float = Field(default=30, ge=0)
     #: `host:port` where phones fetch their settings over HTTP; empty: nowhere.
     provisioning_listen: str = ""
     #: As phones know that door, with the scheme: `https://pbx.example.com`.

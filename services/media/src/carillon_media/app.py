@@ -48,7 +48,7 @@ from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks, ask_to_end
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import NatsObjectStore, ObjectStore
-from carillon_media import grpc_api, grpc_audio, grpc_conference, grpc_control, grpc_node, grpc_trunks
+from carillon_media import erasures, grpc_api, grpc_audio, grpc_conference, grpc_control, grpc_node, grpc_trunks
 from carillon_media.adapters.announcer import BusAnnouncer
 from carillon_media.adapters.applications import GrpcApplications, LocalApplications
 from carillon_media.adapters.ban_file import BanFile
@@ -222,6 +222,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         configuration.on_change = configured
         tasks.start(resync.run(), "check-sync")
         tasks.start(node.trunks.run(), "trunks")
+        await stack.enter_async_context(erasures.obeying(bus, settings.postgres_dsn))
         yield Running(
             node.sip.bound,
             port,

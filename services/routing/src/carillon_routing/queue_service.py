@@ -10,8 +10,10 @@ from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.event_store import PostgresEventStore
 from carillon_kit.ids import SystemIds
 from carillon_kit.logs import get_logger
+from carillon_kit.outbox import Outbox
 from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.relay import Relay
+from carillon_routing import erasures
 from carillon_routing.adapters.attendance import PostgresAttendance
 from carillon_routing.adapters.call_facts import CONSUMER as FACTS_CONSUMER
 from carillon_routing.adapters.call_facts import CallFactsWriter
@@ -61,7 +63,10 @@ async def run_queues(
         notices = EmergencyNotices(bus, configuration.current, SystemClock())
         emergencies = await bus.consume(EMERGENCIES_CONSUMER, notices.handle, DeadLetters(pool))
         stack.push_async_callback(emergencies.stop)
+        outbox = Outbox(pool, bus)
+        stack.push_async_callback((await erasures.obey(pool, bus, outbox.wake)).stop)
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(outbox.run())
             tasks.create_task(floors.run())
             tasks.create_task(facts.sweep())
             tasks.create_task(Relay(PostgresEventStore(pool), pool, QueuePublisher(bus), name="queues").run())

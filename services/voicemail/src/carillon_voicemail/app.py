@@ -22,6 +22,7 @@ from carillon_kit.logs import get_logger
 from carillon_kit.object_store import NatsObjectStore, ObjectStore
 from carillon_kit.outbox import Outbox
 from carillon_kit.postgres import migrate, open_pool
+from carillon_voicemail import erasures
 from carillon_voicemail.adapters.conference_door import ConferenceDoor
 from carillon_voicemail.adapters.maildir import Maildir
 from carillon_voicemail.adapters.postgres_conferences import PostgresConferences
@@ -108,6 +109,7 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         stack.push_async_callback(consumer.stop)
         await _summaries(settings, pool, bus, configuration, tasks, stack, letter_sender.wake)
         await _letters(settings, pool, bus, letters, letter_sender, stack)
+        stack.push_async_callback((await erasures.obey(pool, bus, objects, outbox.wake)).stop)
         yield port
 
 

@@ -227,7 +227,7 @@ class Bus(ABC):
 
     @abstractmethod
     async def handled(self, stream: str) -> int:
-        """Every durable consumer of the stream is through with what came up to this `stream_seq`."""
+        """Every durable consumer of the stream is through with what came up to this `stream_seq`; 0: there is no such stream."""
 
     @abstractmethod
     async def erase(self, stream: str, stream_seqs: Sequence[int]) -> None:

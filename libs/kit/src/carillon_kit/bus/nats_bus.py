@@ -210,7 +210,10 @@ class NatsBus(Bus):
 
     async def handled(self, stream: str) -> int:
         """As `Bus.handled`."""
-        last = (await self._manager.stream_info(stream)).state.last_seq
+        try:
+            last = (await self._manager.stream_info(stream)).state.last_seq
+        except errors.NotFoundError:
+            return 0
         found = [int(last)]
         for consumer in await self._manager.consumers_info(stream):
             # One without a durable name reads for itself alone and is not waited for.

@@ -5,6 +5,7 @@ audio that two recordings share goes with the last of them.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -18,6 +19,7 @@ from carillon_contracts.audit import RecordingDeleted
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import AUDIT, audit_subject
 from carillon_kit import outbox
+from carillon_kit.object_store import ObjectNotFound, ObjectStore
 
 _COLUMNS = "recording_id, tenant, call_id, seq, leg_id, started_at, duration_ms, bytes, object, labels, expires_at"
 _INSERT = f"insert into recording ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing"
@@ -31,8 +33,36 @@ select {_COLUMNS} from recording
 _DELETE = f"""
 update recording set deleted_at = clock_timestamp(), deleted_by = $3
  where tenant = $1 and recording_id = $2 and deleted_at is null returning {_COLUMNS}"""
+_MARK = "update recording set deleted_at = clock_timestamp(), deleted_by = $3 where tenant = $1 and recording_id = $2"
+#: Who deletes what an erased person had part in.
+ERASED = "erasure"
 _EXPIRED = f"select {_COLUMNS} from recording where deleted_at is null and expires_at <= clock_timestamp() order by expires_at limit $1"
 _SHARED = "select exists (select from recording where object = $1 and deleted_at is null)"
+
+
+_OF = f"""
+select {_COLUMNS} from recording r
+ where tenant = $1 and deleted_at is null and exists (
+   select from call_event e
+    where e.tenant = r.tenant and e.call_id = r.call_id
+      and type in ('carillon.call.started.v1', 'carillon.call.leg_offered.v1', 'carillon.call.conference_joined.v1')
+      and array[convert_from(body, 'UTF8')::jsonb #>> '{{data,party}}', convert_from(body, 'UTF8')::jsonb #>> '{{data,caller_user_id}}']
+          && $2::text[])
+   for update"""
+
+
+async def delete_recordings_of(connection: Any, tenant: str, who: Sequence[str], objects: ObjectStore) -> int:
+    """Those of calls that one of `who` (user ids) called in or was called in, with their audio; in the caller's transaction."""
+    rows = await connection.fetch(_OF, tenant, list(who))
+    for row in rows:
+        recording = _read(row)
+        await connection.execute(_MARK, tenant, recording.recording_id, ERASED)
+        event = _event(recording, ERASED, "a person who took part is erased")
+        await outbox.put(connection, AUDIT.name, [(event.id, audit_subject(tenant, "recording_deleted"), event.to_json())])
+        if not await connection.fetchval(_SHARED, recording.object):
+            with suppress(ObjectNotFound):
+                await objects.delete(recording.object)
+    return len(rows)
 
 
 class PostgresRecordings:

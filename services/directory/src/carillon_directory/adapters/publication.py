@@ -6,22 +6,28 @@ change always goes alone, for `stream_keeper`.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import groupby
 
 from carillon_contracts.config.changes import MANY_CHANGED, event_type
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG, config_subject
 from carillon_directory.adapters.tenant_log import tenant_of
+from carillon_directory.domain.erasing.decide import ERASURE, PERSON
 from carillon_kit.bus import Bus
 from carillon_kit.bus.api import MOST_WHOLE, Outgoing
-from carillon_kit.event_store import RawEvent, StoredEvent
+from carillon_kit.event_store import PostgresEventStore, RawEvent, StoredEvent
+from carillon_kit.ids import Ids
 
 SOURCE = "carillon/directory"
 #: Fewer are no quicker in one step than one by one.
 _FEW = 3
 #: More are put into words beside the loop.
 _MANY = 20
+#: Changes of a log that are read at once to be published once more.
+_COPY_STEP = 500
+_ERASED = f"{PERSON}_{ERASURE}"
+IsOpen = Callable[[str], Awaitable[bool]]
 #: Fewer changes of a kind in a row are an event each.
 LEAST_TOGETHER = 20
 #: Changes in one event, and their bytes: a follower takes them in in a few milliseconds.
@@ -50,14 +56,37 @@ def published(stored: StoredEvent | RawEvent) -> tuple[str, Event]:
 
 
 class ConfigPublisher:
-    """What the relay publishes with."""
+    """What the relay publishes with.
 
-    def __init__(self, bus: Bus) -> None:
+    Where a change says that somebody was erased, the tenant's whole log is published once more behind it, as it reads now: then the old
+    copy can go, and whoever reads the stream from its beginning always finds every version in order.
+    """
+
+    def __init__(self, bus: Bus, store: PostgresEventStore, is_open: IsOpen, ids: Ids) -> None:
+        """`is_open`: whether somebody of the tenant is being erased, that is whether there is an old copy."""
         self._bus = bus
+        self._store = store
+        self._is_open = is_open
+        self._ids = ids
 
     async def __call__(self, events: Sequence[RawEvent]) -> None:
         """All in one step, or one by one, each acknowledged before the next: a later change must never overtake one that failed."""
-        items = await asyncio.to_thread(_outgoing, events) if len(events) > _MANY else _outgoing(events)
+        start = 0
+        for number, stored in enumerate(events, start=1):
+            if stored.type == _ERASED and await self._is_open(tenant_of(stored.stream)):
+                await self._publish(events[start:number])
+                await self._once_more(stored)
+                start = number
+        await self._publish(events[start:])
+
+    async def _once_more(self, last: RawEvent) -> None:
+        # Ids of its own each time: the stream must not take it for a repetition.
+        copy = self._ids.token(8)
+        for after in range(0, last.version, _COPY_STEP):
+            await self._publish(await self._store.load_raw(last.stream, after, min(last.version, after + _COPY_STEP)), f".{copy}")
+
+    async def _publish(self, events: Sequence[RawEvent], copy: str = "") -> None:
+        items = await asyncio.to_thread(_outgoing, events, copy) if len(events) > _MANY else _outgoing(events, copy)
         for start in range(0, len(items), MOST_WHOLE):
             some = items[start : start + MOST_WHOLE]
             if len(some) > _FEW and await self._bus.publish_whole(CONFIG.name, some):
@@ -66,15 +95,15 @@ class ConfigPublisher:
                 await self._bus.publish(CONFIG.name, item.subject, item.payload, message_id=item.message_id)
 
 
-def _outgoing(events: Sequence[RawEvent]) -> list[Outgoing]:
+def _outgoing(events: Sequence[RawEvent], copy: str) -> list[Outgoing]:
     items = []
     for run in _runs(events):
         if len(run) < LEAST_TOGETHER:
             for stored in run:
                 subject, event = published(stored)
-                items.append(Outgoing(subject, event.to_json(), str(stored.event_id)))
+                items.append(Outgoing(subject, event.to_json(), f"{stored.event_id}{copy}"))
         else:
-            items.append(_together(run))
+            items.append(_together(run, copy))
     return items
 
 
@@ -92,7 +121,7 @@ def _runs(events: Sequence[RawEvent]) -> Iterator[list[RawEvent]]:
         yield run
 
 
-def _together(run: Sequence[RawEvent]) -> Outgoing:
+def _together(run: Sequence[RawEvent], copy: str) -> Outgoing:
     """One event of many changes, each as it lies in the log."""
     last = run[-1]
     tenant_id, (resource, _, action) = tenant_of(last.stream), last.type.rpartition("_")
@@ -108,4 +137,5 @@ def _together(run: Sequence[RawEvent]) -> Outgoing:
     )
     before, _, after = event.to_json().partition(_PLACE)
     changes = b",".join(each.raw.encode() for each in run)
-    return Outgoing(config_subject(tenant_id, resource, action), b"".join((before, _PLACE[:-1], changes, b"]", after)), str(last.event_id))
+    payload = b"".join((before, _PLACE[:-1], changes, b"]", after))
+    return Outgoing(config_subject(tenant_id, resource, action), payload, f"{last.event_id}{copy}")

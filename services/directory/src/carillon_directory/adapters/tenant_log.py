@@ -1,7 +1,8 @@
 """`TenantLog` on Postgres: the kit's event store for the changes, the table `claim` for what may stand once."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -74,9 +75,17 @@ class PostgresTenantLog:
 
     async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> None:
         """As the protocol."""
+        async with self._pool.acquire() as connection, self.appending(connection, tenant_id, expected, changes) as done:
+            return done
+
+    @asynccontextmanager
+    async def appending(
+        self, connection: Any, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]
+    ) -> AsyncIterator[list[Recorded]]:
+        """`append` with more in the same transaction: what is done on `connection` inside."""
         moved = claim_changes(changes)
         try:
-            async with self._pool.acquire() as connection, connection.transaction():
+            async with connection.transaction():
                 for start in range(0, len(changes), _STEP):
                     events = [new_event(change, self._ids) for change in changes[start : start + _STEP]]
                     await self._store.put(stream_of(tenant_id), expected + start, events, connection)
@@ -84,6 +93,7 @@ class PostgresTenantLog:
                 taken = await connection.fetch(_TAKE, tenant_id, *_columns(moved.taken))
                 if len(taken) < len(moved.taken):
                     raise Outrun("a claim was taken meanwhile")
+                yield done
         except VersionConflict as conflict:
             raise Outrun(str(conflict)) from conflict
         except asyncpg.DeadlockDetectedError as deadlock:

@@ -22,28 +22,47 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from carillon.directory.v1 import applied_change_pb2 as carillon_dot_directory_dot_v1_dot_applied__change__pb2
 from carillon.directory.v1 import history_pb2 as carillon_dot_directory_dot_v1_dot_history__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/person.proto\x12\x15\x63\x61rillon.directory.v1\x1a#carillon/directory/v1/history.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"&\n\x13\x45xportPersonRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xf6\x01\n\x14\x45xportPersonResponse\x12;\n\x08resource\x18\x01 \x01(\x0b\x32\'.carillon.directory.v1.PersonalResourceH\x00\x12\x31\n\x07mention\x18\x02 \x01(\x0b\x32\x1e.carillon.directory.v1.MentionH\x00\x12\x35\n\x05login\x18\x03 \x01(\x0b\x32$.carillon.directory.v1.PersonalLoginH\x00\x12/\n\x06\x63hange\x18\x04 \x01(\x0b\x32\x1d.carillon.directory.v1.ChangeH\x00\x42\x06\n\x04part\"W\n\x10PersonalResource\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12)\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"#\n\x07Mention\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"h\n\rPersonalLogin\x12\r\n\x05login\x18\x01 \x01(\t\x12\x15\n\rsecond_factor\x18\x02 \x01(\x08\x12\x31\n\rlast_login_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2z\n\rPersonService\x12i\n\x0c\x45xportPerson\x12*.carillon.directory.v1.ExportPersonRequest\x1a+.carillon.directory.v1.ExportPersonResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/person.proto\x12\x15\x63\x61rillon.directory.v1\x1a*carillon/directory/v1/applied_change.proto\x1a#carillon/directory/v1/history.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x01\n\x12\x45rasePersonRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12;\n\nrecordings\x18\x02 \x01(\x0e\x32\'.carillon.directory.v1.ErasedRecordings\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"\x98\x01\n\x13\x45rasePersonResponse\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x11\n\tpseudonym\x18\x02 \x01(\t\x12\x35\n\x07\x63hanges\x18\x03 \x03(\x0b\x32$.carillon.directory.v1.AppliedChange\x12\x12\n\nconfig_seq\x18\x04 \x01(\x03\x12\x0f\n\x07remarks\x18\x05 \x03(\t\"\'\n\x11GetErasureRequest\x12\x12\n\nerasure_id\x18\x01 \x01(\t\"E\n\x12GetErasureResponse\x12/\n\x07\x65rasure\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Erasure\"\xf5\x01\n\x07\x45rasure\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x11\n\tpseudonym\x18\x02 \x01(\t\x12\x14\n\x0crequested_by\x18\x03 \x01(\t\x12\x32\n\x0erequested_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tdone_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\twaits_for\x18\x06 \x01(\t\x12\x37\n\x08services\x18\x07 \x03(\x0b\x32%.carillon.directory.v1.ServiceErasure\"\x93\x01\n\x0eServiceErasure\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x41\n\x06\x63ounts\x18\x02 \x03(\x0b\x32\x31.carillon.directory.v1.ServiceErasure.CountsEntry\x1a-\n\x0b\x43ountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"&\n\x13\x45xportPersonRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xf6\x01\n\x14\x45xportPersonResponse\x12;\n\x08resource\x18\x01 \x01(\x0b\x32\'.carillon.directory.v1.PersonalResourceH\x00\x12\x31\n\x07mention\x18\x02 \x01(\x0b\x32\x1e.carillon.directory.v1.MentionH\x00\x12\x35\n\x05login\x18\x03 \x01(\x0b\x32$.carillon.directory.v1.PersonalLoginH\x00\x12/\n\x06\x63hange\x18\x04 \x01(\x0b\x32\x1d.carillon.directory.v1.ChangeH\x00\x42\x06\n\x04part\"W\n\x10PersonalResource\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12)\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"#\n\x07Mention\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"h\n\rPersonalLogin\x12\r\n\x05login\x18\x01 \x01(\t\x12\x15\n\rsecond_factor\x18\x02 \x01(\x08\x12\x31\n\rlast_login_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*o\n\x10\x45rasedRecordings\x12!\n\x1d\x45RASED_RECORDINGS_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RASED_RECORDINGS_DELETE\x10\x01\x12\x1a\n\x16\x45RASED_RECORDINGS_KEEP\x10\x02\x32\xc3\x02\n\rPersonService\x12i\n\x0c\x45xportPerson\x12*.carillon.directory.v1.ExportPersonRequest\x1a+.carillon.directory.v1.ExportPersonResponse0\x01\x12\x64\n\x0b\x45rasePerson\x12).carillon.directory.v1.ErasePersonRequest\x1a*.carillon.directory.v1.ErasePersonResponse\x12\x61\n\nGetErasure\x12(.carillon.directory.v1.GetErasureRequest\x1a).carillon.directory.v1.GetErasureResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.person_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EXPORTPERSONREQUEST']._serialized_start=161
-  _globals['_EXPORTPERSONREQUEST']._serialized_end=199
-  _globals['_EXPORTPERSONRESPONSE']._serialized_start=202
-  _globals['_EXPORTPERSONRESPONSE']._serialized_end=448
-  _globals['_PERSONALRESOURCE']._serialized_start=450
-  _globals['_PERSONALRESOURCE']._serialized_end=537
-  _globals['_MENTION']._serialized_start=539
-  _globals['_MENTION']._serialized_end=574
-  _globals['_PERSONALLOGIN']._serialized_start=576
-  _globals['_PERSONALLOGIN']._serialized_end=680
-  _globals['_PERSONSERVICE']._serialized_start=682
-  _globals['_PERSONSERVICE']._serialized_end=804
+  _globals['_SERVICEERASURE_COUNTSENTRY']._loaded_options = None
+  _globals['_SERVICEERASURE_COUNTSENTRY']._serialized_options = b'8\001'
+  _globals['_ERASEDRECORDINGS']._serialized_start=1525
+  _globals['_ERASEDRECORDINGS']._serialized_end=1636
+  _globals['_ERASEPERSONREQUEST']._serialized_start=206
+  _globals['_ERASEPERSONREQUEST']._serialized_end=337
+  _globals['_ERASEPERSONRESPONSE']._serialized_start=340
+  _globals['_ERASEPERSONRESPONSE']._serialized_end=492
+  _globals['_GETERASUREREQUEST']._serialized_start=494
+  _globals['_GETERASUREREQUEST']._serialized_end=533
+  _globals['_GETERASURERESPONSE']._serialized_start=535
+  _globals['_GETERASURERESPONSE']._serialized_end=604
+  _globals['_ERASURE']._serialized_start=607
+  _globals['_ERASURE']._serialized_end=852
+  _globals['_SERVICEERASURE']._serialized_start=855
+  _globals['_SERVICEERASURE']._serialized_end=1002
+  _globals['_SERVICEERASURE_COUNTSENTRY']._serialized_start=957
+  _globals['_SERVICEERASURE_COUNTSENTRY']._serialized_end=1002
+  _globals['_EXPORTPERSONREQUEST']._serialized_start=1004
+  _globals['_EXPORTPERSONREQUEST']._serialized_end=1042
+  _globals['_EXPORTPERSONRESPONSE']._serialized_start=1045
+  _globals['_EXPORTPERSONRESPONSE']._serialized_end=1291
+  _globals['_PERSONALRESOURCE']._serialized_start=1293
+  _globals['_PERSONALRESOURCE']._serialized_end=1380
+  _globals['_MENTION']._serialized_start=1382
+  _globals['_MENTION']._serialized_end=1417
+  _globals['_PERSONALLOGIN']._serialized_start=1419
+  _globals['_PERSONALLOGIN']._serialized_end=1523
+  _globals['_PERSONSERVICE']._serialized_start=1639
+  _globals['_PERSONSERVICE']._serialized_end=1962
 # @@protoc_insertion_point(module_scope)

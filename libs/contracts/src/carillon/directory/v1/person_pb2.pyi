@@ -3,11 +3,15 @@
 isort:skip_file
 What is known of a person."""
 
+from carillon.directory.v1 import applied_change_pb2 as _applied_change_pb2
 from carillon.directory.v1 import history_pb2 as _history_pb2
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +22,223 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ErasedRecordings:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ErasedRecordingsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErasedRecordings.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ERASED_RECORDINGS_UNSPECIFIED: _ErasedRecordings.ValueType  # 0
+    """Deleted."""
+    ERASED_RECORDINGS_DELETE: _ErasedRecordings.ValueType  # 1
+    ERASED_RECORDINGS_KEEP: _ErasedRecordings.ValueType  # 2
+    """Where law makes keep them: they stay, under the pseudonym, until their retention ends."""
+
+class ErasedRecordings(_ErasedRecordings, metaclass=_ErasedRecordingsEnumTypeWrapper):
+    """Of calls that the person had part in."""
+
+ERASED_RECORDINGS_UNSPECIFIED: ErasedRecordings.ValueType  # 0
+"""Deleted."""
+ERASED_RECORDINGS_DELETE: ErasedRecordings.ValueType  # 1
+ERASED_RECORDINGS_KEEP: ErasedRecordings.ValueType  # 2
+"""Where law makes keep them: they stay, under the pseudonym, until their retention ends."""
+Global___ErasedRecordings: _TypeAlias = ErasedRecordings  # noqa: Y015
+
+@_typing.final
+class ErasePersonRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    RECORDINGS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    recordings: Global___ErasedRecordings.ValueType
+    reason: _builtins.str
+    """Why, kept in the history."""
+    dry_run: _builtins.bool
+    """List what would change and what would stay; change nothing."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        recordings: Global___ErasedRecordings.ValueType = ...,
+        reason: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "reason", b"reason", "recordings", b"recordings", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasePersonRequest: _TypeAlias = ErasePersonRequest  # noqa: Y015
+
+@_typing.final
+class ErasePersonResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASURE_ID_FIELD_NUMBER: _builtins.int
+    PSEUDONYM_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    REMARKS_FIELD_NUMBER: _builtins.int
+    erasure_id: _builtins.str
+    """Empty in a dry run."""
+    pseudonym: _builtins.str
+    """Stands for the person from now on, wherever they were named."""
+    config_seq: _builtins.int
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[_applied_change_pb2.AppliedChange]: ...
+    @_builtins.property
+    def remarks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Words that stand for others too, and stay where they are not the person's own; said here and kept nowhere."""
+
+    def __init__(
+        self,
+        *,
+        erasure_id: _builtins.str = ...,
+        pseudonym: _builtins.str = ...,
+        changes: _abc.Iterable[_applied_change_pb2.AppliedChange] | None = ...,
+        config_seq: _builtins.int = ...,
+        remarks: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "config_seq", b"config_seq", "erasure_id", b"erasure_id", "pseudonym", b"pseudonym", "remarks", b"remarks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasePersonResponse: _TypeAlias = ErasePersonResponse  # noqa: Y015
+
+@_typing.final
+class GetErasureRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASURE_ID_FIELD_NUMBER: _builtins.int
+    erasure_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        erasure_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure_id", b"erasure_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetErasureRequest: _TypeAlias = GetErasureRequest  # noqa: Y015
+
+@_typing.final
+class GetErasureResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASURE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def erasure(self) -> Global___Erasure: ...
+    def __init__(
+        self,
+        *,
+        erasure: Global___Erasure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetErasureResponse: _TypeAlias = GetErasureResponse  # noqa: Y015
+
+@_typing.final
+class Erasure(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASURE_ID_FIELD_NUMBER: _builtins.int
+    PSEUDONYM_FIELD_NUMBER: _builtins.int
+    REQUESTED_BY_FIELD_NUMBER: _builtins.int
+    REQUESTED_TIME_FIELD_NUMBER: _builtins.int
+    DONE_TIME_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    erasure_id: _builtins.str
+    pseudonym: _builtins.str
+    requested_by: _builtins.str
+    """Who asked, from the token."""
+    waits_for: _builtins.str
+    """What it waits for, in words."""
+    @_builtins.property
+    def requested_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def done_time(self) -> _timestamp_pb2.Timestamp:
+        """Unset: not done yet."""
+
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceErasure]: ...
+    def __init__(
+        self,
+        *,
+        erasure_id: _builtins.str = ...,
+        pseudonym: _builtins.str = ...,
+        requested_by: _builtins.str = ...,
+        requested_time: _timestamp_pb2.Timestamp | None = ...,
+        done_time: _timestamp_pb2.Timestamp | None = ...,
+        waits_for: _builtins.str = ...,
+        services: _abc.Iterable[Global___ServiceErasure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["done_time", b"done_time", "requested_time", b"requested_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done_time", b"done_time", "erasure_id", b"erasure_id", "pseudonym", b"pseudonym", "requested_by", b"requested_by", "requested_time", b"requested_time", "services", b"services", "waits_for", b"waits_for"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Erasure: _TypeAlias = Erasure  # noqa: Y015
+
+@_typing.final
+class ServiceErasure(_message.Message):
+    """What a service rewrote or deleted: `messages`, `recordings`, `records`, ..."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class CountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    @_builtins.property
+    def counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceErasure: _TypeAlias = ServiceErasure  # noqa: Y015
 
 @_typing.final
 class ExportPersonRequest(_message.Message):

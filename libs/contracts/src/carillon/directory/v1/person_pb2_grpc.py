@@ -39,6 +39,16 @@ class PersonServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_person__pb2.ExportPersonRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_person__pb2.ExportPersonResponse.FromString,
                 _registered_method=True)
+        self.ErasePerson = channel.unary_unary(
+                '/carillon.directory.v1.PersonService/ErasePerson',
+                request_serializer=carillon_dot_directory_dot_v1_dot_person__pb2.ErasePersonRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_person__pb2.ErasePersonResponse.FromString,
+                _registered_method=True)
+        self.GetErasure = channel.unary_unary(
+                '/carillon.directory.v1.PersonService/GetErasure',
+                request_serializer=carillon_dot_directory_dot_v1_dot_person__pb2.GetErasureRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_person__pb2.GetErasureResponse.FromString,
+                _registered_method=True)
 
 
 class PersonServiceServicer:
@@ -51,6 +61,21 @@ class PersonServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ErasePerson(self, request, context):
+        """ErasePerson takes a user out of the tenant and out of all that any service keeps, past configurations included; it cannot be undone.
+        FAILED_PRECONDITION names what leads calls to them and has to lead elsewhere first. It goes on after the answer: see GetErasure.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetErasure(self, request, context):
+        """GetErasure tells how far an erasure is, and what each service did.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PersonServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -58,6 +83,16 @@ def add_PersonServiceServicer_to_server(servicer, server):
                     servicer.ExportPerson,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_person__pb2.ExportPersonRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_person__pb2.ExportPersonResponse.SerializeToString,
+            ),
+            'ErasePerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.ErasePerson,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_person__pb2.ErasePersonRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_person__pb2.ErasePersonResponse.SerializeToString,
+            ),
+            'GetErasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetErasure,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_person__pb2.GetErasureRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_person__pb2.GetErasureResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -87,6 +122,60 @@ class PersonService:
             '/carillon.directory.v1.PersonService/ExportPerson',
             carillon_dot_directory_dot_v1_dot_person__pb2.ExportPersonRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_person__pb2.ExportPersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ErasePerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.PersonService/ErasePerson',
+            carillon_dot_directory_dot_v1_dot_person__pb2.ErasePersonRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_person__pb2.ErasePersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetErasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.PersonService/GetErasure',
+            carillon_dot_directory_dot_v1_dot_person__pb2.GetErasureRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_person__pb2.GetErasureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,12 +33,24 @@ class PersonServiceStub:
     def __new__(cls, channel: _aio.Channel) -> PersonServiceAsyncStub: ...
     ExportPerson: _grpc.UnaryStreamMultiCallable[_person_pb2.ExportPersonRequest, _person_pb2.ExportPersonResponse]
     """ExportPerson gives everything that the directory knows of a user, now and in the past, without secrets. Users may ask for themselves."""
+    ErasePerson: _grpc.UnaryUnaryMultiCallable[_person_pb2.ErasePersonRequest, _person_pb2.ErasePersonResponse]
+    """ErasePerson takes a user out of the tenant and out of all that any service keeps, past configurations included; it cannot be undone.
+    FAILED_PRECONDITION names what leads calls to them and has to lead elsewhere first. It goes on after the answer: see GetErasure.
+    """
+    GetErasure: _grpc.UnaryUnaryMultiCallable[_person_pb2.GetErasureRequest, _person_pb2.GetErasureResponse]
+    """GetErasure tells how far an erasure is, and what each service did."""
 
 @_typing.type_check_only
 class PersonServiceAsyncStub(PersonServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ExportPerson: _aio.UnaryStreamMultiCallable[_person_pb2.ExportPersonRequest, _person_pb2.ExportPersonResponse]  # type: ignore[assignment]
     """ExportPerson gives everything that the directory knows of a user, now and in the past, without secrets. Users may ask for themselves."""
+    ErasePerson: _aio.UnaryUnaryMultiCallable[_person_pb2.ErasePersonRequest, _person_pb2.ErasePersonResponse]  # type: ignore[assignment]
+    """ErasePerson takes a user out of the tenant and out of all that any service keeps, past configurations included; it cannot be undone.
+    FAILED_PRECONDITION names what leads calls to them and has to lead elsewhere first. It goes on after the answer: see GetErasure.
+    """
+    GetErasure: _aio.UnaryUnaryMultiCallable[_person_pb2.GetErasureRequest, _person_pb2.GetErasureResponse]  # type: ignore[assignment]
+    """GetErasure tells how far an erasure is, and what each service did."""
 
 class PersonServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -48,5 +60,23 @@ class PersonServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_person_pb2.ExportPersonResponse], _abc.AsyncIterator[_person_pb2.ExportPersonResponse]]:
         """ExportPerson gives everything that the directory knows of a user, now and in the past, without secrets. Users may ask for themselves."""
+
+    @_abc_1.abstractmethod
+    def ErasePerson(
+        self,
+        request: _person_pb2.ErasePersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_person_pb2.ErasePersonResponse, _abc.Awaitable[_person_pb2.ErasePersonResponse]]:
+        """ErasePerson takes a user out of the tenant and out of all that any service keeps, past configurations included; it cannot be undone.
+        FAILED_PRECONDITION names what leads calls to them and has to lead elsewhere first. It goes on after the answer: see GetErasure.
+        """
+
+    @_abc_1.abstractmethod
+    def GetErasure(
+        self,
+        request: _person_pb2.GetErasureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_person_pb2.GetErasureResponse, _abc.Awaitable[_person_pb2.GetErasureResponse]]:
+        """GetErasure tells how far an erasure is, and what each service did."""
 
 def add_PersonServiceServicer_to_server(servicer: PersonServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

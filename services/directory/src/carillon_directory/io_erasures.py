@@ -1,0 +1,175 @@
+"""What follows the first step of an erasure, until nothing names the person any more.
+
+When the changes are published the log is rewritten, its rewritten copy is published behind the old one, and the services are told. When all
+of them have answered, the old copy and every message that names the person are destroyed. If there were any outside the configuration the
+services are asked again: one of them might have taken it in after it had answered. In the end the order itself is destroyed.
+
+Always: one replica at a time works on it; whatever dies when, the next one goes on where it was.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import orjson
+
+from carillon_contracts.envelope import Event
+from carillon_contracts.erasure import SERVICES, Cleaner, PersonErasureCarriedOut
+from carillon_contracts.streams import (
+    AUDIT,
+    CALLS,
+    CONFERENCES,
+    CONFIG,
+    ERASURES,
+    LETTERS,
+    MAILBOXES,
+    RECORDS,
+    REGISTRATIONS,
+    Stream,
+    erasure_subject,
+    letter_subject,
+)
+from carillon_directory.adapters.postgres_erasures import PostgresErasures
+from carillon_directory.ports import Erasure
+from carillon_kit.bus import Bus, ConsumerSpec, Delivered, EraseRefused, Message
+from carillon_kit.clock import Clock
+from carillon_kit.logs import get_logger
+from carillon_kit.relay import Relay
+
+CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="directory-erasures", subject="carillon._operator.erasure.*.carried_out")
+#: Who may still be reading what is about to be destroyed has so long to come by; events that are later than the second are new facts.
+GRACE_SECONDS = 30.0
+LATE = timedelta(minutes=10)
+#: For the relay to publish all it has, and for the bus to hand out what is asked for.
+_PATIENCE = 60.0
+_LOCK = "select pg_try_advisory_xact_lock(hashtextextended(current_schema() || '/erasures', 0))"
+_OF_A_TENANT = (CALLS, CONFERENCES, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT)
+_log = get_logger("erasures")
+
+
+@dataclass(slots=True)
+class ErasureWorker:
+    """Run `run` as a task, and feed `answer` from `CONSUMER`."""
+
+    pool: "asyncpg.Pool[Any]"
+    erasures: PostgresErasures
+    relay: Relay
+    bus: Bus
+    clock: Clock
+    every_seconds: float
+    grace_seconds: float = GRACE_SECONDS
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._woken.set()
+
+    async def answer(self, batch: list[Delivered]) -> None:
+        """Services' answers; raises for what is none."""
+        for delivered in batch:
+            await self.erasures.answered(PersonErasureCarriedOut.model_validate(Event.from_json(delivered.data).data))
+            self.wake()
+
+    async def run(self) -> None:
+        """Work until cancelled; survives the absence of the bus and of the database."""
+        while True:
+            self._woken.clear()
+            try:
+                async with self.pool.acquire() as connection, connection.transaction():
+                    if await connection.fetchval(_LOCK):
+                        for erasure in await self.erasures.unfinished():
+                            await self._go_on(erasure)
+            except Exception as error:  # noqa: BLE001  (a subscriber's edge)
+                _log.warning("erasure delayed", error=type(error).__name__)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.every_seconds):
+                    await self._woken.wait()
+
+    async def _go_on(self, erasure: Erasure) -> None:
+        now = self.clock.now()
+        await self.relay.caught_up(_PATIENCE)
+        if erasure.rewritten_at is None:
+            await self.erasures.rewrite(erasure.erasure_id, now)
+            self.wake()
+            return
+        if missing := sorted(set(SERVICES) - erasure.answered):
+            await self.erasures.waits(erasure.erasure_id, f"answer of {', '.join(missing)}")
+            return
+        if now < erasure.rewritten_at + timedelta(seconds=self.grace_seconds):
+            await self.erasures.waits(erasure.erasure_id, "readers of the streams")
+            return
+        try:
+            found, waiting = await self._clean(erasure)
+        except EraseRefused as refused:
+            _log.error("a stream keeps what names a person", error=str(refused))
+            await self.erasures.waits(erasure.erasure_id, f"leave to delete: {refused}")
+            return
+        if waiting:
+            await self.erasures.waits(erasure.erasure_id, f"consumers of {', '.join(waiting)}")
+        elif found:
+            await self.erasures.next_round(erasure.erasure_id, erasure.round + 1, now)
+        else:
+            await self._destroy_orders(erasure)
+            await self.erasures.finish(erasure, now)
+            _log.info("person erased", tenant=erasure.tenant_id, erasure_id=str(erasure.erasure_id), rounds=erasure.round)
+
+    async def _clean(self, erasure: Erasure) -> tuple[int, list[str]]:
+        """How many messages outside the configuration went, and the streams in which some cannot go yet."""
+        assert erasure.order is not None
+        assert erasure.rewritten_at is not None
+        cleaner, tenant, late = Cleaner(erasure.order), erasure.tenant_id, erasure.rewritten_at + LATE
+        await self._one_copy(tenant)
+        places: list[tuple[Stream, str]] = [(stream, stream.subjects[0].replace("*", tenant, 1)) for stream in _OF_A_TENANT]
+        places.append((LETTERS, letter_subject(tenant)))
+        found, waiting = 0, []
+        for stream, subject in places:
+            handled = await self.bus.handled(stream.name)
+            if not handled:
+                continue
+            named = [each.stream_seq for each in await self._read(stream, subject) if _names(each.data, cleaner, late)]
+            await self.bus.erase(stream.name, [number for number in named if number <= handled])
+            found += len(named)
+            if any(number > handled for number in named):
+                waiting.append(stream.name)
+        return found, waiting
+
+    async def _one_copy(self, tenant: str) -> None:
+        """Of the tenant's log only the last copy stays. The newest goes first: whoever reads finds no gap."""
+        messages = await self._read(CONFIG, f"carillon.{tenant}.config.>")
+        begins = max((each.stream_seq for each in messages if orjson.loads(each.data).get("configseq") == 1), default=0)
+        await self.bus.erase(CONFIG.name, [each.stream_seq for each in reversed(messages) if each.stream_seq < begins])
+
+    async def _destroy_orders(self, erasure: Erasure) -> None:
+        wanted = str(erasure.erasure_id)
+        messages = await self._read(ERASURES, erasure_subject(erasure.tenant_id, "ordered"))
+        await self.bus.erase(ERASURES.name, [each.stream_seq for each in messages if _about(each.data) == wanted])
+
+    async def _read(self, stream: Stream, subject: str) -> list[Message]:
+        found: list[Message] = []
+        follower = self.bus.follow(stream.name, subject)
+
+        async def read() -> None:
+            async for message in follower:
+                found.append(message)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(read())
+            try:
+                await follower.caught_up(_PATIENCE)
+            finally:
+                await follower.close()
+        return found
+
+
+def _names(data: bytes, cleaner: Cleaner, late: datetime) -> bool:
+    """Whether an event names the person, and not somebody who came later."""
+    if cleaner.json(data) == data:
+        return False
+    return Event.from_json(data).time < late
+
+
+def _about(data: bytes) -> str:
+    return str(orjson.loads(data).get("data", {}).get("erasure_id", ""))

@@ -1,0 +1,55 @@
+"""Persons who are erased: what routing remembers of them is forgotten, and the log of the queues tells of a pseudonym."""
+
+from typing import Any
+
+import asyncpg
+
+from carillon_contracts.erasure import Order, answer_event, read_order
+from carillon_contracts.streams import ERASURES
+from carillon_kit.bus import Bus, Consumer, ConsumerSpec
+from carillon_kit.clock import SystemClock
+from carillon_kit.dead_letters import DeadLetters
+from carillon_kit.orders import Counts, Orders, Wake
+from carillon_kit.rewriting import Columns, forget_letters, patterns, rewrite_rows
+
+CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="routing-erasures", subject="carillon._operator.erasure.*.ordered", ack_wait=120)
+#: Facts of a user alone.
+_THEIRS = tuple(
+    f"delete from {table} where tenant = $1 and user_id = $2" for table in ("attendance", "code_block", "code_try", "last_talk")
+)
+_TALKED = "delete from last_talk where tenant = $1 and number ilike any($2::text[])"
+_ROWS = {
+    "calls": (Columns("call_seen", texts=("caller", "caller_user_id")), Columns("call_leg", texts=("party", "number"))),
+    "queues": (
+        Columns("event", documents=("data",), scope="stream = 'floor/' || $1"),
+        Columns("floor_snapshot", documents=("state",)),
+    ),
+}
+
+
+async def carry_out(connection: Any, order: Order) -> Counts:
+    """In the caller's transaction."""
+    gone = [await connection.execute(statement, order.tenant, order.data.user_id) for statement in _THEIRS]
+    gone.append(await connection.execute(_TALKED, order.tenant, patterns(order.cleaner.needles)))
+    counts: Counts = {"facts_deleted": sum(int(each.split()[-1]) for each in gone)}
+    for what, tables in _ROWS.items():
+        counts[what] = sum([await rewrite_rows(connection, each, order.tenant, order.cleaner) for each in tables])
+    counts["dead_letters_deleted"] = await forget_letters(connection, order.tenant, order.cleaner.needles)
+    return counts
+
+
+async def obey(pool: "asyncpg.Pool[Any]", bus: Bus, wake: Wake) -> Consumer:
+    """Start the consumer."""
+    await bus.ensure_stream(ERASURES)
+    letters, clock = DeadLetters(pool), SystemClock()
+    orders = Orders(
+        pool,
+        CONSUMER,
+        letters,
+        lambda delivered: read_order(delivered.subject, delivered.data),
+        carry_out,
+        lambda order, counts: answer_event(order, "routing", counts, clock.now()),
+        wake,
+        ERASURES.name,
+    )
+    return await bus.consume(CONSUMER, orders.handle, letters, batch=2)

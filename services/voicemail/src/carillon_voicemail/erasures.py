@@ -1,0 +1,71 @@
+"""Persons who are erased: their boxes go with the messages in them; messages that they left for others stay, without their name."""
+
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+
+from carillon_contracts.erasure import ERASED_EMAIL, Order, answer_event, read_order
+from carillon_contracts.streams import ERASURES
+from carillon_kit.bus import Bus, Consumer, ConsumerSpec
+from carillon_kit.clock import SystemClock
+from carillon_kit.dead_letters import DeadLetters
+from carillon_kit.object_store import ObjectNotFound, ObjectStore
+from carillon_kit.orders import Counts, Orders, Wake
+from carillon_kit.rewriting import Columns, forget_letters, patterns, rewrite_rows
+
+CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="voicemail-erasures", subject="carillon._operator.erasure.*.ordered", ack_wait=120)
+_THEIRS = "delete from message where tenant = $1 and mailbox_id = any($2::text[]) returning object"
+_SHARED = "select exists (select from message where object = $1)"
+_TRIES = "delete from conference_tries where tenant = $1 and caller ilike any($2::text[])"
+#: Nobody is left to read them.
+_UNSENT = "delete from letter_job where tenant = $1 and state in ('pending', 'sending') and body::text like '%' || $2::text || '%'"
+_ROWS = {
+    "messages": (Columns("message", texts=("caller_number", "caller_name")),),
+    "letters": (
+        Columns(
+            "mail_job",
+            texts=("mailbox_name", "last_error"),
+            lists=("recipients",),
+            scope="message_id in (select message_id from message where tenant = $1)",
+        ),
+        Columns("letter_job", texts=("last_error",), documents=("body",)),
+    ),
+    "conferences": (
+        Columns("conference_attendance", texts=("display_name", "party", "number")),
+        Columns("conference_summary", texts=("last_error",)),
+    ),
+}
+
+
+async def carry_out(connection: Any, order: Order, objects: ObjectStore) -> Counts:
+    """In the caller's transaction; the audio goes before it commits, so that nothing is left of it when it has."""
+    gone = [row["object"] for row in await connection.fetch(_THEIRS, order.tenant, list(order.data.mailbox_ids))]
+    for name in set(gone):
+        if not await connection.fetchval(_SHARED, name):
+            with suppress(ObjectNotFound):
+                await objects.delete(name)
+    counts: Counts = {"messages_deleted": len(gone)}
+    await connection.execute(_TRIES, order.tenant, patterns(order.cleaner.needles))
+    for what, tables in _ROWS.items():
+        counts[what] = sum([await rewrite_rows(connection, each, order.tenant, order.cleaner) for each in tables])
+    counts["letters_deleted"] = int((await connection.execute(_UNSENT, order.tenant, ERASED_EMAIL)).split()[-1])
+    counts["dead_letters_deleted"] = await forget_letters(connection, order.tenant, order.cleaner.needles)
+    return counts
+
+
+async def obey(pool: "asyncpg.Pool[Any]", bus: Bus, objects: ObjectStore, wake: Wake) -> Consumer:
+    """Start the consumer."""
+    await bus.ensure_stream(ERASURES)
+    letters, clock = DeadLetters(pool), SystemClock()
+    orders = Orders(
+        pool,
+        CONSUMER,
+        letters,
+        lambda delivered: read_order(delivered.subject, delivered.data),
+        lambda connection, order: carry_out(connection, order, objects),
+        lambda order, counts: answer_event(order, "voicemail", counts, clock.now()),
+        wake,
+        ERASURES.name,
+    )
+    return await bus.consume(CONSUMER, orders.handle, letters, batch=2)
