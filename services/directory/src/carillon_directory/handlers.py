@@ -249,10 +249,10 @@ class Directory:
                 if dry_run:
                     return Erased(config, erasing)
                 try:
-                    recorded = await log.begin(tenant_id, config.seq, erasing, command.actor, command.reason)
+                    await log.begin(tenant_id, config.seq, erasing, command.actor, command.reason)
                 except Outrun:
                     continue
-                return Erased(await self._states.advance_from(config, recorded, None), erasing)
+                return Erased(await self._states.current(tenant_id), erasing)
             raise TooBusy(f"tenant {tenant_id!r} is being changed by others all the time; try again")
 
     async def read(self, tenant_id: str, moment: Moment = None, *, whole: bool = False) -> TenantConfig | Refused:

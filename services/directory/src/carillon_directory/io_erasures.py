@@ -26,6 +26,7 @@ from carillon_contracts.streams import (
     ERASURES,
     LETTERS,
     MAILBOXES,
+    QUEUES,
     RECORDS,
     REGISTRATIONS,
     Stream,
@@ -46,7 +47,7 @@ LATE = timedelta(minutes=10)
 #: For the relay to publish all it has, and for the bus to hand out what is asked for.
 _PATIENCE = 60.0
 _LOCK = "select pg_try_advisory_xact_lock(hashtextextended(current_schema() || '/erasures', 0))"
-_OF_A_TENANT = (CALLS, CONFERENCES, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT)
+_OF_A_TENANT = (CALLS, CONFERENCES, QUEUES, REGISTRATIONS, MAILBOXES, RECORDS, AUDIT)
 _log = get_logger("erasures")
 
 
@@ -122,9 +123,9 @@ class ErasureWorker:
         assert erasure.rewritten_at is not None
         cleaner, tenant, late = Cleaner(erasure.order), erasure.tenant_id, erasure.rewritten_at + LATE
         await self._one_copy(tenant)
-        places: list[tuple[Stream, str]] = [(stream, stream.subjects[0].replace("*", tenant, 1)) for stream in _OF_A_TENANT]
+        places = [(stream, subject.replace("*", tenant, 1)) for stream in _OF_A_TENANT for subject in stream.subjects]
         places.append((LETTERS, letter_subject(tenant)))
-        found, waiting = 0, []
+        found, waiting = 0, list[str]()
         for stream, subject in places:
             handled = await self.bus.handled(stream.name)
             if not handled:
@@ -132,7 +133,7 @@ class ErasureWorker:
             named = [each.stream_seq for each in await self._read(stream, subject) if _names(each.data, cleaner, late)]
             await self.bus.erase(stream.name, [number for number in named if number <= handled])
             found += len(named)
-            if any(number > handled for number in named):
+            if any(number > handled for number in named) and stream.name not in waiting:
                 waiting.append(stream.name)
         return found, waiting
 

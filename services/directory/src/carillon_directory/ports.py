@@ -73,7 +73,7 @@ class Erasure:
 class ErasureLog(Protocol):
     """Where erasures begin."""
 
-    async def begin(self, tenant_id: str, expected: int, erasing: Erasing, by: str, reason: str) -> list[Recorded]:
+    async def begin(self, tenant_id: str, expected: int, erasing: Erasing, by: str, reason: str) -> None:
         """Store the changes after version `expected` and what is to follow, and end the person's login; raises `Outrun`."""
 
 

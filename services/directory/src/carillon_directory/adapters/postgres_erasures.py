@@ -13,7 +13,7 @@ from carillon_contracts.erasure import Cleaner, PersonErasureCarriedOut, PersonE
 from carillon_contracts.streams import AUDIT, ERASURES
 from carillon_directory.adapters.tenant_log import PostgresTenantLog, new_event, recorded, stream_of
 from carillon_directory.domain.erasing.decide import Erasing, Rewriting, told
-from carillon_directory.ports import Erasure, Recorded
+from carillon_directory.ports import Erasure
 from carillon_kit import outbox
 from carillon_kit.event_store import PostgresEventStore
 from carillon_kit.ids import Ids
@@ -58,17 +58,16 @@ class PostgresErasures:
     log: PostgresTenantLog
     ids: Ids
 
-    async def begin(self, tenant_id: str, expected: int, erasing: Erasing, by: str, reason: str) -> list[Recorded]:
+    async def begin(self, tenant_id: str, expected: int, erasing: Erasing, by: str, reason: str) -> None:
         """As the protocol."""
         order = erasing.order
-        async with self.pool.acquire() as connection, self.log.appending(connection, tenant_id, expected, erasing.changes) as done:
+        async with self.pool.acquire() as connection, self.log.appending(connection, tenant_id, expected, erasing.changes):
             body, own = order.model_dump(mode="json"), sorted(map(list, erasing.own))
-            row = (UUID(order.erasure_id), tenant_id, order.pseudonym, by, reason, expected + len(done), body, own)
+            row = (UUID(order.erasure_id), tenant_id, order.pseudonym, by, reason, expected + len(erasing.changes), body, own)
             await connection.execute(_NEW, *row)
             for statement in _OF_THEM:
                 await connection.execute(statement, tenant_id, order.user_id)
             await connection.execute(_PHONES, tenant_id, list(order.sip_users))
-        return done
 
     async def get(self, tenant_id: str, erasure_id: UUID) -> Erasure | None:
         """One, with what was answered so far."""

@@ -75,13 +75,11 @@ class PostgresTenantLog:
 
     async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> None:
         """As the protocol."""
-        async with self._pool.acquire() as connection, self.appending(connection, tenant_id, expected, changes) as done:
-            return done
+        async with self._pool.acquire() as connection, self.appending(connection, tenant_id, expected, changes):
+            pass
 
     @asynccontextmanager
-    async def appending(
-        self, connection: Any, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]
-    ) -> AsyncIterator[list[Recorded]]:
+    async def appending(self, connection: Any, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> AsyncIterator[None]:
         """`append` with more in the same transaction: what is done on `connection` inside."""
         moved = claim_changes(changes)
         try:
@@ -93,7 +91,7 @@ class PostgresTenantLog:
                 taken = await connection.fetch(_TAKE, tenant_id, *_columns(moved.taken))
                 if len(taken) < len(moved.taken):
                     raise Outrun("a claim was taken meanwhile")
-                yield done
+                yield
         except VersionConflict as conflict:
             raise Outrun(str(conflict)) from conflict
         except asyncpg.DeadlockDetectedError as deadlock:
