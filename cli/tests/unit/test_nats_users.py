@@ -26,7 +26,8 @@ def test_what_stands_for_a_password_is_kept_from_the_tenant(users: dict[str, Nat
 def test_a_service_publishes_its_own_streams_only(users: dict[str, NatsUser]) -> None:
     assert {"carillon.*.call.>", "carillon.*.audit.>"} <= set(users["media"].publish)
     own = [subject for subject in users["routing"].publish if subject.startswith("carillon.")]
-    assert own == ["carillon.*.audit.>", "carillon._operator.letter.>", "carillon._operator.erasure.>"]
+    queues = ["carillon.*.queue.>", "carillon.*.agent.>", "carillon.*.hunt_group.>"]
+    assert own == [*queues, "carillon.*.audit.>", "carillon._operator.letter.>", "carillon._operator.erasure.>"]
 
 
 def test_no_service_may_delete_a_stream(users: dict[str, NatsUser]) -> None:

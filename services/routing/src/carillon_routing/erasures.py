@@ -21,7 +21,7 @@ _TALKED = "delete from last_talk where tenant = $1 and number ilike any($2::text
 _ROWS = {
     "calls": (Columns("call_seen", texts=("caller", "caller_user_id")), Columns("call_leg", texts=("party", "number"))),
     "queues": (
-        Columns("event", documents=("data",), scope="stream = 'floor/' || $1"),
+        Columns("event", documents=("data",), scope="stream in ('floor/' || $1, 'hunting/' || $1)"),
         Columns("floor_snapshot", documents=("state",)),
     ),
 }
