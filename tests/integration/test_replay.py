@@ -48,10 +48,10 @@ def test_every_decision_of_every_call_so_far_is_equal_when_it_is_made_again(syst
     routing.channel.close()
     said = until(lambda: system.carillon("replay", mine, "--tenant", "dupont"), "the answer", 30)
     assert f"Call {mine}: equal" in said
-    words = system.carillon("explain", mine, "--tenant", "dupont", "--language", "fr")
+    words = system.carillon("explain", mine, "--language", "fr")
     assert words.startswith(f"Appel {mine}\n")
     assert "Le routage décide selon la version" in words
-    told = json.loads(system.carillon("explain", mine, "--tenant", "dupont", "--json"))
+    told = json.loads(system.carillon("explain", mine, "--json"))
     assert told["parts"][0]["kind"] == "started_inbound"
     assert any(
         not each["matched"] and each["values"] for part in told["parts"] if part.get("decision") for each in part["decision"]["conditions"]
@@ -59,3 +59,38 @@ def test_every_decision_of_every_call_so_far_is_equal_when_it_is_made_again(syst
 
 
 _FINE = ("REPLAY_VERDICT_EQUAL", "REPLAY_VERDICT_NOT_REPEATABLE")
+
+
+@pytest.mark.feature("R-21", "R-22")
+def test_a_past_call_is_followed_with_a_draft_and_with_another_version(system: System) -> None:
+    story = Story(system)
+    directory = Reflected(system.run["grpc"]["directory"], system.run["admin_token"])
+    try:
+        story.clock("2026-11-24T22:00+01:00")
+        known = story.call_ids()
+        story.outside_call(MAIN).succeed()
+        mine = story.record(known)["call_id"]
+        nodes = [{"id": "closed", "hang_up": {"reason": "HANG_UP_REASON_BUSY"}}]
+        draft = {"id": "closed", "plan_id": "main", "entry": "closed", "nodes": nodes}
+        directory.call("carillon.directory.v1.PlanDraftService/CreatePlanDraft", {"plan_draft": draft})
+        compared = until(lambda: _compared(system, mine), "the comparison that knows draft and call", 30)
+        assert "calls by the plan would go elsewhere" in compared
+        assert "  draft: hang_up 17" in compared
+        elsewhere = system.carillon("replay", mine, "--draft", "closed", code=1)
+        assert elsewhere.startswith("ELSEWHERE\n")
+        assert ": voicemail" in elsewhere
+        assert ": hang_up 17" in elsewhere
+        explained = system.carillon("explain", mine, "--json")
+        seq = next(part["config_seq"] for part in json.loads(explained)["parts"] if part["kind"] == "decision")
+        assert system.carillon("replay", mine, "--config-seq", str(seq)).startswith("the same way\n")
+        simulated = system.carillon("simulate", "+41791112233", MAIN, "--mode", "office=day", "--language", "nl")
+        assert "de modus is dag, met de hand" in simulated
+    finally:
+        directory.call("carillon.directory.v1.PlanDraftService/DeletePlanDraft", {"id": "closed"})
+        directory.channel.close()
+        story.close()
+
+
+def _compared(system: System, call_id: str) -> str:
+    said = system.carillon("plan", "compare", "closed", "--samples", "20", code=None)
+    return said if call_id in said else ""

@@ -1,9 +1,13 @@
-"""`carillon replay CALL`: the decisions of a past call made again with the configuration of its time; exit code 1 when one differs."""
+"""`carillon replay CALL`: the decisions of a past call made again with the configuration of its time; exit code 1 when one differs.
+
+With --config-seq or --draft the call is followed with that configuration, too; exit code 1 when it would go elsewhere.
+"""
 
 import argparse
 import asyncio
 import json
 from collections.abc import Iterable
+from itertools import takewhile
 
 from google.protobuf.json_format import MessageToDict
 
@@ -28,21 +32,31 @@ _WORDS = {
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `carillon replay`."""
     parser.add_argument("call_id", metavar="CALL_ID", help="as `carillon records` shows it, or `last`")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--config-seq", type=int, default=0, metavar="VERSION", help="also as that version would decide it")
+    other.add_argument("--draft", default="", help="also as the configuration of now would, with this draft in its plan's place")
     system_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what came of each decision."""
     system = load(options.data)
-    return asyncio.run(_run(system, system.tenant(options.tenant), options.call_id))
+    return asyncio.run(_run(system, system.tenant(options.tenant), options))
 
 
-async def _run(system: System, tenant: str, call_id: str) -> int:
-    if call_id == "last":
-        call_id = await newest(system, tenant)
+async def _run(system: System, tenant: str, options: argparse.Namespace) -> int:
+    call_id = await newest(system, tenant) if options.call_id == "last" else options.call_id
+    request = pb.ReplayCallRequest(call_id=call_id)
+    if options.config_seq:
+        request.config_seq = options.config_seq
+    elif options.draft:
+        request.plan_draft_id = options.draft
     async with system.channel("routing", tenant) as routing:
-        question = RoutingServiceStub(routing).ReplayCall(pb.ReplayCallRequest(call_id=call_id), timeout=REPLAY_SECONDS)
+        question = RoutingServiceStub(routing).ReplayCall(request, timeout=REPLAY_SECONDS)
         answer = await ask(question, "routing")
+    if answer.others:
+        print("\n".join(line for each in answer.others for line in elsewhere(each)))
+        return 1 if any(each.elsewhere for each in answer.others) else 0
     print("\n".join(told(call_id, answer)))
     return 0 if answer.equal else 1
 
@@ -59,6 +73,19 @@ def told(call_id: str, answer: pb.ReplayCallResponse) -> list[str]:
             kind = each.step_now.WhichOneof("kind")
             details = MessageToDict(getattr(each.step_now, kind), preserving_proto_field_name=True) if kind else {}
             lines.append(f"    => {step_text(kind, details) if kind else 'waits in a queue'}")
+    return lines
+
+
+def elsewhere(course: pb.OtherCourse) -> list[str]:
+    """Both ways, and the reasons from where they part."""
+    then, other = f"version {course.config_seq_then}", f"the other ({course.config_seq_other})"
+    lines = [f"{'ELSEWHERE' if course.elsewhere else 'the same way'}", f"  {then}: {' -> '.join(course.then)}"]
+    lines.append(f"  {other}: {' -> '.join(course.other)}")
+    if not course.elsewhere:
+        return lines
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(course.then, course.other, strict=False)))
+    for name, turns in ((then, course.turns_then), (other, course.turns_other)):
+        lines += [f"  step {same + 1} by {name}:", *(line for turn in turns[same : same + 1] for line in conditions(turn.trace))]
     return lines
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 
 from google.protobuf.json_format import MessageToDict
@@ -25,6 +26,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--key", action="append", default=[], metavar="DIGITS", help="pressed at the first menu, the second, ...")
     parser.add_argument("--queue", default="", metavar="REASON", help="why the caller leaves a queue; default: answered")
+    parser.add_argument("--mode", action="append", default=[], metavar="SCHEDULE=MODE", help="as if it were set by hand: office=night")
+    parser.add_argument("--busy", action="append", default=[], metavar="USER", help="talks: hunt groups pass by")
+    parser.add_argument("--away", action="append", default=[], metavar="USER", help="no phone is registered")
+    parser.add_argument("--logged-out", action="append", default=[], metavar="USER", help="is not logged in at hunt groups; all others are")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable that the call brings along")
+    parser.add_argument("--caller-name", default="", help="as the carrier tells it")
     parser.add_argument("--draft", default="", help="a draft that decides in its plan's place")
     parser.add_argument("--language", choices=LANGUAGES, default="", help="tell it in sentences of this language")
     parser.add_argument("--test", metavar="PLAN", help="run the tests of this plan instead; exit code 1 when one fails")
@@ -62,6 +69,14 @@ async def _run(system: System, options: argparse.Namespace) -> int:
     return 0
 
 
+def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
+    """Raises `CliError` for what has no equals sign."""
+    wrong = next((each for each in given if "=" not in each), None)
+    if wrong is not None:
+        raise CliError(f"{option}: {wrong!r} is not NAME=VALUE")
+    return dict(pair.split("=", 1) for pair in given)
+
+
 def _request(system: System, options: argparse.Namespace) -> pb.SimulateRequest:
     users = {user["extension"]: user["id"] for user in system.entry(system.tenant(options.tenant))["users"] if user.get("extension")}
     results = dict(pair.split("=", 1) if "=" in pair else (pair, "") for pair in options.result)
@@ -74,6 +89,12 @@ def _request(system: System, options: argparse.Namespace) -> pb.SimulateRequest:
         queue_result=options.queue,
         plan_draft_id=options.draft,
         language=options.language,
+        schedule_modes=_pairs("--mode", options.mode),
+        busy_user_ids=options.busy,
+        unregistered_user_ids=options.away,
+        logged_out_user_ids=options.logged_out,
+        variables=_pairs("--set", options.set),
+        caller_name=options.caller_name,
     )
     if options.at:
         try:

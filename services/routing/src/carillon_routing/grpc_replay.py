@@ -1,20 +1,24 @@
 """`ReplayCall`: the decisions of a past call, made again."""
 
 import json
+from collections.abc import Sequence
 
 from carillon.common.v1 import call_application_pb2 as common
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon_contracts.call import RoutingDecided
 from carillon_contracts.envelope import Event
-from carillon_kit.errors import Unavailable
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_kit.errors import FailedPrecondition, NotFound, Unavailable
 from carillon_kit.grpc_server import current_tenant
 from carillon_routing.adapters.past_calls import PastCalls
 from carillon_routing.domain import made_of
 from carillon_routing.domain.advance import BadOutcome
+from carillon_routing.domain.comparison import PastCall, course, past_calls
 from carillon_routing.domain.facts import Advance
 from carillon_routing.domain.queue_steps import EnterQueue
 from carillon_routing.domain.replay import FactMissing, Verdict, again, verdict
 from carillon_routing.grpc_api import decision_sums, step_message, trace_messages
+from carillon_routing.grpc_compare import turn_message
 from carillon_routing.grpc_explain import checked_call_id
 from carillon_routing.projections.past import PastConfigurations
 
@@ -33,13 +37,53 @@ class Replays:
         self._calls = calls
         self._past = past
 
-    async def replay(self, request: pb.ReplayCallRequest) -> pb.ReplayCallResponse:
-        """See routing.proto."""
+    async def replay(self, request: pb.ReplayCallRequest, drafted: TenantConfig | None = None) -> pb.ReplayCallResponse:
+        """See routing.proto. `drafted`: the configuration with the draft that the request names."""
         call_id = checked_call_id(request.call_id)
         tenant = current_tenant()
-        found = [await self._one(tenant, event, decision) for event, decision in await self._calls.decisions(tenant, call_id)]
+        decisions = await self._calls.decisions(tenant, call_id)
+        found = [await self._one(tenant, event, decision) for event, decision in decisions]
         told = [each.verdict for each in found if each.verdict != pb.REPLAY_VERDICT_NOT_REPEATABLE]
-        return pb.ReplayCallResponse(decisions=found, equal=bool(told) and set(told) == {pb.REPLAY_VERDICT_EQUAL})
+        others = []
+        if request.WhichOneof("other"):
+            other = drafted or await self._version(tenant, request.config_seq)
+            if other is None:
+                raise NotFound(f"version {request.config_seq} of the configuration")
+            others = await self._elsewhere(tenant, call_id, decisions, other)
+        return pb.ReplayCallResponse(decisions=found, equal=bool(told) and set(told) == {pb.REPLAY_VERDICT_EQUAL}, others=others)
+
+    async def _elsewhere(
+        self, tenant: str, call_id: str, decisions: Sequence[tuple[Event, RoutingDecided]], other: TenantConfig
+    ) -> list[pb.OtherCourse]:
+        try:
+            calls = past_calls(tenant, call_id, [event.data for event, _ in decisions])
+        except made_of.BadRecord as error:
+            raise FailedPrecondition([("RECORD", f"calls/{call_id}", str(error))]) from error
+        if not calls:
+            raise FailedPrecondition([("RECORD", f"calls/{call_id}", "what its decisions were made of was not kept")])
+        return [await self._both(tenant, call, other) for call in calls]
+
+    async def _both(self, tenant: str, call: PastCall, other: TenantConfig) -> pb.OtherCourse:
+        seq = call.first.config_seq
+        then = await self._version(tenant, seq)
+        if then is None:
+            raise FailedPrecondition([("VERSION", f"config_seq/{seq}", "there is no such version of the configuration")])
+        was, would = call.followed(then), call.followed(other)
+        return pb.OtherCourse(
+            config_seq_then=seq,
+            config_seq_other=other.seq,
+            elsewhere=course(was) != course(would),
+            then=course(was),
+            other=course(would),
+            turns_then=map(turn_message, was),
+            turns_other=map(turn_message, would),
+        )
+
+    async def _version(self, tenant: str, seq: int) -> TenantConfig | None:
+        try:
+            return await self._past.at(tenant, seq)
+        except TimeoutError as error:
+            raise Unavailable(f"version {seq} of the configuration could not be read in time") from error
 
     async def _one(self, tenant: str, event: Event, then: RoutingDecided) -> pb.ReplayedDecision:
         told = pb.ReplayedDecision(
@@ -65,10 +109,7 @@ class Replays:
     async def _again(self, tenant: str, event: Event, then: RoutingDecided, told: pb.ReplayedDecision) -> None:
         made = made_of.decode(then.inputs or {}, tenant, event.callid or "")
         told.config_seq = made.config_seq
-        try:
-            config = await self._past.at(tenant, made.config_seq)
-        except TimeoutError as error:
-            raise Unavailable(f"version {made.config_seq} of the configuration could not be read in time") from error
+        config = await self._version(tenant, made.config_seq)
         if config is None:
             told.remark = f"there is no version {made.config_seq} of the configuration"
             return

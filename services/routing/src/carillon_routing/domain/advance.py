@@ -67,6 +67,9 @@ from carillon_routing.domain.walk import (
 #: How long an outside number rings that a user dialled.
 OUTBOUND_RING_MS = 120_000
 
+#: What begins the name of an argument that is a variable of the call, which whoever sends the call to routing gives it.
+VARIABLE = "variables."
+
 
 class BadOutcome(ValueError):
     """The outcome is none of the step that was asked for."""
@@ -153,6 +156,9 @@ def _enter(walk: Walk, entered: Entered) -> Move:
     """Where a new call goes, by what was dialled."""
     from_user = walk.call.direction == "from_user"
     walk.sent = bool({"transferred_by", "deflected_by"} & set(entered.arguments))
+    for name, value in sorted(entered.arguments.items()):
+        if name.startswith(VARIABLE):
+            walk.assign(name.removeprefix(VARIABLE), value)
     dialled = _dialled(walk) if from_user else dialled_from_trunk(walk.config, walk.call.dialled)
     if from_user and not isinstance(dialled, ToEmergency) and (coded := recognise(walk.config, walk.call.dialled)) is not None:
         if coded.feature in ("forward_on", "forward_off", "dnd_on", "dnd_off"):

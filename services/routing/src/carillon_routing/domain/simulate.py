@@ -4,7 +4,7 @@ Always: the steps and traces are those that a call with these outcomes would hav
 reads one tenant's configuration and nothing else, and ends.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
 
-from carillon_contracts.config import Plan, PlanDraft, PlanTest
+from carillon_contracts.config import Plan, PlanDraft, PlanTest, Schedule
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.advance import decided as advance_knowing
-from carillon_routing.domain.asks import AnsweredToday, Ask, Attend, BusyUsers, ChangeUser, CountTry, Draw, TakePlace
+from carillon_routing.domain.asks import AnsweredToday, Ask, Attend, BusyUsers, ChangeUser, CountTry, Draw, LoggedIn, TakePlace
 from carillon_routing.domain.facts import (
     Advance,
     CallFacts,
@@ -79,6 +79,22 @@ def simulate(
     return tuple(found)
 
 
+def on_a_day(config: TenantConfig, busy: Collection[str], logged_out: Collection[str]) -> Callable[[Ask], JsonValue]:
+    """`usual`, but that these users talk, and that all members but these are logged in at their hunt groups."""
+
+    def find_out(ask: Ask) -> JsonValue:
+        match ask:
+            case BusyUsers(user_ids):
+                return [user_id for user_id in user_ids if user_id in busy]
+            case LoggedIn(group_id):
+                group = config.hunt_groups.get(group_id)
+                return [member.user_id for member in group.members if member.user_id not in logged_out] if group is not None else []
+            case _:
+                return usual(ask)
+
+    return find_out
+
+
 def usual(ask: Ask) -> JsonValue:
     """A quiet day: the first call at every counter, nobody talks, every change is taken; what only the outside can tell is not known."""
     match ask:
@@ -125,6 +141,13 @@ def _who(target: RingTarget) -> str:
 def with_draft(config: TenantConfig, draft: PlanDraft) -> TenantConfig:
     """The configuration as it would be with the draft in its plan's place; version and everything else stay."""
     return with_plan(config, draft.plan(config.plans.get(draft.plan_id)))
+
+
+def with_modes(config: TenantConfig, modes: Mapping[str, str]) -> TenantConfig:
+    """The same with schedules set by hand; raises `KeyError` for one that is not there, and `ValidationError` for what is no mode."""
+    changed = {name: Schedule.model_validate(config.schedules[name].model_dump() | {"mode": mode}) for name, mode in modes.items()}
+    schedules = MappingProxyType({**config.schedules, **changed})
+    return replace(config, resources=MappingProxyType({**config.resources, Schedule.KIND: schedules}))
 
 
 def with_plan(config: TenantConfig, plan: Plan) -> TenantConfig:

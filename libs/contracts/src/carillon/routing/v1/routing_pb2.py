@@ -27,7 +27,7 @@ from carillon.routing.v1 import explain_pb2 as carillon_dot_routing_dot_v1_dot_e
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/routing/v1/routing.proto\x12\x13\x63\x61rillon.routing.v1\x1a)carillon/common/v1/call_application.proto\x1a!carillon/routing/v1/explain.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb3\x02\n\x0fSimulateRequest\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x16\n\x0e\x63\x61ller_user_id\x18\x02 \x01(\t\x12\x0f\n\x07\x64ialled\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x42\n\x07results\x18\x05 \x03(\x0b\x32\x31.carillon.routing.v1.SimulateRequest.ResultsEntry\x12\x0c\n\x04keys\x18\x06 \x03(\t\x12\x14\n\x0cqueue_result\x18\x07 \x01(\t\x12\x15\n\rplan_draft_id\x18\x08 \x01(\t\x12\x10\n\x08language\x18\t \x01(\t\x1a.\n\x0cResultsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Y\n\x10SimulateResponse\x12\x31\n\x05turns\x18\x01 \x03(\x0b\x32\".carillon.routing.v1.SimulatedTurn\x12\x12\n\nconfig_seq\x18\x02 \x01(\x03\"\xa1\x01\n\rSimulatedTurn\x12&\n\x04step\x18\x01 \x01(\x0b\x32\x18.carillon.common.v1.Step\x12-\n\x05trace\x18\x02 \x03(\x0b\x32\x1e.carillon.common.v1.TraceEntry\x12\x39\n\texplained\x18\x03 \x01(\x0b\x32&.carillon.routing.v1.ExplainedDecision\"[\n\x0fTestPlanRequest\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\x12\x15\n\rplan_draft_id\x18\x02 \x01(\t\x12\x12\n\nconfig_seq\x18\x03 \x01(\x03\x12\x0c\n\x04plan\x18\x04 \x01(\t\"X\n\x10TestPlanResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.carillon.routing.v1.PlanTestResult\x12\x0e\n\x06passed\x18\x02 \x01(\x08\"G\n\x0ePlanTestResult\x12\x14\n\x0cplan_test_id\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0f\n\x07reached\x18\x03 \x03(\t\"$\n\x11ReplayCallRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\"]\n\x12ReplayCallResponse\x12\x38\n\tdecisions\x18\x01 \x03(\x0b\x32%.carillon.routing.v1.ReplayedDecision\x12\r\n\x05\x65qual\x18\x02 \x01(\x08\"\xc9\x02\n\x10ReplayedDecision\x12\x0b\n\x03seq\x18\x01 \x01(\x05\x12\x13\n\x0b\x61pplication\x18\x02 \x01(\t\x12\x12\n\nconfig_seq\x18\x03 \x01(\x03\x12\x33\n\x07verdict\x18\x04 \x01(\x0e\x32\".carillon.routing.v1.ReplayVerdict\x12\x0e\n\x06remark\x18\x05 \x01(\t\x12\x11\n\tstep_then\x18\x06 \x01(\t\x12\x14\n\x0c\x64\x65tails_then\x18\x07 \x01(\t\x12\x32\n\ntrace_then\x18\x08 \x03(\x0b\x32\x1e.carillon.common.v1.TraceEntry\x12*\n\x08step_now\x18\t \x01(\x0b\x32\x18.carillon.common.v1.Step\x12\x31\n\ttrace_now\x18\n \x03(\x0b\x32\x1e.carillon.common.v1.TraceEntry\"\xa6\x01\n\x12\x43omparePlanRequest\x12\x15\n\rplan_draft_id\x18\x01 \x01(\t\x12)\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tmax_calls\x18\x04 \x01(\x05\x12\x0f\n\x07samples\x18\x05 \x01(\x05\"\xd5\x01\n\x13\x43omparePlanResponse\x12\r\n\x05total\x18\x01 \x01(\x03\x12\x0c\n\x04read\x18\x02 \x01(\x03\x12\x0f\n\x07\x62y_plan\x18\x03 \x01(\x03\x12\x11\n\telsewhere\x18\x04 \x01(\x03\x12\x14\n\x0cnot_followed\x18\x05 \x01(\x03\x12\x32\n\x06groups\x18\x06 \x03(\x0b\x32\".carillon.routing.v1.ComparedGroup\x12\x11\n\tungrouped\x18\x07 \x01(\x03\x12\x0c\n\x04\x64one\x18\x08 \x01(\x08\x12\x12\n\nconfig_seq\x18\t \x01(\x03\"n\n\rComparedGroup\x12\x0b\n\x03now\x18\x01 \x03(\t\x12\r\n\x05\x64raft\x18\x02 \x03(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\x03\x12\x32\n\x07samples\x18\x04 \x03(\x0b\x32!.carillon.routing.v1.ComparedCall\"\x83\x01\n\x0c\x43omparedCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12/\n\x03now\x18\x02 \x03(\x0b\x32\".carillon.routing.v1.SimulatedTurn\x12\x31\n\x05\x64raft\x18\x03 \x03(\x0b\x32\".carillon.routing.v1.SimulatedTurn*\xac\x01\n\rReplayVerdict\x12\x1e\n\x1aREPLAY_VERDICT_UNSPECIFIED\x10\x00\x12\x18\n\x14REPLAY_VERDICT_EQUAL\x10\x01\x12 \n\x1cREPLAY_VERDICT_OTHER_REASONS\x10\x02\x12\x1c\n\x18REPLAY_VERDICT_DIFFERENT\x10\x03\x12!\n\x1dREPLAY_VERDICT_NOT_REPEATABLE\x10\x04\x32\x85\x03\n\x0eRoutingService\x12W\n\x08Simulate\x12$.carillon.routing.v1.SimulateRequest\x1a%.carillon.routing.v1.SimulateResponse\x12]\n\nReplayCall\x12&.carillon.routing.v1.ReplayCallRequest\x1a\'.carillon.routing.v1.ReplayCallResponse\x12\x62\n\x0b\x43omparePlan\x12\'.carillon.routing.v1.ComparePlanRequest\x1a(.carillon.routing.v1.ComparePlanResponse0\x01\x12W\n\x08TestPlan\x12$.carillon.routing.v1.TestPlanRequest\x1a%.carillon.routing.v1.TestPlanResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/routing/v1/routing.proto\x12\x13\x63\x61rillon.routing.v1\x1a)carillon/common/v1/call_application.proto\x1a!carillon/routing/v1/explain.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xae\x05\n\x0fSimulateRequest\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x16\n\x0e\x63\x61ller_user_id\x18\x02 \x01(\t\x12\x0f\n\x07\x64ialled\x18\x03 \x01(\t\x12&\n\x02\x61t\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x42\n\x07results\x18\x05 \x03(\x0b\x32\x31.carillon.routing.v1.SimulateRequest.ResultsEntry\x12\x0c\n\x04keys\x18\x06 \x03(\t\x12\x14\n\x0cqueue_result\x18\x07 \x01(\t\x12\x15\n\rplan_draft_id\x18\x08 \x01(\t\x12\x10\n\x08language\x18\t \x01(\t\x12O\n\x0eschedule_modes\x18\n \x03(\x0b\x32\x37.carillon.routing.v1.SimulateRequest.ScheduleModesEntry\x12\x15\n\rbusy_user_ids\x18\x0b \x03(\t\x12\x1d\n\x15unregistered_user_ids\x18\x0c \x03(\t\x12\x1b\n\x13logged_out_user_ids\x18\r \x03(\t\x12\x46\n\tvariables\x18\x0e \x03(\x0b\x32\x33.carillon.routing.v1.SimulateRequest.VariablesEntry\x12\x13\n\x0b\x63\x61ller_name\x18\x0f \x01(\t\x12\x10\n\x08trunk_id\x18\x10 \x01(\t\x1a.\n\x0cResultsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x34\n\x12ScheduleModesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x30\n\x0eVariablesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Y\n\x10SimulateResponse\x12\x31\n\x05turns\x18\x01 \x03(\x0b\x32\".carillon.routing.v1.SimulatedTurn\x12\x12\n\nconfig_seq\x18\x02 \x01(\x03\"\xa1\x01\n\rSimulatedTurn\x12&\n\x04step\x18\x01 \x01(\x0b\x32\x18.carillon.common.v1.Step\x12-\n\x05trace\x18\x02 \x03(\x0b\x32\x1e.carillon.common.v1.TraceEntry\x12\x39\n\texplained\x18\x03 \x01(\x0b\x32&.carillon.routing.v1.ExplainedDecision\"[\n\x0fTestPlanRequest\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\x12\x15\n\rplan_draft_id\x18\x02 \x01(\t\x12\x12\n\nconfig_seq\x18\x03 \x01(\x03\x12\x0c\n\x04plan\x18\x04 \x01(\t\"X\n\x10TestPlanResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.carillon.routing.v1.PlanTestResult\x12\x0e\n\x06passed\x18\x02 \x01(\x08\"G\n\x0ePlanTestResult\x12\x14\n\x0cplan_test_id\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0f\n\x07reached\x18\x03 \x03(\t\"\\\n\x11ReplayCallRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x14\n\nconfig_seq\x18\x02 \x01(\x03H\x00\x12\x17\n\rplan_draft_id\x18\x03 \x01(\tH\x00\x42\x07\n\x05other\"\x8f\x01\n\x12ReplayCallResponse\x12\x38\n\tdecisions\x18\x01 \x03(\x0b\x32%.carillon.routing.v1.ReplayedDecision\x12\r\n\x05\x65qual\x18\x02 \x01(\x08\x12\x30\n\x06others\x18\x03 \x03(\x0b\x32 .carillon.routing.v1.OtherCourse\"\xe1\x01\n\x0bOtherCourse\x12\x17\n\x0f\x63onfig_seq_then\x18\x01 \x01(\x03\x12\x18\n\x10\x63onfig_seq_other\x18\x02 \x01(\x03\x12\x11\n\telsewhere\x18\x03 \x01(\x08\x12\x0c\n\x04then\x18\x04 \x03(\t\x12\r\n\x05other\x18\x05 \x03(\t\x12\x36\n\nturns_then\x18\x06 \x03(\x0b\x32\".carillon.routing.v1.SimulatedTurn\x12\x37\n\x0bturns_other\x18\x07 \x03(\x0b\x32\".carillon.routing.v1.SimulatedTurn\"\xc9\x02\n\x10ReplayedDecision\x12\x0b\n\x03seq\x18\x01 \x01(\x05\x12\x13\n\x0b\x61pplication\x18\x02 \x01(\t\x12\x12\n\nconfig_seq\x18\x03 \x01(\x03\x12\x33\n\x07verdict\x18\x04 \x01(\x0e\x32\".carillon.routing.v1.ReplayVerdict\x12\x0e\n\x06remark\x18\x05 \x01(\t\x12\x11\n\tstep_then\x18\x06 \x01(\t\x12\x14\n\x0c\x64\x65tails_then\x18\x07 \x01(\t\x12\x32\n\ntrace_then\x18\x08 \x03(\x0b\x32\x1e.carillon.common.v1.TraceEntry\x12*\n\x08step_now\x18\t \x01(\x0b\x32\x18.carillon.common.v1.Step\x12\x31\n\ttrace_now\x18\n \x03(\x0b\x32\x1e.carillon.common.v1.TraceEntry\"\xa6\x01\n\x12\x43omparePlanRequest\x12\x15\n\rplan_draft_id\x18\x01 \x01(\t\x12)\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tmax_calls\x18\x04 \x01(\x05\x12\x0f\n\x07samples\x18\x05 \x01(\x05\"\xd5\x01\n\x13\x43omparePlanResponse\x12\r\n\x05total\x18\x01 \x01(\x03\x12\x0c\n\x04read\x18\x02 \x01(\x03\x12\x0f\n\x07\x62y_plan\x18\x03 \x01(\x03\x12\x11\n\telsewhere\x18\x04 \x01(\x03\x12\x14\n\x0cnot_followed\x18\x05 \x01(\x03\x12\x32\n\x06groups\x18\x06 \x03(\x0b\x32\".carillon.routing.v1.ComparedGroup\x12\x11\n\tungrouped\x18\x07 \x01(\x03\x12\x0c\n\x04\x64one\x18\x08 \x01(\x08\x12\x12\n\nconfig_seq\x18\t \x01(\x03\"n\n\rComparedGroup\x12\x0b\n\x03now\x18\x01 \x03(\t\x12\r\n\x05\x64raft\x18\x02 \x03(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\x03\x12\x32\n\x07samples\x18\x04 \x03(\x0b\x32!.carillon.routing.v1.ComparedCall\"\x83\x01\n\x0c\x43omparedCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12/\n\x03now\x18\x02 \x03(\x0b\x32\".carillon.routing.v1.SimulatedTurn\x12\x31\n\x05\x64raft\x18\x03 \x03(\x0b\x32\".carillon.routing.v1.SimulatedTurn*\xac\x01\n\rReplayVerdict\x12\x1e\n\x1aREPLAY_VERDICT_UNSPECIFIED\x10\x00\x12\x18\n\x14REPLAY_VERDICT_EQUAL\x10\x01\x12 \n\x1cREPLAY_VERDICT_OTHER_REASONS\x10\x02\x12\x1c\n\x18REPLAY_VERDICT_DIFFERENT\x10\x03\x12!\n\x1dREPLAY_VERDICT_NOT_REPEATABLE\x10\x04\x32\x85\x03\n\x0eRoutingService\x12W\n\x08Simulate\x12$.carillon.routing.v1.SimulateRequest\x1a%.carillon.routing.v1.SimulateResponse\x12]\n\nReplayCall\x12&.carillon.routing.v1.ReplayCallRequest\x1a\'.carillon.routing.v1.ReplayCallResponse\x12\x62\n\x0b\x43omparePlan\x12\'.carillon.routing.v1.ComparePlanRequest\x1a(.carillon.routing.v1.ComparePlanResponse0\x01\x12W\n\x08TestPlan\x12$.carillon.routing.v1.TestPlanRequest\x1a%.carillon.routing.v1.TestPlanResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,36 +36,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SIMULATEREQUEST_RESULTSENTRY']._loaded_options = None
   _globals['_SIMULATEREQUEST_RESULTSENTRY']._serialized_options = b'8\001'
-  _globals['_REPLAYVERDICT']._serialized_start=2087
-  _globals['_REPLAYVERDICT']._serialized_end=2259
+  _globals['_SIMULATEREQUEST_SCHEDULEMODESENTRY']._loaded_options = None
+  _globals['_SIMULATEREQUEST_SCHEDULEMODESENTRY']._serialized_options = b'8\001'
+  _globals['_SIMULATEREQUEST_VARIABLESENTRY']._loaded_options = None
+  _globals['_SIMULATEREQUEST_VARIABLESENTRY']._serialized_options = b'8\001'
+  _globals['_REPLAYVERDICT']._serialized_start=2801
+  _globals['_REPLAYVERDICT']._serialized_end=2973
   _globals['_SIMULATEREQUEST']._serialized_start=170
-  _globals['_SIMULATEREQUEST']._serialized_end=477
-  _globals['_SIMULATEREQUEST_RESULTSENTRY']._serialized_start=431
-  _globals['_SIMULATEREQUEST_RESULTSENTRY']._serialized_end=477
-  _globals['_SIMULATERESPONSE']._serialized_start=479
-  _globals['_SIMULATERESPONSE']._serialized_end=568
-  _globals['_SIMULATEDTURN']._serialized_start=571
-  _globals['_SIMULATEDTURN']._serialized_end=732
-  _globals['_TESTPLANREQUEST']._serialized_start=734
-  _globals['_TESTPLANREQUEST']._serialized_end=825
-  _globals['_TESTPLANRESPONSE']._serialized_start=827
-  _globals['_TESTPLANRESPONSE']._serialized_end=915
-  _globals['_PLANTESTRESULT']._serialized_start=917
-  _globals['_PLANTESTRESULT']._serialized_end=988
-  _globals['_REPLAYCALLREQUEST']._serialized_start=990
-  _globals['_REPLAYCALLREQUEST']._serialized_end=1026
-  _globals['_REPLAYCALLRESPONSE']._serialized_start=1028
-  _globals['_REPLAYCALLRESPONSE']._serialized_end=1121
-  _globals['_REPLAYEDDECISION']._serialized_start=1124
-  _globals['_REPLAYEDDECISION']._serialized_end=1453
-  _globals['_COMPAREPLANREQUEST']._serialized_start=1456
-  _globals['_COMPAREPLANREQUEST']._serialized_end=1622
-  _globals['_COMPAREPLANRESPONSE']._serialized_start=1625
-  _globals['_COMPAREPLANRESPONSE']._serialized_end=1838
-  _globals['_COMPAREDGROUP']._serialized_start=1840
-  _globals['_COMPAREDGROUP']._serialized_end=1950
-  _globals['_COMPAREDCALL']._serialized_start=1953
-  _globals['_COMPAREDCALL']._serialized_end=2084
-  _globals['_ROUTINGSERVICE']._serialized_start=2262
-  _globals['_ROUTINGSERVICE']._serialized_end=2651
+  _globals['_SIMULATEREQUEST']._serialized_end=856
+  _globals['_SIMULATEREQUEST_RESULTSENTRY']._serialized_start=706
+  _globals['_SIMULATEREQUEST_RESULTSENTRY']._serialized_end=752
+  _globals['_SIMULATEREQUEST_SCHEDULEMODESENTRY']._serialized_start=754
+  _globals['_SIMULATEREQUEST_SCHEDULEMODESENTRY']._serialized_end=806
+  _globals['_SIMULATEREQUEST_VARIABLESENTRY']._serialized_start=808
+  _globals['_SIMULATEREQUEST_VARIABLESENTRY']._serialized_end=856
+  _globals['_SIMULATERESPONSE']._serialized_start=858
+  _globals['_SIMULATERESPONSE']._serialized_end=947
+  _globals['_SIMULATEDTURN']._serialized_start=950
+  _globals['_SIMULATEDTURN']._serialized_end=1111
+  _globals['_TESTPLANREQUEST']._serialized_start=1113
+  _globals['_TESTPLANREQUEST']._serialized_end=1204
+  _globals['_TESTPLANRESPONSE']._serialized_start=1206
+  _globals['_TESTPLANRESPONSE']._serialized_end=1294
+  _globals['_PLANTESTRESULT']._serialized_start=1296
+  _globals['_PLANTESTRESULT']._serialized_end=1367
+  _globals['_REPLAYCALLREQUEST']._serialized_start=1369
+  _globals['_REPLAYCALLREQUEST']._serialized_end=1461
+  _globals['_REPLAYCALLRESPONSE']._serialized_start=1464
+  _globals['_REPLAYCALLRESPONSE']._serialized_end=1607
+  _globals['_OTHERCOURSE']._serialized_start=1610
+  _globals['_OTHERCOURSE']._serialized_end=1835
+  _globals['_REPLAYEDDECISION']._serialized_start=1838
+  _globals['_REPLAYEDDECISION']._serialized_end=2167
+  _globals['_COMPAREPLANREQUEST']._serialized_start=2170
+  _globals['_COMPAREPLANREQUEST']._serialized_end=2336
+  _globals['_COMPAREPLANRESPONSE']._serialized_start=2339
+  _globals['_COMPAREPLANRESPONSE']._serialized_end=2552
+  _globals['_COMPAREDGROUP']._serialized_start=2554
+  _globals['_COMPAREDGROUP']._serialized_end=2664
+  _globals['_COMPAREDCALL']._serialized_start=2667
+  _globals['_COMPAREDCALL']._serialized_end=2798
+  _globals['_ROUTINGSERVICE']._serialized_start=2976
+  _globals['_ROUTINGSERVICE']._serialized_end=3365
 # @@protoc_insertion_point(module_scope)

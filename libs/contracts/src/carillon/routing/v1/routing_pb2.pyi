@@ -76,6 +76,46 @@ class SimulateRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ScheduleModesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class VariablesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CALLER_FIELD_NUMBER: _builtins.int
     CALLER_USER_ID_FIELD_NUMBER: _builtins.int
     DIALLED_FIELD_NUMBER: _builtins.int
@@ -85,6 +125,13 @@ class SimulateRequest(_message.Message):
     QUEUE_RESULT_FIELD_NUMBER: _builtins.int
     PLAN_DRAFT_ID_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    SCHEDULE_MODES_FIELD_NUMBER: _builtins.int
+    BUSY_USER_IDS_FIELD_NUMBER: _builtins.int
+    UNREGISTERED_USER_IDS_FIELD_NUMBER: _builtins.int
+    LOGGED_OUT_USER_IDS_FIELD_NUMBER: _builtins.int
+    VARIABLES_FIELD_NUMBER: _builtins.int
+    CALLER_NAME_FIELD_NUMBER: _builtins.int
+    TRUNK_ID_FIELD_NUMBER: _builtins.int
     caller: _builtins.str
     """E.164; empty: withheld. For a call from inside the user's extension is taken."""
     caller_user_id: _builtins.str
@@ -97,6 +144,9 @@ class SimulateRequest(_message.Message):
     """A draft that decides in its plan's place."""
     language: _builtins.str
     """Tell each turn in words, too: `en`, `fr`, `de`, `nl`; empty: no words."""
+    caller_name: _builtins.str
+    """Of a call from a trunk."""
+    trunk_id: _builtins.str
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """Unset: now."""
@@ -111,6 +161,26 @@ class SimulateRequest(_message.Message):
     def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the caller presses at the first menu, the second, ...; then nothing."""
 
+    @_builtins.property
+    def schedule_modes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Schedules by id as if they had been set by hand to `day`, `night`, `lunch`, `closed`, or back to `automatic`."""
+
+    @_builtins.property
+    def busy_user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Users who talk: hunt groups pass them over, and their phones are busy, unless `results` says otherwise."""
+
+    @_builtins.property
+    def unregistered_user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Users none of whose phones is registered: unreachable, unless `results` says otherwise."""
+
+    @_builtins.property
+    def logged_out_user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Members who are not logged in at their hunt groups; all others are."""
+
+    @_builtins.property
+    def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Variables that the call brings along."""
+
     def __init__(
         self,
         *,
@@ -123,10 +193,17 @@ class SimulateRequest(_message.Message):
         queue_result: _builtins.str = ...,
         plan_draft_id: _builtins.str = ...,
         language: _builtins.str = ...,
+        schedule_modes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        busy_user_ids: _abc.Iterable[_builtins.str] | None = ...,
+        unregistered_user_ids: _abc.Iterable[_builtins.str] | None = ...,
+        logged_out_user_ids: _abc.Iterable[_builtins.str] | None = ...,
+        variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        caller_name: _builtins.str = ...,
+        trunk_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "caller", b"caller", "caller_user_id", b"caller_user_id", "dialled", b"dialled", "keys", b"keys", "language", b"language", "plan_draft_id", b"plan_draft_id", "queue_result", b"queue_result", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "busy_user_ids", b"busy_user_ids", "caller", b"caller", "caller_name", b"caller_name", "caller_user_id", b"caller_user_id", "dialled", b"dialled", "keys", b"keys", "language", b"language", "logged_out_user_ids", b"logged_out_user_ids", "plan_draft_id", b"plan_draft_id", "queue_result", b"queue_result", "results", b"results", "schedule_modes", b"schedule_modes", "trunk_id", b"trunk_id", "unregistered_user_ids", b"unregistered_user_ids", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -276,17 +353,27 @@ class ReplayCallRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CALL_ID_FIELD_NUMBER: _builtins.int
+    CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    PLAN_DRAFT_ID_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
+    config_seq: _builtins.int
+    """A version of the configuration."""
+    plan_draft_id: _builtins.str
+    """The configuration of now with this draft in its plan's place."""
     def __init__(
         self,
         *,
         call_id: _builtins.str = ...,
+        config_seq: _builtins.int = ...,
+        plan_draft_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config_seq", b"config_seq", "other", b"other", "plan_draft_id", b"plan_draft_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "config_seq", b"config_seq", "other", b"other", "plan_draft_id", b"plan_draft_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_other: _TypeAlias = _typing.Literal["config_seq", "plan_draft_id"]  # noqa: Y015
+    _WhichOneofArgType_other: _TypeAlias = _typing.Literal["other", b"other"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_other) -> _WhichOneofReturnType_other | None: ...
 
 Global___ReplayCallRequest: _TypeAlias = ReplayCallRequest  # noqa: Y015
 
@@ -296,25 +383,80 @@ class ReplayCallResponse(_message.Message):
 
     DECISIONS_FIELD_NUMBER: _builtins.int
     EQUAL_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
     equal: _builtins.bool
     """Every decision that can be made again is the same to the letter, and there is one."""
     @_builtins.property
     def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplayedDecision]:
         """In order."""
 
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___OtherCourse]:
+        """If another configuration was named: one for the call, and one for every time that somebody sent it elsewhere."""
+
     def __init__(
         self,
         *,
         decisions: _abc.Iterable[Global___ReplayedDecision] | None = ...,
         equal: _builtins.bool = ...,
+        others: _abc.Iterable[Global___OtherCourse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions", "equal", b"equal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions", "equal", b"equal", "others", b"others"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplayCallResponse: _TypeAlias = ReplayCallResponse  # noqa: Y015
+
+@_typing.final
+class OtherCourse(_message.Message):
+    """A past call followed twice with what is known of it: its moment, who was busy or did not answer, which keys were pressed, what was read
+    of the outside. Who was not rung then answers.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIG_SEQ_THEN_FIELD_NUMBER: _builtins.int
+    CONFIG_SEQ_OTHER_FIELD_NUMBER: _builtins.int
+    ELSEWHERE_FIELD_NUMBER: _builtins.int
+    THEN_FIELD_NUMBER: _builtins.int
+    OTHER_FIELD_NUMBER: _builtins.int
+    TURNS_THEN_FIELD_NUMBER: _builtins.int
+    TURNS_OTHER_FIELD_NUMBER: _builtins.int
+    config_seq_then: _builtins.int
+    """Versions; with a draft the other is the one that the draft was put into."""
+    config_seq_other: _builtins.int
+    elsewhere: _builtins.bool
+    """Whether it goes elsewhere."""
+    @_builtins.property
+    def then(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Step by step: `ring user/anna`, `menu/main`, `voicemail sales`, `hang_up 17`."""
+
+    @_builtins.property
+    def other(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def turns_then(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimulatedTurn]: ...
+    @_builtins.property
+    def turns_other(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimulatedTurn]: ...
+    def __init__(
+        self,
+        *,
+        config_seq_then: _builtins.int = ...,
+        config_seq_other: _builtins.int = ...,
+        elsewhere: _builtins.bool = ...,
+        then: _abc.Iterable[_builtins.str] | None = ...,
+        other: _abc.Iterable[_builtins.str] | None = ...,
+        turns_then: _abc.Iterable[Global___SimulatedTurn] | None = ...,
+        turns_other: _abc.Iterable[Global___SimulatedTurn] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_seq_other", b"config_seq_other", "config_seq_then", b"config_seq_then", "elsewhere", b"elsewhere", "other", b"other", "then", b"then", "turns_other", b"turns_other", "turns_then", b"turns_then"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OtherCourse: _TypeAlias = OtherCourse  # noqa: Y015
 
 @_typing.final
 class ReplayedDecision(_message.Message):

@@ -67,7 +67,8 @@ class RoutingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReplayCall(self, request, context):
-        """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time.
+        """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time; and, if
+        another configuration is named, follows the call with that one, too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,9 @@ class RoutingServiceStub:
     Simulate: _grpc.UnaryUnaryMultiCallable[_routing_pb2.SimulateRequest, _routing_pb2.SimulateResponse]
     """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given."""
     ReplayCall: _grpc.UnaryUnaryMultiCallable[_routing_pb2.ReplayCallRequest, _routing_pb2.ReplayCallResponse]
-    """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time."""
+    """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time; and, if
+    another configuration is named, follows the call with that one, too.
+    """
     ComparePlan: _grpc.UnaryStreamMultiCallable[_routing_pb2.ComparePlanRequest, _routing_pb2.ComparePlanResponse]
     """ComparePlan follows past calls with the plans of now and with a draft in its plan's place, and tells which would go elsewhere; with
     progress at least every second. One comparison runs at a time in a process, others wait.
@@ -53,7 +55,9 @@ class RoutingServiceAsyncStub(RoutingServiceStub):
     Simulate: _aio.UnaryUnaryMultiCallable[_routing_pb2.SimulateRequest, _routing_pb2.SimulateResponse]  # type: ignore[assignment]
     """Simulate follows a call to where it would be answered, taken over or ended, on the assumptions given."""
     ReplayCall: _aio.UnaryUnaryMultiCallable[_routing_pb2.ReplayCallRequest, _routing_pb2.ReplayCallResponse]  # type: ignore[assignment]
-    """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time."""
+    """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time; and, if
+    another configuration is named, follows the call with that one, too.
+    """
     ComparePlan: _aio.UnaryStreamMultiCallable[_routing_pb2.ComparePlanRequest, _routing_pb2.ComparePlanResponse]  # type: ignore[assignment]
     """ComparePlan follows past calls with the plans of now and with a draft in its plan's place, and tells which would go elsewhere; with
     progress at least every second. One comparison runs at a time in a process, others wait.
@@ -78,7 +82,9 @@ class RoutingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _routing_pb2.ReplayCallRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_routing_pb2.ReplayCallResponse, _abc.Awaitable[_routing_pb2.ReplayCallResponse]]:
-        """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time."""
+        """ReplayCall makes the decisions of a past call again, each from what it was made of and with the configuration of its time; and, if
+        another configuration is named, follows the call with that one, too.
+        """
 
     @_abc_1.abstractmethod
     def ComparePlan(
