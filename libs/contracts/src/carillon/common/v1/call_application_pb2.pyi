@@ -1447,7 +1447,9 @@ class Entered(_message.Message):
 
     ARGUMENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def arguments(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def arguments(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Of the delegate step, if one led here. Routing takes `variables.NAME` as a variable of the call."""
+
     def __init__(
         self,
         *,
