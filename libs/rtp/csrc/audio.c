@@ -55,33 +55,59 @@ static bool wav_format(const uint8_t *file, uint32_t length, struct format *form
     return false;
 }
 
-static size_t audio_size(const struct audio *audio) { return (size_t)audio->length * (audio->codec == LINEAR ? 2 : 1); }
+static size_t audio_size(const struct audio *audio) { return (size_t)audio->length * sample_size(audio->codec); }
+static bool is_linear(uint8_t codec) { return codec == LINEAR || codec == WIDE; }
+
+/* 16-bit samples at the file's rate; twice the room, for twice the rate. NULL: no memory. */
+static int16_t *linear_of(const struct format *format, bool pcm, uint32_t count) {
+    uint8_t law = format->tag == TAG_ALAW ? PLANE_PCMA : PLANE_PCMU;
+    int16_t *to = malloc(((size_t)count * 2 + 2) * sizeof *to);
+    if (!to) return NULL;
+    for (uint32_t i = 0; i < count; i++) to[i] = pcm ? (int16_t)le16(format->data + 2 * (size_t)i) : g711_linear(format->data[i], law);
+    return to;
+}
+
+/* From 8 to 16 kHz or back where the codec is of the other rate; the new count, 0: no memory. */
+static uint32_t at_rate_of(uint8_t codec, int16_t **samples, uint32_t count, bool wide) {
+    struct halfband past = {0};
+    if (wide == (codec == WIDE)) return count;
+    if (wide) {
+        halfband_down(&past, *samples, count & ~1u, *samples);
+        return count / 2;
+    }
+    int16_t *twice = malloc(((size_t)count * 2 + 2) * sizeof *twice);
+    if (!twice) return 0;
+    halfband_up(&past, *samples, count, twice);
+    free(*samples);
+    *samples = twice;
+    return count * 2;
+}
 
 static int decode(struct audio *audio, const uint8_t *file, uint32_t length, char *why, int room) {
     struct format format = {0};
     if (!wav_format(file, length, &format)) return bad(why, room, "%s is not a WAV file", audio->path);
     bool pcm = format.tag == TAG_PCM && format.bits == 16, law = (format.tag == TAG_ALAW || format.tag == TAG_ULAW) && format.bits == 8;
-    if (format.channels != 1 || format.rate != 8000 || !(pcm || law))
-        return bad(why, room, "%s: %u Hz, %u channels, %u bits, format %u; needed: 8000 Hz, mono, A-law, mu-law or 16 bits", audio->path,
-                   format.rate, format.channels, format.bits, format.tag);
-    audio->length = pcm ? format.size / 2 : format.size;
-    audio->samples = malloc(audio_size(audio) + 1);
-    if (!audio->samples) return -ENOMEM;
-    if (audio->codec == LINEAR) {
-        uint8_t codec = format.tag == TAG_ALAW ? PLANE_PCMA : PLANE_PCMU;
-        int16_t *to = (int16_t *)audio->samples;
-        for (uint32_t i = 0; i < audio->length; i++)
-            to[i] = pcm ? (int16_t)le16(format.data + 2 * (size_t)i) : g711_linear(format.data[i], codec);
+    bool wide = format.rate == 16000 && pcm;
+    if (format.channels != 1 || (format.rate != 8000 && !wide) || !(pcm || law))
+        return bad(why, room, "%s: %u Hz, %u channels, %u bits, format %u; needed: mono, 8000 Hz of A-law, mu-law or 16 bits, or 16000 Hz of 16 bits",
+                   audio->path, format.rate, format.channels, format.bits, format.tag);
+    uint32_t count = pcm ? format.size / 2 : format.size;
+    if (law && !is_linear(audio->codec)) {
+        audio->samples = malloc((size_t)count + 1);
+        if (!audio->samples) return -ENOMEM;
+        g711_convert(audio->samples, format.data, count, format.tag == TAG_ALAW ? PLANE_PCMA : PLANE_PCMU, audio->codec);
+        audio->length = count;
         return 0;
     }
-    if (law) {
-        g711_convert(audio->samples, format.data, audio->length, format.tag == TAG_ALAW ? PLANE_PCMA : PLANE_PCMU, audio->codec);
-        return 0;
-    }
-    for (uint32_t i = 0; i < audio->length; i++) {
-        int16_t sample = (int16_t)le16(format.data + 2 * (size_t)i);
-        audio->samples[i] = audio->codec == PLANE_PCMA ? g711_alaw_encode(sample) : g711_ulaw_encode(sample);
-    }
+    int16_t *linear = linear_of(&format, pcm, count);
+    if (!linear) return -ENOMEM;
+    uint32_t samples = count ? at_rate_of(audio->codec, &linear, count, wide) : 0;
+    audio->length = audio->codec == WIDE ? samples / 2 : samples;
+    audio->samples = (uint8_t *)linear;
+    if (count > 1 && !samples) return -ENOMEM;
+    if (is_linear(audio->codec)) return 0;
+    for (uint32_t i = 0; i < samples; i++) /* in place: each byte is written behind what is read */
+        audio->samples[i] = audio->codec == PLANE_PCMA ? g711_alaw_encode(linear[i]) : g711_ulaw_encode(linear[i]);
     return 0;
 }
 
@@ -166,17 +192,28 @@ int audio_load(plane *p, const char *path, uint8_t codec, struct audio **found, 
     return 0;
 }
 
+static int16_t narrow_at(const struct audio *audio, uint32_t at) {
+    const int16_t *linear = (const int16_t *)audio->samples;
+    return audio->codec == WIDE ? linear[2 * at] : audio->codec == LINEAR ? linear[at] : g711_linear(audio->samples[at], audio->codec);
+}
+
 /* Samples in another codec than the file was read for, too: the far end may change while it plays. */
 void audio_copy(void *to, const struct audio *audio, uint32_t offset, uint32_t count, uint8_t codec) {
-    const int16_t *linear = (const int16_t *)audio->samples + offset;
-    const uint8_t *law = audio->samples + offset;
-    if (codec == LINEAR && audio->codec == LINEAR) memcpy(to, linear, count * sizeof *linear);
-    else if (codec == LINEAR)
-        for (uint32_t i = 0; i < count; i++) ((int16_t *)to)[i] = g711_linear(law[i], audio->codec);
-    else if (audio->codec == LINEAR)
-        for (uint32_t i = 0; i < count; i++)
-            ((uint8_t *)to)[i] = codec == PLANE_PCMA ? g711_alaw_encode(linear[i]) : g711_ulaw_encode(linear[i]);
-    else g711_convert(to, law, count, audio->codec, codec);
+    uint32_t size = sample_size(codec);
+    int16_t *linear = to;
+    uint8_t *law = to;
+    if (codec == audio->codec) memcpy(to, audio->samples + (size_t)offset * size, (size_t)count * size);
+    else if (!is_linear(codec) && !is_linear(audio->codec)) g711_convert(to, audio->samples + offset, count, audio->codec, codec);
+    else
+        for (uint32_t i = 0; i < count; i++) {
+            int16_t sample = narrow_at(audio, offset + i);
+            if (codec == WIDE) {
+                int16_t next = offset + i + 1 < audio->length ? narrow_at(audio, offset + i + 1) : sample;
+                linear[2 * i] = sample;
+                linear[2 * i + 1] = (int16_t)((sample + next) / 2);
+            } else if (codec == LINEAR) linear[i] = sample;
+            else law[i] = codec == PLANE_PCMA ? g711_alaw_encode(sample) : g711_ulaw_encode(sample);
+        }
 }
 
 void audio_share(struct audio *audio) { atomic_fetch_add(&audio->users, 1); }

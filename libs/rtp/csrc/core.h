@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "plane_api.h"
 
@@ -35,7 +36,8 @@ enum {
     TRACKS = 2,
     SRTP_KEY = 46, SRTP_TAIL = 20, /* bytes: the longest master key with its salt; what protection may append */
     ENCODED = 400,            /* bytes of 20 ms in any codec we encode */
-    LINEAR = 254,             /* of a prompt: 16-bit samples, for the codecs that are encoded as it plays */
+    LINEAR = 254,             /* of a prompt: 16-bit samples, for rooms */
+    WIDE = 253,               /* of a prompt: those of 16 kHz, for the codecs that are encoded as it plays */
     COMFORT_NOISE = 13,            /* RFC 3389 section 5.1, payload type and our mark of such a packet */
     NOBODY = -1,
 };
@@ -49,8 +51,11 @@ struct codec {
     char name[32];
 };
 
+/* The family and the port stand at the same place in both. */
+typedef union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; } address;
+
 struct packet {
-    const struct sockaddr_in *from;
+    const address *from;
     uint8_t *payload;  /* with at least 12 writable bytes before it, and SRTP_TAIL after it */
     uint32_t length;
     uint32_t timestamp, ssrc;
@@ -72,6 +77,16 @@ struct incoming {
 };
 
 /* What a session sends: one SSRC, one run of sequence numbers and timestamps, whoever the audio comes from. */
+/* Of the stream that is heard, for extended reports: bursts since it began (RFC 3611 appendix A.2), jitter since the last report. */
+struct extended {
+    bool summary, voip;            /* the far end wants them */
+    uint32_t since_loss, lost_near, c11, c13, c14, c22, c23, c33;
+    uint32_t begin, distances;     /* extended sequence number and count of the present interval */
+    uint64_t received_before;
+    double least, most, sum, squares; /* ticks of the stream's clock */
+    plane_xr heard;
+};
+
 struct outgoing {
     uint64_t identity;
     uint32_t ssrc, timestamp;      /* of the newest packet sent */
@@ -113,15 +128,13 @@ enum learning { UNKNOWN, LEARNING, RELEARNING, LOCKED };
 
 struct source {
     enum learning state;
-    uint32_t ip, former_ip;        /* network byte order, as in a packet's address */
-    uint16_t port, former_port;
-    uint32_t trial_ip, trial_ssrc;
-    uint16_t trial_port, trial_sequence;
-    uint32_t trial_packets;
+    address known, former, trial;  /* of family 0: nobody */
+    uint32_t trial_ssrc, trial_packets;
+    uint16_t trial_sequence;
     int64_t opened_ms, trial_ms;
     bool connected;                /* the kernel hands us nothing but the far end's packets, and knows the way to it */
-    uint8_t nets;                  /* who may send besides the signalled address, host byte order */
-    uint32_t net[8], mask[8];
+    uint8_t nets;                  /* who may send besides the signalled address */
+    uint8_t net[8][16], prefix[8];
 };
 
 struct key {
@@ -139,8 +152,8 @@ struct audio {
     uint8_t codec;
     atomic_uint users;
     uint64_t used;                 /* a counter of loads, for the oldest to go first */
-    uint32_t length;               /* samples */
-    uint8_t *samples;              /* bytes, or 16-bit values where codec is LINEAR */
+    uint32_t length;               /* samples of 8 kHz */
+    uint8_t *samples;              /* bytes, or 16-bit values where codec is LINEAR; twice as many where it is WIDE */
 };
 
 /* What a resampler still needs of the past: 8 to 16 kHz uses the first half. */
@@ -245,9 +258,11 @@ struct session {
     uint8_t worker, phase, telephone_event;
     struct codec codec;
     uint32_t event_rate;
-    bool used, has_remote, send, receive, timed;
+    uint8_t comfort_noise;         /* payload type or PLANE_NO_EVENT */
+    uint32_t quiet;                /* frames made in a row that are as good as silent */
+    bool six, used, has_remote, send, receive, timed;
     bool plays, records;           /* prompts were played to it, it was recorded: the control thread's own note */
-    struct sockaddr_in signalled, target;
+    address signalled, target;
     struct source source;
     struct incoming in;
     struct outgoing out;
@@ -255,9 +270,11 @@ struct session {
     const struct saved *former;    /* of the process before, or NULL */
     struct srtp *srtp_in, *srtp_out;
     struct report report;
+    struct extended xr;
     uint16_t rtcp_port;
     struct converter *converter;   /* of what this session says, for a peer of another codec */
     struct encoder *voice;         /* of prompts, where they are encoded as they play */
+    struct halfband tone_up;       /* of tones of 8 kHz that go to it */
     struct decoder *hearing;       /* of recordings */
     struct key key;
     struct party *party;           /* in a room: it stands in the bridge's place */
@@ -325,6 +342,8 @@ struct plane {
     atomic_ullong recording_overruns;
 };
 
+/* Bytes that a sample of 8 kHz takes. */
+static inline uint32_t sample_size(uint8_t codec) { return codec == WIDE ? 4 : codec == LINEAR ? 2 : 1; }
 /* A prompt or keys stand in the place of whatever else the session would hear. */
 static inline bool occupied(const struct session *s) { return s->play || s->dial; }
 int64_t clock_ns(void);
@@ -336,7 +355,7 @@ static inline void drop(struct worker *w, struct session *s, int why) { s->dropp
 /* port.c */
 int ports_new(plane *p);
 void ports_free(plane *p);
-int port_take(plane *p, uint16_t wanted, int64_t now_ms, struct session *s);
+int port_take(plane *p, uint16_t wanted, bool six, int64_t now_ms, struct session *s);
 void port_give_back(plane *p, struct session *s, int64_t now_ms);
 uint32_t ports_rested(const plane *p, int64_t now_ms);
 /* continuity.c */
@@ -344,10 +363,22 @@ int continuity_start(plane *p);
 void continuity_stop(plane *p);
 const struct saved *continuity_of(plane *p, uint64_t identity, int64_t now_ms);
 uint64_t continuity_key(int suite, const uint8_t *master);
+/* address.c */
+bool ip_is_v4(const uint8_t ip[16]);
+bool ip_within(const uint8_t ip[16], const uint8_t net[16], uint8_t prefix);
+void address_make(address *to, const uint8_t ip[16], uint16_t port);
+void address_ip(const address *from, uint8_t ip[16]);
+bool target_refused(const plane_settings *settings, const uint8_t ip[16], uint16_t port);
+static inline socklen_t address_size(const address *a) { return a->any.sa_family == AF_INET6 ? sizeof a->v6 : sizeof a->v4; }
+static inline bool same_host(const address *a, const address *b) {
+    if (a->any.sa_family != b->any.sa_family) return false;
+    if (a->any.sa_family == AF_INET) return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+    return a->any.sa_family && !memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof a->v6.sin6_addr);
+}
+static inline bool same_address(const address *a, const address *b) { return a->v4.sin_port == b->v4.sin_port && same_host(a, b); }
 /* source.c */
-bool target_refused(const plane_settings *settings, uint32_t ip, uint16_t port);
 void source_signalled(struct session *s, const plane_remote *remote, int64_t now_ms);
-bool source_known(const struct session *s, const struct sockaddr_in *from);
+bool source_known(const struct session *s, const address *from);
 bool source_accepts(struct worker *w, struct session *s, const struct packet *packet);
 /* rtp.c */
 bool rtp_parse(uint8_t *datagram, uint32_t length, struct packet *packet);
@@ -367,11 +398,17 @@ void outgoing_say(struct worker *w, struct session *s, struct encoder *encoder, 
 /* relay.c */
 bool alike(const struct codec *a, const struct codec *b);
 void relay(struct worker *w, struct session *from, struct packet *packet, bool audio);
+/* xr.c */
+void xr_start(struct session *s);
+void xr_count(struct session *s, uint32_t lost);
+void xr_distance(struct session *s, double distance);
+uint8_t *xr_write(struct session *s, uint8_t *at);
+void xr_read(struct session *s, const uint8_t *at, uint32_t length);
 /* rtcp.c */
 void rtcp_schedule(struct worker *w, struct session *s);
 void rtcp_unschedule(struct worker *w, struct session *s);
 void rtcp_tick(struct worker *w);
-void rtcp_received(struct worker *w, struct session *s, uint8_t *data, uint32_t length, const struct sockaddr_in *from);
+void rtcp_received(struct worker *w, struct session *s, uint8_t *data, uint32_t length, const address *from);
 void rtcp_bye(struct worker *w, struct session *s);
 /* srtp.c */
 uint64_t srtp_newest(const struct srtp *s);

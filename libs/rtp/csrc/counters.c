@@ -20,9 +20,10 @@ void session_count(const struct session *s, int64_t now_ms, plane_counters *to) 
         .reports_in = s->report.heard,
         .reports_out = s->report.sent,
         .last_packet_ms = s->in.started ? now_ms - s->in.last_ms : -1,
-        .source_ip = s->source.state == LOCKED || s->source.state == RELEARNING ? ntohl(s->source.ip) : 0,
-        .source_port = ntohs(s->source.port),
+        .source_port = ntohs(s->source.known.v4.sin_port),
+        .xr = s->xr.heard,
     };
+    address_ip(&s->source.known, to->source_ip);
     memcpy(to->dropped, s->dropped, sizeof to->dropped);
     memcpy(to->codec, s->codec.name, sizeof to->codec);
     uint64_t received = s->in.received + s->in.received_before;

@@ -1,7 +1,8 @@
 /* The core's interface: declarations only, read by the C compiler and by cffi alike, so no preprocessor lines here.
  *
  * All functions are called by one control thread. Those that return int give 0, or a negative errno. A handle names a session
- * until it is closed and never another one. Times are milliseconds, addresses IPv4 in host byte order. */
+ * until it is closed and never another one. Times are milliseconds. An IP address is 16 bytes in network
+ * order; an IPv4 one stands as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2), and so its networks have prefixes of 96 and more. */
 
 enum { PLANE_PCMU = 0, PLANE_PCMA = 8, PLANE_G722 = 9, PLANE_OPUS = 10, PLANE_OTHER = 255 };
 enum { PLANE_NO_EVENT = 255, PLANE_NO_FILE = -1000, PLANE_REFUSED = -1001, PLANE_NO_CODER = -1002 };
@@ -16,7 +17,9 @@ enum { PLANE_BY_SILENCE, PLANE_BY_LENGTH, PLANE_BY_DIGIT, PLANE_BY_STOP };
 typedef struct plane plane;
 
 typedef struct {
-    uint32_t listen_ip;
+    uint8_t listen_ip[16];         /* IPv4 */
+    uint8_t listen_ip6[16];        /* of sessions over IPv6, if `six` */
+    uint8_t six;
     uint16_t port_low, port_high;  /* RTP takes the even ports, RTCP the odd ones above */
     uint32_t rest_ms;              /* how long a port rests after its call */
     uint32_t learn_ms;             /* how long a source that was not signalled is on trial, and a former one is refused */
@@ -25,12 +28,12 @@ typedef struct {
     int8_t nice;                   /* of the packet threads; where it is not allowed they stay as they are */
     uint8_t allow_loopback;
     uint8_t refused_nets;          /* entries used of the two arrays below */
-    uint32_t refused_net[32], refused_mask[32];
+    uint8_t refused_net[32][16], refused_prefix[32];
     const char *state_path;        /* a file by which a plane started anew goes on with every stream, or NULL */
 } plane_settings;
 
 typedef struct {
-    uint32_t ip;
+    uint8_t ip[16];
     uint16_t port;
     uint16_t rtcp_port;       /* 0: port + 1; the RTP port itself: both on one, RFC 5761 */
     uint8_t codec;            /* PLANE_PCMU ... PLANE_OPUS, or PLANE_OTHER: only relayed, to a far end of the same name and clock */
@@ -45,7 +48,9 @@ typedef struct {
     uint8_t fec, dtx;         /* of Opus: what the far end likes to receive, RFC 7587 section 6.1 */
     uint32_t playback_rate;   /* Hz, the highest it plays; 0: any */
     uint8_t sources;          /* entries used of the two arrays below: whose packets are heard besides those from `ip` itself */
-    uint32_t source_net[8], source_mask[8];
+    uint8_t source_net[8][16], source_prefix[8];
+    uint8_t xr_summary, xr_voip; /* the reports that the far end wants, RFC 3611 section 5 */
+    uint8_t comfort_noise;    /* payload type agreed for RFC 3389, or PLANE_NO_EVENT */
     uint64_t agreed_ms;       /* Unix time when the keys were agreed, 0: now */
 } plane_remote;
 
@@ -55,12 +60,22 @@ typedef struct {
     uint8_t completed; /* PLAY_ENDED; TALKING: it began */
     uint8_t reason;    /* RECORDING_ENDED: PLANE_BY_*; TONE: PLANE_TONE_* */
     uint16_t port;     /* SOURCE_LOCKED */
-    uint32_t ip;
+    uint8_t ip[16];
     uint32_t duration_ms;
     int32_t error;     /* RECORDING_ENDED: errno of the disk, or 0 */
     uint64_t handle;
     uint64_t number;   /* the play's or recording's, as given by the control thread */
 } plane_event;
+
+/* What the far end told of our stream in extended reports, RFC 3611 sections 4.6 and 4.7; there 127 stands for "unavailable". */
+typedef struct {
+    uint8_t voip, summary;         /* which of the two came */
+    uint8_t loss, discard, burst_density, gap_density; /* 256ths */
+    uint8_t r_factor, mos_lq, mos_cq;                  /* MOS in tenths */
+    uint16_t burst_ms, gap_ms, end_system_ms, buffer_ms;
+    uint32_t lost, duplicates;     /* of the last interval */
+    double jitter_least_ms, jitter_most_ms, jitter_mean_ms;
+} plane_xr;
 
 typedef struct {
     uint64_t packets_in, packets_out, bytes_in, bytes_out, lost, out_of_order, dropped[9];
@@ -71,8 +86,9 @@ typedef struct {
     uint64_t reports_in, reports_out;
     char codec[32];
     int64_t last_packet_ms;        /* age, -1: none came */
-    uint32_t source_ip;            /* 0: not locked yet */
-    uint16_t source_port;
+    uint8_t source_ip[16];
+    uint16_t source_port;          /* 0: not locked yet */
+    plane_xr xr;
 } plane_counters;
 
 typedef struct {
@@ -109,7 +125,8 @@ void plane_free(plane *p);
 int plane_event_fd(plane *p);
 int plane_events(plane *p, plane_event *events, int room);
 
-int64_t plane_open(plane *p, uint64_t identity, uint16_t wanted_port, uint16_t *port);
+/* `six`: over IPv6. -EAFNOSUPPORT: the plane has no address of that family. */
+int64_t plane_open(plane *p, uint64_t identity, uint16_t wanted_port, int six, uint16_t *port);
 int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote);
 int plane_bridge(plane *p, int64_t a, int64_t b);
 int plane_unbridge(plane *p, int64_t handle);

@@ -97,7 +97,7 @@ void play_beep(struct worker *w, struct session *s) {
     worker_time(w, s);
 }
 
-/* Copies up to `room` samples in the session's codec and moves on; fewer only at the very end. */
+/* Copies up to `room` samples (of 8 kHz, or twice as many where it is WIDE) in the session's codec and moves on; fewer only at the very end. */
 uint32_t play_take(struct play *play, uint8_t *to, uint32_t room, uint8_t codec) {
     uint32_t got = 0;
     int empty = 0;
@@ -108,7 +108,7 @@ uint32_t play_take(struct play *play, uint8_t *to, uint32_t room, uint8_t codec)
         }
         struct audio *audio = play->files[play->current];
         uint32_t part = audio->length - play->offset < room - got ? audio->length - play->offset : room - got;
-        audio_copy(to + got * (codec == LINEAR ? 2 : 1), audio, play->offset, part, codec);
+        audio_copy(to + got * sample_size(codec), audio, play->offset, part, codec);
         got += part;
         play->offset += part;
         empty = part ? 0 : empty + 1;
@@ -128,15 +128,14 @@ void play_tick(struct worker *w, struct session *s) {
     if (!play || !s->has_remote) return;
     bool law = is_g711(&s->codec);
     if (!law && !encoder_is(s->voice, s->codec.kind)) return play_end(w, s, false); /* the far end has changed to what we cannot encode */
-    uint8_t frame[12 + ENCODED + SRTP_TAIL], *payload = frame + 12;
-    int16_t linear[FRAME] = {0};
-    uint32_t length = FRAME, got = law ? play_take(play, payload, FRAME, s->codec.kind) : play_take(play, (uint8_t *)linear, FRAME, LINEAR);
-    if (got) {
-        if (law) memset(payload + got, g711_silence(s->codec.kind), FRAME - got);
-        else encoder_suit(s->voice, &s->codec), length = encoder_encode(s->voice, linear, FRAME, payload, ENCODED);
-        outgoing_frame(w, s, payload, length, !play->started);
-        play->started = true;
-    }
+    uint8_t frame[12 + FRAME + SRTP_TAIL], *payload = frame + 12;
+    int16_t linear[WIDE_FRAME] = {0};
+    uint32_t got = law ? play_take(play, payload, FRAME, s->codec.kind) : play_take(play, (uint8_t *)linear, FRAME, WIDE);
+    if (got && law) {
+        memset(payload + got, g711_silence(s->codec.kind), FRAME - got);
+        outgoing_frame(w, s, payload, FRAME, !play->started);
+    } else if (got) outgoing_say(w, s, s->voice, linear, WIDE_FRAME, !play->started);
+    play->started |= got > 0;
     if (!got || play_at_end(play)) play_end(w, s, true);
 }
 
@@ -148,7 +147,7 @@ int plane_play(plane *p, int64_t handle, uint64_t number, const char **files, in
     s->plays = true;
     if (fit_coders(p, s, s->codec.kind, true, false)) return -ENOMEM;
     int error;
-    struct play *play = play_new(p, number, files, count, coded(s->codec.kind) ? LINEAR : s->codec.kind, why, why_room, &error);
+    struct play *play = play_new(p, number, files, count, coded(s->codec.kind) ? WIDE : s->codec.kind, why, why_room, &error);
     if (!play) return error;
     play->loop = loop;
     play->barge_in = barge_in;

@@ -27,15 +27,22 @@ int ports_new(plane *p) {
 
 void ports_free(plane *p) { free(p->ports); }
 
-static int bound_socket(const plane *p, uint16_t port) {
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+static int bound_socket(const plane *p, uint16_t port, bool six) {
+    address here;
+    address_make(&here, six ? p->settings.listen_ip6 : p->settings.listen_ip, port);
+    int fd = socket(here.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(p->settings.listen_ip)};
-    int traffic_class = 0xB8; /* DSCP EF, RFC 4594 section 4.1 */
-    setsockopt(fd, IPPROTO_IP, IP_TOS, &traffic_class, sizeof traffic_class);
+    int traffic_class = 0xB8, only = 1; /* DSCP EF, RFC 4594 section 4.1 */
     int never_fragment = IP_PMTUDISC_PROBE; /* and so no search for an IP identifier per packet */
-    setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &never_fragment, sizeof never_fragment);
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+    if (six) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &traffic_class, sizeof traffic_class);
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &never_fragment, sizeof never_fragment);
+    } else {
+        setsockopt(fd, IPPROTO_IP, IP_TOS, &traffic_class, sizeof traffic_class);
+        setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &never_fragment, sizeof never_fragment);
+    }
+    if (bind(fd, &here.any, address_size(&here)) < 0) {
         int error = errno;
         close(fd);
         return -error;
@@ -43,10 +50,10 @@ static int bound_socket(const plane *p, uint16_t port) {
     return fd;
 }
 
-static int bind_pair(const plane *p, uint16_t port, struct session *s) {
-    int rtp = bound_socket(p, port);
+static int bind_pair(const plane *p, uint16_t port, bool six, struct session *s) {
+    int rtp = bound_socket(p, port, six);
     if (rtp < 0) return rtp;
-    int rtcp = bound_socket(p, (uint16_t)(port + 1));
+    int rtcp = bound_socket(p, (uint16_t)(port + 1), six);
     if (rtcp < 0) {
         close(rtp);
         return rtcp;
@@ -75,13 +82,13 @@ static bool bring_forward(plane *p, uint16_t wanted) {
     return false;
 }
 
-int port_take(plane *p, uint16_t wanted, int64_t now_ms, struct session *s) {
+int port_take(plane *p, uint16_t wanted, bool six, int64_t now_ms, struct session *s) {
     if (wanted) bring_forward(p, wanted);
     for (uint32_t tries = p->port_count; tries; tries--) {
         struct port head = p->ports[p->port_head];
         p->port_head = (p->port_head + 1) % p->port_room;
         p->port_count--;
-        int error = head.free_at > now_ms ? -EBUSY : bind_pair(p, head.number, s);
+        int error = head.free_at > now_ms ? -EBUSY : bind_pair(p, head.number, six, s);
         if (!error) return 0;
         put_back(p, head.number, head.free_at);
         if (error != -EADDRINUSE && error != -EBUSY && error != -EACCES) return error;

@@ -73,14 +73,15 @@ void relay(struct worker *w, struct session *from, struct packet *packet, bool a
     }
     if (!alike(&from->codec, &to->codec)) return convert(w, from, to, packet, audio);
     if (!to->has_remote || !to->send || occupied(to)) return;
-    uint8_t type = audio ? to->codec.payload_type : to->telephone_event;
+    bool noise = audio && packet->codec == COMFORT_NOISE;
+    uint8_t type = noise ? to->comfort_noise : audio ? to->codec.payload_type : to->telephone_event;
     if (type == PLANE_NO_EVENT) return;
     struct outgoing *out = &to->out;
     int16_t step = (int16_t)(packet->sequence - out->in_sequence);
     bool marker = packet->marker;
     if (!out->mapped || out->map_ssrc != packet->ssrc || step > FORWARD || step < BACKWARD) {
         map(out, packet, w->now_ms);
-        marker |= audio;
+        marker |= audio && !noise;
         step = 1;
     }
     if ((int16_t)(packet->sequence - out->oldest) < 0) return; /* sent before the switch: its numbers are another source's */
@@ -99,6 +100,6 @@ void relay(struct worker *w, struct session *from, struct packet *packet, bool a
         out->last_samples = samples;
         out->last_ms = w->now_ms;
     }
-    if (audio && is_g711(&to->codec)) g711_convert(packet->payload, packet->payload, packet->length, packet->codec, to->codec.kind);
+    if (audio && !noise && is_g711(&to->codec)) g711_convert(packet->payload, packet->payload, packet->length, packet->codec, to->codec.kind);
     outgoing_send(w, to, packet->payload, packet->length, type, marker, sequence, timestamp);
 }

@@ -12,7 +12,7 @@
 
 #include "core.h"
 
-enum { SR = 200, RR = 201, SDES = 202, BYE = 203, CNAME = 1, BLOCK = 24, COMPOUND = 128, TICK_MS = 20, LOST_MOST = 0x7FFFFF };
+enum { SR = 200, RR = 201, SDES = 202, BYE = 203, XR = 207, CNAME = 1, BLOCK = 24, COMPOUND = 256, TICK_MS = 20, LOST_MOST = 0x7FFFFF };
 #define NTP_EPOCH 2208988800u /* seconds from 1900 to 1970 */
 
 static uint32_t get32(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
@@ -123,6 +123,7 @@ static uint32_t compound(struct worker *w, struct session *s, uint8_t *to, bool 
     }
     if (heard) at = report_block(s, at, w->now_ns);
     at = cname(s, at);
+    if (heard) at = xr_write(s, at);
     if (bye) at = put32(put32(at, 0x81u << 24 | BYE << 16 | 1), out->ssrc);
     s->report.packets_before = s->packets_out;
     return (uint32_t)(at - to);
@@ -138,16 +139,14 @@ static void send_report(struct worker *w, struct session *s, bool bye) {
         length = (uint32_t)protected;
         s->saved->rtcp_index = srtp_next_rtcp(s->srtp_out);
     }
-    struct sockaddr_in to = s->target;
-    bool one_port = s->rtcp_port == ntohs(s->signalled.sin_port);
-    if (s->report.heard_port) to.sin_port = s->report.heard_port;
-    else if (!one_port) {
-        bool signalled = to.sin_port == s->signalled.sin_port && to.sin_addr.s_addr == s->signalled.sin_addr.s_addr;
-        to.sin_port = htons(signalled ? s->rtcp_port : (uint16_t)(ntohs(to.sin_port) + 1));
-    }
-    if (!to.sin_port) return;
+    address to = s->target;
+    uint16_t *port = &to.v4.sin_port;
+    bool one_port = s->rtcp_port == ntohs(s->signalled.v4.sin_port);
+    if (s->report.heard_port) *port = s->report.heard_port;
+    else if (!one_port) *port = htons(same_address(&to, &s->signalled) ? s->rtcp_port : (uint16_t)(ntohs(*port) + 1));
+    if (!*port) return;
     int fd = one_port ? s->fd : s->rtcp_fd;
-    if (sendto(fd, packet, length, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof to) > 0) s->report.sent++;
+    if (sendto(fd, packet, length, MSG_DONTWAIT | MSG_NOSIGNAL, &to.any, address_size(&to)) > 0) s->report.sent++;
 }
 
 void rtcp_bye(struct worker *w, struct session *s) { send_report(w, s, true); }
@@ -192,8 +191,8 @@ static void heard_packet(struct worker *w, struct session *s, const uint8_t *at,
     for (uint32_t i = 0; i < blocks && start + BLOCK <= length; i++, start += BLOCK) heard_block(s, at + start);
 }
 
-void rtcp_received(struct worker *w, struct session *s, uint8_t *data, uint32_t length, const struct sockaddr_in *from) {
-    if (!s->has_remote || from->sin_addr.s_addr != s->target.sin_addr.s_addr || length > MAX_PACKET) return;
+void rtcp_received(struct worker *w, struct session *s, uint8_t *data, uint32_t length, const address *from) {
+    if (!s->has_remote || !same_host(from, &s->target) || length > MAX_PACKET) return;
     if (s->srtp_in) {
         int plain = srtcp_unprotect(s->srtp_in, data, length);
         if (plain < 0) return;
@@ -201,11 +200,12 @@ void rtcp_received(struct worker *w, struct session *s, uint8_t *data, uint32_t 
     }
     if (length < 8 || data[0] >> 6 != 2 || (data[1] != SR && data[1] != RR)) return; /* a compound begins with a report, section 6.1 */
     s->report.heard++;
-    if (from->sin_port != s->target.sin_port) s->report.heard_port = from->sin_port;
+    if (from->v4.sin_port != s->target.v4.sin_port) s->report.heard_port = from->v4.sin_port;
     for (uint32_t at = 0; at + 4 <= length && data[at] >> 6 == 2;) {
         uint32_t size = 4u + 4u * (uint32_t)(data[at + 2] << 8 | data[at + 3]);
         if (at + size > length) return;
-        if (size >= 8) heard_packet(w, s, data + at, size);
+        if (size >= 8 && data[at + 1] == XR) xr_read(s, data + at + 8, size - 8);
+        else if (size >= 8) heard_packet(w, s, data + at, size);
         at += size;
     }
 }

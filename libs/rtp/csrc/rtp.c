@@ -1,11 +1,14 @@
 /* RTP, RFC 3550: the header, what a receiver counts (appendix A), and the one outgoing stream of a session. */
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "core.h"
 
 enum { MAX_DROPOUT = 3000, MAX_MISORDER = 100, LATE_MS = 60 };
+/* Frames of silence before nothing but its noise is sent, and from one telling of the noise to the next; the loudest sample of silence. */
+enum { HUSH = 10, REMIND = FRAMES_A_SECOND, QUIET = 24, NO_NOISE_AT_ALL = 127 };
 
 static uint16_t get16(const uint8_t *at) { return (uint16_t)(at[0] << 8 | at[1]); }
 static uint32_t get32(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
@@ -59,11 +62,13 @@ void incoming_count(struct session *s, const struct packet *packet, int64_t now_
     uint16_t ahead = (uint16_t)(packet->sequence - in->highest);
     if (!in->started || in->ssrc != packet->ssrc || (ahead >= MAX_DROPOUT && ahead <= 65535 - MAX_MISORDER)) {
         incoming_start(in, packet);
+        xr_start(s);
     } else {
         in->received++;
         if (ahead && ahead < MAX_DROPOUT) {
             if (packet->sequence < in->highest) in->cycles += 65536;
             in->highest = packet->sequence;
+            xr_count(s, ahead - 1u);
         } else {
             s->out_of_order++;
         }
@@ -74,7 +79,10 @@ void incoming_count(struct session *s, const struct packet *packet, int64_t now_
     if (in->transit) {
         int32_t change = (int32_t)(transit - in->transit);
         double distance = change < 0 ? -(double)change : change;
-        if (distance < rate) in->jitter += (distance - in->jitter) / 16;  /* a second is a new talkspurt's clock, no jitter */
+        if (distance < rate) { /* a second is a new talkspurt's clock, no jitter */
+            in->jitter += (distance - in->jitter) / 16;
+            xr_distance(s, distance);
+        }
     }
     in->transit = transit ? transit : 1;
 }
@@ -166,8 +174,8 @@ void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32
     saved->samples = s->out.last_samples;
     saved->rate = s->out.rate;
     saved->last_ms = s->out.last_ms;
-    const struct sockaddr *to = s->source.connected ? NULL : (struct sockaddr *)&s->target;
-    ssize_t sent = sendto(s->fd, header, size, MSG_DONTWAIT | MSG_NOSIGNAL, to, to ? sizeof s->target : 0);
+    const struct sockaddr *to = s->source.connected ? NULL : &s->target.any;
+    ssize_t sent = sendto(s->fd, header, size, MSG_DONTWAIT | MSG_NOSIGNAL, to, to ? address_size(&s->target) : 0);
     if (sent < 0) {
         drop(w, s, PLANE_DROP_UNSENT);
         return;
@@ -178,22 +186,66 @@ void outgoing_send(struct worker *w, struct session *s, uint8_t *payload, uint32
     w->packets_out++;
 }
 
-/* The next 20 ms of audio that we make ourselves; `first`: after a pause or after another source. */
-void outgoing_frame(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, bool first) {
+static int32_t peak_of_law(uint8_t kind, const uint8_t *payload, uint32_t length) {
+    int32_t peak = 0;
+    for (uint32_t i = 0; i < length && peak <= QUIET; i++) {
+        int32_t value = g711_linear(payload[i], kind);
+        if (value < 0) value = -value;
+        if (value > peak) peak = value;
+    }
+    return peak;
+}
+
+static int32_t peak_of(const int16_t *samples, uint32_t count) {
+    int32_t peak = 0;
+    for (uint32_t i = 0; i < count && peak <= QUIET; i++) {
+        int32_t value = samples[i] < 0 ? -samples[i] : samples[i];
+        if (value > peak) peak = value;
+    }
+    return peak;
+}
+
+/* Whether the frame, of that loudest sample, is left out: its far end makes the noise, RFC 3389 section 4. Level in -dBov, section 3.1. */
+static bool hush(struct worker *w, struct session *s, int32_t peak) {
+    if (peak > QUIET) {
+        s->quiet = 0;
+        return false;
+    }
+    if (++s->quiet <= HUSH) return false;
+    if ((s->quiet - HUSH) % REMIND != 1 || !s->send) return true;
+    uint8_t packet[12 + 1 + SRTP_TAIL];
+    packet[12] = peak ? (uint8_t)(20 * log10(32768 * sqrt(3) / peak)) : NO_NOISE_AT_ALL;
+    outgoing_send(w, s, packet + 12, 1, s->comfort_noise, false, ++s->out.sequence, s->out.timestamp);
+    return true;
+}
+
+/* `peak`: the frame's loudest sample, where silence may be left out; else -1. */
+static void frame(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, bool first, int32_t peak) {
     struct outgoing *out = &s->out;
+    first |= peak > QUIET && s->quiet > HUSH;
     bool late = w->now_ms - out->last_ms > LATE_MS;
     out->timestamp += first || late ? outgoing_gap(out, w->now_ms) : out->rate / FRAMES_A_SECOND;
     out->last_ms = w->now_ms;
     out->last_samples = out->rate / FRAMES_A_SECOND;
     out->mapped = false;
+    if (peak >= 0 && hush(w, s, peak)) return;
     if (s->send && length) outgoing_send(w, s, payload, length, s->codec.payload_type, first, ++out->sequence, out->timestamp);
+}
+
+static bool may_hush(const struct session *s) { return s->comfort_noise != PLANE_NO_EVENT && s->codec.kind != PLANE_OPUS; }
+
+/* The next 20 ms of audio that we make ourselves; `first`: after a pause or after another source. */
+void outgoing_frame(struct worker *w, struct session *s, uint8_t *payload, uint32_t length, bool first) {
+    frame(w, s, payload, length, first, may_hush(s) && is_g711(&s->codec) ? peak_of_law(s->codec.kind, payload, length) : -1);
 }
 
 /* 20 ms of 8 kHz in the session's codec, by the encoder of its prompts where it has to be encoded. */
 void outgoing_linear(struct worker *w, struct session *s, const int16_t *samples, bool first) {
     uint8_t packet[12 + ENCODED + SRTP_TAIL], *payload = packet + 12;
     if (!is_g711(&s->codec)) {
-        if (encoder_is(s->voice, s->codec.kind)) outgoing_say(w, s, s->voice, samples, FRAME, first);
+        int16_t wide[WIDE_FRAME];
+        halfband_up(&s->tone_up, samples, FRAME, wide);
+        if (encoder_is(s->voice, s->codec.kind)) outgoing_say(w, s, s->voice, wide, WIDE_FRAME, first);
         return;
     }
     for (int i = 0; i < FRAME; i++) payload[i] = s->codec.kind == PLANE_PCMA ? g711_alaw_encode(samples[i]) : g711_ulaw_encode(samples[i]);
@@ -204,5 +256,5 @@ void outgoing_say(struct worker *w, struct session *s, struct encoder *encoder, 
     uint8_t packet[12 + ENCODED + SRTP_TAIL];
     encoder_suit(encoder, &s->codec);
     uint32_t length = encoder_encode(encoder, samples, count, packet + 12, ENCODED);
-    outgoing_frame(w, s, packet + 12, length, first);
+    frame(w, s, packet + 12, length, first, may_hush(s) ? peak_of(samples, count) : -1);
 }

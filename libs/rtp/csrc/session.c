@@ -19,11 +19,12 @@ struct worker *session_lock(plane *p, struct session *s) {
     return w;
 }
 
-int64_t plane_open(plane *p, uint64_t identity, uint16_t wanted_port, uint16_t *port) {
+int64_t plane_open(plane *p, uint64_t identity, uint16_t wanted_port, int six, uint16_t *port) {
+    if (six && !p->settings.six) return -EAFNOSUPPORT;
     if (!p->unused_count) return -EADDRNOTAVAIL;
     int64_t now_ms = clock_ns() / 1000000;
-    struct session *s = &p->sessions[p->unused[p->unused_count - 1]], fresh = {.fd = -1, .rtcp_fd = -1};
-    int error = port_take(p, wanted_port, now_ms, &fresh);
+    struct session *s = &p->sessions[p->unused[p->unused_count - 1]], fresh = {.fd = -1, .rtcp_fd = -1, .six = six};
+    int error = port_take(p, wanted_port, six, now_ms, &fresh);
     if (error) return error;
     p->unused_count--;
     struct worker *w = least_loaded(p);
@@ -34,7 +35,7 @@ int64_t plane_open(plane *p, uint64_t identity, uint16_t wanted_port, uint16_t *
     fresh.codec = (struct codec){.kind = PLANE_PCMA, .payload_type = PLANE_PCMA, .clock_rate = 8000, .name = "PCMA"};
     fresh.report.round_trip_ms = -1;
     fresh.event_rate = 8000;
-    fresh.telephone_event = PLANE_NO_EVENT;
+    fresh.telephone_event = fresh.comfort_noise = PLANE_NO_EVENT;
     fresh.peer = fresh.previous = fresh.next = NOBODY;
     fresh.used = true;
     *s = fresh;
@@ -58,7 +59,7 @@ int64_t plane_open(plane *p, uint64_t identity, uint16_t wanted_port, uint16_t *
 int fit_coders(plane *p, struct session *s, uint8_t kind, bool plays, bool records) {
     struct encoder *voice = s->voice, *old_voice = NULL;
     struct decoder *hearing = s->hearing, *old_hearing = NULL;
-    if (plays && coded(kind) && !encoder_is(voice, kind)) voice = encoder_new(kind, 8000);
+    if (plays && coded(kind) && !encoder_is(voice, kind)) voice = encoder_new(kind, 16000);
     if (records && coded(kind) && !decoder_is(hearing, kind)) hearing = decoder_new(kind, 8000);
     struct worker *w = session_lock(p, s);
     if (voice != s->voice) old_voice = s->voice;
@@ -77,7 +78,7 @@ static bool usable(const plane_remote *remote) {
     if (remote->codec != PLANE_OTHER && remote->clock_rate != (remote->codec == PLANE_OPUS ? 48000 : 8000)) return false;
     if (remote->payload_type > 127 || remote->payload_type == remote->telephone_event) return false;
     if (remote->clock_rate < CLOCK_LEAST || remote->clock_rate > CLOCK_MOST) return false;
-    return remote->event_rate >= CLOCK_LEAST && remote->event_rate <= CLOCK_MOST && remote->sources <= sizeof remote->source_net / sizeof *remote->source_net && remote->suite <= PLANE_AEAD_AES_256_GCM;
+    return remote->event_rate >= CLOCK_LEAST && remote->event_rate <= CLOCK_MOST && remote->sources <= sizeof remote->source_prefix && remote->suite <= PLANE_AEAD_AES_256_GCM;
 }
 
 static struct codec codec_of(const plane_remote *remote) {
@@ -126,6 +127,7 @@ int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote) {
     struct session *s = session_find(p, handle);
     if (!s) return -ENOENT;
     if (!usable(remote)) return -EINVAL;
+    if (ip_is_v4(remote->ip) == s->six) return -EAFNOSUPPORT;
     if (target_refused(&p->settings, remote->ip, remote->port)) return PLANE_REFUSED;
     struct srtp *in = s->srtp_in, *out = s->srtp_out;
     int error = keys(remote, &in, &out);
@@ -138,6 +140,9 @@ int plane_set_remote(plane *p, int64_t handle, const plane_remote *remote) {
     s->codec = codec_of(remote);
     s->event_rate = remote->event_rate;
     s->telephone_event = remote->telephone_event;
+    s->comfort_noise = remote->comfort_noise;
+    s->xr.summary = remote->xr_summary;
+    s->xr.voip = remote->xr_voip;
     uint16_t rtcp_port = remote->rtcp_port ? remote->rtcp_port : (uint16_t)(remote->port + 1);
     if (rtcp_port != s->rtcp_port || s->source.state == LEARNING) s->report.heard_port = 0;
     s->rtcp_port = rtcp_port;

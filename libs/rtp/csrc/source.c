@@ -10,29 +10,21 @@
 
 enum { TRIAL_PACKETS = 2, QUIET_MS = 200 };
 
-bool target_refused(const plane_settings *settings, uint32_t ip, uint16_t port) {
-    uint8_t top = (uint8_t)(ip >> 24);
-    if (!port || top == 0 || top >= 224 || ip >> 16 == 0xA9FE) return true; /* this network, multicast, reserved, link-local */
-    if (top == 127 && !settings->allow_loopback) return true;
-    for (unsigned i = 0; i < settings->refused_nets; i++)
-        if ((ip & settings->refused_mask[i]) == settings->refused_net[i]) return true;
-    return false;
-}
-
 /* Once the far end is known the socket is connected to it: strangers' packets end in the kernel, and no route is looked up any more. */
-static void connect_to(struct session *s, const struct sockaddr_in *to) {
-    struct sockaddr_in anybody = {.sin_family = AF_UNSPEC};
+static void connect_to(struct session *s, const address *to) {
+    address anybody = {.any.sa_family = AF_UNSPEC};
     if (!to && !s->source.connected) return;
-    s->source.connected = !connect(s->fd, (const struct sockaddr *)(to ? to : &anybody), sizeof anybody) && to;
+    s->source.connected = !connect(s->fd, &(to ? to : &anybody)->any, to ? address_size(to) : sizeof anybody.v4) && to;
 }
 
 void source_signalled(struct session *s, const plane_remote *remote, int64_t now_ms) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(remote->port), .sin_addr.s_addr = htonl(remote->ip)};
+    address to;
+    address_make(&to, remote->ip, remote->port);
     struct source *source = &s->source;
-    bool same = s->has_remote && address.sin_addr.s_addr == s->signalled.sin_addr.s_addr && address.sin_port == s->signalled.sin_port;
+    bool same = s->has_remote && same_address(&to, &s->signalled);
     source->nets = remote->sources;
     memcpy(source->net, remote->source_net, sizeof source->net);
-    memcpy(source->mask, remote->source_mask, sizeof source->mask);
+    memcpy(source->prefix, remote->source_prefix, sizeof source->prefix);
     source->opened_ms = now_ms;
     source->trial_packets = 0;
     connect_to(s, NULL);
@@ -41,40 +33,34 @@ void source_signalled(struct session *s, const plane_remote *remote, int64_t now
         return;
     }
     if (same) return;
-    source->former_ip = source->state == UNKNOWN ? 0 : source->ip;
-    source->former_port = source->port;
-    source->ip = 0;
-    source->port = 0;
+    source->former = source->known;
+    source->known = (address){0};
     source->state = LEARNING;
-    s->signalled = s->target = address;
+    s->signalled = s->target = to;
 }
 
-bool source_known(const struct session *s, const struct sockaddr_in *from) {
-    return s->source.state == LOCKED && from->sin_addr.s_addr == s->source.ip && from->sin_port == s->source.port;
+bool source_known(const struct session *s, const address *from) {
+    return s->source.state == LOCKED && same_address(from, &s->source.known);
 }
 
-static bool permitted(const struct session *s, const struct sockaddr_in *from) {
-    if (from->sin_addr.s_addr == s->signalled.sin_addr.s_addr) return true;
-    uint32_t ip = ntohl(from->sin_addr.s_addr);
+static bool permitted(const struct session *s, const address *from) {
+    if (same_host(from, &s->signalled)) return true;
+    uint8_t ip[16];
+    address_ip(from, ip);
     for (int i = 0; i < s->source.nets; i++)
-        if ((ip & s->source.mask[i]) == s->source.net[i]) return true;
+        if (ip_within(ip, s->source.net[i], s->source.prefix[i])) return true;
     return false;
 }
 
-static bool lock_on(struct worker *w, struct session *s, const struct sockaddr_in *from) {
+static bool lock_on(struct worker *w, struct session *s, const address *from) {
     struct source *source = &s->source;
-    bool again = source->ip == from->sin_addr.s_addr && source->port == from->sin_port;
+    bool again = same_address(&source->known, from);
     source->state = LOCKED;
-    source->ip = from->sin_addr.s_addr;
-    source->port = from->sin_port;
-    s->target.sin_addr = from->sin_addr;
-    s->target.sin_port = from->sin_port;
+    source->known = s->target = *from;
     connect_to(s, &s->target);
     if (!again) {
-        plane_event event = {.kind = PLANE_SOURCE_LOCKED,
-                             .handle = session_handle(w->plane, s),
-                             .ip = ntohl(source->ip),
-                             .port = ntohs(source->port)};
+        plane_event event = {.kind = PLANE_SOURCE_LOCKED, .handle = session_handle(w->plane, s), .port = ntohs(from->v4.sin_port)};
+        address_ip(from, event.ip);
         event_put(w->plane, &event);
     }
     return true;
@@ -83,15 +69,14 @@ static bool lock_on(struct worker *w, struct session *s, const struct sockaddr_i
 /* One on trial: heard at once, sent to once its packets follow one another, locked when the window ends without the signalled one. */
 static bool on_trial(struct worker *w, struct session *s, const struct packet *packet) {
     struct source *source = &s->source;
-    const struct sockaddr_in *from = packet->from;
-    bool same = from->sin_addr.s_addr == source->trial_ip && from->sin_port == source->trial_port;
+    const address *from = packet->from;
+    bool same = same_address(from, &source->trial);
     if (!source->trial_packets || w->now_ms - source->trial_ms > w->plane->settings.learn_ms) {
         if (source->trial_packets >= TRIAL_PACKETS) {
             if (same) return lock_on(w, s, from);
             if (w->now_ms - s->in.last_ms < QUIET_MS) return false;
         }
-        source->trial_ip = from->sin_addr.s_addr;
-        source->trial_port = from->sin_port;
+        source->trial = *from;
         source->trial_ssrc = packet->ssrc;
         source->trial_sequence = packet->sequence;
         source->trial_ms = w->now_ms;
@@ -104,27 +89,25 @@ static bool on_trial(struct worker *w, struct session *s, const struct packet *p
         return false;
     }
     source->trial_sequence = packet->sequence;
-    if (++source->trial_packets >= TRIAL_PACKETS) {
-        s->target.sin_addr = from->sin_addr;
-        s->target.sin_port = from->sin_port;
-    }
+    if (++source->trial_packets >= TRIAL_PACKETS) s->target = *from;
     return true;
 }
 
 bool source_accepts(struct worker *w, struct session *s, const struct packet *packet) {
-    const struct sockaddr_in *from = packet->from;
+    const address *from = packet->from;
     struct source *source = &s->source;
     uint32_t learn_ms = w->plane->settings.learn_ms;
     if (source_known(s, from)) return true;
     if (source->state == LOCKED || !permitted(s, from)) return false;
-    if (from->sin_addr.s_addr == s->signalled.sin_addr.s_addr && from->sin_port == s->signalled.sin_port) return lock_on(w, s, from);
+    if (same_address(from, &s->signalled)) return lock_on(w, s, from);
     if (source->state == RELEARNING) {
-        if (from->sin_addr.s_addr == source->ip && from->sin_port == source->port) return lock_on(w, s, from);
+        if (same_address(from, &source->known)) return lock_on(w, s, from);
         if (w->now_ms - source->opened_ms > learn_ms) source->state = LOCKED;
         if (source->state == LOCKED || (!source->trial_packets && w->now_ms - s->in.last_ms < QUIET_MS)) return false;
     }
-    bool former = source->former_ip && from->sin_addr.s_addr == source->former_ip && from->sin_port == source->former_port;
-    if (former && w->now_ms - source->opened_ms <= learn_ms) return false;
-    if (target_refused(&w->plane->settings, ntohl(from->sin_addr.s_addr), ntohs(from->sin_port))) return false;
+    if (same_address(from, &source->former) && w->now_ms - source->opened_ms <= learn_ms) return false;
+    uint8_t ip[16];
+    address_ip(from, ip);
+    if (target_refused(&w->plane->settings, ip, ntohs(from->v4.sin_port))) return false;
     return on_trial(w, s, packet);
 }

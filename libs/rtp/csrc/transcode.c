@@ -41,11 +41,11 @@ void converter_put(struct worker *w, struct session *from, const struct packet *
     worker_time(w, from);
 }
 
-/* Where a stream ends here the noise is made here; elsewhere it goes nowhere: nobody has agreed to it. */
+/* Where a stream ends here the noise is made here; elsewhere it is passed on to a far end that has agreed to it. */
 void comfort_noise(struct worker *w, struct session *s, struct packet *packet) {
     packet->codec = COMFORT_NOISE;
     if (s->party && s->party->in) stream_put(s->party->in, packet);
-    else if (!s->party && s->peer != NOBODY && s->converter) converter_put(w, s, packet);
+    else if (!s->party && s->peer != NOBODY) relay(w, s, packet, true);
 }
 
 /* One 20 ms tick of the session whose stream is ended. True: there is more to come. */

@@ -57,7 +57,7 @@ static void received(struct worker *w, struct session *s, struct packet *packet,
 }
 
 /* SRTP: what does not prove where it comes from is nothing to us. The new length, or 0: dropped. */
-static uint32_t opened(struct worker *w, struct session *s, uint8_t *datagram, uint32_t length, const struct sockaddr_in *from) {
+static uint32_t opened(struct worker *w, struct session *s, uint8_t *datagram, uint32_t length, const address *from) {
     if (s->source.state == LOCKED && !source_known(s, from)) return length; /* dropped for its source further on */
     int plain = srtp_unprotect(s->srtp_in, datagram, length);
     if (plain > 0) {
@@ -73,13 +73,13 @@ static uint32_t opened(struct worker *w, struct session *s, uint8_t *datagram, u
 }
 
 static void receive(struct worker *w, struct session *s) {
-    struct sockaddr_in from;
+    address from;
     socklen_t size = sizeof from;
     uint8_t *datagram = w->buffer + HEADROOM;
-    ssize_t length = recvfrom(s->fd, datagram, MAX_PACKET, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &size);
+    ssize_t length = recvfrom(s->fd, datagram, MAX_PACKET, MSG_DONTWAIT | MSG_TRUNC, &from.any, &size);
     if (length < 0) return;
     s->bytes_in += (uint64_t)length;
-    if (s->has_remote && s->rtcp_port == ntohs(s->signalled.sin_port) && length >= 8 && datagram[1] >= 192 && datagram[1] <= 223)
+    if (s->has_remote && s->rtcp_port == ntohs(s->signalled.v4.sin_port) && length >= 8 && datagram[1] >= 192 && datagram[1] <= 223)
         return rtcp_received(w, s, datagram, (uint32_t)length, &from);
     uint32_t plain = s->srtp_in ? opened(w, s, datagram, (uint32_t)length, &from) : (uint32_t)length;
     if (s->srtp_in && !plain) return;
@@ -89,9 +89,9 @@ static void receive(struct worker *w, struct session *s) {
 
 static void receive_rtcp(struct worker *w, struct session *s) {
     for (int i = 0; i < RTCP_ROUND; i++) {
-        struct sockaddr_in from;
+        address from;
         socklen_t size = sizeof from;
-        ssize_t length = recvfrom(s->rtcp_fd, w->buffer, MAX_PACKET, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &size);
+        ssize_t length = recvfrom(s->rtcp_fd, w->buffer, MAX_PACKET, MSG_DONTWAIT | MSG_TRUNC, &from.any, &size);
         if (length < 0) return;
         rtcp_received(w, s, w->buffer, (uint32_t)length, &from);
     }

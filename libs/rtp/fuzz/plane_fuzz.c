@@ -13,7 +13,7 @@
 
 #include "../csrc/worker.c"
 
-enum { LINES = 3, MOST_DATAGRAM = MAX_PACKET + 64, MOST_STEPS = 400, START_S = 1000000, LISTEN = 0x7F4D0001 };
+enum { LINES = 3, MOST_DATAGRAM = MAX_PACKET + 64, MOST_STEPS = 400, START_S = 1000000 };
 enum { RAW, RAW_RTCP, SHAPED, KEY, WAIT, REPORTS, JUMP, COMMAND, STEPS };
 
 struct input { const uint8_t *at, *end; };
@@ -26,7 +26,11 @@ static int64_t now_us;             /* since START_S */
 static uint8_t datagram[MOST_DATAGRAM];
 static size_t datagram_length;
 static bool datagram_waits;
-static struct sockaddr_in datagram_from;
+static address datagram_from;
+static const uint8_t LISTEN[16] = {[10] = 0xFF, [11] = 0xFF, [12] = 127, [13] = 77, [15] = 1}, LISTEN6[16] = {[15] = 1};
+static const uint8_t FAR[LINES][16] = { /* the last one over IPv6 */
+    {[10] = 0xFF, [11] = 0xFF, [12] = 127, [13] = 77, [15] = 16}, {[10] = 0xFF, [11] = 0xFF, [12] = 127, [13] = 77, [15] = 32},
+    {0x20, 0x01, 0x0D, 0xB8, [15] = 48}};
 static char prompt[64];
 
 int __real_clock_gettime(clockid_t clock, struct timespec *to);
@@ -65,7 +69,7 @@ ssize_t __wrap_recvfrom(int fd, void *to, size_t room, int flags, struct sockadd
     size_t part = datagram_length < room ? datagram_length : room;
     memcpy(to, datagram, part);
     memcpy(from, &datagram_from, sizeof datagram_from);
-    *size = sizeof datagram_from;
+    *size = address_size(&datagram_from);
     struct worker *w = &core->workers[0];
     uint8_t *rest = (uint8_t *)to + part;
     for (int i = 0; i < LINES; i++) rest = lines[i].remote.suite ? (uint8_t *)to + part + SRTP_TAIL : rest; /* protection appends */
@@ -105,8 +109,10 @@ static void deliver(const struct line *line, size_t length, uint32_t stranger, b
     struct worker *w = &core->workers[0];
     datagram_length = length;
     datagram_waits = true;
-    datagram_from = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(line->remote.ip + (stranger >> 2)),
-                                         .sin_port = htons((uint16_t)(line->remote.port + (stranger & 3)))};
+    uint8_t ip[16];
+    memcpy(ip, line->remote.ip, sizeof ip);
+    ip[15] = (uint8_t)(ip[15] + (stranger >> 2));
+    address_make(&datagram_from, ip, (uint16_t)(line->remote.port + (stranger & 3)));
     w->now_ns = clock_ns();
     w->now_ms = w->now_ns / 1000000;
     handle(w, (uint64_t)line->handle | (rtcp ? RTCP : 0));
@@ -158,11 +164,14 @@ static plane_remote remote_of(struct input *in, int number) {
         {PLANE_PCMA, 8, 8000, "PCMA"}, {PLANE_PCMU, 0, 8000, "PCMU"}, {PLANE_G722, 9, 8000, "G722"}, {PLANE_OPUS, 97, 48000, "OPUS"},
         {PLANE_OTHER, 18, 8000, "G729"}, {PLANE_PCMA, 98, 8000, "PCMA"}};
     uint32_t codec = byte(in) % 6, flags = byte(in), suite = byte(in);
-    plane_remote remote = {.ip = LISTEN + 16u * (uint32_t)(number + 1), .port = (uint16_t)(30000 + 16 * number), .codec = codecs[codec].codec,
+    plane_remote remote = {.port = (uint16_t)(30000 + 16 * number), .codec = codecs[codec].codec,
                            .payload_type = codecs[codec].type, .clock_rate = codecs[codec].rate,
                            .telephone_event = flags & 1 ? PLANE_NO_EVENT : 101, .event_rate = flags & 2 ? 48000 : 8000,
                            .send = !(flags & 4), .receive = !(flags & 8), .agreed_ms = flags & 0x20 ? 1 : 0,
                            .suite = (uint8_t)(suite < 16 ? suite % (PLANE_AEAD_AES_256_GCM + 1) : 0)};
+    memcpy(remote.ip, FAR[number], sizeof remote.ip);
+    remote.xr_summary = remote.xr_voip = suite >> 7;
+    remote.comfort_noise = suite & 0x40 ? COMFORT_NOISE : PLANE_NO_EVENT;
     if (flags & 0x10) remote.rtcp_port = remote.port;
     remote.sources = !(flags & 0x40); /* of any address */
     strcpy(remote.name, codecs[codec].name);
@@ -240,7 +249,9 @@ static void start(void) {
     int fd = memfd_create("prompt", 0), error;
     assert(fd >= 0 && write(fd, wav, sizeof wav) == (ssize_t)sizeof wav);
     snprintf(prompt, sizeof prompt, "/proc/self/fd/%d", fd);
-    plane_settings settings = {.listen_ip = LISTEN, .port_low = 20000, .port_high = 20000 + 4 * LINES, .threads = 1, .learn_ms = 20, .report_ms = 400, .allow_loopback = 1};
+    plane_settings settings = {.six = 1, .port_low = 20000, .port_high = 20000 + 4 * LINES, .threads = 1, .learn_ms = 20, .report_ms = 400, .allow_loopback = 1};
+    memcpy(settings.listen_ip, LISTEN, sizeof LISTEN);
+    memcpy(settings.listen_ip6, LISTEN6, sizeof LISTEN6);
     core = plane_new(&settings, &error);
     assert(core);
 }
@@ -257,7 +268,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint32_t how = byte(&in);
     for (int i = 0; i < LINES; i++) {
         lines[i] = (struct line){.ssrc = (uint32_t)i + 1, .sequence = 65530};
-        lines[i].handle = plane_open(core, (uint64_t)i, 0, &lines[i].port);
+        lines[i].handle = plane_open(core, (uint64_t)i, 0, !ip_is_v4(FAR[i]), &lines[i].port);
         assert(lines[i].handle >= 0);
         set_remote(&in, i);
     }

@@ -25,9 +25,19 @@ def report(how: int, line: int) -> bytes:
     return step(RAW_RTCP, line, how, *struct.pack("!H", len(sender + block + name)), payload=sender + block + name)
 
 
+def extended(how: int, line: int) -> bytes:
+    """A receiver report, and an extended one with both blocks (RFC 3611 sections 4.6 and 4.7) of the stream that the line hears."""
+    receiver = struct.pack("!BBHI", 0x80, 201, 1, line + 1)
+    summary = struct.pack("!BBH9I", 6, 0xE0, 9, line, 1 << 16 | 9, 1, 0, 2, 9, 4, 1, 0)
+    figures = (9, 0, 20, 1, 60, 900, 40, 20, 127, 127, 127, 16, 80, 127, 40, 39, 0x30, 0, 60, 80, 120)
+    blocks = summary + struct.pack("!BBHI4B4H10B3H", 7, 0, 8, line, *figures)
+    body = receiver + struct.pack("!BBHI", 0x80, 207, 1 + len(blocks) // 4, line + 1) + blocks
+    return step(RAW_RTCP, line, how, *struct.pack("!H", len(body)), payload=body)
+
+
 def call(arranged: int, codecs: tuple[int, int, int], suite: int, flags: int) -> bytes:
     """Audio both ways, a key, a report, a prompt, keys sent, a recording, and what is malformed."""
-    how = PROTECTED if suite else 0
+    how = PROTECTED if 0 < suite < 16 else 0
     lines = b"".join(bytes([codec, flags, suite]) for codec in codecs)
     told = b"".join(step(COMMAND, *command) for command in ((0, 4, 0, 0, 1), (1, 3, 63)))
     audio = b"".join(
@@ -36,9 +46,9 @@ def call(arranged: int, codecs: tuple[int, int, int], suite: int, flags: int) ->
     key = b"".join(step(KEY, 0, how, 1, 0x80, payload=struct.pack("!BBH", 5, end, 800)) for end in (10, 0x8A, 0x8A))
     rest = step(COMMAND, 0, 1, 0) + step(WAIT, 0, 40) + step(COMMAND, 1, 2, 1) + step(WAIT, 0, 60)
     rest += step(JUMP, 0, 12) + step(REPORTS, 0, 30)
-    extended = bytes.fromhex("b180 ffff 00000000 00000001 00000002 bede0001 10aa0000") + b"\x55" * 20 + b"\0\0\3"
-    odd = step(RAW, 1, how, *struct.pack("!H", len(extended)), payload=extended) + step(RAW, 1, 0x41, 0, 3, payload=b"\x80\0\1")
-    return bytes([arranged]) + lines + told + audio * 3 + key + report(how, 0) + report(how, 1) + odd + rest + audio
+    header = bytes.fromhex("b180 ffff 00000000 00000001 00000002 bede0001 10aa0000") + b"\x55" * 20 + b"\0\0\3"
+    odd = step(RAW, 1, how, *struct.pack("!H", len(header)), payload=header) + step(RAW, 1, 0x41, 0, 3, payload=b"\x80\0\1")
+    return bytes([arranged]) + lines + told + audio * 3 + key + report(how, 0) + report(how, 1) + extended(how, 0) + odd + rest + audio
 
 
 def late_report() -> bytes:
@@ -64,7 +74,7 @@ def main() -> None:
     for number in range(12):
         codecs = (number % 6, (number // 2 + 1) % 6, (number + 3) % 6)
         arranged = (BRIDGE, ROOM | 8, BRIDGE | 2)[number % 3]
-        (folder / f"call-{number}").write_bytes(call(arranged, codecs, number % 7, (0, 2, 0x10)[number % 3]))
+        (folder / f"call-{number}").write_bytes(call(arranged, codecs, number % 7 or 0xC0, (0, 2, 0x10)[number % 3]))
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ async def test_what_is_not_there_or_wrong_is_said(client: PlaneClient) -> None:
     with pytest.raises(BadRequest):
         await client.open("x" * 65)
     await client.open("x")
-    with pytest.raises(BadRequest, match="IPv4"):
+    with pytest.raises(BadRequest, match="IP address"):
         await client.set_remote("x", Remote("example.org", 4000))
     with pytest.raises(BadRequest):
         await client.set_remote("x", Remote("127.0.0.1", 70000))

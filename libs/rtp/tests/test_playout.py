@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
+import wave
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from carillon_rtp.client import BadFile, BadRequest, Codec, PlaneClient, PlayEnded
+from carillon_rtp.client import AudioCodec, BadFile, BadRequest, Codec, PlaneClient, PlayEnded
+from carillon_rtp.codecs import Decoder
 from carillon_rtp.testing import EventLog, MakeLeg, decode, encode, share_of, sine, write_wav
 
 
@@ -149,3 +152,46 @@ async def test_a_changed_file_is_heard_as_it_is_now(client: PlaneClient, make_le
     await client.play(leg.name, "after", [path])
     packets = await leg.phone.wait_for(3)
     assert share_of(decode(packets[1].payload + packets[2].payload, "PCMA"), 900) > 0.98
+
+
+@pytest.mark.feature("M-8")
+@pytest.mark.parametrize("codec", [AudioCodec("G722", 9), AudioCodec("opus", 107, 48000)])
+async def test_a_wide_band_prompt_is_heard_whole_by_who_speaks_wide_band(
+    client: PlaneClient, make_leg: MakeLeg, events: EventLog, tmp_path: Path, codec: AudioCodec
+) -> None:
+    """6 kHz, which no file of 8 kHz can hold, beside 1 kHz, which everybody hears."""
+    leg = await make_leg(None)
+    await leg.agree(codec)
+    await client.play(leg.name, "wide", [wide_file(tmp_path)])
+    (ended,) = await events.wait_for(PlayEnded, leg.name)
+    assert ended.played_ms == 1000
+    decoder = Decoder(codec.name, 16_000)
+    samples = [sample for packet in leg.phone.received for sample in decoder.decode(packet.payload)]
+    assert share_of(samples, 6000 / 2) > 0.2, "frequencies are halved: `share_of` takes 8 kHz"
+    assert share_of(samples, 1000 / 2) > 0.2
+
+
+@pytest.mark.feature("M-8")
+@pytest.mark.parametrize("codec", ["PCMA", "PCMU"])
+async def test_a_wide_band_prompt_is_narrowed_for_everybody_else(
+    client: PlaneClient, make_leg: MakeLeg, events: EventLog, tmp_path: Path, codec: Codec
+) -> None:
+    leg = await make_leg(codec)
+    await client.play(leg.name, "wide", [wide_file(tmp_path)])
+    await events.wait_for(PlayEnded, leg.name)
+    samples = decode(b"".join(packet.payload for packet in leg.phone.received), codec)
+    assert len(samples) == 8000
+    assert share_of(samples, 1000) > 0.95
+    assert share_of(samples, 2000) < 0.01, "where 6 kHz would come out if it was not filtered away"
+
+
+def wide_file(folder: Path) -> Path:
+    """A second at 16 kHz."""
+    path = folder / "wide.wav"
+    samples = [int(6000 * (math.sin(2 * math.pi * 1000 * n / 16_000) + math.sin(2 * math.pi * 6000 * n / 16_000))) for n in range(16_000)]
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(struct.pack(f"<{len(samples)}h", *samples))
+    return path

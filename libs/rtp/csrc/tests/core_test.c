@@ -13,6 +13,7 @@
 
 #include "../core.h"
 
+static const uint8_t LOOPBACK[16] = {[10] = 0xFF, [11] = 0xFF, [12] = 127, [15] = 1};
 enum { SESSIONS = 24, LOW = 45000, HIGH = LOW + 2 * SESSIONS + 7 };
 
 static uint64_t state;
@@ -96,7 +97,10 @@ static plane_remote some_remote(const struct line *line) {
         {.codec = PLANE_OTHER, .payload_type = 0, .clock_rate = 48000, .event_rate = 48000, .name = "ONE"},
     };
     plane_remote remote = codecs[chance(sizeof codecs / sizeof *codecs)];
-    remote.ip = INADDR_LOOPBACK;
+    memcpy(remote.ip, LOOPBACK, sizeof remote.ip);
+    remote.comfort_noise = chance(2) ? 13 : PLANE_NO_EVENT;
+    remote.xr_summary = chance(2) != 0;
+    remote.xr_voip = chance(2) != 0;
     remote.port = line->local;
     remote.telephone_event = chance(3) ? 101 : PLANE_NO_EVENT;
     remote.send = chance(5) != 0;
@@ -157,7 +161,7 @@ static void command(plane *p, struct line *line) {
         if (chance(4)) break;
         assert(!plane_close(p, line->handle, &counters));
         assert(plane_close(p, line->handle, &counters) == -ENOENT);
-        line->handle = plane_open(p, state, 0, &line->port);
+        line->handle = plane_open(p, state, 0, 0, &line->port);
         assert(line->handle >= 0);
         break;
     case 1: case 2:
@@ -219,13 +223,14 @@ int main(int argc, char **argv) {
     state = argc > 3 ? strtoull(argv[3], NULL, 10) : 88172645463325252ull;
     snprintf(folder, sizeof folder, "%s", argv[1]);
     write_prompt();
-    plane_settings settings = {.listen_ip = INADDR_LOOPBACK, .port_low = LOW, .port_high = HIGH, .threads = 2, .learn_ms = 20, .report_ms = 40, .allow_loopback = 1};
+    plane_settings settings = {.port_low = LOW, .port_high = HIGH, .threads = 2, .learn_ms = 20, .report_ms = 40, .allow_loopback = 1};
+    memcpy(settings.listen_ip, LOOPBACK, sizeof settings.listen_ip);
     int error;
     plane *p = plane_new(&settings, &error);
     if (!p) return fprintf(stderr, "plane_new: %s\n", strerror(-error)), 1;
     for (int i = 0; i < SESSIONS; i++) {
         open_phone(&lines[i]);
-        lines[i].handle = plane_open(p, (uint64_t)i, 0, &lines[i].port);
+        lines[i].handle = plane_open(p, (uint64_t)i, 0, 0, &lines[i].port);
         assert(lines[i].handle >= 0);
     }
     for (int i = 0; i < rounds; i++) {

@@ -36,6 +36,10 @@ def _ipv4(text: str) -> str:
     return str(ipaddress.IPv4Address(text))
 
 
+def _ipv6(text: str) -> str:
+    return str(ipaddress.IPv6Address(text))
+
+
 def _interval(text: str) -> float:
     seconds = float(text)
     if not 0 <= seconds <= 6.5:
@@ -48,6 +52,8 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m carillon_rtp", description="Carillon's media plane.")
     options.add_argument("--socket", type=Path, required=True, help="the Unix socket for commands")
     options.add_argument("--listen-ip", type=_ipv4, required=True, help="the IPv4 address RTP is received on")
+    options.add_argument("--listen-ip6", type=_ipv6, help="the IPv6 address besides; without it no session is over IPv6")
+    options.add_argument("--public-ip6", type=_ipv6, help="the IPv6 address far ends are told, where it differs")
     options.add_argument("--public-ip", type=_ipv4, help="the address far ends are told, where it differs")
     options.add_argument("--ports", type=_ports, required=True, metavar="LO-HI", help="UDP ports: even ones RTP, odd ones RTCP")
     options.add_argument("--threads", type=int, default=1, choices=range(1, 65), metavar="N", help="packet threads, one a core")
@@ -55,8 +61,14 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--rest", type=float, default=5.0, metavar="SECONDS", help="how long a port rests after its call")
     options.add_argument("--learn", type=float, default=0.5, metavar="SECONDS", help="how long a source that was not signalled is on trial")
     options.add_argument("--report", type=_interval, default=5.0, metavar="SECONDS", help="between two RTCP reports of a session; 0: none")
-    options.add_argument("--no-loopback", action="store_true", help="send nothing to 127.0.0.0/8")
-    options.add_argument("--refuse", action="append", default=[], metavar="NETWORK", help="send nothing there (repeatable)")
+    options.add_argument("--no-loopback", action="store_true", help="send nothing to 127.0.0.0/8 and ::1")
+    options.add_argument(
+        "--refuse",
+        action="append",
+        default=[],
+        metavar="NETWORK",
+        help="send nothing there (repeatable); fc00::/7: nothing to unique local addresses",
+    )
     options.add_argument("--state", type=Path, help="the file by which its successor goes on with every stream (SOCKET.streams)")
     options.add_argument("--most-load", type=float, default=REFUSE, metavar="SHARE", help="of a core: new sessions are refused above it")
     options.add_argument("--orphan", type=float, default=300.0, metavar="SECONDS", help="how long sessions outlive their client")
@@ -70,6 +82,7 @@ def settings_of(arguments: argparse.Namespace) -> CoreSettings:
     low, high = arguments.ports
     return CoreSettings(
         listen_ip=arguments.listen_ip,
+        listen_ip6=arguments.listen_ip6,
         port_low=low,
         port_high=high,
         threads=arguments.threads,
@@ -91,7 +104,8 @@ async def serve(arguments: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stopping.set)
     core = Core(settings_of(arguments))
     clock_ms, announced = monotonic_ms(time.monotonic), arguments.public_ip or arguments.listen_ip
-    sessions = Sessions(core, announced, clock_ms, log.error, int(arguments.orphan * 1000), LoadWatch(arguments.most_load))
+    load, announced6 = LoadWatch(arguments.most_load), arguments.public_ip6 or arguments.listen_ip6
+    sessions = Sessions(core, announced, clock_ms, log.error, int(arguments.orphan * 1000), load, announced6)
     server = ControlServer(arguments.socket, core, sessions, secrets.token_hex(8))
     try:
         await server.start()

@@ -30,6 +30,7 @@ from carillon_rtp.values import (
     DigitsSent,
     Dropped,
     Event,
+    IpVersion,
     LoadChanged,
     MediaAddress,
     Party,
@@ -108,11 +109,11 @@ def _absolute(path: os.PathLike[str]) -> str:
 class PlaneClient(Connection):
     """A connection to one media plane. Made by `connect`, ended by `disconnect` (sessions live on)."""
 
-    async def open(self, session: str, *, port: int | None = None, urgent: bool = False) -> MediaAddress:
+    async def open(self, session: str, *, port: int | None = None, urgent: bool = False, ip_version: IpVersion = 4) -> MediaAddress:
         """A port for the session; the same one when it is open already. `port` asks for this very one (after a restart of the
-        plane); another is given when it cannot be had. Raises PortsExhausted,
+        plane); another is given when it cannot be had. Raises PortsExhausted, BadRequest (an `ip_version` that is none of `ip_versions`),
         Overloaded (LoadChanged told of it before); an `urgent` session (an emergency call's) and one with `port` are taken all the same."""
-        answer = await self._ask("open", session=session, port=port, urgent=urgent)
+        answer = await self._ask("open", session=session, port=port, urgent=urgent, ip_version=ip_version)
         return MediaAddress(answer["ip"], answer["port"])
 
     async def set_remote(self, session: str, remote: Remote) -> None:

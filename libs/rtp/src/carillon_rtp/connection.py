@@ -11,7 +11,7 @@ import contextlib
 import os
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,6 +56,7 @@ class Connection:
         self._task: asyncio.Task[None] | None = None
         self.events_dropped = 0
         self.plane_pid: int | None = None
+        self.ip_versions: Sequence[int] = (4,)  # of which it has an address, and sessions can be
 
     @classmethod
     async def connect(cls, path: str | os.PathLike[str], *, deadline: float = DEADLINE, within: float = CONNECT_DEADLINE) -> Self:
@@ -185,6 +186,7 @@ class Connection:
                     pending.answer.set_exception(PlaneUnavailable("unavailable", "the media plane was restarted"))
         self._plane = plane
         self.plane_pid = int(greeting["pid"])
+        self.ip_versions = tuple(greeting.get("ip_versions", (4,)))
         self._writer = writer
         self._unsent = [number for number, pending in self._pending.items() if not pending.answer.done()]
         self._flush()

@@ -17,10 +17,23 @@ from typing import Any, NewType
 
 from carillon_rtp._core import ffi, lib
 from carillon_rtp.codecs import KINDS
+from carillon_rtp.extended import extended_report
 from carillon_rtp.protocol import BadFile, BadRequest, NoCoder, NoSession, PlaneError, PortsExhausted, RefusedTarget
 from carillon_rtp.quality import mos
 from carillon_rtp.srtp import SUITES
-from carillon_rtp.values import AudioCodec, Dropped, Party, PlaneStatistics, RecordedSides, RecordingEnd, Remote, SrtpKeys, Statistics, Tone
+from carillon_rtp.values import (
+    AudioCodec,
+    Dropped,
+    IpVersion,
+    Party,
+    PlaneStatistics,
+    RecordedSides,
+    RecordingEnd,
+    Remote,
+    SrtpKeys,
+    Statistics,
+    Tone,
+)
 
 Handle = NewType("Handle", int)
 RoomHandle = NewType("RoomHandle", int)
@@ -43,6 +56,8 @@ TONES: dict[Tone, int] = {
 _TONES = {number: tone for tone, number in TONES.items()}
 _SIDES: dict[RecordedSides, int] = {"said": lib.PLANE_SAID, "mix": lib.PLANE_MIX, "stereo": lib.PLANE_STEREO}
 _EVENTS_AT_ONCE = 256
+COMFORT_NOISE = 13  # RFC 3389 section 5.1
+_MAPPED = bytes(10) + b"\xff\xff"  # RFC 4291 section 2.5.5.2
 #: Networks of one far end, by the core's room for them.
 MOST_SOURCES = 8
 
@@ -61,6 +76,7 @@ class CoreSettings:
     report_seconds: float = 5.0  # between two RTCP reports of a session, on average; 0: none, at most 6.5
     allow_loopback: bool = True
     refused_networks: tuple[str, ...] = ()
+    listen_ip6: str | None = None  # of sessions over IPv6, None: there are none
     state_path: Path | None = None  # by this file a core started anew goes on with the streams of its predecessor
 
 
@@ -159,11 +175,11 @@ class Core:
             if count < _EVENTS_AT_ONCE:
                 return found
 
-    def open(self, session: str, wanted_port: int | None) -> tuple[Handle, int]:
-        """A handle and its port. Raises PortsExhausted."""
+    def open(self, session: str, wanted_port: int | None, ip_version: IpVersion = 4) -> tuple[Handle, int]:
+        """A handle and its port. Raises PortsExhausted, BadRequest (no address of that IP version)."""
         identity = int.from_bytes(hashlib.blake2b(session.encode(), digest_size=8).digest(), "big")
         port = ffi.new("uint16_t *")
-        handle = lib.plane_open(self._plane, identity, wanted_port or 0, port)
+        handle = lib.plane_open(self._plane, identity, wanted_port or 0, ip_version == 6, port)
         if handle == -errno.EADDRNOTAVAIL:
             raise PortsExhausted("no_ports", "every port of the range is taken or rests")
         _check(min(handle, 0))
@@ -261,7 +277,7 @@ class Core:
         """The session's statistics and the address it is locked to."""
         counters = ffi.new("plane_counters *")
         _check(lib.plane_counters_of(self._plane, handle, counters))
-        source = (_ip(counters.source_ip), int(counters.source_port)) if counters.source_ip else None
+        source = (_ip(counters.source_ip), int(counters.source_port)) if counters.source_port else None
         return _statistics(counters), source
 
     def thread_cpu_ms(self) -> list[float]:
@@ -303,13 +319,15 @@ def _check_file(result: int, path: Path) -> None:
 
 
 def _settings(settings: CoreSettings, state_path: Any) -> Any:
-    networks = [ipaddress.IPv4Network(network, strict=False) for network in settings.refused_networks]
+    networks = [ipaddress.ip_network(network, strict=False) for network in settings.refused_networks]
     if len(networks) > 32:
         raise ValueError("at most 32 refused networks")
     return ffi.new(
         "plane_settings *",
         {
-            "listen_ip": int(ipaddress.IPv4Address(settings.listen_ip)),
+            "listen_ip": _packed(settings.listen_ip),
+            "listen_ip6": bytes(16) if settings.listen_ip6 is None else _packed(settings.listen_ip6),
+            "six": settings.listen_ip6 is not None,
             "port_low": settings.port_low,
             "port_high": settings.port_high,
             "rest_ms": int(settings.rest_seconds * 1000),
@@ -320,17 +338,17 @@ def _settings(settings: CoreSettings, state_path: Any) -> Any:
             "allow_loopback": settings.allow_loopback,
             "state_path": state_path,
             "refused_nets": len(networks),
-            "refused_net": [int(network.network_address) for network in networks],
-            "refused_mask": [int(network.netmask) for network in networks],
+            "refused_net": [_packed(network.network_address) for network in networks],
+            "refused_prefix": [_prefix(network) for network in networks],
         },
     )
 
 
 def _remote(remote: Remote) -> Any:
     try:
-        address = int(ipaddress.IPv4Address(remote.ip))
+        address = _packed(remote.ip)
     except ValueError:
-        raise BadRequest("bad_request", f"{remote.ip!r} is not an IPv4 address") from None
+        raise BadRequest("bad_request", f"{remote.ip!r} is not an IP address") from None
     event = lib.PLANE_NO_EVENT if remote.telephone_event is None else remote.telephone_event
     if (
         not 0 <= remote.port <= 65535
@@ -358,6 +376,9 @@ def _remote(remote: Remote) -> Any:
             "event_rate": remote.telephone_event_rate or codec.clock_rate,
             "send": remote.send,
             "receive": remote.receive,
+            "xr_summary": remote.xr_summary,
+            "xr_voip": remote.xr_voip,
+            "comfort_noise": COMFORT_NOISE if remote.comfort_noise else lib.PLANE_NO_EVENT,
             **_sources(remote.sources),
             **_opus(codec.parameters),
             **_keys(remote.crypto),
@@ -380,13 +401,13 @@ def _sources(sources: Sequence[str]) -> dict[str, Any]:
     if len(sources) > MOST_SOURCES:
         raise BadRequest("bad_request", f"at most {MOST_SOURCES} sources")
     try:
-        networks = [ipaddress.IPv4Network(source, strict=False) for source in sources]
+        networks = [ipaddress.ip_network(source, strict=False) for source in sources]
     except ValueError as error:
         raise BadRequest("bad_request", f"sources: {error}") from None
     return {
         "sources": len(networks),
-        "source_net": [int(network.network_address) for network in networks],
-        "source_mask": [int(network.netmask) for network in networks],
+        "source_net": [_packed(network.network_address) for network in networks],
+        "source_prefix": [_prefix(network) for network in networks],
     }
 
 
@@ -408,6 +429,8 @@ def _check(result: int, why: str = "") -> None:
         raise BadFile("bad_file", why)
     if result == lib.PLANE_NO_CODER:
         raise NoCoder("no_coder", "the far end's codec can be relayed only: nothing is played to it or recorded")
+    if result == -errno.EAFNOSUPPORT:
+        raise BadRequest("bad_request", "another IP version than the session's, or one that the plane has no address of")
     if result == -errno.ENOSPC:
         raise BadRequest("bad_request", "too many rooms, parties of a room or ways of hearing in it")
     if result == -errno.EBUSY:
@@ -417,8 +440,21 @@ def _check(result: int, why: str = "") -> None:
     raise PlaneError("failed", os.strerror(-result))
 
 
-def _ip(address: int) -> str:
-    return str(ipaddress.IPv4Address(address))
+def _packed(address: str | ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:
+    """16 bytes, IPv4 as `::ffff:a.b.c.d`; raises ValueError, for an address with a zone too."""
+    known = ipaddress.ip_address(address)
+    if known.version == 6 and known.scope_id is not None:
+        raise ValueError(f"{address} has a zone")
+    return known.packed if known.version == 6 else _MAPPED + known.packed
+
+
+def _prefix(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> int:
+    return network.prefixlen if network.version == 6 else 96 + network.prefixlen
+
+
+def _ip(packed: Any) -> str:
+    address = ipaddress.IPv6Address(bytes(ffi.buffer(packed)))
+    return str(address.ipv4_mapped or address)
 
 
 def _dropped(counts: Any) -> Dropped:
@@ -457,6 +493,7 @@ def _statistics(counters: Any) -> Statistics:
         remote_mos=mos(codec, counters.remote_loss_fraction, counters.remote_jitter_ms, round_trip_ms) if told else None,
         reports_in=counters.reports_in,
         reports_out=counters.reports_out,
+        extended=extended_report(counters.xr),
     )
 
 

@@ -124,7 +124,9 @@ class ControlServer:
         greeting = hello.get("hello")
         if not isinstance(greeting, dict) or greeting.get("version") != VERSION:
             raise BadRequest("bad_request", f"this plane speaks version {VERSION}")
-        writer.write(encode({"hello": {"version": VERSION, "plane": self._plane, "pid": os.getpid()}}))
+        writer.write(
+            encode({"hello": {"version": VERSION, "plane": self._plane, "pid": os.getpid(), "ip_versions": self._sessions.ip_versions}})
+        )
         self._forward()
         self._write(writer, list(self._backlog))
         self._clients.add(writer)

@@ -34,6 +34,7 @@ from carillon_rtp.values import (
     DigitPressed,
     DigitsSent,
     Event,
+    IpVersion,
     LoadChanged,
     MediaAddress,
     PartyTalking,
@@ -74,7 +75,7 @@ class _Recording:
 
 
 class Sessions:
-    """All sessions of one core. `announce_ip` is what far ends are told to send to."""
+    """All sessions of one core. `announce_ip` is what far ends are told to send to, `announce_ip6` those of sessions over IPv6."""
 
     def __init__(
         self,
@@ -84,9 +85,12 @@ class Sessions:
         report: Callable[[str], None],
         orphan_ms: int = ORPHAN_MS,
         load: LoadWatch | None = None,
+        announce_ip6: str | None = None,
     ) -> None:
         self._core = core
-        self._announce_ip = announce_ip
+        self._announce: dict[IpVersion, str] = {4: announce_ip}
+        if announce_ip6 is not None:
+            self._announce[6] = announce_ip6
         self._clock_ms = clock_ms
         self._started_ms = clock_ms()
         self._report = report
@@ -169,6 +173,11 @@ class Sessions:
                 self._told.append(SessionAbandoned(name))
             self._rooms.abandon(client)
 
+    @property
+    def ip_versions(self) -> list[int]:
+        """Of which sessions can be."""
+        return sorted(self._announce)
+
     def events(self) -> list[Event]:
         """What the core reported, under the names signalling gave."""
         told, self._told = self._told, []
@@ -186,8 +195,11 @@ class Sessions:
         if session is None:
             if self._load.refusing and not request.get("port") and not request.get("urgent"):
                 raise Overloaded("overloaded", f"the packet threads use {self._load.load:.0%} of a core")
-            handle, port = self._core.open(name, request.get("port"))
-            session = _Session(name=name, handle=handle, address=MediaAddress(self._announce_ip, port))
+            version: IpVersion = 6 if request.get("ip_version") == 6 else 4
+            if version not in self._announce:
+                raise BadRequest("bad_request", "ip_version: this plane has no IPv6 address")
+            handle, port = self._core.open(name, request.get("port"), version)
+            session = _Session(name=name, handle=handle, address=MediaAddress(self._announce[version], port))
             self._sessions[name] = session
             self._by_handle[handle] = session
             self._closed.pop(name, None)
@@ -206,7 +218,7 @@ class Sessions:
     def _set_remote(self, request: Mapping[str, Any]) -> None:
         session = self._find(request)
         remote = Remote.from_json(request["remote"])
-        if remote.ip == "0.0.0.0" and not remote.send and session.remote is not None:
+        if remote.ip in ("0.0.0.0", "::") and not remote.send and session.remote is not None:
             # RFC 3264 section 8.4: the old way to say hold; the far end is still where it was.
             remote = replace(remote, ip=session.remote.ip, port=session.remote.port)
         self._core.set_remote(session.handle, remote)

@@ -135,13 +135,13 @@ class RtpEndpoint(asyncio.DatagramProtocol):
             data = self._protection[1].unprotect(data)
         head, kind, sequence, timestamp, ssrc = struct.unpack_from("!BBHII", data)
         assert head == 0x80
-        self.received.append(RtpPacket(kind & 127, bool(kind >> 7), sequence, timestamp, ssrc, data[12:], addr))
+        self.received.append(RtpPacket(kind & 127, bool(kind >> 7), sequence, timestamp, ssrc, data[12:], (addr[0], addr[1])))
         self._changed.set()
 
     @property
     def address(self) -> MediaAddress:
         assert self._transport is not None
-        ip, port = self._transport.get_extra_info("sockname")
+        ip, port = self._transport.get_extra_info("sockname")[:2]
         return MediaAddress(ip, port)
 
     def send_bytes(self, data: bytes, to: MediaAddress) -> None:
@@ -220,6 +220,7 @@ class Report:
     delay: int = 0  # 1/65536 s
     cname: str = ""
     bye: bool = False
+    extended: bytes = b""  # the extended report (RFC 3611), with its header
 
     @classmethod
     def parse(cls, data: bytes) -> Report:
@@ -238,9 +239,13 @@ class Report:
         head, kind, length, about, item, name = struct.unpack_from("!BBHIBB", data, size)
         assert (head, kind, about, item) == (0x81, 202, ssrc, 1)
         rest = size + 4 + 4 * length
+        extended = b""
+        if rest < len(data) and data[rest + 1] == 207:
+            extended = data[rest : rest + 4 + 4 * struct.unpack_from("!H", data, rest + 2)[0]]
+            rest += len(extended)
         goodbye = rest < len(data)
         assert not goodbye or struct.unpack_from("!BBHI", data, rest) == (0x81, 203, 1, ssrc)
-        return cls(data[1], ssrc, **info, cname=data[size + 10 : size + 10 + name].decode(), bye=goodbye)
+        return cls(data[1], ssrc, **info, cname=data[size + 10 : size + 10 + name].decode(), bye=goodbye, extended=extended)
 
     def to_bytes(self) -> bytes:
         """With its block, and a CNAME."""
@@ -249,7 +254,7 @@ class Report:
         loss = self.fraction << 24 | self.lost & 0xFFFFFF
         block = struct.pack("!6I", self.about, loss, self.highest, self.jitter, self.last_sender_report, self.delay)
         head = struct.pack("!BBHI", 0x81, self.payload_type, 1 + (len(info) + len(block)) // 4, self.ssrc)
-        return head + info + block + struct.pack("!BBHIBB", 0x81, 202, 3, self.ssrc, 1, 4) + b"test\0\0"
+        return head + info + block + struct.pack("!BBHIBB", 0x81, 202, 3, self.ssrc, 1, 4) + b"test\0\0" + self.extended
 
 
 class RtcpEndpoint(asyncio.DatagramProtocol):

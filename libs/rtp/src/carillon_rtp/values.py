@@ -35,6 +35,10 @@ SRTP_KEY_LENGTHS: Mapping[SrtpSuite, int] = {
 }
 
 
+#: Of a session's port, and of its far end.
+IpVersion = Literal[4, 6]
+
+
 @dataclass(frozen=True, slots=True)
 class MediaAddress:
     """Where the plane receives a session's RTP; RTCP is at `port + 1`."""
@@ -102,6 +106,8 @@ class Remote:
     Hz, None when it is the codec's. With `crypto` everything both ways is SRTP and SRTCP, without it nothing is.
     `sources` are networks (at most 8; a single address is one) whose packets are heard besides those from `ip`: where the far end's SIP
     comes from, so that a phone behind a NAT is heard; `0.0.0.0/0`: anybody's, which lets strangers in until the far end has spoken.
+    `xr_summary` and `xr_voip`: the far end wants these extended reports (`a=rtcp-xr`, RFC 3611 section 5). `comfort_noise`: it agreed to be
+    sent comfort noise (RFC 3389, payload type 13) in place of silence. `ip` is of the session's own IP version.
     `rtcp_port` is where RTCP goes (`a=rtcp`), None: `port` + 1; `port` itself: both on one port (`a=rtcp-mux`).
     """
 
@@ -115,6 +121,9 @@ class Remote:
     crypto: SrtpKeys | None = None
     rtcp_port: int | None = None
     sources: tuple[str, ...] = ()
+    xr_summary: bool = False
+    xr_voip: bool = False
+    comfort_noise: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Keys included: for the control socket only."""
@@ -133,6 +142,9 @@ class Remote:
             crypto=None if data.get("crypto") is None else SrtpKeys.from_json(data["crypto"]),
             rtcp_port=None if data.get("rtcp_port") is None else int(data["rtcp_port"]),
             sources=tuple(str(source) for source in data.get("sources", ())),
+            xr_summary=bool(data.get("xr_summary")),
+            xr_voip=bool(data.get("xr_voip")),
+            comfort_noise=bool(data.get("comfort_noise")),
         )
 
 
@@ -149,10 +161,12 @@ class Restored:
     session: str
     port: int
     remote: Remote | None = None
+    ip_version: IpVersion = 4
 
     def to_json(self) -> dict[str, Any]:
         """Keys included: for the control socket only."""
-        return {"session": self.session, "port": self.port, "remote": None if self.remote is None else self.remote.to_json()}
+        remote = None if self.remote is None else self.remote.to_json()
+        return {"session": self.session, "port": self.port, "ip_version": self.ip_version, "remote": remote}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +182,31 @@ class Dropped:
     codec: int = 0  # the bridged far end speaks another codec, and we cannot convert
     unauthentic: int = 0  # SRTP was agreed, and the tag is not the far end's
     replayed: int = 0  # an SRTP packet that came before, or is older than the last 128
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedReport:
+    """What the far end said last of the stream we send to it (RTCP XR): VoIP metrics (RFC 3611 section 4.7) and statistics summary (4.6).
+
+    Fractions are 0 to 1; None: not told, or "unavailable".
+    """
+
+    loss_fraction: float | None = None
+    discard_fraction: float | None = None  # came too late for its jitter buffer
+    burst_density: float | None = None  # share of packets lost or discarded within bursts, and between them
+    gap_density: float | None = None
+    burst_ms: int | None = None  # mean lengths
+    gap_ms: int | None = None
+    end_system_ms: int | None = None
+    buffer_ms: int | None = None  # nominal delay of the jitter buffer
+    r_factor: int | None = None
+    mos_lq: float | None = None  # listening, conversational
+    mos_cq: float | None = None
+    lost: int | None = None  # packets of the last interval
+    duplicates: int | None = None
+    jitter_least_ms: float | None = None
+    jitter_mean_ms: float | None = None
+    jitter_most_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +234,7 @@ class Statistics:
     remote_mos: float | None = None
     reports_in: int = 0
     reports_out: int = 0
+    extended: ExtendedReport | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -203,6 +243,7 @@ class Statistics:
     def from_json(cls, data: Mapping[str, Any]) -> Statistics:
         values = dict(data)
         values["dropped"] = Dropped(**values["dropped"])
+        values["extended"] = None if values.get("extended") is None else ExtendedReport(**values["extended"])
         return cls(**values)
 
 
