@@ -7,6 +7,8 @@ migration is one transaction, unless its first line is `-- no transaction` (for 
 import asyncio
 import hashlib
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import pairwise
@@ -24,8 +26,8 @@ _NO_TRANSACTION = "-- no transaction"
 _RETRY_SECONDS = 0.1
 _LONGEST_RETRY_SECONDS = 1.0
 _LONGEST_MIGRATION = 3600
+_RESET_SECONDS = 5.0
 _LOCK = "select pg_try_advisory_lock(hashtextextended('carillon_kit.migrate:' || current_schema(), 0))"
-_UNLOCK = "select pg_advisory_unlock(hashtextextended('carillon_kit.migrate:' || current_schema(), 0))"
 _TABLE = """
 create table if not exists schema_migration (
     package text not null, name text not null, sha256 text not null, applied_at timestamptz not null default clock_timestamp(),
@@ -67,6 +69,7 @@ class Migration:
 async def open_pool(dsn: str, *, min_size: int = 1, max_size: int = 10, timeout: float = 10.0, **options: Any) -> "asyncpg.Pool[Any]":
     """A pool on `dsn`, waiting up to `timeout` seconds for the server; json and jsonb are read and written as Python values.
 
+    A connection is given back as it is, without a round trip that would reset it: who changes its session takes it by `own_session`.
     A statement may take 30 s (`command_timeout`) unless `options` (passed to `asyncpg.create_pool`) say otherwise. Raises
     `ConnectionError` when the server cannot be had, `ValueError` for an empty DSN.
     """
@@ -74,6 +77,7 @@ async def open_pool(dsn: str, *, min_size: int = 1, max_size: int = 10, timeout:
         raise ValueError("no Postgres DSN: set CARILLON_POSTGRES_DSN")
     options.setdefault("command_timeout", 30)
     options.setdefault("max_inactive_connection_lifetime", 300)
+    options.setdefault("reset", _as_it_is)
     last: BaseException | None = None
 
     async def connect() -> "asyncpg.Pool[Any]":
@@ -95,6 +99,32 @@ async def open_pool(dsn: str, *, min_size: int = 1, max_size: int = 10, timeout:
         raise ConnectionError(f"Postgres does not answer within {timeout} s: {last}") from error
 
 
+async def _as_it_is(connection: Any) -> None:
+    """Open transactions and listeners are ended by asyncpg before this is called."""
+
+
+@asynccontextmanager
+async def own_session(pool: "asyncpg.Pool[Any]", timeout: float | None = None) -> AsyncIterator[Any]:
+    """A connection for session locks and the like: nothing of them is left when it is given back, however the block ends."""
+    connection: Any
+    async with pool.acquire(timeout=timeout) as connection:
+        try:
+            yield connection
+        finally:
+            await end_session(connection)
+
+
+async def end_session(connection: Any) -> None:
+    """Leave nothing of its session locks, listeners and settings; a connection that cannot be reset is closed."""
+    if connection.is_closed():
+        return
+    try:
+        await connection.reset(timeout=_RESET_SECONDS)
+    except BaseException:
+        connection.terminate()
+        raise
+
+
 async def migrate(pool: "asyncpg.Pool[Any]", package: str | None = None, *, timeout: float = 60.0) -> list[str]:
     """Run kit's migrations (event, relay, inbox, dead_letter, outbox), then those of `package`; returns the names of the new ones.
 
@@ -103,12 +133,9 @@ async def migrate(pool: "asyncpg.Pool[Any]", package: str | None = None, *, time
     """
     packages = [name for name in (KIT_MIGRATIONS, package) if name is not None]
     migrations = [migration for name in packages for migration in find_migrations(name)]
-    async with asyncio.timeout(timeout), pool.acquire() as connection:
+    async with asyncio.timeout(timeout), own_session(pool) as connection:
         await _lock(connection)
-        try:
-            return await _apply(connection, packages, migrations)
-        finally:
-            await connection.execute(_UNLOCK)
+        return await _apply(connection, packages, migrations)
 
 
 def find_migrations(package: str) -> list[Migration]:

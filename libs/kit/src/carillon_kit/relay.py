@@ -20,6 +20,7 @@ from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_exp
 
 from carillon_kit import logs
 from carillon_kit.event_store import CHANNEL, Cursor, PostgresEventStore, RawEvent
+from carillon_kit.postgres import end_session
 
 Publish = Callable[[Sequence[RawEvent]], Awaitable[None]]
 
@@ -126,7 +127,10 @@ class Relay:
             with warnings.catch_warnings():
                 # A connection that broke still has its listener; it is thrown away with it.
                 warnings.simplefilter("ignore", asyncpg.InterfaceWarning)
-                await self._pool.release(connection)
+                try:
+                    await end_session(connection)
+                finally:
+                    await self._pool.release(connection)
 
     async def _lead(self, connection: Any) -> None:
         await connection.add_listener(CHANNEL, self._notified)

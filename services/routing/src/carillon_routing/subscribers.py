@@ -1,6 +1,7 @@
 """What call events say of the queues: who answered, whose part is over, which call has ended.
 
-Always: an event of a call that is on no floor costs nothing but a look-up; one that comes twice changes nothing.
+Always: an event of a call that is on no floor costs nothing but a look-up; one that comes twice changes nothing. What other replicas
+wrote is read once a batch: a call comes on a floor before the events that follow from it.
 """
 
 import orjson
@@ -13,7 +14,11 @@ from carillon_routing.handlers.queue_calls import AGENT
 
 FACTS = ("ring_ended", "bridged", "leg_ended", "ended")
 CONSUMER = ConsumerSpec(
-    stream=CALLS.name, durable="routing-queues", subject=tuple(f"carillon.*.call.*.{fact}" for fact in FACTS), max_ack_pending=512
+    stream=CALLS.name,
+    durable="routing-queues",
+    subject=tuple(f"carillon.*.call.*.{fact}" for fact in FACTS),
+    max_ack_pending=512,
+    linger=0.01,
 )
 
 
@@ -25,19 +30,22 @@ class CallSubscriber:
 
     async def handle(self, messages: list[Delivered]) -> None:
         """Raises `Retry` while the database is away, ValueError or KeyError for what is no event of a call."""
+        looked: set[str] = set()
         try:
             for message in messages:
-                await self._one(message)
+                await self._one(message, looked)
         except FloorAway as away:
             raise Retry(1.0) from away
 
-    async def _one(self, message: Delivered) -> None:
+    async def _one(self, message: Delivered, looked: set[str]) -> None:
+        """`looked`: tenants whose floor was read since the messages came."""
         _, tenant, _, call_id, fact = message.subject.split(".")
-        floor = self._floors.known(tenant) or await self._floors.read(tenant, 2.0)
-        if floor.of_call(call_id) is None:
+        floor = self._floors.known(tenant)
+        if floor is None or (floor.of_call(call_id) is None and tenant not in looked):
             floor = await self._floors.read(tenant, 2.0)
-            if floor.of_call(call_id) is None:
-                return
+            looked.add(tenant)
+        if floor.of_call(call_id) is None:
+            return
         event = orjson.loads(message.data)
         for command in _commands(fact, call_id, event):
             await self._floors.execute(tenant, command, 2.0)
