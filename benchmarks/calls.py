@@ -2,7 +2,9 @@
 
 Starts `carillon up --demo` in a temporary folder, registers SIPp as one user's phone, lets SIPp call it as another (digest,
 routing asked, events journalled before each step, records written) at growing rates, and prints for each rate: failures,
-set-up delay (INVITE with credentials to 200) percentiles, and CPU milliseconds a call by process.
+set-up delay (INVITE with credentials to 200) percentiles, and CPU milliseconds a call by process. A machine that does other things is
+slower for a second of CPU too (caches, hyper-threads, clock): `yardstick` is how long a fixed piece of Python took meanwhile, by CPU, so that
+figures of two runs can be compared.
 
     .venv/bin/python benchmarks/calls.py [--rates 50,100,200] [--seconds 10] [--hold 3]
 """
@@ -12,7 +14,9 @@ import json
 import os
 import signal
 import subprocess
+import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +38,31 @@ class Round:
     failed: int
     delays: list[float]
     cpu: dict[str, float]
+    #: CPU milliseconds of a fixed piece of work meanwhile.
+    yardstick: float
+
+
+class Yardstick:
+    """A fixed piece of work, done again and again beside what is measured; a two-hundredth of a core."""
+
+    def __init__(self) -> None:
+        self.took: list[float] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._ended.wait(0.4):
+            start = time.thread_time()
+            table = {number: str(number) for number in range(5000)}
+            sum(len(table[number]) for number in range(5000))
+            self.took.append(1000 * (time.thread_time() - start))
+
+    def end(self) -> float:
+        """Mean of CPU milliseconds."""
+        self._ended.set()
+        self._thread.join()
+        return statistics.fmean(self.took or [float("nan")])
 
 
 def free_port() -> int:
@@ -79,7 +108,7 @@ def run_round(run: dict[str, Any], rate: int, seconds: int, hold: float, folder:
     subprocess.run(register, check=True, cwd=folder, stdout=subprocess.DEVNULL)
     answer = subprocess.Popen(sipp("answer.xml", target, answer_port, {}, "-d", "1"), cwd=folder, stdout=subprocess.DEVNULL)
     try:
-        before = cpu_seconds(run["processes"])
+        before, yardstick = cpu_seconds(run["processes"]), Yardstick()
         keys = {"user": caller["sip_user"], "realm": realm, "dest": callee["extension"]}
         login = ["-au", caller["sip_user"], "-ap", caller["sip_password"]]
         pace = ["-r", str(rate), "-m", str(calls), "-l", str(calls), "-d", str(int(hold * 1000)), "-timeout", f"{seconds + 60}s"]
@@ -100,6 +129,7 @@ def run_round(run: dict[str, Any], rate: int, seconds: int, hold: float, folder:
         caller_process = subprocess.Popen(call, cwd=folder, stdout=subprocess.DEVNULL)
         caller_process.wait(seconds + hold + 90)
         time.sleep(1.5)
+        yard = yardstick.end()
         after = cpu_seconds(run["processes"])
     finally:
         answer.send_signal(signal.SIGKILL)
@@ -113,7 +143,7 @@ def run_round(run: dict[str, Any], rate: int, seconds: int, hold: float, folder:
     delays = [float(line.split(";")[1]) for line in lines if line.count(";") >= 2]
     header, *rows = [line.split(";") for line in (folder / f"{stem}.csv").read_text().splitlines() if line]
     failed = int(rows[-1][header.index("FailedCall(C)")])
-    return Round(rate, calls, failed, sorted(delays), {name: after[name] - before[name] for name in after})
+    return Round(rate, calls, failed, sorted(delays), {name: after[name] - before[name] for name in after}, yard)
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -125,7 +155,7 @@ def report(result: Round) -> None:
     parts = "  ".join(f"{name} {1000 * used / result.calls:.2f}" for name, used in sorted(result.cpu.items(), key=lambda item: -item[1]))
     delays = "/".join(f"{percentile(result.delays, share):.0f}" for share in (0.5, 0.95, 0.99))
     print(f"{result.rate:5d}/s  calls {result.calls}  failed {result.failed}  set-up ms p50/p95/p99 {delays}")
-    print(f"         CPU ms/call {1000 * total / result.calls:.2f}: {parts}", flush=True)
+    print(f"         CPU ms/call {1000 * total / result.calls:.2f}: {parts}  (yardstick {result.yardstick:.2f} ms)", flush=True)
 
 
 @contextmanager

@@ -127,7 +127,18 @@ class Remote:
 
     def to_json(self) -> dict[str, Any]:
         """Keys included: for the control socket only."""
-        return {**asdict(self), "crypto": None if self.crypto is None else self.crypto.to_json()}
+        return {
+            "ip": self.ip,
+            "port": self.port,
+            "codec": self.codec if isinstance(self.codec, str) else asdict(self.codec),
+            "telephone_event": self.telephone_event,
+            "send": self.send,
+            "receive": self.receive,
+            "telephone_event_rate": self.telephone_event_rate,
+            "crypto": None if self.crypto is None else self.crypto.to_json(),
+            "rtcp_port": self.rtcp_port,
+            "sources": self.sources,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Remote:

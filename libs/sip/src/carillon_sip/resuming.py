@@ -5,7 +5,7 @@ retransmissions; only its CSeq is ahead of whatever may have been used since it 
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import NamedTuple, Self
 
 from carillon_sip.context import Context, lines
 from carillon_sip.dialog import Dialog
@@ -95,8 +95,7 @@ class SavedProvisional:
     data: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class SavedSession:
+class SavedSession(NamedTuple):
     """A session. `request`: their INVITE while it is unanswered or our 2xx has no ACK; `response`: that 2xx; `invite`: ours, unanswered.
 
     `timer`: interval of the session timer in seconds, and whether we refresh. Credentials are not in it.

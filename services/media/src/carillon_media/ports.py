@@ -16,6 +16,7 @@ from carillon_media.domain.causes import RingResult
 from carillon_media.domain.diversion import Diverted
 from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.media_sources import MediaSources
+from carillon_media.domain.plain import Writer
 from carillon_media.domain.secrecy import SrtpSetting
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.steps import Outcome, Prompt, Step
@@ -187,10 +188,10 @@ class CallLog(Protocol):
 class SnapshotPort(Protocol):
     """What a call must remember so that another process can take it up, as private entries of its log."""
 
-    def call(self, call_id: str, saved: SavedCall) -> Entry:
+    def call(self, call_id: str, saved: SavedCall, writer: Writer) -> Entry:
         """The call itself."""
 
-    def leg(self, call_id: str, saved: SavedLeg) -> Entry:
+    def leg(self, call_id: str, saved: SavedLeg, writer: Writer) -> Entry:
         """One of its legs."""
 
 

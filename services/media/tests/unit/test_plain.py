@@ -11,7 +11,7 @@ from carillon_media.domain.plain import read, write
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.state import CallState
 from carillon_media.domain.steps import Beep, Gather, GatherOutcome, Play, Record, Ring, RingTarget, Speech, TrunkTarget
-from carillon_media.handlers.snapshots import Snapshots
+from carillon_media.handlers.snapshots import Snapshots, writer
 from carillon_rtp.values import AudioCodec, Remote, SrtpKeys
 from carillon_sip import Flow
 from carillon_sip.offer_answer import make_offer
@@ -102,9 +102,18 @@ def test_a_leg_with_all_that_it_can_have() -> None:
     assert read(SavedLeg, write(leg(media=None))) == leg(media=None)
 
 
+def test_a_part_that_lasts_is_written_as_it_is_now(make_bench: Any) -> None:
+    state, its, media = make_bench().arrive().decide(RING).call.state, writer(), leg().media
+    assert media is not None
+    for saved in (leg(), leg(media=media), leg(media=media.offering()), leg(media=media), leg(media=None)):
+        assert its.write(saved) == write(saved)
+        assert its.write(SavedCall(state, "boot")) == write(SavedCall(state, "boot"))
+        state.legs["a"].held = not state.legs["a"].held
+
+
 def test_snapshots_are_sealed_for_their_call() -> None:
     snapshots = Snapshots(b"k" * 40)
-    entry = snapshots.leg("c1", leg())
+    entry = snapshots.leg("c1", leg(), writer())
     assert b"z9hG4bK1" not in entry.data
     assert snapshots.open("c1", entry.data) == leg()
     for call_id, data, key in (("c2", entry.data, b"k" * 40), ("c1", entry.data[:-1] + b"x", b"k" * 40), ("c1", entry.data, b"z" * 40)):

@@ -38,4 +38,4 @@ class MediaSources:
 
 def edges(networks: Sequence[Network], is_node: Callable[[str], bool]) -> Callable[[str], bool]:
     """SIP edges by their networks, and other nodes."""
-    return lambda ip: is_node(ip) or is_inside(ip, networks)
+    return lambda ip: is_node(ip) or (bool(networks) and is_inside(ip, networks))

@@ -1,15 +1,18 @@
 """What a call remembers, as JSON and back: dataclasses, named tuples, published models and what they are made of, by their type hints.
 
+A `Writer` puts parts of kinds that are never changed, only replaced, into JSON once.
+
 Invariant: `read(T, write(x)) == x` for what is reachable from the root type's hints; a field marked `NOT_KEPT` comes back as its default;
 data of a shape that is not known raises ValueError, never makes a half-known value.
 """
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -25,7 +28,7 @@ _NOTHINGS: tuple[object, ...] = (None, "", b"", 0, False, ())
 
 def write(value: object) -> bytes:
     """JSON of the value. Raises TypeError for what has no plain form."""
-    return orjson.dumps(value, default=_plain, option=_OPTIONS)
+    return Writer().write(value)
 
 
 def read(kind: type, data: bytes) -> Any:
@@ -39,8 +42,51 @@ def read(kind: type, data: bytes) -> Any:
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
-def _plain(value: object) -> object:
-    kind: Any = type(value)
+class Writer:
+    """Writes values that have parts in common, such as one call's snapshots; what it remembers of the parts goes with it."""
+
+    __slots__ = ("_lasting", "_parts")
+
+    def __init__(self, lasting: frozenset[type] = frozenset()) -> None:
+        """`lasting`: classes whose instances are never changed."""
+        self._lasting = lasting
+        self._parts: dict[int, tuple[object, orjson.Fragment]] = {}
+
+    def write(self, value: object) -> bytes:
+        """As the function `write`."""
+        return orjson.dumps(value, default=self._plain, option=_OPTIONS)
+
+    def _plain(self, value: object) -> object:
+        kind: Any = type(value)
+        if kind in self._lasting:
+            return self._part(value)
+        return self._record(value, kind)
+
+    def _record(self, value: object, kind: Any) -> object:
+        written = _written(kind)
+        if written is None:
+            return _single(value)
+        found: dict[str, object] = {_KIND: kind.__name__}
+        for name, part, default in zip(written.names, written.values(value), written.defaults, strict=True):
+            if part is not default:
+                found[name] = part
+        return found
+
+    def _part(self, part: object) -> orjson.Fragment:
+        """The part's JSON, from when it was written first; `part` is kept, so that its id stays its own."""
+        known = self._parts.get(id(part))
+        if known is None:
+            if len(self._parts) >= _MOST_PARTS:
+                self._parts.clear()
+            known = self._parts[id(part)] = (part, orjson.Fragment(self.write(self._record(part, type(part)))))
+        return known[1]
+
+
+#: Parts that a writer remembers.
+_MOST_PARTS = 64
+
+
+def _single(value: object) -> object:
     if isinstance(value, bytes):
         return b64encode(value).decode()
     if isinstance(value, set | frozenset):
@@ -48,30 +94,42 @@ def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, BaseModel):
-        return {_KIND: kind.__name__, "data": value.model_dump(mode="json")}
-    defaults = _written(kind)
-    if defaults is None:
-        raise TypeError(f"{kind.__name__} has no plain form")
-    found: dict[str, object] = {_KIND: kind.__name__}
-    for name, default in defaults:
-        part = getattr(value, name)
-        if part is not default:
-            found[name] = part
-    return found
+        return {_KIND: type(value).__name__, "data": value.model_dump(mode="json")}
+    raise TypeError(f"{type(value).__name__} has no plain form")
 
 
 _ALWAYS = object()
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The fields of a record that are written, each with the default that need not be; `values` gives their values in order."""
+
+    names: tuple[str, ...]
+    defaults: tuple[object, ...]
+    values: Callable[[Any], tuple[object, ...]]
+
+
 @cache
-def _written(kind: type) -> tuple[tuple[str, object], ...] | None:
-    """Names of the fields that are written, each with the default that need not be."""
+def _written(kind: Any) -> _Written | None:
+    """None: it is no record."""
     if is_dataclass(kind):
         kept = [field for field in fields(kind) if field.metadata.get("kept", True)]
-        return tuple((field.name, field.default if _is_nothing(field.default) else _ALWAYS) for field in kept)
+        defaults = tuple(field.default if _is_nothing(field.default) else _ALWAYS for field in kept)
+        names = tuple(field.name for field in kept)
+        return _Written(names, defaults, _values(names))
     if hasattr(kind, "_fields"):
-        return tuple((str(name), _ALWAYS) for name in kind._fields)
+        given = kind._field_defaults
+        defaults = tuple(given[name] if name in given and _is_nothing(given[name]) else _ALWAYS for name in kind._fields)
+        return _Written(kind._fields, defaults, tuple)
     return None
+
+
+def _values(names: tuple[str, ...]) -> Callable[[Any], tuple[object, ...]]:
+    if not names:
+        return lambda value: ()
+    of_all = attrgetter(*names)
+    return of_all if len(names) > 1 else lambda value: (of_all(value),)
 
 
 def _is_nothing(default: object) -> bool:
@@ -120,7 +178,8 @@ def _resolved(hint: Any) -> Any:
 def _hints(kind: type) -> Mapping[str, Any]:
     """Of the fields that are written."""
     hints = get_type_hints(kind)
-    return {name: hints[name] for name, _ in _written(kind) or ()}
+    written = _written(kind)
+    return {name: hints[name] for name in (written.names if written is not None else ())}
 
 
 def _read(data: Any, hint: Any, known: Mapping[str, type]) -> Any:

@@ -5,6 +5,7 @@ Invariant: a call is taken up only from a snapshot that is as old as its last ev
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from carillon_media.domain.media import LegMedia
 from carillon_media.domain.state import CallState
@@ -22,8 +23,7 @@ class SavedCall:
     answered_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SavedLeg:
+class SavedLeg(NamedTuple):
     """A leg's SIP session and media port. `plane`: the port's name on the media plane, `told`: that knows what was agreed."""
 
     leg_id: str

@@ -22,6 +22,7 @@ from carillon_media.handlers.board import Aside, Board, Request
 from carillon_media.handlers.entries import entry_of
 from carillon_media.handlers.legs import LegIo, MediaPorts
 from carillon_media.handlers.quality import with_quality
+from carillon_media.handlers.snapshots import writer
 from carillon_media.handlers.timers import Timers
 from carillon_media.ports import Entry, LogFailed, NoDecision, Parts
 from carillon_sip.errors import SipError
@@ -53,6 +54,7 @@ class CallActor:
         "parts",
         "ports",
         "recordings",
+        "writer",
     )
 
     def __init__(
@@ -72,6 +74,7 @@ class CallActor:
         self.answered_at: datetime | None = None
         #: Recordings weighed and not yet released: recording id to object name.
         self.recordings: dict[str, str] = {}
+        self.writer = writer()
         #: Waits that the application is asked about.
         self.awaits: set[str] = set()
 
@@ -163,7 +166,7 @@ class CallActor:
         if self.call.over:
             return []
         saved = SavedCall(self.call.state, self.parts.boot, self.max_forwards, tuple(self.codecs), self.answered_at)
-        return [*self._changed_legs(), self.parts.snapshots.call(self.call.facts.call_id, saved)]
+        return [*self._changed_legs(), self.parts.snapshots.call(self.call.facts.call_id, saved, self.writer)]
 
     def _changed_legs(self) -> list[Entry]:
         """Snapshots of the legs that are not as they were kept last."""
@@ -172,7 +175,7 @@ class CallActor:
             saved = self._saved(leg)
             if saved is not None and saved != leg.kept:
                 leg.kept = saved
-                entries.append(self.parts.snapshots.leg(self.call.facts.call_id, saved))
+                entries.append(self.parts.snapshots.leg(self.call.facts.call_id, saved, self.writer))
         return entries
 
     def _saved(self, leg: LegIo) -> SavedLeg | None:

@@ -58,6 +58,8 @@ class LegIo:
     media_networks: tuple[str, ...] = ()
     #: The last snapshot of it that is in the journal.
     kept: SavedLeg | None = None
+    #: The far end as the plane has to know it, and what it was made of.
+    heard: tuple[tuple[Remote, str, tuple[str, ...], bool], Remote] | None = None
 
 
 class MediaPorts:
@@ -107,8 +109,12 @@ class MediaPorts:
         """The far end as the plane has to know it, None: nothing is known of it."""
         if leg.media is None or leg.media.remote is None:
             return None
-        sources = self._sources.of(leg.media.remote.ip, leg.flow.remote[0], leg.media_networks)
-        return replace(leg.media.remote, sources=sources)
+        sip = leg.flow.remote[0]
+        asked = (leg.media.remote, sip, leg.media_networks, self._sources.is_edge(sip))
+        if leg.heard is None or leg.heard[0] != asked:
+            sources = self._sources.of(leg.media.remote.ip, sip, leg.media_networks)
+            leg.heard = (asked, replace(leg.media.remote, sources=sources))
+        return leg.heard[1]
 
     async def join(self, one: LegIo, other: LegIo) -> None:
         """Both hear each other."""

@@ -4,13 +4,26 @@ Invariant: a record opens only with the installation's key, and for its own call
 """
 
 from carillon_kit.sealing import SealBroken, Sealer
-from carillon_media.domain.plain import read, write
+from carillon_media.domain.facts import CallFacts, Limits
+from carillon_media.domain.media import LegMedia
+from carillon_media.domain.outputs import Ask
+from carillon_media.domain.plain import Writer, read
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
+from carillon_media.domain.steps import Ring
 from carillon_media.ports import Entry
+from carillon_sip.flow import Flow
+from carillon_sip.peer import Peer
 
 #: First bytes of a sealed record; a begun recording is plain JSON.
 _CALL, _LEG = b"C", b"L"
 PURPOSE = "snapshots of calls"
+#: What a call keeps as it is from one snapshot to the next.
+_LASTING: frozenset[type] = frozenset({Ask, CallFacts, Flow, LegMedia, Limits, Peer, Ring})
+
+
+def writer() -> Writer:
+    """For the snapshots of one call."""
+    return Writer(_LASTING)
 
 
 class Snapshots:
@@ -19,13 +32,13 @@ class Snapshots:
     def __init__(self, key: bytes) -> None:
         self._sealer = Sealer(key, PURPOSE)
 
-    def call(self, call_id: str, saved: SavedCall) -> Entry:
-        """The call itself."""
-        return self._entry(_CALL, call_id, write(saved))
+    def call(self, call_id: str, saved: SavedCall, writer: Writer) -> Entry:
+        """The call itself, by the call's writer."""
+        return self._entry(_CALL, call_id, writer.write(saved))
 
-    def leg(self, call_id: str, saved: SavedLeg) -> Entry:
+    def leg(self, call_id: str, saved: SavedLeg, writer: Writer) -> Entry:
         """One of its legs."""
-        return self._entry(_LEG, call_id, write(saved))
+        return self._entry(_LEG, call_id, writer.write(saved))
 
     def _entry(self, kind: bytes, call_id: str, data: bytes) -> Entry:
         return Entry("private", 0, kind + self._sealer.seal_bytes(data, call_id))
