@@ -2,9 +2,9 @@
 
 Starts `carillon up --demo` in a temporary folder, registers SIPp as one user's phone, lets SIPp call it as another (digest,
 routing asked, events journalled before each step, records written) at growing rates, and prints for each rate: failures,
-set-up delay (INVITE with credentials to 200) percentiles, and CPU milliseconds a call by process. A machine that does other things is
-slower for a second of CPU too (caches, hyper-threads, clock): `yardstick` is how long a fixed piece of Python took meanwhile, by CPU, so that
-figures of two runs can be compared.
+set-up delay (INVITE with credentials to 200) percentiles, and CPU milliseconds a call by process. A second of CPU does less on a
+machine that does other things too (caches, hyper-threads, clock): `yardstick` is the CPU that a fixed piece of Python took
+meanwhile, so that two runs can be compared.
 
     .venv/bin/python benchmarks/calls.py [--rates 50,100,200] [--seconds 10] [--hold 3]
 """
@@ -13,8 +13,8 @@ import argparse
 import json
 import os
 import signal
-import subprocess
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
