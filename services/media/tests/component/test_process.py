@@ -86,7 +86,7 @@ class Process:
             sys.executable, "-m", "carillon_media", env=self.environment, stderr=asyncio.subprocess.PIPE
         )
         assert self.process.stderr is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while line := await self.process.stderr.readline():
                 if b'"listening"' in line:
                     addresses, self.grpc_port = orjson.loads(line)["sip"], orjson.loads(line)["grpc_port"]
