@@ -281,3 +281,43 @@ async def test_a_room_nobody_wants_recorded_is_not(house: Any, words: Any) -> No
     assert [event.type.split(".")[2] for event in told(house)] == ["opened", "party_joined", "party_left", "closed"]
     assert told(house, "closed")[0].data["reason"] == "idle"
     assert not told(house, "recorded")
+
+
+async def test_a_room_is_closed_while_somebody_leaves_it(house: Any, client: Any, words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plane takes its time to let go of who left."""
+    rooms = house.running.board.rooms
+    asked, goes_on = asyncio.Event(), asyncio.Event()
+    leave = rooms._parts.plane.leave
+
+    async def slow(*given: Any, **options: Any) -> None:
+        asked.set()
+        await goes_on.wait()
+        await leave(*given, **options)
+
+    anne, _, session = await join(house, "anne")
+    await join(house, "bob")
+    monkeypatch.setattr(rooms._parts.plane, "leave", slow)
+    house.application.follow(words.hang_up(16))
+    anne.do("bye", session)
+    await asyncio.wait_for(asked.wait(), 20)
+    await client.CloseConference(pb.CloseConferenceRequest(room_id="board"))
+    goes_on.set()
+    await house.ended(2)
+    assert rooms.of("dupont") == []
+
+
+async def test_of_two_who_leave_at_once_none_stays_in_the_room(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plane lets go of both after both have asked."""
+    rooms = house.running.board.rooms
+    leave, both = rooms._parts.plane.leave, asyncio.Barrier(2)
+
+    async def slow(*given: Any, **options: Any) -> None:
+        await asyncio.wait_for(both.wait(), 20)
+        await leave(*given, **options)
+
+    joined = [await join(house, user) for user in ("anne", "bob")]
+    monkeypatch.setattr(rooms._parts.plane, "leave", slow)
+    for phone, _, session in joined:
+        phone.do("bye", session)
+    await house.ended(2)
+    await eventually(lambda: [room.members for room in rooms.of("dupont")] == [{}])

@@ -80,7 +80,6 @@ class Rooms:
             if reason := conference.refusal(room, member):
                 actor.post(inputs.RoomLeft(reason))
                 return
-            opened_before = room.open
             try:
                 await actor.ports.agree(actor.legs[leg_id])
                 await actor.ports.tell(actor.legs[leg_id])
@@ -89,8 +88,12 @@ class Rooms:
                 self._parts.quiet.warning("a conference cannot be mixed", room=step.room_id, error=str(error))
                 actor.post(inputs.RoomLeft("failed"))
                 return
+            # Others may have left, or the room was closed, meanwhile.
+            room = self._rooms.get(key) or self._new(key, step)
+            opened_before = room.open
             new, first = member.key not in room.members, key not in self._rooms
             room = self._keep(key, conference.entered(room, member))
+            self._members[member.key] = (actor, leg_id, key)
             if first:
                 self._told(room, "opened", ConferenceOpened(**_of(room), display_name=room.display_name))
             if new:
@@ -98,7 +101,6 @@ class Rooms:
                 self._told(room, "party_joined", ConferencePartyJoined(**_of(room), call_id=member.key, **who, parties=len(room.members)))
             if step.record and self.tapes is not None:
                 await self.tapes.begin(_name(key), room, step.retention_days)
-            self._members[member.key] = (actor, leg_id, key)
             for each in room.members if room.open != opened_before else (member.key,):
                 await self._mix(key, each, silent=silent or step.announcement == "")
             actor.post(inputs.RoomEntered(room.meeting_id))
@@ -112,11 +114,13 @@ class Rooms:
         if found is None:
             return
         _, leg_id, key = found
-        step, room = self._steps.get(key), self._rooms.get(key)
-        member = room.members.get(actor.call.facts.call_id) if room is not None else None
+        step = self._steps.get(key)
         leg = actor.legs.get(leg_id)
         if leg is not None:
             await media_acts.attempt(actor, self._parts.plane.leave(leg.plane, silent=step is None or step.announcement == ""))
+        # Others may have left, or the room was closed, meanwhile.
+        room = self._rooms.get(key)
+        member = room.members.get(actor.call.facts.call_id) if room is not None else None
         if room is not None:
             room = self._keep(key, conference.left(room, actor.call.facts.call_id, self._parts.clock.monotonic()))
         if room is not None and member is not None:
@@ -203,7 +207,9 @@ class Rooms:
         self._steps.pop((tenant, room_id), None)
         self._timers.cancel(_name((tenant, room_id)))
         for call_id in room.members:
-            self._members[call_id][0].post(inputs.RoomLeft("closed"))
+            # Who is leaving is in the room until the plane has let go of it.
+            if found := self._members.get(call_id):
+                found[0].post(inputs.RoomLeft("closed"))
         self._told(room, "closed", ConferenceClosed(**_of(room), reason=reason))
         self._spawn(self._close(room))
         self._tell()
@@ -266,8 +272,11 @@ class Rooms:
 
     async def _mix(self, key: Key, call_id: str, *, silent: bool) -> None:
         """Tell the plane how a member takes part; while the room waits for its creator the others hear music only."""
-        actor, leg_id, _ = self._members[call_id]
-        leg, room, step = actor.legs.get(leg_id), self._rooms[key], self._steps[key]
+        found, room, step = self._members.get(call_id), self._rooms.get(key), self._steps.get(key)
+        if found is None or room is None or step is None or call_id not in room.members:
+            return  # It left, or the room was closed, while the plane was asked something else.
+        actor, leg_id, _ = found
+        leg = actor.legs.get(leg_id)
         if leg is None:
             return
         plane = self._parts.plane
