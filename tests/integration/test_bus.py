@@ -34,12 +34,12 @@ async def test_a_tenant_sees_its_own_events_and_no_other(system: System) -> None
             refused.clear()
             await tenant.subscribe(subject, cb=on_message)
             await tenant.flush()
-            await asyncio.wait_for(_until(lambda: refused), 5)
+            await asyncio.wait_for(_until(lambda: refused), 30)
             assert "permissions violation" in refused[0].lower(), subject
         await operator.publish("carillon.other.call.x.started", b"{}")
         await operator.flush()
         await asyncio.to_thread(system.carillon, "call", "101", "102", "--answer", "--seconds", "1")
-        await asyncio.wait_for(_until(lambda: any(m.subject.endswith(".ended") for m in seen)), 10)
+        await asyncio.wait_for(_until(lambda: any(m.subject.endswith(".ended") for m in seen)), 30)
     finally:
         await tenant.close()
         await operator.close()
@@ -75,7 +75,7 @@ async def test_a_tenant_can_publish_nothing(system: System) -> None:
     try:
         await tenant.publish("carillon.dupont.call.x.started", b"{}")
         await tenant.flush()
-        await asyncio.wait_for(_until(lambda: refused), 5)
+        await asyncio.wait_for(_until(lambda: refused), 30)
     finally:
         await tenant.close()
 
@@ -101,7 +101,7 @@ async def test_no_service_may_delete_or_purge_a_stream(system: System) -> None:
                 refused.clear()
                 await client.publish(request, b"")
                 await client.flush()
-                await asyncio.wait_for(_until(lambda refused=refused: refused), 5)
+                await asyncio.wait_for(_until(lambda refused=refused: refused), 30)
             assert (await client.jetstream().stream_info("CONFIG")).state.messages == before
         finally:
             await client.close()

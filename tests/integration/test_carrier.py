@@ -68,7 +68,7 @@ def test_a_call_out_of_hours_ends_in_the_mailbox_and_one_mail_has_what_was_said(
         sipp.succeed()
     (record,) = system.new_records(known, 1)
     assert (record["status"], record["answered_by"], record["caller"]) == ("voicemail", "main", CALLER)
-    fresh = until(lambda: {name: mail for name, mail in mails(system).items() if name not in old_mails}, "the mail", 20)
+    fresh = until(lambda: {name: mail for name, mail in mails(system).items() if name not in old_mails}, "the mail", 30)
     (mail,) = fresh.values()
     assert CALLER in str(mail["subject"]) + mail.get_body(("plain",)).get_content()
     (sound,) = [part for part in mail.iter_attachments() if part.get_content_type() in ("audio/wav", "audio/x-wav")]

@@ -56,7 +56,7 @@ async def test_three_hear_each_other_once_the_creator_has_opened_the_room(system
         assert among(alain, HZ["102"]) < 0.5
         await type_(elise, "*9")
         for one in (dumas, alain, elise):
-            await one.until_event("CALL_CLOSED", 20)
+            await one.until_event("CALL_CLOSED", 30)
     records = await asyncio.to_thread(system.new_records, known, 3)
     assert {record["dialled"] for record in records} == {ROOM}
     assert all(record["cause"] == "normal_clearing" for record in records)
@@ -71,11 +71,11 @@ async def test_a_wrong_pin_three_times_ends_the_call_and_a_restart_forgets_no_tr
                 await type_(dumas, "**9999#")
                 await asyncio.sleep(0.5)  # the next prompt begins
             if round_ == 0:
-                await dumas.until_event("CALL_CLOSED", 20)
+                await dumas.until_event("CALL_CLOSED", 30)
                 old = await asyncio.to_thread(system.kill, "voicemail")
                 await asyncio.to_thread(system.until_restarted, "voicemail", old)
             else:
                 await type_(dumas, f"**{PIN}#")
-                await dumas.until_event("CALL_CLOSED", 20)
+                await dumas.until_event("CALL_CLOSED", 30)
     records = await asyncio.to_thread(system.new_records, known, 2)
     assert {record["dialled"] for record in records} == {ROOM}

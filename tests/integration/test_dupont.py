@@ -66,11 +66,11 @@ async def test_mme_dumas_transfers_to_support_where_one_is_called_after_the_othe
             story.phone("104", "answer.xml") as claire,
             story.outside_call(MAIN, 6000) as caller,
         ):
-            await dumas.until_event("CALL_INCOMING", 20)
+            await dumas.until_event("CALL_INCOMING", 30)
             await dumas.command("accept")
-            await dumas.until_event("CALL_ESTABLISHED", 20)
+            await dumas.until_event("CALL_ESTABLISHED", 30)
             await dumas.command("transfer", f"sip:200@{system.tenant['realm']}")
-            await dumas.until_event("CALL_CLOSED", 20)
+            await dumas.until_event("CALL_CLOSED", 30)
             for each in (caller, bernard, claire):
                 await asyncio.to_thread(each.succeed)
     record = await asyncio.to_thread(story.record, known)

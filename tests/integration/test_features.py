@@ -77,7 +77,7 @@ async def test_a_call_is_parked_by_transfer_and_taken_back_at_another_phone(syst
         dumas, alain, elise = await phones(stack, system, "101", "102", "106")
         await talk(system, alain, elise, "106")
         await elise.command("transfer", f"sip:*7@{system.tenant['realm']}")
-        await elise.until_event("CALL_CLOSED", 20)
+        await elise.until_event("CALL_CLOSED", 30)
         await holds(lambda: "parked" in system.carillon("calls", "--json"), "the call is parked")
         before = alain.heard()
         await holds(lambda: alain.heard().total - alain.heard().silence >= before.total - before.silence + 1, "Alain hears music")
@@ -96,7 +96,7 @@ async def test_nothing_is_taken_where_nothing_waits(system: System, known: set[s
     async with AsyncExitStack() as stack:
         (dumas,) = await phones(stack, system, "101")
         await dial(system, dumas, "709")
-        await dumas.until_event("CALL_CLOSED", 20)
+        await dumas.until_event("CALL_CLOSED", 30)
         heard = dumas.heard()
         assert heard.total - heard.silence > 0.5, "the system says that there is nothing"
     (record,) = await asyncio.to_thread(system.new_records, known, 1)
@@ -150,7 +150,7 @@ async def test_a_parked_call_outlives_the_process_that_parked_it(system: System,
         dumas, alain, elise = await phones(stack, system, "101", "102", "106")
         await talk(system, alain, elise, "106")
         await elise.command("transfer", f"sip:703@{system.tenant['realm']}")
-        await elise.until_event("CALL_CLOSED", 20)
+        await elise.until_event("CALL_CLOSED", 30)
         await holds(lambda: "parked" in system.carillon("calls", "--json"), "the call is parked")
         old = await asyncio.to_thread(system.kill, "media")
         await asyncio.to_thread(system.until_restarted, "media", old)
@@ -190,7 +190,7 @@ async def heard_out(system: System, phone: Baresip, code: str) -> None:
     """The system answers the code, says something and hangs up."""
     phone.events.clear()
     await dial(system, phone, code)
-    await phone.until_event("CALL_CLOSED", 20)
+    await phone.until_event("CALL_CLOSED", 30)
     heard = phone.heard()
     assert heard.total - heard.silence > 0.3, f"{code}: {heard}"
 
@@ -234,6 +234,7 @@ async def test_the_last_caller_is_called_back_without_showing_who_calls(system: 
         incoming = await alain.until_event("CALL_INCOMING")
         assert "anonymous" in incoming["peeruri"]
         await elise.command("hangup")
+        await alain.until_event("CALL_CLOSED")
     records = by_dialled(await asyncio.to_thread(system.new_records, known, 3))
     assert records["*69"]["answered_by"] == "alain"
 

@@ -53,7 +53,7 @@ def options_delay(target: tuple[str, int], number: object) -> float:
     """Seconds until OPTIONS is answered, without retransmission."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
-        sock.settimeout(5)
+        sock.settimeout(30)
         local = f"127.0.0.1:{sock.getsockname()[1]}"
         started = time.perf_counter()
         sock.sendto(request(f"{target[0]}:{target[1]}", local, number), target)

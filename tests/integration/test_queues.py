@@ -101,7 +101,7 @@ async def test_callers_wait_over_a_killed_routing_and_are_served_in_order(system
             assert await hotline.numbers("offered") == [caller(number)]
             await agent.command("accept")
             await happened(agent, "CALL_ESTABLISHED", number)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while await hotline.numbers("talking") != [caller(number)]:
                     await asyncio.sleep(0.1)
             await agent.command("hangup")

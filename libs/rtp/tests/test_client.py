@@ -89,7 +89,7 @@ async def test_ports_run_out_with_a_clear_error_and_come_back_late(tmp_path: Pat
             await client.open("d")
         assert (await client.open("b", port=ports[1])).port == ports[1]  # who had it may have it back
         await client.close("b")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await client.statistics()).ports_free == 0:
                 continue
         assert (await client.open("d")).port == ports[1]
@@ -127,7 +127,7 @@ async def test_a_call_outlives_its_client_and_another_takes_it_over(tmp_path: Pa
         await second.stop_play("b")
         await seen.wait_for(PlayEnded, "b")
         left.send_audio(tone(425, 100, "PCMA"), "PCMA", a)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while share_of(decode(b"".join(packet.payload for packet in right.received[-5:]), "PCMU"), 425) < 0.98:
                 await right.wait_for(len(right.received) + 1)
         assert (await second.close("a")).packets_in == 17
@@ -173,7 +173,7 @@ async def test_an_event_is_handed_out_until_its_reader_has_dealt_with_it(plane: 
     async def heard(client: PlaneClient, count: int) -> list[str]:
         """Reads so many keys and dies over the last one."""
         keys: list[str] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             async for event in client.events():
                 if isinstance(event, DigitPressed) and event.session == leg.name:
                     keys.append(event.digit)

@@ -243,7 +243,7 @@ def _waits(pid: int) -> bool:
 
 
 async def _stands_by(plane: PlaneProcess) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not _waits(plane.pid):
             await asyncio.sleep(0.02)
 

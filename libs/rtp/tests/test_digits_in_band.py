@@ -66,7 +66,7 @@ async def listening(client: PlaneClient, make_leg: MakeLeg, *tones: str) -> Leg:
 async def keys_heard(leg: Leg, events: EventLog, samples: Sequence[int]) -> str:
     """Also a last `D`, behind which nothing can come."""
     await say(leg, [*samples, *silence(100), *key("D"), *silence(100)])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (heard := events.of(DigitPressed, leg.name)) or heard[-1].digit != "D":
             await asyncio.sleep(0.01)
     return "".join(event.digit for event in heard)[:-1]
@@ -262,7 +262,7 @@ async def test_under_loss_every_key_is_counted_once(client: PlaneClient, make_le
         leg.phone.timestamp += 400
         await leg.taken(count)
     leg.press_event(15)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (heard := events.of(DigitPressed, leg.name)) or heard[-1].digit != "D":
             await asyncio.sleep(0.01)
     assert "".join(event.digit for event in heard)[:-1] == sent

@@ -158,7 +158,7 @@ async def test_both_on_one_port(reporting: PlaneClient, party: MakeParty) -> Non
     await reporting.bridge("a6", "b6")
     a.rtp.send_audio(tone(425, 20, "PCMA"), "PCMA", a.address)
     ssrc = (await b.rtp.wait_for(1))[0].ssrc
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not b.rtp.control:
             await b.rtp.changed()
     report = Report.parse(b.rtp.control[0])

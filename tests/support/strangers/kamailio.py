@@ -55,7 +55,7 @@ def kamailio(
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
-        until(lambda: process.poll() is not None or answers(address), "kamailio", 20)
+        until(lambda: process.poll() is not None or answers(address), "kamailio", 30)
         assert process.poll() is None, (folder / "log").read_text(errors="replace")[-3000:]
         yield address
     except BaseException as error:

@@ -19,7 +19,7 @@ from strangers.system import System
 THERE = 900_000
 
 
-async def holds(condition: Callable[[], Any], what: str, seconds: float = 20) -> None:
+async def holds(condition: Callable[[], Any], what: str, seconds: float = 30) -> None:
     """Wait until the condition holds, letting the phones' events through."""
     try:
         async with asyncio.timeout(seconds):

@@ -35,7 +35,7 @@ class Sipp:
         ip: str = "127.0.0.1",
         port: int | None = None,
         calls: int = 1,
-        seconds: float = 30,
+        seconds: float = 60,
         replace: dict[str, str] | None = None,
         **keys: str,
     ) -> None:
@@ -104,7 +104,7 @@ def register(
 ) -> int:
     """Register the user from a free port, or for 0 seconds leave from this one; the port, where a scenario may then answer."""
     keys = {"user": user["sip_user"], "realm": realm, "expires": str(expires)}
-    with Sipp("register.xml", target, *options, *credentials(user), ip=ip, port=port, seconds=10, **keys) as sipp:
+    with Sipp("register.xml", target, *options, *credentials(user), ip=ip, port=port, seconds=30, **keys) as sipp:
         return sipp.succeed().port
 
 

@@ -25,7 +25,7 @@ class NotInTime(AssertionError):
     """A condition did not come true before its deadline."""
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
+def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
     """Poll until the condition is truthy and return it; `NotInTime` names what was waited for."""
     deadline = time.monotonic() + seconds
     while True:
@@ -119,7 +119,7 @@ class System:
         """Every record, newest first."""
         return [json.loads(line) for line in self.carillon("records", "--json").splitlines()]
 
-    def new_records(self, known: set[str], count: int, seconds: float = 15.0) -> list[dict[str, Any]]:
+    def new_records(self, known: set[str], count: int, seconds: float = 30.0) -> list[dict[str, Any]]:
         """The records that are not among the known call ids, once there are at least `count`."""
 
         def found() -> list[dict[str, Any]]:
@@ -137,7 +137,7 @@ class System:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def until_restarted(self, name: str, old: int, seconds: float = 30.0) -> None:
+    def until_restarted(self, name: str, old: int, seconds: float = 60.0) -> None:
         """Wait until run.json shows another process id."""
         until(lambda: self.run_file.exists() and self.run["processes"].get(name) not in (None, old), f"{name} restarted", seconds)
 

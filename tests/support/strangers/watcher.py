@@ -63,7 +63,7 @@ class Watcher(asyncio.DatagramProtocol):
                 f"Content-Length: {len(body.encode())}\r\n\r\n{body}"
             )
             self.link.sendto(text.encode(), self.server)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 answer = await self.answers.get()
             if answer.status != 401 or proof:
                 return answer
@@ -74,7 +74,7 @@ class Watcher(asyncio.DatagramProtocol):
             proof = f"Authorization: {given}\r\n"
 
     async def notice(self) -> Request:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             return await self.notices.get()
 
 

@@ -19,10 +19,12 @@ BINARY = Path("/usr/bin/baresip")
 MODULES = ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules", "/usr/lib/aarch64-linux-gnu/baresip/modules")
 #: The end of the tone's file would hang up: it is longer than any test call.
 TONE_SECONDS = 60
-START_SECONDS = 10.0
+START_SECONDS = 20.0
 START_ATTEMPTS = 3
 STOP_SECONDS = 20.0
-EVENT_SECONDS = 20.0
+#: Until a call that was hung up is closed.
+CLOSE_SECONDS = 5.0
+EVENT_SECONDS = 30.0
 
 
 class BaresipError(Exception):
@@ -104,6 +106,8 @@ class Baresip:
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
         self._news = asyncio.Condition()
+        #: Ids of calls that are not closed.
+        self._open: set[str] = set()
 
     @classmethod
     async def start(
@@ -175,8 +179,9 @@ class Baresip:
         return tones.hear(wav.read_wide(found[-1].read_bytes()) if found else [])
 
     async def stop(self) -> None:
-        """Quit, or be killed after `STOP_SECONDS`: who is killed stays registered."""
+        """Hang up and quit, or be killed after `STOP_SECONDS`: who is killed stays registered."""
         with contextlib.suppress(BaresipError, OSError):
+            await self._hang_up()
             await self.command("quit")
         if self._listening is not None:
             self._listening.cancel()
@@ -193,6 +198,15 @@ class Baresip:
         """Remove the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    async def _hang_up(self) -> None:
+        """Every call, one after the other; one that does not close is left to `quit`."""
+        with contextlib.suppress(TimeoutError):
+            while self._open:
+                before = set(self._open)
+                await self.command("hangup")
+                async with asyncio.timeout(CLOSE_SECONDS), self._news:
+                    await self._news.wait_for(lambda before=before: before != self._open)  # type: ignore[misc]
+
     async def _connect(self, ip: str, port: int) -> None:
         while self._writer is None:
             try:
@@ -200,6 +214,12 @@ class Baresip:
             except OSError:
                 await asyncio.sleep(0.05)
         self._listening = asyncio.create_task(self._listen(self._reader), name="baresip events")
+
+    def _follow(self, kind: str, call_id: str) -> None:
+        if kind in ("CALL_INCOMING", "CALL_RINGING", "CALL_PROGRESS", "CALL_ESTABLISHED"):
+            self._open.add(call_id)
+        elif kind == "CALL_CLOSED":
+            self._open.discard(call_id)
 
     async def _listen(self, reader: asyncio.StreamReader | None) -> None:
         if reader is None:
@@ -211,4 +231,5 @@ class Baresip:
                 await reader.readexactly(1)
                 async with self._news:
                     self.events.append(body)
+                    self._follow(str(body.get("type", "")), str(body.get("id", "")))
                     self._news.notify_all()

@@ -23,7 +23,7 @@ from carillon_kit.embedded import EmbeddedNats, EmbeddedPostgres, ensure_databas
 _POLL_SECONDS = 0.01
 
 
-async def eventually(condition: Callable[[], bool | Awaitable[bool]], timeout: float = 20.0) -> None:
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], timeout: float = 30.0) -> None:
     """Return once `condition()` (or what it awaits) is true; raises `TimeoutError` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:

@@ -43,7 +43,7 @@ def numbers(first: int, last: int) -> list[Outgoing]:
 
 
 async def publish_until_stored(bus: Bus, items: list[Outgoing]) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while await bus.publish_many(STREAM.name, items, timeout=1):
             pass
 
@@ -78,8 +78,8 @@ async def test_follow_consume_and_publish_go_on_after_kill_9_of_nats(nats: Embed
         publishing = asyncio.create_task(publish_until_stored(bus, numbers(101, 200)))
         await nats.start()
         await publishing
-        await eventually(lambda: {0, *range(1, 201)} - {0} <= set(consumed) & set(singly), timeout=15)
-        await eventually(lambda: len([n for n in followed if n]) == 200, timeout=15)
+        await eventually(lambda: {0, *range(1, 201)} - {0} <= set(consumed) & set(singly), timeout=30)
+        await eventually(lambda: len([n for n in followed if n]) == 200, timeout=30)
         assert [n for n in followed if n] == list(range(1, 201))
         await follower.close()
         await following
@@ -92,7 +92,7 @@ async def test_what_was_acknowledged_is_there_after_kill_9(nats: EmbeddedNats) -
         nats.kill()
         await nats.start()
         follower, seen = bus.follow("S", "s.>"), []
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             async for message in follower:
                 seen.append(int(message.data))
                 if len(seen) == 100:
@@ -125,7 +125,7 @@ async def test_a_lost_store_is_made_anew_and_followed_from_its_start(nats: Embed
         (nats.folder / "jetstream").rename(nats.folder / "lost")
         await nats.start()
         await publish_until_stored(bus, numbers(1, 7))
-        await eventually(lambda: followed == singly == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 6, 7], timeout=15)
+        await eventually(lambda: followed == singly == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 6, 7], timeout=30)
 
         async def stored() -> bool:
             try:
@@ -133,7 +133,7 @@ async def test_a_lost_store_is_made_anew_and_followed_from_its_start(nats: Embed
             except ConnectionError:
                 return False
 
-        await eventually(stored, timeout=15)
+        await eventually(stored, timeout=30)
         await follower.close()
         await following
 
@@ -213,9 +213,9 @@ async def test_postgres_survives_kill_9_with_what_was_committed(postgres: Embedd
             return False
         return True
 
-    await eventually(appended, timeout=10)
+    await eventually(appended, timeout=30)
     assert [event.version for event in await store.load("a")] == [1, 2]
-    await eventually(lambda: published == [1, 2], timeout=10)
+    await eventually(lambda: published == [1, 2], timeout=30)
     relay.cancel()
     await asyncio.gather(relay, return_exceptions=True)
     await pool.close()

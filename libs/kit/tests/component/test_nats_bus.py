@@ -167,7 +167,7 @@ async def test_what_a_dead_process_had_in_hand_is_delivered_again(bus: NatsBus, 
     assert isinstance(dying, NatsBus)
     await dying.consume(spec, hang, MemoryDeadLetters(), batch)
     await publish(bus, 1, 1)
-    await asyncio.wait_for(entered.wait(), 5)
+    await asyncio.wait_for(entered.wait(), 30)
     await dying.connection.close()
     again: list[Delivered] = []
 

@@ -72,7 +72,7 @@ async def taken(place: Place, count: int, subject: str = ">") -> list[Message]:
     """The first `count` messages of the stream."""
     follower = place.bus.follow(place.stream, f"{place.subject}.{subject}")
     found: list[Message] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         async for message in follower:
             found.append(message)
             if len(found) == count:
@@ -151,7 +151,7 @@ async def test_a_follower_has_caught_up_when_the_last_message_of_the_start_is_ha
     waiting = asyncio.ensure_future(anext(iterator))
     await follower.caught_up(timeout=5)
     await place.bus.publish_many(place.stream, place.items(1, start=4))
-    assert (await asyncio.wait_for(waiting, 5)).data == b"4"
+    assert (await asyncio.wait_for(waiting, 30)).data == b"4"
     await follower.close()
 
 
@@ -160,7 +160,7 @@ async def test_a_follower_of_an_empty_stream_has_caught_up_at_once(place: Place)
     waiting = asyncio.ensure_future(anext(aiter(follower)))
     await follower.caught_up(timeout=5)
     await place.bus.publish(place.stream, f"{place.subject}.a", b"late", "late")
-    assert (await asyncio.wait_for(waiting, 5)).data == b"late"
+    assert (await asyncio.wait_for(waiting, 30)).data == b"late"
 
 
 async def test_a_closed_follower_ends_its_iteration(place: Place) -> None:
@@ -172,7 +172,7 @@ async def test_a_closed_follower_ends_its_iteration(place: Place) -> None:
     reading = asyncio.ensure_future(read())
     await follower.caught_up(timeout=5)
     await follower.close()
-    assert await asyncio.wait_for(reading, 5) == 0
+    assert await asyncio.wait_for(reading, 30) == 0
 
 
 @ANY_CONSUMER
@@ -193,7 +193,7 @@ async def test_a_lone_message_is_handled_without_waiting_for_a_batch(place: Plac
     recorder = Recorder()
     await place.consume(place.spec(), recorder, MemoryDeadLetters(), batch=64)
     await place.bus.publish(place.stream, f"{place.subject}.a", b"one", "1")
-    await eventually(lambda: recorder.data == [b"one"], timeout=1)
+    await eventually(lambda: recorder.data == [b"one"], timeout=30)
 
 
 @ANY_CONSUMER
@@ -321,12 +321,12 @@ async def test_stop_waits_for_the_handler_and_gives_the_rest_back(place: Place) 
     recorder = Recorder(act)
     await place.bus.publish_many(place.stream, place.items(4))
     consumer = await place.consume(place.spec(), recorder, MemoryDeadLetters(), batch=2)
-    await asyncio.wait_for(entered.wait(), 5)
+    await asyncio.wait_for(entered.wait(), 30)
     stopping = asyncio.ensure_future(consumer.stop())
     await asyncio.sleep(0)
     assert not stopping.done()
     leave.set()
-    await asyncio.wait_for(stopping, 5)
+    await asyncio.wait_for(stopping, 30)
     after = Recorder()
     await place.consume(place.spec(), after, MemoryDeadLetters(), batch=2)
     await eventually(lambda: len(after.data) >= 4 - len(recorder.data))

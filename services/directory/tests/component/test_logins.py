@@ -243,7 +243,7 @@ async def test_a_deleted_user_is_out(doors: Doors, client: Callable[..., grpc.ai
 
 
 async def letters_of(nats_url: str, tenant: str) -> AsyncIterator[LetterRequested]:
-    async with await Bus.connect(nats_url, "reader") as bus, asyncio.timeout(20):
+    async with await Bus.connect(nats_url, "reader") as bus, asyncio.timeout(30):
         async for message in bus.follow(LETTERS.name, f"carillon._operator.letter.{tenant}.>"):
             yield LetterRequested.model_validate(Event.from_json(message.data).data)
 
@@ -298,7 +298,7 @@ async def test_wrong_tries_and_refused_calls_are_audited(doors: Doors, nats_url:
     access = AccessServiceStub(doors.with_token((await doors.login()).tokens.access_token))
     await refused(access.SetPassword(pb.SetPasswordRequest(user_id="ann")))
     found: dict[str, Event] = {}
-    async with await Bus.connect(nats_url, "auditor") as bus, asyncio.timeout(20):
+    async with await Bus.connect(nats_url, "auditor") as bus, asyncio.timeout(30):
         async for message in bus.follow(AUDIT.name, f"carillon.{doors.tenant}.audit.>"):
             event = Event.from_json(message.data)
             found[event.type] = event

@@ -521,7 +521,7 @@ class Sipp:
         self.command = [
             "sipp",
             f"{server[0]}:{server[1]}",
-            *("-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port), "-nostdin", "-timeout", "30", "-trace_err"),
+            *("-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", "127.0.0.1", "-p", str(port), "-nostdin", "-timeout", "60", "-trace_err"),
             *("-t", "u1" if transport == "udp" else "t1"),
             *("-key", "user", user, "-au", user, "-ap", f"secret-{user}", "-key", "domain", "dupont.example", "-key", "dest", "102"),
             *options,
@@ -540,7 +540,7 @@ class Sipp:
         """Exit code: 0 when every call went as the scenario says."""
         process = await self.start()
         try:
-            return await asyncio.wait_for(process.wait(), 40)
+            return await asyncio.wait_for(process.wait(), 70)
         finally:
             if process.returncode is None:
                 process.kill()

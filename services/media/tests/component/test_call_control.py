@@ -227,7 +227,7 @@ async def test_a_tenant_watches_all_its_calls(house: Any, words: Any, control: A
     await eventually(lambda: len(house.running.board.taps._taps) == 1)
     anne = await house.phone("anne")
     anne.call("102")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while orjson.loads((await watching.read()).event)["type"] != "carillon.call.ended.v1":
             pass
     watching.cancel()

@@ -103,8 +103,8 @@ async def test_each_hears_the_others_and_not_itself(house: Any, client: Any) -> 
     async with speaking([(phone, to) for phone, to, _ in three]):
         for phone, _, _ in three:
             others = [user for user in TONES if user != phone.user]
-            await eventually(partial(only, phone, *others), timeout=20)
-        await eventually(lambda: all(m.talking for r in house.running.board.rooms.of("dupont") for m in r.members.values()), timeout=20)
+            await eventually(partial(only, phone, *others), timeout=30)
+        await eventually(lambda: all(m.talking for r in house.running.board.rooms.of("dupont") for m in r.members.values()), timeout=30)
     (listed,) = (await client.ListConferences(pb.ListConferencesRequest())).conferences
     assert [(party.name, party.creator) for party in listed.parties] == [("Anne", True), ("Bob", True), ("Carol", True)]
     for phone, _, session in three:
@@ -130,14 +130,14 @@ async def test_participants_hear_nobody_until_the_creator_comes(house: Any) -> N
         await eventually(lambda: all(len(phone.rtp.received) > 60 for phone, _, _ in guests))
         assert all(max(hears(phone).values()) < 0.3 for phone, _, _ in guests)
         await join(house, "anne", creator=True, wait_for_creator=True)
-        await eventually(lambda: only(guests[0][0], "carol") and only(guests[1][0], "bob"), timeout=20)
+        await eventually(lambda: only(guests[0][0], "carol") and only(guests[1][0], "bob"), timeout=30)
 
 
 async def test_keys_mute_lock_and_put_out(house: Any, client: Any, words: Any) -> None:
     anne, anne_to, _ = await join(house, "anne")
     bob, bob_to, _ = await join(house, "bob", creator=False)
     async with speaking([(bob, bob_to)]):
-        await eventually(lambda: only(anne, "bob"), timeout=20)
+        await eventually(lambda: only(anne, "bob"), timeout=30)
     press(bob, bob_to, 10, 6)
     await eventually(lambda: [m.muted for r in house.running.board.rooms.of("dupont") for m in r.members.values()] == [False, True])
     async with speaking([(bob, bob_to)]):
@@ -208,7 +208,7 @@ async def test_the_talk_goes_on_when_the_media_plane_dies(house: Any) -> None:
     async with speaking([(phone, to) for phone, to, _ in three]):
         for phone, _, _ in three:
             others = [user for user in TONES if user != phone.user]
-            await eventually(partial(only, phone, *others), timeout=20)
+            await eventually(partial(only, phone, *others), timeout=30)
 
 
 def told(house: Any, fact: str = "") -> list[Any]:
@@ -242,7 +242,7 @@ async def test_a_room_is_recorded_as_mp3_and_its_events_tell_the_story(house: An
     anne, anne_to, _ = await join(house, "anne", record=True, retention_days=7)
     bob, _, _ = await join(house, "bob", creator=False, record=True, retention_days=7)
     async with speaking([(anne, anne_to)]):
-        await eventually(lambda: only(bob, "anne"), timeout=20)
+        await eventually(lambda: only(bob, "anne"), timeout=30)
         before = len(bob.rtp.received)
         await eventually(lambda: len(bob.rtp.received) > before + 50)
     house.application.follow(words.hang_up(16))
@@ -265,7 +265,7 @@ async def test_a_room_s_recording_outlives_the_process_that_began_it(house: Any,
     anne, anne_to, _ = await join(house, "anne", record=True)
     bob, _, _ = await join(house, "bob", creator=False, record=True)
     async with speaking([(anne, anne_to)]):
-        await eventually(lambda: only(bob, "anne"), timeout=20)
+        await eventually(lambda: only(bob, "anne"), timeout=30)
         before = len(bob.rtp.received)
         await eventually(lambda: len(bob.rtp.received) > before + 50)
     await house.die()
@@ -299,7 +299,7 @@ async def test_a_room_is_closed_while_somebody_leaves_it(house: Any, client: Any
     monkeypatch.setattr(rooms._parts.plane, "leave", slow)
     house.application.follow(words.hang_up(16))
     anne.do("bye", session)
-    await asyncio.wait_for(asked.wait(), 20)
+    await asyncio.wait_for(asked.wait(), 30)
     await client.CloseConference(pb.CloseConferenceRequest(room_id="board"))
     goes_on.set()
     await house.ended(2)
@@ -312,7 +312,7 @@ async def test_of_two_who_leave_at_once_none_stays_in_the_room(house: Any, monke
     leave, both = rooms._parts.plane.leave, asyncio.Barrier(2)
 
     async def slow(*given: Any, **options: Any) -> None:
-        await asyncio.wait_for(both.wait(), 20)
+        await asyncio.wait_for(both.wait(), 30)
         await leave(*given, **options)
 
     joined = [await join(house, user) for user in ("anne", "bob")]

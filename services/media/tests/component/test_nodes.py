@@ -23,7 +23,7 @@ def knows_another(node: Any) -> bool:
 async def two_nodes(house_with: Any, second: Any, folder: Path, dsn: str) -> AsyncIterator[tuple[Any, Any]]:
     async with house_with(folder, postgres_dsn=dsn) as here, second(here, folder / "second", postgres_dsn=dsn) as there:
         for one in (here, there):
-            await eventually(partial(knows_another, one), timeout=15)
+            await eventually(partial(knows_another, one), timeout=30)
         yield here, there
 
 
@@ -124,13 +124,13 @@ async def test_one_node_registers_with_carriers_and_the_other_takes_over(
     house_with: Any, second: Any, tmp_path: Path, postgres_dsn: str
 ) -> None:
     async with house_with(tmp_path, postgres_dsn=postgres_dsn) as here:
-        await eventually(lambda: here.running.trunks.registers, timeout=15)
+        await eventually(lambda: here.running.trunks.registers, timeout=30)
         async with second(here, tmp_path / "second", postgres_dsn=postgres_dsn) as there:
-            await eventually(lambda: there.running.cluster.peers, timeout=15)
+            await eventually(lambda: there.running.cluster.peers, timeout=30)
             assert here.running.trunks.registers
             assert not there.running.trunks.registers
             await here.stop()
-            await eventually(lambda: there.running.trunks.registers, timeout=20)
+            await eventually(lambda: there.running.trunks.registers, timeout=30)
             await here.start(postgres_dsn=postgres_dsn)
-            await eventually(lambda: here.running.cluster.peers, timeout=15)
+            await eventually(lambda: here.running.cluster.peers, timeout=30)
             assert not here.running.trunks.registers

@@ -35,7 +35,7 @@ class Reader:
         return [STATES.Name(answer.state).removeprefix("RECORD_BY_PHONE_STATE_").lower() for answer in self.answers]
 
     async def until(self, *states: str) -> None:
-        await eventually(lambda: self.states[-len(states) :] == list(states), 20)
+        await eventually(lambda: self.states[-len(states) :] == list(states), 30)
 
     async def end(self) -> pb.RecordByPhoneResponse:
         await asyncio.wait_for(self.task, 30)
@@ -56,9 +56,9 @@ async def say(house: Any, phone: Any, hertz: float, to: Any) -> None:
     """Skip the introduction, speak a tone after the beep, press hash."""
     press(phone, 5, to)
     spool = house.folder / "media/spool/recordings"
-    await eventually(lambda: any(spool.glob("*.wav")), 20)
+    await eventually(lambda: any(spool.glob("*.wav")), 30)
     phone.rtp.send_audio(tone(hertz, 800, "PCMA"), "PCMA", to)
-    await eventually(lambda: any(path.stat().st_size >= 58 + 8 * 800 for path in spool.glob("*.wav")), 20)
+    await eventually(lambda: any(path.stat().st_size >= 58 + 8 * 800 for path in spool.glob("*.wav")), 30)
     phone.rtp.received.clear()
     press(phone, 11, to)
 

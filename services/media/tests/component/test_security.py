@@ -188,7 +188,7 @@ async def test_a_flood_is_refused_cheaply_and_calls_that_are_up_are_unharmed(hou
         await anne.answered()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
             flood.bind((ATTACKER, 0))
-            flood.settimeout(2)
+            flood.settimeout(30)
             here = f"{ATTACKER}:{flood.getsockname()[1]}"
             statuses: list[int] = []
             for n in range(120):

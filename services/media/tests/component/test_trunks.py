@@ -188,7 +188,7 @@ async def test_calls_come_in_at_the_registered_contact(house: Any, words: Any, f
     await caller_side.start()
     try:
         await anne.pick_up()
-        assert await asyncio.wait_for(caller_side.process.wait(), 20) == 0, caller_side.text
+        assert await asyncio.wait_for(caller_side.process.wait(), 30) == 0, caller_side.text
     finally:
         await caller_side.stop()
     started = words.last(await house.ended(), "started")
@@ -279,7 +279,7 @@ async def test_a_server_that_does_not_answer_options_gets_no_calls_until_it_does
     await anne.expect(SessionFailed)
     assert "leg_offered b1" not in words.story(await house.ended())
     async with carrier(house, "carrier_options", port) as one:
-        await eventually(lambda: "trunk_server_up" in [fact for fact, _ in facts(house)], timeout=8)
+        await eventually(lambda: "trunk_server_up" in [fact for fact, _ in facts(house)], timeout=30)
         assert one.heard("OPTIONS")
     assert (await states(house)).usable
 
@@ -354,7 +354,7 @@ async def test_a_call_goes_out_in_the_carrier_s_own_words(house: Any, words: Any
         caller = Carrier(house.folder, "carrier_calls", free_port(HOST), remote, "-m", "1", **keys)
         await caller.start()
         try:
-            assert await asyncio.wait_for(caller.process.wait(), 20) == 0, caller.text
+            assert await asyncio.wait_for(caller.process.wait(), 30) == 0, caller.text
         finally:
             await caller.stop()
         await house.ended()

@@ -73,7 +73,7 @@ class EmbeddedServer(ABC):
             raise RuntimeError("not started here")
         return self._process.pid
 
-    def run(self, timeout: float = 15.0) -> Self:
+    def run(self, timeout: float = 60.0) -> Self:
         """`start()` for who has no event loop; raises `RuntimeError` with the log's end when the server exits."""
         with socket.socket() as probe:
             if probe.connect_ex((self.host, self.port)) == 0:
