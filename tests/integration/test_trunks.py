@@ -9,8 +9,9 @@ from typing import Any
 import nats
 import pytest
 
+from carillon_kit.embedded import free_port
 from strangers.reflection import Reflected
-from strangers.sipp import Sipp, credentials, free_port
+from strangers.sipp import Sipp, credentials
 from strangers.system import System, until
 
 pytestmark = pytest.mark.feature("M-2")

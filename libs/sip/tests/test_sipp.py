@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from carillon_kit.embedded import free_port
 from carillon_sip import (
     Flow,
     Invite,
@@ -25,7 +26,6 @@ from carillon_sip import (
     UserAgentSettings,
 )
 from carillon_sip.testing import SDP
-from strangers.sipp import free_port
 
 pytestmark = [pytest.mark.feature("M-1"), pytest.mark.skipif(shutil.which("sipp") is None, reason="SIPp is not installed")]
 CALLS = 50

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from carillon_kit.embedded import free_port
 from carillon_sip import Flow, Invite, InviteReceived, NameAddr, Output, RequestReceived, Send, SessionFailed, SessionReinvited, UserAgent
 from carillon_sip.message_summary import CONTENT_TYPE, VoiceMessages, message_summary
 from carillon_sip.outputs import ProvisionalAcked, ReferReceived, SubscribeReceived, SubscriptionEnded
 from carillon_sip.testing import SDP, full_settings
-from strangers.sipp import free_port
 
 pytestmark = pytest.mark.skipif(shutil.which("sipp") is None, reason="SIPp is not installed")
 SCENARIOS = Path(__file__).parent / "sipp"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from strangers.sipp import free_port
+from carillon_kit.embedded import free_port
 from strangers.system import until
 
 BINARY = shutil.which("kamailio") or shutil.which("kamailio", path="/usr/sbin")

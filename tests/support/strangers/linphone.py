@@ -17,7 +17,7 @@ from typing import Literal
 import pytest
 
 from carillon_cli.phone import g711, tones, wav
-from strangers.sipp import free_port
+from carillon_kit.embedded import free_port
 from strangers.system import System
 
 BINARY = shutil.which("linphone-daemon")

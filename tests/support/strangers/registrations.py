@@ -19,7 +19,7 @@ def registered(system: System) -> dict[str, list[str]]:
 
     def answer() -> ListRegistrationsResponse | None:
         try:
-            return stub.ListRegistrations(ListRegistrationsRequest(), metadata=metadata, timeout=10)  # type: ignore[no-any-return]
+            return stub.ListRegistrations(ListRegistrationsRequest(), metadata=metadata, timeout=10)
         except grpc.RpcError:
             return None
 

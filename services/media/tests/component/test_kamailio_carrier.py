@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from carillon_contracts.config import TRUNK_PASSWORDS
+from carillon_kit.embedded import free_port
 from carillon_kit.sealing import Sealer
 from carillon_kit.testing import eventually
 from carillon_sip import SessionEnded
 from strangers.kamailio import kamailio, needs_kamailio
-from strangers.sipp import Sipp, free_port
+from strangers.sipp import Sipp
 
 pytestmark = [needs_kamailio, pytest.mark.feature("M-2")]
 

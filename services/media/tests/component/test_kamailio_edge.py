@@ -16,10 +16,10 @@ import pytest
 
 from carillon_cli.phone.baresip import Account, Baresip
 from carillon_kit.certificates import write_self_signed
+from carillon_kit.embedded import free_port
 from carillon_kit.testing import eventually, fresh_database
 from carillon_sip import SessionEnded
 from strangers.kamailio import kamailio, needs_kamailio
-from strangers.sipp import free_port
 
 pytestmark = [needs_kamailio, pytest.mark.feature("M-1", "P-4")]
 
