@@ -104,7 +104,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("routing.v1.CodeService", ADMIN, "UnlockCodes")
     | _service("routing.v1.RoutingService", ADMIN, "Simulate ReplayCall ComparePlan")
     | _service("routing.v1.RoutingService", READER, "TestPlan")
-    | _service("routing.v1.ExplainService", ADMIN, "ExplainCall")
+    | _service("routing.v1.ExplainService", ADMIN, "ExplainCall WatchNumbers")
     | _service("routing.v1.HuntGroupControlService", ADMIN, "GetHuntGroups LogInMember LogOutMember")
     | _service(
         "routing.v1.QueueControlService",

@@ -43,6 +43,7 @@ COMMANDS = {
     "groups": "who is logged in at the hunt groups; members log in and out",
     "records": "records of ended calls",
     "explain": "why a call went where it went",
+    "trace": "calls of chosen numbers told as they happen, with every reason",
     "replay": "whether a past call would be decided again as it was, and where not",
     "plan": "drafts of routing plans: activated when their tests pass, rolled back, and what became of a plan",
     "simulate": "what would become of a call, and why; tests of plans",

@@ -368,3 +368,13 @@ async def test_the_newest_message_that_matches_is_found(place: Place) -> None:
     assert newest is not None
     assert (newest.subject, newest.data, newest.stream_seq) == (f"{place.subject}.x.3", b"3", 3)
     assert await place.bus.last(place.stream, f"{place.subject}.z.>") is None
+
+
+async def test_a_follower_of_what_is_new_sees_nothing_of_before(place: Place) -> None:
+    await place.bus.publish_many(place.stream, place.items(3))
+    follower = place.bus.follow(place.stream, f"{place.subject}.>", new=True)
+    waiting = asyncio.ensure_future(anext(aiter(follower)))
+    await follower.caught_up(timeout=20)
+    await place.bus.publish_many(place.stream, place.items(1, start=4))
+    assert (await asyncio.wait_for(waiting, 20)).data == b"4"
+    await follower.close()

@@ -87,7 +87,9 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         calls = PastCalls(records, lambda tenant: (("carillon-tenant", tenant),))
         routing = Routing(configuration, _clock(settings), Replays(calls, past), Comparisons(calls, SystemClock()))
         server.add(add_RoutingServiceServicer_to_server, routing, ROUTING_SERVICE, ROUTING_RIGHTS)
-        server.add(add_ExplainServiceServicer_to_server, Explanations(configuration, calls), EXPLAIN_SERVICE, EXPLAIN_RIGHTS)
+        server.add(
+            add_ExplainServiceServicer_to_server, Explanations(configuration, calls, bus, SystemClock()), EXPLAIN_SERVICE, EXPLAIN_RIGHTS
+        )
         port = await server.start()
         stack.push_async_callback(server.stop)
         yield port

@@ -1,6 +1,8 @@
 """`ExplainService`: calls in words."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -10,8 +12,12 @@ from carillon.common.v1 import call_application_pb2 as common
 from carillon.routing.v1 import explain_pb2 as pb
 from carillon.routing.v1.explain_pb2_grpc import ExplainServiceServicer
 from carillon_contracts.call import TraceLine
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import CALLS
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.auth import ADMIN, OPERATOR
+from carillon_kit.bus import Bus
+from carillon_kit.clock import Clock
 from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import current_tenant
 from carillon_routing.adapters.past_calls import PastCalls
@@ -20,30 +26,35 @@ from carillon_routing.domain import explain
 from carillon_routing.domain.facts import Advance
 from carillon_routing.domain.queue_steps import EnterQueue
 from carillon_routing.domain.sentences import LANGUAGES, Language, Teller
+from carillon_routing.domain.watching import Watching
 from carillon_routing.grpc_api import step_message
 from carillon_routing.projections.configuration import Configuration
 
 SERVICE_NAME = "carillon.routing.v1.ExplainService"
-RIGHTS = {"ExplainCall": frozenset({str(OPERATOR), str(ADMIN)})}
+RIGHTS = dict.fromkeys(("ExplainCall", "WatchNumbers"), frozenset({str(OPERATOR), str(ADMIN)}))
+MOST_NUMBERS, MOST_SECONDS, USUAL_SECONDS = 20, 3600, 600
+#: Each reads every call event of its tenant.
+MOST_WATCHERS = 5
+LISTENS_SECONDS = 10.0
 
 
 class Explanations(ExplainServiceServicer):
     """Reads past calls, and the names that people and things have now; changes nothing."""
 
-    def __init__(self, configuration: Configuration, calls: PastCalls) -> None:
+    def __init__(self, configuration: Configuration, calls: PastCalls, bus: Bus, clock: Clock) -> None:
         self._configuration = configuration
         self._calls = calls
+        self._bus = bus
+        self._clock = clock
+        self._watchers = 0
 
     async def ExplainCall(self, request: pb.ExplainCallRequest, context: object) -> pb.ExplainCallResponse:
         """See explain.proto."""
         call_id = checked_call_id(request.call_id)
-        tenant = current_tenant()
-        config = self._configuration.current(tenant)
-        if config is None:
-            raise NotFound(f"tenant/{tenant}")
+        config = self._config()
         teller = teller_for(config, request.language)
         try:
-            found = explain.parts(teller, await self._calls.events(tenant, call_id))
+            found = explain.parts(teller, await self._calls.events(config.tenant_id, call_id))
         except ValidationError as error:
             raise Unavailable(f"an event of call {call_id} cannot be read") from error
         return pb.ExplainCallResponse(
@@ -52,6 +63,57 @@ class Explanations(ExplainServiceServicer):
             parts=map(_part, found),
             text="\n".join(explain.lines(teller, call_id, found)),
         )
+
+    async def WatchNumbers(self, request: pb.WatchNumbersRequest, context: object) -> AsyncIterator[pb.WatchNumbersResponse]:
+        """See explain.proto."""
+        seconds = request.seconds or USUAL_SECONDS
+        wrong = {} if 1 <= len(request.numbers) <= MOST_NUMBERS else {"numbers": f"1 to {MOST_NUMBERS}"}
+        wrong |= {f"numbers[{i}]": "must be 1 to 64 characters" for i, each in enumerate(request.numbers) if not 1 <= len(each) <= 64}
+        wrong |= {} if 1 <= seconds <= MOST_SECONDS else {"seconds": f"must be 1 to {MOST_SECONDS}"}
+        if wrong:
+            raise InvalidArgument(wrong)
+        config = self._config()
+        watching = Watching(config, request.numbers, teller_for(config, request.language))
+        if self._watchers >= MOST_WATCHERS:
+            raise Unavailable(f"{MOST_WATCHERS} watch already")
+        self._watchers += 1
+        try:
+            async for answer in self._watched(config.tenant_id, watching, seconds):
+                yield answer
+        finally:
+            self._watchers -= 1
+
+    async def _watched(self, tenant: str, watching: Watching, seconds: int) -> AsyncIterator[pb.WatchNumbersResponse]:
+        follower = self._bus.follow(CALLS.name, f"carillon.{tenant}.call.>", new=True)
+        messages = aiter(follower)
+        coming = asyncio.ensure_future(anext(messages))
+        ends = self._clock.monotonic() + seconds
+        try:
+            await follower.caught_up(LISTENS_SECONDS)
+            first = pb.WatchNumbersResponse()
+            first.until.FromDatetime(self._clock.now() + timedelta(seconds=seconds))
+            yield first
+            while (left := ends - self._clock.monotonic()) > 0:
+                if not (await asyncio.wait([coming], timeout=left))[0]:
+                    return
+                message = coming.result()
+                coming = asyncio.ensure_future(anext(messages))
+                if watching.wants(message.subject) and (part := watching.part(Event.from_json(message.data))) is not None:
+                    yield _watched_message(watching, message.subject.split(".")[3], part)
+        except TimeoutError as error:
+            raise Unavailable("the calls' events cannot be had now") from error
+        except StopAsyncIteration:
+            return
+        finally:
+            coming.cancel()
+            await follower.close()
+
+    def _config(self) -> TenantConfig:
+        tenant = current_tenant()
+        config = self._configuration.current(tenant)
+        if config is None:
+            raise NotFound(f"tenant/{tenant}")
+        return config
 
 
 def checked_call_id(call_id: str) -> str:
@@ -106,6 +168,11 @@ def _conditions(conditions: Iterable[explain.Condition]) -> list[pb.ExplainedCon
         )
         for each in conditions
     ]
+
+
+def _watched_message(watching: Watching, call_id: str, part: explain.Part) -> pb.WatchNumbersResponse:
+    lines = explain.part_lines(watching.teller, part)
+    return pb.WatchNumbersResponse(call_id=call_id, part=_part(part), text="\n".join(lines), left_out=watching.left_out)
 
 
 def _part(part: explain.Part) -> pb.ExplainedPart:

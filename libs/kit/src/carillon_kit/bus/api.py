@@ -214,8 +214,8 @@ class Bus(ABC):
         """
 
     @abstractmethod
-    def follow(self, stream: str, subject: str) -> Follower:
-        """Read what matches `subject` from the stream's first message on, in order."""
+    def follow(self, stream: str, subject: str, *, new: bool = False) -> Follower:
+        """Read what matches `subject` from the stream's first message on, in order; `new`: what comes after `caught_up` alone."""
 
     @abstractmethod
     async def last(self, stream: str, subject: str) -> Message | None:

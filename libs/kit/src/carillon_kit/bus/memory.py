@@ -59,9 +59,9 @@ class MemoryBus(Bus):
         """As `Bus.publish_whole`."""
         return all(map(self._stream(stream).takes, items)) and not await self.publish_many(stream, items, timeout)
 
-    def follow(self, stream: str, subject: str) -> Follower:
+    def follow(self, stream: str, subject: str, *, new: bool = False) -> Follower:
         """As `Bus.follow`."""
-        follower = _MemoryFollower(self._stream(stream), subject)
+        follower = _MemoryFollower(self._stream(stream), subject, new)
         self._followers.append(follower)
         return follower
 
@@ -148,15 +148,17 @@ class _Stream:
 
 
 class _MemoryFollower(Follower):
-    def __init__(self, stream: _Stream, subject: str) -> None:
+    def __init__(self, stream: _Stream, subject: str, new: bool) -> None:
         self._stream = stream
+        self._new = new
         self._subject = subject
         self._closed = False
         self._caught_up = asyncio.Event()
 
     async def __aiter__(self) -> AsyncIterator[Message]:
         """As `Follower.__aiter__`."""
-        handled, start = 0, len(self._stream.messages)
+        start = len(self._stream.messages)
+        handled = start if self._new else 0
         while not self._closed:
             if handled >= start and self._stream.subjects:
                 self._caught_up.set()

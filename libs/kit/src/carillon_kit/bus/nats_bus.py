@@ -180,9 +180,9 @@ class NatsBus(Bus):
         """As `Bus.publish_whole`."""
         return await self._send_whole(stream, items, asyncio.get_running_loop().time() + timeout)
 
-    def follow(self, stream: str, subject: str) -> Follower:
+    def follow(self, stream: str, subject: str, *, new: bool = False) -> Follower:
         """As `Bus.follow`; waits for the stream if it is not there yet."""
-        follower = NatsFollower(self, stream, subject)
+        follower = NatsFollower(self, stream, subject, new=new)
         self._followers.append(follower)
         return follower
 

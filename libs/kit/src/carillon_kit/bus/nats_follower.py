@@ -31,11 +31,12 @@ _log = logs.get_logger(__name__)
 class NatsFollower(Follower):
     """An ephemeral consumer without acknowledgements, made anew after the last message handed out whenever it is lost."""
 
-    def __init__(self, bus: "NatsBus", stream: str, subject: str) -> None:
+    def __init__(self, bus: "NatsBus", stream: str, subject: str, *, new: bool = False) -> None:
         self._bus = bus
         self._stream = stream
         self._subject = subject
         self._last = 0
+        self._new = new
         self._created: Any = None
         self._remaining: int | None = None
         self._caught_up = asyncio.Event()
@@ -96,7 +97,10 @@ class NatsFollower(Follower):
 
     async def _make_consumer(self) -> str:
         manager = self._bus.manager
-        created = (await manager.stream_info(self._stream)).created
+        found = await manager.stream_info(self._stream)
+        created = found.created
+        if self._created is None and self._new:
+            self._last = found.state.last_seq
         if self._created is not None and created != self._created:
             _log.warning("the stream was made anew, following from its start", stream=self._stream)
             self._last, self._remaining = 0, None

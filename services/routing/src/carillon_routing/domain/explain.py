@@ -140,24 +140,36 @@ def _spoken(teller: Teller, details: Mapping[str, Any], otherwise: str | None = 
     return f"“{text}”" if text else teller.book.word("steps", "nothing") if otherwise is None else otherwise
 
 
-def parts(teller: Teller, events: Sequence[Event]) -> list[Part]:
-    """What happened, in order; events that tell nothing of where the call went are passed over. Raises `ValidationError`."""
-    found: list[Part] = []
-    parties: dict[str, str] = {}
-    for event in sorted(events, key=lambda event: event.seq or 0):
+class Telling:
+    """Tells a call's events one by one, in their order; it knows whose leg is whose."""
+
+    def __init__(self, teller: Teller) -> None:
+        self._teller = teller
+        self._parties: dict[str, str] = {}
+
+    def part(self, event: Event) -> Part | None:
+        """None: it tells nothing of where the call went. Raises `ValidationError`."""
         shape = _SHAPES.get(event.type)
         if shape is None:
-            continue
+            return None
         data = shape.model_validate(event.data)
         if isinstance(data, LegOffered):
-            parties[event.legid or ""] = data.party
-        elif isinstance(data, RoutingDecided):
-            found.append(_decision(teller, event, data))
-        elif (said := _happened(data, parties.get(event.legid or "", ""))) is not None:
-            kind, values = said
-            sentence = teller.book.filled("happened", kind, **_shown(teller, values))
-            found.append(Part(event.seq or 0, event.time, kind, sentence, {name: value for name, value in values.items() if value}))
-    return found
+            self._parties[event.legid or ""] = data.party
+        if isinstance(data, RoutingDecided):
+            return _decision(self._teller, event, data)
+        said = _happened(data, self._parties.get(event.legid or "", ""))
+        if said is None:
+            return None
+        kind, values = said
+        sentence = self._teller.book.filled("happened", kind, **_shown(self._teller, values))
+        return Part(event.seq or 0, event.time, kind, sentence, {name: value for name, value in values.items() if value})
+
+
+def parts(teller: Teller, events: Iterable[Event]) -> list[Part]:
+    """What happened, in order. Raises `ValidationError`."""
+    telling = Telling(teller)
+    found = (telling.part(event) for event in sorted(events, key=lambda event: event.seq or 0))
+    return [part for part in found if part is not None]
 
 
 def _decision(teller: Teller, event: Event, data: RoutingDecided) -> Part:
@@ -214,6 +226,11 @@ def lines(teller: Teller, call_id: str, found: Sequence[Part]) -> list[str]:
         number += 1
         text += ["", f"{number}. {part.sentence}", *decision_lines(teller, part.decision)]
     return text
+
+
+def part_lines(teller: Teller, part: Part) -> list[str]:
+    """One part alone."""
+    return [part.sentence, *(decision_lines(teller, part.decision) if part.decision is not None else ())]
 
 
 def decision_lines(teller: Teller, decision: Told) -> list[str]:

@@ -26,7 +26,7 @@ from carillon.common.v1 import call_application_pb2 as carillon_dot_common_dot_v
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/routing/v1/explain.proto\x12\x13\x63\x61rillon.routing.v1\x1a)carillon/common/v1/call_application.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"7\n\x12\x45xplainCallRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\"y\n\x13\x45xplainCallResponse\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x31\n\x05parts\x18\x03 \x03(\x0b\x32\".carillon.routing.v1.ExplainedPart\x12\x0c\n\x04text\x18\x04 \x01(\t\"\xb6\x02\n\rExplainedPart\x12\x0b\n\x03seq\x18\x01 \x01(\x05\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x10\n\x08sentence\x18\x04 \x01(\t\x12>\n\x06values\x18\x05 \x03(\x0b\x32..carillon.routing.v1.ExplainedPart.ValuesEntry\x12\x13\n\x0b\x61pplication\x18\x06 \x01(\t\x12\x12\n\nconfig_seq\x18\x07 \x01(\x03\x12\x38\n\x08\x64\x65\x63ision\x18\x08 \x01(\x0b\x32&.carillon.routing.v1.ExplainedDecision\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"u\n\x11\x45xplainedDecision\x12;\n\nconditions\x18\x01 \x03(\x0b\x32\'.carillon.routing.v1.ExplainedCondition\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\x15\n\rstep_sentence\x18\x03 \x01(\t\"\xac\x02\n\x12\x45xplainedCondition\x12\x0f\n\x07matched\x18\x01 \x01(\x08\x12\x10\n\x08sentence\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0b\n\x03way\x18\x05 \x01(\t\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x14\n\x0csubject_kind\x18\x07 \x01(\t\x12\x43\n\x06values\x18\x08 \x03(\x0b\x32\x33.carillon.routing.v1.ExplainedCondition.ValuesEntry\x12-\n\x05trace\x18\t \x01(\x0b\x32\x1e.carillon.common.v1.TraceEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32r\n\x0e\x45xplainService\x12`\n\x0b\x45xplainCall\x12\'.carillon.routing.v1.ExplainCallRequest\x1a(.carillon.routing.v1.ExplainCallResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/routing/v1/explain.proto\x12\x13\x63\x61rillon.routing.v1\x1a)carillon/common/v1/call_application.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"7\n\x12\x45xplainCallRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\"y\n\x13\x45xplainCallResponse\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x31\n\x05parts\x18\x03 \x03(\x0b\x32\".carillon.routing.v1.ExplainedPart\x12\x0c\n\x04text\x18\x04 \x01(\t\"I\n\x13WatchNumbersRequest\x12\x0f\n\x07numbers\x18\x01 \x03(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x0f\n\x07seconds\x18\x03 \x01(\x05\"\xa4\x01\n\x14WatchNumbersResponse\x12)\n\x05until\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\x30\n\x04part\x18\x03 \x01(\x0b\x32\".carillon.routing.v1.ExplainedPart\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x10\n\x08left_out\x18\x05 \x01(\x03\"\xb6\x02\n\rExplainedPart\x12\x0b\n\x03seq\x18\x01 \x01(\x05\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x10\n\x08sentence\x18\x04 \x01(\t\x12>\n\x06values\x18\x05 \x03(\x0b\x32..carillon.routing.v1.ExplainedPart.ValuesEntry\x12\x13\n\x0b\x61pplication\x18\x06 \x01(\t\x12\x12\n\nconfig_seq\x18\x07 \x01(\x03\x12\x38\n\x08\x64\x65\x63ision\x18\x08 \x01(\x0b\x32&.carillon.routing.v1.ExplainedDecision\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"u\n\x11\x45xplainedDecision\x12;\n\nconditions\x18\x01 \x03(\x0b\x32\'.carillon.routing.v1.ExplainedCondition\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\x15\n\rstep_sentence\x18\x03 \x01(\t\"\xac\x02\n\x12\x45xplainedCondition\x12\x0f\n\x07matched\x18\x01 \x01(\x08\x12\x10\n\x08sentence\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0b\n\x03way\x18\x05 \x01(\t\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x14\n\x0csubject_kind\x18\x07 \x01(\t\x12\x43\n\x06values\x18\x08 \x03(\x0b\x32\x33.carillon.routing.v1.ExplainedCondition.ValuesEntry\x12-\n\x05trace\x18\t \x01(\x0b\x32\x1e.carillon.common.v1.TraceEntry\x1a-\n\x0bValuesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xd9\x01\n\x0e\x45xplainService\x12`\n\x0b\x45xplainCall\x12\'.carillon.routing.v1.ExplainCallRequest\x1a(.carillon.routing.v1.ExplainCallResponse\x12\x65\n\x0cWatchNumbers\x12(.carillon.routing.v1.WatchNumbersRequest\x1a).carillon.routing.v1.WatchNumbersResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,16 +41,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPLAINCALLREQUEST']._serialized_end=189
   _globals['_EXPLAINCALLRESPONSE']._serialized_start=191
   _globals['_EXPLAINCALLRESPONSE']._serialized_end=312
-  _globals['_EXPLAINEDPART']._serialized_start=315
-  _globals['_EXPLAINEDPART']._serialized_end=625
-  _globals['_EXPLAINEDPART_VALUESENTRY']._serialized_start=580
-  _globals['_EXPLAINEDPART_VALUESENTRY']._serialized_end=625
-  _globals['_EXPLAINEDDECISION']._serialized_start=627
-  _globals['_EXPLAINEDDECISION']._serialized_end=744
-  _globals['_EXPLAINEDCONDITION']._serialized_start=747
-  _globals['_EXPLAINEDCONDITION']._serialized_end=1047
-  _globals['_EXPLAINEDCONDITION_VALUESENTRY']._serialized_start=580
-  _globals['_EXPLAINEDCONDITION_VALUESENTRY']._serialized_end=625
-  _globals['_EXPLAINSERVICE']._serialized_start=1049
-  _globals['_EXPLAINSERVICE']._serialized_end=1163
+  _globals['_WATCHNUMBERSREQUEST']._serialized_start=314
+  _globals['_WATCHNUMBERSREQUEST']._serialized_end=387
+  _globals['_WATCHNUMBERSRESPONSE']._serialized_start=390
+  _globals['_WATCHNUMBERSRESPONSE']._serialized_end=554
+  _globals['_EXPLAINEDPART']._serialized_start=557
+  _globals['_EXPLAINEDPART']._serialized_end=867
+  _globals['_EXPLAINEDPART_VALUESENTRY']._serialized_start=822
+  _globals['_EXPLAINEDPART_VALUESENTRY']._serialized_end=867
+  _globals['_EXPLAINEDDECISION']._serialized_start=869
+  _globals['_EXPLAINEDDECISION']._serialized_end=986
+  _globals['_EXPLAINEDCONDITION']._serialized_start=989
+  _globals['_EXPLAINEDCONDITION']._serialized_end=1289
+  _globals['_EXPLAINEDCONDITION_VALUESENTRY']._serialized_start=822
+  _globals['_EXPLAINEDCONDITION_VALUESENTRY']._serialized_end=867
+  _globals['_EXPLAINSERVICE']._serialized_start=1292
+  _globals['_EXPLAINSERVICE']._serialized_end=1509
 # @@protoc_insertion_point(module_scope)

@@ -79,6 +79,73 @@ class ExplainCallResponse(_message.Message):
 Global___ExplainCallResponse: _TypeAlias = ExplainCallResponse  # noqa: Y015
 
 @_typing.final
+class WatchNumbersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBERS_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    language: _builtins.str
+    seconds: _builtins.int
+    """1 to 3600; 0: 600."""
+    @_builtins.property
+    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1 to 20: E.164 or as dialled in the tenant's country, or extensions."""
+
+    def __init__(
+        self,
+        *,
+        numbers: _abc.Iterable[_builtins.str] | None = ...,
+        language: _builtins.str = ...,
+        seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "numbers", b"numbers", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchNumbersRequest: _TypeAlias = WatchNumbersRequest  # noqa: Y015
+
+@_typing.final
+class WatchNumbersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNTIL_FIELD_NUMBER: _builtins.int
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """Of all others."""
+    text: _builtins.str
+    """The same as lines of text."""
+    left_out: _builtins.int
+    """Calls of these numbers that were passed over because 200 were under way already."""
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """Of the first message: when it ends."""
+
+    @_builtins.property
+    def part(self) -> Global___ExplainedPart: ...
+    def __init__(
+        self,
+        *,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        call_id: _builtins.str = ...,
+        part: Global___ExplainedPart | None = ...,
+        text: _builtins.str = ...,
+        left_out: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "left_out", b"left_out", "part", b"part", "text", b"text", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchNumbersResponse: _TypeAlias = WatchNumbersResponse  # noqa: Y015
+
+@_typing.final
 class ExplainedPart(_message.Message):
     """Something that happened in the call. Kinds and the names of values are the same in every language and stay as they are; sentences do not."""
 

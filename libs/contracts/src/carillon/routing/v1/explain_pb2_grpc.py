@@ -39,6 +39,11 @@ class ExplainServiceStub:
                 request_serializer=carillon_dot_routing_dot_v1_dot_explain__pb2.ExplainCallRequest.SerializeToString,
                 response_deserializer=carillon_dot_routing_dot_v1_dot_explain__pb2.ExplainCallResponse.FromString,
                 _registered_method=True)
+        self.WatchNumbers = channel.unary_stream(
+                '/carillon.routing.v1.ExplainService/WatchNumbers',
+                request_serializer=carillon_dot_routing_dot_v1_dot_explain__pb2.WatchNumbersRequest.SerializeToString,
+                response_deserializer=carillon_dot_routing_dot_v1_dot_explain__pb2.WatchNumbersResponse.FromString,
+                _registered_method=True)
 
 
 class ExplainServiceServicer:
@@ -52,6 +57,15 @@ class ExplainServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchNumbers(self, request, context):
+        """WatchNumbers tells, as they happen, the calls that begin from now on and come from or go to one of the numbers, whoever decides them
+        and wherever. The first message comes when it listens. It ends after the time asked for; at most five watch at a time in a process,
+        others get UNAVAILABLE. What is told is also kept with each call.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExplainServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -59,6 +73,11 @@ def add_ExplainServiceServicer_to_server(servicer, server):
                     servicer.ExplainCall,
                     request_deserializer=carillon_dot_routing_dot_v1_dot_explain__pb2.ExplainCallRequest.FromString,
                     response_serializer=carillon_dot_routing_dot_v1_dot_explain__pb2.ExplainCallResponse.SerializeToString,
+            ),
+            'WatchNumbers': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchNumbers,
+                    request_deserializer=carillon_dot_routing_dot_v1_dot_explain__pb2.WatchNumbersRequest.FromString,
+                    response_serializer=carillon_dot_routing_dot_v1_dot_explain__pb2.WatchNumbersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -88,6 +107,33 @@ class ExplainService:
             '/carillon.routing.v1.ExplainService/ExplainCall',
             carillon_dot_routing_dot_v1_dot_explain__pb2.ExplainCallRequest.SerializeToString,
             carillon_dot_routing_dot_v1_dot_explain__pb2.ExplainCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchNumbers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/carillon.routing.v1.ExplainService/WatchNumbers',
+            carillon_dot_routing_dot_v1_dot_explain__pb2.WatchNumbersRequest.SerializeToString,
+            carillon_dot_routing_dot_v1_dot_explain__pb2.WatchNumbersResponse.FromString,
             options,
             channel_credentials,
             insecure,

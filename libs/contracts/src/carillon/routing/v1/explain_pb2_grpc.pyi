@@ -38,6 +38,11 @@ class ExplainServiceStub:
     """ExplainCall tells a call that was decided: what happened, every condition that was tried with the values seen, also those that did
     not hold and those of branches not taken, and what was done. Made from what is kept of the call; nothing is decided again.
     """
+    WatchNumbers: _grpc.UnaryStreamMultiCallable[_explain_pb2.WatchNumbersRequest, _explain_pb2.WatchNumbersResponse]
+    """WatchNumbers tells, as they happen, the calls that begin from now on and come from or go to one of the numbers, whoever decides them
+    and wherever. The first message comes when it listens. It ends after the time asked for; at most five watch at a time in a process,
+    others get UNAVAILABLE. What is told is also kept with each call.
+    """
 
 @_typing.type_check_only
 class ExplainServiceAsyncStub(ExplainServiceStub):
@@ -45,6 +50,11 @@ class ExplainServiceAsyncStub(ExplainServiceStub):
     ExplainCall: _aio.UnaryUnaryMultiCallable[_explain_pb2.ExplainCallRequest, _explain_pb2.ExplainCallResponse]  # type: ignore[assignment]
     """ExplainCall tells a call that was decided: what happened, every condition that was tried with the values seen, also those that did
     not hold and those of branches not taken, and what was done. Made from what is kept of the call; nothing is decided again.
+    """
+    WatchNumbers: _aio.UnaryStreamMultiCallable[_explain_pb2.WatchNumbersRequest, _explain_pb2.WatchNumbersResponse]  # type: ignore[assignment]
+    """WatchNumbers tells, as they happen, the calls that begin from now on and come from or go to one of the numbers, whoever decides them
+    and wherever. The first message comes when it listens. It ends after the time asked for; at most five watch at a time in a process,
+    others get UNAVAILABLE. What is told is also kept with each call.
     """
 
 class ExplainServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -56,6 +66,17 @@ class ExplainServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_explain_pb2.ExplainCallResponse, _abc.Awaitable[_explain_pb2.ExplainCallResponse]]:
         """ExplainCall tells a call that was decided: what happened, every condition that was tried with the values seen, also those that did
         not hold and those of branches not taken, and what was done. Made from what is kept of the call; nothing is decided again.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchNumbers(
+        self,
+        request: _explain_pb2.WatchNumbersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_explain_pb2.WatchNumbersResponse], _abc.AsyncIterator[_explain_pb2.WatchNumbersResponse]]:
+        """WatchNumbers tells, as they happen, the calls that begin from now on and come from or go to one of the numbers, whoever decides them
+        and wherever. The first message comes when it listens. It ends after the time asked for; at most five watch at a time in a process,
+        others get UNAVAILABLE. What is told is also kept with each call.
         """
 
 def add_ExplainServiceServicer_to_server(servicer: ExplainServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
