@@ -62,6 +62,10 @@ def record_json(record: cdr_pb2.Record) -> dict[str, Any]:
         found["transfers"] = [message_json(transfer) for transfer in record.transfers]
     if record.parkings:
         found["parkings"] = [message_json(parking) for parking in record.parkings]
+    if record.queues:
+        found["queues"] = [
+            message_json(passage, "offers") | {"offers": [message_json(offer) for offer in passage.offers]} for passage in record.queues
+        ]
     if record.HasField("pickup"):
         found["pickup"] = message_json(record.pickup)
     for name in ("took_over_call_id", "account_code"):
@@ -70,9 +74,9 @@ def record_json(record: cdr_pb2.Record) -> dict[str, Any]:
     return found
 
 
-def message_json(message: Message) -> dict[str, Any]:
+def message_json(message: Message, without: str = "legs") -> dict[str, Any]:
     """Any flat contract message as JSON, times in RFC 3339."""
-    return {field.name: _field(message, field.name) for field in message.DESCRIPTOR.fields if field.name != "legs"}
+    return {field.name: _field(message, field.name) for field in message.DESCRIPTOR.fields if field.name != without}
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

@@ -72,7 +72,7 @@ class RoutingDecided(EventData):
     application: str
     #: `ring`, `play`, `gather`, `record`, `delegate`, `hang_up`, `park`, `pick_up`, `supervise`, `page`.
     step: str
-    #: The step's fields as the contract's JSON (proto field names); spoken texts shortened.
+    #: The step's fields as the contract's JSON (proto field names); spoken texts shortened. `queues`: where the call stands in queues.
     details: dict[str, Any] = {}
     trace: tuple[TraceLine, ...] = ()
     #: All that the decision was made of, as its application wrote it, for deciding it again; None: it cannot be repeated.

@@ -63,6 +63,34 @@ class RecordPickup(Frozen):
     rung: str = ""
 
 
+class RecordOffer(Frozen):
+    """A waiting caller was offered to an agent, whose phones rang."""
+
+    at: datetime
+    agent_id: str
+    #: `answered`, `no_answer`, `busy`, `unreachable`, `congested`, `rejected`; `given_up`: the caller hung up meanwhile.
+    result: str
+
+
+class RecordQueue(Frozen):
+    """The call's way through a queue, from coming into it to leaving it."""
+
+    queue_id: str
+    entered_at: datetime
+    #: At entry; 0: the call was never in line.
+    position: int = 0
+    priority: int = 0
+    offers: tuple[RecordOffer, ...] = ()
+    #: The agent.
+    answered_by: str = ""
+    answered_at: datetime | None = None
+    left_at: datetime | None = None
+    #: `answered`, `abandoned`, `full`, `waited_too_long`, `no_agents`, `left_by_key`, `removed`, `called_back`, `moved` (to another queue).
+    left_reason: str = ""
+    #: Until an agent answered, or until it left.
+    waited_seconds: float = 0.0
+
+
 class CallRecorded(EventData):
     """Exactly one per call."""
 
@@ -87,6 +115,8 @@ class CallRecorded(EventData):
     transfers: tuple[RecordTransfer, ...] = ()
     parkings: tuple[RecordParking, ...] = ()
     pickup: RecordPickup | None = None
+    #: In order.
+    queues: tuple[RecordQueue, ...] = ()
     #: The call that the caller took over (pickup, unpark) and went on in; empty: none.
     took_over_call_id: str = ""
     #: What the call is charged to: the code that the caller gave.

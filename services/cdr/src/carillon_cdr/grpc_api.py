@@ -14,7 +14,7 @@ from carillon.cdr.v1 import cdr_pb2_grpc as rpc
 from carillon_cdr.domain.ledger import MAX_SEQ, CallKey
 from carillon_cdr.handlers import confirm
 from carillon_cdr.ports import Decisions, Ledger, RecordFilter, Records
-from carillon_contracts.record import CallRecorded, RecordLeg, RecordParking, RecordPickup, RecordTransfer
+from carillon_contracts.record import CallRecorded, RecordLeg, RecordParking, RecordPickup, RecordQueue, RecordTransfer
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.errors import InvalidArgument, NotFound
 from carillon_kit.grpc_server import current_tenant
@@ -127,6 +127,22 @@ def record_message(record: CallRecorded) -> pb.Record:
         pickup=_pickup_message(record.pickup) if record.pickup else None,
         took_over_call_id=record.took_over_call_id,
         account_code=record.account_code,
+        queues=[_queue_message(passage) for passage in record.queues],
+    )
+
+
+def _queue_message(passage: RecordQueue) -> pb.QueuePassage:
+    return pb.QueuePassage(
+        queue_id=passage.queue_id,
+        entered_at=_timestamp(passage.entered_at),
+        position=passage.position,
+        priority=passage.priority,
+        offers=[pb.QueueOffer(at=_timestamp(each.at), agent_id=each.agent_id, result=each.result) for each in passage.offers],
+        answered_by=passage.answered_by,
+        answered_at=_timestamp(passage.answered_at),
+        left_at=_timestamp(passage.left_at),
+        left_reason=passage.left_reason,
+        waited_seconds=passage.waited_seconds,
     )
 
 

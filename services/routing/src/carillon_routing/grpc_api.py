@@ -32,7 +32,7 @@ from carillon_routing.domain.feature_steps import (
     SuperviseMode,
     SuperviseOver,
 )
-from carillon_routing.domain.queue_steps import EnterQueue
+from carillon_routing.domain.queue_steps import EnterQueue, QueuePlace
 from carillon_routing.domain.replay import sums
 from carillon_routing.handlers.deciding import Decided, Decider
 from carillon_routing.handlers.queue_calls import QueueCalls, Waited
@@ -91,6 +91,7 @@ class RoutingApplication(CallApplicationServicer):
             trace=trace_messages(decided.trace),
             config_seq=decided.config_seq,
             inputs=_kept(decided, step),
+            queues=[_place(place) for place in decided.queues],
         )
 
     async def Await(self, request: pb.AwaitRequest, context: object) -> pb.AwaitResponse:
@@ -108,6 +109,13 @@ class RoutingApplication(CallApplicationServicer):
         if config is None or config.get(Tenant, call.tenant_id) is None:
             raise NotFound(f"tenant/{call.tenant_id}")
         return config
+
+
+def _place(place: QueuePlace) -> pb.QueuePlace:
+    message = pb.QueuePlace(queue_id=place.queue_id, position=place.position, priority=place.priority, left=place.left)
+    if place.joined_at:
+        message.joined_at.FromMilliseconds(round(place.joined_at * 1000))
+    return message
 
 
 def _kept(decided: Decided, step: pb.Step) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from carillon_cdr.domain import queues
 from carillon_contracts.call import (
     CALL_EVENTS,
     CallBridged,
@@ -37,7 +38,7 @@ from carillon_contracts.call import (
     TransferEnded,
 )
 from carillon_contracts.envelope import Event, EventData
-from carillon_contracts.record import RecordParking, RecordPickup, RecordTransfer
+from carillon_contracts.record import RecordParking, RecordPickup, RecordQueue, RecordTransfer
 
 #: The caller's leg.
 CALLER_LEG = "a"
@@ -82,6 +83,10 @@ class Call:
     #: In order; the last one of a leg is the one that a later end of it is about.
     transfers: list[RecordTransfer] = field(default_factory=list)
     parkings: list[RecordParking] = field(default_factory=list)
+    queues: list[RecordQueue] = field(default_factory=list)
+    #: Agents' targets that ring, and since when.
+    agents_rung: tuple[str, ...] = ()
+    agents_rung_at: datetime | None = None
     pickup: RecordPickup | None = None
     took_over: str = ""
     account_code: str = ""
@@ -144,7 +149,9 @@ def _started(call: Call, event: Event, seq: int, data: CallStarted) -> None:
 def _decided(call: Call, event: Event, seq: int, data: RoutingDecided) -> None:
     call.last_decision = seq
     call.config_seq = call.config_seq or event.configseq or 0
+    queues.placed(call.queues, event.time, data.details)
     if data.step == "ring":
+        call.agents_rung, call.agents_rung_at = _targets(data.details), event.time
         call.account_code = str(data.details.get("account_code", "")) or call.account_code
     if data.step != "delegate":
         return
@@ -152,6 +159,12 @@ def _decided(call: Call, event: Event, seq: int, data: RoutingDecided) -> None:
     if isinstance(details, dict) and details.get("application") == VOICEMAIL:
         arguments = details.get("arguments")
         call.mailbox_id = str(arguments.get("mailbox_id", "")) if isinstance(arguments, dict) else ""
+
+
+def _targets(details: Mapping[str, Any]) -> tuple[str, ...]:
+    targets = details.get("targets")
+    found = (target.get("target_id", "") for target in targets if isinstance(target, dict)) if isinstance(targets, list) else ()
+    return tuple(str(target_id) for target_id in found)
 
 
 def _offered(call: Call, event: Event, seq: int, data: LegOffered) -> None:
@@ -228,6 +241,8 @@ def _took_over(call: Call, event: Event, seq: int, data: CallTookOver) -> None:
 
 def _ring_ended(call: Call, event: Event, seq: int, data: RingEnded) -> None:
     call.ring_result = data.result
+    queues.rang(call.queues, call.agents_rung_at or event.time, event.time, data.targets)
+    call.agents_rung = ()
 
 
 def _system_step(call: Call, event: Event, seq: int, data: PlayEnded | DigitsGathered) -> None:
@@ -242,6 +257,7 @@ def _recording(call: Call, event: Event, seq: int, data: RecordingStarted | Reco
 
 def _ended(call: Call, event: Event, seq: int, data: CallEnded) -> None:
     call.ended = data
+    queues.over(call.queues, event.time, call.agents_rung, call.agents_rung_at or event.time)
 
 
 _HANDLERS: Mapping[type[EventData], Callable[[Call, Event, int, Any], None]] = {

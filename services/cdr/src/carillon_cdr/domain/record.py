@@ -81,6 +81,7 @@ def fold(tenant: str, call_id: str, events: Iterable[Event]) -> CallRecorded:
         legs=tuple(_record_leg(leg) for leg in (call.caller_leg, *call.caller_devices.values(), *call.called.values())),
         transfers=tuple(call.transfers),
         parkings=tuple(call.parkings),
+        queues=tuple(call.queues),
         pickup=call.pickup,
         took_over_call_id=call.took_over,
         account_code=call.account_code,

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import grpc
 import grpc.aio
 import orjson
+from google.protobuf.json_format import MessageToDict
 
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon_contracts.call import TraceLine
@@ -69,6 +70,8 @@ MAX_RECORDING_MS = 2 * 3_600_000
 MAX_KEY, MAX_LABELS = 8, 16
 MAX_CURSOR = 64 * 1024
 MAX_TRACE = 200
+#: Queues that one decision may lead through.
+MAX_QUEUES = 20
 MAX_SLOTS, MAX_USERS, MAX_PAGED = 100, 1000, 200
 MIN_PARK_MS, MAX_PARK_MS = 5000, 12 * 3_600_000
 MAX_PAGE_RING_MS = 30_000
@@ -211,7 +214,10 @@ def answer_of(response: pb.NextResponse) -> Answer:
         TraceLine.model_construct(subject=line.subject, matched=line.matched, reason=line.reason, next=line.next)
         for line in response.trace[:MAX_TRACE]
     )
-    return Answer(step, response.cursor, trace, response.config_seq, describe(step), _inputs(response.inputs))
+    details = describe(step)
+    if response.queues:
+        details["queues"] = [MessageToDict(place, preserving_proto_field_name=True) for place in response.queues[:MAX_QUEUES]]
+    return Answer(step, response.cursor, trace, response.config_seq, details, _inputs(response.inputs))
 
 
 def _inputs(raw: bytes) -> dict[str, Any] | None:

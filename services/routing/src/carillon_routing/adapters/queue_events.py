@@ -12,7 +12,7 @@ from carillon_contracts import queue as published
 from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.streams import QUEUES, agent_subject, hunt_group_subject, queue_subject
 from carillon_kit.bus import Bus, Outgoing
-from carillon_kit.event_store import StoredEvent
+from carillon_kit.event_store import RawEvent
 from carillon_routing.adapters.floor_log import PREFIX
 from carillon_routing.domain.queues import events as e
 
@@ -31,14 +31,14 @@ class QueuePublisher:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def __call__(self, events: Sequence[StoredEvent]) -> None:
+    async def __call__(self, events: Sequence[RawEvent]) -> None:
         """One by one, each acknowledged before the next. Raises for an event of a newer version of the software, which can publish it."""
         for stored in events:
             for item in outgoing(stored):
                 await self._bus.publish(QUEUES.name, item.subject, item.payload, message_id=item.message_id)
 
 
-def outgoing(stored: StoredEvent) -> list[Outgoing]:
+def outgoing(stored: RawEvent) -> list[Outgoing]:
     """The message of a stored event; none for what is published elsewhere."""
     if stored.stream.startswith(HUNTING):
         return [_of_hunt_group(stored, stored.stream.removeprefix(HUNTING))]
@@ -47,13 +47,13 @@ def outgoing(stored: StoredEvent) -> list[Outgoing]:
     return []
 
 
-def _of_hunt_group(stored: StoredEvent, tenant: str) -> Outgoing:
-    data = _HUNTING[stored.type](**stored.data)
-    subject = hunt_group_subject(tenant, stored.data["hunt_group_id"], data.fact())
-    return _message(stored, subject, data, f"hunt_groups/{stored.data['hunt_group_id']}", tenant, stored.at)
+def _of_hunt_group(stored: RawEvent, tenant: str) -> Outgoing:
+    about = stored.data
+    data, group = _HUNTING[stored.type](**about), about["hunt_group_id"]
+    return _message(stored, hunt_group_subject(tenant, group, data.fact()), data, f"hunt_groups/{group}", tenant, stored.at)
 
 
-def _of_floor(stored: StoredEvent, tenant: str) -> Outgoing:
+def _of_floor(stored: RawEvent, tenant: str) -> Outgoing:
     event = e.EVENTS[stored.type].model_validate(stored.data)
     at = datetime.fromtimestamp(event.at, UTC)
     data = _data(event)
@@ -118,7 +118,7 @@ def _time(seconds: float) -> datetime:
 
 
 def _message(
-    stored: StoredEvent,
+    stored: RawEvent,
     subject: str,
     data: EventData,
     about: str,

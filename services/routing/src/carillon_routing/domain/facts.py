@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from carillon_routing.domain.cursor import Cursor, encode
 from carillon_routing.domain.feature_steps import FeatureOutcome, FeatureStep
-from carillon_routing.domain.queue_steps import EnterQueue, QueueOver
+from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueuePlace
 
 Direction = Literal["inbound", "from_user"]
 RingResult = Literal["answered", "no_answer", "busy", "unreachable", "congested", "rejected"]
@@ -221,6 +221,8 @@ class Advance:
     config_seq: int
     read: tuple[FactRead, ...] = ()
     looked_at: tuple[tuple[str, str], ...] = ()
+    #: Said by a queue alone.
+    place: QueuePlace | None = None
 
     @property
     def cursor(self) -> bytes:

@@ -16,6 +16,17 @@ class EnterQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class QueuePlace:
+    """Where a call stands; `position` from 1, or 0; `joined_at` seconds since 1970; `left`: why it is not there any more."""
+
+    queue_id: str
+    position: int = 0
+    priority: int = 0
+    joined_at: float = 0.0
+    left: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class QueueOver:
     """The caller left the queue; `answered`: and the agent has hung up."""
 

@@ -18,7 +18,7 @@ from carillon_routing.domain.cursor import Cursor, QueueWait
 from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Step
 from carillon_routing.domain.facts import TraceLine as Line
 from carillon_routing.domain.made_of import MadeOf, as_read
-from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueueReason
+from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueuePlace, QueueReason
 from carillon_routing.handlers.queue_calls import QueueCalls, Waited
 from carillon_routing.ports import FactFinder
 
@@ -36,6 +36,7 @@ class Decided:
     config_seq: int
     own: Advance | None
     made_of: MadeOf | None
+    queues: tuple[QueuePlace, ...] = ()
 
 
 class Decider:
@@ -48,13 +49,14 @@ class Decider:
 
     async def decide(self, config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcome: Outcome | Waited) -> Decided:
         """Raises `BadOutcome`."""
-        now, left = self._clock.now(), list[QueueReason]()
+        now, left, places = self._clock.now(), list[QueueReason](), list[QueuePlace]()
         began = cursor
         if cursor is not None and isinstance(cursor.wait, QueueWait):
             said = await self._queues.go_on(config, call, cursor, outcome)
             if isinstance(said, Advance):
-                return Decided(said.step, said.cursor, said.trace, said.config_seq, None, None)
+                return Decided(said.step, said.cursor, said.trace, said.config_seq, None, None, _places(said.place))
             left.append(said.reason)
+            places.append(QueuePlace(cursor.wait.queue_id, left=said.reason))
             found = await self._advance(config, call, cursor, said, now)
         elif isinstance(outcome, Waited):
             raise BadOutcome("wait does not belong to this cursor")
@@ -68,12 +70,14 @@ class Decider:
                 queued = said
                 break
             left.append(said.reason)
+            places.append(QueuePlace(found.step.queue_id, left=said.reason))
             found = await self._on(config, call, cursor, said, now, found)
         of_queue = began is not None and isinstance(began.wait, QueueWait)
         given = None if of_queue or isinstance(outcome, Waited) else outcome
         made = MadeOf(call, began, given, now, found.config_seq, as_read(found.read), tuple(left))
         last = found if queued is None else replace(queued, trace=found.trace + queued.trace)
-        return Decided(last.step, last.cursor, last.trace, last.config_seq, found, None if _secret(began) else made)
+        kept = None if _secret(began) else made
+        return Decided(last.step, last.cursor, last.trace, last.config_seq, found, kept, (*places, *_places(last.place)))
 
     async def _on(self, config: TenantConfig, call: CallFacts, cursor: Cursor, said: QueueOver, now: datetime, before: Advance) -> Advance:
         after = await self._advance(config, call, cursor, said, now)
@@ -92,6 +96,10 @@ class Decider:
                 return await self._finder.find(call, ask)
         except TimeoutError:
             return None
+
+
+def _places(place: QueuePlace | None) -> tuple[QueuePlace, ...]:
+    return () if place is None else (place,)
 
 
 def _secret(cursor: Cursor | None) -> bool:

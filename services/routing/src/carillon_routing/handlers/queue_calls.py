@@ -15,7 +15,7 @@ from carillon_kit.logs import get_logger
 from carillon_routing.domain.cursor import Cursor, QueueWait
 from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Rang, Ring, RingResult, TraceLine, UserTarget, Wait
 from carillon_routing.domain.identity import shown_inside
-from carillon_routing.domain.queue_steps import REASONS, QueueOver
+from carillon_routing.domain.queue_steps import REASONS, QueueOver, QueuePlace
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues.decide import Refused
 from carillon_routing.domain.queues.floor import Caller, Floor
@@ -86,8 +86,11 @@ class QueueCalls:
             await floors.execute(call.tenant_id, c.Leave(call.call_id, caller.released))
             return QueueOver(next((reason for reason in REASONS if reason == caller.released), "no_agents"))
         if caller.offered:
-            return self._ring(config, queue, call, cursor, caller)
-        return self._wait(floor, config, queue, cursor, caller)
+            said = self._ring(config, queue, call, cursor, caller)
+        else:
+            said = self._wait(floor, config, queue, cursor, caller)
+        place = QueuePlace(caller.queue_id, 0 if caller.agent_id else floor.position(caller), caller.priority, caller.joined_at)
+        return replace(said, place=place)
 
     def _ring(self, config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, caller: Caller) -> Advance:
         users = {agent_id: config.agents[agent_id].user_id for agent_id in caller.offered if agent_id in config.agents}

@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+import orjson
 import pytest
 
 from carillon_contracts import queue as published
 from carillon_contracts.envelope import Event
-from carillon_kit.event_store import StoredEvent
+from carillon_kit.event_store import RawEvent
 from carillon_routing.adapters.queue_events import outgoing
 from carillon_routing.domain.queues import events as e
 
@@ -16,11 +17,11 @@ AT = datetime(2026, 1, 6, 10, tzinfo=UTC)
 SAMPLES = {"results": {"anna": "busy"}, "agent_ids": ["anna"], "reason": "no_agents", "joined_at": 1.0, "number": "+41791112233"}
 
 
-def stored(kind: str, stream: str = "floor/acme") -> StoredEvent:
+def stored(kind: str, stream: str = "floor/acme") -> RawEvent:
     wanted = e.EVENTS[kind].model_fields if kind in e.EVENTS else {"hunt_group_id": None, "user_id": None}
     data = {name: SAMPLES.get(name, 5 if name in ("at", "priority", "until", "wrap_up_until") else "x") for name in wanted}
     data |= {name: 1 for name in ("position", "waited_seconds") if name in wanted}
-    return StoredEvent(7, stream, 3, UUID(int=9), kind, data, {}, AT)
+    return RawEvent(7, stream, 3, UUID(int=9), kind, orjson.dumps(data).decode(), AT)
 
 
 @pytest.mark.parametrize("kind", e.EVENTS)

@@ -103,6 +103,7 @@ class Record(_message.Message):
     PICKUP_FIELD_NUMBER: _builtins.int
     TOOK_OVER_CALL_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_CODE_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     tenant: _builtins.str
     caller: _builtins.str
@@ -145,6 +146,10 @@ class Record(_message.Message):
     def pickup(self) -> Global___Pickup:
         """Unset: the call was not picked up at another phone than the one that rang."""
 
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueuePassage]:
+        """The call's way through queues, in order."""
+
     def __init__(
         self,
         *,
@@ -170,14 +175,100 @@ class Record(_message.Message):
         pickup: Global___Pickup | None = ...,
         took_over_call_id: _builtins.str = ...,
         account_code: _builtins.str = ...,
+        queues: _abc.Iterable[Global___QueuePassage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "ended_at", b"ended_at", "pickup", b"pickup", "ringing_at", b"ringing_at", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code", b"account_code", "answered_at", b"answered_at", "answered_by", b"answered_by", "call_id", b"call_id", "caller", b"caller", "cause", b"cause", "config_seq", b"config_seq", "dialled", b"dialled", "direction", b"direction", "ended_at", b"ended_at", "ended_by", b"ended_by", "legs", b"legs", "parkings", b"parkings", "pickup", b"pickup", "ringing_at", b"ringing_at", "started_at", b"started_at", "status", b"status", "talk_seconds", b"talk_seconds", "tenant", b"tenant", "took_over_call_id", b"took_over_call_id", "transfers", b"transfers", "trunk_id", b"trunk_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code", b"account_code", "answered_at", b"answered_at", "answered_by", b"answered_by", "call_id", b"call_id", "caller", b"caller", "cause", b"cause", "config_seq", b"config_seq", "dialled", b"dialled", "direction", b"direction", "ended_at", b"ended_at", "ended_by", b"ended_by", "legs", b"legs", "parkings", b"parkings", "pickup", b"pickup", "queues", b"queues", "ringing_at", b"ringing_at", "started_at", b"started_at", "status", b"status", "talk_seconds", b"talk_seconds", "tenant", b"tenant", "took_over_call_id", b"took_over_call_id", "transfers", b"transfers", "trunk_id", b"trunk_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Record: _TypeAlias = Record  # noqa: Y015
+
+@_typing.final
+class QueuePassage(_message.Message):
+    """The call's way through a queue, from coming into it to leaving it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    ENTERED_AT_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    OFFERS_FIELD_NUMBER: _builtins.int
+    ANSWERED_BY_FIELD_NUMBER: _builtins.int
+    ANSWERED_AT_FIELD_NUMBER: _builtins.int
+    LEFT_AT_FIELD_NUMBER: _builtins.int
+    LEFT_REASON_FIELD_NUMBER: _builtins.int
+    WAITED_SECONDS_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    position: _builtins.int
+    """At entry; 0: the call was never in line."""
+    priority: _builtins.int
+    answered_by: _builtins.str
+    """The agent; empty: none answered."""
+    left_reason: _builtins.str
+    """`answered`, `abandoned`, `full`, `waited_too_long`, `no_agents`, `left_by_key`, `removed`, `called_back`, `moved` (to another queue)."""
+    waited_seconds: _builtins.float
+    """Until an agent answered, or until it left."""
+    @_builtins.property
+    def entered_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueOffer]: ...
+    @_builtins.property
+    def answered_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def left_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+        entered_at: _timestamp_pb2.Timestamp | None = ...,
+        position: _builtins.int = ...,
+        priority: _builtins.int = ...,
+        offers: _abc.Iterable[Global___QueueOffer] | None = ...,
+        answered_by: _builtins.str = ...,
+        answered_at: _timestamp_pb2.Timestamp | None = ...,
+        left_at: _timestamp_pb2.Timestamp | None = ...,
+        left_reason: _builtins.str = ...,
+        waited_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "entered_at", b"entered_at", "left_at", b"left_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at", b"answered_at", "answered_by", b"answered_by", "entered_at", b"entered_at", "left_at", b"left_at", "left_reason", b"left_reason", "offers", b"offers", "position", b"position", "priority", b"priority", "queue_id", b"queue_id", "waited_seconds", b"waited_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueuePassage: _TypeAlias = QueuePassage  # noqa: Y015
+
+@_typing.final
+class QueueOffer(_message.Message):
+    """The phones of an agent rang for a waiting caller."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    result: _builtins.str
+    """`answered`, `no_answer`, `busy`, `unreachable`, `congested`, `rejected`; `given_up`: the caller hung up meanwhile."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        agent_id: _builtins.str = ...,
+        result: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "at", b"at", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueOffer: _TypeAlias = QueueOffer  # noqa: Y015
 
 @_typing.final
 class Parking(_message.Message):

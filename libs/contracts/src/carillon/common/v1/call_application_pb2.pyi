@@ -206,6 +206,7 @@ class NextResponse(_message.Message):
     TRACE_FIELD_NUMBER: _builtins.int
     CONFIG_SEQ_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
     cursor: _builtins.bytes
     config_seq: _builtins.int
     """The tenant's configuration version that decided; 0 if none was needed."""
@@ -217,6 +218,10 @@ class NextResponse(_message.Message):
     def trace(self) -> _containers.RepeatedCompositeFieldContainer[Global___TraceEntry]:
         """Every condition that was looked at, in order, taken or not."""
 
+    @_builtins.property
+    def queues(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueuePlace]:
+        """Queues that the call came into, stands in or left by this decision, in order; kept with the decision, for the call's record."""
+
     def __init__(
         self,
         *,
@@ -225,14 +230,53 @@ class NextResponse(_message.Message):
         trace: _abc.Iterable[Global___TraceEntry] | None = ...,
         config_seq: _builtins.int = ...,
         inputs: _builtins.bytes = ...,
+        queues: _abc.Iterable[Global___QueuePlace] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_seq", b"config_seq", "cursor", b"cursor", "inputs", b"inputs", "step", b"step", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_seq", b"config_seq", "cursor", b"cursor", "inputs", b"inputs", "queues", b"queues", "step", b"step", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NextResponse: _TypeAlias = NextResponse  # noqa: Y015
+
+@_typing.final
+class QueuePlace(_message.Message):
+    """Where a call stands in a queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    JOINED_AT_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    queue_id: _builtins.str
+    position: _builtins.int
+    """From 1; 0: an agent has answered, or the call has left."""
+    priority: _builtins.int
+    left: _builtins.str
+    """Why the call left: `answered`, `full`, `waited_too_long`, `no_agents`, `left_by_key`, `removed`, `called_back`; empty: it is there."""
+    @_builtins.property
+    def joined_at(self) -> _timestamp_pb2.Timestamp:
+        """Counts for the place: before the call came, for one that comes back."""
+
+    def __init__(
+        self,
+        *,
+        queue_id: _builtins.str = ...,
+        position: _builtins.int = ...,
+        priority: _builtins.int = ...,
+        joined_at: _timestamp_pb2.Timestamp | None = ...,
+        left: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["joined_at", b"joined_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["joined_at", b"joined_at", "left", b"left", "position", b"position", "priority", b"priority", "queue_id", b"queue_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueuePlace: _TypeAlias = QueuePlace  # noqa: Y015
 
 @_typing.final
 class AwaitRequest(_message.Message):
