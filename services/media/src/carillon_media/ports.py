@@ -153,7 +153,11 @@ class Answer:
 
 
 class NoDecision(Exception):
-    """The application is not known, did not answer in time, or what it answered cannot be done."""
+    """The application is not known, did not answer in time, or what it answered cannot be done; `passing`: it was not there."""
+
+    def __init__(self, reason: str, *, passing: bool = False) -> None:
+        super().__init__(reason)
+        self.passing = passing
 
 
 class Applications(Protocol):

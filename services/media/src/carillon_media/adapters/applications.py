@@ -79,6 +79,8 @@ MAX_PAGE_RING_MS = 30_000
 AWAIT_DEADLINE = 8.0
 MAX_WAIT_MS = 3_600_000
 MAX_INPUTS = 64 * 1024
+#: What a replica says that is killed, starts or is overrun; another answer would be given again.
+_NOT_THERE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
 _OBJECT = re.compile(r"sha256-[0-9a-f]{64}")
 
 
@@ -105,15 +107,15 @@ class GrpcApplications:
             raise NoDecision(f"no application {application!r} is configured")
         request = pb.NextRequest(call=call_facts(facts), cursor=cursor, outcome=outcome_message(outcome))
         metadata = (("carillon-tenant", facts.tenant),)
-        reason = ""
+        reason, passing = "", False
         for _ in range(TRIES):
             try:
                 response = await stub.Next(request, timeout=self._deadline, metadata=metadata)
             except grpc.aio.AioRpcError as error:
-                reason = f"{error.code().name}: {error.details()}"
+                reason, passing = f"{error.code().name}: {error.details()}", error.code() in _NOT_THERE
                 continue
             return answer_of(response)
-        raise NoDecision(reason)
+        raise NoDecision(reason, passing=passing)
 
     async def signalled(self, application: str, facts: CallFacts, cursor: bytes) -> bool:
         """Ask once whether the wait is to end; raises NoDecision."""

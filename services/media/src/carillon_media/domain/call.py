@@ -114,7 +114,7 @@ class Call:
         if isinstance(given, inputs.TimerFired):
             call.timers.pop(given.name, None)
         elif isinstance(given, inputs.Decided | inputs.Undecided):
-            call.asked.pop(given.question, None)
+            call.unanswered = call.asked.pop(given.question, None)
         handler(call, call.phase, given)
         return call.out
 
@@ -199,13 +199,14 @@ def _deflection_decided(call: CallState, phase: Ringing, given: inputs.Decided) 
 
 
 def _undecided(call: CallState, phase: Asking, given: inputs.Undecided) -> None:
-    """Nobody answers: at its beginning a call may still go where media's own projection says, later it ends."""
+    """Nobody answers: at its beginning a call may still go where media's own projection says; else it is asked again for a while."""
     if given.question != call.question:
         return
-    if waiting.again_later(call):
-        return
     first = call.steps == 0 and call.application == FIRST_APPLICATION
-    step = given.fallback if first and given.fallback is not None else HangUp(41, 503)
+    alone = given.fallback if first else None
+    if alone is None and waiting.again_later(call, passing=given.passing):
+        return
+    step = alone or HangUp(41, 503)
     call.orphaned = True
     call.config_seq = given.config_seq or None
     trace = events.TraceLine(subject=f"application {call.application}", matched=False, reason="no answer within its deadline")

@@ -60,7 +60,7 @@ def _sends_to_fax(call: CallState, leg: Leg) -> bool:
 def switch(call: CallState) -> None:
     """Routing is asked anew, and says where the number's faxes go."""
     waiting.stop_music(call)
-    call.fax, call.typed = "switched", ""
+    call.fax, call.typed, call.patience = "switched", "", None
     call.application, call.cursor = "routing", b""
     call.ask(Entered(HEARD_FAX))
 

@@ -33,12 +33,16 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """Nobody answered question `question` in time; `fallback` is what media would do alone at the beginning of a call."""
+    """Nobody answered question `question` in time; `fallback` is what media would do alone at the beginning of a call.
+
+    `passing`: no replica was there, which may be otherwise in a moment; else it would be the same again.
+    """
 
     question: int
     fallback: Step | None = None
     details: Mapping[str, Any] | None = None
     config_seq: int = 0
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

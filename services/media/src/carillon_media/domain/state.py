@@ -289,6 +289,8 @@ class CallState:
     #: Timers that run, questions without an answer, waits for a signal: set and asked again by a process that takes the call up.
     timers: dict[str, float] = field(default_factory=dict)
     asked: dict[int, outputs.Ask] = field(default_factory=dict)
+    #: The question to which the input that is being handled belongs.
+    unanswered: outputs.Ask | None = field(default=None, metadata=NOT_KEPT)
     awaited: dict[str, outputs.AwaitSignal] = field(default_factory=dict)
     #: The caller's own phone rings, as it was told last.
     rang_caller: bool = False

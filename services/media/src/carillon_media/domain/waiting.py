@@ -1,7 +1,8 @@
 """The wait step: prompts once, then music until the application signals, a digit leaves, or the time is over.
 
 Invariant: from one wait step to the next, and to a ring step with music, the music goes on without a new beginning; while nobody answers
-what comes after a wait, the caller waits on and it is asked again, for `PATIENCE_SECONDS`.
+what comes after a wait, the caller waits on and it is asked again, for `PATIENCE_SECONDS`; after other steps, and at the beginning of a
+call, for some seconds if no replica of the application is there: one that was killed comes back.
 """
 
 from dataclasses import replace
@@ -17,6 +18,9 @@ _MIN_WAIT_MS = 500
 #: How long a caller who waits is not given up when no replica of the application answers, and how often one is asked.
 PATIENCE_SECONDS = 120.0
 AGAIN_SECONDS = 1.0
+#: The same for a call under way that does not wait, and for one that begins.
+GOING_ON_SECONDS = 30.0
+BEGINNING_SECONDS = 10.0
 _SETTLING = Silence(200)
 
 
@@ -101,8 +105,11 @@ def ask_patiently(call: CallState, outcome: Outcome) -> None:
     call.ask(outcome)
 
 
-def again_later(call: CallState) -> bool:
-    """Nobody has answered: whether the caller waits on."""
+def again_later(call: CallState, *, passing: bool) -> bool:
+    """Nobody has answered: whether the caller waits on. Who was sent here by a transfer goes back to who sent it instead."""
+    if call.patience is None and passing and call.unanswered is not None and call.transfer is None:
+        seconds = GOING_ON_SECONDS if call.steps else BEGINNING_SECONDS
+        call.patience = Patience(call.unanswered.outcome, call.now + seconds, call.name("patience"))
     if call.patience is None or call.now >= call.patience.until:
         return False
     call.do(outputs.SetTimer(call.patience.timer, call.now + AGAIN_SECONDS))

@@ -261,7 +261,7 @@ class CallActor:
         except NoDecision as error:
             self.parts.quiet.warning("application does not decide", application=output.application, call_id=facts.call_id, error=str(error))
             step, config_seq = parts.directory.fallback(facts)
-            self.post(inputs.Undecided(output.question, step, describe(step) if step else None, config_seq))
+            self.post(inputs.Undecided(output.question, step, describe(step) if step else None, config_seq, error.passing))
             return
         found = (answer.step, answer.cursor, answer.trace, answer.config_seq, answer.details, answer.inputs)
         self.post(inputs.Decided(output.question, *found))
