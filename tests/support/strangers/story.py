@@ -66,13 +66,16 @@ class Story:
 
     def live(self) -> dict[str, Any]:
         """The one call that is up."""
-        calls = until(lambda: self._media.call("carillon.media.v1.LiveCallService/ListLiveCalls", {}).get("calls"), "a call", 30)
-        (call,) = calls
+        (call,) = until(self.live_calls, "a call", 30)
         return dict(call)
+
+    def live_calls(self) -> list[dict[str, Any]]:
+        """All that are up."""
+        return list(self._media.call("carillon.media.v1.LiveCallService/ListLiveCalls", {}).get("calls", ()))
 
     def decided(self, call_id: str, count: int) -> None:
         """So often; wait for it."""
-        until(lambda: len(self._so_far(call_id)) >= count, f"{count} decisions", 30)
+        until(lambda: len(self.so_far(call_id)) >= count, f"{count} decisions", 30)
 
     def talks(self, call_id: str, seconds: float) -> None:
         """Wait until its caller talks with somebody."""
@@ -102,7 +105,7 @@ class Story:
         decided = [event["data"] for event in self.events(call_id) if event["type"] == "carillon.call.routing_decided.v1"]
         return [(each["step"], each["details"], _lines(each["trace"])) for each in decided if each["application"] == "routing"]
 
-    def _so_far(self, call_id: str) -> Decisions:
+    def so_far(self, call_id: str) -> Decisions:
         """Of a call that may be in no ledger yet."""
         try:
             return self.decisions(call_id)

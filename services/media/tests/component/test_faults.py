@@ -49,6 +49,24 @@ async def test_without_routing_others_are_told_to_try_again(house: Any, words: A
     assert words.last(await house.ended(), "ended")["cause"] == "temporary_failure"
 
 
+@pytest.mark.feature("M-13")
+async def test_a_call_goes_on_when_routing_is_back(house: Any, words: Any) -> None:
+    """Routing is away when the step ends: the caller goes on hearing ringing, and then the next phone rings."""
+    house.application.follow(words.ring("bob"))
+    anne, bob, carol = await house.phone("anne"), await house.phone("bob"), await house.phone("carol")
+    call = anne.call("102")
+    ringing = await bob.expect(InviteReceived)
+    house.application.decide = never
+    bob.do("reject", ringing.session, 486)
+    await eventually(lambda: len(house.application.asked) >= 4)
+    assert {request.outcome.ring.result for request in house.application.asked[1:]} == {pb.RING_RESULT_BUSY}
+    house.application.follow(words.ring("carol"))
+    await carol.pick_up()
+    await anne.answered()
+    anne.do("bye", call)
+    assert words.last(await house.ended(), "ended")["cause"] == "normal_clearing"
+
+
 async def test_a_step_that_cannot_be_done_ends_the_call(house: Any, words: Any) -> None:
     house.application.follow(pb.NextResponse())
     anne = await house.phone("anne")

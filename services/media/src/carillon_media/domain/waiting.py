@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 120.0
 AGAIN_SECONDS = 1.0
 #: The same for a call under way that does not wait, and for one that begins.
 GOING_ON_SECONDS = 30.0
-BEGINNING_SECONDS = 10.0
+BEGINNING_SECONDS = 5.0
 _SETTLING = Silence(200)
 
 
