@@ -24,10 +24,11 @@ class SortedMap(Mapping[K, V], Generic[K, V]):
     __slots__ = ("_chunks", "_firsts", "_length")
 
     def __init__(self, entries: Mapping[K, V] | Iterable[tuple[K, V]] = ()) -> None:
-        pairs = sorted(dict(entries).items(), key=lambda pair: pair[0])  # type: ignore[arg-type, return-value]
+        known = dict(entries)
+        keys = sorted(known)  # type: ignore[type-var]
         half = _LARGEST // 2
-        parts = [pairs[at : at + half] for at in range(0, len(pairs), half)]
-        self._set([(tuple(key for key, _ in part), tuple(value for _, value in part)) for part in parts], len(pairs))
+        parts = [keys[at : at + half] for at in range(0, len(keys), half)]
+        self._set([(tuple(part), tuple(map(known.__getitem__, part))) for part in parts], len(keys))
 
     def _set(self, chunks: list[_Chunk], length: int) -> None:
         self._chunks = tuple(chunks)

@@ -50,4 +50,4 @@ def test_a_time_without_offset_is_refused() -> None:
 
 def test_call_types_are_named_by_their_fact_and_version() -> None:
     assert all(name == f"carillon.call.{kind.fact()}.v1" for name, kind in CALL_EVENTS.items())
-    assert len(CALL_EVENTS) == 32
+    assert len(CALL_EVENTS) == 33

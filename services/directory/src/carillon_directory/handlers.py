@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -109,26 +110,30 @@ class TenantStates:
     async def _grown(self, config: TenantConfig, up_to: int = _NO_END) -> TenantConfig:
         """With the changes stored after it, read some at a time."""
         folding, after = Folding(config), config.seq
-        while True:
-            recorded = await self._log.load(config.tenant_id, after, min(up_to, after + _STEP))
-            if config.seq and any(each.change.action == ERASURE for each in recorded):
-                self.forget(config.tenant_id)
-                return await self._grown(TenantConfig(config.tenant_id), up_to)
-            for each in recorded:
-                folding.add(each.version, each.change)
-            after += len(recorded)
-            if len(recorded) < _STEP:
-                return folding.result() if after > config.seq else config
+        with ExitStack() as many:
+            while True:
+                recorded = await self._log.load(config.tenant_id, after, min(up_to, after + _STEP))
+                if config.seq and any(each.change.action == ERASURE for each in recorded):
+                    self.forget(config.tenant_id)
+                    return await self._grown(TenantConfig(config.tenant_id), up_to)
+                for each in recorded:
+                    folding.add(each.version, each.change)
+                after += len(recorded)
+                if len(recorded) < _STEP:
+                    return folding.result() if after > config.seq else config
+                if after == config.seq + _STEP:
+                    many.enter_context(growing())
 
     async def _shrunk(self, config: TenantConfig, version: int) -> TenantConfig:
         """Without the changes after the version."""
         folding, top = Folding(config), config.seq
-        while top > version:
-            bottom = max(version, top - _STEP)
-            for each in reversed(await self._log.load(config.tenant_id, bottom, top)):
-                folding.take_back(each.version, each.change)
-            top = bottom
-        return folding.result()
+        with growing(top - version > _STEP):
+            while top > version:
+                bottom = max(version, top - _STEP)
+                for each in reversed(await self._log.load(config.tenant_id, bottom, top)):
+                    folding.take_back(each.version, each.change)
+                top = bottom
+            return folding.result()
 
     def forget(self, tenant_id: str) -> None:
         """The log reads otherwise than when these were folded."""

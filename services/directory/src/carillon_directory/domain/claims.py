@@ -5,7 +5,7 @@ A claim is taken and released by the very change that makes and removes its reso
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from carillon_contracts.config import ConfigChanged, Device, Number, SipCredential, Tenant
 from carillon_directory.domain.outcomes import Violation
@@ -16,8 +16,7 @@ CLAIMED: Mapping[str, str] = {Tenant.KIND: "realm", SipCredential.KIND: "id", Nu
 _NONE: "frozenset[Claim]" = frozenset()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Claim:
+class Claim(NamedTuple):
     """A value that one tenant holds; `kind` is the kind of the resource that claims it."""
 
     kind: str

@@ -88,7 +88,7 @@ def _violations(after: TenantConfig, index: Index, resource: Resource, refused: 
             if (kind, resource_id) != (resource.KIND, resource.id):
                 yield Violation(field, f"{value} is taken by {kind} {resource_id!r}")
     # Not the whole dump, which is slow: a claim is one field.
-    if name := CLAIMED.get(resource.KIND):
+    if taken and (name := CLAIMED.get(resource.KIND)):
         yield from taken_violations(claims_of(resource.KIND, {name: getattr(resource, name)}), taken)
 
 

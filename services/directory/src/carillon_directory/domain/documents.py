@@ -14,6 +14,8 @@ from carillon_directory.domain.outcomes import Violation
 
 #: Twice that, before and after, must fit into one message of the bus (1 MiB).
 LARGEST_RESOURCE = 256 * 1024
+#: Texts of `texts.LONGEST_TEXT` characters, each twice as long as JSON at most, that are below it with what is filled in.
+_FEW = 40
 #: Made by the directory, whatever a document says.
 _OUTPUT_ONLY = frozenset({"etag", "config_seq", "password", "outbound_pin", "size", "in_use"})
 #: What is kept of a secret -> the secret, as people know it.
@@ -83,11 +85,24 @@ def parse(kind: str, document: Document, current: Resource | None, new_secret: S
         resource = RESOURCES[kind].model_validate(fields)
     except ValidationError as error:
         return Parsed(None, _violations(error))
-    if len(resource.model_dump_json()) > LARGEST_RESOURCE:
+    if not _is_small(fields) and len(resource.model_dump_json()) > LARGEST_RESOURCE:
         return Parsed(None, (Violation("", f"is larger than {LARGEST_RESOURCE} bytes as JSON"),))
     if current is not None:
         resource = resource.model_copy(update={"etag": current.etag})
     return Parsed(resource, made_password=made)
+
+
+def _is_small(fields: Document) -> bool:
+    """Whether so few texts, each of a length that `texts` allows, cannot be too large: most are so, and not dumped to be measured."""
+    count = 0
+    for value in fields.values():
+        if isinstance(value, list):
+            return not value
+        inner = value.values() if isinstance(value, dict) else ()
+        if any(isinstance(each, dict | list) for each in inner):
+            return False
+        count += len(inner) or 1
+    return count <= _FEW
 
 
 def _violations(error: ValidationError) -> tuple[Violation, ...]:
