@@ -255,7 +255,9 @@ def _fields(value: str) -> dict[str, str] | None:
         if found is None:
             return None
         name, quoted, plain = found.groups()
-        fields.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else plain)
+        if quoted is not None:
+            plain = re.sub(r"\\(.)", r"\1", quoted) if "\\" in quoted else quoted
+        fields.setdefault(name.lower(), plain)
         position = found.end()
     return fields
 

@@ -88,9 +88,10 @@ def _parse_uri(text: str) -> Uri:
     return Uri(scheme, rest, "")
 
 
-#: The same few addresses come again and again; values cannot change, so they are shared. Bounded in number and length.
+#: The same addresses come again and again, two of each phone that registers; values cannot change, so they are shared. Bounded in
+#: number and length: 40 MB at most.
 _KEPT_LENGTH = 128
-_parse_known = lru_cache(maxsize=4096)(_parse_uri)
+_parse_known = lru_cache(maxsize=65_536)(_parse_uri)
 
 #: Parameters that make two URIs differ even when only one of them has it (RFC 3261 section 19.1.4).
 _TELLING = ("user", "ttl", "method", "maddr", "transport")
