@@ -1,7 +1,5 @@
 """Session timers (RFC 4028) both ways: what is agreed, who refreshes and how, and the end of a call that nobody refreshes."""
 
-from dataclasses import replace
-
 import pytest
 
 from carillon_sip import InviteReceived, Output, ReinviteAnswered, SessionAnswered, SessionEnded, SessionFailed, SessionReinvited, UserAgent
@@ -207,7 +205,7 @@ def test_a_timer_goes_on_after_a_restart_and_refreshes_by_update() -> None:
     kept = pair.alice.agent.save(mine)
     assert kept is not None
     pair.alice.agent = UserAgent(full_settings(user_agent="alice"), Tokens("alice-again"))
-    pair.alice.agent.resume(replace(kept, local_body=b""), now=100.0)
+    pair.alice.agent.resume(kept._replace(local_body=b""), now=100.0)
     pair.network.run(1100.0)
     assert len(pair.bob.of_kind(SessionRefreshed)) == 1
     assert not pair.bob.of_kind(SessionEnded)

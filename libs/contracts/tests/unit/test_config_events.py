@@ -64,7 +64,12 @@ def test_it_is_each_change_alone(steps: list[tuple[str, str | None]], known: int
 
 
 def test_what_cannot_be_read_is_told_and_counted() -> None:
-    changes = [user("a", "X"), {"resource": "user"}, {**user("b", "X"), "after": {"id": "b", "colour": "red"}}, user("c", "X")]
+    changes: list[dict[str, object]] = [
+        user("a", "X"),
+        {"resource": "user"},
+        {**user("b", "X"), "after": {"id": "b", "colour": "red"}},
+        user("c", "X"),
+    ]
     folded = fold(ONE, together(2, changes))
     assert (folded.config.seq, sorted(folded.config.users)) == (5, ["a", "c"])
     assert [seq for seq, _ in folded.unreadable] == [3, 4]
@@ -77,7 +82,13 @@ def test_a_missing_change_is_a_gap() -> None:
 
 
 def test_an_event_that_says_nothing_of_its_versions_changes_nothing() -> None:
-    for data in ({}, {"first": 9, "changes": []}, {"first": -5, "changes": []}, {"first": "2", "changes": [user("a", "X")]}):
+    hostile: tuple[dict[str, object], ...] = (
+        {},
+        {"first": 9, "changes": []},
+        {"first": -5, "changes": []},
+        {"first": "2", "changes": [user("a", "X")]},
+    )
+    for data in hostile:
         broken = event(2, MANY_CHANGED, data)
         assert versions(broken) == (0, 0)
         assert list(changes_of(broken)) == []

@@ -13,7 +13,7 @@ from nats.aio.client import Client
 from carillon_kit.bus import Bus, ConsumerSpec, Delivered, Outgoing, PublishFailed, StreamSpec
 from carillon_kit.dead_letters import MemoryDeadLetters
 from carillon_kit.embedded import EmbeddedNats, EmbeddedPostgres, NatsUser, ensure_database, ensure_role_and_schema, free_port
-from carillon_kit.event_store import NewEvent, PostgresEventStore, StoredEvent
+from carillon_kit.event_store import NewEvent, PostgresEventStore, RawEvent
 from carillon_kit.ids import SystemIds
 from carillon_kit.object_store import NatsObjectStore
 from carillon_kit.postgres import UNAVAILABLE, migrate, open_pool
@@ -193,7 +193,7 @@ async def test_postgres_survives_kill_9_with_what_was_committed(postgres: Embedd
     store = PostgresEventStore(pool)
     published: list[int] = []
 
-    async def publish(events: Sequence[StoredEvent]) -> None:
+    async def publish(events: Sequence[RawEvent]) -> None:
         published.extend(event.version for event in events)
 
     relay = asyncio.create_task(Relay(store, pool, publish).run())

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from carillon_contracts.config import RESOURCES, ConfigChanged
 from carillon_contracts.tenant_config import Folding, TenantConfig, evolve
@@ -145,8 +146,9 @@ def test_the_past_can_be_read_and_tells_of_a_pseudonym(log: Log) -> None:
     then = past.result()
     assert then.users[PSEUDONYM].last_name == "erased"
     assert then.extensions["101"].destination.user_id == PSEUDONYM
-    assert then.users[PSEUDONYM].forwarding.busy is not None
-    assert then.users[PSEUDONYM].forwarding.busy.external_number == "+41790000000"
+    busy = then.users[PSEUDONYM].forwarding.busy
+    assert busy is not None
+    assert busy.external_number == "+41790000000"
 
 
 def test_neither_undoing_nor_restoring_brings_anybody_back(log: Log) -> None:
@@ -173,7 +175,7 @@ def test_nobody_can_be_made_under_a_pseudonym(log: Log) -> None:
 
 
 def test_who_was_deleted_before_and_where_calls_would_go_astray(log: Log) -> None:
-    menu = {"id": "m", "prompt": [{"text": "1"}], "keys": [{"key": "1", "destination": {"user_id": "zoe.quill"}}]}
+    menu: dict[str, JsonValue] = {"id": "m", "prompt": [{"text": "1"}], "keys": [{"key": "1", "destination": {"user_id": "zoe.quill"}}]}
     log = Log(company_command(COMPANY), CreateResource(actor="x", kind="menu", document=menu))
     held = log.erase(ORDER)
     assert isinstance(held, Held)
