@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import pytest
 from google.protobuf.json_format import MessageToDict
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carillon_contracts.config import Plan
@@ -29,6 +30,7 @@ NODES: tuple[dict[str, Any], ...] = (
 MENU = {"id": "m", "prompt": [{"text": "1 or 2", "language": "en"}], "keys": [{"key": "9", "destination": {"hang_up": "busy"}}]}
 
 
+@cache
 def company() -> TenantConfig:
     return with_plan(*NODES, menus=[MENU])
 
@@ -111,6 +113,7 @@ def test_the_largest_group_comes_first_and_what_cannot_be_followed_is_counted() 
     assert all(isinstance(then[-1].step, HangUp) for group in done.groups for _, _, then in group.samples)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(range(len(NODES))), max_size=3, unique=True), st.integers(0, 4))
 def test_following_from_the_first_change_is_following_the_whole_call(changed: list[int], shift: int) -> None:
     """What both plans decide alike is decided once; the course is the one of the other plan from the beginning."""
