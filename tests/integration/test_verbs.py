@@ -71,7 +71,7 @@ def test_phones_and_lines_are_handed_out_and_back_by_the_command_line(system: Sy
 
 @pytest.mark.feature("P-8")
 def test_a_person_is_told_everything_that_is_known_of_them(system: System, tmp_path: Path) -> None:
-    told = system.carillon("person", "claire", str(tmp_path / "claire.zip"))
+    told = system.carillon("person", "export", "claire", str(tmp_path / "claire.zip"))
     assert "configuration.json" in told
     with zipfile.ZipFile(tmp_path / "claire.zip") as archive:
         own = json.loads(archive.read("configuration.json"))

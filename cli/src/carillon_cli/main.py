@@ -28,7 +28,7 @@ COMMANDS = {
     "lines": "extensions for users, lines handed over or unlocked, guests on phones",
     "devices": "phones from stock to a site and back, and whose they are",
     "schedules": "open and close by hand; public holidays of a year",
-    "person": "everything that is known of a person, as one file",
+    "person": "everything that is known of a person, as one file; or erase it",
     "csv": "users, numbers, contacts, short codes and devices as CSV files, in and out",
     "search": "find users, numbers, devices, ... by what people know of them",
     "call": "place a test call with the built-in phone and say what it hears",

@@ -1,6 +1,7 @@
-"""`carillon person USER FILE`: everything that is known of a person, as one ZIP file: configuration and its history, calls, messages.
+"""`carillon person export USER FILE`: everything that is known of a person, as one ZIP file: configuration and its history, calls with
+their recordings, messages. `carillon person erase USER`: take a person out of all that is kept, and tell what each service did.
 
-Always: a file that is there was written whole.
+Always: a file that is there was written whole; an erasure goes on whether or not somebody waits for it.
 """
 
 import argparse
@@ -16,33 +17,88 @@ from google.protobuf.message import Message
 from carillon.cdr.v1.cdr_pb2 import ListRecordsRequest
 from carillon.directory.v1 import person_pb2 as pb
 from carillon.directory.v1.person_pb2_grpc import PersonServiceStub
+from carillon_cli.commands import recordings
 from carillon_cli.commands.messages import fetch_audio, list_messages
 from carillon_cli.commands.records import PAGE, records
 from carillon_cli.errors import CliError
 from carillon_cli.render.tables import record_json
-from carillon_cli.system import APPLY_SECONDS, System, ask, load, system_arguments
+from carillon_cli.system import APPLY_SECONDS, RPC_SECONDS, System, ask, load, system_arguments
+
+#: Between two questions how far an erasure is.
+_LOOK_SECONDS = 0.5
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `carillon person`."""
+    parser.add_argument("verb", choices=("export", "erase"), help="export USER FILE: write all that is known; erase USER: for good")
     parser.add_argument("user", metavar="USER")
-    parser.add_argument("file", type=Path, metavar="FILE", help="where the ZIP file goes")
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="export: where the ZIP file goes")
+    parser.add_argument("--keep-recordings", action="store_true", help="erase: recordings stay until their retention ends")
+    parser.add_argument("--dry-run", action="store_true", help="erase: say what would change, and change nothing")
+    parser.add_argument("--reason", default="", help="erase: why, kept in the history")
+    parser.add_argument("--wait", type=float, default=120.0, metavar="SECONDS", help="erase: how long to wait until all is done")
     system_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write it and say what is in it."""
+    """Do it and say what there was."""
+    if (options.verb == "export") != (options.file is not None):
+        raise CliError("export takes USER and FILE, erase takes USER alone")
     system = load(options.data)
-    entries = asyncio.run(gathered(system, system.tenant(options.tenant), options.user))
-    part = options.file.with_name(options.file.name + ".part")
+    tenant = system.tenant(options.tenant)
+    if options.verb == "erase":
+        return asyncio.run(_erase(system, tenant, options))
+    _write(options.file, asyncio.run(gathered(system, tenant, options.user)))
+    return 0
+
+
+def _write(file: Path, entries: dict[str, bytes]) -> None:
+    part = file.with_name(file.name + ".part")
     try:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in entries.items():
                 archive.writestr(name, content)
-        part.replace(options.file)
+        part.replace(file)
     except OSError as error:
-        raise CliError(f"{options.file} cannot be written: {error.strerror}") from error
+        raise CliError(f"{file} cannot be written: {error.strerror}") from error
     print("\n".join(f"{len(content):>9}  {name}" for name, content in entries.items()))
+
+
+async def _erase(system: System, tenant: str, options: argparse.Namespace) -> int:
+    kept = pb.ERASED_RECORDINGS_KEEP if options.keep_recordings else pb.ERASED_RECORDINGS_DELETE
+    request = pb.ErasePersonRequest(user_id=options.user, recordings=kept, reason=options.reason, dry_run=options.dry_run)
+    async with system.channel("directory", tenant) as directory:
+        service = PersonServiceStub(directory)
+        begun = await ask(service.ErasePerson(request, timeout=APPLY_SECONDS), "directory")
+        for change in begun.changes:
+            print(f"{change.resource}/{change.resource_id} {change.fact}")
+        print("\n".join(f"stays: {remark}" for remark in begun.remarks) or "no word stays")
+        if options.dry_run:
+            return 0
+        print(f"erasure {begun.erasure_id}: {options.user} is {begun.pseudonym} from now on")
+        return await _watch(service, begun.erasure_id, options.wait)
+
+
+async def _watch(service: Any, erasure_id: str, seconds: float) -> int:
+    """0: done; 1: it goes on."""
+    request, said = pb.GetErasureRequest(erasure_id=erasure_id), ""
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                erasure = (await ask(service.GetErasure(request, timeout=RPC_SECONDS), "directory")).erasure
+                if erasure.HasField("done_time"):
+                    break
+                if erasure.waits_for not in ("", said):
+                    said = erasure.waits_for
+                    print(f"waits for {said}")
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        print("not done yet; it goes on")
+        return 1
+    for each in erasure.services:
+        counts = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in sorted(each.counts.items()) if number)
+        print(f"{each.service}: {counts or 'nothing'}")
+    print("done")
     return 0
 
 
@@ -62,7 +118,12 @@ async def gathered(system: System, tenant: str, user: str) -> dict[str, bytes]:
         for message in await list_messages(system, tenant, mailbox):
             messages.append(_plain(message))
             entries[f"messages/{message.message_id}.wav"] = await fetch_audio(system, tenant, message.message_id)
-    return entries | {"messages.json": _json(messages)}
+    entries["messages.json"] = _json(messages)
+    calls = {call["call_id"] for call in json.loads(entries["calls.json"])}
+    recorded = [each for each in await recordings.list_recordings(system, tenant, "") if each.call_id in calls]
+    for each in recorded:
+        entries[f"recordings/{each.recording_id}.wav"] = await recordings.fetch(system, tenant, each.recording_id)
+    return entries | {"recordings.json": _json([recordings.as_json(each) for each in recorded])}
 
 
 async def _exported(system: System, tenant: str, user: str) -> list[pb.ExportPersonResponse]:

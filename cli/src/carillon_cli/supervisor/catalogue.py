@@ -67,6 +67,9 @@ def service_environment(service: str, options: Options, folders: Folders, backin
                 "CARILLON_WEB_LISTEN": f"127.0.0.1:{ports.web}",
                 "CARILLON_WEB_ORIGINS": options.web_origins,
                 "CARILLON_WEB_UPSTREAMS": ",".join(others),
+                # On one machine nobody is behind for long.
+                "CARILLON_ERASURE_SECONDS": "1",
+                "CARILLON_ERASURE_GRACE_SECONDS": "2",
             }
         case "media":
             found |= {

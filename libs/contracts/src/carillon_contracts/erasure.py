@@ -5,7 +5,7 @@ directory keeps it until every service has answered and the streams are clean, a
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -122,9 +122,7 @@ class Cleaner:
         self._ids = order.ids
         self._users = order.user_ids
         self._texts = {name.casefold(): text for name, text in order.texts.items()}
-        self._id_words = _pattern(order.ids, _ID_BEFORE, _ID_AFTER, re.NOFLAG)
-        self._user_words = _pattern([f"user/{name}" for name in order.user_ids], _ID_BEFORE, _ID_AFTER, re.NOFLAG)
-        self._text_words = _pattern(order.texts, _WORD_BEFORE, _WORD_AFTER, re.IGNORECASE)
+        self._words = _pattern([*order.ids, *(f"user/{name}" for name in order.user_ids)], order.texts)
         #: One of these is in whatever has something to replace, in any case of its letters.
         self.needles: tuple[str, ...] = tuple({*order.ids, *order.user_ids, *order.texts})
 
@@ -132,13 +130,14 @@ class Cleaner:
         """A string, whose place in its document is called `key`."""
         if self._users and value in self._users and (key in _WHO or key.endswith(("user_id", "user_ids"))):
             return self._users[value]
-        if self._id_words is not None:
-            value = self._id_words.sub(lambda found: self._ids[found[0]], value)
-        if self._text_words is not None:
-            value = self._text_words.sub(lambda found: self._texts[found[0].casefold()], value)
-        if self._user_words is not None:
-            value = self._user_words.sub(lambda found: f"user/{self._users[found[0].removeprefix('user/')]}", value)
-        return value
+        return value if self._words is None else self._words.sub(self._instead, value)
+
+    def _instead(self, found: re.Match[str]) -> str:
+        word = found[0]
+        if word in self._ids:
+            return self._ids[word]
+        user = self._users.get(word.removeprefix("user/"))
+        return f"user/{user}" if user and word.startswith("user/") else self._texts.get(word.casefold(), ERASED)
 
     def value(self, value: Any, key: str = "") -> Any:
         """A JSON value, with everything that is inside."""
@@ -163,7 +162,8 @@ class Cleaner:
         return raw if after == before else orjson.dumps(after)
 
 
-def _pattern(words: Any, before: str, after: str, flags: re.RegexFlag) -> re.Pattern[str] | None:
-    """The longest first, so that a full name goes before the last name alone."""
-    listed = sorted((word for word in words if word), key=len, reverse=True)
-    return re.compile(f"{before}(?:{'|'.join(map(re.escape, listed))}){after}", flags) if listed else None
+def _pattern(ids: Sequence[str], texts: Iterable[str]) -> re.Pattern[str] | None:
+    """The longest first, so that an address goes before the id that it begins with, and a full name before the last name alone."""
+    found = [(-len(word), f"{_ID_BEFORE}{re.escape(word)}{_ID_AFTER}") for word in ids if word]
+    found += [(-len(word), f"(?i:{_WORD_BEFORE}{re.escape(word)}{_WORD_AFTER})") for word in texts if word]
+    return re.compile("|".join(pattern for _, pattern in sorted(found, key=lambda each: each[0]))) if found else None

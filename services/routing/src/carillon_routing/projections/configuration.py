@@ -41,6 +41,8 @@ class _Tenant:
     #: Versions before the current one, oldest first, with when they were replaced.
     former: deque[tuple[datetime, TenantConfig]] = field(default_factory=lambda: deque(maxlen=KEEP_VERSIONS))
     waiting: dict[int, Event] = field(default_factory=dict)
+    #: How many persons were erased.
+    erasures: int = 0
     #: Set, and replaced, whenever `current` is.
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -71,6 +73,11 @@ class Configuration:
         if known is None:
             return None
         return next((config for _, config in known.former if config.seq == seq), known.current)
+
+    def erasures(self, tenant: str) -> int:
+        """So many persons were erased: what was folded before the last of them reads otherwise now."""
+        known = self._tenants.get(tenant)
+        return 0 if known is None else known.erasures
 
     async def until(self, tenant: str, seq: int, seconds: float) -> bool:
         """Whether a version at least that new is there within so many seconds; not for a tenant that nothing is known of."""
@@ -124,7 +131,11 @@ class Configuration:
             _log.error("unreadable configuration change; the resource stays as it was", tenant=event.tenantid, config_seq=seq, error=error)
         tenant.changed.set()
         tenant.changed = asyncio.Event()
-        if tenant.current is not before and before.seq:
+        if any(change.action == "erased" for change in folded.changes):
+            # Older versions name somebody whom nothing shall name any more.
+            tenant.former.clear()
+            tenant.erasures += 1
+        elif tenant.current is not before and before.seq:
             tenant.former.append((event.time, before))
         oldest = self._clock.now() - KEEP
         while tenant.former and tenant.former[0][0] < oldest:

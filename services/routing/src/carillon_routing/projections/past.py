@@ -26,7 +26,7 @@ class PastConfigurations:
         self._bus = bus
         self._configuration = configuration
         self._clock = clock
-        self._kept: OrderedDict[tuple[str, int], TenantConfig] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int, int], TenantConfig] = OrderedDict()
         self._one = asyncio.Lock()
 
     async def at(self, tenant: str, seq: int) -> TenantConfig | None:
@@ -38,12 +38,13 @@ class PastConfigurations:
         if known is not None and known.seq == seq:
             return known
         async with asyncio.timeout(FOLD_SECONDS), self._one:
-            if (tenant, seq) not in self._kept:
-                self._kept[tenant, seq] = await self._folded(tenant, seq)
+            key = (tenant, seq, self._configuration.erasures(tenant))
+            if key not in self._kept:
+                self._kept[key] = await self._folded(tenant, seq)
                 if len(self._kept) > KEEP:
                     self._kept.popitem(last=False)
-            self._kept.move_to_end((tenant, seq))
-            return self._kept[tenant, seq]
+            self._kept.move_to_end(key)
+            return self._kept[key]
 
     async def _folded(self, tenant: str, seq: int) -> TenantConfig:
         past = Configuration(self._clock, up_to=seq)

@@ -1,0 +1,62 @@
+"""What routing remembers of a person is forgotten; the queues' log tells of a pseudonym and still folds."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from carillon_contracts.erasure import Order, PersonErasureOrdered
+from carillon_kit.postgres import migrate, open_pool
+from carillon_kit.testing import fresh_database
+from carillon_routing.erasures import carry_out
+
+pytestmark = pytest.mark.feature("P-8")
+PSEUDONYM = "erased-abcdef012345"
+ORDER = Order(
+    "acme",
+    UUID(int=2),
+    PersonErasureOrdered(
+        erasure_id=str(UUID(int=1)),
+        ids={"zoe": PSEUDONYM, "agent-zoe": f"{PSEUDONYM}-1"},
+        texts={"+41791234567": "+41790000000"},
+        user_id="zoe",
+        pseudonym=PSEUDONYM,
+    ),
+)
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Any]:
+    made = await open_pool(fresh_database())
+    await migrate(made, "carillon_routing.migrations")
+    yield made
+    await made.close()
+
+
+async def test_facts_go_and_the_log_of_the_queues_names_a_pseudonym(pool: Any) -> None:
+    for tenant in ("acme", "other"):
+        await pool.execute("insert into code_block (tenant, user_id, kind) values ($1, 'zoe', 'pin')", tenant)
+        await pool.execute("insert into last_talk values ($1, '+41791234567', 'bob', now()), ($1, '+41210000001', 'zoe', now())", tenant)
+        await pool.execute("insert into call_seen (tenant, call_id, caller_user_id, seen_at) values ($1, 'c', 'zoe', now())", tenant)
+        await pool.execute("insert into call_leg (tenant, call_id, leg_id, party, seen_at) values ($1, 'c', 'a', 'zoe', now())", tenant)
+        data = {"agent_id": "agent-zoe", "queue_id": "zoe-fans"}
+        await pool.execute(
+            "insert into event (stream, version, event_id, type, data) values ($1, 1, $2, 'agent_paused', $3)",
+            *(f"floor/{tenant}", uuid4(), data),
+        )
+        await pool.execute("insert into floor_snapshot values ($1, 1, $2)", tenant, {"agents": {"agent-zoe": {"calls": 1}}})
+
+    async def obeyed() -> dict[str, int]:
+        async with pool.acquire() as connection, connection.transaction():
+            return await carry_out(connection, ORDER)
+
+    assert await obeyed() == {"facts_deleted": 3, "calls": 2, "queues": 2, "dead_letters_deleted": 0}
+    assert await pool.fetchval("select count(*) from last_talk where tenant = 'acme'") == 0
+    assert await pool.fetchval("select count(*) from last_talk where tenant = 'other'") == 2
+    (event,) = await pool.fetch("select data from event where stream = 'floor/acme'")
+    assert event["data"] == {"agent_id": f"{PSEUDONYM}-1", "queue_id": "zoe-fans"}
+    assert await pool.fetchval("select state from floor_snapshot where tenant = 'acme'") == {"agents": {f"{PSEUDONYM}-1": {"calls": 1}}}
+    assert await pool.fetchval("select caller_user_id from call_seen where tenant = 'acme'") == PSEUDONYM
+    assert await pool.fetchval("select caller_user_id from call_seen where tenant = 'other'") == "zoe"
+    assert set((await obeyed()).values()) == {0}

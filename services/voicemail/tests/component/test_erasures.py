@@ -1,0 +1,86 @@
+"""A person's boxes go with their messages; messages that they left for others stay, without their name."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from carillon_contracts.erasure import Order, PersonErasureOrdered
+from carillon_kit.object_store import MemoryObjectStore, ObjectNotFound
+from carillon_kit.postgres import migrate, open_pool
+from carillon_kit.testing import fresh_database
+from carillon_voicemail.erasures import carry_out
+
+pytestmark = pytest.mark.feature("P-8")
+AT = datetime(2026, 3, 5, 10, tzinfo=UTC)
+PSEUDONYM = "erased-abcdef012345"
+ORDER = Order(
+    "acme",
+    UUID(int=2),
+    PersonErasureOrdered(
+        erasure_id=str(UUID(int=1)),
+        ids={"zoe": PSEUDONYM, "box-of-zoe": f"{PSEUDONYM}-1"},
+        texts={"zoé quill": "erased", "zoe@acme.example": "erased@erased.invalid", "+41791234567": "+41790000000"},
+        user_id="zoe",
+        pseudonym=PSEUDONYM,
+        mailbox_ids=("box-of-zoe",),
+    ),
+)
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Any]:
+    made = await open_pool(fresh_database())
+    await migrate(made, "carillon_voicemail.migrations")
+    yield made
+    await made.close()
+
+
+async def message(pool: Any, objects: MemoryObjectStore, mailbox: str, audio: bytes, recipients: list[str]) -> str:
+    name = await objects.put(audio, "audio/wav")
+    message_id = uuid4()
+    await pool.execute(
+        "insert into message (message_id, tenant, mailbox_id, call_id, seq, caller_number, caller_name, received_at, duration_ms, object)"
+        " values ($1, 'acme', $2, $3, 1, '+41791234567', 'Zoé Quill', $4, 1000, $5)",
+        *(message_id, mailbox, str(message_id), AT, name),
+    )
+    await pool.execute(
+        "insert into mail_job (message_id, recipients, mailbox_name, language, time_zone) values ($1, $2, 'x', 'en', 'UTC')",
+        *(message_id, recipients),
+    )
+    return name
+
+
+async def obeyed(pool: Any, objects: MemoryObjectStore) -> dict[str, int]:
+    async with pool.acquire() as connection, connection.transaction():
+        return await carry_out(connection, ORDER, objects)
+
+
+async def test_what_is_theirs_goes_and_what_others_have_of_them_stays_without_a_name(pool: Any) -> None:
+    objects = MemoryObjectStore()
+    own = await message(pool, objects, "box-of-zoe", b"for zoe", ["zoe@acme.example"])
+    shared = await message(pool, objects, "box-of-zoe", b"for both", ["zoe@acme.example"])
+    assert await message(pool, objects, "box-of-bob", b"for both", ["bob@acme.example", "zoe@acme.example"]) == shared
+    for to in ("zoe@acme.example", "bob@acme.example"):
+        body = {"to": [to], "subject": "x", "text": "Zoé Quill called"}
+        await pool.execute("insert into letter_job (letter_id, tenant, body, requested_at) values ($1, 'acme', $2, $3)", uuid4(), body, AT)
+    await pool.execute(
+        "insert into conference_attendance (tenant, call_id, seq, room_id, meeting_id, display_name, party, number, creator, joined_at)"
+        " values ('acme', 'c', 1, 'r', 'm', 'Room', 'Zoé Quill', '+41791234567', true, $1)",
+        AT,
+    )
+    counts = await obeyed(pool, objects)
+    assert counts["messages_deleted"] == 2
+    with pytest.raises(ObjectNotFound):
+        await objects.get(own)
+    assert await objects.get(shared) == b"for both"
+    (left,) = await pool.fetch("select * from message join mail_job using (message_id)")
+    assert (left["mailbox_id"], left["caller_number"], left["caller_name"]) == ("box-of-bob", "+41790000000", "erased")
+    assert left["recipients"] == ["bob@acme.example", "erased@erased.invalid"]
+    (letter,) = await pool.fetch("select body from letter_job")
+    assert letter["body"] == {"to": ["bob@acme.example"], "subject": "x", "text": "erased called"}
+    (there,) = await pool.fetch("select party, number from conference_attendance")
+    assert tuple(there) == ("erased", "+41790000000")
+    assert set((await obeyed(pool, objects)).values()) == {0}
