@@ -3,7 +3,6 @@
 Always: what is not below a reseller is not there for it, and it brings no tenant to anybody else.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,8 +44,6 @@ class TenantServicer(TenantServiceServicer):
     def __init__(self, directory: Directory, resellers: PostgresResellers) -> None:
         self._directory = directory
         self._resellers = resellers
-        #: Of this process; limits of resellers are a matter of contracts, not of races between replicas.
-        self._selling = asyncio.Lock()
 
     async def GetTenant(self, request: pb.GetTenantRequest, context: object) -> pb.GetTenantResponse:
         """One tenant, as of a moment."""
@@ -78,7 +75,7 @@ class TenantServicer(TenantServiceServicer):
         tenant = required(request, Tenant.KIND)
         if not tenant.reseller_id and RESELLER in current_principal().roles:
             tenant.reseller_id = current_principal().reseller
-        async with self._selling:
+        async with self._resellers.selling():
             await self._check_seller(tenant.reseller_id, "")
             command = CreateResource(actor=current_principal().subject, kind=Tenant.KIND, document=to_document(tenant))
             executed = await execute(self._directory, tenant.id, command)
@@ -88,7 +85,7 @@ class TenantServicer(TenantServiceServicer):
         """The fields of the mask."""
         tenant = required(request, Tenant.KIND)
         paths = _paths(request, tenant)
-        async with self._selling:
+        async with self._resellers.selling():
             known = await self._resellers.all()
             before = await self._check_seen(tenant.id, known)
             if "reseller_id" in paths:
@@ -167,17 +164,16 @@ class ResellerServicer(ResellerServiceServicer):
 
     async def DeleteReseller(self, request: pb.DeleteResellerRequest, context: object) -> pb.DeleteResellerResponse:
         """Its API keys go with it."""
-        tenants = [
-            name for name in await self._directory.tenants() if or_raise(await self._directory.read(name)).tenant.reseller_id == request.id
-        ]
+        async with self._resellers.selling():
+            sold = [(name, or_raise(await self._directory.read(name)).tenant.reseller_id) for name in await self._directory.tenants()]
+            tenants = [f"tenant/{name}" for name, seller in sold if seller == request.id]
 
-        def check(known: Resellers) -> None:
-            children = [f"reseller/{each.id}" for each in known.values() if each.parent_reseller_id == request.id]
-            holders = [*children, *(f"tenant/{name}" for name in tenants)]
-            if holders:
-                raise FailedPrecondition([("REFERENCE", holder, f"is below reseller {request.id!r}") for holder in holders])
+            def check(known: Resellers) -> None:
+                holders = [*(f"reseller/{each.id}" for each in known.values() if each.parent_reseller_id == request.id), *tenants]
+                if holders:
+                    raise FailedPrecondition([("REFERENCE", holder, f"is below reseller {request.id!r}") for holder in holders])
 
-        await self._resellers.delete(request.id, request.etag, check)
+            await self._resellers.delete(request.id, request.etag, check)
         return pb.DeleteResellerResponse()
 
 

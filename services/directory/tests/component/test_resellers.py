@@ -1,5 +1,6 @@
 """Operator, resellers, tenants: who sees and sells what."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.reseller_pb2_grpc import ResellerServiceStub
 from carillon.directory.v1.tenant_pb2_grpc import TenantServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
+from carillon_directory.app import running
+from carillon_directory.settings import DirectorySettings
 from carillon_kit.auth import OPERATOR, RESELLER, issue_token
 from carillon_kit.grpc_client import channel
 
@@ -133,3 +136,19 @@ async def test_a_reseller_s_key_is_good_for_it_alone(tree: int, client: Client) 
     tokens = (await auth.ExchangeApiKey(auth_pb2.ExchangeApiKeyRequest(api_key=made.secret))).tokens
     async with channel(f"127.0.0.1:{tree}", tokens.access_token) as link:
         assert set(await listed(link)) <= {"lake-1", "west-2"}
+
+
+async def test_two_replicas_at_once_sell_no_more_than_the_limit(settings: DirectorySettings, client: Client) -> None:
+    async with running(settings) as one, running(settings) as two:
+        links = [client(port) for port in (one, two)]
+        resellers: Any = ResellerServiceStub(links[0])
+        await resellers.CreateReseller(pb.CreateResellerRequest(reseller=pb.Reseller(id="race", max_tenants=2)))
+
+        async def sell(number: int) -> grpc.StatusCode:
+            tenants: Any = TenantServiceStub(links[number % 2])
+            call = tenants.CreateTenant(tenant(f"race-{number}", "race"))
+            return await call.code()  # type: ignore[no-any-return]
+
+        answers = await asyncio.gather(*map(sell, range(8)))
+        assert sorted(answers, key=str) == [HELD] * 6 + [grpc.StatusCode.OK] * 2
+        assert len(await listed(links[1], "race")) == 2

@@ -1,6 +1,8 @@
 """Resellers in Postgres; who writes one writes under a lock, because a change is checked among all."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -10,6 +12,7 @@ from carillon_contracts.config import Reseller
 from carillon_kit.errors import Aborted, AlreadyExists, NotFound
 
 Resellers = dict[str, Reseller]
+_SELLING = "select pg_advisory_xact_lock(hashtextextended(current_schema() || '/selling', 0))"
 #: From all resellers to the one to keep; raises what refuses it.
 Change = Callable[[Resellers], Reseller]
 
@@ -19,6 +22,17 @@ class PostgresResellers:
 
     def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
         self._pool = pool
+        self._one = asyncio.Lock()
+
+    @asynccontextmanager
+    async def selling(self) -> AsyncIterator[None]:
+        """Nobody else, of whatever replica, makes a tenant somebody's meanwhile: limits hold when two come at once.
+
+        Who waits in this process waits without a connection.
+        """
+        async with self._one, self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_SELLING)
+            yield
 
     async def all(self) -> Resellers:
         """Every reseller by id, in order."""
