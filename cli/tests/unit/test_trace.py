@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from carillon.common.v1.call_application_pb2 import TraceEntry
 from carillon.directory.v1 import plan_pb2
 from carillon.routing.v1 import explain_pb2, routing_pb2
 from carillon_cli.commands.plan import found
@@ -20,15 +21,17 @@ def test_a_watched_call_is_told_with_its_moment_and_its_id() -> None:
 
 @pytest.mark.feature("R-22")
 def test_where_two_configurations_part_both_reasons_are_told() -> None:
-    turns = [routing_pb2.SimulatedTurn(trace=[{"subject": "s", "matched": True, "reason": reason}]) for reason in ("as it was", "as it is")]
+    turns = [
+        routing_pb2.SimulatedTurn(trace=[TraceEntry(subject="s", matched=True, reason=reason)]) for reason in ("as it was", "as it is")
+    ]
     course = routing_pb2.OtherCourse(
         config_seq_then=3,
         config_seq_other=9,
         elsewhere=True,
         then=["a", "b"],
         other=["a", "c"],
-        turns_then=[{}, turns[0]],
-        turns_other=[{}, turns[1]],
+        turns_then=[routing_pb2.SimulatedTurn(), turns[0]],
+        turns_other=[routing_pb2.SimulatedTurn(), turns[1]],
     )
     assert elsewhere(course) == [
         "ELSEWHERE",

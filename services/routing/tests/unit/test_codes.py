@@ -152,5 +152,6 @@ def test_who_is_forwarded_to_a_number_that_needs_a_code_is_not_asked() -> None:
     outside = SimulatedCall.from_outside(config, "+41215550101", "2026-01-06 10:00")
     assert not isinstance(outside.last.step, Gather)
     assert not outside.rings
+    assert "only who dials can be asked for" in " ".join(line.reason for line in outside.last.trace)
     inside = SimulatedCall.from_user(config, "ben", "101")
     assert not isinstance(inside.last.step, Gather)

@@ -42,8 +42,9 @@ class NeedsCode:
 
     @property
     def reason(self) -> str:
-        """As `Refused` says it, where no code can be asked for."""
-        return "it needs the outbound PIN" if self.kind == "pin" else "it needs an account code"
+        """As `Refused` says it: who forwards a call is not there to be asked, and who is forwarded has no right to another's code."""
+        code = "the outbound PIN" if self.kind == "pin" else "an account code"
+        return f"it needs {code}, which only who dials can be asked for"
 
 
 Decision = Allowed | Refused | NeedsCode
