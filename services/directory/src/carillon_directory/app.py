@@ -68,7 +68,7 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         ids = SystemIds()
         log = PostgresTenantLog(pool, store, ids)
         erasures = PostgresErasures(pool, store, log, ids)
-        relay = Relay(store, pool, ConfigPublisher(bus, store, erasures.is_open, ids), name="config")
+        relay = Relay(store, pool, ConfigPublisher(bus, store, erasures.is_open, ids), name="config", batch=2000)
         tasks = await stack.enter_async_context(Tasks())
         tasks.start(relay.run(), "relay")
         tasks.start(StreamKeeper(bus, relay, pool, settings.stream_check_seconds).run(), "stream keeper")
