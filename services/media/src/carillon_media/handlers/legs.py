@@ -7,6 +7,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from carillon_kit.clock import Clock
 from carillon_media.domain.media import LegMedia
@@ -62,6 +63,12 @@ class LegIo:
     heard: tuple[tuple[Remote, str, tuple[str, ...], bool], Remote] | None = None
 
 
+def _session_id(plane: str) -> int:
+    """sess-id of the leg's descriptions (RFC 8866 section 5.2). The same in every process: a 200 that is said again after a kill, because
+    nobody knows whether it went out, is the same description."""
+    return int.from_bytes(sha256(plane.encode()).digest()[:6])
+
+
 class MediaPorts:
     """Media ports of legs on one plane. Every method raises `PlaneError` when the plane refuses or is away."""
 
@@ -80,7 +87,7 @@ class MediaPorts:
             leg.media = LegMedia(
                 address.ip,
                 address.port,
-                session_id=int(self._clock.now().timestamp() * 1000),
+                session_id=_session_id(leg.plane),
                 secrecy=secrecy_of(self._srtp, leg.flow.transport),
                 secret=secrets.token_bytes(32),
             )
