@@ -31,7 +31,7 @@ async def dial(system: System, who: Baresip, what: str = ROOM) -> None:
 async def type_(who: Baresip, digits: str) -> None:
     for digit in digits:
         await who.command("sndcode", digit)
-        await asyncio.sleep(0.15)  # as fast as fingers go; baresip sends one digit at a time
+        await asyncio.sleep(0.25)  # as fast as fingers go; baresip sends one digit at a time, and drops one that comes too early
 
 
 async def hears(ear: Baresip, *hz: int) -> None:

@@ -75,7 +75,7 @@ class Story:
 
     def decided(self, call_id: str, count: int) -> None:
         """So often; wait for it."""
-        until(lambda: len(self.so_far(call_id)) >= count, f"{count} decisions", 30)
+        until(lambda: len(self.so_far(call_id)) >= count, f"{count} decisions", 60)
 
     def talks(self, call_id: str, seconds: float) -> None:
         """Wait until its caller talks with somebody."""
