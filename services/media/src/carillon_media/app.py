@@ -217,6 +217,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
 
         def configured(config: TenantConfig, changes: Sequence[ConfigChanged]) -> None:
             resync.changed(config, changes)
+            node.gate.configured(changes)
             node.between.watching.configured(config, changes)
 
         configuration.on_change = configured

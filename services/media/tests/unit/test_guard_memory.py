@@ -61,6 +61,17 @@ def test_owners_are_not_locked_out_by_a_restart() -> None:
     assert not fresh.may_try("192.0.2.8", "anne", AFTER)
 
 
+@pytest.mark.feature("P-8")
+def test_of_an_account_that_is_gone_nothing_is_remembered() -> None:
+    guard = Guard(SETTINGS)
+    guard.succeeded("udp", "192.0.2.7", "anne", BEFORE)
+    guess(guard, 5, BEFORE, ip="203.0.113.5", account="anne")
+    guard.lift("203.0.113.5", BEFORE)
+    assert "anne" in guard.memory(BEFORE, WALL).model_dump_json()
+    guard.forget("anne")
+    assert "anne" not in guard.memory(BEFORE, WALL).model_dump_json()
+
+
 def test_a_clock_that_went_back_makes_no_ban_longer() -> None:
     guard = Guard(SETTINGS)
     guess(guard, 5, BEFORE)

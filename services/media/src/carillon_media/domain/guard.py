@@ -275,6 +275,12 @@ class Guard:
         lock = self._locks.pop(account, None)
         return lock is not None and lock.until > now
 
+    def forget(self, account: str) -> None:
+        """There is no such account any more."""
+        self._accounts.forget(account)
+        self._locks.pop(account, None)
+        self.changes += 1
+
     # -- memory -------------------------------------------------------------------------------------------------------
 
     def memory(self, now: float, at: float) -> GuardMemory:

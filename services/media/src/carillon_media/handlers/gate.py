@@ -7,6 +7,7 @@ tenant that it concerns, or to the operator.
 from collections.abc import Callable, Iterable, Sequence
 
 from carillon_contracts.audit import OPERATOR, AccountLocked, AuthenticationFailed, BanLifted, SourceBanned
+from carillon_contracts.config import ConfigChanged, SipCredential
 from carillon_contracts.envelope import EventData
 from carillon_contracts.streams import audit_subject
 from carillon_kit.clock import Clock
@@ -182,6 +183,12 @@ class Gate:
         """Let an account in again; False: it was not locked."""
         tenant = self._tenant_of(account) or OPERATOR
         return self._lifted(self._guard.unlock(account, self._clock.monotonic()), BanLifted(account=account, by=by), tenant)
+
+    def configured(self, changes: Iterable[ConfigChanged]) -> None:
+        """Of accounts that are gone nothing is remembered."""
+        for change in changes:
+            if change.resource == SipCredential.KIND and change.after is None:
+                self._guard.forget(change.resource_id)
 
     def _lifted(self, done: bool, event: BanLifted, tenant: str) -> bool:
         if done:
