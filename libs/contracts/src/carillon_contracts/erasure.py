@@ -122,7 +122,7 @@ class Cleaner:
         self._ids = order.ids
         self._users = order.user_ids
         self._texts = {name.casefold(): text for name, text in order.texts.items()}
-        self._words = _pattern([*order.ids, *(f"user/{name}" for name in order.user_ids)], order.texts)
+        self._words = _pattern([*order.ids, *(f"user{mark}{name}" for name in order.user_ids for mark in "/:")], order.texts)
         #: One of these is in whatever has something to replace, in any case of its letters.
         self.needles: tuple[str, ...] = tuple({*order.ids, *order.user_ids, *order.texts})
 
@@ -136,8 +136,9 @@ class Cleaner:
         word = found[0]
         if word in self._ids:
             return self._ids[word]
-        user = self._users.get(word.removeprefix("user/"))
-        return f"user/{user}" if user and word.startswith("user/") else self._texts.get(word.casefold(), ERASED)
+        if word[:5] in ("user/", "user:") and word[5:] in self._users:
+            return word[:5] + self._users[word[5:]]
+        return self._texts.get(word.casefold(), ERASED)
 
     def value(self, value: Any, key: str = "") -> Any:
         """A JSON value, with everything that is inside."""
@@ -146,7 +147,7 @@ class Cleaner:
         if isinstance(value, list | tuple):
             return [self.value(each, key) for each in value]
         if isinstance(value, Mapping):
-            return {self._ids.get(name, name): self.value(each, name) for name, each in value.items()}
+            return {self.text(name): self.value(each, name) for name, each in value.items()}
         return value
 
     def json(self, raw: bytes, key: str = "") -> bytes:

@@ -49,6 +49,7 @@ def test_a_shared_id_is_replaced_where_a_user_is_named() -> None:
         "user_ids": [PSEUDONYM, "bob"],
     }
     assert CLEANER.value({"zoe": 1, "sales": 2}) == {PSEUDONYM: 1, "sales": 2}
+    assert CLEANER.value({"user:zoe": 1}) == CLEANER.value({"user:sales": 1}) == {f"user:{PSEUDONYM}": 1}
 
 
 def test_bytes_stay_as_they_are_where_nothing_is_to_be_replaced() -> None:
