@@ -43,8 +43,8 @@ class Sipp:
         text = (SCENARIOS / scenario).read_text()
         host, media_ip = target[0], ip
         if ":" in ip:
-            # Signalling over IPv6; audio stays IPv4. SIPp would put brackets into the o= line, and none into the URI of its digest.
-            text, host, media_ip = text.replace("IN IP4 [local_ip]", "IN IP4 [media_ip]"), f"[{host}]", "127.0.0.1"
+            # SIPp would put brackets into the o= and c= lines, and none into the URI of its digest.
+            text, host = text.replace("IN IP4 [local_ip]", f"IN IP6 {ip}").replace("IN IP4 [media_ip]", f"IN IP6 {ip}"), f"[{host}]"
             options = ("-auth_uri", f"{host}:{target[1]}", *options)
         for old, new in (replace or {}).items():
             text = text.replace(old, new)

@@ -170,6 +170,8 @@ def plane_spec(name: str, options: Options, socket: Path) -> ProcessSpec:
     """A media plane: of the two on one socket one serves."""
     ports = f"{options.ports.rtp_low}-{options.ports.rtp_high}"
     command = [sys.executable, "-m", "carillon_rtp", "--standby", "--socket", str(socket), "--listen-ip", options.host, "--ports", ports]
+    if options.host6:
+        command += ["--listen-ip6", options.host6]
     if options.advertise != options.host:
         command += ["--public-ip", options.advertise]
     return ProcessSpec(name, command, python_environment(), ready=listening(socket), stop_group=STOP_GROUPS[name], stop_seconds=5.0)

@@ -258,6 +258,24 @@ class CallResumed(EventData):
     away_ms: int = 0
 
 
+class ExtendedQuality(Frozen):
+    """What the far end's last extended report (RTCP XR, RFC 3611) says of the audio that it heard; None: not told, or unavailable there."""
+
+    #: 0 to 100.
+    r_factor: int | None = None
+    mos_listening: float | None = None
+    mos_conversational: float | None = None
+    #: Shares of packets, 0 to 1: lost on the way, too late for its jitter buffer, either of them within bursts.
+    loss: float | None = None
+    discarded: float | None = None
+    burst_density: float | None = None
+    #: Mean lengths of bursts and of what lies between them, and the jitter buffer's delay.
+    burst_ms: int | None = None
+    gap_ms: int | None = None
+    buffer_ms: int | None = None
+    jitter_most_ms: float | None = None
+
+
 class LegQuality(Frozen):
     """How the leg's audio did, as the media plane saw it when the leg ended. `remote_*`: what the far end said (RTCP) of ours."""
 
@@ -276,6 +294,8 @@ class LegQuality(Frozen):
     remote_lost: int | None = None
     remote_jitter_ms: float | None = None
     remote_mos: float | None = None
+    #: None: the far end sends none.
+    extended: ExtendedQuality | None = None
 
 
 class LegEnded(EventData):

@@ -55,9 +55,11 @@ def make_offer(
     telephone_event_48k: int | None = None,
     crypto: Sequence[Crypto] = (),
     protocol: str = "RTP/AVP",
+    rtcp_xr: tuple[str, ...] = (),
 ) -> SessionDescription:
     """An offer of one audio stream at `address:port`.
 
+    `rtcp_xr`: extended reports that we want.
     With `crypto` under RTP/AVP the far end may take SRTP or leave it, under RTP/SAVP it must take it.
     """
     stream = AudioStream(
@@ -70,6 +72,7 @@ def make_offer(
         telephone_event_48k=telephone_event_48k,
         protocol=protocol,
         crypto=tuple(crypto),
+        rtcp_xr=rtcp_xr,
     )
     return SessionDescription.for_audio(stream, session_id=session_id, version=version)
 
@@ -84,11 +87,14 @@ def answer_offer(
     codecs: Sequence[Codec] = (PCMA, PCMU),
     direction: Direction = "sendrecv",
     local_key: LocalKey | None = None,
+    rtcp_xr: tuple[str, ...] = (),
+    comfort_noise: bool = False,
 ) -> Negotiated:
     """Answer: the offer's order of codecs, its payload numbers, every other stream refused with port 0; raises NotAcceptable.
 
     `direction` is what we want; the answer is what both ends allow. With `local_key` SRTP is answered where it is offered, by the
-    first line that we can follow (RFC 4568 section 5.1.2); without it, only RTP is acceptable.
+    first line that we can follow (RFC 4568 section 5.1.2); without it, only RTP is acceptable. `rtcp_xr` of the offer's extended
+    reports and `comfort_noise` are wanted back where they are offered.
     """
     remote, index = audio_of(offer, secure=local_key is not None)
     known = {(codec.name, codec.clock_rate) for codec in codecs}
@@ -112,6 +118,8 @@ def answer_offer(
         protocol=remote.protocol,
         crypto=crypto[:1] if crypto is not None else (),
         rtcp_mux=remote.rtcp_mux,
+        rtcp_xr=tuple(name for name in rtcp_xr if name in remote.rtcp_xr),
+        comfort_noise=comfort_noise and remote.comfort_noise,
     )
     # "For each "m=" line in the offer, there MUST be a corresponding "m=" line in the answer." (RFC 3264 section 6)
     media = tuple(audio_media(ours) if i == index else replace(m, port=0, lines=()) for i, m in enumerate(offer.media))

@@ -43,6 +43,10 @@ class AudioStream:
     crypto: tuple[Crypto, ...] = ()
     rtcp_port: int | None = None
     rtcp_mux: bool = False
+    #: Extended reports that its sender wants, by name (RFC 3611 section 5.1): `stat-summary`, `voip-metrics`.
+    rtcp_xr: tuple[str, ...] = ()
+    #: Its sender takes comfort noise (RFC 3389) under payload type 13.
+    comfort_noise: bool = False
 
     @property
     def secure(self) -> bool:
@@ -139,6 +143,9 @@ _MAX_LINES = 2_000
 _MAX_MEDIA = 64
 _MAX_FORMATS = 256
 _DIRECTIONS: dict[str, Direction] = {"sendrecv": "sendrecv", "sendonly": "sendonly", "recvonly": "recvonly", "inactive": "inactive"}
+COMFORT_NOISE = 13
+#: What of a report is wanted, where there is a choice.
+_XR_FLAGS = {"stat-summary": "stat-summary=loss,dup,jitt"}
 #: Static payload types that need no rtpmap (RFC 3551 table 4).
 STATIC_CODECS = {0: ("PCMU", 8000), 3: ("GSM", 8000), 4: ("G723", 8000), 8: ("PCMA", 8000), 9: ("G722", 8000), 18: ("G729", 8000)}
 
@@ -164,11 +171,15 @@ def audio_media(stream: AudioStream) -> Media:
             formats.append(str(event))
             lines.append(("a", f"rtpmap:{event} telephone-event/{clock_rate}"))
             lines.append(("a", f"fmtp:{event} 0-16"))
+    if stream.comfort_noise:
+        formats.append(str(COMFORT_NOISE))
     lines += [("a", f"crypto:{crypto.value}") for crypto in stream.crypto]
     if stream.rtcp_port is not None:
         lines.append(("a", f"rtcp:{stream.rtcp_port}"))
     if stream.rtcp_mux:
         lines.append(("a", "rtcp-mux"))
+    if stream.rtcp_xr:
+        lines.append(("a", "rtcp-xr:" + " ".join(_XR_FLAGS.get(name, name) for name in stream.rtcp_xr)))
     if stream.ptime is not None:
         lines.append(("a", f"ptime:{stream.ptime}"))
     lines.append(("a", stream.direction))
@@ -226,7 +237,7 @@ def _audio(media: Media, session: tuple[tuple[str, str], ...]) -> AudioStream:
         encoding, rate_hz = maps.get(payload_type) or STATIC_CODECS.get(payload_type) or ("", 0)
         if encoding == "TELEPHONE-EVENT":
             events.setdefault(rate_hz, payload_type)
-        elif encoding:
+        elif encoding and payload_type != COMFORT_NOISE:
             codecs.append(Codec(payload_type, encoding, rate_hz, fmtps.get(payload_type, "")))
     address = _connection(media.lines) or _connection(session)
     if address is None:
@@ -248,7 +259,15 @@ def _audio(media: Media, session: tuple[tuple[str, str], ...]) -> AudioStream:
         crypto=tuple(crypto),
         rtcp_port=_rtcp_port(rtcp, address),
         rtcp_mux=rtcp_mux,
+        rtcp_xr=_extended(media.lines) or _extended(session),
+        comfort_noise=str(COMFORT_NOISE) in media.formats,
     )
+
+
+def _extended(lines: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """The names in an a=rtcp-xr line (RFC 3611 section 5.1), without their parameters."""
+    value = next((value for letter, value in lines if letter == "a" and value.startswith("rtcp-xr:")), "")
+    return tuple(part.partition("=")[0].lower() for part in value.partition(":")[2].split()[:16])
 
 
 def _rtcp_port(value: str, address: str) -> int | None:

@@ -415,6 +415,7 @@ def _assemble(
         quiet=QuietLog(_log, clock),
         srtp=settings.srtp,
         sources=MediaSources(networks(settings.media_networks), edges(settings.never_banned, cluster.is_peers_host)),
+        comfort_noise=settings.comfort_noise,
         snapshots=_snapshots(settings),
         boot=boot_id(),
     )

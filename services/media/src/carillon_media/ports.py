@@ -20,7 +20,19 @@ from carillon_media.domain.plain import Writer
 from carillon_media.domain.secrecy import SrtpSetting
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.steps import Outcome, Prompt, Step
-from carillon_rtp.values import SPEAKER, MediaAddress, Party, RecordedSides, Remote, Restored, SessionState, Statistics, TapMode, Tone
+from carillon_rtp.values import (
+    SPEAKER,
+    IpVersion,
+    MediaAddress,
+    Party,
+    RecordedSides,
+    Remote,
+    Restored,
+    SessionState,
+    Statistics,
+    TapMode,
+    Tone,
+)
 from carillon_sip.commands import Invite
 from carillon_sip.digest import Credentials
 from carillon_sip.flow import Flow
@@ -93,7 +105,12 @@ class SipPort(Protocol):
 class PlanePort(Protocol):
     """The media plane; every method raises `carillon_rtp.client.PlaneError` when the plane refuses or is away."""
 
-    async def open(self, session: str, *, port: int | None = None, urgent: bool = False) -> MediaAddress: ...
+    @property
+    def ip_versions(self) -> Sequence[int]:
+        """Of which ports can be."""
+        ...
+
+    async def open(self, session: str, *, port: int | None = None, urgent: bool = False, ip_version: IpVersion = 4) -> MediaAddress: ...
     async def set_remote(self, session: str, remote: Remote) -> None: ...
     async def restore(self, sessions: Sequence[Restored], bridges: Sequence[tuple[str, str]] = ()) -> list[MediaAddress]: ...
     async def bridge(self, a: str, b: str) -> None: ...
@@ -206,8 +223,8 @@ class LogFailed(Exception):
 class PromptPort(Protocol):
     """Prompts as files."""
 
-    async def files(self, tenant: str, prompts: Sequence[Prompt], call_id: str) -> list[Path]:
-        """Files to play one after another; raises OSError."""
+    async def files(self, tenant: str, prompts: Sequence[Prompt], call_id: str, *, wide: bool = False) -> list[Path]:
+        """Files to play one after another; `wide`: to a wide-band codec. Raises OSError."""
 
     def ringback(self) -> Path:
         """One period of the ringing tone."""
@@ -345,5 +362,7 @@ class Parts:
     boot: str
     srtp: SrtpSetting = "optional"
     sources: MediaSources = field(default_factory=MediaSources)
+    #: RFC 3389 is agreed to where it is offered.
+    comfort_noise: bool = False
     #: Calls that are set up again on a new plane at once: each command has its answer long before its deadline, however many calls wait.
     restoring: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(100))

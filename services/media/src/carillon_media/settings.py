@@ -102,6 +102,8 @@ class MediaSettings(ServiceSettings):
     media_networks: str = ""
     #: Networks that nothing is sent to, whatever a message says: your own that callers have no business in. Separated by commas.
     refused_networks: str = ""
+    #: Comfort noise (RFC 3389) is agreed to where it is offered: phones may then send nothing while nobody speaks.
+    comfort_noise: bool = False
     #: Whether far ends may stand on loopback; None: if SIP listens there.
     allow_loopback: bool | None = None
     #: LOW-HIGH: the media plane's ports; no description may send one call's audio to another's port. Empty: not checked.

@@ -13,8 +13,10 @@ import soundfile
 from carillon.common.v1 import call_application_pb2 as app
 from carillon.media.v1 import audio_pb2 as pb
 from carillon_kit.testing import eventually
+from carillon_rtp.codecs import Decoder
 from carillon_rtp.testing import decode, share_of, tone
 from carillon_sip import InviteReceived, SessionFailed, SessionProgress
+from carillon_sip.offer_answer import G722
 
 pytestmark = pytest.mark.feature("M-8")
 
@@ -93,6 +95,20 @@ async def test_what_was_uploaded_is_what_a_caller_hears_and_a_new_upload_replace
         done = await upload(studio.client, sound(hertz))
         await eventually((studio.folder / "media/audio" / done.object).exists)
         assert share_of(await heard(studio, words, prompt), hertz) > 0.8
+
+
+async def test_who_speaks_wide_band_hears_an_uploaded_file_so(studio: Any, words: Any) -> None:
+    """6 kHz is in no file of 8 kHz."""
+    await upload(studio.client, sound(6000))
+    step = app.Step(play=app.Play(prompts=[app.Prompt(audio=app.AudioFile(audio_id="welcome"))]))
+    studio.application.follow(app.NextResponse(step=step, cursor=b"x", config_seq=5), words.hang_up(16))
+    anne = await studio.phone("anne")
+    anne.call("102", body=anne.offer(codecs=(G722,)))
+    await anne.answered()
+    await studio.ended()
+    decoder = Decoder("G722", 16_000)
+    samples = [sample for packet in anne.rtp.received if packet.payload_type == 9 for sample in decoder.decode(packet.payload)]
+    assert share_of(samples, 6000 / 2) > 0.5, "frequencies are halved: `share_of` takes 8 kHz"
 
 
 async def test_where_the_file_is_lost_its_text_is_spoken(studio: Any, words: Any) -> None:

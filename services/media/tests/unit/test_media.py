@@ -48,7 +48,7 @@ def test_an_answer_is_read() -> None:
     callee = LEG.offering()
     answer = LegMedia("192.0.2.1", 4000, session_id=1).answering(callee.body)
     agreed = callee.answered(answer.body)
-    assert (agreed.codec, agreed.remote) == ("PCMA", Remote("192.0.2.1", 4000, "PCMA", 101))
+    assert (agreed.codec, agreed.remote) == ("PCMA", Remote("192.0.2.1", 4000, "PCMA", 101, xr_summary=True, xr_voip=True))
 
 
 @pytest.mark.feature("M-4")

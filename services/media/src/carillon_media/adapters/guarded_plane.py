@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from carillon_media.domain.addresses import Addresses
 from carillon_media.ports import PlanePort
 from carillon_rtp.client import PlaneClient, RefusedTarget
-from carillon_rtp.values import MediaAddress, Remote, Restored, SessionState
+from carillon_rtp.values import IpVersion, MediaAddress, Remote, Restored, SessionState
 
 
 class GuardedPlane:
@@ -30,9 +30,9 @@ class GuardedPlane:
             """Everything else goes to the plane as it is."""
             return getattr(self._plane, name)
 
-    async def open(self, session: str, *, port: int | None = None, urgent: bool = False) -> MediaAddress:
+    async def open(self, session: str, *, port: int | None = None, urgent: bool = False, ip_version: IpVersion = 4) -> MediaAddress:
         """As the plane does."""
-        address = await self._plane.open(session, port=port, urgent=urgent)
+        address = await self._plane.open(session, port=port, urgent=urgent, ip_version=ip_version)
         self._own_hosts.add(address.ip)
         return address
 

@@ -47,15 +47,15 @@ class PromptFiles:
         if not self._ringback.exists():
             _write_ringback(self._ringback)
 
-    async def files(self, tenant: str, prompts: Sequence[Prompt], call_id: str) -> list[Path]:
-        """Files to play one after another; raises OSError."""
+    async def files(self, tenant: str, prompts: Sequence[Prompt], call_id: str, *, wide: bool = False) -> list[Path]:
+        """Files to play one after another, uploaded ones at 16 kHz for who hears that (`wide`); raises OSError."""
         files: list[Path] = []
         for prompt in prompts:
             match prompt:
                 case Music():
                     files += await self._once_through(tenant, prompt, call_id)
                 case AudioFile():
-                    files += await self._audio(tenant, prompt)
+                    files += await self._audio(tenant, prompt, wide)
                 case Recorded(name):
                     path = await self._recorded(name)
                     files += [path] if path is not None else []
@@ -90,8 +90,8 @@ class PromptFiles:
     async def _spoken(self, prompt: Speech | Beep | Silence) -> Path:
         return await self._store.path_for(_proto(prompt))
 
-    async def _audio(self, tenant: str, prompt: AudioFile) -> list[Path]:
-        path = await self._sounds.audio(tenant, prompt.audio_id)
+    async def _audio(self, tenant: str, prompt: AudioFile, wide: bool) -> list[Path]:
+        path = await self._sounds.audio(tenant, prompt.audio_id, wide=wide)
         if path is not None:
             return [path]
         _log.warning("text is spoken in place of an audio file", tenant=tenant, audio_id=prompt.audio_id, has_text=bool(prompt.text))

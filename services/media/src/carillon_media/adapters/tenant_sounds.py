@@ -36,14 +36,14 @@ class TenantSounds:
         self._offsets = offsets
         offsets.mkdir(parents=True, exist_ok=True)
 
-    async def audio(self, tenant: str, audio_id: str) -> Path | None:
-        """A file of the tenant's."""
+    async def audio(self, tenant: str, audio_id: str, *, wide: bool = False) -> Path | None:
+        """A file of the tenant's, `wide`: at 16 kHz."""
         config = self._config_of(tenant)
         audio = config.get(Audio, audio_id) if config is not None else None
         if audio is None:
             _log.warning("an audio file is not configured", tenant=tenant, audio_id=audio_id)
             return None
-        return await self._cache.get(audio.object)
+        return (await self._cache.get(audio.wide_object) if wide else None) or await self._cache.get(audio.object)
 
     async def warm(self, config: TenantConfig) -> None:
         """Fetch a tenant's files before somebody waits for them."""

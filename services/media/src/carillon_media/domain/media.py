@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import cast
 
 from carillon_media.domain.secrecy import Secrecy, key_for
-from carillon_rtp.values import AudioCodec, Remote, SrtpKeys, SrtpSuite
+from carillon_rtp.values import AudioCodec, IpVersion, Remote, SrtpKeys, SrtpSuite
 from carillon_rtp.values import Codec as CodecName
 from carillon_sip.errors import ParseError
 from carillon_sip.offer_answer import (
@@ -37,6 +37,8 @@ _KNOWN_RATES = {(codec.name, codec.clock_rate) for codec in _KNOWN.values()}
 _EVENT_48K = 110
 #: The offer of a call is looked at when it comes and when it is answered.
 _parse = lru_cache(maxsize=512)(SessionDescription.parse)
+#: Extended reports (RFC 3611) that we want, and write where they are wanted.
+_XR = ("stat-summary", "voip-metrics")
 #: Hold as RFC 2543 had it.
 _NOWHERE = ("0.0.0.0", "::")
 
@@ -57,6 +59,8 @@ class LegMedia:
     codec: str = ""
     secrecy: Secrecy = "none"
     secret: bytes = field(default=b"", repr=False)
+    #: Comfort noise is agreed to where it is offered.
+    comfort_noise: bool = False
 
     @property
     def body(self) -> bytes:
@@ -87,6 +91,7 @@ class LegMedia:
             telephone_event_48k=_EVENT_48K if OPUS.name in names else None,
             crypto=self._offered_keys(),
             protocol="RTP/SAVP" if must else "RTP/AVP",
+            rtcp_xr=_XR,
         )
         return replace(self, version=version, description=offer)
 
@@ -116,7 +121,7 @@ class LegMedia:
         ParseError."""
         offer = _parse(body)
         version = self.version + 1
-        names = offered_codecs(body, self.secrecy)
+        names = offered_codecs(body, self.secrecy, (ipaddress.ip_address(self.ip).version,))
         if not names:
             raise NotAcceptable("no codec in common")
         agreed = answer_offer(
@@ -127,6 +132,8 @@ class LegMedia:
             version=version,
             codecs=[_KNOWN[preferred if preferred in names else names[0]]],
             local_key=None if self.secrecy == "none" else self._answering_key,
+            rtcp_xr=_XR,
+            comfort_noise=self.comfort_noise,
         )
         return replace(self._agreed(agreed, agreed.local), version=version)
 
@@ -140,14 +147,14 @@ class LegMedia:
     def _agreed(self, agreed: Negotiated, local: SessionDescription) -> "LegMedia":
         stream = agreed.remote
         nowhere = stream.address in _NOWHERE
-        if not reaches(stream.address, self.ip):
+        if not reaches(stream.address, (ipaddress.ip_address(self.ip).version,)):
             raise NotAcceptable("the media plane does not reach that address")
         if self.secrecy == "required" and agreed.crypto is None:
             raise NotAcceptable("SRTP is required")
         codec, known = agreed.codec, self.remote
         rate = agreed.telephone_event_rate
         remote = Remote(
-            ip=known.ip if nowhere and known is not None else stream.address,
+            ip=known.ip if nowhere and known is not None else str(ipaddress.ip_address(stream.address)),
             port=stream.port,
             codec=_plane_codec(codec),
             telephone_event=agreed.telephone_event,
@@ -156,6 +163,9 @@ class LegMedia:
             telephone_event_rate=None if rate == codec.clock_rate else rate,
             crypto=None if agreed.crypto is None else _keys(*agreed.crypto, known.crypto if known is not None else None),
             rtcp_port=stream.port if stream.rtcp_mux else stream.rtcp_port,
+            xr_summary="stat-summary" in stream.rtcp_xr,
+            xr_voip="voip-metrics" in stream.rtcp_xr,
+            comfort_noise=self.comfort_noise and stream.comfort_noise,
         )
         return replace(self, description=local, remote=remote, codec=codec.name)
 
@@ -180,22 +190,32 @@ def _keys(ours: Crypto, theirs: Crypto, known: SrtpKeys | None) -> SrtpKeys:
     return known if known is not None and replace(known, agreed_at=None) == keys else keys
 
 
-def reaches(address: str, plane_ip: str = "0.0.0.0") -> bool:
-    """Whether a media port at `plane_ip` can send there: an IP address of its own family (or "hold"), and no name."""
+def reaches(address: str, versions: Sequence[int] = (4,)) -> bool:
+    """Whether a media port of one of these IP versions can send there: an IP address (or "hold"), and no name."""
     if address in _NOWHERE:
         return True
     try:
-        return ipaddress.ip_address(address).version == ipaddress.ip_address(plane_ip).version
+        return ipaddress.ip_address(address).version in versions
     except ValueError:
         return False
 
 
-def offered_codecs(body: bytes, secrecy: Secrecy = "none") -> tuple[str, ...]:
-    """The codecs of an offer that are ours, in its order; none: the offer is unusable, to be refused with 488."""
+def offered_version(body: bytes) -> IpVersion:
+    """The IP version of an offer's audio; 4 for what cannot be read, too."""
+    try:
+        audio, _ = audio_of(_parse(body), secure=True)
+    except (ParseError, NotAcceptable):
+        return 4
+    return 6 if ":" in audio.address else 4
+
+
+def offered_codecs(body: bytes, secrecy: Secrecy = "none", versions: Sequence[int] = (4,)) -> tuple[str, ...]:
+    """The codecs of an offer that are ours, in its order; none: the offer is unusable, to be refused with 488. `versions`: the IP versions
+    of our media ports."""
     try:
         audio, _ = audio_of(_parse(body), secure=secrecy != "none")
     except (ParseError, NotAcceptable):
         return ()
-    if not reaches(audio.address) or (secrecy == "required" and not audio.crypto):
+    if not reaches(audio.address, versions) or (secrecy == "required" and not audio.crypto):
         return ()
     return tuple(dict.fromkeys(codec.name for codec in audio.codecs if (codec.name, codec.clock_rate) in _KNOWN_RATES))

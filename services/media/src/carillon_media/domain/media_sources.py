@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from carillon_media.domain.addresses import Network, is_inside, plain
 
-ANYBODY = ("0.0.0.0/0",)
+ANYBODY = {4: ("0.0.0.0/0",), 6: ("::/0",)}
 #: What one leg may have, by the media plane's room for them.
 MOST = 8
 
@@ -31,7 +31,7 @@ class MediaSources:
             return ()
         telling = address.version == here.version and not self.is_edge(sip)
         if not telling and here.is_private and not of_trunk:
-            return ANYBODY
+            return ANYBODY[here.version]
         found = [str(address)] if telling and address != here else []
         return (*found, *of_trunk, *(str(network) for network in self.trusted if network.version == here.version))[:MOST]
 

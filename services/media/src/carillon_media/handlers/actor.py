@@ -68,7 +68,7 @@ class CallActor:
         self.inbox: deque[inputs.Input | Aside | Request] = deque()
         self.busy = False
         self.codecs = codecs
-        self.ports = MediaPorts(parts.plane, parts.clock, parts.srtp, parts.sources)
+        self.ports = MediaPorts(parts.plane, parts.clock, parts.srtp, parts.sources, parts.comfort_noise)
         self._timers = Timers(parts.clock, self._fire)
         self.closing: list[LegIo] = []
         self.answered_at: datetime | None = None

@@ -8,11 +8,9 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from carillon_media.domain import inputs, outputs
-from carillon_media.domain.media import offered_codecs
-from carillon_media.domain.secrecy import secrecy_of
 from carillon_media.domain.state import CallState, Parked, Ringing, Talking
 from carillon_media.handlers import media_acts
-from carillon_media.handlers.legs import LegIo
+from carillon_media.handlers.legs import LegIo, codecs_offered
 from carillon_rtp.protocol import PlaneError
 from carillon_rtp.values import MUTED, PAGER
 
@@ -51,7 +49,7 @@ def codec_of(actor: "CallActor", leg: LegIo) -> str:
     """What the leg speaks, or will if it is answered."""
     if leg.media is not None and leg.media.codec:
         return leg.media.codec
-    return next(iter(offered_codecs(leg.offer, secrecy_of(actor.parts.srtp, leg.flow.transport))), "") if leg.offer else ""
+    return next(iter(codecs_offered(actor.parts, leg.offer, leg.flow)), "")
 
 
 def _others(actor: "CallActor") -> Iterator["CallActor"]:

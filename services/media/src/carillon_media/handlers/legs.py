@@ -4,18 +4,20 @@ Invariant: a leg has at most one media port, opened once; the plane knows of a l
 """
 
 import asyncio
+import ipaddress
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from carillon_kit.clock import Clock
-from carillon_media.domain.media import LegMedia
+from carillon_media.domain.addresses import plain
+from carillon_media.domain.media import LegMedia, offered_codecs, offered_version
 from carillon_media.domain.media_sources import MediaSources
 from carillon_media.domain.secrecy import SrtpSetting, secrecy_of
 from carillon_media.domain.snapshots import SavedLeg
-from carillon_media.ports import PlanePort
-from carillon_rtp.values import Remote, Restored
+from carillon_media.ports import Parts, PlanePort
+from carillon_rtp.values import IpVersion, Remote, Restored
 from carillon_sip.flow import Flow
 
 
@@ -69,29 +71,46 @@ def _session_id(plane: str) -> int:
     return int.from_bytes(sha256(plane.encode()).digest()[:6])
 
 
+def codecs_offered(parts: Parts, body: bytes, flow: Flow) -> tuple[str, ...]:
+    """Those of an offer that came by the flow which are ours; none: it cannot be used."""
+    return offered_codecs(body, secrecy_of(parts.srtp, flow.transport), parts.plane.ip_versions) if body else ()
+
+
 class MediaPorts:
     """Media ports of legs on one plane. Every method raises `PlaneError` when the plane refuses or is away."""
 
-    __slots__ = ("_clock", "_plane", "_sources", "_srtp")
+    __slots__ = ("_clock", "_comfort_noise", "_plane", "_sources", "_srtp")
 
-    def __init__(self, plane: PlanePort, clock: Clock, srtp: SrtpSetting, sources: MediaSources) -> None:
+    def __init__(self, plane: PlanePort, clock: Clock, srtp: SrtpSetting, sources: MediaSources, comfort_noise: bool = False) -> None:
         self._plane = plane
         self._clock = clock
         self._srtp = srtp
         self._sources = sources
+        self._comfort_noise = comfort_noise
 
     async def open(self, leg: LegIo) -> LegMedia:
         """The leg with a media port."""
         if leg.media is None:
-            address = await self._plane.open(leg.plane, urgent=leg.urgent)
+            address = await self._plane.open(leg.plane, urgent=leg.urgent, ip_version=self._version_of(leg))
             leg.media = LegMedia(
                 address.ip,
                 address.port,
                 session_id=_session_id(leg.plane),
                 secrecy=secrecy_of(self._srtp, leg.flow.transport),
                 secret=secrets.token_bytes(32),
+                comfort_noise=self._comfort_noise,
             )
         return leg.media
+
+    def _version_of(self, leg: LegIo) -> IpVersion:
+        """That of its offer; whom we call is taken to have the one that its SIP comes by."""
+        if leg.offer:
+            return offered_version(leg.offer)
+        try:
+            six = plain(ipaddress.ip_address(leg.flow.remote[0].partition("%")[0])).version == 6
+        except ValueError:
+            return 4
+        return 6 if six and 6 in self._plane.ip_versions else 4
 
     async def agree(self, leg: LegIo, preferred: str = "") -> LegMedia:
         """The leg with our description: the answer to its offer, with this codec if it has it, or our offer. Raises SipError if they
@@ -144,7 +163,7 @@ class MediaPorts:
         for leg in alive.values():
             assert leg.media is not None
             leg.media = leg.media.agreed_at(self._clock.now().timestamp())
-            wanted.append(Restored(leg.plane, leg.media.port, self.remote_of(leg)))
+            wanted.append(Restored(leg.plane, leg.media.port, self.remote_of(leg), 6 if ":" in leg.media.ip else 4))
         both = ((leg, alive.get(leg.bridged_with)) for leg in alive.values())
         bridges = [(leg.plane, other.plane) for leg, other in both if other is not None and leg.leg_id < other.leg_id]
         addresses = await self._plane.restore(wanted, bridges) if wanted else []

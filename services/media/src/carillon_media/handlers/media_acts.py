@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from carillon_media.handlers.actor import CallActor
 
 _log = get_logger(__name__)
+#: Codecs that carry more than telephone speech.
+WIDE_BAND = ("G722", "OPUS")
 
 
 async def bridge_legs(actor: "CallActor", output: outputs.BridgeLegs) -> None:
@@ -52,7 +54,8 @@ async def play_prompts(actor: "CallActor", output: outputs.PlayTo) -> None:
     prompts, leg = actor.parts.prompts, actor.legs[output.leg_id]
     try:
         facts = actor.call.facts
-        files = await prompts.files(facts.tenant, output.prompts, facts.call_id) if output.prompts else [prompts.ringback()]
+        wide = leg.media is not None and leg.media.codec in WIDE_BAND
+        files = await prompts.files(facts.tenant, output.prompts, facts.call_id, wide=wide) if output.prompts else [prompts.ringback()]
         await actor.parts.plane.play(leg.plane, output.play_id, files, loop=output.loop, barge_in=output.barge_in)
     except (PlaneError, OSError) as error:
         actor.parts.quiet.warning("prompts cannot be played", call_id=actor.call.facts.call_id, error=str(error))

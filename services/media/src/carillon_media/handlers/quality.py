@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar, cast
 
-from carillon_contracts.call import LegEnded, LegQuality
+from carillon_contracts.call import ExtendedQuality, LegEnded, LegQuality
 from carillon_media.domain import outputs
 from carillon_media.handlers.legs import LegIo
 from carillon_media.ports import PlanePort
 from carillon_rtp.protocol import PlaneError
+from carillon_rtp.values import ExtendedReport
 
 SECONDS = 0.3
 T = TypeVar("T")
@@ -59,6 +60,24 @@ async def _ask(leg: LegIo, plane: PlanePort) -> LegQuality | None:
         remote_lost=seen.remote_lost,
         remote_jitter_ms=_rounded(seen.remote_jitter_ms, 1),
         remote_mos=_rounded(seen.remote_mos, 2),
+        extended=_extended(seen.extended),
+    )
+
+
+def _extended(told: ExtendedReport | None) -> ExtendedQuality | None:
+    if told is None:
+        return None
+    return ExtendedQuality(
+        r_factor=told.r_factor,
+        mos_listening=told.mos_lq,
+        mos_conversational=told.mos_cq,
+        loss=_rounded(told.loss_fraction, 4),
+        discarded=_rounded(told.discard_fraction, 4),
+        burst_density=_rounded(told.burst_density, 4),
+        burst_ms=told.burst_ms,
+        gap_ms=told.gap_ms,
+        buffer_ms=told.buffer_ms,
+        jitter_most_ms=_rounded(told.jitter_most_ms, 1),
     )
 
 

@@ -11,14 +11,12 @@ from carillon_media.domain import inputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.facts import CallFacts, Limits
 from carillon_media.domain.identity import dialled_by
-from carillon_media.domain.media import offered_codecs
-from carillon_media.domain.secrecy import secrecy_of
 from carillon_media.domain.state import CALLER
 from carillon_media.handlers import identifying
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.board import Restore, Sync
 from carillon_media.handlers.features import Features
-from carillon_media.handlers.legs import LegIo
+from carillon_media.handlers.legs import LegIo, codecs_offered
 from carillon_media.handlers.rooms import Rooms
 from carillon_media.handlers.taps import Taps
 from carillon_media.handlers.transfers import Transfers
@@ -128,7 +126,7 @@ class Switchboard:
         if self.transfers.takes_over(session, request, flow, facts):
             return
         body = request.body
-        codecs = offered_codecs(body, secrecy_of(self.parts.srtp, flow.transport)) if body else ()
+        codecs = codecs_offered(self.parts, body, flow)
         urgent = self.parts.directory.calls_for_help(facts)
         caller = LegIo(CALLER, session, flow, f"{facts.call_id}/{CALLER}", offer=body, urgent=urgent)
         caller.media_networks = self.parts.trunks.media_networks(facts.tenant, facts.trunk_id or "")

@@ -12,11 +12,9 @@ from carillon_media.domain import holding, inputs, transferring
 from carillon_media.domain.causes import NORMAL_CLEARING
 from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.identity import dialled_by
-from carillon_media.domain.media import offered_codecs
-from carillon_media.domain.secrecy import secrecy_of
 from carillon_media.domain.state import CallState, Parked, Ringing, Talking
 from carillon_media.handlers.actor import CallActor
-from carillon_media.handlers.legs import LegIo
+from carillon_media.handlers.legs import LegIo, codecs_offered
 from carillon_media.ports import Parts
 from carillon_rtp.protocol import PlaneError
 from carillon_sip.errors import ParseError
@@ -150,7 +148,7 @@ class Transfers:
             sip.reject(session, 481)
         elif self._forbidden(*found, facts):
             sip.reject(session, 403)
-        elif request.body and not offered_codecs(request.body, secrecy_of(self._board.parts.srtp, flow.transport)):
+        elif request.body and not codecs_offered(self._board.parts, request.body, flow):
             sip.reject(session, 488)
         else:
             leg = LegIo("", session, flow, f"{facts.call_id}/a", offer=request.body)
@@ -168,7 +166,7 @@ class Transfers:
 
     async def _pick_up(self, actor: CallActor, rung: str, leg: LegIo, facts: CallFacts) -> None:
         self._board.hand_over(leg)
-        codec = next(iter(offered_codecs(leg.offer, secrecy_of(self._board.parts.srtp, leg.flow.transport))), "") if leg.offer else ""
+        codec = next(iter(codecs_offered(self._board.parts, leg.offer, leg.flow)), "")
         taken = inputs.PickedUp(rung, leg.session, facts.caller_user_id or "", facts.caller, codec)
         talks = isinstance(actor.call.state.phase, Talking)
         if await actor.request(taken, lambda state: _cannot(state, rung) if talks else _not_ringing(state, rung)):
