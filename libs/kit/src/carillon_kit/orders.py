@@ -3,7 +3,7 @@
 Carrying out an order must be harmless the second time: there is no inbox, so that an answer that was lost on the way is given again.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -14,12 +14,14 @@ from carillon_kit import outbox
 from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import UNAVAILABLE
+from carillon_kit.rewriting import patterns
 
 O = TypeVar("O")  # noqa: E741
 Counts = dict[str, int]
 #: (message id, subject, payload)
 Answer = tuple[UUID, str, bytes]
 Wake = Callable[[], None]
+_WAITING = "select exists (select from outbox where encode(payload, 'escape') ilike any($1::text[]))"
 _log = get_logger("orders")
 
 
@@ -33,6 +35,8 @@ class Orders(Generic[O]):
     read: Callable[[Delivered], O]
     carry_out: Callable[[Any, O], Awaitable[Counts]]
     answer: Callable[[O, Counts], Answer]
+    #: What of an order must not wait in the outbox any more before it is carried out: it would come up behind it.
+    words: Callable[[O], Sequence[str]]
     wake: Wake
     stream: str
 
@@ -47,6 +51,8 @@ class Orders(Generic[O]):
                 continue
             try:
                 async with self.pool.acquire() as connection, connection.transaction():
+                    if await connection.fetchval(_WAITING, patterns(self.words(order))):
+                        raise Retry(1.0)
                     counts = await self.carry_out(connection, order)
                     await outbox.put(connection, self.stream, [self.answer(order, counts)])
             except UNAVAILABLE as away:

@@ -24,6 +24,7 @@ from carillon_directory.domain.decide import decide, wanted_claims
 from carillon_directory.domain.erasing.decide import ERASURE, Erasing, erase
 from carillon_directory.domain.index import Index, Pair
 from carillon_directory.domain.outcomes import Accepted, Invalid, Missing, Refused, Violation
+from carillon_directory.domain.texts import text_error
 from carillon_directory.ports import ErasureLog, Outrun, Recorded, TenantLog
 from carillon_kit.clock import Clock, SystemClock
 from carillon_kit.heap import growing
@@ -240,6 +241,8 @@ class Directory:
 
     async def erase(self, tenant_id: str, command: ErasePerson, log: ErasureLog, *, dry_run: bool = False) -> Erased | Refused:
         """The first step of an erasure: the changes; raises `TooBusy` as `execute`."""
+        if reason := text_error(command.reason):
+            return Invalid((Violation("reason", reason),))
         lock = self._writing.setdefault(tenant_id, asyncio.Lock())
         async with lock:
             for _ in range(self._attempts):

@@ -49,6 +49,7 @@ async def obey(pool: "asyncpg.Pool[Any]", bus: Bus, wake: Wake) -> Consumer:
         lambda delivered: read_order(delivered.subject, delivered.data),
         carry_out,
         lambda order, counts: answer_event(order, "routing", counts, clock.now()),
+        lambda order: order.cleaner.needles,
         wake,
         ERASURES.name,
     )

@@ -65,6 +65,7 @@ async def obey(pool: "asyncpg.Pool[Any]", bus: Bus, objects: ObjectStore, wake: 
         lambda delivered: read_order(delivered.subject, delivered.data),
         lambda connection, order: carry_out(connection, order, objects),
         lambda order, counts: answer_event(order, "voicemail", counts, clock.now()),
+        lambda order: order.cleaner.needles,
         wake,
         ERASURES.name,
     )
