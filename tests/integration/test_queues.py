@@ -11,13 +11,14 @@ from carillon.routing.v1 import queues_pb2 as pb
 from carillon.routing.v1.queues_pb2_grpc import QueueControlServiceStub
 from carillon_cli.phone.baresip import Baresip
 from carillon_kit.grpc_client import channel
-from strangers.phones import holds, phone
+from strangers.phones import among, holds, phone
 from strangers.sipp import Sipp
 from strangers.system import System
 
 pytestmark = pytest.mark.feature("R-10")
 CARRIER = "127.0.0.2"
 AGENT_HZ = 1900
+CALLER_HZ = 1300
 COMPANY = """
 tenant: {id: dupont, display_name: Dupont SA, realm: dupont.example, country: CH, time_zone: Europe/Zurich, language: fr,
   main_number: "+41215550100"}
@@ -27,8 +28,11 @@ queues:
   - id: hotline
     ring_seconds: 20
     leave_key: "*"
+    callback_key: "1"
     members: [{agent_id: dumas}]
     priorities: [{prefixes: ["+4176"], priority: 5}]
+extensions:
+  - {id: "158", destination: {queue_id: hotline}}
 numbers:
   - {id: "+41215550150", destination: {queue_id: hotline}}
 """
@@ -130,3 +134,38 @@ async def test_who_hangs_up_is_gone_and_an_agent_who_does_not_answer_keeps_nobod
             for call in (await hotline.state()).callers:
                 await hotline.stub.ReleaseCaller(pb.ReleaseCallerRequest(call_id=call.call_id), timeout=10)
             await hotline.waits()
+
+
+async def test_who_does_not_want_to_wait_keeps_the_place_and_is_called_back_by_the_agent(system: System, hotline: Hotline) -> None:
+    known = system.call_ids()
+    async with AsyncExitStack() as stack:
+        agent = await stack.enter_async_context(phone(system, "101", AGENT_HZ))
+        waiting = await stack.enter_async_context(phone(system, "102", CALLER_HZ))
+        await waiting.command("dial", f"sip:158@{system.tenant['realm']}")
+        await hotline.waits("102")
+        await happened(waiting, "CALL_ESTABLISHED", 1)
+        await holds(lambda: (heard := waiting.heard()).total - heard.silence > 0.2, "music")
+        await waiting.command("sndcode", "1")
+        await happened(waiting, "CALL_CLOSED", 1)
+        (kept,) = (await hotline.state()).callers
+        assert (kept.number, kept.position, kept.callback, kept.state) == ("102", 1, True, "waiting")
+        await hotline.stub.LogInAgent(pb.LogInAgentRequest(agent_id="dumas"), timeout=10)
+        await happened(agent, "CALL_INCOMING", 1)
+        await agent.command("accept")
+        await happened(waiting, "CALL_INCOMING", 1)
+        await waiting.command("accept")
+        async with asyncio.timeout(30):
+            while await hotline.numbers("talking") != ["102"]:
+                await asyncio.sleep(0.1)
+        await holds(lambda: among(agent, CALLER_HZ) > 0.5 and among(waiting, AGENT_HZ) > 0.5, "both hear each other")
+        await agent.command("hangup")
+        await happened(waiting, "CALL_CLOSED", 2)
+        await hotline.waits()
+        async with asyncio.timeout(30):
+            while (await hotline.state()).callers:
+                await asyncio.sleep(0.1)
+    records = await asyncio.to_thread(system.new_records, known, 2)
+    (asked,) = (record for record in records if "queues" in record)
+    assert [(each["queue_id"], each["left_reason"]) for each in asked["queues"]] == [("hotline", "called_back")]
+    (back,) = (record for record in records if record is not asked)
+    assert (back["caller"], back["dialled"], back["status"]) == ("101", "102", "answered")

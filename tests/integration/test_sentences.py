@@ -21,7 +21,15 @@ _MAILBOX = ("greeting", "goodbye", "nothing_recorded", "unknown_mailbox")
 
 def said(language: str) -> list[str]:
     """Sentences of all services, those with gaps in parts."""
-    tables = (speech._POSITION, speech._WAIT, speech._ONE_MINUTE, rooms._JOINED, rooms._LEFT, *feature_phrases._TEXTS.values())
+    tables = (
+        speech._POSITION,
+        speech._WAIT,
+        speech._ONE_MINUTE,
+        speech._CALLBACK,
+        rooms._JOINED,
+        rooms._LEFT,
+        *feature_phrases._TEXTS.values(),
+    )
     mailbox = next(each for each in phrases._PHRASES if each.language == language)
     texts = [
         *astuple(PHRASES[language]),

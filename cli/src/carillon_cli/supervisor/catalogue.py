@@ -55,6 +55,7 @@ def service_environment(service: str, options: Options, folders: Folders, backin
     match service:
         case "routing":
             found |= {"CARILLON_DIRECTORY": f"127.0.0.1:{ports.directory}", "CARILLON_CDR": f"127.0.0.1:{ports.cdr}"}
+            found["CARILLON_MEDIA"] = f"127.0.0.1:{ports.grpc('media')}"
             if options.test_clock:
                 found["CARILLON_CLOCK_FILE"] = str(folders.clock)
         case "directory":

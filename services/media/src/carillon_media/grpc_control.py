@@ -1,5 +1,6 @@
 """`CallControlService`: requests about calls, checked field by field."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from carillon_media.handlers.control import CallControl, UnknownCall
 from carillon_media.handlers.feature_control import FeatureControl
 from carillon_media.handlers.taps import FellBehind, Taps
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CALL_CONTROL = "carillon.media.v1.CallControlService"
 _WHO = frozenset({ADMIN, OPERATOR, SERVICE})
 CALL_CONTROL_RIGHTS: Mapping[str, frozenset[str]] = dict.fromkeys(
@@ -147,6 +149,7 @@ class CallControlApi(FeatureVerbs, CallControlServiceServicer):
                 "user_id": "" if request.user_id else "needed",
                 "destination": _undialable(request.destination),
                 "ring_seconds": "" if 0 < seconds <= MAX_RING_SECONDS else f"1 to {MAX_RING_SECONDS}",
+                "call_id": "" if not request.call_id or _UUID.fullmatch(request.call_id) else "must be a UUID in lower case",
             }
         )
         tenant = current_tenant()
@@ -154,7 +157,8 @@ class CallControlApi(FeatureVerbs, CallControlServiceServicer):
             raise NotFound(f"users/{request.user_id}")
         async with refusals(user=request.user_id):
             auto = request.auto_answer
-            call_id = self._control.originate(tenant, request.user_id, request.destination, who(), seconds, auto_answer=auto)
+            wanted = (tenant, request.user_id, request.destination, who(), seconds)
+            call_id = self._control.originate(*wanted, auto_answer=auto, call_id=request.call_id)
         return pb.OriginateCallResponse(call_id=call_id)
 
     async def WatchCallEvents(self, request: pb.WatchCallEventsRequest, context: Context) -> AsyncIterator[pb.WatchCallEventsResponse]:

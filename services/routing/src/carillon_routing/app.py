@@ -6,6 +6,7 @@ from typing import Any
 
 from carillon.cdr.v1.cdr_pb2_grpc import RecordServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
+from carillon.media.v1.call_control_pb2_grpc import CallControlServiceStub
 from carillon.routing.v1.codes_pb2_grpc import add_CodeServiceServicer_to_server
 from carillon.routing.v1.explain_pb2_grpc import add_ExplainServiceServicer_to_server
 from carillon.routing.v1.hunt_groups_pb2_grpc import add_HuntGroupControlServiceServicer_to_server
@@ -20,6 +21,7 @@ from carillon_kit.grpc_client import channel
 from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks
 from carillon_routing.adapters.attendance import PostgresAttendance
+from carillon_routing.adapters.call_backs import CallBacks
 from carillon_routing.adapters.fact_finder import RealFacts
 from carillon_routing.adapters.letters import Letters
 from carillon_routing.adapters.past_calls import PastCalls
@@ -67,15 +69,16 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         await follower.caught_up(settings.catch_up_seconds)
         facts = PostgresFacts(configuration.zone)
         attendance = PostgresAttendance()
+        users, records, calling = _others(settings, stack)
+        sign = signer(settings.token_key.get_secret_value())
         floors = FloorsWhenUp(expected=bool(settings.postgres_dsn))
         if settings.postgres_dsn:
-            tasks.start(run_queues(settings, bus, configuration, floors, facts, attendance), "queues")
+            call_back = None if calling is None else CallBacks(calling, sign)
+            tasks.start(run_queues(settings, bus, configuration, floors, facts, attendance, call_back), "queues")
             await wait_a_moment(floors, settings.queues_up_seconds)
         queues = QueueCalls(floors, SystemClock())
         server = await guarded_server(settings, "routing", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         web = Web(settings.token_key.get_secret_value(), networks(settings.webhook_networks), SystemClock())
-        users, records = _others(settings, stack)
-        sign = signer(settings.token_key.get_secret_value())
         finder = RealFacts(facts, Letters(bus, SystemClock()), web, Attendances(floors, attendance), Peers(users, records, sign))
         add_services(server, configuration, _clock(settings), queues, finder)
         control = QueueControl(floors, configuration, SystemClock())
@@ -95,8 +98,8 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         yield port
 
 
-def _others(settings: RoutingSettings, stack: AsyncExitStack) -> tuple[Any | None, Any | None]:
-    """Stubs of the directory's UserService and of cdr's RecordService; None where its address is not set."""
+def _others(settings: RoutingSettings, stack: AsyncExitStack) -> tuple[Any | None, Any | None, Any | None]:
+    """Stubs of the directory's UserService, of cdr's RecordService and of media's CallControlService; None where its address is not set."""
     token = issue_token(settings.token_key.get_secret_value(), "routing", None, [SERVICE])
 
     def stub(target: str, kind: Callable[[Any], Any]) -> Any | None:
@@ -106,7 +109,8 @@ def _others(settings: RoutingSettings, stack: AsyncExitStack) -> tuple[Any | Non
         stack.push_async_callback(link.close, None)
         return kind(link)
 
-    return stub(settings.directory, UserServiceStub), stub(settings.cdr, RecordServiceStub)
+    users, records = stub(settings.directory, UserServiceStub), stub(settings.cdr, RecordServiceStub)
+    return users, records, stub(settings.media, CallControlServiceStub)
 
 
 def _clock(settings: RoutingSettings) -> Clock:

@@ -48,6 +48,13 @@ class FloorLog(Protocol):
         """Whether the holder runs the clock for so long."""
 
 
+class CallBack(Protocol):
+    """Calls people who did not want to wait."""
+
+    async def __call__(self, tenant: str, user_id: str, number: str, ring_seconds: int, call_id: str) -> bool:
+        """Have this user's phones rung and then the number called, in one call with that id; False: it is not done."""
+
+
 class AttendanceAway(Exception):
     """Who is logged in at hunt groups can neither be read nor changed now."""
 

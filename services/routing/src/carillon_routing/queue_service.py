@@ -23,6 +23,7 @@ from carillon_routing.adapters.floor_log import PostgresFloors
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.adapters.queue_events import QueuePublisher
 from carillon_routing.handlers.floors import Floors, FloorsWhenUp
+from carillon_routing.ports import CallBack
 from carillon_routing.projections.configuration import Configuration
 from carillon_routing.settings import RoutingSettings
 from carillon_routing.subscribers import CONSUMER, CallSubscriber
@@ -37,6 +38,7 @@ async def run_queues(
     up: FloorsWhenUp,
     facts: PostgresFacts,
     attendance: PostgresAttendance,
+    call_back: CallBack | None = None,
 ) -> None:
     """Wait for the database, then let time pass on the floors until cancelled."""
     ids = SystemIds()
@@ -50,7 +52,7 @@ async def run_queues(
         stack.push_async_callback(pool.close)
         await migrate(pool, "carillon_routing.migrations")
         log = PostgresFloors(pool, ids)
-        floors = Floors(log, configuration.current, SystemClock(), f"{settings.node}-{ids.token()}")
+        floors = Floors(log, configuration.current, SystemClock(), f"{settings.node}-{ids.token()}", call_back)
         facts.adopt(pool)
         attendance.adopt(pool)
         up.adopt(floors)

@@ -17,5 +17,7 @@ class RoutingSettings(ServiceSettings):
     #: Directory's and cdr's `host:port`, for what users change and call back by code; empty: neither is possible.
     directory: str = ""
     cdr: str = ""
+    #: Media's `host:port`, for calling back who waited in a queue; empty: callers are not called back.
+    media: str = ""
     #: Networks inside which web-hooks may reach, `10.0.5.0/24, 10.0.6.7/32`; otherwise only the public Internet.
     webhook_networks: str = ""

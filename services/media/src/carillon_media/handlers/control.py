@@ -61,18 +61,28 @@ class CallControl:
             raise Refused(reason)
 
     def originate(
-        self, tenant: str, user_id: str, destination: str, requested_by: str, ring_seconds: float, *, auto_answer: bool = False
+        self,
+        tenant: str,
+        user_id: str,
+        destination: str,
+        requested_by: str,
+        ring_seconds: float,
+        *,
+        auto_answer: bool = False,
+        call_id: str = "",
     ) -> str:
-        """Call a user, then the destination as that user; returns the call's id. Raises Refused."""
+        """Call a user, then the destination as that user; returns the call's id (`call_id`, if given). Raises Refused."""
         board, accounts = self.board, self.accounts
         if self.full:
             raise Refused("no more calls are taken now")
+        if call_id in board.calls:
+            raise Refused(f"call {call_id} is up")
         contacts = tuple(board.parts.directory.contacts_of_user(tenant, user_id))
         if not contacts:
             raise Refused(f"no device of user {user_id} is registered")
         facts = CallFacts(
             tenant=tenant,
-            call_id=str(board.parts.ids.uuid7()),
+            call_id=call_id or str(board.parts.ids.uuid7()),
             direction="from_user",
             caller=accounts.extension_of(tenant, user_id) or accounts.caller_number_of(tenant, user_id),
             caller_name=accounts.name_of(tenant, user_id),

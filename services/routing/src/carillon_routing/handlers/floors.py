@@ -13,13 +13,14 @@ from carillon_contracts.config import Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import Clock
 from carillon_kit.event_store import VersionConflict
+from carillon_kit.ids import Ids, SystemIds
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import UNAVAILABLE
-from carillon_routing.domain.queues.commands import Command, Tick
+from carillon_routing.domain.queues.commands import CallOver, Command, StartCallback, Tick
 from carillon_routing.domain.queues.decide import Refused, decide
 from carillon_routing.domain.queues.events import FloorEvent
 from carillon_routing.domain.queues.floor import Floor, fold
-from carillon_routing.ports import FloorLog
+from carillon_routing.ports import CallBack, FloorLog
 
 _log = get_logger(__name__)
 SNAPSHOT_EVERY = 500
@@ -72,7 +73,17 @@ Watcher = Callable[[str, Floor, Sequence[FloorEvent]], None]
 class Floors:
     """By tenant. `config` gives a tenant's configuration of now; `clock` is the machine's, never a test's."""
 
-    def __init__(self, log: FloorLog, config: Callable[[str], TenantConfig | None], clock: Clock, holder: str) -> None:
+    def __init__(
+        self,
+        log: FloorLog,
+        config: Callable[[str], TenantConfig | None],
+        clock: Clock,
+        holder: str,
+        call_back: CallBack | None = None,
+        ids: Ids | None = None,
+    ) -> None:
+        self._call_back_by = call_back
+        self._ids = ids or SystemIds()
         self._log = log
         self._config = config
         self._clock = clock
@@ -80,29 +91,39 @@ class Floors:
         self._kept: dict[str, _Kept] = {}
         self.watchers: list[Watcher] = []
 
-    async def execute(self, tenant: str, command: Command, seconds: float = DATABASE_SECONDS) -> Floor:
-        """Do it; the floor after it. Raises `Refused`, and `FloorAway` when the database does not answer in time."""
+    @property
+    def calls_back(self) -> bool:
+        """Whether callers can be called back."""
+        return self._call_back_by is not None
+
+    async def execute(self, tenant: str, command: Command, seconds: float = DATABASE_SECONDS, *, then: Command | None = None) -> Floor:
+        """Do it, and `then` that; the floor after it. Raises `Refused`, and `FloorAway` when the database does not answer in time."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._execute(tenant, command)
+                return await self._execute(tenant, command, then)
         except UNAVAILABLE as error:
             raise FloorAway(str(error)) from error
 
-    async def _execute(self, tenant: str, command: Command) -> Floor:
+    async def _execute(self, tenant: str, command: Command, then: Command | None) -> Floor:
         kept = self._kept.setdefault(tenant, _Kept())
         async with kept.lock:
-            events = await self._decide_on_newest(tenant, kept, command)
-            try:
-                if events:
-                    await self._log.append(tenant, kept.version, events)
-            except VersionConflict:
-                events = await self._in_turn(tenant, kept, command)
-            except BaseException:
-                # It may have been stored or not: look before the next decision.
-                kept.loaded = False
-                raise
-            self._advance(tenant, kept, events)
+            await self._store(tenant, kept, command, await self._decide_on_newest(tenant, kept, command))
+            if then is not None:
+                # On the floor that was the newest just now; what comes after that is seen by the next look.
+                await self._store(tenant, kept, then, self._decide(tenant, kept, then))
             return kept.floor
+
+    async def _store(self, tenant: str, kept: _Kept, command: Command, events: list[FloorEvent]) -> None:
+        try:
+            if events:
+                await self._log.append(tenant, kept.version, events)
+        except VersionConflict:
+            events = await self._in_turn(tenant, kept, command)
+        except BaseException:
+            # It may have been stored or not: look before the next decision.
+            kept.loaded = False
+            raise
+        self._advance(tenant, kept, events)
 
     async def _decide_on_newest(self, tenant: str, kept: _Kept, command: Command) -> list[FloorEvent]:
         """What is to be stored is stored only at the newest version; that nothing is to be done must be looked at again on it."""
@@ -199,10 +220,26 @@ class Floors:
             try:
                 floor = await self.read(tenant, 1.0)
                 if floor.callers:
-                    await self.execute(tenant, Tick(), 1.0)
+                    floor = await self.execute(tenant, Tick(), 1.0)
+                    await self._call_back(tenant, floor)
                 await self._snapshot(tenant)
             except FloorAway as away:
                 _log.warning("floor delayed", tenant=tenant, error=str(away))
+
+    async def _call_back(self, tenant: str, floor: Floor) -> None:
+        """Whoever is to be called back, and has an agent. The call's id is stored first, so that a killed replica calls nobody twice."""
+        config = self._config_of(tenant)
+        for caller in floor.callers.values():
+            agent = config.agents.get(caller.offered[0]) if caller.offered else None
+            queue = config.queues.get(caller.queue_id)
+            if not caller.callback or caller.via or agent is None or queue is None or self._call_back_by is None:
+                continue
+            call_id = str(self._ids.uuid7())
+            found = (await self.execute(tenant, StartCallback(caller.call_id, call_id), 1.0)).callers.get(caller.call_id)
+            if found is None or found.via != call_id:
+                continue
+            if not await self._call_back_by(tenant, agent.user_id, found.number, queue.ring_seconds, call_id):
+                await self.execute(tenant, CallOver(call_id), 1.0)
 
     async def _snapshot(self, tenant: str) -> None:
         kept = self._kept[tenant]

@@ -13,13 +13,13 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
 from carillon_routing.domain.cursor import Cursor, QueueWait
-from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Rang, Ring, RingResult, TraceLine, UserTarget, Wait
+from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Play, Played, Rang, Ring, RingResult, TraceLine, UserTarget, Wait
 from carillon_routing.domain.identity import shown_inside
 from carillon_routing.domain.queue_steps import REASONS, QueueOver, QueuePlace
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues.decide import Refused
 from carillon_routing.domain.queues.floor import Caller, Floor
-from carillon_routing.domain.queues.speech import heard
+from carillon_routing.domain.queues.speech import called_back, heard
 from carillon_routing.domain.recordings import recorded
 from carillon_routing.domain.walk import Walk
 from carillon_routing.handlers.floors import FloorAway, Floors, FloorsWhenUp
@@ -70,10 +70,19 @@ class QueueCalls:
         elif isinstance(outcome, Waited) and outcome.digit and outcome.digit == queue.leave_key:
             await floors.execute(call.tenant_id, c.Leave(call.call_id, "left_by_key"))
             return QueueOver("left_by_key")
+        elif isinstance(outcome, Waited) and outcome.digit and outcome.digit == self._callback_key(queue, call):
+            floor = await floors.execute(call.tenant_id, c.AskCallback(call.call_id, call.caller_number))
+            asked = floor.callers.get(call.call_id)
+            if asked is not None and asked.callback:
+                line = TraceLine(
+                    f"queue/{queue.id}", True, f"{call.caller_number} keeps position {floor.position(asked)} and is called back"
+                )
+                return _advance(Play((called_back(cursor.language, config.tenant.language),)), cursor, line)
+        elif isinstance(outcome, Played):
+            return QueueOver("called_back")
         try:
             join = c.Join(call.call_id, queue.id, wait.since / 1000, wait.priority, call.caller_number, cursor.language)
-            await floors.execute(call.tenant_id, join)
-            floor = await floors.execute(call.tenant_id, c.Fetch(call.call_id))
+            floor = await floors.execute(call.tenant_id, join, then=c.Fetch(call.call_id))
         except Refused as refused:
             return QueueOver("full" if refused.why == "full" else "no_agents")
         return await self._step(floors, floor, config, queue, call, cursor)
@@ -88,7 +97,7 @@ class QueueCalls:
         if caller.offered:
             said = self._ring(config, queue, call, cursor, caller)
         else:
-            said = self._wait(floor, config, queue, cursor, caller)
+            said = self._wait(floor, config, queue, call, cursor, caller)
         place = QueuePlace(caller.queue_id, 0 if caller.agent_id else floor.position(caller), caller.priority, caller.joined_at)
         return replace(said, place=place)
 
@@ -106,14 +115,18 @@ class QueueCalls:
         step = recorded(walk, step, cursor.wait)
         return _advance(step, cursor, line, *walk.trace)
 
-    def _wait(self, floor: Floor, config: TenantConfig, queue: Queue, cursor: Cursor, caller: Caller) -> Advance:
+    def _wait(self, floor: Floor, config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, caller: Caller) -> Advance:
         wait = cast(QueueWait, cursor.wait)
         phrases = heard(floor, queue, caller, wait.turn, cursor.language, config.tenant.language)
         every = min(MAX_WAIT_MS, queue.announcements.every_seconds * 1000)
-        step = Wait(phrases, queue.leave_key, every)
+        step = Wait(phrases, queue.leave_key + self._callback_key(queue, call), every)
         position = floor.position(caller)
         reason = f"position {position}, priority {caller.priority}, waiting {self._clock.now().timestamp() - caller.joined_at:.0f} s"
         return _advance(step, replace(cursor, wait=replace(wait, turn=wait.turn + 1)), TraceLine(f"queue/{queue.id}", True, reason))
+
+    def _callback_key(self, queue: Queue, call: CallFacts) -> str:
+        """Where callers can be called back, for one whose number is known."""
+        return queue.callback_key if call.caller_number and self._floors.get().calls_back else ""
 
     async def signalled(self, call: CallFacts) -> bool:
         """Whether the wait of the call is to end; answers when it is, or after `AWAIT_SECONDS`."""
@@ -132,5 +145,5 @@ def _by_agent(targets: Mapping[str, RingResult]) -> dict[str, RingResult]:
     return {target.removeprefix(AGENT): result for target, result in targets.items() if target.startswith(AGENT)}
 
 
-def _advance(step: Wait | Ring, cursor: Cursor, *lines: TraceLine) -> Advance:
+def _advance(step: Wait | Ring | Play, cursor: Cursor, *lines: TraceLine) -> Advance:
     return Advance(step, cursor, lines, cursor.config_seq)

@@ -221,11 +221,34 @@ def test_a_call_back_keeps_its_place_and_rings_one_agent_first() -> None:
     assert here.floor.agents["anna"].call_id == ""
 
 
-def test_a_call_back_that_reaches_nobody_is_given_up_after_three_tries() -> None:
-    here = hall("anna").do(c.Pause("anna", "x")).comes("c1").do(c.AskCallback("c1", "+41791112233"), c.CallOver("c1"), c.Resume("anna"))
+def to_be_called_back(**queue: Any) -> Hall:
+    here = hall("anna", **queue).do(c.Pause("anna", "x")).comes("c1").do(c.AskCallback("c1", "+41791112233"), c.CallOver("c1"))
+    return here.do(c.Resume("anna"))
+
+
+def test_a_call_back_that_reaches_nobody_is_tried_three_times_a_minute_apart() -> None:
+    here = to_be_called_back()
     for n in range(3):
+        assert here.offers() == {"c1": ("anna",)}
         here.do(c.StartCallback("c1", f"out{n}"), c.CallOver(f"out{n}"), after=1)
+        assert here.offers() == {}
+        here.do(c.Tick(), after=61)
     assert "c1" not in here.floor.callers
+    assert [event.reason for event in here.log if isinstance(event, e.CallerLeft)] == ["callback_failed"]
+
+
+def test_a_call_back_that_could_not_be_begun_is_no_try_and_one_that_is_never_heard_of_again_is() -> None:
+    here = to_be_called_back()
+    for _ in range(5):
+        here.do(c.Tick(), after=7)
+    assert here.offers() == {"c1": ("anna",)}
+    here.do(c.StartCallback("c1", "lost")).do(c.Tick(), after=121)
+    assert (here.floor.callers["c1"].lapses, here.offers()) == (1, {})
+    assert here.do(c.Tick(), after=61).offers() == {"c1": ("anna",)}
+
+
+def test_nobody_is_called_back_hours_later() -> None:
+    here = to_be_called_back().do(c.LogOut("anna"), c.Tick(), after=7).do(c.Tick(), after=4 * 3600)
     assert [event.reason for event in here.log if isinstance(event, e.CallerLeft)] == ["callback_failed"]
 
 
@@ -276,7 +299,9 @@ def check(here: Hall) -> None:
     for agent in floor.agents.values():
         assert not agent.call_id or agent.agent_id in held, "an agent is held by nobody"
     free = [agent for agent in floor.agents.values() if agent.free(here.now)]
-    assert not (free and any(caller.waits for caller in floor.callers.values())), "a caller waits beside a free agent"
+    assert not (free and any(caller.waits and caller.not_before <= here.now for caller in floor.callers.values())), (
+        "a caller waits beside a free agent"
+    )
 
 
 @settings(max_examples=300, deadline=None)

@@ -144,14 +144,14 @@ class World:
     def now(self) -> float:
         return self.clock.now().timestamp()
 
-    async def execute(self, replica: int, command: c.Command, fault: Fault = "none") -> Floor | None:
+    async def execute(self, replica: int, command: c.Command, fault: Fault = "none", then: c.Command | None = None) -> Floor | None:
         """By one replica; when it dies, by the next, as media and the bus do. None: refused."""
         self.log.fault = fault
         try:
-            return await self.replicas[replica].execute(TENANT, command, FOR_EVER)
+            return await self.replicas[replica].execute(TENANT, command, FOR_EVER, then=then)
         except Killed:
             self.replicas[replica] = self._started()
-            return await self.execute((replica + 1) % REPLICAS, command)
+            return await self.execute((replica + 1) % REPLICAS, command, then=then)
         except Refused:
             return None
         finally:
@@ -167,8 +167,7 @@ class World:
         if call.results:
             await self.execute(replica, c.RingOver(call.call_id, dict(call.results)), fault)  # type: ignore[arg-type]
             call.results = {}
-        await self.execute(replica, c.Join(call.call_id, "sales", call.joined_at, call.priority), fault)
-        floor = await self.execute(replica, c.Fetch(call.call_id), fault)
+        floor = await self.execute(replica, c.Join(call.call_id, "sales", call.joined_at, call.priority), fault, c.Fetch(call.call_id))
         caller = floor.callers.get(call.call_id) if floor is not None else None
         if not call.there:
             return

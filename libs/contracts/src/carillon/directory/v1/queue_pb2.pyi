@@ -249,8 +249,8 @@ class Queue(_message.Message):
     leave_key: _builtins.str
     """Pressed by a caller who does not want to wait: one of 0-9, * and #; empty: none."""
     callback_key: _builtins.str
-    """Pressed by a caller who wants to be called back at their turn; empty: not offered.
-    Kept, and not offered to callers yet.
+    """Pressed by a caller with a known number who wants to hang up, keep the place and be called back at their turn: the agent's phones ring,
+    then the caller is called with the agent's rights, three times at most, a minute apart, for four hours. Empty: not offered.
     """
     recording_policy_id: _builtins.str
     """Whether the talks of its callers are recorded."""

@@ -812,6 +812,7 @@ class OriginateCallRequest(_message.Message):
     DESTINATION_FIELD_NUMBER: _builtins.int
     RING_SECONDS_FIELD_NUMBER: _builtins.int
     AUTO_ANSWER_FIELD_NUMBER: _builtins.int
+    CALL_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     destination: _builtins.str
     """As the user would dial it."""
@@ -819,6 +820,8 @@ class OriginateCallRequest(_message.Message):
     """Seconds that the user's devices ring; 0: 30, at most 120."""
     auto_answer: _builtins.bool
     """The user's phones answer by themselves, as far as they can."""
+    call_id: _builtins.str
+    """A UUID that the call is to have, so that who asks knows it before; refused while such a call is up. Empty: one is made."""
     def __init__(
         self,
         *,
@@ -826,10 +829,11 @@ class OriginateCallRequest(_message.Message):
         destination: _builtins.str = ...,
         ring_seconds: _builtins.int = ...,
         auto_answer: _builtins.bool = ...,
+        call_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_answer", b"auto_answer", "destination", b"destination", "ring_seconds", b"ring_seconds", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_answer", b"auto_answer", "call_id", b"call_id", "destination", b"destination", "ring_seconds", b"ring_seconds", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

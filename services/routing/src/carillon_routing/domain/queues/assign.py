@@ -15,7 +15,7 @@ def assign(floor: Floor, config: TenantConfig, now: float) -> list[AgentsOffered
     if not free:
         return offers
     last: dict[str, str] = {}
-    for caller in sorted((c for c in floor.callers.values() if c.waits), key=lambda c: c.rank):
+    for caller in sorted((c for c in floor.callers.values() if c.waits and c.not_before <= now), key=lambda c: c.rank):
         queue = config.queues.get(caller.queue_id)
         if queue is None:
             continue

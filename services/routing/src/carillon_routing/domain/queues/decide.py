@@ -20,6 +20,8 @@ GONE_SECONDS = 30.0
 #: Beyond the time that the agents ring: answers take a moment to be known.
 RING_GRACE = 10.0
 MAX_LAPSES = 3
+#: So long after it was asked for nobody is called back any more.
+CALLBACK_EXPIRES = 4 * 3600.0
 #: A talk whose end nobody heard of.
 LONGEST_TALK = 12 * 3600.0
 MISSED_OFFERS = "missed offers"
@@ -257,10 +259,11 @@ def _late(floor: Floor, caller: Caller, config: TenantConfig, now: float) -> lis
         lost = now > caller.connected_at + LONGEST_TALK
         return [*_release(caller, caller.agent_id, config, now)] if lost else []
     if caller.offered:
-        return _late_offer(caller, now)
+        return _late_offer(floor, caller, config, now)
     queue = config.queues.get(caller.queue_id)
     if caller.callback:
-        return []
+        late = now > caller.callback_at + CALLBACK_EXPIRES
+        return [e.CallerLeft(at=now, call_id=caller.call_id, reason="callback_failed")] if late else []
     if queue is None or (queue.leave_without_agents and not agents_on(floor, queue)):
         return [e.CallerReleased(at=now, call_id=caller.call_id, reason="no_agents")]
     if queue.max_wait_seconds and now >= caller.joined_at + queue.max_wait_seconds:
@@ -268,15 +271,16 @@ def _late(floor: Floor, caller: Caller, config: TenantConfig, now: float) -> lis
     return []
 
 
-def _late_offer(caller: Caller, now: float) -> list[e.FloorEvent]:
+def _late_offer(floor: Floor, caller: Caller, config: TenantConfig, now: float) -> list[e.FloorEvent]:
     if caller.ring_until is None:
         if now <= caller.offered_at + FETCH_SECONDS:
             return []
-        if caller.lapses + 1 >= MAX_LAPSES:
-            reason: e.LeftReason = "callback_failed" if caller.callback else "vanished"
-            return [e.CallerLeft(at=now, call_id=caller.call_id, reason=reason)]
+        if caller.lapses + 1 >= MAX_LAPSES and not caller.callback:
+            return [e.CallerLeft(at=now, call_id=caller.call_id, reason="vanished")]
         return [e.OfferLapsed(at=now, call_id=caller.call_id)]
-    if now > caller.ring_until and len(caller.offered) == 1 and not caller.callback:
+    if now > caller.ring_until and caller.callback:
+        return _callback_over(floor, caller, config, now)
+    if now > caller.ring_until and len(caller.offered) == 1:
         # Nobody said that it failed, so it was answered; the event that says so is late.
         return [e.AgentConnected(at=now, call_id=caller.call_id, agent_id=caller.offered[0])]
     return []

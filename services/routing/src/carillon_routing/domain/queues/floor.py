@@ -12,6 +12,8 @@ from carillon_routing.domain.queues import events as e
 
 #: Until an agent who did not take an offer gets another one, seconds, by what became of it.
 HOLD_OFF: Mapping[str, float] = {"no_answer": 3.0, "rejected": 5.0, "busy": 10.0, "unreachable": 30.0, "congested": 30.0}
+#: Between two tries to call back.
+CALLBACK_PAUSE = 60.0
 #: What counts as a missed offer.
 MISSED = ("no_answer", "rejected")
 #: How long a call that has ended is remembered, seconds: a question that was on its way then must not bring it back.
@@ -47,6 +49,9 @@ class Caller:
     callback: bool = False
     #: The call by which the caller is called back.
     via: str = ""
+    #: When that was asked for, and no call back before.
+    callback_at: float = 0.0
+    not_before: float = 0.0
 
     @property
     def waits(self) -> bool:
@@ -192,7 +197,10 @@ def _offer_lapsed(floor: Floor, event: e.OfferLapsed) -> Floor:
     if caller is None:
         return floor
     floor = _freed(floor, caller.offered, event.call_id)
-    return _caller(floor, event.call_id, offered=(), ring_until=None, via="", lapses=caller.lapses + 1)
+    # A call back that could not even be begun is no try.
+    tried = bool(caller.via) or not caller.callback
+    pause = event.at + CALLBACK_PAUSE if caller.via else caller.not_before
+    return _caller(floor, event.call_id, offered=(), ring_until=None, via="", lapses=caller.lapses + tried, not_before=pause)
 
 
 def _connected(floor: Floor, event: e.AgentConnected) -> Floor:
@@ -244,7 +252,7 @@ def _ranked(floor: Floor, event: e.CallerRanked) -> Floor:
 
 
 def _callback_requested(floor: Floor, event: e.CallbackRequested) -> Floor:
-    return _caller(floor, event.call_id, callback=True, number=event.number, lapses=0)
+    return _caller(floor, event.call_id, callback=True, number=event.number, lapses=0, callback_at=event.at)
 
 
 def _callback_started(floor: Floor, event: e.CallbackStarted) -> Floor:

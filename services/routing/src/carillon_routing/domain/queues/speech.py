@@ -31,6 +31,20 @@ _ONE_MINUTE = {
     "nl": "De geschatte wachttijd is één minuut.",
     "it": "Il tempo di attesa stimato è di un minuto.",
 }
+_CALLBACK = {
+    "fr": "Vous gardez votre place. Nous vous rappellerons. Au revoir.",
+    "en": "You keep your place. We will call you back. Goodbye.",
+    "de": "Sie behalten Ihren Platz. Wir rufen Sie zurück. Auf Wiederhören.",
+    "nl": "U behoudt uw plaats. We bellen u terug. Tot ziens.",
+    "it": "Lei mantiene il suo posto. La richiameremo. Arrivederci.",
+}
+
+
+def called_back(language: str, tenant_language: str) -> Phrase:
+    """What a caller hears who has asked to be called back."""
+    tongue = language.split(",")[0] or tenant_language
+    known = tongue if tongue.split("-")[0] in _CALLBACK else "en"
+    return Phrase(_CALLBACK[known.split("-")[0]], known)
 
 
 def estimated_seconds(floor: Floor, queue: Queue, position: int) -> float:
