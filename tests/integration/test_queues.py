@@ -45,7 +45,7 @@ class Hotline:
         self.stub = QueueControlServiceStub(self.channel)
 
     async def state(self) -> pb.QueueState:
-        answer = await self.stub.GetQueues(pb.GetQueuesRequest(queue_id="hotline"), timeout=10, wait_for_ready=True)
+        answer = await self.stub.GetQueues(pb.GetQueuesRequest(queue_id="hotline"), timeout=60, wait_for_ready=True)
         return answer.queues[0]
 
     async def numbers(self, state: str = "waiting") -> list[str]:
