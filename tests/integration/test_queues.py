@@ -115,7 +115,7 @@ async def test_callers_wait_over_a_killed_routing_and_are_served_in_order(system
     assert {record["caller"]: record["answered_by"] for record in records} == {caller(number): "dumas" for number in (1, 2, 3)}
     for record in records:
         (passage,) = record["queues"]
-        assert (passage["queue_id"], passage["left_reason"], passage["answered_by"]) == ("hotline", "abandoned", "dumas")
+        assert (passage["queue_id"], passage["left_reason"], passage["answered_by"]) == ("hotline", "answered", "dumas")
         assert [(offer["agent_id"], offer["result"]) for offer in passage["offers"]] == [("dumas", "answered")]
     assert sorted(record["queues"][0]["position"] for record in records) == [1, 2, 3]
 
