@@ -197,6 +197,26 @@ async def test_a_lone_message_is_handled_without_waiting_for_a_batch(place: Plac
 
 
 @ANY_CONSUMER
+async def test_how_far_every_durable_consumer_is(place: Place) -> None:
+    """While one is through with nothing yet that is 0, which is not the same as no stream."""
+    released = asyncio.Event()
+
+    async def act(messages: list[Delivered]) -> None:
+        await released.wait()
+
+    async def far(expected: int) -> bool:
+        return await place.bus.handled(place.stream) == expected
+
+    recorder = Recorder(act)
+    await place.consume(place.spec(), recorder, MemoryDeadLetters(), batch=2)
+    await place.bus.publish_many(place.stream, place.items(2))
+    await eventually(lambda: recorder.batches, timeout=30)
+    assert await far(0)
+    released.set()
+    await eventually(lambda: far(2), timeout=30)
+
+
+@ANY_CONSUMER
 async def test_a_consumer_that_stopped_goes_on_where_it_was(place: Place) -> None:
     recorder = Recorder()
     await place.bus.publish_many(place.stream, place.items(5))

@@ -128,7 +128,7 @@ class ErasureWorker:
         found, waiting = 0, list[str]()
         for stream, subject in places:
             handled = await self.bus.handled(stream.name)
-            if not handled:
+            if handled is None:
                 continue
             named = [each.stream_seq for each in await self._read(stream, subject) if _names(each.data, cleaner, late)]
             await self.bus.erase(stream.name, [number for number in named if number <= handled])

@@ -226,8 +226,11 @@ class Bus(ABC):
         """Start a durable consumer: `handler` gets up to `batch` messages in stream order, one call at a time in this process."""
 
     @abstractmethod
-    async def handled(self, stream: str) -> int:
-        """Every durable consumer of the stream is through with what came up to this `stream_seq`; 0: there is no such stream."""
+    async def handled(self, stream: str) -> int | None:
+        """Every durable consumer of the stream is through with what came up to this `stream_seq`, 0: one with nothing yet.
+
+        None: there is no such stream.
+        """
 
     @abstractmethod
     async def erase(self, stream: str, stream_seqs: Sequence[int]) -> None:

@@ -77,7 +77,7 @@ class MemoryBus(Bus):
         self._consumers.append(worker)
         return worker
 
-    async def handled(self, stream: str) -> int:
+    async def handled(self, stream: str) -> int | None:
         """As `Bus.handled`."""
         return min([len(self._stream(stream).messages), *(each.floor for (name, _), each in self._durables.items() if name == stream)])
 

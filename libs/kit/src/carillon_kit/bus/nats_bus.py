@@ -208,12 +208,12 @@ class NatsBus(Bus):
         self._consumers.append(worker)
         return worker
 
-    async def handled(self, stream: str) -> int:
+    async def handled(self, stream: str) -> int | None:
         """As `Bus.handled`."""
         try:
             last = (await self._manager.stream_info(stream)).state.last_seq
         except errors.NotFoundError:
-            return 0
+            return None
         found = [int(last)]
         for consumer in await self._manager.consumers_info(stream):
             # One without a durable name reads for itself alone and is not waited for.
