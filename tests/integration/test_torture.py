@@ -187,7 +187,7 @@ def test_datagrams_are_followed_by_an_answer(system: System, carrier: str) -> No
 )
 def test_odd_octets_of_an_account_are_no_harm(method: str, user: str, name: str, extra: str, statuses: set[int], system: System) -> None:
     """With the right password they reach every service, the records and the stored registrations."""
-    account, realm = system.tenant["users"][-1], system.tenant["realm"]
+    account, realm = system.user("106"), system.tenant["realm"]
     uri = f"sip:{user or account['sip_user']}@{realm}"
     call_id, authorization = f"{time.monotonic_ns()}@odd", ""
     with Line(system) as line:

@@ -138,6 +138,9 @@ class Remote:
             "crypto": None if self.crypto is None else self.crypto.to_json(),
             "rtcp_port": self.rtcp_port,
             "sources": self.sources,
+            "xr_summary": self.xr_summary,
+            "xr_voip": self.xr_voip,
+            "comfort_noise": self.comfort_noise,
         }
 
     @classmethod
