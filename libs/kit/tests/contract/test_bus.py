@@ -264,6 +264,24 @@ async def test_a_poisoned_message_becomes_a_dead_letter_and_the_others_go_on(pla
 
 
 @ANY_CONSUMER
+async def test_what_cannot_be_read_holds_nobody_up_for_long(place: Place) -> None:
+    """Three tries, however many others get."""
+
+    async def act(messages: list[Delivered]) -> None:
+        raise ValueError("no event")
+
+    letters = MemoryDeadLetters()
+    await place.bus.publish_many(place.stream, place.items(1))
+    await place.consume(place.spec(), Recorder(act), letters)
+
+    async def through() -> bool:
+        return await place.bus.handled(place.stream) == 1
+
+    await eventually(through, timeout=30)
+    assert [letter.deliveries for letter in await letters.list()] == [3]
+
+
+@ANY_CONSUMER
 async def test_a_dead_letter_is_replayed_to_its_consumer_and_forgotten(place: Place) -> None:
     broken = True
     handled: list[tuple[bytes, str]] = []

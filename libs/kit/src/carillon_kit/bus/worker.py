@@ -16,6 +16,8 @@ from carillon_kit import logs, telemetry
 from carillon_kit.bus.api import Consumer, ConsumerSpec, DeadLetterStore, Delivered, Handler, Retry
 from carillon_kit.clock import Clock
 
+#: A handler that raises ValueError cannot read the message, which gets no better by waiting: it becomes a dead letter after so many tries.
+MAX_UNREADABLE = 3
 #: `Retry` is not counted as a failure for this long after the message was stored.
 PATIENCE_SECONDS = 3600
 _REPLAY_SECONDS = 1.0
@@ -144,7 +146,8 @@ class Worker(Consumer):
         # Failures are counted here and not by the broker, which counts every `Retry` too. What a restart forgets, the broker's
         # count makes good once the message is old.
         old = self._age(message) >= PATIENCE_SECONDS and message.deliveries >= spec.max_deliveries
-        if (failures >= spec.max_deliveries or old) and await self._bury(message, failures, error):
+        most = min(spec.max_deliveries, MAX_UNREADABLE) if isinstance(error, ValueError) else spec.max_deliveries
+        if (failures >= most or old) and await self._bury(message, failures, error):
             await delivery.term()
             return
         if len(self._failures) >= _REMEMBERED:

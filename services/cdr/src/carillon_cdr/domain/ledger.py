@@ -17,7 +17,7 @@ CALL_ENDED = f"carillon.{CallEnded.TYPE}"
 MAX_SEQ = 2**31 - 1
 
 
-class Poisoned(Exception):
+class Poisoned(ValueError):
     """These bytes can never become a ledger entry; the message says why."""
 
 

@@ -23,7 +23,7 @@ _MESSAGES = UUID("0c7c2d0e-6a52-5b0f-8a6b-5a0c1d6f7e21")
 _LONGEST_LABEL = 128
 
 
-class Poisoned(Exception):
+class Poisoned(ValueError):
     """This can never become a message; the text says why."""
 
 
