@@ -322,10 +322,10 @@ async def test_no_more_calls_than_the_trunk_may_have_but_for_help(house: Any, wo
 async def test_a_media_plane_that_is_too_busy_takes_calls_for_help(house: Any, words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     opening = PlaneClient.open
 
-    async def busy(self: PlaneClient, session: str, *, port: int | None = None, urgent: bool = False) -> MediaAddress:
+    async def busy(self: PlaneClient, session: str, *, urgent: bool = False, **options: Any) -> MediaAddress:
         if not urgent:
             raise Overloaded("overloaded", "the packet threads are busy")
-        return await opening(self, session, port=port, urgent=urgent)
+        return await opening(self, session, urgent=urgent, **options)
 
     monkeypatch.setattr(PlaneClient, "open", busy)
     async with carrier(house, "carrier_answers") as one:
