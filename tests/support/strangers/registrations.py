@@ -33,7 +33,7 @@ def registered(system: System) -> dict[str, list[str]]:
 
 def leave(system: System, sip_user: str) -> None:
     """With every contact at once (RFC 3261 section 10.2.2)."""
-    user = next((each for each in system.tenant["users"] if each["sip_user"] == sip_user), None)
+    user = next((each for each in system.tenant["users"] if each.get("sip_user") == sip_user), None)
     if user is not None:
         keys = {"user": sip_user, "realm": system.tenant["realm"], "expires": "0"}
         with Sipp("register.xml", system.sip, *credentials(user), replace={_CONTACT: "Contact: *"}, **keys) as sipp:
