@@ -38,7 +38,6 @@ def calling_tone(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.xfail(reason="the tone is not followed by the fax's answer since the last merge; cause not found", strict=False)
 def test_a_fax_machine_that_calls_a_voice_number_reaches_the_fax(system: System, number: str, tmp_path: Path) -> None:
     known, realm, user = system.call_ids(), system.tenant["realm"], system.user("106")
     media = Reflected(system.run["grpc"]["media"], system.run["admin_token"])

@@ -66,6 +66,8 @@ class System:
         system = cls(folder, process)
         try:
             until(lambda: system.run_file.exists() or process.poll() is not None, "run.json", READY_SECONDS)
+            # The company is new to its phones: one that registers before this is told to fetch its settings.
+            until(lambda: "were told to fetch their settings" in system.log() or process.poll() is not None, "check-sync", READY_SECONDS)
         except NotInTime:
             system.stop()
             raise

@@ -62,12 +62,14 @@ class Resync:
             await self._work.wait()
             await asyncio.sleep(self._gather_seconds)
             self._work.clear()
+            sip_users = len(self._waiting)
             while self._waiting:
                 for sip_user in list(self._waiting)[:PHONES_PER_SECOND]:
                     del self._waiting[sip_user]
                     self._tell(sip_user)
                 if self._waiting:
                     await asyncio.sleep(1.0)
+            _log.info("phones that are here were told to fetch their settings", sip_users=sip_users)
 
     def _tell(self, sip_user: str) -> None:
         for device in self._devices_of(sip_user):
