@@ -8,6 +8,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon_contracts.config import ConfigChanged, Resource, SipCredential
+from carillon_contracts.languages import LANGUAGES, Language, told_in
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.proto_mapping import to_message
 from carillon_directory.adapters.refusals import api_error
@@ -48,6 +49,14 @@ def resource_of(config: TenantConfig, kind: str, resource_id: str) -> Resource:
     if resource is None:
         raise NotFound(f"{kind} {resource_id!r}")
     return resource
+
+
+def language_of(config: TenantConfig, wanted: str = "") -> Language:
+    """The one to tell in; empty: the tenant's. Raises `InvalidArgument`."""
+    language = told_in(wanted, config.tenant.language)
+    if language is None:
+        raise InvalidArgument({"language": f"must be one of {', '.join(LANGUAGES)}"})
+    return language
 
 
 def reach_of(config: TenantConfig) -> Reach:

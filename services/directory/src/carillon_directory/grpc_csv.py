@@ -6,14 +6,15 @@ from collections.abc import AsyncIterator
 from carillon.directory.v1 import csv_pb2 as pb
 from carillon.directory.v1.csv_pb2_grpc import CsvServiceServicer, add_CsvServiceServicer_to_server
 from carillon_contracts.config import RESOURCES
+from carillon_contracts.languages import Language
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.refusals import api_error
 from carillon_directory.domain.commands import ApplyCompany
 from carillon_directory.domain.csv_files.reading import MOST_BYTES, Import, RowError, located, read
 from carillon_directory.domain.csv_files.tables import TABLES, Table
-from carillon_directory.domain.csv_files.texts import LANGUAGES, Language
 from carillon_directory.domain.csv_files.writing import written
 from carillon_directory.domain.outcomes import Invalid, Refused
+from carillon_directory.grpc_common import language_of
 from carillon_directory.handlers import Directory, Executed, TooBusy
 from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit.auth import ADMIN, OPERATOR
@@ -44,7 +45,7 @@ class CsvApi(CsvServiceServicer):
         options, raw = await _received(requests)
         table = _table(options.table)
         config = await self._config(tenant)
-        language = _language(options.language, config)
+        language = language_of(config, options.language)
         made = await asyncio.to_thread(read, table, raw, config, language)
         yield pb.ImportCsvResponse(progress=pb.CsvProgress(rows_read=made.rows))
         if made.errors:
@@ -74,7 +75,7 @@ class CsvApi(CsvServiceServicer):
         """See csv.proto."""
         table = _table(request.table)
         config = await self._config(current_whole_tenant())
-        for chunk in written(table, config, _language(request.language, config)):
+        for chunk in written(table, config, language_of(config, request.language)):
             yield pb.ExportCsvResponse(chunk=chunk)
 
     async def _config(self, tenant: str) -> TenantConfig:
@@ -106,14 +107,6 @@ def _table(name: str) -> Table:
     if name not in TABLES:
         raise InvalidArgument({"table": f"must be one of {', '.join(TABLES)}"})
     return TABLES[name]
-
-
-def _language(name: str, config: TenantConfig) -> Language:
-    """As asked, or the tenant's where there are texts in it; Italian and others read English."""
-    if name and name not in LANGUAGES:
-        raise InvalidArgument({"language": f"must be one of {', '.join(LANGUAGES)}"})
-    wanted = name or config.tenant.language[:2]
-    return next((each for each in LANGUAGES if each == wanted), "en")
 
 
 def _result(done: Executed, table: Table, made: Import) -> pb.CsvResult:

@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon_contracts.config import Plan, PlanDraft, Resource
+from carillon_contracts.languages import Language
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.adapters.finding_texts import LANGUAGES, told
+from carillon_directory.adapters.finding_texts import told
 from carillon_directory.adapters.proto_mapping import mask_paths, to_document
 from carillon_directory.domain.commands import CreateResource, UpdateResource
 from carillon_directory.domain.findings import findings
 from carillon_directory.domain.outcomes import Invalid, Violation
-from carillon_directory.grpc_common import bounds_of, or_raise, reach_of, resource_of
+from carillon_directory.grpc_common import bounds_of, language_of, or_raise, reach_of, resource_of
 from carillon_directory.handlers import Directory, TooBusy
 from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import current_principal, current_tenant
@@ -69,15 +70,7 @@ def _known(config: TenantConfig, kind: type[R], name: str) -> R:
     return found
 
 
-def language_of(config: TenantConfig, wanted: str = "") -> str:
-    """The one wanted, else the tenant's if there are texts in it. Raises `InvalidArgument`."""
-    if wanted and wanted not in LANGUAGES:
-        raise InvalidArgument({"language": f"must be one of {', '.join(LANGUAGES)}"})
-    own = config.tenant.language.split("-")[0]
-    return wanted or (own if own in LANGUAGES else "en")
-
-
-def warnings(config: TenantConfig, plan: Plan, language: str) -> list[pb.PlanFinding]:
+def warnings(config: TenantConfig, plan: Plan, language: Language) -> list[pb.PlanFinding]:
     """What is odd about a plan, in words."""
     return [
         pb.PlanFinding(

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carillon_contracts.config import Department, Extension, Tenant, User
+from carillon_contracts.languages import LANGUAGES
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import ApplyCompany
 from carillon_directory.domain.csv_files.reading import Import, e164, read, separator_of, slug, text_of, unguarded
 from carillon_directory.domain.csv_files.tables import TABLES
-from carillon_directory.domain.csv_files.texts import LANGUAGES, TEXTS
+from carillon_directory.domain.csv_files.texts import TEXTS
 from carillon_directory.domain.csv_files.writing import written
 from carillon_directory.domain.decide import decide
 from carillon_directory.domain.outcomes import Accepted

@@ -10,8 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from carillon_contracts.config import RESOURCES, Plan, Schedule
+from carillon_contracts.languages import LANGUAGES, Language
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.adapters.finding_texts import LANGUAGES, texts, told
+from carillon_directory.adapters.finding_texts import texts, told
 from carillon_directory.domain.findings import Finding, findings
 from carillon_directory.domain.openings import covered
 
@@ -162,7 +163,7 @@ def test_ways_that_end_in_nothing() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_finding_is_told_in_every_language_with_the_same_values(language: str) -> None:
+def test_every_finding_is_told_in_every_language_with_the_same_values(language: Language) -> None:
     english = texts("en")
     assert texts(language).keys() == english.keys()
     for kind, said in english.items():

@@ -16,9 +16,10 @@ import phonenumbers
 from pydantic import JsonValue
 
 from carillon_contracts.config import Extension
+from carillon_contracts.languages import Language
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.csv_files.tables import Column, Table
-from carillon_directory.domain.csv_files.texts import Language, Problem, told
+from carillon_directory.domain.csv_files.texts import Problem, told
 from carillon_directory.domain.documents import dump
 
 MOST_ROWS = 100_000

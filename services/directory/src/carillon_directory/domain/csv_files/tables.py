@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from carillon_contracts.config import Contact, Device, Number, Resource, ShortCode, User
-from carillon_directory.domain.csv_files.texts import Language
+from carillon_contracts.languages import Language
 
 #: How a cell is read: as it stands, E.164, a MAC, a whole number, a date, digits of an extension, or the name or id of another resource.
 Form = Literal["text", "phone", "mac", "count", "date", "extension", "user", "department", "site"]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Literal
 
-Language = Literal["en", "fr", "de", "nl"]
-LANGUAGES: tuple[Language, ...] = ("en", "fr", "de", "nl")
+from carillon_contracts.languages import Language
+
 Problem = Literal[
     "empty", "too_many_rows", "not_text", "unknown_column", "column_twice", "missing_column", "too_many_cells", "needed", "not_a_number",
     "not_a_date", "not_a_phone_number", "not_a_mac", "unknown", "twice", "taken", "too_long", "one_of", "wrong",

@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterator
 
 from carillon_contracts.config import Resource
+from carillon_contracts.languages import Language
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.csv_files.reading import GUARDED
 from carillon_directory.domain.csv_files.tables import Column, Table
-from carillon_directory.domain.csv_files.texts import Language
 
 _ROWS_A_CHUNK = 500
 
