@@ -127,6 +127,11 @@ def test_what_is_not_there_is_missing_and_what_is_there_exists(company: dict[str
         ("mailbox", {"id": "m", "display_name": "x" * 2001}, "mailbox.display_name"),
         ("mailbox", {"id": "m", "greeting": [{"text": "one\ntwo"}, {"text": "bell\a"}]}, "mailbox.greeting[1].text"),
         ("mailbox", {"id": "m", "greeting": [{"text": "x" * 2000}] * 140}, "mailbox"),
+        (
+            "schedule",
+            {"id": "s", "ranges": [], "exceptions": [{"date": f"{year}-12-25", "label": "x" * 2000} for year in range(2026, 2166)]},
+            "schedule",
+        ),
         ("extension", {"id": "1", "destination": {"hang_up": "normal"}}, "extension.id"),
         ("extension", {"id": "102", "destination": {}}, "extension.destination"),
         ("number", {"id": "0215550900"}, "number.id"),

@@ -96,8 +96,8 @@ def _is_small(fields: Document) -> bool:
     """Whether so few texts, each of a length that `texts` allows, cannot be too large: most are so, and not dumped to be measured."""
     count = 0
     for value in fields.values():
-        if isinstance(value, list):
-            return not value
+        if isinstance(value, list) and value:
+            return False
         inner = value.values() if isinstance(value, dict) else ()
         if any(isinstance(each, dict | list) for each in inner):
             return False
