@@ -104,6 +104,18 @@ def test_a_reset_line_has_new_passwords_and_nothing_personal(config: TenantConfi
     assert config.users["ann"].restriction_profile_id == "inland"
 
 
+@pytest.mark.feature("D-18")
+def test_who_leaves_groups_leaves_members_alone_and_no_group_empty(config: TenantConfig) -> None:
+    leave = ResetLine(actor="x", user_id="ann", spare_passwords={"acme-101": "brand-new-one"}, leave_groups=True)
+    config = after(config, create("ring_group", id="led-on", members=[{"user_id": "bob"}], no_answer={"user_id": "ann"}))
+    left = after(config, leave)
+    assert [each.user_id for each in left.ring_groups["team"].members if each.user_id] == []
+    assert left.ring_groups["led-on"] == config.ring_groups["led-on"]
+    refused = decide(after(config, create("ring_group", id="alone", members=[{"user_id": "ann"}])), leave)
+    assert isinstance(refused, Invalid)
+    assert [(each.field, each.reason) for each in refused.violations] == [("leave_groups", "ring_group 'alone' would have no members")]
+
+
 def test_a_batch_is_all_or_nothing_in_any_order(config: TenantConfig) -> None:
     items = (create("extension", id="777", destination={"user_id": "new"}), create("user", id="new", last_name="N"))
     assert "777" in after(config, Batch(actor="x", items=items)).extensions

@@ -148,7 +148,7 @@ def _left_groups(state: State, user_id: str) -> list[Piece] | Invalid:
         group = state.config.resources.get(kind, {}).get(resource_id)
         if kind in _GROUPS and group is not None:
             after = parted(group, {(User.KIND, user_id)})
-            if after == group:
+            if after is group:
                 return Invalid((Violation("leave_groups", f"{kind} {resource_id!r} would have no members"),))
             pieces.append(Piece(kind, group, after))
     return pieces

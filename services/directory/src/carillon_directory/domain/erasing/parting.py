@@ -21,7 +21,7 @@ _LEADING = frozenset({"user", "number", "department", "site", "conference_room",
 
 
 def parted(resource: Resource, gone: Set[Key]) -> Resource:
-    """The resource without references to what is gone; itself where it must not be changed or could not stand then."""
+    """The resource without references to what is gone; the very same object where it could not stand then."""
     document = dump(resource)
     for name, value in list(document.items()):
         if isinstance(value, list) and resource.KIND in _MEMBERS:
