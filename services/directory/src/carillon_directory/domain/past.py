@@ -9,7 +9,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import documents
 from carillon_directory.domain.commands import PutBack
 from carillon_directory.domain.conclude import Key, Piece, State, conclude
-from carillon_directory.domain.erasing.parting import parted
+from carillon_directory.domain.erasing.parting import leads_to, parted
 from carillon_directory.domain.outcomes import Conflict, Decision, Forbidden
 from carillon_directory.domain.references import everything
 
@@ -67,7 +67,7 @@ def restoring(now: TenantConfig, then: TenantConfig) -> dict[Key, Mapping[str, A
     }
     erased = {(kind, name) for kind, found in then.resources.items() for name in found if name.startswith(PREFIX)}
     for each in (parted(each, erased) if erased else each for each in everything(then)):
-        if (each.KIND, each.id) in erased or (isinstance(each, Extension) and ("user", each.destination.user_id) in erased):
+        if (each.KIND, each.id) in erased or (isinstance(each, Extension) and leads_to(each, erased)):
             continue
         current = now.resources.get(each.KIND, {}).get(each.id)
         if current is None or current.model_copy(update={"etag": each.etag}) != each:

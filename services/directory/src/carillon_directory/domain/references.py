@@ -47,12 +47,18 @@ def references(resource: BaseModel) -> Iterator[Reference]:
 
 
 @cache
+def kind_of(field: str) -> str:
+    """The kind that a field of this name refers to (a list: `user_ids`, `allowed_user_ids`); empty: it refers to nothing."""
+    return REFERRING.get(field) or next((kind for kind in RESOURCES if f"_{field}".endswith(f"_{kind}_ids")), "")
+
+
+@cache
 def _fields(model: type[BaseModel]) -> tuple[tuple[str, str | None, Any], ...]:
     """(field, kind that it refers to, default, which refers to nothing) of the fields that refer or that hold values with fields of
     their own (no kind)."""
     found: list[tuple[str, str | None, Any]] = []
     for name, field in model.model_fields.items():
-        if kind := REFERRING.get(name) or _listed(name):
+        if kind := kind_of(name):
             found.append((name, kind, field.default))
         elif _holds_models(field.annotation):
             found.append((name, None, field.default))
@@ -61,11 +67,6 @@ def _fields(model: type[BaseModel]) -> tuple[tuple[str, str | None, Any], ...]:
 
 def _holds_models(annotation: object) -> bool:
     return (isinstance(annotation, type) and issubclass(annotation, BaseModel)) or any(map(_holds_models, get_args(annotation)))
-
-
-def _listed(name: str) -> str:
-    """The kind that a list of ids names: `user_ids`, `allowed_user_ids`; empty: it is no such list."""
-    return next((kind for kind in RESOURCES if f"_{name}".endswith(f"_{kind}_ids")), "")
 
 
 def _in_model(model: BaseModel, path: str) -> Iterator[Reference]:

@@ -13,16 +13,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from carillon_contracts.config import RESOURCES, ConfigChanged, Destination, Extension, Mailbox, Resource, User
+from carillon_contracts.config import RESOURCES, ConfigChanged, Extension, Mailbox, Resource, User
 from carillon_contracts.erasure import ERASED_EMAIL, Cleaner, PersonErasureOrdered
 from carillon_directory.domain.commands import ErasePerson
 from carillon_directory.domain.conclude import Piece, State, conclude
 from carillon_directory.domain.documents import dump
 from carillon_directory.domain.erasing.husks import PERSONAL, husk
-from carillon_directory.domain.erasing.parting import parted
+from carillon_directory.domain.erasing.parting import leads_to, parted, refers
 from carillon_directory.domain.erasing.theirs import Key, Log, Theirs, theirs, whose, words
 from carillon_directory.domain.outcomes import Accepted, Missing, Refused
-from carillon_directory.domain.references import everything, references
+from carillon_directory.domain.references import everything
 
 #: Resource and action of the change that says so.
 PERSON, ERASURE = "person", "erased"
@@ -72,24 +72,15 @@ def told(order: PersonErasureOrdered, actor: str, reason: str) -> ConfigChanged:
 def _pieces(state: State, found: Theirs, rewriting: "Rewriting") -> list[Piece]:
     """What is the person's goes; others part with it, and say nothing of them any more."""
     config = state.config
-    gone = {*found.now, *((Extension.KIND, each.id) for each in config.extensions.values() if _leads_to(each, found.now))}
+    gone = {*found.now, *((Extension.KIND, each.id) for each in config.extensions.values() if leads_to(each, found.now))}
     pieces = [Piece(each.KIND, each, None) for each in everything(config) if (each.KIND, each.id) in gone]
     for resource in everything(config):
         if (resource.KIND, resource.id) not in gone:
-            left = parted(resource, gone) if _refers(resource, gone) else resource
+            left = parted(resource, gone)
             # What still leads to them holds them, and is told.
-            if not _refers(left, gone) and (after := rewriting.cleaned(left)) != resource:
+            if not refers(left, gone) and (after := rewriting.cleaned(left)) != resource:
                 pieces.append(Piece(resource.KIND, resource, after))
     return pieces
-
-
-def _leads_to(extension: Extension, gone: frozenset[Key]) -> bool:
-    destination: Destination = extension.destination
-    return ("user", destination.user_id or "") in gone
-
-
-def _refers(resource: Resource, gone: Set[Key]) -> bool:
-    return any((each.kind, each.resource_id) in gone for each in references(resource))
 
 
 class Rewriting:

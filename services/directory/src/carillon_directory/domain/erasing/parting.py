@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from carillon_contracts.config import RESOURCES, Resource
+from carillon_contracts.config import RESOURCES, Extension, Resource
 from carillon_directory.domain.documents import dump
-from carillon_directory.domain.references import REFERRING
+from carillon_directory.domain.references import kind_of, references
 
 Key = tuple[str, str]
 #: Members are taken out of lists of these kinds.
@@ -20,8 +20,20 @@ _MEMBERS = frozenset({"ring_group", "hunt_group", "pickup_group", "paging_group"
 _LEADING = frozenset({"user", "number", "department", "site", "conference_room", "fax_box"})
 
 
+def refers(resource: Resource, gone: Set[Key]) -> bool:
+    """Whether it refers to anything that is gone."""
+    return any((each.kind, each.resource_id) in gone for each in references(resource))
+
+
+def leads_to(extension: Extension, gone: Set[Key]) -> bool:
+    """Whether it is a user's who is gone, and goes with them."""
+    return ("user", extension.destination.user_id) in gone
+
+
 def parted(resource: Resource, gone: Set[Key]) -> Resource:
-    """The resource without references to what is gone; the very same object where it could not stand then."""
+    """The resource without references to what is gone; the very same object where it has none or could not stand then."""
+    if not refers(resource, gone):
+        return resource
     document = dump(resource)
     for name, value in list(document.items()):
         if isinstance(value, list) and resource.KIND in _MEMBERS:
@@ -49,9 +61,5 @@ def _kept(value: Any, name: str, gone: Set[Key]) -> Any:
 
 def _leads(value: Any, name: str, gone: Set[Key]) -> bool:
     if isinstance(value, str):
-        return (_kind(name), value) in gone
-    return isinstance(value, dict) and any(isinstance(each, str) and (_kind(inner), each) in gone for inner, each in value.items())
-
-
-def _kind(name: str) -> str:
-    return REFERRING.get(name) or next((kind for kind in RESOURCES if f"_{name}".endswith(f"_{kind}_ids")), "")
+        return (kind_of(name), value) in gone
+    return isinstance(value, dict) and any(isinstance(each, str) and (kind_of(inner), each) in gone for inner, each in value.items())
