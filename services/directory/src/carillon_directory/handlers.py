@@ -250,8 +250,9 @@ class Directory:
                 if command.user_id not in config.users:
                     return Missing(User.KIND, command.user_id)
                 state = State(config, await self._states.index(config), today=self._clock.now().date())
-                changes = [(each.version, each.change) for each in await self._log.load(tenant_id)]
-                erasing = await asyncio.to_thread(erase, state, changes, command)
+                with growing(config.seq > _STEP):
+                    changes = await self._whole_log(config)
+                    erasing = await asyncio.to_thread(erase, state, changes, command)
                 if isinstance(erasing, Refused):
                     return erasing
                 if dry_run:
@@ -262,6 +263,14 @@ class Directory:
                     continue
                 return Erased(await self._states.current(tenant_id), erasing)
             raise TooBusy(f"tenant {tenant_id!r} is being changed by others all the time; try again")
+
+    async def _whole_log(self, config: TenantConfig) -> list[tuple[int, ConfigChanged]]:
+        """What made the configuration, read some at a time."""
+        found: list[tuple[int, ConfigChanged]] = []
+        for after in range(0, config.seq, _STEP):
+            some = await self._log.load(config.tenant_id, after, min(config.seq, after + _STEP))
+            found += [(each.version, each.change) for each in some]
+        return found
 
     async def read(self, tenant_id: str, moment: Moment = None, *, whole: bool = False) -> TenantConfig | Refused:
         """The configuration as of a moment; `whole`: one in the middle of a change of several resources is that change's end."""

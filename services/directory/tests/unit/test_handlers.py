@@ -9,10 +9,11 @@ import pytest
 
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.domain.commands import CreateResource, UpdateResource
+from carillon_directory.domain.commands import CreateResource, ErasePerson, UpdateResource
+from carillon_directory.domain.erasing.decide import Erasing
 from carillon_directory.domain.outcomes import Exists, Invalid, Missing, Stale
-from carillon_directory.handlers import Directory, Executed, TenantStates, TooBusy
-from carillon_directory.ports import Outrun
+from carillon_directory.handlers import Directory, Erased, Executed, TenantStates, TooBusy
+from carillon_directory.ports import Outrun, Recorded
 from carillon_directory.testing import MemoryTenantLog, company_command
 from carillon_kit.clock import ManualClock
 from carillon_kit.ids import SequenceIds
@@ -74,6 +75,13 @@ async def test_a_change_made_elsewhere_is_seen(world: World) -> None:
     assert config(await here.read("acme")).users["ann"].first_name == "Ann"
 
 
+class Unwritten:
+    """Where no erasure begins."""
+
+    async def begin(self, tenant_id: str, expected: int, erasing: Erasing, by: str, reason: str) -> None:
+        raise AssertionError("only a dry run was asked for")
+
+
 class Outrunning(MemoryTenantLog):
     """A log in which another writer is always first."""
 
@@ -109,6 +117,27 @@ async def test_a_dry_run_says_the_changes_and_stores_none(world: World, company:
     assert isinstance(result, Executed)
     assert [change.resource_id for change in result.changes] == ["ann"]
     assert config(await directory.read("acme")).seq == result.config.seq == 13
+
+
+@pytest.mark.feature("P-8")
+async def test_an_erasure_reads_the_whole_log_in_steps(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    renamed = UpdateResource(actor="tester", kind="user", resource_id="bob", document={"last_name": "Butcher"}, paths=("last_name",))
+    directory = world.replica()
+    assert isinstance(await directory.execute("acme", renamed), Executed)
+    monkeypatch.setattr("carillon_directory.handlers._STEP", 5)
+    spans: list[tuple[int, int | None]] = []
+    load = world.log.load
+
+    async def noted(tenant_id: str, after: int = 0, up_to: int | None = None) -> list[Recorded]:
+        spans.append((after, up_to))
+        return await load(tenant_id, after, up_to)
+
+    monkeypatch.setattr(world.log, "load", noted)
+    order = ErasePerson(actor="tester", user_id="bob", pseudonym="erased-abcdef012345", erasure_id="e")
+    erased = await directory.erase("acme", order, Unwritten(), dry_run=True)
+    assert isinstance(erased, Erased)
+    assert {"baker", "butcher"} <= erased.erasing.order.texts.keys()
+    assert spans[-3:] == [(0, 5), (5, 10), (10, 14)]
 
 
 @pytest.mark.feature("D-22")
