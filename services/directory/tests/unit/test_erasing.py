@@ -188,9 +188,13 @@ def test_a_name_that_others_bear_stays_theirs() -> None:
         "tenant": {"id": "quill", "realm": "q.example", "display_name": "Quill SA"},
         "users": [{"id": "quill", "first_name": "Zoe", "last_name": "Quill"}, {"id": "b", "last_name": "Quill", "first_name": "Bo"}],
     }
-    log = Log(company_command(company), tenant="quill")
+    titles = (
+        UpdateResource(actor="x", kind="user", resource_id="quill", document={"title": title}, paths=("title",)) for title in ("Dr", "Prof")
+    )
+    log = Log(company_command(company), *titles, tenant="quill")
     found = done(log.erase(ErasePerson(actor="x", user_id="quill", pseudonym=PSEUDONYM, erasure_id="e")))
     assert ("word/Quill", "stands for others too and stays where it is not the person's own") in found.remarks
+    assert len({subject.casefold() for subject, _ in found.remarks}) == len(found.remarks)
     assert log.config.tenant.display_name == "Quill SA"
     assert log.config.users["b"].last_name == "Quill"
     assert found.order.ids == {}

@@ -107,11 +107,12 @@ def words(config: TenantConfig, log: Log, user_id: str, pseudonym: str, found: T
         result.user_ids[user_id] = pseudonym
     else:
         result.ids[user_id] = pseudonym
-    heard = _heard(config, found, foreign)
+    heard, seen = _heard(config, found, foreign), set[str]()
     for text, instead in _texts(config, log, found, user_id):
         word = text.casefold()
-        if word in result.texts:
+        if word in seen:
             continue
+        seen.add(word)
         if word in vocabulary() or re.search(rf"(?<!\w){re.escape(word)}(?!\w)", heard):
             result.remarks.append((f"word/{text}", "stands for others too and stays where it is not the person's own"))
         else:
