@@ -31,7 +31,6 @@ _REWRITTEN = "update erasure set round = 1, rewritten_at = clock_timestamp() whe
 _ROUND = "update erasure set round = $2, waits_for = '' where erasure_id = $1"
 _WAITS = "update erasure set waits_for = $2 where erasure_id = $1 and waits_for <> $2"
 _DONE = "update erasure set done_at = clock_timestamp(), body = null, own = null, waits_for = '' where erasure_id = $1"
-_NEWEST = "select coalesce(max(version), 0) from event where stream = $1"
 _OF_THEM = (
     "delete from login where tenant = $1 and user_id = $2",
     "delete from refresh_token where tenant = $1 and user_id = $2",
@@ -91,9 +90,8 @@ class PostgresErasures:
             order, tenant_id = PersonErasureOrdered.model_validate(row["body"]), row["tenant"]
             stream = stream_of(tenant_id)
             await self.store.lock(stream, connection)
-            newest = await connection.fetchval(_NEWEST, stream)
             said = told(order, row["requested_by"], row["reason"])
-            await self.store.append(stream, newest, [new_event(said, self.ids)], connection)
+            await self.store.extend(stream, [new_event(said, self.ids)], connection)
             rewriting = Rewriting(order, {(kind, name) for kind, name in row["own"]})
             count = await self._rewrite(connection, stream, row["up_to"], rewriting)
             rows = [await rewrite_rows(connection, each, tenant_id, Cleaner(order)) for each in _COLUMNS]
