@@ -8,6 +8,7 @@ Always: one replica at a time works on it; whatever dies when, the next one goes
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,6 +35,7 @@ from carillon_contracts.streams import (
     letter_subject,
 )
 from carillon_directory.adapters.postgres_erasures import PostgresErasures
+from carillon_directory.adapters.stream_reading import looked_through
 from carillon_directory.ports import Erasure
 from carillon_kit.bus import Bus, ConsumerSpec, Delivered, EraseRefused, Message
 from carillon_kit.clock import Clock
@@ -130,7 +132,7 @@ class ErasureWorker:
             handled = await self.bus.handled(stream.name)
             if handled is None:
                 continue
-            named = [each.stream_seq for each in await self._read(stream, subject) if _names(each.data, cleaner, late)]
+            named = await self._numbers(stream, subject, lambda data: _names(data, cleaner, late))
             await self.bus.erase(stream.name, [number for number in named if number <= handled])
             found += len(named)
             if any(number > handled for number in named) and stream.name not in waiting:
@@ -139,30 +141,18 @@ class ErasureWorker:
 
     async def _one_copy(self, tenant: str) -> None:
         """Of the tenant's log only the last copy stays. The newest goes first: whoever reads finds no gap."""
-        messages = await self._read(CONFIG, f"carillon.{tenant}.config.>")
-        begins = max((each.stream_seq for each in messages if orjson.loads(each.data).get("configseq") == 1), default=0)
-        await self.bus.erase(CONFIG.name, [each.stream_seq for each in reversed(messages) if each.stream_seq < begins])
+        found = await looked_through(self.bus, CONFIG, f"carillon.{tenant}.config.>", _numbered, _PATIENCE)
+        begins = max((number for number, version in found if version == 1), default=0)
+        await self.bus.erase(CONFIG.name, [number for number, _ in reversed(found) if number < begins])
 
     async def _destroy_orders(self, erasure: Erasure) -> None:
         wanted = str(erasure.erasure_id)
-        messages = await self._read(ERASURES, erasure_subject(erasure.tenant_id, "ordered"))
-        await self.bus.erase(ERASURES.name, [each.stream_seq for each in messages if _about(each.data) == wanted])
+        subject = erasure_subject(erasure.tenant_id, "ordered")
+        await self.bus.erase(ERASURES.name, await self._numbers(ERASURES, subject, lambda data: _about(data) == wanted))
 
-    async def _read(self, stream: Stream, subject: str) -> list[Message]:
-        found: list[Message] = []
-        follower = self.bus.follow(stream.name, subject)
-
-        async def read() -> None:
-            async for message in follower:
-                found.append(message)
-
-        async with asyncio.TaskGroup() as group:
-            group.create_task(read())
-            try:
-                await follower.caught_up(_PATIENCE)
-            finally:
-                await follower.close()
-        return found
+    async def _numbers(self, stream: Stream, subject: str, wanted: Callable[[bytes], bool]) -> list[int]:
+        """Of the messages whose data is wanted, in order."""
+        return await looked_through(self.bus, stream, subject, lambda each: each.stream_seq if wanted(each.data) else None, _PATIENCE)
 
 
 def _names(data: bytes, cleaner: Cleaner, late: datetime) -> bool:
@@ -170,6 +160,11 @@ def _names(data: bytes, cleaner: Cleaner, late: datetime) -> bool:
     if cleaner.json(data) == data:
         return False
     return Event.from_json(data).time < late
+
+
+def _numbered(message: Message) -> tuple[int, int | None]:
+    """Its place in the stream, and the version that it brings the configuration to."""
+    return message.stream_seq, orjson.loads(message.data).get("configseq")
 
 
 def _about(data: bytes) -> str:

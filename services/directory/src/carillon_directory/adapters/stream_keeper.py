@@ -6,12 +6,12 @@ and when one is missing everything is published again. A follower that has a cha
 
 import asyncio
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
+from carillon_directory.adapters.stream_reading import looked_through
 from carillon_directory.adapters.tenant_log import tenant_of
 from carillon_kit.bus import Bus
 from carillon_kit.logs import get_logger
@@ -51,7 +51,7 @@ class StreamKeeper:
         if row is None:
             return True
         await self._relay.caught_up(_PATIENCE)
-        found = await self._found(_ALL_FIRST)
+        found = set(await looked_through(self._bus, CONFIG, _ALL_FIRST, lambda each: Event.from_json(each.data).id, _PATIENCE))
         if expected <= found and await self._newest(tenant_of(row["stream"])) >= row["version"]:
             return True
         _log.error("configuration stream is not whole; publishing it again", missing=len(expected - found))
@@ -62,20 +62,3 @@ class StreamKeeper:
         """The tenant's last version in the stream; 0: it has none."""
         message = await self._bus.last(CONFIG.name, f"carillon.{tenant_id}.config.>")
         return 0 if message is None else Event.from_json(message.data).configseq or 0
-
-    async def _found(self, subject: str) -> set[UUID]:
-        """Ids of the events that the stream holds on a subject."""
-        ids: set[UUID] = set()
-        follower = self._bus.follow(CONFIG.name, subject)
-
-        async def read() -> None:
-            async for message in follower:
-                ids.add(Event.from_json(message.data).id)
-
-        async with asyncio.TaskGroup() as group:
-            group.create_task(read())
-            try:
-                await follower.caught_up(_PATIENCE)
-            finally:
-                await follower.close()
-        return ids
