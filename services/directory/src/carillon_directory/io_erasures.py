@@ -43,8 +43,7 @@ from carillon_kit.logs import get_logger
 from carillon_kit.relay import Relay
 
 CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="directory-erasures", subject="carillon._operator.erasure.*.carried_out")
-#: Who may still be reading what is about to be destroyed has so long to come by; events that are later than the second are new facts.
-GRACE_SECONDS = 30.0
+#: Events that come so much later than the log was rewritten are new facts.
 LATE = timedelta(minutes=10)
 #: For the relay to publish all it has, and for the bus to hand out what is asked for.
 _PATIENCE = 60.0
@@ -55,7 +54,10 @@ _log = get_logger("erasures")
 
 @dataclass(slots=True)
 class ErasureWorker:
-    """Run `run` as a task, and feed `answer` from `CONSUMER`."""
+    """Run `run` as a task, and feed `answer` from `CONSUMER`.
+
+    `grace_seconds`: who may still be reading what is about to be destroyed has so long to come by.
+    """
 
     pool: "asyncpg.Pool[Any]"
     erasures: PostgresErasures
@@ -63,7 +65,7 @@ class ErasureWorker:
     bus: Bus
     clock: Clock
     every_seconds: float
-    grace_seconds: float = GRACE_SECONDS
+    grace_seconds: float
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
@@ -84,16 +86,23 @@ class ErasureWorker:
                 async with self.pool.acquire() as connection, connection.transaction():
                     if await connection.fetchval(_LOCK):
                         for erasure in await self.erasures.unfinished():
-                            await self._go_on(erasure)
+                            await self.relay.caught_up(_PATIENCE)
+                            await self._tried(erasure)
             except Exception as error:  # noqa: BLE001  (a subscriber's edge)
-                _log.warning("erasure delayed", error=type(error).__name__)
+                _log.warning("erasures delayed", error=type(error).__name__)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.every_seconds):
                     await self._woken.wait()
 
+    async def _tried(self, erasure: Erasure) -> None:
+        """One that fails holds up no other; what is wrong with it may name the person and is not told."""
+        try:
+            await self._go_on(erasure)
+        except Exception as error:  # noqa: BLE001  (a subscriber's edge)
+            _log.warning("erasure delayed", erasure_id=str(erasure.erasure_id), error=type(error).__name__)
+
     async def _go_on(self, erasure: Erasure) -> None:
         now = self.clock.now()
-        await self.relay.caught_up(_PATIENCE)
         if erasure.rewritten_at is None:
             await self.erasures.rewrite(erasure.erasure_id, now)
             self.wake()
@@ -107,7 +116,7 @@ class ErasureWorker:
         try:
             found, waiting = await self._clean(erasure)
         except EraseRefused as refused:
-            _log.error("a stream keeps what names a person", error=str(refused))
+            _log.error("a stream keeps what names a person", erasure_id=str(erasure.erasure_id), error=str(refused))
             await self.erasures.waits(erasure.erasure_id, f"leave to delete: {refused}")
             return
         if waiting:

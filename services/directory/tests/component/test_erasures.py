@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import grpc
@@ -16,9 +17,10 @@ from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.person_pb2_grpc import PersonServiceStub
 from carillon_contracts.config_events import fold
 from carillon_contracts.envelope import Event
-from carillon_contracts.erasure import SERVICES, answer_event, read_order
+from carillon_contracts.erasure import SERVICES, PersonErasureOrdered, answer_event, read_order
 from carillon_contracts.streams import CONFIG, ERASURES
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory import io_erasures
 from carillon_directory.app import running
 from carillon_kit.bus import Bus, ConsumerSpec, Delivered
 from carillon_kit.dead_letters import MemoryDeadLetters
@@ -30,6 +32,10 @@ from .conftest import Client, settings_for
 pytestmark = pytest.mark.feature("P-8")
 TENANT = "acme"
 WORDS = (b"Quillfeather", b"quillfeather", b"791234567", "Zoé".encode())
+#: Of another tenant; what was the person's cannot be read.
+_FAILING = """
+insert into erasure (erasure_id, tenant, pseudonym, requested_by, reason, up_to, body, own)
+values ($1, 'other', $2, 'user/quillfeather', '', 1, $3, '[["quillfeather"]]')"""
 QUICK = {"erasure_seconds": 0.05, "erasure_grace_seconds": 0}
 
 
@@ -62,6 +68,18 @@ def company() -> pb.ApplyTenantRequest:
         extensions=[pb.Extension(id="101", destination=pb.Destination(user_id="zoe.quillfeather"))],
         ring_groups=[pb.RingGroup(id="team", members=[pb.RingMember(user_id="zoe.quillfeather"), pb.RingMember(user_id="bob")])],
     )
+
+
+class Said:
+    """A log in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+
+    def warning(self, event: str, **values: Any) -> None:
+        self.lines.append({"event": event, **values})
+
+    info = error = warning
 
 
 class Erasure:
@@ -172,6 +190,25 @@ async def test_the_past_is_read_and_nobody_comes_back(erased: Erasure) -> None:
     assert refused.value.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
     found = [each.id for each in (await users.ListUsers(pb.ListUsersRequest())).users]
     assert found == ["bob"]
+
+
+async def test_one_that_always_fails_holds_up_no_other_and_the_log_names_it_alone(
+    client: Client, nats_url: str, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = Said()
+    monkeypatch.setattr(io_erasures, "_log", said)
+    failing = PersonErasureOrdered(erasure_id=str(UUID(int=1)), ids={}, user_id="quillfeather", pseudonym="erased-000000000000")
+    async with running(settings_for(nats_url, dsn, **QUICK)) as port, await Bus.connect(nats_url, "test") as bus:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute(_FAILING, UUID(int=1), failing.pseudonym, failing.model_dump_json())
+        await connection.close()
+        await obedient(bus, [])
+        link = client(port, "operator", TENANT)
+        await import_pb2_grpc.ImportServiceStub(link).ApplyTenant(company())
+        first = await PersonServiceStub(link).ErasePerson(pb.ErasePersonRequest(user_id="zoe.quillfeather"))
+        await eventually(Erasure(link, first, 0).is_done, 30)
+    assert {"event": "erasure delayed", "erasure_id": str(UUID(int=1)), "error": "ValueError"} in said.lines
+    assert "uillfeather" not in str(said.lines)
 
 
 async def test_a_dry_run_and_a_refusal_change_nothing(client: Client, nats_url: str, dsn: str) -> None:
