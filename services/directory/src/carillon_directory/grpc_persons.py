@@ -110,7 +110,8 @@ class PersonApi(PersonServiceServicer):
             erased = or_raise(await self._directory.erase(tenant_id, command, self._erasures, dry_run=request.dry_run))
         except TooBusy as busy:
             raise Unavailable(str(busy)) from busy
-        self._wake()
+        if not request.dry_run:
+            self._wake()
         return pb.ErasePersonResponse(
             erasure_id="" if request.dry_run else command.erasure_id,
             pseudonym=command.pseudonym,
