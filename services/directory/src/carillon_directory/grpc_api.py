@@ -206,12 +206,13 @@ class ResourceServicer:
 
     def written(self, verb: str, executed: Executed, resource_id: str) -> Message:
         """The answer to `create` and `update`; a password made for a credential is in it."""
-        message = self._message(executed.config, resource_of(executed.config, self._kind.kind, resource_id))
+        resource = resource_of(executed.config, self._kind.kind, resource_id)
+        message = self._message(executed.config, resource)
         if resource_id in executed.passwords and isinstance(message, pb.SipCredential):
             message.password = executed.passwords[resource_id]
         response: Any = self._kind.response(verb, **{self._kind.kind: message})
         if self._kind.model in (Plan, PlanDraft):
-            response.warnings.extend(saved_warnings(executed.config, resource_of(executed.config, self._kind.kind, resource_id)))
+            response.warnings.extend(saved_warnings(executed.config, resource))
         return cast(Message, response)
 
     def _message(self, config: TenantConfig, resource: Resource) -> Message:

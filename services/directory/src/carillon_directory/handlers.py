@@ -36,7 +36,7 @@ Moment = int | datetime | None
 _TENANT_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 #: Changes read in one step when looking back through the history.
 _HISTORY_STEP = 500
-#: Changes that are folded beside the loop.
+#: A company of more resources is made while the collector rests (`growing`).
 _MANY = 500
 #: Changes that are read from the log at once: ten milliseconds or so of the loop.
 _STEP = 500
@@ -183,14 +183,6 @@ def _index(config: TenantConfig, before: TenantConfig, index: Index) -> Index:
         put, gone = config.differences(model, before)
         pairs += [(gone.get(name), put.get(name)) for name in {*put, *gone}]
     return index.changed(pairs)
-
-
-def fold(config: TenantConfig, recorded: list[Recorded]) -> TenantConfig:
-    """`config` with the changes that follow it."""
-    folding = Folding(config)
-    for each in recorded:
-        folding.add(each.version, each.change)
-    return folding.result()
 
 
 def _remember(cache: OrderedDict[tuple[str, int], TenantConfig], key: tuple[str, int], config: TenantConfig, most: int) -> None:

@@ -70,11 +70,12 @@ def page(
     `kept` keeps what was worked out for the next page. Raises `BadQuery`.
     """
     conditions = list(_conditions(kind, query.filter))
-    tests = list(_tests(config, kind, query, reach, conditions))
+    departments = _departments(config, query)
+    tests = list(_tests(config, kind, query, reach, conditions, departments))
     known = SortedMap.of(config.resources.get(kind.KIND, {}))
     order = _order(kind, query.order_by)
     kept = kept or Kept(Orders(1), Columns(1))
-    columnar: list[Condition | Among] = [*(each for each in conditions if each.columnar), *_departmental(config, kind, query, reach)]
+    columnar: list[Condition | Among] = [*(each for each in conditions if each.columnar), *_departmental(kind, query, reach, departments)]
     found: Iterable[Resource]
     if columnar:
         found = kept.columns.matching(config.tenant_id, kind.KIND, config.seq, known, columnar, "" if order else after)
@@ -99,12 +100,18 @@ def _in_order(hits: list[Resource], known: Resources, order: Order, ordered: Cal
     return (each for each in ordered() if each.id in names)
 
 
-def _tests(config: TenantConfig, kind: type[Resource], query: Query, reach: Reach, conditions: Sequence[Condition]) -> Iterator[Test]:
+def _tests(
+    config: TenantConfig,
+    kind: type[Resource],
+    query: Query,
+    reach: Reach,
+    conditions: Sequence[Condition],
+    departments: frozenset[str],
+) -> Iterator[Test]:
     """What a resource must pass besides the conditions that columns decide, the cheap ones first."""
     for condition in conditions:
         if not condition.columnar:
             yield partial(_holds, condition)
-    departments = _departments(config, query)
     if query.department_id and kind is not User:
         yield lambda resource: department_of(config, resource) in departments
     if query.site_id:
@@ -113,10 +120,10 @@ def _tests(config: TenantConfig, kind: type[Resource], query: Query, reach: Reac
         yield reach.covers
 
 
-def _departmental(config: TenantConfig, kind: type[Resource], query: Query, reach: Reach) -> Iterator[Among]:
+def _departmental(kind: type[Resource], query: Query, reach: Reach, departments: frozenset[str]) -> Iterator[Among]:
     """A user's department is a field; that of other resources is mostly their user's."""
     if kind is User and query.department_id:
-        yield Among(("department_id",), _departments(config, query))
+        yield Among(("department_id",), departments)
     if kind is User and _by_department(reach):
         yield Among(("department_id",), reach.departments if reach.level(User.KIND) else frozenset())
 

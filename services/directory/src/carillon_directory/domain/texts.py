@@ -28,7 +28,7 @@ def violations(document: Document) -> Iterator[Violation]:
 
 def _in(value: object, name: str, path: str) -> Iterator[Violation]:
     if isinstance(value, str):
-        if (len(value) > LONGEST_TEXT or _CONTROL.search(value)) and (reason := text_error(value, name)):
+        if reason := text_error(value, name):
             yield Violation(path, reason)
     elif isinstance(value, dict):
         for key, inner in value.items():

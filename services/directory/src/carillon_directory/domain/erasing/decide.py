@@ -94,7 +94,8 @@ class Rewriting:
     def cleaned(self, resource: Resource) -> Resource:
         """A resource of others."""
         document = dump(resource)
-        return type(resource).model_validate(self._fitting(resource.KIND, document))
+        fitting = self._fitting(resource.KIND, document)
+        return resource if fitting is document else type(resource).model_validate(fitting)
 
     def change(self, change: ConfigChanged) -> ConfigChanged:
         """Twice is as once."""
@@ -124,7 +125,10 @@ class Rewriting:
         return self._fitting(kind, document)
 
     def _fitting(self, kind: str, document: dict[str, Any]) -> dict[str, Any]:
-        """Cleaned, and such that it is still a resource: a field that could not stand so goes back to its default."""
+        """Cleaned, and such that it is still a resource: a field that could not stand so goes back to its default.
+
+        The very same document where there is nothing to clean.
+        """
         after: dict[str, Any] = {name: _without_address(self._cleaner.value(value, name)) for name, value in document.items()}
         if after == document:
             return document
