@@ -9,11 +9,11 @@ import orjson
 
 from carillon.media.v1 import call_control_pb2 as pb
 from carillon.media.v1.call_control_pb2_grpc import CallControlServiceServicer
+from carillon_contracts.causes import Q850
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.errors import ApiError, NotFound
 from carillon_kit.grpc_server import current_tenant
 from carillon_media.domain import inputs
-from carillon_media.domain.causes import Q850
 from carillon_media.domain.identity import is_dialable
 from carillon_media.domain.steps import Speech
 from carillon_media.grpc_features import FeatureVerbs, check, refusals, who

@@ -80,6 +80,20 @@ def test_a_call_in_german() -> None:
         assert said in text, f"{said}\n---\n{text}"
 
 
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        ("switching_equipment_congestion", "Überlastung"),
+        ("no_circuit_available", "kein Kanal ist frei"),
+        ("number_changed", "number changed"),
+        ("caller_gave_up", "caller gave up"),
+    ],
+)
+def test_a_cause_is_told_by_its_number_and_as_it_is_written_where_it_has_no_sentence(cause: str, said: str) -> None:
+    (part,) = parts(teller_for(CONFIG, "de"), events((None, CallEnded(cause=cause, by="system"))))
+    assert part.sentence == f"Der Anruf endet: {said}"
+
+
 def test_kinds_and_values_are_the_same_in_every_language_and_sentences_are_not() -> None:
     shapes = []
     for language in LANGUAGES:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from carillon_contracts import call as events
+from carillon_contracts.causes import Q850_BY_NAME
 from carillon_contracts.envelope import EventData
 from carillon_media.domain import outputs
-from carillon_media.domain.causes import CALLER_GAVE_UP, NORMAL_CLEARING, Q850_BY_NAME, RingResult, sip_status_for
+from carillon_media.domain.causes import CALLER_GAVE_UP, NORMAL_CLEARING, RingResult, sip_status_for
 from carillon_media.domain.facts import CallFacts, Contact, Limits, Reach
 from carillon_media.domain.plain import NOT_KEPT
 from carillon_media.domain.steps import (

@@ -20,15 +20,10 @@ from carillon_contracts.call import (
     RoutingDecided,
     TraceLine,
 )
+from carillon_contracts.causes import Q850_BY_NAME
 from carillon_contracts.envelope import Event
 from carillon_routing.domain.sentences import Recognised, Teller
 
-#: Q.850 by the names in events.
-_CAUSES = {
-    "unallocated_number": 1, "normal_clearing": 16, "user_busy": 17, "no_user_responding": 18, "no_answer": 19, "subscriber_absent": 20,
-    "call_rejected": 21, "exchange_routing_error": 25, "no_circuit_available": 34, "network_out_of_order": 38, "temporary_failure": 41,
-    "congestion": 42,
-}  # fmt: skip
 _KINDS: tuple[type[Any], ...] = (CallStarted, RoutingDecided, LegOffered, LegAnswered, RingEnded, PlayEnded, DigitsGathered, CallEnded)
 _SHAPES: Mapping[str, type[Any]] = {f"carillon.{kind.TYPE}": kind for kind in _KINDS}
 _SPOKEN = 300
@@ -203,8 +198,9 @@ def _happened(data: Any, party: str) -> tuple[str, dict[str, str]] | None:
 def _shown(teller: Teller, values: Mapping[str, str]) -> dict[str, str]:
     shown = dict(values)
     if "cause" in values:
-        number = _CAUSES.get(values["cause"])
-        shown["cause"] = teller.cause(number) if number is not None else values["cause"].replace("_", " ")
+        number = str(Q850_BY_NAME.get(values["cause"], ""))
+        known = number in teller.book.tables["causes"]
+        shown["cause"] = teller.cause(number) if known else values["cause"].replace("_", " ")
     if "result" in values:
         shown["result"] = teller.book.word("words", values["result"])
     for name in ("who", "caller"):
