@@ -1,4 +1,7 @@
-"""`ExplainService`: calls in words."""
+"""`ExplainService`: calls in words.
+
+Always: reading the sentences' files, and telling a whole call, is done beside the loop that answers media.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -52,9 +55,10 @@ class Explanations(ExplainServiceServicer):
         """See explain.proto."""
         call_id = checked_call_id(request.call_id)
         config = self._config()
-        teller = teller_for(config, request.language)
+        teller = await asyncio.to_thread(teller_for, config, request.language)
+        events = await self._calls.events(config.tenant_id, call_id)
         try:
-            found = explain.parts(teller, await self._calls.events(config.tenant_id, call_id))
+            found = await asyncio.to_thread(explain.parts, teller, events)
         except ValidationError as error:
             raise Unavailable(f"an event of call {call_id} cannot be read") from error
         return pb.ExplainCallResponse(
@@ -73,7 +77,7 @@ class Explanations(ExplainServiceServicer):
         if wrong:
             raise InvalidArgument(wrong)
         config = self._config()
-        watching = Watching(config, request.numbers, teller_for(config, request.language))
+        watching = Watching(config, request.numbers, await asyncio.to_thread(teller_for, config, request.language))
         if self._watchers >= MOST_WATCHERS:
             raise Unavailable(f"{MOST_WATCHERS} watch already")
         self._watchers += 1

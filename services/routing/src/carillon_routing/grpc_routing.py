@@ -13,6 +13,7 @@ from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.clock import Clock
 from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound
 from carillon_kit.grpc_server import current_tenant
+from carillon_routing.adapters.sentences import library
 from carillon_routing.domain.simulate import run_tests, with_draft, with_plan
 from carillon_routing.grpc_compare import Comparisons
 from carillon_routing.grpc_replay import Replays
@@ -37,6 +38,8 @@ class Routing(RoutingServiceServicer):
 
     async def Simulate(self, request: pb.SimulateRequest, context: object) -> pb.SimulateResponse:
         """See routing.proto."""
+        if request.language:
+            await asyncio.to_thread(library)
         return simulated(self._config(request.plan_draft_id), request, self._clock.now())
 
     async def ReplayCall(self, request: pb.ReplayCallRequest, context: object) -> pb.ReplayCallResponse:

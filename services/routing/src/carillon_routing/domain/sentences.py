@@ -6,9 +6,8 @@ languages' files put into sentences of their own. What is not recognised is told
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 Language = Literal["en", "fr", "de", "nl"]
@@ -105,21 +104,27 @@ def pattern_of(template: str) -> str:
     return "".join(f"(?P<{part}>{shape_of(part)})" if index % 2 else re.escape(part) for index, part in enumerate(parts))
 
 
+#: By table, the kinds of sentences in the order in which they are tried.
+Patterns = Mapping[Table, Sequence[tuple[str, re.Pattern[str]]]]
+
+
+def patterns_of(english: Book) -> Patterns:
+    """What recognises sentences: some hundred expressions, which take a while to be made."""
+    tables: tuple[Table, ...] = ("reasons", "subjects", "ways")
+    return {table: _ordered(english.tables[table]) for table in tables}
+
+
 @dataclass(frozen=True)
 class Library:
-    """Every language's book; the English one recognises."""
+    """Every language's book; `patterns` are the English one's."""
 
     books: Mapping[Language, Book]
-
-    @cached_property
-    def _patterns(self) -> Mapping[str, tuple[tuple[str, re.Pattern[str]], ...]]:
-        english = self.books["en"].tables
-        return {table: tuple(_ordered(english[table])) for table in ("reasons", "subjects", "ways")}
+    patterns: Patterns
 
     def recognise(self, table: Table, text: str) -> Recognised:
         """What kind of sentence it is: of those that fit, the one with the most words of its own."""
         if len(text) <= MAX_TEXT:
-            for kind, pattern in self._patterns[table]:
+            for kind, pattern in self.patterns[table]:
                 if (match := pattern.fullmatch(text)) is not None:
                     return Recognised(kind, match.groupdict())
         return Recognised(AS_WRITTEN, {"text": text})
