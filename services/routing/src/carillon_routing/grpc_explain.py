@@ -21,7 +21,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.auth import ADMIN, OPERATOR
 from carillon_kit.bus import Bus
 from carillon_kit.clock import Clock
-from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
+from carillon_kit.errors import InvalidArgument, Unavailable
 from carillon_kit.grpc_server import current_tenant
 from carillon_routing.adapters.past_calls import PastCalls
 from carillon_routing.adapters.sentences import library
@@ -31,7 +31,7 @@ from carillon_routing.domain.queue_steps import EnterQueue
 from carillon_routing.domain.sentences import LANGUAGES, Language, Teller
 from carillon_routing.domain.watching import Watching
 from carillon_routing.grpc_api import step_message
-from carillon_routing.projections.configuration import Configuration
+from carillon_routing.projections.configuration import Configuration, config_of
 
 SERVICE_NAME = "carillon.routing.v1.ExplainService"
 RIGHTS = dict.fromkeys(("ExplainCall", "WatchNumbers"), frozenset({str(OPERATOR), str(ADMIN)}))
@@ -54,7 +54,7 @@ class Explanations(ExplainServiceServicer):
     async def ExplainCall(self, request: pb.ExplainCallRequest, context: object) -> pb.ExplainCallResponse:
         """See explain.proto."""
         call_id = checked_call_id(request.call_id)
-        config = self._config()
+        config = config_of(self._configuration, current_tenant())
         teller = await asyncio.to_thread(teller_for, config, request.language)
         events = await self._calls.events(config.tenant_id, call_id)
         try:
@@ -76,7 +76,7 @@ class Explanations(ExplainServiceServicer):
         wrong |= {} if 1 <= seconds <= MOST_SECONDS else {"seconds": f"must be 1 to {MOST_SECONDS}"}
         if wrong:
             raise InvalidArgument(wrong)
-        config = self._config()
+        config = config_of(self._configuration, current_tenant())
         watching = Watching(config, request.numbers, await asyncio.to_thread(teller_for, config, request.language))
         if self._watchers >= MOST_WATCHERS:
             raise Unavailable(f"{MOST_WATCHERS} watch already")
@@ -111,13 +111,6 @@ class Explanations(ExplainServiceServicer):
         finally:
             coming.cancel()
             await follower.close()
-
-    def _config(self) -> TenantConfig:
-        tenant = current_tenant()
-        config = self._configuration.current(tenant)
-        if config is None:
-            raise NotFound(f"tenant/{tenant}")
-        return config
 
 
 def checked_call_id(call_id: str) -> str:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceServicer
-from carillon_contracts.config import Plan, Tenant
+from carillon_contracts.config import Plan
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.clock import Clock
@@ -18,7 +18,7 @@ from carillon_routing.domain.simulate import run_tests, with_draft, with_plan
 from carillon_routing.grpc_compare import Comparisons
 from carillon_routing.grpc_replay import Replays
 from carillon_routing.grpc_simulate import simulated
-from carillon_routing.projections.configuration import Configuration
+from carillon_routing.projections.configuration import Configuration, config_of
 
 SERVICE_NAME = "carillon.routing.v1.RoutingService"
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
@@ -75,10 +75,7 @@ class Routing(RoutingServiceServicer):
         return pb.TestPlanResponse(results=results, passed=all(result.passed for result in results))
 
     def _config(self, draft_id: str) -> TenantConfig:
-        tenant = current_tenant()
-        config = self._configuration.current(tenant)
-        if config is None or config.get(Tenant, tenant) is None:
-            raise NotFound(f"tenant/{tenant}")
+        config = config_of(self._configuration, current_tenant())
         if not draft_id:
             return config
         draft = config.plan_drafts.get(draft_id)

@@ -11,8 +11,9 @@ from carillon_contracts.envelope import Event
 from carillon_contracts.streams import config_subject
 from carillon_kit.bus import Message
 from carillon_kit.clock import ManualClock
+from carillon_kit.errors import NotFound
 from carillon_routing.projections import configuration as module
-from carillon_routing.projections.configuration import Configuration
+from carillon_routing.projections.configuration import Configuration, config_of
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 TENANT = {"id": "acme", "realm": "acme.example"}
@@ -115,6 +116,13 @@ def test_an_event_that_comes_too_early_waits_for_the_missing_one() -> None:
     configuration.apply(message(2, number("a")))
     assert label(configuration) == "c"
     assert label(configuration, 3) == "b"
+
+
+def test_a_tenant_whose_own_document_is_not_there_is_not_found() -> None:
+    assert config_of(folded(message(1, tenant())), "acme").seq == 1
+    for configuration in (folded(), folded(message(1, number("a")))):
+        with pytest.raises(NotFound):
+            config_of(configuration, "acme")
 
 
 def test_what_cannot_be_read_is_passed_over_and_stops_nothing() -> None:

@@ -13,12 +13,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from carillon_contracts.config import Tenant
 from carillon_contracts.config_events import fold, many, versions
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.bus import Bus, Message
 from carillon_kit.clock import Clock
+from carillon_kit.errors import NotFound
 from carillon_kit.heap import growing
 from carillon_kit.logs import get_logger
 
@@ -140,6 +142,14 @@ class Configuration:
         oldest = self._clock.now() - KEEP
         while tenant.former and tenant.former[0][0] < oldest:
             tenant.former.popleft()
+
+
+def config_of(configuration: Configuration, tenant: str) -> TenantConfig:
+    """The newest version of a tenant that is there. Raises `NotFound`."""
+    config = configuration.current(tenant)
+    if config is None or config.get(Tenant, tenant) is None:
+        raise NotFound(f"tenant/{tenant}")
+    return config
 
 
 class ConfigurationFollower:
