@@ -15,7 +15,6 @@ from carillon.common.v1 import call_application_pb2 as common
 from carillon.routing.v1 import explain_pb2 as pb
 from carillon.routing.v1.explain_pb2_grpc import ExplainServiceServicer
 from carillon_contracts.call import TraceLine
-from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CALLS
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.auth import ADMIN, OPERATOR
@@ -102,7 +101,7 @@ class Explanations(ExplainServiceServicer):
                     return
                 message = coming.result()
                 coming = asyncio.ensure_future(anext(messages))
-                if watching.wants(message.subject) and (part := watching.part(Event.from_json(message.data))) is not None:
+                if watching.wants(message.subject) and (part := watching.part(message.data)) is not None:
                     yield _watched_message(watching, message.subject.split(".")[3], part)
         except TimeoutError as error:
             raise Unavailable("the calls' events cannot be had now") from error

@@ -33,16 +33,20 @@ class Watching:
         call_id, _, fact = subject.split(".", 3)[-1].partition(".")
         return fact == _STARTED or call_id in self._calls
 
-    def part(self, event: Event) -> Part | None:
-        """What is told of it."""
-        call_id = event.callid or ""
+    def part(self, raw: bytes) -> Part | None:
+        """What is told of an event; nothing of one that cannot be read."""
+        try:
+            event = Event.from_json(raw)
+            return self._part(event, event.callid or "")
+        except ValidationError:
+            return None
+
+    def _part(self, event: Event, call_id: str) -> Part | None:
         try:
             if event.type == f"carillon.{CallStarted.TYPE}" and call_id not in self._calls and not self._begins(event, call_id):
                 return None
             telling = self._calls.get(call_id)
             return telling.part(event) if telling is not None else None
-        except ValidationError:
-            return None
         finally:
             if event.type == f"carillon.{CallEnded.TYPE}":
                 self._calls.pop(call_id, None)
