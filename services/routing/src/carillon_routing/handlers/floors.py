@@ -220,7 +220,9 @@ class Floors:
             try:
                 floor = await self.read(tenant, 1.0)
                 if floor.callers:
-                    floor = await self.execute(tenant, Tick(), 1.0)
+                    # Read a moment ago: only what is to be stored is worth another look.
+                    if self._decide(tenant, self._kept[tenant], Tick()):
+                        floor = await self.execute(tenant, Tick(), 1.0)
                     await self._call_back(tenant, floor)
                 await self._snapshot(tenant)
             except FloorAway as away:
