@@ -8,7 +8,7 @@ import grpc.aio
 from carillon.media.v1 import call_control_pb2 as pb
 from carillon_kit.auth import ADMIN
 from carillon_kit.logs import get_logger
-from carillon_routing.adapters.peers import Sign
+from carillon_routing.adapters.peers import Sign, signed
 
 _log = get_logger(__name__)
 DEADLINE = 2.0
@@ -25,7 +25,7 @@ class CallBacks:
     async def __call__(self, tenant: str, user_id: str, number: str, ring_seconds: int, call_id: str) -> bool:
         """As the port says. When media does not answer in time the call may be on its way: then its events tell."""
         request = pb.OriginateCallRequest(user_id=user_id, destination=number, ring_seconds=ring_seconds, call_id=call_id)
-        metadata = (("authorization", f"Bearer {self._sign(SUBJECT, tenant, ADMIN)}"), ("carillon-tenant", tenant))
+        metadata = signed(self._sign, SUBJECT, tenant, ADMIN)
         try:
             await self._calls.OriginateCall(request, timeout=DEADLINE, metadata=metadata)
         except grpc.aio.AioRpcError as error:

@@ -35,6 +35,11 @@ def signer(key: str) -> Sign:
     return lambda subject, tenant, role: issue_token(key, subject, tenant, [role], TOKEN_LIFETIME)
 
 
+def signed(sign: Sign, subject: str, tenant: str, role: str) -> tuple[tuple[str, str], ...]:
+    """The metadata of a question for a tenant."""
+    return (("authorization", f"Bearer {sign(subject, tenant, role)}"), ("carillon-tenant", tenant))
+
+
 class Peers:
     """`users` is a stub of UserService, `records` of RecordService; None: not reached from here."""
 
@@ -62,20 +67,18 @@ class Peers:
         for name, value in ask.document:
             _put(user, name, value)
         request = directory_pb2.UpdateUserRequest(user=user, update_mask=FieldMask(paths=ask.paths), reason=f"dialled {ask.reason}")
-        await self._users.UpdateUser(request, timeout=DEADLINE, metadata=self._metadata(f"users/{ask.user_id}", call.tenant_id, ADMIN))
+        metadata = signed(self._sign, f"users/{ask.user_id}", call.tenant_id, ADMIN)
+        await self._users.UpdateUser(request, timeout=DEADLINE, metadata=metadata)
         return True
 
     async def _last_caller(self, call: CallFacts, user_id: str) -> JsonValue:
         if self._records is None:
             return None
         request = cdr_pb2.ListRecordsRequest(page_size=LOOK_THROUGH, rung_user_id=user_id)
-        metadata = self._metadata("routing", call.tenant_id, SERVICE)
+        metadata = signed(self._sign, "routing", call.tenant_id, SERVICE)
         found = await self._records.ListRecords(request, timeout=DEADLINE, metadata=metadata)
         others = (record.caller for record in found.records if not any(leg.leg_id == "a" and leg.party == user_id for leg in record.legs))
         return next(others, "")
-
-    def _metadata(self, subject: str, tenant: str, role: str) -> tuple[tuple[str, str], ...]:
-        return (("authorization", f"Bearer {self._sign(subject, tenant, role)}"), ("carillon-tenant", tenant))
 
 
 def _put(message: Any, name: str, value: JsonValue) -> None:

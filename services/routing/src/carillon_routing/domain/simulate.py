@@ -5,7 +5,7 @@ reads one tenant's configuration and nothing else, and ends.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -146,14 +146,12 @@ def with_draft(config: TenantConfig, draft: PlanDraft) -> TenantConfig:
 def with_modes(config: TenantConfig, modes: Mapping[str, str]) -> TenantConfig:
     """The same with schedules set by hand; raises `KeyError` for one that is not there, and `ValidationError` for what is no mode."""
     changed = {name: Schedule.model_validate(config.schedules[name].model_dump() | {"mode": mode}) for name, mode in modes.items()}
-    schedules = MappingProxyType({**config.schedules, **changed})
-    return replace(config, resources=MappingProxyType({**config.resources, Schedule.KIND: schedules}))
+    return config.advanced(config.seq, {Schedule.KIND: MappingProxyType({**config.schedules, **changed})})
 
 
 def with_plan(config: TenantConfig, plan: Plan) -> TenantConfig:
     """The same with a plan in the place of the one of its id."""
-    plans = MappingProxyType({**config.plans, plan.id: plan})
-    return replace(config, resources=MappingProxyType({**config.resources, Plan.KIND: plans}))
+    return config.advanced(config.seq, {Plan.KIND: MappingProxyType({**config.plans, plan.id: plan})})
 
 
 def reached(turns: tuple[Advance, ...]) -> tuple[str, ...]:

@@ -230,11 +230,14 @@ class Floors:
 
     async def _call_back(self, tenant: str, floor: Floor) -> None:
         """Whoever is to be called back, and has an agent. The call's id is stored first, so that a killed replica calls nobody twice."""
+        if self._call_back_by is None:
+            return
         config = self._config_of(tenant)
         for caller in floor.callers.values():
-            agent = config.agents.get(caller.offered[0]) if caller.offered else None
-            queue = config.queues.get(caller.queue_id)
-            if not caller.callback or caller.via or agent is None or queue is None or self._call_back_by is None:
+            if not caller.callback or caller.via or not caller.offered:
+                continue
+            agent, queue = config.agents.get(caller.offered[0]), config.queues.get(caller.queue_id)
+            if agent is None or queue is None:
                 continue
             call_id = str(self._ids.uuid7())
             found = (await self.execute(tenant, StartCallback(caller.call_id, call_id), 1.0)).callers.get(caller.call_id)

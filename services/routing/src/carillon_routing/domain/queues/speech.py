@@ -42,9 +42,7 @@ _CALLBACK = {
 
 def called_back(language: str, tenant_language: str) -> Phrase:
     """What a caller hears who has asked to be called back."""
-    tongue = language.split(",")[0] or tenant_language
-    known = tongue if tongue.split("-")[0] in _CALLBACK else "en"
-    return Phrase(_CALLBACK[known.split("-")[0]], known)
+    return _say(_CALLBACK, language.split(",")[0] or tenant_language, number=0)
 
 
 def estimated_seconds(floor: Floor, queue: Queue, position: int) -> float:
