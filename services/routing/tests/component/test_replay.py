@@ -5,15 +5,18 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
 
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon.common.v1.call_application_pb2_grpc import CallApplicationStub
-from carillon_contracts.streams import CALLS, CONFIG
+from carillon_contracts.config import ConfigChanged
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import CALLS, CONFIG, config_subject
 from carillon_kit.auth import SERVICE, issue_token
-from carillon_kit.bus import MemoryBus
+from carillon_kit.bus import MemoryBus, Message
 from carillon_kit.clock import ManualClock
 from carillon_kit.grpc_client import channel
 from carillon_routing.app import running
@@ -90,8 +93,8 @@ def test_another_configuration_gives_another_verdict() -> None:
     assert verdict(then, (*then[:2], "another trace")) == "other_reasons"
 
 
-@pytest.mark.feature("R-22")
-async def test_a_version_that_is_no_longer_kept_is_folded_from_the_stream() -> None:
+async def long_ago() -> tuple[Configuration, PastConfigurations]:
+    """Of two tenants, whose former versions are not kept in memory any more."""
     bus = MemoryBus()
     await bus.ensure_stream(CONFIG)
     await publish_company(bus, COMPANY)
@@ -100,7 +103,12 @@ async def test_a_version_that_is_no_longer_kept_is_folded_from_the_stream() -> N
     configuration = Configuration(clock)
     for message in bus.messages(CONFIG.name):
         configuration.apply(message)
-    past = PastConfigurations(bus, configuration, clock)
+    return configuration, PastConfigurations(bus, configuration, clock)
+
+
+@pytest.mark.feature("R-22")
+async def test_a_version_that_is_no_longer_kept_is_folded_from_the_stream() -> None:
+    configuration, past = await long_ago()
     newest = configuration.current("acme")
     assert newest is not None
     for seq in range(1, newest.seq + 1):
@@ -112,3 +120,28 @@ async def test_a_version_that_is_no_longer_kept_is_folded_from_the_stream() -> N
     assert await past.at("acme", 0) is None
     assert await past.at("acme", newest.seq + 1) is None
     assert await past.at("nobody", 1) is None
+
+
+@pytest.mark.feature("P-8")
+async def test_what_was_folded_before_somebody_was_erased_is_not_kept() -> None:
+    configuration, past = await long_ago()
+    newest = configuration.current("acme")
+    assert newest is not None
+    async with asyncio.timeout(30):
+        before = [await past.at(tenant, seq) for tenant, seq in (("acme", 1), ("acme", 2), ("other", 1))]
+        change = ConfigChanged(resource="person", resource_id="erased-0123456789ab", action="erased", actor="test")
+        event = Event(
+            id=UUID(int=99),
+            source="test",
+            type=change.event_type,
+            subject="person/erased-0123456789ab",
+            time=datetime(2026, 2, 6, tzinfo=UTC),
+            data=change.model_dump(mode="json"),
+            tenantid="acme",
+            configseq=newest.seq + 1,
+        )
+        configuration.apply(Message(config_subject("acme", "person", "erased"), event.to_json(), 99))
+        after = await past.at("acme", 1)
+    assert after == before[0]
+    assert after is not before[0]
+    assert list(past._kept.values()) == [before[2], after]

@@ -62,8 +62,9 @@ def _of_floor(stored: RawEvent, tenant: str) -> Outgoing:
         queue_id = event.queue_id or "_"
         leg_id = event.leg_id if isinstance(event, e.LegKnown) else None
         return _message(stored, queue_subject(tenant, queue_id, data.fact()), data, event.call_id, tenant, at, event.call_id, leg_id)
-    agent_id = str(getattr(event, "agent_id", ""))
-    return _message(stored, agent_subject(tenant, agent_id, data.fact()), data, f"agents/{agent_id}", tenant, at)
+    if isinstance(event, e.AgentEvent):
+        return _message(stored, agent_subject(tenant, event.agent_id, data.fact()), data, f"agents/{event.agent_id}", tenant, at)
+    raise ValueError(f"{type(event).__name__} is of nobody")
 
 
 def _data(event: e.FloorEvent) -> EventData:

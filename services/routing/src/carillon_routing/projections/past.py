@@ -40,7 +40,11 @@ class PastConfigurations:
         async with asyncio.timeout(FOLD_SECONDS), self._one:
             key = (tenant, seq, self._configuration.erasures(tenant))
             if key not in self._kept:
-                self._kept[key] = await self._folded(tenant, seq)
+                found = await self._folded(tenant, seq)
+                # Those of before an erasure name somebody whom nothing shall name any more.
+                for old in [each for each in self._kept if each[0] == tenant and each[2] != key[2]]:
+                    del self._kept[old]
+                self._kept[key] = found
                 if len(self._kept) > KEEP:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(key)

@@ -30,6 +30,12 @@ class CallerEvent(FloorEvent):
     queue_id: str = ""
 
 
+class AgentEvent(FloorEvent):
+    """Of an agent, in whatever queues."""
+
+    agent_id: str
+
+
 class CallerJoined(CallerEvent):
     """A caller waits. `joined_at` counts for the place: earlier than `at` for who was in the queue before."""
 
@@ -136,33 +142,29 @@ class CallbackStarted(CallerEvent):
     agent_id: str = ""
 
 
-class AgentLoggedIn(FloorEvent):
+class AgentLoggedIn(AgentEvent):
     """The agent takes calls from now on."""
 
     TYPE = "agent_logged_in"
-    agent_id: str
 
 
-class AgentLoggedOut(FloorEvent):
+class AgentLoggedOut(AgentEvent):
     """The agent takes no calls; one that is up goes on."""
 
     TYPE = "agent_logged_out"
-    agent_id: str
 
 
-class AgentPaused(FloorEvent):
+class AgentPaused(AgentEvent):
     """The agent gets no offers until resumed."""
 
     TYPE = "agent_paused"
-    agent_id: str
     reason: str
 
 
-class AgentResumed(FloorEvent):
+class AgentResumed(AgentEvent):
     """The pause, or the time after a call, is over."""
 
     TYPE = "agent_resumed"
-    agent_id: str
 
 
 EVENTS: dict[str, type[FloorEvent]] = {

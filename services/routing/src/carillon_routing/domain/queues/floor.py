@@ -17,7 +17,7 @@ CALLBACK_PAUSE = 60.0
 #: What counts as a missed offer.
 MISSED = ("no_answer", "rejected")
 #: How long a call that has ended is remembered, seconds: a question that was on its way then must not bring it back.
-GONE_SECONDS = 60.0
+REMEMBER_GONE_SECONDS = 60.0
 #: Weight of the newest talk in the average.
 _NEWEST = 0.1
 
@@ -241,7 +241,7 @@ def _left(floor: Floor, event: e.CallerLeft) -> Floor:
     floor = _freed(floor, (*caller.offered, caller.agent_id), event.call_id)
     state = floor.queue(caller.queue_id)
     queues = {**floor.queues, caller.queue_id: replace(state, left=state.left + 1)}
-    gone = {call_id: at for call_id, at in floor.gone.items() if at > event.at - GONE_SECONDS}
+    gone = {call_id: at for call_id, at in floor.gone.items() if at > event.at - REMEMBER_GONE_SECONDS}
     if event.reason == "abandoned":
         gone[event.call_id] = event.at
     return replace(floor, queues=queues, gone=gone, callers={key: value for key, value in floor.callers.items() if key != event.call_id})
