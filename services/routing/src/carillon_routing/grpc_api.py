@@ -7,6 +7,9 @@ it is kept.
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
 
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon.common.v1.call_application_pb2_grpc import CallApplicationServicer, add_CallApplicationServicer_to_server
@@ -276,6 +279,15 @@ def _feature_step(step: FeatureStep) -> pb.Step:
                 answer_within_ms=step.answer_within_ms,
             )
             return pb.Step(page=page)
+
+
+def described(step: facts.Step) -> tuple[str, dict[str, Any]]:
+    """Kind and fields of the contract's step, as the contract's JSON; of a queue, which tells the rest, `queue` and none."""
+    if isinstance(step, EnterQueue):
+        return "queue", {}
+    message = step_message(step)
+    kind = message.WhichOneof("kind") or ""
+    return kind, MessageToDict(getattr(message, kind), preserving_proto_field_name=True)
 
 
 def _target(target: facts.RingTarget) -> pb.RingTarget:

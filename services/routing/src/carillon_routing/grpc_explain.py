@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from typing import Any
 
-from google.protobuf.json_format import MessageToDict
 from pydantic import ValidationError
 
 from carillon.common.v1 import call_application_pb2 as common
@@ -26,10 +25,9 @@ from carillon_routing.adapters.past_calls import PastCalls
 from carillon_routing.adapters.sentences import library
 from carillon_routing.domain import explain
 from carillon_routing.domain.facts import Advance
-from carillon_routing.domain.queue_steps import EnterQueue
 from carillon_routing.domain.sentences import LANGUAGES, Language, Teller
 from carillon_routing.domain.watching import Watching
-from carillon_routing.grpc_api import step_message
+from carillon_routing.grpc_api import described
 from carillon_routing.projections.configuration import Configuration, config_of
 
 SERVICE_NAME = "carillon.routing.v1.ExplainService"
@@ -136,12 +134,7 @@ def teller_for(config: TenantConfig, wanted: str) -> Teller:
 def explained(teller: Teller, turn: Advance) -> pb.ExplainedDecision:
     """A decision of a call that is not made."""
     trace = (TraceLine(subject=line.subject, matched=line.matched, reason=line.reason, next=line.next) for line in turn.trace)
-    if isinstance(turn.step, EnterQueue):
-        return decision_message(explain.told(teller, trace, "queue", {}))
-    step = step_message(turn.step)
-    kind = step.WhichOneof("kind") or ""
-    details = MessageToDict(getattr(step, kind), preserving_proto_field_name=True)
-    return decision_message(explain.told(teller, trace, kind, details))
+    return decision_message(explain.told(teller, trace, *described(turn.step)))
 
 
 def decision_message(told: explain.Told) -> pb.ExplainedDecision:

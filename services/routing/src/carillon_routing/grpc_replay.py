@@ -7,6 +7,7 @@ from carillon.common.v1 import call_application_pb2 as common
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon_contracts.call import RoutingDecided
 from carillon_contracts.envelope import Event
+from carillon_contracts.erasure import ERASED
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.errors import FailedPrecondition, NotFound, Unavailable
 from carillon_kit.grpc_server import current_tenant
@@ -16,8 +17,8 @@ from carillon_routing.domain.advance import BadOutcome
 from carillon_routing.domain.comparison import PastCall, course, past_calls
 from carillon_routing.domain.facts import Advance
 from carillon_routing.domain.queue_steps import EnterQueue
-from carillon_routing.domain.replay import FactMissing, Verdict, again, verdict
-from carillon_routing.grpc_api import decision_sums, step_message, trace_messages
+from carillon_routing.domain.replay import FactMissing, Verdict, again, alike, verdict
+from carillon_routing.grpc_api import decision_sums, described, step_message, trace_messages
 from carillon_routing.grpc_compare import turn_message
 from carillon_routing.grpc_explain import checked_call_id
 from carillon_routing.projections.past import PastConfigurations
@@ -28,6 +29,7 @@ _VERDICTS: dict[Verdict, pb.ReplayVerdict.ValueType] = {
     "other_reasons": pb.REPLAY_VERDICT_OTHER_REASONS,
     "different": pb.REPLAY_VERDICT_DIFFERENT,
 }
+_OTHERWISE = (pb.REPLAY_VERDICT_OTHER_REASONS, pb.REPLAY_VERDICT_DIFFERENT)
 
 
 class Replays:
@@ -42,7 +44,7 @@ class Replays:
         call_id = checked_call_id(request.call_id)
         tenant = current_tenant()
         decisions = await self._calls.decisions(tenant, call_id)
-        found = [await self._one(tenant, event, decision) for event, decision in decisions]
+        found = [await self.decision(tenant, event, decision) for event, decision in decisions]
         told = [each.verdict for each in found if each.verdict != pb.REPLAY_VERDICT_NOT_REPEATABLE]
         others = []
         if request.WhichOneof("other"):
@@ -85,7 +87,8 @@ class Replays:
         except TimeoutError as error:
             raise Unavailable(f"version {seq} of the configuration could not be read in time") from error
 
-    async def _one(self, tenant: str, event: Event, then: RoutingDecided) -> pb.ReplayedDecision:
+    async def decision(self, tenant: str, event: Event, then: RoutingDecided) -> pb.ReplayedDecision:
+        """One decision of a past call, made again."""
         told = pb.ReplayedDecision(
             seq=event.seq or 0,
             application=then.application,
@@ -104,6 +107,8 @@ class Replays:
                 await self._again(tenant, event, then, told)
             except (made_of.BadRecord, FactMissing, BadOutcome) as error:
                 told.verdict, told.remark = pb.REPLAY_VERDICT_DIFFERENT, f"it cannot be made again: {error or type(error).__name__}"
+        if told.verdict in _OTHERWISE and _names_erased(event):
+            told.verdict, told.remark = pb.REPLAY_VERDICT_NOT_REPEATABLE, "it names somebody who was erased since, and reads otherwise"
         return told
 
     async def _again(self, tenant: str, event: Event, then: RoutingDecided, told: pb.ReplayedDecision) -> None:
@@ -115,9 +120,16 @@ class Replays:
             return
         now = again(config, made)
         found = verdict(made.sums, decision_sums(now))
+        if found != "equal" and _names_erased(event) and alike(then, *described(now.step), now.trace):
+            found, told.remark = "equal", "as it reads: it names somebody who was erased since"
         told.verdict = _VERDICTS[found]
         if found != "equal":
             _tell(told, now)
+
+
+def _names_erased(event: Event) -> bool:
+    """Other words stand in it than those that its sums are of."""
+    return ERASED in json.dumps(event.data)
 
 
 def _tell(told: pb.ReplayedDecision, now: Advance) -> None:

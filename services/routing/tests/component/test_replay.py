@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,18 +13,23 @@ from pydantic import SecretStr
 
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon.common.v1.call_application_pb2_grpc import CallApplicationStub
+from carillon.routing.v1 import routing_pb2 as pb_routing
+from carillon_contracts.call import RoutingDecided, TraceLine
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event
+from carillon_contracts.erasure import Cleaner, PersonErasureOrdered
 from carillon_contracts.streams import CALLS, CONFIG, config_subject
 from carillon_kit.auth import SERVICE, issue_token
 from carillon_kit.bus import MemoryBus, Message
 from carillon_kit.clock import ManualClock
 from carillon_kit.grpc_client import channel
+from carillon_routing.adapters.past_calls import PastCalls
 from carillon_routing.app import running
 from carillon_routing.domain.facts import CallFacts, Entered
-from carillon_routing.domain.made_of import MadeOf, decode
+from carillon_routing.domain.made_of import MadeOf, decode, encode
 from carillon_routing.domain.replay import again, verdict
-from carillon_routing.grpc_api import decision_sums
+from carillon_routing.grpc_api import decision_sums, described
+from carillon_routing.grpc_replay import Replays
 from carillon_routing.projections.configuration import Configuration
 from carillon_routing.projections.past import PastConfigurations
 from carillon_routing.settings import RoutingSettings
@@ -91,6 +97,35 @@ def test_another_configuration_gives_another_verdict() -> None:
     assert verdict(then, decided("ring")) == "equal"
     assert verdict(then, decided("bell")) == "different"
     assert verdict(then, (*then[:2], "another trace")) == "other_reasons"
+
+
+@pytest.mark.feature("R-22", "P-8")
+async def test_a_decision_that_names_an_erased_person_is_equal_as_it_reads_or_not_repeatable() -> None:
+    company = {**COMPANY, "numbers": [{"id": "+41215550100", "destination": {"user_id": "anna"}}]}
+    who = "erased-0123456789ab"
+    order = PersonErasureOrdered(erasure_id=str(UUID(int=1)), ids={"anna": who}, user_id="anna", pseudonym=who)
+    call = CallFacts("acme", "c", "inbound", "+41215550100", "+41791112233")
+    made = MadeOf(call, None, Entered(), datetime(2026, 1, 6, 10, tzinfo=UTC), config_of(company).seq)
+    now = again(config_of(company), made)
+    step, details = described(now.step)
+    trace = tuple(TraceLine(subject=x.subject, matched=x.matched, reason=x.reason, next=x.next) for x in now.trace)
+    inputs = json.loads(encode(replace(made, sums=decision_sums(now))))
+    kept = RoutingDecided(application="routing", step=step, details=details, trace=trace, inputs=inputs).model_dump(mode="json")
+    assert "anna" in json.dumps(kept["details"])
+    cleaned = Cleaner(order).value(kept)
+    configuration = Configuration(ManualClock())
+    configuration.adopt(config_of(Cleaner(order).value(company)))
+    replays = Replays(PastCalls(None, lambda tenant: ()), PastConfigurations(MemoryBus(), configuration, ManualClock()))
+
+    async def verdict_of(data: dict[str, Any]) -> "pb_routing.ReplayVerdict.ValueType":
+        event = Event(id=UUID(int=1), source="x", type="x", subject="c", time=made.now, data=data, tenantid="acme", callid="c")
+        return (await replays.decision("acme", event, RoutingDecided.model_validate(data))).verdict
+
+    assert await verdict_of(cleaned) == pb_routing.REPLAY_VERDICT_EQUAL
+    assert await verdict_of({**cleaned, "step": "play"}) == pb_routing.REPLAY_VERDICT_NOT_REPEATABLE
+    assert await verdict_of({**cleaned, "details": {**cleaned["details"], "music": True}}) == pb_routing.REPLAY_VERDICT_NOT_REPEATABLE
+    assert await verdict_of({**cleaned, "trace": []}) == pb_routing.REPLAY_VERDICT_NOT_REPEATABLE
+    assert await verdict_of(kept) == pb_routing.REPLAY_VERDICT_DIFFERENT, "nobody who was erased is named"
 
 
 async def long_ago() -> tuple[Configuration, PastConfigurations]:

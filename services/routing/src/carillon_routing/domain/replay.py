@@ -1,12 +1,13 @@
 """A decision made again, from what it was made of: with the configuration of its time it is the same, to the letter."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
+from carillon_contracts.call import RoutingDecided
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain.advance import decided
@@ -17,6 +18,8 @@ from carillon_routing.domain.queue_steps import EnterQueue, QueueOver
 
 #: The same to the letter; the same step for reasons that read otherwise; another step, or another way on.
 Verdict = Literal["equal", "other_reasons", "different"]
+#: Of a step's fields: where the call stands in queues, which media adds; how it is recorded, which media leaves out.
+_ADDED, _LEFT_OUT = frozenset({"queues"}), frozenset({"recording"})
 
 
 class FactMissing(Exception):
@@ -64,3 +67,32 @@ def verdict(then: tuple[str, str, str], now: tuple[str, str, str]) -> Verdict:
     if then == now:
         return "equal"
     return "other_reasons" if then[:2] == now[:2] else "different"
+
+
+def alike(then: RoutingDecided, step: str, details: Mapping[str, Any], trace: Sequence[TraceLine]) -> bool:
+    """Whether a decision reads as it was kept, which is less than equal sums say: its trace, and what media keeps of its step.
+
+    For what was kept of a person who was erased since: its sums are of other words. A `queue` tells the rest of the trace, and its step.
+    """
+    kept = [(line.subject, line.matched, line.reason, line.next) for line in then.trace]
+    lines = [(line.subject, line.matched, line.reason, line.next) for line in trace]
+    if step == "queue":
+        return kept[: len(lines)] == lines
+    return (then.step, kept) == (step, lines) and _alike(_without(then.details, _ADDED), _without(details, _LEFT_OUT))
+
+
+def _without(fields: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in names}
+
+
+def _alike(kept: Any, value: Any) -> bool:
+    """Long texts are kept shortened."""
+    match kept:
+        case dict():
+            return isinstance(value, dict) and kept.keys() == value.keys() and all(_alike(each, value[name]) for name, each in kept.items())
+        case list():
+            return isinstance(value, list) and len(kept) == len(value) and all(map(_alike, kept, value))
+        case str() if kept.endswith("…") and isinstance(value, str):
+            return value.startswith(kept[:-1])
+        case _:
+            return bool(kept == value)
