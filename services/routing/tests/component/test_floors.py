@@ -1,6 +1,7 @@
 """Floors on a real Postgres: three replicas write at once, one is killed, a new one goes on where it was."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import postgres_dsn  # noqa: F401
 from carillon_routing.adapters.floor_log import PostgresFloors
 from carillon_routing.domain.queues import commands as c
+from carillon_routing.domain.queues.decide import FETCH_SECONDS
 from carillon_routing.domain.queues.events import FloorEvent
 from carillon_routing.handlers import floors as module
 from carillon_routing.handlers.floors import Floors
@@ -98,3 +100,23 @@ async def test_a_wait_ends_on_another_replica_when_an_agent_logs_in(pool: Any) -
     await other.execute("signal", c.LogIn("ben"), 5)
     async with asyncio.timeout(30):
         assert await waiting
+
+
+async def test_a_tick_reads_a_floor_once_unless_something_is_to_be_decided(pool: Any) -> None:
+    clock, reads = ManualClock(), Counter[str]()
+
+    class Counting(PostgresFloors):
+        async def since(self, tenant: str, version: int) -> list[FloorEvent]:
+            reads[tenant] += 1
+            return await super().since(tenant, version)
+
+    floors = Floors(Counting(pool, SystemIds()), company, clock, "counting")
+    await floors.execute("ticking", c.Join("c1", "sales", clock.now().timestamp()), 20)
+    reads.clear()
+    await floors.tick()
+    assert reads["ticking"] == 1
+    await floors.execute("ticking", c.LogIn("anna"), 20)
+    assert (await floors.read("ticking", 5)).callers["c1"].offered == ("anna",)
+    clock.advance(FETCH_SECONDS + 1)
+    await floors.tick()
+    assert (await floors.read("ticking", 5)).callers["c1"].lapses == 1, "media did not come for the offer"
