@@ -33,23 +33,27 @@ class _ReplayVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplayV
     DESCRIPTOR: _descriptor.EnumDescriptor
     REPLAY_VERDICT_UNSPECIFIED: _ReplayVerdict.ValueType  # 0
     REPLAY_VERDICT_EQUAL: _ReplayVerdict.ValueType  # 1
-    """Step, way on and trace are the same."""
+    """Step, way on and trace are the same; step and trace as they read, if they name somebody who was erased since (`remark` says so)."""
     REPLAY_VERDICT_OTHER_REASONS: _ReplayVerdict.ValueType  # 2
     """Step and way on are the same, for reasons that read otherwise."""
     REPLAY_VERDICT_DIFFERENT: _ReplayVerdict.ValueType  # 3
     REPLAY_VERDICT_NOT_REPEATABLE: _ReplayVerdict.ValueType  # 4
-    """It was not routing's, or of the state of a queue, or what it was made of was not kept: `remark` says which."""
+    """It was not routing's, or of the state of a queue, or what it was made of was not kept, or it names somebody who was erased since and
+    reads otherwise: `remark` says which.
+    """
 
 class ReplayVerdict(_ReplayVerdict, metaclass=_ReplayVerdictEnumTypeWrapper): ...
 
 REPLAY_VERDICT_UNSPECIFIED: ReplayVerdict.ValueType  # 0
 REPLAY_VERDICT_EQUAL: ReplayVerdict.ValueType  # 1
-"""Step, way on and trace are the same."""
+"""Step, way on and trace are the same; step and trace as they read, if they name somebody who was erased since (`remark` says so)."""
 REPLAY_VERDICT_OTHER_REASONS: ReplayVerdict.ValueType  # 2
 """Step and way on are the same, for reasons that read otherwise."""
 REPLAY_VERDICT_DIFFERENT: ReplayVerdict.ValueType  # 3
 REPLAY_VERDICT_NOT_REPEATABLE: ReplayVerdict.ValueType  # 4
-"""It was not routing's, or of the state of a queue, or what it was made of was not kept: `remark` says which."""
+"""It was not routing's, or of the state of a queue, or what it was made of was not kept, or it names somebody who was erased since and
+reads otherwise: `remark` says which.
+"""
 Global___ReplayVerdict: _TypeAlias = ReplayVerdict  # noqa: Y015
 
 @_typing.final
