@@ -14,6 +14,7 @@ from carillon.common.v1 import call_application_pb2 as common
 from carillon.routing.v1 import explain_pb2 as pb
 from carillon.routing.v1.explain_pb2_grpc import ExplainServiceServicer
 from carillon_contracts.call import TraceLine
+from carillon_contracts.languages import LANGUAGES, told_in
 from carillon_contracts.streams import CALLS
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.auth import ADMIN, OPERATOR
@@ -25,7 +26,7 @@ from carillon_routing.adapters.past_calls import PastCalls
 from carillon_routing.adapters.sentences import library
 from carillon_routing.domain import explain
 from carillon_routing.domain.facts import Advance
-from carillon_routing.domain.sentences import LANGUAGES, Language, Teller
+from carillon_routing.domain.sentences import Teller
 from carillon_routing.domain.watching import Watching
 from carillon_routing.grpc_api import described
 from carillon_routing.projections.configuration import Configuration, config_of
@@ -119,16 +120,15 @@ def checked_call_id(call_id: str) -> str:
 
 def teller_for(config: TenantConfig, wanted: str) -> Teller:
     """In the language that is wanted; empty: in the tenant's. Raises `InvalidArgument`."""
-    own = config.tenant.language.split("-")[0]
-    language: Language | None = next((each for each in LANGUAGES if each == (wanted or own)), None)
-    if language is None and wanted:
+    language = told_in(wanted, config.tenant.language)
+    if language is None:
         raise InvalidArgument({"language": f"must be one of {', '.join(LANGUAGES)}"})
 
     def names(kind: str, name: str) -> str:
         found: Any = config.resources.get(kind, {}).get(name)
         return str(getattr(found, "full_name", "") or getattr(found, "display_name", ""))
 
-    return Teller(library(), language or "en", names)
+    return Teller(library(), language, names)
 
 
 def explained(teller: Teller, turn: Advance) -> pb.ExplainedDecision:

@@ -7,9 +7,9 @@ import pytest
 
 from carillon_contracts.call import CallEnded, CallStarted, DigitsGathered, LegAnswered, LegOffered, RingEnded, RoutingDecided, TraceLine
 from carillon_contracts.envelope import Event, EventData
+from carillon_contracts.languages import LANGUAGES, Language
 from carillon_kit.errors import InvalidArgument
 from carillon_routing.domain.explain import Part, lines, parts
-from carillon_routing.domain.sentences import LANGUAGES, Language
 from carillon_routing.grpc_explain import explained, teller_for
 from carillon_routing.testing import SimulatedCall, with_plan
 

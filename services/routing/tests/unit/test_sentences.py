@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 import carillon_routing
+from carillon_contracts.languages import LANGUAGES, Language
 from carillon_routing.adapters.sentences import library
-from carillon_routing.domain.sentences import AS_WRITTEN, LANGUAGES, MAX_TEXT, SHAPES, Language, Table, Teller, shape_of
+from carillon_routing.domain.sentences import AS_WRITTEN, MAX_TEXT, SHAPES, Table, Teller, shape_of
 
 pytestmark = pytest.mark.feature("R-20")
 PLACE = re.compile(r"\{(\w+)\}")

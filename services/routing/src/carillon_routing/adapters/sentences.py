@@ -4,7 +4,8 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
-from carillon_routing.domain.sentences import LANGUAGES, Book, Language, Library, patterns_of
+from carillon_contracts.languages import LANGUAGES, Language
+from carillon_routing.domain.sentences import Book, Library, patterns_of
 
 
 @cache

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Language = Literal["en", "fr", "de", "nl"]
-LANGUAGES: tuple[Language, ...] = ("en", "fr", "de", "nl")
+from carillon_contracts.languages import Language
+
 Table = Literal["reasons", "subjects", "ways"]
 #: What is told of something that is not recognised.
 AS_WRITTEN = "as_written"
