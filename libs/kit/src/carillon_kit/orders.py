@@ -14,7 +14,7 @@ from carillon_kit import outbox
 from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
 from carillon_kit.logs import get_logger
 from carillon_kit.postgres import UNAVAILABLE
-from carillon_kit.rewriting import patterns
+from carillon_kit.rewriting import patterns_of_bytes
 
 O = TypeVar("O")  # noqa: E741
 Counts = dict[str, int]
@@ -51,7 +51,7 @@ class Orders(Generic[O]):
                 continue
             try:
                 async with self.pool.acquire() as connection, connection.transaction():
-                    if await connection.fetchval(_WAITING, patterns(self.words(order))):
+                    if await connection.fetchval(_WAITING, patterns_of_bytes(self.words(order))):
                         raise Retry(1.0)
                     counts = await self.carry_out(connection, order)
                     await outbox.put(connection, self.stream, [self.answer(order, counts)])

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 #: Subjects are `<system>.<tenant>. ...`, or have the tenant as their fourth part.
 _FORGET_LETTERS = """
 delete from dead_letter
- where $1 in (split_part(subject, '.', 2), split_part(subject, '.', 4)) and (error || ' ' || encode(data, 'escape')) ilike any($2::text[])
+ where $1 in (split_part(subject, '.', 2), split_part(subject, '.', 4))
+   and (error ilike any($2::text[]) or encode(data, 'escape') ilike any($3::text[]))
 """
 
 
@@ -53,6 +54,15 @@ def patterns(words: Sequence[str]) -> list[str]:
     return ["%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" for word in words if word]
 
 
+def patterns_of_bytes(words: Sequence[str]) -> list[str]:
+    """The words for `ilike`, anywhere in what `encode(..., 'escape')` makes of UTF-8.
+
+    `ilike` sees no letters beyond ASCII there, so their case is taken as the word has it, and all small, all capital, each word's first.
+    """
+    forms = (form for word in words for form in (word, word.lower(), word.upper(), word.title()))
+    return patterns(sorted({"".join(map(_escaped, form.encode())).lower() for form in forms}))
+
+
 async def rewrite_rows(connection: Any, columns: Columns, tenant: str, rewriter: Rewriter) -> int:
     """Replace what is to be replaced in one tenant's rows; returns how many rows changed. In the caller's transaction."""
     every = [
@@ -78,8 +88,14 @@ async def rewrite_rows(connection: Any, columns: Columns, tenant: str, rewriter:
 
 async def forget_letters(connection: Any, tenant: str, words: Sequence[str]) -> int:
     """Delete a tenant's dead letters that hold one of the words; returns how many."""
-    found = await connection.execute(_FORGET_LETTERS, tenant, patterns(words))
+    found = await connection.execute(_FORGET_LETTERS, tenant, patterns(words), patterns_of_bytes(words))
     return int(found.split()[-1])
+
+
+def _escaped(byte: int) -> str:
+    if byte == ord("\\"):
+        return "\\\\"
+    return chr(byte) if 0 < byte < 128 else f"\\{byte:03o}"
 
 
 def _after(value: str | None, name: str, kind: str, rewriter: Rewriter) -> str | None:
