@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID, uuid5
 
 import orjson
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidationError
 
 from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.streams import erasure_subject
@@ -81,12 +81,16 @@ class Order:
 
 
 def read_order(subject: str, payload: bytes) -> Order:
-    """Raises ValueError for what is no order."""
-    event = Event.from_json(payload)
+    """Raises ValueError, which tells nothing of what is inside, for what is no order."""
+    try:
+        event = Event.from_json(payload)
+        data = PersonErasureOrdered.model_validate(event.data)
+    except ValidationError as error:
+        raise ValueError(f"no order: {error.error_count()} faults") from None
     tenant = subject.split(".")[3]
     if event.tenantid != tenant:
         raise ValueError("the order is not the subject's tenant's")
-    return Order(tenant, event.id, PersonErasureOrdered.model_validate(event.data))
+    return Order(tenant, event.id, data)
 
 
 def order_event(tenant: str, order: PersonErasureOrdered, at: datetime) -> tuple[UUID, str, bytes]:

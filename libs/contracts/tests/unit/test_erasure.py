@@ -1,12 +1,15 @@
 """Words of a person are replaced as words, wherever they stand, and nothing else is touched."""
 
+import traceback
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carillon_contracts.erasure import Cleaner, PersonErasureOrdered
+from carillon_contracts.erasure import Cleaner, PersonErasureOrdered, order_event, read_order
 
 pytestmark = pytest.mark.feature("P-8")
 PSEUDONYM = "erased-abcdef012345"
@@ -68,3 +71,21 @@ WORDS = st.sampled_from(
 def test_twice_is_as_once(text: str, key: str) -> None:
     once = CLEANER.text(text, key)
     assert CLEANER.text(once, key) == once
+
+
+def test_what_is_no_order_is_refused_without_a_word_of_what_is_inside() -> None:
+    given = PersonErasureOrdered(
+        erasure_id=str(UUID(int=1)), ids={"zoe": PSEUDONYM}, texts={"quill": "erased"}, user_id="zoe", pseudonym=PSEUDONYM
+    )
+    _, subject, payload = order_event("acme", given, datetime(2026, 3, 5, tzinfo=UTC))
+    assert read_order(subject, payload).data == given
+    faults = {
+        "1 faults": payload.replace(b'"round":1', b'"round":0'),
+        "2 faults": payload.replace(b'"round":1', b'"round":0').replace(b'"texts":{"quill":"erased"}', b'"texts":["quill"]'),
+        "no order": payload[:-1],
+        "tenant": payload.replace(b'"acme"', b'"quill"'),
+    }
+    for said, broken in faults.items():
+        with pytest.raises(ValueError, match=said) as refused:
+            read_order(subject, broken)
+        assert "quill" not in "".join(traceback.format_exception(refused.value))

@@ -11,8 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from carillon_kit import outbox
-from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
-from carillon_kit.logs import get_logger
+from carillon_kit.bus import ConsumerSpec, Delivered, Retry
 from carillon_kit.postgres import UNAVAILABLE
 from carillon_kit.rewriting import patterns_of_bytes
 
@@ -22,7 +21,6 @@ Counts = dict[str, int]
 Answer = tuple[UUID, str, bytes]
 Wake = Callable[[], None]
 _WAITING = "select exists (select from outbox where encode(payload, 'escape') ilike any($1::text[]))"
-_log = get_logger("orders")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,6 @@ class Orders(Generic[O]):
 
     pool: "asyncpg.Pool[Any]"
     spec: ConsumerSpec
-    dead_letters: DeadLetterStore
     read: Callable[[Delivered], O]
     carry_out: Callable[[Any, O], Awaitable[Counts]]
     answer: Callable[[O, Counts], Answer]
@@ -41,14 +38,9 @@ class Orders(Generic[O]):
     stream: str
 
     async def handle(self, batch: list[Delivered]) -> None:
-        """Raises `Retry` while the database is away."""
+        """Raises ValueError for what is no order, `Retry` while the database is away."""
         for delivered in batch:
-            try:
-                order = self.read(delivered)
-            except ValueError as error:
-                _log.error("no order", subject=delivered.subject, stream_seq=delivered.stream_seq)
-                await self.dead_letters.add(self.spec.durable, self.spec.stream, delivered, type(error).__name__)
-                continue
+            order = self.read(delivered)
             try:
                 async with self.pool.acquire() as connection, connection.transaction():
                     if await connection.fetchval(_WAITING, patterns_of_bytes(self.words(order))):

@@ -48,7 +48,6 @@ def orders(pool: "Pool[Any]", done: list[str]) -> Orders[str]:
     return Orders(
         pool,
         ConsumerSpec("ORDERS", "test", "carillon.>"),
-        DeadLetters(pool),
         lambda delivered: delivered.data.decode(),
         carry_out,
         lambda order, counts: (UUID(int=9), "carillon.answer", str(counts).encode()),

@@ -45,7 +45,6 @@ async def obey(pool: "asyncpg.Pool[Any]", bus: Bus, wake: Wake) -> Consumer:
     orders = Orders(
         pool,
         CONSUMER,
-        letters,
         lambda delivered: read_order(delivered.subject, delivered.data),
         carry_out,
         lambda order, counts: answer_event(order, "routing", counts, clock.now()),

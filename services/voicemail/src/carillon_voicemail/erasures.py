@@ -61,7 +61,6 @@ async def obey(pool: "asyncpg.Pool[Any]", bus: Bus, objects: ObjectStore, wake: 
     orders = Orders(
         pool,
         CONSUMER,
-        letters,
         lambda delivered: read_order(delivered.subject, delivered.data),
         lambda connection, order: carry_out(connection, order, objects),
         lambda order, counts: answer_event(order, "voicemail", counts, clock.now()),
