@@ -66,6 +66,11 @@ class PersonErasureCarriedOut(EventData):
     counts: dict[str, int]
 
 
+#: Subjects of every tenant's.
+ORDERED = erasure_subject("*", PersonErasureOrdered.fact())
+CARRIED_OUT = erasure_subject("*", PersonErasureCarriedOut.fact())
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """An order as a service takes it."""
@@ -104,6 +109,25 @@ def answer_event(order: Order, service: str, counts: dict[str, int], at: datetim
     data = PersonErasureCarriedOut(erasure_id=order.data.erasure_id, round=order.data.round, service=service, counts=counts)
     event_id = uuid5(order.event_id, f"{service} {at.isoformat()}")
     return _event(order.tenant, data, data.erasure_id, event_id, f"carillon/{service}", at)
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureOrders:
+    """The orders as one service takes and answers them."""
+
+    service: str
+
+    def read(self, subject: str, payload: bytes) -> Order:
+        """As `read_order`."""
+        return read_order(subject, payload)
+
+    def answer(self, order: Order, counts: dict[str, int], at: datetime) -> tuple[UUID, str, bytes]:
+        """As `answer_event`."""
+        return answer_event(order, self.service, counts, at)
+
+    def words(self, order: Order) -> Sequence[str]:
+        """What is to be found and replaced."""
+        return order.cleaner.needles
 
 
 def _event(tenant: str, data: EventData, about: str, event_id: UUID, source: str, at: datetime) -> tuple[UUID, str, bytes]:

@@ -4,14 +4,17 @@ Carrying out an order must be harmless the second time: there is no inbox, so th
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
 
 from carillon_kit import outbox
-from carillon_kit.bus import ConsumerSpec, Delivered, Retry
+from carillon_kit.bus import Bus, Consumer, ConsumerSpec, Delivered, Retry, StreamLike
+from carillon_kit.clock import Clock, SystemClock
+from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.postgres import UNAVAILABLE
 from carillon_kit.rewriting import patterns_of_bytes
 
@@ -23,30 +26,45 @@ Wake = Callable[[], None]
 _WAITING = "select exists (select from outbox where encode(payload, 'escape') ilike any($1::text[]))"
 
 
+class Terms(Protocol[O]):
+    """What orders are, and how they are answered."""
+
+    def read(self, subject: str, payload: bytes) -> O:
+        """Raises ValueError for what is no order."""
+
+    def answer(self, order: O, counts: Counts, at: datetime) -> Answer:
+        """What was done, put into words."""
+
+    def words(self, order: O) -> Sequence[str]:
+        """What of an order must not wait in the outbox any more before it is carried out: it would come up behind it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Orders(Generic[O]):
-    """`read` raises ValueError for what is no order, `carry_out` does it on a connection, `answer` puts into words what was done."""
+    """`carry_out` does what was ordered on a connection, in its transaction."""
 
     pool: "asyncpg.Pool[Any]"
     spec: ConsumerSpec
-    read: Callable[[Delivered], O]
+    terms: Terms[O]
     carry_out: Callable[[Any, O], Awaitable[Counts]]
-    answer: Callable[[O, Counts], Answer]
-    #: What of an order must not wait in the outbox any more before it is carried out: it would come up behind it.
-    words: Callable[[O], Sequence[str]]
     wake: Wake
-    stream: str
+    clock: Clock = field(default_factory=SystemClock)
 
     async def handle(self, batch: list[Delivered]) -> None:
         """Raises ValueError for what is no order, `Retry` while the database is away."""
         for delivered in batch:
-            order = self.read(delivered)
+            order = self.terms.read(delivered.subject, delivered.data)
             try:
                 async with self.pool.acquire() as connection, connection.transaction():
-                    if await connection.fetchval(_WAITING, patterns_of_bytes(self.words(order))):
+                    if await connection.fetchval(_WAITING, patterns_of_bytes(self.terms.words(order))):
                         raise Retry(1.0)
                     counts = await self.carry_out(connection, order)
-                    await outbox.put(connection, self.stream, [self.answer(order, counts)])
+                    await outbox.put(connection, self.spec.stream, [self.terms.answer(order, counts, self.clock.now())])
             except UNAVAILABLE as away:
                 raise Retry(1.0) from away
             self.wake()
+
+    async def obey(self, bus: Bus, stream: StreamLike) -> Consumer:
+        """Start the consumer."""
+        await bus.ensure_stream(stream)
+        return await bus.consume(self.spec, self.handle, DeadLetters(self.pool), batch=2)

@@ -9,11 +9,12 @@ import asyncpg
 import pytest
 
 from carillon_kit import outbox
-from carillon_kit.bus import ConsumerSpec, Delivered, Retry
+from carillon_kit.bus import ConsumerSpec, Delivered, MemoryBus, Retry, StreamSpec
 from carillon_kit.dead_letters import DeadLetters
-from carillon_kit.orders import Orders
+from carillon_kit.orders import Answer, Orders
 from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.rewriting import forget_letters
+from carillon_kit.testing import eventually
 
 Pool = asyncpg.Pool
 AT = datetime(2026, 3, 5, 10, tzinfo=UTC)
@@ -38,23 +39,25 @@ def message(data: bytes, seq: int = 1, tenant: str = "acme") -> Delivered:
     return Delivered(f"carillon.{tenant}.call.c1.started", data, seq, {}, f"id-{seq}", 1, AT)
 
 
-def orders(pool: "Pool[Any]", done: list[str]) -> Orders[str]:
+class Names:
     """An order is the name that nobody may hold any more."""
 
+    def read(self, _: str, payload: bytes) -> str:
+        return payload.decode()
+
+    def answer(self, order: str, counts: dict[str, int], at: datetime) -> Answer:
+        return UUID(int=9), "orders.answer", str(counts).encode()
+
+    def words(self, order: str) -> list[str]:
+        return [order]
+
+
+def orders(pool: "Pool[Any]", done: list[str]) -> Orders[str]:
     async def carry_out(_: Any, order: str) -> dict[str, int]:
         done.append(order)
         return {"rows": 1}
 
-    return Orders(
-        pool,
-        ConsumerSpec("ORDERS", "test", "carillon.>"),
-        lambda delivered: delivered.data.decode(),
-        carry_out,
-        lambda order, counts: (UUID(int=9), "carillon.answer", str(counts).encode()),
-        lambda order: [order],
-        lambda: None,
-        "ORDERS",
-    )
+    return Orders(pool, ConsumerSpec("ORDERS", "test", "orders.given", retry_delays=(0.01,)), Names(), carry_out, lambda: None)
 
 
 @WRITTEN
@@ -84,3 +87,15 @@ async def test_a_dead_letter_goes_that_holds_a_word_in_its_bytes(pool: "Pool[Any
 async def test_a_dead_letter_goes_that_holds_a_word_in_its_error(pool: "Pool[Any]") -> None:
     await DeadLetters(pool).add("cdr", "CALLS", message(b"\xff"), "ValueError: no such user as Zoé Quill")
     assert await forget_letters(pool, "acme", ["zoé quill"]) == 1
+
+
+async def test_what_cannot_be_read_becomes_a_dead_letter_and_the_next_order_is_carried_out(pool: "Pool[Any]") -> None:
+    bus, done = MemoryBus(), list[str]()
+    consumer = await orders(pool, done).obey(bus, StreamSpec("ORDERS", ("orders.>",)))
+    await bus.publish("ORDERS", "orders.given", b"\xff", "1")
+    await bus.publish("ORDERS", "orders.given", "Zoé Quill".encode(), "2")
+    await eventually(lambda: pool.fetchval("select count(*) = 1 from dead_letter"))
+    await eventually(lambda: done == ["Zoé Quill"])
+    await consumer.stop()
+    (letter,) = await DeadLetters(pool).list("test")
+    assert (letter.data, letter.error.partition(":")[0]) == (b"\xff", "UnicodeDecodeError")

@@ -8,16 +8,14 @@ from typing import Any
 import asyncpg
 
 from carillon_cdr.adapters.postgres_recordings import delete_recordings_of
-from carillon_contracts.erasure import Order, answer_event, read_order
+from carillon_contracts.erasure import ORDERED, ErasureOrders, Order
 from carillon_contracts.streams import ERASURES
 from carillon_kit.bus import Bus, Consumer, ConsumerSpec
-from carillon_kit.clock import SystemClock
-from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.object_store import ObjectStore
 from carillon_kit.orders import Counts, Orders, Wake
 from carillon_kit.rewriting import Columns, forget_letters, rewrite_rows
 
-CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="cdr-erasures", subject="carillon._operator.erasure.*.ordered", ack_wait=120)
+CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="cdr-erasures", subject=ORDERED, ack_wait=120)
 _EVENTS = (Columns("call_event", blobs=("body",)), Columns("call_event_conflict", blobs=("body",)))
 _RECORDS = Columns("call_record", texts=("caller", "dialled", "answered_by"), documents=("data",), type="json")
 _RECORDINGS = Columns("recording", texts=("deleted_by",), documents=("labels",))
@@ -38,16 +36,5 @@ async def carry_out(connection: Any, order: Order, objects: ObjectStore) -> Coun
 
 async def obey(pool: "asyncpg.Pool[Any]", bus: Bus, objects: ObjectStore, wake: Wake) -> Consumer:
     """Start the consumer."""
-    await bus.ensure_stream(ERASURES)
-    letters, clock = DeadLetters(pool), SystemClock()
-    orders = Orders(
-        pool,
-        CONSUMER,
-        lambda delivered: read_order(delivered.subject, delivered.data),
-        lambda connection, order: carry_out(connection, order, objects),
-        lambda order, counts: answer_event(order, "cdr", counts, clock.now()),
-        lambda order: order.cleaner.needles,
-        wake,
-        ERASURES.name,
-    )
-    return await bus.consume(CONSUMER, orders.handle, letters, batch=2)
+    terms = ErasureOrders("cdr")
+    return await Orders(pool, CONSUMER, terms, lambda connection, order: carry_out(connection, order, objects), wake).obey(bus, ERASURES)

@@ -18,7 +18,7 @@ import asyncpg
 import orjson
 
 from carillon_contracts.envelope import Event
-from carillon_contracts.erasure import SERVICES, Cleaner, PersonErasureCarriedOut
+from carillon_contracts.erasure import CARRIED_OUT, SERVICES, Cleaner, PersonErasureCarriedOut, PersonErasureOrdered
 from carillon_contracts.streams import (
     AUDIT,
     CALLS,
@@ -42,7 +42,7 @@ from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
 from carillon_kit.relay import Relay
 
-CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="directory-erasures", subject="carillon._operator.erasure.*.carried_out")
+CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="directory-erasures", subject=CARRIED_OUT)
 #: Events that come so much later than the log was rewritten are new facts.
 LATE = timedelta(minutes=10)
 #: For the relay to publish all it has, and for the bus to hand out what is asked for.
@@ -156,7 +156,7 @@ class ErasureWorker:
 
     async def _destroy_orders(self, erasure: Erasure) -> None:
         wanted = str(erasure.erasure_id)
-        subject = erasure_subject(erasure.tenant_id, "ordered")
+        subject = erasure_subject(erasure.tenant_id, PersonErasureOrdered.fact())
         await self.bus.erase(ERASURES.name, await self._numbers(ERASURES, subject, lambda data: _about(data) == wanted))
 
     async def _numbers(self, stream: Stream, subject: str, wanted: Callable[[bytes], bool]) -> list[int]:

@@ -6,14 +6,14 @@ from typing import Any
 
 import asyncpg
 
-from carillon_contracts.erasure import Order, answer_event, read_order
+from carillon_contracts.erasure import ORDERED, Order, answer_event, read_order
 from carillon_contracts.streams import ERASURES
 from carillon_kit.bus import Bus, ConsumerSpec, Delivered, Retry
 from carillon_kit.clock import SystemClock
 from carillon_kit.dead_letters import MemoryDeadLetters
 from carillon_kit.postgres import UNAVAILABLE
 
-CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="media-erasures", subject="carillon._operator.erasure.*.ordered", ack_wait=120)
+CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="media-erasures", subject=ORDERED, ack_wait=120)
 _THEIRS = "delete from registration where tenant = $1 and (sip_user = any($2::text[]) or user_id = $3)"
 
 

@@ -4,15 +4,13 @@ from typing import Any
 
 import asyncpg
 
-from carillon_contracts.erasure import Order, answer_event, read_order
+from carillon_contracts.erasure import ORDERED, ErasureOrders, Order
 from carillon_contracts.streams import ERASURES
 from carillon_kit.bus import Bus, Consumer, ConsumerSpec
-from carillon_kit.clock import SystemClock
-from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.orders import Counts, Orders, Wake
 from carillon_kit.rewriting import Columns, forget_letters, patterns, rewrite_rows
 
-CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="routing-erasures", subject="carillon._operator.erasure.*.ordered", ack_wait=120)
+CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="routing-erasures", subject=ORDERED, ack_wait=120)
 #: Facts of a user alone.
 _THEIRS = tuple(
     f"delete from {table} where tenant = $1 and user_id = $2" for table in ("attendance", "code_block", "code_try", "last_talk")
@@ -40,16 +38,5 @@ async def carry_out(connection: Any, order: Order) -> Counts:
 
 async def obey(pool: "asyncpg.Pool[Any]", bus: Bus, wake: Wake) -> Consumer:
     """Start the consumer."""
-    await bus.ensure_stream(ERASURES)
-    letters, clock = DeadLetters(pool), SystemClock()
-    orders = Orders(
-        pool,
-        CONSUMER,
-        lambda delivered: read_order(delivered.subject, delivered.data),
-        carry_out,
-        lambda order, counts: answer_event(order, "routing", counts, clock.now()),
-        lambda order: order.cleaner.needles,
-        wake,
-        ERASURES.name,
-    )
-    return await bus.consume(CONSUMER, orders.handle, letters, batch=2)
+    terms = ErasureOrders("routing")
+    return await Orders(pool, CONSUMER, terms, carry_out, wake).obey(bus, ERASURES)

@@ -5,16 +5,14 @@ from typing import Any
 
 import asyncpg
 
-from carillon_contracts.erasure import ERASED_EMAIL, Order, answer_event, read_order
+from carillon_contracts.erasure import ERASED_EMAIL, ORDERED, ErasureOrders, Order
 from carillon_contracts.streams import ERASURES
 from carillon_kit.bus import Bus, Consumer, ConsumerSpec
-from carillon_kit.clock import SystemClock
-from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_kit.orders import Counts, Orders, Wake
 from carillon_kit.rewriting import Columns, forget_letters, patterns, rewrite_rows
 
-CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="voicemail-erasures", subject="carillon._operator.erasure.*.ordered", ack_wait=120)
+CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="voicemail-erasures", subject=ORDERED, ack_wait=120)
 _THEIRS = "delete from message where tenant = $1 and mailbox_id = any($2::text[]) returning object"
 _SHARED = "select exists (select from message where object = $1)"
 _TRIES = "delete from conference_tries where tenant = $1 and caller ilike any($2::text[])"
@@ -56,16 +54,5 @@ async def carry_out(connection: Any, order: Order, objects: ObjectStore) -> Coun
 
 async def obey(pool: "asyncpg.Pool[Any]", bus: Bus, objects: ObjectStore, wake: Wake) -> Consumer:
     """Start the consumer."""
-    await bus.ensure_stream(ERASURES)
-    letters, clock = DeadLetters(pool), SystemClock()
-    orders = Orders(
-        pool,
-        CONSUMER,
-        lambda delivered: read_order(delivered.subject, delivered.data),
-        lambda connection, order: carry_out(connection, order, objects),
-        lambda order, counts: answer_event(order, "voicemail", counts, clock.now()),
-        lambda order: order.cleaner.needles,
-        wake,
-        ERASURES.name,
-    )
-    return await bus.consume(CONSUMER, orders.handle, letters, batch=2)
+    terms = ErasureOrders("voicemail")
+    return await Orders(pool, CONSUMER, terms, lambda connection, order: carry_out(connection, order, objects), wake).obey(bus, ERASURES)
