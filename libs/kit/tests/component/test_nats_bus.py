@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from carillon_kit import telemetry
-from carillon_kit.bus import Bus, ConsumerSpec, Delivered, Outgoing, StreamSpec, faststream_consumer, pull, worker
+from carillon_kit.bus import Bus, ConsumerSpec, Delivered, EraseRefused, Outgoing, StreamSpec, faststream_consumer, pull, worker
 from carillon_kit.bus.nats_bus import NatsBus
 from carillon_kit.dead_letters import DeadLetters, MemoryDeadLetters
 from carillon_kit.postgres import migrate, open_pool
@@ -264,3 +264,17 @@ async def test_leaving_is_no_disconnection(nats_url: str, caplog: pytest.LogCapt
         async with await Bus.connect(nats_url, "leaving"):
             pass
     assert "disconnected" not in caplog.text + "".join(capsys.readouterr())
+
+
+async def test_what_is_gone_is_erased_again_without_a_word_and_what_must_stay_is_not(bus: NatsBus) -> None:
+    await publish(bus, 1, 3)
+    for _ in range(2):
+        await bus.erase("S", [2, 3])
+    assert (await bus.manager.stream_info("S")).state.messages == 1
+    await bus.manager.add_stream(api.StreamConfig(name="KEPT", subjects=["kept.>"], deny_delete=True))
+    await bus.publish("KEPT", "kept.x", b"1", "kept-1")
+    with pytest.raises(EraseRefused, match="message 1 of KEPT"):
+        await bus.erase("KEPT", [1])
+    await bus.manager.delete_stream("KEPT")
+    with pytest.raises(EraseRefused, match="message 1 of KEPT"):
+        await bus.erase("KEPT", [1])

@@ -224,18 +224,11 @@ class NatsBus(Bus):
     async def erase(self, stream: str, stream_seqs: Sequence[int]) -> None:
         """As `Bus.erase`; the server overwrites the bytes (`no_erase` is not asked for)."""
         for number in stream_seqs:
-            reply = await self._request(f"$JS.API.STREAM.MSG.DELETE.{stream}", {"seq": number})
-            error = reply.get("error")
-            if error is not None and error.get("err_code") not in _GONE:
-                raise EraseRefused(f"message {number} of {stream}: {error.get('description', error)}")
-
-    async def _request(self, subject: str, body: dict[str, int]) -> dict[str, Any]:
-        try:
-            answer = await self.connection.request(subject, orjson.dumps(body), timeout=_API_SECONDS)
-        except nats.errors.Error as error:
-            raise EraseRefused(f"{subject}: {type(error).__name__} {error}".strip()) from error
-        reply: dict[str, Any] = orjson.loads(answer.data)
-        return reply
+            try:
+                await self._manager.delete_msg(stream, number)
+            except nats.errors.Error as error:
+                if getattr(error, "err_code", None) not in _GONE:
+                    raise EraseRefused(f"message {number} of {stream}: {error}") from error
 
     async def close(self) -> None:
         """As `Bus.close`."""
