@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import pairwise
@@ -111,18 +111,19 @@ async def own_session(pool: "asyncpg.Pool[Any]", timeout: float | None = None) -
         try:
             yield connection
         finally:
-            await end_session(connection)
+            await _end_session(connection)
 
 
-async def end_session(connection: Any) -> None:
+async def _end_session(connection: Any) -> None:
     """Leave nothing of its session locks, listeners and settings; a connection that cannot be reset is closed."""
-    if connection.is_closed():
-        return
     try:
         await connection.reset(timeout=_RESET_SECONDS)
-    except BaseException:
-        connection.terminate()
-        raise
+    except BaseException as error:
+        # InterfaceError: the server has cut it, and the pool may have it back already.
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()
+        if not isinstance(error, asyncpg.InterfaceError):
+            raise
 
 
 async def migrate(pool: "asyncpg.Pool[Any]", package: str | None = None, *, timeout: float = 60.0) -> list[str]:

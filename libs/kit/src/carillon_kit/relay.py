@@ -8,9 +8,8 @@ after it. Meanwhile the stored position stays with it, so that a killed relay re
 """
 
 import asyncio
-import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +19,7 @@ from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt, wait_exp
 
 from carillon_kit import logs
 from carillon_kit.event_store import CHANNEL, Cursor, PostgresEventStore, RawEvent
-from carillon_kit.postgres import end_session
+from carillon_kit.postgres import own_session
 
 Publish = Callable[[Sequence[RawEvent]], Awaitable[None]]
 
@@ -31,7 +30,6 @@ _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 _PUBLISH_TRIES = 5
 _LAG_ALARM_SECONDS = 10
 _LOCK = "select pg_try_advisory_lock(hashtextextended('carillon_kit.relay:' || current_schema() || '/' || $1, 0))"
-_UNLOCK = "select pg_advisory_unlock(hashtextextended('carillon_kit.relay:' || current_schema() || '/' || $1, 0))"
 _BEGIN = "insert into relay (name, xid, position) values ($1, '0'::xid8, 0) on conflict do nothing"
 _AT = "select xid, position, rebuilds from relay where name = $1"
 _MOVE = """
@@ -89,7 +87,7 @@ class Relay:
         failures = 0
         while True:
             try:
-                async with self._connection() as connection:
+                async with own_session(self._pool, _CONNECT_SECONDS) as connection:
                     if await connection.fetchval(_LOCK, self._name):
                         failures = 0
                         await self._lead(connection)
@@ -118,48 +116,29 @@ class Relay:
         await self._pool.execute(_REBUILD, self._name)
         self._wake.set()
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Any]:
-        connection = await self._pool.acquire(timeout=_CONNECT_SECONDS)
-        try:
-            yield connection
-        finally:
-            with warnings.catch_warnings():
-                # A connection that broke still has its listener; it is thrown away with it.
-                warnings.simplefilter("ignore", asyncpg.InterfaceWarning)
-                try:
-                    await end_session(connection)
-                finally:
-                    await self._pool.release(connection)
-
     async def _lead(self, connection: Any) -> None:
         await connection.add_listener(CHANNEL, self._notified)
-        try:
-            await connection.execute(_BEGIN, self._name)
-            # After the last try the lead is given up: another replica may reach what this one cannot.
-            insist = AsyncRetrying(
-                wait=wait_exponential(_PAUSES[0], max=_PAUSES[-1]),
-                stop=stop_after_attempt(_PUBLISH_TRIES),
-                before_sleep=self._cannot_publish,
-                reraise=True,
-            )
-            progress: _Progress | None = None
-            while True:
-                self._wake.clear()
-                row = await connection.fetchrow(_AT, self._name)
-                if progress is None or (progress.stored, progress.rebuilds) != (_cursor(row), row["rebuilds"]):
-                    progress = _Progress(_cursor(row), row["rebuilds"], _cursor(row))
-                busy = await self._step(progress, insist)
-                if progress.safe != progress.stored:
-                    moved = (str(progress.safe.xid), progress.safe.position, str(progress.stored.xid), progress.stored.position)
-                    await connection.execute(_MOVE, self._name, *moved, progress.rebuilds)
-                    progress.stored = progress.safe
-                if not busy:
-                    await self._wait(_POLL_SECONDS)
-        finally:
-            if not connection.is_closed():
-                await connection.remove_listener(CHANNEL, self._notified)
-                await connection.execute(_UNLOCK, self._name)
+        await connection.execute(_BEGIN, self._name)
+        # After the last try the lead is given up: another replica may reach what this one cannot.
+        insist = AsyncRetrying(
+            wait=wait_exponential(_PAUSES[0], max=_PAUSES[-1]),
+            stop=stop_after_attempt(_PUBLISH_TRIES),
+            before_sleep=self._cannot_publish,
+            reraise=True,
+        )
+        progress: _Progress | None = None
+        while True:
+            self._wake.clear()
+            row = await connection.fetchrow(_AT, self._name)
+            if progress is None or (progress.stored, progress.rebuilds) != (_cursor(row), row["rebuilds"]):
+                progress = _Progress(_cursor(row), row["rebuilds"], _cursor(row))
+            busy = await self._step(progress, insist)
+            if progress.safe != progress.stored:
+                moved = (str(progress.safe.xid), progress.safe.position, str(progress.stored.xid), progress.stored.position)
+                await connection.execute(_MOVE, self._name, *moved, progress.rebuilds)
+                progress.stored = progress.safe
+            if not busy:
+                await self._wait(_POLL_SECONDS)
 
     async def _step(self, progress: _Progress, insist: AsyncRetrying) -> bool:
         """Publish a batch of what is new and one of each stream that is set aside; whether there was anything."""

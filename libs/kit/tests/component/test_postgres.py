@@ -2,15 +2,17 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from carillon_kit.embedded import free_port
-from carillon_kit.postgres import KIT_MIGRATIONS, MigrationError, find_migrations, migrate, open_pool
-from carillon_kit.testing import fresh_database
+from carillon_kit.postgres import KIT_MIGRATIONS, MigrationError, find_migrations, migrate, open_pool, own_session
+from carillon_kit.testing import eventually, fresh_database
 
 
 @pytest.fixture
@@ -121,3 +123,48 @@ async def test_a_server_that_does_not_answer_is_a_clear_error() -> None:
         await open_pool(f"postgresql://x:y@127.0.0.1:{free_port()}/z", timeout=0.3)
     with pytest.raises(ValueError, match="CARILLON_POSTGRES_DSN"):
         await open_pool("")
+
+
+async def use(pool: Any, act: Callable[[Any], Awaitable[None]]) -> None:
+    """In a session with a listener; asyncpg warns of one that is still there when its connection goes back to the pool."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        async with own_session(pool) as connection:
+            await connection.add_listener("news", print)
+            await act(connection)
+
+
+async def test_a_session_that_the_server_cuts_ends_with_what_the_server_says(pool: Any) -> None:
+    async def be_cut(connection: Any) -> None:
+        await connection.execute("select pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises((asyncpg.AdminShutdownError, asyncpg.ConnectionDoesNotExistError)):
+        await use(pool, be_cut)
+    assert await pool.fetchval("select 1") == 1
+
+
+async def test_a_session_that_the_server_cut_before_ends_with_the_blocks_own_error(pool: Any) -> None:
+    async def fail_later(connection: Any) -> None:
+        def is_gone() -> bool:
+            try:
+                return bool(connection.is_closed())
+            except asyncpg.InterfaceError:
+                return True
+
+        await pool.execute("select pg_terminate_backend($1)", await connection.fetchval("select pg_backend_pid()"))
+        await eventually(is_gone)
+        raise LookupError("the block's own")
+
+    with pytest.raises(LookupError, match="the block's own"):
+        await use(pool, fail_later)
+    assert await pool.fetchval("select 1") == 1
+
+
+async def test_nothing_of_a_session_is_left_to_the_next(pool: Any) -> None:
+    async def lock(connection: Any) -> None:
+        await connection.execute("select pg_advisory_lock(7); set work_mem = '1MB'")
+
+    await use(pool, lock)
+    assert await pool.fetchval("select count(*) from pg_locks where locktype = 'advisory'") == 0
+    assert await pool.fetchval("select count(*) from pg_listening_channels()") == 0
+    assert await pool.fetchval("show work_mem") != "1MB"
