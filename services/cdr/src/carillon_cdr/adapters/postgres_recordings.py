@@ -33,36 +33,40 @@ select {_COLUMNS} from recording
 _DELETE = f"""
 update recording set deleted_at = clock_timestamp(), deleted_by = $3
  where tenant = $1 and recording_id = $2 and deleted_at is null returning {_COLUMNS}"""
-_MARK = "update recording set deleted_at = clock_timestamp(), deleted_by = $3 where tenant = $1 and recording_id = $2"
-#: Who deletes what an erased person had part in.
-ERASED = "erasure"
 _EXPIRED = f"select {_COLUMNS} from recording where deleted_at is null and expires_at <= clock_timestamp() order by expires_at limit $1"
 _SHARED = "select exists (select from recording where object = $1 and deleted_at is null)"
-
-
-_OF = f"""
-select {_COLUMNS} from recording r
+_OF = """
+select recording_id from recording r
  where tenant = $1 and deleted_at is null and exists (
    select from call_event e
     where e.tenant = r.tenant and e.call_id = r.call_id
       and type in ('carillon.call.started.v1', 'carillon.call.leg_offered.v1', 'carillon.call.conference_joined.v1')
-      and array[convert_from(body, 'UTF8')::jsonb #>> '{{data,party}}', convert_from(body, 'UTF8')::jsonb #>> '{{data,caller_user_id}}']
+      and array[convert_from(body, 'UTF8')::jsonb #>> '{data,party}', convert_from(body, 'UTF8')::jsonb #>> '{data,caller_user_id}']
           && $2::text[])
    for update"""
+#: Who deletes what an erased person had part in.
+ERASED = "erasure"
 
 
 async def delete_recordings_of(connection: Any, tenant: str, who: Sequence[str], objects: ObjectStore) -> int:
     """Those of calls that one of `who` (user ids) called in or was called in, with their audio; in the caller's transaction."""
     rows = await connection.fetch(_OF, tenant, list(who))
     for row in rows:
-        recording = _read(row)
-        await connection.execute(_MARK, tenant, recording.recording_id, ERASED)
-        event = _event(recording, ERASED, "a person who took part is erased")
-        await outbox.put(connection, AUDIT.name, [(event.id, audit_subject(tenant, "recording_deleted"), event.to_json())])
-        if not await connection.fetchval(_SHARED, recording.object):
+        if name := await _delete(connection, tenant, row["recording_id"], ERASED, "a person who took part is erased"):
             with suppress(ObjectNotFound):
-                await objects.delete(recording.object)
+                await objects.delete(name)
     return len(rows)
+
+
+async def _delete(connection: Any, tenant: str, recording_id: UUID, by: str, reason: str, timeout: float | None = None) -> str | None:
+    """As `PostgresRecordings.delete`, in the caller's transaction."""
+    row = await connection.fetchrow(_DELETE, tenant, recording_id, by, timeout=timeout)
+    if row is None:
+        return None
+    event = _event(_read(row), by, reason)
+    await outbox.put(connection, AUDIT.name, [(event.id, audit_subject(tenant, "recording_deleted"), event.to_json())], timeout=timeout)
+    shared = await connection.fetchval(_SHARED, row["object"], timeout=timeout)
+    return "" if shared else str(row["object"])
 
 
 class PostgresRecordings:
@@ -102,13 +106,7 @@ class PostgresRecordings:
     async def delete(self, tenant: str, recording_id: UUID, by: str, reason: str) -> str | None:
         """Mark it, with its audit event; returns the object whose audio nobody needs any more (empty: somebody does), None: unknown."""
         async with acquired(self._pool, self._timeout) as connection, connection.transaction():
-            row = await connection.fetchrow(_DELETE, tenant, recording_id, by, timeout=self._timeout)
-            if row is None:
-                return None
-            event = _event(_read(row), by, reason)
-            await outbox.put(connection, AUDIT.name, [(event.id, audit_subject(tenant, "recording_deleted"), event.to_json())])
-            shared = await connection.fetchval(_SHARED, row["object"], timeout=self._timeout)
-        return "" if shared else str(row["object"])
+            return await _delete(connection, tenant, recording_id, by, reason, self._timeout)
 
     async def expired(self, limit: int) -> Sequence[Recording]:
         """Whose retention is over."""
