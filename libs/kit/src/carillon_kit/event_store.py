@@ -33,13 +33,12 @@ _STORE = """
 """
 _NOTIFY = f"select pg_notify('{CHANNEL}', current_schema())"
 _INSERT = f"""
-with stored as ({_STORE} returning position, xid, version, event_id, at),
+with stored as ({_STORE} returning position, version, at),
 notified as (select pg_notify('{CHANNEL}', current_schema()))
 select stored.* from stored, notified order by version
 """
-_COLUMNS = "position, xid, stream, version, event_id, type, data, meta, at"
-_LOAD = f"""
-select {_COLUMNS} from event
+_LOAD = """
+select position, stream, version, event_id, type, data, meta, at from event
  where stream = $1 and version > $2 and ($3::int is null or version <= $3) order by version
 """
 _REWRITE = """
@@ -47,13 +46,12 @@ update event set data = new.data from unnest($2::int[], $3::text[]::jsonb[]) as 
  where event.stream = $1 and event.version = new.version
 """
 _STREAMS = "select distinct stream from event where starts_with(stream, $1) order by stream"
-_READ_ALL = f"""
-select {_COLUMNS} from event
+_RAW_COLUMNS = "position, xid, stream, version, event_id, type, data::text as data, at"
+_READ_RAW = f"""
+select {_RAW_COLUMNS} from event
  where (xid, position) > ($1::text::xid8, $2) and xid < pg_snapshot_xmin(pg_current_snapshot())
  order by xid, position limit $3
 """
-_RAW_COLUMNS = "position, xid, stream, version, event_id, type, data::text as data, at"
-_READ_RAW = _READ_ALL.replace(_COLUMNS, _RAW_COLUMNS)
 _LOAD_RAW = f"select {_RAW_COLUMNS} from event where stream = $1 and version > $2 and version <= $3 order by version"
 #: What a transaction has of a stream after a version, and whether of others too.
 _REST = """
@@ -95,7 +93,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event of a stream; `cursor` is its place among all events, `at` aware UTC."""
+    """An event of a stream; `position` tells it from all others, `at` is aware UTC."""
 
     position: int
     stream: str
@@ -105,12 +103,12 @@ class StoredEvent:
     data: dict[str, Any]
     meta: dict[str, Any]
     at: datetime
-    cursor: Cursor = Cursor()
 
 
 @dataclass(frozen=True, slots=True)
 class RawEvent:
-    """A stored event as a relay hands it on; `raw` is its data as JSON text, which most publishers need not read."""
+    """A stored event as a relay hands it on; `cursor` is its place among all events, `raw` its data as JSON text, which most publishers
+    need not read."""
 
     position: int
     stream: str
@@ -142,9 +140,6 @@ class EventStore(Protocol):
 
     async def streams(self, prefix: str = "") -> list[str]:
         """Names of the streams that begin with `prefix`, sorted."""
-
-    async def read_all(self, after: Cursor = Cursor(), limit: int = 1000) -> list[StoredEvent]:
-        """Events of all streams after a cursor, only those that no running transaction can still precede."""
 
 
 class PostgresEventStore:
@@ -180,18 +175,14 @@ class PostgresEventStore:
         self, stream: str, after_version: int = 0, up_to_version: int | None = None, *, connection: Any = None
     ) -> list[StoredEvent]:
         """As the protocol; with `connection`, as its transaction sees it."""
-        return [_event(row) for row in await (connection or self._pool).fetch(_LOAD, stream, after_version, up_to_version)]
+        return [StoredEvent(**row) for row in await (connection or self._pool).fetch(_LOAD, stream, after_version, up_to_version)]
 
     async def streams(self, prefix: str = "") -> list[str]:
         """As the protocol."""
         return [row["stream"] for row in await self._pool.fetch(_STREAMS, prefix)]
 
-    async def read_all(self, after: Cursor = Cursor(), limit: int = 1000) -> list[StoredEvent]:
-        """As the protocol."""
-        return [_event(row) for row in await self._pool.fetch(_READ_ALL, str(after.xid), after.position, limit)]
-
     async def read_raw(self, after: Cursor, limit: int) -> list[RawEvent]:
-        """As `read_all`, with data that is not read."""
+        """Events of all streams after a cursor, only those that no running transaction can still precede; with data that is not read."""
         return [_raw_event(row) for row in await self._pool.fetch(_READ_RAW, str(after.xid), after.position, limit)]
 
     async def load_raw(self, stream: str, after_version: int, up_to_version: int) -> list[RawEvent]:
@@ -214,9 +205,7 @@ class PostgresEventStore:
     async def _append(self, connection: Any, stream: str, expected: int, events: Sequence[NewEvent]) -> list[StoredEvent]:
         rows = await self._store(connection, _INSERT, stream, expected, events)
         return [
-            StoredEvent(
-                row["position"], stream, row["version"], event.event_id, event.type, event.data, event.meta, row["at"], _cursor(row)
-            )
+            StoredEvent(row["position"], stream, row["version"], event.event_id, event.type, event.data, event.meta, row["at"])
             for event, row in zip(events, rows, strict=True)
         ]
 
@@ -249,7 +238,6 @@ class MemoryEventStore:
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._events: list[StoredEvent] = []
         self._streams: dict[str, list[StoredEvent]] = {}
         self._ids: set[UUID] = set()
 
@@ -266,7 +254,6 @@ class MemoryEventStore:
         stored = [self._store(stream, expected_version + number, event) for number, event in enumerate(events, start=1)]
         if stored:
             self._streams.setdefault(stream, []).extend(stored)
-            self._events.extend(stored)
             self._ids.update(ids)
         return stored
 
@@ -278,22 +265,11 @@ class MemoryEventStore:
         """As the protocol."""
         return sorted(stream for stream in self._streams if stream.startswith(prefix))
 
-    async def read_all(self, after: Cursor = Cursor(), limit: int = 1000) -> list[StoredEvent]:
-        """As the protocol."""
-        return self._events[after.position : after.position + limit]
-
     def _store(self, stream: str, version: int, event: NewEvent) -> StoredEvent:
-        position = len(self._events) + version - len(self._streams.get(stream, ()))
+        position = len(self._ids) + version - len(self._streams.get(stream, ()))
         # Through JSON and back, so that what the real store would refuse or change shows here too.
         data, meta = orjson.loads(orjson.dumps(event.data)), orjson.loads(orjson.dumps(event.meta))
-        cursor = Cursor(position, position)
-        return StoredEvent(position, stream, version, event.event_id, event.type, data, meta, self._clock.now(), cursor)
-
-
-def _event(row: Any) -> StoredEvent:
-    return StoredEvent(
-        row["position"], row["stream"], row["version"], row["event_id"], row["type"], row["data"], row["meta"], row["at"], _cursor(row)
-    )
+        return StoredEvent(position, stream, version, event.event_id, event.type, data, meta, self._clock.now())
 
 
 def _raw_event(row: Any) -> RawEvent:

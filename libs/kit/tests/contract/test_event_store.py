@@ -101,11 +101,12 @@ async def test_streams_are_found_by_prefix(store: EventStore) -> None:
     assert await store.streams() == ["other/c", "tenant/a", "tenant/b", "tenant_x"]
 
 
-async def test_read_all_pages_through_everything_in_order(store: EventStore) -> None:
+@pytest.mark.parametrize("store", ["postgres"], indirect=True)
+async def test_read_raw_pages_through_everything_in_order(store: PostgresEventStore) -> None:
     for number in range(1, 6):
         await store.append(f"t/{number % 2}", (number - 1) // 2, [new(n=number)])
     cursor, seen = Cursor(), []
-    while page := await store.read_all(cursor, limit=2):
+    while page := await store.read_raw(cursor, limit=2):
         assert len(page) <= 2
         seen += [event.data["n"] for event in page]
         cursor = page[-1].cursor

@@ -16,7 +16,7 @@ from carillon_directory.adapters.tenant_log import tenant_of
 from carillon_directory.domain.erasing.decide import ERASURE, PERSON
 from carillon_kit.bus import Bus
 from carillon_kit.bus.api import MOST_WHOLE, Outgoing
-from carillon_kit.event_store import PostgresEventStore, RawEvent, StoredEvent
+from carillon_kit.event_store import PostgresEventStore, RawEvent
 from carillon_kit.ids import Ids
 
 SOURCE = "carillon/directory"
@@ -37,7 +37,7 @@ _BYTES_TOGETHER = 256 * 1024
 _PLACE = b'"changes":[]'
 
 
-def published(stored: StoredEvent | RawEvent) -> tuple[str, Event]:
+def published(stored: RawEvent) -> tuple[str, Event]:
     """The subject and the CloudEvent of a stored change."""
     # As `new_event` stored it; without a second reading of each resource, which a large import would wait for.
     change = {name: value for name, value in stored.data.items() if value is not None}
