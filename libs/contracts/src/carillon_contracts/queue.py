@@ -5,14 +5,23 @@ from 1 without a gap, because all queues of a tenant are decided together. Membe
 `carillon.<tenant>.hunt_group.<group>.<fact>`, with a `seq` of their own. A caller's events have its `callid`.
 """
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal, TypeVar
 
 from carillon_contracts.envelope import EventData, Utc
 
+T = TypeVar("T")
+#: Target ids of agents in ring steps begin so.
+AGENT_TARGET = "agent:"
 OfferResult = Literal["answered", "no_answer", "busy", "unreachable", "congested", "rejected"]
 QueueLeftReason = Literal[
     "answered", "abandoned", "waited_too_long", "no_agents", "left_by_key", "vanished", "called_back", "callback_failed", "removed"
 ]
+
+
+def agents_of(targets: Mapping[str, T]) -> dict[str, T]:
+    """Of what is by a ring step's targets: that of agents, by their ids."""
+    return {target.removeprefix(AGENT_TARGET): each for target, each in targets.items() if target.startswith(AGENT_TARGET)}
 
 
 class QueueEventData(EventData):

@@ -6,11 +6,11 @@ wrote is read once a batch: a call comes on a floor before the events that follo
 
 import orjson
 
+from carillon_contracts.queue import agents_of
 from carillon_contracts.streams import CALLS
 from carillon_kit.bus import ConsumerSpec, Delivered, Retry
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.handlers.floors import FloorAway, Floors
-from carillon_routing.handlers.queue_calls import AGENT
 
 FACTS = ("ring_ended", "bridged", "leg_ended", "ended")
 CONSUMER = ConsumerSpec(
@@ -57,9 +57,8 @@ def _commands(fact: str, call_id: str, event: dict[str, object]) -> list[c.Comma
         raise ValueError(f"no data in {fact} of call {call_id}")
     match fact:
         case "ring_ended":
-            targets = data.get("targets", {})
-            answered = [target for target, result in targets.items() if result == "answered" and target.startswith(AGENT)]
-            return [c.AgentAnswered(call_id, target.removeprefix(AGENT)) for target in answered]
+            agents = agents_of(data.get("targets", {}))
+            return [c.AgentAnswered(call_id, agent_id) for agent_id, result in agents.items() if result == "answered"]
         case "bridged":
             return [c.Bridged(call_id, data["legs"][1])]
         case "leg_ended":

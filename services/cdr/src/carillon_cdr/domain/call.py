@@ -84,9 +84,9 @@ class Call:
     transfers: list[RecordTransfer] = field(default_factory=list)
     parkings: list[RecordParking] = field(default_factory=list)
     queues: list[RecordQueue] = field(default_factory=list)
-    #: Agents' targets that ring, and since when.
-    agents_rung: tuple[str, ...] = ()
-    agents_rung_at: datetime | None = None
+    #: Targets that ring, and since when.
+    rung: tuple[str, ...] = ()
+    rung_at: datetime | None = None
     pickup: RecordPickup | None = None
     took_over: str = ""
     account_code: str = ""
@@ -151,7 +151,7 @@ def _decided(call: Call, event: Event, seq: int, data: RoutingDecided) -> None:
     call.config_seq = call.config_seq or event.configseq or 0
     queues.placed(call.queues, event.time, data.details)
     if data.step == "ring":
-        call.agents_rung, call.agents_rung_at = _targets(data.details), event.time
+        call.rung, call.rung_at = _targets(data.details), event.time
         call.account_code = str(data.details.get("account_code", "")) or call.account_code
     if data.step != "delegate":
         return
@@ -241,8 +241,8 @@ def _took_over(call: Call, event: Event, seq: int, data: CallTookOver) -> None:
 
 def _ring_ended(call: Call, event: Event, seq: int, data: RingEnded) -> None:
     call.ring_result = data.result
-    queues.rang(call.queues, call.agents_rung_at or event.time, event.time, data.targets)
-    call.agents_rung = ()
+    queues.rang(call.queues, call.rung_at or event.time, event.time, data.targets)
+    call.rung = ()
 
 
 def _system_step(call: Call, event: Event, seq: int, data: PlayEnded | DigitsGathered) -> None:
@@ -257,7 +257,7 @@ def _recording(call: Call, event: Event, seq: int, data: RecordingStarted | Reco
 
 def _ended(call: Call, event: Event, seq: int, data: CallEnded) -> None:
     call.ended = data
-    queues.over(call.queues, event.time, call.agents_rung, call.agents_rung_at or event.time)
+    queues.over(call.queues, event.time, call.rung, call.rung_at or event.time)
 
 
 _HANDLERS: Mapping[type[EventData], Callable[[Call, Event, int, Any], None]] = {

@@ -4,10 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from carillon_contracts.queue import agents_of
 from carillon_contracts.record import RecordOffer, RecordQueue
-
-#: Target ids of agents in ring steps begin so.
-AGENT = "agent:"
 
 
 def placed(queues: list[RecordQueue], at: datetime, details: Mapping[str, Any]) -> None:
@@ -30,7 +28,7 @@ def _placed(queues: list[RecordQueue], at: datetime, place: Mapping[str, Any]) -
 
 def rang(queues: list[RecordQueue], began: datetime, at: datetime, results: Mapping[str, str]) -> None:
     """A ring step is over that began then."""
-    agents = {target.removeprefix(AGENT): result for target, result in results.items() if target.startswith(AGENT)}
+    agents = agents_of(results)
     if not agents or not _stands_in(queues):
         return
     now = queues[-1]
@@ -51,7 +49,7 @@ def left(queues: list[RecordQueue], at: datetime, reason: str) -> None:
 
 
 def over(queues: list[RecordQueue], at: datetime, rung: Iterable[str], began: datetime) -> None:
-    """The call has ended, while it rang the agents with these target ids (none: while it did not)."""
+    """The call has ended, while it rang these targets (none: while it did not)."""
     rang(queues, began, at, dict.fromkeys(rung, "given_up"))
     left(queues, at, "answered" if queues and queues[-1].answered_at else "abandoned")
 

@@ -4,16 +4,16 @@ Always: the call itself knows since when it waits (its cursor), so that it gets 
 database is away it waits on with music.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
 from carillon_contracts.config import Queue
+from carillon_contracts.queue import AGENT_TARGET, agents_of
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
 from carillon_routing.domain.cursor import Cursor, QueueWait
-from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Play, Played, Rang, Ring, RingResult, TraceLine, UserTarget, Wait
+from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Play, Played, Rang, Ring, TraceLine, UserTarget, Wait
 from carillon_routing.domain.identity import shown_inside
 from carillon_routing.domain.queue_steps import REASONS, QueueOver, QueuePlace
 from carillon_routing.domain.queues import commands as c
@@ -25,7 +25,6 @@ from carillon_routing.domain.walk import Walk
 from carillon_routing.handlers.floors import FloorAway, Floors, FloorsWhenUp
 
 _log = get_logger(__name__)
-AGENT = "agent:"
 #: Media asks at least so often.
 MAX_WAIT_MS = 30_000
 #: While the database is away.
@@ -66,7 +65,7 @@ class QueueCalls:
     ) -> Advance | QueueOver:
         wait = cast(QueueWait, cursor.wait)
         if isinstance(outcome, Rang):
-            await floors.execute(call.tenant_id, c.RingOver(call.call_id, _by_agent(outcome.targets)))
+            await floors.execute(call.tenant_id, c.RingOver(call.call_id, agents_of(outcome.targets)))
         elif isinstance(outcome, Waited) and outcome.digit and outcome.digit == queue.leave_key:
             await floors.execute(call.tenant_id, c.Leave(call.call_id, "left_by_key"))
             return QueueOver("left_by_key")
@@ -104,7 +103,7 @@ class QueueCalls:
     def _ring(self, config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, caller: Caller) -> Advance:
         users = {agent_id: config.agents[agent_id].user_id for agent_id in caller.offered if agent_id in config.agents}
         stop = queue.ring_seconds * 1000
-        targets = tuple(UserTarget(f"{AGENT}{agent_id}", user_id, 0, stop) for agent_id, user_id in users.items())
+        targets = tuple(UserTarget(f"{AGENT_TARGET}{agent_id}", user_id, 0, stop) for agent_id, user_id in users.items())
         number, name = shown_inside(config, call)
         # Asked again after the agent has hung up, so that the plan goes on with a caller who is still there.
         step = Ring(targets, number, name, ask_after_answer=True, music=True)
@@ -139,10 +138,6 @@ class QueueCalls:
             return await self._floors.get().until(call.tenant_id, to_end, AWAIT_SECONDS)
         except FloorAway:
             return False
-
-
-def _by_agent(targets: Mapping[str, RingResult]) -> dict[str, RingResult]:
-    return {target.removeprefix(AGENT): result for target, result in targets.items() if target.startswith(AGENT)}
 
 
 def _advance(step: Wait | Ring | Play, cursor: Cursor, *lines: TraceLine) -> Advance:
