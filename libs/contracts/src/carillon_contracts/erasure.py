@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID, uuid5
 
@@ -71,7 +72,7 @@ ORDERED = erasure_subject("*", PersonErasureOrdered.fact())
 CARRIED_OUT = erasure_subject("*", PersonErasureCarriedOut.fact())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Order:
     """An order as a service takes it."""
 
@@ -79,7 +80,7 @@ class Order:
     event_id: UUID
     data: PersonErasureOrdered
 
-    @property
+    @cached_property
     def cleaner(self) -> "Cleaner":
         """For what the service keeps."""
         return Cleaner(self.data)
@@ -153,6 +154,7 @@ class Cleaner:
         self._words = _pattern([*order.ids, *(f"user{mark}{name}" for name in order.user_ids for mark in "/:")], order.texts)
         #: One of these is in whatever has something to replace, in any case of its letters.
         self.needles: tuple[str, ...] = tuple({*order.ids, *order.user_ids, *order.texts})
+        self._folded = tuple(needle.casefold() for needle in self.needles)
 
     def text(self, value: str, key: str = "") -> str:
         """A string, whose place in its document is called `key`."""
@@ -181,7 +183,7 @@ class Cleaner:
     def json(self, raw: bytes, key: str = "") -> bytes:
         """A JSON document; what is none is treated as text. The very same bytes where nothing is to be replaced."""
         folded = raw.decode(errors="replace").casefold()
-        if not any(needle.casefold() in folded for needle in self.needles):
+        if not any(needle in folded for needle in self._folded):
             return raw
         try:
             before = orjson.loads(raw)
