@@ -106,6 +106,27 @@ def test_a_tone_while_an_application_thinks_counts_when_it_has_decided(inbound: 
     assert inbound.did(outputs.OfferLeg) == []
 
 
+@pytest.mark.parametrize("step", [None, Play((HELLO,))])
+def test_a_tone_while_the_application_is_away_counts_when_it_is_back(inbound: Any, step: Step | None) -> None:
+    if step is not None:
+        inbound.decide(step).feed(inputs.PlayFinished("play-1", 9))
+    inbound.feed(inputs.Undecided(inbound.asked().question, passing=True), CNG)
+    inbound.pass_time(1.5)
+    inbound.decide(TO_BOB)
+    assert asked_for_fax(inbound)
+    assert inbound.did(outputs.OfferLeg) == []
+
+
+def test_a_tone_while_the_application_of_who_waits_in_a_queue_is_away_counts_for_nothing(inbound: Any) -> None:
+    inbound.decide(Wait((), signalled=True)).feed(inputs.Signalled("wait-1"))
+    inbound.feed(inputs.Undecided(inbound.asked().question, passing=True), CNG)
+    inbound.pass_time(1.5)
+    inbound.decide(TO_BOB)
+    assert inbound.event(events.ToneDetected, "a")
+    assert inbound.did(outputs.OfferLeg)
+    inbound.feed(inputs.LegAccepted("b1"), inputs.LegLeft("a"))
+
+
 @pytest.mark.parametrize("step", [Wait((), signalled=True), Play((HELLO,))])
 def test_who_waits_in_a_queue_or_calls_a_number_without_fax_stays_where_it_is(inbound: Any, step: Step) -> None:
     if isinstance(step, Play):

@@ -46,7 +46,7 @@ def on_tone(call: CallState, phase: Phase, given: inputs.ToneHeard) -> None:
     call.journal(events.ToneDetected(tone=given.tone), leg.leg_id)
     if given.tone == "cng" and _sends_to_fax(call, leg):
         if isinstance(phase, Asking):
-            call.fax = "heard" if call.patience is None else call.fax
+            call.fax = call.fax if call.patience is not None and call.patience.queued else "heard"
         elif _leaves(call, phase):
             switch(call)
 

@@ -166,6 +166,8 @@ class Patience:
     outcome: Outcome
     until: float
     timer: str
+    #: Who waits is in a queue; False: the application was away after another step, or at the call's beginning.
+    queued: bool = True
 
 
 @dataclass(frozen=True, slots=True)
