@@ -105,6 +105,16 @@ async def test_other_keys_are_told_at_once_and_presence_comes_as_a_list_too(hous
 
 
 @pytest.mark.feature("M-6")
+async def test_other_labels_of_the_same_keys_are_told(house: Any, carol: Any) -> None:
+    await keys_of_carol(house, {"user_id": "anne", "label": "Boss"}, {"user_id": "bob"})
+    async with carol as phone:
+        await phone.ask(KEYS, extra=LISTS)
+        assert told(await phone.notice()).names == ["Boss", "Bob"]
+        await keys_of_carol(house, {"user_id": "anne", "label": "Chief"}, {"user_id": "bob"})
+        assert told(await phone.notice()) == (1, True, ["Chief", "Bob"], {f"sip:101@{REALM}": [], f"sip:102@{REALM}": []})
+
+
+@pytest.mark.feature("M-6")
 async def test_who_cannot_read_lists_is_told_so(house: Any, carol: Any) -> None:
     await keys_of_carol(house, {"user_id": "anne"})
     async with carol as phone:

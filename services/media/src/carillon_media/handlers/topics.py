@@ -118,7 +118,7 @@ class Documents:
         """What has changed since the last time, for everybody who watches; None: nothing."""
         if is_keys(topic.about):
             changed = [member for member in topic.members if self.changed(member) is not None]
-            before, topic.body = topic.body, " ".join(member.entity for member in topic.members).encode()
+            before, topic.body = topic.body, "\n".join(f"{member.entity} {member.name}" for member in topic.members).encode()
             if topic.body != before:
                 return self.full(topic)
             return self._listed(topic, changed, full=False) if changed else None
