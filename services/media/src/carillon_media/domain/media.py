@@ -63,6 +63,11 @@ class LegMedia:
     comfort_noise: bool = False
 
     @property
+    def ip_version(self) -> IpVersion:
+        """Of our address."""
+        return _version_of(self.ip)
+
+    @property
     def body(self) -> bytes:
         """Our last description as it is sent; empty if there is none."""
         return b"" if self.description is None else self.description.to_bytes()
@@ -121,7 +126,7 @@ class LegMedia:
         ParseError."""
         offer = _parse(body)
         version = self.version + 1
-        names = offered_codecs(body, self.secrecy, (ipaddress.ip_address(self.ip).version,))
+        names = offered_codecs(body, self.secrecy, (self.ip_version,))
         if not names:
             raise NotAcceptable("no codec in common")
         agreed = answer_offer(
@@ -147,7 +152,7 @@ class LegMedia:
     def _agreed(self, agreed: Negotiated, local: SessionDescription) -> "LegMedia":
         stream = agreed.remote
         nowhere = stream.address in _NOWHERE
-        if not reaches(stream.address, (ipaddress.ip_address(self.ip).version,)):
+        if not reaches(stream.address, (self.ip_version,)):
             raise NotAcceptable("the media plane does not reach that address")
         if self.secrecy == "required" and agreed.crypto is None:
             raise NotAcceptable("SRTP is required")
@@ -200,13 +205,18 @@ def reaches(address: str, versions: Sequence[int] = (4,)) -> bool:
         return False
 
 
+def _version_of(address: str) -> IpVersion:
+    """That of an IP address; 4 for a name, too."""
+    return 6 if ":" in address else 4
+
+
 def offered_version(body: bytes) -> IpVersion:
     """The IP version of an offer's audio; 4 for what cannot be read, too."""
     try:
         audio, _ = audio_of(_parse(body), secure=True)
     except (ParseError, NotAcceptable):
         return 4
-    return 6 if ":" in audio.address else 4
+    return _version_of(audio.address)
 
 
 def offered_codecs(body: bytes, secrecy: Secrecy = "none", versions: Sequence[int] = (4,)) -> tuple[str, ...]:

@@ -163,7 +163,7 @@ class MediaPorts:
         for leg in alive.values():
             assert leg.media is not None
             leg.media = leg.media.agreed_at(self._clock.now().timestamp())
-            wanted.append(Restored(leg.plane, leg.media.port, self.remote_of(leg), 6 if ":" in leg.media.ip else 4))
+            wanted.append(Restored(leg.plane, leg.media.port, self.remote_of(leg), leg.media.ip_version))
         both = ((leg, alive.get(leg.bridged_with)) for leg in alive.values())
         bridges = [(leg.plane, other.plane) for leg, other in both if other is not None and leg.leg_id < other.leg_id]
         addresses = await self._plane.restore(wanted, bridges) if wanted else []
