@@ -7,7 +7,7 @@ import pytest
 
 from carillon_media.domain import inputs
 from carillon_media.domain.media import LegMedia
-from carillon_media.domain.plain import read, write
+from carillon_media.domain.plain import Writer, read
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.state import CallState
 from carillon_media.domain.steps import Beep, Gather, GatherOutcome, Play, Record, Ring, RingTarget, Speech, TrunkTarget
@@ -28,9 +28,9 @@ FLOW = Flow("udp", ("127.0.0.1", 5060), ("192.0.2.7", 5062))
 def same(state: CallState) -> None:
     """Written and read, and written again: the same."""
     saved = SavedCall(state, "boot", 68, ("PCMA",), datetime(2026, 3, 2, tzinfo=UTC))
-    data = write(saved)
+    data = Writer().write(saved)
     again = read(SavedCall, data)
-    assert write(again) == data
+    assert Writer().write(again) == data
     for name in ("facts", "limits", "seq", "legs", "anchor", "tapes", "timers", "asked", "started", "answered", "cursor", "question"):
         assert getattr(again.state, name) == getattr(state, name), name
     assert type(again.state.phase) is type(state.phase)
@@ -63,7 +63,7 @@ def test_every_phase_of_a_call(make_bench: Any) -> None:
 def test_a_call_that_was_kept_goes_on_as_the_one_that_was_not(make_bench: Any) -> None:
     one = make_bench().arrive().decide(RING)
     other = make_bench().arrive().decide(RING)
-    other.call.state = read(SavedCall, write(SavedCall(other.call.state, "boot"))).state
+    other.call.state = read(SavedCall, Writer().write(SavedCall(other.call.state, "boot"))).state
     for given in (
         inputs.LegProgressed("b1", 183, True),
         inputs.LegAccepted("b1", "PCMA"),
@@ -98,16 +98,16 @@ def leg(**changes: Any) -> SavedLeg:
 
 
 def test_a_leg_with_all_that_it_can_have() -> None:
-    assert read(SavedLeg, write(leg())) == leg()
-    assert read(SavedLeg, write(leg(media=None))) == leg(media=None)
+    assert read(SavedLeg, Writer().write(leg())) == leg()
+    assert read(SavedLeg, Writer().write(leg(media=None))) == leg(media=None)
 
 
 def test_a_part_that_lasts_is_written_as_it_is_now(make_bench: Any) -> None:
     state, its, media = make_bench().arrive().decide(RING).call.state, writer(), leg().media
     assert media is not None
     for saved in (leg(), leg(media=media), leg(media=media.offering()), leg(media=media), leg(media=None)):
-        assert its.write(saved) == write(saved)
-        assert its.write(SavedCall(state, "boot")) == write(SavedCall(state, "boot"))
+        assert its.write(saved) == Writer().write(saved)
+        assert its.write(SavedCall(state, "boot")) == Writer().write(SavedCall(state, "boot"))
         state.legs["a"].held = not state.legs["a"].held
 
 
@@ -141,4 +141,4 @@ def test_what_is_of_another_version_is_refused(data: bytes) -> None:
 
 def test_what_has_no_plain_form_is_not_written() -> None:
     with pytest.raises(TypeError):
-        write(GatherOutcome(object(), False))  # type: ignore[arg-type]
+        Writer().write(GatherOutcome(object(), False))  # type: ignore[arg-type]

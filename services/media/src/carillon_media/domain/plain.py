@@ -2,8 +2,8 @@
 
 A `Writer` puts parts of kinds that are never changed, only replaced, into JSON once.
 
-Invariant: `read(T, write(x)) == x` for what is reachable from the root type's hints; a field marked `NOT_KEPT` comes back as its default;
-data of a shape that is not known raises ValueError, never makes a half-known value.
+Invariant: `read(T, Writer().write(x)) == x` for what is reachable from the root type's hints; a field marked `NOT_KEPT` comes back as
+its default; data of a shape that is not known raises ValueError, never makes a half-known value.
 """
 
 from base64 import b64decode, b64encode
@@ -24,11 +24,6 @@ NOT_KEPT: Mapping[str, bool] = {"kept": False}
 _KIND = "$"
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 _NOTHINGS: tuple[object, ...] = (None, "", b"", 0, False, ())
-
-
-def write(value: object) -> bytes:
-    """JSON of the value. Raises TypeError for what has no plain form."""
-    return Writer().write(value)
 
 
 def read(kind: type, data: bytes) -> Any:
@@ -53,7 +48,7 @@ class Writer:
         self._parts: dict[int, tuple[object, orjson.Fragment]] = {}
 
     def write(self, value: object) -> bytes:
-        """As the function `write`."""
+        """JSON of the value. Raises TypeError for what has no plain form."""
         return orjson.dumps(value, default=self._plain, option=_OPTIONS)
 
     def _plain(self, value: object) -> object:
