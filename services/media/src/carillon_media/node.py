@@ -6,9 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carillon_contracts.streams import (
-    audit_subject,
-)
+from carillon_contracts.streams import audit_subject
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
 from carillon_kit.lifecycle import Tasks

@@ -45,7 +45,7 @@ class Opened:
 
 
 async def open_all(settings: MediaSettings, stack: AsyncExitStack) -> Opened:
-    """What the calls of the process before need to be taken up, and who is asked about calls.."""
+    """What the calls of the process before need to be taken up, and who is asked about calls."""
     died_at = Heartbeat(settings.data / "alive").last()
     journal, records = await asyncio.to_thread(Journal.open, settings.data / "journal")
     stack.push_async_callback(journal.close)

@@ -126,7 +126,7 @@ async def stop_recording(actor: "CallActor", output: outputs.StopRecording) -> N
 
 
 async def listen(actor: "CallActor", output: outputs.ListenTo) -> None:
-    """A codec that is only relayed says nothing to us."""
+    """Listen for exactly these tones; a codec that is only relayed says nothing to us."""
     leg = actor.legs.get(output.leg_id)
     if leg is not None:
         await attempt(actor, actor.parts.plane.detect(leg.plane, output.tones))
