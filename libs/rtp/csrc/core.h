@@ -39,6 +39,7 @@ enum {
     LINEAR = 254,             /* of a prompt: 16-bit samples, for rooms */
     WIDE = 253,               /* of a prompt: those of 16 kHz, for the codecs that are encoded as it plays */
     COMFORT_NOISE = 13,            /* RFC 3389 section 5.1, payload type and our mark of such a packet */
+    RTCP_XR = 207,                 /* packet type of extended reports, RFC 3611 section 2 */
     NOBODY = -1,
 };
 
@@ -76,7 +77,6 @@ struct incoming {
     uint32_t flood_count;
 };
 
-/* What a session sends: one SSRC, one run of sequence numbers and timestamps, whoever the audio comes from. */
 /* Of the stream that is heard, for extended reports: bursts since it began (RFC 3611 appendix A.2), jitter since the last report. */
 struct extended {
     bool summary, voip;            /* the far end wants them */
@@ -87,6 +87,7 @@ struct extended {
     plane_xr heard;
 };
 
+/* What a session sends: one SSRC, one run of sequence numbers and timestamps, whoever the audio comes from. */
 struct outgoing {
     uint64_t identity;
     uint32_t ssrc, timestamp;      /* of the newest packet sent */
@@ -341,6 +342,14 @@ struct plane {
     struct recording *recordings;
     atomic_ullong recording_overruns;
 };
+
+/* Numbers of a packet, in network byte order. */
+static inline uint16_t get16(const uint8_t *at) { return (uint16_t)(at[0] << 8 | at[1]); }
+static inline uint32_t get32(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
+static inline uint8_t *put32(uint8_t *at, uint32_t value) {
+    for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (24 - 8 * i));
+    return at + 4;
+}
 
 /* Bytes that a sample of 8 kHz takes. */
 static inline uint32_t sample_size(uint8_t codec) { return codec == WIDE ? 4 : codec == LINEAR ? 2 : 1; }

@@ -84,7 +84,7 @@ static void flush(struct recording *r) {
     }
 }
 
-static bool put32(int fd, uint64_t at, uint64_t value) {
+static bool write32(int fd, uint64_t at, uint64_t value) {
     uint32_t low = value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
     uint8_t bytes[4] = {(uint8_t)low, (uint8_t)(low >> 8), (uint8_t)(low >> 16), (uint8_t)(low >> 24)};
     return write_all(fd, bytes, 4, at);
@@ -93,7 +93,7 @@ static bool put32(int fd, uint64_t at, uint64_t value) {
 static void finish(plane *p, struct recording *r) {
     uint64_t samples = atomic_load(&r->flushed), bytes = samples * frame_size(r), padded = bytes + (bytes & 1);
     bool whole = !r->error && (padded == bytes || write_all(r->fd, (const uint8_t *)"", 1, HEADER + bytes)) &&
-                 put32(r->fd, 4, HEADER - 8 + padded) && put32(r->fd, 46, samples) && put32(r->fd, 54, bytes) && fdatasync(r->fd) == 0;
+                 write32(r->fd, 4, HEADER - 8 + padded) && write32(r->fd, 46, samples) && write32(r->fd, 54, bytes) && fdatasync(r->fd) == 0;
     if (!whole && !r->error) r->error = errno;
     int fd = r->fd;
     r->fd = -1;

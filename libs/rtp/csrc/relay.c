@@ -15,7 +15,7 @@ bool alike(const struct codec *a, const struct codec *b) {
 
 /* How long a packet is: what we do not decode tells it by the timestamps of two neighbours. */
 static uint32_t samples_of(const struct outgoing *out, const struct packet *packet, bool audio, uint32_t rate) {
-    if (!audio) return packet->length >= 4 ? (uint32_t)(packet->payload[2] << 8 | packet->payload[3]) : 0;
+    if (!audio) return packet->length >= 4 ? get16(packet->payload + 2) : 0u;
     if (packet->codec == PLANE_PCMU || packet->codec == PLANE_PCMA) return packet->length;
     uint32_t since = packet->timestamp - out->map_timestamp;
     return (uint16_t)(packet->sequence - out->in_sequence) == 1 && since && since <= rate / 5 ? since : rate / FRAMES_A_SECOND;
@@ -40,7 +40,7 @@ static uint32_t convert_event(struct worker *w, const struct session *from, stru
         out->event_out = out->timestamp + outgoing_gap(out, w->now_ms);
     }
     if (packet->length >= 4 && from->event_rate != to->event_rate) {
-        uint64_t duration = (uint64_t)(packet->payload[2] << 8 | packet->payload[3]) * to->event_rate / from->event_rate;
+        uint64_t duration = (uint64_t)get16(packet->payload + 2) * to->event_rate / from->event_rate;
         if (duration > 0xFFFF) duration = 0xFFFF;
         packet->payload[2] = (uint8_t)(duration >> 8);
         packet->payload[3] = (uint8_t)duration;

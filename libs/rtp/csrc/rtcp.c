@@ -1,7 +1,8 @@
 /* RTCP, RFC 3550 section 6: every session reports for itself, to its own far end, and hears what that one says of our stream.
  *
  * A report is due at a random moment around the interval; sessions wait in a wheel of SLOTS moments of 20 ms. A compound packet is
- * a sender or receiver report and the CNAME; a goodbye ends the session. Reports are heard from the far end's address only. */
+ * a sender or receiver report and the CNAME, and an extended report where it is wanted; a goodbye ends the session. Reports are heard
+ * from the far end's address only. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,14 +13,8 @@
 
 #include "core.h"
 
-enum { SR = 200, RR = 201, SDES = 202, BYE = 203, XR = 207, CNAME = 1, BLOCK = 24, COMPOUND = 256, TICK_MS = 20, LOST_MOST = 0x7FFFFF };
+enum { SR = 200, RR = 201, SDES = 202, BYE = 203, CNAME = 1, BLOCK = 24, COMPOUND = 256, TICK_MS = 20, LOST_MOST = 0x7FFFFF };
 #define NTP_EPOCH 2208988800u /* seconds from 1900 to 1970 */
-
-static uint32_t get32(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
-static uint8_t *put32(uint8_t *at, uint32_t value) {
-    for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (24 - 8 * i));
-    return at + 4;
-}
 
 static uint64_t ntp_now(void) {
     struct timespec wall;
@@ -202,9 +197,9 @@ void rtcp_received(struct worker *w, struct session *s, uint8_t *data, uint32_t 
     s->report.heard++;
     if (from->v4.sin_port != s->target.v4.sin_port) s->report.heard_port = from->v4.sin_port;
     for (uint32_t at = 0; at + 4 <= length && data[at] >> 6 == 2;) {
-        uint32_t size = 4u + 4u * (uint32_t)(data[at + 2] << 8 | data[at + 3]);
+        uint32_t size = 4u + 4u * get16(data + at + 2);
         if (at + size > length) return;
-        if (size >= 8 && data[at + 1] == XR) xr_read(s, data + at + 8, size - 8);
+        if (size >= 8 && data[at + 1] == RTCP_XR) xr_read(s, data + at + 8, size - 8);
         else if (size >= 8) heard_packet(w, s, data + at, size);
         at += size;
     }

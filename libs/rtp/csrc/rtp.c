@@ -10,9 +10,6 @@ enum { MAX_DROPOUT = 3000, MAX_MISORDER = 100, LATE_MS = 60 };
 /* Frames of silence before nothing but its noise is sent, and from one telling of the noise to the next; the loudest sample of silence. */
 enum { HUSH = 10, REMIND = FRAMES_A_SECOND, QUIET = 24, NO_NOISE_AT_ALL = 127 };
 
-static uint16_t get16(const uint8_t *at) { return (uint16_t)(at[0] << 8 | at[1]); }
-static uint32_t get32(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
-
 /* Section 5.1. False: not RTP version 2, a length that does not add up, no payload, or RTCP on the RTP port (RFC 5761). */
 bool rtp_parse(uint8_t *datagram, uint32_t length, struct packet *packet) {
     if (length < 12 || length > MAX_PACKET || datagram[0] >> 6 != 2) return false;

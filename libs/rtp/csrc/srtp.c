@@ -36,11 +36,6 @@ struct srtp {
     struct stream streams[2][STREAMS];
 };
 
-static uint32_t get32(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
-static void put32(uint8_t *at, uint32_t value) {
-    for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (24 - 8 * i));
-}
-
 static const struct suite *suite_of(int number) {
     return number > 0 && number < (int)(sizeof suites / sizeof *suites) ? &suites[number] : NULL;
 }
@@ -243,7 +238,7 @@ static uint32_t rtp_header(const uint8_t *packet, uint32_t length) {
     uint32_t clear = 12u + 4u * (packet[0] & 15);
     if (packet[0] & 0x10) {
         if (clear + 4 > length) return 0;
-        clear += 4u + 4u * (uint32_t)(packet[clear + 2] << 8 | packet[clear + 3]);
+        clear += 4u + 4u * get16(packet + clear + 2);
     }
     return clear <= length ? clear : 0;
 }
@@ -253,7 +248,7 @@ int srtp_protect(struct srtp *s, uint8_t *packet, uint32_t length) {
     struct parts parts = {packet, length, rtp_header(packet, length), NULL};
     if (!parts.clear || length > MAX_PACKET) return -EINVAL;
     uint32_t ssrc = get32(packet + 8);
-    uint16_t sequence = (uint16_t)(packet[2] << 8 | packet[3]);
+    uint16_t sequence = get16(packet + 2);
     struct stream *at = find(s, RTP, ssrc);
     if (!at) at = add(s, RTP, ssrc, sequence);
     uint64_t index = estimate(at->highest, sequence);
@@ -293,7 +288,7 @@ int srtp_unprotect(struct srtp *s, uint8_t *packet, uint32_t length) {
     struct parts parts = {packet, length - width, 0, NULL};
     if (length < 12 + width || length > MAX_PACKET || !(parts.clear = rtp_header(packet, parts.length))) return -EINVAL;
     uint32_t ssrc = get32(packet + 8);
-    uint16_t sequence = (uint16_t)(packet[2] << 8 | packet[3]);
+    uint16_t sequence = get16(packet + 2);
     struct stream *at = find(s, RTP, ssrc);
     if (at) {
         uint64_t index = estimate(at->highest, sequence);

@@ -42,7 +42,7 @@ void key_packet(struct worker *w, struct session *s, const struct packet *packet
     struct key *key = &s->key;
     uint8_t event = packet->payload[0];
     bool end = packet->payload[1] & 0x80;
-    uint32_t duration = (uint32_t)(packet->payload[2] << 8 | packet->payload[3]);
+    uint32_t duration = get16(packet->payload + 2);
     bool known = key->known && key->ssrc == packet->ssrc;
     if (known && packet->timestamp == key->timestamp && event == key->event) {
         if (!key->pressed) return; /* the end again */

@@ -61,7 +61,7 @@ static uint32_t opened(struct worker *w, struct session *s, uint8_t *datagram, u
     if (s->source.state == LOCKED && !source_known(s, from)) return length; /* dropped for its source further on */
     int plain = srtp_unprotect(s->srtp_in, datagram, length);
     if (plain > 0) {
-        s->saved->in_ssrc = (uint32_t)datagram[8] << 24 | (uint32_t)datagram[9] << 16 | (uint32_t)datagram[10] << 8 | datagram[11];
+        s->saved->in_ssrc = get32(datagram + 8);
         s->saved->in_index = srtp_newest(s->srtp_in);
         s->saved->heard = true;
         return (uint32_t)plain;

@@ -4,15 +4,8 @@
 
 #include "core.h"
 
-enum { PT = 207, SUMMARY = 6, VOIP = 7, SUMMARY_WORDS = 10, VOIP_WORDS = 9, GMIN = 16, UNAVAILABLE = 127, LOST_AND_JITTER = 0xA0, PACKET_MS = 20 };
-enum { JUMP = 3000 }; /* packets: as much at once is no loss */
+enum { SUMMARY = 6, VOIP = 7, SUMMARY_WORDS = 10, VOIP_WORDS = 9, GMIN = 16, UNAVAILABLE = 127, LOST_AND_JITTER = 0xA0, PACKET_MS = 20 };
 
-static uint32_t get16(const uint8_t *at) { return (uint32_t)at[0] << 8 | at[1]; }
-static uint32_t get32(const uint8_t *at) { return get16(at) << 16 | get16(at + 2); }
-static uint8_t *put32(uint8_t *at, uint32_t value) {
-    for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (24 - 8 * i));
-    return at + 4;
-}
 static uint32_t in_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d) { return a << 24 | b << 16 | c << 8 | d; }
 static uint32_t pair(double high, double low) {
     return (uint32_t)(high > 65535 ? 65535 : high) << 16 | (uint32_t)(low > 65535 ? 65535 : low);
@@ -55,7 +48,7 @@ static void lost_one(struct extended *x) {
 
 /* A packet came after `lost` that did not. */
 void xr_count(struct session *s, uint32_t lost) {
-    for (; lost && lost < JUMP; lost--) lost_one(&s->xr);
+    for (; lost; lost--) lost_one(&s->xr);
     s->xr.since_loss++;
 }
 
@@ -127,16 +120,16 @@ uint8_t *xr_write(struct session *s, uint8_t *at) {
     at = put32(at + 4, s->out.ssrc);
     if (s->xr.summary) at = summary(s, at);
     if (s->xr.voip) at = voip(s, at);
-    put32(head, 0x80u << 24 | PT << 16 | ((uint32_t)(at - head) / 4 - 1));
+    put32(head, 0x80u << 24 | RTCP_XR << 16 | ((uint32_t)(at - head) / 4 - 1));
     return at;
 }
 
 static void read_voip(plane_xr *to, const uint8_t *at) {
     to->voip = 1;
     to->loss = at[8], to->discard = at[9], to->burst_density = at[10], to->gap_density = at[11];
-    to->burst_ms = (uint16_t)get16(at + 12), to->gap_ms = (uint16_t)get16(at + 14), to->end_system_ms = (uint16_t)get16(at + 18);
+    to->burst_ms = get16(at + 12), to->gap_ms = get16(at + 14), to->end_system_ms = get16(at + 18);
     to->r_factor = at[24], to->mos_lq = at[26], to->mos_cq = at[27];
-    to->buffer_ms = (uint16_t)get16(at + 30);
+    to->buffer_ms = get16(at + 30);
 }
 
 static void read_summary(plane_xr *to, const uint8_t *at, uint32_t rate) {
@@ -152,7 +145,7 @@ static void read_summary(plane_xr *to, const uint8_t *at, uint32_t rate) {
 /* The blocks of one extended report; those that are of another stream or kind, or not as long as their kind is, say nothing to us. */
 void xr_read(struct session *s, const uint8_t *at, uint32_t length) {
     while (length >= 8) {
-        uint32_t size = 4 + 4 * get16(at + 2);
+        uint32_t size = 4u + 4u * get16(at + 2);
         if (size > length) return;
         bool ours = size >= 8 && get32(at + 4) == s->out.ssrc;
         if (ours && at[0] == VOIP && size == 4 * VOIP_WORDS) read_voip(&s->xr.heard, at);
