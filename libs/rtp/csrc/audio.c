@@ -58,10 +58,10 @@ static bool wav_format(const uint8_t *file, uint32_t length, struct format *form
 static size_t audio_size(const struct audio *audio) { return (size_t)audio->length * sample_size(audio->codec); }
 static bool is_linear(uint8_t codec) { return codec == LINEAR || codec == WIDE; }
 
-/* 16-bit samples at the file's rate; twice the room, for twice the rate. NULL: no memory. */
+/* 16-bit samples at the file's rate. NULL: no memory. */
 static int16_t *linear_of(const struct format *format, bool pcm, uint32_t count) {
     uint8_t law = format->tag == TAG_ALAW ? PLANE_PCMA : PLANE_PCMU;
-    int16_t *to = malloc(((size_t)count * 2 + 2) * sizeof *to);
+    int16_t *to = malloc(((size_t)count + 1) * sizeof *to);
     if (!to) return NULL;
     for (uint32_t i = 0; i < count; i++) to[i] = pcm ? (int16_t)le16(format->data + 2 * (size_t)i) : g711_linear(format->data[i], law);
     return to;
@@ -105,9 +105,10 @@ static int decode(struct audio *audio, const uint8_t *file, uint32_t length, cha
     audio->length = audio->codec == WIDE ? samples / 2 : samples;
     audio->samples = (uint8_t *)linear;
     if (count > 1 && !samples) return -ENOMEM;
-    if (is_linear(audio->codec)) return 0;
-    for (uint32_t i = 0; i < samples; i++) /* in place: each byte is written behind what is read */
+    for (uint32_t i = 0; i < samples && !is_linear(audio->codec); i++) /* in place: each byte is written behind what is read */
         audio->samples[i] = audio->codec == PLANE_PCMA ? g711_alaw_encode(linear[i]) : g711_ulaw_encode(linear[i]);
+    uint8_t *fitting = realloc(audio->samples, audio_size(audio) + 1); /* what the cache counts, and no more */
+    if (fitting) audio->samples = fitting;
     return 0;
 }
 
