@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
 async def _watch(system: System, tenant: str, *, as_json: bool, endless: bool) -> None:
     while True:
         calls = await live_calls(system, tenant)
-        lines = [json.dumps(call_json(call), ensure_ascii=False) for call in calls] if as_json else calls_table(calls)
+        lines = [json.dumps(message_json(call), ensure_ascii=False) for call in calls] if as_json else calls_table(calls)
         # ECMA-48: home, erase to the end of the screen.
         if lines:
             print(("\x1b[H\x1b[J" if endless and not as_json else "") + "\n".join(lines), flush=True)
@@ -84,8 +84,3 @@ async def live_calls(system: System, tenant: str) -> list[media_pb2.LiveCall]:
         service = media_pb2_grpc.LiveCallServiceStub(media)
         answer = await ask(service.ListLiveCalls(media_pb2.ListLiveCallsRequest(), timeout=RPC_SECONDS), "media")
         return list(answer.calls)
-
-
-def call_json(call: media_pb2.LiveCall) -> dict[str, object]:
-    """A live call with its legs."""
-    return {**message_json(call), "legs": [message_json(leg) for leg in call.legs]}

@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the tenant's registrations."""
     system = load(options.data)
     found = asyncio.run(registrations(system, system.tenant(options.tenant), options.user))
-    lines = [json.dumps(registration_json(one), ensure_ascii=False) for one in found] if options.json else registrations_table(found)
+    lines = [json.dumps(message_json(one), ensure_ascii=False) for one in found] if options.json else registrations_table(found)
     if lines:
         print("\n".join(lines))
     return 0
@@ -32,8 +32,3 @@ async def registrations(system: System, tenant: str, user_id: str) -> list[media
         service = media_pb2_grpc.RegistrationServiceStub(media)
         request = media_pb2.ListRegistrationsRequest(user_id=user_id)
         return list((await ask(service.ListRegistrations(request, timeout=RPC_SECONDS), "media")).registrations)
-
-
-def registration_json(one: media_pb2.Registration) -> dict[str, object]:
-    """A registration with its watchers as a list."""
-    return {**message_json(one), "watched_by": list(one.watched_by)}

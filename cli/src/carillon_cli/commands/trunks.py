@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the tenant's trunks as media sees them."""
     system = load(options.data)
     trunks = asyncio.run(trunk_states(system, system.tenant(options.tenant)))
-    lines = [json.dumps(trunk_json(trunk), ensure_ascii=False) for trunk in trunks] if options.json else trunks_table(trunks)
+    lines = [json.dumps(message_json(trunk), ensure_ascii=False) for trunk in trunks] if options.json else trunks_table(trunks)
     if lines:
         print("\n".join(lines))
     return 0
@@ -31,8 +31,3 @@ async def trunk_states(system: System, tenant: str) -> list[media_pb2.TrunkState
         service = media_pb2_grpc.TrunkStateServiceStub(media)
         answer = await ask(service.ListTrunkStates(media_pb2.ListTrunkStatesRequest(), timeout=RPC_SECONDS), "media")
         return list(answer.trunks)
-
-
-def trunk_json(trunk: media_pb2.TrunkState) -> dict[str, object]:
-    """A trunk with its servers."""
-    return {**message_json(trunk), "servers": [message_json(server) for server in trunk.servers]}

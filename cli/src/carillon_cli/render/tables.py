@@ -44,6 +44,8 @@ def iso(moment: Timestamp) -> str:
 
 def _field(message: Message, name: str) -> Any:
     kind = message.DESCRIPTOR.fields_by_name[name]
+    if kind.is_repeated:
+        return [each if kind.message_type is None else message_json(each) for each in getattr(message, name)]
     if kind.message_type is not None and kind.message_type.full_name == "google.protobuf.Timestamp":
         return iso(getattr(message, name)) if message.HasField(name) else None
     value = getattr(message, name)
@@ -58,14 +60,9 @@ def record_json(record: cdr_pb2.Record) -> dict[str, Any]:
     """A record as `carillon records --json` prints it; times that never came are null. `transfers` and the like: if there were any."""
     found = {name: _field(record, name) for name in RECORD_FIELDS if name != "legs"}
     found["legs"] = [{name: _field(leg, name) for name in LEG_FIELDS} for leg in record.legs]
-    if record.transfers:
-        found["transfers"] = [message_json(transfer) for transfer in record.transfers]
-    if record.parkings:
-        found["parkings"] = [message_json(parking) for parking in record.parkings]
-    if record.queues:
-        found["queues"] = [
-            message_json(passage, "offers") | {"offers": [message_json(offer) for offer in passage.offers]} for passage in record.queues
-        ]
+    for name in ("transfers", "parkings", "queues"):
+        if getattr(record, name):
+            found[name] = _field(record, name)
     if record.HasField("pickup"):
         found["pickup"] = message_json(record.pickup)
     for name in ("took_over_call_id", "account_code"):
@@ -74,9 +71,9 @@ def record_json(record: cdr_pb2.Record) -> dict[str, Any]:
     return found
 
 
-def message_json(message: Message, without: str = "legs") -> dict[str, Any]:
-    """Any flat contract message as JSON, times in RFC 3339."""
-    return {field.name: _field(message, field.name) for field in message.DESCRIPTOR.fields if field.name != without}
+def message_json(message: Message) -> dict[str, Any]:
+    """A contract message as JSON, with what it repeats; times in RFC 3339."""
+    return {field.name: _field(message, field.name) for field in message.DESCRIPTOR.fields}
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
