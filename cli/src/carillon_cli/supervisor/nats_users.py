@@ -12,11 +12,9 @@ from carillon_kit.embedded import NatsUser
 
 OPERATOR = "operator"
 EVERYTHING = (">",)
-#: What nobody but the operator may do, whatever else is allowed.
-_LOSS = ("$JS.API.STREAM.DELETE.>",)
-#: And of messages nobody but the directory.
 _ERASING = "$JS.API.STREAM.MSG.DELETE.>"
-_ERASER = "directory"
+#: What a service may not do, whatever else is allowed, unless it is among its extras.
+_LOSS = ("$JS.API.STREAM.DELETE.>", _ERASING)
 _JETSTREAM = (
     "$JS.API.INFO",
     "$JS.API.STREAM.CREATE.*",
@@ -32,7 +30,7 @@ _JETSTREAM = (
 )
 #: The object store replaces an object by purging the old one's chunks; of this bucket's stream alone.
 _AUDIO = (f"$O.{AUDIO_BUCKET}.>", f"$JS.API.STREAM.PURGE.OBJ_{AUDIO_BUCKET}")
-_EXTRA = {"media": _AUDIO, "voicemail": _AUDIO, "cdr": _AUDIO}
+_EXTRA = {"directory": (_ERASING,), "media": _AUDIO, "voicemail": _AUDIO, "cdr": _AUDIO}
 
 
 def tenant_user(tenant: str) -> str:
@@ -45,7 +43,8 @@ def nats_users(services: Iterable[str], tenants: Iterable[str], password: Callab
     found = [NatsUser(OPERATOR, password(OPERATOR))]
     for service in services:
         own = tuple(subject for stream in STREAMS if stream.publisher in (service, "*") for subject in stream.subjects)
-        more, refused = ((_ERASING,), _LOSS) if service == _ERASER else (_EXTRA.get(service, ()), (*_LOSS, _ERASING))
+        more = _EXTRA.get(service, ())
+        refused = tuple(subject for subject in _LOSS if subject not in more)
         found.append(NatsUser(service, password(service), (*own, *_JETSTREAM, *more), ("_INBOX.>",), refused))
     for tenant in sorted(tenants):
         name = tenant_user(tenant)
