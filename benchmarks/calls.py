@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from carillon_kit.embedded import free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 SIPP = ROOT / "tests/integration/sipp"
 TICK = os.sysconf("SC_CLK_TCK")
@@ -63,14 +65,6 @@ class Yardstick:
         self._ended.set()
         self._thread.join()
         return statistics.fmean(self.took or [float("nan")])
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def cpu_seconds(processes: dict[str, int]) -> dict[str, float]:
