@@ -42,22 +42,24 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _words(system: System, tenant: str, options: argparse.Namespace) -> str:
-    call_id = await newest(system, tenant) if options.call_id == "last" else options.call_id
+    call_id = await named(system, tenant, options.call_id)
     async with system.channel("routing", tenant) as routing:
         request = explain_pb2.ExplainCallRequest(call_id=call_id, language=options.language or "")
         answer = await ask(ExplainServiceStub(routing).ExplainCall(request, timeout=RPC_SECONDS), "routing")
     if not options.json:
         return answer.text
-    answer.ClearField("text")
     told = MessageToDict(answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     del told["text"]
     return json.dumps(told, ensure_ascii=False, indent=2)
 
 
 async def _events(system: System, tenant: str, call_id: str) -> list[Event]:
-    if call_id == "last":
-        call_id = await newest(system, tenant)
-    return await call_events(system, tenant, call_id)
+    return await call_events(system, tenant, await named(system, tenant, call_id))
+
+
+async def named(system: System, tenant: str, call_id: str) -> str:
+    """The call's id; `last` is the newest one."""
+    return await newest(system, tenant) if call_id == "last" else call_id
 
 
 async def newest(system: System, tenant: str) -> str:

@@ -1,6 +1,7 @@
 """`carillon replay CALL`: the decisions of a past call made again with the configuration of its time; exit code 1 when one differs.
 
-With --config-seq or --draft the call is followed with that configuration, too; exit code 1 when it would go elsewhere.
+With --config-seq or --draft, instead: the call's way with the configuration of its time and with that one; exit code 1 when it would go
+elsewhere.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from google.protobuf.json_format import MessageToDict
 from carillon.common.v1.call_application_pb2 import TraceEntry
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
-from carillon_cli.commands.explain import newest
+from carillon_cli.commands.explain import named
 from carillon_cli.render.explain import step_text, trace_lines
 from carillon_cli.system import System, ask, load, system_arguments
 from carillon_contracts.call import TraceLine
@@ -33,8 +34,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `carillon replay`."""
     parser.add_argument("call_id", metavar="CALL_ID", help="as `carillon records` shows it, or `last`")
     other = parser.add_mutually_exclusive_group()
-    other.add_argument("--config-seq", type=int, default=0, metavar="VERSION", help="also as that version would decide it")
-    other.add_argument("--draft", default="", help="also as the configuration of now would, with this draft in its plan's place")
+    other.add_argument("--config-seq", type=int, default=0, metavar="VERSION", help="instead: its way then, and with that version")
+    other.add_argument("--draft", default="", help="instead: its way then, and with this draft in its plan's place now")
     system_arguments(parser)
 
 
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _run(system: System, tenant: str, options: argparse.Namespace) -> int:
-    call_id = await newest(system, tenant) if options.call_id == "last" else options.call_id
+    call_id = await named(system, tenant, options.call_id)
     request = pb.ReplayCallRequest(call_id=call_id)
     if options.config_seq:
         request.config_seq = options.config_seq
