@@ -68,7 +68,7 @@ class Yardstick:
 
 
 def cpu_seconds(processes: dict[str, int]) -> dict[str, float]:
-    """User and system seconds of each process so far; Postgres with its children."""
+    """User and system seconds of each process so far, with its children, also those that have ended."""
     times: dict[int, float] = {}
     parents: dict[int, int] = {}
     for folder in Path("/proc").iterdir():
@@ -77,7 +77,7 @@ def cpu_seconds(processes: dict[str, int]) -> dict[str, float]:
                 fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
             except OSError:
                 continue
-            times[int(folder.name)] = (int(fields[11]) + int(fields[12])) / TICK
+            times[int(folder.name)] = sum(map(int, fields[11:15])) / TICK
             parents[int(folder.name)] = int(fields[1])
     return {name: times.get(pid, 0.0) + sum(t for p, t in times.items() if parents.get(p) == pid) for name, pid in processes.items()}
 

@@ -5,9 +5,8 @@ from typing import Any
 import orjson
 
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain.facts import Entered, Outcome, Rang, Ring
-from carillon_routing.domain.made_of import MadeOf, as_read, encode
-from carillon_routing.testing import SimulatedCall, World
+from carillon_routing.domain.facts import Outcome, Rang, Ring
+from carillon_routing.testing import SimulatedCall, World, kept
 
 USERS, NUMBERS, PLANS = 5000, 1000, 200
 KINDS = 500
@@ -85,8 +84,8 @@ def past_calls(config: TenantConfig) -> list[list[bytes]]:
     for number in range(KINDS):
         dialled = numbers()[0] if number % 2 else numbers()[number]
         call = SimulatedCall.from_outside(config, dialled, "2026-01-06 10:00", f"+4179{number:07}", world=world, call_id=f"c{number}")
-        outcomes: list[Outcome] = [Entered()]
-        while isinstance(call.last.step, Ring) and len(outcomes) < 3:
+        outcomes: list[Outcome] = []
+        while isinstance(call.last.step, Ring) and len(outcomes) < 2:
             outcome = Rang("no_answer", {each.target_id: "no_answer" for each in call.last.step.targets})
             call.becomes(outcome)
             outcomes.append(outcome)
@@ -96,13 +95,4 @@ def past_calls(config: TenantConfig) -> list[list[bytes]]:
 
 def _kept(call: SimulatedCall, outcomes: list[Outcome]) -> list[bytes]:
     """The decisions as the events of the ledger."""
-    found, cursor = [], None
-    for outcome, decision in zip(outcomes, call.advances, strict=True):
-        made = MadeOf(call.facts, cursor, outcome, call.at, decision.config_seq, as_read(decision.read))
-        rung = decision.step.targets if isinstance(decision.step, Ring) else ()
-        targets = [{"target_id": each.target_id, "user_id": getattr(each, "user_id", "")} for each in rung]
-        trace = [{"subject": x.subject, "matched": x.matched, "reason": x.reason, "next": x.next} for x in decision.trace]
-        data = {"application": "routing", "inputs": orjson.loads(encode(made)), "details": {"targets": targets}, "trace": trace}
-        found.append(orjson.dumps({"type": "carillon.call.routing_decided.v1", "data": data}))
-        cursor = decision.at
-    return found
+    return [orjson.dumps({"type": "carillon.call.routing_decided.v1", "data": data}) for data in kept(call, *outcomes)]

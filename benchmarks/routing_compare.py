@@ -7,7 +7,7 @@ import time
 import orjson
 from routing_company import company, past_calls
 
-from carillon_routing.domain.comparison import Comparison
+from carillon_routing.domain.comparison import Comparison, Counts
 from carillon_routing.testing import config_of
 
 
@@ -22,10 +22,11 @@ def main() -> None:
     size = sum(len(raw) for each in calls for raw in each)
     print(f"bytes of a call's decisions: {size / len(calls):.0f}; decisions a call: {sum(map(len, calls)) / len(calls):.1f}")
     wall, cpu = time.perf_counter(), time.process_time()
+    counts = Counts()
     for number in range(options.calls):
-        comparison.add(f"c{number}", [orjson.loads(raw)["data"] for raw in calls[number % len(calls)]])
+        counts += comparison.add(number, f"c{number}", [orjson.loads(raw)["data"] for raw in calls[number % len(calls)]])
     cpu = time.process_time() - cpu
-    print(f"{options.calls} calls, {comparison.by_plan} by the plan, {comparison.elsewhere} elsewhere")
+    print(f"{options.calls} calls, {counts.by_plan} by the plan, {counts.elsewhere} elsewhere")
     print(f"{cpu:.1f} s of CPU ({time.perf_counter() - wall:.1f} s), {cpu / options.calls * 1e6:.0f} us a call")
     print(f"memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 

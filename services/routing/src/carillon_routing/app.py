@@ -88,7 +88,8 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         server.add(add_CodeServiceServicer_to_server, Codes(configuration, facts), CODES_SERVICE, CODES_RIGHTS)
         past = PastConfigurations(bus, configuration, SystemClock())
         calls = PastCalls(records, lambda tenant: (("carillon-tenant", tenant),))
-        routing = Routing(configuration, _clock(settings), Replays(calls, past), Comparisons(calls, SystemClock()))
+        comparisons = Comparisons(calls, SystemClock(), settings.compare_processes)
+        routing = Routing(configuration, _clock(settings), Replays(calls, past), comparisons)
         server.add(add_RoutingServiceServicer_to_server, routing, ROUTING_SERVICE, ROUTING_RIGHTS)
         server.add(
             add_ExplainServiceServicer_to_server, Explanations(configuration, calls, bus, SystemClock()), EXPLAIN_SERVICE, EXPLAIN_RIGHTS

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from pydantic import ValidationError
 
@@ -53,8 +54,9 @@ class Routing(RoutingServiceServicer):
         draft = config.plan_drafts.get(request.plan_draft_id)
         if draft is None:
             raise NotFound(f"plan_drafts/{request.plan_draft_id}")
-        async for told in self._comparisons.compare(request, config, draft):
-            yield told
+        async with aclosing(self._comparisons.compare(request, config, draft)) as comparison:
+            async for told in comparison:
+                yield told
 
     async def TestPlan(self, request: pb.TestPlanRequest, context: object) -> pb.TestPlanResponse:
         """See routing.proto."""

@@ -3,6 +3,7 @@
 Always: the cursor goes through its bytes at every step, as it does between media and routing.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from google.protobuf.json_format import MessageToDict
 from pydantic import JsonValue
 
 from carillon_contracts.config import RESOURCES, SECRET_FIELDS, ConfigChanged
@@ -51,6 +53,8 @@ from carillon_routing.domain.facts import (
     RingResult,
     TrunkTarget,
 )
+from carillon_routing.domain.made_of import MadeOf, as_read, encode
+from carillon_routing.grpc_api import step_message
 
 Plain = Mapping[str, Any]
 
@@ -275,6 +279,19 @@ class SimulatedCall:
     def trace(self) -> list[str]:
         """Readable lines of the newest decision."""
         return [f"{'+' if t.matched else '-'} {t.subject}: {t.reason}{f' -> {t.next}' if t.next else ''}" for t in self.last.trace]
+
+
+def kept(call: SimulatedCall, *outcomes: Outcome) -> list[dict[str, Any]]:
+    """The call's decisions as media keeps them: data of `routing_decided`. `outcomes`: what became of each step but the last."""
+    found, cursor = list[dict[str, Any]](), None
+    for outcome, decision in zip((Entered(), *outcomes), call.advances, strict=True):
+        made = MadeOf(call.facts, cursor, outcome, call.at, decision.config_seq, as_read(decision.read))
+        step = step_message(decision.step)
+        details = MessageToDict(getattr(step, str(step.WhichOneof("kind"))), preserving_proto_field_name=True)
+        trace = [{"subject": x.subject, "matched": x.matched, "reason": x.reason, "next": x.next} for x in decision.trace]
+        found.append({"application": "routing", "inputs": json.loads(encode(made)), "details": details, "trace": trace})
+        cursor = decode(decision.cursor) if decision.cursor else None
+    return found
 
 
 def small_company(**changes: Any) -> TenantConfig:

@@ -1,11 +1,10 @@
 """Past calls, as cdr keeps them."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import grpc
 import grpc.aio
-import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import ValidationError
 
@@ -53,23 +52,13 @@ class PastCalls:
 
     async def stream(
         self, tenant: str, after: Timestamp | None, before: Timestamp | None, most: int
-    ) -> AsyncIterator[tuple[int, list[tuple[str, list[Mapping[str, Any]]]]]]:
-        """How many calls there will be, and the next ones: id and the data of each decision. Raises `Unavailable`."""
+    ) -> AsyncGenerator[tuple[int, list[tuple[str, list[bytes]]]], None]:
+        """How many calls there will be, and the next ones: id and the event of each decision. Raises `Unavailable`."""
         if self._records is None:
             raise Unavailable("past calls cannot be read: cdr's address is not set")
         request = cdr_pb2.StreamDecisionsRequest(after=after, before=before, max_calls=most)
         try:
             async for page in self._records.StreamDecisions(request, timeout=STREAM_SECONDS, metadata=self._metadata(tenant)):
-                yield page.total, [(call.call_id, [_data(raw) for raw in call.events]) for call in page.calls]
+                yield page.total, [(call.call_id, list(call.events)) for call in page.calls]
         except grpc.aio.AioRpcError as error:
             raise Unavailable(f"past calls cannot be read: cdr says {error.code().name}") from error
-
-
-def _data(raw: bytes) -> Mapping[str, Any]:
-    """Of an event whose envelope nobody needs; nothing if it cannot be read."""
-    try:
-        event = orjson.loads(raw)
-    except ValueError:
-        return {}
-    data = event.get("data") if isinstance(event, dict) else None
-    return data if isinstance(data, dict) else {}

@@ -6,7 +6,7 @@ twice, because all others go the same way.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from pydantic import JsonValue
@@ -22,8 +22,8 @@ from carillon_routing.domain.queue_steps import EnterQueue, QueueReason
 from carillon_routing.domain.simulate import Assumed, simulate, target_name, usual, with_plan
 
 Course = tuple[str, ...]
-#: Kinds of change that are told apart; more are counted together.
-MAX_GROUPS = 200
+#: Kinds of change that are told apart, and that one `Comparison` tells apart; more are counted together.
+MAX_GROUPS, MAX_GROUPS_EACH = 200, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +113,59 @@ def _changed(before: Plan | None, after: Plan) -> frozenset[tuple[str, str]]:
     return frozenset(nodes if same else nodes | {(after.id, "")})
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Calls: all, those that come by the plan, those of them that would go elsewhere, and those that cannot be followed."""
+
+    read: int = 0
+    by_plan: int = 0
+    elsewhere: int = 0
+    not_followed: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A call both ways; `place`: the how manieth of all."""
+
+    place: int
+    call_id: str
+    now: tuple[Advance, ...]
+    then: tuple[Advance, ...]
+
+
 @dataclass(slots=True)
 class Group:
-    """Calls that would go the same other way."""
+    """Calls that would go the same other way; the first ones as samples."""
 
     now: Course
     then: Course
     calls: int = 0
-    samples: list[tuple[str, tuple[Advance, ...], tuple[Advance, ...]]] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Found:
+    """What a `Comparison` found; `ungrouped`: calls elsewhere in no group."""
+
+    groups: list[Group] = field(default_factory=list)
+    ungrouped: int = 0
+
+
+def together(parts: Iterable[Found], samples: int) -> Found:
+    """What several found out about calls that were dealt out to them: the same as one would have, the largest groups first."""
+    groups: dict[tuple[Course, Course], Group] = {}
+    ungrouped = 0
+    for part in parts:
+        ungrouped += part.ungrouped
+        for each in part.groups:
+            known = groups.setdefault((each.now, each.then), Group(each.now, each.then))
+            known.calls += each.calls
+            known.samples = sorted([*known.samples, *each.samples], key=lambda sample: sample.place)[:samples]
+    largest = sorted(groups.values(), key=lambda group: (-group.calls, group.now, group.then))
+    return Found(largest[:MAX_GROUPS], ungrouped + sum(group.calls for group in largest[MAX_GROUPS:]))
 
 
 class Comparison:
@@ -132,32 +177,27 @@ class Comparison:
         self._plan_id = plan.id
         self._changed = _changed(config.plans.get(plan.id), plan)
         self._samples = samples
-        self.read = self.by_plan = self.elsewhere = self.not_followed = self.ungrouped = 0
+        self._ungrouped = 0
         self._groups: dict[tuple[Course, Course], Group] = {}
 
     @property
-    def groups(self) -> list[Group]:
-        """The largest first."""
-        return sorted(self._groups.values(), key=lambda group: (-group.calls, group.now, group.then))
+    def found(self) -> Found:
+        """For `together`."""
+        return Found(list(self._groups.values()), self._ungrouped)
 
-    def add(self, call_id: str, decisions: Iterable[Mapping[str, Any]]) -> None:
-        """Follow a call both ways; one that cannot be followed is counted."""
-        self.read += 1
+    def add(self, place: int, call_id: str, decisions: Iterable[Mapping[str, Any]]) -> Counts:
+        """Follow a call both ways, the how manieth it is of all."""
         try:
             parts = past_calls(self._config.tenant_id, call_id, decisions)
         except made_of.BadRecord:
             parts = []
         if not parts:
-            self.not_followed += 1
-            return
+            return Counts(read=1, not_followed=1)
         pairs = [(part, now) for part in parts if self._comes_by(now := part.followed(self._config))]
-        if not pairs:
-            return
-        self.by_plan += 1
         other = next(((now, then) for part, now in pairs if (then := self._other_way(part, now)) is not None), None)
         if other is not None:
-            self.elsewhere += 1
-            self._put(call_id, *other)
+            self._put(Sample(place, call_id, *other))
+        return Counts(1, int(bool(pairs)), int(other is not None))
 
     def _comes_by(self, turns: tuple[Advance, ...]) -> bool:
         return any(plan_id == self._plan_id and node_id for turn in turns for plan_id, node_id in turn.looked_at)
@@ -170,12 +210,12 @@ class Comparison:
         then = part.followed(self._other, now[:same])
         return then if course(now[same:]) != course(then[same:]) else None
 
-    def _put(self, call_id: str, now: tuple[Advance, ...], then: tuple[Advance, ...]) -> None:
-        key = (course(now), course(then))
-        if key not in self._groups and len(self._groups) >= MAX_GROUPS:
-            self.ungrouped += 1
+    def _put(self, sample: Sample) -> None:
+        key = (course(sample.now), course(sample.then))
+        if key not in self._groups and len(self._groups) >= MAX_GROUPS_EACH:
+            self._ungrouped += 1
             return
         group = self._groups.setdefault(key, Group(*key))
         group.calls += 1
         if len(group.samples) < self._samples:
-            group.samples.append((call_id, now, then))
+            group.samples.append(sample)

@@ -1,0 +1,119 @@
+"""A draft compared over past calls by processes of their own: the same as by one, and none of them outlives the comparison."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carillon.cdr.v1 import cdr_pb2
+from carillon.routing.v1 import routing_pb2 as pb
+from carillon_contracts.config import PlanDraft
+from carillon_kit.clock import SystemClock
+from carillon_kit.errors import Unavailable
+from carillon_kit.testing import eventually
+from carillon_routing.adapters import comparers
+from carillon_routing.adapters.past_calls import PastCalls
+from carillon_routing.domain.comparison import Comparison, together
+from carillon_routing.domain.facts import Rang
+from carillon_routing.grpc_compare import Comparisons
+from carillon_routing.testing import SimulatedCall, kept, with_plan
+
+pytestmark = pytest.mark.feature("R-21")
+NODES = (
+    {"id": "anna", "destination": {"destination": {"user_id": "anna"}, "ways": {"no_answer": "ben", "otherwise": "box"}}},
+    {"id": "ben", "destination": {"destination": {"user_id": "ben"}}},
+    {"id": "box", "mailbox": {"mailbox_id": "main"}},
+)
+CONFIG = with_plan(*NODES)
+DRAFT = PlanDraft.model_validate({"id": "d", "plan_id": "p", "entry": "anna", "nodes": [NODES[0], {**NODES[2], "id": "ben"}, NODES[2]]})
+CALLS = 60
+
+
+def call(number: int) -> list[bytes]:
+    """Each third one is not answered, each fifth one comes by another number, each seventh one cannot be read."""
+    dialled = "+41215550101" if number % 5 == 0 else "+41215550100"
+    placed = SimulatedCall.from_outside(CONFIG, dialled, "2026-01-06 10:00", call_id=f"c{number}")
+    outcomes = [Rang("no_answer", {"user:anna": "no_answer"})] if number % 3 == 0 else []
+    for outcome in outcomes:
+        placed.becomes(outcome)
+    return [b"{" if number % 7 == 0 else json.dumps({"data": data}).encode() for data in kept(placed, *outcomes)]
+
+
+class Records:
+    """cdr, with pages of three calls; `endless`: again and again."""
+
+    def __init__(self, *, endless: bool = False) -> None:
+        self.endless = endless
+
+    async def StreamDecisions(self, request: cdr_pb2.StreamDecisionsRequest, **_: Any) -> AsyncIterator[cdr_pb2.StreamDecisionsResponse]:
+        yield cdr_pb2.StreamDecisionsResponse(total=CALLS)
+        pages = range(0, CALLS, 3)
+        for first in cycle(pages) if self.endless else pages:
+            calls = [cdr_pb2.DecidedCall(call_id=f"c{n}", events=call(n)) for n in range(first, first + 3)]
+            yield cdr_pb2.StreamDecisionsResponse(total=CALLS, calls=calls)
+
+
+def comparisons(records: Records) -> Comparisons:
+    return Comparisons(PastCalls(records, lambda tenant: ()), SystemClock(), processes=2)
+
+
+def children() -> set[int]:
+    """Processes that follow calls, of this one."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            if parent == os.getpid() and b"carillon_routing.adapters.comparing" in (path / "cmdline").read_bytes():
+                found.add(int(path.name))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+async def test_processes_find_what_one_comparison_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparers, "_CALLS_EACH", CALLS // 2)
+    alone = Comparison(CONFIG, DRAFT.plan(CONFIG.plans["p"]), 2)
+    counts = [alone.add(n, f"c{n}", [json.loads(raw)["data"] for raw in call(n) if raw != b"{"]) for n in range(CALLS)]
+    expected = together([alone.found], 2)
+    told = list[pb.ComparePlanResponse]()
+    async with asyncio.timeout(120):
+        async for each in comparisons(Records()).compare(pb.ComparePlanRequest(plan_draft_id="d", samples=2), CONFIG, DRAFT):
+            told.append(each)
+    done = told[-1]
+    assert (told[0].total, told[0].read, done.done, done.read) == (CALLS, 0, True, CALLS)
+    assert done.by_plan == sum(each.by_plan for each in counts) > 0
+    assert done.elsewhere == sum(each.elsewhere for each in counts) > 0
+    assert done.not_followed == sum(each.not_followed for each in counts) > 0
+    assert [(tuple(g.now), tuple(g.draft), g.calls) for g in done.groups] == [(g.now, g.then, g.calls) for g in expected.groups]
+    assert [[s.call_id for s in g.samples] for g in done.groups] == [[s.call_id for s in g.samples] for g in expected.groups]
+    assert children() == set()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_no_process_outlives_a_comparison_that_is_cut_off_or_loses_one(killed: bool) -> None:
+    request = pb.ComparePlanRequest(plan_draft_id="d")
+    comparison = comparisons(Records(endless=True)).compare(request, CONFIG, DRAFT)
+
+    async def read() -> None:
+        async with aclosing(comparison):
+            async for _ in comparison:
+                pass
+
+    running = asyncio.create_task(read())
+    await eventually(lambda: any(os.getpriority(os.PRIO_PROCESS, pid) > 0 for pid in children()), 60)
+    if killed:
+        for pid in children():
+            os.kill(pid, 9)
+        with pytest.raises(Unavailable, match="follows them has ended"):
+            await asyncio.wait_for(running, 60)
+    else:
+        running.cancel()
+        await asyncio.wait([running], timeout=60)
+        assert running.cancelled()
+    assert children() == set()
