@@ -10,8 +10,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.history_pb2_grpc import HistoryServiceStub
+from carillon.directory.v1.sip_credential_pb2_grpc import SipCredentialServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
-from carillon_cli.phone.baresip import Baresip
+from carillon_cli.phone.baresip import Baresip, BaresipError
 from carillon_kit.grpc_client import channel
 from strangers.phones import among, holds, phone
 from strangers.system import System
@@ -271,3 +272,62 @@ async def test_who_answers_a_door_phone_opens_its_door(system: System, known: se
         await alain.command("hangup")
         await elise.until_event("CALL_CLOSED")
     await asyncio.to_thread(system.new_records, known, 1)
+
+
+PHONE_PIN = "246810"
+
+
+async def on_phone(system: System, phone: str) -> str:
+    """Who is logged in there."""
+    async with channel(system.run["grpc"]["directory"], system.run["admin_token"], "dupont") as link:
+        request = pb.GetSipCredentialRequest(id=phone)
+        return (await SipCredentialServiceStub(link).GetSipCredential(request, timeout=20)).sip_credential.user_id
+
+
+async def log_in(system: System, phone: Baresip, extension: str) -> None:
+    """Dial the code with the extension, hear that a PIN is wanted, type it, hear what is said."""
+    phone.events.clear()
+    await dial(system, phone, f"*11{extension}")
+    await phone.until_event("CALL_ESTABLISHED")
+    await holds(lambda: phone.heard().total - phone.heard().silence > 0.3, "the PIN is asked for")
+    for digit in f"{PHONE_PIN}#":
+        await phone.command("sndcode", digit)
+        await asyncio.sleep(0.25)  # as fast as fingers go; baresip sends one digit at a time
+    try:
+        await phone.until_event("CALL_CLOSED", 30)
+    except BaresipError:  # a digit was lost, and everything is asked for again
+        await phone.command("hangup")
+        await phone.until_event("CALL_CLOSED")
+
+
+@pytest.mark.feature("D-23", "R-19")
+async def test_a_user_logs_in_on_anothers_phone_by_code_and_has_it_until_they_log_out(system: System) -> None:
+    run = system.run
+    async with AsyncExitStack() as stack:
+        link = await stack.enter_async_context(channel(run["grpc"]["directory"], run["admin_token"], "dupont"))
+        users, mask = UserServiceStub(link), FieldMask(paths=["phone_pin"])
+        await users.UpdateUser(pb.UpdateUserRequest(user=pb.User(id="alain", phone_pin=PHONE_PIN), update_mask=mask), timeout=20)
+        dumas, elise = await phones(stack, system, "101", "106")
+        for _ in range(3):
+            await log_in(system, elise, "102")
+            if await on_phone(system, "dupont-106") == "alain":
+                break
+        assert await on_phone(system, "dupont-106") == "alain"
+        await holds(lambda: system.carillon("registrations", "--user", "alain"), "media knows it too")
+        elise.events.clear()
+        await talk(system, dumas, elise, "102")
+        await hears(dumas, ELISE_HZ)
+        await dumas.command("hangup")
+        await elise.until_event("CALL_CLOSED")
+        dumas.events.clear()
+        await dial(system, elise, "101")
+        assert "102" in (await dumas.until_event("CALL_INCOMING"))["peeruri"]
+        await elise.command("hangup")
+        await dumas.until_event("CALL_CLOSED")
+        for _ in range(3):
+            await heard_out(system, elise, "*12")
+            if await on_phone(system, "dupont-106") == "elise":
+                break
+        assert await on_phone(system, "dupont-106") == "elise"
+        await users.UpdateUser(pb.UpdateUserRequest(user=pb.User(id="alain"), update_mask=mask), timeout=20)
+    assert PHONE_PIN not in system.log()

@@ -14,6 +14,7 @@ _FOLLOWED: Mapping[Feature, bool] = {
     "forward_on": True,
     "agent_login": False,
     "agent_logout": False,
+    "phone_login": False,
     "withhold": True,
     "intercom": True,
     "page": True,

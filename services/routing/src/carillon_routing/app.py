@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from carillon.cdr.v1.cdr_pb2_grpc import RecordServiceStub
+from carillon.directory.v1.sip_credential_pb2_grpc import SipCredentialServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon.media.v1.call_control_pb2_grpc import CallControlServiceStub
 from carillon.routing.v1.codes_pb2_grpc import add_CodeServiceServicer_to_server
@@ -69,7 +70,7 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         await follower.caught_up(settings.catch_up_seconds)
         facts = PostgresFacts(configuration.zone)
         attendance = PostgresAttendance()
-        users, records, calling = _others(settings, stack)
+        users, phones, records, calling = _others(settings, stack)
         sign = signer(settings.token_key.get_secret_value())
         floors = FloorsWhenUp(expected=bool(settings.postgres_dsn))
         if settings.postgres_dsn:
@@ -79,7 +80,7 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         queues = QueueCalls(floors, SystemClock())
         server = await guarded_server(settings, "routing", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         web = Web(settings.token_key.get_secret_value(), networks(settings.webhook_networks), SystemClock())
-        finder = RealFacts(facts, Letters(bus, SystemClock()), web, Attendances(floors, attendance), Peers(users, records, sign))
+        finder = RealFacts(facts, Letters(bus, SystemClock()), web, Attendances(floors, attendance), Peers(users, phones, records, sign))
         add_services(server, configuration, _clock(settings), queues, finder)
         control = QueueControl(floors, configuration, SystemClock())
         server.add(add_QueueControlServiceServicer_to_server, control, SERVICE_NAME, RIGHTS)
@@ -99,8 +100,8 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         yield port
 
 
-def _others(settings: RoutingSettings, stack: AsyncExitStack) -> tuple[Any | None, Any | None, Any | None]:
-    """Stubs of the directory's UserService, of cdr's RecordService and of media's CallControlService; None where its address is not set."""
+def _others(settings: RoutingSettings, stack: AsyncExitStack) -> tuple[Any | None, Any | None, Any | None, Any | None]:
+    """Stubs of UserService, SipCredentialService, RecordService and CallControlService; None where its service's address is not set."""
     token = issue_token(settings.token_key.get_secret_value(), "routing", None, [SERVICE])
 
     def stub(target: str, kind: Callable[[Any], Any]) -> Any | None:
@@ -110,8 +111,8 @@ def _others(settings: RoutingSettings, stack: AsyncExitStack) -> tuple[Any | Non
         stack.push_async_callback(link.close, None)
         return kind(link)
 
-    users, records = stub(settings.directory, UserServiceStub), stub(settings.cdr, RecordServiceStub)
-    return users, records, stub(settings.media, CallControlServiceStub)
+    users, phones = stub(settings.directory, UserServiceStub), stub(settings.directory, SipCredentialServiceStub)
+    return users, phones, stub(settings.cdr, RecordServiceStub), stub(settings.media, CallControlServiceStub)
 
 
 def _clock(settings: RoutingSettings) -> Clock:

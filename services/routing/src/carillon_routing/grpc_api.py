@@ -156,6 +156,7 @@ def _call(call: pb.CallFacts) -> facts.CallFacts:
         caller_name=call.caller_name,
         caller_user_id=call.caller_user_id,
         trunk_id=call.trunk_id,
+        sip_credential_id=call.caller_sip_credential_id,
     )
 
 

@@ -29,6 +29,7 @@ from carillon_routing.domain.asks import (
     CountTry,
     Draw,
     Fetch,
+    HavePhone,
     LastAgent,
     LastCaller,
     LoggedIn,
@@ -117,6 +118,8 @@ class World:
     mails: list[Mail] | None = field(default_factory=list)
     #: What codes asked other services.
     changes: list[ChangeUser] = field(default_factory=list)
+    #: Who logged in on which phone, by credential.
+    phones: dict[str, str] = field(default_factory=dict)
     last_callers: dict[str, str] = field(default_factory=dict)
     #: Nobody answers, and nothing can be found out.
     dark: bool = False
@@ -157,6 +160,9 @@ class World:
                 return self.agents.get(number, "")
             case ChangeUser():
                 self.changes.append(ask)
+                return True
+            case HavePhone(phone, user_id):
+                self.phones[phone] = user_id
                 return True
             case LastCaller(user_id):
                 return self.last_callers.get(user_id, "")
@@ -208,7 +214,7 @@ class SimulatedCall:
     ) -> "SimulatedCall":
         """A user dials, or sends the other side of its call there; media gives the user's extension as the caller's number."""
         number = "" if withheld else config.extension_of(user_id)
-        facts = CallFacts(config.tenant_id, "c1", "from_user", dialled, number, caller_user_id=user_id)
+        facts = CallFacts(config.tenant_id, "c1", "from_user", dialled, number, caller_user_id=user_id, sip_credential_id=f"acme-{user_id}")
         return cls._begin(config, facts, at, {"transferred_by": user_id} if transferred else {}, world)
 
     @classmethod

@@ -202,7 +202,7 @@ RESOURCES: dict[str, type[Resource]] = {
 SECRET_FIELDS: dict[str, dict[str, tuple[str, ...]]] = {
     SipCredential.KIND: {"password": ("realm", "ha1_md5", "ha1_sha256")},
     TrunkCredential.KIND: {"password": ("sealed_password",)},
-    User.KIND: {"outbound_pin": ("outbound_pin_hash",)},
+    User.KIND: {"outbound_pin": ("outbound_pin_hash",), "phone_pin": ("phone_pin_hash",)},
     ConferenceRoom.KIND: {"creator_pin": ("creator_pin_hash",), "participant_password": ("participant_password_hash",)},
 }
 

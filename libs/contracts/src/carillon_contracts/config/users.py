@@ -86,6 +86,8 @@ class User(Departmental):
     trunk_ids: tuple[str, ...] = ()
     #: Asked for before certain calls (`RestrictionProfile.pin_needed`); kept as a hash, see `carillon_kit.pins`.
     outbound_pin_hash: str = ""
+    #: By which the user logs in on any phone of the tenant (`Feature` phone_login); kept likewise.
+    phone_pin_hash: str = ""
     provisioning_profile_id: str = ""
     function_keys: Annotated[tuple[FunctionKey, ...], Field(max_length=200)] = ()
 

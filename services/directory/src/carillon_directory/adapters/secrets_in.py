@@ -36,15 +36,17 @@ class _Door:
     clearable: bool
 
 
-_DOORS: Mapping[str, _Door] = {
-    TrunkCredential.KIND: _Door(
-        "password",
-        "sealed_password",
-        lambda secret: _PASSWORD.fullmatch(secret) is not None,
-        "must be 1 to 128 characters, none of them a control character",
-        clearable=False,
+_DOORS: Mapping[str, tuple[_Door, ...]] = {
+    TrunkCredential.KIND: (
+        _Door(
+            "password",
+            "sealed_password",
+            lambda secret: _PASSWORD.fullmatch(secret) is not None,
+            "must be 1 to 128 characters, none of them a control character",
+            clearable=False,
+        ),
     ),
-    User.KIND: _Door("outbound_pin", "outbound_pin_hash", pin_fits, f"must be {PIN_RULE}", clearable=True),
+    User.KIND: tuple(_Door(pin, f"{pin}_hash", pin_fits, f"must be {PIN_RULE}", clearable=True) for pin in ("outbound_pin", "phone_pin")),
 }
 
 
@@ -59,16 +61,16 @@ class SecretsIn:
         """The document with its secret sealed; raises `InvalidArgument`. `place` names it in the error."""
         if kind == ConferenceRoom.KIND:
             return conference_pins.hashed(self._sealer, tenant_id, document, place or kind)
-        door = _DOORS.get(kind)
-        if door is None:
-            return dict(document)
-        found = {name: value for name, value in document.items() if name not in (door.plain, door.kept)}
-        secret = document.get(door.plain) or ""
-        if not secret:
-            return found
-        if not isinstance(secret, str) or not door.fits(secret):
-            raise InvalidArgument({f"{place or kind}.{door.plain}": door.rule})
-        return found | {door.kept: self._kept(kind, secret, tenant_id, str(document.get("id", "")))}
+        found = dict(document)
+        for door in _DOORS.get(kind, ()):
+            secret = found.pop(door.plain, None) or ""
+            found.pop(door.kept, None)
+            if not secret:
+                continue
+            if not isinstance(secret, str) or not door.fits(secret):
+                raise InvalidArgument({f"{place or kind}.{door.plain}": door.rule})
+            found[door.kept] = self._kept(kind, secret, tenant_id, str(document.get("id", "")))
+        return found
 
     def sealed_update(self, tenant_id: str, command: UpdateResource) -> UpdateResource:
         """The same with the mask."""
@@ -77,16 +79,17 @@ class SecretsIn:
             named = frozenset(command.paths) & CONFERENCE_SECRETS.keys()
             document = conference_pins.hashed(self._sealer, tenant_id, document, command.kind, emptied=named)
             return replace(command, document=document, paths=tuple(CONFERENCE_SECRETS.get(path, path) for path in command.paths))
-        door = _DOORS.get(command.kind)
-        if door is None:
+        doors = _DOORS.get(command.kind, ())
+        if not doors:
             return command
         document = self.sealed(tenant_id, command.kind, {**command.document, "id": command.resource_id})
-        paths = [path for path in command.paths if path not in (door.plain, door.kept)]
-        if door.kept in document:
-            paths.append(door.kept)
-        elif door.clearable and door.plain in command.paths:
-            document[door.kept] = ""
-            paths.append(door.kept)
+        paths = [path for path in command.paths if not any(path in (door.plain, door.kept) for door in doors)]
+        for door in doors:
+            if door.kept in document:
+                paths.append(door.kept)
+            elif door.clearable and door.plain in command.paths:
+                document[door.kept] = ""
+                paths.append(door.kept)
         return replace(command, document=document, paths=tuple(paths))
 
     def sealed_all(self, tenant_id: str, documents: Mapping[str, Sequence[Document]]) -> dict[str, list[dict[str, JsonValue]]]:

@@ -27,6 +27,7 @@ USUALLY_OWN = frozenset(
         "simultaneous",
         "function_keys",
         "outbound_pin",
+        "phone_pin",
         "language",
         "ring_seconds",
     }

@@ -17,13 +17,15 @@ LARGEST_RESOURCE = 256 * 1024
 #: Texts of `texts.LONGEST_TEXT` characters, each twice as long as JSON at most, that are below it with what is filled in.
 _FEW = 40
 #: Made by the directory, whatever a document says.
-_OUTPUT_ONLY = frozenset({"etag", "config_seq", "password", "outbound_pin", "size", "in_use"})
+_OUTPUT_ONLY = frozenset({"etag", "config_seq", "password", "outbound_pin", "phone_pin", "size", "in_use"})
 #: What is kept of a secret -> the secret, as people know it.
 _SHOWN = {kept: plain for kind in SECRET_FIELDS.values() for plain, fields in kind.items() for kept in fields if kept != "realm"}
 
 
 #: What a document says of a conference room's secrets, and the hash that is kept of it.
 CONFERENCE_SECRETS: Mapping[str, str] = {"creator_pin": "creator_pin_hash", "participant_password": "participant_password_hash"}
+#: What is kept of a user's PINs.
+USER_PINS = ("outbound_pin_hash", "phone_pin_hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ def parse(kind: str, document: Document, current: Resource | None, new_secret: S
     if isinstance(current, ConferenceRoom):
         kept = {name: getattr(current, name) for name in CONFERENCE_SECRETS.values()}
         fields = kept | fields
-    if isinstance(current, User) and "outbound_pin_hash" not in fields:
-        fields["outbound_pin_hash"] = current.outbound_pin_hash
+    if isinstance(current, User):
+        fields = {name: getattr(current, name) for name in USER_PINS} | fields
     try:
         resource = RESOURCES[kind].model_validate(fields)
     except ValidationError as error:

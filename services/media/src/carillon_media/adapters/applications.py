@@ -157,6 +157,7 @@ def call_facts(facts: CallFacts) -> pb.CallFacts:
         caller_user_id=facts.caller_user_id or "",
         dialled=facts.dialled,
         trunk_id=facts.trunk_id or "",
+        caller_sip_credential_id=facts.caller_credential,
     )
     message.started_at.FromDatetime(facts.started_at)
     return message

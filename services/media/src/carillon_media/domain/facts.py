@@ -36,6 +36,8 @@ class CallFacts:
     #: The caller named one phone (`+sip.instance`) of this user (RFC 5627): of the user's only that one rings. Empty: no one phone.
     device_user: str = ""
     device: str = ""
+    #: The SIP credential that the calling phone proved; empty: a trunk, or nobody did.
+    caller_credential: str = ""
 
 
 @dataclass(frozen=True, slots=True)

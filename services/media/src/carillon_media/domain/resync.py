@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from carillon_contracts.config import ConfigChanged, Device, ProvisioningProfile, User
+from carillon_contracts.config import ConfigChanged, Device, ProvisioningProfile, SipCredential, User
 from carillon_contracts.tenant_config import TenantConfig
 
 #: Fields of a user that stand in the settings of their phones.
@@ -21,6 +21,8 @@ def touched(config: TenantConfig, changes: Iterable[ConfigChanged]) -> frozenset
             found.update(_lines_of([before, after]))
         elif change.resource == ProvisioningProfile.KIND:
             profiles.add(change.resource_id)
+        elif change.resource == SipCredential.KIND and change.before and before.get("user_id") != after.get("user_id"):
+            found.add(change.resource_id)
         elif change.resource == User.KIND and any(before.get(field) != after.get(field) for field in USER_FIELDS):
             users.add(change.resource_id)
     for device in config.all(Device).values() if users or profiles else ():

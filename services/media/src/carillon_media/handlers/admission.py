@@ -166,6 +166,7 @@ class Admission:
             device_user=device.user_id if device is not None else "",
             device=device.instance if device is not None else "",
             withheld=identity.withholds(request),
+            caller_credential=credential.sip_user,
         )
         self._board.begin(session, request, flow, facts)
 

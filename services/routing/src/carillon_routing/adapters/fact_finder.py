@@ -6,7 +6,7 @@ from carillon_routing.adapters.letters import Letters
 from carillon_routing.adapters.peers import Peers
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.adapters.web import Web
-from carillon_routing.domain.asks import Ask, Attend, ChangeUser, Fetch, LastCaller, Mail
+from carillon_routing.domain.asks import Ask, Attend, ChangeUser, Fetch, HavePhone, LastCaller, Mail
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.handlers.attendance import Attendances
 
@@ -24,7 +24,7 @@ class RealFacts:
     async def find(self, call: CallFacts, ask: Ask) -> JsonValue:
         """As the port says."""
         match ask:
-            case ChangeUser() | LastCaller():
+            case ChangeUser() | HavePhone() | LastCaller():
                 return await self._peers.find(call, ask)
             case Mail():
                 return await self._letters.take(call, ask)

@@ -17,7 +17,7 @@ from carillon.cdr.v1 import cdr_pb2
 from carillon.directory.v1 import directory_pb2
 from carillon_kit.auth import ADMIN, SERVICE, issue_token
 from carillon_kit.logs import get_logger
-from carillon_routing.domain.asks import ChangeUser, LastCaller
+from carillon_routing.domain.asks import ChangeUser, HavePhone, LastCaller
 from carillon_routing.domain.facts import CallFacts
 
 _log = get_logger(__name__)
@@ -41,19 +41,22 @@ def signed(sign: Sign, subject: str, tenant: str, role: str) -> tuple[tuple[str,
 
 
 class Peers:
-    """`users` is a stub of UserService, `records` of RecordService; None: not reached from here."""
+    """Stubs of UserService, SipCredentialService and RecordService; None: not reached from here."""
 
-    def __init__(self, users: Any | None, records: Any | None, sign: Sign) -> None:
+    def __init__(self, users: Any | None, phones: Any | None, records: Any | None, sign: Sign) -> None:
         self._users = users
+        self._phones = phones
         self._records = records
         self._sign = sign
 
-    async def find(self, call: CallFacts, ask: ChangeUser | LastCaller) -> JsonValue:
+    async def find(self, call: CallFacts, ask: ChangeUser | HavePhone | LastCaller) -> JsonValue:
         """The answer; None when it could not be found out or done in time."""
         try:
             match ask:
                 case ChangeUser():
                     return await self._change(call, ask)
+                case HavePhone():
+                    return await self._have_phone(call, ask)
                 case LastCaller(user_id):
                     return await self._last_caller(call, user_id)
         except grpc.aio.AioRpcError as error:
@@ -69,6 +72,19 @@ class Peers:
         request = directory_pb2.UpdateUserRequest(user=user, update_mask=FieldMask(paths=ask.paths), reason=f"dialled {ask.reason}")
         metadata = signed(self._sign, f"users/{ask.user_id}", call.tenant_id, ADMIN)
         await self._users.UpdateUser(request, timeout=DEADLINE, metadata=metadata)
+        return True
+
+    async def _have_phone(self, call: CallFacts, ask: HavePhone) -> JsonValue:
+        if self._phones is None:
+            return None
+        phone, user_id = ask.sip_credential_id, ask.user_id
+        metadata = signed(self._sign, f"users/{user_id or call.caller_user_id}", call.tenant_id, ADMIN)
+        if user_id:
+            request = directory_pb2.LogInPhoneRequest(sip_credential_id=phone, user_id=user_id, reason=f"dialled {call.dialled}")
+            await self._phones.LogInPhone(request, timeout=DEADLINE, metadata=metadata)
+        else:
+            leaving = directory_pb2.LogOutPhoneRequest(sip_credential_id=phone, reason=f"dialled {call.dialled}")
+            await self._phones.LogOutPhone(leaving, timeout=DEADLINE, metadata=metadata)
         return True
 
     async def _last_caller(self, call: CallFacts, user_id: str) -> JsonValue:

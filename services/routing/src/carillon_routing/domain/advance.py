@@ -20,6 +20,7 @@ from carillon_routing.domain import (
     feature_settings,
     features,
     groups,
+    hot_desk,
     menus,
     outside,
     plans,
@@ -33,6 +34,7 @@ from carillon_routing.domain.asks import NOTHING, Ask, Known, Lacking, Needs
 from carillon_routing.domain.cursor import (
     CodeWait,
     Cursor,
+    DeskWait,
     ExternalWait,
     FeatureWait,
     GroupWait,
@@ -245,6 +247,8 @@ def _go_on(walk: Walk, cursor: Cursor, outcome: Outcome) -> Move:
             return Stop(ENDS["answered"])
         case CodeWait() as wait, Gathered() as gathered:
             return _code_given(walk, wait, gathered)
+        case DeskWait() as wait, Gathered() as gathered:
+            return hot_desk.given(walk, wait, gathered)
         case RefusedWait(), Played():
             walk.note("announcement", True, "the caller was told", "hang_up")
             return Stop(BARRED)

@@ -185,6 +185,19 @@ class ChangeUser:
 
 
 @dataclass(frozen=True, slots=True)
+class HavePhone:
+    """A user logs in on the phone of a credential (`user_id` empty: out). The same twice is one. Answer: whether it is done."""
+
+    sip_credential_id: str
+    user_id: str
+
+    @property
+    def key(self) -> str:
+        """`phone acme-101 anna`"""
+        return f"phone {self.sip_credential_id} {self.user_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class LastCaller:
     """Whose call rang last at a phone of the user, but for the user's own calls.
 
@@ -198,7 +211,21 @@ class LastCaller:
         return f"last caller {self.user_id}"
 
 
-Ask = CountTry | ChangeUser | LastCaller | Draw | TakePlace | AnsweredToday | BusyUsers | LoggedIn | Attend | LastAgent | Fetch | Mail
+Ask = (
+    CountTry
+    | ChangeUser
+    | HavePhone
+    | LastCaller
+    | Draw
+    | TakePlace
+    | AnsweredToday
+    | BusyUsers
+    | LoggedIn
+    | Attend
+    | LastAgent
+    | Fetch
+    | Mail
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ MAX_TURNS = 3
 PIN_LIMIT = 10
 FIRST_DIGIT_MS = 10_000
 NEXT_DIGIT_MS = 5_000
-_PIN_DIGITS = 12
+PIN_DIGITS = 12
 
 
 def can_be_asked(walk: Walk, user: User) -> bool:
@@ -33,7 +33,7 @@ def ask(walk: Walk, user: User, wait: CodeWait, said: Said | None = None) -> Sto
         walk.note(f"user/{user.id} outbound PIN", False, "there is none, so none can be given")
         return refused(walk, "barred")
     policy = walk.config.get(AccountCodePolicy, user.account_code_policy_id)
-    digits = _PIN_DIGITS if wait.kind == "pin" or policy is None else policy.max_length
+    digits = PIN_DIGITS if wait.kind == "pin" or policy is None else policy.max_length
     language = language_of(walk)
     prompts: tuple[Said, ...] = ("enter_pin" if wait.kind == "pin" else "enter_account_code",)
     phrases = tuple(phrase(each, language) for each in ((said, *prompts) if said else prompts))

@@ -107,10 +107,18 @@ class FeatureWait:
     user_id: str = ""
 
 
-Wait = UserWait | ExternalWait | GroupWait | StickyWait | RefusedWait | CodeWait | MenuWait | PlayWait | FeatureWait | QueueWait
+@dataclass(frozen=True, slots=True)
+class DeskWait:
+    """Who wants to log in on the phone is asked for the extension (empty here), then for the PIN; `turn` times before this one."""
+
+    extension: str = ""
+    turn: int = 0
+
+
+Wait = UserWait | ExternalWait | GroupWait | StickyWait | RefusedWait | CodeWait | MenuWait | PlayWait | FeatureWait | DeskWait | QueueWait
 
 #: Waits whose outcome may be a PIN or a code, which is kept nowhere.
-SECRET_WAITS: tuple[type[Wait], ...] = (CodeWait,)
+SECRET_WAITS: tuple[type[Wait], ...] = (CodeWait, DeskWait)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +184,8 @@ def _encode_wait(wait: Wait) -> list[Any]:
             return ["play", following]
         case QueueWait(queue_id, priority, since, turn):
             return ["queue", queue_id, priority, since, turn]
+        case DeskWait(extension, turn):
+            return ["desk", extension, turn]
         case FeatureWait(what, lot_id, slot, user_id):
             return ["feature", what, lot_id, slot, user_id]
 
@@ -260,6 +270,7 @@ _WAITS: dict[str, tuple[tuple[Callable[[object], bool], ...], Callable[..., Wait
     "code": ((_is_text, _is_text, _is_count, _is_count), CodeWait),
     "menu": ((_is_text, _is_count, _is_text, _is_count, _is_flag), MenuWait),
     "play": ((_is_text,), PlayWait),
+    "desk": ((_is_text, _is_count), DeskWait),
     "queue": ((_is_text, _is_count, _is_count, _is_count), QueueWait),
     "feature": ((_is_text, _is_text, _is_text, _is_text), FeatureWait),
 }

@@ -28,6 +28,8 @@ class CallFacts:
     trunk_id: str = ""
     #: The user wants this call to show no number, whatever it shows otherwise.
     withheld: bool = False
+    #: The SIP credential that the calling phone proved; empty: none did.
+    sip_credential_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

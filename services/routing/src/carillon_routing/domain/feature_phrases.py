@@ -28,6 +28,9 @@ Said = Literal[
     "enter_account_code",
     "wrong_code",
     "code_blocked",
+    "enter_extension",
+    "phone_on",
+    "phone_off",
 ]
 _ENGLISH = "en"
 _TEXTS: Mapping[Said, Mapping[str, str]] = {
@@ -177,6 +180,27 @@ _TEXTS: Mapping[Said, Mapping[str, str]] = {
         "de": "Es gab zu viele Fehlversuche. Bitte wenden Sie sich an Ihren Administrator.",
         "nl": "Er waren te veel foute pogingen. Neem contact op met uw beheerder.",
         "it": "Troppi tentativi errati. Rivolgersi all'amministratore.",
+    },
+    "enter_extension": {
+        "en": "Please enter your extension, then the hash key.",
+        "fr": "Composez votre numéro interne, puis la touche dièse.",
+        "de": "Bitte geben Sie Ihre interne Nummer ein, dann die Rautetaste.",
+        "nl": "Toets uw interne nummer in, gevolgd door een hekje.",
+        "it": "Digitare il proprio numero interno, poi il tasto cancelletto.",
+    },
+    "phone_on": {
+        "en": "This is your phone now.",
+        "fr": "Ce téléphone est maintenant le vôtre.",
+        "de": "Dieses Telefon gehört jetzt Ihnen.",
+        "nl": "Deze telefoon is nu van u.",
+        "it": "Questo telefono ora è il suo.",
+    },
+    "phone_off": {
+        "en": "You have left this phone.",
+        "fr": "Vous avez quitté ce téléphone.",
+        "de": "Sie haben dieses Telefon abgegeben.",
+        "nl": "U hebt deze telefoon verlaten.",
+        "it": "Lei ha lasciato questo telefono.",
     },
     "barred": {
         "en": "You may not call this number.",

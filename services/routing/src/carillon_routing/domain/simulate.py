@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from carillon_contracts.config import Plan, PlanDraft, PlanTest, Schedule
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.advance import decided as advance_knowing
-from carillon_routing.domain.asks import AnsweredToday, Ask, Attend, BusyUsers, ChangeUser, CountTry, Draw, LoggedIn, TakePlace
+from carillon_routing.domain.asks import AnsweredToday, Ask, Attend, BusyUsers, ChangeUser, CountTry, Draw, HavePhone, LoggedIn, TakePlace
 from carillon_routing.domain.facts import (
     Advance,
     CallFacts,
@@ -106,7 +106,7 @@ def usual(ask: Ask) -> JsonValue:
             return {}
         case BusyUsers():
             return []
-        case ChangeUser() | Attend():
+        case ChangeUser() | HavePhone() | Attend():
             return True
         case CountTry():
             return {"accepted": True, "wrong": 0}

@@ -770,6 +770,8 @@ from carillon.directory.v1.tenant_pb2 import FEATURE_INTERCOM as FEATURE_INTERCO
 from carillon.directory.v1.tenant_pb2 import FEATURE_LISTEN as FEATURE_LISTEN
 from carillon.directory.v1.tenant_pb2 import FEATURE_PAGE as FEATURE_PAGE
 from carillon.directory.v1.tenant_pb2 import FEATURE_PARK as FEATURE_PARK
+from carillon.directory.v1.tenant_pb2 import FEATURE_PHONE_LOGIN as FEATURE_PHONE_LOGIN
+from carillon.directory.v1.tenant_pb2 import FEATURE_PHONE_LOGOUT as FEATURE_PHONE_LOGOUT
 from carillon.directory.v1.tenant_pb2 import FEATURE_PICK_UP as FEATURE_PICK_UP
 from carillon.directory.v1.tenant_pb2 import FEATURE_PICK_UP_GROUP as FEATURE_PICK_UP_GROUP
 from carillon.directory.v1.tenant_pb2 import FEATURE_UNSPECIFIED as FEATURE_UNSPECIFIED

@@ -41,7 +41,7 @@ class HouseRuleSet(_message.Message):
     @_builtins.property
     def users_may_change(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Fields of User that users may change themselves, never those that say what they may do. Without a rule set: forwarding, do_not_disturb,
-        quiet_hours, screening, simultaneous, function_keys, outbound_pin, language, ring_seconds.
+        quiet_hours, screening, simultaneous, function_keys, outbound_pin, phone_pin, language, ring_seconds.
         """
 
     def __init__(

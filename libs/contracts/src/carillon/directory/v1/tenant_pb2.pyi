@@ -66,6 +66,10 @@ class _FeatureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Feature.Value
     """And is heard by that user: *83."""
     FEATURE_BARGE: _Feature.ValueType  # 18
     """And by the other side: *84."""
+    FEATURE_PHONE_LOGIN: _Feature.ValueType  # 21
+    """Logs a user in on the phone, by extension (what follows, or asked for) and phone_pin: *11."""
+    FEATURE_PHONE_LOGOUT: _Feature.ValueType  # 22
+    """Gives the phone back to whose it is: *12."""
 
 class Feature(_Feature, metaclass=_FeatureEnumTypeWrapper):
     """What can be done by dialling a code."""
@@ -107,6 +111,10 @@ FEATURE_WHISPER: Feature.ValueType  # 17
 """And is heard by that user: *83."""
 FEATURE_BARGE: Feature.ValueType  # 18
 """And by the other side: *84."""
+FEATURE_PHONE_LOGIN: Feature.ValueType  # 21
+"""Logs a user in on the phone, by extension (what follows, or asked for) and phone_pin: *11."""
+FEATURE_PHONE_LOGOUT: Feature.ValueType  # 22
+"""Gives the phone back to whose it is: *12."""
 Global___Feature: _TypeAlias = Feature  # noqa: Y015
 
 class _PickupScope:

@@ -13,7 +13,7 @@ _USER_KEPT = {"id", "etag", "department_id", "caller_number", "ring_seconds", "f
 _CONTACT_GONE = ("first_name", "company", "function", "email", "phone", "mobile", "comment", "short_number")
 #: Kind -> field that goes -> what stands in its place (None: the default).
 PERSONAL: Mapping[str, Mapping[str, Any]] = {
-    "user": dict.fromkeys((*_USER_GONE, "outbound_pin_hash", "function_keys", "door_phone")) | {"last_name": ERASED},
+    "user": dict.fromkeys((*_USER_GONE, "outbound_pin_hash", "phone_pin_hash", "function_keys", "door_phone")) | {"last_name": ERASED},
     "sip_credential": dict.fromkeys(("ha1_md5", "ha1_sha256")),
     "contact": dict.fromkeys(_CONTACT_GONE) | {"last_name": ERASED},
     "mailbox": dict.fromkeys(("display_name", "emails", "greeting", "language")),
