@@ -119,10 +119,11 @@ async def gathered(system: System, tenant: str, user: str) -> dict[str, bytes]:
             messages.append(_plain(message))
             entries[f"messages/{message.message_id}.wav"] = await fetch_audio(system, tenant, message.message_id)
     entries["messages.json"] = _json(messages)
-    calls = {call["call_id"] for call in json.loads(entries["calls.json"])}
-    recorded = [each for each in await recordings.list_recordings(system, tenant, "") if each.call_id in calls]
+    recorded = await recordings.list_recordings(system, tenant, user_id=user)
     for each in recorded:
-        entries[f"recordings/{each.recording_id}.wav"] = await recordings.fetch(system, tenant, each.recording_id)
+        entries[f"recordings/{each.recording_id}.{each.labels.get('format', 'wav')}"] = await recordings.fetch(
+            system, tenant, each.recording_id
+        )
     return entries | {"recordings.json": _json([recordings.as_json(each) for each in recorded])}
 
 

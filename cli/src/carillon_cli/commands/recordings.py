@@ -18,7 +18,7 @@ FETCH_SECONDS = 120.0
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `carillon recordings`."""
-    parser.add_argument("call", nargs="?", default="", help="call id; default: all of the tenant")
+    parser.add_argument("call", nargs="?", default="", help="call id, with calls that it was joined with; default: all of the tenant")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--save", nargs=2, metavar=("RECORDING_ID", "FILE"), help="save the audio of a recording as a WAV file")
     parser.add_argument("--delete", metavar="RECORDING_ID", help="delete a recording for good; the audit says who did it")
@@ -63,15 +63,15 @@ def as_json(recording: recording_pb2.Recording) -> dict[str, object]:
 def line(recording: recording_pb2.Recording) -> str:
     """For people."""
     begun, gone = (each.ToDatetime(tzinfo=UTC) for each in (recording.started_at, recording.expires_at))
-    leg = recording.leg_id or "both"
+    leg, call = recording.leg_id or "both", f"{recording.call_id} part {recording.labels.get('part', '1')}"
     seconds = recording.duration_ms / 1000
-    return f"{recording.recording_id}  {begun:%Y-%m-%d %H:%M:%S}  {seconds:7.1f} s  {leg:4}  until {gone:%Y-%m-%d}  {recording.call_id}"
+    return f"{recording.recording_id}  {begun:%Y-%m-%d %H:%M:%S}  {seconds:7.1f} s  {leg:4}  until {gone:%Y-%m-%d}  {call}"
 
 
-async def list_recordings(system: System, tenant: str, call_id: str) -> list[recording_pb2.Recording]:
-    """All recordings of a call, or of the tenant, newest first."""
+async def list_recordings(system: System, tenant: str, call_id: str = "", user_id: str = "") -> list[recording_pb2.Recording]:
+    """All recordings of a call, of what a user had part in, or of the tenant, newest first."""
     found: list[recording_pb2.Recording] = []
-    request = recording_pb2.ListRecordingsRequest(call_id=call_id, page_size=PAGE)
+    request = recording_pb2.ListRecordingsRequest(call_id=call_id, user_id=user_id, page_size=PAGE)
     async with system.channel("cdr", tenant) as cdr:
         service = recording_pb2_grpc.RecordingServiceStub(cdr)
         while True:

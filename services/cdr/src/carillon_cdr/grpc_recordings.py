@@ -33,15 +33,16 @@ class RecordingApi(RecordingServiceServicer):
 
     async def ListRecordings(self, request: pb.ListRecordingsRequest, context: Any) -> pb.ListRecordingsResponse:
         """One page, newest first."""
-        if len(request.call_id) > 256 or not request.call_id.isprintable():
-            raise InvalidArgument({"call_id": "not a call's id"})
+        for field, what in (("call_id", "call"), ("user_id", "user")):
+            if len(given := getattr(request, field)) > 256 or not given.isprintable():
+                raise InvalidArgument({field: f"not a {what}'s id"})
         size = page_size(request.page_size)
         begun = (_moment(request, "from"), _moment(request, "to"))
-        found = await self._recordings.list(current_tenant(), request.call_id, begun, _position(request), size + 1)
+        found = await self._recordings.list(current_tenant(), request.call_id, request.user_id, begun, _position(request), size + 1)
         response = pb.ListRecordingsResponse(recordings=[message(recording) for recording in found[:size]])
         if len(found) > size:
             last = found[size - 1]
-            token = {"at": last.started_at.isoformat(), "id": str(last.recording_id), "call": request.call_id}
+            token = {"at": last.started_at.isoformat(), "id": str(last.recording_id), "call": request.call_id, "user": request.user_id}
             response.next_page_token = encode_token(token)
         return response
 
@@ -122,7 +123,7 @@ def _position(request: pb.ListRecordingsRequest) -> tuple[datetime, UUID] | None
     if not token:
         return None
     try:
-        if token["call"] != request.call_id:
+        if (token["call"], token["user"]) != (request.call_id, request.user_id):
             raise InvalidArgument({"page_token": "made for another list"})
         at = datetime.fromisoformat(token["at"])
         return at if at.tzinfo else at.replace(tzinfo=UTC), UUID(token["id"])

@@ -10,13 +10,15 @@ import pytest
 
 from carillon.cdr.v1 import recording_pb2 as pb
 from carillon.cdr.v1.recording_pb2_grpc import RecordingServiceStub
-from carillon_cdr.adapters.postgres_recordings import PostgresRecordings
+from carillon_cdr.adapters.postgres_recordings import PostgresRecordings, delete_recordings_of
 from carillon_cdr.app import serve
 from carillon_cdr.domain.ledger import Poisoned
 from carillon_cdr.domain.recordings import days, read_conference, read_recording
 from carillon_cdr.recordings import delete_expired
 from carillon_cdr.settings import CdrSettings
-from carillon_contracts.envelope import Event
+from carillon_cdr.testing import Script
+from carillon_contracts.call import CallStarted, CallTransferred, ConferenceJoined, LegOffered
+from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFERENCES, call_subject, conference_subject
 from carillon_kit.auth import ADMIN, SERVICE, issue_token
 from carillon_kit.bus import Bus, Outgoing
@@ -125,7 +127,7 @@ async def test_what_was_kept_long_enough_goes_and_shared_audio_with_its_last_rec
         await recordings.keep(recording)
     assert await delete_expired(recordings, objects) == 1
     assert await objects.get(object_name(b"audio")) == b"audio"
-    (left,) = await recordings.list("dupont", "", (None, None), None, 10)
+    (left,) = await recordings.list("dupont", "", "", (None, None), None, 10)
     assert left.call_id == "young"
     assert await recordings.delete("dupont", left.recording_id, "x", "") == object_name(b"audio")
     assert await recordings.delete("dupont", left.recording_id, "x", "") is None
@@ -190,3 +192,54 @@ async def test_a_conference_s_recording_is_listed_under_its_meeting(target: str,
         assert b"".join(parts) == audio
     with pytest.raises(Poisoned):
         read_conference("carillon.other.conference.m-1.recorded", event.to_json(), 90)
+
+
+async def recorded_call(pool: Any, call_id: str, *facts: EventData, at: datetime = START) -> None:
+    """A recording of a call of which these events are known."""
+    script = Script(call_id, "joined", at)
+    for fact in facts:
+        script.add(fact, "a")
+    for event in script.events:
+        await pool.execute(
+            "insert into call_event (tenant, call_id, seq, event_id, type, at, body) values ($1, $2, $3, $4, $5, $6, $7)",
+            *("joined", call_id, event.seq, event.id, event.type, event.time, event.to_json()),
+        )
+    sent = finished("joined", call_id, call_id.encode(), at=at)
+    recording = read_recording(sent.subject, sent.payload, 90)
+    assert recording is not None
+    await PostgresRecordings(pool).keep(recording)
+
+
+def started(user: str) -> CallStarted:
+    return CallStarted(direction="from_user", caller="101", caller_user_id=user, dialled="102")
+
+
+async def test_parts_of_calls_that_became_one_are_listed_together(pool: Any) -> None:
+    for number, (call, other) in enumerate((("c1", "c2"), ("c2", "c1"), ("c3", "c2"))):
+        transfer = CallTransferred(other_call_id=other, moved="b1", goes_on=False)
+        await recorded_call(pool, call, started("alice"), transfer, at=START + timedelta(minutes=number))
+    await recorded_call(pool, "c4", started("alice"))
+
+    async def listed(call_id: str) -> list[str]:
+        return [each.call_id for each in await PostgresRecordings(pool).list("joined", call_id, "", (None, None), None, 10)]
+
+    assert (await listed("c1"), await listed("c3"), await listed("c4")) == (["c2", "c1"], ["c3", "c2", "c1"], ["c4"])
+
+
+@pytest.mark.feature("M-9", "P-8")
+async def test_what_a_user_had_part_in_is_found_also_by_the_conference(pool: Any) -> None:
+    await recorded_call(pool, "c1", started("alice"), ConferenceJoined(room_id="board", meeting_id="m1", party="Alice"))
+    await recorded_call(pool, "c2", started("bob"), ConferenceJoined(room_id="board", meeting_id="m2", party="Bob"))
+    await recorded_call(pool, "c3", started("bob"), LegOffered(party="alice", number="101"))
+    for meeting in ("m1", "m2"):
+        await recorded_call(pool, meeting)
+    recordings, objects = PostgresRecordings(pool), MemoryObjectStore()
+    for call_id, found in (("", {"c1", "c3", "m1"}), ("c3", {"c3"}), ("c2", set())):
+        assert {each.call_id for each in await recordings.list("joined", call_id, "alice", (None, None), None, 10)} == found
+    for call in ("c1", "c2", "c3", "m1", "m2"):
+        await objects.put(call.encode(), "audio/wav")
+    async with pool.acquire() as connection, connection.transaction():
+        assert await delete_recordings_of(connection, "joined", ("alice", "erased-1"), objects) == 3
+    assert {each.call_id for each in await recordings.list("joined", "", "", (None, None), None, 10)} == {"c2", "m2"}
+    with pytest.raises(ObjectNotFound):
+        await objects.get(object_name(b"m1"))

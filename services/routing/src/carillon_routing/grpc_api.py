@@ -314,6 +314,8 @@ def _recording(recording: facts.Recording) -> pb.Recording:
         retention_days=recording.retention_days,
         key=recording.key,
         labels={"recording_policy_id": recording.policy_id},
+        never=recording.never,
+        from_tenant=recording.from_tenant,
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from carillon_contracts.config import RecordingPolicy
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain.advance import decided
 from carillon_routing.domain.cursor import QueueWait
 from carillon_routing.domain.facts import CallFacts, Entered, Recording, Ring, UserTarget
@@ -46,7 +47,9 @@ def test_the_user_s_policy_comes_before_the_tenant_s() -> None:
     found, trace = recording(company(user="some", tenant="all"))
     assert found is not None
     assert (found.policy_id, found.on_demand, found.key, trace) == ("some", True, "*2", ["user/anna recording"])
-    assert recording(company(user="none", tenant="all")) == (None, ["user/anna recording"])
+    found, trace = recording(company(user="none", tenant="all"))
+    assert found is not None
+    assert (found.never, trace) == (True, ["user/anna recording"])
 
 
 def test_a_queue_s_policy_comes_before_those_of_its_agents() -> None:
@@ -66,6 +69,28 @@ def test_a_queue_s_policy_comes_before_those_of_its_agents() -> None:
 def test_the_tenant_s_policy_is_for_all() -> None:
     found, trace = recording(company(tenant="all"))
     assert found is not None
-    assert (found.on_demand, found.stereo, found.tone, found.retention_days) == (False, True, True, 30)
+    assert (found.on_demand, found.stereo, found.tone, found.retention_days, found.from_tenant) == (False, True, True, 30, True)
     assert [phrase.text for phrase in found.announcement] == ["Recorded"]
     assert trace == ["tenant recording"]
+
+
+def transferred(policies: dict[str, str], **before: str) -> tuple[str, list[str]]:
+    """Carol has sent somebody to Anna; who names which policy: the policy found, and the trace."""
+    people = [{"id": user, "last_name": user, "recording_policy_id": policies.get(user, "")} for user in ("anna", "bob", "carol")]
+    extensions = [{"id": "101", "destination": {"user_id": "anna"}}]
+    config = small_company(recording_policies=POLICIES, users=people, extensions=extensions)
+    call = CallFacts(config.tenant_id, "c1", "from_user", "101", "103", caller_user_id="carol")
+    at = datetime(2026, 1, 6, 10, tzinfo=UTC)
+    answer = decided(config, call, None, Entered({"transferred_by": "carol", **before}), at, lambda ask: None)
+    assert isinstance(answer.step, Ring)
+    found = answer.step.recording
+    assert cursors.decode(answer.cursor).before == (before.get("stays", ""), before.get("recorded_by", ""))
+    return ("" if found is None else found.policy_id), [line.subject for line in answer.trace if "recording" in line.subject]
+
+
+def test_after_a_transfer_the_policy_of_the_talk_before_goes_on_and_who_has_left_says_nothing() -> None:
+    assert transferred({"carol": "all"}, stays="bob") == ("", [])
+    assert transferred({"carol": "none"}, stays="bob", recorded_by="all") == ("all", ["recording of the talk before"])
+    assert transferred({"bob": "none"}, stays="bob", recorded_by="all")[0] == "all"
+    assert transferred({"bob": "some"}, stays="bob") == ("some", ["user/bob recording"])
+    assert transferred({"anna": "none"}, stays="bob", recorded_by="all") == ("none", ["user/anna recording"])

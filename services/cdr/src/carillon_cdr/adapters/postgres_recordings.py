@@ -16,6 +16,7 @@ import orjson
 from carillon_cdr.adapters.postgres_ledger import acquired
 from carillon_cdr.domain.recordings import Recording
 from carillon_contracts.audit import RecordingDeleted
+from carillon_contracts.call import CallPickedUp, CallTookOver, CallTransferred
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import AUDIT, audit_subject
 from carillon_kit import outbox
@@ -24,9 +25,20 @@ from carillon_kit.object_store import ObjectNotFound, ObjectStore
 _COLUMNS = "recording_id, tenant, call_id, seq, leg_id, started_at, duration_ms, bytes, object, labels, expires_at"
 _INSERT = f"insert into recording ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing"
 _GET = f"select {_COLUMNS} from recording where tenant = $1 and recording_id = $2 and deleted_at is null"
+#: Calls that one of `$2` (user ids) called in or was called in, and the meetings of conferences that they were in by such a call.
+_HAD_PART = """
+with mine as (
+  select call_id from call_event
+   where tenant = $1 and type in ('carillon.call.started.v1', 'carillon.call.leg_offered.v1')
+     and array[convert_from(body, 'UTF8')::jsonb #>> '{data,party}', convert_from(body, 'UTF8')::jsonb #>> '{data,caller_user_id}']
+         && $2::text[])
+  select call_id from mine
+   union
+  select convert_from(body, 'UTF8')::jsonb #>> '{data,meeting_id}' from call_event
+   where tenant = $1 and type = 'carillon.call.conference_joined.v1' and call_id in (select call_id from mine)"""
 _LIST = f"""
 select {_COLUMNS} from recording
- where tenant = $1 and deleted_at is null and ($2 = '' or call_id = $2)
+ where tenant = $1 and deleted_at is null and ($2::text[] is null or call_id = any($2))
    and ($3::timestamptz is null or started_at >= $3) and ($4::timestamptz is null or started_at < $4)
    and ($5::timestamptz is null or (started_at, recording_id) < ($5, $6::uuid))
  order by started_at desc, recording_id desc limit $7"""
@@ -35,22 +47,20 @@ update recording set deleted_at = clock_timestamp(), deleted_by = $3
  where tenant = $1 and recording_id = $2 and deleted_at is null returning {_COLUMNS}"""
 _EXPIRED = f"select {_COLUMNS} from recording where deleted_at is null and expires_at <= clock_timestamp() order by expires_at limit $1"
 _SHARED = "select exists (select from recording where object = $1 and deleted_at is null)"
-_OF = """
-select recording_id from recording r
- where tenant = $1 and deleted_at is null and exists (
-   select from call_event e
-    where e.tenant = r.tenant and e.call_id = r.call_id
-      and type in ('carillon.call.started.v1', 'carillon.call.leg_offered.v1', 'carillon.call.conference_joined.v1')
-      and array[convert_from(body, 'UTF8')::jsonb #>> '{data,party}', convert_from(body, 'UTF8')::jsonb #>> '{data,caller_user_id}']
-          && $2::text[])
-   for update"""
+_OF = "select recording_id from recording where tenant = $1 and deleted_at is null and call_id = any($2) for update"
+_JOINS = "select body from call_event where tenant = $1 and call_id = $2 and type = any($3)"
+#: Events that name a call with which theirs became one, and how many such calls are followed at most.
+_JOINING = [f"carillon.{each.TYPE}" for each in (CallTransferred, CallTookOver, CallPickedUp)]
+_MOST_JOINED = 50
 #: Who deletes what an erased person had part in.
 ERASED = "erasure"
 
 
 async def delete_recordings_of(connection: Any, tenant: str, who: Sequence[str], objects: ObjectStore) -> int:
-    """Those of calls that one of `who` (user ids) called in or was called in, with their audio; in the caller's transaction."""
-    rows = await connection.fetch(_OF, tenant, list(who))
+    """Those of calls that one of `who` (user ids) called in or was called in, and of conferences that they were in by such a call, with
+    their audio; in the caller's transaction."""
+    calls = [row["call_id"] for row in await connection.fetch(_HAD_PART, tenant, list(who))]
+    rows = await connection.fetch(_OF, tenant, calls)
     for row in rows:
         if name := await _delete(connection, tenant, row["recording_id"], ERASED, "a person who took part is erased"):
             with suppress(ObjectNotFound):
@@ -94,14 +104,30 @@ class PostgresRecordings:
         self,
         tenant: str,
         call_id: str,
+        user_id: str,
         begun: tuple[datetime | None, datetime | None],
         after: tuple[datetime, UUID] | None,
         limit: int,
     ) -> Sequence[Recording]:
-        """Newest first; `after`: started_at and id of the last one that was read."""
+        """Of all calls, of one with those that it was joined with, of those that a user had part in; newest first. `after`: started_at and
+        id of the last one that was read."""
         async with acquired(self._pool, self._timeout) as connection:
-            rows = await connection.fetch(_LIST, tenant, call_id, *begun, *(after or (None, None)), limit, timeout=self._timeout)
+            calls = await self._joined(connection, tenant, call_id) if call_id else None
+            if user_id:
+                theirs = {row["call_id"] for row in await connection.fetch(_HAD_PART, tenant, [user_id], timeout=self._timeout)}
+                calls = sorted(theirs if calls is None else theirs & set(calls))
+            rows = await connection.fetch(_LIST, tenant, calls, *begun, *(after or (None, None)), limit, timeout=self._timeout)
         return [_read(row) for row in rows]
+
+    async def _joined(self, connection: Any, tenant: str, call_id: str) -> Sequence[str]:
+        """The call, and those that became one with it by attended transfer or pick-up."""
+        calls = [call_id]
+        for each in calls:
+            for row in await connection.fetch(_JOINS, tenant, each, _JOINING, timeout=self._timeout):
+                other = str(orjson.loads(row["body"])["data"].get("other_call_id", ""))
+                if other and other not in calls and len(calls) < _MOST_JOINED:
+                    calls.append(other)
+        return calls
 
     async def delete(self, tenant: str, recording_id: UUID, by: str, reason: str) -> str | None:
         """Mark it, with its audit event; returns the object whose audio nobody needs any more (empty: somebody does), None: unknown."""

@@ -277,6 +277,8 @@ def _recording(recording: pb.Recording) -> RecordingPlan:
         retention_days=max(0, recording.retention_days),
         key=key,
         labels=dict(list(recording.labels.items())[:MAX_LABELS]),
+        never=recording.never,
+        from_tenant=recording.from_tenant,
     )
 
 

@@ -25,6 +25,7 @@ from carillon_media.domain import (
     supervising,
     taking_leave,
     taking_over,
+    talk_recording,
     taping,
     transferring,
     waiting,
@@ -291,6 +292,7 @@ def _left(call: CallState, phase: Phase, given: inputs.LegLeft) -> None:
     elif isinstance(phase, Talking) and phase.peer == leg.leg_id:
         if phase.ring.ask_after_answer and not call.orphaned:
             holding.leave(call, phase)
+            talk_recording.leave(call, phase, goes_on=False)
             call.end_leg(leg, cause, by, gone=given.how != "media")
             call.do(outputs.UnbridgeLeg(call.anchor))
             call.ask(phase.outcome)
@@ -396,6 +398,7 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
     (Waiting, inputs.Signalled): waiting.on_signalled,
     (Ringing, inputs.PickedUp): ringing.on_picked_up,
     (Talking, inputs.DigitPressed): pressing.on_digit,
+    (Talking, inputs.RecordingFinished): talk_recording.on_finished,
     (Parked, inputs.PlayFinished): parking.on_played,
     (Parked, inputs.PickedUp): parking.on_taken,
     (Talking, inputs.PickedUp): transferring.on_replaced,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from carillon_contracts import call as events
-from carillon_media.domain import holding, inputs, outputs, pressing, ringing, taping, transferring
+from carillon_media.domain import holding, inputs, outputs, pressing, ringing, talk_recording, transferring
 from carillon_media.domain.state import CallState, Leg, Over, Phase, Ringing, Talking
+from carillon_media.domain.steps import TalkTape
 
 NOT_TALKING = "nobody talks in this call now"
 NOT_RECORDED = "the call is not recorded"
@@ -23,7 +24,7 @@ def refusal(call: CallState, given: inputs.Request) -> Refusal:
         case inputs.HangUpRequested():
             return ""
         case inputs.StopRecordRequested():
-            return "" if call.tapes else NOT_RECORDED
+            return "" if call.running_tapes else NOT_RECORDED
     phase = call.phase
     if isinstance(given, inputs.AnswerRequested):
         rung = call.legs.get(given.leg_id)
@@ -34,9 +35,9 @@ def refusal(call: CallState, given: inputs.Request) -> Refusal:
     match given:
         case inputs.PauseRecordRequested():
             state = "is" if given.paused else "is not"
-            return NOT_RECORDED if not call.tapes else "" if call.tape_paused != given.paused else f"the recording {state} paused"
+            return NOT_RECORDED if not call.running_tapes else "" if call.tape_paused != given.paused else f"the recording {state} paused"
         case inputs.RecordRequested():
-            return "the call is recorded already" if call.tapes else ""
+            return "the call is recorded already" if call.running_tapes else ""
         case inputs.PlayRequested(leg_id=""):
             return "a side of the call is on hold" if _any_held(call, phase) else ""
     leg = call.legs.get(given.leg_id)
@@ -144,9 +145,7 @@ def _play(call: CallState, phase: Talking, given: inputs.PlayRequested) -> None:
 
 
 def _record(call: CallState, phase: Talking, given: inputs.RecordRequested) -> None:
-    call.tape_paused = False
-    for leg_id in (call.anchor, phase.peer):
-        call.start_tape(taping.prepare(call, leg_id, {**given.labels, "leg_id": leg_id}, 0), given.max_ms)
+    talk_recording.start(call, phase, TalkTape(given.labels, given.max_ms, "said", asked=True))
 
 
 def _pause_recording(call: CallState, phase: Phase, given: inputs.PauseRecordRequested) -> None:
@@ -154,8 +153,8 @@ def _pause_recording(call: CallState, phase: Phase, given: inputs.PauseRecordReq
 
 
 def _stop_recording(call: CallState, phase: Phase, given: inputs.StopRecordRequested) -> None:
-    for tape in call.tapes.values():
-        call.do(outputs.StopRecording(tape.leg_id, tape.recording_id))
+    for tape in call.running_tapes:
+        call.stop_tapes(tape.leg_id)
 
 
 _DO: Mapping[type, Callable[[CallState, Any, Any], None]] = {

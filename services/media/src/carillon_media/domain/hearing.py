@@ -7,7 +7,7 @@ at most once, whatever step the call is in, unless it waits in a queue, is parke
 from dataclasses import replace
 
 from carillon_contracts import call as events
-from carillon_media.domain import holding, inputs, outputs, ringing, waiting
+from carillon_media.domain import holding, inputs, outputs, ringing, talk_recording, waiting
 from carillon_media.domain.causes import NORMAL_CLEARING
 from carillon_media.domain.state import (
     CALLER,
@@ -103,6 +103,6 @@ def _forget_tape(call: CallState, phase: Recording) -> None:
 def _part(call: CallState, phase: Talking) -> None:
     """Who answered the fax machine is let go."""
     holding.leave(call, phase)
-    call.stop_tapes(call.anchor)
+    talk_recording.leave(call, phase, goes_on=False)
     call.end_leg(call.legs[phase.peer], NORMAL_CLEARING, "system")
     call.do(outputs.UnbridgeLeg(call.anchor))

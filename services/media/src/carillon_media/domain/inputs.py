@@ -1,12 +1,12 @@
 """Everything that can happen to a call, as data. The shell makes these from SIP, the media plane, the applications and its clock."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from carillon_contracts.call import ToneName, TraceLine
 from carillon_media.domain.facts import Contact
-from carillon_media.domain.steps import ConferenceResult, Prompt, Step
+from carillon_media.domain.steps import Carried, ConferenceResult, Prompt, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,7 @@ class LegAdopted:
     number: str
     codec: str
     from_call_id: str
+    recorded: Carried = field(default_factory=Carried)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from carillon_contracts import call as events
-from carillon_media.domain import inputs, outputs
+from carillon_media.domain import inputs, outputs, talk_recording
 from carillon_media.domain.state import CallState, Parked, Talking
 from carillon_media.domain.steps import Park, ParkOutcome, Prompt, Ring, RingOutcome, Silence, Speech
 
@@ -90,8 +90,9 @@ def on_taken(call: CallState, phase: Parked, given: inputs.PickedUp) -> None:
     call.answered_by = given.party
     call.do(outputs.BridgeLegs(call.anchor, leg.leg_id))
     call.journal(events.CallBridged(legs=(call.anchor, leg.leg_id)))
-    call.phase = Talking(leg.leg_id, Ring(()), RingOutcome("answered", ()))
+    call.phase = Talking(leg.leg_id, Ring((), recording=call.carried.plan), RingOutcome("answered", ()))
     call.do(outputs.AnswerLeg(leg.leg_id))
+    talk_recording.begin(call, call.phase)
 
 
 def _leave(call: CallState, phase: Parked, result: Literal["retrieved", "timed_out"], by: str = "") -> None:

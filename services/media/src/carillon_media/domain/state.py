@@ -5,7 +5,7 @@ leg has ended and nothing more can be recorded, and nothing is written after it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from carillon_contracts import call as events
@@ -16,6 +16,7 @@ from carillon_media.domain.causes import CALLER_GAVE_UP, NORMAL_CLEARING, RingRe
 from carillon_media.domain.facts import CallFacts, Contact, Limits, Reach
 from carillon_media.domain.plain import NOT_KEPT
 from carillon_media.domain.steps import (
+    Carried,
     Conference,
     ConferenceResult,
     Gather,
@@ -27,10 +28,10 @@ from carillon_media.domain.steps import (
     Ring,
     RingOutcome,
     Supervise,
+    TalkTape,
     Wait,
 )
 from carillon_media.domain.timetable import Timetable
-from carillon_rtp.values import RecordedSides
 
 Party = Literal["caller", "callee", "system"]
 LegState = Literal["offered", "ringing", "answered", "ended"]
@@ -67,6 +68,10 @@ class Tape:
     leg_id: str
     min_ms: int
     labels: Mapping[str, str]
+    #: It was told to end; its file is awaited.
+    stopped: bool = False
+    #: None: of a record step.
+    talk: TalkTape | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +282,10 @@ class CallState:
     transfer: Transfer | None = None
     #: The recording of the talk is paused.
     tape_paused: bool = False
+    #: Talks of this call that were recorded, and legs that have heard so.
+    tape_parts: int = 0
+    told_of_tape: tuple[str, ...] = ()
+    carried: Carried = field(default_factory=Carried)
     #: Questions about where a phone's 3xx leads: what stands in the timetable for the leg, and in whose name it is asked.
     deflections: dict[int, tuple[str, CallFacts]] = field(default_factory=dict)
     deflected: int = 0
@@ -425,14 +434,18 @@ class CallState:
     def pause_tapes(self, paused: bool) -> None:
         """Recordings that run pause, or go on."""
         self.tape_paused = paused
-        for tape in self.tapes.values():
+        for tape in self.running_tapes:
             self.do(outputs.PauseRecording(tape.leg_id, paused))
 
-    def start_talk_tape(self, tape: Tape, max_ms: int, *, stereo: bool, tone_ms: int) -> None:
-        """Record both sides of the leg's talk from now on, into one file."""
-        self.tapes[tape.recording_id] = tape
-        sides: RecordedSides = "stereo" if stereo else "mix"
-        self.do(outputs.RecordFrom(tape.leg_id, tape.recording_id, max_ms, 0, "", sides, tone_ms))
+    @property
+    def running_tapes(self) -> tuple[Tape, ...]:
+        """Recordings that were not told to end."""
+        return tuple(tape for tape in self.tapes.values() if not tape.stopped)
+
+    def start_talk_tape(self, tape: Tape, wanted: TalkTape) -> None:
+        """Record the leg's talk from now on."""
+        self.tapes[tape.recording_id] = replace(tape, talk=wanted)
+        self.do(outputs.RecordFrom(tape.leg_id, tape.recording_id, wanted.max_ms, 0, "", wanted.sides, wanted.tone_ms))
 
     def start_tape(self, tape: Tape, max_ms: int, silence_ms: int = 0, finish_digits: str = "") -> None:
         """Record what the leg says from now on."""
@@ -441,8 +454,9 @@ class CallState:
 
     def stop_tapes(self, leg_id: str) -> None:
         """Stop what records the leg; the files come later."""
-        for tape in self.tapes.values():
+        for tape in self.running_tapes:
             if tape.leg_id == leg_id:
+                self.tapes[tape.recording_id] = replace(tape, stopped=True)
                 self.do(outputs.StopRecording(leg_id, tape.recording_id))
 
     # -- applications --------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from carillon_media.domain.causes import RingResult
+from carillon_rtp.values import RecordedSides
 
 SuperviseMode = Literal["listen", "whisper", "barge"]
 
@@ -99,6 +100,29 @@ class RecordingPlan:
     retention_days: int = 0
     key: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    #: Nothing is recorded, whatever was of a talk before.
+    never: bool = False
+    #: Nobody nearer than the tenant says so.
+    from_tenant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TalkTape:
+    """A recording of a talk as it is begun; `asked`: somebody wanted it, not the policy."""
+
+    labels: Mapping[str, str]
+    max_ms: int
+    sides: RecordedSides
+    tone_ms: int = 0
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a talk that was left by a transfer says about the recording of the next one."""
+
+    plan: RecordingPlan | None = None
+    tape: TalkTape | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ ringing tone or an ending call. A destination that does not answer gives the cal
 from dataclasses import replace
 
 from carillon_contracts import call as events
-from carillon_media.domain import holding, inputs, outputs, ringing
+from carillon_media.domain import holding, inputs, outputs, ringing, talk_recording
 from carillon_media.domain.causes import NORMAL_CLEARING
 from carillon_media.domain.describe import describe
 from carillon_media.domain.state import CALLER, CallState, Leg, Talking, Transfer, side_of
-from carillon_media.domain.steps import Entered, Ring, RingOutcome, RingTarget
+from carillon_media.domain.steps import Entered, RecordingPlan, Ring, RingOutcome, RingTarget
 
 FIRST_APPLICATION = "routing"
 RETURN_RING_MS = 30_000
@@ -23,8 +23,10 @@ MOVED = "transferred"
 def begin(call: CallState, phase: Talking, by: Leg, destination: str, requested_by: str, *, release: bool) -> None:
     """Leg `by` sends the other one to a dialled destination; `release`: `by` is hung up at once, its phone has not asked for progress."""
     kept_id = holding.other_than(call, phase, by.leg_id)
+    arguments = {"transferred_by": by.party, **_who_stays(call.legs[kept_id], phase.ring.recording)}
     call.journal(events.LegTransferred(kept=kept_id, destination=destination, requested_by=requested_by), by.leg_id)
     holding.leave(call, phase)
+    talk_recording.leave(call, phase)
     call.do(outputs.UnbridgeLeg(kept_id))
     call.anchor = kept_id
     call.transfer = Transfer(by.leg_id, destination)
@@ -41,7 +43,14 @@ def begin(call: CallState, phase: Talking, by: Leg, destination: str, requested_
     call.do(outputs.ReportTransfer(by.leg_id, 100))
     if release:
         call.end_leg(by, NORMAL_CLEARING, "system")
-    call.ask(Entered({"transferred_by": by.party}))
+    call.ask(Entered(arguments))
+
+
+def _who_stays(kept: Leg, plan: RecordingPlan | None) -> dict[str, str]:
+    """For the recording of the talk that follows: the user who stays, and the policy of the talk that ends."""
+    user = {} if kept.party.startswith("trunk:") else {"stays": kept.party}
+    policy_id = "" if plan is None or plan.never or plan.from_tenant else plan.labels.get(talk_recording.POLICY, "")
+    return {**user, "recorded_by": policy_id} if policy_id else user
 
 
 def on_refer(call: CallState, phase: Talking, given: inputs.LegRefers) -> None:
@@ -66,12 +75,13 @@ def come_back(call: CallState, status: int) -> None:
         call.do(outputs.BridgeLegs(call.anchor, by.leg_id))
         call.end_transfer("returned", status)
         call.journal(events.CallBridged(legs=(call.anchor, by.leg_id)))
-        call.phase = Talking(by.leg_id, Ring(()), RingOutcome("answered", ()))
+        call.phase = Talking(by.leg_id, Ring((), recording=call.carried.plan), RingOutcome("answered", ()))
         holding.begin(call, call.phase)
+        talk_recording.begin(call, call.phase)
         return
     call.transfer = replace(transfer, returning=True)
     number, name = call.shown("", "")
-    step = Ring((RingTarget(RETURN_TARGET, by.party, 0, RETURN_RING_MS),), number, name)
+    step = Ring((RingTarget(RETURN_TARGET, by.party, 0, RETURN_RING_MS),), number, name, recording=call.carried.plan)
     reason = f"{transfer.destination} did not answer (SIP {status})"
     trace = events.TraceLine(subject=f"transfer to {transfer.destination}", matched=False, reason=reason, next=by.party)
     call.journal(events.RoutingDecided(application="media", step="ring", details=describe(step), trace=(trace,)))
@@ -99,6 +109,7 @@ def on_adopted(call: CallState, phase: Talking, given: inputs.LegAdopted) -> Non
         return
     kept_id, new = _take_place(call, phase, leg, given)
     call.journal(events.CallTransferred(other_call_id=given.from_call_id, moved=new.leg_id, goes_on=True), leg.leg_id)
+    call.carried = talk_recording.joined(call.carried, given.recorded)
     _talk(call, kept_id, new)
     call.do(outputs.ReportTransfer(leg.leg_id, 200))
     call.end_leg(leg, NORMAL_CLEARING, "system")
@@ -111,6 +122,7 @@ def on_replaced(call: CallState, phase: Talking, given: inputs.PickedUp) -> None
         return
     kept_id, new = _take_place(call, phase, leg, given)
     call.journal(events.LegReplaced(replaced_by=new.leg_id), leg.leg_id)
+    talk_recording.same_person(call, leg, new)
     _talk(call, kept_id, new)
     call.do(outputs.AnswerLeg(new.leg_id))
     call.end_leg(leg, NORMAL_CLEARING, "system")
@@ -120,6 +132,7 @@ def _take_place(call: CallState, phase: Talking, leg: Leg, given: inputs.LegAdop
     """A far end that was not this call's is a leg of it; returns who stays, and the leg."""
     kept_id = holding.other_than(call, phase, leg.leg_id)
     holding.leave(call, phase)
+    talk_recording.leave(call, phase)
     call.do(outputs.UnbridgeLeg(kept_id))
     new = call.add_leg(given.party, given.number)
     call.do(outputs.AdoptLeg(new.leg_id, given.handle))
@@ -132,5 +145,6 @@ def _talk(call: CallState, kept_id: str, new: Leg) -> None:
     call.anchor = kept_id
     call.do(outputs.BridgeLegs(kept_id, new.leg_id))
     call.journal(events.CallBridged(legs=(kept_id, new.leg_id)))
-    call.phase = Talking(new.leg_id, Ring(()), RingOutcome("answered", ()))
+    call.phase = Talking(new.leg_id, Ring((), recording=call.carried.plan), RingOutcome("answered", ()))
     holding.begin(call, call.phase)
+    talk_recording.begin(call, call.phase)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from carillon_kit.logs import get_logger
-from carillon_media.domain import holding, inputs, transferring
+from carillon_media.domain import holding, inputs, talk_recording, transferring
 from carillon_media.domain.causes import NORMAL_CLEARING
 from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.identity import dialled_by
@@ -104,14 +104,15 @@ class Transfers:
             await other.request(inputs.HangUpRequested("phone", NORMAL_CLEARING), lambda state: "")
             return await self._blind(actor, leg_id, destination, refer)
         moved = other.call.legs[holding.other_than(other.call.state, phase, other_leg)]
-        moved_io = other.legs[moved.leg_id]
+        moved_io, recorded = other.legs[moved.leg_id], talk_recording.of_talk(other.call.state, phase)
         if reason := await other.request(inputs.LegHandedOver(other_leg, call_id), lambda state: _cannot(state, other_leg)):
             return self._decline(refer, reason)
         if refer:
             sip.accept_refer(refer)
         actor.legs[leg_id].refer = refer
         codec = moved_io.media.codec if moved_io.media else ""
-        adopted = inputs.LegAdopted(leg_id, moved_io.session, moved.party, moved.number, codec, other.call.facts.call_id)
+        call_id_there = other.call.facts.call_id
+        adopted = inputs.LegAdopted(leg_id, moved_io.session, moved.party, moved.number, codec, call_id_there, recorded)
         if reason := await actor.request(adopted, lambda state: _cannot(state, leg_id)):
             _log.warning("a transfer lost one side", call_id=call_id, reason=reason)
             if refer:

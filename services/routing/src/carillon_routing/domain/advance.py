@@ -133,7 +133,8 @@ def _decide(walk: Walk, cursor: Cursor | None, outcome: Outcome) -> Advance:
 def _cursor(walk: Walk, wait: cursors.Wait) -> Cursor:
     variables = tuple(sorted(walk.variables.items()))
     given = tuple(sorted(walk.codes.items()))
-    return Cursor(walk.config.seq, wait, walk.sender, walk.language, walk.hops, walk.forwards, variables, walk.stack, given, walk.sent)
+    far = (walk.hops, walk.forwards)
+    return Cursor(walk.config.seq, wait, walk.sender, walk.language, *far, variables, walk.stack, given, walk.sent, walk.before)
 
 
 def _follow(walk: Walk, move: ToDestination | ToNode | ToOutside | ToSender) -> Move:
@@ -158,6 +159,8 @@ def _enter(walk: Walk, entered: Entered) -> Move:
     """Where a new call goes, by what was dialled."""
     from_user = walk.call.direction == "from_user"
     walk.sent = bool({"transferred_by", "deflected_by"} & set(entered.arguments))
+    if "transferred_by" in entered.arguments:
+        walk.before = (entered.arguments.get("stays", "")[:256], entered.arguments.get("recorded_by", "")[:256])
     for name, value in sorted(entered.arguments.items()):
         if name.startswith(VARIABLE):
             walk.assign(name.removeprefix(VARIABLE), value)

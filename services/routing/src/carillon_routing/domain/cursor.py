@@ -139,6 +139,8 @@ class Cursor:
     codes: tuple[tuple[str, str], ...] = ()
     #: A user has sent the call there, by transfer or deflection.
     sent: bool = False
+    #: Of a call that was transferred: the user who stays (empty: somebody outside), and the recording policy of the talk before.
+    before: tuple[str, str] | None = None
 
 
 def encode(cursor: Cursor) -> bytes:
@@ -160,6 +162,7 @@ def document(cursor: Cursor) -> dict[str, Any]:
         "d": cursor.stack,
         "k": cursor.codes,
         "t": int(cursor.sent),
+        "b": cursor.before,
     }
     return {key: value for key, value in fields.items() if value or key == "c"}
 
@@ -208,12 +211,15 @@ def decode(raw: bytes) -> Cursor:
     language = fields.get("l", "")
     if not _is_text(language):
         raise BadCursor("l is not a language")
+    before = fields.get("b")
+    if before is not None and not (_is_texts(before) and len(before) == 2):
+        raise BadCursor("b is not a user and a policy")
     seq, wait = _count(fields, "c"), _decode_wait(fields.get("w"))
     variables, stack = _pairs(fields, "x"), _pairs(fields, "d")
     hops, forwards, codes = _count(fields, "h"), _count(fields, "f"), _pairs(fields, "k")
-    return Cursor(
-        seq, wait, tuple(sender) if sender else None, language, hops, forwards, variables, stack, codes, bool(_count(fields, "t"))
-    )
+    sent = bool(_count(fields, "t"))
+    came_by = tuple(sender) if sender else None
+    return Cursor(seq, wait, came_by, language, hops, forwards, variables, stack, codes, sent, tuple(before) if before else None)
 
 
 def _pairs(fields: Mapping[str, Any], key: str) -> tuple[tuple[str, str], ...]:

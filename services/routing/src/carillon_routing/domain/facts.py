@@ -119,6 +119,8 @@ class Recording:
     stereo: bool
     retention_days: int
     key: str
+    never: bool = False
+    from_tenant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

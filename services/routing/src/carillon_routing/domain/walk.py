@@ -127,6 +127,8 @@ class Walk:
     read: list[FactRead] = field(default_factory=list)
     #: A user has sent the call there, by transfer or deflection: who hears what is said is not who did it.
     sent: bool = False
+    #: Of a call that was transferred: the user who stays (empty: somebody outside), and the recording policy of the talk before.
+    before: tuple[str, str] | None = None
     #: Every plan (node empty) and node that was looked at, whether it is there or not.
     looked_at: list[tuple[str, str]] = field(default_factory=list)
 
@@ -134,7 +136,7 @@ class Walk:
         """Go on where the cursor says."""
         self.sender, self.language, self.hops, self.forwards = cursor.sender, cursor.language, cursor.hops, cursor.forwards
         self.variables, self.stack, self.codes = dict(cursor.variables), cursor.stack, dict(cursor.codes)
-        self.sent = cursor.sent
+        self.sent, self.before = cursor.sent, cursor.before
 
     def leave(self) -> None:
         """Nobody waits for what becomes of the call from here on."""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63\x61rillon/cdr/v1/recording.proto\x12\x0f\x63\x61rillon.cdr.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x02\n\tRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\x0e\n\x06leg_id\x18\x03 \x01(\t\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64uration_ms\x18\x05 \x01(\x05\x12\r\n\x05\x62ytes\x18\x06 \x01(\x03\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x06labels\x18\x08 \x03(\x0b\x32&.carillon.cdr.v1.Recording.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa1\x01\n\x15ListRecordingsRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12(\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"a\n\x16ListRecordingsResponse\x12.\n\nrecordings\x18\x01 \x03(\x0b\x32\x1a.carillon.cdr.v1.Recording\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x15\x46\x65tchRecordingRequest\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\"\'\n\x16\x46\x65tchRecordingResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\">\n\x16\x44\x65leteRecordingRequest\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x19\n\x17\x44\x65leteRecordingResponse2\xc0\x02\n\x10RecordingService\x12\x61\n\x0eListRecordings\x12&.carillon.cdr.v1.ListRecordingsRequest\x1a\'.carillon.cdr.v1.ListRecordingsResponse\x12\x63\n\x0e\x46\x65tchRecording\x12&.carillon.cdr.v1.FetchRecordingRequest\x1a\'.carillon.cdr.v1.FetchRecordingResponse0\x01\x12\x64\n\x0f\x44\x65leteRecording\x12\'.carillon.cdr.v1.DeleteRecordingRequest\x1a(.carillon.cdr.v1.DeleteRecordingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63\x61rillon/cdr/v1/recording.proto\x12\x0f\x63\x61rillon.cdr.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x02\n\tRecording\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\x0e\n\x06leg_id\x18\x03 \x01(\t\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64uration_ms\x18\x05 \x01(\x05\x12\r\n\x05\x62ytes\x18\x06 \x01(\x03\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x06labels\x18\x08 \x03(\x0b\x32&.carillon.cdr.v1.Recording.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb2\x01\n\x15ListRecordingsRequest\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12(\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x02to\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x0f\n\x07user_id\x18\x06 \x01(\t\"a\n\x16ListRecordingsResponse\x12.\n\nrecordings\x18\x01 \x03(\x0b\x32\x1a.carillon.cdr.v1.Recording\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"-\n\x15\x46\x65tchRecordingRequest\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\"\'\n\x16\x46\x65tchRecordingResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\">\n\x16\x44\x65leteRecordingRequest\x12\x14\n\x0crecording_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x19\n\x17\x44\x65leteRecordingResponse2\xc0\x02\n\x10RecordingService\x12\x61\n\x0eListRecordings\x12&.carillon.cdr.v1.ListRecordingsRequest\x1a\'.carillon.cdr.v1.ListRecordingsResponse\x12\x63\n\x0e\x46\x65tchRecording\x12&.carillon.cdr.v1.FetchRecordingRequest\x1a\'.carillon.cdr.v1.FetchRecordingResponse0\x01\x12\x64\n\x0f\x44\x65leteRecording\x12\'.carillon.cdr.v1.DeleteRecordingRequest\x1a(.carillon.cdr.v1.DeleteRecordingResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,17 +39,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDING_LABELSENTRY']._serialized_start=342
   _globals['_RECORDING_LABELSENTRY']._serialized_end=387
   _globals['_LISTRECORDINGSREQUEST']._serialized_start=390
-  _globals['_LISTRECORDINGSREQUEST']._serialized_end=551
-  _globals['_LISTRECORDINGSRESPONSE']._serialized_start=553
-  _globals['_LISTRECORDINGSRESPONSE']._serialized_end=650
-  _globals['_FETCHRECORDINGREQUEST']._serialized_start=652
-  _globals['_FETCHRECORDINGREQUEST']._serialized_end=697
-  _globals['_FETCHRECORDINGRESPONSE']._serialized_start=699
-  _globals['_FETCHRECORDINGRESPONSE']._serialized_end=738
-  _globals['_DELETERECORDINGREQUEST']._serialized_start=740
-  _globals['_DELETERECORDINGREQUEST']._serialized_end=802
-  _globals['_DELETERECORDINGRESPONSE']._serialized_start=804
-  _globals['_DELETERECORDINGRESPONSE']._serialized_end=829
-  _globals['_RECORDINGSERVICE']._serialized_start=832
-  _globals['_RECORDINGSERVICE']._serialized_end=1152
+  _globals['_LISTRECORDINGSREQUEST']._serialized_end=568
+  _globals['_LISTRECORDINGSRESPONSE']._serialized_start=570
+  _globals['_LISTRECORDINGSRESPONSE']._serialized_end=667
+  _globals['_FETCHRECORDINGREQUEST']._serialized_start=669
+  _globals['_FETCHRECORDINGREQUEST']._serialized_end=714
+  _globals['_FETCHRECORDINGRESPONSE']._serialized_start=716
+  _globals['_FETCHRECORDINGRESPONSE']._serialized_end=755
+  _globals['_DELETERECORDINGREQUEST']._serialized_start=757
+  _globals['_DELETERECORDINGREQUEST']._serialized_end=819
+  _globals['_DELETERECORDINGRESPONSE']._serialized_start=821
+  _globals['_DELETERECORDINGRESPONSE']._serialized_end=846
+  _globals['_RECORDINGSERVICE']._serialized_start=849
+  _globals['_RECORDINGSERVICE']._serialized_end=1169
 # @@protoc_insertion_point(module_scope)

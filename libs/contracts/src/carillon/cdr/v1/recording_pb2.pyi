@@ -65,7 +65,7 @@ class Recording(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """As they were given when it was begun."""
+        """As they were given when it was begun. `part`: which of its call's recorded talks it is, from 1: a transfer begins another one."""
 
     def __init__(
         self,
@@ -96,10 +96,13 @@ class ListRecordingsRequest(_message.Message):
     TO_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
-    """Of one call; empty: of all."""
+    """Of one call, and of those that became one with it by attended transfer or pick-up; empty: of all."""
     page_size: _builtins.int
     page_token: _builtins.str
+    user_id: _builtins.str
+    """Of calls in which this user called or was called, and of conferences that the user was in; empty: whoever had part."""
     @_builtins.property
     def to(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -109,10 +112,11 @@ class ListRecordingsRequest(_message.Message):
         to: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        user_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "from", b"from", "page_size", b"page_size", "page_token", b"page_token", "to", b"to"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "from", b"from", "page_size", b"page_size", "page_token", b"page_token", "to", b"to", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
