@@ -481,7 +481,7 @@ class Ring(_message.Message):
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___RingTarget]: ...
     @_builtins.property
     def recording(self) -> Global___Recording:
-        """Whether the talk is recorded; unset: never."""
+        """Whether the talk is recorded; unset: nobody says so."""
 
     def __init__(
         self,
@@ -538,6 +538,8 @@ class Recording(_message.Message):
     RETENTION_DAYS_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    NEVER_FIELD_NUMBER: _builtins.int
+    FROM_TENANT_FIELD_NUMBER: _builtins.int
     on_demand: _builtins.bool
     """Nothing is recorded until somebody presses the key or asks for it by API."""
     tone: _builtins.bool
@@ -548,6 +550,10 @@ class Recording(_message.Message):
     """0: as the installation is set."""
     key: _builtins.str
     """Digits by which a user of the tenant starts, pauses and goes on; empty: none."""
+    never: _builtins.bool
+    """Nothing is recorded, though the talk before a transfer was."""
+    from_tenant: _builtins.bool
+    """Only the tenant says so: what was said of the talk before an attended transfer comes first."""
     @_builtins.property
     def announcement(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]:
         """Both sides hear it first."""
@@ -566,10 +572,12 @@ class Recording(_message.Message):
         retention_days: _builtins.int = ...,
         key: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        never: _builtins.bool = ...,
+        from_tenant: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "key", b"key", "labels", b"labels", "on_demand", b"on_demand", "retention_days", b"retention_days", "stereo", b"stereo", "tone", b"tone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "from_tenant", b"from_tenant", "key", b"key", "labels", b"labels", "never", b"never", "on_demand", b"on_demand", "retention_days", b"retention_days", "stereo", b"stereo", "tone", b"tone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
