@@ -76,9 +76,13 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     )
     | _service("directory.v1.PersonService", ADMIN | {"user"}, "ExportPerson")
     | _service("directory.v1.PersonService", ADMIN, "ErasePerson GetErasure")
-    | _service("directory.v1.ResellerService", RESELLER, "GetReseller ListResellers")
+    | _service("directory.v1.ResellerService", RESELLER, "GetReseller ListResellers ListResellerChanges")
     | _service("directory.v1.ResellerService", OPERATOR, "CreateReseller UpdateReseller DeleteReseller")
-    | _service("directory.v1.TenantService", RESELLER, "GetTenant ListTenants CreateTenant UpdateTenant")
+    | _service("directory.v1.TenantService", RESELLER, "ListTenants CreateTenant")
+    | _service("directory.v1.TenantService", RESELLER | ADMIN, "GetTenant UpdateTenant")
+    | _service("directory.v1.TenantService", frozenset({"reseller"}), "EnterTenant")
+    | _service("directory.v1.SubscriptionService", RESELLER, "ListSubscriptions UpdateSubscription")
+    | _service("directory.v1.SubscriptionService", RESELLER | ADMIN, "GetSubscription")
     | _service("directory.v1.HistoryService", ADMIN, "ListChanges UndoChange CompareConfigurations RestoreTenant")
     | _service("directory.v1.ExtensionService", SCOPED, "AssignExtensions")
     | _service("directory.v1.NumberService", SCOPED, "AssignNumber FreeNumber")
@@ -266,7 +270,7 @@ def test_a_stale_etag_changes_nothing(doors: Doors) -> None:
 
 
 def _caller(doors: Doors, who: Who) -> Metadata:
-    role = next((role for role in ("admin", "operator", "service") if role in who), "")
+    role = next((role for role in ("admin", "operator", "service", "reseller") if role in who), "")
     return doors.token(role) if role else ()
 
 

@@ -172,6 +172,16 @@ class ProvisioningRefused(EventData):
     kept_out: bool
 
 
+class TenantEntered(EventData):
+    """Somebody of a reseller got a token of an admin of the tenant; what is done with it has `reseller/<reseller_id>/<by>` as its actor."""
+
+    TYPE: ClassVar[str] = "audit.tenant_entered.v1"
+    reseller_id: str
+    #: The token's subject.
+    by: str
+    reason: str = ""
+
+
 class PersonErased(EventData):
     """Nothing names this person any more but copies outside (backups, letters that were delivered); `counts`: by service, then by what."""
 

@@ -12,7 +12,7 @@ from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
 from carillon_contracts.audit import request_refused
 from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_contracts.streams import AUDIT, CONFIG, ERASURES, KEYS, LETTERS
-from carillon_directory import grpc_auth, grpc_csv, grpc_persons, grpc_provisioning, grpc_search, io_provisioning
+from carillon_directory import grpc_auth, grpc_csv, grpc_persons, grpc_provisioning, grpc_search, grpc_tenants, io_provisioning
 from carillon_directory.adapters.audit_trail import AuditTrail
 from carillon_directory.adapters.plan_gate import RoutingGate
 from carillon_directory.adapters.postgres_erasures import PostgresErasures
@@ -75,13 +75,15 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)
         server = await guarded_server(settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         secrets = SecretsIn(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS), ids)
-        add_services(server, directory, ids, secrets, PlanLives(directory, _gate(settings, stack)), PostgresResellers(pool))
+        resellers = PostgresResellers(pool)
+        add_services(server, directory, ids, secrets, PlanLives(directory, _gate(settings, stack)), resellers)
         grpc_csv.add_services(server, directory)
         grpc_search.add_services(server, Searches(directory, log, settings.cached_tenants))
         trail = AuditTrail(bus, SystemClock(), ids, settings.node)
         tasks.start(trail.run(), "audit")
         worker = await _erasing(settings, pool, erasures, relay, bus, tasks, stack)
         authentication = await _add_logins(settings, server, directory, log, pool, bus, tasks, stack, trail)
+        grpc_tenants.add_services(server, directory, resellers, authentication)
         grpc_persons.add_services(server, directory, authentication, erasures, worker.wake)
         await _add_provisioning(settings, server, directory, pool, stack, trail)
         port = await server.start()

@@ -18,11 +18,10 @@ from google.protobuf.message import Message
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.reseller_pb2_grpc import add_ResellerServiceServicer_to_server
-from carillon.directory.v1.tenant_pb2_grpc import add_TenantServiceServicer_to_server
 from carillon_contracts.config import RESOURCES, NumberBlock, Plan, PlanDraft, Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.postgres_resellers import PostgresResellers
-from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_document, to_message
+from carillon_directory.adapters.proto_mapping import to_document, to_message
 from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain import lists
 from carillon_directory.domain.blocks import in_use
@@ -37,6 +36,7 @@ from carillon_directory.grpc_common import (
     execute,
     moment_of,
     or_raise,
+    paths_of,
     position_of,
     reach_of,
     required,
@@ -46,7 +46,7 @@ from carillon_directory.grpc_findings import PlanChecks, saved_warnings
 from carillon_directory.grpc_history import HistoryServicer
 from carillon_directory.grpc_import import ImportServicer
 from carillon_directory.grpc_plans import PlanVerbs
-from carillon_directory.grpc_resellers import RESELLER_RIGHTS, TENANT_RIGHTS, ResellerServicer, TenantServicer
+from carillon_directory.grpc_resellers import RESELLER_RIGHTS, ResellerServicer
 from carillon_directory.grpc_verbs import Verb, Verbs
 from carillon_directory.handlers import Directory, Executed
 from carillon_directory.plan_lives import PlanLives
@@ -226,8 +226,7 @@ def add_services(
     server: GrpcServer, directory: Directory, ids: Ids, secrets: SecretsIn, lives: PlanLives, resellers: PostgresResellers
 ) -> None:
     """Put every service of the package on the server, with the roles that may call it; `RingGroupService` is in `ring_group.proto`."""
-    tenants, sellers = TenantServicer(directory, resellers), ResellerServicer(directory, resellers)
-    server.add(add_TenantServiceServicer_to_server, tenants, f"{_PACKAGE}.TenantService", TENANT_RIGHTS)
+    sellers = ResellerServicer(directory, resellers)
     server.add(add_ResellerServiceServicer_to_server, sellers, f"{_PACKAGE}.ResellerService", RESELLER_RIGHTS)
     special: Sequence[tuple[str, Any, frozenset[str]]] = (
         ("HistoryService", HistoryServicer(directory), _ADMINS),
@@ -250,10 +249,6 @@ def add_services(
 
 
 def _update(kind: str, request: Any, message: Any, spare_password: str = "") -> UpdateResource:
-    wrong = {path: mask_error(path, message.DESCRIPTOR) for path in request.update_mask.paths if path != "*"}
-    violations = {f"update_mask.{path}": reason for path, reason in wrong.items() if reason}
-    if violations:
-        raise InvalidArgument(violations)
     return UpdateResource(
         actor=current_principal().subject,
         bounds=bounds_of(current_principal()),
@@ -261,7 +256,7 @@ def _update(kind: str, request: Any, message: Any, spare_password: str = "") -> 
         kind=kind,
         resource_id=message.id,
         document=to_document(message),
-        paths=mask_paths(request.update_mask.paths, message),
+        paths=paths_of(request, message),
         etag=message.etag,
         spare_password=spare_password,
     )

@@ -7,23 +7,26 @@ from typing import Any, TypeVar
 from google.protobuf.struct_pb2 import Struct
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon_contracts.config import ConfigChanged, Resource, SipCredential
+from carillon_contracts.config import ConfigChanged, Reseller, Resource, SipCredential
 from carillon_contracts.languages import LANGUAGES, Language, told_in
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.adapters.proto_mapping import to_message
+from carillon_directory.adapters.proto_mapping import mask_error, mask_paths, to_message
 from carillon_directory.adapters.refusals import api_error
+from carillon_directory.domain import lists
 from carillon_directory.domain.bounds import Reach
 from carillon_directory.domain.commands import Bounds, Command
 from carillon_directory.domain.credentials import is_secret
 from carillon_directory.domain.documents import differing, dump
 from carillon_directory.domain.outcomes import Refused
+from carillon_directory.domain.resellers import below
 from carillon_directory.handlers import Directory, Executed, Moment, TooBusy
 from carillon_kit import pages
-from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, SERVICE, USER, Principal
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, RESELLER, SERVICE, USER, Principal
 from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import current_principal
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Resource)
 #: Of a password that the directory makes: 96 bits.
 PASSWORD_BYTES = 12
 
@@ -66,14 +69,15 @@ def reach_of(config: TenantConfig) -> Reach:
 
 def bounds_of(principal: Principal) -> Bounds:
     """How far a token reaches; one without any of the roles reaches nothing."""
-    if principal.roles & {OPERATOR, ADMIN, SERVICE}:
-        return Bounds(rights_profile=principal.rights_profile)
+    above = principal.roles & {OPERATOR, SERVICE} or (principal.tenant is None and RESELLER in principal.roles)
+    if above or ADMIN in principal.roles:
+        return Bounds(rights_profile=principal.rights_profile, inside=not above)
     if principal.roles & {DEPARTMENT_ADMIN}:
-        return Bounds(department=principal.department or None, rights_profile=principal.rights_profile)
+        return Bounds(department=principal.department or None, rights_profile=principal.rights_profile, inside=True)
     kind, _, user_id = principal.subject.partition("/")
     if principal.roles & {USER} and kind == "user" and user_id:
-        return Bounds(user=user_id, rights_profile=principal.rights_profile)
-    return Bounds(department=None)
+        return Bounds(user=user_id, rights_profile=principal.rights_profile, inside=True)
+    return Bounds(department=None, inside=True)
 
 
 def required(request: Any, field: str) -> Any:
@@ -95,6 +99,34 @@ def moment_of(request: Any, field: str = "as_of") -> Moment:
         return as_of.time.ToDatetime(tzinfo=UTC)  # type: ignore[no-any-return]
     except (ValueError, OverflowError) as error:
         raise InvalidArgument({f"{field}.time": "is not a moment of the years 1 to 9999"}) from error
+
+
+def paths_of(request: Any, message: Any) -> tuple[str, ...]:
+    """Of the update mask; raises `InvalidArgument`."""
+    wrong = {path: mask_error(path, message.DESCRIPTOR) for path in request.update_mask.paths if path != "*"}
+    if violations := {f"update_mask.{path}": reason for path, reason in wrong.items() if reason}:
+        raise InvalidArgument(violations)
+    return mask_paths(request.update_mask.paths, message)
+
+
+def seen_of(known: Mapping[str, Reseller]) -> frozenset[str] | None:
+    """Resellers that the caller sees; None: an operator sees everything."""
+    principal = current_principal()
+    return None if OPERATOR in principal.roles else below(known, principal.reseller)
+
+
+def paged(kind: type[R], resources: Iterable[R], request: Any) -> tuple[Sequence[R], str]:
+    """The page that a request for a list asks for (of what is no one tenant's), and the token of the next."""
+    shape: dict[str, type] = {"skip": int} if request.order_by.strip() else {"after": str}
+    position = position_of(request.page_token, shape)
+    try:
+        found = lists.selected(kind, resources, request.filter, request.order_by)
+    except lists.BadQuery as bad:
+        raise InvalidArgument({bad.field: str(bad)}) from bad
+    skip = max(0, position.get("skip", 0))
+    page, more = page_of([each for each in found[skip:] if each.id > position.get("after", "")], pages.page_size(request.page_size))
+    following = {"skip": skip + len(page)} if "skip" in shape else {"after": page[-1].id if page else ""}
+    return page, pages.encode_token(following) if more else ""
 
 
 def position_of(token: str, shape: Mapping[str, type]) -> dict[str, Any]:

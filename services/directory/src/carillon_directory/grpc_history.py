@@ -6,13 +6,13 @@ from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.history_pb2_grpc import HistoryServiceServicer
 from carillon_contracts.config import RESOURCES, Tenant
 from carillon_directory.domain import past
+from carillon_directory.domain.bounds import SOLD
 from carillon_directory.domain.commands import PutBack
 from carillon_directory.domain.documents import differing
 from carillon_directory.grpc_common import (
     applied,
     bounds_of,
     execute,
-    is_operator,
     moment_of,
     or_raise,
     page_of,
@@ -69,7 +69,6 @@ class HistoryServicer(HistoryServiceServicer):
             reason=request.reason or f"undo of {which}",
             then=then,
             expected=expected,
-            may_change_tenant=is_operator(),
         )
         executed = await execute(self._directory, tenant_id, command, dry_run=request.dry_run)
         return pb.UndoChangeResponse(changes=applied(executed.changes), config_seq=executed.config.seq)
@@ -113,14 +112,14 @@ class HistoryServicer(HistoryServiceServicer):
             raise InvalidArgument({"moment": "is required"})
         then = or_raise(await self._directory.read(tenant_id, moment, whole=True))
         now = or_raise(await self._directory.read(tenant_id))
-        wanted = await asyncio.to_thread(past.restoring, now, then)
+        keeping = SOLD if bounds_of(current_principal()).inside else ()
+        wanted = await asyncio.to_thread(past.restoring, now, then, keeping)
         command = PutBack(
             actor=current_principal().subject,
             bounds=bounds_of(current_principal()),
             reason=request.reason or f"restored to version {then.seq}",
             then=wanted,
             expected=past.as_now(now, wanted),
-            may_change_tenant=is_operator(),
         )
         executed = await execute(self._directory, tenant_id, command, dry_run=request.dry_run)
         return pb.RestoreTenantResponse(changes=applied(executed.changes), config_seq=executed.config.seq)

@@ -85,7 +85,7 @@ class ImportServicer(ImportServiceServicer):
 
     async def _execute(self, request: pb.ApplyTenantRequest) -> Executed:
         tenant_id = _applied_tenant(request)
-        if request.tenant.reseller_id and request.tenant.reseller_id not in await self._resellers.all():
+        if is_operator() and request.tenant.reseller_id and request.tenant.reseller_id not in await self._resellers.all():
             raise InvalidArgument({"tenant.reseller_id": f"no reseller {request.tenant.reseller_id!r}"})
         principal = current_principal()
         command = ApplyCompany(
@@ -94,7 +94,6 @@ class ImportServicer(ImportServiceServicer):
             reason=request.reason,
             documents=await asyncio.to_thread(lambda: self._secrets.sealed_all(tenant_id, _documents(request))),
             prune=request.prune,
-            may_change_tenant=is_operator(),
             spare_passwords={each.id: self._ids.token(PASSWORD_BYTES) for each in request.sip_credentials if not each.password},
         )
         return await execute(self._directory, tenant_id, command, dry_run=request.dry_run)

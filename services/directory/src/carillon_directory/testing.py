@@ -8,7 +8,7 @@ from typing import Any
 from carillon_contracts.config import RESOURCES, ConfigChanged, Tenant
 from carillon_contracts.tenant_config import TenantConfig, evolve
 from carillon_directory.domain.claims import Claim, claim_changes
-from carillon_directory.domain.commands import ApplyCompany, Command
+from carillon_directory.domain.commands import EVERYTHING, ApplyCompany, Bounds, Command
 from carillon_directory.domain.decide import decide
 from carillon_directory.domain.outcomes import Accepted
 from carillon_directory.ports import Outrun, Recorded
@@ -69,12 +69,10 @@ def documents_of(company: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     return found | {Tenant.KIND: [company["tenant"]]}
 
 
-def company_command(company: Mapping[str, Any], *, prune: bool = False, may_change_tenant: bool = True) -> ApplyCompany:
+def company_command(company: Mapping[str, Any], *, prune: bool = False, bounds: Bounds = EVERYTHING) -> ApplyCompany:
     """The command that applies a company as an operator; credentials without a password get `SPARE_PASSWORD`."""
     spare = {str(each.get("id")): SPARE_PASSWORD for each in company.get("sip_credentials", ())}
-    return ApplyCompany(
-        actor="tester", documents=documents_of(company), prune=prune, may_change_tenant=may_change_tenant, spare_passwords=spare
-    )
+    return ApplyCompany(actor="tester", documents=documents_of(company), prune=prune, bounds=bounds, spare_passwords=spare)
 
 
 def given(company: Mapping[str, Any]) -> TenantConfig:

@@ -11,12 +11,17 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from carillon.directory.v1 import auth_pb2, auth_pb2_grpc
 from carillon.directory.v1 import directory_pb2 as pb
+from carillon.directory.v1.history_pb2_grpc import HistoryServiceStub
 from carillon.directory.v1.reseller_pb2_grpc import ResellerServiceStub
+from carillon.directory.v1.subscription_pb2_grpc import SubscriptionServiceStub
 from carillon.directory.v1.tenant_pb2_grpc import TenantServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import AUDIT, audit_subject
 from carillon_directory.app import running
 from carillon_directory.settings import DirectorySettings
 from carillon_kit.auth import OPERATOR, RESELLER, issue_token
+from carillon_kit.bus import Bus
 from carillon_kit.grpc_client import channel
 
 from .conftest import KEY
@@ -103,6 +108,126 @@ async def test_a_reseller_has_as_many_tenants_as_it_may(tree: int, client: Clien
     assert await code(tenants.UpdateTenant(pb.UpdateTenantRequest(tenant=pb.Tenant(id="free", reseller_id="east")))) == HELD
     same = pb.UpdateTenantRequest(tenant=pb.Tenant(id="east-2", reseller_id="east", display_name="Two"))
     assert (await tenants.UpdateTenant(same)).tenant.display_name == "Two"
+
+
+async def test_a_reseller_acts_inside_its_tenants_and_the_tenant_knows(
+    west: grpc.aio.Channel, tree: int, client: Client, nats_url: str
+) -> None:
+    tenants: Any = TenantServiceStub(west)
+    for other in ("east-1", "free", "nobody"):
+        assert await code(tenants.EnterTenant(pb.EnterTenantRequest(id=other))) == MISSING
+    assert await code(tenants.EnterTenant(pb.EnterTenantRequest(id="lake-1", reason="a\0b"))) == INVALID
+    entered = await tenants.EnterTenant(pb.EnterTenantRequest(id="lake-1", reason="asked to"))
+    async with channel(f"127.0.0.1:{tree}", entered.access_token) as link:
+        users: Any = UserServiceStub(link)
+        await users.CreateUser(pb.CreateUserRequest(user=pb.User(id="ann", last_name="Archer")))
+        changes = (await HistoryServiceStub(link).ListChanges(pb.ListChangesRequest(resource="user"))).changes
+        assert [(each.actor, each.resource_id) for each in changes] == [("reseller/west/key/west", "ann")]
+        own: Any = TenantServiceStub(link)
+        assert await code(own.GetTenant(pb.GetTenantRequest(id="west-1"))) == MISSING
+        assert await code(own.EnterTenant(pb.EnterTenantRequest(id="west-1"))) == DENIED
+        assert await code(own.ListTenants(pb.ListTenantsRequest())) == DENIED
+        assert await code(ResellerServiceStub(link).ListResellers(pb.ListResellersRequest())) == DENIED
+    assert await code(TenantServiceStub(client(tree, "admin", "lake-1")).EnterTenant(pb.EnterTenantRequest(id="lake-1"))) == DENIED
+    bus = await Bus.connect(nats_url, "listener")
+    try:
+        async with asyncio.timeout(30):
+            async for told in bus.follow(AUDIT.name, audit_subject("lake-1", "tenant_entered")):
+                assert Event.from_json(told.data).data == {"reseller_id": "west", "by": "key/west", "reason": "asked to"}
+                break
+    finally:
+        await bus.close()
+
+
+async def test_what_was_sold_is_seen_inside_and_changed_above(west: grpc.aio.Channel, tree: int, client: Client) -> None:
+    above: Any = SubscriptionServiceStub(west)
+    inside = client(tree, "admin", "west-1")
+    own, company = SubscriptionServiceStub(inside), TenantServiceStub(inside)
+    sold = pb.TenantSubscription(id="west-1", subscription=pb.Subscription(product="Large", users=1), limits=pb.CallLimits(max_calls=4))
+    made = (await above.UpdateSubscription(pb.UpdateSubscriptionRequest(tenant_subscription=sold, reason="ordered"))).tenant_subscription
+    assert (made.subscription.users, made.limits.max_calls, made.reseller_id) == (1, 4, "west")
+    users: Any = UserServiceStub(inside)
+    await users.CreateUser(pb.CreateUserRequest(user=pb.User(id="ann", last_name="Archer")))
+    assert await code(users.CreateUser(pb.CreateUserRequest(user=pb.User(id="ben", last_name="Baker")))) == HELD
+    seen = (await own.GetSubscription(pb.GetSubscriptionRequest(id="west-1"))).tenant_subscription
+    assert (seen.subscription.product, seen.in_use.users) == ("Large", 1)
+    before = await own.GetSubscription(pb.GetSubscriptionRequest(id="west-1", as_of=pb.AsOf(config_seq=1)))
+    assert before.tenant_subscription.subscription.product == ""
+    more = pb.TenantSubscription(id="west-1", subscription=pb.Subscription(users=9))
+    assert await code(own.UpdateSubscription(pb.UpdateSubscriptionRequest(tenant_subscription=more))) == DENIED
+    for fields in ({"subscription": {"users": 9}}, {"limits": {}}, {"reseller_id": "lake"}, {"realm": "mine.example"}):
+        wanted = pb.UpdateTenantRequest(tenant=pb.Tenant(id="west-1", **fields), update_mask=FieldMask(paths=list(fields)))
+        assert await code(company.UpdateTenant(wanted)) == DENIED, fields
+    assert await code(company.GetTenant(pb.GetTenantRequest(id="lake-1"))) == MISSING
+    assert await code(company.UpdateTenant(pb.UpdateTenantRequest(tenant=pb.Tenant(id="lake-1", language="fr")))) == MISSING
+    changed = await company.UpdateTenant(pb.UpdateTenantRequest(tenant=pb.Tenant(id="west-1", language="fr", operator={"user_id": "ann"})))
+    assert (changed.tenant.language, changed.tenant.subscription.users) == ("fr", 1)
+    assert await code(above.GetSubscription(pb.GetSubscriptionRequest(id="east-1"))) == MISSING
+    assert (
+        await code(above.UpdateSubscription(pb.UpdateSubscriptionRequest(tenant_subscription=pb.TenantSubscription(id="free")))) == MISSING
+    )
+    listed = await above.ListSubscriptions(pb.ListSubscriptionsRequest(filter="subscription.product:LARGE", order_by="id desc"))
+    assert [each.id for each in listed.tenant_subscriptions] == ["west-1"]
+    long_ago = pb.AsOf(time={"seconds": 1})
+    assert not (await above.ListSubscriptions(pb.ListSubscriptionsRequest(as_of=long_ago))).tenant_subscriptions
+    assert await code(above.ListSubscriptions(pb.ListSubscriptionsRequest(as_of=pb.AsOf(config_seq=1)))) == INVALID
+
+
+async def test_going_back_leaves_what_was_sold(west: grpc.aio.Channel, tree: int, client: Client) -> None:
+    tenants: Any = TenantServiceStub(west)
+    await tenants.CreateTenant(tenant("west-9"))
+    inside = client(tree, "admin", "west-9")
+    company, history = TenantServiceStub(inside), HistoryServiceStub(inside)
+    named = await company.UpdateTenant(pb.UpdateTenantRequest(tenant=pb.Tenant(id="west-9", display_name="Nine")))
+    bought = await tenants.UpdateTenant(pb.UpdateTenantRequest(tenant=pb.Tenant(id="west-9", subscription=pb.Subscription(users=5))))
+    assert await code(history.UndoChange(pb.UndoChangeRequest(config_seq=bought.tenant.config_seq))) == DENIED
+    await history.RestoreTenant(pb.RestoreTenantRequest(moment=pb.AsOf(config_seq=named.tenant.config_seq - 1)))
+    now = (await company.GetTenant(pb.GetTenantRequest(id="west-9"))).tenant
+    assert (now.display_name, now.subscription.users) == ("", 5)
+
+
+async def test_a_reseller_s_past_is_seen_by_who_was_above_it(west: grpc.aio.Channel, tree: int, client: Client) -> None:
+    operator, seller = ResellerServiceStub(client(tree)), ResellerServiceStub(west)
+
+    async def told(of: Any) -> list[tuple[str, str, str, str]]:
+        changes, token = [], ""
+        while True:
+            page = await of.ListResellerChanges(pb.ListResellerChangesRequest(reseller_id="pond", page_size=1, page_token=token))
+            changes += page.changes
+            if not (token := page.next_page_token):
+                return [
+                    (
+                        each.fact,
+                        each.before["display_name"] if each.HasField("before") and "display_name" in each.before else "",
+                        each.after["display_name"] if each.HasField("after") and "display_name" in each.after else "",
+                        each.reason,
+                    )
+                    for each in changes
+                ]
+
+    async def update(**fields: str) -> None:
+        await operator.UpdateReseller(pb.UpdateResellerRequest(reseller=pb.Reseller(id="pond", **fields)))
+
+    made = pb.CreateResellerRequest(reseller=pb.Reseller(id="pond", display_name="A", parent_reseller_id="east"), reason="new")
+    await operator.CreateReseller(made)
+    assert await told(seller) == []
+    await update(display_name="B", parent_reseller_id="lake")
+    await update(display_name="C")
+    await operator.DeleteReseller(pb.DeleteResellerRequest(id="pond", reason="closed"))
+    assert await told(operator) == [
+        ("deleted", "C", "", "closed"),
+        ("updated", "B", "C", ""),
+        ("updated", "A", "B", ""),
+        ("created", "", "A", "new"),
+    ]
+    assert await told(seller) == [("deleted", "C", "", "closed"), ("updated", "B", "C", ""), ("created", "", "B", "")]
+    last = (await operator.ListResellerChanges(pb.ListResellerChangesRequest(reseller_id="pond"))).changes[0].seq
+    assert await code(seller.GetReseller(pb.GetResellerRequest(id="pond"))) == MISSING
+    then = await seller.GetReseller(pb.GetResellerRequest(id="pond", as_of=pb.AsOf(config_seq=last - 1)))
+    assert (then.reseller.display_name, then.reseller.parent_reseller_id) == ("C", "lake")
+    assert await code(seller.GetReseller(pb.GetResellerRequest(id="pond", as_of=pb.AsOf(config_seq=last - 3)))) == MISSING
+    below = pb.ListResellersRequest(as_of=pb.AsOf(config_seq=last - 1), filter="parent_reseller_id = lake", order_by="id desc")
+    assert [each.id for each in (await seller.ListResellers(below)).resellers] == ["pond"]
 
 
 async def test_the_tree_is_kept_whole(tree: int, client: Client) -> None:

@@ -7,6 +7,7 @@ import pytest
 from carillon_contracts.config import RESOURCES
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.claims import Claim
+from carillon_directory.domain.commands import Bounds
 from carillon_directory.domain.decide import decide, wanted_claims
 from carillon_directory.domain.outcomes import Accepted, Forbidden, Invalid, Missing
 from carillon_directory.testing import SPARE_PASSWORD, after, company_command, given
@@ -110,19 +111,24 @@ def test_resources_may_refer_to_each_other_in_a_circle(company: dict[str, Any]) 
 
 
 @pytest.mark.feature("P-3")
-def test_an_admin_changes_the_company_but_not_the_tenant(company: dict[str, Any]) -> None:
+def test_an_admin_changes_the_company_but_not_what_was_sold_to_it(company: dict[str, Any]) -> None:
     config = given(company)
     company["users"][0]["first_name"] = "Ann"
-    allowed = decide(config, company_command(company, may_change_tenant=False))
+    allowed = decide(config, company_command(company, bounds=Bounds(inside=True)))
     assert isinstance(allowed, Accepted)
     company["tenant"]["display_name"] = "Mine"
-    assert isinstance(decide(config, company_command(company, may_change_tenant=False)), Forbidden)
-    assert isinstance(decide(TenantConfig("acme"), company_command(company, may_change_tenant=False)), Forbidden)
+    assert isinstance(decide(config, company_command(company, bounds=Bounds(inside=True))), Accepted)
+    for sold in ({"realm": "other.example"}, {"reseller_id": "west"}, {"limits": {"max_calls": 9}}, {"subscription": {"users": 900}}):
+        bought = {**company, "tenant": {**company["tenant"], **sold}}
+        refused = decide(config, company_command(bought, bounds=Bounds(inside=True)))
+        assert isinstance(refused, Forbidden | Invalid), sold
+        assert "realm" in sold or isinstance(refused, Forbidden)
+    assert isinstance(decide(TenantConfig("acme"), company_command(company, bounds=Bounds(inside=True))), Forbidden)
 
 
 def test_without_tenant_there_is_none_to_apply_to(company: dict[str, Any]) -> None:
     command = company_command(company)
-    without = type(command)(actor="tester", documents={**command.documents, "tenant": []}, may_change_tenant=True)
+    without = type(command)(actor="tester", documents={**command.documents, "tenant": []})
     assert decide(TenantConfig("acme"), without) == Missing("tenant", "acme")
     assert isinstance(decide(given(company), without), Accepted)
 

@@ -31,7 +31,7 @@ def exported(config: TenantConfig) -> dict[str, Any]:
 
 def command(company: Mapping[str, Any], *, prune: bool) -> ApplyCompany:
     spare = {each["id"]: SPARE_PASSWORD for each in company.get("sip_credentials", ())}
-    return ApplyCompany(actor="tester", documents=documents_of(company), prune=prune, may_change_tenant=True, spare_passwords=spare)
+    return ApplyCompany(actor="tester", documents=documents_of(company), prune=prune, spare_passwords=spare)
 
 
 def plain(config: TenantConfig) -> dict[str, dict[str, Any]]:

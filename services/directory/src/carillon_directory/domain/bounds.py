@@ -6,7 +6,7 @@ One place for every way of reading and of changing: what is not in reach is not 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from carillon_contracts.config import ConfigChanged, Contact, HouseRuleSet, Mailbox, Resource, RightsProfile, User
+from carillon_contracts.config import ConfigChanged, Contact, HouseRuleSet, Mailbox, Resource, RightsProfile, Tenant, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import Bounds
 from carillon_directory.domain.documents import differing
@@ -32,6 +32,8 @@ USUALLY_OWN = frozenset(
         "ring_seconds",
     }
 )
+#: Of the tenant itself, only those above it change these.
+SOLD = frozenset({"id", "realm", "reseller_id", "limits", "subscription"})
 _OF_MAILBOX = frozenset({"greeting", "emails", "language"})
 
 
@@ -91,6 +93,8 @@ class Reach:
 
 def forbidden(before: TenantConfig, after: TenantConfig, bounds: Bounds, changes: Sequence[ConfigChanged]) -> str:
     """Why whoever has these bounds may not make the changes; empty if they may."""
+    if bounds.inside and (reason := next(filter(None, map(_sold, changes)), "")):
+        return reason
     if bounds.whole:
         return ""
     reaches = (Reach.of(before, bounds), Reach.of(after, bounds))
@@ -105,6 +109,15 @@ def forbidden(before: TenantConfig, after: TenantConfig, bounds: Bounds, changes
         if reason := _own_fields(before, bounds, change):
             return reason
     return ""
+
+
+def _sold(change: ConfigChanged) -> str:
+    if change.resource != Tenant.KIND:
+        return ""
+    if change.before is None or change.after is None:
+        return "only those above tenants make and delete them"
+    named = sorted(SOLD.intersection(differing(change.before, change.after)))
+    return f"what was sold to the tenant is changed by those above it alone: {', '.join(named)}" if named else ""
 
 
 def _own_fields(config: TenantConfig, bounds: Bounds, change: ConfigChanged) -> str:

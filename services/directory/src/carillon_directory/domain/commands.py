@@ -22,6 +22,8 @@ class Bounds:
     department: str | None = ""
     user: str = ""
     rights_profile: str = ""
+    #: Not above the tenant: what was sold to it is not theirs to change.
+    inside: bool = False
 
     @property
     def whole(self) -> bool:
@@ -79,7 +81,6 @@ class ApplyCompany(Asked):
 
     documents: Mapping[str, Sequence[Document]] = field(repr=False)
     prune: bool = False
-    may_change_tenant: bool = False
     #: By credential id, for new ones that bring no password.
     spare_passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
@@ -168,7 +169,6 @@ class PutBack(Asked):
 
     then: Mapping[tuple[str, str], Document | None] = field(repr=False)
     expected: Mapping[tuple[str, str], str] = field(default_factory=lambda: MappingProxyType({}))
-    may_change_tenant: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

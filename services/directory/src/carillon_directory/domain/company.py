@@ -14,7 +14,7 @@ from carillon_directory.domain.claims import Claim, claims_of, taken_violations
 from carillon_directory.domain.commands import ApplyCompany, Document
 from carillon_directory.domain.conclude import Key, Piece, State, conclude, with_passwords
 from carillon_directory.domain.documents import Parsed
-from carillon_directory.domain.outcomes import Decision, Forbidden, Missing, Violation, under
+from carillon_directory.domain.outcomes import Decision, Missing, Violation, under
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,6 @@ def apply_company(state: State, command: ApplyCompany) -> Decision:
     if not config.seq and not command.documents.get(Tenant.KIND):
         return Missing(Tenant.KIND, config.tenant_id)
     items = tuple(_items(config, command))
-    if not command.may_change_tenant and any(item.kind == Tenant.KIND and item.parsed.resource != item.current for item in items):
-        return Forbidden("only an operator may create or change the tenant itself")
     pieces = [Piece(item.place, item.current, item.parsed.resource) for item in items if item.parsed.resource is not None]
     if not command.prune:
         pieces = [piece for piece in pieces if piece.before != piece.after]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 from carillon_contracts.config import Department, Resource, User
 from carillon_contracts.sorted_map import SortedMap
@@ -26,6 +27,7 @@ _MOST = 20
 #: Fewer than one of so many are sorted by themselves.
 _FEW = 16
 Test = Callable[[Resource], bool]
+R = TypeVar("R", bound=Resource)
 
 
 class BadQuery(ValueError):
@@ -90,6 +92,13 @@ def page(
     start = skip if order else 0
     some = list(islice(found, start, start + size + 1))
     return some[:size], len(some) > size
+
+
+def selected(kind: type[R], resources: Iterable[R], filter_: str, order_by: str) -> list[R]:
+    """All of them that pass the filter, in the order (empty: as they come); for what is not of one tenant. Raises `BadQuery`."""
+    conditions, order = list(_conditions(kind, filter_)), _order(kind, order_by)
+    found = [each for each in resources if all(_holds(condition, each) for condition in conditions)]
+    return sorted(found, key=key_of(order)) if order else found
 
 
 def _in_order(hits: list[Resource], known: Resources, order: Order, ordered: Callable[[], Iterable[Resource]]) -> Iterable[Resource]:

@@ -10,7 +10,7 @@ from carillon_directory.domain import documents
 from carillon_directory.domain.commands import PutBack
 from carillon_directory.domain.conclude import Key, Piece, State, conclude
 from carillon_directory.domain.erasing.parting import leads_to, parted
-from carillon_directory.domain.outcomes import Conflict, Decision, Forbidden
+from carillon_directory.domain.outcomes import Conflict, Decision
 from carillon_directory.domain.references import everything
 
 
@@ -39,8 +39,6 @@ def put_back(state: State, command: PutBack) -> Decision:
             after = after.model_copy(update={"etag": current.etag if current is not None else ""})
         if current != after:
             pieces.append(Piece(f"{kind}/{resource_id}", current, after))
-    if not command.may_change_tenant and any(piece.key[0] == Tenant.KIND for piece in pieces):
-        return Forbidden("only an operator may change the tenant itself")
     after_all = documents.put(state.config, [each.after for each in pieces if each.after], [each.key for each in pieces if not each.after])
     if useless := [name for name, each in after_all.sip_credentials.items() if each.realm != after_all.tenant.realm]:
         return Conflict(tuple((f"sip_credential/{name}", "is hashed for the realm that the tenant has now") for name in useless))
@@ -60,8 +58,10 @@ def undoing(changes: Iterable[tuple[int, ConfigChanged]]) -> tuple[dict[Key, Map
     return then, expected
 
 
-def restoring(now: TenantConfig, then: TenantConfig) -> dict[Key, Mapping[str, Any] | None]:
-    """`then` of `PutBack` that makes `now` what it was, but for who was erased since: nobody comes back."""
+def restoring(now: TenantConfig, then: TenantConfig, keeping: Iterable[str] = ()) -> dict[Key, Mapping[str, Any] | None]:
+    """`then` of `PutBack` that makes `now` what it was, but for who was erased since: nobody comes back.
+
+    `keeping`: fields of the tenant that stay as they are."""
     wanted: dict[Key, Mapping[str, Any] | None] = {
         (each.KIND, each.id): None for each in everything(now) if each.id not in then.resources.get(each.KIND, {})
     }
@@ -70,6 +70,8 @@ def restoring(now: TenantConfig, then: TenantConfig) -> dict[Key, Mapping[str, A
         if (each.KIND, each.id) in erased or (isinstance(each, Extension) and leads_to(each, erased)):
             continue
         current = now.resources.get(each.KIND, {}).get(each.id)
+        if isinstance(each, Tenant) and current is not None:
+            each = each.model_copy(update={name: getattr(current, name) for name in keeping})
         if current is None or current.model_copy(update={"etag": each.etag}) != each:
             wanted[each.KIND, each.id] = documents.dump(each)
     return wanted

@@ -1,6 +1,8 @@
 """The tree of resellers: who is below whom, and what is wrong with one among the others."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from carillon_contracts.config import Reseller
 
@@ -42,3 +44,51 @@ def full(resellers: Mapping[str, Reseller], reseller_id: str, sold_by: list[str]
             if has >= each.max_tenants:
                 return f"reseller {each.id!r} may have {each.max_tenants} tenants and has {has}"
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One change of a reseller, as it is kept; what nobody may see of it is not there."""
+
+    seq: int
+    at: datetime
+    actor: str
+    reason: str
+    reseller_id: str
+    before: Reseller | None
+    after: Reseller | None
+
+    @property
+    def fact(self) -> str:
+        """`created`, `updated` or `deleted`."""
+        return "created" if self.before is None and self.after else "deleted" if self.before and self.after is None else "updated"
+
+
+def folded(changes: Iterable[Changed]) -> dict[str, Reseller]:
+    """The tree after the changes."""
+    known: dict[str, Reseller] = {}
+    for each in changes:
+        _evolve(known, each)
+    return dict(sorted(known.items()))
+
+
+def visible(changes: Iterable[Changed], reseller_id: str) -> Iterator[Changed]:
+    """Of the changes from the first on those that somebody could see then, and of each what was theirs to see."""
+    known: dict[str, Reseller] = {}
+    for each in changes:
+        was = _is_below(known, each.reseller_id, reseller_id)
+        _evolve(known, each)
+        now = _is_below(known, each.reseller_id, reseller_id)
+        if was or now:
+            yield replace(each, before=each.before if was else None, after=each.after if now else None)
+
+
+def _evolve(known: dict[str, Reseller], changed: Changed) -> None:
+    if changed.after is None:
+        known.pop(changed.reseller_id, None)
+    else:
+        known[changed.reseller_id] = changed.after
+
+
+def _is_below(known: Mapping[str, Reseller], reseller_id: str, whose: str) -> bool:
+    return any(each.id == whose for each in above(known, reseller_id))

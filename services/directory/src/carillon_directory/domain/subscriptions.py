@@ -27,6 +27,11 @@ def excesses(before: TenantConfig, after: TenantConfig, today: date | None = Non
         yield "recording", "recording was not bought"
 
 
+def in_use(config: TenantConfig) -> dict[str, int]:
+    """Field of `SubscriptionUse` -> how many there are."""
+    return {field: _count(config, field) for field in (*_COUNTED, "menu_nodes")}
+
+
 def _count(config: TenantConfig, field: str) -> int:
     if field == "menu_nodes":
         return len(config.menus) + sum(len(plan.nodes) for plan in config.plans.values())

@@ -22,38 +22,47 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$carillon/directory/v1/reseller.proto\x12\x15\x63\x61rillon.directory.v1\x1a google/protobuf/field_mask.proto\"\x90\x01\n\x08Reseller\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x1a\n\x12parent_reseller_id\x18\x0b \x01(\t\x12\x0e\n\x06\x65mails\x18\x0c \x03(\t\x12\x18\n\x0bmax_tenants\x18\r \x01(\x05H\x00\x88\x01\x01\x42\x0e\n\x0c_max_tenants\" \n\x12GetResellerRequest\x12\n\n\x02id\x18\x01 \x01(\t\"H\n\x13GetResellerResponse\x12\x31\n\x08reseller\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Reseller\"=\n\x14ListResellersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x15ListResellersResponse\x12\x32\n\tresellers\x18\x01 \x03(\x0b\x32\x1f.carillon.directory.v1.Reseller\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"J\n\x15\x43reateResellerRequest\x12\x31\n\x08reseller\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Reseller\"K\n\x16\x43reateResellerResponse\x12\x31\n\x08reseller\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Reseller\"{\n\x15UpdateResellerRequest\x12\x31\n\x08reseller\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Reseller\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"K\n\x16UpdateResellerResponse\x12\x31\n\x08reseller\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Reseller\"1\n\x15\x44\x65leteResellerRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\"\x18\n\x16\x44\x65leteResellerResponse2\xb0\x04\n\x0fResellerService\x12\x64\n\x0bGetReseller\x12).carillon.directory.v1.GetResellerRequest\x1a*.carillon.directory.v1.GetResellerResponse\x12j\n\rListResellers\x12+.carillon.directory.v1.ListResellersRequest\x1a,.carillon.directory.v1.ListResellersResponse\x12m\n\x0e\x43reateReseller\x12,.carillon.directory.v1.CreateResellerRequest\x1a-.carillon.directory.v1.CreateResellerResponse\x12m\n\x0eUpdateReseller\x12,.carillon.directory.v1.UpdateResellerRequest\x1a-.carillon.directory.v1.UpdateResellerResponse\x12m\n\x0e\x44\x65leteReseller\x12,.carillon.directory.v1.DeleteResellerRequest\x1a-.carillon.directory.v1.DeleteResellerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$carillon/directory/v1/reseller.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x90\x01\n\x08Reseller\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x1a\n\x12parent_reseller_id\x18\x0b \x01(\t\x12\x0e\n\x06\x65mails\x18\x0c \x03(\t\x12\x18\n\x0bmax_tenants\x18\r \x01(\x05H\x00\x88\x01\x01\x42\x0e\n\x0c_max_tenants\"L\n\x12GetResellerRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"H\n\x13GetResellerResponse\x12\x31\n\x08reseller\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Reseller\"\x8b\x01\n\x14ListResellersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\"d\n\x15ListResellersResponse\x12\x32\n\tresellers\x18\x01 \x03(\x0b\x32\x1f.carillon.directory.v1.Reseller\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Z\n\x15\x43reateResellerRequest\x12\x31\n\x08reseller\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Reseller\x12\x0e\n\x06reason\x18\x02 \x01(\t\"K\n\x16\x43reateResellerResponse\x12\x31\n\x08reseller\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Reseller\"\x8b\x01\n\x15UpdateResellerRequest\x12\x31\n\x08reseller\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Reseller\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"K\n\x16UpdateResellerResponse\x12\x31\n\x08reseller\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.Reseller\"A\n\x15\x44\x65leteResellerRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x18\n\x16\x44\x65leteResellerResponse\"X\n\x1aListResellerChangesRequest\x12\x13\n\x0breseller_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"n\n\x1bListResellerChangesResponse\x12\x36\n\x07\x63hanges\x18\x01 \x03(\x0b\x32%.carillon.directory.v1.ResellerChange\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xda\x01\n\x0eResellerChange\x12\x0b\n\x03seq\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x13\n\x0breseller_id\x18\x04 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x05 \x01(\t\x12\'\n\x06\x62\x65\x66ore\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x05\x61\x66ter\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0e\n\x06reason\x18\x08 \x01(\t2\xae\x05\n\x0fResellerService\x12\x64\n\x0bGetReseller\x12).carillon.directory.v1.GetResellerRequest\x1a*.carillon.directory.v1.GetResellerResponse\x12j\n\rListResellers\x12+.carillon.directory.v1.ListResellersRequest\x1a,.carillon.directory.v1.ListResellersResponse\x12m\n\x0e\x43reateReseller\x12,.carillon.directory.v1.CreateResellerRequest\x1a-.carillon.directory.v1.CreateResellerResponse\x12m\n\x0eUpdateReseller\x12,.carillon.directory.v1.UpdateResellerRequest\x1a-.carillon.directory.v1.UpdateResellerResponse\x12m\n\x0e\x44\x65leteReseller\x12,.carillon.directory.v1.DeleteResellerRequest\x1a-.carillon.directory.v1.DeleteResellerResponse\x12|\n\x13ListResellerChanges\x12\x31.carillon.directory.v1.ListResellerChangesRequest\x1a\x32.carillon.directory.v1.ListResellerChangesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.reseller_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RESELLER']._serialized_start=98
-  _globals['_RESELLER']._serialized_end=242
-  _globals['_GETRESELLERREQUEST']._serialized_start=244
-  _globals['_GETRESELLERREQUEST']._serialized_end=276
-  _globals['_GETRESELLERRESPONSE']._serialized_start=278
-  _globals['_GETRESELLERRESPONSE']._serialized_end=350
-  _globals['_LISTRESELLERSREQUEST']._serialized_start=352
-  _globals['_LISTRESELLERSREQUEST']._serialized_end=413
-  _globals['_LISTRESELLERSRESPONSE']._serialized_start=415
-  _globals['_LISTRESELLERSRESPONSE']._serialized_end=515
-  _globals['_CREATERESELLERREQUEST']._serialized_start=517
-  _globals['_CREATERESELLERREQUEST']._serialized_end=591
-  _globals['_CREATERESELLERRESPONSE']._serialized_start=593
-  _globals['_CREATERESELLERRESPONSE']._serialized_end=668
-  _globals['_UPDATERESELLERREQUEST']._serialized_start=670
-  _globals['_UPDATERESELLERREQUEST']._serialized_end=793
-  _globals['_UPDATERESELLERRESPONSE']._serialized_start=795
-  _globals['_UPDATERESELLERRESPONSE']._serialized_end=870
-  _globals['_DELETERESELLERREQUEST']._serialized_start=872
-  _globals['_DELETERESELLERREQUEST']._serialized_end=921
-  _globals['_DELETERESELLERRESPONSE']._serialized_start=923
-  _globals['_DELETERESELLERRESPONSE']._serialized_end=947
-  _globals['_RESELLERSERVICE']._serialized_start=950
-  _globals['_RESELLERSERVICE']._serialized_end=1510
+  _globals['_RESELLER']._serialized_start=196
+  _globals['_RESELLER']._serialized_end=340
+  _globals['_GETRESELLERREQUEST']._serialized_start=342
+  _globals['_GETRESELLERREQUEST']._serialized_end=418
+  _globals['_GETRESELLERRESPONSE']._serialized_start=420
+  _globals['_GETRESELLERRESPONSE']._serialized_end=492
+  _globals['_LISTRESELLERSREQUEST']._serialized_start=495
+  _globals['_LISTRESELLERSREQUEST']._serialized_end=634
+  _globals['_LISTRESELLERSRESPONSE']._serialized_start=636
+  _globals['_LISTRESELLERSRESPONSE']._serialized_end=736
+  _globals['_CREATERESELLERREQUEST']._serialized_start=738
+  _globals['_CREATERESELLERREQUEST']._serialized_end=828
+  _globals['_CREATERESELLERRESPONSE']._serialized_start=830
+  _globals['_CREATERESELLERRESPONSE']._serialized_end=905
+  _globals['_UPDATERESELLERREQUEST']._serialized_start=908
+  _globals['_UPDATERESELLERREQUEST']._serialized_end=1047
+  _globals['_UPDATERESELLERRESPONSE']._serialized_start=1049
+  _globals['_UPDATERESELLERRESPONSE']._serialized_end=1124
+  _globals['_DELETERESELLERREQUEST']._serialized_start=1126
+  _globals['_DELETERESELLERREQUEST']._serialized_end=1191
+  _globals['_DELETERESELLERRESPONSE']._serialized_start=1193
+  _globals['_DELETERESELLERRESPONSE']._serialized_end=1217
+  _globals['_LISTRESELLERCHANGESREQUEST']._serialized_start=1219
+  _globals['_LISTRESELLERCHANGESREQUEST']._serialized_end=1307
+  _globals['_LISTRESELLERCHANGESRESPONSE']._serialized_start=1309
+  _globals['_LISTRESELLERCHANGESRESPONSE']._serialized_end=1419
+  _globals['_RESELLERCHANGE']._serialized_start=1422
+  _globals['_RESELLERCHANGE']._serialized_end=1640
+  _globals['_RESELLERSERVICE']._serialized_start=1643
+  _globals['_RESELLERSERVICE']._serialized_end=2329
 # @@protoc_insertion_point(module_scope)

@@ -61,6 +61,11 @@ class ResellerServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_reseller__pb2.DeleteResellerRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_reseller__pb2.DeleteResellerResponse.FromString,
                 _registered_method=True)
+        self.ListResellerChanges = channel.unary_unary(
+                '/carillon.directory.v1.ResellerService/ListResellerChanges',
+                request_serializer=carillon_dot_directory_dot_v1_dot_reseller__pb2.ListResellerChangesRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_reseller__pb2.ListResellerChangesResponse.FromString,
+                _registered_method=True)
 
 
 class ResellerServiceServicer:
@@ -99,6 +104,13 @@ class ResellerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListResellerChanges(self, request, context):
+        """ListResellerChanges lists what happened to resellers, newest first: to each what was below it then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ResellerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -126,6 +138,11 @@ def add_ResellerServiceServicer_to_server(servicer, server):
                     servicer.DeleteReseller,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_reseller__pb2.DeleteResellerRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_reseller__pb2.DeleteResellerResponse.SerializeToString,
+            ),
+            'ListResellerChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListResellerChanges,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_reseller__pb2.ListResellerChangesRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_reseller__pb2.ListResellerChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -265,6 +282,33 @@ class ResellerService:
             '/carillon.directory.v1.ResellerService/DeleteReseller',
             carillon_dot_directory_dot_v1_dot_reseller__pb2.DeleteResellerRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_reseller__pb2.DeleteResellerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListResellerChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.ResellerService/ListResellerChanges',
+            carillon_dot_directory_dot_v1_dot_reseller__pb2.ListResellerChangesRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_reseller__pb2.ListResellerChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class ResellerServiceStub:
     UpdateReseller: _grpc.UnaryUnaryMultiCallable[_reseller_pb2.UpdateResellerRequest, _reseller_pb2.UpdateResellerResponse]
     DeleteReseller: _grpc.UnaryUnaryMultiCallable[_reseller_pb2.DeleteResellerRequest, _reseller_pb2.DeleteResellerResponse]
     """DeleteReseller is refused while a tenant or another reseller is below."""
+    ListResellerChanges: _grpc.UnaryUnaryMultiCallable[_reseller_pb2.ListResellerChangesRequest, _reseller_pb2.ListResellerChangesResponse]
+    """ListResellerChanges lists what happened to resellers, newest first: to each what was below it then."""
 
 @_typing.type_check_only
 class ResellerServiceAsyncStub(ResellerServiceStub):
@@ -55,6 +57,8 @@ class ResellerServiceAsyncStub(ResellerServiceStub):
     UpdateReseller: _aio.UnaryUnaryMultiCallable[_reseller_pb2.UpdateResellerRequest, _reseller_pb2.UpdateResellerResponse]  # type: ignore[assignment]
     DeleteReseller: _aio.UnaryUnaryMultiCallable[_reseller_pb2.DeleteResellerRequest, _reseller_pb2.DeleteResellerResponse]  # type: ignore[assignment]
     """DeleteReseller is refused while a tenant or another reseller is below."""
+    ListResellerChanges: _aio.UnaryUnaryMultiCallable[_reseller_pb2.ListResellerChangesRequest, _reseller_pb2.ListResellerChangesResponse]  # type: ignore[assignment]
+    """ListResellerChanges lists what happened to resellers, newest first: to each what was below it then."""
 
 class ResellerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Resellers are above the tenants and form a tree. Operators keep them; a reseller (a token of role `reseller`, by an API key) sees itself and
@@ -96,5 +100,13 @@ class ResellerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_reseller_pb2.DeleteResellerResponse, _abc.Awaitable[_reseller_pb2.DeleteResellerResponse]]:
         """DeleteReseller is refused while a tenant or another reseller is below."""
+
+    @_abc_1.abstractmethod
+    def ListResellerChanges(
+        self,
+        request: _reseller_pb2.ListResellerChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reseller_pb2.ListResellerChangesResponse, _abc.Awaitable[_reseller_pb2.ListResellerChangesResponse]]:
+        """ListResellerChanges lists what happened to resellers, newest first: to each what was below it then."""
 
 def add_ResellerServiceServicer_to_server(servicer: ResellerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class TenantServiceStub:
-    """For operators, and for resellers those that they sell to: the tenants themselves.
+    """Operators see every tenant, resellers those that they sell to. Admins see their own, and change all of it but what was sold to it:
+    id, realm, reseller_id, limits, subscription.
     """
 
     def __init__(self, channel):
@@ -55,10 +56,16 @@ class TenantServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.UpdateTenantRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.UpdateTenantResponse.FromString,
                 _registered_method=True)
+        self.EnterTenant = channel.unary_unary(
+                '/carillon.directory.v1.TenantService/EnterTenant',
+                request_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.EnterTenantRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.EnterTenantResponse.FromString,
+                _registered_method=True)
 
 
 class TenantServiceServicer:
-    """For operators, and for resellers those that they sell to: the tenants themselves.
+    """Operators see every tenant, resellers those that they sell to. Admins see their own, and change all of it but what was sold to it:
+    id, realm, reseller_id, limits, subscription.
     """
 
     def GetTenant(self, request, context):
@@ -81,6 +88,14 @@ class TenantServiceServicer:
 
     def UpdateTenant(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnterTenant(self, request, context):
+        """EnterTenant gives a reseller a short token of an admin of a tenant that it sells to. The tenant's audit trail tells it, and its history
+        names the reseller in what is done with it.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -108,6 +123,11 @@ def add_TenantServiceServicer_to_server(servicer, server):
                     request_deserializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.UpdateTenantRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.UpdateTenantResponse.SerializeToString,
             ),
+            'EnterTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnterTenant,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.EnterTenantRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.EnterTenantResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'carillon.directory.v1.TenantService', rpc_method_handlers)
@@ -117,7 +137,8 @@ def add_TenantServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TenantService:
-    """For operators, and for resellers those that they sell to: the tenants themselves.
+    """Operators see every tenant, resellers those that they sell to. Admins see their own, and change all of it but what was sold to it:
+    id, realm, reseller_id, limits, subscription.
     """
 
     @staticmethod
@@ -218,6 +239,33 @@ class TenantService:
             '/carillon.directory.v1.TenantService/UpdateTenant',
             carillon_dot_directory_dot_v1_dot_tenant__pb2.UpdateTenantRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_tenant__pb2.UpdateTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnterTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.TenantService/EnterTenant',
+            carillon_dot_directory_dot_v1_dot_tenant__pb2.EnterTenantRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_tenant__pb2.EnterTenantResponse.FromString,
             options,
             channel_credentials,
             insecure,
