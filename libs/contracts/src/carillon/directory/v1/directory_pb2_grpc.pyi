@@ -606,9 +606,12 @@ from carillon.directory.v1.reseller_pb2 import DeleteResellerRequest as DeleteRe
 from carillon.directory.v1.reseller_pb2 import DeleteResellerResponse as DeleteResellerResponse
 from carillon.directory.v1.reseller_pb2 import GetResellerRequest as GetResellerRequest
 from carillon.directory.v1.reseller_pb2 import GetResellerResponse as GetResellerResponse
+from carillon.directory.v1.reseller_pb2 import ListResellerChangesRequest as ListResellerChangesRequest
+from carillon.directory.v1.reseller_pb2 import ListResellerChangesResponse as ListResellerChangesResponse
 from carillon.directory.v1.reseller_pb2 import ListResellersRequest as ListResellersRequest
 from carillon.directory.v1.reseller_pb2 import ListResellersResponse as ListResellersResponse
 from carillon.directory.v1.reseller_pb2 import Reseller as Reseller
+from carillon.directory.v1.reseller_pb2 import ResellerChange as ResellerChange
 from carillon.directory.v1.reseller_pb2 import UpdateResellerRequest as UpdateResellerRequest
 from carillon.directory.v1.reseller_pb2 import UpdateResellerResponse as UpdateResellerResponse
 from carillon.directory.v1.restriction_profile_pb2 import CreateRestrictionProfileRequest as CreateRestrictionProfileRequest
@@ -739,6 +742,14 @@ from carillon.directory.v1.site_pb2 import ListSitesResponse as ListSitesRespons
 from carillon.directory.v1.site_pb2 import Site as Site
 from carillon.directory.v1.site_pb2 import UpdateSiteRequest as UpdateSiteRequest
 from carillon.directory.v1.site_pb2 import UpdateSiteResponse as UpdateSiteResponse
+from carillon.directory.v1.subscription_pb2 import GetSubscriptionRequest as GetSubscriptionRequest
+from carillon.directory.v1.subscription_pb2 import GetSubscriptionResponse as GetSubscriptionResponse
+from carillon.directory.v1.subscription_pb2 import ListSubscriptionsRequest as ListSubscriptionsRequest
+from carillon.directory.v1.subscription_pb2 import ListSubscriptionsResponse as ListSubscriptionsResponse
+from carillon.directory.v1.subscription_pb2 import SubscriptionUse as SubscriptionUse
+from carillon.directory.v1.subscription_pb2 import TenantSubscription as TenantSubscription
+from carillon.directory.v1.subscription_pb2 import UpdateSubscriptionRequest as UpdateSubscriptionRequest
+from carillon.directory.v1.subscription_pb2 import UpdateSubscriptionResponse as UpdateSubscriptionResponse
 from carillon.directory.v1.supervision_pb2 import CreateSupervisionRequest as CreateSupervisionRequest
 from carillon.directory.v1.supervision_pb2 import CreateSupervisionResponse as CreateSupervisionResponse
 from carillon.directory.v1.supervision_pb2 import DeleteSupervisionRequest as DeleteSupervisionRequest
@@ -757,6 +768,8 @@ from carillon.directory.v1.supervision_pb2 import UpdateSupervisionRequest as Up
 from carillon.directory.v1.supervision_pb2 import UpdateSupervisionResponse as UpdateSupervisionResponse
 from carillon.directory.v1.tenant_pb2 import CreateTenantRequest as CreateTenantRequest
 from carillon.directory.v1.tenant_pb2 import CreateTenantResponse as CreateTenantResponse
+from carillon.directory.v1.tenant_pb2 import EnterTenantRequest as EnterTenantRequest
+from carillon.directory.v1.tenant_pb2 import EnterTenantResponse as EnterTenantResponse
 from carillon.directory.v1.tenant_pb2 import FEATURE_AGENT_LOGIN as FEATURE_AGENT_LOGIN
 from carillon.directory.v1.tenant_pb2 import FEATURE_AGENT_LOGOUT as FEATURE_AGENT_LOGOUT
 from carillon.directory.v1.tenant_pb2 import FEATURE_AGENT_PAUSE as FEATURE_AGENT_PAUSE
