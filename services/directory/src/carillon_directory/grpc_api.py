@@ -18,13 +18,14 @@ from google.protobuf.message import Message
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.reseller_pb2_grpc import add_ResellerServiceServicer_to_server
-from carillon_contracts.config import RESOURCES, NumberBlock, Plan, PlanDraft, Resource, Tenant
+from carillon_contracts.config import RESOURCES, NumberBlock, Plan, PlanDraft, Resource, Tenant, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.adapters.proto_mapping import to_document, to_message
 from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain import lists
 from carillon_directory.domain.blocks import in_use
+from carillon_directory.domain.bounds import sees_account_code
 from carillon_directory.domain.columns import Columns
 from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.documents import dump
@@ -219,6 +220,8 @@ class ResourceServicer:
         message = to_message(dump(resource), self._kind.message)
         if isinstance(resource, NumberBlock) and isinstance(message, pb.NumberBlock):
             message.size, message.in_use = resource.size, in_use(resource, config.numbers)
+        if isinstance(resource, User) and not sees_account_code(config, bounds_of(current_principal()), resource):
+            message.ClearField("account_code")
         return message
 
 

@@ -7,7 +7,16 @@ import grpc
 import grpc.aio
 import pytest
 
-from carillon.directory.v1 import contact_pb2_grpc, device_pb2_grpc, extension_pb2_grpc, import_pb2_grpc, mailbox_pb2_grpc, user_pb2_grpc
+from carillon.directory.v1 import (
+    account_code_policy_pb2_grpc,
+    contact_pb2_grpc,
+    department_pb2_grpc,
+    device_pb2_grpc,
+    extension_pb2_grpc,
+    import_pb2_grpc,
+    mailbox_pb2_grpc,
+    user_pb2_grpc,
+)
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.search_pb2_grpc import SearchServiceStub
 from carillon_kit.auth import DEPARTMENT_ADMIN, OPERATOR, USER, issue_token
@@ -114,3 +123,35 @@ async def test_a_departments_admin_finds_what_is_of_the_department(company: int)
     async with channel(f"127.0.0.1:{company}", token) as link:
         found = await SearchServiceStub(link).Search(pb.SearchRequest(query="archer"))
     assert [(each.kind, each.id) for each in found.results] == [("user", "ann")]
+
+
+@pytest.mark.feature("D-14")
+async def test_the_account_code_policy_says_whether_users_see_and_change_their_own_code(company: int, ann: grpc.aio.Channel) -> None:
+    async with channel(f"127.0.0.1:{company}", issue_token(KEY, "x", None, [OPERATOR]), TENANT) as admin:
+        policies: Any = account_code_policy_pb2_grpc.AccountCodePolicyServiceStub(admin)
+        departments: Any = department_pb2_grpc.DepartmentServiceStub(admin)
+        all_users: Any = user_pb2_grpc.UserServiceStub(admin)
+        await policies.CreateAccountCodePolicy(
+            pb.CreateAccountCodePolicyRequest(account_code_policy=pb.AccountCodePolicy(id="billed", min_length=3, max_length=4))
+        )
+        await departments.UpdateDepartment(
+            pb.UpdateDepartmentRequest(department=pb.Department(id="trade", account_code_policy_id="billed"))
+        )
+        await all_users.UpdateUser(pb.UpdateUserRequest(user=pb.User(id="ann", account_code="123")))
+        users: Any = user_pb2_grpc.UserServiceStub(ann)
+
+        async def seen() -> str:
+            return str((await users.GetUser(pb.GetUserRequest(id="ann"))).user.account_code)
+
+        changed = pb.UpdateUserRequest(user=pb.User(id="ann", account_code="4711"))
+        assert await seen() == ""
+        assert await code(users.UpdateUser(changed)) == DENIED
+        for asked in (pb.ListUsersRequest(filter="account_code = 123"), pb.ListUsersRequest(order_by="account_code")):
+            assert await code(users.ListUsers(asked)) == grpc.StatusCode.INVALID_ARGUMENT
+        allowing = pb.AccountCodePolicy(id="billed", users_may_see=True, users_may_change=True)
+        await policies.UpdateAccountCodePolicy(pb.UpdateAccountCodePolicyRequest(account_code_policy=allowing))
+        assert await seen() == "123"
+        await users.UpdateUser(changed)
+        assert await seen() == "4711"
+        too_long = pb.UpdateUserRequest(user=pb.User(id="ann", account_code="47110"))
+        assert await code(users.UpdateUser(too_long)) == grpc.StatusCode.INVALID_ARGUMENT

@@ -289,3 +289,57 @@ def test_who_is_no_user_of_the_tenant_has_no_rights_to_call_outside_but_for_help
     config = company({})
     assert SimulatedCall.from_user(config, "nobody", "0791234567").played().ends == BARRED
     assert SimulatedCall.from_user(config, "nobody", "112").rings == [("112@carrier", 0, 120)]
+
+
+# -- inherited ----------------------------------------------------------------------------------------------------------
+
+
+def inheriting(own: str = "", team: str = "", sales: str = "", house: str = "") -> Any:
+    """Anna in the team of sales; each may have a profile: `strict` bars mobile numbers, `free` nothing."""
+    return small_company(
+        users=[{"id": "anna", "last_name": "A", "department_id": "team", "restriction_profile_id": own}],
+        extensions=[{"id": "101", "destination": {"user_id": "anna"}}],
+        departments=[
+            {"id": "sales", "restriction_profile_id": sales},
+            {"id": "team", "parent_id": "sales", "restriction_profile_id": team},
+        ],
+        house_rule_sets=[{"id": "default", "restriction_profile_id": house}],
+        restriction_profiles=[{"id": "strict", "barred": ["mobile"]}, {"id": "free"}],
+    )
+
+
+@pytest.mark.feature("D-14")
+@pytest.mark.parametrize(
+    ("levels", "by"),
+    [
+        ({"own": "strict", "team": "free"}, ""),
+        ({"team": "strict", "sales": "free", "house": "free"}, "department/team"),
+        ({"sales": "strict", "house": "free"}, "department/sales"),
+        ({"house": "strict"}, "house_rule_set/default"),
+    ],
+)
+def test_the_nearest_profile_counts_and_the_trace_tells_whose_it_is(levels: dict[str, str], by: str) -> None:
+    one = SimulatedCall.from_user(inheriting(**levels), "anna", MOBILE)
+    assert "restriction_profile/strict bars mobile calls" in " ".join(one.trace())
+    assert not one.rings
+    told = f"+ user/anna: restriction_profile/strict counts, by {by}"
+    assert (told in one.trace()) == bool(by)
+
+
+@pytest.mark.feature("D-14")
+def test_a_nearer_profile_that_bars_nothing_lets_calls_through() -> None:
+    for levels in ({"own": "free", "team": "strict"}, {"team": "free", "house": "strict"}, {}):
+        assert SimulatedCall.from_user(inheriting(**levels), "anna", MOBILE).rings
+
+
+@pytest.mark.feature("D-14")
+def test_trunks_of_the_department_are_the_only_ones() -> None:
+    config = small_company(
+        users=[{"id": "anna", "last_name": "A", "department_id": "sales"}],
+        extensions=[{"id": "101", "destination": {"user_id": "anna"}}],
+        departments=[{"id": "sales", "trunk_ids": ["other"]}],
+        trunks=[{"id": "carrier", "address": "192.0.2.1"}, {"id": "other", "address": "192.0.2.2", "priority": 9}],
+    )
+    one = SimulatedCall.from_user(config, "anna", MOBILE)
+    assert one.rings == [(f"{MOBILE}@other", 0, 120)]
+    assert "- trunk/carrier: is none of department/sales's trunks: other" in one.trace()

@@ -155,3 +155,30 @@ def test_who_is_forwarded_to_a_number_that_needs_a_code_is_not_asked() -> None:
     assert "only who dials can be asked for" in " ".join(line.reason for line in outside.last.trace)
     inside = SimulatedCall.from_user(config, "ben", "101")
     assert not isinstance(inside.last.step, Gather)
+
+
+def test_the_users_own_code_counts_beside_those_of_the_list() -> None:
+    config = company(policy=POLICY)
+    anna = config.users["anna"].model_copy(update={"account_code": "4711"})
+    config = small_company(
+        users=[anna.model_dump(), {"id": "ben", "last_name": "Ben"}],
+        account_code_policies=[{"id": "billed", **POLICY}],
+        extensions=[{"id": "101", "destination": {"user_id": "anna"}}],
+    )
+    one = call(config).pressed("4711")
+    assert one.rings == RINGS
+    assert "+ user/anna account code: is the user's own -> +41791234567" in one.trace()
+
+
+def test_a_policy_of_the_department_asks_for_codes_too() -> None:
+    config = small_company(
+        users=[{"id": "anna", "last_name": "A", "department_id": "sales"}],
+        departments=[{"id": "sales", "account_code_policy_id": "billed"}],
+        account_code_policies=[{"id": "billed", **POLICY}],
+        extensions=[{"id": "101", "destination": {"user_id": "anna"}}],
+    )
+    one = call(config)
+    assert isinstance(one.last.step, Gather)
+    assert one.last.step.max_digits == 4
+    assert "+ user/anna: account_code_policy/billed counts, by department/sales" in one.trace()
+    assert one.pressed("77").rings == RINGS

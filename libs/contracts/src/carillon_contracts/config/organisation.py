@@ -67,6 +67,10 @@ class Department(Resource):
     main_number: E164 | Literal[""] = ""
     operator: Destination | None = None
     limits: CallLimits = CallLimits()
+    #: Of users who have none of their own, here and below.
+    restriction_profile_id: str = ""
+    account_code_policy_id: str = ""
+    trunk_ids: tuple[str, ...] = ()
 
 
 class Right(Shape):
@@ -97,6 +101,10 @@ class HouseRuleSet(Resource):
     extensions_for_numbers: bool = False
     #: Fields of `User` that users may change themselves.
     users_may_change: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,63}$")], ...] = ()
+    #: Of users for whom neither they nor their departments have any.
+    restriction_profile_id: str = ""
+    account_code_policy_id: str = ""
+    trunk_ids: tuple[str, ...] = ()
 
 
 class EmergencyRecipient(Departmental):

@@ -82,7 +82,9 @@ class User(Departmental):
     withhold: bool = False
     restriction_profile_id: str = ""
     account_code_policy_id: str = ""
-    #: Trunks for the user's calls; empty: any.
+    #: The user's own, taken beside those of the policy.
+    account_code: Annotated[str, StringConstraints(pattern=r"^[0-9]{0,15}$")] = ""
+    #: Trunks for the user's calls; empty: those of the department, or any (`carillon_contracts.inherited`).
     trunk_ids: tuple[str, ...] = ()
     #: Asked for before certain calls (`RestrictionProfile.pin_needed`); kept as a hash, see `carillon_kit.pins`.
     outbound_pin_hash: str = ""

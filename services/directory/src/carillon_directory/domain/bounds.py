@@ -6,7 +6,18 @@ One place for every way of reading and of changing: what is not in reach is not 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from carillon_contracts.config import ConfigChanged, Contact, HouseRuleSet, Mailbox, Resource, RightsProfile, Tenant, User
+from carillon_contracts.config import (
+    AccountCodePolicy,
+    ConfigChanged,
+    Contact,
+    HouseRuleSet,
+    Mailbox,
+    Resource,
+    RightsProfile,
+    Tenant,
+    User,
+)
+from carillon_contracts.inherited import account_code_policy_of
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import Bounds
 from carillon_directory.domain.documents import differing
@@ -15,6 +26,7 @@ from carillon_directory.domain.organisation import below, department_of, user_of
 #: Of users themselves, whatever the house rules say: who they are to others and what they may do is not theirs to change.
 _NEVER_OWN = frozenset(
     {"role", "rights_profile_id", "department_id", "login", "services", "restriction_profile_id", "account_code_policy_id", "trunk_ids"}
+    | {"account_code"}
 )
 
 #: Of users themselves in a company without house rules.
@@ -91,6 +103,14 @@ class Reach:
         return (isinstance(resource, Contact) and not resource.owner_user_id) or user_of(self.config, resource) == self.bounds.user
 
 
+def sees_account_code(config: TenantConfig, bounds: Bounds, user: User) -> bool:
+    """Whether the user's account code is shown: to people themselves if the policy that counts for them lets them see it."""
+    if not bounds.user:
+        return True
+    policy = config.get(AccountCodePolicy, account_code_policy_of(config, user)[0])
+    return policy is not None and policy.users_may_see
+
+
 def forbidden(before: TenantConfig, after: TenantConfig, bounds: Bounds, changes: Sequence[ConfigChanged]) -> str:
     """Why whoever has these bounds may not make the changes; empty if they may."""
     if bounds.inside and (reason := next(filter(None, map(_sold, changes)), "")):
@@ -128,5 +148,13 @@ def _own_fields(config: TenantConfig, bounds: Bounds, change: ConfigChanged) -> 
         return f"users neither make nor delete a {change.resource}"
     rules = config.get(HouseRuleSet, "default")
     allowed = _OF_MAILBOX if change.resource == Mailbox.KIND else frozenset(rules.users_may_change if rules else USUALLY_OWN) - _NEVER_OWN
+    if change.resource == User.KIND and _changes_account_code(config, bounds.user):
+        allowed |= {"account_code"}
     kept = [name for name in differing(change.before, change.after) if name not in allowed]
     return f"the house rules do not let users change {', '.join(kept)}" if kept else ""
+
+
+def _changes_account_code(config: TenantConfig, user_id: str) -> bool:
+    user = config.users.get(user_id)
+    policy = config.get(AccountCodePolicy, account_code_policy_of(config, user)[0]) if user is not None else None
+    return policy is not None and policy.users_may_change

@@ -3,7 +3,21 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from carillon_contracts.config import Agent, Extension, PagingGroup, ParkingLot, Plan, PlanDraft, PlanTest, Resource, Schedule, Tenant, User
+from carillon_contracts.config import (
+    AccountCodePolicy,
+    Agent,
+    Extension,
+    PagingGroup,
+    ParkingLot,
+    Plan,
+    PlanDraft,
+    PlanTest,
+    Resource,
+    Schedule,
+    Tenant,
+    User,
+)
+from carillon_contracts.inherited import account_code_policy_of
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.graphs import loop_violation, plan_violations
 from carillon_directory.domain.outcomes import Holder, Violation
@@ -26,6 +40,7 @@ def violations(config: TenantConfig, resource: Resource, expected: Collection[tu
         found += plan_violations(resource)
     if isinstance(resource, User):
         found += _self_forwarding(resource)
+        found += _account_code(config, resource)
     if isinstance(resource, Schedule):
         found += _repeated_dates(resource)
     found += _taken_digits(config, resource)
@@ -70,6 +85,14 @@ def _self_forwarding(user: User) -> list[Violation]:
         for name, rule in rules
         if rule is not None and rule.user_id == user.id
     ]
+
+
+def _account_code(config: TenantConfig, user: User) -> list[Violation]:
+    """A code is as long as the policy that counts for the user wants, if there is one."""
+    policy = config.get(AccountCodePolicy, account_code_policy_of(config, user)[0]) if user.account_code else None
+    if policy is None or policy.min_length <= len(user.account_code) <= policy.max_length:
+        return []
+    return [Violation("account_code", f"must have {policy.min_length} to {policy.max_length} digits, by account code policy {policy.id!r}")]
 
 
 def _repeated_dates(schedule: Schedule) -> list[Violation]:

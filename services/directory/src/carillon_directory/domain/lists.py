@@ -26,6 +26,8 @@ _LONGEST = 1000
 _MOST = 20
 #: Fewer than one of so many are sorted by themselves.
 _FEW = 16
+#: Fields that people themselves may not be shown.
+_SEEN_BY_SOME = frozenset({"account_code"})
 Test = Callable[[Resource], bool]
 R = TypeVar("R", bound=Resource)
 
@@ -73,9 +75,12 @@ def page(
     """
     conditions = list(_conditions(kind, query.filter))
     departments = _departments(config, query)
+    order = _order(kind, query.order_by)
+    asked = {*(each.path[0] for each in conditions), *(path[0] for path, _ in order)}
+    if reach.bounds.user and asked & _SEEN_BY_SOME:
+        raise BadQuery("filter", f"users neither find nor order by {', '.join(sorted(asked & _SEEN_BY_SOME))}")
     tests = list(_tests(config, kind, query, reach, conditions, departments))
     known = SortedMap.of(config.resources.get(kind.KIND, {}))
-    order = _order(kind, query.order_by)
     kept = kept or Kept(Orders(1), Columns(1))
     columnar: list[Condition | Among] = [*(each for each in conditions if each.columnar), *_departmental(kind, query, reach, departments)]
     found: Iterable[Resource]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from carillon_contracts.config import AccountCodePolicy, CallClass, RestrictionProfile, Trunk, User
+from carillon_contracts.inherited import account_code_policy_of, restriction_profile_of, trunks_of
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import trunks
 from carillon_routing.domain.dialling import is_emergency
@@ -70,20 +71,24 @@ def authorise(config: TenantConfig, user: User | None, number: str, call: CallFa
     return Allowed(_trunks(config, user, number, trace), shown, name, withheld=not shown), tuple(trace)
 
 
+def restricts(config: TenantConfig, user: User) -> bool:
+    """Whether the user, the departments or the house rules have anything to say."""
+    return bool(restriction_profile_of(config, user)[0] or account_code_policy_of(config, user)[0])
+
+
 def _restricted(config: TenantConfig, user: User, number: str, trace: list[TraceLine], given: Container[str]) -> Refused | NeedsCode | None:
-    """What the user's profile and account code policy have against it."""
-    if not user.restriction_profile_id and not user.account_code_policy_id:
+    """What the user's profile and account code policy have against it, their own or inherited."""
+    profile_id, from_profile = restriction_profile_of(config, user)
+    policy_id, from_policy = account_code_policy_of(config, user)
+    if not profile_id and not policy_id:
         return None
     classes = classes_of(config, user, number)
     trace.append(TraceLine(f"user/{user.id} class", True, f"{number} is {' and '.join(classes)}"))
     profile = policy = None
-    if user.restriction_profile_id:
-        profile = config.get(RestrictionProfile, user.restriction_profile_id)
-        refused = (
-            _missing(f"restriction_profile/{user.restriction_profile_id}", trace)
-            if profile is None
-            else _barred(profile, number, classes, trace)
-        )
+    if profile_id:
+        _inherited(user, f"restriction_profile/{profile_id}", from_profile, trace)
+        profile = config.get(RestrictionProfile, profile_id)
+        refused = _missing(f"restriction_profile/{profile_id}", trace) if profile is None else _barred(profile, number, classes, trace)
         if refused is not None:
             return refused
     if (
@@ -92,14 +97,21 @@ def _restricted(config: TenantConfig, user: User, number: str, trace: list[Trace
         and "pin" not in given
     ):
         return NeedsCode("pin")
-    if user.account_code_policy_id:
-        subject = f"account_code_policy/{user.account_code_policy_id}"
-        policy = config.get(AccountCodePolicy, user.account_code_policy_id)
+    if policy_id:
+        subject = f"account_code_policy/{policy_id}"
+        _inherited(user, subject, from_policy, trace)
+        policy = config.get(AccountCodePolicy, policy_id)
         if policy is None:
             return _missing(subject, trace)
         if _needs(f"{subject} needed", policy.needed, classes, trace) and "account" not in given:
             return NeedsCode("account")
     return None
+
+
+def _inherited(user: User, what: str, source: str, trace: list[TraceLine]) -> None:
+    """A line where it is not the user's own."""
+    if source != f"user/{user.id}":
+        trace.append(TraceLine(f"user/{user.id}", True, f"{what} counts, by {source}"))
 
 
 def _missing(subject: str, trace: list[TraceLine]) -> Refused:
@@ -145,9 +157,10 @@ def _trunks(config: TenantConfig, user: User | None, number: str, trace: list[Tr
         if trunk.id not in able:
             why = f"begins with none of {', '.join(trunk.prefixes)}" if number.startswith("+") else "is none of that exchange's"
             trace.append(TraceLine(f"trunk/{trunk.id}", False, f"{number} {why}"))
-    if user is None or not user.trunk_ids:
+    allowed, source = trunks_of(config, user) if user is not None else ((), "")
+    if not allowed:
         return tuple(found)
     for trunk, _ in found:
-        if trunk.id not in user.trunk_ids:
-            trace.append(TraceLine(f"trunk/{trunk.id}", False, f"is none of user/{user.id}'s trunks: {', '.join(user.trunk_ids)}"))
-    return tuple(each for each in found if each[0].id in user.trunk_ids)
+        if trunk.id not in allowed:
+            trace.append(TraceLine(f"trunk/{trunk.id}", False, f"is none of {source}'s trunks: {', '.join(allowed)}"))
+    return tuple(each for each in found if each[0].id in allowed)

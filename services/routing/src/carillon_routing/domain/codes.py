@@ -5,6 +5,7 @@ counted over all calls of a user, and too many block the code until an admin for
 """
 
 from carillon_contracts.config import AccountCodePolicy, User
+from carillon_contracts.inherited import account_code_policy_of
 from carillon_kit.pins import verify_pin
 from carillon_routing.domain.asks import CountTry
 from carillon_routing.domain.cursor import CodeWait, RefusedWait
@@ -32,7 +33,7 @@ def ask(walk: Walk, user: User, wait: CodeWait, said: Said | None = None) -> Sto
     if wait.kind == "pin" and not user.outbound_pin_hash:
         walk.note(f"user/{user.id} outbound PIN", False, "there is none, so none can be given")
         return refused(walk, "barred")
-    policy = walk.config.get(AccountCodePolicy, user.account_code_policy_id)
+    policy = walk.config.get(AccountCodePolicy, account_code_policy_of(walk.config, user)[0])
     digits = PIN_DIGITS if wait.kind == "pin" or policy is None else policy.max_length
     language = language_of(walk)
     prompts: tuple[Said, ...] = ("enter_pin" if wait.kind == "pin" else "enter_account_code",)
@@ -78,9 +79,12 @@ def _checked(walk: Walk, user: User, kind: str, digits: str) -> tuple[bool, str,
     if kind == "pin":
         right = verify_pin(digits, user.outbound_pin_hash)
         return right, "is the user's" if right else "is not the user's", PIN_LIMIT
-    policy = walk.config.get(AccountCodePolicy, user.account_code_policy_id)
+    policy_id, _ = account_code_policy_of(walk.config, user)
+    policy = walk.config.get(AccountCodePolicy, policy_id)
     if policy is None:
-        return False, f"account_code_policy/{user.account_code_policy_id} does not exist", PIN_LIMIT
+        return False, f"account_code_policy/{policy_id} does not exist", PIN_LIMIT
+    if digits == user.account_code:
+        return True, "is the user's own", policy.blocked_after
     if policy.validated:
         found = next((code for code in policy.codes if code.code == digits), None)
         reason = f"is one of account_code_policy/{policy.id}" + (f": {found.label}" if found is not None and found.label else "")

@@ -3,7 +3,7 @@
 from collections.abc import Container
 
 from carillon_routing.domain import codes
-from carillon_routing.domain.authorise import Allowed, NeedsCode, Refused, authorise
+from carillon_routing.domain.authorise import Allowed, NeedsCode, Refused, authorise, restricts
 from carillon_routing.domain.cursor import CodeWait, ExternalWait
 from carillon_routing.domain.facts import RingResult, TrunkTarget
 from carillon_routing.domain.reach import MAX_TRUNKS
@@ -54,7 +54,7 @@ def refused(walk: Walk, user_id: str, number: str, decision: Refused | NeedsCode
 def inside_barred(walk: Walk, user_id: str, number: str) -> Move | None:
     """The end of a call to an extension or a number of the tenant's that the user may not call; None: it may go on."""
     user = walk.config.users.get(user_id)
-    if user is None or not (user.restriction_profile_id or user.account_code_policy_id):
+    if user is None or not restricts(walk.config, user):
         return None
     decision, trace = authorise(walk.config, user, number, walk.call, walk.codes)
     walk.noted(line for line in trace if not line.subject.startswith("trunk/"))

@@ -29,7 +29,7 @@ from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&carillon/directory/v1/department.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/call_limits.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xde\x01\n\nDepartment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x11\n\tparent_id\x18\x0b \x01(\t\x12\x0f\n\x07site_id\x18\x0c \x01(\t\x12\x13\n\x0bmain_number\x18\r \x01(\t\x12\x34\n\x08operator\x18\x0e \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x31\n\x06limits\x18\x0f \x01(\x0b\x32!.carillon.directory.v1.CallLimits\"N\n\x14GetDepartmentRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"N\n\x15GetDepartmentResponse\x12\x35\n\ndepartment\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.Department\"\xba\x01\n\x16ListDepartmentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"j\n\x17ListDepartmentsResponse\x12\x36\n\x0b\x64\x65partments\x18\x01 \x03(\x0b\x32!.carillon.directory.v1.Department\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x17\x43reateDepartmentRequest\x12\x35\n\ndepartment\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.Department\x12\x0e\n\x06reason\x18\x02 \x01(\t\"Q\n\x18\x43reateDepartmentResponse\x12\x35\n\ndepartment\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.Department\"\x91\x01\n\x17UpdateDepartmentRequest\x12\x35\n\ndepartment\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.Department\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"Q\n\x18UpdateDepartmentResponse\x12\x35\n\ndepartment\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.Department\"C\n\x17\x44\x65leteDepartmentRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1a\n\x18\x44\x65leteDepartmentResponse2\xd0\x04\n\x11\x44\x65partmentService\x12j\n\rGetDepartment\x12+.carillon.directory.v1.GetDepartmentRequest\x1a,.carillon.directory.v1.GetDepartmentResponse\x12p\n\x0fListDepartments\x12-.carillon.directory.v1.ListDepartmentsRequest\x1a..carillon.directory.v1.ListDepartmentsResponse\x12s\n\x10\x43reateDepartment\x12..carillon.directory.v1.CreateDepartmentRequest\x1a/.carillon.directory.v1.CreateDepartmentResponse\x12s\n\x10UpdateDepartment\x12..carillon.directory.v1.UpdateDepartmentRequest\x1a/.carillon.directory.v1.UpdateDepartmentResponse\x12s\n\x10\x44\x65leteDepartment\x12..carillon.directory.v1.DeleteDepartmentRequest\x1a/.carillon.directory.v1.DeleteDepartmentResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&carillon/directory/v1/department.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/call_limits.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xb1\x02\n\nDepartment\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x11\n\tparent_id\x18\x0b \x01(\t\x12\x0f\n\x07site_id\x18\x0c \x01(\t\x12\x13\n\x0bmain_number\x18\r \x01(\t\x12\x34\n\x08operator\x18\x0e \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x31\n\x06limits\x18\x0f \x01(\x0b\x32!.carillon.directory.v1.CallLimits\x12\x1e\n\x16restriction_profile_id\x18\x10 \x01(\t\x12\x1e\n\x16\x61\x63\x63ount_code_policy_id\x18\x11 \x01(\t\x12\x11\n\ttrunk_ids\x18\x12 \x03(\t\"N\n\x14GetDepartmentRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"N\n\x15GetDepartmentResponse\x12\x35\n\ndepartment\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.Department\"\xba\x01\n\x16ListDepartmentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"j\n\x17ListDepartmentsResponse\x12\x36\n\x0b\x64\x65partments\x18\x01 \x03(\x0b\x32!.carillon.directory.v1.Department\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x17\x43reateDepartmentRequest\x12\x35\n\ndepartment\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.Department\x12\x0e\n\x06reason\x18\x02 \x01(\t\"Q\n\x18\x43reateDepartmentResponse\x12\x35\n\ndepartment\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.Department\"\x91\x01\n\x17UpdateDepartmentRequest\x12\x35\n\ndepartment\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.Department\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"Q\n\x18UpdateDepartmentResponse\x12\x35\n\ndepartment\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.Department\"C\n\x17\x44\x65leteDepartmentRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1a\n\x18\x44\x65leteDepartmentResponse2\xd0\x04\n\x11\x44\x65partmentService\x12j\n\rGetDepartment\x12+.carillon.directory.v1.GetDepartmentRequest\x1a,.carillon.directory.v1.GetDepartmentResponse\x12p\n\x0fListDepartments\x12-.carillon.directory.v1.ListDepartmentsRequest\x1a..carillon.directory.v1.ListDepartmentsResponse\x12s\n\x10\x43reateDepartment\x12..carillon.directory.v1.CreateDepartmentRequest\x1a/.carillon.directory.v1.CreateDepartmentResponse\x12s\n\x10UpdateDepartment\x12..carillon.directory.v1.UpdateDepartmentRequest\x1a/.carillon.directory.v1.UpdateDepartmentResponse\x12s\n\x10\x44\x65leteDepartment\x12..carillon.directory.v1.DeleteDepartmentRequest\x1a/.carillon.directory.v1.DeleteDepartmentResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,27 +37,27 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.depar
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DEPARTMENT']._serialized_start=252
-  _globals['_DEPARTMENT']._serialized_end=474
-  _globals['_GETDEPARTMENTREQUEST']._serialized_start=476
-  _globals['_GETDEPARTMENTREQUEST']._serialized_end=554
-  _globals['_GETDEPARTMENTRESPONSE']._serialized_start=556
-  _globals['_GETDEPARTMENTRESPONSE']._serialized_end=634
-  _globals['_LISTDEPARTMENTSREQUEST']._serialized_start=637
-  _globals['_LISTDEPARTMENTSREQUEST']._serialized_end=823
-  _globals['_LISTDEPARTMENTSRESPONSE']._serialized_start=825
-  _globals['_LISTDEPARTMENTSRESPONSE']._serialized_end=931
-  _globals['_CREATEDEPARTMENTREQUEST']._serialized_start=933
-  _globals['_CREATEDEPARTMENTREQUEST']._serialized_end=1029
-  _globals['_CREATEDEPARTMENTRESPONSE']._serialized_start=1031
-  _globals['_CREATEDEPARTMENTRESPONSE']._serialized_end=1112
-  _globals['_UPDATEDEPARTMENTREQUEST']._serialized_start=1115
-  _globals['_UPDATEDEPARTMENTREQUEST']._serialized_end=1260
-  _globals['_UPDATEDEPARTMENTRESPONSE']._serialized_start=1262
-  _globals['_UPDATEDEPARTMENTRESPONSE']._serialized_end=1343
-  _globals['_DELETEDEPARTMENTREQUEST']._serialized_start=1345
-  _globals['_DELETEDEPARTMENTREQUEST']._serialized_end=1412
-  _globals['_DELETEDEPARTMENTRESPONSE']._serialized_start=1414
-  _globals['_DELETEDEPARTMENTRESPONSE']._serialized_end=1440
-  _globals['_DEPARTMENTSERVICE']._serialized_start=1443
-  _globals['_DEPARTMENTSERVICE']._serialized_end=2035
+  _globals['_DEPARTMENT']._serialized_end=557
+  _globals['_GETDEPARTMENTREQUEST']._serialized_start=559
+  _globals['_GETDEPARTMENTREQUEST']._serialized_end=637
+  _globals['_GETDEPARTMENTRESPONSE']._serialized_start=639
+  _globals['_GETDEPARTMENTRESPONSE']._serialized_end=717
+  _globals['_LISTDEPARTMENTSREQUEST']._serialized_start=720
+  _globals['_LISTDEPARTMENTSREQUEST']._serialized_end=906
+  _globals['_LISTDEPARTMENTSRESPONSE']._serialized_start=908
+  _globals['_LISTDEPARTMENTSRESPONSE']._serialized_end=1014
+  _globals['_CREATEDEPARTMENTREQUEST']._serialized_start=1016
+  _globals['_CREATEDEPARTMENTREQUEST']._serialized_end=1112
+  _globals['_CREATEDEPARTMENTRESPONSE']._serialized_start=1114
+  _globals['_CREATEDEPARTMENTRESPONSE']._serialized_end=1195
+  _globals['_UPDATEDEPARTMENTREQUEST']._serialized_start=1198
+  _globals['_UPDATEDEPARTMENTREQUEST']._serialized_end=1343
+  _globals['_UPDATEDEPARTMENTRESPONSE']._serialized_start=1345
+  _globals['_UPDATEDEPARTMENTRESPONSE']._serialized_end=1426
+  _globals['_DELETEDEPARTMENTREQUEST']._serialized_start=1428
+  _globals['_DELETEDEPARTMENTREQUEST']._serialized_end=1495
+  _globals['_DELETEDEPARTMENTRESPONSE']._serialized_start=1497
+  _globals['_DELETEDEPARTMENTRESPONSE']._serialized_end=1523
+  _globals['_DEPARTMENTSERVICE']._serialized_start=1526
+  _globals['_DEPARTMENTSERVICE']._serialized_end=2118
 # @@protoc_insertion_point(module_scope)

@@ -37,6 +37,9 @@ class Department(_message.Message):
     MAIN_NUMBER_FIELD_NUMBER: _builtins.int
     OPERATOR_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    RESTRICTION_PROFILE_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_CODE_POLICY_ID_FIELD_NUMBER: _builtins.int
+    TRUNK_IDS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     display_name: _builtins.str
@@ -45,12 +48,17 @@ class Department(_message.Message):
     site_id: _builtins.str
     main_number: _builtins.str
     """Shown outside for users of the department without their own; one of the tenant's numbers."""
+    restriction_profile_id: _builtins.str
+    """Of users who have none of their own, here and below: see User."""
+    account_code_policy_id: _builtins.str
     @_builtins.property
     def operator(self) -> _destination_pb2.Destination:
         """Where calls to the operator go."""
 
     @_builtins.property
     def limits(self) -> _call_limits_pb2.CallLimits: ...
+    @_builtins.property
+    def trunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -62,10 +70,13 @@ class Department(_message.Message):
         main_number: _builtins.str = ...,
         operator: _destination_pb2.Destination | None = ...,
         limits: _call_limits_pb2.CallLimits | None = ...,
+        restriction_profile_id: _builtins.str = ...,
+        account_code_policy_id: _builtins.str = ...,
+        trunk_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "operator", b"operator"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "etag", b"etag", "id", b"id", "limits", b"limits", "main_number", b"main_number", "operator", b"operator", "parent_id", b"parent_id", "site_id", b"site_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code_policy_id", b"account_code_policy_id", "display_name", b"display_name", "etag", b"etag", "id", b"id", "limits", b"limits", "main_number", b"main_number", "operator", b"operator", "parent_id", b"parent_id", "restriction_profile_id", b"restriction_profile_id", "site_id", b"site_id", "trunk_ids", b"trunk_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*carillon/directory/v1/house_rule_set.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x80\x01\n\x0cHouseRuleSet\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x1c\n\x14messages_inside_only\x18\n \x01(\x08\x12\x1e\n\x16\x65xtensions_for_numbers\x18\x0b \x01(\x08\x12\x18\n\x10users_may_change\x18\x0c \x03(\t\"P\n\x16GetHouseRuleSetRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"V\n\x17GetHouseRuleSetResponse\x12;\n\x0ehouse_rule_set\x18\x01 \x01(\x0b\x32#.carillon.directory.v1.HouseRuleSet\"\xbc\x01\n\x18ListHouseRuleSetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"r\n\x19ListHouseRuleSetsResponse\x12<\n\x0fhouse_rule_sets\x18\x01 \x03(\x0b\x32#.carillon.directory.v1.HouseRuleSet\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"h\n\x19\x43reateHouseRuleSetRequest\x12;\n\x0ehouse_rule_set\x18\x01 \x01(\x0b\x32#.carillon.directory.v1.HouseRuleSet\x12\x0e\n\x06reason\x18\x02 \x01(\t\"Y\n\x1a\x43reateHouseRuleSetResponse\x12;\n\x0ehouse_rule_set\x18\x01 \x01(\x0b\x32#.carillon.directory.v1.HouseRuleSet\"\x99\x01\n\x19UpdateHouseRuleSetRequest\x12;\n\x0ehouse_rule_set\x18\x01 \x01(\x0b\x32#.carillon.directory.v1.HouseRuleSet\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"Y\n\x1aUpdateHouseRuleSetResponse\x12;\n\x0ehouse_rule_set\x18\x01 \x01(\x0b\x32#.carillon.directory.v1.HouseRuleSet\"E\n\x19\x44\x65leteHouseRuleSetRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1c\n\x1a\x44\x65leteHouseRuleSetResponse2\xf0\x04\n\x13HouseRuleSetService\x12p\n\x0fGetHouseRuleSet\x12-.carillon.directory.v1.GetHouseRuleSetRequest\x1a..carillon.directory.v1.GetHouseRuleSetResponse\x12v\n\x11ListHouseRuleSets\x12/.carillon.directory.v1.ListHouseRuleSetsRequest\x1a\x30.carillon.directory.v1.ListHouseRuleSetsResponse\x12y\n\x12\x43reateHouseRuleSet\x12\x30.carillon.directory.v1.CreateHouseRuleSetRequest\x1a\x31.carillon.directory.v1.CreateHouseRuleSetResponse\x12y\n\x12UpdateHouseRuleSet\x12\x30.carillon.directory.v1.UpdateHouseRuleSetRequest\x1a\x31.carillon.directory.v1.UpdateHouseRuleSetResponse\x12y\n\x12\x44\x65leteHouseRuleSet\x12\x30.carillon.directory.v1.DeleteHouseRuleSetRequest\x1a\x31.carillon.directory.v1.DeleteHouseRuleSetResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*carillon/directory/v1/house_rule_set.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xd3\x01\n\x0cHouseRuleSet\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x1c\n\x14messages_inside_only\x18\n \x01(\x08\x12\x1e\n\x16\x65xtensions_for_numbers\x18\x0b \x01(\x08\x12\x18\n\x10users_may_change\x18\x0c \x03(\t\x12\x1e\n\x16restriction_profile_id\x18\r \x01(\t\x12\x1e\n\x16\x61\x63\x63ount_code_policy_id\x18\x0e \x01(\t\x12\x11\n\ttrunk_ids\x18\x0f \x03(\t\"P\n\x16GetHouseRuleSetRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"V\n\x17GetHouseRuleSetResponse\x12;\n\x0ehouse_rule_set\x18\x01 \x01(\x0b\x32#.carillon.directory.v1.HouseRuleSet\"\xbc\x01\n\x18ListHouseRuleSetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"r\n\x19ListHouseRuleSetsResponse\x12<\n\x0fhouse_rule_sets\x18\x01 \x03(\x0b\x32#.carillon.directory.v1.HouseRuleSet\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"h\n\x19\x43reateHouseRuleSetRequest\x12;\n\x0ehouse_rule_set\x18\x01 \x01(\x0b\x32#.carillon.directory.v1.HouseRuleSet\x12\x0e\n\x06reason\x18\x02 \x01(\t\"Y\n\x1a\x43reateHouseRuleSetResponse\x12;\n\x0ehouse_rule_set\x18\x01 \x01(\x0b\x32#.carillon.directory.v1.HouseRuleSet\"\x99\x01\n\x19UpdateHouseRuleSetRequest\x12;\n\x0ehouse_rule_set\x18\x01 \x01(\x0b\x32#.carillon.directory.v1.HouseRuleSet\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"Y\n\x1aUpdateHouseRuleSetResponse\x12;\n\x0ehouse_rule_set\x18\x01 \x01(\x0b\x32#.carillon.directory.v1.HouseRuleSet\"E\n\x19\x44\x65leteHouseRuleSetRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1c\n\x1a\x44\x65leteHouseRuleSetResponse2\xf0\x04\n\x13HouseRuleSetService\x12p\n\x0fGetHouseRuleSet\x12-.carillon.directory.v1.GetHouseRuleSetRequest\x1a..carillon.directory.v1.GetHouseRuleSetResponse\x12v\n\x11ListHouseRuleSets\x12/.carillon.directory.v1.ListHouseRuleSetsRequest\x1a\x30.carillon.directory.v1.ListHouseRuleSetsResponse\x12y\n\x12\x43reateHouseRuleSet\x12\x30.carillon.directory.v1.CreateHouseRuleSetRequest\x1a\x31.carillon.directory.v1.CreateHouseRuleSetResponse\x12y\n\x12UpdateHouseRuleSet\x12\x30.carillon.directory.v1.UpdateHouseRuleSetRequest\x1a\x31.carillon.directory.v1.UpdateHouseRuleSetResponse\x12y\n\x12\x44\x65leteHouseRuleSet\x12\x30.carillon.directory.v1.DeleteHouseRuleSetRequest\x1a\x31.carillon.directory.v1.DeleteHouseRuleSetResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,27 +35,27 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.house
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HOUSERULESET']._serialized_start=174
-  _globals['_HOUSERULESET']._serialized_end=302
-  _globals['_GETHOUSERULESETREQUEST']._serialized_start=304
-  _globals['_GETHOUSERULESETREQUEST']._serialized_end=384
-  _globals['_GETHOUSERULESETRESPONSE']._serialized_start=386
-  _globals['_GETHOUSERULESETRESPONSE']._serialized_end=472
-  _globals['_LISTHOUSERULESETSREQUEST']._serialized_start=475
-  _globals['_LISTHOUSERULESETSREQUEST']._serialized_end=663
-  _globals['_LISTHOUSERULESETSRESPONSE']._serialized_start=665
-  _globals['_LISTHOUSERULESETSRESPONSE']._serialized_end=779
-  _globals['_CREATEHOUSERULESETREQUEST']._serialized_start=781
-  _globals['_CREATEHOUSERULESETREQUEST']._serialized_end=885
-  _globals['_CREATEHOUSERULESETRESPONSE']._serialized_start=887
-  _globals['_CREATEHOUSERULESETRESPONSE']._serialized_end=976
-  _globals['_UPDATEHOUSERULESETREQUEST']._serialized_start=979
-  _globals['_UPDATEHOUSERULESETREQUEST']._serialized_end=1132
-  _globals['_UPDATEHOUSERULESETRESPONSE']._serialized_start=1134
-  _globals['_UPDATEHOUSERULESETRESPONSE']._serialized_end=1223
-  _globals['_DELETEHOUSERULESETREQUEST']._serialized_start=1225
-  _globals['_DELETEHOUSERULESETREQUEST']._serialized_end=1294
-  _globals['_DELETEHOUSERULESETRESPONSE']._serialized_start=1296
-  _globals['_DELETEHOUSERULESETRESPONSE']._serialized_end=1324
-  _globals['_HOUSERULESETSERVICE']._serialized_start=1327
-  _globals['_HOUSERULESETSERVICE']._serialized_end=1951
+  _globals['_HOUSERULESET']._serialized_end=385
+  _globals['_GETHOUSERULESETREQUEST']._serialized_start=387
+  _globals['_GETHOUSERULESETREQUEST']._serialized_end=467
+  _globals['_GETHOUSERULESETRESPONSE']._serialized_start=469
+  _globals['_GETHOUSERULESETRESPONSE']._serialized_end=555
+  _globals['_LISTHOUSERULESETSREQUEST']._serialized_start=558
+  _globals['_LISTHOUSERULESETSREQUEST']._serialized_end=746
+  _globals['_LISTHOUSERULESETSRESPONSE']._serialized_start=748
+  _globals['_LISTHOUSERULESETSRESPONSE']._serialized_end=862
+  _globals['_CREATEHOUSERULESETREQUEST']._serialized_start=864
+  _globals['_CREATEHOUSERULESETREQUEST']._serialized_end=968
+  _globals['_CREATEHOUSERULESETRESPONSE']._serialized_start=970
+  _globals['_CREATEHOUSERULESETRESPONSE']._serialized_end=1059
+  _globals['_UPDATEHOUSERULESETREQUEST']._serialized_start=1062
+  _globals['_UPDATEHOUSERULESETREQUEST']._serialized_end=1215
+  _globals['_UPDATEHOUSERULESETRESPONSE']._serialized_start=1217
+  _globals['_UPDATEHOUSERULESETRESPONSE']._serialized_end=1306
+  _globals['_DELETEHOUSERULESETREQUEST']._serialized_start=1308
+  _globals['_DELETEHOUSERULESETREQUEST']._serialized_end=1377
+  _globals['_DELETEHOUSERULESETRESPONSE']._serialized_start=1379
+  _globals['_DELETEHOUSERULESETRESPONSE']._serialized_end=1407
+  _globals['_HOUSERULESETSERVICE']._serialized_start=1410
+  _globals['_HOUSERULESETSERVICE']._serialized_end=2034
 # @@protoc_insertion_point(module_scope)

@@ -32,18 +32,26 @@ class HouseRuleSet(_message.Message):
     MESSAGES_INSIDE_ONLY_FIELD_NUMBER: _builtins.int
     EXTENSIONS_FOR_NUMBERS_FIELD_NUMBER: _builtins.int
     USERS_MAY_CHANGE_FIELD_NUMBER: _builtins.int
+    RESTRICTION_PROFILE_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_CODE_POLICY_ID_FIELD_NUMBER: _builtins.int
+    TRUNK_IDS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     messages_inside_only: _builtins.bool
     """Instant messages go to users of the tenant alone."""
     extensions_for_numbers: _builtins.bool
     """Phones show a colleague's extension instead of the full number."""
+    restriction_profile_id: _builtins.str
+    """Of users who have none of their own, nor of their departments: see User."""
+    account_code_policy_id: _builtins.str
     @_builtins.property
     def users_may_change(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Fields of User that users may change themselves, never those that say what they may do. Without a rule set: forwarding, do_not_disturb,
         quiet_hours, screening, simultaneous, function_keys, outbound_pin, phone_pin, language, ring_seconds.
         """
 
+    @_builtins.property
+    def trunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -52,10 +60,13 @@ class HouseRuleSet(_message.Message):
         messages_inside_only: _builtins.bool = ...,
         extensions_for_numbers: _builtins.bool = ...,
         users_may_change: _abc.Iterable[_builtins.str] | None = ...,
+        restriction_profile_id: _builtins.str = ...,
+        account_code_policy_id: _builtins.str = ...,
+        trunk_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "extensions_for_numbers", b"extensions_for_numbers", "id", b"id", "messages_inside_only", b"messages_inside_only", "users_may_change", b"users_may_change"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code_policy_id", b"account_code_policy_id", "etag", b"etag", "extensions_for_numbers", b"extensions_for_numbers", "id", b"id", "messages_inside_only", b"messages_inside_only", "restriction_profile_id", b"restriction_profile_id", "trunk_ids", b"trunk_ids", "users_may_change", b"users_may_change"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

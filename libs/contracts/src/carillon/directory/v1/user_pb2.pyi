@@ -429,6 +429,7 @@ class User(_message.Message):
     PROVISIONING_PROFILE_ID_FIELD_NUMBER: _builtins.int
     FUNCTION_KEYS_FIELD_NUMBER: _builtins.int
     PHONE_PIN_FIELD_NUMBER: _builtins.int
+    ACCOUNT_CODE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     department_id: _builtins.str
@@ -468,6 +469,7 @@ class User(_message.Message):
     withhold: _builtins.bool
     """The number is not shown outside."""
     restriction_profile_id: _builtins.str
+    """These three are the department's, or of the nearest above it that has one, or the house rules', where they are empty."""
     account_code_policy_id: _builtins.str
     outbound_pin: _builtins.str
     """Input only; asked for before certain calls, 4 to 12 digits. An update without it keeps the one that is there."""
@@ -476,6 +478,8 @@ class User(_message.Message):
     """Input only; by which the user logs in on any phone of the tenant, 4 to 12 digits; without one they cannot. An update without it keeps
     the one that is there.
     """
+    account_code: _builtins.str
+    """The user's own, taken beside those of the account code policy, which says whether users see and change it."""
     @_builtins.property
     def forwarding(self) -> Global___Forwarding: ...
     @_builtins.property
@@ -502,7 +506,7 @@ class User(_message.Message):
     def services(self) -> Global___Services: ...
     @_builtins.property
     def trunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Trunks for the user's calls; empty: any."""
+        """Trunks for the user's calls; none anywhere: any."""
 
     @_builtins.property
     def function_keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___FunctionKey]: ...
@@ -548,10 +552,11 @@ class User(_message.Message):
         provisioning_profile_id: _builtins.str = ...,
         function_keys: _abc.Iterable[Global___FunctionKey] | None = ...,
         phone_pin: _builtins.str = ...,
+        account_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["door_phone", b"door_phone", "forwarding", b"forwarding", "secretary", b"secretary", "services", b"services"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code_policy_id", b"account_code_policy_id", "busy_music_id", b"busy_music_id", "caller_number", b"caller_number", "department_id", b"department_id", "description", b"description", "display_name", b"display_name", "do_not_disturb", b"do_not_disturb", "door_phone", b"door_phone", "email", b"email", "etag", b"etag", "first_name", b"first_name", "forwarding", b"forwarding", "function", b"function", "function_keys", b"function_keys", "hold_music_id", b"hold_music_id", "id", b"id", "language", b"language", "last_name", b"last_name", "login", b"login", "mailbox_id", b"mailbox_id", "mobile", b"mobile", "outbound_pin", b"outbound_pin", "phone_pin", b"phone_pin", "provisioning_profile_id", b"provisioning_profile_id", "quiet_hours", b"quiet_hours", "recording_policy_id", b"recording_policy_id", "restriction_profile_id", b"restriction_profile_id", "rights_profile_id", b"rights_profile_id", "ring_seconds", b"ring_seconds", "ringback_music_id", b"ringback_music_id", "role", b"role", "screening", b"screening", "secretary", b"secretary", "services", b"services", "simultaneous", b"simultaneous", "site_id", b"site_id", "title", b"title", "trunk_ids", b"trunk_ids", "withhold", b"withhold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code", b"account_code", "account_code_policy_id", b"account_code_policy_id", "busy_music_id", b"busy_music_id", "caller_number", b"caller_number", "department_id", b"department_id", "description", b"description", "display_name", b"display_name", "do_not_disturb", b"do_not_disturb", "door_phone", b"door_phone", "email", b"email", "etag", b"etag", "first_name", b"first_name", "forwarding", b"forwarding", "function", b"function", "function_keys", b"function_keys", "hold_music_id", b"hold_music_id", "id", b"id", "language", b"language", "last_name", b"last_name", "login", b"login", "mailbox_id", b"mailbox_id", "mobile", b"mobile", "outbound_pin", b"outbound_pin", "phone_pin", b"phone_pin", "provisioning_profile_id", b"provisioning_profile_id", "quiet_hours", b"quiet_hours", "recording_policy_id", b"recording_policy_id", "restriction_profile_id", b"restriction_profile_id", "rights_profile_id", b"rights_profile_id", "ring_seconds", b"ring_seconds", "ringback_music_id", b"ringback_music_id", "role", b"role", "screening", b"screening", "secretary", b"secretary", "services", b"services", "simultaneous", b"simultaneous", "site_id", b"site_id", "title", b"title", "trunk_ids", b"trunk_ids", "withhold", b"withhold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from carillon_contracts.erasure import ERASED
 
-_USER_GONE = ("first_name", "email", "language", "mobile", "title", "function", "description", "login", "display_name")
+_USER_GONE = ("first_name", "email", "language", "mobile", "title", "function", "description", "login", "display_name", "account_code")
 _USER_KEPT = {"id", "etag", "department_id", "caller_number", "ring_seconds", "forwarding", "mailbox_id", "do_not_disturb", "simultaneous"}
 _CONTACT_GONE = ("first_name", "company", "function", "email", "phone", "mobile", "comment", "short_number")
 #: Kind -> field that goes -> what stands in its place (None: the default).

@@ -1,0 +1,60 @@
+"""What holds for a user who has nothing of their own: their department's, or the nearest above it that has one, or the house rules'."""
+
+from collections.abc import Iterator
+
+from carillon_contracts.config import Department, HouseRuleSet, Resource, User
+from carillon_contracts.tenant_config import TenantConfig
+
+#: Departments above one another, at most; a circle ends here.
+MAX_DEPTH = 100
+
+
+def departments_from(config: TenantConfig, department_id: str) -> Iterator[Department]:
+    """The department, then those above it."""
+    seen: set[str] = set()
+    while department_id and department_id not in seen and len(seen) < MAX_DEPTH:
+        seen.add(department_id)
+        department = config.get(Department, department_id)
+        if department is None:
+            return
+        yield department
+        department_id = department.parent_id
+
+
+def holders(config: TenantConfig, user: User) -> Iterator[Resource]:
+    """Whose word counts for the user, the nearest first."""
+    yield user
+    yield from departments_from(config, user.department_id)
+    rules = config.get(HouseRuleSet, "default")
+    if rules is not None:
+        yield rules
+
+
+def restriction_profile_of(config: TenantConfig, user: User) -> tuple[str, str]:
+    """The profile's id and whose it is (`department/sales`); both empty: none."""
+    return _nearest(config, user, "restriction_profile_id")
+
+
+def account_code_policy_of(config: TenantConfig, user: User) -> tuple[str, str]:
+    """The policy's id and whose it is; both empty: none."""
+    return _nearest(config, user, "account_code_policy_id")
+
+
+def trunks_of(config: TenantConfig, user: User) -> tuple[tuple[str, ...], str]:
+    """The only trunks for the user's calls and whose they are; both empty: any."""
+    for each in holders(config, user):
+        found: tuple[str, ...] = each.trunk_ids  # type: ignore[attr-defined]
+        if found:
+            return found, _name(each)
+    return (), ""
+
+
+def _nearest(config: TenantConfig, user: User, field: str) -> tuple[str, str]:
+    for each in holders(config, user):
+        if found := str(getattr(each, field)):
+            return found, _name(each)
+    return "", ""
+
+
+def _name(resource: Resource) -> str:
+    return f"{resource.KIND}/{resource.id}"
