@@ -6,7 +6,8 @@ rich error details; a page of another origin than those of the settings gets no 
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, MutableMapping
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +27,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 from protobuf.wkt import Any as AnyMessage
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from carillon_kit import telemetry
 from carillon_kit.grpc_client import OPTIONS
@@ -200,6 +202,26 @@ def channels(targets: Iterable[str]) -> dict[str, grpc.aio.Channel]:
     return {target: grpc.aio.insecure_channel(target, options=OPTIONS) for target in set(targets)}
 
 
+class _Shown(H11Protocol):
+    """Tells the application which certificate its client has shown, as ASGI's extension `tls` has it."""
+
+    def connection_made(self, transport: Any) -> None:
+        """The handshake is over."""
+        super().connection_made(transport)
+        session = transport.get_extra_info("ssl_object")
+        certificate = session.getpeercert(binary_form=True) if session is not None else None
+        if certificate is not None:
+            self.app = _with_certificate(self.app, ssl.DER_cert_to_PEM_cert(certificate))
+
+
+def _with_certificate(app: Any, certificate: str) -> Any:
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        extensions = {**scope.get("extensions", {}), "tls": {"client_cert_chain": [certificate]}}
+        await app({**scope, "extensions": extensions}, receive, send)
+
+    return told
+
+
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -209,9 +231,16 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serving(
-    app: App, listen: str, *, connections: int = 1000, tls: tuple[Path | None, Path | None] = (None, None)
+    app: App,
+    listen: str,
+    *,
+    connections: int = 1000,
+    tls: tuple[Path | None, Path | None] = (None, None),
+    clients: Sequence[Path] = (),
 ) -> AsyncIterator[int]:
-    """The application over HTTP on `host:port` (0: a free one) while the context is; yields the port. `tls`: chain and key.
+    """The application over HTTP on `host:port` (0: a free one) while the context is; yields the port. `tls`: chain and key;
+    `clients`: files of the authorities whose certificates clients may show (without any none is asked for;
+    who shows another gets no connection).
 
     Raises `OSError` when it cannot listen or read them.
     """
@@ -230,7 +259,15 @@ async def serving(
         server_header=False,
         ssl_certfile=tls[0],
         ssl_keyfile=tls[1],
+        http=_Shown,
     )
+    config.load()
+    if config.ssl is not None and clients:
+        config.ssl.verify_mode = ssl.CERT_OPTIONAL
+        # An authority of a maker's may stand in a file without the one above it.
+        config.ssl.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        for file in clients:
+            config.ssl.load_verify_locations(file)
     server = _Server(config)
     task = asyncio.create_task(server.serve([listening]), name="browsers")
     try:

@@ -14,6 +14,7 @@ from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_contracts.streams import AUDIT, CONFIG, ERASURES, KEYS, LETTERS
 from carillon_directory import grpc_auth, grpc_csv, grpc_persons, grpc_provisioning, grpc_search, grpc_tenants, io_provisioning
 from carillon_directory.adapters.audit_trail import AuditTrail
+from carillon_directory.adapters.device_certificates import DeviceCertificates
 from carillon_directory.adapters.plan_gate import RoutingGate
 from carillon_directory.adapters.postgres_erasures import PostgresErasures
 from carillon_directory.adapters.postgres_logins import PostgresLogins
@@ -174,12 +175,17 @@ async def _add_provisioning(
     host, _, port = settings.provisioning_sip.rpartition(":")
     sip = Server(host.strip("[]"), int(port), settings.provisioning_transport)
     store = PostgresProvisioning(pool)
-    provisioning = Provisioning(directory, store, sealer, trail, SystemClock(), SystemIds(), sip, settings.provisioning_url)
+    certificates = DeviceCertificates(settings.client_authorities)
+    provisioning = Provisioning(directory, store, sealer, trail, SystemClock(), SystemIds(), sip, settings.provisioning_url, certificates)
     grpc_provisioning.add_services(server, provisioning)
     if settings.provisioning_listen:
         application = io_provisioning.app(provisioning, trust_forwarded=settings.provisioning_behind_ingress)
         files = (settings.provisioning_certificate, settings.provisioning_key)
-        await stack.enter_async_context(browsers.serving(application, settings.provisioning_listen, tls=files))
+        await stack.enter_async_context(
+            browsers.serving(
+                application, settings.provisioning_listen, tls=files, clients=[path for _, path in settings.client_authorities]
+            )
+        )
 
 
 async def _serve_browsers(settings: DirectorySettings, port: int, stack: AsyncExitStack) -> None:

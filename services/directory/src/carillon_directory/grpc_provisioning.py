@@ -38,7 +38,7 @@ class ProvisioningApi(ProvisioningServiceServicer):
         found = await self._provisioning.stands(current_whole_tenant(), _device(request.device_id))
         if found is None:
             return pb.GetProvisioningResponse()
-        answer = pb.GetProvisioningResponse(prepared=True, file=found.file, user_agent=found.user_agent, source=found.source)
+        answer = pb.GetProvisioningResponse(prepared=found.prepared, file=found.file, user_agent=found.user_agent, source=found.source)
         if found.fetched_at is not None:
             answer.fetched_at.FromDatetime(found.fetched_at)
         return answer

@@ -1,4 +1,4 @@
-"""The HTTP door of provisioning: `/p/<secret>/<file>`, or `/p/<file>` with a user and a password (RFC 7617).
+"""The HTTP door of provisioning: `/p/<secret>/<file>`, or `/p/<file>` with a user and a password (RFC 7617) or a client's certificate.
 
 Always: everything that is not a file for this very device is 404 without a body; a request has no body that is read, and a path a limit.
 """
@@ -32,7 +32,8 @@ def app(provisioning: Provisioning, *, trust_forwarded: bool) -> App:
                 await _answer(send, 503, [(b"retry-after", b"60")])
                 return
         if file is None:
-            challenge = [(b"www-authenticate", b'Basic realm="provisioning"')] if asked is not None and not asked.secret else []
+            unproven = asked is not None and not asked.secret and not asked.certificate
+            challenge = [(b"www-authenticate", b'Basic realm="provisioning"')] if unproven else []
             await _answer(send, 401 if challenge else 404, challenge)
             return
         body = b"" if scope["method"] == "HEAD" else file.body
@@ -56,7 +57,8 @@ def _asked(scope: Scope, trust_forwarded: bool) -> Asked | None:
     if not slash:
         file = secret
         user, secret = _basic(headers.get("authorization", ""))
-    return Asked(secret, user, file, source, headers.get("user-agent", ""))
+    shown = scope.get("extensions", {}).get("tls", {}).get("client_cert_chain") or [""]
+    return Asked(secret, user, file, source, headers.get("user-agent", ""), str(shown[0]))
 
 
 def _basic(header: str) -> tuple[str, str]:

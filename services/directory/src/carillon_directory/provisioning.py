@@ -13,13 +13,14 @@ from datetime import datetime, timedelta
 from carillon_contracts import audit
 from carillon_contracts.config import Device, SipCredential
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.adapters.device_certificates import DeviceCertificates
 from carillon_directory.adapters.postgres_provisioning import PostgresProvisioning, Provisioned
 from carillon_directory.adapters.refusals import api_error
 from carillon_directory.domain.commands import UpdateResource
 from carillon_directory.domain.credentials import hashes
 from carillon_directory.domain.outcomes import Refused
 from carillon_directory.domain.provisioning.forms import File
-from carillon_directory.domain.provisioning.makers import MAKERS, FileKind, Maker, maker_of
+from carillon_directory.domain.provisioning.makers import MAKERS, Maker, Named, maker_named, maker_of
 from carillon_directory.domain.provisioning.phone import Server, gathered, phone_book
 from carillon_directory.handlers import Directory
 from carillon_directory.ports import Audit
@@ -39,13 +40,15 @@ _NOTHING = File("text/plain", b"")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request: the secret (from the path or the password), the name given with it (empty: from the path), and the file."""
+    """A request: the secret (from the path or the password), the name given with it (empty: from the path), the file, and the certificate
+    that the client has shown (PEM; empty: none)."""
 
     secret: str
     user: str
     file: str
     source: str
     user_agent: str
+    certificate: str = ""
 
 
 @dataclass(slots=True)
@@ -97,7 +100,9 @@ class Provisioning:
         ids: Ids,
         sip: Server,
         base_url: str,
+        certificates: DeviceCertificates,
     ) -> None:
+        self._certificates = certificates
         self._directory = directory
         self._store = store
         self._sealer = sealer
@@ -115,7 +120,7 @@ class Provisioning:
         now = self._clock.now()
         if self._doors.closed(asked.source, now):
             return None
-        device = await self._store.by_secret(_digest(asked.secret)) if asked.secret else None
+        device = await (self._store.by_secret(_digest(asked.secret)) if asked.secret else self._by_certificate(asked.certificate))
         if device is None:
             self._refused(asked, now, "")
             return None
@@ -124,13 +129,26 @@ class Provisioning:
             self._refused(asked, now, device.tenant)
             return None
         self._doors.passed(asked.source)
-        config, resource, maker, kind = found
-        made = await self._made(config, resource, maker, kind, asked)
-        if kind != "nothing":
+        config, resource, maker, named = found
+        made = await self._made(config, resource, maker, named, asked)
+        if named.kind not in ("nothing", "boot"):
             await self._store.fetched(device, now, asked.file, asked.user_agent, asked.source)
         return made
 
-    async def _found(self, device: Provisioned, asked: Asked) -> tuple[TenantConfig, Device, Maker, FileKind] | None:
+    async def _by_certificate(self, certificate: str) -> Provisioned | None:
+        """The device with the MAC that the certificate proves, if the authority is its maker's and it was not withdrawn."""
+        shown = self._certificates.shown(certificate) if certificate else None
+        tenant = await self._store.tenant_of(shown.mac) if shown is not None else None
+        config = await self._directory.read(tenant) if tenant is not None else None
+        if shown is None or not isinstance(config, TenantConfig):
+            return None
+        device = next((each for each in config.all(Device).values() if each.mac == shown.mac), None)
+        if device is None or not shown.makers & {"*", maker_named(device.vendor)}:
+            return None
+        known = await self._store.of_device(config.tenant_id, device.id) or Provisioned(config.tenant_id, device.id)
+        return None if known.withdrawn else known
+
+    async def _found(self, device: Provisioned, asked: Asked) -> tuple[TenantConfig, Device, Maker, Named] | None:
         config = await self._directory.read(device.tenant)
         if isinstance(config, Refused):
             return None
@@ -139,23 +157,26 @@ class Provisioning:
         named = maker.asked(asked.file) if maker is not None else None
         if resource is None or maker is None or named is None:
             return None
-        kind, identity = named
         own = {resource.mac.lower(), resource.serial.lower()} - {""}
-        if (identity and identity not in own) or (asked.user and asked.user.lower().replace(":", "") not in own):
+        if (named.identity and named.identity not in own) or (asked.user and asked.user.lower().replace(":", "") not in own):
             return None
-        return config, resource, maker, kind
+        return config, resource, maker, named
 
-    async def _made(self, config: TenantConfig, device: Device, maker: Maker, kind: FileKind, asked: Asked) -> File:
-        if kind == "nothing":
+    async def _made(self, config: TenantConfig, device: Device, maker: Maker, named: Named, asked: Asked) -> File:
+        files_url = f"{self._base_url}/p/{asked.secret}".rstrip("/")
+        if named.kind == "nothing":
             return _NOTHING
-        if kind == "phone_book":
-            return maker.phone_book(phone_book(config, device))
+        if named.kind == "boot" and maker.boot is not None:
+            return maker.boot(named.identity)
+        if named.kind == "phone_book":
+            entries = phone_book(config, device)
+            return maker.phone_book(entries) if maker.pages is None else maker.pages(entries, named.page, files_url)
         passwords = {}
         for line in device.lines:
             credential = config.sip_credentials.get(line.sip_credential_id)
             if credential is not None:
                 passwords[credential.id] = await self._password(config, credential)
-        server = Server(self._sip.host, self._sip.port, self._sip.transport, f"{self._base_url}/p/{asked.secret}")
+        server = Server(self._sip.host, self._sip.port, self._sip.transport, files_url)
         return maker.settings(gathered(config, device, passwords, server))
 
     async def _password(self, config: TenantConfig, credential: SipCredential) -> str:
@@ -202,8 +223,8 @@ class Provisioning:
 
     async def withdraw(self, tenant: str, device_id: str, by: str) -> None:
         """Raises `NotFound`."""
-        if not await self._store.withdraw(tenant, device_id):
-            raise NotFound(f"provisioning of device {device_id!r}")
+        await self._device(tenant, device_id)
+        await self._store.withdraw(tenant, device_id)
         self._trail.tell(tenant, audit.AccessChanged(action="device_withdrawn", about=device_id, by=by), f"device/{device_id}")
 
     async def stands(self, tenant: str, device_id: str) -> Provisioned | None:

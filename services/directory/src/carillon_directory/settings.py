@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from carillon_directory.domain.provisioning.makers import MAKERS
 from carillon_kit.settings import ServiceSettings
 
 
@@ -30,6 +31,9 @@ class DirectorySettings(ServiceSettings):
     #: The door's own certificate chain and key (PEM); without them TLS is the ingress's.
     provisioning_certificate: Path | None = None
     provisioning_key: Path | None = None
+    #: Authorities whose certificates phones show instead of a secret, by maker (`*`: any):
+    #: `yealink=/etc/yealink.pem,*=/etc/own.pem`. Only with the door's own certificate.
+    provisioning_client_authorities: str = ""
     #: The door's peers are an ingress of ours, which says who asks in X-Forwarded-For.
     provisioning_behind_ingress: bool = False
     #: Where phones register: `host:port`, and over what.
@@ -56,11 +60,26 @@ class DirectorySettings(ServiceSettings):
             raise ValueError(f"{value!r} is not host:port")
         return value
 
+    @field_validator("provisioning_client_authorities")
+    @classmethod
+    def _makers(cls, value: str) -> str:
+        for item in filter(None, (part.strip() for part in value.split(","))):
+            maker, equals, path = item.partition("=")
+            if not equals or not path or (maker != "*" and maker not in MAKERS):
+                raise ValueError(f"{item!r} is not maker=file; makers are *, {', '.join(MAKERS)}")
+        return value
+
     @field_validator("web_upstreams")
     @classmethod
     def _pairs(cls, value: str) -> str:
         _pairs(value)
         return value
+
+    @property
+    def client_authorities(self) -> tuple[tuple[str, Path], ...]:
+        """`provisioning_client_authorities` as (maker, file)."""
+        items = (part.strip().partition("=") for part in self.provisioning_client_authorities.split(",") if part.strip())
+        return tuple((maker, Path(path)) for maker, _, path in items)
 
     @property
     def upstreams(self) -> dict[str, str]:

@@ -3,16 +3,23 @@
 import asyncio
 import base64
 import re
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
 
 import grpc
 import grpc.aio
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.device_pb2_grpc import DeviceServiceStub
@@ -22,6 +29,7 @@ from carillon.directory.v1.sip_credential_pb2_grpc import SipCredentialServiceSt
 from carillon_directory.app import running
 from carillon_directory.settings import DirectorySettings
 from carillon_kit.auth import OPERATOR, issue_token
+from carillon_kit.certificates import write_self_signed
 from carillon_kit.embedded import free_port
 from carillon_kit.grpc_client import channel
 
@@ -67,12 +75,12 @@ class Place:
         answer: pb.PrepareDeviceResponse = await self.provisioning.PrepareDevice(pb.PrepareDeviceRequest(device_id=device))
         return answer
 
-    async def fetch(self, url: str, **headers: str) -> Answer:
+    async def fetch(self, url: str, context: ssl.SSLContext | None = None, **headers: str) -> Answer:
         request = urllib.request.Request(url, headers={"user-agent": "Yealink SIP-T46U"} | headers)
 
         def get() -> Answer:
             try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
+                with urllib.request.urlopen(request, timeout=20, context=context) as answer:
                     return Answer(answer.status, answer.read().decode())
             except urllib.error.HTTPError as error:
                 return Answer(error.code, error.read().decode())
@@ -207,3 +215,100 @@ async def test_a_device_that_cannot_be_prepared_is_told_why(place: Place) -> Non
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await place.prepared(device)
         assert error.value.code() is code
+
+
+@pytest.mark.feature("D-10")
+async def test_a_polycom_is_told_at_boot_which_file_is_its_own(place: Place) -> None:
+    await DeviceServiceStub(place.company).UpdateDevice(pb.UpdateDeviceRequest(device=pb.Device(id="phone", vendor="Polycom")))
+    address = (await place.prepared()).url
+    named = Xml.fromstring((await place.fetch(f"{address}{place.mac}.cfg")).body)
+    assert named.tag == "APPLICATION"
+    assert (await place.fetch(address + named.attrib["CONFIG_FILES"])).status == 200
+
+
+@pytest.mark.feature("D-10")
+async def test_a_cisco_reads_a_long_phone_book_page_by_page(place: Place) -> None:
+    people = [pb.Contact(id=f"c{n}", last_name=f"Name {n:03d}", phone=f"+412155501{n:02d}") for n in range(70)]
+    await ImportServiceStub(place.company).ApplyTenant(pb.ApplyTenantRequest(contacts=people))
+    await DeviceServiceStub(place.company).UpdateDevice(pb.UpdateDeviceRequest(device=pb.Device(id="phone", vendor="Cisco SPA")))
+    address = (await place.prepared()).url
+    menu = Xml.fromstring((await place.fetch(f"{address}phonebook.xml")).body)
+    pages = [str(each.text) for each in menu.iter("URL")]
+    found = [[str(each.text) for each in Xml.fromstring((await place.fetch(url)).body).iter("Name")] for url in pages]
+    assert max(map(len, found)) <= 32
+    assert {f"Name {n:03d}" for n in range(70)} < {name for page in found for name in page}
+    assert not list(Xml.fromstring((await place.fetch(f"{address}phonebook-9.xml")).body).iter("Name"))
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Signs phones' certificates."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @classmethod
+    def named(cls, name: str) -> "Authority":
+        key = ec.generate_private_key(ec.SECP256R1())
+        return cls(key, _certificate(name, name, key, key, ca=True))
+
+    def phone(self, folder: Path, name: str) -> ssl.SSLContext:
+        """A client's context with a certificate of the name."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        issuer = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+        file = folder / "phone.pem"
+        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        file.write_bytes(pem + _certificate(name, str(issuer), key, self.key, ca=False).public_bytes(serialization.Encoding.PEM))
+        context = ssl.create_default_context(cafile=folder / "door.pem")
+        context.load_cert_chain(file)
+        return context
+
+
+def _certificate(name: str, issuer: str, key: Any, by: Any, *, ca: bool) -> x509.Certificate:
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (name, issuer)]
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(names[0]).issuer_name(names[1]).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1))
+    builder = builder.not_valid_after(now + timedelta(days=1)).add_extension(x509.BasicConstraints(ca, None), critical=True)
+    return builder.sign(by, hashes.SHA256())
+
+
+@pytest.mark.feature("D-10")
+async def test_a_phone_proves_itself_by_its_maker_s_certificate(nats_url: str, postgres_dsn: str, tmp_path: Path) -> None:
+    listen, number = f"localhost:{free_port()}", next(_serial)
+    maker, other, stranger = (Authority.named(name) for name in ("Yealink CA", "Snom CA", "Nobody's CA"))
+    for name, authority in (("yealink", maker), ("snom", other)):
+        (tmp_path / f"{name}.pem").write_bytes(authority.certificate.public_bytes(serialization.Encoding.PEM))
+    write_self_signed(tmp_path / "door.pem", tmp_path / "door.key", ["localhost", "127.0.0.1"], datetime.now(UTC))
+    settings = DirectorySettings(
+        nats_url=nats_url,
+        postgres_dsn=postgres_dsn,
+        token_key=KEY,
+        provisioning_listen=listen.replace("localhost", "127.0.0.1"),
+        provisioning_url=f"https://{listen}",
+        provisioning_certificate=tmp_path / "door.pem",
+        provisioning_key=tmp_path / "door.key",
+        provisioning_client_authorities=f"yealink={tmp_path}/yealink.pem, snom={tmp_path}/snom.pem",
+    )
+    token = issue_token(KEY, "x", None, [OPERATOR])
+    async with running(settings) as port, channel(f"127.0.0.1:{port}", token, f"phones-{number}") as company:
+        place = Place(f"https://{listen}", number, company)
+        await ImportServiceStub(company).ApplyTenant(place.request())
+        own = f"{place.url}/p/{place.mac}.cfg"
+        phone = maker.phone(tmp_path, "-".join(re.findall("..", place.mac.upper())))
+        settings_file = await place.fetch(own, context=phone)
+        assert settings_file.status == 200
+        book = re.findall(r"remote_phonebook.data.1.url = (\S+)", settings_file.body)
+        assert (await place.fetch(book[0], context=phone)).status == 200
+        nobody = Answer(404, "")
+        assert await place.fetch(f"{place.url}/p/00156512ac{number:02x}.cfg", context=phone) == nobody, "another phone's file"
+        assert await place.fetch(own, context=other.phone(tmp_path, place.mac)) == nobody, "another maker's authority"
+        assert await place.fetch(own, context=maker.phone(tmp_path, "00156500ffff")) == nobody, "a phone that nobody has"
+        assert (await place.fetch(own, context=ssl.create_default_context(cafile=tmp_path / "door.pem"))).status == 401
+        with pytest.raises((urllib.error.URLError, OSError)):
+            await place.fetch(own, context=stranger.phone(tmp_path, place.mac))
+        await place.provisioning.WithdrawDevice(pb.WithdrawDeviceRequest(device_id="phone"))
+        assert await place.fetch(own, context=phone) == nobody
+        prepared = await place.prepared()
+        assert (await place.fetch(prepared.url + f"{place.mac}.cfg", context=phone)).status == 200
+        assert (await place.fetch(own, context=phone)).status == 200

@@ -8,11 +8,18 @@ import asyncpg
 
 _PREPARE = """
 insert into provisioned_device (tenant, device_id, hash) values ($1, $2, $3)
-    on conflict (tenant, device_id) do update set hash = $3, fetched_at = null, file = '', user_agent = '', source = ''"""
-_DEVICE = "select tenant, device_id, fetched_at, file, user_agent, source from provisioned_device where hash = $1"
-_STANDS = "select tenant, device_id, fetched_at, file, user_agent, source from provisioned_device where tenant = $1 and device_id = $2"
+    on conflict (tenant, device_id)
+    do update set hash = $3, withdrawn = false, fetched_at = null, file = '', user_agent = '', source = ''"""
+_WITHDRAW = """
+insert into provisioned_device (tenant, device_id, withdrawn) values ($1, $2, true)
+    on conflict (tenant, device_id) do update set hash = null, withdrawn = true"""
+_COLUMNS = "tenant, device_id, hash is not null as prepared, withdrawn, fetched_at, file, user_agent, source"
+_DEVICE = f"select {_COLUMNS} from provisioned_device where hash = $1"
+_STANDS = f"select {_COLUMNS} from provisioned_device where tenant = $1 and device_id = $2"
 _FETCHED = """
-update provisioned_device set fetched_at = $3, file = $4, user_agent = $5, source = $6 where tenant = $1 and device_id = $2"""
+insert into provisioned_device (tenant, device_id, fetched_at, file, user_agent, source) values ($1, $2, $3, $4, $5, $6)
+    on conflict (tenant, device_id) do update set fetched_at = $3, file = $4, user_agent = $5, source = $6"""
+_TENANT = "select tenant from claim where kind = 'device' and value = $1"
 _PASSWORDS = "select credential_id, ha1_sha256, sealed from provisioned_password where tenant = $1 and credential_id = any($2::text[])"
 _KEEP = """
 insert into provisioned_password (tenant, credential_id, ha1_sha256, sealed) values ($1, $2, $3, $4)
@@ -21,14 +28,17 @@ insert into provisioned_password (tenant, credential_id, ha1_sha256, sealed) val
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """A device that has an address, and its last fetch."""
+    """How a device stands, and its last fetch."""
 
     tenant: str
     device_id: str
-    fetched_at: datetime | None
-    file: str
-    user_agent: str
-    source: str
+    #: It has an address of its own.
+    prepared: bool = False
+    withdrawn: bool = False
+    fetched_at: datetime | None = None
+    file: str = ""
+    user_agent: str = ""
+    source: str = ""
 
 
 class PostgresProvisioning:
@@ -41,10 +51,14 @@ class PostgresProvisioning:
         """A new secret counts, a former one no more."""
         await self._pool.execute(_PREPARE, tenant, device_id, secret_hash)
 
-    async def withdraw(self, tenant: str, device_id: str) -> bool:
-        """Whether there was one."""
-        done: str = await self._pool.execute("delete from provisioned_device where tenant = $1 and device_id = $2", tenant, device_id)
-        return done != "DELETE 0"
+    async def withdraw(self, tenant: str, device_id: str) -> None:
+        """Neither a secret nor a certificate counts until it is prepared again."""
+        await self._pool.execute(_WITHDRAW, tenant, device_id)
+
+    async def tenant_of(self, mac: str) -> str | None:
+        """Whose the device with a MAC is."""
+        found: str | None = await self._pool.fetchval(_TENANT, mac)
+        return found
 
     async def by_secret(self, secret_hash: bytes) -> Provisioned | None:
         """Whose the secret is."""

@@ -51,10 +51,27 @@ def settings(phone: Phone) -> File:
 _LANGUAGES = {"fr": "French", "de": "German", "nl": "Dutch", "it": "Italian"}
 
 
-def phone_book(entries: tuple[Entry, ...]) -> File:
-    """The phone book as the phone reads it."""
+#: Entries that a page of theirs takes.
+_PAGE = 32
+
+
+def whole_phone_book(entries: tuple[Entry, ...]) -> File:
+    """The first page."""
+    return phone_book(entries, 1, "")
+
+
+def phone_book(entries: tuple[Entry, ...], page: int, files_url: str) -> File:
+    """One page of the phone book, or (0, and there are several) the menu of its pages."""
+    pages = [entries[start : start + _PAGE] for start in range(0, len(entries), _PAGE)] or [()]
+    if page == 0 and len(pages) > 1:
+        menu = Xml.Element("CiscoIPPhoneMenu")
+        children(menu, {"Title": "Directory", "Prompt": "Select"})
+        for number, some in enumerate(pages, 1):
+            name = f"{some[0].name[:12]} - {some[-1].name[:12]}"
+            children(Xml.SubElement(menu, "MenuItem"), {"Name": name, "URL": f"{files_url}/phonebook-{number}.xml"})
+        return xml(menu)
     root = Xml.Element("CiscoIPPhoneDirectory")
     children(root, {"Title": "Directory", "Prompt": "Select"})
-    for entry in entries[:32]:  # what a page of theirs takes
+    for entry in pages[max(page, 1) - 1] if page <= len(pages) else ():
         children(Xml.SubElement(root, "DirectoryEntry"), {"Name": entry.name, "Telephone": entry.number})
     return xml(root)

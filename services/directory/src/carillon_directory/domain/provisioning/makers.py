@@ -12,29 +12,50 @@ from carillon_directory.domain.provisioning import cisco, grandstream, polycom, 
 from carillon_directory.domain.provisioning.forms import File
 from carillon_directory.domain.provisioning.phone import Entry, Phone
 
-FileKind = Literal["settings", "phone_book", "nothing"]
+FileKind = Literal["settings", "phone_book", "boot", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a file's name says: which kind, of which MAC or serial (empty: it does not say), and which page of a phone book (0: all)."""
+
+    kind: FileKind
+    identity: str = ""
+    page: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """How a maker's phones ask, and what they are told. `files`: patterns of names, with the MAC or serial in the group `id`."""
+    """How a maker's phones ask, and what they are told. `files`: patterns of names, with the MAC or serial in the group `id`,
+    and the page in `page`.
+
+    `pages`: of phones that take few entries at once; gets the page (0: the list of pages) and where the files are. `boot`: of a MAC.
+    """
 
     files: tuple[tuple[re.Pattern[str], FileKind], ...]
     settings: Callable[[Phone], File]
     phone_book: Callable[[tuple[Entry, ...]], File]
+    pages: Callable[[tuple[Entry, ...], int, str], File] | None = None
+    boot: Callable[[str], File] | None = None
 
-    def asked(self, name: str) -> tuple[FileKind, str] | None:
-        """Which file is meant, and for which MAC or serial (empty: the name does not say); None: none of this maker's."""
+    def asked(self, name: str) -> Named | None:
+        """Which file is meant; None: none of this maker's."""
         for pattern, kind in self.files:
             if match := pattern.fullmatch(name):
-                return kind, (match.groupdict().get("id") or "").lower()
+                said = match.groupdict()
+                return Named(kind, (said.get("id") or "").lower(), int(said.get("page") or 0))
         return None
+
+
+def maker_named(vendor: str) -> str:
+    """Key of `MAKERS` for a device's `vendor`, as people write it; empty: none."""
+    plain = re.sub("[^a-z]", "", vendor.lower())
+    return next((name for name in MAKERS if plain.startswith(name)), "")
 
 
 def maker_of(vendor: str) -> Maker | None:
     """By the device's `vendor`, as people write it."""
-    plain = re.sub("[^a-z]", "", vendor.lower())
-    return next((maker for name, maker in MAKERS.items() if plain.startswith(name)), None)
+    return MAKERS.get(maker_named(vendor))
 
 
 def _patterns(*names: tuple[str, FileKind]) -> tuple[tuple[re.Pattern[str], FileKind], ...]:
@@ -61,14 +82,23 @@ MAKERS: Mapping[str, Maker] = {
     "grandstream": Maker(_patterns((r"cfg{mac}(?:\.xml)?", "settings")), grandstream.settings, grandstream.phone_book),
     "polycom": Maker(
         _patterns(
-            (r"{mac}(?:-phone)?\.cfg", "settings"),
+            (r"{mac}\.cfg", "boot"),
+            (r"{mac}-phone\.cfg", "settings"),
             (r"0{12}-directory\.xml", "phone_book"),
             (r"{mac}-directory\.xml", "phone_book"),
         ),
         polycom.settings,
         polycom.phone_book,
+        boot=polycom.boot,
     ),
     "cisco": Maker(
-        _patterns((r"(?:spa)?{mac}\.(?:xml|cfg)", "settings"), (r"spa{serial}\.xml", "settings")), cisco.settings, cisco.phone_book
+        _patterns(
+            (r"(?:spa)?{mac}\.(?:xml|cfg)", "settings"),
+            (r"spa{serial}\.xml", "settings"),
+            (r"phonebook-(?P<page>[1-9][0-9]{0,2})\.xml", "phone_book"),
+        ),
+        cisco.settings,
+        cisco.whole_phone_book,
+        pages=cisco.phone_book,
     ),
 }

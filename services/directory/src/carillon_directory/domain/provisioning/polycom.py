@@ -6,6 +6,12 @@ from carillon_directory.domain.provisioning.forms import File, children, utc_off
 from carillon_directory.domain.provisioning.phone import Entry, Phone
 
 
+def boot(mac: str) -> File:
+    """The file that phones ask for first, which names the others."""
+    names = {"APP_FILE_PATH": "", "CONFIG_FILES": f"{mac}-phone.cfg", "MISC_FILES": "", "LOG_FILE_DIRECTORY": "", "OVERRIDES_DIRECTORY": ""}
+    return xml(Xml.Element("APPLICATION", {**names, "CONTACTS_DIRECTORY": ""}))
+
+
 def settings(phone: Phone) -> File:
     """The phone's file."""
     values: dict[str, object] = {}
@@ -40,8 +46,10 @@ def settings(phone: Phone) -> File:
         "lcl.datetime.date.format": {"day_month_year": "D,dM", "month_day_year": "M,Dd", "year_month_day": "D,dM"}[wanted.date_format],
         "up.backlight.timeout": wanted.screen_timeout_seconds,
         "phoneLock.enabled": int(bool(wanted.lock_code)),
-        "device.auth.localUserPassword": wanted.lock_code,
     }
+    if wanted.lock_code:  # Settings of the device itself count only where they say so.
+        password = "device.auth.localUserPassword"
+        values |= {"device.set": 1, f"{password}.set": 1, password: wanted.lock_code}
     root = Xml.Element("polycomConfig", {name: str(value) for name, value in values.items()})
     return xml(root)
 

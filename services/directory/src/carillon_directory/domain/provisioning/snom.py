@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree as Xml
 
-from carillon_directory.domain.provisioning.forms import File, children, offset, xml
+from carillon_directory.domain.provisioning.forms import BOOK, File, children, offset, xml
 from carillon_directory.domain.provisioning.phone import Entry, Phone
 
 
@@ -41,6 +41,7 @@ def settings(phone: Phone) -> File:
         "date_us_format": "on" if phone.settings.date_format == "month_day_year" else "off",
         "display_timeout": phone.settings.screen_timeout_seconds,
         "keyboard_lock_pw": phone.settings.lock_code,
+        "dkey_directory": f"url {phone.server.files_url}/{BOOK}",
         "keyboard_lock": "on" if phone.settings.lock_code else "off",
     }.items():
         put(name, value)
