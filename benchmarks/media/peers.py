@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from relay import PORTS, build, sessions, write
+from relay import PORTS, build, first, sessions, write
 
 from carillon_rtp.client import PlaneClient, Remote
 from carillon_rtp.testing import plane_process
@@ -43,12 +43,6 @@ def cpu_seconds(pid: int) -> float:
     """User and system time of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def first(pid: int, level: int) -> None:
-    """All threads of a process go before everybody else's, above them those of a higher level."""
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(level))
 
 
 async def end(process: Process) -> None:
@@ -186,6 +180,9 @@ async def step(program: Path, options: argparse.Namespace, start: Start) -> dict
             line = await load.stdout.readline()
             if line.strip() in (b"measure", b"end"):
                 marks.append(cpu_seconds(pid))
+        if options.first:
+            first(load.pid, 0)
+            first(pid, 0)
         result = json.loads(await load.stdout.readline())
     await load.wait()
     return {

@@ -47,6 +47,13 @@ def build(folder: Path, name: str = "load") -> Path:
     return program
 
 
+def first(pid: int, level: int) -> None:
+    """All threads of a process go before everybody else's, above them those of a higher level; 0: like everybody else's again, as they
+    must be when they end (the kernel spins until whoever reads their entries in /proc is through, who never is while they go first)."""
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setscheduler(int(thread), os.SCHED_FIFO if level else os.SCHED_OTHER, os.sched_param(level))
+
+
 async def sessions(client: PlaneClient, count: int, remotes: Sequence[Remote]) -> list[MediaAddress]:
     """`count` sessions with these remotes in turn."""
     names = [f"leg-{number}" for number in range(count)]
@@ -121,6 +128,9 @@ async def step(program: Path, folder: Path, options: argparse.Namespace, calls: 
             if options.record:
                 await asyncio.gather(*(client.record(f"leg-{n}", "r", folder / f"{n}.wav", sides="stereo") for n in range(0, legs, 2)))
             load.stdin.writelines(f"{'AB'[n % 2]} {address.port}\n".encode() for n, address in enumerate(addresses))
+        if options.first:
+            first(load.pid, 2)
+            first(plane.pid, 1)
         load.stdin.write(b"go\n")
         await load.stdin.drain()
         marks: list[PlaneStatistics] = []
@@ -130,6 +140,9 @@ async def step(program: Path, folder: Path, options: argparse.Namespace, calls: 
                 raise RuntimeError(f"the load ended with {await load.wait()}")
             if line.strip() in (b"measure", b"end"):
                 marks.append(await client.statistics())
+        if options.first:
+            first(load.pid, 0)
+            first(plane.pid, 0)
         result = json.loads(await load.stdout.readline())
         if options.room:
             result["got"] = 0  # what is mixed carries nobody's stamps
@@ -174,6 +187,7 @@ async def main() -> None:
     options.add_argument("--plane-cpu", type=int, default=0)
     options.add_argument("--load-cpu", type=int, default=min(1, (os.cpu_count() or 1) - 1))
     options.add_argument("--load-nice", type=int, default=0, help="where others share the machine, a negative one keeps the load on time")
+    options.add_argument("--first", action="store_true", help="real-time priority for load and plane, where others use the machine too")
     options.add_argument("--room", type=int, default=0, metavar="SIZE", help="the sessions of the calls are in rooms of so many instead")
     options.add_argument("--record", action="store_true", help="every call, both sides")
     options.add_argument("--srtp", nargs="*", default=[], choices=list(SUITES), metavar="SUITE")
