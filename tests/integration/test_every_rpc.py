@@ -124,7 +124,12 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("media.v1.NodeService", OPERATOR | SERVICE, "GetNode Drain")
     | _service("media.v1.AudioService", ADMIN, "UploadAudio RecordByPhone")
     | _service("media.v1.AudioService", READER, "FetchAudio")
-    | _service("media.v1.ConferenceService", READER, "ListConferences WatchConference MuteParty KickParty LockConference CloseConference")
+    | _service(
+        "media.v1.ConferenceService",
+        READER,
+        "ListConferences WatchConference MuteParty KickParty LockConference CloseConference"
+        " StartConferenceRecording StopConferenceRecording",
+    )
     | _service(
         "media.v1.CallControlService",
         READER,

@@ -34,6 +34,7 @@ COMMANDS = {
     "call": "place a test call with the built-in phone and say what it hears",
     "calls": "calls that are up now, and their end",
     "originate": "call a user's phones, then a number as that user",
+    "conferences": "rooms that are in use and who is in them; recorded, locked or closed",
     "invite": "invite guests to a conference by e-mail, with a calendar file",
     "record": "a phone rings, and what is said into it becomes an announcement",
     "registrations": "phones that are registered, where, since when, and who watches their lines",

@@ -65,6 +65,25 @@ class ConferenceRecorded(EventData):
     bytes: int
     #: 0: as the installation is set.
     retention_days: int = 0
+    #: Which recording of its meeting it is.
+    part: int = 1
 
 
-CONFERENCE_EVENTS = (ConferenceOpened, ConferencePartyJoined, ConferencePartyLeft, ConferenceClosed, ConferenceRecorded)
+class ConferenceRecordingSwitched(EventData):
+    """Somebody wanted the room recorded from now on, or no more."""
+
+    TYPE: ClassVar[str] = "conference.recording_switched.v1"
+    room_id: str
+    meeting_id: str
+    on: bool
+    requested_by: str
+
+
+CONFERENCE_EVENTS = (
+    ConferenceOpened,
+    ConferencePartyJoined,
+    ConferencePartyLeft,
+    ConferenceClosed,
+    ConferenceRecorded,
+    ConferenceRecordingSwitched,
+)

@@ -192,6 +192,10 @@ async def test_a_conference_s_recording_is_listed_under_its_meeting(target: str,
         assert b"".join(parts) == audio
     with pytest.raises(Poisoned):
         read_conference("carillon.other.conference.m-1.recorded", event.to_json(), 90)
+    again = event.model_copy(update={"data": {**event.data, "part": 2}})
+    second = read_conference("carillon.dupont.conference.m-1.recorded", again.to_json(), 90)
+    assert second is not None
+    assert (second.labels["part"], str(second.recording_id) != recording.recording_id) == ("2", True)
 
 
 async def recorded_call(pool: Any, call_id: str, *facts: EventData, at: datetime = START) -> None:

@@ -8,15 +8,25 @@ import grpc.aio
 from carillon.media.v1 import conference_pb2 as pb
 from carillon.media.v1.conference_pb2_grpc import ConferenceServiceServicer, add_ConferenceServiceServicer_to_server
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
-from carillon_kit.errors import NotFound
-from carillon_kit.grpc_server import GrpcServer, current_tenant
+from carillon_kit.errors import FailedPrecondition, NotFound, Unavailable
+from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
 from carillon_media.domain.conference import Room
 from carillon_media.handlers.rooms import Rooms, in_order
 
 CONFERENCES = "carillon.media.v1.ConferenceService"
 _WHO = frozenset({ADMIN, OPERATOR, SERVICE})
 CONFERENCE_RIGHTS: Mapping[str, frozenset[str]] = dict.fromkeys(
-    ("ListConferences", "WatchConference", "MuteParty", "KickParty", "LockConference", "CloseConference"), _WHO
+    (
+        "ListConferences",
+        "WatchConference",
+        "MuteParty",
+        "KickParty",
+        "LockConference",
+        "CloseConference",
+        "StartConferenceRecording",
+        "StopConferenceRecording",
+    ),
+    _WHO,
 )
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -70,6 +80,32 @@ class ConferenceApi(ConferenceServiceServicer):
         _found(self._rooms.close(current_tenant(), request.room_id), f"conferences/{request.room_id}")
         return pb.CloseConferenceResponse()
 
+    async def StartConferenceRecording(
+        self, request: pb.StartConferenceRecordingRequest, context: Context
+    ) -> pb.StartConferenceRecordingResponse:
+        """From now on."""
+        await self._record(request.room_id, on=True)
+        return pb.StartConferenceRecordingResponse()
+
+    async def StopConferenceRecording(
+        self, request: pb.StopConferenceRecordingRequest, context: Context
+    ) -> pb.StopConferenceRecordingResponse:
+        """Until now."""
+        await self._record(request.room_id, on=False)
+        return pb.StopConferenceRecordingResponse()
+
+    async def _record(self, room_id: str, *, on: bool) -> None:
+        match await self._rooms.record(current_tenant(), room_id, current_principal().subject, on=on):
+            case "unknown":
+                raise NotFound(f"conferences/{room_id}")
+            case "already":
+                what = f"conferences/{room_id}"
+                raise FailedPrecondition([("RECORDING", what, "it is recorded already" if on else "it is not recorded")])
+            case "failed":
+                raise Unavailable(f"conferences/{room_id} cannot be recorded now")
+            case "done":
+                return
+
 
 def add_conference_service(server: GrpcServer, rooms: Rooms) -> None:
     """Serve it."""
@@ -90,7 +126,12 @@ def message(room: Room) -> pb.Conference:
         for member in room.members.values()
     ]
     return pb.Conference(
-        room_id=room.room_id, meeting_id=room.meeting_id, display_name=room.display_name, locked=room.locked, parties=parties
+        room_id=room.room_id,
+        meeting_id=room.meeting_id,
+        display_name=room.display_name,
+        locked=room.locked,
+        parties=parties,
+        recorded=room.recorded,
     )
 
 

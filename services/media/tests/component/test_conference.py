@@ -274,6 +274,49 @@ async def test_a_room_s_recording_outlives_the_process_that_began_it(house: Any,
     assert part_of(samples, TONES["anne"], rate) > 0.6
 
 
+async def test_a_room_is_recorded_while_somebody_wants_it(house: Any, client: Any, words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    files = house.running.board.rooms._parts.prompts.files
+
+    async def listen(tenant: str, prompts: Any, call_id: str) -> Any:
+        said.extend(prompt.text for prompt in prompts)
+        return await files(tenant, prompts, call_id)
+
+    monkeypatch.setattr(house.running.board.rooms._parts.prompts, "files", listen)
+    start, stop = pb.StartConferenceRecordingRequest(room_id="board"), pb.StopConferenceRecordingRequest(room_id="board")
+    with pytest.raises(grpc.aio.AioRpcError, match="NOT_FOUND"):
+        await client.StartConferenceRecording(start)
+    anne, anne_to, _ = await join(house, "anne")
+    bob, bob_to, _ = await join(house, "bob", creator=False)
+    with pytest.raises(grpc.aio.AioRpcError, match="FAILED_PRECONDITION"):
+        await client.StopConferenceRecording(stop)
+    recorded: list[list[str]] = []
+    for talks, to, listens in ((anne, anne_to, bob), (bob, bob_to, anne)):
+        await client.StartConferenceRecording(start)
+        assert (await client.ListConferences(pb.ListConferencesRequest())).conferences[0].recorded
+        with pytest.raises(grpc.aio.AioRpcError, match="FAILED_PRECONDITION"):
+            await client.StartConferenceRecording(start)
+        async with speaking([(talks, to)]):
+            await eventually(partial(only, listens, talks.user), timeout=30)
+            before = len(listens.rtp.received)
+            await eventually(lambda phone=listens, begun=before: len(phone.rtp.received) > begun + 50, timeout=30)
+            await client.StopConferenceRecording(stop)
+        await eventually(lambda: len(told(house, "recorded")) == len(recorded) + 1, timeout=30)
+        samples, rate = await mp3(house, told(house, "recorded")[-1].data["object"])
+        recorded.append([user for user, hertz in TONES.items() if part_of(samples, hertz, rate) > 0.6])
+    assert recorded == [["anne"], ["bob"]]
+    assert [event.data["part"] for event in told(house, "recorded")] == [1, 2]
+    assert [(event.data["on"], event.data["requested_by"]) for event in told(house, "recording_switched")] == [
+        (True, "olga"),
+        (False, "olga"),
+    ] * 2
+    assert said == ["This conference is recorded.", "The recording has ended."] * 2
+    await client.StartConferenceRecording(start)
+    said.clear()
+    await join(house, "carol", creator=False)
+    await eventually(lambda: said == ["This conference is recorded."])
+
+
 async def test_a_room_nobody_wants_recorded_is_not(house: Any, words: Any) -> None:
     anne, _, session = await join(house, "anne", idle_seconds=1)
     anne.do("bye", session)

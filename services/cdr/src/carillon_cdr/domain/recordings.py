@@ -62,9 +62,11 @@ def read_conference(subject: str, body: bytes, default_days: int) -> Recording |
     parts = subject.split(".")
     if len(parts) != 5 or (event.tenantid, data.meeting_id) != (parts[1], parts[3]):
         raise Poisoned(f"tenant {event.tenantid!r} and meeting {data.meeting_id!r} of the event are not those of subject {subject}")
-    labels = {"conference_room_id": data.room_id, "conference": data.display_name, "format": "mp3"}
+    part = str(data.part) if data.part > 1 else ""
+    labels = {"conference_room_id": data.room_id, "conference": data.display_name, "format": "mp3", "part": part}
     labels = {name: value for name, value in labels.items() if value}
-    return _recording(event, data, data.meeting_id, labels, days(str(data.retention_days), default_days))
+    kept = days(str(data.retention_days), default_days)
+    return _recording(event, data, data.meeting_id, labels, kept, seq=max(0, data.part - 1))
 
 
 def _recording(

@@ -44,6 +44,10 @@ class Room:
     #: A creator was there.
     opened: bool = False
     idle_since: float | None = None
+    #: It is recorded: as the room is set, until somebody wants it otherwise.
+    recorded: bool = False
+    #: Somebody wanted so, and the room itself does not say it to those who come.
+    tells: bool = False
 
     @property
     def open(self) -> bool:

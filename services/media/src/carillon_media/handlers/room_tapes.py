@@ -35,6 +35,8 @@ class Facts:
     meeting_id: str
     display_name: str
     retention_days: int
+    #: Which recording of its meeting it is, from 1.
+    part: int = 1
 
     def to_bytes(self) -> bytes:
         """JSON."""
@@ -59,22 +61,36 @@ class RoomTapes:
         self._announce = announce
         #: Recordings that run, by the plane's name of the room.
         self._running: dict[str, str] = {}
+        #: Meeting in which a room was recorded last, and how often.
+        self._parts: dict[str, tuple[str, int]] = {}
         self._finishing: set[str] = set()
         self._left: list[str] = []
 
-    async def begin(self, name: str, room: Room, retention_days: int) -> None:
-        """Record the room, unless it is recorded."""
+    async def begin(self, name: str, room: Room, retention_days: int) -> bool:
+        """Record the room, unless it is recorded; False: it cannot be."""
         if name in self._running:
-            return
-        recording_id = f"{PREFIX}{room.meeting_id}"
-        facts = Facts(room.tenant, room.room_id, room.meeting_id, room.display_name, retention_days)
+            return True
+        meeting_id, before = self._parts.get(name, ("", 0))
+        part = before + 1 if meeting_id == room.meeting_id else 1
+        recording_id = f"{PREFIX}{room.meeting_id}" if part == 1 else f"{PREFIX}{room.meeting_id}-{part}"
+        facts = Facts(room.tenant, room.room_id, room.meeting_id, room.display_name, retention_days, part)
         try:
             path = self._files.begin(recording_id, facts.to_bytes())
             await self._record(name, recording_id, path)
         except (PlaneError, OSError) as error:
             _log.error("a conference is not recorded", tenant=room.tenant, room=room.room_id, error=str(error))
-            return
+            return False
         self._running[name] = recording_id
+        self._parts[name] = (room.meeting_id, part)
+        return True
+
+    async def end(self, name: str) -> None:
+        """End the room's recording; `ended` follows."""
+        self._running.pop(name, None)
+        try:
+            await self._plane.stop_record_room(name)
+        except PlaneError as error:
+            _log.debug("a recording is over", room=name, error=str(error))
 
     async def _record(self, name: str, recording_id: str, path: Path) -> None:
         """What the process before recorded in the same room may be ending just now. Raises PlaneError."""
@@ -109,6 +125,7 @@ class RoomTapes:
                 duration_ms=file.duration_ms,
                 bytes=file.bytes,
                 retention_days=facts.retention_days,
+                part=facts.part,
             )
             self._announce(facts.tenant, facts.meeting_id, "recorded", event)
 

@@ -4,12 +4,19 @@ Invariant: a member of a room is a call that is up; a call that is over is out o
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from carillon_contracts.conference import ConferenceClosed, ConferenceOpened, ConferencePartyJoined, ConferencePartyLeft
+from carillon_contracts.conference import (
+    ConferenceClosed,
+    ConferenceOpened,
+    ConferencePartyJoined,
+    ConferencePartyLeft,
+    ConferenceRecordingSwitched,
+)
 from carillon_contracts.envelope import EventData
 from carillon_kit.logs import get_logger
 from carillon_media.domain import conference, inputs
@@ -28,6 +35,20 @@ if TYPE_CHECKING:
 _log = get_logger(__name__)
 _JOINED = {"fr": "{} est arrivé", "en": "{} has joined", "de": "{} ist dabei", "nl": "{} neemt deel", "it": "{} è entrato"}
 _LEFT = {"fr": "{} est parti", "en": "{} has left", "de": "{} hat die Konferenz verlassen", "nl": "{} is vertrokken", "it": "{} è uscito"}
+RECORDED = {
+    "fr": "Cette conférence est enregistrée.",
+    "en": "This conference is recorded.",
+    "de": "Diese Konferenz wird aufgenommen.",
+    "nl": "Deze conferentie wordt opgenomen.",
+    "it": "Questa conferenza viene registrata.",
+}
+_NOT_RECORDED = {
+    "fr": "L'enregistrement est terminé.",
+    "en": "The recording has ended.",
+    "de": "Die Aufnahme ist beendet.",
+    "nl": "De opname is beëindigd.",
+    "it": "La registrazione è terminata.",
+}
 Key = tuple[str, str]
 
 
@@ -99,13 +120,14 @@ class Rooms:
             if new:
                 who = {"party": member.name, "number": member.number, "creator": member.creator}
                 self._told(room, "party_joined", ConferencePartyJoined(**_of(room), call_id=member.key, **who, parties=len(room.members)))
-            if step.record and self.tapes is not None:
+            if room.recorded and self.tapes is not None:
                 await self.tapes.begin(_name(key), room, step.retention_days)
             for each in room.members if room.open != opened_before else (member.key,):
                 await self._mix(key, each, silent=silent or step.announcement == "")
             actor.post(inputs.RoomEntered(room.meeting_id))
-            if new and step.announcement == "name" and not silent:
-                await self._say(key, _JOINED, member.name, step.language)
+            said = [(_JOINED, member.name)] if step.announcement == "name" else []
+            if new and not silent:
+                await self._say(key, step.language, *said, *([(RECORDED, "")] if room.recorded and room.tells else []))
 
     async def leave(self, actor: "CallActor") -> None:
         """The call is out of its room, for whatever reason."""
@@ -127,7 +149,7 @@ class Rooms:
             who = {"party": member.name, "number": member.number}
             self._told(room, "party_left", ConferencePartyLeft(**_of(room), call_id=member.key, **who, parties=len(room.members)))
         if member is not None and step is not None and step.announcement == "name":
-            await self._say(key, _LEFT, member.name, step.language)
+            await self._say(key, step.language, (_LEFT, member.name))
 
     def holds(self, actor: "CallActor") -> bool:
         """Whether the call is in a room."""
@@ -190,6 +212,26 @@ class Rooms:
         self._keep((tenant, room_id), replace(room, locked=locked))
         return True
 
+    async def record(self, tenant: str, room_id: str, by: str, *, on: bool) -> Literal["done", "already", "unknown", "failed"]:
+        """Begin or end the room's recording, and tell all who are in it."""
+        key = (tenant, room_id)
+        async with self._locks.setdefault(key, asyncio.Lock()) if key in self._rooms else contextlib.nullcontext():
+            room, step = self._rooms.get(key), self._steps.get(key)
+            if room is None or step is None:
+                return "unknown"
+            if room.recorded == on:
+                return "already"
+            if self.tapes is None or (on and not await self.tapes.begin(_name(key), room, step.retention_days)):
+                return "failed"
+            if not on:
+                await self.tapes.end(_name(key))
+            if key not in self._rooms:
+                return "unknown"  # It was closed meanwhile, and its recording ended with it.
+            room = self._keep(key, replace(self._rooms[key], recorded=on, tells=on))
+            self._told(room, "recording_switched", ConferenceRecordingSwitched(**_of(room), on=on, requested_by=by))
+            await self._say(key, step.language, (RECORDED if on else _NOT_RECORDED, ""))
+            return "done"
+
     def put_out(self, tenant: str, room_id: str, call_id: str) -> bool:
         """Whether there was such a member."""
         room = self.find(tenant, room_id)
@@ -222,7 +264,7 @@ class Rooms:
         most = min(step.max_parties or 200, 200)
         idle = float(step.idle_seconds or 120)
         meeting_id = str(self._parts.ids.uuid7())
-        return Room(key[0], key[1], meeting_id, step.display_name, most, idle, step.wait_for_creator)
+        return Room(key[0], key[1], meeting_id, step.display_name, most, idle, step.wait_for_creator, recorded=step.record)
 
     def _member(self, actor: "CallActor", leg_id: str, step: Conference) -> Member:
         number = actor.call.legs[leg_id].number
@@ -290,11 +332,14 @@ class Rooms:
             self._parts.quiet.warning("a party cannot be mixed", room=key[1], error=str(error))
             actor.post(inputs.RoomLeft("failed"))
 
-    async def _say(self, key: Key, phrases: dict[str, str], name: str, language: str) -> None:
-        spoken = language if language.split("-")[0] in phrases else "en"
-        text = phrases[spoken.split("-")[0]].format(name)
+    async def _say(self, key: Key, language: str, *phrases: tuple[Mapping[str, str], str]) -> None:
+        """Sentences by language, each with a name for its gap."""
+        if not phrases:
+            return
+        spoken = language if language.split("-")[0] in _JOINED else "en"
+        said = [Speech(sentences[spoken.split("-")[0]].format(name), spoken) for sentences, name in phrases]
         try:
-            files = await self._parts.prompts.files(key[0], [Speech(text, spoken)], "")
+            files = await self._parts.prompts.files(key[0], said, "")
             await self._parts.plane.play_room(_name(key), f"say-{self._parts.ids.token(6)}", files)
         except (PlaneError, OSError) as error:
             _log.debug("a name is not announced", room=key[1], error=str(error))

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/media/v1/conference.proto\x12\x11\x63\x61rillon.media.v1\"\x8c\x01\n\nConference\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nmeeting_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0e\n\x06locked\x18\x04 \x01(\x08\x12\x33\n\x07parties\x18\x05 \x03(\x0b\x32\".carillon.media.v1.ConferenceParty\"q\n\x0f\x43onferenceParty\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x0f\n\x07\x63reator\x18\x04 \x01(\x08\x12\r\n\x05muted\x18\x05 \x01(\x08\x12\x0f\n\x07talking\x18\x06 \x01(\x08\"\x18\n\x16ListConferencesRequest\"M\n\x17ListConferencesResponse\x12\x32\n\x0b\x63onferences\x18\x01 \x03(\x0b\x32\x1d.carillon.media.v1.Conference\")\n\x16WatchConferenceRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\"L\n\x17WatchConferenceResponse\x12\x31\n\nconference\x18\x01 \x01(\x0b\x32\x1d.carillon.media.v1.Conference\"C\n\x10MutePartyRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\r\n\x05muted\x18\x03 \x01(\x08\"\x13\n\x11MutePartyResponse\"4\n\x10KickPartyRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\"\x13\n\x11KickPartyResponse\"8\n\x15LockConferenceRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x0e\n\x06locked\x18\x02 \x01(\x08\"\x18\n\x16LockConferenceResponse\")\n\x16\x43loseConferenceRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\"\x19\n\x17\x43loseConferenceResponse2\xea\x04\n\x11\x43onferenceService\x12h\n\x0fListConferences\x12).carillon.media.v1.ListConferencesRequest\x1a*.carillon.media.v1.ListConferencesResponse\x12j\n\x0fWatchConference\x12).carillon.media.v1.WatchConferenceRequest\x1a*.carillon.media.v1.WatchConferenceResponse0\x01\x12V\n\tMuteParty\x12#.carillon.media.v1.MutePartyRequest\x1a$.carillon.media.v1.MutePartyResponse\x12V\n\tKickParty\x12#.carillon.media.v1.KickPartyRequest\x1a$.carillon.media.v1.KickPartyResponse\x12\x65\n\x0eLockConference\x12(.carillon.media.v1.LockConferenceRequest\x1a).carillon.media.v1.LockConferenceResponse\x12h\n\x0f\x43loseConference\x12).carillon.media.v1.CloseConferenceRequest\x1a*.carillon.media.v1.CloseConferenceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/media/v1/conference.proto\x12\x11\x63\x61rillon.media.v1\"\x9e\x01\n\nConference\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x12\n\nmeeting_id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x0e\n\x06locked\x18\x04 \x01(\x08\x12\x33\n\x07parties\x18\x05 \x03(\x0b\x32\".carillon.media.v1.ConferenceParty\x12\x10\n\x08recorded\x18\x06 \x01(\x08\"q\n\x0f\x43onferenceParty\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x0f\n\x07\x63reator\x18\x04 \x01(\x08\x12\r\n\x05muted\x18\x05 \x01(\x08\x12\x0f\n\x07talking\x18\x06 \x01(\x08\"\x18\n\x16ListConferencesRequest\"M\n\x17ListConferencesResponse\x12\x32\n\x0b\x63onferences\x18\x01 \x03(\x0b\x32\x1d.carillon.media.v1.Conference\")\n\x16WatchConferenceRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\"L\n\x17WatchConferenceResponse\x12\x31\n\nconference\x18\x01 \x01(\x0b\x32\x1d.carillon.media.v1.Conference\"C\n\x10MutePartyRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\x12\r\n\x05muted\x18\x03 \x01(\x08\"\x13\n\x11MutePartyResponse\"4\n\x10KickPartyRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63\x61ll_id\x18\x02 \x01(\t\"\x13\n\x11KickPartyResponse\"8\n\x15LockConferenceRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\x12\x0e\n\x06locked\x18\x02 \x01(\x08\"\x18\n\x16LockConferenceResponse\")\n\x16\x43loseConferenceRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\"\x19\n\x17\x43loseConferenceResponse\"2\n\x1fStartConferenceRecordingRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\"\"\n StartConferenceRecordingResponse\"1\n\x1eStopConferenceRecordingRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\"!\n\x1fStopConferenceRecordingResponse2\xf3\x06\n\x11\x43onferenceService\x12h\n\x0fListConferences\x12).carillon.media.v1.ListConferencesRequest\x1a*.carillon.media.v1.ListConferencesResponse\x12j\n\x0fWatchConference\x12).carillon.media.v1.WatchConferenceRequest\x1a*.carillon.media.v1.WatchConferenceResponse0\x01\x12V\n\tMuteParty\x12#.carillon.media.v1.MutePartyRequest\x1a$.carillon.media.v1.MutePartyResponse\x12V\n\tKickParty\x12#.carillon.media.v1.KickPartyRequest\x1a$.carillon.media.v1.KickPartyResponse\x12\x65\n\x0eLockConference\x12(.carillon.media.v1.LockConferenceRequest\x1a).carillon.media.v1.LockConferenceResponse\x12h\n\x0f\x43loseConference\x12).carillon.media.v1.CloseConferenceRequest\x1a*.carillon.media.v1.CloseConferenceResponse\x12\x83\x01\n\x18StartConferenceRecording\x12\x32.carillon.media.v1.StartConferenceRecordingRequest\x1a\x33.carillon.media.v1.StartConferenceRecordingResponse\x12\x80\x01\n\x17StopConferenceRecording\x12\x31.carillon.media.v1.StopConferenceRecordingRequest\x1a\x32.carillon.media.v1.StopConferenceRecordingResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,33 +32,41 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.media.v1.conferenc
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CONFERENCE']._serialized_start=58
-  _globals['_CONFERENCE']._serialized_end=198
-  _globals['_CONFERENCEPARTY']._serialized_start=200
-  _globals['_CONFERENCEPARTY']._serialized_end=313
-  _globals['_LISTCONFERENCESREQUEST']._serialized_start=315
-  _globals['_LISTCONFERENCESREQUEST']._serialized_end=339
-  _globals['_LISTCONFERENCESRESPONSE']._serialized_start=341
-  _globals['_LISTCONFERENCESRESPONSE']._serialized_end=418
-  _globals['_WATCHCONFERENCEREQUEST']._serialized_start=420
-  _globals['_WATCHCONFERENCEREQUEST']._serialized_end=461
-  _globals['_WATCHCONFERENCERESPONSE']._serialized_start=463
-  _globals['_WATCHCONFERENCERESPONSE']._serialized_end=539
-  _globals['_MUTEPARTYREQUEST']._serialized_start=541
-  _globals['_MUTEPARTYREQUEST']._serialized_end=608
-  _globals['_MUTEPARTYRESPONSE']._serialized_start=610
-  _globals['_MUTEPARTYRESPONSE']._serialized_end=629
-  _globals['_KICKPARTYREQUEST']._serialized_start=631
-  _globals['_KICKPARTYREQUEST']._serialized_end=683
-  _globals['_KICKPARTYRESPONSE']._serialized_start=685
-  _globals['_KICKPARTYRESPONSE']._serialized_end=704
-  _globals['_LOCKCONFERENCEREQUEST']._serialized_start=706
-  _globals['_LOCKCONFERENCEREQUEST']._serialized_end=762
-  _globals['_LOCKCONFERENCERESPONSE']._serialized_start=764
-  _globals['_LOCKCONFERENCERESPONSE']._serialized_end=788
-  _globals['_CLOSECONFERENCEREQUEST']._serialized_start=790
-  _globals['_CLOSECONFERENCEREQUEST']._serialized_end=831
-  _globals['_CLOSECONFERENCERESPONSE']._serialized_start=833
-  _globals['_CLOSECONFERENCERESPONSE']._serialized_end=858
-  _globals['_CONFERENCESERVICE']._serialized_start=861
-  _globals['_CONFERENCESERVICE']._serialized_end=1479
+  _globals['_CONFERENCE']._serialized_end=216
+  _globals['_CONFERENCEPARTY']._serialized_start=218
+  _globals['_CONFERENCEPARTY']._serialized_end=331
+  _globals['_LISTCONFERENCESREQUEST']._serialized_start=333
+  _globals['_LISTCONFERENCESREQUEST']._serialized_end=357
+  _globals['_LISTCONFERENCESRESPONSE']._serialized_start=359
+  _globals['_LISTCONFERENCESRESPONSE']._serialized_end=436
+  _globals['_WATCHCONFERENCEREQUEST']._serialized_start=438
+  _globals['_WATCHCONFERENCEREQUEST']._serialized_end=479
+  _globals['_WATCHCONFERENCERESPONSE']._serialized_start=481
+  _globals['_WATCHCONFERENCERESPONSE']._serialized_end=557
+  _globals['_MUTEPARTYREQUEST']._serialized_start=559
+  _globals['_MUTEPARTYREQUEST']._serialized_end=626
+  _globals['_MUTEPARTYRESPONSE']._serialized_start=628
+  _globals['_MUTEPARTYRESPONSE']._serialized_end=647
+  _globals['_KICKPARTYREQUEST']._serialized_start=649
+  _globals['_KICKPARTYREQUEST']._serialized_end=701
+  _globals['_KICKPARTYRESPONSE']._serialized_start=703
+  _globals['_KICKPARTYRESPONSE']._serialized_end=722
+  _globals['_LOCKCONFERENCEREQUEST']._serialized_start=724
+  _globals['_LOCKCONFERENCEREQUEST']._serialized_end=780
+  _globals['_LOCKCONFERENCERESPONSE']._serialized_start=782
+  _globals['_LOCKCONFERENCERESPONSE']._serialized_end=806
+  _globals['_CLOSECONFERENCEREQUEST']._serialized_start=808
+  _globals['_CLOSECONFERENCEREQUEST']._serialized_end=849
+  _globals['_CLOSECONFERENCERESPONSE']._serialized_start=851
+  _globals['_CLOSECONFERENCERESPONSE']._serialized_end=876
+  _globals['_STARTCONFERENCERECORDINGREQUEST']._serialized_start=878
+  _globals['_STARTCONFERENCERECORDINGREQUEST']._serialized_end=928
+  _globals['_STARTCONFERENCERECORDINGRESPONSE']._serialized_start=930
+  _globals['_STARTCONFERENCERECORDINGRESPONSE']._serialized_end=964
+  _globals['_STOPCONFERENCERECORDINGREQUEST']._serialized_start=966
+  _globals['_STOPCONFERENCERECORDINGREQUEST']._serialized_end=1015
+  _globals['_STOPCONFERENCERECORDINGRESPONSE']._serialized_start=1017
+  _globals['_STOPCONFERENCERECORDINGRESPONSE']._serialized_end=1050
+  _globals['_CONFERENCESERVICE']._serialized_start=1053
+  _globals['_CONFERENCESERVICE']._serialized_end=1936
 # @@protoc_insertion_point(module_scope)

@@ -27,12 +27,14 @@ class Conference(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     LOCKED_FIELD_NUMBER: _builtins.int
     PARTIES_FIELD_NUMBER: _builtins.int
+    RECORDED_FIELD_NUMBER: _builtins.int
     room_id: _builtins.str
     """Of the room (`carillon.directory.v1.ConferenceRoom`)."""
     meeting_id: _builtins.str
     """Of this meeting, as in the call events."""
     display_name: _builtins.str
     locked: _builtins.bool
+    recorded: _builtins.bool
     @_builtins.property
     def parties(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConferenceParty]: ...
     def __init__(
@@ -43,10 +45,11 @@ class Conference(_message.Message):
         display_name: _builtins.str = ...,
         locked: _builtins.bool = ...,
         parties: _abc.Iterable[Global___ConferenceParty] | None = ...,
+        recorded: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "locked", b"locked", "meeting_id", b"meeting_id", "parties", b"parties", "room_id", b"room_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "locked", b"locked", "meeting_id", b"meeting_id", "parties", b"parties", "recorded", b"recorded", "room_id", b"room_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -307,3 +310,71 @@ class CloseConferenceResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CloseConferenceResponse: _TypeAlias = CloseConferenceResponse  # noqa: Y015
+
+@_typing.final
+class StartConferenceRecordingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROOM_ID_FIELD_NUMBER: _builtins.int
+    room_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        room_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["room_id", b"room_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartConferenceRecordingRequest: _TypeAlias = StartConferenceRecordingRequest  # noqa: Y015
+
+@_typing.final
+class StartConferenceRecordingResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartConferenceRecordingResponse: _TypeAlias = StartConferenceRecordingResponse  # noqa: Y015
+
+@_typing.final
+class StopConferenceRecordingRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROOM_ID_FIELD_NUMBER: _builtins.int
+    room_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        room_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["room_id", b"room_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopConferenceRecordingRequest: _TypeAlias = StopConferenceRecordingRequest  # noqa: Y015
+
+@_typing.final
+class StopConferenceRecordingResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopConferenceRecordingResponse: _TypeAlias = StopConferenceRecordingResponse  # noqa: Y015

@@ -64,6 +64,16 @@ class ConferenceServiceStub:
                 request_serializer=carillon_dot_media_dot_v1_dot_conference__pb2.CloseConferenceRequest.SerializeToString,
                 response_deserializer=carillon_dot_media_dot_v1_dot_conference__pb2.CloseConferenceResponse.FromString,
                 _registered_method=True)
+        self.StartConferenceRecording = channel.unary_unary(
+                '/carillon.media.v1.ConferenceService/StartConferenceRecording',
+                request_serializer=carillon_dot_media_dot_v1_dot_conference__pb2.StartConferenceRecordingRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_conference__pb2.StartConferenceRecordingResponse.FromString,
+                _registered_method=True)
+        self.StopConferenceRecording = channel.unary_unary(
+                '/carillon.media.v1.ConferenceService/StopConferenceRecording',
+                request_serializer=carillon_dot_media_dot_v1_dot_conference__pb2.StopConferenceRecordingRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_conference__pb2.StopConferenceRecordingResponse.FromString,
+                _registered_method=True)
 
 
 class ConferenceServiceServicer:
@@ -112,6 +122,22 @@ class ConferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartConferenceRecording(self, request, context):
+        """StartConferenceRecording records the room to MP3 from now on; all who are in it, and who comes later, are told so. FAILED_PRECONDITION
+        when it is recorded already. The file is listed with the recordings (`carillon.cdr.v1.RecordingService`) under the meeting's id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopConferenceRecording(self, request, context):
+        """StopConferenceRecording ends the recording, also of a room that is always recorded; all who are in it are told so.
+        FAILED_PRECONDITION when it is not recorded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -144,6 +170,16 @@ def add_ConferenceServiceServicer_to_server(servicer, server):
                     servicer.CloseConference,
                     request_deserializer=carillon_dot_media_dot_v1_dot_conference__pb2.CloseConferenceRequest.FromString,
                     response_serializer=carillon_dot_media_dot_v1_dot_conference__pb2.CloseConferenceResponse.SerializeToString,
+            ),
+            'StartConferenceRecording': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartConferenceRecording,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_conference__pb2.StartConferenceRecordingRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_conference__pb2.StartConferenceRecordingResponse.SerializeToString,
+            ),
+            'StopConferenceRecording': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopConferenceRecording,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_conference__pb2.StopConferenceRecordingRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_conference__pb2.StopConferenceRecordingResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -308,6 +344,60 @@ class ConferenceService:
             '/carillon.media.v1.ConferenceService/CloseConference',
             carillon_dot_media_dot_v1_dot_conference__pb2.CloseConferenceRequest.SerializeToString,
             carillon_dot_media_dot_v1_dot_conference__pb2.CloseConferenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartConferenceRecording(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.ConferenceService/StartConferenceRecording',
+            carillon_dot_media_dot_v1_dot_conference__pb2.StartConferenceRecordingRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_conference__pb2.StartConferenceRecordingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopConferenceRecording(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.ConferenceService/StopConferenceRecording',
+            carillon_dot_media_dot_v1_dot_conference__pb2.StopConferenceRecordingRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_conference__pb2.StopConferenceRecordingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,14 @@ class ConferenceServiceStub:
     """LockConference lets nobody in any more but creators."""
     CloseConference: _grpc.UnaryUnaryMultiCallable[_conference_pb2.CloseConferenceRequest, _conference_pb2.CloseConferenceResponse]
     """CloseConference puts everybody out."""
+    StartConferenceRecording: _grpc.UnaryUnaryMultiCallable[_conference_pb2.StartConferenceRecordingRequest, _conference_pb2.StartConferenceRecordingResponse]
+    """StartConferenceRecording records the room to MP3 from now on; all who are in it, and who comes later, are told so. FAILED_PRECONDITION
+    when it is recorded already. The file is listed with the recordings (`carillon.cdr.v1.RecordingService`) under the meeting's id.
+    """
+    StopConferenceRecording: _grpc.UnaryUnaryMultiCallable[_conference_pb2.StopConferenceRecordingRequest, _conference_pb2.StopConferenceRecordingResponse]
+    """StopConferenceRecording ends the recording, also of a room that is always recorded; all who are in it are told so.
+    FAILED_PRECONDITION when it is not recorded.
+    """
 
 @_typing.type_check_only
 class ConferenceServiceAsyncStub(ConferenceServiceStub):
@@ -63,6 +71,14 @@ class ConferenceServiceAsyncStub(ConferenceServiceStub):
     """LockConference lets nobody in any more but creators."""
     CloseConference: _aio.UnaryUnaryMultiCallable[_conference_pb2.CloseConferenceRequest, _conference_pb2.CloseConferenceResponse]  # type: ignore[assignment]
     """CloseConference puts everybody out."""
+    StartConferenceRecording: _aio.UnaryUnaryMultiCallable[_conference_pb2.StartConferenceRecordingRequest, _conference_pb2.StartConferenceRecordingResponse]  # type: ignore[assignment]
+    """StartConferenceRecording records the room to MP3 from now on; all who are in it, and who comes later, are told so. FAILED_PRECONDITION
+    when it is recorded already. The file is listed with the recordings (`carillon.cdr.v1.RecordingService`) under the meeting's id.
+    """
+    StopConferenceRecording: _aio.UnaryUnaryMultiCallable[_conference_pb2.StopConferenceRecordingRequest, _conference_pb2.StopConferenceRecordingResponse]  # type: ignore[assignment]
+    """StopConferenceRecording ends the recording, also of a room that is always recorded; all who are in it are told so.
+    FAILED_PRECONDITION when it is not recorded.
+    """
 
 class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -114,5 +130,25 @@ class ConferenceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_conference_pb2.CloseConferenceResponse, _abc.Awaitable[_conference_pb2.CloseConferenceResponse]]:
         """CloseConference puts everybody out."""
+
+    @_abc_1.abstractmethod
+    def StartConferenceRecording(
+        self,
+        request: _conference_pb2.StartConferenceRecordingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conference_pb2.StartConferenceRecordingResponse, _abc.Awaitable[_conference_pb2.StartConferenceRecordingResponse]]:
+        """StartConferenceRecording records the room to MP3 from now on; all who are in it, and who comes later, are told so. FAILED_PRECONDITION
+        when it is recorded already. The file is listed with the recordings (`carillon.cdr.v1.RecordingService`) under the meeting's id.
+        """
+
+    @_abc_1.abstractmethod
+    def StopConferenceRecording(
+        self,
+        request: _conference_pb2.StopConferenceRecordingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conference_pb2.StopConferenceRecordingResponse, _abc.Awaitable[_conference_pb2.StopConferenceRecordingResponse]]:
+        """StopConferenceRecording ends the recording, also of a room that is always recorded; all who are in it are told so.
+        FAILED_PRECONDITION when it is not recorded.
+        """
 
 def add_ConferenceServiceServicer_to_server(servicer: ConferenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
