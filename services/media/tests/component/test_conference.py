@@ -314,7 +314,7 @@ async def test_a_room_is_recorded_while_somebody_wants_it(house: Any, client: An
     await client.StartConferenceRecording(start)
     said.clear()
     await join(house, "carol", creator=False)
-    await eventually(lambda: said == ["This conference is recorded."])
+    await eventually(lambda: said == ["This conference is recorded."], timeout=30)
 
 
 async def test_a_room_nobody_wants_recorded_is_not(house: Any, words: Any) -> None:
