@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from carillon_contracts import audit, streams
 from carillon_contracts.call import CALL_EVENTS
+from carillon_contracts.call_order import CALL_BACK_EVENTS, EMERGENCY_NOTICE_EVENTS
 from carillon_contracts.conference import CONFERENCE_EVENTS
 from carillon_contracts.config import ConfigChanged, ManyChanged
 from carillon_contracts.envelope import Event, EventData
@@ -48,6 +49,8 @@ CHANNELS: dict[str, tuple[str, tuple[type[EventData], ...]]] = {
     "queue": (streams.queue_subject("{tenant}", "{queue}", "{fact}"), QUEUE_EVENTS),
     "agent": (streams.agent_subject("{tenant}", "{agent}", "{fact}"), AGENT_EVENTS),
     "hunt_group": (streams.hunt_group_subject("{tenant}", "{hunt_group}", "{fact}"), HUNT_GROUP_EVENTS),
+    "call_back": (streams.call_back_subject("{tenant}", "{call_back}", "{fact}"), CALL_BACK_EVENTS),
+    "emergency_notice": (streams.emergency_notice_subject("{tenant}", "{notice}", "{fact}"), EMERGENCY_NOTICE_EVENTS),
     "cdr": (streams.record_subject("{tenant}", "{fact}"), (CallRecorded,)),
     "audit": (
         streams.audit_subject("{tenant}", "{fact}"),

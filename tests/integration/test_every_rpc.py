@@ -106,6 +106,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     "routing": _EVERYWHERE
     | _service("common.v1.CallApplication", SERVICE | OPERATOR, "Next Await")
     | _service("routing.v1.CodeService", ADMIN, "UnlockCodes")
+    | _service("routing.v1.CallBackService", ADMIN, "ListCallBacks CancelCallBack")
     | _service("routing.v1.RoutingService", ADMIN, "Simulate ReplayCall ComparePlan")
     | _service("routing.v1.RoutingService", READER, "TestPlan")
     | _service("routing.v1.ExplainService", ADMIN, "ExplainCall WatchNumbers")

@@ -41,6 +41,7 @@ COMMANDS = {
     "trunks": "registrations with carriers, and which of their servers answer",
     "events": "follow the published events",
     "queues": "who waits in the queues and who answers, now; agents log in and out",
+    "call-backs": "who is called back because a colleague talked or the lines were busy; cancels it",
     "groups": "who is logged in at the hunt groups; members log in and out",
     "records": "records of ended calls",
     "explain": "why a call went where it went",

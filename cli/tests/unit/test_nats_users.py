@@ -26,7 +26,7 @@ def test_what_stands_for_a_password_is_kept_from_the_tenant(users: dict[str, Nat
 def test_a_service_publishes_its_own_streams_only(users: dict[str, NatsUser]) -> None:
     assert {"carillon.*.call.>", "carillon.*.audit.>"} <= set(users["media"].publish)
     own = [subject for subject in users["routing"].publish if subject.startswith("carillon.")]
-    queues = ["carillon.*.queue.>", "carillon.*.agent.>", "carillon.*.hunt_group.>"]
+    queues = [f"carillon.*.{each}.>" for each in ("queue", "agent", "hunt_group", "call_back", "emergency_notice")]
     assert own == [*queues, "carillon.*.audit.>", "carillon._operator.letter.>", "carillon._operator.erasure.>"]
 
 

@@ -21,6 +21,7 @@ _FOLLOWED: Mapping[Feature, bool] = {
     "listen": True,
     "whisper": True,
     "barge": True,
+    "call_back": True,
 }
 
 

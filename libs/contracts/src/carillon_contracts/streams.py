@@ -20,8 +20,13 @@ CALLS = Stream("CALLS", ("carillon.*.call.>",), "media", 30 * _DAY)
 REGISTRATIONS = Stream("REGISTRATIONS", ("carillon.*.registration.>",), "media", 7 * _DAY)
 MAILBOXES = Stream("MAILBOXES", ("carillon.*.mailbox.>",), "voicemail", 30 * _DAY)
 CONFERENCES = Stream("CONFERENCES", ("carillon.*.conference.>",), "media", 30 * _DAY)
-#: Callers, agents and members of hunt groups.
-QUEUES = Stream("QUEUES", ("carillon.*.queue.>", "carillon.*.agent.>", "carillon.*.hunt_group.>"), "routing", 30 * _DAY)
+#: Callers, agents and members of hunt groups; calls that routing makes itself.
+QUEUES = Stream(
+    "QUEUES",
+    ("carillon.*.queue.>", "carillon.*.agent.>", "carillon.*.hunt_group.>", "carillon.*.call_back.>", "carillon.*.emergency_notice.>"),
+    "routing",
+    30 * _DAY,
+)
 RECORDS = Stream("RECORDS", ("carillon.*.cdr.>",), "cdr", 30 * _DAY)
 AUDIT = Stream("AUDIT", ("carillon.*.audit.>",), "*", 90 * _DAY)
 #: E-mails to be sent, above the tenants.
@@ -75,6 +80,16 @@ def agent_subject(tenant: str, agent_id: str, fact: str) -> str:
 def hunt_group_subject(tenant: str, hunt_group_id: str, fact: str) -> str:
     """`carillon.dupont.hunt_group.support.member_logged_in`"""
     return f"carillon.{tenant}.hunt_group.{hunt_group_id}.{fact}"
+
+
+def call_back_subject(tenant: str, call_back_id: str, fact: str) -> str:
+    """`carillon.dupont.call_back.<id>.requested`"""
+    return f"carillon.{tenant}.call_back.{call_back_id}.{fact}"
+
+
+def emergency_notice_subject(tenant: str, notice_id: str, fact: str) -> str:
+    """`carillon.dupont.emergency_notice.<id>.ended`"""
+    return f"carillon.{tenant}.emergency_notice.{notice_id}.{fact}"
 
 
 def record_subject(tenant: str, fact: str) -> str:

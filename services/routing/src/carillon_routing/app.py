@@ -8,6 +8,8 @@ from carillon.cdr.v1.cdr_pb2_grpc import RecordServiceStub
 from carillon.directory.v1.sip_credential_pb2_grpc import SipCredentialServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon.media.v1.call_control_pb2_grpc import CallControlServiceStub
+from carillon.media.v1.media_pb2_grpc import TrunkStateServiceStub
+from carillon.routing.v1.call_backs_pb2_grpc import add_CallBackServiceServicer_to_server
 from carillon.routing.v1.codes_pb2_grpc import add_CodeServiceServicer_to_server
 from carillon.routing.v1.explain_pb2_grpc import add_ExplainServiceServicer_to_server
 from carillon.routing.v1.hunt_groups_pb2_grpc import add_HuntGroupControlServiceServicer_to_server
@@ -23,13 +25,18 @@ from carillon_kit.guarded_server import guarded_server
 from carillon_kit.lifecycle import Tasks
 from carillon_routing.adapters.attendance import PostgresAttendance
 from carillon_routing.adapters.call_backs import CallBacks
+from carillon_routing.adapters.call_orders import PostgresOrders
 from carillon_routing.adapters.fact_finder import RealFacts
 from carillon_routing.adapters.letters import Letters
+from carillon_routing.adapters.lines import TrunkLines
 from carillon_routing.adapters.past_calls import PastCalls
 from carillon_routing.adapters.peers import Peers, signer
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.adapters.web import Web, networks
 from carillon_routing.grpc_api import add_services
+from carillon_routing.grpc_call_backs import RIGHTS as CALL_BACKS_RIGHTS
+from carillon_routing.grpc_call_backs import SERVICE_NAME as CALL_BACKS_SERVICE
+from carillon_routing.grpc_call_backs import CallBackControl
 from carillon_routing.grpc_codes import RIGHTS as CODES_RIGHTS
 from carillon_routing.grpc_codes import SERVICE_NAME as CODES_SERVICE
 from carillon_routing.grpc_codes import Codes
@@ -46,6 +53,7 @@ from carillon_routing.grpc_routing import RIGHTS as ROUTING_RIGHTS
 from carillon_routing.grpc_routing import SERVICE_NAME as ROUTING_SERVICE
 from carillon_routing.grpc_routing import Routing
 from carillon_routing.handlers.attendance import Attendances
+from carillon_routing.handlers.call_orders import CallOrders
 from carillon_routing.handlers.floors import FloorsWhenUp
 from carillon_routing.handlers.queue_calls import QueueCalls
 from carillon_routing.projections.configuration import Configuration, ConfigurationFollower
@@ -70,23 +78,28 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         await follower.caught_up(settings.catch_up_seconds)
         facts = PostgresFacts(configuration.zone)
         attendance = PostgresAttendance()
-        users, phones, records, calling = _others(settings, stack)
+        users, phones, records, calling, trunks = _others(settings, stack)
         sign = signer(settings.token_key.get_secret_value())
         floors = FloorsWhenUp(expected=bool(settings.postgres_dsn))
+        call_back = None if calling is None else CallBacks(calling, sign)
+        kept = PostgresOrders(SystemClock())
+        orders = CallOrders(kept, configuration.current, SystemClock(), call_back, None if trunks is None else TrunkLines(trunks, sign))
         if settings.postgres_dsn:
-            call_back = None if calling is None else CallBacks(calling, sign)
-            tasks.start(run_queues(settings, bus, configuration, floors, facts, attendance, call_back), "queues")
+            tasks.start(run_queues(settings, bus, configuration, floors, facts, attendance, (kept, orders), call_back), "queues")
             await wait_a_moment(floors, settings.queues_up_seconds)
         queues = QueueCalls(floors, SystemClock())
         server = await guarded_server(settings, "routing", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         web = Web(settings.token_key.get_secret_value(), networks(settings.webhook_networks), SystemClock())
-        finder = RealFacts(facts, Letters(bus, SystemClock()), web, Attendances(floors, attendance), Peers(users, phones, records, sign))
+        finder = RealFacts(
+            facts, Letters(bus, SystemClock()), web, Attendances(floors, attendance), Peers(users, phones, records, sign), orders
+        )
         add_services(server, configuration, _clock(settings), queues, finder)
         control = QueueControl(floors, configuration, SystemClock())
         server.add(add_QueueControlServiceServicer_to_server, control, SERVICE_NAME, RIGHTS)
         hunting = HuntGroupControl(attendance, configuration)
         server.add(add_HuntGroupControlServiceServicer_to_server, hunting, HUNTING_SERVICE, HUNTING_RIGHTS)
         server.add(add_CodeServiceServicer_to_server, Codes(configuration, facts), CODES_SERVICE, CODES_RIGHTS)
+        server.add(add_CallBackServiceServicer_to_server, CallBackControl(kept, configuration), CALL_BACKS_SERVICE, CALL_BACKS_RIGHTS)
         past = PastConfigurations(bus, configuration, SystemClock())
         calls = PastCalls(records, lambda tenant: (("carillon-tenant", tenant),))
         comparisons = Comparisons(calls, SystemClock(), settings.compare_processes)
@@ -100,8 +113,9 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         yield port
 
 
-def _others(settings: RoutingSettings, stack: AsyncExitStack) -> tuple[Any | None, Any | None, Any | None, Any | None]:
-    """Stubs of UserService, SipCredentialService, RecordService and CallControlService; None where its service's address is not set."""
+def _others(settings: RoutingSettings, stack: AsyncExitStack) -> tuple[Any | None, ...]:
+    """Stubs of UserService, SipCredentialService, RecordService, CallControlService and TrunkStateService; None where its service's address
+    is not set."""
     token = issue_token(settings.token_key.get_secret_value(), "routing", None, [SERVICE])
 
     def stub(target: str, kind: Callable[[Any], Any]) -> Any | None:
@@ -112,7 +126,8 @@ def _others(settings: RoutingSettings, stack: AsyncExitStack) -> tuple[Any | Non
         return kind(link)
 
     users, phones = stub(settings.directory, UserServiceStub), stub(settings.directory, SipCredentialServiceStub)
-    return users, phones, stub(settings.cdr, RecordServiceStub), stub(settings.media, CallControlServiceStub)
+    calls, trunks = stub(settings.media, CallControlServiceStub), stub(settings.media, TrunkStateServiceStub)
+    return users, phones, stub(settings.cdr, RecordServiceStub), calls, trunks
 
 
 def _clock(settings: RoutingSettings) -> Clock:

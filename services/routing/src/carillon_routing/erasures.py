@@ -15,11 +15,14 @@ CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="routing-erasures", subjec
 _THEIRS = tuple(
     f"delete from {table} where tenant = $1 and user_id = $2" for table in ("attendance", "code_block", "code_try", "last_talk")
 )
+_ORDERED = (
+    "delete from call_order where tenant = $1 and (who = $2 or watched = $2 or number ilike any($3::text[]) or who ilike any($3::text[]))"
+)
 _TALKED = "delete from last_talk where tenant = $1 and number ilike any($2::text[])"
 _ROWS = {
     "calls": (Columns("call_seen", texts=("caller", "caller_user_id")), Columns("call_leg", texts=("party", "number"))),
     "queues": (
-        Columns("event", documents=("data",), scope="stream in ('floor/' || $1, 'hunting/' || $1)"),
+        Columns("event", documents=("data",), scope="stream in ('floor/' || $1, 'hunting/' || $1, 'orders/' || $1)"),
         Columns("floor_snapshot", documents=("state",)),
     ),
 }
@@ -29,6 +32,7 @@ async def carry_out(connection: Any, order: Order) -> Counts:
     """In the caller's transaction."""
     gone = [await connection.execute(statement, order.tenant, order.data.user_id) for statement in _THEIRS]
     gone.append(await connection.execute(_TALKED, order.tenant, patterns(order.cleaner.needles)))
+    gone.append(await connection.execute(_ORDERED, order.tenant, order.data.user_id, patterns(order.cleaner.needles)))
     counts: Counts = {"facts_deleted": sum(int(each.split()[-1]) for each in gone)}
     for what, tables in _ROWS.items():
         counts[what] = sum([await rewrite_rows(connection, each, order.tenant, order.cleaner) for each in tables])

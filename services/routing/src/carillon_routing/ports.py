@@ -1,13 +1,15 @@
 """What routing needs of the outside while it decides."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
+from carillon_contracts.call_order import Blocked
 from carillon_routing.domain.asks import Ask
+from carillon_routing.domain.call_orders import Kind, Missed, Order, Over
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.domain.queues.events import FloorEvent
 from carillon_routing.domain.queues.floor import Floor
@@ -53,6 +55,65 @@ class CallBack(Protocol):
 
     async def __call__(self, tenant: str, user_id: str, number: str, ring_seconds: int, call_id: str) -> bool:
         """Have this user's phones rung and then the number called, in one call with that id; False: it is not done."""
+
+
+class Lines(Protocol):
+    """How a tenant's trunks stand."""
+
+    async def __call__(self, tenant: str) -> Mapping[str, tuple[int, bool]] | None:
+        """By trunk: calls now, and whether calls out can go by it; None: nobody says."""
+
+
+class OrdersAway(Exception):
+    """Calls that routing is to make later can neither be read nor kept now."""
+
+
+class Orders(Protocol):
+    """Calls that routing makes itself, later; everything raises `OrdersAway`. `seconds`: what it may take."""
+
+    @property
+    def up(self) -> bool:
+        """Whether orders can be kept."""
+
+    async def add(
+        self,
+        tenant: str,
+        kind: Kind,
+        who: str,
+        number: str,
+        caused_by: str,
+        *,
+        seconds: float,
+        blocked: Blocked | Literal[""] = "",
+        watched: str = "",
+        words: str = "",
+        language: str = "",
+    ) -> bool:
+        """Keep one; True: it is kept, now or before. False: there are too many. `caused_by`: the call that it came from."""
+
+    async def open(self, tenant: str = "", seconds: float = 2.0) -> list[Order]:
+        """Those of a tenant (empty: all) that are not over, the oldest first."""
+
+    async def start(self, order: Order, via: str, seconds: float = 2.0) -> bool:
+        """Its next try is this call, if none is under way."""
+
+    async def settle(self, found: Missed | Over, seconds: float = 2.0) -> bool:
+        """As it says, unless another replica was faster."""
+
+    async def words(self, tenant: str, order_id: str, seconds: float) -> tuple[str, str] | None:
+        """What a phone is told, and in which language; None: no such notice."""
+
+    async def busy(self, tenant: str, user_ids: Iterable[str], seconds: float = 2.0) -> set[str]:
+        """Who of them talks or is being rung."""
+
+    async def freed(self, tenant: str, trunk_ids: Sequence[str], seconds: float = 2.0) -> dict[str, datetime]:
+        """When the last answered call out by each of the trunks ended, where there was one."""
+
+    def clock_turn(self) -> AbstractAsyncContextManager[bool]:
+        """Whether this replica looks after all orders while the context is; one does at a time."""
+
+    async def sweep(self) -> None:
+        """Forget what was over long ago."""
 
 
 class AttendanceAway(Exception):

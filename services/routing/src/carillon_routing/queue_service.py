@@ -17,11 +17,13 @@ from carillon_routing import erasures
 from carillon_routing.adapters.attendance import PostgresAttendance
 from carillon_routing.adapters.call_facts import CONSUMER as FACTS_CONSUMER
 from carillon_routing.adapters.call_facts import CallFactsWriter
+from carillon_routing.adapters.call_orders import PostgresOrders
 from carillon_routing.adapters.emergency_notices import CONSUMER as EMERGENCIES_CONSUMER
 from carillon_routing.adapters.emergency_notices import EmergencyNotices
 from carillon_routing.adapters.floor_log import PostgresFloors
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.adapters.queue_events import QueuePublisher
+from carillon_routing.handlers.call_orders import CallOrders
 from carillon_routing.handlers.floors import Floors, FloorsWhenUp
 from carillon_routing.ports import CallBack
 from carillon_routing.projections.configuration import Configuration
@@ -38,6 +40,7 @@ async def run_queues(
     up: FloorsWhenUp,
     facts: PostgresFacts,
     attendance: PostgresAttendance,
+    orders: tuple[PostgresOrders, CallOrders],
     call_back: CallBack | None = None,
 ) -> None:
     """Wait for the database, then let time pass on the floors until cancelled."""
@@ -55,6 +58,7 @@ async def run_queues(
         floors = Floors(log, configuration.current, SystemClock(), f"{settings.node}-{ids.token()}", call_back)
         facts.adopt(pool)
         attendance.adopt(pool)
+        orders[0].adopt(pool)
         up.adopt(floors)
         for stream in (CALLS, QUEUES):
             await bus.ensure_stream(stream)
@@ -70,6 +74,7 @@ async def run_queues(
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(outbox.run())
             tasks.create_task(floors.run())
+            tasks.create_task(orders[1].run())
             tasks.create_task(facts.sweep())
             tasks.create_task(Relay(PostgresEventStore(pool), pool, QueuePublisher(bus), name="queues").run())
 

@@ -25,6 +25,8 @@ from carillon_routing.domain.asks import (
     Ask,
     Attend,
     BusyUsers,
+    CallsOnTrunks,
+    CancelCallBacks,
     ChangeUser,
     CountTry,
     Draw,
@@ -34,6 +36,7 @@ from carillon_routing.domain.asks import (
     LastCaller,
     LoggedIn,
     Mail,
+    OrderCallBack,
     TakePlace,
 )
 from carillon_routing.domain.cursor import decode
@@ -121,6 +124,9 @@ class World:
     #: Who logged in on which phone, by credential.
     phones: dict[str, str] = field(default_factory=dict)
     last_callers: dict[str, str] = field(default_factory=dict)
+    #: Calls by trunk; None: nobody can be called back.
+    on_trunks: dict[str, int] | None = None
+    call_backs: list[OrderCallBack] = field(default_factory=list)
     #: Nobody answers, and nothing can be found out.
     dark: bool = False
 
@@ -166,6 +172,15 @@ class World:
                 return True
             case LastCaller(user_id):
                 return self.last_callers.get(user_id, "")
+            case CallsOnTrunks(trunk_ids):
+                return None if self.on_trunks is None else {each: self.on_trunks.get(each, 0) for each in trunk_ids}
+            case OrderCallBack():
+                self.call_backs.append(ask)
+                return True
+            case CancelCallBacks(user_id):
+                kept = [each for each in self.call_backs if each.user_id != user_id]
+                gone, self.call_backs = len(self.call_backs) - len(kept), kept
+                return gone
             case Fetch():
                 self.fetched.append(ask)
                 return self.web.get(ask.url)

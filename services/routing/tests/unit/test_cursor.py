@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from carillon_routing.domain.cursor import (
     MAX_BYTES,
     BadCursor,
+    CallBackWait,
     CodeWait,
     Cursor,
     ExternalWait,
@@ -28,7 +29,8 @@ counts = st.integers(0, 1 << 40)
 waits = st.one_of(
     st.builds(UserWait, text),
     st.builds(GroupWait, text),
-    st.builds(ExternalWait, text, st.lists(text, max_size=10).map(tuple), counts, text),
+    st.builds(ExternalWait, text, st.lists(text, max_size=10).map(tuple), counts, text, st.booleans()),
+    st.builds(CallBackWait, text, text),
     st.builds(MenuWait, text, counts, text),
     st.builds(PlayWait, text),
     st.builds(RefusedWait),

@@ -29,6 +29,8 @@ Feature = Literal[
     "listen",
     "whisper",
     "barge",
+    "call_back",
+    "call_back_off",
 ]
 #: What is dialled for each feature in a tenant that says nothing else.
 USUAL_CODES: Mapping[Feature, str] = {
@@ -52,6 +54,8 @@ USUAL_CODES: Mapping[Feature, str] = {
     "listen": "*82",
     "whisper": "*83",
     "barge": "*84",
+    "call_back": "*37",
+    "call_back_off": "#37#",
 }
 #: Slots of one parking lot.
 MAX_SLOTS = 100

@@ -6,20 +6,35 @@ from carillon_routing.adapters.letters import Letters
 from carillon_routing.adapters.peers import Peers
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.adapters.web import Web
-from carillon_routing.domain.asks import Ask, Attend, ChangeUser, Fetch, HavePhone, LastCaller, Mail
+from carillon_routing.domain.asks import (
+    Ask,
+    Attend,
+    CallsOnTrunks,
+    CancelCallBacks,
+    ChangeUser,
+    Fetch,
+    HavePhone,
+    LastCaller,
+    Mail,
+    OrderCallBack,
+)
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.handlers.attendance import Attendances
+from carillon_routing.handlers.call_orders import CallOrders
 
 
 class RealFacts:
     """The facts of the running service."""
 
-    def __init__(self, facts: PostgresFacts, letters: Letters, web: Web, attendances: Attendances, peers: Peers) -> None:
+    def __init__(
+        self, facts: PostgresFacts, letters: Letters, web: Web, attendances: Attendances, peers: Peers, orders: CallOrders
+    ) -> None:
         self._facts = facts
         self._web = web
         self._peers = peers
         self._attendances = attendances
         self._letters = letters
+        self._orders = orders
 
     async def find(self, call: CallFacts, ask: Ask) -> JsonValue:
         """As the port says."""
@@ -30,6 +45,8 @@ class RealFacts:
                 return await self._letters.take(call, ask)
             case Attend():
                 return await self._attendances.attend(call.tenant_id, ask)
+            case CallsOnTrunks() | OrderCallBack() | CancelCallBacks():
+                return await self._orders.find(call, ask)
             case Fetch():
                 return await self._web.fetch(call, ask)
             case _:

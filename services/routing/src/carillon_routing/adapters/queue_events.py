@@ -1,4 +1,5 @@
-"""What happened on floors and at hunt groups becomes published events: the one mapping between the two, and the relay's publisher.
+"""What happened on floors, at hunt groups and to calls that routing makes itself becomes published events: the one mapping between the two,
+and the relay's publisher.
 
 Always: each stored event is one published event with the same id and, as `seq`, its version: nothing is missing, nothing told twice.
 """
@@ -10,9 +11,18 @@ from uuid import UUID
 
 from carillon_contracts import queue as published
 from carillon_contracts.envelope import Event, EventData
-from carillon_contracts.streams import QUEUES, agent_subject, hunt_group_subject, queue_subject
+from carillon_contracts.streams import (
+    QUEUES,
+    agent_subject,
+    call_back_subject,
+    emergency_notice_subject,
+    hunt_group_subject,
+    queue_subject,
+)
 from carillon_kit.bus import Bus, Outgoing
 from carillon_kit.event_store import RawEvent
+from carillon_routing.adapters.call_orders import EVENTS as ORDER_EVENTS
+from carillon_routing.adapters.call_orders import ORDERS, Told
 from carillon_routing.adapters.floor_log import PREFIX
 from carillon_routing.domain.queues import events as e
 
@@ -42,6 +52,8 @@ def outgoing(stored: RawEvent) -> list[Outgoing]:
     """The message of a stored event; none for what is published elsewhere."""
     if stored.stream.startswith(HUNTING):
         return [_of_hunt_group(stored, stored.stream.removeprefix(HUNTING))]
+    if stored.stream.startswith(ORDERS):
+        return [_of_order(stored, stored.stream.removeprefix(ORDERS))]
     if stored.stream.startswith(PREFIX):
         return [_of_floor(stored, stored.stream.removeprefix(PREFIX))]
     return []
@@ -51,6 +63,16 @@ def _of_hunt_group(stored: RawEvent, tenant: str) -> Outgoing:
     about = stored.data
     data, group = _HUNTING[stored.type](**about), about["hunt_group_id"]
     return _message(stored, hunt_group_subject(tenant, group, data.fact()), data, f"hunt_groups/{group}", tenant, stored.at)
+
+
+def _of_order(stored: RawEvent, tenant: str) -> Outgoing:
+    told = Told.model_validate(stored.data)
+    data = ORDER_EVENTS[stored.type].model_validate(stored.data)
+    if told.call_back_id:
+        subject, about = call_back_subject(tenant, told.call_back_id, data.fact()), f"call_backs/{told.call_back_id}"
+    else:
+        subject, about = emergency_notice_subject(tenant, told.notice_id, data.fact()), f"emergency_notices/{told.notice_id}"
+    return _message(stored, subject, data, about, tenant, stored.at, told.call_id)
 
 
 def _of_floor(stored: RawEvent, tenant: str) -> Outgoing:

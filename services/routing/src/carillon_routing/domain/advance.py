@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from carillon_contracts.feature_codes import recognise
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import (
+    call_back,
     codes,
     destinations,
     effects,
@@ -32,6 +33,7 @@ from carillon_routing.domain import (
 from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain.asks import NOTHING, Ask, Known, Lacking, Needs
 from carillon_routing.domain.cursor import (
+    CallBackWait,
     CodeWait,
     Cursor,
     DeskWait,
@@ -168,9 +170,10 @@ def _enter(walk: Walk, entered: Entered) -> Move:
     if from_user and not isinstance(dialled, ToEmergency) and (coded := recognise(walk.config, walk.call.dialled)) is not None:
         if coded.feature in ("forward_on", "forward_off", "dnd_on", "dnd_off"):
             return feature_settings.changed(walk, coded)
-        if coded.feature not in ("withhold", "call_return"):
+        if coded.feature not in ("withhold", "call_return", "call_back"):
             return features.enter(walk, coded)
-        if (ended := feature_settings.redial(walk, coded)) is not None:
+        redial = call_back.by_code if coded.feature == "call_back" else feature_settings.redial
+        if (ended := redial(walk, coded)) is not None:
             return ended
         dialled = _dialled(walk)
     caller = walk.call.caller_user_id if from_user else ""
@@ -252,6 +255,8 @@ def _go_on(walk: Walk, cursor: Cursor, outcome: Outcome) -> Move:
             return _code_given(walk, wait, gathered)
         case DeskWait() as wait, Gathered() as gathered:
             return hot_desk.given(walk, wait, gathered)
+        case CallBackWait() as wait, Gathered() as gathered:
+            return call_back.chosen(walk, wait, gathered)
         case RefusedWait(), Played():
             walk.note("announcement", True, "the caller was told", "hang_up")
             return Stop(BARRED)

@@ -13,6 +13,8 @@ from typing import Literal
 
 from pydantic import JsonValue
 
+from carillon_contracts.call_order import Blocked
+
 #: By `key` of what was asked.
 Known = Mapping[str, JsonValue]
 Attending = Literal["log_in", "log_out", "pause"]
@@ -211,8 +213,54 @@ class LastCaller:
         return f"last caller {self.user_id}"
 
 
+@dataclass(frozen=True, slots=True)
+class CallsOnTrunks:
+    """How many calls each trunk has now. Answer: `{trunk: int}`; None also where nobody could be called back anyway."""
+
+    trunk_ids: tuple[str, ...]
+    hop: int
+
+    @property
+    def key(self) -> str:
+        """`calls on trunks 3 carrier,second`"""
+        return f"calls on trunks {self.hop} {','.join(self.trunk_ids)}"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCallBack:
+    """Call the user back as soon as the number can be called; the same while one is open keeps its place.
+
+    Answer: True when it is kept; False: there are too many."""
+
+    user_id: str
+    number: str
+    #: Whose talk must end; empty: it is the trunks that are busy.
+    colleague_id: str
+    blocked: Blocked
+
+    @property
+    def key(self) -> str:
+        """`order call back anna +41791112233`"""
+        return f"order call back {self.user_id} {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class CancelCallBacks:
+    """None of the user's call-backs is made any more. Answer: how many there were."""
+
+    user_id: str
+
+    @property
+    def key(self) -> str:
+        """`cancel call backs anna`"""
+        return f"cancel call backs {self.user_id}"
+
+
 Ask = (
-    CountTry
+    CallsOnTrunks
+    | OrderCallBack
+    | CancelCallBacks
+    | CountTry
     | ChangeUser
     | HavePhone
     | LastCaller

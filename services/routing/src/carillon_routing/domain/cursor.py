@@ -34,6 +34,8 @@ class ExternalWait:
     tried: tuple[str, ...]
     ring_ms: int
     for_user_id: str = ""
+    #: One of the trunks before was busy.
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,14 @@ class CodeWait:
     number: str
     ring_ms: int = 0
     turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallBackWait:
+    """The caller is asked whether to be called back, because every trunk for `number` is busy; `blocked`: see `call_order.Blocked`."""
+
+    number: str
+    blocked: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +125,20 @@ class DeskWait:
     turn: int = 0
 
 
-Wait = UserWait | ExternalWait | GroupWait | StickyWait | RefusedWait | CodeWait | MenuWait | PlayWait | FeatureWait | DeskWait | QueueWait
+Wait = (
+    UserWait
+    | ExternalWait
+    | GroupWait
+    | StickyWait
+    | RefusedWait
+    | CodeWait
+    | CallBackWait
+    | MenuWait
+    | PlayWait
+    | FeatureWait
+    | DeskWait
+    | QueueWait
+)
 
 #: Waits whose outcome may be a PIN or a code, which is kept nowhere.
 SECRET_WAITS: tuple[type[Wait], ...] = (CodeWait, DeskWait)
@@ -171,8 +194,10 @@ def _encode_wait(wait: Wait) -> list[Any]:
     match wait:
         case UserWait(user_id, secretary, ring_seconds):
             return ["user", user_id, secretary, ring_seconds]
-        case ExternalWait(number, tried, ring_ms, for_user_id):
-            return ["external", number, list(tried), ring_ms, for_user_id]
+        case ExternalWait(number, tried, ring_ms, for_user_id, busy):
+            return ["external_busy" if busy else "external", number, list(tried), ring_ms, for_user_id]
+        case CallBackWait(number, blocked):
+            return ["call_back", number, blocked]
         case GroupWait(group_id, hunt):
             return ["group", group_id, hunt]
         case StickyWait(user_id):
@@ -270,6 +295,11 @@ _WAITS: dict[str, tuple[tuple[Callable[[object], bool], ...], Callable[..., Wait
         (_is_text, _is_texts, _is_count, _is_text),
         lambda number, tried, *rest: ExternalWait(number, tuple(tried), *rest),
     ),
+    "external_busy": (
+        (_is_text, _is_texts, _is_count, _is_text),
+        lambda number, tried, ring_ms, user: ExternalWait(number, tuple(tried), ring_ms, user, busy=True),
+    ),
+    "call_back": ((_is_text, _is_text), CallBackWait),
     "group": ((_is_text, _is_flag), GroupWait),
     "sticky": ((_is_text,), StickyWait),
     "refused": ((), RefusedWait),

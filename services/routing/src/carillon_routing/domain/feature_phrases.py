@@ -31,6 +31,9 @@ Said = Literal[
     "enter_extension",
     "phone_on",
     "phone_off",
+    "lines_busy",
+    "call_back",
+    "call_back_off",
 ]
 _ENGLISH = "en"
 _TEXTS: Mapping[Said, Mapping[str, str]] = {
@@ -201,6 +204,27 @@ _TEXTS: Mapping[Said, Mapping[str, str]] = {
         "de": "Sie haben dieses Telefon abgegeben.",
         "nl": "U hebt deze telefoon verlaten.",
         "it": "Lei ha lasciato questo telefono.",
+    },
+    "lines_busy": {
+        "en": "All lines are busy. Press five to be called back as soon as one is free.",
+        "fr": "Toutes les lignes sont occupées. Pour être rappelé dès que l'une se libère, appuyez sur le cinq.",
+        "de": "Alle Leitungen sind belegt. Drücken Sie die Fünf, um zurückgerufen zu werden, sobald eine frei ist.",
+        "nl": "Alle lijnen zijn bezet. Druk op vijf om teruggebeld te worden zodra er een vrij is.",
+        "it": "Tutte le linee sono occupate. Prema cinque per essere richiamato appena una si libera.",
+    },
+    "call_back": {
+        "en": "You will be called back as soon as the line is free. Goodbye.",
+        "fr": "Vous serez rappelé dès que la ligne sera libre. Au revoir.",
+        "de": "Sie werden zurückgerufen, sobald die Leitung frei ist. Auf Wiederhören.",
+        "nl": "U wordt teruggebeld zodra de lijn vrij is. Tot ziens.",
+        "it": "Sarà richiamato appena la linea è libera. Arrivederci.",
+    },
+    "call_back_off": {
+        "en": "You will not be called back any more.",
+        "fr": "Vous ne serez plus rappelé.",
+        "de": "Sie werden nicht mehr zurückgerufen.",
+        "nl": "U wordt niet meer teruggebeld.",
+        "it": "Non sarà più richiamato.",
     },
     "barred": {
         "en": "You may not call this number.",

@@ -6,7 +6,7 @@ says, else is parked again.
 
 from carillon_contracts.config import ParkingLot, User
 from carillon_contracts.feature_codes import Coded, lot_of, picks_up_for, rung_at
-from carillon_routing.domain import attendance, hot_desk
+from carillon_routing.domain import attendance, call_back, hot_desk
 from carillon_routing.domain.cursor import FeatureWait
 from carillon_routing.domain.facts import HangUp, Ring, RingResult, UserTarget
 from carillon_routing.domain.feature_phrases import phrase
@@ -54,6 +54,8 @@ def enter(walk: Walk, coded: Coded) -> Move:
             return attendance.enter(walk, coded)
         case "phone_login" | "phone_logout":
             return hot_desk.enter(walk, coded)
+        case "call_back_off":
+            return call_back.cancel(walk, coded)
         case _:
             walk.note(subject, False, "this feature is not there")
             return say(walk, "not_allowed")

@@ -2,7 +2,7 @@
 
 from collections.abc import Container
 
-from carillon_routing.domain import codes
+from carillon_routing.domain import call_back, codes
 from carillon_routing.domain.authorise import Allowed, NeedsCode, Refused, authorise, restricts
 from carillon_routing.domain.cursor import CodeWait, ExternalWait
 from carillon_routing.domain.facts import RingResult, TrunkTarget
@@ -24,7 +24,7 @@ def call(walk: Walk, move: ToOutside) -> Move:
         return refused(walk, move.for_user_id, move.number, decision)
     if len(move.tried) >= MAX_TRUNKS:
         walk.note(f"number {move.number}", False, f"{MAX_TRUNKS} trunks were tried, which is enough", "hang_up")
-        return ToSender("congested", NO_TRUNK)
+        return call_back.offer(walk, move, [trunk for trunk, _ in decision.trunks]) or ToSender("congested", NO_TRUNK)
     chosen = None
     for trunk, prefix in decision.trunks:
         if trunk.id in move.tried:
@@ -36,10 +36,12 @@ def call(walk: Walk, move: ToOutside) -> Move:
             walk.noted((taken(walk.config, trunk, prefix, move.number),))
     if chosen is None:
         walk.note(f"number {move.number}", False, "no trunk is left" if move.tried else "no trunk takes it")
+        if move.tried and (offered := call_back.offer(walk, move, [trunk for trunk, _ in decision.trunks])) is not None:
+            return offered
         return ToSender("congested" if move.tried else "unreachable", NO_TRUNK)
     walk.note("caller shown", True, f"{decision.caller_number or 'withheld'} (direction {walk.call.direction})")
     target = TrunkTarget(f"trunk:{chosen.id}", chosen.id, move.number, 0, move.ring_ms)
-    wait = ExternalWait(move.number, (*move.tried, chosen.id), move.ring_ms, move.for_user_id)
+    wait = ExternalWait(move.number, (*move.tried, chosen.id), move.ring_ms, move.for_user_id, move.busy)
     return Stop(walk.ring((target,), decision.caller_number, decision.caller_name), wait)
 
 
@@ -73,6 +75,7 @@ def rang(walk: Walk, wait: ExternalWait, result: RingResult, cause: int) -> Move
     trunk = wait.tried[-1] if wait.tried else "?"
     if LIKE.get(result, result) == "unreachable":
         walk.note(f"trunk/{trunk}", False, f"{wait.number} was {result} by it; the next one is tried")
-        return ToOutside(wait.number, wait.ring_ms, wait.tried, wait.for_user_id)
+        busy = wait.busy or cause in call_back.BUSY_CAUSES
+        return ToOutside(wait.number, wait.ring_ms, wait.tried, wait.for_user_id, busy)
     walk.note(f"number {wait.number}", result == "answered", f"the outcome was {result} by trunk/{trunk}")
     return ToSender(result, ENDS[result], cause)

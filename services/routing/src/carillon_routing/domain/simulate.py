@@ -15,7 +15,20 @@ from pydantic import JsonValue
 from carillon_contracts.config import Plan, PlanDraft, PlanTest, Schedule
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.advance import decided as advance_knowing
-from carillon_routing.domain.asks import AnsweredToday, Ask, Attend, BusyUsers, ChangeUser, CountTry, Draw, HavePhone, LoggedIn, TakePlace
+from carillon_routing.domain.asks import (
+    AnsweredToday,
+    Ask,
+    Attend,
+    BusyUsers,
+    CancelCallBacks,
+    ChangeUser,
+    CountTry,
+    Draw,
+    HavePhone,
+    LoggedIn,
+    OrderCallBack,
+    TakePlace,
+)
 from carillon_routing.domain.facts import (
     Advance,
     CallFacts,
@@ -106,8 +119,10 @@ def usual(ask: Ask) -> JsonValue:
             return {}
         case BusyUsers():
             return []
-        case ChangeUser() | HavePhone() | Attend():
+        case ChangeUser() | HavePhone() | Attend() | OrderCallBack():
             return True
+        case CancelCallBacks():
+            return 0
         case CountTry():
             return {"accepted": True, "wrong": 0}
         case _:

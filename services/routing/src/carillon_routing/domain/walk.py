@@ -83,6 +83,8 @@ class ToOutside:
     tried: tuple[str, ...] = ()
     #: The user whose rights count; empty: a plan of the tenant's admins.
     for_user_id: str = ""
+    #: One of those that were tried was busy.
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -774,6 +774,8 @@ from carillon.directory.v1.tenant_pb2 import FEATURE_AGENT_LOGIN as FEATURE_AGEN
 from carillon.directory.v1.tenant_pb2 import FEATURE_AGENT_LOGOUT as FEATURE_AGENT_LOGOUT
 from carillon.directory.v1.tenant_pb2 import FEATURE_AGENT_PAUSE as FEATURE_AGENT_PAUSE
 from carillon.directory.v1.tenant_pb2 import FEATURE_BARGE as FEATURE_BARGE
+from carillon.directory.v1.tenant_pb2 import FEATURE_CALL_BACK as FEATURE_CALL_BACK
+from carillon.directory.v1.tenant_pb2 import FEATURE_CALL_BACK_OFF as FEATURE_CALL_BACK_OFF
 from carillon.directory.v1.tenant_pb2 import FEATURE_CALL_RETURN as FEATURE_CALL_RETURN
 from carillon.directory.v1.tenant_pb2 import FEATURE_DND_OFF as FEATURE_DND_OFF
 from carillon.directory.v1.tenant_pb2 import FEATURE_DND_ON as FEATURE_DND_ON

@@ -71,6 +71,12 @@ class _FeatureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Feature.Value
     """Logs a user in on the phone, by extension (what follows, or asked for) and phone_pin: *11."""
     FEATURE_PHONE_LOGOUT: _Feature.ValueType  # 22
     """Gives the phone back to whose it is: *12."""
+    FEATURE_CALL_BACK: _Feature.ValueType  # 19
+    """Calls what follows; while that user talks, both are connected as soon as they are free: *37. Off: nor are callers offered to be called
+    back when every trunk is busy.
+    """
+    FEATURE_CALL_BACK_OFF: _Feature.ValueType  # 20
+    """Cancels all call-backs of the user: #37#."""
 
 class Feature(_Feature, metaclass=_FeatureEnumTypeWrapper):
     """What can be done by dialling a code."""
@@ -116,6 +122,12 @@ FEATURE_PHONE_LOGIN: Feature.ValueType  # 21
 """Logs a user in on the phone, by extension (what follows, or asked for) and phone_pin: *11."""
 FEATURE_PHONE_LOGOUT: Feature.ValueType  # 22
 """Gives the phone back to whose it is: *12."""
+FEATURE_CALL_BACK: Feature.ValueType  # 19
+"""Calls what follows; while that user talks, both are connected as soon as they are free: *37. Off: nor are callers offered to be called
+back when every trunk is busy.
+"""
+FEATURE_CALL_BACK_OFF: Feature.ValueType  # 20
+"""Cancels all call-backs of the user: #37#."""
 Global___Feature: _TypeAlias = Feature  # noqa: Y015
 
 class _PickupScope:

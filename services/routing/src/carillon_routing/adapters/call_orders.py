@@ -1,0 +1,221 @@
+"""Calls that routing makes itself, in Postgres: kept, begun and ended in one transaction with the event that tells of it.
+
+Always: an order has one call under way at most, however many replicas look after it, because the row says which; a replica that is killed
+between the row and the call leaves one that was never begun, which is tried again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+import asyncpg
+
+from carillon_contracts import call_order as published
+from carillon_contracts.call_order import Blocked
+from carillon_contracts.envelope import EventData, Frozen
+from carillon_kit.clock import Clock
+from carillon_kit.event_store import NewEvent, PostgresEventStore
+from carillon_kit.ids import Ids, SystemIds
+from carillon_kit.postgres import UNAVAILABLE
+from carillon_routing.domain.call_orders import EXPIRES, FIRST_PAUSE, MAX_PER_TENANT, MAX_PER_USER, Kind, Missed, Order, Over
+from carillon_routing.ports import OrdersAway
+
+#: Stored events of a tenant's orders.
+ORDERS = "orders/"
+#: By the stored event's type: `call_back.started`.
+EVENTS: dict[str, type[EventData]] = {
+    kind.TYPE.rpartition(".")[0]: kind for kind in (*published.CALL_BACK_EVENTS, *published.EMERGENCY_NOTICE_EVENTS)
+}
+_NEW = """
+insert into call_order (tenant, order_id, kind, who, number, caused_by, blocked, watched, words, language, asked_at, not_before, expires_at)
+select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+ where $3 <> 'call_back' or (
+   (select count(*) from call_order where tenant = $1 and who = $4 and kind = 'call_back' and over = '') < $14
+   and (select count(*) from call_order where tenant = $1 and kind = 'call_back' and over = '') < $15)
+    on conflict do nothing returning order_id"""
+_THERE = "select true from call_order where tenant = $1 and who = $2 and number = $3 and kind = 'call_back' and over = ''"
+_OPEN = """
+select o.*, c.call_id is not null as via_seen, c.ended_at is not null as via_ended, exists (
+         select from call_leg l where l.tenant = o.tenant and l.call_id = o.via and l.leg_id like 'b%' and l.answered_at is not null
+       ) as via_reached
+  from call_order o left join call_seen c on c.tenant = o.tenant and c.call_id = o.via and o.via <> ''
+ where o.over = '' and ($1 = '' or o.tenant = $1) order by o.asked_at, o.order_id limit 5000"""
+_START = """
+update call_order set via = $3, via_at = $4 where tenant = $1 and order_id = $2 and via = '' and over = '' returning tries"""
+_MISSED = """
+update call_order set via = '', via_at = null, not_before = $4, tries = tries + $5
+ where tenant = $1 and order_id = $2 and via = $3 and over = '' returning true"""
+_OVER = "update call_order set over = $3, over_at = $4 where tenant = $1 and order_id = $2 and over = '' returning true"
+_ONE = "select kind, who, number, caused_by, over, words, language from call_order where tenant = $1 and order_id = $2"
+_BUSY = """
+select distinct l.party from call_leg l join call_seen c using (tenant, call_id)
+ where l.tenant = $1 and l.party = any($2::text[]) and l.ended_at is null and c.ended_at is null
+   and l.seen_at > now() - interval '24 hours'"""
+_FREED = """
+select party, max(ended_at) as at from call_leg
+ where tenant = $1 and party = any($2::text[]) and leg_id like 'b%' and answered_at is not null and ended_at is not null
+   and seen_at > now() - interval '24 hours' group by party"""
+_LOCK = "select pg_try_advisory_xact_lock(hashtextextended(current_schema() || '/call orders', 0))"
+_SWEEP = "delete from call_order where over <> '' and over_at < now() - interval '2 days'"
+_FIELDS = tuple(name for name in Order.__slots__ if name != "order_id")
+
+
+class Told(Frozen):
+    """What a stored event says of itself: whose event it is, and the call that it came from."""
+
+    call_back_id: str = ""
+    notice_id: str = ""
+    call_id: str
+
+
+class PostgresOrders:
+    """`ports.Orders`; knows nothing before `adopt`."""
+
+    def __init__(self, clock: Clock, ids: Ids | None = None) -> None:
+        self._clock = clock
+        self._ids = ids or SystemIds()
+        self._pool: asyncpg.Pool[Any] | None = None
+
+    def adopt(self, pool: "asyncpg.Pool[Any]") -> None:
+        """The database is up, and its schema as it should be."""
+        self._pool = pool
+
+    @property
+    def up(self) -> bool:
+        """Whether orders can be kept."""
+        return self._pool is not None
+
+    async def add(
+        self,
+        tenant: str,
+        kind: Kind,
+        who: str,
+        number: str,
+        caused_by: str,
+        *,
+        seconds: float,
+        blocked: Blocked | Literal[""] = "",
+        watched: str = "",
+        words: str = "",
+        language: str = "",
+    ) -> bool:
+        """Keep it; True: it is kept, now or before. False: there are too many."""
+        now, order_id = self._clock.now(), self._ids.uuid7()
+        first = now + (FIRST_PAUSE[blocked] if blocked else timedelta(0))
+        values = (who, number, caused_by, blocked, watched, words, language, now, first, now + EXPIRES[kind])
+        async with self._turn(tenant, seconds) as (connection, store):
+            if await connection.fetchval(_NEW, tenant, order_id, kind, *values, MAX_PER_USER, MAX_PER_TENANT) is None:
+                return kind != "call_back" or await connection.fetchval(_THERE, tenant, who, number) is not None
+            more = {"blocked": blocked} if kind == "call_back" else {}
+            await self._tell(store, connection, tenant, kind, "requested", order_id, who, number, caused_by, more)
+        return True
+
+    async def open(self, tenant: str = "", seconds: float = 2.0) -> list[Order]:
+        """Those of a tenant (empty: all) that are not over, the oldest first."""
+        async with self._up(seconds) as pool:
+            return [_order(row) for row in await pool.fetch(_OPEN, tenant)]
+
+    async def start(self, order: Order, via: str, seconds: float = 2.0) -> bool:
+        """Its next try is this call, if none is under way."""
+        async with self._turn(order.tenant, seconds) as (connection, store):
+            tries = await connection.fetchval(_START, order.tenant, UUID(order.order_id), via, self._clock.now())
+            if tries is not None:
+                await self._told(store, connection, order, "started", {"via_call_id": via, "tries": tries + 1})
+        return tries is not None
+
+    async def settle(self, found: Missed | Over, seconds: float = 2.0) -> bool:
+        """As it says, unless another replica was faster."""
+        order = found.order
+        async with self._turn(order.tenant, seconds) as (connection, store):
+            if isinstance(found, Missed):
+                counted = int(found.counted)
+                done = await connection.fetchval(_MISSED, order.tenant, UUID(order.order_id), order.via, found.again, counted)
+                if done:
+                    await self._told(store, connection, order, "missed", {"via_call_id": order.via})
+            else:
+                done = await connection.fetchval(_OVER, order.tenant, UUID(order.order_id), found.result, self._clock.now())
+                if done:
+                    await self._told(store, connection, order, "ended", {"result": found.result})
+        return bool(done)
+
+    async def words(self, tenant: str, order_id: str, seconds: float) -> tuple[str, str] | None:
+        """What a phone is told, and in which language; None: no such notice."""
+        async with self._up(seconds) as pool:
+            row = await pool.fetchrow(_ONE, tenant, UUID(order_id))
+        return (row["words"], row["language"]) if row is not None and row["kind"] == "emergency_notice" else None
+
+    async def find(self, tenant: str, order_id: str, seconds: float) -> Order | None:
+        """An open one."""
+        return next((order for order in await self.open(tenant, seconds) if order.order_id == order_id), None)
+
+    async def busy(self, tenant: str, user_ids: Iterable[str], seconds: float = 2.0) -> set[str]:
+        """Who of them talks or is being rung."""
+        async with self._up(seconds) as pool:
+            return {row["party"] for row in await pool.fetch(_BUSY, tenant, list(user_ids))}
+
+    async def freed(self, tenant: str, trunk_ids: Sequence[str], seconds: float = 2.0) -> dict[str, datetime]:
+        """When the last answered call out by each of the trunks ended, where there was one."""
+        async with self._up(seconds) as pool:
+            rows = await pool.fetch(_FREED, tenant, [f"trunk:{trunk_id}" for trunk_id in trunk_ids])
+        return {row["party"].removeprefix("trunk:"): row["at"] for row in rows}
+
+    @asynccontextmanager
+    async def clock_turn(self) -> AsyncIterator[bool]:
+        """Whether this replica looks after all orders while the context is; one does at a time."""
+        async with self._up(30.0) as pool, pool.acquire() as connection, connection.transaction():
+            yield bool(await connection.fetchval(_LOCK))
+
+    async def sweep(self) -> None:
+        """Forget what was over long ago."""
+        async with self._up(5.0) as pool:
+            await pool.execute(_SWEEP)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    async def _told(self, store: PostgresEventStore, connection: Any, order: Order, fact: str, more: dict[str, Any]) -> None:
+        row = await connection.fetchrow(_ONE, order.tenant, UUID(order.order_id))
+        who = (UUID(order.order_id), order.who, order.number, row["caused_by"])
+        await self._tell(store, connection, order.tenant, order.kind, fact, *who, more)
+
+    async def _tell(
+        self,
+        store: PostgresEventStore,
+        connection: Any,
+        tenant: str,
+        kind: Kind,
+        fact: str,
+        order_id: UUID,
+        who: str,
+        number: str,
+        caused_by: str,
+        more: dict[str, Any],
+    ) -> None:
+        names = ("call_back_id", "user_id") if kind == "call_back" else ("notice_id", "phone")
+        told = {names[0]: str(order_id), names[1]: who, "number": number, "call_id": caused_by, **more}
+        await store.extend(ORDERS + tenant, [NewEvent(f"{kind}.{fact}", told, self._ids.uuid7())], connection)
+
+    @asynccontextmanager
+    async def _turn(self, tenant: str, seconds: float) -> AsyncIterator[tuple[Any, PostgresEventStore]]:
+        async with self._up(seconds) as pool, pool.acquire() as connection, connection.transaction():
+            store = PostgresEventStore(pool)
+            # Before the transaction's first write: see the event store.
+            await store.lock(ORDERS + tenant, connection)
+            yield connection, store
+
+    @asynccontextmanager
+    async def _up(self, seconds: float) -> AsyncIterator["asyncpg.Pool[Any]"]:
+        if self._pool is None:
+            raise OrdersAway("the database is not there yet, or routing has none")
+        try:
+            async with asyncio.timeout(seconds):
+                yield self._pool
+        except UNAVAILABLE as error:
+            raise OrdersAway(str(error)) from error
+
+
+def _order(row: Any) -> Order:
+    assert row["kind"] in get_args(Kind)
+    return Order(order_id=str(row["order_id"]), **{name: row[name] for name in _FIELDS})

@@ -1,0 +1,123 @@
+"""Calls that routing makes itself: kept when a call asks for them, begun when they are due, looked after until they are over.
+
+Always: what a caller is told is kept first; while the database or media is away nothing is lost, and goes on when they are back.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+
+from pydantic import JsonValue
+
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_kit.clock import Clock
+from carillon_kit.ids import Ids, SystemIds
+from carillon_kit.logs import get_logger
+from carillon_routing.domain.asks import CallsOnTrunks, CancelCallBacks, OrderCallBack
+from carillon_routing.domain.call_orders import Order, Over, TrunkNow, due, for_a_line, missed, settled, trunks_for
+from carillon_routing.domain.facts import CallFacts
+from carillon_routing.ports import CallBack, Lines, Orders, OrdersAway
+
+_log = get_logger(__name__)
+TICK_SECONDS = 1.0
+SWEEP_TICKS = 600
+RING_SECONDS = 30
+#: What a decision of a call may wait for.
+DATABASE_SECONDS = 0.2
+
+
+class CallOrders:
+    """Of all tenants. `config` gives a tenant's configuration of now; `clock` is the machine's; without `call_back` no call can be made."""
+
+    def __init__(
+        self,
+        orders: Orders,
+        config: Callable[[str], TenantConfig | None],
+        clock: Clock,
+        call_back: CallBack | None,
+        lines: Lines | None,
+        ids: Ids | None = None,
+    ) -> None:
+        self._orders = orders
+        self._config = config
+        self._clock = clock
+        self._call_back = call_back
+        self._lines = lines
+        self._ids = ids or SystemIds()
+
+    async def find(self, call: CallFacts, ask: CallsOnTrunks | OrderCallBack | CancelCallBacks) -> JsonValue:
+        """As `ports.FactFinder`."""
+        if self._call_back is None or not self._orders.up:
+            return None
+        tenant = call.tenant_id
+        try:
+            match ask:
+                case CallsOnTrunks():
+                    states = await self._lines(tenant) if self._lines is not None else None
+                    return None if states is None else {trunk: states[trunk][0] for trunk in ask.trunk_ids if trunk in states}
+                case OrderCallBack(user_id, number, colleague, blocked):
+                    return await self._orders.add(
+                        tenant, "call_back", user_id, number, call.call_id, seconds=DATABASE_SECONDS, blocked=blocked, watched=colleague
+                    )
+                case CancelCallBacks(user_id):
+                    mine = [order for order in await self._orders.open(tenant, DATABASE_SECONDS) if order.who == user_id]
+                    done = [await self._orders.settle(Over(order, "cancelled"), DATABASE_SECONDS) for order in mine]
+                    return sum(done)
+        except OrdersAway as away:
+            _log.warning("a call-back is not kept", call_id=call.call_id, error=str(away))
+            return None
+
+    async def run(self) -> None:
+        """Look after them until cancelled; one replica at a time does."""
+        ticks = 0
+        while True:
+            try:
+                async with self._orders.clock_turn() as mine:
+                    if mine:
+                        await self.tick()
+                        if ticks % SWEEP_TICKS == 0:
+                            await self._orders.sweep()
+                        ticks += 1
+            except OrdersAway as away:
+                _log.warning("calls that are to be made wait", error=str(away))
+            except Exception as error:  # noqa: BLE001 - the edge: one bad order must not stop the others
+                _log.error("calls that are to be made cannot be looked after", error=repr(error))
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def tick(self) -> None:
+        """One look at every order that is open. Raises `OrdersAway`."""
+        orders = await self._orders.open()
+        for order in orders:
+            if (found := settled(order, self._clock.now())) is not None:
+                await self._orders.settle(found)
+        if any(not order.via for order in orders):
+            for tenant, theirs in groupby(sorted(await self._orders.open(), key=lambda order: order.tenant), lambda order: order.tenant):
+                config = self._config(tenant)
+                if config is not None:
+                    await self._begin_due(config, list(theirs))
+
+    async def _begin_due(self, config: TenantConfig, orders: Sequence[Order]) -> None:
+        tenant = config.tenant_id
+        people = {user_id for order in orders if order.kind == "call_back" for user_id in (order.who, order.watched) if user_id}
+        busy = await self._orders.busy(tenant, sorted(people)) if people else set[str]()
+        trunks = await self._trunks(config, [order for order in orders if for_a_line(order)])
+        for order in due(config, orders, busy, trunks, self._clock.now()):
+            await self._begin(order)
+
+    async def _trunks(self, config: TenantConfig, orders: Sequence[Order]) -> Mapping[str, TrunkNow]:
+        needed = sorted({trunk_id for order in orders for trunk_id in trunks_for(config, order)})
+        states = await self._lines(config.tenant_id) if needed and self._lines is not None else None
+        if states is None:
+            return {}
+        freed = await self._orders.freed(config.tenant_id, needed)
+        return {trunk_id: TrunkNow(states[trunk_id][1], freed.get(trunk_id)) for trunk_id in needed if trunk_id in states}
+
+    async def _begin(self, order: Order) -> None:
+        """The call's id is stored first, so that a replica that is killed then calls nobody twice."""
+        via = str(self._ids.uuid7())
+        if self._call_back is None or not await self._orders.start(order, via):
+            return
+        if not await self._call_back(order.tenant, order.who, order.number, RING_SECONDS, via):
+            begun = next((each for each in await self._orders.open(order.tenant) if each.via == via), None)
+            if begun is not None:
+                await self._orders.settle(missed(begun, self._clock.now(), counted=False))

@@ -1,0 +1,197 @@
+"""Calls that routing owes, on a real Postgres: kept once, begun once by whichever replica looks, gone on with after a killed one."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from carillon_contracts.call import CallEnded, CallStarted, LegAnswered, LegOffered
+from carillon_contracts.envelope import Event, EventData
+from carillon_contracts.streams import call_subject
+from carillon_kit.bus import Delivered
+from carillon_kit.clock import ManualClock
+from carillon_kit.event_store import Cursor, PostgresEventStore
+from carillon_kit.postgres import migrate, open_pool
+from carillon_kit.testing import postgres_dsn  # noqa: F401
+from carillon_routing.adapters.call_facts import CallFactsWriter
+from carillon_routing.adapters.call_orders import PostgresOrders
+from carillon_routing.adapters.queue_events import outgoing
+from carillon_routing.domain.asks import CallsOnTrunks, CancelCallBacks, OrderCallBack
+from carillon_routing.domain.call_orders import MAX_PER_USER
+from carillon_routing.domain.facts import CallFacts
+from carillon_routing.handlers import call_orders
+from carillon_routing.handlers.call_orders import CallOrders
+from carillon_routing.testing import small_company
+
+pytestmark = pytest.mark.feature("R-18")
+NUMBER = "+41791112233"
+CALL = CallFacts("acme", "c1", "from_user", NUMBER, "101", caller_user_id="anna")
+CONFIG = small_company(trunks=[{"id": "carrier", "address": "192.0.2.1", "max_calls": 1}])
+
+
+class Media:
+    """Answers as told; `trunks`: calls and whether calls can go out."""
+
+    def __init__(self) -> None:
+        self.begins = True
+        self.trunks: dict[str, tuple[int, bool]] = {"carrier": (1, False)}
+        self.asked: list[tuple[str, str, str]] = []
+
+    async def __call__(self, tenant: str, user_id: str, number: str, ring_seconds: int, call_id: str) -> bool:
+        self.asked.append((user_id, number, call_id))
+        return self.begins
+
+    async def lines(self, tenant: str) -> Mapping[str, tuple[int, bool]] | None:
+        return self.trunks
+
+
+@pytest.fixture
+async def pool(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:  # noqa: F811
+    monkeypatch.setattr(call_orders, "DATABASE_SECONDS", 30.0)
+    pool = await open_pool(postgres_dsn)
+    await migrate(pool, "carillon_routing.migrations")
+    await pool.execute("truncate call_order, call_seen, call_leg, event")
+    yield pool
+    await pool.close()
+
+
+class Replica:
+    """One process of routing; a new one knows only what is in the database."""
+
+    def __init__(self, pool: Any, clock: ManualClock, media: Media) -> None:
+        self.orders = PostgresOrders(clock)
+        self.orders.adopt(pool)
+        self.handler = CallOrders(self.orders, {"acme": CONFIG}.get, clock, media, media.lines)
+
+    async def order(self, user: str = "anna", call_id: str = "c1", colleague: str = "") -> Any:
+        call = CallFacts("acme", call_id, "from_user", NUMBER, "101", caller_user_id=user)
+        return await self.handler.find(call, OrderCallBack(user, NUMBER, colleague, "colleague" if colleague else "limit"))
+
+
+async def happens(pool: Any, call_id: str, *facts: tuple[EventData, str | None]) -> None:
+    """Media tells of a call."""
+    messages = []
+    for seq, (fact, leg) in enumerate(facts, 1):
+        event = Event(
+            id=uuid4(),
+            source="media",
+            type=f"carillon.{fact.TYPE}",
+            subject=call_id,
+            time=datetime.now(UTC),
+            data=fact.model_dump(mode="json"),
+            tenantid="acme",
+            callid=call_id,
+            legid=leg,
+            seq=seq,
+        )
+        messages.append(Delivered(call_subject("acme", call_id, fact.fact()), event.to_json(), seq, {}, str(event.id), 1, event.time))
+    await CallFactsWriter(pool).handle(messages)
+
+
+STARTED = (CallStarted(direction="from_user", caller="101", caller_user_id="anna", dialled=NUMBER), "a")
+ENDED = (CallEnded(cause="normal_clearing", by="caller", duration_seconds=1, talk_seconds=0), None)
+
+
+async def told(pool: Any) -> list[Event]:
+    """What is published of them, in order."""
+    stored = await PostgresEventStore(pool).read_raw(Cursor(), 1000)
+    found = [(message.subject, Event.from_json(message.payload)) for event in stored for message in outgoing(event)]
+    assert all(subject == f"carillon.acme.{event.type.split('.')[1]}.{_id(event)}.{event.type.split('.')[2]}" for subject, event in found)
+    assert [event.seq for _, event in found] == list(range(1, len(found) + 1))
+    return [event for _, event in found]
+
+
+def _id(event: Event) -> str:
+    return str(event.data.get("call_back_id") or event.data["notice_id"])
+
+
+async def test_a_call_back_is_begun_when_a_line_is_free_whoever_of_the_replicas_lives(pool: Any) -> None:
+    clock, media = ManualClock(), Media()
+    first = Replica(pool, clock, media)
+    assert await first.order() is True
+    assert await first.order() is True, "told again"
+    await first.handler.tick()
+    assert not media.asked
+    media.trunks = {"carrier": (0, True)}
+    # The first replica is gone; two others look, and one of them begins it.
+    second, third = Replica(pool, clock, media), Replica(pool, clock, media)
+    await second.handler.tick()
+    await third.handler.tick()
+    ((user, number, via),) = media.asked
+    assert (user, number) == ("anna", NUMBER)
+    await happens(
+        pool, via, STARTED, (LegOffered(party="trunk:carrier", number=NUMBER, contact=""), "b1"), (LegAnswered(codec="PCMA"), "b1")
+    )
+    await third.handler.tick()
+    assert await third.orders.open("acme") == []
+    events = await told(pool)
+    assert [event.type.removeprefix("carillon.call_back.") for event in events] == ["requested.v1", "started.v1", "ended.v1"]
+    assert (events[0].data["blocked"], events[1].data["via_call_id"], events[2].data["result"]) == ("limit", via, "reached")
+    assert {event.callid for event in events} == {"c1"}
+
+
+async def test_a_call_that_was_never_begun_or_reached_nobody_is_tried_again_until_it_is_enough(pool: Any) -> None:
+    clock, media = ManualClock(), Media()
+    media.trunks, media.begins = {"carrier": (0, True)}, False
+    replica = Replica(pool, clock, media)
+    assert await replica.order() is True
+    for _ in range(4):
+        await replica.handler.tick()
+        await replica.handler.tick()
+        clock.advance(61)
+    assert len(media.asked) == 4, "media away: no try is counted"
+    media.begins = True
+    for _ in range(3):
+        await replica.handler.tick()
+        await happens(pool, media.asked[-1][2], STARTED, ENDED)
+        await replica.handler.tick()
+        clock.advance(61)
+    assert len(media.asked) == 7
+    assert await replica.orders.open("acme") == []
+    assert (await told(pool))[-1].data["result"] == "not_reached"
+
+
+async def test_a_killed_replica_leaves_one_that_is_begun_again(pool: Any) -> None:
+    clock, media = ManualClock(), Media()
+    media.trunks = {"carrier": (0, True)}
+    killed = Replica(pool, clock, media)
+    assert await killed.order() is True
+    (order,) = await killed.orders.open("acme")
+    assert await killed.orders.start(order, "never-made")
+    other = Replica(pool, clock, media)
+    await other.handler.tick()
+    assert not media.asked
+    clock.advance(61)
+    await other.handler.tick()
+    clock.advance(61)
+    await other.handler.tick()
+    assert len(media.asked) == 1
+
+
+async def test_a_colleague_is_waited_for_until_the_talk_is_over(pool: Any) -> None:
+    clock, media = ManualClock(), Media()
+    replica = Replica(pool, clock, media)
+    talk = (LegOffered(party="ben", number="102", contact=""), "b1"), (LegAnswered(codec="PCMA"), "b1")
+    await happens(pool, "talk", STARTED, *talk)
+    assert await replica.order("carl", colleague="ben") is True
+    await replica.handler.tick()
+    assert not media.asked
+    await happens(pool, "talk", STARTED, *talk, ENDED)
+    await replica.handler.tick()
+    assert [asked[:2] for asked in media.asked] == [("carl", NUMBER)]
+
+
+async def test_they_are_counted_cancelled_and_refused(pool: Any) -> None:
+    clock, media = ManualClock(), Media()
+    replica = Replica(pool, clock, media)
+    for n in range(MAX_PER_USER):
+        assert await replica.handler.find(CALL, OrderCallBack("anna", f"+4179111{n:04}", "", "limit")) is True
+    assert await replica.handler.find(CALL, OrderCallBack("anna", "+41791110999", "", "limit")) is False
+    assert await replica.order("ben") is True
+    assert await replica.handler.find(CALL, CancelCallBacks("anna")) == MAX_PER_USER
+    assert [order.who for order in await replica.orders.open("acme")] == ["ben"]
+    assert await replica.handler.find(CALL, CallsOnTrunks(("carrier", "other"), 1)) == {"carrier": 1}
+    dark = CallOrders(PostgresOrders(clock), {"acme": CONFIG}.get, clock, media, media.lines)
+    assert await dark.find(CALL, CallsOnTrunks(("carrier",), 1)) is None
