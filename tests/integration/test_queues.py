@@ -9,9 +9,8 @@ import pytest
 
 from carillon.routing.v1 import queues_pb2 as pb
 from carillon.routing.v1.queues_pb2_grpc import QueueControlServiceStub
-from carillon_cli.phone.baresip import Baresip
 from carillon_kit.grpc_client import channel
-from strangers.phones import among, holds, phone
+from strangers.phones import among, happened, holds, phone
 from strangers.sipp import Sipp
 from strangers.system import System
 
@@ -83,11 +82,6 @@ def callers(system: System, count: int) -> Sipp:
     return Sipp(
         "carrier_calls.xml", system.sip, *options, ip=CARRIER, port=5060, calls=count, seconds=200, replace=replace, dest="+41215550150"
     )
-
-
-async def happened(agent: Baresip, kind: str, times: int) -> None:
-    """So often."""
-    await holds(lambda: sum(event.get("type") == kind for event in agent.events) >= times, f"{kind} {times}", 30)
 
 
 async def test_callers_wait_over_a_killed_routing_and_are_served_in_order(system: System, hotline: Hotline) -> None:

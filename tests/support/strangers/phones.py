@@ -29,6 +29,11 @@ async def holds(condition: Callable[[], Any], what: str, seconds: float = 30) ->
         pytest.fail(f"{what}: not within {seconds} s")
 
 
+async def happened(who: Baresip, kind: str, times: int = 1, seconds: float = 30) -> None:
+    """The phone has told of it so often."""
+    await holds(lambda: sum(event.get("type") == kind for event in who.events) >= times, f"{kind} {times}", seconds)
+
+
 @asynccontextmanager
 async def phone(system: System, extension: str, hz: int) -> AsyncIterator[Baresip]:
     """A phone of the extension's user that says this tone."""

@@ -45,17 +45,29 @@ async def test_facts_go_and_the_log_of_the_queues_names_a_pseudonym(pool: Any) -
             "insert into event (stream, version, event_id, type, data) values ($1, 1, $2, 'agent_paused', $3)",
             *(f"floor/{tenant}", uuid4(), data),
         )
+        await pool.execute(
+            "insert into call_order (tenant, order_id, kind, who, number, caused_by, asked_at, not_before, expires_at)"
+            " values ($1, $2, 'call_back', 'bob', '+41791234567', 'c', now(), now(), now())",
+            *(tenant, uuid4()),
+        )
+        await pool.execute(
+            "insert into event (stream, version, event_id, type, data) values ($1, 1, $2, 'call_back.requested', $3)",
+            *(f"orders/{tenant}", uuid4(), {"user_id": "zoe", "number": "+41791234567"}),
+        )
         await pool.execute("insert into floor_snapshot values ($1, 1, $2)", tenant, {"agents": {"agent-zoe": {"calls": 1}}})
 
     async def obeyed() -> dict[str, int]:
         async with pool.acquire() as connection, connection.transaction():
             return await carry_out(connection, ORDER)
 
-    assert await obeyed() == {"facts_deleted": 3, "calls": 2, "queues": 2, "dead_letters_deleted": 0}
+    assert await obeyed() == {"facts_deleted": 4, "calls": 2, "queues": 3, "dead_letters_deleted": 0}
     assert await pool.fetchval("select count(*) from last_talk where tenant = 'acme'") == 0
     assert await pool.fetchval("select count(*) from last_talk where tenant = 'other'") == 2
     (event,) = await pool.fetch("select data from event where stream = 'floor/acme'")
     assert event["data"] == {"agent_id": f"{PSEUDONYM}-1", "queue_id": "zoe-fans"}
+    (event,) = await pool.fetch("select data from event where stream = 'orders/acme'")
+    assert event["data"] == {"user_id": PSEUDONYM, "number": "+41790000000"}
+    assert [row["tenant"] for row in await pool.fetch("select tenant from call_order")] == ["other"]
     assert await pool.fetchval("select state from floor_snapshot where tenant = 'acme'") == {"agents": {f"{PSEUDONYM}-1": {"calls": 1}}}
     assert await pool.fetchval("select caller_user_id from call_seen where tenant = 'acme'") == PSEUDONYM
     assert await pool.fetchval("select caller_user_id from call_seen where tenant = 'other'") == "zoe"

@@ -1,0 +1,89 @@
+"""Users are called back, by baresip phones and SIPp as the carrier: when a full trunk is free again, over a killed routing; and when a
+colleague has hung up."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from carillon_kit.embedded import free_port
+from strangers.phones import happened, holds, phone
+from strangers.reflection import Reflected
+from strangers.sipp import Sipp
+from strangers.system import System, until
+
+CARRIER = "127.0.0.2"
+FIRST, WANTED = "+3545551111", "+3545552222"
+
+
+@pytest.fixture
+def narrow(system: System) -> Iterator[int]:
+    """A trunk for Iceland that has one call at a time; its port."""
+    directory, port = Reflected(system.run["grpc"]["directory"], system.run["admin_token"]), free_port(CARRIER)
+    body = {"trunk": {"id": "narrow", "address": f"{CARRIER}:{port}", "prefixes": ["+354"], "max_calls": 1}}
+    directory.call("carillon.directory.v1.TrunkService/CreateTrunk", body)
+    try:
+        until(lambda: "narrow" in system.carillon("trunks", "--json"), "the trunk")
+        yield port
+    finally:
+        directory.call("carillon.directory.v1.TrunkService/DeleteTrunk", {"id": "narrow"})
+
+
+def open_for(system: System, user: str) -> bool:
+    return user in system.carillon("call-backs")
+
+
+@pytest.mark.feature("R-18")
+async def test_who_finds_the_trunk_full_is_called_back_when_it_is_free_over_a_killed_routing(system: System, narrow: int) -> None:
+    known = system.call_ids()
+    realm = system.tenant["realm"]
+    async with AsyncExitStack() as stack:
+        dumas = await stack.enter_async_context(phone(system, "101", 1900))
+        alain = await stack.enter_async_context(phone(system, "102", 700))
+        carrier = stack.enter_context(Sipp("answer.xml", system.sip, "-d", "50", ip=CARRIER, port=narrow, calls=2, seconds=150))
+        await dumas.command("dial", f"sip:{FIRST.replace('+', '00')}@{realm}")
+        await happened(dumas, "CALL_ESTABLISHED")
+        await alain.command("dial", f"sip:{WANTED.replace('+', '00')}@{realm}")
+        await happened(alain, "CALL_ESTABLISHED")
+        await alain.command("sndcode", "5")
+        await happened(alain, "CALL_CLOSED")
+        await holds(lambda: open_for(system, "alain"), "the call-back is kept")
+        old = system.kill("routing")
+        await asyncio.to_thread(system.until_restarted, "routing", old)
+        await dumas.command("hangup")
+        await happened(alain, "CALL_INCOMING", seconds=90)
+        await alain.command("accept")
+        await holds(lambda: not open_for(system, "alain"), "the two are connected", 60)
+        await alain.command("hangup")
+        await happened(alain, "CALL_CLOSED", 2)
+        await asyncio.to_thread(carrier.succeed)
+    records = await asyncio.to_thread(system.new_records, known, 3)
+    assert {record["answered_by"] for record in records if record["answered_by"]} == {FIRST, WANTED}
+
+
+@pytest.mark.feature("R-18", "R-19")
+async def test_a_colleague_who_talks_is_called_when_the_talk_is_over(system: System) -> None:
+    known = system.call_ids()
+    realm = system.tenant["realm"]
+    async with AsyncExitStack() as stack:
+        dumas = await stack.enter_async_context(phone(system, "101", 1900))
+        alain = await stack.enter_async_context(phone(system, "102", 700))
+        elise = await stack.enter_async_context(phone(system, "106", 1300))
+        await dumas.command("dial", f"sip:106@{realm}")
+        await happened(elise, "CALL_INCOMING")
+        await elise.command("accept")
+        await happened(dumas, "CALL_ESTABLISHED")
+        await alain.command("dial", f"sip:*37106@{realm}")
+        await happened(alain, "CALL_CLOSED")
+        assert open_for(system, "alain")
+        await dumas.command("hangup")
+        await happened(alain, "CALL_INCOMING")
+        await alain.command("accept")
+        await happened(elise, "CALL_INCOMING", 2)
+        await elise.command("accept")
+        await holds(lambda: not open_for(system, "alain"), "they are connected")
+        await alain.command("hangup")
+        await happened(elise, "CALL_CLOSED", 2)
+    records = await asyncio.to_thread(system.new_records, known, 3)
+    assert sorted(record["answered_by"] or "" for record in records) == ["", "elise", "elise"]
