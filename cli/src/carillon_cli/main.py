@@ -23,7 +23,7 @@ COMMANDS = {
     "history": "who changed what, newest first",
     "diff": "what differs between two moments of a tenant",
     "undo": "make what a change touched what it was before",
-    "restore": "make a tenant what it was at a moment",
+    "restore": "make a tenant, or one resource, what it was at a moment",
     "numbers": "assign numbers with their short numbers, and free them",
     "lines": "extensions for users, lines handed over or unlocked, guests on phones",
     "devices": "phones from stock to a site and back, and whose they are",

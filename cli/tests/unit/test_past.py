@@ -1,9 +1,11 @@
 """The commands of a tenant's past, before and after what they ask the directory."""
 
+import argparse
+
 import pytest
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon_cli.commands import diff, history
+from carillon_cli.commands import diff, history, restore
 from carillon_cli.commands.apply import changes_told
 from carillon_cli.errors import CliError
 from carillon_cli.moments import as_of
@@ -36,3 +38,15 @@ def test_what_was_undone_is_told() -> None:
     change = pb.AppliedChange(resource="site", resource_id="x", fact="deleted")
     assert changes_told("acme", [change], 9, dry_run=True) == ["- site x", "1 resource would change, configuration 9"]
     assert changes_told("acme", [], 9) == ["acme holds all of it already, configuration 9"]
+
+
+def test_everything_or_one_resource_is_restored() -> None:
+    parser = argparse.ArgumentParser()
+    restore.arguments(parser)
+    everything = restore.asked(parser.parse_args(["17", "--dry-run"]))
+    assert everything == pb.RestoreTenantRequest(moment=pb.AsOf(config_seq=17), dry_run=True)
+    one = restore.asked(parser.parse_args(["users", "anna", "--to", "17"]))
+    assert one == pb.RestoreResourceRequest(resource="user", resource_id="anna", moment=pb.AsOf(config_seq=17))
+    for wrong in (["users", "anna"], ["17", "--to", "3"]):
+        with pytest.raises(CliError, match="--to"):
+            restore.asked(parser.parse_args(wrong))

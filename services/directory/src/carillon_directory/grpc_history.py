@@ -1,14 +1,18 @@
 """The service of history.proto: what happened, what differs between two moments, and ways back."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.history_pb2_grpc import HistoryServiceServicer
 from carillon_contracts.config import RESOURCES, Tenant
+from carillon_directory.adapters.refusals import api_error
 from carillon_directory.domain import past
 from carillon_directory.domain.bounds import SOLD
 from carillon_directory.domain.commands import PutBack
 from carillon_directory.domain.documents import differing
+from carillon_directory.domain.outcomes import Stale
 from carillon_directory.grpc_common import (
     applied,
     bounds_of,
@@ -24,7 +28,7 @@ from carillon_directory.handlers import Directory
 from carillon_directory.ports import Recorded
 from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit import pages
-from carillon_kit.errors import InvalidArgument
+from carillon_kit.errors import InvalidArgument, NotFound
 from carillon_kit.grpc_server import current_principal, current_tenant
 
 #: Changes undone in one step.
@@ -85,17 +89,7 @@ class HistoryServicer(HistoryServiceServicer):
         page, more = page_of([each for each in found if allowed.level(each[0])][skip:], size)
         token = pages.encode_token({"from": before.seq, "to": after.seq, "skip": skip + size}) if more else ""
         return pb.CompareConfigurationsResponse(
-            differences=[
-                pb.Difference(
-                    resource=kind,
-                    resource_id=resource_id,
-                    fact="created" if old is None else "deleted" if new is None else "updated",
-                    fields=differing(old, new) if old is not None and new is not None else (),
-                    before=struct_of(old),
-                    after=struct_of(new),
-                )
-                for kind, resource_id, old, new in page
-            ],
+            differences=[_difference(*each) for each in page],
             from_config_seq=before.seq,
             to_config_seq=after.seq,
             next_page_token=token,
@@ -123,6 +117,46 @@ class HistoryServicer(HistoryServiceServicer):
         )
         executed = await execute(self._directory, tenant_id, command, dry_run=request.dry_run)
         return pb.RestoreTenantResponse(changes=applied(executed.changes), config_seq=executed.config.seq)
+
+    async def RestoreResource(self, request: pb.RestoreResourceRequest, context: object) -> pb.RestoreResourceResponse:
+        """One of them; what refers to it, or it to, is looked at as for any change."""
+        tenant_id, key = current_tenant(), (request.resource, request.resource_id)
+        if request.resource not in RESOURCES:
+            raise InvalidArgument({"resource": f"must be one of {', '.join(RESOURCES)}"})
+        moment = moment_of(request, "moment")
+        if moment is None:
+            raise InvalidArgument({"moment": "is required"})
+        then = or_raise(await self._directory.read(tenant_id, moment, whole=True))
+        now = or_raise(await self._directory.read(tenant_id))
+        if not any(key[1] in config.resources.get(key[0], {}) for config in (now, then)):
+            raise NotFound(f"{key[0]} {key[1]!r}")
+        keeping = SOLD if bounds_of(current_principal()).inside else ()
+        wanted = past.restoring(now, then, keeping, key)
+        expected = past.as_now(now, wanted)
+        if request.etag and request.etag != expected.get(key, request.etag):
+            raise api_error(Stale(*key, expected[key]))
+        command = PutBack(
+            actor=current_principal().subject,
+            bounds=bounds_of(current_principal()),
+            reason=request.reason or f"restored to version {then.seq}",
+            then=wanted,
+            expected=expected,
+        )
+        executed = await execute(self._directory, tenant_id, command, dry_run=request.dry_run)
+        change = next(iter(executed.changes), None)
+        difference = None if change is None else _difference(*key, change.before, change.after)
+        return pb.RestoreResourceResponse(difference=difference, config_seq=executed.config.seq)
+
+
+def _difference(kind: str, resource_id: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> pb.Difference:
+    return pb.Difference(
+        resource=kind,
+        resource_id=resource_id,
+        fact="created" if old is None else "deleted" if new is None else "updated",
+        fields=differing(old, new) if old is not None and new is not None else (),
+        before=struct_of(old),
+        after=struct_of(new),
+    )
 
 
 def change_message(each: Recorded) -> pb.Change:

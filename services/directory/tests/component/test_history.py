@@ -159,3 +159,45 @@ async def test_the_command_line_goes_the_same_ways(company: Company, port: int, 
     assert await company.name() == "Archer"
     await restore.restored(system, company.id, pb.RestoreTenantRequest(moment=at(renamed)))
     assert await company.name() == "Baker"
+    await restore.restored_resource(system, company.id, pb.RestoreResourceRequest(resource="user", resource_id="ann", moment=at(1)))
+
+
+async def test_one_resource_is_what_it_was_and_others_stay(company: Company) -> None:
+    await company.sites.CreateSite(pb.CreateSiteRequest(site=pb.Site(id="geneva")))
+    renamed = await company.rename("Baker")
+    request = pb.RestoreResourceRequest(resource="user", resource_id="ann", moment=at(renamed - 1), dry_run=True)
+    shown = (await company.history.RestoreResource(request)).difference
+    assert (shown.fact, list(shown.fields), shown.before["last_name"], shown.after["last_name"]) == (
+        "updated", ["last_name"], "Baker", "Archer",
+    )  # fmt: skip
+    assert await company.name() == "Baker"
+    request.dry_run = False
+    assert (await company.history.RestoreResource(request)).config_seq == renamed + 1
+    assert await company.name() == "Archer"
+    assert not (await company.history.RestoreResource(request)).HasField("difference")
+    (change,) = (await company.history.ListChanges(pb.ListChangesRequest(page_size=1))).changes
+    assert change.reason == f"restored to version {renamed - 1}"
+    request.moment.config_seq = renamed
+    request.etag = str(renamed)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await company.history.RestoreResource(request)
+    assert refused.value.code() == grpc.StatusCode.ABORTED
+
+
+async def test_a_deleted_resource_comes_back_and_a_new_one_goes_unless_something_refers_to_it(company: Company) -> None:
+    made = (await company.sites.CreateSite(pb.CreateSiteRequest(site=pb.Site(id="geneva")))).site
+    version = int(made.etag)
+    gone = pb.RestoreResourceRequest(resource="site", resource_id="geneva", moment=at(version - 1))
+    assert (await company.history.RestoreResource(gone)).difference.fact == "deleted"
+    back = pb.RestoreResourceRequest(resource="site", resource_id="geneva", moment=at(version))
+    assert (await company.history.RestoreResource(back)).difference.fact == "created"
+    await company.users.UpdateUser(pb.UpdateUserRequest(user=pb.User(id="ann", site_id="geneva")))
+    for request, code in (
+        (gone, grpc.StatusCode.FAILED_PRECONDITION),
+        (pb.RestoreResourceRequest(resource="site", resource_id="paris", moment=at(version)), grpc.StatusCode.NOT_FOUND),
+        (pb.RestoreResourceRequest(resource="castle", resource_id="geneva", moment=at(version)), grpc.StatusCode.INVALID_ARGUMENT),
+        (pb.RestoreResourceRequest(resource="site", resource_id="geneva"), grpc.StatusCode.INVALID_ARGUMENT),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await company.history.RestoreResource(request)
+        assert refused.value.code() == code

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from carillon_contracts.config import RESOURCES, ConfigChanged, Extension, Tenant
+from carillon_contracts.config import RESOURCES, ConfigChanged, Extension, Resource, Tenant
 from carillon_contracts.erasure import PREFIX
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import documents
@@ -58,15 +58,17 @@ def undoing(changes: Iterable[tuple[int, ConfigChanged]]) -> tuple[dict[Key, Map
     return then, expected
 
 
-def restoring(now: TenantConfig, then: TenantConfig, keeping: Iterable[str] = ()) -> dict[Key, Mapping[str, Any] | None]:
+def restoring(
+    now: TenantConfig, then: TenantConfig, keeping: Iterable[str] = (), only: Key | None = None
+) -> dict[Key, Mapping[str, Any] | None]:
     """`then` of `PutBack` that makes `now` what it was, but for who was erased since: nobody comes back.
 
-    `keeping`: fields of the tenant that stay as they are."""
+    `keeping`: fields of the tenant that stay as they are; `only`: (kind, id) of the one resource that goes back."""
     wanted: dict[Key, Mapping[str, Any] | None] = {
-        (each.KIND, each.id): None for each in everything(now) if each.id not in then.resources.get(each.KIND, {})
+        (each.KIND, each.id): None for each in _those(now, only) if each.id not in then.resources.get(each.KIND, {})
     }
     erased = {(kind, name) for kind, found in then.resources.items() for name in found if name.startswith(PREFIX)}
-    for each in (parted(each, erased) if erased else each for each in everything(then)):
+    for each in (parted(each, erased) if erased else each for each in _those(then, only)):
         if (each.KIND, each.id) in erased or (isinstance(each, Extension) and leads_to(each, erased)):
             continue
         current = now.resources.get(each.KIND, {}).get(each.id)
@@ -75,6 +77,13 @@ def restoring(now: TenantConfig, then: TenantConfig, keeping: Iterable[str] = ()
         if current is None or current.model_copy(update={"etag": each.etag}) != each:
             wanted[each.KIND, each.id] = documents.dump(each)
     return wanted
+
+
+def _those(config: TenantConfig, only: Key | None) -> Iterable[Resource]:
+    if only is None:
+        return everything(config)
+    found = config.resources.get(only[0], {}).get(only[1])
+    return () if found is None else (found,)
 
 
 def as_now(now: TenantConfig, then: Iterable[Key]) -> dict[Key, str]:

@@ -326,3 +326,68 @@ class RestoreTenantResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RestoreTenantResponse: _TypeAlias = RestoreTenantResponse  # noqa: Y015
+
+@_typing.final
+class RestoreResourceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESOURCE_FIELD_NUMBER: _builtins.int
+    RESOURCE_ID_FIELD_NUMBER: _builtins.int
+    MOMENT_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    resource: _builtins.str
+    """`user`, `ring_group`, ..."""
+    resource_id: _builtins.str
+    etag: _builtins.str
+    """Refused with ABORTED if given and not the current one."""
+    reason: _builtins.str
+    dry_run: _builtins.bool
+    """Show what would change; change nothing."""
+    @_builtins.property
+    def moment(self) -> _as_of_pb2.AsOf:
+        """Needed; as of RestoreTenant."""
+
+    def __init__(
+        self,
+        *,
+        resource: _builtins.str = ...,
+        resource_id: _builtins.str = ...,
+        moment: _as_of_pb2.AsOf | None = ...,
+        etag: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["moment", b"moment"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "etag", b"etag", "moment", b"moment", "reason", b"reason", "resource", b"resource", "resource_id", b"resource_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreResourceRequest: _TypeAlias = RestoreResourceRequest  # noqa: Y015
+
+@_typing.final
+class RestoreResourceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    config_seq: _builtins.int
+    @_builtins.property
+    def difference(self) -> Global___Difference:
+        """What changes: `before` is what it is now. Unset: it is what it was."""
+
+    def __init__(
+        self,
+        *,
+        difference: Global___Difference | None = ...,
+        config_seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["difference", b"difference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_seq", b"config_seq", "difference", b"difference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreResourceResponse: _TypeAlias = RestoreResourceResponse  # noqa: Y015

@@ -55,6 +55,11 @@ class HistoryServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_history__pb2.RestoreTenantRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_history__pb2.RestoreTenantResponse.FromString,
                 _registered_method=True)
+        self.RestoreResource = channel.unary_unary(
+                '/carillon.directory.v1.HistoryService/RestoreResource',
+                request_serializer=carillon_dot_directory_dot_v1_dot_history__pb2.RestoreResourceRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_history__pb2.RestoreResourceResponse.FromString,
+                _registered_method=True)
 
 
 class HistoryServiceServicer:
@@ -90,6 +95,14 @@ class HistoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RestoreResource(self, request, context):
+        """RestoreResource makes one resource what it was, as a change of its own: also one that was deleted since; one that was not there yet is
+        deleted. Refused as any change is, with what it would refer to or what still refers to it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HistoryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +125,11 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     servicer.RestoreTenant,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_history__pb2.RestoreTenantRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_history__pb2.RestoreTenantResponse.SerializeToString,
+            ),
+            'RestoreResource': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreResource,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_history__pb2.RestoreResourceRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_history__pb2.RestoreResourceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +241,33 @@ class HistoryService:
             '/carillon.directory.v1.HistoryService/RestoreTenant',
             carillon_dot_directory_dot_v1_dot_history__pb2.RestoreTenantRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_history__pb2.RestoreTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreResource(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.HistoryService/RestoreResource',
+            carillon_dot_directory_dot_v1_dot_history__pb2.RestoreResourceRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_history__pb2.RestoreResourceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,10 @@ class HistoryServiceStub:
     """CompareConfigurations lists every resource that differs between two moments."""
     RestoreTenant: _grpc.UnaryUnaryMultiCallable[_history_pb2.RestoreTenantRequest, _history_pb2.RestoreTenantResponse]
     """RestoreTenant makes the whole configuration what it was, as changes of its own; only an operator's restores the tenant itself."""
+    RestoreResource: _grpc.UnaryUnaryMultiCallable[_history_pb2.RestoreResourceRequest, _history_pb2.RestoreResourceResponse]
+    """RestoreResource makes one resource what it was, as a change of its own: also one that was deleted since; one that was not there yet is
+    deleted. Refused as any change is, with what it would refer to or what still refers to it.
+    """
 
 @_typing.type_check_only
 class HistoryServiceAsyncStub(HistoryServiceStub):
@@ -59,6 +63,10 @@ class HistoryServiceAsyncStub(HistoryServiceStub):
     """CompareConfigurations lists every resource that differs between two moments."""
     RestoreTenant: _aio.UnaryUnaryMultiCallable[_history_pb2.RestoreTenantRequest, _history_pb2.RestoreTenantResponse]  # type: ignore[assignment]
     """RestoreTenant makes the whole configuration what it was, as changes of its own; only an operator's restores the tenant itself."""
+    RestoreResource: _aio.UnaryUnaryMultiCallable[_history_pb2.RestoreResourceRequest, _history_pb2.RestoreResourceResponse]  # type: ignore[assignment]
+    """RestoreResource makes one resource what it was, as a change of its own: also one that was deleted since; one that was not there yet is
+    deleted. Refused as any change is, with what it would refer to or what still refers to it.
+    """
 
 class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """What happened to a tenant's configuration."""
@@ -96,5 +104,15 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_history_pb2.RestoreTenantResponse, _abc.Awaitable[_history_pb2.RestoreTenantResponse]]:
         """RestoreTenant makes the whole configuration what it was, as changes of its own; only an operator's restores the tenant itself."""
+
+    @_abc_1.abstractmethod
+    def RestoreResource(
+        self,
+        request: _history_pb2.RestoreResourceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.RestoreResourceResponse, _abc.Awaitable[_history_pb2.RestoreResourceResponse]]:
+        """RestoreResource makes one resource what it was, as a change of its own: also one that was deleted since; one that was not there yet is
+        deleted. Refused as any change is, with what it would refer to or what still refers to it.
+        """
 
 def add_HistoryServiceServicer_to_server(servicer: HistoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
