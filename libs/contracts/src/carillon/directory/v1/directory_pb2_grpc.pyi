@@ -248,6 +248,8 @@ from carillon.directory.v1.history_pb2 import CompareConfigurationsResponse as C
 from carillon.directory.v1.history_pb2 import Difference as Difference
 from carillon.directory.v1.history_pb2 import ListChangesRequest as ListChangesRequest
 from carillon.directory.v1.history_pb2 import ListChangesResponse as ListChangesResponse
+from carillon.directory.v1.history_pb2 import RestoreResourceRequest as RestoreResourceRequest
+from carillon.directory.v1.history_pb2 import RestoreResourceResponse as RestoreResourceResponse
 from carillon.directory.v1.history_pb2 import RestoreTenantRequest as RestoreTenantRequest
 from carillon.directory.v1.history_pb2 import RestoreTenantResponse as RestoreTenantResponse
 from carillon.directory.v1.history_pb2 import UndoChangeRequest as UndoChangeRequest
