@@ -45,6 +45,7 @@ from carillon_media.handlers.doorkeeper import Doorkeeper
 from carillon_media.handlers.draining import Draining
 from carillon_media.handlers.elsewhere import Elsewhere
 from carillon_media.handlers.gate import Gate, WatchedDevices
+from carillon_media.handlers.joining import Joining
 from carillon_media.handlers.quiet import QuietLog
 from carillon_media.handlers.reach import Reachability
 from carillon_media.handlers.registrar import Device, DeviceStore, Registrar
@@ -222,6 +223,7 @@ def share_calls(node: Node, bus: Bus, accounts: Accounts, settings: MediaSetting
     watching.documents.elsewhere = elsewhere.dialogs_of
     node.reach.elsewhere = lambda tenant: (call for _, call in elsewhere.of(tenant))
     cluster.on_seen = elsewhere.seen
+    node.board.transfers.joining = Joining(board, cluster, elsewhere, settings.token_key.get_secret_value().encode())
     cluster.way = Crossing(elsewhere, accounts, cluster, board.calls, node.registrar.devices_of).way
 
     def changed(actor: CallActor) -> None:

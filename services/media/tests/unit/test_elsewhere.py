@@ -10,7 +10,7 @@ from carillon_contracts.config import RESOURCES, ConfigChanged
 from carillon_contracts.tenant_config import TenantConfig, evolve
 from carillon_kit.bus import Message
 from carillon_kit.ids import SystemIds
-from carillon_media.domain.elsewhere import NodeCall, NodeNews, Wanted, oldest, wanted
+from carillon_media.domain.elsewhere import NodeCall, NodeLeg, NodeNews, Wanted, oldest, wanted
 from carillon_media.handlers.crossing import Crossing
 from carillon_media.handlers.elsewhere import Elsewhere
 from carillon_sip.dialog_info import Participant, WatchedDialog
@@ -136,7 +136,7 @@ def test_only_phones_of_this_node_are_passed_on() -> None:
 
 def test_replaces_finds_the_session_whichever_tag_names_it() -> None:
     house = House()
-    house.hears("c", call("c1", 1.0, sessions=("s1", "s2")))
+    house.hears("c", call("c1", 1.0, legs=(NodeLeg("s1", "anne"), NodeLeg("s2", "bob"))))
     for cseq, (value, peer) in enumerate(
         [("y;to-tag=s2;from-tag=t", "c"), ("y;to-tag=t;from-tag=s1", "c"), ("y;to-tag=t;from-tag=u", ""), ("broken", "")], 1
     ):

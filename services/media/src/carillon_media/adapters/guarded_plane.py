@@ -1,12 +1,14 @@
 """The media plane, told of no address that we do not send to: the last look at what a session description says.
 
-Invariant: the plane never gets a remote that `Addresses` refuses, nor a media port of ours or of another node (`is_peers`: its address).
+Invariant: the plane never gets a remote that `Addresses` refuses, nor a media port of ours or of another node (`is_peers`: its address),
+but for the sessions that nodes have with each other: these are named so by us alone.
 """
 
 from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, cast
 
 from carillon_media.domain.addresses import Addresses
+from carillon_media.domain.media_sources import BETWEEN_NODES
 from carillon_media.ports import PlanePort
 from carillon_rtp.client import PlaneClient, RefusedTarget
 from carillon_rtp.values import IpVersion, MediaAddress, Remote, Restored, SessionState
@@ -44,21 +46,22 @@ class GuardedPlane:
 
     async def set_remote(self, session: str, remote: Remote) -> None:
         """As the plane does. Raises RefusedTarget."""
-        self._check(remote)
+        self._check(session, remote)
         await self._plane.set_remote(session, remote)
 
     async def restore(self, sessions: Sequence[Restored], bridges: Sequence[tuple[str, str]] = ()) -> list[MediaAddress]:
         """As the plane does. Raises RefusedTarget before anything is asked."""
         for session in sessions:
             if session.remote is not None:
-                self._check(session.remote)
+                self._check(session.session, session.remote)
         addresses = await self._plane.restore(sessions, bridges)
         self._own_hosts.update(address.ip for address in addresses)
         return addresses
 
-    def _check(self, remote: Remote) -> None:
+    def _check(self, session: str, remote: Remote) -> None:
         ports = {remote.port, remote.rtcp_port or remote.port}
-        ours = (remote.ip in self._own_hosts or self._is_peers(remote.ip)) and any(port in self._own_ports for port in ports)
+        nodes = session.startswith(BETWEEN_NODES)
+        ours = not nodes and (remote.ip in self._own_hosts or self._is_peers(remote.ip)) and any(port in self._own_ports for port in ports)
         if ours or not all(self._addresses.allows(remote.ip, port) for port in ports):
             raise RefusedTarget("refused_target", f"nothing is sent to {remote.ip}:{remote.port}")
 

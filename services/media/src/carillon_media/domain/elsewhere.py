@@ -13,14 +13,25 @@ from carillon_sip.dialog_info import WatchedDialog
 
 
 @dataclass(frozen=True, slots=True)
+class NodeLeg:
+    """A leg of a call of a node; `session`: our tag in its dialog."""
+
+    session: str
+    party: str
+    number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeCall:
     """A call of a node as the others know it. `since`: its beginning, seconds since 1970."""
 
     call_id: str
     tenant: str
     since: float
-    #: The SIP sessions of its legs: our tags in their dialogs.
-    sessions: tuple[str, ...] = ()
+    dialled: str = ""
+    legs: tuple[NodeLeg, ...] = ()
+    #: The sessions of the two that talk.
+    pair: tuple[str, ...] = ()
     #: Parties that ring, that have answered, and the two that talk.
     ringing: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
@@ -29,16 +40,33 @@ class NodeCall:
     #: By user or slot (`lamps.slot_name`), as those see it who watch.
     dialogs: tuple[tuple[str, tuple[WatchedDialog, ...]], ...] = ()
 
+    @property
+    def sessions(self) -> tuple[str, ...]:
+        """Of all its legs."""
+        return tuple(leg.session for leg in self.legs)
+
+    def leg(self, session: str) -> NodeLeg | None:
+        """The one of this session."""
+        return next((leg for leg in self.legs if leg.session == session), None)
+
+    def other_than(self, session: str) -> NodeLeg | None:
+        """Whom it talks to; None: nobody."""
+        return next((self.leg(each) for each in self.pair if each != session), None) if session in self.pair else None
+
 
 @dataclass(frozen=True, slots=True)
 class NodeNews:
-    """One message of a node to the others. `whole`: calls that are not named are over; `hello`: it has just begun and knows nothing."""
+    """One message of a node to the others. `whole`: calls that are not named are over; `hello`: it has just begun and knows nothing.
+
+    `end`: calls of others that are to end, because their own phone has asked this node for it.
+    """
 
     node: str
     calls: tuple[NodeCall, ...] = ()
     gone: tuple[str, ...] = ()
     whole: bool = False
     hello: bool = False
+    end: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

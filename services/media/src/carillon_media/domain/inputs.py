@@ -137,7 +137,7 @@ class LegHandedOver:
 
 @dataclass(frozen=True, slots=True)
 class LegAdopted:
-    """The far end of the leg's other call is here under the name `handle`, to take the leg's place."""
+    """The far end of the leg's other call is here under the name `handle`, to take the leg's place; `answer`: it calls, and is answered."""
 
     leg_id: str
     handle: str
@@ -146,6 +146,7 @@ class LegAdopted:
     codec: str
     from_call_id: str
     recorded: Carried = field(default_factory=Carried)
+    answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

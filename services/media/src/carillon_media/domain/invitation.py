@@ -25,14 +25,24 @@ def answers_by_itself(domain: str) -> HeaderFields:
 
 
 def invitation(
-    contact: Contact, own: Address, *, caller_number: str, caller_name: str, body: bytes, max_forwards: int, auto_answer: bool = False
+    contact: Contact,
+    own: Address,
+    *,
+    caller_number: str,
+    caller_name: str,
+    body: bytes,
+    max_forwards: int,
+    auto_answer: bool = False,
+    headers: HeaderFields = (),
 ) -> Invite:
     """An INVITE with our offer. RFC 3325: a trunk is told the caller in P-Asserted-Identity; RFC 3323: `anonymous` when withheld."""
     domain = contact.domain or own[0]
     name = caller_name[:MAX_DISPLAY]
-    headers: HeaderFields = ()
     if contact.asserted and caller_number:
-        headers = (("P-Asserted-Identity", str(NameAddr(Uri("sip", caller_number, domain), name))),)
+        headers = (
+            *headers,
+            ("P-Asserted-Identity", str(NameAddr(Uri("sip", caller_number, domain), name))),
+        )
     if auto_answer:
         headers = (*headers, *answers_by_itself(domain))
     caller = NameAddr(Uri("sip", caller_number, domain), name)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from carillon_media.domain.addresses import Network, is_inside, plain
 
 ANYBODY = {4: ("0.0.0.0/0",), 6: ("::/0",)}
+#: How media sessions are named that nodes have with each other.
+BETWEEN_NODES = "nodes/"
 #: What one leg may have, by the media plane's room for them.
 MOST = 8
 

@@ -111,6 +111,8 @@ def on_adopted(call: CallState, phase: Talking, given: inputs.LegAdopted) -> Non
     call.journal(events.CallTransferred(other_call_id=given.from_call_id, moved=new.leg_id, goes_on=True), leg.leg_id)
     call.carried = talk_recording.joined(call.carried, given.recorded)
     _talk(call, kept_id, new)
+    if given.answer:
+        call.do(outputs.AnswerLeg(new.leg_id))
     call.do(outputs.ReportTransfer(leg.leg_id, 200))
     call.end_leg(leg, NORMAL_CLEARING, "system")
 

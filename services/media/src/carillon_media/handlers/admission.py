@@ -82,6 +82,8 @@ class Admission:
 
     def invited(self, session: str, request: Request, flow: Flow) -> None:
         """An INVITE that begins a dialog."""
+        if self._board.transfers.joins(session, request, flow):
+            return
         busy = self.draining or self._board.full or self._lag.high
         if self.closed or (busy and not _calls_for_help(request)):
             self._sip.reject(session, 503, RETRY_AFTER)

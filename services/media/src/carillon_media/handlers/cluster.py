@@ -56,6 +56,10 @@ class Cluster:
         """Whether another node stands at this address, on whatever port."""
         return ip in self._hosts
 
+    def flow_to(self, peer: Address) -> Flow:
+        """To another node."""
+        return Flow("udp", self._local("udp", peer[0]), peer)
+
     def way_to(self, device: Device) -> tuple[Flow, tuple[str, ...]] | None:
         """How a phone registered at another node is reached: a flow of ours and a route; None: not now.
 
@@ -67,8 +71,7 @@ class Cluster:
         peer = self._peers.get(device.node)
         if peer is None:
             return None
-        over = Flow("udp", self._local("udp", peer[0]), peer)
-        return over, (f"<sip:{self._token(flow)}@{host_port(peer)};lr>",)
+        return self.flow_to(peer), (f"<sip:{self._token(flow)}@{host_port(peer)};lr>",)
 
     def _to_edge(self, flow: Flow, path: str) -> Flow:
         ip, port = flow.remote
@@ -99,7 +102,7 @@ class Cluster:
         peer = self.way(request, flow)
         if peer is None:
             return None
-        return self._sent(request, flow, Flow("udp", self._local("udp", peer[0]), peer), flow, len(request.headers.all("route")))
+        return self._sent(request, flow, self.flow_to(peer), flow, len(request.headers.all("route")))
 
     def _sent(self, request: Request, flow: Flow, target: Flow, phone: Flow, ours: int) -> Send | int:
         recorded = self._recorded(phone, target)
@@ -123,7 +126,7 @@ class Cluster:
         routes = request.headers.all("route")
         uri = NameAddr.parse(routes[ours]).uri if len(routes) > ours else Uri.parse(request.uri)
         address = (uri.host.strip("[]"), uri.port or DEFAULT_PORTS["udp"])
-        return Flow("udp", self._local("udp", address[0]), address) if self.is_peer(address) else None
+        return self.flow_to(address) if self.is_peer(address) else None
 
     def _recorded(self, phone: Flow, target: Flow) -> list[str]:
         """The Record-Route for nodes, and where the phone does not speak UDP one for it: nearest to who gets the message first."""

@@ -7,7 +7,7 @@ Invariant: without other nodes nothing is told; a node that is not alive has no 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from pydantic import TypeAdapter, ValidationError
@@ -17,7 +17,7 @@ from carillon_kit.bus import Bus, Message, Outgoing
 from carillon_kit.bus.announcements import Announcements
 from carillon_kit.ids import Ids
 from carillon_kit.logs import get_logger
-from carillon_media.domain.elsewhere import NodeCall, NodeNews
+from carillon_media.domain.elsewhere import NodeCall, NodeLeg, NodeNews
 from carillon_media.domain.lamps import slot_name
 from carillon_media.domain.state import Parked, Ringing, Talking
 from carillon_media.handlers.actor import CallActor
@@ -31,6 +31,8 @@ GATHER_SECONDS = 0.03
 AGAIN_SECONDS = 60.0
 #: Calls in one message.
 PER_MESSAGE = 200
+#: How long news of a call is waited for that a phone has just had to do with.
+NEWS_SECONDS = 3.0
 _NEWS = TypeAdapter(NodeNews)
 
 
@@ -56,9 +58,12 @@ class Elsewhere:
         self._dirty: set[str] = set()
         self._wants_whole = False
         self._work = asyncio.Event()
+        self._news = asyncio.Event()
         self._alive: frozenset[str] = frozenset()
         self.watched: Callable[[str, Iterable[str]], None] = lambda tenant, abouts: None
         self.dialogs: Callable[[CallActor, str], tuple[WatchedDialog, ...]] = lambda actor, about: ()
+        #: Ends a call of ours whose phone has asked another node for it.
+        self.ends: Callable[[CallActor], None] = lambda actor: None
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
@@ -72,6 +77,39 @@ class Elsewhere:
     def dialogs_of(self, tenant: str, about: str) -> list[WatchedDialog]:
         """As who watches a user or a slot sees the other nodes' calls."""
         return [dialog for _, call in self.of(tenant) for seen, dialogs in call.dialogs if seen == about for dialog in dialogs]
+
+    def node_of(self, tenant: str, call_id: str) -> str | None:
+        """The other node that has this call of the tenant."""
+        return next((node for node, call in self.of(tenant) if call.call_id == call_id), None)
+
+    async def with_session(self, tenant: str, sessions: Collection[str]) -> tuple[str, NodeCall] | None:
+        """The tenant's call that has one of these, and its node; it may have begun so lately that it has still to be told."""
+
+        def found() -> tuple[str, NodeCall] | None:
+            return next((each for each in self.of(tenant) if set(sessions) & set(each[1].sessions)), None)
+
+        return found() if self._peers.peers and await self._until(lambda: found() is not None) else None
+
+    async def end(self, tenant: str, call_id: str, session: str) -> NodeCall | bool | None:
+        """Have its node end a call in which nobody talks to this session; True: it is over; the call: somebody does. None: neither."""
+
+        def now() -> NodeCall | bool | None:
+            known = next((call for _, call in self.of(tenant) if call.call_id == call_id), None)
+            return True if known is None else known if known.other_than(session) is not None else None
+
+        self._send(NodeNews(self._node, end=(call_id,)))
+        await self._until(lambda: now() is not None)
+        return now()
+
+    async def _until(self, holds: Callable[[], bool]) -> bool:
+        try:
+            async with asyncio.timeout(NEWS_SECONDS):
+                while not holds():
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return False
+        return True
 
     # -- telling ------------------------------------------------------------------------------------------------------
 
@@ -166,8 +204,12 @@ class Elsewhere:
             known.pop(call_id, None)
         known.update({call.call_id: call for call in news.calls})
         self._mark((*before, *news.calls))
+        for call_id in news.end:
+            if call_id in self._calls:
+                self.ends(self._calls[call_id])
         if news.hello:
             self._tell_whole()
+        self._news.set()
 
     def _mark(self, calls: Iterable[NodeCall]) -> None:
         for call in calls:
@@ -181,16 +223,24 @@ def summary(actor: CallActor, dialogs: Callable[[CallActor, str], tuple[WatchedD
     up = [leg for leg in state.legs.values() if leg.state != "ended"]
     rings = tuple(leg.party for leg in up if leg.outgoing and leg.state != "answered") if isinstance(phase, Ringing) else ()
     slot = phase.slot if isinstance(phase, Parked) else ""
+    pair = (state.anchor, phase.peer) if isinstance(phase, Talking) else ()
     abouts = [*dict.fromkeys(leg.party for leg in up), *([slot_name(slot)] if slot else [])] if dialogs is not None else []
     shown = [(about, dialogs(actor, about)) for about in abouts] if dialogs is not None else []
     return NodeCall(
         facts.call_id,
         facts.tenant,
         facts.started_at.timestamp(),
-        tuple(actor.legs[leg.leg_id].session for leg in up if leg.leg_id in actor.legs and actor.legs[leg.leg_id].session),
+        facts.dialled,
+        tuple(NodeLeg(session, leg.party, leg.number) for leg in up if (session := _session(actor, leg.leg_id))),
+        tuple(filter(None, (_session(actor, leg_id) for leg_id in pair))),
         rings,
         tuple(leg.party for leg in up if leg.state == "answered"),
-        tuple(state.legs[leg].party for leg in (state.anchor, phase.peer)) if isinstance(phase, Talking) else (),
+        tuple(state.legs[leg].party for leg in pair),
         slot,
         tuple((about, seen) for about, seen in shown if seen),
     )
+
+
+def _session(actor: CallActor, leg_id: str) -> str:
+    leg = actor.legs.get(leg_id)
+    return leg.session if leg is not None else ""

@@ -115,6 +115,9 @@ async def adopt_leg(actor: "CallActor", output: outputs.AdoptLeg) -> None:
     leg.leg_id = output.leg_id
     actor.legs[output.leg_id] = leg
     actor.board.bind(leg.session, actor, output.leg_id)
+    if actor.parts.sip.heard(leg.session) is None:
+        # It has hung up while it was nobody's.
+        actor.post(inputs.LegLeft(output.leg_id))
 
 
 async def report_transfer(actor: "CallActor", output: outputs.ReportTransfer) -> None:

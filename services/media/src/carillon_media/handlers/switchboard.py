@@ -173,6 +173,8 @@ class Switchboard:
         session = getattr(output, "session", "")
         found = self._sessions.get(session)
         if found is None:
+            if self.transfers.joining is not None and self.transfers.joining.heard(session, output):
+                return
             if isinstance(output, sip.ReferReceived):
                 self.parts.sip.decline_refer(output.refer, 403)
             elif isinstance(output, sip.SessionReinvited):

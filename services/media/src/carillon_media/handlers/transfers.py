@@ -14,6 +14,7 @@ from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.identity import dialled_by
 from carillon_media.domain.state import CallState, Parked, Ringing, Talking
 from carillon_media.handlers.actor import CallActor
+from carillon_media.handlers.joining import Joining, There
 from carillon_media.handlers.legs import LegIo, codecs_offered
 from carillon_media.ports import Parts
 from carillon_rtp.protocol import PlaneError
@@ -43,6 +44,8 @@ class Transfers:
 
     def __init__(self, board: Board) -> None:
         self._board = board
+        #: Calls of other nodes; None: there are none.
+        self.joining: Joining | None = None
 
     # -- REFER --------------------------------------------------------------------------------------------------------
 
@@ -52,7 +55,7 @@ class Transfers:
         if refer.replaces is not None:
             other = self._leg_of(refer.replaces)
             if other is None:
-                decline(refer.refer, 481)
+                self._board.spawn(self._joined_there(actor, leg_id, refer.replaces, refer.refer))
             elif not _same_user(actor, leg_id, *other):
                 decline(refer.refer, 403)
             else:
@@ -72,6 +75,59 @@ class Transfers:
     async def join(self, actor: CallActor, leg_id: str, other: CallActor, other_leg: str) -> str:
         """As by a phone's REFER, which nobody waits for; returns why it cannot be, or nothing."""
         return await self._join(actor, leg_id, other, other_leg, "")
+
+    async def join_there(self, actor: CallActor, leg_id: str, session: str) -> str:
+        """As `join`, with the call of another node in which this is the leg's user's session."""
+        return await self._join_there(actor, leg_id, {session}, "")
+
+    async def _joined_there(self, actor: CallActor, leg_id: str, replaces: Replaces, refer: str) -> None:
+        await self._join_there(actor, leg_id, {replaces.to_tag, replaces.from_tag}, refer)
+
+    async def _join_there(self, actor: CallActor, leg_id: str, sessions: set[str], refer: str) -> str:
+        joining = self.joining
+        there = await joining.find(actor, leg_id, sessions) if joining is not None else 481
+        if joining is None or isinstance(there, int):
+            return self._decline(refer, NOT_POSSIBLE, 481 if isinstance(there, There) else there)
+        if reason := _cannot(actor.call.state, leg_id):
+            return self._decline(refer, reason)
+        settled = await joining.settled(actor, there)
+        if isinstance(settled, str):
+            return await self._blind(actor, leg_id, settled, refer)
+        joined = await joining.join(actor, leg_id, settled) if settled is not None else 481
+        if isinstance(joined, int):
+            return self._decline(refer, NOT_POSSIBLE, joined)
+        leg, adopted = joined
+        if refer:
+            self._board.parts.sip.accept_refer(refer)
+        actor.legs[leg_id].refer = refer
+        return await self._adopt(actor, adopted, refer, leg.session)
+
+    async def _adopt(self, actor: CallActor, adopted: inputs.LegAdopted, refer: str, session: str) -> str:
+        """The last step: the far end is nobody's at this moment."""
+        if reason := await actor.request(adopted, lambda state: _cannot(state, adopted.leg_id)):
+            _log.warning("a transfer lost one side", call_id=actor.call.facts.call_id, reason=reason)
+            if refer:
+                self._board.parts.sip.notify_refer(refer, 481)
+            await self._let_go(session)
+            return reason
+        return ""
+
+    # -- another node joins one of its calls with one of ours --------------------------------------------------------------
+
+    def joins(self, session: str, request: Request, flow: Flow) -> bool:
+        """Whether this INVITE is no call of its own but another node's, whose call is joined with one of ours."""
+        found = self.joining.invited(session, request, flow) if self.joining is not None else None
+        if isinstance(found, int):
+            self._board.parts.sip.reject(session, found)
+        elif found is not None:
+            self._board.spawn(self._joined_by(*found))
+        return found is not None
+
+    async def _joined_by(self, actor: CallActor, leg: LegIo, adopted: inputs.LegAdopted) -> None:
+        self._board.hand_over(leg)
+        if await actor.request(adopted, lambda state: _cannot(state, adopted.leg_id)):
+            self._board.claim(leg.session)
+            self._board.parts.sip.reject(leg.session, 481)
 
     def _decline(self, refer: str, reason: str, status: int = 603) -> str:
         if refer:
@@ -113,19 +169,15 @@ class Transfers:
         codec = moved_io.media.codec if moved_io.media else ""
         call_id_there = other.call.facts.call_id
         adopted = inputs.LegAdopted(leg_id, moved_io.session, moved.party, moved.number, codec, call_id_there, recorded)
-        if reason := await actor.request(adopted, lambda state: _cannot(state, leg_id)):
-            _log.warning("a transfer lost one side", call_id=call_id, reason=reason)
-            if refer:
-                sip.notify_refer(refer, 481)
-            await self._let_go(moved_io.session)
-            return reason
-        return ""
+        return await self._adopt(actor, adopted, refer, moved_io.session)
 
     async def _let_go(self, handle: str) -> None:
         """The call that should have adopted it is gone."""
         leg = self._board.claim(handle)
         if leg is None:
             return
+        if leg.unacknowledged:
+            self._board.parts.sip.ack(leg.session)
         self._board.parts.sip.bye(leg.session, "")
         try:
             await self._board.parts.plane.close(leg.plane)
