@@ -1,4 +1,5 @@
-"""A fax machine calls a number whose menu speaks: SIPp plays its calling tone (CNG), the call is switched to where faxes go."""
+"""A fax machine calls a number whose menu speaks, or whose queue it waits in: SIPp plays its calling tone (CNG), the call is switched to
+where faxes go."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,18 +15,29 @@ pytestmark = pytest.mark.feature("M-7")
 CARRIER = ("127.0.0.2", 5060)
 NUMBER, CALLER = "+41215550190", "+41791234567"
 CNG_HZ = 1100
+QUEUE = "counter"
+
+
+@pytest.fixture(params=[{"menu_id": "language"}, {"queue_id": QUEUE}], ids=["menu", "queue"])
+def destination(request: pytest.FixtureRequest) -> dict[str, str]:
+    """A menu that waits for keys, or a queue whose only agent is at home."""
+    found: dict[str, str] = request.param
+    return found
 
 
 @pytest.fixture
-def number(system: System) -> Iterator[str]:
-    """A voice number whose menu waits for keys; its faxes go to a user's device."""
+def number(system: System, destination: dict[str, str]) -> Iterator[str]:
+    """A voice number; its faxes go to a user's device."""
     directory = Reflected(system.run["grpc"]["directory"], system.run["admin_token"])
-    body = {"id": NUMBER, "destination": {"menu_id": "language"}, "fax_destination": {"user_id": "elise"}}
-    directory.call("carillon.directory.v1.NumberService/CreateNumber", {"number": body})
+    body = {"id": NUMBER, "destination": destination, "fax_destination": {"user_id": "elise"}}
+    kinds = {"agent": {"id": QUEUE, "user_id": "elise"}, "queue": {"id": QUEUE, "members": [{"agent_id": QUEUE}]}, "number": body}
+    for kind, value in kinds.items():
+        directory.call(f"carillon.directory.v1.{kind.title()}Service/Create{kind.title()}", {kind: value})
     try:
         yield NUMBER
     finally:
-        directory.call("carillon.directory.v1.NumberService/DeleteNumber", {"id": NUMBER})
+        for kind, value in reversed(kinds.items()):
+            directory.call(f"carillon.directory.v1.{kind.title()}Service/Delete{kind.title()}", {"id": value["id"]})
 
 
 def calling_tone(folder: Path) -> Path:
@@ -38,7 +50,9 @@ def calling_tone(folder: Path) -> Path:
     return path
 
 
-def test_a_fax_machine_that_calls_a_voice_number_reaches_the_fax(system: System, number: str, tmp_path: Path) -> None:
+def test_a_fax_machine_that_calls_a_voice_number_reaches_the_fax(
+    system: System, number: str, destination: dict[str, str], tmp_path: Path
+) -> None:
     known, realm, user = system.call_ids(), system.tenant["realm"], system.user("106")
     media = Reflected(system.run["grpc"]["media"], system.run["admin_token"])
     port = register(system.sip, realm, user)
@@ -67,6 +81,8 @@ def test_a_fax_machine_that_calls_a_voice_number_reaches_the_fax(system: System,
         register(system.sip, realm, user, port=port, expires=0)
     (record,) = system.new_records(known, 1)
     assert (record["status"], record["answered_by"]) == ("answered", "elise")
+    queues = [(each["queue_id"], each["left_reason"]) for each in record.get("queues", [])]
+    assert queues == ([(QUEUE, "fax")] if "queue_id" in destination else [])
     told = system.carillon("explain", record["call_id"])
     assert "a fax machine calls (CNG)" in told
     assert "tone: cng" in told, told

@@ -15,7 +15,7 @@ T = TypeVar("T")
 AGENT_TARGET = "agent:"
 OfferResult = Literal["answered", "no_answer", "busy", "unreachable", "congested", "rejected"]
 QueueLeftReason = Literal[
-    "answered", "abandoned", "waited_too_long", "no_agents", "left_by_key", "vanished", "called_back", "callback_failed", "removed"
+    "answered", "abandoned", "waited_too_long", "no_agents", "left_by_key", "vanished", "called_back", "callback_failed", "removed", "fax"
 ]
 
 

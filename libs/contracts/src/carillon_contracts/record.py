@@ -85,7 +85,8 @@ class RecordQueue(Frozen):
     answered_by: str = ""
     answered_at: datetime | None = None
     left_at: datetime | None = None
-    #: `answered`, `abandoned`, `full`, `waited_too_long`, `no_agents`, `left_by_key`, `removed`, `called_back`, `moved` (to another queue).
+    #: `answered`, `abandoned`, `full`, `waited_too_long`, `no_agents`, `left_by_key`, `removed`, `called_back`, `fax`, `moved` (to another
+    #: queue).
     left_reason: str = ""
     #: Until an agent answered, or until it left.
     waited_seconds: float = 0.0

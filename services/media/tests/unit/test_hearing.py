@@ -10,7 +10,7 @@ from carillon_contracts import call as events
 from carillon_media.domain import inputs, outputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.facts import Limits
-from carillon_media.domain.steps import Entered, Gather, Play, Record, Ring, RingTarget, Speech, Step, TrunkTarget, Wait
+from carillon_media.domain.steps import Conference, Entered, Gather, Park, Play, Record, Ring, RingTarget, Speech, Step, TrunkTarget, Wait
 
 pytestmark = pytest.mark.feature("M-7")
 NUMBER = "+41215550100"
@@ -63,6 +63,7 @@ def test_what_a_called_trunk_says_is_an_event_before_its_answer_too(bench: Any, 
         (Gather((HELLO,), 1), "digits_gathered"),
         (Wait((HELLO,)), "wait_ended"),
         (Wait(), "wait_ended"),
+        (Wait((), signalled=True), "wait_ended"),
     ],
 )
 def test_a_fax_machine_leaves_whatever_is_said_to_it(inbound: Any, step: Step, ended: str) -> None:
@@ -117,20 +118,39 @@ def test_a_tone_while_the_application_is_away_counts_when_it_is_back(inbound: An
     assert inbound.did(outputs.OfferLeg) == []
 
 
-def test_a_tone_while_the_application_of_who_waits_in_a_queue_is_away_counts_for_nothing(inbound: Any) -> None:
+def test_a_tone_while_the_application_of_who_waits_in_a_queue_is_away_counts_when_it_is_back(inbound: Any) -> None:
     inbound.decide(Wait((), signalled=True)).feed(inputs.Signalled("wait-1"))
     inbound.feed(inputs.Undecided(inbound.asked().question, passing=True), CNG)
     inbound.pass_time(1.5)
     inbound.decide(TO_BOB)
-    assert inbound.event(events.ToneDetected, "a")
-    assert inbound.did(outputs.OfferLeg)
-    inbound.feed(inputs.LegAccepted("b1"), inputs.LegLeft("a"))
+    assert asked_for_fax(inbound)
+    assert inbound.did(outputs.OfferLeg) == []
 
 
-@pytest.mark.parametrize("step", [Wait((), signalled=True), Play((HELLO,))])
-def test_who_waits_in_a_queue_or_calls_a_number_without_fax_stays_where_it_is(inbound: Any, step: Step) -> None:
-    if isinstance(step, Play):
+def test_nobody_awaits_the_queue_that_a_fax_machine_has_left(inbound: Any) -> None:
+    inbound.decide(Wait((), signalled=True)).feed(CNG)
+    assert inbound.did(outputs.StopAwaiting) == [outputs.StopAwaiting("wait-1")]
+    inbound.feed(inputs.Signalled("wait-1"))
+    assert asked_for_fax(inbound)
+
+
+@pytest.mark.parametrize(
+    ("step", "has_fax"),
+    [(Play((HELLO,)), False), (Park(("71",), 60_000), True), (Conference("board"), True)],
+)
+def test_who_is_parked_or_meets_others_or_calls_a_number_without_fax_stays_where_it_is(inbound: Any, step: Step, has_fax: bool) -> None:
+    if not has_fax:
         inbound.world.fax_numbers.clear()
     inbound.decide(step).feed(CNG)
     assert inbound.event(events.ToneDetected, "a")
     assert not asked_for_fax(inbound)
+
+
+def test_a_new_media_plane_listens_for_the_rest_of_the_time(inbound: Any) -> None:
+    inbound.decide(Play((HELLO,))).pass_time(5)
+    inbound.feed(inputs.MediaRestored())
+    assert inbound.did(outputs.ListenTo, inbound.last) == [outputs.ListenTo("a", ("cng",))]
+    inbound.pass_time(11)
+    assert inbound.did(outputs.ListenTo)[-1] == outputs.ListenTo("a", ())
+    inbound.feed(inputs.MediaRestored())
+    assert inbound.did(outputs.ListenTo, inbound.last) == []

@@ -318,7 +318,8 @@ def _media_lost(call: CallState, phase: Phase, given: inputs.MediaLost) -> None:
 
 
 def _media_restored(call: CallState, phase: Phase, given: inputs.MediaRestored) -> None:
-    """What loops without an end begins again; everything else ended with the old plane."""
+    """What loops without an end begins again, what is listened to goes on; everything else ended with the old plane."""
+    hearing.restore(call)
     if isinstance(phase, Talking):
         holding.begin(call, phase)
     elif isinstance(phase, Ringing):

@@ -1,7 +1,7 @@
 """Tones in what trunks say, in the first seconds of each leg: of the network (busy, ringback, SIT) and of fax machines (CNG, CED).
 
 Invariant: each tone that is heard is an event; a calling fax machine's (CNG) sends a call from a trunk to its number's fax destination
-at most once, whatever step the call is in, unless it waits in a queue, is parked, sent elsewhere or in a conference.
+at most once, whatever step the call is in, out of a queue too, unless it is parked, sent elsewhere or in a conference.
 """
 
 from dataclasses import replace
@@ -38,6 +38,13 @@ def on_timer(call: CallState, fired: inputs.TimerFired) -> None:
         call.do(outputs.ListenTo(leg.leg_id, ()))
 
 
+def restore(call: CallState) -> None:
+    """The media plane is new: what is still listened to is listened to there."""
+    for leg in call.legs.values():
+        if f"{LISTENING}{leg.leg_id}" in call.timers and leg.state != "ended":
+            call.listen_on(leg)
+
+
 def on_tone(call: CallState, phase: Phase, given: inputs.ToneHeard) -> None:
     """An event, and perhaps the call's way to the fax."""
     leg = call.legs.get(given.leg_id)
@@ -46,7 +53,7 @@ def on_tone(call: CallState, phase: Phase, given: inputs.ToneHeard) -> None:
     call.journal(events.ToneDetected(tone=given.tone), leg.leg_id)
     if given.tone == "cng" and _sends_to_fax(call, leg):
         if isinstance(phase, Asking):
-            call.fax = call.fax if call.patience is not None and call.patience.queued else "heard"
+            call.fax = "heard"
         elif _leaves(call, phase):
             switch(call)
 
@@ -77,7 +84,7 @@ def _leaves(call: CallState, phase: Phase) -> bool:
             call.journal(events.DigitsGathered(digits=None if phase.step.secret else phase.digits, timed_out=False))
         case Recording():
             _forget_tape(call, phase)
-        case Waiting() if not phase.step.signalled:
+        case Waiting():
             waiting.leave(call, phase)
             call.do(outputs.StopPlay(call.anchor))
             call.music = False

@@ -171,8 +171,6 @@ class Patience:
     outcome: Outcome
     until: float
     timer: str
-    #: Who waits is in a queue; False: the application was away after another step, or at the call's beginning.
-    queued: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,8 +394,12 @@ class CallState:
     def listen(self, leg: Leg) -> None:
         """For tones in what the trunk says, for some seconds from now."""
         if leg.party.startswith("trunk:") and self.limits.tone_seconds:
-            self.do(outputs.ListenTo(leg.leg_id, _CALLED if leg.outgoing else _CALLING))
+            self.listen_on(leg)
             self.do(outputs.SetTimer(f"{LISTENING}{leg.leg_id}", self.now + self.limits.tone_seconds))
+
+    def listen_on(self, leg: Leg) -> None:
+        """As long as it was to be."""
+        self.do(outputs.ListenTo(leg.leg_id, _CALLED if leg.outgoing else _CALLING))
 
     def end_leg(
         self, leg: Leg, cause: str, by: Party, *, status: int = 0, gone: bool = False, reason: str = "", retry_after: int = 0

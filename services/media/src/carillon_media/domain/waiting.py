@@ -109,7 +109,7 @@ def again_later(call: CallState, *, passing: bool) -> bool:
     """Nobody has answered: whether the caller waits on. Who was sent here by a transfer goes back to who sent it instead."""
     if call.patience is None and passing and call.unanswered is not None and call.transfer is None:
         seconds = GOING_ON_SECONDS if call.steps else BEGINNING_SECONDS
-        call.patience = Patience(call.unanswered.outcome, call.now + seconds, call.name("patience"), queued=False)
+        call.patience = Patience(call.unanswered.outcome, call.now + seconds, call.name("patience"))
     if call.patience is None or call.now >= call.patience.until:
         return False
     call.do(outputs.SetTimer(call.patience.timer, call.now + AGAIN_SECONDS))

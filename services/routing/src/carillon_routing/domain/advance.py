@@ -157,6 +157,11 @@ def _follow(walk: Walk, move: ToDestination | ToNode | ToOutside | ToSender) -> 
             assert_never(move)
 
 
+def fax_calls(outcome: object) -> bool:
+    """A fax machine's calling tone (CNG) brought the call here."""
+    return isinstance(outcome, Entered) and outcome.arguments.get("heard") == "cng"
+
+
 def _enter(walk: Walk, entered: Entered) -> Move:
     """Where a new call goes, by what was dialled."""
     from_user = walk.call.direction == "from_user"
@@ -188,7 +193,7 @@ def _enter(walk: Walk, entered: Entered) -> Move:
                 return barred
             return ToDestination(extension.destination, for_user_id=caller)
         case ToOwnNumber(number, by):
-            if entered.arguments.get("heard") == "cng" and number.fax_destination is not None:
+            if fax_calls(entered) and number.fax_destination is not None:
                 return destinations.faxes(walk, number, number.fax_destination)
             if by:
                 walk.note(by, True, f"{walk.call.dialled} stands for {number.id}", f"number {number.id}")

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import Clock
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain.advance import BadOutcome, advance
+from carillon_routing.domain.advance import BadOutcome, advance, fax_calls
 from carillon_routing.domain.asks import Ask, Needs
 from carillon_routing.domain.cursor import Cursor, QueueWait
 from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Step
@@ -61,6 +61,8 @@ class Decider:
         elif isinstance(outcome, Waited):
             raise BadOutcome("wait does not belong to this cursor")
         else:
+            if fax_calls(outcome) and (place := await self._queues.called_by_fax(call)) is not None:
+                places.append(place)
             found = await self._advance(config, call, cursor, outcome, now)
         queued: Advance | None = None
         while isinstance(found.step, EnterQueue) and found.at is not None:

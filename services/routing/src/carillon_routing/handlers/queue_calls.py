@@ -29,6 +29,8 @@ _log = get_logger(__name__)
 MAX_WAIT_MS = 30_000
 #: While the database is away.
 AWAY_MS = 2_000
+#: What the look for a fax machine's queue may take of media's patience.
+FAX_SECONDS = 0.1
 #: How long one question of media for a signal is kept open.
 AWAIT_SECONDS = 5.0
 
@@ -126,6 +128,22 @@ class QueueCalls:
     def _callback_key(self, queue: Queue, call: CallFacts) -> str:
         """Where callers can be called back, for one whose number is known."""
         return queue.callback_key if call.caller_number and self._floors.get().calls_back else ""
+
+    async def called_by_fax(self, call: CallFacts) -> QueuePlace | None:
+        """A fax machine calls, which goes to where faxes go: out of the queue that it waits in, if it does. Raises nothing."""
+        if not self._floors.expected:
+            return None
+        try:
+            floors = self._floors.get()
+            caller = (await floors.read(call.tenant_id, FAX_SECONDS)).callers.get(call.call_id)
+            if caller is None:
+                return None
+            reason = "answered" if caller.agent_id else "fax"
+            await floors.execute(call.tenant_id, c.Leave(call.call_id, reason))
+        except FloorAway as away:
+            _log.warning("a fax machine stays in its queue until it is missed there", call_id=call.call_id, error=str(away))
+            return None
+        return QueuePlace(caller.queue_id, left=reason)
 
     async def signalled(self, call: CallFacts) -> bool:
         """Whether the wait of the call is to end; answers when it is, or after `AWAIT_SECONDS`."""

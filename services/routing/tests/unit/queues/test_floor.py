@@ -69,6 +69,18 @@ def test_first_come_first_served() -> None:
     assert here.order() == ["c1", "c2", "c3"]
 
 
+@pytest.mark.feature("M-7")
+def test_a_fax_machine_leaves_whether_it_waits_rings_or_talks() -> None:
+    here = hall("anna", wrap_up_seconds=0).comes("waits").takes("waits").comes("rings").do(c.Leave("waits", "answered"))
+    assert here.offers() == {"rings": ("anna",)}, "the agent is free as soon as the machine is gone"
+    here.do(c.Fetch("rings")).comes("c3").do(c.Leave("rings", "fax"))
+    assert here.offers() == {"c3": ("anna",)}
+    here.comes("c4").do(c.Leave("c4", "fax"))
+    assert here.order() == ["c3"]
+    reasons = [(event.call_id, event.reason) for event in here.log if isinstance(event, e.CallerLeft)]
+    assert reasons == [("waits", "answered"), ("rings", "fax"), ("c4", "fax")]
+
+
 def test_a_vip_comes_first_by_number_or_by_the_plan() -> None:
     here = hall(priorities=[{"prefixes": ["+4179"], "priority": 5}]).comes("c1").comes("vip", number="+41791112233").comes("c3", priority=9)
     assert here.order() == ["c3", "vip", "c1"]
@@ -277,7 +289,7 @@ COMMANDS = st.one_of(
     st.builds(c.Bridged, CALLS, st.sampled_from(["b1", "b2"])),
     st.builds(c.LegOver, CALLS, st.sampled_from(["b1", "b2"])),
     st.builds(c.CallOver, CALLS),
-    st.builds(c.Leave, CALLS, st.just("left_by_key")),
+    st.builds(c.Leave, CALLS, st.sampled_from(["left_by_key", "answered", "fax"])),
     st.builds(c.AskCallback, CALLS, st.just("+41791112233")),
     st.builds(c.StartCallback, CALLS, st.sampled_from(["o1", "o2"])),
     st.builds(c.CallOver, st.sampled_from(["o1", "o2"])),

@@ -208,7 +208,7 @@ class QueuePassage(_message.Message):
     answered_by: _builtins.str
     """The agent; empty: none answered."""
     left_reason: _builtins.str
-    """`answered`, `abandoned`, `full`, `waited_too_long`, `no_agents`, `left_by_key`, `removed`, `called_back`, `moved` (to another queue)."""
+    """`answered`, `abandoned`, `full`, `waited_too_long`, `no_agents`, `left_by_key`, `removed`, `called_back`, `fax`, `moved` (to another queue)."""
     waited_seconds: _builtins.float
     """Until an agent answered, or until it left."""
     @_builtins.property

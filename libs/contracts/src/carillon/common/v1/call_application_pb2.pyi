@@ -256,7 +256,7 @@ class QueuePlace(_message.Message):
     """From 1; 0: an agent has answered, or the call has left."""
     priority: _builtins.int
     left: _builtins.str
-    """Why the call left: `answered`, `full`, `waited_too_long`, `no_agents`, `left_by_key`, `removed`, `called_back`; empty: it is there."""
+    """Why the call left: `answered`, `full`, `waited_too_long`, `no_agents`, `left_by_key`, `removed`, `called_back`, `fax`; empty: it is there."""
     @_builtins.property
     def joined_at(self) -> _timestamp_pb2.Timestamp:
         """Counts for the place: before the call came, for one that comes back."""

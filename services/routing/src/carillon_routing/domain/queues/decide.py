@@ -172,9 +172,11 @@ def _callback_over(floor: Floor, caller: Caller, config: TenantConfig, now: floa
 
 
 def _leave(floor: Floor, leave: c.Leave, config: TenantConfig, now: float) -> list[e.FloorEvent]:
-    if leave.call_id not in floor.callers:
+    caller = floor.callers.get(leave.call_id)
+    if caller is None:
         return []
-    return [e.CallerLeft(at=now, call_id=leave.call_id, reason=cast(e.LeftReason, leave.reason))]
+    released = _release(caller, caller.agent_id, config, now) if caller.agent_id else []
+    return [*released, e.CallerLeft(at=now, call_id=leave.call_id, reason=cast(e.LeftReason, leave.reason))]
 
 
 def _ask_callback(floor: Floor, asked: c.AskCallback, config: TenantConfig, now: float) -> list[e.FloorEvent]:

@@ -10,7 +10,7 @@ from carillon_routing.domain.facts import RingResult
 
 #: Why a caller is not in the queue any more.
 LeftReason = Literal[
-    "answered", "abandoned", "waited_too_long", "no_agents", "left_by_key", "vanished", "called_back", "callback_failed", "removed"
+    "answered", "abandoned", "waited_too_long", "no_agents", "left_by_key", "vanished", "called_back", "callback_failed", "removed", "fax"
 ]
 #: Why a caller who waits is let go; the next question of the call fetches it.
 ReleaseReason = Literal["waited_too_long", "no_agents", "removed"]
