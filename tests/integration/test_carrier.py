@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from carillon_cli.phone import g711, tones, wav
-from strangers.sipp import Sipp, credentials, register
+from carillon_cli.phone import tones, wav
+from strangers.sipp import SPOKEN_HZ, Sipp, credentials, register, tone_file
 from strangers.system import System, until
 
 CARRIER = ("127.0.0.2", 5060)
 CALLER = "+41791234567"
-SPOKEN_HZ = 900
 IN_HOURS, NIGHT = "2026-11-24T10:15+01:00", "2026-11-24T22:00+01:00"
 
 
@@ -28,16 +27,6 @@ def mails(system: System) -> dict[str, EmailMessage]:
             assert isinstance(message, EmailMessage)
             found[path.name] = message
     return found
-
-
-def tone_file(folder: Path) -> Path:
-    """Ten seconds of tone as raw A-law, as SIPp streams it; 400 samples are 45 whole periods."""
-    encode = {value: byte for byte, value in enumerate(g711.DECODE["PCMA"])}
-    levels = sorted(encode)
-    path = folder / "tone.alaw"
-    samples = tones.tone(SPOKEN_HZ, 10 * g711.RATE)
-    path.write_bytes(bytes(encode[min(levels, key=lambda level: abs(level - sample))] for sample in samples[:400]) * 200)
-    return path
 
 
 @contextmanager

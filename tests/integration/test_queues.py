@@ -11,7 +11,7 @@ from carillon.routing.v1 import queues_pb2 as pb
 from carillon.routing.v1.queues_pb2_grpc import QueueControlServiceStub
 from carillon_kit.grpc_client import channel
 from strangers.phones import among, happened, holds, phone
-from strangers.sipp import Sipp
+from strangers.sipp import SPOKEN_HZ, Sipp, tone_file
 from strangers.system import System
 
 pytestmark = pytest.mark.feature("R-10")
@@ -30,10 +30,16 @@ queues:
     callback_key: "1"
     members: [{agent_id: dumas}]
     priorities: [{prefixes: ["+4176"], priority: 5}]
+  - id: patient
+    ring_seconds: 20
+    callback_key: "1"
+    callback: {offer_after_seconds: 2, tries: 2, pause_seconds: 10}
+    members: [{agent_id: dumas}]
 extensions:
   - {id: "158", destination: {queue_id: hotline}}
 numbers:
   - {id: "+41215550150", destination: {queue_id: hotline}}
+  - {id: "+41215550151", destination: {queue_id: patient}}
 """
 
 
@@ -43,8 +49,8 @@ class Hotline:
         self.channel = channel(system.run["grpc"]["routing"], system.run["admin_token"], "dupont")
         self.stub = QueueControlServiceStub(self.channel)
 
-    async def state(self) -> pb.QueueState:
-        answer = await self.stub.GetQueues(pb.GetQueuesRequest(queue_id="hotline"), timeout=60, wait_for_ready=True)
+    async def state(self, queue_id: str = "hotline") -> pb.QueueState:
+        answer = await self.stub.GetQueues(pb.GetQueuesRequest(queue_id=queue_id), timeout=60, wait_for_ready=True)
         return answer.queues[0]
 
     async def numbers(self, state: str = "waiting") -> list[str]:
@@ -163,3 +169,35 @@ async def test_who_does_not_want_to_wait_keeps_the_place_and_is_called_back_by_t
     assert [(each["queue_id"], each["left_reason"]) for each in asked["queues"]] == [("hotline", "called_back")]
     (back,) = (record for record in records if record is not asked)
     assert (back["caller"], back["dialled"], back["status"]) == ("101", "102", "answered")
+
+
+async def test_a_caller_from_outside_is_offered_it_and_called_back_through_the_carrier(
+    system: System, hotline: Hotline, tmp_path: Path
+) -> None:
+    """SIPp as the carrier: it brings the call, presses the key that is offered after a while, and takes the call back."""
+    known = system.call_ids()
+    async with AsyncExitStack() as stack:
+        agent = await stack.enter_async_context(phone(system, "101", AGENT_HZ))
+        with Sipp("carrier_presses.xml", system.sip, ip=CARRIER, port=5060, seconds=90, dest="+41215550151", caller=caller(7)) as outside:
+            await asyncio.to_thread(outside.succeed)
+        (kept,) = [each for each in (await hotline.state("patient")).callers if each.number == caller(7)]
+        assert (kept.callback, kept.state) == (True, "waiting")
+        sound = {
+            '<recv request="ACK"/>': f'<recv request="ACK"/><nop><action><exec rtp_stream="{tone_file(tmp_path)},-1,8"/></action></nop>'
+        }
+        with Sipp("answer.xml", system.sip, "-d", "50", "-trace_msg", ip=CARRIER, port=5060, seconds=120, replace=sound) as outside:
+            await hotline.stub.LogInAgent(pb.LogInAgentRequest(agent_id="dumas"), timeout=10)
+            await happened(agent, "CALL_INCOMING", 1)
+            await agent.command("accept")
+            await holds(lambda: among(agent, SPOKEN_HZ) > 0.5, "the agent hears who is called back", 60)
+            await agent.command("hangup")
+            await asyncio.to_thread(outside.succeed)
+            asked = "".join(path.read_text() for path in outside.folder.glob("*_messages.log"))
+        assert f"INVITE sip:{caller(7)}@{CARRIER}" in asked
+        async with asyncio.timeout(30):
+            while (await hotline.state("patient")).callers:
+                await asyncio.sleep(0.1)
+    records = await asyncio.to_thread(system.new_records, known, 2)
+    assert {(record["direction"], record["status"]) for record in records} >= {("outbound", "answered")}
+    (asked_record,) = [record for record in records if "queues" in record]
+    assert [(each["queue_id"], each["left_reason"]) for each in asked_record["queues"]] == [("patient", "called_back")]

@@ -26,6 +26,8 @@ def said(language: str) -> list[str]:
         speech._WAIT,
         speech._ONE_MINUTE,
         speech._CALLBACK,
+        speech._OFFER,
+        *speech._KEYS.values(),
         rooms._JOINED,
         rooms._LEFT,
         *feature_phrases._TEXTS.values(),

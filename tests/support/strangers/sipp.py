@@ -9,10 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from carillon_cli.phone import g711, tones
 from carillon_kit.embedded import free_port
 
 SCENARIOS = Path(__file__).resolve().parents[2] / "integration/sipp"
 _TIME_WAIT = "06"
+#: What `tone_file` sounds like.
+SPOKEN_HZ = 900
 
 
 def taken(port: int) -> bool:
@@ -111,3 +114,13 @@ def register(
 def credentials(user: dict[str, Any]) -> tuple[str, ...]:
     """SIPp's options for what `[authentication]` in a scenario answers with."""
     return "-au", user["sip_user"], "-ap", user["sip_password"]
+
+
+def tone_file(folder: Path) -> Path:
+    """Ten seconds of tone as raw A-law, as SIPp streams it; 400 samples are 45 whole periods."""
+    encode = {value: byte for byte, value in enumerate(g711.DECODE["PCMA"])}
+    levels = sorted(encode)
+    path = folder / "tone.alaw"
+    samples = tones.tone(SPOKEN_HZ, 10 * g711.RATE)
+    path.write_bytes(bytes(encode[min(levels, key=lambda level: abs(level - sample))] for sample in samples[:400]) * 200)
+    return path

@@ -38,6 +38,9 @@ class QueueCallerJoined(QueueEventData):
     position: int
     priority: int
     joined_at: Utc
+    #: What the plan wants of the agent for this caller, by name, until so many seconds of waiting (0: always).
+    skills: dict[str, int] = {}
+    skills_for: int = 0
 
 
 class QueueAgentsOffered(QueueEventData):

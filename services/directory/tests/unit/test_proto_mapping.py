@@ -120,6 +120,13 @@ QUEUES = {
             "no_agents": {"mailbox_id": "box"},
             "left_by_key": {"user_id": "ann"},
             "announcements": {"welcome": [{"text": "Welcome"}], "every_seconds": 20, "position": True, "estimated_wait": True},
+            "callback": {
+                "offer_after_seconds": 60,
+                "offer": [{"text": "Press 1"}],
+                "tries": 2,
+                "pause_seconds": 30,
+                "expires_seconds": 3600,
+            },
         }
     ],
     "plan_drafts": [{"id": "d", "plan_id": "main", "entry": "a", "nodes": [{"id": "a", "hang_up": {"reason": "busy"}}]}],

@@ -11,8 +11,11 @@ from carillon_kit.ids import SystemIds
 from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import eventually, postgres_dsn  # noqa: F401
 from carillon_routing.adapters.floor_log import PostgresFloors
+from carillon_routing.domain.cursor import Cursor, QueueWait
+from carillon_routing.domain.facts import Advance, CallFacts, Play, Wait
 from carillon_routing.domain.queues import commands as c
-from carillon_routing.handlers.floors import Floors
+from carillon_routing.handlers.floors import Floors, FloorsWhenUp
+from carillon_routing.handlers.queue_calls import QueueCalls, Waited
 from carillon_routing.testing import small_company
 
 pytestmark = pytest.mark.feature("R-10")
@@ -31,8 +34,8 @@ class Media:
         return self.begins
 
 
-def company(tenant: str) -> TenantConfig:
-    queues = [{"id": "sales", "members": [{"agent_id": "a1"}], "ring_seconds": 20}]
+def company(tenant: str, **queue: Any) -> TenantConfig:
+    queues = [{"id": "sales", "members": [{"agent_id": "a1"}], "ring_seconds": 20, **queue}]
     names = {"id": tenant, "realm": f"{tenant}.example"}
     return small_company(tenant=names, agents=[{"id": "a1", "user_id": "anna"}], queues=queues)
 
@@ -71,3 +74,46 @@ async def test_a_call_back_is_begun_once_and_tried_again_when_it_was_not(pool: A
     floor = await floors[1].execute("acme", c.CallOver(media.asked[1][4]), 30)
     assert not floor.callers
     assert not floor.agents["a1"].call_id
+
+
+async def test_it_is_offered_by_itself_to_who_has_waited_and_the_key_counts_from_then_on(pool: Any) -> None:
+    config = company("another", callback_key="1", callback={"offer_after_seconds": 45}, announcements={"every_seconds": 30})
+    clock, up = ManualClock(), FloorsWhenUp(expected=True)
+    up.adopt(Floors(PostgresFloors(pool, SystemIds()), lambda tenant: config, clock, "1", Media()))
+    calls = QueueCalls(up, clock)
+    call = CallFacts("another", "offered", "inbound", "+41215550100", NUMBER)
+    cursor = Cursor(config.seq, QueueWait("sales", since=int(clock.now().timestamp() * 1000)), language="en")
+    said: list[tuple[str, str, int]] = []
+
+    async def asks(outcome: Waited | None) -> Advance:
+        nonlocal cursor
+        found = await eventually_up(calls, config, call, cursor, outcome)
+        assert found.at is not None
+        cursor = found.at
+        return found
+
+    for outcome in (None, *[Waited()] * 4):
+        step = (await asks(outcome)).step
+        assert isinstance(step, Wait)
+        said.append((" ".join(phrase.text for phrase in step.phrases), step.leave_digits, step.max_ms))
+        clock.advance(step.max_ms / 1000)
+    offer = "To keep your place and be called back, press 1."
+    assert said == [("", "", 30_000), ("", "", 15_000), (offer, "1", 30_000), ("", "1", 15_000), (offer, "1", 30_000)]
+    assert isinstance((await asks(Waited("1"))).step, Play)
+    asked = up.get().known("another")
+    assert asked is not None
+    assert asked.callers["offered"].callback
+
+
+async def eventually_up(calls: QueueCalls, config: TenantConfig, call: CallFacts, cursor: Cursor, outcome: Waited | None) -> Advance:
+    """The step, once the database has answered in time."""
+    found: list[Advance] = []
+
+    async def answered() -> bool:
+        step = await calls.go_on(config, call, cursor, outcome)
+        assert isinstance(step, Advance)
+        found.append(step)
+        return not isinstance(step.step, Wait) or step.step.signalled
+
+    await eventually(answered, 30)
+    return found[-1]

@@ -18,6 +18,7 @@ from carillon_routing.domain.cursor import (
     GroupWait,
     MenuWait,
     PlayWait,
+    QueueWait,
     RefusedWait,
     UserWait,
     decode,
@@ -33,6 +34,8 @@ waits = st.one_of(
     st.builds(CallBackWait, text, text),
     st.builds(MenuWait, text, counts, text),
     st.builds(PlayWait, text),
+    st.builds(QueueWait, text, counts, counts, counts, text, counts, counts),
+    st.builds(QueueWait, text, counts, counts, counts),
     st.builds(RefusedWait),
     st.builds(CodeWait, text, text, counts, counts),
 )

@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from carillon_routing.domain.branches import share_of
+from carillon_routing.domain.cursor import QueueWait
 from carillon_routing.domain.facts import GaveUp, HangUp
+from carillon_routing.domain.queue_steps import EnterQueue
+from carillon_routing.domain.queueing import wanted
 from carillon_routing.testing import SimulatedCall, World, small_company, to_plan, with_plan
 
 BYE: dict[str, Any] = {"id": "bye", "hang_up": {"reason": "busy"}}
@@ -179,3 +182,33 @@ def test_a_caller_who_gives_up_leaves_a_notice() -> None:
     assert isinstance(call.last.step, HangUp)
     assert world.mails is not None
     assert [each.subject for each in world.mails] == ["Missed"]
+
+
+@pytest.mark.feature("R-10")
+def test_a_plan_gives_a_caller_priority_and_wanted_skills_by_variables() -> None:
+    def entered(priority: str, skills: str) -> tuple[EnterQueue, list[str]]:
+        call = to_plan(
+            {"id": "set", "set_variable": {"name": "level", "value": "7", "next": "product"}},
+            {"id": "product", "set_variable": {"name": "product", "value": "printers:3", "next": "wait"}},
+            {"id": "wait", "queue": {"queue_id": "q", "priority": priority, "skills": skills, "skills_for_seconds": 60}},
+            queues=[{"id": "q", "priorities": [{"prefixes": ["+4179"], "priority": 4}]}],
+        )
+        assert isinstance(call.last.step, EnterQueue)
+        assert call.last.at is not None
+        wait = call.last.at.wait
+        assert isinstance(wait, QueueWait)
+        assert (wait.priority, wait.skills, wait.skills_for) == (call.last.step.priority, call.last.step.skills, 60 if wait.skills else 0)
+        return call.last.step, call.trace()
+
+    step, trace = entered("{level}", "french:5, {product}")
+    assert (step.priority, step.skills) == (7, "french:5,printers:3")
+    assert wanted(step.skills) == {"french": 5, "printers": 3}
+    assert "+ queue/q priority: the node gives '7'" in trace
+    assert "+ queue/q skills: the agent must know french:5,printers:3, in the first 60 s" in trace
+    assert entered("2", "")[0] == EnterQueue("q", 4), "what the queue gives by the number is more"
+    step, trace = entered("{nothing}9x", "French, {nothing}, french:11")
+    assert step == EnterQueue("q", 4)
+    assert "- queue/q priority: '9x' is no priority from 0 to 9" in trace
+    assert [line for line in trace if "is no skill" in line] == [
+        f"- queue/q skills: {odd!r} is no skill" for odd in ("French", "french:11")
+    ]

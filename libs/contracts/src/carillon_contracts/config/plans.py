@@ -85,10 +85,14 @@ class QueueWays(Shape):
 
 
 class QueueNode(Shape):
-    """Wait for an agent."""
+    """Wait for an agent, with a priority and skills wanted of the agent as texts in which `{variable}` is filled in."""
 
     queue_id: str
     ways: QueueWays = QueueWays()
+    priority: Annotated[str, StringConstraints(max_length=100)] = ""
+    #: `french:5, {product}`
+    skills: Annotated[str, StringConstraints(max_length=400)] = ""
+    skills_for_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
 
 
 class MenuKeyWay(Shape):

@@ -64,6 +64,16 @@ class QueueAnnouncements(Shape):
     estimated_wait: bool = False
 
 
+class QueueCallback(Shape):
+    """How callers are called back who want it: offered by itself after a wait (0: the key counts from the beginning), so often, so long."""
+
+    offer_after_seconds: Seconds = 0
+    offer: Annotated[tuple[Announcement, ...], Field(max_length=10)] = ()
+    tries: Annotated[int, Field(ge=1, le=10)] = 3
+    pause_seconds: Annotated[int, Field(ge=10, le=3600)] = 60
+    expires_seconds: Annotated[int, Field(ge=60, le=172_800)] = 14_400
+
+
 class Queue(Resource):
     """Callers wait, the highest priority first and then who came first, until an agent is free."""
 
@@ -87,6 +97,7 @@ class Queue(Resource):
     no_agents: Destination | None = None
     left_by_key: Destination | None = None
     announcements: QueueAnnouncements = QueueAnnouncements()
+    callback: QueueCallback = QueueCallback()
     #: Whether the talks of its callers are recorded.
     recording_policy_id: str = ""
 
@@ -97,6 +108,8 @@ class Queue(Resource):
             raise ValueError("members: each agent may stand once")
         if self.leave_key and self.leave_key == self.callback_key:
             raise ValueError("callback_key: must differ from leave_key")
+        if self.callback.offer_after_seconds and not self.callback_key:
+            raise ValueError("callback_key: must be given where call-backs are offered")
         return self
 
     @property

@@ -93,7 +93,13 @@ def _data(event: e.FloorEvent) -> EventData:
     match event:
         case e.CallerJoined(queue_id=queue_id):
             return published.QueueCallerJoined(
-                queue_id=queue_id, caller=event.number, position=event.position, priority=event.priority, joined_at=_time(event.joined_at)
+                queue_id=queue_id,
+                caller=event.number,
+                position=event.position,
+                priority=event.priority,
+                joined_at=_time(event.joined_at),
+                skills=event.skills,
+                skills_for=event.skills_for,
             )
         case e.AgentsOffered(queue_id=queue_id):
             return published.QueueAgentsOffered(queue_id=queue_id, agent_ids=event.agent_ids)

@@ -104,6 +104,11 @@ class QueueWait:
     priority: int = 0
     since: int = 0
     turn: int = 0
+    #: What an agent must know for this caller: `french:5,printers:1`, until so many seconds of waiting (0: always).
+    skills: str = ""
+    skills_for: int = 0
+    #: How often being called back was offered.
+    offers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +215,10 @@ def _encode_wait(wait: Wait) -> list[Any]:
             return ["menu", menu_id, turn, digits, since, last]
         case PlayWait(following):
             return ["play", following]
-        case QueueWait(queue_id, priority, since, turn):
+        case QueueWait(queue_id, priority, since, turn, "", 0, 0):
             return ["queue", queue_id, priority, since, turn]
+        case QueueWait(queue_id, priority, since, turn, skills, skills_for, offers):
+            return ["queue_with", queue_id, priority, since, turn, skills, skills_for, offers]
         case DeskWait(extension, turn):
             return ["desk", extension, turn]
         case FeatureWait(what, lot_id, slot, user_id):
@@ -308,5 +315,6 @@ _WAITS: dict[str, tuple[tuple[Callable[[object], bool], ...], Callable[..., Wait
     "play": ((_is_text,), PlayWait),
     "desk": ((_is_text, _is_count), DeskWait),
     "queue": ((_is_text, _is_count, _is_count, _is_count), QueueWait),
+    "queue_with": ((_is_text, _is_count, _is_count, _is_count, _is_text, _is_count, _is_count), QueueWait),
     "feature": ((_is_text, _is_text, _is_text, _is_text), FeatureWait),
 }

@@ -9,10 +9,12 @@ REASONS: tuple[QueueReason, ...] = ("answered", "full", "waited_too_long", "no_a
 
 @dataclass(frozen=True, slots=True)
 class EnterQueue:
-    """Wait for an agent. `priority` 0 to 9, the higher the sooner; what the queue itself says of the caller may raise it."""
+    """Wait for an agent. `priority` 0 to 9, the higher the sooner; what the queue itself says of the caller may raise it. `skills` that the
+    agent must have beside the queue's: `french:5,printers:1`."""
 
     queue_id: str
     priority: int = 0
+    skills: str = ""
 
 
 @dataclass(frozen=True, slots=True)

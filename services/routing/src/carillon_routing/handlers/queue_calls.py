@@ -16,10 +16,11 @@ from carillon_routing.domain.cursor import Cursor, QueueWait
 from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Play, Played, Rang, Ring, TraceLine, UserTarget, Wait
 from carillon_routing.domain.identity import shown_inside
 from carillon_routing.domain.queue_steps import REASONS, QueueOver, QueuePlace
+from carillon_routing.domain.queueing import wanted
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues.decide import Refused
 from carillon_routing.domain.queues.floor import Caller, Floor
-from carillon_routing.domain.queues.speech import called_back, heard
+from carillon_routing.domain.queues.speech import called_back, heard, offered_back
 from carillon_routing.domain.recordings import recorded
 from carillon_routing.domain.walk import Walk
 from carillon_routing.handlers.floors import FloorAway, Floors, FloorsWhenUp
@@ -71,7 +72,7 @@ class QueueCalls:
         elif isinstance(outcome, Waited) and outcome.digit and outcome.digit == queue.leave_key:
             await floors.execute(call.tenant_id, c.Leave(call.call_id, "left_by_key"))
             return QueueOver("left_by_key")
-        elif isinstance(outcome, Waited) and outcome.digit and outcome.digit == self._callback_key(queue, call):
+        elif isinstance(outcome, Waited) and outcome.digit and outcome.digit == self._callback_key(queue, call, wait):
             floor = await floors.execute(call.tenant_id, c.AskCallback(call.call_id, call.caller_number))
             asked = floor.callers.get(call.call_id)
             if asked is not None and asked.callback:
@@ -82,7 +83,10 @@ class QueueCalls:
         elif isinstance(outcome, Played):
             return QueueOver("called_back")
         try:
-            join = c.Join(call.call_id, queue.id, wait.since / 1000, wait.priority, call.caller_number, cursor.language)
+            skills = wanted(wait.skills)
+            join = c.Join(
+                call.call_id, queue.id, wait.since / 1000, wait.priority, call.caller_number, cursor.language, skills, wait.skills_for
+            )
             floor = await floors.execute(call.tenant_id, join, then=c.Fetch(call.call_id))
         except Refused as refused:
             return QueueOver("full" if refused.why == "full" else "no_agents")
@@ -118,16 +122,30 @@ class QueueCalls:
 
     def _wait(self, floor: Floor, config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, caller: Caller) -> Advance:
         wait = cast(QueueWait, cursor.wait)
-        phrases = heard(floor, queue, caller, wait.turn, cursor.language, config.tenant.language)
+        language = config.tenant.language
+        phrases = heard(floor, queue, caller, wait.turn, cursor.language, language)
         every = min(MAX_WAIT_MS, queue.announcements.every_seconds * 1000)
-        step = Wait(phrases, queue.leave_key + self._callback_key(queue, call), every)
+        waited = self._clock.now().timestamp() - caller.joined_at
+        offers, after = wait.offers, queue.callback.offer_after_seconds
+        if after and self._may_be_called_back(queue, call):
+            if waited >= after * (offers + 1):
+                phrases += offered_back(queue, cursor.language, language)
+                offers = int(waited // after)
+            every = max(1, min(every, int((after * (offers + 1) - waited) * 1000)))
+        wait = replace(wait, turn=wait.turn + 1, offers=offers)
+        step = Wait(phrases, queue.leave_key + self._callback_key(queue, call, wait), every)
         position = floor.position(caller)
-        reason = f"position {position}, priority {caller.priority}, waiting {self._clock.now().timestamp() - caller.joined_at:.0f} s"
-        return _advance(step, replace(cursor, wait=replace(wait, turn=wait.turn + 1)), TraceLine(f"queue/{queue.id}", True, reason))
+        reason = f"position {position}, priority {caller.priority}, waiting {waited:.0f} s"
+        return _advance(step, replace(cursor, wait=wait), TraceLine(f"queue/{queue.id}", True, reason))
 
-    def _callback_key(self, queue: Queue, call: CallFacts) -> str:
-        """Where callers can be called back, for one whose number is known."""
-        return queue.callback_key if call.caller_number and self._floors.get().calls_back else ""
+    def _callback_key(self, queue: Queue, call: CallFacts, wait: QueueWait) -> str:
+        """Where it is offered from the beginning, or was."""
+        offered = wait.offers or not queue.callback.offer_after_seconds
+        return queue.callback_key if offered and self._may_be_called_back(queue, call) else ""
+
+    def _may_be_called_back(self, queue: Queue, call: CallFacts) -> bool:
+        """Where callers can be called back, one whose number is known."""
+        return bool(queue.callback_key and call.caller_number) and self._floors.get().calls_back
 
     async def called_by_fax(self, call: CallFacts) -> QueuePlace | None:
         """A fax machine calls, which goes to where faxes go: out of the queue that it waits in, if it does. Raises nothing."""

@@ -86,6 +86,27 @@ def test_a_vip_comes_first_by_number_or_by_the_plan() -> None:
     assert here.order() == ["c3", "vip", "c1"]
 
 
+def test_what_is_asked_for_one_caller_is_asked_of_the_agent_for_so_long_as_it_says() -> None:
+    wants = c.Join("c1", "sales", 1000.0, skills={"french": 5}, skills_for=60)
+    here = hall("ben", "carl").do(wants).comes("c2")
+    assert here.offers() == {"c2": ("ben",)}, "neither knows enough French for the first one"
+    assert set(here.do(c.Tick(), after=70).offers()) == {"c1", "c2"}, "now anybody will do"
+    here = hall("ben").do(wants).do(c.LogIn("anna"))
+    assert here.offers() == {"c1": ("anna",)}
+
+
+def test_a_call_back_has_as_many_tries_and_as_much_time_as_the_queue_gives() -> None:
+    settings = {"tries": 2, "pause_seconds": 20, "expires_seconds": 600}
+    here = hall(callback=settings, callback_key="1").comes("c1", number="+41791112233")
+    here.do(c.AskCallback("c1", "+41791112233"), c.CallOver("c1"), c.LogIn("anna"), c.StartCallback("c1", "v1"), c.CallOver("v1"))
+    assert here.do(c.Tick(), after=19).offers() == {}
+    assert here.do(c.Tick(), after=2).offers() == {"c1": ("anna",)}
+    assert not here.do(c.StartCallback("c1", "v2"), c.CallOver("v2")).floor.callers, "that was the second try"
+    here = hall(callback=settings, callback_key="1").comes("c1", number="+41791112233").do(c.AskCallback("c1", "+41791112233"))
+    assert here.do(c.Tick(), after=599).floor.callers
+    assert not here.do(c.Tick(), after=2).floor.callers
+
+
 def test_who_was_not_answered_waits_on_at_the_same_place() -> None:
     here = hall("anna").comes("c1").comes("c2").do(c.Fetch("c1"), c.RingOver("c1", {"anna": "no_answer"}))
     assert here.order() == ["c1", "c2"]

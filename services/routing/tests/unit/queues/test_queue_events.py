@@ -14,7 +14,14 @@ from carillon_routing.domain.queues import events as e
 
 pytestmark = pytest.mark.feature("R-10")
 AT = datetime(2026, 1, 6, 10, tzinfo=UTC)
-SAMPLES = {"results": {"anna": "busy"}, "agent_ids": ["anna"], "reason": "no_agents", "joined_at": 1.0, "number": "+41791112233"}
+SAMPLES: dict[str, object] = {
+    "results": {"anna": "busy"},
+    "agent_ids": ["anna"],
+    "reason": "no_agents",
+    "joined_at": 1.0,
+    "number": "+41791112233",
+}
+SAMPLES |= {"skills": {"french": 5}, "skills_for": 60, "pause_seconds": 30.0}
 
 
 def stored(kind: str, stream: str = "floor/acme") -> RawEvent:

@@ -404,7 +404,20 @@ class QueueNode(_message.Message):
 
     QUEUE_ID_FIELD_NUMBER: _builtins.int
     WAYS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    SKILLS_FIELD_NUMBER: _builtins.int
+    SKILLS_FOR_SECONDS_FIELD_NUMBER: _builtins.int
     queue_id: _builtins.str
+    priority: _builtins.str
+    """0 to 9, the higher, the sooner; variables in braces are filled in: `{priority}`. What is none counts as 0; a higher one that the queue
+    gives by the caller's number counts.
+    """
+    skills: _builtins.str
+    """What an agent must know for this caller, beside what the queue asks of all: `french:5, {product}`, name and least level, at most ten.
+    Variables in braces are filled in. What is no skill is not asked for.
+    """
+    skills_for_seconds: _builtins.int
+    """From so many seconds of waiting on these skills are not asked for any more; 0: always."""
     @_builtins.property
     def ways(self) -> Global___QueueWays: ...
     def __init__(
@@ -412,10 +425,13 @@ class QueueNode(_message.Message):
         *,
         queue_id: _builtins.str = ...,
         ways: Global___QueueWays | None = ...,
+        priority: _builtins.str = ...,
+        skills: _builtins.str = ...,
+        skills_for_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ways", b"ways"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_id", b"queue_id", "ways", b"ways"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["priority", b"priority", "queue_id", b"queue_id", "skills", b"skills", "skills_for_seconds", b"skills_for_seconds", "ways", b"ways"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

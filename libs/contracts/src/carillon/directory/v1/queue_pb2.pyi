@@ -206,6 +206,46 @@ class QueueAnnouncements(_message.Message):
 Global___QueueAnnouncements: _TypeAlias = QueueAnnouncements  # noqa: Y015
 
 @_typing.final
+class QueueCallback(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFER_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
+    OFFER_FIELD_NUMBER: _builtins.int
+    TRIES_FIELD_NUMBER: _builtins.int
+    PAUSE_SECONDS_FIELD_NUMBER: _builtins.int
+    EXPIRES_SECONDS_FIELD_NUMBER: _builtins.int
+    offer_after_seconds: _builtins.int
+    """Offered by the queue itself to a caller who has waited so long, and again after as long; until then the key does nothing. 0: it counts
+    from the beginning, and only the queue's own announcements may tell of it.
+    """
+    tries: _builtins.int
+    """How often the caller is called; 1 to 10, 3 if unset."""
+    pause_seconds: _builtins.int
+    """From one try to the next; 10 to 3600, 60 if unset."""
+    expires_seconds: _builtins.int
+    """After so long nobody is called back any more; 60 to 172800, four hours if unset."""
+    @_builtins.property
+    def offer(self) -> _containers.RepeatedCompositeFieldContainer[_destination_pb2.Announcement]:
+        """What is said then; empty: "To keep your place and be called back, press 1", in the call's language."""
+
+    def __init__(
+        self,
+        *,
+        offer_after_seconds: _builtins.int = ...,
+        offer: _abc.Iterable[_destination_pb2.Announcement] | None = ...,
+        tries: _builtins.int = ...,
+        pause_seconds: _builtins.int = ...,
+        expires_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_seconds", b"expires_seconds", "offer", b"offer", "offer_after_seconds", b"offer_after_seconds", "pause_seconds", b"pause_seconds", "tries", b"tries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueueCallback: _TypeAlias = QueueCallback  # noqa: Y015
+
+@_typing.final
 class Queue(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -229,6 +269,7 @@ class Queue(_message.Message):
     NO_AGENTS_FIELD_NUMBER: _builtins.int
     LEFT_BY_KEY_FIELD_NUMBER: _builtins.int
     ANNOUNCEMENTS_FIELD_NUMBER: _builtins.int
+    CALLBACK_FIELD_NUMBER: _builtins.int
     RECORDING_POLICY_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
@@ -250,7 +291,7 @@ class Queue(_message.Message):
     """Pressed by a caller who does not want to wait: one of 0-9, * and #; empty: none."""
     callback_key: _builtins.str
     """Pressed by a caller with a known number who wants to hang up, keep the place and be called back at their turn: the agent's phones ring,
-    then the caller is called with the agent's rights, three times at most, a minute apart, for four hours. Empty: not offered.
+    then the caller is called with the agent's rights. Empty: nobody is called back.
     """
     recording_policy_id: _builtins.str
     """Whether the talks of its callers are recorded."""
@@ -272,6 +313,10 @@ class Queue(_message.Message):
     def left_by_key(self) -> _destination_pb2.Destination: ...
     @_builtins.property
     def announcements(self) -> Global___QueueAnnouncements: ...
+    @_builtins.property
+    def callback(self) -> Global___QueueCallback:
+        """How callers are called back who press callback_key."""
+
     def __init__(
         self,
         *,
@@ -295,11 +340,12 @@ class Queue(_message.Message):
         no_agents: _destination_pb2.Destination | None = ...,
         left_by_key: _destination_pb2.Destination | None = ...,
         announcements: Global___QueueAnnouncements | None = ...,
+        callback: Global___QueueCallback | None = ...,
         recording_policy_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["announcements", b"announcements", "full", b"full", "left_by_key", b"left_by_key", "no_agents", b"no_agents", "waited_too_long", b"waited_too_long"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["announcements", b"announcements", "callback", b"callback", "full", b"full", "left_by_key", b"left_by_key", "no_agents", b"no_agents", "waited_too_long", b"waited_too_long"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcements", b"announcements", "callback_key", b"callback_key", "display_name", b"display_name", "etag", b"etag", "full", b"full", "id", b"id", "leave_key", b"leave_key", "leave_without_agents", b"leave_without_agents", "left_by_key", b"left_by_key", "max_size", b"max_size", "max_wait_seconds", b"max_wait_seconds", "members", b"members", "missed_offers_to_pause", b"missed_offers_to_pause", "no_agents", b"no_agents", "priorities", b"priorities", "recording_policy_id", b"recording_policy_id", "ring_seconds", b"ring_seconds", "skills", b"skills", "strategy", b"strategy", "waited_too_long", b"waited_too_long", "wrap_up_seconds", b"wrap_up_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcements", b"announcements", "callback", b"callback", "callback_key", b"callback_key", "display_name", b"display_name", "etag", b"etag", "full", b"full", "id", b"id", "leave_key", b"leave_key", "leave_without_agents", b"leave_without_agents", "left_by_key", b"left_by_key", "max_size", b"max_size", "max_wait_seconds", b"max_wait_seconds", "members", b"members", "missed_offers_to_pause", b"missed_offers_to_pause", "no_agents", b"no_agents", "priorities", b"priorities", "recording_policy_id", b"recording_policy_id", "ring_seconds", b"ring_seconds", "skills", b"skills", "strategy", b"strategy", "waited_too_long", b"waited_too_long", "wrap_up_seconds", b"wrap_up_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -35,7 +35,11 @@ def choose(
 ) -> tuple[str, ...]:
     """Whom of the free agents the caller is offered; nobody: none of them is able."""
     waited = now - caller.joined_at
-    able = [m for m in queue.members if m.agent_id in free and is_able(queue, agents[m.agent_id], waited)]
+    able = [
+        m
+        for m in queue.members
+        if m.agent_id in free and is_able(queue, agents[m.agent_id], waited) and has_asked(caller, agents[m.agent_id], waited)
+    ]
     if not able:
         return ()
     tier = min(member.tier for member in able)
@@ -48,6 +52,13 @@ def choose(
 def is_able(queue: Queue, agent: Agent, waited: float) -> bool:
     """Whether the agent's skills are enough for a caller who has waited so many seconds."""
     return all(agent.level(skill.name) >= wanted_level(skill, waited) for skill in queue.skills)
+
+
+def has_asked(caller: Caller, agent: Agent, waited: float) -> bool:
+    """Whether the agent knows what was asked for this caller alone."""
+    if caller.skills_for and waited >= caller.skills_for:
+        return True
+    return all(agent.level(name) >= level for name, level in caller.skills.items())
 
 
 def wanted_level(skill: QueueSkill, waited: float) -> int:

@@ -1,7 +1,7 @@
 """What is asked of a floor."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from carillon_routing.domain.facts import RingResult
 
@@ -16,6 +16,9 @@ class Join:
     priority: int = 0
     number: str = ""
     language: str = ""
+    #: Wanted of the agent beside what the queue asks, by name, until so many seconds of waiting (0: always).
+    skills: Mapping[str, int] = field(default_factory=dict)
+    skills_for: int = 0
 
 
 @dataclass(frozen=True, slots=True)

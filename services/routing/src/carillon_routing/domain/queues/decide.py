@@ -6,7 +6,7 @@ Always: what comes late or twice leads to nothing; no agent is offered while bel
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
-from carillon_contracts.config import Queue
+from carillon_contracts.config import Queue, QueueCallback
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues import events as e
@@ -20,8 +20,8 @@ GONE_SECONDS = 30.0
 #: Beyond the time that the agents ring: answers take a moment to be known.
 RING_GRACE = 10.0
 MAX_LAPSES = 3
-#: So long after it was asked for nobody is called back any more.
-CALLBACK_EXPIRES = 4 * 3600.0
+#: For a queue that is gone.
+_NO_CALLBACK = QueueCallback()
 #: A talk whose end nobody heard of.
 LONGEST_TALK = 12 * 3600.0
 MISSED_OFFERS = "missed offers"
@@ -76,6 +76,8 @@ def _join(floor: Floor, join: c.Join, config: TenantConfig, now: float) -> list[
             priority=priority,
             number=join.number,
             language=join.language,
+            skills=dict(join.skills),
+            skills_for=join.skills_for,
         )
     ]
 
@@ -166,9 +168,15 @@ def _callback_over(floor: Floor, caller: Caller, config: TenantConfig, now: floa
     if caller.agent_id:
         left = e.CallerLeft(at=now, call_id=caller.call_id, reason="called_back")
         return [*_release(caller, caller.agent_id, config, now), left]
-    if caller.lapses + 1 >= MAX_LAPSES:
+    wanted = _callback(caller, config)
+    if caller.lapses + 1 >= wanted.tries:
         return [e.CallerLeft(at=now, call_id=caller.call_id, reason="callback_failed")]
-    return [e.OfferLapsed(at=now, call_id=caller.call_id)]
+    return [e.OfferLapsed(at=now, call_id=caller.call_id, pause_seconds=wanted.pause_seconds)]
+
+
+def _callback(caller: Caller, config: TenantConfig) -> QueueCallback:
+    queue = config.queues.get(caller.queue_id)
+    return _NO_CALLBACK if queue is None else queue.callback
 
 
 def _leave(floor: Floor, leave: c.Leave, config: TenantConfig, now: float) -> list[e.FloorEvent]:
@@ -264,7 +272,7 @@ def _late(floor: Floor, caller: Caller, config: TenantConfig, now: float) -> lis
         return _late_offer(floor, caller, config, now)
     queue = config.queues.get(caller.queue_id)
     if caller.callback:
-        late = now > caller.callback_at + CALLBACK_EXPIRES
+        late = now > caller.callback_at + _callback(caller, config).expires_seconds
         return [e.CallerLeft(at=now, call_id=caller.call_id, reason="callback_failed")] if late else []
     if queue is None or (queue.leave_without_agents and not agents_on(floor, queue)):
         return [e.CallerReleased(at=now, call_id=caller.call_id, reason="no_agents")]

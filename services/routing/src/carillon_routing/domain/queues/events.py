@@ -45,6 +45,9 @@ class CallerJoined(CallerEvent):
     priority: int = 0
     number: str = ""
     language: str = ""
+    #: Wanted of the agent beside what the queue asks, until so many seconds of waiting (0: always).
+    skills: dict[str, int] = {}
+    skills_for: int = 0
 
 
 class AgentsOffered(CallerEvent):
@@ -74,6 +77,8 @@ class OfferLapsed(CallerEvent):
 
     TYPE = "offer_lapsed"
     agent_ids: tuple[str, ...] = ()
+    #: How long who is called back is left alone; absent in old events.
+    pause_seconds: float = 60.0
 
 
 class AgentConnected(CallerEvent):

@@ -12,8 +12,6 @@ from carillon_routing.domain.queues import events as e
 
 #: Until an agent who did not take an offer gets another one, seconds, by what became of it.
 HOLD_OFF: Mapping[str, float] = {"no_answer": 3.0, "rejected": 5.0, "busy": 10.0, "unreachable": 30.0, "congested": 30.0}
-#: Between two tries to call back.
-CALLBACK_PAUSE = 60.0
 #: What counts as a missed offer.
 MISSED = ("no_answer", "rejected")
 #: How long a call that has ended is remembered, seconds: a question that was on its way then must not bring it back.
@@ -52,6 +50,9 @@ class Caller:
     #: When that was asked for, and no call back before.
     callback_at: float = 0.0
     not_before: float = 0.0
+    #: Wanted of the agent beside what the queue asks, until so many seconds of waiting (0: always).
+    skills: Mapping[str, int] = field(default_factory=dict)
+    skills_for: int = 0
 
     @property
     def waits(self) -> bool:
@@ -161,7 +162,17 @@ def _freed(floor: Floor, agent_ids: Iterable[str], call_id: str, **changes: Any)
 
 def _joined(floor: Floor, event: e.CallerJoined) -> Floor:
     order = floor.joined + 1
-    caller = Caller(event.call_id, event.queue_id, event.joined_at, order, event.priority, event.number, event.language)
+    caller = Caller(
+        event.call_id,
+        event.queue_id,
+        event.joined_at,
+        order,
+        event.priority,
+        event.number,
+        event.language,
+        skills=event.skills,
+        skills_for=event.skills_for,
+    )
     return replace(floor, callers={**floor.callers, event.call_id: caller}, joined=order)
 
 
@@ -199,7 +210,7 @@ def _offer_lapsed(floor: Floor, event: e.OfferLapsed) -> Floor:
     floor = _freed(floor, caller.offered, event.call_id)
     # A call back that could not even be begun is no try.
     tried = bool(caller.via) or not caller.callback
-    pause = event.at + CALLBACK_PAUSE if caller.via else caller.not_before
+    pause = event.at + event.pause_seconds if caller.via else caller.not_before
     return _caller(floor, event.call_id, offered=(), ring_until=None, via="", lapses=caller.lapses + tried, not_before=pause)
 
 

@@ -38,6 +38,27 @@ _CALLBACK = {
     "nl": "U behoudt uw plaats. We bellen u terug. Tot ziens.",
     "it": "Lei mantiene il suo posto. La richiameremo. Arrivederci.",
 }
+_OFFER = {
+    "fr": "Pour garder votre place et être rappelé, tapez {n}.",
+    "en": "To keep your place and be called back, press {n}.",
+    "de": "Um Ihren Platz zu behalten und zurückgerufen zu werden, drücken Sie {n}.",
+    "nl": "Om uw plaats te behouden en teruggebeld te worden, druk op {n}.",
+    "it": "Per mantenere il suo posto ed essere richiamato, prema {n}.",
+}
+#: Keys that are not spoken as they are written.
+_KEYS: dict[str, dict[str, str]] = {
+    "*": {"fr": "étoile", "en": "star", "de": "Stern", "nl": "sterretje", "it": "asterisco"},
+    "#": {"fr": "dièse", "en": "hash", "de": "Raute", "nl": "hekje", "it": "cancelletto"},
+}
+
+
+def offered_back(queue: Queue, language: str, tenant_language: str) -> tuple[Phrase, ...]:
+    """What a caller hears who has waited so long that being called back is offered."""
+    if queue.callback.offer:
+        return spoken(queue.callback.offer, language, tenant_language)
+    known = _tongue(_OFFER, language.split(",")[0] or tenant_language)
+    key = _KEYS.get(queue.callback_key, {}).get(known.split("-")[0], queue.callback_key)
+    return (Phrase(_OFFER[known.split("-")[0]].format(n=key), known),)
 
 
 def called_back(language: str, tenant_language: str) -> Phrase:
@@ -70,5 +91,9 @@ def heard(floor: Floor, queue: Queue, caller: Caller, turn: int, language: str, 
 
 
 def _say(texts: dict[str, str], language: str, number: int) -> Phrase:
-    known = language if language.split("-")[0] in texts else "en"
+    known = _tongue(texts, language)
     return Phrase(texts[known.split("-")[0]].format(n=number), known)
+
+
+def _tongue(texts: dict[str, str], language: str) -> str:
+    return language if language.split("-")[0] in texts else "en"
