@@ -579,6 +579,7 @@ from carillon.directory.v1.queue_pb2 import QUEUE_STRATEGY_ROUND_ROBIN as QUEUE_
 from carillon.directory.v1.queue_pb2 import QUEUE_STRATEGY_UNSPECIFIED as QUEUE_STRATEGY_UNSPECIFIED
 from carillon.directory.v1.queue_pb2 import Queue as Queue
 from carillon.directory.v1.queue_pb2 import QueueAnnouncements as QueueAnnouncements
+from carillon.directory.v1.queue_pb2 import QueueCallback as QueueCallback
 from carillon.directory.v1.queue_pb2 import QueueMember as QueueMember
 from carillon.directory.v1.queue_pb2 import QueuePriority as QueuePriority
 from carillon.directory.v1.queue_pb2 import QueueSkill as QueueSkill

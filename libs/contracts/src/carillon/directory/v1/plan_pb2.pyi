@@ -413,7 +413,7 @@ class QueueNode(_message.Message):
     gives by the caller's number counts.
     """
     skills: _builtins.str
-    """What an agent must know for this caller, beside what the queue asks of all: `french:5, {product}`, name and least level, at most ten.
+    """What an agent must know for this caller, beside what the queue asks of all: `french:5, {product}`, name and least level, at most seven.
     Variables in braces are filled in. What is no skill is not asked for.
     """
     skills_for_seconds: _builtins.int
