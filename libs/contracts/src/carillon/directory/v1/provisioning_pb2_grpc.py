@@ -63,7 +63,7 @@ class ProvisioningServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WithdrawDevice(self, request, context):
-        """WithdrawDevice makes a device's address void.
+        """WithdrawDevice makes a device's address void; its certificate counts no more either, until it is prepared again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class ProvisioningServiceStub:
     and makes a former one void. The secret is shown here and never again.
     """
     WithdrawDevice: _grpc.UnaryUnaryMultiCallable[_provisioning_pb2.WithdrawDeviceRequest, _provisioning_pb2.WithdrawDeviceResponse]
-    """WithdrawDevice makes a device's address void."""
+    """WithdrawDevice makes a device's address void; its certificate counts no more either, until it is prepared again."""
     GetProvisioning: _grpc.UnaryUnaryMultiCallable[_provisioning_pb2.GetProvisioningRequest, _provisioning_pb2.GetProvisioningResponse]
     """GetProvisioning says whether a device has an address, and when it fetched its files last."""
 
@@ -48,7 +48,7 @@ class ProvisioningServiceAsyncStub(ProvisioningServiceStub):
     and makes a former one void. The secret is shown here and never again.
     """
     WithdrawDevice: _aio.UnaryUnaryMultiCallable[_provisioning_pb2.WithdrawDeviceRequest, _provisioning_pb2.WithdrawDeviceResponse]  # type: ignore[assignment]
-    """WithdrawDevice makes a device's address void."""
+    """WithdrawDevice makes a device's address void; its certificate counts no more either, until it is prepared again."""
     GetProvisioning: _aio.UnaryUnaryMultiCallable[_provisioning_pb2.GetProvisioningRequest, _provisioning_pb2.GetProvisioningResponse]  # type: ignore[assignment]
     """GetProvisioning says whether a device has an address, and when it fetched its files last."""
 
@@ -69,7 +69,7 @@ class ProvisioningServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _provisioning_pb2.WithdrawDeviceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_provisioning_pb2.WithdrawDeviceResponse, _abc.Awaitable[_provisioning_pb2.WithdrawDeviceResponse]]:
-        """WithdrawDevice makes a device's address void."""
+        """WithdrawDevice makes a device's address void; its certificate counts no more either, until it is prepared again."""
 
     @_abc_1.abstractmethod
     def GetProvisioning(
