@@ -53,6 +53,8 @@ class Event(Frozen):
     traceparent: str | None = None
     #: The tenant's configuration version: the one that this event made, or the one that decided.
     configseq: int | None = None
+    #: Something in it was replaced, because somebody was erased: it reads otherwise than when it was made.
+    erased: bool | None = None
 
     @field_validator("time")
     @classmethod

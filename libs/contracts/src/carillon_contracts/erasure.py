@@ -4,6 +4,7 @@ Both travel on `carillon._operator.erasure.<tenant>.<fact>`, above the tenants. 
 directory keeps it until every service has answered and the streams are clean, and then destroys it. What stays tells of a pseudonym.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -152,9 +153,9 @@ class Cleaner:
         self._users = order.user_ids
         self._texts = {name.casefold(): text for name, text in order.texts.items()}
         self._words = _pattern([*order.ids, *(f"user{mark}{name}" for name in order.user_ids for mark in "/:")], order.texts)
-        #: One of these is in whatever has something to replace, in any case of its letters.
-        self.needles: tuple[str, ...] = tuple({*order.ids, *order.user_ids, *order.texts})
-        self._folded = tuple(needle.casefold() for needle in self.needles)
+        #: One of these is in whatever has something to replace, in any case of its letters, also where that is JSON.
+        self.needles: tuple[str, ...] = tuple({form for word in (*order.ids, *order.user_ids, *order.texts) for form in _written(word)})
+        self._folded = tuple({needle.casefold() for needle in self.needles})
 
     def text(self, value: str, key: str = "") -> str:
         """A string, whose place in its document is called `key`."""
@@ -190,7 +191,19 @@ class Cleaner:
         except orjson.JSONDecodeError:
             return self.text(raw.decode(errors="replace"), key).encode()
         after = self.value(before, key)
-        return raw if after == before else orjson.dumps(after)
+        if after == before:
+            return raw
+        return orjson.dumps(after | {"erased": True} if _is_event(after) else after)
+
+
+def _written(word: str) -> set[str]:
+    """The word as it stands in texts and in JSON, where writers escape what they must or all that is not ASCII."""
+    cases = {word, word.lower(), word.upper(), word.title()} if not word.isascii() else {word}
+    return {word, orjson.dumps(word)[1:-1].decode(), *(json.dumps(each)[1:-1] for each in cases)}
+
+
+def _is_event(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("data"), dict) and "specversion" in value
 
 
 def _pattern(ids: Sequence[str], texts: Iterable[str]) -> re.Pattern[str] | None:

@@ -1,10 +1,13 @@
 """Words of a person are replaced as words, wherever they stand, and nothing else is touched."""
 
+import json
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,3 +92,20 @@ def test_what_is_no_order_is_refused_without_a_word_of_what_is_inside() -> None:
         with pytest.raises(ValueError, match=said) as refused:
             read_order(subject, broken)
         assert "quill" not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize("name", ['Zoé "Zo" Quill', "Quill\\Feather", "Zoé/Quill", "O'Quill"])
+@pytest.mark.parametrize(
+    "write", [orjson.dumps, lambda value: json.dumps(value).encode(), lambda value: json.dumps(value, indent=1).encode()]
+)
+def test_a_name_is_found_however_json_writes_it(name: str, write: Callable[[Any], bytes]) -> None:
+    order = PersonErasureOrdered(erasure_id="1", user_id="x", pseudonym=PSEUDONYM, ids={}, texts={name.casefold(): "erased"})
+    for written in (name, name.upper()):
+        assert orjson.loads(Cleaner(order).json(write({"text": f"Call {written}, now"}))) == {"text": "Call erased, now"}
+
+
+def test_an_event_says_that_it_reads_otherwise() -> None:
+    event = {"specversion": "1.0", "type": "x", "data": {"number": "+41791234567"}}
+    once = CLEANER.json(orjson.dumps(event))
+    assert orjson.loads(once) == {**event, "data": {"number": "+41790000000"}, "erased": True}
+    assert CLEANER.json(once) is once

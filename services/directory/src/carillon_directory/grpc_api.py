@@ -134,7 +134,13 @@ class ResourceServicer:
 
     async def get(self, request: Any, context: object) -> Message:
         """One resource, as of a moment."""
-        config = or_raise(await self._directory.read(current_tenant(), moment_of(request)))
+        moment = moment_of(request)
+        if moment is not None and bounds_of(current_principal()).whole and self._kind.model is not NumberBlock:
+            found = or_raise(await self._directory.read_one(current_tenant(), self._kind.kind, request.id, moment))
+            if found is None:
+                raise NotFound(f"{self._kind.kind} {request.id!r}")
+            return self._kind.response("Get", **{self._kind.kind: to_message(dump(found), self._kind.message)})
+        config = or_raise(await self._directory.read(current_tenant(), moment))
         resource = resource_of(config, self._kind.kind, request.id)
         if not reach_of(config).covers(resource):
             raise NotFound(f"{self._kind.kind} {request.id!r}")

@@ -7,7 +7,7 @@ kept in memory by tenant and brought up to date by version, so a change made by 
 
 import asyncio
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from functools import partial
 from types import MappingProxyType
 from weakref import WeakValueDictionary
 
-from carillon_contracts.config import RESOURCES, ConfigChanged, Tenant, User
+from carillon_contracts.config import RESOURCES, ConfigChanged, Resource, Tenant, User
 from carillon_contracts.tenant_config import Folding, TenantConfig
 from carillon_directory.domain.commands import ApplyCompany, Batch, Command, ErasePerson, PutBack
 from carillon_directory.domain.conclude import State
@@ -80,6 +80,8 @@ class TenantStates:
         #: By tenant and version. Those that were the newest share nearly everything with it, those that were worked out may not.
         self._former: OrderedDict[tuple[str, int], TenantConfig] = OrderedDict()
         self._past: OrderedDict[tuple[str, int], TenantConfig] = OrderedDict()
+        #: How often each tenant's log was rewritten, as far as was noticed here.
+        self._rewritten: Counter[str] = Counter()
         self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def current(self, tenant_id: str) -> TenantConfig:
@@ -97,6 +99,7 @@ class TenantStates:
     async def at(self, tenant_id: str, version: int) -> TenantConfig:
         """The configuration as of a version, worked out from the nearer end."""
         newest = await self.current(tenant_id)
+        rewritten = self._rewritten[tenant_id]
         if version >= newest.seq:
             return newest
         key = (tenant_id, version)
@@ -105,16 +108,21 @@ class TenantStates:
             return known
         near_end = newest.seq - version < version
         config = await self._shrunk(newest, version) if near_end else await self._grown(TenantConfig(tenant_id), version)
+        await self.current(tenant_id)
+        if self._rewritten[tenant_id] != rewritten:
+            return await self.at(tenant_id, version)
         _remember(self._past, key, config, _PAST)
         return config
 
     async def _grown(self, config: TenantConfig, up_to: int = _NO_END) -> TenantConfig:
         """With the changes stored after it, read some at a time."""
         folding, after = Folding(config), config.seq
+        # What an erasure rewrote that was there then is read as it is now; of a later one some may have been read as it was before.
+        known = config.seq or await self._log.head(config.tenant_id)
         with ExitStack() as many:
             while True:
                 recorded = await self._log.load(config.tenant_id, after, min(up_to, after + _STEP))
-                if config.seq and any(each.change.action == ERASURE for each in recorded):
+                if any(each.change.action == ERASURE and each.version > known for each in recorded):
                     self.forget(config.tenant_id)
                     return await self._grown(TenantConfig(config.tenant_id), up_to)
                 for each in recorded:
@@ -138,6 +146,7 @@ class TenantStates:
 
     def forget(self, tenant_id: str) -> None:
         """The log reads otherwise than when these were folded."""
+        self._rewritten[tenant_id] += 1
         self._known.pop(tenant_id, None)
         self._indexes.pop(tenant_id, None)
         for cache in (self._former, self._past):
@@ -270,12 +279,24 @@ class Directory:
             return Missing(Tenant.KIND, tenant_id)
         config = await self._states.current(tenant_id)
         if isinstance(moment, int) and not 0 <= moment <= config.seq:
-            return Invalid((Violation("as_of.config_seq", f"must be 0 to {config.seq}, the current version"),))
+            return _no_version(config)
         if isinstance(moment, datetime):
             moment = await self._log.version_at(tenant_id, moment)
         if moment is not None:
             config = await self._states.at(tenant_id, await self._log.whole(tenant_id, moment) if whole else moment)
         return config if config.all(Tenant) else Missing(Tenant.KIND, tenant_id)
+
+    async def read_one(self, tenant_id: str, kind: str, resource_id: str, moment: int | datetime) -> Resource | Refused | None:
+        """One resource as of a moment, from the log alone: what it costs does not grow with the log."""
+        now = await self.read(tenant_id)
+        if isinstance(now, Refused):
+            return now
+        if isinstance(moment, int) and not 0 <= moment <= now.seq:
+            return _no_version(now)
+        version = moment if isinstance(moment, int) else await self._log.version_at(tenant_id, moment)
+        if version >= now.seq:
+            return now.resources.get(kind, {}).get(resource_id)
+        return await self._log.one(tenant_id, kind, resource_id, version)
 
     async def tenants(self) -> list[str]:
         """Ids of all tenants, sorted."""
@@ -300,6 +321,10 @@ class Directory:
             found += [each for each in step if _matches(each.change, resource, resource_id)]
             top = bottom
         return found[:limit]
+
+
+def _no_version(config: TenantConfig) -> Invalid:
+    return Invalid((Violation("as_of.config_seq", f"must be 0 to {config.seq}, the current version"),))
 
 
 def _matches(change: ConfigChanged, resource: str, resource_id: str) -> bool:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import orjson
@@ -85,21 +86,23 @@ class ErasureWorker:
             try:
                 async with self.pool.acquire() as connection, connection.transaction():
                     if await connection.fetchval(_LOCK):
-                        for erasure in await self.erasures.unfinished():
+                        for tenant_id, erasure_id in await self.erasures.unfinished():
                             await self.relay.caught_up(_PATIENCE)
-                            await self._tried(erasure)
+                            await self._tried(tenant_id, erasure_id)
             except Exception as error:  # noqa: BLE001  (a subscriber's edge)
                 _log.warning("erasures delayed", error=type(error).__name__)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.every_seconds):
                     await self._woken.wait()
 
-    async def _tried(self, erasure: Erasure) -> None:
+    async def _tried(self, tenant_id: str, erasure_id: UUID) -> None:
         """One that fails holds up no other; what is wrong with it may name the person and is not told."""
         try:
-            await self._go_on(erasure)
+            erasure = await self.erasures.get(tenant_id, erasure_id)
+            if erasure is not None:
+                await self._go_on(erasure)
         except Exception as error:  # noqa: BLE001  (a subscriber's edge)
-            _log.warning("erasure delayed", erasure_id=str(erasure.erasure_id), error=type(error).__name__)
+            _log.warning("erasure delayed", erasure_id=str(erasure_id), error=type(error).__name__)
 
     async def _go_on(self, erasure: Erasure) -> None:
         now = self.clock.now()

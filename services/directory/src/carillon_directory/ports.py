@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from carillon_contracts.config import ConfigChanged, Plan
+from carillon_contracts.config import ConfigChanged, Plan, Resource
 from carillon_contracts.envelope import EventData
 from carillon_contracts.erasure import PersonErasureOrdered
 from carillon_directory.domain.claims import Claim
@@ -36,6 +36,12 @@ class TenantLog(Protocol):
 
     async def append(self, tenant_id: str, expected: int, changes: Sequence[ConfigChanged]) -> None:
         """Store all of the changes after version `expected` and move their claims, in one transaction; raises `Outrun`."""
+
+    async def head(self, tenant_id: str) -> int:
+        """The newest version; 0 if there is no such tenant."""
+
+    async def one(self, tenant_id: str, kind: str, resource_id: str, version: int) -> Resource | None:
+        """One resource as of a version; None if it was not there."""
 
     async def version_at(self, tenant_id: str, moment: datetime) -> int:
         """The version that was current at a moment; 0 before the tenant existed."""

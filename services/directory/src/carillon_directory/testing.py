@@ -1,11 +1,12 @@
 """For tests: the log in memory, which passes the same contract suite as the one on Postgres, and tenants made of documents."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from carillon_contracts.config import RESOURCES, ConfigChanged, Tenant
+from carillon_contracts.config import RESOURCES, ConfigChanged, Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig, evolve
 from carillon_directory.domain.claims import Claim, claim_changes
 from carillon_directory.domain.commands import EVERYTHING, ApplyCompany, Bounds, Command
@@ -45,6 +46,20 @@ class MemoryTenantLog:
         for claim in moved.released:
             self._holders.pop(claim, None)
         self._holders |= dict.fromkeys(moved.taken, tenant_id)
+
+    def rewrite(self, tenant_id: str, change: Callable[[ConfigChanged], ConfigChanged]) -> None:
+        """Let every change have been another from the beginning."""
+        self._logs[tenant_id] = [replace(each, change=change(each.change)) for each in self._logs[tenant_id]]
+
+    async def head(self, tenant_id: str) -> int:
+        """As the protocol."""
+        return len(self._logs.get(tenant_id, []))
+
+    async def one(self, tenant_id: str, kind: str, resource_id: str, version: int) -> Resource | None:
+        """As the protocol."""
+        changes = (each.change for each in reversed(await self.load(tenant_id, 0, version)))
+        last = next((each for each in changes if (each.resource, each.resource_id) == (kind, resource_id)), None)
+        return None if last is None or last.after is None else RESOURCES[kind].model_validate(last.after)
 
     async def version_at(self, tenant_id: str, moment: datetime) -> int:
         """As the protocol."""

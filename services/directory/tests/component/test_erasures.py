@@ -201,6 +201,7 @@ async def test_one_that_always_fails_holds_up_no_other_and_the_log_names_it_alon
     async with running(settings_for(nats_url, dsn, **QUICK)) as port, await Bus.connect(nats_url, "test") as bus:
         connection = await asyncpg.connect(dsn)
         await connection.execute(_FAILING, UUID(int=1), failing.pseudonym, failing.model_dump_json())
+        await connection.execute(_FAILING, UUID(int=2), failing.pseudonym, '{"ids": "quillfeather"}')
         await connection.close()
         await obedient(bus, [])
         link = client(port, "operator", TENANT)
@@ -208,6 +209,7 @@ async def test_one_that_always_fails_holds_up_no_other_and_the_log_names_it_alon
         first = await PersonServiceStub(link).ErasePerson(pb.ErasePersonRequest(user_id="zoe.quillfeather"))
         await eventually(Erasure(link, first, 0).is_done, 30)
     assert {"event": "erasure delayed", "erasure_id": str(UUID(int=1)), "error": "ValueError"} in said.lines
+    assert {"event": "erasure delayed", "erasure_id": str(UUID(int=2)), "error": "ValidationError"} in said.lines
     assert "uillfeather" not in str(said.lines)
 
 

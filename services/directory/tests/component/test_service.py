@@ -319,7 +319,7 @@ async def test_no_rpc_answers_without_the_right(
 
 
 def test_every_kind_of_resource_has_its_service() -> None:
-    others = {"batch", "person", "reseller", "history", "import", "auth", "access", "search", "provisioning", "csv"}
+    others = {"batch", "person", "reseller", "history", "import", "auth", "access", "search", "provisioning", "csv", "subscription"}
     assert {name.replace("_", "") for name in RESOURCES} | others == set(_SERVICES)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.domain.commands import CreateResource, ErasePerson, UpdateResource
+from carillon_directory.domain.commands import CreateResource, DeleteResource, ErasePerson, UpdateResource
 from carillon_directory.domain.erasing.decide import Erasing
 from carillon_directory.domain.outcomes import Exists, Invalid, Missing, Stale
 from carillon_directory.handlers import Directory, Erased, Executed, TenantStates, TooBusy
@@ -138,6 +138,67 @@ async def test_an_erasure_reads_the_whole_log_in_steps(world: World, monkeypatch
     assert isinstance(erased, Erased)
     assert {"baker", "butcher"} <= erased.erasing.order.texts.keys()
     assert spans[-3:] == [(0, 5), (5, 10), (10, 14)]
+
+
+@pytest.mark.feature("P-8")
+async def test_a_log_that_is_rewritten_while_it_is_read_is_read_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carillon_directory.handlers._STEP", 5)
+    load, cold = world.log.load, world.replica()
+
+    async def rewritten_meanwhile(tenant_id: str, after: int = 0, up_to: int | None = None) -> list[Recorded]:
+        found = await load(tenant_id, after, up_to)
+        if after == 5:
+            monkeypatch.setattr(world.log, "load", load)
+            world.log.rewrite("acme", lambda change: _renamed(change, "ann"))
+            said = ConfigChanged(resource="person", resource_id="erased-abcdef012345", action="erased", actor="tester")
+            await world.log.append("acme", 13, [said])
+        return found
+
+    monkeypatch.setattr(world.log, "load", rewritten_meanwhile)
+    read = config(await cold.read("acme"))
+    assert (read.seq, read.users["ann"].last_name) == (14, "erased")
+    assert config(await cold.read("acme", 7)).users["ann"].last_name == "erased"
+
+
+@pytest.mark.feature("P-8")
+async def test_a_past_that_is_rewritten_while_it_is_read_is_read_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carillon_directory.handlers._STEP", 5)
+    load, directory = world.log.load, world.replica()
+    config(await directory.read("acme"))
+
+    async def rewritten_meanwhile(tenant_id: str, after: int = 0, up_to: int | None = None) -> list[Recorded]:
+        found = await load(tenant_id, after, up_to)
+        if up_to == 6:
+            monkeypatch.setattr(world.log, "load", load)
+            world.log.rewrite("acme", lambda change: _renamed(change, "ann"))
+            said = ConfigChanged(resource="person", resource_id="erased-abcdef012345", action="erased", actor="tester")
+            await world.log.append("acme", 13, [said])
+        return found
+
+    monkeypatch.setattr(world.log, "load", rewritten_meanwhile)
+    assert config(await directory.read("acme", 6)).users["ann"].last_name == "erased"
+
+
+def _renamed(change: ConfigChanged, user_id: str) -> ConfigChanged:
+    if (change.resource, change.resource_id) != ("user", user_id) or change.after is None:
+        return change
+    return change.model_copy(update={"after": {**change.after, "last_name": "erased"}})
+
+
+@pytest.mark.feature("D-22")
+async def test_one_resource_of_the_past_is_what_the_whole_was(world: World) -> None:
+    directory = world.replica()
+    await directory.execute("acme", rename("ann", "Ann"))
+    await directory.execute("acme", user("cleo"))
+    await directory.execute("acme", DeleteResource(actor="tester", kind="user", resource_id="cleo"))
+    await directory.execute("acme", rename("ann", "Anna"))
+    for version in range(1, 18):
+        then = config(await directory.read("acme", version)).users
+        for name in ("ann", "bob", "cleo", "nobody"):
+            assert await directory.read_one("acme", "user", name, version) == then.get(name), (version, name)
+    assert isinstance(await directory.read_one("acme", "user", "ann", 99), Invalid)
+    assert isinstance(await directory.read_one("nobody", "user", "ann", 1), Missing)
+    assert await directory.read_one("acme", "user", "ann", START.replace(hour=8)) is None
 
 
 @pytest.mark.feature("D-22")

@@ -129,7 +129,7 @@ class Replays:
 
 def _names_erased(event: Event) -> bool:
     """Other words stand in it than those that its sums are of."""
-    return ERASED in json.dumps(event.data)
+    return bool(event.erased) or ERASED in json.dumps(event.data)
 
 
 def _tell(told: pb.ReplayedDecision, now: Advance) -> None:

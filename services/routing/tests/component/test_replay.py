@@ -113,18 +113,29 @@ async def test_a_decision_that_names_an_erased_person_is_equal_as_it_reads_or_no
     kept = RoutingDecided(application="routing", step=step, details=details, trace=trace, inputs=inputs).model_dump(mode="json")
     assert "anna" in json.dumps(kept["details"])
     cleaned = Cleaner(order).value(kept)
+    number = order.model_copy(update={"ids": {}, "texts": {"+41791112233": "+41790000000"}})
     configuration = Configuration(ManualClock())
     configuration.adopt(config_of(Cleaner(order).value(company)))
     replays = Replays(PastCalls(None, lambda tenant: ()), PastConfigurations(MemoryBus(), configuration, ManualClock()))
 
-    async def verdict_of(data: dict[str, Any]) -> "pb_routing.ReplayVerdict.ValueType":
-        event = Event(id=UUID(int=1), source="x", type="x", subject="c", time=made.now, data=data, tenantid="acme", callid="c")
+    def event_of(data: dict[str, Any]) -> Event:
+        return Event(id=UUID(int=1), source="x", type="x", subject="c", time=made.now, data=data, tenantid="acme", callid="c")
+
+    async def verdict_of(data: dict[str, Any], event: Event | None = None) -> "pb_routing.ReplayVerdict.ValueType":
+        event = event or event_of(data)
         return (await replays.decision("acme", event, RoutingDecided.model_validate(data))).verdict
 
     assert await verdict_of(cleaned) == pb_routing.REPLAY_VERDICT_EQUAL
     assert await verdict_of({**cleaned, "step": "play"}) == pb_routing.REPLAY_VERDICT_NOT_REPEATABLE
     assert await verdict_of({**cleaned, "details": {**cleaned["details"], "music": True}}) == pb_routing.REPLAY_VERDICT_NOT_REPEATABLE
     assert await verdict_of({**cleaned, "trace": []}) == pb_routing.REPLAY_VERDICT_NOT_REPEATABLE
+    masked = Event.from_json(Cleaner(number).json(event_of(kept).to_json()))
+    assert "erased" not in json.dumps(masked.data)
+    configuration.adopt(config_of(company))
+    assert await verdict_of(masked.data, masked) == pb_routing.REPLAY_VERDICT_EQUAL, "a number alone is masked"
+    otherwise = {**masked.data, "step": "play"}
+    assert await verdict_of(otherwise, masked) == pb_routing.REPLAY_VERDICT_NOT_REPEATABLE
+    configuration.adopt(config_of(Cleaner(order).value(company)))
     assert await verdict_of(kept) == pb_routing.REPLAY_VERDICT_DIFFERENT, "nobody who was erased is named"
 
 

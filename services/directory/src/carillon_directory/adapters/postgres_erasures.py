@@ -21,7 +21,7 @@ from carillon_kit.rewriting import Columns, rewrite_rows
 
 _NEW = """
 insert into erasure (erasure_id, tenant, pseudonym, requested_by, reason, up_to, body, own) values ($1, $2, $3, $4, $5, $6, $7, $8)"""
-_OPEN = "select * from erasure where done_at is null order by requested_at"
+_OPEN = "select tenant, erasure_id from erasure where done_at is null order by requested_at"
 _GET = "select * from erasure where tenant = $1 and erasure_id = $2"
 _ANSWERS = "select round, service, counts from erasure_answer where erasure_id = $1"
 _LOCK = "select * from erasure where erasure_id = $1 and done_at is null for update"
@@ -73,9 +73,9 @@ class PostgresErasures:
         row = await self.pool.fetchrow(_GET, tenant_id, erasure_id)
         return None if row is None else _erasure(row, await self.pool.fetch(_ANSWERS, erasure_id))
 
-    async def unfinished(self) -> list[Erasure]:
-        """Oldest first."""
-        return [_erasure(row, await self.pool.fetch(_ANSWERS, row["erasure_id"])) for row in await self.pool.fetch(_OPEN)]
+    async def unfinished(self) -> list[tuple[str, UUID]]:
+        """Tenant and id, oldest first; an order that cannot be read is one of them."""
+        return [(row["tenant"], row["erasure_id"]) for row in await self.pool.fetch(_OPEN)]
 
     async def is_open(self, tenant_id: str) -> bool:
         """Whether somebody of the tenant is being erased."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from carillon_contracts.config import ConfigChanged
+from carillon_contracts.config import RESOURCES, ConfigChanged, Resource
 from carillon_directory.domain.claims import Claim, claim_changes
 from carillon_directory.ports import Outrun, Recorded
 from carillon_kit.event_store import NewEvent, PostgresEventStore, StoredEvent, VersionConflict
@@ -31,6 +31,11 @@ _TAKEN_ELSEWHERE = """
 select claim.kind, claim.value from claim join unnest($2::text[], $3::text[]) as asked (kind, value) using (kind, value)
  where claim.tenant <> $1
 """
+_HEAD = "select coalesce(max(version), 0) from event where stream = $1"
+# Found by the index `event_of_resource`.
+_ONE = """
+select data -> 'after' from event where stream = $1 and version <= $2 and data ->> 'resource' = $3 and data ->> 'resource_id' = $4
+ order by version desc limit 1"""
 _VERSION_AT = "select coalesce(max(version), 0) from event where stream = $1 and at <= $2"
 
 # What one append stores has one transaction id.
@@ -96,6 +101,18 @@ class PostgresTenantLog:
             raise Outrun(str(conflict)) from conflict
         except asyncpg.DeadlockDetectedError as deadlock:
             raise Outrun("two tenants exchange claims") from deadlock
+
+    async def head(self, tenant_id: str) -> int:
+        """As the protocol."""
+        version: int = await self._pool.fetchval(_HEAD, stream_of(tenant_id))
+        return version
+
+    async def one(self, tenant_id: str, kind: str, resource_id: str, version: int) -> Resource | None:
+        """As the protocol."""
+        if "\0" in resource_id:
+            return None
+        after = await self._pool.fetchval(_ONE, stream_of(tenant_id), version, kind, resource_id)
+        return None if after is None else RESOURCES[kind].model_validate(after)
 
     async def version_at(self, tenant_id: str, moment: datetime) -> int:
         """As the protocol."""
