@@ -26,6 +26,7 @@ from carillon_voicemail import erasures
 from carillon_voicemail.adapters.conference_door import ConferenceDoor
 from carillon_voicemail.adapters.maildir import Maildir
 from carillon_voicemail.adapters.postgres_conferences import PostgresConferences
+from carillon_voicemail.adapters.postgres_invitations import PostgresInvitations
 from carillon_voicemail.adapters.postgres_letters import PostgresLetters
 from carillon_voicemail.adapters.postgres_mail_jobs import PostgresMailJobs
 from carillon_voicemail.adapters.postgres_messages import PostgresMessages
@@ -44,6 +45,7 @@ from carillon_voicemail.handlers import Postman
 from carillon_voicemail.io.conference_mail import CONSUMER as CONFERENCES
 from carillon_voicemail.io.conference_mail import ConferenceSubscriber, SummarySender
 from carillon_voicemail.io.housekeeping import keep_inbox_small
+from carillon_voicemail.io.kept_invitations import InvitationKeeper
 from carillon_voicemail.io.mail_sender import MailSender
 from carillon_voicemail.letters import CONSUMER as LETTER_CONSUMER
 from carillon_voicemail.letters import LetterSender, LetterSubscriber
@@ -93,7 +95,9 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
             letters, _transport(settings), settings.retry_policy, settings.mail_from, settings.mail_deadline_seconds
         )
         tasks.start(letter_sender.run(), "letters")
-        invitations = InvitationApi(configuration, letters, letter_sender.wake, settings.mail_from, SystemClock())
+        kept = PostgresInvitations(pool)
+        tasks.start(InvitationKeeper(kept, configuration, letter_sender.wake, SystemClock()).run(), "invitations")
+        invitations = InvitationApi(configuration, kept, letter_sender.wake, settings.mail_from, SystemClock())
         server.add(add_ConferenceInvitationServiceServicer_to_server, invitations, INVITATION_SERVICE, INVITATION_RIGHTS)
         port = await server.start()
         stack.push_async_callback(server.stop)

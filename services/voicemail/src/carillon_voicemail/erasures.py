@@ -32,6 +32,7 @@ _ROWS = {
     "conferences": (
         Columns("conference_attendance", texts=("display_name", "party", "number")),
         Columns("conference_summary", texts=("last_error",)),
+        Columns("conference_invitation", texts=("room_name", "organizer"), lists=("emails",)),
     ),
 }
 

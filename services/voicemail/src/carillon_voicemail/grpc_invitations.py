@@ -1,5 +1,6 @@
 """`ConferenceInvitationService`: guests of conferences are invited, and reminded."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -10,14 +11,16 @@ from carillon.voicemail.v1.conference_invitation_pb2_grpc import ConferenceInvit
 from carillon_contracts.config.values import Email
 from carillon_kit.auth import ADMIN, OPERATOR
 from carillon_kit.clock import Clock
-from carillon_kit.errors import InvalidArgument, NotFound
+from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import current_tenant
-from carillon_voicemail.adapters.postgres_letters import PostgresLetters
-from carillon_voicemail.domain.conference_invitation import Invitation, dial_in, letters
-from carillon_voicemail.ports import Configurations, Wake
+from carillon_voicemail.adapters.postgres_invitations import PostgresInvitations
+from carillon_voicemail.domain.conference_invitation import Invitation, LetterKind, dial_in
+from carillon_voicemail.domain.kept_invitation import Change, KeptInvitation, Refused, cancel, invite
+from carillon_voicemail.ports import Configurations, StoreUnavailable, Wake
 
 INVITATION_SERVICE = "carillon.voicemail.v1.ConferenceInvitationService"
-INVITATION_RIGHTS = {"InviteToConference": frozenset({ADMIN, OPERATOR})}
+INVITATION_RIGHTS = dict.fromkeys(("InviteToConference", "CancelInvitation", "ListInvitations"), frozenset({ADMIN, OPERATOR}))
+MAX_LISTED = 200
 MAX_EMAILS, MAX_MESSAGE, MAX_ID, MAX_PASSWORD = 100, 2000, 64, 32
 MINUTES, MIN_MINUTES, MAX_MINUTES, MAX_REMINDER = 60, 5, 1440, 10_080
 #: Nobody plans further ahead.
@@ -28,9 +31,9 @@ _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 class InvitationApi(ConferenceInvitationServiceServicer):
     """`ConferenceInvitationService`."""
 
-    def __init__(self, configurations: Configurations, kept: PostgresLetters, wake: Wake, sender: str, clock: Clock) -> None:
+    def __init__(self, configurations: Configurations, kept: PostgresInvitations, wake: Wake, sender: str, clock: Clock) -> None:
         self._configurations = configurations
-        self._letters = kept
+        self._kept = kept
         self._wake = wake
         self._sender = sender
         self._clock = clock
@@ -73,12 +76,57 @@ class InvitationApi(ConferenceInvitationServiceServicer):
             password=request.participant_password,
             reminder=timedelta(minutes=request.reminder_minutes) if request.reminder_minutes else None,
         )
-        invited = 0
-        for letter in letters(invitation, room, config, self._sender, now):
-            new = await self._letters.take(letter.letter_id, tenant, letter.content, now, due=letter.due)
-            invited += new and not letter.reminds
+        counts = await self._change(
+            tenant, invitation.invitation_id, lambda kept: invite(kept, invitation, room, config, self._sender, now)
+        )
+        invited, moved = counts.get("invitation", 0), counts.get("moved", 0)
+        return pb.InviteToConferenceResponse(invited=invited, moved=moved, dial_in=dial_in(room, config))
+
+    async def CancelInvitation(self, request: pb.CancelInvitationRequest, context: Any) -> pb.CancelInvitationResponse:
+        """Every guest is told."""
+        tenant, now = current_tenant(), self._clock.now()
+        wrong = {
+            "invitation_id": "" if 0 < len(request.invitation_id) <= MAX_ID else f"1 to {MAX_ID} characters",
+            "message": "" if len(request.message) <= MAX_MESSAGE else f"at most {MAX_MESSAGE} characters",
+        }
+        if wrong := {field: reason for field, reason in wrong.items() if reason}:
+            raise InvalidArgument(wrong)
+
+        def decide(kept: KeptInvitation | None) -> Change:
+            if kept is None or kept.ends_at <= now:
+                raise NotFound(f"invitations/{request.invitation_id}")
+            return cancel(kept, self._configurations.of(tenant), now, request.message)
+
+        counts = await self._change(tenant, request.invitation_id, decide)
+        return pb.CancelInvitationResponse(cancelled=counts.get("cancelled", 0))
+
+    async def ListInvitations(self, request: pb.ListInvitationsRequest, context: Any) -> pb.ListInvitationsResponse:
+        """Those that are not over and not taken back."""
+        if len(request.room_id) > MAX_ID or not request.room_id.isprintable():
+            raise InvalidArgument({"room_id": "not a room's id"})
+        try:
+            found = await self._kept.upcoming(self._clock.now(), current_tenant(), request.room_id, limit=MAX_LISTED)
+        except StoreUnavailable as away:
+            raise Unavailable(str(away)) from away
+        return pb.ListInvitationsResponse(invitations=map(message, found))
+
+    async def _change(self, tenant: str, invitation_id: str, decide: Callable[[KeptInvitation | None], Change]) -> Mapping[LetterKind, int]:
+        try:
+            counts = await self._kept.change(tenant, invitation_id, self._clock.now(), decide)
+        except Refused as refused:
+            raise InvalidArgument({refused.field: refused.reason}) from refused
+        except StoreUnavailable as away:
+            raise Unavailable(str(away)) from away
         self._wake()
-        return pb.InviteToConferenceResponse(invited=invited, dial_in=dial_in(room, config))
+        return counts
+
+
+def message(kept: KeptInvitation) -> pb.Invitation:
+    """As the API shows it."""
+    made = pb.Invitation(invitation_id=kept.invitation_id, room_id=kept.room_id, emails=kept.emails)
+    made.starts_at.FromDatetime(kept.starts_at.astimezone(UTC).replace(tzinfo=None))
+    made.ends_at.FromDatetime(kept.ends_at.astimezone(UTC).replace(tzinfo=None))
+    return made
 
 
 def _possible(request: pb.InviteToConferenceRequest) -> bool:

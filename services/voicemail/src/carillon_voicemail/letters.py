@@ -14,7 +14,7 @@ from email.policy import SMTP
 from pydantic import ValidationError
 
 from carillon_contracts.envelope import Event
-from carillon_contracts.letter import LetterRequested
+from carillon_contracts.letter import Attachment, LetterRequested
 from carillon_contracts.streams import LETTERS
 from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
 from carillon_kit.logs import get_logger
@@ -134,11 +134,17 @@ def compose(letter: LetterRequested, sender: str, letter_id: str) -> EmailMessag
     for attachment in letter.attachments:
         subtype = attachment.media_type.partition("/")[2]
         if attachment.media_type.startswith("text/"):
-            made.add_attachment(attachment.text, subtype=subtype, filename=attachment.name)
+            made.add_attachment(attachment.text, subtype=subtype, filename=attachment.name, params=_parameters(attachment))
         else:
             maintype = attachment.media_type.partition("/")[0]
             made.add_attachment(attachment.text.encode(), maintype=maintype, subtype=subtype, filename=attachment.name)
     return made
+
+
+def _parameters(attachment: Attachment) -> dict[str, str]:
+    """RFC 6047 section 2.4: a calendar file's method is told beside its type too."""
+    method = next((line.removeprefix("METHOD:") for line in attachment.text.splitlines() if line.startswith("METHOD:")), "")
+    return {"method": method} if attachment.media_type == "text/calendar" and method.isalpha() else {}
 
 
 def _address(spec: str, name: str = "") -> Address:

@@ -26,7 +26,8 @@ async def pool(postgres_dsn: str) -> AsyncIterator[Any]:
     made = await open_pool(postgres_dsn)
     await migrate(made, "carillon_voicemail.migrations")
     await made.execute(
-        "truncate message, mail_job, outbox, inbox, dead_letter, conference_tries, conference_attendance, conference_summary, letter_job"
+        "truncate message, mail_job, outbox, inbox, dead_letter, conference_tries, conference_attendance, conference_summary, letter_job,"
+        " conference_invitation"
     )
     yield made
     await made.close()

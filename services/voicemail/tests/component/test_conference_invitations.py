@@ -21,10 +21,12 @@ from carillon_kit.auth import ADMIN, TokenVerifier, issue_token
 from carillon_kit.clock import SystemClock
 from carillon_kit.grpc_client import channel
 from carillon_kit.grpc_server import GrpcServer
+from carillon_voicemail.adapters.postgres_invitations import KEPT_FOR, PostgresInvitations
 from carillon_voicemail.adapters.postgres_letters import PostgresLetters
 from carillon_voicemail.adapters.smtp import Smtp, parse_smtp_url
 from carillon_voicemail.domain.delivery import RetryPolicy
 from carillon_voicemail.grpc_invitations import INVITATION_RIGHTS, INVITATION_SERVICE, InvitationApi
+from carillon_voicemail.io.kept_invitations import InvitationKeeper
 from carillon_voicemail.letters import LetterSender
 
 pytestmark = pytest.mark.feature("M-9")
@@ -33,10 +35,14 @@ SOON = datetime.now(UTC) + timedelta(days=2)
 
 
 class Configured:
+    def __init__(self) -> None:
+        self.seq, self.gone = 1, set[str]()
+
     def of(self, tenant: str) -> TenantConfig:
         own = Tenant(id="dupont", realm="d.example", language="en", time_zone="Europe/Zurich")
         rooms = [ConferenceRoom(id="board"), ConferenceRoom(id="old", period_to=datetime(2026, 1, 1, tzinfo=UTC))]
-        return TenantConfig(tenant, 1, {"tenant": {own.id: own}, "conference_room": {room.id: room for room in rooms}})
+        there = {room.id: room for room in rooms if room.id not in self.gone}
+        return TenantConfig(tenant, self.seq, {"tenant": {own.id: own}, "conference_room": there})
 
 
 @pytest.fixture
@@ -46,7 +52,9 @@ async def desk(pool: Any, mail_server: Any) -> AsyncIterator[Any]:
     transport = Smtp(parse_smtp_url(f"smtp://127.0.0.1:{mail_server.port}?starttls=never"))
     sender = LetterSender(letters, transport, RetryPolicy(), "carillon@example.org", 10.0)
     server = GrpcServer("127.0.0.1:0", TokenVerifier(KEY))
-    api = InvitationApi(Configured(), letters, sender.wake, "carillon@example.org", SystemClock())
+    configured, kept = Configured(), PostgresInvitations(pool)
+    keeper = InvitationKeeper(kept, configured, sender.wake, SystemClock())
+    api = InvitationApi(configured, kept, sender.wake, "carillon@example.org", SystemClock())
     server.add(add_ConferenceInvitationServiceServicer_to_server, api, INVITATION_SERVICE, INVITATION_RIGHTS)
     port = await server.start()
 
@@ -57,7 +65,8 @@ async def desk(pool: Any, mail_server: Any) -> AsyncIterator[Any]:
         return len(jobs)
 
     async with channel(f"127.0.0.1:{port}", issue_token(KEY, "olga", "dupont", [ADMIN])) as link:
-        yield SimpleNamespace(stub=ConferenceInvitationServiceStub(link), send_due=send_due, pool=pool)
+        stub = ConferenceInvitationServiceStub(link)
+        yield SimpleNamespace(stub=stub, send_due=send_due, pool=pool, configured=configured, keeper=keeper, kept=kept, port=port)
     await server.stop()
 
 
@@ -116,3 +125,71 @@ async def test_what_cannot_be_is_said_by_field(desk: Any) -> None:
     assert "emails[1]: no e-mail address" in await refused(emails=["a@x.example", "a b\r\nBcc: c@d"])
     assert "NOT_FOUND" in await refused(room_id="nowhere")
     assert "not in the room's period" in await refused(room_id="old")
+
+
+def calendars(mail_server: Any, since: int = 0) -> list[tuple[str, str, dict[str, str]]]:
+    """Of each letter: who got it, the method beside the calendar file's type, and the file's lines."""
+    found = []
+    for envelope in mail_server.envelopes[since:]:
+        (file,) = message_from_bytes(envelope.content, policy=default).iter_attachments()
+        lines = dict(line.split(":", 1) for line in file.get_content().replace("\r\n", "\n").replace("\n ", "").splitlines())
+        found.append((envelope.rcpt_tos[0], file.get_content_type() + "; " + file["content-type"].params["method"], lines))
+    return sorted(found, key=lambda each: each[0])
+
+
+async def test_a_conference_that_is_moved_is_told_to_all_and_one_that_is_taken_back_too(desk: Any, mail_server: Any) -> None:
+    await desk.stub.InviteToConference(request("a@x.example", "b@x.example", reminder_minutes=15))
+    assert await desk.send_due() == 2
+    later = SOON + timedelta(hours=3)
+    moved = request("a@x.example", "c@x.example", reminder_minutes=15)
+    moved.starts_at.FromDatetime(later)
+    answer = await desk.stub.InviteToConference(moved)
+    assert (answer.invited, answer.moved) == (1, 2)
+    assert await desk.send_due() == 3
+    first, told = calendars(mail_server)[0], calendars(mail_server, 2)
+    assert [(who, how, lines["SEQUENCE"]) for who, how, lines in told] == [
+        (f"{each}@x.example", "text/calendar; REQUEST", "1") for each in ("a", "b", "c")
+    ]
+    assert {lines["DTSTART"] for _, _, lines in told} == {f"{later:%Y%m%dT%H%M%S}Z"}
+    assert {lines["UID"] for _, _, lines in told} == {first[2]["UID"]}
+    (listed,) = (await desk.stub.ListInvitations(pb.ListInvitationsRequest())).invitations
+    assert (list(listed.emails), listed.starts_at.ToDatetime(tzinfo=UTC)) == ([f"{each}@x.example" for each in "abc"], later)
+    assert not (await desk.stub.ListInvitations(pb.ListInvitationsRequest(room_id="old"))).invitations
+    cancel = pb.CancelInvitationRequest(invitation_id="i1", message="Sorry.")
+    assert (await desk.stub.CancelInvitation(cancel)).cancelled == 3
+    assert (await desk.stub.CancelInvitation(cancel)).cancelled == 0
+    assert await desk.send_due() == 3
+    assert [(how, lines["STATUS"], lines["SEQUENCE"], lines["UID"]) for _, how, lines in calendars(mail_server, 5)] == [
+        ("text/calendar; CANCEL", "CANCELLED", "2", first[2]["UID"])
+    ] * 3
+    assert await desk.pool.fetchval("select count(*) from letter_job where state = 'pending'") == 0, "nobody is reminded"
+    assert not (await desk.stub.ListInvitations(pb.ListInvitationsRequest())).invitations
+    with pytest.raises(grpc.aio.AioRpcError, match="was taken back"):
+        await desk.stub.InviteToConference(moved)
+
+
+async def test_invitations_to_a_room_that_is_deleted_are_taken_back(desk: Any, mail_server: Any) -> None:
+    await desk.stub.InviteToConference(request("a@x.example", "b@x.example"))
+    await desk.send_due()
+    assert await desk.keeper.look() == 0
+    desk.configured.gone, desk.configured.seq = {"board"}, 2
+    assert await desk.keeper.look() == 1
+    assert await desk.keeper.look() == 0
+    assert await desk.send_due() == 2
+    assert [(who, how) for who, how, _ in calendars(mail_server, 2)] == [
+        ("a@x.example", "text/calendar; CANCEL"),
+        ("b@x.example", "text/calendar; CANCEL"),
+    ]
+    await desk.kept.forget(SOON + timedelta(days=1))
+    assert await desk.pool.fetchval("select count(*) from conference_invitation") == 1
+    await desk.kept.forget(SOON + KEPT_FOR + timedelta(days=1))
+    assert await desk.pool.fetchval("select count(*) from conference_invitation") == 0
+
+
+async def test_another_tenant_s_invitation_is_not_there(desk: Any) -> None:
+    await desk.stub.InviteToConference(request())
+    async with channel(f"127.0.0.1:{desk.port}", issue_token(KEY, "eve", "other", [ADMIN])) as link:
+        stranger = ConferenceInvitationServiceStub(link)
+        assert not (await stranger.ListInvitations(pb.ListInvitationsRequest())).invitations
+        with pytest.raises(grpc.aio.AioRpcError, match="NOT_FOUND"):
+            await stranger.CancelInvitation(pb.CancelInvitationRequest(invitation_id="i1"))

@@ -51,11 +51,11 @@ def test_a_guest_reads_when_and_how_in_the_tenant_s_language_and_time() -> None:
 def test_everybody_gets_one_letter_and_one_reminder_whoever_asks_again() -> None:
     first = invited("en", "a@x.example", "B@x.example", "a@x.example", reminder=timedelta(minutes=15))
     again = invited("en", "b@x.example", reminder=timedelta(minutes=15))
-    assert [(letter.content.to, letter.reminds) for letter in first] == [
-        (("a@x.example",), False),
-        (("a@x.example",), True),
-        (("B@x.example",), False),
-        (("B@x.example",), True),
+    assert [(letter.content.to, letter.kind) for letter in first] == [
+        (("a@x.example",), "invitation"),
+        (("a@x.example",), "reminder"),
+        (("B@x.example",), "invitation"),
+        (("B@x.example",), "reminder"),
     ]
     assert [letter.letter_id for letter in first[2:]] == [letter.letter_id for letter in again]
     assert len({letter.letter_id for letter in first}) == 4

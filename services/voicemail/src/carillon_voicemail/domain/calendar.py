@@ -1,4 +1,4 @@
-"""One event as a calendar file: RFC 5545, times in UTC.
+"""One event as a calendar file: RFC 5545 and 5546, times in UTC.
 
 Always: lines end with CRLF and are folded at 75 octets; no value can add a line of its own.
 """
@@ -23,6 +23,10 @@ class CalendarEvent:
     starts_at: datetime
     ends_at: datetime
     reminder: timedelta | None = None
+    #: Of a later change the next one (section 3.8.7.4).
+    sequence: int = 0
+    #: It does not take place.
+    cancelled: bool = False
 
 
 def calendar_file(event: CalendarEvent, now: datetime) -> str:
@@ -31,10 +35,12 @@ def calendar_file(event: CalendarEvent, now: datetime) -> str:
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
         "PRODID:-//Carillon//Conferences//EN",
-        "METHOD:REQUEST",
+        f"METHOD:{'CANCEL' if event.cancelled else 'REQUEST'}",
         "BEGIN:VEVENT",
         f"UID:{_text(event.uid)}",
         f"DTSTAMP:{_utc(now)}",
+        f"SEQUENCE:{event.sequence}",
+        *(("STATUS:CANCELLED",) if event.cancelled else ()),
         f"DTSTART:{_utc(event.starts_at)}",
         f"DTEND:{_utc(event.ends_at)}",
         f"SUMMARY:{_text(event.summary)}",

@@ -3,9 +3,10 @@
 Invariant: the same invitation and guest make the same letter's id, so that nobody gets one twice.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ class Words:
     """Of one language."""
 
     invited: str
+    moved: str
     reminder: str
     when: str
     dial: str
@@ -32,6 +34,7 @@ class Words:
 _WORDS: Mapping[str, Words] = {
     "fr": Words(
         "Invitation : {name}",
+        "Nouvelle date : {name}",
         "Rappel : {name}",
         "Le {date} de {start} à {end} ({zone}).",
         "Composez {numbers}.",
@@ -40,6 +43,7 @@ _WORDS: Mapping[str, Words] = {
     ),
     "en": Words(
         "Invitation: {name}",
+        "New time: {name}",
         "Reminder: {name}",
         "On {date} from {start} to {end} ({zone}).",
         "Dial {numbers}.",
@@ -48,6 +52,7 @@ _WORDS: Mapping[str, Words] = {
     ),
     "de": Words(
         "Einladung: {name}",
+        "Neuer Termin: {name}",
         "Erinnerung: {name}",
         "Am {date} von {start} bis {end} ({zone}).",
         "Wählen Sie {numbers}.",
@@ -56,6 +61,7 @@ _WORDS: Mapping[str, Words] = {
     ),
     "nl": Words(
         "Uitnodiging: {name}",
+        "Nieuwe tijd: {name}",
         "Herinnering: {name}",
         "Op {date} van {start} tot {end} ({zone}).",
         "Bel {numbers}.",
@@ -64,6 +70,7 @@ _WORDS: Mapping[str, Words] = {
     ),
     "it": Words(
         "Invito: {name}",
+        "Nuova data: {name}",
         "Promemoria: {name}",
         "Il {date} dalle {start} alle {end} ({zone}).",
         "Componete {numbers}.",
@@ -86,6 +93,11 @@ class Invitation:
     message: str = ""
     password: str = ""
     reminder: timedelta | None = None
+    #: How often its time was changed.
+    sequence: int = 0
+
+
+LetterKind = Literal["invitation", "moved", "reminder", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +107,7 @@ class Letter:
     letter_id: UUID
     due: datetime
     content: LetterRequested
-    reminds: bool
+    kind: LetterKind
 
 
 def dial_in(room: ConferenceRoom, config: TenantConfig) -> tuple[str, ...]:
@@ -105,26 +117,40 @@ def dial_in(room: ConferenceRoom, config: TenantConfig) -> tuple[str, ...]:
     return tuple(digits for digits, to in ways if to is not None and to.conference_room_id == room.id)
 
 
-def letters(invitation: Invitation, room: ConferenceRoom, config: TenantConfig, sender: str, now: datetime) -> list[Letter]:
-    """An invitation for each guest, and a reminder unless it would be due already."""
+def organizer_of(room: ConferenceRoom, config: TenantConfig, sender: str) -> str:
+    """Whose event it is in the guests' calendars: the room's owner, who is told of the room, or the system."""
     owner = config.users.get(room.owner_user_id)
-    organizer = (owner.email if owner is not None else "") or next(iter(room.emails), "") or sender
+    return (owner.email if owner is not None else "") or next(iter(room.emails), "") or sender
+
+
+def letters(
+    invitation: Invitation, room: ConferenceRoom, config: TenantConfig, sender: str, now: datetime, known: Collection[str] = ()
+) -> list[Letter]:
+    """An invitation for each guest, to the new time for those who were invited before (`known`, casefolded), and a reminder unless it
+    would be due already."""
+    organizer = organizer_of(room, config, sender)
     found: list[Letter] = []
+
+    def write(email: str, kind: LetterKind, due: datetime) -> None:
+        content = _content(invitation, room, config, email, organizer, now, kind)
+        named = letter_id(invitation.tenant, invitation.invitation_id, email, kind, invitation.sequence)
+        found.append(Letter(named, due, content, kind))
+
     for email in dict.fromkeys(invitation.emails):
-        content = _content(invitation, room, config, email, organizer, now)
-        found.append(Letter(_id(invitation, email, "invitation"), now, content, reminds=False))
+        write(email, "moved" if email.casefold() in known else "invitation", now)
         if invitation.reminder is not None and invitation.starts_at - invitation.reminder > now:
-            again = _content(invitation, room, config, email, organizer, now, reminds=True)
-            found.append(Letter(_id(invitation, email, "reminder"), invitation.starts_at - invitation.reminder, again, reminds=True))
+            write(email, "reminder", invitation.starts_at - invitation.reminder)
     return found
 
 
-def _id(invitation: Invitation, email: str, kind: str) -> UUID:
-    return uuid5(_INVITATIONS, "\0".join((invitation.tenant, invitation.invitation_id, kind, email.casefold())))
+def letter_id(tenant: str, invitation_id: str, email: str, kind: LetterKind | Literal["event"], sequence: int = 0) -> UUID:
+    """Of one guest's letter; `event` with sequence 0: the UID of the event in all calendars."""
+    what = f"{kind}-{sequence}" if sequence else kind
+    return uuid5(_INVITATIONS, "\0".join((tenant, invitation_id, what, email.casefold())))
 
 
 def _content(
-    invitation: Invitation, room: ConferenceRoom, config: TenantConfig, email: str, organizer: str, now: datetime, *, reminds: bool = False
+    invitation: Invitation, room: ConferenceRoom, config: TenantConfig, email: str, organizer: str, now: datetime, kind: LetterKind
 ) -> LetterRequested:
     tenant = config.get(Tenant, invitation.tenant)
     language = room.language or (tenant.language if tenant is not None else "") or "en"
@@ -134,7 +160,7 @@ def _content(
     text = "\n".join(_lines(invitation, words, name, dial_in(room, config), zone)) + "\n"
     ends_at = invitation.starts_at + invitation.duration
     event = CalendarEvent(
-        uid=f"{_id(invitation, '', 'event')}",
+        uid=str(letter_id(invitation.tenant, invitation.invitation_id, "", "event")),
         summary=name,
         description=text,
         location=", ".join(dial_in(room, config)),
@@ -143,9 +169,12 @@ def _content(
         starts_at=invitation.starts_at,
         ends_at=ends_at,
         reminder=invitation.reminder,
+        sequence=invitation.sequence,
     )
-    subject = (words.reminder if reminds else words.invited).format(name=name)
-    attached = () if reminds else (Attachment(name="conference.ics", media_type="text/calendar", text=calendar_file(event, now)),)
+    subject = {"reminder": words.reminder, "moved": words.moved}.get(kind, words.invited).format(name=name)
+    attached = (
+        () if kind == "reminder" else (Attachment(name="conference.ics", media_type="text/calendar", text=calendar_file(event, now)),)
+    )
     return LetterRequested(to=(email,), subject=subject, text=text, language=language, sender_name=name[:100], attachments=attached)
 
 

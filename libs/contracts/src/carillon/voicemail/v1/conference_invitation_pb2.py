@@ -25,17 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1carillon/voicemail/v1/conference_invitation.proto\x12\x15\x63\x61rillon.voicemail.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe5\x01\n\x19InviteToConferenceRequest\x12\x15\n\rinvitation_id\x18\x01 \x01(\t\x12\x0f\n\x07room_id\x18\x02 \x01(\t\x12\x0e\n\x06\x65mails\x18\x03 \x03(\t\x12-\n\tstarts_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x64uration_minutes\x18\x05 \x01(\x05\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x1c\n\x14participant_password\x18\x07 \x01(\t\x12\x18\n\x10reminder_minutes\x18\x08 \x01(\x05\">\n\x1aInviteToConferenceResponse\x12\x0f\n\x07invited\x18\x01 \x01(\x05\x12\x0f\n\x07\x64ial_in\x18\x02 \x03(\t2\x98\x01\n\x1b\x43onferenceInvitationService\x12y\n\x12InviteToConference\x12\x30.carillon.voicemail.v1.InviteToConferenceRequest\x1a\x31.carillon.voicemail.v1.InviteToConferenceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1carillon/voicemail/v1/conference_invitation.proto\x12\x15\x63\x61rillon.voicemail.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa0\x01\n\nInvitation\x12\x15\n\rinvitation_id\x18\x01 \x01(\t\x12\x0f\n\x07room_id\x18\x02 \x01(\t\x12\x0e\n\x06\x65mails\x18\x03 \x03(\t\x12-\n\tstarts_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65nds_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe5\x01\n\x19InviteToConferenceRequest\x12\x15\n\rinvitation_id\x18\x01 \x01(\t\x12\x0f\n\x07room_id\x18\x02 \x01(\t\x12\x0e\n\x06\x65mails\x18\x03 \x03(\t\x12-\n\tstarts_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10\x64uration_minutes\x18\x05 \x01(\x05\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x1c\n\x14participant_password\x18\x07 \x01(\t\x12\x18\n\x10reminder_minutes\x18\x08 \x01(\x05\"M\n\x1aInviteToConferenceResponse\x12\x0f\n\x07invited\x18\x01 \x01(\x05\x12\x0f\n\x07\x64ial_in\x18\x02 \x03(\t\x12\r\n\x05moved\x18\x03 \x01(\x05\"A\n\x17\x43\x61ncelInvitationRequest\x12\x15\n\rinvitation_id\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"-\n\x18\x43\x61ncelInvitationResponse\x12\x11\n\tcancelled\x18\x01 \x01(\x05\")\n\x16ListInvitationsRequest\x12\x0f\n\x07room_id\x18\x01 \x01(\t\"Q\n\x17ListInvitationsResponse\x12\x36\n\x0binvitations\x18\x01 \x03(\x0b\x32!.carillon.voicemail.v1.Invitation2\xff\x02\n\x1b\x43onferenceInvitationService\x12y\n\x12InviteToConference\x12\x30.carillon.voicemail.v1.InviteToConferenceRequest\x1a\x31.carillon.voicemail.v1.InviteToConferenceResponse\x12s\n\x10\x43\x61ncelInvitation\x12..carillon.voicemail.v1.CancelInvitationRequest\x1a/.carillon.voicemail.v1.CancelInvitationResponse\x12p\n\x0fListInvitations\x12-.carillon.voicemail.v1.ListInvitationsRequest\x1a..carillon.voicemail.v1.ListInvitationsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.voicemail.v1.conference_invitation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INVITETOCONFERENCEREQUEST']._serialized_start=110
-  _globals['_INVITETOCONFERENCEREQUEST']._serialized_end=339
-  _globals['_INVITETOCONFERENCERESPONSE']._serialized_start=341
-  _globals['_INVITETOCONFERENCERESPONSE']._serialized_end=403
-  _globals['_CONFERENCEINVITATIONSERVICE']._serialized_start=406
-  _globals['_CONFERENCEINVITATIONSERVICE']._serialized_end=558
+  _globals['_INVITATION']._serialized_start=110
+  _globals['_INVITATION']._serialized_end=270
+  _globals['_INVITETOCONFERENCEREQUEST']._serialized_start=273
+  _globals['_INVITETOCONFERENCEREQUEST']._serialized_end=502
+  _globals['_INVITETOCONFERENCERESPONSE']._serialized_start=504
+  _globals['_INVITETOCONFERENCERESPONSE']._serialized_end=581
+  _globals['_CANCELINVITATIONREQUEST']._serialized_start=583
+  _globals['_CANCELINVITATIONREQUEST']._serialized_end=648
+  _globals['_CANCELINVITATIONRESPONSE']._serialized_start=650
+  _globals['_CANCELINVITATIONRESPONSE']._serialized_end=695
+  _globals['_LISTINVITATIONSREQUEST']._serialized_start=697
+  _globals['_LISTINVITATIONSREQUEST']._serialized_end=738
+  _globals['_LISTINVITATIONSRESPONSE']._serialized_start=740
+  _globals['_LISTINVITATIONSRESPONSE']._serialized_end=821
+  _globals['_CONFERENCEINVITATIONSERVICE']._serialized_start=824
+  _globals['_CONFERENCEINVITATIONSERVICE']._serialized_end=1207
 # @@protoc_insertion_point(module_scope)

@@ -39,6 +39,16 @@ class ConferenceInvitationServiceStub:
                 request_serializer=carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.InviteToConferenceRequest.SerializeToString,
                 response_deserializer=carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.InviteToConferenceResponse.FromString,
                 _registered_method=True)
+        self.CancelInvitation = channel.unary_unary(
+                '/carillon.voicemail.v1.ConferenceInvitationService/CancelInvitation',
+                request_serializer=carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.CancelInvitationRequest.SerializeToString,
+                response_deserializer=carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.CancelInvitationResponse.FromString,
+                _registered_method=True)
+        self.ListInvitations = channel.unary_unary(
+                '/carillon.voicemail.v1.ConferenceInvitationService/ListInvitations',
+                request_serializer=carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.ListInvitationsRequest.SerializeToString,
+                response_deserializer=carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.ListInvitationsResponse.FromString,
+                _registered_method=True)
 
 
 class ConferenceInvitationServiceServicer:
@@ -46,7 +56,22 @@ class ConferenceInvitationServiceServicer:
 
     def InviteToConference(self, request, context):
         """InviteToConference mails everybody the time and the ways into a room. With the same id it mails nobody twice, so that it may be asked
-        again with more addresses.
+        again with more addresses; with another time everybody who was invited before is told of it (RFC 5546: the same event, SEQUENCE + 1).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelInvitation(self, request, context):
+        """CancelInvitation mails everybody that the conference does not take place, with a calendar file that takes the event out (METHOD:CANCEL).
+        An invitation whose room is deleted, or is not there any more at its time, is taken back by itself. NOT_FOUND: unknown, or over.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListInvitations(self, request, context):
+        """ListInvitations lists the next 200 that are not over and not taken back, by their end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -59,6 +84,16 @@ def add_ConferenceInvitationServiceServicer_to_server(servicer, server):
                     servicer.InviteToConference,
                     request_deserializer=carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.InviteToConferenceRequest.FromString,
                     response_serializer=carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.InviteToConferenceResponse.SerializeToString,
+            ),
+            'CancelInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelInvitation,
+                    request_deserializer=carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.CancelInvitationRequest.FromString,
+                    response_serializer=carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.CancelInvitationResponse.SerializeToString,
+            ),
+            'ListInvitations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListInvitations,
+                    request_deserializer=carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.ListInvitationsRequest.FromString,
+                    response_serializer=carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.ListInvitationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -88,6 +123,60 @@ class ConferenceInvitationService:
             '/carillon.voicemail.v1.ConferenceInvitationService/InviteToConference',
             carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.InviteToConferenceRequest.SerializeToString,
             carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.InviteToConferenceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.voicemail.v1.ConferenceInvitationService/CancelInvitation',
+            carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.CancelInvitationRequest.SerializeToString,
+            carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.CancelInvitationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListInvitations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.voicemail.v1.ConferenceInvitationService/ListInvitations',
+            carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.ListInvitationsRequest.SerializeToString,
+            carillon_dot_voicemail_dot_v1_dot_conference__invitation__pb2.ListInvitationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,16 +33,28 @@ class ConferenceInvitationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ConferenceInvitationServiceAsyncStub: ...
     InviteToConference: _grpc.UnaryUnaryMultiCallable[_conference_invitation_pb2.InviteToConferenceRequest, _conference_invitation_pb2.InviteToConferenceResponse]
     """InviteToConference mails everybody the time and the ways into a room. With the same id it mails nobody twice, so that it may be asked
-    again with more addresses.
+    again with more addresses; with another time everybody who was invited before is told of it (RFC 5546: the same event, SEQUENCE + 1).
     """
+    CancelInvitation: _grpc.UnaryUnaryMultiCallable[_conference_invitation_pb2.CancelInvitationRequest, _conference_invitation_pb2.CancelInvitationResponse]
+    """CancelInvitation mails everybody that the conference does not take place, with a calendar file that takes the event out (METHOD:CANCEL).
+    An invitation whose room is deleted, or is not there any more at its time, is taken back by itself. NOT_FOUND: unknown, or over.
+    """
+    ListInvitations: _grpc.UnaryUnaryMultiCallable[_conference_invitation_pb2.ListInvitationsRequest, _conference_invitation_pb2.ListInvitationsResponse]
+    """ListInvitations lists the next 200 that are not over and not taken back, by their end."""
 
 @_typing.type_check_only
 class ConferenceInvitationServiceAsyncStub(ConferenceInvitationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     InviteToConference: _aio.UnaryUnaryMultiCallable[_conference_invitation_pb2.InviteToConferenceRequest, _conference_invitation_pb2.InviteToConferenceResponse]  # type: ignore[assignment]
     """InviteToConference mails everybody the time and the ways into a room. With the same id it mails nobody twice, so that it may be asked
-    again with more addresses.
+    again with more addresses; with another time everybody who was invited before is told of it (RFC 5546: the same event, SEQUENCE + 1).
     """
+    CancelInvitation: _aio.UnaryUnaryMultiCallable[_conference_invitation_pb2.CancelInvitationRequest, _conference_invitation_pb2.CancelInvitationResponse]  # type: ignore[assignment]
+    """CancelInvitation mails everybody that the conference does not take place, with a calendar file that takes the event out (METHOD:CANCEL).
+    An invitation whose room is deleted, or is not there any more at its time, is taken back by itself. NOT_FOUND: unknown, or over.
+    """
+    ListInvitations: _aio.UnaryUnaryMultiCallable[_conference_invitation_pb2.ListInvitationsRequest, _conference_invitation_pb2.ListInvitationsResponse]  # type: ignore[assignment]
+    """ListInvitations lists the next 200 that are not over and not taken back, by their end."""
 
 class ConferenceInvitationServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -52,7 +64,25 @@ class ConferenceInvitationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_conference_invitation_pb2.InviteToConferenceResponse, _abc.Awaitable[_conference_invitation_pb2.InviteToConferenceResponse]]:
         """InviteToConference mails everybody the time and the ways into a room. With the same id it mails nobody twice, so that it may be asked
-        again with more addresses.
+        again with more addresses; with another time everybody who was invited before is told of it (RFC 5546: the same event, SEQUENCE + 1).
         """
+
+    @_abc_1.abstractmethod
+    def CancelInvitation(
+        self,
+        request: _conference_invitation_pb2.CancelInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conference_invitation_pb2.CancelInvitationResponse, _abc.Awaitable[_conference_invitation_pb2.CancelInvitationResponse]]:
+        """CancelInvitation mails everybody that the conference does not take place, with a calendar file that takes the event out (METHOD:CANCEL).
+        An invitation whose room is deleted, or is not there any more at its time, is taken back by itself. NOT_FOUND: unknown, or over.
+        """
+
+    @_abc_1.abstractmethod
+    def ListInvitations(
+        self,
+        request: _conference_invitation_pb2.ListInvitationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_conference_invitation_pb2.ListInvitationsResponse, _abc.Awaitable[_conference_invitation_pb2.ListInvitationsResponse]]:
+        """ListInvitations lists the next 200 that are not over and not taken back, by their end."""
 
 def add_ConferenceInvitationServiceServicer_to_server(servicer: ConferenceInvitationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
