@@ -81,6 +81,8 @@ async def imported(system: System, tenant: str, options: argparse.Namespace, raw
         print(f"{len(errors)} errors; nothing was changed")
         return 1
     result = answers[-1].result
+    for clash in result.clashes:
+        print(f"{clash.digits}: {clash.reason}")
     done = "would be " if options.dry_run else ""
     print(f"{done}{result.created} created, {result.updated} changed, {result.unchanged} as they were")
     return 0

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.reseller_pb2_grpc import add_ResellerServiceServicer_to_server
-from carillon_contracts.config import RESOURCES, NumberBlock, Plan, PlanDraft, Resource, Tenant, User
+from carillon_contracts.config import RESOURCES, Extension, Number, NumberBlock, Plan, PlanDraft, Resource, Tenant, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.adapters.proto_mapping import to_document, to_message
@@ -30,10 +30,12 @@ from carillon_directory.domain.columns import Columns
 from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.documents import dump
 from carillon_directory.domain.orders import Orders
+from carillon_directory.domain.short_numbers import short_numbers
 from carillon_directory.grpc_batch import BatchServicer
 from carillon_directory.grpc_common import (
     PASSWORD_BYTES,
     bounds_of,
+    clashes_of,
     execute,
     moment_of,
     or_raise,
@@ -220,6 +222,12 @@ class ResourceServicer:
         response: Any = self._kind.response(verb, **{self._kind.kind: message})
         if self._kind.model in (Plan, PlanDraft):
             response.warnings.extend(saved_warnings(executed.config, resource))
+        if isinstance(resource, Number):
+            wanted = short_numbers(executed.config, resource.id)
+            found = (executed.config.extensions.get(digits) for digits in wanted)
+            response.short_numbers.extend(sorted(each.id for each in found if each is not None and each.number_id == resource.id))
+            subjects = {f"{Extension.KIND}/{digits}" for digits in wanted}
+            response.clashes.extend(clashes_of(each for each in executed.remarks if each[0] in subjects))
         return cast(Message, response)
 
     def _message(self, config: TenantConfig, resource: Resource) -> Message:

@@ -168,6 +168,11 @@ def is_operator() -> bool:
     return OPERATOR in current_principal().roles
 
 
+def clashes_of(remarks: Iterable[tuple[str, str]]) -> list[pb.ShortNumberClash]:
+    """Short numbers that were not made."""
+    return [pb.ShortNumberClash(digits=about.partition("/")[2], reason=reason) for about, reason in remarks]
+
+
 def applied(changes: Iterable[ConfigChanged]) -> list[pb.AppliedChange]:
     """What a step did, resource by resource."""
     return [

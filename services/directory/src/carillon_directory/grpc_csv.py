@@ -14,7 +14,7 @@ from carillon_directory.domain.csv_files.reading import MOST_BYTES, Import, RowE
 from carillon_directory.domain.csv_files.tables import TABLES, Table
 from carillon_directory.domain.csv_files.writing import written
 from carillon_directory.domain.outcomes import Invalid, Refused
-from carillon_directory.grpc_common import language_of
+from carillon_directory.grpc_common import clashes_of, language_of
 from carillon_directory.handlers import Directory, Executed, TooBusy
 from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit.auth import ADMIN, OPERATOR
@@ -52,7 +52,9 @@ class CsvApi(CsvServiceServicer):
             for error in made.errors[:_MOST_ERRORS]:
                 yield pb.ImportCsvResponse(error=_error(error))
             return
-        command = ApplyCompany(actor=current_principal().subject, reason=options.reason or "CSV import", documents=made.documents)
+        command = ApplyCompany(
+            actor=current_principal().subject, reason=options.reason or "CSV import", documents=made.documents, short_numbers=True
+        )
         async for answer in self._applied(tenant, command, made, options, language):
             yield answer
 
@@ -112,7 +114,13 @@ def _table(name: str) -> Table:
 def _result(done: Executed, table: Table, made: Import) -> pb.CsvResult:
     own = [change.action for change in done.changes if change.resource == table.kind.KIND]
     created, updated = own.count("created"), own.count("updated")
-    return pb.CsvResult(created=created, updated=updated, unchanged=made.rows - created - updated, config_seq=done.config.seq)
+    return pb.CsvResult(
+        created=created,
+        updated=updated,
+        unchanged=made.rows - created - updated,
+        config_seq=done.config.seq,
+        clashes=clashes_of(done.remarks),
+    )
 
 
 def _error(error: RowError) -> pb.CsvError:

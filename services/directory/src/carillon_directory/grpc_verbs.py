@@ -22,7 +22,16 @@ from carillon_directory.domain.commands import (
     UpdateResource,
 )
 from carillon_directory.domain.documents import dump
-from carillon_directory.grpc_common import PASSWORD_BYTES, bounds_of, credential_message, execute, or_raise, required, resource_of
+from carillon_directory.grpc_common import (
+    PASSWORD_BYTES,
+    bounds_of,
+    clashes_of,
+    credential_message,
+    execute,
+    or_raise,
+    required,
+    resource_of,
+)
 from carillon_directory.handlers import Directory
 from carillon_kit.errors import InvalidArgument
 from carillon_kit.grpc_server import current_principal, current_tenant
@@ -54,8 +63,8 @@ class Verbs:
         command = AssignNumber(**_asked(request), number_id=request.id, destination=destination, etag=request.etag)
         executed = await execute(self._directory, current_tenant(), command)
         made = [each.id for each in executed.config.extensions.values() if each.number_id == request.id]
-        clashes = [pb.ShortNumberClash(digits=about.partition("/")[2], reason=reason) for about, reason in executed.remarks]
-        return pb.AssignNumberResponse(number=_shown(executed.config, Number.KIND, request.id), short_numbers=sorted(made), clashes=clashes)
+        number = _shown(executed.config, Number.KIND, request.id)
+        return pb.AssignNumberResponse(number=number, short_numbers=sorted(made), clashes=clashes_of(executed.remarks))
 
     async def free_number(self, request: pb.FreeNumberRequest, context: object) -> pb.FreeNumberResponse:
         """Its short numbers go with it."""

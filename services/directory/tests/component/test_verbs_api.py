@@ -76,6 +76,19 @@ async def test_a_number_is_assigned_with_its_short_number_and_freed(company: Com
     assert (list(clashing.short_numbers), [each.digits for each in clashing.clashes]) == ([], [short])
 
 
+@pytest.mark.feature("D-5")
+async def test_a_change_of_the_number_itself_tells_its_short_numbers_and_clashes(company: Company) -> None:
+    short = "4" + company.number[-2:]
+    update = pb.UpdateNumberRequest(number=pb.Number(id=company.number, destination=pb.Destination(user_id="ann")))
+    changed = await company.numbers.UpdateNumber(update)
+    assert (list(changed.short_numbers), list(changed.clashes)) == ([short], [])
+    second = pb.Number(id=company.number.replace("+4121", "+4122"), destination=pb.Destination(user_id="bob"))
+    clashing = await company.numbers.CreateNumber(pb.CreateNumberRequest(number=second))
+    assert (list(clashing.short_numbers), [each.digits for each in clashing.clashes]) == ([], [short])
+    await company.numbers.DeleteNumber(pb.DeleteNumberRequest(id=company.number))
+    assert await code(company.extensions.GetExtension(pb.GetExtensionRequest(id=short))) == grpc.StatusCode.NOT_FOUND
+
+
 @pytest.mark.feature("D-6")
 async def test_a_number_goes_nowhere_that_is_not_there(company: Company) -> None:
     assign, number = company.numbers.AssignNumber, company.number

@@ -12,6 +12,7 @@ from carillon_directory.domain.commands import (
     Batch,
     Bounds,
     CreateResource,
+    DeleteResource,
     HotDesk,
     PutBack,
     ResetLine,
@@ -76,6 +77,44 @@ def test_an_assigned_number_has_its_short_number_and_a_clash_is_told(config: Ten
     assert isinstance(clashing, Accepted)
     assert [subject for subject, _ in clashing.remarks] == ["extension/401"]
     assert [change.resource for change in clashing.changes] == ["number"]
+
+
+@pytest.mark.feature("D-5")
+def test_short_numbers_follow_whatever_changes_their_number(config: TenantConfig) -> None:
+    def led(config: TenantConfig) -> dict[str, str | None]:
+        return {each.id: each.destination.user_id for each in config.extensions.values() if each.number_id == "+41215550901"}
+
+    def update(**document: Any) -> UpdateResource:
+        return UpdateResource(actor="x", kind="number", resource_id="+41215550901", document=document, paths=tuple(document))
+
+    made = after(config, create("number", id="+41215550901", destination={"user_id": "bob"}))
+    assert led(made) == {"401": "bob"}
+    assert led(after(made, update(destination={"user_id": "ann"}))) == {"401": "ann"}
+    assert led(after(made, update(comment="the old one"))) == {"401": "bob"}
+    assert not led(after(made, update(destination=None)))
+    gone = after(made, DeleteResource(actor="x", kind="number", resource_id="+41215550901"))
+    assert "401" not in gone.extensions
+    clashing = decide(
+        after(config, create("extension", id="401", destination={"user_id": "ann"})),
+        create("number", id="+41215550901", destination={"user_id": "bob"}),
+    )
+    assert isinstance(clashing, Accepted)
+    assert clashing.remarks == (("extension/401", "not made: 401 is taken by extension '401'"),)
+    assert [change.resource for change in clashing.changes] == ["number"]
+
+
+@pytest.mark.feature("D-5")
+def test_of_a_batch_what_it_says_of_extensions_counts_and_two_numbers_do_not_share_digits(config: TenantConfig) -> None:
+    numbers = [create("number", id=number, destination={"user_id": "bob"}) for number in ("+41215550901", "+41225550901")]
+    first = decide(config, Batch(actor="x", items=tuple(numbers)))
+    assert isinstance(first, Accepted)
+    assert [(each.resource, each.resource_id) for each in first.changes][-1] == ("extension", "401")
+    assert [subject for subject, _ in first.remarks] == ["extension/401"]
+    own = create("extension", id="401", destination={"user_id": "ann"})
+    second = decide(config, Batch(actor="x", items=(numbers[0], own)))
+    assert isinstance(second, Accepted)
+    assert second.after is not None
+    assert (second.after.extensions["401"].destination.user_id, len(second.remarks)) == ("ann", 1)
 
 
 @pytest.mark.feature("D-4")

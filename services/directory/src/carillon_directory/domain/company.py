@@ -5,7 +5,7 @@ keeps its hashes. Changes come in the order of `RESOURCES`, deletions last and i
 """
 
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from carillon_contracts.config import RESOURCES, Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig
@@ -14,7 +14,8 @@ from carillon_directory.domain.claims import Claim, claims_of, taken_violations
 from carillon_directory.domain.commands import ApplyCompany, Document
 from carillon_directory.domain.conclude import Key, Piece, State, conclude, with_passwords
 from carillon_directory.domain.documents import Parsed
-from carillon_directory.domain.outcomes import Decision, Missing, Violation, under
+from carillon_directory.domain.outcomes import Accepted, Decision, Missing, Violation, under
+from carillon_directory.domain.short_numbers import Remarks, following
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,13 @@ def apply_company(state: State, command: ApplyCompany) -> Decision:
     else:
         pieces += [Piece(each.KIND, each, None) for each in reversed(_removed(config, items))]
     after = documents.put(config, [item.parsed.resource for item in items if item.parsed.resource is not None], _gone(pieces))
+    remarks: Remarks = []
+    if command.short_numbers:
+        pieces += following(state, pieces, remarks)
     refused = {(item.kind, item.resource_id) for item in items if item.parsed.resource is None}
     decision = conclude(state, command, pieces, [*_violations(items, state.taken), *_realm_violations(config, after)], refused)
+    if isinstance(decision, Accepted):
+        decision = replace(decision, remarks=tuple(remarks))
     return with_passwords(decision, {item.resource_id: item.parsed.made_password for item in items if item.parsed.made_password})
 
 

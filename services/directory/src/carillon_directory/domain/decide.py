@@ -3,7 +3,8 @@
 Nothing is changed by a refusal. Every change carries the whole fact, and its `after` the etag that its version gives it.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import date
 from typing import assert_never
 
@@ -32,7 +33,8 @@ from carillon_directory.domain.company import apply_company
 from carillon_directory.domain.conclude import Key, Piece, State, conclude, with_passwords
 from carillon_directory.domain.index import Index
 from carillon_directory.domain.logins_of_names import with_login
-from carillon_directory.domain.outcomes import Decision, Exists, Held, Invalid, Missing, Refused, Stale, Violation, under
+from carillon_directory.domain.outcomes import Accepted, Decision, Exists, Held, Invalid, Missing, Refused, Stale, Violation, under
+from carillon_directory.domain.short_numbers import Remarks, following
 from carillon_directory.domain.texts import text_error
 
 _NOTHING: frozenset[Claim] = frozenset()
@@ -101,7 +103,7 @@ def _single(state: State, command: _Single) -> Decision:
     if isinstance(piece, Refused):
         return piece
     changed, password = piece
-    decision = conclude(state, command, [changed])
+    decision = _concluded(state, command, [changed])
     if changed.after is not None and not isinstance(decision, Invalid) and (held := _realm_held(state.config, changed.after)):
         return held
     return with_passwords(decision, {changed.key[1]: password} if password else {})
@@ -128,7 +130,19 @@ def _batch(state: State, command: Batch) -> Decision:
             if password:
                 passwords[piece.key[1]] = password
     real = [piece for piece in pieces.values() if piece.before is not None or piece.after is not None]
-    return with_passwords(conclude(state, command, real, wrong, refused), passwords)
+    return with_passwords(_concluded(state, command, real, wrong, refused), passwords)
+
+
+def _concluded(
+    state: State, command: _Single | Batch, pieces: list[Piece], wrong: Sequence[Violation] = (), refused: Set[Key] = frozenset()
+) -> Decision:
+    """With the short numbers of numbers that change; what cannot be made of them is a remark."""
+    remarks: Remarks = []
+    more = following(state, pieces, remarks)
+    decision = conclude(
+        state, command, [*(each for each in more if each.after is None), *pieces, *(each for each in more if each.after)], wrong, refused
+    )
+    return replace(decision, remarks=tuple(remarks)) if isinstance(decision, Accepted) else decision
 
 
 def _id(item: _Single) -> str:

@@ -5,21 +5,19 @@ from dataclasses import replace
 
 from carillon_contracts.config import (
     Contact,
-    Destination,
     Extension,
     ExtensionRange,
     Number,
-    ShortNumberRule,
     SipCredential,
     User,
 )
-from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import credentials, documents
 from carillon_directory.domain.commands import AssignExtensions, AssignNumber, HotDesk, ResetLine
 from carillon_directory.domain.conclude import Piece, State, conclude, with_passwords
 from carillon_directory.domain.documents import Secret
 from carillon_directory.domain.erasing.parting import parted
 from carillon_directory.domain.outcomes import Accepted, Decision, Invalid, Missing, Stale, Violation, under
+from carillon_directory.domain.short_numbers import following
 
 #: What a user keeps when the line goes to somebody else; the rest goes back to what a new user has.
 _KEPT_BY_RESET = frozenset(
@@ -48,39 +46,9 @@ def assign_number(state: State, command: AssignNumber) -> Decision:
     )
     if not isinstance(parsed.resource, Number):
         return Invalid(parsed.violations)
-    pieces = [Piece("", number, parsed.resource)]
-    remarks: list[tuple[str, str]] = []
-    for piece in _short_numbers(state, parsed.resource, remarks):
-        pieces.append(piece)
-    decision = conclude(state, command, pieces)
+    pieces, remarks = [Piece("", number, parsed.resource)], list[tuple[str, str]]()
+    decision = conclude(state, command, [*pieces, *following(state, pieces, remarks)])
     return replace(decision, remarks=tuple(remarks)) if isinstance(decision, Accepted) else decision
-
-
-def _short_numbers(state: State, number: Number, remarks: list[tuple[str, str]]) -> Iterator[Piece]:
-    wanted = set(short_numbers(state.config, number.id)) if number.destination is not None else set()
-    for extension in state.config.extensions.values():
-        if extension.number_id == number.id and (number.destination is None or extension.id not in wanted):
-            yield Piece("", extension, None)
-    for digits in sorted(wanted):
-        holders = [each for each in state.index.takers("digits", digits) if each != (Extension.KIND, digits)]
-        current = state.config.extensions.get(digits)
-        if holders or (current is not None and current.number_id != number.id):
-            kind, resource_id = holders[0] if holders else (Extension.KIND, digits)
-            remarks.append((f"extension/{digits}", f"not made: {digits} is taken by {kind} {resource_id!r}"))
-            continue
-        etag = current.etag if current is not None else ""
-        yield Piece("", current, Extension(id=digits, etag=etag, destination=_given(number), number_id=number.id))
-
-
-def _given(number: Number) -> Destination:
-    assert number.destination is not None
-    return number.destination
-
-
-def short_numbers(config: TenantConfig, number: str) -> list[str]:
-    """Those that the tenant's rule makes of a number: prefix and last digits."""
-    rule = config.get(ShortNumberRule, "default") or ShortNumberRule(id="default")
-    return [] if rule.off else [rule.prefix + number[-length:] for length in rule.used_lengths]
 
 
 def assign_extensions(state: State, command: AssignExtensions) -> Decision:

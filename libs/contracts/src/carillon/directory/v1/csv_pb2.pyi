@@ -3,8 +3,11 @@
 isort:skip_file
 Tables of a tenant as CSV files, in and out."""
 
+from carillon.directory.v1 import number_pb2 as _number_pb2
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -162,10 +165,15 @@ class CsvResult(_message.Message):
     UPDATED_FIELD_NUMBER: _builtins.int
     UNCHANGED_FIELD_NUMBER: _builtins.int
     CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    CLASHES_FIELD_NUMBER: _builtins.int
     created: _builtins.int
     updated: _builtins.int
     unchanged: _builtins.int
     config_seq: _builtins.int
+    @_builtins.property
+    def clashes(self) -> _containers.RepeatedCompositeFieldContainer[_number_pb2.ShortNumberClash]:
+        """Short numbers of imported numbers that were not made."""
+
     def __init__(
         self,
         *,
@@ -173,10 +181,11 @@ class CsvResult(_message.Message):
         updated: _builtins.int = ...,
         unchanged: _builtins.int = ...,
         config_seq: _builtins.int = ...,
+        clashes: _abc.Iterable[_number_pb2.ShortNumberClash] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_seq", b"config_seq", "created", b"created", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clashes", b"clashes", "config_seq", b"config_seq", "created", b"created", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

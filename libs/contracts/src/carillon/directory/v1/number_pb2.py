@@ -28,15 +28,15 @@ from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/number.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xf2\x02\n\x06Number\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\r\n\x05label\x18\n \x01(\t\x12\x37\n\x0b\x64\x65stination\x18\x0b \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x17\n\x0fnumber_group_id\x18\x0c \x01(\t\x12\x17\n\x0fnumber_block_id\x18\r \x01(\t\x12\x31\n\x07service\x18\x0e \x01(\x0e\x32 .carillon.directory.v1.NumberUse\x12\r\n\x05owner\x18\x0f \x01(\t\x12\x0f\n\x07\x63omment\x18\x10 \x01(\t\x12\x12\n\nordered_on\x18\x11 \x01(\t\x12\x19\n\x11ringback_music_id\x18= \x01(\t\x12;\n\x0f\x66\x61x_destination\x18> \x01(\x0b\x32\".carillon.directory.v1.Destination\"J\n\x10GetNumberRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"B\n\x11GetNumberResponse\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\"\xb6\x01\n\x12ListNumbersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"^\n\x13ListNumbersResponse\x12.\n\x07numbers\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Number\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x13\x43reateNumberRequest\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\x12\x0e\n\x06reason\x18\x02 \x01(\t\"E\n\x14\x43reateNumberResponse\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\"\x85\x01\n\x13UpdateNumberRequest\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"E\n\x14UpdateNumberResponse\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\"?\n\x13\x44\x65leteNumberRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x16\n\x14\x44\x65leteNumberResponse\"x\n\x13\x41ssignNumberRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x37\n\x0b\x64\x65stination\x18\x02 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x96\x01\n\x14\x41ssignNumberResponse\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\x12\x15\n\rshort_numbers\x18\x02 \x03(\t\x12\x38\n\x07\x63lashes\x18\x03 \x03(\x0b\x32\'.carillon.directory.v1.ShortNumberClash\"2\n\x10ShortNumberClash\x12\x0e\n\x06\x64igits\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"=\n\x11\x46reeNumberRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"C\n\x12\x46reeNumberResponse\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number*\x82\x01\n\tNumberUse\x12\x1a\n\x16NUMBER_USE_UNSPECIFIED\x10\x00\x12\x14\n\x10NUMBER_USE_VOICE\x10\x01\x12\x12\n\x0eNUMBER_USE_FAX\x10\x02\x12\x19\n\x15NUMBER_USE_CONFERENCE\x10\x03\x12\x14\n\x10NUMBER_USE_OTHER\x10\x04\x32\xdc\x05\n\rNumberService\x12^\n\tGetNumber\x12\'.carillon.directory.v1.GetNumberRequest\x1a(.carillon.directory.v1.GetNumberResponse\x12\x64\n\x0bListNumbers\x12).carillon.directory.v1.ListNumbersRequest\x1a*.carillon.directory.v1.ListNumbersResponse\x12g\n\x0c\x43reateNumber\x12*.carillon.directory.v1.CreateNumberRequest\x1a+.carillon.directory.v1.CreateNumberResponse\x12g\n\x0cUpdateNumber\x12*.carillon.directory.v1.UpdateNumberRequest\x1a+.carillon.directory.v1.UpdateNumberResponse\x12g\n\x0c\x44\x65leteNumber\x12*.carillon.directory.v1.DeleteNumberRequest\x1a+.carillon.directory.v1.DeleteNumberResponse\x12g\n\x0c\x41ssignNumber\x12*.carillon.directory.v1.AssignNumberRequest\x1a+.carillon.directory.v1.AssignNumberResponse\x12\x61\n\nFreeNumber\x12(.carillon.directory.v1.FreeNumberRequest\x1a).carillon.directory.v1.FreeNumberResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/number.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xf2\x02\n\x06Number\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\r\n\x05label\x18\n \x01(\t\x12\x37\n\x0b\x64\x65stination\x18\x0b \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x17\n\x0fnumber_group_id\x18\x0c \x01(\t\x12\x17\n\x0fnumber_block_id\x18\r \x01(\t\x12\x31\n\x07service\x18\x0e \x01(\x0e\x32 .carillon.directory.v1.NumberUse\x12\r\n\x05owner\x18\x0f \x01(\t\x12\x0f\n\x07\x63omment\x18\x10 \x01(\t\x12\x12\n\nordered_on\x18\x11 \x01(\t\x12\x19\n\x11ringback_music_id\x18= \x01(\t\x12;\n\x0f\x66\x61x_destination\x18> \x01(\x0b\x32\".carillon.directory.v1.Destination\"J\n\x10GetNumberRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"B\n\x11GetNumberResponse\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\"\xb6\x01\n\x12ListNumbersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"^\n\x13ListNumbersResponse\x12.\n\x07numbers\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Number\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x13\x43reateNumberRequest\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x96\x01\n\x14\x43reateNumberResponse\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\x12\x15\n\rshort_numbers\x18\x02 \x03(\t\x12\x38\n\x07\x63lashes\x18\x03 \x03(\x0b\x32\'.carillon.directory.v1.ShortNumberClash\"\x85\x01\n\x13UpdateNumberRequest\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x96\x01\n\x14UpdateNumberResponse\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\x12\x15\n\rshort_numbers\x18\x02 \x03(\t\x12\x38\n\x07\x63lashes\x18\x03 \x03(\x0b\x32\'.carillon.directory.v1.ShortNumberClash\"?\n\x13\x44\x65leteNumberRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x16\n\x14\x44\x65leteNumberResponse\"x\n\x13\x41ssignNumberRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x37\n\x0b\x64\x65stination\x18\x02 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x96\x01\n\x14\x41ssignNumberResponse\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number\x12\x15\n\rshort_numbers\x18\x02 \x03(\t\x12\x38\n\x07\x63lashes\x18\x03 \x03(\x0b\x32\'.carillon.directory.v1.ShortNumberClash\"2\n\x10ShortNumberClash\x12\x0e\n\x06\x64igits\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"=\n\x11\x46reeNumberRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"C\n\x12\x46reeNumberResponse\x12-\n\x06number\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Number*\x82\x01\n\tNumberUse\x12\x1a\n\x16NUMBER_USE_UNSPECIFIED\x10\x00\x12\x14\n\x10NUMBER_USE_VOICE\x10\x01\x12\x12\n\x0eNUMBER_USE_FAX\x10\x02\x12\x19\n\x15NUMBER_USE_CONFERENCE\x10\x03\x12\x14\n\x10NUMBER_USE_OTHER\x10\x04\x32\xdc\x05\n\rNumberService\x12^\n\tGetNumber\x12\'.carillon.directory.v1.GetNumberRequest\x1a(.carillon.directory.v1.GetNumberResponse\x12\x64\n\x0bListNumbers\x12).carillon.directory.v1.ListNumbersRequest\x1a*.carillon.directory.v1.ListNumbersResponse\x12g\n\x0c\x43reateNumber\x12*.carillon.directory.v1.CreateNumberRequest\x1a+.carillon.directory.v1.CreateNumberResponse\x12g\n\x0cUpdateNumber\x12*.carillon.directory.v1.UpdateNumberRequest\x1a+.carillon.directory.v1.UpdateNumberResponse\x12g\n\x0c\x44\x65leteNumber\x12*.carillon.directory.v1.DeleteNumberRequest\x1a+.carillon.directory.v1.DeleteNumberResponse\x12g\n\x0c\x41ssignNumber\x12*.carillon.directory.v1.AssignNumberRequest\x1a+.carillon.directory.v1.AssignNumberResponse\x12\x61\n\nFreeNumber\x12(.carillon.directory.v1.FreeNumberRequest\x1a).carillon.directory.v1.FreeNumberResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.number_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NUMBERUSE']._serialized_start=1917
-  _globals['_NUMBERUSE']._serialized_end=2047
+  _globals['_NUMBERUSE']._serialized_start=2081
+  _globals['_NUMBERUSE']._serialized_end=2211
   _globals['_NUMBER']._serialized_start=207
   _globals['_NUMBER']._serialized_end=577
   _globals['_GETNUMBERREQUEST']._serialized_start=579
@@ -49,26 +49,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTNUMBERSRESPONSE']._serialized_end=1002
   _globals['_CREATENUMBERREQUEST']._serialized_start=1004
   _globals['_CREATENUMBERREQUEST']._serialized_end=1088
-  _globals['_CREATENUMBERRESPONSE']._serialized_start=1090
-  _globals['_CREATENUMBERRESPONSE']._serialized_end=1159
-  _globals['_UPDATENUMBERREQUEST']._serialized_start=1162
-  _globals['_UPDATENUMBERREQUEST']._serialized_end=1295
-  _globals['_UPDATENUMBERRESPONSE']._serialized_start=1297
-  _globals['_UPDATENUMBERRESPONSE']._serialized_end=1366
-  _globals['_DELETENUMBERREQUEST']._serialized_start=1368
-  _globals['_DELETENUMBERREQUEST']._serialized_end=1431
-  _globals['_DELETENUMBERRESPONSE']._serialized_start=1433
-  _globals['_DELETENUMBERRESPONSE']._serialized_end=1455
-  _globals['_ASSIGNNUMBERREQUEST']._serialized_start=1457
-  _globals['_ASSIGNNUMBERREQUEST']._serialized_end=1577
-  _globals['_ASSIGNNUMBERRESPONSE']._serialized_start=1580
-  _globals['_ASSIGNNUMBERRESPONSE']._serialized_end=1730
-  _globals['_SHORTNUMBERCLASH']._serialized_start=1732
-  _globals['_SHORTNUMBERCLASH']._serialized_end=1782
-  _globals['_FREENUMBERREQUEST']._serialized_start=1784
-  _globals['_FREENUMBERREQUEST']._serialized_end=1845
-  _globals['_FREENUMBERRESPONSE']._serialized_start=1847
-  _globals['_FREENUMBERRESPONSE']._serialized_end=1914
-  _globals['_NUMBERSERVICE']._serialized_start=2050
-  _globals['_NUMBERSERVICE']._serialized_end=2782
+  _globals['_CREATENUMBERRESPONSE']._serialized_start=1091
+  _globals['_CREATENUMBERRESPONSE']._serialized_end=1241
+  _globals['_UPDATENUMBERREQUEST']._serialized_start=1244
+  _globals['_UPDATENUMBERREQUEST']._serialized_end=1377
+  _globals['_UPDATENUMBERRESPONSE']._serialized_start=1380
+  _globals['_UPDATENUMBERRESPONSE']._serialized_end=1530
+  _globals['_DELETENUMBERREQUEST']._serialized_start=1532
+  _globals['_DELETENUMBERREQUEST']._serialized_end=1595
+  _globals['_DELETENUMBERRESPONSE']._serialized_start=1597
+  _globals['_DELETENUMBERRESPONSE']._serialized_end=1619
+  _globals['_ASSIGNNUMBERREQUEST']._serialized_start=1621
+  _globals['_ASSIGNNUMBERREQUEST']._serialized_end=1741
+  _globals['_ASSIGNNUMBERRESPONSE']._serialized_start=1744
+  _globals['_ASSIGNNUMBERRESPONSE']._serialized_end=1894
+  _globals['_SHORTNUMBERCLASH']._serialized_start=1896
+  _globals['_SHORTNUMBERCLASH']._serialized_end=1946
+  _globals['_FREENUMBERREQUEST']._serialized_start=1948
+  _globals['_FREENUMBERREQUEST']._serialized_end=2009
+  _globals['_FREENUMBERRESPONSE']._serialized_start=2011
+  _globals['_FREENUMBERRESPONSE']._serialized_end=2078
+  _globals['_NUMBERSERVICE']._serialized_start=2214
+  _globals['_NUMBERSERVICE']._serialized_end=2946
 # @@protoc_insertion_point(module_scope)

@@ -245,16 +245,26 @@ class CreateNumberResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NUMBER_FIELD_NUMBER: _builtins.int
+    SHORT_NUMBERS_FIELD_NUMBER: _builtins.int
+    CLASHES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def number(self) -> Global___Number: ...
+    @_builtins.property
+    def short_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As of AssignNumber."""
+
+    @_builtins.property
+    def clashes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortNumberClash]: ...
     def __init__(
         self,
         *,
         number: Global___Number | None = ...,
+        short_numbers: _abc.Iterable[_builtins.str] | None = ...,
+        clashes: _abc.Iterable[Global___ShortNumberClash] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["number", b"number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clashes", b"clashes", "number", b"number", "short_numbers", b"short_numbers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -294,16 +304,26 @@ class UpdateNumberResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NUMBER_FIELD_NUMBER: _builtins.int
+    SHORT_NUMBERS_FIELD_NUMBER: _builtins.int
+    CLASHES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def number(self) -> Global___Number: ...
+    @_builtins.property
+    def short_numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As of AssignNumber: they follow what the number leads to."""
+
+    @_builtins.property
+    def clashes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortNumberClash]: ...
     def __init__(
         self,
         *,
         number: Global___Number | None = ...,
+        short_numbers: _abc.Iterable[_builtins.str] | None = ...,
+        clashes: _abc.Iterable[Global___ShortNumberClash] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["number", b"number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clashes", b"clashes", "number", b"number", "short_numbers", b"short_numbers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,81 @@
+"""Short numbers follow what their number leads to: made, led elsewhere and taken away with it, whatever changes the number.
+
+Always: digits that are dialled for something else already are told and not made; what the same command says of an extension counts.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from carillon_contracts.config import Destination, Extension, Number, Resource, ShortNumberRule
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain import documents
+from carillon_directory.domain.conclude import Key, Piece, State
+from carillon_directory.domain.references import exists, references
+
+#: (subject, why nothing was made).
+Remarks = list[tuple[str, str]]
+
+
+def short_numbers(config: TenantConfig, number: str) -> list[str]:
+    """Those that the tenant's rule makes of a number: prefix and last digits."""
+    rule = config.get(ShortNumberRule, "default") or ShortNumberRule(id="default")
+    return [] if rule.off else [rule.prefix + number[-length:] for length in rule.used_lengths]
+
+
+def following(state: State, pieces: Sequence[Piece], remarks: Remarks) -> list[Piece]:
+    """What else changes with these: short numbers of numbers that lead elsewhere now, that are new or that go."""
+    numbers = [each for each in pieces if each.key[0] == Number.KIND and _leads_elsewhere(each)]
+    if not numbers:
+        return []
+    gone = [each.key for each in pieces if each.after is None]
+    config = documents.put(state.config, [each.after for each in pieces if each.after is not None], gone)
+    index = state.index.changed([(each.before, each.after) for each in pieces])
+    said: set[Key] = {each.key for each in pieces}
+    numbers = [each for each in numbers if each.after is None or not _dangles(config, each.after)]
+    found: list[Piece] = []
+    for piece in numbers:
+        made = list(_renewed(State(config, index), piece.key[1], piece.after, said, remarks))
+        said |= {each.key for each in made}
+        found += made
+    return found
+
+
+def _leads_elsewhere(piece: Piece) -> bool:
+    before, after = (each.destination if isinstance(each, Number) else None for each in (piece.before, piece.after))
+    return before != after
+
+
+def _dangles(config: TenantConfig, number: Resource) -> bool:
+    """What is refused anyway needs no short number."""
+    return not all(exists(config, each.kind, each.resource_id) for each in references(number))
+
+
+def _renewed(state: State, number_id: str, number: object, said: set[Key], remarks: Remarks) -> Iterator[Piece]:
+    destination = number.destination if isinstance(number, Number) else None
+    wanted = set(short_numbers(state.config, number_id)) if destination is not None else set()
+    for kind, digits in state.index.referring(Number.KIND, number_id):
+        extension = state.config.extensions.get(digits) if kind == Extension.KIND else None
+        if extension is not None and extension.number_id == number_id and digits not in wanted and (kind, digits) not in said:
+            yield Piece("", extension, None)
+    if not isinstance(number, Number) or destination is None:
+        return
+    for digits in sorted(wanted):
+        current = state.config.extensions.get(digits)
+        if reason := _taken(state, digits, current, number_id, (Extension.KIND, digits) in said):
+            remarks.append((f"{Extension.KIND}/{digits}", f"not made: {digits} {reason}"))
+        else:
+            yield Piece("", current, _short(digits, destination, number, current))
+
+
+def _taken(state: State, digits: str, current: Extension | None, number_id: str, said: bool) -> str:
+    for kind, resource_id in state.index.takers("digits", digits):
+        if (kind, resource_id) != (Extension.KIND, digits):
+            return f"is taken by {kind} {resource_id!r}"
+    if said or (current is not None and current.number_id != number_id):
+        return f"is taken by {Extension.KIND} {digits!r}"
+    lot = next((lot.id for lot in state.config.parking_lots.values() if lot.holds(digits)), "")
+    return f"is a slot of parking lot {lot!r}" if lot else ""
+
+
+def _short(digits: str, destination: Destination, number: Number, current: Extension | None) -> Extension:
+    etag = current.etag if current is not None else ""
+    return Extension(id=digits, etag=etag, department_id=number.department_id, destination=destination, number_id=number.id)
