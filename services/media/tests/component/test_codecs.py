@@ -11,8 +11,8 @@ from carillon_kit.testing import eventually
 from carillon_rtp.codecs import Decoder
 from carillon_rtp.testing import decode, share_of, tone
 from carillon_rtp.values import SrtpKeys
-from carillon_sip import SessionAnswered, SessionEnded
-from carillon_sip.offer_answer import G722, OPUS, make_offer
+from carillon_sip import ReinviteAnswered, ReinviteFailed, SessionAnswered, SessionEnded, SessionReinvited
+from carillon_sip.offer_answer import G722, OPUS, PCMA, PCMU, make_offer
 from carillon_sip.sdes import Crypto
 from carillon_sip.sdp import Codec, SessionDescription
 
@@ -77,3 +77,46 @@ async def test_srtp_on_one_leg_goes_on_when_the_media_plane_dies(house: Any, wor
     events = await house.ended()
     assert [event.data["quality"]["srtp"] for event in events if event.type == "carillon.call.leg_ended.v1"] == [SUITE, ""]
     assert "inline:" not in "".join(event.to_json().decode() for event in events)
+
+
+def hears(phone: Any, codec: Codec, hertz: int) -> bool:
+    """In this codec, for 160 ms."""
+    decoder = Decoder(codec.name)
+    packets = [packet.payload for packet in phone.rtp.received if packet.payload_type == codec.payload_type]
+    frames = [decoder.decode(payload) for payload in packets]
+    return any(share_of([each for frame in frames[at : at + 8] for each in frame], hertz) > 0.9 for at in range(len(frames) - 7))
+
+
+@pytest.mark.feature("M-3")
+async def test_a_phone_changes_codecs_in_the_middle_and_the_other_side_need_not_know(house: Any, words: Any) -> None:
+    """The media plane converts; what nobody here speaks is refused, and what was agreed before goes on (RFC 3261 section 14.2)."""
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    call = anne.call("102")
+    _, bob_to = await bob.pick_up()
+    anne_to = await anne.answered()
+
+    async def anne_hears(codec: Codec) -> None:
+        anne.rtp.received.clear()
+        bob.rtp.send_audio(tone(880, 400, "PCMA"), "PCMA", bob_to)
+        await eventually(lambda: hears(anne, codec, 880))
+
+    await anne_hears(PCMA)
+    anne.do("reinvite", call, anne.offer(codecs=(PCMU,)))
+    await anne.expect(ReinviteAnswered)
+    bob.rtp.received.clear()
+    anne.rtp.send_audio(tone(440, 400, "PCMU"), "PCMU", anne_to)
+    heard = await bob.rtp.wait_for(15)
+    assert {packet.payload_type for packet in heard} == {PCMA.payload_type}
+    assert share_of(decode(b"".join(packet.payload for packet in heard[3:]), "PCMA"), 440) > 0.9
+    for codec in (PCMU, G722, OPUS):
+        anne.do("reinvite", call, anne.offer(codecs=(codec,)))
+        assert codec.name.encode() in (await anne.expect(ReinviteAnswered)).body.upper()
+        await anne_hears(codec)
+    unknown = anne.offer(codecs=(OPUS,)).replace(b"opus/48000/2", b"G729/8000").replace(b"OPUS/48000/2", b"G729/8000")
+    anne.do("reinvite", call, unknown)
+    assert (await anne.expect(ReinviteFailed)).status == 488
+    await anne_hears(OPUS)
+    assert not [output for output in bob.seen if isinstance(output, SessionReinvited | SessionEnded)]
+    anne.do("bye", call)
+    await house.ended()
