@@ -232,3 +232,24 @@ def test_a_callee_that_does_not_know_update_gets_the_request_as_before(pair: Pai
     pair.network.run(2.0)
     assert pair.alice.of_kind(ReinviteFailed) == [ReinviteFailed(mine, 405, "UPDATE")]
     assert not pair.bob.of_kind(SessionRequest)
+
+
+def test_what_is_new_is_told_by_update_or_by_the_same_offer_again(pair: Pair, full_pair: Pair) -> None:
+    shown = (("P-Asserted-Identity", "<sip:carol@x>"),)
+    mine, theirs = full_pair.established()
+    full_pair.alice.agent.tell(mine, shown, now=1.0)
+    full_pair.network.run(2.0)
+    (refreshed,) = full_pair.bob.of_kind(SessionRefreshed)
+    assert isinstance(refreshed, SessionRefreshed)
+    assert (refreshed.session, refreshed.request.headers.get("P-Asserted-Identity")) == (theirs, "<sip:carol@x>")
+    mine, theirs = pair.established()
+    pair.alice.agent.tell(mine, shown, now=1.0)
+    pair.alice.agent.tell(mine, shown, now=1.0)
+    pair.network.run(2.0)
+    (asked,) = pair.bob.of_kind(SessionReinvited)
+    assert isinstance(asked, SessionReinvited)
+    assert (asked.session, asked.body) == (theirs, SDP)
+    assert pair.alice.of_kind(ReinviteFailed) == [ReinviteFailed(mine, 491)]
+    pair.bob.agent.accept_reinvite(theirs, b"moved", now=2.0)
+    pair.network.run(3.0)
+    assert pair.alice.of_kind(ReinviteAnswered) == [ReinviteAnswered(mine, b"moved")]

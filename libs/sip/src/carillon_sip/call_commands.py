@@ -83,6 +83,12 @@ class CallCommands(Parts):
         if (found := self._context.sessions.get(session)) is not None:
             self._established.reinvite(found, body, headers, now)
 
+    def tell(self, session: str, headers: Fields, *, now: float) -> None:
+        """Tell something new about who is connected, changing nothing else (RFC 4916): by UPDATE where the far end takes it, else by a
+        re-INVITE with what was described last (ReinviteAnswered, ReinviteFailed)."""
+        if (found := self._context.sessions.get(session)) is not None:
+            self._established.tell(found, headers, now)
+
     def update(self, session: str, body: bytes = b"", headers: Fields = (), *, now: float) -> None:
         """Send UPDATE (RFC 3311): offer new media, or with no body refresh and tell a new identity (ReinviteAnswered, ReinviteFailed)."""
         if (found := self._context.sessions.get(session)) is not None:

@@ -90,6 +90,18 @@ class Established:
         session.refreshing = False
         self._send_reinvite(session, session.dialog, body, headers, now)
 
+    def tell(self, session: Session, headers: Fields, now: float) -> None:
+        """UPDATE without an offer, or the same offer again; nothing where neither is possible."""
+        if self._takes_update(session):
+            self._updates.update(session, b"", headers, now)
+        elif session.client is not None:
+            self._context.outputs.append(ReinviteFailed(session.id, 491, retry_after=glare_pause(session)))
+        elif session.local_body:
+            self.reinvite(session, session.local_body, headers, now)
+
+    def _takes_update(self, session: Session) -> bool:
+        return "UPDATE" in session.peer.allow and "UPDATE" in self._context.settings.methods
+
     def _send_reinvite(self, session: Session, dialog: Dialog, body: bytes, headers: Fields, now: float) -> None:
         context = self._context
         contact = "" if has(headers, "contact") else f"Contact: {session.contact}\r\n"
@@ -253,7 +265,7 @@ class Established:
             return
         if busy or session.offered or session.update is not None:
             self._timers.refresh_at(session, now + 2.0)
-        elif not session.local_body or ("UPDATE" in session.peer.allow and "UPDATE" in self._context.settings.methods):
+        elif not session.local_body or self._takes_update(session):
             self._updates.update(session, b"", (), now, refreshing=True)
         else:
             session.refreshing = True

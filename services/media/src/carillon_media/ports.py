@@ -54,7 +54,7 @@ class SipPort(Protocol):
         """200."""
 
     def tell(self, session: str, headers: Fields) -> None:
-        """UPDATE with these headers and no offer, if the far end takes UPDATE; nothing otherwise."""
+        """UPDATE with these headers and no offer, or where the far end does not take UPDATE a re-INVITE that changes nothing."""
 
     def reject(self, session: str, status: int, headers: Fields = ()) -> None:
         """Final refusal."""

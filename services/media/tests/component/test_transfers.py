@@ -20,10 +20,13 @@ from carillon_sip import (
     SessionEnded,
     SessionFailed,
     SessionRefreshed,
+    SessionReinvited,
     UserAgent,
     UserAgentSettings,
 )
+from carillon_sip.offer_answer import answer_offer
 from carillon_sip.replaces import Replaces, with_replaces
+from carillon_sip.sdp import SessionDescription
 
 pytestmark = pytest.mark.feature("M-4")
 DOMAIN = "dupont.example"
@@ -282,15 +285,29 @@ async def test_phones_are_shown_with_whom_they_talk_after_a_transfer(house: Any,
 
 
 @pytest.mark.feature("M-3")
-async def test_a_phone_without_update_is_left_alone(house: Any, words: Any) -> None:
+async def test_a_phone_without_update_is_shown_it_by_a_reinvite_that_changes_nothing(house: Any, words: Any) -> None:
     house.application.follow(words.ring("bob"), words.ring("carol"))
     anne, bob, carol = [await house.phone(user) for user in ("anne", "bob", "carol")]
+    got: list[bytes] = []
+    take = anne.got
+
+    def hear(data: bytes) -> None:
+        got.append(data)
+        take(data)
+
+    anne.got = hear
     mine = anne.call("102")
     invite, _ = await bob.pick_up()
-    await anne.answered()
+    answered = (await anne.expect(SessionAnswered)).response
     bob.do("refer", Refer(NameAddr.of(f"sip:103@{DOMAIN}"), session=invite.session))
-    await carol.pick_up()
+    _, carol_to = await carol.pick_up()
+    asked = await anne.expect(SessionReinvited)
+    assert asked.body == answered.body
+    assert any(data.startswith(b"INVITE ") and b'\r\nP-Asserted-Identity: "Carol" <sip:103@' in data for data in got)
+    agreed = answer_offer(SessionDescription.parse(asked.body), anne.rtp.address.ip, anne.rtp.address.port, session_id=1, version=1)
+    anne.do("accept_reinvite", mine, agreed.local.to_bytes())
     await bob.expect(SessionEnded)
+    await hear_each_other(anne, words.audio_of(answered.body), carol, carol_to)
     anne.do("bye", mine)
     await carol.expect(SessionEnded)
     await house.ended()

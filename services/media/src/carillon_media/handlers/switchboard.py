@@ -209,6 +209,8 @@ class Switchboard:
                 self._request(actor, leg_id, output)
             case sip.ReinviteFailed():
                 identifying.refused(actor, leg_id, output)
+            case sip.ReinviteAnswered(body=body) if body:
+                self._described_anew(actor, leg_id, body)
             case _:
                 pass
 
@@ -260,6 +262,18 @@ class Switchboard:
         except SipError as error:
             _log.warning("unusable answer in ACK", call_id=actor.call.facts.call_id, error=str(error))
             self.parts.sip.bye(leg.session, 'Q.850;cause=88;text="incompatible_destination"')
+            return
+        actor.post(Sync())
+
+    def _described_anew(self, actor: CallActor, leg_id: str, body: bytes) -> None:
+        """What we offered again is answered: its phone may have moved its audio. What cannot be used changes nothing."""
+        leg = actor.legs[leg_id]
+        if leg.media is None:
+            return
+        try:
+            leg.media = leg.media.answered(body)
+        except SipError as error:
+            _log.debug("unusable answer", call_id=actor.call.facts.call_id, error=str(error))
             return
         actor.post(Sync())
 

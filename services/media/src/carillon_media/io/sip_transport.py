@@ -396,10 +396,9 @@ class SipStack(SubscriptionPort):
         self._soon()
 
     def tell(self, session: str, headers: Fields) -> None:
-        """UPDATE with these headers and no offer, if the far end takes UPDATE."""
-        if self._agent.allows(session, "UPDATE"):
-            self._agent.update(session, b"", headers, now=self._clock.monotonic())
-            self._soon()
+        """UPDATE with these headers and no offer, or where the far end does not take UPDATE a re-INVITE that changes nothing."""
+        self._agent.tell(session, headers, now=self._clock.monotonic())
+        self._soon()
 
     def answer(self, session: str, body: bytes, headers: Fields = ()) -> None:
         """200."""
