@@ -7,7 +7,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon_contracts.config import Device, Extension, Number, Schedule, SipCredential, User
+from carillon_contracts.config import Device, Extension, Number, Schedule, ShortCode, SipCredential, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.proto_mapping import to_document, to_message
 from carillon_directory.adapters.public_holidays import holidays_of
@@ -15,9 +15,11 @@ from carillon_directory.domain.commands import (
     AssignDevice,
     AssignExtensions,
     AssignNumber,
+    AssignShortCodes,
     HotDesk,
     ImportHolidays,
     MoveDevice,
+    MoveShortCodes,
     ResetLine,
     UpdateResource,
 )
@@ -40,6 +42,9 @@ from carillon_kit.ids import Ids
 Verb = Callable[[Any, object], Any]
 #: Users who get an extension in one step.
 _MOST_USERS = 1000
+#: Short codes that are given in one step, and digits of one.
+_MOST_CODES = 1000
+_CODE_DIGITS = 6
 
 
 class Verbs:
@@ -51,6 +56,7 @@ class Verbs:
         self.by_kind: dict[str, dict[str, Verb]] = {
             Number.KIND: {"AssignNumber": self.assign_number, "FreeNumber": self.free_number},
             Extension.KIND: {"AssignExtensions": self.assign_extensions},
+            ShortCode.KIND: {"AssignShortCodes": self.assign_short_codes, "MoveShortCodes": self.move_short_codes},
             User.KIND: {"ResetLine": self.reset_line},
             SipCredential.KIND: {"LogInPhone": self.log_in_phone, "LogOutPhone": self.log_out_phone},
             Device.KIND: {"MoveDevice": self.move_device, "AssignDevice": self.assign_device, "FreeDevice": self.free_device},
@@ -80,6 +86,31 @@ class Verbs:
         executed = await execute(self._directory, current_tenant(), command)
         made = [_shown(executed.config, Extension.KIND, change.resource_id) for change in executed.changes]
         return pb.AssignExtensionsResponse(extensions=made)
+
+    async def assign_short_codes(self, request: pb.AssignShortCodesRequest, context: object) -> pb.AssignShortCodesResponse:
+        """One after another."""
+        if not 1 <= len(request.entries) <= _MOST_CODES:
+            raise InvalidArgument({"entries": f"must be 1 to {_MOST_CODES}"})
+        if not 1 <= len(request.first) <= _CODE_DIGITS:
+            raise InvalidArgument({"first": f"must be 1 to {_CODE_DIGITS} digits"})
+        entries = tuple((each.number, each.label) for each in request.entries)
+        command = AssignShortCodes(**_asked(request), first=request.first, entries=entries, department_id=request.department_id)
+        return pb.AssignShortCodesResponse(short_codes=await self._short_codes(command))
+
+    async def move_short_codes(self, request: pb.MoveShortCodesRequest, context: object) -> pb.MoveShortCodesResponse:
+        """A range."""
+        command = MoveShortCodes(
+            **_asked(request),
+            first=request.first,
+            last=request.last or request.first,
+            from_department_id=request.from_department_id,
+            department_id=request.department_id,
+        )
+        return pb.MoveShortCodesResponse(short_codes=await self._short_codes(command))
+
+    async def _short_codes(self, command: AssignShortCodes | MoveShortCodes) -> list[Any]:
+        executed = await execute(self._directory, current_tenant(), command)
+        return [_shown(executed.config, ShortCode.KIND, change.resource_id) for change in executed.changes]
 
     async def reset_line(self, request: pb.ResetLineRequest, context: object) -> pb.ResetLineResponse:
         """The new passwords are in the answer and nowhere else."""
@@ -184,6 +215,7 @@ _MESSAGES: dict[str, type[Message]] = {
     SipCredential.KIND: pb.SipCredential,
     Device.KIND: pb.Device,
     Schedule.KIND: pb.Schedule,
+    ShortCode.KIND: pb.ShortCode,
 }
 
 

@@ -112,6 +112,26 @@ class AssignExtensions(Asked):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AssignShortCodes(Asked):
+    """Give each number (E.164, with a label) the next code, from `first` on; all or none."""
+
+    first: str
+    entries: tuple[tuple[str, str], ...]
+    #: Empty: the whole tenant's.
+    department_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveShortCodes(Asked):
+    """Codes from `first` to `last` of a department (empty: the whole tenant's) become another's."""
+
+    first: str
+    last: str
+    from_department_id: str
+    department_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResetLine(Asked):
     """Hand a line to somebody else: what was personal goes, its credentials get new passwords."""
 
@@ -192,6 +212,8 @@ Command = (
     | Batch
     | AssignNumber
     | AssignExtensions
+    | AssignShortCodes
+    | MoveShortCodes
     | ResetLine
     | HotDesk
     | ImportHolidays

@@ -10,13 +10,14 @@ from typing import assert_never
 
 from carillon_contracts.config import Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.domain import checks, documents, past, things, verbs
+from carillon_directory.domain import checks, documents, past, short_codes, things, verbs
 from carillon_directory.domain.claims import CLAIMED, Claim, claims_of
 from carillon_directory.domain.commands import (
     ApplyCompany,
     AssignDevice,
     AssignExtensions,
     AssignNumber,
+    AssignShortCodes,
     Batch,
     Command,
     CreateResource,
@@ -25,6 +26,7 @@ from carillon_directory.domain.commands import (
     HotDesk,
     ImportHolidays,
     MoveDevice,
+    MoveShortCodes,
     PutBack,
     ResetLine,
     UpdateResource,
@@ -34,7 +36,7 @@ from carillon_directory.domain.conclude import Key, Piece, State, conclude, with
 from carillon_directory.domain.index import Index
 from carillon_directory.domain.logins_of_names import with_login
 from carillon_directory.domain.outcomes import Accepted, Decision, Exists, Held, Invalid, Missing, Refused, Stale, Violation, under
-from carillon_directory.domain.short_numbers import Remarks, following
+from carillon_directory.domain.short_numbers import Remarks, following, with_short_number
 from carillon_directory.domain.texts import text_error
 
 _NOTHING: frozenset[Claim] = frozenset()
@@ -62,6 +64,10 @@ def decide(
             return verbs.assign_number(state, command)
         case AssignExtensions():
             return verbs.assign_extensions(state, command)
+        case AssignShortCodes():
+            return short_codes.assign(state, command)
+        case MoveShortCodes():
+            return short_codes.move(state, command)
         case ResetLine():
             return verbs.reset_line(state, command)
         case HotDesk():
@@ -92,7 +98,7 @@ def wanted_claims(command: Command) -> frozenset[Claim]:
             return frozenset().union(*(claims_of(kind, document) for (kind, _), document in command.then.items()))
         case DeleteResource() | AssignNumber() | AssignExtensions() | ResetLine() | HotDesk():
             return frozenset()
-        case ImportHolidays() | MoveDevice() | AssignDevice():
+        case ImportHolidays() | MoveDevice() | AssignDevice() | AssignShortCodes() | MoveShortCodes():
             return frozenset()
         case _:
             assert_never(command)
@@ -156,7 +162,8 @@ def _piece(state: State, command: _Single, earlier: Mapping[Key, Piece], place: 
     if isinstance(command, CreateResource):
         if current is not None:
             return Exists(*key)
-        return _parsed(state.config, command, None, with_login(state.index, command.kind, command.document), place)
+        document = with_short_number(state, with_login(state.index, command.kind, command.document), command.kind, earlier.values())
+        return _parsed(state.config, command, None, document, place)
     if current is None:
         return Missing(*key)
     if command.etag and command.etag != current.etag:

@@ -697,6 +697,8 @@ from carillon.directory.v1.scope_pb2 import Scope as Scope
 from carillon.directory.v1.search_pb2 import SearchRequest as SearchRequest
 from carillon.directory.v1.search_pb2 import SearchResponse as SearchResponse
 from carillon.directory.v1.search_pb2 import SearchResult as SearchResult
+from carillon.directory.v1.short_code_pb2 import AssignShortCodesRequest as AssignShortCodesRequest
+from carillon.directory.v1.short_code_pb2 import AssignShortCodesResponse as AssignShortCodesResponse
 from carillon.directory.v1.short_code_pb2 import CreateShortCodeRequest as CreateShortCodeRequest
 from carillon.directory.v1.short_code_pb2 import CreateShortCodeResponse as CreateShortCodeResponse
 from carillon.directory.v1.short_code_pb2 import DeleteShortCodeRequest as DeleteShortCodeRequest
@@ -705,7 +707,10 @@ from carillon.directory.v1.short_code_pb2 import GetShortCodeRequest as GetShort
 from carillon.directory.v1.short_code_pb2 import GetShortCodeResponse as GetShortCodeResponse
 from carillon.directory.v1.short_code_pb2 import ListShortCodesRequest as ListShortCodesRequest
 from carillon.directory.v1.short_code_pb2 import ListShortCodesResponse as ListShortCodesResponse
+from carillon.directory.v1.short_code_pb2 import MoveShortCodesRequest as MoveShortCodesRequest
+from carillon.directory.v1.short_code_pb2 import MoveShortCodesResponse as MoveShortCodesResponse
 from carillon.directory.v1.short_code_pb2 import ShortCode as ShortCode
+from carillon.directory.v1.short_code_pb2 import ShortCodeEntry as ShortCodeEntry
 from carillon.directory.v1.short_code_pb2 import UpdateShortCodeRequest as UpdateShortCodeRequest
 from carillon.directory.v1.short_code_pb2 import UpdateShortCodeResponse as UpdateShortCodeResponse
 from carillon.directory.v1.short_number_rule_pb2 import CreateShortNumberRuleRequest as CreateShortNumberRuleRequest

@@ -295,3 +295,132 @@ class DeleteShortCodeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteShortCodeResponse: _TypeAlias = DeleteShortCodeResponse  # noqa: Y015
+
+@_typing.final
+class AssignShortCodesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    first: _builtins.str
+    """The first code: 1 to 6 digits, which all have."""
+    department_id: _builtins.str
+    """Empty: the whole tenant's."""
+    reason: _builtins.str
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortCodeEntry]:
+        """1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        first: _builtins.str = ...,
+        entries: _abc.Iterable[Global___ShortCodeEntry] | None = ...,
+        department_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "entries", b"entries", "first", b"first", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignShortCodesRequest: _TypeAlias = AssignShortCodesRequest  # noqa: Y015
+
+@_typing.final
+class ShortCodeEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    number: _builtins.str
+    """E.164 with its plus sign."""
+    label: _builtins.str
+    def __init__(
+        self,
+        *,
+        number: _builtins.str = ...,
+        label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShortCodeEntry: _TypeAlias = ShortCodeEntry  # noqa: Y015
+
+@_typing.final
+class AssignShortCodesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHORT_CODES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def short_codes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortCode]: ...
+    def __init__(
+        self,
+        *,
+        short_codes: _abc.Iterable[Global___ShortCode] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["short_codes", b"short_codes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignShortCodesResponse: _TypeAlias = AssignShortCodesResponse  # noqa: Y015
+
+@_typing.final
+class MoveShortCodesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    FROM_DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    first: _builtins.str
+    last: _builtins.str
+    """As many digits; empty: the first alone."""
+    from_department_id: _builtins.str
+    """Whose they are; empty: the whole tenant's."""
+    department_id: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        first: _builtins.str = ...,
+        last: _builtins.str = ...,
+        from_department_id: _builtins.str = ...,
+        department_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "first", b"first", "from_department_id", b"from_department_id", "last", b"last", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveShortCodesRequest: _TypeAlias = MoveShortCodesRequest  # noqa: Y015
+
+@_typing.final
+class MoveShortCodesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHORT_CODES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def short_codes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShortCode]: ...
+    def __init__(
+        self,
+        *,
+        short_codes: _abc.Iterable[Global___ShortCode] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["short_codes", b"short_codes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveShortCodesResponse: _TypeAlias = MoveShortCodesResponse  # noqa: Y015

@@ -59,6 +59,16 @@ class ShortCodeServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_short__code__pb2.DeleteShortCodeRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_short__code__pb2.DeleteShortCodeResponse.FromString,
                 _registered_method=True)
+        self.AssignShortCodes = channel.unary_unary(
+                '/carillon.directory.v1.ShortCodeService/AssignShortCodes',
+                request_serializer=carillon_dot_directory_dot_v1_dot_short__code__pb2.AssignShortCodesRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_short__code__pb2.AssignShortCodesResponse.FromString,
+                _registered_method=True)
+        self.MoveShortCodes = channel.unary_unary(
+                '/carillon.directory.v1.ShortCodeService/MoveShortCodes',
+                request_serializer=carillon_dot_directory_dot_v1_dot_short__code__pb2.MoveShortCodesRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_short__code__pb2.MoveShortCodesResponse.FromString,
+                _registered_method=True)
 
 
 class ShortCodeServiceServicer:
@@ -94,6 +104,20 @@ class ShortCodeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AssignShortCodes(self, request, context):
+        """AssignShortCodes gives each number the next code, from one on; all or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveShortCodes(self, request, context):
+        """MoveShortCodes makes a range of codes of one department another's; all or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ShortCodeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +145,16 @@ def add_ShortCodeServiceServicer_to_server(servicer, server):
                     servicer.DeleteShortCode,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_short__code__pb2.DeleteShortCodeRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_short__code__pb2.DeleteShortCodeResponse.SerializeToString,
+            ),
+            'AssignShortCodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssignShortCodes,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_short__code__pb2.AssignShortCodesRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_short__code__pb2.AssignShortCodesResponse.SerializeToString,
+            ),
+            'MoveShortCodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveShortCodes,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_short__code__pb2.MoveShortCodesRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_short__code__pb2.MoveShortCodesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +292,60 @@ class ShortCodeService:
             '/carillon.directory.v1.ShortCodeService/DeleteShortCode',
             carillon_dot_directory_dot_v1_dot_short__code__pb2.DeleteShortCodeRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_short__code__pb2.DeleteShortCodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AssignShortCodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.ShortCodeService/AssignShortCodes',
+            carillon_dot_directory_dot_v1_dot_short__code__pb2.AssignShortCodesRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_short__code__pb2.AssignShortCodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveShortCodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.ShortCodeService/MoveShortCodes',
+            carillon_dot_directory_dot_v1_dot_short__code__pb2.MoveShortCodesRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_short__code__pb2.MoveShortCodesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,10 @@ class ShortCodeServiceStub:
     CreateShortCode: _grpc.UnaryUnaryMultiCallable[_short_code_pb2.CreateShortCodeRequest, _short_code_pb2.CreateShortCodeResponse]
     UpdateShortCode: _grpc.UnaryUnaryMultiCallable[_short_code_pb2.UpdateShortCodeRequest, _short_code_pb2.UpdateShortCodeResponse]
     DeleteShortCode: _grpc.UnaryUnaryMultiCallable[_short_code_pb2.DeleteShortCodeRequest, _short_code_pb2.DeleteShortCodeResponse]
+    AssignShortCodes: _grpc.UnaryUnaryMultiCallable[_short_code_pb2.AssignShortCodesRequest, _short_code_pb2.AssignShortCodesResponse]
+    """AssignShortCodes gives each number the next code, from one on; all or none."""
+    MoveShortCodes: _grpc.UnaryUnaryMultiCallable[_short_code_pb2.MoveShortCodesRequest, _short_code_pb2.MoveShortCodesResponse]
+    """MoveShortCodes makes a range of codes of one department another's; all or none."""
 
 @_typing.type_check_only
 class ShortCodeServiceAsyncStub(ShortCodeServiceStub):
@@ -45,6 +49,10 @@ class ShortCodeServiceAsyncStub(ShortCodeServiceStub):
     CreateShortCode: _aio.UnaryUnaryMultiCallable[_short_code_pb2.CreateShortCodeRequest, _short_code_pb2.CreateShortCodeResponse]  # type: ignore[assignment]
     UpdateShortCode: _aio.UnaryUnaryMultiCallable[_short_code_pb2.UpdateShortCodeRequest, _short_code_pb2.UpdateShortCodeResponse]  # type: ignore[assignment]
     DeleteShortCode: _aio.UnaryUnaryMultiCallable[_short_code_pb2.DeleteShortCodeRequest, _short_code_pb2.DeleteShortCodeResponse]  # type: ignore[assignment]
+    AssignShortCodes: _aio.UnaryUnaryMultiCallable[_short_code_pb2.AssignShortCodesRequest, _short_code_pb2.AssignShortCodesResponse]  # type: ignore[assignment]
+    """AssignShortCodes gives each number the next code, from one on; all or none."""
+    MoveShortCodes: _aio.UnaryUnaryMultiCallable[_short_code_pb2.MoveShortCodesRequest, _short_code_pb2.MoveShortCodesResponse]  # type: ignore[assignment]
+    """MoveShortCodes makes a range of codes of one department another's; all or none."""
 
 class ShortCodeServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -81,5 +89,21 @@ class ShortCodeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _short_code_pb2.DeleteShortCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_short_code_pb2.DeleteShortCodeResponse, _abc.Awaitable[_short_code_pb2.DeleteShortCodeResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def AssignShortCodes(
+        self,
+        request: _short_code_pb2.AssignShortCodesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_short_code_pb2.AssignShortCodesResponse, _abc.Awaitable[_short_code_pb2.AssignShortCodesResponse]]:
+        """AssignShortCodes gives each number the next code, from one on; all or none."""
+
+    @_abc_1.abstractmethod
+    def MoveShortCodes(
+        self,
+        request: _short_code_pb2.MoveShortCodesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_short_code_pb2.MoveShortCodesResponse, _abc.Awaitable[_short_code_pb2.MoveShortCodesResponse]]:
+        """MoveShortCodes makes a range of codes of one department another's; all or none."""
 
 def add_ShortCodeServiceServicer_to_server(servicer: ShortCodeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
