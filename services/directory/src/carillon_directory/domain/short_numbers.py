@@ -55,7 +55,7 @@ def with_short_number(state: State, document: Document, kind: str, earlier: Iter
     taken = {value for each in earlier if each.after is not None for _, space, value in values_of(each.after) if space == "digits"}
     for length in rule.used_lengths if number else ():
         digits = rule.contact_prefix + number[-length:]
-        if digits not in taken and not _taken(state, digits, None, "", False):
+        if digits not in taken and not _taken(state, digits, None, "", digits in state.config.extensions):
             return {**document, "short_number": digits}
     return document
 
