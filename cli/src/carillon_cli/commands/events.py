@@ -105,11 +105,10 @@ async def connect(url: str, inbox: str = "_INBOX") -> Client:
 
 
 async def _replay(connection: Client, subject: str, start: datetime, queue: asyncio.Queue[Msg]) -> None:
-    """One ordered consumer per stream, from the instant on."""
+    """One ordered consumer for each subject of a stream, from the instant on."""
     stream_api = connection.jetstream()
-    for stream in STREAMS:
-        if "*" not in stream.subjects[0]:
-            continue  # above the tenants
-        filtered = stream.subjects[0].replace("*", subject.split(".")[1], 1)
+    # What has no place for the tenant stands above the tenants.
+    for name, held in ((stream.name, held) for stream in STREAMS for held in stream.subjects if "*" in held):
+        filtered = held.replace("*", subject.split(".")[1], 1)
         config = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=start)
-        await stream_api.subscribe(filtered, stream=stream.name, ordered_consumer=True, config=config, cb=queue.put)
+        await stream_api.subscribe(filtered, stream=name, ordered_consumer=True, config=config, cb=queue.put)

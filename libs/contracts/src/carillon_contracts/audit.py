@@ -194,7 +194,7 @@ class PersonErased(EventData):
 
 
 class EmergencyCalled(EventData):
-    """Somebody called for help; told once a call, whether or not it was answered."""
+    """Somebody called for help; told once a call (and once a transfer there), whether or not it was answered."""
 
     TYPE: ClassVar[str] = "audit.emergency_called.v1"
     call_id: str
@@ -211,6 +211,10 @@ class EmergencyCalled(EventData):
     department_id: str = ""
     #: Whom a letter goes to.
     recipients: tuple[str, ...] = ()
+    #: Which phones are called.
+    phones: tuple[str, ...] = ()
+    #: Who is connected, when the user sent another's call there: number, `withheld`; empty: the user.
+    connects: str = ""
 
 
 def audit_event(event: EventData, tenant: str, *, event_id: UUID, source: str, about: str, at: datetime) -> tuple[str, bytes]:

@@ -134,6 +134,10 @@ class LegTransferred(EventData):
     destination: str
     #: `phone`, or who asked by API.
     requested_by: str
+    #: The user in whose name it is sent there.
+    party: str = ""
+    #: Who is sent away: number, empty when withheld.
+    kept_number: str = ""
 
 
 class LegDeflected(EventData):
@@ -142,6 +146,10 @@ class LegDeflected(EventData):
     TYPE: ClassVar[str] = "call.leg_deflected.v1"
     #: As dialled.
     destination: str
+    #: The user in whose name it is called.
+    party: str = ""
+    #: Who is sent there: number, empty when withheld.
+    kept_number: str = ""
 
 
 class TransferEnded(EventData):

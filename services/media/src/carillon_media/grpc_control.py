@@ -19,8 +19,10 @@ from carillon_media.domain.steps import Speech
 from carillon_media.grpc_features import FeatureVerbs, check, refusals, who
 from carillon_media.handlers.control import CallControl, UnknownCall
 from carillon_media.handlers.feature_control import FeatureControl
+from carillon_media.handlers.originations import originate_at
 from carillon_media.handlers.taps import FellBehind, Taps
 
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CALL_CONTROL = "carillon.media.v1.CallControlService"
 _WHO = frozenset({ADMIN, OPERATOR, SERVICE})
@@ -146,18 +148,23 @@ class CallControlApi(FeatureVerbs, CallControlServiceServicer):
         seconds = request.ring_seconds or RING_SECONDS
         check(
             {
-                "user_id": "" if request.user_id else "needed",
+                "user_id": "" if request.user_id or request.phone else "needed",
+                "phone": "" if not request.phone or _E164.fullmatch(request.phone) else "must be E.164, with its plus sign",
+                "arguments": "" if _fit(request.arguments) else "at most 16, of at most 200 characters",
                 "destination": _undialable(request.destination),
                 "ring_seconds": "" if 0 < seconds <= MAX_RING_SECONDS else f"1 to {MAX_RING_SECONDS}",
                 "call_id": "" if not request.call_id or _UUID.fullmatch(request.call_id) else "must be a UUID in lower case",
             }
         )
         tenant = current_tenant()
-        if not self._control.knows_user(tenant, request.user_id):
+        if request.user_id and not self._control.knows_user(tenant, request.user_id):
             raise NotFound(f"users/{request.user_id}")
         async with refusals(user=request.user_id):
             auto = request.auto_answer
             wanted = (tenant, request.user_id, request.destination, who(), seconds)
+            if request.phone:
+                more = (dict(request.arguments), request.call_id)
+                return pb.OriginateCallResponse(call_id=await originate_at(self._control, tenant, request.phone, *wanted[1:], *more))
             call_id = self._control.originate(*wanted, auto_answer=auto, call_id=request.call_id)
         return pb.OriginateCallResponse(call_id=call_id)
 
@@ -195,6 +202,10 @@ class CallControlApi(FeatureVerbs, CallControlServiceServicer):
 def _leg(leg_id: str) -> str:
     check({"leg_id": "" if leg_id else "needed"})
     return leg_id
+
+
+def _fit(arguments: Mapping[str, str]) -> bool:
+    return len(arguments) <= 16 and all(len(text) <= 200 for pair in arguments.items() for text in pair)
 
 
 def _undialable(destination: str) -> str:

@@ -175,6 +175,22 @@ async def test_click_to_call(house: Any, words: Any, control: Any) -> None:
     assert sorted(ends) == ["a", "a2", "b1"]
 
 
+@pytest.mark.feature("D-16")
+async def test_a_phone_outside_rings_first_and_the_application_is_asked_with_what_was_given(house: Any, words: Any, control: Any) -> None:
+    house.application.follow(words.ring("bob"), words.hang_up(16))
+    bob = await house.phone("bob")
+    call = "01890000-0000-7000-8000-000000000001"
+    wanted = pb.OriginateCallRequest(phone="+41795550911", destination="emergency-notice", call_id=call, arguments={"notice": "7"})
+    assert (await control.OriginateCall(wanted)).call_id == call
+    await bob.pick_up()
+    events = await house.ended()
+    where, then = house.application.asked
+    assert (where.call.dialled, where.call.caller_user_id, dict(where.outcome.entered.arguments)) == ("+41795550911", "", {})
+    assert (then.call.dialled, then.call.caller_number) == ("emergency-notice", "+41795550911")
+    assert dict(then.outcome.entered.arguments) == {"notice": "7"}
+    assert (events[0].callid, events[0].data["caller"], events[0].data["requested_by"]) == (call, "+41795550911", "olga")
+
+
 async def test_what_is_wrong_is_named(house: Any, words: Any, control: Any, talk: Any) -> None:
     here = call_id(house)
     bad, gone, state = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION
@@ -193,6 +209,11 @@ async def test_what_is_wrong_is_named(house: Any, words: Any, control: Any, talk
         (control.OriginateCall(pb.OriginateCallRequest(user_id="ghost", destination="102")), (gone, [])),
         (control.OriginateCall(pb.OriginateCallRequest(user_id="carol", destination="102")), (state, ["users/carol"])),
         (control.OriginateCall(pb.OriginateCallRequest(destination="")), (bad, ["user_id", "destination"])),
+        (control.OriginateCall(pb.OriginateCallRequest(phone="0791", destination="102")), (bad, ["phone"])),
+        (
+            control.OriginateCall(pb.OriginateCallRequest(phone="+41795550911", destination="1", arguments={"x": "y" * 201})),
+            (bad, ["arguments"]),
+        ),
     ]:
         assert await refused(call) == expected
     async with channel(f"127.0.0.1:{house.running.grpc_port}", issue_token(KEY, "eve", "other", [ADMIN])) as link:

@@ -16,7 +16,7 @@ _THEIRS = tuple(
     f"delete from {table} where tenant = $1 and user_id = $2" for table in ("attendance", "code_block", "code_try", "last_talk")
 )
 _ORDERED = (
-    "delete from call_order where tenant = $1 and (who = $2 or watched = $2 or number ilike any($3::text[]) or who ilike any($3::text[]))"
+    "delete from call_order where tenant = $1 and (who = $2 or watched = $2 or concat_ws(' ', who, number, words) ilike any($3::text[]))"
 )
 _TALKED = "delete from last_talk where tenant = $1 and number ilike any($2::text[])"
 _ROWS = {

@@ -57,6 +57,13 @@ class CallBack(Protocol):
         """Have this user's phones rung and then the number called, in one call with that id; False: it is not done."""
 
 
+class CallMaker(CallBack, Protocol):
+    """Calls people for other reasons too."""
+
+    async def tell(self, tenant: str, phone: str, arguments: Mapping[str, str], ring_seconds: int, call_id: str) -> bool:
+        """Have this phone (E.164) rung in a call with that id; who answers hears what the arguments mean to us. False: it is not done."""
+
+
 class Lines(Protocol):
     """How a tenant's trunks stand."""
 
@@ -102,6 +109,9 @@ class Orders(Protocol):
 
     async def words(self, tenant: str, order_id: str, seconds: float) -> tuple[str, str] | None:
         """What a phone is told, and in which language; None: no such notice."""
+
+    async def result(self, tenant: str, order_id: str, seconds: float) -> str:
+        """What came of it; empty: it is open, or there is none."""
 
     async def busy(self, tenant: str, user_ids: Iterable[str], seconds: float = 2.0) -> set[str]:
         """Who of them talks or is being rung."""

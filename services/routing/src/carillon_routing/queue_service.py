@@ -66,7 +66,7 @@ async def run_queues(
         stack.push_async_callback(consumer.stop)
         told = await bus.consume(FACTS_CONSUMER, CallFactsWriter(pool).handle, DeadLetters(pool))
         stack.push_async_callback(told.stop)
-        notices = EmergencyNotices(bus, configuration.current, SystemClock())
+        notices = EmergencyNotices(bus, configuration.current, SystemClock(), orders[0])
         emergencies = await bus.consume(EMERGENCIES_CONSUMER, notices.handle, DeadLetters(pool))
         stack.push_async_callback(emergencies.stop)
         outbox = Outbox(pool, bus)

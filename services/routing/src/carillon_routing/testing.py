@@ -21,6 +21,7 @@ from carillon_contracts.tenant_config import TenantConfig, evolve
 from carillon_kit.bus import Bus, MemoryBus
 from carillon_routing.domain.advance import decided
 from carillon_routing.domain.asks import (
+    AcknowledgeNotice,
     AnsweredToday,
     Ask,
     Attend,
@@ -36,6 +37,7 @@ from carillon_routing.domain.asks import (
     LastCaller,
     LoggedIn,
     Mail,
+    NoticeWords,
     OrderCallBack,
     TakePlace,
 )
@@ -127,6 +129,9 @@ class World:
     #: Calls by trunk; None: nobody can be called back.
     on_trunks: dict[str, int] | None = None
     call_backs: list[OrderCallBack] = field(default_factory=list)
+    #: Words by order, and those that were understood.
+    notices: dict[str, str] = field(default_factory=dict)
+    acknowledged: list[str] = field(default_factory=list)
     #: Nobody answers, and nothing can be found out.
     dark: bool = False
 
@@ -174,6 +179,12 @@ class World:
                 return self.last_callers.get(user_id, "")
             case CallsOnTrunks(trunk_ids):
                 return None if self.on_trunks is None else {each: self.on_trunks.get(each, 0) for each in trunk_ids}
+            case NoticeWords(order_id):
+                text = self.notices.get(order_id, "")
+                return {"text": text, "language": "fr"} if text else None
+            case AcknowledgeNotice(order_id):
+                self.acknowledged.append(order_id)
+                return True
             case OrderCallBack():
                 self.call_backs.append(ask)
                 return True
@@ -225,12 +236,13 @@ class SimulatedCall:
         *,
         withheld: bool = False,
         transferred: bool = False,
+        arguments: Mapping[str, str] | None = None,
         world: World | None = None,
     ) -> "SimulatedCall":
         """A user dials, or sends the other side of its call there; media gives the user's extension as the caller's number."""
         number = "" if withheld else config.extension_of(user_id)
         facts = CallFacts(config.tenant_id, "c1", "from_user", dialled, number, caller_user_id=user_id, sip_credential_id=f"acme-{user_id}")
-        return cls._begin(config, facts, at, {"transferred_by": user_id} if transferred else {}, world)
+        return cls._begin(config, facts, at, {"transferred_by": user_id} if transferred else arguments, world)
 
     @classmethod
     def _begin(

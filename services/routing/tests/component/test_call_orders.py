@@ -18,8 +18,9 @@ from carillon_kit.testing import postgres_dsn  # noqa: F401
 from carillon_routing.adapters.call_facts import CallFactsWriter
 from carillon_routing.adapters.call_orders import PostgresOrders
 from carillon_routing.adapters.queue_events import outgoing
-from carillon_routing.domain.asks import CallsOnTrunks, CancelCallBacks, OrderCallBack
-from carillon_routing.domain.call_orders import MAX_PER_USER
+from carillon_routing.domain.asks import AcknowledgeNotice, CallsOnTrunks, CancelCallBacks, NoticeWords, OrderCallBack
+from carillon_routing.domain.call_orders import MAX_PER_USER, MAX_TRIES
+from carillon_routing.domain.emergency_notices import ARGUMENT
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.handlers import call_orders
 from carillon_routing.handlers.call_orders import CallOrders
@@ -41,6 +42,10 @@ class Media:
 
     async def __call__(self, tenant: str, user_id: str, number: str, ring_seconds: int, call_id: str) -> bool:
         self.asked.append((user_id, number, call_id))
+        return self.begins
+
+    async def tell(self, tenant: str, phone: str, arguments: Mapping[str, str], ring_seconds: int, call_id: str) -> bool:
+        self.asked.append((phone, arguments[ARGUMENT], call_id))
         return self.begins
 
     async def lines(self, tenant: str) -> Mapping[str, tuple[int, bool]] | None:
@@ -195,3 +200,29 @@ async def test_they_are_counted_cancelled_and_refused(pool: Any) -> None:
     assert await replica.handler.find(CALL, CallsOnTrunks(("carrier", "other"), 1)) == {"carrier": 1}
     dark = CallOrders(PostgresOrders(clock), {"acme": CONFIG}.get, clock, media, media.lines)
     assert await dark.find(CALL, CallsOnTrunks(("carrier",), 1)) is None
+
+
+@pytest.mark.feature("D-16")
+async def test_phones_are_told_of_a_call_for_help_all_at_once_until_each_has_understood(pool: Any) -> None:
+    clock, media = ManualClock(), Media()
+    replica = Replica(pool, clock, media)
+    for _ in range(2):
+        for phone in ("+41795550911", "+41795550912"):
+            assert await replica.orders.add("acme", "emergency_notice", phone, "117", "c1", seconds=30, words="Hilfe", language="de")
+    await replica.handler.tick()
+    assert [phone for phone, _, _ in media.asked] == ["+41795550911", "+41795550912"]
+    first = media.asked[0][1]
+    assert await replica.handler.find(CALL, NoticeWords(first, 0)) == {"text": "Hilfe", "language": "de"}
+    assert await replica.handler.find(CALL, AcknowledgeNotice(first, 0)) is True
+    assert await replica.handler.find(CALL, AcknowledgeNotice(first, 0)) is True, "told again"
+    assert await replica.handler.find(CALL, NoticeWords(first, 0)) is None
+    stranger = CallFacts("other", "c9", "from_user", "emergency-notice")
+    assert await replica.handler.find(stranger, NoticeWords(media.asked[1][1], 0)) is None
+    for _ in range(MAX_TRIES["emergency_notice"]):
+        await happens(pool, media.asked[-1][2], STARTED, ENDED)
+        await replica.handler.tick()
+        clock.advance(16)
+        await replica.handler.tick()
+    assert [phone for phone, _, _ in media.asked[1:]] == ["+41795550912"] * MAX_TRIES["emergency_notice"]
+    ended = [(event.data["phone"], event.data["result"]) for event in await told(pool) if event.type.endswith("ended.v1")]
+    assert ended == [("+41795550911", "acknowledged"), ("+41795550912", "not_acknowledged")]

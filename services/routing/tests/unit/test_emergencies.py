@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from carillon_routing.domain.emergencies import Notice, notice
-from carillon_routing.domain.facts import CallFacts
-from carillon_routing.testing import small_company
+from carillon_routing.domain.emergency_notices import ARGUMENT, MAX_TURNS
+from carillon_routing.domain.facts import CallFacts, Gather
+from carillon_routing.testing import SimulatedCall, World, small_company
 
 pytestmark = pytest.mark.feature("D-16")
 AT = datetime(2026, 1, 6, 9, 30, tzinfo=UTC)
@@ -32,10 +33,10 @@ COMPANY: dict[str, Any] = {
 }
 
 
-def told(user_id: str, dialled: str = "117", **changes: Any) -> Notice | None:
+def told(user_id: str, dialled: str = "117", connects: str = "", **changes: Any) -> Notice | None:
     config = small_company(**{**COMPANY, **changes})
     direction = "from_user" if user_id else "inbound"
-    return notice(config, CallFacts("acme", "c1", direction, dialled, "101", caller_user_id=user_id), AT)  # type: ignore[arg-type]
+    return notice(config, CallFacts("acme", "c1", direction, dialled, "101", caller_user_id=user_id), AT, connects)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -101,3 +102,71 @@ def test_departments_in_a_circle_end() -> None:
     found = told("anna", departments=[{"id": "line-2", "parent_id": "production"}, {"id": "production", "parent_id": "line-2"}])
     assert found is not None
     assert "safety@acme.example" in found.recipients
+
+
+def test_who_is_connected_by_a_transfer_is_told_of_too() -> None:
+    found = told("anna", connects="+41791112233")
+    assert found is not None
+    assert found.text.splitlines()[-1] == "Mis en relation: +41791112233"
+    assert found.event.connects == "+41791112233"
+
+
+PHONES = [
+    {"id": "all", "phones": ["+41795550911", "+41795550912"]},
+    {"id": "guard", "department_id": "production", "phones": ["+41795550911"], "language": "de"},
+]
+
+
+def test_phones_are_told_in_the_language_of_who_comes_first_and_numbers_digit_by_digit() -> None:
+    found = told("anna", emergency_recipients=PHONES, connects="+4179")
+    assert found is not None
+    assert found.event.phones == tuple(each.phone for each in found.phones) == ("+41795550911", "+41795550912")
+    assert {each.language for each in found.phones} == {"fr"}
+    assert found.phones[0].words == (
+        "Appel d'urgence. Anna Rochat a appelé le 1 1 7, à 10:30, numéro interne 1 0 1, pour + 4 1 7 9, site Usine, Rue du Lac 1, Renens, "
+        "à rappeler au + 4 1 2 1 5 5 5 0 1 0 9."
+    )
+    alone = told("anna", emergency_recipients=PHONES[1:])
+    assert alone is not None
+    assert alone.phones[0].words.startswith("Notruf. Anna Rochat hat 1 1 7 angerufen, um 10:30, Nebenstelle 1 0 1, Standort Usine,")
+
+
+@pytest.mark.parametrize("language", ["en", "fr-CH", "de", "nl", "it", "pt"])
+def test_what_is_not_known_is_left_out_in_every_language(language: str) -> None:
+    found = told("carl", emergency_recipients=[PHONES[0] | {"language": language}], extensions=[])
+    assert found is not None
+    (told_one, _) = found.phones
+    assert told_one.language == (language if language != "pt" else "en")
+    assert "Carl" in told_one.words
+    assert "{" not in told_one.words
+    assert ", ," not in told_one.words
+
+
+def notice_call(world: World) -> SimulatedCall:
+    return SimulatedCall.from_user(small_company(), "", "emergency-notice", arguments={ARGUMENT: "o1"}, world=world)
+
+
+def test_a_phone_hears_it_again_and_again_until_a_key_says_that_it_was_understood() -> None:
+    world = World(notices={"o1": "Appel d'urgence."})
+    call = notice_call(world)
+    for _ in range(2):
+        assert isinstance(call.last.step, Gather)
+        assert [phrase.text for phrase in call.says] == ["Appel d'urgence.", "Appuyez sur le un si vous avez compris."]
+        call.pressed("")
+    assert call.pressed("1").says[0].text == "Merci. Vous ne serez plus appelé."
+    assert world.acknowledged == ["o1"]
+    assert call.played().ends == (16, 480)
+
+
+def test_who_never_presses_the_key_has_not_acknowledged_it() -> None:
+    world = World(notices={"o1": "Appel d'urgence."})
+    call = notice_call(world)
+    for _ in range(MAX_TURNS):
+        assert call.ends is None
+        call.pressed("2")
+    assert call.ends == (16, 480)
+    assert not world.acknowledged
+
+
+def test_a_notice_that_is_over_says_nothing() -> None:
+    assert notice_call(World()).ends == (31, 480)

@@ -115,5 +115,7 @@ class EmergencyRecipient(Departmental):
     display_name: str = ""
     site_id: str = ""
     emails: tuple[Email, ...] = ()
-    #: Called, one after another.
+    #: Called at once, until they acknowledge it.
     phones: tuple[E164, ...] = ()
+    #: In which phones are told; empty: the tenant's.
+    language: Language = ""

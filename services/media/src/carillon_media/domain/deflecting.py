@@ -32,7 +32,7 @@ def on_deflected(call: CallState, phase: Ringing, given: inputs.LegDeflected) ->
     call.question += 1
     place = f"deflection-{call.question}"
     phase.table.hand_on(leg.leg_id, place)
-    call.journal(events.LegDeflected(destination=given.destination), leg.leg_id)
+    call.journal(events.LegDeflected(destination=given.destination, party=leg.party, kept_number=call.facts.caller), leg.leg_id)
     call.end_leg(leg, DEFLECTED, "callee", status=given.status, gone=True)
     facts = replace(
         call.facts,

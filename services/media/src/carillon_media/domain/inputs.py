@@ -106,7 +106,7 @@ class Originated:
     """The call is made for a user: `contacts` are its devices, which ring first and show who is called.
 
     `prompts`: whoever answers hears these and nothing else. `application`: what decides then, if it is not the first one.
-    `shown`: what the phones show in place of what was dialled.
+    `shown`: what the phones show in place of what was dialled. `arguments`: of the first question.
     """
 
     contacts: tuple[Contact, ...]
@@ -117,6 +117,7 @@ class Originated:
     prompts: tuple[Prompt, ...] = ()
     application: str = ""
     shown: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

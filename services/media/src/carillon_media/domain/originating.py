@@ -37,7 +37,7 @@ def begin(call: CallState, phase: New, given: inputs.Originated) -> None:
     if not given.contacts:
         call.finish("subscriber_absent", "system")
         return
-    call.phase = Originating(call.name("ring"), given.prompts, given.application)
+    call.phase = Originating(call.name("ring"), given.prompts, given.application, given.arguments)
     call.do(outputs.SetTimer(MAX_DURATION, call.now + call.limits.max_call_seconds))
     call.do(outputs.SetTimer(call.phase.timer, call.now + given.ring_seconds))
     for leg, contact in zip(call.legs.values(), given.contacts, strict=False):
@@ -70,7 +70,7 @@ def on_accepted(call: CallState, phase: Originating, accepted: inputs.LegAccepte
         prompting.begin_play(call, Play(phase.prompts))
     else:
         call.application = phase.application or call.application
-        call.ask(Entered())
+        call.ask(Entered(phase.arguments))
 
 
 def on_refused(call: CallState, phase: Originating, refused: inputs.LegRefused) -> None:

@@ -91,11 +91,12 @@ class New:
 @dataclass(frozen=True, slots=True)
 class Originating:
     """The devices of the user for whom the call is made ring; each is a leg. `prompts` are all that it is made for, if there are any;
-    `application` decides what comes then if it is another one than for calls that come in."""
+    `application` decides what comes then if it is another one than for calls that come in, and is asked with `arguments`."""
 
     timer: str
     prompts: tuple[Prompt, ...] = ()
     application: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

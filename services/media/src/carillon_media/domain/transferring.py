@@ -24,7 +24,11 @@ def begin(call: CallState, phase: Talking, by: Leg, destination: str, requested_
     """Leg `by` sends the other one to a dialled destination; `release`: `by` is hung up at once, its phone has not asked for progress."""
     kept_id = holding.other_than(call, phase, by.leg_id)
     arguments = {"transferred_by": by.party, **_who_stays(call.legs[kept_id], phase.ring.recording)}
-    call.journal(events.LegTransferred(kept=kept_id, destination=destination, requested_by=requested_by), by.leg_id)
+    kept = call.legs[kept_id]
+    call.journal(
+        events.LegTransferred(kept=kept_id, destination=destination, requested_by=requested_by, party=by.party, kept_number=kept.number),
+        by.leg_id,
+    )
     holding.leave(call, phase)
     talk_recording.leave(call, phase)
     call.do(outputs.UnbridgeLeg(kept_id))

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 
 from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs, recording_dialogue
-from carillon_media.domain.call import FIRST_APPLICATION, Call
+from carillon_media.domain.call import Call
 from carillon_media.domain.describe import describe
-from carillon_media.domain.facts import CallFacts, Contact
+from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.recording_dialogue import Task
-from carillon_media.domain.steps import Entered, Outcome, Ring, TrunkTarget
+from carillon_media.domain.steps import Outcome
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.control import CallControl, Refused
-from carillon_media.handlers.switchboard import Switchboard
+from carillon_media.handlers.first_phones import phones_at
 from carillon_media.ports import Answer, NoDecision
 
 _log = get_logger(__name__)
@@ -83,8 +83,7 @@ class Studio:
         )
         shown, name = wanted.title, wanted.title_name
         if wanted.number:
-            ring = await _where(board, replace(facts, dialled=wanted.number))
-            contacts = _contacts(board, facts, ring)
+            contacts, ring = await phones_at(board, facts, wanted.number)
             facts = replace(facts, caller=wanted.number, caller_name="")
             if any(contact.trunk is not None for contact in contacts):
                 shown, name = ring.caller_number, ring.caller_name
@@ -134,29 +133,3 @@ class Studio:
         if take.error:
             _log.warning("a recording by phone is not kept", call_id=take.call_id, error=take.error)
         return take.error
-
-
-async def _where(board: Switchboard, facts: CallFacts) -> Ring:
-    """What this user's dialling that number leads to. Raises Refused."""
-    try:
-        answer = await board.parts.applications.ask(FIRST_APPLICATION, facts, b"", Entered())
-    except NoDecision as error:
-        raise Refused(f"the number cannot be looked up: {error}") from error
-    if not isinstance(answer.step, Ring):
-        because = next((line.reason for line in reversed(answer.trace)), "")
-        raise Refused(f"{facts.dialled} is no phone that can be rung" + (f": {because}" if because else ""))
-    return answer.step
-
-
-def _contacts(board: Switchboard, facts: CallFacts, ring: Ring) -> tuple[Contact, ...]:
-    """Where what rings first is reached; none if nothing of it can be."""
-    directory, found = board.parts.directory, list[Contact]()
-    for target in ring.targets:
-        if target.start_after_ms > 0:
-            continue
-        if isinstance(target.whom, TrunkTarget):
-            trunk = directory.contact_of_trunk(facts.tenant, target.whom.trunk_id, target.whom.number, facts.call_id)
-            found += [trunk] if trunk is not None else []
-        else:
-            found += directory.contacts_of_user(facts.tenant, target.whom)
-    return tuple(found)

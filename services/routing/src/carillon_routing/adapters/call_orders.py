@@ -145,11 +145,15 @@ class PostgresOrders:
         """What a phone is told, and in which language; None: no such notice."""
         async with self._up(seconds) as pool:
             row = await pool.fetchrow(_ONE, tenant, UUID(order_id))
-        return (row["words"], row["language"]) if row is not None and row["kind"] == "emergency_notice" else None
+        if row is None or row["kind"] != "emergency_notice" or row["over"]:
+            return None
+        return row["words"], row["language"]
 
-    async def find(self, tenant: str, order_id: str, seconds: float) -> Order | None:
-        """An open one."""
-        return next((order for order in await self.open(tenant, seconds) if order.order_id == order_id), None)
+    async def result(self, tenant: str, order_id: str, seconds: float) -> str:
+        """What came of it; empty: it is open, or there is none."""
+        async with self._up(seconds) as pool:
+            row = await pool.fetchrow(_ONE, tenant, UUID(order_id))
+        return str(row["over"]) if row is not None else ""
 
     async def busy(self, tenant: str, user_ids: Iterable[str], seconds: float = 2.0) -> set[str]:
         """Who of them talks or is being rung."""

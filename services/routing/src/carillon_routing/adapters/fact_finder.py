@@ -7,6 +7,7 @@ from carillon_routing.adapters.peers import Peers
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.adapters.web import Web
 from carillon_routing.domain.asks import (
+    AcknowledgeNotice,
     Ask,
     Attend,
     CallsOnTrunks,
@@ -16,6 +17,7 @@ from carillon_routing.domain.asks import (
     HavePhone,
     LastCaller,
     Mail,
+    NoticeWords,
     OrderCallBack,
 )
 from carillon_routing.domain.facts import CallFacts
@@ -45,7 +47,7 @@ class RealFacts:
                 return await self._letters.take(call, ask)
             case Attend():
                 return await self._attendances.attend(call.tenant_id, ask)
-            case CallsOnTrunks() | OrderCallBack() | CancelCallBacks():
+            case CallsOnTrunks() | OrderCallBack() | CancelCallBacks() | NoticeWords() | AcknowledgeNotice():
                 return await self._orders.find(call, ask)
             case Fetch():
                 return await self._web.fetch(call, ask)

@@ -18,6 +18,7 @@ from carillon_routing.domain import (
     codes,
     destinations,
     effects,
+    emergency_notices,
     feature_settings,
     features,
     groups,
@@ -41,6 +42,7 @@ from carillon_routing.domain.cursor import (
     FeatureWait,
     GroupWait,
     MenuWait,
+    NoticeWait,
     PlayWait,
     QueueWait,
     RefusedWait,
@@ -164,6 +166,8 @@ def fax_calls(outcome: object) -> bool:
 
 def _enter(walk: Walk, entered: Entered) -> Move:
     """Where a new call goes, by what was dialled."""
+    if order_id := entered.arguments.get(emergency_notices.ARGUMENT):
+        return emergency_notices.begin(walk, order_id)
     from_user = walk.call.direction == "from_user"
     walk.sent = bool({"transferred_by", "deflected_by"} & set(entered.arguments))
     if "transferred_by" in entered.arguments:
@@ -262,6 +266,8 @@ def _go_on(walk: Walk, cursor: Cursor, outcome: Outcome) -> Move:
             return hot_desk.given(walk, wait, gathered)
         case CallBackWait() as wait, Gathered() as gathered:
             return call_back.chosen(walk, wait, gathered)
+        case NoticeWait() as wait, Gathered() as gathered:
+            return emergency_notices.heard(walk, wait, gathered)
         case RefusedWait(), Played():
             walk.note("announcement", True, "the caller was told", "hang_up")
             return Stop(BARRED)

@@ -256,8 +256,36 @@ class CancelCallBacks:
         return f"cancel call backs {self.user_id}"
 
 
+@dataclass(frozen=True, slots=True)
+class NoticeWords:
+    """What a phone is told of a call for help. Answer: `{"text": str, "language": str}`; None: it is over, or cannot be read."""
+
+    order_id: str
+    turn: int
+
+    @property
+    def key(self) -> str:
+        """`notice words 0190... 0`"""
+        return f"notice words {self.order_id} {self.turn}"
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgeNotice:
+    """Whoever was told has understood; the phone is called no more. Answer: True when it is kept."""
+
+    order_id: str
+    turn: int
+
+    @property
+    def key(self) -> str:
+        """`acknowledge notice 0190... 0`"""
+        return f"acknowledge notice {self.order_id} {self.turn}"
+
+
 Ask = (
-    CallsOnTrunks
+    NoticeWords
+    | AcknowledgeNotice
+    | CallsOnTrunks
     | OrderCallBack
     | CancelCallBacks
     | CountTry

@@ -77,6 +77,14 @@ class CallBackWait:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeWait:
+    """A phone is told of a call for help, `turn` times before this one."""
+
+    order_id: str
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MenuWait:
     """A menu was played `turn` times before; `digits` were pressed that may be a key or the beginning of an extension."""
 
@@ -138,6 +146,7 @@ Wait = (
     | RefusedWait
     | CodeWait
     | CallBackWait
+    | NoticeWait
     | MenuWait
     | PlayWait
     | FeatureWait
@@ -203,6 +212,8 @@ def _encode_wait(wait: Wait) -> list[Any]:
             return ["external_busy" if busy else "external", number, list(tried), ring_ms, for_user_id]
         case CallBackWait(number, blocked):
             return ["call_back", number, blocked]
+        case NoticeWait(order_id, turn):
+            return ["notice", order_id, turn]
         case GroupWait(group_id, hunt):
             return ["group", group_id, hunt]
         case StickyWait(user_id):
@@ -307,6 +318,7 @@ _WAITS: dict[str, tuple[tuple[Callable[[object], bool], ...], Callable[..., Wait
         lambda number, tried, ring_ms, user: ExternalWait(number, tuple(tried), ring_ms, user, busy=True),
     ),
     "call_back": ((_is_text, _is_text), CallBackWait),
+    "notice": ((_is_text, _is_count), NoticeWait),
     "group": ((_is_text, _is_flag), GroupWait),
     "sticky": ((_is_text,), StickyWait),
     "refused": ((), RefusedWait),

@@ -1,5 +1,6 @@
 """Calls for help, and what those are told who must know: who called from where."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -15,6 +16,8 @@ from carillon_routing.domain.identity import for_help
 
 #: Of one letter.
 MAX_RECIPIENTS = 100
+#: That are called for one call for help.
+MAX_PHONES = 20
 _SUBJECTS = {
     "en": "Emergency call to {number} by {name}",
     "fr": "Appel d'urgence au {number} par {name}",
@@ -23,12 +26,58 @@ _SUBJECTS = {
     "it": "Chiamata d'emergenza al {number} da parte di {name}",
 }
 _LABELS = {
-    "en": ("Called", "Caller", "Extension", "Number for calling back", "Site", "Address", "Department", "Time", "unknown"),
-    "fr": ("Appelé", "Appelant", "Numéro interne", "Numéro de rappel", "Site", "Adresse", "Service", "Heure", "inconnu"),
-    "de": ("Angerufen", "Anrufer", "Nebenstelle", "Nummer für Rückrufe", "Standort", "Adresse", "Abteilung", "Zeit", "unbekannt"),
-    "nl": ("Gebeld", "Beller", "Toestel", "Nummer om terug te bellen", "Vestiging", "Adres", "Afdeling", "Tijd", "onbekend"),
-    "it": ("Chiamato", "Chiamante", "Interno", "Numero da richiamare", "Sede", "Indirizzo", "Reparto", "Ora", "sconosciuto"),
+    "en": ("Called", "Caller", "Extension", "Number for calling back", "Site", "Address", "Department", "Time", "Connected for", "unknown"),
+    "fr": ("Appelé", "Appelant", "Numéro interne", "Numéro de rappel", "Site", "Adresse", "Service", "Heure", "Mis en relation", "inconnu"),
+    "de": (
+        "Angerufen",
+        "Anrufer",
+        "Nebenstelle",
+        "Nummer für Rückrufe",
+        "Standort",
+        "Adresse",
+        "Abteilung",
+        "Zeit",
+        "Verbunden wird",
+        "unbekannt",
+    ),
+    "nl": (
+        "Gebeld",
+        "Beller",
+        "Toestel",
+        "Nummer om terug te bellen",
+        "Vestiging",
+        "Adres",
+        "Afdeling",
+        "Tijd",
+        "Doorverbonden",
+        "onbekend",
+    ),
+    "it": ("Chiamato", "Chiamante", "Interno", "Numero da richiamare", "Sede", "Indirizzo", "Reparto", "Ora", "Collegato", "sconosciuto"),
 }
+
+
+#: What phones are told; parts that say nothing are left out.
+_SPOKEN = {
+    "en": ("Emergency call. {name} has called {number}", "at {time}", "extension {extension}", "for {connects}", "site {site}",
+           "{address}", "call back {callback}"),
+    "fr": ("Appel d'urgence. {name} a appelé le {number}", "à {time}", "numéro interne {extension}", "pour {connects}",
+           "site {site}", "{address}", "à rappeler au {callback}"),
+    "de": ("Notruf. {name} hat {number} angerufen", "um {time}", "Nebenstelle {extension}", "für {connects}", "Standort {site}",
+           "{address}", "Rückruf an {callback}"),
+    "nl": ("Noodoproep. {name} heeft {number} gebeld", "om {time}", "toestel {extension}", "voor {connects}",
+           "vestiging {site}", "{address}", "terugbellen naar {callback}"),
+    "it": ("Chiamata d'emergenza. {name} ha chiamato il {number}", "alle {time}", "interno {extension}", "per {connects}",
+           "sede {site}", "{address}", "da richiamare al {callback}"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A phone, and what it is told."""
+
+    phone: str
+    words: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +89,7 @@ class Notice:
     subject: str
     text: str
     language: str
+    phones: tuple[Told, ...] = ()
 
 
 def emergency_number(config: TenantConfig, dialled: str) -> str:
@@ -53,8 +103,8 @@ def emergency_number(config: TenantConfig, dialled: str) -> str:
     return found.number if isinstance(found, ToEmergency) else ""
 
 
-def notice(config: TenantConfig, call: CallFacts, at: datetime) -> Notice | None:
-    """Of a call that began at `at`; None: it was not for help."""
+def notice(config: TenantConfig, call: CallFacts, at: datetime, connects: str = "") -> Notice | None:
+    """Of a call that began, or was sent there, at `at`; None: it was not for help. `connects`: see `EmergencyCalled`."""
     user = config.users.get(call.caller_user_id) if call.direction == "from_user" else None
     number = emergency_number(config, call.dialled) if user is not None else ""
     if user is None or not number:
@@ -62,6 +112,7 @@ def notice(config: TenantConfig, call: CallFacts, at: datetime) -> Notice | None
     departments, site = departments_of(config, user), site_of(config, user)
     told = [each for each in config.all(EmergencyRecipient).values() if _concerns(each, departments, site)]
     recipients = tuple(dict.fromkeys(email for each in told for email in each.emails))[:MAX_RECIPIENTS]
+    languages = {phone: each.language or config.tenant.language for each in reversed(told) for phone in each.phones}
     department = departments[0] if departments else None
     event = EmergencyCalled(
         call_id=call.call_id,
@@ -74,21 +125,52 @@ def notice(config: TenantConfig, call: CallFacts, at: datetime) -> Notice | None
         address=site.address if site is not None else "",
         department_id=department.id if department is not None else "",
         recipients=recipients,
+        phones=tuple(sorted(languages)[:MAX_PHONES]),
+        connects=connects,
     )
     base = config.tenant.language.split("-")[0]
     language = base if base in _SUBJECTS else "en"
     place = (site.display_name or site.id) if site is not None else ""
     part = (department.display_name or department.id) if department is not None else ""
     subject = _SUBJECTS[language].format(number=number, name=user.full_name)
-    return Notice(event, recipients, subject, _text(event, place, part, at, config, language), language)
+    phones = tuple(Told(phone, _words(event, place, at, config, languages[phone]), _spoken(languages[phone])) for phone in event.phones)
+    return Notice(event, recipients, subject, _text(event, place, part, at, config, language), language, phones)
+
+
+def _spoken(language: str) -> str:
+    return language if language.split("-")[0] in _SPOKEN else "en"
+
+
+def _words(event: EmergencyCalled, site: str, at: datetime, config: TenantConfig, language: str) -> str:
+    """As it is spoken: numbers digit by digit."""
+    values = {
+        "name": event.user_name,
+        "number": _digits(event.number),
+        "time": f"{at.astimezone(ZoneInfo(config.tenant.time_zone)):%H:%M}",
+        "extension": _digits(event.extension),
+        "connects": _digits(event.connects) if event.connects.strip("+").isdecimal() else event.connects,
+        "site": site,
+        "address": event.address,
+        "callback": _digits(event.callback_number),
+    }
+    parts = (part for part in _SPOKEN[_spoken(language).split("-")[0]] if all(values[name] for name in _NAMES.findall(part)))
+    return ", ".join(part.format(**values) for part in parts) + "."
+
+
+def _digits(number: str) -> str:
+    return " ".join(number)
+
+
+_NAMES = re.compile(r"\{(\w+)\}")
 
 
 def _text(event: EmergencyCalled, site: str, department: str, at: datetime, config: TenantConfig, language: str) -> str:
-    *labels, unknown = _LABELS[language]
+    *labels, connects, unknown = _LABELS[language]
     moment = f"{at.astimezone(ZoneInfo(config.tenant.time_zone)):%Y-%m-%d %H:%M:%S} {config.tenant.time_zone}"
     callback = event.callback_number
     values = (event.number, event.user_name, event.extension, callback, site, event.address, department, moment)
-    return "".join(f"{label}: {value or unknown}\n" for label, value in zip(labels, values, strict=True))
+    text = "".join(f"{label}: {value or unknown}\n" for label, value in zip(labels, values, strict=True))
+    return text + (f"{connects}: {event.connects}\n" if event.connects else "")
 
 
 def _concerns(recipient: EmergencyRecipient, departments: tuple[Department, ...], site: Site | None) -> bool:

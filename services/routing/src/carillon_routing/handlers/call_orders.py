@@ -13,10 +13,11 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids, SystemIds
 from carillon_kit.logs import get_logger
-from carillon_routing.domain.asks import CallsOnTrunks, CancelCallBacks, OrderCallBack
+from carillon_routing.domain.asks import AcknowledgeNotice, CallsOnTrunks, CancelCallBacks, NoticeWords, OrderCallBack
 from carillon_routing.domain.call_orders import Order, Over, TrunkNow, due, for_a_line, missed, settled, trunks_for
+from carillon_routing.domain.emergency_notices import ARGUMENT
 from carillon_routing.domain.facts import CallFacts
-from carillon_routing.ports import CallBack, Lines, Orders, OrdersAway
+from carillon_routing.ports import CallMaker, Lines, Orders, OrdersAway
 
 _log = get_logger(__name__)
 TICK_SECONDS = 1.0
@@ -26,32 +27,43 @@ RING_SECONDS = 30
 DATABASE_SECONDS = 0.2
 
 
+Asked = CallsOnTrunks | OrderCallBack | CancelCallBacks | NoticeWords | AcknowledgeNotice
+
+
 class CallOrders:
-    """Of all tenants. `config` gives a tenant's configuration of now; `clock` is the machine's; without `call_back` no call can be made."""
+    """Of all tenants. `config` gives a tenant's configuration of now; `clock` is the machine's; without `calls` none can be made."""
 
     def __init__(
         self,
         orders: Orders,
         config: Callable[[str], TenantConfig | None],
         clock: Clock,
-        call_back: CallBack | None,
+        calls: CallMaker | None,
         lines: Lines | None,
         ids: Ids | None = None,
     ) -> None:
         self._orders = orders
         self._config = config
         self._clock = clock
-        self._call_back = call_back
+        self._calls = calls
         self._lines = lines
         self._ids = ids or SystemIds()
 
-    async def find(self, call: CallFacts, ask: CallsOnTrunks | OrderCallBack | CancelCallBacks) -> JsonValue:
+    async def find(self, call: CallFacts, ask: Asked) -> JsonValue:
         """As `ports.FactFinder`."""
-        if self._call_back is None or not self._orders.up:
+        if self._calls is None or not self._orders.up:
             return None
         tenant = call.tenant_id
         try:
             match ask:
+                case NoticeWords(order_id):
+                    found = await self._orders.words(tenant, order_id, DATABASE_SECONDS)
+                    return None if found is None else {"text": found[0], "language": found[1]}
+                case AcknowledgeNotice(order_id):
+                    mine = [order for order in await self._orders.open(tenant, DATABASE_SECONDS) if order.order_id == order_id]
+                    for order in mine:
+                        await self._orders.settle(Over(order, "acknowledged"), DATABASE_SECONDS)
+                    return await self._orders.result(tenant, order_id, DATABASE_SECONDS) == "acknowledged"
                 case CallsOnTrunks():
                     states = await self._lines(tenant) if self._lines is not None else None
                     return None if states is None else {trunk: states[trunk][0] for trunk in ask.trunk_ids if trunk in states}
@@ -60,7 +72,8 @@ class CallOrders:
                         tenant, "call_back", user_id, number, call.call_id, seconds=DATABASE_SECONDS, blocked=blocked, watched=colleague
                     )
                 case CancelCallBacks(user_id):
-                    mine = [order for order in await self._orders.open(tenant, DATABASE_SECONDS) if order.who == user_id]
+                    waiting = await self._orders.open(tenant, DATABASE_SECONDS)
+                    mine = [order for order in waiting if order.kind == "call_back" and order.who == user_id]
                     done = [await self._orders.settle(Over(order, "cancelled"), DATABASE_SECONDS) for order in mine]
                     return sum(done)
         except OrdersAway as away:
@@ -115,9 +128,13 @@ class CallOrders:
     async def _begin(self, order: Order) -> None:
         """The call's id is stored first, so that a replica that is killed then calls nobody twice."""
         via = str(self._ids.uuid7())
-        if self._call_back is None or not await self._orders.start(order, via):
+        if self._calls is None or not await self._orders.start(order, via):
             return
-        if not await self._call_back(order.tenant, order.who, order.number, RING_SECONDS, via):
+        if order.kind == "call_back":
+            made = await self._calls(order.tenant, order.who, order.number, RING_SECONDS, via)
+        else:
+            made = await self._calls.tell(order.tenant, order.who, {ARGUMENT: order.order_id}, RING_SECONDS, via)
+        if not made:
             begun = next((each for each in await self._orders.open(order.tenant) if each.via == via), None)
             if begun is not None:
                 await self._orders.settle(missed(begun, self._clock.now(), counted=False))

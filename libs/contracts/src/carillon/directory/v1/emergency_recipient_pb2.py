@@ -27,7 +27,7 @@ from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/carillon/directory/v1/emergency_recipient.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x8c\x01\n\x12\x45mergencyRecipient\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0f\n\x07site_id\x18\x0b \x01(\t\x12\x0e\n\x06\x65mails\x18\x0c \x03(\t\x12\x0e\n\x06phones\x18\r \x03(\t\"V\n\x1cGetEmergencyRecipientRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"g\n\x1dGetEmergencyRecipientResponse\x12\x46\n\x13\x65mergency_recipient\x18\x01 \x01(\x0b\x32).carillon.directory.v1.EmergencyRecipient\"\xc2\x01\n\x1eListEmergencyRecipientsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"\x83\x01\n\x1fListEmergencyRecipientsResponse\x12G\n\x14\x65mergency_recipients\x18\x01 \x03(\x0b\x32).carillon.directory.v1.EmergencyRecipient\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"y\n\x1f\x43reateEmergencyRecipientRequest\x12\x46\n\x13\x65mergency_recipient\x18\x01 \x01(\x0b\x32).carillon.directory.v1.EmergencyRecipient\x12\x0e\n\x06reason\x18\x02 \x01(\t\"j\n CreateEmergencyRecipientResponse\x12\x46\n\x13\x65mergency_recipient\x18\x01 \x01(\x0b\x32).carillon.directory.v1.EmergencyRecipient\"\xaa\x01\n\x1fUpdateEmergencyRecipientRequest\x12\x46\n\x13\x65mergency_recipient\x18\x01 \x01(\x0b\x32).carillon.directory.v1.EmergencyRecipient\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"j\n UpdateEmergencyRecipientResponse\x12\x46\n\x13\x65mergency_recipient\x18\x01 \x01(\x0b\x32).carillon.directory.v1.EmergencyRecipient\"K\n\x1f\x44\x65leteEmergencyRecipientRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\"\n DeleteEmergencyRecipientResponse2\xd5\x05\n\x19\x45mergencyRecipientService\x12\x82\x01\n\x15GetEmergencyRecipient\x12\x33.carillon.directory.v1.GetEmergencyRecipientRequest\x1a\x34.carillon.directory.v1.GetEmergencyRecipientResponse\x12\x88\x01\n\x17ListEmergencyRecipients\x12\x35.carillon.directory.v1.ListEmergencyRecipientsRequest\x1a\x36.carillon.directory.v1.ListEmergencyRecipientsResponse\x12\x8b\x01\n\x18\x43reateEmergencyRecipient\x12\x36.carillon.directory.v1.CreateEmergencyRecipientRequest\x1a\x37.carillon.directory.v1.CreateEmergencyRecipientResponse\x12\x8b\x01\n\x18UpdateEmergencyRecipient\x12\x36.carillon.directory.v1.UpdateEmergencyRecipientRequest\x1a\x37.carillon.directory.v1.UpdateEmergencyRecipientResponse\x12\x8b\x01\n\x18\x44\x65leteEmergencyRecipient\x12\x36.carillon.directory.v1.DeleteEmergencyRecipientRequest\x1a\x37.carillon.directory.v1.DeleteEmergencyRecipientResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/carillon/directory/v1/emergency_recipient.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x9e\x01\n\x12\x45mergencyRecipient\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0f\n\x07site_id\x18\x0b \x01(\t\x12\x0e\n\x06\x65mails\x18\x0c \x03(\t\x12\x0e\n\x06phones\x18\r \x03(\t\x12\x10\n\x08language\x18\x0e \x01(\t\"V\n\x1cGetEmergencyRecipientRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"g\n\x1dGetEmergencyRecipientResponse\x12\x46\n\x13\x65mergency_recipient\x18\x01 \x01(\x0b\x32).carillon.directory.v1.EmergencyRecipient\"\xc2\x01\n\x1eListEmergencyRecipientsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"\x83\x01\n\x1fListEmergencyRecipientsResponse\x12G\n\x14\x65mergency_recipients\x18\x01 \x03(\x0b\x32).carillon.directory.v1.EmergencyRecipient\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"y\n\x1f\x43reateEmergencyRecipientRequest\x12\x46\n\x13\x65mergency_recipient\x18\x01 \x01(\x0b\x32).carillon.directory.v1.EmergencyRecipient\x12\x0e\n\x06reason\x18\x02 \x01(\t\"j\n CreateEmergencyRecipientResponse\x12\x46\n\x13\x65mergency_recipient\x18\x01 \x01(\x0b\x32).carillon.directory.v1.EmergencyRecipient\"\xaa\x01\n\x1fUpdateEmergencyRecipientRequest\x12\x46\n\x13\x65mergency_recipient\x18\x01 \x01(\x0b\x32).carillon.directory.v1.EmergencyRecipient\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"j\n UpdateEmergencyRecipientResponse\x12\x46\n\x13\x65mergency_recipient\x18\x01 \x01(\x0b\x32).carillon.directory.v1.EmergencyRecipient\"K\n\x1f\x44\x65leteEmergencyRecipientRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\"\n DeleteEmergencyRecipientResponse2\xd5\x05\n\x19\x45mergencyRecipientService\x12\x82\x01\n\x15GetEmergencyRecipient\x12\x33.carillon.directory.v1.GetEmergencyRecipientRequest\x1a\x34.carillon.directory.v1.GetEmergencyRecipientResponse\x12\x88\x01\n\x17ListEmergencyRecipients\x12\x35.carillon.directory.v1.ListEmergencyRecipientsRequest\x1a\x36.carillon.directory.v1.ListEmergencyRecipientsResponse\x12\x8b\x01\n\x18\x43reateEmergencyRecipient\x12\x36.carillon.directory.v1.CreateEmergencyRecipientRequest\x1a\x37.carillon.directory.v1.CreateEmergencyRecipientResponse\x12\x8b\x01\n\x18UpdateEmergencyRecipient\x12\x36.carillon.directory.v1.UpdateEmergencyRecipientRequest\x1a\x37.carillon.directory.v1.UpdateEmergencyRecipientResponse\x12\x8b\x01\n\x18\x44\x65leteEmergencyRecipient\x12\x36.carillon.directory.v1.DeleteEmergencyRecipientRequest\x1a\x37.carillon.directory.v1.DeleteEmergencyRecipientResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,27 +35,27 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.emerg
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EMERGENCYRECIPIENT']._serialized_start=179
-  _globals['_EMERGENCYRECIPIENT']._serialized_end=319
-  _globals['_GETEMERGENCYRECIPIENTREQUEST']._serialized_start=321
-  _globals['_GETEMERGENCYRECIPIENTREQUEST']._serialized_end=407
-  _globals['_GETEMERGENCYRECIPIENTRESPONSE']._serialized_start=409
-  _globals['_GETEMERGENCYRECIPIENTRESPONSE']._serialized_end=512
-  _globals['_LISTEMERGENCYRECIPIENTSREQUEST']._serialized_start=515
-  _globals['_LISTEMERGENCYRECIPIENTSREQUEST']._serialized_end=709
-  _globals['_LISTEMERGENCYRECIPIENTSRESPONSE']._serialized_start=712
-  _globals['_LISTEMERGENCYRECIPIENTSRESPONSE']._serialized_end=843
-  _globals['_CREATEEMERGENCYRECIPIENTREQUEST']._serialized_start=845
-  _globals['_CREATEEMERGENCYRECIPIENTREQUEST']._serialized_end=966
-  _globals['_CREATEEMERGENCYRECIPIENTRESPONSE']._serialized_start=968
-  _globals['_CREATEEMERGENCYRECIPIENTRESPONSE']._serialized_end=1074
-  _globals['_UPDATEEMERGENCYRECIPIENTREQUEST']._serialized_start=1077
-  _globals['_UPDATEEMERGENCYRECIPIENTREQUEST']._serialized_end=1247
-  _globals['_UPDATEEMERGENCYRECIPIENTRESPONSE']._serialized_start=1249
-  _globals['_UPDATEEMERGENCYRECIPIENTRESPONSE']._serialized_end=1355
-  _globals['_DELETEEMERGENCYRECIPIENTREQUEST']._serialized_start=1357
-  _globals['_DELETEEMERGENCYRECIPIENTREQUEST']._serialized_end=1432
-  _globals['_DELETEEMERGENCYRECIPIENTRESPONSE']._serialized_start=1434
-  _globals['_DELETEEMERGENCYRECIPIENTRESPONSE']._serialized_end=1468
-  _globals['_EMERGENCYRECIPIENTSERVICE']._serialized_start=1471
-  _globals['_EMERGENCYRECIPIENTSERVICE']._serialized_end=2196
+  _globals['_EMERGENCYRECIPIENT']._serialized_end=337
+  _globals['_GETEMERGENCYRECIPIENTREQUEST']._serialized_start=339
+  _globals['_GETEMERGENCYRECIPIENTREQUEST']._serialized_end=425
+  _globals['_GETEMERGENCYRECIPIENTRESPONSE']._serialized_start=427
+  _globals['_GETEMERGENCYRECIPIENTRESPONSE']._serialized_end=530
+  _globals['_LISTEMERGENCYRECIPIENTSREQUEST']._serialized_start=533
+  _globals['_LISTEMERGENCYRECIPIENTSREQUEST']._serialized_end=727
+  _globals['_LISTEMERGENCYRECIPIENTSRESPONSE']._serialized_start=730
+  _globals['_LISTEMERGENCYRECIPIENTSRESPONSE']._serialized_end=861
+  _globals['_CREATEEMERGENCYRECIPIENTREQUEST']._serialized_start=863
+  _globals['_CREATEEMERGENCYRECIPIENTREQUEST']._serialized_end=984
+  _globals['_CREATEEMERGENCYRECIPIENTRESPONSE']._serialized_start=986
+  _globals['_CREATEEMERGENCYRECIPIENTRESPONSE']._serialized_end=1092
+  _globals['_UPDATEEMERGENCYRECIPIENTREQUEST']._serialized_start=1095
+  _globals['_UPDATEEMERGENCYRECIPIENTREQUEST']._serialized_end=1265
+  _globals['_UPDATEEMERGENCYRECIPIENTRESPONSE']._serialized_start=1267
+  _globals['_UPDATEEMERGENCYRECIPIENTRESPONSE']._serialized_end=1373
+  _globals['_DELETEEMERGENCYRECIPIENTREQUEST']._serialized_start=1375
+  _globals['_DELETEEMERGENCYRECIPIENTREQUEST']._serialized_end=1450
+  _globals['_DELETEEMERGENCYRECIPIENTRESPONSE']._serialized_start=1452
+  _globals['_DELETEEMERGENCYRECIPIENTRESPONSE']._serialized_end=1486
+  _globals['_EMERGENCYRECIPIENTSERVICE']._serialized_start=1489
+  _globals['_EMERGENCYRECIPIENTSERVICE']._serialized_end=2214
 # @@protoc_insertion_point(module_scope)

@@ -32,6 +32,7 @@ class EmergencyRecipient(_message.Message):
     SITE_ID_FIELD_NUMBER: _builtins.int
     EMAILS_FIELD_NUMBER: _builtins.int
     PHONES_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     department_id: _builtins.str
@@ -39,11 +40,13 @@ class EmergencyRecipient(_message.Message):
     display_name: _builtins.str
     site_id: _builtins.str
     """Told of calls from this site alone."""
+    language: _builtins.str
+    """BCP 47, in which phones are told; empty: the tenant's."""
     @_builtins.property
     def emails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def phones(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Called, one after another; E.164."""
+        """Called at once, all at the same time, and told by voice until they acknowledge it by key; five times each. E.164."""
 
     def __init__(
         self,
@@ -55,10 +58,11 @@ class EmergencyRecipient(_message.Message):
         site_id: _builtins.str = ...,
         emails: _abc.Iterable[_builtins.str] | None = ...,
         phones: _abc.Iterable[_builtins.str] | None = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "id", b"id", "phones", b"phones", "site_id", b"site_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "display_name", b"display_name", "emails", b"emails", "etag", b"etag", "id", b"id", "language", b"language", "phones", b"phones", "site_id", b"site_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

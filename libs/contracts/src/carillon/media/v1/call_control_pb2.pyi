@@ -808,11 +808,33 @@ Global___ResumeRecordingResponse: _TypeAlias = ResumeRecordingResponse  # noqa: 
 class OriginateCallRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ArgumentsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     USER_ID_FIELD_NUMBER: _builtins.int
     DESTINATION_FIELD_NUMBER: _builtins.int
     RING_SECONDS_FIELD_NUMBER: _builtins.int
     AUTO_ANSWER_FIELD_NUMBER: _builtins.int
     CALL_ID_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     destination: _builtins.str
     """As the user would dial it."""
@@ -822,6 +844,14 @@ class OriginateCallRequest(_message.Message):
     """The user's phones answer by themselves, as far as they can."""
     call_id: _builtins.str
     """A UUID that the call is to have, so that who asks knows it before; refused while such a call is up. Empty: one is made."""
+    phone: _builtins.str
+    """E.164: rings in place of the user's devices, in the rights of the user; without a user, in those of the tenant's admins, showing its main
+    number.
+    """
+    @_builtins.property
+    def arguments(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Of `Entered`, for whoever decides what comes after the answer; at most 16, of at most 200 characters."""
+
     def __init__(
         self,
         *,
@@ -830,10 +860,12 @@ class OriginateCallRequest(_message.Message):
         ring_seconds: _builtins.int = ...,
         auto_answer: _builtins.bool = ...,
         call_id: _builtins.str = ...,
+        phone: _builtins.str = ...,
+        arguments: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_answer", b"auto_answer", "call_id", b"call_id", "destination", b"destination", "ring_seconds", b"ring_seconds", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "auto_answer", b"auto_answer", "call_id", b"call_id", "destination", b"destination", "phone", b"phone", "ring_seconds", b"ring_seconds", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -268,7 +268,8 @@ class CallControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OriginateCall(self, request, context):
-        """OriginateCall rings a user's devices, showing who will be called, and then calls the destination as that user.
+        """OriginateCall rings a user's devices, showing who will be called, and then calls the destination as that user. With `phone` it rings
+        that number instead, by the way that routing knows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -75,7 +75,9 @@ class CallControlServiceStub:
     ResumeRecording: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.ResumeRecordingRequest, _call_control_pb2.ResumeRecordingResponse]
     """ResumeRecording goes on with a recording that was paused."""
     OriginateCall: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.OriginateCallRequest, _call_control_pb2.OriginateCallResponse]
-    """OriginateCall rings a user's devices, showing who will be called, and then calls the destination as that user."""
+    """OriginateCall rings a user's devices, showing who will be called, and then calls the destination as that user. With `phone` it rings
+    that number instead, by the way that routing knows.
+    """
     WatchCallEvents: _grpc.UnaryStreamMultiCallable[_call_control_pb2.WatchCallEventsRequest, _call_control_pb2.WatchCallEventsResponse]
     """WatchCallEvents gives the events of a call that is up on this node, from its first one on, until it has ended; without a call, of all of
     the tenant's calls, those that are up first. A watcher that falls too far behind is ended with RESOURCE_EXHAUSTED and may come again.
@@ -125,7 +127,9 @@ class CallControlServiceAsyncStub(CallControlServiceStub):
     ResumeRecording: _aio.UnaryUnaryMultiCallable[_call_control_pb2.ResumeRecordingRequest, _call_control_pb2.ResumeRecordingResponse]  # type: ignore[assignment]
     """ResumeRecording goes on with a recording that was paused."""
     OriginateCall: _aio.UnaryUnaryMultiCallable[_call_control_pb2.OriginateCallRequest, _call_control_pb2.OriginateCallResponse]  # type: ignore[assignment]
-    """OriginateCall rings a user's devices, showing who will be called, and then calls the destination as that user."""
+    """OriginateCall rings a user's devices, showing who will be called, and then calls the destination as that user. With `phone` it rings
+    that number instead, by the way that routing knows.
+    """
     WatchCallEvents: _aio.UnaryStreamMultiCallable[_call_control_pb2.WatchCallEventsRequest, _call_control_pb2.WatchCallEventsResponse]  # type: ignore[assignment]
     """WatchCallEvents gives the events of a call that is up on this node, from its first one on, until it has ended; without a call, of all of
     the tenant's calls, those that are up first. A watcher that falls too far behind is ended with RESOURCE_EXHAUSTED and may come again.
@@ -286,7 +290,9 @@ class CallControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _call_control_pb2.OriginateCallRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_call_control_pb2.OriginateCallResponse, _abc.Awaitable[_call_control_pb2.OriginateCallResponse]]:
-        """OriginateCall rings a user's devices, showing who will be called, and then calls the destination as that user."""
+        """OriginateCall rings a user's devices, showing who will be called, and then calls the destination as that user. With `phone` it rings
+        that number instead, by the way that routing knows.
+        """
 
     @_abc_1.abstractmethod
     def WatchCallEvents(

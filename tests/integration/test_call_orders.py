@@ -1,7 +1,8 @@
-"""Users are called back, by baresip phones and SIPp as the carrier: when a full trunk is free again, over a killed routing; and when a
-colleague has hung up."""
+"""Calls that routing makes itself, by baresip phones and SIPp as the carrier: back to a user when a full trunk is free again, over a killed
+routing, or when a colleague has hung up; and to a phone that must know of a call for help."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
@@ -14,6 +15,7 @@ from strangers.sipp import Sipp
 from strangers.system import System, until
 
 CARRIER = "127.0.0.2"
+ELISE = "+41215550106"
 FIRST, WANTED = "+3545551111", "+3545552222"
 
 
@@ -87,3 +89,41 @@ async def test_a_colleague_who_talks_is_called_when_the_talk_is_over(system: Sys
         await happened(elise, "CALL_CLOSED", 2)
     records = await asyncio.to_thread(system.new_records, known, 3)
     assert sorted(record["answered_by"] or "" for record in records) == ["", "elise", "elise"]
+
+
+@pytest.mark.feature("D-16")
+async def test_a_phone_is_told_of_a_call_for_help_until_a_key_says_that_it_was_understood(system: System) -> None:
+    """Élise's own number is told; her phone rings for it."""
+    known = system.call_ids()
+    directory = Reflected(system.run["grpc"]["directory"], system.run["admin_token"])
+    recipient = {"id": "told-by-phone", "phones": [ELISE], "language": "en"}
+    directory.call("carillon.directory.v1.EmergencyRecipientService/CreateEmergencyRecipient", {"emergency_recipient": recipient})
+    try:
+        async with AsyncExitStack() as stack:
+            alain = await stack.enter_async_context(phone(system, "102", 700))
+            elise = await stack.enter_async_context(phone(system, "106", 1300))
+            carrier = stack.enter_context(Sipp("answer.xml", system.sip, "-d", "50", ip=CARRIER, port=5060, calls=1, seconds=150))
+            await alain.command("dial", f"sip:117@{system.tenant['realm']}")
+            await happened(alain, "CALL_ESTABLISHED")
+            await happened(elise, "CALL_INCOMING")
+            await elise.command("accept")
+            await happened(elise, "CALL_ESTABLISHED")
+            await elise.command("sndcode", "1")
+            await happened(elise, "CALL_CLOSED")
+            heard = elise.heard()
+            assert heard.total - heard.silence > 0.5, "thanks are spoken"
+            await alain.command("hangup")
+            await asyncio.to_thread(carrier.succeed)
+        records = await asyncio.to_thread(system.new_records, known, 2)
+        await holds(lambda: ended(system), "the notice is over")
+    finally:
+        gone = {"id": "told-by-phone"}
+        directory.call("carillon.directory.v1.EmergencyRecipientService/DeleteEmergencyRecipient", gone)
+    assert [record["caller"] for record in records if record["dialled"] == "emergency-notice"] == [ELISE]
+    assert [(data["phone"], data["number"], data["result"]) for data in ended(system)] == [(ELISE, "117", "acknowledged")]
+
+
+def ended(system: System) -> list[dict[str, str]]:
+    """What became of the notices of the last minutes."""
+    events = map(json.loads, system.carillon("events", "--since", "10m", "--json").splitlines())
+    return [event["data"] for event in events if event["type"] == "carillon.emergency_notice.ended.v1"]
