@@ -54,6 +54,8 @@ class PersonErasureOrdered(EventData):
     sip_users: tuple[str, ...] = Field(default=(), repr=False)
     #: Theirs alone: the messages in them go.
     mailbox_ids: tuple[str, ...] = Field(default=(), repr=False)
+    #: Names of audio in the object store that was spoken for their boxes and nobody else of the tenant has.
+    objects: tuple[str, ...] = ()
     #: Of calls that the person had part in.
     recordings: Literal["delete", "keep"] = "delete"
 

@@ -19,13 +19,13 @@ class Registered(EventData):
 
 
 class Unregistered(EventData):
-    """A device left, was not heard of any more, or the connection that it registered for is gone (RFC 5626)."""
+    """A device left, was not heard of any more, its credential was deleted, or the connection that it registered for is gone (RFC 5626)."""
 
     TYPE: ClassVar[str] = "registration.unregistered.v1"
     user_id: str
     sip_user: str
     contact: str
-    reason: Literal["asked", "expired", "connection_lost"]
+    reason: Literal["asked", "expired", "connection_lost", "deleted"]
 
 
 class TrunkRegistered(EventData):

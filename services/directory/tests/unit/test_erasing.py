@@ -100,6 +100,28 @@ class Log:
         return folding.result()
 
 
+def audio(name: str, letter: str) -> dict[str, Any]:
+    """A file that somebody spoke."""
+    files = {"object": f"sha256-{letter * 64}", "wide_object": f"sha256-{letter * 63}0"}
+    told = {"display_name": "Greeting of Zoé Quill", "text": "This is Quill", "duration_ms": 900}
+    return {"id": name, **told, **files, "rights_confirmed_by": "user/zoe.quill", "rights_confirmed_at": "2026-01-01T00:00:00Z"}
+
+
+def test_what_they_had_spoken_for_their_box_goes_and_what_others_hear_stays() -> None:
+    boxes = [
+        {"id": "zoe.quill", "greeting": [{"audio_id": "hers"}, {"audio_id": "everybodys"}]},
+        {"id": "shared", "greeting": [{"audio_id": "everybodys"}]},
+    ]
+    files = [audio("hers", "a"), audio("everybodys", "b"), audio("former", "c")]
+    before = {**COMPANY, "mailboxes": [{**boxes[0], "greeting": [{"audio_id": "former"}]}, boxes[1]], "audios": files}
+    log = Log(company_command(before), company_command({**COMPANY, "mailboxes": boxes, "audios": files}))
+    outcome = done(log.erase(ORDER))
+    assert set(log.config.resources["audio"]) == {"everybodys"}
+    assert log.folded() == log.config
+    assert [word for word in ("quill", "zoe", "a" * 64, "c" * 64) if word in log.text()] == []
+    assert outcome.order.objects == tuple(sorted(audio("", letter)[each] for letter in "ac" for each in ("object", "wide_object")))
+
+
 @pytest.fixture
 def log() -> Log:
     rename = UpdateResource(actor="user/zoe.quill", kind="user", resource_id="zoe.quill", document={"title": "Dr"}, paths=("title",))

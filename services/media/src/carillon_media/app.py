@@ -172,12 +172,13 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         def configured(config: TenantConfig, changes: Sequence[ConfigChanged]) -> None:
             resync.changed(config, changes)
             node.gate.configured(changes)
+            node.registrar.configured(changes)
             node.between.watching.configured(config, changes)
 
         configuration.on_change = configured
         tasks.start(resync.run(), "check-sync")
         tasks.start(node.trunks.run(), "trunks")
-        await stack.enter_async_context(erasures.obeying(bus, settings.postgres_dsn))
+        await stack.enter_async_context(erasures.obeying(bus, settings.postgres_dsn, objects, accounts, opened.journal, cache))
         yield Running(
             node.sip.bound,
             port,

@@ -285,10 +285,11 @@ class House:
         self.config_seq = 0
         self._stored: dict[str, list[Event]] = {CALLS.name: [], REGISTRATIONS.name: [], CONFERENCES.name: []}
 
-    async def configure(self, resource: str, after: dict[str, Any]) -> None:
+    async def configure(self, resource: str, after: dict[str, Any], *, gone: bool = False) -> None:
         """One accepted change."""
         self.config_seq += 1
-        change = ConfigChanged(resource=resource, resource_id=after["id"], action="created", after=after, actor="test")
+        said: dict[str, Any] = {"action": "deleted", "before": after} if gone else {"action": "created", "after": after}
+        change = ConfigChanged(resource=resource, resource_id=after["id"], actor="test", **said)
         event = Event(
             id=SystemIds().uuid7(),
             source="carillon/directory",
@@ -299,7 +300,7 @@ class House:
             tenantid="dupont",
             configseq=self.config_seq,
         )
-        await self.bus.publish(CONFIG.name, config_subject("dupont", resource, "created"), event.to_json(), str(event.id))
+        await self.bus.publish(CONFIG.name, config_subject("dupont", resource, change.action), event.to_json(), str(event.id))
 
     async def start(self, **options: Any) -> None:
         ports = {name: address[1] for name, address in self.running.sip.items()} if hasattr(self, "running") else {}

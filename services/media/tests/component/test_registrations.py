@@ -37,6 +37,15 @@ async def test_registering_and_leaving_are_events_a_refresh_is_not(house: Any) -
     assert house.registrations()[0].data["source"].startswith("udp:127.0.0.1:")
 
 
+@pytest.mark.feature("P-8")
+async def test_of_a_credential_that_is_deleted_no_device_is_remembered(house: Any) -> None:
+    await house.phone("bob")
+    assert [each.sip_user for each in house.running.registrar.devices("dupont")] == ["bob"]
+    await house.configure("sip_credential", {"id": "bob"}, gone=True)
+    await eventually(lambda: house.running.registrar.devices("dupont") == [])
+    await eventually(lambda: [event.data.get("reason") for event in house.registrations()] == [None, "deleted"])
+
+
 async def test_an_unknown_user_is_treated_like_a_wrong_password(house: Any) -> None:
     answers = []
     for user, password in (("bob", "wrong"), ("mallory", "guess")):

@@ -305,3 +305,25 @@ def test_after_kill_9_everything_acknowledged_is_there_and_everything_forgotten_
         asyncio.run(journal.close())
     assert forgotten
     assert len(appended) > len(forgotten)
+
+
+@pytest.mark.feature("P-8")
+async def test_turned_over_it_keeps_no_byte_of_what_is_forgotten_before_or_after(tmp_path: Path) -> None:
+    journal, _ = Journal.open(tmp_path)
+    for call in ("gone", "going", "staying"):
+        await journal.append([event(call, seq, f"secret of {call}".encode()) for seq in (1, 2)])
+    await journal.forget([("dupont", "gone")])
+    assert b"secret of gone" in b"".join(path.read_bytes() for path in segments(tmp_path))
+    await journal.turn_over()
+    assert b"secret of gone" not in b"".join(path.read_bytes() for path in segments(tmp_path))
+    await journal.append([event("going", 3, b"after")])
+    await journal.forget([("dupont", "going")])
+    left = b"".join(path.read_bytes() for path in segments(tmp_path)[:1])
+    assert b"secret of going" not in left
+    assert left.count(b"secret of staying") == 2
+    await journal.close()
+    found, journal = reopened(tmp_path)
+    assert [(record.call_id, record.seq) for record in found] == [("staying", 1), ("staying", 2)]
+    await journal.turn_over()
+    await journal.close()
+    assert len(reopened(tmp_path)[0]) == 2

@@ -1,10 +1,14 @@
 """Persons who are erased: what routing remembers of them is forgotten, and the log of the queues tells of a pseudonym."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
+from pydantic import ValidationError
 
-from carillon_contracts.erasure import ORDERED, ErasureOrders, Order
+from carillon_contracts.envelope import Event
+from carillon_contracts.erasure import CARRIED_OUT, ORDERED, ErasureOrders, Order
 from carillon_contracts.streams import ERASURES
 from carillon_kit.bus import Bus, Consumer, ConsumerSpec
 from carillon_kit.orders import Counts, Orders, Wake
@@ -38,6 +42,16 @@ async def carry_out(connection: Any, order: Order) -> Counts:
         counts[what] = sum([await rewrite_rows(connection, each, order.tenant, order.cleaner) for each in tables])
     counts["dead_letters_deleted"] = await forget_letters(connection, order.tenant, order.cleaner.needles)
     return counts
+
+
+async def forget(bus: Bus, forget_floor: Callable[[str], Awaitable[None]]) -> None:
+    """Have this replica forget what it has in memory of a tenant whenever one of them has carried out an order; until cancelled."""
+    await bus.ensure_stream(ERASURES)
+    async for message in bus.follow(ERASURES.name, CARRIED_OUT):
+        with suppress(ValidationError):
+            event = Event.from_json(message.data)
+            if event.data.get("service") == "routing":
+                await forget_floor(event.tenantid)
 
 
 async def obey(pool: "asyncpg.Pool[Any]", bus: Bus, wake: Wake) -> Consumer:

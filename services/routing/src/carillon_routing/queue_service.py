@@ -73,6 +73,7 @@ async def run_queues(
         stack.push_async_callback((await erasures.obey(pool, bus, outbox.wake)).stop)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(outbox.run())
+            tasks.create_task(erasures.forget(bus, floors.forget))
             tasks.create_task(floors.run())
             tasks.create_task(orders[1].run())
             tasks.create_task(facts.sweep())

@@ -1,14 +1,19 @@
 """What routing remembers of a person is forgotten; the queues' log tells of a pseudonym and still folds."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from carillon_contracts.erasure import Order, PersonErasureOrdered
+from carillon_contracts.erasure import Order, PersonErasureOrdered, answer_event
+from carillon_contracts.streams import ERASURES
+from carillon_kit.bus import MemoryBus
+from carillon_kit.lifecycle import Tasks
 from carillon_kit.postgres import migrate, open_pool
-from carillon_kit.testing import fresh_database
+from carillon_kit.testing import eventually, fresh_database
+from carillon_routing import erasures
 from carillon_routing.erasures import carry_out
 
 pytestmark = pytest.mark.feature("P-8")
@@ -72,3 +77,18 @@ async def test_facts_go_and_the_log_of_the_queues_names_a_pseudonym(pool: Any) -
     assert await pool.fetchval("select caller_user_id from call_seen where tenant = 'acme'") == PSEUDONYM
     assert await pool.fetchval("select caller_user_id from call_seen where tenant = 'other'") == "zoe"
     assert set((await obeyed()).values()) == {0}
+
+
+async def test_every_replica_forgets_when_one_has_carried_an_order_out() -> None:
+    bus, forgotten = MemoryBus(), []
+
+    async def forget(tenant: str) -> None:
+        forgotten.append(tenant)
+
+    await bus.ensure_stream(ERASURES)
+    async with Tasks() as tasks:
+        tasks.start(erasures.forget(bus, forget), "forgets")
+        for service in ("cdr", "routing"):
+            event_id, subject, payload = answer_event(ORDER, service, {}, datetime.now(UTC))
+            await bus.publish(ERASURES.name, subject, payload, str(event_id))
+        await eventually(lambda: forgotten == ["acme"])

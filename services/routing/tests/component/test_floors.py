@@ -120,3 +120,16 @@ async def test_a_tick_reads_a_floor_once_unless_something_is_to_be_decided(pool:
     clock.advance(FETCH_SECONDS + 1)
     await floors.tick()
     assert (await floors.read("ticking", 5)).callers["c1"].lapses == 1, "media did not come for the offer"
+
+
+@pytest.mark.feature("P-8")
+async def test_what_was_rewritten_is_loaded_anew(pool: Any) -> None:
+    floors = replica(pool, ManualClock())
+    await floors.execute("erasing", c.Join("c1", "sales", 1.0, number="+41791234567"), 20)
+    await pool.execute(
+        "update event set data = replace(data::text, '+41791234567', '+41790000000')::jsonb where stream = 'floor/erasing'",
+    )
+    assert (await floors.read("erasing", 20)).callers["c1"].number == "+41791234567", "it is in memory"
+    await floors.forget("erasing")
+    await floors.forget("nobody")
+    assert (await floors.read("erasing", 20)).callers["c1"].number == "+41790000000"

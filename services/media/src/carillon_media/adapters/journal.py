@@ -57,6 +57,8 @@ class _Segment:
     path: Path
     size: int
     live: dict[CallKey, int] = field(default_factory=dict)
+    #: Nothing of forgotten calls stays in it, however little that is.
+    purged: bool = False
 
     @property
     def forgotten_path(self) -> Path:
@@ -253,6 +255,16 @@ class _Disk:
         except OSError as error:
             raise JournalError(f"journal {self.folder} cannot forget: {error}") from error
 
+    def turn_over(self) -> None:
+        """End the active segment, and take out of all what is forgotten now or will be."""
+        try:
+            self._seal()
+            for segment in list(self.segments.values()):
+                segment.purged = True
+                self._tidy(segment)
+        except OSError as error:
+            raise JournalError(f"journal {self.folder} cannot be turned over: {error}") from error
+
     def _append_forgotten(self, segment: _Segment, calls: Sequence[CallKey]) -> None:
         path = segment.forgotten_path
         new = not path.exists()
@@ -276,7 +288,9 @@ class _Disk:
             segment.path.unlink(missing_ok=True)
             _sync_folder(self.folder)
             segment.forgotten_path.unlink(missing_ok=True)
-        elif segment.size > 65536 and sum(segment.live.values()) * 4 < segment.size:
+            return
+        live = sum(segment.live.values())
+        if (segment.purged and live < segment.size - len(MAGIC)) or (segment.size > 65536 and live * 4 < segment.size):
             self._shrink(segment)
 
     def _shrink(self, segment: _Segment) -> None:
@@ -397,6 +411,10 @@ class Journal:
     async def forget(self, calls: Iterable[CallKey]) -> None:
         """Return when the calls will not come back at the next `open`. A call that is not there is no error."""
         await asyncio.get_running_loop().run_in_executor(self._executor, self._disk.forget, list(calls))
+
+    async def turn_over(self) -> None:
+        """Return when no byte of a forgotten call is in a file; those that are forgotten later go when they are. Raises `JournalError`."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._disk.turn_over)
 
     def segments(self) -> list[int]:
         """Numbers of the segments that exist now, oldest first."""

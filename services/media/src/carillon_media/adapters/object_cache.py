@@ -81,6 +81,11 @@ class ObjectCache:
             self._make_room()
         return True
 
+    def forget(self, name: str) -> None:
+        """The object is not to be kept here any more."""
+        self._files.pop(name, None)
+        (self._folder / name).unlink(missing_ok=True)
+
     async def _fetch(self, name: str) -> Path | None:
         async with self._limit:
             try:

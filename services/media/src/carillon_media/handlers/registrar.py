@@ -11,6 +11,7 @@ from functools import partial
 from typing import Literal, Protocol
 
 from carillon_contracts import streams
+from carillon_contracts.config import ConfigChanged, SipCredential
 from carillon_contracts.registration import Registered, Unregistered
 from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids
@@ -28,7 +29,7 @@ from carillon_sip.message import Request
 from carillon_sip.registrar import Binding, RegistrarSettings, register
 
 _log = get_logger(__name__)
-Reason = Literal["asked", "expired", "connection_lost"]
+Reason = Literal["asked", "expired", "connection_lost", "deleted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +227,12 @@ class Registrar:
         now = self._clock.monotonic()
         for sip_user in self._due.take(now):
             self._forget(sip_user, lambda device: device.binding.expires_at <= now, "expired")
+
+    def configured(self, changes: Iterable[ConfigChanged]) -> None:
+        """Of credentials that are gone no device is remembered, whichever node it registered at."""
+        for change in changes:
+            if change.resource == SipCredential.KIND and change.after is None:
+                self._forget(change.resource_id, lambda device: True, "deleted")
 
     def _forget(self, sip_user: str, is_dead: Callable[[Device], bool], reason: Reason) -> None:
         devices = self._devices.get(sip_user, ())

@@ -180,6 +180,13 @@ class Floors:
             raise FloorAway(str(error)) from error
         return kept.floor
 
+    async def forget(self, tenant: str) -> None:
+        """What was stored reads otherwise now: the floor is loaded anew before it is used again."""
+        kept = self._kept.get(tenant)
+        if kept is not None:
+            async with kept.lock:
+                kept.floor, kept.version, kept.loaded = Floor(), 0, False
+
     def known(self, tenant: str) -> Floor | None:
         """The floor as this replica knows it, without a look; None: it was never looked at."""
         kept = self._kept.get(tenant)

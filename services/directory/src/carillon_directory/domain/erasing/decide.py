@@ -20,7 +20,7 @@ from carillon_directory.domain.conclude import Piece, State, conclude
 from carillon_directory.domain.documents import dump
 from carillon_directory.domain.erasing.husks import PERSONAL, husk
 from carillon_directory.domain.erasing.parting import leads_to, parted, refers
-from carillon_directory.domain.erasing.theirs import Key, Log, Theirs, theirs, whose, words
+from carillon_directory.domain.erasing.theirs import Key, Log, Theirs, objects, theirs, whose, words
 from carillon_directory.domain.outcomes import Accepted, Missing, Refused
 from carillon_directory.domain.references import everything
 
@@ -53,6 +53,7 @@ def erase(state: State, log: Log, command: ErasePerson) -> Erasing | Refused:
         pseudonym=command.pseudonym,
         sip_users=tuple(sorted(name for kind, name in found.ever if kind == "sip_credential")),
         mailbox_ids=tuple(sorted(name for kind, name in found.ever if kind == Mailbox.KIND)),
+        objects=objects(log, found),
         recordings=command.recordings,
     )
     decision = conclude(state, command, _pieces(state, found, Rewriting(order, found.ever)))

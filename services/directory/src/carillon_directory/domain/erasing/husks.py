@@ -11,6 +11,8 @@ from carillon_contracts.erasure import ERASED
 _USER_GONE = ("first_name", "email", "language", "mobile", "title", "function", "description", "login", "display_name", "account_code")
 _USER_KEPT = {"id", "etag", "department_id", "caller_number", "ring_seconds", "forwarding", "mailbox_id", "do_not_disturb", "simultaneous"}
 _CONTACT_GONE = ("first_name", "company", "function", "email", "phone", "mobile", "comment", "short_number")
+#: Name of no object: audio that was erased.
+NO_AUDIO = f"sha256-{'0' * 64}"
 #: Kind -> field that goes -> what stands in its place (None: the default).
 PERSONAL: Mapping[str, Mapping[str, Any]] = {
     "user": dict.fromkeys((*_USER_GONE, "outbound_pin_hash", "phone_pin_hash", "function_keys", "door_phone")) | {"last_name": ERASED},
@@ -18,6 +20,7 @@ PERSONAL: Mapping[str, Mapping[str, Any]] = {
     "contact": dict.fromkeys(_CONTACT_GONE) | {"last_name": ERASED},
     "mailbox": dict.fromkeys(("display_name", "emails", "greeting", "language")),
     "agent": {"display_name": None},
+    "audio": dict.fromkeys(("display_name", "text")) | {"rights_confirmed_by": ERASED, "object": NO_AUDIO, "wide_object": NO_AUDIO},
 }
 #: Kind -> fields that tell nothing by themselves, so that a call of the past is decided again as it was; numbers in them are masked.
 KEPT: Mapping[str, frozenset[str]] = {
@@ -29,6 +32,7 @@ KEPT: Mapping[str, frozenset[str]] = {
     "contact": frozenset({"id", "etag", "department_id", "owner_user_id"}),
     "mailbox": frozenset({"id", "etag", "department_id", "max_seconds", "silence_seconds"}),
     "agent": frozenset({"id", "etag", "user_id", "skills"}),
+    "audio": frozenset({"id", "etag", "purpose", "language", "duration_ms", "rights_confirmed_at"}),
 }
 #: Digits of an outside number that stay: its country and kind of network.
 _SHOWN_DIGITS = 4

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from carillon.common.v1 import call_application_pb2
 from carillon_contracts.call import CALL_EVENTS
-from carillon_contracts.config import RESOURCES, ConfigChanged, Mailbox, Resource, User
+from carillon_contracts.config import RESOURCES, Audio, ConfigChanged, Mailbox, Resource, User
 from carillon_contracts.envelope import Event
 from carillon_contracts.erasure import ERASED, ERASED_EMAIL
 from carillon_contracts.record import CallRecorded
@@ -75,7 +75,41 @@ def theirs(config: TenantConfig, index: Index, log: Log, user_id: str) -> Theirs
         elif set(index.referring(*key)) <= now:
             now.add(key)
             ever.add(key)
+    for key in _spoken(config, index, log, now, ever):
+        ever.add(key)
+        if key[1] in config.all(Audio):
+            now.add(key)
     return Theirs(frozenset(now), frozenset(ever - others))
+
+
+def _spoken(config: TenantConfig, index: Index, log: Log, now: set[Key], ever: set[Key]) -> set[Key]:
+    """Audio that was heard in the person's boxes, and nowhere else."""
+    heard, elsewhere = set[str](), set[str]()
+    for kind, name, document in documents(log):
+        if kind != Audio.KIND:
+            (heard if (kind, name) in ever and kind == Mailbox.KIND else elsewhere).update(_audio_in(document))
+    keys = {(Audio.KIND, name) for name in heard - elsewhere}
+    return {key for key in keys if set(index.referring(*key)) <= now}
+
+
+def _audio_in(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if name := value.get("audio_id"):
+            yield str(name)
+        for each in value.values():
+            yield from _audio_in(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _audio_in(each)
+
+
+def objects(log: Log, found: Theirs) -> tuple[str, ...]:
+    """Names in the object store of what is theirs alone."""
+    own, others = set[str](), set[str]()
+    for kind, name, document in documents(log):
+        if kind == Audio.KIND:
+            (own if (kind, name) in found.ever else others).update(str(document.get(each, "")) for each in ("object", "wide_object"))
+    return tuple(sorted(own - others - {""}))
 
 
 def _dumped(resource: Resource) -> Mapping[str, Any]:
