@@ -42,6 +42,7 @@ from carillon_voicemail.grpc_api import (
 )
 from carillon_voicemail.grpc_invitations import INVITATION_RIGHTS, INVITATION_SERVICE, InvitationApi
 from carillon_voicemail.handlers import Postman
+from carillon_voicemail.io.conference_mail import BATCH as CONFERENCE_BATCH
 from carillon_voicemail.io.conference_mail import CONSUMER as CONFERENCES
 from carillon_voicemail.io.conference_mail import ConferenceSubscriber, SummarySender
 from carillon_voicemail.io.housekeeping import keep_inbox_small
@@ -137,7 +138,7 @@ async def _summaries(
     tasks.start(sender.run(), "conference summaries")
     dead_letters = DeadLetters(pool)
     spec = replace(CONFERENCES, ack_wait=settings.ack_wait_seconds)
-    consumer = await bus.consume(spec, ConferenceSubscriber(conferences, dead_letters).handle, dead_letters)
+    consumer = await bus.consume(spec, ConferenceSubscriber(conferences, dead_letters).handle, dead_letters, batch=CONFERENCE_BATCH)
     stack.push_async_callback(consumer.stop)
 
 

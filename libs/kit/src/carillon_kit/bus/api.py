@@ -222,7 +222,7 @@ class Bus(ABC):
         """The newest message that matches `subject`; None: there is none, or no such stream. Raises `TimeoutError`."""
 
     @abstractmethod
-    async def consume(self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, batch: int = 64) -> Consumer:
+    async def consume(self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, batch: int = 256) -> Consumer:
         """Start a durable consumer: `handler` gets up to `batch` messages in stream order, one call at a time in this process."""
 
     @abstractmethod

@@ -69,7 +69,7 @@ class MemoryBus(Bus):
         """As `Bus.last`."""
         return next((each for each in reversed(self.messages(stream)) if matches(subject, each.subject)), None)
 
-    async def consume(self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, batch: int = 64) -> Consumer:
+    async def consume(self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, batch: int = 256) -> Consumer:
         """As `Bus.consume`."""
         durable = self._durables.setdefault((spec.stream, spec.durable), _Durable(self._stream(spec.stream), spec))
         durable.spec = spec

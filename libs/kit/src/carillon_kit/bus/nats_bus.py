@@ -194,7 +194,7 @@ class NatsBus(Bus):
             return None
         return Message(found.subject or "", found.data or b"", found.seq or 0, found.headers or {})
 
-    async def consume(self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, batch: int = 64) -> Consumer:
+    async def consume(self, spec: ConsumerSpec, handler: Handler, dead_letters: DeadLetterStore, batch: int = 256) -> Consumer:
         """As `Bus.consume`; waits for the stream in the background if it is not there yet."""
         worker: Worker
         if batch == 1:

@@ -13,9 +13,15 @@ from carillon_voicemail.domain.message import Poisoned
 from carillon_voicemail.ports import Configurations, StoreUnavailable, Wake
 
 DURABLE = "voicemail-conferences"
-#: What is not urgent waits for its like: one transaction for all of them.
+#: What is not urgent waits for its like: one transaction for all of them. Twice `BATCH` a second are taken at least: with several filters
+#: the server looks through its index for each message of a consumer that lags, and then lags itself.
+BATCH = 512
 CONSUMER = ConsumerSpec(
-    stream=CALLS.name, durable=DURABLE, subject=tuple(f"carillon.*.call.*.{fact}" for fact in (JOINED, LEFT, ENDED)), linger=0.5
+    stream=CALLS.name,
+    durable=DURABLE,
+    subject=tuple(f"carillon.*.call.*.{fact}" for fact in (JOINED, LEFT, ENDED)),
+    max_ack_pending=2 * BATCH,
+    linger=0.5,
 )
 _log = get_logger("conferences")
 POLL_SECONDS = 1.0
