@@ -22,8 +22,9 @@ from carillon_kit.settings import ServiceSettings
 S = TypeVar("S", bound=ServiceSettings)
 _log = logs.get_logger(__name__)
 _FAILED = 1
-#: What was made and not freed before the collector looks for circles: there are hardly any, and a call leaves some hundred objects behind.
-_COLLECT_AFTER = (20_000, 20, 50)
+#: What was made and not freed before the collector looks for circles: there are hardly any, and a call keeps some hundred objects while it
+#: lasts, each of which would be looked at in vain.
+_COLLECT_AFTER = (100_000, 20, 50)
 
 
 class _Process:

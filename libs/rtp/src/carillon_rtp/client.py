@@ -121,9 +121,9 @@ class PlaneClient(Connection):
         await self._ask("set_remote", session=session, remote=remote.to_json())
 
     async def restore(self, sessions: Sequence[Restored], bridges: Sequence[tuple[str, str]] = ()) -> list[MediaAddress]:
-        """What a plane started anew has to know of a call, in one command: `open` with its port and `set_remote` for each session, then
-        `bridge` for each pair. Gives the addresses in the sessions' order, another one where a port could not be had. Raises what these
-        commands raise; what came before is done then."""
+        """What a plane has to know of a call, in one command, when it was started anew or the call is answered: `open` with its port (where
+        it is open, nothing changes) and `set_remote` for each session, then `bridge` for each pair. Gives the addresses in the sessions'
+        order, another one where a port could not be had. Raises what these commands raise; what came before is done then."""
         names, wanted = [session.session for session in sessions], [session.to_json() for session in sessions]
         answer = await self._ask("restore", sessions=names, wanted=wanted, bridges=list(bridges))
         return [MediaAddress(found["ip"], found["port"]) for found in answer]

@@ -26,13 +26,14 @@ MAX_PENDING = 16384  # commands in flight
 
 
 class _Pending:
-    """A command that waits for its answer; `plane` is the process it was sent to, None while it was not sent."""
+    """A command that waits for its answer until `expires`; `plane` is the process it was sent to, None while it was not sent."""
 
-    __slots__ = ("answer", "plane", "request")
+    __slots__ = ("answer", "expires", "plane", "request")
 
-    def __init__(self, request: dict[str, Any], answer: asyncio.Future[Any]) -> None:
+    def __init__(self, request: dict[str, Any], answer: asyncio.Future[Any], expires: float) -> None:
         self.request = request
         self.answer = answer
+        self.expires = expires
         self.plane: str | None = None
 
 
@@ -44,6 +45,7 @@ class Connection:
         self._deadline = deadline
         self._pending: dict[int, _Pending] = {}
         self._unsent: list[int] = []
+        self._expiry: asyncio.TimerHandle | None = None  # one for all that wait: they expire in the order of being asked
         self._next_id = 1
         self._writer: asyncio.StreamWriter | None = None
         self._plane: str | None = None
@@ -81,6 +83,9 @@ class Connection:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._fail_all("the client was closed")
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
         self._event_there.set()
 
     @property
@@ -109,18 +114,30 @@ class Connection:
             raise PlaneUnavailable("unavailable", f"{MAX_PENDING} commands wait already")
         number = self._next_id
         self._next_id += 1
-        pending = _Pending({"id": number, "do": verb, **arguments}, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        pending = _Pending({"id": number, "do": verb, **arguments}, loop.create_future(), loop.time() + self._deadline)
         self._pending[number] = pending
         if not self._unsent:
-            asyncio.get_running_loop().call_soon(self._flush)
+            loop.call_soon(self._flush)
         self._unsent.append(number)
+        if self._expiry is None:
+            self._expiry = loop.call_at(pending.expires, self._expire)
         try:
-            async with asyncio.timeout(self._deadline):
-                return await pending.answer
-        except TimeoutError:
-            raise PlaneUnavailable("unavailable", f"{verb}: no answer within {self._deadline} s") from None
+            return await pending.answer
         finally:
             self._pending.pop(number, None)
+
+    def _expire(self) -> None:
+        """Gives up what has waited long enough, and looks again when the next would have."""
+        loop = asyncio.get_running_loop()
+        self._expiry, now = None, loop.time()
+        for pending in self._pending.values():
+            if pending.expires > now:
+                self._expiry = loop.call_at(pending.expires, self._expire)
+                return
+            if not pending.answer.done():
+                verb = pending.request["do"]
+                pending.answer.set_exception(PlaneUnavailable("unavailable", f"{verb}: no answer within {self._deadline} s"))
 
     def _flush(self) -> None:
         """Sends what was asked since the last turn of the loop, as batches."""

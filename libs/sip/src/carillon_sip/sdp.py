@@ -5,6 +5,7 @@ Invariant: lines that this module does not understand are kept and written again
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Literal, TypeAlias
 
@@ -203,6 +204,8 @@ def _number(text: str, most: int, what: str) -> int:
     return int(text)
 
 
+#: An offer is looked at when it comes, for what it has in common with others, and when it is answered.
+@lru_cache(maxsize=512)
 def _audio(media: Media, session: tuple[tuple[str, str], ...]) -> AudioStream:
     maps: dict[int, tuple[str, int]] = {}
     fmtps: dict[int, str] = {}

@@ -7,6 +7,7 @@ loopback only where we listen on loopback ourselves.
 import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -20,6 +21,10 @@ class Reach:
 
     loopback: bool
     refused: tuple[Network, ...] = ()
+
+
+#: An IP address as `ipaddress` reads it; those of one's phones and carriers come again and again. Raises ValueError.
+address_of = lru_cache(maxsize=8192)(ipaddress.ip_address)
 
 
 class Addresses:
@@ -45,7 +50,7 @@ class Addresses:
 
     def _look(self, ip: str) -> bool:
         try:
-            address = plain(ipaddress.ip_address(ip.partition("%")[0]))
+            address = plain(address_of(ip.partition("%")[0]))
         except ValueError:
             return False
         if address.is_multicast or address.is_unspecified or address.is_link_local:
@@ -65,7 +70,7 @@ def networks(text: str) -> tuple[Network, ...]:
 def is_inside(ip: str, where: Sequence[Network]) -> bool:
     """Whether the address lies in one of the networks."""
     try:
-        return inside(plain(ipaddress.ip_address(ip.partition("%")[0])), where)
+        return inside(plain(address_of(ip.partition("%")[0])), where)
     except ValueError:
         return False
 

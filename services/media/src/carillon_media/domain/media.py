@@ -4,12 +4,12 @@ Invariant: `version` of our description rises whenever what we send differs from
 description that was sent once as an answer is sent the same again (183, then 200).
 """
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import cast
 
+from carillon_media.domain.addresses import address_of
 from carillon_media.domain.secrecy import Secrecy, key_for
 from carillon_rtp.values import AudioCodec, IpVersion, Remote, SrtpKeys, SrtpSuite
 from carillon_rtp.values import Codec as CodecName
@@ -159,7 +159,7 @@ class LegMedia:
         codec, known = agreed.codec, self.remote
         rate = agreed.telephone_event_rate
         remote = Remote(
-            ip=known.ip if nowhere and known is not None else str(ipaddress.ip_address(stream.address)),
+            ip=known.ip if nowhere and known is not None else str(address_of(stream.address)),
             port=stream.port,
             codec=_plane_codec(codec),
             telephone_event=agreed.telephone_event,
@@ -200,7 +200,7 @@ def reaches(address: str, versions: Sequence[int] = (4,)) -> bool:
     if address in _NOWHERE:
         return True
     try:
-        return ipaddress.ip_address(address).version in versions
+        return address_of(address).version in versions
     except ValueError:
         return False
 

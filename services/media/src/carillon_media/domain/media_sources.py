@@ -5,11 +5,10 @@ phone's own address (an edge or another node passed it on, or it came over the o
 network, is anybody's first packet believed.
 """
 
-import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from carillon_media.domain.addresses import Network, is_inside, plain
+from carillon_media.domain.addresses import Network, address_of, is_inside, plain
 
 ANYBODY = {4: ("0.0.0.0/0",), 6: ("::/0",)}
 #: How media sessions are named that nodes have with each other.
@@ -28,7 +27,7 @@ class MediaSources:
     def of(self, described: str, sip: str, of_trunk: Sequence[str] = ()) -> tuple[str, ...]:
         """Networks beside the address `described` itself, for a leg whose SIP comes from `sip`."""
         try:
-            address, here = plain(ipaddress.ip_address(sip.partition("%")[0])), ipaddress.ip_address(described)
+            address, here = plain(address_of(sip.partition("%")[0])), address_of(described)
         except ValueError:
             return ()
         telling = address.version == here.version and not self.is_edge(sip)

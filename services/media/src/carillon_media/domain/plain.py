@@ -1,12 +1,14 @@
-"""What a call remembers, as JSON and back: dataclasses, named tuples, published models and what they are made of, by their type hints.
+"""What a call remembers, as bytes and back: dataclasses, named tuples, published models and what they are made of, by their type hints.
 
-A `Writer` puts parts of kinds that are never changed, only replaced, into JSON once.
+A record is written as its class's name and the values of its fields in order, in Python's own `marshal`: nearly all of the work is done
+without a line of Python for each value, and this is done for each event of each call. The bytes are for a process of the same version
+that comes soon after; who else wrote them is to be ruled out before they are read, as `marshal` asks (they are sealed).
 
 Invariant: `read(T, Writer().write(x)) == x` for what is reachable from the root type's hints; a field marked `NOT_KEPT` comes back as
-its default; data of a shape that is not known raises ValueError, never makes a half-known value.
+its default; data of a shape that is not known, or written when a class had other fields, raises ValueError, never makes a half-known value.
 """
 
-from base64 import b64decode, b64encode
+import marshal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
@@ -15,22 +17,26 @@ from functools import cache
 from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from zlib import crc32
 
-import orjson
 from pydantic import BaseModel
 
 #: Metadata of a dataclass field that is not written.
 NOT_KEPT: Mapping[str, bool] = {"kept": False}
-_KIND = "$"
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
-_NOTHINGS: tuple[object, ...] = (None, "", b"", 0, False, ())
+_KIND, _VALUES, _MODEL = "$", "values", "data"
+#: Of `marshal`: without references to what was written before, for which it would have to look at each value.
+_FORMAT = 2
+_ATOMS = frozenset({str, int, float, bool, bytes, NoneType})
 
 
-def read(kind: type, data: bytes) -> Any:
+def read(kind: Any, data: bytes) -> Any:
     """A value of this class. Raises ValueError when the data is not one."""
     try:
-        return _read(orjson.loads(data), kind, _known(kind))
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        version, written = marshal.loads(data)
+        if version != _version(kind):
+            raise ValueError("its classes had other fields")
+        return _read(written, kind, _known(kind))
+    except (EOFError, KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise ValueError(f"no {kind.__name__} of this version: {error!r}") from error
 
 
@@ -40,103 +46,140 @@ def read(kind: type, data: bytes) -> Any:
 class Writer:
     """Writes values that have parts in common, such as one call's snapshots; what it remembers of the parts goes with it."""
 
-    __slots__ = ("_lasting", "_parts")
+    __slots__ = ("_lasting", "_parts", "_wary")
 
     def __init__(self, lasting: frozenset[type] = frozenset()) -> None:
         """`lasting`: classes whose instances are never changed."""
         self._lasting = lasting
-        self._parts: dict[int, tuple[object, orjson.Fragment]] = {}
+        self._parts: dict[int, tuple[object, object]] = {}
+        self._wary = False
 
     def write(self, value: object) -> bytes:
-        """JSON of the value. Raises TypeError for what has no plain form."""
-        return orjson.dumps(value, default=self._plain, option=_OPTIONS)
+        """Bytes of the value. Raises TypeError for what has no plain form."""
+        try:
+            return self._marshalled(value)
+        except ValueError:
+            # Texts or numbers of a class of their own, where the type hints promise plain ones.
+            self._wary = True
+            self._parts.clear()
+            return self._marshalled(value)
 
-    def _plain(self, value: object) -> object:
+    def _marshalled(self, value: object) -> bytes:
         kind: Any = type(value)
+        whole: Any = (_version(kind), self._plain(value))
+        return marshal.dumps(whole, _FORMAT)
+
+    def _plain(self, value: Any) -> object:
+        """As what `marshal` knows."""
+        kind = type(value)
+        if kind in _ATOMS:
+            return value
         if kind in self._lasting:
-            return self._part(value)
+            return self._part(value, kind)
+        if kind is tuple or kind is list:
+            return [self._plain(part) for part in value]
+        if kind is dict:
+            return {name: self._plain(part) for name, part in value.items()}
         return self._record(value, kind)
 
-    def _record(self, value: object, kind: Any) -> object:
+    def _record(self, value: Any, kind: Any) -> object:
         written = _written(kind)
         if written is None:
-            return _single(value)
-        found: dict[str, object] = {_KIND: kind.__name__}
-        for name, part, default in zip(written.names, written.values(value), written.defaults, strict=True):
-            if part is not default:
-                found[name] = part
-        return found
+            return self._single(value)
+        values = written.values(value)
+        if written.deep or self._wary:
+            values = list(values)
+            for place in range(len(values)) if self._wary else written.deep:
+                part = values[place]
+                if type(part) not in _ATOMS:
+                    values[place] = self._plain(part)
+        return {_KIND: kind.__name__, _VALUES: values}
 
-    def _part(self, part: object) -> orjson.Fragment:
-        """The part's JSON, from when it was written first; `part` is kept, so that its id stays its own."""
+    def _part(self, part: object, kind: type) -> object:
+        """The part's plain form, from when it was written first; `part` is kept, so that its id stays its own."""
         known = self._parts.get(id(part))
         if known is None:
             if len(self._parts) >= _MOST_PARTS:
                 self._parts.clear()
-            known = self._parts[id(part)] = (part, orjson.Fragment(self.write(self._record(part, type(part)))))
+            known = self._parts[id(part)] = (part, self._record(part, kind))
         return known[1]
+
+    def _single(self, value: object) -> object:
+        if isinstance(value, Enum):
+            return value.value
+        if isinstance(value, Mapping):
+            return {name: self._plain(part) for name, part in value.items()}
+        if isinstance(value, set | frozenset):
+            return sorted(value)
+        if isinstance(value, datetime):
+            return value.isoformat()
+        if isinstance(value, BaseModel):
+            return {_KIND: type(value).__name__, _MODEL: value.model_dump(mode="json")}
+        for atom in (str, int, float):
+            if isinstance(value, atom):
+                return atom(value)
+        raise TypeError(f"{type(value).__name__} has no plain form")
 
 
 #: Parts that a writer remembers.
 _MOST_PARTS = 64
 
 
-def _single(value: object) -> object:
-    if isinstance(value, bytes):
-        return b64encode(value).decode()
-    if isinstance(value, set | frozenset):
-        return sorted(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, BaseModel):
-        return {_KIND: type(value).__name__, "data": value.model_dump(mode="json")}
-    raise TypeError(f"{type(value).__name__} has no plain form")
-
-
-_ALWAYS = object()
-
-
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """The fields of a record that are written, each with the default that need not be; `values` gives their values in order."""
+    """The fields of a record that are written; `values` gives their values in order, those at `deep` are not all plain by themselves."""
 
     names: tuple[str, ...]
-    defaults: tuple[object, ...]
-    values: Callable[[Any], tuple[object, ...]]
+    values: Callable[[Any], Sequence[Any]]
+    deep: tuple[int, ...]
 
 
 @cache
 def _written(kind: Any) -> _Written | None:
     """None: it is no record."""
+    names = _names(kind)
+    if names is None:
+        return None
+    hints = get_type_hints(kind)
+    deep = tuple(place for place, name in enumerate(names) if not _is_plain(hints[name]))
+    return _Written(names, tuple if hasattr(kind, "_fields") else _values(names), deep)
+
+
+def _names(kind: Any) -> tuple[str, ...] | None:
     if is_dataclass(kind):
-        kept = [field for field in fields(kind) if field.metadata.get("kept", True)]
-        defaults = tuple(field.default if _is_nothing(field.default) else _ALWAYS for field in kept)
-        names = tuple(field.name for field in kept)
-        return _Written(names, defaults, _values(names))
-    if hasattr(kind, "_fields"):
-        given = kind._field_defaults
-        defaults = tuple(given[name] if name in given and _is_nothing(given[name]) else _ALWAYS for name in kind._fields)
-        return _Written(kind._fields, defaults, tuple)
-    return None
+        return tuple(field.name for field in fields(kind) if field.metadata.get("kept", True))
+    return tuple(kind._fields) if hasattr(kind, "_fields") else None
 
 
-def _values(names: tuple[str, ...]) -> Callable[[Any], tuple[object, ...]]:
+def _values(names: tuple[str, ...]) -> Callable[[Any], Sequence[Any]]:
     if not names:
         return lambda value: ()
     of_all = attrgetter(*names)
     return of_all if len(names) > 1 else lambda value: (of_all(value),)
 
 
-def _is_nothing(default: object) -> bool:
-    """One of the values that are the same object wherever they stand."""
-    return any(default is nothing for nothing in _NOTHINGS)
+def _is_plain(hint: Any) -> bool:
+    """Whether `marshal` knows whatever such a field may hold: text, bytes, numbers, and tuples of them."""
+    hint, arguments = _resolved(hint), get_args(hint)
+    if get_origin(hint) is Literal:
+        return all(type(argument) in _ATOMS for argument in arguments)
+    if get_origin(hint) in (tuple, Union, UnionType):
+        return all(_is_plain(argument) for argument in arguments if argument is not Ellipsis)
+    return hint in _ATOMS or hint is None
+
+
+@cache
+def _version(root: Any) -> int:
+    """Of the classes that can be met, and of their fields."""
+    shapes = sorted((name, _names(kind)) for name, kind in _known(root).items() if _is_record(kind))
+    return crc32(repr(shapes).encode())
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
 @cache
-def _known(root: type) -> Mapping[str, type]:
+def _known(root: Any) -> Mapping[str, type]:
     """Every class that can be met, by name."""
     found: dict[str, type] = {}
     walked: set[type] = set()
@@ -173,8 +216,7 @@ def _resolved(hint: Any) -> Any:
 def _hints(kind: type) -> Mapping[str, Any]:
     """Of the fields that are written."""
     hints = get_type_hints(kind)
-    written = _written(kind)
-    return {name: hints[name] for name in (written.names if written is not None else ())}
+    return {name: hints[name] for name in _names(kind) or ()}
 
 
 def _read(data: Any, hint: Any, known: Mapping[str, type]) -> Any:
@@ -194,8 +236,6 @@ def _read(data: Any, hint: Any, known: Mapping[str, type]) -> Any:
         return None
     if hint is float and isinstance(data, int):
         return float(data)
-    if hint is bytes:
-        return b64decode(data)
     if hint is datetime:
         return datetime.fromisoformat(data)
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -218,11 +258,11 @@ def _one_of(data: Any, arms: Sequence[Any], known: Mapping[str, type]) -> Any:
 
 
 def _record(data: dict[str, Any], known: Mapping[str, type]) -> Any:
-    kind: Any = known[data.pop(_KIND)]
+    kind: Any = known[data[_KIND]]
     if issubclass(kind, BaseModel):
-        return kind.model_validate(data["data"])
+        return kind.model_validate(data[_MODEL])
     hints = _hints(kind)
-    return kind(**{name: _read(part, hints[name], known) for name, part in data.items()})
+    return kind(**{name: _read(part, hints[name], known) for name, part in zip(hints, data[_VALUES], strict=True)})
 
 
 Reader = Callable[[Any, Sequence[Any], Mapping[str, type]], Any]

@@ -3,15 +3,13 @@
 Invariant: a leg has at most one media port, opened once; the plane knows of a leg what `told` says.
 """
 
-import asyncio
-import ipaddress
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from carillon_kit.clock import Clock
-from carillon_media.domain.addresses import plain
+from carillon_media.domain.addresses import address_of, plain
 from carillon_media.domain.media import LegMedia, offered_codecs, offered_version
 from carillon_media.domain.media_sources import MediaSources
 from carillon_media.domain.secrecy import SrtpSetting, secrecy_of
@@ -107,7 +105,7 @@ class MediaPorts:
         if leg.offer:
             return offered_version(leg.offer)
         try:
-            six = plain(ipaddress.ip_address(leg.flow.remote[0].partition("%")[0])).version == 6
+            six = plain(address_of(leg.flow.remote[0].partition("%")[0])).version == 6
         except ValueError:
             return 4
         return 6 if six and 6 in self._plane.ip_versions else 4
@@ -123,13 +121,17 @@ class MediaPorts:
 
     async def tell(self, leg: LegIo) -> None:
         """Tell the plane what the far end said, unless it knows."""
-        if leg.media is None or self.remote_of(leg) == leg.told:
-            return
-        leg.media = leg.media.agreed_at(self._clock.now().timestamp())
-        remote = self.remote_of(leg)
+        remote = self._untold(leg)
         if remote is not None:
             await self._plane.set_remote(leg.plane, remote)
             leg.told = remote
+
+    def _untold(self, leg: LegIo) -> Remote | None:
+        """The far end as the plane does not know it yet; None: it does, or there is none."""
+        if leg.media is None or self.remote_of(leg) == leg.told:
+            return None
+        leg.media = leg.media.agreed_at(self._clock.now().timestamp())
+        return self.remote_of(leg)
 
     def remote_of(self, leg: LegIo) -> Remote | None:
         """The far end as the plane has to know it, None: nothing is known of it."""
@@ -143,11 +145,18 @@ class MediaPorts:
         return leg.heard[1]
 
     async def join(self, one: LegIo, other: LegIo) -> None:
-        """Both hear each other."""
-        await asyncio.gather(self.tell(one), self.tell(other))
-        if one.bridged_with != other.leg_id:
-            await self._plane.bridge(one.plane, other.plane)
-            one.bridged_with, other.bridged_with = other.leg_id, one.leg_id
+        """Both hear each other, by one command. Raises PortLost."""
+        news = [(leg, leg.media, remote) for leg in (one, other) if (remote := self._untold(leg)) is not None and leg.media is not None]
+        bridges = [(one.plane, other.plane)] if one.bridged_with != other.leg_id else []
+        if not news and not bridges:
+            return
+        wanted = [Restored(leg.plane, media.port, remote, media.ip_version) for leg, media, remote in news]
+        addresses = await self._plane.restore(wanted, bridges)
+        for (leg, media, remote), address in zip(news, addresses, strict=True):
+            if address.port != media.port:
+                raise PortLost(leg.plane)
+            leg.told = remote
+        one.bridged_with, other.bridged_with = other.leg_id, one.leg_id
 
     async def part(self, leg: LegIo, other: LegIo | None) -> None:
         """The leg and who it was joined with hear nobody."""

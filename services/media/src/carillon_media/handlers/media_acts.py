@@ -38,7 +38,7 @@ async def join(actor: "CallActor", a: str, b: str) -> bool:
         await actor.ports.agree(one, _codec_of(other))
         await actor.ports.agree(other, _codec_of(one))
         await actor.ports.join(one, other)
-    except (PlaneError, SipError) as error:
+    except (PlaneError, PortLost, SipError) as error:
         actor.parts.quiet.warning("legs cannot be joined", call_id=actor.call.facts.call_id, error=str(error))
         return False
     return True
