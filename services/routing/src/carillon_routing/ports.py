@@ -15,6 +15,10 @@ from carillon_routing.domain.queues.events import FloorEvent
 from carillon_routing.domain.queues.floor import Floor
 
 
+class CallGone(Exception):
+    """A caller cannot come on a floor: the call has ended."""
+
+
 class FloorTurn(Protocol):
     """One tenant's floor while nobody else can write to it."""
 
@@ -22,7 +26,7 @@ class FloorTurn(Protocol):
         """Events after a version, in order."""
 
     async def append(self, version: int, events: Sequence[FloorEvent]) -> None:
-        """All or none, stored at the end of the turn."""
+        """All or none, stored at the end of the turn; raises `CallGone`."""
 
 
 class FloorLog(Protocol):
@@ -35,7 +39,9 @@ class FloorLog(Protocol):
         """Events after a version, in order."""
 
     async def append(self, tenant: str, version: int, events: Sequence[FloorEvent]) -> None:
-        """All or none; raises `carillon_kit.event_store.VersionConflict`."""
+        """All or none; raises `carillon_kit.event_store.VersionConflict`, and `CallGone` when somebody joins whose call's end was told.
+
+        An end that is told while this is under way is told after it, of a caller who is on the floor then."""
 
     def turn(self, tenant: str) -> AbstractAsyncContextManager[FloorTurn]:
         """The next turn of a writer that others were faster than."""

@@ -15,7 +15,6 @@ from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.relay import Relay
 from carillon_routing import erasures
 from carillon_routing.adapters.attendance import PostgresAttendance
-from carillon_routing.adapters.call_facts import CONSUMER as FACTS_CONSUMER
 from carillon_routing.adapters.call_facts import CallFactsWriter
 from carillon_routing.adapters.call_orders import PostgresOrders
 from carillon_routing.adapters.emergency_notices import CONSUMER as EMERGENCIES_CONSUMER
@@ -62,10 +61,8 @@ async def run_queues(
         up.adopt(floors)
         for stream in (CALLS, QUEUES):
             await bus.ensure_stream(stream)
-        consumer = await bus.consume(CONSUMER, CallSubscriber(floors).handle, DeadLetters(pool))
+        consumer = await bus.consume(CONSUMER, CallSubscriber(floors, CallFactsWriter(pool)).handle, DeadLetters(pool))
         stack.push_async_callback(consumer.stop)
-        told = await bus.consume(FACTS_CONSUMER, CallFactsWriter(pool).handle, DeadLetters(pool))
-        stack.push_async_callback(told.stop)
         notices = EmergencyNotices(bus, configuration.current, SystemClock(), orders[0])
         emergencies = await bus.consume(EMERGENCIES_CONSUMER, notices.handle, DeadLetters(pool))
         stack.push_async_callback(emergencies.stop)

@@ -19,15 +19,19 @@ from carillon_contracts.streams import CALLS, LETTERS, call_subject
 from carillon_kit.bus import Bus, Delivered
 from carillon_kit.clock import SystemClock
 from carillon_kit.dead_letters import DeadLetters
+from carillon_kit.ids import SystemIds
 from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import eventually, nats_url, postgres_dsn  # noqa: F401
 from carillon_routing.adapters import postgres_facts
-from carillon_routing.adapters.call_facts import CONSUMER, CallFactsWriter
+from carillon_routing.adapters.call_facts import CallFactsWriter
+from carillon_routing.adapters.floor_log import PostgresFloors
 from carillon_routing.adapters.letters import Letters
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.domain.asks import AnsweredToday, Ask, BusyUsers, CountTry, Draw, LastAgent, Mail, TakePlace
 from carillon_routing.domain.branches import share_of
 from carillon_routing.domain.facts import CallFacts
+from carillon_routing.handlers.floors import Floors
+from carillon_routing.subscribers import CONSUMER, CallSubscriber
 from carillon_routing.testing import World
 
 ZONE = ZoneInfo("Europe/Zurich")
@@ -232,7 +236,8 @@ async def test_events_from_the_stream_give_places_back(pool: Any, finders: list[
     assert (await answer(finders[0], call("c1", "stream"), limit))["taken"]
     async with await Bus.connect(nats_url, "media") as bus:
         await bus.ensure_stream(CALLS)
-        consumer = await bus.consume(CONSUMER, CallFactsWriter(pool).handle, DeadLetters(pool))
+        floors = Floors(PostgresFloors(pool, SystemIds()), lambda tenant: None, SystemClock(), "r")
+        consumer = await bus.consume(CONSUMER, CallSubscriber(floors, CallFactsWriter(pool)).handle, DeadLetters(pool))
         ended = told(OVER, "c1", tenant="stream")
         await bus.publish(CALLS.name, ended.subject, ended.data, ended.message_id)
 

@@ -3,21 +3,29 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from carillon_contracts.call import CallEnded
+from carillon_contracts.envelope import Event
+from carillon_contracts.streams import call_subject
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_kit.bus import Delivered
 from carillon_kit.clock import ManualClock
 from carillon_kit.ids import SystemIds
 from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import postgres_dsn  # noqa: F401
+from carillon_routing.adapters.call_facts import CallFactsWriter
 from carillon_routing.adapters.floor_log import PostgresFloors
 from carillon_routing.domain.queues import commands as c
-from carillon_routing.domain.queues.decide import FETCH_SECONDS
+from carillon_routing.domain.queues.decide import FETCH_SECONDS, Refused
 from carillon_routing.domain.queues.events import FloorEvent
 from carillon_routing.handlers import floors as module
 from carillon_routing.handlers.floors import Floors
+from carillon_routing.subscribers import CallSubscriber
 from carillon_routing.testing import small_company
 
 pytestmark = pytest.mark.feature("R-10")
@@ -133,3 +141,49 @@ async def test_what_was_rewritten_is_loaded_anew(pool: Any) -> None:
     await floors.forget("erasing")
     await floors.forget("nobody")
     assert (await floors.read("erasing", 20)).callers["c1"].number == "+41790000000"
+
+
+def ended(call_id: str, tenant: str) -> Delivered:
+    fact = CallEnded(cause="normal", by="caller")
+    event = Event(
+        id=uuid4(),
+        source="test",
+        type=f"carillon.{fact.TYPE}",
+        subject=call_id,
+        time=datetime.now(UTC),
+        data=fact.model_dump(mode="json"),
+        tenantid=tenant,
+        callid=call_id,
+    )
+    return Delivered(call_subject(tenant, call_id, "ended"), event.to_json(), 1, {}, str(event.id), 1, event.time)
+
+
+async def test_who_hangs_up_while_coming_to_the_queue_is_on_no_floor(pool: Any) -> None:
+    """Whichever is stored first, the end of the call or its place."""
+    clock = ManualClock()
+    replicas = [replica(pool, clock, str(n)) for n in range(3)]
+    subscriber = CallSubscriber(replicas[2], CallFactsWriter(pool))
+    await replicas[0].execute("gone", c.LogIn("anna"), 20)
+    refused = 0
+
+    async def joins(number: int) -> None:
+        nonlocal refused
+        try:
+            await replicas[number % 2].execute("gone", c.Join(f"c{number}", "sales", float(number)), 20, then=c.Fetch(f"c{number}"))
+        except Refused:
+            refused += 1
+
+    async def ends(number: int) -> None:
+        for _ in range(number % 7):
+            await asyncio.sleep(0)
+        await subscriber.handle([ended(f"c{number}", "gone")])
+
+    for number in range(20):
+        await asyncio.gather(joins(number), ends(number))
+    await subscriber.handle([ended("c99", "gone")])
+    await joins(99)
+    assert refused
+    for each in replicas:
+        floor = await each.read("gone", 20)
+        assert not floor.callers
+        assert not floor.agents["anna"].call_id

@@ -11,19 +11,10 @@ import asyncpg
 from pydantic import ValidationError
 
 from carillon_contracts.envelope import Event
-from carillon_contracts.streams import CALLS
-from carillon_kit.bus import ConsumerSpec, Delivered, Retry
+from carillon_kit.bus import Delivered, Retry
 from carillon_kit.postgres import UNAVAILABLE
 
 FACTS = ("started", "leg_offered", "leg_answered", "leg_ended", "ended")
-#: Events wait for more of their kind for as long as their publisher did: a transaction of many costs little more than one of one.
-CONSUMER = ConsumerSpec(
-    stream=CALLS.name,
-    durable="routing-facts",
-    subject=tuple(f"carillon.*.call.*.{fact}" for fact in FACTS),
-    max_ack_pending=512,
-    linger=0.02,
-)
 _CALLS = """
 insert into call_seen (tenant, call_id, direction, caller, caller_user_id, seen_at, ended_at)
 select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[]) order by 1, 2
@@ -79,7 +70,7 @@ class _Leg:
 
 
 class CallFactsWriter:
-    """Subscriber of stream CALLS."""
+    """What `subscribers` tells of stream CALLS."""
 
     def __init__(self, pool: "asyncpg.Pool[Any]") -> None:
         self._pool = pool
@@ -96,7 +87,9 @@ class CallFactsWriter:
             raise Retry(1.0) from error
 
     async def _write(self, calls: dict[tuple[str, str], _Call], legs: dict[tuple[str, str, str], _Leg]) -> None:
-        tenants, ids = [key[0] for key in calls], [key[1] for key in calls]
+        #: Who talked with whom is known from these; what ends says nothing more of it.
+        talked = {key for key, call in calls.items() if call.direction}
+        talked |= {key[:2] for key, leg in legs.items() if leg.party or leg.answered_at}
         over = [key for key, call in calls.items() if call.ended_at is not None]
         call_rows = [(*key, c.direction, c.caller, c.caller_user_id, c.seen_at, c.ended_at) for key, c in calls.items()]
         leg_rows = [(*key, leg.party, leg.number, leg.seen_at, leg.answered_at, leg.ended_at) for key, leg in legs.items()]
@@ -106,7 +99,8 @@ class CallFactsWriter:
                 await connection.execute(_LEGS, *zip(*leg_rows, strict=True))
             if over:
                 await connection.execute(_RELEASE, [key[0] for key in over], [key[1] for key in over])
-            await connection.execute(_TALKED, tenants, ids)
+            if talked:
+                await connection.execute(_TALKED, *zip(*talked, strict=True))
 
 
 def _fold(calls: dict[tuple[str, str], _Call], legs: dict[tuple[str, str, str], _Leg], message: Delivered) -> None:

@@ -13,8 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from carillon_kit.event_store import NewEvent, PostgresEventStore
 from carillon_kit.ids import Ids
-from carillon_routing.domain.queues.events import EVENTS, FloorEvent
+from carillon_routing.domain.queues.events import EVENTS, CallerJoined, FloorEvent
 from carillon_routing.domain.queues.floor import Floor
+from carillon_routing.ports import CallGone
 
 PREFIX = "floor/"
 #: Events between two snapshots.
@@ -29,10 +30,15 @@ insert into floor_clock (name, holder, until) values ('floors', $1, now() + make
     on conflict (name) do update set holder = excluded.holder, until = excluded.until
  where floor_clock.holder = excluded.holder or floor_clock.until < now()"""
 
+#: The call's row orders this with the call's end (`call_facts`): whichever comes second sees the other.
+_OVER = """
+insert into call_seen (tenant, call_id, seen_at) values ($1, $2, clock_timestamp())
+    on conflict (tenant, call_id) do update set seen_at = call_seen.seen_at returning ended_at is not null"""
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Reads and writes one stream, on `connection` where there is one."""
+    """Reads and writes one stream, on `connection` where there is one: somebody joins in a transaction of it."""
 
     store: PostgresEventStore
     ids: Ids
@@ -48,6 +54,9 @@ class Turn:
         """As the port."""
         new = [NewEvent(event.TYPE, event.model_dump(mode="json"), self.ids.uuid7()) for event in events]
         await self.store.append(self.stream, version, new, self.connection)
+        for event in events:
+            if isinstance(event, CallerJoined) and await self.connection.fetchval(_OVER, self.stream.removeprefix(PREFIX), event.call_id):
+                raise CallGone(event.call_id)
 
 
 class PostgresFloors:
@@ -80,8 +89,12 @@ class PostgresFloors:
         return await Turn(self._store, self._ids, PREFIX + tenant).since(version)
 
     async def append(self, tenant: str, version: int, events: Sequence[FloorEvent]) -> None:
-        """Raises `carillon_kit.event_store.VersionConflict`."""
-        await Turn(self._store, self._ids, PREFIX + tenant).append(version, events)
+        """As the port."""
+        if not any(isinstance(event, CallerJoined) for event in events):
+            await Turn(self._store, self._ids, PREFIX + tenant).append(version, events)
+            return
+        async with self._pool.acquire() as connection, connection.transaction():
+            await Turn(self._store, self._ids, PREFIX + tenant, connection).append(version, events)
 
     async def keep(self, tenant: str, floor: Floor, version: int) -> None:
         """A snapshot."""

@@ -20,7 +20,7 @@ from carillon_routing.domain.queues.commands import CallOver, Command, StartCall
 from carillon_routing.domain.queues.decide import Refused, decide
 from carillon_routing.domain.queues.events import FloorEvent
 from carillon_routing.domain.queues.floor import Floor, fold
-from carillon_routing.ports import CallBack, FloorLog
+from carillon_routing.ports import CallBack, CallGone, FloorLog
 
 _log = get_logger(__name__)
 SNAPSHOT_EVERY = 500
@@ -119,6 +119,8 @@ class Floors:
                 await self._log.append(tenant, kept.version, events)
         except VersionConflict:
             events = await self._in_turn(tenant, kept, command)
+        except CallGone as gone:
+            raise Refused("unknown", "the call is over") from gone
         except BaseException:
             # It may have been stored or not: look before the next decision.
             kept.loaded = False
@@ -141,7 +143,10 @@ class Floors:
             self._advance(tenant, kept, await turn.since(kept.version), ours=False)
             events = self._decide(tenant, kept, command)
             if events:
-                await turn.append(kept.version, events)
+                try:
+                    await turn.append(kept.version, events)
+                except CallGone as gone:
+                    raise Refused("unknown", "the call is over") from gone
         kept.loaded = True
         return events
 

@@ -24,6 +24,7 @@ from carillon_routing.domain.queues.decide import Refused
 from carillon_routing.domain.queues.floor import Floor, evolve, fold
 from carillon_routing.handlers import floors as handler
 from carillon_routing.handlers.floors import Floors
+from carillon_routing.ports import CallGone
 from carillon_routing.testing import small_company
 
 pytestmark = pytest.mark.feature("R-10")
@@ -49,6 +50,8 @@ class Log:
     kept: tuple[Floor, int] = field(default_factory=lambda: (Floor(), 0))
     fault: Fault = "none"
     over: set[str] = field(default_factory=set)
+    #: Calls whose end was told.
+    ended: set[str] = field(default_factory=set)
 
     async def start(self, tenant: str) -> tuple[Floor, int]:
         return self.kept
@@ -64,6 +67,9 @@ class Log:
         fault, self.fault = self.fault, "none"
         if fault == "before":
             raise Killed
+        for event in events:
+            if isinstance(event, e.CallerJoined) and event.call_id in self.ended:
+                raise CallGone(event.call_id)
         for event in events:
             self._look(event)
             self.floor = evolve(self.floor, event)
@@ -206,6 +212,19 @@ class World:
             call.results, call.talks_with = {call.talks_with: "answered"}, ""
             call.unheard.append(c.LegOver(call.call_id, "b1"))
 
+    async def hangs_up_while_asking(self, call: Call, replica: int, after: int) -> None:
+        """The end of the call is told while its question is under way, or before it comes."""
+        if not call.there or call.unheard:
+            return
+        self.caller_hangs_up(call)
+
+        async def told() -> None:
+            for _ in range(after):
+                await asyncio.sleep(0)
+            await self.hears(call, (replica + 1) % REPLICAS, "none", False)
+
+        await asyncio.gather(self.asks(call, replica, "none"), told())
+
     def caller_hangs_up(self, call: Call) -> None:
         """Everything of the call ends."""
         if call.there:
@@ -216,6 +235,8 @@ class World:
         """The next event of the call is delivered, perhaps again."""
         if call.unheard:
             command = call.unheard.pop(0)
+            if isinstance(command, c.CallOver):
+                self.log.ended.add(call.call_id)
             for _ in range(1 + twice):
                 await self.execute(replica, command, fault)
             if isinstance(command, c.CallOver):
@@ -259,7 +280,7 @@ class World:
 CALLS = st.sampled_from([f"c{n}" for n in range(5)])
 FAULTS: st.SearchStrategy[Fault] = st.sampled_from(["none", "none", "none", "before", "after"])
 OFTEN = ["asks", "asks", "asks", "picks_up", "agent_hangs_up", "caller_hangs_up", "hears", "hears", "hears_twice", "tick", "tick"]
-WHAT = st.sampled_from([*OFTEN, "log_in", "log_in", "log_out", "pause", "resume", "die", "snapshot"])
+WHAT = st.sampled_from([*OFTEN, "log_in", "log_in", "hangs_up_while_asking", "log_out", "pause", "resume", "die", "snapshot"])
 STEPS = st.lists(
     st.tuples(WHAT, CALLS, st.sampled_from(AGENTS), st.integers(0, REPLICAS - 1), FAULTS, st.sampled_from([0.0, 0.5, 4.0, 16.0])),
     max_size=50,
@@ -284,8 +305,10 @@ async def live(world: World, steps: list[tuple[str, str, str, int, Fault, float]
                 world.picks_up(call, replica)
             case "agent_hangs_up":
                 world.agent_hangs_up(call)
-            case "caller_hangs_up" if any(other.call_id == call_id for other in world.log.floor.callers.values()):
+            case "caller_hangs_up":
                 world.caller_hangs_up(call)
+            case "hangs_up_while_asking":
+                await world.hangs_up_while_asking(call, replica, int(seconds) + AGENTS.index(agent))
             case "hears" | "hears_twice":
                 await world.hears(call, replica, fault, what == "hears_twice")
                 if not call.there and not call.unheard:
