@@ -15,6 +15,7 @@ from carillon.media.v1.call_control_pb2_grpc import CallControlServiceStub
 from carillon_kit.auth import ADMIN, issue_token
 from carillon_kit.grpc_client import channel
 from carillon_kit.testing import eventually
+from carillon_media.adapters import applications
 from carillon_rtp.testing import decode, share_of, tone
 from carillon_sip import InviteReceived, SessionCancelled, SessionEnded
 
@@ -173,6 +174,28 @@ async def test_click_to_call(house: Any, words: Any, control: Any) -> None:
     assert words.last(events, "ended")["by"] == "caller"
     ends = [event.legid for event in events if event.type.endswith("leg_ended.v1")]
     assert sorted(ends) == ["a", "a2", "b1"]
+
+
+@pytest.mark.feature("R-27")
+async def test_who_holds_a_caller_for_another_user_is_reminded_at_the_same_phone(
+    house: Any, words: Any, control: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applications, "MIN_REMINDER_MS", 200)
+    ring = words.ring("bob")
+    ring.step.ring.caller_number = "+41791112233"
+    ring.step.ring.hold_reminder.every_ms = 300
+    ring.step.ring.hold_reminder.prompts.add().speech.text = "A caller is waiting."
+    house.application.follow(ring)
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    session = anne.call("102")
+    await bob.pick_up()
+    await anne.answered()
+    await control.HoldLeg(pb.HoldLegRequest(call_id=call_id(house), leg_id="b1"))
+    reminded = await bob.expect(InviteReceived)
+    assert reminded.request.from_.uri.user == "+41791112233"
+    bob.do("reject", reminded.session, 486)
+    anne.do("bye", session)
+    await eventually(lambda: not house.running.board.calls)
 
 
 @pytest.mark.feature("D-16")

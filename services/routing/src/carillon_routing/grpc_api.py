@@ -227,6 +227,7 @@ def step_message(step: facts.Step) -> pb.Step:
                     ask_after_giving_up=step.ask_after_giving_up,
                     account_code=step.account_code,
                     ringback_music_id=step.ringback_music_id,
+                    hold_reminder=_reminder(step.reminder) if step.reminder is not None else None,
                 )
             )
         case facts.Play():
@@ -303,6 +304,10 @@ def _target(target: facts.RingTarget) -> pb.RingTarget:
 
 def _prompts(phrases: Iterable[facts.Phrase]) -> list[pb.Prompt]:
     return [_prompt(phrase) for phrase in phrases]
+
+
+def _reminder(reminder: facts.HoldReminder) -> pb.HoldReminder:
+    return pb.HoldReminder(every_ms=reminder.every_ms, prompts=_prompts(reminder.phrases))
 
 
 def _recording(recording: facts.Recording) -> pb.Recording:

@@ -74,6 +74,16 @@ def test_a_tenant_has_codes_of_its_own() -> None:
     assert recognise(config, "*811") is None
 
 
+@pytest.mark.feature("R-27")
+@pytest.mark.parametrize(("by", "seconds"), [("ben", 25), ("carl", 60)])
+def test_what_a_secretary_parks_is_called_back_no_later_than_the_reminder(by: str, seconds: int) -> None:
+    boss = {"id": "anna", "last_name": "A", "secretary": {"user_id": "ben", "reminder_seconds": 25}}
+    users = [boss, {"id": "ben", "last_name": "B"}, {"id": "carl", "last_name": "C"}]
+    call = dial("*7", by, transferred=True, users=users)
+    assert isinstance(call.last.step, Park)
+    assert call.last.step.timeout_ms == seconds * 1000
+
+
 @pytest.mark.feature("R-19")
 def test_an_emergency_number_is_never_a_slot() -> None:
     lot = LOT | {"first_slot": "110", "last_slot": "119"}

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from carillon_routing.domain.facts import Ring
 from carillon_routing.testing import SimulatedCall, World, small_company
 
 CALLER = "+41791112233"
@@ -66,6 +67,13 @@ def test_the_secretary_rings_first_and_then_the_boss() -> None:
     assert call.rang("no_answer").rings == [("anna", 0, 25)]
     assert calling(secretary={"user_id": "ben", "except_caller_list_id": "friends"}).rings == [("anna", 0, 25)]
     assert calling(secretary={"user_id": "ben", "except_hours": [{"start": "09:00", "end": "11:00"}]}).rings == [("anna", 0, 25)]
+    step = call.advances[0].step
+    assert isinstance(step, Ring)
+    assert step.reminder is not None
+    assert (step.reminder.every_ms, step.reminder.phrases[0].text) == (40_000, "Un appel attend pour Anna.")
+    silent = calling(secretary={"user_id": "ben", "reminder_seconds": 0}).last.step
+    assert isinstance(silent, Ring)
+    assert silent.reminder is None
     config = small_company(users=[user("anna", secretary={"user_id": "ben"}), user("ben"), user("carl")])
     assert SimulatedCall.from_user(config, "ben", "101").rings == [("anna", 0, 25)]
 

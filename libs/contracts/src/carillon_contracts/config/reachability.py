@@ -71,6 +71,10 @@ class ScreeningRule(Shape):
         return self
 
 
+#: Phones do not ring without a pause.
+SHORTEST_REMINDER = 10
+
+
 class Secretary(Shape):
     """Calls for the user ring the secretary first, and then the user; the secretary's own calls go through at once."""
 
@@ -81,3 +85,11 @@ class Secretary(Shape):
     except_hours: Annotated[tuple[WeekRange, ...], Field(max_length=20)] = ()
     #: Of the secretary's phone; 0: as the secretary wants.
     ring_seconds: Annotated[int, Field(ge=0, le=90)] = 0
+    #: How often the secretary is reminded of a caller on hold for the user; 0: never.
+    reminder_seconds: Annotated[int, Field(ge=0, le=600)] = 40
+
+    @model_validator(mode="after")
+    def _a_pause_between(self) -> Self:
+        if 0 < self.reminder_seconds < SHORTEST_REMINDER:
+            raise ValueError(f"reminder_seconds: 0, or at least {SHORTEST_REMINDER}")
+        return self

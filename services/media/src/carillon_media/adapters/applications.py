@@ -29,6 +29,7 @@ from carillon_media.domain.steps import (
     GatherOutcome,
     GaveUpOutcome,
     HangUp,
+    HoldReminder,
     Music,
     Outcome,
     Page,
@@ -62,6 +63,8 @@ from carillon_media.ports import Answer, Applications, NoDecision
 
 DEADLINE = 0.3
 TRIES = 2
+#: Phones do not ring without a pause.
+MIN_REMINDER_MS = 10_000
 MAX_TARGETS = 100
 #: Trunks that are tried after the first one of a target.
 MAX_FURTHER_TRUNKS = 9
@@ -264,7 +267,12 @@ def _ring(message: pb.Step) -> Ring:
         account_code=ring.account_code[:15],
         ask_after_giving_up=ring.ask_after_giving_up,
         ringback_music_id=ring.ringback_music_id,
+        reminder=_reminder(ring.hold_reminder) if ring.HasField("hold_reminder") else None,
     )
+
+
+def _reminder(reminder: pb.HoldReminder) -> HoldReminder:
+    return HoldReminder(max(MIN_REMINDER_MS, reminder.every_ms), _prompts(reminder.prompts))
 
 
 def _recording(recording: pb.Recording) -> RecordingPlan:

@@ -21,6 +21,7 @@ from carillon_media.domain import (
     parking,
     pressing,
     prompting,
+    reminding,
     ringing,
     supervising,
     taking_leave,
@@ -442,6 +443,8 @@ _TIMERS: Mapping[type[Phase], Handler] = {
 def _any_timer(call: CallState, phase: Phase, given: inputs.TimerFired) -> None:
     if given.name == MAX_DURATION:
         call.finish("recovery_on_timer_expiry", "system")
+    elif given.name == reminding.REMINDER:
+        reminding.on_timer(call, phase)
     elif given.name.startswith(LISTENING):
         hearing.on_timer(call, given)
     elif (handler := _TIMERS.get(type(phase))) is not None:

@@ -51,6 +51,7 @@ def _fields(step: Step) -> Mapping[str, Any]:
                 "music": step.music,
                 "account_code": step.account_code,
                 "ringback_music_id": step.ringback_music_id,
+                "hold_reminder": {"every_ms": step.reminder.every_ms} if step.reminder is not None else {},
             }
         case Play():
             return {"prompts": [_prompt(prompt) for prompt in step.prompts]}

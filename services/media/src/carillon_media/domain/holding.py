@@ -4,7 +4,7 @@ Invariant: while two legs talk, a leg hears music exactly as long as the other o
 """
 
 from carillon_contracts import call as events
-from carillon_media.domain import inputs, outputs
+from carillon_media.domain import inputs, outputs, reminding
 from carillon_media.domain.state import CALLER, CallState, Leg, Phase, Talking
 
 
@@ -23,6 +23,8 @@ def on_reoffered(call: CallState, phase: Phase, given: inputs.LegReoffered) -> N
     call.do(outputs.AcceptReoffer(leg.leg_id))
     if listener is not None and given.on_hold:
         _play(call, listener, leg)
+    if turns and isinstance(phase, Talking):
+        reminding.turned(call, phase, leg)
 
 
 def hold(call: CallState, phase: Talking, leg: Leg) -> None:
@@ -31,6 +33,7 @@ def hold(call: CallState, phase: Talking, leg: Leg) -> None:
     _turn(call, leg, True)
     call.do(outputs.UnbridgeLeg(leg.leg_id))
     _music(call, phase, leg)
+    reminding.turned(call, phase, leg)
 
 
 def resume(call: CallState, phase: Talking, leg: Leg) -> None:
@@ -38,6 +41,7 @@ def resume(call: CallState, phase: Talking, leg: Leg) -> None:
     leg.held_by_request = False
     _turn(call, leg, False)
     _music(call, phase, leg)
+    reminding.turned(call, phase, leg)
     call.do(outputs.BridgeLegs(call.anchor, phase.peer))
 
 
@@ -64,10 +68,12 @@ def begin(call: CallState, phase: Talking) -> None:
     for leg_id in (call.anchor, phase.peer):
         if call.legs[leg_id].held:
             _play(call, other_than(call, phase, leg_id), call.legs[leg_id])
+            reminding.turned(call, phase, call.legs[leg_id])
 
 
 def leave(call: CallState, phase: Talking) -> None:
-    """The two legs part: nobody is left with music."""
+    """The two legs part: nobody is left with music, or reminded."""
+    reminding.leave(call, phase)
     for leg_id in (call.anchor, phase.peer):
         other = call.legs[other_than(call, phase, leg_id)]
         if call.legs[leg_id].held and other.state == "answered":

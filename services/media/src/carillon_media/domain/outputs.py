@@ -270,6 +270,16 @@ class Announce:
 
 
 @dataclass(frozen=True, slots=True)
+class Remind:
+    """The user's phones ring for a moment, showing who waits, and say this if they are answered."""
+
+    user_id: str
+    prompts: tuple[Prompt, ...]
+    caller_number: str
+    caller_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Ask the application; comes back as Decided or Undecided with the same number."""
 
@@ -386,6 +396,7 @@ Output = (
     | SendDigits
     | ListenTo
     | Announce
+    | Remind
     | Ask
     | Tell
     | AwaitSignal

@@ -126,6 +126,14 @@ class Carried:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldReminder:
+    """Who answered and holds is reminded so often, and hears the prompts."""
+
+    every_ms: int
+    prompts: tuple[Prompt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ring:
     """Ring targets by timetable; the first to answer wins."""
 
@@ -143,6 +151,7 @@ class Ring:
     ask_after_giving_up: bool = False
     #: Playlist in place of the ringing tone.
     ringback_music_id: str = ""
+    reminder: HoldReminder | None = None
 
 
 @dataclass(frozen=True, slots=True)

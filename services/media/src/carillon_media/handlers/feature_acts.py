@@ -149,6 +149,10 @@ async def announce(actor: "CallActor", output: outputs.Announce) -> None:
     actor.board.features.announce(actor, output)
 
 
+async def remind(actor: "CallActor", output: outputs.Remind) -> None:
+    actor.board.features.remind(actor, output)
+
+
 # -- digits -----------------------------------------------------------------------------------------------------------
 
 
@@ -171,5 +175,6 @@ DO: Mapping[type, Callable[["CallActor", Any], Awaitable[None]]] = {
     outputs.Address: address,
     outputs.EndPage: end_page,
     outputs.Announce: announce,
+    outputs.Remind: remind,
     outputs.SendDigits: send_digits,
 }

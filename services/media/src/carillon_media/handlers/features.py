@@ -17,6 +17,10 @@ from carillon_media.handlers.actor import CallActor
 from carillon_media.ports import Parts
 
 ANNOUNCEMENT_RING_SECONDS = 5.0
+#: Two or three rings.
+REMINDER_RING_SECONDS = 8.0
+#: What such a call shows as dialled.
+REMINDER = "hold-reminder"
 
 
 class Parking:
@@ -112,25 +116,44 @@ class Features:
 
     def announce(self, actor: CallActor, output: outputs.Announce) -> None:
         """Phones of users who are free say it by themselves, each in a call of its own."""
-        board, of = self._board, actor.call.facts
+        tenant, directory = actor.call.facts.tenant, self._board.parts.directory
         for user_id in output.user_ids:
-            directory = board.parts.directory
-            contacts = () if directory.talks(of.tenant, user_id) else tuple(directory.contacts_of_user(of.tenant, user_id))
-            if not contacts or board.full:
-                continue
-            facts = CallFacts(
-                tenant=of.tenant,
-                call_id=str(board.parts.ids.uuid7()),
-                direction="from_user",
-                caller=contacts[0].number,
-                caller_name="",
-                caller_user_id=user_id,
-                dialled=output.slot,
-                trunk_id=None,
-                started_at=board.parts.clock.now(),
-                node=board.parts.node,
+            contacts = () if directory.talks(tenant, user_id) else tuple(directory.contacts_of_user(tenant, user_id))
+            said = inputs.Originated(
+                contacts, "", f"call/{actor.call.facts.call_id}", ANNOUNCEMENT_RING_SECONDS, auto_answer=True, prompts=output.prompts
             )
-            called = CallActor(Call(facts, board.limits), board.parts, actor.board)
-            board.take(called)
-            asked_by = f"call/{of.call_id}"
-            called.post(inputs.Originated(contacts, "", asked_by, ANNOUNCEMENT_RING_SECONDS, auto_answer=True, prompts=output.prompts))
+            self._say(actor, user_id, output.slot, said)
+
+    def remind(self, actor: CallActor, output: outputs.Remind) -> None:
+        """The phones of a user who holds ring, also while the user talks elsewhere, and say it when they are answered."""
+        of = actor.call.facts
+        contacts = tuple(self._board.parts.directory.contacts_of_user(of.tenant, output.user_id))
+        said = inputs.Originated(
+            contacts,
+            output.caller_name,
+            f"call/{of.call_id}",
+            REMINDER_RING_SECONDS,
+            prompts=output.prompts,
+            shown=output.caller_number,
+        )
+        self._say(actor, output.user_id, REMINDER, said)
+
+    def _say(self, actor: CallActor, user_id: str, dialled: str, said: inputs.Originated) -> None:
+        board, of = self._board, actor.call.facts
+        if not said.contacts or board.full:
+            return
+        facts = CallFacts(
+            tenant=of.tenant,
+            call_id=str(board.parts.ids.uuid7()),
+            direction="from_user",
+            caller=said.contacts[0].number,
+            caller_name="",
+            caller_user_id=user_id,
+            dialled=dialled,
+            trunk_id=None,
+            started_at=board.parts.clock.now(),
+            node=board.parts.node,
+        )
+        called = CallActor(Call(facts, board.limits), board.parts, actor.board)
+        board.take(called)
+        called.post(said)

@@ -124,6 +124,14 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldReminder:
+    """Who answered and holds is reminded so often; the phones say this when they are answered."""
+
+    every_ms: int
+    phrases: tuple[Phrase, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ring:
     """A timetable: the first to answer wins."""
 
@@ -141,6 +149,7 @@ class Ring:
     account_code: str = ""
     #: Heard in place of the ringing tone.
     ringback_music_id: str = ""
+    reminder: HoldReminder | None = None
 
 
 @dataclass(frozen=True, slots=True)

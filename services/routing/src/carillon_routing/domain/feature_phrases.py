@@ -31,6 +31,7 @@ Said = Literal[
     "enter_extension",
     "phone_on",
     "phone_off",
+    "caller_waits",
     "noted",
     "press_one",
     "lines_busy",
@@ -206,6 +207,13 @@ _TEXTS: Mapping[Said, Mapping[str, str]] = {
         "de": "Sie haben dieses Telefon abgegeben.",
         "nl": "U hebt deze telefoon verlaten.",
         "it": "Lei ha lasciato questo telefono.",
+    },
+    "caller_waits": {
+        "en": "A caller is waiting for {name}.",
+        "fr": "Un appel attend pour {name}.",
+        "de": "Ein Anrufer wartet auf {name}.",
+        "nl": "Er wacht een beller op {name}.",
+        "it": "Una chiamata attende per {name}.",
     },
     "noted": {
         "en": "Thank you. You will not be called again.",

@@ -87,7 +87,7 @@ def rang(walk: Walk, wait: FeatureWait, result: RingResult) -> Move:
         return ToDestination(lot.no_answer)
     walk.note(f"parking_lot/{lot.id}", True, f"the recall was {result}; the lot has no other way: parked again", wait.slot)
     slots = (wait.slot, *(slot for slot in lot.slots if slot != wait.slot))
-    return Stop(Park(slots, lot.recall_seconds * 1000), FeatureWait("park", lot.id, "", wait.user_id))
+    return Stop(Park(slots, _recall_seconds(walk, lot, wait.user_id) * 1000), FeatureWait("park", lot.id, "", wait.user_id))
 
 
 # -- pickup -----------------------------------------------------------------------------------------------------------
@@ -129,17 +129,24 @@ def _park(walk: Walk, subject: str, slot: str) -> Move:
     if lot is None:
         walk.note(subject, False, f"no parking lot has a slot {slot}" if slot else "there is no parking lot")
         return Stop(NO_SLOT)
-    walk.note(subject, True, f"parks in {slot or 'the first free slot'} of parking_lot/{lot.id} for {lot.recall_seconds} s")
+    seconds = _recall_seconds(walk, lot, walk.call.caller_user_id)
+    walk.note(subject, True, f"parks in {slot or 'the first free slot'} of parking_lot/{lot.id} for {seconds} s")
     language = language_of(walk)
     paged = walk.config.paging_groups.get(lot.paging_group_id)
     step = Park(
         (slot,) if slot else lot.slots,
-        lot.recall_seconds * 1000,
+        seconds * 1000,
         (phrase("parked", language),),
         paged.user_ids if paged is not None else (),
         (phrase("parked_page", walk.config.tenant.language),) if paged is not None else (),
     )
     return Stop(step, FeatureWait("park", lot.id, "", walk.call.caller_user_id))
+
+
+def _recall_seconds(walk: Walk, lot: ParkingLot, user_id: str) -> int:
+    """After how long who parked the call is called back; a secretary no later than reminded of who waits for another user."""
+    rules = [user.secretary for user in walk.config.users.values() if user.secretary is not None]
+    return min([lot.recall_seconds, *(rule.reminder_seconds for rule in rules if rule.user_id == user_id and rule.reminder_seconds)])
 
 
 def _parked(walk: Walk, wait: FeatureWait, result: str, slot: str) -> Move:
@@ -154,7 +161,7 @@ def _parked(walk: Walk, wait: FeatureWait, result: str, slot: str) -> Move:
 
 
 def _recall(walk: Walk, lot: ParkingLot, slot: str, user_id: str) -> Move:
-    walk.note(f"parking_lot/{lot.id}", True, f"nobody took the call back within {lot.recall_seconds} s", f"user/{user_id}")
+    walk.note(f"parking_lot/{lot.id}", True, f"nobody took the call back within {_recall_seconds(walk, lot, user_id)} s", f"user/{user_id}")
     number, name = shown_inside(walk.config, walk.call)
     target = UserTarget(f"user:{user_id}", user_id, 0, lot.recall_ring_seconds * 1000)
     return Stop(Ring((target,), number, name), FeatureWait("recall", lot.id, slot, user_id))

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 from carillon_contracts.config import DailyRange, Destination, SimultaneousTarget, StickyAgentNode, User, WeekRange
 from carillon_routing.domain import callers
 from carillon_routing.domain.cursor import StickyWait, UserWait
-from carillon_routing.domain.facts import HangUp, RingResult, RingTarget, TrunkTarget, UserTarget
+from carillon_routing.domain.facts import HangUp, HoldReminder, Ring, RingResult, RingTarget, TrunkTarget, UserTarget
+from carillon_routing.domain.feature_phrases import phrase
 from carillon_routing.domain.identity import shown_inside, shown_outside
 from carillon_routing.domain.reach import Reach, reach_number, target_of
 from carillon_routing.domain.schedules import WEEKDAYS
@@ -32,7 +33,8 @@ def enter(walk: Walk, user_id: str, ring_seconds: int) -> Move:
         assert user.secretary is not None
         seconds = user.secretary.ring_seconds or secretary.ring_seconds
         walk.note(f"user/{user_id} secretary", True, f"user/{secretary.id} is rung first, for {seconds} s", f"user/{secretary.id}")
-        return _ring(walk, secretary, seconds, UserWait(user_id, secretary.id, ring_seconds), own_phone_only=True)
+        step = _ring(walk, secretary, seconds, UserWait(user_id, secretary.id, ring_seconds), own_phone_only=True)
+        return _reminding(step, user, secretary, user.secretary.reminder_seconds, walk.config.tenant.language)
     return _ring_own(walk, user, ring_seconds)
 
 
@@ -138,6 +140,15 @@ def _secretary(walk: Walk, user: User) -> User | None:
         walk.note(subject, False, f"user/{secretary.id} is not to be disturbed")
         return None
     return secretary
+
+
+def _reminding(move: Move, user: User, secretary: User, seconds: int, tenant_language: str) -> Move:
+    """With a reminder of who waits for the user while the secretary holds."""
+    if not seconds or not isinstance(move, Stop) or not isinstance(move.step, Ring):
+        return move
+    said = phrase("caller_waits", secretary.language or tenant_language)
+    reminder = HoldReminder(seconds * 1000, (replace(said, text=said.text.replace("{name}", user.full_name)),))
+    return Stop(replace(move.step, reminder=reminder), move.wait)
 
 
 # -- what stands in the way -------------------------------------------------------------------------------------------

@@ -460,6 +460,7 @@ class Ring(_message.Message):
     RECORDING_FIELD_NUMBER: _builtins.int
     RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_CODE_FIELD_NUMBER: _builtins.int
+    HOLD_REMINDER_FIELD_NUMBER: _builtins.int
     caller_number: _builtins.str
     """What the targets' displays show."""
     caller_name: _builtins.str
@@ -483,6 +484,10 @@ class Ring(_message.Message):
     def recording(self) -> Global___Recording:
         """Whether the talk is recorded; unset: nobody says so."""
 
+    @_builtins.property
+    def hold_reminder(self) -> Global___HoldReminder:
+        """While the side that answered holds; unset: never."""
+
     def __init__(
         self,
         *,
@@ -496,14 +501,40 @@ class Ring(_message.Message):
         recording: Global___Recording | None = ...,
         ringback_music_id: _builtins.str = ...,
         account_code: _builtins.str = ...,
+        hold_reminder: Global___HoldReminder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["recording", b"recording"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold_reminder", b"hold_reminder", "recording", b"recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code", b"account_code", "ask_after_answer", b"ask_after_answer", "ask_after_giving_up", b"ask_after_giving_up", "auto_answer", b"auto_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "music", b"music", "recording", b"recording", "ringback_music_id", b"ringback_music_id", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code", b"account_code", "ask_after_answer", b"ask_after_answer", "ask_after_giving_up", b"ask_after_giving_up", "auto_answer", b"auto_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "hold_reminder", b"hold_reminder", "music", b"music", "recording", b"recording", "ringback_music_id", b"ringback_music_id", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Ring: _TypeAlias = Ring  # noqa: Y015
+
+@_typing.final
+class HoldReminder(_message.Message):
+    """The phones of the user who holds ring for some seconds, showing who waits, again and again; whoever answers them hears the prompts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVERY_MS_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    every_ms: _builtins.int
+    @_builtins.property
+    def prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]: ...
+    def __init__(
+        self,
+        *,
+        every_ms: _builtins.int = ...,
+        prompts: _abc.Iterable[Global___Prompt] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["every_ms", b"every_ms", "prompts", b"prompts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldReminder: _TypeAlias = HoldReminder  # noqa: Y015
 
 @_typing.final
 class Recording(_message.Message):

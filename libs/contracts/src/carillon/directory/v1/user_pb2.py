@@ -29,19 +29,19 @@ from carillon.directory.v1 import sip_credential_pb2 as carillon_dot_directory_d
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n carillon/directory/v1/user.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a*carillon/directory/v1/sip_credential.proto\x1a google/protobuf/field_mask.proto\"\xe3\x02\n\nForwarding\x12\x30\n\x04\x62usy\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x35\n\tno_answer\x18\x02 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x37\n\x0bunreachable\x18\x03 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x39\n\runconditional\x18\x04 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12>\n\x13unconditional_hours\x18\x05 \x01(\x0b\x32!.carillon.directory.v1.DailyRange\x12\x38\n\tsuspended\x18\x06 \x03(\x0e\x32%.carillon.directory.v1.ForwardingRule\"(\n\nDailyRange\x12\r\n\x05start\x18\x01 \x01(\t\x12\x0b\n\x03\x65nd\x18\x02 \x01(\t\"9\n\tWeekRange\x12\r\n\x05start\x18\x01 \x01(\t\x12\x0b\n\x03\x65nd\x18\x02 \x01(\t\x12\x10\n\x08weekdays\x18\x03 \x03(\x05\"b\n\x12SimultaneousTarget\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x19\n\x0f\x65xternal_number\x18\x02 \x01(\tH\x00\x12\x14\n\x0cring_seconds\x18\x03 \x01(\x05\x42\x08\n\x06target\"\x90\x01\n\rScreeningRule\x12\x16\n\x0e\x63\x61ller_list_id\x18\x01 \x01(\t\x12\x36\n\x06passes\x18\x02 \x01(\x0e\x32&.carillon.directory.v1.ScreeningPasses\x12/\n\x05hours\x18\x03 \x03(\x0b\x32 .carillon.directory.v1.WeekRange\"\x89\x01\n\tSecretary\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x1d\n\x15\x65xcept_caller_list_id\x18\x02 \x01(\t\x12\x36\n\x0c\x65xcept_hours\x18\x03 \x03(\x0b\x32 .carillon.directory.v1.WeekRange\x12\x14\n\x0cring_seconds\x18\x04 \x01(\x05\"5\n\tDoorPhone\x12\x13\n\x0bopen_digits\x18\x01 \x01(\t\x12\x13\n\x0block_digits\x18\x02 \x01(\t\"\xba\x01\n\x08Services\x12\x17\n\nfixed_line\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x13\n\x06mobile\x18\x02 \x01(\x08H\x01\x88\x01\x01\x12\x16\n\tmessaging\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x10\n\x03\x66\x61x\x18\x04 \x01(\x08H\x03\x88\x01\x01\x12\x17\n\nconference\x18\x05 \x01(\x08H\x04\x88\x01\x01\x42\r\n\x0b_fixed_lineB\t\n\x07_mobileB\x0c\n\n_messagingB\x06\n\x04_faxB\r\n\x0b_conference\"J\n\x0b\x46unctionKey\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\"\x8a\t\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x11\n\tlast_name\x18\n \x01(\t\x12\x12\n\nfirst_name\x18\x0b \x01(\t\x12\r\n\x05\x65mail\x18\x0c \x01(\t\x12\x10\n\x08language\x18\r \x01(\t\x12\x0e\n\x06mobile\x18\x0e \x01(\t\x12\x15\n\rcaller_number\x18\x0f \x01(\t\x12\x14\n\x0cring_seconds\x18\x10 \x01(\x05\x12\x35\n\nforwarding\x18\x11 \x01(\x0b\x32!.carillon.directory.v1.Forwarding\x12\x12\n\nmailbox_id\x18\x12 \x01(\t\x12\x34\n\ndoor_phone\x18\x1e \x01(\x0b\x32 .carillon.directory.v1.DoorPhone\x12\x16\n\x0e\x64o_not_disturb\x18\x32 \x01(\x08\x12?\n\x0csimultaneous\x18\x33 \x03(\x0b\x32).carillon.directory.v1.SimultaneousTarget\x12\x37\n\tscreening\x18\x34 \x03(\x0b\x32$.carillon.directory.v1.ScreeningRule\x12\x35\n\x0bquiet_hours\x18\x35 \x03(\x0b\x32 .carillon.directory.v1.WeekRange\x12\x33\n\tsecretary\x18\x36 \x01(\x0b\x32 .carillon.directory.v1.Secretary\x12\x1b\n\x13recording_policy_id\x18< \x01(\t\x12\x15\n\rhold_music_id\x18= \x01(\t\x12\x19\n\x11ringback_music_id\x18> \x01(\t\x12\x15\n\rbusy_music_id\x18? \x01(\t\x12\r\n\x05title\x18\x13 \x01(\t\x12\x10\n\x08\x66unction\x18\x14 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x15 \x01(\t\x12\r\n\x05login\x18\x16 \x01(\t\x12-\n\x04role\x18\x17 \x01(\x0e\x32\x1f.carillon.directory.v1.UserRole\x12\x19\n\x11rights_profile_id\x18\x18 \x01(\t\x12\x0f\n\x07site_id\x18\x19 \x01(\t\x12\x31\n\x08services\x18\x1a \x01(\x0b\x32\x1f.carillon.directory.v1.Services\x12\x14\n\x0c\x64isplay_name\x18\x1b \x01(\t\x12\x10\n\x08withhold\x18\x1c \x01(\x08\x12\x1e\n\x16restriction_profile_id\x18\x1d \x01(\t\x12\x1e\n\x16\x61\x63\x63ount_code_policy_id\x18P \x01(\t\x12\x11\n\ttrunk_ids\x18Q \x03(\t\x12\x14\n\x0coutbound_pin\x18R \x01(\t\x12\x1f\n\x17provisioning_profile_id\x18S \x01(\t\x12\x39\n\rfunction_keys\x18T \x03(\x0b\x32\".carillon.directory.v1.FunctionKey\x12\x11\n\tphone_pin\x18U \x01(\t\x12\x14\n\x0c\x61\x63\x63ount_code\x18V \x01(\t\"H\n\x0eGetUserRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"<\n\x0fGetUserResponse\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\"\xb4\x01\n\x10ListUsersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"X\n\x11ListUsersResponse\x12*\n\x05users\x18\x01 \x03(\x0b\x32\x1b.carillon.directory.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x11\x43reateUserRequest\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\x12\x0e\n\x06reason\x18\x02 \x01(\t\"?\n\x12\x43reateUserResponse\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\"\x7f\n\x11UpdateUserRequest\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"?\n\x12UpdateUserResponse\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\"=\n\x11\x44\x65leteUserRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x14\n\x12\x44\x65leteUserResponse\"I\n\x10ResetLineRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0cleave_groups\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"y\n\x11ResetLineResponse\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\x12\x39\n\x0b\x63redentials\x18\x02 \x03(\x0b\x32$.carillon.directory.v1.SipCredential*\xae\x01\n\x0e\x46orwardingRule\x12\x1f\n\x1b\x46ORWARDING_RULE_UNSPECIFIED\x10\x00\x12!\n\x1d\x46ORWARDING_RULE_UNCONDITIONAL\x10\x01\x12\x18\n\x14\x46ORWARDING_RULE_BUSY\x10\x02\x12\x1d\n\x19\x46ORWARDING_RULE_NO_ANSWER\x10\x03\x12\x1f\n\x1b\x46ORWARDING_RULE_UNREACHABLE\x10\x04*\x88\x01\n\x0fScreeningPasses\x12 \n\x1cSCREENING_PASSES_UNSPECIFIED\x10\x00\x12\x1b\n\x17SCREENING_PASSES_ALWAYS\x10\x01\x12\x1a\n\x16SCREENING_PASSES_NEVER\x10\x02\x12\x1a\n\x16SCREENING_PASSES_HOURS\x10\x03*n\n\x08UserRole\x12\x19\n\x15USER_ROLE_UNSPECIFIED\x10\x00\x12\x12\n\x0eUSER_ROLE_USER\x10\x01\x12\x1e\n\x1aUSER_ROLE_DEPARTMENT_ADMIN\x10\x02\x12\x13\n\x0fUSER_ROLE_ADMIN\x10\x03\x32\xd0\x04\n\x0bUserService\x12X\n\x07GetUser\x12%.carillon.directory.v1.GetUserRequest\x1a&.carillon.directory.v1.GetUserResponse\x12^\n\tListUsers\x12\'.carillon.directory.v1.ListUsersRequest\x1a(.carillon.directory.v1.ListUsersResponse\x12\x61\n\nCreateUser\x12(.carillon.directory.v1.CreateUserRequest\x1a).carillon.directory.v1.CreateUserResponse\x12\x61\n\nUpdateUser\x12(.carillon.directory.v1.UpdateUserRequest\x1a).carillon.directory.v1.UpdateUserResponse\x12\x61\n\nDeleteUser\x12(.carillon.directory.v1.DeleteUserRequest\x1a).carillon.directory.v1.DeleteUserResponse\x12^\n\tResetLine\x12\'.carillon.directory.v1.ResetLineRequest\x1a(.carillon.directory.v1.ResetLineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n carillon/directory/v1/user.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a*carillon/directory/v1/sip_credential.proto\x1a google/protobuf/field_mask.proto\"\xe3\x02\n\nForwarding\x12\x30\n\x04\x62usy\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x35\n\tno_answer\x18\x02 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x37\n\x0bunreachable\x18\x03 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x39\n\runconditional\x18\x04 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12>\n\x13unconditional_hours\x18\x05 \x01(\x0b\x32!.carillon.directory.v1.DailyRange\x12\x38\n\tsuspended\x18\x06 \x03(\x0e\x32%.carillon.directory.v1.ForwardingRule\"(\n\nDailyRange\x12\r\n\x05start\x18\x01 \x01(\t\x12\x0b\n\x03\x65nd\x18\x02 \x01(\t\"9\n\tWeekRange\x12\r\n\x05start\x18\x01 \x01(\t\x12\x0b\n\x03\x65nd\x18\x02 \x01(\t\x12\x10\n\x08weekdays\x18\x03 \x03(\x05\"b\n\x12SimultaneousTarget\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x19\n\x0f\x65xternal_number\x18\x02 \x01(\tH\x00\x12\x14\n\x0cring_seconds\x18\x03 \x01(\x05\x42\x08\n\x06target\"\x90\x01\n\rScreeningRule\x12\x16\n\x0e\x63\x61ller_list_id\x18\x01 \x01(\t\x12\x36\n\x06passes\x18\x02 \x01(\x0e\x32&.carillon.directory.v1.ScreeningPasses\x12/\n\x05hours\x18\x03 \x03(\x0b\x32 .carillon.directory.v1.WeekRange\"\xbd\x01\n\tSecretary\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x1d\n\x15\x65xcept_caller_list_id\x18\x02 \x01(\t\x12\x36\n\x0c\x65xcept_hours\x18\x03 \x03(\x0b\x32 .carillon.directory.v1.WeekRange\x12\x14\n\x0cring_seconds\x18\x04 \x01(\x05\x12\x1d\n\x10reminder_seconds\x18\x05 \x01(\x05H\x00\x88\x01\x01\x42\x13\n\x11_reminder_seconds\"5\n\tDoorPhone\x12\x13\n\x0bopen_digits\x18\x01 \x01(\t\x12\x13\n\x0block_digits\x18\x02 \x01(\t\"\xba\x01\n\x08Services\x12\x17\n\nfixed_line\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x13\n\x06mobile\x18\x02 \x01(\x08H\x01\x88\x01\x01\x12\x16\n\tmessaging\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x10\n\x03\x66\x61x\x18\x04 \x01(\x08H\x03\x88\x01\x01\x12\x17\n\nconference\x18\x05 \x01(\x08H\x04\x88\x01\x01\x42\r\n\x0b_fixed_lineB\t\n\x07_mobileB\x0c\n\n_messagingB\x06\n\x04_faxB\r\n\x0b_conference\"J\n\x0b\x46unctionKey\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\r\n\x05label\x18\x04 \x01(\t\"\x8a\t\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x11\n\tlast_name\x18\n \x01(\t\x12\x12\n\nfirst_name\x18\x0b \x01(\t\x12\r\n\x05\x65mail\x18\x0c \x01(\t\x12\x10\n\x08language\x18\r \x01(\t\x12\x0e\n\x06mobile\x18\x0e \x01(\t\x12\x15\n\rcaller_number\x18\x0f \x01(\t\x12\x14\n\x0cring_seconds\x18\x10 \x01(\x05\x12\x35\n\nforwarding\x18\x11 \x01(\x0b\x32!.carillon.directory.v1.Forwarding\x12\x12\n\nmailbox_id\x18\x12 \x01(\t\x12\x34\n\ndoor_phone\x18\x1e \x01(\x0b\x32 .carillon.directory.v1.DoorPhone\x12\x16\n\x0e\x64o_not_disturb\x18\x32 \x01(\x08\x12?\n\x0csimultaneous\x18\x33 \x03(\x0b\x32).carillon.directory.v1.SimultaneousTarget\x12\x37\n\tscreening\x18\x34 \x03(\x0b\x32$.carillon.directory.v1.ScreeningRule\x12\x35\n\x0bquiet_hours\x18\x35 \x03(\x0b\x32 .carillon.directory.v1.WeekRange\x12\x33\n\tsecretary\x18\x36 \x01(\x0b\x32 .carillon.directory.v1.Secretary\x12\x1b\n\x13recording_policy_id\x18< \x01(\t\x12\x15\n\rhold_music_id\x18= \x01(\t\x12\x19\n\x11ringback_music_id\x18> \x01(\t\x12\x15\n\rbusy_music_id\x18? \x01(\t\x12\r\n\x05title\x18\x13 \x01(\t\x12\x10\n\x08\x66unction\x18\x14 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x15 \x01(\t\x12\r\n\x05login\x18\x16 \x01(\t\x12-\n\x04role\x18\x17 \x01(\x0e\x32\x1f.carillon.directory.v1.UserRole\x12\x19\n\x11rights_profile_id\x18\x18 \x01(\t\x12\x0f\n\x07site_id\x18\x19 \x01(\t\x12\x31\n\x08services\x18\x1a \x01(\x0b\x32\x1f.carillon.directory.v1.Services\x12\x14\n\x0c\x64isplay_name\x18\x1b \x01(\t\x12\x10\n\x08withhold\x18\x1c \x01(\x08\x12\x1e\n\x16restriction_profile_id\x18\x1d \x01(\t\x12\x1e\n\x16\x61\x63\x63ount_code_policy_id\x18P \x01(\t\x12\x11\n\ttrunk_ids\x18Q \x03(\t\x12\x14\n\x0coutbound_pin\x18R \x01(\t\x12\x1f\n\x17provisioning_profile_id\x18S \x01(\t\x12\x39\n\rfunction_keys\x18T \x03(\x0b\x32\".carillon.directory.v1.FunctionKey\x12\x11\n\tphone_pin\x18U \x01(\t\x12\x14\n\x0c\x61\x63\x63ount_code\x18V \x01(\t\"H\n\x0eGetUserRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"<\n\x0fGetUserResponse\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\"\xb4\x01\n\x10ListUsersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"X\n\x11ListUsersResponse\x12*\n\x05users\x18\x01 \x03(\x0b\x32\x1b.carillon.directory.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x11\x43reateUserRequest\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\x12\x0e\n\x06reason\x18\x02 \x01(\t\"?\n\x12\x43reateUserResponse\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\"\x7f\n\x11UpdateUserRequest\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"?\n\x12UpdateUserResponse\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\"=\n\x11\x44\x65leteUserRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x14\n\x12\x44\x65leteUserResponse\"I\n\x10ResetLineRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0cleave_groups\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"y\n\x11ResetLineResponse\x12)\n\x04user\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.User\x12\x39\n\x0b\x63redentials\x18\x02 \x03(\x0b\x32$.carillon.directory.v1.SipCredential*\xae\x01\n\x0e\x46orwardingRule\x12\x1f\n\x1b\x46ORWARDING_RULE_UNSPECIFIED\x10\x00\x12!\n\x1d\x46ORWARDING_RULE_UNCONDITIONAL\x10\x01\x12\x18\n\x14\x46ORWARDING_RULE_BUSY\x10\x02\x12\x1d\n\x19\x46ORWARDING_RULE_NO_ANSWER\x10\x03\x12\x1f\n\x1b\x46ORWARDING_RULE_UNREACHABLE\x10\x04*\x88\x01\n\x0fScreeningPasses\x12 \n\x1cSCREENING_PASSES_UNSPECIFIED\x10\x00\x12\x1b\n\x17SCREENING_PASSES_ALWAYS\x10\x01\x12\x1a\n\x16SCREENING_PASSES_NEVER\x10\x02\x12\x1a\n\x16SCREENING_PASSES_HOURS\x10\x03*n\n\x08UserRole\x12\x19\n\x15USER_ROLE_UNSPECIFIED\x10\x00\x12\x12\n\x0eUSER_ROLE_USER\x10\x01\x12\x1e\n\x1aUSER_ROLE_DEPARTMENT_ADMIN\x10\x02\x12\x13\n\x0fUSER_ROLE_ADMIN\x10\x03\x32\xd0\x04\n\x0bUserService\x12X\n\x07GetUser\x12%.carillon.directory.v1.GetUserRequest\x1a&.carillon.directory.v1.GetUserResponse\x12^\n\tListUsers\x12\'.carillon.directory.v1.ListUsersRequest\x1a(.carillon.directory.v1.ListUsersResponse\x12\x61\n\nCreateUser\x12(.carillon.directory.v1.CreateUserRequest\x1a).carillon.directory.v1.CreateUserResponse\x12\x61\n\nUpdateUser\x12(.carillon.directory.v1.UpdateUserRequest\x1a).carillon.directory.v1.UpdateUserResponse\x12\x61\n\nDeleteUser\x12(.carillon.directory.v1.DeleteUserRequest\x1a).carillon.directory.v1.DeleteUserResponse\x12^\n\tResetLine\x12\'.carillon.directory.v1.ResetLineRequest\x1a(.carillon.directory.v1.ResetLineResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.user_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FORWARDINGRULE']._serialized_start=3611
-  _globals['_FORWARDINGRULE']._serialized_end=3785
-  _globals['_SCREENINGPASSES']._serialized_start=3788
-  _globals['_SCREENINGPASSES']._serialized_end=3924
-  _globals['_USERROLE']._serialized_start=3926
-  _globals['_USERROLE']._serialized_end=4036
+  _globals['_FORWARDINGRULE']._serialized_start=3663
+  _globals['_FORWARDINGRULE']._serialized_end=3837
+  _globals['_SCREENINGPASSES']._serialized_start=3840
+  _globals['_SCREENINGPASSES']._serialized_end=3976
+  _globals['_USERROLE']._serialized_start=3978
+  _globals['_USERROLE']._serialized_end=4088
   _globals['_FORWARDING']._serialized_start=249
   _globals['_FORWARDING']._serialized_end=604
   _globals['_DAILYRANGE']._serialized_start=606
@@ -53,39 +53,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCREENINGRULE']._serialized_start=808
   _globals['_SCREENINGRULE']._serialized_end=952
   _globals['_SECRETARY']._serialized_start=955
-  _globals['_SECRETARY']._serialized_end=1092
-  _globals['_DOORPHONE']._serialized_start=1094
-  _globals['_DOORPHONE']._serialized_end=1147
-  _globals['_SERVICES']._serialized_start=1150
-  _globals['_SERVICES']._serialized_end=1336
-  _globals['_FUNCTIONKEY']._serialized_start=1338
-  _globals['_FUNCTIONKEY']._serialized_end=1412
-  _globals['_USER']._serialized_start=1415
-  _globals['_USER']._serialized_end=2577
-  _globals['_GETUSERREQUEST']._serialized_start=2579
-  _globals['_GETUSERREQUEST']._serialized_end=2651
-  _globals['_GETUSERRESPONSE']._serialized_start=2653
-  _globals['_GETUSERRESPONSE']._serialized_end=2713
-  _globals['_LISTUSERSREQUEST']._serialized_start=2716
-  _globals['_LISTUSERSREQUEST']._serialized_end=2896
-  _globals['_LISTUSERSRESPONSE']._serialized_start=2898
-  _globals['_LISTUSERSRESPONSE']._serialized_end=2986
-  _globals['_CREATEUSERREQUEST']._serialized_start=2988
-  _globals['_CREATEUSERREQUEST']._serialized_end=3066
-  _globals['_CREATEUSERRESPONSE']._serialized_start=3068
-  _globals['_CREATEUSERRESPONSE']._serialized_end=3131
-  _globals['_UPDATEUSERREQUEST']._serialized_start=3133
-  _globals['_UPDATEUSERREQUEST']._serialized_end=3260
-  _globals['_UPDATEUSERRESPONSE']._serialized_start=3262
-  _globals['_UPDATEUSERRESPONSE']._serialized_end=3325
-  _globals['_DELETEUSERREQUEST']._serialized_start=3327
-  _globals['_DELETEUSERREQUEST']._serialized_end=3388
-  _globals['_DELETEUSERRESPONSE']._serialized_start=3390
-  _globals['_DELETEUSERRESPONSE']._serialized_end=3410
-  _globals['_RESETLINEREQUEST']._serialized_start=3412
-  _globals['_RESETLINEREQUEST']._serialized_end=3485
-  _globals['_RESETLINERESPONSE']._serialized_start=3487
-  _globals['_RESETLINERESPONSE']._serialized_end=3608
-  _globals['_USERSERVICE']._serialized_start=4039
-  _globals['_USERSERVICE']._serialized_end=4631
+  _globals['_SECRETARY']._serialized_end=1144
+  _globals['_DOORPHONE']._serialized_start=1146
+  _globals['_DOORPHONE']._serialized_end=1199
+  _globals['_SERVICES']._serialized_start=1202
+  _globals['_SERVICES']._serialized_end=1388
+  _globals['_FUNCTIONKEY']._serialized_start=1390
+  _globals['_FUNCTIONKEY']._serialized_end=1464
+  _globals['_USER']._serialized_start=1467
+  _globals['_USER']._serialized_end=2629
+  _globals['_GETUSERREQUEST']._serialized_start=2631
+  _globals['_GETUSERREQUEST']._serialized_end=2703
+  _globals['_GETUSERRESPONSE']._serialized_start=2705
+  _globals['_GETUSERRESPONSE']._serialized_end=2765
+  _globals['_LISTUSERSREQUEST']._serialized_start=2768
+  _globals['_LISTUSERSREQUEST']._serialized_end=2948
+  _globals['_LISTUSERSRESPONSE']._serialized_start=2950
+  _globals['_LISTUSERSRESPONSE']._serialized_end=3038
+  _globals['_CREATEUSERREQUEST']._serialized_start=3040
+  _globals['_CREATEUSERREQUEST']._serialized_end=3118
+  _globals['_CREATEUSERRESPONSE']._serialized_start=3120
+  _globals['_CREATEUSERRESPONSE']._serialized_end=3183
+  _globals['_UPDATEUSERREQUEST']._serialized_start=3185
+  _globals['_UPDATEUSERREQUEST']._serialized_end=3312
+  _globals['_UPDATEUSERRESPONSE']._serialized_start=3314
+  _globals['_UPDATEUSERRESPONSE']._serialized_end=3377
+  _globals['_DELETEUSERREQUEST']._serialized_start=3379
+  _globals['_DELETEUSERREQUEST']._serialized_end=3440
+  _globals['_DELETEUSERRESPONSE']._serialized_start=3442
+  _globals['_DELETEUSERRESPONSE']._serialized_end=3462
+  _globals['_RESETLINEREQUEST']._serialized_start=3464
+  _globals['_RESETLINEREQUEST']._serialized_end=3537
+  _globals['_RESETLINERESPONSE']._serialized_start=3539
+  _globals['_RESETLINERESPONSE']._serialized_end=3660
+  _globals['_USERSERVICE']._serialized_start=4091
+  _globals['_USERSERVICE']._serialized_end=4683
 # @@protoc_insertion_point(module_scope)

@@ -250,11 +250,16 @@ class Secretary(_message.Message):
     EXCEPT_CALLER_LIST_ID_FIELD_NUMBER: _builtins.int
     EXCEPT_HOURS_FIELD_NUMBER: _builtins.int
     RING_SECONDS_FIELD_NUMBER: _builtins.int
+    REMINDER_SECONDS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     except_caller_list_id: _builtins.str
     """Callers of this list go to the user at once."""
     ring_seconds: _builtins.int
     """Of the secretary's phone; 0: as the secretary wants."""
+    reminder_seconds: _builtins.int
+    """How often the secretary's phones ring for a moment while a caller for the user is on hold there, 10 to 600 seconds; a call that the
+    secretary parks is called back no later either. Unset: 40; 0: never.
+    """
     @_builtins.property
     def except_hours(self) -> _containers.RepeatedCompositeFieldContainer[Global___WeekRange]:
         """At these hours all do."""
@@ -266,12 +271,15 @@ class Secretary(_message.Message):
         except_caller_list_id: _builtins.str = ...,
         except_hours: _abc.Iterable[Global___WeekRange] | None = ...,
         ring_seconds: _builtins.int = ...,
+        reminder_seconds: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reminder_seconds", b"_reminder_seconds", "reminder_seconds", b"reminder_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["except_caller_list_id", b"except_caller_list_id", "except_hours", b"except_hours", "ring_seconds", b"ring_seconds", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reminder_seconds", b"_reminder_seconds", "except_caller_list_id", b"except_caller_list_id", "except_hours", b"except_hours", "reminder_seconds", b"reminder_seconds", "ring_seconds", b"ring_seconds", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__reminder_seconds: _TypeAlias = _typing.Literal["reminder_seconds"]  # noqa: Y015
+    _WhichOneofArgType__reminder_seconds: _TypeAlias = _typing.Literal["_reminder_seconds", b"_reminder_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reminder_seconds) -> _WhichOneofReturnType__reminder_seconds | None: ...
 
 Global___Secretary: _TypeAlias = Secretary  # noqa: Y015
 
