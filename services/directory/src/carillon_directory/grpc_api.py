@@ -7,7 +7,9 @@ names its fields.
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -29,7 +31,7 @@ from carillon_directory.domain.bounds import sees_account_code
 from carillon_directory.domain.columns import Columns
 from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.documents import dump
-from carillon_directory.domain.orders import Orders
+from carillon_directory.domain.orders import MANY, Orders
 from carillon_directory.domain.short_numbers import short_numbers
 from carillon_directory.grpc_batch import BatchServicer
 from carillon_directory.grpc_common import (
@@ -61,8 +63,8 @@ from carillon_kit.ids import Ids
 
 T = TypeVar("T")
 _PACKAGE = "carillon.directory.v1"
-#: Resources of a kind that are looked through and sorted beside the loop.
-_MANY = 5000
+#: Places of all orders that are kept, at eight bytes each.
+_KEPT = 2_000_000
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
 #: Who reaches a part of the tenant may too; see `bounds_of`.
 _SCOPED = _ADMINS | {str(DEPARTMENT_ADMIN)}
@@ -122,8 +124,16 @@ class ResourceServicer:
     """Get, List, Create, Update and Delete of one kind of resource in the caller's tenant, and `more` rpcs that the kind has."""
 
     def __init__(
-        self, kind: ResourceKind, directory: Directory, ids: Ids, secrets: SecretsIn, kept: lists.Kept, more: Mapping[str, Verb]
+        self,
+        kind: ResourceKind,
+        directory: Directory,
+        ids: Ids,
+        secrets: SecretsIn,
+        kept: lists.Kept,
+        ahead: Executor,
+        more: Mapping[str, Verb],
     ) -> None:
+        self._ahead = ahead
         self._kind = kind
         self._directory = directory
         self._ids = ids
@@ -159,9 +169,11 @@ class ResourceServicer:
         config = or_raise(await self._directory.read(tenant_id, moment))
         size, skip = pages.page_size(request.page_size), position.get("skip", 0)
         listing = partial(lists.page, config, self._kind.model, query, reach_of(config), size, position.get("after", ""), skip, self._kept)
-        many = len(config.resources.get(self._kind.kind, {})) > _MANY
+        many = len(config.resources.get(self._kind.kind, {})) > MANY
         try:
             page, more = await asyncio.to_thread(listing) if many else listing()
+            if self._kept.orders.missed:
+                _submit(self._ahead, self._kept.orders.make_missed)
         except lists.BadQuery as error:
             raise InvalidArgument({error.field: str(error)}) from error
         next_position = {"seq": config.seq, "after": page[-1].id, "skip": skip + size, "query": _fingerprint(query)} if more else {}
@@ -251,8 +263,10 @@ def add_services(
     )
     verbs: dict[str, Mapping[str, Verb]] = {**Verbs(directory, ids).by_kind, Plan.KIND: PlanVerbs(lives, PlanChecks(directory)).by_name}
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
-    kept = lists.Kept(Orders(lock=Lock()), Columns(lock=Lock()))
-    servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, kept, verbs.get(kind.kind, {})) for kind in generic}
+    ahead = ThreadPoolExecutor(1, "orders")
+    kept = lists.Kept(Orders(_KEPT, lock=Lock()), Columns(lock=Lock()))
+    directory.tell_of_many(lambda config: _submit(ahead, kept.orders.make_usual, config))
+    servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, kept, ahead, verbs.get(kind.kind, {})) for kind in generic}
     batch = ("BatchService", BatchServicer(directory, servicers), _SCOPED)
     services = [*special, batch, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]
     own = {f"{verb}{kind.plural if verb == 'List' else kind.noun}" for kind in generic for verb in _OWN.get(kind.kind, ())}
@@ -263,6 +277,12 @@ def add_services(
         server.add(
             add, servicer, f"{_PACKAGE}.{name}", {method.name: roles | {str(USER)} if method.name in own else roles for method in methods}
         )
+
+
+def _submit(ahead: Executor, task: Callable[..., None], *arguments: Any) -> None:
+    """Beside the loop; a process that ends does without."""
+    with suppress(RuntimeError):
+        ahead.submit(task, *arguments)
 
 
 def _update(kind: str, request: Any, message: Any, spare_password: str = "") -> UpdateResource:

@@ -8,7 +8,7 @@ kept in memory by tenant and brought up to date by version, so a change made by 
 import asyncio
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -82,6 +82,8 @@ class TenantStates:
         self._past: OrderedDict[tuple[str, int], TenantConfig] = OrderedDict()
         #: How often each tenant's log was rewritten, as far as was noticed here.
         self._rewritten: Counter[str] = Counter()
+        #: Told of a configuration that came of many changes at once; must not wait.
+        self.on_many: Callable[[TenantConfig], None] = lambda config: None
         self._reading: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def current(self, tenant_id: str) -> TenantConfig:
@@ -129,7 +131,10 @@ class TenantStates:
                     folding.add(each.version, each.change)
                 after += len(recorded)
                 if len(recorded) < _STEP:
-                    return folding.result() if after > config.seq else config
+                    grown = folding.result() if after > config.seq else config
+                    if after > config.seq + _MANY and up_to == _NO_END:
+                        self.on_many(grown)
+                    return grown
                 if after == config.seq + _STEP:
                     many.enter_context(growing())
 
@@ -181,6 +186,8 @@ class TenantStates:
     def advance_to(self, decision: Accepted) -> TenantConfig:
         """Remember what a decision made that is stored now, and its index."""
         assert decision.after is not None
+        if len(decision.changes) > _MANY:
+            self.on_many(decision.after)
         if decision.index is not None:
             self._indexes[decision.after.tenant_id] = (decision.after, decision.index)
         return self.advance(decision.after)
@@ -209,6 +216,10 @@ class Directory:
         self._states = states
         self._attempts = attempts
         self._writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def tell_of_many(self, told: Callable[[TenantConfig], None]) -> None:
+        """Tell of configurations that came of many changes at once; `told` must not wait."""
+        self._states.on_many = told
 
     async def execute(self, tenant_id: str, command: Command, *, dry_run: bool = False) -> Executed | Refused:
         """Decide and store; raises `TooBusy` after `attempts` decisions that writers in other processes outran."""

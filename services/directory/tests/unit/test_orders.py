@@ -1,11 +1,13 @@
 """What is kept of an order is what sorting anew would give."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carillon_contracts.config import Resource, User
 from carillon_contracts.sorted_map import SortedMap
-from carillon_directory.domain.orders import Order, Ordered, Orders
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain.orders import Order, Ordered, Orders, smallest
 
 IDS = [f"u{number:03}" for number in range(300)]
 USERS = st.builds(
@@ -29,6 +31,33 @@ def test_an_order_moved_is_the_order_made_anew(before: dict[str, User], put: dic
     first = SortedMap(named(before))
     then = first.update(named(put), gone)
     assert Ordered.sort(first, order).moved(then).resources == Ordered.sort(then, order).resources
+
+
+@settings(max_examples=60, deadline=None)
+@given(COMPANIES, st.integers(1, 45), st.sampled_from([*ORDERS, ((("id",), True),)]))
+def test_the_first_of_an_order_are_found_without_sorting_the_rest(users: dict[str, User], count: int, order: Order) -> None:
+    resources = SortedMap(named(users))
+    assert smallest(list(resources.values()), order, count) == Ordered.sort(resources, order).resources[:count]
+
+
+def test_an_order_that_is_not_at_hand_is_made_for_who_asks_next() -> None:
+    orders, order = Orders(), ORDERS[0]
+    users = SortedMap(named({"u1": User(id="u", last_name="Z"), "u2": User(id="u", last_name="Y")}))
+    orders.make_missed()
+    assert not orders.knows("t", "user", 1, users, order)
+    assert orders.missed
+    orders.make_missed()
+    assert orders.knows("t", "user", 1, users, order)
+    assert not orders.missed
+
+
+def test_usual_orders_of_many_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("carillon_directory.domain.orders.MANY", 1)
+    users = SortedMap(named({"u1": User(id="u", last_name="Z"), "u2": User(id="u", last_name="Y")}))
+    orders, config = Orders(), TenantConfig("t", 3, {"user": users})
+    orders.make_usual(config)
+    assert orders.knows("t", "user", 3, users, ((("last_name",), False), (("first_name",), False)))
+    assert not orders.knows("t", "user", 3, users, ((("title",), False),))
 
 
 def test_an_earlier_version_is_answered_and_does_not_replace_the_newer_one() -> None:

@@ -17,13 +17,15 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.bounds import Reach
 from carillon_directory.domain.columns import Among, Columns, Condition
 from carillon_directory.domain.credentials import is_secret
-from carillon_directory.domain.orders import Order, Orders, Resources, key_of, value_at
+from carillon_directory.domain.orders import Order, Orders, Resources, key_of, smallest, value_at
 from carillon_directory.domain.organisation import below, department_of, site_of
 
 _CONDITION = re.compile(r'\s*([a-z][a-z0-9_.]*)\s*(!=|<=|>=|=|<|>|:)\s*("(?:[^"\\]|\\.)*"|[^\s"]+)\s*')
 _AND = re.compile(r"AND\s")
 _LONGEST = 1000
 _MOST = 20
+#: Of an order that is not at hand so many are looked for one by one.
+_AHEAD = 1000
 #: Fewer than one of so many are sorted by themselves.
 _FEW = 16
 #: Fields that people themselves may not be shown.
@@ -84,10 +86,17 @@ def page(
     kept = kept or Kept(Orders(1), Columns(1))
     columnar: list[Condition | Among] = [*(each for each in conditions if each.columnar), *_departmental(kind, query, reach, departments)]
     found: Iterable[Resource]
+    ahead = skip + size + 1
+    # What a person turns pages through is not waited for: the order is made behind the first pages.
+    quick = bool(order) and not tests and ahead <= _AHEAD and not kept.orders.knows(config.tenant_id, kind.KIND, config.seq, known, order)
     if columnar:
         found = kept.columns.matching(config.tenant_id, kind.KIND, config.seq, known, columnar, "" if order else after)
-        if order:
+        if quick:
+            found = smallest(list(found), order, ahead)
+        elif order:
             found = _in_order(list(found), known, order, lambda: kept.orders.of(config.tenant_id, kind.KIND, config.seq, known, order))
+    elif quick:
+        found = smallest(list(known.values()), order, ahead)
     elif order:
         found = kept.orders.of(config.tenant_id, kind.KIND, config.seq, known, order)
     else:

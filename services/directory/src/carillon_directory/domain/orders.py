@@ -8,18 +8,30 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from heapq import nlargest, nsmallest
 from typing import Any
 
 from pydantic import BaseModel
 
 from carillon_contracts.config import Resource
 from carillon_contracts.sorted_map import SortedMap
+from carillon_contracts.tenant_config import TenantConfig
 
 #: (dotted path as parts, descending) of each field that counts, the first before the second.
 Order = tuple[tuple[tuple[str, ...], bool], ...]
 Resources = SortedMap[str, Resource]
 #: More differences than that are sorted anew.
 _MANY = 200
+#: Resources of a kind that take longer to sort than a page may take.
+MANY = 5000
+_USUAL: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "user": (("last_name",), ("last_name", "first_name"), ("first_name",), ("display_name",), ("login",), ("email",)),
+    "contact": (("last_name",), ("last_name", "first_name"), ("company",)),
+    "number": (("label",),),
+    "device": (("label",), ("mac",)),
+}
+#: Which decides in the end, letter by letter.
+_ID = ("id",)
 #: Orders kept, however small.
 _MOST = 1000
 
@@ -72,11 +84,27 @@ class Ordered:
         return Ordered(of, self.order, resources)
 
 
+def smallest(resources: Sequence[Resource], order: Order, count: int) -> list[Resource]:
+    """The first `count` in an order, without sorting the rest: a look at each, and for each field one more at those that tie."""
+    sure: list[Resource] = []
+    tied = resources
+    for path, descending in (*order, (_ID, False)):
+        left = count - len(sure)
+        if len(tied) <= left:
+            break
+        values = [each.id for each in tied] if path is _ID else _alike(list(values_at(tied, path)))
+        edge = (nlargest if descending else nsmallest)(left, values)[-1]
+        near = [(each, value) for each, value in zip(tied, values, strict=True) if (value >= edge if descending else value <= edge)]
+        sure += [each for each, value in near if value != edge]
+        tied = [each for each, value in near if value == edge]
+    return sorted([*sure, *tied], key=key_of(order))[:count]
+
+
 def _alike(values: list[Any]) -> list[Any]:
     """What sorts as `sortable` of each does; of one type they are compared several times as fast."""
     kinds = set(map(type, values))
     if kinds == {str}:
-        return [value.casefold() for value in values]
+        return list(map(str.casefold, values))
     return values if kinds == {int} else [sortable(value) for value in values]
 
 
@@ -90,6 +118,33 @@ class Orders:
         self._capacity = capacity
         self._known: OrderedDict[tuple[str, str, Order], tuple[int, Ordered]] = OrderedDict()
         self._lock = nullcontext() if lock is None else lock
+        self._missed: tuple[str, str, int, Resources, Order] | None = None
+
+    def knows(self, tenant_id: str, kind: str, seq: int, resources: Resources, order: Order) -> bool:
+        """Whether the order is at hand; one that is not is remembered for `make_missed`."""
+        if (tenant_id, kind, order) in self._known:
+            return True
+        self._missed = (tenant_id, kind, seq, resources, order)
+        return False
+
+    def make_missed(self) -> None:
+        """Make the order that was missed last, for who asks next; to be called beside the loop."""
+        missed, self._missed = self._missed, None
+        if missed is not None:
+            self.of(*missed)
+
+    def make_usual(self, config: TenantConfig) -> None:
+        """Make what people ask for most, of kinds that are too many to be sorted while somebody waits; to be called beside the loop."""
+        for kind, usual in _USUAL.items():
+            resources = SortedMap.of(config.resources.get(kind, {}))
+            if len(resources) > MANY:
+                for fields in usual:
+                    self.of(config.tenant_id, kind, config.seq, resources, tuple(((field,), False) for field in fields))
+
+    @property
+    def missed(self) -> bool:
+        """Whether there is one to make."""
+        return self._missed is not None
 
     def of(self, tenant_id: str, kind: str, seq: int, resources: Mapping[str, Resource], order: Order) -> Sequence[Resource]:
         """The tenant's resources of a kind in their version `seq`, in the order."""
