@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import sys
 
 from carillon.media.v1 import call_control_pb2 as pb
 from carillon.media.v1 import call_control_pb2_grpc, media_pb2, media_pb2_grpc
@@ -83,4 +84,6 @@ async def live_calls(system: System, tenant: str) -> list[media_pb2.LiveCall]:
     async with system.channel("media", tenant) as media:
         service = media_pb2_grpc.LiveCallServiceStub(media)
         answer = await ask(service.ListLiveCalls(media_pb2.ListLiveCallsRequest(), timeout=RPC_SECONDS), "media")
+        for node in answer.silent_nodes:
+            print(f"node {node} does not answer: its calls are not listed", file=sys.stderr)
         return list(answer.calls)

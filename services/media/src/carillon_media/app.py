@@ -51,6 +51,7 @@ from carillon_media.adapters.room_spool import RoomSpool
 from carillon_media.adapters.spool import FileSpool
 from carillon_media.adapters.tenant_sounds import TenantSounds
 from carillon_media.domain.accounts import Accounts
+from carillon_media.grpc_any_node import CallControlAnywhere, LiveCallsAnywhere, OtherNodes
 from carillon_media.handlers.cluster import Cluster
 from carillon_media.handlers.draining import Draining
 from carillon_media.handlers.elsewhere import Elsewhere
@@ -72,6 +73,7 @@ from carillon_media.projections.configuration import Configuration, phrases
 from carillon_media.projections.mailboxes import MailboxCounts
 from carillon_media.settings import MediaSettings
 from carillon_rtp.client import PlaneClient
+from carillon_sip.flow import host_port
 
 _log = get_logger("app")
 
@@ -147,7 +149,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         await mailboxes.caught_up(settings.catch_up_seconds)
         tasks.start(_warm(configuration, node.prompts, sounds), "prompts")
         server = await guarded_server(settings, "media", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        _add_services(server, settings, node, accounts, elsewhere)
+        stack.push_async_callback(_add_services(server, settings, node, accounts, elsewhere).close)
         grpc_conference.add_conference_service(server, node.board.rooms)
         grpc_audio.add_audio_service(server, node.control, studio, recorded, objects, await directory_channel(settings, stack))
         port = await server.start()
@@ -161,6 +163,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         node.listening(settings.advertise)
         # In the turn in which the doors open: who waited for this process is not refused by it.
         node.admission.closed = node.registrar.closed = False
+        elsewhere.api = _reached_at(settings.grpc_listen, port, node)
         tasks.start(elsewhere.run(), "calls of other nodes")
         tasks.start(_plane_events(opened.plane, node.board), "media plane")
         await tapes.take_up()
@@ -209,12 +212,15 @@ def _conferences(
     return board.rooms.tapes
 
 
-def _add_services(server: GrpcServer, settings: MediaSettings, node: Node, accounts: Accounts, elsewhere: Elsewhere) -> None:
-    calls, registrations = grpc_api.LiveCallApi(node.board), grpc_api.RegistrationApi(node.registrar, node.between.watching, settings.node)
+def _add_services(server: GrpcServer, settings: MediaSettings, node: Node, accounts: Accounts, elsewhere: Elsewhere) -> OtherNodes:
+    nodes = OtherNodes(elsewhere)
+    calls = LiveCallsAnywhere(grpc_api.LiveCallApi(node.board), nodes)
+    registrations = grpc_api.RegistrationApi(node.registrar, node.between.watching, settings.node)
     server.add(add_LiveCallServiceServicer_to_server, calls, grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
     server.add(add_RegistrationServiceServicer_to_server, registrations, grpc_api.REGISTRATIONS, grpc_api.REGISTRATION_RIGHTS)
     control = grpc_control.CallControlApi(node.control, FeatureControl(node.control, elsewhere.of), node.board.taps)
-    server.add(add_CallControlServiceServicer_to_server, control, grpc_control.CALL_CONTROL, grpc_control.CALL_CONTROL_RIGHTS)
+    anywhere = CallControlAnywhere(control, nodes)
+    server.add(add_CallControlServiceServicer_to_server, anywhere, grpc_control.CALL_CONTROL, grpc_control.CALL_CONTROL_RIGHTS)
     trunks = grpc_trunks.TrunkStateApi(node.trunks, SystemClock())
     server.add(add_TrunkStateServiceServicer_to_server, trunks, grpc_trunks.TRUNK_STATES, grpc_trunks.TRUNK_STATE_RIGHTS)
     security, itself = (
@@ -223,6 +229,15 @@ def _add_services(server: GrpcServer, settings: MediaSettings, node: Node, accou
     )
     server.add(add_SecurityServiceServicer_to_server, security, grpc_node.SECURITY, grpc_node.SECURITY_RIGHTS)
     server.add(add_NodeServiceServicer_to_server, itself, grpc_node.NODE, grpc_node.NODE_RIGHTS)
+    return nodes
+
+
+def _reached_at(listen: str, port: int, node: Node) -> str:
+    """Where other nodes reach this one's gRPC: the address it listens on, or the one that they reach its phones at."""
+    host, at = listen.rpartition(":")[0].strip("[]"), node.sip.reached_by_nodes()
+    if host not in ("", "::", "0.0.0.0"):
+        return host_port((host, port))
+    return host_port((at[0], port)) if at is not None else ""
 
 
 async def _close(node: Node, settings: MediaSettings, server: GrpcServer) -> None:

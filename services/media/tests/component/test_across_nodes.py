@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -9,10 +10,14 @@ from xml.etree import ElementTree
 import grpc
 import grpc.aio
 import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 from carillon.common.v1 import call_application_pb2 as app
 from carillon.media.v1 import call_control_pb2 as pb
+from carillon.media.v1 import media_pb2
 from carillon.media.v1.call_control_pb2_grpc import CallControlServiceStub
+from carillon.media.v1.media_pb2_grpc import LiveCallServiceStub
 from carillon_kit.auth import ADMIN, issue_token
 from carillon_kit.grpc_client import channel
 from carillon_kit.testing import eventually, fresh_database
@@ -170,14 +175,75 @@ async def test_a_lamp_shows_calls_of_another_node_and_its_dialog_can_be_replaced
         await told(watcher, "terminated")
 
 
-async def test_by_api_the_node_is_named_that_has_the_call(nodes: tuple[Any, Any], words: Any) -> None:
+@asynccontextmanager
+async def api(node: Any) -> AsyncIterator[tuple[Any, Any]]:
+    """An admin's clients of one node."""
+    async with channel(f"127.0.0.1:{node.running.grpc_port}", issue_token("k" * 40, "olga", "dupont", [ADMIN])) as link:
+        yield CallControlServiceStub(link), LiveCallServiceStub(link)
+
+
+@pytest.mark.feature("M-12")
+async def test_any_node_is_asked_about_any_call(nodes: tuple[Any, Any], words: Any) -> None:
+    """Listed, watched, held, refused and ended at the node that has the call, by the asker's own token; picked up by the other's phone."""
     here, there = nodes
-    await rings(here, there, words)
-    await there.phone("carol")
-    async with channel(f"127.0.0.1:{there.running.grpc_port}", issue_token("k" * 40, "olga", "dupont", [ADMIN])) as link:
-        with pytest.raises(grpc.aio.AioRpcError, match="the call is at node test") as refused:
-            await CallControlServiceStub(link).PickUpCall(pb.PickUpCallRequest(user_id="carol", rung_user_id="bob"))
-    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    await eventually(lambda: bool(there.running.elsewhere.apis), PATIENCE)
+    anne, bob = await rings(here, there, words)
+    carol = await there.phone("carol")
+    await eventually(lambda: bool(here.running.registrar.devices_of("carol")), PATIENCE)
+    async with api(there) as (control, live):
+        (listed,) = (await live.ListLiveCalls(media_pb2.ListLiveCallsRequest())).calls
+        assert (listed.call_id, listed.node) == (calls(here)[0].call.facts.call_id, "test")
+        here.application.follow(take(ringing=app.RingingAt(user_ids=["bob"])))
+        made = await control.PickUpCall(pb.PickUpCallRequest(user_id="carol", rung_user_id="bob"))
+        _, carol_to = await carol.pick_up()
+        await hear_each_other(anne, await anne.answered(), carol, carol_to)
+        await bob.expect(SessionCancelled)
+        await eventually(lambda: made.call_id not in here.running.board.calls, PATIENCE)
+        (talk_id,) = here.running.board.calls
+        await knows(there, lambda call: "carol" in call.talking)
+        stream = aiter(control.WatchCallEvents(pb.WatchCallEventsRequest(call_id=talk_id)))
+        assert (await anext(stream)).seq == 1
+        await control.HoldLeg(pb.HoldLegRequest(call_id=talk_id, leg_id="a"))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await control.HoldLeg(pb.HoldLegRequest(call_id=talk_id, leg_id="a"))
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert held(refused.value) == [f"calls/{talk_id}"]
+        with pytest.raises(grpc.aio.AioRpcError) as unknown:
+            await control.HangUpCall(pb.HangUpCallRequest(call_id=talk_id), metadata=(("carillon-forwarded", "1"),))
+        assert unknown.value.code() is grpc.StatusCode.NOT_FOUND, "a request goes on once"
+        await control.HangUpCall(pb.HangUpCallRequest(call_id=talk_id))
+        seqs = [event.seq async for event in stream]
+    await anne.expect(SessionEnded)
+    await eventually(lambda: here.ends() == 2, PATIENCE)
+    assert seqs == list(range(2, len(here.events(talk_id)) + 1))
+    assert words.last(here.events(talk_id), "controlled")["requested_by"] == "olga"
+
+
+def held(error: grpc.aio.AioRpcError) -> list[str]:
+    """What the details of a refusal say is in no state for it."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    found = error_details_pb2.PreconditionFailure()
+    return [violation.subject for detail in status.details if detail.Unpack(found) for violation in found.violations]
+
+
+@pytest.mark.feature("M-12")
+async def test_two_talks_of_a_user_at_two_nodes_are_joined_by_api_and_a_silent_node_is_named(nodes: tuple[Any, Any], words: Any) -> None:
+    here, there = nodes
+    anne, anne_to, bob, _, _ = await talk(here, words)
+    carol = await there.phone("carol")
+    await eventually(lambda: bool(there.running.registrar.devices_of("bob")), PATIENCE)
+    carol.call("102")
+    await bob.pick_up()
+    carol_to = await carol.answered()
+    await knows(here, lambda call: "carol" in call.talking)
+    (one,), (two,) = here.running.board.calls, there.running.board.calls
+    async with api(there) as (control, live):
+        await knows(there, lambda call: "bob" in call.talking)
+        await control.CompleteTransfer(pb.CompleteTransferRequest(call_id=one, leg_id="b1", consult_call_id=two))
+        await hear_each_other(anne, anne_to, carol, carol_to)
+        there.running.elsewhere._apis["test"] = "127.0.0.1:1"
+        told = await live.ListLiveCalls(media_pb2.ListLiveCallsRequest())
+        assert ([call.call_id for call in told.calls], list(told.silent_nodes)) == ([two], ["test"])
 
 
 async def test_who_gives_up_or_is_no_member_leaves_the_other_nodes_call_alone(nodes: tuple[Any, Any], words: Any) -> None:

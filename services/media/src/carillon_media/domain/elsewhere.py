@@ -58,7 +58,7 @@ class NodeCall:
 class NodeNews:
     """One message of a node to the others. `whole`: calls that are not named are over; `hello`: it has just begun and knows nothing.
 
-    `end`: calls of others that are to end, because their own phone has asked this node for it.
+    `api`: where its gRPC is reached. `end`: calls of others that are to end, because their own phone has asked this node for it.
     """
 
     node: str
@@ -66,6 +66,7 @@ class NodeNews:
     gone: tuple[str, ...] = ()
     whole: bool = False
     hello: bool = False
+    api: str = ""
     end: tuple[str, ...] = ()
 
 

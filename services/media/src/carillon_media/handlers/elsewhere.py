@@ -55,6 +55,9 @@ class Elsewhere:
         self._announcements = Announcements(bus, NODES.name)
         self._others: dict[str, dict[str, NodeCall]] = {}
         self._told: dict[str, NodeCall] = {}
+        self._apis: dict[str, str] = {}
+        #: Where this node's gRPC is reached by the others; empty: it is not.
+        self.api = ""
         self._dirty: set[str] = set()
         self._wants_whole = False
         self._work = asyncio.Event()
@@ -77,6 +80,11 @@ class Elsewhere:
     def dialogs_of(self, tenant: str, about: str) -> list[WatchedDialog]:
         """As who watches a user or a slot sees the other nodes' calls."""
         return [dialog for _, call in self.of(tenant) for seen, dialogs in call.dialogs if seen == about for dialog in dialogs]
+
+    @property
+    def apis(self) -> Mapping[str, str]:
+        """Where the gRPC of the other nodes that are alive is reached."""
+        return {node: self._apis[node] for node in self._peers.peers if node in self._apis}
 
     def node_of(self, tenant: str, call_id: str) -> str | None:
         """The other node that has this call of the tenant."""
@@ -134,7 +142,7 @@ class Elsewhere:
 
     async def run(self) -> None:
         """Tell and hear until cancelled."""
-        self._send(NodeNews(self._node, hello=True, whole=True))
+        self._send(NodeNews(self._node, hello=True, whole=True, api=self.api))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._announcements.run())
             tasks.create_task(self._hear())
@@ -173,7 +181,7 @@ class Elsewhere:
             self._send(NodeNews(self._node, tuple(news), tuple(gone)))
 
     def _send_all(self, calls: tuple[NodeCall, ...], gone: tuple[str, ...]) -> None:
-        self._send(NodeNews(self._node, calls[:PER_MESSAGE], gone, whole=True))
+        self._send(NodeNews(self._node, calls[:PER_MESSAGE], gone, whole=True, api=self.api))
         for start in range(PER_MESSAGE, len(calls), PER_MESSAGE):
             self._send(NodeNews(self._node, calls[start : start + PER_MESSAGE]))
 
@@ -195,6 +203,8 @@ class Elsewhere:
             return
         if news.node == self._node:
             return
+        if news.api:
+            self._apis[news.node] = news.api
         known = self._others.setdefault(news.node, {})
         before = list(known.values()) if news.whole else [known[each] for each in news.gone if each in known]
         before += [known[call.call_id] for call in news.calls if call.call_id in known and not news.whole]

@@ -24,6 +24,14 @@ class UnknownUser(Exception):
     """The tenant has no such user."""
 
 
+class AtNode(Exception):
+    """The call that is meant is another node's, which is to be asked."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(node)
+        self.node = node
+
+
 class FeatureControl:
     """Park, take, supervise, consult, open. `elsewhere` gives a tenant's calls on other nodes, each with its node."""
 
@@ -94,8 +102,16 @@ class FeatureControl:
 
     async def complete(self, tenant: str, call_id: str, leg_id: str, consult_call_id: str) -> None:
         """Raises UnknownCall, UnknownLeg, Refused."""
-        actor, other = self._control.find(tenant, call_id), self._control.find(tenant, consult_call_id)
+        actor = self._control.find(tenant, call_id)
         user_id = self._user_of(actor, leg_id)
+        there = next((call for _, call in self._elsewhere(tenant) if call.call_id == consult_call_id), None)
+        if there is not None:
+            mine = [leg.session for leg in there.legs if leg.party == user_id]
+            reason = await self._board.transfers.join_there(actor, leg_id, mine[0]) if mine else f"user {user_id} has no part in it"
+            if reason:
+                raise Refused(reason)
+            return
+        other = self._control.find(tenant, consult_call_id)
         own = [leg.leg_id for leg in other.call.legs.values() if leg.party == user_id and leg.state == "answered"]
         if not own:
             raise Refused(f"user {user_id} has no part in call {consult_call_id}")
@@ -116,7 +132,7 @@ class FeatureControl:
         if not self._control.knows_user(tenant, user_id):
             raise UnknownUser(user_id)
         if (node := self._node_of(tenant, user_id, digits)) is not None:
-            raise Refused(f"the call is at node {node}: ask that node")
+            raise AtNode(node)
         return self._control.originate(tenant, user_id, digits, requested_by, RING_SECONDS, auto_answer=auto_answer)
 
     def _node_of(self, tenant: str, user_id: str, digits: str) -> str | None:

@@ -39,16 +39,22 @@ class ListLiveCallsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CALLS_FIELD_NUMBER: _builtins.int
+    SILENT_NODES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___LiveCall]: ...
+    @_builtins.property
+    def silent_nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Nodes that did not answer in time: their calls are not listed."""
+
     def __init__(
         self,
         *,
         calls: _abc.Iterable[Global___LiveCall] | None = ...,
+        silent_nodes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "silent_nodes", b"silent_nodes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -78,7 +84,7 @@ class LiveCall(_message.Message):
     slot: _builtins.str
     """Where the call is parked; empty: it is not."""
     node: _builtins.str
-    """The media node that has the call, and whose CallControlService is asked about it."""
+    """The media node that has the call; any node's CallControlService may be asked about it."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property

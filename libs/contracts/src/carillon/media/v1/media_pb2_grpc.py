@@ -45,7 +45,7 @@ class LiveCallServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ListLiveCalls(self, request, context):
-        """ListLiveCalls lists the calls of the caller's tenant that are up or being set up on this node.
+        """ListLiveCalls lists the calls of the caller's tenant that are up or being set up, on whatever node of the installation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

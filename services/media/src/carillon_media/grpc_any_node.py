@@ -1,0 +1,156 @@
+"""Any node is asked about any call: what is about a call of another node is asked there, with the asker's own token.
+
+Invariant: a request goes on once; the node that has the call decides whether it is allowed, and its answer, or refusal, is the answer.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import grpc
+import grpc.aio
+
+from carillon.media.v1 import call_control_pb2 as control
+from carillon.media.v1 import media_pb2 as pb
+from carillon.media.v1.call_control_pb2_grpc import CallControlServiceStub
+from carillon.media.v1.media_pb2_grpc import LiveCallServiceServicer, LiveCallServiceStub
+from carillon_kit.errors import FailedPrecondition
+from carillon_kit.grpc_client import Channel, channel
+from carillon_kit.grpc_server import TENANT_KEY, current_tenant
+from carillon_media.grpc_api import LiveCallApi
+from carillon_media.grpc_control import CALL_CONTROL_RIGHTS, CallControlApi
+from carillon_media.handlers.feature_control import AtNode
+
+#: Says that a node asks for somebody else: no other node is asked then.
+FORWARDED_KEY = "carillon-forwarded"
+#: Seconds for another node to answer where the asker sets no deadline, and to list its calls.
+ANSWER_SECONDS, LIST_SECONDS = 10.0, 2.0
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Nodes(Protocol):
+    """`Elsewhere`, as far as it is asked here."""
+
+    def node_of(self, tenant: str, call_id: str) -> str | None: ...
+    @property
+    def apis(self) -> Mapping[str, str]: ...
+
+
+class OtherNodes:
+    """Channels to the nodes' APIs."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._channels: dict[str, Channel] = {}
+
+    def node_of(self, call_id: str, context: Context) -> str | None:
+        """The other node that has the call; None: it is to be looked for here, whether it is there or not."""
+        return None if _forwarded(context) else self._nodes.node_of(current_tenant(), call_id)
+
+    def all(self, context: Context) -> list[str]:
+        """Nodes that are asked besides this one."""
+        return [] if _forwarded(context) else sorted(self._nodes.apis)
+
+    def channel(self, node: str) -> Channel:
+        """To a node's API. Raises FailedPrecondition when it has not said where that is."""
+        address = self._nodes.apis.get(node)
+        if address is None:
+            raise FailedPrecondition([("STATE", f"nodes/{node}", f"the call is at node {node}, which cannot be asked now")])
+        if address not in self._channels:
+            self._channels[address] = channel(address, "")
+        return self._channels[address]
+
+    async def close(self) -> None:
+        """The service ends."""
+        for each in self._channels.values():
+            await each.close()
+
+
+class CallControlAnywhere:
+    """`CallControlService` of all nodes: as `CallControlApi`, each rpc by its name."""
+
+    def __init__(self, here: CallControlApi, nodes: OtherNodes) -> None:
+        self._here = here
+        self._nodes = nodes
+        for rpc in CALL_CONTROL_RIGHTS.keys() - {"WatchCallEvents", "OriginateCall"}:
+            setattr(self, rpc, self._anywhere(rpc))
+        self.OriginateCall = here.OriginateCall
+
+    def _anywhere(self, rpc: str) -> Callable[[Any, Context], Awaitable[Any]]:
+        local = getattr(self._here, rpc)
+
+        async def asked(request: Any, context: Context) -> Any:
+            call_id = getattr(request, "call_id", "")
+            node = self._nodes.node_of(call_id, context) if call_id else None
+            if node is None:
+                try:
+                    return await local(request, context)
+                except AtNode as error:
+                    if _forwarded(context):
+                        raise FailedPrecondition([("STATE", f"nodes/{error.node}", f"the call is at node {error.node}")]) from error
+                    node = error.node
+            there = getattr(CallControlServiceStub(self._nodes.channel(node)), rpc)
+            try:
+                return await there(request, metadata=_metadata(context), timeout=context.time_remaining() or ANSWER_SECONDS)
+            except grpc.aio.AioRpcError as error:
+                await _answer(context, error)
+
+        return asked
+
+    async def WatchCallEvents(
+        self, request: control.WatchCallEventsRequest, context: Context
+    ) -> AsyncIterator[control.WatchCallEventsResponse]:
+        """Of a call, wherever it is; without one, of the calls of the node that is asked."""
+        node = self._nodes.node_of(request.call_id, context) if request.call_id else None
+        if node is None:
+            async for response in self._here.WatchCallEvents(request, context):
+                yield response
+            return
+        stub = CallControlServiceStub(self._nodes.channel(node))
+        try:
+            async for response in stub.WatchCallEvents(request, metadata=_metadata(context), timeout=context.time_remaining()):
+                yield response
+        except grpc.aio.AioRpcError as error:
+            await _answer(context, error)
+
+
+class LiveCallsAnywhere(LiveCallServiceServicer):
+    """`LiveCallService` of all nodes."""
+
+    def __init__(self, here: LiveCallApi, nodes: OtherNodes) -> None:
+        self._here = here
+        self._nodes = nodes
+
+    async def ListLiveCalls(self, request: pb.ListLiveCallsRequest, context: Context) -> pb.ListLiveCallsResponse:
+        """Oldest first; nodes that do not answer are named."""
+        nodes, metadata = self._nodes.all(context), _metadata(context)
+
+        async def of(node: str) -> list[pb.LiveCall] | None:
+            try:
+                stub = LiveCallServiceStub(self._nodes.channel(node))
+                return list((await stub.ListLiveCalls(request, metadata=metadata, timeout=LIST_SECONDS)).calls)
+            except (grpc.aio.AioRpcError, FailedPrecondition):
+                return None
+
+        found = await asyncio.gather(*(of(node) for node in nodes))
+        calls = list((await self._here.ListLiveCalls(request, context)).calls) + [call for each in found for call in each or ()]
+        calls.sort(key=lambda call: (call.started_at.seconds, call.started_at.nanos, call.call_id))
+        silent = [node for node, each in zip(nodes, found, strict=True) if each is None]
+        return pb.ListLiveCallsResponse(calls=calls, silent_nodes=silent)
+
+
+def _forwarded(context: Context) -> bool:
+    return any(key == FORWARDED_KEY for key, _ in context.invocation_metadata() or ())
+
+
+def _metadata(context: Context) -> tuple[tuple[str, str], ...]:
+    """The asker's own token and tenant."""
+    kept = [(key, str(value)) for key, value in context.invocation_metadata() or () if key in ("authorization", TENANT_KEY)]
+    return (*kept, (FORWARDED_KEY, "1"))
+
+
+async def _answer(context: Context, error: grpc.aio.AioRpcError) -> None:
+    """As the other node has answered, with its details; always raises."""
+    told: Any = error.trailing_metadata() or ()
+    details = tuple((key, value) for key, value in told if key == "grpc-status-details-bin")
+    await context.abort(error.code(), error.details() or "", details)
