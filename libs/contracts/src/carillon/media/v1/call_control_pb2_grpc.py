@@ -276,8 +276,8 @@ class CallControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchCallEvents(self, request, context):
-        """WatchCallEvents gives the events of a call that is up on this node, from its first one on, until it has ended; without a call, of all of
-        the tenant's calls, those that are up first. A watcher that falls too far behind is ended with RESOURCE_EXHAUSTED and may come again.
+        """WatchCallEvents gives the events of a call that is up on whatever node, from its first one on, until it has ended; without a call, of all of
+        the tenant's calls on the node that is asked, those that are up first. A watcher that falls too far behind is ended with RESOURCE_EXHAUSTED and may come again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -79,8 +79,8 @@ class CallControlServiceStub:
     that number instead, by the way that routing knows.
     """
     WatchCallEvents: _grpc.UnaryStreamMultiCallable[_call_control_pb2.WatchCallEventsRequest, _call_control_pb2.WatchCallEventsResponse]
-    """WatchCallEvents gives the events of a call that is up on this node, from its first one on, until it has ended; without a call, of all of
-    the tenant's calls, those that are up first. A watcher that falls too far behind is ended with RESOURCE_EXHAUSTED and may come again.
+    """WatchCallEvents gives the events of a call that is up on whatever node, from its first one on, until it has ended; without a call, of all of
+    the tenant's calls on the node that is asked, those that are up first. A watcher that falls too far behind is ended with RESOURCE_EXHAUSTED and may come again.
     """
 
 @_typing.type_check_only
@@ -131,8 +131,8 @@ class CallControlServiceAsyncStub(CallControlServiceStub):
     that number instead, by the way that routing knows.
     """
     WatchCallEvents: _aio.UnaryStreamMultiCallable[_call_control_pb2.WatchCallEventsRequest, _call_control_pb2.WatchCallEventsResponse]  # type: ignore[assignment]
-    """WatchCallEvents gives the events of a call that is up on this node, from its first one on, until it has ended; without a call, of all of
-    the tenant's calls, those that are up first. A watcher that falls too far behind is ended with RESOURCE_EXHAUSTED and may come again.
+    """WatchCallEvents gives the events of a call that is up on whatever node, from its first one on, until it has ended; without a call, of all of
+    the tenant's calls on the node that is asked, those that are up first. A watcher that falls too far behind is ended with RESOURCE_EXHAUSTED and may come again.
     """
 
 class CallControlServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -300,8 +300,8 @@ class CallControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _call_control_pb2.WatchCallEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_call_control_pb2.WatchCallEventsResponse], _abc.AsyncIterator[_call_control_pb2.WatchCallEventsResponse]]:
-        """WatchCallEvents gives the events of a call that is up on this node, from its first one on, until it has ended; without a call, of all of
-        the tenant's calls, those that are up first. A watcher that falls too far behind is ended with RESOURCE_EXHAUSTED and may come again.
+        """WatchCallEvents gives the events of a call that is up on whatever node, from its first one on, until it has ended; without a call, of all of
+        the tenant's calls on the node that is asked, those that are up first. A watcher that falls too far behind is ended with RESOURCE_EXHAUSTED and may come again.
         """
 
 def add_CallControlServiceServicer_to_server(servicer: CallControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
