@@ -96,6 +96,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("directory.v1.BatchService", SCOPED, "ApplyBatch")
     | _service("directory.v1.CsvService", ADMIN, "ImportCsv ExportCsv")
     | _service("directory.v1.SearchService", SCOPED, "Search")
+    | _service("directory.v1.SearchService", RESELLER, "SearchTenants")
     | _service("directory.v1.UserService", OWN, "GetUser ListUsers UpdateUser")
     | _service("directory.v1.MailboxService", OWN, "GetMailbox ListMailboxes UpdateMailbox")
     | _service("directory.v1.ContactService", OWN, "GetContact ListContacts CreateContact UpdateContact DeleteContact")

@@ -69,6 +69,12 @@ class Sold:
             raise NotFound(f"tenant {tenant_id!r}")
         return config
 
+    async def seen(self) -> dict[str, TenantConfig]:
+        """Every tenant that the caller sees, by id."""
+        seen = seen_of(await self.resellers.all())
+        configs = [or_raise(await self.directory.read(name)) for name in await self.directory.tenants()]
+        return {each.tenant_id: each for each in configs if seen is None or each.tenant.reseller_id in seen}
+
     async def page(self, request: Any, moment: Moment = None) -> tuple[list[TenantConfig], str]:
         """Those that the caller sees (of a reseller, those that it and the ones below it sell to), and the token of the next page.
 
@@ -206,9 +212,8 @@ class SubscriptionServicer(SubscriptionServiceServicer):
         return pb.UpdateSubscriptionResponse(tenant_subscription=_subscription(await self._sold.update(request, message, paths)))
 
 
-def add_services(server: GrpcServer, directory: Directory, resellers: PostgresResellers, authentication: Authentication) -> None:
+def add_services(server: GrpcServer, sold: Sold, authentication: Authentication) -> None:
     """Both services with their rights."""
-    sold = Sold(directory, resellers)
     tenants, subscriptions = TenantServicer(sold, authentication), SubscriptionServicer(sold)
     server.add(add_TenantServiceServicer_to_server, tenants, f"{_PACKAGE}.TenantService", TENANT_RIGHTS)
     server.add(add_SubscriptionServiceServicer_to_server, subscriptions, f"{_PACKAGE}.SubscriptionService", SUBSCRIPTION_RIGHTS)

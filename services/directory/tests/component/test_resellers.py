@@ -11,8 +11,11 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from carillon.directory.v1 import auth_pb2, auth_pb2_grpc
 from carillon.directory.v1 import directory_pb2 as pb
+from carillon.directory.v1.device_pb2_grpc import DeviceServiceStub
 from carillon.directory.v1.history_pb2_grpc import HistoryServiceStub
+from carillon.directory.v1.number_pb2_grpc import NumberServiceStub
 from carillon.directory.v1.reseller_pb2_grpc import ResellerServiceStub
+from carillon.directory.v1.search_pb2_grpc import SearchServiceStub
 from carillon.directory.v1.subscription_pb2_grpc import SubscriptionServiceStub
 from carillon.directory.v1.tenant_pb2_grpc import TenantServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
@@ -171,6 +174,38 @@ async def test_what_was_sold_is_seen_inside_and_changed_above(west: grpc.aio.Cha
     long_ago = pb.AsOf(time={"seconds": 1})
     assert not (await above.ListSubscriptions(pb.ListSubscriptionsRequest(as_of=long_ago))).tenant_subscriptions
     assert await code(above.ListSubscriptions(pb.ListSubscriptionsRequest(as_of=pb.AsOf(config_seq=1)))) == INVALID
+
+
+async def found(link: grpc.aio.Channel, query: str) -> list[tuple[str, str, str]]:
+    answer = await SearchServiceStub(link).SearchTenants(pb.SearchTenantsRequest(query=query))
+    return [(each.tenant_id, each.result.kind, each.result.id) for each in answer.results]
+
+
+@pytest.mark.feature("D-21")
+async def test_a_search_over_tenants_finds_what_is_below(west: grpc.aio.Channel, tree: int, client: Client) -> None:
+    operator = client(tree)
+    for name, mac in (("lake-1", "0015651200aa"), ("east-1", "0015651200ab")):
+        inside = client(tree, "operator", name)
+        await TenantServiceStub(operator).UpdateTenant(
+            pb.UpdateTenantRequest(tenant=pb.Tenant(id=name, display_name=f"Boulangerie {name}"))
+        )
+        number = f"+4121555{70 + int(mac[-1], 16)}00"
+        await NumberServiceStub(inside).CreateNumber(pb.CreateNumberRequest(number=pb.Number(id=number, label="Reception")))
+        await DeviceServiceStub(inside).CreateDevice(pb.CreateDeviceRequest(device=pb.Device(id="d1", mac=mac)))
+        await UserServiceStub(inside).CreateUser(pb.CreateUserRequest(user=pb.User(id="zoe", last_name="Quillfeather")))
+    lake, east = ("lake-1", "number", "+41215558000"), ("east-1", "number", "+41215558100")
+    assert await found(operator, "boulangerie") == [("east-1", "tenant", "east-1"), ("lake-1", "tenant", "lake-1")]
+    assert await found(west, "Boulangerie") == [("lake-1", "tenant", "lake-1")]
+    for query in ("+41 21 555", "021 555", "0041 21 555"):
+        assert set(await found(operator, query)) >= {lake, east}, query
+        assert await found(west, query) == [lake], query
+    assert await found(west, "00:15:65:12:00:aa") == [("lake-1", "device", "d1")]
+    assert await found(west, "00:15:65:12:00:ab") == []
+    assert await found(operator, "quillfeather") == [("east-1", "user", "zoe"), ("lake-1", "user", "zoe")]
+    assert await found(west, "quillfeather") == [], "what lies inside is for who enters"
+    assert await found(operator, "100%_") == await found(operator, "") == await found(operator, "a\0b") == []
+    assert await code(found(operator, "x" * 201)) == INVALID
+    assert await code(found(client(tree, "admin", "lake-1"), "x")) == DENIED
 
 
 async def test_going_back_leaves_what_was_sold(west: grpc.aio.Channel, tree: int, client: Client) -> None:

@@ -1,5 +1,6 @@
 """`TenantLog` on Postgres: the kit's event store for the changes, the table `claim` for what may stand once."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
@@ -31,6 +32,9 @@ _TAKEN_ELSEWHERE = """
 select claim.kind, claim.value from claim join unnest($2::text[], $3::text[]) as asked (kind, value) using (kind, value)
  where claim.tenant <> $1
 """
+_CLAIMED = """
+select kind, value, tenant from claim where tenant = any($1::text[]) and value like any($2::text[]) and kind <> 'tenant'
+ order by value, kind limit $3"""
 _HEAD = "select coalesce(max(version), 0) from event where stream = $1"
 # Found by the index `event_of_resource`.
 _ONE = """
@@ -132,6 +136,12 @@ class PostgresTenantLog:
         """As `Realms`."""
         found: str | None = await self._pool.fetchval("select tenant from claim where kind = 'tenant' and value = $1", realm)
         return found
+
+    async def claimed(self, beginnings: Sequence[str], tenants: Sequence[str], limit: int) -> list[tuple[Claim, str]]:
+        """At most `limit` claims of these tenants whose values begin so, with their tenants."""
+        patterns = [re.sub(r"([\\%_])", r"\\\1", beginning) + "%" for beginning in beginnings if beginning and "\0" not in beginning]
+        rows = await self._pool.fetch(_CLAIMED, list(tenants), patterns, limit)
+        return [(Claim(row["kind"], row["value"]), row["tenant"]) for row in rows]
 
     async def taken_elsewhere(self, tenant_id: str, claims: AbstractSet[Claim]) -> frozenset[Claim]:
         """As the protocol."""

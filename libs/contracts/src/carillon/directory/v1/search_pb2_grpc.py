@@ -39,6 +39,11 @@ class SearchServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_search__pb2.SearchRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_search__pb2.SearchResponse.FromString,
                 _registered_method=True)
+        self.SearchTenants = channel.unary_unary(
+                '/carillon.directory.v1.SearchService/SearchTenants',
+                request_serializer=carillon_dot_directory_dot_v1_dot_search__pb2.SearchTenantsRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_search__pb2.SearchTenantsResponse.FromString,
+                _registered_method=True)
 
 
 class SearchServiceServicer:
@@ -52,6 +57,14 @@ class SearchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchTenants(self, request, context):
+        """SearchTenants finds, of all tenants that the caller sees (an operator all, a reseller those below it), the tenants by id, name and domain, and
+        whose a number, a MAC or a SIP user is. For operators it looks into the tenants too, as Search does, while a second lasts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SearchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -59,6 +72,11 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.Search,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_search__pb2.SearchRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_search__pb2.SearchResponse.SerializeToString,
+            ),
+            'SearchTenants': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchTenants,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_search__pb2.SearchTenantsRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_search__pb2.SearchTenantsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -88,6 +106,33 @@ class SearchService:
             '/carillon.directory.v1.SearchService/Search',
             carillon_dot_directory_dot_v1_dot_search__pb2.SearchRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_search__pb2.SearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchTenants(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.SearchService/SearchTenants',
+            carillon_dot_directory_dot_v1_dot_search__pb2.SearchTenantsRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_search__pb2.SearchTenantsResponse.FromString,
             options,
             channel_credentials,
             insecure,

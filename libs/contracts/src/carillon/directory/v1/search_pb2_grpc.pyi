@@ -35,6 +35,10 @@ class SearchServiceStub:
     """Search finds resources whose names, numbers, addresses, MACs, ... begin with every word of the query, accents and case aside. What the
     caller may not see is not found.
     """
+    SearchTenants: _grpc.UnaryUnaryMultiCallable[_search_pb2.SearchTenantsRequest, _search_pb2.SearchTenantsResponse]
+    """SearchTenants finds, of all tenants that the caller sees (an operator all, a reseller those below it), the tenants by id, name and domain, and
+    whose a number, a MAC or a SIP user is. For operators it looks into the tenants too, as Search does, while a second lasts.
+    """
 
 @_typing.type_check_only
 class SearchServiceAsyncStub(SearchServiceStub):
@@ -42,6 +46,10 @@ class SearchServiceAsyncStub(SearchServiceStub):
     Search: _aio.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]  # type: ignore[assignment]
     """Search finds resources whose names, numbers, addresses, MACs, ... begin with every word of the query, accents and case aside. What the
     caller may not see is not found.
+    """
+    SearchTenants: _aio.UnaryUnaryMultiCallable[_search_pb2.SearchTenantsRequest, _search_pb2.SearchTenantsResponse]  # type: ignore[assignment]
+    """SearchTenants finds, of all tenants that the caller sees (an operator all, a reseller those below it), the tenants by id, name and domain, and
+    whose a number, a MAC or a SIP user is. For operators it looks into the tenants too, as Search does, while a second lasts.
     """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -53,6 +61,16 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_search_pb2.SearchResponse, _abc.Awaitable[_search_pb2.SearchResponse]]:
         """Search finds resources whose names, numbers, addresses, MACs, ... begin with every word of the query, accents and case aside. What the
         caller may not see is not found.
+        """
+
+    @_abc_1.abstractmethod
+    def SearchTenants(
+        self,
+        request: _search_pb2.SearchTenantsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_pb2.SearchTenantsResponse, _abc.Awaitable[_search_pb2.SearchTenantsResponse]]:
+        """SearchTenants finds, of all tenants that the caller sees (an operator all, a reseller those below it), the tenants by id, name and domain, and
+        whose a number, a MAC or a SIP user is. For operators it looks into the tenants too, as Search does, while a second lasts.
         """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
