@@ -22,6 +22,8 @@ class Tenant(Resource):
     country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] = "CH"
     time_zone: Annotated[TimeZoneName, StringConstraints(min_length=1)] = "Europe/Zurich"
     language: Annotated[Language, StringConstraints(min_length=2)] = "en"
+    #: Of callers from outside for whom nothing has chosen one: all are spoken, in an order that each call decides.
+    caller_languages: Annotated[tuple[Annotated[Language, StringConstraints(min_length=2)], ...], Field(max_length=4)] = ()
     main_number: E164 | Literal[""] = ""
     #: Only those that differ from the usual ones.
     feature_codes: Annotated[tuple[FeatureCode, ...], Field(max_length=len(USUAL_CODES))] = ()

@@ -172,6 +172,9 @@ def _enter(walk: Walk, entered: Entered) -> Move:
     walk.sent = bool({"transferred_by", "deflected_by"} & set(entered.arguments))
     if "transferred_by" in entered.arguments:
         walk.before = (entered.arguments.get("stays", "")[:256], entered.arguments.get("recorded_by", "")[:256])
+    if not from_user and (languages := walk.config.tenant.caller_languages):
+        walk.speak_in(languages)
+        walk.note("tenant caller languages", True, f"in the order of this call: {walk.language}")
     for name, value in sorted(entered.arguments.items()):
         if name.startswith(VARIABLE):
             walk.assign(name.removeprefix(VARIABLE), value)

@@ -139,9 +139,12 @@ def share_of(percents: Sequence[int], number: int) -> int:
 
 
 def _language(walk: Walk, subject: str, node: LanguageNode) -> str:
-    ordered = sorted(node.languages, key=lambda language: walk.rank(f"language {language}"))
-    walk.language = ",".join(dict.fromkeys(ordered))
-    how = f"the call's language is {walk.language} from here on" if len(ordered) == 1 else f"in the order of this call: {walk.language}"
+    walk.speak_in(node.languages)
+    how = (
+        f"the call's language is {walk.language} from here on"
+        if len(node.languages) == 1
+        else f"in the order of this call: {walk.language}"
+    )
     walk.note(subject, True, how, f"node {node.next}")
     return node.next
 

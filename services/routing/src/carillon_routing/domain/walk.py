@@ -195,6 +195,10 @@ class Walk:
         self.variables[name] = value[:MAX_VALUE]
         return True
 
+    def speak_in(self, languages: Iterable[str]) -> None:
+        """The call's languages from here on, each once, in an order that the call alone decides."""
+        self.language = ",".join(sorted(dict.fromkeys(languages), key=lambda language: self.rank(f"language {language}")))
+
     def rank(self, salt: str) -> int:
         """A number that the call alone decides, evenly spread: what elsewhere is a dice roll."""
         digest = hashlib.blake2b(f"{self.call.tenant_id}/{self.call.call_id}/{salt}".encode(), digest_size=8).digest()

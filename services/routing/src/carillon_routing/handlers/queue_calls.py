@@ -79,7 +79,7 @@ class QueueCalls:
                 line = TraceLine(
                     f"queue/{queue.id}", True, f"{call.caller_number} keeps position {floor.position(asked)} and is called back"
                 )
-                return _advance(Play((called_back(cursor.language, config.tenant.language),)), cursor, line)
+                return _advance(Play(called_back(cursor.language, config.tenant.language)), cursor, line)
         elif isinstance(outcome, Played):
             return QueueOver("called_back")
         try:

@@ -279,6 +279,7 @@ class Tenant(_message.Message):
     RESELLER_ID_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     SUBSCRIPTION_FIELD_NUMBER: _builtins.int
+    CALLER_LANGUAGES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Lower-case letters, digits and hyphens, 1 to 40; it is part of every subject."""
     etag: _builtins.str
@@ -318,6 +319,12 @@ class Tenant(_message.Message):
     def limits(self) -> _call_limits_pb2.CallLimits: ...
     @_builtins.property
     def subscription(self) -> Global___Subscription: ...
+    @_builtins.property
+    def caller_languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Languages of callers from outside for whom nothing has chosen one: all are spoken, in an order that each call decides by itself. At most
+        4; empty: announcements are spoken as they are written, the system in `language`.
+        """
+
     def __init__(
         self,
         *,
@@ -341,10 +348,11 @@ class Tenant(_message.Message):
         reseller_id: _builtins.str = ...,
         limits: _call_limits_pb2.CallLimits | None = ...,
         subscription: Global___Subscription | None = ...,
+        caller_languages: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "operator", b"operator", "subscription", b"subscription"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy_music_id", b"busy_music_id", "config_seq", b"config_seq", "country", b"country", "display_name", b"display_name", "etag", b"etag", "feature_codes", b"feature_codes", "hold_music_id", b"hold_music_id", "id", b"id", "language", b"language", "limits", b"limits", "main_number", b"main_number", "operator", b"operator", "park_digits", b"park_digits", "pickup_scope", b"pickup_scope", "realm", b"realm", "recording_policy_id", b"recording_policy_id", "reseller_id", b"reseller_id", "ringback_music_id", b"ringback_music_id", "subscription", b"subscription", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["busy_music_id", b"busy_music_id", "caller_languages", b"caller_languages", "config_seq", b"config_seq", "country", b"country", "display_name", b"display_name", "etag", b"etag", "feature_codes", b"feature_codes", "hold_music_id", b"hold_music_id", "id", b"id", "language", b"language", "limits", b"limits", "main_number", b"main_number", "operator", b"operator", "park_digits", b"park_digits", "pickup_scope", b"pickup_scope", "realm", b"realm", "recording_policy_id", b"recording_policy_id", "reseller_id", b"reseller_id", "ringback_music_id", b"ringback_music_id", "subscription", b"subscription", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

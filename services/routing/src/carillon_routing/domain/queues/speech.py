@@ -1,6 +1,7 @@
 """What callers hear: the queue's own announcements, and their place and wait in the call's language."""
 
 import math
+from collections.abc import Callable
 
 from carillon_contracts.config import Announcement, Queue
 from carillon_routing.domain.facts import Phrase
@@ -56,14 +57,13 @@ def offered_back(queue: Queue, language: str, tenant_language: str) -> tuple[Phr
     """What a caller hears who has waited so long that being called back is offered."""
     if queue.callback.offer:
         return spoken(queue.callback.offer, language, tenant_language)
-    known = _tongue(_OFFER, language.split(",")[0] or tenant_language)
-    key = _KEYS.get(queue.callback_key, {}).get(known.split("-")[0], queue.callback_key)
-    return (Phrase(_OFFER[known.split("-")[0]].format(n=key), known),)
+    keys = _KEYS.get(queue.callback_key, {})
+    return _say(_OFFER, language or tenant_language, lambda tongue: keys.get(tongue, queue.callback_key))
 
 
-def called_back(language: str, tenant_language: str) -> Phrase:
+def called_back(language: str, tenant_language: str) -> tuple[Phrase, ...]:
     """What a caller hears who has asked to be called back."""
-    return _say(_CALLBACK, language.split(",")[0] or tenant_language, number=0)
+    return _say(_CALLBACK, language or tenant_language)
 
 
 def estimated_seconds(floor: Floor, queue: Queue, position: int) -> float:
@@ -81,19 +81,15 @@ def heard(floor: Floor, queue: Queue, caller: Caller, turn: int, language: str, 
     if turn and said.periodic:
         texts.append(said.periodic[(turn - 1) % len(said.periodic)])
     phrases = list(spoken(tuple(texts), language, tenant_language))
-    tongue = language.split(",")[0] or tenant_language
     if said.position:
-        phrases.append(_say(_POSITION, tongue, position))
+        phrases += _say(_POSITION, language or tenant_language, lambda tongue: position)
     if said.estimated_wait:
         minutes = min(MOST_MINUTES, math.ceil(estimated_seconds(floor, queue, position) / 60))
-        phrases.append(_say(_WAIT if minutes > 1 else _ONE_MINUTE, tongue, minutes))
+        phrases += _say(_WAIT if minutes > 1 else _ONE_MINUTE, language or tenant_language, lambda tongue: minutes)
     return tuple(phrases)
 
 
-def _say(texts: dict[str, str], language: str, number: int) -> Phrase:
-    known = _tongue(texts, language)
-    return Phrase(texts[known.split("-")[0]].format(n=number), known)
-
-
-def _tongue(texts: dict[str, str], language: str) -> str:
-    return language if language.split("-")[0] in texts else "en"
+def _say(texts: dict[str, str], languages: str, gap: Callable[[str], object] = lambda tongue: "") -> tuple[Phrase, ...]:
+    """The sentence in each of the languages, in English where the system speaks none of them; `gap` fills it by language."""
+    known = dict.fromkeys(language for language in languages.split(",") if language.split("-")[0] in texts) or ("en",)
+    return tuple(Phrase(texts[each.split("-")[0]].format(n=gap(each.split("-")[0])), each) for each in known)
