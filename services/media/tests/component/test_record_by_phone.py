@@ -2,7 +2,10 @@
 
 import asyncio
 import io
+import shutil
+import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -14,6 +17,7 @@ from carillon.media.v1 import audio_pb2 as pb
 from carillon_kit.testing import eventually
 from carillon_rtp.testing import decode, share_of, tone
 from carillon_sip import InviteReceived, SessionEnded
+from strangers.sipp import SPOKEN_HZ, Sipp, tone_file
 
 pytestmark = pytest.mark.feature("M-8")
 STATES = pb.RecordByPhoneState
@@ -133,6 +137,40 @@ async def test_a_number_is_dialled_as_the_user_may_and_shows_the_number_it_is_gi
     last = await reader.end()
     assert last.reason == "the call ended: user_busy"
     assert (await studio.ended())[0].data["caller"] == "103"
+
+
+@pytest.mark.skipif(shutil.which("sipp") is None, reason="sipp is not installed")
+async def test_who_is_called_outside_speaks_hears_and_keeps_by_a_carrier_s_keys(studio: Any, words: Any, tmp_path: Path) -> None:
+    """The carrier is SIPp, which sends a tone from its answer on, and presses what an OPTIONS in its call says."""
+    with Sipp("carrier_speaks.xml", ("127.0.0.2", 5060), ip="127.0.0.2", replace={"SOUND": str(tone_file(tmp_path))}) as carrier:
+        await studio.configure("trunk", {"id": "carrier", "address": f"127.0.0.2:{carrier.port}"})
+        await eventually(lambda: studio.running.trunks.states("dupont")[0].line.trunk.address.endswith(f":{carrier.port}"), 30)
+        studio.application.follow(words.ring(trunk="+41791234567"))
+        reader = Reader(studio.client.RecordByPhone(request(number="0791234567")))
+        await reader.until("answered")
+        (actor,) = studio.running.board.calls.values()
+        call_id = actor.parts.sip.dialog_ids(actor.legs["a"].session)[0]
+
+        def presses(key: str) -> None:
+            via = f"Via: SIP/2.0/UDP 127.0.0.2:5060;branch=z9hG4bK{key.encode().hex()}"
+            lines = ["OPTIONS sip:carrier SIP/2.0", via, "From: <sip:x>;tag=1", "To: <sip:y>", f"Call-ID: {call_id}", "CSeq: 1 OPTIONS"]
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as finger:
+                finger.sendto("\r\n".join([*lines, f"X-Press: {key}", "Content-Length: 0", "", ""]).encode(), ("127.0.0.2", carrier.port))
+
+        presses("5")
+        await reader.until("recording")
+        spool = studio.folder / "media/spool/recordings"
+        await eventually(lambda: any(path.stat().st_size >= 58 + 8 * 800 for path in spool.glob("*.wav")), 30)
+        presses("#")
+        await reader.until("recorded")
+        presses("1")
+        assert (await reader.end()).state == pb.RECORD_BY_PHONE_STATE_KEPT
+        await asyncio.to_thread(carrier.succeed)
+    samples, rate = soundfile.read(io.BytesIO(await studio.objects.get(studio.fake.audios["welcome"].object)))
+    assert rate == 8000
+    assert share_of((samples[:4000] * 32767).astype(int).tolist(), SPOKEN_HZ) > 0.9
+    started = (await studio.ended())[0].data
+    assert (started["caller"], started["caller_user_id"]) == ("0791234567", "anne")
 
 
 async def test_what_cannot_be_done_is_refused_by_field(studio: Any, words: Any) -> None:

@@ -484,6 +484,17 @@ def test_the_digit_that_ended_a_recording_is_not_the_next_gathers(bench: Any) ->
     assert bench.asked().outcome == GatherOutcome("1", False)
 
 
+def test_a_digit_by_info_of_which_the_plane_knows_nothing_ends_a_recording(bench: Any) -> None:
+    bench.arrive().decide(RECORD).feed(*digits("#"))
+    assert bench.did(outputs.StopRecording) == []
+    bench.feed(inputs.PlayFinished("play-3", 250)).feed(*digits("5#"))
+    assert len(bench.did(outputs.StopRecording)) == 1
+    bench.feed(recorded(bench, reason="stopped"))
+    assert bench.event(events.RecordingFinished).ended_by == "digit"
+    bench.decide(MENU).feed(*digits("#"))
+    assert bench.asked().outcome == GatherOutcome("", False), "the next hash is the next gather's"
+
+
 def test_a_recording_too_short_is_thrown_away(bench: Any) -> None:
     bench.arrive().decide(RECORD).feed(inputs.PlayFinished("play-3", 250)).feed(recorded(bench, duration_ms=900))
     assert bench.asked().outcome == RecordOutcome("", 900)

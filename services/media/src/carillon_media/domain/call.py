@@ -394,6 +394,7 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
     (Gathering, inputs.PlayFinished): prompting.on_gather_played,
     (Gathering, inputs.DigitPressed): prompting.on_digit,
     (Recording, inputs.PlayFinished): prompting.on_beeped,
+    (Recording, inputs.DigitPressed): prompting.on_record_digit,
     (Recording, inputs.RecordingFinished): prompting.on_recorded,
     (Waiting, inputs.PlayFinished): waiting.on_played,
     (Waiting, inputs.DigitPressed): waiting.on_digit,

@@ -161,12 +161,21 @@ def _record(call: CallState, phase: Recording) -> None:
     call.do(outputs.SetTimer(phase.timer, call.now + step.max_ms / 1000 + call.limits.grace_seconds))
 
 
+def on_record_digit(call: CallState, phase: Recording, pressed: inputs.DigitPressed) -> None:
+    """A key that ends the recording. The plane has ended it already if it was in the audio; of one by INFO it knows nothing."""
+    if pressed.leg_id == call.anchor and pressed.digit in phase.step.finish_digits and not phase.beep_id:
+        call.phase = replace(phase, finished=True)
+        call.stop_tapes(call.anchor)
+
+
 def on_recorded(call: CallState, phase: Recording, finished: inputs.RecordingFinished) -> None:
     """The recording ended while the caller is there."""
+    if phase.finished and finished.reason == "stopped":
+        finished = replace(finished, reason="digit")
     kept = taping.keep(call, finished)
     if finished.recording_id == phase.recording_id and not phase.beep_id:
         call.do(outputs.CancelTimer(phase.timer))
-        if finished.reason == "digit":
+        if finished.reason == "digit" and not phase.finished:
             # The plane ends the recording at the digit's beginning, and tells the digit at its end.
             call.trailing, call.trailing_until = phase.step.finish_digits, call.now + TRAILING_SECONDS
         _next(call, RecordOutcome(kept, finished.duration_ms))

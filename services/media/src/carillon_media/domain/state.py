@@ -153,6 +153,8 @@ class Recording:
     recording_id: str
     beep_id: str
     timer: str
+    #: A key that ends it was heard.
+    finished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
