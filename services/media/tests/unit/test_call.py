@@ -492,7 +492,7 @@ def test_a_digit_by_info_of_which_the_plane_knows_nothing_ends_a_recording(bench
     bench.feed(recorded(bench, reason="stopped"))
     assert bench.event(events.RecordingFinished).ended_by == "digit"
     bench.decide(MENU).feed(*digits("#"))
-    assert bench.asked().outcome == GatherOutcome("", False), "the next hash is the next gather's"
+    assert bench.asked().outcome == GatherOutcome("#", False), "the next hash is the next gather's"
 
 
 def test_a_recording_too_short_is_thrown_away(bench: Any) -> None:
