@@ -11,6 +11,7 @@ from pathlib import Path
 from carillon.directory.v1 import directory_pb2, import_pb2_grpc
 from carillon_cli import company
 from carillon_cli.errors import CliError
+from carillon_cli.render.findings import found
 from carillon_cli.supervisor.layout import Folders
 from carillon_cli.supervisor.secrets import read_json, write_private
 from carillon_cli.system import APPLY_SECONDS, System, ask, load, system_arguments
@@ -48,9 +49,12 @@ def run(options: argparse.Namespace) -> int:
     answer = asyncio.run(apply(system, request))
     for line in told(answer, request, dry_run=options.dry_run):
         print(line)
+    for saved in answer.warnings:
+        print(f"plan {saved.plan_id}" if saved.plan_id else f"draft {saved.plan_draft_id}")
+        print("\n".join(f"  {line}" for line in found(saved.findings)))
     if options.keep_passwords and answer.new_credentials:
         kept = Folders(options.data).credentials
-        write_private(kept, read_json(kept) | {found.id: found.password for found in answer.new_credentials})
+        write_private(kept, read_json(kept) | {each.id: each.password for each in answer.new_credentials})
     return 0
 
 
@@ -82,7 +86,7 @@ def parts(request: directory_pb2.ApplyTenantRequest) -> Iterator[directory_pb2.I
 
 def told(answer: directory_pb2.ApplyTenantResponse, request: directory_pb2.ApplyTenantRequest, *, dry_run: bool) -> list[str]:
     """The outcome in lines: each change, the passwords made, the version."""
-    made = [f"  password of {found.id}: {found.password}" for found in answer.new_credentials]
+    made = [f"  password of {each.id}: {each.password}" for each in answer.new_credentials]
     return changes_told(request.tenant.id, answer.changes, answer.config_seq, made, dry_run=dry_run)
 
 

@@ -19,6 +19,7 @@ from carillon_cli.commands.history import listed
 from carillon_cli.commands.history import told as changes
 from carillon_cli.commands.replay import conditions
 from carillon_cli.errors import CliError
+from carillon_cli.render.findings import found
 from carillon_cli.render.tables import table
 from carillon_cli.system import RPC_SECONDS, System, ask, load, readable, system_arguments
 
@@ -178,16 +179,6 @@ def _in_file(file: Path, plan: str) -> plan_pb2.Plan:
     if held is None:
         raise CliError(f"{file} has no plan {plan}")
     return held
-
-
-def found(findings: Sequence[plan_pb2.PlanFinding]) -> list[str]:
-    """Each with its node and field, and how to mend it."""
-    lines = []
-    for each in findings:
-        word = "error" if each.severity == plan_pb2.FINDING_SEVERITY_ERROR else "warning"
-        lines += [f"{word}  node {each.node_id or '-'}  {each.field}", f"    {each.reason}"]
-        lines += [f"    -> {each.mend}"] if each.mend else []
-    return lines or ["nothing is odd"]
 
 
 async def _history(system: System, tenant: str, options: argparse.Namespace) -> int:

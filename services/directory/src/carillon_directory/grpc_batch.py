@@ -10,6 +10,7 @@ from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.batch_pb2_grpc import BatchServiceServicer
 from carillon_directory.domain.commands import Batch, CreateResource, DeleteResource, UpdateResource
 from carillon_directory.grpc_common import applied, bounds_of, execute
+from carillon_directory.grpc_findings import warnings_of_all
 from carillon_directory.handlers import Directory, Executed
 from carillon_kit.errors import InvalidArgument
 from carillon_kit.grpc_server import current_principal, current_tenant
@@ -53,7 +54,12 @@ class BatchServicer(BatchServiceServicer):
         )
         executed = await execute(self._directory, current_tenant(), command, dry_run=request.dry_run)
         answers = [] if request.dry_run else [self._answer(verb, noun, item, executed) for verb, noun, item in items]
-        return pb.ApplyBatchResponse(responses=_packed(answers), changes=applied(executed.changes), config_seq=executed.config.seq)
+        return pb.ApplyBatchResponse(
+            responses=_packed(answers),
+            changes=applied(executed.changes),
+            config_seq=executed.config.seq,
+            warnings=warnings_of_all(executed),
+        )
 
     async def _item(self, packed: Packed, place: str) -> tuple[str, str, _Item]:
         """(verb, noun, what the kind's own service would ask); raises `InvalidArgument` with fields below `place`."""

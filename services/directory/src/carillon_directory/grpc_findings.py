@@ -1,4 +1,4 @@
-"""What is odd about plans: told when one is saved, and by `CheckPlan` without saving it."""
+"""What is odd about plans: told when one is saved, and by `CheckPlan` without saving it, which tells too why one would be refused."""
 
 import re
 from collections.abc import Iterable
@@ -13,8 +13,9 @@ from carillon_directory.adapters.proto_mapping import mask_paths, to_document
 from carillon_directory.domain.commands import CreateResource, UpdateResource
 from carillon_directory.domain.findings import findings
 from carillon_directory.domain.outcomes import Invalid, Violation
+from carillon_directory.domain.refusals import refused
 from carillon_directory.grpc_common import bounds_of, language_of, or_raise, reach_of, resource_of
-from carillon_directory.handlers import Directory, TooBusy
+from carillon_directory.handlers import Directory, Executed, TooBusy
 from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import current_principal, current_tenant
 
@@ -44,7 +45,7 @@ class PlanChecks:
                 raise InvalidArgument({"subject": "plan_id, plan_draft_id or plan is required"})
         if isinstance(plan, Plan):
             return pb.CheckPlanResponse(findings=warnings(config, plan, language))
-        return pb.CheckPlanResponse(findings=[_error(each, request.plan) for each in plan])
+        return pb.CheckPlanResponse(findings=[error(each, request.plan, language) for each in plan])
 
     async def _tried(self, config: TenantConfig, message: pb.Plan) -> Plan | list[Violation]:
         """The plan as it would be saved, or why it would not."""
@@ -92,13 +93,29 @@ def saved_warnings(config: TenantConfig, resource: Resource) -> Iterable[pb.Plan
     return warnings(config, resource, language_of(config)) if isinstance(resource, Plan) else ()
 
 
-def _error(violation: Violation, plan: pb.Plan) -> pb.PlanFinding:
+def warnings_of_all(executed: Executed) -> Iterable[pb.SavedPlanFindings]:
+    """Of plans and drafts that a step saves, or would save, each that has any."""
+    after = executed.after
+    for change in executed.changes:
+        if after is None or change.resource not in (Plan.KIND, PlanDraft.KIND) or change.action == "deleted":
+            continue
+        resource = resource_of(after, change.resource, change.resource_id)
+        found = list(saved_warnings(after, resource)) if resource is not None else []
+        if found:
+            yield pb.SavedPlanFindings(**{f"{change.resource}_id": change.resource_id}, findings=found)
+
+
+def error(violation: Violation, plan: pb.Plan, language: Language) -> pb.PlanFinding:
+    """Why a plan is refused, in words."""
     match = _NODE.match(violation.field)
     index = int(match.group(1)) if match is not None else len(plan.nodes)
+    found = refused(violation)
+    reason, mend = told(found, language)
     return pb.PlanFinding(
         severity=pb.FINDING_SEVERITY_ERROR,
-        kind="refused",
+        kind=found.kind,
         node_id=plan.nodes[index].id if index < len(plan.nodes) else "",
         field=violation.field.removeprefix("plan."),
-        reason=violation.reason,
+        reason=reason,
+        mend=mend,
     )

@@ -28,6 +28,7 @@ from carillon_directory.grpc_common import (
     moment_of,
     or_raise,
 )
+from carillon_directory.grpc_findings import warnings_of_all
 from carillon_directory.handlers import Directory, Executed
 from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit.errors import InvalidArgument
@@ -38,6 +39,8 @@ from carillon_kit.ids import Ids
 MOST_BYTES = 256 * 1024 * 1024
 #: Resources or changes in one part of an answer; each resource is 256 KiB at most, so a part of large ones is kept small by its bytes.
 _PART = 2000
+#: Plans in one part, of 500 nodes each at most.
+_PLANS = 10
 _PART_BYTES = 4 * 1024 * 1024
 
 
@@ -122,7 +125,7 @@ def _documents(request: pb.ApplyTenantRequest) -> dict[str, list[dict[str, JsonV
 
 
 def _answers(executed: Executed, *, dry_run: bool) -> Iterator[pb.ApplyTenantResponse]:
-    """The answer in parts: changes, then passwords that were made, then the version."""
+    """The answer in parts: changes, then passwords that were made, then what is odd about plans, then the version."""
     changes = iter(executed.changes)
     while some := list(islice(changes, _PART)):
         yield pb.ApplyTenantResponse(changes=applied(some))
@@ -130,6 +133,9 @@ def _answers(executed: Executed, *, dry_run: bool) -> Iterator[pb.ApplyTenantRes
     while passwords := list(islice(made, _PART)):
         shown = [credential_message(executed.config.sip_credentials[name], password) for name, password in passwords]
         yield pb.ApplyTenantResponse(new_credentials=shown)
+    odd = iter(warnings_of_all(executed))
+    while warnings := list(islice(odd, _PLANS)):
+        yield pb.ApplyTenantResponse(warnings=warnings)
     yield pb.ApplyTenantResponse(config_seq=executed.config.seq)
 
 

@@ -58,6 +58,8 @@ class Executed:
     changes: tuple[ConfigChanged, ...]
     passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     remarks: tuple[tuple[str, str], ...] = ()
+    #: Also in a dry run; None: nothing changed.
+    after: TenantConfig | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +244,13 @@ class Directory:
             if not isinstance(decision, Accepted):
                 return decision
             if dry_run or not decision.changes:
-                return Executed(config, decision.changes, decision.passwords, decision.remarks)
+                return Executed(config, decision.changes, decision.passwords, decision.remarks, decision.after)
             try:
                 await self._log.append(tenant_id, config.seq, decision.changes)
             except Outrun:
                 continue
             after = self._states.advance_to(decision)
-            return Executed(after, decision.changes, decision.passwords, decision.remarks)
+            return Executed(after, decision.changes, decision.passwords, decision.remarks, after)
         raise TooBusy(f"tenant {tenant_id!r} is being changed by others all the time; try again")
 
     async def erase(self, tenant_id: str, command: ErasePerson, log: ErasureLog, *, dry_run: bool = False) -> Erased | Refused:

@@ -96,6 +96,26 @@ async def test_a_dry_run_lists_the_changes_and_makes_none(port: int, client: Cli
     assert error.value.code() == grpc.StatusCode.NOT_FOUND
 
 
+@pytest.mark.feature("R-2")
+async def test_what_is_odd_about_plans_is_told_also_in_a_dry_run(port: int, client: Client) -> None:
+    """An entry whose schedule is never open, in the plan alone; the draft in its place has none."""
+    request = company("odd")
+    request.schedules.add(id="never")
+    hours = pb.CalendarNode(entries=[pb.CalendarEntry(schedule_id="never", next="end")], otherwise="end")
+    end = pb.PlanNode(id="end", hang_up=pb.HangUpNode())
+    request.plans.add(id="hours", entry="a", nodes=[pb.PlanNode(id="a", calendar=hours), end])
+    request.plan_drafts.add(id="plain", plan_id="hours", entry="end", nodes=[end])
+    for request.dry_run in (True, False):
+        answer = await importer(client(port)).ApplyTenant(request)
+        (odd,) = answer.warnings
+        assert (odd.plan_id, odd.plan_draft_id) == ("hours", "")
+        assert [(each.kind, each.node_id, each.field) for each in odd.findings] == [
+            ("calendar_never_open", "a", "nodes[0].calendar.entries[0].schedule_id")
+        ]
+    again = await importer(client(port)).ApplyTenant(request)
+    assert not again.warnings, "nothing is saved"
+
+
 @pytest.mark.feature("P-1")
 @pytest.mark.parametrize("dry_run", [True, False])
 async def test_every_error_is_listed_and_nothing_changes(port: int, client: Client, dry_run: bool) -> None:

@@ -108,6 +108,17 @@ async def test_what_holds_another_goes_in_the_same_batch(tenant: grpc.aio.Channe
     assert [each.fact for each in answer.changes] == ["deleted", "deleted"]
 
 
+@pytest.mark.feature("R-2")
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_what_is_odd_about_plans_is_told(tenant: grpc.aio.Channel, dry_run: bool) -> None:
+    hours = pb.CalendarNode(entries=[pb.CalendarEntry(schedule_id="never", next="end")], otherwise="end")
+    end = pb.PlanNode(id="end", hang_up=pb.HangUpNode())
+    plan = pb.Plan(id="hours", entry="a", nodes=[pb.PlanNode(id="a", calendar=hours), end])
+    requests = (pb.CreateScheduleRequest(schedule=pb.Schedule(id="never")), pb.CreatePlanRequest(plan=plan))
+    (odd,) = (await batch(tenant, *requests, dry_run=dry_run)).warnings
+    assert (odd.plan_id, [each.kind for each in odd.findings]) == ("hours", ["calendar_never_open"])
+
+
 async def test_a_dry_run_shows_the_changes_and_makes_none(tenant: grpc.aio.Channel) -> None:
     answer = await batch(tenant, *creations(), dry_run=True)
     assert (len(answer.changes), len(answer.responses), answer.config_seq) == (3, 0, 1)

@@ -9,12 +9,18 @@ from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from carillon.directory.v1 import plan_pb2 as pb
 from carillon_contracts.config import RESOURCES, Plan, Schedule
 from carillon_contracts.languages import LANGUAGES, Language
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.finding_texts import texts, told
+from carillon_directory.domain.checks import violations
+from carillon_directory.domain.documents import Secret, parse
 from carillon_directory.domain.findings import Finding, findings
 from carillon_directory.domain.openings import covered
+from carillon_directory.domain.outcomes import Violation
+from carillon_directory.domain.refusals import KINDS, refused
+from carillon_directory.grpc_findings import error
 
 pytestmark = pytest.mark.feature("R-2")
 WEEK = [1, 2, 3, 4, 5]
@@ -23,6 +29,8 @@ MORNING = {"ranges": [{"weekdays": [1, 2], "start": "08:00", "end": "12:00"}]}
 LATE = {"ranges": [{"weekdays": WEEK, "start": "17:00", "end": "20:00"}]}
 CHRISTMAS = {"exceptions": [{"date": "2026-12-25", "ranges": [{"start": "08:00", "end": "12:00"}]}]}
 END = {"id": "z", "hang_up": {}}
+HANG_UP = {"hang_up": "busy"}
+HALVES = [{"percent": 60, "next": "z"}, {"percent": 60, "next": "z"}]
 
 
 def config(*plans: Plan, **resources: list[dict[str, Any]]) -> TenantConfig:
@@ -173,6 +181,81 @@ def test_every_finding_is_told_in_every_language_with_the_same_values(language: 
         assert reason
         assert mend
         assert "{" not in reason + mend
+
+
+# -- what refuses a plan --------------------------------------------------------------------------------------------------
+
+ODD: list[tuple[str, str, list[dict[str, Any]]]] = [
+    ("no_node", "nodes[0].menu.no_choice", [{"id": "a", "menu": {"menu_id": "m", "no_choice": "gone"}}]),
+    ("out_of_reach", "nodes[1]", [END, {"id": "b", "hang_up": {}}]),
+    ("counts_when_rung", "nodes[0].destination.ring_seconds", [{"id": "a", "destination": {"destination": HANG_UP, "ring_seconds": 5}}]),
+    (
+        "counts_when_rung",
+        "nodes[0].destination.ways.busy",
+        [{"id": "a", "destination": {"destination": HANG_UP, "ways": {"busy": "z"}}}, END],
+    ),
+    ("loop", "nodes[0]", [{"id": "a", "language": {"languages": ["fr"], "next": "a"}}]),
+    ("no_resource", "nodes[0].menu.menu_id", [{"id": "a", "menu": {"menu_id": "none"}}]),
+    ("node_twice", "", [END, END]),
+    ("not_one_kind", "nodes[0]", [{"id": "a"}]),
+    ("nobody_matches", "nodes[0].origin.entries[0]", [{"id": "a", "origin": {"entries": [{"next": "z"}], "otherwise": "z"}}, END]),
+    ("no_limit", "nodes[0].limit", [{"id": "a", "limit": {"within": "z", "over": "z"}}, END]),
+    ("half_a_rate", "nodes[0].limit", [{"id": "a", "limit": {"max_starts": 2, "within": "z", "over": "z"}}, END]),
+    (
+        "not_a_hundred",
+        "nodes[0].split",
+        [{"id": "a", "split": {"shares": HALVES}}, END],
+    ),
+    ("built_in", "nodes[0].set_variable", [{"id": "a", "set_variable": {"name": "dialled", "value": "x", "next": "z"}}, END]),
+    (
+        "value_or_source",
+        "nodes[0].set_variable",
+        [{"id": "a", "set_variable": {"name": "x", "value": "x", "source": "dialled", "next": "z"}}, END],
+    ),
+    ("not_http", "nodes[0].sticky_agent.sources[0]", [{"id": "a", "sticky_agent": {"sources": [{"kind": "http"}], "next": "z"}}, END]),
+    ("silent", "nodes[0].announcement.announcements[0]", [{"id": "a", "announcement": {"announcements": [{}]}}]),
+    ("missing", "nodes[0].mailbox.mailbox_id", [{"id": "a", "mailbox": {}}]),
+    ("unknown_field", "nodes[0].hang_up.colour", [{"id": "a", "hang_up": {"colour": "red"}}]),
+    ("too_large", "nodes[0].hang_up.cause", [{"id": "a", "hang_up": {"cause": 400}}]),
+    ("too_small", "nodes[0].hang_up.cause", [{"id": "a", "hang_up": {"cause": -1}}]),
+    ("too_short", "nodes[0].announcement.announcements", [{"id": "a", "announcement": {"announcements": []}}]),
+    ("too_long", "nodes[0].queue.priority", [{"id": "a", "queue": {"queue_id": "q", "priority": "9" * 101}}]),
+    ("longer", "nodes[0].queue.priority", [{"id": "a", "queue": {"queue_id": "q", "priority": "9" * 100_000}}]),
+    ("control", "nodes[0].queue.priority", [{"id": "a", "queue": {"queue_id": "q", "priority": "\a"}}]),
+    ("odd_text", "nodes[0].id", [{"id": "Not an id", "hang_up": {}}]),
+    ("not_among", "nodes[0].hang_up.reason", [{"id": "a", "hang_up": {"reason": "tired"}}]),
+    ("", "nodes[0].hang_up.cause", [{"id": "a", "hang_up": {"cause": "many"}}]),
+]
+
+
+def refusals(nodes: list[dict[str, Any]]) -> list[Violation]:
+    document: dict[str, Any] = {"id": "p", "entry": nodes[0]["id"], "nodes": nodes}
+    parsed = parse("plan", document, None, Secret("", ""))
+    if parsed.resource is None:
+        return list(parsed.violations)
+    assert isinstance(parsed.resource, Plan)
+    return violations(config(parsed.resource), parsed.resource)
+
+
+@pytest.mark.parametrize(("kind", "field", "nodes"), ODD, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_refuses_a_plan_is_told_with_node_field_and_remedy_in_every_language(
+    kind: str, field: str, nodes: list[dict[str, Any]]
+) -> None:
+    name = f"refused_{kind}" if kind else "refused"
+    (violation,) = [each for each in refusals(nodes) if each.field == field and refused(each).kind == name]
+    message = pb.Plan(nodes=[pb.PlanNode(id=str(each["id"])) for each in nodes])
+    told_in = {language: error(violation, message, language) for language in LANGUAGES}
+    assert {each.kind for each in told_in.values()} == {name}
+    assert all(each.field == field and each.reason and each.mend for each in told_in.values())
+    assert {each.node_id for each in told_in.values()} == {nodes[int(field[6])]["id"] if field else ""}
+    assert len({each.mend for each in told_in.values()}) == len(LANGUAGES)
+
+
+def test_every_kind_of_refusal_has_its_words_and_is_seen_here() -> None:
+    assert {f"refused_{kind}" for kind in KINDS} | {"refused"} == {kind for kind in texts("en") if kind.startswith("refused")}
+    assert {kind for kind, _, _ in ODD} | {"no_number"} == {*KINDS, ""}
+    number = refused(Violation("caller_number", "+41215550100 is not a number of this tenant"))
+    assert (number.kind, number.values) == ("refused_no_number", {"number": "+41215550100"})
 
 
 # -- against the clock -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ isort:skip_file
 Many changes of many kinds in one step."""
 
 from carillon.directory.v1 import applied_change_pb2 as _applied_change_pb2
+from carillon.directory.v1 import plan_pb2 as _plan_pb2
 from collections import abc as _abc
 from google.protobuf import any_pb2 as _any_pb2
 from google.protobuf import descriptor as _descriptor
@@ -59,6 +60,7 @@ class ApplyBatchResponse(_message.Message):
     RESPONSES_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
     CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     config_seq: _builtins.int
     @_builtins.property
     def responses(self) -> _containers.RepeatedCompositeFieldContainer[_any_pb2.Any]:
@@ -68,16 +70,21 @@ class ApplyBatchResponse(_message.Message):
 
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[_applied_change_pb2.AppliedChange]: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.SavedPlanFindings]:
+        """Of plans and drafts that were saved, or would be."""
+
     def __init__(
         self,
         *,
         responses: _abc.Iterable[_any_pb2.Any] | None = ...,
         changes: _abc.Iterable[_applied_change_pb2.AppliedChange] | None = ...,
         config_seq: _builtins.int = ...,
+        warnings: _abc.Iterable[_plan_pb2.SavedPlanFindings] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "config_seq", b"config_seq", "responses", b"responses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "config_seq", b"config_seq", "responses", b"responses", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

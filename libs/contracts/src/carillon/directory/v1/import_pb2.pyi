@@ -274,6 +274,7 @@ class ApplyTenantResponse(_message.Message):
     CHANGES_FIELD_NUMBER: _builtins.int
     CONFIG_SEQ_FIELD_NUMBER: _builtins.int
     NEW_CREDENTIALS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     config_seq: _builtins.int
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[_applied_change_pb2.AppliedChange]: ...
@@ -281,16 +282,21 @@ class ApplyTenantResponse(_message.Message):
     def new_credentials(self) -> _containers.RepeatedCompositeFieldContainer[_sip_credential_pb2.SipCredential]:
         """Passwords made for new credentials, shown only here."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.SavedPlanFindings]:
+        """Of plans and drafts that were saved, or would be."""
+
     def __init__(
         self,
         *,
         changes: _abc.Iterable[_applied_change_pb2.AppliedChange] | None = ...,
         config_seq: _builtins.int = ...,
         new_credentials: _abc.Iterable[_sip_credential_pb2.SipCredential] | None = ...,
+        warnings: _abc.Iterable[_plan_pb2.SavedPlanFindings] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "config_seq", b"config_seq", "new_credentials", b"new_credentials"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "config_seq", b"config_seq", "new_credentials", b"new_credentials", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

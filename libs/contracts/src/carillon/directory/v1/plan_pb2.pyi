@@ -1762,15 +1762,15 @@ class PlanFinding(_message.Message):
     MEND_FIELD_NUMBER: _builtins.int
     severity: Global___FindingSeverity.ValueType
     kind: _builtins.str
-    """The same in every language: `calendar_shadowed`; of what refuses the plan, `refused`."""
+    """The same in every language: `calendar_shadowed`; of what refuses the plan, `refused_no_node`, or `refused` where no kind has a name."""
     node_id: _builtins.str
     """Empty: the plan as a whole."""
     field: _builtins.str
     """Dotted, in the plan: `nodes[2].calendar.entries[1].schedule_id`."""
     reason: _builtins.str
-    """What is wrong. Of errors in English."""
+    """What is wrong; in English where a `refused` has no kind of its own."""
     mend: _builtins.str
-    """How to mend it; of errors empty where the reason says it."""
+    """How to mend it."""
     def __init__(
         self,
         *,
@@ -1788,3 +1788,34 @@ class PlanFinding(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanFinding: _TypeAlias = PlanFinding  # noqa: Y015
+
+@_typing.final
+class SavedPlanFindings(_message.Message):
+    """What is odd about a plan, or a draft in its plan's place, that was saved with others."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_ID_FIELD_NUMBER: _builtins.int
+    PLAN_DRAFT_ID_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    plan_id: _builtins.str
+    """One of them is set."""
+    plan_draft_id: _builtins.str
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanFinding]:
+        """In the tenant's language."""
+
+    def __init__(
+        self,
+        *,
+        plan_id: _builtins.str = ...,
+        plan_draft_id: _builtins.str = ...,
+        findings: _abc.Iterable[Global___PlanFinding] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "plan_draft_id", b"plan_draft_id", "plan_id", b"plan_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SavedPlanFindings: _TypeAlias = SavedPlanFindings  # noqa: Y015
