@@ -492,6 +492,7 @@ from carillon.directory.v1.plan_pb2 import STICKY_SOURCE_KIND_CONTACT_OWNER as S
 from carillon.directory.v1.plan_pb2 import STICKY_SOURCE_KIND_HISTORY as STICKY_SOURCE_KIND_HISTORY
 from carillon.directory.v1.plan_pb2 import STICKY_SOURCE_KIND_HTTP as STICKY_SOURCE_KIND_HTTP
 from carillon.directory.v1.plan_pb2 import STICKY_SOURCE_KIND_UNSPECIFIED as STICKY_SOURCE_KIND_UNSPECIFIED
+from carillon.directory.v1.plan_pb2 import SavedPlanFindings as SavedPlanFindings
 from carillon.directory.v1.plan_pb2 import SetVariableNode as SetVariableNode
 from carillon.directory.v1.plan_pb2 import Share as Share
 from carillon.directory.v1.plan_pb2 import SplitNode as SplitNode
