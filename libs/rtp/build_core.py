@@ -16,7 +16,7 @@ ffibuilder.set_source(
     include_dirs=["csrc"],
     depends=["csrc/core.h", "csrc/plane_api.h"],
     define_macros=[("_GNU_SOURCE", None)],
-    extra_compile_args=["-std=gnu11", "-O2", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter", "-pthread"],
+    extra_compile_args=["-std=gnu11", "-O3", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-unused-parameter", "-pthread"],
     libraries=["crypto", "opus", "spandsp", "m"],
     extra_link_args=["-pthread"],
 )

@@ -64,7 +64,7 @@ bool decoder_is(const struct decoder *d, uint8_t kind) { return d && d->kind == 
 static uint32_t decode_law(struct decoder *d, const uint8_t *payload, uint32_t length, int16_t *to) {
     int16_t narrow[LAW_MOST], *at = wide_law(d->kind, d->rate) ? narrow : to;
     if (length > LAW_MOST) length = LAW_MOST;
-    for (uint32_t i = 0; i < length; i++) at[i] = g711_linear(payload[i], d->law);
+    g711_decode(at, payload, length, d->law);
     concealment_heard(&d->concealment, at, length);
     if (at == to) return length;
     halfband_up(&d->up, narrow, length, to);
@@ -180,6 +180,6 @@ uint32_t encoder_encode(struct encoder *e, const int16_t *samples, uint32_t coun
     }
     if (count > room) return 0;
     if (e->kind == PLANE_G722) return (uint32_t)g722_encode(e->g722, to, samples, (int)count);
-    for (uint32_t i = 0; i < count; i++) to[i] = e->kind == PLANE_PCMA ? g711_alaw_encode(samples[i]) : g711_ulaw_encode(samples[i]);
+    g711_encode(to, samples, count, e->kind);
     return count;
 }

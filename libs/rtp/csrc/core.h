@@ -536,5 +536,7 @@ void g711_init(void);
 static inline bool is_g711(const struct codec *codec) { return codec->kind == PLANE_PCMU || codec->kind == PLANE_PCMA; }
 uint8_t g711_silence(uint8_t codec);
 int16_t g711_linear(uint8_t code, uint8_t codec);
+void g711_decode(int16_t *to, const uint8_t *from, uint32_t count, uint8_t codec);
+void g711_encode(uint8_t *to, const int16_t *from, uint32_t count, uint8_t codec);
 
 #endif

@@ -103,7 +103,7 @@ void hear_packet(struct worker *w, struct session *s, const struct packet *packe
     if (is_g711(&s->codec)) {
         if (s->recording) recording_packet(w, s, packet);
         if (!s->detector) return;
-        for (uint32_t i = 0; i < count; i++) samples[i] = g711_linear(packet->payload[i], packet->codec);
+        g711_decode(samples, packet->payload, count, packet->codec);
     } else {
         if (!decoder_is(s->hearing, s->codec.kind)) return;
         count = decoder_decode(s->hearing, packet->payload, packet->length, samples, DECODED);

@@ -90,6 +90,18 @@ uint8_t g711_ulaw_to_alaw(uint8_t code) { return g711_ulaw_alaw[code]; }
 uint8_t g711_silence(uint8_t codec) { return codec == PLANE_PCMA ? 0xD5 : 0xFF; }
 int16_t g711_linear(uint8_t code, uint8_t codec) { return codec == PLANE_PCMA ? alaw_linear[code] : ulaw_linear[code]; }
 
+void g711_decode(int16_t *to, const uint8_t *from, uint32_t count, uint8_t codec) {
+    const int16_t *table = codec == PLANE_PCMA ? alaw_linear : ulaw_linear;
+    for (uint32_t i = 0; i < count; i++) to[i] = table[from[i]];
+}
+
+void g711_encode(uint8_t *to, const int16_t *from, uint32_t count, uint8_t codec) {
+    if (codec == PLANE_PCMA)
+        for (uint32_t i = 0; i < count; i++) to[i] = linear_alaw[(uint16_t)from[i] >> 4];
+    else
+        for (uint32_t i = 0; i < count; i++) to[i] = linear_ulaw[(uint16_t)from[i] >> 2];
+}
+
 /* `to` and `from` are the same place, or do not overlap. */
 void g711_convert(uint8_t *to, const uint8_t *from, uint32_t length, uint8_t from_codec, uint8_t to_codec) {
     if (from_codec == to_codec) {

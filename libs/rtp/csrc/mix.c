@@ -146,8 +146,7 @@ static void say_shared(struct worker *w, struct room *r, struct party *p, struct
         else halfband_down(&c->down, c->shared, WIDE_FRAME, c->narrow);
         c->narrow_ready = true;
     }
-    if (!c->encoded[mu])
-        for (int i = 0; i < FRAME; i++) c->law[mu][i] = mu ? g711_ulaw_encode(c->narrow[i]) : g711_alaw_encode(c->narrow[i]);
+    if (!c->encoded[mu]) g711_encode(c->law[mu], c->narrow, FRAME, mu ? PLANE_PCMU : PLANE_PCMA);
     c->encoded[mu] = true;
     send_copy(w, p->session, c->law[mu], FRAME, !p->speaking);
     p->sharing = true;

@@ -83,7 +83,7 @@ static void put(struct worker *w, struct recording *r, struct track *t, uint64_t
     }
     int16_t linear[MAX_PACKET];
     bool joins = t->concealment.lost != 0, next = at >= t->written;
-    for (uint32_t i = 0; i < packet->length; i++) linear[i] = g711_linear(packet->payload[i], packet->codec);
+    g711_decode(linear, packet->payload, packet->length, packet->codec);
     if (next) concealment_heard(&t->concealment, linear, packet->length);
     for (uint32_t i = 0; at < end; at++, i++) {
         uint8_t *to = &t->ring[at % RECORD_RING];
@@ -150,7 +150,7 @@ void recording_packet(struct worker *w, struct session *s, const struct packet *
 
 /* What is not G.711 is decoded as it comes, and laid out by its timestamps like everything else. */
 static struct packet as_law(const struct session *s, const struct packet *packet, const int16_t *samples, uint32_t count, uint8_t law[DECODED]) {
-    for (uint32_t i = 0; i < count; i++) law[i] = g711_alaw_encode(samples[i]);
+    g711_encode(law, samples, count, PLANE_PCMA);
     struct packet decoded = *packet;
     decoded.payload = law;
     decoded.length = count;

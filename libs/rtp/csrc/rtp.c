@@ -245,7 +245,7 @@ void outgoing_linear(struct worker *w, struct session *s, const int16_t *samples
         if (encoder_is(s->voice, s->codec.kind)) outgoing_say(w, s, s->voice, wide, WIDE_FRAME, first);
         return;
     }
-    for (int i = 0; i < FRAME; i++) payload[i] = s->codec.kind == PLANE_PCMA ? g711_alaw_encode(samples[i]) : g711_ulaw_encode(samples[i]);
+    g711_encode(payload, samples, FRAME, s->codec.kind);
     outgoing_frame(w, s, payload, FRAME, first);
 }
 
