@@ -142,21 +142,23 @@ def rtpengine(program: str, cpu: int) -> Start:
         options += [f"--port-min={LOW}", f"--port-max={HIGH}", "--log-level=1", "--log-stderr"]
         command = ["taskset", "-c", str(cpu), program, *options]
         process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        ng = Ng(control)
-        async with asyncio.timeout(DEADLINE):
-            while True:
-                try:
-                    await asyncio.to_thread(ng.ask, command="ping")
-                    break
-                except OSError:
-                    await asyncio.sleep(0.1)
-        legs = []
-        for call in range(calls):
-            for_b = await asyncio.to_thread(ng.media, "offer", call, ports[0])
-            for_a = await asyncio.to_thread(ng.media, "answer", call, ports[1])
-            legs += [for_a, for_b]
-        yield legs, process.pid
-        await end(process)
+        try:
+            ng = Ng(control)
+            async with asyncio.timeout(DEADLINE):
+                while True:
+                    try:
+                        await asyncio.to_thread(ng.ask, command="ping")
+                        break
+                    except OSError:
+                        await asyncio.sleep(0.1)
+            legs = []
+            for call in range(calls):
+                for_b = await asyncio.to_thread(ng.media, "offer", call, ports[0])
+                for_a = await asyncio.to_thread(ng.media, "answer", call, ports[1])
+                legs += [for_a, for_b]
+            yield legs, process.pid
+        finally:
+            await end(process)
 
     return start
 

@@ -1,6 +1,7 @@
 """Linphone, a phone that is not ours and not baresip either: it registers, calls, is called, holds and transfers in the running system."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ async def test_it_calls_holds_resumes_and_hangs_up(system: System) -> None:
         await alain.speak(call)
         await holds(lambda: elise.heard().tone_seconds(ALAIN_HZ) >= 1, "Élise hears Alain", 30)
         await alain.hears()
+        await alain.reports(2)
         await alain.command(f"call-pause {call}")
         await alain.until_event("Paused", call)
         await holds(lambda: "held" in system.carillon("calls", "--json"), "the call is held", 30)
@@ -34,6 +36,12 @@ async def test_it_calls_holds_resumes_and_hangs_up(system: System) -> None:
         await elise.until_event("CALL_CLOSED", 30)
     (record,) = await asyncio.to_thread(system.new_records, known, 1)
     assert (record["status"], record["answered_by"], record["ended_by"]) == ("answered", "elise", "caller")
+    told = await asyncio.to_thread(system.carillon, "events", "--since", "1h", "--json", "--call", record["call_id"])
+    ended = [event for event in map(json.loads, told.splitlines()) if event["type"] == "carillon.call.leg_ended.v1"]
+    extended = next(event["data"]["quality"]["extended"] for event in ended if event["legid"] == "a")
+    assert extended["r_factor"] > 50, "its report by RTCP XR"
+    assert extended["mos_listening"] > 2
+    assert extended["buffer_ms"] > 0
 
 
 async def test_over_tls_with_srtp_it_is_called_and_its_caller_hangs_up(system: System) -> None:

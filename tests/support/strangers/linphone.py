@@ -46,6 +46,9 @@ media_encryption={"srtp" if transport == "tls" else "none"}
 {trust}
 [rtp]
 audio_rtp_port=33000-59999
+rtcp_xr_enabled=1
+rtcp_xr_stat_summary_enabled=1
+rtcp_xr_voip_metrics_enabled=1
 [auth_info_0]
 username={user["sip_user"]}
 passwd={user["sip_password"]}
@@ -142,6 +145,14 @@ class Linphone:
             return any(float(rate) > 20 for rate in counted.findall((self.folder / "log").read_text(errors="replace")))
 
         await self.until(lambda answer: received(), "version", "audio comes in")
+
+    async def reports(self, count: int) -> None:
+        """Wait until it has sent so many RTCP reports, each with an extended one (RFC 3611) where that was agreed."""
+
+        def sent(answer: str) -> bool:
+            return (self.folder / "log").read_text(errors="replace").count("Sending RTCP SR") >= count
+
+        await self.until(sent, "version", "it reports")
 
     def log(self) -> str:
         """The end of its log."""
