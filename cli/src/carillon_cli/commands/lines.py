@@ -75,6 +75,12 @@ async def _reset(directory: grpc.aio.Channel, options: argparse.Namespace) -> li
     request = pb.ResetLineRequest(user_id=options.names[0], leave_groups=options.leave_groups, reason=options.reason)
     answer = await ask(UserServiceStub(directory).ResetLine(request, timeout=RPC_SECONDS), "directory")
     made = [f"  password of {each.id}: {each.password}   (shown only now)" for each in answer.credentials]
+    secrets = {
+        f"password of login {answer.login}": answer.password,
+        "outbound PIN": answer.outbound_pin,
+        "phone PIN": answer.phone_pin,
+    }
+    made += [f"  {what}: {secret}   (shown only now)" for what, secret in secrets.items() if secret]
     return [f"the line of {answer.user.id} is as new", *made]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from carillon_contracts.config import ConfigChanged
-from carillon_contracts.config.changes import MANY_CHANGED
+from carillon_contracts.config.changes import MANY_CHANGED, RESET_LINE
 from carillon_contracts.envelope import Event
 from carillon_contracts.tenant_config import Folding, TenantConfig
 
@@ -50,6 +50,13 @@ def changes_of(event: Event) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for seq in range(first, last + 1) if last else ():
         each = found[seq - first] if seq - first < len(found) else {}
         yield seq, each if isinstance(each, dict) else {}
+
+
+def line_resets(event: Event) -> Iterator[str]:
+    """Ids of the resources (by the event's subject all users, or all mailboxes) whose line was reset by its changes."""
+    for _, change in changes_of(event):
+        if change.get("verb") == RESET_LINE:
+            yield str(change.get("resource_id", ""))
 
 
 def fold(config: TenantConfig, event: Event, up_to: int | None = None) -> Folded:

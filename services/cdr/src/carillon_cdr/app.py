@@ -16,13 +16,15 @@ from carillon_cdr.adapters.postgres_records import PostgresRecords
 from carillon_cdr.domain.recordings import read_conference
 from carillon_cdr.grpc_api import LEDGER_RIGHTS, LEDGER_SERVICE, RECORD_RIGHTS, RECORD_SERVICE, LedgerApi, RecordApi
 from carillon_cdr.grpc_recordings import add_recording_service
+from carillon_cdr.line_resets import CONSUMER as LINE_RESETS
+from carillon_cdr.line_resets import LineResets
 from carillon_cdr.recordings import CONFERENCE_CONSUMER as CONFERENCE_RECORDINGS
 from carillon_cdr.recordings import CONSUMER as RECORDINGS
 from carillon_cdr.recordings import RecordingSubscriber, keep_retention
 from carillon_cdr.settings import CdrSettings
 from carillon_cdr.subscribers import BATCH, CONSUMER, CallSubscriber
 from carillon_contracts.audit import request_refused
-from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFERENCES, KEYS, RECORDS
+from carillon_contracts.streams import AUDIO_BUCKET, AUDIT, CALLS, CONFERENCES, CONFIG, KEYS, RECORDS
 from carillon_kit.bus import Bus
 from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.grpc_server import GrpcServer
@@ -52,7 +54,7 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         stack.push_async_callback(pool.close)
         await migrate(pool, "carillon_cdr.migrations")
         bus = await stack.enter_async_context(await Bus.connect(settings.nats_url, "cdr"))
-        for stream in (CALLS, CONFERENCES, RECORDS, AUDIT):
+        for stream in (CONFIG, CALLS, CONFERENCES, RECORDS, AUDIT):
             await bus.ensure_stream(stream)
         outbox = Outbox(pool, bus)
         tasks = await stack.enter_async_context(Tasks())
@@ -76,6 +78,7 @@ async def serve(settings: CdrSettings) -> AsyncIterator[int]:
         meetings = RecordingSubscriber(recordings, dead_letters, settings.recording_retention_days, CONFERENCE_RECORDINGS, read_conference)
         recorded = replace(CONFERENCE_RECORDINGS, ack_wait=settings.ack_wait_seconds)
         stack.push_async_callback((await bus.consume(recorded, meetings.handle, dead_letters, batch=1)).stop)
+        stack.push_async_callback((await bus.consume(LINE_RESETS, LineResets(pool).handle, dead_letters, batch=1)).stop)
         stack.push_async_callback((await erasures.obey(pool, bus, objects, outbox.wake)).stop)
         yield port
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator
 from datetime import UTC, timedelta
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import pytest
@@ -17,9 +18,11 @@ from carillon_cdr.domain.publication import record_id
 from carillon_cdr.domain.record import fold
 from carillon_cdr.settings import CdrSettings
 from carillon_cdr.testing import START, Script
+from carillon_contracts.config import ConfigChanged
+from carillon_contracts.config.changes import RESET_LINE
 from carillon_contracts.envelope import Event
 from carillon_contracts.record import CallRecorded
-from carillon_contracts.streams import CALLS, RECORDS
+from carillon_contracts.streams import CALLS, CONFIG, RECORDS
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE, issue_token
 from carillon_kit.bus import Bus, Outgoing
 from carillon_kit.grpc_client import channel
@@ -140,6 +143,38 @@ async def test_records_are_paged_newest_first_and_filtered(bus: Bus, records: An
         (pb.ListRecordsRequest(after=after, rung_user_id="alice"), []),
     ):
         assert [record.call_id for record in (await records.ListRecords(wanted)).records] == found
+
+
+@pytest.mark.feature("D-18")
+async def test_calls_before_a_line_was_reset_are_not_in_its_list(bus: Bus, records: Any) -> None:
+    later = START + timedelta(days=9)
+    scripts = [Script(f"r{number}", start=later + timedelta(minutes=number)).talk() for number in range(2)]
+    await publish(bus, *scripts)
+    for script in scripts:
+        await get(records, script.call_id)
+    change = ConfigChanged(resource="user", resource_id="bob", action="updated", before={}, after={}, actor="x", verb=RESET_LINE)
+    event = Event(
+        id=uuid4(),
+        source="carillon/directory",
+        type=change.event_type,
+        subject="bob",
+        time=later + timedelta(seconds=30),
+        data=change.model_dump(mode="json"),
+        tenantid="dupont",
+        configseq=9,
+    )
+    await bus.publish(CONFIG.name, "carillon.dupont.config.user.updated", event.to_json(), str(event.id))
+    after = Timestamp()
+    after.FromDatetime(later)
+
+    async def listed(**where: Any) -> list[str]:
+        return [each.call_id for each in (await records.ListRecords(pb.ListRecordsRequest(after=after, **where))).records]
+
+    async def hidden() -> bool:
+        return await listed(rung_user_id="bob") == ["r1"]
+
+    await eventually(hidden)
+    assert await listed() == ["r1", "r0"]
 
 
 @pytest.mark.parametrize(

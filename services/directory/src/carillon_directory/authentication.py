@@ -283,6 +283,13 @@ class Authentication:
         self._changed(tenant, "password_set", user_id, by)
         return person.login, made
 
+    async def renew(self, tenant: str, user_id: str, by: str) -> tuple[str, str]:
+        """As `grpc_verbs.Logins`."""
+        if await self._store.get(tenant, user_id) is None:
+            return "", ""
+        await self._store.remove_second_factor(tenant, user_id)
+        return await self.set_password(tenant, user_id, "", by)
+
     async def welcome(self, tenant: str, user_id: str, by: str) -> str:
         """Send a user the letter with their access; the address. Raises `NotFound`, `FailedPrecondition`."""
         config = await self._config(tenant)

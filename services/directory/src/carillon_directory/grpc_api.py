@@ -52,7 +52,7 @@ from carillon_directory.grpc_history import HistoryServicer
 from carillon_directory.grpc_import import ImportServicer
 from carillon_directory.grpc_plans import PlanVerbs
 from carillon_directory.grpc_resellers import RESELLER_RIGHTS, ResellerServicer
-from carillon_directory.grpc_verbs import Verb, Verbs
+from carillon_directory.grpc_verbs import Logins, Verb, Verbs
 from carillon_directory.handlers import Directory, Executed
 from carillon_directory.plan_lives import PlanLives
 from carillon_kit import pages
@@ -252,7 +252,7 @@ class ResourceServicer:
 
 
 def add_services(
-    server: GrpcServer, directory: Directory, ids: Ids, secrets: SecretsIn, lives: PlanLives, resellers: PostgresResellers
+    server: GrpcServer, directory: Directory, ids: Ids, secrets: SecretsIn, lives: PlanLives, resellers: PostgresResellers, logins: Logins
 ) -> None:
     """Put every service of the package on the server, with the roles that may call it; `RingGroupService` is in `ring_group.proto`."""
     sellers = ResellerServicer(directory, resellers)
@@ -261,7 +261,10 @@ def add_services(
         ("HistoryService", HistoryServicer(directory), _ADMINS),
         ("ImportService", ImportServicer(directory, ids, secrets, resellers), _ADMINS),
     )
-    verbs: dict[str, Mapping[str, Verb]] = {**Verbs(directory, ids).by_kind, Plan.KIND: PlanVerbs(lives, PlanChecks(directory)).by_name}
+    verbs: dict[str, Mapping[str, Verb]] = {
+        **Verbs(directory, ids, logins).by_kind,
+        Plan.KIND: PlanVerbs(lives, PlanChecks(directory)).by_name,
+    }
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
     ahead = ThreadPoolExecutor(1, "orders")
     kept = lists.Kept(Orders(_KEPT, lock=Lock()), Columns(lock=Lock()))

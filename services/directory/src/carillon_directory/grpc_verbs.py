@@ -1,8 +1,9 @@
 """What numbers, extensions, users, SIP credentials, devices and schedules can be told to do, beside what every kind of resource can."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from google.protobuf.message import Message
 
@@ -23,7 +24,7 @@ from carillon_directory.domain.commands import (
     ResetLine,
     UpdateResource,
 )
-from carillon_directory.domain.documents import dump
+from carillon_directory.domain.documents import USER_PINS, dump
 from carillon_directory.grpc_common import (
     PASSWORD_BYTES,
     bounds_of,
@@ -38,6 +39,7 @@ from carillon_directory.handlers import Directory
 from carillon_kit.errors import InvalidArgument
 from carillon_kit.grpc_server import current_principal, current_tenant
 from carillon_kit.ids import Ids
+from carillon_kit.pins import hash_pin
 
 Verb = Callable[[Any, object], Any]
 #: Users who get an extension in one step.
@@ -47,11 +49,20 @@ _MOST_CODES = 1000
 _CODE_DIGITS = 6
 
 
+class Logins(Protocol):
+    """What people log in with."""
+
+    async def renew(self, tenant: str, user_id: str, by: str) -> tuple[str, str]:
+        """Login and new password of who has a login, whose second factor and tokens end; both empty: they have none."""
+        ...
+
+
 class Verbs:
     """By kind of resource: the name of each rpc and what it does."""
 
-    def __init__(self, directory: Directory, ids: Ids) -> None:
+    def __init__(self, directory: Directory, ids: Ids, logins: Logins) -> None:
         self._directory = directory
+        self._logins = logins
         self._ids = ids
         self.by_kind: dict[str, dict[str, Verb]] = {
             Number.KIND: {"AssignNumber": self.assign_number, "FreeNumber": self.free_number},
@@ -121,12 +132,22 @@ class Verbs:
             for each in config.sip_credentials.values()
             if request.user_id in (each.user_id, each.home_user_id)
         }
-        command = ResetLine(**_asked(request), user_id=request.user_id, spare_passwords=spare, leave_groups=request.leave_groups)
+        pins = {name: _pin(self._ids.token(PASSWORD_BYTES)) for name in USER_PINS}
+        hashes = await asyncio.to_thread(lambda: {name: hash_pin(pin, self._ids.token(PASSWORD_BYTES)) for name, pin in pins.items()})
+        before = config.users.get(request.user_id)
+        command = ResetLine(
+            **_asked(request), user_id=request.user_id, spare_passwords=spare, leave_groups=request.leave_groups, spare_pins=hashes
+        )
         executed = await execute(self._directory, tenant_id, command)
+        shown = {name.removesuffix("_hash"): pin for name, pin in pins.items() if getattr(before, name, "")}
+        renewed = await self._logins.renew(tenant_id, request.user_id, current_principal().subject)
         credentials = executed.config.sip_credentials
         return pb.ResetLineResponse(
             user=_shown(executed.config, User.KIND, request.user_id),
             credentials=[credential_message(credentials[name], password) for name, password in executed.passwords.items()],
+            login=renewed[0],
+            password=renewed[1],
+            **shown,
         )
 
     async def log_in_phone(self, request: pb.LogInPhoneRequest, context: object) -> pb.LogInPhoneResponse:
@@ -201,6 +222,11 @@ class Verbs:
         command = HotDesk(**_asked(request), sip_credential_id=request.sip_credential_id, user_id=user_id)
         executed = await execute(self._directory, current_tenant(), command)
         return _shown(executed.config, SipCredential.KIND, request.sip_credential_id)
+
+
+def _pin(secret: str) -> str:
+    """Six digits."""
+    return f"{int.from_bytes(hashlib.blake2b(secret.encode()).digest()) % 1_000_000:06}"
 
 
 def _asked(request: Any) -> dict[str, Any]:

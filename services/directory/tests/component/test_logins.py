@@ -308,3 +308,19 @@ async def test_wrong_tries_and_refused_calls_are_audited(doors: Doors, nats_url:
     told = found["carillon.audit.request_refused.v1"].data
     assert (told["rpc"], told["reason"], told["by"]) == ("carillon.directory.v1.AccessService/SetPassword", "permission_denied", "user/ann")
     assert PASSWORD not in "".join(str(event.data) for event in found.values())
+
+
+@pytest.mark.feature("D-18")
+async def test_a_reset_line_has_a_new_password_and_new_pins_where_it_had_some(doors: Doors, client: Client, port: int) -> None:
+    users = UserServiceStub(client(port, "operator", doors.tenant))
+    mine = directory_pb2.User(id="ann", outbound_pin="4711", mobile="+41795550901")
+    await users.UpdateUser(directory_pb2.UpdateUserRequest(user=mine))
+    reset = await users.ResetLine(directory_pb2.ResetLineRequest(user_id="ann"))
+    assert (reset.login, reset.phone_pin) == (f"archer@{doors.tenant}.example", "")
+    assert re.fullmatch("[0-9]{6}", reset.outbound_pin)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await doors.login("archer")
+    assert await doors.login("archer", reset.password)
+    await users.CreateUser(directory_pb2.CreateUserRequest(user=directory_pb2.User(id="bob", last_name="Baker")))
+    other = await users.ResetLine(directory_pb2.ResetLineRequest(user_id="bob"))
+    assert (other.login, other.password, other.outbound_pin) == ("", "", "")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from carillon_contracts.config.changes import RESET_LINE
 from carillon_contracts.tenant_config import TenantConfig, evolve
 from carillon_directory.domain.commands import (
     EVERYTHING,
@@ -141,6 +142,28 @@ def test_a_reset_line_has_new_passwords_and_nothing_personal(config: TenantConfi
         config = evolve(config, config.seq + 1, change)
     assert config.users["ann"].function_keys == ()
     assert config.users["ann"].restriction_profile_id == "inland"
+
+
+@pytest.mark.feature("D-18")
+def test_a_reset_is_told_to_others_and_empties_a_mailbox_that_is_nobody_elses(config: TenantConfig) -> None:
+    config = after(config, create("mailbox", id="anns", emails=["ann@acme.example"], greeting=[{"text": "Ann here."}]))
+    for user in ("ann", "bob"):
+        config = after(
+            config, UpdateResource(actor="x", kind="user", resource_id=user, document={"mailbox_id": "anns"}, paths=("mailbox_id",))
+        )
+    reset = ResetLine(actor="x", user_id="ann", spare_passwords={"acme-101": "brand-new-one"}, spare_pins={"outbound_pin_hash": "new"})
+
+    def told(config: TenantConfig) -> list[str]:
+        decision = decide(config, reset)
+        assert isinstance(decision, Accepted)
+        return [change.resource for change in decision.changes if change.verb == RESET_LINE and change.resource != "sip_credential"]
+
+    assert "mailbox" not in told(config)
+    config = after(config, UpdateResource(actor="x", kind="user", resource_id="bob", document={}, paths=("mailbox_id",)))
+    assert {"user", "mailbox"} <= set(told(config))
+    config = after(config, reset)
+    assert (config.mailboxes["anns"].greeting, config.mailboxes["anns"].emails) == ((), ())
+    assert {"user", "mailbox"} <= set(told(config)), "also where nothing of it differs"
 
 
 @pytest.mark.feature("D-18")

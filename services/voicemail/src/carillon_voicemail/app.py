@@ -50,6 +50,8 @@ from carillon_voicemail.io.kept_invitations import InvitationKeeper
 from carillon_voicemail.io.mail_sender import MailSender
 from carillon_voicemail.letters import CONSUMER as LETTER_CONSUMER
 from carillon_voicemail.letters import LetterSender, LetterSubscriber
+from carillon_voicemail.line_resets import CONSUMER as LINE_RESETS
+from carillon_voicemail.line_resets import LineResets
 from carillon_voicemail.ports import MailTransport, Messages, Wake
 from carillon_voicemail.projections.configuration import Configuration
 from carillon_voicemail.settings import VoicemailSettings
@@ -114,6 +116,8 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         stack.push_async_callback(consumer.stop)
         await _summaries(settings, pool, bus, configuration, tasks, stack, letter_sender.wake)
         await _letters(settings, pool, bus, letters, letter_sender, stack)
+        resets = LineResets(pool, objects, outbox.wake)
+        stack.push_async_callback((await bus.consume(LINE_RESETS, resets.handle, dead_letters, batch=1)).stop)
         stack.push_async_callback((await erasures.obey(pool, bus, objects, outbox.wake)).stop)
         yield port
 

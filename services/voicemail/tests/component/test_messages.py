@@ -10,11 +10,13 @@ from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from carillon_contracts.config import Mailbox
+from carillon_contracts.config import ConfigChanged, Mailbox
+from carillon_contracts.config.changes import RESET_LINE
 from carillon_contracts.envelope import Event
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.bus import Delivered, MemoryBus, Message, Retry
@@ -28,6 +30,7 @@ from carillon_voicemail.domain.delivery import RetryPolicy
 from carillon_voicemail.domain.message import MailState
 from carillon_voicemail.handlers import Postman
 from carillon_voicemail.io.mail_sender import MailSender
+from carillon_voicemail.line_resets import LineResets
 from carillon_voicemail.ports import Mail, MailJob, MailRefused, MailTransport, MailUnavailable, StoreUnavailable
 from carillon_voicemail.projections.configuration import Configuration
 from carillon_voicemail.subscribers import DURABLE, RecordingSubscriber
@@ -261,3 +264,48 @@ async def test_while_the_database_is_away_recordings_are_asked_for_again() -> No
     with pytest.raises(Retry):
         await subscriber(away, PostgresMessages(away, timeout=1), MAIN).handle(delivered(("carillon.dupont.call.c9.x", b"{")))
     await away.close()
+
+
+class Kept(Objects):
+    """An object store that tells what was deleted."""
+
+    def __init__(self) -> None:
+        super().__init__(b"")
+        self.deleted: list[str] = []
+
+    async def delete(self, name: str) -> None:
+        self.deleted.append(name)
+
+
+@pytest.mark.feature("D-18")
+async def test_a_line_that_is_reset_leaves_no_message_in_its_mailbox_but_what_came_since(
+    pool: "Pool[Any]", messages: PostgresMessages
+) -> None:
+    handler = subscriber(pool, messages, MAIN)
+    await handler.handle(delivered(recording(content="one"), recording("c2", content="two", mailbox_id="other")))
+    objects = Kept()
+    resets = LineResets(pool, objects, lambda: None)
+    reset = line_reset("main", START + timedelta(seconds=1))
+    await resets.handle(delivered(line_reset("main", START + timedelta(seconds=1), verb=""), reset))
+    assert [each.call_id for each in await messages.list("dupont", None, None, 10)] == ["c2"]
+    assert objects.deleted == ["one"]
+    last = await pool.fetchval("select payload from outbox order by position desc limit 1")
+    assert Event.from_json(last).data == {"mailbox_id": "main", "new": 0, "old": 0}
+    await resets.handle(delivered(line_reset("other", START - timedelta(seconds=1)), reset))
+    assert len(await messages.list("dupont", "other", None, 10)) == 1
+
+
+def line_reset(mailbox_id: str, at: datetime, verb: str = RESET_LINE) -> tuple[str, bytes]:
+    """As the directory publishes it."""
+    change = ConfigChanged(resource="mailbox", resource_id=mailbox_id, action="updated", before={}, after={}, actor="x", verb=verb)
+    event = Event(
+        id=uuid4(),
+        source="carillon/directory",
+        type=change.event_type,
+        subject=mailbox_id,
+        time=at,
+        data=change.model_dump(mode="json"),
+        tenantid="dupont",
+        configseq=9,
+    )
+    return "carillon.dupont.config.mailbox.updated", event.to_json()

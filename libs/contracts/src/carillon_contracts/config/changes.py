@@ -4,6 +4,9 @@ from typing import Any, ClassVar, Literal
 
 from carillon_contracts.envelope import EventData
 
+#: `ConfigChanged.verb`: the line is somebody else's from then on; what services keep of the one before goes.
+RESET_LINE = "reset_line"
+
 
 def event_type(resource: str, action: str) -> str:
     """CloudEvents type of a change: `carillon.config.user_updated.v1`."""
@@ -26,6 +29,8 @@ class ConfigChanged(EventData):
     after: dict[str, Any] | None = None
     actor: str
     reason: str = ""
+    #: What the change is part of, where others act on that: `reset_line` (of the user, and of a mailbox that is theirs alone).
+    verb: str = ""
 
     @property
     def event_type(self) -> str:

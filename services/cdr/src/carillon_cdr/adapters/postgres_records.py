@@ -21,7 +21,8 @@ select data::text from call_record
    and ($5::text is null or direction = $5)
    and ($6::text is null or $6 in (caller, dialled, answered_by))
    and ($7::text is null or exists (select from json_array_elements(data -> 'legs') leg
-                                     where leg ->> 'party' = $7 and leg ->> 'leg_id' like 'b%'))
+                                     where leg ->> 'party' = $7 and leg ->> 'leg_id' like 'b%')
+                        and started_at > coalesce((select reset_at from line_reset where tenant = $1 and user_id = $7), '-infinity'))
    and ($8::timestamptz is null or (started_at, call_id) < ($8, $9::text))
  order by started_at desc, call_id desc limit $10"""
 

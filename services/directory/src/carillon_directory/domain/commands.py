@@ -139,6 +139,8 @@ class ResetLine(Asked):
     spare_passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     #: Out of ring groups, hunt groups and the like as well.
     leave_groups: bool = False
+    #: Field of what is kept of a PIN -> what is kept of a new one; taken where the user had one.
+    spare_pins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

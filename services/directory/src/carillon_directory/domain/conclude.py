@@ -42,6 +42,8 @@ class Piece:
     place: str
     before: Resource | None
     after: Resource | None
+    #: It is a change even where nothing differs: others act on it.
+    always: bool = False
 
     @property
     def key(self) -> Key:
@@ -54,7 +56,7 @@ class Piece:
 def conclude(state: State, asked: Asked, pieces: Sequence[Piece], wrong: Sequence[Violation] = (), refused: Set[Key] = _NOBODY) -> Decision:
     """`wrong`: what is known to be wrong already; `refused`: (kind, id) that are part of it, so that referring to them is no error."""
     gone = [piece.key for piece in pieces if piece.after is None]
-    pairs = versioned(state.config.seq, [(piece.before, piece.after) for piece in pieces])
+    pairs = versioned(state.config.seq, [(piece.before, piece.after) for piece in pieces], {piece.key for piece in pieces if piece.always})
     after = documents.put(state.config, [resource for _, resource in pairs if resource is not None], gone)
     index = state.index.changed(pairs)
     found = [*wrong]

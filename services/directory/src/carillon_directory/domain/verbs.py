@@ -86,12 +86,19 @@ def _free_extensions(state: State, first: str) -> Iterator[str]:
 
 
 def reset_line(state: State, command: ResetLine) -> Decision:
-    """Personal settings and contacts go; every credential of the user gets a new password."""
+    """Personal settings, contacts and the greeting go; every credential gets a new password, and PINs are new where there were some.
+
+    By the event of the user and of a mailbox that is nobody else's, messages and the list of calls go too."""
     user = state.config.users.get(command.user_id)
     if user is None:
         return Missing(User.KIND, command.user_id)
     kept = {name: value for name, value in documents.dump(user).items() if name in _KEPT_BY_RESET}
-    pieces = [Piece("user", user, User.model_validate(kept))]
+    pins = {name: pin for name, pin in command.spare_pins.items() if getattr(user, name)}
+    pieces = [Piece("user", user, User.model_validate(kept | pins), always=True)]
+    mailbox = state.config.mailboxes.get(user.mailbox_id)
+    if mailbox is not None and not any(each.mailbox_id == mailbox.id for each in state.config.users.values() if each.id != user.id):
+        heard = {"greeting": (), "emails": (), "language": ""}
+        pieces.append(Piece("mailbox", mailbox, mailbox.model_copy(update=heard), always=True))
     pieces += [Piece("contact", each, None) for each in state.config.all(Contact).values() if each.owner_user_id == user.id]
     if command.leave_groups:
         left = _left_groups(state, user.id)

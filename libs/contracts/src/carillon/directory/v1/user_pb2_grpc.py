@@ -100,7 +100,8 @@ class UserServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResetLine(self, request, context):
-        """ResetLine hands a user's line to somebody else: personal settings and contacts go, every SIP credential gets a new password.
+        """ResetLine hands a user's line to somebody else: personal settings, contacts, the mailbox's greeting and messages (of a mailbox that is
+        the user's alone) and the list of calls go; every SIP credential, and the login and PINs where there were some, are new.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

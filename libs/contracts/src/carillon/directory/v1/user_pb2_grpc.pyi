@@ -37,7 +37,9 @@ class UserServiceStub:
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.UpdateUserRequest, _user_pb2.UpdateUserResponse]
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.DeleteUserRequest, _user_pb2.DeleteUserResponse]
     ResetLine: _grpc.UnaryUnaryMultiCallable[_user_pb2.ResetLineRequest, _user_pb2.ResetLineResponse]
-    """ResetLine hands a user's line to somebody else: personal settings and contacts go, every SIP credential gets a new password."""
+    """ResetLine hands a user's line to somebody else: personal settings, contacts, the mailbox's greeting and messages (of a mailbox that is
+    the user's alone) and the list of calls go; every SIP credential, and the login and PINs where there were some, are new.
+    """
 
 @_typing.type_check_only
 class UserServiceAsyncStub(UserServiceStub):
@@ -48,7 +50,9 @@ class UserServiceAsyncStub(UserServiceStub):
     UpdateUser: _aio.UnaryUnaryMultiCallable[_user_pb2.UpdateUserRequest, _user_pb2.UpdateUserResponse]  # type: ignore[assignment]
     DeleteUser: _aio.UnaryUnaryMultiCallable[_user_pb2.DeleteUserRequest, _user_pb2.DeleteUserResponse]  # type: ignore[assignment]
     ResetLine: _aio.UnaryUnaryMultiCallable[_user_pb2.ResetLineRequest, _user_pb2.ResetLineResponse]  # type: ignore[assignment]
-    """ResetLine hands a user's line to somebody else: personal settings and contacts go, every SIP credential gets a new password."""
+    """ResetLine hands a user's line to somebody else: personal settings, contacts, the mailbox's greeting and messages (of a mailbox that is
+    the user's alone) and the list of calls go; every SIP credential, and the login and PINs where there were some, are new.
+    """
 
 class UserServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -92,6 +96,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_pb2.ResetLineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.ResetLineResponse, _abc.Awaitable[_user_pb2.ResetLineResponse]]:
-        """ResetLine hands a user's line to somebody else: personal settings and contacts go, every SIP credential gets a new password."""
+        """ResetLine hands a user's line to somebody else: personal settings, contacts, the mailbox's greeting and messages (of a mailbox that is
+        the user's alone) and the list of calls go; every SIP credential, and the login and PINs where there were some, are new.
+        """
 
 def add_UserServiceServicer_to_server(servicer: UserServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
