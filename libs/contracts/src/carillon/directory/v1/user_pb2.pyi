@@ -840,6 +840,16 @@ class ResetLineResponse(_message.Message):
 
     USER_FIELD_NUMBER: _builtins.int
     CREDENTIALS_FIELD_NUMBER: _builtins.int
+    LOGIN_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    OUTBOUND_PIN_FIELD_NUMBER: _builtins.int
+    PHONE_PIN_FIELD_NUMBER: _builtins.int
+    login: _builtins.str
+    """Where the user had a login: it, and its new password; the second factor is gone."""
+    password: _builtins.str
+    outbound_pin: _builtins.str
+    """New ones where the user had them."""
+    phone_pin: _builtins.str
     @_builtins.property
     def user(self) -> Global___User: ...
     @_builtins.property
@@ -851,10 +861,14 @@ class ResetLineResponse(_message.Message):
         *,
         user: Global___User | None = ...,
         credentials: _abc.Iterable[_sip_credential_pb2.SipCredential] | None = ...,
+        login: _builtins.str = ...,
+        password: _builtins.str = ...,
+        outbound_pin: _builtins.str = ...,
+        phone_pin: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials", "login", b"login", "outbound_pin", b"outbound_pin", "password", b"password", "phone_pin", b"phone_pin", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
