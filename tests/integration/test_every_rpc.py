@@ -78,7 +78,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("directory.v1.PersonService", ADMIN, "ErasePerson GetErasure")
     | _service("directory.v1.ResellerService", RESELLER, "GetReseller ListResellers ListResellerChanges")
     | _service("directory.v1.ResellerService", OPERATOR, "CreateReseller UpdateReseller DeleteReseller")
-    | _service("directory.v1.TenantService", RESELLER, "ListTenants CreateTenant")
+    | _service("directory.v1.TenantService", RESELLER, "ListTenants CreateTenant DeleteTenant")
     | _service("directory.v1.TenantService", RESELLER | ADMIN, "GetTenant UpdateTenant")
     | _service("directory.v1.TenantService", frozenset({"reseller"}), "EnterTenant")
     | _service("directory.v1.SubscriptionService", RESELLER, "ListSubscriptions UpdateSubscription")

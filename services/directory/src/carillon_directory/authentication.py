@@ -385,6 +385,10 @@ class Authentication:
             raise NotFound(f"api key {key_id!r}")
         self._changed(tenant, "api_key_revoked", key_id, by)
 
+    async def forget_keys(self, tenant: str) -> None:
+        """Of a tenant that is no more."""
+        await self._store.forget_keys(tenant)
+
     # -- who -----------------------------------------------------------------------------------------------------------
 
     async def _person_of(self, text: str) -> Person | None:

@@ -1,6 +1,6 @@
 """What the servicers share: commands carried out for the caller, moments, page tokens, and messages that several of them answer with."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC
 from typing import Any, TypeVar
 
@@ -99,6 +99,14 @@ def moment_of(request: Any, field: str = "as_of") -> Moment:
         return as_of.time.ToDatetime(tzinfo=UTC)  # type: ignore[no-any-return]
     except (ValueError, OverflowError) as error:
         raise InvalidArgument({f"{field}.time": "is not a moment of the years 1 to 9999"}) from error
+
+
+async def tenants_of(directory: Directory) -> AsyncIterator[TenantConfig]:
+    """Every tenant, by id."""
+    for name in await directory.tenants():
+        config = await directory.read(name)
+        if isinstance(config, TenantConfig):
+            yield config
 
 
 def paths_of(request: Any, message: Any) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from carillon_directory.adapters.proto_mapping import to_document, to_message
 from carillon_directory.domain import resellers as tree
 from carillon_directory.domain.documents import dump, patched
 from carillon_directory.domain.texts import text_error
-from carillon_directory.grpc_common import moment_of, or_raise, page_of, paged, paths_of, position_of, required, seen_of, struct_of
+from carillon_directory.grpc_common import moment_of, page_of, paged, paths_of, position_of, required, seen_of, struct_of, tenants_of
 from carillon_directory.handlers import Directory
 from carillon_kit import pages
 from carillon_kit.auth import OPERATOR, RESELLER
@@ -79,7 +79,7 @@ class ResellerServicer(ResellerServiceServicer):
     async def DeleteReseller(self, request: pb.DeleteResellerRequest, context: object) -> pb.DeleteResellerResponse:
         """Its API keys go with it."""
         async with self._resellers.selling():
-            sold = [(name, or_raise(await self._directory.read(name)).tenant.reseller_id) for name in await self._directory.tenants()]
+            sold = [(each.tenant_id, each.tenant.reseller_id) async for each in tenants_of(self._directory)]
             tenants = [f"tenant/{name}" for name, seller in sold if seller == request.id]
 
             def check(known: Resellers) -> None:

@@ -15,7 +15,7 @@ from carillon_directory.adapters.postgres_resellers import PostgresResellers, Re
 from carillon_directory.adapters.proto_mapping import to_document, to_message
 from carillon_directory.authentication import Authentication
 from carillon_directory.domain import resellers as tree
-from carillon_directory.domain.commands import CreateResource, UpdateResource
+from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.documents import dump
 from carillon_directory.domain.subscriptions import in_use
 from carillon_directory.grpc_common import (
@@ -30,6 +30,7 @@ from carillon_directory.grpc_common import (
     required,
     seen_of,
     tenant_message,
+    tenants_of,
 )
 from carillon_directory.handlers import Directory, Moment
 from carillon_kit import pages
@@ -45,6 +46,7 @@ TENANT_RIGHTS: Mapping[str, frozenset[str]] = {
     "ListTenants": _SELLERS,
     "CreateTenant": _SELLERS,
     "UpdateTenant": _ALL,
+    "DeleteTenant": _SELLERS,
     "EnterTenant": frozenset({str(RESELLER)}),
 }
 SUBSCRIPTION_RIGHTS: Mapping[str, frozenset[str]] = {
@@ -72,8 +74,7 @@ class Sold:
     async def seen(self) -> dict[str, TenantConfig]:
         """Every tenant that the caller sees, by id."""
         seen = seen_of(await self.resellers.all())
-        configs = [or_raise(await self.directory.read(name)) for name in await self.directory.tenants()]
-        return {each.tenant_id: each for each in configs if seen is None or each.tenant.reseller_id in seen}
+        return {each.tenant_id: each async for each in tenants_of(self.directory) if seen is None or each.tenant.reseller_id in seen}
 
     async def page(self, request: Any, moment: Moment = None) -> tuple[list[TenantConfig], str]:
         """Those that the caller sees (of a reseller, those that it and the ones below it sell to), and the token of the next page.
@@ -92,8 +93,8 @@ class Sold:
         for name in await self.directory.tenants():
             if name <= after:
                 continue
-            config = or_raise(await self.directory.read(name))
-            if seen is None or config.tenant.reseller_id in seen:
+            config = await self.directory.read(name)
+            if isinstance(config, TenantConfig) and (seen is None or config.tenant.reseller_id in seen):
                 then = config if moment is None else await self.directory.read(name, moment)
                 found |= {name: then} if isinstance(then, TenantConfig) else {}
             if plain and len(found) > pages.page_size(request.page_size):
@@ -120,7 +121,7 @@ class Sold:
         if reseller_id not in (known if seen is None else seen) and (reseller_id or seen is not None):
             raise InvalidArgument({"tenant.reseller_id": f"no reseller {reseller_id!r}"})
         if reseller_id and reseller_id != before:
-            sold_by = [or_raise(await self.directory.read(name)).tenant.reseller_id for name in await self.directory.tenants()]
+            sold_by = [each.tenant.reseller_id async for each in tenants_of(self.directory)]
             if reason := tree.full(known, reseller_id, sold_by):
                 raise FailedPrecondition([("SUBSCRIPTION", "reseller.max_tenants", reason)])
 
@@ -176,6 +177,15 @@ class TenantServicer(TenantServiceServicer):
                 await self._sold.check_seller(tenant.reseller_id, before)
             config = await self._sold.update(request, tenant, paths)
         return pb.UpdateTenantResponse(tenant=tenant_message(config))
+
+    async def DeleteTenant(self, request: pb.DeleteTenantRequest, context: object) -> pb.DeleteTenantResponse:
+        """An empty one; its keys go with it."""
+        await self._sold.check_seen(request.id, await self._sold.resellers.all())
+        actor = current_principal().subject
+        command = DeleteResource(actor=actor, reason=request.reason, kind=Tenant.KIND, resource_id=request.id, etag=request.etag)
+        await execute(self._sold.directory, request.id, command)
+        await self._authentication.forget_keys(request.id)
+        return pb.DeleteTenantResponse()
 
     async def EnterTenant(self, request: pb.EnterTenantRequest, context: object) -> pb.EnterTenantResponse:
         """A token for what admins do, in the reseller's name."""

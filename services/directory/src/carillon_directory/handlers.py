@@ -312,7 +312,7 @@ class Directory:
         return await self._log.one(tenant_id, kind, resource_id, version)
 
     async def tenants(self) -> list[str]:
-        """Ids of all tenants, sorted."""
+        """Ids of all tenants that ever were, sorted."""
         return await self._log.tenants()
 
     async def changes(self, tenant_id: str, first: int, last: int) -> list[Recorded]:

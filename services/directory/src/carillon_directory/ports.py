@@ -50,7 +50,7 @@ class TenantLog(Protocol):
         """The last version that was stored together with this one; the version itself if it was not stored."""
 
     async def tenants(self) -> list[str]:
-        """Ids of all tenants, sorted."""
+        """Ids of all tenants that ever were, sorted."""
 
     async def taken_elsewhere(self, tenant_id: str, claims: AbstractSet[Claim]) -> frozenset[Claim]:
         """Those of the claims that another tenant holds now."""

@@ -13,6 +13,7 @@ from carillon.directory.v1 import auth_pb2, auth_pb2_grpc
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.device_pb2_grpc import DeviceServiceStub
 from carillon.directory.v1.history_pb2_grpc import HistoryServiceStub
+from carillon.directory.v1.import_pb2_grpc import ImportServiceStub
 from carillon.directory.v1.number_pb2_grpc import NumberServiceStub
 from carillon.directory.v1.reseller_pb2_grpc import ResellerServiceStub
 from carillon.directory.v1.search_pb2_grpc import SearchServiceStub
@@ -206,6 +207,36 @@ async def test_a_search_over_tenants_finds_what_is_below(west: grpc.aio.Channel,
     assert await found(operator, "100%_") == await found(operator, "") == await found(operator, "a\0b") == []
     assert await code(found(operator, "x" * 201)) == INVALID
     assert await code(found(client(tree, "admin", "lake-1"), "x")) == DENIED
+
+
+async def test_a_tenant_goes_when_nothing_is_left_in_it_and_may_come_again(west: grpc.aio.Channel, tree: int, client: Client) -> None:
+    tenants: Any = TenantServiceStub(west)
+    await tenants.CreateTenant(tenant("west-8"))
+    inside = client(tree, "operator", "west-8")
+    await UserServiceStub(inside).CreateUser(pb.CreateUserRequest(user=pb.User(id="ann", last_name="Archer")))
+    access: Any = auth_pb2_grpc.AccessServiceStub(inside)
+    key = await access.CreateApiKey(auth_pb2.CreateApiKeyRequest(display_name="x", role="admin"))
+    gone = pb.DeleteTenantRequest(id="west-8", reason="moved away")
+    assert await code(tenants.DeleteTenant(gone)) == HELD
+    assert await code(tenants.DeleteTenant(pb.DeleteTenantRequest(id="east-1"))) == MISSING
+    assert await code(TenantServiceStub(client(tree, "admin", "west-8")).DeleteTenant(gone)) == DENIED
+    alone = pb.ApplyTenantRequest(tenant=pb.Tenant(id="west-8", realm="west-8.example", reseller_id="west"), prune=True)
+    await ImportServiceStub(inside).ApplyTenant(alone)
+    assert await code(tenants.DeleteTenant(pb.DeleteTenantRequest(id="west-8", etag="0"))) == grpc.StatusCode.ABORTED
+    await tenants.DeleteTenant(gone)
+    assert "west-8" not in await listed(west)
+    for call in (tenants.GetTenant(pb.GetTenantRequest(id="west-8")), tenants.DeleteTenant(gone)):
+        assert await code(call) == MISSING
+    assert await code(UserServiceStub(inside).CreateUser(pb.CreateUserRequest(user=pb.User(id="x", last_name="X")))) == MISSING
+    auth: Any = auth_pb2_grpc.AuthServiceStub(inside)
+    assert await code(auth.ExchangeApiKey(auth_pb2.ExchangeApiKeyRequest(api_key=key.secret))) == grpc.StatusCode.UNAUTHENTICATED
+    other = pb.CreateTenantRequest(tenant=pb.Tenant(id="west-7", realm="west-8.example"))
+    assert (await tenants.CreateTenant(other)).tenant.reseller_id == "west"
+    again = (await tenants.CreateTenant(tenant("west-8b"))).tenant
+    assert again.config_seq == 1
+    reborn = await tenants.CreateTenant(pb.CreateTenantRequest(tenant=pb.Tenant(id="west-8", realm="west-80.example")))
+    assert reborn.tenant.config_seq == 5
+    assert not (await UserServiceStub(inside).ListUsers(pb.ListUsersRequest())).users
 
 
 async def test_going_back_leaves_what_was_sold(west: grpc.aio.Channel, tree: int, client: Client) -> None:

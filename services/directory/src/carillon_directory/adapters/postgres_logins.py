@@ -223,6 +223,10 @@ class PostgresLogins:
         row = await self._pool.fetchrow(_USE_KEY, key_id, now)
         return None if row is None else _key(row)
 
+    async def forget_keys(self, tenant: str) -> None:
+        """All of a tenant's."""
+        await self._pool.execute("delete from api_key where tenant = $1", tenant)
+
     async def revoke_key(self, tenant: str, key_id: str) -> bool:
         """Whether there was one."""
         done: str = await self._pool.execute("delete from api_key where tenant = $1 and id = $2", tenant, key_id)

@@ -33,7 +33,7 @@ class _Item:
 def apply_company(state: State, command: ApplyCompany) -> Decision:
     """Everything that is wrong is listed."""
     config = state.config
-    if not config.seq and not command.documents.get(Tenant.KIND):
+    if not config.all(Tenant) and not command.documents.get(Tenant.KIND):
         return Missing(Tenant.KIND, config.tenant_id)
     items = tuple(_items(config, command))
     pieces = [Piece(item.place, item.current, item.parsed.resource) for item in items if item.parsed.resource is not None]

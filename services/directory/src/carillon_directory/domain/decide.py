@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date
 from typing import assert_never
 
-from carillon_contracts.config import Resource, Tenant
+from carillon_contracts.config import RESOURCES, Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import checks, documents, past, short_codes, things, verbs
 from carillon_directory.domain.claims import CLAIMED, Claim, claims_of
@@ -35,7 +35,7 @@ from carillon_directory.domain.company import apply_company
 from carillon_directory.domain.conclude import Key, Piece, State, conclude, with_passwords
 from carillon_directory.domain.index import Index
 from carillon_directory.domain.logins_of_names import with_login
-from carillon_directory.domain.outcomes import Accepted, Decision, Exists, Held, Invalid, Missing, Refused, Stale, Violation, under
+from carillon_directory.domain.outcomes import Accepted, Decision, Exists, Held, Holder, Invalid, Missing, Refused, Stale, Violation, under
 from carillon_directory.domain.short_numbers import Remarks, following, with_short_number
 from carillon_directory.domain.texts import text_error
 
@@ -51,7 +51,7 @@ def decide(
     if reason := text_error(command.reason):
         return Invalid((Violation("reason", reason),))
     state = State(config, Index.of(config) if index is None else index, taken, today)
-    if not config.seq and not isinstance(command, ApplyCompany) and getattr(command, "kind", "") != Tenant.KIND:
+    if not config.all(Tenant) and not isinstance(command, ApplyCompany) and getattr(command, "kind", "") != Tenant.KIND:
         return Missing(Tenant.KIND, config.tenant_id)
     match command:
         case CreateResource() | UpdateResource() | DeleteResource():
@@ -109,6 +109,8 @@ def _single(state: State, command: _Single) -> Decision:
     if isinstance(piece, Refused):
         return piece
     changed, password = piece
+    if changed.key[0] == Tenant.KIND and changed.after is None and (left := _left_in(state.config)):
+        return Held(*changed.key, left)
     decision = _concluded(state, command, [changed])
     if changed.after is not None and not isinstance(decision, Invalid) and (held := _realm_held(state.config, changed.after)):
         return held
@@ -181,12 +183,18 @@ def _parsed(
     document: Document,
     place: str,
 ) -> tuple[Piece, str] | Refused:
-    realm = config.tenant.realm if config.seq else ""
+    realm = config.tenant.realm if config.all(Tenant) else ""
     renew = isinstance(command, UpdateResource) and "password" in command.paths
     parsed = documents.parse(command.kind, document, current, documents.Secret(realm, command.spare_password, renew))
     if parsed.resource is None:
         return Invalid(tuple(under(place, violation) for violation in parsed.violations))
     return Piece(place, current, parsed.resource), parsed.made_password
+
+
+def _left_in(config: TenantConfig) -> tuple[Holder, ...]:
+    """What a tenant has beside itself, one of each kind."""
+    kinds = ((kind, config.resources.get(kind, {})) for kind in RESOURCES if kind != Tenant.KIND)
+    return tuple(Holder(kind, next(iter(found)), "tenant") for kind, found in kinds if found)
 
 
 def _realm_held(config: TenantConfig, resource: Resource) -> Held | None:

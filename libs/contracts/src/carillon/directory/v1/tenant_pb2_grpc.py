@@ -56,6 +56,11 @@ class TenantServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.UpdateTenantRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.UpdateTenantResponse.FromString,
                 _registered_method=True)
+        self.DeleteTenant = channel.unary_unary(
+                '/carillon.directory.v1.TenantService/DeleteTenant',
+                request_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.DeleteTenantRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.DeleteTenantResponse.FromString,
+                _registered_method=True)
         self.EnterTenant = channel.unary_unary(
                 '/carillon.directory.v1.TenantService/EnterTenant',
                 request_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.EnterTenantRequest.SerializeToString,
@@ -92,6 +97,14 @@ class TenantServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteTenant(self, request, context):
+        """DeleteTenant is refused while the tenant has anything but itself, which an import of the tenant alone with `prune` takes out. Its keys go with
+        it, its history stays: CreateTenant with the same id takes it up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EnterTenant(self, request, context):
         """EnterTenant gives a reseller a short token of an admin of a tenant that it sells to. The tenant's audit trail tells it, and its history
         names the reseller in what is done with it.
@@ -122,6 +135,11 @@ def add_TenantServiceServicer_to_server(servicer, server):
                     servicer.UpdateTenant,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.UpdateTenantRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.UpdateTenantResponse.SerializeToString,
+            ),
+            'DeleteTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTenant,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.DeleteTenantRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_tenant__pb2.DeleteTenantResponse.SerializeToString,
             ),
             'EnterTenant': grpc.unary_unary_rpc_method_handler(
                     servicer.EnterTenant,
@@ -239,6 +257,33 @@ class TenantService:
             '/carillon.directory.v1.TenantService/UpdateTenant',
             carillon_dot_directory_dot_v1_dot_tenant__pb2.UpdateTenantRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_tenant__pb2.UpdateTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.TenantService/DeleteTenant',
+            carillon_dot_directory_dot_v1_dot_tenant__pb2.DeleteTenantRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_tenant__pb2.DeleteTenantResponse.FromString,
             options,
             channel_credentials,
             insecure,

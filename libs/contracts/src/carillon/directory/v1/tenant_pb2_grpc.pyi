@@ -39,6 +39,10 @@ class TenantServiceStub:
     ListTenants: _grpc.UnaryUnaryMultiCallable[_tenant_pb2.ListTenantsRequest, _tenant_pb2.ListTenantsResponse]
     CreateTenant: _grpc.UnaryUnaryMultiCallable[_tenant_pb2.CreateTenantRequest, _tenant_pb2.CreateTenantResponse]
     UpdateTenant: _grpc.UnaryUnaryMultiCallable[_tenant_pb2.UpdateTenantRequest, _tenant_pb2.UpdateTenantResponse]
+    DeleteTenant: _grpc.UnaryUnaryMultiCallable[_tenant_pb2.DeleteTenantRequest, _tenant_pb2.DeleteTenantResponse]
+    """DeleteTenant is refused while the tenant has anything but itself, which an import of the tenant alone with `prune` takes out. Its keys go with
+    it, its history stays: CreateTenant with the same id takes it up.
+    """
     EnterTenant: _grpc.UnaryUnaryMultiCallable[_tenant_pb2.EnterTenantRequest, _tenant_pb2.EnterTenantResponse]
     """EnterTenant gives a reseller a short token of an admin of a tenant that it sells to. The tenant's audit trail tells it, and its history
     names the reseller in what is done with it.
@@ -55,6 +59,10 @@ class TenantServiceAsyncStub(TenantServiceStub):
     ListTenants: _aio.UnaryUnaryMultiCallable[_tenant_pb2.ListTenantsRequest, _tenant_pb2.ListTenantsResponse]  # type: ignore[assignment]
     CreateTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.CreateTenantRequest, _tenant_pb2.CreateTenantResponse]  # type: ignore[assignment]
     UpdateTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.UpdateTenantRequest, _tenant_pb2.UpdateTenantResponse]  # type: ignore[assignment]
+    DeleteTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.DeleteTenantRequest, _tenant_pb2.DeleteTenantResponse]  # type: ignore[assignment]
+    """DeleteTenant is refused while the tenant has anything but itself, which an import of the tenant alone with `prune` takes out. Its keys go with
+    it, its history stays: CreateTenant with the same id takes it up.
+    """
     EnterTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.EnterTenantRequest, _tenant_pb2.EnterTenantResponse]  # type: ignore[assignment]
     """EnterTenant gives a reseller a short token of an admin of a tenant that it sells to. The tenant's audit trail tells it, and its history
     names the reseller in what is done with it.
@@ -92,6 +100,16 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tenant_pb2.UpdateTenantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_pb2.UpdateTenantResponse, _abc.Awaitable[_tenant_pb2.UpdateTenantResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def DeleteTenant(
+        self,
+        request: _tenant_pb2.DeleteTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenant_pb2.DeleteTenantResponse, _abc.Awaitable[_tenant_pb2.DeleteTenantResponse]]:
+        """DeleteTenant is refused while the tenant has anything but itself, which an import of the tenant alone with `prune` takes out. Its keys go with
+        it, its history stays: CreateTenant with the same id takes it up.
+        """
 
     @_abc_1.abstractmethod
     def EnterTenant(
