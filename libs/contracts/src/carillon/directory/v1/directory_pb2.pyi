@@ -780,6 +780,8 @@ from carillon.directory.v1.supervision_pb2 import UpdateSupervisionRequest as Up
 from carillon.directory.v1.supervision_pb2 import UpdateSupervisionResponse as UpdateSupervisionResponse
 from carillon.directory.v1.tenant_pb2 import CreateTenantRequest as CreateTenantRequest
 from carillon.directory.v1.tenant_pb2 import CreateTenantResponse as CreateTenantResponse
+from carillon.directory.v1.tenant_pb2 import DeleteTenantRequest as DeleteTenantRequest
+from carillon.directory.v1.tenant_pb2 import DeleteTenantResponse as DeleteTenantResponse
 from carillon.directory.v1.tenant_pb2 import EnterTenantRequest as EnterTenantRequest
 from carillon.directory.v1.tenant_pb2 import EnterTenantResponse as EnterTenantResponse
 from carillon.directory.v1.tenant_pb2 import FEATURE_AGENT_LOGIN as FEATURE_AGENT_LOGIN
