@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,12 +153,12 @@ def report(result: Round) -> None:
 
 
 @contextmanager
-def running(folder: Path, *options: str) -> Iterator[dict[str, Any]]:
+def running(folder: Path, *options: str, program: Sequence[str] = (str(ROOT / ".venv/bin/carillon"),)) -> Iterator[dict[str, Any]]:
     """`carillon up --demo` in the folder, and its run.json; raises RuntimeError with its log when it does not come up."""
     folder.chmod(0o755)
     data = folder / "data"
     ports = ("--ports", "auto", "--rtp-ports", "10000-31999")
-    command = [str(ROOT / ".venv/bin/carillon"), "up", "--demo", *ports, "--data", str(data), *options]
+    command = [*program, "up", "--demo", *ports, "--data", str(data), *options]
     with (folder / "up.log").open("wb") as log:
         up = subprocess.Popen(command, stdout=log, stderr=log)
     try:
