@@ -223,6 +223,11 @@ class ExtendedReport:
     jitter_most_ms: float | None = None
 
 
+def _flat(value: Any) -> dict[str, Any]:
+    """A dataclass's fields; `asdict` copies what they hold, which takes ten times as long."""
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
 @dataclass(frozen=True, slots=True)
 class Statistics:
     """What one session received and sent. `lost` and `jitter_ms` follow RFC 3550 appendix A.3 and A.8.
@@ -251,7 +256,8 @@ class Statistics:
     extended: ExtendedReport | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        extended = None if self.extended is None else _flat(self.extended)
+        return {**_flat(self), "dropped": _flat(self.dropped), "extended": extended}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Statistics:

@@ -4,7 +4,7 @@ Invariant: a dialog is known by Call-ID, local and remote tag; its local CSeq on
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from carillon_sip.errors import ParseError
 from carillon_sip.flow import Flow
@@ -26,6 +26,8 @@ class Dialog:
     route_set: tuple[str, ...]
     local_cseq: int
     remote_cseq: int | None = None
+    #: What `resuming` made of it last.
+    saved: object = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of_callee(cls, request: Request, local_tag: str) -> "Dialog":

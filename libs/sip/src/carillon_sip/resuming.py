@@ -47,8 +47,12 @@ class SavedDialog:
 
     @classmethod
     def of(cls, dialog: Dialog) -> Self:
-        """As it is now."""
-        return cls(
+        """As it is now; the same object as before while nothing has changed (its tags, addresses and route set never do)."""
+        known = dialog.saved
+        now = (dialog.remote_target, dialog.local_cseq, dialog.remote_cseq)
+        if isinstance(known, cls) and (known.remote_target, known.local_cseq, known.remote_cseq) == now:
+            return known
+        saved = cls(
             dialog.call_id,
             dialog.local_tag,
             dialog.remote_tag,
@@ -59,6 +63,8 @@ class SavedDialog:
             dialog.local_cseq,
             dialog.remote_cseq,
         )
+        dialog.saved = saved
+        return saved
 
     def dialog(self) -> Dialog:
         """To go on with."""

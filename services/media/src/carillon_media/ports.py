@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from carillon_contracts.call import TraceLine
 from carillon_contracts.config import DoorPhone
@@ -187,8 +187,7 @@ class Applications(Protocol):
         """Whether the wait of this cursor is to end; answers when it is, or after some seconds. Raises NoDecision."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of a call's log; seq 0 for a private fact."""
 
     kind: Literal["event", "private"]

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from carillon_kit.logs import get_logger
 from carillon_media.adapters.journal_format import FORGOTTEN, KIND_NAMES, KINDS, MAGIC, CallKey, Found, JournalRecord, frame, scan
@@ -65,8 +66,7 @@ class _Segment:
         return self.path.with_suffix(".forgotten")
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     blob: bytes
     sizes: tuple[tuple[CallKey, int], ...]
     done: "asyncio.Future[None]"

@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 RecordKind = Literal["event", "private"]
 #: Tenant and call id.
@@ -26,8 +26,7 @@ KINDS: dict[RecordKind, int] = {"event": 1, "private": 2}
 KIND_NAMES: dict[int, RecordKind] = {number: name for name, number in KINDS.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class JournalRecord:
+class JournalRecord(NamedTuple):
     """One fact of a call. `seq` is the event's number in its call, 0 for a private record."""
 
     kind: RecordKind

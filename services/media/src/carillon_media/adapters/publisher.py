@@ -11,7 +11,7 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from carillon.cdr.v1.cdr_pb2 import CallEnd, ConfirmCallsRequest, ConfirmCallsResponse
 from carillon_contracts.call import CallEnded
@@ -72,8 +72,9 @@ class PublisherLimits:
     #: Events in memory that wait for the bus; the rest is read from the journal when its turn comes.
     queue_events: int = 20_000
     batch_events: int = 256
-    #: Events are gathered for so long before they go out together: the stream's fsync and the acknowledgement are shared.
-    linger: float = 0.02
+    #: Events are gathered for so long before they go out together: the stream's fsync, the acknowledgement and, behind it, the
+    #: transactions of whoever reads them are shared. Nobody on the phone waits for them.
+    linger: float = 0.05
     publish_timeout: float = 5.0
     backoff_first: float = 0.1
     backoff_last: float = 5.0
@@ -102,8 +103,7 @@ class _Tracked:
     republish_after: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Queued:
+class _Queued(NamedTuple):
     call: CallKey
     seq: int
     outgoing: Outgoing
