@@ -38,10 +38,12 @@ class Parts:
         self._incoming = IncomingCalls(self._context, self._reliable_calls, self._timers)
         self._outgoing = OutgoingCalls(self._context, self._reliable_client, self._timers)
         self._established = Established(self._context, self._incoming, self._outgoing, self._updates, self._timers)
-        self._resuming = Resuming(self._context, self._incoming, self._outgoing, self._established, self._reliable_calls, self._timers)
         self._inquiries = Inquiries(self._context, self._established)
         self._notifier = Notifier(self._context, self._requests)
         self._refers_in = RefersIn(self._context, self._notifier)
+        self._resuming = Resuming(
+            self._context, self._incoming, self._outgoing, self._established, self._reliable_calls, self._timers, self._refers_in
+        )
         self._refers_out = RefersOut(self._context, self._requests)
         self._reception = Reception(
             self._context,

@@ -3,6 +3,7 @@
 Invariant: an accepted REFER with a subscription gets NOTIFYs until a final status, its expiry, or a failure.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from carillon_sip.context import Context
@@ -19,13 +20,13 @@ from carillon_sip.transaction import ServerTransaction
 
 @dataclass(slots=True, eq=False)
 class _Referred:
-    """One REFER; `subscription` None: nobody wants NOTIFYs, or it is not answered yet."""
+    """One REFER; `subscription` None: nobody wants NOTIFYs, or it is not answered yet. `transaction` None: another process answered it."""
 
-    transaction: ServerTransaction
+    transaction: ServerTransaction | None
     dialog: Dialog
     flow: Flow
     contact: str
-    within: bool
+    session: Session | None
     subscribes: bool
     subscription: Subscription | None = None
 
@@ -54,7 +55,7 @@ class RefersIn:
         subscribes = asked.subscribes or "norefersub" not in context.settings.extensions
         self._names += 1
         name = f"r{self._names}"
-        self._referred[name] = _Referred(transaction, dialog, flow, contact, session is not None, subscribes)
+        self._referred[name] = _Referred(transaction, dialog, flow, contact, session, subscribes)
 
         def forgotten(at: float) -> None:
             self.decline(name, 500, at)
@@ -76,7 +77,7 @@ class RefersIn:
     def accept(self, name: str, now: float) -> None:
         """202, and the first NOTIFY: "the agent ... MUST ... send ... NOTIFY ... immediately", 100 Trying (section 2.4.4)."""
         found = self._referred.get(name)
-        if found is None or found.subscription is not None or found.transaction.done:
+        if found is None or found.subscription is not None or found.transaction is None or found.transaction.done:
             return
         context, transaction = self._context, found.transaction
         copied = "".join([f"Record-Route: {route}\r\n" for route in transaction.head.record_routes])
@@ -87,26 +88,43 @@ class RefersIn:
             del self._referred[name]
             return
         # "the id ... is the CSeq ... of the REFER"; more than one REFER may come in a dialog (RFC 3515 section 2.4.6).
-        event_id = str(transaction.cseq) if found.within else ""
-        made = self._notifier.make(found.dialog, found.flow, found.contact, "refer", event_id)
-        found.subscription = made
+        made = self._subscribe(name, found, str(transaction.cseq) if found.session is not None else "", now)
+        self._notifier.notify(made, Notice(sipfrag(100), SIPFRAG), now)
+
+    def resume(self, session: Session, dialog: Dialog, refers: Mapping[str, str], now: float) -> None:
+        """Those of a session that were accepted by a process that died, under the same names (to the ids of their events)."""
+        for name, event_id in refers.items():
+            self._names = max(self._names, int(name.removeprefix("r")))
+            found = self._referred[name] = _Referred(None, dialog, session.flow, session.contact, session, True)
+            self._subscribe(name, found, event_id, now)
+
+    def _subscribe(self, name: str, found: _Referred, event_id: str, now: float) -> Subscription:
+        made = found.subscription = self._notifier.make(found.dialog, found.flow, found.contact, "refer", event_id)
+        session = found.session
+        if session is not None:
+            session.refers = {**(session.refers or {}), name: event_id}
 
         def ended(reason: str, at: float) -> None:
-            self._referred.pop(name, None)
+            self._forget(name)
 
         def wanted(at: float) -> None:
             self._notifier.notify(made, made.last, at)
 
         made.ended, made.wanted = ended, wanted
         made.feed(Input.ACCEPT)
-        made.expires = context.settings.refer_seconds
+        made.expires = self._context.settings.refer_seconds
         self._notifier.start(made, made.expires, now)
-        self._notifier.notify(made, Notice(sipfrag(100), SIPFRAG), now)
+        return made
+
+    def _forget(self, name: str) -> None:
+        found = self._referred.pop(name, None)
+        if found is not None and found.session is not None and found.session.refers is not None:
+            found.session.refers.pop(name, None)
 
     def decline(self, name: str, status: int, now: float) -> None:
         """Refuse it."""
         found = self._referred.get(name)
-        if found is not None and found.subscription is None:
+        if found is not None and found.subscription is None and found.transaction is not None:
             del self._referred[name]
             self._context.layer.reply(found.transaction, status, now, fields=self._context.server_line)
 
@@ -119,5 +137,5 @@ class RefersIn:
         if status < 200:
             self._notifier.notify(found.subscription, notice, now)
         else:
-            del self._referred[name]
+            self._forget(name)
             self._notifier.terminate(found.subscription, "noresource", notice, now)

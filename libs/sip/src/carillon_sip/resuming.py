@@ -19,6 +19,7 @@ from carillon_sip.outgoing import OutgoingRequest
 from carillon_sip.outgoing_calls import OutgoingCalls
 from carillon_sip.parser import parse_message
 from carillon_sip.peer import NOTHING_KNOWN, Peer
+from carillon_sip.refers_in import RefersIn
 from carillon_sip.reliable_calls import ReliableCalls
 from carillon_sip.session import EarlyDialog, Session, SessionState
 from carillon_sip.session_timers import SessionTimers
@@ -104,7 +105,8 @@ class SavedProvisional:
 class SavedSession(NamedTuple):
     """A session. `request`: their INVITE while it is unanswered or our 2xx has no ACK; `response`: that 2xx; `invite`: ours, unanswered.
 
-    `timer`: interval of the session timer in seconds, and whether we refresh. Credentials are not in it.
+    `timer`: interval of the session timer in seconds, and whether we refresh. `refers`: names of REFERs under way, and the ids of their
+    events. Credentials are not in it.
     """
 
     id: str
@@ -128,6 +130,7 @@ class SavedSession(NamedTuple):
     remote_body: bytes = b""
     timer: tuple[int, bool] | None = None
     min_se: int = 0
+    refers: tuple[tuple[str, str], ...] = ()
 
 
 class Resuming:
@@ -141,6 +144,7 @@ class Resuming:
         established: Established,
         reliable: ReliableCalls,
         timers: SessionTimers,
+        refers: RefersIn,
     ) -> None:
         self._context = context
         self._incoming = incoming
@@ -148,6 +152,7 @@ class Resuming:
         self._established = established
         self._reliable = reliable
         self._timers = timers
+        self._refers = refers
 
     def save(self, session: Session) -> SavedSession:
         """What is to be known of it."""
@@ -180,6 +185,7 @@ class Resuming:
             remote_body=session.remote_body,
             timer=(session.timer.interval, session.timer.ours) if session.timer is not None else None,
             min_se=session.min_se,
+            refers=tuple(session.refers.items()) if session.refers else (),
         )
 
     def resume(self, saved: SavedSession, credentials: Credentials | None, now: float) -> str:
@@ -201,6 +207,8 @@ class Resuming:
                 self._answer_again(session, saved, now)
             case _:
                 self._stand(session, saved.state, now)
+        if saved.refers and session.dialog is not None:
+            self._refers.resume(session, session.dialog, dict(saved.refers), now)
         if saved.timer is not None and session.dialog is not None:
             self._timers.start(session, *saved.timer, now)
         return session.id

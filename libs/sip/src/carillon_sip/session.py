@@ -138,6 +138,8 @@ class Session:
     timer: SessionTimer | None = None
     min_se: int = 0
     timer_tries: int = 0
+    #: REFERs of theirs that are told how they go: the ids of their events by name.
+    refers: dict[str, str] | None = None
     #: ACKs that we sent, by CSeq and the far end's tag, for when a 2xx comes again.
     acks: dict[tuple[int, str], bytes] = field(default_factory=dict)
 

@@ -10,7 +10,7 @@ from carillon_kit.testing import eventually
 from carillon_rtp.testing import tone
 from carillon_sip import InviteReceived, RequestOut, ResponseReceived, SessionAnswered, SessionEnded, SessionFailed, SessionProgress
 from carillon_sip.offer_answer import answer_offer
-from carillon_sip.outputs import ReferAnswered, ReinviteAnswered, SessionCancelled, SessionReinvited
+from carillon_sip.outputs import ReferAnswered, ReferProgress, ReinviteAnswered, SessionCancelled, SessionReinvited
 from carillon_sip.refer import Refer
 from carillon_sip.sdp import SessionDescription
 from carillon_sip.uri import NameAddr
@@ -107,6 +107,26 @@ async def test_a_transfer_after_the_restart(house: Any, words: Any) -> None:
     await house.running.board.stop(3.0)
     await anne.expect(SessionEnded)
     assert "transfer_ended b1" in words.story(await house.ended())
+
+
+@pytest.mark.feature("M-4", "M-13")
+async def test_who_has_transferred_is_told_by_the_new_process_how_it_went(house: Any, words: Any) -> None:
+    anne, _, _, bob, theirs, _ = await talking(house, words)
+    carol = await house.phone("carol")
+    house.application.follow(words.ring("carol"))
+    bob.do("refer", Refer(NameAddr.of("sip:103@dupont.example"), session=theirs))
+    ringing = await carol.expect(InviteReceived)
+    carol.do("ring", ringing.session)
+    await bob.expect(ReferProgress, lambda progress: progress.status == 180)
+    await house.die()
+    agreed = answer_offer(SessionDescription.parse(ringing.request.body), "127.0.0.1", carol.rtp.address.port, session_id=2)
+    carol.do("answer", ringing.session, agreed.local.to_bytes())
+    last = await bob.expect(ReferProgress, lambda progress: progress.status == 200)
+    assert last.ended
+    assert (await bob.expect(SessionEnded)).by == "remote"
+    carol.do("bye", ringing.session)
+    await anne.expect(SessionEnded)
+    await house.ended()
 
 
 async def test_a_phone_that_rings_answers_the_new_process(house: Any, words: Any) -> None:

@@ -36,3 +36,4 @@ class SavedLeg(NamedTuple):
     bridged_with: str = ""
     outgoing: bool = False
     connected: tuple[str, str] | None = None
+    refer: str = ""

@@ -184,7 +184,17 @@ class CallActor:
             return None
         told = leg.media is not None and leg.told == self.ports.remote_of(leg)
         return SavedLeg(
-            leg.leg_id, leg.plane, session, leg.media, told, leg.answered, leg.awaits_answer, leg.bridged_with, leg.outgoing, leg.connected
+            leg.leg_id,
+            leg.plane,
+            session,
+            leg.media,
+            told,
+            leg.answered,
+            leg.awaits_answer,
+            leg.bridged_with,
+            leg.outgoing,
+            leg.connected,
+            leg.refer,
         )
 
     async def _abandon(self) -> None:

@@ -77,6 +77,7 @@ class Resumption:
             awaits_answer=kept.awaits_answer,
             outgoing=kept.outgoing,
             connected=kept.connected,
+            refer=kept.refer,
             kept=kept,
         )
         if leg.party.startswith(TRUNK):
