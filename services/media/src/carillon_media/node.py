@@ -194,11 +194,12 @@ def assemble(
     limits = Limits(max_call_seconds=settings.max_call_hours * 3600, tone_seconds=settings.tone_seconds)
     board = Switchboard(parts, limits, settings.max_calls)
     reach.calls = board.calls
+    board.transfers.gruus = gruus
     board.features.audit = lambda tenant, event: auditor.announce(tenant, audit_subject(tenant, event.fact()), event, clock.now())
     control = CallControl(board, accounts, lambda: admission.closed or admission.draining)
     admission = Admission(accounts, doorkeeper, reach, trunks, board, sip, clock, ids, settings.node, lag, gruus)
     watchers = WatcherFile(settings.data / "subscriptions.jsonl")
-    between = BetweenPhones(accounts, doorkeeper, sip, board, registrar, trunks, reach, mailboxes, ids, watchers, clock)
+    between = BetweenPhones(accounts, doorkeeper, sip, board, registrar, trunks, reach, mailboxes, ids, watchers, clock, gruus)
     mailboxes.on_change = between.watching.mailbox_changed
     sip.callbacks = Callbacks(
         admission.invited,

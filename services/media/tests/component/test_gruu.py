@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from carillon_sip import Invite, InviteReceived, RequestOut, ResponseReceived, SessionFailed
+from carillon_sip import (
+    Invite,
+    InviteReceived,
+    Refer,
+    ReferAnswered,
+    RequestOut,
+    RequestReceived,
+    ResponseReceived,
+    SessionEnded,
+    SessionFailed,
+)
 from carillon_sip.uri import NameAddr, Uri, quote, unquote_string
 
 pytestmark = pytest.mark.feature("M-1")
@@ -84,3 +94,40 @@ async def test_a_temporary_gruu_ends_with_its_registration_and_a_forged_one_is_n
         assert (await anne.expect(SessionFailed)).status == 404
     call(anne, new)
     await desk.expect(InviteReceived)
+
+
+@pytest.mark.feature("M-4", "M-15")
+async def test_a_transfer_and_a_message_reach_the_one_phone_that_is_named(house: Any, words: Any) -> None:
+    house.application.follow(words.ring("carol"), words.ring("bob"))
+    anne, carol, desk, soft = [await house.phone(user, register=user != "bob") for user in ("anne", "carol", "bob", "bob")]
+    _, named = await gruus_of(desk, "urn:uuid:00000000-0000-0000-0000-00000000000a", "desk")
+    await gruus_of(soft, "urn:uuid:00000000-0000-0000-0000-00000000000b", "soft")
+    for uri, status in ((named, 200), (named.replace("sip:", "sip:x", 1), 404)):
+        address = NameAddr.of(f"sip:anne@{REALM}")
+        message = RequestOut(
+            "MESSAGE",
+            flow=anne.flow,
+            request_uri=uri,
+            from_=address,
+            to=NameAddr.of(uri),
+            body=b"hello",
+            content_type="text/plain",
+            credentials=anne.credentials,
+        )
+        anne.do("request", message)
+        if status == 200:
+            heard = await desk.expect(RequestReceived)
+            assert heard.request.body == b"hello"
+            desk.do("respond", heard.transaction, 200)
+        assert (await anne.expect(ResponseReceived, lambda o: o.response.status >= 200)).response.status == status
+    session = anne.call("103")
+    await carol.pick_up()
+    await anne.answered()
+    anne.do("refer", Refer(NameAddr.of(named.replace("sip:", "sip:x", 1)), session=session))
+    assert (await anne.expect(ReferAnswered)).status == 404
+    anne.do("refer", Refer(NameAddr.of(named), session=session))
+    assert (await anne.expect(ReferAnswered)).status == 202
+    await desk.pick_up()
+    await anne.expect(SessionEnded)
+    assert house.application.asked[-1].call.dialled == "102"
+    assert not [output for output in soft.seen if isinstance(output, InviteReceived | RequestReceived)]

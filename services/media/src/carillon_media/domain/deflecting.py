@@ -42,6 +42,8 @@ def on_deflected(call: CallState, phase: Ringing, given: inputs.LegDeflected) ->
         caller_user_id=leg.party,
         dialled=given.destination,
         trunk_id=None,
+        device_user="",
+        device="",
     )
     call.deflections[call.question] = (place, facts)
     call.do(outputs.Ask(call.question, FIRST_APPLICATION, b"", Entered({"deflected_by": leg.party}), facts))

@@ -122,10 +122,12 @@ class Originated:
 
 @dataclass(frozen=True, slots=True)
 class LegRefers:
-    """The leg's phone sends the other side to what it would dial itself."""
+    """The leg's phone sends the other side to what it would dial itself; `device` as in `CallFacts`: to one phone of that user."""
 
     leg_id: str
     destination: str
+    device_user: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

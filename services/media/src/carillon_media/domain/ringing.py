@@ -331,8 +331,9 @@ def _contacts(call: CallState, whom: str | TrunkTarget) -> tuple[Contact, ...]:
         found = [each for trunk in trunks if trunk is not None for each in (trunk, *trunk.spare)]
         return (replace(found[0], spare=tuple(found[1:])),) if found else ()
     contacts = tuple(reach.contacts_of_user(facts.tenant, whom))
-    if facts.device and whom == facts.device_user:
-        return tuple(contact for contact in contacts if contact.device == facts.device)
+    named = call.asks_as or facts
+    if named.device and whom == named.device_user:
+        return tuple(contact for contact in contacts if contact.device == named.device)
     return contacts
 
 

@@ -20,8 +20,13 @@ RETURN_TARGET = "transferor"
 MOVED = "transferred"
 
 
-def begin(call: CallState, phase: Talking, by: Leg, destination: str, requested_by: str, *, release: bool) -> None:
-    """Leg `by` sends the other one to a dialled destination; `release`: `by` is hung up at once, its phone has not asked for progress."""
+def begin(
+    call: CallState, phase: Talking, by: Leg, destination: str, requested_by: str, *, release: bool, device: tuple[str, str] = ("", "")
+) -> None:
+    """Leg `by` sends the other one to a dialled destination, or one phone of a user there (`device_user` and `device` of `CallFacts`).
+
+    `release`: `by` is hung up at once, its phone has not asked for progress.
+    """
     kept_id = holding.other_than(call, phase, by.leg_id)
     arguments = {"transferred_by": by.party, **_who_stays(call.legs[kept_id], phase.ring.recording)}
     kept = call.legs[kept_id]
@@ -42,6 +47,8 @@ def begin(call: CallState, phase: Talking, by: Leg, destination: str, requested_
         caller_user_id=by.party,
         dialled=destination,
         trunk_id=None,
+        device_user=device[0],
+        device=device[1],
     )
     call.application, call.cursor, call.orphaned = FIRST_APPLICATION, b"", False
     call.do(outputs.ReportTransfer(by.leg_id, 100))
@@ -61,7 +68,7 @@ def on_refer(call: CallState, phase: Talking, given: inputs.LegRefers) -> None:
     """A phone sends the other side away (RFC 3515)."""
     leg = call.legs.get(given.leg_id)
     if leg is not None and transfers(call, phase, leg):
-        begin(call, phase, leg, given.destination, "phone", release=False)
+        begin(call, phase, leg, given.destination, "phone", release=False, device=(given.device_user, given.device))
 
 
 def transfers(call: CallState, phase: Talking, leg: Leg) -> bool:

@@ -9,6 +9,7 @@ from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids
 from carillon_media.domain.accounts import Accounts
 from carillon_media.handlers.authenticated import HousePhones
+from carillon_media.handlers.device_uris import DeviceGruus
 from carillon_media.handlers.doorkeeper import Doorkeeper
 from carillon_media.handlers.kept_watchers import WatcherStore
 from carillon_media.handlers.messages import Messages, MessageSip
@@ -43,6 +44,7 @@ class BetweenPhones:
         ids: Ids,
         store: WatcherStore,
         clock: Clock,
+        gruus: DeviceGruus | None = None,
     ) -> None:
         phones = HousePhones(accounts, doorkeeper, ids)
 
@@ -53,7 +55,7 @@ class BetweenPhones:
             return [device for device in registrar.devices_of(sip_user) if device.tenant == tenant]
 
         self.watching = Watching(accounts, phones, sip, board.calls, mailboxes, online, registrations, store, clock)
-        self._messages = Messages(accounts, phones, sip, reach.contacts_of_user)
+        self._messages = Messages(accounts, phones, sip, reach.contacts_of_user, gruus)
         self._registrar = registrar
         self._trunks = trunks
         board.changed = self.watching.changed

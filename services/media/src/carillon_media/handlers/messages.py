@@ -1,4 +1,4 @@
-"""Instant messages between users of one tenant (RFC 3428): to every phone of who is meant; the first that takes it answers for all.
+"""Instant messages between users of one tenant (RFC 3428): to every phone of who is meant, or the one that a GRUU names; the first that takes it answers for all.
 
 Invariant: a message leaves only to registered phones of its sender's own tenant; who it is from is what the sender proved; what it says
 is in no log and no event; every MESSAGE is answered within `ANSWER_SECONDS`.
@@ -13,6 +13,7 @@ from carillon_media.domain.accounts import Accounts, Credential
 from carillon_media.domain.facts import Contact
 from carillon_media.domain.invitation import own_contact
 from carillon_media.handlers.authenticated import HousePhones, Refused
+from carillon_media.handlers.device_uris import DeviceGruus, NamedDevice
 from carillon_media.ports import Fields
 from carillon_sip.commands import RequestOut
 from carillon_sip.errors import SipError
@@ -59,12 +60,18 @@ class Messages:
     """All messages under way."""
 
     def __init__(
-        self, accounts: Accounts, phones: HousePhones, sip: MessageSip, contacts_of_user: Callable[[str, str], Sequence[Contact]]
+        self,
+        accounts: Accounts,
+        phones: HousePhones,
+        sip: MessageSip,
+        contacts_of_user: Callable[[str, str], Sequence[Contact]],
+        gruus: DeviceGruus | None = None,
     ) -> None:
         self._accounts = accounts
         self._phones = phones
         self._sip = sip
         self._contacts_of_user = contacts_of_user
+        self._gruus = gruus
         self._copies: dict[str, _Forwarded] = {}
         self._waiting: set[_Forwarded] = set()
         self.closed = False
@@ -77,11 +84,16 @@ class Messages:
             assert isinstance(refused, Refused)
             self._sip.respond(transaction, refused.status, headers=refused.headers)
             return
-        number, user_id = self._phones.meant(admitted.tenant, request.uri)
-        if not user_id:
+        named = self._gruus.named(admitted.tenant, request.uri) if self._gruus is not None else None
+        number, user_id = (
+            (named.number, named.user_id) if isinstance(named, NamedDevice) else self._phones.meant(admitted.tenant, request.uri)
+        )
+        if not user_id or isinstance(named, int):
             self._sip.respond(transaction, 404)
             return
-        here = [contact for contact in self._contacts_of_user(admitted.tenant, user_id) if contact.flow != flow][:MAX_CONTACTS]
+        device = named.instance if named is not None else None
+        there = self._contacts_of_user(admitted.tenant, user_id)
+        here = [contact for contact in there if contact.flow != flow and device in (None, contact.device)][:MAX_CONTACTS]
         fit = [contact for contact in here if contact.flow.transport != "udp" or len(request.body) <= MAX_UDP_BYTES]
         if fit:
             self._forward(transaction, request, admitted, number, fit)

@@ -14,6 +14,7 @@ from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.identity import dialled_by
 from carillon_media.domain.state import CallState, Parked, Ringing, Talking
 from carillon_media.handlers.actor import CallActor
+from carillon_media.handlers.device_uris import DeviceGruus, NamedDevice
 from carillon_media.handlers.joining import Joining, There
 from carillon_media.handlers.legs import LegIo, codecs_offered
 from carillon_media.ports import Parts
@@ -46,6 +47,8 @@ class Transfers:
         self._board = board
         #: Calls of other nodes; None: there are none.
         self.joining: Joining | None = None
+        #: What phones are called besides numbers; None: nothing.
+        self.gruus: DeviceGruus | None = None
 
     # -- REFER --------------------------------------------------------------------------------------------------------
 
@@ -61,9 +64,13 @@ class Transfers:
             else:
                 self._board.spawn(self._referred_to(actor, leg_id, *other, refer.refer))
             return
-        destination = dialled_by(refer.refer_to.uri)
-        if destination:
-            self._board.spawn(self._sent(actor, leg_id, destination, refer.refer))
+        named = self._named(actor, refer)
+        destination = named.number if isinstance(named, NamedDevice) else dialled_by(refer.refer_to.uri)
+        if isinstance(named, int):
+            decline(refer.refer, named)
+        elif destination:
+            device = (named.user_id, named.instance) if named is not None else ("", "")
+            self._board.spawn(self._sent(actor, leg_id, destination, refer.refer, device))
         else:
             decline(refer.refer, 484)
 
@@ -137,13 +144,20 @@ class Transfers:
     async def _referred_to(self, actor: CallActor, leg_id: str, other: CallActor, other_leg: str, refer: str) -> None:
         await self._join(actor, leg_id, other, other_leg, refer)
 
-    async def _sent(self, actor: CallActor, leg_id: str, destination: str, refer: str) -> None:
-        await self._blind(actor, leg_id, destination, refer)
+    def _named(self, actor: CallActor, refer: ReferReceived) -> NamedDevice | int | None:
+        """The phone that the Refer-To names by its GRUU."""
+        try:
+            return self.gruus.named(actor.call.facts.tenant, str(refer.refer_to.uri)) if self.gruus is not None else None
+        except ParseError:
+            return 400
 
-    async def _blind(self, actor: CallActor, leg_id: str, destination: str, refer: str) -> str:
+    async def _sent(self, actor: CallActor, leg_id: str, destination: str, refer: str, device: tuple[str, str]) -> None:
+        await self._blind(actor, leg_id, destination, refer, device)
+
+    async def _blind(self, actor: CallActor, leg_id: str, destination: str, refer: str, device: tuple[str, str] = ("", "")) -> str:
         leg = actor.legs[leg_id]
         leg.refer = refer
-        if reason := await actor.request(inputs.LegRefers(leg_id, destination), lambda state: _cannot(state, leg_id)):
+        if reason := await actor.request(inputs.LegRefers(leg_id, destination, *device), lambda state: _cannot(state, leg_id)):
             leg.refer = ""
             return self._decline(refer, reason)
         return ""
