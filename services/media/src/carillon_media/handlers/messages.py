@@ -1,4 +1,5 @@
-"""Instant messages between users of one tenant (RFC 3428): to every phone of who is meant, or the one that a GRUU names; the first that takes it answers for all.
+"""Instant messages between users of one tenant (RFC 3428): to every phone of who is meant, or to the one that a GRUU names; the first
+that takes it answers for all.
 
 Invariant: a message leaves only to registered phones of its sender's own tenant; who it is from is what the sender proved; what it says
 is in no log and no event; every MESSAGE is answered within `ANSWER_SECONDS`.
@@ -16,7 +17,7 @@ from carillon_media.handlers.authenticated import HousePhones, Refused
 from carillon_media.handlers.device_uris import DeviceGruus, NamedDevice
 from carillon_media.ports import Fields
 from carillon_sip.commands import RequestOut
-from carillon_sip.errors import SipError
+from carillon_sip.errors import ParseError, SipError
 from carillon_sip.flow import Flow
 from carillon_sip.message import Request
 from carillon_sip.outputs import RequestTimedOut, ResponseReceived
@@ -84,14 +85,10 @@ class Messages:
             assert isinstance(refused, Refused)
             self._sip.respond(transaction, refused.status, headers=refused.headers)
             return
-        named = self._gruus.named(admitted.tenant, request.uri) if self._gruus is not None else None
-        number, user_id = (
-            (named.number, named.user_id) if isinstance(named, NamedDevice) else self._phones.meant(admitted.tenant, request.uri)
-        )
-        if not user_id or isinstance(named, int):
+        number, user_id, device = self._meant(admitted.tenant, request.uri)
+        if not user_id:
             self._sip.respond(transaction, 404)
             return
-        device = named.instance if named is not None else None
         there = self._contacts_of_user(admitted.tenant, user_id)
         here = [contact for contact in there if contact.flow != flow and device in (None, contact.device)][:MAX_CONTACTS]
         fit = [contact for contact in here if contact.flow.transport != "udp" or len(request.body) <= MAX_UDP_BYTES]
@@ -99,6 +96,16 @@ class Messages:
             self._forward(transaction, request, admitted, number, fit)
         else:
             self._sip.respond(transaction, 413 if here else 480)
+
+    def _meant(self, tenant: str, uri: str) -> tuple[str, str, str | None]:
+        """What was dialled, its user, and which of the user's phones; None: all."""
+        try:
+            named = self._gruus.named(tenant, uri) if self._gruus is not None else None
+        except ParseError:
+            named = 404
+        if isinstance(named, NamedDevice):
+            return named.number, named.user_id, named.instance
+        return ("", "", None) if named is not None else (*self._phones.meant(tenant, uri), None)
 
     def _unfit(self, request: Request, sender: Credential) -> Refused | None:
         if len(request.body) > MAX_BYTES:
