@@ -40,6 +40,40 @@ def test_the_caller_is_answered_and_hears_the_prompts_and_then_music(waiting: An
     assert waiting.call.doing == "waiting"
 
 
+@pytest.mark.feature("R-2")
+def test_a_quiet_wait_answers_nobody_and_begins_no_music(bench: Any) -> None:
+    bench.arrive().decide(Wait(max_ms=10_100, signalled=True, quiet=True))
+    assert bench.did(outputs.RingCaller)
+    assert not bench.did(outputs.AnswerCaller)
+    assert music(bench) == 0
+    bench.feed(inputs.MediaRestored())
+    assert music(bench) == 0
+    signal(bench)
+    assert bench.asked().outcome == WaitOutcome("signalled")
+    bench.decide(Ring((BOB,))).feed(inputs.LegProgressed("b1", 180))
+    assert len(bench.did(outputs.RingCaller)) == 1, "it rings already"
+    bench.feed(inputs.LegAccepted("b1"))
+    assert bench.did(outputs.AnswerCaller)
+
+
+@pytest.mark.feature("R-2")
+def test_the_music_of_a_wait_goes_on_in_a_quiet_one_and_who_was_answered_hears_nothing_new(waiting: Any, make_bench: Any) -> None:
+    heard(waiting)
+    waiting.pass_time(31)
+    waiting.decide(Wait(max_ms=10_100, signalled=True, quiet=True))
+    assert (music(waiting), waiting.did(outputs.StopPlay)) == (1, [])
+    answered = make_bench().arrive().decide(Play((HELLO,)))
+    answered.feed(inputs.PlayFinished(answered.did(outputs.PlayTo)[-1].play_id, 900))
+    answered.decide(Wait(max_ms=10_100, signalled=True, quiet=True))
+    assert (music(answered), answered.did(outputs.RingCaller)) == (0, [])
+
+
+@pytest.mark.feature("R-2")
+def test_who_hangs_up_in_a_quiet_wait_is_gone(bench: Any) -> None:
+    bench.arrive().decide(Wait(max_ms=10_100, signalled=True, quiet=True)).feed(inputs.CallerCancelled())
+    assert bench.call.over
+
+
 def test_the_music_goes_on_from_one_wait_to_the_next(waiting: Any) -> None:
     heard(waiting)
     waiting.pass_time(31)

@@ -56,6 +56,7 @@ from carillon_routing.handlers.attendance import Attendances
 from carillon_routing.handlers.call_orders import CallOrders
 from carillon_routing.handlers.floors import FloorsWhenUp
 from carillon_routing.handlers.queue_calls import QueueCalls
+from carillon_routing.handlers.slow_answers import SlowAnswers
 from carillon_routing.projections.configuration import Configuration, ConfigurationFollower
 from carillon_routing.projections.past import PastConfigurations
 from carillon_routing.queue_service import run_queues, wait_a_moment
@@ -93,7 +94,8 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         finder = RealFacts(
             facts, Letters(bus, SystemClock()), web, Attendances(floors, attendance), Peers(users, phones, records, sign), orders
         )
-        add_services(server, configuration, _clock(settings), queues, finder)
+        slow = SlowAnswers(finder, facts, tasks.start, SystemClock())
+        add_services(server, configuration, _clock(settings), queues, finder, slow)
         control = QueueControl(floors, configuration, SystemClock())
         server.add(add_QueueControlServiceServicer_to_server, control, SERVICE_NAME, RIGHTS)
         hunting = HuntGroupControl(attendance, configuration)

@@ -20,7 +20,7 @@ from carillon_kit.clock import Clock
 from carillon_kit.errors import InvalidArgument, NotFound
 from carillon_kit.grpc_server import GrpcServer, current_tenant
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain import facts, made_of
+from carillon_routing.domain import facts, made_of, pending
 from carillon_routing.domain.advance import BadOutcome
 from carillon_routing.domain.causes import cause_of
 from carillon_routing.domain.feature_steps import (
@@ -35,10 +35,12 @@ from carillon_routing.domain.feature_steps import (
     SuperviseMode,
     SuperviseOver,
 )
+from carillon_routing.domain.pending import Pending
 from carillon_routing.domain.queue_steps import EnterQueue, QueuePlace
 from carillon_routing.domain.replay import sums
 from carillon_routing.handlers.deciding import Decided, Decider
-from carillon_routing.handlers.queue_calls import QueueCalls, Waited
+from carillon_routing.handlers.queue_calls import AWAIT_SECONDS, QueueCalls, Waited
+from carillon_routing.handlers.slow_answers import SlowAnswers
 from carillon_routing.ports import FactFinder
 from carillon_routing.projections.configuration import Configuration
 
@@ -62,26 +64,29 @@ _MODES: dict[SuperviseMode, "pb.SuperviseMode.ValueType"] = {
 _DIRECTIONS: dict[int, facts.Direction] = {pb.DIRECTION_INBOUND: "inbound", pb.DIRECTION_FROM_USER: "from_user"}
 
 
-def add_services(server: GrpcServer, configuration: Configuration, clock: Clock, queues: QueueCalls, finder: FactFinder) -> None:
+def add_services(
+    server: GrpcServer, configuration: Configuration, clock: Clock, queues: QueueCalls, finder: FactFinder, slow: SlowAnswers
+) -> None:
     """Register all of routing's services."""
     rights = {"Next": frozenset({SERVICE, OPERATOR}), "Await": frozenset({SERVICE, OPERATOR})}
     add = add_CallApplicationServicer_to_server
-    server.add(add, RoutingApplication(configuration, clock, queues, finder), SERVICE_NAME, rights)
+    server.add(add, RoutingApplication(configuration, clock, queues, finder, slow), SERVICE_NAME, rights)
 
 
 class RoutingApplication(CallApplicationServicer):
     """Routing as a call application; it keeps no call."""
 
-    def __init__(self, configuration: Configuration, clock: Clock, queues: QueueCalls, finder: FactFinder) -> None:
+    def __init__(self, configuration: Configuration, clock: Clock, queues: QueueCalls, finder: FactFinder, slow: SlowAnswers) -> None:
         self._configuration = configuration
         self._queues = queues
-        self._decider = Decider(clock, queues, finder)
+        self._slow = slow
+        self._decider = Decider(clock, queues, finder, slow)
 
     async def Next(self, request: pb.NextRequest, context: object) -> pb.NextResponse:
         """See call_application.proto."""
         call = _call(request.call)
         outcome = _outcome(request.outcome)
-        cursor = _cursor(request.cursor)
+        cursor = _cursor(request.cursor, call)
         config = self._config(call, cursor)
         try:
             decided = await self._decider.decide(config, call, cursor, outcome)
@@ -99,12 +104,16 @@ class RoutingApplication(CallApplicationServicer):
 
     async def Await(self, request: pb.AwaitRequest, context: object) -> pb.AwaitResponse:
         """See call_application.proto."""
-        call, cursor = _call(request.call), _cursor(request.cursor)
+        call = _call(request.call)
+        cursor = _cursor(request.cursor, call)
+        if isinstance(cursor, Pending):
+            left = max(0, cursor.until - self._slow.now()) / 1000
+            return pb.AwaitResponse(signalled=await self._slow.came(call, cursor.asked, min(left, AWAIT_SECONDS)) or left <= AWAIT_SECONDS)
         if cursor is None or not isinstance(cursor.wait, cursors.QueueWait):
             raise InvalidArgument({"cursor": "is not of a wait step"})
         return pb.AwaitResponse(signalled=await self._queues.signalled(call))
 
-    def _config(self, call: facts.CallFacts, cursor: cursors.Cursor | None) -> TenantConfig:
+    def _config(self, call: facts.CallFacts, cursor: cursors.Cursor | Pending | None) -> TenantConfig:
         if cursor is None:
             config = self._configuration.current(call.tenant_id)
         else:
@@ -160,11 +169,11 @@ def _call(call: pb.CallFacts) -> facts.CallFacts:
     )
 
 
-def _cursor(raw: bytes) -> cursors.Cursor | None:
+def _cursor(raw: bytes, call: facts.CallFacts) -> cursors.Cursor | Pending | None:
     if not raw:
         return None
     try:
-        return cursors.decode(raw)
+        return pending.decode(raw, call.tenant_id, call.call_id) or cursors.decode(raw)
     except cursors.BadCursor as error:
         raise InvalidArgument({"cursor": str(error)}) from error
 
@@ -249,7 +258,13 @@ def step_message(step: facts.Step) -> pb.Step:
             music = [pb.Prompt(music=pb.Music(playlist_id=step.music_id, max_ms=BUSY_MUSIC_MS))] if step.music_id else []
             return pb.Step(hang_up=pb.HangUp(cause=step.cause, sip_status=step.sip_status, reason=step.reason, prompts=music))
         case facts.Wait():
-            wait = pb.Wait(prompts=_prompts(step.phrases), leave_digits=step.leave_digits, max_ms=step.max_ms, signalled=step.signalled)
+            wait = pb.Wait(
+                prompts=_prompts(step.phrases),
+                leave_digits=step.leave_digits,
+                max_ms=step.max_ms,
+                signalled=step.signalled,
+                quiet=step.quiet,
+            )
             return pb.Step(wait=wait)
         case EnterQueue():
             raise AssertionError("a queue has said nothing")

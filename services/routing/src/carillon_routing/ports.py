@@ -146,6 +146,16 @@ class Attendance(Protocol):
         """By group and user: whether logged in, and since when it is so. Who never logged in is not there."""
 
 
+class Answers(Protocol):
+    """Late answers of web addresses, for whichever replica goes on with the call; nothing raises."""
+
+    async def keep(self, tenant: str, call_id: str, key: str, value: JsonValue) -> None:
+        """For an hour, if the database is there."""
+
+    async def read(self, tenant: str, call_id: str, key: str) -> tuple[bool, JsonValue]:
+        """Whether it is there, and the answer."""
+
+
 class FactFinder(Protocol):
     """Finds out what a decision must know."""
 

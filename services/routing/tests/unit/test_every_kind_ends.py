@@ -16,7 +16,18 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.adapters.sentences import library
 from carillon_routing.domain.advance import decided
 from carillon_routing.domain.asks import Ask, BusyUsers, Fetch, LastAgent, LoggedIn
-from carillon_routing.domain.cursor import CodeWait, Cursor, FeatureWait, MenuWait, PlayWait, QueueWait, RefusedWait, Wait, decode
+from carillon_routing.domain.cursor import (
+    CallBackWait,
+    CodeWait,
+    Cursor,
+    FeatureWait,
+    MenuWait,
+    PlayWait,
+    QueueWait,
+    RefusedWait,
+    Wait,
+    decode,
+)
 from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, GaveUp, Outcome, Played, Rang, RingResult
 from carillon_routing.domain.feature_steps import NothingTaken, PageOver, ParkOver, SuperviseOver
 from carillon_routing.domain.made_of import MadeOf, as_read, encode
@@ -235,7 +246,24 @@ calls = st.one_of(
         st.just("c"),
         st.just("from_user"),
         st.sampled_from(
-            ["10", "101", "144", "0791234567", "+33612345678", "*8", "*810", "700", "*43", "*45", "*78", "*21*10#", "800", "+41215550100"]
+            [
+                "10",
+                "101",
+                "144",
+                "0791234567",
+                "+33612345678",
+                "*8",
+                "*810",
+                "700",
+                "*43",
+                "*45",
+                "*78",
+                "*21*10#",
+                "800",
+                "+41215550100",
+                "*3710",
+                "#37#",
+            ]
         ),
         st.just("10"),
         caller_user_id=st.sampled_from(["a", "b"]),
@@ -248,8 +276,8 @@ def outcomes(wait: Wait) -> st.SearchStrategy[Outcome]:
     match wait:
         case MenuWait(last=True) | PlayWait() | RefusedWait():
             return st.just(Played())
-        case MenuWait() | CodeWait():
-            return st.sampled_from(["", "1", "2", "3", "10", "#", "1234"]).map(lambda pressed: Gathered(pressed, not pressed))
+        case MenuWait() | CodeWait() | CallBackWait():
+            return st.sampled_from(["", "1", "2", "3", "5", "10", "#", "1234"]).map(lambda pressed: Gathered(pressed, not pressed))
         case QueueWait():
             return st.sampled_from(REASONS).map(QueueOver)
         case FeatureWait():
@@ -257,7 +285,7 @@ def outcomes(wait: Wait) -> st.SearchStrategy[Outcome]:
             over: tuple[Outcome, ...] = (NothingTaken(), PageOver(0), PageOver(2), SuperviseOver(True), SuperviseOver(False))
             return rung | st.sampled_from([*over, ParkOver("timed_out", "700"), ParkOver("no_slot")])
         case _:
-            rang = st.builds(Rang, st.sampled_from(RESULTS), st.just({}), st.sampled_from([0, 17, 21]))
+            rang = st.builds(Rang, st.sampled_from(RESULTS), st.just({}), st.sampled_from([0, 17, 21, 34]))
             return rang | st.just(GaveUp())
 
 

@@ -32,7 +32,7 @@ class WebhookNode(Shape):
     """
 
     url: WebAddress
-    timeout_ms: Annotated[int, Field(ge=50, le=2000)] = 1000
+    timeout_ms: Annotated[int, Field(ge=50, le=10_000)] = 1000
     variables: Annotated[tuple[VariableName, ...], Field(max_length=20)] = ()
     next: NextNode
     failed: str = ""
@@ -44,7 +44,7 @@ class StickySource(Shape):
     kind: Literal["history", "contact_owner", "http"]
     #: Of `http`: GET with `?caller=<E.164>`; answers a JSON object with `user_id`.
     url: WebAddress | Literal[""] = ""
-    timeout_ms: Annotated[int, Field(ge=50, le=2000)] = 1000
+    timeout_ms: Annotated[int, Field(ge=50, le=10_000)] = 1000
     #: Of `history`: how long ago the last talk may be.
     days: Annotated[int, Field(ge=1, le=366)] = 30
 

@@ -369,7 +369,7 @@ def _record(message: pb.Step) -> Record:
 
 def _wait(message: pb.Step) -> Wait:
     wait = message.wait
-    return Wait(_prompts(wait.prompts), wait.leave_digits, min(max(0, wait.max_ms), MAX_WAIT_MS), wait.signalled)
+    return Wait(_prompts(wait.prompts), wait.leave_digits, min(max(0, wait.max_ms), MAX_WAIT_MS), wait.signalled, wait.quiet)
 
 
 def _delegate(message: pb.Step) -> Delegate:

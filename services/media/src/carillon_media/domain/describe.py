@@ -81,6 +81,7 @@ def _fields(step: Step) -> Mapping[str, Any]:
                 "leave_digits": step.leave_digits,
                 "max_ms": step.max_ms,
                 "signalled": step.signalled,
+                "quiet": step.quiet,
             }
         case Conference():
             return _present({"room_id": step.room_id, "creator": step.creator, "record": step.record, "announcement": step.announcement})

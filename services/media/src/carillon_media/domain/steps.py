@@ -274,6 +274,8 @@ class Wait:
     leave_digits: str = ""
     max_ms: int = 30_000
     signalled: bool = False
+    #: No music begins, and the caller is not answered for it.
+    quiet: bool = False
 
 
 Step = Ring | Play | Gather | Record | Delegate | HangUp | Park | PickUp | Supervise | Page | Wait | Conference

@@ -25,11 +25,13 @@ _SETTLING = Silence(200)
 
 
 def begin(call: CallState, step: Wait) -> None:
-    """Answer if need be; prompts, then music; the signal is waited for meanwhile."""
-    answered_now = call.answer_caller()
+    """Answer if need be; prompts, then music; the signal is waited for meanwhile. A quiet step does neither."""
+    answered_now = False if step.quiet else call.answer_caller()
     prompts = (_SETTLING, *step.prompts) if answered_now and step.prompts else step.prompts
     wait_id, play_id = call.name("wait"), ""
-    if prompts:
+    if step.quiet:
+        _ring_unanswered(call)
+    elif prompts:
         play_id, call.music = call.name("play"), False
         call.do(outputs.PlayTo(call.anchor, play_id, prompts))
     else:
@@ -38,6 +40,14 @@ def begin(call: CallState, step: Wait) -> None:
     call.do(outputs.SetTimer(wait_id, call.now + max(step.max_ms, _MIN_WAIT_MS) / 1000))
     if step.signalled:
         call.do(outputs.AwaitSignal(wait_id, call.application, call.cursor, call.asks_as))
+
+
+def _ring_unanswered(call: CallState) -> None:
+    """Who is not answered hears its phone's ringing tone, once it has it."""
+    caller = call.legs[call.anchor]
+    if caller.state != "answered" and not call.rang_caller:
+        call.do(outputs.RingCaller())
+        call.rang_caller, caller.state = True, "ringing"
 
 
 def play_music(call: CallState) -> None:
@@ -124,7 +134,7 @@ def on_patience(call: CallState, phase: Asking, fired: inputs.TimerFired) -> Non
 
 def restore(call: CallState) -> None:
     """The media plane is new: what was heard begins again, prompts excepted."""
-    if isinstance(call.phase, Waiting):
+    if isinstance(call.phase, Waiting) and not call.phase.step.quiet:
         call.phase = replace(call.phase, play_id="")
     elif not call.music:
         return

@@ -4,7 +4,7 @@ Always: the same call and key get the same draw and keep their place; a place is
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -37,7 +37,11 @@ _LOGGED_IN = "select user_id from attendance where tenant = $1 and hunt_group_id
 _LAST = "select user_id from last_talk where tenant = $1 and number = $2 and talked_at > now() - make_interval(days => $3)"
 _TRY = "select * from count_try($1, $2, $3, $4, $5, $6, $7)"
 _UNLOCK = "update code_block set wrong = 0 where tenant = $1 and user_id = $2 and wrong > 0"
+_KEEP = """
+insert into slow_answer (tenant, call_id, key, value) values ($1, $2, $3, jsonb_build_object('answer', $4::jsonb)) on conflict do nothing"""
+_KEPT = "select value from slow_answer where tenant = $1 and call_id = $2 and key = $3"
 _SWEEP = (
+    "delete from slow_answer where answered_at < now() - interval '1 hour'",
     "delete from code_try where tried_at < now() - interval '2 days'",
     "delete from draw where drawn_at < now() - interval '2 days'",
     "delete from place where taken_at < now() - interval '2 days'",
@@ -94,6 +98,25 @@ class PostgresFacts:
                 return str(await pool.fetchval(_LAST, tenant, number, days) or "")
             case _:
                 return None
+
+    async def keep(self, tenant: str, call_id: str, key: str, value: JsonValue) -> None:
+        """As `ports.Answers`."""
+        await self._quietly(lambda pool: pool.execute(_KEEP, tenant, call_id, key, value))
+
+    async def read(self, tenant: str, call_id: str, key: str) -> tuple[bool, JsonValue]:
+        """As `ports.Answers`."""
+        row = await self._quietly(lambda pool: pool.fetchrow(_KEPT, tenant, call_id, key))
+        return row is not None, None if row is None else row["value"]["answer"]
+
+    async def _quietly(self, ask: Callable[["asyncpg.Pool[Any]"], Awaitable[Any]]) -> Any:
+        if self._pool is None:
+            return None
+        try:
+            async with asyncio.timeout(DATABASE_SECONDS):
+                return await ask(self._pool)
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+            _log.warning("a late answer is neither kept nor read", error=repr(error))
+            return None
 
     async def unlock(self, tenant: str, user_id: str) -> None:
         """Forget a user's wrong codes. Raises one of `UNAVAILABLE` while the database is away."""

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import hmac
 import ssl
+from collections import Counter
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
@@ -24,8 +25,9 @@ from carillon_routing.domain.facts import CallFacts
 
 _log = get_logger(__name__)
 MAX_ANSWER = 64 * 1024
-#: Requests at once; more are not made.
-MAX_REQUESTS = 64
+#: Requests at once, of one tenant and of all; more are not made.
+MAX_OF_TENANT = 64
+MAX_REQUESTS = 512
 Network = IPv4Network | IPv6Network
 #: Addresses that hold an IPv4 address which a gateway may lead inside: NAT64 (RFC 6052) and 6to4 (RFC 3056).
 _TRANSLATED = (IPv6Network("64:ff9b::/96"), IPv6Network("2002::/16"))
@@ -65,14 +67,14 @@ class Web:
         self._allowed = allowed
         self._clock = clock
         self._tls = ssl.create_default_context()
-        self._running = 0
+        self._running: Counter[str] = Counter()
 
     async def fetch(self, call: CallFacts, ask: Fetch) -> JsonValue:
         """Status and the texts of the answer; None: no answer in time, none that can be read, or not allowed."""
-        if self._running >= MAX_REQUESTS:
+        if self._running[call.tenant_id] >= MAX_OF_TENANT or self._running.total() >= MAX_REQUESTS:
             _log.warning("too many web requests at once", url=ask.url)
             return None
-        self._running += 1
+        self._running[call.tenant_id] += 1
         try:
             async with asyncio.timeout(ask.timeout_ms / 1000):
                 return await self._fetch(call, ask)
@@ -80,7 +82,8 @@ class Web:
             _log.warning("a web address did not answer", call=call.call_id, error=repr(error))
             return None
         finally:
-            self._running -= 1
+            self._running[call.tenant_id] -= 1
+            self._running += Counter()
 
     async def _fetch(self, call: CallFacts, ask: Fetch) -> JsonValue:
         url = urlsplit(ask.url)

@@ -80,7 +80,7 @@ def by_code(walk: Walk, coded: Coded) -> Stop | None:
 def cancel(walk: Walk, coded: Coded) -> Stop:
     """None of the user's call-backs is made any more."""
     count = walk.ask(CancelCallBacks(walk.call.caller_user_id))
-    if not isinstance(count, int):
+    if not isinstance(count, int) or isinstance(count, bool):
         walk.note(f"feature call_back_off {coded.code}", False, "it could not be kept in time")
         return say(walk, "not_now")
     walk.note(f"feature call_back_off {coded.code}", True, f"{count} call-backs are cancelled")

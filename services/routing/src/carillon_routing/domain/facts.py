@@ -180,6 +180,8 @@ class Wait:
     leave_digits: str = ""
     max_ms: int = 30_000
     signalled: bool = True
+    #: No music begins, and a caller who is not answered is not answered for it, but hears the ringing tone.
+    quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)

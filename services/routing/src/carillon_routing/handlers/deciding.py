@@ -12,18 +12,22 @@ from pydantic import JsonValue
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import Clock
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain.advance import BadOutcome, advance, fax_calls
-from carillon_routing.domain.asks import Ask, Needs
-from carillon_routing.domain.cursor import Cursor, QueueWait
-from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Step
+from carillon_routing.domain.advance import BadOutcome, advance
+from carillon_routing.domain.asks import Ask, Fetch, Needs
+from carillon_routing.domain.cursor import MAX_BYTES, Cursor, QueueWait
+from carillon_routing.domain.facts import Advance, CallFacts, Entered, FactRead, Outcome, Step, Wait
 from carillon_routing.domain.facts import TraceLine as Line
 from carillon_routing.domain.made_of import MadeOf, as_read
+from carillon_routing.domain.pending import Pending, encode
 from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueuePlace, QueueReason
 from carillon_routing.handlers.queue_calls import QueueCalls, Waited
+from carillon_routing.handlers.slow_answers import NotYet, SlowAnswers
 from carillon_routing.ports import FactFinder
 
 #: What all that one decision must find out may take together: media waits 300 ms.
 FACTS_SECONDS = 0.24
+#: A wait that nobody signals ends so long after the answer's time is over.
+GRACE_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,58 +43,114 @@ class Decided:
     queues: tuple[QueuePlace, ...] = ()
 
 
+class _Waits(Exception):
+    """The decision cannot be made before a web address has answered."""
+
+    def __init__(self, pending: Pending, url: str, milliseconds: int) -> None:
+        super().__init__(pending.asked)
+        self.pending = pending
+        self.line = Line("web address", False, f"{url} has not answered yet; the call waits, for {milliseconds} ms at most")
+
+
 class Decider:
     """Decides; keeps no call."""
 
-    def __init__(self, clock: Clock, queues: QueueCalls, finder: FactFinder) -> None:
+    def __init__(self, clock: Clock, queues: QueueCalls, finder: FactFinder, slow: SlowAnswers) -> None:
         self._clock = clock
         self._queues = queues
         self._finder = finder
+        self._slow = slow
 
-    async def decide(self, config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcome: Outcome | Waited) -> Decided:
+    async def decide(self, config: TenantConfig, call: CallFacts, cursor: Cursor | Pending | None, outcome: Outcome | Waited) -> Decided:
         """Raises `BadOutcome`."""
-        now, left, places = self._clock.now(), list[QueueReason](), list[QueuePlace]()
-        began = cursor
-        if cursor is not None and isinstance(cursor.wait, QueueWait):
-            said = await self._queues.go_on(config, call, cursor, outcome)
-            if isinstance(said, Advance):
-                return Decided(said.step, said.cursor, said.trace, said.config_seq, None, None, _places(said.place))
-            left.append(said.reason)
-            places.append(QueuePlace(cursor.wait.queue_id, left=said.reason))
-            found = await self._advance(config, call, cursor, said, now)
-        elif isinstance(outcome, Waited):
-            raise BadOutcome("wait does not belong to this cursor")
-        else:
-            if fax_calls(outcome) and (place := await self._queues.called_by_fax(call)) is not None:
-                places.append(place)
-            found = await self._advance(config, call, cursor, outcome, now)
-        queued: Advance | None = None
-        while isinstance(found.step, EnterQueue) and found.at is not None:
-            cursor = found.at
-            said = await self._queues.go_on(config, call, cursor, None)
-            if isinstance(said, Advance):
-                queued = said
-                break
-            left.append(said.reason)
-            places.append(QueuePlace(found.step.queue_id, left=said.reason))
-            found = await self._on(config, call, cursor, said, now, found)
-        of_queue = began is not None and isinstance(began.wait, QueueWait)
-        given = None if of_queue or isinstance(outcome, Waited) else outcome
+        if isinstance(cursor, Pending):
+            return await self._take_up(config, call, cursor, outcome)
+        now = self._clock.now()
+        if cursor is None or not isinstance(cursor.wait, QueueWait):
+            if isinstance(outcome, Waited):
+                raise BadOutcome("wait does not belong to this cursor")
+            return await self._decide(config, call, cursor, outcome, now, {}, ())
+        said = await self._queues.go_on(config, call, cursor, outcome)
+        if isinstance(said, Advance):
+            return Decided(said.step, said.cursor, said.trace, said.config_seq, None, None, _places(said.place))
+        return await self._decide(config, call, cursor, said, now, {}, (QueuePlace(cursor.wait.queue_id, left=said.reason),))
+
+    async def _take_up(self, config: TenantConfig, call: CallFacts, pending: Pending, outcome: Outcome | Waited) -> Decided:
+        """A decision that waited for a web address: it is there, its time is over, or it waits on."""
+        if not isinstance(outcome, Waited):
+            raise BadOutcome("only wait belongs to a decision that waits")
+        there, value = await self._slow.known(call, pending.asked)
+        if not there and self._slow.now() < pending.until:
+            return self._waiting(call, pending, (), config.seq, ())
+        known = {**pending.known, pending.asked: value}
+        return await self._decide(config, call, pending.cursor, pending.outcome, pending.now, known, ())
+
+    async def _decide(
+        self,
+        config: TenantConfig,
+        call: CallFacts,
+        began: Cursor | None,
+        outcome: Outcome,
+        now: datetime,
+        known: dict[str, JsonValue],
+        places: tuple[QueuePlace, ...],
+    ) -> Decided:
+        """`outcome` `QueueOver`: of the queue that the call was in; `places`: what is told of queues besides."""
+        of_queue = isinstance(outcome, QueueOver)
+        left = [outcome.reason] if isinstance(outcome, QueueOver) else list[QueueReason]()
+        trace: tuple[Line, ...] = ()
+        read: tuple[FactRead, ...] = ()
+        try:
+            found = await self._advance(config, call, began, outcome, now, known)
+            queued: Advance | None = None
+            while isinstance(found.step, EnterQueue) and found.at is not None:
+                said = await self._queues.go_on(config, call, found.at, None)
+                if isinstance(said, Advance):
+                    queued = said
+                    break
+                left.append(said.reason)
+                places = (*places, QueuePlace(found.step.queue_id, left=said.reason))
+                trace, read = trace + found.trace, read + found.read
+                found = await self._advance(config, call, found.at, said, now, {})
+        except _Waits as waits:
+            return self._waiting(call, waits.pending, (*trace, waits.line), config.seq, places)
+        found = replace(found, trace=trace + found.trace, read=read + found.read)
+        given = None if of_queue else outcome
         made = MadeOf(call, began, given, now, found.config_seq, as_read(found.read), tuple(left))
         last = found if queued is None else replace(queued, trace=found.trace + queued.trace)
         kept = None if _secret(began) else made
         return Decided(last.step, last.cursor, last.trace, last.config_seq, found, kept, (*places, *_places(last.place)))
 
-    async def _on(self, config: TenantConfig, call: CallFacts, cursor: Cursor, said: QueueOver, now: datetime, before: Advance) -> Advance:
-        after = await self._advance(config, call, cursor, said, now)
-        return replace(after, trace=before.trace + after.trace, read=before.read + after.read)
+    def _waiting(
+        self, call: CallFacts, pending: Pending, trace: tuple[Line, ...], config_seq: int, places: tuple[QueuePlace, ...]
+    ) -> Decided:
+        step = Wait(max_ms=max(0, pending.until - self._slow.now()) + GRACE_MS, quiet=True)
+        return Decided(step, encode(pending, call), trace, config_seq, None, None, places)
 
-    async def _advance(self, config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcome: Outcome, now: datetime) -> Advance:
-        known = dict[str, JsonValue]()
+    async def _advance(
+        self, config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcome: Outcome, now: datetime, known: dict[str, JsonValue]
+    ) -> Advance:
+        """Raises `_Waits`."""
         deadline = self._clock.monotonic() + FACTS_SECONDS
         while isinstance(found := advance(config, call, cursor, outcome, now, known), Needs):
-            known[found.ask.key] = await self._find(call, found.ask, deadline - self._clock.monotonic())
+            left = deadline - self._clock.monotonic()
+            if isinstance(found.ask, Fetch) and _may_wait(cursor, outcome):
+                known[found.ask.key] = await self._fetched(
+                    config, call, found.ask, Pending(cursor, outcome, now, config.seq, "", 0, known), left
+                )
+            else:
+                known[found.ask.key] = await self._find(call, found.ask, left)
         return found
+
+    async def _fetched(self, config: TenantConfig, call: CallFacts, ask: Fetch, pending: Pending, seconds: float) -> JsonValue:
+        until = self._slow.until(ask)
+        try:
+            return await self._slow.find(call, ask, seconds)
+        except NotYet:
+            pending = replace(pending, asked=ask.key, until=until, known=dict(pending.known))
+            if len(encode(pending, call)) > MAX_BYTES:
+                return None
+            raise _Waits(pending, ask.url, ask.timeout_ms) from None
 
     async def _find(self, call: CallFacts, ask: Ask, seconds: float) -> JsonValue:
         try:
@@ -98,6 +158,11 @@ class Decider:
                 return await self._finder.find(call, ask)
         except TimeoutError:
             return None
+
+
+def _may_wait(cursor: Cursor | None, outcome: Outcome) -> bool:
+    """What a PIN decided is kept nowhere; what a phone diverts to must be rung at once."""
+    return not _secret(cursor) and not (isinstance(outcome, Entered) and "deflected_by" in outcome.arguments)
 
 
 def _places(place: QueuePlace | None) -> tuple[QueuePlace, ...]:

@@ -1069,12 +1069,17 @@ class Wait(_message.Message):
     LEAVE_DIGITS_FIELD_NUMBER: _builtins.int
     MAX_MS_FIELD_NUMBER: _builtins.int
     SIGNALLED_FIELD_NUMBER: _builtins.int
+    QUIET_FIELD_NUMBER: _builtins.int
     leave_digits: _builtins.str
     """A digit of these ends the wait; others do nothing."""
     max_ms: _builtins.int
     """Counted from the beginning of the step."""
     signalled: _builtins.bool
     """Ask Await meanwhile."""
+    quiet: _builtins.bool
+    """No music begins (that of a wait before goes on); a call that is not answered is not answered for it, and its caller hears the ringing
+    tone.
+    """
     @_builtins.property
     def prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]: ...
     def __init__(
@@ -1084,10 +1089,11 @@ class Wait(_message.Message):
         leave_digits: _builtins.str = ...,
         max_ms: _builtins.int = ...,
         signalled: _builtins.bool = ...,
+        quiet: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["leave_digits", b"leave_digits", "max_ms", b"max_ms", "prompts", b"prompts", "signalled", b"signalled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leave_digits", b"leave_digits", "max_ms", b"max_ms", "prompts", b"prompts", "quiet", b"quiet", "signalled", b"signalled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

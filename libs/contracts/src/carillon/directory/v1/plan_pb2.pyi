@@ -1019,7 +1019,7 @@ class WebhookNode(_message.Message):
     FAILED_FIELD_NUMBER: _builtins.int
     url: _builtins.str
     timeout_ms: _builtins.int
-    """50 to 2000, 1000 if unset."""
+    """50 to 10000, 1000 if unset; what takes longer than 240 ms lets the caller wait: with the ringing tone before the answer."""
     next: _builtins.str
     failed: _builtins.str
     """No answer in time, or none of 200 to 299; empty: as next."""
@@ -1097,7 +1097,7 @@ class StickySource(_message.Message):
     url: _builtins.str
     """Of http: GET with `?caller=<E.164>`; answers a JSON object with `user_id`."""
     timeout_ms: _builtins.int
-    """50 to 2000, 1000 if unset."""
+    """50 to 10000, 1000 if unset; what takes longer than 240 ms lets the caller wait: with the ringing tone before the answer."""
     days: _builtins.int
     """Of history: how long ago the last talk may be; 30 if unset."""
     def __init__(
