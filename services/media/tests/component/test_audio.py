@@ -15,7 +15,7 @@ from carillon.media.v1 import audio_pb2 as pb
 from carillon_kit.testing import eventually
 from carillon_rtp.codecs import Decoder
 from carillon_rtp.testing import decode, share_of, tone
-from carillon_sip import InviteReceived, SessionFailed, SessionProgress
+from carillon_sip import InviteReceived, ReinviteAnswered, SessionFailed, SessionProgress
 from carillon_sip.offer_answer import G722
 
 pytestmark = pytest.mark.feature("M-8")
@@ -212,3 +212,48 @@ async def test_who_is_refused_hears_the_music_of_the_busy_first(studio: Any, wor
     events = await studio.ended()
     assert words.last(events, "ended")["cause"] == "user_busy"
     assert "leg_answered a" not in words.story(events)
+
+
+@pytest.mark.feature("M-4")
+@pytest.mark.parametrize(("resume", "begins"), [("continue", 880), ("restart", 523)])
+async def test_hold_music_goes_on_where_it_stopped_or_begins_anew(studio: Any, words: Any, resume: str, begins: int) -> None:
+    """One second of a low tone, then a minute of a high one: the second time the high one goes on, or the low one comes again."""
+    for audio_id, hertz, seconds in (("low", 523, 1), ("high", 880, 60)):
+        content = sound(hertz, seconds, 8000, subtype="ALAW")
+        done = await upload(studio.client, content, audio_id, music=True)
+        await eventually((studio.folder / "media/audio" / done.object).exists, 30)
+    await studio.configure("playlist", {"id": "hold", "tracks": [{"audio_id": "low"}, {"audio_id": "high"}], "resume": resume})
+    await studio.configure("tenant", {"id": "dupont", "realm": "dupont.example", "hold_music_id": "hold"})
+    studio.application.follow(words.ring("bob"))
+    anne, bob = await studio.phone("anne"), await studio.phone("bob")
+    call = anne.call("102")
+    await bob.pick_up()
+    to = await anne.answered()
+
+    def heard(packets: list[Any]) -> dict[int, float]:
+        samples = decode(b"".join(packet.payload for packet in packets), "PCMA")
+        return {hertz: share_of(samples, hertz) for hertz in (440, 523, 880)}
+
+    async def talk() -> None:
+        """All that was sent before it is heard before it."""
+        anne.do("reinvite", call, anne.offer())
+        await anne.expect(ReinviteAnswered)
+        anne.rtp.send_audio(tone(440, 400, "PCMA"), "PCMA", to)
+        await eventually(lambda: heard(bob.rtp.received[-15:])[440] > 0.9, 30)
+        await eventually(lambda: len(bob.rtp.received) >= 20, 30)
+        bob.rtp.received.clear()
+
+    async def hold() -> None:
+        anne.do("reinvite", call, anne.offer("sendonly"))
+        await anne.expect(ReinviteAnswered)
+
+    await hold()
+    assert heard(await bob.rtp.wait_for(20, 30))[523] > 0.8
+    await eventually(lambda: len(bob.rtp.received) > 100 and heard(bob.rtp.received[-20:])[880] > 0.9, 30)
+    await talk()
+    await hold()
+    again = heard((await bob.rtp.wait_for(25, 30))[5:])
+    assert again[begins] > 0.8, again
+    assert again[523 if begins == 880 else 880] < 0.1, again
+    anne.do("bye", call)
+    await studio.ended()
