@@ -97,6 +97,12 @@ async def test_what_was_uploaded_is_what_a_caller_hears_and_a_new_upload_replace
         assert share_of(await heard(studio, words, prompt), hertz) > 0.8
 
 
+def wide_band(phone: Any) -> list[int]:
+    """What a phone heard by G.722, at 16 kHz."""
+    decoder = Decoder("G722", 16_000)
+    return [sample for packet in phone.rtp.received if packet.payload_type == 9 for sample in decoder.decode(packet.payload)]
+
+
 async def test_who_speaks_wide_band_hears_an_uploaded_file_so(studio: Any, words: Any) -> None:
     """6 kHz is in no file of 8 kHz."""
     await upload(studio.client, sound(6000))
@@ -106,9 +112,31 @@ async def test_who_speaks_wide_band_hears_an_uploaded_file_so(studio: Any, words
     anne.call("102", body=anne.offer(codecs=(G722,)))
     await anne.answered()
     await studio.ended()
-    decoder = Decoder("G722", 16_000)
-    samples = [sample for packet in anne.rtp.received if packet.payload_type == 9 for sample in decoder.decode(packet.payload)]
-    assert share_of(samples, 6000 / 2) > 0.5, "frequencies are halved: `share_of` takes 8 kHz"
+    assert share_of(wide_band(anne), 6000 / 2) > 0.5, "frequencies are halved: `share_of` takes 8 kHz"
+
+
+@pytest.mark.feature("M-4")
+async def test_who_speaks_wide_band_hears_hold_music_and_its_goings_on_so(studio: Any, words: Any) -> None:
+    done = await upload(studio.client, sound(6000, 40, 16_000, subtype="ALAW"), "high", music=True)
+    await eventually((studio.folder / "media/audio" / done.object).exists, 30)
+    await studio.configure("playlist", {"id": "hold", "tracks": [{"audio_id": "high"}], "resume": "continue"})
+    await studio.configure("tenant", {"id": "dupont", "realm": "dupont.example", "hold_music_id": "hold"})
+    studio.application.follow(words.ring("bob"))
+    anne, bob = await studio.phone("anne"), await studio.phone("bob")
+    call = anne.call("102", body=anne.offer(codecs=(G722,)))
+    await bob.pick_up(codecs=(G722,))
+    await anne.answered()
+    for _ in range(2):
+        bob.rtp.received.clear()
+        anne.do("reinvite", call, anne.offer("sendonly", codecs=(G722,)))
+        await anne.expect(ReinviteAnswered)
+        await eventually(lambda: len(bob.rtp.received) > 75, 30)
+        assert share_of(wide_band(bob), 6000 / 2) > 0.5
+        anne.do("reinvite", call, anne.offer(codecs=(G722,)))
+        await anne.expect(ReinviteAnswered)
+    assert any((studio.folder / "media/prompts/offsets").iterdir()), "the second time it went on in the middle"
+    anne.do("bye", call)
+    await studio.ended()
 
 
 async def test_where_the_file_is_lost_its_text_is_spoken(studio: Any, words: Any) -> None:

@@ -40,6 +40,9 @@ def test_it_is_made_once(tmp_path: Path) -> None:
     assert hold_music(tmp_path, None) == path
     assert path.stat().st_mtime_ns == made
     assert read(path)[:2] == (RATE, 1)
+    wide = hold_music(tmp_path, None, 2 * RATE)
+    assert wide != path
+    assert read(wide)[:2] == (2 * RATE, 1)
 
 
 @pytest.mark.feature("M-4")

@@ -88,3 +88,20 @@ async def test_without_a_synthesiser_a_tone_stands_in(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize(("tag", "voice"), [("fr-CH", "fr-ch"), ("fr-CA", "fr-fr"), ("de-CH", "de"), ("zz", "en-gb"), ("", "en-gb")])
 def test_a_language_without_its_own_voice_takes_the_nearest(tag: str, voice: str) -> None:
     assert voice_of(tag) == voice
+
+
+@needs_espeak
+@pytest.mark.feature("M-8")
+async def test_who_hears_wide_band_is_spoken_to_so(tmp_path: Path) -> None:
+    """A hiss (s) is above what 8 kHz can hold."""
+    store = PromptStore(tmp_path)
+    hiss = say("Six sessions.", "en")
+    narrow, wide = await store.path_for(hiss), await store.path_for(hiss, wide=True)
+    with wave.open(str(wide)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
+        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(float)
+    spectrum = np.abs(np.fft.rfft(samples)) ** 2
+    assert spectrum[len(spectrum) // 2 :].sum() > 0.01 * spectrum.sum()
+    assert narrow != wide
+    assert len(samples_of(narrow)) == pytest.approx(len(samples) / 2, abs=2)
+    assert await store.path_for(Prompt(beep=True), wide=True) == await store.path_for(Prompt(beep=True))

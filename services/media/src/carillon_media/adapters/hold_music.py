@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from carillon_media.adapters.prompts import RATE, Samples, write_wav
+from carillon_media.adapters.prompts import RATE, WIDE_RATE, Samples, write_wav
 
 #: Changes when the melody does.
 _MELODY = "1"
@@ -27,25 +27,26 @@ _LEVEL = 0.22
 MAX_BYTES = 64 * 1024 * 1024
 
 
-def hold_music(folder: Path, given: Path | None) -> Path:
-    """The file to loop, made in `folder` if need be. Raises ValueError or OSError when `given` cannot be used."""
+def hold_music(folder: Path, given: Path | None, rate: int = RATE) -> Path:
+    """The file to loop at this rate, made in `folder` if need be. Raises ValueError or OSError when `given` cannot be used."""
+    end = "-wide.wav" if rate == WIDE_RATE else ".wav"
     folder.mkdir(parents=True, exist_ok=True)
     if given is None:
-        path = folder / f"hold-music-{_MELODY}.wav"
+        path = folder / f"hold-music-{_MELODY}{end}"
         if not path.exists():
-            write_wav(path, melody())
+            write_wav(path, melody(rate), rate)
         return path
     if given.stat().st_size > MAX_BYTES:
         raise ValueError(f"{given} is larger than {MAX_BYTES} bytes")
     content = given.read_bytes()
-    path = folder / f"hold-{hashlib.sha256(content).hexdigest()[:32]}.wav"
+    path = folder / f"hold-{hashlib.sha256(content).hexdigest()[:32]}{end}"
     if not path.exists():
-        write_wav(path, _samples(given, content))
+        write_wav(path, _samples(given, content, rate), rate)
     return path
 
 
-def _samples(given: Path, content: bytes) -> Samples:
-    """Any 16 bit WAV as mono at `RATE`."""
+def _samples(given: Path, content: bytes, wanted: int) -> Samples:
+    """Any 16 bit WAV as mono at the wanted rate."""
     try:
         with wave.open(io.BytesIO(content)) as file:
             rate, channels, width = file.getframerate(), file.getnchannels(), file.getsampwidth()
@@ -55,24 +56,24 @@ def _samples(given: Path, content: bytes) -> Samples:
     if width != 2 or len(frames) < 2 * channels * rate // 10:
         raise ValueError(f"{given} is not a WAV file of 16 bit samples, a tenth of a second or longer")
     found = np.frombuffer(frames, dtype="<i2").astype(np.float64).reshape(-1, channels).mean(axis=1) / 32768
-    return found if rate == RATE else np.asarray(soxr.resample(found, rate, RATE))
+    return found if rate == wanted else np.asarray(soxr.resample(found, rate, wanted))
 
 
-def melody() -> Samples:
+def melody(rate: int = RATE) -> Samples:
     """Twelve seconds of broken chords; notes that ring on beyond the end ring on at the beginning."""
-    beat = round(RATE * _BEAT)
+    beat = round(rate * _BEAT)
     whole = np.zeros(beat * _BEATS_A_CHORD * len(_CHORDS))
     for bar, chord in enumerate(_CHORDS):
         for step, voice in enumerate(_FIGURE):
-            sound = _note(2 * chord[voice])
+            sound = _note(2 * chord[voice], rate)
             places = ((bar * _BEATS_A_CHORD + step) * beat + np.arange(len(sound))) % len(whole)
             np.add.at(whole, places, sound)
     return np.asarray(whole * (_LEVEL / np.abs(whole).max()))
 
 
-def _note(hertz: float) -> Samples:
+def _note(hertz: float, rate: int) -> Samples:
     """A plucked sound of two seconds: the higher the partial, the weaker and the shorter."""
-    time = np.arange(2 * RATE) / RATE
+    time = np.arange(2 * rate) / rate
     sound = sum(np.exp(-time * (1.6 + partial)) / partial**1.7 * np.sin(2 * np.pi * hertz * partial * time) for partial in (1, 2, 3))
     attack, release = np.minimum(1.0, time / 0.012), np.minimum(1.0, (2.0 - time) / 0.1)
     return np.asarray(sound * attack * release)

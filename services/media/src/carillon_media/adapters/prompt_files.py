@@ -11,7 +11,7 @@ import numpy as np
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon_kit.logs import get_logger
 from carillon_media.adapters.hold_music import hold_music
-from carillon_media.adapters.prompts import PromptStore, tone, write_wav
+from carillon_media.adapters.prompts import RATE, WIDE_RATE, PromptStore, tone, write_wav
 from carillon_media.adapters.tenant_sounds import TenantSounds, cut
 from carillon_media.domain.saying import has_grammar
 from carillon_media.domain.saying.words import words
@@ -42,18 +42,18 @@ class PromptFiles:
         self._folder = folder
         self._sounds = sounds
         self._recorded = recorded
-        self._music = hold_music(folder, music)
+        self._music, self._wide_music = (hold_music(folder, music, rate) for rate in (RATE, WIDE_RATE))
         self._ringback = folder / "ringback-425-1000-4000.wav"
         if not self._ringback.exists():
             _write_ringback(self._ringback)
 
     async def files(self, tenant: str, prompts: Sequence[Prompt], call_id: str, *, wide: bool = False) -> list[Path]:
-        """Files to play one after another, uploaded ones at 16 kHz for who hears that (`wide`); raises OSError."""
+        """Files to play one after another, `wide`: at 16 kHz, as far as there are such; raises OSError."""
         files: list[Path] = []
         for prompt in prompts:
             match prompt:
                 case Music():
-                    files += await self._once_through(tenant, prompt, call_id)
+                    files += await self._once_through(tenant, prompt, call_id, wide)
                 case AudioFile():
                     files += await self._audio(tenant, prompt, wide)
                 case Recorded(name):
@@ -61,9 +61,9 @@ class PromptFiles:
                     files += [path] if path is not None else []
                 case Spoken():
                     language = prompt.language if has_grammar(prompt.language) else "en"
-                    files.append(await self._spoken(Speech(words(prompt), language)))
+                    files.append(await self._spoken(Speech(words(prompt), language), wide))
                 case Speech() | Beep() | Silence():
-                    files.append(await self._spoken(prompt))
+                    files.append(await self._spoken(prompt, wide))
         return files
 
     def ringback(self) -> Path:
@@ -83,26 +83,29 @@ class PromptFiles:
         tracks = await self._sounds.tracks(tenant, playlist_id, "") if playlist_id else []
         return [track.path for track in tracks] or await self.hold_music(tenant, "", "", 0)
 
-    async def hold_music(self, tenant: str, user_id: str, call_id: str, heard: float) -> list[Path]:
+    async def hold_music(self, tenant: str, user_id: str, call_id: str, heard: float, *, wide: bool = False) -> list[Path]:
         """What a held party hears, again and again."""
-        return await self._sounds.hold_music(tenant, user_id, call_id, heard) or [self._music]
+        return await self._sounds.hold_music(tenant, user_id, call_id, heard, wide=wide) or [self._own_music(wide)]
 
-    async def _spoken(self, prompt: Speech | Beep | Silence) -> Path:
-        return await self._store.path_for(_proto(prompt))
+    def _own_music(self, wide: bool) -> Path:
+        return self._wide_music if wide else self._music
+
+    async def _spoken(self, prompt: Speech | Beep | Silence, wide: bool) -> Path:
+        return await self._store.path_for(_proto(prompt), wide=wide)
 
     async def _audio(self, tenant: str, prompt: AudioFile, wide: bool) -> list[Path]:
         path = await self._sounds.audio(tenant, prompt.audio_id, wide=wide)
         if path is not None:
             return [path]
         _log.warning("text is spoken in place of an audio file", tenant=tenant, audio_id=prompt.audio_id, has_text=bool(prompt.text))
-        return [await self._spoken(Speech(prompt.text, prompt.language))] if prompt.text else []
+        return [await self._spoken(Speech(prompt.text, prompt.language), wide)] if prompt.text else []
 
-    async def _once_through(self, tenant: str, music: Music, call_id: str) -> list[Path]:
+    async def _once_through(self, tenant: str, music: Music, call_id: str, wide: bool) -> list[Path]:
         """Whole tracks while they fit, the last one cut to a whole second; our own melody where the tenant has none."""
         if not music.playlist_id:
-            found = await self._sounds.hold_music(tenant, "", call_id, 0)
-            return found or [self._music]
-        tracks = await self._sounds.tracks(tenant, music.playlist_id, call_id)
+            found = await self._sounds.hold_music(tenant, "", call_id, 0, wide=wide)
+            return found or [self._own_music(wide)]
+        tracks = await self._sounds.tracks(tenant, music.playlist_id, call_id, wide=wide)
         left = music.max_ms or sum(track.duration_ms for track in tracks)
         files: list[Path] = []
         for track in tracks:
@@ -111,7 +114,7 @@ class PromptFiles:
             elif left >= 1000:
                 files.append(cut(track.path, self._folder, 0, left // 1000))
             left = max(0, left - track.duration_ms)
-        return files or [self._music]
+        return files or [self._own_music(wide)]
 
 
 def _proto(prompt: Speech | Beep | Silence) -> pb.Prompt:

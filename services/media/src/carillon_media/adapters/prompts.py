@@ -1,4 +1,4 @@
-"""Prompts as files that the media plane plays: WAV, 8 kHz, mono, 16 bit.
+"""Prompts as files that the media plane plays: WAV, mono, 16 bit, 8 kHz, or 16 kHz for who hears that.
 
 Always: the same prompt is the same file, made once, complete when its name exists; whatever happens to the speech synthesiser, a prompt
 gives something audible within the deadline. Text is given to the synthesiser as data, never as arguments.
@@ -27,7 +27,7 @@ _log = get_logger(__name__)
 
 #: -1 to 1, at `RATE`.
 Samples = NDArray[np.float64]
-RATE = 8000
+RATE, WIDE_RATE = 8000, 16_000
 #: Changes when the sound of the same prompt does, so that cached files of before are not used.
 _RECIPE = "1"
 MAX_TEXT = 2000
@@ -89,11 +89,12 @@ class PromptStore:
         if self._synthesiser is None:
             _log.error("espeak-ng is not installed: callers hear a tone in place of every spoken text")
 
-    async def path_for(self, prompt: Prompt) -> Path:
-        """The file of a prompt, made if need be. Never fails for want of speech: a tone stands in. Raises `OSError` (disk)."""
+    async def path_for(self, prompt: Prompt, *, wide: bool = False) -> Path:
+        """The file of a prompt, made if need be; `wide`: the synthesiser's speech at 16 kHz. Never fails for want of speech: a tone stands
+        in. Raises `OSError` (disk)."""
         kind = prompt.WhichOneof("kind")
         if kind == "speech":
-            return await self._speech(prompt.speech)
+            return await self._speech(prompt.speech, WIDE_RATE if wide else RATE)
         if kind == "silence_ms":
             length = max(0, min(prompt.silence_ms, MAX_SILENCE_MS))
             return self._keep(f"silence-{length}", lambda: np.zeros(RATE * length // 1000))
@@ -104,17 +105,17 @@ class PromptStore:
         for prompt in prompts:
             await self.path_for(prompt)
 
-    async def _speech(self, speech: Speech) -> Path:
+    async def _speech(self, speech: Speech, rate: int) -> Path:
         voice, text = voice_of(speech.language), speech.text[:MAX_TEXT]
         if (found := await self._by_people(speech.language, text)) is not None:
             return found
-        key = hashlib.sha256(f"{_RECIPE}\0{voice}\0{text}".encode()).hexdigest()
+        key = hashlib.sha256(f"{_RECIPE}\0{voice}\0{text}".encode()).hexdigest() + ("-wide" if rate == WIDE_RATE else "")
         path = self._folder / f"{key}.wav"
         if path.exists():
             return path
         rendering = self._rendering.get(key)
         if rendering is None:
-            rendering = self._rendering[key] = asyncio.ensure_future(self._render(path, voice, text))
+            rendering = self._rendering[key] = asyncio.ensure_future(self._render(path, voice, text, rate))
             rendering.add_done_callback(lambda _: self._rendering.pop(key, None))
         return await asyncio.shield(rendering)
 
@@ -132,17 +133,17 @@ class PromptStore:
             return None
         return path
 
-    async def _render(self, path: Path, voice: str, text: str) -> Path:
+    async def _render(self, path: Path, voice: str, text: str, rate: int) -> Path:
         if self._synthesiser is None:
             return self._stand_in()
         try:
             async with asyncio.timeout(self._deadline), self._processes:
                 spoken = await _speak(self._synthesiser, voice, text)
-                samples = await asyncio.to_thread(_telephone, spoken)
+                samples = await asyncio.to_thread(_telephone, spoken, rate)
         except (TimeoutError, OSError, SpeechFailed) as error:
             _log.error("text could not be spoken; a tone stands in", voice=voice, characters=len(text), error=str(error) or "deadline")
             return self._stand_in()
-        write_wav(path, samples)
+        write_wav(path, samples, rate)
         return path
 
     def _stand_in(self) -> Path:
@@ -175,12 +176,12 @@ async def _speak(program: str, voice: str, text: str) -> bytes:
     return output
 
 
-def _telephone(wav: bytes) -> Samples:
-    """16 bit mono of any rate to 8 kHz, -1 to 1, a quarter second of silence behind it so that phrases do not run together."""
-    rate = int.from_bytes(wav[24:28], "little")
+def _telephone(wav: bytes, rate: int) -> Samples:
+    """16 bit mono of any rate to `rate`, -1 to 1, a quarter second of silence behind it so that phrases do not run together."""
+    given = int.from_bytes(wav[24:28], "little")
     body = wav[44:]
     samples = np.frombuffer(body[: len(body) // 2 * 2], dtype="<i2").astype(np.float64) / 32768
-    return np.concatenate([soxr.resample(samples, rate, RATE), np.zeros(RATE // 4)])
+    return np.concatenate([soxr.resample(samples, given, rate), np.zeros(rate // 4)])
 
 
 def tone(hertz: float, milliseconds: int) -> Samples:
@@ -190,13 +191,13 @@ def tone(hertz: float, milliseconds: int) -> Samples:
     return 0.25 * ramp * np.sin(2 * math.pi * hertz * np.arange(count) / RATE)
 
 
-def write_wav(path: Path, samples: Samples) -> None:
+def write_wav(path: Path, samples: Samples, rate: int = RATE) -> None:
     """Complete or not there: written beside and renamed."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(RATE)
+        file.setframerate(rate)
         file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".new")
     with os.fdopen(descriptor, "wb") as new:

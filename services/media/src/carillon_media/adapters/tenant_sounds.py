@@ -14,8 +14,6 @@ from carillon_kit.logs import get_logger
 from carillon_media.adapters.object_cache import ObjectCache
 
 _log = get_logger(__name__)
-#: Bytes a second of the telephone form: WAV, A-law, 8 kHz.
-RATE = 8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,9 @@ class TenantSounds:
         if audio is None:
             _log.warning("an audio file is not configured", tenant=tenant, audio_id=audio_id)
             return None
+        return await self._file(audio, wide)
+
+    async def _file(self, audio: Audio, wide: bool) -> Path | None:
         return (await self._cache.get(audio.wide_object) if wide else None) or await self._cache.get(audio.object)
 
     async def warm(self, config: TenantConfig) -> None:
@@ -50,8 +51,8 @@ class TenantSounds:
         for audio in config.audios.values():
             await self._cache.get(audio.object)
 
-    async def tracks(self, tenant: str, playlist_id: str, call_id: str) -> list[Track]:
-        """A playlist's files in the order of this call; empty when none can be had."""
+    async def tracks(self, tenant: str, playlist_id: str, call_id: str, *, wide: bool = False) -> list[Track]:
+        """A playlist's files in the order of this call, `wide`: at 16 kHz; empty when none can be had."""
         config = self._config_of(tenant)
         playlist = config.get(Playlist, playlist_id) if config is not None else None
         if config is None or playlist is None:
@@ -59,15 +60,15 @@ class TenantSounds:
         found: list[Track] = []
         for audio_id in ordered(playlist, call_id):
             audio = config.get(Audio, audio_id)
-            path = await self._cache.get(audio.object) if audio is not None else None
+            path = await self._file(audio, wide) if audio is not None else None
             if audio is not None and path is not None:
                 found.append(Track(path, audio.duration_ms))
         return found
 
-    async def hold_music(self, tenant: str, user_id: str, call_id: str, heard: float) -> list[Path]:
+    async def hold_music(self, tenant: str, user_id: str, call_id: str, heard: float, *, wide: bool = False) -> list[Path]:
         """The user's or the tenant's hold music, to be looped; empty: neither has any."""
         playlist_id, goes_on = self._hold_playlist(tenant, user_id)
-        tracks = await self.tracks(tenant, playlist_id, call_id) if playlist_id else []
+        tracks = await self.tracks(tenant, playlist_id, call_id, wide=wide) if playlist_id else []
         if not goes_on or heard < 1:
             return [track.path for track in tracks]
         return rotated(tracks, int(heard), self._offsets)
@@ -107,13 +108,15 @@ def rotated(tracks: Sequence[Track], heard: int, folder: Path) -> list[Path]:
 
 
 def cut(path: Path, folder: Path, start: int, end: int | None) -> Path:
-    """Seconds `start` to `end` of an A-law WAV, as a file of its own; made once."""
+    """Seconds `start` to `end` of a WAV, as a file of its own; made once."""
     target = folder / f"{path.stem}-{start}-{end or ''}.wav"
     if not target.exists():
         content = path.read_bytes()
         at = content.index(b"data") + 8
         head, body = content[:at], content[at:]
-        part = body[start * RATE : end * RATE if end is not None else None]
+        format_at = head.index(b"fmt ") + 8
+        rate = int.from_bytes(head[format_at + 8 : format_at + 12], "little")  # bytes a second
+        part = body[start * rate : end * rate if end is not None else None]
         riff = b"RIFF" + (len(head) + len(part) - 8).to_bytes(4, "little")
         new = target.with_suffix(".new")
         new.write_bytes(riff + head[8:-4] + len(part).to_bytes(4, "little") + part)

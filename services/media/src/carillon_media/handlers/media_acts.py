@@ -54,8 +54,9 @@ async def play_prompts(actor: "CallActor", output: outputs.PlayTo) -> None:
     prompts, leg = actor.parts.prompts, actor.legs[output.leg_id]
     try:
         facts = actor.call.facts
-        wide = leg.media is not None and leg.media.codec in WIDE_BAND
-        files = await prompts.files(facts.tenant, output.prompts, facts.call_id, wide=wide) if output.prompts else [prompts.ringback()]
+        files = (
+            await prompts.files(facts.tenant, output.prompts, facts.call_id, wide=_wide(leg)) if output.prompts else [prompts.ringback()]
+        )
         await actor.parts.plane.play(leg.plane, output.play_id, files, loop=output.loop, barge_in=output.barge_in)
     except (PlaneError, OSError) as error:
         actor.parts.quiet.warning("prompts cannot be played", call_id=actor.call.facts.call_id, error=str(error))
@@ -68,8 +69,8 @@ async def play_early(actor: "CallActor", output: outputs.PlayEarly) -> None:
     try:
         if not caller.offer:
             raise SipError("no offer")
-        files = await parts.prompts.files(facts.tenant, output.prompts, facts.call_id)
         media = await actor.ports.agree(caller)
+        files = await parts.prompts.files(facts.tenant, output.prompts, facts.call_id, wide=_wide(caller))
         await actor.ports.tell(caller)
         await parts.plane.play(caller.plane, output.play_id, files, loop=output.loop)
         parts.sip.ring(caller.session, 183, media.body)
@@ -83,7 +84,7 @@ async def play_early(actor: "CallActor", output: outputs.PlayEarly) -> None:
 async def play_music(actor: "CallActor", output: outputs.PlayMusic) -> None:
     leg, facts = actor.legs[output.leg_id], actor.call.facts
     try:
-        music = await actor.parts.prompts.hold_music(facts.tenant, output.whose, facts.call_id, leg.music_heard)
+        music = await actor.parts.prompts.hold_music(facts.tenant, output.whose, facts.call_id, leg.music_heard, wide=_wide(leg))
         await actor.parts.plane.play(leg.plane, output.play_id, music, loop=True)
         leg.music_since = actor.parts.clock.monotonic()
     except (PlaneError, OSError) as error:
@@ -181,6 +182,11 @@ async def _go_on(actor: "CallActor") -> None:
         actor.post(inputs.MediaRestored())
     for recording_id in tuple(actor.call.state.tapes):
         await actor.weigh(recording_id, "node_failure")
+
+
+def _wide(leg: LegIo) -> bool:
+    """Whether more than telephone speech is heard there."""
+    return leg.media is not None and leg.media.codec in WIDE_BAND
 
 
 def _codec_of(leg: LegIo) -> str:
