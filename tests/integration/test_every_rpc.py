@@ -143,7 +143,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     "voicemail": _EVERYWHERE
     | _service("common.v1.CallApplication", SERVICE, "Next Await")
     | _service("voicemail.v1.ConferenceInvitationService", ADMIN, "InviteToConference CancelInvitation ListInvitations")
-    | _service("voicemail.v1.MessageService", READER, "ListMessages GetMessage FetchMessageAudio"),
+    | _service("voicemail.v1.MessageService", READER, "ListMessages GetMessage FetchMessageAudio ExportLetters"),
     "cdr": _EVERYWHERE
     | _service("cdr.v1.LedgerService", SERVICE, "ConfirmCalls")
     | _service("cdr.v1.RecordService", READER, "ListRecords GetRecord ListCallEvents StreamDecisions")

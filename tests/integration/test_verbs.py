@@ -77,6 +77,8 @@ def test_a_person_is_told_everything_that_is_known_of_them(system: System, tmp_p
         own = json.loads(archive.read("configuration.json"))
         history = json.loads(archive.read("history.json"))
         calls = json.loads(archive.read("calls.json"))
+        letters = json.loads(archive.read("letters.json"))
+        assert {letter["content"] for letter in letters} == {name for name in archive.namelist() if name.startswith("letters/")}
     assert {("user", "claire"), ("mailbox", "claire")} <= {(each["kind"], each["id"]) for each in own}
     assert "claire" in {change["resource_id"] for change in history}
     assert all("call_id" in call for call in calls)

@@ -1,5 +1,6 @@
 """`carillon person export USER FILE`: everything that is known of a person, as one ZIP file: configuration and its history, calls with
-their recordings, messages. `carillon person erase USER`: take a person out of all that is kept, and tell what each service did.
+their recordings, messages, e-mails that are still here. `carillon person erase USER`: take a person out of all that is kept, and tell what
+each service did.
 
 Always: a file that is there was written whole; an erasure goes on whether or not somebody waits for it.
 """
@@ -17,6 +18,7 @@ from google.protobuf.message import Message
 from carillon.cdr.v1.cdr_pb2 import ListRecordsRequest
 from carillon.directory.v1 import person_pb2 as pb
 from carillon.directory.v1.person_pb2_grpc import PersonServiceStub
+from carillon.voicemail.v1 import voicemail_pb2, voicemail_pb2_grpc
 from carillon_cli.commands import recordings
 from carillon_cli.commands.messages import fetch_audio, list_messages
 from carillon_cli.commands.records import PAGE, records
@@ -119,6 +121,9 @@ async def gathered(system: System, tenant: str, user: str) -> dict[str, bytes]:
             messages.append(_plain(message))
             entries[f"messages/{message.message_id}.wav"] = await fetch_audio(system, tenant, message.message_id)
     entries["messages.json"] = _json(messages)
+    letters = [letter for address in _addresses(resources) for letter in await _letters(system, tenant, address)]
+    entries |= {f"letters/{each.letter_id}.eml": each.content for each in letters}
+    entries["letters.json"] = _json([{**_plain(each), "content": f"letters/{each.letter_id}.eml"} for each in letters])
     recorded = await recordings.list_recordings(system, tenant, user_id=user)
     for each in recorded:
         entries[f"recordings/{each.recording_id}.{each.labels.get('format', 'wav')}"] = await recordings.fetch(
@@ -147,6 +152,25 @@ async def _calls(system: System, tenant: str, user: str, resources: list[pb.Pers
         async for record in records(system, tenant, request):
             found[record.call_id] = record_json(record)
     return [found[call_id] for call_id in sorted(found)]
+
+
+def _addresses(resources: list[pb.PersonalResource]) -> list[str]:
+    """E-mail addresses of the person and of their boxes."""
+    documents = [_plain(each.document) for each in resources if each.kind in ("user", "mailbox")]
+    found = [address for each in documents for address in (each.get("email", ""), *each.get("emails", ()))]
+    return sorted({address.lower() for address in found if address})
+
+
+async def _letters(system: System, tenant: str, address: str) -> list[voicemail_pb2.Letter]:
+    """E-mails to an address that are still here."""
+    async with system.channel("voicemail", tenant) as voicemail:
+        service = voicemail_pb2_grpc.MessageServiceStub(voicemail)
+        stream = service.ExportLetters(voicemail_pb2.ExportLettersRequest(address=address), timeout=APPLY_SECONDS)
+
+        async def take() -> list[voicemail_pb2.Letter]:
+            return [part.letter async for part in stream]
+
+        return await ask(take(), "voicemail")
 
 
 def _plain(message: Message) -> dict[str, Any]:

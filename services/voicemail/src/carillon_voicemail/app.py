@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from carillon.common.v1.call_application_pb2_grpc import add_CallApplicationServicer_to_server
@@ -24,6 +25,7 @@ from carillon_kit.outbox import Outbox
 from carillon_kit.postgres import migrate, open_pool
 from carillon_voicemail import erasures
 from carillon_voicemail.adapters.conference_door import ConferenceDoor
+from carillon_voicemail.adapters.letters_kept import KeptLetters
 from carillon_voicemail.adapters.maildir import Maildir
 from carillon_voicemail.adapters.postgres_conferences import PostgresConferences
 from carillon_voicemail.adapters.postgres_invitations import PostgresInvitations
@@ -52,7 +54,7 @@ from carillon_voicemail.letters import CONSUMER as LETTER_CONSUMER
 from carillon_voicemail.letters import LetterSender, LetterSubscriber
 from carillon_voicemail.line_resets import CONSUMER as LINE_RESETS
 from carillon_voicemail.line_resets import LineResets
-from carillon_voicemail.ports import MailTransport, Messages, Wake
+from carillon_voicemail.ports import MailTransport, Wake
 from carillon_voicemail.projections.configuration import Configuration
 from carillon_voicemail.settings import VoicemailSettings
 from carillon_voicemail.subscribers import CONSUMER, RecordingSubscriber
@@ -92,7 +94,10 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         messages = PostgresMessages(pool)
         server = await guarded_server(settings, "voicemail", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         conferences = ConferenceApplication(configuration, ConferenceDoor(pool), SystemClock())
-        _add_services(server, VoicemailApplication(configuration, conferences), messages, objects)
+        kept_letters = KeptLetters(Maildir(settings.maildir) if settings.maildir is not None else None)
+
+        messages_api = MessageApi(messages, objects, partial(kept_letters.to, pool))
+        _add_services(server, VoicemailApplication(configuration, conferences), messages_api)
         letters = PostgresLetters(pool)
         letter_sender = LetterSender(
             letters, _transport(settings), settings.retry_policy, settings.mail_from, settings.mail_deadline_seconds
@@ -118,7 +123,7 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         await _letters(settings, pool, bus, letters, letter_sender, stack)
         resets = LineResets(pool, objects, outbox.wake)
         stack.push_async_callback((await bus.consume(LINE_RESETS, resets.handle, dead_letters, batch=1)).stop)
-        stack.push_async_callback((await erasures.obey(pool, bus, objects, outbox.wake)).stop)
+        stack.push_async_callback((await erasures.obey(pool, bus, objects, kept_letters, outbox.wake)).stop)
         yield port
 
 
@@ -159,6 +164,6 @@ def _transport(settings: VoicemailSettings) -> MailTransport:
     return Maildir(settings.maildir)
 
 
-def _add_services(server: GrpcServer, application: VoicemailApplication, messages: Messages, objects: ObjectStore) -> None:
+def _add_services(server: GrpcServer, application: VoicemailApplication, messages: MessageApi) -> None:
     server.add(add_CallApplicationServicer_to_server, application, APPLICATION_SERVICE, APPLICATION_RIGHTS)
-    server.add(add_MessageServiceServicer_to_server, MessageApi(messages, objects), MESSAGE_SERVICE, MESSAGE_RIGHTS)
+    server.add(add_MessageServiceServicer_to_server, messages, MESSAGE_SERVICE, MESSAGE_RIGHTS)

@@ -11,6 +11,7 @@ from carillon_kit.bus import Bus, Consumer, ConsumerSpec
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_kit.orders import Counts, Orders, Wake
 from carillon_kit.rewriting import Columns, forget_letters, patterns, rewrite_rows
+from carillon_voicemail.adapters.letters_kept import KeptLetters
 
 CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="voicemail-erasures", subject=ORDERED, ack_wait=120)
 _THEIRS = "delete from message where tenant = $1 and mailbox_id = any($2::text[]) returning object"
@@ -37,14 +38,17 @@ _ROWS = {
 }
 
 
-async def carry_out(connection: Any, order: Order, objects: ObjectStore) -> Counts:
+async def carry_out(connection: Any, order: Order, objects: ObjectStore, letters: KeptLetters) -> Counts:
     """In the caller's transaction; the audio goes before it commits, so that nothing is left of it when it has."""
+    addresses = [text for text, instead in order.data.texts.items() if instead == ERASED_EMAIL]
+    # By the rows that go in the next step.
+    copies = await letters.erase(connection, order.tenant, addresses)
     gone = [row["object"] for row in await connection.fetch(_THEIRS, order.tenant, list(order.data.mailbox_ids))]
     for name in set(gone):
         if not await connection.fetchval(_SHARED, name):
             with suppress(ObjectNotFound):
                 await objects.delete(name)
-    counts: Counts = {"messages_deleted": len(gone)}
+    counts: Counts = {"messages_deleted": len(gone), "letter_copies_deleted": copies}
     await connection.execute(_TRIES, order.tenant, patterns(order.cleaner.needles))
     for what, tables in _ROWS.items():
         counts[what] = sum([await rewrite_rows(connection, each, order.tenant, order.cleaner) for each in tables])
@@ -53,7 +57,11 @@ async def carry_out(connection: Any, order: Order, objects: ObjectStore) -> Coun
     return counts
 
 
-async def obey(pool: "asyncpg.Pool[Any]", bus: Bus, objects: ObjectStore, wake: Wake) -> Consumer:
+async def obey(pool: "asyncpg.Pool[Any]", bus: Bus, objects: ObjectStore, letters: KeptLetters, wake: Wake) -> Consumer:
     """Start the consumer."""
     terms = ErasureOrders("voicemail")
-    return await Orders(pool, CONSUMER, terms, lambda connection, order: carry_out(connection, order, objects), wake).obey(bus, ERASURES)
+
+    async def carry(connection: Any, order: Order) -> Counts:
+        return await carry_out(connection, order, objects, letters)
+
+    return await Orders(pool, CONSUMER, terms, carry, wake).obey(bus, ERASURES)

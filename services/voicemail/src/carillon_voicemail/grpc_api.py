@@ -4,7 +4,7 @@ Always: a message is read with the tenant of the caller's token, so that another
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from carillon_kit.errors import InvalidArgument, NotFound, PermissionDenied, Una
 from carillon_kit.grpc_server import current_tenant
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_kit.pages import decode_token, encode_token, page_size
+from carillon_voicemail.adapters.letters_kept import KeptLetter
 from carillon_voicemail.conference_application import ConferenceApplication, is_for
 from carillon_voicemail.domain import dialogue
 from carillon_voicemail.domain.message import MailState, Message
@@ -30,8 +31,11 @@ APPLICATION_SERVICE = "carillon.common.v1.CallApplication"
 MESSAGE_SERVICE = "carillon.voicemail.v1.MessageService"
 _READERS = frozenset({ADMIN, OPERATOR, SERVICE})
 APPLICATION_RIGHTS = {"Next": frozenset({SERVICE}), "Await": frozenset({SERVICE})}
-MESSAGE_RIGHTS = {"ListMessages": _READERS, "GetMessage": _READERS, "FetchMessageAudio": _READERS}
+MESSAGE_RIGHTS = dict.fromkeys(("ListMessages", "GetMessage", "FetchMessageAudio", "ExportLetters"), _READERS)
 CHUNK_BYTES = 64 * 1024
+_LONGEST_ADDRESS = 254
+#: A tenant's e-mails to an address that are still here.
+Letters = Callable[[str, str], AsyncIterator[KeptLetter]]
 
 
 class VoicemailApplication(app_rpc.CallApplicationServicer):
@@ -138,9 +142,10 @@ def step_message(step: dialogue.Step) -> app_pb.Step:
 class MessageApi(rpc.MessageServiceServicer):
     """Reads messages and their audio."""
 
-    def __init__(self, messages: Messages, objects: ObjectStore) -> None:
+    def __init__(self, messages: Messages, objects: ObjectStore, letters: Letters) -> None:
         self._messages = messages
         self._objects = objects
+        self._letters = letters
 
     async def ListMessages(self, request: pb.ListMessagesRequest, context: Any) -> pb.ListMessagesResponse:
         """One page, newest first."""
@@ -169,6 +174,15 @@ class MessageApi(rpc.MessageServiceServicer):
             raise Unavailable("the audio cannot be had now") from error
         for start in range(0, len(audio), CHUNK_BYTES):
             yield pb.FetchMessageAudioResponse(chunk=audio[start : start + CHUNK_BYTES])
+
+    async def ExportLetters(self, request: pb.ExportLettersRequest, context: Any) -> AsyncIterator[pb.ExportLettersResponse]:
+        """Of the caller's tenant alone, whatever the address."""
+        if not 3 <= len(request.address) <= _LONGEST_ADDRESS or "\0" in request.address:
+            raise InvalidArgument({"address": f"must be an e-mail address of at most {_LONGEST_ADDRESS} characters"})
+        async for each in self._letters(current_tenant(), request.address):
+            state = "delivered" if each.delivered else "waiting"
+            letter = pb.Letter(letter_id=str(each.letter_id), state=state, to=each.to, subject=each.subject, content=each.content)
+            yield pb.ExportLettersResponse(letter=letter)
 
     async def _get(self, message_id: str) -> Message:
         try:

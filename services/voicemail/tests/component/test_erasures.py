@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,7 +12,10 @@ from carillon_contracts.erasure import Order, PersonErasureOrdered
 from carillon_kit.object_store import MemoryObjectStore, ObjectNotFound
 from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import fresh_database
+from carillon_voicemail.adapters.letters_kept import KeptLetters
+from carillon_voicemail.adapters.maildir import Maildir
 from carillon_voicemail.erasures import carry_out
+from carillon_voicemail.ports import Mail
 
 pytestmark = pytest.mark.feature("P-8")
 AT = datetime(2026, 3, 5, 10, tzinfo=UTC)
@@ -53,9 +57,9 @@ async def message(pool: Any, objects: MemoryObjectStore, mailbox: str, audio: by
     return name
 
 
-async def obeyed(pool: Any, objects: MemoryObjectStore) -> dict[str, int]:
+async def obeyed(pool: Any, objects: MemoryObjectStore, folder: Maildir | None = None) -> dict[str, int]:
     async with pool.acquire() as connection, connection.transaction():
-        return await carry_out(connection, ORDER, objects)
+        return await carry_out(connection, ORDER, objects, KeptLetters(folder))
 
 
 async def test_what_is_theirs_goes_and_what_others_have_of_them_stays_without_a_name(pool: Any) -> None:
@@ -84,3 +88,29 @@ async def test_what_is_theirs_goes_and_what_others_have_of_them_stays_without_a_
     (there,) = await pool.fetch("select party, number from conference_attendance")
     assert tuple(there) == ("erased", "+41790000000")
     assert set((await obeyed(pool, objects)).values()) == {0}
+
+
+async def letter(pool: Any, folder: Maildir, tenant: str, *to: str) -> UUID:
+    """One that was delivered."""
+    letter_id = uuid4()
+    content = f"To: {', '.join(to)}\r\nSubject: Welcome\r\n\r\nA code\r\n".encode()
+    await pool.execute("insert into letter_job (letter_id, tenant, requested_at, state) values ($1, $2, $3, 'sent')", letter_id, tenant, AT)
+    await folder.send(Mail(letter_id, "pbx@acme.example", to, content, AT))
+    return letter_id
+
+
+async def test_delivered_letters_that_lie_here_are_exported_and_go_if_they_are_the_person_s_alone(pool: Any, tmp_path: Path) -> None:
+    objects, folder = MemoryObjectStore(), Maildir(tmp_path)
+    zoe = "Zoé <ZOE@acme.example>"
+    own, shared = await letter(pool, folder, "acme", zoe), await letter(pool, folder, "acme", zoe, "bob@acme.example")
+    elsewhere = await letter(pool, folder, "other", zoe)
+    body = {"to": ["zoe@acme.example"], "subject": "x", "text": "hello"}
+    waiting = uuid4()
+    await pool.execute("insert into letter_job (letter_id, tenant, body, requested_at) values ($1, 'acme', $2, $3)", waiting, body, AT)
+    found = {each.letter_id: each async for each in KeptLetters(folder).to(pool, "acme", "Zoe@acme.example")}
+    assert {name: each.delivered for name, each in found.items()} == {own: True, shared: True, waiting: False}
+    assert (found[waiting].content, found[own].subject) == (b"hello", "Welcome")
+    assert b"A code" in found[own].content
+    assert (await obeyed(pool, objects, folder))["letter_copies_deleted"] == 1
+    assert set(await folder.kept()) == {shared, elsewhere}
+    assert (await obeyed(pool, objects, folder))["letter_copies_deleted"] == 0

@@ -5,7 +5,9 @@ Always: a file's name comes from the message's id, so that the same message give
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
 from carillon_voicemail.ports import Mail, MailUnavailable
 
@@ -36,6 +38,18 @@ class Maildir:
             os.fsync(file.fileno())
         temporary.rename(self._path / "new" / name)
         self._sync("new")
+
+    async def kept(self) -> dict[UUID, Path]:
+        """What lies there of ours, by message id."""
+        return await asyncio.to_thread(self._kept)
+
+    def _kept(self) -> dict[UUID, Path]:
+        found = {}
+        for folder in ("new", "cur"):
+            for path in (self._path / folder).glob("*.carillon*"):
+                with suppress(ValueError, IndexError):
+                    found[UUID(path.name.split(".")[1])] = path
+        return found
 
     def _there(self, name: str) -> bool:
         """In `new`, or moved to `cur` by a reader, which adds `:2,` and flags."""

@@ -49,6 +49,11 @@ class MessageServiceStub:
                 request_serializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.FetchMessageAudioRequest.SerializeToString,
                 response_deserializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.FetchMessageAudioResponse.FromString,
                 _registered_method=True)
+        self.ExportLetters = channel.unary_stream(
+                '/carillon.voicemail.v1.MessageService/ExportLetters',
+                request_serializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.ExportLettersRequest.SerializeToString,
+                response_deserializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.ExportLettersResponse.FromString,
+                _registered_method=True)
 
 
 class MessageServiceServicer:
@@ -74,6 +79,14 @@ class MessageServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportLetters(self, request, context):
+        """ExportLetters gives the e-mails to an address that are kept here: those that wait, and, where e-mails go into a folder of the installation,
+        those that lie there. For a person's export.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MessageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -91,6 +104,11 @@ def add_MessageServiceServicer_to_server(servicer, server):
                     servicer.FetchMessageAudio,
                     request_deserializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.FetchMessageAudioRequest.FromString,
                     response_serializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.FetchMessageAudioResponse.SerializeToString,
+            ),
+            'ExportLetters': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportLetters,
+                    request_deserializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.ExportLettersRequest.FromString,
+                    response_serializer=carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.ExportLettersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -174,6 +192,33 @@ class MessageService:
             '/carillon.voicemail.v1.MessageService/FetchMessageAudio',
             carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.FetchMessageAudioRequest.SerializeToString,
             carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.FetchMessageAudioResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportLetters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/carillon.voicemail.v1.MessageService/ExportLetters',
+            carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.ExportLettersRequest.SerializeToString,
+            carillon_dot_voicemail_dot_v1_dot_voicemail__pb2.ExportLettersResponse.FromString,
             options,
             channel_credentials,
             insecure,

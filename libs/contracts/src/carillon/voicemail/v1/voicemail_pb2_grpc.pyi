@@ -36,6 +36,10 @@ class MessageServiceStub:
     GetMessage: _grpc.UnaryUnaryMultiCallable[_voicemail_pb2.GetMessageRequest, _voicemail_pb2.GetMessageResponse]
     FetchMessageAudio: _grpc.UnaryStreamMultiCallable[_voicemail_pb2.FetchMessageAudioRequest, _voicemail_pb2.FetchMessageAudioResponse]
     """FetchMessageAudio streams the message as a WAV file in chunks of at most 64 KiB."""
+    ExportLetters: _grpc.UnaryStreamMultiCallable[_voicemail_pb2.ExportLettersRequest, _voicemail_pb2.ExportLettersResponse]
+    """ExportLetters gives the e-mails to an address that are kept here: those that wait, and, where e-mails go into a folder of the installation,
+    those that lie there. For a person's export.
+    """
 
 @_typing.type_check_only
 class MessageServiceAsyncStub(MessageServiceStub):
@@ -45,6 +49,10 @@ class MessageServiceAsyncStub(MessageServiceStub):
     GetMessage: _aio.UnaryUnaryMultiCallable[_voicemail_pb2.GetMessageRequest, _voicemail_pb2.GetMessageResponse]  # type: ignore[assignment]
     FetchMessageAudio: _aio.UnaryStreamMultiCallable[_voicemail_pb2.FetchMessageAudioRequest, _voicemail_pb2.FetchMessageAudioResponse]  # type: ignore[assignment]
     """FetchMessageAudio streams the message as a WAV file in chunks of at most 64 KiB."""
+    ExportLetters: _aio.UnaryStreamMultiCallable[_voicemail_pb2.ExportLettersRequest, _voicemail_pb2.ExportLettersResponse]  # type: ignore[assignment]
+    """ExportLetters gives the e-mails to an address that are kept here: those that wait, and, where e-mails go into a folder of the installation,
+    those that lie there. For a person's export.
+    """
 
 class MessageServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -69,5 +77,15 @@ class MessageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_voicemail_pb2.FetchMessageAudioResponse], _abc.AsyncIterator[_voicemail_pb2.FetchMessageAudioResponse]]:
         """FetchMessageAudio streams the message as a WAV file in chunks of at most 64 KiB."""
+
+    @_abc_1.abstractmethod
+    def ExportLetters(
+        self,
+        request: _voicemail_pb2.ExportLettersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_voicemail_pb2.ExportLettersResponse], _abc.AsyncIterator[_voicemail_pb2.ExportLettersResponse]]:
+        """ExportLetters gives the e-mails to an address that are kept here: those that wait, and, where e-mails go into a folder of the installation,
+        those that lie there. For a person's export.
+        """
 
 def add_MessageServiceServicer_to_server(servicer: MessageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
