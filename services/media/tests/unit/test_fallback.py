@@ -13,10 +13,13 @@ from carillon_media.domain.fallback import fallback
 from carillon_media.domain.steps import Ring, TrunkTarget
 
 
-def config() -> TenantConfig:
+def config(**subscription: Any) -> TenantConfig:
     found = TenantConfig("dupont")
     resources: list[tuple[str, dict[str, Any]]] = [
-        ("tenant", {"id": "dupont", "realm": "dupont.example", "country": "CH", "main_number": "+41215550100"}),
+        (
+            "tenant",
+            {"id": "dupont", "realm": "dupont.example", "country": "CH", "main_number": "+41215550100", "subscription": subscription},
+        ),
         ("trunk", {"id": "far", "address": "127.0.0.3", "priority": 5}),
         ("trunk", {"id": "near", "address": "127.0.0.2"}),
         ("extension", {"id": "102", "destination": {"user_id": "bob"}}),
@@ -56,3 +59,9 @@ def test_calls_from_trunks_wait_for_routing() -> None:
 
 def test_an_unknown_tenant_has_no_fallback() -> None:
     assert fallback(None, FACTS, "") is None
+
+
+def test_a_suspended_tenant_reaches_help_and_nobody_else() -> None:
+    suspended = config(suspended=True)
+    assert fallback(suspended, FACTS, "") is None
+    assert isinstance(fallback(suspended, replace(FACTS, dialled="112"), ""), Ring)

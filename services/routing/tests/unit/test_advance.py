@@ -79,6 +79,18 @@ def test_an_emergency_call_goes_out_first_of_all_by_any_trunk_even_if_the_subscr
     assert call.rings == [(f"{dialled}@abroad", 0, 120)]
 
 
+@pytest.mark.feature("R-18", "D-24")
+def test_a_suspended_tenant_calls_for_help_alone_and_is_called_by_nobody() -> None:
+    tenant = {"id": "acme", "realm": "acme.example", "country": "CH", "main_number": "+41215550100", "subscription": {"suspended": True}}
+    config = small_company(trunks=[{"id": "abroad", "address": "192.0.2.2", "prefixes": ["+33"], "priority": 5}], tenant=tenant)
+    calls = [SimulatedCall.from_user(config, "anna", dialled) for dialled in ("102", "*78", "*97", "+33123456789", "+41215550101")]
+    calls.append(SimulatedCall.from_outside(config, "+41215550101", TUESDAY))
+    for call in calls:
+        assert call.ends == (21, 403)
+        assert call.trace()[-1] == "+ tenant subscription: the tenant is suspended: only help is called -> hang_up"
+    assert SimulatedCall.from_user(config, "anna", "112").rings == [("112@abroad", 0, 120)]
+
+
 @pytest.mark.feature("R-24")
 def test_the_answer_names_the_configuration_and_what_was_looked_at() -> None:
     config = small_company()

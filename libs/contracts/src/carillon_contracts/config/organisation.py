@@ -35,6 +35,8 @@ class Subscription(Shape):
     #: The last day; None: without end.
     valid_until: date | None = None
     trial: bool = False
+    #: Nobody calls nor is called, but for help.
+    suspended: bool = False
 
 
 class Site(Resource):

@@ -38,7 +38,7 @@ def fallback(config: TenantConfig | None, facts: CallFacts, caller_number: str) 
             for index, trunk in enumerate(trunks[:4])
         )
         return Ring(targets, caller_number or config.tenant.main_number, facts.caller_name) if targets else None
-    extension = config.extensions.get(facts.dialled)
+    extension = config.extensions.get(facts.dialled) if not config.tenant.subscription.suspended else None
     if extension is None or extension.destination.user_id is None:
         return None
     target = RingTarget("fallback", extension.destination.user_id, 0, _RING_MS)

@@ -59,6 +59,7 @@ from carillon_routing.domain.walk import (
     ENDS,
     LOOP,
     MAX_HOPS,
+    SUSPENDED,
     UNKNOWN_NUMBER,
     Move,
     Stop,
@@ -179,6 +180,9 @@ def _enter(walk: Walk, entered: Entered) -> Move:
         if name.startswith(VARIABLE):
             walk.assign(name.removeprefix(VARIABLE), value)
     dialled = _dialled(walk) if from_user else dialled_from_trunk(walk.config, walk.call.dialled)
+    if walk.config.tenant.subscription.suspended and not isinstance(dialled, ToEmergency):
+        walk.note("tenant subscription", True, "the tenant is suspended: only help is called", "hang_up")
+        return Stop(SUSPENDED)
     if from_user and not isinstance(dialled, ToEmergency) and (coded := recognise(walk.config, walk.call.dialled)) is not None:
         if coded.feature in ("forward_on", "forward_off", "dnd_on", "dnd_off"):
             return feature_settings.changed(walk, coded)

@@ -193,6 +193,7 @@ class Subscription(_message.Message):
     RECORDING_FIELD_NUMBER: _builtins.int
     VALID_UNTIL_FIELD_NUMBER: _builtins.int
     TRIAL_FIELD_NUMBER: _builtins.int
+    SUSPENDED_FIELD_NUMBER: _builtins.int
     product: _builtins.str
     users: _builtins.int
     numbers: _builtins.int
@@ -206,6 +207,8 @@ class Subscription(_message.Message):
     valid_until: _builtins.str
     """The last day, `YYYY-MM-DD`; empty: without end."""
     trial: _builtins.bool
+    suspended: _builtins.bool
+    """Nobody calls nor is called, but for help; phones stay registered, calls that are up go on."""
     def __init__(
         self,
         *,
@@ -219,10 +222,11 @@ class Subscription(_message.Message):
         recording: _builtins.bool | None = ...,
         valid_until: _builtins.str = ...,
         trial: _builtins.bool = ...,
+        suspended: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_conference_rooms", b"_conference_rooms", "_menu_nodes", b"_menu_nodes", "_numbers", b"_numbers", "_queues", b"_queues", "_recording", b"_recording", "_trunks", b"_trunks", "_users", b"_users", "conference_rooms", b"conference_rooms", "menu_nodes", b"menu_nodes", "numbers", b"numbers", "queues", b"queues", "recording", b"recording", "trunks", b"trunks", "users", b"users"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conference_rooms", b"_conference_rooms", "_menu_nodes", b"_menu_nodes", "_numbers", b"_numbers", "_queues", b"_queues", "_recording", b"_recording", "_trunks", b"_trunks", "_users", b"_users", "conference_rooms", b"conference_rooms", "menu_nodes", b"menu_nodes", "numbers", b"numbers", "product", b"product", "queues", b"queues", "recording", b"recording", "trial", b"trial", "trunks", b"trunks", "users", b"users", "valid_until", b"valid_until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_conference_rooms", b"_conference_rooms", "_menu_nodes", b"_menu_nodes", "_numbers", b"_numbers", "_queues", b"_queues", "_recording", b"_recording", "_trunks", b"_trunks", "_users", b"_users", "conference_rooms", b"conference_rooms", "menu_nodes", b"menu_nodes", "numbers", b"numbers", "product", b"product", "queues", b"queues", "recording", b"recording", "suspended", b"suspended", "trial", b"trial", "trunks", b"trunks", "users", b"users", "valid_until", b"valid_until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__conference_rooms: _TypeAlias = _typing.Literal["conference_rooms"]  # noqa: Y015
     _WhichOneofArgType__conference_rooms: _TypeAlias = _typing.Literal["_conference_rooms", b"_conference_rooms"]  # noqa: Y015
