@@ -52,6 +52,18 @@ async def test_many_commands_at_once_are_answered_each(client: PlaneClient) -> N
     assert await client.list_sessions() == []
 
 
+async def test_several_sessions_are_asked_and_closed_at_once_and_one_that_is_gone_harms_no_other(client: PlaneClient) -> None:
+    await client.open("here")
+    await client.open("there")
+    known, unknown, other = await client.statistics_of(["here", "gone", "there"])
+    assert known is not None
+    assert unknown is None
+    assert other is not None
+    await client.close_all(["here", "gone", "there"])
+    assert await client.list_sessions() == []
+    assert await client.statistics_of([]) == []
+
+
 async def test_a_command_too_large_for_a_frame_is_refused_and_the_others_are_not(client: PlaneClient, tmp_path: Path) -> None:
     await client.open("large")
     huge = [tmp_path / ("x" * 30000)] * 40

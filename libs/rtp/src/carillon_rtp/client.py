@@ -289,6 +289,10 @@ class PlaneClient(Connection):
         """Ends the session and what runs on it; its port rests some seconds. A session that is gone: its last statistics, or zeros."""
         return Statistics.from_json(await self._ask("close", session=session))
 
+    async def close_all(self, sessions: Sequence[str]) -> None:
+        """As `close`; what the plane refuses changes nothing."""
+        await self._ask_of_each("close", sessions)
+
     async def adopt(self, sessions: Sequence[str]) -> list[str]:
         """Makes sessions of a client that went away this client's own; gives those that are not there (any more).
 
@@ -315,6 +319,11 @@ class PlaneClient(Connection):
     async def session_statistics(self, session: str) -> Statistics:
         """The statistics of a living session. Raises NoSession."""
         return Statistics.from_json(await self._ask("session_statistics", session=session))
+
+    async def statistics_of(self, sessions: Sequence[str]) -> list[Statistics | None]:
+        """As `session_statistics` of each; None where the plane says nothing."""
+        found = await self._ask_of_each("session_statistics", sessions)
+        return [None if isinstance(answer, PlaneError) else Statistics.from_json(answer) for answer in found]
 
     async def statistics(self) -> PlaneStatistics:
         """The plane as a whole."""

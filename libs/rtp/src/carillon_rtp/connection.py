@@ -11,7 +11,7 @@ import contextlib
 import os
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -108,6 +108,24 @@ class Connection:
             await self._event_there.wait()
 
     async def _ask(self, verb: str, **arguments: object) -> Any:
+        number, pending = self._send(verb, arguments)
+        try:
+            return await pending.answer
+        finally:
+            self._pending.pop(number, None)
+
+    async def _ask_of_each(self, verb: str, sessions: Sequence[str]) -> list[Any]:
+        """The answers to one command for each session, in order, each of them what was answered or the PlaneError; asked at once."""
+        sent = [self._send(verb, {"session": session}) for session in sessions]
+        try:
+            if sent:
+                await asyncio.wait([pending.answer for _, pending in sent])
+            return [pending.answer.exception() or pending.answer.result() for _, pending in sent]
+        finally:
+            for number, _ in sent:
+                self._pending.pop(number, None)
+
+    def _send(self, verb: str, arguments: Mapping[str, object]) -> tuple[int, _Pending]:
         if self._task is None:
             raise PlaneUnavailable("unavailable", "the client was closed")
         if len(self._pending) >= MAX_PENDING:
@@ -122,10 +140,7 @@ class Connection:
         self._unsent.append(number)
         if self._expiry is None:
             self._expiry = loop.call_at(pending.expires, self._expire)
-        try:
-            return await pending.answer
-        finally:
-            self._pending.pop(number, None)
+        return number, pending
 
     def _expire(self) -> None:
         """Gives up what has waited long enough, and looks again when the next would have."""

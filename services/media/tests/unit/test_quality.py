@@ -1,6 +1,7 @@
 """What the media plane knows of a leg that ends comes into its event; what it does not say delays nothing for long."""
 
 import asyncio
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from carillon_rtp.protocol import PlaneUnavailable
 from carillon_rtp.values import Remote, Statistics
 
 pytestmark = pytest.mark.feature("M-7")
+UNKNOWN = "c/b1"
 SEEN = Statistics(packets_in=500, packets_out=498, lost=3, jitter_ms=1.26, round_trip_ms=20.04, mos=4.321, remote_lost=1)
 
 
@@ -23,11 +25,11 @@ class Plane:
     def __init__(self, answer: Statistics | Exception | None) -> None:
         self.answer = answer
 
-    async def session_statistics(self, session: str) -> Statistics:
+    async def statistics_of(self, sessions: Sequence[str]) -> list[Statistics | None]:
         if self.answer is None:
             await asyncio.Event().wait()
         if isinstance(self.answer, Statistics):
-            return self.answer
+            return [self.answer if session != UNKNOWN else None for session in sessions]
         raise self.answer or AssertionError
 
 
@@ -59,6 +61,15 @@ async def test_the_end_of_a_leg_says_how_its_audio_did() -> None:
     )
     assert ended.event.cause == "normal_clearing"
     assert [first, *rest] == [BATCH[0], *BATCH[2:]]
+
+
+async def test_a_leg_that_the_plane_does_not_know_takes_nothing_from_the_others() -> None:
+    plane: Any = Plane(SEEN)
+    _, ended, _, unknown = await with_quality(BATCH, {"a": leg("a"), "b1": leg("b1")}, plane)
+    assert isinstance(ended, outputs.Journal)
+    assert isinstance(ended.event, LegEnded)
+    assert ended.event.quality is not None
+    assert unknown == BATCH[3]
 
 
 @pytest.mark.parametrize("answer", [PlaneUnavailable("unavailable", "away"), None])

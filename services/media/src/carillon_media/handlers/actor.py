@@ -153,11 +153,12 @@ class CallActor:
             self.board.happened(self, entries)
         for output in batch:
             await _DO[type(output)](self, output)
-        if legs := self._changed_legs():
+        # Of a call that is over, what was kept before its end tells the far ends of it again.
+        if not self.call.over and (legs := self._changed_legs()):
             self.parts.log.note(facts.tenant, facts.call_id, legs)
         closing, self.closing = self.closing, []
         if closing:
-            await asyncio.gather(*(media_acts.close_media(self, leg) for leg in closing))
+            await media_acts.close_media(self, closing)
 
     # -- for another process that takes the call up ------------------------------------------------------------------------
 
@@ -206,7 +207,7 @@ class CallActor:
                 self.parts.sip.bye(leg.session, "")
             else:
                 self.parts.sip.cancel(leg.session, "")
-        await asyncio.gather(*(media_acts.close_media(self, leg) for leg in self.legs.values()))
+        await media_acts.close_media(self, self.legs.values())
         for given in self.inbox:
             if isinstance(given, Request):
                 given.answer(DROPPED)

@@ -119,7 +119,7 @@ class Joining:
         leg = LegIo("", "", contact.flow, f"{BETWEEN_NODES}{self._board.parts.ids.uuid7()}", outgoing=True)
         answered = await self._answered(actor, leg, contact, moved, self._seal(actor, leg_id, moved, there))
         if answered is None:
-            await close_media(actor, leg)
+            await close_media(actor, (leg,))
             return 480
         assert leg.media is not None
         self._board.hand_over(leg)

@@ -3,7 +3,7 @@
 Invariant: whatever the plane refuses comes back as an input, or changes nothing because what it was to end is gone already.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from carillon_kit.logs import get_logger
@@ -133,9 +133,9 @@ async def listen(actor: "CallActor", output: outputs.ListenTo) -> None:
         await attempt(actor, actor.parts.plane.detect(leg.plane, output.tones))
 
 
-async def close_media(actor: "CallActor", leg: LegIo) -> None:
-    if leg.media is not None:
-        await attempt(actor, actor.parts.plane.close(leg.plane))
+async def close_media(actor: "CallActor", legs: Iterable[LegIo]) -> None:
+    if opened := [leg.plane for leg in legs if leg.media is not None]:
+        await attempt(actor, actor.parts.plane.close_all(opened))
 
 
 async def attempt(actor: "CallActor", command: Awaitable[object]) -> None:

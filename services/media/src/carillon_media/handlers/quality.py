@@ -5,7 +5,7 @@ the batch comes back with the same outputs in the same order.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar, cast
 
@@ -14,7 +14,7 @@ from carillon_media.domain import outputs
 from carillon_media.handlers.legs import LegIo
 from carillon_media.ports import PlanePort
 from carillon_rtp.protocol import PlaneError
-from carillon_rtp.values import ExtendedReport
+from carillon_rtp.values import ExtendedReport, Statistics
 
 SECONDS = 0.3
 T = TypeVar("T")
@@ -25,9 +25,8 @@ async def with_quality(batch: list[T], legs: Mapping[str, LegIo], plane: PlanePo
     ending = {place: leg for place, output in enumerate(batch) if (leg := _ending(output, legs)) is not None}
     if not ending:
         return batch
-    found = await asyncio.gather(*(_ask(leg, plane) for leg in ending.values()))
     said = list(batch)
-    for place, quality in zip(ending, found, strict=True):
+    for place, quality in zip(ending, await _ask(list(ending.values()), plane), strict=True):
         output = batch[place]
         if quality is not None and isinstance(output, outputs.Journal):
             said[place] = cast(T, replace(output, event=output.event.model_copy(update={"quality": quality})))
@@ -42,12 +41,16 @@ def _ending(output: object, legs: Mapping[str, LegIo]) -> LegIo | None:
     return leg if leg is not None and leg.told is not None else None
 
 
-async def _ask(leg: LegIo, plane: PlanePort) -> LegQuality | None:
+async def _ask(legs: Sequence[LegIo], plane: PlanePort) -> list[LegQuality | None]:
     try:
         async with asyncio.timeout(SECONDS):
-            seen = await plane.session_statistics(leg.plane)
+            found = await plane.statistics_of([leg.plane for leg in legs])
     except (PlaneError, TimeoutError):
-        return None
+        return [None] * len(legs)
+    return [None if seen is None else _quality(leg, seen) for leg, seen in zip(legs, found, strict=True)]
+
+
+def _quality(leg: LegIo, seen: Statistics) -> LegQuality:
     return LegQuality(
         codec=leg.media.codec if leg.media is not None else "",
         srtp=leg.media.srtp if leg.media is not None else "",
