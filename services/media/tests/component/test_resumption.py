@@ -165,6 +165,34 @@ async def test_a_caller_gives_up_after_the_restart_and_the_phone_stops_ringing(h
     assert words.last(await house.ended(), "ended")["cause"] == "caller_gave_up"
 
 
+@pytest.mark.feature("R-3")
+async def test_an_application_that_wanted_to_know_that_the_caller_gave_up_is_told_by_the_next_process(house: Any, words: Any) -> None:
+    ring = words.ring("bob")
+    ring.step.ring.ask_after_giving_up, ring.cursor = True, b"where it stood"
+
+    async def never_told(request: pb.NextRequest) -> pb.NextResponse:
+        if request.outcome.HasField("gave_up"):
+            await asyncio.Event().wait()
+        return ring
+
+    def told() -> list[bytes]:
+        return [request.cursor for request in house.application.asked if request.outcome.HasField("gave_up")]
+
+    house.application.decide = never_told
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    mine = anne.call("102")
+    bob.do("ring", (await bob.expect(InviteReceived)).session)
+    await anne.expect(SessionProgress)
+    anne.do("cancel", mine)
+    await house.ended()
+    await eventually(lambda: bool(told()))
+    await house.stop()
+    before = len(told())
+    await house.start()
+    await eventually(lambda: len(told()) > before)
+    assert set(told()) == {b"where it stood"}
+
+
 async def test_a_question_without_an_answer_is_asked_again(house: Any, words: Any) -> None:
     async def never(request: pb.NextRequest) -> pb.NextResponse:
         await asyncio.Event().wait()

@@ -8,7 +8,7 @@ from carillon_contracts.config import Announcement, Queue
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.phrases import spoken
 from carillon_routing.domain.queues.speech import called_back, offered_back
-from carillon_routing.testing import SimulatedCall, small_company
+from carillon_routing.testing import SimulatedCall, small_company, to_plan
 
 BOTH = (Announcement(text="Bonjour", language="fr"), Announcement(text="Hello", language="en"), Announcement(text="Salut"))
 
@@ -75,3 +75,21 @@ def test_the_queue_s_own_sentences_are_spoken_in_every_language_of_the_call() ->
     assert [phrase.language for phrase in called_back("sv", "de")] == ["en"]
     offer = offered_back(Queue(id="q", callback_key="#"), "en,fr", "de")
     assert [("hash" in phrase.text, "dièse" in phrase.text) for phrase in offer] == [(True, False), (False, True)]
+
+
+@pytest.mark.feature("R-17", "R-2")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Vous appelez du {caller_number}.", "Vous appelez du + 4 1 7 9 1 1 1 2 2 3 3."),
+        ("Dossier {file}, {name}, {nobody}!", "Dossier 4 7 1 1, Zoé {dialled}, !"),
+        ("{7} {Caller} { dialled }", "{7} {Caller} { dialled }"),
+    ],
+)
+def test_variables_in_an_announcement_are_spoken_once_and_numbers_digit_by_digit(text: str, said: str) -> None:
+    call = to_plan(
+        {"id": "a", "set_variable": {"name": "file", "value": "4711", "next": "b"}},
+        {"id": "b", "set_variable": {"name": "name", "value": "Zoé {dialled}", "next": "c"}},
+        {"id": "c", "announcement": {"announcements": [{"text": text}]}},
+    )
+    assert [phrase.text for phrase in call.says] == [said]

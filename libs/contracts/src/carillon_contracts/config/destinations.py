@@ -8,7 +8,9 @@ from carillon_contracts.config.values import E164, HangUpReason, Language, Shape
 
 
 class Announcement(Shape):
-    """A phrase spoken by the system, or an audio file (`text` is spoken when it cannot be had); no language means the tenant's."""
+    """A phrase spoken by the system, or an audio file (`text` is spoken when it cannot be had); no language means the tenant's.
+
+    Where a call is on its way, `{caller_number}`, `{dialled}` and other variables in the text stand for what they hold."""
 
     text: Annotated[str, StringConstraints(max_length=2000)] = ""
     language: Language = ""

@@ -232,8 +232,15 @@ def _silence(call: CallState) -> None:
 
 def tell_given_up(call: CallState, phase: object) -> None:
     """The caller hangs up; an application that wants to know while it rings is told."""
-    if isinstance(phase, Ringing) and phase.step.ask_after_giving_up and not call.orphaned:
-        call.do(outputs.Tell(call.application, call.cursor, GaveUpOutcome(), call.asks_as))
+    if (told := told_of_giving_up(call, phase)) is not None:
+        call.do(told)
+
+
+def told_of_giving_up(call: CallState, phase: object) -> outputs.Tell | None:
+    """What the application is told when the caller hangs up in this phase; None: nothing."""
+    if not isinstance(phase, Ringing) or not phase.step.ask_after_giving_up or call.orphaned:
+        return None
+    return outputs.Tell(call.application, call.cursor, GaveUpOutcome(), call.asks_as)
 
 
 def replace_step(call: CallState, phase: Ringing) -> None:

@@ -15,6 +15,7 @@ from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs, outputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.describe import describe
+from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.state import CALLER, CallState
 from carillon_media.handlers import awaiting, feature_acts, media_acts, room_acts, sip_acts
@@ -278,14 +279,7 @@ class CallActor:
         self.post(inputs.Decided(output.question, *found))
 
     async def _tell(self, output: outputs.Tell) -> None:
-        self.board.spawn(self._told(output))
-
-    async def _told(self, output: outputs.Tell) -> None:
-        facts = output.facts or self.call.facts
-        try:
-            await self.parts.applications.ask(output.application, facts, output.cursor, output.outcome)
-        except NoDecision as error:
-            self.parts.quiet.warning("application was not told", application=output.application, call_id=facts.call_id, error=str(error))
+        self.board.spawn(tell(self.parts, self.call.facts, output))
 
     async def _set_timer(self, output: outputs.SetTimer) -> None:
         self._timers.set(output.name, output.at)
@@ -306,6 +300,14 @@ class CallActor:
 
     async def _nothing(self, output: object) -> None:
         """Done by being journalled."""
+
+
+async def tell(parts: Parts, facts: CallFacts, output: outputs.Tell) -> None:
+    """Tell an application of a call; what it answers is not carried out."""
+    try:
+        await parts.applications.ask(output.application, output.facts or facts, output.cursor, output.outcome)
+    except NoDecision as error:
+        parts.quiet.warning("application was not told", application=output.application, call_id=facts.call_id, error=str(error))
 
 
 _DO: Mapping[type, Callable[[CallActor, Any], Awaitable[None]]] = {

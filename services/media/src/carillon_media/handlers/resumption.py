@@ -1,20 +1,21 @@
 """Calls of a process that died, taken up by this one: their machines, SIP sessions and media ports go on where they were.
 
 Invariant: a far end hears nothing that a retransmission would not say; audio is not touched unless the media plane lost it; a leg that
-cannot be taken up leaves its call as if it had fallen silent; whoever may still believe in a call that is over is told.
+cannot be taken up leaves its call as if it had fallen silent; whoever may still believe in a call that is over is told, and so is
+an application that wanted to know that its caller gave up.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from carillon_kit.logs import get_logger
-from carillon_media.domain import inputs
+from carillon_media.domain import inputs, ringing
 from carillon_media.domain.call import Call
 from carillon_media.domain.causes import NODE_FAILURE
 from carillon_media.domain.recovery import PastEvent
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.state import Gathering, Leg, Playing, Recording, Supervising, TakingLeave, Waiting, side_of
-from carillon_media.handlers.actor import CallActor
+from carillon_media.handlers.actor import CallActor, tell
 from carillon_media.handlers.board import AnswerAgain, Restore
 from carillon_media.handlers.legs import LegIo
 from carillon_media.handlers.recovery import Found, Past
@@ -102,6 +103,8 @@ class Resumption:
                 self._go_on(actor, sessions, away)
         for past in (*self._found.open, *self._found.ended):
             self._say_farewell(past, live)
+        for past in self._found.ended:
+            self._tell_again(past)
 
     def _go_on(self, actor: CallActor, sessions: Mapping[str, SessionState], away_ms: int) -> None:
         by_plane = {leg.plane: leg for leg in actor.legs.values()}
@@ -163,6 +166,15 @@ class Resumption:
                 self._parts.sip.part(kept.session, _status(end), f'Q.850;text="{end.data.get("cause", "")}"')
             except ParseError as error:
                 _log.warning("a far end is not told", call_id=past.call_id, leg_id=leg_id, error=str(error))
+
+    def _tell_again(self, past: Past) -> None:
+        """A caller gave up shortly before the death: whether the application was told is not known, and what it does it does once."""
+        ended = next((event for event in past.events if event.kind == "ended"), None)
+        if past.call is None or ended is None or ended.data.get("by") != "caller" or not self._recent(ended.at):
+            return
+        state = past.call.state
+        if (owed := ringing.told_of_giving_up(state, state.phase)) is not None:
+            self._board.spawn(tell(self._parts, state.facts, owed))
 
     def _recent(self, at: datetime) -> bool:
         return at > self._found.died_at - FAREWELL

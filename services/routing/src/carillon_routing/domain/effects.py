@@ -1,14 +1,10 @@
 """Nodes that tell or ask the outside: e-mail, web-hook, and the agent that a caller knows. A failure never holds the call up."""
 
-import re
-
 from carillon_contracts.config import EmailNode, PlanNode, StickyAgentNode, StickySource, WebhookNode
 from carillon_routing.domain import callers, users
 from carillon_routing.domain.asks import Fetch, LastAgent, Mail
 from carillon_routing.domain.facts import RingResult
 from carillon_routing.domain.walk import Move, ToNode, Walk
-
-_PLACE = re.compile(r"\{([a-z][a-z0-9_]{0,31})\}")
 
 
 def carry_out(walk: Walk, subject: str, node: PlanNode) -> Move | None:
@@ -20,18 +16,13 @@ def carry_out(walk: Walk, subject: str, node: PlanNode) -> Move | None:
     return _sticky_agent(walk, subject, node.sticky_agent) if node.sticky_agent is not None else None
 
 
-def filled(walk: Walk, text: str) -> str:
-    """The text with every `{variable}` replaced by what it holds."""
-    return _PLACE.sub(lambda match: walk.variable(match.group(1)), text)
-
-
 def _onward(walk: Walk, following: str) -> Move:
     assert walk.sender is not None
     return ToNode(walk.sender[0], following)
 
 
 def _email(walk: Walk, subject: str, node: EmailNode) -> Move:
-    taken = walk.ask(Mail(node.recipients, filled(walk, node.subject)[:200], filled(walk, node.text)[:4000], walk.hops))
+    taken = walk.ask(Mail(node.recipients, walk.filled(node.subject)[:200], walk.filled(node.text)[:4000], walk.hops))
     following = node.next if taken is True else node.failed or node.next
     to = ", ".join(node.recipients)
     walk.note(subject, taken is True, f"an e-mail to {to} {'goes out' if taken is True else 'could not be taken'}", f"node {following}")

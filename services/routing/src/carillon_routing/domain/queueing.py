@@ -4,7 +4,6 @@ import re
 
 from carillon_contracts.config import Destination, Queue, QueueNode
 from carillon_routing.domain.cursor import QueueWait
-from carillon_routing.domain.effects import filled
 from carillon_routing.domain.facts import HangUp
 from carillon_routing.domain.queue_steps import EnterQueue, QueueReason
 from carillon_routing.domain.walk import ENDS, Move, Stop, ToDestination, ToNode, Walk, name_of
@@ -43,7 +42,7 @@ def _given(walk: Walk, queue_id: str) -> QueueNode:
 def _skills(walk: Walk, given: QueueNode) -> str:
     """Those that the node asks for, in one form; each level the highest that is asked for."""
     wanted: dict[str, int] = {}
-    for part in filter(None, map(str.strip, filled(walk, given.skills).split(","))):
+    for part in filter(None, map(str.strip, walk.filled(given.skills).split(","))):
         found = _SKILL.fullmatch(part)
         if found is None:
             walk.note(f"queue/{given.queue_id} skills", False, f"{part!r} is no skill")
@@ -59,7 +58,7 @@ def _skills(walk: Walk, given: QueueNode) -> str:
 def _priority(walk: Walk, queue: Queue, given: QueueNode) -> int:
     best = 0
     if given.priority:
-        text = filled(walk, given.priority).strip()
+        text = walk.filled(given.priority).strip()
         number = re.fullmatch("[0-9]", text) is not None
         walk.note(f"queue/{queue.id} priority", number, f"the node gives {text!r}" if number else f"{text!r} is no priority from 0 to 9")
         best = int(text) if number else 0

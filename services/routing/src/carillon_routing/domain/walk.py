@@ -4,8 +4,9 @@ Always: nothing is decided here without a line in the trace; the trace is bounde
 """
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 
@@ -32,6 +33,10 @@ MAX_DEPTH = 10
 #: Variables of one call, and what each may hold.
 MAX_VARIABLES = 16
 MAX_VALUE = 200
+#: Characters of one phrase.
+MAX_SPOKEN = 4000
+_PLACE = re.compile(r"\{([a-z][a-z0-9_]{0,31})\}")
+_NUMBER = re.compile(r"\+?[0-9]{2,}")
 
 #: What forwardings know: a rejected call counts as busy, a congested trunk as unreachable.
 LIKE: dict[RingResult, RingResult] = {"rejected": "busy", "congested": "unreachable"}
@@ -168,8 +173,13 @@ class Walk:
         return Stop(BROKEN_PLAN)
 
     def speak(self, announcements: tuple[Announcement, ...]) -> tuple[Phrase, ...]:
-        """Phrases in the call's language."""
-        return spoken(announcements, self.language, self.config.tenant.language)
+        """Phrases in the call's language, with what `{variable}` in them holds; numbers digit by digit."""
+        phrases = spoken(announcements, self.language, self.config.tenant.language)
+        return tuple(replace(each, text=self.filled(each.text, _aloud)[:MAX_SPOKEN]) for each in phrases)
+
+    def filled(self, text: str, said: Callable[[str], str] = str) -> str:
+        """The text with every `{variable}` replaced by what it holds, as it is `said`."""
+        return _PLACE.sub(lambda match: said(self.variable(match.group(1))), text)
 
     def variable(self, name: str) -> str:
         """What a variable, or one of `BUILT_IN`, holds; empty if nothing."""
@@ -230,6 +240,11 @@ class Walk:
         ways = self.sender_ways() or _NO_WAYS
         account = self.codes.get("account", "")
         return Ring(targets, number, name, bool(ways.answered), ask_after_giving_up=bool(ways.gave_up), account_code=account)
+
+
+def _aloud(value: str) -> str:
+    """As a voice is to read it."""
+    return " ".join(value) if _NUMBER.fullmatch(value) else value
 
 
 def name_of(destination: Destination) -> str:

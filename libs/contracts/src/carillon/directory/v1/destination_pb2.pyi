@@ -107,7 +107,9 @@ class Announcement(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     AUDIO_ID_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Spoken if there is no file or it cannot be had."""
+    """Spoken if there is no file or it cannot be had. In plans, menus and destinations `{caller_number}`, `{dialled}` and other variables of
+    the call stand for what they hold; numbers are said digit by digit.
+    """
     language: _builtins.str
     """BCP 47; empty: the tenant's."""
     audio_id: _builtins.str
