@@ -38,6 +38,8 @@ class Coded:
 def recognise(config: TenantConfig, dialled: str) -> Coded | None:
     """The feature that these digits mean; None: they are none. The longest code that fits counts."""
     if not dialled.startswith(("*", "#")):
+        if len(dialled) == 1 and (dialled, "operator") in _by_length(config.tenant.feature_codes):
+            return Coded("operator", dialled)
         lot = lot_of(config, dialled)
         return Coded("park", "", dialled, slot=True) if lot else None
     for code, feature in _by_length(config.tenant.feature_codes):

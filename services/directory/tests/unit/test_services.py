@@ -58,3 +58,10 @@ def test_a_block_knows_how_many_of_its_numbers_are_in_use(config: TenantConfig) 
     config = after(config, make("number", id="+41215550909", destination={"user_id": "ann"}))
     config = after(config, make("number", id="+412155509055", destination={"user_id": "ann"}))
     assert in_use(block, config.numbers) == in_use(block, dict(config.numbers)) == 2
+
+
+@pytest.mark.feature("D-3")
+def test_who_has_no_mobile_has_no_mobile_number(config: TenantConfig) -> None:
+    config = after(config, switch("bob", mobile=False))
+    given_one = UpdateResource(actor="x", kind="user", resource_id="bob", document={"mobile": "+41795550901"}, paths=("mobile",))
+    assert fields(decide(config, given_one)) == ["user.mobile"]

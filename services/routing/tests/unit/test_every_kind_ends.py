@@ -64,6 +64,7 @@ DESTINATIONS: dict[str, st.SearchStrategy[Any]] = {
     "extension_id": st.sampled_from(["10", "101", "99"]),
     "external_number": st.sampled_from(NUMBERS),
     "announcement": st.just({"text": "x"}),
+    "operator": st.just(True),
     "hang_up": st.sampled_from(["normal", "busy", "rejected"]),
 }
 destinations = st.sampled_from(sorted(DESTINATIONS)).flatmap(lambda kind: DESTINATIONS[kind].map(lambda value: {kind: value}))

@@ -1,6 +1,6 @@
 """Where a call can be sent, and what the system says."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import StringConstraints, model_validator
 
@@ -38,6 +38,8 @@ class Destination(Shape):
     queue_id: str | None = None
     extension_id: str | None = None
     conference_room_id: str | None = None
+    #: Of the caller's department, or the nearest above it that has one, or the site, else the tenant's.
+    operator: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -63,4 +65,5 @@ DESTINATION_KINDS = (
     "queue_id",
     "extension_id",
     "conference_room_id",
+    "operator",
 )

@@ -22,6 +22,7 @@ Feature = Literal[
     "agent_pause",
     "phone_login",
     "phone_logout",
+    "operator",
     "withhold",
     "call_return",
     "intercom",
@@ -47,6 +48,7 @@ USUAL_CODES: Mapping[Feature, str] = {
     "agent_pause": "*47",
     "phone_login": "*11",
     "phone_logout": "*12",
+    "operator": "*0",
     "withhold": "*31",
     "call_return": "*69",
     "intercom": "*80",
@@ -65,10 +67,16 @@ SupervisionMode = Literal["listen", "whisper", "barge"]
 
 
 class FeatureCode(Shape):
-    """The code of a feature where it is not the usual one; empty: the feature is off."""
+    """The code of a feature where it is not the usual one; empty: the feature is off. The operator's may be a single digit."""
 
     feature: Feature
-    code: Annotated[str, StringConstraints(pattern=r"^([*#][0-9*#]{0,7})?$")] = ""
+    code: Annotated[str, StringConstraints(pattern=r"^([*#][0-9*#]{0,7}|[0-9])?$")] = ""
+
+    @model_validator(mode="after")
+    def _digit(self) -> Self:
+        if self.code.isdecimal() and self.feature != "operator":
+            raise ValueError("code: begins with * or #; only the operator's may be a digit")
+        return self
 
 
 def codes_of(changed: tuple[FeatureCode, ...]) -> dict[Feature, str]:

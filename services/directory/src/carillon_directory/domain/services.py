@@ -32,6 +32,8 @@ def violations(config: TenantConfig, index: Index, resource: Resource) -> Iterat
 def _of_user(config: TenantConfig, index: Index, user: User) -> Iterator[Violation]:
     if user.mailbox_id and not user.services.messaging:
         yield Violation("mailbox_id", "the user does not have the service messaging")
+    if user.mobile and not user.services.mobile:
+        yield Violation("mobile", "the user does not have the service mobile")
     off = {kind: field for kind, (service, field) in _OF.items() if not getattr(user.services, service)}
     for kind, resource_id in index.referring(User.KIND, user.id) if off else ():
         other = config.resources.get(kind, {}).get(resource_id)

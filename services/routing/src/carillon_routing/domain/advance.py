@@ -23,6 +23,7 @@ from carillon_routing.domain import (
     features,
     groups,
     hot_desk,
+    limits,
     menus,
     outside,
     plans,
@@ -126,13 +127,20 @@ def _decide(walk: Walk, cursor: Cursor | None, outcome: Outcome) -> Advance:
             reason = f"the call was decided by version {cursor.config_seq}, which is no longer kept; version {config.seq} decides"
             walk.note("configuration", False, reason)
         move = _go_on(walk, cursor, outcome)
+    stop = _followed(walk, move)
+    while (within := limits.outgoing(walk, stop)) is not stop:
+        stop = _followed(walk, within)
+    at = None if stop.wait is None else _cursor(walk, stop.wait)
+    step = stop.step
+    if isinstance(step, Ring):
+        step = ringbacks.with_melody(walk, recordings.recorded(walk, step, stop.wait), stop.wait)
+    return Advance(step, at, tuple(walk.trace), config.seq, tuple(walk.read), tuple(walk.looked_at))
+
+
+def _followed(walk: Walk, move: Move) -> Stop:
     while not isinstance(move, Stop):
         move = _follow(walk, move)
-    at = None if move.wait is None else _cursor(walk, move.wait)
-    step = move.step
-    if isinstance(step, Ring):
-        step = ringbacks.with_melody(walk, recordings.recorded(walk, step, move.wait), move.wait)
-    return Advance(step, at, tuple(walk.trace), config.seq, tuple(walk.read), tuple(walk.looked_at))
+    return move
 
 
 def _cursor(walk: Walk, wait: cursors.Wait) -> Cursor:
@@ -193,6 +201,8 @@ def _enter(walk: Walk, entered: Entered) -> Move:
             return ended
         dialled = _dialled(walk)
     caller = walk.call.caller_user_id if from_user else ""
+    if not isinstance(dialled, ToEmergency) and not limits.entering(walk):
+        return Stop(limits.OVER)
     match dialled:
         case ToEmergency(number):
             walk.note(f"emergency number {number}", True, f"{number} is one in {walk.config.tenant.country}; by any trunk", number)

@@ -1,10 +1,25 @@
 """Destinations: how each is entered."""
 
-from carillon_contracts.config import Destination, Number, NumberGroup
-from carillon_routing.domain import groups, menus, queueing, users
+from collections.abc import Mapping
+
+from carillon_contracts.config import Destination, Number, NumberGroup, User
+from carillon_routing.domain import groups, menus, operators, queueing, users
 from carillon_routing.domain.cursor import PlayWait
 from carillon_routing.domain.facts import Delegate, Play
-from carillon_routing.domain.walk import REASONS, UNKNOWN_NUMBER, Move, Stop, ToDestination, ToNode, ToOutside, ToSender, Walk, name_of
+from carillon_routing.domain.walk import (
+    ENDS,
+    REASONS,
+    UNKNOWN_NUMBER,
+    Move,
+    Stop,
+    ToDestination,
+    ToNode,
+    ToOutside,
+    ToSender,
+    Walk,
+    lacks,
+    name_of,
+)
 
 #: How long an outside number rings that a plan or a forwarding calls, when the node does not say.
 EXTERNAL_RING_SECONDS = 60
@@ -36,6 +51,8 @@ def enter(walk: Walk, move: ToDestination) -> Move:
         return Stop(Play(walk.speak((destination.announcement,))), PlayWait())
     if destination.conference_room_id is not None:
         return _conference(walk, destination.conference_room_id)
+    if destination.operator is not None:
+        return operators.enter(walk, move.for_user_id)
     reason = destination.hang_up or "normal"
     walk.note("hang_up", True, f"the destination is to hang up: {reason}", "hang_up")
     return Stop(REASONS[reason])
@@ -72,6 +89,10 @@ def mailbox(walk: Walk, mailbox_id: str) -> Move:
     """Voicemail decides from here on."""
     if mailbox_id not in walk.config.mailboxes:
         return walk.broken(f"mailbox/{mailbox_id}", "there is no such mailbox")
+    owners = walk.config.derived("routing mailbox owners", User, _owners).get(mailbox_id, ())
+    if owners and not any(user.services.messaging for user in owners):
+        walk.note(f"mailbox/{mailbox_id}", False, lacks(owners[0].id, "messaging"))
+        return ToSender("unreachable", ENDS["unreachable"])
     walk.note(f"mailbox/{mailbox_id}", True, "takes a message", "voicemail")
     arguments = {"mailbox_id": mailbox_id}
     if walk.language:
@@ -79,10 +100,22 @@ def mailbox(walk: Walk, mailbox_id: str) -> Move:
     return Stop(Delegate("voicemail", arguments))
 
 
+def _owners(users: Mapping[str, User]) -> dict[str, tuple[User, ...]]:
+    found: dict[str, tuple[User, ...]] = {}
+    for user in users.values():
+        if user.mailbox_id:
+            found[user.mailbox_id] = (*found.get(user.mailbox_id, ()), user)
+    return found
+
+
 def _conference(walk: Walk, room_id: str) -> Move:
     """The conference application decides from here on."""
     if room_id not in walk.config.conference_rooms:
         return walk.broken(f"conference_room/{room_id}", "there is no such room")
+    owner = walk.config.users.get(walk.config.conference_rooms[room_id].owner_user_id)
+    if owner is not None and not owner.services.conference:
+        walk.note(f"conference_room/{room_id}", False, lacks(owner.id, "conference"))
+        return ToSender("unreachable", ENDS["unreachable"])
     walk.note(f"conference_room/{room_id}", True, "lets callers in", "conference")
     arguments = {"conference_room_id": room_id}
     if walk.language:

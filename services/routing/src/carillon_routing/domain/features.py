@@ -6,7 +6,7 @@ says, else is parked again.
 
 from carillon_contracts.config import ParkingLot, User
 from carillon_contracts.feature_codes import Coded, lot_of, picks_up_for, rung_at
-from carillon_routing.domain import attendance, call_back, hot_desk
+from carillon_routing.domain import attendance, call_back, hot_desk, operators
 from carillon_routing.domain.cursor import FeatureWait
 from carillon_routing.domain.facts import HangUp, Ring, RingResult, UserTarget
 from carillon_routing.domain.feature_phrases import phrase
@@ -52,6 +52,8 @@ def enter(walk: Walk, coded: Coded) -> Move:
             return _supervise(walk, subject, coded.argument, mode)
         case "agent_login" | "agent_logout" | "agent_pause":
             return attendance.enter(walk, coded)
+        case "operator":
+            return operators.called(walk)
         case "phone_login" | "phone_logout":
             return hot_desk.enter(walk, coded)
         case "call_back_off":

@@ -1,6 +1,8 @@
 """Who the called side sees: the caller's number and name, inside and outside."""
 
-from carillon_contracts.config import Number, Site, User
+from collections.abc import Mapping
+
+from carillon_contracts.config import HouseRuleSet, Number, Site, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.facts import CallFacts
 
@@ -12,10 +14,28 @@ def shown_inside(config: TenantConfig, call: CallFacts) -> Shown:
     """A user's extension and name; an outside caller as the carrier said."""
     user = config.users.get(call.caller_user_id)
     if user is None:
-        return call.caller_number, call.caller_name
+        return _colleague(config, call) or (call.caller_number, call.caller_name)
     if _withheld(config, call, user):
         return "", ""
     return config.extension_of(user.id) or call.caller_number, user.full_name
+
+
+def _colleague(config: TenantConfig, call: CallFacts) -> Shown | None:
+    """Extension and name of the user whose number or mobile calls from outside, where the house rules want extensions for numbers."""
+    rules = config.get(HouseRuleSet, "default")
+    if rules is None or not rules.extensions_for_numbers or not call.caller_number:
+        return None
+    user_id: str | None = config.derived("routing users by mobile", User, _by_mobile).get(call.caller_number)
+    number = config.numbers.get(call.caller_number)
+    if number is not None and number.destination is not None:
+        user_id = number.destination.user_id
+    user = config.users.get(user_id or "")
+    extension = config.extension_of(user.id) if user is not None else ""
+    return (extension, user.full_name) if user is not None and extension else None
+
+
+def _by_mobile(users: Mapping[str, User]) -> dict[str, str]:
+    return {user.mobile: user.id for user in users.values() if user.mobile}
 
 
 def shown_outside(config: TenantConfig, call: CallFacts) -> Shown:

@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from carillon_contracts.config import DailyRange, Destination, SimultaneousTarget, StickyAgentNode, User, WeekRange
-from carillon_routing.domain import callers
+from carillon_routing.domain import callers, limits
 from carillon_routing.domain.cursor import StickyWait, UserWait
 from carillon_routing.domain.facts import HangUp, HoldReminder, Ring, RingResult, RingTarget, TrunkTarget, UserTarget
 from carillon_routing.domain.feature_phrases import phrase
 from carillon_routing.domain.identity import shown_inside, shown_outside
 from carillon_routing.domain.reach import Reach, reach_number, target_of
 from carillon_routing.domain.schedules import WEEKDAYS
-from carillon_routing.domain.walk import ENDS, LIKE, MAX_FORWARDS, Move, Stop, ToDestination, ToNode, ToSender, Walk, name_of
+from carillon_routing.domain.walk import ENDS, LIKE, MAX_FORWARDS, Move, Stop, ToDestination, ToNode, ToSender, Walk, lacks, name_of
 
 
 def enter(walk: Walk, user_id: str, ring_seconds: int) -> Move:
@@ -56,7 +56,9 @@ def ring_agent(walk: Walk, user_id: str, node: StickyAgentNode) -> Move:
     targets: list[RingTarget] = []
     if node.reach != "mobile" and not _undisturbed(walk, user):
         targets.append(UserTarget(f"user:{user_id}", user_id, 0, node.ring_seconds * 1000))
-    if node.reach != "extension" and user.mobile:
+    if node.reach != "extension" and user.mobile and not user.services.mobile:
+        walk.note(f"user/{user_id} mobile", False, lacks(user_id, "mobile"))
+    elif node.reach != "extension" and user.mobile:
         reach, reason, trace = reach_number(walk.config, user, user.mobile, walk.call)
         walk.noted(trace)
         if reach is None:
@@ -75,6 +77,8 @@ def ring_agent(walk: Walk, user_id: str, node: StickyAgentNode) -> Move:
 
 
 def _ring_own(walk: Walk, user: User, ring_seconds: int) -> Move:
+    if not limits.arriving(walk, user):
+        return _not_rung(walk, user)
     seconds = ring_seconds or user.ring_seconds
     said = "as the node says" if ring_seconds else "as the user wants"
     return _ring(walk, user, seconds, UserWait(user.id), said=said)
@@ -92,13 +96,30 @@ def _ring(walk: Walk, user: User, seconds: int, wait: UserWait, *, said: str = "
         walk.note(subject, True, f"{found} rings too", str(found))
         reached.append((f"also {position}", found))
     how = f", {said}" if said and not reached else ", the shortest of all" if reached else ""
-    walk.note(f"user/{user.id}", True, f"rings on all devices for {seconds} s{how}")
-    targets: list[RingTarget] = [UserTarget(f"user:{user.id}", user.id, 0, seconds * 1000)]
+    if user.services.fixed_line:
+        walk.note(f"user/{user.id}", True, f"rings on all devices for {seconds} s{how}")
+    targets: list[RingTarget] = []
+    if user.services.fixed_line:
+        targets.append(UserTarget(f"user:{user.id}", user.id, 0, seconds * 1000))
+    else:
+        walk.note(f"user/{user.id}", False, lacks(user.id, "fixed_line"))
+        if not reached:
+            return _went_nowhere(walk, user, wait)
     targets += [target_of(name, reach, 0, seconds * 1000) for name, reach in reached]
     return _step(walk, targets, wait)
 
 
+def _went_nowhere(walk: Walk, user: User, wait: UserWait) -> Move:
+    """Nothing of the user's can ring: as if nobody were registered."""
+    if wait.secretary:
+        return _ring_own(walk, walk.config.users[wait.user_id], wait.ring_seconds)
+    forward = _by_outcome(walk, user, "unreachable")
+    return ToSender("unreachable", ENDS["unreachable"]) if forward is None else _forwarded(walk, user, forward, "unreachable")
+
+
 def _reach(walk: Walk, user: User, also: SimultaneousTarget) -> tuple[Reach | None, str]:
+    if also.external_number is not None and also.external_number == user.mobile and not user.services.mobile:
+        return None, lacks(user.id, "mobile")
     if also.external_number is not None:
         reach, reason, trace = reach_number(walk.config, user, also.external_number, walk.call)
         walk.noted(trace)

@@ -250,6 +250,11 @@ def _aloud(value: str) -> str:
 def name_of(destination: Destination) -> str:
     """As the trace says it: `user/alain`, `announcement`, `hang_up`."""
     kind = destination.kind
-    if kind in ("announcement", "hang_up"):
+    if kind in ("announcement", "hang_up", "operator"):
         return kind
     return f"{kind.removesuffix('_id')}/{getattr(destination, kind)}"
+
+
+def lacks(user_id: str, service: str) -> str:
+    """Why something of a user is not offered."""
+    return f"user/{user_id} does not have the service {service}"

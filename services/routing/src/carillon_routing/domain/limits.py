@@ -1,0 +1,87 @@
+"""Limits of the tenant and its departments: calls at once, in and out, and new calls a minute; exact over replicas.
+
+Always: calls for help pass every limit; a counter that cannot be read lets the call through, and the trace says so. A call counts for a
+department once, whether a user of it calls or is called.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from carillon_contracts.config import CallLimits, Department, Tenant, User
+from carillon_routing.domain.asks import TakePlace
+from carillon_routing.domain.cursor import ExternalWait, UserWait, Wait
+from carillon_routing.domain.departments import departments_of
+from carillon_routing.domain.dialling import is_emergency
+from carillon_routing.domain.facts import HangUp, Ring, TrunkTarget
+from carillon_routing.domain.walk import Move, Stop, ToSender, Walk
+
+_NONE = CallLimits()
+MINUTE = 60
+OVER = HangUp(34, 480, "too many calls at once")
+
+
+def entering(walk: Walk) -> bool:
+    """Whether a call that begins is within the limits of the tenant and of the caller's departments."""
+    inbound = walk.call.direction == "inbound"
+    caller = walk.config.users.get(walk.call.caller_user_id) if not inbound else None
+    return all(_one_more(walk, each, inbound=inbound) for each in _limited(walk, caller))
+
+
+def arriving(walk: Walk, user: User) -> bool:
+    """Whether the departments of a user who would be rung take one more call."""
+    inbound = walk.call.direction == "inbound"
+    return all(_one_more(walk, each, inbound=inbound) for each in _limited(walk, user) if isinstance(each, Department))
+
+
+def outgoing(walk: Walk, stop: Stop) -> Move:
+    """The step without what leads out of the house, where one more call out is too many; itself where it is not."""
+    step = stop.step
+    if not isinstance(step, Ring):
+        return stop
+    out = [each for each in step.targets if isinstance(each, TrunkTarget) and not is_emergency(each.number, walk.config.tenant.country)]
+    if not out or all(_out(walk, each) for each in _limited(walk, walk.config.users.get(_whose(stop.wait)))):
+        return stop
+    kept = tuple(each for each in step.targets if each not in out)
+    return Stop(replace(step, targets=kept), stop.wait) if kept else ToSender("congested", OVER)
+
+
+def _limited(walk: Walk, user: User | None) -> Iterator[Tenant | Department]:
+    if walk.config.tenant.limits != _NONE:
+        yield walk.config.tenant
+    for department in departments_of(walk.config, user) if user is not None else ():
+        if department.limits != _NONE:
+            yield department
+
+
+def _one_more(walk: Walk, of: Tenant | Department, *, inbound: bool) -> bool:
+    name, limits = f"{of.KIND}/{of.id}", of.limits
+    if limits.max_calls or limits.max_calls_per_minute:
+        place = TakePlace(f"limit {name}", limits.max_calls, limits.max_calls_per_minute, MINUTE)
+        if not _taken(walk, f"{name} limits", place):
+            return False
+    return not (inbound and limits.max_calls_in) or _taken(walk, f"{name} limits in", TakePlace(f"limit {name} in", limits.max_calls_in))
+
+
+def _out(walk: Walk, of: Tenant | Department) -> bool:
+    name, most = f"{of.KIND}/{of.id}", of.limits.max_calls_out
+    return not most or _taken(walk, f"{name} limits out", TakePlace(f"limit {name} out", most))
+
+
+def _taken(walk: Walk, subject: str, place: TakePlace) -> bool:
+    answer = walk.ask(place)
+    if not isinstance(answer, dict):
+        walk.note(subject, True, "the limit could not be read in time; the call is let through")
+        return True
+    taken = answer.get("taken") is True
+    found = [f"{answer.get('calls')} calls of at most {place.max_calls}"] if place.max_calls else []
+    found += [f"{answer.get('starts')} in the last minute of at most {place.max_starts}"] if place.max_starts else []
+    walk.note(subject, taken, f"{' and '.join(found)} without this one")
+    return taken
+
+
+def _whose(wait: Wait | None) -> str:
+    match wait:
+        case ExternalWait(for_user_id=user_id) | UserWait(user_id=user_id):
+            return user_id
+        case _:
+            return ""
