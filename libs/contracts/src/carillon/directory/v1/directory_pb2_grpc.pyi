@@ -797,6 +797,7 @@ from carillon.directory.v1.tenant_pb2 import FEATURE_FORWARD_OFF as FEATURE_FORW
 from carillon.directory.v1.tenant_pb2 import FEATURE_FORWARD_ON as FEATURE_FORWARD_ON
 from carillon.directory.v1.tenant_pb2 import FEATURE_INTERCOM as FEATURE_INTERCOM
 from carillon.directory.v1.tenant_pb2 import FEATURE_LISTEN as FEATURE_LISTEN
+from carillon.directory.v1.tenant_pb2 import FEATURE_OPERATOR as FEATURE_OPERATOR
 from carillon.directory.v1.tenant_pb2 import FEATURE_PAGE as FEATURE_PAGE
 from carillon.directory.v1.tenant_pb2 import FEATURE_PARK as FEATURE_PARK
 from carillon.directory.v1.tenant_pb2 import FEATURE_PHONE_LOGIN as FEATURE_PHONE_LOGIN

@@ -71,6 +71,8 @@ class _FeatureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Feature.Value
     """Logs a user in on the phone, by extension (what follows, or asked for) and phone_pin: *11."""
     FEATURE_PHONE_LOGOUT: _Feature.ValueType  # 22
     """Gives the phone back to whose it is: *12."""
+    FEATURE_OPERATOR: _Feature.ValueType  # 23
+    """Calls the operator of the user's department, site or tenant: *0. The code may be a single digit."""
     FEATURE_CALL_BACK: _Feature.ValueType  # 19
     """Calls what follows; while that user talks, both are connected as soon as they are free: *37. Off: nor are callers offered to be called
     back when every trunk is busy.
@@ -122,6 +124,8 @@ FEATURE_PHONE_LOGIN: Feature.ValueType  # 21
 """Logs a user in on the phone, by extension (what follows, or asked for) and phone_pin: *11."""
 FEATURE_PHONE_LOGOUT: Feature.ValueType  # 22
 """Gives the phone back to whose it is: *12."""
+FEATURE_OPERATOR: Feature.ValueType  # 23
+"""Calls the operator of the user's department, site or tenant: *0. The code may be a single digit."""
 FEATURE_CALL_BACK: Feature.ValueType  # 19
 """Calls what follows; while that user talks, both are connected as soon as they are free: *37. Off: nor are callers offered to be called
 back when every trunk is busy.
@@ -162,7 +166,7 @@ class FeatureCode(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     feature: Global___Feature.ValueType
     code: _builtins.str
-    """Begins with * or #, then at most 7 of 0-9 * #. Empty: the feature is off. Of several codes that fit, the longest counts."""
+    """Begins with * or #, then at most 7 of 0-9 * #; the operator's may be a digit. Empty: the feature is off. Of several codes that fit, the longest counts."""
     def __init__(
         self,
         *,
