@@ -161,13 +161,15 @@ async def test_prune_deletes_what_is_not_named(port: int, client: Client) -> Non
 
 
 @pytest.mark.feature("P-3")
-async def test_an_admin_applies_to_the_own_tenant_only_and_never_the_tenant_itself(port: int, client: Client) -> None:
+async def test_an_admin_applies_to_the_own_tenant_only_and_never_what_was_sold_to_it(port: int, client: Client) -> None:
     await importer(client(port)).ApplyTenant(company("mine"))
     admin = client(port, "admin", "mine")
     request = company("mine")
     request.users[0].first_name = "Ann"
     assert len((await importer(admin).ApplyTenant(request)).changes) == 1
     request.tenant.display_name = "Mine"
+    assert len((await importer(admin).ApplyTenant(request)).changes) == 1
+    request.tenant.subscription.users = 900
     codes = []
     for wrong in (request, company("theirs")):
         with pytest.raises(grpc.aio.AioRpcError) as error:

@@ -8,6 +8,7 @@ import grpc
 import grpc.aio
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.directory.v1 import auth_pb2, auth_pb2_grpc
 from carillon.directory.v1 import directory_pb2 as pb
@@ -159,12 +160,15 @@ async def test_what_was_sold_is_seen_inside_and_changed_above(west: grpc.aio.Cha
     assert before.tenant_subscription.subscription.product == ""
     more = pb.TenantSubscription(id="west-1", subscription=pb.Subscription(users=9))
     assert await code(own.UpdateSubscription(pb.UpdateSubscriptionRequest(tenant_subscription=more))) == DENIED
-    for fields in ({"subscription": {"users": 9}}, {"limits": {}}, {"reseller_id": "lake"}, {"realm": "mine.example"}):
+    sold_to_it: list[dict[str, Any]] = [{"subscription": {"users": 9}}, {"limits": {}}, {"reseller_id": "lake"}, {"realm": "mine.example"}]
+    for fields in sold_to_it:
         wanted = pb.UpdateTenantRequest(tenant=pb.Tenant(id="west-1", **fields), update_mask=FieldMask(paths=list(fields)))
         assert await code(company.UpdateTenant(wanted)) == DENIED, fields
     assert await code(company.GetTenant(pb.GetTenantRequest(id="lake-1"))) == MISSING
     assert await code(company.UpdateTenant(pb.UpdateTenantRequest(tenant=pb.Tenant(id="lake-1", language="fr")))) == MISSING
-    changed = await company.UpdateTenant(pb.UpdateTenantRequest(tenant=pb.Tenant(id="west-1", language="fr", operator={"user_id": "ann"})))
+    changed = await company.UpdateTenant(
+        pb.UpdateTenantRequest(tenant=pb.Tenant(id="west-1", language="fr", operator=pb.Destination(user_id="ann")))
+    )
     assert (changed.tenant.language, changed.tenant.subscription.users) == ("fr", 1)
     assert await code(above.GetSubscription(pb.GetSubscriptionRequest(id="east-1"))) == MISSING
     assert (
@@ -172,7 +176,7 @@ async def test_what_was_sold_is_seen_inside_and_changed_above(west: grpc.aio.Cha
     )
     listed = await above.ListSubscriptions(pb.ListSubscriptionsRequest(filter="subscription.product:LARGE", order_by="id desc"))
     assert [each.id for each in listed.tenant_subscriptions] == ["west-1"]
-    long_ago = pb.AsOf(time={"seconds": 1})
+    long_ago = pb.AsOf(time=Timestamp(seconds=1))
     assert not (await above.ListSubscriptions(pb.ListSubscriptionsRequest(as_of=long_ago))).tenant_subscriptions
     assert await code(above.ListSubscriptions(pb.ListSubscriptionsRequest(as_of=pb.AsOf(config_seq=1)))) == INVALID
 
@@ -271,7 +275,7 @@ async def test_a_reseller_s_past_is_seen_by_who_was_above_it(west: grpc.aio.Chan
                     for each in changes
                 ]
 
-    async def update(**fields: str) -> None:
+    async def update(**fields: Any) -> None:
         await operator.UpdateReseller(pb.UpdateResellerRequest(reseller=pb.Reseller(id="pond", **fields)))
 
     made = pb.CreateResellerRequest(reseller=pb.Reseller(id="pond", display_name="A", parent_reseller_id="east"), reason="new")
