@@ -89,7 +89,8 @@ async def _unlock(system: System, tenant: str, directory: grpc.aio.Channel, user
     async with system.channel("media", tenant) as media:
         request = UnlockLineRequest(user_id=user)
         answer = await ask(SecurityServiceStub(media).UnlockLine(request, timeout=RPC_SECONDS), "media")
-    lines = [f"{account} may register again" for account in answer.accounts] or [f"no phone of {user} was locked"]
+    nothing = f"no phone of {user} was locked at the node that was asked; the others are told"
+    lines = [f"{account} may register again" for account in answer.accounts] or [nothing]
     try:
         await AccessServiceStub(directory).UnlockLogin(UnlockLoginRequest(user_id=user), timeout=RPC_SECONDS)
     except grpc.aio.AioRpcError as error:

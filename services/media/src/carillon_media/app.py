@@ -224,7 +224,7 @@ def _add_services(server: GrpcServer, settings: MediaSettings, node: Node, accou
     trunks = grpc_trunks.TrunkStateApi(node.trunks, SystemClock())
     server.add(add_TrunkStateServiceServicer_to_server, trunks, grpc_trunks.TRUNK_STATES, grpc_trunks.TRUNK_STATE_RIGHTS)
     security, itself = (
-        grpc_node.SecurityApi(node.gate, SystemClock(), accounts.config),
+        grpc_node.SecurityApi(node.gate, SystemClock(), accounts.config, elsewhere.unlock),
         grpc_node.NodeApi(settings.node, node.draining, ask_to_end),
     )
     server.add(add_SecurityServiceServicer_to_server, security, grpc_node.SECURITY, grpc_node.SECURITY_RIGHTS)

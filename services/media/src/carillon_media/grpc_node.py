@@ -1,6 +1,6 @@
 """What operators do with a media node: see and lift its bans, take it out of service."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -27,11 +27,16 @@ NODE = "carillon.media.v1.NodeService"
 NODE_RIGHTS: Mapping[str, frozenset[str]] = {"GetNode": frozenset({OPERATOR, SERVICE}), "Drain": frozenset({OPERATOR, SERVICE})}
 
 
+#: Has the other nodes let SIP users try again, in somebody's name.
+Tell = Callable[[Sequence[str], str], None]
+
+
 class SecurityApi(SecurityServiceServicer):
     """`SecurityService`."""
 
-    def __init__(self, gate: Gate, clock: Clock, config_of: Callable[[str], TenantConfig | None]) -> None:
+    def __init__(self, gate: Gate, clock: Clock, config_of: Callable[[str], TenantConfig | None], tell: Tell) -> None:
         self._gate = gate
+        self._tell = tell
         self._config_of = config_of
         self._clock = clock
 
@@ -58,12 +63,13 @@ class SecurityApi(SecurityServiceServicer):
     async def UnlockLine(
         self, request: security_pb2.UnlockLineRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> security_pb2.UnlockLineResponse:
-        """Every credential that is the user's, or that they are a guest on."""
+        """Every credential that is the user's, or that they are a guest on; the other nodes are told."""
         config = self._config_of(current_tenant())
         if config is None or request.user_id not in config.users:
             raise NotFound(f"user {request.user_id!r}")
         own = [each.id for each in config.sip_credentials.values() if request.user_id in (each.user_id, each.home_user_id)]
         by = current_principal().subject
+        self._tell(own, by)
         return security_pb2.UnlockLineResponse(accounts=[account for account in own if self._gate.unlock(account, by)])
 
     def _facts(self, ban: Ban) -> dict[str, Any]:

@@ -220,6 +220,7 @@ def share_calls(node: Node, bus: Bus, accounts: Accounts, settings: MediaSetting
     """The nodes know of each other's calls."""
     board, cluster, watching = node.board, node.cluster, node.between.watching
     elsewhere = Elsewhere(bus, settings.node, board.calls, cluster, ids)
+    elsewhere.unlocks = node.gate.unlock
     elsewhere.dialogs, elsewhere.watched = watching.documents.of_call, watching.elsewhere_changed
     watching.documents.elsewhere = elsewhere.dialogs_of
     node.reach.elsewhere = lambda tenant: (call for _, call in elsewhere.of(tenant))

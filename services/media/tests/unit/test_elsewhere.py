@@ -166,3 +166,21 @@ def test_what_is_not_understood_changes_nothing() -> None:
     house.elsewhere.heard(Message("carillon._operator.node.b.calls", b'{"node": "b", "calls": 7}', 1))
     house.hears("a", call("c9", 1.0))
     assert [known.call_id for _, known in house.elsewhere.of("dupont")] == ["c1"]
+
+
+@pytest.mark.feature("D-18")
+def test_who_is_unlocked_at_one_node_is_unlocked_at_all() -> None:
+    asked, other, unlocked = House(), House(), list[tuple[str, str]]()
+    told: list[Any] = []
+    asked.elsewhere._announcements = SimpleNamespace(add=told.append)  # type: ignore[assignment]
+    other.elsewhere._node = "b"
+    for house in (asked, other):
+        house.elsewhere.unlocks = lambda account, by: unlocked.append((account, by))
+    asked.elsewhere.unlock(["dupont-101", "dupont-102"], "admin@dupont")
+    (sent,) = told
+    for house in (asked, other):
+        house.elsewhere.heard(Message(sent.subject, sent.payload, 1))
+    assert unlocked == [("dupont-101", "admin@dupont"), ("dupont-102", "admin@dupont")]
+    asked.peers.clear()
+    asked.elsewhere.unlock(["dupont-101"], "admin@dupont")
+    assert len(told) == 1, "there is nobody to tell"

@@ -59,6 +59,7 @@ class NodeNews:
     """One message of a node to the others. `whole`: calls that are not named are over; `hello`: it has just begun and knows nothing.
 
     `api`: where its gRPC is reached. `end`: calls of others that are to end, because their own phone has asked this node for it.
+    `unlock`: SIP users that may try again everywhere, because `by` said so.
     """
 
     node: str
@@ -68,6 +69,8 @@ class NodeNews:
     hello: bool = False
     api: str = ""
     end: tuple[str, ...] = ()
+    unlock: tuple[str, ...] = ()
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

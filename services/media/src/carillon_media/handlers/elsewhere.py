@@ -7,7 +7,7 @@ Invariant: without other nodes nothing is told; a node that is not alive has no 
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from pydantic import TypeAdapter, ValidationError
@@ -67,6 +67,8 @@ class Elsewhere:
         self.dialogs: Callable[[CallActor, str], tuple[WatchedDialog, ...]] = lambda actor, about: ()
         #: Ends a call of ours whose phone has asked another node for it.
         self.ends: Callable[[CallActor], None] = lambda actor: None
+        #: Lets a SIP user that another node names try again, in the name of who said so.
+        self.unlocks: Callable[[str, str], object] = lambda account, by: None
 
     # -- asking -------------------------------------------------------------------------------------------------------
 
@@ -139,6 +141,11 @@ class Elsewhere:
     def _tell_whole(self) -> None:
         self._wants_whole = True
         self._work.set()
+
+    def unlock(self, accounts: Sequence[str], by: str) -> None:
+        """Have the other nodes let these SIP users try again."""
+        if accounts and self._peers.peers:
+            self._send(NodeNews(self._node, unlock=tuple(accounts), by=by))
 
     async def run(self) -> None:
         """Tell and hear until cancelled."""
@@ -217,6 +224,8 @@ class Elsewhere:
         for call_id in news.end:
             if call_id in self._calls:
                 self.ends(self._calls[call_id])
+        for account in news.unlock:
+            self.unlocks(account, news.by)
         if news.hello:
             self._tell_whole()
         self._news.set()

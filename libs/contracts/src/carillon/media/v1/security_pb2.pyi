@@ -158,7 +158,7 @@ class UnlockLineResponse(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accounts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Those that were locked."""
+        """Those that were locked at the node that was asked; the other nodes are told."""
 
     def __init__(
         self,

@@ -69,7 +69,7 @@ class SecurityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UnlockLine(self, request, context):
-        """UnlockLine lets the accounts of a user's line try again at this node, after too many wrong passwords; for the tenant's admins.
+        """UnlockLine lets the accounts of a user's line try again at every node, after too many wrong passwords; for the tenant's admins.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
