@@ -71,10 +71,11 @@ class Scanner:
         return f"sip:{self.realm}" if method == "REGISTER" else f"sip:{called}@{self.realm}"
 
     def ask(self, data: bytes) -> str:
-        """The final answer; empty: none came."""
+        """The final answer to this request, not one to an earlier INVITE that is sent again; empty: none came."""
         self.send(data)
+        own = next((line for line in data.decode().split("\r\n") if line.startswith("Call-ID: ")), "")
         try:
-            while (answer := self.read()).startswith("SIP/2.0 1"):
+            while (answer := self.read()).startswith("SIP/2.0 1") or (answer and own not in answer.split("\r\n")):
                 pass
             return answer
         except (TimeoutError, ConnectionResetError):
