@@ -95,7 +95,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("directory.v1.ImportService", ADMIN, "ApplyTenant ImportTenant ExportTenant")
     | _service("directory.v1.BatchService", SCOPED, "ApplyBatch")
     | _service("directory.v1.CsvService", ADMIN, "ImportCsv ExportCsv")
-    | _service("directory.v1.SearchService", SCOPED, "Search")
+    | _service("directory.v1.SearchService", SCOPED, "Search ListUses")
     | _service("directory.v1.SearchService", RESELLER, "SearchTenants")
     | _service("directory.v1.UserService", OWN, "GetUser ListUsers UpdateUser")
     | _service("directory.v1.MailboxService", OWN, "GetMailbox ListMailboxes UpdateMailbox")

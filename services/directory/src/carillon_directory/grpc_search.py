@@ -1,11 +1,12 @@
 """The service of search.proto."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from carillon.directory.v1 import search_pb2 as pb
 from carillon.directory.v1.search_pb2_grpc import SearchServiceServicer, add_SearchServiceServicer_to_server
 from carillon_contracts.config import RESOURCES
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.tenant_log import PostgresTenantLog
 from carillon_directory.domain.finding_tenants import beginnings, claimants, tenants_called
 from carillon_directory.domain.search import Found
@@ -19,7 +20,7 @@ from carillon_kit.grpc_server import GrpcServer, current_principal, current_tena
 
 _SERVICE = "carillon.directory.v1.SearchService"
 _RIGHTS = {
-    "Search": frozenset({str(OPERATOR), str(ADMIN), str(DEPARTMENT_ADMIN)}),
+    **dict.fromkeys(("Search", "ListUses"), frozenset({str(OPERATOR), str(ADMIN), str(DEPARTMENT_ADMIN)})),
     "SearchTenants": frozenset({str(OPERATOR), str(RESELLER)}),
 }
 #: For looking into one tenant after the other.
@@ -56,15 +57,24 @@ class SearchApi(SearchServiceServicer):
         if known is None:
             raise NotFound(f"tenant {tenant!r}")
         index_, config = known
-        reach = reach_of(config)
-
-        def visible(kind: str, resource_id: str) -> bool:
-            resource = config.resources.get(kind, {}).get(resource_id)
-            return reach.bounds.whole or (resource is not None and reach.covers(resource))
-
+        visible = _visible(config)
         size = pages.page_size(request.page_size, _PAGE, _LARGEST_PAGE)
         found, more = index_.find(request.query, size, frozenset(request.kinds), visible)
         return pb.SearchResponse(results=map(_result, found), more=more)
+
+    async def ListUses(self, request: pb.ListUsesRequest, context: object) -> pb.ListUsesResponse:
+        """See search.proto."""
+        if request.kind not in RESOURCES:
+            raise InvalidArgument({"kind": f"no kind of resource {request.kind[:64]!r}"})
+        known = await self._searches.index(current_tenant())
+        config = known[1] if known is not None else TenantConfig(current_tenant())
+        visible = _visible(config)
+        if request.id not in config.resources.get(request.kind, {}) or not visible(request.kind, request.id):
+            raise NotFound(f"{request.kind} {request.id[:64]!r}")
+        holders = await self._searches.uses(config, request.kind, request.id)
+        seen = [each for each in holders if visible(each.kind, each.resource_id)]
+        uses = [pb.Use(kind=each.kind, id=each.resource_id, field=each.field) for each in seen[:_LARGEST_PAGE]]
+        return pb.ListUsesResponse(uses=uses, more=len(seen) > _LARGEST_PAGE)
 
     async def SearchTenants(self, request: pb.SearchTenantsRequest, context: object) -> pb.SearchTenantsResponse:
         """See search.proto."""
@@ -99,6 +109,17 @@ class SearchApi(SearchServiceServicer):
         except TimeoutError:
             return True
         return more
+
+
+def _visible(config: TenantConfig) -> Callable[[str, str], bool]:
+    """Whether who asks may see a resource."""
+    reach = reach_of(config)
+
+    def visible(kind: str, resource_id: str) -> bool:
+        resource = config.resources.get(kind, {}).get(resource_id)
+        return reach.bounds.whole or (resource is not None and reach.covers(resource))
+
+    return visible
 
 
 def _result(each: Found) -> pb.SearchResult:

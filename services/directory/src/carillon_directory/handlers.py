@@ -299,6 +299,10 @@ class Directory:
             config = await self._states.at(tenant_id, await self._log.whole(tenant_id, moment) if whole else moment)
         return config if config.all(Tenant) else Missing(Tenant.KIND, tenant_id)
 
+    async def index(self, config: TenantConfig) -> Index:
+        """What refers to what in a configuration that was read."""
+        return await self._states.index(config)
+
     async def read_one(self, tenant_id: str, kind: str, resource_id: str, moment: int | datetime) -> Resource | Refused | None:
         """One resource as of a moment, from the log alone: what it costs does not grow with the log."""
         now = await self.read(tenant_id)

@@ -8,7 +8,9 @@ from collections import OrderedDict
 from weakref import WeakValueDictionary
 
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain.conclude import holders_of
 from carillon_directory.domain.documents import dump
+from carillon_directory.domain.outcomes import Holder
 from carillon_directory.domain.search import SearchIndex
 from carillon_directory.handlers import Directory
 from carillon_directory.ports import TenantLog
@@ -45,6 +47,10 @@ class Searches:
             if len(self._known) > self._capacity:
                 self._known.popitem(last=False)
         return known, config
+
+    async def uses(self, config: TenantConfig, kind: str, resource_id: str) -> tuple[Holder, ...]:
+        """Where a resource is used."""
+        return holders_of(config, await self._directory.index(config), (kind, resource_id))
 
 
 def _made(config: TenantConfig) -> SearchIndex:

@@ -47,12 +47,12 @@ class InvitationApi(ConferenceInvitationServiceServicer):
             raise NotFound(f"conference_rooms/{request.room_id}")
         starts_at = request.starts_at.ToDatetime(tzinfo=UTC) if request.HasField("starts_at") and _possible(request) else None
         wrong = {
-            "invitation_id": "" if 0 < len(request.invitation_id) <= MAX_ID else f"1 to {MAX_ID} characters",
+            "invitation_id": _id(request.invitation_id),
             "room_id": "" if room is not None else "needed",
             "emails": "" if 0 < len(request.emails) <= MAX_EMAILS else f"1 to {MAX_EMAILS}",
             "starts_at": "" if starts_at is not None and now < starts_at < now + MAX_AHEAD else "must be in the year to come",
             "duration_minutes": _between(request.duration_minutes or MINUTES, MIN_MINUTES, MAX_MINUTES),
-            "message": "" if len(request.message) <= MAX_MESSAGE else f"at most {MAX_MESSAGE} characters",
+            "message": _text(request.message),
             "participant_password": _digits(request.participant_password),
             "reminder_minutes": _between(request.reminder_minutes, 0, MAX_REMINDER),
         }
@@ -86,8 +86,8 @@ class InvitationApi(ConferenceInvitationServiceServicer):
         """Every guest is told."""
         tenant, now = current_tenant(), self._clock.now()
         wrong = {
-            "invitation_id": "" if 0 < len(request.invitation_id) <= MAX_ID else f"1 to {MAX_ID} characters",
-            "message": "" if len(request.message) <= MAX_MESSAGE else f"at most {MAX_MESSAGE} characters",
+            "invitation_id": _id(request.invitation_id),
+            "message": _text(request.message),
         }
         if wrong := {field: reason for field, reason in wrong.items() if reason}:
             raise InvalidArgument(wrong)
@@ -132,6 +132,14 @@ def message(kept: KeptInvitation) -> pb.Invitation:
 def _possible(request: pb.InviteToConferenceRequest) -> bool:
     """Whether the timestamp is one that a calendar has."""
     return 0 <= request.starts_at.seconds < 253_402_300_800 and 0 <= request.starts_at.nanos < 10**9
+
+
+def _id(value: str) -> str:
+    return "" if 0 < len(value) <= MAX_ID and value.isprintable() else f"1 to {MAX_ID} printable characters"
+
+
+def _text(value: str) -> str:
+    return "" if len(value) <= MAX_MESSAGE and "\0" not in value else f"at most {MAX_MESSAGE} characters, none of them NUL"
 
 
 def _between(value: int, least: int, most: int) -> str:

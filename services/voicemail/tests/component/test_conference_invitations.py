@@ -113,6 +113,8 @@ async def test_what_cannot_be_is_said_by_field(desk: Any) -> None:
 
     for field, value in [
         ("invitation_id", ""),
+        ("invitation_id", "a\0b"),
+        ("message", "a\0b"),
         ("room_id", ""),
         ("starts_at", {"seconds": 1}),
         ("starts_at", {"seconds": 2**62}),

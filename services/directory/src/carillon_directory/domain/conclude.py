@@ -17,7 +17,7 @@ from carillon_directory.domain.changes import change, versioned
 from carillon_directory.domain.claims import CLAIMED, Claim, claims_of, taken_violations
 from carillon_directory.domain.commands import Asked
 from carillon_directory.domain.index import Index, values_of
-from carillon_directory.domain.outcomes import Accepted, Decision, Exceeded, Forbidden, Held, Invalid, Violation, under
+from carillon_directory.domain.outcomes import Accepted, Decision, Exceeded, Forbidden, Held, Holder, Invalid, Violation, under
 from carillon_directory.domain.references import paths_to
 from carillon_directory.domain.subscriptions import excesses
 
@@ -96,6 +96,11 @@ def _violations(after: TenantConfig, index: Index, resource: Resource, refused: 
 
 def _held(after: TenantConfig, index: Index, key: Key) -> Held | None:
     """What still refers to a resource that would go."""
-    others = [after.resources.get(kind, {}).get(resource_id) for kind, resource_id in index.referring(*key) if (kind, resource_id) != key]
-    holders = tuple(holder for other in others if other is not None for holder in paths_to(other, *key))
+    holders = holders_of(after, index, key)
     return Held(*key, holders) if holders else None
+
+
+def holders_of(config: TenantConfig, index: Index, key: Key) -> tuple[Holder, ...]:
+    """Every field of another resource that refers to this one."""
+    others = [config.resources.get(kind, {}).get(resource_id) for kind, resource_id in index.referring(*key) if (kind, resource_id) != key]
+    return tuple(holder for other in others if other is not None for holder in paths_to(other, *key))

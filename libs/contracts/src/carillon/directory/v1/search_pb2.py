@@ -24,25 +24,31 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/search.proto\x12\x15\x63\x61rillon.directory.v1\"@\n\rSearchRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\"T\n\x0eSearchResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.carillon.directory.v1.SearchResult\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\\\n\x0cSearchResult\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\r\n\x05value\x18\x05 \x01(\t\"8\n\x14SearchTenantsRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"a\n\x15SearchTenantsResponse\x12:\n\x07results\x18\x01 \x03(\x0b\x32).carillon.directory.v1.TenantSearchResult\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\\\n\x12TenantSearchResult\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x33\n\x06result\x18\x02 \x01(\x0b\x32#.carillon.directory.v1.SearchResult2\xd2\x01\n\rSearchService\x12U\n\x06Search\x12$.carillon.directory.v1.SearchRequest\x1a%.carillon.directory.v1.SearchResponse\x12j\n\rSearchTenants\x12+.carillon.directory.v1.SearchTenantsRequest\x1a,.carillon.directory.v1.SearchTenantsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/search.proto\x12\x15\x63\x61rillon.directory.v1\"+\n\x0fListUsesRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"J\n\x10ListUsesResponse\x12(\n\x04uses\x18\x01 \x03(\x0b\x32\x1a.carillon.directory.v1.Use\x12\x0c\n\x04more\x18\x02 \x01(\x08\".\n\x03Use\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\"@\n\rSearchRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\"T\n\x0eSearchResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.carillon.directory.v1.SearchResult\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\\\n\x0cSearchResult\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\r\n\x05value\x18\x05 \x01(\t\"8\n\x14SearchTenantsRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\"a\n\x15SearchTenantsResponse\x12:\n\x07results\x18\x01 \x03(\x0b\x32).carillon.directory.v1.TenantSearchResult\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\\\n\x12TenantSearchResult\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x33\n\x06result\x18\x02 \x01(\x0b\x32#.carillon.directory.v1.SearchResult2\xaf\x02\n\rSearchService\x12U\n\x06Search\x12$.carillon.directory.v1.SearchRequest\x1a%.carillon.directory.v1.SearchResponse\x12j\n\rSearchTenants\x12+.carillon.directory.v1.SearchTenantsRequest\x1a,.carillon.directory.v1.SearchTenantsResponse\x12[\n\x08ListUses\x12&.carillon.directory.v1.ListUsesRequest\x1a\'.carillon.directory.v1.ListUsesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.search_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SEARCHREQUEST']._serialized_start=61
-  _globals['_SEARCHREQUEST']._serialized_end=125
-  _globals['_SEARCHRESPONSE']._serialized_start=127
-  _globals['_SEARCHRESPONSE']._serialized_end=211
-  _globals['_SEARCHRESULT']._serialized_start=213
-  _globals['_SEARCHRESULT']._serialized_end=305
-  _globals['_SEARCHTENANTSREQUEST']._serialized_start=307
-  _globals['_SEARCHTENANTSREQUEST']._serialized_end=363
-  _globals['_SEARCHTENANTSRESPONSE']._serialized_start=365
-  _globals['_SEARCHTENANTSRESPONSE']._serialized_end=462
-  _globals['_TENANTSEARCHRESULT']._serialized_start=464
-  _globals['_TENANTSEARCHRESULT']._serialized_end=556
-  _globals['_SEARCHSERVICE']._serialized_start=559
-  _globals['_SEARCHSERVICE']._serialized_end=769
+  _globals['_LISTUSESREQUEST']._serialized_start=61
+  _globals['_LISTUSESREQUEST']._serialized_end=104
+  _globals['_LISTUSESRESPONSE']._serialized_start=106
+  _globals['_LISTUSESRESPONSE']._serialized_end=180
+  _globals['_USE']._serialized_start=182
+  _globals['_USE']._serialized_end=228
+  _globals['_SEARCHREQUEST']._serialized_start=230
+  _globals['_SEARCHREQUEST']._serialized_end=294
+  _globals['_SEARCHRESPONSE']._serialized_start=296
+  _globals['_SEARCHRESPONSE']._serialized_end=380
+  _globals['_SEARCHRESULT']._serialized_start=382
+  _globals['_SEARCHRESULT']._serialized_end=474
+  _globals['_SEARCHTENANTSREQUEST']._serialized_start=476
+  _globals['_SEARCHTENANTSREQUEST']._serialized_end=532
+  _globals['_SEARCHTENANTSRESPONSE']._serialized_start=534
+  _globals['_SEARCHTENANTSRESPONSE']._serialized_end=631
+  _globals['_TENANTSEARCHRESULT']._serialized_start=633
+  _globals['_TENANTSEARCHRESULT']._serialized_end=725
+  _globals['_SEARCHSERVICE']._serialized_start=728
+  _globals['_SEARCHSERVICE']._serialized_end=1031
 # @@protoc_insertion_point(module_scope)

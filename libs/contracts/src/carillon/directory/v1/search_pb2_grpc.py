@@ -44,6 +44,11 @@ class SearchServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_search__pb2.SearchTenantsRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_search__pb2.SearchTenantsResponse.FromString,
                 _registered_method=True)
+        self.ListUses = channel.unary_unary(
+                '/carillon.directory.v1.SearchService/ListUses',
+                request_serializer=carillon_dot_directory_dot_v1_dot_search__pb2.ListUsesRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_search__pb2.ListUsesResponse.FromString,
+                _registered_method=True)
 
 
 class SearchServiceServicer:
@@ -65,6 +70,14 @@ class SearchServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUses(self, request, context):
+        """ListUses lists where a resource is used: what names it, by which field. What the caller may not see is not listed. NOT_FOUND: there is no
+        such resource.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SearchServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +90,11 @@ def add_SearchServiceServicer_to_server(servicer, server):
                     servicer.SearchTenants,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_search__pb2.SearchTenantsRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_search__pb2.SearchTenantsResponse.SerializeToString,
+            ),
+            'ListUses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUses,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_search__pb2.ListUsesRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_search__pb2.ListUsesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -133,6 +151,33 @@ class SearchService:
             '/carillon.directory.v1.SearchService/SearchTenants',
             carillon_dot_directory_dot_v1_dot_search__pb2.SearchTenantsRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_search__pb2.SearchTenantsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.SearchService/ListUses',
+            carillon_dot_directory_dot_v1_dot_search__pb2.ListUsesRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_search__pb2.ListUsesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,10 @@ class SearchServiceStub:
     """SearchTenants finds, of all tenants that the caller sees (an operator all, a reseller those below it), the tenants by id, name and domain, and
     whose a number, a MAC or a SIP user is. For operators it looks into the tenants too, as Search does, while a second lasts.
     """
+    ListUses: _grpc.UnaryUnaryMultiCallable[_search_pb2.ListUsesRequest, _search_pb2.ListUsesResponse]
+    """ListUses lists where a resource is used: what names it, by which field. What the caller may not see is not listed. NOT_FOUND: there is no
+    such resource.
+    """
 
 @_typing.type_check_only
 class SearchServiceAsyncStub(SearchServiceStub):
@@ -50,6 +54,10 @@ class SearchServiceAsyncStub(SearchServiceStub):
     SearchTenants: _aio.UnaryUnaryMultiCallable[_search_pb2.SearchTenantsRequest, _search_pb2.SearchTenantsResponse]  # type: ignore[assignment]
     """SearchTenants finds, of all tenants that the caller sees (an operator all, a reseller those below it), the tenants by id, name and domain, and
     whose a number, a MAC or a SIP user is. For operators it looks into the tenants too, as Search does, while a second lasts.
+    """
+    ListUses: _aio.UnaryUnaryMultiCallable[_search_pb2.ListUsesRequest, _search_pb2.ListUsesResponse]  # type: ignore[assignment]
+    """ListUses lists where a resource is used: what names it, by which field. What the caller may not see is not listed. NOT_FOUND: there is no
+    such resource.
     """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -71,6 +79,16 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_search_pb2.SearchTenantsResponse, _abc.Awaitable[_search_pb2.SearchTenantsResponse]]:
         """SearchTenants finds, of all tenants that the caller sees (an operator all, a reseller those below it), the tenants by id, name and domain, and
         whose a number, a MAC or a SIP user is. For operators it looks into the tenants too, as Search does, while a second lasts.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUses(
+        self,
+        request: _search_pb2.ListUsesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_search_pb2.ListUsesResponse, _abc.Awaitable[_search_pb2.ListUsesResponse]]:
+        """ListUses lists where a resource is used: what names it, by which field. What the caller may not see is not listed. NOT_FOUND: there is no
+        such resource.
         """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
