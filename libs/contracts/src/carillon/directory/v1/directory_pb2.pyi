@@ -695,12 +695,15 @@ from carillon.directory.v1.schedule_pb2 import UpdateScheduleRequest as UpdateSc
 from carillon.directory.v1.schedule_pb2 import UpdateScheduleResponse as UpdateScheduleResponse
 from carillon.directory.v1.schedule_pb2 import WeeklyRange as WeeklyRange
 from carillon.directory.v1.scope_pb2 import Scope as Scope
+from carillon.directory.v1.search_pb2 import ListUsesRequest as ListUsesRequest
+from carillon.directory.v1.search_pb2 import ListUsesResponse as ListUsesResponse
 from carillon.directory.v1.search_pb2 import SearchRequest as SearchRequest
 from carillon.directory.v1.search_pb2 import SearchResponse as SearchResponse
 from carillon.directory.v1.search_pb2 import SearchResult as SearchResult
 from carillon.directory.v1.search_pb2 import SearchTenantsRequest as SearchTenantsRequest
 from carillon.directory.v1.search_pb2 import SearchTenantsResponse as SearchTenantsResponse
 from carillon.directory.v1.search_pb2 import TenantSearchResult as TenantSearchResult
+from carillon.directory.v1.search_pb2 import Use as Use
 from carillon.directory.v1.short_code_pb2 import AssignShortCodesRequest as AssignShortCodesRequest
 from carillon.directory.v1.short_code_pb2 import AssignShortCodesResponse as AssignShortCodesResponse
 from carillon.directory.v1.short_code_pb2 import CreateShortCodeRequest as CreateShortCodeRequest
