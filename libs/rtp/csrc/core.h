@@ -129,11 +129,11 @@ enum learning { UNKNOWN, LEARNING, RELEARNING, LOCKED };
 
 struct source {
     enum learning state;
+    bool connected;                /* the kernel hands us nothing but the far end's packets, and knows the way to it */
     address known, former, trial;  /* of family 0: nobody */
     uint32_t trial_ssrc, trial_packets;
     uint16_t trial_sequence;
     int64_t opened_ms, trial_ms;
-    bool connected;                /* the kernel hands us nothing but the far end's packets, and knows the way to it */
     uint8_t nets;                  /* who may send besides the signalled address */
     uint8_t net[8][16], prefix[8];
 };
@@ -251,40 +251,41 @@ struct room {
     int32_t own[WIDE_FRAME], music_sum[WIDE_FRAME];
 };
 
+/* What a relayed packet touches comes first, so that worker.c can have it fetched in time. */
 struct session {
     uint32_t generation;
     int32_t peer;                  /* index of the bridged session or NOBODY */
     int fd, rtcp_fd;
-    uint16_t port;
+    uint16_t port, rtcp_port;
     uint8_t worker, phase, telephone_event;
-    struct codec codec;
-    uint32_t event_rate;
     uint8_t comfort_noise;         /* payload type or PLANE_NO_EVENT */
-    uint32_t quiet;                /* frames made in a row that are as good as silent */
     bool six, used, has_remote, send, receive, timed;
     bool plays, records;           /* prompts were played to it, it was recorded: the control thread's own note */
-    address signalled, target;
-    struct source source;
-    struct incoming in;
-    struct outgoing out;
+    uint32_t event_rate;
+    struct codec codec;
     struct saved *saved;           /* never NULL: kept up with every packet */
-    const struct saved *former;    /* of the process before, or NULL */
     struct srtp *srtp_in, *srtp_out;
-    struct report report;
-    struct extended xr;
-    uint16_t rtcp_port;
-    struct converter *converter;   /* of what this session says, for a peer of another codec */
-    struct encoder *voice;         /* of prompts, where they are encoded as they play */
-    struct halfband tone_up;       /* of tones of 8 kHz that go to it */
-    struct decoder *hearing;       /* of recordings */
-    struct key key;
     struct party *party;           /* in a room: it stands in the bridge's place */
     struct play *play;
     struct dial *dial;
     struct detector *detector;
     struct recording *recording;
+    uint64_t packets_in, packets_out, bytes_in, bytes_out, octets_out;
+    struct outgoing out;
+    struct incoming in;
+    struct extended xr;
+    struct source source;
+    address signalled, target;
+    const struct saved *former;    /* of the process before, or NULL */
+    struct report report;
+    struct converter *converter;   /* of what this session says, for a peer of another codec */
+    struct encoder *voice;         /* of prompts, where they are encoded as they play */
+    struct halfband tone_up;       /* of tones of 8 kHz that go to it */
+    struct decoder *hearing;       /* of recordings */
+    struct key key;
+    uint32_t quiet;                /* frames made in a row that are as good as silent */
     int32_t previous, next;        /* neighbours in the phase */
-    uint64_t packets_in, packets_out, bytes_in, bytes_out, octets_out, out_of_order, dropped[PLANE_DROPS];
+    uint64_t out_of_order, dropped[PLANE_DROPS];
 };
 
 struct worker {

@@ -72,7 +72,22 @@ static uint32_t opened(struct worker *w, struct session *s, uint8_t *datagram, u
     return 0;
 }
 
+/* What a packet of a session will touch is fetched while the one before it is still in the kernel, and during its own receive: a
+ * thousand sessions do not stay in a core's cache. */
+static void fetch(const void *at, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)at + i, 1);
+}
+
+static void fetch_session(const plane *p, uint32_t index) { fetch(&p->sessions[index], offsetof(struct session, source.former)); }
+
+static void fetch_peer(const struct worker *w, const struct session *s) {
+    if (s->peer == NOBODY) return;
+    fetch(&w->plane->sessions[s->peer], offsetof(struct session, in));
+    fetch(&w->plane->saved[s->peer], sizeof *s->saved);
+}
+
 static void receive(struct worker *w, struct session *s) {
+    fetch_peer(w, s);
     address from;
     socklen_t size = sizeof from;
     uint8_t *datagram = w->buffer + HEADROOM;
@@ -194,7 +209,10 @@ static void *worker_main(void *argument) {
         pthread_mutex_lock(&w->lock);
         w->now_ns = clock_ns();
         w->now_ms = w->now_ns / 1000000;
-        for (int i = 0; i < count; i++) handle(w, events[i].data.u64);
+        for (int i = 0; i < count; i++) {
+            if (i + 1 < count && events[i + 1].data.u64 < REPORT) fetch_session(w->plane, (uint32_t)events[i + 1].data.u64);
+            handle(w, events[i].data.u64);
+        }
         pthread_mutex_unlock(&w->lock);
     }
     return NULL;
