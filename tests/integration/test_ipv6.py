@@ -19,12 +19,14 @@ def server(system: System, ip: str, transport: str) -> tuple[str, int]:
 
 
 @contextmanager
-def answering(system: System, extension: str, ip: str, transport: str, *options: str) -> Iterator[Sipp]:
+def answering(
+    system: System, extension: str, ip: str, transport: str, *options: str, scenario: str = "answer.xml", calls: int = 1
+) -> Iterator[Sipp]:
     """A phone of SIPp's, registered from where it answers."""
     realm, user, at = system.tenant["realm"], system.user(extension), server(system, ip, transport)
     port = register(at, realm, user, "-t", transport, ip=ip)
     try:
-        with Sipp("answer.xml", at, "-t", transport, "-d", "50", "-trace_msg", *options, ip=ip, port=port, seconds=60) as phone:
+        with Sipp(scenario, at, "-t", transport, "-d", "50", "-trace_msg", *options, ip=ip, port=port, calls=calls, seconds=60) as phone:
             yield phone
     finally:
         register(at, realm, user, "-t", transport, ip=ip, port=port, expires=0)
@@ -83,3 +85,18 @@ def test_audio_to_a_link_local_address_goes_nowhere(system: System) -> None:
         assert calling.wait() != 0
     (record,) = system.new_records(known, 1)
     assert record["status"] != "answered"
+
+
+@pytest.mark.feature("M-7")
+def test_a_phone_with_audio_of_ipv4_and_sip_over_ipv6_is_offered_what_it_takes(system: System) -> None:
+    """It refuses an offer of IPv6 once; the next call begins with IPv4."""
+    known = system.call_ids()
+    with answering(system, "106", V6, "u1", "-mi", V4, scenario="answer_ip4_audio.xml", calls=3) as phone:
+        for _ in range(2):
+            with call(system, V4, "u1") as calling:
+                calling.succeed()
+        phone.succeed()
+        seen = messages(phone)
+    assert seen.count("SIP/2.0 488") == 1
+    records = system.new_records(known, 2)
+    assert [(record["status"], record["answered_by"]) for record in records] == [("answered", "elise")] * 2

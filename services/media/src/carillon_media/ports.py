@@ -15,6 +15,7 @@ from carillon_kit.ids import Ids
 from carillon_media.domain.causes import RingResult
 from carillon_media.domain.diversion import Diverted
 from carillon_media.domain.facts import CallFacts, Contact
+from carillon_media.domain.families import Families
 from carillon_media.domain.media_sources import MediaSources
 from carillon_media.domain.plain import Writer
 from carillon_media.domain.secrecy import SrtpSetting
@@ -364,5 +365,7 @@ class Parts:
     sources: MediaSources = field(default_factory=MediaSources)
     #: RFC 3389 is agreed to where it is offered.
     comfort_noise: bool = False
+    #: Hosts whose audio is of another IP version than their SIP.
+    families: Families = field(default_factory=Families)
     #: Calls that are set up again on a new plane at once: each command has its answer long before its deadline, however many calls wait.
     restoring: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(100))

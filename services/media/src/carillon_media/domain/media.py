@@ -86,7 +86,7 @@ class LegMedia:
         """With our offer: the preferred codecs in their order, then those that everybody has. `srtp_only`: RTP will not do."""
         names = dict.fromkeys((*(name for name in preferred if name in _KNOWN), *(codec.name for codec in CODECS)))
         version = self.version + 1
-        must = srtp_only or self.secrecy == "required" or self._secure
+        must = srtp_only or self.secrecy == "required" or self.secured
         offer = make_offer(
             self.ip,
             self.port,
@@ -101,7 +101,7 @@ class LegMedia:
         return replace(self, version=version, description=offer)
 
     @property
-    def _secure(self) -> bool:
+    def secured(self) -> bool:
         """What we sent last was SRTP and nothing else."""
         return self.description is not None and any(media.port and media.protocol in SECURE_PROTOCOLS for media in self.description.media)
 

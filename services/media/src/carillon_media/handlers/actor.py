@@ -26,6 +26,7 @@ from carillon_media.handlers.quality import with_quality
 from carillon_media.handlers.snapshots import writer
 from carillon_media.handlers.timers import Timers
 from carillon_media.ports import Entry, LogFailed, NoDecision, Parts
+from carillon_rtp.protocol import PlaneError
 from carillon_sip.errors import SipError
 
 _log = get_logger(__name__)
@@ -69,7 +70,7 @@ class CallActor:
         self.inbox: deque[inputs.Input | Aside | Request] = deque()
         self.busy = False
         self.codecs = codecs
-        self.ports = MediaPorts(parts.plane, parts.clock, parts.srtp, parts.sources, parts.comfort_noise)
+        self.ports = MediaPorts(parts.plane, parts.clock, parts.srtp, parts.sources, parts.comfort_noise, parts.families)
         self._timers = Timers(parts.clock, self._fire)
         self.closing: list[LegIo] = []
         self.answered_at: datetime | None = None
@@ -236,18 +237,42 @@ class CallActor:
                 self.answered_at = self.answered_at or self.parts.clock.now()
 
     def insist(self, leg_id: str) -> bool:
-        """A leg refused our media: if it was offered SRTP besides RTP it may take SRTP alone, once. Whether it is called anew."""
-        leg, known = self.legs[leg_id], self.call.legs.get(leg_id)
-        again, leg.again = leg.again, None
-        if again is None or leg.media is None or leg.media.secrecy != "offered" or known is None or known.state == "ended":
+        """A leg refused our media: if it was offered SRTP besides RTP it may take SRTP alone, and audio over the other IP version where
+        that of its SIP is none for it (RFC 6157 section 4), each once. Whether it is called anew."""
+        leg = self.legs[leg_id]
+        if leg.again is None or leg.media is None or not self._is_called(leg):
             return False
-        leg.media = leg.media.offering(self.codecs, srtp_only=True)
+        if leg.media.secrecy == "offered" and not leg.media.secured:
+            leg.media = leg.media.offering(self.codecs, srtp_only=True)
+            return self._call_again(leg)
+        if not self.ports.may_turn(leg):
+            return False
+        self.board.spawn(self._offer_other_version(leg))
+        return True
+
+    def _is_called(self, leg: LegIo) -> bool:
+        known = self.call.legs.get(leg.leg_id)
+        return known is not None and known.state != "ended"
+
+    def _call_again(self, leg: LegIo) -> bool:
         try:
-            leg.session = again(leg.media)
+            leg.session = leg.again(leg.media) if leg.again is not None and leg.media is not None else ""
         except SipError:
             return False
-        self.board.bind(leg.session, self, leg_id)
+        self.board.bind(leg.session, self, leg.leg_id)
         return True
+
+    async def _offer_other_version(self, leg: LegIo) -> None:
+        try:
+            leg.media = (await self.ports.turn(leg)).offering(self.codecs)
+        except PlaneError as error:
+            self.parts.quiet.warning("no media port", call_id=self.call.facts.call_id, error=str(error))
+            self.post(inputs.LegRefused(leg.leg_id, 488))
+            return
+        if not self._is_called(leg):
+            await media_acts.close_media(self, leg)
+        elif not self._call_again(leg):
+            self.post(inputs.LegRefused(leg.leg_id, 488))
 
     async def weigh(self, recording_id: str, reason: RecordingReason) -> None:
         """The file is complete: name it, and say so."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from carillon_kit.clock import Clock
-from carillon_media.domain.addresses import address_of, plain
+from carillon_media.domain.families import Families
 from carillon_media.domain.media import LegMedia, offered_codecs, offered_version
 from carillon_media.domain.media_sources import MediaSources
 from carillon_media.domain.secrecy import SrtpSetting, secrecy_of
@@ -49,8 +49,10 @@ class LegIo:
     unacknowledged: bool = False
     #: The REFER whose sender is to be told how its transfer goes; empty: none.
     refer: str = ""
-    #: Calls it once more with other media and returns the session; None: it was, or it called us.
+    #: Calls it once more with other media and returns the session; None: it called us, or may not be called again.
     again: Callable[[LegMedia], str] | None = None
+    #: It refused audio of one IP version and was offered the other.
+    turned: bool = False
     #: Number and name of whom its phone was told to be connected with; None: nothing was said yet.
     connected: tuple[str, str] | None = None
     #: How often it was told again because its phone could not take it then.
@@ -74,17 +76,30 @@ def codecs_offered(parts: Parts, body: bytes, flow: Flow) -> tuple[str, ...]:
     return offered_codecs(body, secrecy_of(parts.srtp, flow.transport), parts.plane.ip_versions) if body else ()
 
 
+def _other(media: LegMedia) -> IpVersion:
+    return 4 if media.ip_version == 6 else 6
+
+
 class MediaPorts:
     """Media ports of legs on one plane. Every method raises `PlaneError` when the plane refuses or is away."""
 
-    __slots__ = ("_clock", "_comfort_noise", "_plane", "_sources", "_srtp")
+    __slots__ = ("_clock", "_comfort_noise", "_families", "_plane", "_sources", "_srtp")
 
-    def __init__(self, plane: PlanePort, clock: Clock, srtp: SrtpSetting, sources: MediaSources, comfort_noise: bool = False) -> None:
+    def __init__(
+        self,
+        plane: PlanePort,
+        clock: Clock,
+        srtp: SrtpSetting,
+        sources: MediaSources,
+        comfort_noise: bool = False,
+        families: Families | None = None,
+    ) -> None:
         self._plane = plane
         self._clock = clock
         self._srtp = srtp
         self._sources = sources
         self._comfort_noise = comfort_noise
+        self._families = families or Families()
 
     async def open(self, leg: LegIo) -> LegMedia:
         """The leg with a media port."""
@@ -101,14 +116,37 @@ class MediaPorts:
         return leg.media
 
     def _version_of(self, leg: LegIo) -> IpVersion:
-        """That of its offer; whom we call is taken to have the one that its SIP comes by."""
+        """That of its offer; whom we call is taken to have the one that it had last, else the one that its SIP comes by."""
+        host = leg.flow.remote[0]
         if leg.offer:
-            return offered_version(leg.offer)
-        try:
-            six = plain(address_of(leg.flow.remote[0].partition("%")[0])).version == 6
-        except ValueError:
-            return 4
-        return 6 if six and 6 in self._plane.ip_versions else 4
+            version = offered_version(leg.offer)
+            self._learn(host, version)
+            return version
+        return 6 if self._families.expected(host) == 6 and 6 in self._plane.ip_versions else 4
+
+    def _learn(self, host: str, version: IpVersion) -> None:
+        """Behind an edge there are many phones."""
+        if not self._sources.is_edge(host):
+            self._families.learn(host, version)
+
+    def heard_of(self, leg: LegIo) -> None:
+        """Its far end takes audio of the version that it was offered."""
+        if leg.media is not None:
+            self._learn(leg.flow.remote[0], leg.media.ip_version)
+
+    def may_turn(self, leg: LegIo) -> bool:
+        """Whether it can be offered the other IP version, once."""
+        return not leg.turned and leg.media is not None and _other(leg.media) in self._plane.ip_versions
+
+    async def turn(self, leg: LegIo) -> LegMedia:
+        """The leg with a media port of the other IP version, and nothing said yet."""
+        assert leg.media is not None
+        leg.turned = True
+        await self._plane.close(leg.plane)
+        address = await self._plane.open(leg.plane, urgent=leg.urgent, ip_version=_other(leg.media))
+        leg.told, leg.bridged_with = None, ""
+        leg.media = replace(leg.media, ip=address.ip, port=address.port, description=None, remote=None)
+        return leg.media
 
     async def agree(self, leg: LegIo, preferred: str = "") -> LegMedia:
         """The leg with our description: the answer to its offer, with this codec if it has it, or our offer. Raises SipError if they

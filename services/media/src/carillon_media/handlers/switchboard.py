@@ -240,6 +240,7 @@ class Switchboard:
                 raise SipError("no media port")
             if body or leg.media.remote is None:
                 leg.media = leg.media.answered(body)
+            actor.ports.heard_of(leg)
         except SipError as error:
             _log.warning("unusable answer", call_id=actor.call.facts.call_id, error=str(error))
             leg.unacknowledged = False
