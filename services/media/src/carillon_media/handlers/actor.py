@@ -270,7 +270,7 @@ class CallActor:
             self.post(inputs.LegRefused(leg.leg_id, 488))
             return
         if not self._is_called(leg):
-            await media_acts.close_media(self, leg)
+            await media_acts.close_media(self, (leg,))
         elif not self._call_again(leg):
             self.post(inputs.LegRefused(leg.leg_id, 488))
 
