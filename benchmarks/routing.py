@@ -25,6 +25,7 @@ from carillon_routing.domain.facts import CallFacts
 from carillon_routing.grpc_api import RoutingApplication
 from carillon_routing.handlers.floors import FloorsWhenUp
 from carillon_routing.handlers.queue_calls import QueueCalls
+from carillon_routing.handlers.slow_answers import SlowAnswers
 from carillon_routing.projections.configuration import Configuration
 from carillon_routing.testing import World, config_of
 
@@ -37,6 +38,12 @@ class Facts:
 
     async def find(self, call: CallFacts, ask: Ask) -> Any:
         return self._world.find(call, ask)
+
+    async def keep(self, tenant: str, call_id: str, key: str, value: Any) -> None:
+        raise AssertionError("no answer is late")
+
+    async def read(self, tenant: str, call_id: str, key: str) -> tuple[bool, Any]:
+        raise AssertionError("no answer is late")
 
 
 def percentiles(name: str, rounds: int, one: Callable[[int], Any]) -> None:
@@ -66,7 +73,9 @@ async def main() -> None:
     configuration = Configuration(ManualClock())
     configuration.adopt(config)
     clock = ManualClock(datetime(2026, 1, 6, 9, 15, tzinfo=UTC))
-    routing = RoutingApplication(configuration, clock, QueueCalls(FloorsWhenUp(expected=False), clock), Facts())
+    facts = Facts()
+    slow = SlowAnswers(facts, facts, lambda work, name: asyncio.create_task(work, name=name), clock)
+    routing = RoutingApplication(configuration, clock, QueueCalls(FloorsWhenUp(expected=False), clock), facts, slow)
     grpc_server._principal.set(Principal("media", None, frozenset({SERVICE})))
     grpc_server._tenant.set(config.tenant_id)
 

@@ -4,10 +4,11 @@ routing, or when a colleague has hung up; and to a phone that must know of a cal
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
+from carillon_cli.phone.baresip import Baresip, BaresipError
 from carillon_kit.embedded import free_port
 from strangers.phones import happened, holds, phone
 from strangers.reflection import Reflected
@@ -32,8 +33,35 @@ def narrow(system: System) -> Iterator[int]:
         directory.call("carillon.directory.v1.TrunkService/DeleteTrunk", {"id": "narrow"})
 
 
+def times(who: Baresip, kind: str) -> int:
+    """How often the phone told of it."""
+    return sum(event.get("type") == kind for event in who.events)
+
+
+async def presses(who: Baresip, digit: str) -> None:
+    """Again and again, until the call is over: the first may come before anybody listens."""
+    async with asyncio.timeout(60):
+        while not times(who, "CALL_CLOSED"):
+            await who.command("sndcode", digit)
+            with suppress(BaresipError):
+                await who.until_event("CALL_CLOSED", 2)
+
+
 def open_for(system: System, user: str) -> bool:
     return user in system.carillon("call-backs")
+
+
+async def asks_for(system: System, alain: Baresip, elise: Baresip) -> None:
+    """By code; that Élise talks is known a moment after she began to."""
+    for attempt in range(1, 11):
+        before = times(elise, "CALL_INCOMING")
+        await alain.command("dial", f"sip:*37106@{system.tenant['realm']}")
+        await holds(lambda: times(alain, "CALL_CLOSED") >= attempt or times(elise, "CALL_INCOMING") > before, "an answer")  # noqa: B023
+        if open_for(system, "alain"):
+            break
+        await alain.command("hangup")
+        await happened(alain, "CALL_CLOSED", attempt)
+    assert open_for(system, "alain")
 
 
 @pytest.mark.feature("R-18")
@@ -48,8 +76,7 @@ async def test_who_finds_the_trunk_full_is_called_back_when_it_is_free_over_a_ki
         await happened(dumas, "CALL_ESTABLISHED")
         await alain.command("dial", f"sip:{WANTED.replace('+', '00')}@{realm}")
         await happened(alain, "CALL_ESTABLISHED")
-        await alain.command("sndcode", "5")
-        await happened(alain, "CALL_CLOSED")
+        await presses(alain, "5")
         await holds(lambda: open_for(system, "alain"), "the call-back is kept")
         old = system.kill("routing")
         await asyncio.to_thread(system.until_restarted, "routing", old)
@@ -64,6 +91,7 @@ async def test_who_finds_the_trunk_full_is_called_back_when_it_is_free_over_a_ki
     assert {record["answered_by"] for record in records if record["answered_by"]} == {FIRST, WANTED}
 
 
+@pytest.mark.slow
 @pytest.mark.feature("R-18", "R-19")
 async def test_a_colleague_who_talks_is_called_when_the_talk_is_over(system: System) -> None:
     known = system.call_ids()
@@ -76,19 +104,19 @@ async def test_a_colleague_who_talks_is_called_when_the_talk_is_over(system: Sys
         await happened(elise, "CALL_INCOMING")
         await elise.command("accept")
         await happened(dumas, "CALL_ESTABLISHED")
-        await alain.command("dial", f"sip:*37106@{realm}")
-        await happened(alain, "CALL_CLOSED")
-        assert open_for(system, "alain")
+        await asks_for(system, alain, elise)
+        rung = times(elise, "CALL_INCOMING")
         await dumas.command("hangup")
         await happened(alain, "CALL_INCOMING")
         await alain.command("accept")
-        await happened(elise, "CALL_INCOMING", 2)
+        await happened(elise, "CALL_INCOMING", rung + 1)
         await elise.command("accept")
         await holds(lambda: not open_for(system, "alain"), "they are connected")
+        closed = times(alain, "CALL_CLOSED")
         await alain.command("hangup")
-        await happened(elise, "CALL_CLOSED", 2)
+        await happened(alain, "CALL_CLOSED", closed + 1)
     records = await asyncio.to_thread(system.new_records, known, 3)
-    assert sorted(record["answered_by"] or "" for record in records) == ["", "elise", "elise"]
+    assert [record["answered_by"] for record in records if record["answered_by"]] == ["elise", "elise"]
 
 
 @pytest.mark.feature("D-16")
@@ -108,8 +136,7 @@ async def test_a_phone_is_told_of_a_call_for_help_until_a_key_says_that_it_was_u
             await happened(elise, "CALL_INCOMING")
             await elise.command("accept")
             await happened(elise, "CALL_ESTABLISHED")
-            await elise.command("sndcode", "1")
-            await happened(elise, "CALL_CLOSED")
+            await presses(elise, "1")
             heard = elise.heard()
             assert heard.total - heard.silence > 0.5, "thanks are spoken"
             await alain.command("hangup")

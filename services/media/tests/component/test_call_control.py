@@ -16,6 +16,7 @@ from carillon_kit.auth import ADMIN, issue_token
 from carillon_kit.grpc_client import channel
 from carillon_kit.testing import eventually
 from carillon_media.adapters import applications
+from carillon_media.handlers import features
 from carillon_rtp.testing import decode, share_of, tone
 from carillon_sip import InviteReceived, SessionCancelled, SessionEnded
 
@@ -181,6 +182,7 @@ async def test_who_holds_a_caller_for_another_user_is_reminded_at_the_same_phone
     house: Any, words: Any, control: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(applications, "MIN_REMINDER_MS", 200)
+    monkeypatch.setattr(features, "REMINDER_RING_SECONDS", 0.5)
     ring = words.ring("bob")
     ring.step.ring.caller_number = "+41791112233"
     ring.step.ring.hold_reminder.every_ms = 300

@@ -167,7 +167,7 @@ async def test_a_caller_gives_up_after_the_restart_and_the_phone_stops_ringing(h
 
 @pytest.mark.feature("R-3")
 async def test_an_application_that_wanted_to_know_that_the_caller_gave_up_is_told_by_the_next_process(house: Any, words: Any) -> None:
-    ring = words.ring("bob")
+    ring: pb.NextResponse = words.ring("bob")
     ring.step.ring.ask_after_giving_up, ring.cursor = True, b"where it stood"
 
     async def never_told(request: pb.NextRequest) -> pb.NextResponse:

@@ -82,7 +82,8 @@ class OrdersAway(Exception):
 
 
 class Orders(Protocol):
-    """Calls that routing makes itself, later; everything raises `OrdersAway`. `seconds`: what it may take."""
+    """Calls that routing makes itself, later; everything raises `OrdersAway`. `seconds`: what it may take; None: what such
+    work usually may."""
 
     @property
     def up(self) -> bool:
@@ -96,7 +97,7 @@ class Orders(Protocol):
         number: str,
         caused_by: str,
         *,
-        seconds: float,
+        seconds: float | None = None,
         blocked: Blocked | Literal[""] = "",
         watched: str = "",
         words: str = "",
@@ -104,25 +105,25 @@ class Orders(Protocol):
     ) -> bool:
         """Keep one; True: it is kept, now or before. False: there are too many. `caused_by`: the call that it came from."""
 
-    async def open(self, tenant: str = "", seconds: float = 2.0) -> list[Order]:
+    async def open(self, tenant: str = "", seconds: float | None = None) -> list[Order]:
         """Those of a tenant (empty: all) that are not over, the oldest first."""
 
-    async def start(self, order: Order, via: str, seconds: float = 2.0) -> bool:
+    async def start(self, order: Order, via: str, seconds: float | None = None) -> bool:
         """Its next try is this call, if none is under way."""
 
-    async def settle(self, found: Missed | Over, seconds: float = 2.0) -> bool:
+    async def settle(self, found: Missed | Over, seconds: float | None = None) -> bool:
         """As it says, unless another replica was faster."""
 
-    async def words(self, tenant: str, order_id: str, seconds: float) -> tuple[str, str] | None:
+    async def words(self, tenant: str, order_id: str, seconds: float | None = None) -> tuple[str, str] | None:
         """What a phone is told, and in which language; None: no such notice."""
 
-    async def result(self, tenant: str, order_id: str, seconds: float) -> str:
+    async def result(self, tenant: str, order_id: str, seconds: float | None = None) -> str:
         """What came of it; empty: it is open, or there is none."""
 
-    async def busy(self, tenant: str, user_ids: Iterable[str], seconds: float = 2.0) -> set[str]:
+    async def busy(self, tenant: str, user_ids: Iterable[str], seconds: float | None = None) -> set[str]:
         """Who of them talks or is being rung."""
 
-    async def freed(self, tenant: str, trunk_ids: Sequence[str], seconds: float = 2.0) -> dict[str, datetime]:
+    async def freed(self, tenant: str, trunk_ids: Sequence[str], seconds: float | None = None) -> dict[str, datetime]:
         """When the last answered call out by each of the trunks ended, where there was one."""
 
     def clock_turn(self) -> AbstractAsyncContextManager[bool]:

@@ -66,7 +66,7 @@ class Replica:
     """One process of routing; a new one knows only what is in the database."""
 
     def __init__(self, pool: Any, clock: ManualClock, media: Media) -> None:
-        self.orders = PostgresOrders(clock)
+        self.orders = PostgresOrders(clock, patience=30)
         self.orders.adopt(pool)
         self.handler = CallOrders(self.orders, {"acme": CONFIG}.get, clock, media, media.lines)
 
@@ -208,7 +208,7 @@ async def test_phones_are_told_of_a_call_for_help_all_at_once_until_each_has_und
     replica = Replica(pool, clock, media)
     for _ in range(2):
         for phone in ("+41795550911", "+41795550912"):
-            assert await replica.orders.add("acme", "emergency_notice", phone, "117", "c1", seconds=30, words="Hilfe", language="de")
+            assert await replica.orders.add("acme", "emergency_notice", phone, "117", "c1", words="Hilfe", language="de")
     await replica.handler.tick()
     assert [phone for phone, _, _ in media.asked] == ["+41795550911", "+41795550912"]
     first = media.asked[0][1]

@@ -57,7 +57,7 @@ async def read(bus: Bus, stream: str, subject: str) -> list[Event]:
 async def orders(postgres_dsn: str) -> AsyncIterator[PostgresOrders]:  # noqa: F811
     pool = await open_pool(postgres_dsn)
     await migrate(pool, "carillon_routing.migrations")
-    kept = PostgresOrders(SystemClock())
+    kept = PostgresOrders(SystemClock(), patience=30)
     kept.adopt(pool)
     yield kept
     await pool.close()
@@ -87,6 +87,6 @@ async def test_each_call_is_told_of_once(nats_url: str, orders: PostgresOrders) 
         ("c3", "144", "101", "+41791112233"),
         ("last", "112", "101", ""),
     ]
-    assert [(order.kind, order.who, order.number) for order in await orders.open("acme", 30)] == [
+    assert [(order.kind, order.who, order.number) for order in await orders.open("acme")] == [
         ("emergency_notice", "+41795550911", number) for number in ("117", "144", "112")
     ]

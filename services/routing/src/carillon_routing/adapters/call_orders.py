@@ -23,6 +23,8 @@ from carillon_kit.postgres import UNAVAILABLE
 from carillon_routing.domain.call_orders import EXPIRES, FIRST_PAUSE, MAX_PER_TENANT, MAX_PER_USER, Kind, Missed, Order, Over
 from carillon_routing.ports import OrdersAway
 
+#: What one look at all orders may take.
+CLOCK_SECONDS = 30.0
 #: Stored events of a tenant's orders.
 ORDERS = "orders/"
 #: By the stored event's type: `call_back.started`.
@@ -74,8 +76,10 @@ class Told(Frozen):
 class PostgresOrders:
     """`ports.Orders`; knows nothing before `adopt`."""
 
-    def __init__(self, clock: Clock, ids: Ids | None = None) -> None:
+    def __init__(self, clock: Clock, ids: Ids | None = None, *, patience: float = 5.0) -> None:
+        """`patience`: what the database may take where nobody waits."""
         self._clock = clock
+        self._patience = patience
         self._ids = ids or SystemIds()
         self._pool: asyncpg.Pool[Any] | None = None
 
@@ -96,7 +100,7 @@ class PostgresOrders:
         number: str,
         caused_by: str,
         *,
-        seconds: float,
+        seconds: float | None = None,
         blocked: Blocked | Literal[""] = "",
         watched: str = "",
         words: str = "",
@@ -113,12 +117,12 @@ class PostgresOrders:
             await self._tell(store, connection, tenant, kind, "requested", order_id, who, number, caused_by, more)
         return True
 
-    async def open(self, tenant: str = "", seconds: float = 2.0) -> list[Order]:
+    async def open(self, tenant: str = "", seconds: float | None = None) -> list[Order]:
         """Those of a tenant (empty: all) that are not over, the oldest first."""
         async with self._up(seconds) as pool:
             return [_order(row) for row in await pool.fetch(_OPEN, tenant)]
 
-    async def start(self, order: Order, via: str, seconds: float = 2.0) -> bool:
+    async def start(self, order: Order, via: str, seconds: float | None = None) -> bool:
         """Its next try is this call, if none is under way."""
         async with self._turn(order.tenant, seconds) as (connection, store):
             tries = await connection.fetchval(_START, order.tenant, UUID(order.order_id), via, self._clock.now())
@@ -126,7 +130,7 @@ class PostgresOrders:
                 await self._told(store, connection, order, "started", {"via_call_id": via, "tries": tries + 1})
         return tries is not None
 
-    async def settle(self, found: Missed | Over, seconds: float = 2.0) -> bool:
+    async def settle(self, found: Missed | Over, seconds: float | None = None) -> bool:
         """As it says, unless another replica was faster."""
         order = found.order
         async with self._turn(order.tenant, seconds) as (connection, store):
@@ -141,7 +145,7 @@ class PostgresOrders:
                     await self._told(store, connection, order, "ended", {"result": found.result})
         return bool(done)
 
-    async def words(self, tenant: str, order_id: str, seconds: float) -> tuple[str, str] | None:
+    async def words(self, tenant: str, order_id: str, seconds: float | None = None) -> tuple[str, str] | None:
         """What a phone is told, and in which language; None: no such notice."""
         async with self._up(seconds) as pool:
             row = await pool.fetchrow(_ONE, tenant, UUID(order_id))
@@ -149,18 +153,18 @@ class PostgresOrders:
             return None
         return row["words"], row["language"]
 
-    async def result(self, tenant: str, order_id: str, seconds: float) -> str:
+    async def result(self, tenant: str, order_id: str, seconds: float | None = None) -> str:
         """What came of it; empty: it is open, or there is none."""
         async with self._up(seconds) as pool:
             row = await pool.fetchrow(_ONE, tenant, UUID(order_id))
         return str(row["over"]) if row is not None else ""
 
-    async def busy(self, tenant: str, user_ids: Iterable[str], seconds: float = 2.0) -> set[str]:
+    async def busy(self, tenant: str, user_ids: Iterable[str], seconds: float | None = None) -> set[str]:
         """Who of them talks or is being rung."""
         async with self._up(seconds) as pool:
             return {row["party"] for row in await pool.fetch(_BUSY, tenant, list(user_ids))}
 
-    async def freed(self, tenant: str, trunk_ids: Sequence[str], seconds: float = 2.0) -> dict[str, datetime]:
+    async def freed(self, tenant: str, trunk_ids: Sequence[str], seconds: float | None = None) -> dict[str, datetime]:
         """When the last answered call out by each of the trunks ended, where there was one."""
         async with self._up(seconds) as pool:
             rows = await pool.fetch(_FREED, tenant, [f"trunk:{trunk_id}" for trunk_id in trunk_ids])
@@ -169,12 +173,12 @@ class PostgresOrders:
     @asynccontextmanager
     async def clock_turn(self) -> AsyncIterator[bool]:
         """Whether this replica looks after all orders while the context is; one does at a time."""
-        async with self._up(30.0) as pool, pool.acquire() as connection, connection.transaction():
+        async with self._up(CLOCK_SECONDS) as pool, pool.acquire() as connection, connection.transaction():
             yield bool(await connection.fetchval(_LOCK))
 
     async def sweep(self) -> None:
         """Forget what was over long ago."""
-        async with self._up(5.0) as pool:
+        async with self._up(None) as pool:
             await pool.execute(_SWEEP)
 
     # -- inside -------------------------------------------------------------------------------------------------------
@@ -202,7 +206,7 @@ class PostgresOrders:
         await store.extend(ORDERS + tenant, [NewEvent(f"{kind}.{fact}", told, self._ids.uuid7())], connection)
 
     @asynccontextmanager
-    async def _turn(self, tenant: str, seconds: float) -> AsyncIterator[tuple[Any, PostgresEventStore]]:
+    async def _turn(self, tenant: str, seconds: float | None = None) -> AsyncIterator[tuple[Any, PostgresEventStore]]:
         async with self._up(seconds) as pool, pool.acquire() as connection, connection.transaction():
             store = PostgresEventStore(pool)
             # Before the transaction's first write: see the event store.
@@ -210,11 +214,11 @@ class PostgresOrders:
             yield connection, store
 
     @asynccontextmanager
-    async def _up(self, seconds: float) -> AsyncIterator["asyncpg.Pool[Any]"]:
+    async def _up(self, seconds: float | None = None) -> AsyncIterator["asyncpg.Pool[Any]"]:
         if self._pool is None:
             raise OrdersAway("the database is not there yet, or routing has none")
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._patience if seconds is None else seconds):
                 yield self._pool
         except UNAVAILABLE as error:
             raise OrdersAway(str(error)) from error

@@ -74,7 +74,7 @@ class EmergencyNotices:
         if self._clock.now() - event.time < EXPIRES["emergency_notice"]:
             for told in found.phones:
                 about_it = (told.phone, found.event.number, call.call_id)
-                await self._orders.add(call.tenant_id, "emergency_notice", *about_it, seconds=5.0, words=told.words, language=told.language)
+                await self._orders.add(call.tenant_id, "emergency_notice", *about_it, words=told.words, language=told.language)
         if not found.recipients:
             return
         letter = LetterRequested(to=found.recipients, subject=found.subject[:300], text=found.text, language=found.language)
