@@ -131,14 +131,14 @@ def _place(place: QueuePlace) -> pb.QueuePlace:
 
 
 def _kept(decided: Decided, step: pb.Step) -> bytes:
-    """What the decision was made of; nothing when it cannot be made again from that."""
-    if decided.made_of is None or decided.own is None:
+    """What the decision was made of; nothing of one that waits for a web address."""
+    if decided.made_of is None or decided.decision is None:
         return b""
-    return made_of.encode(replace(decided.made_of, sums=decision_sums(decided.own, step)))
+    return made_of.encode(replace(decided.made_of, sums=decision_sums(decided.decision, step)))
 
 
 def decision_sums(own: facts.Advance, step: pb.Step | None = None) -> tuple[str, str, str]:
-    """See `replay.sums`; `step`: the message of the decision's step, if it is at hand. A queue's own step does not count."""
+    """See `replay.sums`; `step`: the message of the decision's step, if it is at hand. What a queue said is not known of old decisions."""
     if isinstance(own.step, EnterQueue):
         return sums(b"queue", own)
     return sums((step or step_message(own.step)).SerializeToString(deterministic=True), own)

@@ -29,6 +29,7 @@ _VERDICTS: dict[Verdict, pb.ReplayVerdict.ValueType] = {
     "other_reasons": pb.REPLAY_VERDICT_OTHER_REASONS,
     "different": pb.REPLAY_VERDICT_DIFFERENT,
 }
+_OLD = "what it was made of was not kept, by a version of the software before"
 _OTHERWISE = (pb.REPLAY_VERDICT_OTHER_REASONS, pb.REPLAY_VERDICT_DIFFERENT)
 
 
@@ -101,7 +102,7 @@ class Replays:
         if then.application != OWN:
             told.remark = f"{then.application} decided it"
         elif then.inputs is None:
-            told.remark = "what it was made of was not kept: a queue's state, a secret, or a version of the software before"
+            told.remark = "nothing was decided: the call waited for a web address" if then.step == "wait" else _OLD
         else:
             try:
                 await self._again(tenant, event, then, told)

@@ -1,6 +1,8 @@
 """Who is to be called back is called once, by the replica that runs the clock, and again when it could not be begun."""
 
+import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,13 +14,15 @@ from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import eventually, postgres_dsn  # noqa: F401
 from carillon_routing.adapters.floor_log import PostgresFloors
 from carillon_routing.domain.cursor import Cursor, QueueWait
-from carillon_routing.domain.facts import Advance, CallFacts, Play, Wait
+from carillon_routing.domain.facts import Advance, CallFacts, Play, Ring, Wait
+from carillon_routing.domain.made_of import MadeOf, decode, encode
 from carillon_routing.domain.queues import commands as c
+from carillon_routing.domain.replay import again
 from carillon_routing.handlers.floors import Floors, FloorsWhenUp
 from carillon_routing.handlers.queue_calls import QueueCalls, Waited
 from carillon_routing.testing import small_company
 
-pytestmark = pytest.mark.feature("R-10")
+pytestmark = pytest.mark.feature("R-10", "R-22")
 NUMBER = "+41791112233"
 
 
@@ -89,6 +93,8 @@ async def test_it_is_offered_by_itself_to_who_has_waited_and_the_key_counts_from
         nonlocal cursor
         found = await eventually_up(calls, config, call, cursor, outcome)
         assert found.at is not None
+        kept = encode(MadeOf(call, cursor, None, clock.now(), config.seq, seen=found.seen))
+        assert again(config, decode(json.loads(kept), call.tenant_id, call.call_id)) == replace(found, place=None)
         cursor = found.at
         return found
 
@@ -99,6 +105,10 @@ async def test_it_is_offered_by_itself_to_who_has_waited_and_the_key_counts_from
         clock.advance(step.max_ms / 1000)
     offer = "To keep your place and be called back, press 1."
     assert said == [("", "", 30_000), ("", "", 15_000), (offer, "1", 30_000), ("", "1", 15_000), (offer, "1", 30_000)]
+    await up.get().execute("another", c.LogIn("a1"), 20)
+    rung = (await asks(Waited())).step
+    assert isinstance(rung, Ring)
+    await up.get().execute("another", c.RingOver("offered", {"a1": "busy"}), 20)
     assert isinstance((await asks(Waited("1"))).step, Play)
     asked = up.get().known("another")
     assert asked is not None

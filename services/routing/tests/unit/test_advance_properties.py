@@ -29,7 +29,7 @@ from carillon_routing.domain.facts import (
     Ring,
     RingResult,
 )
-from carillon_routing.domain.made_of import MadeOf, as_read, encode
+from carillon_routing.domain.made_of import MadeOf, as_read, encode, hidden
 from carillon_routing.domain.made_of import decode as decode_record
 from carillon_routing.domain.replay import again
 from carillon_routing.domain.walk import MAX_HOPS, MAX_TRACE
@@ -174,7 +174,7 @@ ANSWERS: tuple[JsonValue, ...] = (None, True, False, 0, 1, 7, -3, "", "anna", []
 
 def replayed(config: TenantConfig, call: CallFacts, cursor: Cursor | None, outcome: Outcome, now: datetime, answer: Advance) -> Advance:
     """Made again from what is kept of it, through its bytes."""
-    made = MadeOf(call, cursor, outcome, now, answer.config_seq, as_read(answer.read))
+    made = MadeOf(call, cursor, hidden(cursor, outcome), now, answer.config_seq, as_read(answer.read))
     kept = json.loads(encode(made))
     assert decode_record(kept, call.tenant_id, call.call_id) == made
     return again(config, decode_record(kept, call.tenant_id, call.call_id))

@@ -1,12 +1,15 @@
 """Outbound PINs and account codes, asked for before a call."""
 
+import json
 from typing import Any
 
 import pytest
 
 from carillon_kit.pins import hash_pin
 from carillon_routing.domain.codes import PIN_LIMIT
-from carillon_routing.domain.facts import Gather, Ring
+from carillon_routing.domain.facts import Gather, Gathered, Ring
+from carillon_routing.domain.made_of import MadeOf, as_read, decode, encode, hidden
+from carillon_routing.domain.replay import again
 from carillon_routing.testing import SimulatedCall, World, small_company
 
 PIN, WRONG, MOBILE = "246810", "111111", "0791234567"
@@ -182,3 +185,25 @@ def test_a_policy_of_the_department_asks_for_codes_too() -> None:
     assert one.last.step.max_digits == 4
     assert "+ user/anna: account_code_policy/billed counts, by department/sales" in one.trace()
     assert one.pressed("77").rings == RINGS
+
+
+@pytest.mark.feature("R-22")
+@pytest.mark.parametrize(
+    ("asked", "given", "is_kept"),
+    [
+        ({"profile": {"pin_needed": ["mobile"]}}, PIN, False),
+        ({"profile": {"pin_needed": ["mobile"]}}, WRONG, False),
+        ({"policy": POLICY}, "77", True),
+        ({"policy": POLICY}, "9876", False),
+        ({"policy": POLICY}, "", False),
+    ],
+)
+def test_what_followed_a_code_is_made_again_without_it(asked: dict[str, Any], given: str, is_kept: bool) -> None:
+    """Kept is that something was pressed, and whether it was right; of an account code that was accepted, which."""
+    config = company(**asked)
+    one = call(config).pressed(given)
+    cursor = one.advances[0].at
+    made = MadeOf(one.facts, cursor, hidden(cursor, Gathered(given, not given)), one.at, config.seq, as_read(one.last.read))
+    kept = encode(made)
+    assert again(config, decode(json.loads(kept), "acme", one.facts.call_id)) == one.last
+    assert not given or (f'"{given}"'.encode() in kept) is is_kept

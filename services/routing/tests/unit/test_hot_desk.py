@@ -1,12 +1,15 @@
 """Users log in on any phone by code, with extension and PIN."""
 
+import json
 from typing import Any
 
 import pytest
 
 from carillon_kit.pins import hash_pin
 from carillon_routing.domain.codes import PIN_LIMIT
-from carillon_routing.domain.facts import Gather
+from carillon_routing.domain.facts import Gather, Gathered
+from carillon_routing.domain.made_of import MadeOf, as_read, decode, encode, hidden
+from carillon_routing.domain.replay import again
 from carillon_routing.testing import SimulatedCall, World, small_company
 
 PIN, WRONG = "246810", "111111"
@@ -82,3 +85,15 @@ def test_neither_without_the_directory_nor_for_a_call_that_was_sent_there() -> N
     assert dial(company(), world, "*11102", transferred=True).ends == (21, 403)
     assert dial(company(), world, "*12", transferred=True).ends == (21, 403)
     assert not world.phones
+
+
+@pytest.mark.feature("R-22")
+@pytest.mark.parametrize("pin", [PIN, WRONG])
+def test_what_followed_the_pin_is_made_again_without_it(pin: str) -> None:
+    config = company()
+    one = dial(config, World(), "*11102").pressed(pin)
+    cursor = one.advances[0].at
+    made = MadeOf(one.facts, cursor, hidden(cursor, Gathered(pin)), one.at, config.seq, as_read(one.last.read))
+    kept = encode(made)
+    assert again(config, decode(json.loads(kept), "acme", one.facts.call_id)) == one.last
+    assert pin.encode() not in kept

@@ -107,11 +107,12 @@ def decided(
     outcome: Outcome,
     now: datetime,
     find_out: Callable[[Ask], JsonValue],
+    known: Known = NOTHING,
 ) -> Advance:
-    """`advance` until it decides, with `find_out` for what it must know: of a simulation, or of a replay's record."""
-    known: dict[str, JsonValue] = {}
-    while isinstance(found := advance(config, call, cursor, outcome, now, known), Needs):
-        known[found.ask.key] = find_out(found.ask)
+    """`advance` until it decides, with `find_out` for what is not `known`: of a simulation, or of a replay's record."""
+    found_out = dict(known)
+    while isinstance(found := advance(config, call, cursor, outcome, now, found_out), Needs):
+        found_out[found.ask.key] = find_out(found.ask)
     return found
 
 

@@ -52,7 +52,8 @@ def given(walk: Walk, wait: CodeWait, gathered: Gathered) -> Move | str:
         return refused(walk, "barred")
     subject = f"user/{user.id} {wait.kind} code"
     if gathered.digits:
-        right, reason, limit = _checked(walk, user, wait.kind, gathered.digits)
+        about = f"{wait.kind} {wait.number} {wait.turn}"
+        right, reason, limit = _checked(walk, user, wait.kind, gathered.digits, about)
         answer = walk.ask(CountTry(user.id, wait.kind, right, limit, f"{wait.number} {wait.turn}"))
         if not isinstance(answer, dict):
             reason += "; wrong tries could not be counted"
@@ -61,7 +62,7 @@ def given(walk: Walk, wait: CodeWait, gathered: Gathered) -> Move | str:
             accepted, wrong = answer.get("accepted") is True, int(str(answer.get("wrong", 0)))
         if accepted:
             walk.note(subject, True, reason if right and wait.kind == "account" else "was accepted", wait.number)
-            return gathered.digits
+            return str(walk.judged(f"{about} code", lambda: gathered.digits if wait.kind == "account" else ""))
         if wrong >= limit:
             walk.note(subject, False, f"is blocked: {wrong} wrong tries in a row, at most {limit}")
             return refused(walk, "code_blocked")
@@ -74,8 +75,16 @@ def given(walk: Walk, wait: CodeWait, gathered: Gathered) -> Move | str:
     return ask(walk, user, again, "wrong_code" if gathered.digits else None)
 
 
-def _checked(walk: Walk, user: User, kind: str, digits: str) -> tuple[bool, str, int]:
+def _checked(walk: Walk, user: User, kind: str, digits: str, about: str) -> tuple[bool, str, int]:
     """Whether it is right, why, and how many wrong ones block it."""
+    match walk.judged(about, lambda: [*_looked_up(walk, user, kind, digits)]):
+        case [bool() as right, str() as reason, int() as limit]:
+            return right, reason, limit
+        case _:
+            return _looked_up(walk, user, kind, digits)
+
+
+def _looked_up(walk: Walk, user: User, kind: str, digits: str) -> tuple[bool, str, int]:
     if kind == "pin":
         right = verify_pin(digits, user.outbound_pin_hash)
         return right, "is the user's" if right else "is not the user's", PIN_LIMIT

@@ -14,7 +14,6 @@ from pydantic import JsonValue
 from carillon_contracts.config import Plan
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import made_of
-from carillon_routing.domain.asks import Ask
 from carillon_routing.domain.cursor import MenuWait
 from carillon_routing.domain.facts import Advance, Delegate, Gather, Gathered, HangUp, Outcome, Play, Rang, Ring
 from carillon_routing.domain.made_of import MadeOf
@@ -37,10 +36,7 @@ class PastCall:
     def followed(self, config: TenantConfig, begun: tuple[Advance, ...] = ()) -> tuple[Advance, ...]:
         """The decisions with a configuration; `begun`: the first ones, where they are known. Raises nothing that `simulate` does not."""
 
-        def find_out(ask: Ask) -> JsonValue:
-            return self.read[ask.key] if ask.key in self.read else usual(ask)
-
-        return simulate(config, self.first.call, self.first.now, self.assumed, find_out, self.first.outcome, begun)
+        return simulate(config, self.first.call, self.first.now, self.assumed, usual, self.first.outcome, begun, self.read)
 
 
 def past_calls(tenant_id: str, call_id: str, decisions: Iterable[Mapping[str, Any]]) -> list[PastCall]:

@@ -154,7 +154,7 @@ Wait = (
     | QueueWait
 )
 
-#: Waits whose outcome may be a PIN or a code, which is kept nowhere.
+#: Waits whose outcome may be a PIN or a code, which is kept nowhere (`hidden`).
 SECRET_WAITS: tuple[type[Wait], ...] = (CodeWait, DeskWait)
 
 

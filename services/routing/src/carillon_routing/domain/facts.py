@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from carillon_routing.domain.cursor import Cursor, encode
 from carillon_routing.domain.feature_steps import FeatureOutcome, FeatureStep
-from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueuePlace
+from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueuePlace, QueueSeen
 
 Direction = Literal["inbound", "from_user"]
 RingResult = Literal["answered", "no_answer", "busy", "unreachable", "congested", "rejected"]
@@ -238,6 +238,7 @@ class Advance:
     looked_at: tuple[tuple[str, str], ...] = ()
     #: Said by a queue alone.
     place: QueuePlace | None = None
+    seen: QueueSeen | None = None
 
     @property
     def cursor(self) -> bytes:

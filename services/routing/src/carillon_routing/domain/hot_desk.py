@@ -55,7 +55,7 @@ def given(walk: Walk, wait: DeskWait, gathered: Gathered) -> Stop:
         walk.note(f"extension {wait.extension}", False, "is no user's")
         return _again(walk, wait, "wrong_code")
     subject = f"user/{user.id} phone PIN"
-    right = verify_pin(gathered.digits, user.phone_pin_hash)
+    right = walk.judged(f"phone {user.id} {wait.turn}", lambda: verify_pin(gathered.digits, user.phone_pin_hash)) is True
     reason = "is the user's" if right else "is not the user's" if user.phone_pin_hash else "there is none, so none can be given"
     answer = walk.ask(CountTry(user.id, "phone", right, PIN_LIMIT, f"{wait.extension} {wait.turn}"))
     counted = isinstance(answer, dict)

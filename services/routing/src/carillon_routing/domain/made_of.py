@@ -1,11 +1,12 @@
 """What a decision was made of, as it is kept with the call: enough to make it again, and to see whether it is the same.
 
-Always: `decode(encode(made)) == made`. A decision whose outcome is a secret is kept without it, and cannot be made again. What a queue
-did with the caller is kept as the reasons for which the caller left queues on the way to this step.
+Always: `decode(encode(made)) == made`. Of an outcome that is a secret it is kept that there was one, and in `read` whether it was right.
+What a queue did with the caller is kept as the reasons for which the caller left queues on the way to this step, and, where the step is a
+queue's own, as what the queue saw.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, get_args
 
@@ -14,14 +15,17 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from carillon_routing.domain import compact
 from carillon_routing.domain import cursor as cursors
 from carillon_routing.domain.cursor import Cursor
-from carillon_routing.domain.facts import CallFacts, FactRead, Outcome
-from carillon_routing.domain.queue_steps import QueueReason
+from carillon_routing.domain.facts import CallFacts, FactRead, Gathered, Outcome
+from carillon_routing.domain.queue_steps import QueueReason, QueueSeen
 
 VERSION = 1
+#: In a secret's place.
+HIDDEN = "?"
 _OUTCOMES = {kind.__name__: kind for kind in get_args(Outcome)}
 _CALL: TypeAdapter[CallFacts] = TypeAdapter(CallFacts)
 _OUTCOME: dict[str, TypeAdapter[Outcome]] = {name: TypeAdapter(kind) for name, kind in _OUTCOMES.items()}
 _SAID: TypeAdapter[tuple[QueueReason, ...]] = TypeAdapter(tuple[QueueReason, ...])
+_SEEN: TypeAdapter[QueueSeen] = TypeAdapter(QueueSeen)
 _READ: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 #: The call's, which the event tells.
 _TOLD = frozenset({"tenant_id", "call_id"})
@@ -29,7 +33,7 @@ _TOLD = frozenset({"tenant_id", "call_id"})
 
 _DEFAULTS: dict[type, tuple[tuple[str, object], ...]] = {
     kind: tuple((each.name, each.default_factory() if each.default_factory is not MISSING else each.default) for each in fields(kind))
-    for kind in (CallFacts, *_OUTCOMES.values())
+    for kind in (CallFacts, QueueSeen, *_OUTCOMES.values())
 }
 
 
@@ -39,7 +43,8 @@ class BadRecord(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MadeOf:
-    """`outcome` None: the caller left the queue of the cursor, for the first of `left`. `sums`: of step, cursor and trace, as decided."""
+    """`outcome` None: the caller left the queue of the cursor, for the first of `left`, or stays there. `sums`: of step, cursor and trace,
+    as decided. `seen`: by the queue that the step is of."""
 
     call: CallFacts
     cursor: Cursor | None
@@ -49,6 +54,7 @@ class MadeOf:
     read: Mapping[str, JsonValue] = field(default_factory=dict)
     left: tuple[QueueReason, ...] = ()
     sums: tuple[str, str, str] = ("", "", "")
+    seen: QueueSeen | None = None
 
 
 def encode(made: MadeOf) -> bytes:
@@ -65,6 +71,8 @@ def encode(made: MadeOf) -> bytes:
     if made.outcome is not None:
         document["outcome"] = [type(made.outcome).__name__, _plain(made.outcome)]
     document |= {name: value for name, value in (("read", made.read), ("left", made.left)) if value}
+    if made.seen is not None:
+        document["seen"] = _plain(made.seen)
     return compact.encode(document)
 
 
@@ -102,6 +110,7 @@ def decode(document: Mapping[str, Any], tenant_id: str, call_id: str) -> MadeOf:
             _READ.validate_python(document.get("read", {})),
             _SAID.validate_python(tuple(document.get("left", ()))),
             (step, cursor, trace),
+            _SEEN.validate_python(document["seen"]) if "seen" in document else None,
         )
     except (KeyError, TypeError, ValueError, ValidationError, cursors.BadCursor) as error:
         raise BadRecord(f"not a record of a decision: {error}") from error
@@ -118,6 +127,15 @@ def _outcome(kind: str, value: Mapping[str, Any]) -> Outcome:
     if kind not in _OUTCOME:
         raise BadRecord(f"an outcome {kind!r}")
     return _OUTCOME[kind].validate_python(value)
+
+
+def hidden(cursor: Cursor | None, outcome: Outcome) -> Outcome:
+    """The outcome as it is kept: of a PIN or a code only that something was pressed."""
+    if cursor is None or not isinstance(outcome, Gathered) or not isinstance(cursor.wait, cursors.SECRET_WAITS):
+        return outcome
+    if isinstance(cursor.wait, cursors.DeskWait) and not cursor.wait.extension:
+        return outcome
+    return replace(outcome, digits=HIDDEN if outcome.digits else "")
 
 
 def as_read(read: tuple[FactRead, ...]) -> dict[str, JsonValue]:

@@ -29,6 +29,25 @@ class QueuePlace:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueSeen:
+    """All that the step of a queue is made of beside configuration, call and cursor.
+
+    `what` becomes of the caller; `away`: its state could not be had. Times are seconds since 1970."""
+
+    what: Literal["waits", "rings", "called_back", "away"]
+    at: float = 0.0
+    position: int = 0
+    priority: int = 0
+    joined_at: float = 0.0
+    #: Agents who are offered.
+    offered: tuple[str, ...] = ()
+    #: How long who stands there will wait, about.
+    estimated_seconds: float = 0.0
+    #: Whether callers can be called back at all.
+    calls_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class QueueOver:
     """The caller left the queue; `answered`: and the agent has hung up."""
 

@@ -10,11 +10,12 @@ from pydantic import JsonValue
 from carillon_contracts.call import RoutingDecided
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain.advance import decided
+from carillon_routing.domain.advance import BadOutcome, decided
 from carillon_routing.domain.asks import Ask
-from carillon_routing.domain.facts import Advance, Outcome, TraceLine
+from carillon_routing.domain.facts import Advance, CallFacts, Outcome, TraceLine
 from carillon_routing.domain.made_of import MadeOf
-from carillon_routing.domain.queue_steps import EnterQueue, QueueOver
+from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueueSeen
+from carillon_routing.domain.queued import queued
 
 #: The same to the letter; the same step for reasons that read otherwise; another step, or another way on.
 Verdict = Literal["equal", "other_reasons", "different"]
@@ -27,19 +28,32 @@ class FactMissing(Exception):
 
 
 def again(config: TenantConfig, made: MadeOf) -> Advance:
-    """The decision; its step is `EnterQueue` where the queue took the caller. Raises `FactMissing` and `BadOutcome`."""
+    """The decision; its step is `EnterQueue` where the queue took the caller and what it saw was not kept. Raises `FactMissing` and
+    `BadOutcome`."""
 
     def find_out(ask: Ask) -> JsonValue:
-        if ask.key not in made.read:
-            raise FactMissing(ask.key)
-        return made.read[ask.key]
+        raise FactMissing(ask.key)
 
-    return through_queues(made, lambda cursor, outcome: decided(config, made.call, cursor, outcome, made.now, find_out))
+    if made.cursor is not None and made.seen is not None and made.outcome is None and not made.left:
+        return _queued(config, made.call, made.cursor, made.seen)
+    found = through_queues(made, lambda cursor, outcome: decided(config, made.call, cursor, outcome, made.now, find_out, made.read))
+    if isinstance(found.step, EnterQueue) and found.at is not None and made.seen is not None:
+        said = _queued(config, made.call, found.at, made.seen)
+        return replace(said, trace=found.trace + said.trace)
+    return found
+
+
+def _queued(config: TenantConfig, call: CallFacts, cursor: cursors.Cursor, seen: QueueSeen) -> Advance:
+    if not isinstance(cursor.wait, cursors.QueueWait) or cursor.wait.queue_id not in config.queues:
+        raise BadOutcome("there is no queue that the caller could wait in")
+    return queued(config, call, cursor, seen)
 
 
 def through_queues(made: MadeOf, decide: Callable[[cursors.Cursor | None, Outcome], Advance]) -> Advance:
     """What `decide` says, with the ways out of queues that the caller took."""
     left = list(made.left)
+    if made.outcome is None and not left:
+        raise BadOutcome("nothing became of the step before")
     outcome: Outcome = QueueOver(left.pop(0)) if made.outcome is None else made.outcome
     found = decide(made.cursor, outcome)
     while isinstance(found.step, EnterQueue) and left:

@@ -16,6 +16,7 @@ from carillon_contracts.config import Plan, PlanDraft, PlanTest, Schedule
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.advance import decided as advance_knowing
 from carillon_routing.domain.asks import (
+    NOTHING,
     AnsweredToday,
     Ask,
     Attend,
@@ -25,6 +26,7 @@ from carillon_routing.domain.asks import (
     CountTry,
     Draw,
     HavePhone,
+    Known,
     LoggedIn,
     OrderCallBack,
     TakePlace,
@@ -73,10 +75,11 @@ def simulate(
     find_out: Callable[[Ask], JsonValue] | None = None,
     first: Outcome | None = None,
     begun: tuple[Advance, ...] = (),
+    known: Known = NOTHING,
 ) -> tuple[Advance, ...]:
     """The decisions in order; the last one is where the call stays. `at` is aware; `find_out` None: `usual`.
 
-    `begun`: the first decisions, where they are known.
+    `begun`: the first decisions, where they are known; `known`: what is not to be found out any more.
     """
     found: list[Advance] = []
     cursor, keys = None, list(assumed.keys)
@@ -85,7 +88,7 @@ def simulate(
         if len(found) < len(begun):
             decided = begun[len(found)]
         else:
-            decided = advance_knowing(config, call, cursor, following, at, find_out or usual)
+            decided = advance_knowing(config, call, cursor, following, at, find_out or usual, known)
         found.append(decided)
         cursor = decided.at
         following = _outcome(decided, assumed, keys) if cursor is not None else None

@@ -158,6 +158,13 @@ class Walk:
         self.read.append(FactRead(ask.key, value))
         return value
 
+    def judged(self, about: str, judge: Callable[[], JsonValue]) -> JsonValue:
+        """What was found out of a secret that is kept nowhere: kept in its place, so that the decision can be made again without it."""
+        key = f"judged {about}"
+        value = self.known[key] if key in self.known else judge()
+        self.read.append(FactRead(key, value))
+        return value
+
     def note(self, subject: str, matched: bool, reason: str, following: str = "") -> None:
         """A line of the trace."""
         if len(self.trace) < MAX_TRACE:

@@ -1,6 +1,6 @@
 """One decision of a live call: `advance`, what it must know found out within media's patience, and the queue that a caller is in.
 
-Always: what a decision was made of comes with it, unless the queue's own state made it or a secret did.
+Always: what a decision was made of comes with it; of a secret, what was found out of it.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from pydantic import JsonValue
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import Clock
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain.advance import BadOutcome, advance
+from carillon_routing.domain.advance import BadOutcome, advance, fax_calls
 from carillon_routing.domain.asks import Ask, Fetch, Needs
 from carillon_routing.domain.cursor import MAX_BYTES, Cursor, QueueWait
 from carillon_routing.domain.facts import Advance, CallFacts, Entered, FactRead, Outcome, Step, Wait
 from carillon_routing.domain.facts import TraceLine as Line
-from carillon_routing.domain.made_of import MadeOf, as_read
+from carillon_routing.domain.made_of import MadeOf, as_read, hidden
 from carillon_routing.domain.pending import Pending, encode
 from carillon_routing.domain.queue_steps import EnterQueue, QueueOver, QueuePlace, QueueReason
 from carillon_routing.handlers.queue_calls import QueueCalls, Waited
@@ -32,13 +32,13 @@ GRACE_MS = 100
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What media is told. `own`: what `advance` alone said, with the trace up to there; None: the queue said it all."""
+    """What media is told, as `decision`, and what that was made of; None: the call waits for a web address, and nothing is decided yet."""
 
     step: Step
     cursor: bytes
     trace: tuple[Line, ...]
     config_seq: int
-    own: Advance | None
+    decision: Advance | None
     made_of: MadeOf | None
     queues: tuple[QueuePlace, ...] = ()
 
@@ -69,10 +69,12 @@ class Decider:
         if cursor is None or not isinstance(cursor.wait, QueueWait):
             if isinstance(outcome, Waited):
                 raise BadOutcome("wait does not belong to this cursor")
-            return await self._decide(config, call, cursor, outcome, now, {}, ())
+            left = await self._queues.called_by_fax(call) if fax_calls(outcome) else None
+            return await self._decide(config, call, cursor, outcome, now, {}, _places(left))
         said = await self._queues.go_on(config, call, cursor, outcome)
         if isinstance(said, Advance):
-            return Decided(said.step, said.cursor, said.trace, said.config_seq, None, None, _places(said.place))
+            made = MadeOf(call, cursor, None, now, config.seq, seen=said.seen)
+            return Decided(said.step, said.cursor, said.trace, said.config_seq, said, made, _places(said.place))
         return await self._decide(config, call, cursor, said, now, {}, (QueuePlace(cursor.wait.queue_id, left=said.reason),))
 
     async def _take_up(self, config: TenantConfig, call: CallFacts, pending: Pending, outcome: Outcome | Waited) -> Decided:
@@ -115,11 +117,10 @@ class Decider:
         except _Waits as waits:
             return self._waiting(call, waits.pending, (*trace, waits.line), config.seq, places)
         found = replace(found, trace=trace + found.trace, read=read + found.read)
-        given = None if of_queue else outcome
-        made = MadeOf(call, began, given, now, found.config_seq, as_read(found.read), tuple(left))
+        given = None if of_queue else hidden(began, outcome)
         last = found if queued is None else replace(queued, trace=found.trace + queued.trace)
-        kept = None if _secret(began) else made
-        return Decided(last.step, last.cursor, last.trace, last.config_seq, found, kept, (*places, *_places(last.place)))
+        made = MadeOf(call, began, given, now, found.config_seq, as_read(found.read), tuple(left), seen=last.seen)
+        return Decided(last.step, last.cursor, last.trace, last.config_seq, last, made, (*places, *_places(last.place)))
 
     def _waiting(
         self, call: CallFacts, pending: Pending, trace: tuple[Line, ...], config_seq: int, places: tuple[QueuePlace, ...]
@@ -165,9 +166,9 @@ def _may_wait(cursor: Cursor | None, outcome: Outcome) -> bool:
     return not _secret(cursor) and not (isinstance(outcome, Entered) and "deflected_by" in outcome.arguments)
 
 
-def _places(place: QueuePlace | None) -> tuple[QueuePlace, ...]:
-    return () if place is None else (place,)
-
-
 def _secret(cursor: Cursor | None) -> bool:
     return cursor is not None and isinstance(cursor.wait, cursors.SECRET_WAITS)
+
+
+def _places(place: QueuePlace | None) -> tuple[QueuePlace, ...]:
+    return () if place is None else (place,)

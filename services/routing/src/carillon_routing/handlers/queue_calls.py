@@ -5,31 +5,25 @@ database is away it waits on with music.
 """
 
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Literal, cast
 
 from carillon_contracts.config import Queue
-from carillon_contracts.queue import AGENT_TARGET, agents_of
+from carillon_contracts.queue import agents_of
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import Clock
 from carillon_kit.logs import get_logger
 from carillon_routing.domain.cursor import Cursor, QueueWait
-from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Play, Played, Rang, Ring, TraceLine, UserTarget, Wait
-from carillon_routing.domain.identity import shown_inside
-from carillon_routing.domain.queue_steps import REASONS, QueueOver, QueuePlace
+from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Played, Rang
+from carillon_routing.domain.queue_steps import REASONS, QueueOver, QueuePlace, QueueSeen
+from carillon_routing.domain.queued import callback_key, queued
 from carillon_routing.domain.queueing import wanted
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues.decide import Refused
 from carillon_routing.domain.queues.floor import Caller, Floor
-from carillon_routing.domain.queues.speech import called_back, heard, offered_back
-from carillon_routing.domain.recordings import recorded
-from carillon_routing.domain.walk import Walk
+from carillon_routing.domain.queues.speech import estimated_seconds
 from carillon_routing.handlers.floors import FloorAway, Floors, FloorsWhenUp
 
 _log = get_logger(__name__)
-#: Media asks at least so often.
-MAX_WAIT_MS = 30_000
-#: While the database is away.
-AWAY_MS = 2_000
 #: What the look for a fax machine's queue may take of media's patience.
 FAX_SECONDS = 0.1
 #: How long one question of media for a signal is kept open.
@@ -60,8 +54,7 @@ class QueueCalls:
             return await self._go_on(self._floors.get(), config, queue, call, cursor, outcome)
         except FloorAway as away:
             _log.warning("a caller waits for the database", call_id=call.call_id, error=str(away))
-            line = TraceLine(f"queue/{queue.id}", False, "its state cannot be had now; the caller waits on")
-            return _advance(Wait(max_ms=AWAY_MS, signalled=False), cursor, line)
+            return queued(config, call, cursor, QueueSeen("away"))
 
     async def _go_on(
         self, floors: Floors, config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, outcome: Outcome | Waited | None
@@ -72,14 +65,13 @@ class QueueCalls:
         elif isinstance(outcome, Waited) and outcome.digit and outcome.digit == queue.leave_key:
             await floors.execute(call.tenant_id, c.Leave(call.call_id, "left_by_key"))
             return QueueOver("left_by_key")
-        elif isinstance(outcome, Waited) and outcome.digit and outcome.digit == self._callback_key(queue, call, wait):
+        elif (
+            isinstance(outcome, Waited) and outcome.digit and outcome.digit == callback_key(queue, call, wait, calls_back=floors.calls_back)
+        ):
             floor = await floors.execute(call.tenant_id, c.AskCallback(call.call_id, call.caller_number))
             asked = floor.callers.get(call.call_id)
             if asked is not None and asked.callback:
-                line = TraceLine(
-                    f"queue/{queue.id}", True, f"{call.caller_number} keeps position {floor.position(asked)} and is called back"
-                )
-                return _advance(Play(called_back(cursor.language, config.tenant.language)), cursor, line)
+                return queued(config, call, cursor, self._seen("called_back", floor, asked, queue, floors))
         elif isinstance(outcome, Played):
             return QueueOver("called_back")
         try:
@@ -99,53 +91,27 @@ class QueueCalls:
         if caller.released:
             await floors.execute(call.tenant_id, c.Leave(call.call_id, caller.released))
             return QueueOver(next((reason for reason in REASONS if reason == caller.released), "no_agents"))
-        if caller.offered:
-            said = self._ring(config, queue, call, cursor, caller)
-        else:
-            said = self._wait(floor, config, queue, call, cursor, caller)
+        said = queued(config, call, cursor, self._seen("rings" if caller.offered else "waits", floor, caller, queue, floors))
         place = QueuePlace(caller.queue_id, 0 if caller.agent_id else floor.position(caller), caller.priority, caller.joined_at)
         return replace(said, place=place)
 
-    def _ring(self, config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, caller: Caller) -> Advance:
-        users = {agent_id: config.agents[agent_id].user_id for agent_id in caller.offered if agent_id in config.agents}
-        stop = queue.ring_seconds * 1000
-        targets = tuple(UserTarget(f"{AGENT_TARGET}{agent_id}", user_id, 0, stop) for agent_id, user_id in users.items())
-        number, name = shown_inside(config, call)
-        # Asked again after the agent has hung up, so that the plan goes on with a caller who is still there.
-        step = Ring(targets, number, name, ask_after_answer=True, music=True)
-        reason = f"{queue.strategy}: offered to {', '.join(users)} after {self._clock.now().timestamp() - caller.joined_at:.0f} s"
-        line = TraceLine(f"queue/{queue.id}", True, reason, ", ".join(f"user/{user}" for user in users.values()))
-        walk = Walk(config, call, self._clock.now())
-        walk.take_up(cursor)
-        step = recorded(walk, step, cursor.wait)
-        return _advance(step, cursor, line, *walk.trace)
-
-    def _wait(self, floor: Floor, config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, caller: Caller) -> Advance:
-        wait = cast(QueueWait, cursor.wait)
-        language = config.tenant.language
-        phrases = heard(floor, queue, caller, wait.turn, cursor.language, language)
-        every = min(MAX_WAIT_MS, queue.announcements.every_seconds * 1000)
-        waited = self._clock.now().timestamp() - caller.joined_at
-        offers, after = wait.offers, queue.callback.offer_after_seconds
-        if after and self._may_be_called_back(queue, call):
-            if waited >= after * (offers + 1):
-                phrases += offered_back(queue, cursor.language, language)
-                offers = int(waited // after)
-            every = max(1, min(every, int((after * (offers + 1) - waited) * 1000)))
-        wait = replace(wait, turn=wait.turn + 1, offers=offers)
-        step = Wait(phrases, queue.leave_key + self._callback_key(queue, call, wait), every)
+    def _seen(
+        self, what: Literal["waits", "rings", "called_back"], floor: Floor, caller: Caller, queue: Queue, floors: Floors
+    ) -> QueueSeen:
         position = floor.position(caller)
-        reason = f"position {position}, priority {caller.priority}, waiting {waited:.0f} s"
-        return _advance(step, replace(cursor, wait=wait), TraceLine(f"queue/{queue.id}", True, reason))
+        return QueueSeen(
+            what,
+            self._clock.now().timestamp(),
+            position,
+            caller.priority,
+            caller.joined_at,
+            caller.offered,
+            estimated_seconds(floor, queue, position),
+            floors.calls_back,
+        )
 
     def _callback_key(self, queue: Queue, call: CallFacts, wait: QueueWait) -> str:
-        """Where it is offered from the beginning, or was."""
-        offered = wait.offers or not queue.callback.offer_after_seconds
-        return queue.callback_key if offered and self._may_be_called_back(queue, call) else ""
-
-    def _may_be_called_back(self, queue: Queue, call: CallFacts) -> bool:
-        """Where callers can be called back, one whose number is known."""
-        return bool(queue.callback_key and call.caller_number) and self._floors.get().calls_back
+        return callback_key(queue, call, wait, calls_back=self._floors.get().calls_back)
 
     async def called_by_fax(self, call: CallFacts) -> QueuePlace | None:
         """A fax machine calls, which goes to where faxes go: out of the queue that it waits in, if it does. Raises nothing."""
@@ -174,7 +140,3 @@ class QueueCalls:
             return await self._floors.get().until(call.tenant_id, to_end, AWAIT_SECONDS)
         except FloorAway:
             return False
-
-
-def _advance(step: Wait | Ring | Play, cursor: Cursor, *lines: TraceLine) -> Advance:
-    return Advance(step, cursor, lines, cursor.config_seq)

@@ -38,8 +38,8 @@ class _ReplayVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplayV
     """Step and way on are the same, for reasons that read otherwise."""
     REPLAY_VERDICT_DIFFERENT: _ReplayVerdict.ValueType  # 3
     REPLAY_VERDICT_NOT_REPEATABLE: _ReplayVerdict.ValueType  # 4
-    """It was not routing's, or of the state of a queue, or what it was made of was not kept, or it names somebody who was erased since and
-    reads otherwise: `remark` says which.
+    """It was not routing's, or what it was made of was not kept, or it names somebody who was erased since and reads otherwise: `remark`
+    says which.
     """
 
 class ReplayVerdict(_ReplayVerdict, metaclass=_ReplayVerdictEnumTypeWrapper): ...
@@ -51,8 +51,8 @@ REPLAY_VERDICT_OTHER_REASONS: ReplayVerdict.ValueType  # 2
 """Step and way on are the same, for reasons that read otherwise."""
 REPLAY_VERDICT_DIFFERENT: ReplayVerdict.ValueType  # 3
 REPLAY_VERDICT_NOT_REPEATABLE: ReplayVerdict.ValueType  # 4
-"""It was not routing's, or of the state of a queue, or what it was made of was not kept, or it names somebody who was erased since and
-reads otherwise: `remark` says which.
+"""It was not routing's, or what it was made of was not kept, or it names somebody who was erased since and reads otherwise: `remark`
+says which.
 """
 Global___ReplayVerdict: _TypeAlias = ReplayVerdict  # noqa: Y015
 

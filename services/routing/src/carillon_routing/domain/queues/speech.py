@@ -7,7 +7,7 @@ from carillon_contracts.config import Announcement, Queue
 from carillon_routing.domain.facts import Phrase
 from carillon_routing.domain.phrases import spoken
 from carillon_routing.domain.queues.decide import agents_on
-from carillon_routing.domain.queues.floor import Caller, Floor
+from carillon_routing.domain.queues.floor import Floor
 
 #: Beyond that nobody believes a figure.
 MOST_MINUTES = 60
@@ -71,11 +71,10 @@ def estimated_seconds(floor: Floor, queue: Queue, position: int) -> float:
     return position * floor.queue(queue.id).average / max(1, agents_on(floor, queue))
 
 
-def heard(floor: Floor, queue: Queue, caller: Caller, turn: int, language: str, tenant_language: str) -> tuple[Phrase, ...]:
-    """What is said before the music of wait `turn` (0: the first one, with the welcome)."""
+def heard(queue: Queue, position: int, estimated: float, turn: int, language: str, tenant_language: str) -> tuple[Phrase, ...]:
+    """What is said before the music of wait `turn` (0: the first one, with the welcome) to who stands there, for so many seconds about."""
     said = queue.announcements
     texts: list[Announcement] = list(said.welcome) if turn == 0 else []
-    position = floor.position(caller)
     if position == 1 and said.first_in_line and turn:
         texts += said.first_in_line if turn == 1 else ()
     if turn and said.periodic:
@@ -84,7 +83,7 @@ def heard(floor: Floor, queue: Queue, caller: Caller, turn: int, language: str, 
     if said.position:
         phrases += _say(_POSITION, language or tenant_language, lambda tongue: position)
     if said.estimated_wait:
-        minutes = min(MOST_MINUTES, math.ceil(estimated_seconds(floor, queue, position) / 60))
+        minutes = min(MOST_MINUTES, math.ceil(estimated / 60))
         phrases += _say(_WAIT if minutes > 1 else _ONE_MINUTE, language or tenant_language, lambda tongue: minutes)
     return tuple(phrases)
 
