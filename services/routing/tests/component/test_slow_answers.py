@@ -121,7 +121,7 @@ async def test_the_call_waits_for_the_answer_and_the_request_is_made_once() -> N
     assert rung(last) == "anna"
     assert outside.asked == 1
     assert last.made_of is not None
-    assert again(CONFIG_NOW, last.made_of) == last.own, "it can be made again from what is kept"
+    assert again(CONFIG_NOW, last.made_of) == last.decision, "it can be made again from what is kept"
 
 
 async def test_another_replica_goes_on_with_what_the_first_was_told() -> None:
