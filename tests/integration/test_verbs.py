@@ -61,6 +61,7 @@ def test_phones_and_lines_are_handed_out_and_back_by_the_command_line(system: Sy
     assert system.carillon("devices", "move", "loose").strip() == "loose is in stock, nobody's"
     assert "981 reaches zoe" in system.carillon("lines", "extend", "zoe", "--first", "981")
     assert "until they log out" in system.carillon("lines", "login", "dupont-zoe", "alain")
+    assert "zoe at 981, supervised by nobody" in system.carillon("lines", "show", "zoe")
     assert "dupont-zoe is zoe's" in system.carillon("lines", "logout", "dupont-zoe")
     assert "password of dupont-zoe" in system.carillon("lines", "reset", "zoe")
     until(lambda: system.carillon("lines", "unlock", "zoe", code=None), "media knows the user", 30)

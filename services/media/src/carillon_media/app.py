@@ -51,7 +51,7 @@ from carillon_media.adapters.room_spool import RoomSpool
 from carillon_media.adapters.spool import FileSpool
 from carillon_media.adapters.tenant_sounds import TenantSounds
 from carillon_media.domain.accounts import Accounts
-from carillon_media.grpc_any_node import CallControlAnywhere, LiveCallsAnywhere, OtherNodes
+from carillon_media.grpc_any_node import CallControlAnywhere, LiveCallsAnywhere, OtherNodes, RegistrationsAnywhere
 from carillon_media.handlers.cluster import Cluster
 from carillon_media.handlers.draining import Draining
 from carillon_media.handlers.elsewhere import Elsewhere
@@ -215,7 +215,7 @@ def _conferences(
 def _add_services(server: GrpcServer, settings: MediaSettings, node: Node, accounts: Accounts, elsewhere: Elsewhere) -> OtherNodes:
     nodes = OtherNodes(elsewhere)
     calls = LiveCallsAnywhere(grpc_api.LiveCallApi(node.board), nodes)
-    registrations = grpc_api.RegistrationApi(node.registrar, node.between.watching, settings.node)
+    registrations = RegistrationsAnywhere(grpc_api.RegistrationApi(node.registrar, node.between.watching, settings.node), nodes)
     server.add(add_LiveCallServiceServicer_to_server, calls, grpc_api.LIVE_CALLS, grpc_api.LIVE_CALL_RIGHTS)
     server.add(add_RegistrationServiceServicer_to_server, registrations, grpc_api.REGISTRATIONS, grpc_api.REGISTRATION_RIGHTS)
     control = grpc_control.CallControlApi(node.control, FeatureControl(node.control, elsewhere.of), node.board.taps)

@@ -4,7 +4,7 @@ Invariant: a request goes on once; the node that has the call decides whether it
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import grpc
@@ -13,11 +13,16 @@ import grpc.aio
 from carillon.media.v1 import call_control_pb2 as control
 from carillon.media.v1 import media_pb2 as pb
 from carillon.media.v1.call_control_pb2_grpc import CallControlServiceStub
-from carillon.media.v1.media_pb2_grpc import LiveCallServiceServicer, LiveCallServiceStub
+from carillon.media.v1.media_pb2_grpc import (
+    LiveCallServiceServicer,
+    LiveCallServiceStub,
+    RegistrationServiceServicer,
+    RegistrationServiceStub,
+)
 from carillon_kit.errors import FailedPrecondition
 from carillon_kit.grpc_client import Channel, channel
 from carillon_kit.grpc_server import TENANT_KEY, current_tenant
-from carillon_media.grpc_api import LiveCallApi
+from carillon_media.grpc_api import LiveCallApi, RegistrationApi
 from carillon_media.grpc_control import CALL_CONTROL_RIGHTS, CallControlApi
 from carillon_media.handlers.feature_control import AtNode
 
@@ -137,6 +142,44 @@ class LiveCallsAnywhere(LiveCallServiceServicer):
         calls.sort(key=lambda call: (call.started_at.seconds, call.started_at.nanos, call.call_id))
         silent = [node for node, each in zip(nodes, found, strict=True) if each is None]
         return pb.ListLiveCallsResponse(calls=calls, silent_nodes=silent)
+
+
+class RegistrationsAnywhere(RegistrationServiceServicer):
+    """`RegistrationService` of all nodes: each knows every registration, but only who watches there and what it has sent."""
+
+    def __init__(self, here: RegistrationApi, nodes: OtherNodes) -> None:
+        self._here = here
+        self._nodes = nodes
+
+    async def ListRegistrations(self, request: pb.ListRegistrationsRequest, context: Context) -> pb.ListRegistrationsResponse:
+        """As the node that is asked knows them; nodes that do not answer are named."""
+        nodes, metadata = self._nodes.all(context), _metadata(context)
+
+        async def of(node: str) -> pb.ListRegistrationsResponse | None:
+            try:
+                stub = RegistrationServiceStub(self._nodes.channel(node))
+                return await stub.ListRegistrations(request, metadata=metadata, timeout=LIST_SECONDS)
+            except (grpc.aio.AioRpcError, FailedPrecondition):
+                return None
+
+        found = await asyncio.gather(*(of(node) for node in nodes))
+        own = await self._here.ListRegistrations(request, context)
+        answer = merged(own, [each for each in found if each is not None])
+        answer.silent_nodes.extend(node for node, each in zip(nodes, found, strict=True) if each is None)
+        return answer
+
+
+def merged(own: pb.ListRegistrationsResponse, others: Sequence[pb.ListRegistrationsResponse]) -> pb.ListRegistrationsResponse:
+    """The own registrations, with those who watch at any node, each once, and the notices of all."""
+    answer = pb.ListRegistrationsResponse()
+    answer.CopyFrom(own)
+    for one in answer.registrations:
+        same = [each for other in others for each in other.registrations if (each.sip_user, each.contact) == (one.sip_user, one.contact)]
+        watchers = sorted({*one.watched_by, *(name for each in same for name in each.watched_by)})
+        del one.watched_by[:]
+        one.watched_by.extend(watchers)
+        one.message_notices += sum(each.message_notices for each in same)
+    return answer
 
 
 def _forwarded(context: Context) -> bool:

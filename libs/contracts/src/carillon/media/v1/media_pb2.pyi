@@ -165,16 +165,22 @@ class ListRegistrationsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REGISTRATIONS_FIELD_NUMBER: _builtins.int
+    SILENT_NODES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def registrations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Registration]: ...
+    @_builtins.property
+    def silent_nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Nodes that did not answer: who watches there, and what was sent there, is missing."""
+
     def __init__(
         self,
         *,
         registrations: _abc.Iterable[Global___Registration] | None = ...,
+        silent_nodes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["registrations", b"registrations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["registrations", b"registrations", "silent_nodes", b"silent_nodes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -204,7 +210,7 @@ class Registration(_message.Message):
     node: _builtins.str
     """The media node that hears it."""
     message_notices: _builtins.int
-    """Notices of how many messages wait that the node that answers has sent to this SIP user name since its process began."""
+    """Notices of how many messages wait that the nodes have sent to this SIP user name since their processes began."""
     @_builtins.property
     def registered_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -215,7 +221,7 @@ class Registration(_message.Message):
 
     @_builtins.property
     def watched_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """User ids that watch the line's calls, presence or registrations by a subscription at the node that answers."""
+        """User ids that watch the line's calls, presence or registrations by a subscription at any node."""
 
     def __init__(
         self,
