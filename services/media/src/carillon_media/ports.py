@@ -18,7 +18,7 @@ from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.families import Families
 from carillon_media.domain.media_sources import MediaSources
 from carillon_media.domain.plain import Writer
-from carillon_media.domain.secrecy import SrtpSetting
+from carillon_media.domain.secrecy import SrtpSetting, TrunkSrtp
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.steps import Outcome, Prompt, Step
 from carillon_rtp.values import (
@@ -318,6 +318,10 @@ class TrunkPort(Protocol):
 
     def again(self, leg: str, tenant: str, trunk_id: str) -> Credentials | None:
         """Count a leg that a process before has begun; what it proves itself with, if it must."""
+
+    def srtp(self, tenant: str, trunk_id: str) -> TrunkSrtp:
+        """What the trunk says of SRTP; `by_transport` for none."""
+        ...
 
     def media_networks(self, tenant: str, trunk_id: str) -> tuple[str, ...]:
         """Where the trunk's audio may come from besides; none for a trunk that is not there."""

@@ -363,3 +363,36 @@ async def test_a_call_goes_out_in_the_carrier_s_own_words(house: Any, words: Any
     assert header(invite, "Diversion") == "<sip:+41215550100@voip.example>;reason=unconditional;privacy=off"
     assert header(invite, "History-Info").startswith("<sip:+41215550100@voip.example>;index=1, <sip:90791234567@voip.example;cause=302>")
     assert "P-Asserted-Identity" in invite
+
+
+@pytest.mark.parametrize(
+    ("policy", "takes", "offers"),
+    [
+        ("preferred", "carrier_rtp_only", ["RTP/SAVP", "RTP/AVP"]),
+        ("preferred", "carrier_srtp_only", ["RTP/SAVP"]),
+        ("optional", "carrier_srtp_only", ["RTP/AVP", "RTP/SAVP"]),
+        ("required", "carrier_rtp_only", ["RTP/SAVP"]),
+        ("off", "carrier_srtp_only", ["RTP/AVP"]),
+    ],
+)
+async def test_a_carrier_that_refuses_our_audio_is_offered_the_other_kind_as_its_trunk_says(
+    house: Any, words: Any, policy: str, takes: str, offers: list[str]
+) -> None:
+    async with carrier(house, takes) as one:
+        await trunk(house, one.port, srtp=policy)
+        house.application.follow(words.ring(trunk=OUTSIDE), words.hang_up(88, 488))
+        anne = await house.phone("anne")
+        call = anne.call(OUTSIDE)
+        refused = takes == f"carrier_{'rtp' if offers[-1] == 'RTP/SAVP' else 'srtp'}_only"
+        if refused:
+            assert (await anne.expect(SessionFailed)).status == 488
+        else:
+            await anne.expect(SessionAnswered)
+            (actor,) = house.running.board.calls.values()
+            assert bool(actor.legs["b1"].media.srtp) == (offers[-1] == "RTP/SAVP")
+            anne.do("bye", call)
+        await house.ended()
+        invites = one.heard("INVITE")
+    assert [re.search(r"m=audio \d+ (\S+)", invite)[1] for invite in invites] == offers  # type: ignore[index]
+    with_keys = [kind == "RTP/SAVP" or policy == "optional" for kind in offers]
+    assert ["a=crypto" in invite for invite in invites] == with_keys

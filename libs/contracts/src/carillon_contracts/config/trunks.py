@@ -195,6 +195,8 @@ class Trunk(Resource):
     short_ranges: Annotated[tuple[ShortRange, ...], Field(max_length=50)] = ()
     #: Where the carrier's audio may come from besides the address that it describes and that of its SIP.
     media_networks: Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], Field(max_length=4)] = ()
+    #: SRTP as the installation says for the transport, not at all, offered besides RTP, tried first, or nothing else.
+    srtp: Literal["by_transport", "off", "optional", "preferred", "required"] = "by_transport"
     #: Among trunks with the same length of prefix and the same priority the cheapest for the number is tried first, then those without a
     #: price for it.
     prices: Annotated[tuple[TrunkPrice, ...], Field(max_length=5000)] = ()

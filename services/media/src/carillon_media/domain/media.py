@@ -86,7 +86,7 @@ class LegMedia:
         """With our offer: the preferred codecs in their order, then those that everybody has. `srtp_only`: RTP will not do."""
         names = dict.fromkeys((*(name for name in preferred if name in _KNOWN), *(codec.name for codec in CODECS)))
         version = self.version + 1
-        must = srtp_only or self.secrecy == "required" or self.secured
+        must = srtp_only or self.secrecy in ("preferred", "required") or self.secured
         offer = make_offer(
             self.ip,
             self.port,
@@ -112,8 +112,18 @@ class LegMedia:
             return []
         if known is not None:
             return [Crypto(1, known.suite, known.local_key)]
-        suites = OFFERED if self.secrecy in ("offered", "required") else ()
+        suites = OFFERED if self.secrecy in ("offered", "preferred", "required") else ()
         return [Crypto(tag, suite, key_for(self.secret, suite)) for tag, suite in enumerate(suites, 1)]
+
+    def otherwise(self, preferred: Sequence[str] = ()) -> "LegMedia | None":
+        """With another offer than that which was not acceptable: SRTP alone, or RTP alone where SRTP was tried first; None: no other."""
+        match self.secrecy:
+            case "offered" if not self.secured:
+                return self.offering(preferred, srtp_only=True)
+            case "preferred":
+                return replace(self, secrecy="none", description=None).offering(preferred)
+            case _:
+                return None
 
     def answered(self, body: bytes) -> "LegMedia":
         """With the far end's answer to our offer. Raises NotAcceptable or ParseError."""

@@ -237,13 +237,13 @@ class CallActor:
                 self.answered_at = self.answered_at or self.parts.clock.now()
 
     def insist(self, leg_id: str) -> bool:
-        """A leg refused our media: if it was offered SRTP besides RTP it may take SRTP alone, and audio over the other IP version where
+        """A leg refused our media: it may take SRTP alone, or RTP alone where SRTP was tried first, and audio over the other IP version where
         that of its SIP is none for it (RFC 6157 section 4), each once. Whether it is called anew."""
         leg = self.legs[leg_id]
         if leg.again is None or leg.media is None or not self._is_called(leg):
             return False
-        if leg.media.secrecy == "offered" and not leg.media.secured:
-            leg.media = leg.media.offering(self.codecs, srtp_only=True)
+        if (other := leg.media.otherwise(self.codecs)) is not None:
+            leg.media = other
             return self._call_again(leg)
         if not self.ports.may_turn(leg):
             return False

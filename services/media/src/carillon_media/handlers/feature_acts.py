@@ -49,7 +49,7 @@ def codec_of(actor: "CallActor", leg: LegIo) -> str:
     """What the leg speaks, or will if it is answered."""
     if leg.media is not None and leg.media.codec:
         return leg.media.codec
-    return next(iter(codecs_offered(actor.parts, leg.offer, leg.flow)), "")
+    return next(iter(codecs_offered(actor.parts, leg.offer, leg.flow, leg.srtp)), "")
 
 
 def _others(actor: "CallActor") -> Iterator["CallActor"]:

@@ -12,7 +12,7 @@ from carillon_kit.clock import Clock
 from carillon_media.domain.families import Families
 from carillon_media.domain.media import LegMedia, offered_codecs, offered_version
 from carillon_media.domain.media_sources import MediaSources
-from carillon_media.domain.secrecy import SrtpSetting, secrecy_of
+from carillon_media.domain.secrecy import SrtpSetting, TrunkSrtp, secrecy_of
 from carillon_media.domain.snapshots import SavedLeg
 from carillon_media.ports import Parts, PlanePort
 from carillon_rtp.values import IpVersion, Remote, Restored
@@ -57,8 +57,9 @@ class LegIo:
     connected: tuple[str, str] | None = None
     #: How often it was told again because its phone could not take it then.
     told_again: int = 0
-    #: Networks of its trunk's media.
+    #: Networks of its trunk's media, and what the trunk says of SRTP.
     media_networks: tuple[str, ...] = ()
+    srtp: TrunkSrtp = "by_transport"
     #: The last snapshot of it that is in the journal.
     kept: SavedLeg | None = None
     #: The far end as the plane has to know it, and what it was made of.
@@ -71,9 +72,9 @@ def _session_id(plane: str) -> int:
     return int.from_bytes(sha256(plane.encode()).digest()[:6])
 
 
-def codecs_offered(parts: Parts, body: bytes, flow: Flow) -> tuple[str, ...]:
+def codecs_offered(parts: Parts, body: bytes, flow: Flow, srtp: TrunkSrtp = "by_transport") -> tuple[str, ...]:
     """Those of an offer that came by the flow which are ours; none: it cannot be used."""
-    return offered_codecs(body, secrecy_of(parts.srtp, flow.transport), parts.plane.ip_versions) if body else ()
+    return offered_codecs(body, secrecy_of(parts.srtp, flow.transport, srtp), parts.plane.ip_versions) if body else ()
 
 
 def _other(media: LegMedia) -> IpVersion:
@@ -109,7 +110,7 @@ class MediaPorts:
                 address.ip,
                 address.port,
                 session_id=_session_id(leg.plane),
-                secrecy=secrecy_of(self._srtp, leg.flow.transport),
+                secrecy=secrecy_of(self._srtp, leg.flow.transport, leg.srtp),
                 secret=secrets.token_bytes(32),
                 comfort_noise=self._comfort_noise,
             )

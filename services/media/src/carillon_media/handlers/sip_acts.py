@@ -29,7 +29,8 @@ async def offer_leg(actor: "CallActor", output: outputs.OfferLeg) -> None:
         actor.post(inputs.LegRefused(output.leg_id, 503, received=False))
         return
     leg = LegIo(output.leg_id, "", contact.flow, f"{facts.call_id}/{output.leg_id}", outgoing=True, urgent=contact.emergency)
-    leg.media_networks = () if contact.trunk is None else contact.trunk.trunk.media_networks
+    if contact.trunk is not None:
+        leg.media_networks, leg.srtp = contact.trunk.trunk.media_networks, contact.trunk.trunk.srtp
     try:
         media = (await actor.ports.open(leg)).offering(actor.codecs)
     except PlaneError as error:

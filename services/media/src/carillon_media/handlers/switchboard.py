@@ -126,9 +126,11 @@ class Switchboard:
         if self.transfers.takes_over(session, request, flow, facts):
             return
         body = request.body
-        codecs = codecs_offered(self.parts, body, flow)
+        srtp = self.parts.trunks.srtp(facts.tenant, facts.trunk_id or "")
+        codecs = codecs_offered(self.parts, body, flow, srtp)
         urgent = self.parts.directory.calls_for_help(facts)
         caller = LegIo(CALLER, session, flow, f"{facts.call_id}/{CALLER}", offer=body, urgent=urgent)
+        caller.srtp = srtp
         caller.media_networks = self.parts.trunks.media_networks(facts.tenant, facts.trunk_id or "")
         forwards = request.max_forwards
         actor = CallActor(

@@ -19,6 +19,7 @@ from carillon_media.domain.diversion import MAX_DIVERSIONS, Diverted, sent_on_by
 from carillon_media.domain.facts import CallFacts, Contact
 from carillon_media.domain.fallback import is_emergency
 from carillon_media.domain.identity import phone_number
+from carillon_media.domain.secrecy import TrunkSrtp
 from carillon_media.domain.trunk_health import Health
 from carillon_media.domain.trunk_limits import TrunkCalls
 from carillon_media.domain.trunk_lines import TrunkAddress, TrunkLine, shared
@@ -189,6 +190,11 @@ class Trunks:
         """Where the trunk's audio may come from besides; none for a trunk that is not there."""
         line = self._book.line(tenant, trunk_id) if trunk_id else None
         return () if line is None else line.trunk.media_networks
+
+    def srtp(self, tenant: str, trunk_id: str) -> TrunkSrtp:
+        """What the trunk says of SRTP."""
+        line = self._book.line(tenant, trunk_id) if trunk_id else None
+        return "by_transport" if line is None else line.trunk.srtp
 
     def watch(self, contact: Contact, session: str, silent: Callable[[], None]) -> None:
         """Call `silent` if the server has said nothing at all to our INVITE after the trunk's time."""

@@ -137,6 +137,40 @@ TRUNK_DIVERSION_HISTORY_INFO: TrunkDiversion.ValueType  # 3
 TRUNK_DIVERSION_BOTH: TrunkDiversion.ValueType  # 4
 Global___TrunkDiversion: _TypeAlias = TrunkDiversion  # noqa: Y015
 
+class _TrunkSrtp:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrunkSrtpEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TrunkSrtp.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRUNK_SRTP_UNSPECIFIED: _TrunkSrtp.ValueType  # 0
+    TRUNK_SRTP_BY_TRANSPORT: _TrunkSrtp.ValueType  # 1
+    """As the installation's setting says for the transport: offered besides RTP over TLS, and alone when that is refused (488); else answered."""
+    TRUNK_SRTP_OFF: _TrunkSrtp.ValueType  # 2
+    """RTP alone."""
+    TRUNK_SRTP_OPTIONAL: _TrunkSrtp.ValueType  # 3
+    """Offered besides RTP; alone when that is refused."""
+    TRUNK_SRTP_PREFERRED: _TrunkSrtp.ValueType  # 4
+    """Offered alone; RTP alone when that is refused."""
+    TRUNK_SRTP_REQUIRED: _TrunkSrtp.ValueType  # 5
+    """Nothing else."""
+
+class TrunkSrtp(_TrunkSrtp, metaclass=_TrunkSrtpEnumTypeWrapper):
+    """Whether audio is under SRTP. Keys travel in SIP: only TLS, or a network of one's own, keeps them."""
+
+TRUNK_SRTP_UNSPECIFIED: TrunkSrtp.ValueType  # 0
+TRUNK_SRTP_BY_TRANSPORT: TrunkSrtp.ValueType  # 1
+"""As the installation's setting says for the transport: offered besides RTP over TLS, and alone when that is refused (488); else answered."""
+TRUNK_SRTP_OFF: TrunkSrtp.ValueType  # 2
+"""RTP alone."""
+TRUNK_SRTP_OPTIONAL: TrunkSrtp.ValueType  # 3
+"""Offered besides RTP; alone when that is refused."""
+TRUNK_SRTP_PREFERRED: TrunkSrtp.ValueType  # 4
+"""Offered alone; RTP alone when that is refused."""
+TRUNK_SRTP_REQUIRED: TrunkSrtp.ValueType  # 5
+"""Nothing else."""
+Global___TrunkSrtp: _TypeAlias = TrunkSrtp  # noqa: Y015
+
 @_typing.final
 class TrunkServer(_message.Message):
     """A further server of a trunk; Trunk.address has priority 0."""
@@ -359,6 +393,7 @@ class Trunk(_message.Message):
     MAX_CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
     MEDIA_NETWORKS_FIELD_NUMBER: _builtins.int
     PRICES_FIELD_NUMBER: _builtins.int
+    SRTP_FIELD_NUMBER: _builtins.int
     SHORT_RANGES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
@@ -378,6 +413,7 @@ class Trunk(_message.Message):
     max_calls: _builtins.int
     """Calls at once in both directions, and new calls a second; 0: no limit. Calls to emergency numbers pass."""
     max_calls_per_second: _builtins.int
+    srtp: Global___TrunkSrtp.ValueType
     @_builtins.property
     def prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """E.164 prefixes it takes; empty: all."""
@@ -437,11 +473,12 @@ class Trunk(_message.Message):
         max_calls_per_second: _builtins.int = ...,
         media_networks: _abc.Iterable[_builtins.str] | None = ...,
         prices: _abc.Iterable[Global___TrunkPrice] | None = ...,
+        srtp: Global___TrunkSrtp.ValueType = ...,
         short_ranges: _abc.Iterable[Global___ShortRange] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["caller_format", b"caller_format", "dialled_format", b"dialled_format", "identity", b"identity", "incoming", b"incoming", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "caller_format", b"caller_format", "dialled_format", b"dialled_format", "display_name", b"display_name", "etag", b"etag", "id", b"id", "identity", b"identity", "incoming", b"incoming", "max_calls", b"max_calls", "max_calls_per_second", b"max_calls_per_second", "media_networks", b"media_networks", "ping_seconds", b"ping_seconds", "prefixes", b"prefixes", "prices", b"prices", "priority", b"priority", "registration", b"registration", "servers", b"servers", "short_ranges", b"short_ranges", "silence_seconds", b"silence_seconds", "transport", b"transport", "trunk_credential_id", b"trunk_credential_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "caller_format", b"caller_format", "dialled_format", b"dialled_format", "display_name", b"display_name", "etag", b"etag", "id", b"id", "identity", b"identity", "incoming", b"incoming", "max_calls", b"max_calls", "max_calls_per_second", b"max_calls_per_second", "media_networks", b"media_networks", "ping_seconds", b"ping_seconds", "prefixes", b"prefixes", "prices", b"prices", "priority", b"priority", "registration", b"registration", "servers", b"servers", "short_ranges", b"short_ranges", "silence_seconds", b"silence_seconds", "srtp", b"srtp", "transport", b"transport", "trunk_credential_id", b"trunk_credential_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
