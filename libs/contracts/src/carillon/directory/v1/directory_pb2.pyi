@@ -862,6 +862,12 @@ from carillon.directory.v1.trunk_pb2 import TRUNK_NUMBER_STYLE_INTERNATIONAL as 
 from carillon.directory.v1.trunk_pb2 import TRUNK_NUMBER_STYLE_NATIONAL as TRUNK_NUMBER_STYLE_NATIONAL
 from carillon.directory.v1.trunk_pb2 import TRUNK_NUMBER_STYLE_PLAIN as TRUNK_NUMBER_STYLE_PLAIN
 from carillon.directory.v1.trunk_pb2 import TRUNK_NUMBER_STYLE_UNSPECIFIED as TRUNK_NUMBER_STYLE_UNSPECIFIED
+from carillon.directory.v1.trunk_pb2 import TRUNK_SRTP_BY_TRANSPORT as TRUNK_SRTP_BY_TRANSPORT
+from carillon.directory.v1.trunk_pb2 import TRUNK_SRTP_OFF as TRUNK_SRTP_OFF
+from carillon.directory.v1.trunk_pb2 import TRUNK_SRTP_OPTIONAL as TRUNK_SRTP_OPTIONAL
+from carillon.directory.v1.trunk_pb2 import TRUNK_SRTP_PREFERRED as TRUNK_SRTP_PREFERRED
+from carillon.directory.v1.trunk_pb2 import TRUNK_SRTP_REQUIRED as TRUNK_SRTP_REQUIRED
+from carillon.directory.v1.trunk_pb2 import TRUNK_SRTP_UNSPECIFIED as TRUNK_SRTP_UNSPECIFIED
 from carillon.directory.v1.trunk_pb2 import TRUNK_TRANSPORT_AUTO as TRUNK_TRANSPORT_AUTO
 from carillon.directory.v1.trunk_pb2 import TRUNK_TRANSPORT_TCP as TRUNK_TRANSPORT_TCP
 from carillon.directory.v1.trunk_pb2 import TRUNK_TRANSPORT_TLS as TRUNK_TRANSPORT_TLS
@@ -878,6 +884,7 @@ from carillon.directory.v1.trunk_pb2 import TrunkNumberStyle as TrunkNumberStyle
 from carillon.directory.v1.trunk_pb2 import TrunkPrice as TrunkPrice
 from carillon.directory.v1.trunk_pb2 import TrunkRegistration as TrunkRegistration
 from carillon.directory.v1.trunk_pb2 import TrunkServer as TrunkServer
+from carillon.directory.v1.trunk_pb2 import TrunkSrtp as TrunkSrtp
 from carillon.directory.v1.trunk_pb2 import TrunkTransport as TrunkTransport
 from carillon.directory.v1.trunk_pb2 import UpdateTrunkRequest as UpdateTrunkRequest
 from carillon.directory.v1.trunk_pb2 import UpdateTrunkResponse as UpdateTrunkResponse
