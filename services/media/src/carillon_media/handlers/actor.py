@@ -237,8 +237,8 @@ class CallActor:
                 self.answered_at = self.answered_at or self.parts.clock.now()
 
     def insist(self, leg_id: str) -> bool:
-        """A leg refused our media: it may take SRTP alone, or RTP alone where SRTP was tried first, and audio over the other IP version where
-        that of its SIP is none for it (RFC 6157 section 4), each once. Whether it is called anew."""
+        """A leg refused our media: it may take SRTP alone, or RTP alone where SRTP was tried first, and audio over the other IP version
+        where that of its SIP is none for it (RFC 6157 section 4), each once. Whether it is called anew."""
         leg = self.legs[leg_id]
         if leg.again is None or leg.media is None or not self._is_called(leg):
             return False
