@@ -3,6 +3,7 @@ where faxes go."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,8 +30,12 @@ def destination(request: pytest.FixtureRequest) -> dict[str, str]:
 def number(system: System, destination: dict[str, str]) -> Iterator[str]:
     """A voice number; its faxes go to a user's device."""
     directory = Reflected(system.run["grpc"]["directory"], system.run["admin_token"])
-    body = {"id": NUMBER, "destination": destination, "fax_destination": {"user_id": "elise"}}
-    kinds = {"agent": {"id": QUEUE, "user_id": "elise"}, "queue": {"id": QUEUE, "members": [{"agent_id": QUEUE}]}, "number": body}
+    body: dict[str, Any] = {"id": NUMBER, "destination": destination, "fax_destination": {"user_id": "elise"}}
+    kinds: dict[str, dict[str, Any]] = {
+        "agent": {"id": QUEUE, "user_id": "elise"},
+        "queue": {"id": QUEUE, "members": [{"agent_id": QUEUE}]},
+        "number": body,
+    }
     for kind, value in kinds.items():
         directory.call(f"carillon.directory.v1.{kind.title()}Service/Create{kind.title()}", {kind: value})
     try:
