@@ -17,6 +17,7 @@ from carillon_media.domain.steps import (
     PickUp,
     Play,
     Record,
+    RecordingPlan,
     Ring,
     RingTarget,
     Speech,
@@ -29,15 +30,17 @@ LEGS = st.sampled_from(["a", "a2", "b1", "b2", "b3", "b4", "b9"])
 TARGETS = st.sampled_from(["alice", "bob", "carol", "nobody", TrunkTarget("carrier", "+41791234567"), TrunkTarget("gone", "+4179")])
 STEPS = st.one_of(
     st.builds(
-        lambda whom, times, ask, music: Ring(
+        lambda whom, times, ask, music, recording: Ring(
             tuple(RingTarget(f"t{n}", w, min(t), max(t)) for n, (w, t) in enumerate(zip(whom, times, strict=False))),
             ask_after_answer=ask,
             music=music,
+            recording=recording,
         ),
         st.lists(TARGETS, max_size=4),
         st.lists(st.tuples(st.integers(0, 30_000), st.integers(0, 60_000)), min_size=4, max_size=4),
         st.booleans(),
         st.booleans(),
+        st.sampled_from([None, RecordingPlan(), RecordingPlan(never=True), RecordingPlan(on_demand=True, key="1", announcement=(Beep(),))]),
     ),
     st.builds(Wait, st.sampled_from([(), (Beep(),)]), st.sampled_from(["", "1*"]), st.integers(0, 60_000), st.booleans()),
     st.just(Play((Beep(),))),
@@ -55,7 +58,10 @@ MOVES = st.one_of(
     st.tuples(st.just("undecided"), st.one_of(st.none(), STEPS)),
     st.tuples(st.just("wait"), st.floats(0, 90)),
     st.tuples(st.just("play ended"), st.integers(0, 9000)),
-    st.tuples(st.just("recorded"), st.tuples(st.sampled_from(["", "sha256-aa"]), st.integers(0, 9000))),
+    st.tuples(
+        st.just("recorded"),
+        st.tuples(st.sampled_from(["", "sha256-aa"]), st.integers(0, 9000), st.sampled_from(["silence", "stopped", "node_failure"])),
+    ),
     st.tuples(
         st.just("feed"),
         st.one_of(
@@ -91,6 +97,7 @@ MOVES = st.one_of(
             st.builds(inputs.PlayRequested, st.just("admin"), st.one_of(LEGS, st.just("")), st.just((Beep(),))),
             st.just(inputs.RecordRequested("admin", {"case": "7"}, 60_000)),
             st.just(inputs.StopRecordRequested("admin")),
+            st.builds(inputs.PauseRecordRequested, st.just("admin"), st.booleans()),
             st.just(inputs.Stopped("temporary_failure")),
             st.just(inputs.TimerFired("ring-9")),
             st.just(inputs.Arrived()),
@@ -113,7 +120,7 @@ def play(bench: Any, move: tuple[str, Any]) -> None:
             bench.feed(inputs.PlayFinished(played[-1].play_id if played else "play-1", value))
         case "recorded":
             begun = bench.did(outputs.RecordFrom)
-            bench.feed(inputs.RecordingFinished(begun[-1].recording_id if begun else "r", value[0], value[1], 99, "silence"))
+            bench.feed(inputs.RecordingFinished(begun[-1].recording_id if begun else "r", value[0], value[1], 99, value[2]))
         case _:
             bench.feed(value)
 
