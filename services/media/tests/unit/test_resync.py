@@ -55,6 +55,8 @@ def line(credential: str) -> dict[str, Any]:
             {"acme-101", "acme-102"},
         ),
         (change("device", "p1", {"lines": [{"sip_credential_id": "acme-101"}]}, None), {"acme-101"}),
+        (change("sip_credential", "acme-102", {"user_id": "bob"}, {"user_id": "ann"}), {"acme-102"}),
+        (change("sip_credential", "acme-102", {"user_id": "bob"}, {"user_id": "bob"}), set()),
         (change("schedule", "day", {}, {}), set()),
     ],
 )
