@@ -5,9 +5,9 @@ import pytest
 from carillon.common.v1.call_application_pb2 import TraceEntry
 from carillon.directory.v1 import plan_pb2
 from carillon.routing.v1 import explain_pb2, routing_pb2
-from carillon_cli.commands.plan import found
 from carillon_cli.commands.replay import elsewhere
 from carillon_cli.commands.trace import lines
+from carillon_cli.render.findings import found
 
 
 @pytest.mark.feature("R-20")
