@@ -127,7 +127,7 @@ def test_what_is_of_another_version_is_refused(make_bench: Any) -> None:
     version, call = marshal.loads(Writer().write(SavedCall(make_bench().arrive().call.state, "boot")))
     assert read(SavedCall, marshal.dumps((version, call))).boot == "boot"
     whole = call["values"]
-    for other in (
+    others: list[Any] = [
         [],
         {},
         {"$": "SavedCall"},
@@ -135,7 +135,8 @@ def test_what_is_of_another_version_is_refused(make_bench: Any) -> None:
         {"$": "SavedCall", "values": whole[:-1]},
         {"$": "SavedCall", "values": [*whole, 1]},
         {"$": "SavedCall", "values": [7, *whole[1:]]},
-    ):
+    ]
+    for other in others:
         with pytest.raises(ValueError):
             read(SavedCall, marshal.dumps((version, other)))
     for data in (marshal.dumps((version + 1, call)), marshal.dumps(call), b"", b"no"):
