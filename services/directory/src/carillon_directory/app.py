@@ -74,7 +74,9 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         tasks.start(relay.run(), "relay")
         tasks.start(StreamKeeper(bus, relay, pool, settings.stream_check_seconds).run(), "stream keeper")
         directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)
-        server = await guarded_server(settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
+        server = await guarded_server(
+            settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused, checks_profiles=True
+        )
         secrets = SecretsIn(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS), ids)
         resellers = PostgresResellers(pool)
         grpc_csv.add_services(server, directory)

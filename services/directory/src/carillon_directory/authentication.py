@@ -13,7 +13,7 @@ from uuid import UUID
 
 from carillon_contracts import audit
 from carillon_contracts.config import User
-from carillon_contracts.config.features import USUAL_CODES
+from carillon_contracts.config.features import codes_of
 from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.letter import LetterRequested
 from carillon_contracts.streams import letter_subject
@@ -311,7 +311,7 @@ class Authentication:
         valid: timedelta,
     ) -> None:
         code = "-".join(_fours(self._ids.token(_CODE_BYTES)))
-        access = letters.Access(login, code, self._console_url, USUAL_CODES["voicemail"])
+        access = letters.Access(login, code, self._console_url, codes_of(config.tenant.feature_codes).get("voicemail", ""))
         now, event_id = self._clock.now(), self._ids.uuid7()
         letter = compose(config, user, access)
         event = Event(

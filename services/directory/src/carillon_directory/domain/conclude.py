@@ -70,7 +70,7 @@ def conclude(state: State, asked: Asked, pieces: Sequence[Piece], wrong: Sequenc
     if over := tuple(excesses(state.config, after, state.today)):
         return Exceeded(over)
     made = tuple(change(asked, *pair) for pair in pairs)
-    if reason := forbidden(state.config, after, asked.bounds, made):
+    if reason := forbidden(state.config, after, asked, made):
         return Forbidden(reason)
     return Accepted(made, after=replace(after, seq=state.config.seq + len(made)), index=index)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from carillon_contracts.config import (
+    Agent,
     Contact,
     Extension,
     ExtensionRange,
@@ -24,7 +25,7 @@ _KEPT_BY_RESET = frozenset(
     {"id", "etag", "last_name", "department_id", "site_id", "services", "restriction_profile_id", "account_code_policy_id", "trunk_ids"}
     | {"provisioning_profile_id", "caller_number", "mailbox_id", "role", "rights_profile_id", "login", "recording_policy_id"}
 )
-_GROUPS = ("ring_group", "hunt_group", "pickup_group", "paging_group")
+_GROUPS = ("ring_group", "hunt_group", "pickup_group", "paging_group", "queue", "supervision")
 
 
 def assign_number(state: State, command: AssignNumber) -> Decision:
@@ -117,12 +118,14 @@ def reset_line(state: State, command: ResetLine) -> Decision:
 
 
 def _left_groups(state: State, user_id: str) -> list[Piece] | Invalid:
-    """Groups without the user; one that would be empty is a refusal that names it."""
+    """Groups, queues and rights to supervise without the user, or the user's agents; one that would be empty is a refusal that names it."""
     pieces: list[Piece] = []
-    for kind, resource_id in state.index.referring(User.KIND, user_id):
+    agents = [each.id for each in state.config.all(Agent).values() if each.user_id == user_id]
+    gone = {(User.KIND, user_id), *((Agent.KIND, name) for name in agents)}
+    for kind, resource_id in sorted({key for each in gone for key in state.index.referring(*each)}):
         group = state.config.resources.get(kind, {}).get(resource_id)
         if kind in _GROUPS and group is not None:
-            after = parted(group, {(User.KIND, user_id)})
+            after = parted(group, gone)
             if after is group:
                 return Invalid((Violation("leave_groups", f"{kind} {resource_id!r} would have no members"),))
             pieces.append(Piece(kind, group, after))
