@@ -205,12 +205,18 @@ async def test_a_phone_outside_rings_first_and_the_application_is_asked_with_wha
     house.application.follow(words.ring("bob"), words.hang_up(16))
     bob = await house.phone("bob")
     call = "01890000-0000-7000-8000-000000000001"
-    wanted = pb.OriginateCallRequest(phone="+41795550911", destination="emergency-notice", call_id=call, arguments={"notice": "7"})
+    wanted = pb.OriginateCallRequest(
+        phone="+41795550911", destination="emergency-notice", call_id=call, arguments={"notice": "7", "look_up": "call"}
+    )
     assert (await control.OriginateCall(wanted)).call_id == call
     await bob.pick_up()
     events = await house.ended()
     where, then = house.application.asked
-    assert (where.call.dialled, where.call.caller_user_id, dict(where.outcome.entered.arguments)) == ("+41795550911", "", {})
+    assert (where.call.dialled, where.call.caller_user_id, dict(where.outcome.entered.arguments)) == (
+        "+41795550911",
+        "",
+        {"look_up": "call"},
+    )
     assert (then.call.dialled, then.call.caller_number) == ("emergency-notice", "+41795550911")
     assert dict(then.outcome.entered.arguments) == {"notice": "7"}
     assert (events[0].callid, events[0].data["caller"], events[0].data["requested_by"]) == (call, "+41795550911", "olga")
