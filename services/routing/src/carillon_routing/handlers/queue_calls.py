@@ -110,9 +110,6 @@ class QueueCalls:
             floors.calls_back,
         )
 
-    def _callback_key(self, queue: Queue, call: CallFacts, wait: QueueWait) -> str:
-        return callback_key(queue, call, wait, calls_back=self._floors.get().calls_back)
-
     async def called_by_fax(self, call: CallFacts) -> QueuePlace | None:
         """A fax machine calls, which goes to where faxes go: out of the queue that it waits in, if it does. Raises nothing."""
         if not self._floors.expected:
