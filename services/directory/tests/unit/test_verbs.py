@@ -147,6 +147,24 @@ def test_a_reset_line_has_new_passwords_and_nothing_personal(config: TenantConfi
     assert config.users["ann"].restriction_profile_id == "inland"
 
 
+@pytest.mark.feature("D-18", "D-23")
+def test_a_guest_s_reset_leaves_the_phone_to_its_owner_with_its_password(config: TenantConfig) -> None:
+    config = after(config, create("sip_credential", id="acme-102", user_id="bob"))
+    here = after(config, HotDesk(actor="x", sip_credential_id="acme-101", user_id="bob"))
+    reset = decide(here, ResetLine(actor="x", user_id="bob", spare_passwords={"acme-102": "brand-new-one"}))
+    assert isinstance(reset, Accepted), reset
+    assert reset.passwords == {"acme-102": "brand-new-one"}
+    assert reset.after is not None
+    was, now = config.sip_credentials["acme-101"], reset.after.sip_credentials["acme-101"]
+    assert (now.user_id, now.home_user_id, now.ha1_sha256) == ("ann", "", was.ha1_sha256)
+    assert reset.after.sip_credentials["acme-102"].ha1_sha256 != config.sip_credentials["acme-102"].ha1_sha256
+    away = decide(here, ResetLine(actor="x", user_id="ann", spare_passwords={"acme-101": "brand-new-one"}))
+    assert isinstance(away, Accepted)
+    assert away.after is not None
+    own = away.after.sip_credentials["acme-101"]
+    assert (own.user_id, own.home_user_id, own.ha1_sha256 != was.ha1_sha256) == ("ann", "", True)
+
+
 @pytest.mark.feature("D-18")
 def test_a_reset_is_told_to_others_and_empties_a_mailbox_that_is_nobody_elses(config: TenantConfig) -> None:
     config = after(config, create("mailbox", id="anns", emails=["ann@acme.example"], greeting=[{"text": "Ann here."}]))

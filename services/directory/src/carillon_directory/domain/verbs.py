@@ -88,6 +88,7 @@ def _free_extensions(state: State, first: str) -> Iterator[str]:
 
 def reset_line(state: State, command: ResetLine) -> Decision:
     """Personal settings, contacts and the greeting go; every credential gets a new password, and PINs are new where there were some.
+    A phone on which the user is a guest is its owner's again and keeps its password.
 
     By the event of the user and of a mailbox that is nobody else's, messages and the list of calls go too."""
     user = state.config.users.get(command.user_id)
@@ -108,11 +109,14 @@ def reset_line(state: State, command: ResetLine) -> Decision:
         pieces += left
     realm, passwords = state.config.tenant.realm, {}
     for credential in state.config.sip_credentials.values():
-        if user.id in (credential.user_id, credential.home_user_id):
+        owner = credential.home_user_id or credential.user_id
+        if owner != user.id and credential.user_id == user.id:
+            pieces.append(Piece("sip_credential", credential, _as(credential, owner, "")))
+        if owner == user.id:
             if credential.id not in command.spare_passwords:
                 return Stale(SipCredential.KIND, credential.id, credential.etag)
             passwords[credential.id] = password = command.spare_passwords[credential.id]
-            new = {"user_id": credential.home_user_id or user.id, "home_user_id": "", **credentials.hashes(credential.id, realm, password)}
+            new = {"user_id": user.id, "home_user_id": "", **credentials.hashes(credential.id, realm, password)}
             pieces.append(Piece("sip_credential", credential, credential.model_copy(update=new)))
     return with_passwords(conclude(state, command, pieces), passwords)
 
