@@ -360,6 +360,25 @@ async def test_who_forgot_a_password_is_sent_a_code_and_nothing_is_told(
     assert (await doors.login(password="a brand new password")).tokens.access_token
 
 
+@pytest.mark.feature("D-18", "P-3")
+@pytest.mark.parametrize("how", ["reset", "reset without a login", "set"])
+async def test_a_code_in_a_letter_is_good_no_more_when_the_line_or_the_password_is_new(
+    doors: Doors, client: Client, nats_url: str, how: str
+) -> None:
+    users = UserServiceStub(client(doors.port, "operator", doors.tenant))
+    await users.UpdateUser(directory_pb2.UpdateUserRequest(user=directory_pb2.User(id="ann", email="ann@x.example")))
+    if how == "reset without a login":
+        await doors.access.RemoveLogin(pb.RemoveLoginRequest(user_id="ann"))
+    await doors.access.SendWelcome(pb.SendWelcomeRequest(user_id="ann"))
+    code = code_in(await anext(letters_of(nats_url, doors.tenant)))
+    if how == "set":
+        await doors.access.SetPassword(pb.SetPasswordRequest(user_id="ann", password="a brand new password"))
+    else:
+        await users.ResetLine(directory_pb2.ResetLineRequest(user_id="ann"))
+    late = pb.ChoosePasswordRequest(code=code, password="the former holder's")
+    assert await refused(doors.auth.ChoosePassword(late)) is Code.UNAUTHENTICATED
+
+
 @pytest.mark.feature("P-3")
 async def test_wrong_tries_and_refused_calls_are_audited(doors: Doors, nats_url: str) -> None:
     await refused(doors.login(password="wrong"))
