@@ -1,6 +1,7 @@
 """The HTTP door of provisioning: `/p/<secret>/<file>`, or `/p/<file>` with a user and a password (RFC 7617) or a client's certificate.
 
-Always: everything that is not a file for this very device is 404 without a body; a request has no body that is read, and a path a limit.
+Always: everything that is not a file for this very device is 404 without a body, or 401 for who has proved nothing yet; a request has
+no body that is read, and a path a limit.
 """
 
 import base64
