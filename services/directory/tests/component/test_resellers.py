@@ -23,6 +23,7 @@ from carillon.directory.v1.tenant_pb2_grpc import TenantServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import AUDIT, audit_subject
+from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.app import running
 from carillon_directory.settings import DirectorySettings
 from carillon_kit import postgres
@@ -294,6 +295,18 @@ async def test_a_past_is_no_other_reseller_s_and_brings_no_key_back(
     await ImportServiceStub(inside).ApplyTenant(alone)
     await tenants.DeleteTenant(pb.DeleteTenantRequest(id="past-1"))
     assert (await TenantServiceStub(client(tree)).CreateTenant(tenant("past-1"))).tenant.reseller_id == "", "operators may"
+
+
+async def test_who_is_inside_waits_for_nobody_s_sale(tree: int, client: Client, postgres_dsn: str) -> None:
+    await TenantServiceStub(client(tree)).CreateTenant(tenant("busy-1"))
+    inside: Any = TenantServiceStub(client(tree, "admin", "busy-1"))
+    pool = await postgres.open_pool(postgres_dsn)
+    try:
+        async with PostgresResellers(pool).selling():
+            renamed = pb.UpdateTenantRequest(tenant=pb.Tenant(id="busy-1", display_name="Busy"))
+            assert (await inside.UpdateTenant(renamed, timeout=30)).tenant.display_name == "Busy"
+    finally:
+        await pool.close()
 
 
 async def test_going_back_leaves_what_was_sold(west: grpc.aio.Channel, tree: int, client: Client) -> None:
