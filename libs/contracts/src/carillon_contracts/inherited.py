@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from carillon_contracts.config import Department, HouseRuleSet, Resource, User
+from carillon_contracts.config import Department, HouseRuleSet, Resource, Site, User
 from carillon_contracts.tenant_config import TenantConfig
 
 #: Departments above one another, at most; a circle ends here.
@@ -19,6 +19,12 @@ def departments_from(config: TenantConfig, department_id: str) -> Iterator[Depar
             return
         yield department
         department_id = department.parent_id
+
+
+def site_of(config: TenantConfig, user: User) -> Site | None:
+    """The user's own, or the nearest department's."""
+    site_id = user.site_id or next((each.site_id for each in departments_from(config, user.department_id) if each.site_id), "")
+    return config.get(Site, site_id) if site_id else None
 
 
 def holders(config: TenantConfig, user: User) -> Iterator[Resource]:

@@ -245,7 +245,7 @@ def _gate(
         credential = accounts.credential(account)
         return credential.tenant if credential is not None else None
 
-    return Gate(Guard(limits), addresses, trunks_at, tenant_of, auditor, SystemClock(), settings.never_banned)
+    return Gate(Guard(limits), addresses, trunks_at, tenant_of, auditor, SystemClock(), settings.never_banned, lambda: accounts.countries)
 
 
 def _devices(

@@ -164,3 +164,17 @@ def test_change_by_change_is_as_all_at_once(history: list[ConfigChanged]) -> Non
         at_once = Accounts()
         at_once.update(found)
         assert told(bit_by_bit) == told(at_once)
+
+
+def test_countries_are_those_of_all_tenants_and_sites(accounts: Accounts) -> None:
+    assert accounts.countries == {"CH"}
+    accounts.update(config("acme", ("site", {"id": "berlin", "country": "DE"}), ("site", {"id": "paris", "country": "FR"})))
+    accounts.update(config("other", ("site", {"id": "bonn", "country": "DE"})))
+    assert accounts.countries == {"CH", "DE", "FR"}
+    accounts.update(config("acme", realm="new.example"))
+    assert accounts.countries == {"CH", "DE"}
+    accounts.update(config("other"))
+    assert accounts.countries == {"CH"}
+    for tenant in ("dupont", "martin", "acme", "other"):
+        accounts.update(TenantConfig(tenant))
+    assert accounts.countries == frozenset()

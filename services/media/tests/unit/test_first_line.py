@@ -28,7 +28,19 @@ pytestmark = pytest.mark.feature("P-3")
     ],
 )
 def test_kinds(data: bytes, kind: Kind) -> None:
-    assert kind_of(data) is kind
+    assert kind_of(data, frozenset({"CH"})) is kind
+
+
+@pytest.mark.parametrize(("number", "country"), [("911", "US"), ("000", "AU"), ("110", "DE"), ("1414", "CH"), ("119", "FR")])
+def test_help_is_what_it_is_in_the_countries_of_the_tenants_and_sites(number: str, country: str) -> None:
+    data = f"INVITE sip:{number}@dupont.example SIP/2.0\r\n".encode()
+    assert kind_of(data, frozenset({"JP", country})) is Kind.HELP
+    assert kind_of(data, frozenset({"NZ"})) is Kind.OUTSIDE
+
+
+@pytest.mark.parametrize("user", [b"\xff\xfe\xfd", b"112\0", b"11\xc2\xb2", b"", b"%31%31%32"])
+def test_what_is_no_number_is_no_help(user: bytes) -> None:
+    assert kind_of(b"INVITE sip:" + user + b"@x SIP/2.0\r\n", frozenset({"CH"})) is Kind.OUTSIDE
 
 
 def test_requests_of_a_chunk_are_counted_and_what_belongs_to_calls_is_not() -> None:

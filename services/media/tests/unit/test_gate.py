@@ -29,7 +29,7 @@ class House:
         carriers = {CARRIER[0]}
         owners = {"anne": "dupont"}
         clock = ManualClock(datetime(2026, 3, 2, 9, tzinfo=UTC))
-        self.gate = Gate(guard, addresses, lambda ip: sorted(carriers & {ip}), owners.get, self, clock)
+        self.gate = Gate(guard, addresses, lambda ip: sorted(carriers & {ip}), owners.get, self, clock, countries=lambda: frozenset({"US"}))
 
     def announce(self, tenant: str, subject: str, event: EventData, at: datetime) -> None:
         self.told.append((tenant, subject, event))
@@ -82,3 +82,19 @@ def test_a_refusal_is_for_requests_alone(house: House) -> None:
     assert b"\r\nRetry-After: 30\r\n" in refusal[1]
     for data in (f"ACK sip:x SIP/2.0\r\n{head.format('ACK')}", f"SIP/2.0 200 OK\r\n{head.format('OPTIONS')}", "junk", ""):
         assert house.gate.refusal(data.encode(), flow) is None
+
+
+def test_help_as_the_tenants_dial_it_passes_where_the_rest_is_refused(house: House) -> None:
+    class Registered:
+        flow, expires_at = Flow("udp", ("192.0.2.1", 5060), SCANNER), 100.0
+
+    class Phone:
+        binding = Registered
+
+    house.gate.registered([Phone])  # type: ignore[list-item]
+    other_phone = (SCANNER[0], 41_000)
+    verdicts = [house.gate.arrived(INVITE, "udp", other_phone, 1.0) for _ in range(9)]
+    assert verdicts[-1] is not Verdict.PASS
+    for number, passes in (("112", True), ("911", True), ("117", False), ("9110", False)):
+        data = INVITE.replace(b"102", number.encode())
+        assert (house.gate.arrived(data, "udp", other_phone, 1.0) is Verdict.PASS) is passes, number

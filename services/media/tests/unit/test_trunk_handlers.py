@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from carillon_contracts.config import TRUNK_PASSWORDS, Tenant, Trunk, TrunkCredential
+from carillon_contracts.config import TRUNK_PASSWORDS, Site, Tenant, Trunk, TrunkCredential
 from carillon_contracts.envelope import EventData
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import ManualClock
 from carillon_kit.sealing import Sealer
 from carillon_media.domain.accounts import Accounts
+from carillon_media.domain.facts import Contact
 from carillon_media.domain.trunk_lines import TrunkAddress
 from carillon_media.handlers.trunks import Trunks
 from carillon_media.settings import MediaSettings
@@ -34,7 +35,7 @@ class Desk:
         self.clock = ManualClock(datetime(2026, 3, 2, 9, tzinfo=UTC))
         self.asked: list[RequestOut] = []
         self.told: list[EventData] = []
-        self.known = True
+        self.known, self.country = True, "CH"
         self.accounts = Accounts()
         self.trunks = Trunks.made_of(self.accounts, KEY, self, self.flows_to, self, self.clock)
         self.configure(*trunks)
@@ -43,7 +44,8 @@ class Desk:
         sealed = Sealer(KEY, TRUNK_PASSWORDS).seal("hush", "dupont", "account")
         account = TrunkCredential(id="account", username="acme", sealed_password=sealed)
         of_kind: dict[str, Any] = {
-            "tenant": {"dupont": Tenant(id="dupont", realm="dupont.example")},
+            "tenant": {"dupont": Tenant(id="dupont", realm="dupont.example", country=self.country)},
+            "site": {"berlin": Site(id="berlin", country="DE")},
             "trunk": {trunk["id"]: Trunk.model_validate({"address": "192.0.2.9"} | trunk) for trunk in trunks},
             "trunk_credential": {"account": account},
         }
@@ -222,3 +224,35 @@ def test_one_node_of_several_registers(tmp_path: Path, node: str, setting: bool 
         trunk_registrations=setting,
     )
     assert settings.registers_trunks is registers
+
+
+@pytest.mark.feature("D-16")
+@pytest.mark.parametrize(
+    ("country", "numbers"),
+    [
+        ("CH", "112 117 118 143 144 147 1414 110"),
+        ("FR", "112 15 17 18 114 115 119 196 110"),
+        ("BE", "112 100 101 110"),
+        ("US", "112 911 110"),
+        ("AU", "112 000 110"),
+    ],
+)
+def test_a_trunk_that_is_full_takes_calls_for_help_of_every_country_of_the_tenant(country: str, numbers: str) -> None:
+    desk = Desk({"id": "carrier", "max_calls": 1})
+    desk.country = country
+    desk.configure({"id": "carrier", "max_calls": 1})
+
+    def contact(number: str) -> Contact | None:
+        flow = Flow("udp", ("192.0.2.1", 5060), ("192.0.2.9", 5060))
+        return desk.trunks.contact("dupont", "carrier", number, lambda _, dialled: [Contact(f"sip:{dialled}@c", flow, "", dialled, "c")])
+
+    first = contact("+41215550109")
+    assert first is not None
+    assert desk.trunks.begin("first", first)
+    assert contact("+41215550109") is None
+    assert contact("999") is None
+    for number in numbers.split():
+        found = contact(number)
+        assert found is not None, number
+        assert found.emergency
+        assert desk.trunks.begin(number, found)

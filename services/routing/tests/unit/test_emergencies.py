@@ -87,6 +87,13 @@ def test_however_it_is_dialled(dialled: str) -> None:
     assert found.subject.startswith("Notruf an 1")
 
 
+def test_a_call_for_help_from_a_site_abroad_as_it_is_dialled_there_is_told_of() -> None:
+    found = told("ben", "110", sites=[{"id": "works"}, {"id": "depot", "country": "DE"}])
+    assert found is not None
+    assert (found.event.number, found.event.site_id) == ("110", "depot")
+    assert told("anna", "110", sites=[{"id": "works"}, {"id": "depot", "country": "DE"}]) is None
+
+
 @pytest.mark.parametrize(("user_id", "dialled"), [("anna", "101"), ("anna", "0791234567"), ("", "117"), ("nobody", "117")])
 def test_other_calls_are_nobody_s_business(user_id: str, dialled: str) -> None:
     assert told(user_id, dialled) is None

@@ -5,10 +5,12 @@ in the installation; where two tenants claim the same one, the first keeps it. A
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from carillon_contracts.config import Extension, Number, SipCredential, Tenant, Trunk
+from carillon_contracts.emergency_numbers import countries_in
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_media.domain.trunk_lines import TrunkAddress, servers_of
 from carillon_sip.digest import Algorithm
@@ -50,6 +52,9 @@ class Accounts:
         self._numbers: dict[str, str] = {}
         self._hosts: dict[str, tuple[TrunkAddress, ...]] = {}
         self._decoys: tuple[str, ...] = ()
+        self._tenants_in: Counter[str] = Counter()
+        #: ISO 3166, of every tenant and site.
+        self.countries: frozenset[str] = frozenset()
 
     def update(self, config: TenantConfig) -> None:
         """Take a tenant's new configuration in place of its last one."""
@@ -92,6 +97,14 @@ class Accounts:
             self._numbers.setdefault(number, config.tenant_id)
         if any(config.differences(Trunk, before)):
             self._change_trunks(known)
+        self._change_countries(countries_in(before), countries_in(config))
+
+    def _change_countries(self, before: frozenset[str], after: frozenset[str]) -> None:
+        if before == after:
+            return
+        self._tenants_in.update(after - before)
+        self._tenants_in.subtract(before - after)
+        self.countries = frozenset(+self._tenants_in)
 
     def _change_credentials(self, known: _Tenant, before: TenantConfig) -> None:
         put, gone = known.config.differences(SipCredential, before)

@@ -6,9 +6,9 @@ Invariant: of several calls that fit, the one that began first is meant, on what
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from carillon_contracts.emergency_numbers import countries_of, is_emergency
 from carillon_contracts.feature_codes import picks_up_for, recognise, rung_at
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_media.domain.fallback import is_emergency
 from carillon_sip.dialog_info import WatchedDialog
 
 
@@ -90,7 +90,7 @@ class Wanted:
 
 def wanted(config: TenantConfig, user_id: str, dialled: str) -> Wanted | None:
     """What the user wants who dials this; None: no call that is there already. Whether the user may is routing's to say."""
-    coded = recognise(config, dialled) if not is_emergency(config.tenant.country, dialled) else None
+    coded = recognise(config, dialled) if not is_emergency(dialled, countries_of(config, (user_id,))) else None
     match coded.feature if coded is not None else "":
         case "park" if coded is not None and coded.slot:
             return Wanted(slot=coded.argument)

@@ -6,6 +6,7 @@ credential, never what the message claims.
 
 from typing import Protocol
 
+from carillon_contracts.emergency_numbers import is_emergency
 from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids
 from carillon_kit.logs import get_logger
@@ -13,7 +14,6 @@ from carillon_media.domain import identity
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.diversion import diversions_of
 from carillon_media.domain.facts import CallFacts
-from carillon_media.domain.fallback import EMERGENCY
 from carillon_media.domain.numbers import e164
 from carillon_media.domain.state import CALLER
 from carillon_media.handlers.device_uris import DeviceGruus
@@ -85,7 +85,7 @@ class Admission:
         if self._board.transfers.joins(session, request, flow):
             return
         busy = self.draining or self._board.full or self._lag.high
-        if self.closed or (busy and not _calls_for_help(request)):
+        if self.closed or (busy and not _calls_for_help(request, self._accounts.countries)):
             self._sip.reject(session, 503, RETRY_AFTER)
             return
         if request.body and request.content_type != "application/sdp":
@@ -173,10 +173,7 @@ class Admission:
         self._board.begin(session, request, flow, facts)
 
 
-_HELP = frozenset({"112"}).union(*EMERGENCY.values())
-
-
-def _calls_for_help(request: Request) -> bool:
-    """An emergency number of any country: such a call passes every cap, and is then looked at like any other."""
+def _calls_for_help(request: Request, countries: frozenset[str]) -> bool:
+    """An emergency number of any tenant's or site's country: such a call passes every cap, and is then looked at like any other."""
     user = request.uri.partition(":")[2].partition("@")[0]
-    return user in _HELP
+    return is_emergency(user, countries)

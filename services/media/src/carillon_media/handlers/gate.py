@@ -45,7 +45,9 @@ class Gate:
         auditor: Announcer,
         clock: Clock,
         never_ban: Sequence[Network] = (),
+        countries: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
+        """`countries` (ISO 3166): whose emergency numbers pass."""
         self._guard = guard
         self._addresses = addresses
         self._trunks_at = trunks_at
@@ -53,6 +55,7 @@ class Gate:
         self._auditor = auditor
         self._clock = clock
         self._never_ban = never_ban
+        self._countries = countries
         self._quiet = QuietLog(_log, clock)
         self._saved = 0
 
@@ -62,7 +65,7 @@ class Gate:
         """What becomes of a datagram, or of a chunk of a stream."""
         if not self._addresses.allows(*remote):
             return Verdict.DROP
-        kind, requests = kind_of(data), 1
+        kind, requests = kind_of(data, self._countries()), 1
         if transport != "udp":
             requests = beginnings(data)
             if kind is not Kind.HELP:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Protocol
 
 from carillon_contracts.config import DoorPhone, codes_of
+from carillon_contracts.emergency_numbers import countries_of, is_emergency
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.elsewhere import NodeCall
 from carillon_media.domain.facts import CallFacts, Contact
-from carillon_media.domain.fallback import fallback, is_emergency
+from carillon_media.domain.fallback import fallback
 from carillon_media.domain.state import CallState, Parked
 from carillon_media.domain.steps import Step
 from carillon_media.domain.trunk_lines import TrunkAddress
@@ -109,7 +110,9 @@ class Reachability:
 
     def calls_for_help(self, facts: CallFacts) -> bool:
         """Whether a user dialled an emergency number."""
-        return facts.direction == "from_user" and is_emergency(self._accounts.country_of(facts.tenant), facts.dialled)
+        config = self._accounts.config(facts.tenant)
+        countries = countries_of(config, (facts.caller_user_id or "",)) if config is not None else frozenset()
+        return facts.direction == "from_user" and is_emergency(facts.dialled, countries)
 
     def fallback(self, facts: CallFacts) -> tuple[Step | None, int]:
         """What media does alone."""

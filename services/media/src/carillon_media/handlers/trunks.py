@@ -11,13 +11,13 @@ from hashlib import sha256
 from typing import Protocol, Self
 
 from carillon_contracts.config import TRUNK_PASSWORDS
+from carillon_contracts.emergency_numbers import countries_in, is_emergency
 from carillon_kit.clock import Clock
 from carillon_kit.sealing import Sealer
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.causes import RingResult
 from carillon_media.domain.diversion import MAX_DIVERSIONS, Diverted, sent_on_by
 from carillon_media.domain.facts import CallFacts, Contact
-from carillon_media.domain.fallback import is_emergency
 from carillon_media.domain.identity import phone_number
 from carillon_media.domain.secrecy import TrunkSrtp
 from carillon_media.domain.trunk_health import Health
@@ -153,7 +153,8 @@ class Trunks:
         line = self._book.line(tenant, trunk_id)
         if line is None:
             return None
-        emergency = is_emergency(line.country, number)
+        config = self._accounts.config(tenant)
+        emergency = is_emergency(number, countries_in(config) if config is not None else frozenset())
         if not emergency and not self._usable(line):
             return None
         dialled = written(number, line.trunk.dialled_format, line.country)

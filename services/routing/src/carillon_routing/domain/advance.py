@@ -11,6 +11,7 @@ from typing import assert_never
 
 from pydantic import JsonValue
 
+from carillon_contracts.emergency_numbers import countries_of
 from carillon_contracts.feature_codes import recognise
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import (
@@ -211,7 +212,8 @@ def _enter(walk: Walk, entered: Entered) -> Move:
         return Stop(limits.OVER)
     match dialled:
         case ToEmergency(number):
-            walk.note(f"emergency number {number}", True, f"{number} is one in {walk.config.tenant.country}; by any trunk", number)
+            countries = " or ".join(sorted(countries_of(walk.config, (walk.call.caller_user_id,))))
+            walk.note(f"emergency number {number}", True, f"{number} is one in {countries}; by any trunk", number)
             return ToOutside(number, OUTBOUND_RING_MS)
         case ToExtension(extension):
             to = name_of(extension.destination)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from carillon_contracts.config import AccountCodePolicy, CallClass, RestrictionProfile, Trunk, User
+from carillon_contracts.emergency_numbers import countries_of, is_emergency
 from carillon_contracts.inherited import account_code_policy_of, restriction_profile_of, trunks_of
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import trunks
-from carillon_routing.domain.dialling import is_emergency
 from carillon_routing.domain.facts import CallFacts, TraceLine
 from carillon_routing.domain.identity import for_help, shown_inside, shown_outside
 from carillon_routing.domain.number_classes import classes_of
@@ -58,8 +58,9 @@ def authorise(config: TenantConfig, user: User | None, number: str, call: CallFa
     The rights may be another's than the caller's: of who forwards. Who is shown depends on the call alone. `given`: kinds of codes that
     the caller gave.
     """
-    if is_emergency(number, config.tenant.country):
-        line = TraceLine(f"authorise {number}", True, f"an emergency number of {config.tenant.country}: always allowed")
+    countries = countries_of(config, (user.id if user is not None else "", call.caller_user_id))
+    if is_emergency(number, countries):
+        line = TraceLine(f"authorise {number}", True, f"an emergency number of {' or '.join(sorted(countries))}: always allowed")
         shown, name = for_help(config, call)
         return Allowed(tuple(trunks.for_emergency(config)), shown, name, withheld=not shown), (line,)
     trace: list[TraceLine] = []

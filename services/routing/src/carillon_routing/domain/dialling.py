@@ -6,8 +6,9 @@ from functools import lru_cache
 import phonenumbers
 
 from carillon_contracts.config import Extension, Number
+from carillon_contracts.emergency_numbers import countries_of, is_emergency
+from carillon_contracts.inherited import site_of
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain.departments import site_of
 from carillon_routing.domain.short_numbers import stands_for, trunks_to
 
 _SEPARATORS = str.maketrans("", "", " \t-./()")
@@ -57,13 +58,13 @@ def dialled_by_user(config: TenantConfig, dialled: str, user_id: str = "") -> Di
     """What one of the tenant's users means by these digits. Emergency first, then the tenant's own, then short numbers, then the world
     as it is dialled from the user's site."""
     digits = dialled.translate(_SEPARATORS)
-    country = config.tenant.country
-    if is_emergency(digits, country):
+    if is_emergency(digits, countries_of(config, (user_id,))):
         return ToEmergency(digits)
     extension = config.extensions.get(digits)
     if extension is not None:
         return ToExtension(extension)
     user = config.users.get(user_id)
+    country = config.tenant.country
     number, by = stands_for(config, user, digits)
     if not number and (trunks := trunks_to(config, digits)):
         return ToOutside(digits, f"trunk/{trunks[0].id}")
@@ -111,9 +112,3 @@ def local_number(area_code: str, digits: str, country: str) -> str:
     if not phonenumbers.is_valid_number(number) or phonenumbers.national_significant_number(number) != area_code + digits:
         return ""
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-@lru_cache(4096)
-def is_emergency(digits: str, country: str) -> bool:
-    """Police, fire, ambulance of the country, as dialled there."""
-    return digits.isdecimal() and len(digits) <= 6 and phonenumbers.is_emergency_number(digits, country)

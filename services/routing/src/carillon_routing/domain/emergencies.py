@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from carillon_contracts.audit import EmergencyCalled
 from carillon_contracts.config import Department, EmergencyRecipient, Site
 from carillon_contracts.feature_codes import recognise
+from carillon_contracts.inherited import site_of
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain.departments import departments_of, site_of
+from carillon_routing.domain.departments import departments_of
 from carillon_routing.domain.dialling import ToEmergency, dialled_by_user
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.domain.identity import for_help
@@ -105,21 +106,21 @@ class Notice:
     phones: tuple[Told, ...] = ()
 
 
-def emergency_number(config: TenantConfig, dialled: str) -> str:
-    """The emergency number that a user means who dials this, also with the code that withholds a number; empty: none."""
-    found = dialled_by_user(config, dialled)
+def emergency_number(config: TenantConfig, dialled: str, user_id: str) -> str:
+    """The emergency number that the user means who dials this, also with the code that withholds a number; empty: none."""
+    found = dialled_by_user(config, dialled, user_id)
     if not isinstance(found, ToEmergency):
         coded = recognise(config, dialled)
         if coded is None or coded.feature != "withhold":
             return ""
-        found = dialled_by_user(config, coded.argument)
+        found = dialled_by_user(config, coded.argument, user_id)
     return found.number if isinstance(found, ToEmergency) else ""
 
 
 def notice(config: TenantConfig, call: CallFacts, at: datetime, connects: str = "") -> Notice | None:
     """Of a call that began, or was sent there, at `at`; None: it was not for help. `connects`: see `EmergencyCalled`."""
     user = config.users.get(call.caller_user_id) if call.direction == "from_user" else None
-    number = emergency_number(config, call.dialled) if user is not None else ""
+    number = emergency_number(config, call.dialled, user.id) if user is not None else ""
     if user is None or not number:
         return None
     departments, site = departments_of(config, user), site_of(config, user)

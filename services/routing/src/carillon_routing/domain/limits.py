@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from carillon_contracts.config import CallLimits, Department, Tenant, User
+from carillon_contracts.emergency_numbers import countries_of, is_emergency
 from carillon_routing.domain.asks import TakePlace
 from carillon_routing.domain.cursor import ExternalWait, UserWait, Wait
 from carillon_routing.domain.departments import departments_of
-from carillon_routing.domain.dialling import is_emergency
 from carillon_routing.domain.facts import HangUp, Ring, TrunkTarget
 from carillon_routing.domain.walk import Move, Stop, ToSender, Walk
 
@@ -38,8 +38,10 @@ def outgoing(walk: Walk, stop: Stop) -> Move:
     step = stop.step
     if not isinstance(step, Ring):
         return stop
-    out = [each for each in step.targets if isinstance(each, TrunkTarget) and not is_emergency(each.number, walk.config.tenant.country)]
-    if not out or all(_out(walk, each) for each in _limited(walk, walk.config.users.get(_whose(stop.wait)))):
+    whose = _whose(stop.wait)
+    countries = countries_of(walk.config, (whose, walk.call.caller_user_id))
+    out = [each for each in step.targets if isinstance(each, TrunkTarget) and not is_emergency(each.number, countries)]
+    if not out or all(_out(walk, each) for each in _limited(walk, walk.config.users.get(whose))):
         return stop
     kept = tuple(each for each in step.targets if each not in out)
     return Stop(replace(step, targets=kept), stop.wait) if kept else ToSender("congested", OVER)

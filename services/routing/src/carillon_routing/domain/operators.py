@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from carillon_contracts.config import Department, Site, Tenant
-from carillon_routing.domain.departments import departments_of, site_of
+from carillon_contracts.inherited import site_of
+from carillon_routing.domain.departments import departments_of
 from carillon_routing.domain.feature_settings import say
 from carillon_routing.domain.walk import UNKNOWN_NUMBER, Move, ToDestination, ToSender, Walk, name_of
 
