@@ -16,6 +16,7 @@ from carillon_routing.domain import trunks
 from carillon_routing.domain.facts import CallFacts, TraceLine
 from carillon_routing.domain.identity import for_help, shown_inside, shown_outside
 from carillon_routing.domain.number_classes import classes_of
+from carillon_routing.domain.public_numbers import in_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,9 @@ def authorise(config: TenantConfig, user: User | None, number: str, call: CallFa
         against = _restricted(config, user, number, trace, given)
         if against is not None:
             return against, tuple(trace)
-    shown, name = shown_outside(config, call) if number.startswith("+") else shown_inside(config, call)
-    return Allowed(_trunks(config, user, number, trace), shown, name, withheld=not shown), tuple(trace)
+    full = in_full(config, user, number)
+    shown, name = shown_outside(config, call) if full.startswith("+") else shown_inside(config, call)
+    return Allowed(_trunks(config, user, number, full, trace), shown, name, withheld=not shown), tuple(trace)
 
 
 def restricts(config: TenantConfig, user: User) -> bool:
@@ -89,7 +91,10 @@ def _restricted(config: TenantConfig, user: User, number: str, trace: list[Trace
     if profile_id:
         _inherited(user, f"restriction_profile/{profile_id}", from_profile, trace)
         profile = config.get(RestrictionProfile, profile_id)
-        refused = _missing(f"restriction_profile/{profile_id}", trace) if profile is None else _barred(profile, number, classes, trace)
+        full = in_full(config, user, number)
+        refused = (
+            _missing(f"restriction_profile/{profile_id}", trace) if profile is None else _barred(profile, number, full, classes, trace)
+        )
         if refused is not None:
             return refused
     if (
@@ -120,11 +125,12 @@ def _missing(subject: str, trace: list[TraceLine]) -> Refused:
     return Refused(f"{subject} does not exist")
 
 
-def _barred(profile: RestrictionProfile, number: str, classes: Sequence[CallClass], trace: list[TraceLine]) -> Refused | None:
+def _barred(profile: RestrictionProfile, number: str, full: str, classes: Sequence[CallClass], trace: list[TraceLine]) -> Refused | None:
+    """By its prefixes and classes; a public short number is allowed by no prefix, and denied by those of its country."""
     subject = f"restriction_profile/{profile.id}"
     if _begins(f"{subject} allowed_prefixes", profile.allowed_prefixes, number, trace):
         return None
-    denied = _begins(f"{subject} denied_prefixes", profile.denied_prefixes, number, trace)
+    denied = _begins(f"{subject} denied_prefixes", profile.denied_prefixes, full, trace)
     if denied:
         return Refused(f"{subject} denies numbers that begin with {denied}")
     barred = [each for each in classes if each in profile.barred]
@@ -150,13 +156,13 @@ def _needs(subject: str, needed: Sequence[CallClass], classes: Sequence[CallClas
     return bool(asked)
 
 
-def _trunks(config: TenantConfig, user: User | None, number: str, trace: list[TraceLine]) -> tuple[tuple[Trunk, str], ...]:
+def _trunks(config: TenantConfig, user: User | None, number: str, full: str, trace: list[TraceLine]) -> tuple[tuple[Trunk, str], ...]:
     """Those that take the number and that the line may use."""
-    found = trunks.candidates(config, number)
+    found = trunks.candidates(config, number, full)
     able = {trunk.id for trunk, _ in found}
     for trunk in config.trunks.values():
         if trunk.id not in able:
-            why = f"begins with none of {', '.join(trunk.prefixes)}" if number.startswith("+") else "is none of that exchange's"
+            why = f"begins with none of {', '.join(trunk.prefixes)}" if full.startswith("+") else "is none of that exchange's"
             trace.append(TraceLine(f"trunk/{trunk.id}", False, f"{number} {why}"))
     allowed, source = trunks_of(config, user) if user is not None else ((), "")
     if not allowed:

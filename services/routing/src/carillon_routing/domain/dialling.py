@@ -9,6 +9,7 @@ from carillon_contracts.config import Extension, Number
 from carillon_contracts.emergency_numbers import countries_of, is_emergency
 from carillon_contracts.inherited import site_of
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain.public_numbers import public_number
 from carillon_routing.domain.short_numbers import stands_for, trunks_to
 
 _SEPARATORS = str.maketrans("", "", " \t-./()")
@@ -38,7 +39,8 @@ class ToOwnNumber:
 
 @dataclass(frozen=True, slots=True)
 class ToOutside:
-    """E.164 with its plus sign, or digits of another exchange's range; `by`: the resource whose short number was dialled."""
+    """E.164 with its plus sign, or digits as dialled: of another exchange's range, or a public short number. `by`: the resource whose
+    short number was dialled."""
 
     number: str
     by: str = ""
@@ -55,8 +57,8 @@ Dialled = ToEmergency | ToExtension | ToOwnNumber | ToOutside | ToNothing
 
 
 def dialled_by_user(config: TenantConfig, dialled: str, user_id: str = "") -> Dialled:
-    """What one of the tenant's users means by these digits. Emergency first, then the tenant's own, then short numbers, then the world
-    as it is dialled from the user's site."""
+    """What one of the tenant's users means by these digits. Emergency first, then the tenant's own, then short numbers (the public
+    ones last), then the world as it is dialled from the user's site."""
     digits = dialled.translate(_SEPARATORS)
     if is_emergency(digits, countries_of(config, (user_id,))):
         return ToEmergency(digits)
@@ -68,6 +70,8 @@ def dialled_by_user(config: TenantConfig, dialled: str, user_id: str = "") -> Di
     number, by = stands_for(config, user, digits)
     if not number and (trunks := trunks_to(config, digits)):
         return ToOutside(digits, f"trunk/{trunks[0].id}")
+    if not number and public_number(config, user, digits) is not None:
+        return ToOutside(digits)
     if not number:
         site = site_of(config, user) if user is not None else None
         country = (site.country if site is not None else "") or country

@@ -10,14 +10,17 @@ from phonenumbers import PhoneNumberType
 
 from carillon_contracts.config import CallClass, Site, User
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain.public_numbers import public_number
 
 #: Dearer than their destination: paid to the called side, wholly or in part; and what is none of the known kinds.
 _PREMIUM = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST, PhoneNumberType.UNKNOWN})
 
 
 def classes_of(config: TenantConfig, user: User, number: str) -> tuple[CallClass, ...]:
-    """Of an extension, another exchange's short number or one of the tenant's numbers: internal; else of E.164 as seen from the user's
-    site."""
+    """Of an extension, another exchange's short number or one of the tenant's numbers: internal; of a public short number by what it
+    costs; else of E.164 as seen from the user's site."""
+    if (public := public_number(config, user, number)) is not None:
+        return (public.call_class,)
     if not number.startswith("+") or number in config.numbers:
         return ("internal",)
     site = config.get(Site, user.site_id) if user.site_id else None

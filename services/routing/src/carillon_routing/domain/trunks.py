@@ -9,12 +9,13 @@ from carillon_routing.domain.facts import TraceLine
 from carillon_routing.domain.short_numbers import trunks_to
 
 
-def candidates(config: TenantConfig, number: str) -> list[tuple[Trunk, str]]:
+def candidates(config: TenantConfig, number: str, in_full: str = "") -> list[tuple[Trunk, str]]:
     """Trunks that take the number, best first, each with the prefix that matched (empty: it takes all). Of a number that is not E.164:
-    those to an exchange that has it."""
-    if not number.startswith("+"):
+    those to an exchange that has it; of a public short number those whose prefixes take it `in_full`."""
+    in_full = in_full or number
+    if not in_full.startswith("+"):
         return [(trunk, "") for trunk in trunks_to(config, number)]
-    found = [(trunk, prefix) for trunk in config.trunks.values() if (prefix := _longest(trunk, number)) is not None]
+    found = [(trunk, prefix) for trunk in config.trunks.values() if (prefix := _longest(trunk, in_full)) is not None]
     return sorted(found, key=lambda item: (-len(item[1]), item[0].priority, _cost(price_of(config, item[0], number)), item[0].id))
 
 
