@@ -280,6 +280,12 @@ class RoomFiles(Protocol):
     def leftovers(self) -> list[str]:
         """Recordings that are not finished."""
 
+    def switch(self, name: str, on: bool | None) -> None:
+        """Keep whether somebody wants the room of this name recorded; None: no more. Raises OSError."""
+
+    def switched(self, name: str) -> bool | None:
+        """What `switch` was given last."""
+
     async def finish(self, recording_id: str) -> RecordedFile | None:
         """Make it what is kept, and upload it soon; None: nothing was recorded. Raises OSError or ValueError."""
 

@@ -16,6 +16,7 @@ from carillon_media.ports import RecordedFile
 _log = get_logger(__name__)
 #: A day of talk takes about ten minutes.
 ENCODE_SECONDS = 3600.0
+_SWITCHED = {True: b"on", False: b"off"}
 
 
 class RoomSpool:
@@ -45,6 +46,23 @@ class RoomSpool:
         """Recordings that are not finished."""
         return sorted(path.stem for path in self._folder.glob("*.json"))
 
+    def switch(self, name: str, on: bool | None) -> None:
+        """Keep whether somebody wants the room recorded; None: no more. Raises OSError."""
+        kept = self._switch(name)
+        if on is None:
+            kept.unlink(missing_ok=True)
+        else:
+            new = kept.with_suffix(".new")
+            new.write_bytes(_SWITCHED[on])
+            new.replace(kept)
+
+    def switched(self, name: str) -> bool | None:
+        """What `switch` was given last."""
+        try:
+            return {raw: on for on, raw in _SWITCHED.items()}.get(self._switch(name).read_bytes())
+        except OSError:
+            return None
+
     async def finish(self, recording_id: str) -> RecordedFile | None:
         """Make it MP3 and hand it over; None: nothing was recorded. Raises OSError or ValueError: it stays where it is."""
         wav, mp3 = self._wav(recording_id), self._folder / f"{recording_id}.mp3"
@@ -62,6 +80,9 @@ class RoomSpool:
 
     def _wav(self, recording_id: str) -> Path:
         return self._folder / f"{recording_id}.wav"
+
+    def _switch(self, name: str) -> Path:
+        return self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.switch"
 
     def _facts(self, recording_id: str) -> Path:
         return self._folder / f"{recording_id}.json"

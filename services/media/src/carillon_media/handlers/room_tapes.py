@@ -16,7 +16,7 @@ from carillon_contracts.envelope import EventData
 from carillon_kit.logs import get_logger
 from carillon_media.domain.conference import Room
 from carillon_media.ports import PlanePort, RoomFiles
-from carillon_rtp.protocol import PlaneError
+from carillon_rtp.protocol import PlaneError, PlaneUnavailable
 
 _log = get_logger(__name__)
 PREFIX = "room-"
@@ -84,13 +84,28 @@ class RoomTapes:
         self._parts[name] = (room.meeting_id, part)
         return True
 
-    async def end(self, name: str) -> None:
-        """End the room's recording; `ended` follows."""
-        self._running.pop(name, None)
+    async def end(self, name: str) -> bool:
+        """End the room's recording; `ended` follows. False: the plane was not reached, and the recording may go on."""
         try:
             await self._plane.stop_record_room(name)
+        except PlaneUnavailable as error:
+            _log.error("a conference's recording cannot be ended", room=name, error=str(error))
+            return False
         except PlaneError as error:
             _log.debug("a recording is over", room=name, error=str(error))
+        self._running.pop(name, None)
+        return True
+
+    def switch(self, name: str, on: bool | None) -> None:
+        """Somebody wants the room recorded, or not, as long as it is in use; None: it is no longer."""
+        try:
+            self._files.switch(name, on)
+        except OSError as error:
+            _log.error("whether a conference is recorded is not kept", room=name, error=str(error))
+
+    def switched(self, name: str) -> bool | None:
+        """What somebody wanted, in whatever process; None: nobody wanted anything."""
+        return self._files.switched(name)
 
     async def _record(self, name: str, recording_id: str, path: Path) -> None:
         """What the process before recorded in the same room may be ending just now. Raises PlaneError."""

@@ -96,7 +96,7 @@ class Rooms:
         """Let the call's caller in, or say why not."""
         key = (actor.call.facts.tenant, step.room_id)
         async with self._locks.setdefault(key, asyncio.Lock()):
-            room = self._rooms.get(key) or self._new(key, step)
+            room = self._rooms.get(key) or self._new(key, step, again=silent)
             member = self._member(actor, leg_id, step)
             if reason := conference.refusal(room, member):
                 actor.post(inputs.RoomLeft(reason))
@@ -110,7 +110,7 @@ class Rooms:
                 actor.post(inputs.RoomLeft("failed"))
                 return
             # Others may have left, or the room was closed, meanwhile.
-            room = self._rooms.get(key) or self._new(key, step)
+            room = self._rooms.get(key) or self._new(key, step, again=silent)
             opened_before = room.open
             new, first = member.key not in room.members, key not in self._rooms
             room = self._keep(key, conference.entered(room, member))
@@ -221,16 +221,28 @@ class Rooms:
                 return "unknown"
             if room.recorded == on:
                 return "already"
-            if self.tapes is None or (on and not await self.tapes.begin(_name(key), room, step.retention_days)):
+            if self.tapes is None or not await (self._taped(key, room, step) if on else self.tapes.end(_name(key))):
                 return "failed"
-            if not on:
-                await self.tapes.end(_name(key))
             if key not in self._rooms:
                 return "unknown"  # It was closed meanwhile, and its recording ended with it.
             room = self._keep(key, replace(self._rooms[key], recorded=on, tells=on))
+            self.tapes.switch(_name(key), on)
             self._told(room, "recording_switched", ConferenceRecordingSwitched(**_of(room), on=on, requested_by=by))
-            await self._say(key, step.language, (RECORDED if on else _NOT_RECORDED, ""))
+            if not on:
+                await self._say(key, step.language, (_NOT_RECORDED, ""))
             return "done"
+
+    async def _taped(self, key: Key, room: Room, step: Conference) -> bool:
+        """Begin a recording and say so; False: there is none, or it may go on and cannot be ended, which the room shows then."""
+        tapes = self.tapes
+        if tapes is None or not await tapes.begin(_name(key), room, step.retention_days):
+            return False
+        if key not in self._rooms or await self._say(key, step.language, (RECORDED, "")):
+            return True
+        _log.error("a conference is not recorded, because it cannot be said", tenant=key[0], room=key[1])
+        if not await tapes.end(_name(key)) and key in self._rooms:
+            self._keep(key, replace(self._rooms[key], recorded=True, tells=True))
+        return False
 
     def put_out(self, tenant: str, room_id: str, call_id: str) -> bool:
         """Whether there was such a member."""
@@ -253,18 +265,26 @@ class Rooms:
             if found := self._members.get(call_id):
                 found[0].post(inputs.RoomLeft("closed"))
         self._told(room, "closed", ConferenceClosed(**_of(room), reason=reason))
+        if self.tapes is not None:
+            self.tapes.switch(_name((tenant, room_id)), None)
         self._spawn(self._close(room))
         self._tell()
         return True
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _new(self, key: Key, step: Conference) -> Room:
+    def _new(self, key: Key, step: Conference, *, again: bool) -> Room:
+        """`again`: its members were in it already, when another process had it; what they were told of its recording stays so."""
         self._steps[key] = step
+        switched = self.tapes.switched(_name(key)) if self.tapes is not None and again else None
+        if self.tapes is not None and not again:
+            self.tapes.switch(_name(key), None)
         most = min(step.max_parties or 200, 200)
         idle = float(step.idle_seconds or 120)
         meeting_id = str(self._parts.ids.uuid7())
-        return Room(key[0], key[1], meeting_id, step.display_name, most, idle, step.wait_for_creator, recorded=step.record)
+        recorded = step.record if switched is None else switched
+        named = (key[0], key[1], meeting_id, step.display_name, most, idle, step.wait_for_creator)
+        return Room(*named, recorded=recorded, tells=switched or False)
 
     def _member(self, actor: "CallActor", leg_id: str, step: Conference) -> Member:
         number = actor.call.legs[leg_id].number
@@ -332,17 +352,19 @@ class Rooms:
             self._parts.quiet.warning("a party cannot be mixed", room=key[1], error=str(error))
             actor.post(inputs.RoomLeft("failed"))
 
-    async def _say(self, key: Key, language: str, *phrases: tuple[Mapping[str, str], str]) -> None:
-        """Sentences by language, each with a name for its gap."""
+    async def _say(self, key: Key, language: str, *phrases: tuple[Mapping[str, str], str]) -> bool:
+        """Sentences by language, each with a name for its gap; False: they cannot be said."""
         if not phrases:
-            return
+            return True
         spoken = language if language.split("-")[0] in _JOINED else "en"
         said = [Speech(sentences[spoken.split("-")[0]].format(name), spoken) for sentences, name in phrases]
         try:
             files = await self._parts.prompts.files(key[0], said, "")
             await self._parts.plane.play_room(_name(key), f"say-{self._parts.ids.token(6)}", files)
         except (PlaneError, OSError) as error:
-            _log.debug("a name is not announced", room=key[1], error=str(error))
+            _log.debug("a room is not told something", room=key[1], error=str(error))
+            return False
+        return True
 
     async def _close(self, room: Room) -> None:
         try:
