@@ -4,6 +4,7 @@ come by the ledger.
 One node answers for all; each takes out of its own files what it keeps: the journal's segments, and audio that it had fetched.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -27,6 +28,8 @@ from carillon_media.domain.accounts import Accounts
 
 CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="media-erasures", subject=ORDERED, ack_wait=120)
 _THEIRS = "delete from registration where tenant = $1 and (sip_user = any($2::text[]) or user_id = $3)"
+#: Between two looks for calls that have ended since somebody was erased.
+PURGE_SECONDS = 60.0
 _log = get_logger("erasures")
 
 
@@ -82,7 +85,7 @@ class ErasureSubscriber:
 
 
 async def clear_files(bus: Bus, journal: Journal, cache: ObjectCache) -> None:
-    """Take out of this node's files what is erased, order by order, until cancelled."""
+    """Take out of this node's files what is erased, order by order, until cancelled; `purge_journal` what is of calls under way."""
     async for message in bus.follow(ERASURES.name, ORDERED):
         try:
             order = read_order(message.subject, message.data)
@@ -94,6 +97,16 @@ async def clear_files(bus: Bus, journal: Journal, cache: ObjectCache) -> None:
             await journal.turn_over()
         except JournalError as error:
             _log.error("the journal keeps what was to be erased", erasure_id=order.data.erasure_id, error=str(error))
+
+
+async def purge_journal(journal: Journal) -> None:
+    """Calls that were under way when somebody was erased have ended since: take out of the files what is of them, until cancelled."""
+    while True:
+        await asyncio.sleep(PURGE_SECONDS)
+        try:
+            await journal.purge()
+        except JournalError as error:
+            _log.error("the journal keeps what was to be erased", error=str(error))
 
 
 @asynccontextmanager
@@ -116,4 +129,5 @@ async def obeying(
         stack.push_async_callback(consumer.stop)
         tasks = await stack.enter_async_context(Tasks())
         tasks.start(clear_files(bus, journal, cache), "erasures in files")
+        tasks.start(purge_journal(journal), "erasures in the journal")
         yield

@@ -317,7 +317,13 @@ async def test_turned_over_it_keeps_no_byte_of_what_is_forgotten_before_or_after
     await journal.turn_over()
     assert b"secret of gone" not in b"".join(path.read_bytes() for path in segments(tmp_path))
     await journal.append([event("going", 3, b"after")])
+    ends = len(segments(tmp_path))
+    written = segments(tmp_path)[0].stat().st_ino
     await journal.forget([("dupont", "going")])
+    assert segments(tmp_path)[0].stat().st_ino == written, "a file is written anew once for all that ends meanwhile"
+    await journal.purge()
+    assert len(segments(tmp_path)) == ends
+    assert segments(tmp_path)[-1].read_bytes().count(b"after") == 1, "what is written now is not touched"
     left = b"".join(path.read_bytes() for path in segments(tmp_path)[:1])
     assert b"secret of going" not in left
     assert left.count(b"secret of staying") == 2

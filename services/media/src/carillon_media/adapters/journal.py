@@ -58,7 +58,7 @@ class _Segment:
     path: Path
     size: int
     live: dict[CallKey, int] = field(default_factory=dict)
-    #: Nothing of forgotten calls stays in it, however little that is.
+    #: Nothing of forgotten calls is to stay in it, however little that is; taken out by `purge`, not whenever a call is forgotten.
     purged: bool = False
 
     @property
@@ -256,14 +256,24 @@ class _Disk:
             raise JournalError(f"journal {self.folder} cannot forget: {error}") from error
 
     def turn_over(self) -> None:
-        """End the active segment, and take out of all what is forgotten now or will be."""
+        """End the active segment, and take out of all what is forgotten now; `purge` does with what is forgotten later."""
         try:
             self._seal()
             for segment in list(self.segments.values()):
                 segment.purged = True
-                self._tidy(segment)
+                self._clear(segment)
         except OSError as error:
             raise JournalError(f"journal {self.folder} cannot be turned over: {error}") from error
+
+    def purge(self, number: int) -> None:
+        """Take out of a segment what is forgotten by now, if it was there when the journal was turned over."""
+        segment = self.segments.get(number)
+        if segment is None or not segment.purged:
+            return
+        try:
+            self._clear(segment)
+        except OSError as error:
+            raise JournalError(f"journal {self.folder} cannot be purged: {error}") from error
 
     def _append_forgotten(self, segment: _Segment, calls: Sequence[CallKey]) -> None:
         path = segment.forgotten_path
@@ -289,8 +299,13 @@ class _Disk:
             _sync_folder(self.folder)
             segment.forgotten_path.unlink(missing_ok=True)
             return
-        live = sum(segment.live.values())
-        if (segment.purged and live < segment.size - len(MAGIC)) or (segment.size > 65536 and live * 4 < segment.size):
+        if segment.size > 65536 and sum(segment.live.values()) * 4 < segment.size:
+            self._shrink(segment)
+
+    def _clear(self, segment: _Segment) -> None:
+        """As `_tidy`, and shrink it however little of it is forgotten."""
+        self._tidy(segment)
+        if segment.number in self.segments and sum(segment.live.values()) < segment.size - len(MAGIC):
             self._shrink(segment)
 
     def _shrink(self, segment: _Segment) -> None:
@@ -413,8 +428,15 @@ class Journal:
         await asyncio.get_running_loop().run_in_executor(self._executor, self._disk.forget, list(calls))
 
     async def turn_over(self) -> None:
-        """Return when no byte of a forgotten call is in a file; those that are forgotten later go when they are. Raises `JournalError`."""
+        """Return when no byte of a forgotten call is in a file; those that are forgotten later go with the next `purge`. Raises
+        `JournalError`."""
         await asyncio.get_running_loop().run_in_executor(self._executor, self._disk.turn_over)
+
+    async def purge(self) -> None:
+        """Take what was forgotten since out of what was there when the journal was turned over; appends go on between two files. Raises
+        `JournalError`."""
+        for number in self.segments():
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._disk.purge, number)
 
     def segments(self) -> list[int]:
         """Numbers of the segments that exist now, oldest first."""
