@@ -12,7 +12,7 @@ from carillon.media.v1.call_control_pb2_grpc import CallControlServiceServicer
 from carillon_contracts.causes import Q850
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.errors import ApiError, NotFound
-from carillon_kit.grpc_server import current_tenant
+from carillon_kit.grpc_server import current_principal, current_tenant
 from carillon_media.domain import inputs
 from carillon_media.domain.identity import is_dialable
 from carillon_media.domain.steps import Speech
@@ -51,6 +51,8 @@ CALL_CONTROL_RIGHTS: Mapping[str, frozenset[str]] = dict.fromkeys(
     ),
     _WHO,
 )
+#: So begin the arguments that routing takes as variables of the call.
+VARIABLE = "variables."
 MAX_DIGITS = 64
 MAX_TEXT = 2000
 MAX_LABELS, MAX_LABEL = 16, 256
@@ -150,7 +152,7 @@ class CallControlApi(FeatureVerbs, CallControlServiceServicer):
             {
                 "user_id": "" if request.user_id or request.phone else "needed",
                 "phone": "" if not request.phone or _E164.fullmatch(request.phone) else "must be E.164, with its plus sign",
-                "arguments": "" if _fit(request.arguments) else "at most 16, of at most 200 characters",
+                "arguments": _unfit(request),
                 "destination": _undialable(request.destination),
                 "ring_seconds": "" if 0 < seconds <= MAX_RING_SECONDS else f"1 to {MAX_RING_SECONDS}",
                 "call_id": "" if not request.call_id or _UUID.fullmatch(request.call_id) else "must be a UUID in lower case",
@@ -204,8 +206,15 @@ def _leg(leg_id: str) -> str:
     return leg_id
 
 
-def _fit(arguments: Mapping[str, str]) -> bool:
-    return len(arguments) <= 16 and all(len(text) <= 200 for pair in arguments.items() for text in pair)
+def _unfit(request: pb.OriginateCallRequest) -> str:
+    """What is wrong with the arguments: what else than a variable they say is what services tell each other of calls."""
+    arguments = request.arguments
+    if arguments and not request.phone:
+        return "only with phone"
+    if len(arguments) > 16 or any(len(text) > 200 for pair in arguments.items() for text in pair):
+        return "at most 16, of at most 200 characters"
+    of_services = SERVICE not in current_principal().roles and not all(name.startswith(VARIABLE) for name in arguments)
+    return f"only names that begin with {VARIABLE}" if of_services else ""
 
 
 def _undialable(destination: str) -> str:

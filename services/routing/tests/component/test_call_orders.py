@@ -175,28 +175,6 @@ async def test_a_killed_replica_leaves_one_that_is_begun_again(pool: Any) -> Non
     assert len(media.asked) == 1
 
 
-async def test_what_media_has_begun_is_not_begun_again_while_its_events_are_late(pool: Any) -> None:
-    clock, media = ManualClock(), Media()
-    media.trunks = {"carrier": (0, True)}
-    replica = Replica(pool, clock, media)
-    assert await replica.order() is True
-    await replica.handler.tick()
-    ((_, _, via),) = media.asked
-    for _ in range(3):
-        clock.advance(61)
-        await Replica(pool, clock, media).handler.tick()
-    assert len(media.asked) == 1, "one call at a time"
-    await happens(pool, via, STARTED, ENDED)
-    await replica.handler.tick()
-    media.begins = False
-    clock.advance(61)
-    await replica.handler.tick()
-    assert len(media.asked) == 2
-    clock.advance(61)
-    await replica.handler.tick()
-    assert len(media.asked) == 3, "what media said of the first call is not said of the next"
-
-
 async def test_a_colleague_is_waited_for_until_the_talk_is_over(pool: Any) -> None:
     clock, media = ManualClock(), Media()
     replica = Replica(pool, clock, media)
@@ -240,6 +218,8 @@ async def test_phones_are_told_of_a_call_for_help_all_at_once_until_each_has_und
     assert await replica.handler.find(CALL, NoticeWords(first, 0)) is None
     stranger = CallFacts("other", "c9", "from_user", "emergency-notice")
     assert await replica.handler.find(stranger, NoticeWords(media.asked[1][1], 0)) is None
+    assert await replica.handler.find(CALL, NoticeWords("no order's id", 0)) is None
+    assert await replica.handler.find(CALL, AcknowledgeNotice("no order's id", 0)) is False
     for _ in range(MAX_TRIES["emergency_notice"]):
         await happens(pool, media.asked[-1][2], STARTED, ENDED)
         await replica.handler.tick()

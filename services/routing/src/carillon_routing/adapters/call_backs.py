@@ -7,7 +7,7 @@ import grpc
 import grpc.aio
 
 from carillon.media.v1 import call_control_pb2 as pb
-from carillon_kit.auth import ADMIN
+from carillon_kit.auth import ADMIN, SERVICE
 from carillon_kit.logs import get_logger
 from carillon_routing.adapters.peers import Sign, signed
 
@@ -28,17 +28,17 @@ class CallBacks:
     async def __call__(self, tenant: str, user_id: str, number: str, ring_seconds: int, call_id: str) -> bool:
         """As the port says. When media does not answer in time the call may be on its way: then its events tell."""
         request = pb.OriginateCallRequest(user_id=user_id, destination=number, ring_seconds=ring_seconds, call_id=call_id)
-        return await self._make(tenant, request)
+        return await self._make(tenant, request, ADMIN)
 
     async def tell(self, tenant: str, phone: str, arguments: Mapping[str, str], ring_seconds: int, call_id: str) -> bool:
         """As the port says."""
         request = pb.OriginateCallRequest(
             phone=phone, destination=NOTICE, ring_seconds=ring_seconds, call_id=call_id, arguments=dict(arguments)
         )
-        return await self._make(tenant, request)
+        return await self._make(tenant, request, SERVICE)
 
-    async def _make(self, tenant: str, request: pb.OriginateCallRequest) -> bool:
-        metadata = signed(self._sign, SUBJECT, tenant, ADMIN)
+    async def _make(self, tenant: str, request: pb.OriginateCallRequest, role: str) -> bool:
+        metadata = signed(self._sign, SUBJECT, tenant, role)
         try:
             await self._calls.OriginateCall(request, timeout=DEADLINE, metadata=metadata)
         except grpc.aio.AioRpcError as error:

@@ -48,9 +48,8 @@ select o.*, c.call_id is not null as via_seen, c.ended_at is not null as via_end
 _START = """
 update call_order set via = $3, via_at = $4 where tenant = $1 and order_id = $2 and via = '' and over = '' returning tries"""
 _MISSED = """
-update call_order set via = '', via_at = null, via_accepted = false, not_before = $4, tries = tries + $5
+update call_order set via = '', via_at = null, not_before = $4, tries = tries + $5
  where tenant = $1 and order_id = $2 and via = $3 and over = '' returning true"""
-_ACCEPTED = "update call_order set via_accepted = true where tenant = $1 and order_id = $2 and via = $3 and over = ''"
 _OVER = "update call_order set over = $3, over_at = $4 where tenant = $1 and order_id = $2 and over = '' returning true"
 _ONE = "select kind, who, number, caused_by, over, words, language from call_order where tenant = $1 and order_id = $2"
 _BUSY = """
@@ -131,11 +130,6 @@ class PostgresOrders:
                 await self._told(store, connection, order, "started", {"via_call_id": via, "tries": tries + 1})
         return tries is not None
 
-    async def accepted(self, order: Order, via: str, seconds: float | None = None) -> None:
-        """Media says that it has begun this call."""
-        async with self._up(seconds) as pool:
-            await pool.execute(_ACCEPTED, order.tenant, UUID(order.order_id), via)
-
     async def settle(self, found: Missed | Over, seconds: float | None = None) -> bool:
         """As it says, unless another replica was faster."""
         order = found.order
@@ -153,16 +147,14 @@ class PostgresOrders:
 
     async def words(self, tenant: str, order_id: str, seconds: float | None = None) -> tuple[str, str] | None:
         """What a phone is told, and in which language; None: no such notice."""
-        async with self._up(seconds) as pool:
-            row = await pool.fetchrow(_ONE, tenant, UUID(order_id))
+        row = await self._one(tenant, order_id, seconds)
         if row is None or row["kind"] != "emergency_notice" or row["over"]:
             return None
         return row["words"], row["language"]
 
     async def result(self, tenant: str, order_id: str, seconds: float | None = None) -> str:
         """What came of it; empty: it is open, or there is none."""
-        async with self._up(seconds) as pool:
-            row = await pool.fetchrow(_ONE, tenant, UUID(order_id))
+        row = await self._one(tenant, order_id, seconds)
         return str(row["over"]) if row is not None else ""
 
     async def busy(self, tenant: str, user_ids: Iterable[str], seconds: float | None = None) -> set[str]:
@@ -188,6 +180,15 @@ class PostgresOrders:
             await pool.execute(_SWEEP)
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    async def _one(self, tenant: str, order_id: str, seconds: float | None) -> Any:
+        """Its row; None: there is none, such as of what is no id."""
+        try:
+            named = UUID(order_id)
+        except ValueError:
+            return None
+        async with self._up(seconds) as pool:
+            return await pool.fetchrow(_ONE, tenant, named)
 
     async def _told(self, store: PostgresEventStore, connection: Any, order: Order, fact: str, more: dict[str, Any]) -> None:
         row = await connection.fetchrow(_ONE, order.tenant, UUID(order.order_id))
