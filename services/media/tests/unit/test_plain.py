@@ -130,11 +130,12 @@ def test_what_is_of_another_version_is_refused(make_bench: Any) -> None:
     others: list[Any] = [
         [],
         {},
-        {"$": "SavedCall"},
-        {"$": "Nobody", "values": whole},
-        {"$": "SavedCall", "values": whole[:-1]},
-        {"$": "SavedCall", "values": [*whole, 1]},
-        {"$": "SavedCall", "values": [7, *whole[1:]]},
+        {None: "SavedCall"},
+        {"$": "SavedCall", "values": whole},
+        {None: "Nobody", "values": whole},
+        {None: "SavedCall", "values": whole[:-1]},
+        {None: "SavedCall", "values": [*whole, 1]},
+        {None: "SavedCall", "values": [7, *whole[1:]]},
     ]
     for other in others:
         with pytest.raises(ValueError):
@@ -142,6 +143,16 @@ def test_what_is_of_another_version_is_refused(make_bench: Any) -> None:
     for data in (marshal.dumps((version + 1, call)), marshal.dumps(call), b"", b"no"):
         with pytest.raises(ValueError):
             read(SavedCall, data)
+
+
+def test_a_mapping_may_have_any_text_as_a_key(make_bench: Any) -> None:
+    """Labels and arguments are whatever somebody has sent."""
+    labels = {"$": "SavedCall", "values": "data", "": "x", "None": "y"}
+    bench = make_bench().arrive().decide(RING).feed(inputs.LegAccepted("b1", "PCMA"), inputs.RecordRequested("olga", labels, 60_000))
+    same(bench.call.state)
+    tapes = read(SavedCall, Writer().write(SavedCall(bench.call.state, "boot"))).state.tapes.values()
+    assert tapes
+    assert all(labels.items() <= tape.labels.items() for tape in tapes)
 
 
 def test_a_text_of_a_class_of_its_own_is_a_text() -> None:

@@ -1,12 +1,15 @@
 """What the journal of a dead process still owes."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from carillon_contracts import call as events
 from carillon_media.domain.recovery import Begun, PastEvent, Salvaged, owed
+from carillon_media.domain.snapshots import SavedCall
+from carillon_media.handlers import recovery
 
 T0 = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -67,3 +70,22 @@ def test_too_short_a_message_is_not() -> None:
 def test_a_message_that_was_promised_already_is_not_promised_twice() -> None:
     story = past("started a", "recording_finished a", recording_finished={"object": "sha256-aa"})
     assert written(owed(story, [Salvaged(BEGUN, "sha256-aa", 4000, 1)], T0)) == [(3, "leg_ended", "a"), (4, "ended", None)]
+
+
+@pytest.mark.feature("M-13")
+def test_what_another_version_has_kept_is_said_once_and_its_calls_are_not_half_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each call one snapshot that cannot be read, and one that can."""
+    state: Any = None
+    saved, lines = SavedCall(state, "boot"), []
+    monkeypatch.setattr(recovery, "_log", SimpleNamespace(warning=lambda event, **fields: lines.append(fields)))
+    snapshots: Any = SimpleNamespace(open=lambda call_id, record: saved if record == b"now" else _unreadable())
+    calls = [f"c{number}" for number in range(5)]
+    records = [SimpleNamespace(kind="private", tenant="acme", call_id=call, data=data) for data in (b"before", b"now") for call in calls]
+    whole = SimpleNamespace(kind="private", tenant="acme", call_id="whole", data=b"now")
+    found = {past.call_id: past.call for past in recovery.fold([*records, whole], snapshots)}
+    assert found == {**dict.fromkeys(calls), "whole": saved}
+    assert [(line["snapshots"], line["calls"]) for line in lines] == [(5, 5)]
+
+
+def _unreadable() -> Any:
+    raise ValueError("its classes had other fields")

@@ -23,7 +23,8 @@ from pydantic import BaseModel
 
 #: Metadata of a dataclass field that is not written.
 NOT_KEPT: Mapping[str, bool] = {"kept": False}
-_KIND, _VALUES, _MODEL = "$", "values", "data"
+#: `_KIND`: no mapping that is written has it as a key.
+_KIND, _VALUES, _MODEL = None, "values", "data"
 #: Of `marshal`: without references to what was written before, for which it would have to look at each value.
 _FORMAT = 2
 _ATOMS = frozenset({str, int, float, bool, bytes, NoneType})
@@ -257,7 +258,7 @@ def _one_of(data: Any, arms: Sequence[Any], known: Mapping[str, type]) -> Any:
     raise ValueError(f"{data!r} is none of {arms}")
 
 
-def _record(data: dict[str, Any], known: Mapping[str, type]) -> Any:
+def _record(data: dict[Any, Any], known: Mapping[str, type]) -> Any:
     kind: Any = known[data[_KIND]]
     if issubclass(kind, BaseModel):
         return kind.model_validate(data[_MODEL])

@@ -43,6 +43,8 @@ class Past:
     call: SavedCall | None = None
     legs: dict[str, SavedLeg] = field(default_factory=dict)
     data: list[bytes] = field(default_factory=list)
+    #: A snapshot could not be read: what later ones say of the call is not whole.
+    unreadable: bool = False
 
     @property
     def last_at(self) -> datetime:
@@ -53,6 +55,7 @@ class Past:
 def fold(records: Iterable[Record], snapshots: Snapshots) -> list[Past]:
     """The journal's records by call, in order of seq."""
     calls: dict[tuple[str, str], Past] = {}
+    unread: list[str] = []
     for record in records:
         past = calls.setdefault((record.tenant, record.call_id), Past(record.tenant, record.call_id))
         if record.kind == "event":
@@ -61,21 +64,24 @@ def fold(records: Iterable[Record], snapshots: Snapshots) -> list[Past]:
             past.events.append(PastEvent(data["seq"], data["type"].split(".")[2], at, data.get("legid"), data["data"]))
             past.data.append(record.data)
         else:
-            _private(past, record.data, snapshots)
+            try:
+                _private(past, record.data, snapshots)
+            except ValueError as error:
+                past.call, past.unreadable = None, True
+                unread.append(str(error))
+    if unread:
+        lost = sum(past.unreadable for past in calls.values())
+        _log.warning("snapshots cannot be read, as of another version: their calls end", snapshots=len(unread), calls=lost, first=unread[0])
     for past in calls.values():
         past.events.sort(key=lambda event: event.seq)
     return list(calls.values())
 
 
 def _private(past: Past, record: bytes, snapshots: Snapshots) -> None:
-    try:
-        found = snapshots.open(past.call_id, record)
-    except ValueError as error:
-        _log.warning("a snapshot cannot be read", call_id=past.call_id, error=str(error))
-        past.call = None
-        return
+    """Raises ValueError for a snapshot that cannot be read."""
+    found = snapshots.open(past.call_id, record)
     if isinstance(found, SavedCall):
-        past.call = found
+        past.call = None if past.unreadable else found
     elif isinstance(found, SavedLeg):
         past.legs[found.leg_id] = found
     else:
