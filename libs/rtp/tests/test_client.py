@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from carillon_rtp import connection
 from carillon_rtp.client import (
     BadRequest,
     DigitPressed,
@@ -62,6 +63,15 @@ async def test_several_sessions_are_asked_and_closed_at_once_and_one_that_is_gon
     await client.close_all(["here", "gone", "there"])
     assert await client.list_sessions() == []
     assert await client.statistics_of([]) == []
+
+
+async def test_what_is_refused_because_too_much_waits_leaves_nothing_that_waits(
+    client: PlaneClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MAX_PENDING", 2)
+    with pytest.raises(PlaneUnavailable):
+        await client.statistics_of(["one", "two", "three"])
+    assert await client.statistics_of(["one", "two"]) == [None, None]
 
 
 async def test_a_command_too_large_for_a_frame_is_refused_and_the_others_are_not(client: PlaneClient, tmp_path: Path) -> None:

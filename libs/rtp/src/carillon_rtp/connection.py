@@ -115,9 +115,14 @@ class Connection:
             self._pending.pop(number, None)
 
     async def _ask_of_each(self, verb: str, sessions: Sequence[str]) -> list[Any]:
-        """The answers to one command for each session, in order, each of them what was answered or the PlaneError; asked at once."""
-        sent = [self._send(verb, {"session": session}) for session in sessions]
+        """The answers to one command for each session, in order, each of them what was answered or the PlaneError; asked at once.
+
+        Raises PlaneUnavailable when too many wait: then none is asked.
+        """
+        sent: list[tuple[int, _Pending]] = []
         try:
+            for session in sessions:
+                sent.append(self._send(verb, {"session": session}))
             if sent:
                 await asyncio.wait([pending.answer for _, pending in sent])
             return [pending.answer.exception() or pending.answer.result() for _, pending in sent]

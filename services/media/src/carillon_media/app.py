@@ -51,7 +51,7 @@ from carillon_media.adapters.room_spool import RoomSpool
 from carillon_media.adapters.spool import FileSpool
 from carillon_media.adapters.tenant_sounds import TenantSounds
 from carillon_media.domain.accounts import Accounts
-from carillon_media.grpc_any_node import CallControlAnywhere, LiveCallsAnywhere, OtherNodes, RegistrationsAnywhere
+from carillon_media.grpc_any_node import CallControlAnywhere, LiveCallsAnywhere, OtherNodes, RegistrationsAnywhere, reached_at
 from carillon_media.handlers.cluster import Cluster
 from carillon_media.handlers.draining import Draining
 from carillon_media.handlers.elsewhere import Elsewhere
@@ -73,7 +73,6 @@ from carillon_media.projections.configuration import Configuration, phrases
 from carillon_media.projections.mailboxes import MailboxCounts
 from carillon_media.settings import MediaSettings
 from carillon_rtp.client import PlaneClient
-from carillon_sip.flow import host_port
 
 _log = get_logger("app")
 
@@ -163,7 +162,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         node.listening(settings.advertise)
         # In the turn in which the doors open: who waited for this process is not refused by it.
         node.admission.closed = node.registrar.closed = False
-        elsewhere.api = _reached_at(settings.grpc_listen, port, node)
+        elsewhere.api = reached_at(settings.grpc_listen, port, node.sip.reached_by_nodes())
         tasks.start(elsewhere.run(), "calls of other nodes")
         tasks.start(_plane_events(opened.plane, node.board), "media plane")
         await tapes.take_up()
@@ -230,14 +229,6 @@ def _add_services(server: GrpcServer, settings: MediaSettings, node: Node, accou
     server.add(add_SecurityServiceServicer_to_server, security, grpc_node.SECURITY, grpc_node.SECURITY_RIGHTS)
     server.add(add_NodeServiceServicer_to_server, itself, grpc_node.NODE, grpc_node.NODE_RIGHTS)
     return nodes
-
-
-def _reached_at(listen: str, port: int, node: Node) -> str:
-    """Where other nodes reach this one's gRPC: the address it listens on, or the one that they reach its phones at."""
-    host, at = listen.rpartition(":")[0].strip("[]"), node.sip.reached_by_nodes()
-    if host not in ("", "::", "0.0.0.0"):
-        return host_port((host, port))
-    return host_port((at[0], port)) if at is not None else ""
 
 
 async def _close(node: Node, settings: MediaSettings, server: GrpcServer) -> None:

@@ -4,7 +4,8 @@ Invariant: a request goes on once; the node that has the call decides whether it
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any, Protocol
 
 import grpc
@@ -25,6 +26,7 @@ from carillon_kit.grpc_server import TENANT_KEY, current_tenant
 from carillon_media.grpc_api import LiveCallApi, RegistrationApi
 from carillon_media.grpc_control import CALL_CONTROL_RIGHTS, CallControlApi
 from carillon_media.handlers.feature_control import AtNode
+from carillon_sip.flow import Address, host_port
 
 #: Says that a node asks for somebody else: no other node is asked then.
 FORWARDED_KEY = "carillon-forwarded"
@@ -37,6 +39,8 @@ class Nodes(Protocol):
     """`Elsewhere`, as far as it is asked here."""
 
     def node_of(self, tenant: str, call_id: str) -> str | None: ...
+    @property
+    def alive(self) -> Collection[str]: ...
     @property
     def apis(self) -> Mapping[str, str]: ...
 
@@ -53,8 +57,8 @@ class OtherNodes:
         return None if _forwarded(context) else self._nodes.node_of(current_tenant(), call_id)
 
     def all(self, context: Context) -> list[str]:
-        """Nodes that are asked besides this one."""
-        return [] if _forwarded(context) else sorted(self._nodes.apis)
+        """Nodes that are asked besides this one: all that are alive, whether or not they have said where."""
+        return [] if _forwarded(context) else sorted(self._nodes.alive)
 
     def channel(self, node: str) -> Channel:
         """To a node's API. Raises FailedPrecondition when it has not said where that is."""
@@ -173,13 +177,35 @@ def merged(own: pb.ListRegistrationsResponse, others: Sequence[pb.ListRegistrati
     """The own registrations, with those who watch at any node, each once, and the notices of all."""
     answer = pb.ListRegistrationsResponse()
     answer.CopyFrom(own)
+    elsewhere: dict[tuple[str, str], list[pb.Registration]] = {}
+    for other in others:
+        for each in other.registrations:
+            elsewhere.setdefault((each.sip_user, each.contact), []).append(each)
     for one in answer.registrations:
-        same = [each for other in others for each in other.registrations if (each.sip_user, each.contact) == (one.sip_user, one.contact)]
+        same = elsewhere.get((one.sip_user, one.contact), ())
         watchers = sorted({*one.watched_by, *(name for each in same for name in each.watched_by)})
         del one.watched_by[:]
         one.watched_by.extend(watchers)
         one.message_notices += sum(each.message_notices for each in same)
     return answer
+
+
+def reached_at(listen: str, port: int, sip: Address | None) -> str:
+    """Where other nodes reach this one's gRPC: the address it listens on, or the one that they reach its phones at (`sip`). Empty: nowhere,
+    such as when it listens for this machine only and the nodes are on others."""
+    host = listen.rpartition(":")[0].strip("[]")
+    if host in ("", "::", "0.0.0.0"):
+        return host_port((sip[0], port)) if sip is not None else ""
+    if _is_loopback(host) and sip is not None and not _is_loopback(sip[0]):
+        return ""
+    return host_port((host, port))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _forwarded(context: Context) -> bool:

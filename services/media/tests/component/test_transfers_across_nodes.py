@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from carillon.common.v1 import call_application_pb2 as pb
 from carillon_kit.testing import eventually, fresh_database
 from carillon_media.handlers.joining import HEADER, Join
 from carillon_rtp.testing import decode, share_of, tone
@@ -68,6 +69,13 @@ async def talk(caller: Any, callee: Any) -> tuple[str, str, Any]:
     return session, invite.session, await caller.answered()
 
 
+def recorded(step: pb.NextResponse, policy: str) -> pb.NextResponse:
+    """As a policy says: always, never, or (empty) there is none."""
+    if policy:
+        step.step.ring.recording.MergeFrom(pb.Recording(stereo=True, never=policy == "never"))
+    return step
+
+
 async def hear_each_other(one: Any, one_to: Any, other: Any, other_to: Any) -> None:
     for phone in (one, other):
         phone.rtp.received.clear()
@@ -99,6 +107,27 @@ async def test_two_talks_of_a_phone_at_two_nodes_are_joined(nodes: tuple[Any, An
         events = here.events(call_id)
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
         assert words.last(events, "ended")["cause"] == "normal_clearing"
+
+
+@pytest.mark.parametrize(
+    ("asked", "other", "expected"), [("always", "always", [0, 1]), ("never", "always", [0, 0]), ("always", "", [0, 1])]
+)
+async def test_one_node_records_who_are_joined_as_the_stricter_policy_says(
+    nodes: tuple[Any, Any], words: Any, asked: str, other: str, expected: list[int]
+) -> None:
+    """Policies of the talk at the node that is asked, and of the one at the other node; how many recordings run at each afterwards."""
+    here, there = nodes
+    anne, bob, carol = await phones(here, there, words)
+    here.application.follow(recorded(words.ring("bob"), asked))
+    _, first, anne_to = await talk(anne, bob)
+    here.application.follow(recorded(words.ring("bob"), other))
+    _, second, carol_to = await talk(carol, bob)
+    bob.do("refer", transferred(bob, first, "103", of=dialog(bob, second)))
+    await bob.expect(ReferProgress, lambda progress: progress.status == 200)
+    for session in (first, second):
+        await bob.expect(SessionEnded, lambda ended, session=session: ended.session == session)
+    await hear_each_other(anne, anne_to, carol, carol_to)
+    assert [len(calls(node)[0].call.state.running_tapes) for node in nodes] == expected
 
 
 async def test_who_rings_by_another_node_is_rung_for_the_other_side(nodes: tuple[Any, Any], words: Any) -> None:
@@ -136,6 +165,8 @@ async def test_only_nodes_join_calls_and_only_those_of_one_user(nodes: tuple[Any
     here.application.follow(words.hang_up(21, 603))
     anne.call("102", headers=((HEADER, sealed),))
     assert (await anne.expect(SessionFailed)).status == 603, "a phone's INVITE is a call like others, whatever it says"
+    middle = len(sealed) // 2
+    changed = sealed[:middle] + ("A" if sealed[middle] != "A" else "B") + sealed[middle + 1 :]
     node = Invite(
         flow=here.running.cluster.flow_to(here.running.cluster.peers["second"]),
         request_uri="sip:join@127.0.0.1",
@@ -143,7 +174,7 @@ async def test_only_nodes_join_calls_and_only_those_of_one_user(nodes: tuple[Any
         to=NameAddr.of("sip:join@127.0.0.1"),
         contact=anne.contact,
         body=anne.offer(),
-        headers=((HEADER, sealed[:-2] + "xx"),),
+        headers=((HEADER, changed),),
     )
     heard: list[Any] = []
 

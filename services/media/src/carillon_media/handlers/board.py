@@ -30,7 +30,7 @@ class Board(Protocol):
     def bind(self, session: str, actor: "CallActor", leg_id: str) -> None:
         """Outputs of this SIP session belong to this leg from now on."""
 
-    def spawn(self, coroutine: Awaitable[None]) -> None:
+    def spawn(self, coroutine: Awaitable[object]) -> None:
         """Run in the background; ends with the service."""
 
     def gone(self, actor: "CallActor") -> None:

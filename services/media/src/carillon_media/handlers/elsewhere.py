@@ -84,6 +84,11 @@ class Elsewhere:
         return [dialog for _, call in self.of(tenant) for seen, dialogs in call.dialogs if seen == about for dialog in dialogs]
 
     @property
+    def alive(self) -> Collection[str]:
+        """The other nodes that are alive."""
+        return self._peers.peers.keys()
+
+    @property
     def apis(self) -> Mapping[str, str]:
         """Where the gRPC of the other nodes that are alive is reached."""
         return {node: self._apis[node] for node in self._peers.peers if node in self._apis}

@@ -7,19 +7,20 @@ Invariant: seals are made with the installation's key, so only nodes join calls;
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
 from carillon_kit.sealing import SealBroken, Sealer
-from carillon_media.domain import holding, inputs
+from carillon_media.domain import holding, inputs, talk_recording
 from carillon_media.domain.causes import NORMAL_CLEARING
 from carillon_media.domain.elsewhere import NodeCall
 from carillon_media.domain.facts import Contact
 from carillon_media.domain.invitation import invitation
 from carillon_media.domain.media_sources import BETWEEN_NODES
 from carillon_media.domain.state import Leg, Talking
+from carillon_media.domain.steps import Carried, RecordingPlan
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.cluster import Cluster
 from carillon_media.handlers.elsewhere import Elsewhere
@@ -34,14 +35,18 @@ from carillon_sip.flow import Flow, host_port
 from carillon_sip.message import Request
 
 HEADER = "X-Carillon-Join"
-_LONGEST = 2000
+#: Most of it are the announcements of a recording policy.
+_LONGEST = 8000
+#: What the other node is told of the recording is its business from then on: a talk has one.
+_THERE = Carried(RecordingPlan(never=True))
 #: Seconds within which the other node answers, and how long a seal is good for, whatever the nodes' clocks say.
 ANSWER_SECONDS, SEAL_SECONDS = 8.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Whose leg's place is taken (`session`, of `user_id`), and who takes it; `call_id` is that one's call. `at`: seconds since 1970."""
+    """Whose leg's place is taken (`session`, of `user_id`), and who takes it; `call_id` is that one's call. `at`: seconds since 1970.
+    `recorded`: what that one's talk says of the recording of the joined one, which is made by the node that is told so, and by no other."""
 
     tenant: str
     session: str
@@ -50,6 +55,7 @@ class Join:
     number: str
     call_id: str
     at: float
+    recorded: Carried = field(default_factory=Carried)
 
 
 _JOIN = TypeAdapter(Join)
@@ -72,7 +78,7 @@ class Board(Protocol):
     def leg_of(self, session: str) -> tuple[CallActor, str] | None: ...
     def hand_over(self, leg: LegIo) -> None: ...
     def claim(self, handle: str) -> LegIo | None: ...
-    def spawn(self, coroutine: Awaitable[None]) -> None: ...
+    def spawn(self, coroutine: Awaitable[object]) -> None: ...
 
 
 class Joining:
@@ -117,17 +123,21 @@ class Joining:
         moved = actor.call.legs[holding.other_than(actor.call.state, phase, leg_id)]
         contact = Contact(f"sip:join@{host_port(peer)}", self._cluster.flow_to(peer), far.party, far.number, "")
         leg = LegIo("", "", contact.flow, f"{BETWEEN_NODES}{self._board.parts.ids.uuid7()}", outgoing=True)
-        answered = await self._answered(actor, leg, contact, moved, self._seal(actor, leg_id, moved, there))
+        seal, recorded = self._seal(actor, leg_id, moved, there, talk_recording.of_talk(actor.call.state, phase)), _THERE
+        if len(seal) > _LONGEST:  # Each node records by itself then, as its own policy says.
+            seal, recorded = self._seal(actor, leg_id, moved, there, Carried()), Carried()
+        answered = await self._answered(actor, leg, contact, moved, seal)
         if answered is None:
             await close_media(actor, (leg,))
             return 480
         assert leg.media is not None
         self._board.hand_over(leg)
-        return leg, inputs.LegAdopted(leg_id, leg.session, far.party, far.number, leg.media.codec, there.call.call_id)
+        return leg, inputs.LegAdopted(leg_id, leg.session, far.party, far.number, leg.media.codec, there.call.call_id, recorded)
 
-    def _seal(self, actor: CallActor, leg_id: str, moved: Leg, there: There) -> str:
+    def _seal(self, actor: CallActor, leg_id: str, moved: Leg, there: There, recorded: Carried) -> str:
         facts, now = actor.call.facts, self._board.parts.clock.now().timestamp()
-        join = Join(facts.tenant, there.session, actor.call.legs[leg_id].party, moved.party, moved.number, facts.call_id, now)
+        user_id = actor.call.legs[leg_id].party
+        join = Join(facts.tenant, there.session, user_id, moved.party, moved.number, facts.call_id, now, recorded)
         return self._sealer.seal(_JOIN.dump_json(join).decode())
 
     async def _answered(self, actor: CallActor, leg: LegIo, contact: Contact, moved: Leg, seal: str) -> sip.SessionAnswered | None:
@@ -197,14 +207,15 @@ class Joining:
         if known.party != join.user_id or not codecs:
             return 403 if codecs else 488
         leg = LegIo("", session, flow, f"{BETWEEN_NODES}{self._board.parts.ids.uuid7()}", offer=request.body)
-        return found[0], leg, inputs.LegAdopted(found[1], session, join.party, join.number, codecs[0], join.call_id, answer=True)
+        whose = (join.party, join.number, codecs[0], join.call_id, join.recorded)
+        return found[0], leg, inputs.LegAdopted(found[1], session, *whose, answer=True)
 
     def _end(self, actor: CallActor) -> None:
         """Another node asks for it, in the name of the call's own phone; what has come to a talk meanwhile is to be joined."""
         ended = actor.request(
             inputs.HangUpRequested("phone", NORMAL_CLEARING), lambda state: "somebody talks" if isinstance(state.phase, Talking) else ""
         )
-        self._board.spawn(_quietly(ended))
+        self._board.spawn(ended)
 
     def _opened(self, value: str) -> Join | None:
         try:
@@ -213,7 +224,3 @@ class Joining:
             return None
         late = join is None or abs(self._board.parts.clock.now().timestamp() - join.at) > SEAL_SECONDS
         return None if late else join
-
-
-async def _quietly(ended: Awaitable[str]) -> None:
-    await ended

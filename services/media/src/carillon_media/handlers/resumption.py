@@ -82,7 +82,9 @@ class Resumption:
             kept=kept,
         )
         if leg.party.startswith(TRUNK):
-            leg_io.media_networks = self._parts.trunks.media_networks(actor.call.facts.tenant, leg.party.removeprefix(TRUNK))
+            tenant, trunk_id = actor.call.facts.tenant, leg.party.removeprefix(TRUNK)
+            leg_io.media_networks = self._parts.trunks.media_networks(tenant, trunk_id)
+            leg_io.srtp = self._parts.trunks.srtp(tenant, trunk_id)
         leg_io.told = actor.ports.remote_of(leg_io) if kept.told else None
         return True
 

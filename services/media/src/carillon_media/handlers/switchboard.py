@@ -51,7 +51,7 @@ class Switchboard:
         self.transfers = Transfers(self)
         self.features = Features(self)
         self.rooms = Rooms(parts, self.spawn)
-        self._tasks: set[asyncio.Future[None]] = set()
+        self._tasks: set[asyncio.Future[object]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -89,7 +89,7 @@ class Switchboard:
         self.features.changed(actor)
         self.changed(actor)
 
-    def spawn(self, coroutine: Awaitable[None]) -> None:
+    def spawn(self, coroutine: Awaitable[object]) -> None:
         """Run in the background; `stop` waits for it."""
         task = asyncio.ensure_future(coroutine)
         self._tasks.add(task)

@@ -37,7 +37,7 @@ class Board(Protocol):
     def leg_of(self, session: str) -> tuple[CallActor, str] | None: ...
     def hand_over(self, leg: LegIo) -> None: ...
     def claim(self, handle: str) -> LegIo | None: ...
-    def spawn(self, coroutine: Awaitable[None]) -> None: ...
+    def spawn(self, coroutine: Awaitable[object]) -> None: ...
 
 
 class Transfers:
@@ -58,11 +58,12 @@ class Transfers:
         if refer.replaces is not None:
             other = self._leg_of(refer.replaces)
             if other is None:
-                self._board.spawn(self._joined_there(actor, leg_id, refer.replaces, refer.refer))
+                sessions = {refer.replaces.to_tag, refer.replaces.from_tag}
+                self._board.spawn(self._join_there(actor, leg_id, sessions, refer.refer))
             elif not _same_user(actor, leg_id, *other):
                 decline(refer.refer, 403)
             else:
-                self._board.spawn(self._referred_to(actor, leg_id, *other, refer.refer))
+                self._board.spawn(self._join(actor, leg_id, *other, refer.refer))
             return
         named = self._named(actor, refer)
         destination = named.number if isinstance(named, NamedDevice) else dialled_by(refer.refer_to.uri)
@@ -70,7 +71,7 @@ class Transfers:
             decline(refer.refer, named)
         elif destination:
             device = (named.user_id, named.instance) if named is not None else ("", "")
-            self._board.spawn(self._sent(actor, leg_id, destination, refer.refer, device))
+            self._board.spawn(self._blind(actor, leg_id, destination, refer.refer, device))
         else:
             decline(refer.refer, 484)
 
@@ -86,9 +87,6 @@ class Transfers:
     async def join_there(self, actor: CallActor, leg_id: str, session: str) -> str:
         """As `join`, with the call of another node in which this is the leg's user's session."""
         return await self._join_there(actor, leg_id, {session}, "")
-
-    async def _joined_there(self, actor: CallActor, leg_id: str, replaces: Replaces, refer: str) -> None:
-        await self._join_there(actor, leg_id, {replaces.to_tag, replaces.from_tag}, refer)
 
     async def _join_there(self, actor: CallActor, leg_id: str, sessions: set[str], refer: str) -> str:
         joining = self.joining
@@ -106,7 +104,8 @@ class Transfers:
         leg, adopted = joined
         if refer:
             self._board.parts.sip.accept_refer(refer)
-        actor.legs[leg_id].refer = refer
+        if (own := actor.legs.get(leg_id)) is not None:
+            own.refer = refer
         return await self._adopt(actor, adopted, refer, leg.session)
 
     async def _adopt(self, actor: CallActor, adopted: inputs.LegAdopted, refer: str, session: str) -> str:
@@ -141,9 +140,6 @@ class Transfers:
             self._board.parts.sip.decline_refer(refer, status)
         return reason
 
-    async def _referred_to(self, actor: CallActor, leg_id: str, other: CallActor, other_leg: str, refer: str) -> None:
-        await self._join(actor, leg_id, other, other_leg, refer)
-
     def _named(self, actor: CallActor, refer: ReferReceived) -> NamedDevice | int | None:
         """The phone that the Refer-To names by its GRUU."""
         try:
@@ -151,11 +147,10 @@ class Transfers:
         except ParseError:
             return 400
 
-    async def _sent(self, actor: CallActor, leg_id: str, destination: str, refer: str, device: tuple[str, str]) -> None:
-        await self._blind(actor, leg_id, destination, refer, device)
-
     async def _blind(self, actor: CallActor, leg_id: str, destination: str, refer: str, device: tuple[str, str] = ("", "")) -> str:
-        leg = actor.legs[leg_id]
+        leg = actor.legs.get(leg_id)
+        if leg is None:  # It went while another node was waited for.
+            return self._decline(refer, NOT_POSSIBLE)
         leg.refer = refer
         if reason := await actor.request(inputs.LegRefers(leg_id, destination, *device), lambda state: _cannot(state, leg_id)):
             leg.refer = ""
@@ -179,7 +174,8 @@ class Transfers:
             return self._decline(refer, reason)
         if refer:
             sip.accept_refer(refer)
-        actor.legs[leg_id].refer = refer
+        if (own := actor.legs.get(leg_id)) is not None:
+            own.refer = refer
         codec = moved_io.media.codec if moved_io.media else ""
         call_id_there = other.call.facts.call_id
         adopted = inputs.LegAdopted(leg_id, moved_io.session, moved.party, moved.number, codec, call_id_there, recorded)

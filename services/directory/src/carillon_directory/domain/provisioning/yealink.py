@@ -41,7 +41,7 @@ def settings(phone: Phone) -> File:
             f"{name}.label = {key.label}",
         ]
         if key.kind == "busy_lamp":
-            lines.append(f"{name}.extension = {phone.pick_up + key.number if phone.pick_up else ''}")
+            lines.append(f"{name}.extension = {phone.pick_up}{key.number}")
     wanted = phone.settings
     lines += [
         f"lang.gui = {_LANGUAGES.get(phone.language[:2], 'English')}",
