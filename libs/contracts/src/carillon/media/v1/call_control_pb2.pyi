@@ -850,7 +850,9 @@ class OriginateCallRequest(_message.Message):
     """
     @_builtins.property
     def arguments(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Of `Entered`, for whoever decides what comes after the answer; at most 16, of at most 200 characters."""
+        """Of `Entered`, for whoever decides what comes after the answer: `variables.NAME`, and what services tell each other. Only with phone; at
+        most 16, of at most 200 characters.
+        """
 
     def __init__(
         self,
