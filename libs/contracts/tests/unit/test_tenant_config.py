@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carillon_contracts.config import ConfigChanged, Extension, Resource, Tenant, User
+from carillon_contracts.config import ConfigChanged, Extension, Resource, Tenant, User, codes_of
 from carillon_contracts.tenant_config import ConfigGap, Folding, TenantConfig, evolve, pass_over
 
 
@@ -43,6 +43,16 @@ def test_a_gap_is_an_error_that_names_the_missing_version() -> None:
 def test_a_deletion_removes() -> None:
     gone = ConfigChanged(resource="user", resource_id="alain", action="deleted", before=ALAIN.model_dump(mode="json"), actor="test")
     assert evolve(TWO, 3, gone).users == {}
+
+
+@pytest.mark.feature("R-19")
+def test_a_tenant_keeps_a_code_that_became_the_usual_one_of_another_feature() -> None:
+    codes = {"agent_login": "*11", "agent_logout": "*12", "phone_logout": "*99"}
+    stored = TENANT.model_dump(mode="json") | {"feature_codes": [{"feature": feature, "code": code} for feature, code in codes.items()]}
+    change = ConfigChanged(resource="tenant", resource_id="dupont", action="created", after=stored, actor="test")
+    found = codes_of(evolve(EMPTY, 1, change).tenant.feature_codes)
+    assert (found["agent_login"], found["agent_logout"], found["phone_logout"], found["call_back"]) == ("*11", "*12", "*99", "*37")
+    assert "phone_login" not in found
 
 
 def test_a_kind_of_a_newer_version_only_counts() -> None:

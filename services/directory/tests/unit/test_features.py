@@ -75,7 +75,7 @@ def test_a_tenant_has_the_usual_codes_but_those_that_it_changes(company: dict[st
 @pytest.mark.parametrize(
     "codes",
     [
-        [{"feature": "park", "code": "*8"}],
+        [{"feature": "park", "code": "*5"}, {"feature": "page", "code": "*5"}],
         [{"feature": "park", "code": "*5"}, {"feature": "park", "code": "*6"}],
         [{"feature": "park", "code": "5"}],
         [{"feature": "dance", "code": "*5"}],

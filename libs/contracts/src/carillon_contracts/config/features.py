@@ -80,20 +80,21 @@ class FeatureCode(Shape):
 
 
 def codes_of(changed: tuple[FeatureCode, ...]) -> dict[Feature, str]:
-    """Every feature that is on, with its code."""
-    codes = dict(USUAL_CODES) | {each.feature: each.code for each in changed}
+    """Every feature that is on, with its code; a usual code that the tenant gives to another feature is not its own one's any more, so
+    that a new usual code never takes one from a tenant that had it before."""
+    own = {each.code for each in changed if each.code}
+    codes = {feature: code for feature, code in USUAL_CODES.items() if code not in own} | {each.feature: each.code for each in changed}
     return {feature: code for feature, code in codes.items() if code}
 
 
 def check_codes(changed: tuple[FeatureCode, ...]) -> None:
-    """Raises ValueError when a feature stands twice, or two have the same code."""
-    named = [each.feature for each in changed]
-    codes = codes_of(changed)
-    for feature in named:
-        if named.count(feature) > 1:
-            raise ValueError(f"{feature} stands twice")
-        if (code := codes.get(feature)) and len(same := [name for name, other in codes.items() if other == code]) > 1:
-            raise ValueError(f"{code} is the code of {' and of '.join(same)}")
+    """Raises ValueError when a feature stands twice, or two are given the same code."""
+    features: dict[str, Feature] = {}
+    for each in changed:
+        if [other.feature for other in changed].count(each.feature) > 1:
+            raise ValueError(f"{each.feature} stands twice")
+        if each.code and (other := features.setdefault(each.code, each.feature)) != each.feature:
+            raise ValueError(f"{each.code} is the code of {other} and of {each.feature}")
 
 
 class DoorPhone(Shape):

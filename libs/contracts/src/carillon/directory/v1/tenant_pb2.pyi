@@ -317,7 +317,7 @@ class Tenant(_message.Message):
     """Who sells to it; empty: the operator of the installation."""
     @_builtins.property
     def feature_codes(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeatureCode]:
-        """Only those that differ from the usual ones."""
+        """Only those that differ from the usual ones; a usual code that is given to another feature turns its own one off."""
 
     @_builtins.property
     def operator(self) -> _destination_pb2.Destination:
