@@ -397,6 +397,27 @@ async def test_streams_can_be_ensured_again_with_more_subjects(place: Place) -> 
     await place.bus.publish(place.stream, f"more.{place.subject}", b"", "id")
 
 
+async def test_a_consumer_that_nobody_reads_with_can_be_retired_and_is_not_waited_for(place: Place) -> None:
+    assert await place.bus.retire(place.stream, "worker")
+    recorder = Recorder()
+    old = await place.consume(place.spec(), recorder, MemoryDeadLetters())
+    await place.bus.publish(place.stream, f"{place.subject}.a", b"one", "1")
+    await eventually(lambda: len(recorder.batches) == 1, timeout=20)
+    assert not await place.bus.retire(place.stream, "worker"), "it is read with"
+    await old.stop()
+    await place.bus.publish(place.stream, f"{place.subject}.a", b"two", "2")
+
+    async def handled() -> int | None:
+        return await place.bus.handled(place.stream)
+
+    async def one() -> bool:
+        return await handled() == 1
+
+    await eventually(one)
+    await eventually(lambda: place.bus.retire(place.stream, "worker"), timeout=60)
+    assert await handled() == 2
+
+
 async def test_the_newest_message_that_matches_is_found(place: Place) -> None:
     assert await place.bus.last(place.stream, f"{place.subject}.>") is None
     for item in place.items(3):

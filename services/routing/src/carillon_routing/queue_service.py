@@ -27,7 +27,7 @@ from carillon_routing.handlers.floors import Floors, FloorsWhenUp
 from carillon_routing.ports import CallBack
 from carillon_routing.projections.configuration import Configuration
 from carillon_routing.settings import RoutingSettings
-from carillon_routing.subscribers import CONSUMER, CallSubscriber
+from carillon_routing.subscribers import CONSUMER, CallSubscriber, retire_former
 
 _log = get_logger(__name__)
 
@@ -71,6 +71,7 @@ async def run_queues(
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(outbox.run())
             tasks.create_task(erasures.forget(bus, floors.forget))
+            tasks.create_task(retire_former(bus))
             tasks.create_task(floors.run())
             tasks.create_task(orders[1].run())
             tasks.create_task(facts.sweep())

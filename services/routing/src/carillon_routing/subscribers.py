@@ -5,11 +5,13 @@ wrote is read once a batch: a call comes on a floor before the events that follo
 floors are looked at, so that who comes on a floor at this moment is either seen there or refused (`floor_log`).
 """
 
+import asyncio
+
 import orjson
 
 from carillon_contracts.queue import agents_of
 from carillon_contracts.streams import CALLS
-from carillon_kit.bus import ConsumerSpec, Delivered, Retry
+from carillon_kit.bus import Bus, ConsumerSpec, Delivered, Retry
 from carillon_routing.adapters.call_facts import FACTS as KEPT
 from carillon_routing.adapters.call_facts import CallFactsWriter
 from carillon_routing.domain.queues import commands as c
@@ -19,11 +21,24 @@ FACTS = ("ring_ended", "bridged", "leg_ended", "ended")
 #: Events wait for more of their kind for as long as their publisher did: a transaction of many costs little more than one of one.
 CONSUMER = ConsumerSpec(
     stream=CALLS.name,
-    durable="routing-calls",
+    # The name of older versions, so that it goes on where they were.
+    durable="routing-facts",
     subject=tuple(f"carillon.*.call.*.{fact}" for fact in dict.fromkeys((*KEPT, *FACTS))),
     max_ack_pending=512,
     linger=0.02,
 )
+#: Consumers of older versions.
+_FORMER = ("routing-queues", "routing-calls")
+_LOOK_SECONDS = 60.0
+
+
+async def retire_former(bus: Bus) -> None:
+    """Delete what older versions read with, once none of their replicas does any more."""
+    for durable in _FORMER:
+        while True:
+            if await bus.retire(CALLS.name, durable):
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 class CallSubscriber:

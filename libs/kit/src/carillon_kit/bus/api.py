@@ -225,6 +225,13 @@ class Bus(ABC):
         """Start a durable consumer: `handler` gets up to `batch` messages in stream order, one call at a time in this process."""
 
     @abstractmethod
+    async def retire(self, stream: str, durable: str) -> bool:
+        """Delete a durable consumer of an older version unless somebody still reads with it; `handled` would wait for it for ever.
+
+        True: it is not there (any more).
+        """
+
+    @abstractmethod
     async def handled(self, stream: str) -> int | None:
         """Every durable consumer of the stream is through with what came up to this `stream_seq`, 0: one with nothing yet.
 

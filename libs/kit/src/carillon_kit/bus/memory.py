@@ -77,6 +77,14 @@ class MemoryBus(Bus):
         self._consumers.append(worker)
         return worker
 
+    async def retire(self, stream: str, durable: str) -> bool:
+        """As `Bus.retire`."""
+        found = self._durables.get((stream, durable))
+        if found is not None and found.readers:
+            return False
+        self._durables.pop((stream, durable), None)
+        return True
+
     async def handled(self, stream: str) -> int | None:
         """As `Bus.handled`."""
         return min([len(self._stream(stream).messages), *(each.floor for (name, _), each in self._durables.items() if name == stream)])
@@ -188,6 +196,8 @@ class _Durable:
         self.spec = spec
         self._stream = stream
         self._read = 0
+        #: Workers that wait for its messages.
+        self.readers = 0
         #: Sequence number -> (when it is due again, deliveries so far).
         self._unacked: dict[int, tuple[float, int]] = {}
 
@@ -206,11 +216,14 @@ class _Durable:
             if found:
                 return found
             wake_at = min((due for due, _ in self._unacked.values()), default=loop.time() + 60)
+            self.readers += 1
             try:
                 async with asyncio.timeout_at(wake_at):
                     await grown.wait()
             except TimeoutError:
                 continue
+            finally:
+                self.readers -= 1
 
     async def close(self) -> None:
         self._unacked = {seq: (0.0, deliveries) for seq, (_, deliveries) in self._unacked.items()}

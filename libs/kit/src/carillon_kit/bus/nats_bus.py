@@ -208,6 +208,20 @@ class NatsBus(Bus):
         self._consumers.append(worker)
         return worker
 
+    async def retire(self, stream: str, durable: str) -> bool:
+        """As `Bus.retire`; who reads has a request open at the server."""
+        try:
+            if (await self._manager.consumer_info(stream, durable)).num_waiting:
+                return False
+            await self._manager.delete_consumer(stream, durable)
+        except errors.NotFoundError:
+            return True
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            _log.warning("consumer stays for now", stream=stream, durable=durable, error=f"{type(error).__name__}: {error}")
+            return False
+        _log.info("consumer deleted", stream=stream, durable=durable)
+        return True
+
     async def handled(self, stream: str) -> int | None:
         """As `Bus.handled`."""
         try:
