@@ -91,7 +91,7 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         tasks.start(sender.run(), "mail")
         tasks.start(keep_inbox_small(Inbox(pool)), "housekeeping")
         await configuration.caught_up(settings.catch_up_seconds)
-        messages = PostgresMessages(pool)
+        messages = PostgresMessages(pool, objects)
         server = await guarded_server(settings, "voicemail", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         conferences = ConferenceApplication(configuration, ConferenceDoor(pool), SystemClock())
         kept_letters = KeptLetters(Maildir(settings.maildir) if settings.maildir is not None else None)

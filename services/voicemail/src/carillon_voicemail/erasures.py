@@ -12,13 +12,14 @@ from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_kit.orders import Counts, Orders, Wake
 from carillon_kit.rewriting import Columns, forget_letters, patterns, rewrite_rows
 from carillon_voicemail.adapters.letters_kept import KeptLetters
+from carillon_voicemail.adapters.postgres_messages import SHARED
 
 CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="voicemail-erasures", subject=ORDERED, ack_wait=120)
 _THEIRS = "delete from message where tenant = $1 and mailbox_id = any($2::text[]) returning object"
-_SHARED = "select exists (select from message where object = $1)"
 _TRIES = "delete from conference_tries where tenant = $1 and caller ilike any($2::text[])"
 #: Nobody is left to read them.
 _UNSENT = "delete from letter_job where tenant = $1 and state in ('pending', 'sending') and body::text like '%' || $2::text || '%'"
+_RESETS = Columns("line_reset", texts=("mailbox_id",))
 _ROWS = {
     "messages": (Columns("message", texts=("caller_number", "caller_name")),),
     "letters": (
@@ -45,11 +46,12 @@ async def carry_out(connection: Any, order: Order, objects: ObjectStore, letters
     copies = await letters.erase(connection, order.tenant, addresses)
     gone = [row["object"] for row in await connection.fetch(_THEIRS, order.tenant, list(order.data.mailbox_ids))]
     for name in set(gone):
-        if not await connection.fetchval(_SHARED, name):
+        if not await connection.fetchval(SHARED, name):
             with suppress(ObjectNotFound):
                 await objects.delete(name)
     counts: Counts = {"messages_deleted": len(gone), "letter_copies_deleted": copies}
     await connection.execute(_TRIES, order.tenant, patterns(order.cleaner.needles))
+    await rewrite_rows(connection, _RESETS, order.tenant, order.cleaner)
     for what, tables in _ROWS.items():
         counts[what] = sum([await rewrite_rows(connection, each, order.tenant, order.cleaner) for each in tables])
     counts["letters_deleted"] = int((await connection.execute(_UNSENT, order.tenant, ERASED_EMAIL)).split()[-1])

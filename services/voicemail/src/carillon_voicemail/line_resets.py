@@ -1,6 +1,6 @@
 """Lines that go to somebody else: the messages that are in the mailbox go, with their audio.
 
-Always: what came after the reset stays, however often its event is read.
+Always: what came after the reset stays, however often its event is read; what was left before it is not stored later (`PostgresMessages`).
 """
 
 from contextlib import suppress
@@ -20,12 +20,15 @@ from carillon_kit.bus import ConsumerSpec, Delivered, Retry
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_kit.postgres import UNAVAILABLE
+from carillon_voicemail.adapters.postgres_messages import LOCK, SHARED
 from carillon_voicemail.ports import Wake
 
 CONSUMER = ConsumerSpec(stream=CONFIG.name, durable="voicemail-line-resets", subject="carillon.*.config.mailbox.updated")
 _GONE = "delete from message where tenant = $1 and mailbox_id = $2 and received_at <= $3 returning object"
+_RESET = """
+insert into line_reset (tenant, mailbox_id, reset_at) values ($1, $2, $3)
+    on conflict (tenant, mailbox_id) do update set reset_at = greatest(line_reset.reset_at, excluded.reset_at)"""
 _LEFT = "select count(*) from message where tenant = $1 and mailbox_id = $2"
-_SHARED = "select exists (select from message where object = $1)"
 _log = get_logger("line resets")
 
 
@@ -55,9 +58,11 @@ class LineResets:
     async def _empty(self, event: Event, mailbox_id: str, at: datetime) -> int:
         box = (event.tenantid, mailbox_id)
         async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(LOCK, *box)
+            await connection.execute(_RESET, *box, at)
             gone = [row["object"] for row in await connection.fetch(_GONE, *box, at)]
             for name in set(gone):
-                if not await connection.fetchval(_SHARED, name):
+                if not await connection.fetchval(SHARED, name):
                     with suppress(ObjectNotFound):
                         await self._objects.delete(name)
             if gone:

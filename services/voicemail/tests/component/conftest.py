@@ -10,6 +10,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from carillon_kit.embedded import free_port
+from carillon_kit.object_store import MemoryObjectStore
 from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import nats_server, nats_url, postgres_dsn
 from carillon_voicemail.adapters.postgres_mail_jobs import PostgresMailJobs
@@ -27,7 +28,7 @@ async def pool(postgres_dsn: str) -> AsyncIterator[Any]:
     await migrate(made, "carillon_voicemail.migrations")
     await made.execute(
         "truncate message, mail_job, outbox, inbox, dead_letter, conference_tries, conference_attendance, conference_summary, letter_job,"
-        " conference_invitation"
+        " conference_invitation, line_reset"
     )
     yield made
     await made.close()
@@ -36,7 +37,7 @@ async def pool(postgres_dsn: str) -> AsyncIterator[Any]:
 @pytest.fixture
 async def messages(pool: "Pool[Any]") -> PostgresMessages:
     """Messages in that schema."""
-    return PostgresMessages(pool)
+    return PostgresMessages(pool, MemoryObjectStore())
 
 
 @pytest.fixture

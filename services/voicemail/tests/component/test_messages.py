@@ -22,10 +22,11 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.bus import Delivered, MemoryBus, Message, Retry
 from carillon_kit.clock import ManualClock
 from carillon_kit.dead_letters import DeadLetters
-from carillon_kit.object_store import ObjectNotFound
+from carillon_kit.object_store import MemoryObjectStore, ObjectNotFound
+from carillon_kit.testing import eventually
 from carillon_voicemail.adapters.maildir import Maildir
 from carillon_voicemail.adapters.postgres_mail_jobs import PostgresMailJobs
-from carillon_voicemail.adapters.postgres_messages import PostgresMessages
+from carillon_voicemail.adapters.postgres_messages import LOCK, PostgresMessages
 from carillon_voicemail.domain.delivery import RetryPolicy
 from carillon_voicemail.domain.message import MailState
 from carillon_voicemail.handlers import Postman
@@ -256,13 +257,15 @@ async def test_a_poisoned_recording_is_put_aside_and_holds_up_nobody(pool: "Pool
 async def test_while_the_database_is_away_recordings_are_asked_for_again() -> None:
     away = await asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0)
     with pytest.raises(StoreUnavailable) as caught:
-        await PostgresMessages(away, timeout=1).list("dupont", None, None, 1)
+        await PostgresMessages(away, MemoryObjectStore(), timeout=1).list("dupont", None, None, 1)
     assert "127.0.0.1" in str(caught.value), "the log says what is away"
     assert "127.0.0.1" not in str(caught.value.to_status()), "a client is not told where"
     with pytest.raises(Retry):
-        await subscriber(away, PostgresMessages(away, timeout=1), MAIN).handle(delivered(recording()))
+        await subscriber(away, PostgresMessages(away, MemoryObjectStore(), timeout=1), MAIN).handle(delivered(recording()))
     with pytest.raises(Retry):
-        await subscriber(away, PostgresMessages(away, timeout=1), MAIN).handle(delivered(("carillon.dupont.call.c9.x", b"{")))
+        await subscriber(away, PostgresMessages(away, MemoryObjectStore(), timeout=1), MAIN).handle(
+            delivered(("carillon.dupont.call.c9.x", b"{"))
+        )
     await away.close()
 
 
@@ -293,6 +296,49 @@ async def test_a_line_that_is_reset_leaves_no_message_in_its_mailbox_but_what_ca
     assert Event.from_json(last).data == {"mailbox_id": "main", "new": 0, "old": 0}
     await resets.handle(delivered(line_reset("other", START - timedelta(seconds=1)), reset))
     assert len(await messages.list("dupont", "other", None, 10)) == 1
+
+
+@pytest.mark.feature("D-18")
+async def test_a_message_from_before_a_reset_that_comes_late_is_not_stored_and_its_audio_goes(pool: "Pool[Any]") -> None:
+    objects = Kept()
+    handler = subscriber(pool, PostgresMessages(pool, objects), MAIN)
+    resets = LineResets(pool, objects, lambda: None)
+    await resets.handle(delivered(line_reset("main", START)))
+    await resets.handle(delivered(line_reset("main", START - timedelta(days=1))))
+    await handler.handle(delivered(recording(content="late"), recording("c2", content="other", mailbox_id="other")))
+    assert [each.call_id for each in await PostgresMessages(pool, objects).list("dupont", None, None, 10)] == ["c2"]
+    assert objects.deleted == ["late"]
+    assert await pool.fetchval("select count(*) from mail_job") == 0
+    await pool.execute("update line_reset set reset_at = $1", START - timedelta(seconds=1))
+    await handler.handle(delivered(recording("c3")))
+    assert len(await PostgresMessages(pool, objects).list("dupont", "main", None, 10)) == 1
+
+
+@pytest.mark.feature("D-18")
+async def test_a_reset_waits_for_a_message_that_is_being_stored(pool: "Pool[Any]", messages: PostgresMessages) -> None:
+    objects = Kept()
+    resets = LineResets(pool, objects, lambda: None)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(LOCK, "dupont", "main")
+        waiting = asyncio.create_task(resets.handle(delivered(line_reset("main", START))))
+        await eventually(lambda: _waits(pool))
+        await connection.execute(
+            "insert into message (message_id, tenant, mailbox_id, call_id, seq, caller_number, caller_name, received_at, duration_ms,"
+            " object) values ($1, 'dupont', 'main', 'c1', 1, '', '', $2, 1000, 'stored')",
+            *(uuid4(), START),
+        )
+    await asyncio.wait_for(waiting, 30)
+    assert objects.deleted == ["stored"]
+    assert not await messages.list("dupont", "main", None, 10)
+
+
+async def _waits(pool: "Pool[Any]") -> bool:
+    return bool(
+        await pool.fetchval(
+            "select exists (select from pg_locks where locktype = 'advisory' and not granted"
+            " and database = (select oid from pg_database where datname = current_database()))"
+        )
+    )
 
 
 def line_reset(mailbox_id: str, at: datetime, verb: str = RESET_LINE) -> tuple[str, bytes]:

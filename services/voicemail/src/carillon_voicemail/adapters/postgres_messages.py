@@ -1,6 +1,9 @@
-"""Messages in Postgres. Always: the inbox row, the message, its e-mail job and its event are one transaction."""
+"""Messages in Postgres. Always: the inbox row, the message, its e-mail job and its event are one transaction; what
+was left before its mailbox went to somebody else is not stored, and its audio goes.
+"""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,8 +14,10 @@ from carillon_contracts.envelope import Event
 from carillon_contracts.streams import MAILBOXES, mailbox_subject
 from carillon_kit import outbox
 from carillon_kit.inbox import Inbox
+from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_voicemail.adapters.postgres import acquired
 from carillon_voicemail.domain.message import Addressing, MailState, Message, changed_event
+from carillon_voicemail.ports import StoreUnavailable
 
 CONSUMER = "voicemail"
 MESSAGE_COLUMNS = (
@@ -23,7 +28,10 @@ insert into message (message_id, tenant, mailbox_id, call_id, seq, caller_number
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing"""
 _JOB = "insert into mail_job (message_id, recipients, mailbox_name, language, time_zone) values ($1, $2, $3, $4, $5)"
 #: Who stores into one mailbox waits for who does already, so that counts are told in the order of being true.
-_LOCK = "select pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))"
+LOCK = "select pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))"
+#: Whether the audio of `$1` is a message's.
+SHARED = "select exists (select from message where object = $1)"
+_FORMER = "select exists (select from line_reset where tenant = $1 and mailbox_id = $2 and reset_at >= $3)"
 _COUNT = "select count(*) from message where tenant = $1 and mailbox_id = $2"
 _SELECT = f"select {MESSAGE_COLUMNS}, j.state from message m left join mail_job j using (message_id)"
 _GET = f"{_SELECT} where m.tenant = $1 and m.message_id = $2"
@@ -37,8 +45,9 @@ _LIST = f"""{_SELECT}
 class PostgresMessages:
     """`Messages` on a pool whose search path is the service's schema; every statement has `timeout` seconds."""
 
-    def __init__(self, pool: "asyncpg.Pool[Any]", timeout: float = 10.0) -> None:
+    def __init__(self, pool: "asyncpg.Pool[Any]", objects: ObjectStore, timeout: float = 10.0) -> None:
         self._pool = pool
+        self._objects = objects
         self._timeout = timeout
         self._inbox = Inbox(pool)
 
@@ -48,7 +57,10 @@ class PostgresMessages:
             if not await self._inbox.claim(connection, CONSUMER, cause):
                 return False
             box = (message.tenant, message.mailbox_id)
-            await connection.execute(_LOCK, *box, timeout=self._timeout)
+            await connection.execute(LOCK, *box, timeout=self._timeout)
+            if await connection.fetchval(_FORMER, *box, message.received_at, timeout=self._timeout):
+                await self._delete_audio(connection, message.object)
+                return False
             if not await self._insert(connection, message):
                 return False
             if to.recipients:
@@ -61,6 +73,15 @@ class PostgresMessages:
             ]
             await outbox.put(connection, MAILBOXES.name, said)
         return True
+
+    async def _delete_audio(self, connection: Any, name: str) -> None:
+        if await connection.fetchval(SHARED, name, timeout=self._timeout):
+            return
+        try:
+            with suppress(ObjectNotFound):
+                await self._objects.delete(name)
+        except OSError as error:
+            raise StoreUnavailable(f"audio cannot be deleted: {error or type(error).__name__}") from error
 
     async def _insert(self, connection: Any, message: Message) -> bool:
         done = await connection.execute(
