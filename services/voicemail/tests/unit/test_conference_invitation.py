@@ -7,7 +7,7 @@ import pytest
 from carillon_contracts.config import ConferenceRoom, Destination, Extension, Number, Resource, Tenant, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_voicemail.domain.calendar import CalendarEvent, calendar_file
-from carillon_voicemail.domain.conference_invitation import Invitation, Letter, letters
+from carillon_voicemail.domain.conference_invitation import Invitation, Letter, letters, organizer_of
 
 pytestmark = pytest.mark.feature("M-9")
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -33,7 +33,8 @@ def config(language: str = "en") -> TenantConfig:
 def invited(language: str = "en", *emails: str, **changes: object) -> list[Letter]:
     fields = {"starts_at": NOW + timedelta(days=1), "duration": timedelta(minutes=90), **changes}
     guests = emails or ("a@x.example",)
-    return letters(Invitation("dupont", "i1", "board", guests, **fields), ROOM, config(language), "carillon@d.example", NOW)  # type: ignore[arg-type]
+    told, known = Invitation("dupont", "i1", "board", guests, **fields), config(language)  # type: ignore[arg-type]
+    return letters(told, ROOM, known, organizer_of(ROOM, known, "carillon@d.example"), NOW)
 
 
 def test_a_guest_reads_when_and_how_in_the_tenant_s_language_and_time() -> None:

@@ -8,8 +8,8 @@ import pytest
 from carillon_contracts.config import ConferenceRoom, Resource, Tenant
 from carillon_contracts.erasure import ERASED_EMAIL
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_voicemail.domain.conference_invitation import Invitation
-from carillon_voicemail.domain.kept_invitation import Change, KeptInvitation, Refused, cancel, invite, stands
+from carillon_voicemail.domain.conference_invitation import Invitation, Letter
+from carillon_voicemail.domain.kept_invitation import MAX_GUESTS, Change, KeptInvitation, Refused, cancel, invite, stands
 
 pytestmark = pytest.mark.feature("M-9")
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -23,9 +23,9 @@ def config(*rooms: ConferenceRoom, seq: int = 7, language: str = "en") -> Tenant
     return TenantConfig("dupont", seq, by_kind)
 
 
-def invited(kept: KeptInvitation | None, *emails: str, hours: int = 24, room: ConferenceRoom = ROOM) -> Change:
+def invited(kept: KeptInvitation | None, *emails: str, hours: int = 24, room: ConferenceRoom = ROOM, now: datetime = NOW) -> Change:
     asked = Invitation("dupont", "i1", room.id, emails, NOW + timedelta(hours=hours), HOUR, reminder=QUARTER)
-    return invite(kept, asked, room, config(ROOM), "carillon@d.example", NOW)
+    return invite(kept, asked, room, config(ROOM), "carillon@d.example", now)
 
 
 def told(change: Change) -> list[tuple[str, str]]:
@@ -33,7 +33,11 @@ def told(change: Change) -> list[tuple[str, str]]:
 
 
 def calendar(change: Change) -> list[str]:
-    (attached,) = change.letters[0].content.attachments
+    return lines_of(change.letters[0])
+
+
+def lines_of(letter: Letter) -> list[str]:
+    (attached,) = letter.content.attachments
     return attached.text.replace("\r\n ", "").split("\r\n")
 
 
@@ -79,6 +83,39 @@ def test_what_is_taken_back_is_taken_out_of_the_calendar_once_and_nobody_is_remi
         invited(first.kept, "c@x.example", room=ConferenceRoom(id="other"))
 
 
+def test_an_invitation_whose_conference_is_over_is_not_moved_into_the_future() -> None:
+    first = invited(None, "a@x.example").kept
+    assert told(invited(first, "b@x.example", hours=72, now=first.ends_at - QUARTER))[0] == ("a", "moved")
+    with pytest.raises(Refused, match="its conference is over; choose another one"):
+        invited(first, "b@x.example", hours=72, now=first.ends_at)
+
+
+def test_letters_of_a_conference_at_another_time_are_others_though_the_first_one_is_forgotten() -> None:
+    first, next_month = invited(None, "a@x.example"), invited(None, "a@x.example", hours=24 * 40, now=NOW + timedelta(days=35))
+    assert first.kept.sequence == next_month.kept.sequence
+    assert not {letter.letter_id for letter in first.letters} & {letter.letter_id for letter in next_month.letters}
+    gone = [cancel(change.kept, config(ROOM), NOW).letters[0].letter_id for change in (first, next_month)]
+    assert gone[0] != gone[1]
+
+
+def test_the_organizer_of_an_event_stays_whoever_the_room_is_given_to() -> None:
+    first = invited(None, "a@x.example")
+    other = ROOM.model_copy(update={"emails": ("new@d.example",)})
+    changes = [invited(first.kept, "b@x.example", room=other), invited(first.kept, "b@x.example", hours=48, room=other)]
+    changes.append(cancel(changes[1].kept, config(other), NOW))
+    assert {change.kept.organizer for change in changes} == {"desk@d.example"}
+    files = [lines_of(letter) for change in changes for letter in change.letters if letter.kind != "reminder"]
+    assert len(files) == 5
+    assert {line for file in files for line in file if line.startswith("ORGANIZER")} == {"ORGANIZER:mailto:desk@d.example"}
+
+
+def test_one_invitation_has_a_bounded_number_of_guests_in_all() -> None:
+    kept = invited(None, *(f"g{number}@x.example" for number in range(MAX_GUESTS))).kept
+    assert len(invited(kept, "G0@x.example", hours=48).kept.emails) == MAX_GUESTS
+    with pytest.raises(Refused, match="emails: at most 500 guests in all"):
+        invited(kept, "one-more@x.example")
+
+
 def test_whoever_was_erased_is_told_nothing() -> None:
     kept = replace(invited(None, "a@x.example").kept, emails=(ERASED_EMAIL, "b@x.example"))
     assert told(cancel(kept, config(ROOM), NOW)) == [("b", "cancelled")]
@@ -100,4 +137,7 @@ def test_it_stands_as_long_as_its_room_is_there_at_its_time() -> None:
     assert [stands(kept, config(room, seq=8)) for room in (ROOM, ended, later)] == [True, False, False]
     assert not stands(kept, config(seq=8))
     assert stands(kept, config(seq=7)), "a configuration that is not newer than the invitation says nothing"
-    assert stands(kept, TenantConfig("dupont", 9, {})), "nor one that is not known"
+    assert stands(kept, TenantConfig("dupont")), "nor one that is not known"
+    assert not stands(kept, TenantConfig("dupont", 9, {})), "the tenant was deleted"
+    assert not stands(kept, TenantConfig("dupont", 9, {"conference_room": {"board": ROOM}})), "the tenant alone"
+    assert told(cancel(kept, TenantConfig("dupont", 9, {}), NOW)) == [("a", "cancelled")]

@@ -1,11 +1,11 @@
 """Invitations to a conference: a letter for each guest, now and as a reminder, with the ways in and a calendar file.
 
-Invariant: the same invitation and guest make the same letter's id, so that nobody gets one twice.
+Invariant: the same invitation, time and guest make the same letter's id, so that nobody gets one twice.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
@@ -124,16 +124,15 @@ def organizer_of(room: ConferenceRoom, config: TenantConfig, sender: str) -> str
 
 
 def letters(
-    invitation: Invitation, room: ConferenceRoom, config: TenantConfig, sender: str, now: datetime, known: Collection[str] = ()
+    invitation: Invitation, room: ConferenceRoom, config: TenantConfig, organizer: str, now: datetime, known: Collection[str] = ()
 ) -> list[Letter]:
     """An invitation for each guest, to the new time for those who were invited before (`known`, casefolded), and a reminder unless it
     would be due already."""
-    organizer = organizer_of(room, config, sender)
     found: list[Letter] = []
 
     def write(email: str, kind: LetterKind, due: datetime) -> None:
         content = _content(invitation, room, config, email, organizer, now, kind)
-        named = letter_id(invitation.tenant, invitation.invitation_id, email, kind, invitation.sequence)
+        named = letter_id(invitation.tenant, invitation.invitation_id, invitation.starts_at, email, kind, invitation.sequence)
         found.append(Letter(named, due, content, kind))
 
     for email in dict.fromkeys(invitation.emails):
@@ -143,10 +142,15 @@ def letters(
     return found
 
 
-def letter_id(tenant: str, invitation_id: str, email: str, kind: LetterKind | Literal["event"], sequence: int = 0) -> UUID:
-    """Of one guest's letter; `event` with sequence 0: the UID of the event in all calendars."""
-    what = f"{kind}-{sequence}" if sequence else kind
+def letter_id(tenant: str, invitation_id: str, starts_at: datetime, email: str, kind: LetterKind, sequence: int) -> UUID:
+    """Of one guest's letter; by its time too, since an invitation's id may be given again when its conference is long over."""
+    what = f"{kind}-{sequence}-{starts_at.astimezone(UTC).isoformat()}"
     return uuid5(_INVITATIONS, "\0".join((tenant, invitation_id, what, email.casefold())))
+
+
+def event_uid(tenant: str, invitation_id: str) -> str:
+    """Of the event in all calendars, whatever its time."""
+    return str(uuid5(_INVITATIONS, "\0".join((tenant, invitation_id, "event", ""))))
 
 
 def _content(
@@ -160,7 +164,7 @@ def _content(
     text = "\n".join(_lines(invitation, words, name, dial_in(room, config), zone)) + "\n"
     ends_at = invitation.starts_at + invitation.duration
     event = CalendarEvent(
-        uid=str(letter_id(invitation.tenant, invitation.invitation_id, "", "event")),
+        uid=event_uid(invitation.tenant, invitation.invitation_id),
         summary=name,
         description=text,
         location=", ".join(dial_in(room, config)),

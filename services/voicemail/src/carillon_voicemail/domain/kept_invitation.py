@@ -1,7 +1,7 @@
 """An invitation as its guests know it, and what becomes of it: more guests, another time, or taken back. Pure.
 
-Invariant: every change that guests are told of has the next sequence number of their calendar's event (RFC 5546 section 2.1.4); what was
-taken back stays so.
+Invariant: every change that guests are told of has the next sequence number of their calendar's event (RFC 5546 section 2.1.4) and
+the organizer that it began with; what was taken back or is over stays so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,10 @@ from carillon_contracts.erasure import ERASED_EMAIL
 from carillon_contracts.letter import Attachment, LetterRequested
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_voicemail.domain.calendar import CalendarEvent, calendar_file
-from carillon_voicemail.domain.conference_invitation import Invitation, Letter, letter_id, letters, organizer_of
+from carillon_voicemail.domain.conference_invitation import Invitation, Letter, event_uid, letter_id, letters, organizer_of
+
+#: Of one invitation, in all: each change is a letter to every one of them.
+MAX_GUESTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +74,24 @@ def invite(
         config_seq=config.seq,
     )
     if kept is None:
-        return Change(made, letters(invitation, room, config, sender, now))
+        return Change(made, letters(invitation, room, config, made.organizer, now))
     if kept.cancelled:
         raise Refused("invitation_id", "was taken back; choose another one")
+    if kept.ends_at <= now:
+        raise Refused("invitation_id", "its conference is over; choose another one")
     if kept.room_id != room.id:
         raise Refused("room_id", f"the invitation is to {kept.room_id}")
     everybody = _each_once((*kept.emails, *invitation.emails))
+    if len(everybody) > MAX_GUESTS:
+        raise Refused("emails", f"at most {MAX_GUESTS} guests in all")
+    made = replace(made, emails=everybody, organizer=kept.organizer)
     if (kept.starts_at, kept.ends_at) == (made.starts_at, made.ends_at):
-        told = letters(replace(invitation, sequence=kept.sequence), room, config, sender, now)
-        return Change(replace(made, emails=everybody, sequence=kept.sequence), told)
+        told = letters(replace(invitation, sequence=kept.sequence), room, config, kept.organizer, now)
+        return Change(replace(made, sequence=kept.sequence), told)
     moved = replace(invitation, sequence=kept.sequence + 1, emails=_reachable(everybody))
     known = {email.casefold() for email in kept.emails}
-    told = letters(moved, room, config, sender, now, known=known)
-    return Change(replace(made, emails=everybody, sequence=moved.sequence), told, _reminders(kept))
+    told = letters(moved, room, config, kept.organizer, now, known=known)
+    return Change(replace(made, sequence=moved.sequence), told, _reminders(kept))
 
 
 def cancel(kept: KeptInvitation, config: TenantConfig, now: datetime, message: str = "") -> Change:
@@ -97,10 +105,10 @@ def cancel(kept: KeptInvitation, config: TenantConfig, now: datetime, message: s
 
 def stands(kept: KeptInvitation, config: TenantConfig) -> bool:
     """Whether the room is there at that time, as far as is known: a configuration that is older than the invitation says nothing."""
-    if config.seq <= kept.config_seq or config.get(Tenant, kept.tenant) is None:
+    if config.seq <= kept.config_seq:
         return True
     room = config.conference_rooms.get(kept.room_id)
-    if room is None:
+    if room is None or config.get(Tenant, kept.tenant) is None:
         return False
     early, late = room.period_from, room.period_to
     return not ((early and kept.starts_at < early) or (late and kept.starts_at > late))
@@ -116,7 +124,7 @@ def _reachable(emails: Sequence[str]) -> tuple[str, ...]:
 
 
 def _reminders(kept: KeptInvitation) -> list[UUID]:
-    return [letter_id(kept.tenant, kept.invitation_id, email, "reminder", kept.sequence) for email in kept.emails]
+    return [letter_id(kept.tenant, kept.invitation_id, kept.starts_at, email, "reminder", kept.sequence) for email in kept.emails]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +151,7 @@ def _cancellation(kept: KeptInvitation, config: TenantConfig, email: str, now: d
     said = words.text.format(date=f"{start:%Y-%m-%d}", start=f"{start:%H:%M}", end=f"{end:%H:%M}", zone=zone)
     text = "\n".join([kept.room_name, "", said, *(["", message] if message else [])]) + "\n"
     event = CalendarEvent(
-        uid=str(letter_id(kept.tenant, kept.invitation_id, "", "event")),
+        uid=event_uid(kept.tenant, kept.invitation_id),
         summary=kept.room_name,
         description=text,
         location="",
@@ -162,5 +170,5 @@ def _cancellation(kept: KeptInvitation, config: TenantConfig, email: str, now: d
         sender_name=kept.room_name[:100],
         attachments=(Attachment(name="conference.ics", media_type="text/calendar", text=calendar_file(event, now)),),
     )
-    made = letter_id(kept.tenant, kept.invitation_id, email, "cancelled", kept.sequence)
+    made = letter_id(kept.tenant, kept.invitation_id, kept.starts_at, email, "cancelled", kept.sequence)
     return Letter(made, now, content, "cancelled")

@@ -66,7 +66,7 @@ class InviteToConferenceRequest(_message.Message):
     PARTICIPANT_PASSWORD_FIELD_NUMBER: _builtins.int
     REMINDER_MINUTES_FIELD_NUMBER: _builtins.int
     invitation_id: _builtins.str
-    """Chosen by the caller; the UID of the calendar's event is made of it. At most 64 characters."""
+    """Chosen by the caller; the UID of the calendar's event is made of it. At most 64 characters. Not that of a conference that is over."""
     room_id: _builtins.str
     duration_minutes: _builtins.int
     """5 to 1440; 0: 60."""
@@ -80,7 +80,7 @@ class InviteToConferenceRequest(_message.Message):
     """
     @_builtins.property
     def emails(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """1 to 100."""
+        """1 to 100; at most 500 guests of one invitation in all."""
 
     @_builtins.property
     def starts_at(self) -> _timestamp_pb2.Timestamp:
