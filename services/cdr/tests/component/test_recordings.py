@@ -198,7 +198,7 @@ async def test_a_conference_s_recording_is_listed_under_its_meeting(target: str,
     assert (second.labels["part"], str(second.recording_id) != recording.recording_id) == ("2", True)
 
 
-async def recorded_call(pool: Any, call_id: str, *facts: EventData, at: datetime = START) -> None:
+async def recorded_call(pool: Any, call_id: str, *facts: EventData, at: datetime = START, **labels: str) -> None:
     """A recording of a call of which these events are known."""
     script = Script(call_id, "joined", at)
     for fact in facts:
@@ -208,7 +208,7 @@ async def recorded_call(pool: Any, call_id: str, *facts: EventData, at: datetime
             "insert into call_event (tenant, call_id, seq, event_id, type, at, body) values ($1, $2, $3, $4, $5, $6, $7)",
             *("joined", call_id, event.seq, event.id, event.type, event.time, event.to_json()),
         )
-    sent = finished("joined", call_id, call_id.encode(), at=at)
+    sent = finished("joined", call_id, call_id.encode(), 9, at, **labels)
     recording = read_recording(sent.subject, sent.payload, 90)
     assert recording is not None
     await PostgresRecordings(pool).keep(recording)
@@ -236,7 +236,7 @@ async def test_what_a_user_had_part_in_is_found_also_by_the_conference(pool: Any
     await recorded_call(pool, "c2", started("bob"), ConferenceJoined(room_id="board", meeting_id="m2", party="Bob"))
     await recorded_call(pool, "c3", started("bob"), LegOffered(party="alice", number="101"))
     for meeting in ("m1", "m2"):
-        await recorded_call(pool, meeting)
+        await recorded_call(pool, meeting, conference_room_id="board")
     recordings, objects = PostgresRecordings(pool), MemoryObjectStore()
     for call_id, found in (("", {"c1", "c3", "m1"}), ("c3", {"c3"}), ("c2", set())):
         assert {each.call_id for each in await recordings.list("joined", call_id, "alice", (None, None), None, 10)} == found
@@ -247,3 +247,15 @@ async def test_what_a_user_had_part_in_is_found_also_by_the_conference(pool: Any
     assert {each.call_id for each in await recordings.list("joined", "", "", (None, None), None, 10)} == {"c2", "m2"}
     with pytest.raises(ObjectNotFound):
         await objects.get(object_name(b"m1"))
+
+
+@pytest.mark.feature("M-9", "P-8")
+async def test_what_a_user_had_part_in_is_found_without_reading_calls_that_were_not_recorded(pool: Any) -> None:
+    await recorded_call(pool, "c1", started("alice"))
+    for number, kind in enumerate(("started", "leg_offered", "conference_joined")):
+        await pool.execute(
+            "insert into call_event (tenant, call_id, seq, event_id, type, at, body) values ('joined', $1, 1, $2, $3, $4, $5)",
+            *(f"unread-{number}", uuid4(), f"carillon.call.{kind}.v1", START, b"\xff no JSON: who reads it fails"),
+        )
+    found = await PostgresRecordings(pool).list("joined", "", "alice", (None, None), None, 10)
+    assert [each.call_id for each in found] == ["c1"]

@@ -23,7 +23,7 @@ TELL_SECONDS = 0.5
 
 
 class Comparisons:
-    """One at a time; `processes`: at most so many follow calls, 0: as many as there are cores."""
+    """One at a time; `processes`: at most so many follow calls, 0: as many as there are cores, up to 4."""
 
     def __init__(self, calls: PastCalls, clock: Clock, processes: int = 0) -> None:
         self._calls = calls

@@ -23,5 +23,5 @@ class RoutingSettings(ServiceSettings):
     media: str = ""
     #: Networks inside which web-hooks may reach, `10.0.5.0/24, 10.0.6.7/32`; otherwise only the public Internet.
     webhook_networks: str = ""
-    #: How many processes follow past calls when a draft is compared, at most; 0: as many as there are cores.
+    #: How many processes follow past calls when a draft is compared, at most; 0: as many as there are cores, at most 4.
     compare_processes: int = Field(0, ge=0, le=64)

@@ -25,17 +25,22 @@ from carillon_kit.object_store import ObjectNotFound, ObjectStore
 _COLUMNS = "recording_id, tenant, call_id, seq, leg_id, started_at, duration_ms, bytes, object, labels, expires_at"
 _INSERT = f"insert into recording ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing"
 _GET = f"select {_COLUMNS} from recording where tenant = $1 and recording_id = $2 and deleted_at is null"
-#: Calls that one of `$2` (user ids) called in or was called in, and the meetings of conferences that they were in by such a call.
-_HAD_PART = """
-with mine as (
-  select call_id from call_event
-   where tenant = $1 and type in ('carillon.call.started.v1', 'carillon.call.leg_offered.v1')
-     and array[convert_from(body, 'UTF8')::jsonb #>> '{data,party}', convert_from(body, 'UTF8')::jsonb #>> '{data,caller_user_id}']
-         && $2::text[])
-  select call_id from mine
-   union
-  select convert_from(body, 'UTF8')::jsonb #>> '{data,meeting_id}' from call_event
-   where tenant = $1 and type = 'carillon.call.conference_joined.v1' and call_id in (select call_id from mine)"""
+#: Whether one of `$2` (user ids) called in a call or was called in it. By the call: the ledger is far larger than what is recorded.
+_PARTY = """
+(select true from call_event e
+  where e.tenant = $1 and e.call_id = {call} and e.type in ('carillon.call.started.v1', 'carillon.call.leg_offered.v1')
+    and array[convert_from(e.body, 'UTF8')::jsonb #>> '{{data,party}}', convert_from(e.body, 'UTF8')::jsonb #>> '{{data,caller_user_id}}']
+        && $2::text[] limit 1)"""
+#: Recorded calls that one of `$2` had part in, and the meetings of conferences that they were in by any call.
+_HAD_PART = f"""
+with recorded as materialized (
+  select call_id, bool_or(labels ? 'conference_room_id') as meeting from recording
+   where tenant = $1 and deleted_at is null group by call_id)
+select call_id from recorded where {_PARTY.format(call="recorded.call_id")}
+ union
+select convert_from(j.body, 'UTF8')::jsonb #>> '{{data,meeting_id}}' from call_event j
+ where exists (select from recorded where meeting)
+   and j.tenant = $1 and j.type = 'carillon.call.conference_joined.v1' and {_PARTY.format(call="j.call_id")}"""
 _LIST = f"""
 select {_COLUMNS} from recording
  where tenant = $1 and deleted_at is null and ($2::text[] is null or call_id = any($2))

@@ -20,6 +20,8 @@ from carillon_routing.domain.comparison import Counts, Found, together
 #: Fewer calls than this are not worth another process.
 _CALLS_EACH = 2_000
 _AHEAD = 2
+#: Processes at most where nothing else is set: a container may see the cores of a whole machine, but not have its memory.
+_USUALLY = 4
 #: Resources in a frame: some milliseconds of work.
 _SOME = 250
 #: For an answer; the first one comes after the whole configuration was read.
@@ -104,10 +106,15 @@ class Comparers:
             self.counts += answer
 
 
+def processes_for(calls: int, most: int, cores: int) -> int:
+    """As many processes as so many calls are worth, at most `most` (0: one a core, but few: each holds the whole configuration)."""
+    return max(1, min(most or min(cores, _USUALLY), calls // _CALLS_EACH))
+
+
 @asynccontextmanager
 async def comparers(config: TenantConfig, plan: Plan, samples: int, calls: int, most: int) -> AsyncIterator[Comparers]:
-    """As many processes as so many calls are worth, at most `most` (0: as many as there are cores). Raises `Unavailable`."""
-    count = max(1, min(most or len(os.sched_getaffinity(0)), calls // _CALLS_EACH))
+    """`processes_for` these calls. Raises `Unavailable`."""
+    count = processes_for(calls, most, len(os.sched_getaffinity(0)))
     processes: list[_Process] = []
     try:
         for _ in range(count):
