@@ -42,7 +42,7 @@ class ManyChanged(EventData):
     """Changes of one kind that come many at once, as an import makes them; `configseq` in the envelope is the version that the last made.
 
     Published on the subject that each of them alone would have had (`carillon.<tenant>.config.user.created`), in their order; the
-    envelope's `id` and `time` are the last one's.
+    envelope's `id` and `time` are the last one's. A change with a verb is always an event of its own.
     """
 
     TYPE: ClassVar[str] = "config.many_changed.v1"

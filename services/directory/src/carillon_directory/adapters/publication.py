@@ -2,14 +2,14 @@
 
 The message id is the event's id, so that a change published twice is stored once, and a follower folds by `configseq` anyway. Many changes
 of one kind of a tenant go in one event (`ManyChanged`) under the last one's id: whoever has that one has those before it. A tenant's first
-change always goes alone, for `stream_keeper`.
+change always goes alone, for `stream_keeper`, and one with a verb too: what came before its own time goes where it is obeyed.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import groupby
 
-from carillon_contracts.config.changes import MANY_CHANGED, event_type
+from carillon_contracts.config.changes import MANY_CHANGED, RESET_LINE, event_type
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG, config_subject
 from carillon_directory.adapters.tenant_log import tenant_of
@@ -108,8 +108,8 @@ def _outgoing(events: Sequence[RawEvent], copy: str) -> list[Outgoing]:
 
 
 def _runs(events: Sequence[RawEvent]) -> Iterator[list[RawEvent]]:
-    """Changes in a row of one tenant, kind and fact, as many as fit into an event."""
-    for _, alike in groupby(events, key=lambda each: (each.stream, each.type, each.version == 1)):
+    """Changes in a row of one tenant, kind and fact, as many as fit into an event; those that go alone alone."""
+    for _, alike in groupby(events, key=lambda each: (each.stream, each.type, each.version if _alone(each) else 0)):
         run: list[RawEvent] = []
         size = 0
         for each in alike:
@@ -119,6 +119,10 @@ def _runs(events: Sequence[RawEvent]) -> Iterator[list[RawEvent]]:
             run.append(each)
             size += len(each.raw)
         yield run
+
+
+def _alone(stored: RawEvent) -> bool:
+    return stored.version == 1 or (RESET_LINE in stored.raw and bool(stored.data.get("verb")))
 
 
 def _together(run: Sequence[RawEvent], copy: str) -> Outgoing:
