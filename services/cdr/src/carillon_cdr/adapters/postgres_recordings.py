@@ -32,9 +32,10 @@ _PARTY = """
     and array[convert_from(e.body, 'UTF8')::jsonb #>> '{{data,party}}', convert_from(e.body, 'UTF8')::jsonb #>> '{{data,caller_user_id}}']
         && $2::text[] limit 1)"""
 #: Recorded calls that one of `$2` had part in, and the meetings of conferences that they were in by any call.
+#: (`labels` is a JSON string that holds the document, as it is written.)
 _HAD_PART = f"""
 with recorded as materialized (
-  select call_id, bool_or(labels ? 'conference_room_id') as meeting from recording
+  select call_id, bool_or((labels #>> '{{}}')::jsonb ? 'conference_room_id') as meeting from recording
    where tenant = $1 and deleted_at is null group by call_id)
 select call_id from recorded where {_PARTY.format(call="recorded.call_id")}
  union
