@@ -1,6 +1,8 @@
 /* What is listened for in a session's audio, on demand: keys by their tones (libspandsp), call-progress and fax tones (tones.c).
  *
- * Samples come in the order of their sequence numbers; what is lost is silence. */
+ * Samples come in the order of their sequence numbers: behind a gap of one packet the next waits for it, as long as one more packet takes.
+ * What is lost is silence; but one packet that is lost while a key is down is left out of what keys are looked for in, where its silence
+ * would end the key and begin it again. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -30,6 +32,9 @@ struct detector {
     bool started;
     uint16_t sequence;
     int key;
+    uint32_t left_out;             /* samples of the key that were lost */
+    uint32_t ahead;                /* samples of the packet behind a gap of one, kept in `kept`; 0: none */
+    int16_t kept[DECODED];
 };
 
 /* `samples`: how long what came before this lasted. */
@@ -37,11 +42,12 @@ static void heard_key(void *data, int code, int level, int samples) {
     (void)level;
     struct detector *d = data;
     if (d->key && code != d->key) {
-        key_released(d->worker, d->session, (uint8_t)d->key, (uint32_t)(samples + DTMF_BLOCK) / 8);
+        key_released(d->worker, d->session, (uint8_t)d->key, ((uint32_t)samples + DTMF_BLOCK + d->left_out) / 8);
         d->key = 0;
     }
     if (!code || d->key) return;
     d->key = code;
+    d->left_out = 0;
     key_began(d->worker, d->session, (uint8_t)code);
 }
 
@@ -82,18 +88,44 @@ static void feed(struct detector *d, const int16_t *samples, uint32_t count) {
     if (d->tones) tones_feed(d->tones, samples, count);
 }
 
+/* What is missing before it, then the packet. */
+static void take(struct detector *d, uint16_t sequence, const int16_t *samples, uint32_t count) {
+    static const int16_t silence[FRAME];
+    int16_t step = (int16_t)(sequence - d->sequence);
+    uint32_t frame = count < FRAME ? count : FRAME;
+    if (d->started && step == 2 && d->key) {
+        d->left_out += frame;
+        if (d->tones) tones_feed(d->tones, silence, frame);
+    } else {
+        for (int16_t lost = 1; d->started && lost < step && step <= LOST_MOST; lost++) feed(d, silence, frame);
+    }
+    d->started = true;
+    d->sequence = sequence;
+    feed(d, samples, count);
+}
+
 /* `samples` of 8 kHz are what the packet says. */
 void detector_hear(struct worker *w, struct session *s, const struct packet *packet, const int16_t *samples, uint32_t count) {
-    static const int16_t silence[FRAME];
     struct detector *d = s->detector;
     d->worker = w;
     d->session = s;
     int16_t step = (int16_t)(packet->sequence - d->sequence);
     if (d->started && step <= 0 && step > -100) return; /* overtaken: its place is gone */
-    for (int16_t lost = 1; d->started && lost < step && step <= LOST_MOST; lost++) feed(d, silence, count < FRAME ? count : FRAME);
-    d->started = true;
-    d->sequence = packet->sequence;
-    feed(d, samples, count);
+    if (d->ahead) {
+        if (step == 2) return; /* the same again */
+        uint16_t ahead = (uint16_t)(d->sequence + 2);
+        if (step == 1) take(d, packet->sequence, samples, count);
+        take(d, ahead, d->kept, d->ahead);
+        d->ahead = 0;
+        if (step == 1) return;
+        step = (int16_t)(packet->sequence - d->sequence);
+    }
+    if (d->started && step == 2 && count <= DECODED) {
+        d->ahead = count;
+        memcpy(d->kept, samples, count * sizeof *samples);
+        return;
+    }
+    take(d, packet->sequence, samples, count);
 }
 
 /* Everything that takes a session's audio as it comes, decoded once: what looks for tones and, but for G.711, a recording. */

@@ -268,6 +268,45 @@ async def test_under_loss_every_key_is_counted_once(client: PlaneClient, make_le
     assert "".join(event.digit for event in heard)[:-1] == sent
 
 
+async def say_badly(leg: Leg, samples: Sequence[int], chance: random.Random, *, loss: int, swaps: int) -> None:
+    """With so many packets of a hundred lost, and so many pairs of a hundred swapped."""
+    audio = encode(samples, "PCMA")
+    packets = [leg.phone.packet(audio[start : start + 160], 8) for start in range(0, len(audio), 160)]
+    pairs = [tuple(packets[at : at + 2]) for at in range(0, len(packets), 2)]
+    sent = [packet for pair in pairs for packet in (pair[::-1] if chance.randrange(100) < swaps else pair)]
+    arriving = [packet for packet in sent if chance.randrange(100) >= loss]
+    before = leg.phone.sequence - leg.first - len(packets)  # type: ignore[attr-defined]
+    for start in range(0, len(arriving), 20):
+        for packet in arriving[start : start + 20]:
+            leg.phone.send_bytes(packet, leg.address)
+        await leg.taken(before + min(start + 20, len(arriving)))
+        await asyncio.sleep(0.05)  # 500 packets a second and no more are taken
+    leg.first += len(packets) - len(arriving)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("loss", "swaps"), [(5, 0), (0, 20), (0, 100)], ids=["lost", "swapped", "all swapped"])
+async def test_a_key_as_a_tone_is_counted_once_whatever_becomes_of_a_packet(
+    client: PlaneClient, make_leg: MakeLeg, events: EventLog, loss: int, swaps: int
+) -> None:
+    leg, chance = await listening(client, make_leg, "dtmf"), random.Random(7)
+    keys = "".join(chance.choice("0123456789*#ABC") for _ in range(100))
+    await say_badly(leg, [sample for name in keys for sample in key(name, 100, 100)], chance, loss=loss, swaps=swaps)
+    assert await keys_heard(leg, events, silence(100)) == keys
+
+
+async def test_a_packet_that_is_lost_in_a_key_is_part_of_its_duration(client: PlaneClient, make_leg: MakeLeg, events: EventLog) -> None:
+    leg = await listening(client, make_leg, "dtmf")
+    audio = encode(key("5", 1000, 100), "PCMA")
+    packets = [leg.phone.packet(audio[start : start + 160], 8) for start in range(0, len(audio), 160)]
+    lost = (9, 16, 25, 33)
+    for packet in (packet for number, packet in enumerate(packets) if number not in lost):
+        leg.phone.send_bytes(packet, leg.address)
+    leg.first += len(lost)  # type: ignore[attr-defined]
+    await leg.taken(len(packets) - len(lost))
+    assert await keys_heard(leg, events, silence(100)) == "5"
+    assert abs(events.of(DigitPressed, leg.name)[0].duration_ms - 1000) <= 26
+
+
 def test_the_tones_of_these_tests_are_what_they_say() -> None:
     assert share_of(decode(encode(mix([(697, 4000)], 100), "PCMA"), "PCMA"), 697) > 0.95
     assert Encoder("PCMA").encode([0] * 160) == b"\xd5" * 160
