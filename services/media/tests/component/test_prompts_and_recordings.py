@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon_kit.object_store import ObjectNotFound
 from carillon_kit.testing import eventually
-from carillon_rtp.testing import decode, share_of, tone
+from carillon_rtp.testing import RtpPacket, decode, encode, share_of, sine, tone
 from carillon_rtp.values import MediaAddress
 from carillon_sip import RequestOut, ResponseReceived, SessionEnded
 
@@ -52,6 +53,85 @@ async def test_digits_of_rfc_4733_and_of_info(house: Any, words: Any) -> None:
     events = await house.ended()
     assert words.last(events, "digits_gathered") == {"digits": "123", "timed_out": False}
     assert house.application.asked[1].outcome.gather.digits == "123"
+
+
+def without_events(offer: bytes) -> bytes:
+    """As of a phone that tells keys by their tones alone."""
+    lines = [line for line in offer.split(b"\r\n") if not line.startswith((b"a=rtpmap:101", b"a=fmtp:101"))]
+    return b"\r\n".join(line.replace(b" 101", b"") if line.startswith(b"m=audio") else line for line in lines)
+
+
+def loud(packets: Sequence[RtpPacket]) -> int:
+    """How many of them have a tone."""
+    return sum(max(decode(packet.payload, "PCMA")) > 1000 for packet in packets)
+
+
+def key_five() -> bytes:
+    """100 ms, and a pause."""
+    pairs = zip(sine(770, 100, 5000), sine(1336, 100, 5000), strict=True)
+    return encode([low + high for low, high in pairs] + [0] * 800, "PCMA")
+
+
+async def replace_the_plane(house: Any, phone: Any, beeps: int = 1) -> None:
+    """Kill it when so many beeps of 250 ms were heard, the last one to its end; that one is heard again."""
+    heard = phone.rtp.received
+    await eventually(lambda: loud(heard) >= 12 * beeps and not loud(heard[-3:]))
+    before = loud(heard)
+    await house.plane.end(signal.SIGKILL)
+    await house.plane.start()
+    await eventually(lambda: loud(heard) >= before + 5)
+
+
+@pytest.mark.feature("M-7", "M-13")
+@pytest.mark.parametrize("events_agreed", [False, True], ids=["tones", "events"])
+async def test_a_menu_outlives_the_media_plane_and_keys_count_there(house: Any, words: Any, events_agreed: bool) -> None:
+    gather = pb.Gather(max_digits=1, first_digit_timeout_ms=60_000, prompts=[BEEP, *[pb.Prompt(silence_ms=10_000)] * 5])
+    house.application.follow(step(gather=gather), words.hang_up(16))
+    anne = await house.phone("anne")
+    anne.call("102", body=None if events_agreed else without_events(anne.offer()))
+    to = await anne.answered()
+    await replace_the_plane(house, anne)
+    if events_agreed:
+        for packet in anne.rtp.event_packets(5, 101):
+            anne.rtp.send_bytes(packet, to)
+    else:
+        anne.rtp.send_audio(key_five(), "PCMA", to)
+    assert (await anne.expect(SessionEnded)).by == "remote"
+    assert words.last(await house.ended(), "digits_gathered") == {"digits": "5", "timed_out": False}
+
+
+@pytest.mark.feature("M-7")
+async def test_keys_as_tones_count_once_each_and_beside_events_not_at_all(house: Any, words: Any) -> None:
+    gather = pb.Gather(max_digits=3, finish_digits="#", first_digit_timeout_ms=60_000, inter_digit_timeout_ms=60_000)
+    house.application.follow(step(gather=gather), words.hang_up(16), step(gather=gather), words.hang_up(16))
+    anne = await house.phone("anne")
+    anne.call("102", body=without_events(anne.offer()))
+    anne.rtp.send_audio(key_five() * 3, "PCMA", await anne.answered())
+    await anne.expect(SessionEnded)
+    anne.call("102")
+    to = await anne.answered()
+    anne.rtp.send_audio(key_five() * 3, "PCMA", to)
+    for event in (7, 11):
+        for packet in anne.rtp.event_packets(event, 101):
+            anne.rtp.send_bytes(packet, to)
+    await anne.expect(SessionEnded)
+    await eventually(lambda: house.ends() == 2)
+    gathered = [event.data["digits"] for event in house.events() if event.type.endswith("digits_gathered.v1")]
+    assert gathered == ["555", "7"]
+
+
+@pytest.mark.feature("M-13")
+@pytest.mark.parametrize("kind", ["play", "hang_up"])
+async def test_what_a_caller_is_told_outlives_the_media_plane(house: Any, words: Any, kind: str) -> None:
+    prompts = [BEEP, *[pb.Prompt(silence_ms=10_000)] * 2]
+    told = {"play": pb.Play(prompts=prompts)} if kind == "play" else {"hang_up": pb.HangUp(cause=16, prompts=prompts)}
+    house.application.follow(step(play=pb.Play(prompts=[BEEP])), step(**told), words.hang_up(16))
+    anne = await house.phone("anne")
+    call = anne.call("102")
+    await anne.answered()
+    await replace_the_plane(house, anne, beeps=2)
+    anne.do("bye", call)
+    assert words.last(await house.ended(), "ended")["by"] == "caller"
 
 
 @pytest.mark.feature("R-11")

@@ -636,6 +636,44 @@ def test_a_new_media_plane_rings_on_for_a_caller_that_was_answered(bench: Any) -
     assert [o.loop for o in bench.did(outputs.PlayTo)] == [False, True, True]
 
 
+def test_a_new_media_plane_says_an_announcement_from_its_beginning(bench: Any) -> None:
+    bench.arrive().decide(Play((HELLO,))).feed(inputs.MediaRestored())
+    first, again = bench.did(outputs.PlayTo)
+    assert again.prompts == first.prompts
+    assert again.play_id != first.play_id
+    bench.feed(inputs.PlayFinished(first.play_id, 400))
+    assert len(bench.did(outputs.Ask)) == 1
+    bench.feed(inputs.PlayFinished(again.play_id, 900)).decide(HangUp(16))
+    assert bench.event(events.PlayEnded).duration_ms == 900
+
+
+def test_a_new_media_plane_asks_for_digits_again_unless_they_were_being_pressed(bench: Any) -> None:
+    bench.arrive().decide(GATHER).feed(inputs.MediaRestored())
+    again = bench.did(outputs.PlayTo)[-1]
+    assert (again.prompts, again.barge_in, len(bench.did(outputs.PlayTo))) == (GATHER.prompts, True, 2)
+    bench.feed(inputs.PlayFinished(again.play_id, 800)).feed(inputs.MediaRestored(), *digits("1"), inputs.MediaRestored())
+    assert len(bench.did(outputs.PlayTo)) == 2
+    bench.feed(*digits("2#"))
+    assert bench.event(events.DigitsGathered).digits == "12"
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_new_media_plane_takes_leave_from_the_beginning(bench: Any, answered: bool) -> None:
+    bench.arrive()
+    if answered:
+        bench.decide(Play((HELLO,))).feed(inputs.PlayFinished("play-1", 1))
+    bench.decide(HangUp(17, 486, prompts=(HELLO,)))
+    kind: Any = outputs.PlayTo if answered else outputs.PlayEarly
+    first = bench.did(kind)[-1]
+    bench.feed(inputs.MediaRestored(), inputs.PlayFinished(first.play_id, 1))
+    again = bench.did(kind)[-1]
+    assert again.play_id != first.play_id
+    assert not bench.closed()
+    bench.feed(inputs.PlayFinished(again.play_id, 900))
+    assert bench.closed() == {"a": "bye" if answered else "reject"}
+    assert not bench.timers()
+
+
 def test_a_held_call_is_called_held(talking: Any) -> None:
     assert talking.call.doing == "talking"
     talking.feed(inputs.LegReoffered("a", True))

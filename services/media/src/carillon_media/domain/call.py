@@ -319,7 +319,7 @@ def _media_lost(call: CallState, phase: Phase, given: inputs.MediaLost) -> None:
 
 
 def _media_restored(call: CallState, phase: Phase, given: inputs.MediaRestored) -> None:
-    """What loops without an end begins again, what is listened to goes on; everything else ended with the old plane."""
+    """What is heard begins again, what is listened to goes on; everything else ended with the old plane."""
     hearing.restore(call)
     if isinstance(phase, Talking):
         holding.begin(call, phase)
@@ -333,6 +333,12 @@ def _media_restored(call: CallState, phase: Phase, given: inputs.MediaRestored) 
         paging.on_restored(call, phase, given)
     elif isinstance(phase, Conferring):
         conferring.on_restored(call, phase, given)
+    elif isinstance(phase, Playing):
+        prompting.play_again(call, phase)
+    elif isinstance(phase, Gathering):
+        prompting.ask_again(call, phase)
+    elif isinstance(phase, TakingLeave):
+        taking_leave.begin_again(call, phase)
     else:
         waiting.restore(call)
 

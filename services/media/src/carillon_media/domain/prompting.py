@@ -43,7 +43,7 @@ def begin_play(call: CallState, step: Play) -> None:
     """Answer, then play."""
     prompts = _answer(call, step.prompts)
     play_id = call.name("play")
-    call.phase = Playing(play_id, call.now)
+    call.phase = Playing(play_id, call.now, prompts)
     call.do(outputs.PlayTo(call.anchor, play_id, prompts))
 
 
@@ -52,6 +52,16 @@ def on_played(call: CallState, phase: Playing, played: inputs.PlayFinished) -> N
     if played.play_id == phase.play_id:
         call.journal(events.PlayEnded(duration_ms=played.played_ms))
         _next(call, PlayOutcome())
+
+
+def play_again(call: CallState, phase: Playing) -> None:
+    """The media plane is new: from the beginning."""
+    if not phase.prompts:
+        on_played(call, phase, inputs.PlayFinished(phase.play_id, 0))
+        return
+    play_id = call.name("play")
+    call.phase = replace(phase, play_id=play_id)
+    call.do(outputs.PlayTo(call.anchor, play_id, phase.prompts))
 
 
 def begin_gather(call: CallState, step: Gather) -> None:
@@ -75,6 +85,14 @@ def on_gather_played(call: CallState, phase: Gathering, played: inputs.PlayFinis
         call.phase = replace(phase, play_id="")
         if not phase.digits:
             _arm(call, phase.timer, phase.step.first_digit_timeout_ms)
+
+
+def ask_again(call: CallState, phase: Gathering) -> None:
+    """The media plane is new: what was being said is said from the beginning."""
+    if phase.play_id:
+        play_id = call.name("play")
+        call.phase = replace(phase, play_id=play_id)
+        call.do(outputs.PlayTo(call.anchor, play_id, phase.step.prompts, barge_in=True))
 
 
 def _take_typed(call: CallState, phase: Gathering) -> None:

@@ -125,6 +125,7 @@ class Playing:
 
     play_id: str
     began: float
+    prompts: tuple[Prompt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

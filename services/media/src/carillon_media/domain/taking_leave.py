@@ -25,6 +25,12 @@ def begin(call: CallState, step: HangUp) -> None:
         call.do(outputs.PlayEarly(play_id, step.prompts))
 
 
+def begin_again(call: CallState, phase: TakingLeave) -> None:
+    """The media plane is new."""
+    call.do(outputs.CancelTimer(phase.play_id))
+    begin(call, phase.step)
+
+
 def on_played(call: CallState, phase: TakingLeave, played: inputs.PlayFinished, end: End) -> None:
     """It was heard, or cannot be."""
     if played.play_id == phase.play_id:

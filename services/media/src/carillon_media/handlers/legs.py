@@ -9,14 +9,20 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from carillon_kit.clock import Clock
+from carillon_kit.logs import get_logger
 from carillon_media.domain.families import Families
 from carillon_media.domain.media import LegMedia, offered_codecs, offered_version
 from carillon_media.domain.media_sources import MediaSources
 from carillon_media.domain.secrecy import SrtpSetting, TrunkSrtp, secrecy_of
 from carillon_media.domain.snapshots import SavedLeg
 from carillon_media.ports import Parts, PlanePort
-from carillon_rtp.values import IpVersion, Remote, Restored
+from carillon_rtp.protocol import PlaneError
+from carillon_rtp.values import IpVersion, Remote, Restored, Tone
 from carillon_sip.flow import Flow
+
+_log = get_logger(__name__)
+#: A key that a phone tells so soon after it was heard in its audio is the same key.
+SAME_KEY_SECONDS = 1.0
 
 
 class PortLost(Exception):
@@ -62,6 +68,12 @@ class LegIo:
     srtp: TrunkSrtp = "by_transport"
     #: The last snapshot of it that is in the journal.
     kept: SavedLeg | None = None
+    #: Tones that the call wants to hear of, and what the plane was told to listen for.
+    tones: tuple[Tone, ...] = ()
+    listening: tuple[Tone, ...] = ()
+    #: It has sent a key by INFO: keys in its audio are the same ones. And the last of those, by the monotonic clock.
+    by_info: bool = False
+    key_heard: tuple[str, float] = ("", 0.0)
     #: The far end as the plane has to know it, and what it was made of.
     heard: tuple[tuple[Remote, str, tuple[str, ...], bool], Remote] | None = None
 
@@ -75,6 +87,30 @@ def _session_id(plane: str) -> int:
 def codecs_offered(parts: Parts, body: bytes, flow: Flow, srtp: TrunkSrtp = "by_transport") -> tuple[str, ...]:
     """Those of an offer that came by the flow which are ours; none: it cannot be used."""
     return offered_codecs(body, secrecy_of(parts.srtp, flow.transport, srtp), parts.plane.ip_versions) if body else ()
+
+
+def has_keys_in_audio(leg: LegIo) -> bool:
+    """Never beside telephone events: keys would count twice."""
+    return leg.told is not None and leg.told.telephone_event is None
+
+
+def listened_for(leg: LegIo) -> tuple[Tone, ...]:
+    """What the plane has to listen for in what the leg says."""
+    return ("dtmf", *leg.tones) if has_keys_in_audio(leg) else leg.tones
+
+
+def key_counts(leg: LegIo | None, digit: str, now: float, *, by_info: bool) -> bool:
+    """Whether a key is not one that counts already: from a phone's first INFO on only its INFO counts, and that may tell a key that was
+    heard in its audio. `now` is monotonic."""
+    if leg is None or not has_keys_in_audio(leg):
+        return True
+    if by_info:
+        heard, at = leg.key_heard
+        again = not leg.by_info and heard == digit and now - at < SAME_KEY_SECONDS
+        leg.by_info = True
+        return not again
+    leg.key_heard = digit, now
+    return not leg.by_info
 
 
 def _other(media: LegMedia) -> IpVersion:
@@ -145,7 +181,7 @@ class MediaPorts:
         leg.turned = True
         await self._plane.close(leg.plane)
         address = await self._plane.open(leg.plane, urgent=leg.urgent, ip_version=_other(leg.media))
-        leg.told, leg.bridged_with = None, ""
+        leg.told, leg.listening, leg.bridged_with = None, (), ""
         leg.media = replace(leg.media, ip=address.ip, port=address.port, description=None, remote=None)
         return leg.media
 
@@ -164,6 +200,25 @@ class MediaPorts:
         if remote is not None:
             await self._plane.set_remote(leg.plane, remote)
             leg.told = remote
+            await self._listen(leg)
+
+    async def listen(self, leg: LegIo, tones: tuple[Tone, ...]) -> None:
+        """For exactly these tones; where no telephone events are agreed, for keys in the audio as well."""
+        leg.tones = tones
+        await self._listen(leg, anew=True)
+
+    async def _listen(self, leg: LegIo, *, anew: bool = False) -> None:
+        """What it listens for changes with what is agreed. A codec that is only relayed says nothing to us; a plane that is away is told
+        when it is back."""
+        wanted = listened_for(leg)
+        if not anew and wanted == leg.listening:
+            return
+        try:
+            await self._plane.detect(leg.plane, wanted)
+            leg.listening = wanted
+        except PlaneError as error:
+            leg.listening = ()
+            _log.debug("nothing is listened for", session=leg.plane, error=str(error))
 
     def _untold(self, leg: LegIo) -> Remote | None:
         """The far end as the plane does not know it yet; None: it does, or there is none."""
@@ -195,6 +250,7 @@ class MediaPorts:
             if address.port != media.port:
                 raise PortLost(leg.plane)
             leg.told = remote
+            await self._listen(leg)
         one.bridged_with, other.bridged_with = other.leg_id, one.leg_id
 
     async def part(self, leg: LegIo, other: LegIo | None) -> None:
@@ -219,4 +275,5 @@ class MediaPorts:
             assert leg.media is not None
             if address.port != leg.media.port:
                 raise PortLost(leg.plane)
-            leg.told = self.remote_of(leg)
+            leg.told, leg.listening = self.remote_of(leg), ()
+            await self._listen(leg)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs, outputs
-from carillon_media.domain.state import CALLER, Closing, Gathering, Playing, Recording, TakingLeave
+from carillon_media.domain.state import CALLER, Closing, Recording
 from carillon_media.handlers import identifying
 from carillon_media.handlers.board import Restore, Sync
 from carillon_media.handlers.legs import LegIo, PortLost
@@ -127,10 +127,9 @@ async def stop_recording(actor: "CallActor", output: outputs.StopRecording) -> N
 
 
 async def listen(actor: "CallActor", output: outputs.ListenTo) -> None:
-    """Listen for exactly these tones; a codec that is only relayed says nothing to us."""
     leg = actor.legs.get(output.leg_id)
     if leg is not None:
-        await attempt(actor, actor.parts.plane.detect(leg.plane, output.tones))
+        await actor.ports.listen(leg, output.tones)
 
 
 async def close_media(actor: "CallActor", legs: Iterable[LegIo]) -> None:
@@ -155,7 +154,7 @@ async def sync(actor: "CallActor", output: Sync) -> None:
 
 
 async def restore(actor: "CallActor", output: Restore) -> None:
-    """Same ports, same far ends, same bridges; what played or was recorded is over."""
+    """Same ports, same far ends, same bridges; what was recorded is over, what played begins again."""
     try:
         async with actor.parts.restoring:
             await actor.ports.restore(leg for leg in actor.legs.values() if _lives(actor, leg))
@@ -174,12 +173,10 @@ def _lives(actor: "CallActor", leg: LegIo) -> bool:
 async def _go_on(actor: "CallActor") -> None:
     """Let the machine go on from what the old plane process will never finish."""
     phase = actor.call.state.phase
-    if isinstance(phase, Playing | Gathering | TakingLeave) and phase.play_id:
-        actor.post(inputs.PlayFinished(phase.play_id, 0))
-    elif isinstance(phase, Recording) and phase.beep_id:
-        actor.post(inputs.PlayFinished(phase.beep_id, 0))
-    elif not isinstance(phase, Closing):
+    if not isinstance(phase, Closing):
         actor.post(inputs.MediaRestored())
+    if isinstance(phase, Recording) and phase.beep_id:
+        actor.post(inputs.PlayFinished(phase.beep_id, 0))
     for recording_id in tuple(actor.call.state.tapes):
         await actor.weigh(recording_id, "node_failure")
 

@@ -17,7 +17,7 @@ from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.state import Gathering, Leg, Playing, Recording, Supervising, TakingLeave, Waiting, side_of
 from carillon_media.handlers.actor import CallActor, tell
 from carillon_media.handlers.board import AnswerAgain, Restore
-from carillon_media.handlers.legs import LegIo
+from carillon_media.handlers.legs import LegIo, listened_for
 from carillon_media.handlers.recovery import Found, Past
 from carillon_media.handlers.switchboard import Switchboard
 from carillon_rtp.values import SessionState
@@ -86,6 +86,7 @@ class Resumption:
             leg_io.media_networks = self._parts.trunks.media_networks(tenant, trunk_id)
             leg_io.srtp = self._parts.trunks.srtp(tenant, trunk_id)
         leg_io.told = actor.ports.remote_of(leg_io) if kept.told else None
+        leg_io.listening = listened_for(leg_io)
         return True
 
     def _credentials(self, tenant: str, leg: str, party: str) -> Credentials | None:

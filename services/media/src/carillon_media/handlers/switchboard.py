@@ -16,7 +16,7 @@ from carillon_media.handlers import identifying
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.board import Restore, Sync
 from carillon_media.handlers.features import Features
-from carillon_media.handlers.legs import LegIo, codecs_offered
+from carillon_media.handlers.legs import LegIo, codecs_offered, key_counts
 from carillon_media.handlers.rooms import Rooms
 from carillon_media.handlers.taps import Taps
 from carillon_media.handlers.transfers import Transfers
@@ -310,7 +310,7 @@ class Switchboard:
             self.parts.sip.respond(output.transaction, 415)
             return
         self.parts.sip.respond(output.transaction, 200)
-        if digit:
+        if digit and key_counts(actor.legs.get(leg_id), digit, self.parts.clock.monotonic(), by_info=True):
             actor.post(inputs.DigitPressed(leg_id, digit))
 
     # -- from the media plane -----------------------------------------------------------------------------------------
@@ -335,7 +335,8 @@ class Switchboard:
             return
         match event:
             case DigitPressed():
-                found.post(inputs.DigitPressed(leg_id, event.digit))
+                if key_counts(found.legs.get(leg_id), event.digit, self.parts.clock.monotonic(), by_info=False):
+                    found.post(inputs.DigitPressed(leg_id, event.digit))
             case ToneDetected(tone=tone) if tone != "dtmf":
                 found.post(inputs.ToneHeard(leg_id, tone))
             case PlayEnded():
