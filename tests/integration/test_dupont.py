@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from carillon_cli.phone import g711, tones
 from carillon_cli.phone.baresip import Baresip
 from strangers.kamailio import kamailio, needs_kamailio
 from strangers.phones import holds, phone
+from strangers.reflection import Reflected
+from strangers.sipp import Sipp
 from strangers.story import CARRIER, CARRIER_PORT, Story
 from strangers.system import System, until
 
@@ -209,6 +212,41 @@ async def test_the_menu_speaks_both_languages_and_every_key_leads_where_it_says(
         {prompt["speech"]["language"] for prompt in fields["prompts"]} for step, fields, _ in story.as_simulated(record, keys=keys)[:-1]
     ]
     assert spoken == [{"fr", "en"}, {"fr", "en"}, {"fr"}, {"fr"}, {"en"}]
+
+
+def key_file(folder: Path, low: int, high: int) -> Path:
+    """A key of 100 ms as its two tones and three seconds of silence, as SIPp streams it."""
+    encode = {value: byte for byte, value in enumerate(g711.DECODE["PCMA"])}
+    levels = sorted(encode)
+    pairs = zip(tones.tone(low, g711.RATE // 10), tones.tone(high, g711.RATE // 10), strict=True)
+    samples = [*(one + other for one, other in pairs), *([0] * (3 * g711.RATE))]
+    path = folder / "key.alaw"
+    path.write_bytes(bytes(encode[min(levels, key=lambda level: abs(level - sample))] for sample in samples))
+    return path
+
+
+@pytest.mark.feature("R-11", "M-7")
+def test_the_menu_hears_keys_of_a_carrier_without_telephone_events(story: Story, known: set[str], tmp_path: Path) -> None:
+    """SIPp offers G.711 alone and plays the tones of 2 every three seconds: English, sales."""
+    story.clock(TUESDAY_10)
+    replace = {
+        "RTP/AVP 8 0 101": "RTP/AVP 8 0",
+        "a=rtpmap:101 telephone-event/8000\n": "",
+        "a=fmtp:101 0-15\n": "",
+        "SOUND": str(key_file(tmp_path, 697, 1336)),
+    }
+    media = Reflected(story.system.run["grpc"]["media"], story.system.run["admin_token"])
+    with story.phone("106", "answer.xml") as elise:
+        menu, caller, options = "+41215550120", story.caller, ("-d", "100000")
+        with Sipp("carrier_calls.xml", story.system.sip, *options, ip=CARRIER, seconds=110, replace=replace, dest=menu, caller=caller):
+            call_id = story.live()["call_id"]
+            story.talks(call_id, 60)
+            media.call("carillon.media.v1.CallControlService/HangUpCall", {"call_id": call_id})
+            elise.succeed()
+    media.channel.close()
+    record = story.record(known)
+    assert (record["status"], record["answered_by"]) == ("answered", "elise")
+    story.as_simulated(record, keys=("2", "2"))
 
 
 @pytest.mark.slow
