@@ -170,10 +170,11 @@ class Doors:
         self.servers = {name: Reflected(system.run["grpc"][name], "") for name in RIGHTS}
         self.methods = {name: list(server.methods()) for name, server in self.servers.items()}
 
-    def token(self, role: str, tenant: str = "dupont", named: str = "dupont", key: str = "") -> Metadata:
+    def token(self, role: str, tenant: str = "dupont", named: str = "dupont", key: str = "", rights_profile: str = "") -> Metadata:
         """Metadata of a caller; those above the tenants have a token that names none."""
         own = None if role in ("operator", "service", "reseller") else tenant
-        return (("authorization", f"Bearer {issue_token(key or self.key, f'user/{role}', own, [role], 600)}"), ("carillon-tenant", named))
+        token = issue_token(key or self.key, f"user/{role}", own, [role], 600, rights_profile=rights_profile)
+        return (("authorization", f"Bearer {token}"), ("carillon-tenant", named))
 
     def send(self, process: str, method: Any, request: Message | None, metadata: Metadata) -> Answer:
         """One call, with an empty request for None."""
@@ -234,6 +235,15 @@ def test_a_role_that_is_not_listed_is_refused(doors: Doors, process: str) -> Non
         if role not in who and (answer := doors.send(process, method, None, tokens[role])).code != grpc.StatusCode.PERMISSION_DENIED
     ]
     assert let_in == []
+
+
+@pytest.mark.parametrize("process", [name for name in RIGHTS if name != "directory"])
+def test_a_rights_profile_opens_nothing_but_the_directory(doors: Doors, process: str) -> None:
+    narrowed = doors.token("admin", rights_profile="reader")
+    answers = {name: doors.send(process, method, None, narrowed) for name, method, who in doors.guarded(process) if "admin" in who}
+    assert answers
+    assert {name: answer.code for name, answer in answers.items() if answer.code != grpc.StatusCode.PERMISSION_DENIED} == {}
+    assert [name for name, answer in answers.items() if "rights profile" not in answer.details] == []
 
 
 @processes

@@ -2,7 +2,7 @@
 
 Invariant: no rpc of ours runs before its token was verified and one of the roles listed for that very rpc was found in it; an rpc
 that nobody listed keeps the server from starting. Only health, reflection and what is listed for `ANYONE` are open. A tenant's token
-with another tenant's name is refused before the request is looked at.
+with another tenant's name is refused before the request is looked at, and so is one with a rights profile where nobody checks profiles.
 
 The checks wrap each handler where it is registered instead of being interceptors: one coroutine less per call.
 """
@@ -88,11 +88,20 @@ class Refusal:
 class GrpcServer:
     """A `grpc.aio` server on `listen` (`host:port`, port 0: a free one). Make it inside the running loop.
 
-    `on_refusal` is told of every call that was not allowed; it must not wait.
+    `on_refusal` is told of every call that was not allowed; it must not wait. Tokens that a rights profile narrows are refused unless
+    `checks_profiles`: then what is served looks at the profile itself.
     """
 
-    def __init__(self, listen: str, verifier: TokenVerifier, on_refusal: Callable[[Refusal], None] | None = None) -> None:
+    def __init__(
+        self,
+        listen: str,
+        verifier: TokenVerifier,
+        on_refusal: Callable[[Refusal], None] | None = None,
+        *,
+        checks_profiles: bool = False,
+    ) -> None:
         self._on_refusal = on_refusal
+        self._checks_profiles = checks_profiles
         self._listen = listen
         self._verifier = verifier
         self._ids = SystemIds()
@@ -158,6 +167,8 @@ class GrpcServer:
         _principal.set(principal)
         if not principal.roles & allowed:
             raise PermissionDenied("the token's roles do not allow this")
+        if principal.rights_profile and not self._checks_profiles:
+            raise PermissionDenied("the token is narrowed by a rights profile, which allows nothing here: profiles are of configuration")
         if principal.tenant is not None and metadata.get(TENANT_KEY, principal.tenant) != principal.tenant:
             raise PermissionDenied("the token is another tenant's")
 

@@ -18,16 +18,27 @@ _log = get_logger(__name__)
 
 
 async def guarded_server(
-    settings: ServiceSettings, service: str, bus: Bus, tasks: Tasks, *, keys: StreamLike, audit: StreamLike, describe: Describe
+    settings: ServiceSettings,
+    service: str,
+    bus: Bus,
+    tasks: Tasks,
+    *,
+    keys: StreamLike,
+    audit: StreamLike,
+    describe: Describe,
+    checks_profiles: bool = False,
 ) -> GrpcServer:
-    """A server that follows the keys of a stream (a message's `data` has `kid` and `x`, RFC 8037) and reports to another."""
+    """A server that follows the keys of a stream (a message's `data` has `kid` and `x`, RFC 8037) and reports to another.
+
+    `checks_profiles`: as `GrpcServer`."""
     for stream in (keys, audit):
         await bus.ensure_stream(stream)
     known = PublicKeys()
     tasks.start(_follow(bus, keys, known), "published keys")
     reports = RefusalReports(bus, audit.name, f"carillon/{service}/{settings.node}", describe)
     tasks.start(reports.run(), "refusals")
-    return GrpcServer(settings.grpc_listen, TokenVerifier(settings.token_key.get_secret_value(), known), reports.note)
+    verifier = TokenVerifier(settings.token_key.get_secret_value(), known)
+    return GrpcServer(settings.grpc_listen, verifier, reports.note, checks_profiles=checks_profiles)
 
 
 async def _follow(bus: Bus, stream: StreamLike, keys: PublicKeys) -> None:

@@ -14,9 +14,11 @@ from grpc_status import rpc_status
 from opentelemetry import trace
 
 from carillon_kit import telemetry
-from carillon_kit.auth import TokenVerifier
+from carillon_kit.auth import TokenVerifier, issue_token
 from carillon_kit.errors import Unauthenticated
 from carillon_kit.grpc_server import GrpcServer, current_principal
+
+from .conftest import KEY, SERVICE, Echo, Served, add_echo
 
 Code = grpc.StatusCode
 
@@ -75,6 +77,28 @@ async def test_a_role_that_is_not_listed_for_the_rpc_is_refused(served: Any) -> 
 async def test_another_tenants_token_is_refused(served: Any) -> None:
     error = await refused(served.say("x", served.token("admin", tenant="martin"), tenant="dupont"))
     assert error.code() is Code.PERMISSION_DENIED
+
+
+async def test_a_rights_profile_is_refused_where_nobody_checks_profiles(served: Any) -> None:
+    narrowed = issue_token(KEY, "user/ann", "dupont", ["admin"], rights_profile="reader")
+    error = await refused(served.say("x", narrowed))
+    assert error.code() is Code.PERMISSION_DENIED
+    assert "rights profile" in (error.details() or "")
+    watched = served.connect(narrowed).unary_stream("/test.v1.Echo/Watch")(b"")
+    assert (await refused(watched.read())).code() is Code.PERMISSION_DENIED
+
+
+async def test_a_server_that_checks_profiles_itself_lets_them_in() -> None:
+    server = GrpcServer("127.0.0.1:0", TokenVerifier(KEY), checks_profiles=True)
+    server.add(add_echo, Echo(), SERVICE, dict.fromkeys(("Say", "Watch"), frozenset({"admin"})))
+    served = Served(await server.start())
+    try:
+        narrowed = issue_token(KEY, "user/ann", "dupont", ["admin"], rights_profile="reader")
+        assert await served.say("x", narrowed) == "user/ann@dupont: x"
+    finally:
+        for opened in served.channels:
+            await opened.close()
+        await server.stop(grace=0)
 
 
 async def test_an_operator_has_to_name_a_tenant(served: Any) -> None:

@@ -74,7 +74,9 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         tasks.start(relay.run(), "relay")
         tasks.start(StreamKeeper(bus, relay, pool, settings.stream_check_seconds).run(), "stream keeper")
         directory = Directory(log, TenantStates(log, settings.cached_tenants), settings.write_attempts)
-        server = await guarded_server(settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
+        server = await guarded_server(
+            settings, "directory", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused, checks_profiles=True
+        )
         secrets = SecretsIn(Sealer(settings.token_key.get_secret_value().encode(), TRUNK_PASSWORDS), ids)
         resellers = PostgresResellers(pool)
         grpc_csv.add_services(server, directory)
@@ -84,7 +86,8 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         tasks.start(trail.run(), "audit")
         worker = await _erasing(settings, pool, erasures, relay, bus, tasks, stack)
         authentication = await _add_logins(settings, server, directory, log, pool, bus, tasks, stack, trail)
-        add_services(server, directory, ids, secrets, PlanLives(directory, _gate(settings, stack)), resellers, authentication)
+        lives = PlanLives(directory, _gate(settings, stack))
+        stack.callback(add_services(server, directory, ids, secrets, lives, resellers, authentication).close)
         grpc_tenants.add_services(server, sold, authentication)
         grpc_persons.add_services(server, directory, authentication, erasures, worker.wake)
         await _add_provisioning(settings, server, directory, pool, stack, trail)

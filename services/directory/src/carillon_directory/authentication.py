@@ -13,16 +13,17 @@ from uuid import UUID
 
 from carillon_contracts import audit
 from carillon_contracts.config import User
-from carillon_contracts.config.features import USUAL_CODES
+from carillon_contracts.config.features import codes_of
 from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.letter import LetterRequested
-from carillon_contracts.streams import letter_subject
+from carillon_contracts.streams import AUDIT, letter_subject
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.postgres_logins import PostgresLogins, StoredKey, StoredLogin
 from carillon_directory.adapters.token_keys import TokenKeys
 from carillon_directory.domain import logins
 from carillon_directory.domain import welcome as letters
 from carillon_directory.domain.logins import Login
+from carillon_directory.domain.outcomes import Refused
 from carillon_directory.domain.texts import text_error
 from carillon_directory.handlers import Directory
 from carillon_directory.passwords import Passwords
@@ -179,14 +180,21 @@ class Authentication:
         stored = await self._store.use_key(key_id, now) if api_key.startswith(_KEY) else None
         if stored is None or not hmac.compare_digest(stored.hash, _digest(secret)) or (stored.expires_at and stored.expires_at <= now):
             raise Unauthenticated("the key does not count")
+        if stored.tenant and isinstance(await self._directory.read(stored.tenant), Refused):
+            raise Unauthenticated("the key does not count")
         return self._access(f"key/{stored.id}", stored.tenant, [stored.role], reseller=stored.reseller)
 
-    def enter(self, tenant: str, seller: Principal, reason: str) -> Tokens:
-        """An admin's token in a tenant, in the name of the reseller's; there is no other way in than this, and it is told."""
+    async def enter(self, tenant: str, seller: Principal, reason: str) -> Tokens:
+        """An admin's token in a tenant, in the name of the reseller's; there is no other way in than this, and it is told for sure."""
         if wrong := text_error(reason):
             raise InvalidArgument({"reason": wrong})
         subject = f"reseller/{seller.reseller}/{seller.subject}"
-        self._tell(tenant, audit.TenantEntered(reseller_id=seller.reseller, by=seller.subject, reason=reason), tenant)
+        event = audit.TenantEntered(reseller_id=seller.reseller, by=seller.subject, reason=reason)
+        now, event_id = self._clock.now(), self._ids.uuid7()
+        about = f"tenant/{tenant}"
+        told = audit.audit_event(event, tenant, event_id=event_id, source="carillon/directory", about=about, at=now)
+        await self._store.tell(AUDIT.name, (event_id, *told))
+        self._wake()
         return self._access(subject, tenant, [str(ADMIN)], reseller=seller.reseller)
 
     async def _tokens(self, person: Person, family: UUID) -> Tokens:
@@ -285,6 +293,7 @@ class Authentication:
 
     async def renew(self, tenant: str, user_id: str, by: str) -> tuple[str, str]:
         """As `grpc_verbs.Logins`."""
+        await self._store.forget_invitation(tenant, user_id)
         if await self._store.get(tenant, user_id) is None:
             return "", ""
         await self._store.remove_second_factor(tenant, user_id)
@@ -311,7 +320,7 @@ class Authentication:
         valid: timedelta,
     ) -> None:
         code = "-".join(_fours(self._ids.token(_CODE_BYTES)))
-        access = letters.Access(login, code, self._console_url, USUAL_CODES["voicemail"])
+        access = letters.Access(login, code, self._console_url, codes_of(config.tenant.feature_codes).get("voicemail", ""))
         now, event_id = self._clock.now(), self._ids.uuid7()
         letter = compose(config, user, access)
         event = Event(
@@ -384,10 +393,6 @@ class Authentication:
         if not await self._store.revoke_key(tenant, key_id):
             raise NotFound(f"api key {key_id!r}")
         self._changed(tenant, "api_key_revoked", key_id, by)
-
-    async def forget_keys(self, tenant: str) -> None:
-        """Of a tenant that is no more."""
-        await self._store.forget_keys(tenant)
 
     # -- who -----------------------------------------------------------------------------------------------------------
 

@@ -7,9 +7,7 @@ names its fields.
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -54,6 +52,7 @@ from carillon_directory.grpc_plans import PlanVerbs
 from carillon_directory.grpc_resellers import RESELLER_RIGHTS, ResellerServicer
 from carillon_directory.grpc_verbs import Logins, Verb, Verbs
 from carillon_directory.handlers import Directory, Executed
+from carillon_directory.orders_ahead import OrdersAhead
 from carillon_directory.plan_lives import PlanLives
 from carillon_kit import pages
 from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, USER
@@ -130,7 +129,7 @@ class ResourceServicer:
         ids: Ids,
         secrets: SecretsIn,
         kept: lists.Kept,
-        ahead: Executor,
+        ahead: OrdersAhead,
         more: Mapping[str, Verb],
     ) -> None:
         self._ahead = ahead
@@ -173,7 +172,7 @@ class ResourceServicer:
         try:
             page, more = await asyncio.to_thread(listing) if many else listing()
             if self._kept.orders.missed:
-                _submit(self._ahead, self._kept.orders.make_missed)
+                self._ahead.missed()
         except lists.BadQuery as error:
             raise InvalidArgument({error.field: str(error)}) from error
         next_position = {"seq": config.seq, "after": page[-1].id, "skip": skip + size, "query": _fingerprint(query)} if more else {}
@@ -253,8 +252,10 @@ class ResourceServicer:
 
 def add_services(
     server: GrpcServer, directory: Directory, ids: Ids, secrets: SecretsIn, lives: PlanLives, resellers: PostgresResellers, logins: Logins
-) -> None:
-    """Put every service of the package on the server, with the roles that may call it; `RingGroupService` is in `ring_group.proto`."""
+) -> OrdersAhead:
+    """Put every service of the package on the server, with the roles that may call it; `RingGroupService` is in `ring_group.proto`.
+
+    What is given back works beside them until it is closed."""
     sellers = ResellerServicer(directory, resellers)
     server.add(add_ResellerServiceServicer_to_server, sellers, f"{_PACKAGE}.ResellerService", RESELLER_RIGHTS)
     special: Sequence[tuple[str, Any, frozenset[str]]] = (
@@ -266,9 +267,9 @@ def add_services(
         Plan.KIND: PlanVerbs(lives, PlanChecks(directory)).by_name,
     }
     generic = [ResourceKind(model) for model in RESOURCES.values() if model is not Tenant]
-    ahead = ThreadPoolExecutor(1, "orders")
     kept = lists.Kept(Orders(_KEPT, lock=Lock()), Columns(lock=Lock()))
-    directory.tell_of_many(lambda config: _submit(ahead, kept.orders.make_usual, config))
+    ahead = OrdersAhead(kept.orders)
+    directory.tell_of_many(ahead.usual)
     servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, kept, ahead, verbs.get(kind.kind, {})) for kind in generic}
     batch = ("BatchService", BatchServicer(directory, servicers), _SCOPED)
     services = [*special, batch, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]
@@ -280,12 +281,7 @@ def add_services(
         server.add(
             add, servicer, f"{_PACKAGE}.{name}", {method.name: roles | {str(USER)} if method.name in own else roles for method in methods}
         )
-
-
-def _submit(ahead: Executor, task: Callable[..., None], *arguments: Any) -> None:
-    """Beside the loop; a process that ends does without."""
-    with suppress(RuntimeError):
-        ahead.submit(task, *arguments)
+    return ahead
 
 
 def _update(kind: str, request: Any, message: Any, spare_password: str = "") -> UpdateResource:

@@ -120,6 +120,7 @@ class AccessApi(AccessServiceServicer):
         """See auth.proto."""
         _check_user(request.user_id)
         _check_lengths(password=request.password)
+        _check_own()
         login, made = await self._authentication.set_password(_tenant(), request.user_id, request.password, _by())
         return pb.SetPasswordResponse(login=login, password=made)
 
@@ -160,6 +161,7 @@ class AccessApi(AccessServiceServicer):
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: object) -> pb.CreateApiKeyResponse:
         """See auth.proto."""
+        _check_own()
         try:
             expires = request.expires_at.ToDatetime(UTC) if request.HasField("expires_at") else None
         except (ValueError, OverflowError) as error:
@@ -196,6 +198,13 @@ def _tenant() -> str:
         if str(OPERATOR) not in principal.roles:
             raise
         return ""
+
+
+def _check_own() -> None:
+    """Raises `PermissionDenied` for who entered a tenant: what outlives the visit is not theirs to make."""
+    principal = current_principal()
+    if principal.tenant is not None and principal.reseller:
+        raise PermissionDenied("a reseller that entered a tenant makes no keys and sets no passwords there")
 
 
 def _by() -> str:

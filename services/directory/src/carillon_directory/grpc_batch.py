@@ -1,5 +1,6 @@
 """The service of batch.proto: requests of the kinds' own services, packed, become one command, and their answers."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
@@ -58,7 +59,7 @@ class BatchServicer(BatchServiceServicer):
             responses=_packed(answers),
             changes=applied(executed.changes),
             config_seq=executed.config.seq,
-            warnings=warnings_of_all(executed),
+            warnings=await asyncio.to_thread(lambda: list(warnings_of_all(executed))),
         )
 
     async def _item(self, packed: Packed, place: str) -> tuple[str, str, _Item]:

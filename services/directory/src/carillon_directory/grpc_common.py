@@ -29,6 +29,8 @@ T = TypeVar("T")
 R = TypeVar("R", bound=Resource)
 #: Of a password that the directory makes: 96 bits.
 PASSWORD_BYTES = 12
+#: Place that no list reaches.
+_FARTHEST = 2**31
 
 
 async def execute(directory: Directory, tenant_id: str, command: Command, *, dry_run: bool = False) -> Executed:
@@ -138,9 +140,10 @@ def paged(kind: type[R], resources: Iterable[R], request: Any) -> tuple[Sequence
 
 
 def position_of(token: str, shape: Mapping[str, type]) -> dict[str, Any]:
-    """What a page token says; every field of `shape` is there with its type, or the token is empty."""
+    """What a page token says; every field of `shape` is there with its type (numbers 0 to 2^31), or the token is empty."""
     position = pages.decode_token(token)
-    if position and any(type(position.get(name)) is not kind for name, kind in shape.items()):
+    fits = all(type(position.get(name)) is kind for name, kind in shape.items())
+    if position and not (fits and all(0 <= position[name] <= _FARTHEST for name, kind in shape.items() if kind is int)):
         raise InvalidArgument({"page_token": "not a token of this list"})
     return position
 

@@ -14,7 +14,7 @@ from carillon_directory.domain.csv_files.reading import MOST_BYTES, Import, RowE
 from carillon_directory.domain.csv_files.tables import TABLES, Table
 from carillon_directory.domain.csv_files.writing import written
 from carillon_directory.domain.outcomes import Invalid, Refused
-from carillon_directory.grpc_common import clashes_of, language_of
+from carillon_directory.grpc_common import bounds_of, clashes_of, language_of
 from carillon_directory.handlers import Directory, Executed, TooBusy
 from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit.auth import ADMIN, OPERATOR
@@ -53,7 +53,11 @@ class CsvApi(CsvServiceServicer):
                 yield pb.ImportCsvResponse(error=_error(error))
             return
         command = ApplyCompany(
-            actor=current_principal().subject, reason=options.reason or "CSV import", documents=made.documents, short_numbers=True
+            actor=current_principal().subject,
+            bounds=bounds_of(current_principal()),
+            reason=options.reason or "CSV import",
+            documents=made.documents,
+            short_numbers=True,
         )
         async for answer in self._applied(tenant, command, made, options, language):
             yield answer

@@ -56,10 +56,7 @@ class ImportServicer(ImportServiceServicer):
     async def ApplyTenant(self, request: pb.ApplyTenantRequest, context: object) -> pb.ApplyTenantResponse:
         """All or nothing; in a dry run nothing, with every change, or every error (of very many the first ones, and how many more)."""
         executed = await self._execute(request)
-        whole = pb.ApplyTenantResponse()
-        for part in _answers(executed, dry_run=request.dry_run):
-            whole.MergeFrom(part)
-        return whole
+        return await asyncio.to_thread(_answer, executed, dry_run=request.dry_run)
 
     async def ImportTenant(
         self, requests: AsyncIterator[pb.ImportTenantRequest], context: object
@@ -122,6 +119,14 @@ def _documents(request: pb.ApplyTenantRequest) -> dict[str, list[dict[str, JsonV
     if request.HasField("tenant"):
         found[Tenant.KIND] = [to_document(request.tenant)]
     return found
+
+
+def _answer(executed: Executed, *, dry_run: bool) -> pb.ApplyTenantResponse:
+    """The answer in one."""
+    whole = pb.ApplyTenantResponse()
+    for part in _answers(executed, dry_run=dry_run):
+        whole.MergeFrom(part)
+    return whole
 
 
 def _answers(executed: Executed, *, dry_run: bool) -> Iterator[pb.ApplyTenantResponse]:

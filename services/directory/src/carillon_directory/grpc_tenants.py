@@ -4,6 +4,7 @@ Always: a tenant that is not the caller's to see is not there for them, and nobo
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from carillon.directory.v1 import directory_pb2 as pb
@@ -17,6 +18,7 @@ from carillon_directory.authentication import Authentication
 from carillon_directory.domain import resellers as tree
 from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.documents import dump
+from carillon_directory.domain.outcomes import Refused
 from carillon_directory.domain.subscriptions import in_use
 from carillon_directory.grpc_common import (
     bounds_of,
@@ -35,7 +37,7 @@ from carillon_directory.grpc_common import (
 from carillon_directory.handlers import Directory, Moment
 from carillon_kit import pages
 from carillon_kit.auth import ADMIN, OPERATOR, RESELLER
-from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound
+from carillon_kit.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from carillon_kit.grpc_server import GrpcServer, current_principal
 
 _PACKAGE = "carillon.directory.v1"
@@ -125,6 +127,17 @@ class Sold:
             if reason := tree.full(known, reseller_id, sold_by):
                 raise FailedPrecondition([("SUBSCRIPTION", "reseller.max_tenants", reason)])
 
+    async def check_past(self, tenant_id: str) -> None:
+        """Whether a tenant of the id may begin: the past of one that was deleted is for operators and for who sees its last seller.
+
+        Raises `AlreadyExists`."""
+        seen = seen_of(await self.resellers.all())
+        past = await self.directory.history(tenant_id, None, 1, Tenant.KIND)
+        if seen is None or isinstance(past, Refused) or not past or past[0].change.after is not None:
+            return
+        if (past[0].change.before or {}).get("reseller_id", "") not in seen:
+            raise AlreadyExists(f"tenant {tenant_id!r}")
+
     async def update(self, request: Any, message: Any, paths: tuple[str, ...]) -> TenantConfig:
         """Fields of a tenant become what the message, which has them by the same names, says."""
         command = UpdateResource(
@@ -163,6 +176,7 @@ class TenantServicer(TenantServiceServicer):
             tenant.reseller_id = current_principal().reseller
         async with self._sold.resellers.selling():
             await self._sold.check_seller(tenant.reseller_id, "")
+            await self._sold.check_past(tenant.id)
             command = CreateResource(actor=current_principal().subject, kind=Tenant.KIND, document=to_document(tenant))
             executed = await execute(self._sold.directory, tenant.id, command)
         return pb.CreateTenantResponse(tenant=tenant_message(executed.config))
@@ -171,7 +185,9 @@ class TenantServicer(TenantServiceServicer):
         """The fields of the mask."""
         tenant = required(request, Tenant.KIND)
         paths = paths_of(request, tenant)
-        async with self._sold.resellers.selling():
+        # Who is inside stays the tenant's own whoever sells to it, and waits for nobody's sale.
+        above = current_principal().tenant is None
+        async with self._sold.resellers.selling() if above or "reseller_id" in paths else nullcontext():
             before = await self._sold.check_seen(tenant.id, await self._sold.resellers.all())
             if "reseller_id" in paths:
                 await self._sold.check_seller(tenant.reseller_id, before)
@@ -179,18 +195,17 @@ class TenantServicer(TenantServiceServicer):
         return pb.UpdateTenantResponse(tenant=tenant_message(config))
 
     async def DeleteTenant(self, request: pb.DeleteTenantRequest, context: object) -> pb.DeleteTenantResponse:
-        """An empty one; its keys go with it."""
+        """An empty one; its keys and logins go with it."""
         await self._sold.check_seen(request.id, await self._sold.resellers.all())
         actor = current_principal().subject
         command = DeleteResource(actor=actor, reason=request.reason, kind=Tenant.KIND, resource_id=request.id, etag=request.etag)
         await execute(self._sold.directory, request.id, command)
-        await self._authentication.forget_keys(request.id)
         return pb.DeleteTenantResponse()
 
     async def EnterTenant(self, request: pb.EnterTenantRequest, context: object) -> pb.EnterTenantResponse:
         """A token for what admins do, in the reseller's name."""
         await self._sold.check_seen(request.id, await self._sold.resellers.all())
-        tokens = self._authentication.enter(request.id, current_principal(), request.reason)
+        tokens = await self._authentication.enter(request.id, current_principal(), request.reason)
         response = pb.EnterTenantResponse(access_token=tokens.access)
         response.access_token_expires_at.FromDatetime(tokens.access_expires_at)
         return response

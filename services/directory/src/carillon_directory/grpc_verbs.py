@@ -130,7 +130,7 @@ class Verbs:
         spare = {
             each.id: self._ids.token(PASSWORD_BYTES)
             for each in config.sip_credentials.values()
-            if request.user_id in (each.user_id, each.home_user_id)
+            if request.user_id == (each.home_user_id or each.user_id)
         }
         pins = {name: _pin(self._ids.token(PASSWORD_BYTES)) for name in USER_PINS}
         hashes = await asyncio.to_thread(lambda: {name: hash_pin(pin, self._ids.token(PASSWORD_BYTES)) for name, pin in pins.items()})

@@ -1,6 +1,7 @@
 """The HTTP door of provisioning: `/p/<secret>/<file>`, or `/p/<file>` with a user and a password (RFC 7617) or a client's certificate.
 
-Always: everything that is not a file for this very device is 404 without a body; a request has no body that is read, and a path a limit.
+Always: everything that is not a file for this very device is 404 without a body, or 401 for who has proved nothing yet; a request has
+no body that is read, and a path a limit.
 """
 
 import base64
@@ -24,16 +25,17 @@ def app(provisioning: Provisioning, *, trust_forwarded: bool) -> App:
             return
         asked = _asked(scope, trust_forwarded) if scope["method"] in ("GET", "HEAD") else None
         file: File | None = None
+        challenge: list[tuple[bytes, bytes]] = []
         if asked is not None:
             try:
                 file = await provisioning.file(asked)
+                if file is None and not asked.secret and not await provisioning.proves(asked.certificate):
+                    challenge = [(b"www-authenticate", b'Basic realm="provisioning"')]
             except Exception as error:  # noqa: BLE001  (a server's edge: a phone asks again by itself)
                 _log.error("a phone's file could not be made", file=asked.file, error=f"{type(error).__name__}: {error}")
                 await _answer(send, 503, [(b"retry-after", b"60")])
                 return
         if file is None:
-            unproven = asked is not None and not asked.secret and not asked.certificate
-            challenge = [(b"www-authenticate", b'Basic realm="provisioning"')] if unproven else []
             await _answer(send, 401 if challenge else 404, challenge)
             return
         body = b"" if scope["method"] == "HEAD" else file.body

@@ -135,6 +135,10 @@ class Provisioning:
             await self._store.fetched(device, now, asked.file, asked.user_agent, asked.source)
         return made
 
+    async def proves(self, certificate: str) -> bool:
+        """Whether a certificate stands for a device here; who shows another one may still have a password."""
+        return bool(certificate) and await self._by_certificate(certificate) is not None
+
     async def _by_certificate(self, certificate: str) -> Provisioned | None:
         """The device with the MAC that the certificate proves, if the authority is its maker's and it was not withdrawn."""
         shown = self._certificates.shown(certificate) if certificate else None

@@ -27,26 +27,46 @@ class Searches:
         self._log = log
         self._capacity = capacity
         self._known: OrderedDict[str, SearchIndex] = OrderedDict()
-        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._making: dict[str, asyncio.Task[SearchIndex]] = {}
 
     async def index(self, tenant_id: str) -> tuple[SearchIndex, TenantConfig] | None:
         """The tenant's index as of now, with the configuration; None: there is no such tenant."""
         config = await self._directory.read(tenant_id)
         if not isinstance(config, TenantConfig):
             return None
-        lock = self._making.setdefault(tenant_id, asyncio.Lock())
+        lock = self._asking.setdefault(tenant_id, asyncio.Lock())
         async with lock:
             known = self._known.get(tenant_id)
-            if known is None or config.seq - known.seq > _CATCH_UP:
-                known = await asyncio.to_thread(_made, config)
-            elif known.seq < config.seq:
+            # What is being made may be of a while ago; what is made of `config` is not.
+            while known is None or config.seq - known.seq > _CATCH_UP:
+                known = await self._anew(config)
+            if known.seq < config.seq:
                 for each in await self._log.load(tenant_id, known.seq, config.seq):
                     known.apply(each.version, each.change)
-            self._known[tenant_id] = known
-            self._known.move_to_end(tenant_id)
-            if len(self._known) > self._capacity:
-                self._known.popitem(last=False)
+            self._keep(tenant_id, known)
         return known, config
+
+    async def _anew(self, config: TenantConfig) -> SearchIndex:
+        """Made once however many ask, and kept also when nobody waits for it any more."""
+        making = self._making.get(config.tenant_id)
+        if making is None:
+            making = self._making[config.tenant_id] = asyncio.create_task(self._make(config))
+        return await asyncio.shield(making)
+
+    async def _make(self, config: TenantConfig) -> SearchIndex:
+        try:
+            index = await asyncio.to_thread(_made, config)
+            self._keep(config.tenant_id, index)
+            return index
+        finally:
+            del self._making[config.tenant_id]
+
+    def _keep(self, tenant_id: str, index: SearchIndex) -> None:
+        self._known[tenant_id] = index
+        self._known.move_to_end(tenant_id)
+        if len(self._known) > self._capacity:
+            self._known.popitem(last=False)
 
     async def uses(self, config: TenantConfig, kind: str, resource_id: str) -> tuple[Holder, ...]:
         """Where a resource is used."""

@@ -51,6 +51,10 @@ def test_every_kind_of_resource_has_examples(requests: dict[str, list[Message]])
     assert kinds <= set(requests)
 
 
+def test_every_rpc_has_an_example(rpcs: dict[str, api_reference.Rpc], requests: dict[str, list[Message]]) -> None:
+    assert sorted(set(rpcs) - set(requests)) == []
+
+
 async def test_the_examples_of_resources_are_accepted_one_after_the_other(
     port: int,
     client: Callable[..., grpc.aio.Channel],

@@ -13,11 +13,15 @@ import grpc.aio
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from carillon.directory.v1 import auth_pb2 as pb
 from carillon.directory.v1 import directory_pb2
 from carillon.directory.v1.auth_pb2_grpc import AccessServiceStub, AuthServiceStub
+from carillon.directory.v1.batch_pb2_grpc import BatchServiceStub
 from carillon.directory.v1.extension_pb2_grpc import ExtensionServiceStub
+from carillon.directory.v1.import_pb2_grpc import ImportServiceStub
+from carillon.directory.v1.mailbox_pb2_grpc import MailboxServiceStub
 from carillon.directory.v1.rights_profile_pb2_grpc import RightsProfileServiceStub
 from carillon.directory.v1.search_pb2_grpc import SearchServiceStub
 from carillon.directory.v1.tenant_pb2_grpc import TenantServiceStub
@@ -227,6 +231,52 @@ async def test_an_admin_whose_rights_are_narrowed_reaches_what_the_profile_says(
     assert {each.kind for each in found} <= {"extension"}
 
 
+@pytest.mark.feature("D-2", "P-3")
+async def test_nobody_whose_rights_are_narrowed_gets_or_gives_more(doors: Doors, client: Client) -> None:
+    operator = client(doors.port, "operator", doors.tenant)
+    write = directory_pb2.RIGHT_LEVEL_WRITE
+    profile = directory_pb2.RightsProfile(id="most", rights=[directory_pb2.Right(resource="*", level=write)])
+    everything = directory_pb2.ApplyTenantRequest(
+        tenant=directory_pb2.Tenant(id=doors.tenant, realm=f"{doors.tenant}.example"),
+        departments=[directory_pb2.Department(id="trade")],
+        rights_profiles=[profile],
+        users=[
+            directory_pb2.User(id="ann", last_name="Archer", role=directory_pb2.USER_ROLE_ADMIN, department_id="trade"),
+            directory_pb2.User(id="head", last_name="Head", role=directory_pb2.USER_ROLE_DEPARTMENT_ADMIN, department_id="trade"),
+            directory_pb2.User(id="most", last_name="Most", role=directory_pb2.USER_ROLE_ADMIN, rights_profile_id="most"),
+            directory_pb2.User(id="bob", last_name="Baker", department_id="trade"),
+        ],
+    )
+    await ImportServiceStub(operator).ApplyTenant(everything)
+    for own in ("head", "most"):
+        await doors.access.SetPassword(pb.SetPasswordRequest(user_id=own, password=PASSWORD))
+        link = doors.with_token((await doors.login(own)).tokens.access_token)
+        users: Any = UserServiceStub(link)
+        raising = [directory_pb2.User(id=name, role=directory_pb2.USER_ROLE_ADMIN) for name in ("bob", *(["head"] * (own == "head")))]
+        taking = [directory_pb2.User(id="ann", email="mine@x.example"), directory_pb2.User(id="ann", last_name="Other")]
+        widening = directory_pb2.UpdateUserRequest(user=directory_pb2.User(id=own), update_mask=FieldMask(paths=["rights_profile_id"]))
+        other = directory_pb2.UpdateUserRequest(user=directory_pb2.User(id="bob", rights_profile_id="most"))
+        changes = [*(directory_pb2.UpdateUserRequest(user=each) for each in (*raising, *taking)), other]
+        for change in [*changes, widening] if own == "most" else changes:
+            assert await refused(users.UpdateUser(change)) is Code.PERMISSION_DENIED
+            packed = directory_pb2.ApplyBatchRequest()
+            packed.requests.add().Pack(change)
+            assert await refused(BatchServiceStub(link).ApplyBatch(packed)) is Code.PERMISSION_DENIED
+        assert await refused(users.ResetLine(directory_pb2.ResetLineRequest(user_id="ann"))) is Code.PERMISSION_DENIED
+        rewriting = directory_pb2.UpdateRightsProfileRequest(rights_profile=profile)
+        rewriting.rights_profile.display_name = "Everything"
+        assert await refused(RightsProfileServiceStub(link).UpdateRightsProfile(rewriting)) is Code.PERMISSION_DENIED
+        assert (await users.ResetLine(directory_pb2.ResetLineRequest(user_id="bob"))).user.id == "bob"
+        mine = directory_pb2.UpdateUserRequest(user=directory_pb2.User(id=own, title="Dr"))
+        assert (await users.UpdateUser(mine)).user.title == "Dr"
+    raised = directory_pb2.User(id="bob", last_name="Baker", department_id="trade", role=directory_pb2.USER_ROLE_ADMIN)
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await ImportServiceStub(link).ApplyTenant(directory_pb2.ApplyTenantRequest(users=[raised]))
+    assert error.value.code() is Code.PERMISSION_DENIED
+    assert "role is not changed" in (error.value.details() or "")
+    assert (await doors.login("ann")).tokens.access_token, "the password is what it was"
+
+
 @pytest.mark.feature("P-3")
 async def test_a_user_may_not_see_to_others_logins(doors: Doors) -> None:
     access = AccessServiceStub(doors.with_token((await doors.login()).tokens.access_token))
@@ -278,6 +328,24 @@ async def test_a_new_user_gets_a_letter_and_chooses_a_password_once(
     assert await refused(doors.access.SendWelcome(pb.SendWelcomeRequest(user_id="ann"))) is Code.FAILED_PRECONDITION, "no address"
 
 
+@pytest.mark.feature("D-19")
+async def test_the_letter_names_the_tenants_own_code_of_the_mailbox_or_none(
+    doors: Doors, client: Callable[..., grpc.aio.Channel], nats_url: str
+) -> None:
+    operator = client(doors.port, "operator", doors.tenant)
+    await MailboxServiceStub(operator).CreateMailbox(directory_pb2.CreateMailboxRequest(mailbox=directory_pb2.Mailbox(id="anns")))
+    mine = directory_pb2.User(id="ann", email="ann@x.example", mailbox_id="anns", language="en")
+    await UserServiceStub(operator).UpdateUser(directory_pb2.UpdateUserRequest(user=mine))
+    letters = letters_of(nats_url, doors.tenant)
+    for code, line in (("*123", "Mailbox: dial: *123"), ("", "")):
+        voicemail = directory_pb2.FeatureCode(feature=directory_pb2.FEATURE_VOICEMAIL, code=code)
+        tenant = directory_pb2.Tenant(id=doors.tenant, feature_codes=[voicemail])
+        await TenantServiceStub(operator).UpdateTenant(directory_pb2.UpdateTenantRequest(tenant=tenant))
+        await doors.access.SendWelcome(pb.SendWelcomeRequest(user_id="ann"))
+        text = (await anext(letters)).text
+        assert [each for each in text.splitlines() if each.startswith("Mailbox")] == ([line] if line else [])
+
+
 @pytest.mark.feature("P-3")
 async def test_who_forgot_a_password_is_sent_a_code_and_nothing_is_told(
     doors: Doors, client: Callable[..., grpc.aio.Channel], nats_url: str
@@ -290,6 +358,25 @@ async def test_who_forgot_a_password_is_sent_a_code_and_nothing_is_told(
     await doors.auth.ChoosePassword(pb.ChoosePasswordRequest(code=code, password="a brand new password"))
     assert await refused(doors.login()) is Code.UNAUTHENTICATED
     assert (await doors.login(password="a brand new password")).tokens.access_token
+
+
+@pytest.mark.feature("D-18", "P-3")
+@pytest.mark.parametrize("how", ["reset", "reset without a login", "set"])
+async def test_a_code_in_a_letter_is_good_no_more_when_the_line_or_the_password_is_new(
+    doors: Doors, client: Client, nats_url: str, how: str
+) -> None:
+    users = UserServiceStub(client(doors.port, "operator", doors.tenant))
+    await users.UpdateUser(directory_pb2.UpdateUserRequest(user=directory_pb2.User(id="ann", email="ann@x.example")))
+    if how == "reset without a login":
+        await doors.access.RemoveLogin(pb.RemoveLoginRequest(user_id="ann"))
+    await doors.access.SendWelcome(pb.SendWelcomeRequest(user_id="ann"))
+    code = code_in(await anext(letters_of(nats_url, doors.tenant)))
+    if how == "set":
+        await doors.access.SetPassword(pb.SetPasswordRequest(user_id="ann", password="a brand new password"))
+    else:
+        await users.ResetLine(directory_pb2.ResetLineRequest(user_id="ann"))
+    late = pb.ChoosePasswordRequest(code=code, password="the former holder's")
+    assert await refused(doors.auth.ChoosePassword(late)) is Code.UNAUTHENTICATED
 
 
 @pytest.mark.feature("P-3")

@@ -16,6 +16,7 @@ from grpc_status import rpc_status
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon_contracts.config import RESOURCES
+from carillon_kit import pages
 
 _SERIAL = itertools.count(1)
 _STUBS: dict[str, Any] = {
@@ -229,6 +230,11 @@ async def test_a_list_is_paged_and_shows_one_version(company: Company) -> None:
     assert [user.id for user in first.users] == ["ann", "bob"]
     await users.DeleteUser(pb.DeleteUserRequest(id="cleo"))
     second = await users.ListUsers(pb.ListUsersRequest(page_size=2, page_token=first.next_page_token))
+    for skip in (-1, 2**40):
+        forged = pages.encode_token(pages.decode_token(first.next_page_token) | {"skip": skip})
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await users.ListUsers(pb.ListUsersRequest(page_size=2, page_token=forged))
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     third = await users.ListUsers(pb.ListUsersRequest(page_size=2, page_token=second.next_page_token))
     assert [user.id for user in [*second.users, *third.users]] == ["cleo", "dave", "eve"]
     assert third.next_page_token == ""

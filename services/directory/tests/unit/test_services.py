@@ -9,6 +9,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.blocks import in_use
 from carillon_directory.domain.commands import CreateResource, UpdateResource
 from carillon_directory.domain.decide import decide
+from carillon_directory.domain.documents import put
 from carillon_directory.domain.outcomes import Accepted, Invalid
 from carillon_directory.testing import after, given
 
@@ -65,3 +66,26 @@ def test_who_has_no_mobile_has_no_mobile_number(config: TenantConfig) -> None:
     config = after(config, switch("bob", mobile=False))
     given_one = UpdateResource(actor="x", kind="user", resource_id="bob", document={"mobile": "+41795550901"}, paths=("mobile",))
     assert fields(decide(config, given_one)) == ["user.mobile"]
+
+
+@pytest.mark.feature("D-3")
+def test_a_user_changes_though_a_policy_outgrew_their_code(config: TenantConfig) -> None:
+    def update(kind: str, name: str, **document: Any) -> UpdateResource:
+        return UpdateResource(actor="x", kind=kind, resource_id=name, document=document, paths=tuple(document))
+
+    config = after(config, update("user", "ann", account_code="77"))
+    config = after(config, update("account_code_policy", "codes", codes=[{"code": "7777"}], min_length=4, max_length=4))
+    assert after(config, update("user", "ann", first_name="Anne")).users["ann"].account_code == "77"
+    assert fields(decide(config, update("user", "ann", account_code="78"))) == ["user.account_code"]
+    assert after(config, update("user", "ann", account_code="7878")).users["ann"].account_code == "7878"
+
+
+@pytest.mark.feature("D-3")
+def test_a_user_changes_though_a_mobile_number_is_there_without_the_service(config: TenantConfig) -> None:
+    bob = config.users["bob"]
+    old = bob.model_copy(update={"mobile": "+41795550901", "services": bob.services.model_copy(update={"mobile": False})})
+    config = put(config, [old], [])
+    renamed = UpdateResource(actor="x", kind="user", resource_id="bob", document={"first_name": "Robert"}, paths=("first_name",))
+    assert after(config, renamed).users["bob"].first_name == "Robert"
+    other = UpdateResource(actor="x", kind="user", resource_id="bob", document={"mobile": "+41795550902"}, paths=("mobile",))
+    assert fields(decide(config, other)) == ["user.mobile"]

@@ -1,5 +1,6 @@
 """Short codes by the range, and short numbers of contacts."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -65,6 +66,18 @@ def test_a_range_moves_between_departments_and_clashes_refuse_it(config: TenantC
     refused = decide(taken, move("88", "90"))
     assert isinstance(refused, Invalid)
     assert refused.violations[0].reason == "89 is taken by short_code 's'"
+
+
+@pytest.mark.feature("D-7")
+def test_codes_that_moved_are_given_again(config: TenantConfig) -> None:
+    move = MoveShortCodes(actor="x", first="088", last="090", from_department_id="north", department_id="south")
+    for department in ("south", "", "east"):
+        config = after(config, create("department", id="east")) if department == "east" else config
+        config = after(after(config, assign("088", "north")), replace(move, department_id=department))
+        assert codes(config, department).keys() >= {"088", "089", "090"}
+    config = after(config, assign("088", "north"))
+    assert codes(config, "north") == {f"0{88 + index}": number for index, (number, _) in enumerate(NUMBERS)}
+    assert isinstance(decide(config, assign("089", "north")), Exists)
 
 
 @pytest.mark.feature("D-5", "D-8")

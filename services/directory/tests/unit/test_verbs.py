@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from carillon_contracts.config import Supervision
 from carillon_contracts.config.changes import RESET_LINE
 from carillon_contracts.tenant_config import TenantConfig, evolve
 from carillon_directory.domain.commands import (
     EVERYTHING,
+    ApplyCompany,
     AssignExtensions,
     AssignNumber,
     Batch,
@@ -20,6 +22,7 @@ from carillon_directory.domain.commands import (
     UpdateResource,
 )
 from carillon_directory.domain.decide import decide
+from carillon_directory.domain.documents import dump
 from carillon_directory.domain.index import Index
 from carillon_directory.domain.outcomes import Accepted, Conflict, Exceeded, Forbidden, Invalid
 from carillon_directory.domain.past import comparing, restoring, undoing
@@ -144,6 +147,24 @@ def test_a_reset_line_has_new_passwords_and_nothing_personal(config: TenantConfi
     assert config.users["ann"].restriction_profile_id == "inland"
 
 
+@pytest.mark.feature("D-18", "D-23")
+def test_a_guest_s_reset_leaves_the_phone_to_its_owner_with_its_password(config: TenantConfig) -> None:
+    config = after(config, create("sip_credential", id="acme-102", user_id="bob"))
+    here = after(config, HotDesk(actor="x", sip_credential_id="acme-101", user_id="bob"))
+    reset = decide(here, ResetLine(actor="x", user_id="bob", spare_passwords={"acme-102": "brand-new-one"}))
+    assert isinstance(reset, Accepted), reset
+    assert reset.passwords == {"acme-102": "brand-new-one"}
+    assert reset.after is not None
+    was, now = config.sip_credentials["acme-101"], reset.after.sip_credentials["acme-101"]
+    assert (now.user_id, now.home_user_id, now.ha1_sha256) == ("ann", "", was.ha1_sha256)
+    assert reset.after.sip_credentials["acme-102"].ha1_sha256 != config.sip_credentials["acme-102"].ha1_sha256
+    away = decide(here, ResetLine(actor="x", user_id="ann", spare_passwords={"acme-101": "brand-new-one"}))
+    assert isinstance(away, Accepted)
+    assert away.after is not None
+    own = away.after.sip_credentials["acme-101"]
+    assert (own.user_id, own.home_user_id, own.ha1_sha256 != was.ha1_sha256) == ("ann", "", True)
+
+
 @pytest.mark.feature("D-18")
 def test_a_reset_is_told_to_others_and_empties_a_mailbox_that_is_nobody_elses(config: TenantConfig) -> None:
     config = after(config, create("mailbox", id="anns", emails=["ann@acme.example"], greeting=[{"text": "Ann here."}]))
@@ -173,6 +194,17 @@ def test_who_leaves_groups_leaves_members_alone_and_no_group_empty(config: Tenan
     left = after(config, leave)
     assert [each.user_id for each in left.ring_groups["team"].members if each.user_id] == []
     assert left.ring_groups["led-on"] == config.ring_groups["led-on"]
+    config = after(config, create("agent", id="anns", user_id="ann"))
+    config = after(config, create("agent", id="bobs", user_id="bob"))
+    config = after(config, create("queue", id="help", members=[{"agent_id": "anns"}, {"agent_id": "bobs"}], no_agents={"user_id": "ann"}))
+    supervised: dict[str, Any] = {"supervisor_user_ids": ["ann", "bob"], "user_ids": ["bob", "ann"], "modes": ["listen"]}
+    config = after(config, create("supervision", id="heard", **supervised))
+    left = after(config, leave)
+    assert [each.agent_id for each in left.queues["help"].members] == ["bobs"]
+    assert left.queues["help"].no_agents == config.queues["help"].no_agents
+    heard = left.get(Supervision, "heard")
+    assert heard is not None
+    assert (heard.supervisor_user_ids, heard.user_ids) == (("bob",), ("bob",))
     refused = decide(after(config, create("ring_group", id="alone", members=[{"user_id": "ann"}])), leave)
     assert isinstance(refused, Invalid)
     assert [(each.field, each.reason) for each in refused.violations] == [("leave_groups", "ring_group 'alone' would have no members")]
@@ -211,6 +243,98 @@ def test_a_department_s_admin_changes_it_and_what_is_below_alone(config: TenantC
     assert isinstance(decide(config, create("schedule", admin, id="new")), Forbidden)
     assert isinstance(decide(config, create("schedule", Bounds(rights_profile="reader"), id="new")), Forbidden)
     assert isinstance(decide(config, create("contact", Bounds(rights_profile="reader"), id="new", last_name="N")), Accepted)
+
+
+@pytest.fixture
+def ranked(config: TenantConfig) -> TenantConfig:
+    """With a full admin, two admins of the department `trade` and one of what is below it, and a narrowed admin, each with a line."""
+    config = after(config, create("department", id="shop", parent_id="trade"))
+    all_rights = [{"resource": "*", "level": "write"}]
+    config = after(config, create("rights_profile", id="all", rights=all_rights))
+    roles = {"boss": ("admin", "trade"), "head": ("department_admin", "trade"), "second": ("department_admin", "trade")}
+    for name, (role, department) in {**roles, "clerk": ("department_admin", "shop"), "plain": ("user", "trade")}.items():
+        config = after(config, create("user", id=name, last_name=name, role=role, department_id=department))
+        config = after(config, create("sip_credential", id=f"line-{name}", user_id=name))
+    return after(config, create("user", id="narrowed", last_name="N", role="admin", rights_profile_id="all"))
+
+
+HEAD, NARROWED = Bounds(department="trade"), Bounds(rights_profile="all")
+RANKS = pytest.mark.parametrize(("actor", "bounds"), [("user/head", HEAD), ("user/narrowed", NARROWED)])
+
+
+def changed(actor: str, bounds: Bounds, user_id: str, **fields: Any) -> UpdateResource:
+    return UpdateResource(actor=actor, bounds=bounds, kind="user", resource_id=user_id, document=fields, paths=tuple(fields))
+
+
+def refusal(config: TenantConfig, command: Any) -> str:
+    """Why; empty if it is accepted."""
+    decision = decide(config, command)
+    assert isinstance(decision, Accepted | Forbidden)
+    return decision.reason if isinstance(decision, Forbidden) else ""
+
+
+@pytest.mark.feature("P-3", "D-2")
+@RANKS
+def test_whose_rights_are_narrowed_gives_none_and_takes_off_none(ranked: TenantConfig, actor: str, bounds: Bounds) -> None:
+    own = actor.removeprefix("user/")
+    for user_id in ("plain", own):
+        for role in ("admin", "department_admin", "user"):
+            expected = "" if ranked.users[user_id].role == role else f"user '{user_id}': role is not changed"
+            assert refusal(ranked, changed(actor, bounds, user_id, role=role)).startswith(expected)
+        other = "reader" if user_id == "plain" or own == "head" else ""
+        assert "rights_profile_id is not changed" in refusal(ranked, changed(actor, bounds, user_id, rights_profile_id=other))
+        assert refusal(ranked, changed(actor, bounds, user_id, title="Dr")) == ""
+    new = {"id": "new", "last_name": "N", "department_id": "trade"}
+    make = [CreateResource(actor=actor, bounds=bounds, kind="user", document=new | {"role": role}) for role in ("admin", "user")]
+    assert "role is not changed" in refusal(ranked, make[0])
+    assert refusal(ranked, make[1]) == ""
+    assert "role is not changed" in refusal(
+        ranked, Batch(actor=actor, bounds=bounds, items=(make[1], changed(actor, bounds, own, role="user")))
+    )
+    everything: dict[str, Any] = {"id": "all", "rights": [{"resource": "user", "level": "write"}]}
+    profile = UpdateResource(actor=actor, bounds=bounds, kind="rights_profile", resource_id="all", document=everything, paths=("rights",))
+    another = CreateResource(actor=actor, bounds=bounds, kind="rights_profile", document={"id": "mine", "rights": everything["rights"]})
+    for command in (profile, another):
+        assert "rights_profile" in refusal(ranked, command)
+
+
+@pytest.mark.feature("P-3", "D-18")
+@RANKS
+def test_who_stands_above_is_not_changed_and_their_lines_are_not_had(ranked: TenantConfig, actor: str, bounds: Bounds) -> None:
+    below = {"plain", actor.removeprefix("user/")} | ({"clerk"} if bounds is HEAD else set())
+    for user_id in ("boss", "head", "second", "clerk", "plain"):
+        line = f"line-{user_id}"
+        asked: list[Any] = [
+            changed(actor, bounds, user_id, email="x@acme.example"),
+            ResetLine(actor=actor, bounds=bounds, user_id=user_id, spare_passwords={line: "brand-new-one"}),
+            HotDesk(actor=actor, bounds=bounds, sip_credential_id="line-plain", user_id=user_id),
+            CreateResource(
+                actor=actor, bounds=bounds, kind="sip_credential", document={"id": "x", "user_id": user_id}, spare_password="made-for-this"
+            ),
+            CreateResource(
+                actor=actor,
+                bounds=bounds,
+                kind="device",
+                document={"id": "mine", "mac": "001565000009", "lines": [{"port": 1, "sip_credential_id": line}]},
+            ),
+        ]
+        for command in asked:
+            assert ("" if user_id in below else f"of user '{user_id}', whose role") in refusal(ranked, command)
+            assert (refusal(ranked, command) == "") == (user_id in below)
+
+
+@pytest.mark.feature("P-3", "D-22")
+@RANKS
+def test_the_past_and_a_whole_company_give_no_rights_back(ranked: TenantConfig, actor: str, bounds: Bounds) -> None:
+    lowered = after(ranked, changed("x", EVERYTHING, "second", role="user"))
+    back = PutBack(actor=actor, bounds=bounds, then={("user", "second"): dump(ranked.users["second"])})
+    assert "role is not changed" in refusal(lowered, back)
+    gone = after(lowered, DeleteResource(actor="x", kind="sip_credential", resource_id="line-second"))
+    gone = after(gone, DeleteResource(actor="x", kind="user", resource_id="second"))
+    assert "role is not changed" in refusal(gone, back)
+    raised = {"id": "plain", "last_name": "plain", "department_id": "trade", "role": "admin"}
+    whole = ApplyCompany(actor=actor, bounds=bounds, documents={"user": [raised]})
+    assert "role is not changed" in refusal(ranked, whole)
 
 
 def test_an_index_kept_up_to_date_is_the_one_made_anew(config: TenantConfig) -> None:

@@ -212,7 +212,8 @@ async def test_a_phone_outside_rings_first_and_the_application_is_asked_with_wha
     await bob.pick_up()
     events = await house.ended()
     where, then = house.application.asked
-    assert (where.call.dialled, where.call.caller_user_id, dict(where.outcome.entered.arguments)) == ("+41795550911", "", {})
+    assert (where.call.dialled, where.call.caller_user_id) == ("+41795550911", "")
+    assert dict(where.outcome.entered.arguments) == {"look_up": "call"}
     assert (then.call.dialled, then.call.caller_number) == ("emergency-notice", "+41795550911")
     assert dict(then.outcome.entered.arguments) == {"variables.notice": "7"}
     assert (events[0].callid, events[0].data["caller"], events[0].data["requested_by"]) == (call, "+41795550911", "olga")

@@ -52,6 +52,14 @@ def test_a_user_has_a_name_the_lowest_extension_and_several_devices(accounts: Ac
     assert accounts.devices_of("martin", "anne") == ()
 
 
+@pytest.mark.feature("D-2")
+def test_who_has_a_name_to_be_shown_is_called_by_it(accounts: Accounts) -> None:
+    accounts.update(
+        config("dupont", ("user", {"id": "anne", "last_name": "Dumas", "first_name": "Anne", "display_name": "A. Dumas, sales"}))
+    )
+    assert accounts.name_of("dupont", "anne") == "A. Dumas, sales"
+
+
 @pytest.mark.parametrize(
     ("host", "user", "realm"),
     [

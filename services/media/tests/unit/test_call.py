@@ -521,7 +521,7 @@ def test_hanging_up_during_the_beep_leaves_nothing(bench: Any) -> None:
 
 
 def test_a_delegate_is_asked_with_its_arguments_and_without_a_cursor(bench: Any) -> None:
-    bench.arrive().decide(Delegate("voicemail", {"mailbox_id": "main"}))
+    bench.arrive().decide(Delegate("voicemail", {"mailbox_id": "main", "look_up": "call"}))
     assert bench.asked() == outputs.Ask(2, "voicemail", b"", Entered({"mailbox_id": "main"}))
     bench.decide(Play((HELLO,)), cursor=b"vm").feed(inputs.PlayFinished("play-1", 1))
     assert bench.asked() == outputs.Ask(3, "voicemail", b"vm", PlayOutcome())

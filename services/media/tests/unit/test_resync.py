@@ -47,6 +47,7 @@ def line(credential: str) -> dict[str, Any]:
     ("changed", "phones"),
     [
         (change("user", "ann", {"id": "ann", "last_name": "Archer"}, {"id": "ann", "last_name": "Baxter"}), {"acme-101"}),
+        (change("user", "ann", {"id": "ann", "site_id": "geneva"}, {"id": "ann", "site_id": "lausanne"}), {"acme-101"}),
         (change("user", "ann", {"id": "ann", "email": "a@x"}, {"id": "ann", "email": "b@x"}), set()),
         (change("provisioning_profile", "office", {}, {"ringtone": 3}), {"acme-101", "acme-102"}),
         (change("provisioning_profile", "other", {}, {"ringtone": 3}), set()),

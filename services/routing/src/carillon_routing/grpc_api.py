@@ -111,7 +111,7 @@ class RoutingApplication(CallApplicationServicer):
             return pb.AwaitResponse(signalled=await self._slow.came(call, cursor.asked, min(left, AWAIT_SECONDS)) or left <= AWAIT_SECONDS)
         if cursor is None or not isinstance(cursor.wait, cursors.QueueWait):
             raise InvalidArgument({"cursor": "is not of a wait step"})
-        return pb.AwaitResponse(signalled=await self._queues.signalled(call))
+        return pb.AwaitResponse(signalled=await self._queues.signalled(call, cursor.wait))
 
     def _config(self, call: facts.CallFacts, cursor: cursors.Cursor | Pending | None) -> TenantConfig:
         if cursor is None:

@@ -111,6 +111,9 @@ class Orders(Protocol):
     async def start(self, order: Order, via: str, seconds: float | None = None) -> bool:
         """Its next try is this call, if none is under way."""
 
+    async def accepted(self, order: Order, via: str, seconds: float | None = None) -> None:
+        """Media says that it has begun this call, which is the order's try."""
+
     async def settle(self, found: Missed | Over, seconds: float | None = None) -> bool:
         """As it says, unless another replica was faster."""
 

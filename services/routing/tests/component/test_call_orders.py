@@ -175,6 +175,28 @@ async def test_a_killed_replica_leaves_one_that_is_begun_again(pool: Any) -> Non
     assert len(media.asked) == 1
 
 
+async def test_what_media_has_begun_is_not_begun_again_while_its_events_are_late(pool: Any) -> None:
+    clock, media = ManualClock(), Media()
+    media.trunks = {"carrier": (0, True)}
+    replica = Replica(pool, clock, media)
+    assert await replica.order() is True
+    await replica.handler.tick()
+    ((_, _, via),) = media.asked
+    for _ in range(3):
+        clock.advance(61)
+        await Replica(pool, clock, media).handler.tick()
+    assert len(media.asked) == 1, "one call at a time"
+    await happens(pool, via, STARTED, ENDED)
+    await replica.handler.tick()
+    media.begins = False
+    clock.advance(61)
+    await replica.handler.tick()
+    assert len(media.asked) == 2
+    clock.advance(61)
+    await replica.handler.tick()
+    assert len(media.asked) == 3, "what media said of the first call is not said of the next"
+
+
 async def test_a_colleague_is_waited_for_until_the_talk_is_over(pool: Any) -> None:
     clock, media = ManualClock(), Media()
     replica = Replica(pool, clock, media)

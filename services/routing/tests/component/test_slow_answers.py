@@ -24,10 +24,10 @@ from carillon_routing.adapters import postgres_facts
 from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.app import running
 from carillon_routing.domain import pending
-from carillon_routing.domain.advance import BadOutcome
-from carillon_routing.domain.asks import Ask
-from carillon_routing.domain.cursor import CodeWait, Cursor
-from carillon_routing.domain.facts import CallFacts, Entered, Gathered, Ring, UserTarget, Wait
+from carillon_routing.domain.advance import LOOK_UP, BadOutcome
+from carillon_routing.domain.asks import Ask, Mail
+from carillon_routing.domain.cursor import CodeWait, Cursor, decode
+from carillon_routing.domain.facts import CallFacts, Entered, Gathered, GaveUp, HangUp, Ring, UserTarget, Wait
 from carillon_routing.domain.replay import again
 from carillon_routing.handlers import deciding
 from carillon_routing.handlers.deciding import Decided, Decider
@@ -156,13 +156,79 @@ async def test_who_gave_a_pin_and_a_phone_that_diverts_are_not_kept_waiting() ->
         decided = await replica.decider.decide(CONFIG_NOW, diverted, None, Entered({"deflected_by": "anna"}))
         assert rung(decided) == "carl"
         dialled = CallFacts("acme", "c3", "from_user", "0215550100", "101", caller_user_id="anna")
-        cursor = Cursor(CONFIG_NOW.seq, CodeWait("account", "+41215550100"))
-        refused = await replica.decider.decide(CONFIG_NOW, dialled, cursor, Gathered("1234"))
-        assert b"1234" not in refused.cursor
+        names = [{"id": name, "last_name": name, "account_code_policy_id": "any"} for name in ("anna", "ben", "carl")]
+        billed = with_plan(*NODES, users=names, account_code_policies=[{"id": "any", "validated": False}])
+        cursor = Cursor(billed.seq, CodeWait("account", "+41215550100"))
+        gave = await replica.decider.decide(billed, dialled, cursor, Gathered("1234"))
+        assert any(line.subject == "user/anna account code" and line.matched for line in gave.trace)
+        assert rung(gave) == "carl"
         waits = pending.decode((await replica.begins()).cursor, "acme", "c1")
         with pytest.raises(BadOutcome):
             await replica.decider.decide(CONFIG_NOW, CALL, waits, Entered())
         outside.says.set_result(None)
+
+
+async def test_what_looks_for_phones_is_not_kept_waiting() -> None:
+    outside = Outside()
+    async with asyncio.TaskGroup() as tasks:
+        replica = Replica(outside, Shelf(), ManualClock(), tasks)
+        assert rung(await replica.decider.decide(CONFIG_NOW, CALL, None, Entered({LOOK_UP: "call"}))) == "carl"
+        outside.says.set_result(None)
+
+
+class TakesLetters(Outside):
+    """At once, however long web addresses take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mails: list[Mail] = []
+
+    async def find(self, call: CallFacts, ask: Ask) -> JsonValue:
+        if not isinstance(ask, Mail):
+            return await super().find(call, ask)
+        self.mails.append(ask)
+        return True
+
+
+@pytest.mark.feature("R-15")
+async def test_the_way_of_who_gave_up_goes_on_behind_a_slow_web_address_which_is_asked_all_the_same() -> None:
+    outside, shelf = TakesLetters(), Shelf()
+    config = with_plan(
+        {"id": "ring", "destination": {"destination": {"user_id": "anna"}, "ways": {"gave_up": "ask"}}},
+        {"id": "ask", "webhook": {"url": "http://crm.example/x", "timeout_ms": 8000, "next": "tell"}},
+        {"id": "tell", "email": {"recipients": ["desk@acme.example"], "subject": "gave up", "text": "-", "next": "end"}},
+        {"id": "end", "hang_up": {}},
+    )
+    async with asyncio.TaskGroup() as tasks:
+        decider = Replica(outside, shelf, ManualClock(), tasks).decider
+        first = await decider.decide(config, CALL, None, Entered())
+        assert rung(first) == "anna"
+        last = await decider.decide(config, CALL, decode(first.cursor), GaveUp())
+        assert isinstance(last.step, HangUp)
+        assert [mail.recipients for mail in outside.mails] == [("desk@acme.example",)]
+        outside.says.set_result(YES)
+    assert list(shelf.kept.values()) == [YES], "nobody cut the request short"
+
+
+async def test_an_error_that_nobody_foresaw_is_no_answer_and_ends_nothing() -> None:
+    class Broken(Outside):
+        async def find(self, call: CallFacts, ask: Ask) -> JsonValue:
+            await super().find(call, ask)
+            raise ValueError("a surprise")
+
+    class BrokenShelf(Shelf):
+        async def keep(self, tenant: str, call_id: str, key: str, value: JsonValue) -> None:
+            raise ValueError("another one")
+
+    outside = Broken()
+    async with asyncio.TaskGroup() as tasks:
+        replica = Replica(outside, BrokenShelf(), ManualClock(), tasks)
+        waits = await replica.begins()
+        outside.says.set_result(YES)
+        asked = pending.decode(waits.cursor, "acme", "c1")
+        assert asked is not None
+        assert await replica.slow.came(CALL, asked.asked, 30)
+        assert rung(await replica.goes_on(waits)) == "carl"
 
 
 async def test_answers_lie_in_the_database(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain.advance import BadOutcome, advance
+from carillon_routing.domain.advance import LOOK_UP, BadOutcome, advance
 from carillon_routing.domain.cursor import Cursor, GroupWait, MenuWait, UserWait, Wait, decode
+from carillon_routing.domain.emergency_notices import ARGUMENT
 from carillon_routing.domain.facts import CallFacts, Entered, Gathered, Outcome, Played, Rang, Recorded
-from carillon_routing.testing import SimulatedCall, small_company, to_plan
+from carillon_routing.testing import SimulatedCall, World, small_company, to_plan
 
 TUESDAY = "2026-01-06 10:00"
+NOON = datetime(2026, 1, 6, 12, tzinfo=UTC)
 
 
 @pytest.mark.feature("R-1")
@@ -89,6 +92,63 @@ def test_a_suspended_tenant_calls_for_help_alone_and_is_called_by_nobody() -> No
         assert call.ends == (21, 403)
         assert call.trace()[-1] == "+ tenant subscription: the tenant is suspended: only help is called -> hang_up"
     assert SimulatedCall.from_user(config, "anna", "112").rings == [("112@abroad", 0, 120)]
+
+
+SUSPENDED = {"id": "acme", "realm": "acme.example", "country": "CH", "main_number": "+41215550100", "subscription": {"suspended": True}}
+
+
+@pytest.mark.feature("R-18", "D-16", "D-24")
+@pytest.mark.parametrize(("dialled", "help_rings"), [("*31112", True), ("*31117", True), ("*31102", False), ("*310791112233", False)])
+def test_who_hides_the_number_in_a_suspended_tenant_gets_help_too_and_nothing_else(dialled: str, help_rings: bool) -> None:
+    codes = [{"feature": "withhold", "code": "*31"}]
+    call = SimulatedCall.from_user(small_company(tenant=SUSPENDED | {"feature_codes": codes}), "anna", dialled)
+    if help_rings:
+        assert call.rings == [(f"{dialled[3:]}@carrier", 0, 120)]
+    else:
+        assert call.ends == (21, 403)
+
+
+def looks_up(config: TenantConfig, why: str, world: World | None = None) -> SimulatedCall:
+    """Whose phones ring at this number outside, for whoever has it called."""
+    return SimulatedCall.from_user(config, "", "+41795550911", arguments={LOOK_UP: why}, world=world)
+
+
+LIMITED: dict[str, Any] = {
+    "limits": {"max_calls": 1, "max_calls_out": 1, "max_calls_per_minute": 1},
+    "subscription": {},
+}
+
+
+@pytest.mark.feature("R-16")
+def test_what_looks_for_phones_takes_no_place_and_finds_them_at_a_reached_limit() -> None:
+    config, world = small_company(tenant=SUSPENDED | LIMITED), World()
+    for _ in range(2):
+        assert looks_up(config, "call", world).rings == [("+41795550911@carrier", 0, 120)]
+    assert not any(world.places.values())
+    assert SimulatedCall.from_user(config, "anna", "102", world=world).rings == [("ben", 0, 25)]
+    assert looks_up(config, "call", world).rings, "the limit is reached, and it is asked about nothing"
+    another = replace(SimulatedCall.from_user(config, "ben", "101", world=world).facts, call_id="c2")
+    assert SimulatedCall(config, another, NOON, world=world).becomes(Entered()).ends == (34, 480)
+
+
+@pytest.mark.feature("D-16", "D-24")
+def test_those_who_must_know_of_a_call_for_help_are_called_in_a_suspended_tenant_too() -> None:
+    config = small_company(tenant=SUSPENDED)
+    assert looks_up(config, ARGUMENT).rings == [("+41795550911@carrier", 0, 120)]
+    assert looks_up(config, "call").ends == (21, 403)
+
+
+@pytest.mark.feature("R-16", "R-19")
+@pytest.mark.parametrize("dialled", ["*88102", "9"])
+def test_the_operator_and_an_intercom_take_a_place_as_any_call_does(dialled: str) -> None:
+    codes = [{"feature": "intercom", "code": "*88"}, {"feature": "operator", "code": "9"}]
+    tenant = SUSPENDED | LIMITED | {"feature_codes": codes, "operator": {"user_id": "ben"}}
+    config, world = small_company(tenant=tenant), World()
+    first = SimulatedCall.from_user(config, "anna", dialled, world=world)
+    assert [who for who, _, _ in first.rings] == ["ben"]
+    assert sum(map(len, world.places.values())) == 1
+    second = SimulatedCall(config, replace(first.facts, call_id="c2", caller_user_id="carl"), NOON, world=world).becomes(Entered())
+    assert second.ends == (34, 480)
 
 
 @pytest.mark.feature("R-24")

@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carillon_routing.domain.asks import OrderCallBack
-from carillon_routing.domain.call_orders import EXPIRES, MAX_TRIES, NEVER_BEGUN, Missed, Order, Over, TrunkNow, due, missed, settled
+from carillon_routing.domain.call_orders import (
+    EXPIRES,
+    LONGEST_CALL,
+    MAX_TRIES,
+    NEVER_BEGUN,
+    Missed,
+    Order,
+    Over,
+    TrunkNow,
+    due,
+    missed,
+    settled,
+)
 from carillon_routing.domain.facts import Gather
 from carillon_routing.testing import SimulatedCall, World, small_company
 
@@ -147,6 +159,28 @@ def test_two_colleagues_are_connected_when_both_are_free() -> None:
 
 
 @pytest.mark.feature("R-18")
+def test_who_is_called_or_waited_for_is_not_called_for_another_order_and_lines_are_begun_beside() -> None:
+    later = NOW + timedelta(seconds=1)
+    for_ben = order("ben1", "anna", number="102", watched="ben", blocked="colleague", via="c9")
+    also_ben = order("ben2", "carl", number="102", watched="ben", blocked="colleague", asked_at=later)
+    assert names([for_ben, also_ben], set(), None) == [], "they would call ben a tick apart"
+    line = order("line", "carl", asked_at=later)
+    notice = order("help", "+41795550911", kind="emergency_notice", blocked="", number="117")
+    assert names([replace(for_ben, via=""), line], set(), FREE) == ["ben1", "line"]
+    assert names([notice, line], set(), FREE) == ["help", "line"]
+
+
+@pytest.mark.feature("D-16", "D-24")
+def test_a_suspended_tenant_calls_nobody_back_and_tells_of_calls_for_help() -> None:
+    tenant = {"id": "acme", "realm": "acme.example", "country": "CH", "subscription": {"suspended": True}}
+    config = small_company(tenant=tenant, trunks=TRUNKS[:1])
+    notice = order("help", "+41795550911", kind="emergency_notice", blocked="", number="117")
+    both = order("both", number="102", watched="ben", blocked="colleague")
+    found = due(config, [order("line", "carl"), both, notice], set(), FREE, NOW + timedelta(seconds=5))
+    assert [each.order_id for each in found] == ["help"]
+
+
+@pytest.mark.feature("R-18")
 def test_who_may_not_call_the_number_any_more_is_not_called_back() -> None:
     assert names([order(who="gone")], set(), FREE) == []
 
@@ -157,6 +191,9 @@ def test_what_became_of_a_try() -> None:
     soon, later = NOW + timedelta(seconds=1), NOW + NEVER_BEGUN
     assert settled(under_way, soon) is None
     assert settled(under_way, later) == Missed(under_way, later + timedelta(minutes=1), counted=False)
+    begun = replace(under_way, via_accepted=True)
+    assert settled(begun, later) is None, "its events are late"
+    assert settled(begun, NOW + LONGEST_CALL) == Over(begun, "not_reached")
     ringing = replace(under_way, via_seen=True)
     assert settled(ringing, later) is None
     assert settled(replace(ringing, via_reached=True), soon) == Over(replace(ringing, via_reached=True), "reached")

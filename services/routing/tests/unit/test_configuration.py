@@ -125,6 +125,13 @@ def test_a_tenant_whose_own_document_is_not_there_is_not_found() -> None:
             config_of(configuration, "acme")
 
 
+def test_a_deleted_tenant_s_time_is_utc() -> None:
+    zoned = ConfigChanged(resource="tenant", resource_id="acme", action="created", after=TENANT | {"time_zone": "Asia/Tokyo"}, actor="test")
+    gone = ConfigChanged(resource="tenant", resource_id="acme", action="deleted", before=TENANT, actor="test")
+    assert folded(message(1, zoned)).zone("acme").key == "Asia/Tokyo"
+    assert folded(message(1, zoned), message(2, gone)).zone("acme").key == "UTC"
+
+
 def test_what_cannot_be_read_is_passed_over_and_stops_nothing() -> None:
     broken = number("x").model_copy(update={"after": {"id": "+41215550100", "label": 7}})
     configuration = folded(

@@ -37,6 +37,7 @@ waits = st.one_of(
     st.builds(MenuWait, text, counts, text),
     st.builds(PlayWait, text),
     st.builds(QueueWait, text, counts, counts, counts, text, counts, counts),
+    st.builds(QueueWait, text, counts, counts, counts, text, counts, counts, st.integers(0, 2)),
     st.builds(QueueWait, text, counts, counts, counts),
     st.builds(RefusedWait),
     st.builds(CodeWait, text, text, counts, counts),

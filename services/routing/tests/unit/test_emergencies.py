@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from carillon_routing.domain.emergencies import Notice, notice
+from carillon_routing.domain.emergencies import WITHHELD, Notice, notice
 from carillon_routing.domain.emergency_notices import ARGUMENT, MAX_TURNS
 from carillon_routing.domain.facts import CallFacts, Gather
 from carillon_routing.testing import SimulatedCall, World, small_company
@@ -116,6 +116,19 @@ def test_who_is_connected_by_a_transfer_is_told_of_too() -> None:
     assert found is not None
     assert found.text.splitlines()[-1] == "Mis en relation: +41791112233"
     assert found.event.connects == "+41791112233"
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "a withheld number"), ("fr-CH", "un numéro masqué"), ("de", "eine unterdrückte Nummer"), ("it", "un numero nascosto")],
+)
+def test_who_is_connected_without_a_number_is_told_in_the_language(language: str, said: str) -> None:
+    tenant = {"id": "acme", "realm": "acme.example", "country": "CH", "language": language}
+    found = told("anna", connects=WITHHELD, tenant=tenant, emergency_recipients=PHONES[:1])
+    assert found is not None
+    assert found.text.splitlines()[-1].endswith(f": {said}")
+    assert f" {said}," in found.phones[0].words
+    assert found.event.connects == WITHHELD
 
 
 PHONES = [

@@ -113,6 +113,22 @@ def test_a_colleague_who_calls_from_outside_shows_the_extension_if_the_house_rul
         assert SimulatedCall.from_outside(config, "+41215550101", TUESDAY, "+41799999999").shown == ("+41799999999", "")
 
 
+@pytest.mark.feature("D-2", "D-25")
+def test_colleagues_see_the_name_to_be_shown() -> None:
+    config = small_company(
+        users=[
+            {"id": "anna", "last_name": "Anna", "mobile": "+41791234567", "display_name": "Anna of sales"},
+            {"id": "ben", "last_name": "B"},
+        ],
+        extensions=[{"id": "101", "destination": {"user_id": "anna"}}, {"id": "102", "destination": {"user_id": "ben"}}],
+        numbers=[{"id": "+41215550101", "destination": {"user_id": "ben"}}],
+        house_rule_sets=[{"id": "default", "extensions_for_numbers": True}],
+    )
+    assert SimulatedCall.from_outside(config, "+41215550101", TUESDAY, "+41791234567").shown == ("101", "Anna of sales")
+    assert SimulatedCall.from_user(config, "anna", "102", TUESDAY).shown == ("101", "Anna of sales")
+    assert SimulatedCall.from_user(config, "ben", "101", TUESDAY).shown == ("102", "B")
+
+
 # -- limits -----------------------------------------------------------------------------------------------------------
 
 

@@ -32,6 +32,17 @@ def test_an_announcement_without_a_language_is_in_the_tenants() -> None:
     assert [phrase.language for phrase in spoken(BOTH, "", "fr-CH")] == ["fr", "en", "fr-CH"]
 
 
+@pytest.mark.feature("R-15")
+def test_what_says_nothing_is_left_out_and_what_is_too_long_for_a_voice_is_cut() -> None:
+    spoken_only = [{"text": "{nobody}"}, {"text": "Bonjour"}, {"audio_id": "jingle"}, {"text": "é" * 1980 + "{caller_number}"}]
+    call = to_plan({"id": "n", "announcement": {"announcements": spoken_only}})
+    assert [(phrase.text, phrase.audio_id) for phrase in call.says] == [
+        ("Bonjour", ""),
+        ("", "jingle"),
+        ("é" * 1980 + "+ 4 1 7 9 1 1 1 2 2 ", ""),
+    ]
+
+
 def test_the_exact_language_is_preferred_to_a_near_one() -> None:
     both = (Announcement(text="Septante", language="fr-CH"), Announcement(text="Soixante-dix", language="fr"))
     assert [phrase.text for phrase in spoken(both, "fr-CH", "en")] == ["Septante"]

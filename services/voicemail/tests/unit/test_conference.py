@@ -110,3 +110,9 @@ def test_the_cursor_travels_and_every_way_out_ends() -> None:
 def test_an_unknown_room_is_said_to_be_none() -> None:
     assert isinstance(begin(house(), room="other").step, Say)
     assert isinstance(conference.typed(ANNE, Cursor("other", "en", "asking"), house(), "1", "").step, Say)
+
+
+def test_where_the_tenant_was_deleted_a_caller_hears_so_and_goes() -> None:
+    config = house()
+    gone = ConfigChanged(resource="tenant", resource_id="dupont", action="deleted", before={"id": "dupont"}, actor="t")
+    assert isinstance(begin(evolve(config, config.seq + 1, gone), room="other").step, Say)

@@ -105,6 +105,11 @@ class User(Departmental):
         """First and last name, for displays."""
         return f"{self.first_name} {self.last_name}".strip()
 
+    @property
+    def shown_name(self) -> str:
+        """What colleagues see in calls and lists."""
+        return self.display_name or self.full_name
+
 
 class SipCredential(Resource):
     """What a device registers with; the id is the SIP user name. Only hashes are kept (RFC 8760: HA1 by algorithm)."""

@@ -84,6 +84,7 @@ _FORGET_OLD = "delete from refresh_token where expires_at < $1"
 _INVITE = """
 insert into invitation (tenant, user_id, hash, expires_at) values ($1, $2, $3, $4)
     on conflict (tenant, user_id) do update set hash = $3, expires_at = $4"""
+_FORGET_INVITATION = "delete from invitation where tenant = $1 and user_id = $2"
 _USE_INVITATION = "delete from invitation where hash = $1 and expires_at > $2 returning tenant, user_id"
 _KEY_COLUMNS = "id, tenant, display_name, role, hash, created_by, created_at, expires_at, last_used_at, reseller"
 _NEW_KEY = f"""
@@ -109,9 +110,10 @@ class PostgresLogins:
         return _login(await self._pool.fetchrow(_LOGIN, tenant, user_id))
 
     async def set_password(self, tenant: str, user_id: str, password_hash: str) -> None:
-        """Make or change a login; its tries are forgotten and its refresh tokens end."""
+        """Make or change a login; its tries are forgotten, its refresh tokens and a code in a letter end."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_SET_PASSWORD, tenant, user_id, password_hash)
+            await connection.execute(_FORGET_INVITATION, tenant, user_id)
             await connection.execute("delete from refresh_token where tenant = $1 and user_id = $2", tenant, user_id)
 
     async def remove(self, tenant: str, user_id: str) -> bool:
@@ -184,6 +186,15 @@ class PostgresLogins:
             await connection.execute(_INVITE, tenant, user_id, code_hash, expires_at)
             await outbox.put(connection, LETTERS.name, [letter])
 
+    async def forget_invitation(self, tenant: str, user_id: str) -> None:
+        """The code in the user's last letter is good no more."""
+        await self._pool.execute(_FORGET_INVITATION, tenant, user_id)
+
+    async def tell(self, stream: str, message: tuple[UUID, str, bytes]) -> None:
+        """Have it published for sure: (message id, subject, payload)."""
+        async with self._pool.acquire() as connection:
+            await outbox.put(connection, stream, [message])
+
     async def use_invitation(self, code_hash: bytes, now: datetime, password_hash: str) -> tuple[str, str] | None:
         """Take a code and set the password with it: (tenant, user id); None: the code is not good (any more)."""
         async with self._pool.acquire() as connection, connection.transaction():
@@ -222,10 +233,6 @@ class PostgresLogins:
         """The key, which is noted as used now."""
         row = await self._pool.fetchrow(_USE_KEY, key_id, now)
         return None if row is None else _key(row)
-
-    async def forget_keys(self, tenant: str) -> None:
-        """All of a tenant's."""
-        await self._pool.execute("delete from api_key where tenant = $1", tenant)
 
     async def revoke_key(self, tenant: str, key_id: str) -> bool:
         """Whether there was one."""

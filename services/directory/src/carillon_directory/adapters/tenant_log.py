@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from carillon_contracts.config import RESOURCES, ConfigChanged, Resource
+from carillon_contracts.config import RESOURCES, ConfigChanged, Resource, Tenant
 from carillon_directory.domain.claims import Claim, claim_changes
 from carillon_directory.ports import Outrun, Recorded
 from carillon_kit.event_store import NewEvent, PostgresEventStore, StoredEvent, VersionConflict
@@ -35,6 +35,11 @@ select claim.kind, claim.value from claim join unnest($2::text[], $3::text[]) as
 _CLAIMED = """
 select kind, value, tenant from claim where tenant = any($1::text[]) and value like any($2::text[]) and kind <> 'tenant'
  order by value, kind limit $3"""
+#: What the directory keeps of a tenant beside its log: it ends with the tenant, and one that begins has none of it.
+_FORGET = tuple(
+    f"delete from {table} where tenant = $1"
+    for table in ("api_key", "login", "invitation", "refresh_token", "provisioned_device", "provisioned_password")
+)
 _HEAD = "select coalesce(max(version), 0) from event where stream = $1"
 # Found by the index `event_of_resource`.
 _ONE = """
@@ -100,6 +105,9 @@ class PostgresTenantLog:
                 taken = await connection.fetch(_TAKE, tenant_id, *_columns(moved.taken))
                 if len(taken) < len(moved.taken):
                     raise Outrun("a claim was taken meanwhile")
+                if any(each.resource == Tenant.KIND and (each.before is None or each.after is None) for each in changes):
+                    for statement in _FORGET:
+                        await connection.execute(statement, tenant_id)
                 yield
         except VersionConflict as conflict:
             raise Outrun(str(conflict)) from conflict

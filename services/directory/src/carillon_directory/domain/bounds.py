@@ -10,16 +10,18 @@ from carillon_contracts.config import (
     AccountCodePolicy,
     ConfigChanged,
     Contact,
+    Device,
     HouseRuleSet,
     Mailbox,
     Resource,
     RightsProfile,
+    SipCredential,
     Tenant,
     User,
 )
 from carillon_contracts.inherited import account_code_policy_of
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.domain.commands import Bounds
+from carillon_directory.domain.commands import Asked, Bounds
 from carillon_directory.domain.documents import differing
 from carillon_directory.domain.organisation import below, department_of, user_of
 
@@ -111,8 +113,9 @@ def sees_account_code(config: TenantConfig, bounds: Bounds, user: User) -> bool:
     return policy is not None and policy.users_may_see
 
 
-def forbidden(before: TenantConfig, after: TenantConfig, bounds: Bounds, changes: Sequence[ConfigChanged]) -> str:
-    """Why whoever has these bounds may not make the changes; empty if they may."""
+def forbidden(before: TenantConfig, after: TenantConfig, asked: Asked, changes: Sequence[ConfigChanged]) -> str:
+    """Why whoever asks may not make the changes; empty if they may."""
+    bounds = asked.bounds
     if bounds.inside and (reason := next(filter(None, map(_sold, changes)), "")):
         return reason
     if bounds.whole:
@@ -126,9 +129,50 @@ def forbidden(before: TenantConfig, after: TenantConfig, bounds: Bounds, changes
             resource = reach.config.resources.get(change.resource, {}).get(change.resource_id)
             if resource is not None and not reach.may_change(resource):
                 return f"{what} is out of reach: it is not {'yours' if bounds.user else 'of the departments that you administer'}"
-        if reason := _own_fields(before, bounds, change):
+        if reason := _own_fields(before, bounds, change) or _raising(reaches, asked.actor, change):
             return reason
     return ""
+
+
+def _raising(reaches: Sequence[Reach], actor: str, change: ConfigChanged) -> str:
+    """Nobody whose rights are narrowed gives rights to anybody, or takes over the line or the login of somebody above them."""
+    what = f"{change.resource} {change.resource_id!r}"
+    if change.resource == RightsProfile.KIND:
+        return f"{what}: rights are not changed by those whose own are narrowed"
+    if change.resource == User.KIND:
+        was, now = (reach.config.users.get(change.resource_id) for reach in reaches)
+        given = now is not None and (now.role != (was.role if was else "user"))
+        if given or (was and now and was.rights_profile_id != now.rights_profile_id):
+            field = "role" if given else "rights_profile_id"
+            return f"{what}: {field} is not changed by those whose own rights are narrowed"
+    for reach in reaches:
+        resource = reach.config.resources.get(change.resource, {}).get(change.resource_id)
+        for user_id in _whose_lines(reach.config, resource):
+            user = reach.config.users.get(user_id)
+            if user is not None and _stands_above(reach, user) and actor != f"user/{user.id}":
+                return f"{what} is of user {user.id!r}, whose role ({user.role}) is above yours"
+    return ""
+
+
+def _whose_lines(config: TenantConfig, resource: Resource | None) -> Sequence[str]:
+    """Ids of those who are called, or log in, with what the resource holds."""
+    match resource:
+        case User():
+            return (resource.id,)
+        case SipCredential():
+            return (resource.user_id, resource.home_user_id)
+        case Device():
+            lines = (config.sip_credentials.get(line.sip_credential_id) for line in resource.lines)
+            return [user_id for each in lines if each is not None for user_id in (each.user_id, each.home_user_id)]
+        case _:
+            return ()
+
+
+def _stands_above(reach: Reach, user: User) -> bool:
+    """Full admins; for a department's admin those of the same one and of others; for whom a profile narrows every admin."""
+    if user.role == "department_admin" and not reach.bounds.rights_profile:
+        return user.department_id not in reach.departments - {reach.bounds.department}
+    return user.role != "user"
 
 
 def _sold(change: ConfigChanged) -> str:

@@ -26,8 +26,10 @@ from carillon_directory.domain.references import Reference, exists, references
 _NOBODY: frozenset[tuple[str, str]] = frozenset()
 
 
-def violations(config: TenantConfig, resource: Resource, expected: Collection[tuple[str, str]] = _NOBODY) -> list[Violation]:
-    """What is wrong with `resource` in `config` (which holds it already), fields relative to the resource.
+def violations(
+    config: TenantConfig, resource: Resource, expected: Collection[tuple[str, str]] = _NOBODY, before: Resource | None = None
+) -> list[Violation]:
+    """What is wrong with `resource` in `config` (which holds it already), fields relative to the resource; `before`: what it was.
 
     `expected`: (kind, id) of resources that are asked for in the same breath and refused for another reason; referring to them is no error.
     """
@@ -40,7 +42,7 @@ def violations(config: TenantConfig, resource: Resource, expected: Collection[tu
         found += plan_violations(resource)
     if isinstance(resource, User):
         found += _self_forwarding(resource)
-        found += _account_code(config, resource)
+        found += _account_code(config, resource, before)
     if isinstance(resource, Schedule):
         found += _repeated_dates(resource)
     found += _taken_digits(config, resource)
@@ -87,8 +89,11 @@ def _self_forwarding(user: User) -> list[Violation]:
     ]
 
 
-def _account_code(config: TenantConfig, user: User) -> list[Violation]:
-    """A code is as long as the policy that counts for the user wants, if there is one."""
+def _account_code(config: TenantConfig, user: User, before: Resource | None) -> list[Violation]:
+    """A new code is as long as the policy that counts for the user wants, if there is one; one that a policy outgrew stays until then."""
+    fields = ("account_code", "account_code_policy_id")
+    if isinstance(before, User) and all(getattr(before, name) == getattr(user, name) for name in fields):
+        return []
     policy = config.get(AccountCodePolicy, account_code_policy_of(config, user)[0]) if user.account_code else None
     if policy is None or policy.min_length <= len(user.account_code) <= policy.max_length:
         return []

@@ -62,7 +62,7 @@ def conclude(state: State, asked: Asked, pieces: Sequence[Piece], wrong: Sequenc
     found = [*wrong]
     for piece in pieces:
         if piece.after is not None:
-            found += (under(piece.place, each) for each in _violations(after, index, piece.after, refused, state.taken))
+            found += (under(piece.place, each) for each in _violations(after, index, piece, refused, state.taken))
     if found:
         return Invalid(tuple(found))
     if held := next((held for piece in pieces if piece.after is None and (held := _held(after, index, piece.key))), None):
@@ -70,7 +70,7 @@ def conclude(state: State, asked: Asked, pieces: Sequence[Piece], wrong: Sequenc
     if over := tuple(excesses(state.config, after, state.today)):
         return Exceeded(over)
     made = tuple(change(asked, *pair) for pair in pairs)
-    if reason := forbidden(state.config, after, asked.bounds, made):
+    if reason := forbidden(state.config, after, asked, made):
         return Forbidden(reason)
     return Accepted(made, after=replace(after, seq=state.config.seq + len(made)), index=index)
 
@@ -80,11 +80,13 @@ def with_passwords(decision: Decision, passwords: dict[str, str]) -> Decision:
     return replace(decision, passwords=passwords) if isinstance(decision, Accepted) else decision
 
 
-def _violations(after: TenantConfig, index: Index, resource: Resource, refused: Set[Key], taken: Set[Claim]) -> Iterator[Violation]:
+def _violations(after: TenantConfig, index: Index, piece: Piece, refused: Set[Key], taken: Set[Claim]) -> Iterator[Violation]:
+    resource = piece.after
+    assert resource is not None
     if resource.id.startswith(PREFIX):
         yield Violation("id", f"{PREFIX}... stands for somebody who was erased")
-    yield from checks.violations(after, resource, refused)
-    yield from services.violations(after, index, resource)
+    yield from checks.violations(after, resource, refused, piece.before)
+    yield from services.violations(after, index, resource, piece.before)
     for field, space, value in values_of(resource):
         for kind, resource_id in index.takers(space, value):
             if (kind, resource_id) != (resource.KIND, resource.id):

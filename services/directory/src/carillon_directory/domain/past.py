@@ -63,7 +63,8 @@ def restoring(
 ) -> dict[Key, Mapping[str, Any] | None]:
     """`then` of `PutBack` that makes `now` what it was, but for who was erased since: nobody comes back.
 
-    `keeping`: fields of the tenant that stay as they are; `only`: (kind, id) of the one resource that goes back."""
+    `keeping`: fields of the tenant that stay as they are; `only`: (kind, id) of the one resource that goes back, alone: short numbers of a
+    number stay as they are."""
     wanted: dict[Key, Mapping[str, Any] | None] = {
         (each.KIND, each.id): None for each in _those(now, only) if each.id not in then.resources.get(each.KIND, {})
     }

@@ -18,10 +18,10 @@ _OF: dict[str, tuple[str, str]] = {
 }
 
 
-def violations(config: TenantConfig, index: Index, resource: Resource) -> Iterator[Violation]:
-    """Of the resource in `config`, which holds it already; fields relative to it."""
+def violations(config: TenantConfig, index: Index, resource: Resource, before: Resource | None = None) -> Iterator[Violation]:
+    """Of the resource in `config`, which holds it already; fields relative to it. `before`: what it was."""
     if isinstance(resource, User):
-        yield from _of_user(config, index, resource)
+        yield from _of_user(config, index, resource, before if isinstance(before, User) else None)
     elif resource.KIND in _OF:
         service, field = _OF[resource.KIND]
         user = config.users.get(str(getattr(resource, field)))
@@ -29,10 +29,11 @@ def violations(config: TenantConfig, index: Index, resource: Resource) -> Iterat
             yield Violation(field, f"user {user.id!r} does not have the service {service}")
 
 
-def _of_user(config: TenantConfig, index: Index, user: User) -> Iterator[Violation]:
+def _of_user(config: TenantConfig, index: Index, user: User, before: User | None) -> Iterator[Violation]:
     if user.mailbox_id and not user.services.messaging:
         yield Violation("mailbox_id", "the user does not have the service messaging")
-    if user.mobile and not user.services.mobile:
+    changed = before is None or (before.mobile, before.services) != (user.mobile, user.services)
+    if changed and user.mobile and not user.services.mobile:
         yield Violation("mobile", "the user does not have the service mobile")
     off = {kind: field for kind, (service, field) in _OF.items() if not getattr(user.services, service)}
     for kind, resource_id in index.referring(User.KIND, user.id) if off else ():

@@ -1,6 +1,9 @@
 """Short codes by the range: given to numbers in one step, and moved between departments."""
 
+from itertools import count
+
 from carillon_contracts.config import ShortCode
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import documents
 from carillon_directory.domain.commands import AssignShortCodes, MoveShortCodes
 from carillon_directory.domain.conclude import Piece, State, conclude
@@ -19,10 +22,10 @@ def assign(state: State, command: AssignShortCodes) -> Decision:
     wrong: list[Violation] = []
     for index, (number, label) in enumerate(command.entries):
         code, place = f"{int(first) + index:0{width}}", f"entries[{index}]"
-        name = f"{command.department_id}-{code}" if command.department_id else code
+        name = _free(state.config, command.department_id, code)
         document = {"id": name, "department_id": command.department_id, "code": code, "number": number, "label": label}
-        if state.config.get(ShortCode, name) is not None:
-            return Exists(ShortCode.KIND, name)
+        if not name:
+            return Exists(ShortCode.KIND, f"{command.department_id}-{code}" if command.department_id else code)
         parsed = documents.parse(ShortCode.KIND, document, None, Secret("", ""))
         wrong += (under(place, each) for each in parsed.violations)
         if parsed.resource is not None:
@@ -45,3 +48,16 @@ def move(state: State, command: MoveShortCodes) -> Decision:
         return Invalid((Violation("first", f"{whose} no short code from {first} to {last}"),))
     moved = [Piece(f"short_code {each.id!r}", each, each.model_copy(update={"department_id": command.department_id})) for each in found]
     return conclude(state, command, moved)
+
+
+def _free(config: TenantConfig, department_id: str, code: str) -> str:
+    """An id for the department's code, though one that moved elsewhere kept its own; empty: the department has the code already."""
+    name = first = f"{department_id}-{code}" if department_id else code
+    for number in count(2):
+        held = config.get(ShortCode, name)
+        if held is None:
+            return name
+        if (held.department_id, held.code) == (department_id, code):
+            return ""
+        name = f"{first}-{number}"
+    raise AssertionError("ids do not end")

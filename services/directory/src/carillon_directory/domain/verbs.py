@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from carillon_contracts.config import (
+    Agent,
     Contact,
     Extension,
     ExtensionRange,
@@ -24,7 +25,7 @@ _KEPT_BY_RESET = frozenset(
     {"id", "etag", "last_name", "department_id", "site_id", "services", "restriction_profile_id", "account_code_policy_id", "trunk_ids"}
     | {"provisioning_profile_id", "caller_number", "mailbox_id", "role", "rights_profile_id", "login", "recording_policy_id"}
 )
-_GROUPS = ("ring_group", "hunt_group", "pickup_group", "paging_group")
+_GROUPS = ("ring_group", "hunt_group", "pickup_group", "paging_group", "queue", "supervision")
 
 
 def assign_number(state: State, command: AssignNumber) -> Decision:
@@ -87,6 +88,7 @@ def _free_extensions(state: State, first: str) -> Iterator[str]:
 
 def reset_line(state: State, command: ResetLine) -> Decision:
     """Personal settings, contacts and the greeting go; every credential gets a new password, and PINs are new where there were some.
+    A phone on which the user is a guest is its owner's again and keeps its password.
 
     By the event of the user and of a mailbox that is nobody else's, messages and the list of calls go too."""
     user = state.config.users.get(command.user_id)
@@ -107,22 +109,27 @@ def reset_line(state: State, command: ResetLine) -> Decision:
         pieces += left
     realm, passwords = state.config.tenant.realm, {}
     for credential in state.config.sip_credentials.values():
-        if user.id in (credential.user_id, credential.home_user_id):
+        owner = credential.home_user_id or credential.user_id
+        if owner != user.id and credential.user_id == user.id:
+            pieces.append(Piece("sip_credential", credential, _as(credential, owner, "")))
+        if owner == user.id:
             if credential.id not in command.spare_passwords:
                 return Stale(SipCredential.KIND, credential.id, credential.etag)
             passwords[credential.id] = password = command.spare_passwords[credential.id]
-            new = {"user_id": credential.home_user_id or user.id, "home_user_id": "", **credentials.hashes(credential.id, realm, password)}
+            new = {"user_id": user.id, "home_user_id": "", **credentials.hashes(credential.id, realm, password)}
             pieces.append(Piece("sip_credential", credential, credential.model_copy(update=new)))
     return with_passwords(conclude(state, command, pieces), passwords)
 
 
 def _left_groups(state: State, user_id: str) -> list[Piece] | Invalid:
-    """Groups without the user; one that would be empty is a refusal that names it."""
+    """Groups, queues and rights to supervise without the user, or the user's agents; one that would be empty is a refusal that names it."""
     pieces: list[Piece] = []
-    for kind, resource_id in state.index.referring(User.KIND, user_id):
+    agents = [each.id for each in state.config.all(Agent).values() if each.user_id == user_id]
+    gone = {(User.KIND, user_id), *((Agent.KIND, name) for name in agents)}
+    for kind, resource_id in sorted({key for each in gone for key in state.index.referring(*each)}):
         group = state.config.resources.get(kind, {}).get(resource_id)
         if kind in _GROUPS and group is not None:
-            after = parted(group, {(User.KIND, user_id)})
+            after = parted(group, gone)
             if after is group:
                 return Invalid((Violation("leave_groups", f"{kind} {resource_id!r} would have no members"),))
             pieces.append(Piece(kind, group, after))

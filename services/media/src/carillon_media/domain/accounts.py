@@ -204,10 +204,10 @@ class Accounts:
         return found.extensions.get(user_id, ("",))[0] if found else ""
 
     def name_of(self, tenant: str, user_id: str) -> str:
-        """The user's full name; empty if unknown."""
+        """The name that colleagues see; empty if unknown."""
         found = self._tenants.get(tenant)
         user = found.config.users.get(user_id) if found else None
-        return user.full_name if user else ""
+        return user.shown_name if user else ""
 
     def caller_number_of(self, tenant: str, user_id: str) -> str:
         """The number that the user shows outside; empty if none is set."""

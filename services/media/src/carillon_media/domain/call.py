@@ -84,6 +84,7 @@ from carillon_media.domain.steps import (
     Step,
     Supervise,
     Wait,
+    entered,
 )
 
 MAX_DURATION = "max_duration"
@@ -250,7 +251,7 @@ def _begin(call: CallState, step: Step) -> None:
             waiting.begin(call, step)
         case Delegate():
             call.application, call.cursor = step.application, b""
-            call.ask(Entered(step.arguments))
+            call.ask(entered(step.arguments))
         case Park():
             parking.begin(call, step)
         case PickUp():

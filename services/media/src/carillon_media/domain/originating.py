@@ -8,7 +8,7 @@ from carillon_media.domain import inputs, outputs, prompting
 from carillon_media.domain.causes import ANSWERED_ELSEWHERE, cause_of_status
 from carillon_media.domain.ringing import COMPLETED_ELSEWHERE
 from carillon_media.domain.state import CALLER, CallState, Leg, New, Originating
-from carillon_media.domain.steps import Entered, Play
+from carillon_media.domain.steps import Play, entered
 
 MAX_DURATION = "max_duration"
 
@@ -70,7 +70,7 @@ def on_accepted(call: CallState, phase: Originating, accepted: inputs.LegAccepte
         prompting.begin_play(call, Play(phase.prompts))
     else:
         call.application = phase.application or call.application
-        call.ask(Entered(phase.arguments))
+        call.ask(entered(phase.arguments))
 
 
 def on_refused(call: CallState, phase: Originating, refused: inputs.LegRefused) -> None:

@@ -7,7 +7,9 @@ from carillon_contracts.config import ConfigChanged, Device, ProvisioningProfile
 from carillon_contracts.tenant_config import TenantConfig
 
 #: Fields of a user that stand in the settings of their phones.
-USER_FIELDS = frozenset({"first_name", "last_name", "display_name", "language", "function_keys", "provisioning_profile_id"})
+USER_FIELDS = frozenset(
+    {"first_name", "last_name", "display_name", "language", "function_keys", "provisioning_profile_id", "site_id", "department_id"}
+)
 
 
 def touched(config: TenantConfig, changes: Iterable[ConfigChanged]) -> frozenset[str]:

@@ -302,6 +302,15 @@ class Entered:
     arguments: Mapping[str, str] = field(default_factory=dict)
 
 
+#: The argument of a question before there is a call, which nobody else gives: `call`, or why the phones are wanted.
+LOOK_UP = "look_up"
+
+
+def entered(given: Mapping[str, str]) -> Entered:
+    """With what somebody gave, but for the reserved argument: a call must not pass for the look-up of phones."""
+    return Entered({name: value for name, value in given.items() if name != LOOK_UP})
+
+
 @dataclass(frozen=True, slots=True)
 class TargetOutcome:
     """What became of one target; status 0: never reached."""

@@ -4,22 +4,25 @@ from dataclasses import replace
 
 from carillon_media.domain.call import FIRST_APPLICATION
 from carillon_media.domain.facts import CallFacts, Contact
-from carillon_media.domain.steps import Entered, Ring, TrunkTarget
+from carillon_media.domain.steps import LOOK_UP, Entered, Ring, TrunkTarget
 from carillon_media.handlers.control import Refused
 from carillon_media.handlers.switchboard import Switchboard
 from carillon_media.ports import NoDecision
 
 
-async def phones_at(board: Switchboard, facts: CallFacts, number: str) -> tuple[tuple[Contact, ...], Ring]:
-    """Where what rings first at the number is reached (none if nothing of it can be), and how it is rung. Raises Refused."""
-    ring = await _where(board, replace(facts, dialled=number))
+async def phones_at(board: Switchboard, facts: CallFacts, number: str, purpose: str = "call") -> tuple[tuple[Contact, ...], Ring]:
+    """Where what rings first at the number is reached (none if nothing of it can be), and how it is rung. Raises Refused.
+
+    `purpose` `emergency_notice`: who is called must know of a call for help.
+    """
+    ring = await _where(board, replace(facts, dialled=number), purpose)
     return _contacts(board, facts, ring), ring
 
 
-async def _where(board: Switchboard, facts: CallFacts) -> Ring:
+async def _where(board: Switchboard, facts: CallFacts, purpose: str) -> Ring:
     """What this user's dialling that number leads to. Raises Refused."""
     try:
-        answer = await board.parts.applications.ask(FIRST_APPLICATION, facts, b"", Entered())
+        answer = await board.parts.applications.ask(FIRST_APPLICATION, facts, b"", Entered({LOOK_UP: purpose}))
     except NoDecision as error:
         raise Refused(f"the number cannot be looked up: {error}") from error
     if not isinstance(answer.step, Ring):

@@ -11,6 +11,9 @@ from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.control import CallControl, Refused
 from carillon_media.handlers.first_phones import phones_at
 
+#: The argument with which routing has a phone called that must hear of a call for help.
+NOTICE = "emergency_notice"
+
 
 async def originate_at(
     control: CallControl,
@@ -41,7 +44,7 @@ async def originate_at(
         started_at=board.parts.clock.now(),
         node=board.parts.node,
     )
-    contacts, ring = await phones_at(board, facts, phone)
+    contacts, ring = await phones_at(board, facts, phone, NOTICE if NOTICE in arguments else "call")
     if control.full:
         raise Refused("no more calls are taken now")
     if facts.call_id in board.calls:

@@ -48,8 +48,9 @@ select o.*, c.call_id is not null as via_seen, c.ended_at is not null as via_end
 _START = """
 update call_order set via = $3, via_at = $4 where tenant = $1 and order_id = $2 and via = '' and over = '' returning tries"""
 _MISSED = """
-update call_order set via = '', via_at = null, not_before = $4, tries = tries + $5
+update call_order set via = '', via_at = null, via_accepted = false, not_before = $4, tries = tries + $5
  where tenant = $1 and order_id = $2 and via = $3 and over = '' returning true"""
+_ACCEPTED = "update call_order set via_accepted = true where tenant = $1 and order_id = $2 and via = $3 and over = ''"
 _OVER = "update call_order set over = $3, over_at = $4 where tenant = $1 and order_id = $2 and over = '' returning true"
 _ONE = "select kind, who, number, caused_by, over, words, language from call_order where tenant = $1 and order_id = $2"
 _BUSY = """
@@ -129,6 +130,11 @@ class PostgresOrders:
             if tries is not None:
                 await self._told(store, connection, order, "started", {"via_call_id": via, "tries": tries + 1})
         return tries is not None
+
+    async def accepted(self, order: Order, via: str, seconds: float | None = None) -> None:
+        """Media says that it has begun this call."""
+        async with self._up(seconds) as pool:
+            await pool.execute(_ACCEPTED, order.tenant, UUID(order.order_id), via)
 
     async def settle(self, found: Missed | Over, seconds: float | None = None) -> bool:
         """As it says, unless another replica was faster."""

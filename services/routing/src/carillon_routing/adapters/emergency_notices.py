@@ -19,7 +19,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.bus import Bus, ConsumerSpec, Delivered, PublishFailed, Retry
 from carillon_kit.clock import Clock
 from carillon_routing.domain.call_orders import EXPIRES
-from carillon_routing.domain.emergencies import notice
+from carillon_routing.domain.emergencies import WITHHELD, notice
 from carillon_routing.domain.facts import CallFacts, Direction
 from carillon_routing.ports import Orders, OrdersAway
 
@@ -96,7 +96,7 @@ def _call(event: Event) -> tuple[CallFacts, str]:
     data, tenant, call_id = event.data, event.tenantid, event.callid or ""
     if not event.type.startswith("carillon.call.started."):
         destination, party, other = (str(data.get(each) or "") for each in ("destination", "party", "kept_number"))
-        return CallFacts(tenant, call_id, "from_user", destination, caller_user_id=party), other or "withheld"
+        return CallFacts(tenant, call_id, "from_user", destination, caller_user_id=party), other or WITHHELD
     dialled, number, name, user_id = (str(data.get(each) or "") for each in ("dialled", "caller", "caller_name", "caller_user_id"))
     direction: Direction = "from_user" if data.get("direction") == "from_user" else "inbound"
     return CallFacts(tenant, call_id, direction, dialled, number, name, user_id), ""

@@ -78,6 +78,8 @@ OUTBOUND_RING_MS = 120_000
 
 #: What begins the name of an argument that is a variable of the call, which whoever sends the call to routing gives it.
 VARIABLE = "variables."
+#: The argument of a question before there is a call: whose phones would ring. `emergency_notice`: to tell them of a call for help.
+LOOK_UP = "look_up"
 
 
 class BadOutcome(ValueError):
@@ -189,13 +191,16 @@ def _enter(walk: Walk, entered: Entered) -> Move:
     for name, value in sorted(entered.arguments.items()):
         if name.startswith(VARIABLE):
             walk.assign(name.removeprefix(VARIABLE), value)
+    walk.look_up = LOOK_UP in entered.arguments
     dialled = _dialled(walk) if from_user else dialled_from_trunk(walk.config, walk.call.dialled)
-    if walk.config.tenant.subscription.suspended and not isinstance(dialled, ToEmergency):
+    if walk.config.tenant.subscription.suspended and not _helps(walk, entered, dialled):
         walk.note("tenant subscription", True, "the tenant is suspended: only help is called", "hang_up")
         return Stop(SUSPENDED)
     if from_user and not isinstance(dialled, ToEmergency) and (coded := recognise(walk.config, walk.call.dialled)) is not None:
         if coded.feature in ("forward_on", "forward_off", "dnd_on", "dnd_off"):
             return feature_settings.changed(walk, coded)
+        if coded.feature in ("operator", "intercom") and not limits.entering(walk):
+            return Stop(limits.OVER)
         if coded.feature not in ("withhold", "call_return", "call_back"):
             return features.enter(walk, coded)
         redial = call_back.by_code if coded.feature == "call_back" else feature_settings.redial
@@ -236,6 +241,16 @@ def _enter(walk: Walk, entered: Entered) -> Move:
             return Stop(UNKNOWN_NUMBER)
         case _:
             assert_never(dialled)
+
+
+def _helps(walk: Walk, entered: Entered, dialled: Dialled) -> bool:
+    """Help is called, or those who must know of it."""
+    if isinstance(dialled, ToEmergency) or entered.arguments.get(LOOK_UP) == emergency_notices.ARGUMENT:
+        return True
+    coded = recognise(walk.config, walk.call.dialled) if walk.call.direction == "from_user" else None
+    if coded is None or coded.feature != "withhold":
+        return False
+    return isinstance(dialled_by_user(walk.config, coded.argument, walk.call.caller_user_id), ToEmergency)
 
 
 def _dialled(walk: Walk) -> Dialled:

@@ -29,7 +29,7 @@ FIRST_PAUSE: Mapping[Blocked, timedelta] = {
     "limit": timedelta(0),
     "carrier": timedelta(minutes=1),
 }
-#: A call of which no event has come for so long was never begun.
+#: A call that media did not say it has begun, and of which no event has come for so long, was never begun.
 NEVER_BEGUN = timedelta(minutes=1)
 #: A call whose end was never told.
 LONGEST_CALL = timedelta(hours=2)
@@ -41,7 +41,8 @@ MAX_PER_TENANT = 500
 class Order:
     """`who`: the user who is called, or of a notice the phone (E.164); `number`: what is then called, or the emergency number.
 
-    `watched`: the colleague whose talk must end; `via`: the call under way, and what was heard of it."""
+    `watched`: the colleague whose talk must end; `via`: the call under way; `via_accepted`:
+    media said that it has begun it; what follows is what was heard of it."""
 
     tenant: str
     order_id: str
@@ -56,6 +57,7 @@ class Order:
     tries: int = 0
     via: str = ""
     via_at: datetime | None = None
+    via_accepted: bool = False
     via_seen: bool = False
     via_reached: bool = False
     via_ended: bool = False
@@ -93,7 +95,7 @@ def settled(order: Order, now: datetime) -> Missed | Over | None:
     since = now - (order.via_at or order.asked_at)
     if order.kind == "call_back" and order.via_reached:
         return Over(order, "reached")
-    if not order.via_seen:
+    if not order.via_seen and not order.via_accepted:
         return missed(order, now, counted=False) if since >= NEVER_BEGUN else None
     if order.via_ended or since >= LONGEST_CALL:
         return missed(order, now, counted=True)
@@ -126,18 +128,23 @@ def trunks_for(config: TenantConfig, order: Order) -> tuple[str, ...]:
 def due(
     config: TenantConfig, orders: Iterable[Order], busy: Collection[str], trunks: Mapping[str, TrunkNow] | None, now: datetime
 ) -> list[Order]:
-    """Which of a tenant's open orders are begun now, the oldest first. `busy`: users; `trunks` None: nobody knows how they stand."""
+    """Which of a tenant's open orders are begun now, the oldest first. `busy`: users; `trunks` None: nobody knows how they stand.
+
+    A suspended tenant's users are not called back; those who must know of a call for help are called."""
     open_orders = sorted(orders, key=lambda order: (order.asked_at, order.order_id))
     found = list[Order]()
     under_way = [order for order in open_orders if order.via]
-    rung = {order.who for order in under_way}
+    rung = {each for order in under_way for each in (order.who, order.watched) if each}
     taken = {trunk_id for order in under_way if for_a_line(order) for trunk_id in trunks_for(config, order)}
+    suspended = config.tenant.subscription.suspended
     for order in open_orders:
+        if suspended and order.kind == "call_back":
+            continue
         needed = trunks_for(config, order) if for_a_line(order) and not order.via else ()
         if order.via or not _ready(order, needed, {*busy, *rung}, trunks or {}, taken, now):
             continue
         found.append(order)
-        rung |= {order.who, order.watched}
+        rung |= {each for each in (order.who, order.watched) if each}
         taken |= set(needed)
     return found
 

@@ -117,6 +117,8 @@ class QueueWait:
     skills_for: int = 0
     #: How often being called back was offered.
     offers: int = 0
+    #: Of what is said to who becomes first: 0 nothing yet, 1 somebody stands before still, 2 it was said.
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +228,12 @@ def _encode_wait(wait: Wait) -> list[Any]:
             return ["menu", menu_id, turn, digits, since, last]
         case PlayWait(following):
             return ["play", following]
-        case QueueWait(queue_id, priority, since, turn, "", 0, 0):
+        case QueueWait(queue_id, priority, since, turn, "", 0, 0, 0):
             return ["queue", queue_id, priority, since, turn]
-        case QueueWait(queue_id, priority, since, turn, skills, skills_for, offers):
+        case QueueWait(queue_id, priority, since, turn, skills, skills_for, offers, 0):
             return ["queue_with", queue_id, priority, since, turn, skills, skills_for, offers]
+        case QueueWait(queue_id, priority, since, turn, skills, skills_for, offers, first):
+            return ["queue_first", queue_id, priority, since, turn, skills, skills_for, offers, first]
         case DeskWait(extension, turn):
             return ["desk", extension, turn]
         case FeatureWait(what, lot_id, slot, user_id):
@@ -328,5 +332,6 @@ _WAITS: dict[str, tuple[tuple[Callable[[object], bool], ...], Callable[..., Wait
     "desk": ((_is_text, _is_count), DeskWait),
     "queue": ((_is_text, _is_count, _is_count, _is_count), QueueWait),
     "queue_with": ((_is_text, _is_count, _is_count, _is_count, _is_text, _is_count, _is_count), QueueWait),
+    "queue_first": ((_is_text, _is_count, _is_count, _is_count, _is_text, _is_count, _is_count, _is_count), QueueWait),
     "feature": ((_is_text, _is_text, _is_text, _is_text), FeatureWait),
 }

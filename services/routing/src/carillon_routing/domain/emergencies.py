@@ -1,6 +1,7 @@
 """Calls for help, and what those are told who must know: who called from where."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -15,6 +16,8 @@ from carillon_routing.domain.dialling import ToEmergency, dialled_by_user
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.domain.identity import for_help
 
+#: Instead of a number that is not shown, as `EmergencyCalled.connects` says it.
+WITHHELD = "withheld"
 #: Of one letter.
 MAX_RECIPIENTS = 100
 #: That are called for one call for help.
@@ -70,6 +73,16 @@ _SPOKEN = {
     "it": ("Chiamata d'emergenza. {name} ha chiamato il {number}", "alle {time}", "interno {extension}", "per {connects}",
            "sede {site}", "{address}", "da richiamare al {callback}"),
 }  # fmt: skip
+
+
+#: In place of the number of who is connected.
+_WITHHELD = {
+    "en": "a withheld number",
+    "fr": "un numéro masqué",
+    "de": "eine unterdrückte Nummer",
+    "nl": "een onderdrukt nummer",
+    "it": "un numero nascosto",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +162,20 @@ def _words(event: EmergencyCalled, site: str, at: datetime, config: TenantConfig
         "number": _digits(event.number),
         "time": f"{at.astimezone(ZoneInfo(config.tenant.time_zone)):%H:%M}",
         "extension": _digits(event.extension),
-        "connects": _digits(event.connects) if event.connects.strip("+").isdecimal() else event.connects,
+        "connects": _connected(event, _spoken(language), _digits),
         "site": site,
         "address": event.address,
         "callback": _digits(event.callback_number),
     }
     parts = (part for part in _SPOKEN[_spoken(language).split("-")[0]] if all(values[name] for name in _NAMES.findall(part)))
     return ", ".join(part.format(**values) for part in parts) + "."
+
+
+def _connected(event: EmergencyCalled, language: str, written: Callable[[str], str] = str) -> str:
+    """Who is connected in the user's place; a number as it is `written`."""
+    if event.connects == WITHHELD:
+        return _WITHHELD[language.split("-")[0]]
+    return written(event.connects) if event.connects.strip("+").isdecimal() else event.connects
 
 
 def _digits(number: str) -> str:
@@ -171,7 +191,7 @@ def _text(event: EmergencyCalled, site: str, department: str, at: datetime, conf
     callback = event.callback_number
     values = (event.number, event.user_name, event.extension, callback, site, event.address, department, moment)
     text = "".join(f"{label}: {value or unknown}\n" for label, value in zip(labels, values, strict=True))
-    return text + (f"{connects}: {event.connects}\n" if event.connects else "")
+    return text + (f"{connects}: {_connected(event, language)}\n" if event.connects else "")
 
 
 def _concerns(recipient: EmergencyRecipient, departments: tuple[Department, ...], site: Site | None) -> bool:

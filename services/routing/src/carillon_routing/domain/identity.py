@@ -17,7 +17,7 @@ def shown_inside(config: TenantConfig, call: CallFacts) -> Shown:
         return _colleague(config, call) or (call.caller_number, call.caller_name)
     if _withheld(config, call, user):
         return "", ""
-    return config.extension_of(user.id) or call.caller_number, user.full_name
+    return config.extension_of(user.id) or call.caller_number, user.shown_name
 
 
 def _colleague(config: TenantConfig, call: CallFacts) -> Shown | None:
@@ -31,7 +31,7 @@ def _colleague(config: TenantConfig, call: CallFacts) -> Shown | None:
         user_id = number.destination.user_id
     user = config.users.get(user_id or "")
     extension = config.extension_of(user.id) if user is not None else ""
-    return (extension, user.full_name) if user is not None and extension else None
+    return (extension, user.shown_name) if user is not None and extension else None
 
 
 def _by_mobile(users: Mapping[str, User]) -> dict[str, str]:

@@ -22,6 +22,8 @@ from carillon_routing.domain.walk import Walk
 MAX_WAIT_MS = 30_000
 #: While the database is away.
 AWAY_MS = 2_000
+#: Of `QueueWait.first`.
+BEHIND, TOLD = 1, 2
 
 
 def queued(config: TenantConfig, call: CallFacts, cursor: Cursor, seen: QueueSeen) -> Advance:
@@ -60,7 +62,9 @@ def _ring(config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, s
 
 def _wait(config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, wait: QueueWait, seen: QueueSeen) -> Advance:
     language = config.tenant.language
-    phrases = heard(queue, seen.position, seen.estimated_seconds, wait.turn, cursor.language, language)
+    first = _first(queue, wait, seen.position)
+    told_now = first == TOLD and wait.first != TOLD
+    phrases = heard(queue, seen.position, seen.estimated_seconds, wait.turn, cursor.language, language, first=told_now)
     every = min(MAX_WAIT_MS, queue.announcements.every_seconds * 1000)
     waited = seen.at - seen.joined_at
     offers, after = wait.offers, queue.callback.offer_after_seconds
@@ -69,10 +73,22 @@ def _wait(config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, w
             phrases += offered_back(queue, cursor.language, language)
             offers = int(waited // after)
         every = max(1, min(every, int((after * (offers + 1) - waited) * 1000)))
-    wait = replace(wait, turn=wait.turn + 1, offers=offers)
+    wait = replace(wait, turn=wait.turn + 1, offers=offers, first=first)
     step = Wait(phrases, queue.leave_key + callback_key(queue, call, wait, calls_back=seen.calls_back), every)
     reason = f"position {seen.position}, priority {seen.priority}, waiting {waited:.0f} s"
     return _advance(seen, step, replace(cursor, wait=wait), TraceLine(f"queue/{queue.id}", True, reason))
+
+
+def _first(queue: Queue, wait: QueueWait, position: int) -> int:
+    """Who comes to an empty queue is welcomed in the first wait, and told in the next one."""
+    if not queue.announcements.first_in_line or wait.first == TOLD:
+        return wait.first
+    return BEHIND if position > 1 else TOLD if wait.turn else 0
+
+
+def becomes_first(wait: QueueWait, position: int) -> bool:
+    """Whether the wait ends because nobody stands before any more, which is to be said."""
+    return wait.first == BEHIND and position == 1
 
 
 def callback_key(queue: Queue, call: CallFacts, wait: QueueWait, *, calls_back: bool) -> str:

@@ -96,10 +96,9 @@ def _ring(walk: Walk, user: User, seconds: int, wait: UserWait, *, said: str = "
         walk.note(subject, True, f"{found} rings too", str(found))
         reached.append((f"also {position}", found))
     how = f", {said}" if said and not reached else ", the shortest of all" if reached else ""
-    if user.services.fixed_line:
-        walk.note(f"user/{user.id}", True, f"rings on all devices for {seconds} s{how}")
     targets: list[RingTarget] = []
     if user.services.fixed_line:
+        walk.note(f"user/{user.id}", True, f"rings on all devices for {seconds} s{how}")
         targets.append(UserTarget(f"user:{user.id}", user.id, 0, seconds * 1000))
     else:
         walk.note(f"user/{user.id}", False, lacks(user.id, "fixed_line"))

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from carillon_contracts.config import Announcement, Destination, Plan, PlanNode, Ways
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain.asks import NOTHING, Ask, Known, Lacking
+from carillon_routing.domain.asks import NOTHING, Ask, Known, Lacking, TakePlace
 from carillon_routing.domain.compiled import node_of
 from carillon_routing.domain.cursor import Cursor, Wait
 from carillon_routing.domain.facts import CallFacts, FactRead, HangUp, Phrase, Ring, RingResult, RingTarget, Step, TraceLine
@@ -33,8 +33,8 @@ MAX_DEPTH = 10
 #: Variables of one call, and what each may hold.
 MAX_VARIABLES = 16
 MAX_VALUE = 200
-#: Characters of one phrase.
-MAX_SPOKEN = 4000
+#: Characters of one phrase: media speaks no longer ones.
+MAX_SPOKEN = 2000
 _PLACE = re.compile(r"\{([a-z][a-z0-9_]{0,31})\}")
 _NUMBER = re.compile(r"\+?[0-9]{2,}")
 
@@ -137,6 +137,8 @@ class Walk:
     sent: bool = False
     #: Of a call that was transferred: the user who stays (empty: somebody outside), and the recording policy of the talk before.
     before: tuple[str, str] | None = None
+    #: No call stands behind the question yet: it takes no place.
+    look_up: bool = False
     #: Every plan (node empty) and node that was looked at, whether it is there or not.
     looked_at: list[tuple[str, str]] = field(default_factory=list)
 
@@ -152,6 +154,8 @@ class Walk:
 
     def ask(self, ask: Ask) -> JsonValue:
         """What is known of it; None: it could not be found out. Ends the walk if nobody looked yet."""
+        if self.look_up and isinstance(ask, TakePlace):
+            return {"taken": True, "calls": 0, "starts": 0}
         if ask.key not in self.known:
             raise Lacking(ask)
         value = self.known[ask.key]
@@ -180,9 +184,10 @@ class Walk:
         return Stop(BROKEN_PLAN)
 
     def speak(self, announcements: tuple[Announcement, ...]) -> tuple[Phrase, ...]:
-        """Phrases in the call's language, with what `{variable}` in them holds; numbers digit by digit."""
+        """Phrases in the call's language, with what `{variable}` in them holds; numbers digit by digit; without those that say nothing."""
         phrases = spoken(announcements, self.language, self.config.tenant.language)
-        return tuple(replace(each, text=self.filled(each.text, _aloud)[:MAX_SPOKEN]) for each in phrases)
+        filled = (replace(each, text=self.filled(each.text, _aloud)[:MAX_SPOKEN]) for each in phrases)
+        return tuple(each for each in filled if each.text.strip() or each.audio_id)
 
     def filled(self, text: str, said: Callable[[str], str] = str) -> str:
         """The text with every `{variable}` replaced by what it holds, as it is `said`."""

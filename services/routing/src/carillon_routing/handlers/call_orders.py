@@ -134,7 +134,9 @@ class CallOrders:
             made = await self._calls(order.tenant, order.who, order.number, RING_SECONDS, via)
         else:
             made = await self._calls.tell(order.tenant, order.who, {ARGUMENT: order.order_id}, RING_SECONDS, via)
-        if not made:
+        if made:
+            await self._orders.accepted(order, via)
+        else:
             begun = next((each for each in await self._orders.open(order.tenant) if each.via == via), None)
             if begun is not None:
                 await self._orders.settle(missed(begun, self._clock.now(), counted=False))

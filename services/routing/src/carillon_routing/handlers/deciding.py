@@ -12,10 +12,10 @@ from pydantic import JsonValue
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import Clock
 from carillon_routing.domain import cursor as cursors
-from carillon_routing.domain.advance import BadOutcome, advance, fax_calls
+from carillon_routing.domain.advance import LOOK_UP, BadOutcome, advance, fax_calls
 from carillon_routing.domain.asks import Ask, Fetch, Needs
 from carillon_routing.domain.cursor import MAX_BYTES, Cursor, QueueWait
-from carillon_routing.domain.facts import Advance, CallFacts, Entered, FactRead, Outcome, Step, Wait
+from carillon_routing.domain.facts import Advance, CallFacts, Entered, FactRead, GaveUp, Outcome, Step, Wait
 from carillon_routing.domain.facts import TraceLine as Line
 from carillon_routing.domain.made_of import MadeOf, as_read, hidden
 from carillon_routing.domain.pending import Pending, encode
@@ -139,9 +139,18 @@ class Decider:
                 known[found.ask.key] = await self._fetched(
                     config, call, found.ask, Pending(cursor, outcome, now, config.seq, "", 0, known), left
                 )
+            elif isinstance(found.ask, Fetch) and isinstance(outcome, GaveUp):
+                known[found.ask.key] = await self._told(call, found.ask, left / 2)
             else:
                 known[found.ask.key] = await self._find(call, found.ask, left)
         return found
+
+    async def _told(self, call: CallFacts, ask: Fetch, seconds: float) -> JsonValue:
+        """Of a caller who has gone: the request goes on, and what follows is not held up by it."""
+        try:
+            return await self._slow.find(call, ask, seconds)
+        except NotYet:
+            return None
 
     async def _fetched(self, config: TenantConfig, call: CallFacts, ask: Fetch, pending: Pending, seconds: float) -> JsonValue:
         until = self._slow.until(ask)
@@ -162,8 +171,10 @@ class Decider:
 
 
 def _may_wait(cursor: Cursor | None, outcome: Outcome) -> bool:
-    """What a PIN decided is kept nowhere; what a phone diverts to must be rung at once."""
-    return not _secret(cursor) and not (isinstance(outcome, Entered) and "deflected_by" in outcome.arguments)
+    """What a PIN decided is kept nowhere; what a phone diverts to must be rung at once; who asks for phones is told them at once; and who
+    gave up waits for nothing."""
+    at_once = isinstance(outcome, Entered) and not {"deflected_by", LOOK_UP}.isdisjoint(outcome.arguments)
+    return not _secret(cursor) and not at_once and not isinstance(outcome, GaveUp)
 
 
 def _secret(cursor: Cursor | None) -> bool:

@@ -15,7 +15,7 @@ from carillon_kit.logs import get_logger
 from carillon_routing.domain.cursor import Cursor, QueueWait
 from carillon_routing.domain.facts import Advance, CallFacts, Outcome, Played, Rang
 from carillon_routing.domain.queue_steps import REASONS, QueueOver, QueuePlace, QueueSeen
-from carillon_routing.domain.queued import callback_key, queued
+from carillon_routing.domain.queued import becomes_first, callback_key, queued
 from carillon_routing.domain.queueing import wanted
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues.decide import Refused
@@ -110,9 +110,6 @@ class QueueCalls:
             floors.calls_back,
         )
 
-    def _callback_key(self, queue: Queue, call: CallFacts, wait: QueueWait) -> str:
-        return callback_key(queue, call, wait, calls_back=self._floors.get().calls_back)
-
     async def called_by_fax(self, call: CallFacts) -> QueuePlace | None:
         """A fax machine calls, which goes to where faxes go: out of the queue that it waits in, if it does. Raises nothing."""
         if not self._floors.expected:
@@ -129,12 +126,14 @@ class QueueCalls:
             return None
         return QueuePlace(caller.queue_id, left=reason)
 
-    async def signalled(self, call: CallFacts) -> bool:
+    async def signalled(self, call: CallFacts, wait: QueueWait) -> bool:
         """Whether the wait of the call is to end; answers when it is, or after `AWAIT_SECONDS`."""
 
         def to_end(floor: Floor) -> bool:
             caller = floor.callers.get(call.call_id)
-            return caller is None or bool(caller.released) or (bool(caller.offered) and caller.ring_until is None)
+            if caller is None or caller.released or (caller.offered and caller.ring_until is None):
+                return True
+            return not caller.offered and not caller.agent_id and becomes_first(wait, floor.position(caller))
 
         try:
             return await self._floors.get().until(call.tenant_id, to_end, AWAIT_SECONDS)

@@ -11,10 +11,12 @@ from typing import Any
 from pydantic import JsonValue
 
 from carillon_kit.clock import Clock
+from carillon_kit.logs import get_logger
 from carillon_routing.domain.asks import Fetch
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.ports import Answers, FactFinder
 
+_log = get_logger(__name__)
 #: How long an answer is kept in memory: media asks the same again when a reply was lost.
 KEPT_SECONDS = 60.0
 MAX_KEPT = 10_000
@@ -89,10 +91,18 @@ class SlowAnswers:
         return True
 
     async def _ask(self, call: CallFacts, ask: Fetch, asked: _Asked) -> None:
-        value = await self._finder.find(call, ask)
+        value: JsonValue = None
+        try:
+            value = await self._finder.find(call, ask)
+        except Exception as error:  # noqa: BLE001 - the edge: no answer of a web address ends the process
+            _log.error("a web address could not be asked", call_id=call.call_id, url=ask.url, error=repr(error))
         asked.answer.set_result(value)
-        if asked.slow:
+        if not asked.slow:
+            return
+        try:
             await self._answers.keep(call.tenant_id, call.call_id, ask.key, value)
+        except Exception as error:  # noqa: BLE001 - the edge: another replica finds none, and the call goes on without
+            _log.error("a web address's answer could not be kept", call_id=call.call_id, url=ask.url, error=repr(error))
 
     def _forget(self) -> None:
         """The oldest come first."""

@@ -67,7 +67,7 @@ class Configuration:
     def zone(self, tenant: str) -> ZoneInfo:
         """The tenant's time zone; UTC for one that is not known."""
         config = self.current(tenant)
-        return ZoneInfo(config.tenant.time_zone) if config is not None else ZoneInfo("UTC")
+        return ZoneInfo(config.tenant.time_zone) if config is not None and config.all(Tenant) else ZoneInfo("UTC")
 
     def at(self, tenant: str, seq: int) -> TenantConfig | None:
         """That version if it is the current one or was replaced less than `KEEP` ago; otherwise the newest."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, get_args
 
-from carillon_contracts.config import ConferenceRoom
+from carillon_contracts.config import ConferenceRoom, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_voicemail.domain.conference_phrases import ConferencePhrases, phrases_in
 
@@ -191,4 +191,4 @@ def _subject(cursor: Cursor) -> str:
 
 
 def _tenant_language(config: TenantConfig) -> str:
-    return config.tenant.language if config.seq else "en"
+    return config.tenant.language if config.all(Tenant) else "en"

@@ -1541,7 +1541,9 @@ class Entered(_message.Message):
     ARGUMENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def arguments(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Of the delegate step, if one led here. Routing takes `variables.NAME` as a variable of the call."""
+        """Of the delegate step, if one led here. Routing takes `variables.NAME` as a variable of the call.
+        `look_up` is media's alone: whose phones would ring, before there is a call, which takes no place under a limit.
+        """
 
     def __init__(
         self,

@@ -603,7 +603,8 @@ class AccessServiceServicer:
     """
 
     def SetPassword(self, request, context):
-        """SetPassword gives a user a login or a new password, made here if none is given, and ends all their logins.
+        """SetPassword gives a user a login or a new password, made here if none is given, and ends all their logins and
+        a code in a letter. Not for a reseller that entered the tenant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -645,7 +646,8 @@ class AccessServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateApiKey(self, request, context):
-        """CreateApiKey makes a key for a system; the secret is shown here and never again.
+        """CreateApiKey makes a key for a system; the secret is shown here and never again. Not for a reseller that entered
+        a tenant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

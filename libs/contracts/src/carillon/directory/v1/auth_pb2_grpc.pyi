@@ -185,7 +185,9 @@ class AccessServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AccessServiceAsyncStub: ...
     SetPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SetPasswordRequest, _auth_pb2.SetPasswordResponse]
-    """SetPassword gives a user a login or a new password, made here if none is given, and ends all their logins."""
+    """SetPassword gives a user a login or a new password, made here if none is given, and ends all their logins and
+    a code in a letter. Not for a reseller that entered the tenant.
+    """
     SendWelcome: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SendWelcomeRequest, _auth_pb2.SendWelcomeResponse]
     """SendWelcome sends a user a letter, in their language, with login, extension, numbers and a code to choose a password with; a former code is void."""
     RemoveLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RemoveLoginRequest, _auth_pb2.RemoveLoginResponse]
@@ -197,7 +199,9 @@ class AccessServiceStub:
     GetLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetLoginRequest, _auth_pb2.GetLoginResponse]
     """GetLogin says how a user's login stands."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreateApiKeyRequest, _auth_pb2.CreateApiKeyResponse]
-    """CreateApiKey makes a key for a system; the secret is shown here and never again."""
+    """CreateApiKey makes a key for a system; the secret is shown here and never again. Not for a reseller that entered
+    a tenant.
+    """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListApiKeysRequest, _auth_pb2.ListApiKeysResponse]
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeApiKeyRequest, _auth_pb2.RevokeApiKeyResponse]
     """RevokeApiKey ends a key; tokens that it got live on for minutes."""
@@ -208,7 +212,9 @@ class AccessServiceAsyncStub(AccessServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.SetPasswordRequest, _auth_pb2.SetPasswordResponse]  # type: ignore[assignment]
-    """SetPassword gives a user a login or a new password, made here if none is given, and ends all their logins."""
+    """SetPassword gives a user a login or a new password, made here if none is given, and ends all their logins and
+    a code in a letter. Not for a reseller that entered the tenant.
+    """
     SendWelcome: _aio.UnaryUnaryMultiCallable[_auth_pb2.SendWelcomeRequest, _auth_pb2.SendWelcomeResponse]  # type: ignore[assignment]
     """SendWelcome sends a user a letter, in their language, with login, extension, numbers and a code to choose a password with; a former code is void."""
     RemoveLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.RemoveLoginRequest, _auth_pb2.RemoveLoginResponse]  # type: ignore[assignment]
@@ -220,7 +226,9 @@ class AccessServiceAsyncStub(AccessServiceStub):
     GetLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetLoginRequest, _auth_pb2.GetLoginResponse]  # type: ignore[assignment]
     """GetLogin says how a user's login stands."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateApiKeyRequest, _auth_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """CreateApiKey makes a key for a system; the secret is shown here and never again."""
+    """CreateApiKey makes a key for a system; the secret is shown here and never again. Not for a reseller that entered
+    a tenant.
+    """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListApiKeysRequest, _auth_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeApiKeyRequest, _auth_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
     """RevokeApiKey ends a key; tokens that it got live on for minutes."""
@@ -234,7 +242,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.SetPasswordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.SetPasswordResponse, _abc.Awaitable[_auth_pb2.SetPasswordResponse]]:
-        """SetPassword gives a user a login or a new password, made here if none is given, and ends all their logins."""
+        """SetPassword gives a user a login or a new password, made here if none is given, and ends all their logins and
+        a code in a letter. Not for a reseller that entered the tenant.
+        """
 
     @_abc_1.abstractmethod
     def SendWelcome(
@@ -282,7 +292,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.CreateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.CreateApiKeyResponse, _abc.Awaitable[_auth_pb2.CreateApiKeyResponse]]:
-        """CreateApiKey makes a key for a system; the secret is shown here and never again."""
+        """CreateApiKey makes a key for a system; the secret is shown here and never again. Not for a reseller that entered
+        a tenant.
+        """
 
     @_abc_1.abstractmethod
     def ListApiKeys(

@@ -89,7 +89,8 @@ class HistoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RestoreTenant(self, request, context):
-        """RestoreTenant makes the whole configuration what it was, as changes of its own; only an operator's restores the tenant itself.
+        """RestoreTenant makes the whole configuration what it was, as changes of its own; of the tenant itself what was sold
+        (realm, reseller, subscription, limits) goes back for those above it only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,7 +98,8 @@ class HistoryServiceServicer:
 
     def RestoreResource(self, request, context):
         """RestoreResource makes one resource what it was, as a change of its own: also one that was deleted since; one that was not there yet is
-        deleted. Refused as any change is, with what it would refer to or what still refers to it.
+        deleted. Refused as any change is, with what it would refer to or what still refers to it. Short numbers that were made with a number are
+        extensions, resources of their own: they stay as they are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,10 +42,13 @@ class HistoryServiceStub:
     CompareConfigurations: _grpc.UnaryUnaryMultiCallable[_history_pb2.CompareConfigurationsRequest, _history_pb2.CompareConfigurationsResponse]
     """CompareConfigurations lists every resource that differs between two moments."""
     RestoreTenant: _grpc.UnaryUnaryMultiCallable[_history_pb2.RestoreTenantRequest, _history_pb2.RestoreTenantResponse]
-    """RestoreTenant makes the whole configuration what it was, as changes of its own; only an operator's restores the tenant itself."""
+    """RestoreTenant makes the whole configuration what it was, as changes of its own; of the tenant itself what was sold
+    (realm, reseller, subscription, limits) goes back for those above it only.
+    """
     RestoreResource: _grpc.UnaryUnaryMultiCallable[_history_pb2.RestoreResourceRequest, _history_pb2.RestoreResourceResponse]
     """RestoreResource makes one resource what it was, as a change of its own: also one that was deleted since; one that was not there yet is
-    deleted. Refused as any change is, with what it would refer to or what still refers to it.
+    deleted. Refused as any change is, with what it would refer to or what still refers to it. Short numbers that were made with a number are
+    extensions, resources of their own: they stay as they are.
     """
 
 @_typing.type_check_only
@@ -62,10 +65,13 @@ class HistoryServiceAsyncStub(HistoryServiceStub):
     CompareConfigurations: _aio.UnaryUnaryMultiCallable[_history_pb2.CompareConfigurationsRequest, _history_pb2.CompareConfigurationsResponse]  # type: ignore[assignment]
     """CompareConfigurations lists every resource that differs between two moments."""
     RestoreTenant: _aio.UnaryUnaryMultiCallable[_history_pb2.RestoreTenantRequest, _history_pb2.RestoreTenantResponse]  # type: ignore[assignment]
-    """RestoreTenant makes the whole configuration what it was, as changes of its own; only an operator's restores the tenant itself."""
+    """RestoreTenant makes the whole configuration what it was, as changes of its own; of the tenant itself what was sold
+    (realm, reseller, subscription, limits) goes back for those above it only.
+    """
     RestoreResource: _aio.UnaryUnaryMultiCallable[_history_pb2.RestoreResourceRequest, _history_pb2.RestoreResourceResponse]  # type: ignore[assignment]
     """RestoreResource makes one resource what it was, as a change of its own: also one that was deleted since; one that was not there yet is
-    deleted. Refused as any change is, with what it would refer to or what still refers to it.
+    deleted. Refused as any change is, with what it would refer to or what still refers to it. Short numbers that were made with a number are
+    extensions, resources of their own: they stay as they are.
     """
 
 class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -103,7 +109,9 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_pb2.RestoreTenantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_pb2.RestoreTenantResponse, _abc.Awaitable[_history_pb2.RestoreTenantResponse]]:
-        """RestoreTenant makes the whole configuration what it was, as changes of its own; only an operator's restores the tenant itself."""
+        """RestoreTenant makes the whole configuration what it was, as changes of its own; of the tenant itself what was sold
+        (realm, reseller, subscription, limits) goes back for those above it only.
+        """
 
     @_abc_1.abstractmethod
     def RestoreResource(
@@ -112,7 +120,8 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_history_pb2.RestoreResourceResponse, _abc.Awaitable[_history_pb2.RestoreResourceResponse]]:
         """RestoreResource makes one resource what it was, as a change of its own: also one that was deleted since; one that was not there yet is
-        deleted. Refused as any change is, with what it would refer to or what still refers to it.
+        deleted. Refused as any change is, with what it would refer to or what still refers to it. Short numbers that were made with a number are
+        extensions, resources of their own: they stay as they are.
         """
 
 def add_HistoryServiceServicer_to_server(servicer: HistoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

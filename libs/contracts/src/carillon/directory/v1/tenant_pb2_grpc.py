@@ -99,7 +99,7 @@ class TenantServiceServicer:
 
     def DeleteTenant(self, request, context):
         """DeleteTenant is refused while the tenant has anything but itself, which an import of the tenant alone with `prune` takes out. Its keys go with
-        it, its history stays: CreateTenant with the same id takes it up.
+        it, its history stays: CreateTenant with the same id takes it up, for operators and for resellers who see its last seller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,7 +41,7 @@ class TenantServiceStub:
     UpdateTenant: _grpc.UnaryUnaryMultiCallable[_tenant_pb2.UpdateTenantRequest, _tenant_pb2.UpdateTenantResponse]
     DeleteTenant: _grpc.UnaryUnaryMultiCallable[_tenant_pb2.DeleteTenantRequest, _tenant_pb2.DeleteTenantResponse]
     """DeleteTenant is refused while the tenant has anything but itself, which an import of the tenant alone with `prune` takes out. Its keys go with
-    it, its history stays: CreateTenant with the same id takes it up.
+    it, its history stays: CreateTenant with the same id takes it up, for operators and for resellers who see its last seller.
     """
     EnterTenant: _grpc.UnaryUnaryMultiCallable[_tenant_pb2.EnterTenantRequest, _tenant_pb2.EnterTenantResponse]
     """EnterTenant gives a reseller a short token of an admin of a tenant that it sells to. The tenant's audit trail tells it, and its history
@@ -61,7 +61,7 @@ class TenantServiceAsyncStub(TenantServiceStub):
     UpdateTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.UpdateTenantRequest, _tenant_pb2.UpdateTenantResponse]  # type: ignore[assignment]
     DeleteTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.DeleteTenantRequest, _tenant_pb2.DeleteTenantResponse]  # type: ignore[assignment]
     """DeleteTenant is refused while the tenant has anything but itself, which an import of the tenant alone with `prune` takes out. Its keys go with
-    it, its history stays: CreateTenant with the same id takes it up.
+    it, its history stays: CreateTenant with the same id takes it up, for operators and for resellers who see its last seller.
     """
     EnterTenant: _aio.UnaryUnaryMultiCallable[_tenant_pb2.EnterTenantRequest, _tenant_pb2.EnterTenantResponse]  # type: ignore[assignment]
     """EnterTenant gives a reseller a short token of an admin of a tenant that it sells to. The tenant's audit trail tells it, and its history
@@ -108,7 +108,7 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_pb2.DeleteTenantResponse, _abc.Awaitable[_tenant_pb2.DeleteTenantResponse]]:
         """DeleteTenant is refused while the tenant has anything but itself, which an import of the tenant alone with `prune` takes out. Its keys go with
-        it, its history stays: CreateTenant with the same id takes it up.
+        it, its history stays: CreateTenant with the same id takes it up, for operators and for resellers who see its last seller.
         """
 
     @_abc_1.abstractmethod

@@ -817,7 +817,7 @@ class ResetLineRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     leave_groups: _builtins.bool
-    """Out of ring, hunt, pickup and paging groups as well."""
+    """Out of ring, hunt, pickup and paging groups, queues (the user's agents) and supervisions as well; refused where one would have no members."""
     reason: _builtins.str
     def __init__(
         self,

@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from carillon_contracts.config import Contact, Device, ProvisioningProfile, User
-from carillon_contracts.config.features import USUAL_CODES
+from carillon_contracts.config import Contact, Device, ProvisioningProfile, Site, User
+from carillon_contracts.config.features import codes_of
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain.organisation import site_of
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 #: Entries of a phone book; phones take no more.
@@ -68,6 +69,7 @@ class Phone:
     settings: ProvisioningProfile
     language: str
     time_zone: str
+    #: What is dialled for these; empty: the tenant switched it off.
     voicemail: str
     pick_up: str
 
@@ -82,15 +84,17 @@ def gathered(config: TenantConfig, device: Device, passwords: dict[str, str], se
     owner = owner_of(config, device)
     profile_id = device.provisioning_profile_id or (owner.provisioning_profile_id if owner is not None else "")
     settings = config.get(ProvisioningProfile, profile_id) or ProvisioningProfile(id="default")
+    site = config.get(Site, site_of(config, device))
+    codes = codes_of(config.tenant.feature_codes)
     return Phone(
         server,
         lines,
         _keys(config, owner),
         settings,
         settings.language or (owner.language if owner is not None else "") or config.tenant.language,
-        config.tenant.time_zone,
-        USUAL_CODES["voicemail"],
-        USUAL_CODES["pick_up"],
+        (site.time_zone if site is not None else "") or config.tenant.time_zone,
+        codes.get("voicemail", ""),
+        codes.get("pick_up", ""),
     )
 
 
@@ -107,7 +111,7 @@ def phone_book(config: TenantConfig, device: Device) -> tuple[Entry, ...]:
     entries = []
     for user in config.users.values():
         if extension := config.extension_of(user.id):
-            entries.append(Entry(clean(user.display_name or user.full_name), extension))
+            entries.append(Entry(clean(user.shown_name), extension))
     for contact in config.all(Contact).values():
         if not contact.owner_user_id or (owner is not None and contact.owner_user_id == owner.id):
             numbers = dict.fromkeys(number for number in (contact.phone, contact.mobile) if number)
@@ -123,7 +127,7 @@ def clean(text: str) -> str:
 def _line(config: TenantConfig, port: int, credential_id: str, label: str, password: str) -> Line:
     credential = config.sip_credentials[credential_id]
     user = config.users.get(credential.user_id)
-    name = clean(user.display_name or user.full_name) if user is not None else credential_id
+    name = clean(user.shown_name) if user is not None else credential_id
     shown = clean(label) or (config.extension_of(user.id) if user is not None else "") or credential_id
     return Line(port, credential_id, password, config.tenant.realm, shown, name)
 
@@ -136,5 +140,5 @@ def _keys(config: TenantConfig, owner: User | None) -> tuple[Key, ...]:
             if each.number:
                 found.append(Key(each.key, "speed_dial", each.number, clean(each.label) or each.number))
         elif extension := config.extension_of(colleague.id):
-            found.append(Key(each.key, "busy_lamp", extension, clean(each.label or colleague.display_name or colleague.full_name)))
+            found.append(Key(each.key, "busy_lamp", extension, clean(each.label or colleague.shown_name)))
     return tuple(found)

@@ -49,7 +49,7 @@ def settings(phone: Phone) -> File:
     for key in phone.keys:
         made = Xml.SubElement(keys, "fkey", {"idx": str(key.key - 1), "context": "1", "label": key.label, "perm": "RW"})
         realm = phone.lines[0].realm if phone.lines else phone.server.host
-        busy = f"blf <sip:{key.number}@{realm}>|{phone.pick_up}"
+        busy = f"blf <sip:{key.number}@{realm}>" + (f"|{phone.pick_up}" if phone.pick_up else "")
         made.text = busy if key.kind == "busy_lamp" else f"speed {key.number}"
     return xml(root)
 

@@ -41,7 +41,7 @@ def settings(phone: Phone) -> File:
             f"{name}.label = {key.label}",
         ]
         if key.kind == "busy_lamp":
-            lines.append(f"{name}.extension = {phone.pick_up}{key.number}")
+            lines.append(f"{name}.extension = {phone.pick_up + key.number if phone.pick_up else ''}")
     wanted = phone.settings
     lines += [
         f"lang.gui = {_LANGUAGES.get(phone.language[:2], 'English')}",

@@ -71,12 +71,15 @@ def estimated_seconds(floor: Floor, queue: Queue, position: int) -> float:
     return position * floor.queue(queue.id).average / max(1, agents_on(floor, queue))
 
 
-def heard(queue: Queue, position: int, estimated: float, turn: int, language: str, tenant_language: str) -> tuple[Phrase, ...]:
-    """What is said before the music of wait `turn` (0: the first one, with the welcome) to who stands there, for so many seconds about."""
+def heard(
+    queue: Queue, position: int, estimated: float, turn: int, language: str, tenant_language: str, *, first: bool = False
+) -> tuple[Phrase, ...]:
+    """What is said before the music of wait `turn` (0: the first one, with the welcome) to who stands there, for so many seconds about.
+
+    `first`: who is told now that nobody stands before any more."""
     said = queue.announcements
     texts: list[Announcement] = list(said.welcome) if turn == 0 else []
-    if position == 1 and said.first_in_line and turn:
-        texts += said.first_in_line if turn == 1 else ()
+    texts += said.first_in_line if first else ()
     if turn and said.periodic:
         texts.append(said.periodic[(turn - 1) % len(said.periodic)])
     phrases = list(spoken(tuple(texts), language, tenant_language))
