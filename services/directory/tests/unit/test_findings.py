@@ -5,8 +5,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from hypothesis import given as for_all
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from carillon.directory.v1 import plan_pb2 as pb
@@ -290,7 +290,7 @@ def is_open(schedule: Schedule, at: datetime) -> bool:
 
 
 @pytest.mark.feature("R-5")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @for_all(schedules, st.lists(schedules, min_size=1, max_size=3))
 def test_an_entry_is_shadowed_exactly_when_no_quarter_of_an_hour_is_its_own(schedule: Schedule, before: list[Schedule]) -> None:
     start = datetime.combine(date(2026, 1, 4), datetime.min.time())
