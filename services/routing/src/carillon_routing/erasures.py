@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import asyncpg
 from pydantic import ValidationError
@@ -22,14 +23,18 @@ _THEIRS = tuple(
 _ORDERED = (
     "delete from call_order where tenant = $1 and (who = $2 or watched = $2 or concat_ws(' ', who, number, words) ilike any($3::text[]))"
 )
+#: A question's key holds the address that was asked, with what a call brought written as addresses are; the answer may say anything.
+_ANSWERED = "delete from slow_answer where tenant = $1 and (key ilike any($2::text[]) or value::text ilike any($3::text[]))"
+#: Replicas that folded the floor before write no snapshot of it any more: see `adapters.floor_log`.
+_FENCE = """
+insert into floor_snapshot (tenant, version, state, erasures) values ($1, 0, '{}', 1)
+    on conflict (tenant) do update set erasures = floor_snapshot.erasures + 1"""
 _TALKED = "delete from last_talk where tenant = $1 and number ilike any($2::text[])"
 _ROWS = {
     "calls": (Columns("call_seen", texts=("caller", "caller_user_id")), Columns("call_leg", texts=("party", "number"))),
-    "queues": (
-        Columns("event", documents=("data",), scope="stream in ('floor/' || $1, 'hunting/' || $1, 'orders/' || $1)"),
-        Columns("floor_snapshot", documents=("state",)),
-    ),
+    "queues": (Columns("event", documents=("data",), scope="stream in ('floor/' || $1, 'hunting/' || $1, 'orders/' || $1)"),),
 }
+_SNAPSHOT = Columns("floor_snapshot", documents=("state",))
 
 
 async def carry_out(connection: Any, order: Order) -> Counts:
@@ -37,9 +42,15 @@ async def carry_out(connection: Any, order: Order) -> Counts:
     gone = [await connection.execute(statement, order.tenant, order.data.user_id) for statement in _THEIRS]
     gone.append(await connection.execute(_TALKED, order.tenant, patterns(order.cleaner.needles)))
     gone.append(await connection.execute(_ORDERED, order.tenant, order.data.user_id, patterns(order.cleaner.needles)))
+    needles = order.cleaner.needles
+    asked = {*needles, *(form for needle in needles for form in (quote(needle, safe=""), quote_plus(needle)))}
+    gone.append(await connection.execute(_ANSWERED, order.tenant, patterns(sorted(asked)), patterns(needles)))
     counts: Counts = {"facts_deleted": sum(int(each.split()[-1]) for each in gone)}
     for what, tables in _ROWS.items():
         counts[what] = sum([await rewrite_rows(connection, each, order.tenant, order.cleaner) for each in tables])
+    # Before the snapshot is read: one that is written meanwhile waits for the end of this, and is not written.
+    await connection.execute(_FENCE, order.tenant)
+    counts["queues"] += await rewrite_rows(connection, _SNAPSHOT, order.tenant, order.cleaner)
     counts["dead_letters_deleted"] = await forget_letters(connection, order.tenant, order.cleaner.needles)
     return counts
 

@@ -106,7 +106,7 @@ class Orders(Protocol):
         """Keep one; True: it is kept, now or before. False: there are too many. `caused_by`: the call that it came from."""
 
     async def open(self, tenant: str = "", seconds: float | None = None) -> list[Order]:
-        """Those of a tenant (empty: all) that are not over, the oldest first."""
+        """Those of a tenant (empty: all) that are not over, notices first, then the oldest."""
 
     async def start(self, order: Order, via: str, seconds: float | None = None) -> bool:
         """Its next try is this call, if none is under way."""
@@ -126,8 +126,8 @@ class Orders(Protocol):
     async def busy(self, tenant: str, user_ids: Iterable[str], seconds: float | None = None) -> set[str]:
         """Who of them talks or is being rung."""
 
-    async def freed(self, tenant: str, trunk_ids: Sequence[str], seconds: float | None = None) -> dict[str, datetime]:
-        """When the last answered call out by each of the trunks ended, where there was one."""
+    async def freed(self, tenant: str, trunk_ids: Sequence[str], since: datetime, seconds: float | None = None) -> dict[str, datetime]:
+        """When the last answered call out by each of the trunks ended, where one did after `since`."""
 
     def clock_turn(self) -> AbstractAsyncContextManager[bool]:
         """Whether this replica looks after all orders while the context is; one does at a time."""

@@ -1,7 +1,7 @@
 """Calls that routing owes, on a real Postgres: kept once, begun once by whichever replica looks, gone on with after a killed one."""
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -18,7 +18,9 @@ from carillon_kit.testing import postgres_dsn  # noqa: F401
 from carillon_routing.adapters.call_facts import CallFactsWriter
 from carillon_routing.adapters.call_orders import PostgresOrders
 from carillon_routing.adapters.queue_events import outgoing
+from carillon_routing.domain import call_orders as domain
 from carillon_routing.domain.asks import AcknowledgeNotice, CallsOnTrunks, CancelCallBacks, NoticeWords, OrderCallBack
+from carillon_routing.domain.authorise import authorise
 from carillon_routing.domain.call_orders import MAX_PER_USER, MAX_TRIES
 from carillon_routing.domain.emergency_notices import ARGUMENT
 from carillon_routing.domain.facts import CallFacts
@@ -39,8 +41,11 @@ class Media:
         self.begins = True
         self.trunks: dict[str, tuple[int, bool]] = {"carrier": (1, False)}
         self.asked: list[tuple[str, str, str]] = []
+        self.bad: set[str] = set()
 
     async def __call__(self, tenant: str, user_id: str, number: str, ring_seconds: int, call_id: str) -> bool:
+        if user_id in self.bad:
+            raise RuntimeError(user_id)
         self.asked.append((user_id, number, call_id))
         return self.begins
 
@@ -195,6 +200,74 @@ async def test_what_media_has_begun_is_not_begun_again_while_its_events_are_late
     clock.advance(61)
     await replica.handler.tick()
     assert len(media.asked) == 3, "what media said of the first call is not said of the next"
+
+
+async def test_a_place_under_a_limit_is_no_sign_of_a_call(pool: Any) -> None:
+    clock, media = ManualClock(), Media()
+    replica = Replica(pool, clock, media)
+    assert await replica.order() is True
+    (order,) = await replica.orders.open("acme")
+    assert await replica.orders.start(order, "never-made")
+    await pool.fetch("select * from take_place('acme', 'limit', 'never-made', 1, 0, 0, 60)")
+    (order,) = await replica.orders.open("acme")
+    assert not order.via_seen
+    clock.advance(61)
+    await replica.handler.tick()
+    assert [order.via for order in await replica.orders.open("acme")] == [""]
+
+
+async def test_a_line_that_was_free_before_anybody_asked_says_nothing(pool: Any) -> None:
+    replica, asked = Replica(pool, ManualClock(), Media()), datetime(2026, 1, 6, 10, tzinfo=UTC)
+    for call_id, minutes in ("before", -1), ("first", 1), ("last", 2):
+        await pool.execute(
+            "insert into call_leg (tenant, call_id, leg_id, party, seen_at, answered_at, ended_at)"
+            " values ('acme', $1, 'b1', 'trunk:carrier', $2, $2, $3)",
+            *(call_id, asked - timedelta(hours=1), asked + timedelta(minutes=minutes)),
+        )
+    assert await replica.orders.freed("acme", ["carrier", "other"], asked) == {"carrier": asked + timedelta(minutes=2)}
+    assert await replica.orders.freed("acme", ["carrier"], asked + timedelta(minutes=2)) == {}
+
+
+async def test_what_lines_may_carry_a_call_is_found_out_once_a_look(pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = list[str]()
+
+    def counted(config: Any, user: Any, *rest: Any) -> Any:
+        looked.append(user.id)
+        return authorise(config, user, *rest)
+
+    monkeypatch.setattr(domain, "authorise", counted)
+    replica = Replica(pool, ManualClock(), Media())
+    for user in ("anna", "ben", "carl"):
+        assert await replica.order(user) is True
+    await replica.handler.tick()
+    assert sorted(looked) == ["anna", "ben", "carl"]
+
+
+async def test_an_order_that_cannot_be_begun_stops_no_other(pool: Any) -> None:
+    clock, media = ManualClock(), Media()
+    media.trunks, media.bad = {"carrier": (0, True)}, {"anna"}
+    replica = Replica(pool, clock, media)
+    assert await replica.order("anna", colleague="carl") is True
+    clock.advance(1)
+    assert await replica.order("ben") is True
+    await replica.handler.tick()
+    assert [asked[:2] for asked in media.asked] == [("ben", NUMBER)]
+
+
+@pytest.mark.feature("D-16")
+async def test_phones_are_told_of_a_call_for_help_before_anybody_is_called_back(pool: Any) -> None:
+    clock, media = ManualClock(), Media()
+    media.trunks = {"carrier": (0, True)}
+    replica = Replica(pool, clock, media)
+    assert await replica.order() is True
+    clock.advance(1)
+    assert await replica.orders.add("acme", "emergency_notice", "+41795550911", "117", "c1", words="Hil\0fe", language="de")
+    clock.advance(1)
+    assert await replica.orders.add("acme", "emergency_notice", "+41795550911", "144", "c1", words="Sanität", language="de")
+    assert [order.number for order in await replica.orders.open()] == ["117", "144", NUMBER]
+    await replica.handler.tick()
+    assert [asked[0] for asked in media.asked] == ["+41795550911", "+41795550911", "anna"], "for each number it is called once"
+    assert await replica.handler.find(CALL, NoticeWords(media.asked[0][1], 0)) == {"text": "Hilfe", "language": "de"}
 
 
 async def test_a_colleague_is_waited_for_until_the_talk_is_over(pool: Any) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from itertools import cycle
@@ -13,11 +15,12 @@ import pytest
 
 from carillon.cdr.v1 import cdr_pb2
 from carillon.routing.v1 import routing_pb2 as pb
-from carillon_contracts.config import PlanDraft
+from carillon_contracts.config import PlanDraft, User
 from carillon_kit.clock import SystemClock
 from carillon_kit.errors import Unavailable
 from carillon_kit.testing import eventually
 from carillon_routing.adapters import comparers
+from carillon_routing.adapters.comparing import Some, framed
 from carillon_routing.adapters.past_calls import PastCalls
 from carillon_routing.domain.comparison import Comparison, together
 from carillon_routing.domain.facts import Rang
@@ -117,3 +120,19 @@ async def test_no_process_outlives_a_comparison_that_is_cut_off_or_loses_one(kil
         await asyncio.wait([running], timeout=60)
         assert running.cancelled()
     assert children() == set()
+
+
+async def test_that_no_process_can_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(Unavailable, match="no process can be started"):
+        async for _ in comparisons(Records()).compare(pb.ComparePlanRequest(plan_draft_id="d"), CONFIG, DRAFT):
+            pass
+
+
+def test_a_process_that_cannot_read_a_resource_does_not_show_it() -> None:
+    frame = framed(Some(User.KIND, [b'{"id": "anna", "first_name": {"a": "a-secret"}}']))
+    program = "from carillon_routing.adapters.comparing import main; main()"
+    ended = subprocess.run([sys.executable, "-c", program], input=frame, capture_output=True, timeout=120, check=False)
+    assert ended.returncode == 1
+    assert b"cannot be read" in ended.stderr
+    assert b"secret" not in ended.stderr

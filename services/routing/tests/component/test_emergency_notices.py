@@ -1,7 +1,9 @@
 """Calls for help on a real NATS: one letter and one audit event a call, however often its beginning is told."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -11,12 +13,13 @@ from carillon_contracts.call import CallStarted, LegDeflected, LegTransferred
 from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.letter import LetterRequested
 from carillon_contracts.streams import AUDIT, LETTERS, call_subject
-from carillon_kit.bus import Bus, Delivered
+from carillon_kit.bus import Bus, Delivered, MemoryBus, Retry
 from carillon_kit.clock import SystemClock
 from carillon_kit.postgres import migrate, open_pool
 from carillon_kit.testing import nats_url, postgres_dsn  # noqa: F401
 from carillon_routing.adapters.call_orders import PostgresOrders
 from carillon_routing.adapters.emergency_notices import TOO_LATE, EmergencyNotices
+from carillon_routing.ports import Orders, OrdersAway
 from carillon_routing.testing import small_company
 
 pytestmark = pytest.mark.feature("D-16")
@@ -61,6 +64,27 @@ async def orders(postgres_dsn: str) -> AsyncIterator[PostgresOrders]:  # noqa: F
     kept.adopt(pool)
     yield kept
     await pool.close()
+
+
+class Away:
+    """`ports.Orders` without its database."""
+
+    async def add(self, *order: str, **more: str) -> bool:
+        raise OrdersAway("the database is away")
+
+
+async def test_letters_wait_for_no_database() -> None:
+    config = small_company(emergency_recipients=[{"id": "all", "emails": ["chief@acme.example"], "phones": ["+41795550911"]}])
+    bus, now = MemoryBus(), datetime.now(UTC)
+    for stream in (LETTERS, AUDIT):
+        await bus.ensure_stream(stream)
+    notices = EmergencyNotices(bus, {"acme": config}.get, SystemClock(), cast("Orders", Away()))
+    for _ in range(2):
+        with pytest.raises(Retry):
+            await notices.handle([started("c1", "117", now), started("last", "112", now)])
+    async with asyncio.timeout(30):
+        written = await read(bus, LETTERS.name, "carillon._operator.letter.acme.requested")
+    assert [each.callid for each in written] == ["c1", "last"]
 
 
 async def test_each_call_is_told_of_once(nats_url: str, orders: PostgresOrders) -> None:  # noqa: F811

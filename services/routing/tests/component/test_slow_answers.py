@@ -25,15 +25,15 @@ from carillon_routing.adapters.postgres_facts import PostgresFacts
 from carillon_routing.app import running
 from carillon_routing.domain import pending
 from carillon_routing.domain.advance import LOOK_UP, BadOutcome
-from carillon_routing.domain.asks import Ask, Mail
+from carillon_routing.domain.asks import Ask, Fetch, Mail
 from carillon_routing.domain.cursor import CodeWait, Cursor, decode
 from carillon_routing.domain.facts import CallFacts, Entered, Gathered, GaveUp, HangUp, Ring, UserTarget, Wait
 from carillon_routing.domain.replay import again
-from carillon_routing.handlers import deciding
+from carillon_routing.handlers import deciding, slow_answers
 from carillon_routing.handlers.deciding import Decided, Decider
 from carillon_routing.handlers.floors import FloorsWhenUp
 from carillon_routing.handlers.queue_calls import QueueCalls, Waited
-from carillon_routing.handlers.slow_answers import SlowAnswers
+from carillon_routing.handlers.slow_answers import NotYet, SlowAnswers
 from carillon_routing.settings import RoutingSettings
 from carillon_routing.testing import publish_company, with_plan
 
@@ -229,6 +229,29 @@ async def test_an_error_that_nobody_foresaw_is_no_answer_and_ends_nothing() -> N
         assert asked is not None
         assert await replica.slow.came(CALL, asked.asked, 30)
         assert rung(await replica.goes_on(waits)) == "carl"
+
+
+async def test_answers_in_memory_are_bounded_in_bytes_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slow_answers, "MAX_KEPT_BYTES", 2_500)
+    outside, waits = Outside(), Outside()
+    outside.says.set_result({"body": {"vip": "x" * 1000}})
+
+    class Both:
+        async def find(self, call: CallFacts, ask: Ask) -> JsonValue:
+            return await (waits if ask.key == waiting.key else outside).find(call, ask)
+
+    waiting = Fetch("http://crm.example/slow", 8000, 0)
+    asks = [Fetch(f"http://crm.example/{n}", 8000, 0) for n in range(3)]
+    async with asyncio.TaskGroup() as tasks:
+        slow = SlowAnswers(Both(), Shelf(), lambda work, name: tasks.create_task(work, name=name), ManualClock())
+        with pytest.raises(NotYet):
+            await slow.find(CALL, waiting, 0)
+        for ask in asks:
+            await slow.find(CALL, ask, 30)
+        assert [(await slow.known(CALL, ask.key))[0] for ask in asks] == [False, True, True]
+        waits.says.set_result(YES)
+        assert await slow.find(CALL, waiting, 30) == YES, "what is not answered yet stays"
+    assert (outside.asked, waits.asked) == (3, 1)
 
 
 async def test_answers_lie_in_the_database(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

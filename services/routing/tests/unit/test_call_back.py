@@ -19,8 +19,10 @@ from carillon_routing.domain.call_orders import (
     Over,
     TrunkNow,
     due,
+    for_a_line,
     missed,
     settled,
+    trunks_for,
 )
 from carillon_routing.domain.facts import Gather
 from carillon_routing.testing import SimulatedCall, World, small_company
@@ -127,7 +129,8 @@ FREE, FULL = {"carrier": TrunkNow(True)}, {"carrier": TrunkNow(False)}
 
 
 def names(orders: list[Order], busy: set[str], trunks: dict[str, TrunkNow] | None, after: float = 5.0) -> list[str]:
-    return [each.order_id for each in due(CONFIG, orders, busy, trunks, NOW + timedelta(seconds=after))]
+    lines = {each.order_id: trunks_for(CONFIG, each) for each in orders if for_a_line(each)}
+    return [each.order_id for each in due(CONFIG, orders, busy, trunks, NOW + timedelta(seconds=after), lines)]
 
 
 @pytest.mark.feature("R-18")
@@ -176,7 +179,7 @@ def test_a_suspended_tenant_calls_nobody_back_and_tells_of_calls_for_help() -> N
     config = small_company(tenant=tenant, trunks=TRUNKS[:1])
     notice = order("help", "+41795550911", kind="emergency_notice", blocked="", number="117")
     both = order("both", number="102", watched="ben", blocked="colleague")
-    found = due(config, [order("line", "carl"), both, notice], set(), FREE, NOW + timedelta(seconds=5))
+    found = due(config, [order("line", "carl"), both, notice], set(), FREE, NOW + timedelta(seconds=5), {"line": ("carrier",)})
     assert [each.order_id for each in found] == ["help"]
 
 

@@ -39,12 +39,13 @@ select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
    and (select count(*) from call_order where tenant = $1 and kind = 'call_back' and over = '') < $15)
     on conflict do nothing returning order_id"""
 _THERE = "select true from call_order where tenant = $1 and who = $2 and number = $3 and kind = 'call_back' and over = ''"
+#: Seen is a call of which an event has come: who asks for a place under a limit makes its row before. Notices come first.
 _OPEN = """
-select o.*, c.call_id is not null as via_seen, c.ended_at is not null as via_ended, exists (
+select o.*, coalesce(c.direction, '') <> '' or c.ended_at is not null as via_seen, c.ended_at is not null as via_ended, exists (
          select from call_leg l where l.tenant = o.tenant and l.call_id = o.via and l.leg_id like 'b%' and l.answered_at is not null
        ) as via_reached
   from call_order o left join call_seen c on c.tenant = o.tenant and c.call_id = o.via and o.via <> ''
- where o.over = '' and ($1 = '' or o.tenant = $1) order by o.asked_at, o.order_id limit 5000"""
+ where o.over = '' and ($1 = '' or o.tenant = $1) order by o.kind <> 'emergency_notice', o.asked_at, o.order_id limit 5000"""
 _START = """
 update call_order set via = $3, via_at = $4 where tenant = $1 and order_id = $2 and via = '' and over = '' returning tries"""
 _MISSED = """
@@ -59,8 +60,8 @@ select distinct l.party from call_leg l join call_seen c using (tenant, call_id)
    and l.seen_at > now() - interval '24 hours'"""
 _FREED = """
 select party, max(ended_at) as at from call_leg
- where tenant = $1 and party = any($2::text[]) and leg_id like 'b%' and answered_at is not null and ended_at is not null
-   and seen_at > now() - interval '24 hours' group by party"""
+ where tenant = $1 and party = any($2::text[]) and party like 'trunk:%' and ended_at > $3
+   and leg_id like 'b%' and answered_at is not null group by party"""
 _LOCK = "select pg_try_advisory_xact_lock(hashtextextended(current_schema() || '/call orders', 0))"
 _SWEEP = "delete from call_order where over <> '' and over_at < now() - interval '2 days'"
 _FIELDS = tuple(name for name in Order.__slots__ if name != "order_id")
@@ -110,6 +111,8 @@ class PostgresOrders:
         """Keep it; True: it is kept, now or before. False: there are too many."""
         now, order_id = self._clock.now(), self._ids.uuid7()
         first = now + (FIRST_PAUSE[blocked] if blocked else timedelta(0))
+        # PostgreSQL keeps no NUL.
+        words = words.replace("\0", "")
         values = (who, number, caused_by, blocked, watched, words, language, now, first, now + EXPIRES[kind])
         async with self._turn(tenant, seconds) as (connection, store):
             if await connection.fetchval(_NEW, tenant, order_id, kind, *values, MAX_PER_USER, MAX_PER_TENANT) is None:
@@ -119,7 +122,7 @@ class PostgresOrders:
         return True
 
     async def open(self, tenant: str = "", seconds: float | None = None) -> list[Order]:
-        """Those of a tenant (empty: all) that are not over, the oldest first."""
+        """Those of a tenant (empty: all) that are not over, notices first, then the oldest."""
         async with self._up(seconds) as pool:
             return [_order(row) for row in await pool.fetch(_OPEN, tenant)]
 
@@ -168,10 +171,10 @@ class PostgresOrders:
         async with self._up(seconds) as pool:
             return {row["party"] for row in await pool.fetch(_BUSY, tenant, list(user_ids))}
 
-    async def freed(self, tenant: str, trunk_ids: Sequence[str], seconds: float | None = None) -> dict[str, datetime]:
-        """When the last answered call out by each of the trunks ended, where there was one."""
+    async def freed(self, tenant: str, trunk_ids: Sequence[str], since: datetime, seconds: float | None = None) -> dict[str, datetime]:
+        """When the last answered call out by each of the trunks ended, where one did after `since`."""
         async with self._up(seconds) as pool:
-            rows = await pool.fetch(_FREED, tenant, [f"trunk:{trunk_id}" for trunk_id in trunk_ids])
+            rows = await pool.fetch(_FREED, tenant, [f"trunk:{trunk_id}" for trunk_id in trunk_ids], since)
         return {row["party"].removeprefix("trunk:"): row["at"] for row in rows}
 
     @asynccontextmanager

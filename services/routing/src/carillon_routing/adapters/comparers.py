@@ -135,13 +135,16 @@ async def comparers(config: TenantConfig, plan: Plan, samples: int, calls: int, 
 
 async def _started() -> asyncio.subprocess.Process:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CARILLON_")}
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-c", "from carillon_routing.adapters.comparing import main; main()"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=environment,
-    )
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-c", "from carillon_routing.adapters.comparing import main; main()"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=environment,
+        )
+    except OSError as error:
+        raise Unavailable(f"past calls cannot be compared: no process can be started that follows them ({error.strerror})") from error
 
 
 def _configuration(config: TenantConfig) -> Iterator[bytes]:

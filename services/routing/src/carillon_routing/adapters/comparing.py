@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import orjson
+from pydantic import ValidationError
 
 from carillon_contracts.config import RESOURCES, Plan
 from carillon_contracts.tenant_config import TenantConfig
@@ -114,4 +115,8 @@ def main() -> None:
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     os.nice(_NICE)
-    follow(sys.stdin.buffer, sys.stdout.buffer)
+    try:
+        follow(sys.stdin.buffer, sys.stdout.buffer)
+    except ValidationError as error:
+        # Its text shows what was read: a tenant's configuration.
+        sys.exit(f"comparing: {error.title} cannot be read: {error.error_count()} faults")

@@ -1,12 +1,12 @@
 """Tells of calls for help, also of those that a user sends there: an audit event, a letter and calls to whom the tenant named.
 
 Always: the call is not held up by it, for it is told by the call's events; each call is told of once, however often its event comes,
-because letter and event have ids made of the call's, and each phone is called for it once. What is told of too late (`TOO_LATE`, for
-phones the time for which they are called) is not.
+because letter and event have ids made of the call's, and each phone is called once for each number that the call went to. Letters go
+first, for phones need the database. What is told of too late (`TOO_LATE`, for phones the time for which they are called) is not.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
 from pydantic import ValidationError
@@ -19,7 +19,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.bus import Bus, ConsumerSpec, Delivered, PublishFailed, Retry
 from carillon_kit.clock import Clock
 from carillon_routing.domain.call_orders import EXPIRES
-from carillon_routing.domain.emergencies import WITHHELD, notice
+from carillon_routing.domain.emergencies import WITHHELD, Notice, notice
 from carillon_routing.domain.facts import CallFacts, Direction
 from carillon_routing.ports import Orders, OrdersAway
 
@@ -48,42 +48,44 @@ class EmergencyNotices:
     async def handle(self, messages: list[Delivered]) -> None:
         """Raises `Retry` while the streams or the database take nothing, ValueError for what is no event of a call."""
         try:
-            for message in messages:
-                await self._one(message)
+            for call, found in [known for message in messages if (known := await self._written(message)) is not None]:
+                for told in found.phones:
+                    about = (told.phone, found.event.number, call.call_id)
+                    await self._orders.add(call.tenant_id, "emergency_notice", *about, words=told.words, language=told.language)
         except (PublishFailed, OrdersAway, OSError, TimeoutError) as error:
             raise Retry(1.0) from error
 
-    async def _one(self, message: Delivered) -> None:
+    async def _written(self, message: Delivered) -> tuple[CallFacts, Notice] | None:
+        """Of whom phones are to be told."""
         try:
             event = Event.from_json(message.data)
         except ValidationError as error:
             raise ValueError(f"{message.subject} is no event: {error}") from error
         config = self._config(event.tenantid)
         if config is None or self._clock.now() - event.time > TOO_LATE:
-            return
+            return None
         call, connects = _call(event)
         found = notice(config, call, event.time, connects)
         if found is None:
-            return
+            return None
         about = f"{call.tenant_id}/{call.call_id}" + (f"/{event.seq}" if connects else "")
         audit_id, letter_id = uuid5(_IDS, f"{about}/audit"), uuid5(_IDS, f"{about}/letter")
         subject, payload = audit_event(
             found.event, call.tenant_id, event_id=audit_id, source=SOURCE, about=f"calls/{call.call_id}", at=event.time
         )
         await self._bus.publish(AUDIT.name, subject, payload, str(audit_id))
-        if self._clock.now() - event.time < EXPIRES["emergency_notice"]:
-            for told in found.phones:
-                about_it = (told.phone, found.event.number, call.call_id)
-                await self._orders.add(call.tenant_id, "emergency_notice", *about_it, words=told.words, language=told.language)
-        if not found.recipients:
-            return
+        if found.recipients:
+            await self._write(call, found, event.time, letter_id)
+        return (call, found) if self._clock.now() - event.time < EXPIRES["emergency_notice"] else None
+
+    async def _write(self, call: CallFacts, found: Notice, at: datetime, letter_id: UUID) -> None:
         letter = LetterRequested(to=found.recipients, subject=found.subject[:300], text=found.text, language=found.language)
         request = Event(
             id=letter_id,
             source=SOURCE,
             type=f"carillon.{LetterRequested.TYPE}",
             subject=call.call_id,
-            time=event.time,
+            time=at,
             data=letter.model_dump(mode="json"),
             tenantid=call.tenant_id,
             callid=call.call_id,

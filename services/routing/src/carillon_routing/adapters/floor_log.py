@@ -22,9 +22,10 @@ PREFIX = "floor/"
 SNAPSHOT_EVERY = 500
 _FLOOR = TypeAdapter(Floor)
 _SAVE = """
-insert into floor_snapshot (tenant, version, state) values ($1, $2, $3)
-    on conflict (tenant) do update set version = excluded.version, state = excluded.state where floor_snapshot.version < excluded.version"""
-_SAVED = "select version, state from floor_snapshot where tenant = $1"
+insert into floor_snapshot (tenant, version, state, erasures) values ($1, $2, $3, $4)
+    on conflict (tenant) do update set version = excluded.version, state = excluded.state
+ where floor_snapshot.version < excluded.version and floor_snapshot.erasures = excluded.erasures"""
+_SAVED = "select version, state, erasures from floor_snapshot where tenant = $1"
 _LEASE = """
 insert into floor_clock (name, holder, until) values ('floors', $1, now() + make_interval(secs => $2))
     on conflict (name) do update set holder = excluded.holder, until = excluded.until
@@ -60,12 +61,14 @@ class Turn:
 
 
 class PostgresFloors:
-    """`ports.FloorLog`."""
+    """`ports.FloorLog`. A floor that was begun before an erasure may name the person: it is not kept after it (`erasures.carry_out`)."""
 
     def __init__(self, pool: "asyncpg.Pool[Any]", ids: Ids) -> None:
         self._pool = pool
         self._store = PostgresEventStore(pool)
         self._ids = ids
+        #: By tenant: how many there had been when the floor was begun.
+        self._erasures: dict[str, int] = {}
 
     @asynccontextmanager
     async def turn(self, tenant: str) -> AsyncIterator["Turn"]:
@@ -77,6 +80,7 @@ class PostgresFloors:
     async def start(self, tenant: str) -> tuple[Floor, int]:
         """The newest snapshot that this version of the software can read, and its version; an empty floor before the first."""
         row = await self._pool.fetchrow(_SAVED, tenant)
+        self._erasures[tenant] = 0 if row is None else row["erasures"]
         if row is None:
             return Floor(), 0
         try:
@@ -98,7 +102,7 @@ class PostgresFloors:
 
     async def keep(self, tenant: str, floor: Floor, version: int) -> None:
         """A snapshot."""
-        await self._pool.execute(_SAVE, tenant, version, _FLOOR.dump_python(floor, mode="json"))
+        await self._pool.execute(_SAVE, tenant, version, _FLOOR.dump_python(floor, mode="json"), self._erasures.get(tenant, 0))
 
     async def tenants(self) -> list[str]:
         """Who has a floor."""

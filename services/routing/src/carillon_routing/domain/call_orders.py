@@ -126,21 +126,27 @@ def trunks_for(config: TenantConfig, order: Order) -> tuple[str, ...]:
 
 
 def due(
-    config: TenantConfig, orders: Iterable[Order], busy: Collection[str], trunks: Mapping[str, TrunkNow] | None, now: datetime
+    config: TenantConfig,
+    orders: Iterable[Order],
+    busy: Collection[str],
+    trunks: Mapping[str, TrunkNow] | None,
+    now: datetime,
+    lines: Mapping[str, tuple[str, ...]],
 ) -> list[Order]:
     """Which of a tenant's open orders are begun now, the oldest first. `busy`: users; `trunks` None: nobody knows how they stand.
 
-    A suspended tenant's users are not called back; those who must know of a call for help are called."""
+    A suspended tenant's users are not called back; those who must know of a call for help are called. `lines`: `trunks_for` each
+    order that waits for one, by its id."""
     open_orders = sorted(orders, key=lambda order: (order.asked_at, order.order_id))
     found = list[Order]()
     under_way = [order for order in open_orders if order.via]
     rung = {each for order in under_way for each in (order.who, order.watched) if each}
-    taken = {trunk_id for order in under_way if for_a_line(order) for trunk_id in trunks_for(config, order)}
+    taken = {trunk_id for order in under_way if for_a_line(order) for trunk_id in lines.get(order.order_id, ())}
     suspended = config.tenant.subscription.suspended
     for order in open_orders:
         if suspended and order.kind == "call_back":
             continue
-        needed = trunks_for(config, order) if for_a_line(order) and not order.via else ()
+        needed = lines.get(order.order_id, ()) if for_a_line(order) and not order.via else ()
         if order.via or not _ready(order, needed, {*busy, *rung}, trunks or {}, taken, now):
             continue
         found.append(order)

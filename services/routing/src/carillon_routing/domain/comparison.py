@@ -22,7 +22,7 @@ from carillon_routing.domain.simulate import Assumed, simulate, target_name, usu
 
 Course = tuple[str, ...]
 #: Kinds of change that are told apart, and that one `Comparison` tells apart; more are counted together.
-MAX_GROUPS, MAX_GROUPS_EACH = 200, 1_000
+MAX_GROUPS, MAX_GROUPS_EACH = 200, 300
 
 
 @dataclass(frozen=True, slots=True)

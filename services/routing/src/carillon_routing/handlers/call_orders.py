@@ -4,7 +4,8 @@ Always: what a caller is told is kept first; while the database or media is away
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 
 from pydantic import JsonValue
@@ -98,31 +99,42 @@ class CallOrders:
             await asyncio.sleep(TICK_SECONDS)
 
     async def tick(self) -> None:
-        """One look at every order that is open. Raises `OrdersAway`."""
+        """One look at every order that is open: whoever must know of a call for help is called first. Raises `OrdersAway`."""
         orders = await self._orders.open()
         for order in orders:
-            if (found := settled(order, self._clock.now())) is not None:
-                await self._orders.settle(found)
+            with _alone(order.tenant, order.order_id):
+                if (found := settled(order, self._clock.now())) is not None:
+                    await self._orders.settle(found)
         if any(not order.via for order in orders):
-            for tenant, theirs in groupby(sorted(await self._orders.open(), key=lambda order: order.tenant), lambda order: order.tenant):
+            for (_, tenant), theirs in groupby(sorted(await self._orders.open(), key=_turn), _turn):
                 config = self._config(tenant)
                 if config is not None:
-                    await self._begin_due(config, list(theirs))
+                    with _alone(tenant):
+                        await self._begin_due(config, list(theirs))
+                await asyncio.sleep(0)
 
     async def _begin_due(self, config: TenantConfig, orders: Sequence[Order]) -> None:
         tenant = config.tenant_id
         people = {user_id for order in orders if order.kind == "call_back" for user_id in (order.who, order.watched) if user_id}
         busy = await self._orders.busy(tenant, sorted(people)) if people else set[str]()
-        trunks = await self._trunks(config, [order for order in orders if for_a_line(order)])
-        for order in due(config, orders, busy, trunks, self._clock.now()):
-            await self._begin(order)
+        for_lines = [order for order in orders if for_a_line(order)]
+        lines = dict[str, tuple[str, ...]]()
+        for order in for_lines:
+            with _alone(tenant, order.order_id):
+                lines[order.order_id] = trunks_for(config, order)
+            # There may be many, and calls are decided here.
+            await asyncio.sleep(0)
+        trunks = await self._trunks(config, for_lines, lines)
+        for order in due(config, orders, busy, trunks, self._clock.now(), lines):
+            with _alone(tenant, order.order_id):
+                await self._begin(order)
 
-    async def _trunks(self, config: TenantConfig, orders: Sequence[Order]) -> Mapping[str, TrunkNow]:
-        needed = sorted({trunk_id for order in orders for trunk_id in trunks_for(config, order)})
+    async def _trunks(self, config: TenantConfig, orders: Sequence[Order], lines: Mapping[str, tuple[str, ...]]) -> Mapping[str, TrunkNow]:
+        needed = sorted({trunk_id for trunk_ids in lines.values() for trunk_id in trunk_ids})
         states = await self._lines(config.tenant_id) if needed and self._lines is not None else None
         if states is None:
             return {}
-        freed = await self._orders.freed(config.tenant_id, needed)
+        freed = await self._orders.freed(config.tenant_id, needed, min(order.asked_at for order in orders))
         return {trunk_id: TrunkNow(states[trunk_id][1], freed.get(trunk_id)) for trunk_id in needed if trunk_id in states}
 
     async def _begin(self, order: Order) -> None:
@@ -140,3 +152,18 @@ class CallOrders:
             begun = next((each for each in await self._orders.open(order.tenant) if each.via == via), None)
             if begun is not None:
                 await self._orders.settle(missed(begun, self._clock.now(), counted=False))
+
+
+def _turn(order: Order) -> tuple[bool, str]:
+    return order.kind != "emergency_notice", order.tenant
+
+
+@contextmanager
+def _alone(tenant: str, order_id: str = "") -> Iterator[None]:
+    """What goes wrong here stops no other tenant or order; that the database is away does."""
+    try:
+        yield
+    except OrdersAway:
+        raise
+    except Exception as error:  # noqa: BLE001 - the edge
+        _log.error("a call that is to be made cannot be looked after", tenant=tenant, order_id=order_id, error=repr(error))

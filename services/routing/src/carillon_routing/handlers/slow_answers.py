@@ -1,13 +1,15 @@
 """Web addresses that take longer than a decision may: the request goes on while the call waits, and its answer is kept for who goes on.
 
-Always: a question of a call is asked once by a process, however often the decision is made; what is kept is bounded in number and time.
+Always: a question of a call is asked once by a process, however often the decision is made; what is kept has bounds: number, bytes, time.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from pydantic import JsonValue
 
 from carillon_kit.clock import Clock
@@ -20,7 +22,11 @@ _log = get_logger(__name__)
 #: How long an answer is kept in memory: media asks the same again when a reply was lost.
 KEPT_SECONDS = 60.0
 MAX_KEPT = 10_000
+#: Of all answers that are kept, as JSON.
+MAX_KEPT_BYTES = 64 * 1024 * 1024
 POLL_SECONDS = 0.25
+#: Tenant, call, and what is asked.
+_Key = tuple[str, str, str]
 Start = Callable[[Coroutine[Any, Any, None], str], object]
 
 
@@ -31,7 +37,6 @@ class NotYet(Exception):
 @dataclass(slots=True)
 class _Asked:
     answer: "asyncio.Future[JsonValue]"
-    at: float
     slow: bool = False
 
 
@@ -43,7 +48,10 @@ class SlowAnswers:
         self._answers = answers
         self._start = start
         self._clock = clock
-        self._asked: dict[tuple[str, str, str], _Asked] = {}
+        self._asked: dict[_Key, _Asked] = {}
+        #: What is answered, in that order: when, and how many bytes.
+        self._kept: deque[tuple[_Key, float, int]] = deque()
+        self._kept_bytes = 0
 
     def until(self, ask: Fetch) -> int:
         """When it is given up, if it is asked now: milliseconds since 1970."""
@@ -59,7 +67,8 @@ class SlowAnswers:
         asked = self._asked.get(key)
         if asked is None:
             self._forget()
-            asked = self._asked[key] = _Asked(asyncio.get_running_loop().create_future(), self._clock.monotonic())
+            asked = self._asked[key] = _Asked(asyncio.get_running_loop().create_future())
+            asked.answer.add_done_callback(lambda answer: self._keep(key, answer))
             self._start(self._ask(call, ask, asked), "web request")
         if not asked.answer.done():
             await asyncio.wait({asked.answer}, timeout=max(0.0, seconds))
@@ -104,10 +113,16 @@ class SlowAnswers:
         except Exception as error:  # noqa: BLE001 - the edge: another replica finds none, and the call goes on without
             _log.error("a web address's answer could not be kept", call_id=call.call_id, url=ask.url, error=repr(error))
 
+    def _keep(self, key: _Key, answer: "asyncio.Future[JsonValue]") -> None:
+        size = len(key[2]) + (0 if answer.cancelled() else len(orjson.dumps(answer.result())))
+        self._kept.append((key, self._clock.monotonic(), size))
+        self._kept_bytes += size
+        self._forget()
+
     def _forget(self) -> None:
-        """The oldest come first."""
-        for key, asked in list(self._asked.items()):
-            if asked.at > self._clock.monotonic() - KEPT_SECONDS and len(self._asked) < MAX_KEPT:
-                return
-            if asked.answer.done():
-                del self._asked[key]
+        """The oldest first, until there is room for one more."""
+        old = self._clock.monotonic() - KEPT_SECONDS
+        while self._kept and (self._kept[0][1] <= old or len(self._asked) >= MAX_KEPT or self._kept_bytes > MAX_KEPT_BYTES):
+            key, _, size = self._kept.popleft()
+            self._kept_bytes -= size
+            del self._asked[key]
