@@ -66,8 +66,8 @@ class SearchApi(SearchServiceServicer):
         """See search.proto."""
         if request.kind not in RESOURCES:
             raise InvalidArgument({"kind": f"no kind of resource {request.kind[:64]!r}"})
-        known = await self._searches.index(current_tenant())
-        config = known[1] if known is not None else TenantConfig(current_tenant())
+        read = await self._sold.directory.read(current_tenant())
+        config = read if isinstance(read, TenantConfig) else TenantConfig(current_tenant())
         visible = _visible(config)
         if request.id not in config.resources.get(request.kind, {}) or not visible(request.kind, request.id):
             raise NotFound(f"{request.kind} {request.id[:64]!r}")
