@@ -105,7 +105,7 @@ def wanted_claims(command: Command) -> frozenset[Claim]:
 
 
 def _single(state: State, command: _Single) -> Decision:
-    piece = _piece(state, command, {}, command.kind)
+    piece = _piece(state, command, {}, Index(), command.kind)
     if isinstance(piece, Refused):
         return piece
     changed, password = piece
@@ -123,9 +123,10 @@ def _batch(state: State, command: Batch) -> Decision:
     passwords: dict[str, str] = {}
     wrong: list[Violation] = []
     refused: set[Key] = set()
+    index = Index()
     for number, item in enumerate(command.items):
         place = f"requests[{number}].{item.kind}"
-        made = _piece(state, item, pieces, place)
+        made = _piece(state, item, pieces, index, place)
         if isinstance(made, Invalid):
             wrong += made.violations
             refused.add((item.kind, _id(item)))
@@ -133,6 +134,7 @@ def _batch(state: State, command: Batch) -> Decision:
             return made
         else:
             piece, password = made
+            index = index.changed([(piece.before, piece.after)])
             first = pieces.pop(piece.key, piece)
             pieces[piece.key] = Piece(place, first.before, piece.after)
             if password:
@@ -157,14 +159,14 @@ def _id(item: _Single) -> str:
     return str(item.document.get("id", "")) if isinstance(item, CreateResource) else item.resource_id
 
 
-def _piece(state: State, command: _Single, earlier: Mapping[Key, Piece], place: str) -> tuple[Piece, str] | Refused:
-    """The resource before and after, and the password made for it; `earlier`: what those before in a batch made."""
+def _piece(state: State, command: _Single, earlier: Mapping[Key, Piece], index: Index, place: str) -> tuple[Piece, str] | Refused:
+    """The resource before and after, and the password made for it; `earlier` and its `index`: what those before in a batch made."""
     key = (command.kind, _id(command))
     current = earlier[key].after if key in earlier else state.config.resources.get(command.kind, {}).get(key[1])
     if isinstance(command, CreateResource):
         if current is not None:
             return Exists(*key)
-        document = with_short_number(state, with_login(state.index, command.kind, command.document), command.kind, earlier.values())
+        document = with_short_number(state, with_login(state.index, command.kind, command.document), command.kind, index)
         return _parsed(state.config, command, None, document, place)
     if current is None:
         return Missing(*key)

@@ -3,14 +3,14 @@
 Always: digits that are dialled for something else already are told and not made; what the same command says of an extension counts.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from carillon_contracts.config import Contact, Destination, Extension, Number, Resource, ShortNumberRule
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import documents
 from carillon_directory.domain.commands import Document
 from carillon_directory.domain.conclude import Key, Piece, State
-from carillon_directory.domain.index import values_of
+from carillon_directory.domain.index import Index
 from carillon_directory.domain.references import exists, references
 
 #: (subject, why nothing was made).
@@ -46,16 +46,17 @@ def _leads_elsewhere(piece: Piece) -> bool:
     return before != after
 
 
-def with_short_number(state: State, document: Document, kind: str, earlier: Iterable[Piece]) -> Document:
-    """A new contact of the company gets a short number of its phone, where the tenant has a rule and the digits are free."""
+def with_short_number(state: State, document: Document, kind: str, earlier: Index) -> Document:
+    """A new contact of the company gets a short number of its phone, where the tenant has a rule and the digits are free.
+
+    `earlier`: what those before in a batch made."""
     rule = state.config.get(ShortNumberRule, "default")
     if kind != Contact.KIND or rule is None or rule.off or document.get("owner_user_id") or document.get("short_number"):
         return document
     number = str(document.get("phone") or document.get("mobile") or "")
-    taken = {value for each in earlier if each.after is not None for _, space, value in values_of(each.after) if space == "digits"}
     for length in rule.used_lengths if number else ():
         digits = rule.contact_prefix + number[-length:]
-        if digits not in taken and not _taken(state, digits, None, "", digits in state.config.extensions):
+        if not any(earlier.takers("digits", digits)) and not _taken(state, digits, None, "", digits in state.config.extensions):
             return {**document, "short_number": digits}
     return document
 
