@@ -1,8 +1,9 @@
 """Which department and site a resource belongs to, and what is below one."""
 
-from collections.abc import Iterator
+from itertools import islice
 
 from carillon_contracts.config import Department, Departmental, Resource, SipCredential, Site, User
+from carillon_contracts.inherited import departments_from
 from carillon_contracts.tenant_config import TenantConfig
 
 #: Deeper than any company; a circle is refused before it gets in.
@@ -39,17 +40,8 @@ def site_of(config: TenantConfig, resource: Resource) -> str:
     user = None if isinstance(resource, User) else config.users.get(user_of(config, resource))
     if own or user is not None:
         return own or site_of(config, user)  # type: ignore[arg-type]
-    return next((each.site_id for each in above(config, department_of(config, resource)) if each.site_id), "")
-
-
-def above(config: TenantConfig, department_id: str) -> Iterator[Department]:
-    """The department, then the one above it, and so on."""
-    for _ in range(DEEPEST):
-        department = config.get(Department, department_id)
-        if department is None:
-            return
-        yield department
-        department_id = department.parent_id
+    departments = islice(departments_from(config, department_of(config, resource)), DEEPEST)
+    return next((each.site_id for each in departments if each.site_id), "")
 
 
 def below(config: TenantConfig, department_id: str) -> frozenset[str]:
