@@ -63,6 +63,13 @@ def test_a_filter_that_is_none_is_refused(config: TenantConfig, filter_: str) ->
     assert refused.value.field == "filter"
 
 
+@pytest.mark.parametrize(("query", "field"), [(Query(filter="account_code = 1"), "filter"), (Query(order_by="account_code"), "order_by")])
+def test_what_a_person_is_not_shown_is_refused_by_the_field_that_asks_for_it(config: TenantConfig, query: Query, field: str) -> None:
+    with pytest.raises(BadQuery) as refused:
+        ids(config, query, Bounds(user="a"))
+    assert refused.value.field == field
+
+
 @pytest.mark.parametrize(("order", "expected"), [("last_name", "abc"), ("ring_seconds desc, last_name", "cab"), ("last_name desc", "cba")])
 def test_an_order_is_kept_through_its_pages(config: TenantConfig, order: str, expected: str) -> None:
     assert "".join(ids(config, Query(order_by=order))) == expected

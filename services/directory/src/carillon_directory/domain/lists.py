@@ -78,9 +78,10 @@ def page(
     conditions = list(_conditions(kind, query.filter))
     departments = _departments(config, query)
     order = _order(kind, query.order_by)
-    asked = {*(each.path[0] for each in conditions), *(path[0] for path, _ in order)}
-    if reach.bounds.user and asked & _SEEN_BY_SOME:
-        raise BadQuery("filter", f"users neither find nor order by {', '.join(sorted(asked & _SEEN_BY_SOME))}")
+    asked = {"filter": {each.path[0] for each in conditions}, "order_by": {path[0] for path, _ in order}}
+    for field, names in asked.items():
+        if reach.bounds.user and names & _SEEN_BY_SOME:
+            raise BadQuery(field, f"users neither find nor order by {', '.join(sorted(names & _SEEN_BY_SOME))}")
     tests = list(_tests(config, kind, query, reach, conditions, departments))
     known = SortedMap.of(config.resources.get(kind.KIND, {}))
     kept = kept or Kept(Orders(1), Columns(1))
