@@ -1,16 +1,18 @@
 """The service of history.proto: what happened, what differs between two moments, and ways back."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.history_pb2_grpc import HistoryServiceServicer
 from carillon_contracts.config import RESOURCES, Tenant
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.refusals import api_error
 from carillon_directory.domain import past
 from carillon_directory.domain.bounds import SOLD
 from carillon_directory.domain.commands import PutBack
+from carillon_directory.domain.conclude import Key
 from carillon_directory.domain.documents import differing
 from carillon_directory.domain.outcomes import Stale
 from carillon_directory.grpc_common import (
@@ -24,7 +26,7 @@ from carillon_directory.grpc_common import (
     reach_of,
     struct_of,
 )
-from carillon_directory.handlers import Directory
+from carillon_directory.handlers import Directory, Executed
 from carillon_directory.ports import Recorded
 from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit import pages
@@ -44,8 +46,8 @@ class HistoryServicer(HistoryServiceServicer):
     async def ListChanges(self, request: pb.ListChangesRequest, context: object) -> pb.ListChangesResponse:
         """Newest first."""
         tenant_id = current_whole_tenant()
-        if request.resource and request.resource not in RESOURCES:
-            raise InvalidArgument({"resource": f"must be one of {', '.join(RESOURCES)}"})
+        if request.resource:
+            _check_kind(request.resource)
         before = position_of(request.page_token, {"before": int}).get("before")
         size = pages.page_size(request.page_size)
         asked = self._directory.history(tenant_id, before, size + 1, request.resource, request.resource_id)
@@ -67,14 +69,7 @@ class HistoryServicer(HistoryServiceServicer):
             raise InvalidArgument({"config_seq": "made the tenant, which stays"})
         then, expected = past.undoing((each.version, each.change) for each in recorded)
         which = str(first) if first == last else f"{first} to {last}"
-        command = PutBack(
-            actor=current_principal().subject,
-            bounds=bounds_of(current_principal()),
-            reason=request.reason or f"undo of {which}",
-            then=then,
-            expected=expected,
-        )
-        executed = await execute(self._directory, tenant_id, command, dry_run=request.dry_run)
+        executed = await self._put_back(request, f"undo of {which}", then, expected)
         return pb.UndoChangeResponse(changes=applied(executed.changes), config_seq=executed.config.seq)
 
     async def CompareConfigurations(self, request: pb.CompareConfigurationsRequest, context: object) -> pb.CompareConfigurationsResponse:
@@ -100,52 +95,52 @@ class HistoryServicer(HistoryServiceServicer):
 
         In the middle of a change of several resources references may dangle, and nobody ever had that configuration: its end counts.
         """
-        tenant_id = current_tenant()
-        moment = moment_of(request, "moment")
-        if moment is None:
-            raise InvalidArgument({"moment": "is required"})
-        then = or_raise(await self._directory.read(tenant_id, moment, whole=True))
-        now = or_raise(await self._directory.read(tenant_id))
-        keeping = SOLD if bounds_of(current_principal()).inside else ()
-        wanted = await asyncio.to_thread(past.restoring, now, then, keeping)
-        command = PutBack(
-            actor=current_principal().subject,
-            bounds=bounds_of(current_principal()),
-            reason=request.reason or f"restored to version {then.seq}",
-            then=wanted,
-            expected=past.as_now(now, wanted),
-        )
-        executed = await execute(self._directory, tenant_id, command, dry_run=request.dry_run)
+        then, now = await self._then_and_now(current_tenant(), request)
+        wanted = await asyncio.to_thread(past.restoring, now, then, _keeping())
+        executed = await self._put_back(request, f"restored to version {then.seq}", wanted, past.as_now(now, wanted))
         return pb.RestoreTenantResponse(changes=applied(executed.changes), config_seq=executed.config.seq)
 
     async def RestoreResource(self, request: pb.RestoreResourceRequest, context: object) -> pb.RestoreResourceResponse:
         """One of them; what refers to it, or it to, is looked at as for any change."""
         tenant_id, key = current_tenant(), (request.resource, request.resource_id)
-        if request.resource not in RESOURCES:
-            raise InvalidArgument({"resource": f"must be one of {', '.join(RESOURCES)}"})
+        _check_kind(request.resource)
+        then, now = await self._then_and_now(tenant_id, request)
+        if not any(key[1] in config.resources.get(key[0], {}) for config in (now, then)):
+            raise NotFound(f"{key[0]} {key[1]!r}")
+        wanted = past.restoring(now, then, _keeping(), key)
+        expected = past.as_now(now, wanted)
+        if request.etag and request.etag != expected.get(key, request.etag):
+            raise api_error(Stale(*key, expected[key]))
+        executed = await self._put_back(request, f"restored to version {then.seq}", wanted, expected)
+        change = next(iter(executed.changes), None)
+        difference = None if change is None else _difference(*key, change.before, change.after)
+        return pb.RestoreResourceResponse(difference=difference, config_seq=executed.config.seq)
+
+    async def _then_and_now(self, tenant_id: str, request: Any) -> tuple[TenantConfig, TenantConfig]:
+        """As of the moment of the request, and as it is."""
         moment = moment_of(request, "moment")
         if moment is None:
             raise InvalidArgument({"moment": "is required"})
         then = or_raise(await self._directory.read(tenant_id, moment, whole=True))
-        now = or_raise(await self._directory.read(tenant_id))
-        if not any(key[1] in config.resources.get(key[0], {}) for config in (now, then)):
-            raise NotFound(f"{key[0]} {key[1]!r}")
-        keeping = SOLD if bounds_of(current_principal()).inside else ()
-        wanted = past.restoring(now, then, keeping, key)
-        expected = past.as_now(now, wanted)
-        if request.etag and request.etag != expected.get(key, request.etag):
-            raise api_error(Stale(*key, expected[key]))
-        command = PutBack(
-            actor=current_principal().subject,
-            bounds=bounds_of(current_principal()),
-            reason=request.reason or f"restored to version {then.seq}",
-            then=wanted,
-            expected=expected,
-        )
-        executed = await execute(self._directory, tenant_id, command, dry_run=request.dry_run)
-        change = next(iter(executed.changes), None)
-        difference = None if change is None else _difference(*key, change.before, change.after)
-        return pb.RestoreResourceResponse(difference=difference, config_seq=executed.config.seq)
+        return then, or_raise(await self._directory.read(tenant_id))
+
+    async def _put_back(
+        self, request: Any, why: str, then: Mapping[Key, Mapping[str, Any] | None], expected: Mapping[Key, str]
+    ) -> Executed:
+        """`why`: where the request gives no reason."""
+        principal = current_principal()
+        command = PutBack(actor=principal.subject, bounds=bounds_of(principal), reason=request.reason or why, then=then, expected=expected)
+        return await execute(self._directory, current_tenant(), command, dry_run=request.dry_run)
+
+
+def _check_kind(name: str) -> None:
+    if name not in RESOURCES:
+        raise InvalidArgument({"resource": f"must be one of {', '.join(RESOURCES)}"})
+
+
+def _keeping() -> Iterable[str]:
+    """Fields of the tenant that stay whatever they were."""
+    return SOLD if bounds_of(current_principal()).inside else ()
 
 
 def _difference(kind: str, resource_id: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> pb.Difference:
