@@ -45,7 +45,7 @@ class PlanChecks:
                 raise InvalidArgument({"subject": "plan_id, plan_draft_id or plan is required"})
         if isinstance(plan, Plan):
             return pb.CheckPlanResponse(findings=warnings(config, plan, language))
-        return pb.CheckPlanResponse(findings=[error(each, request.plan, language) for each in plan])
+        return pb.CheckPlanResponse(findings=[refusal(each, request.plan, language) for each in plan])
 
     async def _tried(self, config: TenantConfig, message: pb.Plan) -> Plan | list[Violation]:
         """The plan as it would be saved, or why it would not."""
@@ -105,7 +105,7 @@ def warnings_of_all(executed: Executed) -> Iterable[pb.SavedPlanFindings]:
             yield pb.SavedPlanFindings(**{f"{change.resource}_id": change.resource_id}, findings=found)
 
 
-def error(violation: Violation, plan: pb.Plan, language: Language) -> pb.PlanFinding:
+def refusal(violation: Violation, plan: pb.Plan, language: Language) -> pb.PlanFinding:
     """Why a plan is refused, in words."""
     match = _NODE.match(violation.field)
     index = int(match.group(1)) if match is not None else len(plan.nodes)

@@ -20,7 +20,7 @@ from carillon_directory.domain.findings import Finding, findings
 from carillon_directory.domain.openings import covered
 from carillon_directory.domain.outcomes import Violation
 from carillon_directory.domain.refusals import KINDS, refused
-from carillon_directory.grpc_findings import error
+from carillon_directory.grpc_findings import refusal
 
 pytestmark = pytest.mark.feature("R-2")
 WEEK = [1, 2, 3, 4, 5]
@@ -244,7 +244,7 @@ def test_what_refuses_a_plan_is_told_with_node_field_and_remedy_in_every_languag
     name = f"refused_{kind}" if kind else "refused"
     (violation,) = [each for each in refusals(nodes) if each.field == field and refused(each).kind == name]
     message = pb.Plan(nodes=[pb.PlanNode(id=str(each["id"])) for each in nodes])
-    told_in = {language: error(violation, message, language) for language in LANGUAGES}
+    told_in = {language: refusal(violation, message, language) for language in LANGUAGES}
     assert {each.kind for each in told_in.values()} == {name}
     assert all(each.field == field and each.reason and each.mend for each in told_in.values())
     assert {each.node_id for each in told_in.values()} == {nodes[int(field[6])]["id"] if field else ""}
