@@ -2,10 +2,12 @@
 
 import json
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from carillon_kit.pins import hash_pin
+from carillon_kit.pins import hash_pin, verify_pin
+from carillon_routing.domain import codes
 from carillon_routing.domain.codes import PIN_LIMIT
 from carillon_routing.domain.facts import Gather, Gathered, Ring
 from carillon_routing.domain.made_of import MadeOf, as_read, decode, encode, hidden
@@ -77,6 +79,14 @@ def test_too_many_wrong_pins_block_even_the_right_one_over_all_calls() -> None:
     assert texts(last) == ["Il y a eu trop d'essais erronés. Adressez-vous à votre administrateur."]
     assert last.played().ends == BARRED
     assert not call(config, world).pressed(PIN).rings
+
+
+def test_a_pin_is_checked_once_however_much_is_to_be_known_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    trunks = [{"id": "carrier", "address": "192.0.2.1", "max_calls": 3, "max_calls_per_second": 3}]
+    one, checked = call(company({"pin_needed": ["mobile"]}, trunks=trunks)), Mock(side_effect=verify_pin)
+    monkeypatch.setattr(codes, "verify_pin", checked)
+    assert one.pressed(PIN).rings == RINGS
+    assert checked.call_count == 1
 
 
 def test_without_the_database_codes_are_checked_and_not_counted() -> None:

@@ -55,6 +55,7 @@ from carillon_routing.domain.dialling import Dialled, ToEmergency, ToExtension, 
 from carillon_routing.domain.dialling import ToOutside as DialledOutside
 from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, GaveUp, Outcome, Played, Rang, Ring, TraceLine
 from carillon_routing.domain.feature_steps import NothingTaken, PageOver, ParkOver, SuperviseOver
+from carillon_routing.domain.made_of import as_read
 from carillon_routing.domain.queue_steps import QueueOver
 from carillon_routing.domain.walk import (
     BARRED,
@@ -100,7 +101,7 @@ def advance(
     try:
         return _decide(walk, cursor, outcome)
     except Lacking as lacking:
-        return Needs(lacking.ask)
+        return Needs(lacking.ask, as_read(walk.read))
 
 
 def decided(
@@ -115,7 +116,7 @@ def decided(
     """`advance` until it decides, with `find_out` for what is not `known`: of a simulation, or of a replay's record."""
     found_out = dict(known)
     while isinstance(found := advance(config, call, cursor, outcome, now, found_out), Needs):
-        found_out[found.ask.key] = find_out(found.ask)
+        found_out |= {**found.read, found.ask.key: find_out(found.ask)}
     return found
 
 

@@ -306,9 +306,11 @@ Ask = (
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """The decision cannot be made before this is known; asking again with it gets further."""
+    """The decision cannot be made before this is known; asking again with it gets further. `read`: what was read on the way, to be
+    known then too: a secret that was judged is not judged again."""
 
     ask: Ask
+    read: Known
 
 
 class Lacking(Exception):

@@ -5,7 +5,7 @@ What a queue did with the caller is kept as the reasons for which the caller lef
 queue's own, as what the queue saw.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, get_args
@@ -138,6 +138,6 @@ def hidden(cursor: Cursor | None, outcome: Outcome) -> Outcome:
     return replace(outcome, digits=HIDDEN if outcome.digits else "")
 
 
-def as_read(read: tuple[FactRead, ...]) -> dict[str, JsonValue]:
+def as_read(read: Iterable[FactRead]) -> dict[str, JsonValue]:
     """By key of what was asked."""
     return {each.key: each.value for each in read}

@@ -135,6 +135,7 @@ class Decider:
         deadline = self._clock.monotonic() + FACTS_SECONDS
         while isinstance(found := advance(config, call, cursor, outcome, now, known), Needs):
             left = deadline - self._clock.monotonic()
+            known.update(found.read)
             if isinstance(found.ask, Fetch) and _may_wait(cursor, outcome):
                 known[found.ask.key] = await self._fetched(
                     config, call, found.ask, Pending(cursor, outcome, now, config.seq, "", 0, known), left
