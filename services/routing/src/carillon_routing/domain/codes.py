@@ -54,12 +54,8 @@ def given(walk: Walk, wait: CodeWait, gathered: Gathered) -> Move | str:
     if gathered.digits:
         about = f"{wait.kind} {wait.number} {wait.turn}"
         right, reason, limit = _checked(walk, user, wait.kind, gathered.digits, about)
-        answer = walk.ask(CountTry(user.id, wait.kind, right, limit, f"{wait.number} {wait.turn}"))
-        if not isinstance(answer, dict):
-            reason += "; wrong tries could not be counted"
-            accepted, wrong = right, 0
-        else:
-            accepted, wrong = answer.get("accepted") is True, int(str(answer.get("wrong", 0)))
+        accepted, wrong, uncounted = counted(walk, CountTry(user.id, wait.kind, right, limit, f"{wait.number} {wait.turn}"))
+        reason += uncounted
         if accepted:
             walk.note(subject, True, reason if right and wait.kind == "account" else "was accepted", wait.number)
             return str(walk.judged(f"{about} code", lambda: gathered.digits if wait.kind == "account" else ""))
@@ -73,6 +69,14 @@ def given(walk: Walk, wait: CodeWait, gathered: Gathered) -> Move | str:
         return refused(walk, "barred")
     again = CodeWait(wait.kind, wait.number, wait.ring_ms, wait.turn + 1)
     return ask(walk, user, again, "wrong_code" if gathered.digits else None)
+
+
+def counted(walk: Walk, tried: CountTry) -> tuple[bool, int, str]:
+    """Whether the try is accepted, how many in a row were wrong, and what the reason says besides where they could not be counted."""
+    answer = walk.ask(tried)
+    if not isinstance(answer, dict):
+        return tried.right, 0, "; wrong tries could not be counted"
+    return answer.get("accepted") is True, int(str(answer.get("wrong", 0))), ""
 
 
 def _checked(walk: Walk, user: User, kind: str, digits: str, about: str) -> tuple[bool, str, int]:

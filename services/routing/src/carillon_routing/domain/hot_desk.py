@@ -8,7 +8,7 @@ from carillon_contracts.config import User
 from carillon_contracts.feature_codes import Coded
 from carillon_kit.pins import verify_pin
 from carillon_routing.domain.asks import CountTry, HavePhone
-from carillon_routing.domain.codes import FIRST_DIGIT_MS, MAX_TURNS, NEXT_DIGIT_MS, PIN_DIGITS, PIN_LIMIT
+from carillon_routing.domain.codes import FIRST_DIGIT_MS, MAX_TURNS, NEXT_DIGIT_MS, PIN_DIGITS, PIN_LIMIT, counted
 from carillon_routing.domain.cursor import DeskWait
 from carillon_routing.domain.facts import Gather, Gathered
 from carillon_routing.domain.feature_phrases import Said, phrase
@@ -57,14 +57,11 @@ def given(walk: Walk, wait: DeskWait, gathered: Gathered) -> Stop:
     subject = f"user/{user.id} phone PIN"
     right = walk.judged(f"phone {user.id} {wait.turn}", lambda: verify_pin(gathered.digits, user.phone_pin_hash)) is True
     reason = "is the user's" if right else "is not the user's" if user.phone_pin_hash else "there is none, so none can be given"
-    answer = walk.ask(CountTry(user.id, "phone", right, PIN_LIMIT, f"{wait.extension} {wait.turn}"))
-    counted = isinstance(answer, dict)
-    accepted = answer.get("accepted") is True if isinstance(answer, dict) else right
-    wrong = int(str(answer.get("wrong", 0))) if isinstance(answer, dict) else 0
+    accepted, wrong, uncounted = counted(walk, CountTry(user.id, "phone", right, PIN_LIMIT, f"{wait.extension} {wait.turn}"))
     if not accepted and wrong >= PIN_LIMIT:
         walk.note(subject, False, f"is blocked: {wrong} wrong tries in a row, at most {PIN_LIMIT}")
         return say(walk, "code_blocked")
-    walk.note(subject, accepted, reason if counted else f"{reason}; wrong tries could not be counted")
+    walk.note(subject, accepted, reason + uncounted)
     return _logged_in(walk, user) if accepted else _again(walk, wait, "wrong_code")
 
 
