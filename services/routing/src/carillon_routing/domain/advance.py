@@ -53,6 +53,7 @@ from carillon_routing.domain.cursor import (
 )
 from carillon_routing.domain.dialling import Dialled, ToEmergency, ToExtension, ToNothing, ToOwnNumber, dialled_by_user, dialled_from_trunk
 from carillon_routing.domain.dialling import ToOutside as DialledOutside
+from carillon_routing.domain.emergencies import emergency_number
 from carillon_routing.domain.facts import Advance, CallFacts, Entered, Gathered, GaveUp, Outcome, Played, Rang, Ring, TraceLine
 from carillon_routing.domain.feature_steps import NothingTaken, PageOver, ParkOver, SuperviseOver
 from carillon_routing.domain.made_of import as_read
@@ -194,7 +195,7 @@ def _enter(walk: Walk, entered: Entered) -> Move:
             walk.assign(name.removeprefix(VARIABLE), value)
     walk.look_up = LOOK_UP in entered.arguments
     dialled = _dialled(walk) if from_user else dialled_from_trunk(walk.config, walk.call.dialled)
-    if walk.config.tenant.subscription.suspended and not _helps(walk, entered, dialled):
+    if walk.config.tenant.subscription.suspended and not _helps(walk, entered):
         walk.note("tenant subscription", True, "the tenant is suspended: only help is called", "hang_up")
         return Stop(SUSPENDED)
     if from_user and not isinstance(dialled, ToEmergency) and (coded := recognise(walk.config, walk.call.dialled)) is not None:
@@ -244,14 +245,12 @@ def _enter(walk: Walk, entered: Entered) -> Move:
             assert_never(dialled)
 
 
-def _helps(walk: Walk, entered: Entered, dialled: Dialled) -> bool:
+def _helps(walk: Walk, entered: Entered) -> bool:
     """Help is called, or those who must know of it."""
-    if isinstance(dialled, ToEmergency) or entered.arguments.get(LOOK_UP) == emergency_notices.ARGUMENT:
+    if entered.arguments.get(LOOK_UP) == emergency_notices.ARGUMENT:
         return True
-    coded = recognise(walk.config, walk.call.dialled) if walk.call.direction == "from_user" else None
-    if coded is None or coded.feature != "withhold":
-        return False
-    return isinstance(dialled_by_user(walk.config, coded.argument, walk.call.caller_user_id), ToEmergency)
+    call = walk.call
+    return call.direction == "from_user" and bool(emergency_number(walk.config, call.dialled, call.caller_user_id))
 
 
 def _dialled(walk: Walk) -> Dialled:
