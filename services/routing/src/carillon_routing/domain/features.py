@@ -4,6 +4,8 @@ Always: who may not is told so and nothing else happens; a parked call that nobo
 says, else is parked again.
 """
 
+from collections.abc import Mapping
+
 from carillon_contracts.config import ParkingLot, User
 from carillon_contracts.feature_codes import Coded, lot_of, picks_up_for, rung_at
 from carillon_routing.domain import attendance, call_back, hot_desk, operators
@@ -147,8 +149,17 @@ def _park(walk: Walk, subject: str, slot: str) -> Move:
 
 def _recall_seconds(walk: Walk, lot: ParkingLot, user_id: str) -> int:
     """After how long who parked the call is called back; a secretary no later than reminded of who waits for another user."""
-    rules = [user.secretary for user in walk.config.users.values() if user.secretary is not None]
-    return min([lot.recall_seconds, *(rule.reminder_seconds for rule in rules if rule.user_id == user_id and rule.reminder_seconds)])
+    reminded = walk.config.derived("routing secretaries' reminders", User, _reminders).get(user_id)
+    return lot.recall_seconds if reminded is None else min(lot.recall_seconds, reminded)
+
+
+def _reminders(users: Mapping[str, User]) -> dict[str, int]:
+    """Seconds until a secretary is reminded, by secretary; the fewest."""
+    found: dict[str, int] = {}
+    for rule in (user.secretary for user in users.values()):
+        if rule is not None and rule.reminder_seconds:
+            found[rule.user_id] = min(rule.reminder_seconds, found.get(rule.user_id, rule.reminder_seconds))
+    return found
 
 
 def _parked(walk: Walk, wait: FeatureWait, result: str, slot: str) -> Move:
