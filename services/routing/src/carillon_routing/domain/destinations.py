@@ -89,9 +89,8 @@ def mailbox(walk: Walk, mailbox_id: str) -> Move:
     """Voicemail decides from here on."""
     if mailbox_id not in walk.config.mailboxes:
         return walk.broken(f"mailbox/{mailbox_id}", "there is no such mailbox")
-    owners = walk.config.derived("routing mailbox owners", User, _owners).get(mailbox_id, ())
-    if owners and not any(user.services.messaging for user in owners):
-        walk.note(f"mailbox/{mailbox_id}", False, lacks(owners[0].id, "messaging"))
+    if owner_id := walk.config.derived("routing mailboxes off", User, _switched_off).get(mailbox_id):
+        walk.note(f"mailbox/{mailbox_id}", False, lacks(owner_id, "messaging"))
         return ToSender("unreachable", ENDS["unreachable"])
     walk.note(f"mailbox/{mailbox_id}", True, "takes a message", "voicemail")
     arguments = {"mailbox_id": mailbox_id}
@@ -100,11 +99,13 @@ def mailbox(walk: Walk, mailbox_id: str) -> Move:
     return Stop(Delegate("voicemail", arguments))
 
 
-def _owners(users: Mapping[str, User]) -> dict[str, tuple[User, ...]]:
-    found: dict[str, tuple[User, ...]] = {}
+def _switched_off(users: Mapping[str, User]) -> dict[str, str]:
+    """Mailboxes none of whose owners has the service, each with the first of them."""
+    on = {user.mailbox_id for user in users.values() if user.services.messaging}
+    found: dict[str, str] = {}
     for user in users.values():
-        if user.mailbox_id:
-            found[user.mailbox_id] = (*found.get(user.mailbox_id, ()), user)
+        if user.mailbox_id and user.mailbox_id not in on:
+            found.setdefault(user.mailbox_id, user.id)
     return found
 
 
