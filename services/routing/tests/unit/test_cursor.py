@@ -2,12 +2,13 @@
 
 import contextlib
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carillon_contracts.call_order import Blocked
 from carillon_routing.domain.cursor import (
     MAX_BYTES,
     BadCursor,
@@ -32,7 +33,7 @@ waits = st.one_of(
     st.builds(UserWait, text),
     st.builds(GroupWait, text),
     st.builds(ExternalWait, text, st.lists(text, max_size=10).map(tuple), counts, text, st.booleans()),
-    st.builds(CallBackWait, text, text),
+    st.builds(CallBackWait, text, st.sampled_from(get_args(Blocked))),
     st.builds(NoticeWait, text, counts),
     st.builds(MenuWait, text, counts, text),
     st.builds(PlayWait, text),

@@ -52,7 +52,7 @@ def chosen(walk: Walk, wait: CallBackWait, gathered: Gathered) -> Stop:
     if gathered.digits != KEY:
         walk.note(f"number {wait.number}", False, "no call-back is wanted", "hang_up")
         return Stop(NO_TRUNK)
-    return _ordered(walk, OrderCallBack(walk.call.caller_user_id, wait.number, "", "limit" if wait.blocked == "limit" else "carrier"))
+    return _ordered(walk, OrderCallBack(walk.call.caller_user_id, wait.number, "", wait.blocked))
 
 
 def by_code(walk: Walk, coded: Coded) -> Stop | None:

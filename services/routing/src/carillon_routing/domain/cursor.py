@@ -5,8 +5,9 @@ Always: `decode(encode(cursor)) == cursor`, and what is not such an object is re
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, get_args
 
+from carillon_contracts.call_order import Blocked
 from carillon_routing.domain import compact
 
 VERSION = 2
@@ -70,10 +71,10 @@ class CodeWait:
 
 @dataclass(frozen=True, slots=True)
 class CallBackWait:
-    """The caller is asked whether to be called back, because every trunk for `number` is busy; `blocked`: see `call_order.Blocked`."""
+    """The caller is asked whether to be called back, because every trunk for `number` is busy."""
 
     number: str
-    blocked: str
+    blocked: Blocked
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +307,10 @@ def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
 
 
+def _is_blocked(value: object) -> bool:
+    return value in get_args(Blocked)
+
+
 def _is_flag(value: object) -> bool:
     return isinstance(value, bool)
 
@@ -321,7 +326,7 @@ _WAITS: dict[str, tuple[tuple[Callable[[object], bool], ...], Callable[..., Wait
         (_is_text, _is_texts, _is_count, _is_text),
         lambda number, tried, ring_ms, user: ExternalWait(number, tuple(tried), ring_ms, user, busy=True),
     ),
-    "call_back": ((_is_text, _is_text), CallBackWait),
+    "call_back": ((_is_text, _is_blocked), CallBackWait),
     "notice": ((_is_text, _is_count), NoticeWait),
     "group": ((_is_text, _is_flag), GroupWait),
     "sticky": ((_is_text,), StickyWait),
