@@ -231,10 +231,8 @@ def _encode_wait(wait: Wait) -> list[Any]:
             return ["play", following]
         case QueueWait(queue_id, priority, since, turn, "", 0, 0, 0):
             return ["queue", queue_id, priority, since, turn]
-        case QueueWait(queue_id, priority, since, turn, skills, skills_for, offers, 0):
-            return ["queue_with", queue_id, priority, since, turn, skills, skills_for, offers]
         case QueueWait(queue_id, priority, since, turn, skills, skills_for, offers, first):
-            return ["queue_first", queue_id, priority, since, turn, skills, skills_for, offers, first]
+            return ["queue_with", queue_id, priority, since, turn, skills, skills_for, offers, first]
         case DeskWait(extension, turn):
             return ["desk", extension, turn]
         case FeatureWait(what, lot_id, slot, user_id):
@@ -336,7 +334,6 @@ _WAITS: dict[str, tuple[tuple[Callable[[object], bool], ...], Callable[..., Wait
     "play": ((_is_text,), PlayWait),
     "desk": ((_is_text, _is_count), DeskWait),
     "queue": ((_is_text, _is_count, _is_count, _is_count), QueueWait),
-    "queue_with": ((_is_text, _is_count, _is_count, _is_count, _is_text, _is_count, _is_count), QueueWait),
-    "queue_first": ((_is_text, _is_count, _is_count, _is_count, _is_text, _is_count, _is_count, _is_count), QueueWait),
+    "queue_with": ((_is_text, _is_count, _is_count, _is_count, _is_text, _is_count, _is_count, _is_count), QueueWait),
     "feature": ((_is_text, _is_text, _is_text, _is_text), FeatureWait),
 }
