@@ -58,8 +58,6 @@ _LABELS = {
     ),
     "it": ("Chiamato", "Chiamante", "Interno", "Numero da richiamare", "Sede", "Indirizzo", "Reparto", "Ora", "Collegato", "sconosciuto"),
 }
-
-
 #: What phones are told; parts that say nothing are left out.
 _SPOKEN = {
     "en": ("Emergency call. {name} has called {number}", "at {time}", "extension {extension}", "for {connects}", "site {site}",
@@ -73,8 +71,7 @@ _SPOKEN = {
     "it": ("Chiamata d'emergenza. {name} ha chiamato il {number}", "alle {time}", "interno {extension}", "per {connects}",
            "sede {site}", "{address}", "da richiamare al {callback}"),
 }  # fmt: skip
-
-
+_NAMES = re.compile(r"\{(\w+)\}")
 #: In place of the number of who is connected.
 _WITHHELD = {
     "en": "a withheld number",
@@ -180,9 +177,6 @@ def _connected(event: EmergencyCalled, language: str, written: Callable[[str], s
 
 def _digits(number: str) -> str:
     return " ".join(number)
-
-
-_NAMES = re.compile(r"\{(\w+)\}")
 
 
 def _text(event: EmergencyCalled, site: str, department: str, at: datetime, config: TenantConfig, language: str) -> str:
