@@ -58,8 +58,13 @@ class MadeOf:
 
 
 def encode(made: MadeOf) -> bytes:
-    """Compact JSON; keys that say nothing are absent."""
-    document: dict[str, Any] = {
+    """Compact JSON; see `document`."""
+    return compact.encode(document(made))
+
+
+def document(made: MadeOf) -> dict[str, Any]:
+    """What JSON has; keys that say nothing are absent."""
+    found: dict[str, Any] = {
         "v": VERSION,
         "now": made.now.isoformat(),
         "seq": made.config_seq,
@@ -67,13 +72,13 @@ def encode(made: MadeOf) -> bytes:
         "sums": made.sums,
     }
     if made.cursor is not None:
-        document["cursor"] = cursors.document(made.cursor)
+        found["cursor"] = cursors.document(made.cursor)
     if made.outcome is not None:
-        document["outcome"] = [type(made.outcome).__name__, _plain(made.outcome)]
-    document |= {name: value for name, value in (("read", made.read), ("left", made.left)) if value}
+        found["outcome"] = [type(made.outcome).__name__, _plain(made.outcome)]
+    found |= {name: value for name, value in (("read", made.read), ("left", made.left)) if value}
     if made.seen is not None:
-        document["seen"] = _plain(made.seen)
-    return compact.encode(document)
+        found["seen"] = _plain(made.seen)
+    return found
 
 
 def _plain(value: Any) -> dict[str, Any]:

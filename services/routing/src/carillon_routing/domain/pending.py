@@ -35,7 +35,7 @@ class Pending:
 def encode(pending: Pending, call: CallFacts) -> bytes:
     """Compact JSON, which no cursor is."""
     made = MadeOf(call, pending.cursor, pending.outcome, pending.now, pending.config_seq, pending.known)
-    return compact.encode({_MARK: compact.decode(made_of.encode(made)), "asked": pending.asked, "until": pending.until})
+    return compact.encode({_MARK: made_of.document(made), "asked": pending.asked, "until": pending.until})
 
 
 def decode(raw: bytes, tenant_id: str, call_id: str) -> Pending | None:
