@@ -16,6 +16,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.device_certificates import DeviceCertificates
 from carillon_directory.adapters.postgres_provisioning import PostgresProvisioning, Provisioned
 from carillon_directory.adapters.refusals import api_error
+from carillon_directory.domain.claims import device_with
 from carillon_directory.domain.commands import UpdateResource
 from carillon_directory.domain.credentials import hashes
 from carillon_directory.domain.outcomes import Refused
@@ -146,7 +147,7 @@ class Provisioning:
         config = await self._directory.read(tenant) if tenant is not None else None
         if shown is None or not isinstance(config, TenantConfig):
             return None
-        device = next((each for each in config.all(Device).values() if each.mac == shown.mac), None)
+        device = device_with(config, shown.mac)
         if device is None or not shown.makers & {"*", maker_named(device.vendor)}:
             return None
         known = await self._store.of_device(config.tenant_id, device.id) or Provisioned(config.tenant_id, device.id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from carillon_contracts.config import ConfigChanged, Device, Number, SipCredential, Tenant
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.outcomes import Violation
 from carillon_directory.domain.texts import text_error
 
@@ -38,6 +39,15 @@ def claims_of(kind: str, document: Mapping[str, Any] | None) -> frozenset[Claim]
         return _NONE
     value = document.get(name)
     return frozenset({Claim(kind, value)}) if isinstance(value, str) and value and not text_error(value) else _NONE
+
+
+def device_with(config: TenantConfig, mac: str) -> Device | None:
+    """The device that claims a MAC address; of several the first."""
+    return config.derived("devices by mac", Device, _by_mac).get(mac)
+
+
+def _by_mac(devices: Mapping[str, Device]) -> dict[str, Device]:
+    return {each.mac: each for each in reversed(tuple(devices.values())) if each.mac}
 
 
 def claim_changes(changes: Iterable[ConfigChanged]) -> ClaimChanges:

@@ -6,7 +6,7 @@ import phonenumbers
 
 from carillon_contracts.config import Device, Tenant
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.domain.claims import Claim
+from carillon_directory.domain.claims import Claim, device_with
 from carillon_directory.domain.documents import dump
 from carillon_directory.domain.search import Found, SearchIndex, asked
 
@@ -43,7 +43,7 @@ def claimants(claims: Iterable[tuple[Claim, str]], configs: Mapping[str, TenantC
         if config is None:
             continue
         if claim.kind == Device.KIND:
-            device = next((each for each in config.all(Device).values() if each.mac == claim.value), None)
+            device = device_with(config, claim.value)
             if device is not None:
                 yield tenant, Found(claim.kind, device.id, device.label or device.id, "mac", claim.value)
         elif (resource := config.resources.get(claim.kind, {}).get(claim.value)) is not None:
