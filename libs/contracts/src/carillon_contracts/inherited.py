@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from carillon_contracts.config import Department, HouseRuleSet, Resource, Site, User
+from carillon_contracts.config import AccountCodePolicy, Department, HouseRuleSet, Resource, Site, User
 from carillon_contracts.tenant_config import TenantConfig
 
 #: Departments above one another, at most; a circle ends here.
@@ -44,6 +44,11 @@ def restriction_profile_of(config: TenantConfig, user: User) -> tuple[str, str]:
 def account_code_policy_of(config: TenantConfig, user: User) -> tuple[str, str]:
     """The policy's id and whose it is; both empty: none."""
     return _nearest(config, user, "account_code_policy_id")
+
+
+def account_codes_for(config: TenantConfig, user: User) -> AccountCodePolicy | None:
+    """The account code policy that counts for the user; None: there is none."""
+    return config.get(AccountCodePolicy, account_code_policy_of(config, user)[0])
 
 
 def trunks_of(config: TenantConfig, user: User) -> tuple[tuple[str, ...], str]:

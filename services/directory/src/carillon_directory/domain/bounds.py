@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from carillon_contracts.config import (
-    AccountCodePolicy,
     ConfigChanged,
     Contact,
     Device,
@@ -19,7 +18,7 @@ from carillon_contracts.config import (
     Tenant,
     User,
 )
-from carillon_contracts.inherited import account_code_policy_of
+from carillon_contracts.inherited import account_codes_for
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import Asked, Bounds
 from carillon_directory.domain.documents import differing
@@ -109,7 +108,7 @@ def sees_account_code(config: TenantConfig, bounds: Bounds, user: User) -> bool:
     """Whether the user's account code is shown: to people themselves if the policy that counts for them lets them see it."""
     if not bounds.user:
         return True
-    policy = config.get(AccountCodePolicy, account_code_policy_of(config, user)[0])
+    policy = account_codes_for(config, user)
     return policy is not None and policy.users_may_see
 
 
@@ -200,5 +199,5 @@ def _own_fields(config: TenantConfig, bounds: Bounds, change: ConfigChanged) -> 
 
 def _changes_account_code(config: TenantConfig, user_id: str) -> bool:
     user = config.users.get(user_id)
-    policy = config.get(AccountCodePolicy, account_code_policy_of(config, user)[0]) if user is not None else None
+    policy = account_codes_for(config, user) if user is not None else None
     return policy is not None and policy.users_may_change

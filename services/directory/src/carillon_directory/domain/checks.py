@@ -4,7 +4,6 @@ from collections.abc import Collection
 from datetime import datetime
 
 from carillon_contracts.config import (
-    AccountCodePolicy,
     Agent,
     Extension,
     PagingGroup,
@@ -17,7 +16,7 @@ from carillon_contracts.config import (
     Tenant,
     User,
 )
-from carillon_contracts.inherited import account_code_policy_of
+from carillon_contracts.inherited import account_codes_for
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.graphs import loop_violation, plan_violations
 from carillon_directory.domain.outcomes import Holder, Violation
@@ -94,7 +93,7 @@ def _account_code(config: TenantConfig, user: User, before: Resource | None) -> 
     fields = ("account_code", "account_code_policy_id")
     if isinstance(before, User) and all(getattr(before, name) == getattr(user, name) for name in fields):
         return []
-    policy = config.get(AccountCodePolicy, account_code_policy_of(config, user)[0]) if user.account_code else None
+    policy = account_codes_for(config, user) if user.account_code else None
     if policy is None or policy.min_length <= len(user.account_code) <= policy.max_length:
         return []
     return [Violation("account_code", f"must have {policy.min_length} to {policy.max_length} digits, by account code policy {policy.id!r}")]
