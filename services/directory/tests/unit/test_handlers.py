@@ -1,7 +1,7 @@
 """Load, decide, store: writers that meet, states that are cached, the past, the history."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -142,19 +142,8 @@ async def test_an_erasure_reads_the_whole_log_in_steps(world: World, monkeypatch
 
 @pytest.mark.feature("P-8")
 async def test_a_log_that_is_rewritten_while_it_is_read_is_read_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("carillon_directory.handlers._STEP", 5)
-    load, cold = world.log.load, world.replica()
-
-    async def rewritten_meanwhile(tenant_id: str, after: int = 0, up_to: int | None = None) -> list[Recorded]:
-        found = await load(tenant_id, after, up_to)
-        if after == 5:
-            monkeypatch.setattr(world.log, "load", load)
-            world.log.rewrite("acme", lambda change: _renamed(change, "ann"))
-            said = ConfigChanged(resource="person", resource_id="erased-abcdef012345", action="erased", actor="tester")
-            await world.log.append("acme", 13, [said])
-        return found
-
-    monkeypatch.setattr(world.log, "load", rewritten_meanwhile)
+    cold = world.replica()
+    _rewrite_behind(world, monkeypatch, lambda after, up_to: after == 5)
     read = config(await cold.read("acme"))
     assert (read.seq, read.users["ann"].last_name) == (14, "erased")
     assert config(await cold.read("acme", 7)).users["ann"].last_name == "erased"
@@ -162,13 +151,20 @@ async def test_a_log_that_is_rewritten_while_it_is_read_is_read_again(world: Wor
 
 @pytest.mark.feature("P-8")
 async def test_a_past_that_is_rewritten_while_it_is_read_is_read_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("carillon_directory.handlers._STEP", 5)
-    load, directory = world.log.load, world.replica()
+    directory = world.replica()
     config(await directory.read("acme"))
+    _rewrite_behind(world, monkeypatch, lambda after, up_to: up_to == 6)
+    assert config(await directory.read("acme", 6)).users["ann"].last_name == "erased"
+
+
+def _rewrite_behind(world: World, monkeypatch: pytest.MonkeyPatch, reads: Callable[[int, int | None], bool]) -> None:
+    """Let the log be read five changes at a time, and be rewritten behind the first read (after, up to) that is meant."""
+    monkeypatch.setattr("carillon_directory.handlers._STEP", 5)
+    load = world.log.load
 
     async def rewritten_meanwhile(tenant_id: str, after: int = 0, up_to: int | None = None) -> list[Recorded]:
         found = await load(tenant_id, after, up_to)
-        if up_to == 6:
+        if reads(after, up_to):
             monkeypatch.setattr(world.log, "load", load)
             world.log.rewrite("acme", lambda change: _renamed(change, "ann"))
             said = ConfigChanged(resource="person", resource_id="erased-abcdef012345", action="erased", actor="tester")
@@ -176,7 +172,6 @@ async def test_a_past_that_is_rewritten_while_it_is_read_is_read_again(world: Wo
         return found
 
     monkeypatch.setattr(world.log, "load", rewritten_meanwhile)
-    assert config(await directory.read("acme", 6)).users["ann"].last_name == "erased"
 
 
 def _renamed(change: ConfigChanged, user_id: str) -> ConfigChanged:
