@@ -156,7 +156,7 @@ class CountTry:
     Answer: `{"accepted": bool, "wrong": int}`, wrong ones in a row with this one."""
 
     user_id: str
-    #: `pin`, `account`.
+    #: `pin`, `account`, `phone`.
     kind: str
     right: bool
     limit: int
