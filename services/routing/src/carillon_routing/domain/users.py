@@ -103,17 +103,16 @@ def _ring(walk: Walk, user: User, seconds: int, wait: UserWait, *, said: str = "
     else:
         walk.note(f"user/{user.id}", False, lacks(user.id, "fixed_line"))
         if not reached:
-            return _went_nowhere(walk, user, wait)
+            return _went_nowhere(walk, wait)
     targets += [target_of(name, reach, 0, seconds * 1000) for name, reach in reached]
     return _step(walk, targets, wait)
 
 
-def _went_nowhere(walk: Walk, user: User, wait: UserWait) -> Move:
+def _went_nowhere(walk: Walk, wait: UserWait) -> Move:
     """Nothing of the user's can ring: as if nobody were registered."""
     if wait.secretary:
         return _ring_own(walk, walk.config.users[wait.user_id], wait.ring_seconds)
-    forward = _by_outcome(walk, user, "unreachable")
-    return ToSender("unreachable", ENDS["unreachable"]) if forward is None else _forwarded(walk, user, forward, "unreachable")
+    return rang(walk, wait, "unreachable", 0)
 
 
 def _reach(walk: Walk, user: User, also: SimultaneousTarget) -> tuple[Reach | None, str]:
