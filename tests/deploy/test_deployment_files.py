@@ -14,7 +14,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from carillon_contracts.streams import STREAMS
+from carillon_contracts.streams import AUDIO_BUCKET, STREAMS
 from carillon_rtp.__main__ import parser as plane_options
 
 pytestmark = pytest.mark.feature("P-4")
@@ -123,12 +123,14 @@ def test_each_service_has_its_own_nats_user_and_may_not_delete_streams() -> None
     for line in text.splitlines():
         if '{user: "' in line and "tenant-" not in line:
             (user,) = re.findall(r'user: "([a-z-]+)"', line)
-            own = {"cdr": "deny: $only_audio_goes", "directory": "deny: $only_messages_go"}
+            audio = "deny: $only_audio_goes"
+            own = {"cdr": audio, "voicemail": audio, "directory": "deny: $only_messages_go"}
             assert own.get(user, "deny: $no_stream_loss") in line
     loss = re.search(r"^only_audio_goes: (.+)$", text, re.MULTILINE)
     assert loss is not None
     assert {f"$JS.API.STREAM.PURGE.{stream.name}" for stream in STREAMS} <= set(json.loads(loss[1]))
     assert {"$JS.API.STREAM.DELETE.>", "$JS.API.STREAM.MSG.DELETE.>"} <= set(json.loads(loss[1]))
+    assert not {"$JS.API.STREAM.PURGE.>", f"$JS.API.STREAM.PURGE.OBJ_{AUDIO_BUCKET}"} & set(json.loads(loss[1]))
 
 
 def test_the_edge_of_kubernetes_is_a_kamailio_that_takes_its_options_and_knows_every_media_node(tmp_path: Path) -> None:
