@@ -6,6 +6,7 @@ Always: what a caller is told is kept first; while the database or media is away
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 
 from pydantic import JsonValue
@@ -100,13 +101,16 @@ class CallOrders:
 
     async def tick(self) -> None:
         """One look at every order that is open: whoever must know of a call for help is called first. Raises `OrdersAway`."""
-        orders = await self._orders.open()
+        orders, changed = await self._orders.open(), False
         for order in orders:
             with _alone(order.tenant, order.order_id):
                 if (found := settled(order, self._clock.now())) is not None:
+                    changed = True
                     await self._orders.settle(found)
         if any(not order.via for order in orders):
-            for (_, tenant), theirs in groupby(sorted(await self._orders.open(), key=_turn), _turn):
+            if changed:
+                orders = await self._orders.open()
+            for (_, tenant), theirs in groupby(sorted(orders, key=_turn), _turn):
                 config = self._config(tenant)
                 if config is not None:
                     with _alone(tenant):
@@ -149,9 +153,7 @@ class CallOrders:
         if made:
             await self._orders.accepted(order, via)
         else:
-            begun = next((each for each in await self._orders.open(order.tenant) if each.via == via), None)
-            if begun is not None:
-                await self._orders.settle(missed(begun, self._clock.now(), counted=False))
+            await self._orders.settle(missed(replace(order, via=via), self._clock.now(), counted=False))
 
 
 def _turn(order: Order) -> tuple[bool, str]:
