@@ -53,7 +53,7 @@ update call_order set via = '', via_at = null, via_accepted = false, not_before 
  where tenant = $1 and order_id = $2 and via = $3 and over = '' returning true"""
 _ACCEPTED = "update call_order set via_accepted = true where tenant = $1 and order_id = $2 and via = $3 and over = ''"
 _OVER = "update call_order set over = $3, over_at = $4 where tenant = $1 and order_id = $2 and over = '' returning true"
-_ONE = "select kind, who, number, caused_by, over, words, language from call_order where tenant = $1 and order_id = $2"
+_ONE = "select kind, over, words, language from call_order where tenant = $1 and order_id = $2"
 _BUSY = """
 select distinct l.party from call_leg l join call_seen c using (tenant, call_id)
  where l.tenant = $1 and l.party = any($2::text[]) and l.ended_at is null and c.ended_at is null
@@ -117,8 +117,8 @@ class PostgresOrders:
         async with self._turn(tenant, seconds) as (connection, store):
             if await connection.fetchval(_NEW, tenant, order_id, kind, *values, MAX_PER_USER, MAX_PER_TENANT) is None:
                 return kind != "call_back" or await connection.fetchval(_THERE, tenant, who, number) is not None
-            more = {"blocked": blocked} if kind == "call_back" else {}
-            await self._tell(store, connection, tenant, kind, "requested", order_id, who, number, caused_by, more)
+            order = Order(tenant, str(order_id), kind, who, number, now, first, now + EXPIRES[kind], caused_by=caused_by)
+            await self._tell(store, connection, order, "requested", {"blocked": blocked} if kind == "call_back" else {})
         return True
 
     async def open(self, tenant: str = "", seconds: float | None = None) -> list[Order]:
@@ -131,7 +131,7 @@ class PostgresOrders:
         async with self._turn(order.tenant, seconds) as (connection, store):
             tries = await connection.fetchval(_START, order.tenant, UUID(order.order_id), via, self._clock.now())
             if tries is not None:
-                await self._told(store, connection, order, "started", {"via_call_id": via, "tries": tries + 1})
+                await self._tell(store, connection, order, "started", {"via_call_id": via, "tries": tries + 1})
         return tries is not None
 
     async def accepted(self, order: Order, via: str, seconds: float | None = None) -> None:
@@ -147,11 +147,11 @@ class PostgresOrders:
                 counted = int(found.counted)
                 done = await connection.fetchval(_MISSED, order.tenant, UUID(order.order_id), order.via, found.again, counted)
                 if done:
-                    await self._told(store, connection, order, "missed", {"via_call_id": order.via})
+                    await self._tell(store, connection, order, "missed", {"via_call_id": order.via})
             else:
                 done = await connection.fetchval(_OVER, order.tenant, UUID(order.order_id), found.result, self._clock.now())
                 if done:
-                    await self._told(store, connection, order, "ended", {"result": found.result})
+                    await self._tell(store, connection, order, "ended", {"result": found.result})
         return bool(done)
 
     async def words(self, tenant: str, order_id: str, seconds: float | None = None) -> tuple[str, str] | None:
@@ -199,27 +199,10 @@ class PostgresOrders:
         async with self._up(seconds) as pool:
             return await pool.fetchrow(_ONE, tenant, named)
 
-    async def _told(self, store: PostgresEventStore, connection: Any, order: Order, fact: str, more: dict[str, Any]) -> None:
-        row = await connection.fetchrow(_ONE, order.tenant, UUID(order.order_id))
-        who = (UUID(order.order_id), order.who, order.number, row["caused_by"])
-        await self._tell(store, connection, order.tenant, order.kind, fact, *who, more)
-
-    async def _tell(
-        self,
-        store: PostgresEventStore,
-        connection: Any,
-        tenant: str,
-        kind: Kind,
-        fact: str,
-        order_id: UUID,
-        who: str,
-        number: str,
-        caused_by: str,
-        more: dict[str, Any],
-    ) -> None:
-        names = ("call_back_id", "user_id") if kind == "call_back" else ("notice_id", "phone")
-        told = {names[0]: str(order_id), names[1]: who, "number": number, "call_id": caused_by, **more}
-        await store.extend(ORDERS + tenant, [NewEvent(f"{kind}.{fact}", told, self._ids.uuid7())], connection)
+    async def _tell(self, store: PostgresEventStore, connection: Any, order: Order, fact: str, more: dict[str, Any]) -> None:
+        names = ("call_back_id", "user_id") if order.kind == "call_back" else ("notice_id", "phone")
+        told = {names[0]: order.order_id, names[1]: order.who, "number": order.number, "call_id": order.caused_by, **more}
+        await store.extend(ORDERS + order.tenant, [NewEvent(f"{order.kind}.{fact}", told, self._ids.uuid7())], connection)
 
     @asynccontextmanager
     async def _turn(self, tenant: str, seconds: float | None = None) -> AsyncIterator[tuple[Any, PostgresEventStore]]:

@@ -41,7 +41,7 @@ MAX_PER_TENANT = 500
 class Order:
     """`who`: the user who is called, or of a notice the phone (E.164); `number`: what is then called, or the emergency number.
 
-    `watched`: the colleague whose talk must end; `via`: the call under way; `via_accepted`:
+    `watched`: the colleague whose talk must end; `caused_by`: the call that it came from; `via`: the call under way; `via_accepted`:
     media said that it has begun it; what follows is what was heard of it."""
 
     tenant: str
@@ -54,6 +54,7 @@ class Order:
     expires_at: datetime
     blocked: Blocked | Literal[""] = ""
     watched: str = ""
+    caused_by: str = ""
     tries: int = 0
     via: str = ""
     via_at: datetime | None = None
