@@ -20,6 +20,7 @@ from carillon_kit.clock import Clock
 from carillon_kit.event_store import NewEvent, PostgresEventStore
 from carillon_kit.ids import Ids, SystemIds
 from carillon_kit.postgres import UNAVAILABLE
+from carillon_routing.adapters.postgres_facts import BUSY, HOLD_SECONDS
 from carillon_routing.domain.call_orders import EXPIRES, FIRST_PAUSE, MAX_PER_TENANT, MAX_PER_USER, Kind, Missed, Order, Over
 from carillon_routing.ports import OrdersAway
 
@@ -54,10 +55,6 @@ update call_order set via = '', via_at = null, via_accepted = false, not_before 
 _ACCEPTED = "update call_order set via_accepted = true where tenant = $1 and order_id = $2 and via = $3 and over = ''"
 _OVER = "update call_order set over = $3, over_at = $4 where tenant = $1 and order_id = $2 and over = '' returning true"
 _ONE = "select kind, over, words, language from call_order where tenant = $1 and order_id = $2"
-_BUSY = """
-select distinct l.party from call_leg l join call_seen c using (tenant, call_id)
- where l.tenant = $1 and l.party = any($2::text[]) and l.ended_at is null and c.ended_at is null
-   and l.seen_at > now() - interval '24 hours'"""
 _FREED = """
 select party, max(ended_at) as at from call_leg
  where tenant = $1 and party = any($2::text[]) and party like 'trunk:%' and ended_at > $3
@@ -169,7 +166,7 @@ class PostgresOrders:
     async def busy(self, tenant: str, user_ids: Iterable[str], seconds: float | None = None) -> set[str]:
         """Who of them talks or is being rung."""
         async with self._up(seconds) as pool:
-            return {row["party"] for row in await pool.fetch(_BUSY, tenant, list(user_ids))}
+            return {row["party"] for row in await pool.fetch(BUSY, tenant, list(user_ids), "", HOLD_SECONDS)}
 
     async def freed(self, tenant: str, trunk_ids: Sequence[str], since: datetime, seconds: float | None = None) -> dict[str, datetime]:
         """When the last answered call out by each of the trunks ended, where one did after `since`."""

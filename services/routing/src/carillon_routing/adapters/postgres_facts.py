@@ -28,8 +28,8 @@ _PLACE = "select * from take_place($1, $2, $3, $4, $5, $6, $7)"
 _ANSWERED = """
 select party, count(*) as calls from call_leg
  where tenant = $1 and party = any($2::text[]) and answered_at >= $3 and answered_at < $4 and leg_id like 'b%' group by party"""
-#: Legs that were called for the asking call itself are over, even if their end was not told yet.
-_BUSY = """
+#: Legs that were called for the asking call itself (empty: no call asks) are over, even if their end was not told yet.
+BUSY = """
 select distinct l.party from call_leg l join call_seen c using (tenant, call_id)
  where l.tenant = $1 and l.party = any($2::text[]) and l.ended_at is null and c.ended_at is null
    and l.seen_at > now() - make_interval(secs => $4) and (l.call_id <> $3 or l.leg_id not like 'b%') order by l.party"""
@@ -88,7 +88,7 @@ class PostgresFacts:
                 rows = await pool.fetch(_ANSWERED, tenant, user_ids, *_bounds(day, self._zone(tenant)))
                 return {row["party"]: row["calls"] for row in rows}
             case BusyUsers(user_ids):
-                return [row["party"] for row in await pool.fetch(_BUSY, tenant, user_ids, call.call_id, HOLD_SECONDS)]
+                return [row["party"] for row in await pool.fetch(BUSY, tenant, user_ids, call.call_id, HOLD_SECONDS)]
             case LoggedIn(group_id):
                 return [row["user_id"] for row in await pool.fetch(_LOGGED_IN, tenant, group_id)]
             case CountTry(user_id, kind, right, limit, turn):
