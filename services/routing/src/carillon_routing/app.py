@@ -86,7 +86,7 @@ async def running(settings: RoutingSettings, bus: Bus | None = None) -> AsyncIte
         kept = PostgresOrders(SystemClock())
         orders = CallOrders(kept, configuration.current, SystemClock(), call_back, None if trunks is None else TrunkLines(trunks, sign))
         if settings.postgres_dsn:
-            tasks.start(run_queues(settings, bus, configuration, floors, facts, attendance, (kept, orders), call_back), "queues")
+            tasks.start(run_queues(settings, bus, configuration, floors, facts, attendance, kept, orders, call_back), "queues")
             await wait_a_moment(floors, settings.queues_up_seconds)
         queues = QueueCalls(floors, SystemClock())
         server = await guarded_server(settings, "routing", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)

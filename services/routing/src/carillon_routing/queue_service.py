@@ -39,7 +39,8 @@ async def run_queues(
     up: FloorsWhenUp,
     facts: PostgresFacts,
     attendance: PostgresAttendance,
-    orders: tuple[PostgresOrders, CallOrders],
+    kept: PostgresOrders,
+    orders: CallOrders,
     call_back: CallBack | None = None,
 ) -> None:
     """Wait for the database, then let time pass on the floors until cancelled."""
@@ -57,13 +58,13 @@ async def run_queues(
         floors = Floors(log, configuration.current, SystemClock(), f"{settings.node}-{ids.token()}", call_back)
         facts.adopt(pool)
         attendance.adopt(pool)
-        orders[0].adopt(pool)
+        kept.adopt(pool)
         up.adopt(floors)
         for stream in (CALLS, QUEUES):
             await bus.ensure_stream(stream)
         consumer = await bus.consume(CONSUMER, CallSubscriber(floors, CallFactsWriter(pool)).handle, DeadLetters(pool))
         stack.push_async_callback(consumer.stop)
-        notices = EmergencyNotices(bus, configuration.current, SystemClock(), orders[0])
+        notices = EmergencyNotices(bus, configuration.current, SystemClock(), kept)
         emergencies = await bus.consume(EMERGENCIES_CONSUMER, notices.handle, DeadLetters(pool))
         stack.push_async_callback(emergencies.stop)
         outbox = Outbox(pool, bus)
@@ -73,7 +74,7 @@ async def run_queues(
             tasks.create_task(erasures.forget(bus, floors.forget))
             tasks.create_task(retire_former(bus))
             tasks.create_task(floors.run())
-            tasks.create_task(orders[1].run())
+            tasks.create_task(orders.run())
             tasks.create_task(facts.sweep())
             tasks.create_task(Relay(PostgresEventStore(pool), pool, QueuePublisher(bus), name="queues").run())
 
