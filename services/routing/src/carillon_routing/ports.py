@@ -120,8 +120,8 @@ class Orders(Protocol):
     async def words(self, tenant: str, order_id: str, seconds: float | None = None) -> tuple[str, str] | None:
         """What a phone is told, and in which language; None: no such notice."""
 
-    async def result(self, tenant: str, order_id: str, seconds: float | None = None) -> str:
-        """What came of it; empty: it is open, or there is none."""
+    async def acknowledge(self, tenant: str, order_id: str, seconds: float | None = None) -> bool:
+        """Nothing more is done for it; whether that is so because it was acknowledged, now or before."""
 
     async def busy(self, tenant: str, user_ids: Iterable[str], seconds: float | None = None) -> set[str]:
         """Who of them talks or is being rung."""

@@ -21,7 +21,7 @@ from carillon_kit.event_store import NewEvent, PostgresEventStore
 from carillon_kit.ids import Ids, SystemIds
 from carillon_kit.postgres import UNAVAILABLE
 from carillon_routing.adapters.postgres_facts import BUSY, HOLD_SECONDS
-from carillon_routing.domain.call_orders import EXPIRES, FIRST_PAUSE, MAX_PER_TENANT, MAX_PER_USER, Kind, Missed, Order, Over
+from carillon_routing.domain.call_orders import EXPIRES, FIRST_PAUSE, MAX_PER_TENANT, MAX_PER_USER, Kind, Missed, Order, Over, Result
 from carillon_routing.ports import OrdersAway
 
 #: What one look at all orders may take.
@@ -53,7 +53,10 @@ _MISSED = """
 update call_order set via = '', via_at = null, via_accepted = false, not_before = $4, tries = tries + $5
  where tenant = $1 and order_id = $2 and via = $3 and over = '' returning true"""
 _ACCEPTED = "update call_order set via_accepted = true where tenant = $1 and order_id = $2 and via = $3 and over = ''"
-_OVER = "update call_order set over = $3, over_at = $4 where tenant = $1 and order_id = $2 and over = '' returning true"
+#: What was heard of its call says nothing any more.
+_OVER = """
+update call_order set over = $3, over_at = $4 where tenant = $1 and order_id = $2 and over = ''
+ returning *, false as via_seen, false as via_reached, false as via_ended"""
 _ONE = "select kind, over, words, language from call_order where tenant = $1 and order_id = $2"
 _FREED = """
 select party, max(ended_at) as at from call_leg
@@ -146,22 +149,25 @@ class PostgresOrders:
                 if done:
                     await self._tell(store, connection, order, "missed", {"via_call_id": order.via})
             else:
-                done = await connection.fetchval(_OVER, order.tenant, UUID(order.order_id), found.result, self._clock.now())
-                if done:
-                    await self._tell(store, connection, order, "ended", {"result": found.result})
+                done = await self._end(store, connection, order.tenant, UUID(order.order_id), found.result)
         return bool(done)
 
     async def words(self, tenant: str, order_id: str, seconds: float | None = None) -> tuple[str, str] | None:
         """What a phone is told, and in which language; None: no such notice."""
-        row = await self._one(tenant, order_id, seconds)
+        async with self._up(seconds) as pool:
+            row = await pool.fetchrow(_ONE, tenant, _named(order_id))
         if row is None or row["kind"] != "emergency_notice" or row["over"]:
             return None
         return row["words"], row["language"]
 
-    async def result(self, tenant: str, order_id: str, seconds: float | None = None) -> str:
-        """What came of it; empty: it is open, or there is none."""
-        row = await self._one(tenant, order_id, seconds)
-        return str(row["over"]) if row is not None else ""
+    async def acknowledge(self, tenant: str, order_id: str, seconds: float | None = None) -> bool:
+        """Nothing more is done for it; whether that is so because it was acknowledged, now or before."""
+        named = _named(order_id)
+        async with self._turn(tenant, seconds) as (connection, store):
+            if await self._end(store, connection, tenant, named, "acknowledged"):
+                return True
+            row = await connection.fetchrow(_ONE, tenant, named)
+        return row is not None and row["over"] == "acknowledged"
 
     async def busy(self, tenant: str, user_ids: Iterable[str], seconds: float | None = None) -> set[str]:
         """Who of them talks or is being rung."""
@@ -187,14 +193,11 @@ class PostgresOrders:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    async def _one(self, tenant: str, order_id: str, seconds: float | None) -> Any:
-        """Its row; None: there is none, such as of what is no id."""
-        try:
-            named = UUID(order_id)
-        except ValueError:
-            return None
-        async with self._up(seconds) as pool:
-            return await pool.fetchrow(_ONE, tenant, named)
+    async def _end(self, store: PostgresEventStore, connection: Any, tenant: str, order_id: UUID | None, result: Result) -> bool:
+        row = await connection.fetchrow(_OVER, tenant, order_id, result, self._clock.now())
+        if row is not None:
+            await self._tell(store, connection, _order(row), "ended", {"result": result})
+        return row is not None
 
     async def _tell(self, store: PostgresEventStore, connection: Any, order: Order, fact: str, more: dict[str, Any]) -> None:
         names = ("call_back_id", "user_id") if order.kind == "call_back" else ("notice_id", "phone")
@@ -218,6 +221,14 @@ class PostgresOrders:
                 yield self._pool
         except UNAVAILABLE as error:
             raise OrdersAway(str(error)) from error
+
+
+def _named(order_id: str) -> UUID | None:
+    """None: it is no id, and no row has it."""
+    try:
+        return UUID(order_id)
+    except ValueError:
+        return None
 
 
 def _order(row: Any) -> Order:

@@ -62,10 +62,7 @@ class CallOrders:
                     found = await self._orders.words(tenant, order_id, DATABASE_SECONDS)
                     return None if found is None else {"text": found[0], "language": found[1]}
                 case AcknowledgeNotice(order_id):
-                    mine = [order for order in await self._orders.open(tenant, DATABASE_SECONDS) if order.order_id == order_id]
-                    for order in mine:
-                        await self._orders.settle(Over(order, "acknowledged"), DATABASE_SECONDS)
-                    return await self._orders.result(tenant, order_id, DATABASE_SECONDS) == "acknowledged"
+                    return await self._orders.acknowledge(tenant, order_id, DATABASE_SECONDS)
                 case CallsOnTrunks():
                     states = await self._lines(tenant) if self._lines is not None else None
                     return None if states is None else {trunk: states[trunk][0] for trunk in ask.trunk_ids if trunk in states}
