@@ -4,7 +4,7 @@ Invariant: the same invitation, time and guest make the same letter's id, so tha
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID, uuid5
@@ -25,7 +25,9 @@ class Words:
     invited: str
     moved: str
     reminder: str
+    cancelled: str
     when: str
+    not_held: str
     dial: str
     password: str
     no_password: str
@@ -36,7 +38,9 @@ _WORDS: Mapping[str, Words] = {
         "Invitation : {name}",
         "Nouvelle date : {name}",
         "Rappel : {name}",
+        "Annulation : {name}",
         "Le {date} de {start} à {end} ({zone}).",
+        "La conférence du {date} de {start} à {end} ({zone}) n'a pas lieu.",
         "Composez {numbers}.",
         "Tapez le code {code}, puis dièse.",
         "Puis tapez dièse, ou le code que l'on vous a donné.",
@@ -45,7 +49,9 @@ _WORDS: Mapping[str, Words] = {
         "Invitation: {name}",
         "New time: {name}",
         "Reminder: {name}",
+        "Cancelled: {name}",
         "On {date} from {start} to {end} ({zone}).",
+        "The conference on {date} from {start} to {end} ({zone}) does not take place.",
         "Dial {numbers}.",
         "Enter the code {code}, then hash.",
         "Then press hash, or enter the code that you were given.",
@@ -54,7 +60,9 @@ _WORDS: Mapping[str, Words] = {
         "Einladung: {name}",
         "Neuer Termin: {name}",
         "Erinnerung: {name}",
+        "Abgesagt: {name}",
         "Am {date} von {start} bis {end} ({zone}).",
+        "Die Konferenz am {date} von {start} bis {end} ({zone}) findet nicht statt.",
         "Wählen Sie {numbers}.",
         "Geben Sie den Code {code} ein, dann die Raute-Taste.",
         "Drücken Sie dann die Raute-Taste, oder geben Sie den Code ein, den Sie bekommen haben.",
@@ -63,7 +71,9 @@ _WORDS: Mapping[str, Words] = {
         "Uitnodiging: {name}",
         "Nieuwe tijd: {name}",
         "Herinnering: {name}",
+        "Geannuleerd: {name}",
         "Op {date} van {start} tot {end} ({zone}).",
+        "De conferentie op {date} van {start} tot {end} ({zone}) gaat niet door.",
         "Bel {numbers}.",
         "Voer de code {code} in en druk op het hekje.",
         "Druk daarna op het hekje, of voer de code in die u gekregen hebt.",
@@ -72,7 +82,9 @@ _WORDS: Mapping[str, Words] = {
         "Invito: {name}",
         "Nuova data: {name}",
         "Promemoria: {name}",
+        "Annullata: {name}",
         "Il {date} dalle {start} alle {end} ({zone}).",
+        "La conferenza del {date} dalle {start} alle {end} ({zone}) non ha luogo.",
         "Componete {numbers}.",
         "Digitate il codice {code}, poi cancelletto.",
         "Poi premete cancelletto, o digitate il codice che vi è stato dato.",
@@ -123,22 +135,79 @@ def organizer_of(room: ConferenceRoom, config: TenantConfig, sender: str) -> str
     return (owner.email if owner is not None else "") or next(iter(room.emails), "") or sender
 
 
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """How guests of a room are spoken to."""
+
+    language: str
+    words: Words
+    zone: str
+
+    def times(self, starts_at: datetime, ends_at: datetime) -> Mapping[str, str]:
+        """For sentences of `words`."""
+        start, end = (moment.astimezone(ZoneInfo(self.zone)) for moment in (starts_at, ends_at))
+        return {"date": f"{start:%Y-%m-%d}", "start": f"{start:%H:%M}", "end": f"{end:%H:%M}", "zone": self.zone}
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What all guests of an invitation are told alike: `event` has no attendees yet, and its description is the letter's text."""
+
+    tenant: str
+    invitation_id: str
+    speech: Speech
+    event: CalendarEvent
+    now: datetime
+
+    def letter(self, email: str, kind: LetterKind, due: datetime | None = None) -> Letter:
+        """To one of them; all but a reminder have a calendar file of their own."""
+        words, event = self.speech.words, self.event
+        subjects = {"invitation": words.invited, "moved": words.moved, "reminder": words.reminder, "cancelled": words.cancelled}
+        attached: tuple[Attachment, ...] = ()
+        if kind != "reminder":
+            file = calendar_file(replace(event, attendees=(email,)), self.now)
+            attached = (Attachment(name="conference.ics", media_type="text/calendar", text=file),)
+        content = LetterRequested(
+            to=(email,),
+            subject=subjects[kind].format(name=event.summary),
+            text=event.description,
+            language=self.speech.language,
+            sender_name=event.summary[:100],
+            attachments=attached,
+        )
+        made = letter_id(self.tenant, self.invitation_id, event.starts_at, email, kind, event.sequence)
+        return Letter(made, due or self.now, content, kind)
+
+
+def speech_of(tenant_id: str, room: ConferenceRoom | None, config: TenantConfig) -> Speech:
+    """The room's language, else the tenant's; of a room or tenant that is gone, as far as is known."""
+    tenant = config.get(Tenant, tenant_id)
+    language = (room.language if room is not None else "") or (tenant.language if tenant is not None else "") or "en"
+    zone = tenant.time_zone if tenant is not None and tenant.time_zone else "UTC"
+    return Speech(language, _WORDS.get(language.split("-")[0], _WORDS["en"]), zone)
+
+
+def text_of(name: str, lines: Sequence[str], message: str) -> str:
+    """A letter's: the conference's name, what is to be said of it, and what its maker has to say."""
+    return "\n".join([name, "", *lines, *(["", message] if message else [])]) + "\n"
+
+
+def name_of(room: ConferenceRoom) -> str:
+    """As guests read it."""
+    return (room.display_name or room.id)[:200]
+
+
 def letters(
     invitation: Invitation, room: ConferenceRoom, config: TenantConfig, organizer: str, now: datetime, known: Collection[str] = ()
 ) -> list[Letter]:
     """An invitation for each guest, to the new time for those who were invited before (`known`, casefolded), and a reminder unless it
     would be due already."""
+    told = _telling(invitation, room, config, organizer, now)
     found: list[Letter] = []
-
-    def write(email: str, kind: LetterKind, due: datetime) -> None:
-        content = _content(invitation, room, config, email, organizer, now, kind)
-        named = letter_id(invitation.tenant, invitation.invitation_id, invitation.starts_at, email, kind, invitation.sequence)
-        found.append(Letter(named, due, content, kind))
-
     for email in dict.fromkeys(invitation.emails):
-        write(email, "moved" if email.casefold() in known else "invitation", now)
+        found.append(told.letter(email, "moved" if email.casefold() in known else "invitation"))
         if invitation.reminder is not None and invitation.starts_at - invitation.reminder > now:
-            write(email, "reminder", invitation.starts_at - invitation.reminder)
+            found.append(told.letter(email, "reminder", invitation.starts_at - invitation.reminder))
     return found
 
 
@@ -153,41 +222,28 @@ def event_uid(tenant: str, invitation_id: str) -> str:
     return str(uuid5(_INVITATIONS, "\0".join((tenant, invitation_id, "event", ""))))
 
 
-def _content(
-    invitation: Invitation, room: ConferenceRoom, config: TenantConfig, email: str, organizer: str, now: datetime, kind: LetterKind
-) -> LetterRequested:
-    tenant = config.get(Tenant, invitation.tenant)
-    language = room.language or (tenant.language if tenant is not None else "") or "en"
-    zone = tenant.time_zone if tenant is not None and tenant.time_zone else "UTC"
-    words = _WORDS.get(language.split("-")[0], _WORDS["en"])
-    name = (room.display_name or room.id)[:200]
-    text = "\n".join(_lines(invitation, words, name, dial_in(room, config), zone)) + "\n"
-    ends_at = invitation.starts_at + invitation.duration
+def _telling(invitation: Invitation, room: ConferenceRoom, config: TenantConfig, organizer: str, now: datetime) -> Telling:
+    speech, numbers = speech_of(invitation.tenant, room, config), ", ".join(dial_in(room, config))
+    name, ends_at = name_of(room), invitation.starts_at + invitation.duration
     event = CalendarEvent(
         uid=event_uid(invitation.tenant, invitation.invitation_id),
         summary=name,
-        description=text,
-        location=", ".join(dial_in(room, config)),
+        description=text_of(name, _lines(invitation, speech, numbers, ends_at), invitation.message),
+        location=numbers,
         organizer=organizer,
-        attendees=(email,),
+        attendees=(),
         starts_at=invitation.starts_at,
         ends_at=ends_at,
         reminder=invitation.reminder,
         sequence=invitation.sequence,
     )
-    subject = {"reminder": words.reminder, "moved": words.moved}.get(kind, words.invited).format(name=name)
-    attached = (
-        () if kind == "reminder" else (Attachment(name="conference.ics", media_type="text/calendar", text=calendar_file(event, now)),)
-    )
-    return LetterRequested(to=(email,), subject=subject, text=text, language=language, sender_name=name[:100], attachments=attached)
+    return Telling(invitation.tenant, invitation.invitation_id, speech, event, now)
 
 
-def _lines(invitation: Invitation, words: Words, name: str, numbers: Sequence[str], zone: str) -> list[str]:
-    start = invitation.starts_at.astimezone(ZoneInfo(zone))
-    end = start + invitation.duration
-    times = {"date": f"{start:%Y-%m-%d}", "start": f"{start:%H:%M}", "end": f"{end:%H:%M}", "zone": zone}
-    lines = [name, "", words.when.format(**times)]
+def _lines(invitation: Invitation, speech: Speech, numbers: str, ends_at: datetime) -> list[str]:
+    words = speech.words
+    lines = [words.when.format(**speech.times(invitation.starts_at, ends_at))]
     if numbers:
-        lines.append(words.dial.format(numbers=", ".join(numbers)))
+        lines.append(words.dial.format(numbers=numbers))
     lines.append(words.password.format(code=invitation.password) if invitation.password else words.no_password)
-    return [*lines, "", invitation.message] if invitation.message else lines
+    return lines

@@ -4,18 +4,27 @@ Invariant: every change that guests are told of has the next sequence number of 
 the organizer that it began with; what was taken back or is over stays so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from carillon_contracts.config import ConferenceRoom, Tenant
 from carillon_contracts.erasure import ERASED_EMAIL
-from carillon_contracts.letter import Attachment, LetterRequested
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_voicemail.domain.calendar import CalendarEvent, calendar_file
-from carillon_voicemail.domain.conference_invitation import Invitation, Letter, event_uid, letter_id, letters, organizer_of
+from carillon_voicemail.domain.calendar import CalendarEvent
+from carillon_voicemail.domain.conference_invitation import (
+    Invitation,
+    Letter,
+    Telling,
+    event_uid,
+    letter_id,
+    letters,
+    name_of,
+    organizer_of,
+    speech_of,
+    text_of,
+)
 
 #: Of one invitation, in all: each change is a letter to every one of them.
 MAX_GUESTS = 500
@@ -66,7 +75,7 @@ def invite(
         tenant=invitation.tenant,
         invitation_id=invitation.invitation_id,
         room_id=room.id,
-        room_name=(room.display_name or room.id)[:200],
+        room_name=name_of(room),
         organizer=organizer_of(room, config, sender),
         emails=_each_once(invitation.emails),
         starts_at=invitation.starts_at,
@@ -99,8 +108,8 @@ def cancel(kept: KeptInvitation, config: TenantConfig, now: datetime, message: s
     if kept.cancelled:
         return Change(kept)
     gone = replace(kept, cancelled=True, sequence=kept.sequence + 1)
-    told = [_cancellation(gone, config, email, now, message) for email in _reachable(gone.emails)]
-    return Change(gone, told, _reminders(kept))
+    told = _telling(gone, config, now, message)
+    return Change(gone, [told.letter(email, "cancelled") for email in _reachable(gone.emails)], _reminders(kept))
 
 
 def stands(kept: KeptInvitation, config: TenantConfig) -> bool:
@@ -116,7 +125,10 @@ def stands(kept: KeptInvitation, config: TenantConfig) -> bool:
 
 def _each_once(emails: Sequence[str]) -> tuple[str, ...]:
     """In their order, whatever the case of their letters."""
-    return tuple({email.casefold(): email for email in reversed(emails)}[each] for each in dict.fromkeys(map(str.casefold, emails)))
+    found: dict[str, str] = {}
+    for email in emails:
+        found.setdefault(email.casefold(), email)
+    return tuple(found.values())
 
 
 def _reachable(emails: Sequence[str]) -> tuple[str, ...]:
@@ -127,48 +139,19 @@ def _reminders(kept: KeptInvitation) -> list[UUID]:
     return [letter_id(kept.tenant, kept.invitation_id, kept.starts_at, email, "reminder", kept.sequence) for email in kept.emails]
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    cancelled: str
-    text: str
-
-
-_WORDS: Mapping[str, _Words] = {
-    "fr": _Words("Annulation : {name}", "La conférence du {date} de {start} à {end} ({zone}) n'a pas lieu."),
-    "en": _Words("Cancelled: {name}", "The conference on {date} from {start} to {end} ({zone}) does not take place."),
-    "de": _Words("Abgesagt: {name}", "Die Konferenz am {date} von {start} bis {end} ({zone}) findet nicht statt."),
-    "nl": _Words("Geannuleerd: {name}", "De conferentie op {date} van {start} tot {end} ({zone}) gaat niet door."),
-    "it": _Words("Annullata: {name}", "La conferenza del {date} dalle {start} alle {end} ({zone}) non ha luogo."),
-}
-
-
-def _cancellation(kept: KeptInvitation, config: TenantConfig, email: str, now: datetime, message: str) -> Letter:
-    tenant, room = config.get(Tenant, kept.tenant), config.conference_rooms.get(kept.room_id)
-    language = (room.language if room is not None else "") or (tenant.language if tenant is not None else "") or "en"
-    zone = tenant.time_zone if tenant is not None and tenant.time_zone else "UTC"
-    words = _WORDS.get(language.split("-")[0], _WORDS["en"])
-    start, end = (moment.astimezone(ZoneInfo(zone)) for moment in (kept.starts_at, kept.ends_at))
-    said = words.text.format(date=f"{start:%Y-%m-%d}", start=f"{start:%H:%M}", end=f"{end:%H:%M}", zone=zone)
-    text = "\n".join([kept.room_name, "", said, *(["", message] if message else [])]) + "\n"
+def _telling(kept: KeptInvitation, config: TenantConfig, now: datetime, message: str) -> Telling:
+    speech = speech_of(kept.tenant, config.conference_rooms.get(kept.room_id), config)
+    said = speech.words.not_held.format(**speech.times(kept.starts_at, kept.ends_at))
     event = CalendarEvent(
         uid=event_uid(kept.tenant, kept.invitation_id),
         summary=kept.room_name,
-        description=text,
+        description=text_of(kept.room_name, [said], message),
         location="",
         organizer=kept.organizer,
-        attendees=(email,),
+        attendees=(),
         starts_at=kept.starts_at,
         ends_at=kept.ends_at,
         sequence=kept.sequence,
         cancelled=True,
     )
-    content = LetterRequested(
-        to=(email,),
-        subject=words.cancelled.format(name=kept.room_name),
-        text=text,
-        language=language,
-        sender_name=kept.room_name[:100],
-        attachments=(Attachment(name="conference.ics", media_type="text/calendar", text=calendar_file(event, now)),),
-    )
-    made = letter_id(kept.tenant, kept.invitation_id, kept.starts_at, email, "cancelled", kept.sequence)
-    return Letter(made, now, content, "cancelled")
+    return Telling(kept.tenant, kept.invitation_id, speech, event, now)
