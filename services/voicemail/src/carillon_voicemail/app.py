@@ -95,7 +95,6 @@ async def serve(settings: VoicemailSettings) -> AsyncIterator[int]:
         server = await guarded_server(settings, "voicemail", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
         conferences = ConferenceApplication(configuration, ConferenceDoor(pool), SystemClock())
         kept_letters = KeptLetters(Maildir(settings.maildir) if settings.maildir is not None else None)
-
         messages_api = MessageApi(messages, objects, partial(kept_letters.to, pool))
         _add_services(server, VoicemailApplication(configuration, conferences), messages_api)
         letters = PostgresLetters(pool)

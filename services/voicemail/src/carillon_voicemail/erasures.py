@@ -1,6 +1,5 @@
 """Persons who are erased: their boxes go with the messages in them; messages that they left for others stay, without their name."""
 
-from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -8,11 +7,11 @@ import asyncpg
 from carillon_contracts.erasure import ERASED_EMAIL, ORDERED, ErasureOrders, Order
 from carillon_contracts.streams import ERASURES
 from carillon_kit.bus import Bus, Consumer, ConsumerSpec
-from carillon_kit.object_store import ObjectNotFound, ObjectStore
+from carillon_kit.object_store import ObjectStore
 from carillon_kit.orders import Counts, Orders, Wake
 from carillon_kit.rewriting import Columns, forget_letters, patterns, rewrite_rows
 from carillon_voicemail.adapters.letters_kept import KeptLetters
-from carillon_voicemail.adapters.postgres_messages import SHARED
+from carillon_voicemail.adapters.postgres_messages import delete_audio
 
 CONSUMER = ConsumerSpec(stream=ERASURES.name, durable="voicemail-erasures", subject=ORDERED, ack_wait=120)
 _THEIRS = "delete from message where tenant = $1 and mailbox_id = any($2::text[]) returning object"
@@ -45,10 +44,7 @@ async def carry_out(connection: Any, order: Order, objects: ObjectStore, letters
     # By the rows that go in the next step.
     copies = await letters.erase(connection, order.tenant, addresses)
     gone = [row["object"] for row in await connection.fetch(_THEIRS, order.tenant, list(order.data.mailbox_ids))]
-    for name in set(gone):
-        if not await connection.fetchval(SHARED, name):
-            with suppress(ObjectNotFound):
-                await objects.delete(name)
+    await delete_audio(connection, objects, gone)
     counts: Counts = {"messages_deleted": len(gone), "letter_copies_deleted": copies}
     await connection.execute(_TRIES, order.tenant, patterns(order.cleaner.needles))
     await rewrite_rows(connection, _RESETS, order.tenant, order.cleaner)

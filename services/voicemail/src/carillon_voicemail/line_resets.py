@@ -3,7 +3,6 @@
 Always: what came after the reset stays, however often its event is read; what was left before it is not stored later (`PostgresMessages`).
 """
 
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import uuid5
@@ -18,9 +17,9 @@ from carillon_contracts.streams import CONFIG, MAILBOXES, mailbox_subject
 from carillon_kit import outbox
 from carillon_kit.bus import ConsumerSpec, Delivered, Retry
 from carillon_kit.logs import get_logger
-from carillon_kit.object_store import ObjectNotFound, ObjectStore
+from carillon_kit.object_store import ObjectStore
 from carillon_kit.postgres import UNAVAILABLE
-from carillon_voicemail.adapters.postgres_messages import LOCK, SHARED
+from carillon_voicemail.adapters.postgres_messages import LOCK, delete_audio
 from carillon_voicemail.ports import Wake
 
 CONSUMER = ConsumerSpec(stream=CONFIG.name, durable="voicemail-line-resets", subject="carillon.*.config.mailbox.updated")
@@ -61,10 +60,7 @@ class LineResets:
             await connection.execute(LOCK, *box)
             await connection.execute(_RESET, *box, at)
             gone = [row["object"] for row in await connection.fetch(_GONE, *box, at)]
-            for name in set(gone):
-                if not await connection.fetchval(SHARED, name):
-                    with suppress(ObjectNotFound):
-                        await self._objects.delete(name)
+            await delete_audio(connection, self._objects, gone)
             if gone:
                 changed = self._changed(event, mailbox_id, await connection.fetchval(_LEFT, *box))
                 await outbox.put(connection, MAILBOXES.name, [(changed.id, mailbox_subject(*box, "changed"), changed.to_json())])

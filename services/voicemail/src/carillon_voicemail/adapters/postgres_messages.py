@@ -2,7 +2,7 @@
 was left before its mailbox went to somebody else is not stored, and its audio goes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,6 @@ from carillon_kit.inbox import Inbox
 from carillon_kit.object_store import ObjectNotFound, ObjectStore
 from carillon_voicemail.adapters.postgres import acquired
 from carillon_voicemail.domain.message import Addressing, MailState, Message, changed_event
-from carillon_voicemail.ports import StoreUnavailable
 
 CONSUMER = "voicemail"
 MESSAGE_COLUMNS = (
@@ -30,7 +29,7 @@ _JOB = "insert into mail_job (message_id, recipients, mailbox_name, language, ti
 #: Who stores into one mailbox waits for who does already, so that counts are told in the order of being true.
 LOCK = "select pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))"
 #: Whether the audio of `$1` is a message's.
-SHARED = "select exists (select from message where object = $1)"
+_SHARED = "select exists (select from message where object = $1)"
 _FORMER = "select exists (select from line_reset where tenant = $1 and mailbox_id = $2 and reset_at >= $3)"
 _COUNT = "select count(*) from message where tenant = $1 and mailbox_id = $2"
 _SELECT = f"select {MESSAGE_COLUMNS}, j.state from message m left join mail_job j using (message_id)"
@@ -40,6 +39,14 @@ _LIST = f"""{_SELECT}
    and ($2::text is null or m.mailbox_id = $2)
    and ($3::timestamptz is null or (m.received_at, m.message_id) < ($3, $4::uuid))
  order by m.received_at desc, m.message_id desc limit $5"""
+
+
+async def delete_audio(connection: Any, objects: ObjectStore, names: Iterable[str], timeout: float | None = None) -> None:
+    """Of messages that are not there (any more), unless another one has the same; `OSError` while the object store is away."""
+    for name in set(names):
+        if not await connection.fetchval(_SHARED, name, timeout=timeout):
+            with suppress(ObjectNotFound):
+                await objects.delete(name)
 
 
 class PostgresMessages:
@@ -59,7 +66,7 @@ class PostgresMessages:
             box = (message.tenant, message.mailbox_id)
             await connection.execute(LOCK, *box, timeout=self._timeout)
             if await connection.fetchval(_FORMER, *box, message.received_at, timeout=self._timeout):
-                await self._delete_audio(connection, message.object)
+                await delete_audio(connection, self._objects, [message.object], timeout=self._timeout)
                 return False
             if not await self._insert(connection, message):
                 return False
@@ -73,15 +80,6 @@ class PostgresMessages:
             ]
             await outbox.put(connection, MAILBOXES.name, said)
         return True
-
-    async def _delete_audio(self, connection: Any, name: str) -> None:
-        if await connection.fetchval(SHARED, name, timeout=self._timeout):
-            return
-        try:
-            with suppress(ObjectNotFound):
-                await self._objects.delete(name)
-        except OSError as error:
-            raise StoreUnavailable(f"audio cannot be deleted: {error or type(error).__name__}") from error
 
     async def _insert(self, connection: Any, message: Message) -> bool:
         done = await connection.execute(
