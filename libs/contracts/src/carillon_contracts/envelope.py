@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 Utc = datetime
 
@@ -71,3 +71,11 @@ class Event(Frozen):
     def from_json(cls, raw: bytes | str) -> Self:
         """Parse and check; raises `pydantic.ValidationError`."""
         return cls.model_validate_json(raw)
+
+    @classmethod
+    def received(cls, subject: str, raw: bytes) -> Self:
+        """As `from_json`, of what came on a subject; raises ValueError that names the subject."""
+        try:
+            return cls.from_json(raw)
+        except ValidationError as error:
+            raise ValueError(f"{subject} is no event: {error}") from error

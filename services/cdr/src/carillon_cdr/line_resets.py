@@ -6,7 +6,6 @@ Always: the records themselves stay, for who charges and who must account for th
 from typing import Any
 
 import asyncpg
-from pydantic import ValidationError
 
 from carillon_contracts.config_events import line_resets
 from carillon_contracts.envelope import Event
@@ -29,10 +28,7 @@ class LineResets:
     async def handle(self, batch: list[Delivered]) -> None:
         """Raises `Retry` while the database is away, ValueError for what is no event."""
         for delivered in batch:
-            try:
-                event = Event.from_json(delivered.data)
-            except ValidationError as error:
-                raise ValueError(f"{delivered.subject} is no event: {error}") from error
+            event = Event.received(delivered.subject, delivered.data)
             for user_id in line_resets(event):
                 try:
                     await self._pool.execute(_PUT, event.tenantid, user_id, event.time)

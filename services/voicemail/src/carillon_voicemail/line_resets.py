@@ -8,7 +8,6 @@ from typing import Any
 from uuid import uuid5
 
 import asyncpg
-from pydantic import ValidationError
 
 from carillon_contracts.config_events import line_resets
 from carillon_contracts.envelope import Event
@@ -42,10 +41,7 @@ class LineResets:
     async def handle(self, batch: list[Delivered]) -> None:
         """Raises `Retry` while the database or the object store is away, ValueError for what is no event."""
         for delivered in batch:
-            try:
-                event = Event.from_json(delivered.data)
-            except ValidationError as error:
-                raise ValueError(f"{delivered.subject} is no event: {error}") from error
+            event = Event.received(delivered.subject, delivered.data)
             for mailbox_id in line_resets(event):
                 try:
                     gone = await self._empty(event, mailbox_id, event.time)

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
-from pydantic import ValidationError
 
 from carillon_contracts.envelope import Event
 from carillon_kit.bus import Delivered, Retry
@@ -105,10 +104,7 @@ class CallFactsWriter:
 
 def _fold(calls: dict[tuple[str, str], _Call], legs: dict[tuple[str, str, str], _Leg], message: Delivered) -> None:
     _, tenant, _, call_id, fact = message.subject.split(".")
-    try:
-        event = Event.from_json(message.data)
-    except ValidationError as error:
-        raise ValueError(f"{message.subject} is no event: {error}") from error
+    event = Event.received(message.subject, message.data)
     call = calls.setdefault((tenant, call_id), _Call(event.time))
     leg_id = "a" if fact == "started" else event.legid
     if fact == "ended":

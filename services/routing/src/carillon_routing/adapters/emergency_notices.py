@@ -9,8 +9,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
-from pydantic import ValidationError
-
 from carillon_contracts.audit import audit_event
 from carillon_contracts.envelope import Event
 from carillon_contracts.letter import LetterRequested
@@ -57,10 +55,7 @@ class EmergencyNotices:
 
     async def _written(self, message: Delivered) -> tuple[CallFacts, Notice] | None:
         """Of whom phones are to be told."""
-        try:
-            event = Event.from_json(message.data)
-        except ValidationError as error:
-            raise ValueError(f"{message.subject} is no event: {error}") from error
+        event = Event.received(message.subject, message.data)
         config = self._config(event.tenantid)
         if config is None or self._clock.now() - event.time > TOO_LATE:
             return None
