@@ -9,9 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.cdr.v1 import recording_pb2 as pb
 from carillon.cdr.v1.recording_pb2_grpc import RecordingServiceServicer, add_RecordingServiceServicer_to_server
-from carillon_cdr.adapters.postgres_recordings import PostgresRecordings
+from carillon_cdr.adapters.postgres_recordings import PostgresRecordings, forget
 from carillon_cdr.domain.recordings import Recording
-from carillon_cdr.recordings import forget
 from carillon_kit.auth import ADMIN, OPERATOR
 from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
@@ -70,7 +69,7 @@ class RecordingApi(RecordingServiceServicer):
             raise NotFound(f"recordings/{request.recording_id}")
         self._wake()
         try:
-            await forget(self._recordings, self._objects, name)
+            await forget(self._objects, name)
         except ConnectionError as error:
             raise Unavailable("it is listed no more, but the object store is away: its audio is still there") from error
         return pb.DeleteRecordingResponse()

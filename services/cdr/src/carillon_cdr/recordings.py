@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
-from carillon_cdr.adapters.postgres_recordings import PostgresRecordings
+from carillon_cdr.adapters.postgres_recordings import PostgresRecordings, forget
 from carillon_cdr.domain.ledger import Poisoned
 from carillon_cdr.domain.recordings import Recording, read_recording
 from carillon_cdr.ports import LedgerUnavailable
 from carillon_contracts.streams import CALLS, CONFERENCES
 from carillon_kit.bus import ConsumerSpec, DeadLetterStore, Delivered, Retry
 from carillon_kit.logs import get_logger
-from carillon_kit.object_store import ObjectNotFound, ObjectStore
+from carillon_kit.object_store import ObjectStore
 from carillon_kit.postgres import UNAVAILABLE
 
 DURABLE = "cdr-recordings"
@@ -57,23 +57,13 @@ class RecordingSubscriber:
                 raise Retry(1.0) from away
 
 
-async def forget(recordings: PostgresRecordings, objects: ObjectStore, name: str | None) -> None:
-    """Take the audio of a deleted recording out of the object store; it may be away, or the audio be gone already."""
-    if not name:
-        return
-    try:
-        await objects.delete(name)
-    except ObjectNotFound:
-        return
-
-
 async def delete_expired(recordings: PostgresRecordings, objects: ObjectStore) -> int:
     """Delete what has been kept long enough; returns how many that were."""
     deleted = 0
     while expired := await recordings.expired(AT_ONCE):
         for recording in expired:
             name = await recordings.delete(recording.tenant, recording.recording_id, RETENTION, "kept long enough")
-            await forget(recordings, objects, name)
+            await forget(objects, name)
             deleted += 1
     return deleted
 

@@ -68,10 +68,15 @@ async def delete_recordings_of(connection: Any, tenant: str, who: Sequence[str],
     calls = [row["call_id"] for row in await connection.fetch(_HAD_PART, tenant, list(who))]
     rows = await connection.fetch(_OF, tenant, calls)
     for row in rows:
-        if name := await _delete(connection, tenant, row["recording_id"], ERASED, "a person who took part is erased"):
-            with suppress(ObjectNotFound):
-                await objects.delete(name)
+        await forget(objects, await _delete(connection, tenant, row["recording_id"], ERASED, "a person who took part is erased"))
     return len(rows)
+
+
+async def forget(objects: ObjectStore, name: str | None) -> None:
+    """Take the audio of a deleted recording out of the object store, which may be away; empty or None: nothing is to be taken out."""
+    if name:
+        with suppress(ObjectNotFound):
+            await objects.delete(name)
 
 
 async def _delete(connection: Any, tenant: str, recording_id: UUID, by: str, reason: str, timeout: float | None = None) -> str | None:
