@@ -216,12 +216,10 @@ async def test_the_menu_speaks_both_languages_and_every_key_leads_where_it_says(
 
 def key_file(folder: Path, low: int, high: int) -> Path:
     """A key of 100 ms as its two tones and three seconds of silence, as SIPp streams it."""
-    encode = {value: byte for byte, value in enumerate(g711.DECODE["PCMA"])}
-    levels = sorted(encode)
     pairs = zip(tones.tone(low, g711.RATE // 10), tones.tone(high, g711.RATE // 10), strict=True)
     samples = [*(one + other for one, other in pairs), *([0] * (3 * g711.RATE))]
     path = folder / "key.alaw"
-    path.write_bytes(bytes(encode[min(levels, key=lambda level: abs(level - sample))] for sample in samples))
+    path.write_bytes(g711.encode("PCMA", samples))
     return path
 
 

@@ -47,11 +47,9 @@ def number(system: System, destination: dict[str, str]) -> Iterator[str]:
 
 def calling_tone(folder: Path) -> Path:
     """Half a second of 1100 Hz every three and a half (ITU-T T.30 section 4.2), as SIPp streams it."""
-    encode = {value: byte for byte, value in enumerate(g711.DECODE["PCMA"])}
-    levels = sorted(encode)
     samples = [*tones.tone(CNG_HZ, g711.RATE // 2), *([0] * (3 * g711.RATE))]
     path = folder / "cng.alaw"
-    path.write_bytes(bytes(encode[min(levels, key=lambda level: abs(level - sample))] for sample in samples))
+    path.write_bytes(g711.encode("PCMA", samples))
     return path
 
 

@@ -118,9 +118,6 @@ def credentials(user: dict[str, Any]) -> tuple[str, ...]:
 
 def tone_file(folder: Path) -> Path:
     """Ten seconds of tone as raw A-law, as SIPp streams it; 400 samples are 45 whole periods."""
-    encode = {value: byte for byte, value in enumerate(g711.DECODE["PCMA"])}
-    levels = sorted(encode)
     path = folder / "tone.alaw"
-    samples = tones.tone(SPOKEN_HZ, 10 * g711.RATE)
-    path.write_bytes(bytes(encode[min(levels, key=lambda level: abs(level - sample))] for sample in samples[:400]) * 200)
+    path.write_bytes(g711.encode("PCMA", tones.tone(SPOKEN_HZ, 400)) * 200)
     return path
