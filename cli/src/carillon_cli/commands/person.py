@@ -121,9 +121,9 @@ async def gathered(system: System, tenant: str, user: str) -> dict[str, bytes]:
             messages.append(_plain(message))
             entries[f"messages/{message.message_id}.wav"] = await fetch_audio(system, tenant, message.message_id)
     entries["messages.json"] = _json(messages)
-    letters = [letter for address in _addresses(resources) for letter in await _letters(system, tenant, address)]
-    entries |= {f"letters/{each.letter_id}.eml": each.content for each in letters}
-    entries["letters.json"] = _json([{**_plain(each), "content": f"letters/{each.letter_id}.eml"} for each in letters])
+    letters = {_file(letter): letter for address in _addresses(resources) for letter in await _letters(system, tenant, address)}
+    entries |= {name: letter.content for name, letter in letters.items()}
+    entries["letters.json"] = _json([{**_plain(letter), "content": name} for name, letter in letters.items()])
     recorded = await recordings.list_recordings(system, tenant, user_id=user)
     for each in recorded:
         entries[f"recordings/{each.recording_id}.{each.labels.get('format', 'wav')}"] = await recordings.fetch(
@@ -171,6 +171,11 @@ async def _letters(system: System, tenant: str, address: str) -> list[voicemail_
             return [part.letter async for part in stream]
 
         return await ask(take(), "voicemail")
+
+
+def _file(letter: voicemail_pb2.Letter) -> str:
+    """Where one goes: what was sent is there as it was sent, of what waits there is only the text."""
+    return f"letters/{letter.letter_id}.{'eml' if letter.state == 'delivered' else 'txt'}"
 
 
 def _plain(message: Message) -> dict[str, Any]:
