@@ -14,8 +14,7 @@ from carillon_cli.render.explain import explain
 from carillon_cli.render.ladder import ladder
 from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
 from carillon_contracts.envelope import Event
-
-LANGUAGES = ("en", "fr", "de", "nl")
+from carillon_contracts.languages import LANGUAGES
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,6 @@ from carillon.routing.v1 import routing_pb2
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
 from carillon_cli import company
 from carillon_cli.commands.apply import text_of
-from carillon_cli.commands.explain import LANGUAGES
 from carillon_cli.commands.history import listed
 from carillon_cli.commands.history import told as changes
 from carillon_cli.commands.replay import conditions
@@ -22,6 +21,7 @@ from carillon_cli.errors import CliError
 from carillon_cli.render.findings import found
 from carillon_cli.render.tables import table
 from carillon_cli.system import RPC_SECONDS, System, ask, load, readable, system_arguments
+from carillon_contracts.languages import LANGUAGES
 
 #: The directory waits for routing, which runs the tests.
 TESTED_SECONDS = 20.0

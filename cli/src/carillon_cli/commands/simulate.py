@@ -9,11 +9,11 @@ from google.protobuf.json_format import MessageToDict
 
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
-from carillon_cli.commands.explain import LANGUAGES
 from carillon_cli.errors import CliError
 from carillon_cli.render.explain import step_text, trace_lines
 from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
 from carillon_contracts.call import TraceLine
+from carillon_contracts.languages import LANGUAGES
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

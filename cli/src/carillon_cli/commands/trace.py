@@ -8,8 +8,8 @@ import grpc.aio
 
 from carillon.routing.v1 import explain_pb2 as pb
 from carillon.routing.v1.explain_pb2_grpc import ExplainServiceStub
-from carillon_cli.commands.explain import LANGUAGES
 from carillon_cli.system import System, load, readable, system_arguments
+from carillon_contracts.languages import LANGUAGES
 
 #: More than the time asked for.
 SPARE_SECONDS = 30
