@@ -18,7 +18,7 @@ from carillon_kit.bus import ConsumerSpec, Delivered, Retry
 from carillon_kit.logs import get_logger
 from carillon_kit.object_store import ObjectStore
 from carillon_kit.postgres import UNAVAILABLE
-from carillon_voicemail.adapters.postgres_messages import LOCK, delete_audio
+from carillon_voicemail.adapters.postgres_messages import COUNT, LOCK, delete_audio
 from carillon_voicemail.ports import Wake
 
 CONSUMER = ConsumerSpec(stream=CONFIG.name, durable="voicemail-line-resets", subject="carillon.*.config.mailbox.updated")
@@ -26,7 +26,6 @@ _GONE = "delete from message where tenant = $1 and mailbox_id = $2 and received_
 _RESET = """
 insert into line_reset (tenant, mailbox_id, reset_at) values ($1, $2, $3)
     on conflict (tenant, mailbox_id) do update set reset_at = greatest(line_reset.reset_at, excluded.reset_at)"""
-_LEFT = "select count(*) from message where tenant = $1 and mailbox_id = $2"
 _log = get_logger("line resets")
 
 
@@ -58,7 +57,7 @@ class LineResets:
             gone = [row["object"] for row in await connection.fetch(_GONE, *box, at)]
             await delete_audio(connection, self._objects, gone)
             if gone:
-                changed = self._changed(event, mailbox_id, await connection.fetchval(_LEFT, *box))
+                changed = self._changed(event, mailbox_id, await connection.fetchval(COUNT, *box))
                 await outbox.put(connection, MAILBOXES.name, [(changed.id, mailbox_subject(*box, "changed"), changed.to_json())])
         return len(gone)
 

@@ -31,7 +31,7 @@ LOCK = "select pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 0))"
 #: Whether the audio of `$1` is a message's.
 _SHARED = "select exists (select from message where object = $1)"
 _FORMER = "select exists (select from line_reset where tenant = $1 and mailbox_id = $2 and reset_at >= $3)"
-_COUNT = "select count(*) from message where tenant = $1 and mailbox_id = $2"
+COUNT = "select count(*) from message where tenant = $1 and mailbox_id = $2"
 _SELECT = f"select {MESSAGE_COLUMNS}, j.state from message m left join mail_job j using (message_id)"
 _GET = f"{_SELECT} where m.tenant = $1 and m.message_id = $2"
 _LIST = f"""{_SELECT}
@@ -73,7 +73,7 @@ class PostgresMessages:
             if to.recipients:
                 row = (message.message_id, list(to.recipients), to.mailbox_name, to.language, to.time_zone)
                 await connection.execute(_JOB, *row, timeout=self._timeout)
-            changed = changed_event(message, event, await connection.fetchval(_COUNT, *box, timeout=self._timeout))
+            changed = changed_event(message, event, await connection.fetchval(COUNT, *box, timeout=self._timeout))
             said = [
                 (event.id, mailbox_subject(*box, "message_stored"), event.to_json()),
                 (changed.id, mailbox_subject(*box, "changed"), changed.to_json()),
