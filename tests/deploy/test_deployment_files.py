@@ -124,7 +124,7 @@ def test_each_service_has_its_own_nats_user_and_may_not_delete_streams() -> None
         if '{user: "' in line and "tenant-" not in line:
             (user,) = re.findall(r'user: "([a-z-]+)"', line)
             audio = "deny: $only_audio_goes"
-            own = {"cdr": audio, "voicemail": audio, "directory": "deny: $only_messages_go"}
+            own = {"cdr": audio, "media": audio, "voicemail": audio, "directory": "deny: $only_messages_go"}
             assert own.get(user, "deny: $no_stream_loss") in line
     loss = re.search(r"^only_audio_goes: (.+)$", text, re.MULTILINE)
     assert loss is not None
