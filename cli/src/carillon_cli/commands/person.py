@@ -121,7 +121,7 @@ async def gathered(system: System, tenant: str, user: str) -> dict[str, bytes]:
             messages.append(_plain(message))
             entries[f"messages/{message.message_id}.wav"] = await fetch_audio(system, tenant, message.message_id)
     entries["messages.json"] = _json(messages)
-    letters = {_file(letter): letter for address in _addresses(resources) for letter in await _letters(system, tenant, address)}
+    letters = {file_of(letter): letter for address in _addresses(resources) for letter in await _letters(system, tenant, address)}
     entries |= {name: letter.content for name, letter in letters.items()}
     entries["letters.json"] = _json([{**_plain(letter), "content": name} for name, letter in letters.items()])
     recorded = await recordings.list_recordings(system, tenant, user_id=user)
@@ -173,7 +173,7 @@ async def _letters(system: System, tenant: str, address: str) -> list[voicemail_
         return await ask(take(), "voicemail")
 
 
-def _file(letter: voicemail_pb2.Letter) -> str:
+def file_of(letter: voicemail_pb2.Letter) -> str:
     """Where one goes: what was sent is there as it was sent, of what waits there is only the text."""
     return f"letters/{letter.letter_id}.{'eml' if letter.state == 'delivered' else 'txt'}"
 

@@ -49,6 +49,12 @@ def test_a_guest_reads_when_and_how_in_the_tenant_s_language_and_time() -> None:
     assert "Le 2026-03-03 de 10:00 à 11:30" in invited("fr-CH")[0].content.text
 
 
+def test_a_conference_over_a_change_of_the_clocks_ends_when_its_calendar_says() -> None:
+    (letter,) = invited("en", starts_at=datetime(2026, 3, 29, 0, 30, tzinfo=UTC), duration=timedelta(hours=2))
+    assert "On 2026-03-29 from 01:30 to 04:30 (Europe/Zurich)." in letter.content.text
+    assert unfolded(letter.content.attachments[0].text)["DTEND"] == "20260329T023000Z"
+
+
 def test_everybody_gets_one_letter_and_one_reminder_whoever_asks_again() -> None:
     first = invited("en", "a@x.example", "B@x.example", "a@x.example", reminder=timedelta(minutes=15))
     again = invited("en", "b@x.example", reminder=timedelta(minutes=15))
