@@ -40,7 +40,8 @@ def full(resellers: Mapping[str, Reseller], reseller_id: str, sold_by: list[str]
     """Why one more tenant of the reseller is too many; `sold_by`: the reseller of each tenant that there is. Empty: it is not."""
     for each in above(resellers, reseller_id):
         if each.max_tenants is not None:
-            has = sum(seller in below(resellers, each.id) for seller in sold_by)
+            whose = below(resellers, each.id)
+            has = sum(seller in whose for seller in sold_by)
             if has >= each.max_tenants:
                 return f"reseller {each.id!r} may have {each.max_tenants} tenants and has {has}"
     return ""
