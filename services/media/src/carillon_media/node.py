@@ -65,6 +65,7 @@ from carillon_media.settings import MediaSettings
 from carillon_rtp.client import PlaneClient
 from carillon_sip.commands import CORE_METHODS, UserAgentSettings
 from carillon_sip.digest import Authenticator
+from carillon_sip.flow import Address, Transport
 
 _log = get_logger("app")
 EXPIRY_SECONDS = 2.0
@@ -96,9 +97,13 @@ class Node:
 
     def listening(self, advertise: str) -> None:
         """Doors are open: what they are called is not sent to."""
-        own = {address for addresses in self.sip.listening.values() for address in addresses}
         hosts = [host.strip().strip("[]") for host in advertise.split(",") if host.strip()]
-        self.addresses.listening_at(own | {(host, port) for _, port in own for host in hosts})
+
+        def called(*transports: Transport) -> set[Address]:
+            own = {address for transport in transports for address in self.sip.listening.get(transport, ())}
+            return own | {(host, port) for _, port in own for host in hosts}
+
+        self.addresses.listening_at(called("udp"), called("tcp", "tls"))
 
 
 def assemble(

@@ -35,10 +35,18 @@ def test_loopback_is_for_those_who_listen_there() -> None:
 
 def test_never_to_ourselves_nor_to_port_zero() -> None:
     one = Addresses(Reach(loopback=True))
-    one.listening_at({("127.0.0.1", 5060)})
+    one.listening_at({("127.0.0.1", 5060)}, {("127.0.0.1", 5061)})
     assert not one.allows("127.0.0.1", 5060)
+    assert not one.allows("127.0.0.1", 5061, stream=True)
     assert one.allows("127.0.0.1", 5062)
     assert not one.allows("127.0.0.1", 0)
+
+
+def test_a_port_of_ours_for_streams_may_be_a_phone_s_for_datagrams_and_the_reverse() -> None:
+    one = Addresses(Reach(loopback=True))
+    one.listening_at({("127.0.0.1", 5060)}, {("127.0.0.1", 5061)})
+    assert one.allows("127.0.0.1", 5061)
+    assert one.allows("127.0.0.1", 5060, stream=True)
 
 
 def test_networks_of_settings() -> None:

@@ -24,7 +24,7 @@ class House:
     def __init__(self) -> None:
         self.told: list[tuple[str, str, EventData]] = []
         addresses = Addresses(Reach(loopback=False, refused=networks("198.18.0.0/15")))
-        addresses.listening_at({("192.0.2.1", 5060)})
+        addresses.listening_at({("192.0.2.1", 5060)}, {("192.0.2.1", 5060), ("192.0.2.1", 5061)})
         guard = Guard(GuardSettings(source_burst=3, source_rate=1, failures=3))
         carriers = {CARRIER[0]}
         owners = {"anne": "dupont"}
@@ -48,6 +48,14 @@ def test_what_seems_to_come_from_where_we_do_not_send_to_is_dropped(house: House
     assert house.gate.arrived(INVITE, "udp", source, 1.0) is Verdict.DROP
     assert not house.gate.connected(source)
     assert not house.gate.may_send(Flow("udp", ("192.0.2.1", 5060), source))
+
+
+def test_a_phone_beside_us_may_have_the_number_of_a_port_that_we_have_for_streams(house: House) -> None:
+    phone = ("192.0.2.1", 5061)
+    assert house.gate.arrived(INVITE, "udp", phone, 1.0) is Verdict.PASS
+    assert house.gate.may_send(Flow("udp", ("192.0.2.1", 5060), phone))
+    assert not house.gate.connected(phone)
+    assert not house.gate.may_send(Flow("tcp", ("192.0.2.1", 5060), phone))
 
 
 def test_a_carrier_may_send_what_it_likes_and_nobody_is_told(house: House) -> None:

@@ -28,25 +28,26 @@ address_of = lru_cache(maxsize=8192)(ipaddress.ip_address)
 
 
 class Addresses:
-    """Answers are remembered by address; `own` are (IP, port) where we listen."""
+    """Answers are remembered by address; `own` are (IP, port) where we listen, for datagrams and for streams: a port of the one kind says
+    nothing of the other, and may be anybody's."""
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
         self._known: dict[str, bool] = {}
-        self._own: frozenset[tuple[str, int]] = frozenset()
+        self._own: dict[bool, frozenset[tuple[str, int]]] = {False: frozenset(), True: frozenset()}
 
-    def listening_at(self, own: Iterable[tuple[str, int]]) -> None:
+    def listening_at(self, datagrams: Iterable[tuple[str, int]], streams: Iterable[tuple[str, int]]) -> None:
         """Our own addresses, in place of those before."""
-        self._own = frozenset(own)
+        self._own = {False: frozenset(datagrams), True: frozenset(streams)}
 
-    def allows(self, ip: str, port: int) -> bool:
-        """Whether something may be sent there."""
+    def allows(self, ip: str, port: int, *, stream: bool = False) -> bool:
+        """Whether something may be sent there, by UDP or by a stream."""
         known = self._known.get(ip)
         if known is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             known = self._known[ip] = self._look(ip)
-        return known and port > 0 and (ip, port) not in self._own
+        return known and port > 0 and (ip, port) not in self._own[stream]
 
     def _look(self, ip: str) -> bool:
         try:

@@ -63,7 +63,7 @@ class Gate:
 
     def arrived(self, data: bytes, transport: str, remote: tuple[str, int], now: float) -> Verdict:
         """What becomes of a datagram, or of a chunk of a stream."""
-        if not self._addresses.allows(*remote):
+        if not self._addresses.allows(*remote, stream=transport != "udp"):
             return Verdict.DROP
         kind, requests = kind_of(data, self._countries()), 1
         if transport != "udp":
@@ -93,11 +93,12 @@ class Gate:
     def connected(self, remote: tuple[str, int]) -> bool:
         """A connection was opened; False: close it."""
         now = self._clock.monotonic()
-        return self._addresses.allows(*remote) and (self._guard.connected(remote[0], now) or self._is_free(remote[0], now))
+        allowed = self._addresses.allows(*remote, stream=True)
+        return allowed and (self._guard.connected(remote[0], now) or self._is_free(remote[0], now))
 
     def may_send(self, flow: Flow) -> bool:
         """Whether something may be sent over this flow, whoever named the address."""
-        return self._addresses.allows(*flow.remote) and flow.remote != flow.local
+        return self._addresses.allows(*flow.remote, stream=flow.transport != "udp") and flow.remote != flow.local
 
     # -- passwords ----------------------------------------------------------------------------------------------------
 
