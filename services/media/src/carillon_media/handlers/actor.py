@@ -16,6 +16,7 @@ from carillon_media.domain import inputs, outputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.describe import describe
 from carillon_media.domain.facts import CallFacts
+from carillon_media.domain.media import LegMedia
 from carillon_media.domain.snapshots import SavedCall, SavedLeg
 from carillon_media.domain.state import CALLER, CallState
 from carillon_media.handlers import awaiting, feature_acts, media_acts, room_acts, sip_acts
@@ -243,8 +244,7 @@ class CallActor:
         if leg.again is None or leg.media is None or not self._is_called(leg):
             return False
         if (other := leg.media.otherwise(self.codecs)) is not None:
-            leg.media = other
-            return self._call_again(leg)
+            return self._call_again(leg, other)
         if not self.ports.may_turn(leg):
             return False
         self.board.spawn(self._offer_other_version(leg))
@@ -254,9 +254,12 @@ class CallActor:
         known = self.call.legs.get(leg.leg_id)
         return known is not None and known.state != "ended"
 
-    def _call_again(self, leg: LegIo) -> bool:
+    def _call_again(self, leg: LegIo, media: LegMedia) -> bool:
+        leg.media = media
+        if leg.again is None:
+            return False
         try:
-            leg.session = leg.again(leg.media) if leg.again is not None and leg.media is not None else ""
+            leg.session = leg.again(media)
         except SipError:
             return False
         self.board.bind(leg.session, self, leg.leg_id)
@@ -264,14 +267,14 @@ class CallActor:
 
     async def _offer_other_version(self, leg: LegIo) -> None:
         try:
-            leg.media = (await self.ports.turn(leg)).offering(self.codecs)
+            media = (await self.ports.turn(leg)).offering(self.codecs)
         except PlaneError as error:
             self.parts.quiet.warning("no media port", call_id=self.call.facts.call_id, error=str(error))
             self.post(inputs.LegRefused(leg.leg_id, 488))
             return
         if not self._is_called(leg):
             await media_acts.close_media(self, (leg,))
-        elif not self._call_again(leg):
+        elif not self._call_again(leg, media):
             self.post(inputs.LegRefused(leg.leg_id, 488))
 
     async def weigh(self, recording_id: str, reason: RecordingReason) -> None:
