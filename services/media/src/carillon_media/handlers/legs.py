@@ -4,7 +4,7 @@ Invariant: a leg has at most one media port, opened once; the plane knows of a l
 """
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -244,13 +244,7 @@ class MediaPorts:
         bridges = [(one.plane, other.plane)] if one.bridged_with != other.leg_id else []
         if not news and not bridges:
             return
-        wanted = [Restored(leg.plane, media.port, remote, media.ip_version) for leg, media, remote in news]
-        addresses = await self._plane.restore(wanted, bridges)
-        for (leg, media, remote), address in zip(news, addresses, strict=True):
-            if address.port != media.port:
-                raise PortLost(leg.plane)
-            leg.told = remote
-            await self._listen(leg)
+        await self._set_up(news, bridges)
         one.bridged_with, other.bridged_with = other.leg_id, one.leg_id
 
     async def part(self, leg: LegIo, other: LegIo | None) -> None:
@@ -266,14 +260,19 @@ class MediaPorts:
         wanted = []
         for leg in alive.values():
             assert leg.media is not None
+            leg.listening = ()
             leg.media = leg.media.agreed_at(self._clock.now().timestamp())
-            wanted.append(Restored(leg.plane, leg.media.port, self.remote_of(leg), leg.media.ip_version))
+            wanted.append((leg, leg.media, self.remote_of(leg)))
         both = ((leg, alive.get(leg.bridged_with)) for leg in alive.values())
         bridges = [(leg.plane, other.plane) for leg, other in both if other is not None and leg.leg_id < other.leg_id]
-        addresses = await self._plane.restore(wanted, bridges) if wanted else []
-        for leg, address in zip(alive.values(), addresses, strict=True):
-            assert leg.media is not None
-            if address.port != leg.media.port:
+        if wanted:
+            await self._set_up(wanted, bridges)
+
+    async def _set_up(self, legs: Sequence[tuple[LegIo, LegMedia, Remote | None]], bridges: Sequence[tuple[str, str]]) -> None:
+        """The plane knows these far ends and bridges, by one command. Raises PortLost."""
+        wanted = [Restored(leg.plane, media.port, remote, media.ip_version) for leg, media, remote in legs]
+        for (leg, media, remote), address in zip(legs, await self._plane.restore(wanted, bridges), strict=True):
+            if address.port != media.port:
                 raise PortLost(leg.plane)
-            leg.told, leg.listening = self.remote_of(leg), ()
+            leg.told = remote
             await self._listen(leg)
