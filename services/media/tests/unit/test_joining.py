@@ -57,7 +57,7 @@ class Elsewhere:
 
     async def join(self, *given: object) -> Any:
         self.actor.leave()
-        return SimpleNamespace(session="theirs"), inputs.LegAdopted("b1", "theirs", "carol", "103", "PCMA", "c2")
+        return inputs.LegAdopted("b1", "theirs", "carol", "103", "PCMA", "c2")
 
 
 @pytest.mark.parametrize("rung", ["", "103"])

@@ -71,7 +71,7 @@ class There:
 
 
 class Board(Protocol):
-    """All calls, as far as joining needs them."""
+    """All calls, as far as transfers need them."""
 
     parts: Parts
 
@@ -114,8 +114,8 @@ class Joining:
             return replace(there, call=now)
         return None if now is None else there.call.slot or there.call.dialled
 
-    async def join(self, actor: CallActor, leg_id: str, there: There) -> tuple[LegIo, inputs.LegAdopted] | int:
-        """Call the other node; the leg that is to be adopted in the place of `leg_id`, and how, or with what status it was refused."""
+    async def join(self, actor: CallActor, leg_id: str, there: There) -> inputs.LegAdopted | int:
+        """Call the other node; how its leg is to be adopted in the place of `leg_id`, or with what status it was refused."""
         phase, far = actor.call.state.phase, there.call.other_than(there.session)
         peer = self._cluster.peers.get(there.node)
         if peer is None or far is None or not isinstance(phase, Talking):
@@ -132,7 +132,7 @@ class Joining:
             return 480
         assert leg.media is not None
         self._board.hand_over(leg)
-        return leg, inputs.LegAdopted(leg_id, leg.session, far.party, far.number, leg.media.codec, there.call.call_id, recorded)
+        return inputs.LegAdopted(leg_id, leg.session, far.party, far.number, leg.media.codec, there.call.call_id, recorded)
 
     def _seal(self, actor: CallActor, leg_id: str, moved: Leg, there: There, recorded: Carried) -> str:
         facts, now = actor.call.facts, self._board.parts.clock.now().timestamp()

@@ -4,8 +4,7 @@ Invariant: only a user of the same tenant touches a call, and joins only calls t
 a last progress, whatever becomes of the calls.
 """
 
-from collections.abc import Awaitable
-from typing import Protocol
+from collections.abc import Callable
 
 from carillon_kit.logs import get_logger
 from carillon_media.domain import holding, inputs, talk_recording, transferring
@@ -15,9 +14,8 @@ from carillon_media.domain.identity import dialled_by
 from carillon_media.domain.state import CallState, Parked, Ringing, Talking
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.device_uris import DeviceGruus, NamedDevice
-from carillon_media.handlers.joining import Joining, There
+from carillon_media.handlers.joining import Board, Joining
 from carillon_media.handlers.legs import LegIo, codecs_offered
-from carillon_media.ports import Parts
 from carillon_rtp.protocol import PlaneError
 from carillon_sip.errors import ParseError
 from carillon_sip.flow import Flow
@@ -27,17 +25,6 @@ from carillon_sip.replaces import Replaces
 
 _log = get_logger(__name__)
 NOT_POSSIBLE = "the call is in no state for it"
-
-
-class Board(Protocol):
-    """All calls, as far as transfers need them."""
-
-    parts: Parts
-
-    def leg_of(self, session: str) -> tuple[CallActor, str] | None: ...
-    def hand_over(self, leg: LegIo) -> None: ...
-    def claim(self, handle: str) -> LegIo | None: ...
-    def spawn(self, coroutine: Awaitable[object]) -> None: ...
 
 
 class Transfers:
@@ -90,9 +77,11 @@ class Transfers:
 
     async def _join_there(self, actor: CallActor, leg_id: str, sessions: set[str], refer: str) -> str:
         joining = self.joining
-        there = await joining.find(actor, leg_id, sessions) if joining is not None else 481
-        if joining is None or isinstance(there, int):
-            return self._decline(refer, NOT_POSSIBLE, 481 if isinstance(there, There) else there)
+        if joining is None:
+            return self._decline(refer, NOT_POSSIBLE, 481)
+        there = await joining.find(actor, leg_id, sessions)
+        if isinstance(there, int):
+            return self._decline(refer, NOT_POSSIBLE, there)
         if reason := _cannot(actor.call.state, leg_id):
             return self._decline(refer, reason)
         settled = await joining.settled(actor, there)
@@ -101,20 +90,19 @@ class Transfers:
         joined = await joining.join(actor, leg_id, settled) if settled is not None else 481
         if isinstance(joined, int):
             return self._decline(refer, NOT_POSSIBLE, joined)
-        leg, adopted = joined
+        return await self._adopt(actor, joined, refer)
+
+    async def _adopt(self, actor: CallActor, adopted: inputs.LegAdopted, refer: str) -> str:
+        """The last step: the far end is nobody's at this moment."""
         if refer:
             self._board.parts.sip.accept_refer(refer)
-        if (own := actor.legs.get(leg_id)) is not None:
+        if (own := actor.legs.get(adopted.leg_id)) is not None:
             own.refer = refer
-        return await self._adopt(actor, adopted, refer, leg.session)
-
-    async def _adopt(self, actor: CallActor, adopted: inputs.LegAdopted, refer: str, session: str) -> str:
-        """The last step: the far end is nobody's at this moment."""
         if reason := await actor.request(adopted, lambda state: _cannot(state, adopted.leg_id)):
             _log.warning("a transfer lost one side", call_id=actor.call.facts.call_id, reason=reason)
             if refer:
                 self._board.parts.sip.notify_refer(refer, 481)
-            await self._let_go(session)
+            await self._let_go(adopted.handle)
             return reason
         return ""
 
@@ -130,8 +118,12 @@ class Transfers:
         return found is not None
 
     async def _joined_by(self, actor: CallActor, leg: LegIo, adopted: inputs.LegAdopted) -> None:
+        await self._take_in(actor, leg, adopted, lambda state: _cannot(state, adopted.leg_id))
+
+    async def _take_in(self, actor: CallActor, leg: LegIo, given: inputs.Input, refuses: Callable[[CallState], str]) -> None:
+        """Who calls comes into a call that is there, or is refused."""
         self._board.hand_over(leg)
-        if await actor.request(adopted, lambda state: _cannot(state, adopted.leg_id)):
+        if await actor.request(given, refuses):
             self._board.claim(leg.session)
             self._board.parts.sip.reject(leg.session, 481)
 
@@ -159,8 +151,7 @@ class Transfers:
 
     async def _join(self, actor: CallActor, leg_id: str, other: CallActor, other_leg: str, refer: str) -> str:
         """Attended: the far end of the other call takes the leg's place in this one. While it only rings there: a blind transfer."""
-        sip, call_id = self._board.parts.sip, actor.call.facts.call_id
-        phase = other.call.state.phase
+        phase, call_id = other.call.state.phase, actor.call.facts.call_id
         if actor is other or not isinstance(actor.call.state.phase, Talking):
             return self._decline(refer, NOT_POSSIBLE)
         if not isinstance(phase, Talking):
@@ -172,14 +163,10 @@ class Transfers:
         moved_io, recorded = other.legs[moved.leg_id], talk_recording.of_talk(other.call.state, phase)
         if reason := await other.request(inputs.LegHandedOver(other_leg, call_id), lambda state: _cannot(state, other_leg)):
             return self._decline(refer, reason)
-        if refer:
-            sip.accept_refer(refer)
-        if (own := actor.legs.get(leg_id)) is not None:
-            own.refer = refer
         codec = moved_io.media.codec if moved_io.media else ""
         call_id_there = other.call.facts.call_id
         adopted = inputs.LegAdopted(leg_id, moved_io.session, moved.party, moved.number, codec, call_id_there, recorded)
-        return await self._adopt(actor, adopted, refer, moved_io.session)
+        return await self._adopt(actor, adopted, refer)
 
     async def _let_go(self, handle: str) -> None:
         """The call that should have adopted it is gone."""
@@ -228,13 +215,10 @@ class Transfers:
         return leg is not None and not may(facts.tenant, facts.caller_user_id or "", leg.party)
 
     async def _pick_up(self, actor: CallActor, rung: str, leg: LegIo, facts: CallFacts) -> None:
-        self._board.hand_over(leg)
         codec = next(iter(codecs_offered(self._board.parts, leg.offer, leg.flow)), "")
         taken = inputs.PickedUp(rung, leg.session, facts.caller_user_id or "", facts.caller, codec)
         talks = isinstance(actor.call.state.phase, Talking)
-        if await actor.request(taken, lambda state: _cannot(state, rung) if talks else _not_ringing(state, rung)):
-            self._board.claim(leg.session)
-            self._board.parts.sip.reject(leg.session, 481)
+        await self._take_in(actor, leg, taken, lambda state: _cannot(state, rung) if talks else _not_ringing(state, rung))
 
 
 def _same_user(actor: CallActor, leg_id: str, other: CallActor, other_leg: str) -> bool:
