@@ -6,7 +6,7 @@ Invariant: a request goes on once; the node that has the call decides whether it
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import grpc
 import grpc.aio
@@ -33,6 +33,7 @@ FORWARDED_KEY = "carillon-forwarded"
 #: Seconds for another node to answer where the asker sets no deadline, and to list its calls.
 ANSWER_SECONDS, LIST_SECONDS = 10.0, 2.0
 Context = grpc.aio.ServicerContext[Any, Any]
+T = TypeVar("T")
 
 
 class Nodes(Protocol):
@@ -68,6 +69,20 @@ class OtherNodes:
         if address not in self._channels:
             self._channels[address] = channel(address, "")
         return self._channels[address]
+
+    async def ask_all(self, context: Context, ask: Callable[[Channel], Awaitable[T]]) -> tuple[list[T], list[str]]:
+        """What the other nodes answer, and who does not."""
+
+        async def of(node: str) -> T | None:
+            try:
+                return await ask(self.channel(node))
+            except (grpc.aio.AioRpcError, FailedPrecondition):
+                return None
+
+        nodes = self.all(context)
+        found = await asyncio.gather(*(of(node) for node in nodes))
+        silent = [node for node, each in zip(nodes, found, strict=True) if each is None]
+        return [each for each in found if each is not None], silent
 
     async def close(self) -> None:
         """The service ends."""
@@ -132,19 +147,13 @@ class LiveCallsAnywhere(LiveCallServiceServicer):
 
     async def ListLiveCalls(self, request: pb.ListLiveCallsRequest, context: Context) -> pb.ListLiveCallsResponse:
         """Oldest first; nodes that do not answer are named."""
-        nodes, metadata = self._nodes.all(context), _metadata(context)
 
-        async def of(node: str) -> list[pb.LiveCall] | None:
-            try:
-                stub = LiveCallServiceStub(self._nodes.channel(node))
-                return list((await stub.ListLiveCalls(request, metadata=metadata, timeout=LIST_SECONDS)).calls)
-            except (grpc.aio.AioRpcError, FailedPrecondition):
-                return None
+        def ask(there: Channel) -> Awaitable[pb.ListLiveCallsResponse]:
+            return LiveCallServiceStub(there).ListLiveCalls(request, metadata=_metadata(context), timeout=LIST_SECONDS)
 
-        found = await asyncio.gather(*(of(node) for node in nodes))
-        calls = list((await self._here.ListLiveCalls(request, context)).calls) + [call for each in found for call in each or ()]
+        others, silent = await self._nodes.ask_all(context, ask)
+        calls = [call for each in (await self._here.ListLiveCalls(request, context), *others) for call in each.calls]
         calls.sort(key=lambda call: (call.started_at.seconds, call.started_at.nanos, call.call_id))
-        silent = [node for node, each in zip(nodes, found, strict=True) if each is None]
         return pb.ListLiveCallsResponse(calls=calls, silent_nodes=silent)
 
 
@@ -157,19 +166,13 @@ class RegistrationsAnywhere(RegistrationServiceServicer):
 
     async def ListRegistrations(self, request: pb.ListRegistrationsRequest, context: Context) -> pb.ListRegistrationsResponse:
         """As the node that is asked knows them; nodes that do not answer are named."""
-        nodes, metadata = self._nodes.all(context), _metadata(context)
 
-        async def of(node: str) -> pb.ListRegistrationsResponse | None:
-            try:
-                stub = RegistrationServiceStub(self._nodes.channel(node))
-                return await stub.ListRegistrations(request, metadata=metadata, timeout=LIST_SECONDS)
-            except (grpc.aio.AioRpcError, FailedPrecondition):
-                return None
+        def ask(there: Channel) -> Awaitable[pb.ListRegistrationsResponse]:
+            return RegistrationServiceStub(there).ListRegistrations(request, metadata=_metadata(context), timeout=LIST_SECONDS)
 
-        found = await asyncio.gather(*(of(node) for node in nodes))
-        own = await self._here.ListRegistrations(request, context)
-        answer = merged(own, [each for each in found if each is not None])
-        answer.silent_nodes.extend(node for node, each in zip(nodes, found, strict=True) if each is None)
+        others, silent = await self._nodes.ask_all(context, ask)
+        answer = merged(await self._here.ListRegistrations(request, context), others)
+        answer.silent_nodes.extend(silent)
         return answer
 
 
