@@ -201,6 +201,17 @@ class RtpEndpoint(asyncio.DatagramProtocol):
             self._transport.close()
 
 
+async def hear_each_other(one: RtpEndpoint, one_to: MediaAddress, other: RtpEndpoint, other_to: MediaAddress, *, skip: int = 2) -> None:
+    """Each sends a tone to its address, and hears the other's, but for the first packets."""
+    for phone in (one, other):
+        phone.received.clear()
+    one.send_audio(tone(440, 400, "PCMA"), "PCMA", one_to)
+    other.send_audio(tone(880, 400, "PCMA"), "PCMA", other_to)
+    for phone, hertz in ((one, 880), (other, 440)):
+        heard = b"".join(packet.payload for packet in (await phone.wait_for(10 + skip))[skip:])
+        assert share_of(decode(heard, "PCMA"), hertz) > 0.9
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """An RTCP sender or receiver report. `lost` is the cumulative number of its block, all zero when it has none."""

@@ -29,7 +29,7 @@ from carillon_kit.embedded import free_port
 from carillon_kit.grpc_client import channel
 from carillon_kit.ids import SystemIds
 from carillon_kit.object_store import MemoryObjectStore
-from carillon_kit.testing import eventually, postgres_dsn  # noqa: F401
+from carillon_kit.testing import eventually, fresh_database, postgres_dsn  # noqa: F401
 from carillon_media.app import Running, serve
 from carillon_media.settings import MediaSettings
 from carillon_rtp.testing import PlaneProcess, RtpEndpoint, plane_process, rtp_endpoint
@@ -443,6 +443,24 @@ async def second_node(house: House, folder: Path, **options: Any) -> AsyncIterat
 def second() -> Callable[..., Any]:
     """A second node of a running service."""
     return second_node
+
+
+@asynccontextmanager
+async def nodes_in(folder: Path, *configured: tuple[str, dict[str, Any]], **options: Any) -> AsyncIterator[tuple[House, House]]:
+    """Two nodes of one installation that know of each other, with a database of their own unless the options name one."""
+    options = {"postgres_dsn": fresh_database(), **options}
+    async with house_in(folder, **options) as here, second_node(here, folder / "second", **options) as there:
+        for resource, fields in configured:
+            await here.configure(resource, fields)
+        for one in (here, there):
+            await eventually(lambda one=one: one.running.cluster.peers, timeout=30)  # type: ignore[misc]
+        yield here, there
+
+
+@pytest.fixture
+def two_nodes() -> Callable[..., Any]:
+    """Two nodes that know of each other, after so many resources are configured."""
+    return nodes_in
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from carillon.media.v1.call_control_pb2_grpc import CallControlServiceStub
 from carillon.media.v1.media_pb2_grpc import LiveCallServiceStub
 from carillon_kit.auth import ADMIN, issue_token
 from carillon_kit.grpc_client import channel
-from carillon_kit.testing import eventually, fresh_database
-from carillon_rtp.testing import decode, share_of, tone
+from carillon_kit.testing import eventually
+from carillon_rtp.testing import decode, hear_each_other, share_of, tone
 from carillon_sip import InviteReceived, Refer, SessionCancelled, SessionEnded, SessionFailed
 from carillon_sip.uri import NameAddr
 from strangers.watcher import Watcher, watcher_of
@@ -40,14 +40,10 @@ def park(*slots: str) -> app.NextResponse:
 
 
 @pytest.fixture
-async def nodes(house_with: Any, second: Any, tmp_path: Path) -> AsyncIterator[tuple[Any, Any]]:
-    dsn = fresh_database()
-    async with house_with(tmp_path, postgres_dsn=dsn) as here, second(here, tmp_path / "second", postgres_dsn=dsn) as there:
-        await here.configure("parking_lot", LOT)
-        await here.configure("pickup_group", {"id": "all", "user_ids": ["anne", "bob", "carol"]})
-        for one in (here, there):
-            await eventually(lambda one=one: one.running.cluster.peers, timeout=PATIENCE)  # type: ignore[misc]
-        yield here, there
+async def nodes(two_nodes: Any, tmp_path: Path) -> AsyncIterator[tuple[Any, Any]]:
+    group = {"id": "all", "user_ids": ["anne", "bob", "carol"]}
+    async with two_nodes(tmp_path, ("parking_lot", LOT), ("pickup_group", group)) as both:
+        yield both
 
 
 def calls(node: Any) -> list[Any]:
@@ -69,16 +65,6 @@ async def rings(here: Any, there: Any, words: Any) -> tuple[Any, Any]:
     return anne, bob
 
 
-async def hear_each_other(one: Any, one_to: Any, other: Any, other_to: Any) -> None:
-    for phone in (one, other):
-        phone.rtp.received.clear()
-    one.rtp.send_audio(tone(440, 400, "PCMA"), "PCMA", one_to)
-    other.rtp.send_audio(tone(880, 400, "PCMA"), "PCMA", other_to)
-    for phone, hertz in ((one, 880), (other, 440)):
-        heard = b"".join(packet.payload for packet in (await phone.rtp.wait_for(12, deadline=PATIENCE))[2:])
-        assert share_of(decode(heard, "PCMA"), hertz) > 0.9
-
-
 @pytest.mark.parametrize(("dialled", "transport"), [("**102", "udp"), ("*8", "udp"), ("**102", "tcp")])
 async def test_a_ringing_call_of_another_node_is_picked_up_by_code(
     nodes: tuple[Any, Any], words: Any, dialled: str, transport: str
@@ -91,7 +77,7 @@ async def test_a_ringing_call_of_another_node_is_picked_up_by_code(
     carol_to = await carol.answered()
     await bob.expect(SessionCancelled)
     anne_to = await anne.answered()
-    await hear_each_other(anne, anne_to, carol, carol_to)
+    await hear_each_other(anne.rtp, anne_to, carol.rtp, carol_to)
     assert not calls(there)
     carol.do("bye", session)
     await anne.expect(SessionEnded)
@@ -120,7 +106,7 @@ async def test_a_parked_call_is_taken_back_at_another_node_which_parks_in_anothe
     carol.do("bye", own)
     here.application.follow(take(slot="701"))
     session = carol.call("701")
-    await hear_each_other(anne, anne_to, carol, await carol.answered())
+    await hear_each_other(anne.rtp, anne_to, carol.rtp, await carol.answered())
     carol.do("bye", session)
     await anne.expect(SessionEnded)
     await eventually(lambda: not calls(here) and not calls(there), PATIENCE)
@@ -170,7 +156,7 @@ async def test_a_lamp_shows_calls_of_another_node_and_its_dialog_can_be_replaced
         call_id, to_tag, from_tag = (early.get(name, "") for name in ("call-id", "local-tag", "remote-tag"))
         carol = await there.phone("carol")
         carol.call("102", headers=(("Replaces", f"{call_id};to-tag={from_tag};from-tag={to_tag}"), ("Require", "replaces")))
-        await hear_each_other(carol, await carol.answered(), anne, await anne.answered())
+        await hear_each_other(carol.rtp, await carol.answered(), anne.rtp, await anne.answered())
         await bob.expect(SessionCancelled)
         await told(watcher, "terminated")
 
@@ -196,7 +182,7 @@ async def test_any_node_is_asked_about_any_call(nodes: tuple[Any, Any], words: A
         here.application.follow(take(ringing=app.RingingAt(user_ids=["bob"])))
         made = await control.PickUpCall(pb.PickUpCallRequest(user_id="carol", rung_user_id="bob"))
         _, carol_to = await carol.pick_up()
-        await hear_each_other(anne, await anne.answered(), carol, carol_to)
+        await hear_each_other(anne.rtp, await anne.answered(), carol.rtp, carol_to)
         await bob.expect(SessionCancelled)
         await eventually(lambda: made.call_id not in here.running.board.calls, PATIENCE)
         (talk_id,) = here.running.board.calls
@@ -240,7 +226,7 @@ async def test_two_talks_of_a_user_at_two_nodes_are_joined_by_api_and_a_silent_n
     async with api(there) as (control, live):
         await knows(there, lambda call: "bob" in call.talking)
         await control.CompleteTransfer(pb.CompleteTransferRequest(call_id=one, leg_id="b1", consult_call_id=two))
-        await hear_each_other(anne, anne_to, carol, carol_to)
+        await hear_each_other(anne.rtp, anne_to, carol.rtp, carol_to)
         there.running.elsewhere._apis["test"] = "127.0.0.1:1"
         told = await live.ListLiveCalls(media_pb2.ListLiveCallsRequest())
         assert ([call.call_id for call in told.calls], list(told.silent_nodes)) == ([two], ["test"])

@@ -17,7 +17,7 @@ import pytest
 from carillon_cli.phone.baresip import Account, Baresip
 from carillon_kit.certificates import write_self_signed
 from carillon_kit.embedded import free_port
-from carillon_kit.testing import eventually, fresh_database
+from carillon_kit.testing import eventually
 from carillon_sip import SessionEnded
 from strangers.kamailio import kamailio, needs_kamailio
 
@@ -62,19 +62,6 @@ def pings_of(node: Any) -> list[str]:
     return heard
 
 
-def knows_another(node: Any) -> bool:
-    return bool(node.running.cluster.peers)
-
-
-@asynccontextmanager
-async def two_nodes(house_with: Any, second: Any, folder: Path) -> AsyncIterator[tuple[Any, Any]]:
-    options = {"postgres_dsn": fresh_database(), "never_ban": f"{EDGE}/32"}
-    async with house_with(folder, **options) as here, second(here, folder / "second", **options) as there:
-        for node in (here, there):
-            await eventually(partial(knows_another, node), timeout=SECONDS)
-        yield here, there
-
-
 @asynccontextmanager
 async def phones(new_phone: Any, address: tuple[str, int], *users: str) -> AsyncIterator[list[Any]]:
     """Phones that know the edge alone, registered."""
@@ -96,20 +83,18 @@ async def moves_to(node: Any, phone: Any) -> None:
 
 
 @asynccontextmanager
-async def behind_an_edge(
-    house_with: Any, second: Any, folder: Path, new_phone: Any, *users: str
-) -> AsyncIterator[tuple[Any, Any, list[Any]]]:
+async def behind_an_edge(two_nodes: Any, folder: Path, new_phone: Any, *users: str) -> AsyncIterator[tuple[Any, Any, list[Any]]]:
     """Two nodes, an edge before them, and phones."""
     async with AsyncExitStack() as stack:
-        here, there = await stack.enter_async_context(two_nodes(house_with, second, folder))
+        here, there = await stack.enter_async_context(two_nodes(folder, never_ban=f"{EDGE}/32"))
         address = await stack.enter_async_context(edge(here, there))
         yield here, there, await stack.enter_async_context(phones(new_phone, address, *users))
 
 
 async def test_a_draining_node_keeps_its_call_and_the_other_gets_the_next(
-    house_with: Any, second: Any, tmp_path: Path, new_phone: Any, words: Any
+    two_nodes: Any, tmp_path: Path, new_phone: Any, words: Any
 ) -> None:
-    everything = behind_an_edge(house_with, second, tmp_path, new_phone, "anne", "bob", "carol")
+    everything = behind_an_edge(two_nodes, tmp_path, new_phone, "anne", "bob", "carol")
     async with everything as (here, there, (anne, bob, carol)):
         # The tenant's domain has chosen one node for all.
         first, other = (here, there) if hears(here, "anne") else (there, here)
@@ -132,8 +117,8 @@ async def test_a_draining_node_keeps_its_call_and_the_other_gets_the_next(
         await eventually(lambda: not first.running.board.calls and not other.running.board.calls)
 
 
-async def test_phones_of_a_node_that_is_gone_register_with_the_other(house_with: Any, second: Any, tmp_path: Path, new_phone: Any) -> None:
-    async with behind_an_edge(house_with, second, tmp_path, new_phone, "anne") as (here, there, (anne,)):
+async def test_phones_of_a_node_that_is_gone_register_with_the_other(two_nodes: Any, tmp_path: Path, new_phone: Any) -> None:
+    async with behind_an_edge(two_nodes, tmp_path, new_phone, "anne") as (here, there, (anne,)):
         first, other = (here, there) if hears(here, "anne") else (there, here)
         await first.stop()
         try:

@@ -1,8 +1,5 @@
 """Two media nodes of one installation: a phone that registered at one is called, and hangs up, through the other."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +10,6 @@ from carillon_sip import InviteReceived, RequestOut, ResponseReceived, SessionAn
 from carillon_sip.uri import NameAddr
 
 pytestmark = pytest.mark.feature("M-1")
-
-
-def knows_another(node: Any) -> bool:
-    return bool(node.running.cluster.peers)
-
-
-@asynccontextmanager
-async def two_nodes(house_with: Any, second: Any, folder: Path, dsn: str) -> AsyncIterator[tuple[Any, Any]]:
-    async with house_with(folder, postgres_dsn=dsn) as here, second(here, folder / "second", postgres_dsn=dsn) as there:
-        for one in (here, there):
-            await eventually(partial(knows_another, one), timeout=30)
-        yield here, there
 
 
 @pytest.fixture
@@ -39,9 +24,9 @@ def users(node: Any) -> list[str]:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_a_call_reaches_a_phone_of_another_node_and_both_sides_can_hang_up(
-    house_with: Any, second: Any, tmp_path: Path, postgres_dsn: str, words: Any, transport: str
+    two_nodes: Any, tmp_path: Path, words: Any, transport: str
 ) -> None:
-    async with two_nodes(house_with, second, tmp_path, postgres_dsn) as (here, there):
+    async with two_nodes(tmp_path) as (here, there):
         here.application.follow(words.ring("bob"))
         anne, bob = await here.phone("anne"), await there.phone("bob", transport)
         await eventually(lambda: users(here) == users(there) == ["anne", "bob"])
@@ -57,10 +42,8 @@ async def test_a_call_reaches_a_phone_of_another_node_and_both_sides_can_hang_up
         assert not there.running.board.calls
 
 
-async def test_a_caller_that_gives_up_and_a_callee_that_refuses(
-    house_with: Any, second: Any, tmp_path: Path, postgres_dsn: str, words: Any
-) -> None:
-    async with two_nodes(house_with, second, tmp_path, postgres_dsn) as (here, there):
+async def test_a_caller_that_gives_up_and_a_callee_that_refuses(two_nodes: Any, tmp_path: Path, words: Any) -> None:
+    async with two_nodes(tmp_path) as (here, there):
         here.application.follow(words.ring("bob"), words.hang_up(17))
         anne, bob = await here.phone("anne"), await there.phone("bob")
         await eventually(lambda: "bob" in users(here))
@@ -77,8 +60,8 @@ async def test_a_caller_that_gives_up_and_a_callee_that_refuses(
         assert (await anne.expect(SessionFailed)).status == 486
 
 
-async def test_who_moves_to_another_node_or_leaves_is_known_to_all(house_with: Any, second: Any, tmp_path: Path, postgres_dsn: str) -> None:
-    async with two_nodes(house_with, second, tmp_path, postgres_dsn) as (here, there):
+async def test_who_moves_to_another_node_or_leaves_is_known_to_all(two_nodes: Any, tmp_path: Path) -> None:
+    async with two_nodes(tmp_path) as (here, there):
         bob = await here.phone("bob")
         await eventually(lambda: users(there) == ["bob"])
         (known,) = there.running.registrar.devices("dupont")
@@ -95,10 +78,8 @@ async def test_who_moves_to_another_node_or_leaves_is_known_to_all(house_with: A
         assert facts == ["registered", "unregistered"]
 
 
-async def test_only_nodes_and_the_phone_itself_can_use_a_flow_token(
-    house_with: Any, second: Any, tmp_path: Path, postgres_dsn: str, words: Any
-) -> None:
-    async with two_nodes(house_with, second, tmp_path, postgres_dsn) as (here, there):
+async def test_only_nodes_and_the_phone_itself_can_use_a_flow_token(two_nodes: Any, tmp_path: Path, words: Any) -> None:
+    async with two_nodes(tmp_path) as (here, there):
         here.application.follow(words.ring("bob"))
         anne, bob = await here.phone("anne"), await there.phone("bob")
         await eventually(lambda: "bob" in users(here))

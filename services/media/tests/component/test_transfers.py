@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from carillon_kit.testing import eventually
-from carillon_rtp.testing import decode, share_of, tone
+from carillon_rtp.testing import hear_each_other
 from carillon_sip import (
     FULL_EXTENSIONS,
     FULL_METHODS,
@@ -34,16 +34,6 @@ DOMAIN = "dupont.example"
 
 def actors(house: Any) -> list[Any]:
     return list(house.running.board.calls.values())
-
-
-async def hear_each_other(one: Any, one_to: Any, other: Any, other_to: Any) -> None:
-    for phone in (one, other):
-        phone.rtp.received.clear()
-    one.rtp.send_audio(tone(440, 300, "PCMA"), "PCMA", one_to)
-    other.rtp.send_audio(tone(880, 300, "PCMA"), "PCMA", other_to)
-    for phone, hertz in ((other, 440), (one, 880)):
-        heard = b"".join(packet.payload for packet in (await phone.rtp.wait_for(12))[2:])
-        assert share_of(decode(heard, "PCMA"), hertz) > 0.9
 
 
 async def told(phone: Any, final: int) -> list[int]:
@@ -79,7 +69,7 @@ async def test_the_callee_sends_the_caller_to_a_colleague(house: Any, words: Any
     assert (await bob.expect(SessionEnded)).by == "remote"
     asked = house.application.asked[-1].call
     assert (asked.caller_user_id, asked.dialled, asked.direction) == ("bob", "103", 2)
-    await hear_each_other(anne, anne_to, carol, carol_to)
+    await hear_each_other(anne.rtp, anne_to, carol.rtp, carol_to)
     carol.do("bye", shown.session)
     await anne.expect(SessionEnded)
     story = words.story(await house.ended())
@@ -98,7 +88,7 @@ async def test_the_caller_sends_the_callee_away_and_leaves(house: Any, words: An
     anne.do("bye", call)
     _, carol_to = await carol.pick_up()
     await eventually(lambda: actors(house)[0].call.doing == "talking" and actors(house)[0].legs["b2"].bridged_with)
-    await hear_each_other(bob, bob_to, carol, carol_to)
+    await hear_each_other(bob.rtp, bob_to, carol.rtp, carol_to)
     bob.do("bye", invite.session)
     await carol.expect(SessionEnded)
     await house.ended()
@@ -113,7 +103,7 @@ async def test_a_transfer_that_nobody_answers_comes_back(house: Any, words: Any)
     bob.do("refer", Refer(NameAddr.of(f"sip:103@{DOMAIN}"), session=invite.session))
     carol.do("reject", (await carol.expect(InviteReceived)).session, 486)
     assert (await told(bob, 486))[-1] == 486
-    await hear_each_other(anne, anne_to, bob, bob_to)
+    await hear_each_other(anne.rtp, anne_to, bob.rtp, bob_to)
     bob.do("bye", invite.session)
     await anne.expect(SessionEnded)
     await house.ended()
@@ -133,7 +123,7 @@ async def test_who_has_hung_up_is_rung_again_when_nobody_answers(house: Any, wor
     again, bob_to = await bob.pick_up()
     assert again.request.from_.uri.user == "101"
     await eventually(lambda: actors(house)[0].call.doing == "talking" and actors(house)[0].legs["b3"].bridged_with)
-    await hear_each_other(anne, anne_to, bob, bob_to)
+    await hear_each_other(anne.rtp, anne_to, bob.rtp, bob_to)
     bob.do("bye", again.session)
     assert [line for line in words.story(await house.ended()) if "transfer" in line] == ["leg_transferred b1", "transfer_ended b1"]
 
@@ -154,7 +144,7 @@ async def test_two_calls_are_joined_and_each_has_its_record(house: Any, words: A
     for _ in (first, second):
         assert (await anne.expect(SessionEnded)).by == "remote"
     await eventually(lambda: len(actors(house)) == 1)
-    await hear_each_other(bob, bob_to, carol, carol_to)
+    await hear_each_other(bob.rtp, bob_to, carol.rtp, carol_to)
     carol.do("bye", with_carol.session)
     await bob.expect(SessionEnded)
     await house.ended(2)
@@ -196,7 +186,7 @@ async def test_a_colleague_picks_up_what_rings_at_a_phone(house: Any, words: Any
     carol_to = await carol.answered()
     anne_to = await anne.answered()
     assert "200" in (await bob.expect(SessionCancelled)).reason
-    await hear_each_other(anne, anne_to, carol, carol_to)
+    await hear_each_other(anne.rtp, anne_to, carol.rtp, carol_to)
     anne.do("bye", call)
     await carol.expect(SessionEnded)
     story = words.story(await house.ended())
@@ -215,7 +205,7 @@ async def test_a_phones_302_is_followed_in_its_users_name(house: Any, words: Any
     assert shown.request.from_.uri.user == "101"
     asked = house.application.asked[-1].call
     assert (asked.caller_user_id, asked.dialled) == ("bob", "103")
-    await hear_each_other(anne, anne_to, carol, carol_to)
+    await hear_each_other(anne.rtp, anne_to, carol.rtp, carol_to)
     carol.do("bye", shown.session)
     await anne.expect(SessionEnded)
     story = words.story(await house.ended())
@@ -242,7 +232,7 @@ async def test_a_user_goes_on_with_a_talk_at_another_phone(house: Any, words: An
     moved = second.call("102", headers=(replacing(first, session),))
     second_to = await second.answered()
     assert (await first.expect(SessionEnded)).by == "remote"
-    await hear_each_other(second, second_to, other, other_to)
+    await hear_each_other(second.rtp, second_to, other.rtp, other_to)
     second.do("bye", moved)
     await other.expect(SessionEnded)
     events = await house.ended()
@@ -307,7 +297,7 @@ async def test_a_phone_without_update_is_shown_it_by_a_reinvite_that_changes_not
     agreed = answer_offer(SessionDescription.parse(asked.body), anne.rtp.address.ip, anne.rtp.address.port, session_id=1, version=1)
     anne.do("accept_reinvite", mine, agreed.local.to_bytes())
     await bob.expect(SessionEnded)
-    await hear_each_other(anne, words.audio_of(answered.body), carol, carol_to)
+    await hear_each_other(anne.rtp, words.audio_of(answered.body), carol.rtp, carol_to)
     anne.do("bye", mine)
     await carol.expect(SessionEnded)
     await house.ended()

@@ -9,9 +9,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from carillon.common.v1 import call_application_pb2 as pb
-from carillon_kit.testing import eventually, fresh_database
+from carillon_kit.testing import eventually
 from carillon_media.handlers.joining import HEADER, Join
-from carillon_rtp.testing import decode, share_of, tone
+from carillon_rtp.testing import hear_each_other
 from carillon_sip import (
     Invite,
     InviteReceived,
@@ -31,12 +31,9 @@ PATIENCE = 20.0
 
 
 @pytest.fixture
-async def nodes(house_with: Any, second: Any, tmp_path: Path) -> AsyncIterator[tuple[Any, Any]]:
-    dsn = fresh_database()
-    async with house_with(tmp_path, postgres_dsn=dsn) as here, second(here, tmp_path / "second", postgres_dsn=dsn) as there:
-        for one in (here, there):
-            await eventually(lambda one=one: one.running.cluster.peers, timeout=PATIENCE)  # type: ignore[misc]
-        yield here, there
+async def nodes(two_nodes: Any, tmp_path: Path) -> AsyncIterator[tuple[Any, Any]]:
+    async with two_nodes(tmp_path) as both:
+        yield both
 
 
 def calls(node: Any) -> list[Any]:
@@ -76,16 +73,6 @@ def recorded(step: pb.NextResponse, policy: str) -> pb.NextResponse:
     return step
 
 
-async def hear_each_other(one: Any, one_to: Any, other: Any, other_to: Any) -> None:
-    for phone in (one, other):
-        phone.rtp.received.clear()
-    one.rtp.send_audio(tone(440, 400, "PCMA"), "PCMA", one_to)
-    other.rtp.send_audio(tone(880, 400, "PCMA"), "PCMA", other_to)
-    for phone, hertz in ((one, 880), (other, 440)):
-        heard = b"".join(packet.payload for packet in (await phone.rtp.wait_for(14, deadline=PATIENCE))[4:])
-        assert share_of(decode(heard, "PCMA"), hertz) > 0.9
-
-
 async def test_two_talks_of_a_phone_at_two_nodes_are_joined(nodes: tuple[Any, Any], words: Any) -> None:
     here, there = nodes
     anne, bob, carol = await phones(here, there, words)
@@ -96,7 +83,7 @@ async def test_two_talks_of_a_phone_at_two_nodes_are_joined(nodes: tuple[Any, An
     await bob.expect(ReferProgress, lambda progress: progress.status == 200)
     for session in (first, other):
         await bob.expect(SessionEnded, lambda ended, session=session: ended.session == session)
-    await hear_each_other(anne, anne_to, carol, carol_to)
+    await hear_each_other(anne.rtp, anne_to, carol.rtp, carol_to, skip=4)
     carol.do("bye", carols)
     await anne.expect(SessionEnded)
     await eventually(lambda: here.ends() == 2 and not calls(here) and not calls(there), PATIENCE)
@@ -126,7 +113,7 @@ async def test_one_node_records_who_are_joined_as_the_stricter_policy_says(
     await bob.expect(ReferProgress, lambda progress: progress.status == 200)
     for session in (first, second):
         await bob.expect(SessionEnded, lambda ended, session=session: ended.session == session)
-    await hear_each_other(anne, anne_to, carol, carol_to)
+    await hear_each_other(anne.rtp, anne_to, carol.rtp, carol_to, skip=4)
     assert [len(calls(node)[0].call.state.running_tapes) for node in nodes] == expected
 
 
@@ -146,7 +133,7 @@ async def test_who_rings_by_another_node_is_rung_for_the_other_side(nodes: tuple
     await second.expect(SessionFailed)
     _, carol_to = await carol.pick_up()
     await bob.expect(ReferProgress, lambda progress: progress.status == 200)
-    await hear_each_other(anne, anne_to, carol, carol_to)
+    await hear_each_other(anne.rtp, anne_to, carol.rtp, carol_to, skip=4)
     asked = here.application.asked[-1].call
     assert (asked.caller_user_id, asked.dialled) == ("bob", "103")
 
