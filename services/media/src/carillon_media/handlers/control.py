@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from carillon_media.domain import control, inputs
 from carillon_media.domain.accounts import Accounts
-from carillon_media.domain.call import Call
 from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.state import CallState
 from carillon_media.handlers.actor import CallActor
@@ -92,9 +91,8 @@ class CallControl:
             started_at=board.parts.clock.now(),
             node=board.parts.node,
         )
-        actor = CallActor(Call(facts, board.limits), board.parts, board)
-        board.take(actor)
-        actor.post(inputs.Originated(contacts, self._callee_name(tenant, destination), requested_by, ring_seconds, auto_answer))
+        name = self._callee_name(tenant, destination)
+        board.originate(facts, inputs.Originated(contacts, name, requested_by, ring_seconds, auto_answer))
         return facts.call_id
 
     def knows_user(self, tenant: str, user_id: str) -> bool:

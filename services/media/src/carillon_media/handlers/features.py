@@ -10,8 +10,7 @@ from typing import Protocol
 from carillon_contracts.audit import CallSupervised
 from carillon_contracts.envelope import EventData
 from carillon_media.domain import inputs, outputs
-from carillon_media.domain.call import Call
-from carillon_media.domain.facts import CallFacts, Limits
+from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.state import Parked
 from carillon_media.handlers.actor import CallActor
 from carillon_media.ports import Parts
@@ -47,12 +46,11 @@ class Board(Protocol):
     """All calls, as far as features need them."""
 
     parts: Parts
-    limits: Limits
     calls: dict[str, CallActor]
 
     @property
     def full(self) -> bool: ...
-    def take(self, actor: CallActor) -> None: ...
+    def originate(self, facts: CallFacts, given: inputs.Originated) -> None: ...
 
 
 class Features:
@@ -154,6 +152,4 @@ class Features:
             started_at=board.parts.clock.now(),
             node=board.parts.node,
         )
-        called = CallActor(Call(facts, board.limits), board.parts, actor.board)
-        board.take(called)
-        called.post(said)
+        board.originate(facts, said)

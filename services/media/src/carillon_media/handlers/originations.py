@@ -5,9 +5,7 @@ from dataclasses import replace
 
 from carillon_contracts.config import Tenant
 from carillon_media.domain import inputs
-from carillon_media.domain.call import Call
 from carillon_media.domain.facts import CallFacts
-from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.control import CallControl, Refused
 from carillon_media.handlers.first_phones import phones_at
 
@@ -52,8 +50,6 @@ async def originate_at(
     if not contacts:
         raise Refused(f"nothing can be reached at {phone}")
     facts = replace(facts, caller=phone)
-    actor = CallActor(Call(facts, board.limits), board.parts, board)
-    board.take(actor)
     shown = ring.caller_number or caller
-    actor.post(inputs.Originated(contacts, ring.caller_name, requested_by, ring_seconds, shown=shown, arguments=arguments))
+    board.originate(facts, inputs.Originated(contacts, ring.caller_name, requested_by, ring_seconds, shown=shown, arguments=arguments))
     return facts.call_id

@@ -10,12 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs, recording_dialogue
-from carillon_media.domain.call import Call
 from carillon_media.domain.describe import describe
 from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.recording_dialogue import Task
 from carillon_media.domain.steps import Outcome
-from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.control import CallControl, Refused
 from carillon_media.handlers.first_phones import phones_at
 from carillon_media.ports import Answer, NoDecision
@@ -92,10 +90,8 @@ class Studio:
             if not contacts:
                 raise Refused(f"no device of user {wanted.user_id} is registered")
         take = self._takes[facts.call_id] = Take(facts.call_id, wanted.task, keep)
-        actor = CallActor(Call(facts, board.limits), board.parts, board)
-        board.take(actor)
         by, seconds = wanted.requested_by, wanted.ring_seconds
-        actor.post(inputs.Originated(contacts, name, by, seconds, application=APPLICATION, shown=shown))
+        board.originate(facts, inputs.Originated(contacts, name, by, seconds, application=APPLICATION, shown=shown))
         return take
 
     def forget(self, take: Take) -> None:

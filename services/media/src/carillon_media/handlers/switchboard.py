@@ -141,6 +141,12 @@ class Switchboard:
         refuse = 488 if body and not codecs else 483 if actor.max_forwards < 1 else 0
         actor.post(inputs.Arrived(refuse))
 
+    def originate(self, facts: CallFacts, given: inputs.Originated) -> None:
+        """A call that we make ourselves."""
+        actor = CallActor(Call(facts, self.limits), self.parts, self)
+        self.take(actor)
+        actor.post(given)
+
     def take(self, actor: CallActor) -> None:
         """A call that is up from here on."""
         self.calls[actor.call.facts.call_id] = actor
