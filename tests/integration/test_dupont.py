@@ -134,10 +134,14 @@ def test_at_the_weekend_the_second_mobile_on_duty_is_called_when_the_first_is_bu
     assert [target["trunk"]["number"] for target in duty[1]["targets"]] == ["+41795550103", "+41795550105"]
 
 
-@pytest.mark.feature("R-6")
+@pytest.mark.feature("R-6", "D-8")
 def test_in_the_morning_all_sales_phones_ring_at_once(story: Story, known: set[str]) -> None:
+    """Each shows the caller by the name that its user knows."""
     story.clock(TUESDAY_10)
-    with story.phone("105", "ring_until_cancelled.xml") as david, story.phone("106", "answer.xml") as elise:
+    with (
+        story.phone("105", "ring_until_cancelled.xml", shows="Bon Client SA") as david,
+        story.phone("106", "answer.xml", shows="Papa") as elise,
+    ):
         story.outside_call(SALES).succeed()
         david.succeed()
         elise.succeed()

@@ -152,12 +152,13 @@ class Story:
         return Sipp("call_with_authentication.xml", self.system.sip, "-d", str(milliseconds), *credentials(user), seconds=110, **keys)
 
     @contextmanager
-    def phone(self, extension: str, scenario: str, *options: str) -> Iterator[Sipp]:
-        """A phone of SIPp's, registered while it does once what the scenario says."""
+    def phone(self, extension: str, scenario: str, *options: str, shows: str = "") -> Iterator[Sipp]:
+        """A phone of SIPp's, registered while it does once what the scenario says; it fails unless its display `shows` this name."""
         realm, user = self.system.tenant["realm"], self.system.user(extension)
         port = register(self.system.sip, realm, user)
         try:
-            with Sipp(scenario, self.system.sip, "-d", "50", *options, port=port, calls=1, seconds=110) as phone:
+            replace = _checking(shows) if shows else {}
+            with Sipp(scenario, self.system.sip, "-d", "50", *options, port=port, calls=1, seconds=110, replace=replace) as phone:
                 yield phone
         finally:
             register(self.system.sip, realm, user, port=port, expires=0)
@@ -179,6 +180,17 @@ class Story:
         return Sipp(
             scenario, self.system.sip, "-d", "50", "-trace_msg", ip=CARRIER, port=CARRIER_PORT, calls=calls, seconds=110, replace=replace
         )
+
+
+def _checking(name: str) -> dict[str, str]:
+    """What makes a scenario look at the caller's name."""
+    look = f'<ereg regexp="&quot;{name}&quot;" search_in="hdr" header="From:" check_it="true" assign_to="name"/>'
+    as_it_is = '<ereg regexp=".*" search_in="hdr" header="From:" assign_to="from"/>'
+    return {
+        '<recv request="INVITE" rrs="true"/>': f'<recv request="INVITE" rrs="true"><action>{look}</action></recv>',
+        as_it_is: as_it_is + look,
+        "</scenario>": '<Reference variables="name"/></scenario>',
+    }
 
 
 def _moment(decisions: Decisions) -> datetime | None:

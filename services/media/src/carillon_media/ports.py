@@ -298,6 +298,9 @@ class Directory(Protocol):
     def name_of(self, tenant: str, user_id: str) -> str:
         """What a user's name is shown as; empty: not known."""
 
+    def contact_name(self, tenant: str, user_id: str, number: str) -> str:
+        """What a user's contacts call who has this number; empty: none has it."""
+
     def taken_slots(self, tenant: str) -> Collection[str]: ...
     def talks(self, tenant: str, user_id: str) -> bool: ...
     def door_phone(self, tenant: str, user_id: str) -> DoorPhone | None: ...

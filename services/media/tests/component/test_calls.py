@@ -211,6 +211,28 @@ async def test_a_call_from_a_trunk_is_known_by_its_address(house: Any, words: An
     assert facts.dialled == "+41215550100"
 
 
+@pytest.mark.feature("D-8")
+async def test_a_caller_has_the_name_of_each_user_s_contacts_on_the_phones_that_ring_and_when_they_are_connected(
+    house: Any, words: Any
+) -> None:
+    await house.configure("contact", {"id": "client", "company": "Client SA", "phone": "+41791234567"})
+    await house.configure("contact", {"id": "papa", "last_name": "Papa", "mobile": "+41791234567", "owner_user_id": "anne"})
+    step = words.ring("anne", "bob")
+    step.step.ring.caller_number, step.step.ring.caller_name = "+41791234567", "JEAN 0791234567"
+    house.application.follow(step)
+    anne, bob, carol = [await house.phone(name) for name in ("anne", "bob", "carol")]
+    carol.call("200")
+    shown = [(await phone.expect(InviteReceived)).request.from_ for phone in (anne, bob)]
+    assert [(each.display_name, each.uri.user) for each in shown] == [("Papa", "+41791234567"), ("Client SA", "+41791234567")]
+    carrier = await house.phone("carrier", host="127.0.0.2", register=False)
+    await house.configure("trunk", {"id": "carrier", "address": f"127.0.0.2:{carrier.flow.local[1]}"})
+    house.application.follow(words.ring(trunk="+41791234567"))
+    anne.call("+41791234567")
+    await carrier.pick_up()
+    asserted = (await anne.expect(SessionAnswered)).response.headers.get("P-Asserted-Identity")
+    assert asserted.startswith('"Papa" <sip:+41791234567@')
+
+
 @pytest.mark.feature("M-2")
 async def test_a_number_that_nobody_owns_is_not_found(house: Any) -> None:
     carrier = await house.phone("carrier", host="127.0.0.2", register=False)

@@ -52,12 +52,53 @@ def test_a_user_has_a_name_the_lowest_extension_and_several_devices(accounts: Ac
     assert accounts.devices_of("martin", "anne") == ()
 
 
-@pytest.mark.feature("D-2")
+@pytest.mark.feature("D-2", "D-15")
 def test_who_has_a_name_to_be_shown_is_called_by_it(accounts: Accounts) -> None:
     accounts.update(
         config("dupont", ("user", {"id": "anne", "last_name": "Dumas", "first_name": "Anne", "display_name": "A. Dumas, sales"}))
     )
     assert accounts.name_of("dupont", "anne") == "A. Dumas, sales"
+
+
+@pytest.mark.feature("D-8")
+@pytest.mark.parametrize(
+    ("user", "number", "name"),
+    [
+        ("anne", "+41791234567", "Papa"),
+        ("bob", "+41791234567", "Client of sales"),
+        ("carl", "+41791234567", "Client SA"),
+        ("bob", "0791234567", "Client of sales"),
+        ("bob", "+41445550000", "Only of production"),
+        ("anne", "+41765550000", ""),
+        ("anne", "+41215550100", ""),
+        ("anne", "101", ""),
+        ("anne", "", ""),
+    ],
+)
+def test_who_calls_has_the_name_that_the_nearest_contact_gives(user: str, number: str, name: str) -> None:
+    accounts = Accounts()
+    known = config(
+        "dupont",
+        ("department", {"id": "company", "display_name": "All"}),
+        ("department", {"id": "sales", "display_name": "Sales", "parent_id": "company"}),
+        ("department", {"id": "production", "display_name": "Production", "parent_id": "company"}),
+        ("user", {"id": "anne", "last_name": "A", "department_id": "sales"}),
+        ("user", {"id": "bob", "last_name": "B", "department_id": "sales"}),
+        ("user", {"id": "carl", "last_name": "C"}),
+        ("number", {"id": "+41215550100"}),
+        ("contact", {"id": "1", "company": "Client of production", "phone": "+41791234567", "department_id": "production"}),
+        ("contact", {"id": "2", "company": "Client SA", "phone": "+41791234567"}),
+        ("contact", {"id": "3", "company": "Client of all", "phone": "+41791234567", "department_id": "company"}),
+        ("contact", {"id": "4", "company": "Client of sales", "mobile": "+41791234567", "department_id": "sales"}),
+        ("contact", {"id": "5", "last_name": "Papa", "mobile": "+41791234567", "owner_user_id": "anne"}),
+        ("contact", {"id": "6", "company": "Only of production", "phone": "+41445550000", "department_id": "production"}),
+        ("contact", {"id": "7", "company": "Ourselves", "phone": "+41215550100"}),
+    )
+    accounts.update(known)
+    assert accounts.contact_name("dupont", user, number) == name
+    assert accounts.contact_name("martin", user, number) == ""
+    accounts.update(config("dupont"))
+    assert accounts.contact_name("dupont", user, number) == ""
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from carillon_contracts.config import Extension, Number, SipCredential, Tenant, Trunk
+from carillon_contracts.config import Contact, Extension, Number, SipCredential, Tenant, Trunk
 from carillon_contracts.emergency_numbers import countries_in
+from carillon_contracts.inherited import departments_from
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_media.domain.numbers import e164
 from carillon_media.domain.trunk_lines import TrunkAddress, servers_of
 from carillon_sip.digest import Algorithm
 from carillon_sip.locate import Destination
@@ -32,7 +35,7 @@ class Credential:
 
 @dataclass(slots=True)
 class _Tenant:
-    """A tenant's share of the indexes; `extensions` and `devices` by user, in order."""
+    """A tenant's share of the indexes; `extensions` and `devices` by user, `contacts` by number, in order."""
 
     config: TenantConfig
     realm: str
@@ -40,6 +43,7 @@ class _Tenant:
     trunks: Mapping[str, tuple[TrunkAddress, ...]] = field(default_factory=dict)
     extensions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     devices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    contacts: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Accounts:
@@ -89,6 +93,11 @@ class Accounts:
             _without(known.extensions, extension.destination.user_id, extension.id)
         for extension in put.values():
             _with(known.extensions, extension.destination.user_id, extension.id)
+        added, left = config.differences(Contact, before)
+        for contacts, change in ((left, _without), (added, _with)):
+            for contact in contacts.values():
+                for number in {contact.phone, contact.mobile} - {""}:
+                    change(known.contacts, number, contact.id)
         numbers, freed = config.differences(Number, before)
         for number in freed:
             if self._numbers.get(number) == config.tenant_id:
@@ -209,6 +218,19 @@ class Accounts:
         user = found.config.users.get(user_id) if found else None
         return user.shown_name if user else ""
 
+    def contact_name(self, tenant: str, user_id: str, number: str) -> str:
+        """What a user's contacts call who has this number outside: their own contact first, then the nearest department's, then the
+        company's; empty: nobody knows them, or the number is withheld or the tenant's own."""
+        found = self._tenants.get(tenant)
+        full = e164(number, found.config.tenant.country) if found and found.contacts else ""
+        if found is None or full in found.config.numbers:
+            return ""
+        user = found.config.users.get(user_id)
+        departments = [each.id for each in departments_from(found.config, user.department_id)] if user else []
+        contacts = (found.config.all(Contact)[name] for name in found.contacts.get(full, ()))
+        theirs = [each for each in contacts if each.owner_user_id in ("", user_id)]
+        return min(theirs, key=partial(_distance, departments)).full_name if theirs else ""
+
     def caller_number_of(self, tenant: str, user_id: str) -> str:
         """The number that the user shows outside; empty if none is set."""
         found = self._tenants.get(tenant)
@@ -264,6 +286,15 @@ class Accounts:
             if number.endswith(national) and 1 <= len(number) - 1 - len(national) <= 3
         ]
         return found[0] if len(found) == 1 else None
+
+
+def _distance(departments: Sequence[str], contact: Contact) -> int:
+    """How far a contact is from who has these departments, the nearest first: 0 is their own."""
+    if contact.owner_user_id:
+        return 0
+    if contact.department_id in departments:
+        return 1 + departments.index(contact.department_id)
+    return 1 + len(departments) + bool(contact.department_id)
 
 
 def _realm(config: TenantConfig) -> str | None:

@@ -26,8 +26,7 @@ def connect(actor: "CallActor", one: str, other: str) -> None:
     for leg_id, with_id in ((one, other), (other, one)):
         leg = actor.legs.get(leg_id)
         known = actor.call.legs.get(leg_id)
-        who = identity_of(actor, with_id)
-        if leg is None or known is None or known.party.startswith(TRUNK) or who is None:
+        if leg is None or known is None or known.party.startswith(TRUNK) or (who := identity_of(actor, with_id, known.party)) is None:
             continue
         before, leg.connected = leg.connected, who
         # A phone that we called has been shown its caller already.
@@ -50,14 +49,16 @@ def refused(actor: "CallActor", leg_id: str, failed: ReinviteFailed) -> None:
     asyncio.get_running_loop().call_later(failed.retry_after, again)
 
 
-def identity_of(actor: "CallActor", leg_id: str) -> tuple[str, str] | None:
-    """Number and name of a leg's far end; None: there is no number to show."""
-    leg, facts = actor.call.legs.get(leg_id), actor.call.facts
+def identity_of(actor: "CallActor", leg_id: str, user_id: str) -> tuple[str, str] | None:
+    """Number and name of a leg's far end, as a user's phone shows it; None: there is no number to show."""
+    leg, facts, directory = actor.call.legs.get(leg_id), actor.call.facts, actor.parts.directory
     if leg is None or not leg.number or (leg_id == CALLER and facts.withheld):
         return None
+    if name := directory.contact_name(facts.tenant, user_id, leg.number):
+        return leg.number, name
     if leg_id == CALLER:
         return leg.number, facts.caller_name
-    return leg.number, "" if leg.party.startswith(TRUNK) else actor.parts.directory.name_of(facts.tenant, leg.party)
+    return leg.number, "" if leg.party.startswith(TRUNK) else directory.name_of(facts.tenant, leg.party)
 
 
 def headers(leg: LegIo) -> Fields:

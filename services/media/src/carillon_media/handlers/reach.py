@@ -59,6 +59,10 @@ class Reachability:
         """What a user's name is shown as."""
         return self._accounts.name_of(tenant, user_id)
 
+    def contact_name(self, tenant: str, user_id: str, number: str) -> str:
+        """What a user's contacts call who has this number."""
+        return self._accounts.contact_name(tenant, user_id, number)
+
     def contacts_of_user(self, tenant: str, user_id: str) -> Sequence[Contact]:
         """Every registered device of the user, each over the flow it registered from; of several flows of one phone the latest."""
         accounts = self._accounts

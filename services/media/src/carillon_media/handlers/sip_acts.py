@@ -55,6 +55,7 @@ def _invitation(actor: "CallActor", output: outputs.OfferLeg, body: bytes) -> In
     own = actor.parts.sip.own_address(contact.flow)
     number, name, forwards = output.caller_number, output.caller_name, actor.max_forwards
     if contact.trunk is None:
+        name = actor.parts.directory.contact_name(actor.call.facts.tenant, contact.party, number) or name
         return invitation(
             contact, own, caller_number=number, caller_name=name, body=body, max_forwards=forwards, auto_answer=output.auto_answer
         )
