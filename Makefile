@@ -18,9 +18,9 @@ run: setup ## start everything on this machine with the example company; Ctrl-C 
 demo: setup ## place the calls of the example company's story and show what happened
 	@carillon demo
 
-test: setup ## lint, then every test but the slow ones
+test: setup ## lint, then every test but the slow ones, in two processes where each can have a network of its own
 	@$(MAKE) -s lint
-	@pytest -m "not slow"
+	@pytest -m "not slow" $$($(PYTHON) tools/own_network.py)
 
 lint: setup ## style, types, import rules, purity, generated code, deployment files
 	@ruff check .

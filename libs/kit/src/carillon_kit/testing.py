@@ -23,8 +23,8 @@ from carillon_kit.embedded import EmbeddedNats, EmbeddedPostgres, ensure_databas
 _POLL_SECONDS = 0.01
 
 
-async def eventually(condition: Callable[[], bool | Awaitable[bool]], timeout: float = 30.0) -> None:
-    """Return once `condition()` (or what it awaits) is true; raises `TimeoutError` after `timeout` seconds."""
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], timeout: float = 120.0) -> None:
+    """Return once `condition()` (or what it awaits) is true; raises `TimeoutError` after `timeout` seconds (so a failing test only)."""
     deadline = time.monotonic() + timeout
     while True:
         result = condition()

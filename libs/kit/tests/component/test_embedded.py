@@ -78,8 +78,8 @@ async def test_follow_consume_and_publish_go_on_after_kill_9_of_nats(nats: Embed
         publishing = asyncio.create_task(publish_until_stored(bus, numbers(101, 200)))
         await nats.start()
         await publishing
-        await eventually(lambda: {0, *range(1, 201)} - {0} <= set(consumed) & set(singly), timeout=30)
-        await eventually(lambda: len([n for n in followed if n]) == 200, timeout=30)
+        await eventually(lambda: {0, *range(1, 201)} - {0} <= set(consumed) & set(singly))
+        await eventually(lambda: len([n for n in followed if n]) == 200)
         assert [n for n in followed if n] == list(range(1, 201))
         await follower.close()
         await following
@@ -125,7 +125,7 @@ async def test_a_lost_store_is_made_anew_and_followed_from_its_start(nats: Embed
         (nats.folder / "jetstream").rename(nats.folder / "lost")
         await nats.start()
         await publish_until_stored(bus, numbers(1, 7))
-        await eventually(lambda: followed == singly == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 6, 7], timeout=30)
+        await eventually(lambda: followed == singly == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 6, 7])
 
         async def stored() -> bool:
             try:
@@ -133,7 +133,7 @@ async def test_a_lost_store_is_made_anew_and_followed_from_its_start(nats: Embed
             except ConnectionError:
                 return False
 
-        await eventually(stored, timeout=30)
+        await eventually(stored)
         await follower.close()
         await following
 
@@ -213,9 +213,9 @@ async def test_postgres_survives_kill_9_with_what_was_committed(postgres: Embedd
             return False
         return True
 
-    await eventually(appended, timeout=30)
+    await eventually(appended)
     assert [event.version for event in await store.load("a")] == [1, 2]
-    await eventually(lambda: published == [1, 2], timeout=30)
+    await eventually(lambda: published == [1, 2])
     relay.cancel()
     await asyncio.gather(relay, return_exceptions=True)
     await pool.close()

@@ -193,7 +193,7 @@ async def test_a_lone_message_is_handled_without_waiting_for_a_batch(place: Plac
     recorder = Recorder()
     await place.consume(place.spec(), recorder, MemoryDeadLetters(), batch=64)
     await place.bus.publish(place.stream, f"{place.subject}.a", b"one", "1")
-    await eventually(lambda: recorder.data == [b"one"], timeout=30)
+    await eventually(lambda: recorder.data == [b"one"])
 
 
 @ANY_CONSUMER
@@ -210,10 +210,10 @@ async def test_how_far_every_durable_consumer_is(place: Place) -> None:
     recorder = Recorder(act)
     await place.consume(place.spec(), recorder, MemoryDeadLetters(), batch=2)
     await place.bus.publish_many(place.stream, place.items(2))
-    await eventually(lambda: bool(recorder.batches), timeout=30)
+    await eventually(lambda: bool(recorder.batches))
     assert await far(0)
     released.set()
-    await eventually(lambda: far(2), timeout=30)
+    await eventually(lambda: far(2))
 
 
 @ANY_CONSUMER
@@ -277,7 +277,7 @@ async def test_what_cannot_be_read_holds_nobody_up_for_long(place: Place) -> Non
     async def through() -> bool:
         return bool(await letters.list()) and await place.bus.handled(place.stream) == 1
 
-    await eventually(through, timeout=30)
+    await eventually(through)
     assert [letter.deliveries for letter in await letters.list()] == [3]
 
 
@@ -414,7 +414,7 @@ async def test_a_consumer_that_nobody_reads_with_can_be_retired_and_is_not_waite
         return await handled() == 1
 
     await eventually(one)
-    await eventually(lambda: place.bus.retire(place.stream, "worker"), timeout=60)
+    await eventually(lambda: place.bus.retire(place.stream, "worker"))
     assert await handled() == 2
 
 

@@ -56,11 +56,11 @@ async def test_killed_in_the_middle_it_makes_each_record_once(nats_url: str, pos
         async with Service(nats_url, postgres_dsn):
             assert await bus.publish_many(CALLS.name, items[kill::4]) == []
             enough = f"select count(*) > {500 * kill} from call_event"
-            await eventually(partial(pool.fetchval, enough), 30)
+            await eventually(partial(pool.fetchval, enough))
     assert await bus.publish_many(CALLS.name, items[3::4]) == []
     async with Service(nats_url, postgres_dsn):
-        await eventually(lambda: pool.fetchval("select count(*) = $1 from call_record", CALLS_MADE), 30)
-        await eventually(lambda: pool.fetchval("select count(*) = 0 from outbox"), 30)
+        await eventually(lambda: pool.fetchval("select count(*) = $1 from call_record", CALLS_MADE))
+        await eventually(lambda: pool.fetchval("select count(*) = 0 from outbox"))
     kept = [CallRecorded.model_validate_json(row["data"]) for row in await pool.fetch("select data::text from call_record")]
     expected = {script.call_id: fold("dupont", script.call_id, script.events) for script in scripts}
     assert {record.call_id: record for record in kept} == expected

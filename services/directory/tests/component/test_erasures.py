@@ -124,7 +124,7 @@ async def erased(nats_server: EmbeddedNats, dsn: str, client: Client) -> AsyncIt
         await obedient(bus, [])
         port = await stack.enter_async_context(running(settings))
         erasure = Erasure(client(port, "operator", TENANT), first, before)
-        await eventually(erasure.is_done, 30)
+        await eventually(erasure.is_done)
         yield erasure
 
 
@@ -207,7 +207,7 @@ async def test_one_that_always_fails_holds_up_no_other_and_the_log_names_it_alon
         link = client(port, "operator", TENANT)
         await import_pb2_grpc.ImportServiceStub(link).ApplyTenant(company())
         first = await PersonServiceStub(link).ErasePerson(pb.ErasePersonRequest(user_id="zoe.quillfeather"))
-        await eventually(Erasure(link, first, 0).is_done, 30)
+        await eventually(Erasure(link, first, 0).is_done)
     assert {"event": "erasure delayed", "erasure_id": str(UUID(int=1)), "error": "ValueError"} in said.lines
     assert {"event": "erasure delayed", "erasure_id": str(UUID(int=2)), "error": "ValidationError"} in said.lines
     assert "uillfeather" not in str(said.lines)

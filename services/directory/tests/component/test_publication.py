@@ -119,7 +119,7 @@ async def test_each_change_is_one_event_in_order(nats_url: str, dsn: str) -> Non
 async def test_many_changes_of_a_kind_are_one_event_where_each_would_have_been(nats_url: str, dsn: str) -> None:
     async with running(DirectorySettings(nats_url=nats_url, postgres_dsn=dsn, token_key=KEY)) as port, reading(nats_url) as reader:
         await apply(port, "crowd", users=1200)
-        await eventually(lambda: reader.seq("crowd") == 1201, timeout=30)
+        await eventually(lambda: reader.seq("crowd") == 1201)
     assert reader.versions("crowd") == list(range(1, 1202))
     assert sorted(reader.configs["crowd"].users) == sorted(f"user{index}" for index in range(1200))
     events = [event for event in reader.events if event.tenantid == "crowd"]
@@ -174,7 +174,7 @@ async def test_what_was_acknowledged_before_a_kill_is_there_and_published_after_
         async with asyncio.TaskGroup() as group:
             for number in range(20):
                 group.create_task(write(f"killed{number}"))
-            await eventually(lambda: len(acknowledged) >= 3, timeout=60)
+            await eventually(lambda: len(acknowledged) >= 3)
             process.kill()
         await process.wait()
         process = await directory.start()
@@ -184,7 +184,7 @@ async def test_what_was_acknowledged_before_a_kill_is_there_and_published_after_
             whole = {tenant.id: 21 for tenant in stored}
             assert {tenant.id: tenant.config_seq for tenant in stored} == whole
             assert acknowledged.items() <= whole.items()
-            await eventually(lambda: {tenant: reader.seq(tenant) for tenant in whole} == whole, timeout=60)
+            await eventually(lambda: {tenant: reader.seq(tenant) for tenant in whole} == whole)
         for tenant in whole:
             assert reader.versions(tenant) == list(range(1, 22))
         process.send_signal(signal.SIGTERM)
@@ -207,7 +207,7 @@ async def test_a_stream_that_was_lost_is_built_again(tmp_path: Path, dsn: str) -
             shutil.rmtree(tmp_path / "nats")
             nats = EmbeddedNats(tmp_path / "nats", nats.port, durable=False).run()
             async with reading(nats.url()) as reader:
-                await eventually(lambda: reader.seq("lost") == 6, timeout=30)
+                await eventually(lambda: reader.seq("lost") == 6)
     finally:
         nats.close()
 
@@ -220,7 +220,7 @@ async def test_a_change_waits_in_the_log_while_the_bus_is_away(tmp_path: Path, d
             assert await apply(port, "patient") == 6
             nats = EmbeddedNats(tmp_path / "nats", nats.port, durable=False).run()
             async with reading(nats.url()) as reader:
-                await eventually(lambda: reader.seq("patient") == 6, timeout=30)
+                await eventually(lambda: reader.seq("patient") == 6)
     finally:
         nats.close()
 

@@ -453,7 +453,7 @@ async def nodes_in(folder: Path, *configured: tuple[str, dict[str, Any]], **opti
         for resource, fields in configured:
             await here.configure(resource, fields)
         for one in (here, there):
-            await eventually(lambda one=one: one.running.cluster.peers, timeout=30)  # type: ignore[misc]
+            await eventually(lambda one=one: one.running.cluster.peers)  # type: ignore[misc]
         yield here, there
 
 

@@ -262,7 +262,7 @@ async def test_the_calls_of_a_node_that_is_gone_are_forgotten_and_one_that_begin
     await there.start(node="second", postgres_dsn=settings.postgres_dsn)
     await knows(there, lambda call: "bob" in call.talking)
     await here.stop()
-    await eventually(lambda: not list(there.running.elsewhere.of("dupont")), timeout=30)
+    await eventually(lambda: not list(there.running.elsewhere.of("dupont")))
     await here.start(postgres_dsn=settings.postgres_dsn)
 
 

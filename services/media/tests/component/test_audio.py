@@ -118,7 +118,7 @@ async def test_who_speaks_wide_band_hears_an_uploaded_file_so(studio: Any, words
 @pytest.mark.feature("M-4")
 async def test_who_speaks_wide_band_hears_hold_music_and_its_goings_on_so(studio: Any, words: Any) -> None:
     done = await upload(studio.client, sound(6000, 40, 16_000, subtype="ALAW"), "high", music=True)
-    await eventually((studio.folder / "media/audio" / done.object).exists, 30)
+    await eventually((studio.folder / "media/audio" / done.object).exists)
     await studio.configure("playlist", {"id": "hold", "tracks": [{"audio_id": "high"}], "resume": "continue"})
     await studio.configure("tenant", {"id": "dupont", "realm": "dupont.example", "hold_music_id": "hold"})
     studio.application.follow(words.ring("bob"))
@@ -130,7 +130,7 @@ async def test_who_speaks_wide_band_hears_hold_music_and_its_goings_on_so(studio
         bob.rtp.received.clear()
         anne.do("reinvite", call, anne.offer("sendonly", codecs=(G722,)))
         await anne.expect(ReinviteAnswered)
-        await eventually(lambda: len(bob.rtp.received) > 75, 30)
+        await eventually(lambda: len(bob.rtp.received) > 75)
         assert share_of(wide_band(bob), 6000 / 2) > 0.5
         anne.do("reinvite", call, anne.offer(codecs=(G722,)))
         await anne.expect(ReinviteAnswered)
@@ -249,7 +249,7 @@ async def test_hold_music_goes_on_where_it_stopped_or_begins_anew(studio: Any, w
     for audio_id, hertz, seconds in (("low", 523, 1), ("high", 880, 60)):
         content = sound(hertz, seconds, 8000, subtype="ALAW")
         done = await upload(studio.client, content, audio_id, music=True)
-        await eventually((studio.folder / "media/audio" / done.object).exists, 30)
+        await eventually((studio.folder / "media/audio" / done.object).exists)
     await studio.configure("playlist", {"id": "hold", "tracks": [{"audio_id": "low"}, {"audio_id": "high"}], "resume": resume})
     await studio.configure("tenant", {"id": "dupont", "realm": "dupont.example", "hold_music_id": "hold"})
     studio.application.follow(words.ring("bob"))
@@ -267,8 +267,8 @@ async def test_hold_music_goes_on_where_it_stopped_or_begins_anew(studio: Any, w
         anne.do("reinvite", call, anne.offer())
         await anne.expect(ReinviteAnswered)
         anne.rtp.send_audio(tone(440, 400, "PCMA"), "PCMA", to)
-        await eventually(lambda: heard(bob.rtp.received[-15:])[440] > 0.9, 30)
-        await eventually(lambda: len(bob.rtp.received) >= 20, 30)
+        await eventually(lambda: heard(bob.rtp.received[-15:])[440] > 0.9)
+        await eventually(lambda: len(bob.rtp.received) >= 20)
         bob.rtp.received.clear()
 
     async def hold() -> None:
@@ -277,7 +277,7 @@ async def test_hold_music_goes_on_where_it_stopped_or_begins_anew(studio: Any, w
 
     await hold()
     assert heard(await bob.rtp.wait_for(20, 30))[523] > 0.8
-    await eventually(lambda: len(bob.rtp.received) > 100 and heard(bob.rtp.received[-20:])[880] > 0.9, 30)
+    await eventually(lambda: len(bob.rtp.received) > 100 and heard(bob.rtp.received[-20:])[880] > 0.9)
     await talk()
     await hold()
     again = heard((await bob.rtp.wait_for(25, 30))[5:])

@@ -103,8 +103,8 @@ async def test_each_hears_the_others_and_not_itself(house: Any, client: Any) -> 
     async with speaking([(phone, to) for phone, to, _ in three]):
         for phone, _, _ in three:
             others = [user for user in TONES if user != phone.user]
-            await eventually(partial(only, phone, *others), timeout=30)
-        await eventually(lambda: all(m.talking for r in house.running.board.rooms.of("dupont") for m in r.members.values()), timeout=30)
+            await eventually(partial(only, phone, *others))
+        await eventually(lambda: all(m.talking for r in house.running.board.rooms.of("dupont") for m in r.members.values()))
     (listed,) = (await client.ListConferences(pb.ListConferencesRequest())).conferences
     assert [(party.name, party.creator) for party in listed.parties] == [("Anne", True), ("Bob", True), ("Carol", True)]
     for phone, _, session in three:
@@ -130,14 +130,14 @@ async def test_participants_hear_nobody_until_the_creator_comes(house: Any) -> N
         await eventually(lambda: all(len(phone.rtp.received) > 60 for phone, _, _ in guests))
         assert all(max(hears(phone).values()) < 0.3 for phone, _, _ in guests)
         await join(house, "anne", creator=True, wait_for_creator=True)
-        await eventually(lambda: only(guests[0][0], "carol") and only(guests[1][0], "bob"), timeout=30)
+        await eventually(lambda: only(guests[0][0], "carol") and only(guests[1][0], "bob"))
 
 
 async def test_keys_mute_lock_and_put_out(house: Any, client: Any, words: Any) -> None:
     anne, anne_to, _ = await join(house, "anne")
     bob, bob_to, _ = await join(house, "bob", creator=False)
     async with speaking([(bob, bob_to)]):
-        await eventually(lambda: only(anne, "bob"), timeout=30)
+        await eventually(lambda: only(anne, "bob"))
     press(bob, bob_to, 10, 6)
     await eventually(lambda: [m.muted for r in house.running.board.rooms.of("dupont") for m in r.members.values()] == [False, True])
     async with speaking([(bob, bob_to)]):
@@ -208,7 +208,7 @@ async def test_the_talk_goes_on_when_the_media_plane_dies(house: Any) -> None:
     async with speaking([(phone, to) for phone, to, _ in three]):
         for phone, _, _ in three:
             others = [user for user in TONES if user != phone.user]
-            await eventually(partial(only, phone, *others), timeout=30)
+            await eventually(partial(only, phone, *others))
 
 
 def told(house: Any, fact: str = "") -> list[Any]:
@@ -242,7 +242,7 @@ async def test_a_room_is_recorded_as_mp3_and_its_events_tell_the_story(house: An
     anne, anne_to, _ = await join(house, "anne", record=True, retention_days=7)
     bob, _, _ = await join(house, "bob", creator=False, record=True, retention_days=7)
     async with speaking([(anne, anne_to)]):
-        await eventually(lambda: only(bob, "anne"), timeout=30)
+        await eventually(lambda: only(bob, "anne"))
         before = len(bob.rtp.received)
         await eventually(lambda: len(bob.rtp.received) > before + 50)
     house.application.follow(words.hang_up(16))
@@ -265,11 +265,11 @@ async def test_a_room_s_recording_outlives_the_process_that_began_it(house: Any,
     anne, anne_to, _ = await join(house, "anne", record=True)
     bob, _, _ = await join(house, "bob", creator=False, record=True)
     async with speaking([(anne, anne_to)]):
-        await eventually(lambda: only(bob, "anne"), timeout=30)
+        await eventually(lambda: only(bob, "anne"))
         before = len(bob.rtp.received)
         await eventually(lambda: len(bob.rtp.received) > before + 50)
     await house.die()
-    await eventually(lambda: bool(told(house, "recorded")), timeout=30)
+    await eventually(lambda: bool(told(house, "recorded")))
     samples, rate = await mp3(house, told(house, "recorded")[0].data["object"])
     assert part_of(samples, TONES["anne"], rate) > 0.6
 
@@ -301,10 +301,10 @@ async def test_a_room_is_recorded_while_somebody_wants_it(house: Any, client: An
         with pytest.raises(grpc.aio.AioRpcError, match="FAILED_PRECONDITION"):
             await client.StartConferenceRecording(start)
         async with speaking([(talks, to)]):
-            await eventually(partial(only, listens, talks.user), timeout=30)
-            await eventually(partial(more, listens, len(listens.rtp.received) + 50), timeout=30)
+            await eventually(partial(only, listens, talks.user))
+            await eventually(partial(more, listens, len(listens.rtp.received) + 50))
             await client.StopConferenceRecording(stop)
-        await eventually(lambda: len(told(house, "recorded")) == len(recorded) + 1, timeout=30)
+        await eventually(lambda: len(told(house, "recorded")) == len(recorded) + 1)
         samples, rate = await mp3(house, told(house, "recorded")[-1].data["object"])
         recorded.append([user for user, hertz in TONES.items() if part_of(samples, hertz, rate) > 0.6])
     assert recorded == [["anne"], ["bob"]]
@@ -317,7 +317,7 @@ async def test_a_room_is_recorded_while_somebody_wants_it(house: Any, client: An
     await client.StartConferenceRecording(start)
     said.clear()
     await join(house, "carol", creator=False)
-    await eventually(lambda: said == ["This conference is recorded."], timeout=30)
+    await eventually(lambda: said == ["This conference is recorded."])
 
 
 async def test_a_room_nobody_wants_recorded_is_not(house: Any, words: Any) -> None:

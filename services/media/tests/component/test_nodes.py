@@ -105,13 +105,13 @@ async def test_one_node_registers_with_carriers_and_the_other_takes_over(
     house_with: Any, second: Any, tmp_path: Path, postgres_dsn: str
 ) -> None:
     async with house_with(tmp_path, postgres_dsn=postgres_dsn) as here:
-        await eventually(lambda: here.running.trunks.registers, timeout=30)
+        await eventually(lambda: here.running.trunks.registers)
         async with second(here, tmp_path / "second", postgres_dsn=postgres_dsn) as there:
-            await eventually(lambda: there.running.cluster.peers, timeout=30)
+            await eventually(lambda: there.running.cluster.peers)
             assert here.running.trunks.registers
             assert not there.running.trunks.registers
             await here.stop()
-            await eventually(lambda: there.running.trunks.registers, timeout=30)
+            await eventually(lambda: there.running.trunks.registers)
             await here.start(postgres_dsn=postgres_dsn)
-            await eventually(lambda: here.running.cluster.peers, timeout=30)
+            await eventually(lambda: here.running.cluster.peers)
             assert not here.running.trunks.registers

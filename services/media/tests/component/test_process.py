@@ -141,12 +141,12 @@ async def test_kill_9_cuts_no_call_of_strangers(tmp_path: Path, nats_url: str, h
         async with sipp.phone(media, "uas"):
             calls = sipp.Sipp(media, "uac", sipp.free_port(), "-m", "40", "-r", "80", "-d", "6000")
             caller = await calls.start()
-            await eventually(lambda: sum(any("leg_offered" in e.type for e in events) for events in seen.values()) == 40, 30)
+            await eventually(lambda: sum(any("leg_offered" in e.type for e in events) for events in seen.values()) == 40)
             await media.end(signal.SIGKILL)
             await media.start()
             assert await asyncio.wait_for(caller.wait(), 90) == 0, calls.errors()
             try:
-                await eventually(lambda: len(seen) >= 40 and over(seen), 60)
+                await eventually(lambda: len(seen) >= 40 and over(seen))
             except TimeoutError:
                 open_calls = {call: [e.type.split(".")[2] for e in events] for call, events in seen.items() if events[-1].type != ENDED}
                 pytest.fail(f"{len(seen)} calls, of which these go on: {open_calls}; SIPp: {calls.errors()}")
@@ -185,13 +185,13 @@ async def test_calls_of_a_process_that_was_away_too_long_are_closed(
         await media.start()
         async with sipp.phone(media, "uas"):
             caller = await sipp.Sipp(media, "uac", sipp.free_port(), "-m", "10", "-r", "40", "-d", "60000", transport="tcp").start()
-            await eventually(lambda: sum(any("bridged" in e.type for e in events) for events in seen.values()) >= 5, 15)
+            await eventually(lambda: sum(any("bridged" in e.type for e in events) for events in seen.values()) >= 5)
             await media.end(signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError):  # SIPp may have ended with its connection
                 caller.kill()
             await caller.wait()
         await media.start()
-        await eventually(lambda: over(seen), 15)
+        await eventually(lambda: over(seen))
         assert all(whole(events) for events in seen.values())
         assert "node_failure" in {events[-1].data["cause"] for events in seen.values()}
         client = await PlaneClient.connect(plane.socket)
@@ -321,21 +321,21 @@ async def test_kill_9_with_200_calls_up_loses_no_packet_and_no_record(
                 streams.to[2 * number + 1] = (agreed.remote.address, agreed.remote.port)
                 answered = words.audio_of((await anne.expect(SessionAnswered)).response.body)
                 streams.to[2 * number] = (answered.ip, answered.port)
-            await eventually(lambda: streams.sent >= 10, 30)
+            await eventually(lambda: streams.sent >= 10)
             killed = time.monotonic()
             await media.end(signal.SIGKILL)
             await media.start()
             record_property("seconds without signalling", round(time.monotonic() - killed, 1))
-            await eventually(lambda: sum(any("resumed" in e.type for e in events) for events in seen.values()) == calls, 30)
+            await eventually(lambda: sum(any("resumed" in e.type for e in events) for events in seen.values()) == calls)
             after = streams.sent + 10
-            await eventually(lambda: streams.sent >= after, 30)
+            await eventually(lambda: streams.sent >= after)
             streams.speaking = False
-            await eventually(streams.complete, 30)
+            await eventually(streams.complete)
             record_property("packets each way of each call", streams.sent)
             for number in range(calls):
                 phone, session = (anne, mine[number]) if number % 2 else (bob, theirs[number])
                 phone.do("bye", session)
-            await eventually(lambda: over(seen), 30)
+            await eventually(lambda: over(seen))
             assert await media.end(signal.SIGTERM) == 0
         assert len(seen) == calls
         for events in seen.values():

@@ -39,7 +39,7 @@ class Reader:
         return [STATES.Name(answer.state).removeprefix("RECORD_BY_PHONE_STATE_").lower() for answer in self.answers]
 
     async def until(self, *states: str) -> None:
-        await eventually(lambda: self.states[-len(states) :] == list(states), 30)
+        await eventually(lambda: self.states[-len(states) :] == list(states))
 
     async def end(self) -> pb.RecordByPhoneResponse:
         await asyncio.wait_for(self.task, 30)
@@ -60,9 +60,9 @@ async def say(house: Any, phone: Any, hertz: float, to: Any) -> None:
     """Skip the introduction, speak a tone after the beep, press hash."""
     press(phone, 5, to)
     spool = house.folder / "media/spool/recordings"
-    await eventually(lambda: any(spool.glob("*.wav")), 30)
+    await eventually(lambda: any(spool.glob("*.wav")))
     phone.rtp.send_audio(tone(hertz, 800, "PCMA"), "PCMA", to)
-    await eventually(lambda: any(path.stat().st_size >= 58 + 8 * 800 for path in spool.glob("*.wav")), 30)
+    await eventually(lambda: any(path.stat().st_size >= 58 + 8 * 800 for path in spool.glob("*.wav")))
     phone.rtp.received.clear()
     press(phone, 11, to)
 
@@ -144,7 +144,7 @@ async def test_who_is_called_outside_speaks_hears_and_keeps_by_a_carrier_s_keys(
     """The carrier is SIPp, which sends a tone from its answer on, and presses what an OPTIONS in its call says."""
     with Sipp("carrier_speaks.xml", ("127.0.0.2", 5060), ip="127.0.0.2", replace={"SOUND": str(tone_file(tmp_path))}) as carrier:
         await studio.configure("trunk", {"id": "carrier", "address": f"127.0.0.2:{carrier.port}"})
-        await eventually(lambda: studio.running.trunks.states("dupont")[0].line.trunk.address.endswith(f":{carrier.port}"), 30)
+        await eventually(lambda: studio.running.trunks.states("dupont")[0].line.trunk.address.endswith(f":{carrier.port}"))
         studio.application.follow(words.ring(trunk="+41791234567"))
         reader = Reader(studio.client.RecordByPhone(request(number="0791234567")))
         await reader.until("answered")
@@ -160,7 +160,7 @@ async def test_who_is_called_outside_speaks_hears_and_keeps_by_a_carrier_s_keys(
         presses("5")
         await reader.until("recording")
         spool = studio.folder / "media/spool/recordings"
-        await eventually(lambda: any(path.stat().st_size >= 58 + 8 * 800 for path in spool.glob("*.wav")), 30)
+        await eventually(lambda: any(path.stat().st_size >= 58 + 8 * 800 for path in spool.glob("*.wav")))
         presses("#")
         await reader.until("recorded")
         presses("1")

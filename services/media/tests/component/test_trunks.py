@@ -279,7 +279,7 @@ async def test_a_server_that_does_not_answer_options_gets_no_calls_until_it_does
     await anne.expect(SessionFailed)
     assert "leg_offered b1" not in words.story(await house.ended())
     async with carrier(house, "carrier_options", port) as one:
-        await eventually(lambda: "trunk_server_up" in [fact for fact, _ in facts(house)], timeout=30)
+        await eventually(lambda: "trunk_server_up" in [fact for fact, _ in facts(house)])
         assert one.heard("OPTIONS")
     assert (await states(house)).usable
 

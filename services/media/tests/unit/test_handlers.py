@@ -147,7 +147,7 @@ async def test_what_is_written_after_the_weighing_is_no_part_of_a_recording_that
         media_plane.write(bytes(320))
     spool.release("c1-rec-1", file.object)
     uploads = asyncio.ensure_future(spool.upload_for_ever())
-    await eventually(lambda: not list(tmp_path.rglob("*.wav")), 30)
+    await eventually(lambda: not list(tmp_path.rglob("*.wav")))
     uploads.cancel()
     assert len(await store.get(file.object)) == file.bytes
 

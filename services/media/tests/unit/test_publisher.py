@@ -91,7 +91,7 @@ class World:
         self.publisher.offer(records)
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        await eventually(condition, 30)
+        await eventually(condition)
 
 
 @asynccontextmanager

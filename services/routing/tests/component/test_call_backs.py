@@ -65,14 +65,14 @@ async def test_a_call_back_is_begun_once_and_tried_again_when_it_was_not(pool: A
             await each.tick()
         return len(media.asked) >= times
 
-    await eventually(lambda: ticked(1), 30)
+    await eventually(lambda: ticked(1))
     (first,) = media.asked
     assert first[:4] == ("acme", "anna", NUMBER, 20)
     await floors[1].tick()
     assert len(media.asked) == 1, "the next try comes later"
     clock.advance(61)
     media.begins = True
-    await eventually(lambda: ticked(2), 30)
+    await eventually(lambda: ticked(2))
     assert len(media.asked) == 2
     await floors[1].execute("acme", c.Bridged(media.asked[1][4], "b1"), 30)
     floor = await floors[1].execute("acme", c.CallOver(media.asked[1][4]), 30)
@@ -125,5 +125,5 @@ async def eventually_up(calls: QueueCalls, config: TenantConfig, call: CallFacts
         found.append(step)
         return not isinstance(step.step, Wait) or step.step.signalled
 
-    await eventually(answered, 30)
+    await eventually(answered)
     return found[-1]

@@ -244,7 +244,7 @@ async def test_events_from_the_stream_give_places_back(pool: Any, finders: list[
         async def free() -> bool:
             return bool((await answer(finders[1], call("c2", "stream"), limit))["taken"])
 
-        await eventually(free, 30)
+        await eventually(free)
         await consumer.stop()
 
 

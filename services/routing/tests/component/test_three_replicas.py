@@ -144,7 +144,7 @@ async def bus(nats_url: str, replicas: Replicas) -> AsyncIterator[Bus]:  # noqa:
 
         for number, process in enumerate(replicas.processes):
             if process.poll() is None:
-                await eventually(lambda number=number: knows(number), 90)  # type: ignore[misc]
+                await eventually(lambda number=number: knows(number))  # type: ignore[misc]
         yield bus
 
 
@@ -213,7 +213,7 @@ async def test_every_fact_of_queue_and_group_is_told_once_though_a_replica_is_ki
     async def all_left() -> bool:
         return sum(event.type.endswith("caller_left.v1") for event in await published(bus, ("queue",))) >= len(calls)
 
-    await eventually(all_left, 60)
+    await eventually(all_left)
     told = await published(bus, ("queue", "agent"))
     assert [event.seq for event in told] == list(range(1, len(told) + 1))
     facts = Counter((event.callid or event.subject, event.type.split(".")[2]) for event in told)

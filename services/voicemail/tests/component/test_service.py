@@ -137,7 +137,7 @@ async def test_a_letter_asked_for_twice_is_sent_once_also_when_the_mail_server_w
     async def sent() -> bool:
         return [envelope.rcpt_tos for envelope in mail_server.envelopes if b"Bienvenue" in envelope.content] == [["new@dupont.example"]]
 
-    await eventually(sent, 30)
+    await eventually(sent)
 
 
 @pytest.mark.feature("P-3")
@@ -248,7 +248,7 @@ async def test_killed_in_the_middle_it_stores_and_mails_each_message_once(
     async def until(condition: str) -> None:
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", "carillon_voicemail", env=environment)
         try:
-            await eventually(lambda: pool.fetchval(f"select {condition}"), 30)
+            await eventually(lambda: pool.fetchval(f"select {condition}"))
         finally:
             assert process.returncode is None, "it ended by itself"
             process.kill()
