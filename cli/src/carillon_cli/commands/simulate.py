@@ -2,13 +2,14 @@
 
 import argparse
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime
 
 from google.protobuf.json_format import MessageToDict
 
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
+from carillon_cli import assumptions
+from carillon_cli.assumptions import pairs
 from carillon_cli.errors import CliError
 from carillon_cli.render.explain import step_text, trace_lines
 from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
@@ -34,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--caller-name", default="", help="as the carrier tells it")
     parser.add_argument("--draft", default="", help="a draft that decides in its plan's place")
     parser.add_argument("--language", choices=LANGUAGES, default="", help="tell it in sentences of this language")
+    assumptions.arguments(parser)
     parser.add_argument("--test", metavar="PLAN", help="run the tests of this plan instead; exit code 1 when one fails")
     system_arguments(parser)
 
@@ -57,24 +59,22 @@ async def _run(system: System, options: argparse.Namespace) -> int:
             return 0 if tested.passed else 1
         answer = await ask(service.Simulate(_request(system, options), timeout=RPC_SECONDS), "routing")
     for number, turn in enumerate(answer.turns, 1):
-        if turn.HasField("explained"):
-            said = [f"    {'+' if each.matched else '-'} {each.sentence}" for each in turn.explained.conditions]
-            print("\n".join([f"{number}. {answer.config_seq}", *said, f"    => {turn.explained.step_sentence}"]))
-            continue
-        lines = [TraceLine(subject=line.subject, matched=line.matched, reason=line.reason, next=line.next) for line in turn.trace]
-        kind = turn.step.WhichOneof("kind") if turn.HasField("step") else None
-        details = MessageToDict(getattr(turn.step, kind), preserving_proto_field_name=True) if kind else {}
-        print("\n".join([f"{number}. configuration {answer.config_seq}", *trace_lines(lines)]))
-        print(f"    => {step_text(kind, details) if kind else 'waits for an agent'}")
+        after = turn.at.ToMilliseconds() - answer.turns[0].at.ToMilliseconds()
+        print("\n".join([f"{number}. configuration {answer.config_seq}, after {after / 1000:g} s", *told(turn)]))
     return 0
 
 
-def _pairs(option: str, given: Sequence[str]) -> dict[str, str]:
-    """Raises `CliError` for what has no equals sign."""
-    wrong = next((each for each in given if "=" not in each), None)
-    if wrong is not None:
-        raise CliError(f"{option}: {wrong!r} is not NAME=VALUE")
-    return dict(pair.split("=", 1) for pair in given)
+def told(turn: pb.SimulatedTurn) -> list[str]:
+    """The conditions, the step, and what is assumed to become of it."""
+    if turn.HasField("explained"):
+        said = [f"    {'+' if each.matched else '-'} {each.sentence}" for each in turn.explained.conditions]
+        became = [f"    {turn.outcome_sentence}"] if turn.outcome_sentence else []
+        return [*said, f"    => {turn.explained.step_sentence}", *became]
+    lines = [TraceLine(subject=line.subject, matched=line.matched, reason=line.reason, next=line.next) for line in turn.trace]
+    kind = turn.step.WhichOneof("kind") if turn.HasField("step") else None
+    details = MessageToDict(getattr(turn.step, kind), preserving_proto_field_name=True) if kind else {}
+    became = [f"    {' '.join([turn.outcome, *turn.outcome_values.values()])}"] if turn.outcome else []
+    return [*trace_lines(lines), f"    => {step_text(kind, details) if kind else 'waits for an agent'}", *became]
 
 
 def _request(system: System, options: argparse.Namespace) -> pb.SimulateRequest:
@@ -89,13 +89,14 @@ def _request(system: System, options: argparse.Namespace) -> pb.SimulateRequest:
         queue_result=options.queue,
         plan_draft_id=options.draft,
         language=options.language,
-        schedule_modes=_pairs("--mode", options.mode),
+        schedule_modes=pairs("--mode", options.mode),
         busy_user_ids=options.busy,
         unregistered_user_ids=options.away,
         logged_out_user_ids=options.logged_out,
-        variables=_pairs("--set", options.set),
+        variables=pairs("--set", options.set),
         caller_name=options.caller_name,
     )
+    request.MergeFrom(assumptions.request(options))
     if options.at:
         try:
             moment = datetime.fromisoformat(options.at)

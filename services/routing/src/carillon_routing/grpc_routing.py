@@ -15,7 +15,8 @@ from carillon_kit.clock import Clock
 from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound
 from carillon_kit.grpc_server import current_tenant
 from carillon_routing.adapters.sentences import library
-from carillon_routing.domain.simulate import run_tests, with_draft, with_plan
+from carillon_routing.domain.plan_tests import run_tests
+from carillon_routing.domain.simulate import with_draft, with_plan
 from carillon_routing.grpc_compare import Comparisons
 from carillon_routing.grpc_replay import Replays
 from carillon_routing.grpc_simulate import simulated

@@ -10,14 +10,20 @@ from carillon_contracts.config import BUILT_IN
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.errors import InvalidArgument
 from carillon_routing.domain.advance import VARIABLE
+from carillon_routing.domain.assumed import Assumed, QueueAssumed
+from carillon_routing.domain.assumed_facts import on_a_day
+from carillon_routing.domain.explain import happened
 from carillon_routing.domain.facts import CallFacts, Direction, Entered, RingResult
 from carillon_routing.domain.queue_steps import REASONS
-from carillon_routing.domain.simulate import Assumed, on_a_day, simulate, with_modes
+from carillon_routing.domain.sentences import Teller
+from carillon_routing.domain.simulate import Turn, followed, with_modes
 from carillon_routing.domain.walk import MAX_VALUE, MAX_VARIABLES
+from carillon_routing.grpc_assumed_facts import checked_sizes, day_of, users_of
 from carillon_routing.grpc_compare import turn_message
 from carillon_routing.grpc_explain import explained, teller_for
 
-MAX_ASSUMED = 1000
+MAX_SECONDS = 86_400
+_SECONDS = ("gives_up_at_seconds", "talk_seconds", "answer_seconds", "queue_seconds")
 _VARIABLE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _RESULTS: dict[str, RingResult] = {
     "answered": "answered",
@@ -31,17 +37,27 @@ _RESULTS: dict[str, RingResult] = {
 
 def simulated(config: TenantConfig, request: pb.SimulateRequest, now: datetime) -> pb.SimulateResponse:
     """See routing.proto. Raises `InvalidArgument` with the fields that make no sense in `config`."""
-    call, at, assumed = _call(config, request), _moment(request, now), _assumed(request)
-    find_out = on_a_day(config, _users(config, request, "busy_user_ids"), _users(config, request, "logged_out_user_ids"))
-    _users(config, request, "unregistered_user_ids")
+    checked_sizes(request)
+    call, at, assumed = _call(config, request), _moment(request, now), _assumed(config, request)
+    find_out = on_a_day(config, day_of(config, request))
+    users_of(config, request, "unregistered_user_ids")
     world, first = _by_hand(config, request), Entered(_variables(request))
     teller = teller_for(config, request.language) if request.language else None
-    turns = []
-    for turn in simulate(world, call, at, assumed, find_out, first):
-        turns.append(turn_message(turn))
-        if teller is not None:
-            turns[-1].explained.CopyFrom(explained(teller, turn))
+    turns = [_turn(turn, teller) for turn in followed(world, call, at, assumed, find_out, first)]
     return pb.SimulateResponse(turns=turns, config_seq=config.seq)
+
+
+def _turn(turn: Turn, teller: Teller | None) -> pb.SimulatedTurn:
+    told = turn_message(turn.decided)
+    told.at.FromDatetime(turn.at)
+    if teller is not None:
+        told.explained.CopyFrom(explained(teller, turn.decided))
+    if turn.became is not None:
+        told.outcome = turn.became.kind
+        told.outcome_values.update(turn.became.values)
+        if teller is not None:
+            told.outcome_sentence = happened(teller, turn.became.kind, turn.became.values)
+    return told
 
 
 def _call(config: TenantConfig, request: pb.SimulateRequest) -> CallFacts:
@@ -63,14 +79,6 @@ def _moment(request: pb.SimulateRequest, now: datetime) -> datetime:
         return request.at.ToDatetime(tzinfo=UTC) if request.HasField("at") else now
     except (ValueError, OverflowError) as error:
         raise InvalidArgument({"at": "is not a moment of the years 1 to 9999"}) from error
-
-
-def _users(config: TenantConfig, request: pb.SimulateRequest, field: str) -> frozenset[str]:
-    named = frozenset(getattr(request, field))
-    unknown = sorted(named - config.users.keys())
-    if unknown:
-        raise InvalidArgument({field: f"no user {unknown[0]!r}"})
-    return named
 
 
 def _by_hand(config: TenantConfig, request: pb.SimulateRequest) -> TenantConfig:
@@ -96,10 +104,11 @@ def _variables(request: pb.SimulateRequest) -> dict[str, str]:
     return {f"{VARIABLE}{name}": value for name, value in request.variables.items()}
 
 
-def _assumed(request: pb.SimulateRequest) -> Assumed:
-    if max(len(request.results), len(request.keys), len(request.busy_user_ids), len(request.unregistered_user_ids)) > MAX_ASSUMED:
-        raise InvalidArgument({"results": f"at most {MAX_ASSUMED}, and as many keys and users"})
+def _assumed(config: TenantConfig, request: pb.SimulateRequest) -> Assumed:
     wrong = {f"results.{who}": f"{result!r} is no result" for who, result in request.results.items() if result not in _RESULTS}
+    wrong |= {f"causes.{who}": "must be 1 to 127" for who, cause in request.causes.items() if not 1 <= cause <= 127}
+    wrong |= {f"queues.{each}": "there is no such queue" for each in request.queues if each not in config.queues}
+    wrong |= {name: f"must be 0 to {MAX_SECONDS}" for name in _SECONDS if not 0 <= getattr(request, name) <= MAX_SECONDS}
     queue = next((reason for reason in REASONS if reason == (request.queue_result or "answered")), None)
     if queue is None:
         wrong["queue_result"] = f"must be one of {', '.join(REASONS)}"
@@ -110,4 +119,19 @@ def _assumed(request: pb.SimulateRequest) -> Assumed:
         **dict.fromkeys(request.unregistered_user_ids, "unreachable"),
         **{who: _RESULTS[result] for who, result in request.results.items()},
     }
-    return Assumed(results, tuple(request.keys), queue)
+    return Assumed(
+        results,
+        tuple(request.keys),
+        queue,
+        {name: _queue(found) for name, found in request.queues.items()},
+        request.queue_seconds,
+        dict(request.causes),
+        request.answer_seconds,
+        request.talk_seconds if request.HasField("talk_seconds") else None,
+        request.gives_up_at_seconds if request.HasField("gives_up_at_seconds") else None,
+    )
+
+
+def _queue(found: pb.SimulatedQueue) -> QueueAssumed:
+    logged_in = found.agents_logged_in if found.HasField("agents_logged_in") else None
+    return QueueAssumed(found.waiting, logged_in, found.agents_idle if found.HasField("agents_idle") else None)

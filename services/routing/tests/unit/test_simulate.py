@@ -8,8 +8,10 @@ import pytest
 
 from carillon_contracts.config import Plan, PlanDraft
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain.assumed import Assumed
 from carillon_routing.domain.facts import CallFacts, HangUp, Ring
-from carillon_routing.domain.simulate import Assumed, reached, run_test, run_tests, simulate, with_draft
+from carillon_routing.domain.plan_tests import run_test, run_tests
+from carillon_routing.domain.simulate import reached, simulate, with_draft
 from carillon_routing.domain.simulate import with_plan as with_plan_of
 from carillon_routing.testing import SimulatedCall, small_company, with_plan
 

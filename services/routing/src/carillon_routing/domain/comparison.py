@@ -14,11 +14,12 @@ from pydantic import JsonValue
 from carillon_contracts.config import Plan
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain import made_of
+from carillon_routing.domain.assumed import Assumed
 from carillon_routing.domain.cursor import MenuWait
 from carillon_routing.domain.facts import Advance, Delegate, Gather, Gathered, HangUp, Outcome, Play, Rang, Ring
 from carillon_routing.domain.made_of import MadeOf
 from carillon_routing.domain.queue_steps import EnterQueue, QueueReason
-from carillon_routing.domain.simulate import Assumed, simulate, target_name, usual, with_plan
+from carillon_routing.domain.simulate import simulate, target_name, with_plan
 
 Course = tuple[str, ...]
 #: Kinds of change that are told apart, and that one `Comparison` tells apart; more are counted together.
@@ -36,7 +37,7 @@ class PastCall:
     def followed(self, config: TenantConfig, begun: tuple[Advance, ...] = ()) -> tuple[Advance, ...]:
         """The decisions with a configuration; `begun`: the first ones, where they are known. Raises nothing that `simulate` does not."""
 
-        return simulate(config, self.first.call, self.first.now, self.assumed, usual, self.first.outcome, begun, self.read)
+        return simulate(config, self.first.call, self.first.now, self.assumed, None, self.first.outcome, begun, self.read)
 
 
 def past_calls(tenant_id: str, call_id: str, decisions: Iterable[Mapping[str, Any]]) -> list[PastCall]:

@@ -156,8 +156,14 @@ class Telling:
         if said is None:
             return None
         kind, values = said
-        sentence = self._teller.book.filled("happened", kind, **_shown(self._teller, values))
-        return Part(event.seq or 0, event.time, kind, sentence, {name: value for name, value in values.items() if value})
+        return Part(
+            event.seq or 0, event.time, kind, happened(self._teller, kind, values), {name: value for name, value in values.items() if value}
+        )
+
+
+def happened(teller: Teller, kind: str, values: Mapping[str, str]) -> str:
+    """A sentence of `[happened]`."""
+    return teller.book.filled("happened", kind, **_shown(teller, values))
 
 
 def parts(teller: Teller, events: Iterable[Event]) -> list[Part]:
@@ -203,6 +209,8 @@ def _shown(teller: Teller, values: Mapping[str, str]) -> dict[str, str]:
         shown["cause"] = teller.cause(number) if known else values["cause"].replace("_", " ")
     if "result" in values:
         shown["result"] = teller.book.word("words", values["result"])
+    if "reason" in values:
+        shown["reason"] = teller.book.word("words", f"left_{values['reason']}", values["reason"])
     for name in ("who", "caller"):
         if value := values.get(name):
             shown[name] = teller.named(value.replace("trunk:", "trunk/")) if "/" in value or value.startswith("trunk:") else value

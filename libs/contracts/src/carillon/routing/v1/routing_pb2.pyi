@@ -120,6 +120,149 @@ class SimulateRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class CausesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class QueuesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___SimulatedQueue: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___SimulatedQueue | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class LimitsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___SimulatedCount: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___SimulatedCount | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class SharesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class WebAnswersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___SimulatedAnswer: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___SimulatedAnswer | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class AnsweredTodayEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class TrunkCallsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CALLER_FIELD_NUMBER: _builtins.int
     CALLER_USER_ID_FIELD_NUMBER: _builtins.int
     DIALLED_FIELD_NUMBER: _builtins.int
@@ -136,6 +279,21 @@ class SimulateRequest(_message.Message):
     VARIABLES_FIELD_NUMBER: _builtins.int
     CALLER_NAME_FIELD_NUMBER: _builtins.int
     TRUNK_ID_FIELD_NUMBER: _builtins.int
+    GIVES_UP_AT_SECONDS_FIELD_NUMBER: _builtins.int
+    TALK_SECONDS_FIELD_NUMBER: _builtins.int
+    ANSWER_SECONDS_FIELD_NUMBER: _builtins.int
+    CAUSES_FIELD_NUMBER: _builtins.int
+    QUEUES_FIELD_NUMBER: _builtins.int
+    QUEUE_SECONDS_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    SHARES_FIELD_NUMBER: _builtins.int
+    WEB_ANSWERS_FIELD_NUMBER: _builtins.int
+    LAST_AGENT_USER_ID_FIELD_NUMBER: _builtins.int
+    LAST_CALLER_FIELD_NUMBER: _builtins.int
+    MAILS_FAIL_FIELD_NUMBER: _builtins.int
+    WRONG_CODES_FIELD_NUMBER: _builtins.int
+    ANSWERED_TODAY_FIELD_NUMBER: _builtins.int
+    TRUNK_CALLS_FIELD_NUMBER: _builtins.int
     caller: _builtins.str
     """E.164; empty: withheld. For a call from inside the user's extension is taken."""
     caller_user_id: _builtins.str
@@ -143,7 +301,9 @@ class SimulateRequest(_message.Message):
     dialled: _builtins.str
     """As it is dialled, or the E.164 number for a call from a trunk."""
     queue_result: _builtins.str
-    """Why the caller leaves a queue: `answered` (also if empty), `full`, `waited_too_long`, `no_agents`, `left_by_key`."""
+    """Why the caller leaves a queue that `queues` says nothing of: `answered` (also if empty), `full`, `waited_too_long`, `no_agents`,
+    `left_by_key`, `removed`, `called_back`.
+    """
     plan_draft_id: _builtins.str
     """A draft that decides in its plan's place."""
     language: _builtins.str
@@ -151,6 +311,21 @@ class SimulateRequest(_message.Message):
     caller_name: _builtins.str
     """Of a call from a trunk."""
     trunk_id: _builtins.str
+    gives_up_at_seconds: _builtins.int
+    """The caller hangs up at this second of the call; unset: never. All seconds are 0 to 86,400."""
+    talk_seconds: _builtins.int
+    """Whoever answers hangs up after so many seconds, and the call goes on if a node says how; unset: they talk on."""
+    answer_seconds: _builtins.int
+    """Whoever answers does so after so many seconds of ringing."""
+    queue_seconds: _builtins.int
+    """How long the caller waits in a queue before an agent answers, or before leaving it by key."""
+    last_agent_user_id: _builtins.str
+    """Whom a caller from outside talked with last (sticky agent), and who called the user last (call return)."""
+    last_caller: _builtins.str
+    mails_fail: _builtins.bool
+    """E-mails of plans cannot be taken."""
+    wrong_codes: _builtins.int
+    """PINs or codes that were given wrongly in a row before this call."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """Unset: now."""
@@ -185,6 +360,34 @@ class SimulateRequest(_message.Message):
     def variables(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Variables that the call brings along."""
 
+    @_builtins.property
+    def causes(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Cause (Q.850) with which a user (by id) or an outside number releases the call that it does not take; 1 to 127."""
+
+    @_builtins.property
+    def queues(self) -> _containers.MessageMap[_builtins.str, Global___SimulatedQueue]:
+        """Queues by id as the caller finds them."""
+
+    @_builtins.property
+    def limits(self) -> _containers.MessageMap[_builtins.str, Global___SimulatedCount]:
+        """What limits count already: by `plan/node` or the node's own counter, `tenant/acme`, `department/sales`, also with ` in` and ` out`."""
+
+    @_builtins.property
+    def shares(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """How many calls came by before, which shares and round robin go by: `plan/main node split`, `ring_group/support`."""
+
+    @_builtins.property
+    def web_answers(self) -> _containers.MessageMap[_builtins.str, Global___SimulatedAnswer]:
+        """What web addresses of plans answer, by the address as the node has it; others do not answer."""
+
+    @_builtins.property
+    def answered_today(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Calls that users answered today (the least called first)."""
+
+    @_builtins.property
+    def trunk_calls(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Calls that trunks have now (being called back when they are all full)."""
+
     def __init__(
         self,
         *,
@@ -204,14 +407,138 @@ class SimulateRequest(_message.Message):
         variables: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         caller_name: _builtins.str = ...,
         trunk_id: _builtins.str = ...,
+        gives_up_at_seconds: _builtins.int | None = ...,
+        talk_seconds: _builtins.int | None = ...,
+        answer_seconds: _builtins.int = ...,
+        causes: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        queues: _abc.Mapping[_builtins.str, Global___SimulatedQueue] | None = ...,
+        queue_seconds: _builtins.int = ...,
+        limits: _abc.Mapping[_builtins.str, Global___SimulatedCount] | None = ...,
+        shares: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        web_answers: _abc.Mapping[_builtins.str, Global___SimulatedAnswer] | None = ...,
+        last_agent_user_id: _builtins.str = ...,
+        last_caller: _builtins.str = ...,
+        mails_fail: _builtins.bool = ...,
+        wrong_codes: _builtins.int = ...,
+        answered_today: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        trunk_calls: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gives_up_at_seconds", b"_gives_up_at_seconds", "_talk_seconds", b"_talk_seconds", "at", b"at", "gives_up_at_seconds", b"gives_up_at_seconds", "talk_seconds", b"talk_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "busy_user_ids", b"busy_user_ids", "caller", b"caller", "caller_name", b"caller_name", "caller_user_id", b"caller_user_id", "dialled", b"dialled", "keys", b"keys", "language", b"language", "logged_out_user_ids", b"logged_out_user_ids", "plan_draft_id", b"plan_draft_id", "queue_result", b"queue_result", "results", b"results", "schedule_modes", b"schedule_modes", "trunk_id", b"trunk_id", "unregistered_user_ids", b"unregistered_user_ids", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gives_up_at_seconds", b"_gives_up_at_seconds", "_talk_seconds", b"_talk_seconds", "answer_seconds", b"answer_seconds", "answered_today", b"answered_today", "at", b"at", "busy_user_ids", b"busy_user_ids", "caller", b"caller", "caller_name", b"caller_name", "caller_user_id", b"caller_user_id", "causes", b"causes", "dialled", b"dialled", "gives_up_at_seconds", b"gives_up_at_seconds", "keys", b"keys", "language", b"language", "last_agent_user_id", b"last_agent_user_id", "last_caller", b"last_caller", "limits", b"limits", "logged_out_user_ids", b"logged_out_user_ids", "mails_fail", b"mails_fail", "plan_draft_id", b"plan_draft_id", "queue_result", b"queue_result", "queue_seconds", b"queue_seconds", "queues", b"queues", "results", b"results", "schedule_modes", b"schedule_modes", "shares", b"shares", "talk_seconds", b"talk_seconds", "trunk_calls", b"trunk_calls", "trunk_id", b"trunk_id", "unregistered_user_ids", b"unregistered_user_ids", "variables", b"variables", "web_answers", b"web_answers", "wrong_codes", b"wrong_codes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__gives_up_at_seconds: _TypeAlias = _typing.Literal["gives_up_at_seconds"]  # noqa: Y015
+    _WhichOneofArgType__gives_up_at_seconds: _TypeAlias = _typing.Literal["_gives_up_at_seconds", b"_gives_up_at_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__talk_seconds: _TypeAlias = _typing.Literal["talk_seconds"]  # noqa: Y015
+    _WhichOneofArgType__talk_seconds: _TypeAlias = _typing.Literal["_talk_seconds", b"_talk_seconds"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gives_up_at_seconds) -> _WhichOneofReturnType__gives_up_at_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__talk_seconds) -> _WhichOneofReturnType__talk_seconds | None: ...
+
+Global___SimulateRequest: _TypeAlias = SimulateRequest  # noqa: Y015
+
+@_typing.final
+class SimulatedQueue(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAITING_FIELD_NUMBER: _builtins.int
+    AGENTS_LOGGED_IN_FIELD_NUMBER: _builtins.int
+    AGENTS_IDLE_FIELD_NUMBER: _builtins.int
+    waiting: _builtins.int
+    """Callers who wait."""
+    agents_logged_in: _builtins.int
+    """Unset: enough."""
+    agents_idle: _builtins.int
+    """If no more are idle than callers wait already, the caller waits to the longest time of the queue; unset: as `queue_result` says."""
+    def __init__(
+        self,
+        *,
+        waiting: _builtins.int = ...,
+        agents_logged_in: _builtins.int | None = ...,
+        agents_idle: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agents_idle", b"_agents_idle", "_agents_logged_in", b"_agents_logged_in", "agents_idle", b"agents_idle", "agents_logged_in", b"agents_logged_in"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agents_idle", b"_agents_idle", "_agents_logged_in", b"_agents_logged_in", "agents_idle", b"agents_idle", "agents_logged_in", b"agents_logged_in", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__agents_idle: _TypeAlias = _typing.Literal["agents_idle"]  # noqa: Y015
+    _WhichOneofArgType__agents_idle: _TypeAlias = _typing.Literal["_agents_idle", b"_agents_idle"]  # noqa: Y015
+    _WhichOneofReturnType__agents_logged_in: _TypeAlias = _typing.Literal["agents_logged_in"]  # noqa: Y015
+    _WhichOneofArgType__agents_logged_in: _TypeAlias = _typing.Literal["_agents_logged_in", b"_agents_logged_in"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agents_idle) -> _WhichOneofReturnType__agents_idle | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agents_logged_in) -> _WhichOneofReturnType__agents_logged_in | None: ...
+
+Global___SimulatedQueue: _TypeAlias = SimulatedQueue  # noqa: Y015
+
+@_typing.final
+class SimulatedCount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: _builtins.int
+    STARTS_FIELD_NUMBER: _builtins.int
+    calls: _builtins.int
+    starts: _builtins.int
+    """In the time that the limit looks at."""
+    def __init__(
+        self,
+        *,
+        calls: _builtins.int = ...,
+        starts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "starts", b"starts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SimulateRequest: _TypeAlias = SimulateRequest  # noqa: Y015
+Global___SimulatedCount: _TypeAlias = SimulatedCount  # noqa: Y015
+
+@_typing.final
+class SimulatedAnswer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FieldsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    status: _builtins.int
+    """100 to 599."""
+    @_builtins.property
+    def fields(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        status: _builtins.int = ...,
+        fields: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fields", b"fields", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SimulatedAnswer: _TypeAlias = SimulatedAnswer  # noqa: Y015
 
 @_typing.final
 class SimulateResponse(_message.Message):
@@ -242,9 +569,37 @@ Global___SimulateResponse: _TypeAlias = SimulateResponse  # noqa: Y015
 class SimulatedTurn(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class OutcomeValuesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     STEP_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
     EXPLAINED_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    OUTCOME_VALUES_FIELD_NUMBER: _builtins.int
+    OUTCOME_SENTENCE_FIELD_NUMBER: _builtins.int
+    outcome: _builtins.str
+    """What is assumed to become of the step, a key of `happened` in docs/explain.md; empty: there the call stays."""
+    outcome_sentence: _builtins.str
+    """Set if words were asked for."""
     @_builtins.property
     def step(self) -> _call_application_pb2.Step:
         """What media would carry out; unset for a queue, which the last line of the trace names."""
@@ -255,16 +610,26 @@ class SimulatedTurn(_message.Message):
     def explained(self) -> _explain_pb2.ExplainedDecision:
         """Set if words were asked for."""
 
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When it would be decided: ringing takes its time, also what is spoken."""
+
+    @_builtins.property
+    def outcome_values(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
         self,
         *,
         step: _call_application_pb2.Step | None = ...,
         trace: _abc.Iterable[_call_application_pb2.TraceEntry] | None = ...,
         explained: _explain_pb2.ExplainedDecision | None = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        outcome: _builtins.str = ...,
+        outcome_values: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        outcome_sentence: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["explained", b"explained", "step", b"step"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "explained", b"explained", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explained", b"explained", "step", b"step", "trace", b"trace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "explained", b"explained", "outcome", b"outcome", "outcome_sentence", b"outcome_sentence", "outcome_values", b"outcome_values", "step", b"step", "trace", b"trace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
