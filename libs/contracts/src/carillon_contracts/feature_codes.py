@@ -1,10 +1,10 @@
 """Which feature was dialled: the tenant's codes, and the slots of its parking lots."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from carillon_contracts.config import Feature, FeatureCode, codes_of
+from carillon_contracts.config import Destination, Feature, FeatureCode, HuntMember, RingMember, codes_of
 from carillon_contracts.tenant_config import TenantConfig
 
 #: Whether something must, or may, follow the code; nothing may follow the others.
@@ -71,8 +71,23 @@ def rung_at(config: TenantConfig, extension: str) -> tuple[str, ...]:
         return ()
     if found.destination.user_id is not None:
         return (found.destination.user_id,)
-    group = config.ring_groups.get(found.destination.ring_group_id or "")
-    return tuple(member.user_id for member in group.members if member.user_id) if group is not None else ()
+    ringing: list[Destination | RingMember | HuntMember] = [found.destination]
+    users: dict[str, None] = {}
+    for each in ringing:  # Groups in groups come to its end.
+        for member in _members(config, each):
+            if member.user_id is not None:
+                users[member.user_id] = None
+            elif member not in ringing:
+                ringing.append(member)
+    return tuple(users)
+
+
+def _members(config: TenantConfig, group: Destination | RingMember | HuntMember) -> Sequence[RingMember | HuntMember]:
+    """Of a ring group or hunt group that this leads to; of anything else none."""
+    if isinstance(group, HuntMember):
+        return ()
+    ringing, hunting = config.ring_groups.get(group.ring_group_id or ""), config.hunt_groups.get(group.hunt_group_id or "")
+    return ringing.members if ringing is not None else hunting.members if hunting is not None else ()
 
 
 def picks_up_for(config: TenantConfig, user_id: str) -> tuple[str, ...]:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from carillon_contracts.config import Plan
+from carillon_contracts.config import Plan, RingGroup
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.documents import put
-from carillon_directory.domain.graphs import loop_violation, plan_violations
+from carillon_directory.domain.graphs import loop_violation, nesting_violation, plan_violations
 from carillon_directory.testing import after, company_command, given
 
 
@@ -146,3 +146,31 @@ def plans(draw: st.DrawFn) -> Plan:
 def test_a_circle_is_found_exactly_when_there_is_one(value: Plan) -> None:
     config = put(TenantConfig("acme", 1), [value])
     assert (loop_violation(config, value) is not None) == brute_force(value)
+
+
+# -- groups in groups --------------------------------------------------------------------------------------------------
+
+
+def nested(**members: list[str]) -> str:
+    """Where the last group is refused among the others, each with the groups that are its members; empty if it is not."""
+    groups = {
+        name: RingGroup.model_validate({"id": name, "members": [{"user_id": "ann"}, *({"ring_group_id": each} for each in inside)]})
+        for name, inside in members.items()
+    }
+    violation = nesting_violation(TenantConfig("acme", 1, {"ring_group": groups}), next(reversed(groups.values())))
+    return f"{violation.field}: {violation.reason}" if violation else ""
+
+
+@pytest.mark.feature("R-6", "R-7")
+def test_a_group_is_not_inside_itself() -> None:
+    assert nested(a=["a"]) == "members[1].ring_group_id: the group would be inside itself: a -> a"
+    assert nested(b=["c"], c=["a"], a=["b"]) == "members[1].ring_group_id: the group would be inside itself: a -> b -> c -> a"
+    assert nested(d=[], b=["d"], c=["d"], a=["b", "c"]) == "", "one group may stand in two"
+
+
+@pytest.mark.feature("R-6", "R-7")
+def test_groups_are_inside_one_another_so_deep_and_no_deeper() -> None:
+    chain = {"e": list[str](), "d": ["e"], "c": ["d"], "b": ["c"]}
+    assert nested(**chain, a=["b"]) == ""
+    assert nested(f=[], **(chain | {"e": ["f"]}), a=["b"]) == "members[1].ring_group_id: more than 5 groups would be inside one another"
+    assert nested(a=["b"], b=["c"], c=["d"], f=[], e=["f"], d=["e"]).endswith("inside one another"), "those above count too"

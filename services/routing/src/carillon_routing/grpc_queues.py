@@ -1,6 +1,7 @@
 """`QueueControlService`: the floor of the caller's tenant, and what people with the right do on it."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 from carillon.routing.v1 import queues_pb2 as pb
 from carillon.routing.v1.queues_pb2_grpc import QueueControlServiceServicer
@@ -9,6 +10,7 @@ from carillon_kit.auth import ADMIN, OPERATOR
 from carillon_kit.clock import Clock
 from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import current_tenant
+from carillon_routing.domain.disturbing import undisturbed
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues.decide import Refused, agents_on
 from carillon_routing.domain.queues.floor import AgentState, Caller, Floor
@@ -89,7 +91,10 @@ class QueueControl(QueueControlServiceServicer):
 
     async def _agent(self, agent_id: str, command: c.Command) -> pb.AgentState:
         floor = await self._do(current_tenant(), command)
-        return _agent_state(floor, floor.agents.get(agent_id) or AgentState(agent_id), self._clock.now().timestamp())
+        return _agent_state(self._config(current_tenant()), floor, agent_id, self._clock.now().timestamp())
+
+    def _config(self, tenant: str) -> TenantConfig:
+        return self._configuration.current(tenant) or TenantConfig(tenant)
 
     def _alive(self) -> Floors:
         try:
@@ -112,12 +117,12 @@ class QueueControl(QueueControlServiceServicer):
             raise Unavailable(str(away)) from away
 
     def _state(self, tenant: str, queue_id: str, floor: Floor) -> tuple[list[pb.QueueState], list[pb.AgentState]]:
-        config = self._configuration.current(tenant) or TenantConfig(tenant)
+        config = self._config(tenant)
         if queue_id and queue_id not in config.queues:
             raise NotFound(f"queues/{queue_id}")
         now = self._clock.now().timestamp()
         queues = [_queue_state(floor, config, each) for each in sorted(config.queues) if queue_id in ("", each)]
-        return queues, [_agent_state(floor, floor.agents.get(each) or AgentState(each), now) for each in sorted(config.agents)]
+        return queues, [_agent_state(config, floor, each, now) for each in sorted(config.agents)]
 
 
 def _queue_state(floor: Floor, config: TenantConfig, queue_id: str) -> pb.QueueState:
@@ -150,7 +155,8 @@ def _caller(caller: Caller, position: int) -> pb.QueuedCaller:
     return shown
 
 
-def _agent_state(floor: Floor, agent: AgentState, now: float) -> pb.AgentState:
+def _agent_state(config: TenantConfig, floor: Floor, agent_id: str, now: float) -> pb.AgentState:
+    agent = floor.agents.get(agent_id) or AgentState(agent_id)
     caller = floor.callers.get(agent.call_id)
     if caller is not None:
         doing = "talking" if caller.agent_id else "offered"
@@ -160,8 +166,16 @@ def _agent_state(floor: Floor, agent: AgentState, now: float) -> pb.AgentState:
         doing = "paused"
     elif agent.wrap_up_until > now:
         doing = "wrap_up"
+    elif agent.hold_until > now:
+        doing = "held_off"
     else:
-        doing = "held_off" if agent.hold_until > now else "idle"
+        doing = "undisturbed" if _undisturbed(config, agent_id, now) else "idle"
     return pb.AgentState(
         agent_id=agent.agent_id, state=doing, pause_reason=agent.paused, call_id=agent.call_id, calls=agent.calls, missed=agent.missed
     )
+
+
+def _undisturbed(config: TenantConfig, agent_id: str, now: float) -> bool:
+    agent = config.agents.get(agent_id)
+    user = config.users.get(agent.user_id) if agent is not None else None
+    return user is not None and undisturbed(config, datetime.fromtimestamp(now, UTC), user)[0]

@@ -158,11 +158,21 @@ class PagingGroup(Resource):
 
 
 class Supervision(Resource):
-    """A right of some users to take part in the calls of others."""
+    """A right of some users to take part in the calls of others, and to see to queues."""
 
     KIND: ClassVar[str] = "supervision"
     PLURAL: ClassVar[str] = "supervisions"
     display_name: str = ""
     supervisor_user_ids: Annotated[tuple[str, ...], Field(min_length=1, max_length=50)]
-    user_ids: Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]
-    modes: Annotated[tuple[SupervisionMode, ...], Field(min_length=1, max_length=3)]
+    user_ids: Annotated[tuple[str, ...], Field(max_length=1000)] = ()
+    modes: Annotated[tuple[SupervisionMode, ...], Field(max_length=3)] = ()
+    #: Whose callers and agents they see and see to.
+    queue_ids: Annotated[tuple[str, ...], Field(max_length=200)] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.user_ids and not self.modes:
+            raise ValueError("modes: at least one, for the calls of user_ids")
+        if not self.user_ids and not self.queue_ids:
+            raise ValueError("user_ids or queue_ids must be given")
+        return self

@@ -9,15 +9,19 @@ from carillon_contracts.config.values import E164, Departmental, Shape, exactly_
 
 
 class RingMember(Shape):
-    """A user or an external number in a group; `ring_seconds` 0: 5 for a user, 20 for an external number."""
+    """One in a group: a user, a number or another group; `ring_seconds` 0: 5 for a user, 20 for a number, a group's own time."""
 
     user_id: str | None = None
     external_number: E164 | None = None
+    #: Its members ring as its own timetable says, for so long at most.
+    ring_group_id: str | None = None
+    #: Of those who are logged in and idle.
+    hunt_group_id: str | None = None
     ring_seconds: Annotated[int, Field(ge=0, le=60)] = 0
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        exactly_one(self, ("user_id", "external_number"))
+        exactly_one(self, ("user_id", "external_number", "ring_group_id", "hunt_group_id"))
         if 0 < self.ring_seconds < 5:
             raise ValueError("ring_seconds must be 5 to 60")
         return self
@@ -41,6 +45,10 @@ class RingGroup(Departmental):
     recording_policy_id: str = ""
     #: Playlist that callers hear in place of the ringing tone.
     ringback_music_id: str = ""
+    #: Members ring also while they are not to be disturbed (do not disturb, quiet hours); else they are left out.
+    through_do_not_disturb: bool = False
+    #: Who a member's unconditional forwarding leads to rings in the member's place; else the member's own phones do.
+    follow_forwarding: bool = False
 
 
 class HuntMember(Shape):
@@ -67,6 +75,9 @@ class HuntGroup(Departmental):
     all_busy: Destination | None = None
     #: Playlist that callers hear in place of the ringing tone.
     ringback_music_id: str = ""
+    #: As a ring group's.
+    through_do_not_disturb: bool = False
+    follow_forwarding: bool = False
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

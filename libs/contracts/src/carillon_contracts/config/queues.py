@@ -5,14 +5,14 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from carillon_contracts.config.destinations import Announcement, Destination
-from carillon_contracts.config.values import Resource, Shape
+from carillon_contracts.config.values import Departmental, Resource, Shape
 
 SkillName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,31}$")]
 SkillLevel = Annotated[int, Field(ge=1, le=10)]
 Key = Annotated[str, StringConstraints(pattern=r"^[0-9*#]?$")]
 Seconds = Annotated[int, Field(ge=0, le=86_400)]
 #: Callers who may wait in a queue that does not say.
-DEFAULT_SIZE = 500
+DEFAULT_SIZE = 10
 
 
 class QueueMember(Shape):
@@ -74,7 +74,7 @@ class QueueCallback(Shape):
     expires_seconds: Annotated[int, Field(ge=60, le=172_800)] = 14_400
 
 
-class Queue(Resource):
+class Queue(Departmental):
     """Callers wait, the highest priority first and then who came first, until an agent is free."""
 
     KIND: ClassVar[str] = "queue"
@@ -100,6 +100,10 @@ class Queue(Resource):
     callback: QueueCallback = QueueCallback()
     #: Whether the talks of its callers are recorded.
     recording_policy_id: str = ""
+    #: Agents are offered callers also while they are not to be disturbed (do not disturb, quiet hours); else they are passed over.
+    through_do_not_disturb: bool = False
+    #: Playlist that callers hear while they wait; empty: the tenant's.
+    hold_music_id: str = ""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -12,13 +12,14 @@ from carillon_contracts.config import (
     PlanDraft,
     PlanTest,
     Resource,
+    RingGroup,
     Schedule,
     Tenant,
     User,
 )
 from carillon_contracts.inherited import account_codes_for
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.domain.graphs import loop_violation, plan_violations
+from carillon_directory.domain.graphs import loop_violation, nesting_violation, plan_violations
 from carillon_directory.domain.outcomes import Holder, Violation
 from carillon_directory.domain.references import Reference, exists, references
 
@@ -51,7 +52,7 @@ def violations(
         found += _test_violations(config, resource)
     if isinstance(resource, Agent):
         found += _second_agents(config, resource)
-    loop = loop_violation(config, resource)
+    loop = nesting_violation(config, resource) if isinstance(resource, RingGroup) else loop_violation(config, resource)
     return [*found, loop] if loop is not None else found
 
 

@@ -4,15 +4,17 @@ A wait is whatever takes the caller's or a callee's part: ringing, a menu, a que
 the tenant's own numbers pass a call on by themselves, so a circle of these alone would never end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from carillon_contracts.config import Destination, Extension, Number, Plan, PlanNode, Resource
+from carillon_contracts.config import Destination, Extension, Number, Plan, PlanNode, Resource, RingGroup
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.outcomes import Violation
 
 #: Destinations that can come back with an outcome.
 _RUNG = ("user_id", "external_number", "extension_id")
+#: Ring groups inside one another.
+MAX_NESTED = 5
 #: Nodes that wait for somebody.
 _WAITS = ("ring_group", "hunt_group", "menu", "queue", "mailbox")
 
@@ -79,6 +81,55 @@ def loop_violation(config: TenantConfig, resource: Resource) -> Violation | None
         if field is not None:
             return Violation(field, f"loop without a wait: {' -> '.join(map(str, circle))}")
     return None
+
+
+def nesting_violation(config: TenantConfig, group: RingGroup) -> Violation | None:
+    """A member by which the group would be inside itself, or stand in more than `MAX_NESTED` groups inside one another."""
+    around: dict[str, list[str]] = {}
+    for each in config.ring_groups.values():
+        for member in each.members:
+            around.setdefault(member.ring_group_id or "", []).append(each.id)
+    above = _depth(group.id, lambda name: around.get(name, []))
+    for index, member in enumerate(group.members):
+        field = f"members[{index}].ring_group_id"
+        if member.ring_group_id is None:
+            continue
+        if (way := _way_back(config, group.id, member.ring_group_id)) is not None:
+            return Violation(field, f"the group would be inside itself: {' -> '.join((group.id, *way))}")
+        if above + _depth(member.ring_group_id, lambda name: _inside(config, name)) > MAX_NESTED:
+            return Violation(field, f"more than {MAX_NESTED} groups would be inside one another")
+    return None
+
+
+def _inside(config: TenantConfig, group_id: str) -> list[str]:
+    group = config.ring_groups.get(group_id)
+    return [member.ring_group_id for member in group.members if member.ring_group_id is not None] if group is not None else []
+
+
+def _way_back(config: TenantConfig, home: str, start: str) -> list[str] | None:
+    """The groups from `start` to `home`, each inside the one before."""
+    came_from: dict[str, str] = {start: ""}
+    ahead = [start]
+    while ahead:
+        here = ahead.pop()
+        if here == home:
+            way = [here]
+            while came_from[way[-1]]:
+                way.append(came_from[way[-1]])
+            return way[::-1]
+        for each in _inside(config, here):
+            if each not in came_from:
+                came_from[each] = here
+                ahead.append(each)
+    return None
+
+
+def _depth(start: str, onward: Callable[[str], list[str]]) -> int:
+    """Groups one after another from `start` on, itself with them; counted no further than need be."""
+    level, depth = {start}, 0
+    while level and depth <= MAX_NESTED:
+        level, depth = {each for here in level for each in onward(here)}, depth + 1
+    return depth
 
 
 def _circles(config: TenantConfig, starts: tuple[Vertex, ...]) -> Iterator[list[Vertex]]:

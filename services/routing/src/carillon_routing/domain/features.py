@@ -10,6 +10,7 @@ from carillon_contracts.config import ParkingLot, User
 from carillon_contracts.feature_codes import Coded, lot_of, picks_up_for, rung_at
 from carillon_routing.domain import attendance, call_back, hot_desk, operators
 from carillon_routing.domain.cursor import FeatureWait
+from carillon_routing.domain.disturbing import left_alone
 from carillon_routing.domain.facts import HangUp, Ring, RingResult, UserTarget
 from carillon_routing.domain.feature_phrases import phrase
 from carillon_routing.domain.feature_settings import language_of, say
@@ -188,7 +189,7 @@ def _intercom(walk: Walk, subject: str, extension: str) -> Move:
     if user is None:
         walk.note(subject, False, f"{extension} is no user's extension")
         return say(walk, "no_such_extension")
-    if user.do_not_disturb:
+    if _undisturbed(walk, user.id):
         walk.note(subject, False, f"user/{user.id} is not to be disturbed")
         return Stop(ENDS["busy"])
     walk.note(subject, True, "the phone answers by itself", f"user/{user.id}")
@@ -214,7 +215,11 @@ def _page(walk: Walk, subject: str, number: str) -> Move:
 
 def _undisturbed(walk: Walk, user_id: str) -> bool:
     user = walk.config.users.get(user_id)
-    return user is None or user.do_not_disturb
+    if user is None:
+        return True
+    reason, trace = left_alone(walk.config, walk.call, walk.now, user, through=False)
+    walk.noted(trace)
+    return bool(reason)
 
 
 def _supervise(walk: Walk, subject: str, extension: str, mode: SuperviseMode) -> Move:

@@ -5,6 +5,7 @@ Always: the same arguments give the same step, so that a past one can be made ag
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import assert_never, cast
 
 from carillon_contracts.config import Queue
@@ -14,6 +15,7 @@ from carillon_routing.domain.cursor import Cursor, QueueWait
 from carillon_routing.domain.facts import Advance, CallFacts, Play, Ring, TraceLine, UserTarget, Wait
 from carillon_routing.domain.identity import shown_inside
 from carillon_routing.domain.queue_steps import QueueSeen
+from carillon_routing.domain.queues.assign import spared
 from carillon_routing.domain.queues.speech import called_back, heard, offered_back
 from carillon_routing.domain.recordings import recorded
 from carillon_routing.domain.walk import Walk
@@ -22,6 +24,8 @@ from carillon_routing.domain.walk import Walk
 MAX_WAIT_MS = 30_000
 #: While the database is away.
 AWAY_MS = 2_000
+#: Agents who are told of in a trace.
+MOST_SPARED = 10
 #: Of `QueueWait.first`.
 BEHIND, TOLD = 1, 2
 
@@ -57,7 +61,7 @@ def _ring(config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, s
     walk = Walk(config, call, datetime.fromtimestamp(seen.at, UTC))
     walk.take_up(cursor)
     step = recorded(walk, step, cursor.wait)
-    return _advance(seen, step, cursor, line, *walk.trace)
+    return _advance(seen, step, cursor, *_spared(config, queue, call, seen), line, *walk.trace)
 
 
 def _wait(config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, wait: QueueWait, seen: QueueSeen) -> Advance:
@@ -76,7 +80,16 @@ def _wait(config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, w
     wait = replace(wait, turn=wait.turn + 1, offers=offers, first=first)
     step = Wait(phrases, queue.leave_key + callback_key(queue, call, wait, calls_back=seen.calls_back), every)
     reason = f"position {seen.position}, priority {seen.priority}, waiting {waited:.0f} s"
-    return _advance(seen, step, replace(cursor, wait=wait), TraceLine(f"queue/{queue.id}", True, reason))
+    lines = (*_spared(config, queue, call, seen), TraceLine(f"queue/{queue.id}", True, reason))
+    return _advance(seen, step, replace(cursor, wait=wait), *lines)
+
+
+def _spared(config: TenantConfig, queue: Queue, call: CallFacts, seen: QueueSeen) -> tuple[TraceLine, ...]:
+    """The first agents who are passed over by wishes of their own, logged in or not."""
+    agents = (config.agents[member.agent_id] for member in queue.members if member.agent_id in config.agents)
+    reasons = ((agent.user_id, spared(config, queue, agent, call.caller_number, seen.at)) for agent in agents)
+    lines = (TraceLine(f"queue/{queue.id} user/{user_id}", False, f"user/{user_id} {reason}") for user_id, reason in reasons if reason)
+    return tuple(islice(lines, MOST_SPARED))
 
 
 def _first(queue: Queue, wait: QueueWait, position: int) -> int:

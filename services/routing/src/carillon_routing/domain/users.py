@@ -1,17 +1,15 @@
 """A user as a destination: forwarding, screening, do not disturb, the secretary, and every phone that rings for them."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
-from carillon_contracts.config import DailyRange, Destination, SimultaneousTarget, StickyAgentNode, User, WeekRange
+from carillon_contracts.config import Destination, SimultaneousTarget, StickyAgentNode, User
 from carillon_routing.domain import callers, limits
 from carillon_routing.domain.cursor import StickyWait, UserWait
+from carillon_routing.domain.disturbing import in_hours, left_alone, screened, undisturbed
 from carillon_routing.domain.facts import HangUp, HoldReminder, Ring, RingResult, RingTarget, TrunkTarget, UserTarget
 from carillon_routing.domain.feature_phrases import phrase
 from carillon_routing.domain.identity import shown_inside, shown_outside
 from carillon_routing.domain.reach import Reach, reach_number, target_of
-from carillon_routing.domain.schedules import WEEKDAYS
 from carillon_routing.domain.walk import ENDS, LIKE, MAX_FORWARDS, Move, Stop, ToDestination, ToNode, ToSender, Walk, lacks, name_of
 
 
@@ -23,7 +21,7 @@ def enter(walk: Walk, user_id: str, ring_seconds: int) -> Move:
         return ToSender("unreachable", ENDS["unreachable"])
     verdict = _screened(walk, user)
     if verdict is not True:
-        forward = _unconditional(walk, user) if verdict is None else None
+        forward = unconditional(walk, user) if verdict is None else None
         if forward is not None:
             return _forwarded(walk, user, forward, "busy")
         if verdict is False or _undisturbed(walk, user):
@@ -122,9 +120,12 @@ def _reach(walk: Walk, user: User, also: SimultaneousTarget) -> tuple[Reach | No
         reach, reason, trace = reach_number(walk.config, user, also.external_number, walk.call)
         walk.noted(trace)
         return reach, reason
-    if also.user_id not in walk.config.users:
+    other = walk.config.users.get(also.user_id or "")
+    if other is None:
         return None, f"user/{also.user_id} does not exist"
-    return Reach(user_id=also.user_id), ""
+    reason, trace = left_alone(walk.config, walk.call, walk.now, other, through=False)
+    walk.noted(trace)
+    return (None, f"user/{other.id} {reason}") if reason else (Reach(user_id=other.id), "")
 
 
 def _step(walk: Walk, targets: list[RingTarget], wait: UserWait | StickyWait) -> Stop:
@@ -151,7 +152,7 @@ def _secretary(walk: Walk, user: User) -> User | None:
         if listed:
             return None
     if rule.except_hours:
-        inside, reason = in_hours(walk, rule.except_hours)
+        inside, reason = in_hours(walk.config, walk.now, rule.except_hours)
         walk.note(f"{subject} exception hours", inside, reason)
         if inside:
             return None
@@ -174,31 +175,15 @@ def _reminding(move: Move, user: User, secretary: User, seconds: int, tenant_lan
 
 
 def _screened(walk: Walk, user: User) -> bool | None:
-    """True: the caller gets through whatever else is set; False: never; None: no rule says anything."""
-    for position, rule in enumerate(user.screening, 1):
-        listed, reason = callers.on_list(walk.config, walk.call, rule.caller_list_id)
-        subject = f"user/{user.id} screening {position} caller_list/{rule.caller_list_id}"
-        if not listed:
-            walk.note(subject, False, reason)
-            continue
-        passes, why = rule.passes == "always", f"{reason}: {rule.passes} gets through"
-        if rule.passes == "hours":
-            passes, hours = in_hours(walk, rule.hours)
-            why = f"{reason}: gets through at certain hours, and {hours}"
-        walk.note(subject, True, why)
-        return passes
-    return None
+    verdict, trace = screened(walk.config, walk.call, walk.now, user)
+    walk.noted(trace)
+    return verdict
 
 
 def _undisturbed(walk: Walk, user: User) -> bool:
-    if user.do_not_disturb:
-        walk.note(f"user/{user.id} do not disturb", True, "is on")
-        return True
-    if not user.quiet_hours:
-        return False
-    inside, reason = in_hours(walk, user.quiet_hours)
-    walk.note(f"user/{user.id} quiet hours", inside, reason)
-    return inside
+    alone, trace = undisturbed(walk.config, walk.now, user)
+    walk.noted(trace)
+    return alone
 
 
 def _not_rung(walk: Walk, user: User) -> Move:
@@ -214,7 +199,8 @@ def _end(walk: Walk, user: User, result: RingResult) -> HangUp:
 # -- forwarding -------------------------------------------------------------------------------------------------------
 
 
-def _unconditional(walk: Walk, user: User) -> Destination | None:
+def unconditional(walk: Walk, user: User) -> Destination | None:
+    """Where the user's calls go without ringing, now."""
     forward, hours = user.forwarding.unconditional, user.forwarding.unconditional_hours
     if forward is None:
         return None
@@ -222,7 +208,7 @@ def _unconditional(walk: Walk, user: User) -> Destination | None:
     if "unconditional" in user.forwarding.suspended:
         walk.note(subject, False, "is suspended", name_of(forward))
         return None
-    inside, reason = in_hours(walk, (hours,)) if hours is not None else (True, "always")
+    inside, reason = in_hours(walk.config, walk.now, (hours,)) if hours is not None else (True, "always")
     walk.note(subject, inside, reason, name_of(forward))
     return forward if inside else None
 
@@ -251,26 +237,3 @@ def _forwarded(walk: Walk, user: User, forward: Destination, result: RingResult)
         return ToSender(result, ENDS[result])
     walk.forwards += 1
     return ToDestination(forward, for_user_id=user.id)
-
-
-# -- hours ------------------------------------------------------------------------------------------------------------
-
-
-def in_hours(walk: Walk, ranges: tuple[DailyRange, ...]) -> tuple[bool, str]:
-    """Whether now is inside one of the ranges by the tenant's wall clock, and why."""
-    local = walk.now.astimezone(ZoneInfo(walk.config.tenant.time_zone))
-    moment = f"{WEEKDAYS[local.weekday()]} {local:%H:%M} {walk.config.tenant.time_zone}"
-    for each in ranges:
-        if _inside(each, local):
-            return True, f"{moment} is inside {each.start}-{each.end}"
-    return False, f"{moment} is outside {', '.join(f'{each.start}-{each.end}' for each in ranges)}"
-
-
-def _inside(each: DailyRange, local: datetime) -> bool:
-    time = f"{local:%H:%M}"
-    days = each.weekdays if isinstance(each, WeekRange) and each.weekdays else (1, 2, 3, 4, 5, 6, 7)
-    if each.start < each.end:
-        return local.isoweekday() in days and each.start <= time < each.end
-    if time >= each.start:
-        return local.isoweekday() in days
-    return time < each.end and (local.date() - timedelta(days=1)).isoweekday() in days

@@ -122,6 +122,48 @@ def test_an_agent_who_misses_too_many_offers_is_paused() -> None:
     assert here.do(c.Resume("anna")).offers() == {"c1": ("anna",)}
 
 
+LISTED = [{"id": "nuisance", "callers": [{"prefix": "+41791112233", "exact": True}]}]
+
+
+def spared(through: bool = False, **anna: Any) -> dict[str, tuple[str, ...]]:
+    """Who is offered when a caller comes to a queue whose agents anna (who wants this) and ben are free, anna for longer."""
+    config = small_company(
+        users=[{"id": "anna", "last_name": "A", **anna}, {"id": "ben", "last_name": "B"}],
+        caller_lists=LISTED,
+        agents=[{"id": each, "user_id": each} for each in ("anna", "ben")],
+        queues=[{"id": "sales", "members": [{"agent_id": "anna"}, {"agent_id": "ben"}], "through_do_not_disturb": through}],
+    )
+    here = Hall(config).do(c.LogIn("anna"), c.LogIn("ben"), after=1.0)
+    return here.comes("c1", number="+41791112233").offers()
+
+
+@pytest.mark.feature("R-14")
+@pytest.mark.parametrize("wish", [{"do_not_disturb": True}, {"quiet_hours": [{"start": "00:00", "end": "23:59"}]}])
+def test_an_agent_who_is_not_to_be_disturbed_is_passed_over_unless_the_queue_says_otherwise(wish: dict[str, Any]) -> None:
+    assert spared() == {"c1": ("anna",)}
+    assert spared(**wish) == {"c1": ("ben",)}
+    assert spared(through=True, **wish) == {"c1": ("anna",)}
+    assert spared(**wish, screening=[{"caller_list_id": "nuisance", "passes": "always"}]) == {"c1": ("anna",)}
+
+
+@pytest.mark.feature("R-14")
+def test_an_agent_is_not_offered_whom_their_own_list_never_lets_through() -> None:
+    never = [{"caller_list_id": "nuisance", "passes": "never"}]
+    assert spared(screening=never) == spared(through=True, screening=never) == {"c1": ("ben",)}
+
+
+def test_an_agent_who_may_be_disturbed_again_is_offered_who_waits() -> None:
+    def company_with(*, undisturbed: bool) -> TenantConfig:
+        members = [{"agent_id": "anna"}]
+        users = [{"id": "anna", "last_name": "A", "do_not_disturb": undisturbed}]
+        return small_company(users=users, agents=[{"id": "anna", "user_id": "anna"}], queues=[{"id": "sales", "members": members}])
+
+    here = Hall(company_with(undisturbed=True)).do(c.LogIn("anna")).comes("c1")
+    assert here.do(c.Tick(), after=5).offers() == {}
+    here.config = company_with(undisturbed=False)
+    assert here.do(c.Tick(), after=1).offers() == {"c1": ("anna",)}
+
+
 def test_longest_idle() -> None:
     assert hall("ben", "anna").comes("c1").comes("c2").offers() == {"c1": ("ben",), "c2": ("anna",)}
 

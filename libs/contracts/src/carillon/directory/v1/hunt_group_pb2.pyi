@@ -81,6 +81,8 @@ class HuntGroup(_message.Message):
     TIMEOUT_SECONDS_FIELD_NUMBER: _builtins.int
     NO_ANSWER_FIELD_NUMBER: _builtins.int
     ALL_BUSY_FIELD_NUMBER: _builtins.int
+    THROUGH_DO_NOT_DISTURB_FIELD_NUMBER: _builtins.int
+    FOLLOW_FORWARDING_FIELD_NUMBER: _builtins.int
     RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
@@ -92,6 +94,14 @@ class HuntGroup(_message.Message):
     """Of each member in turn; 5 to 60, 15 if unset."""
     timeout_seconds: _builtins.int
     """The whole group gives up after this; 10 to 300, 45 if unset."""
+    through_do_not_disturb: _builtins.bool
+    """Members ring also while they are not to be disturbed (do not disturb, quiet hours); unset: they are passed over. A caller whom a member's
+    own list never lets through does not ring there in any case.
+    """
+    follow_forwarding: _builtins.bool
+    """Who a member's unconditional forwarding leads to (a user, an extension, an outside number) rings in the member's place; unset: the
+    member's own phones ring.
+    """
     ringback_music_id: _builtins.str
     """Playlist that callers hear in place of the ringing tone."""
     @_builtins.property
@@ -117,11 +127,13 @@ class HuntGroup(_message.Message):
         timeout_seconds: _builtins.int = ...,
         no_answer: _destination_pb2.Destination | None = ...,
         all_busy: _destination_pb2.Destination | None = ...,
+        through_do_not_disturb: _builtins.bool = ...,
+        follow_forwarding: _builtins.bool = ...,
         ringback_music_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["all_busy", b"all_busy", "no_answer", b"no_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_busy", b"all_busy", "department_id", b"department_id", "display_name", b"display_name", "etag", b"etag", "id", b"id", "members", b"members", "no_answer", b"no_answer", "ring_seconds", b"ring_seconds", "ringback_music_id", b"ringback_music_id", "strategy", b"strategy", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_busy", b"all_busy", "department_id", b"department_id", "display_name", b"display_name", "etag", b"etag", "follow_forwarding", b"follow_forwarding", "id", b"id", "members", b"members", "no_answer", b"no_answer", "ring_seconds", b"ring_seconds", "ringback_music_id", b"ringback_music_id", "strategy", b"strategy", "through_do_not_disturb", b"through_do_not_disturb", "timeout_seconds", b"timeout_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -251,6 +251,7 @@ class Queue(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     STRATEGY_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
@@ -270,13 +271,17 @@ class Queue(_message.Message):
     LEFT_BY_KEY_FIELD_NUMBER: _builtins.int
     ANNOUNCEMENTS_FIELD_NUMBER: _builtins.int
     CALLBACK_FIELD_NUMBER: _builtins.int
+    THROUGH_DO_NOT_DISTURB_FIELD_NUMBER: _builtins.int
+    HOLD_MUSIC_ID_FIELD_NUMBER: _builtins.int
     RECORDING_POLICY_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
+    department_id: _builtins.str
+    """Whose admins see and change it, and see to its callers and agents; empty: the whole tenant's."""
     display_name: _builtins.str
     strategy: Global___QueueStrategy.ValueType
     max_size: _builtins.int
-    """Callers who may wait; 0: 500."""
+    """Callers who may wait; 0: 10."""
     max_wait_seconds: _builtins.int
     """0: without end."""
     ring_seconds: _builtins.int
@@ -293,6 +298,12 @@ class Queue(_message.Message):
     """Pressed by a caller with a known number who wants to hang up, keep the place and be called back at their turn: the agent's phones ring,
     then the caller is called with the agent's rights. Empty: nobody is called back.
     """
+    through_do_not_disturb: _builtins.bool
+    """Agents are offered callers also while they are not to be disturbed (do not disturb, quiet hours); unset: they are passed over. A caller
+    whom an agent's own list never lets through is not offered to that agent in any case.
+    """
+    hold_music_id: _builtins.str
+    """Playlist that callers hear while they wait; empty: the tenant's hold music."""
     recording_policy_id: _builtins.str
     """Whether the talks of its callers are recorded."""
     @_builtins.property
@@ -322,6 +333,7 @@ class Queue(_message.Message):
         *,
         id: _builtins.str = ...,
         etag: _builtins.str = ...,
+        department_id: _builtins.str = ...,
         display_name: _builtins.str = ...,
         strategy: Global___QueueStrategy.ValueType = ...,
         members: _abc.Iterable[Global___QueueMember] | None = ...,
@@ -341,11 +353,13 @@ class Queue(_message.Message):
         left_by_key: _destination_pb2.Destination | None = ...,
         announcements: Global___QueueAnnouncements | None = ...,
         callback: Global___QueueCallback | None = ...,
+        through_do_not_disturb: _builtins.bool = ...,
+        hold_music_id: _builtins.str = ...,
         recording_policy_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["announcements", b"announcements", "callback", b"callback", "full", b"full", "left_by_key", b"left_by_key", "no_agents", b"no_agents", "waited_too_long", b"waited_too_long"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcements", b"announcements", "callback", b"callback", "callback_key", b"callback_key", "display_name", b"display_name", "etag", b"etag", "full", b"full", "id", b"id", "leave_key", b"leave_key", "leave_without_agents", b"leave_without_agents", "left_by_key", b"left_by_key", "max_size", b"max_size", "max_wait_seconds", b"max_wait_seconds", "members", b"members", "missed_offers_to_pause", b"missed_offers_to_pause", "no_agents", b"no_agents", "priorities", b"priorities", "recording_policy_id", b"recording_policy_id", "ring_seconds", b"ring_seconds", "skills", b"skills", "strategy", b"strategy", "waited_too_long", b"waited_too_long", "wrap_up_seconds", b"wrap_up_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcements", b"announcements", "callback", b"callback", "callback_key", b"callback_key", "department_id", b"department_id", "display_name", b"display_name", "etag", b"etag", "full", b"full", "hold_music_id", b"hold_music_id", "id", b"id", "leave_key", b"leave_key", "leave_without_agents", b"leave_without_agents", "left_by_key", b"left_by_key", "max_size", b"max_size", "max_wait_seconds", b"max_wait_seconds", "members", b"members", "missed_offers_to_pause", b"missed_offers_to_pause", "no_agents", b"no_agents", "priorities", b"priorities", "recording_policy_id", b"recording_policy_id", "ring_seconds", b"ring_seconds", "skills", b"skills", "strategy", b"strategy", "through_do_not_disturb", b"through_do_not_disturb", "waited_too_long", b"waited_too_long", "wrap_up_seconds", b"wrap_up_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

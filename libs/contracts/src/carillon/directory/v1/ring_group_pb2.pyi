@@ -78,26 +78,34 @@ class RingMember(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     EXTERNAL_NUMBER_FIELD_NUMBER: _builtins.int
+    RING_GROUP_ID_FIELD_NUMBER: _builtins.int
+    HUNT_GROUP_ID_FIELD_NUMBER: _builtins.int
     RING_SECONDS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     external_number: _builtins.str
     """E.164 with its plus sign."""
+    ring_group_id: _builtins.str
+    """Its members ring as its own timetable says, within the time of this member; no group is inside itself."""
+    hunt_group_id: _builtins.str
+    """Those of its members ring who are logged in and idle."""
     ring_seconds: _builtins.int
     """How long this member rings (sequential) or how long until the next one joins (progressive); 5 to 60, 5 if unset
-    for a user and 20 for an external number.
+    for a user, 20 for an external number, and a group's own time-out.
     """
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
         external_number: _builtins.str = ...,
+        ring_group_id: _builtins.str = ...,
+        hunt_group_id: _builtins.str = ...,
         ring_seconds: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["external_number", b"external_number", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["external_number", b"external_number", "hunt_group_id", b"hunt_group_id", "ring_group_id", b"ring_group_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_number", b"external_number", "ring_seconds", b"ring_seconds", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_number", b"external_number", "hunt_group_id", b"hunt_group_id", "ring_group_id", b"ring_group_id", "ring_seconds", b"ring_seconds", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["user_id", "external_number"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["user_id", "external_number", "ring_group_id", "hunt_group_id"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
@@ -117,6 +125,8 @@ class RingGroup(_message.Message):
     NO_ANSWER_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
     WRAP_FIELD_NUMBER: _builtins.int
+    THROUGH_DO_NOT_DISTURB_FIELD_NUMBER: _builtins.int
+    FOLLOW_FORWARDING_FIELD_NUMBER: _builtins.int
     RECORDING_POLICY_ID_FIELD_NUMBER: _builtins.int
     RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
@@ -130,6 +140,14 @@ class RingGroup(_message.Message):
     order: Global___RingOrder.ValueType
     wrap: _builtins.bool
     """Sequential: after the last member the first again, until the time is over."""
+    through_do_not_disturb: _builtins.bool
+    """Members ring also while they are not to be disturbed (do not disturb, quiet hours); unset: they are left out. A caller whom a member's
+    own list never lets through does not ring there in any case.
+    """
+    follow_forwarding: _builtins.bool
+    """Who a member's unconditional forwarding leads to (a user, an extension, an outside number) rings in the member's place; unset: the
+    member's own phones ring.
+    """
     recording_policy_id: _builtins.str
     """Of calls that come by the group; empty: as the line says."""
     ringback_music_id: _builtins.str
@@ -153,12 +171,14 @@ class RingGroup(_message.Message):
         no_answer: _destination_pb2.Destination | None = ...,
         order: Global___RingOrder.ValueType = ...,
         wrap: _builtins.bool = ...,
+        through_do_not_disturb: _builtins.bool = ...,
+        follow_forwarding: _builtins.bool = ...,
         recording_policy_id: _builtins.str = ...,
         ringback_music_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["no_answer", b"no_answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "display_name", b"display_name", "etag", b"etag", "id", b"id", "members", b"members", "no_answer", b"no_answer", "order", b"order", "recording_policy_id", b"recording_policy_id", "ringback_music_id", b"ringback_music_id", "strategy", b"strategy", "timeout_seconds", b"timeout_seconds", "wrap", b"wrap"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "display_name", b"display_name", "etag", b"etag", "follow_forwarding", b"follow_forwarding", "id", b"id", "members", b"members", "no_answer", b"no_answer", "order", b"order", "recording_policy_id", b"recording_policy_id", "ringback_music_id", b"ringback_music_id", "strategy", b"strategy", "through_do_not_disturb", b"through_do_not_disturb", "timeout_seconds", b"timeout_seconds", "wrap", b"wrap"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,37 +27,37 @@ from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'carillon/directory/v1/supervision.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xa3\x01\n\x0bSupervision\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x1b\n\x13supervisor_user_ids\x18\x0b \x03(\t\x12\x10\n\x08user_ids\x18\x0c \x03(\t\x12\x35\n\x05modes\x18\r \x03(\x0e\x32&.carillon.directory.v1.SupervisionMode\"O\n\x15GetSupervisionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"Q\n\x16GetSupervisionResponse\x12\x37\n\x0bsupervision\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Supervision\"\xbb\x01\n\x17ListSupervisionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"m\n\x18ListSupervisionsResponse\x12\x38\n\x0csupervisions\x18\x01 \x03(\x0b\x32\".carillon.directory.v1.Supervision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x18\x43reateSupervisionRequest\x12\x37\n\x0bsupervision\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Supervision\x12\x0e\n\x06reason\x18\x02 \x01(\t\"T\n\x19\x43reateSupervisionResponse\x12\x37\n\x0bsupervision\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Supervision\"\x94\x01\n\x18UpdateSupervisionRequest\x12\x37\n\x0bsupervision\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Supervision\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"T\n\x19UpdateSupervisionResponse\x12\x37\n\x0bsupervision\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Supervision\"D\n\x18\x44\x65leteSupervisionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1b\n\x19\x44\x65leteSupervisionResponse*\x8a\x01\n\x0fSupervisionMode\x12 \n\x1cSUPERVISION_MODE_UNSPECIFIED\x10\x00\x12\x1b\n\x17SUPERVISION_MODE_LISTEN\x10\x01\x12\x1c\n\x18SUPERVISION_MODE_WHISPER\x10\x02\x12\x1a\n\x16SUPERVISION_MODE_BARGE\x10\x03\x32\xe0\x04\n\x12SupervisionService\x12m\n\x0eGetSupervision\x12,.carillon.directory.v1.GetSupervisionRequest\x1a-.carillon.directory.v1.GetSupervisionResponse\x12s\n\x10ListSupervisions\x12..carillon.directory.v1.ListSupervisionsRequest\x1a/.carillon.directory.v1.ListSupervisionsResponse\x12v\n\x11\x43reateSupervision\x12/.carillon.directory.v1.CreateSupervisionRequest\x1a\x30.carillon.directory.v1.CreateSupervisionResponse\x12v\n\x11UpdateSupervision\x12/.carillon.directory.v1.UpdateSupervisionRequest\x1a\x30.carillon.directory.v1.UpdateSupervisionResponse\x12v\n\x11\x44\x65leteSupervision\x12/.carillon.directory.v1.DeleteSupervisionRequest\x1a\x30.carillon.directory.v1.DeleteSupervisionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'carillon/directory/v1/supervision.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xb6\x01\n\x0bSupervision\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x1b\n\x13supervisor_user_ids\x18\x0b \x03(\t\x12\x10\n\x08user_ids\x18\x0c \x03(\t\x12\x35\n\x05modes\x18\r \x03(\x0e\x32&.carillon.directory.v1.SupervisionMode\x12\x11\n\tqueue_ids\x18\x0e \x03(\t\"O\n\x15GetSupervisionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"Q\n\x16GetSupervisionResponse\x12\x37\n\x0bsupervision\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Supervision\"\xbb\x01\n\x17ListSupervisionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"m\n\x18ListSupervisionsResponse\x12\x38\n\x0csupervisions\x18\x01 \x03(\x0b\x32\".carillon.directory.v1.Supervision\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x18\x43reateSupervisionRequest\x12\x37\n\x0bsupervision\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Supervision\x12\x0e\n\x06reason\x18\x02 \x01(\t\"T\n\x19\x43reateSupervisionResponse\x12\x37\n\x0bsupervision\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Supervision\"\x94\x01\n\x18UpdateSupervisionRequest\x12\x37\n\x0bsupervision\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Supervision\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"T\n\x19UpdateSupervisionResponse\x12\x37\n\x0bsupervision\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.Supervision\"D\n\x18\x44\x65leteSupervisionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1b\n\x19\x44\x65leteSupervisionResponse*\x8a\x01\n\x0fSupervisionMode\x12 \n\x1cSUPERVISION_MODE_UNSPECIFIED\x10\x00\x12\x1b\n\x17SUPERVISION_MODE_LISTEN\x10\x01\x12\x1c\n\x18SUPERVISION_MODE_WHISPER\x10\x02\x12\x1a\n\x16SUPERVISION_MODE_BARGE\x10\x03\x32\xe0\x04\n\x12SupervisionService\x12m\n\x0eGetSupervision\x12,.carillon.directory.v1.GetSupervisionRequest\x1a-.carillon.directory.v1.GetSupervisionResponse\x12s\n\x10ListSupervisions\x12..carillon.directory.v1.ListSupervisionsRequest\x1a/.carillon.directory.v1.ListSupervisionsResponse\x12v\n\x11\x43reateSupervision\x12/.carillon.directory.v1.CreateSupervisionRequest\x1a\x30.carillon.directory.v1.CreateSupervisionResponse\x12v\n\x11UpdateSupervision\x12/.carillon.directory.v1.UpdateSupervisionRequest\x1a\x30.carillon.directory.v1.UpdateSupervisionResponse\x12v\n\x11\x44\x65leteSupervision\x12/.carillon.directory.v1.DeleteSupervisionRequest\x1a\x30.carillon.directory.v1.DeleteSupervisionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.supervision_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUPERVISIONMODE']._serialized_start=1325
-  _globals['_SUPERVISIONMODE']._serialized_end=1463
+  _globals['_SUPERVISIONMODE']._serialized_start=1344
+  _globals['_SUPERVISIONMODE']._serialized_end=1482
   _globals['_SUPERVISION']._serialized_start=171
-  _globals['_SUPERVISION']._serialized_end=334
-  _globals['_GETSUPERVISIONREQUEST']._serialized_start=336
-  _globals['_GETSUPERVISIONREQUEST']._serialized_end=415
-  _globals['_GETSUPERVISIONRESPONSE']._serialized_start=417
-  _globals['_GETSUPERVISIONRESPONSE']._serialized_end=498
-  _globals['_LISTSUPERVISIONSREQUEST']._serialized_start=501
-  _globals['_LISTSUPERVISIONSREQUEST']._serialized_end=688
-  _globals['_LISTSUPERVISIONSRESPONSE']._serialized_start=690
-  _globals['_LISTSUPERVISIONSRESPONSE']._serialized_end=799
-  _globals['_CREATESUPERVISIONREQUEST']._serialized_start=801
-  _globals['_CREATESUPERVISIONREQUEST']._serialized_end=900
-  _globals['_CREATESUPERVISIONRESPONSE']._serialized_start=902
-  _globals['_CREATESUPERVISIONRESPONSE']._serialized_end=986
-  _globals['_UPDATESUPERVISIONREQUEST']._serialized_start=989
-  _globals['_UPDATESUPERVISIONREQUEST']._serialized_end=1137
-  _globals['_UPDATESUPERVISIONRESPONSE']._serialized_start=1139
-  _globals['_UPDATESUPERVISIONRESPONSE']._serialized_end=1223
-  _globals['_DELETESUPERVISIONREQUEST']._serialized_start=1225
-  _globals['_DELETESUPERVISIONREQUEST']._serialized_end=1293
-  _globals['_DELETESUPERVISIONRESPONSE']._serialized_start=1295
-  _globals['_DELETESUPERVISIONRESPONSE']._serialized_end=1322
-  _globals['_SUPERVISIONSERVICE']._serialized_start=1466
-  _globals['_SUPERVISIONSERVICE']._serialized_end=2074
+  _globals['_SUPERVISION']._serialized_end=353
+  _globals['_GETSUPERVISIONREQUEST']._serialized_start=355
+  _globals['_GETSUPERVISIONREQUEST']._serialized_end=434
+  _globals['_GETSUPERVISIONRESPONSE']._serialized_start=436
+  _globals['_GETSUPERVISIONRESPONSE']._serialized_end=517
+  _globals['_LISTSUPERVISIONSREQUEST']._serialized_start=520
+  _globals['_LISTSUPERVISIONSREQUEST']._serialized_end=707
+  _globals['_LISTSUPERVISIONSRESPONSE']._serialized_start=709
+  _globals['_LISTSUPERVISIONSRESPONSE']._serialized_end=818
+  _globals['_CREATESUPERVISIONREQUEST']._serialized_start=820
+  _globals['_CREATESUPERVISIONREQUEST']._serialized_end=919
+  _globals['_CREATESUPERVISIONRESPONSE']._serialized_start=921
+  _globals['_CREATESUPERVISIONRESPONSE']._serialized_end=1005
+  _globals['_UPDATESUPERVISIONREQUEST']._serialized_start=1008
+  _globals['_UPDATESUPERVISIONREQUEST']._serialized_end=1156
+  _globals['_UPDATESUPERVISIONRESPONSE']._serialized_start=1158
+  _globals['_UPDATESUPERVISIONRESPONSE']._serialized_end=1242
+  _globals['_DELETESUPERVISIONREQUEST']._serialized_start=1244
+  _globals['_DELETESUPERVISIONREQUEST']._serialized_end=1312
+  _globals['_DELETESUPERVISIONRESPONSE']._serialized_start=1314
+  _globals['_DELETESUPERVISIONRESPONSE']._serialized_end=1341
+  _globals['_SUPERVISIONSERVICE']._serialized_start=1485
+  _globals['_SUPERVISIONSERVICE']._serialized_end=2093
 # @@protoc_insertion_point(module_scope)

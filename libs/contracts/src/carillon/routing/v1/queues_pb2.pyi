@@ -212,7 +212,9 @@ class AgentState(_message.Message):
     MISSED_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     state: _builtins.str
-    """`logged_out`, `idle`, `paused`, `offered`, `talking`, `wrap_up`, `held_off` (after an offer that was not taken)."""
+    """`logged_out`, `idle`, `paused`, `offered`, `talking`, `wrap_up`, `held_off` (after an offer that was not taken), `undisturbed` (does not
+    want calls now, and gets those of queues that ring through that).
+    """
     pause_reason: _builtins.str
     call_id: _builtins.str
     calls: _builtins.int

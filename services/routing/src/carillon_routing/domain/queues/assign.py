@@ -1,9 +1,12 @@
 """Who is offered to whom: the highest priority first, then who has waited longest, by each queue's own strategy."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 
 from carillon_contracts.config import Agent, Queue, QueueSkill
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain.disturbing import left_alone
+from carillon_routing.domain.facts import CallFacts
 from carillon_routing.domain.queues.events import AgentsOffered
 from carillon_routing.domain.queues.floor import AgentState, Caller, Floor
 
@@ -19,7 +22,7 @@ def assign(floor: Floor, config: TenantConfig, now: float) -> list[AgentsOffered
         queue = config.queues.get(caller.queue_id)
         if queue is None:
             continue
-        chosen = choose(queue, caller, free, config.agents, last.get(queue.id, floor.queue(queue.id).last), now)
+        chosen = choose(config, queue, caller, free, last.get(queue.id, floor.queue(queue.id).last), now)
         if chosen:
             offers.append(AgentsOffered(at=now, call_id=caller.call_id, agent_ids=chosen))
             last[queue.id] = chosen[-1]
@@ -30,15 +33,16 @@ def assign(floor: Floor, config: TenantConfig, now: float) -> list[AgentsOffered
     return offers
 
 
-def choose(
-    queue: Queue, caller: Caller, free: Mapping[str, AgentState], agents: Mapping[str, Agent], last: str, now: float
-) -> tuple[str, ...]:
-    """Whom of the free agents the caller is offered; nobody: none of them is able."""
-    waited = now - caller.joined_at
+def choose(config: TenantConfig, queue: Queue, caller: Caller, free: Mapping[str, AgentState], last: str, now: float) -> tuple[str, ...]:
+    """Whom of the free agents the caller is offered; nobody: none of them is able, or may be disturbed."""
+    waited, agents = now - caller.joined_at, config.agents
     able = [
         m
         for m in queue.members
-        if m.agent_id in free and is_able(queue, agents[m.agent_id], waited) and has_asked(caller, agents[m.agent_id], waited)
+        if m.agent_id in free
+        and is_able(queue, agents[m.agent_id], waited)
+        and has_asked(caller, agents[m.agent_id], waited)
+        and not spared(config, queue, agents[m.agent_id], caller.number, now)
     ]
     if not able:
         return ()
@@ -47,6 +51,15 @@ def choose(
     if queue.strategy == "all" and not caller.callback:
         return tuple(first)
     return (_STRATEGIES[queue.strategy](first, free, queue, last),)
+
+
+def spared(config: TenantConfig, queue: Queue, agent: Agent, number: str, now: float) -> str:
+    """Why the agent is not offered a caller with this number by wishes of the agent's own; empty: is."""
+    user = config.users.get(agent.user_id)
+    if user is None or not (user.screening or user.do_not_disturb or user.quiet_hours):
+        return ""
+    call = CallFacts(config.tenant_id, "", "inbound", "", number)
+    return left_alone(config, call, datetime.fromtimestamp(now, UTC), user, through=queue.through_do_not_disturb)[0]
 
 
 def is_able(queue: Queue, agent: Agent, waited: float) -> bool:
