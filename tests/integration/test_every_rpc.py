@@ -104,6 +104,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("directory.v1.DeviceService", OWN, "GetDevice ListDevices")
     | _service("directory.v1.ExtensionService", OWN, "GetExtension ListExtensions")
     | _service("directory.v1.NumberService", OWN, "GetNumber ListNumbers")
+    | _service("directory.v1.LineService", OWN, "GetLineStatus")
     | _service("directory.v1.ProvisioningService", ADMIN, "PrepareDevice WithdrawDevice GetProvisioning"),
     "routing": _EVERYWHERE
     | _service("common.v1.CallApplication", SERVICE | OPERATOR, "Next Await")

@@ -152,8 +152,12 @@ def test_the_command_line_shows_a_phone_and_who_watches_it(system: System) -> No
         until((lamp.folder / "told").exists, "the first NOTIFY")
         found = [json.loads(line) for line in system.carillon("registrations", "--json", "--user", "elise").splitlines()]
         table = system.carillon("registrations")
+        page = system.carillon("lines", "show", "elise")
         assert one.port in {int(line["source"].rsplit(":", 1)[1]) for line in found}
     (line,) = [line for line in found if line["source"] == f"udp:127.0.0.1:{one.port}"]
     assert (line["user_id"], line["watched_by"]) == ("elise", ["alain"])
     assert line["registered_at"] <= line["last_heard_at"] < line["expires_at"]
     assert f"udp:127.0.0.1:{one.port}" in table
+    assert f"udp:127.0.0.1:{one.port}" in page
+    assert "online" in page
+    assert "missing" not in page

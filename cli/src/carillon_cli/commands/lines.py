@@ -5,24 +5,20 @@ import asyncio
 
 import grpc.aio
 
-from carillon.cdr.v1.cdr_pb2 import ListRecordsRequest, Record
-from carillon.cdr.v1.cdr_pb2_grpc import RecordServiceStub
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.auth_pb2 import UnlockLoginRequest
 from carillon.directory.v1.auth_pb2_grpc import AccessServiceStub
 from carillon.directory.v1.extension_pb2_grpc import ExtensionServiceStub
+from carillon.directory.v1.line_pb2 import GetLineStatusRequest
+from carillon.directory.v1.line_pb2_grpc import LineServiceStub
 from carillon.directory.v1.sip_credential_pb2_grpc import SipCredentialServiceStub
-from carillon.directory.v1.supervision_pb2_grpc import SupervisionServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon.media.v1.security_pb2 import UnlockLineRequest
 from carillon.media.v1.security_pb2_grpc import SecurityServiceStub
-from carillon_cli.commands.registrations import registrations
 from carillon_cli.errors import CliError
-from carillon_cli.render.tables import records_table, registrations_table
+from carillon_cli.render.tables import line_phones_table, records_table, registrations_table
 from carillon_cli.system import RPC_SECONDS, System, ask, load, readable, system_arguments
 
-#: Of one line.
-LAST_CALLS = 10
 _VERBS = {
     "extend": "extend USER...: the next free extension for each",
     "show": "show USER: phones, who watches and supervises the line, its last calls",
@@ -113,23 +109,15 @@ async def _unlock(system: System, tenant: str, directory: grpc.aio.Channel, user
 async def shown(system: System, tenant: str, user: str) -> list[str]:
     """The page of a line."""
     async with system.channel("directory", tenant) as directory:
-        await ask(UserServiceStub(directory).GetUser(pb.GetUserRequest(id=user), timeout=RPC_SECONDS), "directory")
-        asked = pb.ListSupervisionsRequest(filter=f"user_ids:{user}", page_size=100)
-        found = (await ask(SupervisionServiceStub(directory).ListSupervisions(asked, timeout=RPC_SECONDS), "directory")).supervisions
-        extensions = pb.ListExtensionsRequest(filter=f"destination.user_id = {user}", page_size=20)
-        digits = (await ask(ExtensionServiceStub(directory).ListExtensions(extensions, timeout=RPC_SECONDS), "directory")).extensions
-    supervisors = sorted({name for each in found for name in each.supervisor_user_ids})
-    phones = await registrations(system, tenant, user)
-    wanted = [ListRecordsRequest(rung_user_id=user, page_size=LAST_CALLS)]
-    wanted += [ListRecordsRequest(party=each.id, page_size=LAST_CALLS) for each in digits]
-    calls: dict[str, Record] = {}
-    async with system.channel("cdr", tenant) as cdr:
-        for request in wanted:
-            answer = await ask(RecordServiceStub(cdr).ListRecords(request, timeout=RPC_SECONDS), "cdr")
-            calls |= {record.call_id: record for record in answer.records}
-    last = sorted(calls.values(), key=lambda record: (record.started_at.seconds, record.started_at.nanos), reverse=True)[:LAST_CALLS]
+        request = GetLineStatusRequest(user_id=user)
+        line = (await ask(LineServiceStub(directory).GetLineStatus(request, timeout=RPC_SECONDS), "directory")).line
+    contacts = [contact for phone in line.phones for contact in phone.registrations]
+    missing = [f"missing: what {name} knows" for name in line.missing]
     return [
-        f"{user} at {', '.join(each.id for each in digits) or 'no extension'}, supervised by {', '.join(supervisors) or 'nobody'}",
-        *(registrations_table(phones) if phones else ["no phone is registered"]),
-        *(records_table(last) if last else ["no call yet"]),
+        f"{user} at {', '.join(line.extension_ids) or 'no extension'}, supervised by {', '.join(line.supervisor_user_ids) or 'nobody'}, "
+        f"on the keys of {', '.join(line.lamp_user_ids) or 'nobody'}",
+        *(line_phones_table(line.phones) if line.phones else ["no phone"]),
+        *(registrations_table(contacts) if contacts else ["no phone is registered"]),
+        *(records_table(line.last_calls) if line.last_calls else ["no call yet"]),
+        *missing,
     ]

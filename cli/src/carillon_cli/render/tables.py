@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.cdr.v1 import cdr_pb2
+from carillon.directory.v1 import line_pb2
 from carillon.media.v1 import media_pb2, security_pb2
 from carillon.voicemail.v1 import voicemail_pb2
 from carillon_contracts.envelope import Event
@@ -162,6 +163,26 @@ def registrations_table(registrations: Iterable[media_pb2.Registration]) -> list
         for one in registrations
     ]
     return table(("USER", "SIP USER", "ADDRESS", "NODE", "USER AGENT", "SINCE (UTC)", "HEARD", "UNTIL", "WATCHED BY", "NOTICES"), rows)
+
+
+def line_phones_table(phones: Iterable[line_pb2.LinePhone]) -> list[str]:
+    """One row a SIP user name of a line."""
+    states = {line_pb2.LINE_STATE_ONLINE: "online", line_pb2.LINE_STATE_OFFLINE: "offline"}
+    rows = [
+        (
+            phone.sip_credential_id,
+            states.get(phone.state, "?"),
+            f"{phone.device_id} port {phone.port}" if phone.device_id else "-",
+            phone.device_label or "-",
+            " ".join(filter(None, (phone.vendor, phone.model))) or "-",
+            phone.mac or "-",
+            phone.owner or "-",
+            phone.site_id or "-",
+            phone.message_notices,
+        )
+        for phone in phones
+    ]
+    return table(("SIP USER", "STATE", "DEVICE", "LABEL", "MODEL", "MAC", "OWNER", "SITE", "NOTICES"), rows)
 
 
 def messages_table(messages: Iterable[voicemail_pb2.Message]) -> list[str]:

@@ -62,6 +62,8 @@ def service_environment(service: str, options: Options, folders: Folders, backin
             others = (f"carillon.{name}.v1=127.0.0.1:{ports.grpc(name)}" for name in GRPC_SERVICES if name != service)
             found |= {
                 "CARILLON_ROUTING": f"127.0.0.1:{ports.routing}",
+                "CARILLON_MEDIA": f"127.0.0.1:{ports.grpc('media')}",
+                "CARILLON_CDR": f"127.0.0.1:{ports.cdr}",
                 "CARILLON_PROVISIONING_LISTEN": f"{options.host}:{ports.provisioning}",
                 "CARILLON_PROVISIONING_URL": f"http://{options.advertise}:{ports.provisioning}",
                 "CARILLON_PROVISIONING_SIP": f"{options.advertise}:{ports.sip}",

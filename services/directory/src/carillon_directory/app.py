@@ -8,11 +8,13 @@ from typing import Any
 import asyncpg
 
 import carillon
+from carillon.cdr.v1.cdr_pb2_grpc import RecordServiceStub
+from carillon.media.v1.media_pb2_grpc import RegistrationServiceStub
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
 from carillon_contracts.audit import request_refused
 from carillon_contracts.config import TRUNK_PASSWORDS
 from carillon_contracts.streams import AUDIT, CONFIG, ERASURES, KEYS, LETTERS
-from carillon_directory import grpc_auth, grpc_csv, grpc_persons, grpc_provisioning, grpc_search, grpc_tenants, io_provisioning
+from carillon_directory import grpc_auth, grpc_csv, grpc_lines, grpc_persons, grpc_provisioning, grpc_search, grpc_tenants, io_provisioning
 from carillon_directory.adapters.audit_trail import AuditTrail
 from carillon_directory.adapters.device_certificates import DeviceCertificates
 from carillon_directory.adapters.plan_gate import RoutingGate
@@ -43,7 +45,7 @@ from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
 from carillon_kit.dead_letters import DeadLetters
 from carillon_kit.event_store import PostgresEventStore
-from carillon_kit.grpc_client import channel
+from carillon_kit.grpc_client import Channel, channel
 from carillon_kit.grpc_server import GrpcServer
 from carillon_kit.guarded_server import guarded_server
 from carillon_kit.ids import SystemIds
@@ -89,6 +91,8 @@ async def running(settings: DirectorySettings) -> AsyncIterator[int]:
         lives = PlanLives(directory, _gate(settings, stack))
         stack.callback(add_services(server, directory, ids, secrets, lives, resellers, authentication).close)
         grpc_tenants.add_services(server, sold, authentication)
+        media, cdr = (_link(target, settings, stack) for target in (settings.media, settings.cdr))
+        grpc_lines.add_services(server, directory, media and RegistrationServiceStub(media), cdr and RecordServiceStub(cdr))
         grpc_persons.add_services(server, directory, authentication, erasures, worker.wake)
         await _add_provisioning(settings, server, directory, pool, stack, trail)
         port = await server.start()
@@ -118,11 +122,17 @@ async def _erasing(
 
 def _gate(settings: DirectorySettings, stack: AsyncExitStack) -> RoutingGate:
     """Who runs the tests of plans."""
-    if not settings.routing:
-        return RoutingGate(None)
-    link = channel(settings.routing, issue_token(settings.token_key.get_secret_value(), "directory", None, [SERVICE]))
+    link = _link(settings.routing, settings, stack)
+    return RoutingGate(link and RoutingServiceStub(link))
+
+
+def _link(target: str, settings: DirectorySettings, stack: AsyncExitStack) -> Channel | None:
+    """A channel to another service, by our own name; None without an address."""
+    if not target:
+        return None
+    link = channel(target, issue_token(settings.token_key.get_secret_value(), "directory", None, [SERVICE]))
     stack.push_async_callback(link.close, None)
-    return RoutingGate(RoutingServiceStub(link))
+    return link
 
 
 async def _add_logins(

@@ -19,6 +19,9 @@ class DirectorySettings(ServiceSettings):
     write_attempts: int = Field(default=10, ge=1)
     #: Routing's `host:port`, which runs the tests of plans before they are activated; empty: only by force.
     routing: str = ""
+    #: Media's and cdr's `host:port`, for the status of lines; empty: it lacks what they know.
+    media: str = ""
+    cdr: str = ""
     #: Between two looks at whether the stream of changes is whole.
     stream_check_seconds: float = Field(default=60, gt=0)
     #: Between two looks at what erasures wait for; and how long a rewritten log's old copy stays on the bus, for who reads it.

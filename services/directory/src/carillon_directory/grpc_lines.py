@@ -1,0 +1,125 @@
+"""The service of line.proto: what the directory knows of a line, with what media and cdr say of it when they are asked."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import grpc.aio
+
+from carillon.cdr.v1.cdr_pb2 import ListRecordsRequest, Record
+from carillon.directory.v1 import line_pb2 as pb
+from carillon.directory.v1.line_pb2_grpc import LineServiceServicer, add_LineServiceServicer_to_server
+from carillon.media.v1.media_pb2 import ListRegistrationsRequest, ListRegistrationsResponse, Registration
+from carillon_contracts.config import User
+from carillon_directory.domain.lines import Line, Phone, line_of
+from carillon_directory.grpc_common import or_raise, reach_of
+from carillon_directory.handlers import Directory
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, USER
+from carillon_kit.errors import InvalidArgument, NotFound
+from carillon_kit.grpc_server import TENANT_KEY, GrpcServer, current_tenant
+from carillon_kit.logs import get_logger
+
+T = TypeVar("T")
+_log = get_logger(__name__)
+_SERVICE = "carillon.directory.v1.LineService"
+_RIGHTS = {"GetLineStatus": frozenset(map(str, (OPERATOR, ADMIN, DEPARTMENT_ADMIN, USER)))}
+#: For each of the other services.
+_SECONDS = 3.0
+_CALLS, _MOST_CALLS = 10, 50
+#: Whose calls are looked for.
+_MOST_EXTENSIONS = 10
+
+
+def add_services(server: GrpcServer, directory: Directory, media: Any | None, cdr: Any | None) -> None:
+    """The service with its rights. `media`, `cdr`: stubs of RegistrationService and RecordService; None: not reached from here."""
+    server.add(add_LineServiceServicer_to_server, LineApi(directory, media, cdr), _SERVICE, _RIGHTS)
+
+
+class LineApi(LineServiceServicer):
+    """See line.proto."""
+
+    def __init__(self, directory: Directory, media: Any | None, cdr: Any | None) -> None:
+        self._directory = directory
+        self._media = media
+        self._cdr = cdr
+
+    async def GetLineStatus(self, request: pb.GetLineStatusRequest, context: object) -> pb.GetLineStatusResponse:
+        """See line.proto."""
+        if not 0 <= request.calls <= _MOST_CALLS:
+            raise InvalidArgument({"calls": f"must be 0 to {_MOST_CALLS}"})
+        config = or_raise(await self._directory.read(current_tenant()))
+        user = config.get(User, request.user_id)
+        if user is None or not reach_of(config).covers(user):
+            raise NotFound(f"user {request.user_id[:64]!r}")
+        line = line_of(config, user)
+        registered, calls = await asyncio.gather(
+            self._registered(config.tenant_id, line), self._calls(config.tenant_id, line, request.calls)
+        )
+        return pb.GetLineStatusResponse(line=_message(line, registered, calls))
+
+    async def _registered(self, tenant: str, line: Line) -> ListRegistrationsResponse | None:
+        """None: media did not answer."""
+        if self._media is None:
+            return None
+        request = ListRegistrationsRequest(user_id=line.user.id)
+        return await _answer(self._media.ListRegistrations(request, timeout=_SECONDS, metadata=((TENANT_KEY, tenant),)), "media")
+
+    async def _calls(self, tenant: str, line: Line, wanted: int) -> Sequence[Record] | None:
+        """Newest first; None: cdr did not answer."""
+        if self._cdr is None:
+            return None
+        size = wanted or _CALLS
+        lists = [ListRecordsRequest(rung_user_id=line.user.id, page_size=size)]
+        lists += [ListRecordsRequest(party=digits, page_size=size) for digits in line.extensions[:_MOST_EXTENSIONS]]
+        metadata = ((TENANT_KEY, tenant),)
+        asked = (_answer(self._cdr.ListRecords(each, timeout=_SECONDS, metadata=metadata), "cdr") for each in lists)
+        found: dict[str, Record] = {}
+        for answer in await asyncio.gather(*asked):
+            if answer is None:
+                return None
+            found |= {record.call_id: record for record in answer.records}
+        return sorted(found.values(), key=lambda each: (each.started_at.ToNanoseconds(), each.call_id), reverse=True)[:size]
+
+
+async def _answer(call: Awaitable[T], service: str) -> T | None:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        _log.warning("a line's status lacks what a service knows", service=service, code=error.code().name)
+        return None
+
+
+def _message(line: Line, registered: ListRegistrationsResponse | None, calls: Sequence[Record] | None) -> pb.LineStatus:
+    contacts = registered.registrations if registered is not None else ()
+    missing = [name for name, answer in (("media", registered), ("cdr", calls)) if answer is None]
+    return pb.LineStatus(
+        user_id=line.user.id,
+        display_name=line.user.shown_name,
+        department_id=line.user.department_id,
+        extension_ids=line.extensions,
+        number_ids=line.numbers,
+        phones=[_phone(each, contacts, registered is not None) for each in line.phones],
+        lamp_user_ids=line.lamps,
+        supervisor_user_ids=line.supervisors,
+        watched_by=sorted({name for each in contacts for name in each.watched_by}),
+        last_calls=calls or (),
+        missing=[*missing, *(registered.silent_nodes if registered is not None else ())],
+    )
+
+
+def _phone(phone: Phone, contacts: Iterable[Registration], known: bool) -> pb.LinePhone:
+    own = [each for each in contacts if each.sip_user == phone.credential.id]
+    state = pb.LINE_STATE_ONLINE if own else pb.LINE_STATE_OFFLINE if known else pb.LINE_STATE_UNSPECIFIED
+    message = pb.LinePhone(
+        sip_credential_id=phone.credential.id,
+        state=state,
+        registrations=own,
+        message_notices=max((each.message_notices for each in own), default=0),
+        home_user_id=phone.credential.home_user_id,
+    )
+    if phone.device is not None and phone.on is not None:
+        device = phone.device
+        message.device_id, message.port, message.device_label = device.id, phone.on.port, phone.on.label or device.label
+        message.vendor, message.model, message.mac = device.vendor, device.model, device.mac
+        message.owner, message.site_id = device.owner, device.site_id
+    return message

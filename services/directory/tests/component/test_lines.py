@@ -1,0 +1,167 @@
+"""A line's status: what media and cdr say beside what is configured, for those who may see it, also while somebody is away."""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from carillon.cdr.v1 import cdr_pb2, cdr_pb2_grpc
+from carillon.directory.v1 import directory_pb2 as pb
+from carillon.directory.v1 import import_pb2_grpc, line_pb2
+from carillon.directory.v1.line_pb2_grpc import LineServiceStub
+from carillon.media.v1 import media_pb2, media_pb2_grpc
+from carillon_directory.app import running
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, SERVICE, USER, TokenVerifier, issue_token
+from carillon_kit.grpc_client import channel
+from carillon_kit.grpc_server import GrpcServer, current_tenant
+
+from .conftest import KEY, settings_for
+
+pytestmark = pytest.mark.feature("D-9")
+TENANT = "lines"
+REGISTERED = media_pb2.Registration(
+    user_id="ann",
+    sip_user="ann-desk",
+    contact="sip:ann@192.0.2.7:5062",
+    user_agent="Yealink SIP-T54W",
+    source="udp:192.0.2.7:5062",
+    node="media-1",
+    watched_by=["bob", "eve"],
+    message_notices=3,
+)
+
+
+def record(call_id: str, minute: int) -> cdr_pb2.Record:
+    found = cdr_pb2.Record(call_id=call_id, caller="101")
+    found.started_at.FromDatetime(datetime(2031, 1, 6, 9, minute, tzinfo=UTC))
+    return found
+
+
+#: By what a list asks for.
+CALLS = {"ann": [record("c3", 30), record("c1", 10)], "101": [record("c3", 30), record("c2", 20)], "102": []}
+
+
+class Media(media_pb2_grpc.RegistrationServiceServicer):
+    """Knows one phone, of one tenant."""
+
+    async def ListRegistrations(self, request: media_pb2.ListRegistrationsRequest, context: object) -> media_pb2.ListRegistrationsResponse:
+        known = [REGISTERED] if (current_tenant(), request.user_id) == (TENANT, "ann") else []
+        return media_pb2.ListRegistrationsResponse(registrations=known, silent_nodes=["media-2"])
+
+
+class Cdr(cdr_pb2_grpc.RecordServiceServicer):
+    """Answers as `CALLS` says."""
+
+    GetRecord = cdr_pb2_grpc.RecordServiceServicer.GetRecord
+    ListCallEvents = cdr_pb2_grpc.RecordServiceServicer.ListCallEvents
+    StreamDecisions = cdr_pb2_grpc.RecordServiceServicer.StreamDecisions
+
+    async def ListRecords(self, request: cdr_pb2.ListRecordsRequest, context: object) -> cdr_pb2.ListRecordsResponse:
+        return cdr_pb2.ListRecordsResponse(records=CALLS[request.rung_user_id or request.party][: request.page_size])
+
+
+@pytest.fixture(scope="module")
+async def media() -> AsyncIterator[str]:
+    """`host:port` of somebody who answers as media does, and as cdr."""
+    server = GrpcServer("127.0.0.1:0", TokenVerifier(KEY))
+    media_rights: Mapping[str, frozenset[str]] = {"ListRegistrations": frozenset({SERVICE})}
+    names = ("ListRecords", "GetRecord", "ListCallEvents", "StreamDecisions")
+    cdr_rights: Mapping[str, frozenset[str]] = dict.fromkeys(names, frozenset({str(SERVICE)}))
+    server.add(media_pb2_grpc.add_RegistrationServiceServicer_to_server, Media(), "carillon.media.v1.RegistrationService", media_rights)
+    server.add(cdr_pb2_grpc.add_RecordServiceServicer_to_server, Cdr(), "carillon.cdr.v1.RecordService", cdr_rights)
+    port = await server.start()
+    yield f"127.0.0.1:{port}"
+    await server.stop()
+
+
+@pytest.fixture(scope="module")
+async def directory(nats_url: str, postgres_dsn: str, media: str) -> AsyncIterator[int]:
+    """With a company in it, and cdr and media within reach."""
+    async with running(settings_for(nats_url, postgres_dsn, media=media, cdr=media)) as port:
+        await apply(port)
+        yield port
+
+
+async def apply(port: int) -> None:
+    request = pb.ApplyTenantRequest(
+        tenant=pb.Tenant(id=TENANT, realm="lines.example"),
+        departments=[pb.Department(id="trade"), pb.Department(id="board")],
+        sites=[pb.Site(id="geneva")],
+        users=[
+            pb.User(id="ann", first_name="Ann", last_name="Archer", department_id="trade"),
+            pb.User(id="bob", last_name="Brown", department_id="board", function_keys=[pb.FunctionKey(key=1, user_id="ann")]),
+        ],
+        extensions=[pb.Extension(id=digits, destination=pb.Destination(user_id="ann")) for digits in ("101", "102")],
+        numbers=[pb.Number(id="+41225550101", destination=pb.Destination(user_id="ann"))],
+        sip_credentials=[pb.SipCredential(id="ann-desk", user_id="ann"), pb.SipCredential(id="ann-home", user_id="ann")],
+        devices=[
+            pb.Device(
+                id="desk",
+                vendor="yealink",
+                model="T54W",
+                mac="001565aabb01",
+                owner="Lessor SA",
+                site_id="geneva",
+                ports=2,
+                lines=[pb.DeviceLine(port=2, sip_credential_id="ann-desk", label="Counter")],
+            )
+        ],
+        supervisions=[pb.Supervision(id="s", supervisor_user_ids=["bob"], user_ids=["ann"], modes=[pb.SUPERVISION_MODE_LISTEN])],
+    )
+    async with channel(f"127.0.0.1:{port}", issue_token(KEY, "x", None, [OPERATOR]), TENANT) as operator:
+        await import_pb2_grpc.ImportServiceStub(operator).ApplyTenant(request)
+
+
+async def status(port: int, token: str, user_id: str = "ann", calls: int = 0) -> line_pb2.LineStatus:
+    async with channel(f"127.0.0.1:{port}", token, TENANT) as link:
+        stub: Any = LineServiceStub(link)
+        answer: line_pb2.GetLineStatusResponse = await stub.GetLineStatus(line_pb2.GetLineStatusRequest(user_id=user_id, calls=calls))
+        return answer.line
+
+
+def admin() -> str:
+    return issue_token(KEY, "user/root", TENANT, [ADMIN])
+
+
+async def refusal(port: int, token: str, user_id: str = "ann", calls: int = 0) -> grpc.StatusCode:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await status(port, token, user_id, calls)
+    return refused.value.code()
+
+
+async def test_everything_of_a_line_by_one_call(directory: int) -> None:
+    line = await status(directory, admin())
+    assert (line.user_id, line.display_name, line.department_id) == ("ann", "Ann Archer", "trade")
+    assert (list(line.extension_ids), list(line.number_ids)) == (["101", "102"], ["+41225550101"])
+    assert (list(line.lamp_user_ids), list(line.supervisor_user_ids), list(line.watched_by)) == (["bob"], ["bob"], ["bob", "eve"])
+    desk, home = line.phones
+    assert (desk.sip_credential_id, desk.state, list(desk.registrations)) == ("ann-desk", line_pb2.LINE_STATE_ONLINE, [REGISTERED])
+    assert (desk.device_id, desk.port, desk.device_label, desk.vendor, desk.model) == ("desk", 2, "Counter", "yealink", "T54W")
+    assert (desk.mac, desk.owner, desk.site_id, desk.message_notices) == ("001565aabb01", "Lessor SA", "geneva", 3)
+    assert (home.sip_credential_id, home.state, home.device_id) == ("ann-home", line_pb2.LINE_STATE_OFFLINE, "")
+    assert [each.call_id for each in line.last_calls] == ["c3", "c2", "c1"]
+    assert list(line.missing) == ["media-2"]
+    assert [each.call_id for each in (await status(directory, admin(), calls=1)).last_calls] == ["c3"]
+
+
+async def test_a_line_is_shown_to_its_person_and_to_those_who_administer_it(directory: int) -> None:
+    missing = grpc.StatusCode.NOT_FOUND
+    own = issue_token(KEY, "user/ann", TENANT, [USER])
+    assert (await status(directory, own)).user_id == "ann"
+    assert await refusal(directory, own, "bob") == missing
+    trade, board = (issue_token(KEY, "user/x", TENANT, [DEPARTMENT_ADMIN], department=name) for name in ("trade", "board"))
+    assert (await status(directory, trade)).phones
+    assert await refusal(directory, board) == missing
+    assert await refusal(directory, admin(), "nobody") == missing
+    assert await refusal(directory, admin(), calls=51) == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_what_is_away_is_named_and_the_rest_is_told(nats_url: str, postgres_dsn: str, directory: int, media: str) -> None:
+    async with running(settings_for(nats_url, postgres_dsn, media="127.0.0.1:9", cdr="")) as port:
+        line = await status(port, admin())
+    assert list(line.missing) == ["media", "cdr"]
+    assert {phone.state for phone in line.phones} == {line_pb2.LINE_STATE_UNSPECIFIED}
+    assert (list(line.extension_ids), list(line.last_calls)) == (["101", "102"], [])
