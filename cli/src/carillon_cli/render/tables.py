@@ -171,7 +171,7 @@ def line_phones_table(phones: Iterable[line_pb2.LinePhone]) -> list[str]:
     rows = [
         (
             phone.sip_credential_id,
-            states.get(phone.state, "?"),
+            states.get(phone.state, "?") + (f" since {_clock(phone.departed.left_at)}" if phone.HasField("departed") else ""),
             f"{phone.device_id} port {phone.port}" if phone.device_id else "-",
             phone.device_label or "-",
             " ".join(filter(None, (phone.vendor, phone.model))) or "-",

@@ -90,7 +90,7 @@ async def _answer(call: Awaitable[T], service: str) -> T | None:
 
 
 def _message(line: Line, registered: ListRegistrationsResponse | None, calls: Sequence[Record] | None) -> pb.LineStatus:
-    contacts = registered.registrations if registered is not None else ()
+    contacts = [*registered.registrations, *registered.departed] if registered is not None else []
     missing = [name for name, answer in (("media", registered), ("cdr", calls)) if answer is None]
     return pb.LineStatus(
         user_id=line.user.id,
@@ -108,14 +108,16 @@ def _message(line: Line, registered: ListRegistrationsResponse | None, calls: Se
 
 
 def _phone(phone: Phone, contacts: Iterable[Registration], known: bool) -> pb.LinePhone:
-    own = [each for each in contacts if each.sip_user == phone.credential.id]
+    heard = [each for each in contacts if each.sip_user == phone.credential.id]
+    own = [each for each in heard if not each.HasField("left_at")]
     state = pb.LINE_STATE_ONLINE if own else pb.LINE_STATE_OFFLINE if known else pb.LINE_STATE_UNSPECIFIED
     message = pb.LinePhone(
         sip_credential_id=phone.credential.id,
         state=state,
         registrations=own,
-        message_notices=max((each.message_notices for each in own), default=0),
+        message_notices=max((each.message_notices for each in heard), default=0),
         home_user_id=phone.credential.home_user_id,
+        departed=next((each for each in heard if each.HasField("left_at")), None),
     )
     if phone.device is not None and phone.on is not None:
         device = phone.device

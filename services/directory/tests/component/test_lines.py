@@ -34,6 +34,10 @@ REGISTERED = media_pb2.Registration(
 )
 
 
+DEPARTED = media_pb2.Registration(user_id="ann", sip_user="ann-home", user_agent="Linphone", watched_by=["bob"], message_notices=1)
+DEPARTED.left_at.FromDatetime(datetime(2031, 1, 5, 18, tzinfo=UTC))
+
+
 def record(call_id: str, minute: int) -> cdr_pb2.Record:
     found = cdr_pb2.Record(call_id=call_id, caller="101")
     found.started_at.FromDatetime(datetime(2031, 1, 6, 9, minute, tzinfo=UTC))
@@ -48,8 +52,9 @@ class Media(media_pb2_grpc.RegistrationServiceServicer):
     """Knows one phone, of one tenant."""
 
     async def ListRegistrations(self, request: media_pb2.ListRegistrationsRequest, context: object) -> media_pb2.ListRegistrationsResponse:
-        known = [REGISTERED] if (current_tenant(), request.user_id) == (TENANT, "ann") else []
-        return media_pb2.ListRegistrationsResponse(registrations=known, silent_nodes=["media-2"])
+        if (current_tenant(), request.user_id) != (TENANT, "ann"):
+            return media_pb2.ListRegistrationsResponse()
+        return media_pb2.ListRegistrationsResponse(registrations=[REGISTERED], departed=[DEPARTED], silent_nodes=["media-2"])
 
 
 class Cdr(cdr_pb2_grpc.RecordServiceServicer):
@@ -142,6 +147,8 @@ async def test_everything_of_a_line_by_one_call(directory: int) -> None:
     assert (desk.device_id, desk.port, desk.device_label, desk.vendor, desk.model) == ("desk", 2, "Counter", "yealink", "T54W")
     assert (desk.mac, desk.owner, desk.site_id, desk.message_notices) == ("001565aabb01", "Lessor SA", "geneva", 3)
     assert (home.sip_credential_id, home.state, home.device_id) == ("ann-home", line_pb2.LINE_STATE_OFFLINE, "")
+    assert (list(home.registrations), home.departed, home.message_notices) == ([], DEPARTED, 1)
+    assert not desk.HasField("departed")
     assert [each.call_id for each in line.last_calls] == ["c3", "c2", "c1"]
     assert list(line.missing) == ["media-2"]
     assert [each.call_id for each in (await status(directory, admin(), calls=1)).last_calls] == ["c3"]

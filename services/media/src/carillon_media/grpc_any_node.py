@@ -182,9 +182,9 @@ def merged(own: pb.ListRegistrationsResponse, others: Sequence[pb.ListRegistrati
     answer.CopyFrom(own)
     elsewhere: dict[tuple[str, str], list[pb.Registration]] = {}
     for other in others:
-        for each in other.registrations:
+        for each in (*other.registrations, *other.departed):
             elsewhere.setdefault((each.sip_user, each.contact), []).append(each)
-    for one in answer.registrations:
+    for one in (*answer.registrations, *answer.departed):
         same = elsewhere.get((one.sip_user, one.contact), ())
         watchers = sorted({*one.watched_by, *(name for each in same for name in each.watched_by)})
         del one.watched_by[:]

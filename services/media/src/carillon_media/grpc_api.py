@@ -1,6 +1,6 @@
 """What media tells others by gRPC: live calls and registrations of the caller's tenant."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import grpc.aio
@@ -51,12 +51,16 @@ class RegistrationApi(RegistrationServiceServicer):
         """By user and contact."""
         tenant = current_tenant() or ""
         devices = self._registrar.devices(tenant, request.user_id)
-        devices.sort(key=lambda device: (device.user_id, device.sip_user, device.binding.contact))
-        watchers = {user_id: self._watching.watchers_of(tenant, user_id) for user_id in {device.user_id for device in devices}}
+        departed = self._registrar.departed(tenant, request.user_id)
+        users = {device.user_id for device in (*devices, *departed)}
+        watchers = {user_id: self._watching.watchers_of(tenant, user_id) for user_id in users}
         notices = self._watching.message_notices
-        return pb.ListRegistrationsResponse(
-            registrations=[registration(device, self._node, watchers[device.user_id], notices[device.sip_user]) for device in devices]
-        )
+
+        def listed(found: Iterable[Device]) -> list[pb.Registration]:
+            ordered = sorted(found, key=lambda device: (device.user_id, device.sip_user, device.binding.contact))
+            return [registration(device, self._node, watchers[device.user_id], notices.get(device.sip_user, 0)) for device in ordered]
+
+        return pb.ListRegistrationsResponse(registrations=listed(devices), departed=listed(departed))
 
 
 def live_call(actor: CallActor) -> pb.LiveCall:
@@ -95,4 +99,6 @@ def registration(device: Device, here: str, watched_by: Sequence[str], message_n
     message.registered_at.FromDatetime(device.registered_at)
     message.expires_at.FromDatetime(device.expires_at)
     message.last_heard_at.FromDatetime(device.heard_at)
+    if device.left_at is not None:
+        message.left_at.FromDatetime(device.left_at)
     return message

@@ -158,7 +158,7 @@ def assemble(
 
     def load(stored: Iterable[Device]) -> None:
         found = tuple(stored)
-        gate.registered(device for device in found if not device.node)
+        gate.registered(device for device in found if not device.node and device.left_at is None)
         registrar.load(found)
 
     devices = _devices(settings, clock, load, lambda changes: registrar.elsewhere(changes), lambda lost: registrar.lost(lost))
@@ -257,7 +257,7 @@ def _devices(
     settings: MediaSettings,
     clock: SystemClock,
     loaded: Callable[[Iterable[Device]], None],
-    elsewhere: Callable[[Iterable[tuple[Device, bool]]], None],
+    elsewhere: Callable[[Iterable[Device]], None],
     lost: Callable[[Iterable[Device]], None],
 ) -> DeviceStore:
     return PostgresDevices(settings.node, clock, loaded, elsewhere, lost) if settings.postgres_dsn else NoDevices()

@@ -22,6 +22,12 @@ def users(node: Any) -> list[str]:
     return sorted(device.user_id for device in node.running.registrar.devices("dupont"))
 
 
+async def departed(node: Any) -> list[Any]:
+    registrar = node.running.registrar
+    await eventually(lambda: bool(registrar.departed("dupont", "bob")))
+    return registrar.departed("dupont", "bob")  # type: ignore[no-any-return]
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_a_call_reaches_a_phone_of_another_node_and_both_sides_can_hang_up(
     two_nodes: Any, tmp_path: Path, words: Any, transport: str
@@ -74,6 +80,8 @@ async def test_who_moves_to_another_node_or_leaves_is_known_to_all(two_nodes: An
         bob.server = here.running.sip["udp"]
         assert await bob.register(expires=0) == 200
         await eventually(lambda: users(here) == users(there) == [])
+        (left,) = await departed(there)
+        assert left.heard_at < left.left_at
         facts = [event.type.split(".")[2] for event in here.registrations()]
         assert facts == ["registered", "unregistered"]
 

@@ -9,7 +9,7 @@ from carillon.media.v1 import media_pb2 as pb
 from carillon.media.v1.media_pb2_grpc import LiveCallServiceStub, RegistrationServiceStub
 from carillon_kit.auth import ADMIN, issue_token
 from carillon_kit.grpc_client import channel
-from carillon_kit.testing import eventually
+from carillon_kit.testing import eventually, fresh_database
 from carillon_sip import Credentials, InviteReceived, NameAddr, RequestOut, ResponseReceived
 
 KEY = "k" * 40
@@ -93,6 +93,37 @@ async def test_bindings_survive_a_restart(house_with: Any, tmp_path: Any, words:
         assert device.expires_at - device.registered_at > timedelta(seconds=500)
         assert device.binding.flow.remote == bob.flow.local
         assert port > 0
+
+
+@pytest.mark.feature("D-9")
+async def test_of_a_phone_that_left_it_is_told_when_and_as_what_also_after_a_restart(house_with: Any, tmp_path: Any) -> None:
+    postgres_dsn = fresh_database()
+    async with house_with(tmp_path, postgres_dsn=postgres_dsn) as house:
+        bob = await house.phone("bob")
+        assert not (await listed(house)).departed
+        assert await bob.register(expires=0) == 200
+        answer = await listed(house)
+        (left,) = answer.departed
+        assert not answer.registrations
+        assert (left.user_id, left.sip_user, left.contact) == ("bob", "bob", str(bob.contact.uri))
+        assert left.source == f"udp:127.0.0.1:{bob.flow.local[1]}"
+        assert left.registered_at.ToNanoseconds() <= left.last_heard_at.ToNanoseconds() <= left.left_at.ToNanoseconds()
+        await house.stop()
+        await house.start(postgres_dsn=postgres_dsn)
+        (again,) = (await listed(house)).departed
+        assert (again.source, again.left_at, again.last_heard_at) == (left.source, left.left_at, left.last_heard_at)
+        bob.server = house.running.sip["udp"]
+        assert await bob.register() == 200
+        answer = await listed(house)
+        assert [each.sip_user for each in answer.registrations] == ["bob"]
+        assert not answer.departed
+
+
+async def listed(house: Any) -> pb.ListRegistrationsResponse:
+    async with channel(f"127.0.0.1:{house.running.grpc_port}", issue_token(KEY, "a", "dupont", [ADMIN])) as link:
+        stub: Any = RegistrationServiceStub(link)
+        answer: pb.ListRegistrationsResponse = await stub.ListRegistrations(pb.ListRegistrationsRequest(user_id="bob"))
+    return answer
 
 
 async def test_the_service_runs_without_its_database(house_with: Any, tmp_path: Any) -> None:

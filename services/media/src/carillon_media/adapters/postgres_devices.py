@@ -1,19 +1,20 @@
 """Bindings in Postgres, shared by all media nodes: a REGISTER is answered from memory, table and other nodes follow within a second.
 
 Invariant: what was heard last of a binding wins, whichever node heard it. A row that is gone stays until it would have run out, so that
-every node reads that it is. Rows are read by the transaction that changed them, so that none is passed over, however late it commits.
+every node reads that it is; of a SIP user the last one stays for `REMEMBERED`. The column `heard_at` is when a row became known (of one
+that is gone, when it left; when it was heard last is in its binding). Rows are read by the transaction that changed them, so that none is
+passed over, however late it commits.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
 
 from carillon_kit.clock import Clock
 from carillon_media.adapters.database import Pool
-from carillon_media.handlers.registrar import Device
+from carillon_media.handlers.registrar import REMEMBERED, Device
 from carillon_sip.flow import Flow
 from carillon_sip.registrar import Binding
 
@@ -30,17 +31,25 @@ on conflict (sip_user, contact) do update set node = excluded.node, tenant = exc
 where registration.heard_at <= excluded.heard_at
 """
 _COLUMNS = "sip_user, node, tenant, user_id, binding, registered_at, expires_at, heard_at, gone"
-_LOAD = f"select {_COLUMNS} from registration where not gone and expires_at > $1"
+_LOAD = f"select {_COLUMNS} from registration where gone or expires_at > $1"
 _HORIZON = "select pg_snapshot_xmin(pg_current_snapshot())::text"
 _CHANGED = f"select {_COLUMNS} from registration where changed >= $1::text::xid8 and node <> $2"
-_SWEEP = f"delete from registration where expires_at < $1 returning {_COLUMNS}"
+_LOST = f"""
+update registration set gone = true, heard_at = expires_at, binding = binding || jsonb_build_object('heard_at', heard_at),
+  changed = pg_current_xact_id()
+where not gone and expires_at < $1 returning {_COLUMNS}
+"""
+_SWEEP = """
+delete from registration r where gone and expires_at < $1 and (expires_at < $2 or exists (
+  select from registration other where other.sip_user = r.sip_user and (other.heard_at, other.contact) > (r.heard_at, r.contact)))
+"""
 
 
 class PostgresDevices:
     """`handlers.registrar.DeviceStore` and a `database.Table`.
 
-    `loaded` is told what stands at the start, `elsewhere` what other nodes changed (device, whether it is gone), `lost` the devices of
-    nodes that died, which nobody else announces.
+    `loaded` is told what stands at the start (and what had left), `elsewhere` what other nodes changed, `lost` the devices of nodes that
+    died, which nobody else announces.
     """
 
     def __init__(
@@ -48,7 +57,7 @@ class PostgresDevices:
         node: str,
         clock: Clock,
         loaded: Callable[[Iterable[Device]], None],
-        elsewhere: Callable[[Iterable[tuple[Device, bool]]], None],
+        elsewhere: Callable[[Iterable[Device]], None],
         lost: Callable[[Iterable[Device]], None],
     ) -> None:
         self._node = node
@@ -56,19 +65,18 @@ class PostgresDevices:
         self._loaded = loaded
         self._elsewhere = elsewhere
         self._lost = lost
-        self._pending: dict[tuple[str, str], tuple[Device, bool]] = {}
+        self._pending: dict[tuple[str, str], Device] = {}
         self._horizon = "0"
         self._swept_at = 0.0
 
     def save(self, devices: Iterable[Device]) -> None:
         """Added or refreshed."""
         for device in devices:
-            self._pending[device.sip_user, device.binding.key] = (device, False)
+            self._pending[device.sip_user, device.binding.key] = device
 
     def remove(self, devices: Iterable[Device]) -> None:
-        """Gone, by what this node heard now."""
-        for device in devices:
-            self._pending[device.sip_user, device.binding.key] = (replace(device, heard_at=self._clock.now()), True)
+        """Gone."""
+        self.save(devices)
 
     async def load(self, pool: "Pool[Any]") -> None:
         """Everything that is registered anywhere."""
@@ -82,11 +90,12 @@ class PostgresDevices:
         rows = await pool.fetch(_CHANGED, self._horizon, self._node)
         self._horizon = horizon
         if rows:
-            self._elsewhere([(self._device(row), row["gone"]) for row in rows])
+            self._elsewhere([self._device(row) for row in rows])
         if self._clock.monotonic() - self._swept_at > SWEEP_SECONDS:
             self._swept_at = self._clock.monotonic()
-            swept = await pool.fetch(_SWEEP, self._clock.now() - SWEEP_AFTER)
-            self._lost([self._device(row) for row in swept if not row["gone"]])
+            now = self._clock.now()
+            self._lost([self._device(row) for row in await pool.fetch(_LOST, now - SWEEP_AFTER)])
+            await pool.execute(_SWEEP, now - SWEEP_AFTER, now - REMEMBERED)
 
     async def close(self, pool: "Pool[Any]") -> None:
         """Write what waits."""
@@ -120,29 +129,31 @@ class PostgresDevices:
             reg_id=data.get("reg_id", 0),
         )
         node = "" if row["node"] == self._node else row["node"]
-        return Device(
-            row["tenant"], row["sip_user"], row["user_id"], binding, row["registered_at"], row["expires_at"], row["heard_at"], node
-        )
+        left_at = row["heard_at"] if row["gone"] else None
+        heard_at = datetime.fromisoformat(data["heard_at"]) if left_at and "heard_at" in data else row["heard_at"]
+        whose = (row["tenant"], row["sip_user"], row["user_id"])
+        return Device(*whose, binding, row["registered_at"], row["expires_at"], heard_at, node, left_at)
 
 
-def _columns(pending: Sequence[tuple[Device, bool]], node: str) -> list[list[Any]]:
-    devices = [device for device, _ in pending]
+def _columns(devices: Sequence[Device], node: str) -> list[list[Any]]:
     return [
         [device.sip_user for device in devices],
         [device.binding.key for device in devices],
         [node for _ in devices],
         [device.tenant for device in devices],
         [device.user_id for device in devices],
-        [_json(device.binding) for device in devices],
+        [_json(device) for device in devices],
         [device.registered_at for device in devices],
         [device.expires_at for device in devices],
-        [device.heard_at for device in devices],
-        [gone for _, gone in pending],
+        [device.known_at for device in devices],
+        [device.left_at is not None for device in devices],
     ]
 
 
-def _json(binding: Binding) -> dict[str, Any]:
+def _json(device: Device) -> dict[str, Any]:
+    binding = device.binding
     return {
+        "heard_at": device.heard_at.isoformat(),
         "contact": binding.contact,
         "call_id": binding.call_id,
         "cseq": binding.cseq,

@@ -5,7 +5,7 @@ other nodes heard are known here too; what becomes of them is announced by the n
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal, Protocol
@@ -29,12 +29,15 @@ from carillon_sip.message import Request
 from carillon_sip.registrar import Binding, RegistrarSettings, register
 
 _log = get_logger(__name__)
+#: How long it is known of a SIP user that is registered nowhere what it was registered with.
+REMEMBERED = timedelta(days=30)
 Reason = Literal["asked", "expired", "connection_lost", "deleted"]
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A binding with whose it is, in wall-clock time; what is stored and listed. `node`: the one that hears it, "" for this one."""
+    """A binding with whose it is, in wall-clock time; what is stored and listed. `node`: the one that hears it, "" for this one.
+    `left_at`: since when it is not registered any more; None while it is."""
 
     tenant: str
     sip_user: str
@@ -44,6 +47,12 @@ class Device:
     expires_at: datetime
     heard_at: datetime
     node: str = ""
+    left_at: datetime | None = None
+
+    @property
+    def known_at(self) -> datetime:
+        """When this became known; what is known later holds."""
+        return self.left_at or self.heard_at
 
 
 class DeviceUris(Protocol):
@@ -59,7 +68,7 @@ class DeviceStore(Protocol):
         """Added or refreshed."""
 
     def remove(self, devices: Iterable[Device]) -> None:
-        """Gone."""
+        """Gone, each with `left_at`."""
 
 
 class Registrar:
@@ -88,6 +97,8 @@ class Registrar:
         self._settings = settings or RegistrarSettings()
         self._quiet = QuietLog(_log, clock)
         self._devices: dict[str, tuple[Device, ...]] = {}
+        #: Of SIP users that are registered nowhere, the device that was last.
+        self._departed: dict[str, Device] = {}
         self._due = Due()
         #: Credentials that registered over each connection.
         self._flows: dict[Flow, set[str]] = {}
@@ -150,7 +161,7 @@ class Registrar:
         )
         self._keep(credential.sip_user, devices)
         kept = {device.binding.key for device in devices}
-        removed = [device for device in known if device.binding.key not in kept]
+        removed = self._left(device for device in known if device.binding.key not in kept)
         self._store.save(device for device in devices if device.binding.key in changed)
         self._store.remove(removed)
         for device in devices:
@@ -167,8 +178,19 @@ class Registrar:
         if devices:
             self._devices[sip_user] = devices
             self._due.note(sip_user, min(device.binding.expires_at for device in devices))
+            self._departed.pop(sip_user, None)
         else:
             self._devices.pop(sip_user, None)
+
+    def _left(self, gone: Iterable[Device]) -> list[Device]:
+        """These are not registered any more, as of now unless it was before; to be told after `_keep`."""
+        now = self._clock.now()
+        left = [replace(device, left_at=device.left_at or now) for device in gone]
+        for device in left:
+            last = self._departed.get(device.sip_user)
+            if device.sip_user not in self._devices and (last is None or last.known_at <= device.known_at):
+                self._departed[device.sip_user] = device
+        return left
 
     def _device(self, credential: Credential, binding: Binding, since: datetime | None) -> Device:
         now = self._clock.now()
@@ -178,12 +200,16 @@ class Registrar:
     # -- time and restarts ----------------------------------------------------------------------------------------------
 
     def load(self, devices: Iterable[Device]) -> None:
-        """What was stored before a restart, with `binding.expires_at` monotonic again.
+        """What was stored before a restart, with `binding.expires_at` monotonic again, and what had left by then.
 
         Connections ended with the process that had them: what is bound to one as a flow is gone, and rings again when its phone has
         registered by a new one; until then calls go to the user's other phones, or on."""
         dead: list[Device] = []
+        gone: list[Device] = []
         for device in devices:
+            if device.left_at is not None:
+                gone.append(device)
+                continue
             known = self._devices.get(device.sip_user, ())
             if any(other.binding.key == device.binding.key for other in known):
                 continue
@@ -191,27 +217,30 @@ class Registrar:
                 dead.append(device)
             else:
                 self._keep(device.sip_user, (*known, device))
-        self._store.remove(dead)
+        self._left(gone)
+        self._store.remove(self._left(dead))
         for device in dead:
             self._announce_gone(device, "connection_lost")
 
-    def elsewhere(self, changes: Iterable[tuple[Device, bool]]) -> None:
-        """Other nodes heard these: a device, and whether it is gone. What was heard last holds, wherever."""
+    def elsewhere(self, changes: Iterable[Device]) -> None:
+        """Other nodes heard these, or that they left. What was heard last holds, wherever."""
         told: list[Device] = []
-        for device, gone in changes:
+        for device in changes:
             devices = self._devices.get(device.sip_user, ())
             known = next((one for one in devices if one.binding.key == device.binding.key), None)
-            if known is not None and known.heard_at > device.heard_at:
+            if known is not None and known.known_at > device.known_at:
                 continue
             others = tuple(one for one in devices if one is not known)
-            self._keep(device.sip_user, others if gone else (*others, device))
+            self._keep(device.sip_user, others if device.left_at is not None else (*others, device))
+            if device.left_at is not None:
+                self._left([device])
             told.append(device if known is None else known)
         if told:
             self.heard_elsewhere(told)
 
     def lost(self, devices: Iterable[Device]) -> None:
         """These ran out while their node was dead; nobody else announces it."""
-        for device in devices:
+        for device in self._left(devices):
             self._announce_gone(device, "expired")
 
     def flow_lost(self, flow: Flow) -> None:
@@ -233,12 +262,14 @@ class Registrar:
         for change in changes:
             if change.resource == SipCredential.KIND and change.after is None:
                 self._forget(change.resource_id, lambda device: True, "deleted")
+                self._departed.pop(change.resource_id, None)
 
     def _forget(self, sip_user: str, is_dead: Callable[[Device], bool], reason: Reason) -> None:
         devices = self._devices.get(sip_user, ())
         dead = [device for device in devices if is_dead(device)]
         self._keep(sip_user, tuple(device for device in devices if not is_dead(device)))
-        self._store.remove(device for device in dead if not device.node)
+        left = self._left(dead)
+        self._store.remove(device for device in left if not device.node)
         for device in dead:
             if not device.node:
                 self._announce_gone(device, reason)
@@ -260,12 +291,21 @@ class Registrar:
 
     def devices(self, tenant: str, user_id: str = "") -> list[Device]:
         """A tenant's devices; with `user_id`, that user's."""
-        return [
-            device
-            for devices in self._devices.values()
-            for device in devices
-            if device.tenant == tenant and (not user_id or device.user_id == user_id)
-        ]
+        return self._of(tenant, user_id, (device for devices in self._devices.values() for device in devices))
+
+    def departed(self, tenant: str, user_id: str = "") -> list[Device]:
+        """Of a tenant's SIP users that are registered nowhere, the device that was last; with `user_id`, of that user's."""
+        after = self._clock.now() - REMEMBERED
+        return self._of(tenant, user_id, (device for device in self._departed.values() if device.known_at > after))
+
+    def _of(self, tenant: str, user_id: str, devices: Iterable[Device]) -> list[Device]:
+        """Each as of whoever has its credential now."""
+        found = []
+        for device in devices:
+            credential = self._accounts.credential(device.sip_user) if device.tenant == tenant else None
+            if credential is not None and user_id in ("", credential.user_id):
+                found.append(replace(device, user_id=credential.user_id))
+        return found
 
     # -- events -------------------------------------------------------------------------------------------------------
 

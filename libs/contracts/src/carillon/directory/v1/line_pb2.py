@@ -26,15 +26,15 @@ from carillon.cdr.v1 import cdr_pb2 as carillon_dot_cdr_dot_v1_dot_cdr__pb2
 from carillon.media.v1 import media_pb2 as carillon_dot_media_dot_v1_dot_media__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n carillon/directory/v1/line.proto\x12\x15\x63\x61rillon.directory.v1\x1a\x19\x63\x61rillon/cdr/v1/cdr.proto\x1a\x1d\x63\x61rillon/media/v1/media.proto\"6\n\x14GetLineStatusRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x05\"H\n\x15GetLineStatusResponse\x12/\n\x04line\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.LineStatus\"\xad\x02\n\nLineStatus\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x15\n\rextension_ids\x18\x04 \x03(\t\x12\x12\n\nnumber_ids\x18\x05 \x03(\t\x12\x30\n\x06phones\x18\x06 \x03(\x0b\x32 .carillon.directory.v1.LinePhone\x12\x15\n\rlamp_user_ids\x18\x07 \x03(\t\x12\x1b\n\x13supervisor_user_ids\x18\x08 \x03(\t\x12\x12\n\nwatched_by\x18\t \x03(\t\x12+\n\nlast_calls\x18\n \x03(\x0b\x32\x17.carillon.cdr.v1.Record\x12\x0f\n\x07missing\x18\x0b \x03(\t\"\xc1\x02\n\tLinePhone\x12\x19\n\x11sip_credential_id\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .carillon.directory.v1.LineState\x12\x36\n\rregistrations\x18\x03 \x03(\x0b\x32\x1f.carillon.media.v1.Registration\x12\x17\n\x0fmessage_notices\x18\x04 \x01(\x05\x12\x11\n\tdevice_id\x18\x05 \x01(\t\x12\x0c\n\x04port\x18\x06 \x01(\x05\x12\x14\n\x0c\x64\x65vice_label\x18\x07 \x01(\t\x12\x0e\n\x06vendor\x18\x08 \x01(\t\x12\r\n\x05model\x18\t \x01(\t\x12\x0b\n\x03mac\x18\n \x01(\t\x12\r\n\x05owner\x18\x0b \x01(\t\x12\x0f\n\x07site_id\x18\x0c \x01(\t\x12\x14\n\x0chome_user_id\x18\r \x01(\t*V\n\tLineState\x12\x1a\n\x16LINE_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11LINE_STATE_ONLINE\x10\x01\x12\x16\n\x12LINE_STATE_OFFLINE\x10\x02\x32y\n\x0bLineService\x12j\n\rGetLineStatus\x12+.carillon.directory.v1.GetLineStatusRequest\x1a,.carillon.directory.v1.GetLineStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n carillon/directory/v1/line.proto\x12\x15\x63\x61rillon.directory.v1\x1a\x19\x63\x61rillon/cdr/v1/cdr.proto\x1a\x1d\x63\x61rillon/media/v1/media.proto\"6\n\x14GetLineStatusRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x05\"H\n\x15GetLineStatusResponse\x12/\n\x04line\x18\x01 \x01(\x0b\x32!.carillon.directory.v1.LineStatus\"\xad\x02\n\nLineStatus\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x15\n\rextension_ids\x18\x04 \x03(\t\x12\x12\n\nnumber_ids\x18\x05 \x03(\t\x12\x30\n\x06phones\x18\x06 \x03(\x0b\x32 .carillon.directory.v1.LinePhone\x12\x15\n\rlamp_user_ids\x18\x07 \x03(\t\x12\x1b\n\x13supervisor_user_ids\x18\x08 \x03(\t\x12\x12\n\nwatched_by\x18\t \x03(\t\x12+\n\nlast_calls\x18\n \x03(\x0b\x32\x17.carillon.cdr.v1.Record\x12\x0f\n\x07missing\x18\x0b \x03(\t\"\xf4\x02\n\tLinePhone\x12\x19\n\x11sip_credential_id\x18\x01 \x01(\t\x12/\n\x05state\x18\x02 \x01(\x0e\x32 .carillon.directory.v1.LineState\x12\x36\n\rregistrations\x18\x03 \x03(\x0b\x32\x1f.carillon.media.v1.Registration\x12\x17\n\x0fmessage_notices\x18\x04 \x01(\x05\x12\x11\n\tdevice_id\x18\x05 \x01(\t\x12\x0c\n\x04port\x18\x06 \x01(\x05\x12\x14\n\x0c\x64\x65vice_label\x18\x07 \x01(\t\x12\x0e\n\x06vendor\x18\x08 \x01(\t\x12\r\n\x05model\x18\t \x01(\t\x12\x0b\n\x03mac\x18\n \x01(\t\x12\r\n\x05owner\x18\x0b \x01(\t\x12\x0f\n\x07site_id\x18\x0c \x01(\t\x12\x14\n\x0chome_user_id\x18\r \x01(\t\x12\x31\n\x08\x64\x65parted\x18\x0e \x01(\x0b\x32\x1f.carillon.media.v1.Registration*V\n\tLineState\x12\x1a\n\x16LINE_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11LINE_STATE_ONLINE\x10\x01\x12\x16\n\x12LINE_STATE_OFFLINE\x10\x02\x32y\n\x0bLineService\x12j\n\rGetLineStatus\x12+.carillon.directory.v1.GetLineStatusRequest\x1a,.carillon.directory.v1.GetLineStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.line_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LINESTATE']._serialized_start=875
-  _globals['_LINESTATE']._serialized_end=961
+  _globals['_LINESTATE']._serialized_start=926
+  _globals['_LINESTATE']._serialized_end=1012
   _globals['_GETLINESTATUSREQUEST']._serialized_start=117
   _globals['_GETLINESTATUSREQUEST']._serialized_end=171
   _globals['_GETLINESTATUSRESPONSE']._serialized_start=173
@@ -42,7 +42,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LINESTATUS']._serialized_start=248
   _globals['_LINESTATUS']._serialized_end=549
   _globals['_LINEPHONE']._serialized_start=552
-  _globals['_LINEPHONE']._serialized_end=873
-  _globals['_LINESERVICE']._serialized_start=963
-  _globals['_LINESERVICE']._serialized_end=1084
+  _globals['_LINEPHONE']._serialized_end=924
+  _globals['_LINESERVICE']._serialized_start=1014
+  _globals['_LINESERVICE']._serialized_end=1135
 # @@protoc_insertion_point(module_scope)

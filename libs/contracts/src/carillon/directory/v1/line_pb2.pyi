@@ -174,6 +174,7 @@ class LinePhone(_message.Message):
     OWNER_FIELD_NUMBER: _builtins.int
     SITE_ID_FIELD_NUMBER: _builtins.int
     HOME_USER_ID_FIELD_NUMBER: _builtins.int
+    DEPARTED_FIELD_NUMBER: _builtins.int
     sip_credential_id: _builtins.str
     state: Global___LineState.ValueType
     message_notices: _builtins.int
@@ -194,6 +195,10 @@ class LinePhone(_message.Message):
     def registrations(self) -> _containers.RepeatedCompositeFieldContainer[_media_pb2.Registration]:
         """One a contact; since when, until when, last heard, user agent, address, transport and node."""
 
+    @_builtins.property
+    def departed(self) -> _media_pb2.Registration:
+        """Of one that is offline, as it was registered last, and since when it is not; unset: not in the last 30 days."""
+
     def __init__(
         self,
         *,
@@ -210,10 +215,11 @@ class LinePhone(_message.Message):
         owner: _builtins.str = ...,
         site_id: _builtins.str = ...,
         home_user_id: _builtins.str = ...,
+        departed: _media_pb2.Registration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["departed", b"departed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_id", b"device_id", "device_label", b"device_label", "home_user_id", b"home_user_id", "mac", b"mac", "message_notices", b"message_notices", "model", b"model", "owner", b"owner", "port", b"port", "registrations", b"registrations", "sip_credential_id", b"sip_credential_id", "site_id", b"site_id", "state", b"state", "vendor", b"vendor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["departed", b"departed", "device_id", b"device_id", "device_label", b"device_label", "home_user_id", b"home_user_id", "mac", b"mac", "message_notices", b"message_notices", "model", b"model", "owner", b"owner", "port", b"port", "registrations", b"registrations", "sip_credential_id", b"sip_credential_id", "site_id", b"site_id", "state", b"state", "vendor", b"vendor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -166,21 +166,27 @@ class ListRegistrationsResponse(_message.Message):
 
     REGISTRATIONS_FIELD_NUMBER: _builtins.int
     SILENT_NODES_FIELD_NUMBER: _builtins.int
+    DEPARTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def registrations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Registration]: ...
     @_builtins.property
     def silent_nodes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Nodes that did not answer: who watches there, and what was sent there, is missing."""
 
+    @_builtins.property
+    def departed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Registration]:
+        """Of each SIP user that is registered nowhere: as it was registered last, with `left_at`. Forgotten after 30 days."""
+
     def __init__(
         self,
         *,
         registrations: _abc.Iterable[Global___Registration] | None = ...,
         silent_nodes: _abc.Iterable[_builtins.str] | None = ...,
+        departed: _abc.Iterable[Global___Registration] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["registrations", b"registrations", "silent_nodes", b"silent_nodes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["departed", b"departed", "registrations", b"registrations", "silent_nodes", b"silent_nodes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -201,6 +207,7 @@ class Registration(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     WATCHED_BY_FIELD_NUMBER: _builtins.int
     MESSAGE_NOTICES_FIELD_NUMBER: _builtins.int
+    LEFT_AT_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     sip_user: _builtins.str
     contact: _builtins.str
@@ -223,6 +230,10 @@ class Registration(_message.Message):
     def watched_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """User ids that watch the line's calls, presence or registrations by a subscription at any node."""
 
+    @_builtins.property
+    def left_at(self) -> _timestamp_pb2.Timestamp:
+        """When it left, ran out, or its connection was lost; unset: it is registered."""
+
     def __init__(
         self,
         *,
@@ -237,10 +248,11 @@ class Registration(_message.Message):
         node: _builtins.str = ...,
         watched_by: _abc.Iterable[_builtins.str] | None = ...,
         message_notices: _builtins.int = ...,
+        left_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "last_heard_at", b"last_heard_at", "registered_at", b"registered_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "last_heard_at", b"last_heard_at", "left_at", b"left_at", "registered_at", b"registered_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "expires_at", b"expires_at", "last_heard_at", b"last_heard_at", "message_notices", b"message_notices", "node", b"node", "registered_at", b"registered_at", "sip_user", b"sip_user", "source", b"source", "user_agent", b"user_agent", "user_id", b"user_id", "watched_by", b"watched_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "expires_at", b"expires_at", "last_heard_at", b"last_heard_at", "left_at", b"left_at", "message_notices", b"message_notices", "node", b"node", "registered_at", b"registered_at", "sip_user", b"sip_user", "source", b"source", "user_agent", b"user_agent", "user_id", b"user_id", "watched_by", b"watched_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -118,7 +118,7 @@ class RegistrationServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ListRegistrations(self, request, context):
-        """ListRegistrations lists the devices that are registered now.
+        """ListRegistrations lists the devices that are registered now, and of SIP users that have none the one that was registered last.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

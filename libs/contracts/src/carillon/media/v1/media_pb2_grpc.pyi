@@ -57,13 +57,13 @@ class RegistrationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RegistrationServiceAsyncStub: ...
     ListRegistrations: _grpc.UnaryUnaryMultiCallable[_media_pb2.ListRegistrationsRequest, _media_pb2.ListRegistrationsResponse]
-    """ListRegistrations lists the devices that are registered now."""
+    """ListRegistrations lists the devices that are registered now, and of SIP users that have none the one that was registered last."""
 
 @_typing.type_check_only
 class RegistrationServiceAsyncStub(RegistrationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListRegistrations: _aio.UnaryUnaryMultiCallable[_media_pb2.ListRegistrationsRequest, _media_pb2.ListRegistrationsResponse]  # type: ignore[assignment]
-    """ListRegistrations lists the devices that are registered now."""
+    """ListRegistrations lists the devices that are registered now, and of SIP users that have none the one that was registered last."""
 
 class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -72,7 +72,7 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _media_pb2.ListRegistrationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_media_pb2.ListRegistrationsResponse, _abc.Awaitable[_media_pb2.ListRegistrationsResponse]]:
-        """ListRegistrations lists the devices that are registered now."""
+        """ListRegistrations lists the devices that are registered now, and of SIP users that have none the one that was registered last."""
 
 def add_RegistrationServiceServicer_to_server(servicer: RegistrationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
