@@ -99,7 +99,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("directory.v1.SearchService", RESELLER, "SearchTenants")
     | _service("directory.v1.UserService", OWN, "GetUser ListUsers UpdateUser")
     | _service("directory.v1.MailboxService", OWN, "GetMailbox ListMailboxes UpdateMailbox")
-    | _service("directory.v1.ContactService", OWN, "GetContact ListContacts CreateContact UpdateContact DeleteContact")
+    | _service("directory.v1.ContactService", OWN, "GetContact ListContacts ListInternalContacts CreateContact UpdateContact DeleteContact")
     | _service("directory.v1.SipCredentialService", OWN, "GetSipCredential ListSipCredentials")
     | _service("directory.v1.DeviceService", OWN, "GetDevice ListDevices")
     | _service("directory.v1.ExtensionService", OWN, "GetExtension ListExtensions")

@@ -7,7 +7,8 @@ names its fields.
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -18,7 +19,7 @@ from google.protobuf.message import Message
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.reseller_pb2_grpc import add_ResellerServiceServicer_to_server
-from carillon_contracts.config import RESOURCES, Extension, Number, NumberBlock, Plan, PlanDraft, Resource, Tenant, User
+from carillon_contracts.config import RESOURCES, Contact, Extension, Number, NumberBlock, Plan, PlanDraft, Resource, Tenant, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.adapters.proto_mapping import to_document, to_message
@@ -29,8 +30,9 @@ from carillon_directory.domain.bounds import sees_account_code
 from carillon_directory.domain.columns import Columns
 from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.documents import dump
+from carillon_directory.domain.internal_contacts import InternalContact, with_internal_contacts
 from carillon_directory.domain.orders import MANY, Orders
-from carillon_directory.domain.short_numbers import short_numbers
+from carillon_directory.domain.short_numbers import contact_numbers, short_numbers
 from carillon_directory.grpc_batch import BatchServicer
 from carillon_directory.grpc_common import (
     PASSWORD_BYTES,
@@ -51,7 +53,7 @@ from carillon_directory.grpc_import import ImportServicer
 from carillon_directory.grpc_plans import PlanVerbs
 from carillon_directory.grpc_resellers import RESELLER_RIGHTS, ResellerServicer
 from carillon_directory.grpc_verbs import Logins, Verb, Verbs
-from carillon_directory.handlers import Directory, Executed
+from carillon_directory.handlers import Directory, Executed, Moment
 from carillon_directory.orders_ahead import OrdersAhead
 from carillon_directory.plan_lives import PlanLives
 from carillon_kit import pages
@@ -64,6 +66,8 @@ T = TypeVar("T")
 _PACKAGE = "carillon.directory.v1"
 #: Places of all orders that are kept, at eight bytes each.
 _KEPT = 2_000_000
+#: Versions of tenants whose internal contacts are kept.
+_MADE = 8
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
 #: Who reaches a part of the tenant may too; see `bounds_of`.
 _SCOPED = _ADMINS | {str(DEPARTMENT_ADMIN)}
@@ -165,7 +169,7 @@ class ResourceServicer:
         if position and position["query"] != _fingerprint(query):
             raise InvalidArgument({"page_token": "is of a list with another filter, order or scope"})
         moment = position["seq"] if position else moment_of(request)
-        config = or_raise(await self._directory.read(tenant_id, moment))
+        config = await self._listed(tenant_id, moment)
         size, skip = pages.page_size(request.page_size), position.get("skip", 0)
         listing = partial(lists.page, config, self._kind.model, query, reach_of(config), size, position.get("after", ""), skip, self._kept)
         many = len(config.resources.get(self._kind.kind, {})) > MANY
@@ -179,6 +183,10 @@ class ResourceServicer:
         token = pages.encode_token(next_position) if more else ""
         messages = [self._message(config, each) for each in page]
         return self._kind.response("List", next_page_token=token, **{self._kind.model.PLURAL: messages})
+
+    async def _listed(self, tenant_id: str, moment: Moment) -> TenantConfig:
+        """The configuration that is listed from."""
+        return or_raise(await self._directory.read(tenant_id, moment))
 
     async def create(self, request: Any, context: object) -> Message:
         """A new resource; a credential's password is shown if it was made here."""
@@ -237,8 +245,10 @@ class ResourceServicer:
             wanted = short_numbers(executed.config, resource.id)
             found = (executed.config.extensions.get(digits) for digits in wanted)
             response.short_numbers.extend(sorted(each.id for each in found if each is not None and each.number_id == resource.id))
-            subjects = {f"{Extension.KIND}/{digits}" for digits in wanted}
-            response.clashes.extend(clashes_of(each for each in executed.remarks if each[0] in subjects))
+            response.clashes.extend(_clashes(executed, wanted))
+        if isinstance(resource, Contact) and verb == "Create" and not resource.short_number and not resource.owner_user_id:
+            wanted = contact_numbers(executed.config, resource.phone or resource.mobile)
+            response.clashes.extend(_clashes(executed, wanted))
         return cast(Message, response)
 
     def _message(self, config: TenantConfig, resource: Resource) -> Message:
@@ -248,6 +258,23 @@ class ResourceServicer:
         if isinstance(resource, User) and not sees_account_code(config, bounds_of(current_principal()), resource):
             message.ClearField("account_code")
         return message
+
+
+class InternalContacts(ResourceServicer):
+    """The list of colleagues and groups, which are made of others' resources once a version."""
+
+    def __init__(self, directory: Directory, ids: Ids, secrets: SecretsIn, kept: lists.Kept, ahead: OrdersAhead) -> None:
+        super().__init__(ResourceKind(InternalContact), directory, ids, secrets, kept, ahead, {})
+        self._made: OrderedDict[tuple[str, int], TenantConfig] = OrderedDict()
+
+    async def _listed(self, tenant_id: str, moment: Moment) -> TenantConfig:
+        config = await super()._listed(tenant_id, moment)
+        known = self._made.get((tenant_id, config.seq))
+        made = known if known is not None else await asyncio.to_thread(with_internal_contacts, config)
+        self._made[tenant_id, config.seq] = made
+        if len(self._made) > _MADE:
+            self._made.popitem(last=False)
+        return made
 
 
 def add_services(
@@ -270,10 +297,13 @@ def add_services(
     kept = lists.Kept(Orders(_KEPT, lock=Lock()), Columns(lock=Lock()))
     ahead = OrdersAhead(kept.orders)
     directory.tell_of_many(ahead.usual)
+    internal = InternalContacts(directory, ids, secrets, kept, ahead)
+    verbs[Contact.KIND] = {"ListInternalContacts": internal.list}
     servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, kept, ahead, verbs.get(kind.kind, {})) for kind in generic}
     batch = ("BatchService", BatchServicer(directory, servicers), _SCOPED)
     services = [*special, batch, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]
     own = {f"{verb}{kind.plural if verb == 'List' else kind.noun}" for kind in generic for verb in _OWN.get(kind.kind, ())}
+    own.add("ListInternalContacts")
     for name, servicer, roles in services:
         file = _snake(name.removesuffix("Service"))
         methods = import_module(f"{_PACKAGE}.{file}_pb2").DESCRIPTOR.services_by_name[name].methods
@@ -296,6 +326,11 @@ def _update(kind: str, request: Any, message: Any, spare_password: str = "") -> 
         etag=message.etag,
         spare_password=spare_password,
     )
+
+
+def _clashes(executed: Executed, digits: Iterable[str]) -> list[pb.ShortNumberClash]:
+    subjects = {f"{Extension.KIND}/{each}" for each in digits}
+    return clashes_of(each for each in executed.remarks if each[0] in subjects)
 
 
 def _query(request: Any) -> lists.Query:

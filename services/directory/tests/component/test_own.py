@@ -93,6 +93,23 @@ async def test_users_keep_their_own_contacts_and_read_the_companys(ann: grpc.aio
     assert await code(contacts.CreateContact(pb.CreateContactRequest(contact=pb.Contact(id="x", last_name="X")))) == DENIED
 
 
+@pytest.mark.feature("D-8")
+async def test_colleagues_and_groups_are_contacts_of_everybody(ann: grpc.aio.Channel, company: int) -> None:
+    contacts: Any = contact_pb2_grpc.ContactServiceStub(ann)
+    listed = contacts.ListInternalContacts
+    first = await listed(pb.ListInternalContactsRequest(page_size=1, order_by="display_name desc, id"))
+    assert [(each.id, each.display_name, list(each.extensions)) for each in first.internal_contacts] == [("user/ann", "Archer", ["101"])]
+    second = await listed(pb.ListInternalContactsRequest(page_size=1, order_by="display_name desc, id", page_token=first.next_page_token))
+    assert [each.id for each in second.internal_contacts] == ["user/bob"]
+    board = pb.ListInternalContactsRequest(filter="kind = user AND extensions : 102", scope=pb.Scope(department_id="board"))
+    assert [each.id for each in (await listed(board)).internal_contacts] == ["user/bob"]
+    with pytest.raises(grpc.aio.AioRpcError, match="internal_contact has no field 'outbound_pin'"):
+        await listed(pb.ListInternalContactsRequest(filter="outbound_pin = 1"))
+    async with channel(f"127.0.0.1:{company}", issue_token(KEY, "x", "own", [DEPARTMENT_ADMIN], department="trade")) as admin:
+        everybody = await contact_pb2_grpc.ContactServiceStub(admin).ListInternalContacts(pb.ListInternalContactsRequest())
+    assert [each.id for each in everybody.internal_contacts] == ["user/ann", "user/bob"]
+
+
 async def test_what_is_others_or_the_companys_is_not_for_users(ann: grpc.aio.Channel) -> None:
     users: Any = user_pb2_grpc.UserServiceStub(ann)
     assert await code(users.GetUser(pb.GetUserRequest(id="bob"))) == MISSING

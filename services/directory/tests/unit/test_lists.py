@@ -9,6 +9,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.bounds import Reach
 from carillon_directory.domain.columns import Columns
 from carillon_directory.domain.commands import EVERYTHING, Bounds
+from carillon_directory.domain.internal_contacts import InternalContact, with_internal_contacts
 from carillon_directory.domain.lists import BadQuery, Kept, Query, page
 from carillon_directory.domain.orders import Orders
 from carillon_directory.testing import given
@@ -127,3 +128,43 @@ def test_a_department_admin_and_a_scope_find_users_as_looking_at_each_would(conf
             assert ids(config, Query(order_by=order), bounds) == [each.id for each in config.users.values() if reach.covers(each)]
     assert ids(config, Query(department_id="top", with_below=True), Bounds(department="under")) == ["b"]
     assert ids(config, Query(), Bounds(department="top", rights_profile="none")) == []
+
+
+@pytest.mark.feature("D-8")
+def test_users_and_groups_are_contacts_by_whatever_leads_to_them() -> None:
+    company: dict[str, Any] = {
+        "tenant": {"id": "acme", "realm": "acme.example", "display_name": "Acme SA"},
+        "departments": [{"id": "top"}, {"id": "under", "parent_id": "top"}],
+        "users": [
+            {"id": "a", "last_name": "Dumas", "first_name": "Anne", "function": "CEO", "email": "a@acme.example", "department_id": "under"},
+            {"id": "b", "last_name": "Favre", "mobile": "+41795550100"},
+        ],
+        "ring_groups": [{"id": "sales", "display_name": "Sales", "members": [{"user_id": "a"}], "department_id": "top"}],
+        "numbers": [
+            {"id": "+41215550102", "destination": {"user_id": "a"}},
+            {"id": "+41215550101", "destination": {"user_id": "a"}},
+            {"id": "+41215550110", "destination": {"ring_group_id": "sales"}},
+        ],
+        "extensions": [{"id": name, "destination": {"user_id": "a"}} for name in ("4101", "101")],
+        "rights_profiles": [{"id": "none", "rights": [{"resource": "user", "level": "write"}]}],
+    }
+    config = with_internal_contacts(given(company))
+
+    def found(query: Query, bounds: Bounds = EVERYTHING) -> list[str]:
+        return [each.id for each in page(config, InternalContact, query, Reach.of(config, bounds), 10)[0]]
+
+    anne, sales = (config.all(InternalContact)[name] for name in ("user/a", "ring_group/sales"))
+    assert (anne.display_name, anne.company, anne.function, anne.phone) == ("Anne Dumas", "Acme SA", "CEO", "+41215550101")
+    assert (anne.extensions, anne.email, sales.phone, sales.display_name) == (
+        ("101", "4101"),
+        "a@acme.example",
+        "+41215550110",
+        "Sales",
+    )
+    assert found(Query()) == ["ring_group/sales", "user/a", "user/b"]
+    assert found(Query(department_id="top")) == ["ring_group/sales"]
+    assert found(Query(department_id="top", with_below=True)) == ["ring_group/sales", "user/a"]
+    assert found(Query(filter='display_name : "anne"')) == ["user/a"]
+    assert found(Query(order_by="display_name desc")) == ["ring_group/sales", "user/b", "user/a"]
+    assert found(Query(), Bounds(user="b")) == ["ring_group/sales", "user/a", "user/b"]
+    assert found(Query(), Bounds(rights_profile="none")) == []

@@ -7,9 +7,9 @@ import pytest
 
 from carillon_contracts.config import Contact, ShortCode
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.domain.commands import AssignShortCodes, Batch, CreateResource, MoveShortCodes
+from carillon_directory.domain.commands import ApplyCompany, AssignShortCodes, Batch, CreateResource, MoveShortCodes
 from carillon_directory.domain.decide import decide
-from carillon_directory.domain.outcomes import Exists, Invalid
+from carillon_directory.domain.outcomes import Accepted, Exists, Invalid
 from carillon_directory.testing import after, given
 
 NUMBERS = (("+41219990001", "Taxi"), ("+41219990002", ""), ("+41219990003", ""))
@@ -81,24 +81,52 @@ def test_codes_that_moved_are_given_again(config: TenantConfig) -> None:
 
 
 @pytest.mark.feature("D-5", "D-8")
-def test_a_new_contact_of_the_company_gets_a_short_number_where_there_is_a_rule(config: TenantConfig) -> None:
-    def made(config: TenantConfig, name: str, **more: Any) -> str:
-        config = after(config, create("contact", id=name, last_name="X", phone="+41795551234", **more))
-        return config.all(Contact)[name].short_number
+@pytest.mark.parametrize("rules", [[], [{"id": "default"}]])
+def test_a_new_contact_of_the_company_gets_a_short_number_or_is_told_why_not(whole: dict[str, Any], rules: list[Any]) -> None:
+    def made(config: TenantConfig, name: str, **more: Any) -> tuple[str, tuple[str, ...]]:
+        decision = decide(config, create("contact", id=name, last_name="X", phone="+41795551234", **more))
+        assert isinstance(decision, Accepted)
+        assert decision.after is not None
+        return decision.after.all(Contact)[name].short_number, tuple(reason for _, reason in decision.remarks)
 
-    assert made(config, "one", owner_user_id="ann") == ""
-    assert made(config, "one") == "534"
+    config = given({**whole, "short_number_rules": rules})
+    assert made(config, "one", owner_user_id="ann") == ("", ())
+    assert made(config, "one") == ("534", ())
     config = after(config, create("contact", id="first", last_name="X", phone="+41795551234"))
-    assert made(config, "one") == "5234"
+    assert made(config, "one") == ("5234", ())
     config = after(config, create("extension", id="5234", destination={"user_id": "ann"}))
-    assert made(config, "one") == ""
-    assert made(config, "one", short_number="76") == "76"
+    assert made(config, "one") == (
+        "",
+        ("not made: 534 is taken by contact 'first'", "not made: 5234 is taken by extension '5234'"),
+    )
+    assert made(config, "one", short_number="76") == ("76", ())
+    ranged = after(config, create("extension_range", id="r", first="560", last="569"))
     both = [create("contact", id=name, last_name="X", phone="+41795550066") for name in ("a", "b")]
-    found = after(config, Batch(actor="x", items=tuple(both))).all(Contact)
-    assert [found[name].short_number for name in ("a", "b")] == ["566", "5066"]
+    for known, numbers in ((config, ["566", "5066"]), (ranged, ["5066", ""])):
+        found = after(known, Batch(actor="x", items=tuple(both))).all(Contact)
+        assert [found[name].short_number for name in ("a", "b")] == numbers
+
+
+@pytest.mark.feature("D-5", "D-20")
+def test_new_contacts_of_a_file_get_the_short_numbers_that_others_of_it_do_not_name(config: TenantConfig) -> None:
+    rows: list[Any] = [
+        {"id": "a", "last_name": "A", "phone": "+41795550066"},
+        {"id": "b", "last_name": "B", "phone": "+41795550066"},
+        {"id": "c", "last_name": "C", "phone": "+41795550067", "short_number": "566"},
+    ]
+    decision = decide(config, ApplyCompany(actor="x", documents={"contact": rows}, short_numbers=True))
+    assert isinstance(decision, Accepted)
+    assert decision.after is not None
+    found = decision.after.all(Contact)
+    assert [found[name].short_number for name in "abc"] == ["5066", "", "566"]
+    assert [about for about, _ in decision.remarks] == ["extension/566", "extension/5066"]
+    plain = decide(config, ApplyCompany(actor="x", documents={"contact": rows}))
+    assert isinstance(plain, Accepted)
+    assert plain.after is not None
+    assert [plain.after.all(Contact)[name].short_number for name in "abc"] == ["", "", "566"]
 
 
 @pytest.mark.feature("D-5")
-def test_without_a_rule_of_the_tenant_contacts_get_no_short_number(whole: dict[str, Any]) -> None:
-    config = given({**whole, "short_number_rules": []})
+def test_where_the_rule_is_off_contacts_get_no_short_number(whole: dict[str, Any]) -> None:
+    config = given({**whole, "short_number_rules": [{"id": "default", "off": True}]})
     assert after(config, create("contact", id="one", last_name="X", phone="+41795551234")).all(Contact)["one"].short_number == ""

@@ -22,6 +22,7 @@ from carillon_contracts.inherited import account_codes_for
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import Asked, Bounds
 from carillon_directory.domain.documents import differing
+from carillon_directory.domain.internal_contacts import InternalContact
 from carillon_directory.domain.organisation import below, department_of, user_of
 
 #: Of users themselves, whatever the house rules say: who they are to others and what they may do is not theirs to change.
@@ -73,7 +74,9 @@ class Reach:
         return "write" if "write" in levels else "read" if levels else ""
 
     def covers(self, resource: Resource) -> bool:
-        """Whether the resource is in reach, for reading."""
+        """Whether the resource is in reach, for reading; colleagues are there for everybody who reads contacts."""
+        if isinstance(resource, InternalContact):
+            return bool(self.level(Contact.KIND))
         return self.may_change(resource) or (bool(self.bounds.user and self.level(resource.KIND)) and self._is_theirs(resource))
 
     def may_change(self, resource: Resource) -> bool:

@@ -81,7 +81,7 @@ class ApplyCompany(Asked):
 
     documents: Mapping[str, Sequence[Document]] = field(repr=False)
     prune: bool = False
-    #: Those of numbers that lead elsewhere follow; otherwise they are what the documents say.
+    #: Those of numbers that lead elsewhere follow, and new contacts get theirs; otherwise they are what the documents say.
     short_numbers: bool = False
     #: By credential id, for new ones that bring no password.
     spare_passwords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)

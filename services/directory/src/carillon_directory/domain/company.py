@@ -7,7 +7,7 @@ keeps its hashes. Changes come in the order of `RESOURCES`, deletions last and i
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 
-from carillon_contracts.config import RESOURCES, Resource, Tenant
+from carillon_contracts.config import RESOURCES, Contact, Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import checks, documents
 from carillon_directory.domain.claims import Claim, claims_of, taken_violations
@@ -15,7 +15,7 @@ from carillon_directory.domain.commands import ApplyCompany, Document
 from carillon_directory.domain.conclude import Key, Piece, State, conclude, with_passwords
 from carillon_directory.domain.documents import Parsed
 from carillon_directory.domain.outcomes import Accepted, Decision, Missing, Violation, under
-from carillon_directory.domain.short_numbers import Remarks, following
+from carillon_directory.domain.short_numbers import Remarks, following, with_short_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,14 @@ def apply_company(state: State, command: ApplyCompany) -> Decision:
     config = state.config
     if not config.all(Tenant) and not command.documents.get(Tenant.KIND):
         return Missing(Tenant.KIND, config.tenant_id)
-    items = tuple(_items(config, command))
+    remarks: Remarks = []
+    items = tuple(_items(state, command, remarks))
     pieces = [Piece(item.place, item.current, item.parsed.resource) for item in items if item.parsed.resource is not None]
     if not command.prune:
         pieces = [piece for piece in pieces if piece.before != piece.after]
     else:
         pieces += [Piece(each.KIND, each, None) for each in reversed(_removed(config, items))]
     after = documents.put(config, [item.parsed.resource for item in items if item.parsed.resource is not None], _gone(pieces))
-    remarks: Remarks = []
     if command.short_numbers:
         pieces += following(state, pieces, remarks)
     refused = {(item.kind, item.resource_id) for item in items if item.parsed.resource is None}
@@ -56,13 +56,18 @@ def _gone(pieces: list[Piece]) -> list[Key]:
     return [piece.key for piece in pieces if piece.after is None]
 
 
-def _items(config: TenantConfig, command: ApplyCompany) -> Iterator[_Item]:
+def _items(state: State, command: ApplyCompany, remarks: Remarks) -> Iterator[_Item]:
+    config = state.config
     realm = _realm(config, command)
+    given = {str(each.get("short_number", "")) for each in command.documents.get(Contact.KIND, ())}
     for kind, model in RESOURCES.items():
         for index, document in enumerate(command.documents.get(kind, ())):
             place = kind if kind == Tenant.KIND else f"{model.PLURAL}[{index}]"
             resource_id = str(document.get("id", ""))
             current = config.resources.get(kind, {}).get(resource_id)
+            if command.short_numbers and current is None:
+                document = with_short_number(state, document, kind, given.__contains__, remarks)
+                given.add(str(document.get("short_number", "")))
             secret = documents.Secret(realm, command.spare_passwords.get(resource_id, ""))
             yield _Item(place, kind, resource_id, document, current, documents.parse(kind, document, current, secret))
 

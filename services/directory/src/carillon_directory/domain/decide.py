@@ -105,13 +105,14 @@ def wanted_claims(command: Command) -> frozenset[Claim]:
 
 
 def _single(state: State, command: _Single) -> Decision:
-    piece = _piece(state, command, {}, Index(), command.kind)
+    remarks: Remarks = []
+    piece = _piece(state, command, {}, Index(), command.kind, remarks)
     if isinstance(piece, Refused):
         return piece
     changed, password = piece
     if changed.key[0] == Tenant.KIND and changed.after is None and (left := _left_in(state.config)):
         return Held(*changed.key, left)
-    decision = _concluded(state, command, [changed])
+    decision = _concluded(state, command, [changed], remarks)
     if changed.after is not None and not isinstance(decision, Invalid) and (held := _realm_held(state.config, changed.after)):
         return held
     return with_passwords(decision, {changed.key[1]: password} if password else {})
@@ -123,10 +124,11 @@ def _batch(state: State, command: Batch) -> Decision:
     passwords: dict[str, str] = {}
     wrong: list[Violation] = []
     refused: set[Key] = set()
+    remarks: Remarks = []
     index = Index()
     for number, item in enumerate(command.items):
         place = f"requests[{number}].{item.kind}"
-        made = _piece(state, item, pieces, index, place)
+        made = _piece(state, item, pieces, index, place, remarks)
         if isinstance(made, Invalid):
             wrong += made.violations
             refused.add((item.kind, _id(item)))
@@ -140,14 +142,18 @@ def _batch(state: State, command: Batch) -> Decision:
             if password:
                 passwords[piece.key[1]] = password
     real = [piece for piece in pieces.values() if piece.before is not None or piece.after is not None]
-    return with_passwords(_concluded(state, command, real, wrong, refused), passwords)
+    return with_passwords(_concluded(state, command, real, remarks, wrong, refused), passwords)
 
 
 def _concluded(
-    state: State, command: _Single | Batch, pieces: list[Piece], wrong: Sequence[Violation] = (), refused: Set[Key] = frozenset()
+    state: State,
+    command: _Single | Batch,
+    pieces: list[Piece],
+    remarks: Remarks,
+    wrong: Sequence[Violation] = (),
+    refused: Set[Key] = frozenset(),
 ) -> Decision:
-    """With the short numbers of numbers that change; what cannot be made of them is a remark."""
-    remarks: Remarks = []
+    """With the short numbers of numbers that change; what cannot be made of them is one more remark."""
     more = following(state, pieces, remarks)
     decision = conclude(
         state, command, [*(each for each in more if each.after is None), *pieces, *(each for each in more if each.after)], wrong, refused
@@ -159,14 +165,17 @@ def _id(item: _Single) -> str:
     return str(item.document.get("id", "")) if isinstance(item, CreateResource) else item.resource_id
 
 
-def _piece(state: State, command: _Single, earlier: Mapping[Key, Piece], index: Index, place: str) -> tuple[Piece, str] | Refused:
+def _piece(
+    state: State, command: _Single, earlier: Mapping[Key, Piece], index: Index, place: str, remarks: Remarks
+) -> tuple[Piece, str] | Refused:
     """The resource before and after, and the password made for it; `earlier` and its `index`: what those before in a batch made."""
     key = (command.kind, _id(command))
     current = earlier[key].after if key in earlier else state.config.resources.get(command.kind, {}).get(key[1])
     if isinstance(command, CreateResource):
         if current is not None:
             return Exists(*key)
-        document = with_short_number(state, with_login(state.index, command.kind, command.document), command.kind, index)
+        document = with_login(state.index, command.kind, command.document)
+        document = with_short_number(state, document, command.kind, lambda digits: any(index.takers("digits", digits)), remarks)
         return _parsed(state.config, command, None, document, place)
     if current is None:
         return Missing(*key)

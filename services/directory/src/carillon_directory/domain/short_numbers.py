@@ -3,14 +3,13 @@
 Always: digits that are dialled for something else already are told and not made; what the same command says of an extension counts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from carillon_contracts.config import Contact, Destination, Extension, Number, Resource, ShortNumberRule
+from carillon_contracts.config import Contact, Destination, Extension, ExtensionRange, Number, Resource, ShortNumberRule
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import documents
 from carillon_directory.domain.commands import Document
 from carillon_directory.domain.conclude import Key, Piece, State
-from carillon_directory.domain.index import Index
 from carillon_directory.domain.references import exists, references
 
 #: (subject, why nothing was made).
@@ -19,8 +18,12 @@ Remarks = list[tuple[str, str]]
 
 def short_numbers(config: TenantConfig, number: str) -> list[str]:
     """Those that the tenant's rule makes of a number: prefix and last digits."""
-    rule = config.get(ShortNumberRule, "default") or ShortNumberRule(id="default")
+    rule = _rule(config)
     return [] if rule.off else [rule.prefix + number[-length:] for length in rule.used_lengths]
+
+
+def _rule(config: TenantConfig) -> ShortNumberRule:
+    return config.get(ShortNumberRule, "default") or ShortNumberRule(id="default")
 
 
 def following(state: State, pieces: Sequence[Piece], remarks: Remarks) -> list[Piece]:
@@ -46,19 +49,33 @@ def _leads_elsewhere(piece: Piece) -> bool:
     return before != after
 
 
-def with_short_number(state: State, document: Document, kind: str, earlier: Index) -> Document:
-    """A new contact of the company gets a short number of its phone, where the tenant has a rule and the digits are free.
+def with_short_number(state: State, document: Document, kind: str, earlier: Callable[[str], bool], remarks: Remarks) -> Document:
+    """A new contact of the company gets a short number of its phone, by the rule's other prefix; if all are taken, that is told.
 
-    `earlier`: what those before in a batch made."""
-    rule = state.config.get(ShortNumberRule, "default")
-    if kind != Contact.KIND or rule is None or rule.off or document.get("owner_user_id") or document.get("short_number"):
+    `earlier`: whether digits are given by the same command already."""
+    if kind != Contact.KIND or document.get("owner_user_id") or document.get("short_number"):
         return document
-    number = str(document.get("phone") or document.get("mobile") or "")
-    for length in rule.used_lengths if number else ():
-        digits = rule.contact_prefix + number[-length:]
-        if not any(earlier.takers("digits", digits)) and not _taken(state, digits, None, "", digits in state.config.extensions):
+    found: Remarks = []
+    for digits in contact_numbers(state.config, str(document.get("phone") or document.get("mobile") or "")):
+        reason = "is given in the same request already" if earlier(digits) else _not_for_contacts(state, digits)
+        if not reason:
             return {**document, "short_number": digits}
+        found.append((f"{Extension.KIND}/{digits}", f"not made: {digits} {reason}"))
+    remarks += found
     return document
+
+
+def contact_numbers(config: TenantConfig, number: str) -> list[str]:
+    """Those that a new contact of the company may have, by its number (E.164; empty: none)."""
+    rule = _rule(config)
+    return [] if rule.off or not number else [rule.contact_prefix + number[-length:] for length in rule.used_lengths]
+
+
+def _not_for_contacts(state: State, digits: str) -> str:
+    ranges = state.config.all(ExtensionRange).values()
+    if kept := next((each.id for each in ranges if len(digits) == len(each.first) and each.first <= digits <= each.last), ""):
+        return f"is of extension range {kept!r}"
+    return _taken(state, digits, None, "", digits in state.config.extensions)
 
 
 def _dangles(config: TenantConfig, number: Resource) -> bool:

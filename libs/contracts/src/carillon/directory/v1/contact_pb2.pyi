@@ -4,6 +4,7 @@ isort:skip_file
 Whom the company and its people know."""
 
 from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
+from carillon.directory.v1 import number_pb2 as _number_pb2
 from carillon.directory.v1 import scope_pb2 as _scope_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -23,7 +24,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Contact(_message.Message):
-    """Somebody outside. Internal contacts are the users and groups themselves."""
+    """Somebody outside. Internal contacts are the users and groups themselves: see ListInternalContacts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -57,7 +58,9 @@ class Contact(_message.Message):
     mobile: _builtins.str
     comment: _builtins.str
     short_number: _builtins.str
-    """Digits that users dial for the phone, or the mobile if there is none; 2 to 6."""
+    """Digits that users dial for the phone, or the mobile if there is none; 2 to 6. A new contact of the company that brings none gets one by
+    the tenant's rule, if one is free.
+    """
     def __init__(
         self,
         *,
@@ -216,16 +219,22 @@ class CreateContactResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTACT_FIELD_NUMBER: _builtins.int
+    CLASHES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def contact(self) -> Global___Contact: ...
+    @_builtins.property
+    def clashes(self) -> _containers.RepeatedCompositeFieldContainer[_number_pb2.ShortNumberClash]:
+        """Short numbers that a contact without one was not given."""
+
     def __init__(
         self,
         *,
         contact: Global___Contact | None = ...,
+        clashes: _abc.Iterable[_number_pb2.ShortNumberClash] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clashes", b"clashes", "contact", b"contact"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -320,3 +329,132 @@ class DeleteContactResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteContactResponse: _TypeAlias = DeleteContactResponse  # noqa: Y015
+
+@_typing.final
+class InternalContact(_message.Message):
+    """A user or group as others call it, made of what they, extensions and numbers say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
+    RESOURCE_ID_FIELD_NUMBER: _builtins.int
+    SITE_ID_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    LAST_NAME_FIELD_NUMBER: _builtins.int
+    FIRST_NAME_FIELD_NUMBER: _builtins.int
+    COMPANY_FIELD_NUMBER: _builtins.int
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
+    MOBILE_FIELD_NUMBER: _builtins.int
+    EXTENSIONS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Kind and id: `user/ann`."""
+    kind: _builtins.str
+    """`user`, `ring_group`, `hunt_group`, `queue`."""
+    department_id: _builtins.str
+    resource_id: _builtins.str
+    site_id: _builtins.str
+    """Of a user that has one of its own."""
+    display_name: _builtins.str
+    last_name: _builtins.str
+    first_name: _builtins.str
+    company: _builtins.str
+    """The tenant's name."""
+    function: _builtins.str
+    email: _builtins.str
+    phone: _builtins.str
+    """The number outside that leads there, the lowest of several; E.164."""
+    mobile: _builtins.str
+    @_builtins.property
+    def extensions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Digits that lead there, short numbers among them."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        department_id: _builtins.str = ...,
+        resource_id: _builtins.str = ...,
+        site_id: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        last_name: _builtins.str = ...,
+        first_name: _builtins.str = ...,
+        company: _builtins.str = ...,
+        function: _builtins.str = ...,
+        email: _builtins.str = ...,
+        phone: _builtins.str = ...,
+        mobile: _builtins.str = ...,
+        extensions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["company", b"company", "department_id", b"department_id", "display_name", b"display_name", "email", b"email", "extensions", b"extensions", "first_name", b"first_name", "function", b"function", "id", b"id", "kind", b"kind", "last_name", b"last_name", "mobile", b"mobile", "phone", b"phone", "resource_id", b"resource_id", "site_id", b"site_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InternalContact: _TypeAlias = InternalContact  # noqa: Y015
+
+@_typing.final
+class ListInternalContactsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    page_token: _builtins.str
+    filter: _builtins.str
+    """`kind = user AND last_name : du`; see docs/api.md."""
+    order_by: _builtins.str
+    """`last_name, first_name desc`; empty: by id."""
+    @_builtins.property
+    def as_of(self) -> _as_of_pb2.AsOf: ...
+    @_builtins.property
+    def scope(self) -> _scope_pb2.Scope: ...
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        as_of: _as_of_pb2.AsOf | None = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        scope: _scope_pb2.Scope | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInternalContactsRequest: _TypeAlias = ListInternalContactsRequest  # noqa: Y015
+
+@_typing.final
+class ListInternalContactsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERNAL_CONTACTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def internal_contacts(self) -> _containers.RepeatedCompositeFieldContainer[Global___InternalContact]: ...
+    def __init__(
+        self,
+        *,
+        internal_contacts: _abc.Iterable[Global___InternalContact] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["internal_contacts", b"internal_contacts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListInternalContactsResponse: _TypeAlias = ListInternalContactsResponse  # noqa: Y015

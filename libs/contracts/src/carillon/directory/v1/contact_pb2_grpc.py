@@ -59,6 +59,11 @@ class ContactServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_contact__pb2.DeleteContactRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_contact__pb2.DeleteContactResponse.FromString,
                 _registered_method=True)
+        self.ListInternalContacts = channel.unary_unary(
+                '/carillon.directory.v1.ContactService/ListInternalContacts',
+                request_serializer=carillon_dot_directory_dot_v1_dot_contact__pb2.ListInternalContactsRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_contact__pb2.ListInternalContactsResponse.FromString,
+                _registered_method=True)
 
 
 class ContactServiceServicer:
@@ -94,6 +99,13 @@ class ContactServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListInternalContacts(self, request, context):
+        """ListInternalContacts gives colleagues and groups as contacts, to everybody of the tenant; they are changed where they are kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContactServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +133,11 @@ def add_ContactServiceServicer_to_server(servicer, server):
                     servicer.DeleteContact,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_contact__pb2.DeleteContactRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_contact__pb2.DeleteContactResponse.SerializeToString,
+            ),
+            'ListInternalContacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListInternalContacts,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_contact__pb2.ListInternalContactsRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_contact__pb2.ListInternalContactsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +275,33 @@ class ContactService:
             '/carillon.directory.v1.ContactService/DeleteContact',
             carillon_dot_directory_dot_v1_dot_contact__pb2.DeleteContactRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_contact__pb2.DeleteContactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListInternalContacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.ContactService/ListInternalContacts',
+            carillon_dot_directory_dot_v1_dot_contact__pb2.ListInternalContactsRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_contact__pb2.ListInternalContactsResponse.FromString,
             options,
             channel_credentials,
             insecure,

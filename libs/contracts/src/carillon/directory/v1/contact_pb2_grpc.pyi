@@ -36,6 +36,8 @@ class ContactServiceStub:
     CreateContact: _grpc.UnaryUnaryMultiCallable[_contact_pb2.CreateContactRequest, _contact_pb2.CreateContactResponse]
     UpdateContact: _grpc.UnaryUnaryMultiCallable[_contact_pb2.UpdateContactRequest, _contact_pb2.UpdateContactResponse]
     DeleteContact: _grpc.UnaryUnaryMultiCallable[_contact_pb2.DeleteContactRequest, _contact_pb2.DeleteContactResponse]
+    ListInternalContacts: _grpc.UnaryUnaryMultiCallable[_contact_pb2.ListInternalContactsRequest, _contact_pb2.ListInternalContactsResponse]
+    """ListInternalContacts gives colleagues and groups as contacts, to everybody of the tenant; they are changed where they are kept."""
 
 @_typing.type_check_only
 class ContactServiceAsyncStub(ContactServiceStub):
@@ -45,6 +47,8 @@ class ContactServiceAsyncStub(ContactServiceStub):
     CreateContact: _aio.UnaryUnaryMultiCallable[_contact_pb2.CreateContactRequest, _contact_pb2.CreateContactResponse]  # type: ignore[assignment]
     UpdateContact: _aio.UnaryUnaryMultiCallable[_contact_pb2.UpdateContactRequest, _contact_pb2.UpdateContactResponse]  # type: ignore[assignment]
     DeleteContact: _aio.UnaryUnaryMultiCallable[_contact_pb2.DeleteContactRequest, _contact_pb2.DeleteContactResponse]  # type: ignore[assignment]
+    ListInternalContacts: _aio.UnaryUnaryMultiCallable[_contact_pb2.ListInternalContactsRequest, _contact_pb2.ListInternalContactsResponse]  # type: ignore[assignment]
+    """ListInternalContacts gives colleagues and groups as contacts, to everybody of the tenant; they are changed where they are kept."""
 
 class ContactServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -81,5 +85,13 @@ class ContactServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _contact_pb2.DeleteContactRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contact_pb2.DeleteContactResponse, _abc.Awaitable[_contact_pb2.DeleteContactResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListInternalContacts(
+        self,
+        request: _contact_pb2.ListInternalContactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contact_pb2.ListInternalContactsResponse, _abc.Awaitable[_contact_pb2.ListInternalContactsResponse]]:
+        """ListInternalContacts gives colleagues and groups as contacts, to everybody of the tenant; they are changed where they are kept."""
 
 def add_ContactServiceServicer_to_server(servicer: ContactServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -172,7 +172,7 @@ class CsvResult(_message.Message):
     config_seq: _builtins.int
     @_builtins.property
     def clashes(self) -> _containers.RepeatedCompositeFieldContainer[_number_pb2.ShortNumberClash]:
-        """Short numbers of imported numbers that were not made."""
+        """Short numbers of imported numbers and contacts that were not made."""
 
     def __init__(
         self,

@@ -141,8 +141,11 @@ from carillon.directory.v1.contact_pb2 import DeleteContactRequest as DeleteCont
 from carillon.directory.v1.contact_pb2 import DeleteContactResponse as DeleteContactResponse
 from carillon.directory.v1.contact_pb2 import GetContactRequest as GetContactRequest
 from carillon.directory.v1.contact_pb2 import GetContactResponse as GetContactResponse
+from carillon.directory.v1.contact_pb2 import InternalContact as InternalContact
 from carillon.directory.v1.contact_pb2 import ListContactsRequest as ListContactsRequest
 from carillon.directory.v1.contact_pb2 import ListContactsResponse as ListContactsResponse
+from carillon.directory.v1.contact_pb2 import ListInternalContactsRequest as ListInternalContactsRequest
+from carillon.directory.v1.contact_pb2 import ListInternalContactsResponse as ListInternalContactsResponse
 from carillon.directory.v1.contact_pb2 import UpdateContactRequest as UpdateContactRequest
 from carillon.directory.v1.contact_pb2 import UpdateContactResponse as UpdateContactResponse
 from carillon.directory.v1.csv_pb2 import CsvError as CsvError
