@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -10,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from carillon_cli.phone import tones, wav
+from strangers.reflection import Reflected
 from strangers.sipp import SPOKEN_HZ, Sipp, credentials, register, tone_file
 from strangers.system import System, until
 
 CARRIER = ("127.0.0.2", 5060)
+#: Another exchange.
+WORKS = "127.0.0.3"
+SILENT = {'<exec rtp_stream="SOUND,-1,8"/>': ""}
 CALLER = "+41791234567"
 IN_HOURS, NIGHT = "2026-11-24T10:15+01:00", "2026-11-24T22:00+01:00"
 
@@ -139,3 +144,27 @@ def test_the_decision_of_a_call_can_be_read_afterwards(system: System, tmp_path:
     story = system.carillon("explain", record["call_id"])
     assert "office" in story
     assert "dumas" in story
+
+
+@pytest.mark.feature("R-23")
+def test_users_of_another_exchange_and_ours_call_each_other_by_their_short_numbers(system: System) -> None:
+    directory = Reflected(system.run["grpc"]["directory"], system.run["admin_token"])
+    works = {"id": "works", "address": f"{WORKS}:5060", "prefixes": ["+354"], "short_ranges": [{"first": "7000", "last": "7999"}]}
+    directory.call("carillon.directory.v1.TrunkService/CreateTrunk", {"trunk": works})
+    try:
+        until(lambda: "works" in system.carillon("trunks"), "the trunk", 30)
+        known = system.call_ids()
+        with answering(system, "106", "answer.xml", 1, "-d", "50", "-trace_msg") as elise:
+            Sipp("carrier_calls.xml", system.sip, "-d", "300", ip=WORKS, seconds=60, replace=SILENT, dest="106", caller="7012").succeed()
+            shown = "".join(path.read_text() for path in elise.succeed().folder.glob("*_messages.log"))
+        (record,) = system.new_records(known, 1)
+        assert (record["status"], record["answered_by"], record["caller"], record["dialled"]) == ("answered", "elise", "7012", "106")
+        assert "From: <sip:7012@" in shown
+        with Sipp("answer.xml", system.sip, "-d", "50", "-trace_msg", ip=WORKS, port=5060, calls=1) as there:
+            call(system, "106", "7012", "call_with_authentication.xml", "-d", "300").succeed()
+            heard = "".join(path.read_text() for path in there.succeed().folder.glob("*_messages.log"))
+        assert f"INVITE sip:7012@{WORKS}" in heard
+        assert re.search(r'From: "[^"]+" <sip:106@', heard)
+    finally:
+        directory.call("carillon.directory.v1.TrunkService/DeleteTrunk", {"id": "works"})
+        directory.channel.close()

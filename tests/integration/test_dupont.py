@@ -5,6 +5,7 @@ Each call's decisions, steps and traces are those that the simulator gives for t
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,12 @@ def story(system: System) -> Iterator[Story]:
 @pytest.fixture
 def known(story: Story) -> set[str]:
     return story.call_ids()
+
+
+def fresh(story: Story, known: set[str], count: int) -> list[dict[str, Any]]:
+    """Records that are not among the known, once there are so many."""
+    found = [record for record in story.records() if record["call_id"] not in known]
+    return found if len(found) >= count else []
 
 
 async def listens(ear: Baresip) -> None:
@@ -432,8 +439,18 @@ def test_two_tenants_call_each_other_through_the_outside(story: Story, known: se
             story.outside_call("+41325550101").succeed()
             elise.succeed()
         back = story.record(known | {out["call_id"]})
+        known = story.call_ids()
+        circle = story.outside_call("+41215550135")
+        assert circle.wait() != 0
+        assert "SIP/2.0 482" in circle.complaint()
+        rounds = until(lambda: fresh(story, known, 6), "the record of every round", 30)
     assert (out["status"], out["direction"], out["answered_by"]) == ("answered", "outbound", "+41325550100")
     assert [(each["status"], each["direction"], each["caller"]) for each in theirs] == [("voicemail", "inbound", "+41215550101")]
     assert (back["status"], back["direction"], back["answered_by"], back["caller"]) == ("answered", "inbound", "elise", story.caller)
+    assert len(rounds) == 6
+    for each in rounds:
+        assert any(
+            subject == "hop budget" and not matched for *_, trace in story.decisions(each["call_id"]) for subject, matched, *_ in trace
+        )
     assert "dupont" not in str(theirs).replace("+41215550101", "")
     assert "rossi" not in str((out, back))

@@ -14,6 +14,7 @@ Q850: Mapping[int, str] = {
     20: "subscriber_absent",
     21: "call_rejected",
     22: "number_changed",
+    25: "exchange_routing_error",
     27: "destination_out_of_order",
     28: "invalid_number_format",
     31: "normal_unspecified",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from carillon_contracts.config import TRUNK_PASSWORDS, Site, Tenant, Trunk, TrunkCredential
+from carillon_contracts.config import TRUNK_PASSWORDS, Destination, Extension, Number, Site, Tenant, Trunk, TrunkCredential
 from carillon_contracts.envelope import EventData
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import ManualClock
@@ -15,11 +15,11 @@ from carillon_kit.sealing import Sealer
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.facts import Contact
 from carillon_media.domain.trunk_lines import TrunkAddress
-from carillon_media.handlers.trunks import Trunks
+from carillon_media.handlers.trunks import Arrival, Trunks
 from carillon_media.settings import MediaSettings
 from carillon_sip.commands import RequestOut
 from carillon_sip.flow import Flow
-from carillon_sip.message import Response
+from carillon_sip.message import Request, Response
 from carillon_sip.outputs import RequestTimedOut, ResponseReceived
 from carillon_sip.parser import parse_message
 
@@ -40,16 +40,18 @@ class Desk:
         self.trunks = Trunks.made_of(self.accounts, KEY, self, self.flows_to, self, self.clock)
         self.configure(*trunks)
 
-    def configure(self, *trunks: dict[str, Any]) -> None:
-        sealed = Sealer(KEY, TRUNK_PASSWORDS).seal("hush", "dupont", "account")
+    def configure(self, *trunks: dict[str, Any], tenant: str = "dupont") -> None:
+        sealed = Sealer(KEY, TRUNK_PASSWORDS).seal("hush", tenant, "account")
         account = TrunkCredential(id="account", username="acme", sealed_password=sealed)
         of_kind: dict[str, Any] = {
-            "tenant": {"dupont": Tenant(id="dupont", realm="dupont.example", country=self.country)},
+            "tenant": {tenant: Tenant(id=tenant, realm=f"{tenant}.example", country=self.country)},
+            "extension": {"101": Extension(id="101", destination=Destination(hang_up="busy"))},
+            "number": {each: Number(id=each) for each in ("+41215550101",) if tenant == "dupont"},
             "site": {"berlin": Site(id="berlin", country="DE")},
             "trunk": {trunk["id"]: Trunk.model_validate({"address": "192.0.2.9"} | trunk) for trunk in trunks},
             "trunk_credential": {"account": account},
         }
-        self.accounts.update(TenantConfig("dupont", 1, of_kind))
+        self.accounts.update(TenantConfig(tenant, 1, of_kind))
 
     # what Trunks asks of the world
 
@@ -256,3 +258,31 @@ def test_a_trunk_that_is_full_takes_calls_for_help_of_every_country_of_the_tenan
         assert found is not None, number
         assert found.emergency
         assert desk.trunks.begin(number, found)
+
+
+WORKS = {"id": "works", "short_ranges": [{"first": "7000", "last": "7999"}]}
+
+
+def arrives(desk: Desk, dialled: str, *trunks: tuple[str, str]) -> Arrival | None:
+    head = "Via: SIP/2.0/UDP h;branch=z9hG4bKx\r\nFrom: <sip:7012@b>;tag=1\r\nTo: <sip:x@y>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n"
+    request = parse_message(f"INVITE sip:{dialled}@y SIP/2.0\r\n{head}\r\n".encode())
+    assert isinstance(request, Request)
+    return desk.trunks.arrival(request, dialled, trunks or (("dupont", "carrier"), ("dupont", "works")))
+
+
+@pytest.mark.feature("R-23")
+def test_another_exchange_dials_extensions_and_a_carrier_none() -> None:
+    desk = Desk({"id": "carrier"}, WORKS)
+    assert arrives(desk, "101") == Arrival("dupont", "works", "101")
+    assert arrives(desk, "101", ("dupont", "carrier")) is None
+    assert arrives(desk, "102") is None
+    assert arrives(desk, "+41215550101") == Arrival("dupont", "carrier", "+41215550101")
+
+
+@pytest.mark.feature("R-23")
+def test_where_exchanges_of_two_tenants_stand_neither_dials_extensions() -> None:
+    desk = Desk(WORKS)
+    desk.configure(WORKS, tenant="rossi")
+    both = ("dupont", "works"), ("rossi", "works")
+    assert arrives(desk, "101", *both) is None
+    assert arrives(desk, "101", both[1]) == Arrival("rossi", "works", "101")

@@ -126,4 +126,10 @@ def test_who_sent_a_call_on_is_the_number_that_was_called() -> None:
     config = tenant({})
     assert sent_on_by(config, "+41215550100", True, None) == Diverted("+41215550100", "unconditional")
     assert sent_on_by(config, "+41215550100", True, "busy") == Diverted("+41215550100", "user-busy")
+    assert sent_on_by(config, "101", True, None) == sent_on_by(config, "101", False, None)
     assert sent_on_by(config, "+41791234567", False, None) is None
+
+
+@pytest.mark.feature("R-23")
+def test_a_call_that_is_sent_on_may_go_less_far() -> None:
+    assert invite(line(), diversions=(Diverted("+41215550100"),)).max_forwards == 63

@@ -14,6 +14,7 @@ from google.protobuf.json_format import MessageToDict
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon.common.v1.call_application_pb2_grpc import CallApplicationServicer, add_CallApplicationServicer_to_server
 from carillon_contracts.config import Tenant
+from carillon_contracts.hops import HOPS
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.auth import OPERATOR, SERVICE
 from carillon_kit.clock import Clock
@@ -166,6 +167,7 @@ def _call(call: pb.CallFacts) -> facts.CallFacts:
         caller_user_id=call.caller_user_id,
         trunk_id=call.trunk_id,
         sip_credential_id=call.caller_sip_credential_id,
+        hops_spent=max(0, min(HOPS, call.hops_spent)),
     )
 
 

@@ -221,9 +221,11 @@ class SimulatedCall:
         *,
         world: World | None = None,
         call_id: str = "c1",
+        trunk_id: str = "carrier",
+        hops_spent: int = 0,
     ) -> "SimulatedCall":
         """A carrier brings a call to one of the tenant's numbers."""
-        facts = CallFacts(config.tenant_id, call_id, "inbound", number, caller, trunk_id="carrier")
+        facts = CallFacts(config.tenant_id, call_id, "inbound", number, caller, trunk_id=trunk_id, hops_spent=hops_spent)
         return cls._begin(config, facts, at, world=world)
 
     @classmethod

@@ -343,3 +343,54 @@ def test_trunks_of_the_department_are_the_only_ones() -> None:
     one = SimulatedCall.from_user(config, "anna", MOBILE)
     assert one.rings == [(f"{MOBILE}@other", 0, 120)]
     assert "- trunk/carrier: is none of department/sales's trunks: other" in one.trace()
+
+
+# -- in circles over other exchanges ----------------------------------------------------------------------------------
+
+FAR_AWAY = {"unconditional": {"external_number": MOBILE}}
+
+
+def arrived(spent: int, **changes: Any) -> SimulatedCall:
+    """A call to anna's number that has come far."""
+    return SimulatedCall.from_outside(small_company(**changes), "+41215550101", TUESDAY, hops_spent=spent)
+
+
+@pytest.mark.feature("R-23", "R-18")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"users": [{"id": "anna", "last_name": "A", "forwarding": FAR_AWAY}]},
+        {"numbers": [{"id": "+41215550101", "destination": {"external_number": MOBILE}}]},
+    ],
+)
+def test_a_call_that_went_round_in_circles_goes_out_no_more(changes: dict[str, Any]) -> None:
+    call = arrived(68, **changes)
+    assert call.rings == [(f"{MOBILE}@carrier", 0, 60)]
+    assert "+ hop budget: 68 of 70 hops are spent" in call.trace()
+    call = arrived(69, **changes)
+    assert call.ends == (25, 482)
+    assert "- hop budget: 69 of 70 hops are spent: it goes round in circles between exchanges" in call.trace()
+
+
+@pytest.mark.feature("R-23", "R-6")
+def test_a_call_that_went_round_in_circles_rings_who_is_inside() -> None:
+    members = [{"user_id": "ben"}, {"external_number": MOBILE}]
+    group = {"ring_groups": [{"id": "g", "members": members}], "numbers": [{"id": "+41215550101", "destination": {"ring_group_id": "g"}}]}
+    assert [who for who, _, _ in arrived(69, **group).rings] == ["ben"]
+    assert [who for who, _, _ in arrived(68, **group).rings] == ["ben", f"{MOBILE}@carrier"]
+    also = {"users": [{"id": "anna", "last_name": "A", "simultaneous": [{"external_number": MOBILE}]}]}
+    assert [who for who, _, _ in arrived(69, **also).rings] == ["anna"]
+
+
+@pytest.mark.feature("R-23", "R-18")
+def test_who_hears_from_afar_that_a_call_goes_in_circles_says_so_and_tries_no_other_trunk() -> None:
+    trunks = [{"id": "carrier", "address": "192.0.2.1"}, {"id": "other", "address": "192.0.2.2"}]
+    call = arrived(0, users=[{"id": "anna", "last_name": "A", "forwarding": FAR_AWAY}], trunks=trunks)
+    assert call.rang("rejected", 25).ends == (25, 482)
+    assert "- hop budget: beyond trunk/carrier it goes round in circles" in call.trace()
+
+
+@pytest.mark.feature("R-18", "D-16")
+def test_help_is_called_however_far_a_call_has_come() -> None:
+    call = CallFacts("acme", "c1", "from_user", "112", "101", caller_user_id="anna", hops_spent=70)
+    assert isinstance(authorise(small_company(), None, "112", call)[0], Allowed)

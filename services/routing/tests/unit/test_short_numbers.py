@@ -101,3 +101,52 @@ def test_another_exchange_s_range_is_called_by_its_trunk_as_an_internal_call() -
 def test_nothing_of_it_is_for_callers_from_outside() -> None:
     for dialled in ("77", "555", "7012"):
         assert SimulatedCall.from_outside(company(), dialled, "2026-01-06 10:00").ends == (1, 404)
+
+
+def from_works(dialled: str, caller: str = "7012", trunk_id: str = "works", **changes: Any) -> SimulatedCall:
+    return SimulatedCall.from_outside(company(**changes), dialled, "2026-01-06 10:00", caller, trunk_id=trunk_id)
+
+
+def test_another_exchange_calls_our_extensions_as_a_colleague_would() -> None:
+    call = from_works("102")
+    assert call.rings == [("ben", 0, 20)]
+    assert call.shown == ("7012", "")
+    assert "+ extension 102: 7012 dialled 102 by trunk/works -> user/ben" in call.trace()
+    assert from_works("102", "").shown == ("", "")
+    assert [who for who, _, _ in from_works("+41215550101").rings] == ["anna"]
+
+
+@pytest.mark.parametrize("dialled", ["77", "555", "7512", "8012", "+41791112233", "0791112233", "112", "*21", "999"])
+def test_another_exchange_reaches_nothing_outside_by_us(dialled: str) -> None:
+    assert from_works(dialled).ends == (1, 404)
+
+
+def test_a_carrier_reaches_no_extension() -> None:
+    assert from_works("102", trunk_id="carrier").ends == (1, 404)
+
+
+def test_help_that_another_exchange_calls_for_rings_no_extension() -> None:
+    assert from_works("117", extensions=[{"id": "117", "destination": {"user_id": "ben"}}]).ends == (1, 404)
+
+
+def test_a_short_number_of_another_exchange_is_shown_to_nobody_outside() -> None:
+    users = [{"id": "ben", "last_name": "Ben", "forwarding": {"unconditional": {"external_number": NOTARY}}}]
+    call = from_works("102", users=users, extensions=[{"id": "102", "destination": {"user_id": "ben"}}])
+    assert call.rings == [(f"{NOTARY}@carrier", 0, 60)]
+    assert call.shown == ("+41215550100", "")
+
+
+def test_who_calls_from_another_exchange_calls_from_inside() -> None:
+    origin = {"entries": [{"internal": True, "next": "in"}], "otherwise": "out"}
+    plan = {
+        "id": "p",
+        "entry": "who",
+        "nodes": [
+            {"id": "who", "origin": origin},
+            *({"id": name, "destination": {"destination": {"user_id": user}}} for name, user in (("in", "anna"), ("out", "ben"))),
+        ],
+    }
+    changes = {"plans": [plan], "extensions": [{"id": "200", "destination": {"plan_id": "p"}}]}
+    inside, outside = from_works("200", **changes), from_works("200", "+41791112233", **changes)
+    assert [who for call in (inside, outside) for who, _, _ in call.rings] == ["anna", "ben"]
+    assert any("7012 is one of that exchange's" in line for line in inside.trace())

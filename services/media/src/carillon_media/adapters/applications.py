@@ -161,6 +161,7 @@ def call_facts(facts: CallFacts) -> pb.CallFacts:
         dialled=facts.dialled,
         trunk_id=facts.trunk_id or "",
         caller_sip_credential_id=facts.caller_credential,
+        hops_spent=facts.hops_spent,
     )
     message.started_at.FromDatetime(facts.started_at)
     return message

@@ -16,7 +16,7 @@ from carillon_sip.message import Request
 from carillon_sip.uri import NameAddr, Uri
 
 Reason = Literal["unconditional", "user-busy", "no-answer", "unavailable", "deflection", "unknown"]
-MAX_DIVERSIONS = 5
+MAX_DIVERSIONS = 10
 #: RFC 7544 section 7.2: reasons of Diversion as causes of History-Info.
 _CAUSES: Mapping[Reason, int] = {
     "unconditional": 302,
@@ -48,7 +48,7 @@ def diversions_of(request: Request) -> tuple[Diverted, ...]:
 def sent_on_by(config: TenantConfig | None, dialled: str, inbound: bool, result: RingResult | None) -> Diverted | None:
     """The number of ours that a call to the outside was for at first; None: it was dialled as it is. `result`: of the users rung before."""
     reason = _BY_RESULT.get(result or "", "unconditional")
-    if inbound:
+    if inbound and dialled.startswith("+"):
         return Diverted(dialled, reason)
     extension = config.extensions.get(dialled) if config is not None else None
     if config is None or extension is None:

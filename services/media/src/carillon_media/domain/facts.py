@@ -38,6 +38,8 @@ class CallFacts:
     device: str = ""
     #: The SIP credential that the calling phone proved; empty: a trunk, or nobody did.
     caller_credential: str = ""
+    #: See `carillon_contracts.hops`.
+    hops_spent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ RFC 3325: the asserted identity is for the carrier alone; RFC 3323: who withhold
 
 from collections.abc import Sequence
 
+from carillon_contracts import hops
 from carillon_media.domain.diversion import Diverted, diversion_values, history_value
 from carillon_media.domain.facts import Contact
 from carillon_media.domain.invitation import MAX_DISPLAY, own_contact
@@ -41,7 +42,7 @@ def trunk_invitation(
         contact=own_contact(own, contact.flow.transport),
         body=body,
         headers=(*_identity(line, domain, caller_number, name), *_diverted(line, domain, contact, diversions)),
-        max_forwards=max(0, max_forwards - 1),
+        max_forwards=max(0, hops.left(hops.HOPS - max_forwards, sent_on=bool(diversions))),
         credentials=line.credentials,
         acks=False,
     )

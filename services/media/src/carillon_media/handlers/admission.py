@@ -7,6 +7,7 @@ credential, never what the message claims.
 from typing import Protocol
 
 from carillon_contracts.emergency_numbers import is_emergency
+from carillon_contracts.hops import spent
 from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids
 from carillon_kit.logs import get_logger
@@ -118,6 +119,7 @@ class Admission:
             self._sip.reject(session, 503, RETRY_AFTER)
             return
         caller, name = identity.caller_from_trunk(request)
+        diversions = diversions_of(request)
         facts = CallFacts(
             tenant=arrival.tenant,
             call_id=call_id,
@@ -130,7 +132,8 @@ class Admission:
             started_at=self._clock.now(),
             sip_call_id=request.call_id,
             node=self._node,
-            diversions=diversions_of(request),
+            diversions=diversions,
+            hops_spent=spent(request.max_forwards, len(diversions)),
         )
         self._board.begin(session, request, flow, facts)
 
@@ -169,6 +172,7 @@ class Admission:
             device=device.instance if device is not None else "",
             withheld=identity.withholds(request),
             caller_credential=credential.sip_user,
+            hops_spent=spent(request.max_forwards, 0),
         )
         self._board.begin(session, request, flow, facts)
 

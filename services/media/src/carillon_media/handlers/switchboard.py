@@ -6,6 +6,7 @@ Invariant: a session that belongs to no leg is hung up as soon as it is answered
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from carillon_contracts.hops import HOPS
 from carillon_kit.logs import get_logger
 from carillon_media.domain import inputs
 from carillon_media.domain.call import Call
@@ -132,10 +133,7 @@ class Switchboard:
         caller = LegIo(CALLER, session, flow, f"{facts.call_id}/{CALLER}", offer=body, urgent=urgent)
         caller.srtp = srtp
         caller.media_networks = self.parts.trunks.media_networks(facts.tenant, facts.trunk_id or "")
-        forwards = request.max_forwards
-        actor = CallActor(
-            Call(facts, self.limits), self.parts, self, caller, max_forwards=70 if forwards is None else min(forwards, 70), codecs=codecs
-        )
+        actor = CallActor(Call(facts, self.limits), self.parts, self, caller, max_forwards=HOPS - facts.hops_spent, codecs=codecs)
         self.take(actor)
         self.bind(session, actor, CALLER)
         refuse = 488 if body and not codecs else 483 if actor.max_forwards < 1 else 0

@@ -71,7 +71,7 @@ class TrunkState:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Whose a call from a carrier is, and the number of theirs that it is for."""
+    """Whose a call from a carrier is, and the number of theirs, or the extension, that it is for."""
 
     tenant: str
     trunk_id: str
@@ -266,12 +266,21 @@ class Trunks:
                 owner = self._accounts.owner_of(candidate, [tenant for tenant, _ in ways])
                 if owner is not None:
                     return Arrival(owner[0], next(trunk_id for tenant, trunk_id in ways if tenant == owner[0]), owner[1])
+        for text in numbers:
+            if (found := self._extension(text, trunks)) is not None:
+                return found
         return self._default(trunks[0]) if at_contact and trunks else None
 
     def admit(self, leg: str, arrival: Arrival) -> bool:
         """Count a call that came in; False: one of the trunk's limits is reached."""
         line = self._book.line(arrival.tenant, arrival.trunk_id)
         return line is None or self._begin(leg, line, emergency=False)
+
+    def _extension(self, text: str, trunks: Sequence[tuple[str, str]]) -> Arrival | None:
+        """An extension that another exchange dials. Where exchanges of several tenants stand, nobody knows whose is meant."""
+        lines = [line for key in trunks if (line := self._book.line(*key)) is not None and line.trunk.short_ranges]
+        config = self._accounts.config(lines[0].tenant) if len({line.tenant for line in lines}) == 1 else None
+        return Arrival(*lines[0].key, text) if config is not None and text in config.extensions else None
 
     def _default(self, key: tuple[str, str]) -> Arrival | None:
         line = self._book.line(*key)

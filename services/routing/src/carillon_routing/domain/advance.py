@@ -194,7 +194,7 @@ def _enter(walk: Walk, entered: Entered) -> Move:
         if name.startswith(VARIABLE):
             walk.assign(name.removeprefix(VARIABLE), value)
     walk.look_up = LOOK_UP in entered.arguments
-    dialled = _dialled(walk) if from_user else dialled_from_trunk(walk.config, walk.call.dialled)
+    dialled = _dialled(walk) if from_user else dialled_from_trunk(walk.config, walk.call.dialled, walk.call.trunk_id)
     if walk.config.tenant.subscription.suspended and not _helps(walk, entered):
         walk.note("tenant subscription", True, "the tenant is suspended: only help is called", "hang_up")
         return Stop(SUSPENDED)
@@ -219,7 +219,9 @@ def _enter(walk: Walk, entered: Entered) -> Move:
             return ToOutside(number, OUTBOUND_RING_MS)
         case ToExtension(extension):
             to = name_of(extension.destination)
-            walk.note(f"extension {extension.id}", True, f"user/{walk.call.caller_user_id} dialled {walk.call.dialled}", to)
+            who = f"user/{walk.call.caller_user_id}" if from_user else walk.call.caller_number or "a withheld number"
+            by = "" if from_user else f" by trunk/{walk.call.trunk_id}"
+            walk.note(f"extension {extension.id}", True, f"{who} dialled {walk.call.dialled}{by}", to)
             if (barred := outside.inside_barred(walk, caller, extension.id)) is not None:
                 return barred
             return ToDestination(extension.destination, for_user_id=caller)

@@ -8,6 +8,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from carillon_contracts import hops
 from carillon_contracts.config import AccountCodePolicy, CallClass, RestrictionProfile, Trunk, User
 from carillon_contracts.emergency_numbers import countries_of, is_emergency
 from carillon_contracts.inherited import account_code_policy_of, restriction_profile_of, trunks_of
@@ -31,9 +32,10 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why not."""
+    """Why not; `loop`: because the call goes round in circles, whoever it is for."""
 
     reason: str
+    loop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,12 @@ def authorise(config: TenantConfig, user: User | None, number: str, call: CallFa
         shown, name = for_help(config, call)
         return Allowed(tuple(trunks.for_emergency(config)), shown, name, withheld=not shown), (line,)
     trace: list[TraceLine] = []
+    spent = f"{call.hops_spent} of {hops.HOPS} hops are spent"
+    if hops.left(call.hops_spent, sent_on=call.direction == "inbound") < 1:
+        reason = f"{spent}: it goes round in circles between exchanges"
+        return Refused(reason, loop=True), (TraceLine("hop budget", False, reason),)
+    if call.hops_spent >= hops.SENT_ON:
+        trace.append(TraceLine("hop budget", True, spent))
     if user is not None:
         against = _restricted(config, user, number, trace, given)
         if against is not None:

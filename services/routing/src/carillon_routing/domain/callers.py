@@ -10,6 +10,7 @@ from carillon_contracts.config import CallerList, OriginEntry
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.dialling import to_e164
 from carillon_routing.domain.facts import CallFacts
+from carillon_routing.domain.short_numbers import from_exchange, trunks_to
 
 #: Of these the country code alone tells, where one country has it; asking phonenumbers takes a tenth of a millisecond.
 _PLAIN = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
@@ -18,7 +19,7 @@ _REGIONS: Mapping[str, tuple[str, ...]] = {str(code): regions for code, regions 
 
 def normalised(config: TenantConfig, number: str) -> str:
     """In E.164 where it can be; extensions and what is no number stay as they are; empty: withheld."""
-    if not number or number.startswith("+") or number in config.extensions:
+    if not number or number.startswith("+") or number in config.extensions or trunks_to(config, number):
         return number
     return to_e164(number, config.tenant.country) or number
 
@@ -53,6 +54,8 @@ def comes_from(config: TenantConfig, call: CallFacts, entry: OriginEntry) -> tup
     number = normalised(config, call.caller_number)
     if entry.internal and call.caller_user_id:
         return True, f"user/{call.caller_user_id} calls from inside"
+    if entry.internal and from_exchange(config, call):
+        return True, f"{number} is one of that exchange's"
     if not number:
         return entry.withheld, "the caller shows no number"
     if number in entry.numbers:

@@ -10,7 +10,7 @@ from carillon_contracts.emergency_numbers import countries_of, is_emergency
 from carillon_contracts.inherited import site_of
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.public_numbers import public_number
-from carillon_routing.domain.short_numbers import stands_for, trunks_to
+from carillon_routing.domain.short_numbers import is_exchange, stands_for, trunks_to
 
 _SEPARATORS = str.maketrans("", "", " \t-./()")
 
@@ -85,11 +85,18 @@ def dialled_by_user(config: TenantConfig, dialled: str, user_id: str = "") -> Di
     return ToOwnNumber(own, by) if own is not None else ToOutside(number, by)
 
 
-def dialled_from_trunk(config: TenantConfig, dialled: str) -> Dialled:
-    """Which of the tenant's numbers a carrier means; never the outside world."""
-    number = dialled if dialled in config.numbers else to_e164(dialled.translate(_SEPARATORS), config.tenant.country)
+def dialled_from_trunk(config: TenantConfig, dialled: str, trunk_id: str = "") -> Dialled:
+    """Which of the tenant's numbers a carrier means, or another exchange, which may dial extensions too; never the outside world, and
+    no help: nobody would find who called for it."""
+    digits = dialled.translate(_SEPARATORS)
+    number = dialled if dialled in config.numbers else to_e164(digits, config.tenant.country)
     own = config.numbers.get(number)
-    return ToOwnNumber(own) if own is not None else ToNothing(f"{number or repr(dialled)} is not a number of {config.tenant_id}")
+    if own is not None:
+        return ToOwnNumber(own)
+    extension = config.extensions.get(digits) if is_exchange(config, trunk_id) else None
+    if extension is not None and not is_emergency(digits, countries_of(config)):
+        return ToExtension(extension)
+    return ToNothing(f"{number or repr(dialled)} is not a number of {config.tenant_id}")
 
 
 @lru_cache(4096)

@@ -30,6 +30,8 @@ class CallFacts:
     withheld: bool = False
     #: The SIP credential that the calling phone proved; empty: none did.
     sip_credential_id: str = ""
+    #: See `carillon_contracts.hops`.
+    hops_spent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

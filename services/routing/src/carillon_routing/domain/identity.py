@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from carillon_contracts.config import HouseRuleSet, Number, Site, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.facts import CallFacts
+from carillon_routing.domain.short_numbers import from_exchange
 
 #: Number (empty: withheld) and name.
 Shown = tuple[str, str]
@@ -39,8 +40,11 @@ def _by_mobile(users: Mapping[str, User]) -> dict[str, str]:
 
 
 def shown_outside(config: TenantConfig, call: CallFacts) -> Shown:
-    """A user's own outside number, else the main one; an outside caller keeps its number when its call is sent on."""
+    """A user's own outside number, else the main one; an outside caller keeps its number when its call is sent on, unless it is a short
+    one of another exchange, which means nothing outside."""
     user = config.users.get(call.caller_user_id)
+    if from_exchange(config, call):
+        return config.tenant.main_number, call.caller_name
     if call.direction == "inbound" or user is None:
         return call.caller_number, call.caller_name
     if user.withhold or _withheld(config, call, user):

@@ -4,11 +4,12 @@ from collections.abc import Container
 
 from carillon_routing.domain import call_back, codes
 from carillon_routing.domain.authorise import Allowed, NeedsCode, Refused, authorise, restricts
+from carillon_routing.domain.causes import cause_of
 from carillon_routing.domain.cursor import CodeWait, ExternalWait
 from carillon_routing.domain.facts import RingResult, TrunkTarget
 from carillon_routing.domain.reach import MAX_TRUNKS
 from carillon_routing.domain.trunks import after, taken
-from carillon_routing.domain.walk import BARRED, ENDS, LIKE, NO_TRUNK, Move, Stop, ToOutside, ToSender, Walk
+from carillon_routing.domain.walk import BARRED, ENDS, LIKE, LOOP, NO_TRUNK, Move, Stop, ToOutside, ToSender, Walk
 
 
 def call(walk: Walk, move: ToOutside) -> Move:
@@ -47,6 +48,8 @@ def call(walk: Walk, move: ToOutside) -> Move:
 
 def refused(walk: Walk, user_id: str, number: str, decision: Refused | NeedsCode) -> Move:
     """Back to the node that sent the call, as rejected; without one the caller is told, and the call ends."""
+    if isinstance(decision, Refused) and decision.loop:
+        return ToSender("rejected", LOOP, cause_of(LOOP.sip_status))
     walk.note(f"number {number}", False, f"user/{user_id} may not call it: {decision.reason}")
     if walk.sender is not None:
         return ToSender("rejected", BARRED)
@@ -78,4 +81,7 @@ def rang(walk: Walk, wait: ExternalWait, result: RingResult, cause: int) -> Move
         busy = wait.busy or cause in call_back.BUSY_CAUSES
         return ToOutside(wait.number, wait.ring_ms, wait.tried, wait.for_user_id, busy)
     walk.note(f"number {wait.number}", result == "answered", f"the outcome was {result} by trunk/{trunk}")
-    return ToSender(result, ENDS[result], cause)
+    if cause != LOOP.cause:
+        return ToSender(result, ENDS[result], cause)
+    walk.note("hop budget", False, f"beyond trunk/{trunk} it goes round in circles")
+    return ToSender(result, LOOP, cause)

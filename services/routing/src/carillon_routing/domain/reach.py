@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from carillon_contracts.config import User
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_routing.domain.authorise import Allowed, authorise
+from carillon_routing.domain.authorise import Allowed, Refused, authorise
 from carillon_routing.domain.facts import CallFacts, RingTarget, TraceLine, TrunkTarget, UserTarget
 from carillon_routing.domain.trunks import in_order
 
@@ -33,6 +33,8 @@ def reach_number(config: TenantConfig, user: User | None, number: str, call: Cal
     if user_id is not None and user_id in config.users:
         return Reach(user_id=user_id), "", ()
     decision, trace = authorise(config, user, number, call)
+    if isinstance(decision, Refused) and decision.loop:
+        return None, decision.reason, trace
     if not isinstance(decision, Allowed):
         assert user is not None
         return None, f"user/{user.id} may not call {number}: {decision.reason}", trace

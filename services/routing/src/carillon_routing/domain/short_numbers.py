@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from carillon_contracts.config import Contact, ShortCode, Trunk, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.departments import departments_of
+from carillon_routing.domain.facts import CallFacts
 
 
 def stands_for(config: TenantConfig, user: User | None, digits: str) -> tuple[str, str]:
@@ -31,6 +32,18 @@ def trunks_to(config: TenantConfig, digits: str) -> tuple[Trunk, ...]:
     """Trunks to exchanges that have the digits in a range of theirs, best first."""
     ranges = config.derived("routing short ranges", Trunk, _with_ranges)
     return tuple(trunk for trunk in ranges if any(span.holds(digits) for span in trunk.short_ranges))
+
+
+def is_exchange(config: TenantConfig, trunk_id: str) -> bool:
+    """Whether the trunk leads to another exchange."""
+    trunk = config.trunks.get(trunk_id)
+    return trunk is not None and bool(trunk.short_ranges)
+
+
+def from_exchange(config: TenantConfig, call: CallFacts) -> bool:
+    """Whether a user of another exchange calls, known by a short number of its own."""
+    trunk = config.trunks.get(call.trunk_id)
+    return trunk is not None and any(span.holds(call.caller_number) for span in trunk.short_ranges)
 
 
 def _by_code(codes: Mapping[str, ShortCode]) -> dict[str, tuple[ShortCode, ...]]:

@@ -340,6 +340,7 @@ class CallFacts(_message.Message):
     TRUNK_ID_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     CALLER_SIP_CREDENTIAL_ID_FIELD_NUMBER: _builtins.int
+    HOPS_SPENT_FIELD_NUMBER: _builtins.int
     tenant_id: _builtins.str
     call_id: _builtins.str
     direction: Global___Direction.ValueType
@@ -349,11 +350,13 @@ class CallFacts(_message.Message):
     caller_user_id: _builtins.str
     """The user that calls; empty when the call comes from a trunk."""
     dialled: _builtins.str
-    """As it was dialled, or the E.164 number for a call from a trunk."""
+    """As it was dialled, or for a call from a trunk the E.164 number, or the extension that another exchange dialled."""
     trunk_id: _builtins.str
     """The trunk that the call came from; empty when a user calls."""
     caller_sip_credential_id: _builtins.str
     """The SIP credential that the calling phone proved; empty when the call comes from a trunk or was begun by the system."""
+    hops_spent: _builtins.int
+    """Hops of Max-Forwards that the call had spent when it came, of 70; forwardings that a carrier told of count 7 each."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -369,10 +372,11 @@ class CallFacts(_message.Message):
         trunk_id: _builtins.str = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
         caller_sip_credential_id: _builtins.str = ...,
+        hops_spent: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "caller_name", b"caller_name", "caller_number", b"caller_number", "caller_sip_credential_id", b"caller_sip_credential_id", "caller_user_id", b"caller_user_id", "dialled", b"dialled", "direction", b"direction", "started_at", b"started_at", "tenant_id", b"tenant_id", "trunk_id", b"trunk_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "caller_name", b"caller_name", "caller_number", b"caller_number", "caller_sip_credential_id", b"caller_sip_credential_id", "caller_user_id", b"caller_user_id", "dialled", b"dialled", "direction", b"direction", "hops_spent", b"hops_spent", "started_at", b"started_at", "tenant_id", b"tenant_id", "trunk_id", b"trunk_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
