@@ -569,14 +569,14 @@ class Sipp:
 
 
 @contextlib.asynccontextmanager
-async def phone(house: Any, scenario: str) -> AsyncIterator[None]:
+async def phone(house: Any, scenario: str, *options: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Bob's phone, registered, playing this scenario."""
     port = free_port()
     assert await Sipp(house, "register", port, "-m", "1", user="bob").run() == 0
-    process = await Sipp(house, scenario, port, user="bob").start()
+    process = await Sipp(house, scenario, port, *options, user="bob").start()
     await eventually(lambda: taken(port))
     try:
-        yield
+        yield process
     finally:
         process.kill()
         await process.wait()
