@@ -43,7 +43,11 @@ def test_a_schedule_closed_by_hand_or_by_a_holiday_is_closed_for_the_next_call(s
     assert "Restauration de la République" in system.carillon(
         "schedules", "holidays", "by-hand", "2030", "--region", "GE", "--language", "fr"
     )
+    admin.do("FaxBoxService/CreateFaxBox", {"fax_box": {"id": "by-hand"}})
+    assert "goes to fax_box by-hand" in system.carillon("numbers", "assign", number, "fax_box", "by-hand")
+    until(lambda: "no fax service answers" in admin.shown(number), "the fax box", 30)
     assert f"{number} is free" in system.carillon("numbers", "free", number)
+    admin.do("FaxBoxService/DeleteFaxBox", {"id": "by-hand"})
     admin.do("NumberService/DeleteNumber", {"id": number})
     admin.do("PlanService/DeletePlan", {"id": "by-hand"})
     admin.do("ScheduleService/DeleteSchedule", {"id": "by-hand"})

@@ -74,6 +74,13 @@ def test_a_plan_is_checked_node_by_node(value: Plan, field: str, reason: str) ->
     assert found(value) == [(field, reason)]
 
 
+@pytest.mark.feature("D-6")
+def test_a_fax_box_may_have_a_way_for_who_does_not_reach_it_and_does_not_ring() -> None:
+    assert found(plan(send("a", {"fax_box_id": "f"}, ways={"unreachable": "z"}), END)) == []
+    ringing = plan(send("a", {"fax_box_id": "f"}, ring_seconds=20))
+    assert [field for field, _ in found(ringing)] == ["nodes[0].destination.ring_seconds"]
+
+
 def test_ways_that_never_count_are_refused() -> None:
     value = plan(send("a", {"menu_id": "m"}, ways={"busy": "z"}), END)
     assert [field for field, _ in found(value)] == ["nodes[0].destination.ways.busy"]

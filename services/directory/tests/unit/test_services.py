@@ -7,10 +7,10 @@ import pytest
 from carillon_contracts.config import NumberBlock
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.blocks import in_use
-from carillon_directory.domain.commands import CreateResource, UpdateResource
+from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.decide import decide
 from carillon_directory.domain.documents import put
-from carillon_directory.domain.outcomes import Accepted, Invalid
+from carillon_directory.domain.outcomes import Accepted, Held, Invalid
 from carillon_directory.testing import after, given
 
 
@@ -89,3 +89,27 @@ def test_a_user_changes_though_a_mobile_number_is_there_without_the_service(conf
     assert after(config, renamed).users["bob"].first_name == "Robert"
     other = UpdateResource(actor="x", kind="user", resource_id="bob", document={"mobile": "+41795550902"}, paths=("mobile",))
     assert fields(decide(config, other)) == ["user.mobile"]
+
+
+@pytest.mark.feature("D-6")
+def test_numbers_menus_and_extensions_lead_to_fax_boxes_that_there_are(config: TenantConfig) -> None:
+    to_fax = {"fax_box_id": "orders"}
+    menu = {"id": "faxes", "prompt": ({"text": "Hello"},), "keys": ({"key": "1", "destination": to_fax},)}
+    made = (
+        make("number", id="+41225550777", destination=to_fax),
+        make("number", id="+41225550778", fax_destination=to_fax),
+        make("menu", **menu),
+        make("extension", id="7770", destination=to_fax),
+    )
+    assert [fields(decide(config, each)) for each in made] == [
+        ["number.destination.fax_box_id"],
+        ["number.fax_destination.fax_box_id"],
+        ["menu.keys[0].destination.fax_box_id"],
+        ["extension.destination.fax_box_id"],
+    ]
+    config = after(config, make("fax_box", id="orders"))
+    for each in made:
+        config = after(config, each)
+    held = decide(config, DeleteResource(actor="x", kind="fax_box", resource_id="orders"))
+    assert isinstance(held, Held)
+    assert {holder.kind for holder in held.holders} == {"number", "menu", "extension"}

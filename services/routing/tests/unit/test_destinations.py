@@ -273,3 +273,38 @@ def test_more_trunks_than_a_call_may_try_are_not_tried() -> None:
 def test_a_trunk_target_carries_the_whole_number() -> None:
     (target,) = SimulatedCall.from_user(small_company(), "anna", "0791234567").last.step.targets  # type: ignore[union-attr]
     assert target == TrunkTarget("trunk:carrier", "carrier", "+41791234567", 0, 120_000)
+
+
+FAX_BOXES = [{"id": "orders"}, {"id": "annas", "user_id": "anna"}]
+
+
+@pytest.mark.feature("D-6", "R-3")
+def test_a_fax_box_cannot_be_reached_as_long_as_no_service_takes_faxes() -> None:
+    fax: dict[str, Any] = {"id": "fax", "destination": {"destination": {"fax_box_id": "orders"}}}
+    with_way = {"id": "fax", "destination": {**fax["destination"], "ways": {"unreachable": "box"}}}
+    call = to_plan(fax, fax_boxes=FAX_BOXES)
+    assert call.ends == (63, 480)
+    assert "- fax_box/orders: no fax service answers" in call.trace()
+    assert to_plan(with_way, {"id": "box", "mailbox": {"mailbox_id": "main"}}, fax_boxes=FAX_BOXES).mailbox == "main"
+    assert to_plan(fax, fax_boxes=[]).ends == (25, 500)
+
+
+@pytest.mark.feature("D-6", "D-3")
+def test_faxes_are_not_offered_to_who_does_not_have_the_service() -> None:
+    anna = {"id": "anna", "last_name": "Anna", "services": {"fax": False}}
+    call = to_plan({"id": "fax", "destination": {"destination": {"fax_box_id": "annas"}}}, fax_boxes=FAX_BOXES, users=[anna])
+    assert call.ends == (20, 480)
+    assert "- fax_box/annas: user/anna does not have the service fax" in call.trace()
+
+
+@pytest.mark.feature("D-6")
+def test_forwardings_groups_and_menus_lead_to_fax_boxes_too() -> None:
+    to_fax = {"fax_box_id": "orders"}
+    assert anna_with({"busy": to_fax}, fax_boxes=FAX_BOXES).rang("busy").ends == (63, 480)
+    group = {"id": "team", "members": [{"user_id": "anna"}], "no_answer": to_fax}
+    in_plan = to_plan({"id": "n", "ring_group": {"ring_group_id": "team"}}, ring_groups=[group], fax_boxes=FAX_BOXES)
+    assert in_plan.rang("no_answer").ends == (63, 480)
+    menu = {"id": "main", "prompt": [{"text": "Hello"}], "keys": [{"key": "1", "destination": to_fax}]}
+    pressed = to_plan({"id": "n", "menu": {"menu_id": "main"}}, menus=[menu], fax_boxes=FAX_BOXES).pressed("1")
+    assert "- fax_box/orders: no fax service answers" in pressed.trace()
+    assert pressed.ends == (63, 480)

@@ -167,6 +167,7 @@ FIXED: dict[str, Any] = {
     "tenant": {"id": "acme", "realm": "acme.example", "main_number": "+41215550100", "country": "CH"},
     "mailboxes": [{"id": "a"}],
     "conference_rooms": [{"id": "a"}],
+    "fax_boxes": [{"id": "a"}],
     "caller_lists": [{"id": "a", "callers": [{"prefix": "+4179", "label": "mobiles"}]}, {"id": "b", "withheld": True}],
     "origin_zones": [{"id": "a", "prefixes": ["+4121"], "countries": ["FR"]}],
     "look_up_tables": [{"id": "a", "rows": [{"key": "+41791112233", "value": "yes"}]}],

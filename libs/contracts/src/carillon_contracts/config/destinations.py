@@ -40,6 +40,7 @@ class Destination(Shape):
     conference_room_id: str | None = None
     #: Of the caller's department, or the nearest above it that has one, or the site, else the tenant's.
     operator: Literal[True] | None = None
+    fax_box_id: str | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -66,4 +67,5 @@ DESTINATION_KINDS = (
     "extension_id",
     "conference_room_id",
     "operator",
+    "fax_box_id",
 )

@@ -62,7 +62,7 @@ def _never_counts(node: PlanNode) -> Iterator[tuple[str, str]]:
         return
     if value.ring_seconds:
         yield "destination.ring_seconds", "counts only for a user or an external number"
-    for path, _ in node.exits():
+    for path, _ in node.exits() if value.destination.fax_box_id is None else ():
         yield path, "counts only for a user or an external number; give a ring group or a menu its own node"
 
 

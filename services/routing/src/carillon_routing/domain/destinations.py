@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from carillon_contracts.config import Destination, Number, NumberGroup, User
+from carillon_contracts.config import Destination, FaxBox, Number, NumberGroup, User
 from carillon_routing.domain import groups, menus, operators, queueing, users
 from carillon_routing.domain.cursor import PlayWait
 from carillon_routing.domain.facts import Delegate, Play
 from carillon_routing.domain.walk import (
     ENDS,
+    NO_FAX,
     REASONS,
     UNKNOWN_NUMBER,
     Move,
@@ -51,6 +52,8 @@ def enter(walk: Walk, move: ToDestination) -> Move:
         return Stop(Play(walk.speak((destination.announcement,))), PlayWait())
     if destination.conference_room_id is not None:
         return _conference(walk, destination.conference_room_id)
+    if destination.fax_box_id is not None:
+        return _fax_box(walk, destination.fax_box_id)
     if destination.operator is not None:
         return operators.enter(walk, move.for_user_id)
     reason = destination.hang_up or "normal"
@@ -122,6 +125,19 @@ def _conference(walk: Walk, room_id: str) -> Move:
     if walk.language:
         arguments["language"] = walk.variable("language")
     return Stop(Delegate("conference", arguments))
+
+
+def _fax_box(walk: Walk, fax_box_id: str) -> Move:
+    """Nobody takes faxes: the call is sent back as from a phone that cannot be reached."""
+    box = walk.config.get(FaxBox, fax_box_id)
+    if box is None:
+        return walk.broken(f"fax_box/{fax_box_id}", "there is no such fax box")
+    owner = walk.config.users.get(box.user_id)
+    if owner is not None and not owner.services.fax:
+        walk.note(f"fax_box/{fax_box_id}", False, lacks(owner.id, "fax"))
+        return ToSender("unreachable", ENDS["unreachable"])
+    walk.note(f"fax_box/{fax_box_id}", False, "no fax service answers")
+    return ToSender("unreachable", NO_FAX)
 
 
 def _extension(walk: Walk, extension_id: str, move: ToDestination) -> Move:

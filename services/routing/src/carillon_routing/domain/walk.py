@@ -58,6 +58,7 @@ UNKNOWN_NUMBER = HangUp(1, 404, "unallocated number")
 BARRED = HangUp(21, 403, "the number may not be called")
 SUSPENDED = HangUp(21, 403, "the tenant is suspended")
 NO_TRUNK = HangUp(38, 503, "no trunk takes this number")
+NO_FAX = HangUp(63, 480, "no fax service")
 BROKEN_PLAN = HangUp(25, 500, "the configuration leads nowhere")
 LOOP = HangUp(25, 482, "the call goes round in circles")
 

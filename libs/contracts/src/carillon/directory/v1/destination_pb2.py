@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'carillon/directory/v1/destination.proto\x12\x15\x63\x61rillon.directory.v1\"\x86\x03\n\x0b\x44\x65stination\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x17\n\rring_group_id\x18\x02 \x01(\tH\x00\x12\x11\n\x07menu_id\x18\x03 \x01(\tH\x00\x12\x11\n\x07plan_id\x18\x04 \x01(\tH\x00\x12\x14\n\nmailbox_id\x18\x05 \x01(\tH\x00\x12\x19\n\x0f\x65xternal_number\x18\x06 \x01(\tH\x00\x12;\n\x0c\x61nnouncement\x18\x07 \x01(\x0b\x32#.carillon.directory.v1.AnnouncementH\x00\x12\x36\n\x07hang_up\x18\x08 \x01(\x0e\x32#.carillon.directory.v1.HangUpReasonH\x00\x12\x17\n\rhunt_group_id\x18\t \x01(\tH\x00\x12\x12\n\x08queue_id\x18\n \x01(\tH\x00\x12\x16\n\x0c\x65xtension_id\x18\x0b \x01(\tH\x00\x12\x1c\n\x12\x63onference_room_id\x18( \x01(\tH\x00\x12\x12\n\x08operator\x18) \x01(\x08H\x00\x42\x08\n\x06target\"@\n\x0c\x41nnouncement\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x10\n\x08\x61udio_id\x18\x03 \x01(\t*\x7f\n\x0cHangUpReason\x12\x1e\n\x1aHANG_UP_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15HANG_UP_REASON_NORMAL\x10\x01\x12\x17\n\x13HANG_UP_REASON_BUSY\x10\x02\x12\x1b\n\x17HANG_UP_REASON_REJECTED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'carillon/directory/v1/destination.proto\x12\x15\x63\x61rillon.directory.v1\"\x9c\x03\n\x0b\x44\x65stination\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x17\n\rring_group_id\x18\x02 \x01(\tH\x00\x12\x11\n\x07menu_id\x18\x03 \x01(\tH\x00\x12\x11\n\x07plan_id\x18\x04 \x01(\tH\x00\x12\x14\n\nmailbox_id\x18\x05 \x01(\tH\x00\x12\x19\n\x0f\x65xternal_number\x18\x06 \x01(\tH\x00\x12;\n\x0c\x61nnouncement\x18\x07 \x01(\x0b\x32#.carillon.directory.v1.AnnouncementH\x00\x12\x36\n\x07hang_up\x18\x08 \x01(\x0e\x32#.carillon.directory.v1.HangUpReasonH\x00\x12\x17\n\rhunt_group_id\x18\t \x01(\tH\x00\x12\x12\n\x08queue_id\x18\n \x01(\tH\x00\x12\x16\n\x0c\x65xtension_id\x18\x0b \x01(\tH\x00\x12\x1c\n\x12\x63onference_room_id\x18( \x01(\tH\x00\x12\x12\n\x08operator\x18) \x01(\x08H\x00\x12\x14\n\nfax_box_id\x18* \x01(\tH\x00\x42\x08\n\x06target\"@\n\x0c\x41nnouncement\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x10\n\x08\x61udio_id\x18\x03 \x01(\t*\x7f\n\x0cHangUpReason\x12\x1e\n\x1aHANG_UP_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15HANG_UP_REASON_NORMAL\x10\x01\x12\x17\n\x13HANG_UP_REASON_BUSY\x10\x02\x12\x1b\n\x17HANG_UP_REASON_REJECTED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.destination_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HANGUPREASON']._serialized_start=525
-  _globals['_HANGUPREASON']._serialized_end=652
+  _globals['_HANGUPREASON']._serialized_start=547
+  _globals['_HANGUPREASON']._serialized_end=674
   _globals['_DESTINATION']._serialized_start=67
-  _globals['_DESTINATION']._serialized_end=457
-  _globals['_ANNOUNCEMENT']._serialized_start=459
-  _globals['_ANNOUNCEMENT']._serialized_end=523
+  _globals['_DESTINATION']._serialized_end=479
+  _globals['_ANNOUNCEMENT']._serialized_start=481
+  _globals['_ANNOUNCEMENT']._serialized_end=545
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,7 @@ class Destination(_message.Message):
     EXTENSION_ID_FIELD_NUMBER: _builtins.int
     CONFERENCE_ROOM_ID_FIELD_NUMBER: _builtins.int
     OPERATOR_FIELD_NUMBER: _builtins.int
+    FAX_BOX_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     ring_group_id: _builtins.str
     menu_id: _builtins.str
@@ -70,6 +71,8 @@ class Destination(_message.Message):
     conference_room_id: _builtins.str
     operator: _builtins.bool
     """Of the caller's department, or the nearest above it that has one, or the caller's site, else the tenant's."""
+    fax_box_id: _builtins.str
+    """No service takes faxes yet: whoever calls one has the outcome `unreachable`."""
     @_builtins.property
     def announcement(self) -> Global___Announcement:
         """Played, then the call ends."""
@@ -90,12 +93,13 @@ class Destination(_message.Message):
         extension_id: _builtins.str = ...,
         conference_room_id: _builtins.str = ...,
         operator: _builtins.bool = ...,
+        fax_box_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "conference_room_id", b"conference_room_id", "extension_id", b"extension_id", "external_number", b"external_number", "hang_up", b"hang_up", "hunt_group_id", b"hunt_group_id", "mailbox_id", b"mailbox_id", "menu_id", b"menu_id", "operator", b"operator", "plan_id", b"plan_id", "queue_id", b"queue_id", "ring_group_id", b"ring_group_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "conference_room_id", b"conference_room_id", "extension_id", b"extension_id", "external_number", b"external_number", "fax_box_id", b"fax_box_id", "hang_up", b"hang_up", "hunt_group_id", b"hunt_group_id", "mailbox_id", b"mailbox_id", "menu_id", b"menu_id", "operator", b"operator", "plan_id", b"plan_id", "queue_id", b"queue_id", "ring_group_id", b"ring_group_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "conference_room_id", b"conference_room_id", "extension_id", b"extension_id", "external_number", b"external_number", "hang_up", b"hang_up", "hunt_group_id", b"hunt_group_id", "mailbox_id", b"mailbox_id", "menu_id", b"menu_id", "operator", b"operator", "plan_id", b"plan_id", "queue_id", b"queue_id", "ring_group_id", b"ring_group_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "conference_room_id", b"conference_room_id", "extension_id", b"extension_id", "external_number", b"external_number", "fax_box_id", b"fax_box_id", "hang_up", b"hang_up", "hunt_group_id", b"hunt_group_id", "mailbox_id", b"mailbox_id", "menu_id", b"menu_id", "operator", b"operator", "plan_id", b"plan_id", "queue_id", b"queue_id", "ring_group_id", b"ring_group_id", "target", b"target", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["user_id", "ring_group_id", "menu_id", "plan_id", "mailbox_id", "external_number", "announcement", "hang_up", "hunt_group_id", "queue_id", "extension_id", "conference_room_id", "operator"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["user_id", "ring_group_id", "menu_id", "plan_id", "mailbox_id", "external_number", "announcement", "hang_up", "hunt_group_id", "queue_id", "extension_id", "conference_room_id", "operator", "fax_box_id"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
