@@ -237,9 +237,11 @@ class PromptPort(Protocol):
     async def music(self, tenant: str, playlist_id: str) -> list[Path]:
         """A playlist, or the tenant's hold music; never empty. Raises OSError."""
 
-    async def hold_music(self, tenant: str, user_id: str, call_id: str, heard: float, *, wide: bool = False) -> list[Path]:
-        """What a party hears, again and again, that this user holds (empty: the tenant); `heard`: seconds of it that it has heard
-        before. Raises OSError."""
+    async def hold_music(
+        self, tenant: str, user_id: str, call_id: str, heard: float, *, wide: bool = False, playlist_id: str = ""
+    ) -> list[Path]:
+        """What a party hears, again and again, that this user holds (empty: the tenant), or the playlist; `heard`: seconds of it that it
+        has heard before. Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)

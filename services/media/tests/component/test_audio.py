@@ -242,6 +242,32 @@ async def test_who_is_refused_hears_the_music_of_the_busy_first(studio: Any, wor
     assert "leg_answered a" not in words.story(events)
 
 
+@pytest.mark.feature("M-4", "R-10")
+async def test_who_waits_in_a_queue_hears_the_queues_own_music(studio: Any, words: Any) -> None:
+    """Not the tenant's, which another queue gives; put from the one into the other the caller hears that one's."""
+    for audio_id, hertz in (("low", 523), ("high", 880)):
+        done = await upload(studio.client, sound(hertz, 2, 8000, subtype="ALAW"), audio_id, music=True)
+        await eventually((studio.folder / "media/audio" / done.object).exists)
+        await studio.configure("playlist", {"id": audio_id, "tracks": [{"audio_id": audio_id}]})
+    await studio.configure("tenant", {"id": "dupont", "realm": "dupont.example", "hold_music_id": "low"})
+    steps = [app.Step(wait=app.Wait(max_ms=60_000, leave_digits="1", music_id=music)) for music in ("high", "")]
+    studio.application.follow(*(app.NextResponse(step=step, cursor=b"x", config_seq=5) for step in steps))
+    anne = await studio.phone("anne")
+    call = anne.call("102")
+    to = await anne.answered()
+
+    def share(hertz: int, packets: list[Any]) -> float:
+        return share_of(decode(b"".join(packet.payload for packet in packets if packet.payload_type == 8), "PCMA"), hertz)
+
+    await eventually(lambda: len(anne.rtp.received) > 20 and share(880, anne.rtp.received[-20:]) > 0.9)
+    assert share(523, anne.rtp.received) < 0.1, "the tenant's music is not heard"
+    for packet in anne.rtp.event_packets(1, 101):
+        anne.rtp.send_bytes(packet, to)
+    await eventually(lambda: share(523, anne.rtp.received[-20:]) > 0.9)
+    anne.do("bye", call)
+    await studio.ended()
+
+
 @pytest.mark.feature("M-4")
 @pytest.mark.parametrize(("resume", "begins"), [("continue", 880), ("restart", 523)])
 async def test_hold_music_goes_on_where_it_stopped_or_begins_anew(studio: Any, words: Any, resume: str, begins: int) -> None:

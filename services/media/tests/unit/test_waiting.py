@@ -113,6 +113,25 @@ def test_an_agent_who_does_not_answer_leaves_the_caller_with_the_same_music(wait
     assert not waiting.did(outputs.StopPlay)
 
 
+def test_a_wait_says_which_music_it_is_and_another_one_begins_at_once(bench: Any, make_bench: Any) -> None:
+    def playlists(here: Any) -> list[str]:
+        return [each.playlist_id for each in here.did(outputs.PlayMusic)]
+
+    bench.arrive().decide(Wait(music_id="sales", signalled=True))
+    signal(bench)
+    bench.decide(Ring((BOB,), music=True, music_id="sales")).feed(inputs.LegProgressed("b1", 180)).pass_time(16)
+    bench.decide(Wait(music_id="sales"))
+    assert playlists(bench) == ["sales"], "it goes on"
+    bench.feed(inputs.MediaRestored())
+    assert playlists(bench) == ["sales", "sales"]
+    bench.pass_time(31).decide(Wait(music_id="support"))
+    bench.pass_time(31).decide(Wait())
+    assert playlists(bench) == ["sales", "sales", "support", ""]
+    at_once = make_bench().arrive().decide(Play((HELLO,)))
+    at_once.feed(inputs.PlayFinished(at_once.did(outputs.PlayTo)[-1].play_id, 900)).decide(Ring((BOB,), music=True, music_id="sales"))
+    assert playlists(at_once) == ["sales"], "an agent was free"
+
+
 def test_another_step_ends_the_music(waiting: Any) -> None:
     heard(waiting)
     signal(waiting)

@@ -234,6 +234,7 @@ def step_message(step: facts.Step) -> pb.Step:
                     ask_after_answer=step.ask_after_answer,
                     auto_answer=step.auto_answer,
                     music=step.music,
+                    music_id=step.music_id,
                     recording=_recording(step.recording) if step.recording is not None else None,
                     ask_after_giving_up=step.ask_after_giving_up,
                     account_code=step.account_code,
@@ -266,6 +267,7 @@ def step_message(step: facts.Step) -> pb.Step:
                 max_ms=step.max_ms,
                 signalled=step.signalled,
                 quiet=step.quiet,
+                music_id=step.music_id,
             )
             return pb.Step(wait=wait)
         case EnterQueue():

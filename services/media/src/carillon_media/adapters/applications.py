@@ -269,6 +269,7 @@ def _ring(message: pb.Step) -> Ring:
         ask_after_giving_up=ring.ask_after_giving_up,
         ringback_music_id=ring.ringback_music_id,
         reminder=_reminder(ring.hold_reminder) if ring.HasField("hold_reminder") else None,
+        music_id=ring.music_id,
     )
 
 
@@ -370,7 +371,8 @@ def _record(message: pb.Step) -> Record:
 
 def _wait(message: pb.Step) -> Wait:
     wait = message.wait
-    return Wait(_prompts(wait.prompts), wait.leave_digits, min(max(0, wait.max_ms), MAX_WAIT_MS), wait.signalled, wait.quiet)
+    max_ms = min(max(0, wait.max_ms), MAX_WAIT_MS)
+    return Wait(_prompts(wait.prompts), wait.leave_digits, max_ms, wait.signalled, wait.quiet, wait.music_id)
 
 
 def _delegate(message: pb.Step) -> Delegate:

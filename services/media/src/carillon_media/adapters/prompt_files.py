@@ -83,9 +83,12 @@ class PromptFiles:
         tracks = await self._sounds.tracks(tenant, playlist_id, "") if playlist_id else []
         return [track.path for track in tracks] or await self.hold_music(tenant, "", "", 0)
 
-    async def hold_music(self, tenant: str, user_id: str, call_id: str, heard: float, *, wide: bool = False) -> list[Path]:
+    async def hold_music(
+        self, tenant: str, user_id: str, call_id: str, heard: float, *, wide: bool = False, playlist_id: str = ""
+    ) -> list[Path]:
         """What a held party hears, again and again."""
-        return await self._sounds.hold_music(tenant, user_id, call_id, heard, wide=wide) or [self._own_music(wide)]
+        found = await self._sounds.hold_music(tenant, user_id, call_id, heard, wide=wide, playlist_id=playlist_id)
+        return found or [self._own_music(wide)]
 
     def _own_music(self, wide: bool) -> Path:
         return self._wide_music if wide else self._music

@@ -65,20 +65,24 @@ class TenantSounds:
                 found.append(Track(path, audio.duration_ms))
         return found
 
-    async def hold_music(self, tenant: str, user_id: str, call_id: str, heard: float, *, wide: bool = False) -> list[Path]:
-        """The user's or the tenant's hold music, to be looped; empty: neither has any."""
-        playlist_id, goes_on = self._hold_playlist(tenant, user_id)
+    async def hold_music(
+        self, tenant: str, user_id: str, call_id: str, heard: float, *, wide: bool = False, playlist_id: str = ""
+    ) -> list[Path]:
+        """The playlist, or the user's or the tenant's hold music, to be looped; empty: there is none."""
+        playlist_id, goes_on = self._hold_playlist(tenant, user_id, playlist_id)
         tracks = await self.tracks(tenant, playlist_id, call_id, wide=wide) if playlist_id else []
         if not goes_on or heard < 1:
             return [track.path for track in tracks]
         return rotated(tracks, int(heard), self._offsets)
 
-    def _hold_playlist(self, tenant: str, user_id: str) -> tuple[str, bool]:
+    def _hold_playlist(self, tenant: str, user_id: str, named: str) -> tuple[str, bool]:
         config = self._config_of(tenant)
         if config is None:
             return "", False
         user, own = config.get(User, user_id), config.get(Tenant, tenant)
-        playlist_id = (user.hold_music_id if user is not None else "") or (own.hold_music_id if own is not None else "")
+        playlist_id = (
+            named if named in config.playlists else next((each.hold_music_id for each in (user, own) if each and each.hold_music_id), "")
+        )
         playlist = config.get(Playlist, playlist_id)
         return playlist_id, playlist is not None and playlist.resume == "continue"
 

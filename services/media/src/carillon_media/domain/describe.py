@@ -49,6 +49,7 @@ def _fields(step: Step) -> Mapping[str, Any]:
                 "ask_after_giving_up": step.ask_after_giving_up,
                 "auto_answer": step.auto_answer,
                 "music": step.music,
+                "music_id": step.music_id,
                 "account_code": step.account_code,
                 "ringback_music_id": step.ringback_music_id,
                 "hold_reminder": {"every_ms": step.reminder.every_ms} if step.reminder is not None else {},
@@ -82,6 +83,7 @@ def _fields(step: Step) -> Mapping[str, Any]:
                 "max_ms": step.max_ms,
                 "signalled": step.signalled,
                 "quiet": step.quiet,
+                "music_id": step.music_id,
             }
         case Conference():
             return _present({"room_id": step.room_id, "creator": step.creator, "record": step.record, "announcement": step.announcement})

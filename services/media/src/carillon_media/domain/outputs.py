@@ -143,11 +143,13 @@ class PlayEarly:
 
 @dataclass(frozen=True, slots=True)
 class PlayMusic:
-    """Music on hold to a leg, in place of the other side, until stopped; `whose`: the user who holds, empty: the tenant's music."""
+    """Music on hold to a leg, in place of the other side, until stopped: the playlist, or that of the user who holds (`whose`), or the
+    tenant's."""
 
     leg_id: str
     play_id: str
     whose: str = ""
+    playlist_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def play_ringback(call: CallState, step: Ring) -> None:
             _play_early(call, step)
         return
     if step.music:
-        waiting.play_music(call)
+        waiting.play_music(call, step.music_id)
     elif step.ringback_music_id:
         call.do(outputs.PlayTo(call.anchor, call.name(RINGBACK), (Music(step.ringback_music_id),), loop=True))
     else:

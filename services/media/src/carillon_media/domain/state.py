@@ -312,6 +312,7 @@ class CallState:
     fax: Literal["", "heard", "switched"] = ""
     #: The anchor hears the music of a wait.
     music: bool = False
+    music_id: str = ""
     patience: Patience | None = None
     started: float = 0.0
     answered: float | None = None

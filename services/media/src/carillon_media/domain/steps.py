@@ -152,6 +152,8 @@ class Ring:
     #: Playlist in place of the ringing tone.
     ringback_music_id: str = ""
     reminder: HoldReminder | None = None
+    #: Playlist of the `music`; empty: the tenant's hold music.
+    music_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +278,8 @@ class Wait:
     signalled: bool = False
     #: No music begins, and the caller is not answered for it.
     quiet: bool = False
+    #: Playlist; empty: the tenant's hold music.
+    music_id: str = ""
 
 
 Step = Ring | Play | Gather | Record | Delegate | HangUp | Park | PickUp | Supervise | Page | Wait | Conference

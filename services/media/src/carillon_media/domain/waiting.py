@@ -35,7 +35,7 @@ def begin(call: CallState, step: Wait) -> None:
         play_id, call.music = call.name("play"), False
         call.do(outputs.PlayTo(call.anchor, play_id, prompts))
     else:
-        play_music(call)
+        play_music(call, step.music_id)
     call.phase = Waiting(step, wait_id, play_id)
     call.do(outputs.SetTimer(wait_id, call.now + max(step.max_ms, _MIN_WAIT_MS) / 1000))
     if step.signalled:
@@ -50,11 +50,11 @@ def _ring_unanswered(call: CallState) -> None:
         call.rang_caller, caller.state = True, "ringing"
 
 
-def play_music(call: CallState) -> None:
-    """Unless it plays already."""
-    if not call.music:
-        call.music = True
-        call.do(outputs.PlayMusic(call.anchor, call.name("music")))
+def play_music(call: CallState, playlist_id: str) -> None:
+    """Unless it plays already; empty: the tenant's."""
+    if not call.music or call.music_id != playlist_id:
+        call.music, call.music_id = True, playlist_id
+        call.do(outputs.PlayMusic(call.anchor, call.name("music"), playlist_id=playlist_id))
 
 
 def before(call: CallState, step: Step) -> None:
@@ -75,7 +75,7 @@ def on_played(call: CallState, phase: Waiting, played: inputs.PlayFinished) -> N
     """After the prompts, music."""
     if phase.play_id and played.play_id == phase.play_id:
         call.phase = replace(phase, play_id="")
-        play_music(call)
+        play_music(call, phase.step.music_id)
 
 
 def on_digit(call: CallState, phase: Waiting, pressed: inputs.DigitPressed) -> None:
@@ -134,9 +134,10 @@ def on_patience(call: CallState, phase: Asking, fired: inputs.TimerFired) -> Non
 
 def restore(call: CallState) -> None:
     """The media plane is new: what was heard begins again, prompts excepted."""
+    playlist_id = call.music_id
     if isinstance(call.phase, Waiting) and not call.phase.step.quiet:
-        call.phase = replace(call.phase, play_id="")
+        call.phase, playlist_id = replace(call.phase, play_id=""), call.phase.step.music_id
     elif not call.music:
         return
     call.music = False
-    play_music(call)
+    play_music(call, playlist_id)

@@ -84,7 +84,9 @@ async def play_early(actor: "CallActor", output: outputs.PlayEarly) -> None:
 async def play_music(actor: "CallActor", output: outputs.PlayMusic) -> None:
     leg, facts = actor.legs[output.leg_id], actor.call.facts
     try:
-        music = await actor.parts.prompts.hold_music(facts.tenant, output.whose, facts.call_id, leg.music_heard, wide=_wide(leg))
+        music = await actor.parts.prompts.hold_music(
+            facts.tenant, output.whose, facts.call_id, leg.music_heard, wide=_wide(leg), playlist_id=output.playlist_id
+        )
         await actor.parts.plane.play(leg.plane, output.play_id, music, loop=True)
         leg.music_since = actor.parts.clock.monotonic()
     except (PlaneError, OSError) as error:

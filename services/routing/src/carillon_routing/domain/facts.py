@@ -152,6 +152,8 @@ class Ring:
     #: Heard in place of the ringing tone.
     ringback_music_id: str = ""
     reminder: HoldReminder | None = None
+    #: Playlist of the `music`; empty: the tenant's.
+    music_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,8 @@ class Wait:
     signalled: bool = True
     #: No music begins, and a caller who is not answered is not answered for it, but hears the ringing tone.
     quiet: bool = False
+    #: Playlist of the music; empty: the tenant's.
+    music_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

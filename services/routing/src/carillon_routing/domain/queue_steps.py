@@ -45,6 +45,8 @@ class QueueSeen:
     estimated_seconds: float = 0.0
     #: Whether callers can be called back at all.
     calls_back: bool = False
+    #: Where a supervisor has put the caller; empty: where the caller came to.
+    queue_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

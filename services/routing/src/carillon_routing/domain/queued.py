@@ -31,8 +31,12 @@ BEHIND, TOLD = 1, 2
 
 
 def queued(config: TenantConfig, call: CallFacts, cursor: Cursor, seen: QueueSeen) -> Advance:
-    """The step; the queue of the cursor exists."""
+    """The step; the queue of the cursor exists, and that in which the caller was seen."""
     wait = cast(QueueWait, cursor.wait)
+    if seen.queue_id and seen.queue_id != wait.queue_id:
+        # Welcomed there as whoever comes.
+        wait = replace(wait, queue_id=seen.queue_id, turn=0, offers=0, first=0)
+        cursor = replace(cursor, wait=wait)
     queue = config.queues[wait.queue_id]
     match seen.what:
         case "away":
@@ -55,7 +59,7 @@ def _ring(config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, s
     targets = tuple(UserTarget(f"{AGENT_TARGET}{agent_id}", user_id, 0, stop) for agent_id, user_id in users.items())
     number, name = shown_inside(config, call)
     # Asked again after the agent has hung up, so that the plan goes on with a caller who is still there.
-    step = Ring(targets, number, name, ask_after_answer=True, music=True)
+    step = Ring(targets, number, name, ask_after_answer=True, music=True, music_id=queue.hold_music_id)
     reason = f"{queue.strategy}: offered to {', '.join(users)} after {seen.at - seen.joined_at:.0f} s"
     line = TraceLine(f"queue/{queue.id}", True, reason, ", ".join(f"user/{user}" for user in users.values()))
     walk = Walk(config, call, datetime.fromtimestamp(seen.at, UTC))
@@ -78,7 +82,7 @@ def _wait(config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor, w
             offers = int(waited // after)
         every = max(1, min(every, int((after * (offers + 1) - waited) * 1000)))
     wait = replace(wait, turn=wait.turn + 1, offers=offers, first=first)
-    step = Wait(phrases, queue.leave_key + callback_key(queue, call, wait, calls_back=seen.calls_back), every)
+    step = Wait(phrases, queue.leave_key + callback_key(queue, call, wait, calls_back=seen.calls_back), every, music_id=queue.hold_music_id)
     reason = f"position {seen.position}, priority {seen.priority}, waiting {waited:.0f} s"
     lines = (*_spared(config, queue, call, seen), TraceLine(f"queue/{queue.id}", True, reason))
     return _advance(seen, step, replace(cursor, wait=wait), *lines)

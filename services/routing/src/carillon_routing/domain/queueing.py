@@ -2,7 +2,7 @@
 
 import re
 
-from carillon_contracts.config import Destination, Queue, QueueNode
+from carillon_contracts.config import Destination, Queue, QueueNode, QueueWays
 from carillon_routing.domain.cursor import QueueWait
 from carillon_routing.domain.facts import HangUp
 from carillon_routing.domain.queue_steps import EnterQueue, QueueReason
@@ -70,15 +70,18 @@ def _priority(walk: Walk, queue: Queue, given: QueueNode) -> int:
 
 
 def left(walk: Walk, queue_id: str, reason: QueueReason) -> Move:
-    """The way of the node that sent the call, then the queue's own, then the end."""
+    """The way of the node that sent the call, then the queue's own, then the end; for a caller whom a supervisor put into another queue
+    than the node's that queue's own comes first."""
     subject = f"queue/{queue_id} {reason}"
-    ways = _given(walk, queue_id).ways
+    node = walk.node(walk.sender) if walk.sender is not None else None
+    sent = node.queue if node is not None else None
+    ways = sent.ways if sent is not None else QueueWays()
     following: str = getattr(ways, reason, "") or ("" if reason in ("answered", "called_back") else ways.otherwise)
-    if following and walk.sender is not None:
+    destination: Destination | None = getattr(walk.config.queues.get(queue_id), reason, None)
+    moved = sent is not None and sent.queue_id != queue_id
+    if following and walk.sender is not None and not (moved and destination is not None):
         walk.note(subject, True, "the node says where to", f"node {following}")
         return ToNode(walk.sender[0], following)
-    queue = walk.config.queues.get(queue_id)
-    destination: Destination | None = getattr(queue, reason, None)
     if destination is not None:
         walk.note(subject, True, "the queue says where to", name_of(destination))
         walk.sender = None

@@ -44,7 +44,7 @@ def again(config: TenantConfig, made: MadeOf) -> Advance:
 
 
 def _queued(config: TenantConfig, call: CallFacts, cursor: cursors.Cursor, seen: QueueSeen) -> Advance:
-    if not isinstance(cursor.wait, cursors.QueueWait) or cursor.wait.queue_id not in config.queues:
+    if not isinstance(cursor.wait, cursors.QueueWait) or (seen.queue_id or cursor.wait.queue_id) not in config.queues:
         raise BadOutcome("there is no queue that the caller could wait in")
     return queued(config, call, cursor, seen)
 

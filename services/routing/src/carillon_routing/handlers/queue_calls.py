@@ -71,7 +71,7 @@ class QueueCalls:
             floor = await floors.execute(call.tenant_id, c.AskCallback(call.call_id, call.caller_number))
             asked = floor.callers.get(call.call_id)
             if asked is not None and asked.callback:
-                return queued(config, call, cursor, self._seen("called_back", floor, asked, queue, floors))
+                return queued(config, call, cursor, self._seen("called_back", floor, asked, queue, floors, wait))
         elif isinstance(outcome, Played):
             return QueueOver("called_back")
         try:
@@ -82,21 +82,23 @@ class QueueCalls:
             floor = await floors.execute(call.tenant_id, join, then=c.Fetch(call.call_id))
         except Refused as refused:
             return QueueOver("full" if refused.why == "full" else "no_agents")
-        return await self._step(floors, floor, config, queue, call, cursor)
+        return await self._step(floors, floor, config, call, cursor, wait)
 
     async def _step(
-        self, floors: Floors, floor: Floor, config: TenantConfig, queue: Queue, call: CallFacts, cursor: Cursor
+        self, floors: Floors, floor: Floor, config: TenantConfig, call: CallFacts, cursor: Cursor, wait: QueueWait
     ) -> Advance | QueueOver:
         caller = floor.callers[call.call_id]
-        if caller.released:
-            await floors.execute(call.tenant_id, c.Leave(call.call_id, caller.released))
-            return QueueOver(next((reason for reason in REASONS if reason == caller.released), "no_agents"))
-        said = queued(config, call, cursor, self._seen("rings" if caller.offered else "waits", floor, caller, queue, floors))
+        queue = config.queues.get(caller.queue_id)
+        if caller.released or queue is None:
+            reason = caller.released or "no_agents"
+            await floors.execute(call.tenant_id, c.Leave(call.call_id, reason))
+            return QueueOver(next((each for each in REASONS if each == reason), "no_agents"))
+        said = queued(config, call, cursor, self._seen("rings" if caller.offered else "waits", floor, caller, queue, floors, wait))
         place = QueuePlace(caller.queue_id, 0 if caller.agent_id else floor.position(caller), caller.priority, caller.joined_at)
         return replace(said, place=place)
 
     def _seen(
-        self, what: Literal["waits", "rings", "called_back"], floor: Floor, caller: Caller, queue: Queue, floors: Floors
+        self, what: Literal["waits", "rings", "called_back"], floor: Floor, caller: Caller, queue: Queue, floors: Floors, wait: QueueWait
     ) -> QueueSeen:
         position = floor.position(caller)
         return QueueSeen(
@@ -108,6 +110,7 @@ class QueueCalls:
             caller.offered,
             estimated_seconds(floor, queue, position),
             floors.calls_back,
+            queue.id if queue.id != wait.queue_id else "",
         )
 
     async def called_by_fax(self, call: CallFacts) -> QueuePlace | None:
@@ -133,6 +136,8 @@ class QueueCalls:
             caller = floor.callers.get(call.call_id)
             if caller is None or caller.released or (caller.offered and caller.ring_until is None):
                 return True
+            if caller.queue_id != wait.queue_id and not caller.agent_id and not caller.offered:
+                return True  # A supervisor has put the caller there.
             return not caller.offered and not caller.agent_id and becomes_first(wait, floor.position(caller))
 
         try:

@@ -1,22 +1,26 @@
 """What who waits in a queue hears: welcome, news in turn, place and time, and once that nobody stands before any more."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import ManualClock
+from carillon_routing.domain.advance import decided
 from carillon_routing.domain.cursor import Cursor, QueueWait, decode
-from carillon_routing.domain.facts import CallFacts, Wait
-from carillon_routing.domain.queue_steps import QueueSeen
+from carillon_routing.domain.facts import CallFacts, HangUp, Ring, Wait
+from carillon_routing.domain.queue_steps import QueueOver, QueueSeen
 from carillon_routing.domain.queued import queued
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues.decide import decide
+from carillon_routing.domain.queues.events import CallerRanked
 from carillon_routing.domain.queues.floor import Floor, fold
 from carillon_routing.domain.queues.speech import heard
 from carillon_routing.handlers.floors import FloorsWhenUp
 from carillon_routing.handlers.queue_calls import QueueCalls
-from carillon_routing.testing import small_company
+from carillon_routing.testing import small_company, with_plan
 
 pytestmark = pytest.mark.feature("R-10")
 SAID: dict[str, Any] = {
@@ -118,3 +122,57 @@ async def test_a_wait_ends_when_nobody_stands_before_any_more_and_there_is_somet
     assert not await alone.signalled(CALL, silent.wait), "nothing is to be said"
     assert waiting.at(1) == ["A vous"]
     assert not await alone.signalled(CALL, waiting.wait), "it was said"
+
+
+# -- put into another queue ---------------------------------------------------------------------------------------------
+
+
+def two_queues(**support: Any) -> TenantConfig:
+    """Plan p sends to sales, with a way on; `support`: of the other queue."""
+    told = {"welcome": [{"text": "Ventes"}], "every_seconds": 20}
+    queues = [
+        {"id": "sales", "announcements": told, "hold_music_id": "jazz", "waited_too_long": {"user_id": "anna"}},
+        {"id": "support", "announcements": {"welcome": [{"text": "Support"}], "position": True}, "hold_music_id": "rock", **support},
+    ]
+    nodes = ({"id": "q", "queue": {"queue_id": "sales", "ways": {"otherwise": "end"}}}, {"id": "end", "hang_up": {"reason": "busy"}})
+    return with_plan(*nodes, queues=queues)
+
+
+def test_who_was_put_into_another_queue_is_welcomed_there_and_hears_its_music_and_place() -> None:
+    config = two_queues()
+    cursor = Cursor(config.seq, QueueWait("sales", turn=4, offers=2, first=2), ("p", "q"))
+    first = queued(config, CALL, cursor, QueueSeen("waits", position=3, queue_id="support"))
+    assert isinstance(first.step, Wait)
+    assert [phrase.text for phrase in first.step.phrases] == ["Support", "Vous êtes en position 3."]
+    assert first.step.music_id == "rock"
+    moved = decode(first.cursor)
+    assert moved.wait == QueueWait("support", turn=1)
+    second = queued(config, CALL, moved, QueueSeen("waits", position=2))
+    assert isinstance(second.step, Wait)
+    assert [phrase.text for phrase in second.step.phrases] == ["Vous êtes en position 2."]
+    here = queued(config, CALL, cursor, QueueSeen("waits", position=3))
+    assert isinstance(here.step, Wait)
+    assert here.step.music_id == "jazz"
+    rung = queued(config, CALL, moved, QueueSeen("rings", offered=("none",)))
+    assert isinstance(rung.step, Ring)
+    assert (rung.step.music, rung.step.music_id) == (True, "rock")
+
+
+@pytest.mark.parametrize(("support", "to"), [({"waited_too_long": {"user_id": "ben"}}, "ben"), ({}, "")])
+def test_who_was_put_into_another_queue_leaves_by_its_way_and_else_by_the_plans(support: dict[str, Any], to: str) -> None:
+    config = two_queues(**support)
+    cursor = Cursor(config.seq, QueueWait("support"), ("p", "q"))
+    found = decided(config, CALL, cursor, QueueOver("waited_too_long"), datetime(2026, 1, 6, tzinfo=UTC), lambda ask: None)
+    if to:
+        assert isinstance(found.step, Ring)
+        assert [target.target_id for target in found.step.targets] == [f"user:{to}"]
+    else:
+        assert isinstance(found.step, HangUp)
+        assert found.step.cause == 17
+
+
+async def test_the_wait_of_who_is_put_into_another_queue_ends_at_once() -> None:
+    moved = fold(hall("c1", "c2"), [CallerRanked(at=20.0, call_id="c2", queue_id="support", priority=0)])
+    here = QueueCalls(OneFloor(moved), ManualClock())
+    assert await here.signalled(CALL, QueueWait("sales"))
+    assert not await here.signalled(CALL, QueueWait("support"))
