@@ -465,6 +465,7 @@ class Ring(_message.Message):
     RINGBACK_MUSIC_ID_FIELD_NUMBER: _builtins.int
     ACCOUNT_CODE_FIELD_NUMBER: _builtins.int
     HOLD_REMINDER_FIELD_NUMBER: _builtins.int
+    MUSIC_ID_FIELD_NUMBER: _builtins.int
     caller_number: _builtins.str
     """What the targets' displays show."""
     caller_name: _builtins.str
@@ -482,6 +483,8 @@ class Ring(_message.Message):
     """
     account_code: _builtins.str
     """What the call is charged to, for its record."""
+    music_id: _builtins.str
+    """Playlist that is the `music`, in place of the tenant's hold music."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___RingTarget]: ...
     @_builtins.property
@@ -506,10 +509,11 @@ class Ring(_message.Message):
         ringback_music_id: _builtins.str = ...,
         account_code: _builtins.str = ...,
         hold_reminder: Global___HoldReminder | None = ...,
+        music_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hold_reminder", b"hold_reminder", "recording", b"recording"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code", b"account_code", "ask_after_answer", b"ask_after_answer", "ask_after_giving_up", b"ask_after_giving_up", "auto_answer", b"auto_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "hold_reminder", b"hold_reminder", "music", b"music", "recording", b"recording", "ringback_music_id", b"ringback_music_id", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_code", b"account_code", "ask_after_answer", b"ask_after_answer", "ask_after_giving_up", b"ask_after_giving_up", "auto_answer", b"auto_answer", "caller_name", b"caller_name", "caller_number", b"caller_number", "hold_reminder", b"hold_reminder", "music", b"music", "music_id", b"music_id", "recording", b"recording", "ringback_music_id", b"ringback_music_id", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1074,6 +1078,7 @@ class Wait(_message.Message):
     MAX_MS_FIELD_NUMBER: _builtins.int
     SIGNALLED_FIELD_NUMBER: _builtins.int
     QUIET_FIELD_NUMBER: _builtins.int
+    MUSIC_ID_FIELD_NUMBER: _builtins.int
     leave_digits: _builtins.str
     """A digit of these ends the wait; others do nothing."""
     max_ms: _builtins.int
@@ -1084,6 +1089,8 @@ class Wait(_message.Message):
     """No music begins (that of a wait before goes on); a call that is not answered is not answered for it, and its caller hears the ringing
     tone.
     """
+    music_id: _builtins.str
+    """Playlist that is the music, in place of the tenant's hold music; another one than that of the wait before begins at once."""
     @_builtins.property
     def prompts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]: ...
     def __init__(
@@ -1094,10 +1101,11 @@ class Wait(_message.Message):
         max_ms: _builtins.int = ...,
         signalled: _builtins.bool = ...,
         quiet: _builtins.bool = ...,
+        music_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["leave_digits", b"leave_digits", "max_ms", b"max_ms", "prompts", b"prompts", "quiet", b"quiet", "signalled", b"signalled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leave_digits", b"leave_digits", "max_ms", b"max_ms", "music_id", b"music_id", "prompts", b"prompts", "quiet", b"quiet", "signalled", b"signalled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
