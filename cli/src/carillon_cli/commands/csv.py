@@ -69,7 +69,9 @@ async def imported(system: System, tenant: str, options: argparse.Namespace, raw
         async def received() -> None:
             async for answer in CsvServiceStub(directory).ImportCsv(requests(options, raw), timeout=SECONDS):
                 if answer.HasField("progress"):
-                    print(f"{answer.progress.rows_read} rows read", file=sys.stderr)
+                    print(
+                        f"{answer.progress.rows_read} rows {'are being checked' if answer.progress.checking else 'read'}", file=sys.stderr
+                    )
                 else:
                     answers.append(answer)
 

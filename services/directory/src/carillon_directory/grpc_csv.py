@@ -1,7 +1,7 @@
 """The service of csv.proto: files in chunks, progress while a file is read, everything in one change of the log."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from carillon.directory.v1 import csv_pb2 as pb
 from carillon.directory.v1.csv_pb2_grpc import CsvServiceServicer, add_CsvServiceServicer_to_server
@@ -10,10 +10,10 @@ from carillon_contracts.languages import Language
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.refusals import api_error
 from carillon_directory.domain.commands import ApplyCompany
-from carillon_directory.domain.csv_files.reading import MOST_BYTES, Import, RowError, located, read
+from carillon_directory.domain.csv_files.reading import MOST_BYTES, Import, RowError, exceeding, listed, located, reading
 from carillon_directory.domain.csv_files.tables import TABLES, Table
 from carillon_directory.domain.csv_files.writing import written
-from carillon_directory.domain.outcomes import Invalid, Refused
+from carillon_directory.domain.outcomes import Exceeded, Invalid, Refused
 from carillon_directory.grpc_common import bounds_of, clashes_of, language_of
 from carillon_directory.handlers import Directory, Executed, TooBusy
 from carillon_directory.whole_tenant import current_whole_tenant
@@ -46,12 +46,11 @@ class CsvApi(CsvServiceServicer):
         table = _table(options.table)
         config = await self._config(tenant)
         language = language_of(config, options.language)
-        made = await asyncio.to_thread(read, table, raw, config, language)
-        yield pb.ImportCsvResponse(progress=pb.CsvProgress(rows_read=made.rows))
-        if made.errors:
-            for error in made.errors[:_MOST_ERRORS]:
-                yield pb.ImportCsvResponse(error=_error(error))
-            return
+        made = Import()
+        steps = reading(table, raw, config, language, made)
+        while (rows := await asyncio.to_thread(next, steps, None)) is not None:
+            yield pb.ImportCsvResponse(progress=pb.CsvProgress(rows_read=rows))
+        yield pb.ImportCsvResponse(progress=pb.CsvProgress(rows_read=made.rows, checking=True))
         command = ApplyCompany(
             actor=current_principal().subject,
             bounds=bounds_of(current_principal()),
@@ -59,23 +58,16 @@ class CsvApi(CsvServiceServicer):
             documents=made.documents,
             short_numbers=True,
         )
-        async for answer in self._applied(tenant, command, made, options, language):
-            yield answer
-
-    async def _applied(
-        self, tenant: str, command: ApplyCompany, made: Import, options: pb.ImportCsvOptions, language: Language
-    ) -> AsyncIterator[pb.ImportCsvResponse]:
         try:
-            done = await self._directory.execute(tenant, command, dry_run=options.dry_run)
+            # Of a file that could not be read everywhere, the rest is checked among what the tenant has as well.
+            done = await self._directory.execute(tenant, command, dry_run=options.dry_run or bool(made.errors))
         except TooBusy as busy:
             raise Unavailable(str(busy)) from busy
-        if isinstance(done, Invalid):
-            for violation in done.violations[:_MOST_ERRORS]:
-                yield pb.ImportCsvResponse(error=_error(located(made, violation.field, violation.reason, _KINDS, language)))
-        elif isinstance(done, Refused):
-            raise api_error(done)
-        else:
-            yield pb.ImportCsvResponse(result=_result(done, TABLES[options.table], made))
+        errors = listed(made, _refused(done, made, table, config, language))
+        for error in errors[:_MOST_ERRORS]:
+            yield pb.ImportCsvResponse(error=_error(error))
+        if not errors and isinstance(done, Executed):
+            yield pb.ImportCsvResponse(result=_result(done, table, made))
 
     async def ExportCsv(self, request: pb.ExportCsvRequest, context: object) -> AsyncIterator[pb.ExportCsvResponse]:
         """See csv.proto."""
@@ -107,6 +99,19 @@ async def _received(requests: AsyncIterator[pb.ImportCsvRequest]) -> tuple[pb.Im
     if options is None:
         raise InvalidArgument({"options": "are needed first"})
     return options, bytes(raw)
+
+
+def _refused(done: Executed | Refused, made: Import, table: Table, config: TenantConfig, language: Language) -> Iterator[RowError]:
+    """What the log finds wrong, row by row; raises the error of what is not about rows."""
+    if isinstance(done, Executed):
+        return
+    if not isinstance(done, Invalid | Exceeded):
+        raise api_error(done)
+    for violation in done.violations if isinstance(done, Invalid) else ():
+        yield located(made, violation.field, violation.reason, _KINDS, language)
+    for what, reason in done.excesses:
+        limit = getattr(config.tenant.subscription, what) if what == table.kind.PLURAL else None
+        yield exceeding(made, table.kind.KIND, config.resources.get(table.kind.KIND, {}), limit, reason, language)
 
 
 def _table(name: str) -> Table:

@@ -38,10 +38,14 @@ async def listed(channel: grpc.aio.Channel) -> list[str]:
 
 @pytest.mark.feature("D-20")
 async def test_a_file_is_taken_whole_or_not_at_all(tenant: grpc.aio.Channel) -> None:
-    wrong = await sent(tenant, b"nom;e-mail;extension\nA;a@x.example;201\nB;no address;202\nC;c@x.example;abc\n")
-    found = [(answer.error.line, answer.error.column) for answer in wrong if answer.HasField("error")]
-    assert found == [(3, "e-mail"), (4, "extension")]
-    assert await listed(tenant) == []
+    for dry_run in (True, False):
+        text = b"nom;e-mail;extension;mobile\nA;a@x.example;201;\nB;no address;202;12\nC;c@x.example;abc;\n"
+        wrong = await sent(tenant, text, dry_run=dry_run)
+        found = [(answer.error.line, answer.error.column, answer.error.reason) for answer in wrong if answer.HasField("error")]
+        shape = "n’a pas la forme attendue"
+        assert found == [(3, "e-mail", shape), (3, "mobile", "n’est pas un numéro de téléphone"), (4, "extension", shape)]
+        assert not wrong[-1].HasField("result")
+        assert await listed(tenant) == []
     right = b"nom;e-mail;extension\nA;a@x.example;201\nB;b@x.example;202\n"
     assert (await sent(tenant, right, dry_run=True))[-1].result.created == 2
     assert await listed(tenant) == []
@@ -64,7 +68,10 @@ async def test_what_was_exported_is_imported_without_a_change(tenant: grpc.aio.C
 async def test_ten_thousand_users_at_once(tenant: grpc.aio.Channel) -> None:
     rows = "".join(f"Nom{number};Prénom{number};p{number}@x.example\n" for number in range(10_000))
     answers = await sent(tenant, f"nom;prénom;e-mail\n{rows}".encode())
-    assert answers[0].progress.rows_read == 10_000
+    told = [(answer.progress.rows_read, answer.progress.checking) for answer in answers if answer.HasField("progress")]
+    assert told[0] == (1000, False)
+    assert told == sorted(told)
+    assert told[-1] == (10_000, True)
     assert answers[-1].result.created == 10_000
 
 

@@ -1,21 +1,34 @@
 """CSV files: encodings, separators, languages, errors by line and column, and back."""
 
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carillon_contracts.config import Department, Extension, Tenant, User
+from carillon_contracts.config import RESOURCES, Contact, Department, Extension, Number, RingGroup, Tenant, User
 from carillon_contracts.languages import LANGUAGES
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import ApplyCompany
-from carillon_directory.domain.csv_files.reading import Import, e164, read, separator_of, slug, text_of, unguarded
+from carillon_directory.domain.csv_files.reading import (
+    Import,
+    e164,
+    exceeding,
+    listed,
+    located,
+    read,
+    reading,
+    separator_of,
+    slug,
+    text_of,
+    unguarded,
+)
 from carillon_directory.domain.csv_files.tables import TABLES
 from carillon_directory.domain.csv_files.texts import TEXTS
 from carillon_directory.domain.csv_files.writing import written
 from carillon_directory.domain.decide import decide
-from carillon_directory.domain.outcomes import Accepted
+from carillon_directory.domain.outcomes import Accepted, Exceeded, Invalid
 
 USERS = TABLES["users"]
 
@@ -66,8 +79,8 @@ def test_every_error_is_told_by_line_and_column() -> None:
         (6, "", "the row has more cells than the header"),
     ]
     assert made.documents["user"][0] == {"id": "a", "last_name": "A", "mobile": "+41791234567", "department_id": "board"}
-    assert made.documents["extension"] == [{"id": "102", "destination": {"user_id": "a"}}]
-    assert [each["id"] for each in made.documents["user"]] == ["a", "b-c", "a-2"]
+    assert made.documents["extension"][0] == {"id": "102", "destination": {"user_id": "a"}}
+    assert [each["id"] for each in made.documents["user"]] == ["a", "row", "b-c", "a-2"]
 
 
 @pytest.mark.feature("D-20")
@@ -121,6 +134,120 @@ def test_no_cell_is_a_formula_to_a_spreadsheet() -> None:
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
     (document,) = read(USERS, raw.encode(), config(), "en").documents["user"]
     assert (document["last_name"], document["mobile"]) == ("=cmd|' /C calc'!A0", "+41791234567")
+
+
+def whole_of(config: TenantConfig, table: str, text: str, language: Any = "fr") -> list[tuple[int, str, str]]:
+    """Everything that is wrong with a file, by whatever finds it."""
+    made = read(TABLES[table], text.encode(), config, language)
+    decision = decide(config, ApplyCompany(actor="x", documents=made.documents, short_numbers=True))
+    plural = {model.PLURAL: kind for kind, model in RESOURCES.items()}
+    refused = decision.violations if isinstance(decision, Invalid) else ()
+    others = [located(made, each.field, each.reason, plural, language) for each in refused]
+    if isinstance(decision, Invalid | Exceeded):
+        for _, reason in decision.excesses:
+            kind = TABLES[table].kind.KIND
+            others.append(exceeding(made, kind, config.resources.get(kind, {}), config.tenant.subscription.users, reason, language))
+    return [(error.line, error.column, error.reason) for error in listed(made, others)]
+
+
+@pytest.mark.feature("D-20")
+def test_what_reading_and_the_log_find_is_listed_together_in_the_user_s_language() -> None:
+    kinds = dict(config().resources)
+    kinds["user"] = {"ann": User(id="ann", last_name="Archer", login="ann")}
+    kinds["tenant"] = {"acme": Tenant.model_validate({"id": "acme", "realm": "a.example", "subscription": {"users": 3}})}
+    text = (
+        "nom;login;extension;e-mail;mobile;service\n"
+        "A;ann;101;;;\n"
+        "B;b;101b;personne;12;Cave\n"
+        "C;b;102;c@acme.example;;Direction\n"
+        "D;d;102;;;\n"
+        f"{'E' * 300};e;;;;\n"
+        "F;f;;;;\n"
+    )
+    assert whole_of(TenantConfig("acme", 4, kinds), "users", text) == [
+        (2, "login", "ann est déjà pris par l’utilisateur ann"),
+        (2, "extension", "est déjà utilisé : ann"),
+        (3, "extension", "n’a pas la forme attendue"),
+        (3, "e-mail", "n’a pas la forme attendue"),
+        (3, "mobile", "n’est pas un numéro de téléphone"),
+        (3, "service", "aucun service de ce nom"),
+        (4, "", "3 ont été achetés, il y en aurait 5"),
+        (5, "extension", "102 figure deux fois"),
+        (6, "nom", "dépasse 100 caractères"),
+    ]
+
+
+@pytest.mark.feature("D-20")
+def test_what_is_taken_away_by_a_cell_that_cannot_be_read_is_blamed_on_the_cell_alone() -> None:
+    text = "numéro;mène à\nabc;ann\n021 555 01 00;Personne\n"
+    assert whole_of(config(), "numbers", text) == [
+        (2, "numéro", "n’est pas un numéro de téléphone"),
+        (3, "mène à", "aucun mène à de ce nom"),
+    ]
+
+
+@pytest.mark.feature("D-20")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_the_log_says_of_rows_is_told_in_every_language(language: Any) -> None:
+    """Each reason is one that the log gives; in other languages than its own none is quoted."""
+    contacts = "nom;société;téléphone;numéro court;e-mail\n;;021 555 01 01;;\nA;;;77;\nB;;021 555 01 01;101;\nC;;;;x y\n"
+    devices = "MAC;type\n00:11:22:33:44:55;poste\n"
+    codes = "code;numéro\nx;021 555 01 01\n7;021 555 01 01\n7;021 555 01 02\n"
+    found = [
+        error
+        for table, text in (("contacts", contacts), ("devices", devices), ("short_codes", codes))
+        for error in whole_of(config(), table, text, language)
+    ]
+    assert len(found) >= 7
+    quoted = TEXTS["wrong"][language].split("{}")[0]
+    assert not [reason for _, _, reason in found if quoted and reason.startswith(quoted)]
+    assert language == "en" or not [reason for _, _, reason in found if re.search("should|is taken|needed", reason)]
+
+
+@pytest.mark.feature("D-20")
+def test_a_long_file_tells_how_far_it_is() -> None:
+    rows = "".join(f"Name {number}\n" for number in range(2500))
+    made = Import()
+    assert list(reading(USERS, f"nom\n{rows}".encode(), config(), "fr", made)) == [1000, 2000, 2500]
+    assert len(made.documents["user"]) == 2500
+
+
+@pytest.mark.feature("D-20")
+def test_numbers_lead_where_they_led_and_contacts_are_whose_they_were() -> None:
+    destinations: list[dict[str, Any] | None] = [
+        None,
+        {"user_id": "ann"},
+        {"ring_group_id": "sales"},
+        {"external_number": "+41795550100"},
+        {"operator": True},
+        {"hang_up": "busy"},
+        {"announcement": {"text": "Closed.", "language": "en"}},
+    ]
+    kinds: dict[str, dict[str, Any]] = {kind: dict(every) for kind, every in config().resources.items()}
+    kinds["ring_group"] = {"sales": RingGroup.model_validate({"id": "sales", "members": [{"user_id": "ann"}]})}
+    numbers = [Number.model_validate({"id": f"+4121555010{place}", "destination": each}) for place, each in enumerate(destinations)]
+    kinds["number"] = {each.id: each for each in numbers}
+    mine = {"id": "ann.friend", "last_name": "Friend", "owner_user_id": "ann"}
+    kinds["contact"] = {"friend": Contact(id="friend", last_name="Friend"), "ann.friend": Contact.model_validate(mine)}
+    kinds["extension"] |= {"401": Extension.model_validate({"id": "401", "destination": {"user_id": "ann"}, "number_id": "+41215550101"})}
+    there = TenantConfig("acme", 4, kinds)
+    for name in ("users", "numbers", "contacts"):
+        table = TABLES[name]
+        raw = b"".join(written(table, there, "fr"))
+        made = read(table, raw, there, "fr")
+        assert errors(made) == []
+        decision = decide(there, ApplyCompany(actor="x", documents=made.documents, short_numbers=True))
+        assert isinstance(decision, Accepted)
+        assert decision.changes == ()
+    moved = read(TABLES["numbers"], b"number;leads to\n021 555 01 00;ring_group/sales\n021 555 01 01;\n021 555 01 02;Archer\n", there, "en")
+    assert [each.get("destination") for each in moved.documents["number"]] == [{"ring_group_id": "sales"}, None, {"user_id": "ann"}]
+    own = read(TABLES["contacts"], b"last name;owner\nFriend;ann\nFriend;\nFriend;nobody\n", there, "en")
+    assert [(each["id"], each.get("owner_user_id")) for each in own.documents["contact"]] == [
+        ("ann.friend", "ann"),
+        ("friend", None),
+        ("friend-2", None),
+    ]
+    assert errors(own) == [(4, "owner", "no owner of that name")]
 
 
 def test_every_problem_is_told_in_every_language() -> None:

@@ -63,11 +63,12 @@ def conclude(state: State, asked: Asked, pieces: Sequence[Piece], wrong: Sequenc
     for piece in pieces:
         if piece.after is not None:
             found += (under(piece.place, each) for each in _violations(after, index, piece, refused, state.taken))
+    over = tuple(excesses(state.config, after, state.today))
     if found:
-        return Invalid(tuple(found))
+        return Invalid(tuple(found), over)
     if held := next((held for piece in pieces if piece.after is None and (held := _held(after, index, piece.key))), None):
         return held
-    if over := tuple(excesses(state.config, after, state.today)):
+    if over:
         return Exceeded(over)
     made = tuple(change(asked, *pair) for pair in pairs)
     if reason := forbidden(state.config, after, asked, made):

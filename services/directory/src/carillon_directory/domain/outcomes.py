@@ -46,9 +46,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """The input is wrong in these fields."""
+    """The input is wrong in these fields; `excesses`: what would be more than was bought besides, as in `Exceeded`."""
 
     violations: tuple[Violation, ...]
+    excesses: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from carillon.directory.v1 import number_pb2 as carillon_dot_directory_dot_v1_dot_number__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63\x61rillon/directory/v1/csv.proto\x12\x15\x63\x61rillon.directory.v1\x1a\"carillon/directory/v1/number.proto\"g\n\x10ImportCsvRequest\x12:\n\x07options\x18\x01 \x01(\x0b\x32\'.carillon.directory.v1.ImportCsvOptionsH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"T\n\x10ImportCsvOptions\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xb9\x01\n\x11ImportCsvResponse\x12\x36\n\x08progress\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.CsvProgressH\x00\x12\x30\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1f.carillon.directory.v1.CsvErrorH\x00\x12\x32\n\x06result\x18\x03 \x01(\x0b\x32 .carillon.directory.v1.CsvResultH\x00\x42\x06\n\x04part\" \n\x0b\x43svProgress\x12\x11\n\trows_read\x18\x01 \x01(\x05\"G\n\x08\x43svError\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x8e\x01\n\tCsvResult\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x05\x12\x0f\n\x07updated\x18\x02 \x01(\x05\x12\x11\n\tunchanged\x18\x03 \x01(\x05\x12\x12\n\nconfig_seq\x18\x04 \x01(\x03\x12\x38\n\x07\x63lashes\x18\x05 \x03(\x0b\x32\'.carillon.directory.v1.ShortNumberClash\"3\n\x10\x45xportCsvRequest\x12\r\n\x05table\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\"\"\n\x11\x45xportCsvResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x32\xd2\x01\n\nCsvService\x12\x62\n\tImportCsv\x12\'.carillon.directory.v1.ImportCsvRequest\x1a(.carillon.directory.v1.ImportCsvResponse(\x01\x30\x01\x12`\n\tExportCsv\x12\'.carillon.directory.v1.ExportCsvRequest\x1a(.carillon.directory.v1.ExportCsvResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63\x61rillon/directory/v1/csv.proto\x12\x15\x63\x61rillon.directory.v1\x1a\"carillon/directory/v1/number.proto\"g\n\x10ImportCsvRequest\x12:\n\x07options\x18\x01 \x01(\x0b\x32\'.carillon.directory.v1.ImportCsvOptionsH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"T\n\x10ImportCsvOptions\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\x10\n\x08language\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xb9\x01\n\x11ImportCsvResponse\x12\x36\n\x08progress\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.CsvProgressH\x00\x12\x30\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x1f.carillon.directory.v1.CsvErrorH\x00\x12\x32\n\x06result\x18\x03 \x01(\x0b\x32 .carillon.directory.v1.CsvResultH\x00\x42\x06\n\x04part\"2\n\x0b\x43svProgress\x12\x11\n\trows_read\x18\x01 \x01(\x05\x12\x10\n\x08\x63hecking\x18\x02 \x01(\x08\"G\n\x08\x43svError\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x8e\x01\n\tCsvResult\x12\x0f\n\x07\x63reated\x18\x01 \x01(\x05\x12\x0f\n\x07updated\x18\x02 \x01(\x05\x12\x11\n\tunchanged\x18\x03 \x01(\x05\x12\x12\n\nconfig_seq\x18\x04 \x01(\x03\x12\x38\n\x07\x63lashes\x18\x05 \x03(\x0b\x32\'.carillon.directory.v1.ShortNumberClash\"3\n\x10\x45xportCsvRequest\x12\r\n\x05table\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\"\"\n\x11\x45xportCsvResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x32\xd2\x01\n\nCsvService\x12\x62\n\tImportCsv\x12\'.carillon.directory.v1.ImportCsvRequest\x1a(.carillon.directory.v1.ImportCsvResponse(\x01\x30\x01\x12`\n\tExportCsv\x12\'.carillon.directory.v1.ExportCsvRequest\x1a(.carillon.directory.v1.ExportCsvResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,15 +39,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORTCSVRESPONSE']._serialized_start=286
   _globals['_IMPORTCSVRESPONSE']._serialized_end=471
   _globals['_CSVPROGRESS']._serialized_start=473
-  _globals['_CSVPROGRESS']._serialized_end=505
-  _globals['_CSVERROR']._serialized_start=507
-  _globals['_CSVERROR']._serialized_end=578
-  _globals['_CSVRESULT']._serialized_start=581
-  _globals['_CSVRESULT']._serialized_end=723
-  _globals['_EXPORTCSVREQUEST']._serialized_start=725
-  _globals['_EXPORTCSVREQUEST']._serialized_end=776
-  _globals['_EXPORTCSVRESPONSE']._serialized_start=778
-  _globals['_EXPORTCSVRESPONSE']._serialized_end=812
-  _globals['_CSVSERVICE']._serialized_start=815
-  _globals['_CSVSERVICE']._serialized_end=1025
+  _globals['_CSVPROGRESS']._serialized_end=523
+  _globals['_CSVERROR']._serialized_start=525
+  _globals['_CSVERROR']._serialized_end=596
+  _globals['_CSVRESULT']._serialized_start=599
+  _globals['_CSVRESULT']._serialized_end=741
+  _globals['_EXPORTCSVREQUEST']._serialized_start=743
+  _globals['_EXPORTCSVREQUEST']._serialized_end=794
+  _globals['_EXPORTCSVRESPONSE']._serialized_start=796
+  _globals['_EXPORTCSVRESPONSE']._serialized_end=830
+  _globals['_CSVSERVICE']._serialized_start=833
+  _globals['_CSVSERVICE']._serialized_end=1043
 # @@protoc_insertion_point(module_scope)

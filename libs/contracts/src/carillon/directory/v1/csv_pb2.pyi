@@ -110,18 +110,24 @@ Global___ImportCsvResponse: _TypeAlias = ImportCsvResponse  # noqa: Y015
 
 @_typing.final
 class CsvProgress(_message.Message):
+    """At least every 1,000 rows."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ROWS_READ_FIELD_NUMBER: _builtins.int
+    CHECKING_FIELD_NUMBER: _builtins.int
     rows_read: _builtins.int
+    checking: _builtins.bool
+    """All rows are read; the log checks them among everything else, which takes seconds for tens of thousands."""
     def __init__(
         self,
         *,
         rows_read: _builtins.int = ...,
+        checking: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows_read", b"rows_read"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checking", b"checking", "rows_read", b"rows_read"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -51,7 +51,8 @@ class CsvServiceServicer:
 
     def ImportCsv(self, request_iterator, context):
         """ImportCsv takes a file of one kind: rows that are new are created, those that are there get the columns that the file has. All or nothing:
-        if any row is wrong, every error is listed and nothing is changed. The first request says what the file is, the others bring it.
+        if any row is wrong, every error is listed, those of reading and those of the log's cross-checks (what stands once, references, limits)
+        together by line and column, and nothing is changed. The first request says what the file is, the others bring it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

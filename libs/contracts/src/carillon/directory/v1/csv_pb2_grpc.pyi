@@ -33,7 +33,8 @@ class CsvServiceStub:
     def __new__(cls, channel: _aio.Channel) -> CsvServiceAsyncStub: ...
     ImportCsv: _grpc.StreamStreamMultiCallable[_csv_pb2.ImportCsvRequest, _csv_pb2.ImportCsvResponse]
     """ImportCsv takes a file of one kind: rows that are new are created, those that are there get the columns that the file has. All or nothing:
-    if any row is wrong, every error is listed and nothing is changed. The first request says what the file is, the others bring it.
+    if any row is wrong, every error is listed, those of reading and those of the log's cross-checks (what stands once, references, limits)
+    together by line and column, and nothing is changed. The first request says what the file is, the others bring it.
     """
     ExportCsv: _grpc.UnaryStreamMultiCallable[_csv_pb2.ExportCsvRequest, _csv_pb2.ExportCsvResponse]
     """ExportCsv gives everything of one kind, as ImportCsv takes it."""
@@ -43,7 +44,8 @@ class CsvServiceAsyncStub(CsvServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ImportCsv: _aio.StreamStreamMultiCallable[_csv_pb2.ImportCsvRequest, _csv_pb2.ImportCsvResponse]  # type: ignore[assignment]
     """ImportCsv takes a file of one kind: rows that are new are created, those that are there get the columns that the file has. All or nothing:
-    if any row is wrong, every error is listed and nothing is changed. The first request says what the file is, the others bring it.
+    if any row is wrong, every error is listed, those of reading and those of the log's cross-checks (what stands once, references, limits)
+    together by line and column, and nothing is changed. The first request says what the file is, the others bring it.
     """
     ExportCsv: _aio.UnaryStreamMultiCallable[_csv_pb2.ExportCsvRequest, _csv_pb2.ExportCsvResponse]  # type: ignore[assignment]
     """ExportCsv gives everything of one kind, as ImportCsv takes it."""
@@ -56,7 +58,8 @@ class CsvServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_csv_pb2.ImportCsvResponse], _abc.AsyncIterator[_csv_pb2.ImportCsvResponse]]:
         """ImportCsv takes a file of one kind: rows that are new are created, those that are there get the columns that the file has. All or nothing:
-        if any row is wrong, every error is listed and nothing is changed. The first request says what the file is, the others bring it.
+        if any row is wrong, every error is listed, those of reading and those of the log's cross-checks (what stands once, references, limits)
+        together by line and column, and nothing is changed. The first request says what the file is, the others bring it.
         """
 
     @_abc_1.abstractmethod

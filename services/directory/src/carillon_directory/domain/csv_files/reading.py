@@ -8,27 +8,28 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
 import phonenumbers
 from pydantic import JsonValue
 
-from carillon_contracts.config import Extension
+from carillon_contracts.config import DESTINATION_KINDS, Extension, Number, User
 from carillon_contracts.languages import Language
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain.csv_files.reasons import in_words
 from carillon_directory.domain.csv_files.tables import Column, Table
 from carillon_directory.domain.csv_files.texts import Problem, told
+from carillon_directory.domain.csv_files.writing import GUARDED, destination_text
 from carillon_directory.domain.documents import dump
 
 MOST_ROWS = 100_000
 MOST_BYTES = 16 * 1024 * 1024
 LONGEST_CELL = 2000
-#: What spreadsheets take for a formula (OWASP: CSV injection); such a cell is written with an apostrophe before it.
-GUARDED = ("=", "+", "-", "@", "\t", "\r")
 _DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y")
 _SEPARATORS = (";", ",", "\t")
+_ROWS_A_STEP = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,13 @@ class Place:
 
 @dataclass(slots=True)
 class Import:
-    """Documents by kind with their places, or errors."""
+    """Documents by kind with their places, and errors; of a row that has some, the document is of its other cells."""
 
     documents: dict[str, list[dict[str, JsonValue]]] = field(default_factory=dict)
     places: dict[str, list[Place]] = field(default_factory=dict)
     errors: list[RowError] = field(default_factory=list)
     rows: int = 0
+    header: list[str] = field(default_factory=list)
 
     def add(self, kind: str, document: dict[str, JsonValue], place: Place) -> None:
         """One more document."""
@@ -83,12 +85,19 @@ def separator_of(header: str) -> str:
 def read(table: Table, raw: bytes, config: TenantConfig, language: Language) -> Import:
     """The whole file."""
     made = Import()
+    for _ in reading(table, raw, config, language, made):
+        pass
+    return made
+
+
+def reading(table: Table, raw: bytes, config: TenantConfig, language: Language, made: Import) -> Iterator[int]:
+    """Read the file into `made`, some rows a step; how many were read is told after each."""
     text = text_of(raw)
     first = next((line for line in text.splitlines() if line.strip()), "")
     if "\0" in text or not first:
         problem = told("not_text", language, "NUL") if "\0" in text else told("empty", language)
         made.errors.append(RowError(1, "", "", problem))
-        return made
+        return
     rows = _rows(text, separator_of(first))
     try:
         _, header = next(rows, (1, list[str]()))
@@ -101,11 +110,13 @@ def read(table: Table, raw: bytes, config: TenantConfig, language: Language) -> 
                     made.errors.append(RowError(line, "", "", told("too_many_rows", language, str(MOST_ROWS))))
                     break
                 reader.row(line, cells)
+                if made.rows % _ROWS_A_STEP == 0:
+                    yield made.rows
             if not made.rows:
                 made.errors.append(RowError(1, "", "", told("empty", language)))
     except csv.Error as error:
         made.errors.append(RowError(1, "", "", told("not_text", language, str(error))))
-    return made
+    yield made.rows
 
 
 def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
@@ -150,7 +161,7 @@ class _Reader:
     ) -> None:
         self._table = table
         self._columns = columns
-        self._header = [name.strip() for name in header]
+        self._header = made.header = [name.strip() for name in header]
         self._config = config
         self._language = language
         self._made = made
@@ -163,7 +174,6 @@ class _Reader:
         if len(cells) > len(self._columns) and any(cell.strip() for cell in cells[len(self._columns) :]):
             self._wrong(line, "", "", told("too_many_cells", self._language))
             return
-        before = len(self._made.errors)
         values: dict[str, JsonValue] = {}
         extension = ""
         places = {}
@@ -177,8 +187,6 @@ class _Reader:
                 extension = text
             elif value is not None or not text:
                 values[column.field] = value
-        if len(self._made.errors) > before:
-            return
         self._take(line, values, extension, Place(line, places))
 
     def _take(self, line: int, values: dict[str, JsonValue], extension: str, place: Place) -> None:
@@ -189,17 +197,25 @@ class _Reader:
         current = self._current.get(resource_id)
         document: dict[str, JsonValue] = {} if current is None else dump(current)
         document["id"] = resource_id
-        for name, value in values.items():
-            outer, _, inner = name.partition(".")
-            stored: JsonValue = {inner: value} if inner and value else None if inner else value
+        leads = current.destination if isinstance(current, Number) else None
+        for name, stored in values.items():
+            if leads is not None and name == "destination" and stored == self._destination(destination_text(leads)):
+                continue  # An announcement has more than what is written of it.
             if stored is None or stored == "":
-                document.pop(outer, None)
+                document.pop(name, None)
             else:
-                document[outer] = stored
+                document[name] = stored
         self._made.add(self._table.kind.KIND, document, place)
         if extension:
-            target: dict[str, JsonValue] = {"id": extension, "destination": {"user_id": resource_id}}
-            self._made.add(Extension.KIND, target, place)
+            self._extend(line, extension, resource_id, place)
+
+    def _extend(self, line: int, digits: str, user_id: str, place: Place) -> None:
+        """One that leads elsewhere is not taken away from there."""
+        current = self._config.extensions.get(digits)
+        if current is None:
+            self._made.add(Extension.KIND, {"id": digits, "destination": {"user_id": user_id}}, place)
+        elif current.destination.user_id != user_id:
+            self._wrong(line, place.columns["extension"], digits, told("taken", self._language, destination_text(current.destination)))
 
     def _value(self, line: int, column: Column, name: str, text: str) -> JsonValue:
         """The cell as the field's value; None after an error, or for an empty cell."""
@@ -225,10 +241,22 @@ class _Reader:
             case "date":
                 found = _date(text)
                 return found.isoformat() if found is not None else _Bad("not_a_date")
+            case "destination":
+                return self._destination(text) or _Bad("unknown", name)
             case "user" | "department" | "site":
                 return self._named(column.form, text) or _Bad("unknown", name)
             case _:
                 return text
+
+    def _destination(self, text: str) -> dict[str, JsonValue]:
+        """The opposite of `destination_text`; empty: it is none."""
+        kind, slash, value = text.partition("/")
+        if slash and f"{kind}_id" in DESTINATION_KINDS:
+            return {f"{kind}_id": value}
+        if slash and kind in DESTINATION_KINDS and value:
+            return {kind: {"text": value}} if kind == "announcement" else {kind: value}
+        user_id = self._named(User.KIND, text)
+        return {"operator": True} if text == "operator" else {"user_id": user_id} if user_id else {}
 
     def _named(self, kind: str, text: str) -> str:
         """The id of a resource by its id or its name."""
@@ -292,9 +320,29 @@ def located(made: Import, path: str, reason: str, plural_of: Mapping[str, str], 
     match = re.fullmatch(r"([a-z_]+)\[([0-9]+)\]\.?(.*)", path)
     kind = plural_of.get(match[1]) if match else None
     if match is None or kind is None:
-        return RowError(1, "", "", told("wrong", language, f"{path}: {reason}"))
+        return RowError(1, "", "", in_words(f"{path}: {reason}", language))
     place, document = made.places[kind][int(match[2])], made.documents[kind][int(match[2])]
     name = "extension" if kind == Extension.KIND else match[3]
-    column = place.columns.get(name) or place.columns.get(name.partition(".")[0], "")
-    value = document.get(match[3].partition(".")[0], "")
-    return RowError(place.line, column or match[3], str(value)[:100], told("wrong", language, reason))
+    outer = match[3].partition(".")[0]
+    value = document.get(outer, "")
+    shown = "" if isinstance(value, dict | list) else str(value)[:100]
+    return RowError(place.line, place.columns.get(name) or place.columns.get(outer) or match[3], shown, in_words(reason, language))
+
+
+def exceeding(made: Import, kind: str, current: Collection[str], limit: int | None, reason: str, language: Language) -> RowError:
+    """What was bought does not do: told by the first new row that is above it, or by the first new one where all are."""
+    added = [place for document, place in zip(made.documents[kind], made.places[kind], strict=True) if document["id"] not in current]
+    if not added:
+        return RowError(1, "", "", in_words(reason, language))
+    beyond = 0 if limit is None else max(0, limit - len(current))
+    return RowError(added[min(beyond, len(added) - 1)].line, "", "", in_words(reason, language))
+
+
+def listed(made: Import, others: Iterable[RowError]) -> list[RowError]:
+    """All that is wrong, by line and in the file's order of columns: a cell that could not be read, or a row of which one could not, is
+    blamed for nothing that comes of it."""
+    cells = {(error.line, error.column) for error in made.errors}
+    lines = {error.line for error in made.errors}
+    more = [each for each in others if (each.line, each.column) not in cells and (each.column in made.header or each.line not in lines)]
+    places = {name: place for place, name in enumerate(made.header)}
+    return sorted({*made.errors, *more}, key=lambda error: (error.line, places.get(error.column, -1), error.reason))

@@ -7,8 +7,9 @@ from typing import Literal
 from carillon_contracts.config import Contact, Device, Number, Resource, ShortCode, User
 from carillon_contracts.languages import Language
 
-#: How a cell is read: as it stands, E.164, a MAC, a whole number, a date, digits of an extension, or the name or id of another resource.
-Form = Literal["text", "phone", "mac", "count", "date", "extension", "user", "department", "site"]
+#: How a cell is read: as it stands, E.164, a MAC, a whole number, a date, digits of an extension, the name or id of another resource, or
+#: where calls go: a user like that, else `ring_group/sales`, `external_number/+41...`, `operator`.
+Form = Literal["text", "phone", "mac", "count", "date", "extension", "user", "department", "site", "destination"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,9 @@ class Table:
     def column(self, header: str) -> Column | None:
         """By its name in any language, case and blanks aside."""
         wanted = _plain(header)
-        for column in self.columns:
-            if wanted == column.field or any(wanted == _plain(name) for names in column.names.values() for name in names):
-                return column
-        return None
+        named = (each for each in self.columns if any(wanted == _plain(name) for names in each.names.values() for name in names))
+        # What a column is called in some language may be the field of another.
+        return next(named, None) or next((each for each in self.columns if wanted == _plain(each.field)), None)
 
     def header(self, language: Language) -> list[str]:
         """The names that are written."""
@@ -93,7 +93,14 @@ TABLES: Mapping[str, Table] = {
             _column("id", "number", "numéro", "Nummer|Rufnummer", "nummer", "phone", needed=True),
             _LABEL,
             _column("service", "use", "usage", "Verwendung", "gebruik"),
-            _column("destination.user_id", "user", "utilisateur", "Benutzer", "gebruiker", "user"),
+            _column(
+                "destination",
+                "leads to|destination|user",
+                "mène à|destination|utilisateur",
+                "führt zu|Ziel|Benutzer",
+                "leidt naar|bestemming|gebruiker",
+                "destination",
+            ),
             _OWNER,
             _column("ordered_on", "ordered on|order date", "commandé le", "bestellt am", "besteld op", "date"),
             _COMMENT,
@@ -112,11 +119,12 @@ TABLES: Mapping[str, Table] = {
             _column("phone", "phone", "téléphone", "Telefon", "telefoon", "phone"),
             _MOBILE,
             _EMAIL,
+            _column("owner_user_id", "owner", "titulaire|propriétaire", "Inhaber|Besitzer", "eigenaar", "user"),
             _column("short_number", "short number", "numéro court", "Kurznummer", "kort nummer"),
             _COMMENT,
             _DEPARTMENT,
         ),
-        ("first_name", "last_name", "company"),
+        ("owner_user_id", "first_name", "last_name", "company"),
     ),
     "short_codes": Table(
         ShortCode,
