@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from carillon.directory.v1 import directory_pb2, import_pb2_grpc
+from carillon.directory.v1 import directory_pb2, import_pb2_grpc, plan_pb2
 from carillon_cli import company
 from carillon_cli.errors import CliError
 from carillon_cli.render.findings import found
@@ -50,12 +50,18 @@ def run(options: argparse.Namespace) -> int:
     for line in told(answer, request, dry_run=options.dry_run):
         print(line)
     for saved in answer.warnings:
-        print(f"plan {saved.plan_id}" if saved.plan_id else f"draft {saved.plan_draft_id}")
+        print(*_about(saved))
         print("\n".join(f"  {line}" for line in found(saved.findings)))
     if options.keep_passwords and answer.new_credentials:
         kept = Folders(options.data).credentials
         write_private(kept, read_json(kept) | {each.id: each.password for each in answer.new_credentials})
     return 0
+
+
+def _about(saved: plan_pb2.SavedPlanFindings) -> tuple[str, str]:
+    """Kind and id of what something odd is told of."""
+    of = ("plan", saved.plan_id), ("draft", saved.plan_draft_id), ("extension", saved.extension_id), ("short code", saved.short_code_id)
+    return next((each for each in of if each[1]), ("contact", saved.contact_id))
 
 
 async def apply(system: System, request: directory_pb2.ApplyTenantRequest) -> directory_pb2.ApplyTenantResponse:

@@ -1,17 +1,17 @@
-"""What is odd about plans: told when one is saved, and by `CheckPlan` without saving it, which tells too why one would be refused."""
+"""What is odd about plans and short numbers: told when one is saved; of plans by `CheckPlan` too, which tells why one would be refused."""
 
 import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon_contracts.config import Plan, PlanDraft, Resource
+from carillon_contracts.config import Contact, Extension, Plan, PlanDraft, Resource, ShortCode
 from carillon_contracts.languages import Language
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.finding_texts import told
 from carillon_directory.adapters.proto_mapping import mask_paths, to_document
 from carillon_directory.domain.commands import CreateResource, UpdateResource
-from carillon_directory.domain.findings import findings
+from carillon_directory.domain.findings import Finding, findings, of_number
 from carillon_directory.domain.outcomes import Invalid, Violation
 from carillon_directory.domain.refusals import refused
 from carillon_directory.grpc_common import bounds_of, language_of, or_raise, reach_of, resource_of
@@ -20,6 +20,8 @@ from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import current_principal, current_tenant
 
 R = TypeVar("R", bound=Resource)
+#: Kinds of resources that something odd may be told of.
+_CHECKED = frozenset(kind.KIND for kind in (Plan, PlanDraft, Extension, ShortCode, Contact))
 _NODE = re.compile(r"(?:plan\.)?nodes\[(\d+)\]")
 
 
@@ -73,6 +75,10 @@ def _known(config: TenantConfig, kind: type[R], name: str) -> R:
 
 def warnings(config: TenantConfig, plan: Plan, language: Language) -> list[pb.PlanFinding]:
     """What is odd about a plan, in words."""
+    return _told(findings(config, plan), language)
+
+
+def _told(odd: Iterable[Finding], language: Language) -> list[pb.PlanFinding]:
     return [
         pb.PlanFinding(
             severity=pb.FINDING_SEVERITY_WARNING,
@@ -82,22 +88,24 @@ def warnings(config: TenantConfig, plan: Plan, language: Language) -> list[pb.Pl
             reason=(said := told(each, language))[0],
             mend=said[1],
         )
-        for each in findings(config, plan)
+        for each in odd
     ]
 
 
 def saved_warnings(config: TenantConfig, resource: Resource) -> Iterable[pb.PlanFinding]:
-    """Of a plan or a draft that was just saved; nothing of anything else."""
+    """Of a plan, a draft or a short number that was just saved; nothing of anything else."""
     if isinstance(resource, PlanDraft):
         resource = resource.plan(config.plans.get(resource.plan_id))
-    return warnings(config, resource, language_of(config)) if isinstance(resource, Plan) else ()
+    if isinstance(resource, Plan):
+        return warnings(config, resource, language_of(config))
+    return _told(of_number(config, resource), language_of(config))
 
 
 def warnings_of_all(executed: Executed) -> Iterable[pb.SavedPlanFindings]:
-    """Of plans and drafts that a step saves, or would save, each that has any."""
+    """Of what a step saves, or would save, each that has any."""
     after = executed.after
     for change in executed.changes:
-        if after is None or change.resource not in (Plan.KIND, PlanDraft.KIND) or change.action == "deleted":
+        if after is None or change.resource not in _CHECKED or change.action == "deleted":
             continue
         resource = resource_of(after, change.resource, change.resource_id)
         found = list(saved_warnings(after, resource)) if resource is not None else []

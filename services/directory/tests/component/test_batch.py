@@ -110,13 +110,24 @@ async def test_what_holds_another_goes_in_the_same_batch(tenant: grpc.aio.Channe
 
 @pytest.mark.feature("R-2")
 @pytest.mark.parametrize("dry_run", [True, False])
-async def test_what_is_odd_about_plans_is_told(tenant: grpc.aio.Channel, dry_run: bool) -> None:
+async def test_what_is_odd_about_plans_and_short_numbers_is_told(tenant: grpc.aio.Channel, dry_run: bool) -> None:
     hours = pb.CalendarNode(entries=[pb.CalendarEntry(schedule_id="never", next="end")], otherwise="end")
     end = pb.PlanNode(id="end", hang_up=pb.HangUpNode())
     plan = pb.Plan(id="hours", entry="a", nodes=[pb.PlanNode(id="a", calendar=hours), end])
-    requests = (pb.CreateScheduleRequest(schedule=pb.Schedule(id="never")), pb.CreatePlanRequest(plan=plan))
-    (odd,) = (await batch(tenant, *requests, dry_run=dry_run)).warnings
-    assert (odd.plan_id, [each.kind for each in odd.findings]) == ("hours", ["calendar_never_open"])
+    help_ = pb.Extension(id="117", destination=pb.Destination(hang_up=pb.HANG_UP_REASON_BUSY))
+    requests = (
+        pb.CreateScheduleRequest(schedule=pb.Schedule(id="never")),
+        pb.CreatePlanRequest(plan=plan),
+        pb.CreateExtensionRequest(extension=help_),
+    )
+    answer = await batch(tenant, *requests, dry_run=dry_run)
+    of_plan, of_extension = answer.warnings
+    assert (of_plan.plan_id, [each.kind for each in of_plan.findings]) == ("hours", ["calendar_never_open"])
+    assert (of_extension.extension_id, [each.kind for each in of_extension.findings]) == ("117", ["number_calls_help"])
+    if not dry_run:
+        created = pb.CreateExtensionResponse()
+        assert answer.responses[2].Unpack(created)
+        assert [(each.kind, each.field) for each in created.warnings] == [("number_calls_help", "id")]
 
 
 async def test_a_dry_run_shows_the_changes_and_makes_none(tenant: grpc.aio.Channel) -> None:

@@ -16,7 +16,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.finding_texts import texts, told
 from carillon_directory.domain.checks import violations
 from carillon_directory.domain.documents import Secret, parse
-from carillon_directory.domain.findings import Finding, findings
+from carillon_directory.domain.findings import Finding, findings, of_number
 from carillon_directory.domain.openings import covered
 from carillon_directory.domain.outcomes import Violation
 from carillon_directory.domain.refusals import KINDS, refused
@@ -168,6 +168,28 @@ def test_ways_that_end_in_nothing() -> None:
     alone = findings(config(back), back)
     assert {each.kind for each in alone} == {"return_unused"}
     assert findings(config(back, plan(runs, END)), back) == []
+
+
+@pytest.mark.feature("R-23", "D-16")
+def test_a_short_number_that_calls_help_somewhere_in_the_company_is_told() -> None:
+    everywhere = config(site=[{"id": "berlin", "country": "DE"}], department=[])
+    kinds = {"extension": "id", "short_code": "code", "contact": "short_number"}
+
+    def odd(kind: str, digits: str) -> list[tuple[str, str]]:
+        of: dict[str, dict[str, Any]] = {
+            "extension": {"id": digits, "destination": {"hang_up": "busy"}},
+            "short_code": {"id": "s", "code": digits, "number": "+41215550100"},
+            "contact": {"id": "c", "last_name": "C", "phone": "+41215550100", "short_number": digits},
+        }
+        found = of_number(everywhere, RESOURCES[kind].model_validate(of[kind]))
+        assert {(each.kind, each.path) for each in found} <= {("number_calls_help", kinds[kind])}
+        return [(each.values["number"], each.values["countries"]) for each in found]
+
+    for kind in kinds:
+        assert odd(kind, "110") == [("110", "DE")]
+        assert odd(kind, "112") == [("112", "CH, DE")]
+        assert odd(kind, "117") == [("117", "CH")]
+        assert odd(kind, "119") == odd(kind, "1100") == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

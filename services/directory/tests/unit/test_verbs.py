@@ -127,6 +127,13 @@ def test_extensions_are_given_from_the_ranges(config: TenantConfig) -> None:
     assert {digits: made.extensions[digits].destination.user_id for digits in ("300", "301")} == {"300": "ann", "301": "bob"}
 
 
+@pytest.mark.feature("D-4", "D-16")
+def test_nobody_is_given_an_emergency_number_as_extension(config: TenantConfig) -> None:
+    made = after(config, AssignExtensions(actor="x", user_ids=("ann", "bob"), first="116"))
+    assert made.extensions["116"].destination.user_id == "ann"
+    assert made.extensions["119"].destination.user_id == "bob"
+
+
 @pytest.mark.feature("D-23")
 def test_a_phone_is_the_guest_s_until_they_log_out(config: TenantConfig) -> None:
     here = after(config, HotDesk(actor="x", sip_credential_id="acme-101", user_id="bob"))

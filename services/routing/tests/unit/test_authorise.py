@@ -55,6 +55,17 @@ def test_a_barred_class_is_refused_and_no_other(barred: CallClass) -> None:
         assert isinstance(decision(config, NUMBERS[barred], other), Allowed)
 
 
+@pytest.mark.feature("D-14", "R-23")
+def test_the_site_of_a_department_counts_for_its_users() -> None:
+    sites = [{"id": "lyon", "country": "FR", "area_code": "4", "main_number": "+33472000100"}]
+    departments = [{"id": "sales", "site_id": "lyon"}, {"id": "export", "parent_id": "sales"}]
+    config = company({}, anna={"department_id": "export"}, sites=sites, departments=departments)
+    for number, classes in (("+33472000000", "local"), ("+33140205050", "national"), ("+33612345678", "mobile"), (MOBILE, "international")):
+        assert classes_of(config, config.users["anna"], number) == (classes,)
+    assert decision(config, "+33140205050").caller_number == "+33472000100"
+    assert SimulatedCall.from_user(config, "anna", "0140205050").rings == [("+33140205050@carrier", 0, 120)]
+
+
 @pytest.mark.feature("D-14")
 @pytest.mark.parametrize(
     ("number", "classes"),

@@ -99,3 +99,12 @@ def test_with_an_area_code_it_is_no_local_number() -> None:
     users = [{"id": "anna", "last_name": "A", "site_id": "berlin"}]
     config = company("DE", users=users, sites=[{"id": "berlin", "area_code": "30"}])
     assert SimulatedCall.from_user(config, "anna", "116117").rings == [("116117@carrier", 0, 120)]
+
+
+@pytest.mark.parametrize("digits", ["3631", "3900"])
+def test_who_mistypes_an_extension_calls_no_premium_number(digits: str) -> None:
+    config = company("FR", extensions=[{"id": "3012", "destination": {"user_id": "ben"}}])
+    assert SimulatedCall.from_user(config, "anna", digits).ends == (1, 404)
+    assert [who for who, _, _ in SimulatedCall.from_user(config, "anna", "3117").rings] == ["3117@carrier"], "it costs nothing"
+    assert [who for who, _, _ in SimulatedCall.from_user(config, "anna", "118218").rings] == ["118218@carrier"]
+    assert [who for who, _, _ in SimulatedCall.from_user(config, "anna", "3012").rings] == ["ben"]

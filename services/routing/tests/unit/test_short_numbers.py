@@ -146,7 +146,7 @@ def test_who_calls_from_another_exchange_calls_from_inside() -> None:
             *({"id": name, "destination": {"destination": {"user_id": user}}} for name, user in (("in", "anna"), ("out", "ben"))),
         ],
     }
-    changes = {"plans": [plan], "extensions": [{"id": "200", "destination": {"plan_id": "p"}}]}
+    changes: dict[str, Any] = {"plans": [plan], "extensions": [{"id": "200", "destination": {"plan_id": "p"}}]}
     inside, outside = from_works("200", **changes), from_works("200", "+41791112233", **changes)
     assert [who for call in (inside, outside) for who, _, _ in call.rings] == ["anna", "ben"]
     assert any("7012 is one of that exchange's" in line for line in inside.trace())

@@ -1,4 +1,5 @@
-"""What is odd about a plan that may be saved all the same: entries that can never match, menus nobody can leave, ways that end in nothing.
+"""What is odd about a plan that may be saved all the same: entries that can never match, menus nobody can leave, ways that end in nothing;
+and short numbers that nobody reaches.
 
 Always: a finding is certain by what is configured now; what the hand sets for a while (a schedule's mode) counts for nothing.
 """
@@ -11,6 +12,8 @@ from carillon_contracts.config import (
     BUILT_IN,
     CalendarNode,
     CallerList,
+    Contact,
+    Extension,
     LookUpTable,
     MenuNode,
     ModeNode,
@@ -19,18 +22,21 @@ from carillon_contracts.config import (
     OriginZone,
     Plan,
     PlanNode,
+    Resource,
     Schedule,
+    ShortCode,
     SubPlanNode,
     SwitchNode,
     Ways,
 )
+from carillon_contracts.emergency_numbers import countries_in, is_emergency
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.openings import covered, never_open
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`kind`: a table of `findings/*.toml`; `path`: dotted, in the plan; `values`: what the sentence says it of."""
+    """`kind`: a table of `findings/*.toml`; `path`: dotted, in the plan or the resource; `values`: what the sentence says it of."""
 
     kind: str
     node: str
@@ -41,6 +47,21 @@ class Finding:
 def findings(config: TenantConfig, plan: Plan) -> list[Finding]:
     """Of a plan that `config` holds or may come to hold; it breaks none of the rules of `graphs` and `checks`."""
     return [each for index, node in enumerate(plan.nodes) for each in _of_node(config, plan, node, f"nodes[{index}]")]
+
+
+def of_number(config: TenantConfig, resource: Resource) -> list[Finding]:
+    """Of an extension, a short code or a contact: nobody reaches what has the number of help in its tenant's or a site's country."""
+    match resource:
+        case Extension(id=digits):
+            path = "id"
+        case ShortCode(code=digits):
+            path = "code"
+        case Contact(short_number=digits):
+            path = "short_number"
+        case _:
+            return []
+    countries = sorted(country for country in countries_in(config) if is_emergency(digits, frozenset({country})))
+    return [Finding("number_calls_help", "", path, {"number": digits, "countries": ", ".join(countries)})] if countries else []
 
 
 def _of_node(config: TenantConfig, plan: Plan, node: PlanNode, path: str) -> Iterator[Finding]:

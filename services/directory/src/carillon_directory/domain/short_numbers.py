@@ -6,6 +6,7 @@ Always: digits that are dialled for something else already are told and not made
 from collections.abc import Callable, Iterator, Sequence
 
 from carillon_contracts.config import Contact, Destination, Extension, ExtensionRange, Number, Resource, ShortNumberRule
+from carillon_contracts.emergency_numbers import countries_in, is_emergency
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import documents
 from carillon_directory.domain.commands import Document
@@ -106,6 +107,8 @@ def _taken(state: State, digits: str, current: Extension | None, number_id: str,
             return f"is taken by {kind} {resource_id!r}"
     if said or (current is not None and current.number_id != number_id):
         return f"is taken by {Extension.KIND} {digits!r}"
+    if is_emergency(digits, countries_in(state.config)):
+        return "is an emergency number"
     lot = next((lot.id for lot in state.config.parking_lots.values() if lot.holds(digits)), "")
     return f"is a slot of parking lot {lot!r}" if lot else ""
 

@@ -12,6 +12,7 @@ from carillon_contracts.config import (
     SipCredential,
     User,
 )
+from carillon_contracts.emergency_numbers import countries_in, is_emergency
 from carillon_directory.domain import credentials, documents
 from carillon_directory.domain.commands import AssignExtensions, AssignNumber, HotDesk, ResetLine
 from carillon_directory.domain.conclude import Piece, State, conclude, with_passwords
@@ -76,13 +77,14 @@ def _free_extensions(state: State, first: str) -> Iterator[str]:
         ranges = [(first, "9" * len(first))]
     else:
         ranges = [(each.first, each.last) for each in state.config.all(ExtensionRange).values()]
+    countries = countries_in(state.config)
     for low, high in ranges:
         if not low.isascii() or not low.isdigit():
             return
         for value in range(int(low), int(high) + 1):
             digits = str(value).zfill(len(low))
             lots = any(lot.holds(digits) for lot in state.config.parking_lots.values())
-            if not lots and next(state.index.takers("digits", digits), None) is None:
+            if not lots and not is_emergency(digits, countries) and next(state.index.takers("digits", digits), None) is None:
                 yield digits
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from carillon_contracts.config import HouseRuleSet, Number, Site, User
+from carillon_contracts.config import HouseRuleSet, Number, User
+from carillon_contracts.inherited import site_of
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.facts import CallFacts
 from carillon_routing.domain.short_numbers import from_exchange
@@ -63,7 +64,7 @@ def _outside_number(config: TenantConfig, user: User) -> str:
     number = config.numbers.get(user.caller_number)
     if number is not None and _may_show(number, user):
         return number.id
-    site = config.get(Site, user.site_id) if user.site_id else None
+    site = site_of(config, user)
     return (site.main_number if site is not None else "") or config.tenant.main_number
 
 

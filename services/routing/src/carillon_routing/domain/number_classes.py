@@ -8,7 +8,8 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
-from carillon_contracts.config import CallClass, Site, User
+from carillon_contracts.config import CallClass, User
+from carillon_contracts.inherited import site_of
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.public_numbers import public_number
 
@@ -18,12 +19,12 @@ _PREMIUM = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST,
 
 def classes_of(config: TenantConfig, user: User, number: str) -> tuple[CallClass, ...]:
     """Of an extension, another exchange's short number or one of the tenant's numbers: internal; of a public short number by what it
-    costs; else of E.164 as seen from the user's site."""
+    costs; else of E.164 as seen from the user's site, their own or their department's."""
     if (public := public_number(config, user, number)) is not None:
         return (public.call_class,)
     if not number.startswith("+") or number in config.numbers:
         return ("internal",)
-    site = config.get(Site, user.site_id) if user.site_id else None
+    site = site_of(config, user)
     country = (site.country if site is not None else "") or config.tenant.country
     main = (site.main_number if site is not None else "") or config.tenant.main_number
     return _outside(number, country, (site.area_code if site is not None else "") or _area_code(main))

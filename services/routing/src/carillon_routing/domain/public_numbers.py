@@ -1,16 +1,18 @@
 """Public short numbers that are no emergency (116117, directory enquiries), dialled as they are at the user's site.
 
 Always: an extension or another exchange's range comes first; what is for text messages or of one carrier alone is none; a number whose
-cost nobody knows is premium, so that nobody profits from a gap.
+cost nobody knows is premium, so that nobody profits from a gap; nobody who mistypes an extension pays for it: a premium number as long as
+an extension, with the same first digit, is none.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import ShortNumberCost
 
-from carillon_contracts.config import CallClass, User
+from carillon_contracts.config import CallClass, Extension, User
 from carillon_contracts.inherited import site_of
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.short_numbers import trunks_to
@@ -33,13 +35,24 @@ def public_number(config: TenantConfig, user: User | None, digits: str) -> Publi
     if digits in config.extensions or trunks_to(config, digits):
         return None
     site = site_of(config, user) if user is not None else None
-    return _of_country(digits, (site.country if site is not None else "") or config.tenant.country)
+    found = _of_country(digits, (site.country if site is not None else "") or config.tenant.country)
+    ours = config.derived("routing shapes of extensions", Extension, _shapes)
+    return None if found is not None and found.call_class == "premium" and _shape(digits) in ours else found
 
 
 def in_full(config: TenantConfig, user: User | None, number: str) -> str:
     """The number itself; of a public short number `PublicNumber.in_full`."""
     public = public_number(config, user, number)
     return public.in_full if public is not None else number
+
+
+def _shapes(extensions: Mapping[str, Extension]) -> frozenset[tuple[int, str]]:
+    return frozenset(map(_shape, extensions))
+
+
+def _shape(digits: str) -> tuple[int, str]:
+    """What an extension and a slip of the finger have in common: length and first digit."""
+    return len(digits), digits[:1]
 
 
 @lru_cache(4096)

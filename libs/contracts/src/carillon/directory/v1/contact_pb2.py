@@ -24,45 +24,46 @@ _sym_db = _symbol_database.Default()
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from carillon.directory.v1 import number_pb2 as carillon_dot_directory_dot_v1_dot_number__pb2
+from carillon.directory.v1 import plan_pb2 as carillon_dot_directory_dot_v1_dot_plan__pb2
 from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#carillon/directory/v1/contact.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\"carillon/directory/v1/number.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xf0\x01\n\x07\x43ontact\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x15\n\rowner_user_id\x18\n \x01(\t\x12\x11\n\tlast_name\x18\x0b \x01(\t\x12\x12\n\nfirst_name\x18\x0c \x01(\t\x12\x0f\n\x07\x63ompany\x18\r \x01(\t\x12\x10\n\x08\x66unction\x18\x0e \x01(\t\x12\r\n\x05\x65mail\x18\x0f \x01(\t\x12\r\n\x05phone\x18\x10 \x01(\t\x12\x0e\n\x06mobile\x18\x11 \x01(\t\x12\x0f\n\x07\x63omment\x18\x12 \x01(\t\x12\x14\n\x0cshort_number\x18\x13 \x01(\t\"K\n\x11GetContactRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"E\n\x12GetContactResponse\x12/\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Contact\"\xb7\x01\n\x13ListContactsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"a\n\x14ListContactsResponse\x12\x30\n\x08\x63ontacts\x18\x01 \x03(\x0b\x32\x1e.carillon.directory.v1.Contact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"W\n\x14\x43reateContactRequest\x12/\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Contact\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x82\x01\n\x15\x43reateContactResponse\x12/\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Contact\x12\x38\n\x07\x63lashes\x18\x02 \x03(\x0b\x32\'.carillon.directory.v1.ShortNumberClash\"\x88\x01\n\x14UpdateContactRequest\x12/\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Contact\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"H\n\x15UpdateContactResponse\x12/\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Contact\"@\n\x14\x44\x65leteContactRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x17\n\x15\x44\x65leteContactResponse\"\x8a\x02\n\x0fInternalContact\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x13\n\x0bresource_id\x18\x04 \x01(\t\x12\x0f\n\x07site_id\x18\x05 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x06 \x01(\t\x12\x11\n\tlast_name\x18\x07 \x01(\t\x12\x12\n\nfirst_name\x18\x08 \x01(\t\x12\x0f\n\x07\x63ompany\x18\t \x01(\t\x12\x10\n\x08\x66unction\x18\n \x01(\t\x12\r\n\x05\x65mail\x18\x0b \x01(\t\x12\r\n\x05phone\x18\x0c \x01(\t\x12\x0e\n\x06mobile\x18\r \x01(\t\x12\x12\n\nextensions\x18\x0e \x03(\t\"\xbf\x01\n\x1bListInternalContactsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"z\n\x1cListInternalContactsResponse\x12\x41\n\x11internal_contacts\x18\x01 \x03(\x0b\x32&.carillon.directory.v1.InternalContact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa1\x05\n\x0e\x43ontactService\x12\x61\n\nGetContact\x12(.carillon.directory.v1.GetContactRequest\x1a).carillon.directory.v1.GetContactResponse\x12g\n\x0cListContacts\x12*.carillon.directory.v1.ListContactsRequest\x1a+.carillon.directory.v1.ListContactsResponse\x12j\n\rCreateContact\x12+.carillon.directory.v1.CreateContactRequest\x1a,.carillon.directory.v1.CreateContactResponse\x12j\n\rUpdateContact\x12+.carillon.directory.v1.UpdateContactRequest\x1a,.carillon.directory.v1.UpdateContactResponse\x12j\n\rDeleteContact\x12+.carillon.directory.v1.DeleteContactRequest\x1a,.carillon.directory.v1.DeleteContactResponse\x12\x7f\n\x14ListInternalContacts\x12\x32.carillon.directory.v1.ListInternalContactsRequest\x1a\x33.carillon.directory.v1.ListInternalContactsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#carillon/directory/v1/contact.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\"carillon/directory/v1/number.proto\x1a carillon/directory/v1/plan.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xf0\x01\n\x07\x43ontact\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x15\n\rowner_user_id\x18\n \x01(\t\x12\x11\n\tlast_name\x18\x0b \x01(\t\x12\x12\n\nfirst_name\x18\x0c \x01(\t\x12\x0f\n\x07\x63ompany\x18\r \x01(\t\x12\x10\n\x08\x66unction\x18\x0e \x01(\t\x12\r\n\x05\x65mail\x18\x0f \x01(\t\x12\r\n\x05phone\x18\x10 \x01(\t\x12\x0e\n\x06mobile\x18\x11 \x01(\t\x12\x0f\n\x07\x63omment\x18\x12 \x01(\t\x12\x14\n\x0cshort_number\x18\x13 \x01(\t\"K\n\x11GetContactRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"E\n\x12GetContactResponse\x12/\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Contact\"\xb7\x01\n\x13ListContactsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"a\n\x14ListContactsResponse\x12\x30\n\x08\x63ontacts\x18\x01 \x03(\x0b\x32\x1e.carillon.directory.v1.Contact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"W\n\x14\x43reateContactRequest\x12/\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Contact\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xb8\x01\n\x15\x43reateContactResponse\x12/\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Contact\x12\x38\n\x07\x63lashes\x18\x02 \x03(\x0b\x32\'.carillon.directory.v1.ShortNumberClash\x12\x34\n\x08warnings\x18\x03 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"\x88\x01\n\x14UpdateContactRequest\x12/\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Contact\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"~\n\x15UpdateContactResponse\x12/\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x1e.carillon.directory.v1.Contact\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"@\n\x14\x44\x65leteContactRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x17\n\x15\x44\x65leteContactResponse\"\x8a\x02\n\x0fInternalContact\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x13\n\x0bresource_id\x18\x04 \x01(\t\x12\x0f\n\x07site_id\x18\x05 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x06 \x01(\t\x12\x11\n\tlast_name\x18\x07 \x01(\t\x12\x12\n\nfirst_name\x18\x08 \x01(\t\x12\x0f\n\x07\x63ompany\x18\t \x01(\t\x12\x10\n\x08\x66unction\x18\n \x01(\t\x12\r\n\x05\x65mail\x18\x0b \x01(\t\x12\r\n\x05phone\x18\x0c \x01(\t\x12\x0e\n\x06mobile\x18\r \x01(\t\x12\x12\n\nextensions\x18\x0e \x03(\t\"\xbf\x01\n\x1bListInternalContactsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"z\n\x1cListInternalContactsResponse\x12\x41\n\x11internal_contacts\x18\x01 \x03(\x0b\x32&.carillon.directory.v1.InternalContact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xa1\x05\n\x0e\x43ontactService\x12\x61\n\nGetContact\x12(.carillon.directory.v1.GetContactRequest\x1a).carillon.directory.v1.GetContactResponse\x12g\n\x0cListContacts\x12*.carillon.directory.v1.ListContactsRequest\x1a+.carillon.directory.v1.ListContactsResponse\x12j\n\rCreateContact\x12+.carillon.directory.v1.CreateContactRequest\x1a,.carillon.directory.v1.CreateContactResponse\x12j\n\rUpdateContact\x12+.carillon.directory.v1.UpdateContactRequest\x1a,.carillon.directory.v1.UpdateContactResponse\x12j\n\rDeleteContact\x12+.carillon.directory.v1.DeleteContactRequest\x1a,.carillon.directory.v1.DeleteContactResponse\x12\x7f\n\x14ListInternalContacts\x12\x32.carillon.directory.v1.ListInternalContactsRequest\x1a\x33.carillon.directory.v1.ListInternalContactsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.contact_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONTACT']._serialized_start=203
-  _globals['_CONTACT']._serialized_end=443
-  _globals['_GETCONTACTREQUEST']._serialized_start=445
-  _globals['_GETCONTACTREQUEST']._serialized_end=520
-  _globals['_GETCONTACTRESPONSE']._serialized_start=522
-  _globals['_GETCONTACTRESPONSE']._serialized_end=591
-  _globals['_LISTCONTACTSREQUEST']._serialized_start=594
-  _globals['_LISTCONTACTSREQUEST']._serialized_end=777
-  _globals['_LISTCONTACTSRESPONSE']._serialized_start=779
-  _globals['_LISTCONTACTSRESPONSE']._serialized_end=876
-  _globals['_CREATECONTACTREQUEST']._serialized_start=878
-  _globals['_CREATECONTACTREQUEST']._serialized_end=965
-  _globals['_CREATECONTACTRESPONSE']._serialized_start=968
-  _globals['_CREATECONTACTRESPONSE']._serialized_end=1098
-  _globals['_UPDATECONTACTREQUEST']._serialized_start=1101
-  _globals['_UPDATECONTACTREQUEST']._serialized_end=1237
-  _globals['_UPDATECONTACTRESPONSE']._serialized_start=1239
-  _globals['_UPDATECONTACTRESPONSE']._serialized_end=1311
-  _globals['_DELETECONTACTREQUEST']._serialized_start=1313
-  _globals['_DELETECONTACTREQUEST']._serialized_end=1377
-  _globals['_DELETECONTACTRESPONSE']._serialized_start=1379
-  _globals['_DELETECONTACTRESPONSE']._serialized_end=1402
-  _globals['_INTERNALCONTACT']._serialized_start=1405
-  _globals['_INTERNALCONTACT']._serialized_end=1671
-  _globals['_LISTINTERNALCONTACTSREQUEST']._serialized_start=1674
-  _globals['_LISTINTERNALCONTACTSREQUEST']._serialized_end=1865
-  _globals['_LISTINTERNALCONTACTSRESPONSE']._serialized_start=1867
-  _globals['_LISTINTERNALCONTACTSRESPONSE']._serialized_end=1989
-  _globals['_CONTACTSERVICE']._serialized_start=1992
-  _globals['_CONTACTSERVICE']._serialized_end=2665
+  _globals['_CONTACT']._serialized_start=237
+  _globals['_CONTACT']._serialized_end=477
+  _globals['_GETCONTACTREQUEST']._serialized_start=479
+  _globals['_GETCONTACTREQUEST']._serialized_end=554
+  _globals['_GETCONTACTRESPONSE']._serialized_start=556
+  _globals['_GETCONTACTRESPONSE']._serialized_end=625
+  _globals['_LISTCONTACTSREQUEST']._serialized_start=628
+  _globals['_LISTCONTACTSREQUEST']._serialized_end=811
+  _globals['_LISTCONTACTSRESPONSE']._serialized_start=813
+  _globals['_LISTCONTACTSRESPONSE']._serialized_end=910
+  _globals['_CREATECONTACTREQUEST']._serialized_start=912
+  _globals['_CREATECONTACTREQUEST']._serialized_end=999
+  _globals['_CREATECONTACTRESPONSE']._serialized_start=1002
+  _globals['_CREATECONTACTRESPONSE']._serialized_end=1186
+  _globals['_UPDATECONTACTREQUEST']._serialized_start=1189
+  _globals['_UPDATECONTACTREQUEST']._serialized_end=1325
+  _globals['_UPDATECONTACTRESPONSE']._serialized_start=1327
+  _globals['_UPDATECONTACTRESPONSE']._serialized_end=1453
+  _globals['_DELETECONTACTREQUEST']._serialized_start=1455
+  _globals['_DELETECONTACTREQUEST']._serialized_end=1519
+  _globals['_DELETECONTACTRESPONSE']._serialized_start=1521
+  _globals['_DELETECONTACTRESPONSE']._serialized_end=1544
+  _globals['_INTERNALCONTACT']._serialized_start=1547
+  _globals['_INTERNALCONTACT']._serialized_end=1813
+  _globals['_LISTINTERNALCONTACTSREQUEST']._serialized_start=1816
+  _globals['_LISTINTERNALCONTACTSREQUEST']._serialized_end=2007
+  _globals['_LISTINTERNALCONTACTSRESPONSE']._serialized_start=2009
+  _globals['_LISTINTERNALCONTACTSRESPONSE']._serialized_end=2131
+  _globals['_CONTACTSERVICE']._serialized_start=2134
+  _globals['_CONTACTSERVICE']._serialized_end=2807
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Whom the company and its people know."""
 
 from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
 from carillon.directory.v1 import number_pb2 as _number_pb2
+from carillon.directory.v1 import plan_pb2 as _plan_pb2
 from carillon.directory.v1 import scope_pb2 as _scope_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -220,21 +221,27 @@ class CreateContactResponse(_message.Message):
 
     CONTACT_FIELD_NUMBER: _builtins.int
     CLASHES_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def contact(self) -> Global___Contact: ...
     @_builtins.property
     def clashes(self) -> _containers.RepeatedCompositeFieldContainer[_number_pb2.ShortNumberClash]:
         """Short numbers that a contact without one was not given."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.PlanFinding]:
+        """What is odd about it, in the tenant's language."""
+
     def __init__(
         self,
         *,
         contact: Global___Contact | None = ...,
         clashes: _abc.Iterable[_number_pb2.ShortNumberClash] | None = ...,
+        warnings: _abc.Iterable[_plan_pb2.PlanFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clashes", b"clashes", "contact", b"contact"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clashes", b"clashes", "contact", b"contact", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -274,16 +281,22 @@ class UpdateContactResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CONTACT_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def contact(self) -> Global___Contact: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.PlanFinding]:
+        """What is odd about it, in the tenant's language."""
+
     def __init__(
         self,
         *,
         contact: Global___Contact | None = ...,
+        warnings: _abc.Iterable[_plan_pb2.PlanFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

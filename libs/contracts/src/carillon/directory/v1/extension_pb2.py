@@ -24,43 +24,44 @@ _sym_db = _symbol_database.Default()
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from carillon.directory.v1 import destination_pb2 as carillon_dot_directory_dot_v1_dot_destination__pb2
+from carillon.directory.v1 import plan_pb2 as carillon_dot_directory_dot_v1_dot_plan__pb2
 from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/directory/v1/extension.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x88\x01\n\tExtension\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x37\n\x0b\x64\x65stination\x18\n \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x11\n\tnumber_id\x18\x0b \x01(\t\"M\n\x13GetExtensionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"K\n\x14GetExtensionResponse\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\"\xb9\x01\n\x15ListExtensionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"g\n\x16ListExtensionsResponse\x12\x34\n\nextensions\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.Extension\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"]\n\x16\x43reateExtensionRequest\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\x12\x0e\n\x06reason\x18\x02 \x01(\t\"N\n\x17\x43reateExtensionResponse\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\"\x8e\x01\n\x16UpdateExtensionRequest\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"N\n\x17UpdateExtensionResponse\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\"B\n\x16\x44\x65leteExtensionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17\x44\x65leteExtensionResponse\"J\n\x17\x41ssignExtensionsRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12\r\n\x05\x66irst\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"P\n\x18\x41ssignExtensionsResponse\x12\x34\n\nextensions\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.Extension2\xb5\x05\n\x10\x45xtensionService\x12g\n\x0cGetExtension\x12*.carillon.directory.v1.GetExtensionRequest\x1a+.carillon.directory.v1.GetExtensionResponse\x12m\n\x0eListExtensions\x12,.carillon.directory.v1.ListExtensionsRequest\x1a-.carillon.directory.v1.ListExtensionsResponse\x12p\n\x0f\x43reateExtension\x12-.carillon.directory.v1.CreateExtensionRequest\x1a..carillon.directory.v1.CreateExtensionResponse\x12p\n\x0fUpdateExtension\x12-.carillon.directory.v1.UpdateExtensionRequest\x1a..carillon.directory.v1.UpdateExtensionResponse\x12p\n\x0f\x44\x65leteExtension\x12-.carillon.directory.v1.DeleteExtensionRequest\x1a..carillon.directory.v1.DeleteExtensionResponse\x12s\n\x10\x41ssignExtensions\x12..carillon.directory.v1.AssignExtensionsRequest\x1a/.carillon.directory.v1.AssignExtensionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/directory/v1/extension.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a carillon/directory/v1/plan.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x88\x01\n\tExtension\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x37\n\x0b\x64\x65stination\x18\n \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x11\n\tnumber_id\x18\x0b \x01(\t\"M\n\x13GetExtensionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"K\n\x14GetExtensionResponse\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\"\xb9\x01\n\x15ListExtensionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"g\n\x16ListExtensionsResponse\x12\x34\n\nextensions\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.Extension\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"]\n\x16\x43reateExtensionRequest\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x84\x01\n\x17\x43reateExtensionResponse\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"\x8e\x01\n\x16UpdateExtensionRequest\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x84\x01\n\x17UpdateExtensionResponse\x12\x33\n\textension\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.Extension\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"B\n\x16\x44\x65leteExtensionRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17\x44\x65leteExtensionResponse\"J\n\x17\x41ssignExtensionsRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12\r\n\x05\x66irst\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"P\n\x18\x41ssignExtensionsResponse\x12\x34\n\nextensions\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.Extension2\xb5\x05\n\x10\x45xtensionService\x12g\n\x0cGetExtension\x12*.carillon.directory.v1.GetExtensionRequest\x1a+.carillon.directory.v1.GetExtensionResponse\x12m\n\x0eListExtensions\x12,.carillon.directory.v1.ListExtensionsRequest\x1a-.carillon.directory.v1.ListExtensionsResponse\x12p\n\x0f\x43reateExtension\x12-.carillon.directory.v1.CreateExtensionRequest\x1a..carillon.directory.v1.CreateExtensionResponse\x12p\n\x0fUpdateExtension\x12-.carillon.directory.v1.UpdateExtensionRequest\x1a..carillon.directory.v1.UpdateExtensionResponse\x12p\n\x0f\x44\x65leteExtension\x12-.carillon.directory.v1.DeleteExtensionRequest\x1a..carillon.directory.v1.DeleteExtensionResponse\x12s\n\x10\x41ssignExtensions\x12..carillon.directory.v1.AssignExtensionsRequest\x1a/.carillon.directory.v1.AssignExtensionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.extension_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EXTENSION']._serialized_start=210
-  _globals['_EXTENSION']._serialized_end=346
-  _globals['_GETEXTENSIONREQUEST']._serialized_start=348
-  _globals['_GETEXTENSIONREQUEST']._serialized_end=425
-  _globals['_GETEXTENSIONRESPONSE']._serialized_start=427
-  _globals['_GETEXTENSIONRESPONSE']._serialized_end=502
-  _globals['_LISTEXTENSIONSREQUEST']._serialized_start=505
-  _globals['_LISTEXTENSIONSREQUEST']._serialized_end=690
-  _globals['_LISTEXTENSIONSRESPONSE']._serialized_start=692
-  _globals['_LISTEXTENSIONSRESPONSE']._serialized_end=795
-  _globals['_CREATEEXTENSIONREQUEST']._serialized_start=797
-  _globals['_CREATEEXTENSIONREQUEST']._serialized_end=890
-  _globals['_CREATEEXTENSIONRESPONSE']._serialized_start=892
-  _globals['_CREATEEXTENSIONRESPONSE']._serialized_end=970
-  _globals['_UPDATEEXTENSIONREQUEST']._serialized_start=973
-  _globals['_UPDATEEXTENSIONREQUEST']._serialized_end=1115
-  _globals['_UPDATEEXTENSIONRESPONSE']._serialized_start=1117
-  _globals['_UPDATEEXTENSIONRESPONSE']._serialized_end=1195
-  _globals['_DELETEEXTENSIONREQUEST']._serialized_start=1197
-  _globals['_DELETEEXTENSIONREQUEST']._serialized_end=1263
-  _globals['_DELETEEXTENSIONRESPONSE']._serialized_start=1265
-  _globals['_DELETEEXTENSIONRESPONSE']._serialized_end=1290
-  _globals['_ASSIGNEXTENSIONSREQUEST']._serialized_start=1292
-  _globals['_ASSIGNEXTENSIONSREQUEST']._serialized_end=1366
-  _globals['_ASSIGNEXTENSIONSRESPONSE']._serialized_start=1368
-  _globals['_ASSIGNEXTENSIONSRESPONSE']._serialized_end=1448
-  _globals['_EXTENSIONSERVICE']._serialized_start=1451
-  _globals['_EXTENSIONSERVICE']._serialized_end=2144
+  _globals['_EXTENSION']._serialized_start=244
+  _globals['_EXTENSION']._serialized_end=380
+  _globals['_GETEXTENSIONREQUEST']._serialized_start=382
+  _globals['_GETEXTENSIONREQUEST']._serialized_end=459
+  _globals['_GETEXTENSIONRESPONSE']._serialized_start=461
+  _globals['_GETEXTENSIONRESPONSE']._serialized_end=536
+  _globals['_LISTEXTENSIONSREQUEST']._serialized_start=539
+  _globals['_LISTEXTENSIONSREQUEST']._serialized_end=724
+  _globals['_LISTEXTENSIONSRESPONSE']._serialized_start=726
+  _globals['_LISTEXTENSIONSRESPONSE']._serialized_end=829
+  _globals['_CREATEEXTENSIONREQUEST']._serialized_start=831
+  _globals['_CREATEEXTENSIONREQUEST']._serialized_end=924
+  _globals['_CREATEEXTENSIONRESPONSE']._serialized_start=927
+  _globals['_CREATEEXTENSIONRESPONSE']._serialized_end=1059
+  _globals['_UPDATEEXTENSIONREQUEST']._serialized_start=1062
+  _globals['_UPDATEEXTENSIONREQUEST']._serialized_end=1204
+  _globals['_UPDATEEXTENSIONRESPONSE']._serialized_start=1207
+  _globals['_UPDATEEXTENSIONRESPONSE']._serialized_end=1339
+  _globals['_DELETEEXTENSIONREQUEST']._serialized_start=1341
+  _globals['_DELETEEXTENSIONREQUEST']._serialized_end=1407
+  _globals['_DELETEEXTENSIONRESPONSE']._serialized_start=1409
+  _globals['_DELETEEXTENSIONRESPONSE']._serialized_end=1434
+  _globals['_ASSIGNEXTENSIONSREQUEST']._serialized_start=1436
+  _globals['_ASSIGNEXTENSIONSREQUEST']._serialized_end=1510
+  _globals['_ASSIGNEXTENSIONSRESPONSE']._serialized_start=1512
+  _globals['_ASSIGNEXTENSIONSRESPONSE']._serialized_end=1592
+  _globals['_EXTENSIONSERVICE']._serialized_start=1595
+  _globals['_EXTENSIONSERVICE']._serialized_end=2288
 # @@protoc_insertion_point(module_scope)

@@ -1764,9 +1764,9 @@ class PlanFinding(_message.Message):
     kind: _builtins.str
     """The same in every language: `calendar_shadowed`; of what refuses the plan, `refused_no_node`, or `refused` where no kind has a name."""
     node_id: _builtins.str
-    """Empty: the plan as a whole."""
+    """Empty: the plan as a whole, or no plan."""
     field: _builtins.str
-    """Dotted, in the plan: `nodes[2].calendar.entries[1].schedule_id`."""
+    """Dotted, in the plan or whatever it is of: `nodes[2].calendar.entries[1].schedule_id`."""
     reason: _builtins.str
     """What is wrong; in English where a `refused` has no kind of its own."""
     mend: _builtins.str
@@ -1791,16 +1791,22 @@ Global___PlanFinding: _TypeAlias = PlanFinding  # noqa: Y015
 
 @_typing.final
 class SavedPlanFindings(_message.Message):
-    """What is odd about a plan, or a draft in its plan's place, that was saved with others."""
+    """What is odd about a plan, a draft in its plan's place, or a short number, that was saved with others."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PLAN_ID_FIELD_NUMBER: _builtins.int
     PLAN_DRAFT_ID_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
+    EXTENSION_ID_FIELD_NUMBER: _builtins.int
+    SHORT_CODE_ID_FIELD_NUMBER: _builtins.int
+    CONTACT_ID_FIELD_NUMBER: _builtins.int
     plan_id: _builtins.str
     """One of them is set."""
     plan_draft_id: _builtins.str
+    extension_id: _builtins.str
+    short_code_id: _builtins.str
+    contact_id: _builtins.str
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanFinding]:
         """In the tenant's language."""
@@ -1811,10 +1817,13 @@ class SavedPlanFindings(_message.Message):
         plan_id: _builtins.str = ...,
         plan_draft_id: _builtins.str = ...,
         findings: _abc.Iterable[Global___PlanFinding] | None = ...,
+        extension_id: _builtins.str = ...,
+        short_code_id: _builtins.str = ...,
+        contact_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "plan_draft_id", b"plan_draft_id", "plan_id", b"plan_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_id", b"contact_id", "extension_id", b"extension_id", "findings", b"findings", "plan_draft_id", b"plan_draft_id", "plan_id", b"plan_id", "short_code_id", b"short_code_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,49 +23,50 @@ _sym_db = _symbol_database.Default()
 
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
+from carillon.directory.v1 import plan_pb2 as carillon_dot_directory_dot_v1_dot_plan__pb2
 from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&carillon/directory/v1/short_code.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"i\n\tShortCode\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x0c\n\x04\x63ode\x18\n \x01(\t\x12\x0e\n\x06number\x18\x0b \x01(\t\x12\r\n\x05label\x18\x0c \x01(\t\"M\n\x13GetShortCodeRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"L\n\x14GetShortCodeResponse\x12\x34\n\nshort_code\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.ShortCode\"\xb9\x01\n\x15ListShortCodesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"h\n\x16ListShortCodesResponse\x12\x35\n\x0bshort_codes\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.ShortCode\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x16\x43reateShortCodeRequest\x12\x34\n\nshort_code\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.ShortCode\x12\x0e\n\x06reason\x18\x02 \x01(\t\"O\n\x17\x43reateShortCodeResponse\x12\x34\n\nshort_code\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.ShortCode\"\x8f\x01\n\x16UpdateShortCodeRequest\x12\x34\n\nshort_code\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.ShortCode\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"O\n\x17UpdateShortCodeResponse\x12\x34\n\nshort_code\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.ShortCode\"B\n\x16\x44\x65leteShortCodeRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17\x44\x65leteShortCodeResponse\"\x87\x01\n\x17\x41ssignShortCodesRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x36\n\x07\x65ntries\x18\x02 \x03(\x0b\x32%.carillon.directory.v1.ShortCodeEntry\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"/\n\x0eShortCodeEntry\x12\x0e\n\x06number\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\"Q\n\x18\x41ssignShortCodesResponse\x12\x35\n\x0bshort_codes\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.ShortCode\"w\n\x15MoveShortCodesRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0c\n\x04last\x18\x02 \x01(\t\x12\x1a\n\x12\x66rom_department_id\x18\x03 \x01(\t\x12\x15\n\rdepartment_id\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"O\n\x16MoveShortCodesResponse\x12\x35\n\x0bshort_codes\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.ShortCode2\xa4\x06\n\x10ShortCodeService\x12g\n\x0cGetShortCode\x12*.carillon.directory.v1.GetShortCodeRequest\x1a+.carillon.directory.v1.GetShortCodeResponse\x12m\n\x0eListShortCodes\x12,.carillon.directory.v1.ListShortCodesRequest\x1a-.carillon.directory.v1.ListShortCodesResponse\x12p\n\x0f\x43reateShortCode\x12-.carillon.directory.v1.CreateShortCodeRequest\x1a..carillon.directory.v1.CreateShortCodeResponse\x12p\n\x0fUpdateShortCode\x12-.carillon.directory.v1.UpdateShortCodeRequest\x1a..carillon.directory.v1.UpdateShortCodeResponse\x12p\n\x0f\x44\x65leteShortCode\x12-.carillon.directory.v1.DeleteShortCodeRequest\x1a..carillon.directory.v1.DeleteShortCodeResponse\x12s\n\x10\x41ssignShortCodes\x12..carillon.directory.v1.AssignShortCodesRequest\x1a/.carillon.directory.v1.AssignShortCodesResponse\x12m\n\x0eMoveShortCodes\x12,.carillon.directory.v1.MoveShortCodesRequest\x1a-.carillon.directory.v1.MoveShortCodesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&carillon/directory/v1/short_code.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a carillon/directory/v1/plan.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"i\n\tShortCode\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x0c\n\x04\x63ode\x18\n \x01(\t\x12\x0e\n\x06number\x18\x0b \x01(\t\x12\r\n\x05label\x18\x0c \x01(\t\"M\n\x13GetShortCodeRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"L\n\x14GetShortCodeResponse\x12\x34\n\nshort_code\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.ShortCode\"\xb9\x01\n\x15ListShortCodesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"h\n\x16ListShortCodesResponse\x12\x35\n\x0bshort_codes\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.ShortCode\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x16\x43reateShortCodeRequest\x12\x34\n\nshort_code\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.ShortCode\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x85\x01\n\x17\x43reateShortCodeResponse\x12\x34\n\nshort_code\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.ShortCode\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"\x8f\x01\n\x16UpdateShortCodeRequest\x12\x34\n\nshort_code\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.ShortCode\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x85\x01\n\x17UpdateShortCodeResponse\x12\x34\n\nshort_code\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.ShortCode\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"B\n\x16\x44\x65leteShortCodeRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17\x44\x65leteShortCodeResponse\"\x87\x01\n\x17\x41ssignShortCodesRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x36\n\x07\x65ntries\x18\x02 \x03(\x0b\x32%.carillon.directory.v1.ShortCodeEntry\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"/\n\x0eShortCodeEntry\x12\x0e\n\x06number\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\"Q\n\x18\x41ssignShortCodesResponse\x12\x35\n\x0bshort_codes\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.ShortCode\"w\n\x15MoveShortCodesRequest\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0c\n\x04last\x18\x02 \x01(\t\x12\x1a\n\x12\x66rom_department_id\x18\x03 \x01(\t\x12\x15\n\rdepartment_id\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"O\n\x16MoveShortCodesResponse\x12\x35\n\x0bshort_codes\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.ShortCode2\xa4\x06\n\x10ShortCodeService\x12g\n\x0cGetShortCode\x12*.carillon.directory.v1.GetShortCodeRequest\x1a+.carillon.directory.v1.GetShortCodeResponse\x12m\n\x0eListShortCodes\x12,.carillon.directory.v1.ListShortCodesRequest\x1a-.carillon.directory.v1.ListShortCodesResponse\x12p\n\x0f\x43reateShortCode\x12-.carillon.directory.v1.CreateShortCodeRequest\x1a..carillon.directory.v1.CreateShortCodeResponse\x12p\n\x0fUpdateShortCode\x12-.carillon.directory.v1.UpdateShortCodeRequest\x1a..carillon.directory.v1.UpdateShortCodeResponse\x12p\n\x0f\x44\x65leteShortCode\x12-.carillon.directory.v1.DeleteShortCodeRequest\x1a..carillon.directory.v1.DeleteShortCodeResponse\x12s\n\x10\x41ssignShortCodes\x12..carillon.directory.v1.AssignShortCodesRequest\x1a/.carillon.directory.v1.AssignShortCodesResponse\x12m\n\x0eMoveShortCodes\x12,.carillon.directory.v1.MoveShortCodesRequest\x1a-.carillon.directory.v1.MoveShortCodesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.short_code_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SHORTCODE']._serialized_start=169
-  _globals['_SHORTCODE']._serialized_end=274
-  _globals['_GETSHORTCODEREQUEST']._serialized_start=276
-  _globals['_GETSHORTCODEREQUEST']._serialized_end=353
-  _globals['_GETSHORTCODERESPONSE']._serialized_start=355
-  _globals['_GETSHORTCODERESPONSE']._serialized_end=431
-  _globals['_LISTSHORTCODESREQUEST']._serialized_start=434
-  _globals['_LISTSHORTCODESREQUEST']._serialized_end=619
-  _globals['_LISTSHORTCODESRESPONSE']._serialized_start=621
-  _globals['_LISTSHORTCODESRESPONSE']._serialized_end=725
-  _globals['_CREATESHORTCODEREQUEST']._serialized_start=727
-  _globals['_CREATESHORTCODEREQUEST']._serialized_end=821
-  _globals['_CREATESHORTCODERESPONSE']._serialized_start=823
-  _globals['_CREATESHORTCODERESPONSE']._serialized_end=902
-  _globals['_UPDATESHORTCODEREQUEST']._serialized_start=905
-  _globals['_UPDATESHORTCODEREQUEST']._serialized_end=1048
-  _globals['_UPDATESHORTCODERESPONSE']._serialized_start=1050
-  _globals['_UPDATESHORTCODERESPONSE']._serialized_end=1129
-  _globals['_DELETESHORTCODEREQUEST']._serialized_start=1131
-  _globals['_DELETESHORTCODEREQUEST']._serialized_end=1197
-  _globals['_DELETESHORTCODERESPONSE']._serialized_start=1199
-  _globals['_DELETESHORTCODERESPONSE']._serialized_end=1224
-  _globals['_ASSIGNSHORTCODESREQUEST']._serialized_start=1227
-  _globals['_ASSIGNSHORTCODESREQUEST']._serialized_end=1362
-  _globals['_SHORTCODEENTRY']._serialized_start=1364
-  _globals['_SHORTCODEENTRY']._serialized_end=1411
-  _globals['_ASSIGNSHORTCODESRESPONSE']._serialized_start=1413
-  _globals['_ASSIGNSHORTCODESRESPONSE']._serialized_end=1494
-  _globals['_MOVESHORTCODESREQUEST']._serialized_start=1496
-  _globals['_MOVESHORTCODESREQUEST']._serialized_end=1615
-  _globals['_MOVESHORTCODESRESPONSE']._serialized_start=1617
-  _globals['_MOVESHORTCODESRESPONSE']._serialized_end=1696
-  _globals['_SHORTCODESERVICE']._serialized_start=1699
-  _globals['_SHORTCODESERVICE']._serialized_end=2503
+  _globals['_SHORTCODE']._serialized_start=203
+  _globals['_SHORTCODE']._serialized_end=308
+  _globals['_GETSHORTCODEREQUEST']._serialized_start=310
+  _globals['_GETSHORTCODEREQUEST']._serialized_end=387
+  _globals['_GETSHORTCODERESPONSE']._serialized_start=389
+  _globals['_GETSHORTCODERESPONSE']._serialized_end=465
+  _globals['_LISTSHORTCODESREQUEST']._serialized_start=468
+  _globals['_LISTSHORTCODESREQUEST']._serialized_end=653
+  _globals['_LISTSHORTCODESRESPONSE']._serialized_start=655
+  _globals['_LISTSHORTCODESRESPONSE']._serialized_end=759
+  _globals['_CREATESHORTCODEREQUEST']._serialized_start=761
+  _globals['_CREATESHORTCODEREQUEST']._serialized_end=855
+  _globals['_CREATESHORTCODERESPONSE']._serialized_start=858
+  _globals['_CREATESHORTCODERESPONSE']._serialized_end=991
+  _globals['_UPDATESHORTCODEREQUEST']._serialized_start=994
+  _globals['_UPDATESHORTCODEREQUEST']._serialized_end=1137
+  _globals['_UPDATESHORTCODERESPONSE']._serialized_start=1140
+  _globals['_UPDATESHORTCODERESPONSE']._serialized_end=1273
+  _globals['_DELETESHORTCODEREQUEST']._serialized_start=1275
+  _globals['_DELETESHORTCODEREQUEST']._serialized_end=1341
+  _globals['_DELETESHORTCODERESPONSE']._serialized_start=1343
+  _globals['_DELETESHORTCODERESPONSE']._serialized_end=1368
+  _globals['_ASSIGNSHORTCODESREQUEST']._serialized_start=1371
+  _globals['_ASSIGNSHORTCODESREQUEST']._serialized_end=1506
+  _globals['_SHORTCODEENTRY']._serialized_start=1508
+  _globals['_SHORTCODEENTRY']._serialized_end=1555
+  _globals['_ASSIGNSHORTCODESRESPONSE']._serialized_start=1557
+  _globals['_ASSIGNSHORTCODESRESPONSE']._serialized_end=1638
+  _globals['_MOVESHORTCODESREQUEST']._serialized_start=1640
+  _globals['_MOVESHORTCODESREQUEST']._serialized_end=1759
+  _globals['_MOVESHORTCODESRESPONSE']._serialized_start=1761
+  _globals['_MOVESHORTCODESRESPONSE']._serialized_end=1840
+  _globals['_SHORTCODESERVICE']._serialized_start=1843
+  _globals['_SHORTCODESERVICE']._serialized_end=2647
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 Speed dial."""
 
 from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
+from carillon.directory.v1 import plan_pb2 as _plan_pb2
 from carillon.directory.v1 import scope_pb2 as _scope_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -191,16 +192,22 @@ class CreateShortCodeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SHORT_CODE_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def short_code(self) -> Global___ShortCode: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.PlanFinding]:
+        """What is odd about it, in the tenant's language."""
+
     def __init__(
         self,
         *,
         short_code: Global___ShortCode | None = ...,
+        warnings: _abc.Iterable[_plan_pb2.PlanFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["short_code", b"short_code"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["short_code", b"short_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["short_code", b"short_code", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -240,16 +247,22 @@ class UpdateShortCodeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SHORT_CODE_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def short_code(self) -> Global___ShortCode: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.PlanFinding]:
+        """What is odd about it, in the tenant's language."""
+
     def __init__(
         self,
         *,
         short_code: Global___ShortCode | None = ...,
+        warnings: _abc.Iterable[_plan_pb2.PlanFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["short_code", b"short_code"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["short_code", b"short_code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["short_code", b"short_code", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
