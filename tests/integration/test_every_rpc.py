@@ -3,7 +3,7 @@
 A new rpc fails here until `RIGHTS` lists who may call it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,9 +14,10 @@ from google.protobuf import message_factory
 from google.protobuf.message import Message
 
 from carillon_kit.auth import issue_token
-from strangers import nasty
+from strangers import nasty, planted
 from strangers.reflection import Answer, Reflected
-from strangers.system import System
+from strangers.story import Story
+from strangers.system import System, until
 
 pytestmark = pytest.mark.feature("P-1", "P-3")
 
@@ -155,6 +156,19 @@ _SECONDS = 20.0
 #: Of streams that have no end.
 _STREAM_SECONDS = 1.0
 Metadata = tuple[tuple[str, str], ...]
+#: Words of Dupont SA that no planted request says: who hears one was told something of theirs.
+_TELLING = ("Rochat", "Keller", "Müller", "accueil@", "Heures d'ouverture", "001565000101", "+4179555")
+#: Who has too little right: their token, the names of what is others' for them, and words of others' that they do not hear.
+_NARROW: Mapping[str, tuple[Callable[["Doors"], Metadata], Mapping[str, str], Sequence[str]]] = {
+    "user": (lambda doors: doors.token("user", person="claire"), {"contact": "opera", "mailbox": "main"}, ("Opéra", "accueil@")),
+    "department_admin": (
+        lambda doors: doors.token("department_admin", person="david of sales"),
+        {"user": "bernard", "department": "support", "extension": "103"},
+        ("Favre", "Rochat", "+41795550103", "Opéra"),
+    ),
+    "department_admin, of no department": (lambda doors: doors.token("department_admin"), {}, _TELLING),
+    "admin, who may read alone": (lambda doors: doors.token("admin", rights_profile="reader"), {}, ()),
+}
 processes = pytest.mark.parametrize("process", RIGHTS)
 
 
@@ -171,10 +185,14 @@ class Doors:
         self.servers = {name: Reflected(system.run["grpc"][name], "") for name in RIGHTS}
         self.methods = {name: list(server.methods()) for name, server in self.servers.items()}
 
-    def token(self, role: str, tenant: str = "dupont", named: str = "dupont", key: str = "", rights_profile: str = "") -> Metadata:
-        """Metadata of a caller; those above the tenants have a token that names none."""
+    def token(
+        self, role: str, tenant: str = "dupont", named: str = "dupont", key: str = "", rights_profile: str = "", person: str = ""
+    ) -> Metadata:
+        """Metadata of a caller; those above the tenants have a token that names none. `person`: whose token, as `david of sales`."""
         own = None if role in ("operator", "service", "reseller") else tenant
-        token = issue_token(key or self.key, f"user/{role}", own, [role], 600, rights_profile=rights_profile)
+        name, _, department = person.partition(" of ")
+        within = {"rights_profile": rights_profile, "department": department}
+        token = issue_token(key or self.key, f"user/{name or role}", own, [role], 600, **within)
         return (("authorization", f"Bearer {token}"), ("carillon-tenant", named))
 
     def send(self, process: str, method: Any, request: Message | None, metadata: Metadata) -> Answer:
@@ -189,6 +207,22 @@ class Doors:
             who = RIGHTS[process][name_of(method)]
             if who != OPEN:
                 yield name_of(method), method, who
+
+    def method(self, process: str, name: str) -> Any:
+        """The descriptor of `directory.v1.UserService/GetUser`."""
+        return next(method for method in self.methods[process] if name_of(method) == f"carillon.{name}")
+
+    def holding(self) -> bytes:
+        """Everything that Dupont SA holds."""
+        export = self.method("directory", "directory.v1.ImportService/ExportTenant")
+        parts = self.send("directory", export, None, self.token("operator")).messages
+        assert parts
+        return b"".join(part.SerializeToString(deterministic=True) for part in parts)
+
+    def live_calls(self, metadata: Metadata) -> list[Any]:
+        """Calls that are up, as whoever has the token sees them."""
+        answer = self.send("media", self.method("media", "media.v1.LiveCallService/ListLiveCalls"), None, metadata)
+        return list(answer.messages[0].calls)  # type: ignore[attr-defined]
 
     def config_seq(self) -> int:
         method = self.servers["directory"].pool.FindServiceByName("carillon.directory.v1.TenantService").FindMethodByName("GetTenant")
@@ -286,6 +320,100 @@ def test_a_stale_etag_changes_nothing(doors: Doors) -> None:
     assert faults == []
     assert seen > 20
     assert doors.config_seq() == before
+
+
+@pytest.fixture(scope="module")
+def known(doors: Doors) -> Iterator[Mapping[str, str]]:
+    """The name of one thing of each kind of Dupont SA's, what fields call it; a call of theirs is up."""
+    names = {"tenant": "dupont", "person": "alain", "reseller": "nobody", "config_seq": str(doors.config_seq())}
+    for kind in _KINDS:
+        noun, plural = kind.split("/")
+        listed = doors.send("directory", doors.method("directory", f"directory.v1.{noun}Service/List{plural}"), None, doors.token("admin"))
+        found = next((value for field, value in listed.messages[0].ListFields() if field.name != "next_page_token"), ())
+        names |= {planted.snake(noun): each.id for each in found[:1]}
+    create, delete = (doors.method("directory", f"directory.v1.RightsProfileService/{verb}RightsProfile") for verb in ("Create", "Delete"))
+    reader: Any = message_factory.GetMessageClass(create.input_type)()
+    reader.rights_profile.id = "reader"
+    reader.rights_profile.rights.add(resource="*")
+    assert doors.send("directory", create, reader, doors.token("admin")).code == grpc.StatusCode.OK
+    yield names | {"user": "alain", "room": "trois", "rights_profile": "reader"}
+    gone = message_factory.GetMessageClass(delete.input_type)(id="reader")
+    assert doors.send("directory", delete, gone, doors.token("admin")).code == grpc.StatusCode.OK
+
+
+@pytest.fixture
+def up(doors: Doors) -> Iterator[Any]:
+    """A call of Dupont SA's that is up: Alain Dupont talks to Mme Dumas."""
+    story, admin = Story(doors.system), doors.token("admin")
+    try:
+        with story.phone("101", "answer.xml") as phone, story.user_call("102", "101", 120_000):
+            call = until(lambda: [each for each in doors.live_calls(admin) if (each.caller, each.state) == ("102", "talking")], "the call")[
+                0
+            ]
+            yield call
+            hang_up = doors.method("media", "media.v1.CallControlService/HangUpCall")
+            request = message_factory.GetMessageClass(hang_up.input_type)(call_id=call.call_id)
+            assert doors.send("media", hang_up, request, admin).code == grpc.StatusCode.OK
+            phone.succeed()
+    finally:
+        story.close()
+
+
+@pytest.fixture(scope="module")
+def neighbour(doors: Doors) -> Metadata:
+    """The token of the admin of another tenant, which has nothing yet."""
+    create = doors.method("directory", "directory.v1.TenantService/CreateTenant")
+    request: Any = message_factory.GetMessageClass(create.input_type)()
+    request.tenant.id, request.tenant.realm = "durand", "durand.example"
+    assert doors.send("directory", create, request, doors.token("operator")).code == grpc.StatusCode.OK
+    return doors.token("admin", tenant="durand", named="durand")
+
+
+@processes
+def test_names_of_ours_are_nothing_to_another_tenant(doors: Doors, neighbour: Metadata, known: Mapping[str, str], process: str) -> None:
+    before, faults = doors.holding(), list[tuple[str, object]]()
+    for name, method, who in doors.guarded(process):
+        if "admin" in who:
+            answer = doors.send(process, method, planted.request(method, known), neighbour)
+            told = [word for word in _TELLING if any(word in str(message) for message in answer.messages)]
+            faults += [(name, told)] if told else []
+            faults += [(name, fault)] if (fault := _fault(answer)) else []
+    assert faults == []
+    assert doors.holding() == before
+
+
+def test_a_call_of_ours_is_nothing_to_another_tenant(doors: Doors, neighbour: Metadata, known: Mapping[str, str], up: Any) -> None:
+    reached = []
+    names = {**known, "call": up.call_id, "leg": up.legs[0].leg_id, "consult_call": "another"}
+    names |= {"slot": "701", "phone": "+41215550199", "digits": "1"}
+    for process in ("media", "routing", "cdr"):
+        for name, method, who in doors.guarded(process):
+            if "admin" in who and planted.names(method, "call", "leg"):
+                answer = doors.send(process, method, planted.request(method, names), neighbour)
+                unknown = answer.code == grpc.StatusCode.NOT_FOUND or "of this tenant" in answer.details
+                if not unknown and (answer.code != grpc.StatusCode.OK or any(message.ListFields() for message in answer.messages)):
+                    reached.append((name, answer.code, answer.details, answer.messages))
+    assert not reached, reached
+    assert doors.live_calls(neighbour) == []
+    assert (up.call_id, "talking") in [(call.call_id, call.state) for call in doors.live_calls(doors.token("admin"))]
+
+
+@pytest.mark.parametrize("who", list(_NARROW))
+def test_too_little_right_changes_nothing_of_others(doors: Doors, known: Mapping[str, str], who: str) -> None:
+    token, names, secret = _NARROW[who]
+    metadata, before, done = token(doors), doors.holding(), []
+    role = who.split(",")[0]
+    for name, method, roles in doors.guarded("directory"):
+        if role not in roles:
+            continue
+        answer = doors.send("directory", method, planted.request(method, {**known, **names}), metadata)
+        reads = method.name.startswith(("Get", "List", "Search", "Compare", "Export", "Check", "WhoAmI"))
+        if not reads and answer.code == grpc.StatusCode.OK:
+            done.append((name, "was done"))
+        done += [(name, word) for word in secret if any(word in str(message) for message in answer.messages)]
+        done += [(name, fault)] if (fault := _fault(answer)) else []
+    assert not done, done
+    assert doors.holding() == before
 
 
 def _caller(doors: Doors, who: Who) -> Metadata:

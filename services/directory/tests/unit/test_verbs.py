@@ -1,5 +1,6 @@
 """Values that may stand once, subscriptions, bounds, and the verbs that numbers, extensions, lines and the past have."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -328,6 +329,81 @@ def test_who_stands_above_is_not_changed_and_their_lines_are_not_had(ranked: Ten
         for command in asked:
             assert ("" if user_id in below else f"of user '{user_id}', whose role") in refusal(ranked, command)
             assert (refusal(ranked, command) == "") == (user_id in below)
+
+
+@pytest.mark.feature("P-3", "D-2")
+@RANKS
+def test_calls_and_messages_of_who_stands_above_stay_theirs(ranked: TenantConfig, actor: str, bounds: Bounds) -> None:
+    for user_id in ("boss", "plain"):
+        box: dict[str, Any] = {"id": f"box-{user_id}", "department_id": "trade"}
+        extension: dict[str, Any] = {"id": "180", "department_id": "trade"}
+        config = after(ranked, create("mailbox", **box))
+        config = after(config, changed("x", EVERYTHING, user_id, mailbox_id=box["id"]))
+        config = after(config, create("extension", **extension, destination={"user_id": user_id}))
+        copies = UpdateResource(
+            actor=actor, bounds=bounds, kind="mailbox", resource_id=box["id"], document={"emails": ["me@acme.example"]}, paths=("emails",)
+        )
+        elsewhere = UpdateResource(
+            actor=actor,
+            bounds=bounds,
+            kind="extension",
+            resource_id="180",
+            document={"destination": {"user_id": "plain"}},
+            paths=("destination",),
+        )
+        gone = DeleteResource(actor=actor, bounds=bounds, kind="extension", resource_id="180")
+        for command in (copies, elsewhere, gone):
+            assert ("" if user_id == "plain" else "of user 'boss', whose role") in refusal(config, command)
+
+
+@pytest.mark.feature("P-3", "D-2")
+def test_a_department_s_admin_leads_nothing_out_of_the_department(ranked: TenantConfig) -> None:
+    config = ranked
+    others: Sequence[tuple[str, dict[str, Any]]] = (
+        ("user", {"id": "stranger", "last_name": "S", "department_id": "company"}),
+        ("sip_credential", {"id": "line-stranger", "user_id": "stranger"}),
+        ("mailbox", {"id": "common"}),
+        ("schedule", {"id": "always"}),
+        ("schedule", {"id": "theirs", "department_id": "company"}),
+        ("trunk", {"id": "dear", "address": "192.0.2.9:5060"}),
+    )
+    for kind, fields in others:
+        config = after(config, create(kind, **fields))
+    phone = {"id": "p", "department_id": "trade", "mac": "001565000009", "ports": 2}
+    ports = [{"port": port, "sip_credential_id": f"line-{whose}"} for port, whose in ((1, "plain"), (2, "stranger"))]
+    ring = {"id": "g", "department_id": "trade", "timeout_seconds": 20, "no_answer": {"user_id": "plain"}}
+    menu = {"id": "m", "department_id": "trade", "prompt": [{"text": "1"}], "keys": [{"key": "1", "destination": {"user_id": "plain"}}]}
+    outside: Sequence[tuple[str, dict[str, Any], str]] = (
+        ("ring_group", ring | {"members": [{"user_id": "plain"}, {"user_id": "stranger"}]}, "ring_group.members[1].user_id"),
+        ("extension", {"id": "180", "department_id": "trade", "destination": {"mailbox_id": "common"}}, "extension.destination.mailbox_id"),
+        ("user", {"id": "new", "last_name": "N", "department_id": "trade", "trunk_ids": ["dear"]}, "user.trunk_ids[0]"),
+        ("user", {"id": "new", "last_name": "N", "department_id": "trade", "mailbox_id": "common"}, "user.mailbox_id"),
+        ("menu", menu | {"schedule_id": "theirs"}, "menu.schedule_id"),
+        ("device", phone | {"lines": ports}, "device.lines[1].sip_credential_id"),
+    )
+    for kind, fields, field in outside:
+        decision = decide(config, create(kind, HEAD, **fields))
+        assert isinstance(decision, Invalid), (kind, fields)
+        assert [each.field for each in decision.violations] == [field]
+        assert decision.violations[0].reason.startswith("no ")
+        assert isinstance(decide(config, create(kind, **fields)), Accepted)
+    for kind, fields in (("ring_group", ring | {"members": [{"user_id": "plain"}]}), ("menu", menu | {"schedule_id": "always"})):
+        assert isinstance(decide(config, create(kind, HEAD, **fields)), Accepted)
+    # What somebody else led outside stays so while its department's admin changes the rest.
+    config = after(config, create("ring_group", **outside[0][1]))
+    longer = UpdateResource(
+        actor="user/head", bounds=HEAD, kind="ring_group", resource_id="g", document={"timeout_seconds": 30}, paths=("timeout_seconds",)
+    )
+    assert isinstance(decide(config, longer), Accepted)
+
+
+@pytest.mark.feature("P-3", "D-2")
+def test_what_is_out_of_reach_is_not_shown_by_changing_nothing_of_it(ranked: TenantConfig) -> None:
+    same = UpdateResource(actor="user/head", bounds=HEAD, kind="site", resource_id="geneva", document={}, paths=())
+    site = after(ranked, create("site", id="geneva"))
+    assert isinstance(decide(site, same), Forbidden)
+    held = DeleteResource(actor="user/head", bounds=HEAD, kind="department", resource_id="company")
+    assert isinstance(decide(ranked, held), Forbidden)
 
 
 @pytest.mark.feature("P-3", "D-22")

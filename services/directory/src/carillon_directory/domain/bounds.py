@@ -1,17 +1,20 @@
 """How far somebody reaches in a tenant: everything, a department and what is below it, or their own person; narrowed by a rights profile.
 
-One place for every way of reading and of changing: what is not in reach is not there for a reader, and a change of it is refused.
+One place for every way of reading and of changing: what is not in reach is not there for a reader, and a change of it is refused; so is
+a change that would lead from a department to what is not in its admin's reach.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from carillon_contracts.config import (
     ConfigChanged,
     Contact,
     Device,
+    Extension,
     HouseRuleSet,
     Mailbox,
+    Number,
     Resource,
     RightsProfile,
     SipCredential,
@@ -24,6 +27,7 @@ from carillon_directory.domain.commands import Asked, Bounds
 from carillon_directory.domain.documents import differing
 from carillon_directory.domain.internal_contacts import InternalContact
 from carillon_directory.domain.organisation import below, department_of, user_of
+from carillon_directory.domain.references import Reference, references
 
 #: Of users themselves, whatever the house rules say: who they are to others and what they may do is not theirs to change.
 _NEVER_OWN = frozenset(
@@ -48,6 +52,14 @@ USUALLY_OWN = frozenset(
 )
 #: Of the tenant itself, only those above it change these.
 SOLD = frozenset({"id", "realm", "reseller_id", "limits", "subscription"})
+#: What is no department's is there for all of them to use, where it only says how or when calls go, or is a place that calls are led to.
+#: Other people, numbers, lines, phones, boxes with others' messages, trunks and rights are not.
+COMMON = frozenset(
+    {"account_code_policy", "audio", "caller_list", "conference_room", "fax_box", "hunt_group", "look_up_table", "menu", "origin_zone"}
+    | {"plan", "playlist", "provisioning_profile", "queue", "recording_policy", "restriction_profile", "ring_group", "schedule", "site"}
+)
+#: Fields that name what is not in reach and are refused with a reason of their own: a resource that leaves the department, and rights.
+_RULED = frozenset({"department_id", "rights_profile_id"})
 _OF_MAILBOX = frozenset({"greeting", "emails", "language"})
 
 
@@ -115,8 +127,39 @@ def sees_account_code(config: TenantConfig, bounds: Bounds, user: User) -> bool:
     return policy is not None and policy.users_may_see
 
 
+def out_of_reach(config: TenantConfig, asked: Asked, resources: Iterable[Resource]) -> str:
+    """Why whoever asks may not change what is there, even if nothing of it would differ; empty if they may."""
+    if asked.bounds.whole:
+        return ""
+    reach = Reach.of(config, asked.bounds)
+    return next(filter(None, (_out_of_reach(reach, each) for each in resources)), "")
+
+
+def _out_of_reach(reach: Reach, resource: Resource) -> str:
+    what = f"{resource.KIND} {resource.id!r}"
+    if reach.level(resource.KIND) != "write":
+        return f"the rights profile does not allow changing {what}"
+    if not reach.may_change(resource):
+        return f"{what} is out of reach: it is not {'yours' if reach.bounds.user else 'of the departments that you administer'}"
+    return ""
+
+
+def led_outside(after: TenantConfig, asked: Asked, before: Resource | None, resource: Resource) -> Iterator[Reference]:
+    """What a department's admin makes the resource refer to that is neither in their reach nor `COMMON`; what it referred to stays."""
+    if asked.bounds.department == "" or asked.bounds.user:
+        return
+    reach = Reach.of(after, asked.bounds)
+    known = {(each.kind, each.resource_id) for each in references(before)} if before is not None else set()
+    for each in references(resource):
+        named = after.resources.get(each.kind, {}).get(each.resource_id)
+        if named is None or each.path in _RULED or (each.kind, each.resource_id) in known or reach.may_change(named):
+            continue
+        if each.kind not in COMMON or department_of(after, named):
+            yield each
+
+
 def forbidden(before: TenantConfig, after: TenantConfig, asked: Asked, changes: Sequence[ConfigChanged]) -> str:
-    """Why whoever asks may not make the changes; empty if they may."""
+    """Why whoever asks may not make the changes of what is in reach; empty if they may."""
     bounds = asked.bounds
     if bounds.inside and (reason := next(filter(None, map(_sold, changes)), "")):
         return reason
@@ -124,14 +167,9 @@ def forbidden(before: TenantConfig, after: TenantConfig, asked: Asked, changes: 
         return ""
     reaches = (Reach.of(before, bounds), Reach.of(after, bounds))
     for change in changes:
-        what = f"{change.resource} {change.resource_id!r}"
-        if reaches[0].level(change.resource) != "write":
-            return f"the rights profile does not allow changing {what}"
-        for reach in reaches:
-            resource = reach.config.resources.get(change.resource, {}).get(change.resource_id)
-            if resource is not None and not reach.may_change(resource):
-                return f"{what} is out of reach: it is not {'yours' if bounds.user else 'of the departments that you administer'}"
-        if reason := _own_fields(before, bounds, change) or _raising(reaches, asked.actor, change):
+        resource = after.resources.get(change.resource, {}).get(change.resource_id)
+        reason = _out_of_reach(reaches[1], resource) if resource is not None else ""
+        if reason := reason or _own_fields(before, bounds, change) or _raising(reaches, asked.actor, change):
             return reason
     return ""
 
@@ -149,7 +187,7 @@ def _raising(reaches: Sequence[Reach], actor: str, change: ConfigChanged) -> str
             return f"{what}: {field} is not changed by those whose own rights are narrowed"
     for reach in reaches:
         resource = reach.config.resources.get(change.resource, {}).get(change.resource_id)
-        for user_id in _whose_lines(reach.config, resource):
+        for user_id in (*_whose_lines(reach.config, resource), *(_called_by(resource) if reach is reaches[0] else ())):
             user = reach.config.users.get(user_id)
             if user is not None and _stands_above(reach, user) and actor != f"user/{user.id}":
                 return f"{what} is of user {user.id!r}, whose role ({user.role}) is above yours"
@@ -166,8 +204,16 @@ def _whose_lines(config: TenantConfig, resource: Resource | None) -> Sequence[st
         case Device():
             lines = (config.sip_credentials.get(line.sip_credential_id) for line in resource.lines)
             return [user_id for each in lines if each is not None for user_id in (each.user_id, each.home_user_id)]
+        case Mailbox():
+            return [user.id for user in config.users.values() if user.mailbox_id == resource.id]
         case _:
             return ()
+
+
+def _called_by(resource: Resource | None) -> Sequence[str]:
+    """The id of who is called by it so far, and would be no more."""
+    destination = resource.destination if isinstance(resource, Number | Extension) else None
+    return (destination.user_id or "",) if destination is not None else ()
 
 
 def _stands_above(reach: Reach, user: User) -> bool:

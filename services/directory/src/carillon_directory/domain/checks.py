@@ -34,7 +34,7 @@ def violations(
     `expected`: (kind, id) of resources that are asked for in the same breath and refused for another reason; referring to them is no error.
     """
     found = [
-        Violation(reference.path, _dangling(reference))
+        Violation(reference.path, dangling(reference))
         for reference in references(resource)
         if not exists(config, reference.kind, reference.resource_id) and (reference.kind, reference.resource_id) not in expected
     ]
@@ -56,7 +56,8 @@ def violations(
     return [*found, loop] if loop is not None else found
 
 
-def _dangling(reference: Reference) -> str:
+def dangling(reference: Reference) -> str:
+    """Said of what is not there, or not for whoever asks."""
     if reference.kind == "number":
         return f"{reference.resource_id} is not a number of this tenant"
     return f"no {reference.kind} {reference.resource_id!r}"

@@ -37,7 +37,7 @@ def put_back(state: State, command: PutBack) -> Decision:
         after = None if document is None else RESOURCES[kind].model_validate(document)
         if after is not None:
             after = after.model_copy(update={"etag": current.etag if current is not None else ""})
-        if current != after:
+        if current is not None or after is not None:
             pieces.append(Piece(f"{kind}/{resource_id}", current, after))
     after_all = documents.put(state.config, [each.after for each in pieces if each.after], [each.key for each in pieces if not each.after])
     if useless := [name for name, each in after_all.sip_credentials.items() if each.realm != after_all.tenant.realm]:
