@@ -30,6 +30,7 @@ from carillon_media.adapters.tenant_sounds import TenantSounds
 from carillon_media.adapters.watcher_file import WatcherFile
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.addresses import Addresses, Reach, networks
+from carillon_media.domain.backlog import Backlog
 from carillon_media.domain.facts import Limits
 from carillon_media.domain.guard import Guard
 from carillon_media.domain.limits import GuardSettings
@@ -55,7 +56,6 @@ from carillon_media.handlers.topics import PACKAGES
 from carillon_media.handlers.trunks import Trunks
 from carillon_media.handlers.watching import ToldDevices
 from carillon_media.io.connections import ConnectionLimits
-from carillon_media.io.lag import LoopLag
 from carillon_media.io.sip_transport import Callbacks, SipStack
 from carillon_media.io.tls import Certificates, TlsFiles
 from carillon_media.opening import Opened, snapshots
@@ -83,7 +83,6 @@ class Node:
     database: Database | None
     resolver: TrunkResolver
     prompts: PromptStore
-    lag: LoopLag
     gate: Gate
     addresses: Addresses
     draining: Draining
@@ -122,7 +121,7 @@ def assemble(
     voices: PromptSets,
 ) -> Node:
     """Doors are closed yet: nothing is listened on, and no task runs."""
-    clock, lag, store = SystemClock(), LoopLag(), PromptStore(settings.data / "prompts", recorded=voices)
+    clock, store = SystemClock(), PromptStore(settings.data / "prompts", recorded=voices)
     key = hashlib.sha256(b"sip nonces" + settings.token_key.get_secret_value().encode()).digest()
     addresses = Addresses(Reach(settings.loopback, settings.refused))
     gate = _gate(settings, accounts, addresses, lambda ip: reach.trunks_at(ip) or ("a node",) * cluster.is_peers_host(ip), auditor)
@@ -195,6 +194,7 @@ def assemble(
         comfort_noise=settings.comfort_noise,
         snapshots=snapshots(settings),
         boot=boot_id(),
+        backlog=Backlog(settings.overload_seconds),
     )
     limits = Limits(max_call_seconds=settings.max_call_hours * 3600, tone_seconds=settings.tone_seconds)
     board = Switchboard(parts, limits, settings.max_calls)
@@ -202,7 +202,7 @@ def assemble(
     board.transfers.gruus = gruus
     board.features.audit = lambda tenant, event: auditor.announce(tenant, audit_subject(tenant, event.fact()), event, clock.now())
     control = CallControl(board, accounts, lambda: admission.closed or admission.draining)
-    admission = Admission(accounts, doorkeeper, reach, trunks, board, sip, clock, ids, settings.node, lag, gruus)
+    admission = Admission(accounts, doorkeeper, reach, trunks, board, sip, clock, ids, settings.node, parts.backlog, gruus)
     watchers = WatcherFile(settings.data / "subscriptions.jsonl")
     between = BetweenPhones(accounts, doorkeeper, sip, board, registrar, trunks, reach, mailboxes, ids, watchers, clock, gruus)
     mailboxes.on_change = between.watching.mailbox_changed
@@ -217,7 +217,7 @@ def assemble(
     )
     sip.gate = gate
     draining = Draining(admission, registrar, board)
-    parts_of_node = (sip, board, admission, registrar, database, resolver, store, lag, gate, addresses, draining, certificates, trunks)
+    parts_of_node = (sip, board, admission, registrar, database, resolver, store, gate, addresses, draining, certificates, trunks)
     return Node(*parts_of_node, control, between, cluster, watchers, reach)
 
 
@@ -272,7 +272,6 @@ def start_tasks(node: Node, tasks: Tasks, plane: PlaneClient, settings: MediaSet
     node.watchers.load()
     tasks.start(bans.run(), "bans")
     tasks.start(node.watchers.run(), "subscriptions")
-    tasks.start(node.lag.run(), "lag")
     tasks.start(node.between.watching.run(), "watchers")
     tasks.start(node.certificates.watch(settings.tls_reload_seconds), "certificates")
     if settings.silence_seconds:

@@ -12,6 +12,7 @@ from carillon_contracts.config import DoorPhone
 from carillon_contracts.envelope import EventData
 from carillon_kit.clock import Clock
 from carillon_kit.ids import Ids
+from carillon_media.domain.backlog import Backlog
 from carillon_media.domain.causes import RingResult
 from carillon_media.domain.diversion import Diverted
 from carillon_media.domain.facts import CallFacts, Contact
@@ -380,6 +381,8 @@ class Parts:
     sources: MediaSources = field(default_factory=MediaSources)
     #: RFC 3389 is agreed to where it is offered.
     comfort_noise: bool = False
+    #: How long calls wait to be served.
+    backlog: Backlog = field(default_factory=Backlog)
     #: Hosts whose audio is of another IP version than their SIP.
     families: Families = field(default_factory=Families)
     #: Calls that are set up again on a new plane at once: each command has its answer long before its deadline, however many calls wait.

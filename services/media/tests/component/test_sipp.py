@@ -1,10 +1,12 @@
 """SIPp, which we did not write, as phones against the service with the real plane."""
 
+import asyncio
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from carillon_media.adapters.call_log import JournalledCallLog
 from carillon_sip import Replaces, SessionEnded
 
 
@@ -107,3 +109,26 @@ async def test_a_stranger_joins_its_two_calls_by_refer_with_replaces(house: Any,
     facts = [event.type.split(".")[2] for event in house.events()]
     assert facts.count("transferred") == 2
     assert {event.data["cause"] for event in house.events() if event.type.endswith("call.ended.v1")} == {"normal_clearing"}
+
+
+@pytest.mark.feature("M-1")
+async def test_calls_in_excess_are_told_when_to_come_back_and_those_let_in_succeed(
+    house_with: Any, tmp_path: Any, words: Any, sipp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk takes a third of a second for whatever is written."""
+    calls, append = 60, JournalledCallLog.append
+
+    async def slowly(*arguments: Any) -> None:
+        await asyncio.sleep(0.3)
+        await append(*arguments)
+
+    monkeypatch.setattr(JournalledCallLog, "append", slowly)
+    async with house_with(tmp_path, overload_seconds=0.1) as house:
+        house.application.follow(words.ring("bob"))
+        async with sipp.phone(house, "uas"):
+            burst = sipp.Sipp(house, "uac_or_refused", sipp.free_port(), "-m", str(calls), "-r", "40", "-d", "100")
+            assert await burst.run() == 0, burst.errors()
+            await house.ended()
+    taken = [event for event in house.events() if event.type == "carillon.call.ended.v1"]
+    assert 0 < len(taken) < calls
+    assert {event.data["cause"] for event in taken} == {"normal_clearing"}

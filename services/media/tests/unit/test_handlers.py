@@ -20,7 +20,6 @@ from carillon_media.domain.state import Leg, Playing, Talking
 from carillon_media.domain.steps import Ring, RingOutcome
 from carillon_media.handlers.quiet import QuietLog
 from carillon_media.handlers.silence import SilenceWatch
-from carillon_media.io.lag import LoopLag
 from carillon_rtp.values import Remote, Statistics
 
 T0 = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -161,29 +160,6 @@ async def test_what_is_no_recording_cannot_be_weighed(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         await spool.weigh("foreign")
     assert list(spool.leftovers()) == ["foreign"]
-
-
-async def test_the_loop_s_lateness_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("carillon_media.io.lag.PERIOD", 0.001)
-    monkeypatch.setattr("carillon_media.io.lag.LIMIT", 0.0)
-    lag = LoopLag()
-    assert not lag.high
-    task = asyncio.ensure_future(lag.run())
-    await eventually(lambda: lag.high)
-    task.cancel()
-
-
-def test_a_machine_that_stood_still_once_refuses_nobody_and_one_that_cannot_keep_up_does() -> None:
-    once, always = LoopLag(), LoopLag()
-    for late in (0.0, 1.9, 0.0, 0.0):
-        once.note(late)
-        assert not once.high
-    for _ in range(20):
-        always.note(0.6)
-    assert always.high
-    for _ in range(10):
-        always.note(0.0)
-    assert not always.high
 
 
 def test_pooled_identifiers_sort_and_never_repeat() -> None:

@@ -13,7 +13,7 @@ What always holds:
   its password: who guesses at Anne's password does not stop Anne's phone.
 - *Nobody is banned by failures of others where we would hurt ourselves*: trunks and the networks of the setting `never_ban` (SIP
   edges, our own monitoring) are never banned or slowed: the caller says so (`free`). What a forged carrier's address can do is
-  bounded by the limits of calls and of the event loop's lag.
+  bounded by the limits of calls and by their backlog.
 - *An emergency call passes* every limit and ban here when some device is registered from its source, with what such a call needs (ACK,
   responses, BYE); whether it is that device is then proved by digest as ever.
 - An account that does not exist is counted and locked exactly like one that does. Failures are forgiven one by one as time passes,

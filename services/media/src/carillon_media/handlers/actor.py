@@ -102,12 +102,22 @@ class CallActor:
         self.inbox.append(given)
         if not self.busy:
             self.busy = True
-            self.board.spawn(self._drain())
+            self.board.spawn(self._drain(self._begin()))
 
-    async def _drain(self) -> None:
+    def _begin(self) -> float:
+        now = self.parts.clock.monotonic()
+        self.parts.backlog.began(now)
+        return now
+
+    async def _drain(self, came: float) -> None:
+        backlog, clock = self.parts.backlog, self.parts.clock
         try:
-            while self.inbox:
+            while True:
                 await self._turn()
+                if not self.inbox:
+                    break
+                backlog.served(came, clock.monotonic())
+                came = self._begin()
         except LogFailed as error:
             _log.error("call dropped: the journal takes nothing", call_id=self.call.facts.call_id, error=str(error))
             await self._abandon()
@@ -116,6 +126,7 @@ class CallActor:
             await self._abandon()
         finally:
             self.busy = False
+            backlog.served(came, clock.monotonic())
 
     async def _turn(self) -> None:
         """Feed all that waits, journal, act."""

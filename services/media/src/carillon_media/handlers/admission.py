@@ -13,6 +13,7 @@ from carillon_kit.ids import Ids
 from carillon_kit.logs import get_logger
 from carillon_media.domain import identity
 from carillon_media.domain.accounts import Accounts
+from carillon_media.domain.backlog import Backlog
 from carillon_media.domain.diversion import diversions_of
 from carillon_media.domain.facts import CallFacts
 from carillon_media.domain.numbers import e164
@@ -39,14 +40,6 @@ class TrunkHosts(Protocol):
         """(tenant, trunk id) of every trunk that stands at this address."""
 
 
-class Lag(Protocol):
-    """Whether this process keeps up."""
-
-    @property
-    def high(self) -> bool:
-        """New calls are better refused."""
-
-
 class Admission:
     """Takes INVITEs and makes calls of them."""
 
@@ -61,10 +54,10 @@ class Admission:
         clock: Clock,
         ids: Ids,
         node: str,
-        lag: Lag,
+        backlog: Backlog,
         gruus: DeviceGruus | None = None,
     ) -> None:
-        self._lag = lag
+        self._backlog = backlog
         self._gruus = gruus
         self._accounts = accounts
         self._doorkeeper = doorkeeper
@@ -85,7 +78,7 @@ class Admission:
         """An INVITE that begins a dialog."""
         if self._board.transfers.joins(session, request, flow):
             return
-        busy = self.draining or self._board.full or self._lag.high
+        busy = self.draining or self._board.full or self._backlog.high(self._clock.monotonic())
         if self.closed or (busy and not _calls_for_help(request, self._accounts.countries)):
             self._sip.reject(session, 503, RETRY_AFTER)
             return
