@@ -117,7 +117,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("routing.v1.HuntGroupControlService", ADMIN, "GetHuntGroups LogInMember LogOutMember")
     | _service(
         "routing.v1.QueueControlService",
-        ADMIN,
+        OWN,
         "GetQueues WatchQueues LogInAgent LogOutAgent PauseAgent ResumeAgent RankCaller ReleaseCaller",
     ),
     "media": _EVERYWHERE

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from carillon.routing.v1 import queues_pb2 as pb
 from carillon.routing.v1.queues_pb2_grpc import QueueControlServiceServicer
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_kit.auth import ADMIN, OPERATOR
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, USER
 from carillon_kit.clock import Clock
-from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
-from carillon_kit.grpc_server import current_tenant
+from carillon_kit.errors import InvalidArgument, NotFound, PermissionDenied, Unavailable
+from carillon_kit.grpc_server import current_principal, current_tenant
 from carillon_routing.domain.disturbing import undisturbed
+from carillon_routing.domain.queue_rights import Asker, agents_of, queues_of
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues.decide import Refused, agents_on
 from carillon_routing.domain.queues.floor import AgentState, Caller, Floor
@@ -18,7 +19,8 @@ from carillon_routing.handlers.floors import FloorAway, Floors, FloorsWhenUp
 from carillon_routing.projections.configuration import Configuration
 
 SERVICE_NAME = "carillon.routing.v1.QueueControlService"
-_ROLES = frozenset({str(OPERATOR), str(ADMIN)})
+#: What each of them sees and does is `queue_rights`'.
+_ROLES = frozenset({str(OPERATOR), str(ADMIN), str(DEPARTMENT_ADMIN), str(USER)})
 _VERBS = ("GetQueues", "WatchQueues", "LogInAgent", "LogOutAgent", "PauseAgent", "ResumeAgent", "RankCaller", "ReleaseCaller")
 RIGHTS = dict.fromkeys(_VERBS, _ROLES)
 #: People can wait longer than calls.
@@ -38,17 +40,20 @@ class QueueControl(QueueControlServiceServicer):
 
     async def GetQueues(self, request: pb.GetQueuesRequest, context: object) -> pb.GetQueuesResponse:
         """See queues.proto."""
-        tenant = current_tenant()
-        queues, agents = self._state(tenant, request.queue_id, await self._read(tenant))
+        tenant, asker = current_tenant(), _asker()
+        self._allowed(tenant, asker, request.queue_id)
+        queues, agents = self._state(tenant, asker, request.queue_id, await self._read(tenant))
         return pb.GetQueuesResponse(queues=queues, agents=agents)
 
     async def WatchQueues(self, request: pb.WatchQueuesRequest, context: object) -> AsyncIterator[pb.WatchQueuesResponse]:
         """See queues.proto."""
-        tenant = current_tenant()
+        tenant, asker = current_tenant(), _asker()
+        self._allowed(tenant, asker, request.queue_id)
         floors = self._alive()
         while True:
             floor = await self._read(tenant)
-            queues, agents = self._state(tenant, request.queue_id, floor)
+            self._allowed(tenant, asker, request.queue_id)
+            queues, agents = self._state(tenant, asker, request.queue_id, floor)
             yield pb.WatchQueuesResponse(queues=queues, agents=agents)
             shown = floor
             try:
@@ -81,17 +86,45 @@ class QueueControl(QueueControlServiceServicer):
             raise InvalidArgument({"priority": "must be 0 to 9"})
         if priority is None and not request.queue_id:
             raise InvalidArgument({"priority": "or queue_id must be given"})
+        await self._allowed_caller(request.call_id, request.queue_id)
         await self._do(current_tenant(), c.Rank(request.call_id, priority, request.queue_id))
         return pb.RankCallerResponse()
 
     async def ReleaseCaller(self, request: pb.ReleaseCallerRequest, context: object) -> pb.ReleaseCallerResponse:
         """See queues.proto."""
+        await self._allowed_caller(request.call_id)
         await self._do(current_tenant(), c.Remove(request.call_id))
         return pb.ReleaseCallerResponse()
 
     async def _agent(self, agent_id: str, command: c.Command) -> pb.AgentState:
-        floor = await self._do(current_tenant(), command)
-        return _agent_state(self._config(current_tenant()), floor, agent_id, self._clock.now().timestamp())
+        tenant, asker = current_tenant(), _asker()
+        config = self._config(tenant)
+        if agent_id in config.agents and agent_id not in agents_of(config, asker):
+            raise PermissionDenied(f"agents/{agent_id} is of no queue that you see to")
+        floor = await self._do(tenant, command)
+        return _agent_state(config, floor, agent_id, self._clock.now().timestamp(), queues_of(config, asker))
+
+    def _allowed(self, tenant: str, asker: Asker, *queue_ids: str) -> None:
+        """Raises `NotFound`, and `PermissionDenied` for who sees to none of the queues, or not to these."""
+        config = self._config(tenant)
+        theirs = queues_of(config, asker)
+        for queue_id in filter(None, queue_ids):
+            if queue_id not in config.queues:
+                raise NotFound(f"queues/{queue_id}")
+            if queue_id not in theirs:
+                raise PermissionDenied(f"you do not see to queues/{queue_id}")
+        if not theirs and not asker.whole_tenant:
+            raise PermissionDenied("you see to no queue")
+
+    async def _allowed_caller(self, call_id: str, *queue_ids: str) -> None:
+        """The caller waits in one of their queues, and goes to one of them. A caller who is unknown is told of by what is done next."""
+        tenant, asker = current_tenant(), _asker()
+        self._allowed(tenant, asker, *queue_ids)
+        if asker.whole_tenant:
+            return
+        caller = (await self._read(tenant)).callers.get(call_id)
+        if caller is not None:
+            self._allowed(tenant, asker, caller.queue_id)
 
     def _config(self, tenant: str) -> TenantConfig:
         return self._configuration.current(tenant) or TenantConfig(tenant)
@@ -116,13 +149,21 @@ class QueueControl(QueueControlServiceServicer):
         except FloorAway as away:
             raise Unavailable(str(away)) from away
 
-    def _state(self, tenant: str, queue_id: str, floor: Floor) -> tuple[list[pb.QueueState], list[pb.AgentState]]:
+    def _state(self, tenant: str, asker: Asker, queue_id: str, floor: Floor) -> tuple[list[pb.QueueState], list[pb.AgentState]]:
         config = self._config(tenant)
-        if queue_id and queue_id not in config.queues:
-            raise NotFound(f"queues/{queue_id}")
-        now = self._clock.now().timestamp()
-        queues = [_queue_state(floor, config, each) for each in sorted(config.queues) if queue_id in ("", each)]
-        return queues, [_agent_state(config, floor, each, now) for each in sorted(config.agents)]
+        theirs, now = queues_of(config, asker), self._clock.now().timestamp()
+        queues = [_queue_state(floor, config, each) for each in sorted(theirs) if queue_id in ("", each)]
+        return queues, [_agent_state(config, floor, each, now, theirs) for each in sorted(agents_of(config, asker) & config.agents.keys())]
+
+
+def _asker() -> Asker:
+    """Who asks; whose token a rights profile narrows comes no further than the server."""
+    principal = current_principal()
+    if principal.roles & {OPERATOR, ADMIN}:
+        return Asker(whole_tenant=True)
+    department = principal.department if DEPARTMENT_ADMIN in principal.roles else ""
+    kind, _, user_id = principal.subject.partition("/")
+    return Asker(department=department, user_id=user_id if kind == "user" else "")
 
 
 def _queue_state(floor: Floor, config: TenantConfig, queue_id: str) -> pb.QueueState:
@@ -155,7 +196,8 @@ def _caller(caller: Caller, position: int) -> pb.QueuedCaller:
     return shown
 
 
-def _agent_state(config: TenantConfig, floor: Floor, agent_id: str, now: float) -> pb.AgentState:
+def _agent_state(config: TenantConfig, floor: Floor, agent_id: str, now: float, seen: frozenset[str]) -> pb.AgentState:
+    """`seen`: queues whose callers are told of; a caller of another one, or of one that is gone, is nobody's business."""
     agent = floor.agents.get(agent_id) or AgentState(agent_id)
     caller = floor.callers.get(agent.call_id)
     if caller is not None:
@@ -171,7 +213,12 @@ def _agent_state(config: TenantConfig, floor: Floor, agent_id: str, now: float) 
     else:
         doing = "undisturbed" if _undisturbed(config, agent_id, now) else "idle"
     return pb.AgentState(
-        agent_id=agent.agent_id, state=doing, pause_reason=agent.paused, call_id=agent.call_id, calls=agent.calls, missed=agent.missed
+        agent_id=agent.agent_id,
+        state=doing,
+        pause_reason=agent.paused,
+        call_id=agent.call_id if caller is not None and caller.queue_id in seen else "",
+        calls=agent.calls,
+        missed=agent.missed,
     )
 
 

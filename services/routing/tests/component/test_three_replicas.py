@@ -195,17 +195,41 @@ async def published(bus: Bus, kinds: tuple[str, ...]) -> list[Event]:
     return [event for event in found if event.type.split(".")[1] in kinds]
 
 
+class Watcher:
+    """Who watches the hotline at one replica."""
+
+    def __init__(self, replicas: Replicas, number: int) -> None:
+        self.seen: list[queues_pb2.QueueState] = []
+        self.ended: grpc.StatusCode | None = None
+        self.task = asyncio.ensure_future(self._watch(replicas, number))
+
+    async def _watch(self, replicas: Replicas, number: int) -> None:
+        async with replicas.link(number, ADMIN) as link:
+            try:
+                async for state in QueueControlServiceStub(link).WatchQueues(queues_pb2.WatchQueuesRequest(queue_id="hotline")):
+                    self.seen.append(state.queues[0])
+            except grpc.aio.AioRpcError as error:
+                self.ended = error.code()
+
+    def saw(self, doing: str, count: int) -> bool:
+        """Whether so many callers were in this state at once."""
+        return any(sum(caller.state == doing for caller in state.callers) == count for state in self.seen)
+
+
 @pytest.mark.feature("R-9", "R-10")
 async def test_every_fact_of_queue_and_group_is_told_once_though_a_replica_is_killed(replicas: Replicas, bus: Bus) -> None:
     calls = [f"queued{number}" for number in range(9)]
     first = await asyncio.gather(*(replicas.next(number % REPLICAS, call_id, "+41215550102") for number, call_id in enumerate(calls)))
     assert {step.step.WhichOneof("kind") for step in first} == {"wait"}
+    watchers = Watcher(replicas, 0), Watcher(replicas, 2)
+    await eventually(lambda: all(watcher.saw("waiting", 9) for watcher in watchers))
     async with replicas.link(0, ADMIN) as link:
         agents, group = QueueControlServiceStub(link), HuntGroupControlServiceStub(link)
         for agent_id in ("a1", "a2", "a1"):
             await agents.LogInAgent(queues_pb2.LogInAgentRequest(agent_id=agent_id), timeout=60)
         for _ in range(2):
             await group.LogInMember(hunt_groups_pb2.LogInMemberRequest(hunt_group_id="support", user_id="anna"), timeout=60)
+    await eventually(lambda: all(watcher.saw("offered", 2) for watcher in watchers))
     replicas.kill(0)
     for call_id in calls:
         await over(bus, call_id)
@@ -214,6 +238,10 @@ async def test_every_fact_of_queue_and_group_is_told_once_though_a_replica_is_ki
         return sum(event.type.endswith("caller_left.v1") for event in await published(bus, ("queue",))) >= len(calls)
 
     await eventually(all_left)
+    await eventually(lambda: watchers[0].ended is grpc.StatusCode.UNAVAILABLE)
+    await eventually(lambda: not watchers[1].seen[-1].callers)
+    assert watchers[1].ended is None
+    watchers[1].task.cancel()
     told = await published(bus, ("queue", "agent"))
     assert [event.seq for event in told] == list(range(1, len(told) + 1))
     facts = Counter((event.callid or event.subject, event.type.split(".")[2]) for event in told)

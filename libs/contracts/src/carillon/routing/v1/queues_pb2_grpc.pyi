@@ -5,6 +5,10 @@ Queues as they are now: who waits, who answers, and what supervisors do about it
 
 The tenant is the one of the caller's token; who stands above tenants names it in the metadata key `carillon-tenant`. Unknown agents,
 queues and callers are NOT_FOUND; while the state cannot be had, UNAVAILABLE.
+
+A tenant's admins see to all queues, a department's to those of the department and below, users to the queues of their supervisions
+(`carillon.directory.v1.Supervision`): they see these and their agents, and do all that follows with them. Agents log in and out, pause and
+resume themselves. Anything else is PERMISSION_DENIED.
 """
 
 from carillon.routing.v1 import queues_pb2 as _queues_pb2
