@@ -202,8 +202,9 @@ struct recording {
     int error;
 };
 
-/* Keys being sent. */
+/* Keys being sent, and those that are sent after them. */
 struct dial {
+    struct dial *next;
     uint64_t number;
     char keys[128];
     uint32_t current, elapsed_ms, on_ms, off_ms, ends, timestamp;
@@ -356,6 +357,11 @@ static inline uint8_t *put32(uint8_t *at, uint32_t value) {
 static inline uint32_t sample_size(uint8_t codec) { return codec == WIDE ? 4 : codec == LINEAR ? 2 : 1; }
 /* A prompt or keys stand in the place of whatever else the session would hear. */
 static inline bool occupied(const struct session *s) { return s->play || s->dial; }
+/* A key in what one says is told to the other as an event, and not heard there besides. */
+bool key_in_audio(const struct session *s);
+static inline bool told_otherwise(const struct session *from, const struct session *to) {
+    return from->detector && to->telephone_event != PLANE_NO_EVENT && key_in_audio(from);
+}
 int64_t clock_ns(void);
 static inline uint64_t session_handle(const plane *p, const struct session *s) {
     return (uint64_t)s->generation << 32 | (uint64_t)(s - p->sessions);
@@ -498,7 +504,7 @@ struct worker *least_loaded(plane *p);
 /* dial.c, detect.c, tones.c */
 void dial_tick(struct worker *w, struct session *s);
 void dial_end(struct worker *w, struct session *s, bool completed);
-void detector_free(struct detector *d);
+void dial_end_all(struct worker *w, struct session *s);
 void hear_packet(struct worker *w, struct session *s, const struct packet *packet);
 /* record.c */
 struct recording *recording_new(const char *path, uint8_t codec, uint8_t layout, int *error);

@@ -1,8 +1,8 @@
 /* What is listened for in a session's audio, on demand: keys by their tones (libspandsp), call-progress and fax tones (tones.c).
  *
  * Samples come in the order of their sequence numbers: behind a gap of one packet the next waits for it, as long as one more packet takes.
- * What is lost is silence; but one packet that is lost while a key is down is left out of what keys are looked for in, where its silence
- * would end the key and begin it again. */
+ * What is lost is silence; but up to LEFT_OUT lost packets are left out of what keys are looked for in, where their silence would end a key
+ * that is down, or begins, and begin it again. A pause that is longer than they are still ends it. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 
 #include "core.h"
 
-enum { LOST_MOST = 10, DECODED = 960, DTMF_BLOCK = 102 };
+enum { LOST_MOST = 10, LEFT_OUT = 3, DECODED = 960, DTMF_BLOCK = 102 };
 
 /* dB: the low tone above the high one by a little more than the 8 of ITU-T Q.24, and the other way round than its 4. */
 enum { TWIST = 9, REVERSE_TWIST = 5, LEVEL_AS_IT_IS = -99 };
@@ -27,8 +27,9 @@ struct detector {
     uint32_t wanted;               /* 1 << PLANE_TONE_* */
     dtmf_rx_state_t *dtmf;
     struct tones *tones;
-    struct worker *worker;         /* while samples are fed */
-    struct session *session;
+    void (*key_told)(void *data, int key, int down, uint32_t duration_ms);
+    void (*tone_told)(void *data, int tone);
+    void *data;
     bool started;
     uint16_t sequence;
     int key;
@@ -42,21 +43,20 @@ static void heard_key(void *data, int code, int level, int samples) {
     (void)level;
     struct detector *d = data;
     if (d->key && code != d->key) {
-        key_released(d->worker, d->session, (uint8_t)d->key, ((uint32_t)samples + DTMF_BLOCK + d->left_out) / 8);
+        d->key_told(d->data, d->key, false, ((uint32_t)samples + DTMF_BLOCK + d->left_out) / 8);
         d->key = 0;
     }
     if (!code || d->key) return;
     d->key = code;
     d->left_out = 0;
-    key_began(d->worker, d->session, (uint8_t)code);
+    d->key_told(d->data, code, true, 0);
 }
 
 static void heard_tone(void *data, int tone) {
     struct detector *d = data;
     if (!(d->wanted >> tone & 1)) return;
     d->wanted &= ~(1u << tone); /* once */
-    plane_event event = {.kind = PLANE_TONE, .handle = session_handle(d->worker->plane, d->session), .reason = (uint8_t)tone};
-    event_put(d->worker->plane, &event);
+    d->tone_told(d->data, tone);
 }
 
 void detector_free(struct detector *d) {
@@ -66,10 +66,10 @@ void detector_free(struct detector *d) {
     free(d);
 }
 
-static struct detector *detector_new(uint32_t wanted) {
+detector *detector_new(uint32_t wanted, void (*key)(void *, int, int, uint32_t), void (*tone)(void *, int), void *data) {
     struct detector *d = calloc(1, sizeof *d);
     if (!d) return NULL;
-    d->wanted = wanted;
+    *d = (struct detector){.wanted = wanted, .key_told = key, .tone_told = tone, .data = data};
     if (wanted & 1u << PLANE_TONE_DTMF) {
         d->dtmf = dtmf_rx_init(NULL, NULL, NULL);
         if (d->dtmf) {
@@ -93,39 +93,52 @@ static void take(struct detector *d, uint16_t sequence, const int16_t *samples, 
     static const int16_t silence[FRAME];
     int16_t step = (int16_t)(sequence - d->sequence);
     uint32_t frame = count < FRAME ? count : FRAME;
-    if (d->started && step == 2 && d->key) {
-        d->left_out += frame;
+    bool left_out = step - 1 <= LEFT_OUT;
+    for (int16_t lost = 1; d->started && lost < step && step <= LOST_MOST; lost++) {
         if (d->tones) tones_feed(d->tones, silence, frame);
-    } else {
-        for (int16_t lost = 1; d->started && lost < step && step <= LOST_MOST; lost++) feed(d, silence, frame);
+        if (left_out) d->left_out += frame;
+        else if (d->dtmf) dtmf_rx(d->dtmf, silence, (int)frame);
     }
     d->started = true;
     d->sequence = sequence;
     feed(d, samples, count);
 }
 
-/* `samples` of 8 kHz are what the packet says. */
-void detector_hear(struct worker *w, struct session *s, const struct packet *packet, const int16_t *samples, uint32_t count) {
-    struct detector *d = s->detector;
-    d->worker = w;
-    d->session = s;
-    int16_t step = (int16_t)(packet->sequence - d->sequence);
+void detector_hear(detector *d, uint16_t sequence, const int16_t *samples, uint32_t count) {
+    int16_t step = (int16_t)(sequence - d->sequence);
     if (d->started && step <= 0 && step > -100) return; /* overtaken: its place is gone */
     if (d->ahead) {
         if (step == 2) return; /* the same again */
         uint16_t ahead = (uint16_t)(d->sequence + 2);
-        if (step == 1) take(d, packet->sequence, samples, count);
+        if (step == 1) take(d, sequence, samples, count);
         take(d, ahead, d->kept, d->ahead);
         d->ahead = 0;
         if (step == 1) return;
-        step = (int16_t)(packet->sequence - d->sequence);
+        step = (int16_t)(sequence - d->sequence);
     }
     if (d->started && step == 2 && count <= DECODED) {
         d->ahead = count;
         memcpy(d->kept, samples, count * sizeof *samples);
         return;
     }
-    take(d, packet->sequence, samples, count);
+    take(d, sequence, samples, count);
+}
+
+bool key_in_audio(const struct session *s) { return s->detector && s->detector->key; }
+
+/* Whose audio is heard, while it is. */
+struct hearing { struct worker *worker; struct session *session; };
+
+static void session_key(void *data, int key, int down, uint32_t duration_ms) {
+    const struct hearing *at = data;
+    if (down) key_began(at->worker, at->session, (uint8_t)key);
+    else key_released(at->worker, at->session, (uint8_t)key, duration_ms);
+}
+
+static void session_tone(void *data, int tone) {
+    const struct hearing *at = data;
+    plane_event event = {.kind = PLANE_TONE, .handle = session_handle(at->worker->plane, at->session), .reason = (uint8_t)tone};
+    event_put(at->worker->plane, &event);
 }
 
 /* Everything that takes a session's audio as it comes, decoded once: what looks for tones and, but for G.711, a recording. */
@@ -142,7 +155,10 @@ void hear_packet(struct worker *w, struct session *s, const struct packet *packe
         if (!count) return drop(w, s, PLANE_DROP_MALFORMED);
         if (s->recording) recording_decoded(w, s, packet, samples, count);
     }
-    if (s->detector && count) detector_hear(w, s, packet, samples, count);
+    if (!s->detector || !count) return;
+    struct hearing here = {w, s};
+    s->detector->data = &here;
+    detector_hear(s->detector, packet->sequence, samples, count);
 }
 
 /* `wanted` is a mask of 1 << PLANE_TONE_*; 0 ends it. Each call-progress or fax tone is told once, keys every time. */
@@ -152,7 +168,7 @@ int plane_detect(plane *p, int64_t handle, uint32_t wanted) {
     if (!decodable(s->codec.kind) && wanted) return PLANE_NO_CODER;
     if (wanted) s->records = true;
     if (wanted && fit_coders(p, s, s->codec.kind, false, true)) return -ENOMEM;
-    struct detector *d = wanted ? detector_new(wanted) : NULL;
+    struct detector *d = wanted ? detector_new(wanted, session_key, session_tone, NULL) : NULL;
     if (wanted && !d) return -ENOMEM;
     struct worker *w = session_lock(p, s);
     struct detector *old = s->detector;

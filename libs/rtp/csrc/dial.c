@@ -8,7 +8,7 @@
 
 #include "core.h"
 
-enum { TICK_MS = 20, VOLUME = 10, ENDS = 3, PAUSE_MS = 1000, LOW_AMPLITUDE = 7000, HIGH_AMPLITUDE = 8800 };
+enum { WAITING_MOST = 64, TICK_MS = 20, VOLUME = 10, ENDS = 3, PAUSE_MS = 1000, LOW_AMPLITUDE = 7000, HIGH_AMPLITUDE = 8800 };
 
 static const char KEYS[] = "0123456789*#ABCD";
 /* The row and the column of each key, Hz. */
@@ -18,11 +18,25 @@ static const uint16_t columns[] = {1336, 1209, 1336, 1477, 1209, 1336, 1477, 120
 void dial_end(struct worker *w, struct session *s, bool completed) {
     struct dial *dial = s->dial;
     if (!dial) return;
-    s->dial = NULL;
+    s->dial = dial->next;
     s->out.mapped = false;
     plane_event event = {.kind = PLANE_DIGITS_SENT, .handle = session_handle(w->plane, s), .number = dial->number, .completed = completed};
     event_put(w->plane, &event);
     free(dial);
+}
+
+void dial_end_all(struct worker *w, struct session *s) {
+    while (s->dial) dial_end(w, s, false);
+}
+
+/* Behind those that are being sent, for which they wait; false: too many do. */
+static bool dial_after(struct session *s, struct dial *dial) {
+    struct dial **end = &s->dial;
+    for (int waiting = 0; *end; end = &(*end)->next) {
+        if (++waiting > WAITING_MOST) return false;
+    }
+    *end = dial;
+    return true;
 }
 
 static void send_event(struct worker *w, struct session *s, uint8_t event) {
@@ -85,8 +99,9 @@ void dial_tick(struct worker *w, struct session *s) {
     if (!dial->keys[++dial->current]) dial_end(w, s, true);
 }
 
-/* Keys of `0-9*#A-D` and `,` for a second of nothing. Keys that are being sent are broken off. */
-int plane_send_digits(plane *p, int64_t handle, uint64_t number, const char *keys, uint32_t on_ms, uint32_t off_ms, int tones) {
+/* Keys of `0-9*#A-D` and `,` for a second of nothing. Keys that are being sent are broken off, or with `after` sent first; -ENOSPC: too
+ * many wait. */
+int plane_send_digits(plane *p, int64_t handle, uint64_t number, const char *keys, uint32_t on_ms, uint32_t off_ms, int tones, int after) {
     struct session *s = session_find(p, handle);
     if (!s) return -ENOENT;
     bool events = !tones && s->telephone_event != PLANE_NO_EVENT;
@@ -99,10 +114,11 @@ int plane_send_digits(plane *p, int64_t handle, uint64_t number, const char *key
     *dial = (struct dial){.number = number, .events = events, .on_ms = on_ms, .off_ms = off_ms};
     strcpy(dial->keys, keys);
     struct worker *w = session_lock(p, s);
-    dial_end(w, s, false);
-    s->dial = dial;
+    if (!after) dial_end_all(w, s);
+    bool taken = dial_after(s, dial);
     s->out.mapped = false;
     worker_time(w, s);
     worker_unlock(w);
-    return 0;
+    if (!taken) free(dial);
+    return taken ? 0 : -ENOSPC;
 }

@@ -133,7 +133,8 @@ int plane_unbridge(plane *p, int64_t handle);
 int plane_play(plane *p, int64_t handle, uint64_t number, const char **files, int count, int loop, int barge_in,
                char *why, int why_room);
 int plane_stop_play(plane *p, int64_t handle);
-int plane_send_digits(plane *p, int64_t handle, uint64_t number, const char *keys, uint32_t on_ms, uint32_t off_ms, int tones);
+int plane_send_digits(plane *p, int64_t handle, uint64_t number, const char *keys, uint32_t on_ms, uint32_t off_ms, int tones,
+                      int after);
 int plane_detect(plane *p, int64_t handle, uint32_t wanted);
 int plane_record(plane *p, int64_t handle, const plane_recording *recording);
 int plane_stop_record(plane *p, int64_t handle);
@@ -172,6 +173,14 @@ typedef struct tones tones;
 tones *tones_new(void (*told)(void *data, int tone), void *data);
 void tones_free(tones *t);
 void tones_feed(tones *t, const int16_t *samples, uint32_t count);
+
+/* Keys and tones in a stream of 8 kHz whose packets may be lost, doubled or overtaken. `wanted`: 1 << PLANE_TONE_*; `key` gets a key's
+ * character when it is pressed (`down`) and when it is let go. */
+typedef struct detector detector;
+detector *detector_new(uint32_t wanted, void (*key)(void *data, int key, int down, uint32_t duration_ms), void (*tone)(void *data, int tone),
+                       void *data);
+void detector_free(detector *d);
+void detector_hear(detector *d, uint16_t sequence, const int16_t *samples, uint32_t count);
 
 /* One stream in PLANE_PCMU ... PLANE_OPUS, mono, `rate` 8000 or 16000. Counts of samples and bytes; 0: it failed. */
 typedef struct decoder decoder;

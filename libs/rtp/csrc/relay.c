@@ -73,6 +73,10 @@ void relay(struct worker *w, struct session *from, struct packet *packet, bool a
     }
     if (!alike(&from->codec, &to->codec)) return convert(w, from, to, packet, audio);
     if (!to->has_remote || !to->send || occupied(to)) return;
+    if (audio && told_otherwise(from, to)) {
+        to->out.mapped = false;
+        return;
+    }
     bool noise = audio && packet->codec == COMFORT_NOISE;
     uint8_t type = noise ? to->comfort_noise : audio ? to->codec.payload_type : to->telephone_event;
     if (type == PLANE_NO_EVENT) return;

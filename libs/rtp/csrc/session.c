@@ -171,7 +171,7 @@ void session_end(plane *p, struct session *s, plane_counters *counters, bool for
     }
     bridge_part(p, s);
     play_end(w, s, false);
-    dial_end(w, s, false);
+    dial_end_all(w, s);
     recording_end(w, s, PLANE_BY_STOP);
     worker_untime(w, s);
     worker_unwatch(w, s);

@@ -59,7 +59,7 @@ bool converter_tick(struct worker *w, struct session *from) {
         c->pause |= taken == STREAM_IDLE;
         return taken == STREAM_WAITS;
     }
-    bool heard = to->has_remote && to->send && !occupied(to) && !to->party && to->codec.kind == c->to;
+    bool heard = to->has_remote && to->send && !occupied(to) && !to->party && to->codec.kind == c->to && !told_otherwise(from, to);
     if (heard) outgoing_say(w, to, c->encoder, samples, c->rate / FRAMES_A_SECOND, c->pause);
     c->pause = !heard;
     return true;

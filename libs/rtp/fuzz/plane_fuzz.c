@@ -194,10 +194,14 @@ static void command(struct input *in, int number) {
     const char *files[] = {prompt};
     char why[128];
     plane_counters counters;
+    int how;
     switch (byte(in) % 7) {
     case 0: set_remote(in, number); break;
     case 1: plane_play(core, line->handle, 1, files, 1, (int)(byte(in) & 1), 1, why, sizeof why); break;
-    case 2: plane_send_digits(core, line->handle, 2, "1,#", 60, 40, (int)(byte(in) & 1)); break;
+    case 2:
+        how = byte(in);
+        plane_send_digits(core, line->handle, 2, "1,#", 60, 40, how & 1, how >> 1 & 1);
+        break;
     case 3: plane_detect(core, line->handle, byte(in)); break;
     case 4:
         plane_record(core, line->handle, &(plane_recording){.number = 3, .path = "/dev/null", .max_ms = 60000, .silence_ms = word(in),

@@ -8,16 +8,19 @@ import random
 import shutil
 import subprocess
 import wave
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from carillon_rtp.client import AudioCodec, BadRequest, DigitPressed, DigitsSent, NoCoder, PlaneClient, PlayEnded, ToneDetected
 from carillon_rtp.codecs import Decoder, Encoder
+from carillon_rtp.listening import Listener
 from carillon_rtp.testing import EventLog, Leg, MakeLeg, RtpPacket, decode, encode, share_of, sine, write_wav
 
 pytestmark = pytest.mark.feature("M-7")
@@ -235,6 +238,37 @@ async def test_what_cannot_be_sent_or_listened_for_is_refused(client: PlaneClien
     assert await events.wait_for(DigitsSent, leg.name, 2) == [DigitsSent(leg.name, "long", False), DigitsSent(leg.name, "short", True)]
 
 
+async def test_keys_wait_for_those_before_them_if_they_are_to(client: PlaneClient, make_leg: MakeLeg, events: EventLog) -> None:
+    leg = await make_leg("PCMA", 101)
+    for number, digits in enumerate("579"):
+        await client.send_digits(leg.name, f"d{number}", digits, on_ms=60, off_ms=40, after=True)
+    assert await events.wait_for(DigitsSent, leg.name, 3) == [DigitsSent(leg.name, f"d{number}", True) for number in range(3)]
+    assert [name for name, _, _ in keys_of(leg.phone.received, 101)] == ["5", "7", "9"]
+    await client.send_digits(leg.name, "long", "1" * 64)
+    for number in range(64):
+        await client.send_digits(leg.name, f"w{number}", "2", after=True)
+    with pytest.raises(BadRequest, match="keys that wait"):
+        await client.send_digits(leg.name, "more", "2", after=True)
+
+
+async def test_a_tone_that_the_other_side_is_told_as_an_event_is_not_heard_there_besides(
+    client: PlaneClient, make_leg: MakeLeg, events: EventLog
+) -> None:
+    tones, told = await listening(client, make_leg, "dtmf"), await make_leg("PCMA", 101)
+    await client.bridge(tones.name, told.name)
+    await say(tones, [*silence(60), *key("5", 1000, 0), *sine(300, 200)])
+    assert [event.digit for event in await events.wait_for(DigitPressed, tones.name)] == ["5"]
+
+    def heard() -> list[int]:
+        return decode(b"".join(packet.payload for packet in told.phone.received if packet.payload_type == 8), "PCMA")
+
+    async with asyncio.timeout(30):
+        while share_of(heard()[-960:], 300) < 0.9:
+            await told.phone.changed()
+    frames = [heard()[at : at + 160] for at in range(0, len(heard()), 160)]
+    assert sum(share_of(frame, KEYS["5"][0]) > 0.3 for frame in frames) <= 3  # until it is known to be a key
+
+
 @pytest.mark.feature("M-8")
 async def test_a_key_as_a_tone_ends_a_prompt(client: PlaneClient, make_leg: MakeLeg, events: EventLog, tmp_path: Path) -> None:
     leg = await listening(client, make_leg, "dtmf")
@@ -305,6 +339,43 @@ async def test_a_packet_that_is_lost_in_a_key_is_part_of_its_duration(client: Pl
     await leg.taken(len(packets) - len(lost))
     assert await keys_heard(leg, events, silence(100)) == "5"
     assert abs(events.of(DigitPressed, leg.name)[0].duration_ms - 1000) <= 26
+
+
+def heard_with_loss(samples: Sequence[int], lost: Container[int], first: int = 65530) -> str:
+    """The keys that are heard in these packets of 20 ms but for those that are lost."""
+    listener = Listener()
+    for number, at in enumerate(range(0, len(samples) - 159, 160)):
+        if number not in lost:
+            listener.hear(first + number, decode(encode(samples[at : at + 160], "PCMA"), "PCMA"))
+    return "".join(name for name, _ in listener.keys)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.text("0123456789*#ABCD", min_size=1, max_size=8),
+    st.integers(120, 400),
+    st.integers(120, 200),
+    st.integers(0, 19),
+    st.lists(st.tuples(st.integers(6, 40), st.integers(1, 3)), max_size=20),
+)
+def test_bursts_of_lost_packets_neither_double_a_key_nor_lose_one(
+    keys: str, on_ms: int, off_ms: int, shift: int, bursts: list[tuple[int, int]]
+) -> None:
+    """Up to three packets in a row, so much apart that each key and each pause has some left: 60 ms of it at least in one piece."""
+    samples = [*silence(40 + shift), *(sample for name in keys for sample in key(name, on_ms, off_ms)), *silence(200)]
+    lost: set[int] = set()
+    at = 0
+    for gap, length in bursts:
+        at += gap + 3
+        lost |= set(range(at, at + length))
+    assert heard_with_loss(samples, lost) == keys
+
+
+def test_a_key_that_is_held_for_seconds_is_one_under_loss_of_five_percent() -> None:
+    chance = random.Random(5)
+    for name in "15#D":
+        lost = {number for number in range(3, 200) if chance.random() < 0.05}
+        assert heard_with_loss(key(name, 4000, 200), lost) == name
 
 
 def test_the_tones_of_these_tests_are_what_they_say() -> None:

@@ -191,7 +191,7 @@ static void command(plane *p, struct line *line) {
         assert(!plane_pause_record(p, line->handle, (int)chance(2)));
         result = plane_detect(p, line->handle, chance(64));
         assert(!result || result == PLANE_NO_CODER);
-        result = plane_send_digits(p, line->handle, ++number, "1,#", 40 + chance(100), 40, (int)chance(2));
+        result = plane_send_digits(p, line->handle, ++number, "1,#", 40 + chance(100), 40, (int)chance(2), (int)chance(2));
         assert(!result || result == PLANE_NO_CODER);
         break;
     case 9: case 10: case 11:

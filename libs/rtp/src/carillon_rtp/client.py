@@ -150,15 +150,24 @@ class PlaneClient(Connection):
         await self._ask("stop_play", session=session)
 
     async def send_digits(
-        self, session: str, digits_id: str, digits: str, *, on_ms: int = 100, off_ms: int = 100, tones: bool = False
+        self,
+        session: str,
+        digits_id: str,
+        digits: str,
+        *,
+        on_ms: int = 100,
+        off_ms: int = 100,
+        tones: bool = False,
+        after: bool = False,
     ) -> None:
         """Presses keys (`0-9*#A-D`; `,`: a second of nothing) towards the session, in place of what it hears meanwhile.
 
         They go as telephone events (RFC 4733) where the far end agreed to them and `tones` is false, else as tones in its codec. Each
-        lasts `on_ms`, rounded up to 20 ms for tones, with `off_ms` after it (40 to 8000). Ends in one DigitsSent; the same `digits_id`
-        again does nothing. Raises NoSession, NoCoder, BadRequest.
+        lasts `on_ms`, rounded up to 20 ms for tones, with `off_ms` after it (40 to 8000). Those that are being sent are broken off, or with
+        `after` sent first. Ends in one DigitsSent; the same `digits_id` again does nothing. Raises NoSession, NoCoder, BadRequest.
         """
-        await self._ask("send_digits", session=session, digits_id=digits_id, digits=digits, on_ms=on_ms, off_ms=off_ms, tones=tones)
+        how = {"on_ms": on_ms, "off_ms": off_ms, "tones": tones, "after": after}
+        await self._ask("send_digits", session=session, digits_id=digits_id, digits=digits, **how)
 
     async def detect(self, session: str, tones: Collection[Tone]) -> None:
         """Listens in what the session says for exactly these from now on; none: for nothing.

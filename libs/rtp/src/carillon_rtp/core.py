@@ -227,9 +227,9 @@ class Core:
     def pause_record_room(self, room: RoomHandle, *, paused: bool) -> None:
         _check(lib.plane_room_pause_record(self._plane, room, paused))
 
-    def send_digits(self, handle: Handle, number: int, digits: str, *, on_ms: int, off_ms: int, tones: bool) -> None:
+    def send_digits(self, handle: Handle, number: int, digits: str, *, on_ms: int, off_ms: int, tones: bool, after: bool) -> None:
         """Raises NoCoder where neither events nor tones can be sent."""
-        _check(lib.plane_send_digits(self._plane, handle, number, digits.encode(), on_ms, off_ms, tones))
+        _check(lib.plane_send_digits(self._plane, handle, number, digits.encode(), on_ms, off_ms, tones, after))
 
     def detect(self, handle: Handle, tones: Iterable[Tone]) -> None:
         """Replaces what was listened for. Raises NoCoder."""
@@ -432,7 +432,7 @@ def _check(result: int, why: str = "") -> None:
     if result == -errno.EAFNOSUPPORT:
         raise BadRequest("bad_request", "another IP version than the session's, or one that the plane has no address of")
     if result == -errno.ENOSPC:
-        raise BadRequest("bad_request", "too many rooms, parties of a room or ways of hearing in it")
+        raise BadRequest("bad_request", "too many rooms, parties of a room, ways of hearing in it, or keys that wait")
     if result == -errno.EBUSY:
         raise BadRequest("bad_request", "the two are in different rooms")
     if result == -errno.EINVAL:

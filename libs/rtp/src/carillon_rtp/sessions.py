@@ -275,7 +275,8 @@ class Sessions:
         number, on_ms, off_ms = self._next_number(), int(request["on_ms"]), int(request["off_ms"])
         if not 40 <= on_ms <= 8000 or not 40 <= off_ms <= 8000:
             raise BadRequest("bad_request", "on_ms and off_ms are 40 to 8000")
-        self._core.send_digits(session.handle, number, digits, on_ms=on_ms, off_ms=off_ms, tones=bool(request["tones"]))
+        tones, after = bool(request["tones"]), bool(request.get("after"))
+        self._core.send_digits(session.handle, number, digits, on_ms=on_ms, off_ms=off_ms, tones=tones, after=after)
         self._dials[number] = session.name, digits_id
         session.last_digits_id = digits_id
 

@@ -15,6 +15,7 @@ from carillon_kit.errors import ApiError, NotFound
 from carillon_kit.grpc_server import current_principal, current_tenant
 from carillon_media.domain import inputs
 from carillon_media.domain.identity import is_dialable
+from carillon_media.domain.keys import Manner
 from carillon_media.domain.steps import Speech
 from carillon_media.grpc_features import FeatureVerbs, check, refusals, who
 from carillon_media.handlers.control import CallControl, UnknownCall
@@ -54,6 +55,12 @@ CALL_CONTROL_RIGHTS: Mapping[str, frozenset[str]] = dict.fromkeys(
 #: So begin the arguments that routing takes as variables of the call.
 VARIABLE = "variables."
 MAX_DIGITS = 64
+_MANNERS: Mapping[int, Manner] = {
+    pb.DIGITS_MANNER_UNSPECIFIED: "auto",
+    pb.DIGITS_MANNER_TELEPHONE_EVENTS: "events",
+    pb.DIGITS_MANNER_INFO: "info",
+    pb.DIGITS_MANNER_TONES: "tones",
+}
 MAX_TEXT = 2000
 MAX_LABELS, MAX_LABEL = 16, 256
 MAX_RECORDING_SECONDS = 7200
@@ -109,7 +116,8 @@ class CallControlApi(FeatureVerbs, CallControlServiceServicer):
         digits = request.digits.upper()
         good = 0 < len(digits) <= MAX_DIGITS and set(digits) <= set("0123456789ABCD*#")
         check({"leg_id": "" if request.leg_id else "needed", "digits": "" if good else f"1 to {MAX_DIGITS} of 0-9 A-D * #"})
-        await self._ask(request.call_id, inputs.DigitsRequested(who(), request.leg_id, digits))
+        check({"manner": "" if request.manner in _MANNERS else "not known"})
+        await self._ask(request.call_id, inputs.DigitsRequested(who(), request.leg_id, digits, _MANNERS[request.manner]))
         return pb.SendDigitsResponse()
 
     async def PlayToCall(self, request: pb.PlayToCallRequest, context: Context) -> pb.PlayToCallResponse:

@@ -35,7 +35,7 @@ from carillon_rtp.values import (
     TapMode,
     Tone,
 )
-from carillon_sip.commands import Invite
+from carillon_sip.commands import Invite, RequestOut
 from carillon_sip.digest import Credentials
 from carillon_sip.flow import Flow
 from carillon_sip.resuming import SavedSession
@@ -57,6 +57,14 @@ class SipPort(Protocol):
 
     def tell(self, session: str, headers: Fields) -> None:
         """UPDATE with these headers and no offer, or where the far end does not take UPDATE a re-INVITE that changes nothing."""
+
+    def request(self, request: RequestOut) -> str:
+        """A request of ours, outside a dialog or within one; returns its transaction, under which the one answer or time-out comes."""
+        ...
+
+    def allows(self, session: str, method: str) -> bool:
+        """Whether the far end of an answered session has said that it takes this method."""
+        ...
 
     def reject(self, session: str, status: int, headers: Fields = ()) -> None:
         """Final refusal."""
@@ -133,7 +141,9 @@ class PlanePort(Protocol):
     ) -> None: ...
     async def pause_record(self, session: str) -> None: ...
     async def resume_record(self, session: str) -> None: ...
-    async def send_digits(self, session: str, digits_id: str, digits: str) -> None: ...
+    async def send_digits(
+        self, session: str, digits_id: str, digits: str, *, on_ms: int = 100, tones: bool = False, after: bool = False
+    ) -> None: ...
     async def detect(self, session: str, tones: Collection[Tone]) -> None: ...
     async def open_room(
         self,

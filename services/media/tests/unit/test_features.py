@@ -307,6 +307,20 @@ def test_a_code_opens_the_door_and_is_in_no_event(at_the_door: Any) -> None:
     assert "99#" not in repr(at_the_door.did(outputs.Journal))
 
 
+def test_keys_are_passed_on_whatever_they_mean_unless_somebody_is_on_hold(at_the_door: Any) -> None:
+    pressed = (inputs.DigitPressed("a", "*", "tones", 90), inputs.DigitPressed("a", "1"), inputs.DigitPressed("b1", "2", "info"))
+    at_the_door.feed(*pressed)
+    passed = at_the_door.did(outputs.PassKey)
+    assert [(key.leg_id, key.key, key.heard, key.held_ms) for key in passed] == [
+        ("b1", "*", "tones", 90),
+        ("b1", "1", "events", 0),
+        ("a", "2", "info", 0),
+    ]
+    assert len({key.key_id for key in passed}) == 3
+    at_the_door.feed(inputs.HoldRequested("admin", "a", True), *pressed)
+    assert len(at_the_door.did(outputs.PassKey)) == 3
+
+
 def test_the_door_phone_itself_opens_nothing(at_the_door: Any) -> None:
     at_the_door.feed(*(inputs.DigitPressed("b1", digit) for digit in "*1"))
     assert not at_the_door.did(outputs.SendDigits)

@@ -126,7 +126,16 @@ def test_a_key_by_info_is_not_the_one_heard_before_another_or_long_ago() -> None
         assert key_counts(leg, digit, at, by_info=True)
 
 
-def test_beside_telephone_events_every_key_counts() -> None:
+@pytest.mark.parametrize("first", [False, True])
+def test_beside_telephone_events_a_key_that_comes_by_info_as_well_is_one(first: bool) -> None:
     leg = told(EVENTS)
-    assert all(key_counts(leg, "5", 10.0, by_info=by_info) for by_info in (False, True, False))
+    counted = [key_counts(leg, "5", at, by_info=by_info) for at in (10.0, 10.4, 10.8) for by_info in (first, not first)]
+    assert counted == [True, False] * 3
     assert key_counts(None, "5", 10.0, by_info=True)
+
+
+def test_beside_telephone_events_every_key_of_one_kind_counts() -> None:
+    for by_info in (False, True):
+        leg = told(EVENTS)
+        assert all(key_counts(leg, digit, 10 + at / 10, by_info=by_info) for at, digit in enumerate("5556"))
+        assert key_counts(leg, "5", 12.0, by_info=not by_info)

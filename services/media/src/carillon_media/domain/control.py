@@ -123,7 +123,7 @@ def _transfer(call: CallState, phase: Talking, given: inputs.TransferRequested) 
 
 
 def _digits(call: CallState, phase: Talking, given: inputs.DigitsRequested) -> None:
-    call.do(outputs.SendDigits(given.leg_id, call.name("digits"), given.digits))
+    call.do(outputs.SendDigits(given.leg_id, call.name("digits"), given.digits, given.manner))
 
 
 def _answer(call: CallState, phase: Ringing, given: inputs.AnswerRequested) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from carillon_contracts.call import ToneName, TraceLine
 from carillon_media.domain.facts import Contact
+from carillon_media.domain.keys import KeyKind, Manner
 from carillon_media.domain.steps import Carried, ConferenceResult, Prompt, Step
 
 
@@ -234,6 +235,7 @@ class DigitsRequested:
     requested_by: str
     leg_id: str
     digits: str
+    manner: Manner = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,10 +299,12 @@ class OpenDoorRequested:
 
 @dataclass(frozen=True, slots=True)
 class DigitPressed:
-    """A digit, once."""
+    """A digit, once: in which kind it came, and for how long it was held (0: it does not say)."""
 
     leg_id: str
     digit: str
+    heard: KeyKind = "events"
+    held_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Literal
 from carillon_contracts.call import ToneName
 from carillon_contracts.envelope import EventData
 from carillon_media.domain.facts import CallFacts, Contact
+from carillon_media.domain.keys import KeyKind, Manner
 from carillon_media.domain.steps import Conference, Outcome, Prompt, SuperviseMode
 from carillon_rtp.values import RecordedSides
 
@@ -247,11 +248,23 @@ class EndPage:
 
 @dataclass(frozen=True, slots=True)
 class SendDigits:
-    """The leg's far end gets the digits: as telephone-events (RFC 4733) where agreed, else as tones."""
+    """The leg's far end gets the digits, "auto": in the kind that it understands."""
 
     leg_id: str
     digits_id: str
     digits: str
+    manner: Manner = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class PassKey:
+    """The other side has pressed a key, in that kind: the leg is told it in its own, unless it has it already."""
+
+    leg_id: str
+    key_id: str
+    key: str
+    heard: KeyKind
+    held_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +409,7 @@ Output = (
     | Address
     | EndPage
     | SendDigits
+    | PassKey
     | ListenTo
     | Announce
     | Remind

@@ -1,6 +1,6 @@
-"""What is pressed while two talk: a code that opens a door, or parks the other side.
+"""What is pressed while two talk: it is passed on, and may be a code that opens a door, or parks the other side.
 
-Invariant: the digits themselves pass on to the other side whatever they mean here; they are in no event.
+Invariant: the digits themselves pass on to the other side whatever they mean here, unless one of the two is on hold; they are in no event.
 """
 
 from carillon_contracts import call as events
@@ -24,6 +24,8 @@ def on_digit(call: CallState, phase: Talking, given: inputs.DigitPressed) -> Non
     pressed = (before if fresh else "")[1 - MAX_CODE :] + given.digit
     call.pressed = (leg.leg_id, pressed, call.now)
     other = call.legs[holding.other_than(call, phase, leg.leg_id)]
+    if not leg.held and not other.held:
+        call.do(outputs.PassKey(other.leg_id, call.name("key"), given.digit, given.heard, given.held_ms))
     door = reach.door_phone(call.facts.tenant, other.party)
     park_digits, destination = reach.park_digits(call.facts.tenant)
     if door is not None and pressed.endswith(door.open_digits):

@@ -57,6 +57,7 @@ class BetweenPhones:
         self.watching = Watching(accounts, phones, sip, board.calls, mailboxes, online, registrations, store, clock)
         self._messages = Messages(accounts, phones, sip, reach.contacts_of_user, gruus)
         self._registrar = registrar
+        self._keys = board.keys
         self._trunks = trunks
         board.changed = self.watching.changed
 
@@ -69,7 +70,7 @@ class BetweenPhones:
 
     def responded(self, output: ResponseReceived | RequestTimedOut) -> None:
         """An answer to a request of ours."""
-        if not self._messages.responded(output):
+        if not self._messages.responded(output) and not self._keys.responded(output):
             self._trunks.responded(output)
 
     def close(self) -> None:

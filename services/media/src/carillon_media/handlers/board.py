@@ -13,6 +13,7 @@ from carillon_media.ports import Entry
 if TYPE_CHECKING:
     from carillon_media.handlers.actor import CallActor
     from carillon_media.handlers.features import Features
+    from carillon_media.handlers.keys import Keys
     from carillon_media.handlers.rooms import Rooms
 
 
@@ -26,6 +27,10 @@ class Board(Protocol):
     @property
     def rooms(self) -> "Rooms":
         """Conference rooms."""
+
+    @property
+    def keys(self) -> "Keys":
+        """Keys told to far ends."""
 
     def bind(self, session: str, actor: "CallActor", leg_id: str) -> None:
         """Outputs of this SIP session belong to this leg from now on."""

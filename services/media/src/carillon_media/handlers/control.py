@@ -8,6 +8,7 @@ from collections.abc import Callable
 from carillon_media.domain import control, inputs
 from carillon_media.domain.accounts import Accounts
 from carillon_media.domain.facts import CallFacts
+from carillon_media.domain.keys import unsendable
 from carillon_media.domain.state import CallState
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.switchboard import Switchboard
@@ -54,7 +55,11 @@ class CallControl:
             raise UnknownLeg
 
         def refuses(state: CallState) -> str:
-            return control.refusal(state, given)
+            reason = control.refusal(state, given)
+            leg = actor.legs.get(leg_id)
+            if not reason and isinstance(given, inputs.DigitsRequested) and leg is not None:
+                return unsendable(given.manner, self.board.keys.ways(actor, leg))
+            return reason
 
         if reason := await actor.request(given, refuses):
             raise Refused(reason)

@@ -158,12 +158,12 @@ async def remind(actor: "CallActor", output: outputs.Remind) -> None:
 
 async def send_digits(actor: "CallActor", output: outputs.SendDigits) -> None:
     leg = actor.legs.get(output.leg_id)
-    if leg is None:
-        return
-    try:
-        await actor.parts.plane.send_digits(leg.plane, output.digits_id, output.digits)
-    except PlaneError as error:
-        actor.parts.quiet.warning("digits cannot be sent", call_id=actor.call.facts.call_id, error=str(error))
+    if leg is not None:
+        await actor.board.keys.press(actor, leg, output.digits_id, output.digits, output.manner)
+
+
+async def pass_key(actor: "CallActor", output: outputs.PassKey) -> None:
+    await actor.board.keys.pass_on(actor, output)
 
 
 DO: Mapping[type, Callable[["CallActor", Any], Awaitable[None]]] = {
@@ -177,4 +177,5 @@ DO: Mapping[type, Callable[["CallActor", Any], Awaitable[None]]] = {
     outputs.Announce: announce,
     outputs.Remind: remind,
     outputs.SendDigits: send_digits,
+    outputs.PassKey: pass_key,
 }

@@ -5,7 +5,7 @@ Invariant: a leg has at most one media port, opened once; the plane knows of a l
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from carillon_kit.clock import Clock
@@ -21,12 +21,21 @@ from carillon_rtp.values import IpVersion, Remote, Restored, Tone
 from carillon_sip.flow import Flow
 
 _log = get_logger(__name__)
-#: A key that a phone tells so soon after it was heard in its audio is the same key.
+#: A key that a phone tells so soon after it has told it in another kind is the same key.
 SAME_KEY_SECONDS = 1.0
 
 
 class PortLost(Exception):
     """The plane could not give a leg its port back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """A key that its far end is to be told by INFO."""
+
+    key_id: str
+    digit: str
+    on_ms: int
 
 
 @dataclass(slots=True)
@@ -74,6 +83,13 @@ class LegIo:
     #: It has sent a key by INFO: keys in its audio are the same ones. And the last of those, by the monotonic clock.
     by_info: bool = False
     key_heard: tuple[str, float] = ("", 0.0)
+    #: A key was heard in its audio.
+    by_tones: bool = False
+    #: Keys told in one kind beside telephone events that may come in the other, too: (by INFO, key, when).
+    unpaired: list[tuple[bool, str, float]] = field(default_factory=list)
+    #: Keys that it is to be told by INFO, the one that is under way first; and whether it has refused one.
+    infos: list[Info] = field(default_factory=list)
+    refuses_info: bool = False
     #: The far end as the plane has to know it, and what it was made of.
     heard: tuple[tuple[Remote, str, tuple[str, ...], bool], Remote] | None = None
 
@@ -100,17 +116,30 @@ def listened_for(leg: LegIo) -> tuple[Tone, ...]:
 
 
 def key_counts(leg: LegIo | None, digit: str, now: float, *, by_info: bool) -> bool:
-    """Whether a key is not one that counts already: from a phone's first INFO on only its INFO counts, and that may tell a key that was
-    heard in its audio. `now` is monotonic."""
-    if leg is None or not has_keys_in_audio(leg):
+    """Whether a key is not one that counts already. Where keys are in the audio only INFO counts from a phone's first one on, and that may
+    tell a key that was heard; beside telephone events a key that comes in both kinds within a second is one. `now` is monotonic."""
+    if leg is None:
         return True
+    if not has_keys_in_audio(leg):
+        return _is_first(leg, digit, now, by_info=by_info)
     if by_info:
         heard, at = leg.key_heard
         again = not leg.by_info and heard == digit and now - at < SAME_KEY_SECONDS
         leg.by_info = True
         return not again
-    leg.key_heard = digit, now
+    leg.key_heard, leg.by_tones = (digit, now), True
     return not leg.by_info
+
+
+def _is_first(leg: LegIo, digit: str, now: float, *, by_info: bool) -> bool:
+    """Some phones tell each key both ways; which comes first is theirs."""
+    leg.unpaired = [key for key in leg.unpaired if now - key[2] < SAME_KEY_SECONDS]
+    for key in leg.unpaired:
+        if key[:2] == (not by_info, digit):
+            leg.unpaired.remove(key)
+            return False
+    leg.unpaired.append((by_info, digit, now))
+    return True
 
 
 def _other(media: LegMedia) -> IpVersion:

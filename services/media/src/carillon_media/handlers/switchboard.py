@@ -12,12 +12,14 @@ from carillon_media.domain import inputs
 from carillon_media.domain.call import Call
 from carillon_media.domain.facts import CallFacts, Limits
 from carillon_media.domain.identity import dialled_by
+from carillon_media.domain.keys import KeyKind
 from carillon_media.domain.state import CALLER
 from carillon_media.handlers import identifying
 from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.board import Restore, Sync
 from carillon_media.handlers.features import Features
-from carillon_media.handlers.legs import LegIo, codecs_offered, key_counts
+from carillon_media.handlers.keys import Keys
+from carillon_media.handlers.legs import LegIo, codecs_offered, has_keys_in_audio, key_counts
 from carillon_media.handlers.rooms import Rooms
 from carillon_media.handlers.taps import Taps
 from carillon_media.handlers.transfers import Transfers
@@ -52,6 +54,7 @@ class Switchboard:
         self.transfers = Transfers(self)
         self.features = Features(self)
         self.rooms = Rooms(parts, self.spawn)
+        self.keys = Keys(self)
         self._tasks: set[asyncio.Future[object]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -314,8 +317,8 @@ class Switchboard:
             self.parts.sip.respond(output.transaction, 415)
             return
         self.parts.sip.respond(output.transaction, 200)
-        if digit and key_counts(actor.legs.get(leg_id), digit, self.parts.clock.monotonic(), by_info=True):
-            actor.post(inputs.DigitPressed(leg_id, digit))
+        if digit:
+            self._pressed(actor, leg_id, digit, "info")
 
     # -- from the media plane -----------------------------------------------------------------------------------------
 
@@ -339,8 +342,9 @@ class Switchboard:
             return
         match event:
             case DigitPressed():
-                if key_counts(found.legs.get(leg_id), event.digit, self.parts.clock.monotonic(), by_info=False):
-                    found.post(inputs.DigitPressed(leg_id, event.digit))
+                leg = found.legs.get(leg_id)
+                heard: KeyKind = "tones" if leg is not None and has_keys_in_audio(leg) else "events"
+                self._pressed(found, leg_id, event.digit, heard, event.duration_ms)
             case ToneDetected(tone=tone) if tone != "dtmf":
                 found.post(inputs.ToneHeard(leg_id, tone))
             case PlayEnded():
@@ -349,6 +353,10 @@ class Switchboard:
                 self.spawn(found.weigh(event.recording_id, event.reason))
             case _:
                 pass
+
+    def _pressed(self, actor: CallActor, leg_id: str, digit: str, heard: KeyKind, held_ms: int = 0) -> None:
+        if key_counts(actor.legs.get(leg_id), digit, self.parts.clock.monotonic(), by_info=heard == "info"):
+            actor.post(inputs.DigitPressed(leg_id, digit, heard, held_ms))
 
     def _of_plane(self, session: str) -> tuple[CallActor | None, str]:
         """A port keeps its name when its leg goes on in another call."""

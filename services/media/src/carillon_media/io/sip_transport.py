@@ -417,10 +417,14 @@ class SipStack(SubscriptionPort):
         return session
 
     def request(self, request: RequestOut) -> str:
-        """A request outside a dialog; its answer goes to `callbacks.responded`."""
+        """A request outside a dialog, or within one; its answer goes to `callbacks.responded`."""
         transaction = self._agent.request(request, now=self._clock.monotonic())
         self._soon()
         return transaction
+
+    def allows(self, session: str, method: str) -> bool:
+        """Whether the far end has said that it takes this method."""
+        return self._agent.allows(session, method)
 
     def heard(self, session: str) -> bool | None:
         """Whether anything, be it 100, has come to our INVITE; None: the session is over."""

@@ -41,6 +41,37 @@ SUPERVISION_MODE_WHISPER: SupervisionMode.ValueType  # 2
 SUPERVISION_MODE_BARGE: SupervisionMode.ValueType  # 3
 Global___SupervisionMode: _TypeAlias = SupervisionMode  # noqa: Y015
 
+class _DigitsManner:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DigitsMannerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DigitsManner.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DIGITS_MANNER_UNSPECIFIED: _DigitsManner.ValueType  # 0
+    """Telephone events where they are agreed; INFO to a phone that tells its own keys so, or that allows INFO (tones where it refuses); else
+    tones.
+    """
+    DIGITS_MANNER_TELEPHONE_EVENTS: _DigitsManner.ValueType  # 1
+    """RFC 4733; FAILED_PRECONDITION where none are agreed."""
+    DIGITS_MANNER_INFO: _DigitsManner.ValueType  # 2
+    """RFC 6086, application/dtmf-relay; FAILED_PRECONDITION where the phone does not allow INFO."""
+    DIGITS_MANNER_TONES: _DigitsManner.ValueType  # 3
+    """ITU-T Q.23, in the audio."""
+
+class DigitsManner(_DigitsManner, metaclass=_DigitsMannerEnumTypeWrapper): ...
+
+DIGITS_MANNER_UNSPECIFIED: DigitsManner.ValueType  # 0
+"""Telephone events where they are agreed; INFO to a phone that tells its own keys so, or that allows INFO (tones where it refuses); else
+tones.
+"""
+DIGITS_MANNER_TELEPHONE_EVENTS: DigitsManner.ValueType  # 1
+"""RFC 4733; FAILED_PRECONDITION where none are agreed."""
+DIGITS_MANNER_INFO: DigitsManner.ValueType  # 2
+"""RFC 6086, application/dtmf-relay; FAILED_PRECONDITION where the phone does not allow INFO."""
+DIGITS_MANNER_TONES: DigitsManner.ValueType  # 3
+"""ITU-T Q.23, in the audio."""
+Global___DigitsManner: _TypeAlias = DigitsManner  # noqa: Y015
+
 @_typing.final
 class HangUpCallRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -557,21 +588,24 @@ class SendDigitsRequest(_message.Message):
     CALL_ID_FIELD_NUMBER: _builtins.int
     LEG_ID_FIELD_NUMBER: _builtins.int
     DIGITS_FIELD_NUMBER: _builtins.int
+    MANNER_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     leg_id: _builtins.str
     """The leg that hears them."""
     digits: _builtins.str
     """0-9 A-D * #, at most 64."""
+    manner: Global___DigitsManner.ValueType
     def __init__(
         self,
         *,
         call_id: _builtins.str = ...,
         leg_id: _builtins.str = ...,
         digits: _builtins.str = ...,
+        manner: Global___DigitsManner.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "digits", b"digits", "leg_id", b"leg_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "digits", b"digits", "leg_id", b"leg_id", "manner", b"manner"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -226,7 +226,7 @@ class CallControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SendDigits(self, request, context):
-        """SendDigits sends digits to a leg that talks: by RFC 4733 where its phone takes them so, else as tones.
+        """SendDigits sends digits to a leg that talks, in the kind that its phone understands, or in the one that is asked for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -63,7 +63,7 @@ class CallControlServiceStub:
     OpenDoor: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.OpenDoorRequest, _call_control_pb2.OpenDoorResponse]
     """OpenDoor has a door phone that talks open its door."""
     SendDigits: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.SendDigitsRequest, _call_control_pb2.SendDigitsResponse]
-    """SendDigits sends digits to a leg that talks: by RFC 4733 where its phone takes them so, else as tones."""
+    """SendDigits sends digits to a leg that talks, in the kind that its phone understands, or in the one that is asked for."""
     PlayToCall: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.PlayToCallRequest, _call_control_pb2.PlayToCallResponse]
     """PlayToCall speaks a text to one or both sides of a talk, in place of the other side."""
     StartRecording: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.StartRecordingRequest, _call_control_pb2.StartRecordingResponse]
@@ -115,7 +115,7 @@ class CallControlServiceAsyncStub(CallControlServiceStub):
     OpenDoor: _aio.UnaryUnaryMultiCallable[_call_control_pb2.OpenDoorRequest, _call_control_pb2.OpenDoorResponse]  # type: ignore[assignment]
     """OpenDoor has a door phone that talks open its door."""
     SendDigits: _aio.UnaryUnaryMultiCallable[_call_control_pb2.SendDigitsRequest, _call_control_pb2.SendDigitsResponse]  # type: ignore[assignment]
-    """SendDigits sends digits to a leg that talks: by RFC 4733 where its phone takes them so, else as tones."""
+    """SendDigits sends digits to a leg that talks, in the kind that its phone understands, or in the one that is asked for."""
     PlayToCall: _aio.UnaryUnaryMultiCallable[_call_control_pb2.PlayToCallRequest, _call_control_pb2.PlayToCallResponse]  # type: ignore[assignment]
     """PlayToCall speaks a text to one or both sides of a talk, in place of the other side."""
     StartRecording: _aio.UnaryUnaryMultiCallable[_call_control_pb2.StartRecordingRequest, _call_control_pb2.StartRecordingResponse]  # type: ignore[assignment]
@@ -242,7 +242,7 @@ class CallControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _call_control_pb2.SendDigitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_call_control_pb2.SendDigitsResponse, _abc.Awaitable[_call_control_pb2.SendDigitsResponse]]:
-        """SendDigits sends digits to a leg that talks: by RFC 4733 where its phone takes them so, else as tones."""
+        """SendDigits sends digits to a leg that talks, in the kind that its phone understands, or in the one that is asked for."""
 
     @_abc_1.abstractmethod
     def PlayToCall(

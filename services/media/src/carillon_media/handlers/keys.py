@@ -1,0 +1,95 @@
+"""Keys told to the far ends of legs, and keys of one leg told to the other it talks with; `domain.keys` says in which kind.
+
+Invariant: a leg's INFOs go one after another, in order; what is refused as INFO is pressed as tones, and so are all keys after it.
+"""
+
+from typing import TYPE_CHECKING
+
+from carillon_media.domain import outputs
+from carillon_media.domain.keys import KeyKind, Manner, Ways, duration, kind_for, told_as
+from carillon_media.handlers.legs import Info, LegIo
+from carillon_rtp.protocol import PlaneError
+from carillon_sip.commands import RequestOut
+from carillon_sip.outputs import RequestTimedOut, ResponseReceived
+
+if TYPE_CHECKING:
+    from carillon_media.handlers.actor import CallActor
+    from carillon_media.handlers.board import Board
+
+#: INFOs of one leg that may wait for the one before.
+MOST_WAITING = 64
+TRUNK = "trunk:"
+_PRESSED_MS = 100
+
+
+class Keys:
+    """Of all calls of a node."""
+
+    def __init__(self, board: "Board") -> None:
+        self._board = board
+        self._asked: dict[str, tuple[CallActor, LegIo]] = {}
+
+    def ways(self, actor: "CallActor", leg: LegIo) -> Ways:
+        """What is known of the leg's far end."""
+        known = actor.call.legs.get(leg.leg_id)
+        return Ways(
+            events=leg.told is not None and leg.told.telephone_event is not None,
+            takes_info=actor.parts.sip.allows(leg.session, "INFO"),
+            has_sent_info=leg.by_info,
+            refused_info=leg.refuses_info,
+            has_sent_tones=leg.by_tones,
+            trunk=known is not None and known.party.startswith(TRUNK),
+        )
+
+    async def pass_on(self, actor: "CallActor", output: outputs.PassKey) -> None:
+        """A key of the other side, unless the leg has it already."""
+        leg = actor.legs.get(output.leg_id)
+        kind = told_as(output.heard, self.ways(actor, leg)) if leg is not None else None
+        if leg is not None and kind is not None:
+            await self._send(actor, leg, output.key_id, output.key, kind, duration(output.held_ms))
+
+    async def press(self, actor: "CallActor", leg: LegIo, digits_id: str, digits: str, manner: Manner) -> None:
+        """Keys that somebody presses on this side."""
+        kind = kind_for(self.ways(actor, leg)) if manner == "auto" else manner
+        await self._send(actor, leg, digits_id, digits, kind, _PRESSED_MS)
+
+    async def _send(self, actor: "CallActor", leg: LegIo, digits_id: str, digits: str, kind: KeyKind, on_ms: int) -> None:
+        if kind == "info" and len(leg.infos) + len(digits) <= MOST_WAITING:
+            waiting = bool(leg.infos)
+            leg.infos += [Info(f"{digits_id}/{number}", digit, on_ms) for number, digit in enumerate(digits)]
+            if not waiting:
+                self._tell(actor, leg)
+            return
+        try:
+            await actor.parts.plane.send_digits(leg.plane, digits_id, digits, on_ms=on_ms, tones=kind != "events", after=True)
+        except PlaneError as error:
+            actor.parts.quiet.warning("digits cannot be sent", call_id=actor.call.facts.call_id, error=str(error))
+
+    def _tell(self, actor: "CallActor", leg: LegIo) -> None:
+        """The oldest key that waits, by INFO."""
+        key = leg.infos[0]
+        body = f"Signal={key.digit}\r\nDuration={key.on_ms}\r\n".encode()
+        request = RequestOut("INFO", session=leg.session, body=body, content_type="application/dtmf-relay")
+        self._asked[actor.parts.sip.request(request)] = actor, leg
+
+    def responded(self, output: ResponseReceived | RequestTimedOut) -> bool:
+        """An answer to a request; False: it is none of these."""
+        if output.transaction not in self._asked:
+            return False
+        status = output.response.status if isinstance(output, ResponseReceived) else 408
+        if status >= 200:
+            actor, leg = self._asked.pop(output.transaction)
+            self._board.spawn(self._answered(actor, leg, status))
+        return True
+
+    async def _answered(self, actor: "CallActor", leg: LegIo, status: int) -> None:
+        if not leg.infos or actor.legs.get(leg.leg_id) is not leg:
+            return
+        if status < 300:
+            del leg.infos[0]
+            if leg.infos:
+                self._tell(actor, leg)
+            return
+        rest, leg.infos, leg.refuses_info = leg.infos, [], True
+        for key in rest:
+            await self._send(actor, leg, key.key_id, key.digit, "tones", key.on_ms)
