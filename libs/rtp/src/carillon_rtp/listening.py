@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from carillon_rtp._core import ffi, lib
 from carillon_rtp.core import TONES
 from carillon_rtp.values import Tone
 
+DTMF: tuple[Tone, ...] = ("dtmf",)
 _NAMES = {number: name for name, number in TONES.items()}
 
 
 class Listener:
-    """One stream of 8 kHz samples. `keys` are (character, milliseconds), in the order of being let go."""
+    """One stream of 8 kHz samples. `keys` are (character, milliseconds), in the order of being let go. Nothing `wanted`: keys."""
 
-    def __init__(self, wanted: Collection[Tone] = ("dtmf",)) -> None:
+    def __init__(self, *wanted: Tone) -> None:
         self.keys: list[tuple[str, int]] = []
         self.tones: list[Tone] = []
         self._callbacks = (ffi.callback("void(void *, int, int, uint32_t)", self._key), ffi.callback("void(void *, int)", self._tone))
-        mask = sum(1 << TONES[tone] for tone in set(wanted))
+        mask = sum(1 << TONES[tone] for tone in set(wanted or DTMF))
         self._core = ffi.gc(lib.detector_new(mask, *self._callbacks, ffi.NULL), lib.detector_free)
 
     def hear(self, sequence: int, samples: Sequence[int]) -> None:

@@ -41,7 +41,7 @@ def call_id(house: Any) -> str:
     return str(found)
 
 
-async def send(control: Any, house: Any, leg_id: str, digits: str, manner: pb.DigitsManner) -> None:
+async def send(control: Any, house: Any, leg_id: str, digits: str, manner: pb.DigitsManner.ValueType) -> None:
     await control.SendDigits(pb.SendDigitsRequest(call_id=call_id(house), leg_id=leg_id, digits=digits, manner=manner))
 
 
