@@ -160,7 +160,7 @@ class Provisioning:
         resource = config.get(Device, device.device_id)
         maker = maker_of(resource.vendor) if resource is not None else None
         named = maker.asked(asked.file) if maker is not None else None
-        if resource is None or maker is None or named is None:
+        if resource is None or maker is None or named is None or maker.template(resource) is None:
             return None
         own = {resource.mac.lower(), resource.serial.lower()} - {""}
         if (named.identity and named.identity not in own) or (asked.user and asked.user.lower().replace(":", "") not in own):
@@ -175,14 +175,17 @@ class Provisioning:
             return maker.boot(named.identity)
         if named.kind == "phone_book":
             entries = phone_book(config, device)
-            return maker.phone_book(entries) if maker.pages is None else maker.pages(entries, named.page, files_url)
+            if maker.pages is not None:
+                return maker.pages(entries, named.page, files_url)
+            return maker.phone_book(entries) if maker.phone_book is not None else _NOTHING
         passwords = {}
         for line in device.lines:
             credential = config.sip_credentials.get(line.sip_credential_id)
             if credential is not None:
                 passwords[credential.id] = await self._password(config, credential)
         server = Server(self._sip.host, self._sip.port, self._sip.transport, files_url)
-        return maker.settings(gathered(config, device, passwords, server))
+        template = maker.template(device)
+        return template(gathered(config, device, passwords, server)) if template is not None else _NOTHING
 
     async def _password(self, config: TenantConfig, credential: SipCredential) -> str:
         known = (await self._store.passwords(config.tenant_id, [credential.id])).get(credential.id)
@@ -217,8 +220,11 @@ class Provisioning:
     async def prepare(self, tenant: str, device_id: str, by: str) -> tuple[str, str]:
         """The device's address and its secret. Raises `NotFound`, `FailedPrecondition`."""
         device = await self._device(tenant, device_id)
-        if maker_of(device.vendor) is None:
-            raise FailedPrecondition([("VENDOR", f"device/{device_id}", f"vendor {device.vendor!r} is none of {', '.join(MAKERS)}")])
+        maker = maker_of(device.vendor)
+        if maker is None or maker.template(device) is None:
+            kind = "bases" if device.type == "base" else "phones"
+            known = ", ".join(name for name, each in MAKERS.items() if each.template(device) is not None)
+            raise FailedPrecondition([("VENDOR", f"device/{device_id}", f"of {kind} vendor {device.vendor!r} is none of {known}")])
         if not device.mac and not device.serial:
             raise FailedPrecondition([("IDENTITY", f"device/{device_id}", "has no MAC and no serial number")])
         secret = self._ids.token(_SECRET_BYTES)

@@ -42,6 +42,12 @@ ASKED = [
     ("Polycom", "{mac}-phone.cfg", r'reg\.1\.auth\.password="([^"]+)"'),
     ("Cisco SPA", "spa{mac}.xml", r"<Password_1_>([^<]+)<"),
 ]
+#: Of bases.
+BASES = [
+    ("Yealink", "{mac}.cfg", r"account\.1\.password = (\S+)"),
+    ("snom", "snomM900-{MAC}.htm", r"<user_pass[^>]*>([^<]+)<"),
+    ("Gigaset", "{MAC}.xml", r'\.AuthPassword" value="([^"]+)"'),
+]
 _serial = iter(range(1, 200))
 
 
@@ -151,6 +157,32 @@ async def test_a_phone_of_each_maker_fetches_what_it_needs(place: Place, vendor:
     Xml.fromstring(book.body)
     stands = await place.provisioning.GetProvisioning(pb.GetProvisioningRequest(device_id="phone"))
     assert (stands.prepared, stands.file, stands.user_agent) == (True, "phonebook.xml", "Yealink SIP-T46U")
+
+
+@pytest.mark.feature("D-10")
+@pytest.mark.parametrize(("vendor", "file", "password"), BASES)
+async def test_a_base_fetches_the_lines_of_its_handsets(place: Place, vendor: str, file: str, password: str) -> None:
+    line = pb.DeviceLine(port=1, sip_credential_id=f"{place.tenant}-101", ipei="029e74a599")
+    base = pb.Device(id="phone", vendor=vendor, type=pb.DEVICE_TYPE_BASE, lines=[line])
+    await DeviceServiceStub(place.company).UpdateDevice(pb.UpdateDeviceRequest(device=base))
+    name = file.format(mac=place.mac, MAC=place.mac.upper())
+    answer = await place.fetch((await place.prepared()).url + name)
+    assert answer.status == 200, answer
+    assert re.search(password, answer.body) is not None, answer.body
+    assert "Archer" in answer.body
+    if vendor != "Yealink":
+        Xml.fromstring(answer.body)
+        assert "029e74a599" in answer.body.lower()
+
+
+@pytest.mark.feature("D-10")
+async def test_a_base_of_a_maker_whose_bases_are_not_known_gets_nothing(place: Place) -> None:
+    devices = DeviceServiceStub(place.company)
+    url = (await place.prepared()).url
+    await devices.UpdateDevice(pb.UpdateDeviceRequest(device=pb.Device(id="phone", vendor="Polycom", type=pb.DEVICE_TYPE_BASE)))
+    with pytest.raises(grpc.aio.AioRpcError, match="of bases vendor 'Polycom' is none of yealink, snom, gigaset"):
+        await place.prepared()
+    assert (await place.fetch(f"{url}{place.mac}-phone.cfg")).status == 404
 
 
 @pytest.mark.feature("D-10", "D-11")

@@ -13,6 +13,8 @@ class DeviceLine(Shape):
     port: Annotated[int, Field(ge=1, le=1000)] = 1
     sip_credential_id: Annotated[str, StringConstraints(min_length=1)]
     label: Name = ""
+    #: Of the handset of a base that has the line (ETSI EN 300 175-6); empty: whichever registers at this place.
+    ipei: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{10})?$")] = ""
 
 
 class Device(Departmental):
@@ -43,6 +45,11 @@ class Device(Departmental):
             raise ValueError("lines: each port may stand once")
         if max(used, default=0) > self.ports:
             raise ValueError(f"lines: the device has {self.ports} port(s)")
+        handsets = [line.ipei for line in self.lines if line.ipei]
+        if handsets and self.type != "base":
+            raise ValueError("lines: only a base has handsets (ipei)")
+        if len(set(handsets)) != len(handsets):
+            raise ValueError("lines: each handset (ipei) may stand once")
         return self
 
 

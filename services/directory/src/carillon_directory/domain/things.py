@@ -47,7 +47,8 @@ def assign_device(state: State, command: AssignDevice) -> Decision:
     kept = [each for each in device.lines if command.port not in (0, each.port)]
     lines: list[dict[str, JsonValue]] = [each.model_dump(mode="json") for each in kept]
     if credential_id:
-        lines.append({"port": command.port, "sip_credential_id": credential_id, "label": command.label})
+        handset = next((each.ipei for each in device.lines if each.port == command.port), "")
+        lines.append({"port": command.port, "sip_credential_id": credential_id, "label": command.label, "ipei": handset})
     return _changed(state, command, device, command.etag, {"lines": [*lines]})
 
 

@@ -27,51 +27,51 @@ from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/device.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"D\n\nDeviceLine\x12\x0c\n\x04port\x18\x01 \x01(\x05\x12\x19\n\x11sip_credential_id\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\"\xc8\x02\n\x06\x44\x65vice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12/\n\x04type\x18\n \x01(\x0e\x32!.carillon.directory.v1.DeviceType\x12\r\n\x05label\x18\x0b \x01(\t\x12\x0e\n\x06vendor\x18\x0c \x01(\t\x12\r\n\x05model\x18\r \x01(\t\x12\x0b\n\x03mac\x18\x0e \x01(\t\x12\x0e\n\x06serial\x18\x0f \x01(\t\x12\r\n\x05ports\x18\x10 \x01(\x05\x12\r\n\x05owner\x18\x11 \x01(\t\x12\x0f\n\x07\x63omment\x18\x12 \x01(\t\x12\x0f\n\x07site_id\x18\x13 \x01(\t\x12\x1f\n\x17provisioning_profile_id\x18\x14 \x01(\t\x12\x30\n\x05lines\x18\x15 \x03(\x0b\x32!.carillon.directory.v1.DeviceLine\"J\n\x10GetDeviceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"B\n\x11GetDeviceResponse\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\"\xb6\x01\n\x12ListDevicesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"^\n\x13ListDevicesResponse\x12.\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Device\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x13\x43reateDeviceRequest\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\x12\x0e\n\x06reason\x18\x02 \x01(\t\"E\n\x14\x43reateDeviceResponse\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\"\x85\x01\n\x13UpdateDeviceRequest\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"E\n\x14UpdateDeviceResponse\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\"?\n\x13\x44\x65leteDeviceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x16\n\x14\x44\x65leteDeviceResponse\"N\n\x11MoveDeviceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07site_id\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"C\n\x12MoveDeviceResponse\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\"\x94\x01\n\x13\x41ssignDeviceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\x05\x12\x11\n\x07user_id\x18\x03 \x01(\tH\x00\x12\x1b\n\x11sip_credential_id\x18\x04 \x01(\tH\x00\x12\r\n\x05label\x18\x05 \x01(\t\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\tB\x06\n\x04line\"E\n\x14\x41ssignDeviceResponse\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\"K\n\x11\x46reeDeviceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\x05\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"C\n\x12\x46reeDeviceResponse\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device*\xa6\x01\n\nDeviceType\x12\x1b\n\x17\x44\x45VICE_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x45VICE_TYPE_PHONE\x10\x01\x12\x14\n\x10\x44\x45VICE_TYPE_BASE\x10\x02\x12\x17\n\x13\x44\x45VICE_TYPE_ADAPTER\x10\x03\x12\x1a\n\x16\x44\x45VICE_TYPE_DOOR_PHONE\x10\x04\x12\x19\n\x15\x44\x45VICE_TYPE_SOFTPHONE\x10\x05\x32\xbf\x06\n\rDeviceService\x12^\n\tGetDevice\x12\'.carillon.directory.v1.GetDeviceRequest\x1a(.carillon.directory.v1.GetDeviceResponse\x12\x64\n\x0bListDevices\x12).carillon.directory.v1.ListDevicesRequest\x1a*.carillon.directory.v1.ListDevicesResponse\x12g\n\x0c\x43reateDevice\x12*.carillon.directory.v1.CreateDeviceRequest\x1a+.carillon.directory.v1.CreateDeviceResponse\x12g\n\x0cUpdateDevice\x12*.carillon.directory.v1.UpdateDeviceRequest\x1a+.carillon.directory.v1.UpdateDeviceResponse\x12g\n\x0c\x44\x65leteDevice\x12*.carillon.directory.v1.DeleteDeviceRequest\x1a+.carillon.directory.v1.DeleteDeviceResponse\x12\x61\n\nMoveDevice\x12(.carillon.directory.v1.MoveDeviceRequest\x1a).carillon.directory.v1.MoveDeviceResponse\x12g\n\x0c\x41ssignDevice\x12*.carillon.directory.v1.AssignDeviceRequest\x1a+.carillon.directory.v1.AssignDeviceResponse\x12\x61\n\nFreeDevice\x12(.carillon.directory.v1.FreeDeviceRequest\x1a).carillon.directory.v1.FreeDeviceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"carillon/directory/v1/device.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"R\n\nDeviceLine\x12\x0c\n\x04port\x18\x01 \x01(\x05\x12\x19\n\x11sip_credential_id\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x0c\n\x04ipei\x18\x04 \x01(\t\"\xc8\x02\n\x06\x44\x65vice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12/\n\x04type\x18\n \x01(\x0e\x32!.carillon.directory.v1.DeviceType\x12\r\n\x05label\x18\x0b \x01(\t\x12\x0e\n\x06vendor\x18\x0c \x01(\t\x12\r\n\x05model\x18\r \x01(\t\x12\x0b\n\x03mac\x18\x0e \x01(\t\x12\x0e\n\x06serial\x18\x0f \x01(\t\x12\r\n\x05ports\x18\x10 \x01(\x05\x12\r\n\x05owner\x18\x11 \x01(\t\x12\x0f\n\x07\x63omment\x18\x12 \x01(\t\x12\x0f\n\x07site_id\x18\x13 \x01(\t\x12\x1f\n\x17provisioning_profile_id\x18\x14 \x01(\t\x12\x30\n\x05lines\x18\x15 \x03(\x0b\x32!.carillon.directory.v1.DeviceLine\"J\n\x10GetDeviceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"B\n\x11GetDeviceResponse\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\"\xb6\x01\n\x12ListDevicesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"^\n\x13ListDevicesResponse\x12.\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x1d.carillon.directory.v1.Device\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x13\x43reateDeviceRequest\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\x12\x0e\n\x06reason\x18\x02 \x01(\t\"E\n\x14\x43reateDeviceResponse\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\"\x85\x01\n\x13UpdateDeviceRequest\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"E\n\x14UpdateDeviceResponse\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\"?\n\x13\x44\x65leteDeviceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x16\n\x14\x44\x65leteDeviceResponse\"N\n\x11MoveDeviceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07site_id\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"C\n\x12MoveDeviceResponse\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\"\x94\x01\n\x13\x41ssignDeviceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\x05\x12\x11\n\x07user_id\x18\x03 \x01(\tH\x00\x12\x1b\n\x11sip_credential_id\x18\x04 \x01(\tH\x00\x12\r\n\x05label\x18\x05 \x01(\t\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\tB\x06\n\x04line\"E\n\x14\x41ssignDeviceResponse\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device\"K\n\x11\x46reeDeviceRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04port\x18\x02 \x01(\x05\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"C\n\x12\x46reeDeviceResponse\x12-\n\x06\x64\x65vice\x18\x01 \x01(\x0b\x32\x1d.carillon.directory.v1.Device*\xa6\x01\n\nDeviceType\x12\x1b\n\x17\x44\x45VICE_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x45VICE_TYPE_PHONE\x10\x01\x12\x14\n\x10\x44\x45VICE_TYPE_BASE\x10\x02\x12\x17\n\x13\x44\x45VICE_TYPE_ADAPTER\x10\x03\x12\x1a\n\x16\x44\x45VICE_TYPE_DOOR_PHONE\x10\x04\x12\x19\n\x15\x44\x45VICE_TYPE_SOFTPHONE\x10\x05\x32\xbf\x06\n\rDeviceService\x12^\n\tGetDevice\x12\'.carillon.directory.v1.GetDeviceRequest\x1a(.carillon.directory.v1.GetDeviceResponse\x12\x64\n\x0bListDevices\x12).carillon.directory.v1.ListDevicesRequest\x1a*.carillon.directory.v1.ListDevicesResponse\x12g\n\x0c\x43reateDevice\x12*.carillon.directory.v1.CreateDeviceRequest\x1a+.carillon.directory.v1.CreateDeviceResponse\x12g\n\x0cUpdateDevice\x12*.carillon.directory.v1.UpdateDeviceRequest\x1a+.carillon.directory.v1.UpdateDeviceResponse\x12g\n\x0c\x44\x65leteDevice\x12*.carillon.directory.v1.DeleteDeviceRequest\x1a+.carillon.directory.v1.DeleteDeviceResponse\x12\x61\n\nMoveDevice\x12(.carillon.directory.v1.MoveDeviceRequest\x1a).carillon.directory.v1.MoveDeviceResponse\x12g\n\x0c\x41ssignDevice\x12*.carillon.directory.v1.AssignDeviceRequest\x1a+.carillon.directory.v1.AssignDeviceResponse\x12\x61\n\nFreeDevice\x12(.carillon.directory.v1.FreeDeviceRequest\x1a).carillon.directory.v1.FreeDeviceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.device_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DEVICETYPE']._serialized_start=1962
-  _globals['_DEVICETYPE']._serialized_end=2128
+  _globals['_DEVICETYPE']._serialized_start=1976
+  _globals['_DEVICETYPE']._serialized_end=2142
   _globals['_DEVICELINE']._serialized_start=165
-  _globals['_DEVICELINE']._serialized_end=233
-  _globals['_DEVICE']._serialized_start=236
-  _globals['_DEVICE']._serialized_end=564
-  _globals['_GETDEVICEREQUEST']._serialized_start=566
-  _globals['_GETDEVICEREQUEST']._serialized_end=640
-  _globals['_GETDEVICERESPONSE']._serialized_start=642
-  _globals['_GETDEVICERESPONSE']._serialized_end=708
-  _globals['_LISTDEVICESREQUEST']._serialized_start=711
-  _globals['_LISTDEVICESREQUEST']._serialized_end=893
-  _globals['_LISTDEVICESRESPONSE']._serialized_start=895
-  _globals['_LISTDEVICESRESPONSE']._serialized_end=989
-  _globals['_CREATEDEVICEREQUEST']._serialized_start=991
-  _globals['_CREATEDEVICEREQUEST']._serialized_end=1075
-  _globals['_CREATEDEVICERESPONSE']._serialized_start=1077
-  _globals['_CREATEDEVICERESPONSE']._serialized_end=1146
-  _globals['_UPDATEDEVICEREQUEST']._serialized_start=1149
-  _globals['_UPDATEDEVICEREQUEST']._serialized_end=1282
-  _globals['_UPDATEDEVICERESPONSE']._serialized_start=1284
-  _globals['_UPDATEDEVICERESPONSE']._serialized_end=1353
-  _globals['_DELETEDEVICEREQUEST']._serialized_start=1355
-  _globals['_DELETEDEVICEREQUEST']._serialized_end=1418
-  _globals['_DELETEDEVICERESPONSE']._serialized_start=1420
-  _globals['_DELETEDEVICERESPONSE']._serialized_end=1442
-  _globals['_MOVEDEVICEREQUEST']._serialized_start=1444
-  _globals['_MOVEDEVICEREQUEST']._serialized_end=1522
-  _globals['_MOVEDEVICERESPONSE']._serialized_start=1524
-  _globals['_MOVEDEVICERESPONSE']._serialized_end=1591
-  _globals['_ASSIGNDEVICEREQUEST']._serialized_start=1594
-  _globals['_ASSIGNDEVICEREQUEST']._serialized_end=1742
-  _globals['_ASSIGNDEVICERESPONSE']._serialized_start=1744
-  _globals['_ASSIGNDEVICERESPONSE']._serialized_end=1813
-  _globals['_FREEDEVICEREQUEST']._serialized_start=1815
-  _globals['_FREEDEVICEREQUEST']._serialized_end=1890
-  _globals['_FREEDEVICERESPONSE']._serialized_start=1892
-  _globals['_FREEDEVICERESPONSE']._serialized_end=1959
-  _globals['_DEVICESERVICE']._serialized_start=2131
-  _globals['_DEVICESERVICE']._serialized_end=2962
+  _globals['_DEVICELINE']._serialized_end=247
+  _globals['_DEVICE']._serialized_start=250
+  _globals['_DEVICE']._serialized_end=578
+  _globals['_GETDEVICEREQUEST']._serialized_start=580
+  _globals['_GETDEVICEREQUEST']._serialized_end=654
+  _globals['_GETDEVICERESPONSE']._serialized_start=656
+  _globals['_GETDEVICERESPONSE']._serialized_end=722
+  _globals['_LISTDEVICESREQUEST']._serialized_start=725
+  _globals['_LISTDEVICESREQUEST']._serialized_end=907
+  _globals['_LISTDEVICESRESPONSE']._serialized_start=909
+  _globals['_LISTDEVICESRESPONSE']._serialized_end=1003
+  _globals['_CREATEDEVICEREQUEST']._serialized_start=1005
+  _globals['_CREATEDEVICEREQUEST']._serialized_end=1089
+  _globals['_CREATEDEVICERESPONSE']._serialized_start=1091
+  _globals['_CREATEDEVICERESPONSE']._serialized_end=1160
+  _globals['_UPDATEDEVICEREQUEST']._serialized_start=1163
+  _globals['_UPDATEDEVICEREQUEST']._serialized_end=1296
+  _globals['_UPDATEDEVICERESPONSE']._serialized_start=1298
+  _globals['_UPDATEDEVICERESPONSE']._serialized_end=1367
+  _globals['_DELETEDEVICEREQUEST']._serialized_start=1369
+  _globals['_DELETEDEVICEREQUEST']._serialized_end=1432
+  _globals['_DELETEDEVICERESPONSE']._serialized_start=1434
+  _globals['_DELETEDEVICERESPONSE']._serialized_end=1456
+  _globals['_MOVEDEVICEREQUEST']._serialized_start=1458
+  _globals['_MOVEDEVICEREQUEST']._serialized_end=1536
+  _globals['_MOVEDEVICERESPONSE']._serialized_start=1538
+  _globals['_MOVEDEVICERESPONSE']._serialized_end=1605
+  _globals['_ASSIGNDEVICEREQUEST']._serialized_start=1608
+  _globals['_ASSIGNDEVICEREQUEST']._serialized_end=1756
+  _globals['_ASSIGNDEVICERESPONSE']._serialized_start=1758
+  _globals['_ASSIGNDEVICERESPONSE']._serialized_end=1827
+  _globals['_FREEDEVICEREQUEST']._serialized_start=1829
+  _globals['_FREEDEVICEREQUEST']._serialized_end=1904
+  _globals['_FREEDEVICERESPONSE']._serialized_start=1906
+  _globals['_FREEDEVICERESPONSE']._serialized_end=1973
+  _globals['_DEVICESERVICE']._serialized_start=2145
+  _globals['_DEVICESERVICE']._serialized_end=2976
 # @@protoc_insertion_point(module_scope)

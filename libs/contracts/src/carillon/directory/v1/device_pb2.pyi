@@ -56,20 +56,24 @@ class DeviceLine(_message.Message):
     PORT_FIELD_NUMBER: _builtins.int
     SIP_CREDENTIAL_ID_FIELD_NUMBER: _builtins.int
     LABEL_FIELD_NUMBER: _builtins.int
+    IPEI_FIELD_NUMBER: _builtins.int
     port: _builtins.int
     """1 if unset."""
     sip_credential_id: _builtins.str
     label: _builtins.str
+    ipei: _builtins.str
+    """IPEI (IPUI) of the handset of a base that has the line, ten hexadecimal digits, lower case; empty: whichever registers at this place."""
     def __init__(
         self,
         *,
         port: _builtins.int = ...,
         sip_credential_id: _builtins.str = ...,
         label: _builtins.str = ...,
+        ipei: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label", "port", b"port", "sip_credential_id", b"sip_credential_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ipei", b"ipei", "label", b"label", "port", b"port", "sip_credential_id", b"sip_credential_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -34,18 +34,22 @@ def settings(phone: Phone) -> File:
     wanted = phone.settings
     values |= {
         "Voice_Mail_Number": phone.voicemail,
-        "Call_Waiting_Setting": "Yes" if wanted.call_waiting else "No",
+        "CW_Setting": "Yes" if wanted.call_waiting else "No",
         "Language_Selection": _LANGUAGES.get(phone.language[:2], "English"),
         "Time_Zone": f"GMT{offset(phone.time_zone, colon=True)}",
         "Time_Format": "24hr" if wanted.time_format == "h24" else "12hr",
         "Date_Format": "month/day" if wanted.date_format == "month_day_year" else "day/month",
-        "Back_Light_Timer": f"{wanted.screen_timeout_seconds}s" if wanted.screen_timeout_seconds else "Always On",
-        "Phone_Lock_PIN": wanted.lock_code,
+        "Back_Light_Timer": _back_light(wanted.screen_timeout_seconds),
         "XML_Directory_Service_Name": "Directory",
         "XML_Directory_Service_URL": f"{phone.server.files_url}/{BOOK}",
     }
     children(root, values)
     return xml(root)
+
+
+def _back_light(seconds: int) -> str:
+    """The shortest of the phone's steps that is as long."""
+    return next((f"{step} s" for step in (10, 20, 30) if 0 < seconds <= step), "Always On")
 
 
 _LANGUAGES = {"fr": "French", "de": "German", "nl": "Dutch", "it": "Italian"}

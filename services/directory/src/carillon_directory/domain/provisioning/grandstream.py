@@ -18,16 +18,18 @@ def settings(phone: Phone) -> File:
                 f"{account}.enable": "Yes",
                 f"{account}.name": line.label,
                 f"{account}.sip.server.1.address": line.realm,
-                f"{account}.network.outboundProxy.1.address": f"{phone.server.host}:{phone.server.port}",
-                f"{account}.sip.transport": {"udp": "UDP", "tcp": "TCP", "tls": "TlsOrTcp"}[phone.server.transport],
+                f"{account}.sip.outboundProxy.1.address": f"{phone.server.host}:{phone.server.port}",
+                f"{account}.sip.transport": {"udp": "UDP", "tcp": "TCP", "tls": "Tls Or Tcp"}[phone.server.transport],
                 f"{account}.sip.userid": line.sip_user,
                 f"{account}.sip.subscriber.userid": line.sip_user,
                 f"{account}.sip.subscriber.password": line.password,
                 f"{account}.sip.subscriber.name": line.display_name,
-                f"{account}.sip.registration.expiration": "10",
-                f"{account}.sip.subscribe.forMWI": "Yes",
+                f"{account}.sip.registration": "Yes",
+                f"{account}.sip.registerExpiration": "10",
+                f"{account}.sip.subscribe.forMwi": "Yes",
                 f"{account}.sip.voicemail.number": phone.voicemail,
-                f"{account}.call.pickup.prefix": phone.pick_up,
+                f"{account}.sip.blf.callPickup.prefix": phone.pick_up,
+                f"{account}.ring.ringtone": phone.settings.ringtone,
             },
         )
     for key in phone.keys:
@@ -41,18 +43,20 @@ def settings(phone: Phone) -> File:
         config,
         {
             "language.gui": phone.language[:2],
-            "callFeatures.callWaiting.enable": "Yes" if wanted.call_waiting else "No",
-            "ringtone.default": wanted.ringtone,
+            "call.callWaiting.enable": "Yes" if wanted.call_waiting else "No",
             "dateTime.timezone": phone.time_zone,
-            "dateTime.timeFormat": "24H" if wanted.time_format == "h24" else "12H",
-            "dateTime.dateFormat": wanted.date_format,
-            "lcd.backlight.timeout": wanted.screen_timeout_seconds // 60,
-            "keypad.lock.password": wanted.lock_code,
+            "dateTime.format.time": "24Hour" if wanted.time_format == "h24" else "12Hour",
+            "dateTime.format.date": _DATES[wanted.date_format],
+            "lcd.backlight.activeTimeout": min(90, max(1, wanted.screen_timeout_seconds // 60)),
+            "lcd.backlight.brightness.idle": 0 if wanted.screen_timeout_seconds else 100,
             "phonebook.download.server": phone.server.files_url.partition("://")[2],
             "phonebook.download.mode": "EnabledUseHTTPS" if phone.server.files_url.startswith("https") else "EnabledUseHTTP",
         },
     )
     return xml(root)
+
+
+_DATES = {"day_month_year": "dd-mm-yyyy", "month_day_year": "mm-dd-yyyy", "year_month_day": "yyyy-mm-dd"}
 
 
 def phone_book(entries: tuple[Entry, ...]) -> File:

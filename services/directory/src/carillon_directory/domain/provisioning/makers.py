@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from carillon_directory.domain.provisioning import cisco, grandstream, polycom, snom, yealink
+from carillon_contracts.config import Device
+from carillon_directory.domain.provisioning import cisco, gigaset, grandstream, polycom, snom, yealink
 from carillon_directory.domain.provisioning.forms import File
 from carillon_directory.domain.provisioning.phone import Entry, Phone
 
@@ -30,13 +31,19 @@ class Maker:
     and the page in `page`.
 
     `pages`: of phones that take few entries at once; gets the page (0: the list of pages) and where the files are. `boot`: of a MAC.
+    `settings`: of phones, `base`: of DECT bases with handsets; None: the maker has none that are known here.
     """
 
     files: tuple[tuple[re.Pattern[str], FileKind], ...]
-    settings: Callable[[Phone], File]
-    phone_book: Callable[[tuple[Entry, ...]], File]
+    settings: Callable[[Phone], File] | None = None
+    phone_book: Callable[[tuple[Entry, ...]], File] | None = None
     pages: Callable[[tuple[Entry, ...], int, str], File] | None = None
     boot: Callable[[str], File] | None = None
+    base: Callable[[Phone], File] | None = None
+
+    def template(self, device: Device) -> Callable[[Phone], File] | None:
+        """What makes the settings of such a device; None: nothing here does."""
+        return self.base if device.type == "base" else self.settings
 
     def asked(self, name: str) -> Named | None:
         """Which file is meant; None: none of this maker's."""
@@ -77,8 +84,10 @@ MAKERS: Mapping[str, Maker] = {
         ),
         yealink.settings,
         yealink.phone_book,
+        base=yealink.base,
     ),
-    "snom": Maker(_patterns((r"(?:snom[A-Za-z0-9]*-)?{mac}\.(?:htm|xml)", "settings")), snom.settings, snom.phone_book),
+    "snom": Maker(_patterns((r"(?:snom[A-Za-z0-9]*-)?{mac}\.(?:htm|xml)", "settings")), snom.settings, snom.phone_book, base=snom.base),
+    "gigaset": Maker(_patterns((r"{mac}\.xml", "settings")), base=gigaset.base),
     "grandstream": Maker(_patterns((r"cfg{mac}(?:\.xml)?", "settings")), grandstream.settings, grandstream.phone_book),
     "polycom": Maker(
         _patterns(

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from carillon_contracts.config import Contact, Device, ProvisioningProfile, Site, User
+from carillon_contracts.config import Contact, Device, DeviceLine, ProvisioningProfile, Site, User
 from carillon_contracts.config.features import codes_of
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.organisation import site_of
@@ -39,6 +39,8 @@ class Line:
     #: As the phone's own display shows it, and what others see.
     label: str
     display_name: str
+    #: Of the handset that has it; empty: any.
+    ipei: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Phone:
 def gathered(config: TenantConfig, device: Device, passwords: dict[str, str], server: Server) -> Phone:
     """The phone that `device` is; lines whose credential has no password here are left out."""
     lines = tuple(
-        _line(config, each.port, each.sip_credential_id, each.label, passwords[each.sip_credential_id])
+        _line(config, each, passwords[each.sip_credential_id])
         for each in sorted(device.lines, key=lambda line: line.port)
         if each.sip_credential_id in passwords and each.sip_credential_id in config.sip_credentials
     )
@@ -124,12 +126,12 @@ def clean(text: str) -> str:
     return _CONTROL.sub(" ", text).strip()
 
 
-def _line(config: TenantConfig, port: int, credential_id: str, label: str, password: str) -> Line:
-    credential = config.sip_credentials[credential_id]
+def _line(config: TenantConfig, line: DeviceLine, password: str) -> Line:
+    credential = config.sip_credentials[line.sip_credential_id]
     user = config.users.get(credential.user_id)
-    name = clean(user.shown_name) if user is not None else credential_id
-    shown = clean(label) or (config.extension_of(user.id) if user is not None else "") or credential_id
-    return Line(port, credential_id, password, config.tenant.realm, shown, name)
+    name = clean(user.shown_name) if user is not None else credential.id
+    shown = clean(line.label) or (config.extension_of(user.id) if user is not None else "") or credential.id
+    return Line(line.port, credential.id, password, config.tenant.realm, shown, name, line.ipei)
 
 
 def _keys(config: TenantConfig, owner: User | None) -> tuple[Key, ...]:

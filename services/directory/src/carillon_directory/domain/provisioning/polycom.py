@@ -43,7 +43,7 @@ def settings(phone: Phone) -> File:
         "np.normal.ringing.calls.tonePattern": f"ringer{max(1, wanted.ringtone)}",
         "tcpIpApp.sntp.gmtOffset": int(utc_offset(phone.time_zone).total_seconds()),
         "lcl.datetime.time.24HourClock": int(wanted.time_format == "h24"),
-        "lcl.datetime.date.format": {"day_month_year": "D,dM", "month_day_year": "M,Dd", "year_month_day": "D,dM"}[wanted.date_format],
+        "lcl.datetime.date.format": _DATES[wanted.date_format],
         "up.backlight.timeout": wanted.screen_timeout_seconds,
         "phoneLock.enabled": int(bool(wanted.lock_code)),
     }
@@ -54,6 +54,7 @@ def settings(phone: Phone) -> File:
     return xml(root)
 
 
+_DATES = {"day_month_year": "DD/MM/YYYY", "month_day_year": "MM/DD/YYYY", "year_month_day": "YYYY/MM/DD"}
 _LANGUAGES = {"fr": "French_France", "de": "German_Germany", "nl": "Dutch_Netherlands", "it": "Italian_Italy"}
 
 

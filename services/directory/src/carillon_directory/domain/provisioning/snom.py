@@ -1,4 +1,4 @@
-"""Snom (D7xx): names of settings are those of the maker's administrator guide."""
+"""Snom (D7xx, D8xx; M-series bases): names of settings are those of the maker's administrator guides."""
 
 from xml.etree import ElementTree as Xml
 
@@ -39,9 +39,12 @@ def settings(phone: Phone) -> File:
         "timezone": _snom_zone(phone.time_zone),
         "time_24_format": "on" if phone.settings.time_format == "h24" else "off",
         "date_us_format": "on" if phone.settings.date_format == "month_day_year" else "off",
-        "display_timeout": phone.settings.screen_timeout_seconds,
+        "enable_backlight_dimming": "on" if phone.settings.screen_timeout_seconds else "off",
+        "dim_timer": phone.settings.screen_timeout_seconds,
+        "backlight_idle": 0,
         "keyboard_lock_pw": phone.settings.lock_code,
         "dkey_directory": f"url {phone.server.files_url}/{BOOK}",
+        "enable_keyboard_lock": "on" if phone.settings.lock_code else "off",
         "keyboard_lock": "on" if phone.settings.lock_code else "off",
     }.items():
         put(name, value)
@@ -51,6 +54,45 @@ def settings(phone: Phone) -> File:
         realm = phone.lines[0].realm if phone.lines else phone.server.host
         busy = f"blf <sip:{key.number}@{realm}>" + (f"|{phone.pick_up}" if phone.pick_up else "")
         made.text = busy if key.kind == "busy_lamp" else f"speed {key.number}"
+    return xml(root)
+
+
+def base(phone: Phone) -> File:
+    """The base's file: place N has line N. What is shown on the handsets' screens, and how they ring, is set on them."""
+    root = Xml.Element("settings")
+    shared = Xml.SubElement(root, "global")
+    language = _LANGUAGES.get(phone.language[:2], "English")
+    values: dict[str, object] = {"language": language, "timezone": _snom_zone(phone.time_zone), "timezone_by_country_region": "off"}
+    if phone.settings.lock_code:
+        values["ac_code"] = phone.settings.lock_code
+    children(shared, values | {"auto_dect_register": "on", "sip_check_sync_always_reboot": "off"})
+    server = Xml.SubElement(root, "server")
+    of_server = {
+        "srv_sip_server_alias": "PBX",
+        "user_host": phone.lines[0].realm if phone.lines else "",
+        "user_outbound": f"{phone.server.host}:{phone.server.port}",
+        "srv_sip_transport": phone.server.transport,
+        "user_expiry": 600,
+    }
+    for name, value in of_server.items():
+        Xml.SubElement(server, name, {"idx": "1"}).text = str(value)
+    extensions = Xml.SubElement(root, "extension")
+    for line in phone.lines:
+        of_line = {
+            "user_active": "on",
+            "user_realname": line.display_name,
+            "user_name": line.sip_user,
+            "user_pname": line.sip_user,
+            "user_pass": line.password,
+            "user_mailnumber": phone.voicemail,
+            "call_waiting": "on" if phone.settings.call_waiting else "off",
+            "subscr_sip_hs_idx": line.port,
+            "subscr_sip_line_name": line.label,
+            "subscr_sip_ua_data_server_id": 1,
+            "subscr_dect_ipui": f"0x{line.ipei.upper() or 'F' * 10}",
+        }
+        for name, value in of_line.items():
+            Xml.SubElement(extensions, name, {"idx": str(line.port)}).text = str(value)
     return xml(root)
 
 
