@@ -116,7 +116,7 @@ async def test_what_is_odd_about_plans_and_short_numbers_is_told(tenant: grpc.ai
     plan = pb.Plan(id="hours", entry="a", nodes=[pb.PlanNode(id="a", calendar=hours), end])
     help_ = pb.Extension(id="117", destination=pb.Destination(hang_up=pb.HANG_UP_REASON_BUSY))
     requests = (
-        pb.CreateScheduleRequest(schedule=pb.Schedule(id="never")),
+        pb.CreateScheduleRequest(schedule=pb.Schedule(id="never", exceptions=[pb.ScheduleException(date="2026-12-25")])),
         pb.CreatePlanRequest(plan=plan),
         pb.CreateExtensionRequest(extension=help_),
     )

@@ -100,3 +100,15 @@ def test_public_holidays_are_those_of_the_region_in_the_language() -> None:
         with pytest.raises(InvalidArgument) as refused:
             holidays_of(*wrong, "fr")
         assert list(refused.value.violations) == [field]
+
+
+@pytest.mark.feature("D-12")
+def test_a_new_schedule_has_the_usual_hours_unless_it_says_when_it_is_open(config: TenantConfig) -> None:
+    def made(**fields: Any) -> list[tuple[tuple[int, ...], str, str]]:
+        found = after(config, CreateResource(actor="x", kind="schedule", document={"id": "new", **fields})).schedules["new"]
+        return [(each.weekdays, each.start, each.end) for each in found.ranges]
+
+    week = (1, 2, 3, 4, 5)
+    assert made() == made(mode="closed") == [(week, "09:00", "12:00"), (week, "13:00", "18:00")]
+    assert made(ranges=[{"weekdays": [6], "start": "10:00", "end": "11:00"}]) == [((6,), "10:00", "11:00")]
+    assert made(exceptions=[{"date": "2026-12-24", "ranges": [{"start": "10:00", "end": "11:00"}]}]) == []

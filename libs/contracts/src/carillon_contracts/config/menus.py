@@ -7,6 +7,10 @@ from pydantic import Field, StringConstraints, model_validator
 from carillon_contracts.config.destinations import Announcement, Destination
 from carillon_contracts.config.values import Departmental, Language, Shape
 
+#: A key is waited for so long where the menu does not say: before the prompt comes again, and in a simple reception, where it does not.
+KEY_SECONDS = 60
+RECEPTION_SECONDS = 5
+
 
 class MenuKey(Shape):
     """What a key does: a destination, or a message, after which the menu is played again."""
@@ -35,7 +39,8 @@ class Menu(Departmental):
     extension_dialling: bool = False
     wrong_key: tuple[Announcement, ...] = ()
     no_key: tuple[Announcement, ...] = ()
-    timeout_seconds: Annotated[int, Field(ge=1, le=60)] = 5
+    #: 0: see `key_seconds`.
+    timeout_seconds: Annotated[int, Field(ge=0, le=60)] = 0
     replays: Annotated[int, Field(ge=0, le=9)] = 2
     no_choice: Destination | None = None
     #: Spoken to who chose nothing, before `no_choice` or the end.
@@ -46,7 +51,7 @@ class Menu(Departmental):
     out_of_hours: Destination | None = None
     #: Every caller goes there at once, without a word.
     redirect: Destination | None = None
-    #: In all, over every replay; then `timed_out`, or the end.
+    #: In all, over every replay; then `timed_out`, or as who chose nothing.
     overall_seconds: Annotated[int, Field(ge=10, le=3600)] = 180
     timed_out: Destination | None = None
 
@@ -58,3 +63,8 @@ class Menu(Departmental):
         if not self.keys and not self.extension_dialling:
             raise ValueError("keys: at least one key, or extension_dialling")
         return self
+
+    @property
+    def key_seconds(self) -> int:
+        """How long a key is waited for after the prompt."""
+        return self.timeout_seconds or (KEY_SECONDS if self.replays else RECEPTION_SECONDS)

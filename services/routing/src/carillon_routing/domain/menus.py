@@ -25,7 +25,7 @@ def enter(walk: Walk, menu_id: str) -> Move:
     elsewhere = _elsewhere(walk, menu)
     if elsewhere is not None:
         return elsewhere
-    walk.note(f"menu/{menu_id}", True, f"plays and waits {menu.timeout_seconds} s for a key")
+    walk.note(f"menu/{menu_id}", True, f"plays and waits {menu.key_seconds} s for a key")
     since = int(walk.now.timestamp())
     return _ask(menu, MenuWait(menu.id, since=since), walk.speak(menu.introduction) + walk.speak(menu.prompt))
 
@@ -60,7 +60,7 @@ def pressed(walk: Walk, wait: MenuWait, gathered: Gathered) -> Move:
     if not digits and spent >= menu.overall_seconds:
         return _timed_out(walk, menu, spent)
     if not digits:
-        return _again(walk, menu, wait, f"no key within {menu.timeout_seconds} s", walk.speak(menu.no_key))
+        return _again(walk, menu, wait, f"no key within {menu.key_seconds} s", walk.speak(menu.no_key))
     longest = longest_extension(walk.config, digits) if menu.extension_dialling else 0
     if not wait.digits and len(digits) == 1 and longest > 1:
         walk.note(f"menu/{menu.id} digit {digits}", True, f"begins an extension; waiting {REST_MS / 1000} s for the rest")
@@ -145,16 +145,16 @@ def no_choice(walk: Walk, menu: Menu) -> Move:
 
 
 def _timed_out(walk: Walk, menu: Menu, spent: int) -> Move:
-    to = name_of(menu.timed_out) if menu.timed_out is not None else "hang_up"
+    to = name_of(menu.timed_out) if menu.timed_out is not None else ""
     walk.note(f"menu/{menu.id} overall", True, f"{spent} s went by, of {menu.overall_seconds} in all", to)
     if menu.timed_out is None:
-        return Stop(ENDS["answered"])
+        return no_choice(walk, menu)
     walk.leave()
     return ToDestination(menu.timed_out)
 
 
 def _ask(menu: Menu, wait: MenuWait, phrases: tuple[Phrase, ...]) -> Stop:
-    timeout_ms = menu.timeout_seconds * 1000
+    timeout_ms = menu.key_seconds * 1000
     return Stop(Gather(phrases[:MAX_PHRASES], 1, timeout_ms, timeout_ms), wait)
 
 

@@ -87,7 +87,7 @@ class Menu(_message.Message):
     extension_dialling: _builtins.bool
     """Digits of an extension may be dialled."""
     timeout_seconds: _builtins.int
-    """Message again after this; 1 to 60, 5 if unset."""
+    """Message again after this; 1 to 60. If unset 60, and 5 where the prompt is never replayed: a reception that puts silent callers through."""
     replays: _builtins.int
     """The prompt is replayed this often; 0 to 9, 2 if unset."""
     schedule_id: _builtins.str
@@ -122,7 +122,7 @@ class Menu(_message.Message):
 
     @_builtins.property
     def timed_out(self) -> _destination_pb2.Destination:
-        """Where a caller goes after that; unset: hang up."""
+        """Where a caller goes after that; unset: as who chose nothing."""
 
     def __init__(
         self,

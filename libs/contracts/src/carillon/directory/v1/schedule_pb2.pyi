@@ -184,7 +184,9 @@ class Schedule(_message.Message):
     mode: Global___ScheduleMode.ValueType
     """Set by hand, it beats the ranges; automatic if unset."""
     @_builtins.property
-    def ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___WeeklyRange]: ...
+    def ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___WeeklyRange]:
+        """CreateSchedule without ranges and exceptions makes Monday to Friday 09:00 to 12:00 and 13:00 to 18:00."""
+
     @_builtins.property
     def exceptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScheduleException]:
         """A date's exception replaces its weekday."""
