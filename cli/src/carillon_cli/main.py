@@ -48,6 +48,8 @@ COMMANDS = {
     "trace": "calls of chosen numbers told as they happen, with every reason",
     "replay": "whether a past call would be decided again as it was, and where not",
     "plan": "drafts of routing plans: activated when their tests pass, rolled back, and what became of a plan",
+    "compare": "which past calls would go elsewhere with a draft of a plan",
+    "activate": "put a draft in its plan's place, once its tests pass and past calls go where they may",
     "simulate": "what would become of a call, and why; tests of plans",
     "messages": "messages in the mailboxes",
     "recordings": "recordings of calls",

@@ -59,6 +59,15 @@ class Story:
     def call_ids(self) -> set[str]:
         return {record["call_id"] for record in self.records()}
 
+    def past_calls(self) -> list[str]:
+        """The ids of all calls so far, page by page, newest first."""
+        found, token = list[str](), ""
+        while True:
+            page = self._cdr.call("carillon.cdr.v1.RecordService/ListRecords", {"page_size": 100, "page_token": token})
+            found += [record["call_id"] for record in page.get("records", ())]
+            if not (token := page.get("next_page_token", "")):
+                return found
+
     def record(self, known: set[str]) -> dict[str, Any]:
         """The one that is not among the known."""
         (fresh,) = until(lambda: [record for record in self.records() if record["call_id"] not in known], "the record", 30)

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     for line in told(answer, request, dry_run=options.dry_run):
         print(line)
     for saved in answer.warnings:
-        print(*_about(saved))
+        print(_about(saved))
         print("\n".join(f"  {line}" for line in found(saved.findings)))
     if options.keep_passwords and answer.new_credentials:
         kept = Folders(options.data).credentials
@@ -58,10 +58,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _about(saved: plan_pb2.SavedPlanFindings) -> tuple[str, str]:
+def _about(saved: plan_pb2.SavedPlanFindings) -> str:
     """Kind and id of what something odd is told of."""
-    of = ("plan", saved.plan_id), ("draft", saved.plan_draft_id), ("extension", saved.extension_id), ("short code", saved.short_code_id)
-    return next((each for each in of if each[1]), ("contact", saved.contact_id))
+    return next(f"{field.name.removesuffix('_id')} {name}" for field, name in saved.ListFields() if field.name.endswith("_id"))
 
 
 async def apply(system: System, request: directory_pb2.ApplyTenantRequest) -> directory_pb2.ApplyTenantResponse:

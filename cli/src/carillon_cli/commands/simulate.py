@@ -10,6 +10,7 @@ from carillon.routing.v1 import routing_pb2 as pb
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
 from carillon_cli import assumptions
 from carillon_cli.assumptions import pairs
+from carillon_cli.commands.activate import tested
 from carillon_cli.errors import CliError
 from carillon_cli.render.explain import step_text, trace_lines
 from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
@@ -53,10 +54,10 @@ async def _run(system: System, options: argparse.Namespace) -> int:
         service = RoutingServiceStub(routing)
         if options.test:
             request = pb.TestPlanRequest(plan_id=options.test, plan_draft_id=options.draft)
-            tested = await ask(service.TestPlan(request, timeout=RPC_SECONDS), "routing")
-            for result in tested.results:
-                print(f"{'passed' if result.passed else 'FAILED'}  {result.plan_test_id}: came by {', '.join(result.reached) or 'nothing'}")
-            return 0 if tested.passed else 1
+            ran = await ask(service.TestPlan(request, timeout=RPC_SECONDS), "routing")
+            for result in ran.results:
+                print(tested(result))
+            return 0 if ran.passed else 1
         answer = await ask(service.Simulate(_request(system, options), timeout=RPC_SECONDS), "routing")
     for number, turn in enumerate(answer.turns, 1):
         after = turn.at.ToMilliseconds() - answer.turns[0].at.ToMilliseconds()

@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.reseller_pb2_grpc import add_ResellerServiceServicer_to_server
-from carillon_contracts.config import RESOURCES, Contact, Extension, Number, NumberBlock, Plan, PlanDraft, Resource, ShortCode, Tenant, User
+from carillon_contracts.config import RESOURCES, Contact, Extension, Number, NumberBlock, Plan, Resource, Tenant, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.adapters.proto_mapping import to_document, to_message
@@ -47,7 +47,7 @@ from carillon_directory.grpc_common import (
     required,
     resource_of,
 )
-from carillon_directory.grpc_findings import PlanChecks, saved_warnings
+from carillon_directory.grpc_findings import WARNED, PlanChecks, saved_warnings
 from carillon_directory.grpc_history import HistoryServicer
 from carillon_directory.grpc_import import ImportServicer
 from carillon_directory.grpc_plans import PlanVerbs
@@ -239,7 +239,7 @@ class ResourceServicer:
         if resource_id in executed.passwords and isinstance(message, pb.SipCredential):
             message.password = executed.passwords[resource_id]
         response: Any = self._kind.response(verb, **{self._kind.kind: message})
-        if self._kind.model in (Plan, PlanDraft, Extension, ShortCode, Contact):
+        if self._kind.model in WARNED:
             response.warnings.extend(saved_warnings(executed.config, resource))
         if isinstance(resource, Number):
             wanted = short_numbers(executed.config, resource.id)

@@ -11,7 +11,8 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.finding_texts import told
 from carillon_directory.adapters.proto_mapping import mask_paths, to_document
 from carillon_directory.domain.commands import CreateResource, UpdateResource
-from carillon_directory.domain.findings import Finding, findings, of_number
+from carillon_directory.domain.findings import findings, of_number
+from carillon_directory.domain.group_findings import KINDS, findings_of
 from carillon_directory.domain.outcomes import Invalid, Violation
 from carillon_directory.domain.refusals import refused
 from carillon_directory.grpc_common import bounds_of, language_of, or_raise, reach_of, resource_of
@@ -20,8 +21,9 @@ from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import current_principal, current_tenant
 
 R = TypeVar("R", bound=Resource)
-#: Kinds of resources that something odd may be told of.
-_CHECKED = frozenset(kind.KIND for kind in (Plan, PlanDraft, Extension, ShortCode, Contact))
+#: Kinds that answer what is odd when they are saved.
+WARNED: tuple[type[Resource], ...] = (Plan, PlanDraft, *KINDS, Extension, ShortCode, Contact)
+_WARNED_KINDS = frozenset(kind.KIND for kind in WARNED)
 _NODE = re.compile(r"(?:plan\.)?nodes\[(\d+)\]")
 
 
@@ -73,12 +75,9 @@ def _known(config: TenantConfig, kind: type[R], name: str) -> R:
     return found
 
 
-def warnings(config: TenantConfig, plan: Plan, language: Language) -> list[pb.PlanFinding]:
-    """What is odd about a plan, in words."""
-    return _told(findings(config, plan), language)
-
-
-def _told(odd: Iterable[Finding], language: Language) -> list[pb.PlanFinding]:
+def warnings(config: TenantConfig, resource: Resource, language: Language) -> list[pb.PlanFinding]:
+    """What is odd about a plan, a menu, ..., in words."""
+    odd = findings(config, resource) if isinstance(resource, Plan) else [*findings_of(config, resource), *of_number(config, resource)]
     return [
         pb.PlanFinding(
             severity=pb.FINDING_SEVERITY_WARNING,
@@ -93,19 +92,17 @@ def _told(odd: Iterable[Finding], language: Language) -> list[pb.PlanFinding]:
 
 
 def saved_warnings(config: TenantConfig, resource: Resource) -> Iterable[pb.PlanFinding]:
-    """Of a plan, a draft or a short number that was just saved; nothing of anything else."""
+    """Of what was just saved; nothing of what is not one of `WARNED`."""
     if isinstance(resource, PlanDraft):
         resource = resource.plan(config.plans.get(resource.plan_id))
-    if isinstance(resource, Plan):
-        return warnings(config, resource, language_of(config))
-    return _told(of_number(config, resource), language_of(config))
+    return warnings(config, resource, language_of(config)) if isinstance(resource, WARNED) else ()
 
 
 def warnings_of_all(executed: Executed) -> Iterable[pb.SavedPlanFindings]:
     """Of what a step saves, or would save, each that has any."""
     after = executed.after
     for change in executed.changes:
-        if after is None or change.resource not in _CHECKED or change.action == "deleted":
+        if after is None or change.resource not in _WARNED_KINDS or change.action == "deleted":
             continue
         resource = resource_of(after, change.resource, change.resource_id)
         found = list(saved_warnings(after, resource)) if resource is not None else []

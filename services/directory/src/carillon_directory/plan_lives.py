@@ -4,29 +4,42 @@ Always: what changes is one resource, in one change; it is refused when the plan
 tests were run.
 """
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from carillon_contracts.config import Plan, PlanDraft, PlanTest
+from carillon_contracts.config import PastCallsBound, Plan, PlanDraft, PlanTest
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.bounds import Reach
 from carillon_directory.domain.commands import Asked, PutBack
 from carillon_directory.domain.documents import dump
 from carillon_directory.domain.outcomes import Conflict, Forbidden, Invalid, Missing, Refused, Stale, Violation
 from carillon_directory.handlers import Directory, Executed
-from carillon_directory.ports import GateAway, PlanGate, RanTest
+from carillon_directory.ports import ComparedCalls, GateAway, PlanGate, RanTest
+
+#: Newest calls that are followed where nobody says how many.
+USUAL_CALLS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What the tests said; `away`: why they could not be run, or empty."""
+    """What the tests said, and past calls where they were wanted; `away`: why that could not be found out, or empty."""
 
     tests: tuple[RanTest, ...] = ()
     away: str = ""
+    compared: ComparedCalls | None = None
+    #: Calls that may go elsewhere; None: any number.
+    max_elsewhere: int | None = None
 
     @property
     def passed(self) -> bool:
-        """Every test was run and passed."""
-        return not self.away and all(test.passed for test in self.tests)
+        """Every test was run and passed, and no more calls would go elsewhere than may."""
+        return not self.away and all(test.passed for test in self.tests) and not self.too_many
+
+    @property
+    def too_many(self) -> bool:
+        """More calls would go elsewhere than may."""
+        return self.compared is not None and self.max_elsewhere is not None and self.compared.elsewhere > self.max_elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,19 @@ class Failing:
     tests: tuple[RanTest, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class TooManyElsewhere:
+    """Past calls hold the draft up."""
+
+    plan_id: str
+    compared: ComparedCalls
+    max_elsewhere: int
+
+
+#: How an activation ends.
+Activated = Changed | Refused | NotTested | Failing | TooManyElsewhere
+
+
 class PlanLives:
     """Of all tenants."""
 
@@ -61,34 +87,75 @@ class PlanLives:
         self._gate = gate
 
     async def activate(
-        self, tenant_id: str, asked: Asked, draft_id: str, etag: str, *, force: bool, dry_run: bool
-    ) -> Changed | Refused | NotTested | Failing:
-        """Raises `TooBusy`. In a dry run tests that fail, or cannot be run, are told and refuse nothing."""
+        self,
+        tenant_id: str,
+        asked: Asked,
+        draft_id: str,
+        etag: str,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        past_calls: PastCallsBound | None = None,
+    ) -> AsyncGenerator[ComparedCalls | Activated, None]:
+        """How far the comparison is, where one is wanted, and last how it ended. Raises `TooBusy`.
+
+        In a dry run what would refuse the draft, or cannot be found out, is told and refuses nothing."""
         config = await self._directory.read(tenant_id)
         if not isinstance(config, TenantConfig):
-            return config
+            yield config
+            return
         draft = config.plan_drafts.get(draft_id)
-        if draft is None or not Reach.of(config, asked.bounds).covers(draft):
-            return Missing(PlanDraft.KIND, draft_id)
-        if etag and etag != draft.etag:
-            return Stale(PlanDraft.KIND, draft_id, draft.etag)
-        if force and not asked.reason:
-            return Invalid((Violation("reason", "is required when tests are passed over"),))
-        if force and not asked.bounds.whole:
-            return Forbidden("tests are passed over only by who may change the whole tenant")
+        if draft is None:
+            yield Missing(PlanDraft.KIND, draft_id)
+            return
+        if (unfit := self._unfit(config, draft, asked, etag, force=force)) is not None:
+            yield unfit
+            return
         reason = f"draft {draft_id} activated{' by force' if force else ''}{': ' if asked.reason else ''}{asked.reason}"
         plan = draft.plan(config.plans.get(draft.plan_id))
         expected = {(PlanDraft.KIND, draft_id): draft.etag}
         change = await self._change(config, replace(asked, reason=reason), plan, expected)
         if isinstance(change, Refused):
-            return change
+            yield change
+            return
         gate = await self._run(tenant_id, plan, config.seq)
-        if not force and not dry_run:
-            if gate.away:
-                return NotTested(gate.away)
-            if not gate.passed:
-                return Failing(tuple(test for test in gate.tests if not test.passed))
-        return await self._done(config, change, plan, gate, dry_run)
+        wanted = _wanted(past_calls, None if force else plan.past_calls)
+        if wanted is not None and (dry_run or force or gate.passed):
+            async with aclosing(self._compared(config, plan, gate, wanted)) as comparison:
+                async for found in comparison:
+                    if isinstance(found, ComparedCalls):
+                        yield found
+                    else:
+                        gate = found
+        held = None if force or dry_run else _held_up(plan, gate)
+        yield held or await self._done(config, change, plan, gate, dry_run)
+
+    def _unfit(self, config: TenantConfig, draft: PlanDraft, asked: Asked, etag: str, *, force: bool) -> Refused | None:
+        """Why the draft cannot be activated whatever its tests say."""
+        if not Reach.of(config, asked.bounds).covers(draft):
+            return Missing(PlanDraft.KIND, draft.id)
+        if etag and etag != draft.etag:
+            return Stale(PlanDraft.KIND, draft.id, draft.etag)
+        if force and not asked.reason:
+            return Invalid((Violation("reason", "is required when tests are passed over"),))
+        if force and not asked.bounds.whole:
+            return Forbidden("tests are passed over only by who may change the whole tenant")
+        return None
+
+    async def _compared(
+        self, config: TenantConfig, plan: Plan, gate: Gate, wanted: PastCallsBound
+    ) -> AsyncGenerator[ComparedCalls | Gate, None]:
+        """The progress, and last the gate with what was found."""
+        last = ComparedCalls()
+        try:
+            async with aclosing(self._gate.compare(config.tenant_id, plan, config.seq, wanted.max_calls)) as comparison:
+                async for last in comparison:
+                    yield last
+        except GateAway as away:
+            yield replace(gate, away=str(away))
+            return
+        done = replace(gate, compared=last, max_elsewhere=wanted.max_elsewhere)
+        yield done if last.done else replace(gate, away="the comparison of past calls ended early")
 
     async def roll_back(self, tenant_id: str, asked: Asked, plan_id: str, etag: str, version: int, *, dry_run: bool) -> Changed | Refused:
         """To what the plan was at a version, or (0) before its last change. Raises `TooBusy`."""
@@ -152,6 +219,24 @@ class PlanLives:
         if not isinstance(executed, Executed):
             return executed
         return Changed(executed.config.plans[plan.id], nodes, gate, executed.config.seq)
+
+
+def _wanted(*bounds: PastCallsBound | None) -> PastCallsBound | None:
+    """What satisfies all of them; None: nothing is wanted."""
+    given = [bound for bound in bounds if bound is not None]
+    narrow = [bound.max_elsewhere for bound in given if bound.max_elsewhere is not None]
+    most = max((bound.max_calls or USUAL_CALLS for bound in given), default=0)
+    return PastCallsBound(max_calls=most, max_elsewhere=min(narrow, default=None)) if given else None
+
+
+def _held_up(plan: Plan, gate: Gate) -> NotTested | Failing | TooManyElsewhere | None:
+    if gate.away:
+        return NotTested(gate.away)
+    if failing := tuple(test for test in gate.tests if not test.passed):
+        return Failing(failing)
+    if gate.too_many and gate.compared is not None:
+        return TooManyElsewhere(plan.id, gate.compared, gate.max_elsewhere or 0)
+    return None
 
 
 def _node_changes(before: Plan | None, after: Plan) -> tuple[tuple[str, str], ...]:

@@ -1,6 +1,6 @@
 """What the directory needs of the outside: a log of changes for each tenant, with claims that hold in the whole installation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -103,15 +103,45 @@ class GateAway(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RanTest:
-    """What became of a plan's test, and where its call came by."""
+    """What became of a plan's test, where its call came by, and what it missed."""
 
     test_id: str
     passed: bool
     reached: tuple[str, ...]
+    missed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MovedCalls:
+    """Calls that would go the same other way, step by step, and some of them."""
+
+    now: tuple[str, ...]
+    draft: tuple[str, ...]
+    calls: int
+    call_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedCalls:
+    """Past calls followed with a plan of now and with what may take its place: so far, or (`done`) all with the largest groups."""
+
+    total: int = 0
+    read: int = 0
+    by_plan: int = 0
+    elsewhere: int = 0
+    not_followed: int = 0
+    done: bool = False
+    groups: tuple[MovedCalls, ...] = ()
+    ungrouped: int = 0
 
 
 class PlanGate(Protocol):
-    """Runs the tests of plans on a plan that does not decide calls yet."""
+    """Runs the tests of plans, and follows past calls, on a plan that does not decide calls yet."""
 
     async def run(self, tenant_id: str, plan: Plan, version: int) -> tuple[RanTest, ...]:
         """With `plan` in its place in that version of the configuration, or a newer one. Raises `GateAway`."""
+        ...
+
+    def compare(self, tenant_id: str, plan: Plan, version: int, max_calls: int) -> AsyncGenerator[ComparedCalls, None]:
+        """The same with past calls: so many of the newest (0: as many as is usual); the last one is `done`. Raises `GateAway`."""
+        ...

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.batch_pb2_grpc import BatchServiceStub
+from carillon.directory.v1.menu_pb2_grpc import MenuServiceStub
 from carillon.directory.v1.tenant_pb2_grpc import TenantServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 
@@ -128,6 +129,23 @@ async def test_what_is_odd_about_plans_and_short_numbers_is_told(tenant: grpc.ai
         created = pb.CreateExtensionResponse()
         assert answer.responses[2].Unpack(created)
         assert [(each.kind, each.field) for each in created.warnings] == [("number_calls_help", "id")]
+
+
+@pytest.mark.feature("R-2")
+async def test_what_is_odd_about_menus_and_groups_is_told_when_they_are_saved_and_before(tenant: grpc.aio.Channel) -> None:
+    again = pb.MenuKey(key="1", destination=pb.Destination(menu_id="round"))
+    menu = pb.Menu(id="round", prompt=[pb.Announcement(text="Press 1.", language="en")], keys=[again])
+    request = pb.CreateMenuRequest(menu=menu)
+    (odd,) = (await batch(tenant, request, dry_run=True)).warnings
+    assert (odd.menu_id, [each.kind for each in odd.findings]) == ("round", ["menu_no_way_out"])
+    made = await MenuServiceStub(tenant).CreateMenu(request)  # type: ignore[no-untyped-call]
+    assert [(each.kind, each.field, each.node_id) for each in made.warnings] == [("menu_no_way_out", "keys", "")]
+    assert all(each.reason and each.mend for each in made.warnings)
+    mended = pb.UpdateMenuRequest(menu=pb.Menu(id="round", no_choice=pb.Destination(hang_up=pb.HANG_UP_REASON_NORMAL)))
+    assert not (await MenuServiceStub(tenant).UpdateMenu(mended)).warnings  # type: ignore[no-untyped-call]
+    answer = pb.CreateQueueResponse()
+    (await batch(tenant, pb.CreateQueueRequest(queue=pb.Queue(id="nobody")))).responses[0].Unpack(answer)
+    assert answer.warnings[0].kind == "queue_empty"
 
 
 async def test_a_dry_run_shows_the_changes_and_makes_none(tenant: grpc.aio.Channel) -> None:

@@ -16,7 +16,8 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.finding_texts import texts, told
 from carillon_directory.domain.checks import violations
 from carillon_directory.domain.documents import Secret, parse
-from carillon_directory.domain.findings import Finding, findings, of_number
+from carillon_directory.domain.finding import Finding
+from carillon_directory.domain.findings import findings, of_number
 from carillon_directory.domain.openings import covered
 from carillon_directory.domain.outcomes import Violation
 from carillon_directory.domain.refusals import KINDS, refused
@@ -158,7 +159,11 @@ def test_ways_that_end_in_nothing() -> None:
     assert found({"id": "a", "destination": {**rings["destination"], "ways": {"otherwise": "z"}}}, user=[user]) == []
     assert found(rings, user=[{**user, "forwarding": {"no_answer": {"hang_up": "busy"}}}]) == []
     queue = {"id": "a", "queue": {"queue_id": "q"}}
-    assert found(queue, queue=[{"id": "q"}]) == [("queue_empty", "nodes[0].queue.queue_id"), ("no_way_on", "nodes[0].queue.ways")]
+    assert found(queue, queue=[{"id": "q"}]) == [
+        ("queue_empty", "nodes[0].queue.queue_id"),
+        ("queue_without_end", "nodes[0].queue.queue_id"),
+        ("queue_full_ends", "nodes[0].queue.ways"),
+    ]
     back = plan({"id": "r", "return_to": {"exit": "vip"}}, {"id": "s", "return_to": {}}, plan_id="sub")
     runs = {"id": "a", "sub_plan": {"plan_id": "sub", "exits": [{"name": "old", "next": "z"}]}}
     assert found(runs, others=(back,)) == [

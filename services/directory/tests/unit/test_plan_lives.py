@@ -1,19 +1,20 @@
 """Drafts become plans, plans become what they were: with tests that hold or do not, and changes that come between."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from carillon_contracts.config import Plan
+from carillon_contracts.config import PastCallsBound, Plan
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import Asked, Bounds, UpdateResource
 from carillon_directory.domain.outcomes import Conflict, Forbidden, Invalid, Missing, Stale
 from carillon_directory.handlers import Directory, Executed, TenantStates
-from carillon_directory.plan_lives import Changed, Failing, NotTested, PlanLives
-from carillon_directory.ports import GateAway, RanTest
+from carillon_directory.plan_lives import USUAL_CALLS, Changed, Failing, NotTested, PlanLives, TooManyElsewhere
+from carillon_directory.ports import ComparedCalls, GateAway, RanTest
 from carillon_directory.testing import MemoryTenantLog, company_command
 from carillon_kit.clock import ManualClock
 from carillon_kit.ids import SequenceIds
@@ -44,6 +45,16 @@ class Gate:
     away: bool = False
     asked: list[tuple[Plan, int]] = field(default_factory=list)
     before: Callable[[], Any] | None = None
+    #: What a comparison tells.
+    compared: tuple[ComparedCalls, ...] = (ComparedCalls(9, 4, 2, 1), ComparedCalls(9, 9, 6, 2, done=True))
+    wanted: list[int] = field(default_factory=list)
+
+    async def compare(self, tenant_id: str, plan: Plan, version: int, max_calls: int) -> AsyncGenerator[ComparedCalls, None]:
+        self.wanted.append(max_calls)
+        for each in self.compared:
+            yield each
+        if not self.compared:
+            raise GateAway("cdr is away")
 
     async def run(self, tenant_id: str, plan: Plan, version: int) -> tuple[RanTest, ...]:
         self.asked.append((plan, version))
@@ -66,8 +77,13 @@ class World:
         assert isinstance(found, TenantConfig)
         return found
 
-    async def activate(self, asked: Asked = ASKED, etag: str = "", *, force: bool = False, dry_run: bool = False) -> Any:
-        return await self.lives.activate("acme", asked, "summer", etag, force=force, dry_run=dry_run)
+    async def steps(
+        self, asked: Asked = ASKED, etag: str = "", *, draft: str = "summer", tenant: str = "acme", **options: Any
+    ) -> list[Any]:
+        return [step async for step in self.lives.activate(tenant, asked, draft, etag, **options)]
+
+    async def activate(self, asked: Asked = ASKED, etag: str = "", **options: Any) -> Any:
+        return (await self.steps(asked, etag, **options))[-1]
 
     async def roll_back(self, version: int = 0, *, dry_run: bool = False) -> Any:
         return await self.lives.roll_back("acme", ASKED, "main", "", version, dry_run=dry_run)
@@ -109,6 +125,44 @@ async def test_a_failing_test_or_a_gate_that_is_away_holds_the_draft_up(world: W
     assert (await world.config()).seq == before
 
 
+async def test_past_calls_hold_a_draft_up_when_more_would_go_elsewhere_than_may(world: World) -> None:
+    before = (await world.config()).seq
+    steps = await world.steps(past_calls=PastCallsBound(max_calls=9, max_elsewhere=1))
+    assert steps == [*world.gate.compared, TooManyElsewhere("main", world.gate.compared[-1], 1)]
+    assert (await world.config()).seq == before
+    done = await world.activate(past_calls=PastCallsBound(max_elsewhere=2))
+    assert (done.gate.passed, done.gate.compared) == (True, world.gate.compared[-1])
+    assert world.gate.wanted == [9, USUAL_CALLS]
+    assert (await world.config()).plans["main"].entry == "say"
+
+
+async def test_what_the_plan_wants_of_past_calls_counts_whatever_the_request_says(world: World) -> None:
+    await world.change("plan", "main", "past_calls", {"max_calls": 500, "max_elsewhere": 1})
+    assert isinstance(await world.activate(), TooManyElsewhere)
+    assert isinstance(await world.activate(past_calls=PastCallsBound(max_calls=9, max_elsewhere=5)), TooManyElsewhere)
+    assert world.gate.wanted == [500, 500]
+    dry = await world.activate(dry_run=True)
+    assert (dry.gate.passed, dry.gate.compared) == (False, world.gate.compared[-1])
+    done = await world.activate(force=True)
+    assert (done.gate.compared, (await world.config()).plans["main"].past_calls.max_calls) == (None, 500)  # type: ignore[union-attr]
+
+
+async def test_past_calls_that_cannot_be_read_to_the_end_hold_the_draft_up(world: World) -> None:
+    for told in ((), (ComparedCalls(9, 4),)):
+        world.gate.compared = told
+        assert isinstance(await world.activate(past_calls=PastCallsBound()), NotTested)
+    world.gate.tests = (RanTest("t", False, ()),)
+    assert isinstance(await world.activate(past_calls=PastCallsBound()), Failing)
+    assert len(world.gate.wanted) == 2
+
+
+async def test_who_leaves_during_the_comparison_has_changed_nothing(world: World) -> None:
+    before = (await world.config()).seq
+    async with aclosing(world.lives.activate("acme", ASKED, "summer", "", past_calls=PastCallsBound())) as steps:
+        assert await anext(steps) == world.gate.compared[0]
+    assert (await world.config()).seq == before
+
+
 async def test_force_passes_over_tests_with_a_reason_and_the_right(world: World) -> None:
     world.gate.away = True
     assert isinstance(await world.activate(Asked(actor="ann"), force=True), Invalid)
@@ -143,9 +197,9 @@ async def test_what_changes_while_the_tests_run_refuses_the_draft(world: World, 
 
 
 async def test_drafts_that_are_not_there_or_not_the_one_meant_are_refused(world: World) -> None:
-    assert await world.lives.activate("acme", ASKED, "winter", "", force=False, dry_run=False) == Missing("plan_draft", "winter")
+    assert await world.activate(draft="winter") == Missing("plan_draft", "winter")
     assert isinstance(await world.activate(etag="0"), Stale)
-    assert isinstance(await world.lives.activate("nobody", ASKED, "summer", "", force=False, dry_run=False), Missing)
+    assert isinstance(await world.activate(tenant="nobody"), Missing)
 
 
 async def test_rolling_back_is_one_call_and_can_be_taken_back(world: World) -> None:

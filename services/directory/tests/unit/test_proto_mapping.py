@@ -68,6 +68,7 @@ CALL_ROUTING: dict[str, Any] = {
         {
             "id": "main",
             "entry": "origin",
+            "past_calls": {"max_calls": 5000, "max_elsewhere": 0},
             "nodes": [
                 {"id": "origin", "origin": {"entries": [{"countries": ["CH"], "withheld": True, "next": "limit"}], "otherwise": "bye"}},
                 {"id": "limit", "limit": {"max_calls": 2, "max_starts": 5, "per_seconds": 60, "within": "split", "over": "bye"}},
@@ -139,6 +140,10 @@ QUEUES = {
             "at": "2026-03-02T10:15",
             "keys": ["1", ""],
             "busy_user_ids": ["ann"],
+            "modes": [{"schedule_id": "day", "mode": "night"}],
+            "results": [{"user_id": "bob", "result": "rejected"}, {"external_number": "+41791112233", "result": "no_answer"}],
+            "queue_result": "full",
+            "comes_by": ["plan/main", "user/bob"],
             "reaches": {"user_id": "bob"},
         }
     ],

@@ -1,11 +1,11 @@
-"""`ComparePlan`: past calls followed with a draft in its plan's place, by processes of their own."""
+"""`ComparePlan`: past calls followed with another plan in a plan's place, by processes of their own."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from carillon.routing.v1 import routing_pb2 as pb
-from carillon_contracts.config import PlanDraft
+from carillon_contracts.config import Plan
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.clock import Clock
 from carillon_kit.errors import InvalidArgument
@@ -32,7 +32,7 @@ class Comparisons:
         self._one = asyncio.Lock()
 
     async def compare(
-        self, request: pb.ComparePlanRequest, config: TenantConfig, draft: PlanDraft
+        self, request: pb.ComparePlanRequest, config: TenantConfig, plan: Plan
     ) -> AsyncGenerator[pb.ComparePlanResponse, None]:
         """See routing.proto."""
         most, samples = request.max_calls or USUAL_CALLS, request.samples or USUAL_SAMPLES
@@ -42,7 +42,6 @@ class Comparisons:
             raise InvalidArgument(wrong)
         after = request.after if request.HasField("after") else None
         before = request.before if request.HasField("before") else None
-        plan = draft.plan(config.plans.get(draft.plan_id))
         async with self._one, aclosing(self._calls.stream(config.tenant_id, after, before, most)) as pages:
             total, _ = await anext(pages)
             yield _progress(Counts(), total, config.seq)

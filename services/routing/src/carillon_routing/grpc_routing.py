@@ -24,7 +24,7 @@ from carillon_routing.projections.configuration import Configuration, config_of
 
 SERVICE_NAME = "carillon.routing.v1.RoutingService"
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
-RIGHTS = {"Simulate": _ADMINS, "ReplayCall": _ADMINS, "ComparePlan": _ADMINS, "TestPlan": _ADMINS | {str(SERVICE)}}
+RIGHTS = {"Simulate": _ADMINS, "ReplayCall": _ADMINS, "ComparePlan": _ADMINS | {str(SERVICE)}, "TestPlan": _ADMINS | {str(SERVICE)}}
 #: How long TestPlan waits for a version of the configuration that was stored just now.
 CATCH_UP_SECONDS = 3.0
 
@@ -51,31 +51,43 @@ class Routing(RoutingServiceServicer):
 
     async def ComparePlan(self, request: pb.ComparePlanRequest, context: object) -> AsyncIterator[pb.ComparePlanResponse]:
         """See routing.proto."""
+        await self._known(request.config_seq)
         config = self._config("")
-        draft = config.plan_drafts.get(request.plan_draft_id)
-        if draft is None:
+        if request.plan:
+            plan = _plan(request)
+        elif (draft := config.plan_drafts.get(request.plan_draft_id)) is None:
             raise NotFound(f"plan_drafts/{request.plan_draft_id}")
-        async with aclosing(self._comparisons.compare(request, config, draft)) as comparison:
+        else:
+            plan = draft.plan(config.plans.get(draft.plan_id))
+        async with aclosing(self._comparisons.compare(request, config, plan)) as comparison:
             async for told in comparison:
                 yield told
 
     async def TestPlan(self, request: pb.TestPlanRequest, context: object) -> pb.TestPlanResponse:
         """See routing.proto."""
-        tenant = current_tenant()
-        if not await self._configuration.until(tenant, request.config_seq, CATCH_UP_SECONDS):
-            raise FailedPrecondition([("VERSION", "config_seq", f"version {request.config_seq} is not known here yet")])
+        await self._known(request.config_seq)
         active = self._config("")
         config = self._config(request.plan_draft_id)
         if request.plan:
-            config = with_plan(active, _plan(request))
+            plan = _plan(request)
+            if plan.id != request.plan_id:
+                raise InvalidArgument({"plan": f"is {plan.id!r}, not {request.plan_id!r}"})
+            config = with_plan(active, plan)
         if request.plan_id not in config.plans:
             raise NotFound(f"plans/{request.plan_id}")
         results = []
         for tested in run_tests(active, config, request.plan_id):
             if tested is not None:
-                results.append(pb.PlanTestResult(plan_test_id=tested.test_id, passed=tested.passed, reached=tested.reached))
+                results.append(
+                    pb.PlanTestResult(plan_test_id=tested.test_id, passed=tested.passed, reached=tested.reached, missed=tested.missed)
+                )
             await asyncio.sleep(0)
         return pb.TestPlanResponse(results=results, passed=all(result.passed for result in results))
+
+    async def _known(self, config_seq: int) -> None:
+        """Raises `FailedPrecondition` for a version that is not known here in time."""
+        if not await self._configuration.until(current_tenant(), config_seq, CATCH_UP_SECONDS):
+            raise FailedPrecondition([("VERSION", "config_seq", f"version {config_seq} is not known here yet")])
 
     def _config(self, draft_id: str) -> TenantConfig:
         config = config_of(self._configuration, current_tenant())
@@ -87,13 +99,11 @@ class Routing(RoutingServiceServicer):
         return with_draft(config, draft)
 
 
-def _plan(request: pb.TestPlanRequest) -> Plan:
+def _plan(request: pb.TestPlanRequest | pb.ComparePlanRequest) -> Plan:
     if request.plan_draft_id:
         raise InvalidArgument({"plan": "stands instead of plan_draft_id"})
     try:
         plan = Plan.model_validate_json(request.plan)
     except ValidationError as error:
         raise InvalidArgument({"plan": f"is no plan: {error.errors(include_url=False, include_input=False)[0]['msg']}"}) from error
-    if plan.id != request.plan_id:
-        raise InvalidArgument({"plan": f"is {plan.id!r}, not {request.plan_id!r}"})
     return plan

@@ -35,6 +35,7 @@ NODES = (
 )
 CONFIG = with_plan(*NODES)
 DRAFT = PlanDraft.model_validate({"id": "d", "plan_id": "p", "entry": "anna", "nodes": [NODES[0], {**NODES[2], "id": "ben"}, NODES[2]]})
+PLAN = DRAFT.plan(CONFIG.plans["p"])
 CALLS = 60
 
 
@@ -81,12 +82,12 @@ def children() -> set[int]:
 
 async def test_processes_find_what_one_comparison_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comparers, "_CALLS_EACH", CALLS // 2)
-    alone = Comparison(CONFIG, DRAFT.plan(CONFIG.plans["p"]), 2)
+    alone = Comparison(CONFIG, PLAN, 2)
     counts = [alone.add(n, f"c{n}", [json.loads(raw)["data"] for raw in call(n) if raw != b"{"]) for n in range(CALLS)]
     expected = together([alone.found], 2)
     told = list[pb.ComparePlanResponse]()
     async with asyncio.timeout(120):
-        async for each in comparisons(Records()).compare(pb.ComparePlanRequest(plan_draft_id="d", samples=2), CONFIG, DRAFT):
+        async for each in comparisons(Records()).compare(pb.ComparePlanRequest(plan_draft_id="d", samples=2), CONFIG, PLAN):
             told.append(each)
     done = told[-1]
     assert (told[0].total, told[0].read, done.done, done.read) == (CALLS, 0, True, CALLS)
@@ -101,7 +102,7 @@ async def test_processes_find_what_one_comparison_finds(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("killed", [False, True])
 async def test_no_process_outlives_a_comparison_that_is_cut_off_or_loses_one(killed: bool) -> None:
     request = pb.ComparePlanRequest(plan_draft_id="d")
-    comparison = comparisons(Records(endless=True)).compare(request, CONFIG, DRAFT)
+    comparison = comparisons(Records(endless=True)).compare(request, CONFIG, PLAN)
 
     async def read() -> None:
         async with aclosing(comparison):
@@ -125,7 +126,7 @@ async def test_no_process_outlives_a_comparison_that_is_cut_off_or_loses_one(kil
 async def test_that_no_process_can_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(Unavailable, match="no process can be started"):
-        async for _ in comparisons(Records()).compare(pb.ComparePlanRequest(plan_draft_id="d"), CONFIG, DRAFT):
+        async for _ in comparisons(Records()).compare(pb.ComparePlanRequest(plan_draft_id="d"), CONFIG, PLAN):
             pass
 
 

@@ -5,8 +5,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from pydantic import ValidationError
 
-from carillon_contracts.config import Plan, PlanDraft
+from carillon_contracts.config import AssumedResult, Plan, PlanDraft
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.assumed import Assumed
 from carillon_routing.domain.facts import CallFacts, HangUp, Ring
@@ -61,7 +62,7 @@ def test_a_draft_decides_in_its_plans_place_and_nothing_else_changes() -> None:
 def test_a_plan_test_says_whether_its_call_reaches_what_it_must(expected: dict[str, str], passed: bool) -> None:
     test = {"id": "t", "plan_id": "p", "dialled": "+41215550100", "at": "2026-01-06T10:00", "busy_user_ids": ["anna"], "reaches": expected}
     config = company(plan_tests=[test])
-    assert run_test(config, config.plan_tests["t"])[0] is passed
+    assert run_test(config, config.plan_tests["t"]).passed is passed
 
 
 @pytest.mark.feature("R-25")
@@ -69,7 +70,7 @@ def test_a_plan_test_says_whether_its_call_reaches_what_it_must(expected: dict[s
 def test_a_plan_test_tells_one_mailbox_from_another(mailbox: str, passed: bool) -> None:
     test = {"id": "t", "plan_id": "p", "dialled": "+41215550100", "at": "2026-01-06T10:00", "absent_user_ids": ["anna"]}
     config = company(plan_tests=[test | {"reaches": {"mailbox_id": mailbox}}])
-    assert run_test(config, config.plan_tests["t"])[0] is passed
+    assert run_test(config, config.plan_tests["t"]).passed is passed
 
 
 @pytest.mark.feature("R-10", "R-21")
@@ -101,3 +102,47 @@ def test_a_plan_is_held_up_by_its_own_tests_and_by_those_of_others_that_it_would
     config = small_company(plans=[runs, sub], plan_tests=tests)
     assert ran(config, sub) == {"own": True}
     assert ran(config, {"id": "sub", "entry": "b", "nodes": [NODES[1]]}) == {"own": False, "others": False}
+
+
+HOURS = {"id": "office", "ranges": [{"weekdays": [1, 2, 3, 4, 5], "start": "08:00", "end": "18:00"}]}
+DAY_AND_NIGHT: tuple[dict[str, Any], ...] = (
+    {"id": "hours", "calendar": {"entries": [{"schedule_id": "office", "next": "sales"}], "otherwise": "closed"}},
+    {"id": "sales", "queue": {"queue_id": "sales", "ways": {"full": "out"}}},
+    {"id": "out", "destination": {"destination": {"external_number": "+41791234567"}, "ways": {"otherwise": "engaged"}}},
+    {"id": "engaged", "hang_up": {"reason": "busy"}},
+    {"id": "closed", "announcement": {"announcements": [{"text": "We are closed until Monday."}], "next": "box"}},
+    {"id": "box", "mailbox": {"mailbox_id": "main"}},
+)
+NIGHT = {"modes": [{"schedule_id": "office", "mode": "night"}]}
+FULL = {"queue_result": "full"}
+IN_VAIN = {"results": [{"external_number": "+41791234567", "result": "no_answer"}]}
+
+
+@pytest.mark.feature("R-25")
+@pytest.mark.parametrize(
+    ("state", "expected", "missed"),
+    [
+        ({}, {"reaches": {"queue_id": "sales"}}, ""),
+        (NIGHT, {"reaches": {"queue_id": "sales"}}, "queue/sales"),
+        (NIGHT, {"reaches": {"announcement": {"text": "closed until"}}}, ""),
+        (NIGHT, {"reaches": {"announcement": {"text": "on holiday"}}}, "announcement on holiday"),
+        (NIGHT, {"reaches": {"mailbox_id": "main"}, "comes_by": ["node closed", "node box"]}, ""),
+        (NIGHT, {"reaches": {"mailbox_id": "main"}, "comes_by": ["node box", "node closed"]}, "node closed"),
+        (FULL, {"reaches": {"external_number": "+41791234567"}, "comes_by": ["plan/p", "queue/sales", "node out"]}, ""),
+        (FULL, {"reaches": {"external_number": "+41791234568"}}, "external_number/+41791234568"),
+        (FULL, {"reaches": {"hang_up": "busy"}}, "hang_up 17"),
+        ({**FULL, **IN_VAIN}, {"reaches": {"hang_up": "busy"}}, ""),
+        ({**FULL, **IN_VAIN}, {"reaches": {"hang_up": "normal"}}, "hang_up 16"),
+    ],
+)
+def test_a_plan_test_says_in_what_state_a_call_must_come_by_what(state: dict[str, Any], expected: dict[str, Any], missed: str) -> None:
+    test = {"id": "t", "plan_id": "p", "dialled": "+41215550100", "at": "2026-01-06T10:00", **state, **expected}
+    config = with_plan(*DAY_AND_NIGHT, schedules=[HOURS], queues=[{"id": "sales"}], plan_tests=[test])
+    ran = run_test(config, config.plan_tests["t"])
+    assert (ran.missed, ran.passed) == (missed, not missed)
+
+
+@pytest.mark.parametrize("result", [{"result": "busy"}, {"user_id": "anna", "external_number": "+41791112233", "result": "busy"}])
+def test_a_result_is_of_one_user_or_number(result: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="user_id or external_number"):
+        AssumedResult.model_validate(result)

@@ -70,7 +70,7 @@ from carillon_contracts.config.organisation import (
     Site,
     Subscription,
 )
-from carillon_contracts.config.plan_lifecycle import PlanDraft, PlanTest
+from carillon_contracts.config.plan_lifecycle import AssumedMode, AssumedResult, PlanDraft, PlanTest
 from carillon_contracts.config.plans import (
     EXITS,
     NODE_KINDS,
@@ -83,6 +83,7 @@ from carillon_contracts.config.plans import (
     MailboxNode,
     MenuKeyWay,
     MenuNode,
+    PastCallsBound,
     Plan,
     PlanNode,
     QueueNode,
@@ -224,6 +225,8 @@ __all__ = [
     "AgentSkill",
     "Announcement",
     "AnnouncementNode",
+    "AssumedMode",
+    "AssumedResult",
     "Audio",
     "CalendarEntry",
     "CalendarNode",
@@ -291,6 +294,7 @@ __all__ = [
     "OriginZone",
     "PagingGroup",
     "ParkingLot",
+    "PastCallsBound",
     "PickupGroup",
     "PickupScope",
     "Plan",

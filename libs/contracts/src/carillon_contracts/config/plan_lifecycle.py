@@ -1,12 +1,12 @@
 """What a plan may become, and what must hold of it whatever it becomes."""
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from carillon_contracts.config.destinations import Destination
 from carillon_contracts.config.plans import Plan, PlanNode
-from carillon_contracts.config.values import Resource
+from carillon_contracts.config.values import E164, Resource, Shape
 
 
 class PlanDraft(Resource):
@@ -34,8 +34,29 @@ class PlanDraft(Resource):
         return active.model_copy(update={"display_name": name, "entry": self.entry, "nodes": self.nodes})
 
 
+class AssumedMode(Shape):
+    """A schedule as if it had been set by hand."""
+
+    schedule_id: str
+    mode: Literal["automatic", "day", "night", "lunch", "closed"]
+
+
+class AssumedResult(Shape):
+    """What becomes of ringing a user or an outside number."""
+
+    user_id: str = ""
+    external_number: E164 | None = None
+    result: Literal["answered", "no_answer", "busy", "unreachable", "congested", "rejected"]
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if bool(self.user_id) == (self.external_number is not None):
+            raise ValueError("user_id or external_number is needed, and not both")
+        return self
+
+
 class PlanTest(Resource):
-    """A call from `caller` to `dialled` at `at` (the tenant's local time) must come by `reaches`."""
+    """A call from `caller` to `dialled` at `at` (the tenant's local time) must come by `reaches`, and on its way by `comes_by` in order."""
 
     KIND: ClassVar[str] = "plan_test"
     PLURAL: ClassVar[str] = "plan_tests"
@@ -48,4 +69,9 @@ class PlanTest(Resource):
     busy_user_ids: Annotated[tuple[str, ...], Field(max_length=100)] = ()
     absent_user_ids: Annotated[tuple[str, ...], Field(max_length=100)] = ()
     unreachable_user_ids: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    modes: Annotated[tuple[AssumedMode, ...], Field(max_length=20)] = ()
+    results: Annotated[tuple[AssumedResult, ...], Field(max_length=100)] = ()
+    #: Why the caller leaves queues.
+    queue_result: Literal["answered", "full", "waited_too_long", "no_agents", "left_by_key"] = "answered"
+    comes_by: Annotated[tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...], Field(max_length=50)] = ()
     reaches: Destination

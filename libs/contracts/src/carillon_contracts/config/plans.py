@@ -239,6 +239,13 @@ def _exits(value: Shape, path: str) -> Iterator[tuple[str, str]]:
             yield from _exits(inner, f"{path}.{name}")
 
 
+class PastCallsBound(Shape):
+    """So many of the newest calls are followed with a draft in the plan's place (0: as many as is usual), and so many may go elsewhere."""
+
+    max_calls: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    max_elsewhere: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+
+
 class Plan(Departmental):
     """A routing plan: a graph of nodes."""
 
@@ -248,6 +255,8 @@ class Plan(Departmental):
     entry: str
     nodes: Annotated[tuple[PlanNode, ...], Field(min_length=1, max_length=500)]
     recording_policy_id: str = ""
+    #: What every activation must show of past calls.
+    past_calls: PastCallsBound | None = None
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from carillon_contracts.languages import Language
-from carillon_directory.domain.findings import Finding
+from carillon_directory.domain.finding import Finding
 
 
 @cache

@@ -4,8 +4,7 @@ and short numbers that nobody reaches.
 Always: a finding is certain by what is configured now; what the hand sets for a while (a schedule's mode) counts for nothing.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import chain
 
 from carillon_contracts.config import (
@@ -27,21 +26,12 @@ from carillon_contracts.config import (
     ShortCode,
     SubPlanNode,
     SwitchNode,
-    Ways,
 )
 from carillon_contracts.emergency_numbers import countries_in, is_emergency
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain.finding import Finding
+from carillon_directory.domain.group_findings import ending, goes_on, shut_in, without_end
 from carillon_directory.domain.openings import covered, never_open
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`kind`: a table of `findings/*.toml`; `path`: dotted, in the plan or the resource; `values`: what the sentence says it of."""
-
-    kind: str
-    node: str
-    path: str
-    values: Mapping[str, str] = field(default_factory=dict)
 
 
 def findings(config: TenantConfig, plan: Plan) -> list[Finding]:
@@ -189,12 +179,17 @@ def _menu(config: TenantConfig, name: str, node: MenuNode, at: str) -> Iterator[
             yield Finding("menu_redirects", name, f"{at}.menu_id", {"menu": menu.id})
         return
     ways = {way.key: way.next for way in node.keys}
-    out = any(following != name for following in ways.values()) or bool(node.no_choice and node.no_choice != name)
+    if menu.extension_dialling or any(following != name for following in ways.values()) or (node.no_choice and node.no_choice != name):
+        return
     own = [key.destination for key in menu.keys if key.key not in ways]
-    destinations = (*own, menu.timed_out, None if node.no_choice else menu.no_choice)
-    out = out or any(each is not None and each.menu_id != menu.id for each in destinations)
-    if not out and not menu.extension_dialling:
+    out = menu.out_of_hours if menu.schedule_id else None
+    destinations = [each for each in (*own, menu.timed_out, None if node.no_choice else menu.no_choice, out) if each is not None]
+    # What leads to the menu itself leads to this node again.
+    others = [each for each in destinations if each.menu_id != menu.id]
+    if not others:
         yield Finding("menu_no_way_out", name, f"{at}.menu_id", {"menu": menu.id})
+    elif within := shut_in(config, iter(others)):
+        yield Finding("menus_no_way_out", name, f"{at}.menu_id", {"menus": ", ".join(sorted({menu.id, *within}))})
 
 
 def _sub_plan(config: TenantConfig, name: str, node: SubPlanNode, at: str) -> Iterator[Finding]:
@@ -214,23 +209,25 @@ def _ends(config: TenantConfig, node: PlanNode, at: str) -> Iterator[Finding]:
     """Nodes after which a call that nobody took just ends."""
     if node.destination is not None:
         user = config.users.get(node.destination.destination.user_id or "")
-        if user is not None and user.forwarding.no_answer is None and not _goes_on(node.destination.ways):
+        if user is not None and user.forwarding.no_answer is None and not goes_on(node.destination.ways, "no_answer"):
             yield Finding("no_way_on", node.id, f"{at}.ways", {"who": f"user/{user.id}"})
     if node.ring_group is not None:
         group = config.ring_groups.get(node.ring_group.ring_group_id)
-        if group is not None and group.no_answer is None and not _goes_on(node.ring_group.ways):
+        if group is not None and group.no_answer is None and not goes_on(node.ring_group.ways, "no_answer"):
             yield Finding("no_way_on", node.id, f"{at}.ways", {"who": f"ring_group/{group.id}"})
     if node.hunt_group is not None:
         hunted = config.hunt_groups.get(node.hunt_group.hunt_group_id)
-        if hunted is not None and hunted.no_answer is None and not _goes_on(node.hunt_group.ways):
-            yield Finding("no_way_on", node.id, f"{at}.ways", {"who": f"hunt_group/{hunted.id}"})
+        if hunted is not None and hunted.no_answer is None:
+            ways, who = node.hunt_group.ways, {"who": f"hunt_group/{hunted.id}"}
+            if not goes_on(ways, "no_answer"):
+                yield Finding("no_way_on", node.id, f"{at}.ways", who)
+            if hunted.all_busy is None and not goes_on(ways, "busy"):
+                yield Finding("no_way_busy", node.id, f"{at}.ways", who)
     if node.queue is not None and (queue := config.queues.get(node.queue.queue_id)) is not None:
         if not queue.members:
             yield Finding("queue_empty", node.id, f"{at}.queue_id", {"queue": queue.id})
-        ways = node.queue.ways
-        if not (ways.no_agents or ways.otherwise or queue.no_agents is not None):
-            yield Finding("no_way_on", node.id, f"{at}.ways", {"who": f"queue/{queue.id}"})
-
-
-def _goes_on(ways: Ways) -> bool:
-    return bool(ways.no_answer or ways.otherwise)
+        if without_end(queue):
+            yield Finding("queue_without_end", node.id, f"{at}.queue_id", {"queue": queue.id})
+        for reason in ending(queue):
+            if not goes_on(node.queue.ways, reason):
+                yield Finding(f"queue_{reason}_ends", node.id, f"{at}.ways", {"queue": queue.id})

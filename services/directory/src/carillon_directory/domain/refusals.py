@@ -6,7 +6,7 @@ Always: what is not recognised is `refused`, with the reason as it was given.
 import re
 from collections.abc import Mapping
 
-from carillon_directory.domain.findings import Finding
+from carillon_directory.domain.finding import Finding
 from carillon_directory.domain.outcomes import Violation
 
 #: The words of `graphs`, `checks`, `texts`, the shapes of the contracts, and of pydantic where a shape is broken.

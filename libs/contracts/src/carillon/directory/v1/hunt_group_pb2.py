@@ -24,43 +24,44 @@ _sym_db = _symbol_database.Default()
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from carillon.directory.v1 import destination_pb2 as carillon_dot_directory_dot_v1_dot_destination__pb2
+from carillon.directory.v1 import plan_pb2 as carillon_dot_directory_dot_v1_dot_plan__pb2
 from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&carillon/directory/v1/hunt_group.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"0\n\nHuntMember\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpermanent\x18\x02 \x01(\x08\"\xaf\x03\n\tHuntGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x35\n\x08strategy\x18\x0b \x01(\x0e\x32#.carillon.directory.v1.HuntStrategy\x12\x32\n\x07members\x18\x0c \x03(\x0b\x32!.carillon.directory.v1.HuntMember\x12\x14\n\x0cring_seconds\x18\r \x01(\x05\x12\x17\n\x0ftimeout_seconds\x18\x0e \x01(\x05\x12\x35\n\tno_answer\x18\x0f \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x34\n\x08\x61ll_busy\x18\x10 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x1e\n\x16through_do_not_disturb\x18\x11 \x01(\x08\x12\x19\n\x11\x66ollow_forwarding\x18\x12 \x01(\x08\x12\x19\n\x11ringback_music_id\x18= \x01(\t\"M\n\x13GetHuntGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"L\n\x14GetHuntGroupResponse\x12\x34\n\nhunt_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.HuntGroup\"\xb9\x01\n\x15ListHuntGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"h\n\x16ListHuntGroupsResponse\x12\x35\n\x0bhunt_groups\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.HuntGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x16\x43reateHuntGroupRequest\x12\x34\n\nhunt_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.HuntGroup\x12\x0e\n\x06reason\x18\x02 \x01(\t\"O\n\x17\x43reateHuntGroupResponse\x12\x34\n\nhunt_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.HuntGroup\"\x8f\x01\n\x16UpdateHuntGroupRequest\x12\x34\n\nhunt_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.HuntGroup\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"O\n\x17UpdateHuntGroupResponse\x12\x34\n\nhunt_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.HuntGroup\"B\n\x16\x44\x65leteHuntGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17\x44\x65leteHuntGroupResponse*g\n\x0cHuntStrategy\x12\x1d\n\x19HUNT_STRATEGY_UNSPECIFIED\x10\x00\x12\x1c\n\x18HUNT_STRATEGY_FIRST_IDLE\x10\x01\x12\x1a\n\x16HUNT_STRATEGY_ALL_IDLE\x10\x02\x32\xc0\x04\n\x10HuntGroupService\x12g\n\x0cGetHuntGroup\x12*.carillon.directory.v1.GetHuntGroupRequest\x1a+.carillon.directory.v1.GetHuntGroupResponse\x12m\n\x0eListHuntGroups\x12,.carillon.directory.v1.ListHuntGroupsRequest\x1a-.carillon.directory.v1.ListHuntGroupsResponse\x12p\n\x0f\x43reateHuntGroup\x12-.carillon.directory.v1.CreateHuntGroupRequest\x1a..carillon.directory.v1.CreateHuntGroupResponse\x12p\n\x0fUpdateHuntGroup\x12-.carillon.directory.v1.UpdateHuntGroupRequest\x1a..carillon.directory.v1.UpdateHuntGroupResponse\x12p\n\x0f\x44\x65leteHuntGroup\x12-.carillon.directory.v1.DeleteHuntGroupRequest\x1a..carillon.directory.v1.DeleteHuntGroupResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&carillon/directory/v1/hunt_group.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a carillon/directory/v1/plan.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"0\n\nHuntMember\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpermanent\x18\x02 \x01(\x08\"\xaf\x03\n\tHuntGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x35\n\x08strategy\x18\x0b \x01(\x0e\x32#.carillon.directory.v1.HuntStrategy\x12\x32\n\x07members\x18\x0c \x03(\x0b\x32!.carillon.directory.v1.HuntMember\x12\x14\n\x0cring_seconds\x18\r \x01(\x05\x12\x17\n\x0ftimeout_seconds\x18\x0e \x01(\x05\x12\x35\n\tno_answer\x18\x0f \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x34\n\x08\x61ll_busy\x18\x10 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x1e\n\x16through_do_not_disturb\x18\x11 \x01(\x08\x12\x19\n\x11\x66ollow_forwarding\x18\x12 \x01(\x08\x12\x19\n\x11ringback_music_id\x18= \x01(\t\"M\n\x13GetHuntGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"L\n\x14GetHuntGroupResponse\x12\x34\n\nhunt_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.HuntGroup\"\xb9\x01\n\x15ListHuntGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"h\n\x16ListHuntGroupsResponse\x12\x35\n\x0bhunt_groups\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.HuntGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x16\x43reateHuntGroupRequest\x12\x34\n\nhunt_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.HuntGroup\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x85\x01\n\x17\x43reateHuntGroupResponse\x12\x34\n\nhunt_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.HuntGroup\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"\x8f\x01\n\x16UpdateHuntGroupRequest\x12\x34\n\nhunt_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.HuntGroup\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x85\x01\n\x17UpdateHuntGroupResponse\x12\x34\n\nhunt_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.HuntGroup\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"B\n\x16\x44\x65leteHuntGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17\x44\x65leteHuntGroupResponse*g\n\x0cHuntStrategy\x12\x1d\n\x19HUNT_STRATEGY_UNSPECIFIED\x10\x00\x12\x1c\n\x18HUNT_STRATEGY_FIRST_IDLE\x10\x01\x12\x1a\n\x16HUNT_STRATEGY_ALL_IDLE\x10\x02\x32\xc0\x04\n\x10HuntGroupService\x12g\n\x0cGetHuntGroup\x12*.carillon.directory.v1.GetHuntGroupRequest\x1a+.carillon.directory.v1.GetHuntGroupResponse\x12m\n\x0eListHuntGroups\x12,.carillon.directory.v1.ListHuntGroupsRequest\x1a-.carillon.directory.v1.ListHuntGroupsResponse\x12p\n\x0f\x43reateHuntGroup\x12-.carillon.directory.v1.CreateHuntGroupRequest\x1a..carillon.directory.v1.CreateHuntGroupResponse\x12p\n\x0fUpdateHuntGroup\x12-.carillon.directory.v1.UpdateHuntGroupRequest\x1a..carillon.directory.v1.UpdateHuntGroupResponse\x12p\n\x0f\x44\x65leteHuntGroup\x12-.carillon.directory.v1.DeleteHuntGroupRequest\x1a..carillon.directory.v1.DeleteHuntGroupResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.hunt_group_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HUNTSTRATEGY']._serialized_start=1644
-  _globals['_HUNTSTRATEGY']._serialized_end=1747
-  _globals['_HUNTMEMBER']._serialized_start=210
-  _globals['_HUNTMEMBER']._serialized_end=258
-  _globals['_HUNTGROUP']._serialized_start=261
-  _globals['_HUNTGROUP']._serialized_end=692
-  _globals['_GETHUNTGROUPREQUEST']._serialized_start=694
-  _globals['_GETHUNTGROUPREQUEST']._serialized_end=771
-  _globals['_GETHUNTGROUPRESPONSE']._serialized_start=773
-  _globals['_GETHUNTGROUPRESPONSE']._serialized_end=849
-  _globals['_LISTHUNTGROUPSREQUEST']._serialized_start=852
-  _globals['_LISTHUNTGROUPSREQUEST']._serialized_end=1037
-  _globals['_LISTHUNTGROUPSRESPONSE']._serialized_start=1039
-  _globals['_LISTHUNTGROUPSRESPONSE']._serialized_end=1143
-  _globals['_CREATEHUNTGROUPREQUEST']._serialized_start=1145
-  _globals['_CREATEHUNTGROUPREQUEST']._serialized_end=1239
-  _globals['_CREATEHUNTGROUPRESPONSE']._serialized_start=1241
-  _globals['_CREATEHUNTGROUPRESPONSE']._serialized_end=1320
-  _globals['_UPDATEHUNTGROUPREQUEST']._serialized_start=1323
-  _globals['_UPDATEHUNTGROUPREQUEST']._serialized_end=1466
-  _globals['_UPDATEHUNTGROUPRESPONSE']._serialized_start=1468
-  _globals['_UPDATEHUNTGROUPRESPONSE']._serialized_end=1547
-  _globals['_DELETEHUNTGROUPREQUEST']._serialized_start=1549
-  _globals['_DELETEHUNTGROUPREQUEST']._serialized_end=1615
-  _globals['_DELETEHUNTGROUPRESPONSE']._serialized_start=1617
-  _globals['_DELETEHUNTGROUPRESPONSE']._serialized_end=1642
-  _globals['_HUNTGROUPSERVICE']._serialized_start=1750
-  _globals['_HUNTGROUPSERVICE']._serialized_end=2326
+  _globals['_HUNTSTRATEGY']._serialized_start=1788
+  _globals['_HUNTSTRATEGY']._serialized_end=1891
+  _globals['_HUNTMEMBER']._serialized_start=244
+  _globals['_HUNTMEMBER']._serialized_end=292
+  _globals['_HUNTGROUP']._serialized_start=295
+  _globals['_HUNTGROUP']._serialized_end=726
+  _globals['_GETHUNTGROUPREQUEST']._serialized_start=728
+  _globals['_GETHUNTGROUPREQUEST']._serialized_end=805
+  _globals['_GETHUNTGROUPRESPONSE']._serialized_start=807
+  _globals['_GETHUNTGROUPRESPONSE']._serialized_end=883
+  _globals['_LISTHUNTGROUPSREQUEST']._serialized_start=886
+  _globals['_LISTHUNTGROUPSREQUEST']._serialized_end=1071
+  _globals['_LISTHUNTGROUPSRESPONSE']._serialized_start=1073
+  _globals['_LISTHUNTGROUPSRESPONSE']._serialized_end=1177
+  _globals['_CREATEHUNTGROUPREQUEST']._serialized_start=1179
+  _globals['_CREATEHUNTGROUPREQUEST']._serialized_end=1273
+  _globals['_CREATEHUNTGROUPRESPONSE']._serialized_start=1276
+  _globals['_CREATEHUNTGROUPRESPONSE']._serialized_end=1409
+  _globals['_UPDATEHUNTGROUPREQUEST']._serialized_start=1412
+  _globals['_UPDATEHUNTGROUPREQUEST']._serialized_end=1555
+  _globals['_UPDATEHUNTGROUPRESPONSE']._serialized_start=1558
+  _globals['_UPDATEHUNTGROUPRESPONSE']._serialized_end=1691
+  _globals['_DELETEHUNTGROUPREQUEST']._serialized_start=1693
+  _globals['_DELETEHUNTGROUPREQUEST']._serialized_end=1759
+  _globals['_DELETEHUNTGROUPRESPONSE']._serialized_start=1761
+  _globals['_DELETEHUNTGROUPRESPONSE']._serialized_end=1786
+  _globals['_HUNTGROUPSERVICE']._serialized_start=1894
+  _globals['_HUNTGROUPSERVICE']._serialized_end=2470
 # @@protoc_insertion_point(module_scope)

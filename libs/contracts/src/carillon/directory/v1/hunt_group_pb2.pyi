@@ -5,6 +5,7 @@ Members log in and out; those who talk already are passed over."""
 
 from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
 from carillon.directory.v1 import destination_pb2 as _destination_pb2
+from carillon.directory.v1 import plan_pb2 as _plan_pb2
 from carillon.directory.v1 import scope_pb2 as _scope_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -272,16 +273,22 @@ class CreateHuntGroupResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HUNT_GROUP_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hunt_group(self) -> Global___HuntGroup: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.PlanFinding]:
+        """What is odd about it, in the tenant's language."""
+
     def __init__(
         self,
         *,
         hunt_group: Global___HuntGroup | None = ...,
+        warnings: _abc.Iterable[_plan_pb2.PlanFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hunt_group", b"hunt_group"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hunt_group", b"hunt_group"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hunt_group", b"hunt_group", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -321,16 +328,22 @@ class UpdateHuntGroupResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HUNT_GROUP_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hunt_group(self) -> Global___HuntGroup: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.PlanFinding]:
+        """What is odd about it, in the tenant's language."""
+
     def __init__(
         self,
         *,
         hunt_group: Global___HuntGroup | None = ...,
+        warnings: _abc.Iterable[_plan_pb2.PlanFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hunt_group", b"hunt_group"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hunt_group", b"hunt_group"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hunt_group", b"hunt_group", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -284,7 +284,7 @@ class ApplyTenantResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.SavedPlanFindings]:
-        """Of plans, drafts, extensions, short codes and contacts that were saved, or would be."""
+        """Of plans, drafts, menus, queues, groups, extensions, short codes and contacts that were saved, or would be."""
 
     def __init__(
         self,

@@ -24,41 +24,42 @@ _sym_db = _symbol_database.Default()
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from carillon.directory.v1 import destination_pb2 as carillon_dot_directory_dot_v1_dot_destination__pb2
+from carillon.directory.v1 import plan_pb2 as carillon_dot_directory_dot_v1_dot_plan__pb2
 from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n carillon/directory/v1/menu.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x97\x01\n\x07MenuKey\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x37\n\x0b\x64\x65stination\x18\x02 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x34\n\x07message\x18\x04 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x10\n\x08language\x18\x03 \x01(\t\"\xfb\x05\n\x04Menu\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x39\n\x0cintroduction\x18\x0b \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x33\n\x06prompt\x18\x0c \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12,\n\x04keys\x18\r \x03(\x0b\x32\x1e.carillon.directory.v1.MenuKey\x12\x1a\n\x12\x65xtension_dialling\x18\x0e \x01(\x08\x12\x36\n\twrong_key\x18\x0f \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x33\n\x06no_key\x18\x10 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x17\n\x0ftimeout_seconds\x18\x11 \x01(\x05\x12\x14\n\x07replays\x18\x12 \x01(\x05H\x00\x88\x01\x01\x12\x35\n\tno_choice\x18\x13 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12>\n\x11no_choice_message\x18\x14 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x13\n\x0bschedule_id\x18\x15 \x01(\t\x12\x38\n\x0cout_of_hours\x18\x16 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x34\n\x08redirect\x18\x17 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x17\n\x0foverall_seconds\x18\x18 \x01(\x05\x12\x35\n\ttimed_out\x18\x19 \x01(\x0b\x32\".carillon.directory.v1.DestinationB\n\n\x08_replays\"H\n\x0eGetMenuRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"<\n\x0fGetMenuResponse\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\"\xb4\x01\n\x10ListMenusRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"X\n\x11ListMenusResponse\x12*\n\x05menus\x18\x01 \x03(\x0b\x32\x1b.carillon.directory.v1.Menu\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x11\x43reateMenuRequest\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\x12\x0e\n\x06reason\x18\x02 \x01(\t\"?\n\x12\x43reateMenuResponse\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\"\x7f\n\x11UpdateMenuRequest\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"?\n\x12UpdateMenuResponse\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\"=\n\x11\x44\x65leteMenuRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x14\n\x12\x44\x65leteMenuResponse2\xf0\x03\n\x0bMenuService\x12X\n\x07GetMenu\x12%.carillon.directory.v1.GetMenuRequest\x1a&.carillon.directory.v1.GetMenuResponse\x12^\n\tListMenus\x12\'.carillon.directory.v1.ListMenusRequest\x1a(.carillon.directory.v1.ListMenusResponse\x12\x61\n\nCreateMenu\x12(.carillon.directory.v1.CreateMenuRequest\x1a).carillon.directory.v1.CreateMenuResponse\x12\x61\n\nUpdateMenu\x12(.carillon.directory.v1.UpdateMenuRequest\x1a).carillon.directory.v1.UpdateMenuResponse\x12\x61\n\nDeleteMenu\x12(.carillon.directory.v1.DeleteMenuRequest\x1a).carillon.directory.v1.DeleteMenuResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n carillon/directory/v1/menu.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a carillon/directory/v1/plan.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x97\x01\n\x07MenuKey\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x37\n\x0b\x64\x65stination\x18\x02 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x34\n\x07message\x18\x04 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x10\n\x08language\x18\x03 \x01(\t\"\xfb\x05\n\x04Menu\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x39\n\x0cintroduction\x18\x0b \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x33\n\x06prompt\x18\x0c \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12,\n\x04keys\x18\r \x03(\x0b\x32\x1e.carillon.directory.v1.MenuKey\x12\x1a\n\x12\x65xtension_dialling\x18\x0e \x01(\x08\x12\x36\n\twrong_key\x18\x0f \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x33\n\x06no_key\x18\x10 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x17\n\x0ftimeout_seconds\x18\x11 \x01(\x05\x12\x14\n\x07replays\x18\x12 \x01(\x05H\x00\x88\x01\x01\x12\x35\n\tno_choice\x18\x13 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12>\n\x11no_choice_message\x18\x14 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x13\n\x0bschedule_id\x18\x15 \x01(\t\x12\x38\n\x0cout_of_hours\x18\x16 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x34\n\x08redirect\x18\x17 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x17\n\x0foverall_seconds\x18\x18 \x01(\x05\x12\x35\n\ttimed_out\x18\x19 \x01(\x0b\x32\".carillon.directory.v1.DestinationB\n\n\x08_replays\"H\n\x0eGetMenuRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"<\n\x0fGetMenuResponse\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\"\xb4\x01\n\x10ListMenusRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"X\n\x11ListMenusResponse\x12*\n\x05menus\x18\x01 \x03(\x0b\x32\x1b.carillon.directory.v1.Menu\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"N\n\x11\x43reateMenuRequest\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\x12\x0e\n\x06reason\x18\x02 \x01(\t\"u\n\x12\x43reateMenuResponse\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"\x7f\n\x11UpdateMenuRequest\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"u\n\x12UpdateMenuResponse\x12)\n\x04menu\x18\x01 \x01(\x0b\x32\x1b.carillon.directory.v1.Menu\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"=\n\x11\x44\x65leteMenuRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x14\n\x12\x44\x65leteMenuResponse2\xf0\x03\n\x0bMenuService\x12X\n\x07GetMenu\x12%.carillon.directory.v1.GetMenuRequest\x1a&.carillon.directory.v1.GetMenuResponse\x12^\n\tListMenus\x12\'.carillon.directory.v1.ListMenusRequest\x1a(.carillon.directory.v1.ListMenusResponse\x12\x61\n\nCreateMenu\x12(.carillon.directory.v1.CreateMenuRequest\x1a).carillon.directory.v1.CreateMenuResponse\x12\x61\n\nUpdateMenu\x12(.carillon.directory.v1.UpdateMenuRequest\x1a).carillon.directory.v1.UpdateMenuResponse\x12\x61\n\nDeleteMenu\x12(.carillon.directory.v1.DeleteMenuRequest\x1a).carillon.directory.v1.DeleteMenuResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.menu_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MENUKEY']._serialized_start=205
-  _globals['_MENUKEY']._serialized_end=356
-  _globals['_MENU']._serialized_start=359
-  _globals['_MENU']._serialized_end=1122
-  _globals['_GETMENUREQUEST']._serialized_start=1124
-  _globals['_GETMENUREQUEST']._serialized_end=1196
-  _globals['_GETMENURESPONSE']._serialized_start=1198
-  _globals['_GETMENURESPONSE']._serialized_end=1258
-  _globals['_LISTMENUSREQUEST']._serialized_start=1261
-  _globals['_LISTMENUSREQUEST']._serialized_end=1441
-  _globals['_LISTMENUSRESPONSE']._serialized_start=1443
-  _globals['_LISTMENUSRESPONSE']._serialized_end=1531
-  _globals['_CREATEMENUREQUEST']._serialized_start=1533
-  _globals['_CREATEMENUREQUEST']._serialized_end=1611
-  _globals['_CREATEMENURESPONSE']._serialized_start=1613
-  _globals['_CREATEMENURESPONSE']._serialized_end=1676
-  _globals['_UPDATEMENUREQUEST']._serialized_start=1678
-  _globals['_UPDATEMENUREQUEST']._serialized_end=1805
-  _globals['_UPDATEMENURESPONSE']._serialized_start=1807
-  _globals['_UPDATEMENURESPONSE']._serialized_end=1870
-  _globals['_DELETEMENUREQUEST']._serialized_start=1872
-  _globals['_DELETEMENUREQUEST']._serialized_end=1933
-  _globals['_DELETEMENURESPONSE']._serialized_start=1935
-  _globals['_DELETEMENURESPONSE']._serialized_end=1955
-  _globals['_MENUSERVICE']._serialized_start=1958
-  _globals['_MENUSERVICE']._serialized_end=2454
+  _globals['_MENUKEY']._serialized_start=239
+  _globals['_MENUKEY']._serialized_end=390
+  _globals['_MENU']._serialized_start=393
+  _globals['_MENU']._serialized_end=1156
+  _globals['_GETMENUREQUEST']._serialized_start=1158
+  _globals['_GETMENUREQUEST']._serialized_end=1230
+  _globals['_GETMENURESPONSE']._serialized_start=1232
+  _globals['_GETMENURESPONSE']._serialized_end=1292
+  _globals['_LISTMENUSREQUEST']._serialized_start=1295
+  _globals['_LISTMENUSREQUEST']._serialized_end=1475
+  _globals['_LISTMENUSRESPONSE']._serialized_start=1477
+  _globals['_LISTMENUSRESPONSE']._serialized_end=1565
+  _globals['_CREATEMENUREQUEST']._serialized_start=1567
+  _globals['_CREATEMENUREQUEST']._serialized_end=1645
+  _globals['_CREATEMENURESPONSE']._serialized_start=1647
+  _globals['_CREATEMENURESPONSE']._serialized_end=1764
+  _globals['_UPDATEMENUREQUEST']._serialized_start=1766
+  _globals['_UPDATEMENUREQUEST']._serialized_end=1893
+  _globals['_UPDATEMENURESPONSE']._serialized_start=1895
+  _globals['_UPDATEMENURESPONSE']._serialized_end=2012
+  _globals['_DELETEMENUREQUEST']._serialized_start=2014
+  _globals['_DELETEMENUREQUEST']._serialized_end=2075
+  _globals['_DELETEMENURESPONSE']._serialized_start=2077
+  _globals['_DELETEMENURESPONSE']._serialized_end=2097
+  _globals['_MENUSERVICE']._serialized_start=2100
+  _globals['_MENUSERVICE']._serialized_end=2596
 # @@protoc_insertion_point(module_scope)

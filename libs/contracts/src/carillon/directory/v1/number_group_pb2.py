@@ -24,39 +24,40 @@ _sym_db = _symbol_database.Default()
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from carillon.directory.v1 import destination_pb2 as carillon_dot_directory_dot_v1_dot_destination__pb2
+from carillon.directory.v1 import plan_pb2 as carillon_dot_directory_dot_v1_dot_plan__pb2
 from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(carillon/directory/v1/number_group.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x8d\x01\n\x0bNumberGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x37\n\x0b\x64\x65stination\x18\x0b \x01(\x0b\x32\".carillon.directory.v1.Destination\"O\n\x15GetNumberGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"R\n\x16GetNumberGroupResponse\x12\x38\n\x0cnumber_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberGroup\"\xbb\x01\n\x17ListNumberGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"n\n\x18ListNumberGroupsResponse\x12\x39\n\rnumber_groups\x18\x01 \x03(\x0b\x32\".carillon.directory.v1.NumberGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x18\x43reateNumberGroupRequest\x12\x38\n\x0cnumber_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberGroup\x12\x0e\n\x06reason\x18\x02 \x01(\t\"U\n\x19\x43reateNumberGroupResponse\x12\x38\n\x0cnumber_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberGroup\"\x95\x01\n\x18UpdateNumberGroupRequest\x12\x38\n\x0cnumber_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberGroup\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"U\n\x19UpdateNumberGroupResponse\x12\x38\n\x0cnumber_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberGroup\"D\n\x18\x44\x65leteNumberGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1b\n\x19\x44\x65leteNumberGroupResponse2\xe0\x04\n\x12NumberGroupService\x12m\n\x0eGetNumberGroup\x12,.carillon.directory.v1.GetNumberGroupRequest\x1a-.carillon.directory.v1.GetNumberGroupResponse\x12s\n\x10ListNumberGroups\x12..carillon.directory.v1.ListNumberGroupsRequest\x1a/.carillon.directory.v1.ListNumberGroupsResponse\x12v\n\x11\x43reateNumberGroup\x12/.carillon.directory.v1.CreateNumberGroupRequest\x1a\x30.carillon.directory.v1.CreateNumberGroupResponse\x12v\n\x11UpdateNumberGroup\x12/.carillon.directory.v1.UpdateNumberGroupRequest\x1a\x30.carillon.directory.v1.UpdateNumberGroupResponse\x12v\n\x11\x44\x65leteNumberGroup\x12/.carillon.directory.v1.DeleteNumberGroupRequest\x1a\x30.carillon.directory.v1.DeleteNumberGroupResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(carillon/directory/v1/number_group.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a carillon/directory/v1/plan.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x8d\x01\n\x0bNumberGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x37\n\x0b\x64\x65stination\x18\x0b \x01(\x0b\x32\".carillon.directory.v1.Destination\"O\n\x15GetNumberGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"R\n\x16GetNumberGroupResponse\x12\x38\n\x0cnumber_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberGroup\"\xbb\x01\n\x17ListNumberGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"n\n\x18ListNumberGroupsResponse\x12\x39\n\rnumber_groups\x18\x01 \x03(\x0b\x32\".carillon.directory.v1.NumberGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x18\x43reateNumberGroupRequest\x12\x38\n\x0cnumber_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberGroup\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x8b\x01\n\x19\x43reateNumberGroupResponse\x12\x38\n\x0cnumber_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberGroup\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"\x95\x01\n\x18UpdateNumberGroupRequest\x12\x38\n\x0cnumber_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberGroup\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x8b\x01\n\x19UpdateNumberGroupResponse\x12\x38\n\x0cnumber_group\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberGroup\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"D\n\x18\x44\x65leteNumberGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1b\n\x19\x44\x65leteNumberGroupResponse2\xe0\x04\n\x12NumberGroupService\x12m\n\x0eGetNumberGroup\x12,.carillon.directory.v1.GetNumberGroupRequest\x1a-.carillon.directory.v1.GetNumberGroupResponse\x12s\n\x10ListNumberGroups\x12..carillon.directory.v1.ListNumberGroupsRequest\x1a/.carillon.directory.v1.ListNumberGroupsResponse\x12v\n\x11\x43reateNumberGroup\x12/.carillon.directory.v1.CreateNumberGroupRequest\x1a\x30.carillon.directory.v1.CreateNumberGroupResponse\x12v\n\x11UpdateNumberGroup\x12/.carillon.directory.v1.UpdateNumberGroupRequest\x1a\x30.carillon.directory.v1.UpdateNumberGroupResponse\x12v\n\x11\x44\x65leteNumberGroup\x12/.carillon.directory.v1.DeleteNumberGroupRequest\x1a\x30.carillon.directory.v1.DeleteNumberGroupResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.number_group_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NUMBERGROUP']._serialized_start=213
-  _globals['_NUMBERGROUP']._serialized_end=354
-  _globals['_GETNUMBERGROUPREQUEST']._serialized_start=356
-  _globals['_GETNUMBERGROUPREQUEST']._serialized_end=435
-  _globals['_GETNUMBERGROUPRESPONSE']._serialized_start=437
-  _globals['_GETNUMBERGROUPRESPONSE']._serialized_end=519
-  _globals['_LISTNUMBERGROUPSREQUEST']._serialized_start=522
-  _globals['_LISTNUMBERGROUPSREQUEST']._serialized_end=709
-  _globals['_LISTNUMBERGROUPSRESPONSE']._serialized_start=711
-  _globals['_LISTNUMBERGROUPSRESPONSE']._serialized_end=821
-  _globals['_CREATENUMBERGROUPREQUEST']._serialized_start=823
-  _globals['_CREATENUMBERGROUPREQUEST']._serialized_end=923
-  _globals['_CREATENUMBERGROUPRESPONSE']._serialized_start=925
-  _globals['_CREATENUMBERGROUPRESPONSE']._serialized_end=1010
-  _globals['_UPDATENUMBERGROUPREQUEST']._serialized_start=1013
-  _globals['_UPDATENUMBERGROUPREQUEST']._serialized_end=1162
-  _globals['_UPDATENUMBERGROUPRESPONSE']._serialized_start=1164
-  _globals['_UPDATENUMBERGROUPRESPONSE']._serialized_end=1249
-  _globals['_DELETENUMBERGROUPREQUEST']._serialized_start=1251
-  _globals['_DELETENUMBERGROUPREQUEST']._serialized_end=1319
-  _globals['_DELETENUMBERGROUPRESPONSE']._serialized_start=1321
-  _globals['_DELETENUMBERGROUPRESPONSE']._serialized_end=1348
-  _globals['_NUMBERGROUPSERVICE']._serialized_start=1351
-  _globals['_NUMBERGROUPSERVICE']._serialized_end=1959
+  _globals['_NUMBERGROUP']._serialized_start=247
+  _globals['_NUMBERGROUP']._serialized_end=388
+  _globals['_GETNUMBERGROUPREQUEST']._serialized_start=390
+  _globals['_GETNUMBERGROUPREQUEST']._serialized_end=469
+  _globals['_GETNUMBERGROUPRESPONSE']._serialized_start=471
+  _globals['_GETNUMBERGROUPRESPONSE']._serialized_end=553
+  _globals['_LISTNUMBERGROUPSREQUEST']._serialized_start=556
+  _globals['_LISTNUMBERGROUPSREQUEST']._serialized_end=743
+  _globals['_LISTNUMBERGROUPSRESPONSE']._serialized_start=745
+  _globals['_LISTNUMBERGROUPSRESPONSE']._serialized_end=855
+  _globals['_CREATENUMBERGROUPREQUEST']._serialized_start=857
+  _globals['_CREATENUMBERGROUPREQUEST']._serialized_end=957
+  _globals['_CREATENUMBERGROUPRESPONSE']._serialized_start=960
+  _globals['_CREATENUMBERGROUPRESPONSE']._serialized_end=1099
+  _globals['_UPDATENUMBERGROUPREQUEST']._serialized_start=1102
+  _globals['_UPDATENUMBERGROUPREQUEST']._serialized_end=1251
+  _globals['_UPDATENUMBERGROUPRESPONSE']._serialized_start=1254
+  _globals['_UPDATENUMBERGROUPRESPONSE']._serialized_end=1393
+  _globals['_DELETENUMBERGROUPREQUEST']._serialized_start=1395
+  _globals['_DELETENUMBERGROUPREQUEST']._serialized_end=1463
+  _globals['_DELETENUMBERGROUPRESPONSE']._serialized_start=1465
+  _globals['_DELETENUMBERGROUPRESPONSE']._serialized_end=1492
+  _globals['_NUMBERGROUPSERVICE']._serialized_start=1495
+  _globals['_NUMBERGROUPSERVICE']._serialized_end=2103
 # @@protoc_insertion_point(module_scope)

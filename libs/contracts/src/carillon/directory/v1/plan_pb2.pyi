@@ -1199,6 +1199,7 @@ class Plan(_message.Message):
     ENTRY_FIELD_NUMBER: _builtins.int
     NODES_FIELD_NUMBER: _builtins.int
     RECORDING_POLICY_ID_FIELD_NUMBER: _builtins.int
+    PAST_CALLS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     department_id: _builtins.str
@@ -1210,6 +1211,10 @@ class Plan(_message.Message):
     """Of calls that come by the plan, unless their group says otherwise; empty: as the line says."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanNode]: ...
+    @_builtins.property
+    def past_calls(self) -> Global___PastCallsBound:
+        """What every activation must show of past calls."""
+
     def __init__(
         self,
         *,
@@ -1220,14 +1225,43 @@ class Plan(_message.Message):
         entry: _builtins.str = ...,
         nodes: _abc.Iterable[Global___PlanNode] | None = ...,
         recording_policy_id: _builtins.str = ...,
+        past_calls: Global___PastCallsBound | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["past_calls", b"past_calls"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "display_name", b"display_name", "entry", b"entry", "etag", b"etag", "id", b"id", "nodes", b"nodes", "recording_policy_id", b"recording_policy_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "display_name", b"display_name", "entry", b"entry", "etag", b"etag", "id", b"id", "nodes", b"nodes", "past_calls", b"past_calls", "recording_policy_id", b"recording_policy_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Plan: _TypeAlias = Plan  # noqa: Y015
+
+@_typing.final
+class PastCallsBound(_message.Message):
+    """Of calls that come by a plan, so many of the newest are followed with a draft in its place, and so many may go elsewhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_CALLS_FIELD_NUMBER: _builtins.int
+    MAX_ELSEWHERE_FIELD_NUMBER: _builtins.int
+    max_calls: _builtins.int
+    """1 to 1,000,000; 0: 100,000."""
+    max_elsewhere: _builtins.int
+    """Unset: any number."""
+    def __init__(
+        self,
+        *,
+        max_calls: _builtins.int = ...,
+        max_elsewhere: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_elsewhere", b"_max_elsewhere", "max_elsewhere", b"max_elsewhere"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_elsewhere", b"_max_elsewhere", "max_calls", b"max_calls", "max_elsewhere", b"max_elsewhere"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_elsewhere: _TypeAlias = _typing.Literal["max_elsewhere"]  # noqa: Y015
+    _WhichOneofArgType__max_elsewhere: _TypeAlias = _typing.Literal["_max_elsewhere", b"_max_elsewhere"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_elsewhere) -> _WhichOneofReturnType__max_elsewhere | None: ...
+
+Global___PastCallsBound: _TypeAlias = PastCallsBound  # noqa: Y015
 
 @_typing.final
 class GetPlanRequest(_message.Message):
@@ -1488,6 +1522,7 @@ class ActivatePlanRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
     FORCE_FIELD_NUMBER: _builtins.int
+    COMPARE_PAST_CALLS_FIELD_NUMBER: _builtins.int
     plan_draft_id: _builtins.str
     etag: _builtins.str
     """Of the draft; refused with ABORTED if given and not the current one."""
@@ -1495,7 +1530,13 @@ class ActivatePlanRequest(_message.Message):
     dry_run: _builtins.bool
     """Nothing changes: the answer says what would."""
     force: _builtins.bool
-    """Whatever its tests say, and even while routing does not answer; for who may change the whole tenant, and only with a reason."""
+    """Whatever its tests and past calls say, and even while routing does not answer; for who may change the whole tenant, and only with a
+    reason.
+    """
+    @_builtins.property
+    def compare_past_calls(self) -> Global___PastCallsBound:
+        """Past calls are followed before anything changes; the plan's own `past_calls` counts too: the larger number of calls, the narrower bound."""
+
     def __init__(
         self,
         *,
@@ -1504,14 +1545,63 @@ class ActivatePlanRequest(_message.Message):
         reason: _builtins.str = ...,
         dry_run: _builtins.bool = ...,
         force: _builtins.bool = ...,
+        compare_past_calls: Global___PastCallsBound | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["compare_past_calls", b"compare_past_calls"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dry_run", b"dry_run", "etag", b"etag", "force", b"force", "plan_draft_id", b"plan_draft_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compare_past_calls", b"compare_past_calls", "dry_run", b"dry_run", "etag", b"etag", "force", b"force", "plan_draft_id", b"plan_draft_id", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ActivatePlanRequest: _TypeAlias = ActivatePlanRequest  # noqa: Y015
+
+@_typing.final
+class ActivatePlanWithProgressRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def activation(self) -> Global___ActivatePlanRequest: ...
+    def __init__(
+        self,
+        *,
+        activation: Global___ActivatePlanRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activation", b"activation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivatePlanWithProgressRequest: _TypeAlias = ActivatePlanWithProgressRequest  # noqa: Y015
+
+@_typing.final
+class ActivatePlanWithProgressResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def progress(self) -> Global___PastCallsCompared: ...
+    @_builtins.property
+    def done(self) -> Global___ActivatePlanResponse:
+        """The last message."""
+
+    def __init__(
+        self,
+        *,
+        progress: Global___PastCallsCompared | None = ...,
+        done: Global___ActivatePlanResponse | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "done", b"done", "progress", b"progress"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "done", b"done", "progress", b"progress"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["progress", "done"]  # noqa: Y015
+    _WhichOneofArgType_answer: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_answer) -> _WhichOneofReturnType_answer | None: ...
+
+Global___ActivatePlanWithProgressResponse: _TypeAlias = ActivatePlanWithProgressResponse  # noqa: Y015
 
 @_typing.final
 class ActivatePlanResponse(_message.Message):
@@ -1642,6 +1732,7 @@ class PlanGate(_message.Message):
     ASKED_FIELD_NUMBER: _builtins.int
     PASSED_FIELD_NUMBER: _builtins.int
     TESTS_FIELD_NUMBER: _builtins.int
+    PAST_CALLS_FIELD_NUMBER: _builtins.int
     asked: _builtins.bool
     """False: routing did not answer, and nothing is known."""
     passed: _builtins.bool
@@ -1649,20 +1740,107 @@ class PlanGate(_message.Message):
     def tests(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanTestOutcome]:
         """Those of the plan, and of other plans those that would pass no more."""
 
+    @_builtins.property
+    def past_calls(self) -> Global___PastCallsCompared:
+        """Set if past calls were compared."""
+
     def __init__(
         self,
         *,
         asked: _builtins.bool = ...,
         passed: _builtins.bool = ...,
         tests: _abc.Iterable[Global___PlanTestOutcome] | None = ...,
+        past_calls: Global___PastCallsCompared | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["past_calls", b"past_calls"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "passed", b"passed", "tests", b"tests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "passed", b"passed", "past_calls", b"past_calls", "tests", b"tests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanGate: _TypeAlias = PlanGate  # noqa: Y015
+
+@_typing.final
+class PastCallsCompared(_message.Message):
+    """See ComparePlan of routing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    READ_FIELD_NUMBER: _builtins.int
+    BY_PLAN_FIELD_NUMBER: _builtins.int
+    ELSEWHERE_FIELD_NUMBER: _builtins.int
+    NOT_FOLLOWED_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    UNGROUPED_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    read: _builtins.int
+    by_plan: _builtins.int
+    elsewhere: _builtins.int
+    not_followed: _builtins.int
+    done: _builtins.bool
+    """All were read: the largest groups of those that would go elsewhere."""
+    ungrouped: _builtins.int
+    """In further groups."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___MovedCalls]: ...
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        read: _builtins.int = ...,
+        by_plan: _builtins.int = ...,
+        elsewhere: _builtins.int = ...,
+        not_followed: _builtins.int = ...,
+        done: _builtins.bool = ...,
+        groups: _abc.Iterable[Global___MovedCalls] | None = ...,
+        ungrouped: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_plan", b"by_plan", "done", b"done", "elsewhere", b"elsewhere", "groups", b"groups", "not_followed", b"not_followed", "read", b"read", "total", b"total", "ungrouped", b"ungrouped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PastCallsCompared: _TypeAlias = PastCallsCompared  # noqa: Y015
+
+@_typing.final
+class MovedCalls(_message.Message):
+    """Calls that would go the same other way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOW_FIELD_NUMBER: _builtins.int
+    DRAFT_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    CALL_IDS_FIELD_NUMBER: _builtins.int
+    calls: _builtins.int
+    @_builtins.property
+    def now(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Step by step: `ring user/anna`, `menu/main`, `voicemail sales`, `hang_up 17`."""
+
+    @_builtins.property
+    def draft(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def call_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Some of them."""
+
+    def __init__(
+        self,
+        *,
+        now: _abc.Iterable[_builtins.str] | None = ...,
+        draft: _abc.Iterable[_builtins.str] | None = ...,
+        calls: _builtins.int = ...,
+        call_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_ids", b"call_ids", "calls", b"calls", "draft", b"draft", "now", b"now"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MovedCalls: _TypeAlias = MovedCalls  # noqa: Y015
 
 @_typing.final
 class PlanTestOutcome(_message.Message):
@@ -1671,8 +1849,11 @@ class PlanTestOutcome(_message.Message):
     PLAN_TEST_ID_FIELD_NUMBER: _builtins.int
     PASSED_FIELD_NUMBER: _builtins.int
     REACHED_FIELD_NUMBER: _builtins.int
+    MISSED_FIELD_NUMBER: _builtins.int
     plan_test_id: _builtins.str
     passed: _builtins.bool
+    missed: _builtins.str
+    """What was missed; empty: nothing."""
     @_builtins.property
     def reached(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Where the call came by: `user/anna`, `mailbox/main`."""
@@ -1683,10 +1864,11 @@ class PlanTestOutcome(_message.Message):
         plan_test_id: _builtins.str = ...,
         passed: _builtins.bool = ...,
         reached: _abc.Iterable[_builtins.str] | None = ...,
+        missed: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["passed", b"passed", "plan_test_id", b"plan_test_id", "reached", b"reached"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missed", b"missed", "passed", b"passed", "plan_test_id", b"plan_test_id", "reached", b"reached"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1752,6 +1934,8 @@ Global___CheckPlanResponse: _TypeAlias = CheckPlanResponse  # noqa: Y015
 
 @_typing.final
 class PlanFinding(_message.Message):
+    """Of a plan, or of a menu, a queue or a group as it is saved."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SEVERITY_FIELD_NUMBER: _builtins.int
@@ -1764,9 +1948,9 @@ class PlanFinding(_message.Message):
     kind: _builtins.str
     """The same in every language: `calendar_shadowed`; of what refuses the plan, `refused_no_node`, or `refused` where no kind has a name."""
     node_id: _builtins.str
-    """Empty: the plan as a whole, or no plan."""
+    """Empty: the plan as a whole, or what is no plan."""
     field: _builtins.str
-    """Dotted, in the plan or whatever it is of: `nodes[2].calendar.entries[1].schedule_id`."""
+    """Dotted, in the resource: `nodes[2].calendar.entries[1].schedule_id`."""
     reason: _builtins.str
     """What is wrong; in English where a `refused` has no kind of its own."""
     mend: _builtins.str
@@ -1791,7 +1975,7 @@ Global___PlanFinding: _TypeAlias = PlanFinding  # noqa: Y015
 
 @_typing.final
 class SavedPlanFindings(_message.Message):
-    """What is odd about a plan, a draft in its plan's place, or a short number, that was saved with others."""
+    """What is odd about something that was saved with others."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1801,12 +1985,22 @@ class SavedPlanFindings(_message.Message):
     EXTENSION_ID_FIELD_NUMBER: _builtins.int
     SHORT_CODE_ID_FIELD_NUMBER: _builtins.int
     CONTACT_ID_FIELD_NUMBER: _builtins.int
+    MENU_ID_FIELD_NUMBER: _builtins.int
+    QUEUE_ID_FIELD_NUMBER: _builtins.int
+    RING_GROUP_ID_FIELD_NUMBER: _builtins.int
+    HUNT_GROUP_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_GROUP_ID_FIELD_NUMBER: _builtins.int
     plan_id: _builtins.str
-    """One of them is set."""
+    """One of them is set; a draft as it is in its plan's place."""
     plan_draft_id: _builtins.str
     extension_id: _builtins.str
     short_code_id: _builtins.str
     contact_id: _builtins.str
+    menu_id: _builtins.str
+    queue_id: _builtins.str
+    ring_group_id: _builtins.str
+    hunt_group_id: _builtins.str
+    number_group_id: _builtins.str
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanFinding]:
         """In the tenant's language."""
@@ -1820,10 +2014,15 @@ class SavedPlanFindings(_message.Message):
         extension_id: _builtins.str = ...,
         short_code_id: _builtins.str = ...,
         contact_id: _builtins.str = ...,
+        menu_id: _builtins.str = ...,
+        queue_id: _builtins.str = ...,
+        ring_group_id: _builtins.str = ...,
+        hunt_group_id: _builtins.str = ...,
+        number_group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_id", b"contact_id", "extension_id", b"extension_id", "findings", b"findings", "plan_draft_id", b"plan_draft_id", "plan_id", b"plan_id", "short_code_id", b"short_code_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_id", b"contact_id", "extension_id", b"extension_id", "findings", b"findings", "hunt_group_id", b"hunt_group_id", "menu_id", b"menu_id", "number_group_id", b"number_group_id", "plan_draft_id", b"plan_draft_id", "plan_id", b"plan_id", "queue_id", b"queue_id", "ring_group_id", b"ring_group_id", "short_code_id", b"short_code_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

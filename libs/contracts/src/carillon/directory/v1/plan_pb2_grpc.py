@@ -64,6 +64,11 @@ class PlanServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanResponse.FromString,
                 _registered_method=True)
+        self.ActivatePlanWithProgress = channel.unary_stream(
+                '/carillon.directory.v1.PlanService/ActivatePlanWithProgress',
+                request_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanWithProgressRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanWithProgressResponse.FromString,
+                _registered_method=True)
         self.RollBackPlan = channel.unary_unary(
                 '/carillon.directory.v1.PlanService/RollBackPlan',
                 request_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.RollBackPlanRequest.SerializeToString,
@@ -112,7 +117,17 @@ class PlanServiceServicer:
     def ActivatePlan(self, request, context):
         """ActivatePlan puts a draft in its plan's place, whole and at once, if the plan's tests pass on it and no test of another plan that
         passes now would fail. Routing runs them; while it does not answer, the draft is refused with UNAVAILABLE. A test that fails refuses
-        it with FAILED_PRECONDITION, and so does a change of the plan, the draft or a test meanwhile. The draft stays.
+        it with FAILED_PRECONDITION, and so does a change of the plan, the draft or a test meanwhile. The draft stays. Where the request or the
+        plan wants it, routing also follows past calls with the plan of now and with the draft, and too many that would go elsewhere refuse
+        it in the same way; that takes half a millisecond a call: give it time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ActivatePlanWithProgress(self, request, context):
+        """ActivatePlanWithProgress does the same and tells how far the comparison is, at least every second; its last message before the end or
+        the refusal tells who would go elsewhere. Who leaves before the end has changed nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,6 +180,11 @@ def add_PlanServiceServicer_to_server(servicer, server):
                     servicer.ActivatePlan,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanResponse.SerializeToString,
+            ),
+            'ActivatePlanWithProgress': grpc.unary_stream_rpc_method_handler(
+                    servicer.ActivatePlanWithProgress,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanWithProgressRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanWithProgressResponse.SerializeToString,
             ),
             'RollBackPlan': grpc.unary_unary_rpc_method_handler(
                     servicer.RollBackPlan,
@@ -339,6 +359,33 @@ class PlanService:
             '/carillon.directory.v1.PlanService/ActivatePlan',
             carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActivatePlanWithProgress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/carillon.directory.v1.PlanService/ActivatePlanWithProgress',
+            carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanWithProgressRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_plan__pb2.ActivatePlanWithProgressResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,7 +39,13 @@ class PlanServiceStub:
     ActivatePlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.ActivatePlanRequest, _plan_pb2.ActivatePlanResponse]
     """ActivatePlan puts a draft in its plan's place, whole and at once, if the plan's tests pass on it and no test of another plan that
     passes now would fail. Routing runs them; while it does not answer, the draft is refused with UNAVAILABLE. A test that fails refuses
-    it with FAILED_PRECONDITION, and so does a change of the plan, the draft or a test meanwhile. The draft stays.
+    it with FAILED_PRECONDITION, and so does a change of the plan, the draft or a test meanwhile. The draft stays. Where the request or the
+    plan wants it, routing also follows past calls with the plan of now and with the draft, and too many that would go elsewhere refuse
+    it in the same way; that takes half a millisecond a call: give it time.
+    """
+    ActivatePlanWithProgress: _grpc.UnaryStreamMultiCallable[_plan_pb2.ActivatePlanWithProgressRequest, _plan_pb2.ActivatePlanWithProgressResponse]
+    """ActivatePlanWithProgress does the same and tells how far the comparison is, at least every second; its last message before the end or
+    the refusal tells who would go elsewhere. Who leaves before the end has changed nothing.
     """
     RollBackPlan: _grpc.UnaryUnaryMultiCallable[_plan_pb2.RollBackPlanRequest, _plan_pb2.RollBackPlanResponse]
     """RollBackPlan makes the plan what it was before its last change, or at a version of the configuration, as a change of its own; what
@@ -59,7 +65,13 @@ class PlanServiceAsyncStub(PlanServiceStub):
     ActivatePlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.ActivatePlanRequest, _plan_pb2.ActivatePlanResponse]  # type: ignore[assignment]
     """ActivatePlan puts a draft in its plan's place, whole and at once, if the plan's tests pass on it and no test of another plan that
     passes now would fail. Routing runs them; while it does not answer, the draft is refused with UNAVAILABLE. A test that fails refuses
-    it with FAILED_PRECONDITION, and so does a change of the plan, the draft or a test meanwhile. The draft stays.
+    it with FAILED_PRECONDITION, and so does a change of the plan, the draft or a test meanwhile. The draft stays. Where the request or the
+    plan wants it, routing also follows past calls with the plan of now and with the draft, and too many that would go elsewhere refuse
+    it in the same way; that takes half a millisecond a call: give it time.
+    """
+    ActivatePlanWithProgress: _aio.UnaryStreamMultiCallable[_plan_pb2.ActivatePlanWithProgressRequest, _plan_pb2.ActivatePlanWithProgressResponse]  # type: ignore[assignment]
+    """ActivatePlanWithProgress does the same and tells how far the comparison is, at least every second; its last message before the end or
+    the refusal tells who would go elsewhere. Who leaves before the end has changed nothing.
     """
     RollBackPlan: _aio.UnaryUnaryMultiCallable[_plan_pb2.RollBackPlanRequest, _plan_pb2.RollBackPlanResponse]  # type: ignore[assignment]
     """RollBackPlan makes the plan what it was before its last change, or at a version of the configuration, as a change of its own; what
@@ -112,7 +124,19 @@ class PlanServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_plan_pb2.ActivatePlanResponse, _abc.Awaitable[_plan_pb2.ActivatePlanResponse]]:
         """ActivatePlan puts a draft in its plan's place, whole and at once, if the plan's tests pass on it and no test of another plan that
         passes now would fail. Routing runs them; while it does not answer, the draft is refused with UNAVAILABLE. A test that fails refuses
-        it with FAILED_PRECONDITION, and so does a change of the plan, the draft or a test meanwhile. The draft stays.
+        it with FAILED_PRECONDITION, and so does a change of the plan, the draft or a test meanwhile. The draft stays. Where the request or the
+        plan wants it, routing also follows past calls with the plan of now and with the draft, and too many that would go elsewhere refuse
+        it in the same way; that takes half a millisecond a call: give it time.
+        """
+
+    @_abc_1.abstractmethod
+    def ActivatePlanWithProgress(
+        self,
+        request: _plan_pb2.ActivatePlanWithProgressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_plan_pb2.ActivatePlanWithProgressResponse], _abc.AsyncIterator[_plan_pb2.ActivatePlanWithProgressResponse]]:
+        """ActivatePlanWithProgress does the same and tells how far the comparison is, at least every second; its last message before the end or
+        the refusal tells who would go elsewhere. Who leaves before the end has changed nothing.
         """
 
     @_abc_1.abstractmethod

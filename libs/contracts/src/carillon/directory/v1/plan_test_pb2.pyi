@@ -5,12 +5,14 @@ What must hold of a plan."""
 
 from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
 from carillon.directory.v1 import destination_pb2 as _destination_pb2
+from carillon.directory.v1 import schedule_pb2 as _schedule_pb2
 from carillon.directory.v1 import scope_pb2 as _scope_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,6 +23,54 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RingOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RingOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RingOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RING_OUTCOME_UNSPECIFIED: _RingOutcome.ValueType  # 0
+    RING_OUTCOME_ANSWERED: _RingOutcome.ValueType  # 1
+    RING_OUTCOME_NO_ANSWER: _RingOutcome.ValueType  # 2
+    RING_OUTCOME_BUSY: _RingOutcome.ValueType  # 3
+    RING_OUTCOME_UNREACHABLE: _RingOutcome.ValueType  # 4
+    RING_OUTCOME_CONGESTED: _RingOutcome.ValueType  # 5
+    RING_OUTCOME_REJECTED: _RingOutcome.ValueType  # 6
+
+class RingOutcome(_RingOutcome, metaclass=_RingOutcomeEnumTypeWrapper): ...
+
+RING_OUTCOME_UNSPECIFIED: RingOutcome.ValueType  # 0
+RING_OUTCOME_ANSWERED: RingOutcome.ValueType  # 1
+RING_OUTCOME_NO_ANSWER: RingOutcome.ValueType  # 2
+RING_OUTCOME_BUSY: RingOutcome.ValueType  # 3
+RING_OUTCOME_UNREACHABLE: RingOutcome.ValueType  # 4
+RING_OUTCOME_CONGESTED: RingOutcome.ValueType  # 5
+RING_OUTCOME_REJECTED: RingOutcome.ValueType  # 6
+Global___RingOutcome: _TypeAlias = RingOutcome  # noqa: Y015
+
+class _QueueLeaving:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QueueLeavingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QueueLeaving.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUEUE_LEAVING_UNSPECIFIED: _QueueLeaving.ValueType  # 0
+    QUEUE_LEAVING_ANSWERED: _QueueLeaving.ValueType  # 1
+    QUEUE_LEAVING_FULL: _QueueLeaving.ValueType  # 2
+    QUEUE_LEAVING_WAITED_TOO_LONG: _QueueLeaving.ValueType  # 3
+    QUEUE_LEAVING_NO_AGENTS: _QueueLeaving.ValueType  # 4
+    QUEUE_LEAVING_LEFT_BY_KEY: _QueueLeaving.ValueType  # 5
+
+class QueueLeaving(_QueueLeaving, metaclass=_QueueLeavingEnumTypeWrapper): ...
+
+QUEUE_LEAVING_UNSPECIFIED: QueueLeaving.ValueType  # 0
+QUEUE_LEAVING_ANSWERED: QueueLeaving.ValueType  # 1
+QUEUE_LEAVING_FULL: QueueLeaving.ValueType  # 2
+QUEUE_LEAVING_WAITED_TOO_LONG: QueueLeaving.ValueType  # 3
+QUEUE_LEAVING_NO_AGENTS: QueueLeaving.ValueType  # 4
+QUEUE_LEAVING_LEFT_BY_KEY: QueueLeaving.ValueType  # 5
+Global___QueueLeaving: _TypeAlias = QueueLeaving  # noqa: Y015
 
 @_typing.final
 class PlanTest(_message.Message):
@@ -40,6 +90,10 @@ class PlanTest(_message.Message):
     ABSENT_USER_IDS_FIELD_NUMBER: _builtins.int
     UNREACHABLE_USER_IDS_FIELD_NUMBER: _builtins.int
     REACHES_FIELD_NUMBER: _builtins.int
+    MODES_FIELD_NUMBER: _builtins.int
+    RESULTS_FIELD_NUMBER: _builtins.int
+    QUEUE_RESULT_FIELD_NUMBER: _builtins.int
+    COMES_BY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     display_name: _builtins.str
@@ -50,6 +104,8 @@ class PlanTest(_message.Message):
     """One of the tenant's numbers."""
     at: _builtins.str
     """Local time of the tenant: `2026-03-02T10:15`."""
+    queue_result: Global___QueueLeaving.ValueType
+    """Why the caller leaves queues; unset: an agent answers."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the caller presses at the first menu, the second, ..."""
@@ -64,7 +120,21 @@ class PlanTest(_message.Message):
     def unreachable_user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def reaches(self) -> _destination_pb2.Destination:
-        """Where the call must come by: rung, or taken over by it."""
+        """Where the call must come by: rung, or taken over by it. An announcement: its text or audio file must be heard; a hang-up: the call must
+        end so.
+        """
+
+    @_builtins.property
+    def modes(self) -> _containers.RepeatedCompositeFieldContainer[Global___AssumedMode]:
+        """Schedules as if they had been set by hand."""
+
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___AssumedResult]:
+        """What becomes of ringing others, or of users otherwise."""
+
+    @_builtins.property
+    def comes_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the call must come by on its way, in this order, as traces and TestPlan name it: `plan/main`, `node hours`, `menu/language`."""
 
     def __init__(
         self,
@@ -81,14 +151,66 @@ class PlanTest(_message.Message):
         absent_user_ids: _abc.Iterable[_builtins.str] | None = ...,
         unreachable_user_ids: _abc.Iterable[_builtins.str] | None = ...,
         reaches: _destination_pb2.Destination | None = ...,
+        modes: _abc.Iterable[Global___AssumedMode] | None = ...,
+        results: _abc.Iterable[Global___AssumedResult] | None = ...,
+        queue_result: Global___QueueLeaving.ValueType = ...,
+        comes_by: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reaches", b"reaches"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_user_ids", b"absent_user_ids", "at", b"at", "busy_user_ids", b"busy_user_ids", "caller", b"caller", "dialled", b"dialled", "display_name", b"display_name", "etag", b"etag", "id", b"id", "keys", b"keys", "plan_id", b"plan_id", "reaches", b"reaches", "unreachable_user_ids", b"unreachable_user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_user_ids", b"absent_user_ids", "at", b"at", "busy_user_ids", b"busy_user_ids", "caller", b"caller", "comes_by", b"comes_by", "dialled", b"dialled", "display_name", b"display_name", "etag", b"etag", "id", b"id", "keys", b"keys", "modes", b"modes", "plan_id", b"plan_id", "queue_result", b"queue_result", "reaches", b"reaches", "results", b"results", "unreachable_user_ids", b"unreachable_user_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PlanTest: _TypeAlias = PlanTest  # noqa: Y015
+
+@_typing.final
+class AssumedMode(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    schedule_id: _builtins.str
+    mode: _schedule_pb2.ScheduleMode.ValueType
+    def __init__(
+        self,
+        *,
+        schedule_id: _builtins.str = ...,
+        mode: _schedule_pb2.ScheduleMode.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "schedule_id", b"schedule_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssumedMode: _TypeAlias = AssumedMode  # noqa: Y015
+
+@_typing.final
+class AssumedResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    EXTERNAL_NUMBER_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """One of both."""
+    external_number: _builtins.str
+    result: Global___RingOutcome.ValueType
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        external_number: _builtins.str = ...,
+        result: Global___RingOutcome.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_number", b"external_number", "result", b"result", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssumedResult: _TypeAlias = AssumedResult  # noqa: Y015
 
 @_typing.final
 class GetPlanTestRequest(_message.Message):

@@ -24,53 +24,54 @@ _sym_db = _symbol_database.Default()
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from carillon.directory.v1 import destination_pb2 as carillon_dot_directory_dot_v1_dot_destination__pb2
+from carillon.directory.v1 import plan_pb2 as carillon_dot_directory_dot_v1_dot_plan__pb2
 from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/directory/v1/queue.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"-\n\x0bQueueMember\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04tier\x18\x02 \x01(\x05\"k\n\nQueueSkill\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tmin_level\x18\x02 \x01(\x05\x12<\n\twidenings\x18\x03 \x03(\x0b\x32).carillon.directory.v1.QueueSkillWidening\">\n\x12QueueSkillWidening\x12\x15\n\rafter_seconds\x18\x01 \x01(\x05\x12\x11\n\tmin_level\x18\x02 \x01(\x05\"3\n\rQueuePriority\x12\x10\n\x08prefixes\x18\x01 \x03(\t\x12\x10\n\x08priority\x18\x02 \x01(\x05\"\xfe\x01\n\x12QueueAnnouncements\x12\x34\n\x07welcome\x18\x01 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12:\n\rfirst_in_line\x18\x02 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x35\n\x08periodic\x18\x03 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x15\n\revery_seconds\x18\x04 \x01(\x05\x12\x10\n\x08position\x18\x05 \x01(\x08\x12\x16\n\x0e\x65stimated_wait\x18\x06 \x01(\x08\"\x9f\x01\n\rQueueCallback\x12\x1b\n\x13offer_after_seconds\x18\x01 \x01(\x05\x12\x32\n\x05offer\x18\x02 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\r\n\x05tries\x18\x03 \x01(\x05\x12\x15\n\rpause_seconds\x18\x04 \x01(\x05\x12\x17\n\x0f\x65xpires_seconds\x18\x05 \x01(\x05\"\x97\x07\n\x05Queue\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x36\n\x08strategy\x18\x0b \x01(\x0e\x32$.carillon.directory.v1.QueueStrategy\x12\x33\n\x07members\x18\x0c \x03(\x0b\x32\".carillon.directory.v1.QueueMember\x12\x31\n\x06skills\x18\r \x03(\x0b\x32!.carillon.directory.v1.QueueSkill\x12\x38\n\npriorities\x18\x0e \x03(\x0b\x32$.carillon.directory.v1.QueuePriority\x12\x10\n\x08max_size\x18\x0f \x01(\x05\x12\x18\n\x10max_wait_seconds\x18\x10 \x01(\x05\x12\x14\n\x0cring_seconds\x18\x11 \x01(\x05\x12\x17\n\x0fwrap_up_seconds\x18\x12 \x01(\x05\x12\x1e\n\x16missed_offers_to_pause\x18\x13 \x01(\x05\x12\x1c\n\x14leave_without_agents\x18\x14 \x01(\x08\x12\x11\n\tleave_key\x18\x15 \x01(\t\x12\x14\n\x0c\x63\x61llback_key\x18\x16 \x01(\t\x12\x30\n\x04\x66ull\x18\x17 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12;\n\x0fwaited_too_long\x18\x18 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x35\n\tno_agents\x18\x19 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x37\n\x0bleft_by_key\x18\x1a \x01(\x0b\x32\".carillon.directory.v1.Destination\x12@\n\rannouncements\x18\x1b \x01(\x0b\x32).carillon.directory.v1.QueueAnnouncements\x12\x36\n\x08\x63\x61llback\x18\x1c \x01(\x0b\x32$.carillon.directory.v1.QueueCallback\x12\x1e\n\x16through_do_not_disturb\x18\x1d \x01(\x08\x12\x15\n\rhold_music_id\x18\x1e \x01(\t\x12\x1b\n\x13recording_policy_id\x18< \x01(\t\"I\n\x0fGetQueueRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"?\n\x10GetQueueResponse\x12+\n\x05queue\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Queue\"\xb5\x01\n\x11ListQueuesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"[\n\x12ListQueuesResponse\x12,\n\x06queues\x18\x01 \x03(\x0b\x32\x1c.carillon.directory.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Q\n\x12\x43reateQueueRequest\x12+\n\x05queue\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Queue\x12\x0e\n\x06reason\x18\x02 \x01(\t\"B\n\x13\x43reateQueueResponse\x12+\n\x05queue\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Queue\"\x82\x01\n\x12UpdateQueueRequest\x12+\n\x05queue\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Queue\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"B\n\x13UpdateQueueResponse\x12+\n\x05queue\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Queue\">\n\x12\x44\x65leteQueueRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x15\n\x13\x44\x65leteQueueResponse*\xa9\x01\n\rQueueStrategy\x12\x1e\n\x1aQUEUE_STRATEGY_UNSPECIFIED\x10\x00\x12\x1f\n\x1bQUEUE_STRATEGY_LONGEST_IDLE\x10\x01\x12\x1f\n\x1bQUEUE_STRATEGY_FEWEST_CALLS\x10\x02\x12\x1e\n\x1aQUEUE_STRATEGY_ROUND_ROBIN\x10\x03\x12\x16\n\x12QUEUE_STRATEGY_ALL\x10\x04\x32\x80\x04\n\x0cQueueService\x12[\n\x08GetQueue\x12&.carillon.directory.v1.GetQueueRequest\x1a\'.carillon.directory.v1.GetQueueResponse\x12\x61\n\nListQueues\x12(.carillon.directory.v1.ListQueuesRequest\x1a).carillon.directory.v1.ListQueuesResponse\x12\x64\n\x0b\x43reateQueue\x12).carillon.directory.v1.CreateQueueRequest\x1a*.carillon.directory.v1.CreateQueueResponse\x12\x64\n\x0bUpdateQueue\x12).carillon.directory.v1.UpdateQueueRequest\x1a*.carillon.directory.v1.UpdateQueueResponse\x12\x64\n\x0b\x44\x65leteQueue\x12).carillon.directory.v1.DeleteQueueRequest\x1a*.carillon.directory.v1.DeleteQueueResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/directory/v1/queue.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a carillon/directory/v1/plan.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"-\n\x0bQueueMember\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04tier\x18\x02 \x01(\x05\"k\n\nQueueSkill\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tmin_level\x18\x02 \x01(\x05\x12<\n\twidenings\x18\x03 \x03(\x0b\x32).carillon.directory.v1.QueueSkillWidening\">\n\x12QueueSkillWidening\x12\x15\n\rafter_seconds\x18\x01 \x01(\x05\x12\x11\n\tmin_level\x18\x02 \x01(\x05\"3\n\rQueuePriority\x12\x10\n\x08prefixes\x18\x01 \x03(\t\x12\x10\n\x08priority\x18\x02 \x01(\x05\"\xfe\x01\n\x12QueueAnnouncements\x12\x34\n\x07welcome\x18\x01 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12:\n\rfirst_in_line\x18\x02 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x35\n\x08periodic\x18\x03 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x15\n\revery_seconds\x18\x04 \x01(\x05\x12\x10\n\x08position\x18\x05 \x01(\x08\x12\x16\n\x0e\x65stimated_wait\x18\x06 \x01(\x08\"\x9f\x01\n\rQueueCallback\x12\x1b\n\x13offer_after_seconds\x18\x01 \x01(\x05\x12\x32\n\x05offer\x18\x02 \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\r\n\x05tries\x18\x03 \x01(\x05\x12\x15\n\rpause_seconds\x18\x04 \x01(\x05\x12\x17\n\x0f\x65xpires_seconds\x18\x05 \x01(\x05\"\x97\x07\n\x05Queue\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x36\n\x08strategy\x18\x0b \x01(\x0e\x32$.carillon.directory.v1.QueueStrategy\x12\x33\n\x07members\x18\x0c \x03(\x0b\x32\".carillon.directory.v1.QueueMember\x12\x31\n\x06skills\x18\r \x03(\x0b\x32!.carillon.directory.v1.QueueSkill\x12\x38\n\npriorities\x18\x0e \x03(\x0b\x32$.carillon.directory.v1.QueuePriority\x12\x10\n\x08max_size\x18\x0f \x01(\x05\x12\x18\n\x10max_wait_seconds\x18\x10 \x01(\x05\x12\x14\n\x0cring_seconds\x18\x11 \x01(\x05\x12\x17\n\x0fwrap_up_seconds\x18\x12 \x01(\x05\x12\x1e\n\x16missed_offers_to_pause\x18\x13 \x01(\x05\x12\x1c\n\x14leave_without_agents\x18\x14 \x01(\x08\x12\x11\n\tleave_key\x18\x15 \x01(\t\x12\x14\n\x0c\x63\x61llback_key\x18\x16 \x01(\t\x12\x30\n\x04\x66ull\x18\x17 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12;\n\x0fwaited_too_long\x18\x18 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x35\n\tno_agents\x18\x19 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x37\n\x0bleft_by_key\x18\x1a \x01(\x0b\x32\".carillon.directory.v1.Destination\x12@\n\rannouncements\x18\x1b \x01(\x0b\x32).carillon.directory.v1.QueueAnnouncements\x12\x36\n\x08\x63\x61llback\x18\x1c \x01(\x0b\x32$.carillon.directory.v1.QueueCallback\x12\x1e\n\x16through_do_not_disturb\x18\x1d \x01(\x08\x12\x15\n\rhold_music_id\x18\x1e \x01(\t\x12\x1b\n\x13recording_policy_id\x18< \x01(\t\"I\n\x0fGetQueueRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"?\n\x10GetQueueResponse\x12+\n\x05queue\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Queue\"\xb5\x01\n\x11ListQueuesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"[\n\x12ListQueuesResponse\x12,\n\x06queues\x18\x01 \x03(\x0b\x32\x1c.carillon.directory.v1.Queue\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Q\n\x12\x43reateQueueRequest\x12+\n\x05queue\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Queue\x12\x0e\n\x06reason\x18\x02 \x01(\t\"x\n\x13\x43reateQueueResponse\x12+\n\x05queue\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Queue\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"\x82\x01\n\x12UpdateQueueRequest\x12+\n\x05queue\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Queue\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"x\n\x13UpdateQueueResponse\x12+\n\x05queue\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Queue\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\">\n\x12\x44\x65leteQueueRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x15\n\x13\x44\x65leteQueueResponse*\xa9\x01\n\rQueueStrategy\x12\x1e\n\x1aQUEUE_STRATEGY_UNSPECIFIED\x10\x00\x12\x1f\n\x1bQUEUE_STRATEGY_LONGEST_IDLE\x10\x01\x12\x1f\n\x1bQUEUE_STRATEGY_FEWEST_CALLS\x10\x02\x12\x1e\n\x1aQUEUE_STRATEGY_ROUND_ROBIN\x10\x03\x12\x16\n\x12QUEUE_STRATEGY_ALL\x10\x04\x32\x80\x04\n\x0cQueueService\x12[\n\x08GetQueue\x12&.carillon.directory.v1.GetQueueRequest\x1a\'.carillon.directory.v1.GetQueueResponse\x12\x61\n\nListQueues\x12(.carillon.directory.v1.ListQueuesRequest\x1a).carillon.directory.v1.ListQueuesResponse\x12\x64\n\x0b\x43reateQueue\x12).carillon.directory.v1.CreateQueueRequest\x1a*.carillon.directory.v1.CreateQueueResponse\x12\x64\n\x0bUpdateQueue\x12).carillon.directory.v1.UpdateQueueRequest\x1a*.carillon.directory.v1.UpdateQueueResponse\x12\x64\n\x0b\x44\x65leteQueue\x12).carillon.directory.v1.DeleteQueueRequest\x1a*.carillon.directory.v1.DeleteQueueResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.queue_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUEUESTRATEGY']._serialized_start=2676
-  _globals['_QUEUESTRATEGY']._serialized_end=2845
-  _globals['_QUEUEMEMBER']._serialized_start=205
-  _globals['_QUEUEMEMBER']._serialized_end=250
-  _globals['_QUEUESKILL']._serialized_start=252
-  _globals['_QUEUESKILL']._serialized_end=359
-  _globals['_QUEUESKILLWIDENING']._serialized_start=361
-  _globals['_QUEUESKILLWIDENING']._serialized_end=423
-  _globals['_QUEUEPRIORITY']._serialized_start=425
-  _globals['_QUEUEPRIORITY']._serialized_end=476
-  _globals['_QUEUEANNOUNCEMENTS']._serialized_start=479
-  _globals['_QUEUEANNOUNCEMENTS']._serialized_end=733
-  _globals['_QUEUECALLBACK']._serialized_start=736
-  _globals['_QUEUECALLBACK']._serialized_end=895
-  _globals['_QUEUE']._serialized_start=898
-  _globals['_QUEUE']._serialized_end=1817
-  _globals['_GETQUEUEREQUEST']._serialized_start=1819
-  _globals['_GETQUEUEREQUEST']._serialized_end=1892
-  _globals['_GETQUEUERESPONSE']._serialized_start=1894
-  _globals['_GETQUEUERESPONSE']._serialized_end=1957
-  _globals['_LISTQUEUESREQUEST']._serialized_start=1960
-  _globals['_LISTQUEUESREQUEST']._serialized_end=2141
-  _globals['_LISTQUEUESRESPONSE']._serialized_start=2143
-  _globals['_LISTQUEUESRESPONSE']._serialized_end=2234
-  _globals['_CREATEQUEUEREQUEST']._serialized_start=2236
-  _globals['_CREATEQUEUEREQUEST']._serialized_end=2317
-  _globals['_CREATEQUEUERESPONSE']._serialized_start=2319
-  _globals['_CREATEQUEUERESPONSE']._serialized_end=2385
-  _globals['_UPDATEQUEUEREQUEST']._serialized_start=2388
-  _globals['_UPDATEQUEUEREQUEST']._serialized_end=2518
-  _globals['_UPDATEQUEUERESPONSE']._serialized_start=2520
-  _globals['_UPDATEQUEUERESPONSE']._serialized_end=2586
-  _globals['_DELETEQUEUEREQUEST']._serialized_start=2588
-  _globals['_DELETEQUEUEREQUEST']._serialized_end=2650
-  _globals['_DELETEQUEUERESPONSE']._serialized_start=2652
-  _globals['_DELETEQUEUERESPONSE']._serialized_end=2673
-  _globals['_QUEUESERVICE']._serialized_start=2848
-  _globals['_QUEUESERVICE']._serialized_end=3360
+  _globals['_QUEUESTRATEGY']._serialized_start=2818
+  _globals['_QUEUESTRATEGY']._serialized_end=2987
+  _globals['_QUEUEMEMBER']._serialized_start=239
+  _globals['_QUEUEMEMBER']._serialized_end=284
+  _globals['_QUEUESKILL']._serialized_start=286
+  _globals['_QUEUESKILL']._serialized_end=393
+  _globals['_QUEUESKILLWIDENING']._serialized_start=395
+  _globals['_QUEUESKILLWIDENING']._serialized_end=457
+  _globals['_QUEUEPRIORITY']._serialized_start=459
+  _globals['_QUEUEPRIORITY']._serialized_end=510
+  _globals['_QUEUEANNOUNCEMENTS']._serialized_start=513
+  _globals['_QUEUEANNOUNCEMENTS']._serialized_end=767
+  _globals['_QUEUECALLBACK']._serialized_start=770
+  _globals['_QUEUECALLBACK']._serialized_end=929
+  _globals['_QUEUE']._serialized_start=932
+  _globals['_QUEUE']._serialized_end=1851
+  _globals['_GETQUEUEREQUEST']._serialized_start=1853
+  _globals['_GETQUEUEREQUEST']._serialized_end=1926
+  _globals['_GETQUEUERESPONSE']._serialized_start=1928
+  _globals['_GETQUEUERESPONSE']._serialized_end=1991
+  _globals['_LISTQUEUESREQUEST']._serialized_start=1994
+  _globals['_LISTQUEUESREQUEST']._serialized_end=2175
+  _globals['_LISTQUEUESRESPONSE']._serialized_start=2177
+  _globals['_LISTQUEUESRESPONSE']._serialized_end=2268
+  _globals['_CREATEQUEUEREQUEST']._serialized_start=2270
+  _globals['_CREATEQUEUEREQUEST']._serialized_end=2351
+  _globals['_CREATEQUEUERESPONSE']._serialized_start=2353
+  _globals['_CREATEQUEUERESPONSE']._serialized_end=2473
+  _globals['_UPDATEQUEUEREQUEST']._serialized_start=2476
+  _globals['_UPDATEQUEUEREQUEST']._serialized_end=2606
+  _globals['_UPDATEQUEUERESPONSE']._serialized_start=2608
+  _globals['_UPDATEQUEUERESPONSE']._serialized_end=2728
+  _globals['_DELETEQUEUEREQUEST']._serialized_start=2730
+  _globals['_DELETEQUEUEREQUEST']._serialized_end=2792
+  _globals['_DELETEQUEUERESPONSE']._serialized_start=2794
+  _globals['_DELETEQUEUERESPONSE']._serialized_end=2815
+  _globals['_QUEUESERVICE']._serialized_start=2990
+  _globals['_QUEUESERVICE']._serialized_end=3502
 # @@protoc_insertion_point(module_scope)

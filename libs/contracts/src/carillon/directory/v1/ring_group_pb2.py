@@ -24,45 +24,46 @@ _sym_db = _symbol_database.Default()
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
 from carillon.directory.v1 import destination_pb2 as carillon_dot_directory_dot_v1_dot_destination__pb2
+from carillon.directory.v1 import plan_pb2 as carillon_dot_directory_dot_v1_dot_plan__pb2
 from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&carillon/directory/v1/ring_group.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x8c\x01\n\nRingMember\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x19\n\x0f\x65xternal_number\x18\x02 \x01(\tH\x00\x12\x17\n\rring_group_id\x18\x04 \x01(\tH\x00\x12\x17\n\rhunt_group_id\x18\x05 \x01(\tH\x00\x12\x14\n\x0cring_seconds\x18\x03 \x01(\x05\x42\x08\n\x06target\"\xbf\x03\n\tRingGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x35\n\x08strategy\x18\x0b \x01(\x0e\x32#.carillon.directory.v1.RingStrategy\x12\x32\n\x07members\x18\x0c \x03(\x0b\x32!.carillon.directory.v1.RingMember\x12\x17\n\x0ftimeout_seconds\x18\r \x01(\x05\x12\x35\n\tno_answer\x18\x0e \x01(\x0b\x32\".carillon.directory.v1.Destination\x12/\n\x05order\x18\x0f \x01(\x0e\x32 .carillon.directory.v1.RingOrder\x12\x0c\n\x04wrap\x18\x10 \x01(\x08\x12\x1e\n\x16through_do_not_disturb\x18\x11 \x01(\x08\x12\x19\n\x11\x66ollow_forwarding\x18\x12 \x01(\x08\x12\x1b\n\x13recording_policy_id\x18< \x01(\t\x12\x19\n\x11ringback_music_id\x18= \x01(\t\"M\n\x13GetRingGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"L\n\x14GetRingGroupResponse\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\"\xb9\x01\n\x15ListRingGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"h\n\x16ListRingGroupsResponse\x12\x35\n\x0bring_groups\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.RingGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x16\x43reateRingGroupRequest\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\x12\x0e\n\x06reason\x18\x02 \x01(\t\"O\n\x17\x43reateRingGroupResponse\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\"\x8f\x01\n\x16UpdateRingGroupRequest\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"O\n\x17UpdateRingGroupResponse\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\"B\n\x16\x44\x65leteRingGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17\x44\x65leteRingGroupResponse*\x86\x01\n\x0cRingStrategy\x12\x1d\n\x19RING_STRATEGY_UNSPECIFIED\x10\x00\x12\x1a\n\x16RING_STRATEGY_PARALLEL\x10\x01\x12\x1c\n\x18RING_STRATEGY_SEQUENTIAL\x10\x02\x12\x1d\n\x19RING_STRATEGY_PROGRESSIVE\x10\x03*\x90\x01\n\tRingOrder\x12\x1a\n\x16RING_ORDER_UNSPECIFIED\x10\x00\x12\x17\n\x13RING_ORDER_PRIORITY\x10\x01\x12\x1b\n\x17RING_ORDER_LEAST_CALLED\x10\x02\x12\x15\n\x11RING_ORDER_RANDOM\x10\x03\x12\x1a\n\x16RING_ORDER_ROUND_ROBIN\x10\x04\x32\xc0\x04\n\x10RingGroupService\x12g\n\x0cGetRingGroup\x12*.carillon.directory.v1.GetRingGroupRequest\x1a+.carillon.directory.v1.GetRingGroupResponse\x12m\n\x0eListRingGroups\x12,.carillon.directory.v1.ListRingGroupsRequest\x1a-.carillon.directory.v1.ListRingGroupsResponse\x12p\n\x0f\x43reateRingGroup\x12-.carillon.directory.v1.CreateRingGroupRequest\x1a..carillon.directory.v1.CreateRingGroupResponse\x12p\n\x0fUpdateRingGroup\x12-.carillon.directory.v1.UpdateRingGroupRequest\x1a..carillon.directory.v1.UpdateRingGroupResponse\x12p\n\x0f\x44\x65leteRingGroup\x12-.carillon.directory.v1.DeleteRingGroupRequest\x1a..carillon.directory.v1.DeleteRingGroupResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&carillon/directory/v1/ring_group.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a carillon/directory/v1/plan.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\x8c\x01\n\nRingMember\x12\x11\n\x07user_id\x18\x01 \x01(\tH\x00\x12\x19\n\x0f\x65xternal_number\x18\x02 \x01(\tH\x00\x12\x17\n\rring_group_id\x18\x04 \x01(\tH\x00\x12\x17\n\rhunt_group_id\x18\x05 \x01(\tH\x00\x12\x14\n\x0cring_seconds\x18\x03 \x01(\x05\x42\x08\n\x06target\"\xbf\x03\n\tRingGroup\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x15\n\rdepartment_id\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x35\n\x08strategy\x18\x0b \x01(\x0e\x32#.carillon.directory.v1.RingStrategy\x12\x32\n\x07members\x18\x0c \x03(\x0b\x32!.carillon.directory.v1.RingMember\x12\x17\n\x0ftimeout_seconds\x18\r \x01(\x05\x12\x35\n\tno_answer\x18\x0e \x01(\x0b\x32\".carillon.directory.v1.Destination\x12/\n\x05order\x18\x0f \x01(\x0e\x32 .carillon.directory.v1.RingOrder\x12\x0c\n\x04wrap\x18\x10 \x01(\x08\x12\x1e\n\x16through_do_not_disturb\x18\x11 \x01(\x08\x12\x19\n\x11\x66ollow_forwarding\x18\x12 \x01(\x08\x12\x1b\n\x13recording_policy_id\x18< \x01(\t\x12\x19\n\x11ringback_music_id\x18= \x01(\t\"M\n\x13GetRingGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"L\n\x14GetRingGroupResponse\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\"\xb9\x01\n\x15ListRingGroupsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"h\n\x16ListRingGroupsResponse\x12\x35\n\x0bring_groups\x18\x01 \x03(\x0b\x32 .carillon.directory.v1.RingGroup\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x16\x43reateRingGroupRequest\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x85\x01\n\x17\x43reateRingGroupResponse\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"\x8f\x01\n\x16UpdateRingGroupRequest\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x85\x01\n\x17UpdateRingGroupResponse\x12\x34\n\nring_group\x18\x01 \x01(\x0b\x32 .carillon.directory.v1.RingGroup\x12\x34\n\x08warnings\x18\x02 \x03(\x0b\x32\".carillon.directory.v1.PlanFinding\"B\n\x16\x44\x65leteRingGroupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x19\n\x17\x44\x65leteRingGroupResponse*\x86\x01\n\x0cRingStrategy\x12\x1d\n\x19RING_STRATEGY_UNSPECIFIED\x10\x00\x12\x1a\n\x16RING_STRATEGY_PARALLEL\x10\x01\x12\x1c\n\x18RING_STRATEGY_SEQUENTIAL\x10\x02\x12\x1d\n\x19RING_STRATEGY_PROGRESSIVE\x10\x03*\x90\x01\n\tRingOrder\x12\x1a\n\x16RING_ORDER_UNSPECIFIED\x10\x00\x12\x17\n\x13RING_ORDER_PRIORITY\x10\x01\x12\x1b\n\x17RING_ORDER_LEAST_CALLED\x10\x02\x12\x15\n\x11RING_ORDER_RANDOM\x10\x03\x12\x1a\n\x16RING_ORDER_ROUND_ROBIN\x10\x04\x32\xc0\x04\n\x10RingGroupService\x12g\n\x0cGetRingGroup\x12*.carillon.directory.v1.GetRingGroupRequest\x1a+.carillon.directory.v1.GetRingGroupResponse\x12m\n\x0eListRingGroups\x12,.carillon.directory.v1.ListRingGroupsRequest\x1a-.carillon.directory.v1.ListRingGroupsResponse\x12p\n\x0f\x43reateRingGroup\x12-.carillon.directory.v1.CreateRingGroupRequest\x1a..carillon.directory.v1.CreateRingGroupResponse\x12p\n\x0fUpdateRingGroup\x12-.carillon.directory.v1.UpdateRingGroupRequest\x1a..carillon.directory.v1.UpdateRingGroupResponse\x12p\n\x0f\x44\x65leteRingGroup\x12-.carillon.directory.v1.DeleteRingGroupRequest\x1a..carillon.directory.v1.DeleteRingGroupResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.ring_group_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RINGSTRATEGY']._serialized_start=1754
-  _globals['_RINGSTRATEGY']._serialized_end=1888
-  _globals['_RINGORDER']._serialized_start=1891
-  _globals['_RINGORDER']._serialized_end=2035
-  _globals['_RINGMEMBER']._serialized_start=211
-  _globals['_RINGMEMBER']._serialized_end=351
-  _globals['_RINGGROUP']._serialized_start=354
-  _globals['_RINGGROUP']._serialized_end=801
-  _globals['_GETRINGGROUPREQUEST']._serialized_start=803
-  _globals['_GETRINGGROUPREQUEST']._serialized_end=880
-  _globals['_GETRINGGROUPRESPONSE']._serialized_start=882
-  _globals['_GETRINGGROUPRESPONSE']._serialized_end=958
-  _globals['_LISTRINGGROUPSREQUEST']._serialized_start=961
-  _globals['_LISTRINGGROUPSREQUEST']._serialized_end=1146
-  _globals['_LISTRINGGROUPSRESPONSE']._serialized_start=1148
-  _globals['_LISTRINGGROUPSRESPONSE']._serialized_end=1252
-  _globals['_CREATERINGGROUPREQUEST']._serialized_start=1254
-  _globals['_CREATERINGGROUPREQUEST']._serialized_end=1348
-  _globals['_CREATERINGGROUPRESPONSE']._serialized_start=1350
-  _globals['_CREATERINGGROUPRESPONSE']._serialized_end=1429
-  _globals['_UPDATERINGGROUPREQUEST']._serialized_start=1432
-  _globals['_UPDATERINGGROUPREQUEST']._serialized_end=1575
-  _globals['_UPDATERINGGROUPRESPONSE']._serialized_start=1577
-  _globals['_UPDATERINGGROUPRESPONSE']._serialized_end=1656
-  _globals['_DELETERINGGROUPREQUEST']._serialized_start=1658
-  _globals['_DELETERINGGROUPREQUEST']._serialized_end=1724
-  _globals['_DELETERINGGROUPRESPONSE']._serialized_start=1726
-  _globals['_DELETERINGGROUPRESPONSE']._serialized_end=1751
-  _globals['_RINGGROUPSERVICE']._serialized_start=2038
-  _globals['_RINGGROUPSERVICE']._serialized_end=2614
+  _globals['_RINGSTRATEGY']._serialized_start=1898
+  _globals['_RINGSTRATEGY']._serialized_end=2032
+  _globals['_RINGORDER']._serialized_start=2035
+  _globals['_RINGORDER']._serialized_end=2179
+  _globals['_RINGMEMBER']._serialized_start=245
+  _globals['_RINGMEMBER']._serialized_end=385
+  _globals['_RINGGROUP']._serialized_start=388
+  _globals['_RINGGROUP']._serialized_end=835
+  _globals['_GETRINGGROUPREQUEST']._serialized_start=837
+  _globals['_GETRINGGROUPREQUEST']._serialized_end=914
+  _globals['_GETRINGGROUPRESPONSE']._serialized_start=916
+  _globals['_GETRINGGROUPRESPONSE']._serialized_end=992
+  _globals['_LISTRINGGROUPSREQUEST']._serialized_start=995
+  _globals['_LISTRINGGROUPSREQUEST']._serialized_end=1180
+  _globals['_LISTRINGGROUPSRESPONSE']._serialized_start=1182
+  _globals['_LISTRINGGROUPSRESPONSE']._serialized_end=1286
+  _globals['_CREATERINGGROUPREQUEST']._serialized_start=1288
+  _globals['_CREATERINGGROUPREQUEST']._serialized_end=1382
+  _globals['_CREATERINGGROUPRESPONSE']._serialized_start=1385
+  _globals['_CREATERINGGROUPRESPONSE']._serialized_end=1518
+  _globals['_UPDATERINGGROUPREQUEST']._serialized_start=1521
+  _globals['_UPDATERINGGROUPREQUEST']._serialized_end=1664
+  _globals['_UPDATERINGGROUPRESPONSE']._serialized_start=1667
+  _globals['_UPDATERINGGROUPRESPONSE']._serialized_end=1800
+  _globals['_DELETERINGGROUPREQUEST']._serialized_start=1802
+  _globals['_DELETERINGGROUPREQUEST']._serialized_end=1868
+  _globals['_DELETERINGGROUPRESPONSE']._serialized_start=1870
+  _globals['_DELETERINGGROUPRESPONSE']._serialized_end=1895
+  _globals['_RINGGROUPSERVICE']._serialized_start=2182
+  _globals['_RINGGROUPSERVICE']._serialized_end=2758
 # @@protoc_insertion_point(module_scope)

@@ -696,8 +696,11 @@ class PlanTestResult(_message.Message):
     PLAN_TEST_ID_FIELD_NUMBER: _builtins.int
     PASSED_FIELD_NUMBER: _builtins.int
     REACHED_FIELD_NUMBER: _builtins.int
+    MISSED_FIELD_NUMBER: _builtins.int
     plan_test_id: _builtins.str
     passed: _builtins.bool
+    missed: _builtins.str
+    """What was missed: `user/ben`, `node night`, `announcement We are closed`; empty: nothing."""
     @_builtins.property
     def reached(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Where the call came by, as the trace names it: `user/anna`, `mailbox/main`."""
@@ -708,10 +711,11 @@ class PlanTestResult(_message.Message):
         plan_test_id: _builtins.str = ...,
         passed: _builtins.bool = ...,
         reached: _abc.Iterable[_builtins.str] | None = ...,
+        missed: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["passed", b"passed", "plan_test_id", b"plan_test_id", "reached", b"reached"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missed", b"missed", "passed", b"passed", "plan_test_id", b"plan_test_id", "reached", b"reached"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -890,11 +894,17 @@ class ComparePlanRequest(_message.Message):
     BEFORE_FIELD_NUMBER: _builtins.int
     MAX_CALLS_FIELD_NUMBER: _builtins.int
     SAMPLES_FIELD_NUMBER: _builtins.int
+    CONFIG_SEQ_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
     plan_draft_id: _builtins.str
     max_calls: _builtins.int
     """At most so many, newest first; 1 to 1,000,000; 0: 100,000."""
     samples: _builtins.int
     """Calls told with both ways in full, a group; 0: 3, at most 20."""
+    config_seq: _builtins.int
+    """Answer when this version of the configuration is known here; FAILED_PRECONDITION if that takes more than 3 s."""
+    plan: _builtins.str
+    """A plan that decides in its place, as JSON, as configuration events hold it; instead of a draft."""
     @_builtins.property
     def after(self) -> _timestamp_pb2.Timestamp:
         """Calls that began at or after, and before; unset: the newest ones."""
@@ -909,10 +919,12 @@ class ComparePlanRequest(_message.Message):
         before: _timestamp_pb2.Timestamp | None = ...,
         max_calls: _builtins.int = ...,
         samples: _builtins.int = ...,
+        config_seq: _builtins.int = ...,
+        plan: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "max_calls", b"max_calls", "plan_draft_id", b"plan_draft_id", "samples", b"samples"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "config_seq", b"config_seq", "max_calls", b"max_calls", "plan", b"plan", "plan_draft_id", b"plan_draft_id", "samples", b"samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
