@@ -5,6 +5,7 @@ Interactive menus."""
 
 from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
 from carillon.directory.v1 import destination_pb2 as _destination_pb2
+from carillon.directory.v1 import plan_pb2 as _plan_pb2
 from carillon.directory.v1 import scope_pb2 as _scope_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -290,16 +291,22 @@ class CreateMenuResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MENU_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def menu(self) -> Global___Menu: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.PlanFinding]:
+        """What is odd about it, in the tenant's language."""
+
     def __init__(
         self,
         *,
         menu: Global___Menu | None = ...,
+        warnings: _abc.Iterable[_plan_pb2.PlanFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["menu", b"menu"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["menu", b"menu"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["menu", b"menu", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -339,16 +346,22 @@ class UpdateMenuResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MENU_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def menu(self) -> Global___Menu: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_plan_pb2.PlanFinding]:
+        """What is odd about it, in the tenant's language."""
+
     def __init__(
         self,
         *,
         menu: Global___Menu | None = ...,
+        warnings: _abc.Iterable[_plan_pb2.PlanFinding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["menu", b"menu"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["menu", b"menu"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["menu", b"menu", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
