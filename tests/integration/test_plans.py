@@ -82,7 +82,7 @@ def test_a_draft_is_compared_over_the_calls_so_far(admin: Admin, system: System)
 
 @pytest.mark.feature("R-2", "R-5")
 def test_what_is_odd_about_a_plan_is_told_when_it_is_saved_and_before(admin: Admin, system: System, tmp_path: Path) -> None:
-    admin.do("ScheduleService/CreateSchedule", {"schedule": {"id": "odd"}})
+    admin.do("ScheduleService/CreateSchedule", {"schedule": {"id": "odd", "exceptions": [{"date": "2026-12-25"}]}})
     try:
         entries = [{"schedule_id": "odd", "next": "ring"}]
         node = {"id": "hours", "calendar": {"entries": entries, "otherwise": "ring"}}
