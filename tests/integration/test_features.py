@@ -14,7 +14,7 @@ from carillon.directory.v1.sip_credential_pb2_grpc import SipCredentialServiceSt
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon_cli.phone.baresip import Baresip, BaresipError
 from carillon_kit.grpc_client import channel
-from strangers.phones import among, holds, phone
+from strangers.phones import among, holds, phone, type_digits
 from strangers.system import System
 
 DUMAS_HZ, ALAIN_HZ, ELISE_HZ = 1900, 700, 1300
@@ -290,9 +290,7 @@ async def log_in(system: System, phone: Baresip, extension: str) -> None:
     await dial(system, phone, f"*11{extension}")
     await phone.until_event("CALL_ESTABLISHED")
     await holds(lambda: phone.heard().total - phone.heard().silence > 0.3, "the PIN is asked for")
-    for digit in f"{PHONE_PIN}#":
-        await phone.command("sndcode", digit)
-        await asyncio.sleep(0.25)  # as fast as fingers go; baresip sends one digit at a time
+    await type_digits(phone, f"{PHONE_PIN}#")
     try:
         await phone.until_event("CALL_CLOSED", 30)
     except BaresipError:  # a digit was lost, and everything is asked for again

@@ -76,25 +76,25 @@ async def hotline(system: System, tmp_path: Path) -> AsyncIterator[Hotline]:
     await here.channel.close()
 
 
-#: Who the callers are, by SIPp's number of the call.
+#: Who the callers are, by their number.
 def caller(number: int) -> str:
     return f"+4179111220{number}"
 
 
-def callers(system: System, count: int) -> Sipp:
-    """So many, one a second, who would wait for three minutes."""
-    replace = {"[caller]": caller(0)[:-1] + "[call_number]", '<exec rtp_stream="SOUND,-1,8"/>': ""}
-    options = ("-d", "180000", "-r", "1")
-    return Sipp(
-        "carrier_calls.xml", system.sip, *options, ip=CARRIER, port=5060, calls=count, seconds=200, replace=replace, dest="+41215550150"
-    )
+async def callers(stack: AsyncExitStack, system: System, hotline: Hotline, count: int) -> None:
+    """So many, each once those before wait, who would do so for three minutes."""
+    for number in range(1, count + 1):
+        replace = {"[caller]": caller(number), '<exec rtp_stream="SOUND,-1,8"/>': ""}
+        stack.enter_context(
+            Sipp("carrier_calls.xml", system.sip, "-d", "180000", ip=CARRIER, seconds=200, replace=replace, dest="+41215550150")
+        )
+        await hotline.waits(*map(caller, range(1, number + 1)))
 
 
 async def test_callers_wait_over_a_killed_routing_and_are_served_in_order(system: System, hotline: Hotline) -> None:
     known = system.call_ids()
     async with AsyncExitStack() as stack:
-        stack.enter_context(callers(system, 3))
-        await hotline.waits(*map(caller, (1, 2, 3)))
+        await callers(stack, system, hotline, 3)
         old = system.kill("routing")
         await asyncio.to_thread(system.until_restarted, "routing", old)
         await hotline.waits(*map(caller, (1, 2, 3)))
@@ -125,8 +125,8 @@ async def test_callers_wait_over_a_killed_routing_and_are_served_in_order(system
 async def test_who_hangs_up_is_gone_and_an_agent_who_does_not_answer_keeps_nobody_from_the_place(system: System, hotline: Hotline) -> None:
     async with AsyncExitStack() as stack:
         agent = await stack.enter_async_context(phone(system, "101", AGENT_HZ))
-        with callers(system, 2):
-            await hotline.waits(caller(1), caller(2))
+        async with AsyncExitStack() as waiting:
+            await callers(waiting, system, hotline, 2)
             await hotline.stub.LogInAgent(pb.LogInAgentRequest(agent_id="dumas"), timeout=10)
             await agent.until_event("CALL_INCOMING")
             await agent.command("hangup")

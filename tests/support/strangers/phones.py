@@ -51,6 +51,26 @@ async def phone(system: System, extension: str, hz: int) -> AsyncIterator[Baresi
         ringing.forget()
 
 
+async def type_digits(who: Baresip, digits: str) -> None:
+    """One digit after another, until the call is over: baresip sends one at a time and drops one that comes too early, so the next waits
+    until the phone has said a quarter of a second more."""
+    calls = _ended(who)
+    for digit in digits:
+        await who.command("sndcode", digit)
+        before = _said(who)
+        await holds(lambda before=before: _said(who) >= before + 0.25 or _ended(who) > calls, f"{digit} is sent")  # type: ignore[misc]
+
+
+def _ended(who: Baresip) -> int:
+    return sum(event.get("type") == "CALL_CLOSED" for event in who.events)
+
+
+def _said(who: Baresip) -> float:
+    """Seconds of what the phone has said in its newest call."""
+    newest = max(who.folder.glob("dump-*-enc.wav"), key=lambda path: path.stat().st_mtime, default=None)
+    return newest.stat().st_size / 2 / RATE if newest is not None else 0.0
+
+
 def among(ear: Baresip, hz: int) -> float:
     """Seconds of what the phone has heard in its newest call in which this tone is there, whatever else is."""
     found = sorted(ear.folder.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime)
