@@ -86,6 +86,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("directory.v1.SubscriptionService", RESELLER | ADMIN, "GetSubscription")
     | _service("directory.v1.HistoryService", ADMIN, "ListChanges UndoChange CompareConfigurations RestoreTenant RestoreResource")
     | _service("directory.v1.ExtensionService", SCOPED, "AssignExtensions")
+    | _service("directory.v1.NumberBlockService", SCOPED, "ListBlockNumbers")
     | _service("directory.v1.ShortCodeService", SCOPED, "AssignShortCodes MoveShortCodes")
     | _service("directory.v1.NumberService", SCOPED, "AssignNumber FreeNumber")
     | _service("directory.v1.PlanService", SCOPED, "ActivatePlan ActivatePlanWithProgress RollBackPlan CheckPlan")

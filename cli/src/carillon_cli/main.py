@@ -24,7 +24,7 @@ COMMANDS = {
     "diff": "what differs between two moments of a tenant",
     "undo": "make what a change touched what it was before",
     "restore": "make a tenant, or one resource, what it was at a moment",
-    "numbers": "assign numbers with their short numbers, and free them",
+    "numbers": "assign numbers with their short numbers, and free them; list the numbers of a block",
     "lines": "extensions for users, lines handed over or unlocked, guests on phones",
     "devices": "phones from stock to a site and back, and whose they are",
     "schedules": "open and close by hand; public holidays of a year",

@@ -20,7 +20,7 @@ from carillon_cli.render.tables import line_phones_table, records_table, registr
 from carillon_cli.system import RPC_SECONDS, System, ask, load, readable, system_arguments
 
 _VERBS = {
-    "extend": "extend USER...: the next free extension for each",
+    "extend": "extend USER...: the next free extension, or the next one of a range, for each",
     "show": "show USER: phones, who watches and supervises the line, its last calls",
     "reset": "reset USER: hand the line over, with new passwords",
     "unlock": "unlock USER: let phones and logins of the user try again after wrong passwords",
@@ -35,6 +35,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("verb", choices=sorted(_VERBS), help="; ".join(_VERBS.values()))
     parser.add_argument("names", nargs="+", metavar="NAME", help="user ids, or the SIP user name of a phone")
     parser.add_argument("--first", default="", metavar="DIGITS", help="extend: from this extension on (default: the extension ranges)")
+    parser.add_argument("--exact", action="store_true", help="extend: one after another from --first on, or none if some are taken")
+    parser.add_argument("--devices", action="store_true", help="extend: the names are devices, for whose lines it is done")
     parser.add_argument("--leave-groups", action="store_true", help="reset: out of ring, hunt, pickup and paging groups as well")
     parser.add_argument("--reason", default="", help="why, kept in the history")
     system_arguments(parser)
@@ -72,7 +74,8 @@ async def _run(system: System, tenant: str, options: argparse.Namespace) -> list
 
 
 async def _extend(directory: grpc.aio.Channel, options: argparse.Namespace) -> list[str]:
-    request = pb.AssignExtensionsRequest(user_ids=options.names, first=options.first, reason=options.reason)
+    request = pb.AssignExtensionsRequest(first=options.first, exact=options.exact, reason=options.reason)
+    (request.device_ids if options.devices else request.user_ids).extend(options.names)
     answer = await ask(ExtensionServiceStub(directory).AssignExtensions(request, timeout=RPC_SECONDS), "directory")
     return [f"{each.id} reaches {each.destination.user_id}" for each in answer.extensions]
 

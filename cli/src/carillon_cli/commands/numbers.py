@@ -1,23 +1,28 @@
-"""`carillon numbers`: where a number's calls go, with its short numbers."""
+"""`carillon numbers`: where a number's calls go, with its short numbers; which numbers of a block are free."""
 
 import argparse
 import asyncio
 
+import grpc.aio
+
 from carillon.directory.v1 import directory_pb2 as pb
+from carillon.directory.v1.number_block_pb2_grpc import NumberBlockServiceStub
 from carillon.directory.v1.number_pb2_grpc import NumberServiceStub
 from carillon_cli.errors import CliError
 from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
 
+_PAGE = 1000
 #: As people say it -> field of a destination.
 _FIELDS = {field.name.removesuffix("_id"): field.name for field in pb.Destination.DESCRIPTOR.fields if field.name.endswith("_id")}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `carillon numbers`."""
-    parser.add_argument("verb", choices=("assign", "free"))
-    parser.add_argument("number", metavar="NUMBER", help="+41215550190")
+    parser.add_argument("verb", choices=("assign", "free", "block"), help="block: list a block's numbers")
+    parser.add_argument("number", metavar="NUMBER", help="+41215550190; of block: its id")
     parser.add_argument("kind", nargs="?", choices=sorted(_FIELDS), metavar="KIND", help=f"assign: {', '.join(sorted(_FIELDS))}")
     parser.add_argument("id", nargs="?", metavar="ID", help="assign: of what gets the number's calls")
+    parser.add_argument("--state", choices=("free", "used"), help="block: only those")
     parser.add_argument("--reason", default="", help="why, kept in the history")
     system_arguments(parser)
 
@@ -33,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
 
 async def _run(system: System, tenant: str, options: argparse.Namespace) -> list[str]:
     async with system.channel("directory", tenant) as directory:
+        if options.verb == "block":
+            return await block_lines(directory, options)
         numbers = NumberServiceStub(directory)
         if options.verb == "free":
             freeing = pb.FreeNumberRequest(id=options.number, reason=options.reason)
@@ -41,6 +48,28 @@ async def _run(system: System, tenant: str, options: argparse.Namespace) -> list
         destination = pb.Destination(**{_FIELDS[options.kind]: options.id})
         assigning = pb.AssignNumberRequest(id=options.number, destination=destination, reason=options.reason)
         return told(options, await ask(numbers.AssignNumber(assigning, timeout=RPC_SECONDS), "directory"))
+
+
+async def block_lines(directory: grpc.aio.Channel, options: argparse.Namespace) -> list[str]:
+    """A line a number: whether it is free, else where it leads."""
+    state = pb.BlockNumberState.Value(f"BLOCK_NUMBER_STATE_{(options.state or 'unspecified').upper()}")
+    request = pb.ListBlockNumbersRequest(id=options.number, state=state, page_size=_PAGE)
+    found: list[str] = []
+    while True:
+        answer = await ask(NumberBlockServiceStub(directory).ListBlockNumbers(request, timeout=RPC_SECONDS), "directory")
+        found += [f"{each.id}  {_leads(each)}".rstrip() for each in answer.numbers]
+        request.page_token = answer.next_page_token
+        if not request.page_token:
+            return found or ["none"]
+
+
+def _leads(number: pb.BlockNumber) -> str:
+    """`user alain`, `free`, ..."""
+    if not number.used:
+        return "free"
+    if number.number.number_group_id:
+        return f"number_group {number.number.number_group_id}"
+    return " ".join(f"{field.name.removesuffix('_id')} {value}" for field, value in number.number.destination.ListFields()) or "used"
 
 
 def told(options: argparse.Namespace, answer: pb.AssignNumberResponse) -> list[str]:

@@ -9,20 +9,22 @@ import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from threading import Lock
 from typing import Any, TypeVar, cast
 
 from google.protobuf.message import Message
+from pydantic import JsonValue
 
 from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.reseller_pb2_grpc import add_ResellerServiceServicer_to_server
-from carillon_contracts.config import RESOURCES, Contact, Extension, Number, NumberBlock, Plan, Resource, Tenant, User
+from carillon_contracts.config import RESOURCES, Contact, Extension, Number, NumberBlock, Plan, Resource, Schedule, Tenant, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.adapters.proto_mapping import to_document, to_message
+from carillon_directory.adapters.public_holidays import holidays_of
 from carillon_directory.adapters.secrets_in import SecretsIn
 from carillon_directory.domain import lists
 from carillon_directory.domain.blocks import in_use
@@ -66,6 +68,8 @@ T = TypeVar("T")
 _PACKAGE = "carillon.directory.v1"
 #: Places of all orders that are kept, at eight bytes each.
 _KEPT = 2_000_000
+#: Of holidays that a new schedule is made with; more are refused.
+_MOST_YEARS = 20
 #: Versions of tenants whose internal contacts are kept.
 _MADE = 8
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
@@ -260,6 +264,26 @@ class ResourceServicer:
         return message
 
 
+class Schedules(ResourceServicer):
+    """Of which a new one may have the public holidays of some years from the beginning."""
+
+    async def create_command(self, request: Any) -> CreateResource:
+        command = await super().create_command(request)
+        if not request.holidays_of:
+            return command
+        tenant = or_raise(await self._directory.read(current_tenant())).tenant
+        given = cast(list[JsonValue], command.document.get("holidays", []))
+        found: list[JsonValue] = [*given]
+        if len(request.holidays_of) > _MOST_YEARS:
+            raise InvalidArgument({"holidays_of": f"at most {_MOST_YEARS}"})
+        for place, each in enumerate(request.holidays_of):
+            try:
+                found += await asyncio.to_thread(holidays_of, each.country or tenant.country, each.region, each.year, tenant.language)
+            except InvalidArgument as error:
+                raise InvalidArgument({f"holidays_of[{place}].{field}": reason for field, reason in error.violations.items()}) from error
+        return replace(command, document={**command.document, "holidays": found})
+
+
 class InternalContacts(ResourceServicer):
     """The list of colleagues and groups, which are made of others' resources once a version."""
 
@@ -299,7 +323,12 @@ def add_services(
     directory.tell_of_many(ahead.usual)
     internal = InternalContacts(directory, ids, secrets, kept, ahead)
     verbs[Contact.KIND] = {"ListInternalContacts": internal.list}
-    servicers = {kind.noun: ResourceServicer(kind, directory, ids, secrets, kept, ahead, verbs.get(kind.kind, {})) for kind in generic}
+    servicers = {
+        kind.noun: (Schedules if kind.model is Schedule else ResourceServicer)(
+            kind, directory, ids, secrets, kept, ahead, verbs.get(kind.kind, {})
+        )
+        for kind in generic
+    }
     batch = ("BatchService", BatchServicer(directory, servicers), _SCOPED)
     services = [*special, batch, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]
     own = {f"{verb}{kind.plural if verb == 'List' else kind.noun}" for kind in generic for verb in _OWN.get(kind.kind, ())}

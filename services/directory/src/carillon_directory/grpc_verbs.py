@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Protocol
 
 from google.protobuf.message import Message
 
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon_contracts.config import Device, Extension, Number, Schedule, ShortCode, SipCredential, User
+from carillon_contracts.config import Device, Extension, Number, NumberBlock, Schedule, ShortCode, SipCredential, User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.proto_mapping import to_document, to_message
 from carillon_directory.adapters.public_holidays import holidays_of
+from carillon_directory.domain.blocks import is_used, numbers_of
 from carillon_directory.domain.commands import (
     AssignDevice,
     AssignExtensions,
@@ -30,14 +32,18 @@ from carillon_directory.grpc_common import (
     clashes_of,
     credential_message,
     execute,
+    moment_of,
     or_raise,
+    position_of,
+    reach_of,
     required,
     resource_of,
 )
 from carillon_directory.handlers import Directory
-from carillon_kit.errors import InvalidArgument
+from carillon_kit.errors import InvalidArgument, NotFound
 from carillon_kit.grpc_server import current_principal, current_tenant
 from carillon_kit.ids import Ids
+from carillon_kit.pages import encode_token, page_size
 from carillon_kit.pins import hash_pin
 
 Verb = Callable[[Any, object], Any]
@@ -65,6 +71,7 @@ class Verbs:
         self._ids = ids
         self.by_kind: dict[str, dict[str, Verb]] = {
             Number.KIND: {"AssignNumber": self.assign_number, "FreeNumber": self.free_number},
+            NumberBlock.KIND: {"ListBlockNumbers": self.list_block_numbers},
             Extension.KIND: {"AssignExtensions": self.assign_extensions},
             ShortCode.KIND: {"AssignShortCodes": self.assign_short_codes, "MoveShortCodes": self.move_short_codes},
             User.KIND: {"ResetLine": self.reset_line},
@@ -90,12 +97,42 @@ class Verbs:
 
     async def assign_extensions(self, request: pb.AssignExtensionsRequest, context: object) -> pb.AssignExtensionsResponse:
         """Free ones in order."""
-        if not 1 <= len(request.user_ids) <= _MOST_USERS:
-            raise InvalidArgument({"user_ids": f"must be 1 to {_MOST_USERS}"})
-        command = AssignExtensions(**_asked(request), user_ids=tuple(request.user_ids), first=request.first)
+        if request.user_ids and request.device_ids:
+            raise InvalidArgument({"device_ids": "user_ids and device_ids: only one of them"})
+        if not 1 <= len(request.user_ids) + len(request.device_ids) <= _MOST_USERS:
+            raise InvalidArgument({"device_ids" if request.device_ids else "user_ids": f"must be 1 to {_MOST_USERS}"})
+        command = AssignExtensions(
+            **_asked(request),
+            user_ids=tuple(request.user_ids),
+            first=request.first,
+            device_ids=tuple(request.device_ids),
+            exact=request.exact,
+        )
         executed = await execute(self._directory, current_tenant(), command)
         made = [_shown(executed.config, Extension.KIND, change.resource_id) for change in executed.changes]
         return pb.AssignExtensionsResponse(extensions=made)
+
+    async def list_block_numbers(self, request: pb.ListBlockNumbersRequest, context: object) -> pb.ListBlockNumbersResponse:
+        """A page; later ones show the same version as the first."""
+        position = position_of(request.page_token, {"seq": int, "after": str})
+        moment = position["seq"] if position else moment_of(request)
+        config = or_raise(await self._directory.read(current_tenant(), moment))
+        block, reach = config.get(NumberBlock, request.id), reach_of(config)
+        if block is None or not reach.covers(block):
+            raise NotFound(f"{NumberBlock.KIND} {request.id!r}")
+        used = {pb.BLOCK_NUMBER_STATE_FREE: False, pb.BLOCK_NUMBER_STATE_USED: True}.get(request.state)
+        after, size = position.get("after", ""), page_size(request.page_size)
+        if after and not (after in block and after[1:].isascii() and after[1:].isdecimal()):
+            raise InvalidArgument({"page_token": "not a token of this list"})
+        found = await asyncio.to_thread(lambda: list(islice(numbers_of(block, config.numbers, used, after), size + 1)))
+        answer = pb.ListBlockNumbersResponse()
+        for digits, number in found[:size]:
+            shown = number is not None and reach.covers(number)
+            message = to_message(dump(number), pb.Number) if number is not None and shown else None
+            answer.numbers.add(id=digits, used=is_used(number), number=message)
+        if len(found) > size:
+            answer.next_page_token = encode_token({"seq": config.seq, "after": found[size - 1][0]})
+        return answer
 
     async def assign_short_codes(self, request: pb.AssignShortCodesRequest, context: object) -> pb.AssignShortCodesResponse:
         """One after another."""

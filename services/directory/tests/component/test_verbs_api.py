@@ -12,10 +12,13 @@ from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1 import (
     extension_pb2_grpc,
     import_pb2_grpc,
+    number_block_pb2_grpc,
     number_pb2_grpc,
+    schedule_pb2_grpc,
     sip_credential_pb2_grpc,
     user_pb2_grpc,
 )
+from carillon_kit.pages import decode_token, encode_token
 
 _SERIAL = itertools.count(1)
 
@@ -28,6 +31,8 @@ class Company:
         self.number = f"+412155577{serial:02}"
         self.numbers: Any = number_pb2_grpc.NumberServiceStub(channel)
         self.extensions: Any = extension_pb2_grpc.ExtensionServiceStub(channel)
+        self.blocks: Any = number_block_pb2_grpc.NumberBlockServiceStub(channel)
+        self.schedules: Any = schedule_pb2_grpc.ScheduleServiceStub(channel)
         self.users: Any = user_pb2_grpc.UserServiceStub(channel)
         self.credentials: Any = sip_credential_pb2_grpc.SipCredentialServiceStub(channel)
 
@@ -136,3 +141,44 @@ async def test_a_guest_has_a_phone_until_they_log_out(company: Company) -> None:
     assert await code(log_in(pb.LogInPhoneRequest(sip_credential_id=elsewhere))) == grpc.StatusCode.INVALID_ARGUMENT
     assert await code(log_in(pb.LogInPhoneRequest(sip_credential_id=elsewhere, user_id="nobody"))) == grpc.StatusCode.NOT_FOUND
     assert await code(log_in(pb.LogInPhoneRequest(sip_credential_id="none", user_id="bob"))) == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.feature("D-6")
+async def test_the_numbers_of_a_block_are_listed_free_and_used_in_pages(company: Company) -> None:
+    block = pb.NumberBlock(id="block", first=company.number[:-1] + "0", last=company.number[:-1] + "9")
+    await company.blocks.CreateNumberBlock(pb.CreateNumberBlockRequest(number_block=block))
+    await company.numbers.AssignNumber(pb.AssignNumberRequest(id=company.number, destination=pb.Destination(user_id="ann")))
+
+    async def listed(state: pb.BlockNumberState, size: int = 4) -> list[pb.BlockNumber]:
+        found: list[pb.BlockNumber] = []
+        request = pb.ListBlockNumbersRequest(id="block", state=state, page_size=size)
+        while True:
+            page = await company.blocks.ListBlockNumbers(request)
+            assert len(page.numbers) <= size
+            found += page.numbers
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return found
+
+    (used,) = await listed(pb.BLOCK_NUMBER_STATE_USED)
+    assert (used.id, used.used, used.number.destination.user_id) == (company.number, True, "ann")
+    free = await listed(pb.BLOCK_NUMBER_STATE_FREE)
+    assert len(free) == 9
+    assert not any(each.used or each.HasField("number") for each in free)
+    assert sorted(each.id for each in (used, *free)) == [each.id for each in await listed(pb.BLOCK_NUMBER_STATE_UNSPECIFIED, 3)]
+    assert await code(company.blocks.ListBlockNumbers(pb.ListBlockNumbersRequest(id="none"))) == grpc.StatusCode.NOT_FOUND
+    first = await company.blocks.ListBlockNumbers(pb.ListBlockNumbersRequest(id="block", page_size=1))
+    strange = encode_token({**decode_token(first.next_page_token), "after": company.number[:-1] + "x"})
+    wrong = pb.ListBlockNumbersRequest(id="block", page_token=strange)
+    assert await code(company.blocks.ListBlockNumbers(wrong)) == grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.feature("D-12")
+async def test_a_new_schedule_has_the_holidays_of_the_years_that_are_asked_for(company: Company) -> None:
+    years = [pb.HolidayYear(country="CH", region="VD", year=year) for year in (2030, 2031)]
+    made = await company.schedules.CreateSchedule(pb.CreateScheduleRequest(schedule=pb.Schedule(id="shop"), holidays_of=years))
+    assert {(each.date, each.region) for each in made.schedule.holidays} >= {("2030-12-25", "VD"), ("2031-01-01", "VD")}
+    assert [(each.start, each.end) for each in made.schedule.ranges] == [("09:00", "12:00"), ("13:00", "18:00")]
+    wrong = pb.CreateScheduleRequest(schedule=pb.Schedule(id="other"), holidays_of=[pb.HolidayYear(country="CH", region="Q", year=2030)])
+    with pytest.raises(grpc.aio.AioRpcError, match="CH has no region 'Q'"):
+        await company.schedules.CreateSchedule(wrong)

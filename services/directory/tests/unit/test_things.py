@@ -7,7 +7,7 @@ import pytest
 from carillon_contracts.config import Device, Schedule
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.public_holidays import holidays_of
-from carillon_directory.domain.commands import AssignDevice, Bounds, CreateResource, ImportHolidays, MoveDevice
+from carillon_directory.domain.commands import ApplyCompany, AssignDevice, Bounds, CreateResource, ImportHolidays, MoveDevice
 from carillon_directory.domain.decide import decide
 from carillon_directory.domain.outcomes import Accepted, Forbidden, Invalid, Missing, Stale
 from carillon_directory.testing import after, given
@@ -112,3 +112,19 @@ def test_a_new_schedule_has_the_usual_hours_unless_it_says_when_it_is_open(confi
     assert made() == made(mode="closed") == [(week, "09:00", "12:00"), (week, "13:00", "18:00")]
     assert made(ranges=[{"weekdays": [6], "start": "10:00", "end": "11:00"}]) == [((6,), "10:00", "11:00")]
     assert made(exceptions=[{"date": "2026-12-24", "ranges": [{"start": "10:00", "end": "11:00"}]}]) == []
+
+
+@pytest.mark.feature("D-12")
+def test_a_new_schedule_has_the_time_zone_of_its_department_s_site(config: TenantConfig) -> None:
+    config = after(config, CreateResource(actor="x", kind="site", document={"id": "rome", "time_zone": "Europe/Rome"}))
+    config = after(config, CreateResource(actor="x", kind="department", document={"id": "italy", "site_id": "rome"}))
+    config = after(config, CreateResource(actor="x", kind="department", document={"id": "sales-it", "parent_id": "italy"}))
+
+    def zone(**document: Any) -> str:
+        return after(config, CreateResource(actor="x", kind="schedule", document={"id": "new", **document})).schedules["new"].time_zone
+
+    assert zone() == ""
+    assert zone(department_id="sales-it") == "Europe/Rome"
+    assert zone(department_id="sales-it", time_zone="Europe/Paris") == "Europe/Paris"
+    company = after(config, ApplyCompany(actor="x", documents={"schedule": [{"id": "new"}]}))
+    assert company.schedules["new"].ranges == ()

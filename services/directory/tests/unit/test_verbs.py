@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from carillon_contracts.config import Supervision
+from carillon_contracts.config import Number, NumberBlock, Supervision
 from carillon_contracts.config.changes import RESET_LINE
 from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_directory.domain.blocks import in_use, numbers_of
 from carillon_directory.domain.commands import (
     EVERYTHING,
     ApplyCompany,
@@ -25,7 +26,7 @@ from carillon_directory.domain.commands import (
 from carillon_directory.domain.decide import decide
 from carillon_directory.domain.documents import dump
 from carillon_directory.domain.index import Index
-from carillon_directory.domain.outcomes import Accepted, Conflict, Exceeded, Forbidden, Invalid
+from carillon_directory.domain.outcomes import Accepted, Conflict, Exceeded, Forbidden, Invalid, Missing
 from carillon_directory.domain.past import comparing, restoring, undoing
 from carillon_directory.testing import after, given
 
@@ -133,6 +134,51 @@ def test_nobody_is_given_an_emergency_number_as_extension(config: TenantConfig) 
     made = after(config, AssignExtensions(actor="x", user_ids=("ann", "bob"), first="116"))
     assert made.extensions["116"].destination.user_id == "ann"
     assert made.extensions["119"].destination.user_id == "bob"
+
+
+@pytest.mark.feature("D-4")
+def test_a_range_is_given_by_hand_to_users_or_to_the_lines_of_devices(config: TenantConfig) -> None:
+    two = [{"port": 2, "sip_credential_id": "acme-101"}, {"port": 1, "sip_credential_id": "bobs"}]
+    config = after(config, create("sip_credential", id="bobs", user_id="bob", password="pass-word-2"))
+    config = after(config, create("device", id="base", ports=2, lines=two))
+    for asked in (
+        AssignExtensions(actor="x", user_ids=("bob", "ann"), first="0180", exact=True),
+        AssignExtensions(actor="x", device_ids=("base",), first="0180", exact=True),
+        AssignExtensions(actor="x", device_ids=("base",), first="0180"),
+    ):
+        made = after(config, asked)
+        assert {digits: made.extensions[digits].destination.user_id for digits in ("0180", "0181")} == {"0180": "bob", "0181": "ann"}
+    taken = after(config, create("extension", id="0181", destination={"user_id": "ann"}))
+    for wrong in (
+        AssignExtensions(actor="x", user_ids=("bob", "ann"), first="0180", exact=True),
+        AssignExtensions(actor="x", user_ids=("bob", "ann"), first="99", exact=True),
+        AssignExtensions(actor="x", user_ids=("bob",), first="", exact=True),
+        AssignExtensions(actor="x", user_ids=("bob",), first="117", exact=True),
+        AssignExtensions(actor="x", user_ids=("bob",), first="1", exact=True),
+        AssignExtensions(actor="x", user_ids=("bob",), first="1234567", exact=True),
+        AssignExtensions(actor="x", device_ids=("spare",), first="0190"),
+    ):
+        assert isinstance(decide(taken, wrong), Invalid)
+    assert isinstance(decide(config, AssignExtensions(actor="x", device_ids=("none",))), Missing)
+
+
+@pytest.mark.feature("D-6")
+def test_the_numbers_of_a_block_are_free_or_used(config: TenantConfig) -> None:
+    block = NumberBlock(id="b", first="+41215550098", last="+41215550102")
+    kept = {
+        "+41215550099": Number(id="+41215550099"),
+        "+41215550100": Number.model_validate({"id": "+41215550100", "destination": {"user_id": "ann"}}),
+        "+41215550102": Number.model_validate({"id": "+41215550102", "number_group_id": "service"}),
+    }
+
+    def ends(*asked: Any) -> list[tuple[str, bool]]:
+        return [(digits[-3:], number is not None) for digits, number in numbers_of(block, kept, *asked)]
+
+    assert ends(None) == [("098", False), ("099", True), ("100", True), ("101", False), ("102", True)]
+    assert ends(False) == [("098", False), ("099", True), ("101", False)]
+    assert ends(True) == [("100", True), ("102", True)]
+    assert len(ends(True)) == in_use(block, kept)
+    assert ends(None, "+41215550100") == [("101", False), ("102", True)]
 
 
 @pytest.mark.feature("D-23")

@@ -105,10 +105,13 @@ class AssignNumber(Asked):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignExtensions(Asked):
-    """Give each user the next free extension, from `first` on or (empty) of the tenant's ranges."""
+    """Give each user (or the users of the devices' lines) the next free extension, from `first` on or (empty) of the tenant's ranges."""
 
-    user_ids: tuple[str, ...]
+    user_ids: tuple[str, ...] = ()
     first: str = ""
+    device_ids: tuple[str, ...] = ()
+    #: From `first` on without a gap; digits that are taken refuse all.
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

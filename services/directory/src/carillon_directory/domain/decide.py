@@ -175,7 +175,7 @@ def _piece(
     if isinstance(command, CreateResource):
         if current is not None:
             return Exists(*key)
-        document = with_login(state.index, command.kind, with_usual_hours(command.kind, command.document))
+        document = with_login(state.index, command.kind, with_usual_hours(state.config, command.kind, command.document))
         document = with_short_number(state, document, command.kind, lambda digits: any(index.takers("digits", digits)), remarks)
         return _parsed(state.config, command, None, document, place)
     if current is None:

@@ -1,13 +1,24 @@
 """What a new schedule is open at when nothing is said: Monday to Friday, 09:00 to 12:00 and 13:00 to 18:00."""
 
-from carillon_contracts.config import Schedule
+from pydantic import JsonValue
+
+from carillon_contracts.config import Schedule, Site
+from carillon_contracts.inherited import departments_from
+from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import Document
 
 _USUAL = (("09:00", "12:00"), ("13:00", "18:00"))
 
 
-def with_usual_hours(kind: str, document: Document) -> Document:
-    """The document of a new schedule with opening hours; any other, and one that says when it is open, as it is."""
-    if kind != Schedule.KIND or document.get("ranges") or document.get("exceptions"):
+def with_usual_hours(config: TenantConfig, kind: str, document: Document) -> Document:
+    """The document of a new schedule, with opening hours unless it says when it is open, and the time zone of its department's site."""
+    if kind != Schedule.KIND:
         return document
-    return {**document, "ranges": [{"weekdays": [1, 2, 3, 4, 5], "start": start, "end": end} for start, end in _USUAL]}
+    more: dict[str, JsonValue] = {}
+    if not document.get("ranges") and not document.get("exceptions"):
+        more["ranges"] = [{"weekdays": [1, 2, 3, 4, 5], "start": start, "end": end} for start, end in _USUAL]
+    departments = departments_from(config, str(document.get("department_id") or ""))
+    site = config.get(Site, next((each.site_id for each in departments if each.site_id), ""))
+    if not document.get("time_zone") and site is not None and site.time_zone not in ("", config.tenant.time_zone):
+        more["time_zone"] = site.time_zone
+    return {**document, **more}

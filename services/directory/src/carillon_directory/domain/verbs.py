@@ -1,11 +1,12 @@
 """Where a verb is the truth: numbers and extensions that are assigned, lines that are reset, phones that somebody logs in on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from carillon_contracts.config import (
     Agent,
     Contact,
+    Device,
     Extension,
     ExtensionRange,
     Number,
@@ -55,12 +56,14 @@ def assign_number(state: State, command: AssignNumber) -> Decision:
 
 def assign_extensions(state: State, command: AssignExtensions) -> Decision:
     """Free ones in order; users that have one already get another."""
-    missing = [name for name in command.user_ids if name not in state.config.users]
-    if missing:
-        return Missing(User.KIND, missing[0])
+    users = _users(state, command)
+    if isinstance(users, Missing | Invalid):
+        return users
+    if command.exact:
+        return _exact_extensions(state, command, users)
     free = _free_extensions(state, command.first)
     pieces: list[Piece] = []
-    for user_id in command.user_ids:
+    for user_id in users:
         digits = next(free, "")
         if not digits:
             where = f"from {command.first} on" if command.first else "in the extension ranges"
@@ -70,6 +73,43 @@ def assign_extensions(state: State, command: AssignExtensions) -> Decision:
             return Invalid(tuple(under("first", each) for each in extension.violations))
         pieces.append(Piece("extension", None, extension.resource))
     return conclude(state, command, pieces)
+
+
+def _users(state: State, command: AssignExtensions) -> tuple[str, ...] | Missing | Invalid:
+    """Who gets one, in order."""
+    if missing := next((name for name in command.user_ids if name not in state.config.users), ""):
+        return Missing(User.KIND, missing)
+    found = [*command.user_ids]
+    for place, device_id in enumerate(command.device_ids):
+        device = state.config.get(Device, device_id)
+        if device is None:
+            return Missing(Device.KIND, device_id)
+        credentials = (state.config.sip_credentials[line.sip_credential_id] for line in sorted(device.lines, key=lambda line: line.port))
+        users = [each.home_user_id or each.user_id for each in credentials]
+        if not users:
+            return Invalid((Violation(f"device_ids[{place}]", f"device {device_id!r} has no lines"),))
+        found += users
+    return tuple(found)
+
+
+def _exact_extensions(state: State, command: AssignExtensions, users: Sequence[str]) -> Decision:
+    """One after another; all that are taken are told."""
+    first, width = command.first, len(command.first)
+    if not (first.isascii() and first.isdigit()) or int(first) + len(users) > 10**width:
+        return Invalid((Violation("first", f"there are no {len(users)} extensions from {first or 'nothing'} on"),))
+    pieces: list[Piece] = []
+    wrong: list[Violation] = []
+    countries = countries_in(state.config)
+    for place, user_id in enumerate(users):
+        digits = f"{int(first) + place:0{width}}"
+        parsed = documents.parse(Extension.KIND, {"id": digits, "destination": {"user_id": user_id}}, None, Secret("", ""))
+        wrong += (under("first", each) for each in parsed.violations)
+        wrong += (Violation("first", f"{digits} is taken by {kind} {name!r}") for kind, name in state.index.takers("digits", digits))
+        if is_emergency(digits, countries):
+            wrong.append(Violation("first", f"{digits} is an emergency number"))
+        if parsed.resource is not None:
+            pieces.append(Piece("extension", None, parsed.resource))
+    return Invalid(tuple(wrong)) if wrong else conclude(state, command, pieces)
 
 
 def _free_extensions(state: State, first: str) -> Iterator[str]:

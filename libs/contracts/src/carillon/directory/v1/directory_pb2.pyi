@@ -326,12 +326,19 @@ from carillon.directory.v1.menu_pb2 import Menu as Menu
 from carillon.directory.v1.menu_pb2 import MenuKey as MenuKey
 from carillon.directory.v1.menu_pb2 import UpdateMenuRequest as UpdateMenuRequest
 from carillon.directory.v1.menu_pb2 import UpdateMenuResponse as UpdateMenuResponse
+from carillon.directory.v1.number_block_pb2 import BLOCK_NUMBER_STATE_FREE as BLOCK_NUMBER_STATE_FREE
+from carillon.directory.v1.number_block_pb2 import BLOCK_NUMBER_STATE_UNSPECIFIED as BLOCK_NUMBER_STATE_UNSPECIFIED
+from carillon.directory.v1.number_block_pb2 import BLOCK_NUMBER_STATE_USED as BLOCK_NUMBER_STATE_USED
+from carillon.directory.v1.number_block_pb2 import BlockNumber as BlockNumber
+from carillon.directory.v1.number_block_pb2 import BlockNumberState as BlockNumberState
 from carillon.directory.v1.number_block_pb2 import CreateNumberBlockRequest as CreateNumberBlockRequest
 from carillon.directory.v1.number_block_pb2 import CreateNumberBlockResponse as CreateNumberBlockResponse
 from carillon.directory.v1.number_block_pb2 import DeleteNumberBlockRequest as DeleteNumberBlockRequest
 from carillon.directory.v1.number_block_pb2 import DeleteNumberBlockResponse as DeleteNumberBlockResponse
 from carillon.directory.v1.number_block_pb2 import GetNumberBlockRequest as GetNumberBlockRequest
 from carillon.directory.v1.number_block_pb2 import GetNumberBlockResponse as GetNumberBlockResponse
+from carillon.directory.v1.number_block_pb2 import ListBlockNumbersRequest as ListBlockNumbersRequest
+from carillon.directory.v1.number_block_pb2 import ListBlockNumbersResponse as ListBlockNumbersResponse
 from carillon.directory.v1.number_block_pb2 import ListNumberBlocksRequest as ListNumberBlocksRequest
 from carillon.directory.v1.number_block_pb2 import ListNumberBlocksResponse as ListNumberBlocksResponse
 from carillon.directory.v1.number_block_pb2 import NumberBlock as NumberBlock
@@ -701,6 +708,7 @@ from carillon.directory.v1.schedule_pb2 import DeleteScheduleResponse as DeleteS
 from carillon.directory.v1.schedule_pb2 import GetScheduleRequest as GetScheduleRequest
 from carillon.directory.v1.schedule_pb2 import GetScheduleResponse as GetScheduleResponse
 from carillon.directory.v1.schedule_pb2 import Holiday as Holiday
+from carillon.directory.v1.schedule_pb2 import HolidayYear as HolidayYear
 from carillon.directory.v1.schedule_pb2 import ImportHolidaysRequest as ImportHolidaysRequest
 from carillon.directory.v1.schedule_pb2 import ImportHolidaysResponse as ImportHolidaysResponse
 from carillon.directory.v1.schedule_pb2 import ListSchedulesRequest as ListSchedulesRequest

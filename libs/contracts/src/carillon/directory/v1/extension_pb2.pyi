@@ -316,12 +316,20 @@ class AssignExtensionsRequest(_message.Message):
     USER_IDS_FIELD_NUMBER: _builtins.int
     FIRST_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    DEVICE_IDS_FIELD_NUMBER: _builtins.int
+    EXACT_FIELD_NUMBER: _builtins.int
     first: _builtins.str
     """Where to begin; empty: at the first of the tenant's extension ranges."""
     reason: _builtins.str
+    exact: _builtins.bool
+    """From `first` on without a gap: digits that are taken refuse all, and are not passed over."""
     @_builtins.property
     def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """At most 1000."""
+
+    @_builtins.property
+    def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In place of users: those of the lines of these devices, in the order of their ports. At most 1000 lines."""
 
     def __init__(
         self,
@@ -329,10 +337,12 @@ class AssignExtensionsRequest(_message.Message):
         user_ids: _abc.Iterable[_builtins.str] | None = ...,
         first: _builtins.str = ...,
         reason: _builtins.str = ...,
+        device_ids: _abc.Iterable[_builtins.str] | None = ...,
+        exact: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "reason", b"reason", "user_ids", b"user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_ids", b"device_ids", "exact", b"exact", "first", b"first", "reason", b"reason", "user_ids", b"user_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -345,7 +355,7 @@ class AssignExtensionsResponse(_message.Message):
     EXTENSIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def extensions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Extension]:
-        """In the order of the users."""
+        """In the order of the users or lines."""
 
     def __init__(
         self,

@@ -100,7 +100,7 @@ class ExtensionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AssignExtensions(self, request, context):
-        """AssignExtensions gives each user the next free extension, all or none.
+        """AssignExtensions gives each user, or each line of some devices, the next free extension or the next one of a range; all or none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,7 @@ class ExtensionServiceStub:
     UpdateExtension: _grpc.UnaryUnaryMultiCallable[_extension_pb2.UpdateExtensionRequest, _extension_pb2.UpdateExtensionResponse]
     DeleteExtension: _grpc.UnaryUnaryMultiCallable[_extension_pb2.DeleteExtensionRequest, _extension_pb2.DeleteExtensionResponse]
     AssignExtensions: _grpc.UnaryUnaryMultiCallable[_extension_pb2.AssignExtensionsRequest, _extension_pb2.AssignExtensionsResponse]
-    """AssignExtensions gives each user the next free extension, all or none."""
+    """AssignExtensions gives each user, or each line of some devices, the next free extension or the next one of a range; all or none."""
 
 @_typing.type_check_only
 class ExtensionServiceAsyncStub(ExtensionServiceStub):
@@ -48,7 +48,7 @@ class ExtensionServiceAsyncStub(ExtensionServiceStub):
     UpdateExtension: _aio.UnaryUnaryMultiCallable[_extension_pb2.UpdateExtensionRequest, _extension_pb2.UpdateExtensionResponse]  # type: ignore[assignment]
     DeleteExtension: _aio.UnaryUnaryMultiCallable[_extension_pb2.DeleteExtensionRequest, _extension_pb2.DeleteExtensionResponse]  # type: ignore[assignment]
     AssignExtensions: _aio.UnaryUnaryMultiCallable[_extension_pb2.AssignExtensionsRequest, _extension_pb2.AssignExtensionsResponse]  # type: ignore[assignment]
-    """AssignExtensions gives each user the next free extension, all or none."""
+    """AssignExtensions gives each user, or each line of some devices, the next free extension or the next one of a range; all or none."""
 
 class ExtensionServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -92,6 +92,6 @@ class ExtensionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _extension_pb2.AssignExtensionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_extension_pb2.AssignExtensionsResponse, _abc.Awaitable[_extension_pb2.AssignExtensionsResponse]]:
-        """AssignExtensions gives each user the next free extension, all or none."""
+        """AssignExtensions gives each user, or each line of some devices, the next free extension or the next one of a range; all or none."""
 
 def add_ExtensionServiceServicer_to_server(servicer: ExtensionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

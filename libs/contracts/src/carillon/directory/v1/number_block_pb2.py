@@ -23,39 +23,48 @@ _sym_db = _symbol_database.Default()
 
 
 from carillon.directory.v1 import as_of_pb2 as carillon_dot_directory_dot_v1_dot_as__of__pb2
+from carillon.directory.v1 import number_pb2 as carillon_dot_directory_dot_v1_dot_number__pb2
 from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot_scope__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(carillon/directory/v1/number_block.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xa8\x01\n\x0bNumberBlock\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\r\n\x05\x66irst\x18\n \x01(\t\x12\x0c\n\x04last\x18\x0b \x01(\t\x12\r\n\x05owner\x18\x0c \x01(\t\x12\x0f\n\x07\x63omment\x18\r \x01(\t\x12\x12\n\nordered_on\x18\x0e \x01(\t\x12\x10\n\x08trunk_id\x18\x0f \x01(\t\x12\x0c\n\x04size\x18\x10 \x01(\x05\x12\x0e\n\x06in_use\x18\x11 \x01(\x05\"O\n\x15GetNumberBlockRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"R\n\x16GetNumberBlockResponse\x12\x38\n\x0cnumber_block\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberBlock\"\xbb\x01\n\x17ListNumberBlocksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"n\n\x18ListNumberBlocksResponse\x12\x39\n\rnumber_blocks\x18\x01 \x03(\x0b\x32\".carillon.directory.v1.NumberBlock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x18\x43reateNumberBlockRequest\x12\x38\n\x0cnumber_block\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberBlock\x12\x0e\n\x06reason\x18\x02 \x01(\t\"U\n\x19\x43reateNumberBlockResponse\x12\x38\n\x0cnumber_block\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberBlock\"\x95\x01\n\x18UpdateNumberBlockRequest\x12\x38\n\x0cnumber_block\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberBlock\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"U\n\x19UpdateNumberBlockResponse\x12\x38\n\x0cnumber_block\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberBlock\"D\n\x18\x44\x65leteNumberBlockRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1b\n\x19\x44\x65leteNumberBlockResponse2\xe0\x04\n\x12NumberBlockService\x12m\n\x0eGetNumberBlock\x12,.carillon.directory.v1.GetNumberBlockRequest\x1a-.carillon.directory.v1.GetNumberBlockResponse\x12s\n\x10ListNumberBlocks\x12..carillon.directory.v1.ListNumberBlocksRequest\x1a/.carillon.directory.v1.ListNumberBlocksResponse\x12v\n\x11\x43reateNumberBlock\x12/.carillon.directory.v1.CreateNumberBlockRequest\x1a\x30.carillon.directory.v1.CreateNumberBlockResponse\x12v\n\x11UpdateNumberBlock\x12/.carillon.directory.v1.UpdateNumberBlockRequest\x1a\x30.carillon.directory.v1.UpdateNumberBlockResponse\x12v\n\x11\x44\x65leteNumberBlock\x12/.carillon.directory.v1.DeleteNumberBlockRequest\x1a\x30.carillon.directory.v1.DeleteNumberBlockResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(carillon/directory/v1/number_block.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\"carillon/directory/v1/number.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xa8\x01\n\x0bNumberBlock\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\r\n\x05\x66irst\x18\n \x01(\t\x12\x0c\n\x04last\x18\x0b \x01(\t\x12\r\n\x05owner\x18\x0c \x01(\t\x12\x0f\n\x07\x63omment\x18\r \x01(\t\x12\x12\n\nordered_on\x18\x0e \x01(\t\x12\x10\n\x08trunk_id\x18\x0f \x01(\t\x12\x0c\n\x04size\x18\x10 \x01(\x05\x12\x0e\n\x06in_use\x18\x11 \x01(\x05\"O\n\x15GetNumberBlockRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"R\n\x16GetNumberBlockResponse\x12\x38\n\x0cnumber_block\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberBlock\"\xbb\x01\n\x17ListNumberBlocksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"n\n\x18ListNumberBlocksResponse\x12\x39\n\rnumber_blocks\x18\x01 \x03(\x0b\x32\".carillon.directory.v1.NumberBlock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"d\n\x18\x43reateNumberBlockRequest\x12\x38\n\x0cnumber_block\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberBlock\x12\x0e\n\x06reason\x18\x02 \x01(\t\"U\n\x19\x43reateNumberBlockResponse\x12\x38\n\x0cnumber_block\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberBlock\"\x95\x01\n\x18UpdateNumberBlockRequest\x12\x38\n\x0cnumber_block\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberBlock\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"U\n\x19UpdateNumberBlockResponse\x12\x38\n\x0cnumber_block\x18\x01 \x01(\x0b\x32\".carillon.directory.v1.NumberBlock\"D\n\x18\x44\x65leteNumberBlockRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1b\n\x19\x44\x65leteNumberBlockResponse\"\xb0\x01\n\x17ListBlockNumbersRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x36\n\x05state\x18\x02 \x01(\x0e\x32\'.carillon.directory.v1.BlockNumberState\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12*\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"h\n\x18ListBlockNumbersResponse\x12\x33\n\x07numbers\x18\x01 \x03(\x0b\x32\".carillon.directory.v1.BlockNumber\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x0b\x42lockNumber\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04used\x18\x02 \x01(\x08\x12-\n\x06number\x18\x03 \x01(\x0b\x32\x1d.carillon.directory.v1.Number*p\n\x10\x42lockNumberState\x12\"\n\x1e\x42LOCK_NUMBER_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42LOCK_NUMBER_STATE_FREE\x10\x01\x12\x1b\n\x17\x42LOCK_NUMBER_STATE_USED\x10\x02\x32\xd5\x05\n\x12NumberBlockService\x12m\n\x0eGetNumberBlock\x12,.carillon.directory.v1.GetNumberBlockRequest\x1a-.carillon.directory.v1.GetNumberBlockResponse\x12s\n\x10ListNumberBlocks\x12..carillon.directory.v1.ListNumberBlocksRequest\x1a/.carillon.directory.v1.ListNumberBlocksResponse\x12v\n\x11\x43reateNumberBlock\x12/.carillon.directory.v1.CreateNumberBlockRequest\x1a\x30.carillon.directory.v1.CreateNumberBlockResponse\x12v\n\x11UpdateNumberBlock\x12/.carillon.directory.v1.UpdateNumberBlockRequest\x1a\x30.carillon.directory.v1.UpdateNumberBlockResponse\x12v\n\x11\x44\x65leteNumberBlock\x12/.carillon.directory.v1.DeleteNumberBlockRequest\x1a\x30.carillon.directory.v1.DeleteNumberBlockResponse\x12s\n\x10ListBlockNumbers\x12..carillon.directory.v1.ListBlockNumbersRequest\x1a/.carillon.directory.v1.ListBlockNumbersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.number_block_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NUMBERBLOCK']._serialized_start=172
-  _globals['_NUMBERBLOCK']._serialized_end=340
-  _globals['_GETNUMBERBLOCKREQUEST']._serialized_start=342
-  _globals['_GETNUMBERBLOCKREQUEST']._serialized_end=421
-  _globals['_GETNUMBERBLOCKRESPONSE']._serialized_start=423
-  _globals['_GETNUMBERBLOCKRESPONSE']._serialized_end=505
-  _globals['_LISTNUMBERBLOCKSREQUEST']._serialized_start=508
-  _globals['_LISTNUMBERBLOCKSREQUEST']._serialized_end=695
-  _globals['_LISTNUMBERBLOCKSRESPONSE']._serialized_start=697
-  _globals['_LISTNUMBERBLOCKSRESPONSE']._serialized_end=807
-  _globals['_CREATENUMBERBLOCKREQUEST']._serialized_start=809
-  _globals['_CREATENUMBERBLOCKREQUEST']._serialized_end=909
-  _globals['_CREATENUMBERBLOCKRESPONSE']._serialized_start=911
-  _globals['_CREATENUMBERBLOCKRESPONSE']._serialized_end=996
-  _globals['_UPDATENUMBERBLOCKREQUEST']._serialized_start=999
-  _globals['_UPDATENUMBERBLOCKREQUEST']._serialized_end=1148
-  _globals['_UPDATENUMBERBLOCKRESPONSE']._serialized_start=1150
-  _globals['_UPDATENUMBERBLOCKRESPONSE']._serialized_end=1235
-  _globals['_DELETENUMBERBLOCKREQUEST']._serialized_start=1237
-  _globals['_DELETENUMBERBLOCKREQUEST']._serialized_end=1305
-  _globals['_DELETENUMBERBLOCKRESPONSE']._serialized_start=1307
-  _globals['_DELETENUMBERBLOCKRESPONSE']._serialized_end=1334
-  _globals['_NUMBERBLOCKSERVICE']._serialized_start=1337
-  _globals['_NUMBERBLOCKSERVICE']._serialized_end=1945
+  _globals['_BLOCKNUMBERSTATE']._serialized_start=1745
+  _globals['_BLOCKNUMBERSTATE']._serialized_end=1857
+  _globals['_NUMBERBLOCK']._serialized_start=208
+  _globals['_NUMBERBLOCK']._serialized_end=376
+  _globals['_GETNUMBERBLOCKREQUEST']._serialized_start=378
+  _globals['_GETNUMBERBLOCKREQUEST']._serialized_end=457
+  _globals['_GETNUMBERBLOCKRESPONSE']._serialized_start=459
+  _globals['_GETNUMBERBLOCKRESPONSE']._serialized_end=541
+  _globals['_LISTNUMBERBLOCKSREQUEST']._serialized_start=544
+  _globals['_LISTNUMBERBLOCKSREQUEST']._serialized_end=731
+  _globals['_LISTNUMBERBLOCKSRESPONSE']._serialized_start=733
+  _globals['_LISTNUMBERBLOCKSRESPONSE']._serialized_end=843
+  _globals['_CREATENUMBERBLOCKREQUEST']._serialized_start=845
+  _globals['_CREATENUMBERBLOCKREQUEST']._serialized_end=945
+  _globals['_CREATENUMBERBLOCKRESPONSE']._serialized_start=947
+  _globals['_CREATENUMBERBLOCKRESPONSE']._serialized_end=1032
+  _globals['_UPDATENUMBERBLOCKREQUEST']._serialized_start=1035
+  _globals['_UPDATENUMBERBLOCKREQUEST']._serialized_end=1184
+  _globals['_UPDATENUMBERBLOCKRESPONSE']._serialized_start=1186
+  _globals['_UPDATENUMBERBLOCKRESPONSE']._serialized_end=1271
+  _globals['_DELETENUMBERBLOCKREQUEST']._serialized_start=1273
+  _globals['_DELETENUMBERBLOCKREQUEST']._serialized_end=1341
+  _globals['_DELETENUMBERBLOCKRESPONSE']._serialized_start=1343
+  _globals['_DELETENUMBERBLOCKRESPONSE']._serialized_end=1370
+  _globals['_LISTBLOCKNUMBERSREQUEST']._serialized_start=1373
+  _globals['_LISTBLOCKNUMBERSREQUEST']._serialized_end=1549
+  _globals['_LISTBLOCKNUMBERSRESPONSE']._serialized_start=1551
+  _globals['_LISTBLOCKNUMBERSRESPONSE']._serialized_end=1655
+  _globals['_BLOCKNUMBER']._serialized_start=1657
+  _globals['_BLOCKNUMBER']._serialized_end=1743
+  _globals['_NUMBERBLOCKSERVICE']._serialized_start=1860
+  _globals['_NUMBERBLOCKSERVICE']._serialized_end=2585
 # @@protoc_insertion_point(module_scope)

@@ -4,12 +4,14 @@ isort:skip_file
 Numbers that were ordered together."""
 
 from carillon.directory.v1 import as_of_pb2 as _as_of_pb2
+from carillon.directory.v1 import number_pb2 as _number_pb2
 from carillon.directory.v1 import scope_pb2 as _scope_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,6 +22,27 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _BlockNumberState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _BlockNumberStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BlockNumberState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    BLOCK_NUMBER_STATE_UNSPECIFIED: _BlockNumberState.ValueType  # 0
+    """All."""
+    BLOCK_NUMBER_STATE_FREE: _BlockNumberState.ValueType  # 1
+    """They go nowhere."""
+    BLOCK_NUMBER_STATE_USED: _BlockNumberState.ValueType  # 2
+
+class BlockNumberState(_BlockNumberState, metaclass=_BlockNumberStateEnumTypeWrapper): ...
+
+BLOCK_NUMBER_STATE_UNSPECIFIED: BlockNumberState.ValueType  # 0
+"""All."""
+BLOCK_NUMBER_STATE_FREE: BlockNumberState.ValueType  # 1
+"""They go nowhere."""
+BLOCK_NUMBER_STATE_USED: BlockNumberState.ValueType  # 2
+Global___BlockNumberState: _TypeAlias = BlockNumberState  # noqa: Y015
 
 @_typing.final
 class NumberBlock(_message.Message):
@@ -308,3 +331,90 @@ class DeleteNumberBlockResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteNumberBlockResponse: _TypeAlias = DeleteNumberBlockResponse  # noqa: Y015
+
+@_typing.final
+class ListBlockNumbersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Of the block."""
+    state: Global___BlockNumberState.ValueType
+    page_size: _builtins.int
+    page_token: _builtins.str
+    @_builtins.property
+    def as_of(self) -> _as_of_pb2.AsOf: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        state: Global___BlockNumberState.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        as_of: _as_of_pb2.AsOf | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "id", b"id", "page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBlockNumbersRequest: _TypeAlias = ListBlockNumbersRequest  # noqa: Y015
+
+@_typing.final
+class ListBlockNumbersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def numbers(self) -> _containers.RepeatedCompositeFieldContainer[Global___BlockNumber]:
+        """In order."""
+
+    def __init__(
+        self,
+        *,
+        numbers: _abc.Iterable[Global___BlockNumber] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "numbers", b"numbers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBlockNumbersResponse: _TypeAlias = ListBlockNumbersResponse  # noqa: Y015
+
+@_typing.final
+class BlockNumber(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    USED_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """E.164."""
+    used: _builtins.bool
+    @_builtins.property
+    def number(self) -> _number_pb2.Number:
+        """Unset: nothing is kept of it, or nothing that you may see."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        used: _builtins.bool = ...,
+        number: _number_pb2.Number | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["number", b"number"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "number", b"number", "used", b"used"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BlockNumber: _TypeAlias = BlockNumber  # noqa: Y015

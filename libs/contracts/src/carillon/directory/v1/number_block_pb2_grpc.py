@@ -59,6 +59,11 @@ class NumberBlockServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_number__block__pb2.DeleteNumberBlockRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_number__block__pb2.DeleteNumberBlockResponse.FromString,
                 _registered_method=True)
+        self.ListBlockNumbers = channel.unary_unary(
+                '/carillon.directory.v1.NumberBlockService/ListBlockNumbers',
+                request_serializer=carillon_dot_directory_dot_v1_dot_number__block__pb2.ListBlockNumbersRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_number__block__pb2.ListBlockNumbersResponse.FromString,
+                _registered_method=True)
 
 
 class NumberBlockServiceServicer:
@@ -94,6 +99,13 @@ class NumberBlockServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListBlockNumbers(self, request, context):
+        """ListBlockNumbers gives every number of a block, also those of which nothing is kept yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NumberBlockServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -121,6 +133,11 @@ def add_NumberBlockServiceServicer_to_server(servicer, server):
                     servicer.DeleteNumberBlock,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_number__block__pb2.DeleteNumberBlockRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_number__block__pb2.DeleteNumberBlockResponse.SerializeToString,
+            ),
+            'ListBlockNumbers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBlockNumbers,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_number__block__pb2.ListBlockNumbersRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_number__block__pb2.ListBlockNumbersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +275,33 @@ class NumberBlockService:
             '/carillon.directory.v1.NumberBlockService/DeleteNumberBlock',
             carillon_dot_directory_dot_v1_dot_number__block__pb2.DeleteNumberBlockRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_number__block__pb2.DeleteNumberBlockResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBlockNumbers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.NumberBlockService/ListBlockNumbers',
+            carillon_dot_directory_dot_v1_dot_number__block__pb2.ListBlockNumbersRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_number__block__pb2.ListBlockNumbersResponse.FromString,
             options,
             channel_credentials,
             insecure,

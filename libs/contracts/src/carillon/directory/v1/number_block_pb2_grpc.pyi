@@ -36,6 +36,8 @@ class NumberBlockServiceStub:
     CreateNumberBlock: _grpc.UnaryUnaryMultiCallable[_number_block_pb2.CreateNumberBlockRequest, _number_block_pb2.CreateNumberBlockResponse]
     UpdateNumberBlock: _grpc.UnaryUnaryMultiCallable[_number_block_pb2.UpdateNumberBlockRequest, _number_block_pb2.UpdateNumberBlockResponse]
     DeleteNumberBlock: _grpc.UnaryUnaryMultiCallable[_number_block_pb2.DeleteNumberBlockRequest, _number_block_pb2.DeleteNumberBlockResponse]
+    ListBlockNumbers: _grpc.UnaryUnaryMultiCallable[_number_block_pb2.ListBlockNumbersRequest, _number_block_pb2.ListBlockNumbersResponse]
+    """ListBlockNumbers gives every number of a block, also those of which nothing is kept yet."""
 
 @_typing.type_check_only
 class NumberBlockServiceAsyncStub(NumberBlockServiceStub):
@@ -45,6 +47,8 @@ class NumberBlockServiceAsyncStub(NumberBlockServiceStub):
     CreateNumberBlock: _aio.UnaryUnaryMultiCallable[_number_block_pb2.CreateNumberBlockRequest, _number_block_pb2.CreateNumberBlockResponse]  # type: ignore[assignment]
     UpdateNumberBlock: _aio.UnaryUnaryMultiCallable[_number_block_pb2.UpdateNumberBlockRequest, _number_block_pb2.UpdateNumberBlockResponse]  # type: ignore[assignment]
     DeleteNumberBlock: _aio.UnaryUnaryMultiCallable[_number_block_pb2.DeleteNumberBlockRequest, _number_block_pb2.DeleteNumberBlockResponse]  # type: ignore[assignment]
+    ListBlockNumbers: _aio.UnaryUnaryMultiCallable[_number_block_pb2.ListBlockNumbersRequest, _number_block_pb2.ListBlockNumbersResponse]  # type: ignore[assignment]
+    """ListBlockNumbers gives every number of a block, also those of which nothing is kept yet."""
 
 class NumberBlockServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -81,5 +85,13 @@ class NumberBlockServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _number_block_pb2.DeleteNumberBlockRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_number_block_pb2.DeleteNumberBlockResponse, _abc.Awaitable[_number_block_pb2.DeleteNumberBlockResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListBlockNumbers(
+        self,
+        request: _number_block_pb2.ListBlockNumbersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_number_block_pb2.ListBlockNumbersResponse, _abc.Awaitable[_number_block_pb2.ListBlockNumbersResponse]]:
+        """ListBlockNumbers gives every number of a block, also those of which nothing is kept yet."""
 
 def add_NumberBlockServiceServicer_to_server(servicer: NumberBlockServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -326,23 +326,61 @@ class CreateScheduleRequest(_message.Message):
 
     SCHEDULE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    HOLIDAYS_OF_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why, kept in the history."""
     @_builtins.property
-    def schedule(self) -> Global___Schedule: ...
+    def schedule(self) -> Global___Schedule:
+        """Without a time zone it has that of its department's site."""
+
+    @_builtins.property
+    def holidays_of(self) -> _containers.RepeatedCompositeFieldContainer[Global___HolidayYear]:
+        """Public holidays that it has from the beginning; at most 20."""
+
     def __init__(
         self,
         *,
         schedule: Global___Schedule | None = ...,
         reason: _builtins.str = ...,
+        holidays_of: _abc.Iterable[Global___HolidayYear] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["schedule", b"schedule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "schedule", b"schedule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holidays_of", b"holidays_of", "reason", b"reason", "schedule", b"schedule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateScheduleRequest: _TypeAlias = CreateScheduleRequest  # noqa: Y015
+
+@_typing.final
+class HolidayYear(_message.Message):
+    """The public holidays of a place in a year, as ImportHolidays knows them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    YEAR_FIELD_NUMBER: _builtins.int
+    country: _builtins.str
+    """ISO 3166-1 alpha-2; empty: the tenant's."""
+    region: _builtins.str
+    """ISO 3166-2 without the country (`VD`); empty: only those of the whole country."""
+    year: _builtins.int
+    """1950 to 2100."""
+    def __init__(
+        self,
+        *,
+        country: _builtins.str = ...,
+        region: _builtins.str = ...,
+        year: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country", b"country", "region", b"region", "year", b"year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HolidayYear: _TypeAlias = HolidayYear  # noqa: Y015
 
 @_typing.final
 class CreateScheduleResponse(_message.Message):
