@@ -12,7 +12,7 @@ import pytest
 from carillon_cli.phone import g711, tones
 from carillon_cli.phone.baresip import Baresip
 from strangers.kamailio import kamailio, needs_kamailio
-from strangers.phones import holds, phone
+from strangers.phones import among, holds, phone
 from strangers.reflection import Reflected
 from strangers.sipp import Sipp
 from strangers.story import CARRIER, CARRIER_PORT, Story
@@ -443,14 +443,36 @@ def test_two_tenants_call_each_other_through_the_outside(story: Story, known: se
         circle = story.outside_call("+41215550135")
         assert circle.wait() != 0
         assert "SIP/2.0 482" in circle.complaint()
-        rounds = until(lambda: fresh(story, known, 6), "the record of every round", 30)
+        rounds = until(lambda: fresh(story, known, 8), "the record of every round", 30)
     assert (out["status"], out["direction"], out["answered_by"]) == ("answered", "outbound", "+41325550100")
     assert [(each["status"], each["direction"], each["caller"]) for each in theirs] == [("voicemail", "inbound", "+41215550101")]
     assert (back["status"], back["direction"], back["answered_by"], back["caller"]) == ("answered", "inbound", "elise", story.caller)
-    assert len(rounds) == 6
+    assert len(rounds) == 8
     for each in rounds:
         assert any(
             subject == "hop budget" and not matched for *_, trace in story.decisions(each["call_id"]) for subject, matched, *_ in trace
         )
     assert "dupont" not in str(theirs).replace("+41215550101", "")
     assert "rossi" not in str((out, back))
+
+
+@needs_kamailio
+@pytest.mark.feature("R-23", "M-4")
+async def test_two_tenants_hear_each_other_by_a_carrier_that_hands_descriptions_on(story: Story, known: set[str]) -> None:
+    """There and back: from Dupont SA to the other tenant, whose number is sent on to Dupont SA; audio passes four of our own ports."""
+    story.clock(TUESDAY_10)
+    system = story.system
+    await asyncio.to_thread(system.carillon, "apply", str(HERE / "rossi.yaml"))
+    host, port = system.sip
+    defines = f'EXCHANGE="sip:{host}:{port}"', "AS_IT_IS"
+    with kamailio(HERE / "carrier.cfg", CARRIER, {}, *defines, port=CARRIER_PORT):
+        async with phone(system, "101", 700) as dumas, phone(system, "106", 1900) as elise:
+            await dumas.command("dial", f"sip:0325550101@{system.tenant['realm']}")
+            await elise.until_event("CALL_INCOMING", 30)
+            await elise.command("accept")
+            await dumas.until_event("CALL_ESTABLISHED", 30)
+            await holds(lambda: among(dumas, 1900) > 1 and among(elise, 700) > 1, "both hear each other", 30)
+            await dumas.command("hangup")
+            await elise.until_event("CALL_CLOSED", 30)
+    ours = await asyncio.to_thread(until, lambda: fresh(story, known, 2), "both records", 30)
+    assert {(each["status"], each["direction"]) for each in ours} == {("answered", "outbound"), ("answered", "inbound")}
