@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Any
 
 import nats
@@ -19,6 +19,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from strangers.sipp import Sipp, credentials, register
+from strangers.story import Story
 from strangers.system import System, until
 
 pytestmark = [pytest.mark.feature("P-3"), pytest.mark.feature("M-1")]
@@ -265,7 +266,8 @@ async def test_a_flood_is_refused_and_the_calls_of_others_are_unharmed(system: S
             ) as up,
         ):
             async with heard(system.run["nats"]["url"], "carillon._operator.audit.>") as seen:
-                until(lambda: len(system.carillon("calls", "--json").splitlines()) >= 5, "calls are up")
+                with closing(Story(system)) as story:
+                    until(lambda: len(story.live_calls()) >= 5, "calls are up")
                 with flood(system, ips, rate=2000) as sent:
                     for ip in ips:
                         await told(seen, "flood_refused", ip, 30)
