@@ -127,7 +127,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("media.v1.TrunkStateService", READER, "ListTrunkStates")
     | _service("media.v1.SecurityService", OPERATOR, "ListBans LiftBan")
     | _service("media.v1.SecurityService", ADMIN, "UnlockLine")
-    | _service("media.v1.NodeService", OPERATOR | SERVICE, "GetNode Drain")
+    | _service("media.v1.NodeService", OPERATOR | SERVICE, "GetNode GetMediaPlane Drain")
     | _service("media.v1.AudioService", ADMIN, "UploadAudio RecordByPhone")
     | _service("media.v1.AudioService", READER, "FetchAudio")
     | _service(

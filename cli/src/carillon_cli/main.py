@@ -54,6 +54,7 @@ COMMANDS = {
     "messages": "messages in the mailboxes",
     "recordings": "recordings of calls",
     "prompt-sets": "recorded voices in place of the synthesiser's",
+    "plane": "what the media plane of a node does: calls, packets, drops, ports, load",
     "bans": "addresses and accounts that are kept out after an attack, and letting them in again",
     "logins": "passwords, locks and second factors of people who use the API",
     "keys": "keys of systems that use the API",

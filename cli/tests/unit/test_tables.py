@@ -1,12 +1,14 @@
 import json
+from datetime import timedelta
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.cdr.v1 import cdr_pb2
-from carillon.media.v1 import media_pb2, security_pb2
+from carillon.media.v1 import media_pb2, node_pb2, security_pb2
 from carillon.routing.v1 import hunt_groups_pb2
 from carillon_cli.commands.groups import rows
+from carillon_cli.render.plane import plane_lines
 from carillon_cli.render.tables import RECORD_FIELDS, bans_table, event_line, record_json, records_table, table, trunks_table
 from carillon_contracts.call import CallStarted
 
@@ -104,3 +106,28 @@ def test_who_is_logged_in_at_a_group() -> None:
         ["support", "ben", "out"],
         ["support", "carl", "always"],
     ]
+
+
+def test_a_media_plane_is_told_with_the_reasons_that_occurred() -> None:
+    told = node_pb2.GetMediaPlaneResponse(
+        name="n1",
+        pid=42,
+        uptime=timedelta(hours=2),
+        sessions=4,
+        rooms=1,
+        packets_in=10,
+        packets_out=9,
+        dropped={"source": 7, "flood": 0, "replayed": 1},
+        ports_total=100,
+        ports_free=90,
+        ports_used=10,
+        threads=2,
+        load=0.25,
+        refusing=True,
+        refused={"overloaded": 3},
+    )
+    text = "\n".join(plane_lines(told))
+    assert "process 42, up 2:00:00" in text
+    assert "10 used or at rest, 90 of 100 free" in text
+    assert "dropped: replayed 1, source 7\n" in text
+    assert "overloaded 3; new sessions are refused now" in text

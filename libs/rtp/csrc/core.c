@@ -99,6 +99,7 @@ void plane_totals_of(plane *p, plane_totals *totals) {
         worker_lock(w);
         totals->packets_in += w->packets_in;
         totals->packets_out += w->packets_out;
+        totals->ticks += w->ticks;
         totals->late_ticks += w->late_ticks;
         for (int j = 0; j < PLANE_DROPS; j++) totals->dropped[j] += w->dropped[j];
         worker_unlock(w);

@@ -304,7 +304,7 @@ struct worker {
     uint32_t timed, sessions, reporting, report_slot;
     int32_t report_heads[REPORT_SLOTS];
     uint64_t random;
-    uint64_t packets_in, packets_out, dropped[PLANE_DROPS], late_ticks;
+    uint64_t packets_in, packets_out, dropped[PLANE_DROPS], ticks, late_ticks;
     uint8_t buffer[MAX_PACKET + 16 + SRTP_TAIL];
 };
 

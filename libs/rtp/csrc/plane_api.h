@@ -92,7 +92,7 @@ typedef struct {
 } plane_counters;
 
 typedef struct {
-    uint64_t packets_in, packets_out, dropped[9], events_lost, late_ticks, cpu_ns, recording_overruns;
+    uint64_t packets_in, packets_out, dropped[9], events_lost, ticks, late_ticks, cpu_ns, recording_overruns;
     uint64_t thread_cpu_ns[64];    /* of each packet thread */
     uint32_t sessions, ports_free, ports_total, threads;
 } plane_totals;

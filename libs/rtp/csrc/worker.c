@@ -159,6 +159,7 @@ static void tick_session(struct worker *w, struct session *s) {
 static void tick(struct worker *w) {
     uint64_t expirations;
     if (read(w->timer, &expirations, sizeof expirations) < 0) return;
+    w->ticks++;
     if (w->now_ms - w->tick_ms > LATE_MS) w->late_ticks++;
     if (w->now_ms - w->tick_ms > GIVE_UP_MS) w->tick_ms = w->now_ms - PHASES;
     while (w->tick_ms < w->now_ms) {

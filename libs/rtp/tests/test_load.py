@@ -8,21 +8,35 @@ from pathlib import Path
 import pytest
 
 from carillon_rtp.client import LoadChanged, Overloaded, PlaneClient, Remote
-from carillon_rtp.load import LoadWatch
+from carillon_rtp.load import LoadSample, LoadWatch
 from carillon_rtp.testing import EventLog, plane_process
+
+
+def looks(watch: LoadWatch, *samples: LoadSample) -> list[bool]:
+    """A second apart."""
+    assert not watch.look(0, LoadSample([0, 0]))
+    return [watch.look(1000 * number, sample) for number, sample in enumerate(samples, 1)]
 
 
 def test_the_busiest_thread_decides_and_there_is_room_between_refusing_and_accepting() -> None:
     watch = LoadWatch(0.85, 0.7)
-    assert not watch.look(0, [0, 0])
-    assert [watch.look(at, cpu) for at, cpu in ((1000, [100, 840]), (2000, [200, 1700]), (3000, [300, 2450]), (4000, [400, 3100]))] == [
-        False,
-        True,
-        False,
-        True,
-    ]
+    assert looks(watch, *(LoadSample(cpu) for cpu in ([100, 840], [200, 1700], [300, 2450], [400, 3100]))) == [False, True, False, True]
     assert (watch.refusing, watch.load) == (False, 0.65)
-    assert not watch.look(4050, [400, 5000])  # too soon to say
+    assert not watch.look(4050, LoadSample([400, 5000]))  # too soon to say
+
+
+def test_ticks_that_come_late_again_and_again_refuse_new_sessions_however_idle_we_are() -> None:
+    watch = LoadWatch(late=0.5)
+    samples = [
+        LoadSample([0, 0], ticks, late) for ticks, late in ((200, 150), (400, 160), (600, 280), (800, 400), (1000, 480), (1200, 500))
+    ]
+    assert looks(watch, *samples) == [False, False, False, True, False, True]
+    assert (watch.refusing, watch.late) == (False, 0.1)
+
+
+def test_few_ticks_say_nothing() -> None:
+    watch = LoadWatch(late=0.5)
+    assert looks(watch, *(LoadSample([0, 0], 49 * at, 49 * at) for at in range(1, 5))) == [False] * 4
 
 
 @pytest.mark.feature("M-7")
@@ -39,6 +53,8 @@ async def test_new_sessions_are_refused_where_the_plane_is_too_busy(tmp_path: Pa
         assert await client.open("112") == urgent
         again = await client.open("again", port=urgent.port + 2)
         await client.set_remote("again", Remote("127.0.0.1", again.port + 1))
-        assert (await client.statistics()).refusing
+        statistics = await client.statistics()
+        assert statistics.refusing
+        assert statistics.refused == {"overloaded": 1}
         await client.disconnect()
         await reading

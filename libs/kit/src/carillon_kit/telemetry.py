@@ -1,4 +1,4 @@
-"""Traces: provider, exporter, and the W3C trace context that travels with calls and events.
+"""Traces and metrics: providers, exporters, and the W3C trace context that travels with calls and events.
 
 Invariant: a trace id travels whether or not anything is exported; without an exporter no span is recorded, so that a call costs
 microseconds.
@@ -10,6 +10,9 @@ from contextlib import contextmanager
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.metrics import Meter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -18,40 +21,59 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, T
 from carillon_kit.settings import ServiceSettings
 
 HEADER = "traceparent"
+#: Between two exports of metrics.
+METRICS_SECONDS = 30
 _VERSION = "00"
 
 
 class _State:
-    """The process's provider; None: nothing is recorded."""
+    """The process's providers; None: nothing is recorded."""
 
     provider: TracerProvider | None = None
+    meters: MeterProvider | None = None
 
 
-def configure(service: str, settings: ServiceSettings, exporter: SpanExporter | None = None) -> None:
-    """Set the tracer provider; with `otlp_endpoint` (or an `exporter`), spans are recorded and exported in batches."""
-    if exporter is None:
-        if settings.otlp_endpoint is None:
-            return
+def configure(
+    service: str, settings: ServiceSettings, exporter: SpanExporter | None = None, metrics_reader: MetricReader | None = None
+) -> None:
+    """Set the providers; with `otlp_endpoint` (or an `exporter`, a `metrics_reader`), spans and metrics are exported in batches."""
+    endpoint = settings.otlp_endpoint
+    if endpoint is not None:
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-        insecure = not settings.otlp_endpoint.startswith("https://")
-        exporter = OTLPSpanExporter(endpoint=settings.otlp_endpoint, insecure=insecure, timeout=5)
-    provider = TracerProvider(resource=Resource.create({"service.name": service, "service.instance.id": settings.node}))
-    provider.add_span_processor(BatchSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    _State.provider = provider
+        insecure = not endpoint.startswith("https://")
+        exporter = exporter or OTLPSpanExporter(endpoint=endpoint, insecure=insecure, timeout=5)
+        exported = OTLPMetricExporter(endpoint=endpoint, insecure=insecure, timeout=5)
+        metrics_reader = metrics_reader or PeriodicExportingMetricReader(exported, export_interval_millis=METRICS_SECONDS * 1000)
+    resource = Resource.create({"service.name": service, "service.instance.id": settings.node})
+    if exporter is not None:
+        provider = TracerProvider(resource=resource)
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        trace.set_tracer_provider(provider)
+        _State.provider = provider
+    if metrics_reader is not None:
+        _State.meters = MeterProvider((metrics_reader,), resource)
 
 
 def shutdown() -> None:
     """Flush and stop the exporter, bounded."""
     provider, _State.provider = _State.provider, None
+    meters, _State.meters = _State.meters, None
     if provider is not None:
         provider.shutdown()
+    if meters is not None:
+        meters.shutdown(5000)
 
 
 def provider() -> TracerProvider | None:
     """The process's tracer provider, for libraries that open spans themselves; None when nothing is recorded."""
     return _State.provider
+
+
+def meter() -> Meter | None:
+    """What makes the process's instruments; None: nothing is measured."""
+    return None if _State.meters is None else _State.meters.get_meter("carillon")
 
 
 def traceparent() -> str | None:

@@ -2,6 +2,7 @@
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from carillon_kit import telemetry
@@ -52,3 +53,20 @@ def test_with_an_exporter_spans_are_recorded_under_their_parent() -> None:
     assert spans["call"].parent is not None
     assert format(spans["call"].parent.span_id, "016x") == PARENT[36:52]
     assert telemetry.traceparent() is None
+
+
+def test_with_a_reader_instruments_are_measured_under_the_service_s_name() -> None:
+    assert telemetry.meter() is None
+    reader = InMemoryMetricReader()
+    telemetry.configure("test", ServiceSettings(token_key="k" * 32, node="n1"), metrics_reader=reader)
+    try:
+        meter = telemetry.meter()
+        assert meter is not None
+        meter.create_counter("carillon.tests").add(3)
+        measured = reader.get_metrics_data()
+    finally:
+        telemetry.shutdown()
+    (resource,) = measured.resource_metrics  # type: ignore[union-attr]
+    assert resource.resource.attributes["service.name"] == "test"
+    assert resource.scope_metrics[0].metrics[0].name == "carillon.tests"
+    assert telemetry.meter() is None

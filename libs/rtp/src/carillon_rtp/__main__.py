@@ -18,7 +18,7 @@ from pathlib import Path
 import uvloop
 
 from carillon_rtp.core import Core, CoreSettings
-from carillon_rtp.load import REFUSE, LoadWatch
+from carillon_rtp.load import LATE, REFUSE, LoadWatch
 from carillon_rtp.server import ControlServer, log, monotonic_ms
 from carillon_rtp.sessions import Sessions
 from carillon_rtp.turn import take_turn
@@ -56,12 +56,16 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--public-ip6", type=_ipv6, help="the IPv6 address far ends are told, where it differs")
     options.add_argument("--public-ip", type=_ipv4, help="the address far ends are told, where it differs")
     options.add_argument("--ports", type=_ports, required=True, metavar="LO-HI", help="UDP ports: even ones RTP, odd ones RTCP")
-    options.add_argument("--threads", type=int, default=1, choices=range(1, 65), metavar="N", help="packet threads, one a core")
+    options.add_argument("--threads", type=int, choices=range(1, 65), metavar="N", help="packet threads (one for each core it may use)")
     options.add_argument("--nice", type=int, default=-10, help="of the packet threads, where the system allows it")
     options.add_argument("--rest", type=float, default=5.0, metavar="SECONDS", help="how long a port rests after its call")
     options.add_argument("--learn", type=float, default=0.5, metavar="SECONDS", help="how long a source that was not signalled is on trial")
     options.add_argument("--report", type=_interval, default=5.0, metavar="SECONDS", help="between two RTCP reports of a session; 0: none")
-    options.add_argument("--no-loopback", action="store_true", help="send nothing to 127.0.0.0/8 and ::1")
+    options.add_argument(
+        "--loopback",
+        action=argparse.BooleanOptionalAction,
+        help="whether anything is sent to 127.0.0.0/8 and ::1 (only where it listens there itself)",
+    )
     options.add_argument(
         "--refuse",
         action="append",
@@ -71,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--state", type=Path, help="the file by which its successor goes on with every stream (SOCKET.streams)")
     options.add_argument("--most-load", type=float, default=REFUSE, metavar="SHARE", help="of a core: new sessions are refused above it")
+    options.add_argument("--most-late", type=float, default=LATE, metavar="SHARE", help="of ticks: new sessions are refused above it")
     options.add_argument("--orphan", type=float, default=300.0, metavar="SECONDS", help="how long sessions outlive their client")
     options.add_argument("--standby", action="store_true", help="waits, ready to serve, while another one started so serves on the socket")
     options.add_argument("--cpus", help="cores to stay on, e.g. 2,3")
@@ -85,12 +90,12 @@ def settings_of(arguments: argparse.Namespace) -> CoreSettings:
         listen_ip6=arguments.listen_ip6,
         port_low=low,
         port_high=high,
-        threads=arguments.threads,
+        threads=arguments.threads or min(len(os.sched_getaffinity(0)), 64),
         nice=arguments.nice,
         rest_seconds=arguments.rest,
         learn_seconds=arguments.learn,
         report_seconds=arguments.report,
-        allow_loopback=not arguments.no_loopback,
+        allow_loopback=ipaddress.ip_address(arguments.listen_ip).is_loopback if arguments.loopback is None else arguments.loopback,
         refused_networks=tuple(arguments.refuse),
         state_path=arguments.state or arguments.socket.with_suffix(".streams"),
     )
@@ -104,7 +109,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         loop.add_signal_handler(number, stopping.set)
     core = Core(settings_of(arguments))
     clock_ms, announced = monotonic_ms(time.monotonic), arguments.public_ip or arguments.listen_ip
-    load, announced6 = LoadWatch(arguments.most_load), arguments.public_ip6 or arguments.listen_ip6
+    load, announced6 = LoadWatch(arguments.most_load, late=arguments.most_late), arguments.public_ip6 or arguments.listen_ip6
     sessions = Sessions(core, announced, clock_ms, log.error, int(arguments.orphan * 1000), load, announced6)
     server = ControlServer(arguments.socket, core, sessions, secrets.token_hex(8))
     try:

@@ -18,6 +18,7 @@ from typing import Any, NewType
 from carillon_rtp._core import ffi, lib
 from carillon_rtp.codecs import KINDS
 from carillon_rtp.extended import extended_report
+from carillon_rtp.load import LoadSample
 from carillon_rtp.protocol import BadFile, BadRequest, NoCoder, NoSession, PlaneError, PortsExhausted, RefusedTarget
 from carillon_rtp.quality import mos
 from carillon_rtp.srtp import SUITES
@@ -280,11 +281,12 @@ class Core:
         source = (_ip(counters.source_ip), int(counters.source_port)) if counters.source_port else None
         return _statistics(counters), source
 
-    def thread_cpu_ms(self) -> list[float]:
-        """What each packet thread has used of a processor."""
+    def load(self) -> LoadSample:
+        """What the packet threads have used of their processors, and how late they were."""
         totals = ffi.new("plane_totals *")
         lib.plane_totals_of(self._plane, totals)
-        return [totals.thread_cpu_ns[thread] / 1e6 for thread in range(totals.threads)]
+        used = [totals.thread_cpu_ns[thread] / 1e6 for thread in range(totals.threads)]
+        return LoadSample(used, totals.ticks, totals.late_ticks)
 
     def totals(self, uptime_ms: int) -> PlaneStatistics:
         totals = ffi.new("plane_totals *")
@@ -301,6 +303,9 @@ class Core:
             late_ticks=totals.late_ticks,
             uptime_ms=uptime_ms,
             pid=os.getpid(),
+            threads=totals.threads,
+            ticks=totals.ticks,
+            recording_overruns=totals.recording_overruns,
         )
 
 

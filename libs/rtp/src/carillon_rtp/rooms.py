@@ -157,6 +157,11 @@ class Rooms:
     def list(self, _request: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [self._state(room).to_json() for room in self._rooms.values()]
 
+    @property
+    def count(self) -> int:
+        """Rooms that are open."""
+        return len(self._rooms)
+
     def _state(self, room: _Room) -> RoomState:
         return RoomState(room.name, {name: party for name, (_, party) in room.parties.items()}, room.play_id, room.recording_id)
 

@@ -6,7 +6,7 @@ and recording ends in exactly one event under the name it was started with.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from carillon_rtp.core import (
     ToneHeard,
 )
 from carillon_rtp.load import LoadWatch
-from carillon_rtp.protocol import PAGE, BadRequest, NoSession, Overloaded, files_of, name_of
+from carillon_rtp.protocol import PAGE, BadRequest, NoSession, Overloaded, PlaneError, files_of, name_of
 from carillon_rtp.rooms import Member, Rooms, recording_of
 from carillon_rtp.taps import Taps
 from carillon_rtp.values import (
@@ -106,6 +106,7 @@ class Sessions:
         self._plays: dict[int, tuple[str, str]] = {}
         self._recordings: dict[int, _Recording] = {}
         self._number = 0
+        self._refused: Counter[str] = Counter()
         self._rooms = Rooms(core, self._next_number)
         self._taps = Taps(core, self._sessions)
         self._verbs: dict[str, Callable[[Mapping[str, Any]], Any]] = {
@@ -146,12 +147,19 @@ class Sessions:
         if verb is None:
             raise BadRequest("bad_request", f"no command {request.get('do')!r}")
         try:
-            answer = verb(request)
+            answer = self._counted(verb, request)
             self._own(request.get("session") or request.get("sessions"), client)
             self._rooms.touched(request, client)
             return answer
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise BadRequest("bad_request", f"{request['do']}: {error!r}") from None
+
+    def _counted(self, verb: Callable[[Mapping[str, Any]], Any], request: Mapping[str, Any]) -> Any:
+        try:
+            return verb(request)
+        except PlaneError as error:
+            self._refused[error.code] += 1
+            raise
 
     def client_came(self, client: str) -> None:
         """It is connected (again): what it had is its own."""
@@ -164,7 +172,7 @@ class Sessions:
     def sweep(self) -> None:
         """Closes what nobody adopted in time, and looks at the load."""
         now = self._clock_ms()
-        if self._load.look(now, self._core.thread_cpu_ms()):
+        if self._load.look(now, self._core.load()):
             self._told.append(LoadChanged(self._load.refusing, round(self._load.load, 3)))
         for client in [client for client, since in self._away.items() if now - since >= self._orphan_ms]:
             del self._away[client]
@@ -194,7 +202,7 @@ class Sessions:
         session = self._sessions.get(name)
         if session is None:
             if self._load.refusing and not request.get("port") and not request.get("urgent"):
-                raise Overloaded("overloaded", f"the packet threads use {self._load.load:.0%} of a core")
+                raise Overloaded("overloaded", self._load.why)
             version: IpVersion = 6 if request.get("ip_version") == 6 else 4
             if version not in self._announce:
                 raise BadRequest("bad_request", "ip_version: this plane has no IPv6 address")
@@ -338,7 +346,8 @@ class Sessions:
 
     def _statistics(self, _request: Mapping[str, Any]) -> Any:
         totals = self._core.totals(self._clock_ms() - self._started_ms)
-        return replace(totals, load=round(self._load.load, 3), refusing=self._load.refusing).to_json()
+        load, late, rooms = round(self._load.load, 3), round(self._load.late, 3), self._rooms.count
+        return replace(totals, load=load, late=late, refusing=self._load.refusing, rooms=rooms, refused=dict(self._refused)).to_json()
 
     # -- what they share -----------------------------------------------------------------------------------------------
 

@@ -372,7 +372,13 @@ class PlaneStatistics:
     uptime_ms: int
     pid: int
     load: float = 0.0  # of one core, by the busiest packet thread, 0 to 1
+    late: float = 0.0  # share of the ticks since the last look that came late, 0 to 1
     refusing: bool = False  # new sessions, until the load falls
+    threads: int = 0  # that touch packets
+    ticks: int = 0  # of all threads, while something is played, mixed, converted or recorded
+    rooms: int = 0
+    recording_overruns: int = 0  # pieces of recordings that were lost because the disk was too slow
+    refused: Mapping[str, int] = field(default_factory=dict)  # commands, by error code (`overloaded`, `no_ports`, `refused_target`, ...)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

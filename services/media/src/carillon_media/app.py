@@ -31,6 +31,7 @@ from carillon_contracts.streams import (
     conference_subject,
 )
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_kit import telemetry
 from carillon_kit.bus import Bus
 from carillon_kit.clock import SystemClock
 from carillon_kit.grpc_server import GrpcServer
@@ -43,6 +44,7 @@ from carillon_media.adapters.announcer import BusAnnouncer
 from carillon_media.adapters.applications import LocalApplications
 from carillon_media.adapters.database import Database
 from carillon_media.adapters.object_cache import ObjectCache
+from carillon_media.adapters.plane_metrics import PlaneMetrics
 from carillon_media.adapters.pooled_ids import PooledIds
 from carillon_media.adapters.prompt_sets import PromptSets
 from carillon_media.adapters.prompts import PromptStore
@@ -148,7 +150,7 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         await mailboxes.caught_up(settings.catch_up_seconds)
         tasks.start(_warm(configuration, node.prompts, sounds), "prompts")
         server = await guarded_server(settings, "media", bus, tasks, keys=KEYS, audit=AUDIT, describe=request_refused)
-        stack.push_async_callback(_add_services(server, settings, node, accounts, elsewhere).close)
+        stack.push_async_callback(_add_services(server, settings, node, opened.plane, accounts, elsewhere).close)
         grpc_conference.add_conference_service(server, node.board.rooms)
         grpc_audio.add_audio_service(server, node.control, studio, recorded, objects, await directory_channel(settings, stack))
         port = await server.start()
@@ -165,6 +167,8 @@ async def serve(settings: MediaSettings, bus: Bus, objects: ObjectStore) -> Asyn
         elsewhere.api = reached_at(settings.grpc_listen, port, node.sip.reached_by_nodes())
         tasks.start(elsewhere.run(), "calls of other nodes")
         tasks.start(_plane_events(opened.plane, node.board), "media plane")
+        if (meter := telemetry.meter()) is not None:
+            tasks.start(PlaneMetrics(meter, opened.plane.statistics).run(), "metrics of the media plane")
         await tapes.take_up()
         await resumption.go_on()
         tasks.start(tapes.finish_left(), "recordings of rooms")
@@ -211,7 +215,9 @@ def _conferences(
     return board.rooms.tapes
 
 
-def _add_services(server: GrpcServer, settings: MediaSettings, node: Node, accounts: Accounts, elsewhere: Elsewhere) -> OtherNodes:
+def _add_services(
+    server: GrpcServer, settings: MediaSettings, node: Node, plane: PlaneClient, accounts: Accounts, elsewhere: Elsewhere
+) -> OtherNodes:
     nodes = OtherNodes(elsewhere)
     calls = LiveCallsAnywhere(grpc_api.LiveCallApi(node.board), nodes)
     registrations = RegistrationsAnywhere(grpc_api.RegistrationApi(node.registrar, node.between.watching, settings.node), nodes)
@@ -224,7 +230,7 @@ def _add_services(server: GrpcServer, settings: MediaSettings, node: Node, accou
     server.add(add_TrunkStateServiceServicer_to_server, trunks, grpc_trunks.TRUNK_STATES, grpc_trunks.TRUNK_STATE_RIGHTS)
     security, itself = (
         grpc_node.SecurityApi(node.gate, SystemClock(), accounts.config, elsewhere.unlock),
-        grpc_node.NodeApi(settings.node, node.draining, ask_to_end),
+        grpc_node.NodeApi(settings.node, node.draining, ask_to_end, plane.statistics),
     )
     server.add(add_SecurityServiceServicer_to_server, security, grpc_node.SECURITY, grpc_node.SECURITY_RIGHTS)
     server.add(add_NodeServiceServicer_to_server, itself, grpc_node.NODE, grpc_node.NODE_RIGHTS)

@@ -1,6 +1,7 @@
 """What operators do with a media node: see and lift its bans, take it out of service."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -12,10 +13,12 @@ from carillon.media.v1.security_pb2_grpc import SecurityServiceServicer
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.clock import Clock
-from carillon_kit.errors import InvalidArgument, NotFound
+from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import current_principal, current_tenant
 from carillon_media.domain.guard import Ban
 from carillon_media.handlers.gate import Gate
+from carillon_rtp.protocol import PlaneError
+from carillon_rtp.values import PlaneStatistics
 
 SECURITY = "carillon.media.v1.SecurityService"
 SECURITY_RIGHTS: Mapping[str, frozenset[str]] = {
@@ -24,7 +27,7 @@ SECURITY_RIGHTS: Mapping[str, frozenset[str]] = {
     "UnlockLine": frozenset({OPERATOR, ADMIN}),
 }
 NODE = "carillon.media.v1.NodeService"
-NODE_RIGHTS: Mapping[str, frozenset[str]] = {"GetNode": frozenset({OPERATOR, SERVICE}), "Drain": frozenset({OPERATOR, SERVICE})}
+NODE_RIGHTS: Mapping[str, frozenset[str]] = {name: frozenset({OPERATOR, SERVICE}) for name in ("GetNode", "GetMediaPlane", "Drain")}
 
 
 #: Has the other nodes let SIP users try again, in somebody's name.
@@ -77,6 +80,19 @@ class SecurityApi(SecurityServiceServicer):
         return {"reason": ban.reason, "until": until, "offence": ban.offence}
 
 
+def plane_fields(told: PlaneStatistics) -> dict[str, Any]:
+    """As `GetMediaPlaneResponse` has them."""
+    same = ("pid", "sessions", "rooms", "packets_in", "packets_out", "ports_total", "ports_free", "threads", "load", "late", "ticks")
+    more = ("late_ticks", "refusing", "events_lost", "recording_overruns")
+    return {name: getattr(told, name) for name in (*same, *more)} | {
+        "uptime": timedelta(milliseconds=told.uptime_ms),
+        "cpu": timedelta(milliseconds=told.cpu_ms),
+        "dropped": asdict(told.dropped),
+        "refused": dict(told.refused),
+        "ports_used": told.ports_total - told.ports_free,
+    }
+
+
 class Drainable(Protocol):
     """A node that can be taken out of service."""
 
@@ -88,16 +104,27 @@ class Drainable(Protocol):
 
 
 class NodeApi(NodeServiceServicer):
-    """`NodeService`. `end` makes the process end in order."""
+    """`NodeService`. `end` makes the process end in order; `plane` asks the media plane, and raises PlaneError."""
 
-    def __init__(self, name: str, node: Drainable, end: Callable[[], None]) -> None:
+    def __init__(self, name: str, node: Drainable, end: Callable[[], None], plane: Callable[[], Awaitable[PlaneStatistics]]) -> None:
         self._name = name
+        self._plane = plane
         self._node = node
         self._end = end
 
     async def GetNode(self, request: node_pb2.GetNodeRequest, context: grpc.aio.ServicerContext[Any, Any]) -> node_pb2.GetNodeResponse:
         """Its state and how many calls it has."""
         return node_pb2.GetNodeResponse(name=self._name, state=self._state(), calls=self._node.calls)
+
+    async def GetMediaPlane(
+        self, request: node_pb2.GetMediaPlaneRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> node_pb2.GetMediaPlaneResponse:
+        """Asked now."""
+        try:
+            told = await self._plane()
+        except PlaneError as error:
+            raise Unavailable(f"the media plane does not answer: {error.message}") from error
+        return node_pb2.GetMediaPlaneResponse(name=self._name, **plane_fields(told))
 
     async def Drain(self, request: node_pb2.DrainRequest, context: grpc.aio.ServicerContext[Any, Any]) -> node_pb2.DrainResponse:
         """The answer is the node's state from now on."""

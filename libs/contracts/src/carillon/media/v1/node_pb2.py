@@ -22,23 +22,36 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x61rillon/media/v1/node.proto\x12\x11\x63\x61rillon.media.v1\"\x10\n\x0eGetNodeRequest\"=\n\x0fGetNodeResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\r\"\x0e\n\x0c\x44rainRequest\";\n\rDrainResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\r2\xab\x01\n\x0bNodeService\x12P\n\x07GetNode\x12!.carillon.media.v1.GetNodeRequest\x1a\".carillon.media.v1.GetNodeResponse\x12J\n\x05\x44rain\x12\x1f.carillon.media.v1.DrainRequest\x1a .carillon.media.v1.DrainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63\x61rillon/media/v1/node.proto\x12\x11\x63\x61rillon.media.v1\x1a\x1egoogle/protobuf/duration.proto\"\x10\n\x0eGetNodeRequest\"=\n\x0fGetNodeResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\r\"\x16\n\x14GetMediaPlaneRequest\"\x8f\x05\n\x15GetMediaPlaneResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x03\x12)\n\x06uptime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08sessions\x18\x04 \x01(\r\x12\r\n\x05rooms\x18\x05 \x01(\r\x12\x12\n\npackets_in\x18\x06 \x01(\x04\x12\x13\n\x0bpackets_out\x18\x07 \x01(\x04\x12\x46\n\x07\x64ropped\x18\x08 \x03(\x0b\x32\x35.carillon.media.v1.GetMediaPlaneResponse.DroppedEntry\x12\x13\n\x0bports_total\x18\t \x01(\r\x12\x12\n\nports_free\x18\n \x01(\r\x12\x12\n\nports_used\x18\x0b \x01(\r\x12\x0f\n\x07threads\x18\x0c \x01(\r\x12&\n\x03\x63pu\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04load\x18\x0e \x01(\x01\x12\x0c\n\x04late\x18\x0f \x01(\x01\x12\r\n\x05ticks\x18\x10 \x01(\x04\x12\x12\n\nlate_ticks\x18\x11 \x01(\x04\x12\x10\n\x08refusing\x18\x12 \x01(\x08\x12\x46\n\x07refused\x18\x13 \x03(\x0b\x32\x35.carillon.media.v1.GetMediaPlaneResponse.RefusedEntry\x12\x13\n\x0b\x65vents_lost\x18\x14 \x01(\x04\x12\x1a\n\x12recording_overruns\x18\x15 \x01(\x04\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x1a.\n\x0cRefusedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\x0e\n\x0c\x44rainRequest\";\n\rDrainResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\r2\x8f\x02\n\x0bNodeService\x12P\n\x07GetNode\x12!.carillon.media.v1.GetNodeRequest\x1a\".carillon.media.v1.GetNodeResponse\x12\x62\n\rGetMediaPlane\x12\'.carillon.media.v1.GetMediaPlaneRequest\x1a(.carillon.media.v1.GetMediaPlaneResponse\x12J\n\x05\x44rain\x12\x1f.carillon.media.v1.DrainRequest\x1a .carillon.media.v1.DrainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.media.v1.node_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETNODEREQUEST']._serialized_start=51
-  _globals['_GETNODEREQUEST']._serialized_end=67
-  _globals['_GETNODERESPONSE']._serialized_start=69
-  _globals['_GETNODERESPONSE']._serialized_end=130
-  _globals['_DRAINREQUEST']._serialized_start=132
-  _globals['_DRAINREQUEST']._serialized_end=146
-  _globals['_DRAINRESPONSE']._serialized_start=148
-  _globals['_DRAINRESPONSE']._serialized_end=207
-  _globals['_NODESERVICE']._serialized_start=210
-  _globals['_NODESERVICE']._serialized_end=381
+  _globals['_GETMEDIAPLANERESPONSE_DROPPEDENTRY']._loaded_options = None
+  _globals['_GETMEDIAPLANERESPONSE_DROPPEDENTRY']._serialized_options = b'8\001'
+  _globals['_GETMEDIAPLANERESPONSE_REFUSEDENTRY']._loaded_options = None
+  _globals['_GETMEDIAPLANERESPONSE_REFUSEDENTRY']._serialized_options = b'8\001'
+  _globals['_GETNODEREQUEST']._serialized_start=83
+  _globals['_GETNODEREQUEST']._serialized_end=99
+  _globals['_GETNODERESPONSE']._serialized_start=101
+  _globals['_GETNODERESPONSE']._serialized_end=162
+  _globals['_GETMEDIAPLANEREQUEST']._serialized_start=164
+  _globals['_GETMEDIAPLANEREQUEST']._serialized_end=186
+  _globals['_GETMEDIAPLANERESPONSE']._serialized_start=189
+  _globals['_GETMEDIAPLANERESPONSE']._serialized_end=844
+  _globals['_GETMEDIAPLANERESPONSE_DROPPEDENTRY']._serialized_start=750
+  _globals['_GETMEDIAPLANERESPONSE_DROPPEDENTRY']._serialized_end=796
+  _globals['_GETMEDIAPLANERESPONSE_REFUSEDENTRY']._serialized_start=798
+  _globals['_GETMEDIAPLANERESPONSE_REFUSEDENTRY']._serialized_end=844
+  _globals['_DRAINREQUEST']._serialized_start=846
+  _globals['_DRAINREQUEST']._serialized_end=860
+  _globals['_DRAINRESPONSE']._serialized_start=862
+  _globals['_DRAINRESPONSE']._serialized_end=921
+  _globals['_NODESERVICE']._serialized_start=924
+  _globals['_NODESERVICE']._serialized_end=1195
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,11 @@
 isort:skip_file
 A media node as such: what it does, and taking it out of service without dropping a call."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -57,6 +60,160 @@ class GetNodeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetNodeResponse: _TypeAlias = GetNodeResponse  # noqa: Y015
+
+@_typing.final
+class GetMediaPlaneRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMediaPlaneRequest: _TypeAlias = GetMediaPlaneRequest  # noqa: Y015
+
+@_typing.final
+class GetMediaPlaneResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class DroppedEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class RefusedEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PID_FIELD_NUMBER: _builtins.int
+    UPTIME_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    ROOMS_FIELD_NUMBER: _builtins.int
+    PACKETS_IN_FIELD_NUMBER: _builtins.int
+    PACKETS_OUT_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    PORTS_TOTAL_FIELD_NUMBER: _builtins.int
+    PORTS_FREE_FIELD_NUMBER: _builtins.int
+    PORTS_USED_FIELD_NUMBER: _builtins.int
+    THREADS_FIELD_NUMBER: _builtins.int
+    CPU_FIELD_NUMBER: _builtins.int
+    LOAD_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
+    TICKS_FIELD_NUMBER: _builtins.int
+    LATE_TICKS_FIELD_NUMBER: _builtins.int
+    REFUSING_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    EVENTS_LOST_FIELD_NUMBER: _builtins.int
+    RECORDING_OVERRUNS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The node's."""
+    pid: _builtins.int
+    sessions: _builtins.int
+    """Media ports of legs, and conference rooms, pages and listeners' rooms."""
+    rooms: _builtins.int
+    packets_in: _builtins.int
+    """RTP packets."""
+    packets_out: _builtins.int
+    ports_total: _builtins.int
+    """Pairs of ports: all, free now, and used or at rest after a call."""
+    ports_free: _builtins.int
+    ports_used: _builtins.int
+    threads: _builtins.int
+    load: _builtins.float
+    """Of one core, by the busiest thread, 0 to 1; and the share of ticks that came late, of the last half second."""
+    late: _builtins.float
+    ticks: _builtins.int
+    """Ticks while something is played, mixed, converted or recorded, and those that came more than 5 ms late."""
+    late_ticks: _builtins.int
+    refusing: _builtins.bool
+    """New sessions are refused until load and late fall; those of calls for help are taken."""
+    events_lost: _builtins.int
+    """Reports to signalling that it was too slow to take, and pieces of recordings that the disk was."""
+    recording_overruns: _builtins.int
+    @_builtins.property
+    def uptime(self) -> _duration_pb2.Duration: ...
+    @_builtins.property
+    def dropped(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Packets that went nowhere, by reason: `source` (a foreign address), `flood` (above the limit of a session), `replayed`, `malformed`,
+        `unauthentic`, `payload_type`, `unwanted` (on hold), `codec`, `unsent`. All reasons are there.
+        """
+
+    @_builtins.property
+    def cpu(self) -> _duration_pb2.Duration:
+        """Processor time of the packet threads."""
+
+    @_builtins.property
+    def refused(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Commands that were refused, by reason: `overloaded`, `no_ports`, `refused_target`, `bad_file`, `no_coder`, ..."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        pid: _builtins.int = ...,
+        uptime: _duration_pb2.Duration | None = ...,
+        sessions: _builtins.int = ...,
+        rooms: _builtins.int = ...,
+        packets_in: _builtins.int = ...,
+        packets_out: _builtins.int = ...,
+        dropped: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        ports_total: _builtins.int = ...,
+        ports_free: _builtins.int = ...,
+        ports_used: _builtins.int = ...,
+        threads: _builtins.int = ...,
+        cpu: _duration_pb2.Duration | None = ...,
+        load: _builtins.float = ...,
+        late: _builtins.float = ...,
+        ticks: _builtins.int = ...,
+        late_ticks: _builtins.int = ...,
+        refusing: _builtins.bool = ...,
+        refused: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        events_lost: _builtins.int = ...,
+        recording_overruns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cpu", b"cpu", "uptime", b"uptime"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cpu", b"cpu", "dropped", b"dropped", "events_lost", b"events_lost", "late", b"late", "late_ticks", b"late_ticks", "load", b"load", "name", b"name", "packets_in", b"packets_in", "packets_out", b"packets_out", "pid", b"pid", "ports_free", b"ports_free", "ports_total", b"ports_total", "ports_used", b"ports_used", "recording_overruns", b"recording_overruns", "refused", b"refused", "refusing", b"refusing", "rooms", b"rooms", "sessions", b"sessions", "threads", b"threads", "ticks", b"ticks", "uptime", b"uptime"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMediaPlaneResponse: _TypeAlias = GetMediaPlaneResponse  # noqa: Y015
 
 @_typing.final
 class DrainRequest(_message.Message):

@@ -39,6 +39,11 @@ class NodeServiceStub:
                 request_serializer=carillon_dot_media_dot_v1_dot_node__pb2.GetNodeRequest.SerializeToString,
                 response_deserializer=carillon_dot_media_dot_v1_dot_node__pb2.GetNodeResponse.FromString,
                 _registered_method=True)
+        self.GetMediaPlane = channel.unary_unary(
+                '/carillon.media.v1.NodeService/GetMediaPlane',
+                request_serializer=carillon_dot_media_dot_v1_dot_node__pb2.GetMediaPlaneRequest.SerializeToString,
+                response_deserializer=carillon_dot_media_dot_v1_dot_node__pb2.GetMediaPlaneResponse.FromString,
+                _registered_method=True)
         self.Drain = channel.unary_unary(
                 '/carillon.media.v1.NodeService/Drain',
                 request_serializer=carillon_dot_media_dot_v1_dot_node__pb2.DrainRequest.SerializeToString,
@@ -51,6 +56,13 @@ class NodeServiceServicer:
 
     def GetNode(self, request, context):
         """GetNode says what the node does now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMediaPlane(self, request, context):
+        """GetMediaPlane says what the node's media plane has done since it was started, and how busy it is. UNAVAILABLE while none serves.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -71,6 +83,11 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     servicer.GetNode,
                     request_deserializer=carillon_dot_media_dot_v1_dot_node__pb2.GetNodeRequest.FromString,
                     response_serializer=carillon_dot_media_dot_v1_dot_node__pb2.GetNodeResponse.SerializeToString,
+            ),
+            'GetMediaPlane': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMediaPlane,
+                    request_deserializer=carillon_dot_media_dot_v1_dot_node__pb2.GetMediaPlaneRequest.FromString,
+                    response_serializer=carillon_dot_media_dot_v1_dot_node__pb2.GetMediaPlaneResponse.SerializeToString,
             ),
             'Drain': grpc.unary_unary_rpc_method_handler(
                     servicer.Drain,
@@ -105,6 +122,33 @@ class NodeService:
             '/carillon.media.v1.NodeService/GetNode',
             carillon_dot_media_dot_v1_dot_node__pb2.GetNodeRequest.SerializeToString,
             carillon_dot_media_dot_v1_dot_node__pb2.GetNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMediaPlane(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.media.v1.NodeService/GetMediaPlane',
+            carillon_dot_media_dot_v1_dot_node__pb2.GetMediaPlaneRequest.SerializeToString,
+            carillon_dot_media_dot_v1_dot_node__pb2.GetMediaPlaneResponse.FromString,
             options,
             channel_credentials,
             insecure,

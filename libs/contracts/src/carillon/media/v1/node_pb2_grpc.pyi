@@ -33,6 +33,8 @@ class NodeServiceStub:
     def __new__(cls, channel: _aio.Channel) -> NodeServiceAsyncStub: ...
     GetNode: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetNodeRequest, _node_pb2.GetNodeResponse]
     """GetNode says what the node does now."""
+    GetMediaPlane: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetMediaPlaneRequest, _node_pb2.GetMediaPlaneResponse]
+    """GetMediaPlane says what the node's media plane has done since it was started, and how busy it is. UNAVAILABLE while none serves."""
     Drain: _grpc.UnaryUnaryMultiCallable[_node_pb2.DrainRequest, _node_pb2.DrainResponse]
     """Drain takes no new calls but emergency calls, lets the others go on until they end or the setting's time is over, then ends the
     process, as SIGTERM does. A second Drain changes nothing.
@@ -43,6 +45,8 @@ class NodeServiceAsyncStub(NodeServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetNode: _aio.UnaryUnaryMultiCallable[_node_pb2.GetNodeRequest, _node_pb2.GetNodeResponse]  # type: ignore[assignment]
     """GetNode says what the node does now."""
+    GetMediaPlane: _aio.UnaryUnaryMultiCallable[_node_pb2.GetMediaPlaneRequest, _node_pb2.GetMediaPlaneResponse]  # type: ignore[assignment]
+    """GetMediaPlane says what the node's media plane has done since it was started, and how busy it is. UNAVAILABLE while none serves."""
     Drain: _aio.UnaryUnaryMultiCallable[_node_pb2.DrainRequest, _node_pb2.DrainResponse]  # type: ignore[assignment]
     """Drain takes no new calls but emergency calls, lets the others go on until they end or the setting's time is over, then ends the
     process, as SIGTERM does. A second Drain changes nothing.
@@ -56,6 +60,14 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.GetNodeResponse, _abc.Awaitable[_node_pb2.GetNodeResponse]]:
         """GetNode says what the node does now."""
+
+    @_abc_1.abstractmethod
+    def GetMediaPlane(
+        self,
+        request: _node_pb2.GetMediaPlaneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.GetMediaPlaneResponse, _abc.Awaitable[_node_pb2.GetMediaPlaneResponse]]:
+        """GetMediaPlane says what the node's media plane has done since it was started, and how busy it is. UNAVAILABLE while none serves."""
 
     @_abc_1.abstractmethod
     def Drain(
