@@ -1,7 +1,7 @@
 import json
-from datetime import timedelta
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.cdr.v1 import cdr_pb2
@@ -112,7 +112,7 @@ def test_a_media_plane_is_told_with_the_reasons_that_occurred() -> None:
     told = node_pb2.GetMediaPlaneResponse(
         name="n1",
         pid=42,
-        uptime=timedelta(hours=2),
+        uptime=Duration(seconds=7200),
         sessions=4,
         rooms=1,
         packets_in=10,

@@ -399,9 +399,9 @@ async def test_a_draining_node_keeps_its_calls_takes_no_new_ones_and_ends(
 
             await eventually(withdrawn)
             assert (await node.GetNode(node_pb2.GetNodeRequest())).calls == 1
-            plane = await node.GetMediaPlane(node_pb2.GetMediaPlaneRequest())
-            assert (plane.sessions, plane.refusing) == (2, False)
-            assert 2 <= plane.ports_used == plane.ports_total - plane.ports_free
+            told = await node.GetMediaPlane(node_pb2.GetMediaPlaneRequest())
+            assert (told.sessions, told.refusing) == (2, False)
+            assert 2 <= told.ports_used == told.ports_total - told.ports_free
             anne.call("102")
             refused = await anne.expect(SessionFailed)
             assert (refused.status, refused.response.headers.get("Retry-After")) == (503, "5")
