@@ -248,6 +248,17 @@ def test_the_main_number_is_one_of_the_tenants(company: dict[str, Any]) -> None:
     assert violations(decision) == [("tenant.main_number", "+41215550999 is not a number of this tenant")]
 
 
+@pytest.mark.feature("R-12")
+@pytest.mark.parametrize("rule", ["unconditional", "busy", "no_answer", "unreachable"])
+@pytest.mark.parametrize("own", [{"user_id": "ann"}, {"extension_id": "101"}, {"external_number": "+41215550901"}])
+def test_nobody_s_calls_are_forwarded_to_themselves_by_any_name(company: dict[str, Any], rule: str, own: dict[str, str]) -> None:
+    company["numbers"].append({"id": "+41215550901", "destination": {"user_id": "ann"}})
+    document: dict[str, Any] = {"forwarding": {rule: own}}
+    decision = decide(given(company), UpdateResource(actor="t", kind="user", resource_id="ann", document=document, paths=("forwarding",)))
+    assert isinstance(decision, Invalid)
+    assert [each.field for each in decision.violations] == [f"user.forwarding.{rule}.{next(iter(own))}"]
+
+
 @pytest.mark.feature("P-1")
 @pytest.mark.parametrize(
     ("kind", "resource_id", "holders"),

@@ -71,6 +71,9 @@ def test_the_secretary_rings_first_and_then_the_boss() -> None:
     assert isinstance(step, Ring)
     assert step.reminder is not None
     assert (step.reminder.every_ms, step.reminder.phrases[0].text) == (40_000, "Un appel attend pour Anna.")
+    spared = calling(secretary={"user_id": "ben"}, do_not_disturb=True)
+    assert spared.rings[0][0] == "ben", "who calls the boss may speak with the secretary"
+    assert spared.rang("no_answer").ends == (17, 486), "and does not disturb the boss"
     silent = calling(secretary={"user_id": "ben", "reminder_seconds": 0}).last.step
     assert isinstance(silent, Ring)
     assert silent.reminder is None

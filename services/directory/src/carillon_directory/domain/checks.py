@@ -2,10 +2,13 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import get_args
 
 from carillon_contracts.config import (
     Agent,
+    Destination,
     Extension,
+    ForwardingRule,
     PagingGroup,
     ParkingLot,
     Plan,
@@ -41,7 +44,7 @@ def violations(
     if isinstance(resource, Plan):
         found += plan_violations(resource)
     if isinstance(resource, User):
-        found += _self_forwarding(resource)
+        found += _self_forwarding(config, resource)
         found += _account_code(config, resource, before)
     if isinstance(resource, Schedule):
         found += _repeated_dates(resource)
@@ -81,13 +84,20 @@ def _second_agents(config: TenantConfig, agent: Agent) -> list[Violation]:
     return [Violation("user_id", f"user {agent.user_id!r} is agent {others[0]!r} already")] if others else []
 
 
-def _self_forwarding(user: User) -> list[Violation]:
-    rules = (("busy", user.forwarding.busy), ("no_answer", user.forwarding.no_answer), ("unreachable", user.forwarding.unreachable))
-    return [
-        Violation(f"forwarding.{name}.user_id", "a user's calls cannot be forwarded to the same user")
-        for name, rule in rules
-        if rule is not None and rule.user_id == user.id
-    ]
+def _self_forwarding(config: TenantConfig, user: User) -> list[Violation]:
+    """By whatever name: the user, an extension or a number of the user's."""
+    found = []
+    for name in get_args(ForwardingRule):
+        rule: Destination | None = getattr(user.forwarding, name)
+        if rule is not None and user.id in (rule.user_id, _leads_to(config, rule)):
+            found.append(Violation(f"forwarding.{name}.{rule.kind}", "a user's calls cannot be forwarded to the same user"))
+    return found
+
+
+def _leads_to(config: TenantConfig, destination: Destination) -> str | None:
+    """The user whose extension or number it is."""
+    behind = config.extensions.get(destination.extension_id or "") or config.numbers.get(destination.external_number or "")
+    return behind.destination.user_id if behind is not None and behind.destination is not None else None
 
 
 def _account_code(config: TenantConfig, user: User, before: Resource | None) -> list[Violation]:

@@ -20,12 +20,11 @@ def enter(walk: Walk, user_id: str, ring_seconds: int) -> Move:
         walk.note(f"user/{user_id}", False, "there is no such user")
         return ToSender("unreachable", ENDS["unreachable"])
     verdict = _screened(walk, user)
-    if verdict is not True:
-        forward = unconditional(walk, user) if verdict is None else None
-        if forward is not None:
-            return _forwarded(walk, user, forward, "busy")
-        if verdict is False or _undisturbed(walk, user):
-            return _not_rung(walk, user)
+    if verdict is False:
+        return _not_rung(walk, user)
+    forward = unconditional(walk, user) if verdict is None else None
+    if forward is not None:
+        return _forwarded(walk, user, forward, "busy")
     secretary = _secretary(walk, user)
     if secretary is not None:
         assert user.secretary is not None
@@ -33,7 +32,7 @@ def enter(walk: Walk, user_id: str, ring_seconds: int) -> Move:
         walk.note(f"user/{user_id} secretary", True, f"user/{secretary.id} is rung first, for {seconds} s", f"user/{secretary.id}")
         step = _ring(walk, secretary, seconds, UserWait(user_id, secretary.id, ring_seconds), own_phone_only=True)
         return _reminding(step, user, secretary, user.secretary.reminder_seconds, walk.config.tenant.language)
-    return _ring_own(walk, user, ring_seconds)
+    return _ring_own(walk, user, ring_seconds, verdict)
 
 
 def rang(walk: Walk, wait: UserWait, result: RingResult, cause: int) -> Move:
@@ -43,7 +42,7 @@ def rang(walk: Walk, wait: UserWait, result: RingResult, cause: int) -> Move:
         return ToSender(result, ENDS[result], cause)
     if wait.secretary and result != "answered":
         walk.note(f"user/{wait.secretary}", False, f"the outcome was {result}; user/{user.id} is rung now", f"user/{user.id}")
-        return _ring_own(walk, user, wait.ring_seconds)
+        return _ring_own(walk, user, wait.ring_seconds, _screened(walk, user))
     forward = _by_outcome(walk, user, result)
     return ToSender(result, _end(walk, user, result), cause) if forward is None else _forwarded(walk, user, forward, result)
 
@@ -74,8 +73,9 @@ def ring_agent(walk: Walk, user_id: str, node: StickyAgentNode) -> Move:
 # -- what rings -------------------------------------------------------------------------------------------------------
 
 
-def _ring_own(walk: Walk, user: User, ring_seconds: int) -> Move:
-    if not limits.arriving(walk, user):
+def _ring_own(walk: Walk, user: User, ring_seconds: int, verdict: bool | None) -> Move:
+    """`verdict` of the user's screening lists."""
+    if (verdict is not True and _undisturbed(walk, user)) or not limits.arriving(walk, user):
         return _not_rung(walk, user)
     seconds = ring_seconds or user.ring_seconds
     said = "as the node says" if ring_seconds else "as the user wants"
@@ -109,7 +109,8 @@ def _ring(walk: Walk, user: User, seconds: int, wait: UserWait, *, said: str = "
 def _went_nowhere(walk: Walk, wait: UserWait) -> Move:
     """Nothing of the user's can ring: as if nobody were registered."""
     if wait.secretary:
-        return _ring_own(walk, walk.config.users[wait.user_id], wait.ring_seconds)
+        user = walk.config.users[wait.user_id]
+        return _ring_own(walk, user, wait.ring_seconds, _screened(walk, user))
     return rang(walk, wait, "unreachable", 0)
 
 
