@@ -6,11 +6,11 @@ A replica keeps nothing; what it counts by is shared (`World`, the twin in memor
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carillon_routing.domain.branches import share_of
-from carillon_routing.testing import SimulatedCall, World, with_plan
+from carillon_routing.testing import SimulatedCall, World, small_company, with_plan
 
 NUMBER, AT = "+41215550100", "2026-01-06 10:00"
 WAYS = ("anna", "ben", "carl")
@@ -33,11 +33,11 @@ def test_any_shares_hold_over_any_run_of_calls(shares: list[int], calls: int) ->
     assert all(abs(count * 100 - percent * calls) < 100 for count, percent in zip(given, shares, strict=True))
 
 
-def decide(config: Any, world: World, call_id: str, answers: int) -> str:
+def decide(config: Any, world: World, call_id: str, answers: int, number: str = NUMBER) -> str:
     """Where the call goes. The first `answers` replicas die before they can say it; media asks the next one."""
     rung = ""
     for _ in range(answers + 1):
-        call = SimulatedCall.from_outside(config, NUMBER, AT, world=world, call_id=call_id)
+        call = SimulatedCall.from_outside(config, number, AT, world=world, call_id=call_id)
         rung = call.rings[0][0] if call.rings else ""
     return rung
 
@@ -70,4 +70,34 @@ def test_a_limit_is_never_exceeded_and_a_place_never_lost(most: int, steps: list
         assert within == (call_id in up or len(up) < most), "a call is let through above the limit, or kept out below it"
         if within:
             up.add(call_id)
+        assert len(up) <= most
+
+
+@pytest.mark.feature("R-16")
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(1, 3), st.lists(st.tuples(st.integers(0, 7), st.booleans(), st.integers(0, 2), st.booleans()), max_size=50))
+def test_a_counter_that_two_plans_share_counts_each_call_once_and_to_its_end(most: int, steps: list[tuple[int, bool, int, bool]]) -> None:
+    """Whichever of them it comes by, and however often; by the way of who did not answer it is still there."""
+    other = "+41215550109"
+    ways = {"ways": {"no_answer": "ben"}}
+    ring = {"id": "anna", "destination": {"destination": {"user_id": "anna"}, **ways}}
+    limit = {"id": "l", "limit": {"max_calls": most, "counter": "door", "within": "anna", "over": "carl"}}
+    plans = [{"id": name, "entry": "l", "nodes": [limit, ring, *NODES[1:]]} for name in ("p", "q")]
+    numbers = [{"id": NUMBER, "destination": {"plan_id": "p"}}, {"id": other, "destination": {"plan_id": "q"}}]
+    config, world, up = small_company(plans=plans, numbers=numbers), World(), set[str]()
+    for number, elsewhere, died, ends in steps:
+        call_id = f"c{number}"
+        if ends:
+            up.discard(call_id)
+            for held in world.places.values():
+                held.discard(call_id)
+            continue
+        dialled = other if elsewhere else NUMBER
+        within = decide(config, world, call_id, died, dialled) == "anna"
+        assert within == (call_id in up or len(up) < most)
+        if within:
+            up.add(call_id)
+            call = SimulatedCall.from_outside(config, dialled, AT, world=world, call_id=call_id).rang("no_answer")
+            assert call.rings[0][0] == "ben"
+        assert world.places.get("door", set()) == up
         assert len(up) <= most
