@@ -5,7 +5,7 @@ one that this version of the software cannot read is counted and told, and the r
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.config.changes import MANY_CHANGED, RESET_LINE
 from carillon_contracts.envelope import Event
-from carillon_contracts.tenant_config import Folding, TenantConfig
+from carillon_contracts.tenant_config import ConfigGap, Folding, TenantConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class Folded:
     config: TenantConfig
     changes: tuple[ConfigChanged, ...] = ()
     unreadable: tuple[tuple[int, str], ...] = ()
+    #: What was there before is not a former version of it: see `Reading`.
+    anew: bool = False
 
 
 def many(event: Event) -> bool:
@@ -77,3 +79,36 @@ def fold(config: TenantConfig, event: Event, up_to: int | None = None) -> Folded
             folding.pass_over(seq)
             unreadable.append((seq, str(error)))
     return Folded(folding.result() if changes or unreadable else config, tuple(changes), tuple(unreadable))
+
+
+class Reading:
+    """A tenant's configuration as its events are heard, one after the other.
+
+    Its log may be told once more from version 1: behind the change that says that somebody was erased, as it reads from then on, or because
+    the bus had lost it. To who has heard the log up to that change nothing in the copy is new. Who has heard only a part (the old copy was
+    being destroyed) must not go on in the new one where the old one broke off: what was changed in between under the old names would stay
+    as it was. So that one folds the copy beside what it has, and takes it as soon as it is as new.
+    """
+
+    def __init__(self, config: TenantConfig) -> None:
+        self.config = config
+        self._copy: TenantConfig | None = None
+        #: Version of the event heard last, if it says that somebody was erased.
+        self._erased_at = 0
+
+    def hear(self, event: Event, up_to: int | None = None) -> Folded:
+        """As `fold`; raises `ConfigGap`."""
+        first, last = versions(event)
+        if first == 1 and self.config.seq and self._erased_at != self.config.seq:
+            self._copy = TenantConfig(self.config.tenant_id)
+        self._erased_at = last if event.data.get("action") == "erased" else 0
+        if self._copy is not None:
+            try:
+                self._copy = fold(self._copy, event, up_to).config
+            except ConfigGap:
+                self._copy = None
+        folded = fold(self.config, event, up_to)
+        if self._copy is not None and self._copy.seq >= folded.config.seq:
+            folded, self._copy = replace(folded, config=self._copy, anew=True), None
+        self.config = folded.config
+        return folded

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon_contracts.config import RESOURCES, Announcement, ConfigChanged, Resource, Tenant
-from carillon_contracts.config_events import fold, many
+from carillon_contracts.config_events import Reading, many
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
 from carillon_contracts.tenant_config import ConfigGap, TenantConfig
@@ -30,7 +30,7 @@ class Configuration:
 
     def __init__(self, bus: Bus, accounts: Accounts) -> None:
         self._accounts = accounts
-        self._configs: dict[str, TenantConfig] = {}
+        self._tenants: dict[str, Reading] = {}
         #: Tenants that changed, and what they were when that was asked for last.
         self._changed: dict[str, TenantConfig] = {}
         self._change = asyncio.Event()
@@ -55,16 +55,16 @@ class Configuration:
         """One event."""
         try:
             event = Event.from_json(message.data)
-            before = self._configs.get(event.tenantid) or TenantConfig(event.tenantid)
+            reading = self._tenants.setdefault(event.tenantid, Reading(TenantConfig(event.tenantid)))
+            before = reading.config
             with growing(many(event)):
-                folded = fold(before, event)
+                folded = reading.hear(event)
         except (ValidationError, ConfigGap) as error:
             _log.error("a configuration event was not taken", subject=message.subject, stream_seq=message.stream_seq, error=str(error))
             return
         for seq, why in folded.unreadable:
             _log.error("unreadable configuration change", tenant=event.tenantid, config_seq=seq, error=why)
         if folded.config is not before:
-            self._configs[event.tenantid] = folded.config
             self._accounts.update(folded.config)
             self._changed.setdefault(event.tenantid, before)
             self._change.set()
@@ -75,7 +75,7 @@ class Configuration:
         await self._change.wait()
         self._change.clear()
         changed, self._changed = self._changed, {}
-        return [(self._configs[tenant], before) for tenant, before in changed.items()]
+        return [(self._tenants[tenant].config, before) for tenant, before in changed.items()]
 
 
 def phrases(config: TenantConfig, before: TenantConfig | None = None) -> Iterator[pb.Prompt]:

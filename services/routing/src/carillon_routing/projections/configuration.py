@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from carillon_contracts.config import Tenant
-from carillon_contracts.config_events import fold, many, versions
+from carillon_contracts.config_events import Reading, many, versions
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
 from carillon_contracts.tenant_config import TenantConfig
@@ -39,7 +39,7 @@ FREEZE_EVERY = 1_000
 
 @dataclass(slots=True)
 class _Tenant:
-    current: TenantConfig
+    reading: Reading
     #: Versions before the current one, oldest first, with when they were replaced.
     former: deque[tuple[datetime, TenantConfig]] = field(default_factory=lambda: deque(maxlen=KEEP_VERSIONS))
     waiting: dict[int, Event] = field(default_factory=dict)
@@ -47,6 +47,11 @@ class _Tenant:
     erasures: int = 0
     #: Set, and replaced, whenever `current` is.
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def current(self) -> TenantConfig:
+        """The newest version."""
+        return self.reading.config
 
 
 class Configuration:
@@ -96,7 +101,7 @@ class Configuration:
 
     def adopt(self, config: TenantConfig) -> None:
         """Take a configuration that was folded elsewhere, for tests and measurements."""
-        self._tenants[config.tenant_id] = _Tenant(config)
+        self._tenants[config.tenant_id] = _Tenant(Reading(config))
 
     def apply(self, message: Message) -> None:
         """Fold one event. Repetitions change nothing."""
@@ -111,7 +116,7 @@ class Configuration:
         first, _ = versions(event)
         if self._up_to is not None and first > self._up_to:
             return
-        tenant = self._tenants.setdefault(event.tenantid, _Tenant(TenantConfig(event.tenantid)))
+        tenant = self._tenants.setdefault(event.tenantid, _Tenant(Reading(TenantConfig(event.tenantid))))
         if first > tenant.current.seq + 1:
             self._wait(tenant, event, first)
             return
@@ -127,13 +132,12 @@ class Configuration:
     def _fold(self, tenant: _Tenant, event: Event) -> None:
         before = tenant.current
         with growing(many(event)):
-            folded = fold(before, event, self._up_to)
-        tenant.current = folded.config
+            folded = tenant.reading.hear(event, self._up_to)
         for seq, error in folded.unreadable:
             _log.error("unreadable configuration change; the resource stays as it was", tenant=event.tenantid, config_seq=seq, error=error)
         tenant.changed.set()
         tenant.changed = asyncio.Event()
-        if any(change.action == "erased" for change in folded.changes):
+        if folded.anew or any(change.action == "erased" for change in folded.changes):
             # Older versions name somebody whom nothing shall name any more.
             tenant.former.clear()
             tenant.erasures += 1

@@ -6,7 +6,7 @@ passed over, loudly; one that leaves a gap freezes its tenant and no other.
 
 from pydantic import ValidationError
 
-from carillon_contracts.config_events import fold, many
+from carillon_contracts.config_events import Reading, many
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
 from carillon_contracts.tenant_config import ConfigGap, TenantConfig
@@ -22,11 +22,12 @@ class Configuration:
 
     def __init__(self, bus: Bus) -> None:
         self._follower = bus.follow(CONFIG.name, "carillon.*.config.>")
-        self._tenants: dict[str, TenantConfig] = {}
+        self._tenants: dict[str, Reading] = {}
 
     def of(self, tenant: str) -> TenantConfig:
         """The tenant's configuration as far as it is known here; version 0 when nothing is."""
-        return self._tenants.get(tenant) or TenantConfig(tenant)
+        known = self._tenants.get(tenant)
+        return known.config if known is not None else TenantConfig(tenant)
 
     async def follow(self) -> None:
         """Fold until cancelled."""
@@ -53,10 +54,9 @@ class Configuration:
             return
         try:
             with growing(many(event)):
-                folded = fold(self.of(event.tenantid), event)
+                folded = self._tenants.setdefault(event.tenantid, Reading(TenantConfig(event.tenantid))).hear(event)
         except ConfigGap as gap:
             _log.error("configuration_gap", tenant=event.tenantid, expected=gap.expected, got=gap.got)
             return
-        self._tenants[event.tenantid] = folded.config
         for seq, why in folded.unreadable:
             _log.error("unreadable_configuration_change", tenant=event.tenantid, config_seq=seq, error=why)
