@@ -18,7 +18,7 @@ from strangers.sipp import Sipp
 from strangers.story import CARRIER, CARRIER_PORT, Story
 from strangers.system import System, until
 
-MAIN, SALES, ALAIN, MENU = "+41215550100", "+41215550110", "+41215550102", "220"
+MAIN, SALES, ALAIN, CLAIRE, MENU = "+41215550100", "+41215550110", "+41215550102", "+41215550104", "220"
 ALAIN_MOBILE, SECOND_OFFICE = "+41795550102", "+41225550142"
 TUESDAY_10, TUESDAY_15, TUESDAY_NIGHT, SATURDAY_10 = (
     "2026-11-24T10:15+01:00",
@@ -261,14 +261,19 @@ def test_the_menu_hears_keys_of_a_carrier_without_telephone_events(story: Story,
 @pytest.mark.slow
 @pytest.mark.feature("R-11")
 @pytest.mark.parametrize(
-    ("keys", "results", "answers"), [(("9", "9", "9"), {"dumas": "answered"}, "101"), (("1", "1"), {"bernard": "answered"}, "103")]
+    ("keys", "results", "answers"),
+    [
+        (("9", "9", "9"), {"dumas": "answered"}, "101"),
+        (("1", "1"), {"bernard": "answered"}, "103"),
+        (("2", "3"), {"+41795550103": "busy"}, ""),
+    ],
 )
 async def test_the_other_ways_out_of_the_menu(
     story: Story, known: set[str], keys: tuple[str, ...], results: dict[str, str], answers: str
 ) -> None:
-    """A wrong key three times: the main number's rules; support, in French."""
+    """A wrong key three times: the main number's rules; support, in French; in English who is on call, of whom the first is busy."""
     story.clock(TUESDAY_10)
-    with story.phone(answers, "answer.xml") as phone_of_it:
+    with story.phone(answers, "answer.xml") if answers else story.carrier("duty.xml", 2) as taker:
         async with phone(story.system, "102", 700) as caller:
             await caller.command("dial", f"sip:{MENU}@{story.system.tenant['realm']}")
             call_id = (await asyncio.to_thread(story.live))["call_id"]
@@ -278,10 +283,44 @@ async def test_the_other_ways_out_of_the_menu(
                 await caller.command("sndcode", key)
             await asyncio.to_thread(story.talks, call_id, 100)
             await caller.command("hangup")
-            await asyncio.to_thread(phone_of_it.succeed)
+            await asyncio.to_thread(taker.succeed)
     record = await asyncio.to_thread(story.record, known)
     assert record["status"] == "answered"
     story.as_simulated(record, results, keys=keys)
+
+
+@pytest.mark.feature("R-3", "R-11")
+async def test_who_presses_nothing_comes_to_support_then_to_sales_then_back_to_the_main_number(story: Story, known: set[str]) -> None:
+    story.clock(TUESDAY_10)
+    with story.phone("101", "answer.xml") as dumas:
+        async with phone(story.system, "102", 700) as caller:
+            await caller.command("dial", f"sip:221@{story.system.tenant['realm']}")
+            call_id = (await asyncio.to_thread(story.live))["call_id"]
+            await asyncio.to_thread(story.talks, call_id, 60)
+            await caller.command("hangup")
+            await asyncio.to_thread(dumas.succeed)
+    record = await asyncio.to_thread(story.record, known)
+    assert (record["status"], record["answered_by"]) == ("answered", "dumas")
+    assert len(story.as_simulated(record, dict.fromkeys(("claire", "elise"), "unreachable"))) == 5
+
+
+@pytest.mark.feature("R-12", "R-21")
+def test_claire_works_half_time_and_is_called_in_the_mornings_alone(story: Story, known: set[str]) -> None:
+    half = {"unconditional": {"mailbox_id": "claire"}, "unconditional_hours": {"start": "12:00", "end": "08:00"}}
+    with story.forwarding("claire", half):
+        story.clock(TUESDAY_15)
+        until(lambda: story.simulated(CLAIRE, {})[0][0] == "delegate", "routing knows her hours", 30)
+        story.outside_call(CLAIRE).succeed()
+        afternoon = story.record(known)
+        story.as_simulated(afternoon)
+        story.clock(TUESDAY_10)
+        with story.phone("104", "answer.xml") as claire:
+            story.outside_call(CLAIRE).succeed()
+            claire.succeed()
+        morning = story.record(known | {afternoon["call_id"]})
+        story.as_simulated(morning)
+    assert (afternoon["status"], afternoon["answered_by"]) == ("voicemail", "claire")
+    assert (morning["status"], morning["answered_by"]) == ("answered", "claire")
 
 
 @pytest.mark.slow

@@ -104,6 +104,21 @@ class Story:
         body = {"user": {"id": user_id, **fields}, "update_mask": mask}
         self._directory.call("carillon.directory.v1.UserService/UpdateUser", body)
 
+    @contextmanager
+    def forwarding(self, user_id: str, rules: Mapping[str, Any]) -> Iterator[None]:
+        """A user's rules of forwarding, until it ends."""
+        service = "carillon.directory.v1.UserService"
+        before = self._directory.call(f"{service}/GetUser", {"id": user_id})["user"].get("forwarding", {})
+
+        def put(value: Mapping[str, Any]) -> None:
+            self._directory.call(f"{service}/UpdateUser", {"user": {"id": user_id, "forwarding": value}, "update_mask": "forwarding"})
+
+        put(rules)
+        try:
+            yield
+        finally:
+            put(before)
+
     def events(self, call_id: str) -> list[dict[str, Any]]:
         """As they lie in the ledger."""
         answer = self._cdr.call("carillon.cdr.v1.RecordService/ListCallEvents", {"call_id": call_id})
@@ -181,7 +196,7 @@ class Story:
             await one.command("uanew", f'<sip:{OUTSIDE}@{CARRIER}>;regint=0;outbound="sip:{host}:{port}";audio_codecs=PCMA/8000/1')
             yield one
         finally:
-            await one.stop()
+            await one.stop(1)  # it is registered nowhere, and baresip waits for an answer all the same
             one.forget()
 
     def carrier(self, scenario: str, calls: int = 1, **replace: str) -> Sipp:

@@ -178,8 +178,8 @@ class Baresip:
         found = sorted(self.folder.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime)
         return tones.hear(wav.read_wide(found[-1].read_bytes()) if found else [])
 
-    async def stop(self) -> None:
-        """Hang up and quit, or be killed after `STOP_SECONDS`: who is killed stays registered."""
+    async def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Hang up and quit, or be killed after so long: who is killed stays registered."""
         with contextlib.suppress(BaresipError, OSError):
             await self._hang_up()
             await self.command("quit")
@@ -189,7 +189,7 @@ class Baresip:
             self._writer.close()
         if self._process is not None:
             try:
-                await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+                await asyncio.wait_for(self._process.wait(), seconds)
             except TimeoutError:
                 self._process.kill()
                 await self._process.wait()
