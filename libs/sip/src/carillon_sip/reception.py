@@ -18,7 +18,7 @@ from carillon_sip.parser import Limits, parse_message
 from carillon_sip.reliable_calls import ReliableCalls
 from carillon_sip.replacing import replaced
 from carillon_sip.reply import ReplyHead, reply_flow
-from carillon_sip.session import Session
+from carillon_sip.session import Session, SessionState
 from carillon_sip.transaction import Input, ServerTransaction, State
 from carillon_sip.transaction_invite_server import InviteServerTransaction
 from carillon_sip.transaction_layer import ServerKey, server_key
@@ -146,6 +146,9 @@ class Reception:
             self._reply(transaction, Refusal(481 if request.method == "BYE" else 491), now)
         elif request.method == "BYE":
             self._established.ended_by_peer(session, transaction, request, now)
+        elif session.state is SessionState.ENDING:
+            # "The UAC MUST consider the session terminated ... as soon as the BYE request is passed to the client transaction" (15.1.1)
+            self._use(dialog, transaction, request, flow, now)
         else:
             try:
                 self._obey(session, dialog, transaction, request, flow, now)

@@ -18,6 +18,8 @@ from carillon_sip.session_interval import MOST, Agreed, SessionTimer, TimerOffer
 _LINES = re.compile(r"^(?:Session-Expires|Min-SE):.*\r\n", re.MULTILINE | re.IGNORECASE)
 #: How often an INVITE is sent again because of 422.
 _TRIES = 2
+#: Requests that set or refresh the timer; to another one a 422 is an answer like any other.
+_REFRESHES = ("INVITE", "UPDATE")
 #: Before the first 2xx there is no session that could expire.
 _EARLY = (SessionState.INCOMING, SessionState.CALLING, SessionState.CANCELLING)
 
@@ -106,7 +108,7 @@ class SessionTimers:
 
     def longer(self, session: Session, request: OutgoingRequest, response: Response) -> OutgoingRequest | None:
         """Our request again after 422 with the interval it wants (section 7.3); its CSeq and branch are still those of the first."""
-        if not self.enabled or response.status != 422 or session.timer_tries >= _TRIES:
+        if not self.enabled or response.status != 422 or request.method not in _REFRESHES or session.timer_tries >= _TRIES:
             return None
         try:
             least = read_timer(response).min_se
