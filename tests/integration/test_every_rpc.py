@@ -73,8 +73,9 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service(
         "directory.v1.AccessService",
         ADMIN,
-        "SetPassword SendWelcome RemoveLogin RemoveSecondFactor UnlockLogin GetLogin CreateApiKey ListApiKeys RevokeApiKey",
+        "SetPassword RemoveLogin RemoveSecondFactor CreateApiKey ListApiKeys RevokeApiKey",
     )
+    | _service("directory.v1.AccessService", SCOPED, "SendWelcome UnlockLogin GetLogin ListLogins")
     | _service("directory.v1.PersonService", ADMIN | {"user"}, "ExportPerson")
     | _service("directory.v1.PersonService", ADMIN, "ErasePerson GetErasure")
     | _service("directory.v1.ResellerService", RESELLER, "GetReseller ListResellers ListResellerChanges")
@@ -84,7 +85,8 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("directory.v1.TenantService", frozenset({"reseller"}), "EnterTenant")
     | _service("directory.v1.SubscriptionService", RESELLER, "ListSubscriptions UpdateSubscription")
     | _service("directory.v1.SubscriptionService", RESELLER | ADMIN, "GetSubscription")
-    | _service("directory.v1.HistoryService", ADMIN, "ListChanges UndoChange CompareConfigurations RestoreTenant RestoreResource")
+    | _service("directory.v1.HistoryService", ADMIN, "UndoChange CompareConfigurations RestoreTenant RestoreResource")
+    | _service("directory.v1.HistoryService", SCOPED, "ListChanges")
     | _service("directory.v1.ExtensionService", SCOPED, "AssignExtensions")
     | _service("directory.v1.NumberBlockService", SCOPED, "ListBlockNumbers")
     | _service("directory.v1.ShortCodeService", SCOPED, "AssignShortCodes MoveShortCodes")
@@ -97,7 +99,8 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("directory.v1.ImportService", ADMIN, "ApplyTenant ImportTenant ExportTenant")
     | _service("directory.v1.BatchService", SCOPED, "ApplyBatch")
     | _service("directory.v1.CsvService", ADMIN, "ImportCsv ExportCsv")
-    | _service("directory.v1.SearchService", SCOPED, "Search ListUses")
+    | _service("directory.v1.SearchService", SCOPED, "ListUses")
+    | _service("directory.v1.SearchService", OWN, "Search")
     | _service("directory.v1.SearchService", RESELLER, "SearchTenants")
     | _service("directory.v1.UserService", OWN, "GetUser ListUsers UpdateUser")
     | _service("directory.v1.MailboxService", OWN, "GetMailbox ListMailboxes UpdateMailbox")
@@ -126,7 +129,7 @@ RIGHTS: Mapping[str, Mapping[str, Who]] = {
     | _service("media.v1.RegistrationService", READER, "ListRegistrations")
     | _service("media.v1.TrunkStateService", READER, "ListTrunkStates")
     | _service("media.v1.SecurityService", OPERATOR, "ListBans LiftBan")
-    | _service("media.v1.SecurityService", ADMIN, "UnlockLine")
+    | _service("media.v1.SecurityService", SCOPED, "UnlockLine")
     | _service("media.v1.NodeService", OPERATOR | SERVICE, "GetNode GetMediaPlane Drain")
     | _service("media.v1.AudioService", ADMIN, "UploadAudio RecordByPhone")
     | _service("media.v1.AudioService", READER, "FetchAudio")

@@ -14,6 +14,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--create", metavar="NAME", help="make a key for a system and show its secret once")
     what.add_argument("--revoke", metavar="ID", help="end a key")
+    parser.add_argument("--department", default="", metavar="ID", help="with --create: the key of an admin of this department")
+    parser.add_argument("--rights-profile", default="", metavar="ID", help="with --create: narrow what the key may do")
     parser.add_argument("--operator", action="store_true", help="keys above the tenants")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     system_arguments(parser)
@@ -34,8 +36,9 @@ async def done(system: System, tenant: str | None, options: argparse.Namespace) 
     async with system.channel("directory", tenant) as directory:
         access = auth_pb2_grpc.AccessServiceStub(directory)
         if options.create is not None:
-            role = "admin" if tenant else "operator"
-            asked = auth_pb2.CreateApiKeyRequest(display_name=options.create, role=role)
+            role = "operator" if not tenant else "department_admin" if options.department else "admin"
+            within = {"department_id": options.department, "rights_profile_id": options.rights_profile}
+            asked = auth_pb2.CreateApiKeyRequest(display_name=options.create, role=role, **within)
             made = await ask(access.CreateApiKey(asked, timeout=RPC_SECONDS), "directory")
             return [
                 f"key     {made.api_key.id}",
@@ -61,11 +64,12 @@ def keys_table(keys: list[auth_pb2.ApiKey]) -> list[str]:
         (
             key.id,
             key.display_name,
-            key.role,
+            f"{key.role}{f' of {key.department_id}' if key.department_id else ''}",
+            key.rights_profile_id or "-",
             key.created_by,
             key.expires_at.ToJsonString() if key.HasField("expires_at") else "never",
             key.last_used_at.ToJsonString() if key.HasField("last_used_at") else "never",
         )
         for key in keys
     ]
-    return table(("key", "for", "role", "made by", "ends", "used"), rows) if rows else []
+    return table(("key", "for", "role", "rights", "made by", "ends", "used"), rows) if rows else []

@@ -1,22 +1,23 @@
-"""`carillon logins`: who may log in: a password for a user, locks and second factors taken away; and trying a login."""
+"""`carillon logins`: who may log in, as a list; a password for a user, locks and second factors taken away; and trying a login."""
 
 import argparse
 import asyncio
 import getpass
 import json
 import sys
+from typing import Any
 
 from carillon.directory.v1 import auth_pb2, auth_pb2_grpc
 from carillon.routing.v1.codes_pb2 import UnlockCodesRequest
 from carillon.routing.v1.codes_pb2_grpc import CodeServiceStub
 from carillon_cli.errors import CliError
-from carillon_cli.render.tables import message_json
+from carillon_cli.render.tables import message_json, table
 from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `carillon logins`."""
-    parser.add_argument("user", metavar="USER", help="user id; with --try the whole login, `alain@dupont.example`")
+    parser.add_argument("user", metavar="USER", nargs="?", help="user id; with --try the whole login, `alain@dupont.example`; none: list")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--set-password", action="store_true", help="make a new password and show it once; other logins of the user end")
     what.add_argument("--welcome", action="store_true", help="send a letter with login, extension and a code to choose a password with")
@@ -25,6 +26,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--remove-second-factor", action="store_true", help="for who lost their authenticator")
     what.add_argument("--remove", action="store_true", help="the user cannot log in any more")
     what.add_argument("--try", action="store_true", dest="try_it", help="log in with a password (asked for) and print the tokens as JSON")
+    parser.add_argument("--role", default="", help="list those of users with this role")
+    parser.add_argument("--department", default="", metavar="ID", help="list those of a department and what is below it")
+    parser.add_argument("--locked", action="store_true", help="list those that are locked")
     parser.add_argument("--operator", action="store_true", help="one of the operator's own people, of no tenant")
     system_arguments(parser)
 
@@ -32,6 +36,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do what is asked, or show how the login stands."""
     system = load(options.data)
+    does = (options.set_password, options.welcome, options.unlock, options.unlock_codes, options.remove_second_factor, options.remove)
+    if options.user is None and (options.try_it or any(does)):
+        raise CliError("whose login?", "Name the user.")
     if options.try_it:
         print(asyncio.run(tried(system, options.user)))
         return 0
@@ -49,6 +56,8 @@ async def done(system: System, tenant: str | None, options: argparse.Namespace) 
         return f"codes of {user} count again"
     async with system.channel("directory", tenant) as directory:
         access = auth_pb2_grpc.AccessServiceStub(directory)
+        if user is None:
+            return "\n".join(logins_table(await listed(access, options)))
         if options.set_password:
             made = await ask(access.SetPassword(auth_pb2.SetPasswordRequest(user_id=user), timeout=RPC_SECONDS), "directory")
             return f"login     {made.login}\npassword  {made.password}   (shown only now)"
@@ -67,6 +76,35 @@ async def done(system: System, tenant: str | None, options: argparse.Namespace) 
             return f"{user} cannot log in any more"
         stands = await ask(access.GetLogin(auth_pb2.GetLoginRequest(user_id=user), timeout=RPC_SECONDS), "directory")
         return "\n".join(told(stands))
+
+
+async def listed(access: Any, options: argparse.Namespace) -> list[auth_pb2.LoginState]:
+    """All that fit."""
+    found: list[auth_pb2.LoginState] = []
+    token, scope = "", {"department_id": options.department, "with_below": bool(options.department)}
+    while True:
+        asked = auth_pb2.ListLoginsRequest(page_size=1000, page_token=token, role=options.role, locked=options.locked, **scope)
+        page = await ask(access.ListLogins(asked, timeout=RPC_SECONDS), "directory")
+        found += page.logins
+        if not (token := page.next_page_token):
+            return found
+
+
+def logins_table(logins: list[auth_pb2.LoginState]) -> list[str]:
+    """A line a login; nothing when there is none."""
+    rows = [
+        (
+            each.user_id,
+            each.login,
+            each.role,
+            each.department_id or "-",
+            "yes" if each.second_factor else "no",
+            each.last_login_at.ToJsonString() if each.HasField("last_login_at") else "never",
+            each.locked_until.ToJsonString() if each.HasField("locked_until") else "-",
+        )
+        for each in logins
+    ]
+    return table(("user", "login", "role", "department", "second factor", "last login", "locked until"), rows) if rows else []
 
 
 def told(login: auth_pb2.GetLoginResponse) -> list[str]:

@@ -6,13 +6,13 @@ a refresh token is good once, and its second use ends the whole login.
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from carillon_contracts import audit
-from carillon_contracts.config import User
+from carillon_contracts.config import Department, RightsProfile, User
 from carillon_contracts.config.features import codes_of
 from carillon_contracts.envelope import Event, EventData
 from carillon_contracts.letter import LetterRequested
@@ -22,15 +22,17 @@ from carillon_directory.adapters.postgres_logins import PostgresLogins, StoredKe
 from carillon_directory.adapters.token_keys import TokenKeys
 from carillon_directory.domain import logins
 from carillon_directory.domain import welcome as letters
+from carillon_directory.domain.bounds import Reach, cares_for
+from carillon_directory.domain.commands import Asked
 from carillon_directory.domain.logins import Login
 from carillon_directory.domain.outcomes import Refused
 from carillon_directory.domain.texts import text_error
 from carillon_directory.handlers import Directory
 from carillon_directory.passwords import Passwords
 from carillon_directory.ports import Audit, Realms
-from carillon_kit.auth import ADMIN, OPERATOR, RESELLER, Principal, sign_token
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, RESELLER, Principal, sign_token
 from carillon_kit.clock import Clock
-from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound, Unauthenticated
+from carillon_kit.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
 from carillon_kit.ids import Ids
 from carillon_kit.sealing import Sealer
 
@@ -39,6 +41,8 @@ SECOND_FACTORS = "second factors"
 _WRONG = "the login, the password or the code is wrong, or the login is locked"
 _TOTP_BYTES, _SECRET_BYTES, _PASSWORD_BYTES, _RECOVERY_BYTES, _CODE_BYTES = 20, 32, 12, 10, 16
 _REFRESH, _KEY = "rt_", "ck_"
+#: Logins that are read at a time.
+_SOME = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,10 @@ class Person:
     def subject(self) -> str:
         """As tokens name it."""
         return f"user/{self.user_id}"
+
+
+#: By a tenant's configuration: whose logins are wanted.
+Choose = Callable[[TenantConfig], Callable[[Person], bool]]
 
 
 class Authentication:
@@ -182,7 +190,8 @@ class Authentication:
             raise Unauthenticated("the key does not count")
         if stored.tenant and isinstance(await self._directory.read(stored.tenant), Refused):
             raise Unauthenticated("the key does not count")
-        return self._access(f"key/{stored.id}", stored.tenant, [stored.role], reseller=stored.reseller)
+        within = (stored.department, stored.rights_profile, stored.reseller)
+        return self._access(f"key/{stored.id}", stored.tenant, [stored.role], *within)
 
     async def enter(self, tenant: str, seller: Principal, reason: str) -> Tokens:
         """An admin's token in a tenant, in the name of the reseller's; there is no other way in than this, and it is told for sure."""
@@ -361,26 +370,61 @@ class Authentication:
             raise NotFound(f"login of user {user_id!r}")
         return person, stored
 
+    async def logins(self, tenant: str, choose: Choose, locked: bool, after: str, limit: int) -> list[tuple[Person, StoredLogin]]:
+        """Logins by user id, of those that are chosen; `locked`: those alone that are locked now."""
+        config, found, now = await self._config(tenant), list[tuple[Person, StoredLogin]](), self._clock.now()
+        wanted, last = choose(config), after
+        while len(found) < limit:
+            some = await self._store.logins(tenant, last, _SOME)
+            for stored in some:
+                person = await self._person(tenant, stored.user_id)
+                if person is not None and wanted(person) and (stored.tries.locked(now) or not locked):
+                    found.append((person, stored))
+            if len(some) < _SOME:
+                break
+            last = some[-1].user_id
+        return found[:limit]
+
+    async def check_cares(self, tenant: str, user_id: str, asked: Asked) -> None:
+        """Raises `NotFound` for a user that whoever asks does not see, `PermissionDenied` for one who stands above."""
+        if asked.bounds.whole:
+            return
+        config = await self._config(tenant)
+        user = config.users.get(user_id)
+        if user is None or not Reach.of(config, asked.bounds).covers(user):
+            raise NotFound(f"user {user_id!r}")
+        if not cares_for(config, asked, user):
+            raise PermissionDenied(f"user {user_id!r} stands above you: their role is {user.role}")
+
     async def create_key(
-        self, tenant: str, display_name: str, role: str, expires_at: datetime | None, by: str, reseller: str = ""
+        self,
+        tenant: str,
+        display_name: str,
+        role: str,
+        expires_at: datetime | None,
+        by: str,
+        reseller: str = "",
+        department: str = "",
+        rights_profile: str = "",
     ) -> tuple[StoredKey, str]:
         """The key and its secret. Raises `InvalidArgument`."""
-        allowed = str(ADMIN) if tenant else str(RESELLER) if reseller else str(OPERATOR)
-        violations = {}
-        if tenant and reseller:
-            violations["reseller_id"] = "is not for a tenant's keys"
-        if role != allowed:
-            violations["role"] = (
-                f"must be {allowed} {'in' if tenant else 'above'} a tenant" if not reseller else f"must be {allowed} with a reseller_id"
-            )
+        config = await self._config(tenant)
+        violations = dict(_wrong_role(bool(tenant), role, reseller))
+        if (role == DEPARTMENT_ADMIN) != bool(department):
+            violations["department_id"] = "is needed with the role department_admin, and with it alone"
+        elif department and department not in config.resources.get(Department.KIND, {}):
+            violations["department_id"] = f"no department {department[:64]!r}"
+        if rights_profile and rights_profile not in config.resources.get(RightsProfile.KIND, {}):
+            violations["rights_profile_id"] = f"no rights profile {rights_profile[:64]!r}"
         if not 1 <= len(display_name) <= 100:
             violations["display_name"] = "must be 1 to 100 characters"
         if expires_at is not None and expires_at <= self._clock.now():
             violations["expires_at"] = "must be in the future"
         if violations:
             raise InvalidArgument(violations)
+        within = (reseller, department, rights_profile)
         key_id, secret = self._ids.token(6), self._ids.token(_SECRET_BYTES)
-        stored = await self._store.new_key(key_id, tenant, display_name, role, _digest(secret), by, expires_at, reseller)
+        stored = await self._store.new_key(key_id, tenant, display_name, role, _digest(secret), by, expires_at, *within)
         self._changed(tenant, "api_key_created", key_id, by)
         return stored, f"{_KEY}{key_id}_{secret}"
 
@@ -434,6 +478,18 @@ class Authentication:
 
     def _tell(self, tenant: str, event: EventData, about: str) -> None:
         self._trail.tell(tenant, event, f"login/{about}")
+
+
+def _wrong_role(in_tenant: bool, role: str, reseller: str) -> Iterator[tuple[str, str]]:
+    """Fields and reasons."""
+    if in_tenant and reseller:
+        yield "reseller_id", "is not for a tenant's keys"
+    allowed = (ADMIN, DEPARTMENT_ADMIN) if in_tenant else (RESELLER,) if reseller else (OPERATOR,)
+    if role not in allowed:
+        yield (
+            "role",
+            f"must be {' or '.join(allowed)} {'in a tenant' if in_tenant else 'with a reseller_id' if reseller else 'above a tenant'}",
+        )
 
 
 def _check_password(name: str, password: str, person: Person) -> None:

@@ -331,15 +331,17 @@ def add_services(
     }
     batch = ("BatchService", BatchServicer(directory, servicers), _SCOPED)
     services = [*special, batch, *((f"{noun}Service", servicer, _SCOPED) for noun, servicer in servicers.items())]
+    # What happened to what a department's admin sees, they see.
+    scoped = {"ListChanges"}
     own = {f"{verb}{kind.plural if verb == 'List' else kind.noun}" for kind in generic for verb in _OWN.get(kind.kind, ())}
     own.add("ListInternalContacts")
     for name, servicer, roles in services:
         file = _snake(name.removesuffix("Service"))
         methods = import_module(f"{_PACKAGE}.{file}_pb2").DESCRIPTOR.services_by_name[name].methods
         add = getattr(import_module(f"{_PACKAGE}.{file}_pb2_grpc"), f"add_{name}Servicer_to_server")
-        server.add(
-            add, servicer, f"{_PACKAGE}.{name}", {method.name: roles | {str(USER)} if method.name in own else roles for method in methods}
-        )
+        rights = {method.name: _SCOPED if method.name in scoped else roles for method in methods}
+        rights |= {name: roles | {str(USER)} for name in rights.keys() & own}
+        server.add(add, servicer, f"{_PACKAGE}.{name}", rights)
     return ahead
 
 

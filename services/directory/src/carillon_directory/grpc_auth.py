@@ -1,6 +1,6 @@
 """The services of auth.proto: who somebody is, and who may log in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import orjson
@@ -13,13 +13,18 @@ from carillon.directory.v1.auth_pb2_grpc import (
     add_AccessServiceServicer_to_server,
     add_AuthServiceServicer_to_server,
 )
-from carillon_directory.adapters.postgres_logins import StoredKey
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.adapters.postgres_logins import StoredKey, StoredLogin
 from carillon_directory.adapters.postgres_resellers import PostgresResellers
 from carillon_directory.adapters.token_keys import SigningKey, TokenKeys
-from carillon_directory.authentication import Authentication, Tokens
+from carillon_directory.authentication import Authentication, Person, Tokens
+from carillon_directory.domain.bounds import Reach
+from carillon_directory.domain.commands import Asked
+from carillon_directory.domain.organisation import below
+from carillon_directory.grpc_common import bounds_of, check_not_visiting
 from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit import pages
-from carillon_kit.auth import ADMIN, ANYONE, OPERATOR, Principal, Role
+from carillon_kit.auth import ADMIN, ANYONE, DEPARTMENT_ADMIN, OPERATOR, Principal, Role
 from carillon_kit.errors import InvalidArgument, PermissionDenied
 from carillon_kit.grpc_server import GrpcServer, current_principal
 
@@ -27,6 +32,9 @@ _PACKAGE = "carillon.directory.v1"
 _LONGEST = 512
 _PERSONS = frozenset(map(str, Role))
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
+_SCOPED = _ADMINS | {str(DEPARTMENT_ADMIN)}
+#: What a department's admin does for its people.
+_CARING = ("SendWelcome", "UnlockLogin", "GetLogin", "ListLogins")
 _OPEN = ("Login", "Refresh", "Logout", "ExchangeApiKey", "ForgotPassword", "ChoosePassword", "ListPublicKeys")
 _OWN = ("WhoAmI", "ChangePassword", "BeginSecondFactor", "ConfirmSecondFactor")
 
@@ -37,7 +45,8 @@ def add_services(server: GrpcServer, authentication: Authentication, keys: Token
     server.add(add_AuthServiceServicer_to_server, AuthApi(authentication, keys), f"{_PACKAGE}.AuthService", rights)
     access = pb.DESCRIPTOR.services_by_name["AccessService"]
     api = AccessApi(authentication, resellers)
-    server.add(add_AccessServiceServicer_to_server, api, access.full_name, {method.name: _ADMINS for method in access.methods})
+    rights = {method.name: _SCOPED if method.name in _CARING else _ADMINS for method in access.methods}
+    server.add(add_AccessServiceServicer_to_server, api, access.full_name, rights)
 
 
 class AuthApi(AuthServiceServicer):
@@ -120,14 +129,15 @@ class AccessApi(AccessServiceServicer):
         """See auth.proto."""
         _check_user(request.user_id)
         _check_lengths(password=request.password)
-        _check_own()
+        check_not_visiting()
         login, made = await self._authentication.set_password(_tenant(), request.user_id, request.password, _by())
         return pb.SetPasswordResponse(login=login, password=made)
 
     async def SendWelcome(self, request: pb.SendWelcomeRequest, context: object) -> pb.SendWelcomeResponse:
         """See auth.proto."""
-        _check_user(request.user_id)
-        return pb.SendWelcomeResponse(email=await self._authentication.welcome(_tenant(), request.user_id, _by()))
+        check_not_visiting()
+        tenant = await self._caring(request.user_id)
+        return pb.SendWelcomeResponse(email=await self._authentication.welcome(tenant, request.user_id, _by()))
 
     async def RemoveLogin(self, request: pb.RemoveLoginRequest, context: object) -> pb.RemoveLoginResponse:
         """See auth.proto."""
@@ -143,14 +153,12 @@ class AccessApi(AccessServiceServicer):
 
     async def UnlockLogin(self, request: pb.UnlockLoginRequest, context: object) -> pb.UnlockLoginResponse:
         """See auth.proto."""
-        _check_user(request.user_id)
-        await self._authentication.unlock(_tenant(), request.user_id, _by())
+        await self._authentication.unlock(await self._caring(request.user_id), request.user_id, _by())
         return pb.UnlockLoginResponse()
 
     async def GetLogin(self, request: pb.GetLoginRequest, context: object) -> pb.GetLoginResponse:
         """See auth.proto."""
-        _check_user(request.user_id)
-        person, stored = await self._authentication.login(_tenant(), request.user_id)
+        person, stored = await self._authentication.login(await self._caring(request.user_id), request.user_id)
         return pb.GetLoginResponse(
             login=person.login,
             second_factor=stored.totp_confirmed,
@@ -159,24 +167,53 @@ class AccessApi(AccessServiceServicer):
             last_login_at=_stamp(stored.last_login_at),
         )
 
+    async def ListLogins(self, request: pb.ListLoginsRequest, context: object) -> pb.ListLoginsResponse:
+        """See auth.proto."""
+        tenant, bounds = _tenant(), bounds_of(current_principal())
+        _check_lengths(role=request.role, department_id=request.department_id)
+        if request.role not in ("", *_PERSONS):
+            raise InvalidArgument({"role": f"must be one of {', '.join(sorted(_PERSONS))}"})
+        after, size = _after(request.page_token), pages.page_size(request.page_size)
+
+        def choose(config: TenantConfig) -> Callable[[Person], bool]:
+            reach = Reach.of(config, bounds)
+            departments = below(config, request.department_id) if request.with_below else {request.department_id}
+
+            def wanted(person: Person) -> bool:
+                user = config.users.get(person.user_id)
+                of_department = not request.department_id or person.department in departments
+                return request.role in ("", *person.roles) and of_department and (user is None or reach.covers(user))
+
+            return wanted
+
+        found = await self._authentication.logins(tenant, choose, request.locked, after, size + 1)
+        token = pages.encode_token({"after": found[size - 1][1].user_id}) if len(found) > size else ""
+        return pb.ListLoginsResponse(logins=[_login(*each) for each in found[:size]], next_page_token=token)
+
+    async def _caring(self, user_id: str) -> str:
+        """The tenant of a user whose login the caller sees to; raises what `check_cares` raises."""
+        _check_user(user_id)
+        principal, tenant = current_principal(), _tenant()
+        await self._authentication.check_cares(tenant, user_id, Asked(actor=principal.subject, bounds=bounds_of(principal)))
+        return tenant
+
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: object) -> pb.CreateApiKeyResponse:
         """See auth.proto."""
-        _check_own()
+        check_not_visiting()
         try:
             expires = request.expires_at.ToDatetime(UTC) if request.HasField("expires_at") else None
         except (ValueError, OverflowError) as error:
             raise InvalidArgument({"expires_at": "is not a moment of the years 1 to 9999"}) from error
         if request.reseller_id and request.reseller_id not in await self._resellers.all():
             raise InvalidArgument({"reseller_id": f"no reseller {request.reseller_id[:64]!r}"})
-        asked = (_tenant(), request.display_name, request.role, expires, _by(), request.reseller_id)
+        within = (request.reseller_id, request.department_id, request.rights_profile_id)
+        asked = (_tenant(), request.display_name, request.role, expires, _by(), *within)
         stored, secret = await self._authentication.create_key(*asked)
         return pb.CreateApiKeyResponse(api_key=_key(stored), secret=secret)
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: object) -> pb.ListApiKeysResponse:
         """See auth.proto."""
-        after = pages.decode_token(request.page_token).get("after", "")
-        if not isinstance(after, str):
-            raise InvalidArgument({"page_token": "not a token of this list"})
+        after = _after(request.page_token)
         size = pages.page_size(request.page_size)
         found: Sequence[StoredKey] = await self._authentication.list_keys(_tenant(), after, size + 1)
         token = pages.encode_token({"after": found[size - 1].id}) if len(found) > size else ""
@@ -198,13 +235,6 @@ def _tenant() -> str:
         if str(OPERATOR) not in principal.roles:
             raise
         return ""
-
-
-def _check_own() -> None:
-    """Raises `PermissionDenied` for who entered a tenant: what outlives the visit is not theirs to make."""
-    principal = current_principal()
-    if principal.tenant is not None and principal.reseller:
-        raise PermissionDenied("a reseller that entered a tenant makes no keys and sets no passwords there")
 
 
 def _by() -> str:
@@ -253,11 +283,35 @@ def _key(stored: StoredKey) -> pb.ApiKey:
         display_name=stored.display_name,
         role=stored.role,
         reseller_id=stored.reseller,
+        department_id=stored.department,
+        rights_profile_id=stored.rights_profile,
         created_by=stored.created_by,
         created_at=_stamp(stored.created_at),
         expires_at=_stamp(stored.expires_at),
         last_used_at=_stamp(stored.last_used_at),
     )
+
+
+def _login(person: Person, stored: StoredLogin) -> pb.LoginState:
+    return pb.LoginState(
+        user_id=person.user_id,
+        login=person.login,
+        role=person.roles[0],
+        department_id=person.department,
+        rights_profile_id=person.rights_profile,
+        second_factor=stored.totp_confirmed,
+        failures=stored.tries.failures,
+        locked_until=_stamp(stored.tries.locked_until),
+        last_login_at=_stamp(stored.last_login_at),
+    )
+
+
+def _after(token: str) -> str:
+    """Where a page begins; raises `InvalidArgument`."""
+    after = pages.decode_token(token).get("after", "")
+    if not isinstance(after, str) or "\0" in after:
+        raise InvalidArgument({"page_token": "not a token of this list"})
+    return after
 
 
 def _jwk(key: SigningKey) -> dict[str, str]:

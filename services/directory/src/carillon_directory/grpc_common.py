@@ -22,7 +22,7 @@ from carillon_directory.domain.resellers import below
 from carillon_directory.handlers import Directory, Executed, Moment, TooBusy
 from carillon_kit import pages
 from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, RESELLER, SERVICE, USER, Principal
-from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
+from carillon_kit.errors import InvalidArgument, NotFound, PermissionDenied, Unavailable
 from carillon_kit.grpc_server import current_principal
 
 T = TypeVar("T")
@@ -80,6 +80,13 @@ def bounds_of(principal: Principal) -> Bounds:
     if principal.roles & {USER} and kind == "user" and user_id:
         return Bounds(user=user_id, rights_profile=principal.rights_profile, inside=True)
     return Bounds(department=None, inside=True)
+
+
+def check_not_visiting() -> None:
+    """Raises `PermissionDenied` for a reseller that entered a tenant: what outlives the visit is not theirs to make."""
+    principal = current_principal()
+    if principal.tenant is not None and principal.reseller:
+        raise PermissionDenied("a reseller that entered a tenant makes no keys, sets no passwords, and has none made or sent there")
 
 
 def required(request: Any, field: str) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from carillon.directory.v1 import directory_pb2 as pb
@@ -10,7 +11,7 @@ from carillon_contracts.config import RESOURCES, Tenant
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.refusals import api_error
 from carillon_directory.domain import past
-from carillon_directory.domain.bounds import SOLD
+from carillon_directory.domain.bounds import SOLD, shown
 from carillon_directory.domain.commands import PutBack
 from carillon_directory.domain.conclude import Key
 from carillon_directory.domain.documents import differing
@@ -50,7 +51,9 @@ class HistoryServicer(HistoryServiceServicer):
             _check_kind(request.resource)
         before = position_of(request.page_token, {"before": int}).get("before")
         size = pages.page_size(request.page_size)
-        asked = self._directory.history(tenant_id, before, size + 1, request.resource, request.resource_id)
+        reach = reach_of(or_raise(await self._directory.read(tenant_id)))
+        seen = None if reach.bounds.whole else partial(shown, reach)
+        asked = self._directory.history(tenant_id, before, size + 1, request.resource, request.resource_id, seen)
         page, more = page_of(or_raise(await asked), size)
         token = pages.encode_token({"before": page[-1].version}) if more else ""
         return pb.ListChangesResponse(changes=[change_message(each) for each in page], next_page_token=token)

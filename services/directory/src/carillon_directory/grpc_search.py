@@ -1,7 +1,7 @@
 """The service of search.proto."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from carillon.directory.v1 import search_pb2 as pb
 from carillon.directory.v1.search_pb2_grpc import SearchServiceServicer, add_SearchServiceServicer_to_server
@@ -9,18 +9,19 @@ from carillon_contracts.config import RESOURCES
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.adapters.tenant_log import PostgresTenantLog
 from carillon_directory.domain.finding_tenants import beginnings, claimants, tenants_called
-from carillon_directory.domain.search import Found
+from carillon_directory.domain.search import FIELDS, Found
 from carillon_directory.grpc_common import reach_of
 from carillon_directory.grpc_tenants import Sold
 from carillon_directory.searching import Searches
 from carillon_kit import pages
-from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, RESELLER
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, RESELLER, USER
 from carillon_kit.errors import InvalidArgument, NotFound
 from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
 
 _SERVICE = "carillon.directory.v1.SearchService"
 _RIGHTS = {
-    **dict.fromkeys(("Search", "ListUses"), frozenset({str(OPERATOR), str(ADMIN), str(DEPARTMENT_ADMIN)})),
+    "Search": frozenset({str(OPERATOR), str(ADMIN), str(DEPARTMENT_ADMIN), str(USER)}),
+    "ListUses": frozenset({str(OPERATOR), str(ADMIN), str(DEPARTMENT_ADMIN)}),
     "SearchTenants": frozenset({str(OPERATOR), str(RESELLER)}),
 }
 #: For looking into one tenant after the other.
@@ -57,7 +58,7 @@ class SearchApi(SearchServiceServicer):
         if known is None:
             raise NotFound(f"tenant {tenant!r}")
         index_, config = known
-        visible = _visible(config)
+        visible = _seen(config)
         size = pages.page_size(request.page_size, _PAGE, _LARGEST_PAGE)
         found, more = index_.find(request.query, size, frozenset(request.kinds), visible)
         return pb.SearchResponse(results=map(_result, found), more=more)
@@ -109,6 +110,19 @@ class SearchApi(SearchServiceServicer):
         except TimeoutError:
             return True
         return more
+
+
+def _seen(config: TenantConfig) -> Callable[[str, str], Collection[str]]:
+    """The fields of a resource that who asks may see."""
+    reach = reach_of(config)
+
+    def seen(kind: str, resource_id: str) -> Collection[str]:
+        resource = config.resources.get(kind, {}).get(resource_id)
+        if reach.bounds.whole or (resource is not None and reach.covers(resource)):
+            return FIELDS
+        return () if resource is None else reach.as_contact(resource)
+
+    return seen
 
 
 def _visible(config: TenantConfig) -> Callable[[str, str], bool]:

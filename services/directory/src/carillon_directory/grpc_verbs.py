@@ -29,6 +29,7 @@ from carillon_directory.domain.documents import USER_PINS, dump
 from carillon_directory.grpc_common import (
     PASSWORD_BYTES,
     bounds_of,
+    check_not_visiting,
     clashes_of,
     credential_message,
     execute,
@@ -161,6 +162,7 @@ class Verbs:
 
     async def reset_line(self, request: pb.ResetLineRequest, context: object) -> pb.ResetLineResponse:
         """The new passwords are in the answer and nowhere else."""
+        check_not_visiting()
         tenant_id = current_tenant()
         config = or_raise(await self._directory.read(tenant_id))
         spare = {
@@ -172,7 +174,12 @@ class Verbs:
         hashes = await asyncio.to_thread(lambda: {name: hash_pin(pin, self._ids.token(PASSWORD_BYTES)) for name, pin in pins.items()})
         before = config.users.get(request.user_id)
         command = ResetLine(
-            **_asked(request), user_id=request.user_id, spare_passwords=spare, leave_groups=request.leave_groups, spare_pins=hashes
+            **_asked(request),
+            user_id=request.user_id,
+            spare_passwords=spare,
+            leave_groups=request.leave_groups,
+            spare_pins=hashes,
+            etag=request.etag,
         )
         executed = await execute(self._directory, tenant_id, command)
         shown = {name.removesuffix("_hash"): pin for name, pin in pins.items() if getattr(before, name, "")}
@@ -255,7 +262,7 @@ class Verbs:
         return pb.SetScheduleModeResponse(schedule=_shown(executed.config, Schedule.KIND, request.id))
 
     async def _hot_desk(self, request: Any, user_id: str) -> Any:
-        command = HotDesk(**_asked(request), sip_credential_id=request.sip_credential_id, user_id=user_id)
+        command = HotDesk(**_asked(request), sip_credential_id=request.sip_credential_id, user_id=user_id, etag=request.etag)
         executed = await execute(self._directory, current_tenant(), command)
         return _shown(executed.config, SipCredential.KIND, request.sip_credential_id)
 

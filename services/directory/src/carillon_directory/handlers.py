@@ -324,9 +324,16 @@ class Directory:
         return await self._log.load(tenant_id, first - 1, last)
 
     async def history(
-        self, tenant_id: str, before: int | None, limit: int, resource: str = "", resource_id: str = ""
+        self,
+        tenant_id: str,
+        before: int | None,
+        limit: int,
+        resource: str = "",
+        resource_id: str = "",
+        seen: Callable[[ConfigChanged], bool] | None = None,
     ) -> list[Recorded] | Refused:
-        """At most `limit` changes below version `before`, newest first, of one resource, of a kind, or (both empty) of all."""
+        """At most `limit` changes below version `before`, newest first, of one resource, of a kind, or (both empty) of all; of those
+        `seen`, if it is given."""
         config = await self._states.current(tenant_id)
         if not config.seq:
             return Missing(Tenant.KIND, tenant_id)
@@ -335,7 +342,7 @@ class Directory:
         while top > 0 and len(found) < limit:
             bottom = max(0, top - _HISTORY_STEP)
             step = reversed(await self._log.load(tenant_id, bottom, top))
-            found += [each for each in step if _matches(each.change, resource, resource_id)]
+            found += [each for each in step if _matches(each.change, resource, resource_id) and (seen is None or seen(each.change))]
             top = bottom
         return found[:limit]
 

@@ -20,10 +20,12 @@ from carillon.directory.v1 import directory_pb2
 from carillon.directory.v1.auth_pb2_grpc import AccessServiceStub, AuthServiceStub
 from carillon.directory.v1.batch_pb2_grpc import BatchServiceStub
 from carillon.directory.v1.extension_pb2_grpc import ExtensionServiceStub
+from carillon.directory.v1.history_pb2_grpc import HistoryServiceStub
 from carillon.directory.v1.import_pb2_grpc import ImportServiceStub
 from carillon.directory.v1.mailbox_pb2_grpc import MailboxServiceStub
 from carillon.directory.v1.rights_profile_pb2_grpc import RightsProfileServiceStub
 from carillon.directory.v1.search_pb2_grpc import SearchServiceStub
+from carillon.directory.v1.sip_credential_pb2_grpc import SipCredentialServiceStub
 from carillon.directory.v1.tenant_pb2_grpc import TenantServiceStub
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon_contracts.envelope import Event
@@ -204,6 +206,150 @@ async def test_a_system_gets_tokens_for_its_key_until_it_is_revoked(doors: Doors
     assert await refused(doors.auth.ExchangeApiKey(pb.ExchangeApiKeyRequest(api_key=made.secret))) is Code.UNAUTHENTICATED
 
 
+@pytest.fixture
+async def departments(doors: Doors, client: Client) -> Doors:
+    """Ann administers the department trade, below which the shop is, with Sid; Bob is of the board, and Zoe, an admin, of trade."""
+    request = directory_pb2.ApplyTenantRequest(
+        tenant=directory_pb2.Tenant(id=doors.tenant, realm=f"{doors.tenant}.example"),
+        departments=[
+            directory_pb2.Department(id="trade"),
+            directory_pb2.Department(id="shop", parent_id="trade"),
+            directory_pb2.Department(id="board"),
+        ],
+        rights_profiles=[
+            directory_pb2.RightsProfile(id="reader", rights=[directory_pb2.Right(resource="user", level=directory_pb2.RIGHT_LEVEL_READ)])
+        ],
+        users=[
+            directory_pb2.User(
+                id="ann", last_name="Archer", department_id="trade", role=directory_pb2.USER_ROLE_DEPARTMENT_ADMIN, email="ann@x.example"
+            ),
+            directory_pb2.User(id="bob", last_name="Bold", department_id="board", email="bob@x.example"),
+            directory_pb2.User(id="sid", last_name="Sold", department_id="shop", email="sid@x.example"),
+            directory_pb2.User(id="zoe", last_name="Zed", department_id="trade", role=directory_pb2.USER_ROLE_ADMIN, email="zoe@x.example"),
+        ],
+    )
+    await ImportServiceStub(client(doors.port, "operator", doors.tenant)).ApplyTenant(request)
+    for user_id in ("bob", "sid", "zoe"):
+        await doors.access.SetPassword(pb.SetPasswordRequest(user_id=user_id, password=PASSWORD))
+    return doors
+
+
+@pytest.mark.feature("P-3")
+async def test_a_key_reaches_no_further_than_its_department_and_its_rights_profile(departments: Doors) -> None:
+    doors = departments
+
+    async def users_of(**within: Any) -> Any:
+        made = await doors.access.CreateApiKey(pb.CreateApiKeyRequest(display_name="crm", **within))
+        assert {name: getattr(made.api_key, name) for name in within} == within
+        tokens = (await doors.auth.ExchangeApiKey(pb.ExchangeApiKeyRequest(api_key=made.secret))).tokens
+        return UserServiceStub(doors.with_token(tokens.access_token))
+
+    async def seen(users: Any) -> list[str]:
+        return [each.id for each in (await users.ListUsers(directory_pb2.ListUsersRequest())).users]
+
+    async def renamed(users: Any, user_id: str) -> Any:
+        return await users.UpdateUser(directory_pb2.UpdateUserRequest(user=directory_pb2.User(id=user_id, title="Dr")))
+
+    of_trade = await users_of(role="department_admin", department_id="trade")
+    assert await seen(of_trade) == ["ann", "sid", "zoe"]
+    assert (await renamed(of_trade, "sid")).user.title == "Dr"
+    assert await refused(renamed(of_trade, "bob")) is Code.PERMISSION_DENIED
+    reading = await users_of(role="admin", rights_profile_id="reader")
+    assert await seen(reading) == ["ann", "bob", "sid", "zoe"]
+    assert await refused(renamed(reading, "sid")) is Code.PERMISSION_DENIED
+    both = await users_of(role="department_admin", department_id="shop", rights_profile_id="reader")
+    assert await seen(both) == ["sid"]
+    assert await refused(renamed(both, "sid")) is Code.PERMISSION_DENIED
+    listed = (await doors.access.ListApiKeys(pb.ListApiKeysRequest())).api_keys
+    assert {(each.department_id, each.rights_profile_id) for each in listed} == {("trade", ""), ("", "reader"), ("shop", "reader")}
+
+
+@pytest.mark.feature("P-3")
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (pb.CreateApiKeyRequest(display_name="x", role="department_admin"), "department_id"),
+        (pb.CreateApiKeyRequest(display_name="x", role="department_admin", department_id="nowhere"), "department_id"),
+        (pb.CreateApiKeyRequest(display_name="x", role="admin", department_id="trade"), "department_id"),
+        (pb.CreateApiKeyRequest(display_name="x", role="admin", rights_profile_id="none"), "rights_profile_id"),
+        (pb.CreateApiKeyRequest(display_name="x", role="user"), "role"),
+        (pb.CreateApiKeyRequest(display_name="x", role="admin", reseller_id="a"), "reseller_id"),
+    ],
+)
+async def test_a_key_with_a_scope_that_is_not_there_is_refused(doors: Doors, request_: pb.CreateApiKeyRequest, field: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await doors.access.CreateApiKey(request_)
+    assert error.value.code() is Code.INVALID_ARGUMENT
+    assert field in (error.value.details() or "")
+
+
+@pytest.mark.feature("P-3", "D-18", "D-19")
+async def test_a_departments_admin_sees_to_the_logins_of_its_people_alone(departments: Doors) -> None:
+    doors = departments
+    access = AccessServiceStub(doors.with_token((await doors.login()).tokens.access_token))
+    for _ in range(5):
+        await refused(doors.login("sid", "wrong"))
+    logins = (await access.ListLogins(pb.ListLoginsRequest())).logins
+    assert [(each.user_id, each.role, each.HasField("locked_until")) for each in logins] == [
+        ("ann", "department_admin", False),
+        ("sid", "user", True),
+        ("zoe", "admin", False),
+    ]
+    assert (await access.GetLogin(pb.GetLoginRequest(user_id="sid"))).HasField("locked_until")
+    await access.UnlockLogin(pb.UnlockLoginRequest(user_id="sid"))
+    assert (await doors.login("sid")).tokens.access_token
+    assert (await access.SendWelcome(pb.SendWelcomeRequest(user_id="sid"))).email == "sid@x.example"
+    for user_id, why in (("bob", Code.NOT_FOUND), ("zoe", Code.PERMISSION_DENIED), ("nobody", Code.NOT_FOUND)):
+        assert await refused(access.UnlockLogin(pb.UnlockLoginRequest(user_id=user_id))) is why
+        assert await refused(access.SendWelcome(pb.SendWelcomeRequest(user_id=user_id))) is why
+        assert await refused(access.GetLogin(pb.GetLoginRequest(user_id=user_id))) is why
+    for forbidden in (access.SetPassword(pb.SetPasswordRequest(user_id="sid")), access.RemoveLogin(pb.RemoveLoginRequest(user_id="sid"))):
+        assert await refused(forbidden) is Code.PERMISSION_DENIED
+
+
+@pytest.mark.feature("P-3")
+async def test_logins_are_listed_by_role_department_and_lock(departments: Doors) -> None:
+    async def listed(**asked: Any) -> list[str]:
+        return [each.user_id for each in (await departments.access.ListLogins(pb.ListLoginsRequest(**asked))).logins]
+
+    assert await listed() == ["ann", "bob", "sid", "zoe"]
+    assert await listed(role="admin") == ["zoe"]
+    assert await listed(department_id="trade") == ["ann", "zoe"]
+    assert await listed(department_id="trade", with_below=True) == ["ann", "sid", "zoe"]
+    for _ in range(5):
+        await refused(departments.login("bob", "wrong"))
+    assert await listed(locked=True) == ["bob"]
+    page = await departments.access.ListLogins(pb.ListLoginsRequest(page_size=3))
+    assert [each.login.partition("@")[0] for each in page.logins] == ["ann", "bob", "sid"]
+    assert await listed(page_size=3, page_token=page.next_page_token) == ["zoe"]
+    for wrong in (pb.ListLoginsRequest(role="king"), pb.ListLoginsRequest(page_token="x")):
+        assert await refused(departments.access.ListLogins(wrong)) is Code.INVALID_ARGUMENT
+
+
+@pytest.mark.feature("D-22", "P-3")
+async def test_a_departments_admin_reads_the_history_of_what_they_see(departments: Doors, client: Client) -> None:
+    users = UserServiceStub(client(departments.port, "operator", departments.tenant))
+    for user_id, department in (("bob", "board"), ("sid", "shop"), ("sid", "board")):
+        changed = directory_pb2.User(id=user_id, title=department, department_id=department)
+        await users.UpdateUser(directory_pb2.UpdateUserRequest(user=changed))
+    history = HistoryServiceStub(departments.with_token((await departments.login()).tokens.access_token))
+    found: list[Any] = []
+    token = ""
+    while True:
+        page = await history.ListChanges(directory_pb2.ListChangesRequest(page_size=2, page_token=token))
+        found += page.changes
+        if not (token := page.next_page_token):
+            break
+    assert {(each.resource, each.resource_id) for each in found} == {
+        ("department", "trade"),
+        ("department", "shop"),
+        ("user", "sid"),
+        ("user", "zoe"),
+    }
+    assert [each.after["title"] for each in found if each.resource_id == "sid" and each.fact == "updated"] == ["shop"]
+    assert await refused(history.UndoChange(directory_pb2.UndoChangeRequest(config_seq=2))) is Code.PERMISSION_DENIED
+
+
 @pytest.mark.feature("P-3")
 async def test_keys_that_do_not_do_are_refused_by_field(doors: Doors) -> None:
     past = pb.CreateApiKeyRequest(display_name="x", role="admin")
@@ -290,6 +436,46 @@ async def test_a_deleted_user_is_out(doors: Doors, client: Callable[..., grpc.ai
     await users.DeleteUser(directory_pb2.DeleteUserRequest(id="ann"))
     assert await refused(doors.login()) is Code.UNAUTHENTICATED
     assert await refused(doors.auth.Refresh(pb.RefreshRequest(refresh_token=tokens.refresh_token))) is Code.UNAUTHENTICATED
+    # Whoever comes later under the same id inherits nothing.
+    await users.CreateUser(directory_pb2.CreateUserRequest(user=directory_pb2.User(id="ann", last_name="Other", login="ann")))
+    assert await refused(doors.login()) is Code.UNAUTHENTICATED
+    assert await refused(doors.auth.Refresh(pb.RefreshRequest(refresh_token=tokens.refresh_token))) is Code.UNAUTHENTICATED
+    assert await refused(doors.access.GetLogin(pb.GetLoginRequest(user_id="ann"))) is Code.NOT_FOUND
+
+
+@pytest.mark.feature("P-3")
+@pytest.mark.parametrize("how", ["the login is removed", "the user is deleted"])
+async def test_a_code_in_a_letter_ends_with_the_login_and_with_the_user(doors: Doors, client: Client, nats_url: str, how: str) -> None:
+    users = UserServiceStub(client(doors.port, "operator", doors.tenant))
+    await users.UpdateUser(directory_pb2.UpdateUserRequest(user=directory_pb2.User(id="ann", email="ann@x.example")))
+    await doors.auth.ForgotPassword(pb.ForgotPasswordRequest(login=f"ann@{doors.tenant}.example"))
+    code = code_in(await anext(letters_of(nats_url, doors.tenant)))
+    if how == "the login is removed":
+        await doors.access.RemoveLogin(pb.RemoveLoginRequest(user_id="ann"))
+    else:
+        await users.DeleteUser(directory_pb2.DeleteUserRequest(id="ann"))
+        await users.CreateUser(directory_pb2.CreateUserRequest(user=directory_pb2.User(id="ann", last_name="Other")))
+    late = pb.ChoosePasswordRequest(code=code, password="the former holder's")
+    assert await refused(doors.auth.ChoosePassword(late)) is Code.UNAUTHENTICATED
+
+
+@pytest.mark.feature("D-18", "D-23")
+async def test_an_old_etag_hands_no_line_over(doors: Doors, client: Client) -> None:
+    operator = client(doors.port, "operator", doors.tenant)
+    users, credentials = UserServiceStub(operator), SipCredentialServiceStub(operator)
+    line = directory_pb2.SipCredential(id=f"{doors.tenant}-line", user_id="ann")
+    old = (await credentials.CreateSipCredential(directory_pb2.CreateSipCredentialRequest(sip_credential=line))).sip_credential.etag
+    before = (await users.GetUser(directory_pb2.GetUserRequest(id="ann"))).user.etag
+    await users.UpdateUser(directory_pb2.UpdateUserRequest(user=directory_pb2.User(id="ann", title="Dr")))
+    assert await refused(users.ResetLine(directory_pb2.ResetLineRequest(user_id="ann", etag=before))) is Code.ABORTED
+    assert (await doors.login()).tokens.access_token, "the password is what it was"
+    now = (await users.GetUser(directory_pb2.GetUserRequest(id="ann"))).user.etag
+    assert (await users.ResetLine(directory_pb2.ResetLineRequest(user_id="ann", etag=now))).password
+    for stale in (
+        credentials.LogInPhone(directory_pb2.LogInPhoneRequest(sip_credential_id=line.id, user_id="ann", etag=old)),
+        credentials.LogOutPhone(directory_pb2.LogOutPhoneRequest(sip_credential_id=line.id, etag=old)),
+    ):
+        assert await refused(stale) is Code.ABORTED
 
 
 async def letters_of(nats_url: str, tenant: str) -> AsyncIterator[LetterRequested]:

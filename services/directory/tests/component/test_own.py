@@ -131,7 +131,27 @@ async def test_what_is_others_or_the_companys_is_not_for_users(ann: grpc.aio.Cha
     assert await code(contacts.GetContact(pb.GetContactRequest(id="bobs-friend"))) == MISSING
     devices: Any = device_pb2_grpc.DeviceServiceStub(ann)
     assert await code(devices.CreateDevice(pb.CreateDeviceRequest(device=pb.Device(id="d")))) == DENIED
-    assert await code(SearchServiceStub(ann).Search(pb.SearchRequest(query="archer"))) == DENIED
+    assert await code(SearchServiceStub(ann).ListUses(pb.ListUsesRequest(kind="user", id="ann"))) == DENIED
+
+
+@pytest.mark.feature("D-21")
+async def test_users_find_colleagues_the_companys_contacts_and_what_is_theirs(company: int, ann: grpc.aio.Channel) -> None:
+    async def found(query: str) -> list[tuple[str, str]]:
+        results = (await SearchServiceStub(ann).Search(pb.SearchRequest(query=query))).results
+        return sorted((each.kind, each.id) for each in results)
+
+    async with channel(f"127.0.0.1:{company}", issue_token(KEY, "x", None, [OPERATOR]), TENANT) as admin:
+        users: Any = user_pb2_grpc.UserServiceStub(admin)
+        away = pb.Forwarding(busy=pb.Destination(external_number="+41795550177"))
+        bob = pb.User(id="bob", mobile="+41795550102", description="Zurbriggen knows", login="secret.name", forwarding=away)
+        await users.UpdateUser(pb.UpdateUserRequest(user=bob))
+    assert await found("archer") == [("user", "ann"), ("user", "bob")]
+    assert await found("0795550102") == [("user", "bob")]
+    assert await found("102") == [("extension", "102")]
+    assert await found("customer") == [("contact", "customer")]
+    assert await found("anns") == [("mailbox", "anns")]
+    for hidden in ("zurbriggen", "secret", "0795550177", "friend", "bobs", "trade"):
+        assert await found(hidden) == [], hidden
 
 
 @pytest.mark.feature("D-21")

@@ -133,6 +133,8 @@ async def test_a_reseller_acts_inside_its_tenants_and_the_tenant_knows(
         access: Any = auth_pb2_grpc.AccessServiceStub(link)
         assert await code(access.CreateApiKey(auth_pb2.CreateApiKeyRequest(display_name="x", role="admin"))) == DENIED
         assert await code(access.SetPassword(auth_pb2.SetPasswordRequest(user_id="ann", password="a long enough one"))) == DENIED
+        assert await code(access.SendWelcome(auth_pb2.SendWelcomeRequest(user_id="ann"))) == DENIED
+        assert await code(users.ResetLine(pb.ResetLineRequest(user_id="ann"))) == DENIED
         own: Any = TenantServiceStub(link)
         assert await code(own.GetTenant(pb.GetTenantRequest(id="west-1"))) == MISSING
         assert await code(own.EnterTenant(pb.EnterTenantRequest(id="west-1"))) == DENIED
@@ -270,11 +272,11 @@ async def test_a_past_is_no_other_reseller_s_and_brings_no_key_back(
     login = auth_pb2.LoginRequest(login="ann@past-1.example", password="a long enough one")
     tokens = (await auth.Login(login)).tokens
     alone = pb.ApplyTenantRequest(tenant=pb.Tenant(id="past-1", realm="past-1.example", reseller_id="west"), prune=True)
-    await ImportServiceStub(inside).ApplyTenant(alone)
     pool = await postgres.open_pool(postgres_dsn)
     try:
         kept = {name: await pool.fetch(f"select * from {name} where tenant = 'past-1'") for name in ("api_key", "login", "refresh_token")}
         assert all(kept.values())
+        await ImportServiceStub(inside).ApplyTenant(alone)
         await tenants.DeleteTenant(pb.DeleteTenantRequest(id="past-1"))
         for name, rows in kept.items():
             assert not await pool.fetch(f"select from {name} where tenant = 'past-1'"), name

@@ -10,10 +10,12 @@ import grpc.aio
 from carillon.media.v1 import node_pb2, security_pb2
 from carillon.media.v1.node_pb2_grpc import NodeServiceServicer
 from carillon.media.v1.security_pb2_grpc import SecurityServiceServicer
+from carillon_contracts.config import User
+from carillon_contracts.inherited import departments_from
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
+from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, SERVICE, Principal
 from carillon_kit.clock import Clock
-from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
+from carillon_kit.errors import InvalidArgument, NotFound, PermissionDenied, Unavailable
 from carillon_kit.grpc_server import current_principal, current_tenant
 from carillon_media.domain.guard import Ban
 from carillon_media.handlers.gate import Gate
@@ -24,7 +26,7 @@ SECURITY = "carillon.media.v1.SecurityService"
 SECURITY_RIGHTS: Mapping[str, frozenset[str]] = {
     "ListBans": frozenset({OPERATOR}),
     "LiftBan": frozenset({OPERATOR}),
-    "UnlockLine": frozenset({OPERATOR, ADMIN}),
+    "UnlockLine": frozenset({OPERATOR, ADMIN, DEPARTMENT_ADMIN}),
 }
 NODE = "carillon.media.v1.NodeService"
 NODE_RIGHTS: Mapping[str, frozenset[str]] = {name: frozenset({OPERATOR, SERVICE}) for name in ("GetNode", "GetMediaPlane", "Drain")}
@@ -68,8 +70,10 @@ class SecurityApi(SecurityServiceServicer):
     ) -> security_pb2.UnlockLineResponse:
         """Every credential that is the user's, or that they are a guest on; the other nodes are told."""
         config = self._config_of(current_tenant())
-        if config is None or request.user_id not in config.users:
+        user = config.users.get(request.user_id) if config is not None else None
+        if config is None or user is None:
             raise NotFound(f"user {request.user_id!r}")
+        check_reach(config, user, current_principal())
         own = [each.id for each in config.sip_credentials.values() if request.user_id in (each.user_id, each.home_user_id)]
         by = current_principal().subject
         self._tell(own, by)
@@ -91,6 +95,18 @@ def plane_fields(told: PlaneStatistics) -> dict[str, Any]:
         "refused": dict(told.refused),
         "ports_used": told.ports_total - told.ports_free,
     }
+
+
+def check_reach(config: TenantConfig, user: User, principal: Principal) -> None:
+    """A department's admin lets its people try again and those of the departments below: raises `NotFound` for others,
+    `PermissionDenied` for who stands above."""
+    if principal.roles & {OPERATOR, ADMIN}:
+        return
+    if not principal.department or all(each.id != principal.department for each in departments_from(config, user.department_id)):
+        raise NotFound(f"user {user.id!r}")
+    equal = user.role == "department_admin" and user.department_id == principal.department
+    if (user.role == "admin" or equal) and principal.subject != f"user/{user.id}":
+        raise PermissionDenied(f"user {user.id!r} stands above you: their role is {user.role}")
 
 
 class Drainable(Protocol):

@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.tenant_config import TenantConfig, evolve
+from carillon_kit.auth import Principal
+from carillon_kit.errors import ApiError, NotFound, PermissionDenied
 from carillon_media.domain.accounts import Accounts
+from carillon_media.grpc_node import check_reach
 
 
 def config(tenant: str, *resources: tuple[str, dict[str, Any]], realm: str = "") -> TenantConfig:
@@ -219,3 +222,34 @@ def test_countries_are_those_of_all_tenants_and_sites(accounts: Accounts) -> Non
     for tenant in ("dupont", "martin", "acme", "other"):
         accounts.update(TenantConfig(tenant))
     assert accounts.countries == frozenset()
+
+
+@pytest.mark.feature("D-18", "P-3")
+def test_a_departments_admin_unlocks_lines_of_its_people_alone() -> None:
+    company = config(
+        "dupont",
+        ("department", {"id": "trade"}),
+        ("department", {"id": "shop", "parent_id": "trade"}),
+        ("user", {"id": "head", "last_name": "H", "department_id": "trade", "role": "department_admin"}),
+        ("user", {"id": "second", "last_name": "S", "department_id": "trade", "role": "department_admin"}),
+        ("user", {"id": "clerk", "last_name": "C", "department_id": "shop", "role": "department_admin"}),
+        ("user", {"id": "boss", "last_name": "B", "department_id": "trade", "role": "admin"}),
+        ("user", {"id": "stranger", "last_name": "S"}),
+    )
+
+    def refusal(user_id: str, department: str = "trade", role: str = "department_admin") -> type[ApiError] | None:
+        try:
+            check_reach(company, company.users[user_id], Principal("user/head", "dupont", frozenset({role}), department))
+        except ApiError as error:
+            return type(error)
+        return None
+
+    assert [refusal(name) for name in ("head", "clerk", "second", "boss", "stranger")] == [
+        None,
+        None,
+        PermissionDenied,
+        PermissionDenied,
+        NotFound,
+    ]
+    assert refusal("head", "") is NotFound
+    assert refusal("boss", "", "admin") is None

@@ -46,6 +46,9 @@ class StoredKey:
     last_used_at: datetime | None
     #: Of a key with the role reseller: whose.
     reseller: str = ""
+    #: Of a key with the role department_admin: which department's.
+    department: str = ""
+    rights_profile: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class TakenRefresh:
 _LOGIN = """
 select tenant, user_id, password_hash, totp_sealed, totp_confirmed, totp_step, recovery_hashes, failures, locks, locked_until, last_login_at
   from login where tenant = $1 and user_id = $2"""
+_LOGINS = _LOGIN.replace("user_id = $2", "user_id > $2 order by user_id limit $3")
 _SET_PASSWORD = """
 insert into login (tenant, user_id, password_hash) values ($1, $2, $3)
     on conflict (tenant, user_id) do update
@@ -86,10 +90,12 @@ insert into invitation (tenant, user_id, hash, expires_at) values ($1, $2, $3, $
     on conflict (tenant, user_id) do update set hash = $3, expires_at = $4"""
 _FORGET_INVITATION = "delete from invitation where tenant = $1 and user_id = $2"
 _USE_INVITATION = "delete from invitation where hash = $1 and expires_at > $2 returning tenant, user_id"
-_KEY_COLUMNS = "id, tenant, display_name, role, hash, created_by, created_at, expires_at, last_used_at, reseller"
+_KEY_COLUMNS = (
+    "id, tenant, display_name, role, hash, created_by, created_at, expires_at, last_used_at, reseller, department, rights_profile"
+)
 _NEW_KEY = f"""
-insert into api_key (id, tenant, display_name, role, hash, created_by, expires_at, reseller)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+insert into api_key (id, tenant, display_name, role, hash, created_by, expires_at, reseller, department, rights_profile)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 returning {_KEY_COLUMNS}"""
 _KEYS = f"select {_KEY_COLUMNS} from api_key where tenant = $1 and id > $2 order by id limit $3"
 _USE_KEY = f"""
@@ -109,6 +115,10 @@ class PostgresLogins:
         """The login, or None."""
         return _login(await self._pool.fetchrow(_LOGIN, tenant, user_id))
 
+    async def logins(self, tenant: str, after: str, limit: int) -> list[StoredLogin]:
+        """Logins of a tenant by user id."""
+        return [found for row in await self._pool.fetch(_LOGINS, tenant, after, limit) if (found := _login(row)) is not None]
+
     async def set_password(self, tenant: str, user_id: str, password_hash: str) -> None:
         """Make or change a login; its tries are forgotten, its refresh tokens and a code in a letter end."""
         async with self._pool.acquire() as connection, connection.transaction():
@@ -117,11 +127,12 @@ class PostgresLogins:
             await connection.execute("delete from refresh_token where tenant = $1 and user_id = $2", tenant, user_id)
 
     async def remove(self, tenant: str, user_id: str) -> bool:
-        """Whether there was one."""
+        """Whether there was one; a code in a letter ends too."""
         async with self._pool.acquire() as connection, connection.transaction():
+            invited: str = await connection.execute(_FORGET_INVITATION, tenant, user_id)
             await connection.execute("delete from refresh_token where tenant = $1 and user_id = $2", tenant, user_id)
             done: str = await connection.execute("delete from login where tenant = $1 and user_id = $2", tenant, user_id)
-        return done != "DELETE 0"
+        return (invited, done) != ("DELETE 0", "DELETE 0")
 
     async def change_tries(self, tenant: str, user_id: str, change: Callable[[Tries], Tries]) -> Tries | None:
         """Change the tries under the row's lock; None: there is no such login."""
@@ -220,9 +231,12 @@ class PostgresLogins:
         created_by: str,
         expires_at: datetime | None,
         reseller: str,
+        department: str,
+        rights_profile: str,
     ) -> StoredKey:
         """Keep a new key."""
-        row = await self._pool.fetchrow(_NEW_KEY, key_id, tenant, display_name, role, key_hash, created_by, expires_at, reseller)
+        within = (reseller, department, rights_profile)
+        row = await self._pool.fetchrow(_NEW_KEY, key_id, tenant, display_name, role, key_hash, created_by, expires_at, *within)
         return _key(row)
 
     async def keys(self, tenant: str, after: str, limit: int) -> list[StoredKey]:

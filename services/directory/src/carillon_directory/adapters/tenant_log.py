@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from carillon_contracts.config import RESOURCES, ConfigChanged, Resource, Tenant
+from carillon_contracts.config import RESOURCES, ConfigChanged, Resource, Tenant, User
 from carillon_directory.domain.claims import Claim, claim_changes
 from carillon_directory.ports import Outrun, Recorded
 from carillon_kit.event_store import NewEvent, PostgresEventStore, StoredEvent, VersionConflict
@@ -39,6 +39,10 @@ select kind, value, tenant from claim where tenant = any($1::text[]) and value l
 _FORGET = tuple(
     f"delete from {table} where tenant = $1"
     for table in ("api_key", "login", "invitation", "refresh_token", "provisioned_device", "provisioned_password")
+)
+#: And of a user: whoever comes under the same id has none of it.
+_FORGET_USERS = tuple(
+    f"delete from {table} where tenant = $1 and user_id = any($2::text[])" for table in ("login", "invitation", "refresh_token")
 )
 _HEAD = "select coalesce(max(version), 0) from event where stream = $1"
 # Found by the index `event_of_resource`.
@@ -108,6 +112,9 @@ class PostgresTenantLog:
                 if any(each.resource == Tenant.KIND and (each.before is None or each.after is None) for each in changes):
                     for statement in _FORGET:
                         await connection.execute(statement, tenant_id)
+                if gone := [each.resource_id for each in changes if each.resource == User.KIND and each.after is None]:
+                    for statement in _FORGET_USERS:
+                        await connection.execute(statement, tenant_id, gone)
                 yield
         except VersionConflict as conflict:
             raise Outrun(str(conflict)) from conflict

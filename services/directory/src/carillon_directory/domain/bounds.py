@@ -8,15 +8,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from carillon_contracts.config import (
+    RESOURCES,
     ConfigChanged,
     Contact,
+    Destination,
     Device,
     Extension,
     HouseRuleSet,
+    HuntGroup,
     Mailbox,
     Number,
     Resource,
     RightsProfile,
+    RingGroup,
     SipCredential,
     Tenant,
     User,
@@ -58,6 +62,8 @@ COMMON = frozenset(
     {"account_code_policy", "audio", "caller_list", "conference_room", "fax_box", "hunt_group", "look_up_table", "menu", "origin_zone"}
     | {"plan", "playlist", "provisioning_profile", "queue", "recording_policy", "restriction_profile", "ring_group", "schedule", "site"}
 )
+#: What people see of one another, as of any contact.
+_OF_COLLEAGUE = frozenset({"id", "title", "first_name", "last_name", "function", "email", "mobile"})
 #: Fields that name what is not in reach and are refused with a reason of their own: a resource that leaves the department, and rights.
 _RULED = frozenset({"department_id", "rights_profile_id"})
 _OF_MAILBOX = frozenset({"greeting", "emails", "language"})
@@ -101,6 +107,22 @@ class Reach:
             return self._is_own(resource)
         return self.bounds.department == "" or department_of(self.config, resource) in self.departments
 
+    def as_contact(self, resource: Resource) -> frozenset[str]:
+        """The fields that people see of a colleague, a group and what both are dialled by: the company's internal contacts."""
+        if not self.bounds.user or not self.level(resource.KIND):
+            return frozenset()
+        match resource:
+            case User():
+                return _OF_COLLEAGUE
+            case RingGroup() | HuntGroup():
+                return frozenset({"id", "display_name"})
+            case Extension(destination=Destination(user_id=user_id, ring_group_id=group, hunt_group_id=hunted)) if (
+                user_id or group or hunted
+            ):
+                return frozenset({"id"})
+            case _:
+                return frozenset()
+
     def _is_own(self, resource: Resource) -> bool:
         """The person, their mailbox and their contacts."""
         match resource:
@@ -117,6 +139,12 @@ class Reach:
     def _is_theirs(self, resource: Resource) -> bool:
         """What they have by others' doing, and the company's contacts."""
         return (isinstance(resource, Contact) and not resource.owner_user_id) or user_of(self.config, resource) == self.bounds.user
+
+
+def shown(reach: Reach, change: ConfigChanged) -> bool:
+    """Whether the change is shown: what it made and what it was made of are both in reach."""
+    model, documents = RESOURCES[change.resource], [each for each in (change.before, change.after) if each is not None]
+    return bool(documents) and all(reach.covers(model.model_validate(each)) for each in documents)
 
 
 def sees_account_code(config: TenantConfig, bounds: Bounds, user: User) -> bool:
@@ -172,6 +200,15 @@ def forbidden(before: TenantConfig, after: TenantConfig, asked: Asked, changes: 
         if reason := reason or _own_fields(before, bounds, change) or _raising(reaches, asked.actor, change):
             return reason
     return ""
+
+
+def cares_for(config: TenantConfig, asked: Asked, user: User) -> bool:
+    """Whether whoever asks sees to the user's login: all of the tenant's, or of a department those who do not stand above its admin."""
+    if asked.bounds.whole:
+        return True
+    reach = Reach.of(config, asked.bounds)
+    theirs = reach.level(User.KIND) == "write" and not asked.bounds.user and reach.may_change(user)
+    return theirs and (asked.actor == f"user/{user.id}" or not _stands_above(reach, user))
 
 
 def _raising(reaches: Sequence[Reach], actor: str, change: ConfigChanged) -> str:

@@ -144,6 +144,7 @@ class ResetLine(Asked):
     leave_groups: bool = False
     #: Field of what is kept of a PIN -> what is kept of a new one; taken where the user had one.
     spare_pins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +153,7 @@ class HotDesk(Asked):
 
     sip_credential_id: str
     user_id: str = ""
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from carillon_contracts.config import ConfigChanged
@@ -111,9 +111,14 @@ class SearchIndex:
             self._put(change.resource, change.resource_id, change.after, sort=True)
 
     def find(
-        self, query: str, limit: int, kinds: Collection[str] = (), visible: Callable[[str, str], bool] = lambda kind, resource_id: True
+        self,
+        query: str,
+        limit: int,
+        kinds: Collection[str] = (),
+        visible: Callable[[str, str], Collection[str]] = lambda kind, resource_id: FIELDS,
     ) -> tuple[list[Found], bool]:
-        """At most `limit` resources, the best first, and whether there are more. `visible(kind, id)` is the caller's right."""
+        """At most `limit` resources, the best first, and whether there are more. `visible(kind, id)` is the caller's right: the fields
+        of it that they may see, which alone are looked at."""
         wanted = asked(query)
         if not wanted:
             return [], False
@@ -122,9 +127,11 @@ class SearchIndex:
         looked = 0
         for place in self._holding(first):
             entry = self._entries[place]
-            if place in scored or (kinds and entry.kind not in kinds) or not visible(entry.kind, entry.resource_id):
+            if place in scored or (kinds and entry.kind not in kinds) or not (fields := visible(entry.kind, entry.resource_id)):
                 continue
             looked += 1
+            if fields is not FIELDS:
+                entry = _narrowed(entry, fields)
             if (rank := _rank(entry, wanted)) is not None:
                 scored[place] = (rank, plain(entry.display_name), entry)
             if len(scored) >= _MOST_CANDIDATES or looked >= _MOST_LOOKED_AT:
@@ -178,8 +185,16 @@ class SearchIndex:
 
 def _entry(kind: str, resource_id: str, document: Mapping[str, Any]) -> _Entry:
     texts = tuple(_texts(document))
-    found = dict.fromkeys(word for _, text in texts for word in words(text))
-    return _Entry(kind, resource_id, _display_name(document) or resource_id, tuple(found)[:_MOST_WORDS], texts)
+    return _Entry(kind, resource_id, _display_name(document) or resource_id, _words_of(texts), texts)
+
+
+def _words_of(texts: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word for _, text in texts for word in words(text)))[:_MOST_WORDS]
+
+
+def _narrowed(entry: _Entry, fields: Collection[str]) -> _Entry:
+    texts = tuple(each for each in entry.texts if each[0] in fields)
+    return replace(entry, words=_words_of(texts), texts=texts)
 
 
 def _matching(entry: _Entry, start: str) -> tuple[str, str]:

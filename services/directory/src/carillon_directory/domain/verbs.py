@@ -136,6 +136,8 @@ def reset_line(state: State, command: ResetLine) -> Decision:
     user = state.config.users.get(command.user_id)
     if user is None:
         return Missing(User.KIND, command.user_id)
+    if command.etag and command.etag != user.etag:
+        return Stale(User.KIND, user.id, user.etag)
     kept = {name: value for name, value in documents.dump(user).items() if name in _KEPT_BY_RESET}
     pins = {name: pin for name, pin in command.spare_pins.items() if getattr(user, name)}
     pieces = [Piece("user", user, User.model_validate(kept | pins), always=True)]
@@ -183,6 +185,8 @@ def hot_desk(state: State, command: HotDesk) -> Decision:
     credential = state.config.sip_credentials.get(command.sip_credential_id)
     if credential is None:
         return Missing(SipCredential.KIND, command.sip_credential_id)
+    if command.etag and command.etag != credential.etag:
+        return Stale(SipCredential.KIND, credential.id, credential.etag)
     home = credential.home_user_id or credential.user_id
     if not command.user_id:
         return conclude(state, command, [Piece("", credential, _as(credential, home, ""))])

@@ -731,6 +731,120 @@ class GetLoginResponse(_message.Message):
 Global___GetLoginResponse: _TypeAlias = GetLoginResponse  # noqa: Y015
 
 @_typing.final
+class ListLoginsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
+    WITH_BELOW_FIELD_NUMBER: _builtins.int
+    LOCKED_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Default 50, at most 1000."""
+    page_token: _builtins.str
+    role: _builtins.str
+    """Of users with this role: `admin`, `department_admin`, `user`; empty: any."""
+    department_id: _builtins.str
+    """Of users of this department; empty: of all."""
+    with_below: _builtins.bool
+    """And of the departments below it."""
+    locked: _builtins.bool
+    """Those alone that are locked now."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        role: _builtins.str = ...,
+        department_id: _builtins.str = ...,
+        with_below: _builtins.bool = ...,
+        locked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "locked", b"locked", "page_size", b"page_size", "page_token", b"page_token", "role", b"role", "with_below", b"with_below"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLoginsRequest: _TypeAlias = ListLoginsRequest  # noqa: Y015
+
+@_typing.final
+class ListLoginsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOGINS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def logins(self) -> _containers.RepeatedCompositeFieldContainer[Global___LoginState]: ...
+    def __init__(
+        self,
+        *,
+        logins: _abc.Iterable[Global___LoginState] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logins", b"logins", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLoginsResponse: _TypeAlias = ListLoginsResponse  # noqa: Y015
+
+@_typing.final
+class LoginState(_message.Message):
+    """How a user's login stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    LOGIN_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
+    RIGHTS_PROFILE_ID_FIELD_NUMBER: _builtins.int
+    SECOND_FACTOR_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    LOCKED_UNTIL_FIELD_NUMBER: _builtins.int
+    LAST_LOGIN_AT_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    login: _builtins.str
+    role: _builtins.str
+    department_id: _builtins.str
+    rights_profile_id: _builtins.str
+    second_factor: _builtins.bool
+    failures: _builtins.int
+    """Wrong tries since the last right one or the last lock."""
+    @_builtins.property
+    def locked_until(self) -> _timestamp_pb2.Timestamp:
+        """Unset: not locked."""
+
+    @_builtins.property
+    def last_login_at(self) -> _timestamp_pb2.Timestamp:
+        """Unset: never."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        login: _builtins.str = ...,
+        role: _builtins.str = ...,
+        department_id: _builtins.str = ...,
+        rights_profile_id: _builtins.str = ...,
+        second_factor: _builtins.bool = ...,
+        failures: _builtins.int = ...,
+        locked_until: _timestamp_pb2.Timestamp | None = ...,
+        last_login_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_login_at", b"last_login_at", "locked_until", b"locked_until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "failures", b"failures", "last_login_at", b"last_login_at", "locked_until", b"locked_until", "login", b"login", "rights_profile_id", b"rights_profile_id", "role", b"role", "second_factor", b"second_factor", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LoginState: _TypeAlias = LoginState  # noqa: Y015
+
+@_typing.final
 class CreateApiKeyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -738,11 +852,17 @@ class CreateApiKeyRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     RESELLER_ID_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
+    RIGHTS_PROFILE_ID_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
     """What it is for, in the admin's words."""
     role: _builtins.str
-    """`admin` of the tenant; above the tenants `operator`, or `reseller` with its id."""
+    """`admin` of the tenant, or `department_admin` with its department; above the tenants `operator`, or `reseller` with its id."""
     reseller_id: _builtins.str
+    department_id: _builtins.str
+    """Of a department's admin: which; the key reaches it and what is below."""
+    rights_profile_id: _builtins.str
+    """Narrows a tenant's key as it does a login; empty: nothing does."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """Unset: no end."""
@@ -754,10 +874,12 @@ class CreateApiKeyRequest(_message.Message):
         role: _builtins.str = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         reseller_id: _builtins.str = ...,
+        department_id: _builtins.str = ...,
+        rights_profile_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "expires_at", b"expires_at", "reseller_id", b"reseller_id", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["department_id", b"department_id", "display_name", b"display_name", "expires_at", b"expires_at", "reseller_id", b"reseller_id", "rights_profile_id", b"rights_profile_id", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -799,11 +921,15 @@ class ApiKey(_message.Message):
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     LAST_USED_AT_FIELD_NUMBER: _builtins.int
     RESELLER_ID_FIELD_NUMBER: _builtins.int
+    DEPARTMENT_ID_FIELD_NUMBER: _builtins.int
+    RIGHTS_PROFILE_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     display_name: _builtins.str
     role: _builtins.str
     created_by: _builtins.str
     reseller_id: _builtins.str
+    department_id: _builtins.str
+    rights_profile_id: _builtins.str
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -823,10 +949,12 @@ class ApiKey(_message.Message):
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         last_used_at: _timestamp_pb2.Timestamp | None = ...,
         reseller_id: _builtins.str = ...,
+        department_id: _builtins.str = ...,
+        rights_profile_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "last_used_at", b"last_used_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "created_by", b"created_by", "display_name", b"display_name", "expires_at", b"expires_at", "id", b"id", "last_used_at", b"last_used_at", "reseller_id", b"reseller_id", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "created_by", b"created_by", "department_id", b"department_id", "display_name", b"display_name", "expires_at", b"expires_at", "id", b"id", "last_used_at", b"last_used_at", "reseller_id", b"reseller_id", "rights_profile_id", b"rights_profile_id", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -542,7 +542,8 @@ class AuthService:
 
 
 class AccessServiceStub:
-    """Logins and keys of a tenant, for its admins; without a tenant those of the operator's people.
+    """Logins and keys of a tenant, for its admins; without a tenant those of the operator's people. A department's admin sees the logins of
+    its people, unlocks and welcomes them, but for those who stand above.
     """
 
     def __init__(self, channel):
@@ -581,6 +582,11 @@ class AccessServiceStub:
                 request_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.GetLoginRequest.SerializeToString,
                 response_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.GetLoginResponse.FromString,
                 _registered_method=True)
+        self.ListLogins = channel.unary_unary(
+                '/carillon.directory.v1.AccessService/ListLogins',
+                request_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ListLoginsRequest.SerializeToString,
+                response_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ListLoginsResponse.FromString,
+                _registered_method=True)
         self.CreateApiKey = channel.unary_unary(
                 '/carillon.directory.v1.AccessService/CreateApiKey',
                 request_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.CreateApiKeyRequest.SerializeToString,
@@ -599,7 +605,8 @@ class AccessServiceStub:
 
 
 class AccessServiceServicer:
-    """Logins and keys of a tenant, for its admins; without a tenant those of the operator's people.
+    """Logins and keys of a tenant, for its admins; without a tenant those of the operator's people. A department's admin sees the logins of
+    its people, unlocks and welcomes them, but for those who stand above.
     """
 
     def SetPassword(self, request, context):
@@ -612,13 +619,14 @@ class AccessServiceServicer:
 
     def SendWelcome(self, request, context):
         """SendWelcome sends a user a letter, in their language, with login, extension, numbers and a code to choose a password with; a former code is void.
+        Not for a reseller that entered the tenant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RemoveLogin(self, request, context):
-        """RemoveLogin takes a user's password, second factor and logins away.
+        """RemoveLogin takes a user's password, second factor and logins away, and a code in a letter. Whoever is deleted has none of them either.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -640,6 +648,13 @@ class AccessServiceServicer:
 
     def GetLogin(self, request, context):
         """GetLogin says how a user's login stands.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLogins(self, request, context):
+        """ListLogins says who has a login, by user id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -699,6 +714,11 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     request_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.GetLoginRequest.FromString,
                     response_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.GetLoginResponse.SerializeToString,
             ),
+            'ListLogins': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLogins,
+                    request_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ListLoginsRequest.FromString,
+                    response_serializer=carillon_dot_directory_dot_v1_dot_auth__pb2.ListLoginsResponse.SerializeToString,
+            ),
             'CreateApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateApiKey,
                     request_deserializer=carillon_dot_directory_dot_v1_dot_auth__pb2.CreateApiKeyRequest.FromString,
@@ -723,7 +743,8 @@ def add_AccessServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AccessService:
-    """Logins and keys of a tenant, for its admins; without a tenant those of the operator's people.
+    """Logins and keys of a tenant, for its admins; without a tenant those of the operator's people. A department's admin sees the logins of
+    its people, unlocks and welcomes them, but for those who stand above.
     """
 
     @staticmethod
@@ -878,6 +899,33 @@ class AccessService:
             '/carillon.directory.v1.AccessService/GetLogin',
             carillon_dot_directory_dot_v1_dot_auth__pb2.GetLoginRequest.SerializeToString,
             carillon_dot_directory_dot_v1_dot_auth__pb2.GetLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLogins(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/carillon.directory.v1.AccessService/ListLogins',
+            carillon_dot_directory_dot_v1_dot_auth__pb2.ListLoginsRequest.SerializeToString,
+            carillon_dot_directory_dot_v1_dot_auth__pb2.ListLoginsResponse.FromString,
             options,
             channel_credentials,
             insecure,

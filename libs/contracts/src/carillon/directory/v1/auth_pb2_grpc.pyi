@@ -178,7 +178,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class AccessServiceStub:
-    """Logins and keys of a tenant, for its admins; without a tenant those of the operator's people."""
+    """Logins and keys of a tenant, for its admins; without a tenant those of the operator's people. A department's admin sees the logins of
+    its people, unlocks and welcomes them, but for those who stand above.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -189,15 +191,19 @@ class AccessServiceStub:
     a code in a letter. Not for a reseller that entered the tenant.
     """
     SendWelcome: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SendWelcomeRequest, _auth_pb2.SendWelcomeResponse]
-    """SendWelcome sends a user a letter, in their language, with login, extension, numbers and a code to choose a password with; a former code is void."""
+    """SendWelcome sends a user a letter, in their language, with login, extension, numbers and a code to choose a password with; a former code is void.
+    Not for a reseller that entered the tenant.
+    """
     RemoveLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RemoveLoginRequest, _auth_pb2.RemoveLoginResponse]
-    """RemoveLogin takes a user's password, second factor and logins away."""
+    """RemoveLogin takes a user's password, second factor and logins away, and a code in a letter. Whoever is deleted has none of them either."""
     RemoveSecondFactor: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RemoveSecondFactorRequest, _auth_pb2.RemoveSecondFactorResponse]
     """RemoveSecondFactor lets a user who lost their authenticator log in with the password alone."""
     UnlockLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UnlockLoginRequest, _auth_pb2.UnlockLoginResponse]
     """UnlockLogin forgets wrong tries."""
     GetLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetLoginRequest, _auth_pb2.GetLoginResponse]
     """GetLogin says how a user's login stands."""
+    ListLogins: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListLoginsRequest, _auth_pb2.ListLoginsResponse]
+    """ListLogins says who has a login, by user id."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreateApiKeyRequest, _auth_pb2.CreateApiKeyResponse]
     """CreateApiKey makes a key for a system; the secret is shown here and never again. Not for a reseller that entered
     a tenant.
@@ -208,7 +214,9 @@ class AccessServiceStub:
 
 @_typing.type_check_only
 class AccessServiceAsyncStub(AccessServiceStub):
-    """Logins and keys of a tenant, for its admins; without a tenant those of the operator's people."""
+    """Logins and keys of a tenant, for its admins; without a tenant those of the operator's people. A department's admin sees the logins of
+    its people, unlocks and welcomes them, but for those who stand above.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.SetPasswordRequest, _auth_pb2.SetPasswordResponse]  # type: ignore[assignment]
@@ -216,15 +224,19 @@ class AccessServiceAsyncStub(AccessServiceStub):
     a code in a letter. Not for a reseller that entered the tenant.
     """
     SendWelcome: _aio.UnaryUnaryMultiCallable[_auth_pb2.SendWelcomeRequest, _auth_pb2.SendWelcomeResponse]  # type: ignore[assignment]
-    """SendWelcome sends a user a letter, in their language, with login, extension, numbers and a code to choose a password with; a former code is void."""
+    """SendWelcome sends a user a letter, in their language, with login, extension, numbers and a code to choose a password with; a former code is void.
+    Not for a reseller that entered the tenant.
+    """
     RemoveLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.RemoveLoginRequest, _auth_pb2.RemoveLoginResponse]  # type: ignore[assignment]
-    """RemoveLogin takes a user's password, second factor and logins away."""
+    """RemoveLogin takes a user's password, second factor and logins away, and a code in a letter. Whoever is deleted has none of them either."""
     RemoveSecondFactor: _aio.UnaryUnaryMultiCallable[_auth_pb2.RemoveSecondFactorRequest, _auth_pb2.RemoveSecondFactorResponse]  # type: ignore[assignment]
     """RemoveSecondFactor lets a user who lost their authenticator log in with the password alone."""
     UnlockLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.UnlockLoginRequest, _auth_pb2.UnlockLoginResponse]  # type: ignore[assignment]
     """UnlockLogin forgets wrong tries."""
     GetLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetLoginRequest, _auth_pb2.GetLoginResponse]  # type: ignore[assignment]
     """GetLogin says how a user's login stands."""
+    ListLogins: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListLoginsRequest, _auth_pb2.ListLoginsResponse]  # type: ignore[assignment]
+    """ListLogins says who has a login, by user id."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateApiKeyRequest, _auth_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
     """CreateApiKey makes a key for a system; the secret is shown here and never again. Not for a reseller that entered
     a tenant.
@@ -234,7 +246,9 @@ class AccessServiceAsyncStub(AccessServiceStub):
     """RevokeApiKey ends a key; tokens that it got live on for minutes."""
 
 class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Logins and keys of a tenant, for its admins; without a tenant those of the operator's people."""
+    """Logins and keys of a tenant, for its admins; without a tenant those of the operator's people. A department's admin sees the logins of
+    its people, unlocks and welcomes them, but for those who stand above.
+    """
 
     @_abc_1.abstractmethod
     def SetPassword(
@@ -252,7 +266,9 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.SendWelcomeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.SendWelcomeResponse, _abc.Awaitable[_auth_pb2.SendWelcomeResponse]]:
-        """SendWelcome sends a user a letter, in their language, with login, extension, numbers and a code to choose a password with; a former code is void."""
+        """SendWelcome sends a user a letter, in their language, with login, extension, numbers and a code to choose a password with; a former code is void.
+        Not for a reseller that entered the tenant.
+        """
 
     @_abc_1.abstractmethod
     def RemoveLogin(
@@ -260,7 +276,7 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.RemoveLoginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.RemoveLoginResponse, _abc.Awaitable[_auth_pb2.RemoveLoginResponse]]:
-        """RemoveLogin takes a user's password, second factor and logins away."""
+        """RemoveLogin takes a user's password, second factor and logins away, and a code in a letter. Whoever is deleted has none of them either."""
 
     @_abc_1.abstractmethod
     def RemoveSecondFactor(
@@ -285,6 +301,14 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.GetLoginResponse, _abc.Awaitable[_auth_pb2.GetLoginResponse]]:
         """GetLogin says how a user's login stands."""
+
+    @_abc_1.abstractmethod
+    def ListLogins(
+        self,
+        request: _auth_pb2.ListLoginsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListLoginsResponse, _abc.Awaitable[_auth_pb2.ListLoginsResponse]]:
+        """ListLogins says who has a login, by user id."""
 
     @_abc_1.abstractmethod
     def CreateApiKey(

@@ -815,20 +815,24 @@ class ResetLineRequest(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     LEAVE_GROUPS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     leave_groups: _builtins.bool
     """Out of ring, hunt, pickup and paging groups, queues (the user's agents) and supervisions as well; refused where one would have no members."""
     reason: _builtins.str
+    etag: _builtins.str
+    """The user's. Refused with ABORTED if given and not the current one."""
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
         leave_groups: _builtins.bool = ...,
         reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["leave_groups", b"leave_groups", "reason", b"reason", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "leave_groups", b"leave_groups", "reason", b"reason", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

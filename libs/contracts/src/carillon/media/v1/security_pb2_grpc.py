@@ -69,7 +69,8 @@ class SecurityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UnlockLine(self, request, context):
-        """UnlockLine lets the accounts of a user's line try again at every node, after too many wrong passwords; for the tenant's admins.
+        """UnlockLine lets the accounts of a user's line try again at every node, after too many wrong passwords; for the tenant's admins,
+        and a department's for its people but those who stand above.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,9 @@ class SecurityServiceStub:
     LiftBan: _grpc.UnaryUnaryMultiCallable[_security_pb2.LiftBanRequest, _security_pb2.LiftBanResponse]
     """LiftBan lets an address or an account in again and forgets what it did. NOT_FOUND when it is not banned."""
     UnlockLine: _grpc.UnaryUnaryMultiCallable[_security_pb2.UnlockLineRequest, _security_pb2.UnlockLineResponse]
-    """UnlockLine lets the accounts of a user's line try again at every node, after too many wrong passwords; for the tenant's admins."""
+    """UnlockLine lets the accounts of a user's line try again at every node, after too many wrong passwords; for the tenant's admins,
+    and a department's for its people but those who stand above.
+    """
 
 @_typing.type_check_only
 class SecurityServiceAsyncStub(SecurityServiceStub):
@@ -46,7 +48,9 @@ class SecurityServiceAsyncStub(SecurityServiceStub):
     LiftBan: _aio.UnaryUnaryMultiCallable[_security_pb2.LiftBanRequest, _security_pb2.LiftBanResponse]  # type: ignore[assignment]
     """LiftBan lets an address or an account in again and forgets what it did. NOT_FOUND when it is not banned."""
     UnlockLine: _aio.UnaryUnaryMultiCallable[_security_pb2.UnlockLineRequest, _security_pb2.UnlockLineResponse]  # type: ignore[assignment]
-    """UnlockLine lets the accounts of a user's line try again at every node, after too many wrong passwords; for the tenant's admins."""
+    """UnlockLine lets the accounts of a user's line try again at every node, after too many wrong passwords; for the tenant's admins,
+    and a department's for its people but those who stand above.
+    """
 
 class SecurityServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -71,6 +75,8 @@ class SecurityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _security_pb2.UnlockLineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_security_pb2.UnlockLineResponse, _abc.Awaitable[_security_pb2.UnlockLineResponse]]:
-        """UnlockLine lets the accounts of a user's line try again at every node, after too many wrong passwords; for the tenant's admins."""
+        """UnlockLine lets the accounts of a user's line try again at every node, after too many wrong passwords; for the tenant's admins,
+        and a department's for its people but those who stand above.
+        """
 
 def add_SecurityServiceServicer_to_server(servicer: SecurityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
