@@ -414,7 +414,12 @@ def test_too_little_right_changes_nothing_of_others(doors: Doors, known: Mapping
         reads = method.name.startswith(("Get", "List", "Search", "Compare", "Export", "Check", "WhoAmI"))
         if not reads and answer.code == grpc.StatusCode.OK:
             done.append((name, "was done"))
-        done += [(name, word) for word in secret if any(word in str(message) for message in answer.messages)]
+        # Who works here, and how they are called, everybody of the company may know.
+        done += [
+            (name, word)
+            for word in secret
+            if method.name != "ListInternalContacts" and any(word in str(message) for message in answer.messages)
+        ]
         done += [(name, fault)] if (fault := _fault(answer)) else []
     assert not done, done
     assert doors.holding() == before

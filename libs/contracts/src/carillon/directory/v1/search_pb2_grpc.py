@@ -56,7 +56,8 @@ class SearchServiceServicer:
 
     def Search(self, request, context):
         """Search finds resources whose names, numbers, addresses, MACs, ... begin with every word of the query, accents and case aside. What the
-        caller may not see is not found.
+        caller may not see is not found; users find what is theirs, the company's contacts, and of colleagues, groups and their extensions what a
+        contact tells (name, function, e-mail, mobile, extension).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -33,7 +33,8 @@ class SearchServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SearchServiceAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]
     """Search finds resources whose names, numbers, addresses, MACs, ... begin with every word of the query, accents and case aside. What the
-    caller may not see is not found.
+    caller may not see is not found; users find what is theirs, the company's contacts, and of colleagues, groups and their extensions what a
+    contact tells (name, function, e-mail, mobile, extension).
     """
     SearchTenants: _grpc.UnaryUnaryMultiCallable[_search_pb2.SearchTenantsRequest, _search_pb2.SearchTenantsResponse]
     """SearchTenants finds, of all tenants that the caller sees (an operator all, a reseller those below it), the tenants by id, name and domain, and
@@ -49,7 +50,8 @@ class SearchServiceAsyncStub(SearchServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]  # type: ignore[assignment]
     """Search finds resources whose names, numbers, addresses, MACs, ... begin with every word of the query, accents and case aside. What the
-    caller may not see is not found.
+    caller may not see is not found; users find what is theirs, the company's contacts, and of colleagues, groups and their extensions what a
+    contact tells (name, function, e-mail, mobile, extension).
     """
     SearchTenants: _aio.UnaryUnaryMultiCallable[_search_pb2.SearchTenantsRequest, _search_pb2.SearchTenantsResponse]  # type: ignore[assignment]
     """SearchTenants finds, of all tenants that the caller sees (an operator all, a reseller those below it), the tenants by id, name and domain, and
@@ -68,7 +70,8 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.SearchResponse, _abc.Awaitable[_search_pb2.SearchResponse]]:
         """Search finds resources whose names, numbers, addresses, MACs, ... begin with every word of the query, accents and case aside. What the
-        caller may not see is not found.
+        caller may not see is not found; users find what is theirs, the company's contacts, and of colleagues, groups and their extensions what a
+        contact tells (name, function, e-mail, mobile, extension).
         """
 
     @_abc_1.abstractmethod
