@@ -72,10 +72,13 @@ from carillon.directory.v1.auth_pb2 import GetLoginRequest as GetLoginRequest
 from carillon.directory.v1.auth_pb2 import GetLoginResponse as GetLoginResponse
 from carillon.directory.v1.auth_pb2 import ListApiKeysRequest as ListApiKeysRequest
 from carillon.directory.v1.auth_pb2 import ListApiKeysResponse as ListApiKeysResponse
+from carillon.directory.v1.auth_pb2 import ListLoginsRequest as ListLoginsRequest
+from carillon.directory.v1.auth_pb2 import ListLoginsResponse as ListLoginsResponse
 from carillon.directory.v1.auth_pb2 import ListPublicKeysRequest as ListPublicKeysRequest
 from carillon.directory.v1.auth_pb2 import ListPublicKeysResponse as ListPublicKeysResponse
 from carillon.directory.v1.auth_pb2 import LoginRequest as LoginRequest
 from carillon.directory.v1.auth_pb2 import LoginResponse as LoginResponse
+from carillon.directory.v1.auth_pb2 import LoginState as LoginState
 from carillon.directory.v1.auth_pb2 import LogoutRequest as LogoutRequest
 from carillon.directory.v1.auth_pb2 import LogoutResponse as LogoutResponse
 from carillon.directory.v1.auth_pb2 import RefreshRequest as RefreshRequest
