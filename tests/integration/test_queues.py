@@ -35,9 +35,18 @@ queues:
     callback_key: "1"
     callback: {offer_after_seconds: 2, tries: 2, pause_seconds: 10}
     members: [{agent_id: dumas}]
+  - {id: by-key, leave_key: "*", left_by_key: {user_id: dumas}}
+  - {id: short, max_wait_seconds: 1, waited_too_long: {user_id: dumas}}
+  - {id: deserted, leave_without_agents: true, no_agents: {user_id: dumas}}
+  - {id: tiny, max_size: 1, full: {user_id: dumas}}
 extensions:
   - {id: "158", destination: {queue_id: hotline}}
+  - {id: "1591", destination: {queue_id: by-key}}
+  - {id: "1592", destination: {queue_id: short}}
+  - {id: "1593", destination: {queue_id: deserted}}
+  - {id: "1594", destination: {queue_id: tiny}}
 numbers:
+  - {id: "+41215550152", destination: {queue_id: tiny}}
   - {id: "+41215550150", destination: {queue_id: hotline}}
   - {id: "+41215550151", destination: {queue_id: patient}}
 """
@@ -203,3 +212,40 @@ async def test_a_caller_from_outside_is_offered_it_and_called_back_through_the_c
     assert {(record["direction"], record["status"]) for record in records} >= {("outbound", "answered")}
     (asked_record,) = [record for record in records if "queues" in record]
     assert [(each["queue_id"], each["left_reason"]) for each in asked_record["queues"]] == [("patient", "called_back")]
+
+
+async def test_every_way_out_of_a_queue_leads_where_it_says(system: System, hotline: Hotline) -> None:
+    """By key, after the longest wait, without agents, and past a queue that is full."""
+    known = system.call_ids()
+    async with AsyncExitStack() as stack:
+        agent = await stack.enter_async_context(phone(system, "101", AGENT_HZ))
+        waiting = await stack.enter_async_context(phone(system, "102", CALLER_HZ))
+        replace = {"[caller]": caller(5), '<exec rtp_stream="SOUND,-1,8"/>': ""}
+        stack.enter_context(
+            Sipp("carrier_calls.xml", system.sip, "-d", "180000", ip=CARRIER, seconds=200, replace=replace, dest="+41215550152")
+        )
+        async with asyncio.timeout(60):
+            while not (await hotline.state("tiny")).waiting:
+                await asyncio.sleep(0.1)
+        for number, queue_id in enumerate(("by-key", "short", "deserted", "tiny"), 1):
+            await waiting.command("dial", f"sip:159{number}@{system.tenant['realm']}")
+            if queue_id == "by-key":
+                await happened(waiting, "CALL_ESTABLISHED", 1)
+                async with asyncio.timeout(60):
+                    while not (await hotline.state(queue_id)).waiting:
+                        await asyncio.sleep(0.1)
+                await waiting.command("sndcode", "*")
+            await happened(agent, "CALL_INCOMING", number)
+            assert [each.number for each in (await hotline.state(queue_id)).callers if each.number == "102"] == []
+            await agent.command("accept")
+            await happened(agent, "CALL_ESTABLISHED", number)
+            await happened(waiting, "CALL_ESTABLISHED", number)
+            await agent.command("hangup")
+            await happened(waiting, "CALL_CLOSED", number)
+        for each in (await hotline.state("tiny")).callers:
+            await hotline.stub.ReleaseCaller(pb.ReleaseCallerRequest(call_id=each.call_id), timeout=10)
+    records = await asyncio.to_thread(system.new_records, known, 5)
+    mine = [record for record in records if record["caller"] == "102"]
+    assert sorted((record["dialled"], record["answered_by"]) for record in mine) == [(f"159{number}", "dumas") for number in range(1, 5)]
+    left = {record["dialled"]: [each["left_reason"] for each in record.get("queues", [])] for record in mine}
+    assert (left["1591"], left["1592"]) == (["left_by_key"], ["waited_too_long"])

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from carillon_contracts.feature_codes import rung_at
+from carillon_routing.adapters.sentences import library
 from carillon_routing.domain.cursor import Cursor, QueueWait
 from carillon_routing.domain.facts import CallFacts, UserTarget
 from carillon_routing.domain.queue_steps import QueueSeen
 from carillon_routing.domain.queued import queued
+from carillon_routing.domain.sentences import AS_WRITTEN
 from carillon_routing.domain.timetables import MAX_GROUPS
 from carillon_routing.testing import SimulatedCall, World, small_company
 
@@ -70,6 +72,9 @@ def test_a_members_forwarding_counts_where_the_group_follows_it(kind: str) -> No
     assert rung(calling(kind, more=follows, **away)) == ["+41791234567@carrier", "ben", "carl"]
     assert rung(calling(kind, more=follows, do_not_disturb=True, **away)) == ["+41791234567@carrier", "ben", "carl"]
     assert rung(calling(kind, more=follows, **NEVER, **away)) == ["ben", "carl"]
+    told = [(line.subject, line.reason) for line in calling(kind, more=follows, **away).last.trace]
+    assert all(library().recognise("subjects", subject).kind != AS_WRITTEN for subject, _ in told)
+    assert all(library().recognise("reasons", reason).kind != AS_WRITTEN for _, reason in told)
     to_ben: dict[str, Any] = {"forwarding": {"unconditional": {"extension_id": "102"}}}
     assert rung(calling(kind, more=follows, **to_ben)) == ["ben", "carl"], "ben rings once"
     to_box: dict[str, Any] = {"forwarding": {"unconditional": {"mailbox_id": "main"}}}

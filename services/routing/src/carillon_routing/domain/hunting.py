@@ -17,16 +17,13 @@ def hunted(walk: Walk, group: HuntGroup) -> tuple[Slot, ...]:
         start, stop = 0, group.timeout_seconds
         if group.strategy == "first_idle":
             start, stop = turn * group.ring_seconds, min((turn + 1) * group.ring_seconds, group.timeout_seconds)
+        subject, who = (f"user/{reach.user_id}", "") if reach.user_id else (f"member {turn + 1}", f"{reach} ")
         if start >= stop:
-            walk.note(f"hunt_group/{group.id} {_subject(reach)}", False, f"would ring from {start} s, after the group's {stop} s")
+            walk.note(f"hunt_group/{group.id} {subject}", False, f"{who}would ring from {start} s, after the group's {stop} s")
             continue
-        walk.note(f"hunt_group/{group.id} {_subject(reach)}", True, f"{group.strategy}: rings from {start} s to {stop} s")
+        walk.note(f"hunt_group/{group.id} {subject}", True, f"{group.strategy}: {who}rings from {start} s to {stop} s")
         slots.append(Slot(str(turn + 1), reach, start, stop))
     return tuple(slots)
-
-
-def _subject(reach: Reach) -> str:
-    return f"user/{reach.user_id}" if reach.user_id else f"number {reach.number}"
 
 
 def _idle(walk: Walk, group: HuntGroup) -> list[Reach]:
