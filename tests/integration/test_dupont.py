@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from carillon_cli.phone import g711, tones
-from carillon_cli.phone.baresip import Baresip
 from strangers.kamailio import kamailio, needs_kamailio
-from strangers.phones import among, holds, phone
+from strangers.phones import among, holds, listens, phone
 from strangers.reflection import Reflected
 from strangers.sipp import Sipp
 from strangers.story import CARRIER, CARRIER_PORT, Story
@@ -47,12 +46,6 @@ def fresh(story: Story, known: set[str], count: int) -> list[dict[str, Any]]:
     """Records that are not among the known, once there are so many."""
     found = [record for record in story.records() if record["call_id"] not in known]
     return found if len(found) >= count else []
-
-
-async def listens(ear: Baresip) -> None:
-    """Whoever is called has answered and can be heard: digits go through from here on."""
-    await ear.until_event("CALL_ESTABLISHED", 30)
-    await holds(lambda: (heard := ear.heard()).total - heard.silence > 0.2, "somebody speaks", 30)
 
 
 @pytest.mark.feature("R-1", "R-5", "R-21")

@@ -112,9 +112,12 @@ async def test_callers_wait_over_a_killed_routing_and_are_served_in_order(system
         for number in (1, 2, 3):
             await happened(agent, "CALL_INCOMING", number)
             assert await hotline.numbers("offered") == [caller(number)]
+            killed = system.kill("routing") if number == 2 else 0
             await agent.command("accept")
             await happened(agent, "CALL_ESTABLISHED", number)
-            async with asyncio.timeout(30):
+            if killed:
+                await asyncio.to_thread(system.until_restarted, "routing", killed)
+            async with asyncio.timeout(60):
                 while await hotline.numbers("talking") != [caller(number)]:
                     await asyncio.sleep(0.1)
             await agent.command("hangup")

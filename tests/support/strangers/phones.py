@@ -34,6 +34,12 @@ async def happened(who: Baresip, kind: str, times: int = 1, seconds: float = 30)
     await holds(lambda: sum(event.get("type") == kind for event in who.events) >= times, f"{kind} {times}", seconds)
 
 
+async def listens(ear: Baresip) -> None:
+    """Whoever is called has answered and can be heard: digits go through from here on."""
+    await ear.until_event("CALL_ESTABLISHED", 30)
+    await holds(lambda: (heard := ear.heard()).total - heard.silence > 0.2, "somebody speaks", 30)
+
+
 @asynccontextmanager
 async def phone(system: System, extension: str, hz: int) -> AsyncIterator[Baresip]:
     """A phone of the extension's user that says this tone."""
