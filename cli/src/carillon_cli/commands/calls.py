@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 
 from carillon.media.v1 import call_control_pb2 as pb
 from carillon.media.v1 import call_control_pb2_grpc, media_pb2, media_pb2_grpc
@@ -13,10 +14,17 @@ from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
 WATCH_SECONDS = 1.0
 #: What can be done about the recording of a call.
 RECORDING = {
-    "record": "record this talk, each side into a file of its own",
+    "record": "record this talk (see --sides, --tone)",
     "stop-recording": "end the recordings of this call",
     "pause-recording": "leave out what is said in this call from now on",
     "resume-recording": "go on with a recording that was paused",
+}
+SIDES: Mapping[str, pb.RecordingSides.ValueType] = {
+    "each": pb.RECORDING_SIDES_EACH,
+    "mix": pb.RECORDING_SIDES_MIX,
+    "stereo": pb.RECORDING_SIDES_STEREO,
+    "caller": pb.RECORDING_SIDES_CALLER,
+    "called": pb.RECORDING_SIDES_CALLED,
 }
 
 
@@ -28,6 +36,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--hang-up", metavar="ID", default="", help="end this call")
     for name, text in RECORDING.items():
         what.add_argument(f"--{name}", metavar="ID", default="", help=text)
+    parser.add_argument("--sides", choices=SIDES, default="each", help="what --record records; each: a file for each side")
+    parser.add_argument("--tone", action="store_true", help="both sides hear a tone now and then while --record records")
     system_arguments(parser)
 
 
@@ -39,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     for name in RECORDING:
         if call_id := getattr(options, name.replace("-", "_")):
-            asyncio.run(record(system, system.tenant(options.tenant), name, call_id))
+            asyncio.run(record(system, system.tenant(options.tenant), name, call_id, sides=SIDES[options.sides], tone=options.tone))
             return 0
     asyncio.run(_watch(system, system.tenant(options.tenant), as_json=options.json, endless=options.watch))
     return 0
@@ -64,13 +74,22 @@ async def hang_up(system: System, tenant: str, call_id: str) -> None:
         await ask(service.HangUpCall(pb.HangUpCallRequest(call_id=call_id), timeout=RPC_SECONDS), "media")
 
 
-async def record(system: System, tenant: str, what: str, call_id: str) -> None:
+async def record(
+    system: System,
+    tenant: str,
+    what: str,
+    call_id: str,
+    *,
+    sides: pb.RecordingSides.ValueType = pb.RECORDING_SIDES_EACH,
+    tone: bool = False,
+) -> None:
     """Begin, end, pause or go on."""
     async with system.channel("media", tenant) as media:
         service = call_control_pb2_grpc.CallControlServiceStub(media)
         match what:
             case "record":
-                await ask(service.StartRecording(pb.StartRecordingRequest(call_id=call_id), timeout=RPC_SECONDS), "media")
+                wanted = pb.StartRecordingRequest(call_id=call_id, sides=sides, tone=tone)
+                await ask(service.StartRecording(wanted, timeout=RPC_SECONDS), "media")
             case "stop-recording":
                 await ask(service.StopRecording(pb.StopRecordingRequest(call_id=call_id), timeout=RPC_SECONDS), "media")
             case "pause-recording":

@@ -174,6 +174,7 @@ SOUNDS = {
             "announcement": [{"audio_id": "welcome"}],
             "tone": True,
             "stereo": True,
+            "sides": "caller",
             "retention_days": 90,
             "key": "*2",
         }

@@ -16,7 +16,7 @@ from carillon_kit.grpc_server import current_principal, current_tenant
 from carillon_media.domain import inputs
 from carillon_media.domain.identity import is_dialable
 from carillon_media.domain.keys import Manner
-from carillon_media.domain.steps import Speech
+from carillon_media.domain.steps import Speech, TapeSides
 from carillon_media.grpc_features import FeatureVerbs, check, refusals, who
 from carillon_media.handlers.control import CallControl, UnknownCall
 from carillon_media.handlers.feature_control import FeatureControl
@@ -55,6 +55,14 @@ CALL_CONTROL_RIGHTS: Mapping[str, frozenset[str]] = dict.fromkeys(
 #: So begin the arguments that routing takes as variables of the call.
 VARIABLE = "variables."
 MAX_DIGITS = 64
+_SIDES: Mapping[int, TapeSides] = {
+    pb.RECORDING_SIDES_UNSPECIFIED: "said",
+    pb.RECORDING_SIDES_EACH: "said",
+    pb.RECORDING_SIDES_MIX: "mix",
+    pb.RECORDING_SIDES_STEREO: "stereo",
+    pb.RECORDING_SIDES_CALLER: "caller",
+    pb.RECORDING_SIDES_CALLED: "called",
+}
 _MANNERS: Mapping[int, Manner] = {
     pb.DIGITS_MANNER_UNSPECIFIED: "auto",
     pb.DIGITS_MANNER_TELEPHONE_EVENTS: "events",
@@ -134,8 +142,10 @@ class CallControlApi(FeatureVerbs, CallControlServiceServicer):
         many = f"at most {MAX_LABELS}, of {MAX_LABEL} characters" if long or len(request.labels) > MAX_LABELS else ""
         seconds = request.max_seconds or MAX_RECORDING_SECONDS
         bounds = "" if 0 < seconds <= MAX_RECORDING_SECONDS else f"1 to {MAX_RECORDING_SECONDS}"
-        check({"labels": many, "max_seconds": bounds})
-        await self._ask(request.call_id, inputs.RecordRequested(who(), dict(request.labels), seconds * 1000))
+        sides = _SIDES.get(request.sides)
+        check({"labels": many, "max_seconds": bounds, "sides": "" if sides else "not known"})
+        assert sides is not None
+        await self._ask(request.call_id, inputs.RecordRequested(who(), dict(request.labels), seconds * 1000, sides, request.tone))
         return pb.StartRecordingResponse()
 
     async def StopRecording(self, request: pb.StopRecordingRequest, context: Context) -> pb.StopRecordingResponse:

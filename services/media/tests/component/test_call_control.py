@@ -151,6 +151,32 @@ async def test_both_sides_are_recorded_under_their_labels(house: Any, words: Any
     await house.ended()
 
 
+async def test_one_side_alone_is_recorded_and_a_tone_tells_both(house: Any, words: Any, control: Any, talk: Any) -> None:
+    anne, anne_to, bob, bob_to, session = talk
+    sides, here = pb.RECORDING_SIDES_CALLED, call_id(house)
+    await control.StartRecording(pb.StartRecordingRequest(call_id=here, sides=sides, tone=True))
+    await eventually(lambda: all(any(max(decode(p.payload, "PCMA")) > 1000 for p in phone.rtp.received) for phone in (anne, bob)))
+
+    def frames(audio: bytes, hertz: int) -> int:
+        return sum(share_of(decode(audio[at : at + 160], "PCMA"), hertz) > 0.9 for at in range(0, len(audio), 160))
+
+    def both_speak_and_hear() -> bool:
+        for phone, to, hertz in ((anne, anne_to, 440), (bob, bob_to, 880)):
+            phone.rtp.send_audio(tone(hertz, 20, "PCMA"), "PCMA", to)
+        return all(frames(b"".join(p.payload for p in one.rtp.received), hertz) >= 10 for one, hertz in ((anne, 880), (bob, 440)))
+
+    await eventually(both_speak_and_hear)
+    await control.StopRecording(pb.StopRecordingRequest(call_id=here))
+    await eventually(lambda: "recording_finished b1" in words.story(house.events()))
+    (finished,) = [event for event in house.events() if event.type.endswith("recording_finished.v1")]
+    data = await house.objects.get(finished.data["object"])
+    said = data[data.index(b"data") + 8 :]
+    assert frames(said, 880) >= 5
+    assert frames(said, 440) == 0
+    anne.do("bye", session)
+    await house.ended()
+
+
 async def test_click_to_call(house: Any, words: Any, control: Any) -> None:
     house.application.follow(words.ring("bob"))
     anne, second, bob = await house.phone("anne"), await house.phone("anne"), await house.phone("bob")

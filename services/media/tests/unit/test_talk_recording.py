@@ -171,3 +171,33 @@ def test_a_talk_s_recording_ends_with_it_when_the_application_is_asked_what_come
     bench.arrive().decide(Ring((RingTarget("t", "bob", 0, 20_000),), ask_after_answer=True, recording=RecordingPlan()))
     bench.feed(inputs.LegAccepted("b1"), inputs.LegLeft("b1"))
     assert [output.leg_id for output in bench.last if isinstance(output, outputs.StopRecording)] == ["a"]
+
+
+@pytest.mark.parametrize(("only", "leg_id"), [("caller", "a"), ("called", "b1")])
+def test_a_policy_may_want_one_side_alone(bench: Any, only: Any, leg_id: str) -> None:
+    talk(bench, RecordingPlan(only=only, stereo=True, tone=True))
+    (tape,) = [output for output in bench.out if isinstance(output, outputs.RecordFrom)]
+    assert (tape.leg_id, tape.sides, tape.tone_ms) == (leg_id, "said", 15_000)
+    assert bench.event(events.RecordingStarted, leg_id).labels["leg_id"] == leg_id
+
+
+@pytest.mark.parametrize(
+    ("sides", "begins"),
+    [
+        ("said", [("a", "said"), ("b1", "said")]),
+        ("mix", [("a", "mix")]),
+        ("stereo", [("a", "stereo")]),
+        ("caller", [("a", "said")]),
+        ("called", [("b1", "said")]),
+    ],
+)
+def test_who_asks_says_which_sides_are_recorded_and_whether_a_tone_tells_so(bench: Any, sides: Any, begins: list[tuple[str, str]]) -> None:
+    talk(bench, None)
+    bench.feed(inputs.RecordRequested("olga", {}, 60_000, sides, tone=True))
+    assert begun(bench) == begins
+    assert {output.tone_ms for output in bench.last if isinstance(output, outputs.RecordFrom)} == {15_000}
+    assert {"leg_id" in event.labels for event in _started(bench)} == {sides not in ("mix", "stereo")}
+
+
+def _started(bench: Any) -> list[events.RecordingStarted]:
+    return [o.event for o in bench.out if isinstance(o, outputs.Journal) and isinstance(o.event, events.RecordingStarted)]

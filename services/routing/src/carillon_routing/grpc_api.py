@@ -5,7 +5,7 @@ it is kept.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -329,12 +329,20 @@ def _reminder(reminder: facts.HoldReminder) -> pb.HoldReminder:
     return pb.HoldReminder(every_ms=reminder.every_ms, prompts=_prompts(reminder.phrases))
 
 
+_ONLY: Mapping[str, pb.RecordedSide.ValueType] = {
+    "both": pb.RECORDED_SIDE_UNSPECIFIED,
+    "caller": pb.RECORDED_SIDE_CALLER,
+    "called": pb.RECORDED_SIDE_CALLED,
+}
+
+
 def _recording(recording: facts.Recording) -> pb.Recording:
     return pb.Recording(
         on_demand=recording.on_demand,
         announcement=_prompts(recording.announcement),
         tone=recording.tone,
         stereo=recording.stereo,
+        only=_ONLY[recording.sides],
         retention_days=recording.retention_days,
         key=recording.key,
         labels={"recording_policy_id": recording.policy_id},

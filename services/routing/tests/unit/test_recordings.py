@@ -17,7 +17,15 @@ from carillon_routing.testing import small_company
 
 pytestmark = pytest.mark.feature("M-10")
 POLICIES: list[dict[str, Any]] = [
-    {"id": "all", "mode": "always", "stereo": True, "tone": True, "retention_days": 30, "announcement": [{"text": "Recorded"}]},
+    {
+        "id": "all",
+        "mode": "always",
+        "stereo": True,
+        "sides": "called",
+        "tone": True,
+        "retention_days": 30,
+        "announcement": [{"text": "Recorded"}],
+    },
     {"id": "some", "mode": "on_demand", "key": "*2"},
     {"id": "none", "mode": "never"},
 ]
@@ -69,7 +77,14 @@ def test_a_queue_s_policy_comes_before_those_of_its_agents() -> None:
 def test_the_tenant_s_policy_is_for_all() -> None:
     found, trace = recording(company(tenant="all"))
     assert found is not None
-    assert (found.on_demand, found.stereo, found.tone, found.retention_days, found.from_tenant) == (False, True, True, 30, True)
+    assert (found.on_demand, found.stereo, found.sides, found.tone, found.retention_days, found.from_tenant) == (
+        False,
+        True,
+        "called",
+        True,
+        30,
+        True,
+    )
     assert [phrase.text for phrase in found.announcement] == ["Recorded"]
     assert trace == ["tenant recording"]
 

@@ -53,5 +53,6 @@ class RecordingPolicy(Resource):
     announcement: tuple[Announcement, ...] = ()
     tone: bool = False
     stereo: bool = False
+    sides: Literal["both", "caller", "called"] = "both"
     retention_days: Annotated[int, Field(ge=0, le=3650)] = 0
     key: Annotated[str, StringConstraints(pattern=r"^[0-9*#]{1,6}$")] = "*1"

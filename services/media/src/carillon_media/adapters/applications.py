@@ -55,6 +55,7 @@ from carillon_media.domain.steps import (
     Supervise,
     SuperviseMode,
     SuperviseOutcome,
+    TalkSide,
     TrunkTarget,
     Wait,
     WaitOutcome,
@@ -277,6 +278,9 @@ def _reminder(reminder: pb.HoldReminder) -> HoldReminder:
     return HoldReminder(max(MIN_REMINDER_MS, reminder.every_ms), _prompts(reminder.prompts))
 
 
+_ONLY: Mapping[int, TalkSide] = {pb.RECORDED_SIDE_CALLER: "caller", pb.RECORDED_SIDE_CALLED: "called"}
+
+
 def _recording(recording: pb.Recording) -> RecordingPlan:
     key = recording.key if set(recording.key) <= set("0123456789*#") and len(recording.key) <= MAX_KEY else ""
     return RecordingPlan(
@@ -284,6 +288,7 @@ def _recording(recording: pb.Recording) -> RecordingPlan:
         announcement=_prompts(recording.announcement),
         tone=recording.tone,
         stereo=recording.stereo,
+        only=_ONLY.get(recording.only, ""),
         retention_days=max(0, recording.retention_days),
         key=key,
         labels=dict(list(recording.labels.items())[:MAX_LABELS]),

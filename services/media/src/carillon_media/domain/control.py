@@ -145,7 +145,9 @@ def _play(call: CallState, phase: Talking, given: inputs.PlayRequested) -> None:
 
 
 def _record(call: CallState, phase: Talking, given: inputs.RecordRequested) -> None:
-    talk_recording.start(call, phase, TalkTape(given.labels, given.max_ms, "said", asked=True))
+    talk_recording.start(
+        call, phase, TalkTape(given.labels, given.max_ms, given.sides, talk_recording.TONE_MS if given.tone else 0, asked=True)
+    )
 
 
 def _pause_recording(call: CallState, phase: Phase, given: inputs.PauseRecordRequested) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from carillon_contracts.call import ToneName, TraceLine
 from carillon_media.domain.facts import Contact
 from carillon_media.domain.keys import KeyKind, Manner
-from carillon_media.domain.steps import Carried, ConferenceResult, Prompt, Step
+from carillon_media.domain.steps import Carried, ConferenceResult, Prompt, Step, TapeSides
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +249,13 @@ class PlayRequested:
 
 @dataclass(frozen=True, slots=True)
 class RecordRequested:
-    """Both legs are to be recorded, each into a file of its own."""
+    """The talk is to be recorded, with a tone now and then for both if it is so wanted."""
 
     requested_by: str
     labels: Mapping[str, str]
     max_ms: int
+    sides: TapeSides = "said"
+    tone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

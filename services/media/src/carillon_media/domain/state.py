@@ -32,6 +32,7 @@ from carillon_media.domain.steps import (
     Wait,
 )
 from carillon_media.domain.timetable import Timetable
+from carillon_rtp.values import RecordedSides
 
 Party = Literal["caller", "callee", "system"]
 LegState = Literal["offered", "ringing", "answered", "ended"]
@@ -452,7 +453,8 @@ class CallState:
     def start_talk_tape(self, tape: Tape, wanted: TalkTape) -> None:
         """Record the leg's talk from now on."""
         self.tapes[tape.recording_id] = replace(tape, talk=wanted)
-        self.do(outputs.RecordFrom(tape.leg_id, tape.recording_id, wanted.max_ms, 0, "", wanted.sides, wanted.tone_ms))
+        sides: RecordedSides = wanted.sides if wanted.sides in ("mix", "stereo") else "said"
+        self.do(outputs.RecordFrom(tape.leg_id, tape.recording_id, wanted.max_ms, 0, "", sides, wanted.tone_ms))
 
     def start_tape(self, tape: Tape, max_ms: int, silence_ms: int = 0, finish_digits: str = "") -> None:
         """Record what the leg says from now on."""

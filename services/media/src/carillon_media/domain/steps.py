@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from carillon_media.domain.causes import RingResult
-from carillon_rtp.values import RecordedSides
 
 SuperviseMode = Literal["listen", "whisper", "barge"]
 
@@ -89,6 +88,11 @@ class RingTarget:
     stop_after_ms: int = 0
 
 
+#: One of the two who talk; after a transfer the caller is who was there before.
+TalkSide = Literal["", "caller", "called"]
+TapeSides = Literal["said", "mix", "stereo", "caller", "called"]
+
+
 @dataclass(frozen=True, slots=True)
 class RecordingPlan:
     """How a talk is recorded: at once, or when a user of the tenant presses the key or somebody asks for it."""
@@ -97,6 +101,8 @@ class RecordingPlan:
     announcement: tuple[Prompt, ...] = ()
     tone: bool = False
     stereo: bool = False
+    #: Only that side is recorded; empty: both.
+    only: TalkSide = ""
     retention_days: int = 0
     key: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -108,11 +114,11 @@ class RecordingPlan:
 
 @dataclass(frozen=True, slots=True)
 class TalkTape:
-    """A recording of a talk as it is begun; `asked`: somebody wanted it, not the policy."""
+    """A recording of a talk as it is begun; "said": each side into a file of its own; `asked`: somebody wanted it, not the policy."""
 
     labels: Mapping[str, str]
     max_ms: int
-    sides: RecordedSides
+    sides: TapeSides
     tone_ms: int = 0
     asked: bool = False
 

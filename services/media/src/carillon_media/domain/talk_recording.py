@@ -6,8 +6,8 @@ says; the key of a phone that is not a user's does nothing.
 
 from carillon_contracts import call as events
 from carillon_media.domain import inputs, outputs, taping
-from carillon_media.domain.state import CallState, Leg, Talking
-from carillon_media.domain.steps import Carried, RecordingPlan, TalkTape
+from carillon_media.domain.state import CALLER, CallState, Leg, Talking
+from carillon_media.domain.steps import Carried, RecordingPlan, TalkTape, TapeSides
 
 MAX_MS = 2 * 3_600_000
 #: Between two tones where the policy wants them.
@@ -89,14 +89,15 @@ def _start(call: CallState, phase: Talking, plan: RecordingPlan, *, asked: bool)
     labels = dict(plan.labels)
     if plan.retention_days:
         labels["retention_days"] = str(plan.retention_days)
-    start(call, phase, TalkTape(labels, MAX_MS, "stereo" if plan.stereo else "mix", TONE_MS if plan.tone else 0, asked))
+    sides: TapeSides = plan.only or ("stereo" if plan.stereo else "mix")
+    start(call, phase, TalkTape(labels, MAX_MS, sides, TONE_MS if plan.tone else 0, asked))
 
 
 def start(call: CallState, phase: Talking, wanted: TalkTape) -> None:
     """Record the two, who are told so where their policy wants it."""
     call.tape_paused = False
     call.tape_parts += 1
-    for leg_id in (call.anchor, phase.peer) if wanted.sides == "said" else (call.anchor,):
+    for leg_id in _taped(call, phase, wanted.sides):
         _roll(call, leg_id, wanted)
     announcement = phase.ring.recording.announcement if phase.ring.recording is not None else ()
     for leg_id in (call.anchor, phase.peer) if announcement else ():
@@ -105,8 +106,21 @@ def start(call: CallState, phase: Talking, wanted: TalkTape) -> None:
             call.do(outputs.PlayTo(leg_id, call.name("announce"), announcement))
 
 
+def _taped(call: CallState, phase: Talking, sides: TapeSides) -> tuple[str, ...]:
+    """The legs that are recorded; whose recording has both sides is the first one."""
+    match sides:
+        case "said":
+            return call.anchor, phase.peer
+        case "called" if phase.peer != CALLER:
+            return (phase.peer,)
+        case "caller" if phase.peer == CALLER:
+            return (phase.peer,)
+        case _:
+            return (call.anchor,)
+
+
 def _roll(call: CallState, leg_id: str, wanted: TalkTape) -> None:
     labels = {**wanted.labels, PART: str(call.tape_parts)}
-    if wanted.sides == "said":
+    if wanted.sides not in ("mix", "stereo"):
         labels["leg_id"] = leg_id
     call.start_talk_tape(taping.prepare(call, leg_id, labels, 0), wanted)

@@ -123,6 +123,7 @@ class Recording:
     key: str
     never: bool = False
     from_tenant: bool = False
+    sides: Literal["both", "caller", "called"] = "both"
 
 
 @dataclass(frozen=True, slots=True)

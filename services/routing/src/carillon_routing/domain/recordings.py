@@ -58,6 +58,7 @@ def _plan(walk: Walk, policy: RecordingPolicy) -> Recording:
         announcement=walk.speak(policy.announcement) if policy.announcement and policy.mode != "never" else (),
         tone=policy.tone,
         stereo=policy.stereo,
+        sides=policy.sides,
         retention_days=policy.retention_days,
         key=policy.key,
         never=policy.mode == "never",

@@ -42,6 +42,24 @@ DIRECTION_FROM_USER: Direction.ValueType  # 2
 """From a user's device."""
 Global___Direction: _TypeAlias = Direction  # noqa: Y015
 
+class _RecordedSide:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecordedSideEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordedSide.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECORDED_SIDE_UNSPECIFIED: _RecordedSide.ValueType  # 0
+    RECORDED_SIDE_CALLER: _RecordedSide.ValueType  # 1
+    RECORDED_SIDE_CALLED: _RecordedSide.ValueType  # 2
+
+class RecordedSide(_RecordedSide, metaclass=_RecordedSideEnumTypeWrapper):
+    """After a transfer the caller is who was there before."""
+
+RECORDED_SIDE_UNSPECIFIED: RecordedSide.ValueType  # 0
+RECORDED_SIDE_CALLER: RecordedSide.ValueType  # 1
+RECORDED_SIDE_CALLED: RecordedSide.ValueType  # 2
+Global___RecordedSide: _TypeAlias = RecordedSide  # noqa: Y015
+
 class _SuperviseMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -579,6 +597,7 @@ class Recording(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     NEVER_FIELD_NUMBER: _builtins.int
     FROM_TENANT_FIELD_NUMBER: _builtins.int
+    ONLY_FIELD_NUMBER: _builtins.int
     on_demand: _builtins.bool
     """Nothing is recorded until somebody presses the key or asks for it by API."""
     tone: _builtins.bool
@@ -593,6 +612,8 @@ class Recording(_message.Message):
     """Nothing is recorded, though the talk before a transfer was."""
     from_tenant: _builtins.bool
     """Only the tenant says so: what was said of the talk before an attended transfer comes first."""
+    only: Global___RecordedSide.ValueType
+    """One side alone; unset: both."""
     @_builtins.property
     def announcement(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prompt]:
         """Both sides hear it first."""
@@ -613,10 +634,11 @@ class Recording(_message.Message):
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         never: _builtins.bool = ...,
         from_tenant: _builtins.bool = ...,
+        only: Global___RecordedSide.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "from_tenant", b"from_tenant", "key", b"key", "labels", b"labels", "never", b"never", "on_demand", b"on_demand", "retention_days", b"retention_days", "stereo", b"stereo", "tone", b"tone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "from_tenant", b"from_tenant", "key", b"key", "labels", b"labels", "never", b"never", "on_demand", b"on_demand", "only", b"only", "retention_days", b"retention_days", "stereo", b"stereo", "tone", b"tone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,37 +28,39 @@ from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,carillon/directory/v1/recording_policy.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xf3\x01\n\x0fRecordingPolicy\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x32\n\x04mode\x18\x0b \x01(\x0e\x32$.carillon.directory.v1.RecordingMode\x12\x39\n\x0c\x61nnouncement\x18\x0c \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x0c\n\x04tone\x18\r \x01(\x08\x12\x0e\n\x06stereo\x18\x0e \x01(\x08\x12\x16\n\x0eretention_days\x18\x0f \x01(\x05\x12\x0b\n\x03key\x18\x10 \x01(\t\"S\n\x19GetRecordingPolicyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"^\n\x1aGetRecordingPolicyResponse\x12@\n\x10recording_policy\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.RecordingPolicy\"\xc0\x01\n\x1cListRecordingPoliciesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"|\n\x1dListRecordingPoliciesResponse\x12\x42\n\x12recording_policies\x18\x01 \x03(\x0b\x32&.carillon.directory.v1.RecordingPolicy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"p\n\x1c\x43reateRecordingPolicyRequest\x12@\n\x10recording_policy\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.RecordingPolicy\x12\x0e\n\x06reason\x18\x02 \x01(\t\"a\n\x1d\x43reateRecordingPolicyResponse\x12@\n\x10recording_policy\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.RecordingPolicy\"\xa1\x01\n\x1cUpdateRecordingPolicyRequest\x12@\n\x10recording_policy\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.RecordingPolicy\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"a\n\x1dUpdateRecordingPolicyResponse\x12@\n\x10recording_policy\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.RecordingPolicy\"H\n\x1c\x44\x65leteRecordingPolicyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1f\n\x1d\x44\x65leteRecordingPolicyResponse*\x82\x01\n\rRecordingMode\x12\x1e\n\x1aRECORDING_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14RECORDING_MODE_NEVER\x10\x01\x12\x1c\n\x18RECORDING_MODE_ON_DEMAND\x10\x02\x12\x19\n\x15RECORDING_MODE_ALWAYS\x10\x03\x32\xa7\x05\n\x16RecordingPolicyService\x12y\n\x12GetRecordingPolicy\x12\x30.carillon.directory.v1.GetRecordingPolicyRequest\x1a\x31.carillon.directory.v1.GetRecordingPolicyResponse\x12\x82\x01\n\x15ListRecordingPolicies\x12\x33.carillon.directory.v1.ListRecordingPoliciesRequest\x1a\x34.carillon.directory.v1.ListRecordingPoliciesResponse\x12\x82\x01\n\x15\x43reateRecordingPolicy\x12\x33.carillon.directory.v1.CreateRecordingPolicyRequest\x1a\x34.carillon.directory.v1.CreateRecordingPolicyResponse\x12\x82\x01\n\x15UpdateRecordingPolicy\x12\x33.carillon.directory.v1.UpdateRecordingPolicyRequest\x1a\x34.carillon.directory.v1.UpdateRecordingPolicyResponse\x12\x82\x01\n\x15\x44\x65leteRecordingPolicy\x12\x33.carillon.directory.v1.DeleteRecordingPolicyRequest\x1a\x34.carillon.directory.v1.DeleteRecordingPolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,carillon/directory/v1/recording_policy.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xa9\x02\n\x0fRecordingPolicy\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x32\n\x04mode\x18\x0b \x01(\x0e\x32$.carillon.directory.v1.RecordingMode\x12\x39\n\x0c\x61nnouncement\x18\x0c \x03(\x0b\x32#.carillon.directory.v1.Announcement\x12\x0c\n\x04tone\x18\r \x01(\x08\x12\x0e\n\x06stereo\x18\x0e \x01(\x08\x12\x16\n\x0eretention_days\x18\x0f \x01(\x05\x12\x0b\n\x03key\x18\x10 \x01(\t\x12\x34\n\x05sides\x18\x11 \x01(\x0e\x32%.carillon.directory.v1.RecordingSides\"S\n\x19GetRecordingPolicyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"^\n\x1aGetRecordingPolicyResponse\x12@\n\x10recording_policy\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.RecordingPolicy\"\xc0\x01\n\x1cListRecordingPoliciesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"|\n\x1dListRecordingPoliciesResponse\x12\x42\n\x12recording_policies\x18\x01 \x03(\x0b\x32&.carillon.directory.v1.RecordingPolicy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"p\n\x1c\x43reateRecordingPolicyRequest\x12@\n\x10recording_policy\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.RecordingPolicy\x12\x0e\n\x06reason\x18\x02 \x01(\t\"a\n\x1d\x43reateRecordingPolicyResponse\x12@\n\x10recording_policy\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.RecordingPolicy\"\xa1\x01\n\x1cUpdateRecordingPolicyRequest\x12@\n\x10recording_policy\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.RecordingPolicy\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"a\n\x1dUpdateRecordingPolicyResponse\x12@\n\x10recording_policy\x18\x01 \x01(\x0b\x32&.carillon.directory.v1.RecordingPolicy\"H\n\x1c\x44\x65leteRecordingPolicyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x1f\n\x1d\x44\x65leteRecordingPolicyResponse*\x83\x01\n\x0eRecordingSides\x12\x1f\n\x1bRECORDING_SIDES_UNSPECIFIED\x10\x00\x12\x18\n\x14RECORDING_SIDES_BOTH\x10\x01\x12\x1a\n\x16RECORDING_SIDES_CALLER\x10\x02\x12\x1a\n\x16RECORDING_SIDES_CALLED\x10\x03*\x82\x01\n\rRecordingMode\x12\x1e\n\x1aRECORDING_MODE_UNSPECIFIED\x10\x00\x12\x18\n\x14RECORDING_MODE_NEVER\x10\x01\x12\x1c\n\x18RECORDING_MODE_ON_DEMAND\x10\x02\x12\x19\n\x15RECORDING_MODE_ALWAYS\x10\x03\x32\xa7\x05\n\x16RecordingPolicyService\x12y\n\x12GetRecordingPolicy\x12\x30.carillon.directory.v1.GetRecordingPolicyRequest\x1a\x31.carillon.directory.v1.GetRecordingPolicyResponse\x12\x82\x01\n\x15ListRecordingPolicies\x12\x33.carillon.directory.v1.ListRecordingPoliciesRequest\x1a\x34.carillon.directory.v1.ListRecordingPoliciesResponse\x12\x82\x01\n\x15\x43reateRecordingPolicy\x12\x33.carillon.directory.v1.CreateRecordingPolicyRequest\x1a\x34.carillon.directory.v1.CreateRecordingPolicyResponse\x12\x82\x01\n\x15UpdateRecordingPolicy\x12\x33.carillon.directory.v1.UpdateRecordingPolicyRequest\x1a\x34.carillon.directory.v1.UpdateRecordingPolicyResponse\x12\x82\x01\n\x15\x44\x65leteRecordingPolicy\x12\x33.carillon.directory.v1.DeleteRecordingPolicyRequest\x1a\x34.carillon.directory.v1.DeleteRecordingPolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.recording_policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECORDINGMODE']._serialized_start=1548
-  _globals['_RECORDINGMODE']._serialized_end=1678
+  _globals['_RECORDINGSIDES']._serialized_start=1602
+  _globals['_RECORDINGSIDES']._serialized_end=1733
+  _globals['_RECORDINGMODE']._serialized_start=1736
+  _globals['_RECORDINGMODE']._serialized_end=1866
   _globals['_RECORDINGPOLICY']._serialized_start=217
-  _globals['_RECORDINGPOLICY']._serialized_end=460
-  _globals['_GETRECORDINGPOLICYREQUEST']._serialized_start=462
-  _globals['_GETRECORDINGPOLICYREQUEST']._serialized_end=545
-  _globals['_GETRECORDINGPOLICYRESPONSE']._serialized_start=547
-  _globals['_GETRECORDINGPOLICYRESPONSE']._serialized_end=641
-  _globals['_LISTRECORDINGPOLICIESREQUEST']._serialized_start=644
-  _globals['_LISTRECORDINGPOLICIESREQUEST']._serialized_end=836
-  _globals['_LISTRECORDINGPOLICIESRESPONSE']._serialized_start=838
-  _globals['_LISTRECORDINGPOLICIESRESPONSE']._serialized_end=962
-  _globals['_CREATERECORDINGPOLICYREQUEST']._serialized_start=964
-  _globals['_CREATERECORDINGPOLICYREQUEST']._serialized_end=1076
-  _globals['_CREATERECORDINGPOLICYRESPONSE']._serialized_start=1078
-  _globals['_CREATERECORDINGPOLICYRESPONSE']._serialized_end=1175
-  _globals['_UPDATERECORDINGPOLICYREQUEST']._serialized_start=1178
-  _globals['_UPDATERECORDINGPOLICYREQUEST']._serialized_end=1339
-  _globals['_UPDATERECORDINGPOLICYRESPONSE']._serialized_start=1341
-  _globals['_UPDATERECORDINGPOLICYRESPONSE']._serialized_end=1438
-  _globals['_DELETERECORDINGPOLICYREQUEST']._serialized_start=1440
-  _globals['_DELETERECORDINGPOLICYREQUEST']._serialized_end=1512
-  _globals['_DELETERECORDINGPOLICYRESPONSE']._serialized_start=1514
-  _globals['_DELETERECORDINGPOLICYRESPONSE']._serialized_end=1545
-  _globals['_RECORDINGPOLICYSERVICE']._serialized_start=1681
-  _globals['_RECORDINGPOLICYSERVICE']._serialized_end=2360
+  _globals['_RECORDINGPOLICY']._serialized_end=514
+  _globals['_GETRECORDINGPOLICYREQUEST']._serialized_start=516
+  _globals['_GETRECORDINGPOLICYREQUEST']._serialized_end=599
+  _globals['_GETRECORDINGPOLICYRESPONSE']._serialized_start=601
+  _globals['_GETRECORDINGPOLICYRESPONSE']._serialized_end=695
+  _globals['_LISTRECORDINGPOLICIESREQUEST']._serialized_start=698
+  _globals['_LISTRECORDINGPOLICIESREQUEST']._serialized_end=890
+  _globals['_LISTRECORDINGPOLICIESRESPONSE']._serialized_start=892
+  _globals['_LISTRECORDINGPOLICIESRESPONSE']._serialized_end=1016
+  _globals['_CREATERECORDINGPOLICYREQUEST']._serialized_start=1018
+  _globals['_CREATERECORDINGPOLICYREQUEST']._serialized_end=1130
+  _globals['_CREATERECORDINGPOLICYRESPONSE']._serialized_start=1132
+  _globals['_CREATERECORDINGPOLICYRESPONSE']._serialized_end=1229
+  _globals['_UPDATERECORDINGPOLICYREQUEST']._serialized_start=1232
+  _globals['_UPDATERECORDINGPOLICYREQUEST']._serialized_end=1393
+  _globals['_UPDATERECORDINGPOLICYRESPONSE']._serialized_start=1395
+  _globals['_UPDATERECORDINGPOLICYRESPONSE']._serialized_end=1492
+  _globals['_DELETERECORDINGPOLICYREQUEST']._serialized_start=1494
+  _globals['_DELETERECORDINGPOLICYREQUEST']._serialized_end=1566
+  _globals['_DELETERECORDINGPOLICYRESPONSE']._serialized_start=1568
+  _globals['_DELETERECORDINGPOLICYRESPONSE']._serialized_end=1599
+  _globals['_RECORDINGPOLICYSERVICE']._serialized_start=1869
+  _globals['_RECORDINGPOLICYSERVICE']._serialized_end=2548
 # @@protoc_insertion_point(module_scope)

@@ -23,6 +23,26 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _RecordingSides:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecordingSidesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordingSides.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECORDING_SIDES_UNSPECIFIED: _RecordingSides.ValueType  # 0
+    RECORDING_SIDES_BOTH: _RecordingSides.ValueType  # 1
+    RECORDING_SIDES_CALLER: _RecordingSides.ValueType  # 2
+    RECORDING_SIDES_CALLED: _RecordingSides.ValueType  # 3
+
+class RecordingSides(_RecordingSides, metaclass=_RecordingSidesEnumTypeWrapper):
+    """Of the two who talk; after a transfer the caller is who was there before."""
+
+RECORDING_SIDES_UNSPECIFIED: RecordingSides.ValueType  # 0
+RECORDING_SIDES_BOTH: RecordingSides.ValueType  # 1
+RECORDING_SIDES_CALLER: RecordingSides.ValueType  # 2
+RECORDING_SIDES_CALLED: RecordingSides.ValueType  # 3
+Global___RecordingSides: _TypeAlias = RecordingSides  # noqa: Y015
+
 class _RecordingMode:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -58,6 +78,7 @@ class RecordingPolicy(_message.Message):
     STEREO_FIELD_NUMBER: _builtins.int
     RETENTION_DAYS_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
+    SIDES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     display_name: _builtins.str
@@ -70,6 +91,8 @@ class RecordingPolicy(_message.Message):
     """1 to 3650; 0: as the installation is set."""
     key: _builtins.str
     """What a user of the tenant presses while talking to start, pause and go on; empty: `*1`. For mode ON_DEMAND, and to pause in mode ALWAYS."""
+    sides: Global___RecordingSides.ValueType
+    """Whose voice is recorded: both, if unset. `stereo` says nothing of one alone."""
     @_builtins.property
     def announcement(self) -> _containers.RepeatedCompositeFieldContainer[_destination_pb2.Announcement]:
         """Both sides hear it before they hear each other; empty: none."""
@@ -86,10 +109,11 @@ class RecordingPolicy(_message.Message):
         stereo: _builtins.bool = ...,
         retention_days: _builtins.int = ...,
         key: _builtins.str = ...,
+        sides: Global___RecordingSides.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "display_name", b"display_name", "etag", b"etag", "id", b"id", "key", b"key", "mode", b"mode", "retention_days", b"retention_days", "stereo", b"stereo", "tone", b"tone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "display_name", b"display_name", "etag", b"etag", "id", b"id", "key", b"key", "mode", b"mode", "retention_days", b"retention_days", "sides", b"sides", "stereo", b"stereo", "tone", b"tone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

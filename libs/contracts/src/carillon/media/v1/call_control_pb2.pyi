@@ -72,6 +72,37 @@ DIGITS_MANNER_TONES: DigitsManner.ValueType  # 3
 """ITU-T Q.23, in the audio."""
 Global___DigitsManner: _TypeAlias = DigitsManner  # noqa: Y015
 
+class _RecordingSides:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecordingSidesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordingSides.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECORDING_SIDES_UNSPECIFIED: _RecordingSides.ValueType  # 0
+    """As EACH."""
+    RECORDING_SIDES_EACH: _RecordingSides.ValueType  # 1
+    """Each side into a file of its own; `leg_id` is a label of it."""
+    RECORDING_SIDES_MIX: _RecordingSides.ValueType  # 2
+    """Both into one, mixed, or in a channel each: the caller left."""
+    RECORDING_SIDES_STEREO: _RecordingSides.ValueType  # 3
+    RECORDING_SIDES_CALLER: _RecordingSides.ValueType  # 4
+    """One of them alone; after a transfer the caller is who was there before."""
+    RECORDING_SIDES_CALLED: _RecordingSides.ValueType  # 5
+
+class RecordingSides(_RecordingSides, metaclass=_RecordingSidesEnumTypeWrapper): ...
+
+RECORDING_SIDES_UNSPECIFIED: RecordingSides.ValueType  # 0
+"""As EACH."""
+RECORDING_SIDES_EACH: RecordingSides.ValueType  # 1
+"""Each side into a file of its own; `leg_id` is a label of it."""
+RECORDING_SIDES_MIX: RecordingSides.ValueType  # 2
+"""Both into one, mixed, or in a channel each: the caller left."""
+RECORDING_SIDES_STEREO: RecordingSides.ValueType  # 3
+RECORDING_SIDES_CALLER: RecordingSides.ValueType  # 4
+"""One of them alone; after a transfer the caller is who was there before."""
+RECORDING_SIDES_CALLED: RecordingSides.ValueType  # 5
+Global___RecordingSides: _TypeAlias = RecordingSides  # noqa: Y015
+
 @_typing.final
 class HangUpCallRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -699,9 +730,14 @@ class StartRecordingRequest(_message.Message):
     CALL_ID_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     MAX_SECONDS_FIELD_NUMBER: _builtins.int
+    SIDES_FIELD_NUMBER: _builtins.int
+    TONE_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     max_seconds: _builtins.int
     """Seconds; 0: two hours, which is also the most."""
+    sides: Global___RecordingSides.ValueType
+    tone: _builtins.bool
+    """A short tone at the beginning, and every 15 s while it records, which both sides hear."""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Copied into the recordings' events, with `leg_id` added; at most 16, keys and values of at most 256 characters."""
@@ -712,10 +748,12 @@ class StartRecordingRequest(_message.Message):
         call_id: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         max_seconds: _builtins.int = ...,
+        sides: Global___RecordingSides.ValueType = ...,
+        tone: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "labels", b"labels", "max_seconds", b"max_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "labels", b"labels", "max_seconds", b"max_seconds", "sides", b"sides", "tone", b"tone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -240,7 +240,7 @@ class CallControlServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartRecording(self, request, context):
-        """StartRecording records both sides of a talk, each into a file of its own; the files come as `call.recording_finished`.
+        """StartRecording records a talk; the files come as `call.recording_finished`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

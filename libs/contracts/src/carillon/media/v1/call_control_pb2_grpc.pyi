@@ -67,7 +67,7 @@ class CallControlServiceStub:
     PlayToCall: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.PlayToCallRequest, _call_control_pb2.PlayToCallResponse]
     """PlayToCall speaks a text to one or both sides of a talk, in place of the other side."""
     StartRecording: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.StartRecordingRequest, _call_control_pb2.StartRecordingResponse]
-    """StartRecording records both sides of a talk, each into a file of its own; the files come as `call.recording_finished`."""
+    """StartRecording records a talk; the files come as `call.recording_finished`."""
     StopRecording: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.StopRecordingRequest, _call_control_pb2.StopRecordingResponse]
     """StopRecording ends the recordings of a call."""
     PauseRecording: _grpc.UnaryUnaryMultiCallable[_call_control_pb2.PauseRecordingRequest, _call_control_pb2.PauseRecordingResponse]
@@ -119,7 +119,7 @@ class CallControlServiceAsyncStub(CallControlServiceStub):
     PlayToCall: _aio.UnaryUnaryMultiCallable[_call_control_pb2.PlayToCallRequest, _call_control_pb2.PlayToCallResponse]  # type: ignore[assignment]
     """PlayToCall speaks a text to one or both sides of a talk, in place of the other side."""
     StartRecording: _aio.UnaryUnaryMultiCallable[_call_control_pb2.StartRecordingRequest, _call_control_pb2.StartRecordingResponse]  # type: ignore[assignment]
-    """StartRecording records both sides of a talk, each into a file of its own; the files come as `call.recording_finished`."""
+    """StartRecording records a talk; the files come as `call.recording_finished`."""
     StopRecording: _aio.UnaryUnaryMultiCallable[_call_control_pb2.StopRecordingRequest, _call_control_pb2.StopRecordingResponse]  # type: ignore[assignment]
     """StopRecording ends the recordings of a call."""
     PauseRecording: _aio.UnaryUnaryMultiCallable[_call_control_pb2.PauseRecordingRequest, _call_control_pb2.PauseRecordingResponse]  # type: ignore[assignment]
@@ -258,7 +258,7 @@ class CallControlServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _call_control_pb2.StartRecordingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_call_control_pb2.StartRecordingResponse, _abc.Awaitable[_call_control_pb2.StartRecordingResponse]]:
-        """StartRecording records both sides of a talk, each into a file of its own; the files come as `call.recording_finished`."""
+        """StartRecording records a talk; the files come as `call.recording_finished`."""
 
     @_abc_1.abstractmethod
     def StopRecording(
