@@ -635,8 +635,13 @@ from carillon.directory.v1.recording_policy_pb2 import RECORDING_MODE_ALWAYS as 
 from carillon.directory.v1.recording_policy_pb2 import RECORDING_MODE_NEVER as RECORDING_MODE_NEVER
 from carillon.directory.v1.recording_policy_pb2 import RECORDING_MODE_ON_DEMAND as RECORDING_MODE_ON_DEMAND
 from carillon.directory.v1.recording_policy_pb2 import RECORDING_MODE_UNSPECIFIED as RECORDING_MODE_UNSPECIFIED
+from carillon.directory.v1.recording_policy_pb2 import RECORDING_SIDES_BOTH as RECORDING_SIDES_BOTH
+from carillon.directory.v1.recording_policy_pb2 import RECORDING_SIDES_CALLED as RECORDING_SIDES_CALLED
+from carillon.directory.v1.recording_policy_pb2 import RECORDING_SIDES_CALLER as RECORDING_SIDES_CALLER
+from carillon.directory.v1.recording_policy_pb2 import RECORDING_SIDES_UNSPECIFIED as RECORDING_SIDES_UNSPECIFIED
 from carillon.directory.v1.recording_policy_pb2 import RecordingMode as RecordingMode
 from carillon.directory.v1.recording_policy_pb2 import RecordingPolicy as RecordingPolicy
+from carillon.directory.v1.recording_policy_pb2 import RecordingSides as RecordingSides
 from carillon.directory.v1.recording_policy_pb2 import UpdateRecordingPolicyRequest as UpdateRecordingPolicyRequest
 from carillon.directory.v1.recording_policy_pb2 import UpdateRecordingPolicyResponse as UpdateRecordingPolicyResponse
 from carillon.directory.v1.reseller_pb2 import CreateResellerRequest as CreateResellerRequest
