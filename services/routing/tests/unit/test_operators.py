@@ -200,3 +200,51 @@ def test_what_rings_outside_beside_a_phone_is_left_out_and_the_phone_rings() -> 
     assert rung(SimulatedCall.from_outside(config, "+41215550101", TUESDAY, world=world)) == ["anna"]
     dark = SimulatedCall.from_outside(config, "+41215550101", TUESDAY, world=World(dark=True))
     assert len(rung(dark)) == 2, "a limit that cannot be read lets calls through"
+
+
+def by_trunks(**carrier: int) -> Any:
+    users = [{"id": "anna", "last_name": "A", "simultaneous": [{"external_number": "+41791234567"}]}, {"id": "ben", "last_name": "B"}]
+    return small_company(
+        users=users,
+        extensions=[{"id": "101", "destination": {"user_id": "anna"}}, {"id": "102", "destination": {"user_id": "ben"}}],
+        numbers=[{"id": "+41215550101", "destination": {"user_id": "ben"}}],
+        trunks=[
+            {"id": "carrier", "address": "192.0.2.1:5060", "priority": 1, **carrier},
+            {"id": "spare", "address": "192.0.2.2:5060", "priority": 2, "max_calls_out": 1},
+        ],
+    )
+
+
+@pytest.mark.feature("D-17", "M-2")
+def test_a_trunk_takes_so_many_calls_in_and_others_go_on() -> None:
+    config, world = by_trunks(max_calls_in=1), World()
+    assert rung(SimulatedCall.from_outside(config, "+41215550101", TUESDAY, world=world, call_id="in")) == ["ben"]
+    late = SimulatedCall.from_outside(config, "+41215550101", TUESDAY, world=world, call_id="late")
+    assert late.ends == OVER
+    assert "- trunk/carrier limits in: 1 calls of at most 1 without this one" in late.trace()
+    assert rung(SimulatedCall.from_outside(config, "+41215550101", TUESDAY, world=world, call_id="other", trunk_id="spare")) == ["ben"]
+    assert rung(SimulatedCall.from_user(config, "ben", OUTSIDE, world=world)) == ["+41791234567@carrier"], "calls out have their own limit"
+
+
+@pytest.mark.feature("D-17", "M-2")
+def test_a_trunk_with_as_many_calls_out_as_it_may_have_is_passed_over() -> None:
+    config, world = by_trunks(max_calls_out=1), World()
+    assert rung(SimulatedCall.from_user(config, "ben", OUTSIDE, world=world)) == ["+41791234567@carrier"]
+    world.places["limit trunk/carrier out"] = {"another"}
+    by_spare = SimulatedCall.from_user(config, "ben", OUTSIDE, world=world)
+    assert rung(by_spare) == ["+41791234567@spare"]
+    assert "- trunk/carrier limits out: 1 calls of at most 1 without this one" in by_spare.trace()
+    world.places["limit trunk/spare out"] = {"another"}
+    assert not rung(SimulatedCall.from_user(config, "ben", OUTSIDE, world=world))
+    assert rung(SimulatedCall.from_user(config, "ben", "117", world=world)) == ["117@carrier"]
+    assert rung(SimulatedCall.from_user(config, "ben", OUTSIDE, world=World(dark=True))) == ["+41791234567@carrier"]
+
+
+@pytest.mark.feature("D-17", "M-2")
+def test_what_rings_outside_beside_a_phone_goes_by_a_trunk_with_room_or_not_at_all() -> None:
+    config, world = by_trunks(max_calls_out=1), World()
+    assert sorted(rung(SimulatedCall.from_user(config, "ben", "101", world=world))) == ["+41791234567@carrier", "anna"]
+    world.places["limit trunk/carrier out"] = {"another"}
+    assert sorted(rung(SimulatedCall.from_user(config, "ben", "101", world=world))) == ["+41791234567@spare", "anna"]
+    world.places["limit trunk/spare out"] = {"another"}
+    assert rung(SimulatedCall.from_user(config, "ben", "101", world=world)) == ["anna"]

@@ -188,9 +188,12 @@ class Trunk(Resource):
     ping_seconds: Annotated[int, Field(ge=0, le=3600)] = 0
     #: A server that says nothing at all for so long is given up for the next.
     silence_seconds: Annotated[int, Field(ge=1, le=30)] = 4
-    #: Calls at once in both directions, and new calls a second; 0: no limit. Calls to emergency numbers pass.
+    #: Calls at once in both directions, and new calls a second, at each media node; 0: no limit. Calls to emergency numbers pass.
     max_calls: Annotated[int, Field(ge=0, le=100_000)] = 0
     max_calls_per_second: Annotated[int, Field(ge=0, le=10_000)] = 0
+    #: Calls at once from the carrier, and to it, over all nodes; 0: no limit. Calls to emergency numbers pass.
+    max_calls_in: Annotated[int, Field(ge=0, le=100_000)] = 0
+    max_calls_out: Annotated[int, Field(ge=0, le=100_000)] = 0
     #: The trunk leads to another exchange, whose users have these; they are dialled as they are.
     short_ranges: Annotated[tuple[ShortRange, ...], Field(max_length=50)] = ()
     #: Where the carrier's audio may come from besides the address that it describes and that of its SIP.

@@ -1,19 +1,19 @@
-"""Limits of the tenant and its departments: calls at once, in and out, and new calls a minute; exact over replicas.
+"""Limits of the tenant and its departments (calls at once, in and out, new calls a minute) and of trunks (in and out), exact over replicas.
 
 Always: calls for help pass every limit; a counter that cannot be read lets the call through, and the trace says so. A call counts for a
-department once, whether a user of it calls or is called.
+department once, whether a user of it calls or is called; for a trunk from when it is chosen until the call ends.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from carillon_contracts.config import CallLimits, Department, Tenant, User
+from carillon_contracts.config import CallLimits, Department, Tenant, Trunk, User
 from carillon_contracts.emergency_numbers import countries_of, is_emergency
 from carillon_routing.domain.asks import TakePlace
 from carillon_routing.domain.cursor import ExternalWait, UserWait, Wait
 from carillon_routing.domain.departments import departments_of
 from carillon_routing.domain.facts import HangUp, Ring, TrunkTarget
-from carillon_routing.domain.walk import Move, Stop, ToSender, Walk
+from carillon_routing.domain.walk import Move, Stop, ToOutside, ToSender, Walk
 
 _NONE = CallLimits()
 MINUTE = 60
@@ -21,8 +21,11 @@ OVER = HangUp(34, 480, "too many calls at once")
 
 
 def entering(walk: Walk) -> bool:
-    """Whether a call that begins is within the limits of the tenant and of the caller's departments."""
+    """Whether a call that begins is within the limits of the tenant, of the caller's departments and of the trunk that it came by."""
     inbound = walk.call.direction == "inbound"
+    trunk = walk.config.trunks.get(walk.call.trunk_id) if inbound else None
+    if trunk is not None and trunk.max_calls_in and not _of_trunk(walk, trunk, "in", trunk.max_calls_in):
+        return False
     caller = walk.config.users.get(walk.call.caller_user_id) if not inbound else None
     return all(_one_more(walk, each, inbound=inbound) for each in _limited(walk, caller))
 
@@ -34,17 +37,34 @@ def arriving(walk: Walk, user: User) -> bool:
 
 
 def outgoing(walk: Walk, stop: Stop) -> Move:
-    """The step without what leads out of the house, where one more call out is too many; itself where it is not."""
+    """The step without what leads out of the house, where one more call out is too many; by other trunks, where it is too many for one;
+    itself where it is not."""
     step = stop.step
     if not isinstance(step, Ring):
         return stop
     whose = _whose(stop.wait)
     countries = countries_of(walk.config, (whose, walk.call.caller_user_id))
     out = [each for each in step.targets if isinstance(each, TrunkTarget) and not is_emergency(each.number, countries)]
-    if not out or all(_out(walk, each) for each in _limited(walk, walk.config.users.get(whose))):
+    if not all(_out(walk, each) for each in _limited(walk, walk.config.users.get(whose)) if out):
+        kept = tuple(each for each in step.targets if each not in out)
+        return Stop(replace(step, targets=kept), stop.wait) if kept else ToSender("congested", OVER)
+    by = {each.target_id: _by_trunk_with_room(walk, each) for each in out}
+    if all(by[each.target_id] == each for each in out):
         return stop
-    kept = tuple(each for each in step.targets if each not in out)
+    if isinstance(stop.wait, ExternalWait):
+        return ToOutside(stop.wait.number, stop.wait.ring_ms, stop.wait.tried, stop.wait.for_user_id, busy=True)
+    kept = tuple(found for each in step.targets if (found := by.get(each.target_id, each)) is not None)
     return Stop(replace(step, targets=kept), stop.wait) if kept else ToSender("congested", OVER)
+
+
+def _by_trunk_with_room(walk: Walk, target: TrunkTarget) -> TrunkTarget | None:
+    """By the first of its trunks that takes one more call, and after it by those that have no limit: nobody asks when they are tried."""
+    for place, trunk_id in enumerate(chain := (target.trunk_id, *target.further)):
+        trunk = walk.config.trunks.get(trunk_id)
+        if trunk is None or not trunk.max_calls_out or _of_trunk(walk, trunk, "out", trunk.max_calls_out):
+            free = tuple(each for each in chain[place + 1 :] if not getattr(walk.config.trunks.get(each), "max_calls_out", 0))
+            return replace(target, trunk_id=trunk_id, further=free)
+    return None
 
 
 def _limited(walk: Walk, user: User | None) -> Iterator[Tenant | Department]:
@@ -67,6 +87,11 @@ def _one_more(walk: Walk, of: Tenant | Department, *, inbound: bool) -> bool:
 def _out(walk: Walk, of: Tenant | Department) -> bool:
     name, most = f"{of.KIND}/{of.id}", of.limits.max_calls_out
     return not most or _taken(walk, f"{name} limits out", TakePlace(f"limit {name} out", most))
+
+
+def _of_trunk(walk: Walk, trunk: Trunk, way: str, most: int) -> bool:
+    name = f"{trunk.KIND}/{trunk.id}"
+    return _taken(walk, f"{name} limits {way}", TakePlace(f"limit {name} {way}", most))
 
 
 def _taken(walk: Walk, subject: str, place: TakePlace) -> bool:

@@ -27,25 +27,25 @@ from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/directory/v1/trunk.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"|\n\x0bTrunkServer\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x38\n\ttransport\x18\x02 \x01(\x0e\x32%.carillon.directory.v1.TrunkTransport\x12\x15\n\x08priority\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x0b\n\t_priority\"b\n\x11TrunkRegistration\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x17\n\x0f\x65xpires_seconds\x18\x03 \x01(\x05\x12\x16\n\x0e\x64\x65\x66\x61ult_number\x18\x04 \x01(\t\"r\n\x11TrunkNumberFormat\x12\x36\n\x05style\x18\x01 \x01(\x0e\x32\'.carillon.directory.v1.TrunkNumberStyle\x12\x14\n\x0cstrip_digits\x18\x02 \x01(\x05\x12\x0f\n\x07prepend\x18\x03 \x01(\t\"6\n\rTrunkIncoming\x12\x14\n\x0cstrip_digits\x18\x01 \x01(\x05\x12\x0f\n\x07prepend\x18\x02 \x01(\t\"\xce\x01\n\rTrunkIdentity\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12;\n\x0b\x66rom_number\x18\x02 \x01(\x0e\x32&.carillon.directory.v1.TrunkFromNumber\x12\x36\n\x08\x61sserted\x18\x03 \x01(\x0e\x32$.carillon.directory.v1.TrunkAsserted\x12\x38\n\tdiversion\x18\x04 \x01(\x0e\x32%.carillon.directory.v1.TrunkDiversion\")\n\nShortRange\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0c\n\x04last\x18\x02 \x01(\t\"0\n\nTrunkPrice\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x12\n\nper_minute\x18\x02 \x01(\x05\"\xbf\x06\n\x05Trunk\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x0b \x01(\t\x12\x38\n\ttransport\x18\x0c \x01(\x0e\x32%.carillon.directory.v1.TrunkTransport\x12\x10\n\x08prefixes\x18\r \x03(\t\x12\x10\n\x08priority\x18\x0e \x01(\x05\x12\x33\n\x07servers\x18\x0f \x03(\x0b\x32\".carillon.directory.v1.TrunkServer\x12>\n\x0cregistration\x18\x10 \x01(\x0b\x32(.carillon.directory.v1.TrunkRegistration\x12\x1b\n\x13trunk_credential_id\x18\x11 \x01(\t\x12@\n\x0e\x64ialled_format\x18\x12 \x01(\x0b\x32(.carillon.directory.v1.TrunkNumberFormat\x12?\n\rcaller_format\x18\x13 \x01(\x0b\x32(.carillon.directory.v1.TrunkNumberFormat\x12\x36\n\x08incoming\x18\x14 \x01(\x0b\x32$.carillon.directory.v1.TrunkIncoming\x12\x36\n\x08identity\x18\x15 \x01(\x0b\x32$.carillon.directory.v1.TrunkIdentity\x12\x14\n\x0cping_seconds\x18\x16 \x01(\x05\x12\x17\n\x0fsilence_seconds\x18\x17 \x01(\x05\x12\x11\n\tmax_calls\x18\x18 \x01(\x05\x12\x1c\n\x14max_calls_per_second\x18\x19 \x01(\x05\x12\x16\n\x0emedia_networks\x18\x1a \x03(\t\x12\x31\n\x06prices\x18\x1b \x03(\x0b\x32!.carillon.directory.v1.TrunkPrice\x12.\n\x04srtp\x18\x1c \x01(\x0e\x32 .carillon.directory.v1.TrunkSrtp\x12\x37\n\x0cshort_ranges\x18( \x03(\x0b\x32!.carillon.directory.v1.ShortRange\"I\n\x0fGetTrunkRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"?\n\x10GetTrunkResponse\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\"\xb5\x01\n\x11ListTrunksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"[\n\x12ListTrunksResponse\x12,\n\x06trunks\x18\x01 \x03(\x0b\x32\x1c.carillon.directory.v1.Trunk\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Q\n\x12\x43reateTrunkRequest\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\x12\x0e\n\x06reason\x18\x02 \x01(\t\"B\n\x13\x43reateTrunkResponse\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\"\x82\x01\n\x12UpdateTrunkRequest\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"B\n\x13UpdateTrunkResponse\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\">\n\x12\x44\x65leteTrunkRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x15\n\x13\x44\x65leteTrunkResponse*\x96\x01\n\x0eTrunkTransport\x12\x1f\n\x1bTRUNK_TRANSPORT_UNSPECIFIED\x10\x00\x12\x17\n\x13TRUNK_TRANSPORT_UDP\x10\x01\x12\x17\n\x13TRUNK_TRANSPORT_TCP\x10\x02\x12\x17\n\x13TRUNK_TRANSPORT_TLS\x10\x03\x12\x18\n\x14TRUNK_TRANSPORT_AUTO\x10\x04*\xb8\x01\n\x10TrunkNumberStyle\x12\"\n\x1eTRUNK_NUMBER_STYLE_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRUNK_NUMBER_STYLE_E164\x10\x01\x12\x1c\n\x18TRUNK_NUMBER_STYLE_PLAIN\x10\x02\x12$\n TRUNK_NUMBER_STYLE_INTERNATIONAL\x10\x03\x12\x1f\n\x1bTRUNK_NUMBER_STYLE_NATIONAL\x10\x04*q\n\x0fTrunkFromNumber\x12!\n\x1dTRUNK_FROM_NUMBER_UNSPECIFIED\x10\x00\x12\x1c\n\x18TRUNK_FROM_NUMBER_CALLER\x10\x01\x12\x1d\n\x19TRUNK_FROM_NUMBER_ACCOUNT\x10\x02*\x99\x01\n\rTrunkAsserted\x12\x1e\n\x1aTRUNK_ASSERTED_UNSPECIFIED\x10\x00\x12&\n\"TRUNK_ASSERTED_P_ASSERTED_IDENTITY\x10\x01\x12\'\n#TRUNK_ASSERTED_P_PREFERRED_IDENTITY\x10\x02\x12\x17\n\x13TRUNK_ASSERTED_NONE\x10\x03*\xa6\x01\n\x0eTrunkDiversion\x12\x1f\n\x1bTRUNK_DIVERSION_UNSPECIFIED\x10\x00\x12\x18\n\x14TRUNK_DIVERSION_NONE\x10\x01\x12\x1d\n\x19TRUNK_DIVERSION_DIVERSION\x10\x02\x12 \n\x1cTRUNK_DIVERSION_HISTORY_INFO\x10\x03\x12\x18\n\x14TRUNK_DIVERSION_BOTH\x10\x04*\xa4\x01\n\tTrunkSrtp\x12\x1a\n\x16TRUNK_SRTP_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRUNK_SRTP_BY_TRANSPORT\x10\x01\x12\x12\n\x0eTRUNK_SRTP_OFF\x10\x02\x12\x17\n\x13TRUNK_SRTP_OPTIONAL\x10\x03\x12\x18\n\x14TRUNK_SRTP_PREFERRED\x10\x04\x12\x17\n\x13TRUNK_SRTP_REQUIRED\x10\x05\x32\x80\x04\n\x0cTrunkService\x12[\n\x08GetTrunk\x12&.carillon.directory.v1.GetTrunkRequest\x1a\'.carillon.directory.v1.GetTrunkResponse\x12\x61\n\nListTrunks\x12(.carillon.directory.v1.ListTrunksRequest\x1a).carillon.directory.v1.ListTrunksResponse\x12\x64\n\x0b\x43reateTrunk\x12).carillon.directory.v1.CreateTrunkRequest\x1a*.carillon.directory.v1.CreateTrunkResponse\x12\x64\n\x0bUpdateTrunk\x12).carillon.directory.v1.UpdateTrunkRequest\x1a*.carillon.directory.v1.UpdateTrunkResponse\x12\x64\n\x0b\x44\x65leteTrunk\x12).carillon.directory.v1.DeleteTrunkRequest\x1a*.carillon.directory.v1.DeleteTrunkResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!carillon/directory/v1/trunk.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"|\n\x0bTrunkServer\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x38\n\ttransport\x18\x02 \x01(\x0e\x32%.carillon.directory.v1.TrunkTransport\x12\x15\n\x08priority\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\x0b\n\t_priority\"b\n\x11TrunkRegistration\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x17\n\x0f\x65xpires_seconds\x18\x03 \x01(\x05\x12\x16\n\x0e\x64\x65\x66\x61ult_number\x18\x04 \x01(\t\"r\n\x11TrunkNumberFormat\x12\x36\n\x05style\x18\x01 \x01(\x0e\x32\'.carillon.directory.v1.TrunkNumberStyle\x12\x14\n\x0cstrip_digits\x18\x02 \x01(\x05\x12\x0f\n\x07prepend\x18\x03 \x01(\t\"6\n\rTrunkIncoming\x12\x14\n\x0cstrip_digits\x18\x01 \x01(\x05\x12\x0f\n\x07prepend\x18\x02 \x01(\t\"\xce\x01\n\rTrunkIdentity\x12\x0e\n\x06\x64omain\x18\x01 \x01(\t\x12;\n\x0b\x66rom_number\x18\x02 \x01(\x0e\x32&.carillon.directory.v1.TrunkFromNumber\x12\x36\n\x08\x61sserted\x18\x03 \x01(\x0e\x32$.carillon.directory.v1.TrunkAsserted\x12\x38\n\tdiversion\x18\x04 \x01(\x0e\x32%.carillon.directory.v1.TrunkDiversion\")\n\nShortRange\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0c\n\x04last\x18\x02 \x01(\t\"0\n\nTrunkPrice\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x12\n\nper_minute\x18\x02 \x01(\x05\"\xec\x06\n\x05Trunk\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x0b \x01(\t\x12\x38\n\ttransport\x18\x0c \x01(\x0e\x32%.carillon.directory.v1.TrunkTransport\x12\x10\n\x08prefixes\x18\r \x03(\t\x12\x10\n\x08priority\x18\x0e \x01(\x05\x12\x33\n\x07servers\x18\x0f \x03(\x0b\x32\".carillon.directory.v1.TrunkServer\x12>\n\x0cregistration\x18\x10 \x01(\x0b\x32(.carillon.directory.v1.TrunkRegistration\x12\x1b\n\x13trunk_credential_id\x18\x11 \x01(\t\x12@\n\x0e\x64ialled_format\x18\x12 \x01(\x0b\x32(.carillon.directory.v1.TrunkNumberFormat\x12?\n\rcaller_format\x18\x13 \x01(\x0b\x32(.carillon.directory.v1.TrunkNumberFormat\x12\x36\n\x08incoming\x18\x14 \x01(\x0b\x32$.carillon.directory.v1.TrunkIncoming\x12\x36\n\x08identity\x18\x15 \x01(\x0b\x32$.carillon.directory.v1.TrunkIdentity\x12\x14\n\x0cping_seconds\x18\x16 \x01(\x05\x12\x17\n\x0fsilence_seconds\x18\x17 \x01(\x05\x12\x11\n\tmax_calls\x18\x18 \x01(\x05\x12\x1c\n\x14max_calls_per_second\x18\x19 \x01(\x05\x12\x16\n\x0emedia_networks\x18\x1a \x03(\t\x12\x31\n\x06prices\x18\x1b \x03(\x0b\x32!.carillon.directory.v1.TrunkPrice\x12.\n\x04srtp\x18\x1c \x01(\x0e\x32 .carillon.directory.v1.TrunkSrtp\x12\x14\n\x0cmax_calls_in\x18\x1d \x01(\x05\x12\x15\n\rmax_calls_out\x18\x1e \x01(\x05\x12\x37\n\x0cshort_ranges\x18( \x03(\x0b\x32!.carillon.directory.v1.ShortRange\"I\n\x0fGetTrunkRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"?\n\x10GetTrunkResponse\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\"\xb5\x01\n\x11ListTrunksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"[\n\x12ListTrunksResponse\x12,\n\x06trunks\x18\x01 \x03(\x0b\x32\x1c.carillon.directory.v1.Trunk\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Q\n\x12\x43reateTrunkRequest\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\x12\x0e\n\x06reason\x18\x02 \x01(\t\"B\n\x13\x43reateTrunkResponse\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\"\x82\x01\n\x12UpdateTrunkRequest\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"B\n\x13UpdateTrunkResponse\x12+\n\x05trunk\x18\x01 \x01(\x0b\x32\x1c.carillon.directory.v1.Trunk\">\n\x12\x44\x65leteTrunkRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x15\n\x13\x44\x65leteTrunkResponse*\x96\x01\n\x0eTrunkTransport\x12\x1f\n\x1bTRUNK_TRANSPORT_UNSPECIFIED\x10\x00\x12\x17\n\x13TRUNK_TRANSPORT_UDP\x10\x01\x12\x17\n\x13TRUNK_TRANSPORT_TCP\x10\x02\x12\x17\n\x13TRUNK_TRANSPORT_TLS\x10\x03\x12\x18\n\x14TRUNK_TRANSPORT_AUTO\x10\x04*\xb8\x01\n\x10TrunkNumberStyle\x12\"\n\x1eTRUNK_NUMBER_STYLE_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRUNK_NUMBER_STYLE_E164\x10\x01\x12\x1c\n\x18TRUNK_NUMBER_STYLE_PLAIN\x10\x02\x12$\n TRUNK_NUMBER_STYLE_INTERNATIONAL\x10\x03\x12\x1f\n\x1bTRUNK_NUMBER_STYLE_NATIONAL\x10\x04*q\n\x0fTrunkFromNumber\x12!\n\x1dTRUNK_FROM_NUMBER_UNSPECIFIED\x10\x00\x12\x1c\n\x18TRUNK_FROM_NUMBER_CALLER\x10\x01\x12\x1d\n\x19TRUNK_FROM_NUMBER_ACCOUNT\x10\x02*\x99\x01\n\rTrunkAsserted\x12\x1e\n\x1aTRUNK_ASSERTED_UNSPECIFIED\x10\x00\x12&\n\"TRUNK_ASSERTED_P_ASSERTED_IDENTITY\x10\x01\x12\'\n#TRUNK_ASSERTED_P_PREFERRED_IDENTITY\x10\x02\x12\x17\n\x13TRUNK_ASSERTED_NONE\x10\x03*\xa6\x01\n\x0eTrunkDiversion\x12\x1f\n\x1bTRUNK_DIVERSION_UNSPECIFIED\x10\x00\x12\x18\n\x14TRUNK_DIVERSION_NONE\x10\x01\x12\x1d\n\x19TRUNK_DIVERSION_DIVERSION\x10\x02\x12 \n\x1cTRUNK_DIVERSION_HISTORY_INFO\x10\x03\x12\x18\n\x14TRUNK_DIVERSION_BOTH\x10\x04*\xa4\x01\n\tTrunkSrtp\x12\x1a\n\x16TRUNK_SRTP_UNSPECIFIED\x10\x00\x12\x1b\n\x17TRUNK_SRTP_BY_TRANSPORT\x10\x01\x12\x12\n\x0eTRUNK_SRTP_OFF\x10\x02\x12\x17\n\x13TRUNK_SRTP_OPTIONAL\x10\x03\x12\x18\n\x14TRUNK_SRTP_PREFERRED\x10\x04\x12\x17\n\x13TRUNK_SRTP_REQUIRED\x10\x05\x32\x80\x04\n\x0cTrunkService\x12[\n\x08GetTrunk\x12&.carillon.directory.v1.GetTrunkRequest\x1a\'.carillon.directory.v1.GetTrunkResponse\x12\x61\n\nListTrunks\x12(.carillon.directory.v1.ListTrunksRequest\x1a).carillon.directory.v1.ListTrunksResponse\x12\x64\n\x0b\x43reateTrunk\x12).carillon.directory.v1.CreateTrunkRequest\x1a*.carillon.directory.v1.CreateTrunkResponse\x12\x64\n\x0bUpdateTrunk\x12).carillon.directory.v1.UpdateTrunkRequest\x1a*.carillon.directory.v1.UpdateTrunkResponse\x12\x64\n\x0b\x44\x65leteTrunk\x12).carillon.directory.v1.DeleteTrunkRequest\x1a*.carillon.directory.v1.DeleteTrunkResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.trunk_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRUNKTRANSPORT']._serialized_start=2555
-  _globals['_TRUNKTRANSPORT']._serialized_end=2705
-  _globals['_TRUNKNUMBERSTYLE']._serialized_start=2708
-  _globals['_TRUNKNUMBERSTYLE']._serialized_end=2892
-  _globals['_TRUNKFROMNUMBER']._serialized_start=2894
-  _globals['_TRUNKFROMNUMBER']._serialized_end=3007
-  _globals['_TRUNKASSERTED']._serialized_start=3010
-  _globals['_TRUNKASSERTED']._serialized_end=3163
-  _globals['_TRUNKDIVERSION']._serialized_start=3166
-  _globals['_TRUNKDIVERSION']._serialized_end=3332
-  _globals['_TRUNKSRTP']._serialized_start=3335
-  _globals['_TRUNKSRTP']._serialized_end=3499
+  _globals['_TRUNKTRANSPORT']._serialized_start=2600
+  _globals['_TRUNKTRANSPORT']._serialized_end=2750
+  _globals['_TRUNKNUMBERSTYLE']._serialized_start=2753
+  _globals['_TRUNKNUMBERSTYLE']._serialized_end=2937
+  _globals['_TRUNKFROMNUMBER']._serialized_start=2939
+  _globals['_TRUNKFROMNUMBER']._serialized_end=3052
+  _globals['_TRUNKASSERTED']._serialized_start=3055
+  _globals['_TRUNKASSERTED']._serialized_end=3208
+  _globals['_TRUNKDIVERSION']._serialized_start=3211
+  _globals['_TRUNKDIVERSION']._serialized_end=3377
+  _globals['_TRUNKSRTP']._serialized_start=3380
+  _globals['_TRUNKSRTP']._serialized_end=3544
   _globals['_TRUNKSERVER']._serialized_start=164
   _globals['_TRUNKSERVER']._serialized_end=288
   _globals['_TRUNKREGISTRATION']._serialized_start=290
@@ -61,27 +61,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRUNKPRICE']._serialized_start=814
   _globals['_TRUNKPRICE']._serialized_end=862
   _globals['_TRUNK']._serialized_start=865
-  _globals['_TRUNK']._serialized_end=1696
-  _globals['_GETTRUNKREQUEST']._serialized_start=1698
-  _globals['_GETTRUNKREQUEST']._serialized_end=1771
-  _globals['_GETTRUNKRESPONSE']._serialized_start=1773
-  _globals['_GETTRUNKRESPONSE']._serialized_end=1836
-  _globals['_LISTTRUNKSREQUEST']._serialized_start=1839
-  _globals['_LISTTRUNKSREQUEST']._serialized_end=2020
-  _globals['_LISTTRUNKSRESPONSE']._serialized_start=2022
-  _globals['_LISTTRUNKSRESPONSE']._serialized_end=2113
-  _globals['_CREATETRUNKREQUEST']._serialized_start=2115
-  _globals['_CREATETRUNKREQUEST']._serialized_end=2196
-  _globals['_CREATETRUNKRESPONSE']._serialized_start=2198
-  _globals['_CREATETRUNKRESPONSE']._serialized_end=2264
-  _globals['_UPDATETRUNKREQUEST']._serialized_start=2267
-  _globals['_UPDATETRUNKREQUEST']._serialized_end=2397
-  _globals['_UPDATETRUNKRESPONSE']._serialized_start=2399
-  _globals['_UPDATETRUNKRESPONSE']._serialized_end=2465
-  _globals['_DELETETRUNKREQUEST']._serialized_start=2467
-  _globals['_DELETETRUNKREQUEST']._serialized_end=2529
-  _globals['_DELETETRUNKRESPONSE']._serialized_start=2531
-  _globals['_DELETETRUNKRESPONSE']._serialized_end=2552
-  _globals['_TRUNKSERVICE']._serialized_start=3502
-  _globals['_TRUNKSERVICE']._serialized_end=4014
+  _globals['_TRUNK']._serialized_end=1741
+  _globals['_GETTRUNKREQUEST']._serialized_start=1743
+  _globals['_GETTRUNKREQUEST']._serialized_end=1816
+  _globals['_GETTRUNKRESPONSE']._serialized_start=1818
+  _globals['_GETTRUNKRESPONSE']._serialized_end=1881
+  _globals['_LISTTRUNKSREQUEST']._serialized_start=1884
+  _globals['_LISTTRUNKSREQUEST']._serialized_end=2065
+  _globals['_LISTTRUNKSRESPONSE']._serialized_start=2067
+  _globals['_LISTTRUNKSRESPONSE']._serialized_end=2158
+  _globals['_CREATETRUNKREQUEST']._serialized_start=2160
+  _globals['_CREATETRUNKREQUEST']._serialized_end=2241
+  _globals['_CREATETRUNKRESPONSE']._serialized_start=2243
+  _globals['_CREATETRUNKRESPONSE']._serialized_end=2309
+  _globals['_UPDATETRUNKREQUEST']._serialized_start=2312
+  _globals['_UPDATETRUNKREQUEST']._serialized_end=2442
+  _globals['_UPDATETRUNKRESPONSE']._serialized_start=2444
+  _globals['_UPDATETRUNKRESPONSE']._serialized_end=2510
+  _globals['_DELETETRUNKREQUEST']._serialized_start=2512
+  _globals['_DELETETRUNKREQUEST']._serialized_end=2574
+  _globals['_DELETETRUNKRESPONSE']._serialized_start=2576
+  _globals['_DELETETRUNKRESPONSE']._serialized_end=2597
+  _globals['_TRUNKSERVICE']._serialized_start=3547
+  _globals['_TRUNKSERVICE']._serialized_end=4059
 # @@protoc_insertion_point(module_scope)

@@ -394,6 +394,8 @@ class Trunk(_message.Message):
     MEDIA_NETWORKS_FIELD_NUMBER: _builtins.int
     PRICES_FIELD_NUMBER: _builtins.int
     SRTP_FIELD_NUMBER: _builtins.int
+    MAX_CALLS_IN_FIELD_NUMBER: _builtins.int
+    MAX_CALLS_OUT_FIELD_NUMBER: _builtins.int
     SHORT_RANGES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
@@ -411,9 +413,14 @@ class Trunk(_message.Message):
     silence_seconds: _builtins.int
     """A server that says nothing at all for so long is given up for the next, 1 to 30; unset: 4."""
     max_calls: _builtins.int
-    """Calls at once in both directions, and new calls a second; 0: no limit. Calls to emergency numbers pass."""
+    """Calls at once in both directions, and new calls a second, at each media node; 0: no limit. Calls to emergency numbers pass."""
     max_calls_per_second: _builtins.int
     srtp: Global___TrunkSrtp.ValueType
+    max_calls_in: _builtins.int
+    """Calls at once from the carrier, and to it, over all nodes; 0: no limit. Calls to emergency numbers pass. A trunk that has as many calls
+    out as it may is passed over for the next.
+    """
+    max_calls_out: _builtins.int
     @_builtins.property
     def prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """E.164 prefixes it takes; empty: all."""
@@ -474,11 +481,13 @@ class Trunk(_message.Message):
         media_networks: _abc.Iterable[_builtins.str] | None = ...,
         prices: _abc.Iterable[Global___TrunkPrice] | None = ...,
         srtp: Global___TrunkSrtp.ValueType = ...,
+        max_calls_in: _builtins.int = ...,
+        max_calls_out: _builtins.int = ...,
         short_ranges: _abc.Iterable[Global___ShortRange] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["caller_format", b"caller_format", "dialled_format", b"dialled_format", "identity", b"identity", "incoming", b"incoming", "registration", b"registration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "caller_format", b"caller_format", "dialled_format", b"dialled_format", "display_name", b"display_name", "etag", b"etag", "id", b"id", "identity", b"identity", "incoming", b"incoming", "max_calls", b"max_calls", "max_calls_per_second", b"max_calls_per_second", "media_networks", b"media_networks", "ping_seconds", b"ping_seconds", "prefixes", b"prefixes", "prices", b"prices", "priority", b"priority", "registration", b"registration", "servers", b"servers", "short_ranges", b"short_ranges", "silence_seconds", b"silence_seconds", "srtp", b"srtp", "transport", b"transport", "trunk_credential_id", b"trunk_credential_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "caller_format", b"caller_format", "dialled_format", b"dialled_format", "display_name", b"display_name", "etag", b"etag", "id", b"id", "identity", b"identity", "incoming", b"incoming", "max_calls", b"max_calls", "max_calls_in", b"max_calls_in", "max_calls_out", b"max_calls_out", "max_calls_per_second", b"max_calls_per_second", "media_networks", b"media_networks", "ping_seconds", b"ping_seconds", "prefixes", b"prefixes", "prices", b"prices", "priority", b"priority", "registration", b"registration", "servers", b"servers", "short_ranges", b"short_ranges", "silence_seconds", b"silence_seconds", "srtp", b"srtp", "transport", b"transport", "trunk_credential_id", b"trunk_credential_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

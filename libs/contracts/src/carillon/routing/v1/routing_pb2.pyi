@@ -370,7 +370,7 @@ class SimulateRequest(_message.Message):
 
     @_builtins.property
     def limits(self) -> _containers.MessageMap[_builtins.str, Global___SimulatedCount]:
-        """What limits count already: by `plan/node` or the node's own counter, `tenant/acme`, `department/sales`, also with ` in` and ` out`."""
+        """What limits count already: by `plan/node` or the node's own counter, `tenant/acme`, `department/sales`, also with ` in` and ` out`; `trunk/carrier in`, `trunk/carrier out`."""
 
     @_builtins.property
     def shares(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
