@@ -3,11 +3,14 @@
 Each call's decisions, steps and traces are those that the simulator gives for the same call."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from google.protobuf import message_factory
 
 from carillon_cli.phone import g711, tones
 from strangers.kamailio import kamailio, needs_kamailio
@@ -46,6 +49,15 @@ def fresh(story: Story, known: set[str], count: int) -> list[dict[str, Any]]:
     """Records that are not among the known, once there are so many."""
     found = [record for record in story.records() if record["call_id"] not in known]
     return found if len(found) >= count else []
+
+
+def live_calls(system: System, tenant: str) -> set[str]:
+    """Ids of the calls of a tenant that are up."""
+    media = Reflected(system.run["grpc"]["media"], system.run["admin_token"], tenant)
+    try:
+        return {call["call_id"] for call in media.call("carillon.media.v1.LiveCallService/ListLiveCalls", {}).get("calls", ())}
+    finally:
+        media.channel.close()
 
 
 @pytest.mark.feature("R-1", "R-5", "R-21")
@@ -486,6 +498,19 @@ def test_two_tenants_call_each_other_through_the_outside(story: Story, known: se
         )
     assert "dupont" not in str(theirs).replace("+41215550101", "")
     assert "rossi" not in str((out, back))
+    rossi = Reflected(system.run["grpc"]["routing"], system.run["admin_token"], "rossi")
+    try:
+        for question in ("ExplainService/ExplainCall", "RoutingService/ReplayCall"):
+            with pytest.raises(grpc.RpcError) as refused:
+                rossi.call(f"carillon.routing.v1.{question}", {"call_id": out["call_id"]})
+            assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+            assert "dupont" not in str(rossi.call(f"carillon.routing.v1.{question}", {"call_id": theirs[0]["call_id"]}))
+        (compare,) = (each for each in rossi.methods() if each.name == "ComparePlan")
+        plan = json.dumps({"id": "shop-first", "entry": "end", "nodes": [{"id": "end", "hang_up": {}}]})
+        answer: Any = rossi.send(compare, message_factory.GetMessageClass(compare.input_type)(plan=plan), rossi.metadata, 60)
+        assert [each.total for each in answer.messages[-1:]] == [len(story.of_tenant("rossi", 10))]
+    finally:
+        rossi.channel.close()
 
 
 @needs_kamailio
@@ -504,6 +529,9 @@ async def test_two_tenants_hear_each_other_by_a_carrier_that_hands_descriptions_
             await elise.command("accept")
             await dumas.until_event("CALL_ESTABLISHED", 30)
             await holds(lambda: among(dumas, 1900) > 1 and among(elise, 700) > 1, "both hear each other", 30)
+            live = {tenant: await asyncio.to_thread(live_calls, system, tenant) for tenant in ("dupont", "rossi")}
+            assert {tenant: len(ids) for tenant, ids in live.items()} == {"dupont": 2, "rossi": 1}
+            assert not live["dupont"] & live["rossi"]
             await dumas.command("hangup")
             await elise.until_event("CALL_CLOSED", 30)
     ours = await asyncio.to_thread(until, lambda: fresh(story, known, 2), "both records", 30)

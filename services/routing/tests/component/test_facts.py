@@ -119,6 +119,20 @@ async def test_three_finders_at_once_never_exceed_a_limit_and_a_call_that_ends_g
     assert len(taken(late)) == 2
 
 
+@pytest.mark.feature("R-16", "R-23")
+async def test_what_one_tenant_takes_counts_for_no_other_though_calls_and_limits_are_called_the_same(
+    pool: Any, finders: list[PostgresFacts]
+) -> None:
+    limit = TakePlace("limit tenant/t", max_calls=2)
+    alike = uuid4().hex, uuid4().hex
+    for tenant in alike:
+        assert len(taken(await ask_all(finders, tenant, 4, limit))) == 2
+    first = taken(await ask_all(finders, alike[0], 4, limit))
+    await CallFactsWriter(pool).handle([told(OVER, call_id, tenant=alike[1]) for call_id in ("c0", "c1", "c2", "c3")])
+    assert taken(await ask_all(finders, alike[0], 4, limit)) == first
+    assert await finders[0].find(call("late", alike[0]), limit) == {"taken": False, "calls": 2, "starts": 0}
+
+
 @pytest.mark.feature("R-16", "R-26")
 @pytest.mark.parametrize("seed", range(3))
 async def test_the_database_counts_as_its_twin_in_memory_does(pool: Any, finders: list[PostgresFacts], seed: int) -> None:

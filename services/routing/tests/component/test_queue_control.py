@@ -46,6 +46,8 @@ COMPANY: dict[str, Any] = {
     "trunks": [{"id": "carrier", "address": "192.0.2.1"}],
     "numbers": [{"id": "+41215550100", "destination": {"queue_id": "shop"}}],
 }
+#: Another tenant, with the same ids and numbers.
+TWIN = {**COMPANY, "tenant": {**COMPANY["tenant"], "id": "twin", "realm": "twin.example"}}
 #: Roles and department of who asks.
 WHO: dict[str, tuple[str, str]] = {
     "chief": (str(ADMIN), ""),
@@ -63,18 +65,18 @@ class House:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def link(self, who: str) -> grpc.aio.Channel:
+    def link(self, who: str, tenant: str = "acme") -> grpc.aio.Channel:
         role, department = WHO[who]
-        return channel(f"127.0.0.1:{self.port}", issue_token(KEY, f"user/{who}", "acme", [role], department=department), "acme")
+        return channel(f"127.0.0.1:{self.port}", issue_token(KEY, f"user/{who}", tenant, [role], department=department), tenant)
 
-    async def ask(self, who: str, rpc: str, request: Any) -> Any:
-        async with self.link(who) as link:
+    async def ask(self, who: str, rpc: str, request: Any, tenant: str = "acme") -> Any:
+        async with self.link(who, tenant) as link:
             return await getattr(QueueControlServiceStub(link), rpc)(request, timeout=60)
 
-    async def call(self, call_id: str, cursor: bytes = b"") -> app.NextResponse:
+    async def call(self, call_id: str, cursor: bytes = b"", tenant: str = "acme") -> app.NextResponse:
         """The next step of a caller from outside."""
         facts = app.CallFacts(
-            tenant_id="acme",
+            tenant_id=tenant,
             call_id=call_id,
             direction=app.DIRECTION_INBOUND,
             caller_number="+41791112233",
@@ -82,7 +84,7 @@ class House:
             trunk_id="carrier",
         )
         outcome = app.Outcome(wait=app.WaitOutcome(end=app.WAIT_END_SIGNALLED)) if cursor else app.Outcome(entered=app.Entered())
-        async with channel(f"127.0.0.1:{self.port}", issue_token(KEY, "media", None, [SERVICE]), "acme") as link:
+        async with channel(f"127.0.0.1:{self.port}", issue_token(KEY, "media", None, [SERVICE]), tenant) as link:
             stub = CallApplicationStub(link)
             if cursor:
                 signal = app.AwaitRequest(call=facts, cursor=cursor)
@@ -105,6 +107,7 @@ async def house(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     for stream in (CONFIG, CALLS):
         await bus.ensure_stream(stream)
     await publish_company(bus, COMPANY)
+    await publish_company(bus, TWIN)
     async with running(RoutingSettings(token_key=SecretStr(KEY), postgres_dsn=postgres_dsn, queues_up_seconds=60), bus) as port:
         yield House(port)
 
@@ -162,6 +165,29 @@ async def test_a_caller_is_moved_and_let_go_by_who_sees_to_the_queue(house: Hous
     await house.ask("boss", "ReleaseCaller", pb.ReleaseCallerRequest(call_id="c1"))
     async with asyncio.timeout(60):
         assert (await house.call("c1", moved.cursor)).step.WhichOneof("kind") == "hang_up"
+
+
+@pytest.mark.feature("R-23")
+async def test_a_tenant_with_the_same_ids_sees_and_moves_nobody_of_another(house: House) -> None:
+    async def waiting(tenant: str) -> list[str]:
+        found = await house.ask("chief", "GetQueues", pb.GetQueuesRequest(), tenant)
+        return [caller.call_id for queue in found.queues for caller in queue.callers]
+
+    await house.call("c1")
+    assert (await waiting("acme"), await waiting("twin")) == (["c1"], [])
+    for rpc, request in (
+        ("RankCaller", pb.RankCallerRequest(call_id="c1", priority=9)),
+        ("ReleaseCaller", pb.ReleaseCallerRequest(call_id="c1")),
+    ):
+        with refused(grpc.StatusCode.NOT_FOUND):
+            await house.ask("chief", rpc, request, "twin")
+    await house.call("c1", tenant="twin")
+    await house.ask("chief", "ReleaseCaller", pb.ReleaseCallerRequest(call_id="c1"), "twin")
+    assert await waiting("acme") == ["c1"]
+    await house.ask("chief", "LogInAgent", pb.LogInAgentRequest(agent_id="anna-agent"), "twin")
+    agents = (await house.ask("chief", "GetQueues", pb.GetQueuesRequest())).agents
+    assert {agent.state for agent in agents} == {"logged_out"}
+    await house.ask("chief", "ReleaseCaller", pb.ReleaseCallerRequest(call_id="c1"))
 
 
 async def test_a_watcher_hears_of_their_queues_and_is_sent_away_from_others(house: House) -> None:
