@@ -1,7 +1,7 @@
 """Requests with real names of somebody else's things in every field that takes a name, made for any method from its descriptor alone."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from google.protobuf import message_factory
@@ -26,6 +26,18 @@ def request(method: Any, known: Mapping[str, str]) -> Message:
     else:
         _fill(message, {**known, "": WORD if method.name.startswith("Create") else known.get(noun, WORD)}, 0)
     return message
+
+
+def each_text(method: Any, known: Mapping[str, str], text: str) -> Iterator[tuple[str, Message]]:
+    """(field, request) for each text of the request itself, which is as long as `text` while the others are right."""
+    for field in method.input_type.fields:
+        if field.type == FieldDescriptor.TYPE_STRING:
+            message = request(method, known)
+            if field.is_repeated:
+                getattr(message, field.name)[:] = [text]
+            else:
+                setattr(message, field.name, text)
+            yield field.name, message
 
 
 def names(method: Any, *what: str) -> bool:

@@ -1,15 +1,19 @@
 """Given a tenant, when a command comes, then these changes or this refusal."""
 
 import hashlib
-from typing import Any
+import re
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
 
 import pytest
 
-from carillon_contracts.config import Tenant
+from carillon_contracts.config import RESOURCES, Resource, Tenant
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.domain import documents
 from carillon_directory.domain.claims import Claim
 from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.decide import decide, wanted_claims
+from carillon_directory.domain.documents import Secret
 from carillon_directory.domain.outcomes import Accepted, Exists, Held, Holder, Invalid, Missing, Stale, Violation
 from carillon_directory.testing import after, given
 
@@ -374,3 +378,24 @@ def test_a_realm_that_another_tenant_holds_is_refused() -> None:
 def test_a_reason_is_a_line_of_text(company: dict[str, Any]) -> None:
     command = DeleteResource(actor="tester", reason="nul\x00", kind="trunk", resource_id="carrier")
     assert [field for field, _ in violations(decide(given(company), command))] == ["reason"]
+
+
+def _texts(model: type[Resource]) -> Iterator[tuple[str, bool]]:
+    """Fields that hold a text, or (True) several."""
+    for name, field in model.model_fields.items():
+        several = get_origin(field.annotation) is tuple
+        if name != "etag" and _is_text(field.annotation):
+            yield name, several
+
+
+def _is_text(annotation: object) -> bool:
+    return annotation is str or any(map(_is_text, get_args(annotation)))
+
+
+@pytest.mark.feature("P-1")
+@pytest.mark.parametrize("kind", RESOURCES)
+@pytest.mark.parametrize("text", ["x" * 100_000, "a\0b", "a\r\nVia: SIP/2.0/UDP x\x1b[31m"], ids=["huge", "NUL", "controls"])
+def test_no_text_of_any_kind_is_huge_or_holds_controls(kind: str, text: str) -> None:
+    for name, several in _texts(RESOURCES[kind]):
+        parsed = documents.parse(kind, {"id": "x", name: [text] if several else text}, None, Secret("", ""))
+        assert any(re.match(rf"{name}\b", each.field) for each in parsed.violations), name
