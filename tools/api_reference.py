@@ -1,7 +1,9 @@
 """`docs/api-reference.md` from `proto/`: services with what their rpcs do, a request for each (`proto/examples.yaml`), and the messages."""
 
+import importlib.util
 import json
 import re
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from grpc_tools import protoc
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
 EXAMPLES = PROTO / "examples.yaml"
+Rights = Mapping[str, frozenset[str]]
+ROLES = ("operator", "reseller", "admin", "department_admin", "user", "service")
 #: Those that every kind of resource has.
 USUAL = ("Get", "List", "Create", "Update", "Delete")
 #: Numbers of fields in descriptor.proto, which the paths of comments are made of.
@@ -26,6 +30,24 @@ _HEAD = """# API reference
 Made of `proto/` by `make docs`; [api.md](api.md) says how to call it. Each rpc is named with a request in the JSON form of proto, as
 grpcurl and Connect take it; several requests are those of a stream. The examples are of the company of `carillon up --demo`; calls' ids
 are made up. Every kind of resource has the same five rpcs, whose requests and answers look alike: only the resource is told.
+
+**Who** may call an rpc is what `tests/integration/test_every_rpc.py` asks the running system with tokens of every role: `operator`,
+`reseller`, `admin`, `department_admin` (of what is in reach), `user` (of what is theirs), `service` (our own processes). A rights profile
+narrows what the directory serves, kind by kind, and opens nothing else.
+
+**Errors** are gRPC's codes with `google.rpc` details, and nothing was changed:
+
+| code | when | details |
+|---|---|---|
+| `UNAUTHENTICATED` | no token, or none that is valid; a wrong login, password or code | |
+| `PERMISSION_DENIED` | the role, the rights profile, another tenant, out of the department's reach, not a user's own to change | |
+| `INVALID_ARGUMENT` | fields that do not do | `BadRequest`: each field's path with the reason |
+| `NOT_FOUND` | there is no such thing, or it is not the caller's to see | |
+| `ALREADY_EXISTS` | the id is taken | |
+| `ABORTED` | the etag is not the current one: read again | |
+| `FAILED_PRECONDITION` | others refer to it, a clash, more than was sold, in no state for it | `PreconditionFailure`: subject, reason |
+| `RESOURCE_EXHAUSTED` | a message is larger than it may be; a watcher does not keep up with what it is told | |
+| `UNAVAILABLE` | a service that is needed is away, or the tenant is written to by too many at once: try again | |
 """
 
 
@@ -133,6 +155,7 @@ def reference() -> str:
     rpcs = {file.proto.name: list(file.rpcs()) for file in found}
     every = [rpc for listed in rpcs.values() for rpc in listed]
     requests = examples(every)
+    rights = _rights()
     usual = {name for rpc in every if rpc.usual for name in (rpc.request, rpc.answer)}
     lines = [_HEAD]
     packages = sorted({file.proto.package for file in found})
@@ -140,11 +163,11 @@ def reference() -> str:
         lines.append(f"## {package}\n")
         for file in found:
             if file.proto.package == package:
-                lines += _file(file, rpcs[file.proto.name], requests, usual)
+                lines += _file(file, rpcs[file.proto.name], requests, usual, rights)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _file(file: File, rpcs: list[Rpc], requests: Mapping[str, list[dict[str, Any]]], usual: set[str]) -> Iterator[str]:
+def _file(file: File, rpcs: list[Rpc], requests: Mapping[str, list[dict[str, Any]]], usual: set[str], rights: Rights) -> Iterator[str]:
     for number, service in enumerate(file.proto.service):
         yield f"### {service.name}\n"
         own = file.comments.get((_SERVICE, number)) or file.comments.get((12,), "")
@@ -152,6 +175,7 @@ def _file(file: File, rpcs: list[Rpc], requests: Mapping[str, list[dict[str, Any
         of_it = [rpc for rpc in rpcs if rpc.service == service.name]
         told = [f"* `{rpc.name}`: {_after_name(rpc)}" for rpc in of_it if rpc.comment]
         yield from [*told, ""] if told else []
+        yield from _who(of_it, rights)
         width = max(len(rpc.name) for rpc in of_it)
         yield "```"
         for rpc in of_it:
@@ -163,6 +187,37 @@ def _file(file: File, rpcs: list[Rpc], requests: Mapping[str, list[dict[str, Any
             yield from _message(file, message, (_MESSAGE, number), message.name)
     for number, enum in enumerate(file.proto.enum_type):
         yield from _enum(file, enum, (_ENUM, number), enum.name)
+
+
+def _who(rpcs: list[Rpc], rights: Rights) -> Iterator[str]:
+    """Who may call which, those with the same callers together."""
+    groups: dict[str, list[str]] = {}
+    for rpc in rpcs:
+        allowed = rights.get(rpc.full_name)
+        if allowed is None:
+            raise SystemExit(f"tests/integration/test_every_rpc.py does not say who may call {rpc.full_name}")
+        told = "no token is needed" if "nobody" in allowed else ", ".join(role for role in ROLES if role in allowed)
+        groups.setdefault(told, []).append(f"`{rpc.name}`")
+    if len(groups) == 1:
+        yield f"Who: {next(iter(groups))}.\n"
+    else:
+        told_of = [f"{told} ({', '.join(names)})" for told, names in groups.items()]
+        yield f"Who: {'; '.join(told_of)}.\n"
+
+
+def _rights() -> Rights:
+    """Full name of each rpc -> roles that may call it, of the table that the running system is held to."""
+    sys.path.insert(0, str(ROOT / "tests/support"))
+    spec = importlib.util.spec_from_file_location("every_rpc", ROOT / "tests/integration/test_every_rpc.py")
+    assert spec is not None
+    assert spec.loader is not None
+    table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table)
+    found: dict[str, frozenset[str]] = {}
+    for of_process in table.RIGHTS.values():
+        for name, who in of_process.items():
+            found[name] = found.get(name, frozenset()) | who
+    return found
 
 
 def _after_name(rpc: Rpc) -> str:

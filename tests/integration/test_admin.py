@@ -1,5 +1,9 @@
 """The admin API seen by a client that knows only what reflection tells it, as grpcurl does."""
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +107,27 @@ def test_single_resources_are_shown(system: System) -> None:
 @pytest.mark.parametrize("plan", ["main", "sales"])
 def test_the_plans_of_the_company_are_as_its_story_says(system: System, plan: str) -> None:
     assert system.carillon("simulate", "--test", plan)
+
+
+def test_the_session_that_the_docs_show_goes_as_they_say(system: System, directory: Reflected) -> None:
+    """The snippet of docs/api.md, run as it stands there."""
+    text = (Path(__file__).parents[2] / "docs/api.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert found is not None
+    user = {"id": "front-end", "last_name": "Front", "role": "USER_ROLE_ADMIN"}
+    directory.call("carillon.directory.v1.UserService/CreateUser", {"user": user})
+    made = directory.call("carillon.directory.v1.AccessService/SetPassword", {"user_id": "front-end"})
+    told = {"CARILLON_WEB": system.run["web"]["url"], "CARILLON_LOGIN": made["login"], "CARILLON_PASSWORD": made["password"]}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", found[1]], env=os.environ | told, capture_output=True, text=True, timeout=120, check=False
+        )
+    finally:
+        directory.call("carillon.directory.v1.UserService/DeleteUser", {"id": "front-end"})
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[:3] == ["I am user/front-end", "made 5", "refused: already_exists"]
+    assert lines[3] == f"listed {[f'Session {n}' for n in (4, 3, 2, 1, 0)]}"
+    assert lines[4:6] == ["changed +41215550177", "too late: aborted"]
+    assert lines[6].startswith("queues [")
+    assert lines[7:] == ["deleted 5"]
