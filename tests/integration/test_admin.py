@@ -129,5 +129,5 @@ def test_the_session_that_the_docs_show_goes_as_they_say(system: System, directo
     assert lines[:3] == ["I am user/front-end", "made 5", "refused: already_exists"]
     assert lines[3] == f"listed {[f'Session {n}' for n in (4, 3, 2, 1, 0)]}"
     assert lines[4:6] == ["changed +41215550177", "too late: aborted"]
-    assert lines[6].startswith("queues [")
+    assert lines[6].startswith("watched [")
     assert lines[7:] == ["deleted 5"]
