@@ -46,7 +46,10 @@ TRUNKS = {
 FEATURES = {
     "pickup_groups": [{"id": "sales", "display_name": "Sales", "user_ids": ["ann", "bob"]}],
     "paging_groups": [{"id": "hall", "number": "01", "user_ids": ["ann"], "allowed_user_ids": ["bob"]}],
-    "supervisions": [{"id": "s", "supervisor_user_ids": ["ann"], "user_ids": ["bob"], "modes": ["listen", "barge"]}],
+    "supervisions": [
+        {"id": "s", "supervisor_user_ids": ["ann"], "user_ids": ["bob"], "modes": ["listen", "barge"]},
+        {"id": "floor", "supervisor_user_ids": ["ann"], "queue_ids": ["sales"]},
+    ],
     "parking_lots": [
         {
             "id": "main",
@@ -62,7 +65,24 @@ FEATURES = {
 
 #: Every kind of node, and what they need.
 CALL_ROUTING: dict[str, Any] = {
-    "hunt_groups": [{"id": "hunters", "members": [{"user_id": "ann", "permanent": True}], "all_busy": {"mailbox_id": "box"}}],
+    "hunt_groups": [
+        {
+            "id": "hunters",
+            "members": [{"user_id": "ann", "permanent": True}],
+            "all_busy": {"mailbox_id": "box"},
+            "through_do_not_disturb": True,
+            "follow_forwarding": True,
+        }
+    ],
+    "ring_groups": [
+        {
+            "id": "team",
+            "members": [{"ring_group_id": "inner", "ring_seconds": 30}, {"hunt_group_id": "hunters"}],
+            "through_do_not_disturb": True,
+            "follow_forwarding": True,
+        },
+        {"id": "inner", "members": [{"user_id": "ann"}]},
+    ],
     "look_up_tables": [{"id": "vip", "rows": [{"key": "+41215550909", "value": "gold"}]}],
     "plans": [
         {
@@ -104,6 +124,9 @@ QUEUES = {
     "queues": [
         {
             "id": "sales",
+            "department_id": "trade",
+            "through_do_not_disturb": True,
+            "hold_music_id": "jazz",
             "strategy": "fewest_calls",
             "members": [{"agent_id": "ann", "tier": 2}],
             "skills": [{"name": "french", "min_level": 5, "widenings": [{"after_seconds": 30, "min_level": 2}]}],

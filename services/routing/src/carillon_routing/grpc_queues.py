@@ -1,5 +1,6 @@
 """`QueueControlService`: the floor of the caller's tenant, and what people with the right do on it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -25,8 +26,9 @@ _VERBS = ("GetQueues", "WatchQueues", "LogInAgent", "LogOutAgent", "PauseAgent",
 RIGHTS = dict.fromkeys(_VERBS, _ROLES)
 #: People can wait longer than calls.
 SECONDS = 3.0
-#: A watcher hears at least so often.
+#: A watcher hears at least so often, and at most.
 QUIET_SECONDS = 30.0
+PACE_SECONDS = 0.25
 MAX_REASON = 64
 
 
@@ -55,11 +57,12 @@ class QueueControl(QueueControlServiceServicer):
             self._allowed(tenant, asker, request.queue_id)
             queues, agents = self._state(tenant, asker, request.queue_id, floor)
             yield pb.WatchQueuesResponse(queues=queues, agents=agents)
-            shown = floor
+            shown, since = floor, self._clock.monotonic()
             try:
                 await floors.until(tenant, lambda now, shown=shown: now is not shown, QUIET_SECONDS)  # type: ignore[misc]
             except FloorAway as away:
                 raise Unavailable(str(away)) from away
+            await asyncio.sleep(max(0.0, since + PACE_SECONDS - self._clock.monotonic()))
 
     async def LogInAgent(self, request: pb.LogInAgentRequest, context: object) -> pb.LogInAgentResponse:
         """See queues.proto."""

@@ -85,7 +85,9 @@ users = st.fixed_dictionaries(
         "forwarding": st.fixed_dictionaries({"busy": maybe, "no_answer": maybe, "unreachable": maybe}),
     }
 )
-members = st.one_of(ids.map(lambda i: {"user_id": i}), numbers.map(lambda n: {"external_number": n}))
+members = st.one_of(
+    ids.map(lambda i: {"user_id": i}), numbers.map(lambda n: {"external_number": n}), ids.map(lambda i: {"ring_group_id": i})
+)
 groups = st.fixed_dictionaries(
     {
         "strategy": st.sampled_from(["parallel", "sequential", "progressive"]),

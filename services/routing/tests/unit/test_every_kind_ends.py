@@ -136,6 +136,7 @@ users = some(
         "secretary": maybe(except_caller_list_id=ids).map(lambda found: {"user_id": "b", **found}),
         "restriction_profile_id": ids,
         "account_code_policy_id": ids,
+        "provisioning_profile_id": ids,
         "forwarding": maybe(
             unconditional=destinations,
             busy=destinations,
@@ -145,7 +146,13 @@ users = some(
         ),
     },
 )
-members = st.one_of(ids.map(lambda name: {"user_id": name}), st.just({"external_number": "+41791234567"}))
+members = st.one_of(
+    ids.map(lambda name: {"user_id": name}),
+    st.just({"external_number": "+41791234567"}),
+    ids.map(lambda name: {"ring_group_id": name}),
+    ids.map(lambda name: {"hunt_group_id": name}),
+)
+wishes = {"through_do_not_disturb": st.booleans(), "follow_forwarding": st.booleans()}
 hunted = st.lists(
     some({"user_id": ids, "permanent": st.booleans()}), min_size=1, max_size=3, unique_by=lambda member: str(member["user_id"])
 )
@@ -175,6 +182,7 @@ FIXED: dict[str, Any] = {
     "account_code_policies": [{"id": "a", "needed": ["mobile"]}],
     "schedules": [{"id": "a", "ranges": [{**hours[0], "weekdays": [1, 3]}]}, {"id": "b", "mode": "night"}],
     "extensions": [{"id": "10", "destination": {"user_id": "a"}}, {"id": "101", "destination": {"hunt_group_id": "a"}}],
+    "provisioning_profiles": [{"id": "a", "call_waiting": False}],
     "parking_lots": [{"id": "a", "first_slot": "700", "last_slot": "702"}],
     "pickup_groups": [{"id": "a", "user_ids": ["a", "b"]}],
     "paging_groups": [{"id": "a", "number": "800", "user_ids": ["a", "b"]}],
@@ -206,7 +214,7 @@ def companies() -> st.SearchStrategy[TenantConfig]:
                     "order": st.sampled_from(["priority", "random", "round_robin", "least_called"]),
                     "members": many(members),
                 },
-                optional={"no_answer": destinations, "wrap": st.booleans()},
+                optional={"no_answer": destinations, "wrap": st.booleans(), **wishes},
             ),
             min_size=2,
             max_size=2,
@@ -217,7 +225,7 @@ def companies() -> st.SearchStrategy[TenantConfig]:
                     "strategy": st.sampled_from(["first_idle", "all_idle"]),
                     "members": hunted,
                 },
-                optional={"no_answer": destinations, "all_busy": destinations},
+                optional={"no_answer": destinations, "all_busy": destinations, **wishes},
             ),
             min_size=2,
             max_size=2,
