@@ -1,16 +1,18 @@
-"""A directory that is killed while a company is imported: all of it is there afterwards, or nothing."""
+"""A directory that is killed while a company is imported, a batch applied or a tenant restored: all of it is there, or nothing."""
 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import grpc.aio
 import pytest
+from google.protobuf.any_pb2 import Any as Packed
 
+from carillon.directory.v1 import batch_pb2_grpc, history_pb2_grpc, import_pb2_grpc, tenant_pb2_grpc
 from carillon.directory.v1 import directory_pb2 as pb
-from carillon.directory.v1 import import_pb2_grpc, tenant_pb2_grpc
 from carillon_contracts.config_events import changes_of
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CONFIG
@@ -23,6 +25,8 @@ from carillon_kit.testing import fresh_database
 
 KEY = "a-key-that-is-long-enough-for-hs256"
 USERS = 500
+#: Resources that a batch makes and a restoration takes away.
+BATCH = 600
 RESOURCES = 2 * USERS + 1
 PATIENCE = 120.0
 #: What the log's table is asked while it is written to, by a connection of its own.
@@ -52,6 +56,10 @@ class Killable:
             "CARILLON_TOKEN_KEY": KEY,
             "CARILLON_GRPC_LISTEN": f"127.0.0.1:{self.port}",
         }
+
+    def inside(self, tenant: str) -> AbstractAsyncContextManager[grpc.aio.Channel]:
+        """As somebody of the tenant."""
+        return channel(f"127.0.0.1:{self.port}", issue_token(KEY, "operator", None, [OPERATOR]), tenant)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[tuple[asyncio.subprocess.Process, grpc.aio.Channel]]:
@@ -101,33 +109,82 @@ async def published(nats_url: str, tenant: str, count: int) -> list[int]:
     return versions
 
 
-async def whole_or_nothing(directory: Killable, nats_url: str, tenant: str, answered: int) -> int:
+async def whole_or_nothing(made: grpc.aio.Channel, nats_url: str, tenant: str, answered: int) -> int:
     """What is there after a restart; the same import then completes it."""
-    async with directory.running() as (_, made):
-        there = await version_of(made, tenant)
-        assert there in (0, RESOURCES)
-        assert answered in (0, there)
-        assert await published(nats_url, tenant, there) == list(range(1, there + 1))
-        assert await imported(made, tenant, asyncio.Event()) == RESOURCES
-        assert await published(nats_url, tenant, RESOURCES) == list(range(1, RESOURCES + 1))
+    there = await version_of(made, tenant)
+    assert there in (0, RESOURCES)
+    assert answered in (0, there)
+    assert await published(nats_url, tenant, there) == list(range(1, there + 1))
+    assert await imported(made, tenant, asyncio.Event()) == RESOURCES
+    assert await published(nats_url, tenant, RESOURCES) == list(range(1, RESOURCES + 1))
     return there
+
+
+async def killed(process: asyncio.subprocess.Process, dsn: str, act: Coroutine[Any, Any, int]) -> int:
+    """The version that was answered (0: none) by a directory that is killed while its log is written to."""
+    pool, acting = await postgres.open_pool(dsn), asyncio.ensure_future(act)
+    async with asyncio.timeout(PATIENCE):
+        while not acting.done() and not await pool.fetchval(_WRITING):
+            await asyncio.sleep(0.001)
+    process.kill()
+    await process.wait()
+    await pool.close()
+    return await acting
+
+
+async def answered(call: Awaitable[Any]) -> int:
+    """The version in an answer; 0: the directory died before it answered."""
+    try:
+        return int((await call).config_seq)
+    except grpc.aio.AioRpcError:
+        return 0
+
+
+async def batched(inside: AbstractAsyncContextManager[grpc.aio.Channel]) -> int:
+    packed = []
+    for number in range(BATCH):
+        box = Packed()
+        box.Pack(pb.CreateContactRequest(contact=pb.Contact(id=f"c{number}", last_name=f"Contact {number}")))
+        packed.append(box)
+    async with inside as made:
+        return await answered(batch_pb2_grpc.BatchServiceStub(made).ApplyBatch(pb.ApplyBatchRequest(requests=packed), timeout=PATIENCE))
+
+
+async def restored(inside: AbstractAsyncContextManager[grpc.aio.Channel]) -> int:
+    """What it was before the batch."""
+    request = pb.RestoreTenantRequest(moment=pb.AsOf(config_seq=RESOURCES))
+    async with inside as made:
+        return await answered(history_pb2_grpc.HistoryServiceStub(made).RestoreTenant(request, timeout=PATIENCE))
 
 
 @pytest.mark.feature("D-20", "D-22")
 async def test_killed_while_the_log_is_written_nothing_or_all_is_there(nats_url: str) -> None:
-    dsn = fresh_database()
-    directory, sent = Killable(nats_url, dsn), asyncio.Event()
+    dsn, tenant = fresh_database(), "midway"
+    directory = Killable(nats_url, dsn)
     async with directory.running() as (process, made):
-        pool = await postgres.open_pool(dsn)
-        importing = asyncio.create_task(imported(made, "midway", sent))
-        async with asyncio.timeout(PATIENCE):
-            while not importing.done() and not await pool.fetchval(_WRITING):
-                await asyncio.sleep(0.001)
-        process.kill()
-        await process.wait()
-        answered = await importing
-        await pool.close()
-    await whole_or_nothing(directory, nats_url, "midway", answered)
+        told = await killed(process, dsn, imported(made, tenant, asyncio.Event()))
+    async with directory.running() as (_, made):
+        await whole_or_nothing(made, nats_url, tenant, told)
+
+
+@pytest.mark.slow
+@pytest.mark.feature("D-20", "D-22")
+async def test_killed_in_a_batch_and_in_a_restoration_nothing_or_all_is_there(nats_url: str) -> None:
+    dsn, tenant, version = fresh_database(), "later", RESOURCES
+    directory = Killable(nats_url, dsn)
+    async with directory.running() as (process, made):
+        assert await imported(made, tenant, asyncio.Event()) == version
+        told = await killed(process, dsn, batched(directory.inside(tenant)))
+    for act in (batched, restored):
+        async with directory.running() as (process, made):
+            there = await version_of(made, tenant)
+            assert there in (version, version + BATCH)
+            assert told in (0, there)
+            assert there == version + BATCH or await act(directory.inside(tenant)) == version + BATCH
+            version += BATCH
+            assert await published(nats_url, tenant, version) == list(range(1, version + 1))
+            if act is batched:
+                told = await killed(process, dsn, restored(directory.inside(tenant)))
 
 
 @pytest.mark.slow
@@ -144,5 +201,6 @@ async def test_killed_at_many_moments_nothing_or_all_is_there(nats_url: str) -> 
             process.kill()
             await process.wait()
             answered = await importing
-        found.add(await whole_or_nothing(directory, nats_url, tenant, answered))
+        async with directory.running() as (_, made):
+            found.add(await whole_or_nothing(made, nats_url, tenant, answered))
     assert found == {0, RESOURCES}
