@@ -6,7 +6,7 @@ twice, because all others go the same way.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import JsonValue
@@ -120,7 +120,8 @@ class Counts:
     not_followed: int = 0
 
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+        added = self.by_plan + other.by_plan, self.elsewhere + other.elsewhere, self.not_followed + other.not_followed
+        return Counts(self.read + other.read, *added)
 
 
 @dataclass(frozen=True, slots=True)
