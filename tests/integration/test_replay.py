@@ -92,8 +92,10 @@ def test_a_past_call_is_followed_with_a_draft_and_with_another_version(system: S
         explained = system.carillon("explain", mine, "--json")
         seq = next(part["config_seq"] for part in json.loads(explained)["parts"] if part["kind"] == "decision")
         assert system.carillon("replay", mine, "--config-seq", str(seq)).startswith("the same way\n")
-        simulated = system.carillon("simulate", "+41791112233", MAIN, "--mode", "office=day", "--language", "nl")
+        gives_up = ("--result", "dumas=no_answer", "--gives-up", "5")
+        simulated = system.carillon("simulate", "+41791112233", MAIN, "--mode", "office=day", "--language", "nl", *gives_up)
         assert "de modus is dag, met de hand" in simulated
+        assert simulated.endswith("De beller geeft op\n")
     finally:
         directory.call("carillon.directory.v1.PlanDraftService/DeletePlanDraft", {"id": "closed"})
         directory.channel.close()

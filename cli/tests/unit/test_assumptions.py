@@ -6,6 +6,7 @@ import pytest
 
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon_cli.assumptions import arguments, request
+from carillon_cli.commands import compare
 from carillon_cli.commands.simulate import told
 from carillon_cli.errors import CliError
 
@@ -70,3 +71,14 @@ def test_a_turn_tells_what_becomes_of_its_step() -> None:
     turn.explained.step_sentence = "es klingelt"
     turn.outcome_sentence = "besetzt"
     assert told(turn) == ["    => es klingelt", "    besetzt"]
+
+
+def test_last_month_s_calls_are_asked_for_by_their_moments() -> None:
+    parser = argparse.ArgumentParser()
+    compare.arguments(parser)
+    options = parser.parse_args(["summer", "--after", "2026-02-01T00:00+00:00", "--before", "2026-03-01T00:00+00:00", "--calls", "9"])
+    asked = compare.request(options)
+    assert (asked.plan_draft_id, asked.max_calls) == ("summer", 9)
+    assert (asked.before.seconds - asked.after.seconds) == 28 * 86_400
+    with pytest.raises(CliError, match="no instant"):
+        compare.request(parser.parse_args(["summer", "--after", "yesterday"]))

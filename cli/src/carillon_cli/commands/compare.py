@@ -9,6 +9,7 @@ import grpc.aio
 
 from carillon.routing.v1 import routing_pb2
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
+from carillon_cli.commands.records import moment
 from carillon_cli.commands.replay import conditions
 from carillon_cli.system import System, load, readable, system_arguments
 
@@ -20,6 +21,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `carillon compare`."""
     parser.add_argument("draft", metavar="DRAFT")
     parser.add_argument("--calls", type=int, default=0, metavar="N", help="of the newest ones, at most (default: 100000)")
+    parser.add_argument("--after", help="only calls that began at or after: 2026-03-01T00:00+01:00")
+    parser.add_argument("--before", help="only calls that began before")
     parser.add_argument("--samples", type=int, default=0, metavar="N", help="calls told in full of each group (default: 3)")
     system_arguments(parser)
 
@@ -35,12 +38,20 @@ def progress(told: Any) -> str:
     return f"{told.read} of {told.total} calls, {told.by_plan} by the plan, {told.elsewhere} would go elsewhere"
 
 
+def request(options: argparse.Namespace) -> routing_pb2.ComparePlanRequest:
+    """Raises `CliError`."""
+    made = routing_pb2.ComparePlanRequest(plan_draft_id=options.draft, max_calls=options.calls, samples=options.samples)
+    for name in ("after", "before"):
+        if given := getattr(options, name):
+            getattr(made, name).FromDatetime(moment(given))
+    return made
+
+
 async def compare(system: System, tenant: str, options: argparse.Namespace) -> int:
-    request = routing_pb2.ComparePlanRequest(plan_draft_id=options.draft, max_calls=options.calls, samples=options.samples)
     async with system.channel("routing", tenant) as routing:
         service: Any = RoutingServiceStub(routing)
         try:
-            async for told in service.ComparePlan(request, timeout=COMPARED_SECONDS):
+            async for told in service.ComparePlan(request(options), timeout=COMPARED_SECONDS):
                 print(progress(told), file=sys.stderr)
                 if told.done:
                     print("\n".join(compared(told)))

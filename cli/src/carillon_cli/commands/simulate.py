@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from datetime import datetime
 
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, MessageToJson
 
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
@@ -34,6 +34,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--logged-out", action="append", default=[], metavar="USER", help="is not logged in at hunt groups; all others are")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable that the call brings along")
     parser.add_argument("--caller-name", default="", help="as the carrier tells it")
+    parser.add_argument("--trunk", default="", metavar="TRUNK", help="the carrier that brings the call")
+    parser.add_argument("--json", action="store_true", help="the answer as data")
     parser.add_argument("--draft", default="", help="a draft that decides in its plan's place")
     parser.add_argument("--language", choices=LANGUAGES, default="", help="tell it in sentences of this language")
     assumptions.arguments(parser)
@@ -59,6 +61,9 @@ async def _run(system: System, options: argparse.Namespace) -> int:
                 print(tested(result))
             return 0 if ran.passed else 1
         answer = await ask(service.Simulate(_request(system, options), timeout=RPC_SECONDS), "routing")
+    if options.json:
+        print(MessageToJson(answer, preserving_proto_field_name=True))
+        return 0
     for number, turn in enumerate(answer.turns, 1):
         after = turn.at.ToMilliseconds() - answer.turns[0].at.ToMilliseconds()
         print("\n".join([f"{number}. configuration {answer.config_seq}, after {after / 1000:g} s", *told(turn)]))
@@ -96,6 +101,7 @@ def _request(system: System, options: argparse.Namespace) -> pb.SimulateRequest:
         logged_out_user_ids=options.logged_out,
         variables=pairs("--set", options.set),
         caller_name=options.caller_name,
+        trunk_id=options.trunk,
     )
     request.MergeFrom(assumptions.request(options))
     if options.at:

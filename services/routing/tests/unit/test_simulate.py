@@ -142,6 +142,17 @@ def test_a_plan_test_says_in_what_state_a_call_must_come_by_what(state: dict[str
     assert (ran.missed, ran.passed) == (missed, not missed)
 
 
+@pytest.mark.feature("R-25")
+@pytest.mark.parametrize(("dialled", "reaches"), [("102", {"user_id": "ben"}), ("0791112233", {"external_number": "+41791112233"})])
+def test_a_plan_test_may_be_of_a_call_from_inside(dialled: str, reaches: dict[str, str]) -> None:
+    test = {"id": "t", "plan_id": "p", "dialled": dialled, "at": "2026-01-06T10:00", "caller_user_id": "anna", "reaches": reaches}
+    config = company(plan_tests=[test])
+    ran = run_test(config, config.plan_tests["t"])
+    assert (ran.missed, ran.passed) == ("", True)
+    outside = config.plan_tests["t"].model_copy(update={"caller_user_id": ""})
+    assert not run_test(config, outside).passed
+
+
 @pytest.mark.parametrize("result", [{"result": "busy"}, {"user_id": "anna", "external_number": "+41791112233", "result": "busy"}])
 def test_a_result_is_of_one_user_or_number(result: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match="user_id or external_number"):

@@ -63,7 +63,9 @@ class PlanTest(Resource):
     display_name: str = ""
     plan_id: str
     caller: Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{0,15}$")] = ""
-    dialled: Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{2,15}$")]
+    #: The user who calls; empty: the call comes from outside.
+    caller_user_id: str = ""
+    dialled: Annotated[str, StringConstraints(pattern=r"^\+?[0-9*#]{1,32}$")]
     at: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]$")]
     keys: Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[0-9*#]{0,32}$")], ...], Field(max_length=20)] = ()
     busy_user_ids: Annotated[tuple[str, ...], Field(max_length=100)] = ()

@@ -67,7 +67,10 @@ def dangling(reference: Reference) -> str:
 
 
 def _test_violations(config: TenantConfig, test: PlanTest) -> list[Violation]:
-    found = [] if test.dialled in config.numbers else [Violation("dialled", f"{test.dialled} is not a number of this tenant")]
+    ours = test.caller_user_id or test.dialled in config.numbers
+    found = [] if ours else [Violation("dialled", f"{test.dialled} is not a number of this tenant")]
+    if test.caller_user_id and test.caller:
+        found.append(Violation("caller", "a user calls, who has an extension"))
     try:
         datetime.fromisoformat(test.at)
     except ValueError:

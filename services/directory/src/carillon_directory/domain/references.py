@@ -29,6 +29,7 @@ REFERRING: Mapping[str, str] = {
     "busy_music_id": "playlist",
     "parent_id": "department",
     "home_user_id": "user",
+    "caller_user_id": "user",
 }
 
 

@@ -41,7 +41,11 @@ def run_tests(active: TenantConfig, config: TenantConfig, plan_id: str) -> Itera
 def run_test(config: TenantConfig, test: PlanTest) -> RanTest:
     """The call in the state of the world that the test says."""
     at = datetime.fromisoformat(test.at).replace(tzinfo=ZoneInfo(config.tenant.time_zone))
-    call = CallFacts(config.tenant_id, f"plan_test/{test.id}", "inbound", test.dialled, test.caller)
+    name, user_id = f"plan_test/{test.id}", test.caller_user_id
+    if user_id:
+        call = CallFacts(config.tenant_id, name, "from_user", test.dialled, config.extension_of(user_id), caller_user_id=user_id)
+    else:
+        call = CallFacts(config.tenant_id, name, "inbound", test.dialled, test.caller)
     results: dict[str, RingResult] = {
         **dict.fromkeys(test.busy_user_ids, "busy"),
         **dict.fromkeys(test.absent_user_ids, "no_answer"),

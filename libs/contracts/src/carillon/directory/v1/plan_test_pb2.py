@@ -29,43 +29,43 @@ from carillon.directory.v1 import scope_pb2 as carillon_dot_directory_dot_v1_dot
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/directory/v1/plan_test.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a$carillon/directory/v1/schedule.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xc0\x03\n\x08PlanTest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0f\n\x07plan_id\x18\x0b \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x0c \x01(\t\x12\x0f\n\x07\x64ialled\x18\r \x01(\t\x12\n\n\x02\x61t\x18\x0e \x01(\t\x12\x0c\n\x04keys\x18\x0f \x03(\t\x12\x15\n\rbusy_user_ids\x18\x10 \x03(\t\x12\x17\n\x0f\x61\x62sent_user_ids\x18\x11 \x03(\t\x12\x1c\n\x14unreachable_user_ids\x18\x12 \x03(\t\x12\x33\n\x07reaches\x18\x13 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x31\n\x05modes\x18\x14 \x03(\x0b\x32\".carillon.directory.v1.AssumedMode\x12\x35\n\x07results\x18\x15 \x03(\x0b\x32$.carillon.directory.v1.AssumedResult\x12\x39\n\x0cqueue_result\x18\x16 \x01(\x0e\x32#.carillon.directory.v1.QueueLeaving\x12\x10\n\x08\x63omes_by\x18\x17 \x03(\t\"U\n\x0b\x41ssumedMode\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\x12\x31\n\x04mode\x18\x02 \x01(\x0e\x32#.carillon.directory.v1.ScheduleMode\"m\n\rAssumedResult\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x17\n\x0f\x65xternal_number\x18\x02 \x01(\t\x12\x32\n\x06result\x18\x03 \x01(\x0e\x32\".carillon.directory.v1.RingOutcome\"L\n\x12GetPlanTestRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"I\n\x13GetPlanTestResponse\x12\x32\n\tplan_test\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.PlanTest\"\xb8\x01\n\x14ListPlanTestsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"e\n\x15ListPlanTestsResponse\x12\x33\n\nplan_tests\x18\x01 \x03(\x0b\x32\x1f.carillon.directory.v1.PlanTest\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"[\n\x15\x43reatePlanTestRequest\x12\x32\n\tplan_test\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.PlanTest\x12\x0e\n\x06reason\x18\x02 \x01(\t\"L\n\x16\x43reatePlanTestResponse\x12\x32\n\tplan_test\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.PlanTest\"\x8c\x01\n\x15UpdatePlanTestRequest\x12\x32\n\tplan_test\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.PlanTest\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"L\n\x16UpdatePlanTestResponse\x12\x32\n\tplan_test\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.PlanTest\"A\n\x15\x44\x65letePlanTestRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x18\n\x16\x44\x65letePlanTestResponse*\xce\x01\n\x0bRingOutcome\x12\x1c\n\x18RING_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15RING_OUTCOME_ANSWERED\x10\x01\x12\x1a\n\x16RING_OUTCOME_NO_ANSWER\x10\x02\x12\x15\n\x11RING_OUTCOME_BUSY\x10\x03\x12\x1c\n\x18RING_OUTCOME_UNREACHABLE\x10\x04\x12\x1a\n\x16RING_OUTCOME_CONGESTED\x10\x05\x12\x19\n\x15RING_OUTCOME_REJECTED\x10\x06*\xc0\x01\n\x0cQueueLeaving\x12\x1d\n\x19QUEUE_LEAVING_UNSPECIFIED\x10\x00\x12\x1a\n\x16QUEUE_LEAVING_ANSWERED\x10\x01\x12\x16\n\x12QUEUE_LEAVING_FULL\x10\x02\x12!\n\x1dQUEUE_LEAVING_WAITED_TOO_LONG\x10\x03\x12\x1b\n\x17QUEUE_LEAVING_NO_AGENTS\x10\x04\x12\x1d\n\x19QUEUE_LEAVING_LEFT_BY_KEY\x10\x05\x32\xb0\x04\n\x0fPlanTestService\x12\x64\n\x0bGetPlanTest\x12).carillon.directory.v1.GetPlanTestRequest\x1a*.carillon.directory.v1.GetPlanTestResponse\x12j\n\rListPlanTests\x12+.carillon.directory.v1.ListPlanTestsRequest\x1a,.carillon.directory.v1.ListPlanTestsResponse\x12m\n\x0e\x43reatePlanTest\x12,.carillon.directory.v1.CreatePlanTestRequest\x1a-.carillon.directory.v1.CreatePlanTestResponse\x12m\n\x0eUpdatePlanTest\x12,.carillon.directory.v1.UpdatePlanTestRequest\x1a-.carillon.directory.v1.UpdatePlanTestResponse\x12m\n\x0e\x44\x65letePlanTest\x12,.carillon.directory.v1.DeletePlanTestRequest\x1a-.carillon.directory.v1.DeletePlanTestResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%carillon/directory/v1/plan_test.proto\x12\x15\x63\x61rillon.directory.v1\x1a!carillon/directory/v1/as_of.proto\x1a\'carillon/directory/v1/destination.proto\x1a$carillon/directory/v1/schedule.proto\x1a!carillon/directory/v1/scope.proto\x1a google/protobuf/field_mask.proto\"\xd8\x03\n\x08PlanTest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\n \x01(\t\x12\x0f\n\x07plan_id\x18\x0b \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x0c \x01(\t\x12\x0f\n\x07\x64ialled\x18\r \x01(\t\x12\n\n\x02\x61t\x18\x0e \x01(\t\x12\x0c\n\x04keys\x18\x0f \x03(\t\x12\x15\n\rbusy_user_ids\x18\x10 \x03(\t\x12\x17\n\x0f\x61\x62sent_user_ids\x18\x11 \x03(\t\x12\x1c\n\x14unreachable_user_ids\x18\x12 \x03(\t\x12\x33\n\x07reaches\x18\x13 \x01(\x0b\x32\".carillon.directory.v1.Destination\x12\x31\n\x05modes\x18\x14 \x03(\x0b\x32\".carillon.directory.v1.AssumedMode\x12\x35\n\x07results\x18\x15 \x03(\x0b\x32$.carillon.directory.v1.AssumedResult\x12\x39\n\x0cqueue_result\x18\x16 \x01(\x0e\x32#.carillon.directory.v1.QueueLeaving\x12\x10\n\x08\x63omes_by\x18\x17 \x03(\t\x12\x16\n\x0e\x63\x61ller_user_id\x18\x18 \x01(\t\"U\n\x0b\x41ssumedMode\x12\x13\n\x0bschedule_id\x18\x01 \x01(\t\x12\x31\n\x04mode\x18\x02 \x01(\x0e\x32#.carillon.directory.v1.ScheduleMode\"m\n\rAssumedResult\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x17\n\x0f\x65xternal_number\x18\x02 \x01(\t\x12\x32\n\x06result\x18\x03 \x01(\x0e\x32\".carillon.directory.v1.RingOutcome\"L\n\x12GetPlanTestRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\"I\n\x13GetPlanTestResponse\x12\x32\n\tplan_test\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.PlanTest\"\xb8\x01\n\x14ListPlanTestsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12*\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1b.carillon.directory.v1.AsOf\x12\x0e\n\x06\x66ilter\x18\x04 \x01(\t\x12\x10\n\x08order_by\x18\x05 \x01(\t\x12+\n\x05scope\x18\x06 \x01(\x0b\x32\x1c.carillon.directory.v1.Scope\"e\n\x15ListPlanTestsResponse\x12\x33\n\nplan_tests\x18\x01 \x03(\x0b\x32\x1f.carillon.directory.v1.PlanTest\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"[\n\x15\x43reatePlanTestRequest\x12\x32\n\tplan_test\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.PlanTest\x12\x0e\n\x06reason\x18\x02 \x01(\t\"L\n\x16\x43reatePlanTestResponse\x12\x32\n\tplan_test\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.PlanTest\"\x8c\x01\n\x15UpdatePlanTestRequest\x12\x32\n\tplan_test\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.PlanTest\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x0e\n\x06reason\x18\x03 \x01(\t\"L\n\x16UpdatePlanTestResponse\x12\x32\n\tplan_test\x18\x01 \x01(\x0b\x32\x1f.carillon.directory.v1.PlanTest\"A\n\x15\x44\x65letePlanTestRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x18\n\x16\x44\x65letePlanTestResponse*\xce\x01\n\x0bRingOutcome\x12\x1c\n\x18RING_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15RING_OUTCOME_ANSWERED\x10\x01\x12\x1a\n\x16RING_OUTCOME_NO_ANSWER\x10\x02\x12\x15\n\x11RING_OUTCOME_BUSY\x10\x03\x12\x1c\n\x18RING_OUTCOME_UNREACHABLE\x10\x04\x12\x1a\n\x16RING_OUTCOME_CONGESTED\x10\x05\x12\x19\n\x15RING_OUTCOME_REJECTED\x10\x06*\xc0\x01\n\x0cQueueLeaving\x12\x1d\n\x19QUEUE_LEAVING_UNSPECIFIED\x10\x00\x12\x1a\n\x16QUEUE_LEAVING_ANSWERED\x10\x01\x12\x16\n\x12QUEUE_LEAVING_FULL\x10\x02\x12!\n\x1dQUEUE_LEAVING_WAITED_TOO_LONG\x10\x03\x12\x1b\n\x17QUEUE_LEAVING_NO_AGENTS\x10\x04\x12\x1d\n\x19QUEUE_LEAVING_LEFT_BY_KEY\x10\x05\x32\xb0\x04\n\x0fPlanTestService\x12\x64\n\x0bGetPlanTest\x12).carillon.directory.v1.GetPlanTestRequest\x1a*.carillon.directory.v1.GetPlanTestResponse\x12j\n\rListPlanTests\x12+.carillon.directory.v1.ListPlanTestsRequest\x1a,.carillon.directory.v1.ListPlanTestsResponse\x12m\n\x0e\x43reatePlanTest\x12,.carillon.directory.v1.CreatePlanTestRequest\x1a-.carillon.directory.v1.CreatePlanTestResponse\x12m\n\x0eUpdatePlanTest\x12,.carillon.directory.v1.UpdatePlanTestRequest\x1a-.carillon.directory.v1.UpdatePlanTestResponse\x12m\n\x0e\x44\x65letePlanTest\x12,.carillon.directory.v1.DeletePlanTestRequest\x1a-.carillon.directory.v1.DeletePlanTestResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.directory.v1.plan_test_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RINGOUTCOME']._serialized_start=1825
-  _globals['_RINGOUTCOME']._serialized_end=2031
-  _globals['_QUEUELEAVING']._serialized_start=2034
-  _globals['_QUEUELEAVING']._serialized_end=2226
+  _globals['_RINGOUTCOME']._serialized_start=1849
+  _globals['_RINGOUTCOME']._serialized_end=2055
+  _globals['_QUEUELEAVING']._serialized_start=2058
+  _globals['_QUEUELEAVING']._serialized_end=2250
   _globals['_PLANTEST']._serialized_start=248
-  _globals['_PLANTEST']._serialized_end=696
-  _globals['_ASSUMEDMODE']._serialized_start=698
-  _globals['_ASSUMEDMODE']._serialized_end=783
-  _globals['_ASSUMEDRESULT']._serialized_start=785
-  _globals['_ASSUMEDRESULT']._serialized_end=894
-  _globals['_GETPLANTESTREQUEST']._serialized_start=896
-  _globals['_GETPLANTESTREQUEST']._serialized_end=972
-  _globals['_GETPLANTESTRESPONSE']._serialized_start=974
-  _globals['_GETPLANTESTRESPONSE']._serialized_end=1047
-  _globals['_LISTPLANTESTSREQUEST']._serialized_start=1050
-  _globals['_LISTPLANTESTSREQUEST']._serialized_end=1234
-  _globals['_LISTPLANTESTSRESPONSE']._serialized_start=1236
-  _globals['_LISTPLANTESTSRESPONSE']._serialized_end=1337
-  _globals['_CREATEPLANTESTREQUEST']._serialized_start=1339
-  _globals['_CREATEPLANTESTREQUEST']._serialized_end=1430
-  _globals['_CREATEPLANTESTRESPONSE']._serialized_start=1432
-  _globals['_CREATEPLANTESTRESPONSE']._serialized_end=1508
-  _globals['_UPDATEPLANTESTREQUEST']._serialized_start=1511
-  _globals['_UPDATEPLANTESTREQUEST']._serialized_end=1651
-  _globals['_UPDATEPLANTESTRESPONSE']._serialized_start=1653
-  _globals['_UPDATEPLANTESTRESPONSE']._serialized_end=1729
-  _globals['_DELETEPLANTESTREQUEST']._serialized_start=1731
-  _globals['_DELETEPLANTESTREQUEST']._serialized_end=1796
-  _globals['_DELETEPLANTESTRESPONSE']._serialized_start=1798
-  _globals['_DELETEPLANTESTRESPONSE']._serialized_end=1822
-  _globals['_PLANTESTSERVICE']._serialized_start=2229
-  _globals['_PLANTESTSERVICE']._serialized_end=2789
+  _globals['_PLANTEST']._serialized_end=720
+  _globals['_ASSUMEDMODE']._serialized_start=722
+  _globals['_ASSUMEDMODE']._serialized_end=807
+  _globals['_ASSUMEDRESULT']._serialized_start=809
+  _globals['_ASSUMEDRESULT']._serialized_end=918
+  _globals['_GETPLANTESTREQUEST']._serialized_start=920
+  _globals['_GETPLANTESTREQUEST']._serialized_end=996
+  _globals['_GETPLANTESTRESPONSE']._serialized_start=998
+  _globals['_GETPLANTESTRESPONSE']._serialized_end=1071
+  _globals['_LISTPLANTESTSREQUEST']._serialized_start=1074
+  _globals['_LISTPLANTESTSREQUEST']._serialized_end=1258
+  _globals['_LISTPLANTESTSRESPONSE']._serialized_start=1260
+  _globals['_LISTPLANTESTSRESPONSE']._serialized_end=1361
+  _globals['_CREATEPLANTESTREQUEST']._serialized_start=1363
+  _globals['_CREATEPLANTESTREQUEST']._serialized_end=1454
+  _globals['_CREATEPLANTESTRESPONSE']._serialized_start=1456
+  _globals['_CREATEPLANTESTRESPONSE']._serialized_end=1532
+  _globals['_UPDATEPLANTESTREQUEST']._serialized_start=1535
+  _globals['_UPDATEPLANTESTREQUEST']._serialized_end=1675
+  _globals['_UPDATEPLANTESTRESPONSE']._serialized_start=1677
+  _globals['_UPDATEPLANTESTRESPONSE']._serialized_end=1753
+  _globals['_DELETEPLANTESTREQUEST']._serialized_start=1755
+  _globals['_DELETEPLANTESTREQUEST']._serialized_end=1820
+  _globals['_DELETEPLANTESTRESPONSE']._serialized_start=1822
+  _globals['_DELETEPLANTESTRESPONSE']._serialized_end=1846
+  _globals['_PLANTESTSERVICE']._serialized_start=2253
+  _globals['_PLANTESTSERVICE']._serialized_end=2813
 # @@protoc_insertion_point(module_scope)

@@ -94,6 +94,7 @@ class PlanTest(_message.Message):
     RESULTS_FIELD_NUMBER: _builtins.int
     QUEUE_RESULT_FIELD_NUMBER: _builtins.int
     COMES_BY_FIELD_NUMBER: _builtins.int
+    CALLER_USER_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     etag: _builtins.str
     display_name: _builtins.str
@@ -101,11 +102,13 @@ class PlanTest(_message.Message):
     caller: _builtins.str
     """E.164, an extension, or empty for withheld."""
     dialled: _builtins.str
-    """One of the tenant's numbers."""
+    """One of the tenant's numbers; what the user dials, if one calls."""
     at: _builtins.str
     """Local time of the tenant: `2026-03-02T10:15`."""
     queue_result: Global___QueueLeaving.ValueType
     """Why the caller leaves queues; unset: an agent answers."""
+    caller_user_id: _builtins.str
+    """The user who calls, from an own phone; empty: the call comes from outside."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the caller presses at the first menu, the second, ..."""
@@ -155,10 +158,11 @@ class PlanTest(_message.Message):
         results: _abc.Iterable[Global___AssumedResult] | None = ...,
         queue_result: Global___QueueLeaving.ValueType = ...,
         comes_by: _abc.Iterable[_builtins.str] | None = ...,
+        caller_user_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reaches", b"reaches"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_user_ids", b"absent_user_ids", "at", b"at", "busy_user_ids", b"busy_user_ids", "caller", b"caller", "comes_by", b"comes_by", "dialled", b"dialled", "display_name", b"display_name", "etag", b"etag", "id", b"id", "keys", b"keys", "modes", b"modes", "plan_id", b"plan_id", "queue_result", b"queue_result", "reaches", b"reaches", "results", b"results", "unreachable_user_ids", b"unreachable_user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_user_ids", b"absent_user_ids", "at", b"at", "busy_user_ids", b"busy_user_ids", "caller", b"caller", "caller_user_id", b"caller_user_id", "comes_by", b"comes_by", "dialled", b"dialled", "display_name", b"display_name", "etag", b"etag", "id", b"id", "keys", b"keys", "modes", b"modes", "plan_id", b"plan_id", "queue_result", b"queue_result", "reaches", b"reaches", "results", b"results", "unreachable_user_ids", b"unreachable_user_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
