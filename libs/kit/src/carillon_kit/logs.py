@@ -1,7 +1,8 @@
 """Structured logs on standard error, one line each.
 
 Invariant: a value under a secret's name (password, token, PIN, digits, ...), the password inside a URL and the input that a pydantic
-error quotes never reach the log.
+error quotes never reach the log; of an e-mail address or SIP URI only the domain does, of an international number only its beginning. So
+whoever is erased is named in it by ids alone.
 """
 
 import json
@@ -22,6 +23,10 @@ _SECRET = re.compile(
     r"(^|_)(password|passwd|secret|token|authorization|credentials?|ha1|pin|digits?|dtmf|(api|private|signing)_key)s?(_|$)", re.I
 )
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@/\s]+@")
+#: What stands before the domain of an e-mail address or SIP URI.
+_LOCAL_PART = re.compile(r"(?<![\w.+'-])[\w.+'-]+@(?=[\w-]+(?:\.[\w-]+)+)")
+#: E.164; not the offset of a time.
+_E164 = re.compile(r"(?<![\w.])(\+[1-9]\d)\d{5,13}(?!\d)")
 #: How pydantic ends a line of its errors; the input may be a whole document, secrets and all.
 _QUOTED_INPUT = re.compile(r"(\[type=\w+, input_value=).*?(, input_type=\w+\])", re.DOTALL)
 _REDACTED = "***"
@@ -90,7 +95,7 @@ def _redacted(key: str, value: Any) -> Any:
         return _redacted_text(value)
     if isinstance(value, dict):
         return {inner: _redacted(str(inner), item) for inner, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, set, frozenset)):
         return [_redacted("", item) for item in value]
     return value
 
@@ -98,7 +103,11 @@ def _redacted(key: str, value: Any) -> Any:
 def _redacted_text(text: str) -> str:
     if "input_value=" in text:
         text = _QUOTED_INPUT.sub(rf"\1{_REDACTED}\2", text)
-    return _URL_PASSWORD.sub(rf"\1{_REDACTED}@", text) if "://" in text else text
+    if "://" in text:
+        text = _URL_PASSWORD.sub(rf"\1{_REDACTED}@", text)
+    if "@" in text:
+        text = _LOCAL_PART.sub(f"{_REDACTED}@", text)
+    return _E164.sub(rf"\1{_REDACTED}", text) if "+" in text else text
 
 
 def _add_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -72,6 +72,35 @@ def test_secrets_do_not_reach_the_log(capsys: pytest.CaptureFixture[str]) -> Non
     assert "postgresql://directory:***@127.0.0.1/db" in text
 
 
+@pytest.mark.feature("P-8")
+def test_nobody_is_named_by_an_address_or_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("voicemail", settings())
+    logs.get_logger("x").warning(
+        "550 zoé.quill+x@acme.example is unknown, ask <zoe@mail.acme.example>",
+        contact="sip:zoe@192.0.2.7:5062;transport=udp",
+        error="no trunk takes +41791234567 (+33612345678)",
+        recipients=["z@acme.example", "+41791234567"],
+        at="2031-01-06T09:00:00+01:00",
+        user_id="zoe.quill",
+        subject="carillon.acme.config.user.updated",
+        source="udp:192.0.2.7:5062",
+        ratio="+12.5",
+    )
+    (line,) = lines(capsys)
+    assert line["event"] == "550 ***@acme.example is unknown, ask <***@mail.acme.example>"
+    assert line["contact"] == "sip:***@192.0.2.7:5062;transport=udp"
+    assert line["error"] == "no trunk takes +41*** (+33***)"
+    assert line["recipients"] == ["***@acme.example", "+41***"]
+    kept = {name: line[name] for name in ("at", "user_id", "subject", "source", "ratio")}
+    assert kept == {
+        "at": "2031-01-06T09:00:00+01:00",
+        "user_id": "zoe.quill",
+        "subject": "carillon.acme.config.user.updated",
+        "source": "udp:192.0.2.7:5062",
+        "ratio": "+12.5",
+    }
+
+
 class Credential(BaseModel, extra="forbid"):
     """Anything with a secret in it."""
 
