@@ -350,7 +350,7 @@ def heard_with_loss(samples: Sequence[int], lost: Container[int], first: int = 6
     return "".join(name for name, _ in listener.keys)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.text("0123456789*#ABCD", min_size=1, max_size=8),
     st.integers(120, 400),
@@ -369,6 +369,36 @@ def test_bursts_of_lost_packets_neither_double_a_key_nor_lose_one(
         at += gap + 3
         lost |= set(range(at, at + length))
     assert heard_with_loss(samples, lost) == keys
+
+
+def tune(seconds: float, seed: int) -> list[int]:
+    """Chords with vibrato and decay over a bass, as a synthesiser plays them: notes of the equal-tempered scale, some near keys' tones."""
+    chance, time = random.Random(seed), np.arange(int(8000 * 0.4)) / 8000
+    parts = []
+    for _ in range(int(seconds / 0.4)):
+        notes = [110 * 2 ** (chance.randrange(0, 48) / 12) for _ in range(4)]
+        vibrato = 1 + 0.004 * np.sin(2 * math.pi * 5.5 * time)
+        voices = [np.sin(2 * math.pi * hertz * overtone * time * vibrato) / overtone for hertz in notes for overtone in (1, 2, 3)]
+        parts.append(np.exp(-2 * time) * sum(voices))
+    whole = np.concatenate(parts)
+    return [int(value) for value in np.rint(whole / np.abs(whole).max() * 16000)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_music_is_no_key(seed: int) -> None:
+    assert heard_with_loss(tune(30, seed), ()) == ""
+
+
+@pytest.mark.parametrize("decibels", [15, 12])
+def test_keys_are_heard_above_noise_and_music(decibels: int) -> None:
+    """Both tones of a key against what is mixed with it, by their energy; ITU-T Q.24 leaves the figure to the receiver."""
+    keys = [sample for name in "159D*0#A" * 4 for sample in key(name, 100, 100)]
+    energy = 2 * 6000**2 / 2
+    chance = np.random.default_rng(1)
+    for background in (chance.normal(0, 1, len(keys)), np.resize(np.asarray(tune(10, 3), dtype=float), len(keys))):
+        scale = math.sqrt(energy / 10 ** (decibels / 10) / np.mean(background**2))
+        mixed = [int(value) for value in np.clip(np.asarray(keys) + scale * background, -32000, 32000)]
+        assert heard_with_loss([*silence(40), *mixed], ()) == "159D*0#A" * 4
 
 
 def test_a_key_that_is_held_for_seconds_is_one_under_loss_of_five_percent() -> None:

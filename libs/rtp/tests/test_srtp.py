@@ -44,6 +44,7 @@ async def test_srtp_on_both_legs(client: PlaneClient, make_leg: MakeLeg, suite: 
     await secure(a, suite)
     await secure(b, suite)
     await client.bridge(a.name, b.name)
+    assert {state.srtp for state in await client.list_sessions() if state.session in (a.name, b.name)} == {suite}
     a.say(tone(425, 200, "PCMA"))
     b.say(tone(1020, 200, "PCMA"))
     for leg, hertz in ((b, 425), (a, 1020)):

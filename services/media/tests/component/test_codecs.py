@@ -9,8 +9,9 @@ import pytest
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon_kit.testing import eventually
 from carillon_rtp.codecs import Decoder
-from carillon_rtp.testing import decode, share_of, tone
-from carillon_rtp.values import SrtpKeys
+from carillon_rtp.srtp import SUITES
+from carillon_rtp.testing import decode, share_of, srtp_keys, tone
+from carillon_rtp.values import MediaAddress, SrtpKeys
 from carillon_sip import ReinviteAnswered, ReinviteFailed, SessionAnswered, SessionEnded, SessionReinvited
 from carillon_sip.offer_answer import G722, OPUS, PCMA, PCMU, make_offer
 from carillon_sip.sdes import Crypto
@@ -77,6 +78,30 @@ async def test_srtp_on_one_leg_goes_on_when_the_media_plane_dies(house: Any, wor
     events = await house.ended()
     assert [event.data["quality"]["srtp"] for event in events if event.type == "carillon.call.leg_ended.v1"] == [SUITE, ""]
     assert "inline:" not in "".join(event.to_json().decode() for event in events)
+
+
+async def test_every_suite_is_answered_with_itself_used_and_told(house: Any, words: Any) -> None:
+    """A phone that offers one alone: what it says comes through, and the record names the suite."""
+    house.application.follow(words.ring("bob"))
+    anne, bob = await house.phone("anne"), await house.phone("bob")
+    here = anne.rtp.address
+    for calls, suite in enumerate(SUITES, 1):
+        keys = srtp_keys(suite)  # ours as the plane would have them: `remote_key` is the phone's
+        offer = make_offer(here.ip, here.port, session_id=1, crypto=[Crypto(1, suite, keys.remote_key)], protocol="RTP/SAVP")
+        call = anne.call("102", body=offer.to_bytes())
+        await bob.pick_up()
+        audio = SessionDescription.parse((await anne.expect(SessionAnswered)).response.body).audio
+        (line,) = audio.crypto
+        assert line.suite == suite
+        anne.rtp.secure(SrtpKeys(suite, keys.remote_key, line.key))
+        bob.rtp.received.clear()
+        anne.rtp.send_audio(tone(440, 200, "PCMA"), "PCMA", MediaAddress(audio.address, audio.port))
+        heard = b"".join(packet.payload for packet in await bob.rtp.wait_for(8))
+        assert share_of(decode(heard, "PCMA"), 440) > 0.9
+        anne.do("bye", call)
+        events = await house.ended(calls)
+        assert words.last(events, "leg_ended", "a")["quality"]["srtp"] == suite
+        await bob.expect(SessionEnded)
 
 
 def hears(phone: Any, codec: Codec, hertz: int) -> bool:
