@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 CARILLON_DATA ?= .carillon
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint format proto proto-lint proto-release lock bench test-slow test-kill fuzz fuzz-plane sanitize check-deploy docs clean
+.PHONY: help setup run demo test lint format proto proto-lint proto-release lock bench test-slow test-kill fuzz fuzz-plane fuzz-frames sanitize check-deploy docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -67,6 +67,11 @@ fuzz: setup ## coverage-guided fuzzing of the SIP library, SECONDS=60 for each o
 
 fuzz-plane: ## coverage-guided fuzzing of the media plane's C code for SECONDS=60; needs clang
 	@$(MAKE) -s -C libs/rtp fuzz SECONDS=$(or $(SECONDS),60)
+
+fuzz-frames: setup ## coverage-guided fuzzing of what comes over the media plane's control socket for SECONDS=60
+	@$(PYTHON) -c 'import atheris' 2>/dev/null || .venv/bin/uv pip install -q --python $(PYTHON) --group fuzz
+	@mkdir -p .fuzz/findings
+	@nice -n 19 $(PYTHON) libs/rtp/fuzz/frames.py -max_total_time=$(or $(SECONDS),60) -artifact_prefix=.fuzz/findings/frames-
 
 sanitize: setup ## the media plane's C code under address and undefined-behaviour sanitizers
 	@$(MAKE) -s -C libs/rtp sanitize

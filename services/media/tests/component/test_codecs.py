@@ -91,6 +91,7 @@ async def test_every_suite_is_answered_with_itself_used_and_told(house: Any, wor
         call = anne.call("102", body=offer.to_bytes())
         await bob.pick_up()
         audio = SessionDescription.parse((await anne.expect(SessionAnswered)).response.body).audio
+        assert audio is not None
         (line,) = audio.crypto
         assert line.suite == suite
         anne.rtp.secure(SrtpKeys(suite, keys.remote_key, line.key))
