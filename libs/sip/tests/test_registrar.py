@@ -135,6 +135,19 @@ def test_a_phone_without_reg_id_is_left_alone_by_one_that_has_it() -> None:
     assert [b.reg_id for b in applied(flowing(1), plain.bindings).bindings] == [0, 1]
 
 
+def test_over_a_connection_of_its_own_a_phone_comes_back_soon_and_one_with_outbound_is_told_how_often_to_ask() -> None:
+    stream = FLOW._replace(transport="tcp")
+    limits = RegistrarSettings(max_connection_expires=120, flow_timer=30)
+    plain = register(message("<sip:a@192.0.2.9>", expires="600"), (), stream, NOW, limits)
+    assert plain.headers == (("Contact", "<sip:a@192.0.2.9>;expires=120"),)
+    kept = register(flowing(1), (), stream, NOW, limits)
+    assert dict(kept.headers)["Flow-Timer"] == "30"
+    assert kept.bindings[0].expires_at == NOW + 120
+    edge = "Path: <sip:edge.example;lr;ob>\r\nVia: SIP/2.0/UDP edge.example;branch=z9hG4bKedge\r\n"
+    behind = register(flowing(1, more=edge), (), stream, NOW, limits)
+    assert behind.bindings[0].expires_at == NOW + 600
+
+
 def test_the_path_is_kept_and_told() -> None:
     path = "Path: <sip:edge.example;lr;ob>, <sip:first.example;lr;ob>\r\nVia: SIP/2.0/UDP edge.example;branch=z9hG4bKedge\r\n"
     outcome = applied(flowing(1, more=path))

@@ -41,12 +41,18 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class RegistrarSettings:
-    """Limits of a registration, in seconds and bindings per address of record."""
+    """Limits of a registration, in seconds and bindings per address of record.
+
+    `max_connection_expires`: over a connection of the phone's own, which may die with our process without its noticing before it refreshes.
+    `flow_timer`: within this a phone with outbound sends keep-alives, so that it notices (RFC 5626 section 4.4.1).
+    """
 
     min_expires: int = 60
     max_expires: int = 3600
     default_expires: int = 3600
     max_bindings: int = 10
+    max_connection_expires: int = 120
+    flow_timer: int = 30
 
 
 _DEFAULTS = RegistrarSettings()
@@ -96,7 +102,7 @@ def register(
         return RegisterOutcome(400, REASONS[400], (), tuple(bindings))
     kept = change.kept
     made = gruus if OPTION in _option_tags(request, "supported") else None
-    headers = (*(("Contact", _listed(binding, now, made)) for binding in kept), *_extensions(request, change))
+    headers = (*(("Contact", _listed(binding, now, made)) for binding in kept), *_extensions(request, change, settings))
     return RegisterOutcome(200, REASONS[200], headers, tuple(kept), tuple(change.added), (*gone, *change.removed), tuple(change.refreshed))
 
 
@@ -109,12 +115,12 @@ def _listed(binding: Binding, now: float, gruus: MakeGruus | None) -> str:
     return f"<{binding.contact}>;expires={max(0, round(binding.expires_at - now))}{instance}{reg_id}{gruu}"
 
 
-def _extensions(request: Request, change: "_Change") -> list[tuple[str, str]]:
+def _extensions(request: Request, change: "_Change", settings: RegistrarSettings) -> list[tuple[str, str]]:
     """The path that was kept (RFC 3327 section 5.3), and that outbound was done (RFC 5626 section 6)."""
     supported = _option_tags(request, "supported")
     headers = [("Path", value) for value in request.headers.raw("path")] if "path" in supported else []
     if "outbound" in supported and any(binding.reg_id for binding in (*change.added, *change.refreshed)):
-        headers.append(("Require", "outbound"))
+        headers += [("Require", "outbound"), ("Flow-Timer", str(settings.flow_timer))]
     return headers
 
 
@@ -172,6 +178,8 @@ def _apply_contact(
     request: Request, contact: NameAddr, outbound: bool, change: _Change, flow: Flow, now: float, settings: RegistrarSettings
 ) -> None:
     seconds = _expires(request, contact, settings)
+    if flow.reliable and "path" not in request.headers:
+        seconds = min(seconds, settings.max_connection_expires)
     if seconds and instance_of(contact.uri) is not None and contact.uri.host.lower() == request.to.uri.host.lower():
         raise _Refused(403)  # A GRUU of ours as Contact would lead back to itself (RFC 5627 section 5.1).
     instance = unquote_string(contact.parameter("+sip.instance") or "")[:_INSTANCE_LENGTH]

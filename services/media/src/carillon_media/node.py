@@ -166,7 +166,7 @@ def assemble(
     registrar = Registrar(accounts, doorkeeper, sip, told, announcer, clock, ids, gruus=gruus)
     registrar.heard_elsewhere = lambda changed: between.watching.devices_changed(changed)
     resolver = TrunkResolver(accounts.trunk_destinations, Dns(settings.name_servers), settings.families)
-    reach = Reachability(accounts, lambda: registrar, lambda: trunks, resolver, sip.local, cluster)
+    reach = Reachability(accounts, lambda: registrar, lambda: trunks, resolver, sip.local, cluster, sip.connections)
     trunks = Trunks.made_of(accounts, secret, sip, reach.flows_to, announcer, clock, registers=settings.registers_trunks)
     database = None
     if isinstance(devices, PostgresDevices):

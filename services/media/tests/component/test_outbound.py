@@ -20,12 +20,12 @@ pytestmark = pytest.mark.feature("M-1")
 INSTANCE = '"<urn:uuid:00000000-0000-1000-8000-000a95a0e128>"'
 
 
-async def register(phone: Any, reg_id: int = 0, path: str = "") -> Any:
+async def register(phone: Any, reg_id: int = 0, path: str = "", contact: str = "") -> Any:
     """The final response to a REGISTER of a flow, or through a proxy."""
     phone.cseq += 2
     address = NameAddr.of("sip:bob@dupont.example")
     flow = (("reg-id", str(reg_id)), ("+sip.instance", INSTANCE)) if reg_id else ()
-    contact = NameAddr(phone.contact.uri, "", flow)
+    where = NameAddr.of(contact) if contact else phone.contact
     headers = [("Expires", "600"), ("Supported", "path, outbound")] + ([("Path", path)] if path else [])
     request = RequestOut(
         "REGISTER",
@@ -33,7 +33,7 @@ async def register(phone: Any, reg_id: int = 0, path: str = "") -> Any:
         request_uri="sip:dupont.example",
         from_=address,
         to=address,
-        contact=contact,
+        contact=NameAddr(where.uri, "", flow),
         headers=tuple(headers),
         call_id="outbound",
         cseq=phone.cseq,
@@ -72,6 +72,32 @@ async def test_connections_end_with_their_process_and_calls_go_to_the_other_phon
         house.application.follow(words.ring("carol"))
         anne.call("103")
         await carol.expect(InviteReceived)
+
+
+@pytest.mark.feature("M-13")
+async def test_a_phone_whose_connection_died_with_us_is_called_over_one_to_its_contact(house_with: Any, tmp_path: Path, words: Any) -> None:
+    """Where no NAT stands between: the Contact has the address that it registered from."""
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def takes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.put_nowait(await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    listener = await asyncio.start_server(takes, "127.0.0.1", 0)
+    contact = f"sip:bob@127.0.0.1:{listener.sockets[0].getsockname()[1]};transport=tcp"
+    async with house_with(tmp_path, postgres_dsn=(dsn := fresh_database())) as house, listener:
+        bob, anne = await house.phone("bob", "tcp", register=False), await house.phone("anne")
+        assert (await register(bob, contact=contact)).status == 200
+        house.application.follow(words.ring("bob"))
+        call = anne.call("102")
+        await bob.expect(InviteReceived)
+        anne.do("cancel", call)
+        await anne.expect(SessionFailed)
+        await house.die(postgres_dsn=dsn)
+        await eventually(lambda: house.running.registrar.devices("dupont", "bob"))
+        anne.call("102")
+        async with asyncio.timeout(30):
+            assert (await got.get()).startswith(f"INVITE {contact} SIP/2.0\r\n".encode())
 
 
 async def test_a_flow_that_is_lost_is_unbound_at_once_and_the_other_rings(house: Any, words: Any) -> None:

@@ -1,7 +1,7 @@
 """How users and trunks are reached at this moment, from accounts, registrations and resolved names."""
 
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from carillon_contracts.config import DoorPhone, codes_of
@@ -17,8 +17,9 @@ from carillon_media.handlers.actor import CallActor
 from carillon_media.handlers.cluster import Cluster
 from carillon_media.handlers.registrar import Device, Registrar
 from carillon_media.handlers.trunks import Trunks
-from carillon_sip.flow import Address, Flow, Transport, host_port
+from carillon_sip.flow import DEFAULT_PORTS, Address, Flow, Transport, host_port
 from carillon_sip.locate import Destination, Server
+from carillon_sip.registrar import Binding
 from carillon_sip.uri import Uri
 
 
@@ -43,7 +44,9 @@ class Reachability:
         resolver: Resolver,
         local: Callable[[Transport, str], Address],
         cluster: Cluster,
+        connections: Container[Flow] = (),
     ) -> None:
+        self._connections = connections
         self._accounts = accounts
         self._registrar = registrar
         self._trunks = trunks
@@ -71,10 +74,19 @@ class Reachability:
         for sip_user in accounts.devices_of(tenant, user_id):
             for device in _one_flow_each(device for device in self._registrar().devices_of(sip_user) if device.tenant == tenant):
                 binding = device.binding
-                way = self._cluster.way_to(device) if device.node else (binding.flow, binding.path)
+                way = self._cluster.way_to(device) if device.node else (self._flow_of(binding), binding.path)
                 if way is not None:
                     found.append(Contact(binding.contact, way[0], user_id, number, realm, route=way[1], device=binding.instance))
         return found
+
+    def _flow_of(self, binding: Binding) -> Flow:
+        """The flow it registered from; where that was a TCP connection that is gone, and no NAT stands between, one that is opened to its
+        Contact (RFC 3261 section 18.1.1)."""
+        flow = binding.flow
+        if flow.transport != "tcp" or binding.path or binding.reg_id or flow in self._connections:
+            return flow
+        contact = Uri.parse(binding.contact)
+        return flow._replace(remote=(contact.host, contact.port or DEFAULT_PORTS["tcp"])) if contact.host == flow.remote[0] else flow
 
     def contact_of_trunk(self, tenant: str, trunk_id: str, number: str, call_id: str = "") -> Contact | None:
         """The trunk, dialled with `number`: its first server that answers, the others as spares; equals share calls by their hash."""
@@ -176,6 +188,6 @@ def _one_flow_each(devices: Iterable[Device]) -> Iterable[Device]:
         binding = device.binding
         name = binding.instance if binding.reg_id else binding.key
         known = found.get(name)
-        if known is None or known.binding.expires_at <= binding.expires_at:
+        if known is None or known.known_at <= device.known_at:
             found[name] = device
     return found.values()

@@ -136,6 +136,9 @@ class Connections:
     def __len__(self) -> int:
         return len(self._table)
 
+    def __contains__(self, flow: Flow) -> bool:
+        return flow in self._table
+
     # -- listening ------------------------------------------------------------------------------------------------------
 
     def listen(self, transport: Transport, address: Address) -> Address:
