@@ -32,6 +32,7 @@ def watching(whole: dict[str, Any], codes: list[dict[str, str]]) -> Phone:
     return phone(given(whole | {"extensions": [*whole["extensions"], bobs]}))
 
 
+@pytest.mark.feature("D-11")
 def test_the_codes_are_the_tenants(whole: dict[str, Any]) -> None:
     usual = watching(whole, [])
     assert (usual.voicemail, usual.pick_up) == ("*97", "**")
@@ -97,8 +98,8 @@ LACKS: dict[tuple[str, str], set[str]] = {
     ("yealink", "phone"): set(),
     ("snom", "phone"): {"date_format year first"},
     ("grandstream", "phone"): {"lock_code", "lock_code none"},
-    ("polycom", "phone"): {"pick_up"},
-    ("cisco", "phone"): {"date_format year first", "lock_code", "lock_code none", "pick_up", "screen_timeout_seconds never"},
+    ("polycom", "phone"): set(),
+    ("cisco", "phone"): {"date_format year first", "lock_code", "lock_code none", "screen_timeout_seconds never"},
     ("yealink", "base"): {"ringtone", "screen_timeout_seconds", "lock_code", "lock_code none", *_NO_KEYS},
     ("snom", "base"): {*_OF_HANDSETS, *_NO_KEYS},
     ("gigaset", "base"): {"call_waiting", "language", *_OF_HANDSETS, *_NO_KEYS},
@@ -135,6 +136,7 @@ def test_a_template_tells_each_setting_that_its_maker_knows(maker: str, kind: st
     assert (len(files) == 1) == (setting in LACKS[maker, kind])
 
 
+@pytest.mark.feature("D-11")
 def test_values_are_the_makers_own() -> None:
     """As their guides list them."""
 
@@ -150,6 +152,10 @@ def test_values_are_the_makers_own() -> None:
     assert "<Back_Light_Timer>20 s<" in told("cisco", "screen_timeout_seconds", 15)
     assert "<Back_Light_Timer>Always On<" in told("cisco", "screen_timeout_seconds", 600)
     assert "<CW_Setting>No<" in told("cisco", "call_waiting", False)
+    assert "<Attendant_Console_Call_Pickup_Code>**#<" in told("cisco", "call_waiting", False)
+    assert 'call.directedCallPickupString="**"' in told("polycom", "call_waiting", False)
+    assert 'name="call.transfer"><part name="modeViaVpk">BlindTransfer<' in told("grandstream", "call_waiting", False)
+    assert "transfer.dsskey_deal_type = 2\n" in told("yealink", "call_waiting", False)
     assert '<enable_backlight_dimming perm="RW">off<' in told("snom", "screen_timeout_seconds", 0)
 
 

@@ -34,6 +34,8 @@ def settings(phone: Phone) -> File:
     wanted = phone.settings
     values |= {
         "Voice_Mail_Number": phone.voicemail,
+        # The phone puts the extension in place of #.
+        "Attendant_Console_Call_Pickup_Code": f"{phone.pick_up}#" if phone.pick_up else "",
         "CW_Setting": "Yes" if wanted.call_waiting else "No",
         "Language_Selection": _LANGUAGES.get(phone.language[:2], "English"),
         "Time_Zone": f"GMT{offset(phone.time_zone, colon=True)}",

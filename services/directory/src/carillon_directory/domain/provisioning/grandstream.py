@@ -44,6 +44,8 @@ def settings(phone: Phone) -> File:
         {
             "language.gui": phone.language[:2],
             "call.callWaiting.enable": "Yes" if wanted.call_waiting else "No",
+            # A key that watches a colleague sends the call there when it is pressed in one.
+            "call.transfer.modeViaVpk": "BlindTransfer",
             "dateTime.timezone": phone.time_zone,
             "dateTime.format.time": "24Hour" if wanted.time_format == "h24" else "12Hour",
             "dateTime.format.date": _DATES[wanted.date_format],

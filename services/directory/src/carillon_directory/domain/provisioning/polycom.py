@@ -40,6 +40,8 @@ def settings(phone: Phone) -> File:
     values |= {
         "lcl.ml.lang": _LANGUAGES.get(phone.language[:2], "English_United_Kingdom"),
         "call.callWaiting.enable": int(wanted.call_waiting),
+        "call.directedCallPickupMethod": "legacy",
+        "call.directedCallPickupString": phone.pick_up,
         "np.normal.ringing.calls.tonePattern": f"ringer{max(1, wanted.ringtone)}",
         "tcpIpApp.sntp.gmtOffset": int(utc_offset(phone.time_zone).total_seconds()),
         "lcl.datetime.time.24HourClock": int(wanted.time_format == "h24"),

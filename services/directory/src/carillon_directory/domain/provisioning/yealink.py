@@ -28,6 +28,8 @@ def settings(phone: Phone) -> File:
         f"phone_setting.ring_type = Ring{max(1, wanted.ringtone)}.wav",
         f"local_time.time_format = {int(wanted.time_format == 'h24')}",
         f"local_time.date_format = {_DATES[wanted.date_format]}",
+        # A key that watches a colleague sends the call there when it is pressed in one.
+        "transfer.dsskey_deal_type = 2",
         f"phone_setting.backlight_time = {wanted.screen_timeout_seconds}",
         f"phone_setting.phone_lock.enable = {int(bool(wanted.lock_code))}",
         f"phone_setting.phone_lock.unlock_pin = {wanted.lock_code}",
