@@ -204,11 +204,14 @@ def test_early_media_of_a_single_carrier_is_passed_on(bench: Any) -> None:
 
 @pytest.mark.feature("R-18", "R-6")
 def test_an_outside_member_of_a_group_is_called_by_the_next_trunk_when_one_cannot(bench: Any) -> None:
-    outside = RingTarget("t2", TrunkTarget("carrier", "+41791234567", ("gone", "second", "third")), 0, 20_000)
+    outside = RingTarget("t2", TrunkTarget("carrier", "+41791234567", ("gone", "second", "third")), 0, 20_000, ("+41215550100", ""))
     bench.arrive().decide(ring(BOB, outside))
     assert [event.party for event in _offered(bench)] == ["bob", "trunk:carrier"]
     bench.feed(inputs.LegRefused("b2", 503, received=True))
     assert [event.party for event in _offered(bench)] == ["bob", "trunk:carrier", "trunk:second"]
+    inside, *others = [(offer.caller_number, offer.caller_name) for offer in bench.did(outputs.OfferLeg)]
+    assert inside != others[0]
+    assert others == [("+41215550100", "")] * 2, "by whichever trunk"
     bench.feed(inputs.LegRefused("b3", 486, received=True))  # the called is busy, by whichever trunk
     assert [event.party for event in _offered(bench)] == ["bob", "trunk:carrier", "trunk:second"]
     bench.feed(inputs.LegAccepted("b1"))

@@ -32,6 +32,8 @@ STEPS = [
             targets=[
                 pb.RingTarget(target_id="a", user_id="anne", stop_after_ms=20_000),
                 pb.RingTarget(target_id="b", trunk=pb.TrunkTarget(trunk_id="t", number="+4179"), start_after_ms=5, stop_after_ms=9),
+                pb.RingTarget(target_id="c", user_id="carl", caller=pb.ShownCaller(number="+4121", name="Dupont SA")),
+                pb.RingTarget(target_id="d", user_id="dora", caller=pb.ShownCaller()),
             ],
             caller_number="101",
             caller_name="Bob",

@@ -318,6 +318,8 @@ def _target(target: facts.RingTarget) -> pb.RingTarget:
     else:
         rung.trunk.trunk_id, rung.trunk.number = target.trunk_id, target.number
         rung.trunk.further_trunk_ids.extend(target.further)
+        if target.caller is not None:
+            rung.caller.number, rung.caller.name = target.caller
     return rung
 
 

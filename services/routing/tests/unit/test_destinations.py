@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from carillon_routing.domain.facts import Delegate, Played, RingResult, TrunkTarget
+from carillon_routing.domain.facts import Delegate, Played, Ring, RingResult, TrunkTarget, UserTarget
 from carillon_routing.testing import SimulatedCall, small_company, to_plan
 
 TUESDAY = "2026-01-06 10:00"
@@ -308,3 +308,25 @@ def test_forwardings_groups_and_menus_lead_to_fax_boxes_too() -> None:
     pressed = to_plan({"id": "n", "menu": {"menu_id": "main"}}, menus=[menu], fax_boxes=FAX_BOXES).pressed("1")
     assert "- fax_box/orders: no fax service answers" in pressed.trace()
     assert pressed.ends == (63, 480)
+
+
+@pytest.mark.feature("D-15")
+@pytest.mark.parametrize("withhold", [False, True])
+def test_phones_inside_and_outside_that_ring_together_each_see_what_is_for_them(withhold: bool) -> None:
+    also = [{"external_number": "+41791234567"}]
+    users = [{"id": "anna", "last_name": "Anna", "withhold": withhold}, {"id": "ben", "last_name": "Ben", "simultaneous": also}]
+    members = [{"user_id": "ben"}, {"external_number": "+41791234567"}]
+    group = {"id": "g", "members": members}
+    extensions = [
+        {"id": "101", "destination": {"user_id": "anna"}},
+        {"id": "102", "destination": {"user_id": "ben"}},
+        {"id": "200", "destination": {"ring_group_id": "g"}},
+    ]
+    config = small_company(users=users, ring_groups=[group], extensions=extensions)
+    for dialled in ("102", "200"):
+        call = SimulatedCall.from_user(config, "anna", dialled)
+        assert call.shown == ("101", "Anna")
+        step = call.last.step
+        assert isinstance(step, Ring)
+        shown = {type(target): getattr(target, "caller", None) for target in step.targets}
+        assert shown == {UserTarget: None, TrunkTarget: ("" if withhold else "+41215550100", "")}

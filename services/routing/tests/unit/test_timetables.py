@@ -118,7 +118,10 @@ def test_a_group_without_a_node_has_its_own_way_and_else_ends() -> None:
 def test_a_group_that_rings_outside_shows_a_number_that_carriers_accept() -> None:
     extensions = [{"id": "200", "destination": {"ring_group_id": "g"}}, {"id": "101", "destination": {"user_id": "anna"}}]
     config = small_company(ring_groups=[group("parallel", [{"user_id": "ben"}, MOBILE])], extensions=extensions)
-    assert SimulatedCall.from_user(config, "anna", "200").shown == ("+41215550100", "")
+    call = SimulatedCall.from_user(config, "anna", "200")
+    assert call.shown == ("101", "Anna")
+    assert isinstance(call.last.step, Ring)
+    assert [target.caller for target in call.last.step.targets if isinstance(target, TrunkTarget)] == [("+41215550100", "")]
     assert ringing("parallel", [{"user_id": "ben"}, MOBILE]).shown == ("+41791112233", "")
 
 

@@ -304,7 +304,8 @@ def _target(target: pb.RingTarget) -> RingTarget:
     trunk = target.trunk
     further = tuple(trunk.further_trunk_ids[:MAX_FURTHER_TRUNKS])
     whom = target.user_id if kind == "user_id" else TrunkTarget(trunk.trunk_id, trunk.number, further)
-    return RingTarget(target.target_id, whom, max(0, target.start_after_ms), max(0, target.stop_after_ms))
+    caller = (target.caller.number, target.caller.name) if target.HasField("caller") else None
+    return RingTarget(target.target_id, whom, max(0, target.start_after_ms), max(0, target.stop_after_ms), caller)
 
 
 def _prompts(prompts: Sequence[pb.Prompt]) -> tuple[Prompt, ...]:

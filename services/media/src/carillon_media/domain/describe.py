@@ -120,7 +120,8 @@ def _target(target: RingTarget) -> dict[str, Any]:
     else:
         whom = {"user_id": target.whom}
     times = {"start_after_ms": target.start_after_ms, "stop_after_ms": target.stop_after_ms}
-    return {**_present({"target_id": target.target_id}), **whom, **_present(times)}
+    caller = {} if target.caller is None else {"caller": _present(dict(zip(("number", "name"), target.caller, strict=True)))}
+    return {**_present({"target_id": target.target_id}), **whom, **_present(times), **caller}
 
 
 def _prompt(prompt: Prompt) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from carillon_media.domain.causes import (
 )
 from carillon_media.domain.facts import Contact
 from carillon_media.domain.state import CallState, Leg, Ringing, Talking
-from carillon_media.domain.steps import GaveUpOutcome, Music, Ring, RingOutcome, TrunkTarget
+from carillon_media.domain.steps import GaveUpOutcome, Music, Ring, RingOutcome, RingTarget, TrunkTarget
 from carillon_media.domain.timetable import Target, Timetable, given_up
 
 #: RFC 3326 section 2: phones show no missed call.
@@ -178,10 +178,10 @@ def on_unsent(call: CallState, phase: Ringing, given: inputs.LegUnsent) -> None:
     """Ring the leg's device, if it is still there."""
     leg, target = call.legs.get(given.leg_id), phase.table.of_leg(given.leg_id)
     found = [contact for contact in _contacts(call, target.plan.whom) if contact.uri == leg.contact] if leg and target else []
-    if leg is None or not found:
+    if leg is None or target is None or not found:
         on_refused(call, phase, inputs.LegRefused(given.leg_id, 503, received=False))
         return
-    call.do(call.invitation(leg, found[0], _shown(call, found[0], phase.step)))
+    call.do(call.invitation(leg, found[0], _shown(call, found[0], phase.step, target.plan)))
 
 
 def on_refused(call: CallState, phase: Ringing, refused: inputs.LegRefused) -> None:
@@ -211,7 +211,7 @@ def answer_by_itself(call: CallState, phase: Ringing, leg: Leg) -> None:
     if contact is None:
         return
     _end(call, leg.leg_id, ANSWERED_ELSEWHERE, COMPLETED_ELSEWHERE)
-    again = call.offer_leg(contact, target.plan.target_id, replace(_shown(call, contact, phase.step), auto_answer=True))
+    again = call.offer_leg(contact, target.plan.target_id, replace(_shown(call, contact, phase.step, target.plan), auto_answer=True))
     phase.table.leg_offered(target, again.leg_id)
     phase.table.forget(leg.leg_id)
 
@@ -266,9 +266,9 @@ def ring_in_place(call: CallState, phase: Ringing, place: str, step: Ring) -> No
     if target is None:
         return
     room = max(0, call.limits.max_ring_legs + 1 - len(call.legs))
-    contacts = [contact for plan in step.targets for contact in _contacts(call, plan.whom)][:room]
-    for contact in contacts:
-        leg = call.offer_leg(contact, target.plan.target_id, _shown(call, contact, step))
+    contacts = [(contact, plan) for plan in step.targets for contact in _contacts(call, plan.whom)][:room]
+    for contact, plan in contacts:
+        leg = call.offer_leg(contact, target.plan.target_id, _shown(call, contact, step, plan))
         phase.table.leg_offered(target, leg.leg_id)
     if contacts:
         phase.table.forget(place)
@@ -307,14 +307,17 @@ def _start(call: CallState, phase: Ringing, target: Target) -> None:
     room = call.limits.max_ring_legs + 1 - len(call.legs)
     contacts = _contacts(call, target.plan.whom)[: max(0, room)]
     for contact in contacts:
-        leg = call.offer_leg(contact, target.plan.target_id, _shown(call, contact, phase.step))
+        leg = call.offer_leg(contact, target.plan.target_id, _shown(call, contact, phase.step, target.plan))
         phase.table.leg_offered(target, leg.leg_id)
         target.spare = contact.spare
     if not contacts:
         phase.table.nobody_there(target)
 
 
-def _shown(call: CallState, contact: Contact, step: Ring) -> Ring:
+def _shown(call: CallState, contact: Contact, step: Ring, plan: RingTarget) -> Ring:
+    """The step as this contact is to see it."""
+    if plan.caller is not None:
+        step = replace(step, caller_number=plan.caller[0], caller_name=plan.caller[1])
     if contact.is_trunk:
         return step
     number, name = call.shown(step.caller_number, step.caller_name)
@@ -325,7 +328,7 @@ def _next_server(call: CallState, phase: Ringing, target: Target) -> None:
     """The same number by the next server of the same trunk, or by the next trunk, within the target's own time."""
     if len(call.legs) <= call.limits.max_ring_legs and call.now < target.stop:
         contact, target.spare = target.spare[0], target.spare[1:]
-        leg = call.offer_leg(contact, target.plan.target_id, phase.step)
+        leg = call.offer_leg(contact, target.plan.target_id, _shown(call, contact, phase.step, target.plan))
         phase.table.leg_offered(target, leg.leg_id)
 
 

@@ -86,6 +86,8 @@ class RingTarget:
     whom: str | TrunkTarget
     start_after_ms: int = 0
     stop_after_ms: int = 0
+    #: Number (empty: withheld) and name of who is shown there; None: as the step says.
+    caller: tuple[str, str] | None = None
 
 
 #: One of the two who talk; after a transfer the caller is who was there before.

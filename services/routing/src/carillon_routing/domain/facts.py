@@ -105,6 +105,8 @@ class TrunkTarget:
     start_ms: int
     stop_ms: int
     further: tuple[str, ...] = ()
+    #: Number and name shown there; None: as the step says.
+    caller: tuple[str, str] | None = None
 
 
 RingTarget = UserTarget | TrunkTarget

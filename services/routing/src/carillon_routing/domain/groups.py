@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from carillon_contracts.config import Destination, HuntGroup, PlanNode, RingGroup
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.cursor import GroupWait
-from carillon_routing.domain.facts import RingResult, RingTarget, TrunkTarget
+from carillon_routing.domain.facts import RingResult, RingTarget
 from carillon_routing.domain.hunting import hunted
-from carillon_routing.domain.identity import shown_inside, shown_outside
 from carillon_routing.domain.members import Slot
-from carillon_routing.domain.reach import target_of
+from carillon_routing.domain.reach import shown_to, target_of
 from carillon_routing.domain.timetables import timetable
 from carillon_routing.domain.walk import ENDS, Move, Stop, ToDestination, ToSender, Walk, name_of
 
@@ -63,9 +62,8 @@ def _step(walk: Walk, slots: Sequence[Slot], wait: GroupWait) -> Stop:
         name = slot.name if slot.name not in names else f"{slot.name}.{len(targets)}"
         names.add(name)
         targets.append(target_of(name, slot.reach, slot.start * 1000, slot.stop * 1000))
-    outside = any(isinstance(target, TrunkTarget) for target in targets)
-    number, name = shown_outside(walk.config, walk.call) if outside else shown_inside(walk.config, walk.call)
-    return Stop(walk.ring(tuple(targets), number, name), wait)
+    rung, (number, name) = shown_to(walk.config, walk.call, targets)
+    return Stop(walk.ring(rung, number, name), wait)
 
 
 def hunt_group(walk: Walk, group_id: str) -> Move:

@@ -1,11 +1,13 @@
 """How somebody is reached that a ring step calls beside others: by a user's devices, or by the best trunk for a number."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from carillon_contracts.config import User
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_routing.domain.authorise import Allowed, Refused, authorise
 from carillon_routing.domain.facts import CallFacts, RingTarget, TraceLine, TrunkTarget, UserTarget
+from carillon_routing.domain.identity import Shown, shown_inside, shown_outside
 from carillon_routing.domain.trunks import in_order
 
 #: Trunks that are tried for one number.
@@ -46,6 +48,18 @@ def reach_number(config: TenantConfig, user: User | None, number: str, call: Cal
         "",
         (*trace, *in_order(config, decision.trunks[:MAX_TRUNKS], number)),
     )
+
+
+def shown_to(config: TenantConfig, call: CallFacts, targets: Iterable[RingTarget]) -> tuple[tuple[RingTarget, ...], Shown]:
+    """The targets, and who is shown to them: outside the number for outside, also beside phones inside, which see what is for them."""
+    found = tuple(targets)
+    if not any(isinstance(target, TrunkTarget) for target in found):
+        return found, shown_inside(config, call)
+    outside = shown_outside(config, call)
+    if not any(isinstance(target, UserTarget) for target in found):
+        return found, outside
+    apart = tuple(replace(target, caller=outside) if isinstance(target, TrunkTarget) else target for target in found)
+    return apart, shown_inside(config, call)
 
 
 def target_of(name: str, reach: Reach, start_ms: int, stop_ms: int) -> RingTarget:

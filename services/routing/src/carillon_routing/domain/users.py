@@ -6,10 +6,9 @@ from carillon_contracts.config import Destination, SimultaneousTarget, StickyAge
 from carillon_routing.domain import callers, limits
 from carillon_routing.domain.cursor import StickyWait, UserWait
 from carillon_routing.domain.disturbing import in_hours, left_alone, screened, undisturbed
-from carillon_routing.domain.facts import HangUp, HoldReminder, Ring, RingResult, RingTarget, TrunkTarget, UserTarget
+from carillon_routing.domain.facts import HangUp, HoldReminder, Ring, RingResult, RingTarget, UserTarget
 from carillon_routing.domain.feature_phrases import phrase
-from carillon_routing.domain.identity import shown_inside, shown_outside
-from carillon_routing.domain.reach import Reach, reach_number, target_of
+from carillon_routing.domain.reach import Reach, reach_number, shown_to, target_of
 from carillon_routing.domain.walk import ENDS, LIKE, MAX_FORWARDS, Move, Stop, ToDestination, ToNode, ToSender, Walk, lacks, name_of
 
 
@@ -130,9 +129,8 @@ def _reach(walk: Walk, user: User, also: SimultaneousTarget) -> tuple[Reach | No
 
 
 def _step(walk: Walk, targets: list[RingTarget], wait: UserWait | StickyWait) -> Stop:
-    outside = any(isinstance(target, TrunkTarget) for target in targets)
-    number, name = shown_outside(walk.config, walk.call) if outside else shown_inside(walk.config, walk.call)
-    return Stop(walk.ring(tuple(targets), number, name), wait)
+    rung, (number, name) = shown_to(walk.config, walk.call, targets)
+    return Stop(walk.ring(rung, number, name), wait)
 
 
 def _secretary(walk: Walk, user: User) -> User | None:

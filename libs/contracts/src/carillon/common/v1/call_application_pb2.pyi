@@ -485,7 +485,7 @@ class Ring(_message.Message):
     HOLD_REMINDER_FIELD_NUMBER: _builtins.int
     MUSIC_ID_FIELD_NUMBER: _builtins.int
     caller_number: _builtins.str
-    """What the targets' displays show."""
+    """What the targets' displays show, but for those that have their own."""
     caller_name: _builtins.str
     ask_after_answer: _builtins.bool
     """Ask Next again with result ANSWERED once the answering side has hung up and the caller is still there."""
@@ -653,6 +653,7 @@ class RingTarget(_message.Message):
     TRUNK_FIELD_NUMBER: _builtins.int
     START_AFTER_MS_FIELD_NUMBER: _builtins.int
     STOP_AFTER_MS_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
     target_id: _builtins.str
     """Unique within the step; comes back in the outcome."""
     user_id: _builtins.str
@@ -662,6 +663,10 @@ class RingTarget(_message.Message):
     """Counted from the beginning of the step, like start_after_ms."""
     @_builtins.property
     def trunk(self) -> Global___TrunkTarget: ...
+    @_builtins.property
+    def caller(self) -> Global___ShownCaller:
+        """Who is shown there; unset: as the step says."""
+
     def __init__(
         self,
         *,
@@ -670,16 +675,40 @@ class RingTarget(_message.Message):
         trunk: Global___TrunkTarget | None = ...,
         start_after_ms: _builtins.int = ...,
         stop_after_ms: _builtins.int = ...,
+        caller: Global___ShownCaller | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "trunk", b"trunk", "user_id", b"user_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "kind", b"kind", "trunk", b"trunk", "user_id", b"user_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "start_after_ms", b"start_after_ms", "stop_after_ms", b"stop_after_ms", "target_id", b"target_id", "trunk", b"trunk", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "kind", b"kind", "start_after_ms", b"start_after_ms", "stop_after_ms", b"stop_after_ms", "target_id", b"target_id", "trunk", b"trunk", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["user_id", "trunk"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
 Global___RingTarget: _TypeAlias = RingTarget  # noqa: Y015
+
+@_typing.final
+class ShownCaller(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    number: _builtins.str
+    """Empty: withheld."""
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        number: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShownCaller: _TypeAlias = ShownCaller  # noqa: Y015
 
 @_typing.final
 class TrunkTarget(_message.Message):
