@@ -136,7 +136,7 @@ class Connections:
     def __len__(self) -> int:
         return len(self._table)
 
-    def __contains__(self, flow: Flow) -> bool:
+    def __contains__(self, flow: object) -> bool:
         return flow in self._table
 
     # -- listening ------------------------------------------------------------------------------------------------------
