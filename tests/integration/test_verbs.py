@@ -63,13 +63,16 @@ def test_phones_and_lines_are_handed_out_and_back_by_the_command_line(system: Sy
     assert system.carillon("devices", "move", "loose", "annex").strip() == "loose is at annex, nobody's"
     assert "port 2: dupont-zoe" in system.carillon("devices", "assign", "loose", "zoe", "--port", "2")
     assert system.carillon("devices", "move", "loose").strip() == "loose is in stock, nobody's"
-    assert "981 reaches zoe" in system.carillon("lines", "extend", "zoe", "--first", "981")
+    assert "981 reaches zoe" in system.carillon("lines", "extend", "zoe", "--first", "981", "--exact")
+    assert "user/zoe  " in system.carillon("list", "contacts", "--internal", "--filter", "extensions : 981")
     assert "until they log out" in system.carillon("lines", "login", "dupont-zoe", "alain")
     assert "zoe at 981, supervised by nobody" in system.carillon("lines", "show", "zoe")
     assert "dupont-zoe is zoe's" in system.carillon("lines", "logout", "dupont-zoe")
     assert "password of dupont-zoe" in system.carillon("lines", "reset", "zoe")
-    until(lambda: system.carillon("lines", "unlock", "zoe", code=None), "media knows the user", 30)
-    assert "zoe has no login" in system.carillon("lines", "unlock", "zoe")
+    until(lambda: system.carillon("lines", "unlock", "zoe", code=None), "media and routing know the user", 30)
+    unlocked = system.carillon("lines", "unlock", "zoe")
+    assert "PINs and codes of zoe count again" in unlocked
+    assert "zoe has no login" in unlocked
     for service, name in (("Extension", "981"), ("Device", "loose"), ("Site", "annex"), ("SipCredential", "dupont-zoe"), ("User", "zoe")):
         admin.do(f"{service}Service/Delete{service}", {"id": name})
 

@@ -15,6 +15,8 @@ from carillon.directory.v1.sip_credential_pb2_grpc import SipCredentialServiceSt
 from carillon.directory.v1.user_pb2_grpc import UserServiceStub
 from carillon.media.v1.security_pb2 import UnlockLineRequest
 from carillon.media.v1.security_pb2_grpc import SecurityServiceStub
+from carillon.routing.v1.codes_pb2 import UnlockCodesRequest
+from carillon.routing.v1.codes_pb2_grpc import CodeServiceStub
 from carillon_cli.errors import CliError
 from carillon_cli.render.tables import line_phones_table, records_table, registrations_table
 from carillon_cli.system import RPC_SECONDS, System, ask, load, readable, system_arguments
@@ -23,7 +25,7 @@ _VERBS = {
     "extend": "extend USER...: the next free extension, or the next one of a range, for each",
     "show": "show USER: phones, who watches and supervises the line, its last calls",
     "reset": "reset USER: hand the line over, with new passwords",
-    "unlock": "unlock USER: let phones and logins of the user try again after wrong passwords",
+    "unlock": "unlock USER: let phones, codes and logins of the user try again after wrong passwords and PINs",
     "login": "login SIP_USER USER: let a user have a phone",
     "logout": "logout SIP_USER: the phone is its owner's again",
 }
@@ -94,12 +96,15 @@ async def _reset(directory: grpc.aio.Channel, options: argparse.Namespace) -> li
 
 
 async def _unlock(system: System, tenant: str, directory: grpc.aio.Channel, user: str) -> list[str]:
-    """The phones' accounts at media, and the login if there is one."""
+    """The phones' accounts at media, the codes at routing, and the login if there is one."""
     async with system.channel("media", tenant) as media:
         request = UnlockLineRequest(user_id=user)
         answer = await ask(SecurityServiceStub(media).UnlockLine(request, timeout=RPC_SECONDS), "media")
     nothing = f"no phone of {user} was locked at the node that was asked; the others are told"
     lines = [f"{account} may register again" for account in answer.accounts] or [nothing]
+    async with system.channel("routing", tenant) as routing:
+        await ask(CodeServiceStub(routing).UnlockCodes(UnlockCodesRequest(user_id=user), timeout=RPC_SECONDS), "routing")
+    lines.append(f"PINs and codes of {user} count again")
     try:
         await AccessServiceStub(directory).UnlockLogin(UnlockLoginRequest(user_id=user), timeout=RPC_SECONDS)
     except grpc.aio.AioRpcError as error:
