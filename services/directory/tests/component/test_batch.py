@@ -138,11 +138,11 @@ async def test_what_is_odd_about_menus_and_groups_is_told_when_they_are_saved_an
     request = pb.CreateMenuRequest(menu=menu)
     (odd,) = (await batch(tenant, request, dry_run=True)).warnings
     assert (odd.menu_id, [each.kind for each in odd.findings]) == ("round", ["menu_no_way_out"])
-    made = await MenuServiceStub(tenant).CreateMenu(request)  # type: ignore[no-untyped-call]
+    made = await MenuServiceStub(tenant).CreateMenu(request)
     assert [(each.kind, each.field, each.node_id) for each in made.warnings] == [("menu_no_way_out", "keys", "")]
     assert all(each.reason and each.mend for each in made.warnings)
     mended = pb.UpdateMenuRequest(menu=pb.Menu(id="round", no_choice=pb.Destination(hang_up=pb.HANG_UP_REASON_NORMAL)))
-    assert not (await MenuServiceStub(tenant).UpdateMenu(mended)).warnings  # type: ignore[no-untyped-call]
+    assert not (await MenuServiceStub(tenant).UpdateMenu(mended)).warnings
     answer = pb.CreateQueueResponse()
     (await batch(tenant, pb.CreateQueueRequest(queue=pb.Queue(id="nobody")))).responses[0].Unpack(answer)
     assert answer.warnings[0].kind == "queue_empty"

@@ -149,7 +149,7 @@ async def test_the_numbers_of_a_block_are_listed_free_and_used_in_pages(company:
     await company.blocks.CreateNumberBlock(pb.CreateNumberBlockRequest(number_block=block))
     await company.numbers.AssignNumber(pb.AssignNumberRequest(id=company.number, destination=pb.Destination(user_id="ann")))
 
-    async def listed(state: pb.BlockNumberState, size: int = 4) -> list[pb.BlockNumber]:
+    async def listed(state: Any, size: int = 4) -> list[pb.BlockNumber]:
         found: list[pb.BlockNumber] = []
         request = pb.ListBlockNumbersRequest(id="block", state=state, page_size=size)
         while True:
