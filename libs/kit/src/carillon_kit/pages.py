@@ -5,13 +5,14 @@ Invariant: a token is opaque to clients and needs no secrecy: it only says where
 
 import base64
 import binascii
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import orjson
 
 from carillon_kit.errors import InvalidArgument
 
+T = TypeVar("T")
 DEFAULT_PAGE_SIZE = 50
 LARGEST_PAGE_SIZE = 1000
 _LONGEST_TOKEN = 4096
@@ -35,6 +36,19 @@ def decode_token(token: str) -> dict[str, Any]:
     if not isinstance(position, dict):
         raise InvalidArgument({"page_token": "not a token of this list"})
     return position
+
+
+def cut(found: Iterable[T], key: Callable[[T], str], size: int, token: str) -> tuple[list[T], str]:
+    """The page of a list of what is there now, by `key`, which is unique, and the token of the next; `size` 0: all that is left.
+
+    What comes and goes between two pages is on the later one or is not; the others are told once. Raises `InvalidArgument`."""
+    after = decode_token(token).get("after", "")
+    if not isinstance(after, str):
+        raise InvalidArgument({"page_token": "not a token of this list"})
+    left = sorted((name, index, each) for index, each in enumerate(found) if (name := key(each)) > after)
+    most = page_size(size) if size else len(left)
+    page = left[:most]
+    return [each for _, _, each in page], encode_token({"after": page[-1][0]}) if len(left) > most else ""
 
 
 def page_size(requested: int, default: int = DEFAULT_PAGE_SIZE, largest: int = LARGEST_PAGE_SIZE) -> int:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carillon_kit.errors import InvalidArgument
-from carillon_kit.pages import decode_token, encode_token, page_size
+from carillon_kit.pages import cut, decode_token, encode_token, page_size
 
 VALUES = st.one_of(st.integers(-(2**53), 2**53), st.text(), st.booleans(), st.none())
 
@@ -44,3 +44,23 @@ def test_a_negative_page_size_is_refused() -> None:
     with pytest.raises(InvalidArgument) as refused:
         page_size(-1)
     assert set(refused.value.violations) == {"page_size"}
+
+
+@given(st.sets(st.text(min_size=1, max_size=3)), st.integers(1, 5))
+def test_pages_of_what_is_there_tell_everything_once(names: set[str], size: int) -> None:
+    found: list[str] = []
+    token = ""
+    while True:
+        page, token = cut(names, str, size, token)
+        assert len(page) <= size
+        found += page
+        if not token:
+            break
+    assert found == sorted(names)
+    assert cut(names, str, 0, "") == (sorted(names), "")
+
+
+def test_a_page_of_another_list_or_of_a_size_below_nothing_is_refused() -> None:
+    for size, token in ((-1, ""), (1, encode_token({"after": 7})), (1, "?")):
+        with pytest.raises(InvalidArgument):
+            cut(["a"], str, size, token)

@@ -20,6 +20,7 @@ from carillon.media.v1.media_pb2_grpc import (
     RegistrationServiceServicer,
     RegistrationServiceStub,
 )
+from carillon_kit import pages
 from carillon_kit.errors import FailedPrecondition
 from carillon_kit.grpc_client import Channel, channel
 from carillon_kit.grpc_server import TENANT_KEY, current_tenant
@@ -149,12 +150,12 @@ class LiveCallsAnywhere(LiveCallServiceServicer):
         """Oldest first; nodes that do not answer are named."""
 
         def ask(there: Channel) -> Awaitable[pb.ListLiveCallsResponse]:
-            return LiveCallServiceStub(there).ListLiveCalls(request, metadata=_metadata(context), timeout=LIST_SECONDS)
+            return LiveCallServiceStub(there).ListLiveCalls(pb.ListLiveCallsRequest(), metadata=_metadata(context), timeout=LIST_SECONDS)
 
         others, silent = await self._nodes.ask_all(context, ask)
         calls = [call for each in (await self._here.ListLiveCalls(request, context), *others) for call in each.calls]
-        calls.sort(key=lambda call: (call.started_at.seconds, call.started_at.nanos, call.call_id))
-        return pb.ListLiveCallsResponse(calls=calls, silent_nodes=silent)
+        page, token = pages.cut(calls, _by_age, request.page_size, request.page_token)
+        return pb.ListLiveCallsResponse(calls=page, silent_nodes=silent, next_page_token=token)
 
 
 class RegistrationsAnywhere(RegistrationServiceServicer):
@@ -165,15 +166,32 @@ class RegistrationsAnywhere(RegistrationServiceServicer):
         self._nodes = nodes
 
     async def ListRegistrations(self, request: pb.ListRegistrationsRequest, context: Context) -> pb.ListRegistrationsResponse:
-        """As the node that is asked knows them; nodes that do not answer are named."""
+        """As the node that is asked knows them, then who has left; nodes that do not answer are named."""
+        all_of = pb.ListRegistrationsRequest(user_id=request.user_id)
 
         def ask(there: Channel) -> Awaitable[pb.ListRegistrationsResponse]:
-            return RegistrationServiceStub(there).ListRegistrations(request, metadata=_metadata(context), timeout=LIST_SECONDS)
+            return RegistrationServiceStub(there).ListRegistrations(all_of, metadata=_metadata(context), timeout=LIST_SECONDS)
 
         others, silent = await self._nodes.ask_all(context, ask)
-        answer = merged(await self._here.ListRegistrations(request, context), others)
+        answer = paged(merged(await self._here.ListRegistrations(all_of, context), others), request)
         answer.silent_nodes.extend(silent)
         return answer
+
+
+def paged(answer: pb.ListRegistrationsResponse, request: pb.ListRegistrationsRequest) -> pb.ListRegistrationsResponse:
+    """The page that is asked for: of the registrations, and after them of those who left."""
+    found = [("0", each) for each in answer.registrations] + [("1", each) for each in answer.departed]
+    page, token = pages.cut(found, _by_contact, request.page_size, request.page_token)
+    here, left = ([each for which, each in page if which == part] for part in ("0", "1"))
+    return pb.ListRegistrationsResponse(registrations=here, departed=left, next_page_token=token)
+
+
+def _by_age(call: pb.LiveCall) -> str:
+    return f"{call.started_at.seconds:012}{call.started_at.nanos:09}{call.call_id}"
+
+
+def _by_contact(of: tuple[str, pb.Registration]) -> str:
+    return "\0".join((of[0], of[1].user_id, of[1].sip_user, of[1].contact))
 
 
 def merged(own: pb.ListRegistrationsResponse, others: Sequence[pb.ListRegistrationsResponse]) -> pb.ListRegistrationsResponse:

@@ -7,6 +7,7 @@ import grpc.aio
 
 from carillon.media.v1 import conference_pb2 as pb
 from carillon.media.v1.conference_pb2_grpc import ConferenceServiceServicer, add_ConferenceServiceServicer_to_server
+from carillon_kit import pages
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.errors import FailedPrecondition, NotFound, Unavailable
 from carillon_kit.grpc_server import GrpcServer, current_principal, current_tenant
@@ -39,7 +40,9 @@ class ConferenceApi(ConferenceServiceServicer):
 
     async def ListConferences(self, request: pb.ListConferencesRequest, context: Context) -> pb.ListConferencesResponse:
         """Rooms in use, by id."""
-        return pb.ListConferencesResponse(conferences=[message(room) for room in in_order(self._rooms.of(current_tenant()))])
+        rooms = map(message, in_order(self._rooms.of(current_tenant())))
+        page, token = pages.cut(rooms, lambda room: room.room_id, request.page_size, request.page_token)
+        return pb.ListConferencesResponse(conferences=page, next_page_token=token)
 
     async def WatchConference(self, request: pb.WatchConferenceRequest, context: Context) -> AsyncIterator[pb.WatchConferenceResponse]:
         """As it is, and at each change; changes that come at once are told at once."""

@@ -8,6 +8,7 @@ import grpc.aio
 
 from carillon.media.v1 import media_pb2 as pb
 from carillon.media.v1.media_pb2_grpc import TrunkStateServiceServicer
+from carillon_kit import pages
 from carillon_kit.auth import ADMIN, OPERATOR, SERVICE
 from carillon_kit.clock import Clock
 from carillon_kit.grpc_server import current_tenant
@@ -28,7 +29,9 @@ class TrunkStateApi(TrunkStateServiceServicer):
         self, request: pb.ListTrunkStatesRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ListTrunkStatesResponse:
         """By id."""
-        return pb.ListTrunkStatesResponse(trunks=[self._message(state) for state in self._trunks.states(current_tenant())])
+        states = self._trunks.states(current_tenant())
+        page, token = pages.cut(states, lambda state: state.line.trunk.id, request.page_size, request.page_token)
+        return pb.ListTrunkStatesResponse(trunks=[self._message(state) for state in page], next_page_token=token)
 
     def _message(self, state: TrunkState) -> pb.TrunkState:
         registration = state.registration

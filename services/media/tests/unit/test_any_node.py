@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from carillon.media.v1 import media_pb2 as pb
-from carillon_media.grpc_any_node import OtherNodes, merged, reached_at
+from carillon_media.grpc_any_node import OtherNodes, merged, paged, reached_at
 
 
 def listed(*watchers: str, notices: int = 0, sip_user: str = "acme-101") -> pb.ListRegistrationsResponse:
@@ -20,6 +20,23 @@ def test_watchers_of_all_nodes_are_told_once_and_notices_added() -> None:
     (one,) = merged(own, [listed("anna", "ben", notices=3), listed("dora", sip_user="acme-102", notices=9)]).registrations
     assert (list(one.watched_by), one.message_notices) == (["anna", "ben", "carl"], 5)
     assert own == listed("ben", "carl", notices=2)
+
+
+@pytest.mark.feature("D-9", "P-1")
+def test_registrations_come_in_pages_and_who_has_left_after_them() -> None:
+    def of(*users: str) -> list[pb.Registration]:
+        return [pb.Registration(user_id=user, sip_user=user, contact=f"sip:{user}@192.0.2.7") for user in users]
+
+    everything = pb.ListRegistrationsResponse(registrations=of("anna", "ben", "carl"), departed=of("anna", "dora"))
+    request, told = pb.ListRegistrationsRequest(page_size=2), list[tuple[list[str], list[str]]]()
+    while True:
+        page = paged(everything, request)
+        told.append(([each.user_id for each in page.registrations], [each.user_id for each in page.departed]))
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    assert told == [(["anna", "ben"], []), (["carl"], ["anna"]), ([], ["dora"])]
+    assert paged(everything, pb.ListRegistrationsRequest()) == everything
 
 
 def test_a_node_that_has_not_said_where_it_is_asked_is_not_left_out() -> None:

@@ -2,6 +2,7 @@
 
 from carillon.routing.v1 import call_backs_pb2 as pb
 from carillon.routing.v1.call_backs_pb2_grpc import CallBackServiceServicer
+from carillon_kit import pages
 from carillon_kit.auth import ADMIN, OPERATOR
 from carillon_kit.errors import InvalidArgument, NotFound, Unavailable
 from carillon_kit.grpc_server import current_tenant
@@ -28,7 +29,8 @@ class CallBackControl(CallBackServiceServicer):
         if request.user_id and (config is None or request.user_id not in config.users):
             raise NotFound(f"users/{request.user_id}")
         found = [order for order in await self._open() if request.user_id in ("", order.who)]
-        return pb.ListCallBacksResponse(call_backs=map(_message, found))
+        page, token = pages.cut(found, lambda order: order.order_id, request.page_size, request.page_token)
+        return pb.ListCallBacksResponse(call_backs=map(_message, page), next_page_token=token)
 
     async def CancelCallBack(self, request: pb.CancelCallBackRequest, context: object) -> pb.CancelCallBackResponse:
         """See call_backs.proto."""

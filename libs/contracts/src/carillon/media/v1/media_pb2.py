@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61rillon/media/v1/media.proto\x12\x11\x63\x61rillon.media.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14ListLiveCallsRequest\"Y\n\x15ListLiveCallsResponse\x12*\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x1b.carillon.media.v1.LiveCall\x12\x14\n\x0csilent_nodes\x18\x02 \x03(\t\"\x87\x02\n\x08LiveCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x02 \x01(\t\x12\x0f\n\x07\x64ialled\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x13\n\x0b\x61nswered_by\x18\x05 \x01(\t\x12.\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04legs\x18\x08 \x03(\x0b\x32\x1a.carillon.media.v1.LiveLeg\x12\x0c\n\x04slot\x18\x1e \x01(\t\x12\x0c\n\x04node\x18\x1f \x01(\t\"7\n\x07LiveLeg\x12\x0e\n\x06leg_id\x18\x01 \x01(\t\x12\r\n\x05party\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\"+\n\x18ListRegistrationsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x9c\x01\n\x19ListRegistrationsResponse\x12\x36\n\rregistrations\x18\x01 \x03(\x0b\x32\x1f.carillon.media.v1.Registration\x12\x14\n\x0csilent_nodes\x18\x02 \x03(\t\x12\x31\n\x08\x64\x65parted\x18\x03 \x03(\x0b\x32\x1f.carillon.media.v1.Registration\"\xe4\x02\n\x0cRegistration\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08sip_user\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x03 \x01(\t\x12\x12\n\nuser_agent\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x31\n\rregistered_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_heard_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04node\x18\t \x01(\t\x12\x12\n\nwatched_by\x18\n \x03(\t\x12\x17\n\x0fmessage_notices\x18\x0b \x01(\x05\x12+\n\x07left_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x18\n\x16ListTrunkStatesRequest\"H\n\x17ListTrunkStatesResponse\x12-\n\x06trunks\x18\x01 \x03(\x0b\x32\x1d.carillon.media.v1.TrunkState\"\x92\x02\n\nTrunkState\x12\x10\n\x08trunk_id\x18\x01 \x01(\t\x12\x14\n\x0cregistration\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nsip_status\x18\x04 \x01(\x05\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fnext_attempt_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x07servers\x18\x07 \x03(\x0b\x32#.carillon.media.v1.TrunkServerState\x12\r\n\x05\x63\x61lls\x18\x08 \x01(\x05\x12\x0e\n\x06usable\x18\t \x01(\x08\"]\n\x10TrunkServerState\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2u\n\x0fLiveCallService\x12\x62\n\rListLiveCalls\x12\'.carillon.media.v1.ListLiveCallsRequest\x1a(.carillon.media.v1.ListLiveCallsResponse2\x85\x01\n\x13RegistrationService\x12n\n\x11ListRegistrations\x12+.carillon.media.v1.ListRegistrationsRequest\x1a,.carillon.media.v1.ListRegistrationsResponse2}\n\x11TrunkStateService\x12h\n\x0fListTrunkStates\x12).carillon.media.v1.ListTrunkStatesRequest\x1a*.carillon.media.v1.ListTrunkStatesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63\x61rillon/media/v1/media.proto\x12\x11\x63\x61rillon.media.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"=\n\x14ListLiveCallsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"r\n\x15ListLiveCallsResponse\x12*\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x1b.carillon.media.v1.LiveCall\x12\x14\n\x0csilent_nodes\x18\x02 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x87\x02\n\x08LiveCall\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x02 \x01(\t\x12\x0f\n\x07\x64ialled\x18\x03 \x01(\t\x12\r\n\x05state\x18\x04 \x01(\t\x12\x13\n\x0b\x61nswered_by\x18\x05 \x01(\t\x12.\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04legs\x18\x08 \x03(\x0b\x32\x1a.carillon.media.v1.LiveLeg\x12\x0c\n\x04slot\x18\x1e \x01(\t\x12\x0c\n\x04node\x18\x1f \x01(\t\"7\n\x07LiveLeg\x12\x0e\n\x06leg_id\x18\x01 \x01(\t\x12\r\n\x05party\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\"R\n\x18ListRegistrationsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xb5\x01\n\x19ListRegistrationsResponse\x12\x36\n\rregistrations\x18\x01 \x03(\x0b\x32\x1f.carillon.media.v1.Registration\x12\x14\n\x0csilent_nodes\x18\x02 \x03(\t\x12\x31\n\x08\x64\x65parted\x18\x03 \x03(\x0b\x32\x1f.carillon.media.v1.Registration\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"\xe4\x02\n\x0cRegistration\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08sip_user\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x03 \x01(\t\x12\x12\n\nuser_agent\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x31\n\rregistered_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_heard_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04node\x18\t \x01(\t\x12\x12\n\nwatched_by\x18\n \x03(\t\x12\x17\n\x0fmessage_notices\x18\x0b \x01(\x05\x12+\n\x07left_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x16ListTrunkStatesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"a\n\x17ListTrunkStatesResponse\x12-\n\x06trunks\x18\x01 \x03(\x0b\x32\x1d.carillon.media.v1.TrunkState\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x92\x02\n\nTrunkState\x12\x10\n\x08trunk_id\x18\x01 \x01(\t\x12\x14\n\x0cregistration\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nsip_status\x18\x04 \x01(\x05\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0fnext_attempt_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x34\n\x07servers\x18\x07 \x03(\x0b\x32#.carillon.media.v1.TrunkServerState\x12\r\n\x05\x63\x61lls\x18\x08 \x01(\x05\x12\x0e\n\x06usable\x18\t \x01(\x08\"]\n\x10TrunkServerState\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2u\n\x0fLiveCallService\x12\x62\n\rListLiveCalls\x12\'.carillon.media.v1.ListLiveCallsRequest\x1a(.carillon.media.v1.ListLiveCallsResponse2\x85\x01\n\x13RegistrationService\x12n\n\x11ListRegistrations\x12+.carillon.media.v1.ListRegistrationsRequest\x1a,.carillon.media.v1.ListRegistrationsResponse2}\n\x11TrunkStateService\x12h\n\x0fListTrunkStates\x12).carillon.media.v1.ListTrunkStatesRequest\x1a*.carillon.media.v1.ListTrunkStatesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,31 +33,31 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.media.v1.media_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTLIVECALLSREQUEST']._serialized_start=85
-  _globals['_LISTLIVECALLSREQUEST']._serialized_end=107
-  _globals['_LISTLIVECALLSRESPONSE']._serialized_start=109
-  _globals['_LISTLIVECALLSRESPONSE']._serialized_end=198
-  _globals['_LIVECALL']._serialized_start=201
-  _globals['_LIVECALL']._serialized_end=464
-  _globals['_LIVELEG']._serialized_start=466
-  _globals['_LIVELEG']._serialized_end=521
-  _globals['_LISTREGISTRATIONSREQUEST']._serialized_start=523
-  _globals['_LISTREGISTRATIONSREQUEST']._serialized_end=566
-  _globals['_LISTREGISTRATIONSRESPONSE']._serialized_start=569
-  _globals['_LISTREGISTRATIONSRESPONSE']._serialized_end=725
-  _globals['_REGISTRATION']._serialized_start=728
-  _globals['_REGISTRATION']._serialized_end=1084
-  _globals['_LISTTRUNKSTATESREQUEST']._serialized_start=1086
-  _globals['_LISTTRUNKSTATESREQUEST']._serialized_end=1110
-  _globals['_LISTTRUNKSTATESRESPONSE']._serialized_start=1112
-  _globals['_LISTTRUNKSTATESRESPONSE']._serialized_end=1184
-  _globals['_TRUNKSTATE']._serialized_start=1187
-  _globals['_TRUNKSTATE']._serialized_end=1461
-  _globals['_TRUNKSERVERSTATE']._serialized_start=1463
-  _globals['_TRUNKSERVERSTATE']._serialized_end=1556
-  _globals['_LIVECALLSERVICE']._serialized_start=1558
-  _globals['_LIVECALLSERVICE']._serialized_end=1675
-  _globals['_REGISTRATIONSERVICE']._serialized_start=1678
-  _globals['_REGISTRATIONSERVICE']._serialized_end=1811
-  _globals['_TRUNKSTATESERVICE']._serialized_start=1813
-  _globals['_TRUNKSTATESERVICE']._serialized_end=1938
+  _globals['_LISTLIVECALLSREQUEST']._serialized_end=146
+  _globals['_LISTLIVECALLSRESPONSE']._serialized_start=148
+  _globals['_LISTLIVECALLSRESPONSE']._serialized_end=262
+  _globals['_LIVECALL']._serialized_start=265
+  _globals['_LIVECALL']._serialized_end=528
+  _globals['_LIVELEG']._serialized_start=530
+  _globals['_LIVELEG']._serialized_end=585
+  _globals['_LISTREGISTRATIONSREQUEST']._serialized_start=587
+  _globals['_LISTREGISTRATIONSREQUEST']._serialized_end=669
+  _globals['_LISTREGISTRATIONSRESPONSE']._serialized_start=672
+  _globals['_LISTREGISTRATIONSRESPONSE']._serialized_end=853
+  _globals['_REGISTRATION']._serialized_start=856
+  _globals['_REGISTRATION']._serialized_end=1212
+  _globals['_LISTTRUNKSTATESREQUEST']._serialized_start=1214
+  _globals['_LISTTRUNKSTATESREQUEST']._serialized_end=1277
+  _globals['_LISTTRUNKSTATESRESPONSE']._serialized_start=1279
+  _globals['_LISTTRUNKSTATESRESPONSE']._serialized_end=1376
+  _globals['_TRUNKSTATE']._serialized_start=1379
+  _globals['_TRUNKSTATE']._serialized_end=1653
+  _globals['_TRUNKSERVERSTATE']._serialized_start=1655
+  _globals['_TRUNKSERVERSTATE']._serialized_end=1748
+  _globals['_LIVECALLSERVICE']._serialized_start=1750
+  _globals['_LIVECALLSERVICE']._serialized_end=1867
+  _globals['_REGISTRATIONSERVICE']._serialized_start=1870
+  _globals['_REGISTRATIONSERVICE']._serialized_end=2003
+  _globals['_TRUNKSTATESERVICE']._serialized_start=2005
+  _globals['_TRUNKSTATESERVICE']._serialized_end=2130
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$carillon/routing/v1/call_backs.proto\x12\x13\x63\x61rillon.routing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\'\n\x14ListCallBacksRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"J\n\x15ListCallBacksResponse\x12\x31\n\ncall_backs\x18\x01 \x03(\x0b\x32\x1d.carillon.routing.v1.CallBack\"\xce\x01\n\x08\x43\x61llBack\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x0f\n\x07\x62locked\x18\x04 \x01(\t\x12\x30\n\x0crequested_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05tries\x18\x07 \x01(\x05\x12\x13\n\x0bvia_call_id\x18\x08 \x01(\t\"#\n\x15\x43\x61ncelCallBackRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x18\n\x16\x43\x61ncelCallBackResponse2\xe4\x01\n\x0f\x43\x61llBackService\x12\x66\n\rListCallBacks\x12).carillon.routing.v1.ListCallBacksRequest\x1a*.carillon.routing.v1.ListCallBacksResponse\x12i\n\x0e\x43\x61ncelCallBack\x12*.carillon.routing.v1.CancelCallBackRequest\x1a+.carillon.routing.v1.CancelCallBackResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$carillon/routing/v1/call_backs.proto\x12\x13\x63\x61rillon.routing.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"N\n\x14ListCallBacksRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"c\n\x15ListCallBacksResponse\x12\x31\n\ncall_backs\x18\x01 \x03(\x0b\x32\x1d.carillon.routing.v1.CallBack\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xce\x01\n\x08\x43\x61llBack\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\t\x12\x0f\n\x07\x62locked\x18\x04 \x01(\t\x12\x30\n\x0crequested_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05tries\x18\x07 \x01(\x05\x12\x13\n\x0bvia_call_id\x18\x08 \x01(\t\"#\n\x15\x43\x61ncelCallBackRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x18\n\x16\x43\x61ncelCallBackResponse2\xe4\x01\n\x0f\x43\x61llBackService\x12\x66\n\rListCallBacks\x12).carillon.routing.v1.ListCallBacksRequest\x1a*.carillon.routing.v1.ListCallBacksResponse\x12i\n\x0e\x43\x61ncelCallBack\x12*.carillon.routing.v1.CancelCallBackRequest\x1a+.carillon.routing.v1.CancelCallBackResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,15 +33,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'carillon.routing.v1.call_ba
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTCALLBACKSREQUEST']._serialized_start=94
-  _globals['_LISTCALLBACKSREQUEST']._serialized_end=133
-  _globals['_LISTCALLBACKSRESPONSE']._serialized_start=135
-  _globals['_LISTCALLBACKSRESPONSE']._serialized_end=209
-  _globals['_CALLBACK']._serialized_start=212
-  _globals['_CALLBACK']._serialized_end=418
-  _globals['_CANCELCALLBACKREQUEST']._serialized_start=420
-  _globals['_CANCELCALLBACKREQUEST']._serialized_end=455
-  _globals['_CANCELCALLBACKRESPONSE']._serialized_start=457
-  _globals['_CANCELCALLBACKRESPONSE']._serialized_end=481
-  _globals['_CALLBACKSERVICE']._serialized_start=484
-  _globals['_CALLBACKSERVICE']._serialized_end=712
+  _globals['_LISTCALLBACKSREQUEST']._serialized_end=172
+  _globals['_LISTCALLBACKSRESPONSE']._serialized_start=174
+  _globals['_LISTCALLBACKSRESPONSE']._serialized_end=273
+  _globals['_CALLBACK']._serialized_start=276
+  _globals['_CALLBACK']._serialized_end=482
+  _globals['_CANCELCALLBACKREQUEST']._serialized_start=484
+  _globals['_CANCELCALLBACKREQUEST']._serialized_end=519
+  _globals['_CANCELCALLBACKRESPONSE']._serialized_start=521
+  _globals['_CANCELCALLBACKRESPONSE']._serialized_end=545
+  _globals['_CALLBACKSERVICE']._serialized_start=548
+  _globals['_CALLBACKSERVICE']._serialized_end=776
 # @@protoc_insertion_point(module_scope)
