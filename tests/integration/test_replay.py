@@ -72,7 +72,7 @@ def _fine(decision: dict[str, Any]) -> bool:
 @pytest.mark.feature("R-21", "R-22", "R-25")
 def test_a_past_call_is_followed_with_a_draft_and_with_another_version(system: System) -> None:
     story = Story(system)
-    directory = Reflected(system.run["grpc"]["directory"], system.run["admin_token"])
+    directory, routing = (Reflected(system.run["grpc"][name], system.run["admin_token"]) for name in ("directory", "routing"))
     try:
         story.clock("2026-11-24T22:00+01:00")
         known = story.call_ids()
@@ -89,8 +89,8 @@ def test_a_past_call_is_followed_with_a_draft_and_with_another_version(system: S
         assert ": voicemail" in elsewhere
         assert ": hang_up 17" in elsewhere
         held_up_by_past_calls(system, directory)
-        explained = system.carillon("explain", mine, "--json")
-        seq = next(part["config_seq"] for part in json.loads(explained)["parts"] if part["kind"] == "decision")
+        explained = routing.call("carillon.routing.v1.ExplainService/ExplainCall", {"call_id": mine})
+        seq = next(part["config_seq"] for part in explained["parts"] if part["kind"] == "decision")
         assert system.carillon("replay", mine, "--config-seq", str(seq)).startswith("the same way\n")
         gives_up = ("--result", "dumas=no_answer", "--gives-up", "5")
         simulated = system.carillon("simulate", "+41791112233", MAIN, "--mode", "office=day", "--language", "nl", *gives_up)
@@ -99,6 +99,7 @@ def test_a_past_call_is_followed_with_a_draft_and_with_another_version(system: S
     finally:
         directory.call("carillon.directory.v1.PlanDraftService/DeletePlanDraft", {"id": "closed"})
         directory.channel.close()
+        routing.channel.close()
         story.close()
 
 
