@@ -215,6 +215,8 @@ def test_a_queue_is_found_as_the_request_says() -> None:
     assert ends(agents_logged_in=0)[1:] == [("ring", "answered", 0)]
     assert ends(waiting=1, agents_idle=1)[1:] == [("ring", "answered", 90)]
     assert turns(config, queue_result="left_by_key", queue_seconds=7)[1] == ("hang_up", "", 7)
+    assert turns(config, talk_seconds=30, queue_seconds=5) == [("None", "queue_answered", 0), ("hang_up", "", 35)]
+    assert turns(config, gives_up_at_seconds=5, queue_seconds=9) == [("None", "gave_up", 0)]
 
 
 PINNED = {"id": "anna", "last_name": "Anna", "outbound_pin_hash": hash_pin("4711", "salt"), "restriction_profile_id": "strict"}
