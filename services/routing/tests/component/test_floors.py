@@ -36,7 +36,7 @@ def company(tenant: str) -> TenantConfig:
     members = [{"agent_id": agent} for agent in AGENTS]
     agents = [{"id": agent, "user_id": agent} for agent in AGENTS]
     names = {"id": tenant, "realm": f"{tenant}.example"}
-    return small_company(tenant=names, agents=agents, queues=[{"id": "sales", "members": members}])
+    return small_company(tenant=names, agents=agents, queues=[{"id": "sales", "members": members, "max_size": 100}])
 
 
 @pytest.fixture

@@ -75,9 +75,16 @@ class QueueCalls:
         elif isinstance(outcome, Played):
             return QueueOver("called_back")
         try:
-            skills = wanted(wait.skills)
             join = c.Join(
-                call.call_id, queue.id, wait.since / 1000, wait.priority, call.caller_number, cursor.language, skills, wait.skills_for
+                call.call_id,
+                queue.id,
+                wait.since / 1000,
+                wait.priority,
+                call.caller_number,
+                cursor.language,
+                wanted(wait.skills),
+                wait.skills_for,
+                back=wait.turn > 0,
             )
             floor = await floors.execute(call.tenant_id, join, then=c.Fetch(call.call_id))
         except Refused as refused:

@@ -224,8 +224,9 @@ def test_a_full_queue_takes_nobody_but_who_was_there_before() -> None:
     with pytest.raises(Refused) as refused:
         here.comes("c3")
     assert refused.value.why == "full"
-    here.now += 100
-    here.comes("back", joined_at=1001.0)
+    with pytest.raises(Refused):
+        here.comes("late", joined_at=here.now - 100)  # On the way for long, because the database was away.
+    here.do(c.Join("back", "sales", 1001.0, back=True))
     assert here.order() == ["c1", "c2", "back"]
 
 

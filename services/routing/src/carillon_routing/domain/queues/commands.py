@@ -19,6 +19,8 @@ class Join:
     #: Wanted of the agent beside what the queue asks, by name, until so many seconds of waiting (0: always).
     skills: Mapping[str, int] = field(default_factory=dict)
     skills_for: int = 0
+    #: The caller has waited here before, and is taken however many wait.
+    back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def _join(floor: Floor, join: c.Join, config: TenantConfig, now: float) -> list[
     if queue.leave_without_agents and not agents_on(floor, queue):
         raise Refused("no_agents", "none of its agents is logged in")
     waiting = len(floor.waiting(queue.id))
-    if waiting >= queue.size_limit and now - join.joined_at < 1.0:
+    if waiting >= queue.size_limit and not join.back:
         raise Refused("full", f"{waiting} callers wait, {queue.size_limit} may")
     priority = max([join.priority, *(p.priority for p in queue.priorities if join.number.startswith(p.prefixes))])
     return [
