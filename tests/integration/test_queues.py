@@ -41,10 +41,10 @@ queues:
   - {id: tiny, max_size: 1, full: {user_id: dumas}}
 extensions:
   - {id: "158", destination: {queue_id: hotline}}
-  - {id: "1591", destination: {queue_id: by-key}}
-  - {id: "1592", destination: {queue_id: short}}
-  - {id: "1593", destination: {queue_id: deserted}}
-  - {id: "1594", destination: {queue_id: tiny}}
+  - {id: "1591", destination: {queue_id: tiny}}
+  - {id: "1592", destination: {queue_id: by-key}}
+  - {id: "1593", destination: {queue_id: short}}
+  - {id: "1594", destination: {queue_id: deserted}}
 numbers:
   - {id: "+41215550152", destination: {queue_id: tiny}}
   - {id: "+41215550150", destination: {queue_id: hotline}}
@@ -218,7 +218,7 @@ async def test_a_caller_from_outside_is_offered_it_and_called_back_through_the_c
 
 
 async def test_every_way_out_of_a_queue_leads_where_it_says(system: System, hotline: Hotline) -> None:
-    """By key, after the longest wait, without agents, and past a queue that is full."""
+    """Past a queue that is full, by key, after the longest wait, and without agents."""
     known = system.call_ids()
     async with AsyncExitStack() as stack:
         agent = await stack.enter_async_context(phone(system, "101", AGENT_HZ))
@@ -230,10 +230,10 @@ async def test_every_way_out_of_a_queue_leads_where_it_says(system: System, hotl
         async with asyncio.timeout(60):
             while not (await hotline.state("tiny")).waiting:
                 await asyncio.sleep(0.1)
-        for number, queue_id in enumerate(("by-key", "short", "deserted", "tiny"), 1):
+        for number, queue_id in enumerate(("tiny", "by-key", "short", "deserted"), 1):
             await waiting.command("dial", f"sip:159{number}@{system.tenant['realm']}")
             if queue_id == "by-key":
-                await happened(waiting, "CALL_ESTABLISHED", 1)
+                await happened(waiting, "CALL_ESTABLISHED", number)
                 async with asyncio.timeout(60):
                     while not (await hotline.state(queue_id)).waiting:
                         await asyncio.sleep(0.1)
@@ -251,4 +251,4 @@ async def test_every_way_out_of_a_queue_leads_where_it_says(system: System, hotl
     mine = [record for record in records if record["caller"] == "102"]
     assert sorted((record["dialled"], record["answered_by"]) for record in mine) == [(f"159{number}", "dumas") for number in range(1, 5)]
     left = {record["dialled"]: [each["left_reason"] for each in record.get("queues", [])] for record in mine}
-    assert (left["1591"], left["1592"]) == (["left_by_key"], ["waited_too_long"])
+    assert (left["1592"], left["1593"]) == (["left_by_key"], ["waited_too_long"])
