@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 CARILLON_DATA ?= .carillon
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint format proto proto-lint proto-release lock bench test-slow test-kill fuzz fuzz-plane fuzz-frames sanitize check-deploy docs clean
+.PHONY: help setup run demo test lint format proto proto-lint proto-release lock bench bench-plane test-slow test-kill fuzz fuzz-plane fuzz-frames sanitize check-deploy docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -55,6 +55,9 @@ lock: ## pin the newest allowed Python packages in requirements.lock
 
 bench: setup ## measure; about five minutes
 	@$(PYTHON) benchmarks/run.py
+
+bench-plane: setup ## the media plane's targets, on a quiet machine: relay, floor, SRTP, codecs, rooms, recording, prompts; six minutes
+	@$(PYTHON) benchmarks/media/targets.py
 
 test-slow: setup ## fault and load suites; about fifteen minutes
 	@pytest -m slow --timeout 900
