@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
 
+import grpc
 import pytest
 
 from carillon_cli.phone import tones, wav
@@ -146,13 +147,27 @@ def test_the_decision_of_a_call_can_be_read_afterwards(system: System, tmp_path:
     assert "dumas" in story
 
 
+def is_routed(system: System, trunk: str) -> bool:
+    """Whether routing knows the trunk."""
+    routing = Reflected(system.run["grpc"]["routing"], system.run["admin_token"])
+    try:
+        routing.call("carillon.routing.v1.RoutingService/Simulate", {"dialled": "106", "trunk_id": trunk})
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+            raise
+        return False
+    finally:
+        routing.channel.close()
+    return True
+
+
 @pytest.mark.feature("R-23")
 def test_users_of_another_exchange_and_ours_call_each_other_by_their_short_numbers(system: System) -> None:
     directory = Reflected(system.run["grpc"]["directory"], system.run["admin_token"])
     works = {"id": "works", "address": f"{WORKS}:5060", "prefixes": ["+354"], "short_ranges": [{"first": "7000", "last": "7999"}]}
     directory.call("carillon.directory.v1.TrunkService/CreateTrunk", {"trunk": works})
     try:
-        until(lambda: "works" in system.carillon("trunks"), "the trunk", 30)
+        until(lambda: "works" in system.carillon("trunks") and is_routed(system, "works"), "the trunk", 30)
         known = system.call_ids()
         with answering(system, "106", "answer.xml", 1, "-d", "50", "-trace_msg") as elise:
             Sipp("carrier_calls.xml", system.sip, "-d", "300", ip=WORKS, seconds=60, replace=SILENT, dest="106", caller="7012").succeed()

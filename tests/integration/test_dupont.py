@@ -506,9 +506,10 @@ def test_two_tenants_call_each_other_through_the_outside(story: Story, known: se
             assert refused.value.code() is grpc.StatusCode.NOT_FOUND
             assert "dupont" not in str(rossi.call(f"carillon.routing.v1.{question}", {"call_id": theirs[0]["call_id"]}))
         (compare,) = (each for each in rossi.methods() if each.name == "ComparePlan")
+        every = story.of_tenant("rossi", 10)
         plan = json.dumps({"id": "shop-first", "entry": "end", "nodes": [{"id": "end", "hang_up": {}}]})
         answer: Any = rossi.send(compare, message_factory.GetMessageClass(compare.input_type)(plan=plan), rossi.metadata, 60)
-        assert [each.total for each in answer.messages[-1:]] == [len(story.of_tenant("rossi", 10))]
+        assert [each.total for each in answer.messages[-1:]] == [len(every)]
     finally:
         rossi.channel.close()
 
