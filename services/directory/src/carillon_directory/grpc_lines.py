@@ -23,8 +23,8 @@ T = TypeVar("T")
 _log = get_logger(__name__)
 _SERVICE = "carillon.directory.v1.LineService"
 _RIGHTS = {"GetLineStatus": frozenset(map(str, (OPERATOR, ADMIN, DEPARTMENT_ADMIN, USER)))}
-#: For each of the other services.
-_SECONDS = 3.0
+#: For each of the other services; one that is down is known at once.
+_SECONDS = 8.0
 _CALLS, _MOST_CALLS = 10, 50
 #: Whose calls are looked for.
 _MOST_EXTENSIONS = 10
