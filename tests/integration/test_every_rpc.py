@@ -373,9 +373,7 @@ def up(doors: Doors) -> Iterator[Any]:
     story, admin = Story(doors.system), doors.token("admin")
     try:
         with story.phone("101", "answer.xml") as phone, story.user_call("102", "101", 120_000):
-            call = until(lambda: [each for each in doors.live_calls(admin) if (each.caller, each.state) == ("102", "talking")], "the call")[
-                0
-            ]
+            call = until(lambda: _talking(doors.live_calls(admin), "102"), "the call is up", 60)
             yield call
             hang_up = doors.method("media", "media.v1.CallControlService/HangUpCall")
             request = message_factory.GetMessageClass(hang_up.input_type)(call_id=call.call_id)
@@ -450,6 +448,10 @@ def test_too_little_right_changes_nothing_of_others(doors: Doors, known: Mapping
         done += [(name, fault)] if (fault := _fault(answer)) else []
     assert not done, "\n".join(map(str, done))
     assert doors.holding() == before
+
+
+def _talking(calls: Sequence[Any], caller: str) -> Any:
+    return next((each for each in calls if (each.caller, each.state) == (caller, "talking")), None)
 
 
 def _caller(doors: Doors, who: Who) -> Metadata:
