@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from strangers.phones import among, happened, holds, listens, phone
@@ -145,6 +146,31 @@ async def test_calls_go_on_over_a_killed_routing_whatever_step_they_are_at(story
     for dialled, (_, steps) in STEPS.items():
         assert [step for step, *_ in story.decisions(ids[dialled])][: len(steps)] == steps
     assert records["711"]["took_over_call_id"] == ids["105"]
+
+
+async def test_a_phone_whose_tcp_connection_died_with_media_is_called_without_waiting_for_it(system: System) -> None:
+    async with phone(system, "106", 1300, "tcp") as elise:
+        await stored(system, system.user("106")["sip_user"])
+        old = system.kill("media")
+        await asyncio.to_thread(system.until_restarted, "media", old)
+        async with phone(system, "101", 1900) as dumas:
+            await dumas.command("dial", f"sip:106@{system.tenant['realm']}")
+            await elise.until_event("CALL_INCOMING", 30)
+            await elise.command("accept")
+            await dumas.until_event("CALL_ESTABLISHED", 30)
+            await holds(lambda: elise.heard().tone_seconds(1900) >= 1, "Élise hears Denise", 30)
+
+
+async def stored(system: System, sip_user: str) -> None:
+    """A registration is in the database a moment after its answer."""
+    connection = await asyncpg.connect(system.run["postgres"]["dsn"])
+    rows = "select count(*) from media.registration where sip_user = $1 and not gone"
+    try:
+        async with asyncio.timeout(30):
+            while not await connection.fetchval(rows, sip_user):
+                await asyncio.sleep(0.1)
+    finally:
+        await connection.close()
 
 
 def calls_at(story: Story, ids: dict[str, str]) -> bool:

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -41,13 +41,14 @@ async def listens(ear: Baresip) -> None:
 
 
 @asynccontextmanager
-async def phone(system: System, extension: str, hz: int) -> AsyncIterator[Baresip]:
+async def phone(system: System, extension: str, hz: int, transport: Literal["udp", "tcp"] = "udp") -> AsyncIterator[Baresip]:
     """A phone of the extension's user that says this tone."""
     user = system.user(extension)
     folder = Path(tempfile.mkdtemp(prefix="baresip-"))
     ringing = await Baresip.start(folder, hz)
     try:
-        await ringing.register(Account(user["sip_user"], user["sip_password"], system.tenant["realm"], system.sip))
+        server = system.address(transport)
+        await ringing.register(Account(user["sip_user"], user["sip_password"], system.tenant["realm"], server, transport))
         yield ringing
     except BaresipError as error:
         log = (folder / "baresip.log").read_text(errors="replace")
