@@ -102,6 +102,12 @@ async def test_srtp_on_the_leg_that_has_it(system: System, caller: Kind, callee:
     assert all(quality["packets_received"] > 100 and quality["mos"] > 3.5 for quality in seen), seen
 
 
+async def test_opus_of_a_stranger_is_converted_and_each_hears_the_other(system: System) -> None:
+    seen = await qualities(system, Kind(codecs="opus/48000/2", rate=48_000), PLAIN)
+    assert [quality["codec"] for quality in seen] == ["OPUS", "PCMA"]
+    assert all(quality["packets_received"] > 100 for quality in seen), seen
+
+
 BOTH_WIDE = Kind(codecs=WIDE, rate=16000)
 
 

@@ -19,6 +19,8 @@ BINARY = Path("/usr/bin/baresip")
 MODULES = ("/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules", "/usr/lib/aarch64-linux-gnu/baresip/modules")
 #: The end of the tone's file would hang up: it is longer than any test call.
 TONE_SECONDS = 60
+#: At this rate baresip speaks Opus, which it takes from two channels.
+OPUS_RATE = 48_000
 START_SECONDS = 20.0
 START_ATTEMPTS = 3
 STOP_SECONDS = 20.0
@@ -59,7 +61,7 @@ def available() -> bool:
 
 
 def configuration(folder: Path, control_port: int, ip: str, authority: Path | None = None) -> str:
-    """baresip's `config`: G.711 and G.722, tone from a file, both directions recorded. `authority`: PEM of whom it trusts over TLS."""
+    """baresip's `config`: G.711, G.722 and Opus, tone from a file, both directions recorded. `authority`: PEM of whom it trusts over TLS."""
     modules = next(path for path in MODULES if Path(path).is_dir())
     return "\n".join(
         [
@@ -78,7 +80,7 @@ def configuration(folder: Path, control_port: int, ip: str, authority: Path | No
             f"ctrl_tcp_listen {ip}:{control_port}",
             f"module_path {modules}",
             *([f"sip_cafile {authority}", "sip_verify_server yes"] if authority is not None else []),
-            *(f"module {name}.so" for name in ("g711", "g722", "srtp", "aufile", "aubridge", "sndfile")),
+            *(f"module {name}.so" for name in ("g711", "g722", "opus", "srtp", "aufile", "aubridge", "sndfile")),
             *(f"module_app {name}.so" for name in ("account", "contact", "menu", "ctrl_tcp")),
             "",
         ]
@@ -89,7 +91,7 @@ def prepare(folder: Path, tone_hz: int, config: str, rate: int = g711.RATE) -> N
     """The folder that baresip reads: configuration, tone at `rate` Hz, no accounts, no contacts."""
     folder.mkdir(parents=True, exist_ok=True)
     samples = [round(sample) for sample in tones.tone(tone_hz * g711.RATE / rate, rate * TONE_SECONDS)]
-    (folder / "tone.wav").write_bytes(wav.write(samples, rate))
+    (folder / "tone.wav").write_bytes(wav.write(samples, rate, 2 if rate == OPUS_RATE else 1))
     (folder / "config").write_text(config)
     for empty in ("accounts", "contacts"):
         (folder / empty).touch()

@@ -38,8 +38,9 @@ def read(data: bytes, *, strict: bool = True) -> list[int]:
 
 
 def read_wide(data: bytes) -> list[int]:
-    """The same of what may be at 16 kHz, as G.722 is heard, and may still be written: of that every other sample. Raises `BadWav`."""
-    samples, rate = _read(data, (RATE, 2 * RATE), strict=False)
+    """The same of what may be at 16 kHz or 48, as G.722 and Opus are heard, and may still be written: of that every second or sixth
+    sample. Raises `BadWav`."""
+    samples, rate = _read(data, (RATE, 2 * RATE, 6 * RATE), strict=False)
     return samples[:: rate // RATE]
 
 
@@ -51,13 +52,13 @@ def _read(data: bytes, rates: tuple[int, ...], strict: bool) -> tuple[list[int],
     kind, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", found[b"fmt "])
     if kind == EXTENSIBLE and len(found[b"fmt "]) >= 26:
         kind = struct.unpack_from("<H", found[b"fmt "], 24)[0]
-    if channels != 1 or rate not in rates:
+    if not (channels == 1 or (channels, bits, rate) == (2, 16, 6 * RATE)) or rate not in rates:
         raise BadWav(f"{channels} channel(s) at {rate} Hz, not one at {RATE} Hz")
     match kind, bits:
         case (1, 16):
             samples = array("h")
             samples.frombytes(found[b"data"][: len(found[b"data"]) // 2 * 2])
-            return samples.tolist(), rate
+            return samples[::channels].tolist(), rate
         case (6, 8):
             return decode("PCMA", found[b"data"]), rate
         case (7, 8):
@@ -66,10 +67,10 @@ def _read(data: bytes, rates: tuple[int, ...], strict: bool) -> tuple[list[int],
             raise BadWav(f"format {kind} with {bits} bits is neither 16 bit nor G.711")
 
 
-def write(samples: list[int], rate: int = RATE) -> bytes:
-    """A 16 bit WAV file of samples at `rate` Hz."""
-    body = struct.pack(f"<{len(samples)}h", *samples)
-    header = struct.pack(
-        "<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(body), b"WAVE", b"fmt ", 16, PCM, 1, rate, 2 * rate, 2, 16, b"data", len(body)
-    )
+def write(samples: list[int], rate: int = RATE, channels: int = 1) -> bytes:
+    """A 16 bit WAV file of samples at `rate` Hz, the same in each channel."""
+    body = array("h", [sample for sample in samples for _ in range(channels)]).tobytes()
+    size = 2 * channels
+    form = (PCM, channels, rate, size * rate, size, 16)
+    header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(body), b"WAVE", b"fmt ", 16, *form, b"data", len(body))
     return header + body
