@@ -61,7 +61,7 @@ def available() -> bool:
 
 
 def configuration(folder: Path, control_port: int, ip: str, authority: Path | None = None) -> str:
-    """baresip's `config`: G.711, G.722 and Opus, tone from a file, both directions recorded. `authority`: PEM of whom it trusts over TLS."""
+    """baresip's `config`: G.711, G.722 and Opus, tone from a file, both directions recorded. `authority`: PEM trusted over TLS."""
     modules = next(path for path in MODULES if Path(path).is_dir())
     return "\n".join(
         [
