@@ -23,8 +23,8 @@ _SECRET = re.compile(
     r"(^|_)(password|passwd|secret|token|authorization|credentials?|ha1|pin|digits?|dtmf|(api|private|signing)_key)s?(_|$)", re.I
 )
 _URL_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^@/\s]+@")
-#: What stands before the domain of an e-mail address or SIP URI.
-_LOCAL_PART = re.compile(r"(?<![\w.+'-])[\w.+'-]+@(?=[\w-]+(?:\.[\w-]+)+)")
+#: What stands before the domain of a SIP URI, whatever it is, and of an e-mail address.
+_LOCAL_PART = re.compile(r"(?<=sip:)[^@\s<>]{1,255}@|(?<=sips:)[^@\s<>]{1,255}@|(?<![\w.+'-])[\w.+'-]+@(?=[\w-]+(?:\.[\w-]+)+)", re.I)
 #: E.164; not the offset of a time.
 _E164 = re.compile(r"(?<![\w.])(\+[1-9]\d)\d{5,13}(?!\d)")
 #: How pydantic ends a line of its errors; the input may be a whole document, secrets and all.

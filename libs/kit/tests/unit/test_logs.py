@@ -101,6 +101,26 @@ def test_nobody_is_named_by_an_address_or_a_number(capsys: pytest.CaptureFixture
     }
 
 
+@pytest.mark.feature("P-8")
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sip:zoe@[2001:db8::7]:5060",
+        "SIPS:zoe@pbx",
+        "sip:zo%C3%A9.quill@acme.example",
+        "sip:*21*0791234567;phone-context=zoe.example@acme.example",
+        "sip:zoe:secret@acme.example",
+    ],
+)
+def test_a_sip_uri_names_nobody_whatever_its_user_and_host_look_like(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("media", settings())
+    logs.get_logger("x").warning("refused", contact=f'"A" <{uri};transport=udp>;expires=60', other=f"no answer from {uri}")
+    (line,) = lines(capsys)
+    scheme, host = uri.partition(":")[0], uri.rpartition("@")[2]
+    assert line["contact"] == f'"A" <{scheme}:***@{host};transport=udp>;expires=60'
+    assert line["other"] == f"no answer from {scheme}:***@{host}"
+
+
 class Credential(BaseModel, extra="forbid"):
     """Anything with a secret in it."""
 
