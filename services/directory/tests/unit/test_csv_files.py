@@ -213,6 +213,14 @@ def test_a_long_file_tells_how_far_it_is() -> None:
 
 
 @pytest.mark.feature("D-20")
+@pytest.mark.timeout(100)
+def test_rows_that_are_called_alike_are_told_apart_however_many() -> None:
+    count = 50_000
+    made = read(USERS, f"nom\n{chr(10).join(['Name'] * count)}\n".encode(), config(), "fr")
+    assert [each["id"] for each in made.documents["user"]] == ["name", *(f"name-{number}" for number in range(2, count + 1))]
+
+
+@pytest.mark.feature("D-20")
 def test_numbers_lead_where_they_led_and_contacts_are_whose_they_were() -> None:
     destinations: list[dict[str, Any] | None] = [
         None,

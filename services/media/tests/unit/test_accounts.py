@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carillon_contracts.config import ConfigChanged
+from carillon_contracts.config import ConfigChanged, Contact, Tenant
 from carillon_contracts.tenant_config import TenantConfig, evolve
 from carillon_kit.auth import Principal
 from carillon_kit.errors import ApiError, NotFound, PermissionDenied
@@ -102,6 +102,17 @@ def test_who_calls_has_the_name_that_the_nearest_contact_gives(user: str, number
     assert accounts.contact_name("martin", user, number) == ""
     accounts.update(config("dupont"))
     assert accounts.contact_name("dupont", user, number) == ""
+
+
+@pytest.mark.timeout(60)
+def test_tens_of_thousands_with_one_number_hold_nobody_up() -> None:
+    tenant = Tenant(id="dupont", realm="dupont.example", country="CH")
+    contacts = {f"c{place}": Contact(id=f"c{place}", company=f"Client {place}", phone="+41791234567") for place in range(25_000)}
+    accounts = Accounts()
+    accounts.update(TenantConfig("dupont", 1, {"tenant": {"dupont": tenant}, "contact": contacts}))
+    assert accounts.contact_name("dupont", "anne", "+41791234567") == "Client 0"
+    accounts.update(TenantConfig("dupont", 2, {"tenant": {"dupont": tenant}, "contact": {"c7": contacts["c7"]}}))
+    assert accounts.contact_name("dupont", "anne", "+41791234567") == "Client 7"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ in the installation; where two tenants claim the same one, the first keeps it. A
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -89,15 +89,12 @@ class Accounts:
         before, known.config = known.config, config
         self._change_credentials(known, before)
         put, gone = config.differences(Extension, before)
-        for extension in gone.values():
-            _without(known.extensions, extension.destination.user_id, extension.id)
-        for extension in put.values():
-            _with(known.extensions, extension.destination.user_id, extension.id)
+        _move(known.extensions, *([(each.destination.user_id, each.id) for each in those.values()] for those in (gone, put)))
         added, left = config.differences(Contact, before)
-        for contacts, change in ((left, _without), (added, _with)):
-            for contact in contacts.values():
-                for number in {contact.phone, contact.mobile} - {""}:
-                    change(known.contacts, number, contact.id)
+        _move(
+            known.contacts,
+            *([(number, each.id) for each in those.values() for number in {each.phone, each.mobile} - {""}] for those in (left, added)),
+        )
         numbers, freed = config.differences(Number, before)
         for number in freed:
             if self._numbers.get(number) == config.tenant_id:
@@ -119,7 +116,6 @@ class Accounts:
         put, gone = known.config.differences(SipCredential, before)
         for item in gone.values():
             old = known.credentials.pop(item.id)
-            _without(known.devices, item.user_id, item.id)
             if self._credentials.get(item.id) is old:
                 del self._credentials[item.id]
                 heir = next((other.credentials[item.id] for other in self._tenants.values() if item.id in other.credentials), None)
@@ -127,8 +123,8 @@ class Accounts:
                     self._credentials[item.id] = heir
         for item in put.values():
             credential = known.credentials[item.id] = _credential(known, item)
-            _with(known.devices, item.user_id, item.id)
             self._credentials.setdefault(item.id, credential)
+        _move(known.devices, *([(each.user_id, each.id) for each in those.values()] for those in (gone, put)))
 
     def _change_trunks(self, known: _Tenant) -> None:
         for server in _servers(known):
@@ -311,18 +307,20 @@ def _credential(known: _Tenant, item: SipCredential) -> Credential:
     return Credential(item.id, known.config.tenant_id, item.user_id, item.realm or known.realm, ha1)
 
 
-def _with(index: dict[str, tuple[str, ...]], user_id: str | None, name: str) -> None:
-    if user_id is not None:
-        index[user_id] = tuple(sorted({*index.get(user_id, ()), name}))
-
-
-def _without(index: dict[str, tuple[str, ...]], user_id: str | None, name: str) -> None:
-    if user_id is not None:
-        rest = tuple(other for other in index.get(user_id, ()) if other != name)
-        if rest:
-            index[user_id] = rest
+def _move(index: dict[str, tuple[str, ...]], left: Iterable[tuple[str | None, str]], come: Iterable[tuple[str | None, str]]) -> None:
+    """Ids by user or number, without those (user or number, id) that left and with those that came; each list is put in order once."""
+    changed: dict[str, set[str]] = {}
+    for pairs, change in ((left, set.discard), (come, set.add)):
+        for key, name in pairs:
+            if key is not None and key not in changed:
+                changed[key] = set(index.get(key, ()))
+            if key is not None:
+                change(changed[key], name)
+    for key, names in changed.items():
+        if names:
+            index[key] = tuple(sorted(names))
         else:
-            index.pop(user_id, None)
+            index.pop(key, None)
 
 
 def _servers(tenant: _Tenant) -> Iterator[TrunkAddress]:

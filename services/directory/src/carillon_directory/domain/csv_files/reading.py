@@ -167,6 +167,8 @@ class _Reader:
         self._made = made
         self._current = config.resources.get(table.kind.KIND, {})
         self._lines: dict[str, int] = {}
+        #: By what ids are made of: the number that the last of them has.
+        self._numbers: dict[str, int] = {}
         self._names: dict[str, dict[str, str]] = {}
 
     def row(self, line: int, cells: list[str]) -> None:
@@ -274,10 +276,11 @@ class _Reader:
         base = slug(".".join(word for word in words if word))[:60] or "row"
         if self._current.get(base) is not None and base not in self._lines:
             return base
-        name, number = base, 1
+        name, number = base, self._numbers.get(base, 1)
         while name in self._lines:
             number += 1
             name = f"{base}-{number}"
+        self._numbers[base] = number
         return name
 
     def _wrong(self, line: int, column: str, value: str, reason: str) -> None:
