@@ -342,13 +342,19 @@ class Directory:
         while top > 0 and len(found) < limit:
             bottom = max(0, top - _HISTORY_STEP)
             step = reversed(await self._log.load(tenant_id, bottom, top))
-            found += [each for each in step if _matches(each.change, resource, resource_id) and (seen is None or seen(each.change))]
+            matching = [each for each in step if _matches(each.change, resource, resource_id)]
+            # Whoever sees little has much of the log looked at, beside the loop.
+            found += matching if seen is None else await asyncio.to_thread(_those, matching, seen)
             top = bottom
         return found[:limit]
 
 
 def _no_version(config: TenantConfig) -> Invalid:
     return Invalid((Violation("as_of.config_seq", f"must be 0 to {config.seq}, the current version"),))
+
+
+def _those(changes: list[Recorded], seen: Callable[[ConfigChanged], bool]) -> list[Recorded]:
+    return [each for each in changes if seen(each.change)]
 
 
 def _matches(change: ConfigChanged, resource: str, resource_id: str) -> bool:

@@ -1,6 +1,7 @@
 """Load, decide, store: writers that meet, states that are cached, the past, the history."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -229,6 +230,17 @@ async def test_the_history_is_newest_first_and_of_whom_is_asked(world: World) ->
     older = await directory.history("acme", 14, 1, "user")
     assert isinstance(older, list)
     assert [each.version for each in older] == [6]
+    looked_at_by = set[int]()
+
+    def seen(change: ConfigChanged) -> bool:
+        looked_at_by.add(threading.get_ident())
+        return change.resource_id == "bob"
+
+    of_bob = await directory.history("acme", None, 100, "user", seen=seen)
+    assert isinstance(of_bob, list)
+    assert [each.version for each in of_bob] == [15, 6]
+    assert looked_at_by
+    assert threading.get_ident() not in looked_at_by
 
 
 async def test_only_so_many_states_are_kept_and_none_is_lost(company: dict[str, Any]) -> None:
