@@ -311,10 +311,10 @@ def test_keys_are_passed_on_whatever_they_mean_unless_somebody_is_on_hold(at_the
     pressed = (inputs.DigitPressed("a", "*", "tones", 90), inputs.DigitPressed("a", "1"), inputs.DigitPressed("b1", "2", "info"))
     at_the_door.feed(*pressed)
     passed = at_the_door.did(outputs.PassKey)
-    assert [(key.leg_id, key.key, key.heard, key.held_ms) for key in passed] == [
-        ("b1", "*", "tones", 90),
-        ("b1", "1", "events", 0),
-        ("a", "2", "info", 0),
+    assert [(key.by, key.leg_id, key.key, key.heard, key.held_ms) for key in passed] == [
+        ("a", "b1", "*", "tones", 90),
+        ("a", "b1", "1", "events", 0),
+        ("b1", "a", "2", "info", 0),
     ]
     assert len({key.key_id for key in passed}) == 3
     at_the_door.feed(inputs.HoldRequested("admin", "a", True), *pressed)

@@ -10,7 +10,7 @@ import pytest
 from carillon_kit.clock import ManualClock
 from carillon_media.domain.media import LegMedia
 from carillon_media.domain.media_sources import MediaSources
-from carillon_media.handlers.legs import LegIo, MediaPorts, key_counts
+from carillon_media.handlers.legs import MOST_UNPAIRED, LegIo, MediaPorts, key_counts
 from carillon_rtp.protocol import NoCoder
 from carillon_rtp.values import MediaAddress, Remote, Restored
 from carillon_sip.flow import Flow
@@ -132,6 +132,12 @@ def test_beside_telephone_events_a_key_that_comes_by_info_as_well_is_one(first: 
     counted = [key_counts(leg, "5", at, by_info=by_info) for at in (10.0, 10.4, 10.8) for by_info in (first, not first)]
     assert counted == [True, False] * 3
     assert key_counts(None, "5", 10.0, by_info=True)
+
+
+def test_beside_telephone_events_a_flood_of_keys_is_not_remembered() -> None:
+    leg = told(EVENTS)
+    assert all(key_counts(leg, "5", 10.0, by_info=True) for _ in range(1000))
+    assert len(leg.unpaired) <= MOST_UNPAIRED + 1
 
 
 def test_beside_telephone_events_every_key_of_one_kind_counts() -> None:

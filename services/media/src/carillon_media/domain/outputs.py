@@ -258,13 +258,14 @@ class SendDigits:
 
 @dataclass(frozen=True, slots=True)
 class PassKey:
-    """The other side has pressed a key, in that kind: the leg is told it in its own, unless it has it already."""
+    """The other side (`by`) has pressed a key, in that kind: the leg is told it in its own, unless it has it already."""
 
     leg_id: str
     key_id: str
     key: str
     heard: KeyKind
     held_ms: int
+    by: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def on_digit(call: CallState, phase: Talking, given: inputs.DigitPressed) -> Non
     call.pressed = (leg.leg_id, pressed, call.now)
     other = call.legs[holding.other_than(call, phase, leg.leg_id)]
     if not leg.held and not other.held:
-        call.do(outputs.PassKey(other.leg_id, call.name("key"), given.digit, given.heard, given.held_ms))
+        call.do(outputs.PassKey(other.leg_id, call.name("key"), given.digit, given.heard, given.held_ms, leg.leg_id))
     door = reach.door_phone(call.facts.tenant, other.party)
     park_digits, destination = reach.park_digits(call.facts.tenant)
     if door is not None and pressed.endswith(door.open_digits):

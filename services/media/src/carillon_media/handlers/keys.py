@@ -1,13 +1,16 @@
 """Keys told to the far ends of legs, and keys of one leg told to the other it talks with; `domain.keys` says in which kind.
 
-Invariant: a leg's INFOs go one after another, in order; what is refused as INFO is pressed as tones, and so are all keys after it.
+Invariant: a leg's INFOs go one after another, in order, also when its far end goes on in another call meanwhile; what is refused as INFO is
+pressed as tones, and so are all keys after it. What a phone tells by INFO beside telephone events is told to who understands events once it
+is known that no events tell it: those pass by themselves.
 """
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from carillon_media.domain import outputs
 from carillon_media.domain.keys import KeyKind, Manner, Ways, duration, kind_for, told_as
-from carillon_media.handlers.legs import Info, LegIo
+from carillon_media.handlers.legs import SAME_KEY_SECONDS, Info, LegIo, has_keys_in_audio
 from carillon_rtp.protocol import PlaneError
 from carillon_sip.commands import RequestOut
 from carillon_sip.outputs import RequestTimedOut, ResponseReceived
@@ -27,7 +30,7 @@ class Keys:
 
     def __init__(self, board: "Board") -> None:
         self._board = board
-        self._asked: dict[str, tuple[CallActor, LegIo]] = {}
+        self._asked: dict[str, LegIo] = {}
 
     def ways(self, actor: "CallActor", leg: LegIo) -> Ways:
         """What is known of the leg's far end."""
@@ -43,10 +46,26 @@ class Keys:
 
     async def pass_on(self, actor: "CallActor", output: outputs.PassKey) -> None:
         """A key of the other side, unless the leg has it already."""
-        leg = actor.legs.get(output.leg_id)
+        leg, by = actor.legs.get(output.leg_id), actor.legs.get(output.by)
         kind = told_as(output.heard, self.ways(actor, leg)) if leg is not None else None
-        if leg is not None and kind is not None:
+        if leg is None or kind is None:
+            return
+        if by is None or by.tells_twice is False or has_keys_in_audio(by) or (output.heard, kind) != ("info", "events"):
             await self._send(actor, leg, output.key_id, output.key, kind, duration(output.held_ms))
+        elif by.tells_twice is None and len(by.doubtful) < MOST_WAITING:
+            by.doubtful.append(output)
+            if len(by.doubtful) == 1:
+                self._board.spawn(self._settle(actor, by))
+
+    async def _settle(self, actor: "CallActor", by: LegIo) -> None:
+        """Whether its keys come as events as well, which reach the other side by themselves; else what has waited is told now, in order."""
+        await asyncio.sleep(SAME_KEY_SECONDS)
+        while by.doubtful:
+            output = by.doubtful.pop(0)
+            leg = actor.legs.get(output.leg_id)
+            if leg is not None and not by.tells_twice:
+                await self._send(actor, leg, output.key_id, output.key, "events", duration(output.held_ms))
+        by.tells_twice = by.tells_twice or False
 
     async def press(self, actor: "CallActor", leg: LegIo, digits_id: str, digits: str, manner: Manner) -> None:
         """Keys that somebody presses on this side."""
@@ -70,7 +89,7 @@ class Keys:
         key = leg.infos[0]
         body = f"Signal={key.digit}\r\nDuration={key.on_ms}\r\n".encode()
         request = RequestOut("INFO", session=leg.session, body=body, content_type="application/dtmf-relay")
-        self._asked[actor.parts.sip.request(request)] = actor, leg
+        self._asked[actor.parts.sip.request(request)] = leg
 
     def responded(self, output: ResponseReceived | RequestTimedOut) -> bool:
         """An answer to a request; False: it is none of these."""
@@ -78,13 +97,15 @@ class Keys:
             return False
         status = output.response.status if isinstance(output, ResponseReceived) else 408
         if status >= 200:
-            actor, leg = self._asked.pop(output.transaction)
-            self._board.spawn(self._answered(actor, leg, status))
+            self._board.spawn(self._answered(self._asked.pop(output.transaction), status))
         return True
 
-    async def _answered(self, actor: "CallActor", leg: LegIo, status: int) -> None:
-        if not leg.infos or actor.legs.get(leg.leg_id) is not leg:
+    async def _answered(self, leg: LegIo, status: int) -> None:
+        found = self._board.leg_of(leg.session)
+        if found is None:  # It has hung up, or is nobody's at this moment.
+            leg.infos.clear()
             return
+        actor = found[0]
         if status < 300:
             del leg.infos[0]
             if leg.infos:

@@ -13,6 +13,7 @@ from carillon_kit.logs import get_logger
 from carillon_media.domain.families import Families
 from carillon_media.domain.media import LegMedia, offered_codecs, offered_version
 from carillon_media.domain.media_sources import MediaSources
+from carillon_media.domain.outputs import PassKey
 from carillon_media.domain.secrecy import SrtpSetting, TrunkSrtp, secrecy_of
 from carillon_media.domain.snapshots import SavedLeg
 from carillon_media.ports import Parts, PlanePort
@@ -23,6 +24,8 @@ from carillon_sip.flow import Flow
 _log = get_logger(__name__)
 #: A key that a phone tells so soon after it has told it in another kind is the same key.
 SAME_KEY_SECONDS = 1.0
+#: Keys that are remembered for it; nobody presses more in that time.
+MOST_UNPAIRED = 32
 
 
 class PortLost(Exception):
@@ -87,6 +90,9 @@ class LegIo:
     by_tones: bool = False
     #: Keys told in one kind beside telephone events that may come in the other, too: (by INFO, key, when).
     unpaired: list[tuple[bool, str, float]] = field(default_factory=list)
+    #: Whether each of them comes in both; None: that is not known yet, and `doubtful` are what it has told by INFO until it is.
+    tells_twice: bool | None = None
+    doubtful: list[PassKey] = field(default_factory=list)
     #: Keys that it is to be told by INFO, the one that is under way first; and whether it has refused one.
     infos: list[Info] = field(default_factory=list)
     refuses_info: bool = False
@@ -133,10 +139,11 @@ def key_counts(leg: LegIo | None, digit: str, now: float, *, by_info: bool) -> b
 
 def _is_first(leg: LegIo, digit: str, now: float, *, by_info: bool) -> bool:
     """Some phones tell each key both ways; which comes first is theirs."""
-    leg.unpaired = [key for key in leg.unpaired if now - key[2] < SAME_KEY_SECONDS]
+    leg.unpaired = [key for key in leg.unpaired[-MOST_UNPAIRED:] if now - key[2] < SAME_KEY_SECONDS]
     for key in leg.unpaired:
         if key[:2] == (not by_info, digit):
             leg.unpaired.remove(key)
+            leg.tells_twice = True
             return False
     leg.unpaired.append((by_info, digit, now))
     return True
