@@ -118,3 +118,25 @@ async def test_of_several_phones_by_one_name_the_last_is_remembered(pool: Any, c
     late = node("late")
     await late.table.load(pool)
     assert [each.binding.contact for each in late.loaded] == ["sip:ann@192.0.2.7:3"]
+
+
+async def test_a_phone_whose_node_could_not_write_is_back_though_another_took_it_for_gone(pool: Any, clock: ManualClock, node: Any) -> None:
+    """It was heard again before it ran out, and the table was told only after."""
+    one, other = node("one"), node("other")
+    for each in (one, other):
+        await each.table.load(pool)
+    phone = device("sip:ann@192.0.2.7:5062", clock)
+    one.table.save([phone])
+    await one.table.turn(pool)
+    clock.advance(3300)
+    again = device("sip:ann@192.0.2.7:5062", clock)
+    clock.advance(300 + 120)
+    await other.table.turn(pool)
+    assert times(other.lost) == [("sip:ann@192.0.2.7:5062", START, START + HOUR)]
+    one.table.save([again])
+    await one.table.turn(pool)
+    await other.table.turn(pool)
+    assert times(other.heard)[-1] == ("sip:ann@192.0.2.7:5062", START + timedelta(seconds=3300), None)
+    late = node("late")
+    await late.table.load(pool)
+    assert times(late.loaded) == times(other.heard)[-1:]

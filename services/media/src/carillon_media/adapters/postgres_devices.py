@@ -2,8 +2,9 @@
 
 Invariant: what was heard last of a binding wins, whichever node heard it. A row that is gone stays until it would have run out, so that
 every node reads that it is; of a SIP user the last one stays for `REMEMBERED`. The column `heard_at` is when a row became known (of one
-that is gone, when it left; when it was heard last is in its binding). Rows are read by the transaction that changed them, so that none is
-passed over, however late it commits.
+that is gone, when it left; when it was heard last is in its binding). One that ran out while its node was dead or could not write gives
+way to whatever that node has heard of the phone since. Rows are read by the transaction that changed them, so that none is passed over,
+however late it commits.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,6 +30,7 @@ on conflict (sip_user, contact) do update set node = excluded.node, tenant = exc
   binding = excluded.binding, registered_at = excluded.registered_at, expires_at = excluded.expires_at, heard_at = excluded.heard_at,
   gone = excluded.gone, changed = pg_current_xact_id()
 where registration.heard_at <= excluded.heard_at
+  or (registration.gone and registration.heard_at = registration.expires_at and registration.expires_at < excluded.expires_at)
 """
 _COLUMNS = "sip_user, node, tenant, user_id, binding, registered_at, expires_at, heard_at, gone"
 _LOAD = f"select {_COLUMNS} from registration where gone or expires_at > $1"

@@ -303,7 +303,7 @@ class Registrar:
         found = []
         for device in devices:
             credential = self._accounts.credential(device.sip_user) if device.tenant == tenant else None
-            if credential is not None and user_id in ("", credential.user_id):
+            if credential is not None and credential.tenant == tenant and user_id in ("", credential.user_id):
                 found.append(replace(device, user_id=credential.user_id))
         return found
 
