@@ -86,7 +86,8 @@ class Reachability:
         if flow.transport != "tcp" or binding.path or binding.reg_id or flow in self._connections:
             return flow
         contact = Uri.parse(binding.contact)
-        return flow._replace(remote=(contact.host, contact.port or DEFAULT_PORTS["tcp"])) if contact.host == flow.remote[0] else flow
+        ip = flow.remote[0]
+        return flow._replace(remote=(ip, contact.port or DEFAULT_PORTS["tcp"])) if contact.host.strip("[]") == ip else flow
 
     def contact_of_trunk(self, tenant: str, trunk_id: str, number: str, call_id: str = "") -> Contact | None:
         """The trunk, dialled with `number`: its first server that answers, the others as spares; equals share calls by their hash."""
