@@ -118,6 +118,14 @@ def test_what_the_carrier_grants_our_contact_counts() -> None:
     assert desk.facts() == ["trunk_registered"]
 
 
+def test_a_grant_that_is_no_number_is_what_was_asked_for() -> None:
+    desk = Desk({"id": "carrier"} | REGISTERS)
+    (register,) = desk.turn()
+    desk.answer(200, f"Contact: {register.contact};expires=\u00b2\r\nExpires: \u00b2\r\n")
+    assert desk.facts() == ["trunk_registered"]
+    assert desk.turn(290) == []
+
+
 def test_the_next_server_is_asked_after_silence_and_one_at_a_time() -> None:
     desk = Desk({"id": "carrier", "servers": [{"address": "192.0.2.10"}]} | REGISTERS)
     (first,) = desk.turn()

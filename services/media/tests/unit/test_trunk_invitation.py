@@ -120,6 +120,8 @@ def test_what_we_tell_we_understand(wanted: str) -> None:
 def test_what_a_carrier_tells_wrongly_is_left_out() -> None:
     text = 'Diversion: nonsense, <sip:+41215550100@x>;reason="user-busy", <sip:anne@x>\r\nHistory-Info: <<\r\n'
     assert diversions_of(request(text)) == (Diverted("+41215550100", "user-busy"),)
+    entries = "<sip:+41215550100@x>;index=1, <sip:+41215550101@x;cause=\u00b2>;index=1.1, <sip:+41215550102@x;cause=302>;index=1.2"
+    assert diversions_of(request(f"History-Info: {entries}\r\n")) == (Diverted("+41215550101", "unconditional"),)
 
 
 def test_who_sent_a_call_on_is_the_number_that_was_called() -> None:

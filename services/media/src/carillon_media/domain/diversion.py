@@ -97,6 +97,6 @@ def _history(values: Sequence[str]) -> tuple[Diverted, ...]:
         entries.append((phone_number(uri), uri.parameter("cause") or ""))
     found = []
     for (number, _), (_, cause) in pairwise(entries):
-        if number and cause.isdigit():
+        if number and cause.isascii() and cause.isdigit():
             found.append(Diverted(number, _REASONS.get(int(cause[:3]), "unknown")))
     return tuple(found)

@@ -246,11 +246,15 @@ def _granted(response: Response, contact_user: str, asked: int) -> int:
             address = NameAddr.parse(value)
         except ParseError:
             continue
-        expires = address.parameter("expires") or ""
-        if address.uri.user == contact_user and expires.isdigit():
-            return min(int(expires[:9]), asked)
-    expires = response.headers.get("Expires") or ""
-    return min(int(expires[:9]), asked) if expires.isdigit() else asked
+        granted = _seconds(address.parameter("expires"))
+        if address.uri.user == contact_user and granted is not None:
+            return min(granted, asked)
+    granted = _seconds(response.headers.get("Expires"))
+    return asked if granted is None else min(granted, asked)
+
+
+def _seconds(text: str | None) -> int | None:
+    return int(text[:9]) if text and text.isascii() and text.isdigit() else None
 
 
 def _why(response: Response, line: TrunkLine) -> str:
