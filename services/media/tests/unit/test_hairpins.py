@@ -7,6 +7,7 @@ import pytest
 from carillon_media.adapters.guarded_plane import GuardedPlane
 from carillon_media.domain.addresses import Addresses, Reach
 from carillon_rtp.client import PlaneClient, RefusedTarget
+from carillon_rtp.protocol import PlaneUnavailable
 from carillon_rtp.values import MediaAddress, Remote, Restored, SessionState
 
 pytestmark = pytest.mark.feature("R-23", "M-4")
@@ -20,11 +21,14 @@ class Plane:
     def __init__(self) -> None:
         self.told: dict[str, tuple[str, int, bool]] = {}
         self.states: list[SessionState] = []
+        self.stuck = False
 
     async def open(self, session: str, *, port: int | None = None, **_: Any) -> MediaAddress:
         return MediaAddress(IP, port or 0)
 
     async def set_remote(self, session: str, remote: Remote) -> None:
+        if self.stuck:
+            raise PlaneUnavailable("unavailable", "no answer")
         self.told[session] = remote.ip, remote.port, remote.send
 
     async def restore(self, sessions: list[Restored], bridges: Any) -> list[MediaAddress]:
@@ -35,6 +39,10 @@ class Plane:
 
     async def close(self, session: str) -> None:
         self.told.pop(session, None)
+
+    async def close_all(self, sessions: list[str]) -> None:
+        for session in sessions:
+            await self.close(session)
 
     async def list_sessions(self) -> list[SessionState]:
         return self.states
@@ -113,6 +121,17 @@ async def test_who_names_another_far_end_or_ends_leaves_the_other_silent() -> No
         else:
             await guarded.set_remote("one/b1", remote(40_000, STRANGER))
         assert plane.told["two/a"] == (IP, 10_000, False)
+
+
+async def test_one_that_ends_is_closed_even_if_the_other_cannot_be_told() -> None:
+    for whole in (True, False):
+        guarded, plane = await node(*BOTH)
+        await guarded.set_remote("two/a", remote(10_000))
+        await guarded.set_remote("one/b1", remote(10_002))
+        plane.stuck = True
+        with pytest.raises(PlaneUnavailable):
+            await (guarded.close_all(["one/b1", "one/a"]) if whole else guarded.close("one/b1"))
+        assert plane.told == {"two/a": (IP, 10_000, True)}
 
 
 async def test_one_that_had_another_far_end_is_silent_until_it_is_named() -> None:

@@ -44,14 +44,16 @@ class GuardedPlane:
 
     async def close(self, session: str) -> Statistics:
         """As the plane does."""
-        await self._tell_others(self._hairpins.closed(session))
-        return await self._plane.close(session)
+        others = self._hairpins.closed(session)
+        statistics = await self._plane.close(session)
+        await self._tell_others(others)
+        return statistics
 
     async def close_all(self, sessions: Sequence[str]) -> None:
         """As the plane does."""
-        for session in sessions:
-            await self._tell_others(self._hairpins.closed(session))
+        others = [each for session in sessions for each in self._hairpins.closed(session)]
         await self._plane.close_all(sessions)
+        await self._tell_others(others)
 
     async def list_sessions(self) -> list[SessionState]:
         """As the plane does; those that a process before has opened are ours as well."""
