@@ -12,7 +12,7 @@ from carillon_kit import postgres
 from carillon_kit.clock import ManualClock
 from carillon_kit.testing import fresh_database
 from carillon_media.adapters.postgres_devices import PostgresDevices
-from carillon_media.handlers.registrar import Device
+from carillon_media.handlers.registrar import REMEMBERED, Device
 from carillon_sip.flow import Flow
 from carillon_sip.registrar import Binding
 
@@ -140,3 +140,18 @@ async def test_a_phone_whose_node_could_not_write_is_back_though_another_took_it
     late = node("late")
     await late.table.load(pool)
     assert times(late.loaded) == times(other.heard)[-1:]
+
+
+async def test_what_is_not_to_be_remembered_goes_once_every_node_has_read_it(pool: Any, clock: ManualClock, node: Any) -> None:
+    one, other = node("one"), node("other")
+    for each in (one, other):
+        await each.table.load(pool)
+    await one.table.turn(pool)
+    phone = device("sip:ann@192.0.2.7:5062", clock)
+    one.table.remove([replace(phone, left_at=clock.now(), expires_at=clock.now() - REMEMBERED)])
+    await one.table.turn(pool)
+    await other.table.turn(pool)
+    assert times(other.heard) == [("sip:ann@192.0.2.7:5062", START, START)]
+    clock.advance(60)
+    await one.table.turn(pool)
+    assert await pool.fetchval("select count(*) from registration") == 0

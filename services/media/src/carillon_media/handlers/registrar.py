@@ -269,6 +269,8 @@ class Registrar:
         dead = [device for device in devices if is_dead(device)]
         self._keep(sip_user, tuple(device for device in devices if not is_dead(device)))
         left = self._left(dead)
+        if reason == "deleted":  # Whoever is erased is not remembered.
+            left = [replace(device, expires_at=self._clock.now() - REMEMBERED) for device in left]
         self._store.remove(device for device in left if not device.node)
         for device in dead:
             if not device.node:
