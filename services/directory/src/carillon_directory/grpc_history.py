@@ -70,6 +70,8 @@ class HistoryServicer(HistoryServiceServicer):
         recorded = await self._directory.changes(tenant_id, first, last)
         if any(each.change.resource == Tenant.KIND and each.change.before is None for each in recorded):
             raise InvalidArgument({"config_seq": "made the tenant, which stays"})
+        if all(each.change.resource not in RESOURCES for each in recorded):
+            raise InvalidArgument({"config_seq": "says that somebody was erased, which stays"})
         then, expected = past.undoing((each.version, each.change) for each in recorded)
         which = str(first) if first == last else f"{first} to {last}"
         executed = await self._put_back(request, f"undo of {which}", then, expected)

@@ -188,6 +188,9 @@ async def test_the_past_is_read_and_nobody_comes_back(erased: Erasure) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await history.UndoChange(pb.UndoChangeRequest(config_seq=erased.before + 1, last_config_seq=erased.first.config_seq))
     assert refused.value.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await history.UndoChange(pb.UndoChangeRequest(config_seq=changes[0].config_seq))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     found = [each.id for each in (await users.ListUsers(pb.ListUsersRequest())).users]
     assert found == ["bob"]
 
