@@ -169,6 +169,33 @@ async def test_a_version_that_is_no_longer_kept_is_folded_from_the_stream() -> N
 
 
 @pytest.mark.feature("P-8")
+async def test_what_was_folded_from_a_copy_of_the_log_that_is_destroyed_since_is_not_kept() -> None:
+    bus = MemoryBus()
+    await bus.ensure_stream(CONFIG)
+    await publish_company(bus, COMPANY)
+    old = bus.messages(CONFIG.name)
+    configuration = Configuration(ManualClock(datetime(2026, 1, 6, tzinfo=UTC) + timedelta(days=30)))
+    for message in old:
+        configuration.apply(message)
+    past = PastConfigurations(bus, configuration, ManualClock())
+    newest = configuration.current("acme")
+    assert newest is not None
+
+    async def name() -> str:
+        async with asyncio.timeout(30):
+            found = await past.at("acme", newest.seq - 1)
+        assert found is not None
+        return found.users["anna"].last_name
+
+    for message in old:
+        await bus.publish(CONFIG.name, message.subject, message.data.replace(b"Anna", b"erased"), message_id=f"{message.stream_seq}.copy")
+    assert await name() == "Anna", "as the log says that is still there"
+    await bus.erase(CONFIG.name, [message.stream_seq for message in old])
+    assert await name() == "erased"
+    assert len(past._kept) == 1
+
+
+@pytest.mark.feature("P-8")
 async def test_what_was_folded_before_somebody_was_erased_is_not_kept() -> None:
     configuration, past = await long_ago()
     newest = configuration.current("acme")
