@@ -85,6 +85,17 @@ class Person:
 Choose = Callable[[TenantConfig], Callable[[Person], bool]]
 
 
+def _person_in(config: TenantConfig, user_id: str) -> Person | None:
+    """A user; with the configuration of no tenant one of the operator's people."""
+    if not config.tenant_id:
+        return Person("", user_id, user_id, [str(OPERATOR)])
+    user = config.users.get(user_id)
+    if user is None:
+        return None
+    login = f"{user.login or user.id}@{config.tenant.realm}"
+    return Person(config.tenant_id, user_id, login, [user.role], user.department_id, user.rights_profile_id)
+
+
 class Authentication:
     """What the two services of auth.proto do."""
 
@@ -377,7 +388,7 @@ class Authentication:
         while len(found) < limit:
             some = await self._store.logins(tenant, last, _SOME)
             for stored in some:
-                person = await self._person(tenant, stored.user_id)
+                person = _person_in(config, stored.user_id)
                 if person is not None and wanted(person) and (stored.tries.locked(now) or not locked):
                     found.append((person, stored))
             if len(some) < _SOME:
@@ -418,6 +429,8 @@ class Authentication:
             violations["rights_profile_id"] = f"no rights profile {rights_profile[:64]!r}"
         if not 1 <= len(display_name) <= 100:
             violations["display_name"] = "must be 1 to 100 characters"
+        elif wrong := text_error(display_name):
+            violations["display_name"] = wrong
         if expires_at is not None and expires_at <= self._clock.now():
             violations["expires_at"] = "must be in the future"
         if violations:
@@ -455,15 +468,7 @@ class Authentication:
         return None if found is None else await self._person(tenant, found.id)
 
     async def _person(self, tenant: str, user_id: str) -> Person | None:
-        if not tenant:
-            return Person("", user_id, user_id, [str(OPERATOR)])
-        config = await self._config(tenant)
-        user = config.users.get(user_id)
-        if user is None:
-            return None
-        return Person(
-            tenant, user_id, f"{user.login or user.id}@{config.tenant.realm}", [user.role], user.department_id, user.rights_profile_id
-        )
+        return _person_in(await self._config(tenant) if tenant else TenantConfig(""), user_id)
 
     async def _config(self, tenant: str) -> TenantConfig:
         found = await self._directory.read(tenant)

@@ -354,7 +354,8 @@ async def test_a_departments_admin_reads_the_history_of_what_they_see(department
 async def test_keys_that_do_not_do_are_refused_by_field(doors: Doors) -> None:
     past = pb.CreateApiKeyRequest(display_name="x", role="admin")
     past.expires_at.FromDatetime(datetime.now(UTC) - timedelta(hours=1))
-    for request in (pb.CreateApiKeyRequest(display_name="crm", role="operator"), pb.CreateApiKeyRequest(role="admin"), past):
+    nul = pb.CreateApiKeyRequest(display_name="a\0b", role="admin")
+    for request in (pb.CreateApiKeyRequest(display_name="crm", role="operator"), pb.CreateApiKeyRequest(role="admin"), past, nul):
         assert await refused(doors.access.CreateApiKey(request)) is Code.INVALID_ARGUMENT
     for key in ("", "ck_", "ck_x_y", "rt_x", "ck_é"):
         assert await refused(doors.auth.ExchangeApiKey(pb.ExchangeApiKeyRequest(api_key=key))) is Code.UNAUTHENTICATED

@@ -1,11 +1,15 @@
 """Locks, passwords and codes."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carillon_contracts.tenant_config import TenantConfig
+from carillon_directory.adapters.postgres_logins import StoredLogin
+from carillon_directory.authentication import Authentication, Lifetimes
 from carillon_directory.domain.logins import (
     LONGEST_LOCK,
     TRIES,
@@ -19,6 +23,8 @@ from carillon_directory.domain.logins import (
     step_of,
     without_recovery,
 )
+from carillon_directory.testing import given as company
+from carillon_kit.clock import ManualClock
 
 NOW = datetime(2026, 11, 27, 12, 0, 15, tzinfo=UTC)
 #: RFC 6238 appendix B: the secret of its SHA-1 vectors.
@@ -102,3 +108,25 @@ def test_an_authenticator_reads_the_uri() -> None:
     uri = authenticator_uri(SECRET, "alain@dupont.example")
     assert uri.startswith("otpauth://totp/Carillon:alain%40dupont.example?secret=")
     assert base32(SECRET) in uri
+
+
+@pytest.mark.feature("P-3")
+async def test_logins_are_listed_by_one_version_of_the_configuration_however_many_there_are() -> None:
+    users = [{"id": name, "last_name": name} for name in ("ann", "bob")]
+    versions = [company({"tenant": {"id": "acme", "realm": "acme.example"}, "users": users[:most]}) for most in (1, 2)]
+
+    class Directory:
+        """Somebody is made between two questions."""
+
+        async def read(self, tenant: str) -> TenantConfig:
+            return versions.pop(0)
+
+    class Store:
+        async def logins(self, tenant: str, after: str, limit: int) -> list[StoredLogin]:
+            return [StoredLogin(tenant, name, "") for name in ("ann", "bob", "gone") if name > after]
+
+    others: Any = None
+    parts: Any = (Directory(), Store(), others, others, others, others, others, ManualClock(NOW), others, Lifetimes())
+    listed = await Authentication(*parts).logins("acme", lambda config: lambda person: True, False, "", 50)
+    assert [(person.login, stored.user_id) for person, stored in listed] == [("ann@acme.example", "ann")]
+    assert len(versions) == 1
