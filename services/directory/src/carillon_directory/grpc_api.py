@@ -289,15 +289,17 @@ class InternalContacts(ResourceServicer):
 
     def __init__(self, directory: Directory, ids: Ids, secrets: SecretsIn, kept: lists.Kept, ahead: OrdersAhead) -> None:
         super().__init__(ResourceKind(InternalContact), directory, ids, secrets, kept, ahead, {})
-        self._made: OrderedDict[tuple[str, int], TenantConfig] = OrderedDict()
+        #: And what they are made of: an erasure makes another one of the same version.
+        self._made: OrderedDict[tuple[str, int], tuple[TenantConfig, TenantConfig]] = OrderedDict()
 
     async def _listed(self, tenant_id: str, moment: Moment) -> TenantConfig:
         config = await super()._listed(tenant_id, moment)
-        known = self._made.get((tenant_id, config.seq))
-        made = known if known is not None else await asyncio.to_thread(with_internal_contacts, config)
-        self._made[tenant_id, config.seq] = made
-        if len(self._made) > _MADE:
-            self._made.popitem(last=False)
+        of, made = self._made.get((tenant_id, config.seq), (None, config))
+        if of is not config:
+            made = await asyncio.to_thread(with_internal_contacts, config)
+            self._made[tenant_id, config.seq] = config, made
+            if len(self._made) > _MADE:
+                self._made.popitem(last=False)
         return made
 
 

@@ -12,6 +12,7 @@ from carillon_directory.domain.commands import EVERYTHING, Bounds
 from carillon_directory.domain.internal_contacts import InternalContact, with_internal_contacts
 from carillon_directory.domain.lists import BadQuery, Kept, Query, page
 from carillon_directory.domain.orders import Orders
+from carillon_directory.grpc_api import InternalContacts
 from carillon_directory.testing import given
 
 pytestmark = pytest.mark.feature("D-1", "P-1")
@@ -168,3 +169,24 @@ def test_users_and_groups_are_contacts_by_whatever_leads_to_them() -> None:
     assert found(Query(order_by="display_name desc")) == ["ring_group/sales", "user/b", "user/a"]
     assert found(Query(), Bounds(user="b")) == ["ring_group/sales", "user/a", "user/b"]
     assert found(Query(), Bounds(rights_profile="none")) == []
+
+
+@pytest.mark.feature("D-8", "P-8")
+async def test_contacts_of_a_version_that_an_erasure_rewrote_are_made_anew() -> None:
+    def called(name: str) -> TenantConfig:
+        return given({"tenant": {"id": "acme", "realm": "acme.example"}, "users": [{"id": "a", "last_name": name}]})
+
+    known = [called("Quill")]
+
+    class Directory:
+        async def read(self, tenant: str, moment: object) -> TenantConfig:
+            return known[-1]
+
+    others: Any = None
+    directory: Any = Directory()
+    contacts = InternalContacts(directory, others, others, others, others)
+    first = await contacts._listed("acme", None)
+    assert await contacts._listed("acme", None) is first
+    known.append(called("erased"))
+    now = await contacts._listed("acme", None)
+    assert [config.all(InternalContact)["user/a"].display_name for config in (first, now)] == ["Quill", "erased"]
