@@ -11,12 +11,13 @@ from carillon.directory.v1 import line_pb2 as pb
 from carillon.directory.v1.line_pb2_grpc import LineServiceServicer, add_LineServiceServicer_to_server
 from carillon.media.v1.media_pb2 import ListRegistrationsRequest, ListRegistrationsResponse, Registration
 from carillon_contracts.config import User
+from carillon_directory.domain.bounds import sees_account_code
 from carillon_directory.domain.lines import Line, Phone, line_of
-from carillon_directory.grpc_common import or_raise, reach_of
+from carillon_directory.grpc_common import bounds_of, or_raise, reach_of
 from carillon_directory.handlers import Directory
 from carillon_kit.auth import ADMIN, DEPARTMENT_ADMIN, OPERATOR, USER
 from carillon_kit.errors import InvalidArgument, NotFound
-from carillon_kit.grpc_server import TENANT_KEY, GrpcServer, current_tenant
+from carillon_kit.grpc_server import TENANT_KEY, GrpcServer, current_principal, current_tenant
 from carillon_kit.logs import get_logger
 
 T = TypeVar("T")
@@ -55,6 +56,8 @@ class LineApi(LineServiceServicer):
         registered, calls = await asyncio.gather(
             self._registered(config.tenant_id, line), self._calls(config.tenant_id, line, request.calls)
         )
+        if calls is not None and (bounds := bounds_of(current_principal())).user:
+            calls = _own(calls, user.id, code=sees_account_code(config, bounds, user))
         return pb.GetLineStatusResponse(line=_message(line, registered, calls))
 
     async def _registered(self, tenant: str, line: Line) -> ListRegistrationsResponse | None:
@@ -79,6 +82,14 @@ class LineApi(LineServiceServicer):
                 return None
             found |= {record.call_id: record for record in answer.records}
         return sorted(found.values(), key=lambda each: (each.started_at.ToNanoseconds(), each.call_id), reverse=True)[:size]
+
+
+def _own(calls: Iterable[Record], user_id: str, *, code: bool) -> Sequence[Record]:
+    """As the person themselves is told of them: not those of who had the extension before, nor a code that is not shown to them."""
+    own = [each for each in calls if any(leg.party == user_id for leg in each.legs)]
+    for each in own if not code else ():
+        each.ClearField("account_code")
+    return own
 
 
 async def _answer(call: Awaitable[T], service: str) -> T | None:

@@ -38,14 +38,14 @@ DEPARTED = media_pb2.Registration(user_id="ann", sip_user="ann-home", user_agent
 DEPARTED.left_at.FromDatetime(datetime(2031, 1, 5, 18, tzinfo=UTC))
 
 
-def record(call_id: str, minute: int) -> cdr_pb2.Record:
-    found = cdr_pb2.Record(call_id=call_id, caller="101")
+def record(call_id: str, minute: int, party: str = "former", account_code: str = "4711") -> cdr_pb2.Record:
+    found = cdr_pb2.Record(call_id=call_id, caller="101", account_code=account_code, legs=[cdr_pb2.Leg(leg_id="a1", party=party)])
     found.started_at.FromDatetime(datetime(2031, 1, 6, 9, minute, tzinfo=UTC))
     return found
 
 
 #: By what a list asks for.
-CALLS = {"ann": [record("c3", 30), record("c1", 10)], "101": [record("c3", 30), record("c2", 20)], "102": []}
+CALLS = {"ann": [record("c3", 30, "ann"), record("c1", 10, "ann")], "101": [record("c3", 30, "ann"), record("c2", 20)], "102": []}
 
 
 class Media(media_pb2_grpc.RegistrationServiceServicer):
@@ -157,7 +157,11 @@ async def test_everything_of_a_line_by_one_call(directory: int) -> None:
 async def test_a_line_is_shown_to_its_person_and_to_those_who_administer_it(directory: int) -> None:
     missing = grpc.StatusCode.NOT_FOUND
     own = issue_token(KEY, "user/ann", TENANT, [USER])
-    assert (await status(directory, own)).user_id == "ann"
+    line = await status(directory, own)
+    assert line.user_id == "ann"
+    told = [(each.call_id, each.account_code) for each in line.last_calls]
+    assert told == [("c3", ""), ("c1", "")], "neither who had the extension before, nor the codes, which are not shown to users"
+    assert {each.account_code for each in (await status(directory, admin())).last_calls} == {"4711"}
     assert await refusal(directory, own, "bob") == missing
     trade, board = (issue_token(KEY, "user/x", TENANT, [DEPARTMENT_ADMIN], department=name) for name in ("trade", "board"))
     assert (await status(directory, trade)).phones
