@@ -73,7 +73,7 @@ def bounds_of(principal: Principal) -> Bounds:
     """How far a token reaches; one without any of the roles reaches nothing."""
     above = principal.roles & {OPERATOR, SERVICE} or (principal.tenant is None and RESELLER in principal.roles)
     if above or ADMIN in principal.roles:
-        return Bounds(rights_profile=principal.rights_profile, inside=not above)
+        return Bounds(rights_profile=principal.rights_profile, inside=not above, visiting=visiting(principal))
     if principal.roles & {DEPARTMENT_ADMIN}:
         return Bounds(department=principal.department or None, rights_profile=principal.rights_profile, inside=True)
     kind, _, user_id = principal.subject.partition("/")
@@ -82,10 +82,14 @@ def bounds_of(principal: Principal) -> Bounds:
     return Bounds(department=None, inside=True)
 
 
+def visiting(principal: Principal) -> bool:
+    """Whether it is a reseller that entered a tenant."""
+    return principal.tenant is not None and bool(principal.reseller)
+
+
 def check_not_visiting() -> None:
     """Raises `PermissionDenied` for a reseller that entered a tenant: what outlives the visit is not theirs to make."""
-    principal = current_principal()
-    if principal.tenant is not None and principal.reseller:
+    if visiting(current_principal()):
         raise PermissionDenied("a reseller that entered a tenant makes no keys, sets no passwords, and has none made or sent there")
 
 

@@ -135,6 +135,9 @@ async def test_a_reseller_acts_inside_its_tenants_and_the_tenant_knows(
         assert await code(access.SetPassword(auth_pb2.SetPasswordRequest(user_id="ann", password="a long enough one"))) == DENIED
         assert await code(access.SendWelcome(auth_pb2.SendWelcomeRequest(user_id="ann"))) == DENIED
         assert await code(users.ResetLine(pb.ResetLineRequest(user_id="ann"))) == DENIED
+        taken_over = pb.UpdateUserRequest(user=pb.User(id="ann", email="me@west.example"))
+        assert await code(users.UpdateUser(taken_over)) == DENIED, "a code for a new password goes there"
+        assert (await users.UpdateUser(pb.UpdateUserRequest(user=pb.User(id="ann", title="Dr")))).user.title == "Dr"
         own: Any = TenantServiceStub(link)
         assert await code(own.GetTenant(pb.GetTenantRequest(id="west-1"))) == MISSING
         assert await code(own.EnterTenant(pb.EnterTenantRequest(id="west-1"))) == DENIED

@@ -44,7 +44,7 @@ def test_a_range_is_given_in_one_step_to_departments_side_by_side(config: Tenant
 
 
 @pytest.mark.feature("D-7")
-@pytest.mark.parametrize(("first", "field"), [("98", "first"), ("8x", "first"), ("100", "entries[1].code")])
+@pytest.mark.parametrize(("first", "field"), [("98", "first"), ("8x", "first"), ("1" * 5000, "first"), ("100", "entries[1].code")])
 def test_what_has_no_room_or_is_taken_refuses_all(config: TenantConfig, first: str, field: str) -> None:
     refused = decide(config, assign(first))
     assert isinstance(refused, Invalid)

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from carillon_contracts.config import Number, NumberBlock, Supervision
+from carillon_contracts.config import ConfigChanged, Number, NumberBlock, Supervision
 from carillon_contracts.config.changes import RESET_LINE
 from carillon_contracts.tenant_config import TenantConfig, evolve
 from carillon_directory.domain.blocks import in_use, numbers_of
+from carillon_directory.domain.bounds import Reach, shown
 from carillon_directory.domain.commands import (
     EVERYTHING,
     ApplyCompany,
@@ -156,6 +157,8 @@ def test_a_range_is_given_by_hand_to_users_or_to_the_lines_of_devices(config: Te
         AssignExtensions(actor="x", user_ids=("bob",), first="117", exact=True),
         AssignExtensions(actor="x", user_ids=("bob",), first="1", exact=True),
         AssignExtensions(actor="x", user_ids=("bob",), first="1234567", exact=True),
+        AssignExtensions(actor="x", user_ids=("bob",), first="1" * 5000, exact=True),
+        AssignExtensions(actor="x", user_ids=("bob",), first="1" * 5000),
         AssignExtensions(actor="x", device_ids=("spare",), first="0190"),
     ):
         assert isinstance(decide(taken, wrong), Invalid)
@@ -299,6 +302,18 @@ def test_a_department_s_admin_changes_it_and_what_is_below_alone(config: TenantC
     assert isinstance(decide(config, create("contact", Bounds(rights_profile="reader"), id="new", last_name="N")), Accepted)
 
 
+@pytest.mark.feature("D-22", "P-8")
+def test_a_department_s_admin_is_shown_no_change_of_what_is_no_resource(config: TenantConfig) -> None:
+    def change(kind: str, action: Any, after: dict[str, Any] | None) -> ConfigChanged:
+        return ConfigChanged(resource=kind, resource_id="x", action=action, after=after, actor="x")
+
+    user = {"id": "x", "last_name": "X", "department_id": "trade"}
+    reach = Reach.of(config, Bounds(department="trade"))
+    assert shown(reach, change("user", "created", user))
+    for kind, action, document in (("person", "erased", None), ("hologram", "created", user), ("user", "created", user | {"last_name": 7})):
+        assert not shown(reach, change(kind, action, document))
+
+
 @pytest.fixture
 def ranked(config: TenantConfig) -> TenantConfig:
     """With a full admin, two admins of the department `trade` and one of what is below it, and a narrowed admin, each with a line."""
@@ -350,6 +365,19 @@ def test_whose_rights_are_narrowed_gives_none_and_takes_off_none(ranked: TenantC
     another = CreateResource(actor=actor, bounds=bounds, kind="rights_profile", document={"id": "mine", "rights": everything["rights"]})
     for command in (profile, another):
         assert "rights_profile" in refusal(ranked, command)
+
+
+@pytest.mark.feature("P-3", "D-24")
+def test_a_reseller_inside_changes_no_address_that_a_code_for_a_password_goes_to(ranked: TenantConfig) -> None:
+    inside = Bounds(inside=True, visiting=True)
+    ranked = after(ranked, changed("user/boss", EVERYTHING, "plain", email="plain@acme.example"))
+    for user_id, email in (("boss", "me@west.example"), ("plain", "me@west.example"), ("plain", "")):
+        command = changed("reseller/west/key", inside, user_id, email=email)
+        for each in (command, Batch(actor=command.actor, bounds=inside, items=(command,))):
+            assert "email is changed by the tenant's own people" in refusal(ranked, each)
+    assert refusal(ranked, changed("reseller/west/key", inside, "plain", title="Dr", email="plain@acme.example")) == ""
+    assert refusal(ranked, create("user", inside, id="new", last_name="N", email="new@acme.example")) == ""
+    assert refusal(ranked, changed("user/boss", Bounds(inside=True), "plain", email="new@acme.example")) == ""
 
 
 @pytest.mark.feature("P-3", "D-18")

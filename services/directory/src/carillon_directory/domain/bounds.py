@@ -7,6 +7,8 @@ a change that would lead from a department to what is not in its admin's reach.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from carillon_contracts.config import (
     RESOURCES,
     ConfigChanged,
@@ -142,9 +144,13 @@ class Reach:
 
 
 def shown(reach: Reach, change: ConfigChanged) -> bool:
-    """Whether the change is shown: what it made and what it was made of are both in reach."""
-    model, documents = RESOURCES[change.resource], [each for each in (change.before, change.after) if each is not None]
-    return bool(documents) and all(reach.covers(model.model_validate(each)) for each in documents)
+    """Whether the change is shown: what it made and what it was made of are both in reach; not of what has no document (an erasure), or one
+    that is a resource no more."""
+    documents = [each for each in (change.before, change.after) if each is not None]
+    try:
+        return bool(documents) and all(reach.covers(RESOURCES[change.resource].model_validate(each)) for each in documents)
+    except (KeyError, ValidationError):
+        return False
 
 
 def sees_account_code(config: TenantConfig, bounds: Bounds, user: User) -> bool:
@@ -190,6 +196,8 @@ def forbidden(before: TenantConfig, after: TenantConfig, asked: Asked, changes: 
     """Why whoever asks may not make the changes of what is in reach; empty if they may."""
     bounds = asked.bounds
     if bounds.inside and (reason := next(filter(None, map(_sold, changes)), "")):
+        return reason
+    if bounds.visiting and (reason := next(filter(None, map(_taking_over, changes)), "")):
         return reason
     if bounds.whole:
         return ""
@@ -267,6 +275,14 @@ def _sold(change: ConfigChanged) -> str:
         return "only those above tenants make and delete them"
     named = sorted(SOLD.intersection(differing(change.before, change.after)))
     return f"what was sold to the tenant is changed by those above it alone: {', '.join(named)}" if named else ""
+
+
+def _taking_over(change: ConfigChanged) -> str:
+    """Whoever has a user's address is sent a code to choose a new password with."""
+    if change.resource != User.KIND or change.before is None or change.after is None:
+        return ""
+    moved = (change.before.get("email") or "") != (change.after.get("email") or "")
+    return f"user {change.resource_id!r}: email is changed by the tenant's own people, and those above it" if moved else ""
 
 
 def _own_fields(config: TenantConfig, bounds: Bounds, change: ConfigChanged) -> str:

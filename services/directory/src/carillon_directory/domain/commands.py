@@ -24,6 +24,8 @@ class Bounds:
     rights_profile: str = ""
     #: Not above the tenant: what was sold to it is not theirs to change.
     inside: bool = False
+    #: A reseller that entered the tenant: the ways to its people's logins are not theirs to change.
+    visiting: bool = False
 
     @property
     def whole(self) -> bool:

@@ -14,7 +14,7 @@ from carillon_directory.domain.outcomes import Decision, Exists, Invalid, Violat
 def assign(state: State, command: AssignShortCodes) -> Decision:
     """One after another without a gap; a code that is taken refuses all, by the entry that would have had it."""
     first, width = command.first, len(command.first)
-    if not (first.isascii() and first.isdigit()):
+    if not (first.isascii() and first.isdigit() and width <= 6):
         return Invalid((Violation("first", "must be 1 to 6 digits"),))
     if int(first) + len(command.entries) > 10**width:
         return Invalid((Violation("first", f"there are no {len(command.entries)} codes of {width} digits from {first} on"),))

@@ -27,6 +27,8 @@ _KEPT_BY_RESET = frozenset(
     {"id", "etag", "last_name", "department_id", "site_id", "services", "restriction_profile_id", "account_code_policy_id", "trunk_ids"}
     | {"provisioning_profile_id", "caller_number", "mailbox_id", "role", "rights_profile_id", "login", "recording_policy_id"}
 )
+#: Digits.
+_LONGEST_EXTENSION = 6
 _GROUPS = ("ring_group", "hunt_group", "pickup_group", "paging_group", "queue", "supervision")
 
 
@@ -59,6 +61,8 @@ def assign_extensions(state: State, command: AssignExtensions) -> Decision:
     users = _users(state, command)
     if isinstance(users, Missing | Invalid):
         return users
+    if len(command.first) > _LONGEST_EXTENSION:
+        return Invalid((Violation("first", f"must be at most {_LONGEST_EXTENSION} digits"),))
     if command.exact:
         return _exact_extensions(state, command, users)
     free = _free_extensions(state, command.first)
