@@ -208,6 +208,7 @@ def _filter(request: pb.ListRecordsRequest) -> RecordFilter:
         direction=_enum(pb.CallDirection, request.direction, "direction", "CALL_DIRECTION_"),
         party=_name(request.party, "party") if request.party else None,
         rung_user_id=_name(request.rung_user_id, "rung_user_id") if request.rung_user_id else None,
+        user_id=_name(request.user_id, "user_id") if request.user_id else None,
     )
 
 

@@ -96,6 +96,8 @@ class RecordFilter:
     party: str | None = None
     #: A phone of this user was rung.
     rung_user_id: str | None = None
+    #: This user called or was rung.
+    user_id: str | None = None
 
 
 class Records(Protocol):

@@ -141,6 +141,9 @@ async def test_records_are_paged_newest_first_and_filtered(bus: Bus, records: An
         (pb.ListRecordsRequest(after=after, direction=pb.CALL_DIRECTION_OUTBOUND), []),
         (pb.ListRecordsRequest(after=after, rung_user_id="bob", page_size=2), ["p4", "p3"]),
         (pb.ListRecordsRequest(after=after, rung_user_id="alice"), []),
+        (pb.ListRecordsRequest(after=after, user_id="alice", page_size=2), ["p5", "p4"]),
+        (pb.ListRecordsRequest(after=after, user_id="bob"), ["p4", "p3", "p2", "p1", "p0"]),
+        (pb.ListRecordsRequest(after=after, user_id="102"), []),
     ):
         assert [record.call_id for record in (await records.ListRecords(wanted)).records] == found
 
@@ -174,7 +177,8 @@ async def test_calls_before_a_line_was_reset_are_not_in_its_list(bus: Bus, recor
         return await listed(rung_user_id="bob") == ["r1"]
 
     await eventually(hidden)
-    assert await listed() == ["r1", "r0"]
+    assert await listed(user_id="bob") == ["r1"]
+    assert await listed(user_id="alice") == await listed() == ["r1", "r0"]
 
 
 @pytest.mark.parametrize(

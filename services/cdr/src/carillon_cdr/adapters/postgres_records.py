@@ -12,7 +12,13 @@ from carillon_cdr.ports import RecordFilter
 from carillon_contracts.record import CallRecorded
 
 _GET = "select data::text from call_record where tenant = $1 and call_id = $2"
-_LIST = """
+_HAS_LEG = "exists (select from json_array_elements(data -> 'legs') leg where leg ->> 'party' = {user}{which})"
+_SINCE_RESET = "started_at > coalesce((select reset_at from line_reset where tenant = $1 and user_id = {user}), '-infinity')"
+_RUNG, _THEIRS = (
+    f"{_HAS_LEG.format(user=user, which=which)} and {_SINCE_RESET.format(user=user)}"
+    for user, which in (("$7", " and leg ->> 'leg_id' like 'b%'"), ("$8", ""))
+)
+_LIST = f"""
 select data::text from call_record
  where tenant = $1
    and ($2::timestamptz is null or started_at >= $2)
@@ -20,11 +26,10 @@ select data::text from call_record
    and ($4::text is null or status = $4)
    and ($5::text is null or direction = $5)
    and ($6::text is null or $6 in (caller, dialled, answered_by))
-   and ($7::text is null or exists (select from json_array_elements(data -> 'legs') leg
-                                     where leg ->> 'party' = $7 and leg ->> 'leg_id' like 'b%')
-                        and started_at > coalesce((select reset_at from line_reset where tenant = $1 and user_id = $7), '-infinity'))
-   and ($8::timestamptz is null or (started_at, call_id) < ($8, $9::text))
- order by started_at desc, call_id desc limit $10"""
+   and ($7::text is null or {_RUNG})
+   and ($8::text is null or {_THEIRS})
+   and ($9::timestamptz is null or (started_at, call_id) < ($9, $10::text))
+ order by started_at desc, call_id desc limit $11"""
 
 
 class PostgresRecords:
@@ -43,7 +48,7 @@ class PostgresRecords:
     async def list(self, tenant: str, where: RecordFilter, after: tuple[datetime, str] | None, limit: int) -> Sequence[CallRecorded]:
         """See the port."""
         started_at, call_id = after or (None, None)
-        filters = (where.after, where.before, where.status, where.direction, where.party, where.rung_user_id)
+        filters = (where.after, where.before, where.status, where.direction, where.party, where.rung_user_id, where.user_id)
         async with acquired(self._pool, self._timeout) as connection:
             rows = await connection.fetch(_LIST, tenant, *filters, started_at, call_id, limit, timeout=self._timeout)
         return [CallRecorded.model_validate_json(row["data"]) for row in rows]

@@ -447,6 +447,7 @@ class ListRecordsRequest(_message.Message):
     DIRECTION_FIELD_NUMBER: _builtins.int
     PARTY_FIELD_NUMBER: _builtins.int
     RUNG_USER_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     page_token: _builtins.str
     status: Global___CallStatus.ValueType
@@ -455,6 +456,8 @@ class ListRecordsRequest(_message.Message):
     """Caller, dialled or answered_by equals this."""
     rung_user_id: _builtins.str
     """A phone of this user was rung."""
+    user_id: _builtins.str
+    """This user called or was rung; as with `rung_user_id`, since the line was handed over last (ResetLine)."""
     @_builtins.property
     def after(self) -> _timestamp_pb2.Timestamp:
         """started_at >= after and < before."""
@@ -472,10 +475,11 @@ class ListRecordsRequest(_message.Message):
         direction: Global___CallDirection.ValueType = ...,
         party: _builtins.str = ...,
         rung_user_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "direction", b"direction", "page_size", b"page_size", "page_token", b"page_token", "party", b"party", "rung_user_id", b"rung_user_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "direction", b"direction", "page_size", b"page_size", "page_token", b"page_token", "party", b"party", "rung_user_id", b"rung_user_id", "status", b"status", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
