@@ -52,11 +52,11 @@ class LineApi(LineServiceServicer):
         user = config.get(User, request.user_id)
         if user is None or not reach_of(config).covers(user):
             raise NotFound(f"user {request.user_id[:64]!r}")
-        line = line_of(config, user)
+        line, bounds = line_of(config, user), bounds_of(current_principal())
         registered, calls = await asyncio.gather(
-            self._registered(config.tenant_id, line), self._calls(config.tenant_id, line, request.calls)
+            self._registered(config.tenant_id, line), self._calls(config.tenant_id, line, request.calls, own=bool(bounds.user))
         )
-        if calls is not None and (bounds := bounds_of(current_principal())).user:
+        if calls is not None and bounds.user:
             calls = _own(calls, user.id, code=sees_account_code(config, bounds, user))
         return pb.GetLineStatusResponse(line=_message(line, registered, calls))
 
@@ -67,13 +67,15 @@ class LineApi(LineServiceServicer):
         request = ListRegistrationsRequest(user_id=line.user.id)
         return await _answer(self._media.ListRegistrations(request, timeout=_SECONDS, metadata=((TENANT_KEY, tenant),)), "media")
 
-    async def _calls(self, tenant: str, line: Line, wanted: int) -> Sequence[Record] | None:
-        """Newest first; None: cdr did not answer."""
+    async def _calls(self, tenant: str, line: Line, wanted: int, *, own: bool) -> Sequence[Record] | None:
+        """Newest first, of every extension of the line, or (`own`) of the user since the line was handed over; None: cdr did not answer."""
         if self._cdr is None:
             return None
         size = wanted or _CALLS
-        lists = [ListRecordsRequest(rung_user_id=line.user.id, page_size=size)]
-        lists += [ListRecordsRequest(party=digits, page_size=size) for digits in line.extensions[:_MOST_EXTENSIONS]]
+        lists = [ListRecordsRequest(user_id=line.user.id, page_size=size)]
+        if not own:
+            lists = [ListRecordsRequest(rung_user_id=line.user.id, page_size=size)]
+            lists += [ListRecordsRequest(party=digits, page_size=size) for digits in line.extensions[:_MOST_EXTENSIONS]]
         metadata = ((TENANT_KEY, tenant),)
         asked = (_answer(self._cdr.ListRecords(each, timeout=_SECONDS, metadata=metadata), "cdr") for each in lists)
         found: dict[str, Record] = {}

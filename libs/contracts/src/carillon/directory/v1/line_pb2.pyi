@@ -126,7 +126,9 @@ class LineStatus(_message.Message):
 
     @_builtins.property
     def last_calls(self) -> _containers.RepeatedCompositeFieldContainer[_cdr_pb2.Record]:
-        """Newest first: those that it made or that rang it, of every extension of the line (the first ten); for users those they had a part in."""
+        """Newest first: those that it made or that rang it, of every extension of the line (the first ten); for users those
+        they had a part in since the line was handed over (ResetLine).
+        """
 
     @_builtins.property
     def missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
