@@ -134,6 +134,15 @@ def test_beside_telephone_events_a_key_that_comes_by_info_as_well_is_one(first: 
     assert key_counts(None, "5", 10.0, by_info=True)
 
 
+def test_beside_telephone_events_a_key_that_is_held_for_long_is_one_as_well() -> None:
+    """An event is known when the key is let go."""
+    leg = told(EVENTS)
+    assert key_counts(leg, "5", 10.0, by_info=True)
+    assert not key_counts(leg, "5", 13.0, by_info=False, held=3.0)
+    assert key_counts(leg, "5", 20.0, by_info=False, held=3.0)
+    assert not key_counts(leg, "5", 20.1, by_info=True)
+
+
 def test_beside_telephone_events_a_flood_of_keys_is_not_remembered() -> None:
     leg = told(EVENTS)
     assert all(key_counts(leg, "5", 10.0, by_info=True) for _ in range(1000))

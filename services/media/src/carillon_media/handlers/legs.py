@@ -121,13 +121,14 @@ def listened_for(leg: LegIo) -> tuple[Tone, ...]:
     return ("dtmf", *leg.tones) if has_keys_in_audio(leg) else leg.tones
 
 
-def key_counts(leg: LegIo | None, digit: str, now: float, *, by_info: bool) -> bool:
+def key_counts(leg: LegIo | None, digit: str, now: float, *, by_info: bool, held: float = 0.0) -> bool:
     """Whether a key is not one that counts already. Where keys are in the audio only INFO counts from a phone's first one on, and that may
-    tell a key that was heard; beside telephone events a key that comes in both kinds within a second is one. `now` is monotonic."""
+    tell a key that was heard; beside telephone events a key that comes in both kinds within a second is one. `now` is monotonic; `held`:
+    seconds before that in which it was pressed already."""
     if leg is None:
         return True
     if not has_keys_in_audio(leg):
-        return _is_first(leg, digit, now, by_info=by_info)
+        return _is_first(leg, digit, now, now - held, by_info=by_info)
     if by_info:
         heard, at = leg.key_heard
         again = not leg.by_info and heard == digit and now - at < SAME_KEY_SECONDS
@@ -137,9 +138,9 @@ def key_counts(leg: LegIo | None, digit: str, now: float, *, by_info: bool) -> b
     return not leg.by_info
 
 
-def _is_first(leg: LegIo, digit: str, now: float, *, by_info: bool) -> bool:
+def _is_first(leg: LegIo, digit: str, now: float, pressed: float, *, by_info: bool) -> bool:
     """Some phones tell each key both ways; which comes first is theirs."""
-    leg.unpaired = [key for key in leg.unpaired[-MOST_UNPAIRED:] if now - key[2] < SAME_KEY_SECONDS]
+    leg.unpaired = [key for key in leg.unpaired[-MOST_UNPAIRED:] if pressed - key[2] < SAME_KEY_SECONDS]
     for key in leg.unpaired:
         if key[:2] == (not by_info, digit):
             leg.unpaired.remove(key)

@@ -355,7 +355,8 @@ class Switchboard:
                 pass
 
     def _pressed(self, actor: CallActor, leg_id: str, digit: str, heard: KeyKind, held_ms: int = 0) -> None:
-        if key_counts(actor.legs.get(leg_id), digit, self.parts.clock.monotonic(), by_info=heard == "info"):
+        now, held = self.parts.clock.monotonic(), held_ms / 1000
+        if key_counts(actor.legs.get(leg_id), digit, now, by_info=heard == "info", held=held):
             actor.post(inputs.DigitPressed(leg_id, digit, heard, held_ms))
 
     def _of_plane(self, session: str) -> tuple[CallActor | None, str]:
