@@ -74,6 +74,18 @@ def test_a_queue_s_policy_comes_before_those_of_its_agents() -> None:
         assert (found.policy_id, len(walk.trace)) == (policy, 1)
 
 
+def test_a_ring_group_s_policy_is_not_for_a_hunt_group_of_the_same_name() -> None:
+    members = [{"user_id": "anna"}]
+    config = small_company(
+        recording_policies=POLICIES,
+        users=[{"id": "anna", "last_name": "A"}],
+        ring_groups=[{"id": "help", "members": members, "recording_policy_id": "all"}],
+        hunt_groups=[{"id": "help", "members": [{"user_id": "anna", "permanent": True}]}],
+        numbers=[{"id": "+41215550101", "destination": {"hunt_group_id": "help"}}],
+    )
+    assert recording(config) == (None, [])
+
+
 def test_the_tenant_s_policy_is_for_all() -> None:
     found, trace = recording(company(tenant="all"))
     assert found is not None

@@ -31,7 +31,7 @@ def recorded(walk: Walk, ring: Ring, wait: Wait | None) -> Ring:
 
 def _named(walk: Walk, ring: Ring, wait: Wait | None) -> Iterator[tuple[str, str]]:
     config = walk.config
-    if isinstance(wait, GroupWait) and (group := config.ring_groups.get(wait.group_id)) is not None:
+    if isinstance(wait, GroupWait) and not wait.hunt and (group := config.ring_groups.get(wait.group_id)) is not None:
         yield f"ring_group/{group.id} recording", group.recording_policy_id
     if isinstance(wait, QueueWait) and (queue := config.queues.get(wait.queue_id)) is not None:
         yield f"queue/{queue.id} recording", queue.recording_policy_id
