@@ -29,7 +29,7 @@ from carillon_routing.domain.asks import (
 )
 
 FindOut = Callable[[Ask], JsonValue]
-#: What begins the counter of a tenant's or department's limit, and of a split.
+#: What begins the counter of a limit of a tenant, department or trunk, and of a split.
 _LIMIT, _SPLIT = "limit ", "split "
 
 
@@ -110,11 +110,12 @@ def _answer(web: Mapping[str, JsonValue], url: str) -> JsonValue:
 
 
 def counters_of(config: TenantConfig) -> Iterator[str]:
-    """Names of what `Day.limits` may hold: `plan/node` or the node's own counter; `tenant/acme`, `department/sales in`."""
+    """Names of what `Day.limits` may hold: `plan/node` or the node's own counter; `tenant/acme`, `department/sales in`, `trunk/t out`."""
     for plan in config.plans.values():
         yield from (node.limit.counter or f"{plan.id}/{node.id}" for node in plan.nodes if node.limit is not None)
     for name in (f"tenant/{config.tenant_id}", *(f"department/{each}" for each in config.all(Department))):
         yield from (name, f"{name} in", f"{name} out")
+    yield from (f"trunk/{each} {way}" for each in config.trunks for way in ("in", "out"))
 
 
 def shares_of(config: TenantConfig) -> Iterator[str]:
