@@ -85,6 +85,30 @@ def test_a_members_forwarding_counts_where_the_group_follows_it(kind: str) -> No
     assert rung(calling(kind, more=follows, **circle)) == ["ben", "carl"]
 
 
+@pytest.mark.feature("R-6", "R-9", "R-14")
+@pytest.mark.parametrize("kind", ["ring_groups", "hunt_groups"])
+def test_a_caller_who_always_gets_through_to_a_member_is_not_forwarded(kind: str) -> None:
+    away: dict[str, Any] = {"forwarding": {"unconditional": {"external_number": "+41791234567"}}}
+    assert rung(calling(kind, more={"follow_forwarding": True}, **ALWAYS, **away)) == list(NAMES)
+
+
+@pytest.mark.feature("R-9")
+def test_who_rings_in_the_place_of_a_hunt_group_s_member_is_neither_the_caller_nor_talks() -> None:
+    away = user("ben", forwarding={"unconditional": {"user_id": "carl"}})
+    hunt = {"id": "h", "strategy": "all_idle", "follow_forwarding": True, "members": [{"user_id": "anna"}, {"user_id": "ben"}]}
+    extensions = [{"id": "103", "destination": {"user_id": "carl"}}, {"id": "200", "destination": {"hunt_group_id": "h"}}]
+    config = small_company(users=[user("anna"), away, user("carl"), user("dora")], hunt_groups=[hunt], extensions=extensions)
+
+    def called_by(name: str, *busy: str) -> SimulatedCall:
+        return SimulatedCall.from_user(config, name, "200", world=World(logged_in={"h": {"anna", "ben"}}, busy=set(busy)))
+
+    assert rung(called_by("dora")) == ["anna", "carl"]
+    for call, why in ((called_by("carl"), "user/carl is the caller"), (called_by("dora", "carl"), "user/carl talks or is being rung")):
+        assert rung(call) == ["anna"]
+        assert f"- hunt_group/h user/ben: {why}" in call.trace()
+        assert all(library().recognise("reasons", line.reason).kind != AS_WRITTEN for line in call.last.trace)
+
+
 @pytest.mark.feature("R-6")
 def test_who_talks_on_a_phone_without_call_waiting_is_passed_over() -> None:
     company = {"provisioning_profiles": [{"id": "one_call", "call_waiting": False}]}

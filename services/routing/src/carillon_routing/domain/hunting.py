@@ -56,4 +56,9 @@ def _found(walk: Walk, group: HuntGroup, user_id: str, *, logged_in: bool, talks
         return PassedOver("is the caller")
     if talks:
         return PassedOver(TALKS)
-    return reached(walk, group, user) if user is not None else PassedOver("does not exist")
+    found = reached(walk, group, user) if user is not None else PassedOver("does not exist")
+    if isinstance(found, PassedOver) or not found.user_id or found.user_id == user_id:
+        return found
+    if found.user_id == walk.call.caller_user_id:
+        return PassedOver(f"user/{found.user_id} is the caller")
+    return PassedOver(f"user/{found.user_id} {TALKS}") if walk.ask(BusyUsers((found.user_id,), walk.hops)) else found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from carillon_contracts.config import Destination, HuntGroup, RingGroup, User
 from carillon_routing.domain.asks import BusyUsers
-from carillon_routing.domain.disturbing import has_call_waiting, left_alone
+from carillon_routing.domain.disturbing import has_call_waiting, left_alone, screened
 from carillon_routing.domain.reach import Reach, reach_number
 from carillon_routing.domain.users import unconditional
 from carillon_routing.domain.walk import MAX_FORWARDS, Walk, name_of
@@ -34,10 +34,11 @@ class PassedOver:
 
 
 def reached(walk: Walk, group: RingGroup | HuntGroup, user: User) -> Reach | PassedOver:
-    """Who rings for the member."""
+    """Who rings for the member; a caller who always gets through to somebody is not forwarded from there."""
     here = user
     for _ in range(MAX_FORWARDS):
-        forward = unconditional(walk, here) if group.follow_forwarding else None
+        follows = group.follow_forwarding and screened(walk.config, walk.call, walk.now, here)[0] is not True
+        forward = unconditional(walk, here) if follows else None
         reason, trace = left_alone(walk.config, walk.call, walk.now, here, through=group.through_do_not_disturb or forward is not None)
         walk.noted(trace)
         if reason:
