@@ -145,6 +145,18 @@ def test_a_known_caller_goes_to_who_last_talked_with_them_and_else_the_plan_goes
     assert rung(to_plan(sticky, BEN, world=World(agents={"+41791112233": "gone"}))) == ["ben"]
 
 
+@pytest.mark.feature("R-14", "R-15")
+@pytest.mark.parametrize(("passes", "who"), [("never", ["ben"]), ("always", ["anna", "+41795550101@carrier"])])
+def test_screening_lists_of_who_last_talked_with_a_caller_count(passes: str, who: list[str]) -> None:
+    screening = [{"caller_list_id": "known", "passes": passes}]
+    anna = {"id": "anna", "last_name": "A", "mobile": "+41795550101", "do_not_disturb": True, "screening": screening}
+    sticky = {"id": "s", "sticky_agent": {"sources": [{"kind": "history"}], "reach": "both", "next": "ben"}}
+    lists = [{"id": "known", "callers": [{"prefix": "+4179"}]}]
+    world = World(agents={"+41791112233": "anna"})
+    users = [anna, {"id": "ben", "last_name": "B"}]
+    assert rung(to_plan(sticky, BEN, world=world, users=users, caller_lists=lists)) == who
+
+
 @pytest.mark.feature("R-2")
 def test_a_sub_plan_returns_by_its_exits() -> None:
     nodes = [

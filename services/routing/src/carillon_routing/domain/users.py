@@ -47,10 +47,13 @@ def rang(walk: Walk, wait: UserWait, result: RingResult, cause: int) -> Move:
 
 
 def ring_agent(walk: Walk, user_id: str, node: StickyAgentNode) -> Move:
-    """The agent's phones alone; no forwarding counts."""
+    """The agent's phones alone; no forwarding counts, but the agent's screening lists do."""
     user = walk.config.users[user_id]
     targets: list[RingTarget] = []
-    if node.reach != "mobile" and not _undisturbed(walk, user):
+    verdict = _screened(walk, user)
+    if verdict is False:
+        return _not_by_agent(walk, user, node)
+    if node.reach != "mobile" and (verdict or not _undisturbed(walk, user)):
         targets.append(UserTarget(f"user:{user_id}", user_id, 0, node.ring_seconds * 1000))
     if node.reach != "extension" and user.mobile and not user.services.mobile:
         walk.note(f"user/{user_id} mobile", False, lacks(user_id, "mobile"))
@@ -62,11 +65,15 @@ def ring_agent(walk: Walk, user_id: str, node: StickyAgentNode) -> Move:
         else:
             targets.append(target_of("mobile", reach, 0, node.ring_seconds * 1000))
     if not targets:
-        walk.note(f"user/{user_id}", False, "has no phone that may ring; the plan goes on", f"node {node.next}")
-        assert walk.sender is not None
-        return ToNode(walk.sender[0], node.next)
+        return _not_by_agent(walk, user, node)
     walk.note(f"user/{user_id}", True, f"rings for {node.ring_seconds} s ({node.reach})")
     return _step(walk, targets, StickyWait(user_id))
+
+
+def _not_by_agent(walk: Walk, user: User, node: StickyAgentNode) -> Move:
+    walk.note(f"user/{user.id}", False, "has no phone that may ring; the plan goes on", f"node {node.next}")
+    assert walk.sender is not None
+    return ToNode(walk.sender[0], node.next)
 
 
 # -- what rings -------------------------------------------------------------------------------------------------------
