@@ -36,8 +36,9 @@ def public_number(config: TenantConfig, user: User | None, digits: str) -> Publi
         return None
     site = site_of(config, user) if user is not None else None
     found = _of_country(digits, (site.country if site is not None else "") or config.tenant.country)
-    ours = config.derived("routing shapes of extensions", Extension, _shapes)
-    return None if found is not None and found.call_class == "premium" and _shape(digits) in ours else found
+    if found is None or found.call_class != "premium":
+        return found
+    return None if _shape(digits) in config.derived("routing shapes of extensions", Extension, _shapes) else found
 
 
 def in_full(config: TenantConfig, user: User | None, number: str) -> str:
