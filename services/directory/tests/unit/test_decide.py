@@ -247,6 +247,15 @@ def test_a_dangling_reference_is_refused_by_its_path(
     assert violations(decide(given(company), create(kind, document))) == [(field, reason)]
 
 
+@pytest.mark.feature("R-25")
+@pytest.mark.parametrize("at", ["0001-01-01T00:00", "9999-12-31T23:59", "2026-13-01T10:00"])
+def test_a_test_of_a_plan_is_at_a_moment_of_every_time_zone(company: dict[str, Any], at: str) -> None:
+    test = {"id": "t", "plan_id": "main", "dialled": "+41215550900", "at": at, "reaches": {"user_id": "ann"}}
+    reason = f"{at} is not a moment of the years 2 to 9998"
+    assert violations(decide(given(company), create("plan_test", test))) == [("plan_test.at", reason)]
+    assert isinstance(decide(given(company), create("plan_test", test | {"at": "2026-03-02T10:00"})), Accepted)
+
+
 def test_the_main_number_is_one_of_the_tenants(company: dict[str, Any]) -> None:
     decision = decide(given(company), update("tenant", "acme", {"main_number": "+41215550999"}))
     assert violations(decision) == [("tenant.main_number", "+41215550999 is not a number of this tenant")]

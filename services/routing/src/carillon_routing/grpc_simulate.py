@@ -75,10 +75,14 @@ def _call(config: TenantConfig, request: pb.SimulateRequest) -> CallFacts:
 
 
 def _moment(request: pb.SimulateRequest, now: datetime) -> datetime:
+    """In every time zone, and as long as a call lasts, inside the years that there are."""
     try:
-        return request.at.ToDatetime(tzinfo=UTC) if request.HasField("at") else now
-    except (ValueError, OverflowError) as error:
-        raise InvalidArgument({"at": "is not a moment of the years 1 to 9999"}) from error
+        moment = request.at.ToDatetime(tzinfo=UTC) if request.HasField("at") else now
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None or not 2 <= moment.year <= 9998:
+        raise InvalidArgument({"at": "is not a moment of the years 2 to 9998"})
+    return moment
 
 
 def _by_hand(config: TenantConfig, request: pb.SimulateRequest) -> TenantConfig:

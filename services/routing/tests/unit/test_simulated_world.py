@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon_contracts.tenant_config import TenantConfig
@@ -88,6 +89,9 @@ def test_the_state_is_nothing_that_stays() -> None:
         ({"trunk_calls": {"nowhere": 1}}, "trunk_calls"),
         ({"wrong_codes": -1}, "wrong_codes"),
         ({"keys": [""] * 1001}, "keys"),
+        ({"at": Timestamp(seconds=-62_135_596_800)}, "at"),
+        ({"at": Timestamp(seconds=253_402_300_799)}, "at"),
+        ({"at": Timestamp(seconds=2**62)}, "at"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_its_field(state: dict[str, Any], field: str) -> None:
@@ -191,6 +195,19 @@ def test_counters_stand_where_the_request_says() -> None:
     assert rung(web_answers=vip, limits={"p/few": pb.SimulatedCount(starts=5)}) == ["hang_up"]
     assert rung(web_answers=vip, shares={"plan/p node share": 1}) == ["delegate"]
     assert rung(web_answers=vip, shares={"plan/p node share": 2}) == ["ben"]
+
+
+def test_trunks_have_as_many_calls_as_the_request_says() -> None:
+    trunks = [{"id": "carrier", "address": "192.0.2.1:5060", "max_calls_in": 2, "max_calls_out": 3}]
+    mobile = [{"id": "+41215550100", "destination": {"external_number": "+41791234567"}}]
+    config = small_company(trunks=trunks, numbers=mobile)
+
+    def last(**calls: int) -> str:
+        limits = {f"trunk/carrier {way}": pb.SimulatedCount(calls=count) for way, count in calls.items()}
+        request = pb.SimulateRequest(dialled="+41215550100", caller="+41791112233", trunk_id="carrier", limits=limits)
+        return str(simulated(config, request, NOW).turns[-1].step.WhichOneof("kind"))
+
+    assert [last(), last(**{"in": 1, "out": 2}), last(**{"in": 2}), last(out=3)] == ["ring", "ring", "hang_up", "hang_up"]
 
 
 def test_web_addresses_answer_what_the_request_says() -> None:
