@@ -1,7 +1,8 @@
 """Limits of the tenant and its departments (calls at once, in and out, new calls a minute) and of trunks (in and out), exact over replicas.
 
 Always: calls for help pass every limit; a counter that cannot be read lets the call through, and the trace says so. A call counts for a
-department once, whether a user of it calls or is called; for a trunk from when it is chosen until the call ends.
+department once, whether a user of it calls or is called; for a trunk once too, from when it is chosen until the call ends, however many
+numbers it rings by it.
 """
 
 from collections.abc import Iterator
