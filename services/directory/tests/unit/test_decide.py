@@ -247,6 +247,17 @@ def test_a_dangling_reference_is_refused_by_its_path(
     assert violations(decide(given(company), create(kind, document))) == [(field, reason)]
 
 
+@pytest.mark.feature("R-12")
+def test_who_was_given_the_extension_that_their_calls_are_forwarded_to_can_change_something_else(company: dict[str, Any]) -> None:
+    config = after(given(company), create("extension", {"id": "299", "destination": {"menu_id": "choice"}}))
+    config = after(config, update("user", "ann", {"forwarding": {"busy": {"extension_id": "299"}}}, "forwarding.busy"))
+    config = after(config, update("extension", "299", {"destination": {"user_id": "ann"}}, "destination"))
+    assert isinstance(decide(config, update("user", "ann", {"do_not_disturb": True})), Accepted)
+    field = "user.forwarding.no_answer.extension_id"
+    again = update("user", "ann", {"forwarding": {"no_answer": {"extension_id": "299"}}}, "forwarding.no_answer")
+    assert field in [name for name, _ in violations(decide(config, again))]
+
+
 @pytest.mark.feature("R-25")
 @pytest.mark.parametrize("at", ["0001-01-01T00:00", "9999-12-31T23:59", "2026-13-01T10:00"])
 def test_a_test_of_a_plan_is_at_a_moment_of_every_time_zone(company: dict[str, Any], at: str) -> None:

@@ -44,7 +44,7 @@ def violations(
     if isinstance(resource, Plan):
         found += plan_violations(resource)
     if isinstance(resource, User):
-        found += _self_forwarding(config, resource)
+        found += _self_forwarding(config, resource, before)
         found += _account_code(config, resource, before)
     if isinstance(resource, Schedule):
         found += _repeated_dates(resource)
@@ -89,8 +89,10 @@ def _second_agents(config: TenantConfig, agent: Agent) -> list[Violation]:
     return [Violation("user_id", f"user {agent.user_id!r} is agent {others[0]!r} already")] if others else []
 
 
-def _self_forwarding(config: TenantConfig, user: User) -> list[Violation]:
-    """By whatever name: the user, an extension or a number of the user's."""
+def _self_forwarding(config: TenantConfig, user: User, before: Resource | None) -> list[Violation]:
+    """By whatever name: the user, an extension or a number of the user's. What became one since it was set stays until it is changed."""
+    if isinstance(before, User) and before.forwarding == user.forwarding:
+        return []
     found = []
     for name in get_args(ForwardingRule):
         rule: Destination | None = getattr(user.forwarding, name)
