@@ -26,10 +26,7 @@ class Attendances:
         try:
             async with asyncio.TaskGroup() as tasks:
                 if asked.hunt_group_ids:
-                    there = asked.attending == "log_in"
-                    tasks.create_task(
-                        self._groups.record(tenant, asked.user_id, asked.hunt_group_ids, logged_in=there, seconds=DATABASE_SECONDS)
-                    )
+                    tasks.create_task(self._member(tenant, asked))
                 for agent_id in asked.agent_ids:
                     tasks.create_task(self._agent(tenant, agent_id, asked))
         except* (FloorAway, AttendanceAway, Refused) as away:
