@@ -180,6 +180,8 @@ def test_users_of_another_exchange_and_ours_call_each_other_by_their_short_numbe
             heard = "".join(path.read_text() for path in there.succeed().folder.glob("*_messages.log"))
         assert f"INVITE sip:7012@{WORKS}" in heard
         assert re.search(r'From: "[^"]+" <sip:106@', heard)
+        (back,) = system.new_records(known | {record["call_id"]}, 1)
+        assert (back["status"], back["dialled"]) == ("answered", "7012")
     finally:
         directory.call("carillon.directory.v1.TrunkService/DeleteTrunk", {"id": "works"})
         directory.channel.close()

@@ -14,7 +14,7 @@ from google.protobuf import message_factory
 
 from carillon_cli.phone import g711, tones
 from strangers.kamailio import kamailio, needs_kamailio
-from strangers.phones import among, holds, listens, phone
+from strangers.phones import among, holds, listens, phone, type_digits
 from strangers.reflection import Reflected
 from strangers.sipp import Sipp
 from strangers.story import CARRIER, CARRIER_PORT, Story
@@ -450,11 +450,7 @@ async def test_a_pin_and_an_account_code_are_asked_for_by_voice(story: Story, kn
                 for turn, digits in enumerate((WRONG_PIN, PIN, "77"), 1):
                     await asyncio.to_thread(story.decided, call_id, turn)
                     await listens(elise)
-                    for digit in f"{digits}#":
-                        await elise.command("sndcode", digit)
-                        await asyncio.sleep(
-                            0.25
-                        )  # as fast as fingers go; baresip sends one digit at a time, and drops one that comes too early
+                    await type_digits(elise, f"{digits}#")
                 await asyncio.to_thread(story.talks, call_id, 30)
                 await elise.command("hangup")
                 await asyncio.to_thread(carrier.succeed)
