@@ -7,7 +7,6 @@ names its fields.
 import asyncio
 import hashlib
 import re
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,7 +31,7 @@ from carillon_directory.domain.bounds import sees_account_code
 from carillon_directory.domain.columns import Columns
 from carillon_directory.domain.commands import CreateResource, DeleteResource, UpdateResource
 from carillon_directory.domain.documents import dump
-from carillon_directory.domain.internal_contacts import InternalContact, with_internal_contacts
+from carillon_directory.domain.internal_contacts import InternalContact, Made
 from carillon_directory.domain.orders import MANY, Orders
 from carillon_directory.domain.short_numbers import contact_numbers, short_numbers
 from carillon_directory.grpc_batch import BatchServicer
@@ -70,8 +69,6 @@ _PACKAGE = "carillon.directory.v1"
 _KEPT = 2_000_000
 #: Of holidays that a new schedule is made with; more are refused.
 _MOST_YEARS = 20
-#: Versions of tenants whose internal contacts are kept.
-_MADE = 8
 _ADMINS = frozenset({str(OPERATOR), str(ADMIN)})
 #: Who reaches a part of the tenant may too; see `bounds_of`.
 _SCOPED = _ADMINS | {str(DEPARTMENT_ADMIN)}
@@ -285,22 +282,14 @@ class Schedules(ResourceServicer):
 
 
 class InternalContacts(ResourceServicer):
-    """The list of colleagues and groups, which are made of others' resources once a version."""
+    """The list of colleagues and groups, which are made of others' resources."""
 
     def __init__(self, directory: Directory, ids: Ids, secrets: SecretsIn, kept: lists.Kept, ahead: OrdersAhead) -> None:
         super().__init__(ResourceKind(InternalContact), directory, ids, secrets, kept, ahead, {})
-        #: And what they are made of: an erasure makes another one of the same version.
-        self._made: OrderedDict[tuple[str, int], tuple[TenantConfig, TenantConfig]] = OrderedDict()
+        self._made = Made()
 
     async def _listed(self, tenant_id: str, moment: Moment) -> TenantConfig:
-        config = await super()._listed(tenant_id, moment)
-        of, made = self._made.get((tenant_id, config.seq), (None, config))
-        if of is not config:
-            made = await asyncio.to_thread(with_internal_contacts, config)
-            self._made[tenant_id, config.seq] = config, made
-            if len(self._made) > _MADE:
-                self._made.popitem(last=False)
-        return made
+        return await asyncio.to_thread(self._made.of, await super()._listed(tenant_id, moment))
 
 
 def add_services(

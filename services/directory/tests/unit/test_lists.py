@@ -9,7 +9,7 @@ from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.bounds import Reach
 from carillon_directory.domain.columns import Columns
 from carillon_directory.domain.commands import EVERYTHING, Bounds
-from carillon_directory.domain.internal_contacts import InternalContact, with_internal_contacts
+from carillon_directory.domain.internal_contacts import InternalContact, Made, with_internal_contacts
 from carillon_directory.domain.lists import BadQuery, Kept, Query, page
 from carillon_directory.domain.orders import Orders
 from carillon_directory.grpc_api import InternalContacts
@@ -190,3 +190,20 @@ async def test_contacts_of_a_version_that_an_erasure_rewrote_are_made_anew() -> 
     known.append(called("erased"))
     now = await contacts._listed("acme", None)
     assert [config.all(InternalContact)["user/a"].display_name for config in (first, now)] == ["Quill", "erased"]
+
+
+@pytest.mark.feature("D-8")
+def test_contacts_of_one_version_of_a_tenant_are_kept_and_of_so_many_tenants() -> None:
+    def of(name: str) -> TenantConfig:
+        return given({"tenant": {"id": name, "realm": f"{name}.example"}, "users": [{"id": "a", "last_name": "A"}]})
+
+    made, acme, beta = Made(capacity=2), of("acme"), of("beta")
+    kept = made.of(acme)
+    made.of(beta)
+    assert made.of(acme) is kept
+    made.of(of("acme"))
+    assert made.of(acme) is not kept, "another version has its place"
+    kept = made.of(acme)
+    for name in ("beta", "gamma"):
+        made.of(of(name))
+    assert made.of(acme) is not kept

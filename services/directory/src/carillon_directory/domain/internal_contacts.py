@@ -1,5 +1,6 @@
 """Colleagues and groups as contacts: nothing that anybody keeps, but what users, groups, extensions and numbers say at a version."""
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import ClassVar
@@ -32,6 +33,30 @@ class InternalContact(Departmental):
     extensions: tuple[str, ...] = ()
 
 
+#: Nobody asks which fields were given; a set of its own is larger than the contact.
+_GIVEN: set[str] = set()
+
+
+class Made:
+    """Configurations with their internal contacts, kept while a list is paged through: of one version for each of some tenants.
+
+    Always: what is answered was made of the very configuration that is given, never of a version as it read before somebody was erased."""
+
+    def __init__(self, capacity: int = 8) -> None:
+        self._capacity = capacity
+        #: By tenant: what it was made of, and what was made.
+        self._kept: OrderedDict[str, tuple[TenantConfig, TenantConfig]] = OrderedDict()
+
+    def of(self, config: TenantConfig) -> TenantConfig:
+        """As `with_internal_contacts`."""
+        known = self._kept.pop(config.tenant_id, None)
+        made = known[1] if known is not None and known[0] is config else with_internal_contacts(config)
+        self._kept[config.tenant_id] = config, made
+        if len(self._kept) > self._capacity:
+            self._kept.popitem(last=False)
+        return made
+
+
 def with_internal_contacts(config: TenantConfig) -> TenantConfig:
     """The configuration with its internal contacts as one more kind of resource; seconds' tenths for tens of thousands of users."""
     contacts: SortedMap[str, Resource] = SortedMap((each.id, each) for each in _contacts(config))
@@ -57,6 +82,7 @@ def _contact(config: TenantConfig, of: Resource, phone: str, extensions: tuple[s
     user = of if isinstance(of, User) else None
     # Checked already where they come from: models of thousands are made without it.
     return InternalContact.model_construct(
+        _GIVEN,
         id=f"{of.KIND}/{of.id}",
         kind=of.KIND,
         resource_id=of.id,
