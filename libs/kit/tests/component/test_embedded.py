@@ -215,7 +215,7 @@ async def test_postgres_survives_kill_9_with_what_was_committed(postgres: Embedd
 
     await eventually(appended)
     assert [event.version for event in await store.load("a")] == [1, 2]
-    await eventually(lambda: published == [1, 2])
+    await eventually(lambda: list(dict.fromkeys(published)) == [1, 2])  # the first comes again where the kill was before it was ticked off
     relay.cancel()
     await asyncio.gather(relay, return_exceptions=True)
     await pool.close()

@@ -8,6 +8,7 @@ consumer) raises `PullLost`, and the owner begins again from what it has handled
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import Any
 
@@ -15,6 +16,7 @@ import orjson
 
 EXPIRES_SECONDS = 30
 HEARTBEAT_SECONDS = 5
+CLOSE_SECONDS = 5.0
 _STATUS = "Status"
 _DESCRIPTION = "Description"
 _HEARTBEAT = "100"
@@ -88,10 +90,13 @@ class Pull:
         subscription, self._subscription = self._subscription, None
         if subscription is None or self._connection.is_closed:
             return
-        if self._connection.is_connected:
-            await subscription.drain()
-        else:
+        if not self._connection.is_connected:
             await subscription.unsubscribe()
+            return
+        # A server that does not answer, or a reader of nats-py's that has ended: what was under way is delivered again.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await subscription.drain()
 
     async def _request(self, count: int) -> None:
         request = {"batch": count, "expires": int(EXPIRES_SECONDS * 1e9), "idle_heartbeat": int(HEARTBEAT_SECONDS * 1e9)}
