@@ -167,6 +167,15 @@ async def test_a_caller_is_moved_and_let_go_by_who_sees_to_the_queue(house: Hous
         assert (await house.call("c1", moved.cursor)).step.WhichOneof("kind") == "hang_up"
 
 
+async def test_a_caller_who_is_moved_and_let_go_before_media_asks_leaves_the_queue_that_it_was_moved_to(house: House) -> None:
+    step = await house.call("c3")
+    await house.ask("chief", "RankCaller", pb.RankCallerRequest(call_id="c3", queue_id="works"))
+    await house.ask("boss", "ReleaseCaller", pb.ReleaseCallerRequest(call_id="c3"))
+    async with asyncio.timeout(60):
+        gone = await house.call("c3", step.cursor)
+    assert [(place.queue_id, place.left) for place in gone.queues] == [("works", "removed")]
+
+
 @pytest.mark.feature("R-23")
 async def test_a_tenant_with_the_same_ids_sees_and_moves_nobody_of_another(house: House) -> None:
     async def waiting(tenant: str) -> list[str]:

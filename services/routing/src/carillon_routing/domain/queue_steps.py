@@ -51,6 +51,7 @@ class QueueSeen:
 
 @dataclass(frozen=True, slots=True)
 class QueueOver:
-    """The caller left the queue; `answered`: and the agent has hung up."""
+    """The caller left the queue; `answered`: and the agent has hung up. `queue_id`: where a supervisor put the caller; empty: nowhere."""
 
     reason: QueueReason
+    queue_id: str = ""

@@ -75,7 +75,9 @@ class Decider:
         if isinstance(said, Advance):
             made = MadeOf(call, cursor, None, now, config.seq, seen=said.seen)
             return Decided(said.step, said.cursor, said.trace, said.config_seq, said, made, _places(said.place))
-        return await self._decide(config, call, cursor, said, now, {}, (QueuePlace(cursor.wait.queue_id, left=said.reason),))
+        here = said.queue_id or cursor.wait.queue_id
+        began = replace(cursor, wait=replace(cursor.wait, queue_id=here))
+        return await self._decide(config, call, began, QueueOver(said.reason), now, {}, (QueuePlace(here, left=said.reason),))
 
     async def _take_up(self, config: TenantConfig, call: CallFacts, pending: Pending, outcome: Outcome | Waited) -> Decided:
         """A decision that waited for a web address: it is there, its time is over, or it waits on."""

@@ -99,7 +99,8 @@ class QueueCalls:
         if caller.released or queue is None:
             reason = caller.released or "no_agents"
             await floors.execute(call.tenant_id, c.Leave(call.call_id, reason))
-            return QueueOver(next((each for each in REASONS if each == reason), "no_agents"))
+            put = caller.queue_id if caller.queue_id != wait.queue_id else ""
+            return QueueOver(next((each for each in REASONS if each == reason), "no_agents"), put)
         said = queued(config, call, cursor, self._seen("rings" if caller.offered else "waits", floor, caller, queue, floors, wait))
         place = QueuePlace(caller.queue_id, 0 if caller.agent_id else floor.position(caller), caller.priority, caller.joined_at)
         return replace(said, place=place)
