@@ -153,6 +153,20 @@ def test_a_plan_test_may_be_of_a_call_from_inside(dialled: str, reaches: dict[st
     assert not run_test(config, outside).passed
 
 
+@pytest.mark.feature("R-25", "R-5")
+def test_the_clock_of_a_plan_test_goes_on_through_the_end_of_summer() -> None:
+    """Anna rings from 02:59, and a minute and a half later it is 02:00 once more."""
+    night = {"id": "night", "ranges": [{"weekdays": [7], "start": "02:00", "end": "02:30"}]}
+    nodes = (
+        {"id": "a", "destination": {"destination": {"user_id": "anna"}, "ring_seconds": 90, "ways": {"no_answer": "hours"}}},
+        {"id": "hours", "calendar": {"entries": [{"schedule_id": "night", "next": "b"}], "otherwise": "m"}},
+        *NODES[1:],
+    )
+    test = {"id": "t", "plan_id": "p", "dialled": "+41215550100", "at": "2026-10-25T02:59", "absent_user_ids": ["anna"]}
+    config = with_plan(*nodes, schedules=[night], plan_tests=[{**test, "reaches": {"user_id": "ben"}}])
+    assert run_test(config, config.plan_tests["t"]).missed == ""
+
+
 @pytest.mark.parametrize("result", [{"result": "busy"}, {"user_id": "anna", "external_number": "+41791112233", "result": "busy"}])
 def test_a_result_is_of_one_user_or_number(result: dict[str, str]) -> None:
     with pytest.raises(ValidationError, match="user_id or external_number"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from carillon_contracts.config import Announcement, Destination, PlanTest
@@ -40,7 +40,8 @@ def run_tests(active: TenantConfig, config: TenantConfig, plan_id: str) -> Itera
 
 def run_test(config: TenantConfig, test: PlanTest) -> RanTest:
     """The call in the state of the world that the test says."""
-    at = datetime.fromisoformat(test.at).replace(tzinfo=ZoneInfo(config.tenant.time_zone))
+    # The clock of the call goes on through a change of the wall clock.
+    at = datetime.fromisoformat(test.at).replace(tzinfo=ZoneInfo(config.tenant.time_zone)).astimezone(UTC)
     name, user_id = f"plan_test/{test.id}", test.caller_user_id
     if user_id:
         call = CallFacts(config.tenant_id, name, "from_user", test.dialled, config.extension_of(user_id), caller_user_id=user_id)
