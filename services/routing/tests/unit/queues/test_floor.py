@@ -1,13 +1,18 @@
 """Queues, sentence by sentence, and what holds under any interleaving."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carillon_contracts.config import User
 from carillon_contracts.tenant_config import TenantConfig
+from carillon_routing.domain import disturbing
+from carillon_routing.domain.facts import CallFacts, TraceLine
+from carillon_routing.domain.queues import assign
 from carillon_routing.domain.queues import commands as c
 from carillon_routing.domain.queues import events as e
 from carillon_routing.domain.queues.decide import MISSED_OFFERS, Refused, decide
@@ -150,6 +155,28 @@ def test_an_agent_who_is_not_to_be_disturbed_is_passed_over_unless_the_queue_say
 def test_an_agent_is_not_offered_whom_their_own_list_never_lets_through() -> None:
     never = [{"caller_list_id": "nuisance", "passes": "never"}]
     assert spared(screening=never) == spared(through=True, screening=never) == {"c1": ("ben",)}
+
+
+@pytest.mark.feature("R-14")
+def test_what_agents_want_is_looked_at_once_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def left_alone(config: TenantConfig, call: CallFacts, now: datetime, user: User, *, through: bool) -> tuple[str, tuple[TraceLine, ...]]:
+        asked.append((user.id, call.caller_number))
+        return disturbing.left_alone(config, call, now, user, through=through)
+
+    monkeypatch.setattr(assign, "left_alone", left_alone)
+    never = [{"caller_list_id": "nuisance", "passes": "never"}]
+    users = [{"id": "anna", "last_name": "A", "do_not_disturb": True}, {"id": "ben", "last_name": "B", "screening": never}]
+    agents = [{"id": each, "user_id": each} for each in ("anna", "ben")]
+    queue = {"id": "sales", "members": [{"agent_id": "anna"}, {"agent_id": "ben"}]}
+    here = Hall(small_company(users=users, caller_lists=LISTED, agents=agents, queues=[queue])).do(c.LogIn("anna"), c.LogIn("ben"))
+    for number in range(5):
+        here.comes(f"c{number}", number="+41791112233")
+    asked.clear()
+    assert here.do(c.Tick()).offers() == {}
+    assert asked == [("anna", "+41791112233"), ("ben", "+41791112233")]
+    assert here.comes("c9", number="+41791112234").offers() == {"c9": ("ben",)}
 
 
 def test_an_agent_who_may_be_disturbed_again_is_offered_who_waits() -> None:

@@ -18,11 +18,12 @@ def assign(floor: Floor, config: TenantConfig, now: float) -> list[AgentsOffered
     if not free:
         return offers
     last: dict[str, str] = {}
+    spares = _spared_once(config, now)
     for caller in sorted((c for c in floor.callers.values() if c.waits and c.not_before <= now), key=lambda c: c.rank):
         queue = config.queues.get(caller.queue_id)
         if queue is None:
             continue
-        chosen = choose(config, queue, caller, free, last.get(queue.id, floor.queue(queue.id).last), now)
+        chosen = choose(config, queue, caller, free, last.get(queue.id, floor.queue(queue.id).last), now, spares)
         if chosen:
             offers.append(AgentsOffered(at=now, call_id=caller.call_id, agent_ids=chosen))
             last[queue.id] = chosen[-1]
@@ -33,7 +34,13 @@ def assign(floor: Floor, config: TenantConfig, now: float) -> list[AgentsOffered
     return offers
 
 
-def choose(config: TenantConfig, queue: Queue, caller: Caller, free: Mapping[str, AgentState], last: str, now: float) -> tuple[str, ...]:
+#: Why a queue does not offer an agent a caller with this number; empty: it may.
+Spares = Callable[[Queue, Agent, str], str]
+
+
+def choose(
+    config: TenantConfig, queue: Queue, caller: Caller, free: Mapping[str, AgentState], last: str, now: float, spares: Spares
+) -> tuple[str, ...]:
     """Whom of the free agents the caller is offered; nobody: none of them is able, or may be disturbed."""
     waited, agents = now - caller.joined_at, config.agents
     able = [
@@ -42,7 +49,7 @@ def choose(config: TenantConfig, queue: Queue, caller: Caller, free: Mapping[str
         if m.agent_id in free
         and is_able(queue, agents[m.agent_id], waited)
         and has_asked(caller, agents[m.agent_id], waited)
-        and not spared(config, queue, agents[m.agent_id], caller.number, now)
+        and not spares(queue, agents[m.agent_id], caller.number)
     ]
     if not able:
         return ()
@@ -51,6 +58,20 @@ def choose(config: TenantConfig, queue: Queue, caller: Caller, free: Mapping[str
     if queue.strategy == "all" and not caller.callback:
         return tuple(first)
     return (_STRATEGIES[queue.strategy](first, free, queue, last),)
+
+
+def _spared_once(config: TenantConfig, now: float) -> Spares:
+    """`spared`, worked out once for an agent (and caller, if the agent lists callers): many may wait for many who are left alone."""
+    known: dict[tuple[str, bool, str], str] = {}
+
+    def spares(queue: Queue, agent: Agent, number: str) -> str:
+        user = config.users.get(agent.user_id)
+        key = (agent.id, queue.through_do_not_disturb, number if user is not None and user.screening else "")
+        if key not in known:
+            known[key] = spared(config, queue, agent, number, now)
+        return known[key]
+
+    return spares
 
 
 def spared(config: TenantConfig, queue: Queue, agent: Agent, number: str, now: float) -> str:
