@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 from carillon.routing.v1 import routing_pb2 as pb
 from carillon_cli.errors import CliError
+from carillon_cli.system import whole
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options; `request` reads them."""
     time = parser.add_argument_group("time")
-    time.add_argument("--answers-after", type=int, default=0, metavar="S", help="whoever answers lets it ring so long first")
-    time.add_argument("--talk", type=int, metavar="S", help="whoever answers hangs up then, and the call goes on")
-    time.add_argument("--gives-up", type=int, metavar="S", help="the caller hangs up at this second of the call")
-    time.add_argument("--queue-wait", type=int, default=0, metavar="S", help="before an agent answers, or before leaving by key")
+    time.add_argument("--answers-after", type=whole, default=0, metavar="S", help="whoever answers lets it ring so long first")
+    time.add_argument("--talk", type=whole, metavar="S", help="whoever answers hangs up then, and the call goes on")
+    time.add_argument("--gives-up", type=whole, metavar="S", help="the caller hangs up at this second of the call")
+    time.add_argument("--queue-wait", type=whole, default=0, metavar="S", help="before an agent answers, or before leaving by key")
     world = parser.add_argument_group("the world")
     world.add_argument("--cause", action="append", default=[], metavar="WHO=N", help="who does not answer releases with this cause (Q.850)")
     world.add_argument(
@@ -29,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     world.add_argument("--last-agent", default="", metavar="USER", help="whom the caller talked with last")
     world.add_argument("--last-caller", default="", metavar="NUMBER", help="who called the user last")
     world.add_argument("--mails-fail", action="store_true", help="e-mails of plans cannot be taken")
-    world.add_argument("--wrong-codes", type=int, default=0, metavar="N", help="given wrongly in a row before this call")
+    world.add_argument("--wrong-codes", type=whole, default=0, metavar="N", help="given wrongly in a row before this call")
     world.add_argument("--answered-today", action="append", default=[], metavar="USER=N", help="calls that a user answered today")
     world.add_argument("--trunk-calls", action="append", default=[], metavar="TRUNK=N", help="calls that a trunk has now")
 

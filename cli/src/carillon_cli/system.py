@@ -153,6 +153,13 @@ def system_arguments(parser: argparse.ArgumentParser, *, tenant: bool = True) ->
         parser.add_argument("--tenant", help="default: the only one")
 
 
+def whole(text: str) -> int:
+    """A number that every field of a request has room for, as an option says it."""
+    if not text.removeprefix("-").isdecimal() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at most 9 digits")
+    return int(text)
+
+
 async def ask(question: Awaitable[T], service: str) -> T:
     """Await an answer; gRPC's errors become readable ones."""
     try:

@@ -26,8 +26,17 @@ def test_past_calls_are_compared_and_none_may_go_elsewhere_unless_somebody_says_
     assert not asked("--max-elsewhere", "any").compare_past_calls.HasField("max_elsewhere")
     for alone in (asked("--calls", "0"), asked("--force", "--reason", "now")):
         assert not alone.HasField("compare_past_calls")
-    with pytest.raises(CliError, match="max-elsewhere"):
-        asked("--max-elsewhere", "few")
+    for wrong in ("few", "99999999999"):
+        with pytest.raises(CliError, match="max-elsewhere"):
+            asked("--max-elsewhere", wrong)
+
+
+def test_a_number_that_no_request_has_room_for_is_refused_as_the_others_are(capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in ("99999999999", "-99999999999", "1e3", ""):
+        with pytest.raises(SystemExit):
+            asked("--calls", wrong)
+        assert "--calls" in capsys.readouterr().err
+    assert asked("--calls", "-1").compare_past_calls.max_calls == -1, "the directory refuses it"
 
 
 @pytest.mark.parametrize("verb", ["activate", "compare"])

@@ -14,7 +14,7 @@ import grpc.aio
 from carillon.directory.v1 import plan_pb2, plan_pb2_grpc
 from carillon_cli.commands.compare import COMPARED_SECONDS, progress
 from carillon_cli.errors import CliError
-from carillon_cli.system import System, load, readable, system_arguments
+from carillon_cli.system import System, load, readable, system_arguments, whole
 
 #: The directory waits for routing, which runs the tests.
 TESTED_SECONDS = 20.0
@@ -28,7 +28,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what would change, and what tests and past calls say")
     parser.add_argument("--force", action="store_true", help="whatever tests and past calls say; needs --reason")
     parser.add_argument(
-        "--calls", type=int, default=USUAL_CALLS, metavar="N", help=f"so many of the newest are followed (default: {USUAL_CALLS}; 0: none)"
+        "--calls",
+        type=whole,
+        default=USUAL_CALLS,
+        metavar="N",
+        help=f"so many of the newest are followed (default: {USUAL_CALLS}; 0: none)",
     )
     parser.add_argument("--max-elsewhere", metavar="N", default="0", help="so many of them may go elsewhere (default: 0), or `any`")
     system_arguments(parser)
@@ -43,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
 def request(options: argparse.Namespace) -> plan_pb2.ActivatePlanRequest:
     """Raises `CliError`."""
     asked = plan_pb2.ActivatePlanRequest(plan_draft_id=options.draft, reason=options.reason, dry_run=options.dry_run, force=options.force)
-    if options.max_elsewhere != "any" and not options.max_elsewhere.isdecimal():
+    if options.max_elsewhere != "any" and not (options.max_elsewhere.isdecimal() and len(options.max_elsewhere) <= 9):
         raise CliError(f"--max-elsewhere: {options.max_elsewhere!r} is neither a number nor `any`")
     if options.calls and not options.force:
         asked.compare_past_calls.max_calls = options.calls

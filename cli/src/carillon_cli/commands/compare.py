@@ -11,7 +11,7 @@ from carillon.routing.v1 import routing_pb2
 from carillon.routing.v1.routing_pb2_grpc import RoutingServiceStub
 from carillon_cli.commands.records import moment
 from carillon_cli.commands.replay import conditions
-from carillon_cli.system import System, load, readable, system_arguments
+from carillon_cli.system import System, load, readable, system_arguments, whole
 
 #: A million calls.
 COMPARED_SECONDS = 3600.0
@@ -20,10 +20,10 @@ COMPARED_SECONDS = 3600.0
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `carillon compare`."""
     parser.add_argument("draft", metavar="DRAFT")
-    parser.add_argument("--calls", type=int, default=0, metavar="N", help="of the newest ones, at most (default: 100000)")
+    parser.add_argument("--calls", type=whole, default=0, metavar="N", help="of the newest ones, at most (default: 100000)")
     parser.add_argument("--after", help="only calls that began at or after: 2026-03-01T00:00+01:00")
     parser.add_argument("--before", help="only calls that began before")
-    parser.add_argument("--samples", type=int, default=0, metavar="N", help="calls told in full of each group (default: 3)")
+    parser.add_argument("--samples", type=whole, default=0, metavar="N", help="calls told in full of each group (default: 3)")
     system_arguments(parser)
 
 
