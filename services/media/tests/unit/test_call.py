@@ -202,6 +202,17 @@ def test_early_media_of_a_single_carrier_is_passed_on(bench: Any) -> None:
     assert bench.did(outputs.RingCaller) == []
 
 
+@pytest.mark.feature("M-7")
+def test_keys_are_passed_on_before_the_answer_between_the_caller_and_who_is_heard(bench: Any) -> None:
+    bench.arrive().decide(ring(RingTarget("t1", TrunkTarget("carrier", "+41791234567"), 0, 60_000)))
+    bench.feed(inputs.DigitPressed("a", "1", "tones"))
+    bench.feed(
+        inputs.LegProgressed("b1", 183, media=True), inputs.DigitPressed("a", "2", "tones", 90), inputs.DigitPressed("b1", "3", "info")
+    )
+    passed = [(key.leg_id, key.key, key.heard, key.held_ms) for key in bench.did(outputs.PassKey)]
+    assert passed == [("b1", "2", "tones", 90), ("a", "3", "info", 0)]
+
+
 @pytest.mark.feature("R-18", "R-6")
 def test_an_outside_member_of_a_group_is_called_by_the_next_trunk_when_one_cannot(bench: Any) -> None:
     outside = RingTarget("t2", TrunkTarget("carrier", "+41791234567", ("gone", "second", "third")), 0, 20_000, ("+41215550100", ""))

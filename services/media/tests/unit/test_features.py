@@ -321,6 +321,16 @@ def test_keys_are_passed_on_whatever_they_mean_unless_somebody_is_on_hold(at_the
     assert len(at_the_door.did(outputs.PassKey)) == 3
 
 
+def test_a_key_after_a_resumption_has_another_name_than_any_before_it(talking: Any) -> None:
+    """What is kept of a call is as old as its last event, and no event is of a key."""
+    kept = talking.call.state.numbers
+    talking.feed(inputs.DigitPressed("a", "1", "tones"))
+    talking.call.state.numbers = kept
+    talking.feed(inputs.Resumed(500), inputs.DigitPressed("a", "1", "tones"))
+    before, after = talking.did(outputs.PassKey)
+    assert before.key_id != after.key_id
+
+
 def test_the_door_phone_itself_opens_nothing(at_the_door: Any) -> None:
     at_the_door.feed(*(inputs.DigitPressed("b1", digit) for digit in "*1"))
     assert not at_the_door.did(outputs.SendDigits)

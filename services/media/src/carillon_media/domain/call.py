@@ -407,6 +407,7 @@ _TABLE: Mapping[tuple[type[Phase], type[inputs.Input]], Handler] = {
     (Waiting, inputs.DigitPressed): waiting.on_digit,
     (Waiting, inputs.Signalled): waiting.on_signalled,
     (Ringing, inputs.PickedUp): ringing.on_picked_up,
+    (Ringing, inputs.DigitPressed): pressing.before_answer,
     (Talking, inputs.DigitPressed): pressing.on_digit,
     (Talking, inputs.RecordingFinished): talk_recording.on_finished,
     (Parked, inputs.PlayFinished): parking.on_played,

@@ -1,11 +1,12 @@
-"""What is pressed while two talk: it is passed on, and may be a code that opens a door, or parks the other side.
+"""What is pressed while two talk, or one hears the other before the answer: it is passed on; in a talk it may be a code that opens a door,
+or parks the other side.
 
 Invariant: the digits themselves pass on to the other side whatever they mean here, unless one of the two is on hold; they are in no event.
 """
 
 from carillon_contracts import call as events
 from carillon_media.domain import holding, inputs, outputs, talk_recording, transferring
-from carillon_media.domain.state import CallState, Leg, Talking
+from carillon_media.domain.state import CallState, Leg, Ringing, Talking
 
 #: Seconds between two digits of one code.
 BETWEEN_DIGITS = 4.0
@@ -25,7 +26,7 @@ def on_digit(call: CallState, phase: Talking, given: inputs.DigitPressed) -> Non
     call.pressed = (leg.leg_id, pressed, call.now)
     other = call.legs[holding.other_than(call, phase, leg.leg_id)]
     if not leg.held and not other.held:
-        call.do(outputs.PassKey(other.leg_id, call.name("key"), given.digit, given.heard, given.held_ms, leg.leg_id))
+        _pass_on(call, other.leg_id, given)
     door = reach.door_phone(call.facts.tenant, other.party)
     park_digits, destination = reach.park_digits(call.facts.tenant)
     if door is not None and pressed.endswith(door.open_digits):
@@ -37,6 +38,17 @@ def on_digit(call: CallState, phase: Talking, given: inputs.DigitPressed) -> Non
     elif park_digits and pressed.endswith(park_digits) and transferring.transfers(call, phase, leg):
         call.pressed = ("", "", 0.0)
         transferring.begin(call, phase, leg, destination, BY_PHONE, release=False)
+
+
+def before_answer(call: CallState, phase: Ringing, given: inputs.DigitPressed) -> None:
+    """Who is heard before it answers may ask for keys, as carriers' machines do."""
+    if phase.early and given.leg_id in (call.anchor, phase.early):
+        _pass_on(call, phase.early if given.leg_id == call.anchor else call.anchor, given)
+
+
+def _pass_on(call: CallState, leg_id: str, given: inputs.DigitPressed) -> None:
+    """By a name that no key before a kill has had: no event is written of a key, so what is kept does not count it."""
+    call.do(outputs.PassKey(leg_id, call.name(f"key-{call.seq}"), given.digit, given.heard, given.held_ms, given.leg_id))
 
 
 def open_door(call: CallState, door: Leg, lock_digits: str, by: str) -> None:
