@@ -85,6 +85,8 @@ def test_every_command_is_answered_as_it_should_be() -> None:
     core: Any = TakesEverything()
     sessions = Sessions(core, "192.0.2.1", lambda: 0, lambda text: None)
     assert answer(sessions, {"do": "open", "session": "b"}) == ""
+    assert answer(sessions, {"do": "nothing"}) == answer(sessions, {"do": "open"}) == "bad_request"
+    assert sessions.do({"do": "statistics"})["refused"] == {"bad_request": 2}
     refused = {name: code for name in ORDERS if (code := answer(sessions, {"do": name, **ORDERS[name]}))}
     assert refused == {}
 

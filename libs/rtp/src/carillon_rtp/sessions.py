@@ -52,6 +52,7 @@ from carillon_rtp.values import (
 REMEMBERED = 4096  # closed sessions whose statistics a repeated close still gets
 ORPHAN_MS = 300_000  # how long a session outlives its client
 MAX_DIGITS = 64
+REMEMBERED_DIGITS = 128  # by their names, of a session: more than can wait
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class _Session(Member):
     srtp: SrtpSuite | None = None
     play_id: str | None = None  # the running one
     last_play_id: str | None = None
-    last_digits_id: str | None = None
+    digits_ids: tuple[str, ...] = ()  # the newest
     recording_id: str | None = None
     recording_path: str | None = None
     last_recording_id: str | None = None
@@ -143,23 +144,23 @@ class Sessions:
 
     def do(self, request: Mapping[str, Any], client: str = "") -> Any:
         """Carries out one request of a client and returns its answer: whoever names a session has it. Raises PlaneError."""
+        try:
+            return self._done(request, client)
+        except PlaneError as error:
+            self._refused[error.code] += 1
+            raise
+
+    def _done(self, request: Mapping[str, Any], client: str) -> Any:
         verb = self._verbs.get(str(request.get("do")))
         if verb is None:
             raise BadRequest("bad_request", f"no command {request.get('do')!r}")
         try:
-            answer = self._counted(verb, request)
+            answer = verb(request)
             self._own(request.get("session") or request.get("sessions"), client)
             self._rooms.touched(request, client)
             return answer
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise BadRequest("bad_request", f"{request['do']}: {error!r}") from None
-
-    def _counted(self, verb: Callable[[Mapping[str, Any]], Any], request: Mapping[str, Any]) -> Any:
-        try:
-            return verb(request)
-        except PlaneError as error:
-            self._refused[error.code] += 1
-            raise
 
     def client_came(self, client: str) -> None:
         """It is connected (again): what it had is its own."""
@@ -278,7 +279,7 @@ class Sessions:
         session, digits_id, digits = self._find(request), name_of(request["digits_id"]), str(request["digits"]).upper()
         if not 0 < len(digits) <= MAX_DIGITS or set(digits) - set(DIGITS + ","):
             raise BadRequest("bad_request", f"digits: 1 to {MAX_DIGITS} of {DIGITS} and ','")
-        if session.last_digits_id == digits_id:
+        if digits_id in session.digits_ids:
             return
         number, on_ms, off_ms = self._next_number(), int(request["on_ms"]), int(request["off_ms"])
         if not 40 <= on_ms <= 8000 or not 40 <= off_ms <= 8000:
@@ -286,7 +287,7 @@ class Sessions:
         tones, after = bool(request["tones"]), bool(request.get("after"))
         self._core.send_digits(session.handle, number, digits, on_ms=on_ms, off_ms=off_ms, tones=tones, after=after)
         self._dials[number] = session.name, digits_id
-        session.last_digits_id = digits_id
+        session.digits_ids = (*session.digits_ids, digits_id)[-REMEMBERED_DIGITS:]
 
     def _detect(self, request: Mapping[str, Any]) -> None:
         session, tones = self._find(request), request["tones"]
