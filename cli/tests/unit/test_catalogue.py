@@ -92,6 +92,11 @@ def test_far_ends_are_told_the_advertised_address() -> None:
     assert plane_spec("media-plane", options, Path("/data/plane.sock")).command[-2:] == ["--public-ip", "192.0.2.7"]
 
 
+def test_a_plane_that_is_tested_refuses_nothing_for_being_late() -> None:
+    options = Options(Path("/data"), "127.0.0.1", "127.0.0.1", Ports(), test_clock=True)
+    assert plane_spec("media-plane", options, Path("/data/plane.sock")).command[-2:] == ["--most-late", "2"]
+
+
 def test_calls_end_before_what_they_need() -> None:
     order = sorted(STOP_GROUPS, key=lambda name: STOP_GROUPS[name])
     assert order[0] == "media"

@@ -157,10 +157,10 @@ static void tick_session(struct worker *w, struct session *s) {
 
 /* Every millisecond since the last tick has its phase; after a long stop each phase has one turn and no burst is sent. */
 static void tick(struct worker *w) {
-    uint64_t expirations;
-    if (read(w->timer, &expirations, sizeof expirations) < 0) return;
-    w->ticks++;
-    if (w->now_ms - w->tick_ms > LATE_MS) w->late_ticks++;
+    uint64_t due; /* milliseconds since the last turn: who is starved has few turns, and all the more to catch up */
+    if (read(w->timer, &due, sizeof due) < 0) return;
+    w->ticks += due;
+    if (w->now_ms - w->tick_ms > LATE_MS) w->late_ticks += due;
     if (w->now_ms - w->tick_ms > GIVE_UP_MS) w->tick_ms = w->now_ms - PHASES;
     while (w->tick_ms < w->now_ms) {
         w->tick_ms++;

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from carillon_rtp.client import LoadChanged, Overloaded, PlaneClient, Remote
 from carillon_rtp.load import LoadSample, LoadWatch
-from carillon_rtp.testing import EventLog, plane_process
+from carillon_rtp.testing import EventLog, plane_process, sine, write_wav
 
 
 def looks(watch: LoadWatch, *samples: LoadSample) -> list[bool]:
@@ -58,3 +60,26 @@ async def test_new_sessions_are_refused_where_the_plane_is_too_busy(tmp_path: Pa
         assert statistics.refused == {"overloaded": 1}
         await client.disconnect()
         await reading
+
+
+@pytest.mark.feature("M-7")
+async def test_a_plane_that_gets_no_processor_counts_all_that_time_as_late(tmp_path: Path) -> None:
+    """Stopped for a third of a second it has one turn where three hundred were due."""
+    away = 0.33
+    async with plane_process(tmp_path) as plane:
+        client = await PlaneClient.connect(plane.socket, deadline=30)
+        port = (await client.open("hears")).port
+        await client.set_remote("hears", Remote("127.0.0.1", port + 1))
+        await client.play("hears", "music", [write_wav(tmp_path / "music.wav", sine(440, 1000))], loop=True)
+        async with asyncio.timeout(30):
+            before = await client.statistics()
+            while not before.ticks:
+                before = await client.statistics()
+            os.kill(plane.pid, signal.SIGSTOP)
+            await asyncio.sleep(away)
+            os.kill(plane.pid, signal.SIGCONT)
+            now = await client.statistics()
+            while now.ticks - before.ticks < now.uptime_ms - before.uptime_ms - 100:
+                now = await client.statistics()
+        assert now.late_ticks - before.late_ticks >= 1000 * away - 100
+        await client.disconnect()

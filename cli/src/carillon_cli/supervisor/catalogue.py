@@ -177,6 +177,8 @@ def plane_spec(name: str, options: Options, socket: Path) -> ProcessSpec:
         command += ["--listen-ip6", options.host6]
     if options.advertise != options.host:
         command += ["--public-ip", options.advertise]
+    if options.test_clock:
+        command += ["--most-late", "2"]  # never: a machine that tests has much else to do
     return ProcessSpec(name, command, python_environment(), ready=listening(socket), stop_group=STOP_GROUPS[name], stop_seconds=5.0)
 
 

@@ -18,8 +18,8 @@ LATE_LOOKS = 2  # in a row, so that a moment is none
 
 @dataclass(frozen=True, slots=True)
 class LoadSample:
-    """Of all packet threads since the start: processor milliseconds of each; turns of the 1 ms timer, which runs while something is
-    played, mixed, converted or recorded, and those of them that came more than 5 ms late."""
+    """Of all packet threads since the start: processor milliseconds of each; ticks that were due of the 1 ms timer, which runs while
+    something is played, mixed, converted or recorded, and those of them that came in a turn which was more than 5 ms late."""
 
     thread_cpu_ms: Sequence[float]
     ticks: int = 0
