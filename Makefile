@@ -63,7 +63,7 @@ test-slow: setup ## fault and load suites; about fifteen minutes
 	@pytest -m slow --timeout 900
 
 test-kill: setup ## kill -9 of the media plane and of signalling with 200 calls up: percentiles until audio is back, packets lost; two minutes
-	@pytest -m slow --timeout 600 --log-cli-level INFO services/media/tests/component/test_process.py -k kill_9_of 2>&1 | grep -v '"level"'
+	@bash -o pipefail -c "pytest -m slow --timeout 600 --log-cli-level INFO services/media/tests/component/test_process.py -k kill_9_of 2>&1 | grep -v '\"level\"'"
 
 fuzz: setup ## coverage-guided fuzzing of the SIP library, SECONDS=60 for each of its seven targets
 	@libs/sip/tests/fuzz/run $(or $(SECONDS),60)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -109,8 +108,6 @@ ROWS = (
 def measure(row: Row, options: argparse.Namespace) -> str:
     """The row's figures; what went wrong is told in their place."""
     arguments = [*(row.short if options.short else row.arguments), *(["--first"] if options.first else [])]
-    if row.script == "peers.py" and (rtpengine := shutil.which("rtpengine")):
-        arguments += ["--rtpengine", rtpengine]
     if options.short:
         arguments += ["--warm", "1", "--measure", "2"]
     command = [sys.executable, str(HERE / row.script), *arguments]
