@@ -33,7 +33,7 @@ def users_of(config: TenantConfig, request: pb.SimulateRequest, field: str) -> f
 
 
 def _known(field: str, named: Collection[str], known: Collection[str], what: str) -> None:
-    unknown = sorted(set(named) - set(known))
+    unknown = sorted(name for name in set(named) if name not in known)
     if unknown:
         raise InvalidArgument({field: f"no {what} {unknown[0]!r}"})
 
