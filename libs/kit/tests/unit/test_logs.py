@@ -30,6 +30,7 @@ def settings(**values: object) -> ServiceSettings:
     return ServiceSettings(token_key="k" * 32, node="n1", **values)  # type: ignore[arg-type]
 
 
+@pytest.mark.feature("P-5")
 def test_a_line_is_json_with_service_node_level_and_trace(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("directory", settings())
     with telemetry.entry("x", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"):
@@ -53,6 +54,7 @@ def test_the_standard_librarys_loggers_say_it_the_same_way(capsys: pytest.Captur
     assert (line["event"], line["level"], line["service"], line["logger"]) == ("about this", "warning", "directory", "some.library")
 
 
+@pytest.mark.feature("P-5")
 def test_secrets_do_not_reach_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("directory", settings())
     logs.get_logger("x").info(

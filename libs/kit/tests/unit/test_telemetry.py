@@ -37,6 +37,7 @@ def test_what_does_not_parse_begins_a_new_trace(header: str) -> None:
     assert parent[3:35] not in header
 
 
+@pytest.mark.feature("P-5")
 def test_with_an_exporter_spans_are_recorded_under_their_parent() -> None:
     exporter = InMemorySpanExporter()
     telemetry.configure("test", ServiceSettings(token_key="k" * 32, node="n1"), exporter)
@@ -55,6 +56,7 @@ def test_with_an_exporter_spans_are_recorded_under_their_parent() -> None:
     assert telemetry.traceparent() is None
 
 
+@pytest.mark.feature("P-5")
 def test_with_a_reader_instruments_are_measured_under_the_service_s_name() -> None:
     assert telemetry.meter() is None
     reader = InMemoryMetricReader()

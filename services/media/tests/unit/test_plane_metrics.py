@@ -14,7 +14,7 @@ from carillon_media.grpc_node import plane_fields
 from carillon_rtp.protocol import PlaneUnavailable
 from carillon_rtp.values import Dropped, PlaneStatistics
 
-pytestmark = pytest.mark.feature("M-7")
+pytestmark = pytest.mark.feature("M-7", "P-5")
 TOLD = PlaneStatistics(
     sessions=4,
     ports_free=90,
