@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 CARILLON_DATA ?= .carillon
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint format proto proto-lint proto-release lock bench bench-plane test-slow test-kill fuzz fuzz-plane fuzz-frames sanitize check-deploy docs clean
+.PHONY: help setup run demo test lint format proto proto-lint proto-release lock bench bench-plane test-slow test-kill fuzz fuzz-plane fuzz-frames sanitize docs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
