@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from carillon_contracts.languages import Language
-from carillon_directory.domain.csv_files.texts import told
+from carillon_directory.domain.csv_files.texts import TEXTS, told
 
 #: What a kind of resource is called; one that is not here keeps its name.
 KINDS: Mapping[str, Mapping[Language, str]] = {
@@ -60,11 +60,8 @@ _TEXTS: tuple[tuple[str, Mapping[Language, str]], ...] = (
         r"String should match pattern .*",
         {"fr": "n’a pas la forme attendue", "de": "hat nicht die erwartete Form", "nl": "heeft niet de verwachte vorm"},
     ),
-    (
-        r"(?:String should have at most|is longer than) ([0-9]+) characters?",
-        {"fr": "dépasse {0} caractères", "de": "ist länger als {0} Zeichen", "nl": "is langer dan {0} tekens"},
-    ),
-    (r"Input should be ('.*)", {"fr": "doit être l’un de {0}", "de": "muss eines von {0} sein", "nl": "moet een van {0} zijn"}),
+    (r"(?:String should have at most|is longer than) ([0-9]+) characters?", TEXTS["too_long"]),
+    (r"Input should be ('.*)", TEXTS["one_of"]),
     (
         r"Input should be less than or equal to ([0-9]+)",
         {"fr": "doit être au plus {0}", "de": "darf höchstens {0} sein", "nl": "mag hoogstens {0} zijn"},
@@ -73,7 +70,7 @@ _TEXTS: tuple[tuple[str, Mapping[Language, str]], ...] = (
         r"Input should be greater than or equal to ([0-9]+)",
         {"fr": "doit être au moins {0}", "de": "muss mindestens {0} sein", "nl": "moet minstens {0} zijn"},
     ),
-    (r"Field required", {"fr": "est obligatoire", "de": "ist nötig", "nl": "is verplicht"}),
+    (r"Field required", TEXTS["needed"]),
     (
         r"holds control characters",
         {"fr": "contient des caractères de commande", "de": "enthält Steuerzeichen", "nl": "bevat stuurtekens"},
