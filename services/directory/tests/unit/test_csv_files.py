@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carillon_contracts.config import RESOURCES, Contact, Department, Extension, Number, RingGroup, Tenant, User
-from carillon_contracts.languages import LANGUAGES
+from carillon_contracts.languages import LANGUAGES, Language
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import ApplyCompany
 from carillon_directory.domain.csv_files.reading import (
@@ -17,14 +17,13 @@ from carillon_directory.domain.csv_files.reading import (
     exceeding,
     listed,
     located,
-    read,
     reading,
     separator_of,
     slug,
     text_of,
     unguarded,
 )
-from carillon_directory.domain.csv_files.tables import TABLES
+from carillon_directory.domain.csv_files.tables import TABLES, Table
 from carillon_directory.domain.csv_files.texts import TEXTS
 from carillon_directory.domain.csv_files.writing import written
 from carillon_directory.domain.decide import decide
@@ -41,6 +40,13 @@ def config() -> TenantConfig:
         "extension": {"101": Extension.model_validate({"id": "101", "destination": {"user_id": "ann"}})},
     }
     return TenantConfig("acme", 4, kinds)
+
+
+def read(table: Table, raw: bytes, config: TenantConfig, language: Language) -> Import:
+    made = Import()
+    for _ in reading(table, raw, config, language, made):
+        pass
+    return made
 
 
 def users(text: str | bytes) -> Import:

@@ -82,14 +82,6 @@ def separator_of(header: str) -> str:
     return max(_SEPARATORS, key=bare.count)
 
 
-def read(table: Table, raw: bytes, config: TenantConfig, language: Language) -> Import:
-    """The whole file."""
-    made = Import()
-    for _ in reading(table, raw, config, language, made):
-        pass
-    return made
-
-
 def reading(table: Table, raw: bytes, config: TenantConfig, language: Language, made: Import) -> Iterator[int]:
     """Read the file into `made`, some rows a step; how many were read is told after each."""
     text = text_of(raw)
