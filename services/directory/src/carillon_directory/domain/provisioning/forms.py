@@ -18,10 +18,10 @@ class File:
     body: bytes
 
 
-def children(parent: Xml.Element, values: Mapping[str, object]) -> None:
-    """An element a value."""
+def children(parent: Xml.Element, values: Mapping[str, object], **attributes: str) -> None:
+    """An element a value, each with the attributes."""
     for name, value in values.items():
-        Xml.SubElement(parent, name).text = str(value)
+        Xml.SubElement(parent, name, attributes).text = str(value)
 
 
 def items(config: Xml.Element, values: Mapping[str, object]) -> None:

@@ -74,8 +74,7 @@ def base(phone: Phone) -> File:
         "srv_sip_transport": phone.server.transport,
         "user_expiry": 600,
     }
-    for name, value in of_server.items():
-        Xml.SubElement(server, name, {"idx": "1"}).text = str(value)
+    children(server, of_server, idx="1")
     extensions = Xml.SubElement(root, "extension")
     for line in phone.lines:
         of_line = {
@@ -91,8 +90,7 @@ def base(phone: Phone) -> File:
             "subscr_sip_ua_data_server_id": 1,
             "subscr_dect_ipui": f"0x{line.ipei.upper() or 'F' * 10}",
         }
-        for name, value in of_line.items():
-            Xml.SubElement(extensions, name, {"idx": str(line.port)}).text = str(value)
+        children(extensions, of_line, idx=str(line.port))
     return xml(root)
 
 
