@@ -76,7 +76,7 @@ def _not_for_contacts(state: State, digits: str) -> str:
     ranges = state.config.all(ExtensionRange).values()
     if kept := next((each.id for each in ranges if len(digits) == len(each.first) and each.first <= digits <= each.last), ""):
         return f"is of extension range {kept!r}"
-    return _taken(state, digits, None, "", digits in state.config.extensions)
+    return why_taken(state, digits)
 
 
 def _dangles(config: TenantConfig, number: Resource) -> bool:
@@ -99,6 +99,11 @@ def _renewed(state: State, number_id: str, number: object, said: set[Key], remar
             remarks.append((f"{Extension.KIND}/{digits}", f"not made: {digits} {reason}"))
         else:
             yield Piece("", current, _short(digits, destination, number, current))
+
+
+def why_taken(state: State, digits: str) -> str:
+    """Why nothing new can have the digits; empty: they are free."""
+    return _taken(state, digits, None, "", digits in state.config.extensions)
 
 
 def _taken(state: State, digits: str, current: Extension | None, number_id: str, said: bool) -> str:

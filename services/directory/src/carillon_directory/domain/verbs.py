@@ -20,7 +20,7 @@ from carillon_directory.domain.conclude import Piece, State, conclude, with_pass
 from carillon_directory.domain.documents import Secret
 from carillon_directory.domain.erasing.parting import parted
 from carillon_directory.domain.outcomes import Accepted, Decision, Invalid, Missing, Stale, Violation, under
-from carillon_directory.domain.short_numbers import following
+from carillon_directory.domain.short_numbers import following, why_taken
 
 #: What a user keeps when the line goes to somebody else; the rest goes back to what a new user has.
 _KEPT_BY_RESET = frozenset(
@@ -121,14 +121,12 @@ def _free_extensions(state: State, first: str) -> Iterator[str]:
         ranges = [(first, "9" * len(first))]
     else:
         ranges = [(each.first, each.last) for each in state.config.all(ExtensionRange).values()]
-    countries = countries_in(state.config)
     for low, high in ranges:
         if not low.isascii() or not low.isdigit():
             return
         for value in range(int(low), int(high) + 1):
             digits = str(value).zfill(len(low))
-            lots = any(lot.holds(digits) for lot in state.config.parking_lots.values())
-            if not lots and not is_emergency(digits, countries) and next(state.index.takers("digits", digits), None) is None:
+            if not why_taken(state, digits):
                 yield digits
 
 
