@@ -2,10 +2,10 @@
 
 from pydantic import JsonValue
 
-from carillon_contracts.config import Schedule, Site
-from carillon_contracts.inherited import departments_from
+from carillon_contracts.config import Department, Schedule, Site
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain.commands import Document
+from carillon_directory.domain.organisation import site_of
 
 _USUAL = (("09:00", "12:00"), ("13:00", "18:00"))
 
@@ -17,8 +17,8 @@ def with_usual_hours(config: TenantConfig, kind: str, document: Document) -> Doc
     more: dict[str, JsonValue] = {}
     if not document.get("ranges") and not document.get("exceptions"):
         more["ranges"] = [{"weekdays": [1, 2, 3, 4, 5], "start": start, "end": end} for start, end in _USUAL]
-    departments = departments_from(config, str(document.get("department_id") or ""))
-    site = config.get(Site, next((each.site_id for each in departments if each.site_id), ""))
+    department = config.get(Department, str(document.get("department_id") or ""))
+    site = config.get(Site, site_of(config, department)) if department is not None else None
     if not document.get("time_zone") and site is not None and site.time_zone not in ("", config.tenant.time_zone):
         more["time_zone"] = site.time_zone
     return {**document, **more}
