@@ -12,12 +12,15 @@ from carillon_cdr.ports import RecordFilter
 from carillon_contracts.record import CallRecorded
 
 _GET = "select data::text from call_record where tenant = $1 and call_id = $2"
-_HAS_LEG = "exists (select from json_array_elements(data -> 'legs') leg where leg ->> 'party' = {user}{which})"
-_SINCE_RESET = "started_at > coalesce((select reset_at from line_reset where tenant = $1 and user_id = {user}), '-infinity')"
-_RUNG, _THEIRS = (
-    f"{_HAS_LEG.format(user=user, which=which)} and {_SINCE_RESET.format(user=user)}"
-    for user, which in (("$7", " and leg ->> 'leg_id' like 'b%'"), ("$8", ""))
-)
+
+
+def _of(user: str, which: str = "") -> str:
+    """Whether the user that is parameter `user` had such a leg, since the line was handed over."""
+    return f"""
+exists (select from json_array_elements(data -> 'legs') leg where leg ->> 'party' = {user}{which})
+   and started_at > coalesce((select reset_at from line_reset where tenant = $1 and user_id = {user}), '-infinity')"""
+
+
 _LIST = f"""
 select data::text from call_record
  where tenant = $1
@@ -26,8 +29,8 @@ select data::text from call_record
    and ($4::text is null or status = $4)
    and ($5::text is null or direction = $5)
    and ($6::text is null or $6 in (caller, dialled, answered_by))
-   and ($7::text is null or {_RUNG})
-   and ($8::text is null or {_THEIRS})
+   and ($7::text is null or {_of("$7", " and leg ->> 'leg_id' like 'b%'")})
+   and ($8::text is null or {_of("$8")})
    and ($9::timestamptz is null or (started_at, call_id) < ($9, $10::text))
  order by started_at desc, call_id desc limit $11"""
 
