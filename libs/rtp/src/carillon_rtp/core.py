@@ -54,7 +54,7 @@ TONES: dict[Tone, int] = {
     "ringback": lib.PLANE_TONE_RINGBACK,
     "sit": lib.PLANE_TONE_SIT,
 }
-_TONES = {number: tone for tone, number in TONES.items()}
+TONE_NAMES = {number: tone for tone, number in TONES.items()}
 _SIDES: dict[RecordedSides, int] = {"said": lib.PLANE_SAID, "mix": lib.PLANE_MIX, "stereo": lib.PLANE_STEREO}
 _EVENTS_AT_ONCE = 256
 COMFORT_NOISE = 13  # RFC 3389 section 5.1
@@ -234,7 +234,7 @@ class Core:
 
     def detect(self, handle: Handle, tones: Iterable[Tone]) -> None:
         """Replaces what was listened for. Raises NoCoder."""
-        _check(lib.plane_detect(self._plane, handle, sum(1 << TONES[tone] for tone in set(tones))))
+        _check(lib.plane_detect(self._plane, handle, tone_mask(tones)))
 
     def stop_record(self, handle: Handle) -> None:
         _check(lib.plane_stop_record(self._plane, handle))
@@ -416,6 +416,11 @@ def _sources(sources: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def tone_mask(tones: Iterable[Tone]) -> int:
+    """As the core takes what is to be listened for."""
+    return sum(1 << TONES[tone] for tone in set(tones))
+
+
 def _keys(crypto: SrtpKeys | None) -> dict[str, Any]:
     if crypto is None:
         return {"suite": lib.PLANE_NO_SRTP}
@@ -514,7 +519,7 @@ def _event(event: Any) -> CoreEvent:
         case lib.PLANE_DIGITS_SENT:
             return DialOver(handle, event.number, bool(event.completed))
         case lib.PLANE_TONE:
-            return ToneHeard(handle, _TONES[event.reason])
+            return ToneHeard(handle, TONE_NAMES[event.reason])
         case lib.PLANE_TALKING:
             return TalkNoticed(handle, bool(event.completed))
         case _:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from carillon_rtp._core import ffi, lib
-from carillon_rtp.core import TONES
+from carillon_rtp.core import TONE_NAMES, tone_mask
 from carillon_rtp.values import Tone
 
 DTMF: tuple[Tone, ...] = ("dtmf",)
-_NAMES = {number: name for name, number in TONES.items()}
 
 
 class Listener:
@@ -20,8 +19,7 @@ class Listener:
         self.keys: list[tuple[str, int]] = []
         self.tones: list[Tone] = []
         self._callbacks = (ffi.callback("void(void *, int, int, uint32_t)", self._key), ffi.callback("void(void *, int)", self._tone))
-        mask = sum(1 << TONES[tone] for tone in set(wanted or DTMF))
-        self._core = ffi.gc(lib.detector_new(mask, *self._callbacks, ffi.NULL), lib.detector_free)
+        self._core = ffi.gc(lib.detector_new(tone_mask(wanted or DTMF), *self._callbacks, ffi.NULL), lib.detector_free)
 
     def hear(self, sequence: int, samples: Sequence[int]) -> None:
         """The samples of one packet, at most 960."""
@@ -32,4 +30,4 @@ class Listener:
             self.keys.append((chr(key), duration_ms))
 
     def _tone(self, _data: Any, tone: int) -> None:
-        self.tones.append(_NAMES[tone])
+        self.tones.append(TONE_NAMES[tone])
