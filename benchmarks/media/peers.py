@@ -25,14 +25,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from relay import PORTS, build, first, sessions, write
+from relay import PORTS, build, first, marks, sessions, write
 
 from carillon_rtp.client import PlaneClient, Remote
 from carillon_rtp.testing import plane_process
 
 DEADLINE = 60.0  # seconds for the set-up of a step
 LOW, HIGH = PORTS
-SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio PORT RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
 
 #: The ports of the legs, side A and side B in turn, and the process whose CPU counts.
 Relay = tuple[list[int], int]
@@ -175,20 +174,14 @@ async def step(program: Path, options: argparse.Namespace, start: Start) -> dict
         if options.first:
             first(load.pid, 2)
             first(pid, 1)
-        load.stdin.write(b"go\n")
-        await load.stdin.drain()
-        marks: list[float] = []
-        while len(marks) < 2:
-            line = await load.stdout.readline()
-            if line.strip() in (b"measure", b"end"):
-                marks.append(cpu_seconds(pid))
+        before, after = [cpu_seconds(pid) async for _ in marks(load)]
         if options.first:
             first(load.pid, 0)
             first(pid, 0)
         result = json.loads(await load.stdout.readline())
     await load.wait()
     return {
-        "us_per_packet": round(1e6 * (marks[1] - marks[0]) / max(result["got"], 1), 2),
+        "us_per_packet": round(1e6 * (after - before) / max(result["got"], 1), 2),
         "loss_percent": round(100 * (1 - result["got"] / result["sent"]), 4),
         "delay_us": result["delay_us"],
         "load_late_ticks": result["late_ticks"],

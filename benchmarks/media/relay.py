@@ -23,10 +23,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from asyncio.subprocess import PIPE
-from collections.abc import Sequence
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +59,19 @@ async def sessions(client: PlaneClient, count: int, remotes: Sequence[Remote]) -
     addresses = await asyncio.gather(*(client.open(name) for name in names))
     await asyncio.gather(*(client.set_remote(name, remotes[n % len(remotes)]) for n, name in enumerate(names)))
     return list(addresses)
+
+
+async def marks(load: Process) -> AsyncIterator[None]:
+    """Let the load begin, and go on twice: when what is measured begins, and when it ends. Raises RuntimeError where the load dies."""
+    assert load.stdin
+    assert load.stdout
+    load.stdin.write(b"go\n")
+    await load.stdin.drain()
+    for mark in (b"measure", b"end"):
+        while (line := await load.stdout.readline()).strip() != mark:
+            if not line:
+                raise RuntimeError(f"the load ended with {await load.wait()}")
+        yield
 
 
 async def chain(client: PlaneClient, legs: int, suite: str, codec: AudioCodec) -> None:
@@ -131,15 +143,7 @@ async def step(program: Path, folder: Path, options: argparse.Namespace, calls: 
         if options.first:
             first(load.pid, 2)
             first(plane.pid, 1)
-        load.stdin.write(b"go\n")
-        await load.stdin.drain()
-        marks: list[PlaneStatistics] = []
-        while len(marks) < 2:
-            line = await load.stdout.readline()
-            if not line:
-                raise RuntimeError(f"the load ended with {await load.wait()}")
-            if line.strip() in (b"measure", b"end"):
-                marks.append(await client.statistics())
+        measured = [await client.statistics() async for _ in marks(load)]
         if options.first:
             first(load.pid, 0)
             first(plane.pid, 0)
@@ -148,11 +152,11 @@ async def step(program: Path, folder: Path, options: argparse.Namespace, calls: 
             result["got"] = 0  # what is mixed carries nobody's stamps
         await load.wait()
         await client.disconnect()
-    return ({"room_of": options.room} if options.room else {}) | report(marks, result, calls, prompts)
+    return ({"room_of": options.room} if options.room else {}) | report(measured, result, calls, prompts)
 
 
-def report(marks: Sequence[PlaneStatistics], result: dict[str, Any], calls: int, prompts: int) -> dict[str, Any]:
-    ((before, after),) = pairwise(marks)
+def report(measured: Sequence[PlaneStatistics], result: dict[str, Any], calls: int, prompts: int) -> dict[str, Any]:
+    before, after = measured
     packets, cpu_ms = after.packets_out - before.packets_out, after.cpu_ms - before.cpu_ms
     wall_ms = after.uptime_ms - before.uptime_ms
     microseconds = 1000 * cpu_ms / max(packets, 1)
