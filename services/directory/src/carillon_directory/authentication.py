@@ -401,10 +401,10 @@ class Authentication:
         if asked.bounds.whole:
             return
         config = await self._config(tenant)
-        user = config.users.get(user_id)
-        if user is None or not Reach.of(config, asked.bounds).covers(user):
+        user, reach = config.users.get(user_id), Reach.of(config, asked.bounds)
+        if user is None or not reach.covers(user):
             raise NotFound(f"user {user_id!r}")
-        if not cares_for(config, asked, user):
+        if not cares_for(reach, asked.actor, user):
             raise PermissionDenied(f"user {user_id!r} stands above you: their role is {user.role}")
 
     async def create_key(

@@ -29,7 +29,7 @@ from carillon_contracts.config import (
 )
 from carillon_contracts.inherited import account_codes_for
 from carillon_contracts.tenant_config import TenantConfig
-from carillon_directory.domain.commands import Asked, Bounds
+from carillon_directory.domain.commands import Bounds
 from carillon_directory.domain.documents import differing
 from carillon_directory.domain.internal_contacts import InternalContact
 from carillon_directory.domain.organisation import below, department_of, user_of
@@ -161,11 +161,10 @@ def sees_account_code(config: TenantConfig, bounds: Bounds, user: User) -> bool:
     return policy is not None and policy.users_may_see
 
 
-def out_of_reach(config: TenantConfig, asked: Asked, resources: Iterable[Resource]) -> str:
+def out_of_reach(reach: Reach, resources: Iterable[Resource]) -> str:
     """Why whoever asks may not change what is there, even if nothing of it would differ; empty if they may."""
-    if asked.bounds.whole:
+    if reach.bounds.whole:
         return ""
-    reach = Reach.of(config, asked.bounds)
     return next(filter(None, (_out_of_reach(reach, each) for each in resources)), "")
 
 
@@ -178,45 +177,42 @@ def _out_of_reach(reach: Reach, resource: Resource) -> str:
     return ""
 
 
-def led_outside(after: TenantConfig, asked: Asked, before: Resource | None, resource: Resource) -> Iterator[Reference]:
+def led_outside(reach: Reach, before: Resource | None, resource: Resource) -> Iterator[Reference]:
     """What a department's admin makes the resource refer to that is neither in their reach nor `COMMON`; what it referred to stays."""
-    if asked.bounds.department == "" or asked.bounds.user:
+    if reach.bounds.department == "" or reach.bounds.user:
         return
-    reach = Reach.of(after, asked.bounds)
     known = {(each.kind, each.resource_id) for each in references(before)} if before is not None else set()
     for each in references(resource):
-        named = after.resources.get(each.kind, {}).get(each.resource_id)
+        named = reach.config.resources.get(each.kind, {}).get(each.resource_id)
         if named is None or each.path in _RULED or (each.kind, each.resource_id) in known or reach.may_change(named):
             continue
-        if each.kind not in COMMON or department_of(after, named):
+        if each.kind not in COMMON or department_of(reach.config, named):
             yield each
 
 
-def forbidden(before: TenantConfig, after: TenantConfig, asked: Asked, changes: Sequence[ConfigChanged]) -> str:
+def forbidden(before: Reach, after: Reach, actor: str, changes: Sequence[ConfigChanged]) -> str:
     """Why whoever asks may not make the changes of what is in reach; empty if they may."""
-    bounds = asked.bounds
+    bounds = after.bounds
     if bounds.inside and (reason := next(filter(None, map(_sold, changes)), "")):
         return reason
     if bounds.visiting and (reason := next(filter(None, map(_taking_over, changes)), "")):
         return reason
     if bounds.whole:
         return ""
-    reaches = (Reach.of(before, bounds), Reach.of(after, bounds))
     for change in changes:
-        resource = after.resources.get(change.resource, {}).get(change.resource_id)
-        reason = _out_of_reach(reaches[1], resource) if resource is not None else ""
-        if reason := reason or _own_fields(before, bounds, change) or _raising(reaches, asked.actor, change):
+        resource = after.config.resources.get(change.resource, {}).get(change.resource_id)
+        reason = _out_of_reach(after, resource) if resource is not None else ""
+        if reason := reason or _own_fields(before, change) or _raising((before, after), actor, change):
             return reason
     return ""
 
 
-def cares_for(config: TenantConfig, asked: Asked, user: User) -> bool:
+def cares_for(reach: Reach, actor: str, user: User) -> bool:
     """Whether whoever asks sees to the user's login: all of the tenant's, or of a department those who do not stand above its admin."""
-    if asked.bounds.whole:
+    if reach.bounds.whole:
         return True
-    reach = Reach.of(config, asked.bounds)
-    theirs = reach.level(User.KIND) == "write" and not asked.bounds.user and reach.may_change(user)
-    return theirs and (asked.actor == f"user/{user.id}" or not _stands_above(reach, user))
+    theirs = reach.level(User.KIND) == "write" and not reach.bounds.user and reach.may_change(user)
+    return theirs and (actor == f"user/{user.id}" or not _stands_above(reach, user))
 
 
 def _raising(reaches: Sequence[Reach], actor: str, change: ConfigChanged) -> str:
@@ -285,15 +281,15 @@ def _taking_over(change: ConfigChanged) -> str:
     return f"user {change.resource_id!r}: email is changed by the tenant's own people, and those above it" if moved else ""
 
 
-def _own_fields(config: TenantConfig, bounds: Bounds, change: ConfigChanged) -> str:
+def _own_fields(reach: Reach, change: ConfigChanged) -> str:
     """Users change of themselves what the house rules name, and of their mailbox what is heard and where messages go."""
-    if not bounds.user or change.resource not in (User.KIND, Mailbox.KIND):
+    if not reach.bounds.user or change.resource not in (User.KIND, Mailbox.KIND):
         return ""
     if change.before is None or change.after is None:
         return f"users neither make nor delete a {change.resource}"
-    rules = config.get(HouseRuleSet, "default")
+    rules = reach.config.get(HouseRuleSet, "default")
     allowed = _OF_MAILBOX if change.resource == Mailbox.KIND else frozenset(rules.users_may_change if rules else USUALLY_OWN) - _NEVER_OWN
-    if change.resource == User.KIND and _changes_account_code(config, bounds.user):
+    if change.resource == User.KIND and _changes_account_code(reach.config, reach.bounds.user):
         allowed |= {"account_code"}
     kept = [name for name in differing(change.before, change.after) if name not in allowed]
     return f"the house rules do not let users change {', '.join(kept)}" if kept else ""

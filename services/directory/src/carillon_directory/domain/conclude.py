@@ -12,7 +12,7 @@ from carillon_contracts.config import Resource
 from carillon_contracts.erasure import PREFIX
 from carillon_contracts.tenant_config import TenantConfig
 from carillon_directory.domain import checks, documents, services
-from carillon_directory.domain.bounds import forbidden, led_outside, out_of_reach
+from carillon_directory.domain.bounds import Reach, forbidden, led_outside, out_of_reach
 from carillon_directory.domain.changes import change, versioned
 from carillon_directory.domain.claims import CLAIMED, Claim, claims_of, taken_violations
 from carillon_directory.domain.commands import Asked
@@ -55,17 +55,19 @@ class Piece:
 
 def conclude(state: State, asked: Asked, pieces: Sequence[Piece], wrong: Sequence[Violation] = (), refused: Set[Key] = _NOBODY) -> Decision:
     """`wrong`: what is known to be wrong already; `refused`: (kind, id) that are part of it, so that referring to them is no error."""
-    if reason := out_of_reach(state.config, asked, [piece.before for piece in pieces if piece.before is not None]):
+    before = Reach.of(state.config, asked.bounds)
+    if reason := out_of_reach(before, (piece.before for piece in pieces if piece.before is not None)):
         return Forbidden(reason)
     gone = [piece.key for piece in pieces if piece.after is None]
     pairs = versioned(state.config.seq, [(piece.before, piece.after) for piece in pieces], {piece.key for piece in pieces if piece.always})
     after = documents.put(state.config, [resource for _, resource in pairs if resource is not None], gone)
+    reach = Reach.of(after, asked.bounds)
     index = state.index.changed(pairs)
     found = [*wrong]
     for piece in pieces:
         if piece.after is not None:
             found += (under(piece.place, each) for each in _violations(after, index, piece, refused, state.taken))
-            outside = led_outside(after, asked, piece.before, piece.after)
+            outside = led_outside(reach, piece.before, piece.after)
             found += (under(piece.place, Violation(each.path, checks.dangling(each))) for each in outside)
     over = tuple(excesses(state.config, after, state.today))
     if found:
@@ -75,7 +77,7 @@ def conclude(state: State, asked: Asked, pieces: Sequence[Piece], wrong: Sequenc
     if over:
         return Exceeded(over)
     made = tuple(change(asked, *pair) for pair in pairs)
-    if reason := forbidden(state.config, after, asked, made):
+    if reason := forbidden(before, reach, asked.actor, made):
         return Forbidden(reason)
     return Accepted(made, after=replace(after, seq=state.config.seq + len(made)), index=index)
 
