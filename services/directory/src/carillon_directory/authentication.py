@@ -468,7 +468,7 @@ class Authentication:
         return None if found is None else await self._person(tenant, found.id)
 
     async def _person(self, tenant: str, user_id: str) -> Person | None:
-        return _person_in(await self._config(tenant) if tenant else TenantConfig(""), user_id)
+        return _person_in(await self._config(tenant), user_id)
 
     async def _config(self, tenant: str) -> TenantConfig:
         found = await self._directory.read(tenant)
