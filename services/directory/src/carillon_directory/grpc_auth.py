@@ -21,7 +21,7 @@ from carillon_directory.authentication import Authentication, Person, Tokens
 from carillon_directory.domain.bounds import Reach
 from carillon_directory.domain.commands import Asked
 from carillon_directory.domain.organisation import below
-from carillon_directory.grpc_common import bounds_of, check_not_visiting
+from carillon_directory.grpc_common import bounds_of, check_not_visiting, position_of
 from carillon_directory.whole_tenant import current_whole_tenant
 from carillon_kit import pages
 from carillon_kit.auth import ADMIN, ANYONE, DEPARTMENT_ADMIN, OPERATOR, Principal, Role
@@ -173,7 +173,8 @@ class AccessApi(AccessServiceServicer):
         _check_lengths(role=request.role, department_id=request.department_id)
         if request.role not in ("", *_PERSONS):
             raise InvalidArgument({"role": f"must be one of {', '.join(sorted(_PERSONS))}"})
-        after, size = _after(request.page_token), pages.page_size(request.page_size)
+        after = position_of(request.page_token, {"after": str}).get("after", "")
+        size = pages.page_size(request.page_size)
 
         def choose(config: TenantConfig) -> Callable[[Person], bool]:
             reach = Reach.of(config, bounds)
@@ -213,7 +214,7 @@ class AccessApi(AccessServiceServicer):
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: object) -> pb.ListApiKeysResponse:
         """See auth.proto."""
-        after = _after(request.page_token)
+        after = position_of(request.page_token, {"after": str}).get("after", "")
         size = pages.page_size(request.page_size)
         found: Sequence[StoredKey] = await self._authentication.list_keys(_tenant(), after, size + 1)
         token = pages.encode_token({"after": found[size - 1].id}) if len(found) > size else ""
@@ -304,14 +305,6 @@ def _login(person: Person, stored: StoredLogin) -> pb.LoginState:
         locked_until=_stamp(stored.tries.locked_until),
         last_login_at=_stamp(stored.last_login_at),
     )
-
-
-def _after(token: str) -> str:
-    """Where a page begins; raises `InvalidArgument`."""
-    after = pages.decode_token(token).get("after", "")
-    if not isinstance(after, str) or "\0" in after:
-        raise InvalidArgument({"page_token": "not a token of this list"})
-    return after
 
 
 def _jwk(key: SigningKey) -> dict[str, str]:

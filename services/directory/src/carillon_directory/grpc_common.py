@@ -151,12 +151,18 @@ def paged(kind: type[R], resources: Iterable[R], request: Any) -> tuple[Sequence
 
 
 def position_of(token: str, shape: Mapping[str, type]) -> dict[str, Any]:
-    """What a page token says; every field of `shape` is there with its type (numbers 0 to 2^31), or the token is empty."""
+    """What a page token says; every field of `shape` is there with its type, or the token is empty."""
     position = pages.decode_token(token)
-    fits = all(type(position.get(name)) is kind for name, kind in shape.items())
-    if position and not (fits and all(0 <= position[name] <= _FARTHEST for name, kind in shape.items() if kind is int)):
+    if position and not all(_fits(position.get(name), kind) for name, kind in shape.items()):
         raise InvalidArgument({"page_token": "not a token of this list"})
     return position
+
+
+def _fits(value: Any, kind: type) -> bool:
+    """Numbers are 0 to 2^31, texts without NUL."""
+    if kind is str:
+        return isinstance(value, str) and "\0" not in value
+    return type(value) is int and 0 <= value <= _FARTHEST
 
 
 def page_of(items: Sequence[Any], size: int) -> tuple[Sequence[Any], bool]:

@@ -36,6 +36,7 @@ from carillon_directory.domain.logins import code_at
 from carillon_directory.settings import DirectorySettings
 from carillon_kit.bus import Bus
 from carillon_kit.grpc_client import channel
+from carillon_kit.pages import encode_token
 
 Code = grpc.StatusCode
 PASSWORD = "correct horse battery"
@@ -322,7 +323,8 @@ async def test_logins_are_listed_by_role_department_and_lock(departments: Doors)
     page = await departments.access.ListLogins(pb.ListLoginsRequest(page_size=3))
     assert [each.login.partition("@")[0] for each in page.logins] == ["ann", "bob", "sid"]
     assert await listed(page_size=3, page_token=page.next_page_token) == ["zoe"]
-    for wrong in (pb.ListLoginsRequest(role="king"), pb.ListLoginsRequest(page_token="x")):
+    nul = encode_token({"after": "a\0"})
+    for wrong in (pb.ListLoginsRequest(role="king"), pb.ListLoginsRequest(page_token="x"), pb.ListLoginsRequest(page_token=nul)):
         assert await refused(departments.access.ListLogins(wrong)) is Code.INVALID_ARGUMENT
 
 
