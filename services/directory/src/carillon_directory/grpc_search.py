@@ -58,9 +58,8 @@ class SearchApi(SearchServiceServicer):
         if known is None:
             raise NotFound(f"tenant {tenant!r}")
         index_, config = known
-        visible = _seen(config)
         size = pages.page_size(request.page_size, _PAGE, _LARGEST_PAGE)
-        found, more = index_.find(request.query, size, frozenset(request.kinds), visible)
+        found, more = index_.find(request.query, size, frozenset(request.kinds), _seen(config))
         return pb.SearchResponse(results=map(_result, found), more=more)
 
     async def ListUses(self, request: pb.ListUsesRequest, context: object) -> pb.ListUsesResponse:
@@ -69,13 +68,13 @@ class SearchApi(SearchServiceServicer):
             raise InvalidArgument({"kind": f"no kind of resource {request.kind[:64]!r}"})
         read = await self._sold.directory.read(current_tenant())
         config = read if isinstance(read, TenantConfig) else TenantConfig(current_tenant())
-        visible = _visible(config)
-        if request.id not in config.resources.get(request.kind, {}) or not visible(request.kind, request.id):
+        seen = _seen(config)
+        if request.id not in config.resources.get(request.kind, {}) or not seen(request.kind, request.id):
             raise NotFound(f"{request.kind} {request.id[:64]!r}")
         holders = await self._searches.uses(config, request.kind, request.id)
-        seen = [each for each in holders if visible(each.kind, each.resource_id)]
-        uses = [pb.Use(kind=each.kind, id=each.resource_id, field=each.field) for each in seen[:_LARGEST_PAGE]]
-        return pb.ListUsesResponse(uses=uses, more=len(seen) > _LARGEST_PAGE)
+        shown = [each for each in holders if seen(each.kind, each.resource_id)]
+        uses = [pb.Use(kind=each.kind, id=each.resource_id, field=each.field) for each in shown[:_LARGEST_PAGE]]
+        return pb.ListUsesResponse(uses=uses, more=len(shown) > _LARGEST_PAGE)
 
     async def SearchTenants(self, request: pb.SearchTenantsRequest, context: object) -> pb.SearchTenantsResponse:
         """See search.proto."""
@@ -113,7 +112,7 @@ class SearchApi(SearchServiceServicer):
 
 
 def _seen(config: TenantConfig) -> Callable[[str, str], Collection[str]]:
-    """The fields of a resource that who asks may see."""
+    """The fields of a resource that who asks may see; none: it is not there for them."""
     reach = reach_of(config)
 
     def seen(kind: str, resource_id: str) -> Collection[str]:
@@ -123,17 +122,6 @@ def _seen(config: TenantConfig) -> Callable[[str, str], Collection[str]]:
         return () if resource is None else reach.as_contact(resource)
 
     return seen
-
-
-def _visible(config: TenantConfig) -> Callable[[str, str], bool]:
-    """Whether who asks may see a resource."""
-    reach = reach_of(config)
-
-    def visible(kind: str, resource_id: str) -> bool:
-        resource = config.resources.get(kind, {}).get(resource_id)
-        return reach.bounds.whole or (resource is not None and reach.covers(resource))
-
-    return visible
 
 
 def _result(each: Found) -> pb.SearchResult:
