@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import ClassVar
 
-from carillon_contracts.config import Departmental, HuntGroup, Queue, Resource, RingGroup, User
+from carillon_contracts.config import Departmental, Destination, HuntGroup, Queue, Resource, RingGroup, User
 from carillon_contracts.sorted_map import SortedMap
 from carillon_contracts.tenant_config import TenantConfig
 
@@ -67,15 +67,20 @@ def _contacts(config: TenantConfig) -> Iterator[InternalContact]:
     digits: dict[tuple[str, str], tuple[str, ...]] = {}
     phones: dict[tuple[str, str], str] = {}
     for extension in config.extensions.values():
-        to = (extension.destination.kind, str(getattr(extension.destination, extension.destination.kind)))
+        to = _target(extension.destination)
         digits[to] = (*digits.get(to, ()), extension.id)
     for number in config.numbers.values():
         if number.destination is not None:
-            phones.setdefault((number.destination.kind, str(getattr(number.destination, number.destination.kind))), number.id)
+            phones.setdefault(_target(number.destination), number.id)
     for kind in (User, RingGroup, HuntGroup, Queue):
         for each in config.resources.get(kind.KIND, {}).values():
             to = (f"{each.KIND}_id", each.id)
             yield _contact(config, each, phones.get(to, ""), digits.get(to, ()))
+
+
+def _target(destination: Destination) -> tuple[str, str]:
+    kind = destination.kind
+    return kind, str(getattr(destination, kind))
 
 
 def _contact(config: TenantConfig, of: Resource, phone: str, extensions: tuple[str, ...]) -> InternalContact:
