@@ -229,7 +229,7 @@ class Doors:
         return list(answer.messages[0].calls)  # type: ignore[attr-defined]
 
     def config_seq(self) -> int:
-        method = self.servers["directory"].pool.FindServiceByName("carillon.directory.v1.TenantService").FindMethodByName("GetTenant")
+        method = self.method("directory", "directory.v1.TenantService/GetTenant")
         request = message_factory.GetMessageClass(method.input_type)(id="dupont")
         answer = self.send("directory", method, request, self.token("operator"))
         return int(answer.messages[0].tenant.config_seq)  # type: ignore[attr-defined]
