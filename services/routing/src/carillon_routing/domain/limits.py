@@ -7,6 +7,7 @@ numbers it rings by it.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
 from carillon_contracts.config import CallLimits, Department, Tenant, Trunk, User
 from carillon_contracts.emergency_numbers import countries_of, is_emergency
@@ -25,7 +26,7 @@ def entering(walk: Walk) -> bool:
     """Whether a call that begins is within the limits of the tenant, of the caller's departments and of the trunk that it came by."""
     inbound = walk.call.direction == "inbound"
     trunk = walk.config.trunks.get(walk.call.trunk_id) if inbound else None
-    if trunk is not None and trunk.max_calls_in and not _of_trunk(walk, trunk, "in", trunk.max_calls_in):
+    if trunk is not None and not _room(walk, trunk, "in", trunk.max_calls_in):
         return False
     caller = walk.config.users.get(walk.call.caller_user_id) if not inbound else None
     return all(_one_more(walk, each, inbound=inbound) for each in _limited(walk, caller))
@@ -46,7 +47,7 @@ def outgoing(walk: Walk, stop: Stop) -> Move:
     whose = _whose(stop.wait)
     countries = countries_of(walk.config, (whose, walk.call.caller_user_id))
     out = [each for each in step.targets if isinstance(each, TrunkTarget) and not is_emergency(each.number, countries)]
-    if not all(_out(walk, each) for each in _limited(walk, walk.config.users.get(whose)) if out):
+    if not all(_room(walk, each, "out", each.limits.max_calls_out) for each in _limited(walk, walk.config.users.get(whose)) if out):
         kept = tuple(each for each in step.targets if each not in out)
         return Stop(replace(step, targets=kept), stop.wait) if kept else ToSender("congested", OVER)
     by = {each.target_id: _by_trunk_with_room(walk, each) for each in out}
@@ -62,7 +63,7 @@ def _by_trunk_with_room(walk: Walk, target: TrunkTarget) -> TrunkTarget | None:
     """By the first of its trunks that takes one more call, and after it by those that have no limit: nobody asks when they are tried."""
     for place, trunk_id in enumerate(chain := (target.trunk_id, *target.further)):
         trunk = walk.config.trunks.get(trunk_id)
-        if trunk is None or not trunk.max_calls_out or _of_trunk(walk, trunk, "out", trunk.max_calls_out):
+        if trunk is None or _room(walk, trunk, "out", trunk.max_calls_out):
             free = tuple(each for each in chain[place + 1 :] if not getattr(walk.config.trunks.get(each), "max_calls_out", 0))
             return replace(target, trunk_id=trunk_id, further=free)
     return None
@@ -82,17 +83,13 @@ def _one_more(walk: Walk, of: Tenant | Department, *, inbound: bool) -> bool:
         place = TakePlace(f"limit {name}", limits.max_calls, limits.max_calls_per_minute, MINUTE)
         if not _taken(walk, f"{name} limits", place):
             return False
-    return not (inbound and limits.max_calls_in) or _taken(walk, f"{name} limits in", TakePlace(f"limit {name} in", limits.max_calls_in))
+    return not inbound or _room(walk, of, "in", limits.max_calls_in)
 
 
-def _out(walk: Walk, of: Tenant | Department) -> bool:
-    name, most = f"{of.KIND}/{of.id}", of.limits.max_calls_out
-    return not most or _taken(walk, f"{name} limits out", TakePlace(f"limit {name} out", most))
-
-
-def _of_trunk(walk: Walk, trunk: Trunk, way: str, most: int) -> bool:
-    name = f"{trunk.KIND}/{trunk.id}"
-    return _taken(walk, f"{name} limits {way}", TakePlace(f"limit {name} {way}", most))
+def _room(walk: Walk, of: Tenant | Department | Trunk, way: Literal["in", "out"], most: int) -> bool:
+    """Whether one more call may go this way; `most` 0: any number may."""
+    name = f"{of.KIND}/{of.id}"
+    return not most or _taken(walk, f"{name} limits {way}", TakePlace(f"limit {name} {way}", most))
 
 
 def _taken(walk: Walk, subject: str, place: TakePlace) -> bool:
