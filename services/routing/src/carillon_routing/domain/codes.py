@@ -5,7 +5,7 @@ counted over all calls of a user, and too many block the code until an admin for
 """
 
 from carillon_contracts.config import AccountCodePolicy, User
-from carillon_contracts.inherited import account_code_policy_of
+from carillon_contracts.inherited import account_code_policy_of, account_codes_for
 from carillon_kit.pins import verify_pin
 from carillon_routing.domain.asks import CountTry
 from carillon_routing.domain.cursor import CodeWait, RefusedWait
@@ -33,7 +33,7 @@ def ask(walk: Walk, user: User, wait: CodeWait, said: Said | None = None) -> Sto
     if wait.kind == "pin" and not user.outbound_pin_hash:
         walk.note(f"user/{user.id} outbound PIN", False, "there is none, so none can be given")
         return refused(walk, "barred")
-    policy = walk.config.get(AccountCodePolicy, account_code_policy_of(walk.config, user)[0])
+    policy = account_codes_for(walk.config, user)
     digits = PIN_DIGITS if wait.kind == "pin" or policy is None else policy.max_length
     language = language_of(walk)
     prompts: tuple[Said, ...] = ("enter_pin" if wait.kind == "pin" else "enter_account_code",)
