@@ -4,7 +4,6 @@ from collections.abc import Container
 
 from carillon_routing.domain import call_back, codes
 from carillon_routing.domain.authorise import Allowed, NeedsCode, Refused, authorise, restricts
-from carillon_routing.domain.causes import cause_of
 from carillon_routing.domain.cursor import CodeWait, ExternalWait
 from carillon_routing.domain.facts import RingResult, TrunkTarget
 from carillon_routing.domain.reach import MAX_TRUNKS
@@ -49,7 +48,7 @@ def call(walk: Walk, move: ToOutside) -> Move:
 def refused(walk: Walk, user_id: str, number: str, decision: Refused | NeedsCode) -> Move:
     """Back to the node that sent the call, as rejected; without one the caller is told, and the call ends."""
     if isinstance(decision, Refused) and decision.loop:
-        return ToSender("rejected", LOOP, cause_of(LOOP.sip_status))
+        return ToSender("rejected", LOOP, LOOP.cause)
     walk.note(f"number {number}", False, f"user/{user_id} may not call it: {decision.reason}")
     if walk.sender is not None:
         return ToSender("rejected", BARRED)
