@@ -137,18 +137,18 @@ def due(
     """Which of a tenant's open orders are begun now, the oldest first. `busy`: users; `trunks` None: nobody knows how they stand.
 
     A suspended tenant's users are not called back; those who must know of a call for help are called. `lines`: `trunks_for` each
-    order that waits for one, by its id."""
+    order that is `for_a_line`, by its id."""
     open_orders = sorted(orders, key=lambda order: (order.asked_at, order.order_id))
     found = list[Order]()
     under_way = [order for order in open_orders if order.via]
     rung = {each for order in under_way for each in (order.who, order.watched) if each}
-    taken = {trunk_id for order in under_way if for_a_line(order) for trunk_id in lines.get(order.order_id, ())}
+    taken = {trunk_id for order in under_way for trunk_id in lines.get(order.order_id, ())}
     suspended = config.tenant.subscription.suspended
     for order in open_orders:
-        if suspended and order.kind == "call_back":
+        if order.via or (suspended and order.kind == "call_back"):
             continue
-        needed = lines.get(order.order_id, ()) if for_a_line(order) and not order.via else ()
-        if order.via or not _ready(order, needed, {*busy, *rung}, trunks or {}, taken, now):
+        needed = lines.get(order.order_id, ())
+        if not _ready(order, needed, {*busy, *rung}, trunks or {}, taken, now):
             continue
         found.append(order)
         rung |= {each for each in (order.who, order.watched) if each}
