@@ -8,7 +8,7 @@ from carillon_routing.domain.cursor import GroupWait
 from carillon_routing.domain.facts import RingResult, RingTarget
 from carillon_routing.domain.hunting import hunted
 from carillon_routing.domain.members import Slot
-from carillon_routing.domain.reach import shown_to, target_of
+from carillon_routing.domain.reach import ring_all, target_of
 from carillon_routing.domain.timetables import timetable
 from carillon_routing.domain.walk import ENDS, Move, Stop, ToDestination, ToSender, Walk, name_of
 
@@ -62,8 +62,7 @@ def _step(walk: Walk, slots: Sequence[Slot], wait: GroupWait) -> Stop:
         name = slot.name if slot.name not in names else f"{slot.name}.{len(targets)}"
         names.add(name)
         targets.append(target_of(name, slot.reach, slot.start * 1000, slot.stop * 1000))
-    rung, (number, name) = shown_to(walk.config, walk.call, targets)
-    return Stop(walk.ring(rung, number, name), wait)
+    return ring_all(walk, targets, wait)
 
 
 def hunt_group(walk: Walk, group_id: str) -> Move:

@@ -57,8 +57,7 @@ def _led(walk: Walk, user: User, forward: Destination) -> User | Reach | PassedO
     extension = walk.config.extensions.get(forward.extension_id or "")
     leads = extension.destination if extension is not None else forward
     if leads.external_number is not None:
-        reach, reason, trace = reach_number(walk.config, user, leads.external_number, walk.call)
-        walk.noted(trace)
+        reach, reason = reach_number(walk, user, leads.external_number)
         if reach is None:
             return PassedOver(reason)
         return walk.config.users[reach.user_id] if reach.user_id else reach

@@ -105,8 +105,7 @@ def _reach(walk: Walk, group: RingGroup, member: RingMember, talks: frozenset[st
     """How the member is reached, or why not. A user who calls the group calls its outside members too."""
     caller = walk.config.users.get(walk.call.caller_user_id) if walk.call.direction == "from_user" else None
     if member.external_number is not None:
-        reach, reason, tried = reach_number(walk.config, caller, member.external_number, walk.call)
-        walk.noted(tried)
+        reach, reason = reach_number(walk, caller, member.external_number)
         return reach or PassedOver(reason)
     user = walk.config.users.get(member.user_id or "")
     if user is None:

@@ -8,7 +8,7 @@ from carillon_routing.domain.cursor import StickyWait, UserWait
 from carillon_routing.domain.disturbing import in_hours, left_alone, screened, undisturbed
 from carillon_routing.domain.facts import HangUp, HoldReminder, Ring, RingResult, RingTarget, UserTarget
 from carillon_routing.domain.feature_phrases import phrase
-from carillon_routing.domain.reach import Reach, reach_number, shown_to, target_of
+from carillon_routing.domain.reach import Reach, reach_number, ring_all, target_of
 from carillon_routing.domain.walk import ENDS, LIKE, MAX_FORWARDS, Move, Stop, ToDestination, ToNode, ToSender, Walk, lacks, name_of
 
 
@@ -58,8 +58,7 @@ def ring_agent(walk: Walk, user_id: str, node: StickyAgentNode) -> Move:
     if node.reach != "extension" and user.mobile and not user.services.mobile:
         walk.note(f"user/{user_id} mobile", False, lacks(user_id, "mobile"))
     elif node.reach != "extension" and user.mobile:
-        reach, reason, trace = reach_number(walk.config, user, user.mobile, walk.call)
-        walk.noted(trace)
+        reach, reason = reach_number(walk, user, user.mobile)
         if reach is None:
             walk.note(f"user/{user_id} mobile", False, reason)
         else:
@@ -67,7 +66,7 @@ def ring_agent(walk: Walk, user_id: str, node: StickyAgentNode) -> Move:
     if not targets:
         return _not_by_agent(walk, user, node)
     walk.note(f"user/{user_id}", True, f"rings for {node.ring_seconds} s ({node.reach})")
-    return _step(walk, targets, StickyWait(user_id))
+    return ring_all(walk, targets, StickyWait(user_id))
 
 
 def _not_by_agent(walk: Walk, user: User, node: StickyAgentNode) -> Move:
@@ -109,7 +108,7 @@ def _ring(walk: Walk, user: User, seconds: int, wait: UserWait, *, said: str = "
         if not reached:
             return _went_nowhere(walk, wait)
     targets += [target_of(name, reach, 0, seconds * 1000) for name, reach in reached]
-    return _step(walk, targets, wait)
+    return ring_all(walk, targets, wait)
 
 
 def _went_nowhere(walk: Walk, wait: UserWait) -> Move:
@@ -124,20 +123,13 @@ def _reach(walk: Walk, user: User, also: SimultaneousTarget) -> tuple[Reach | No
     if also.external_number is not None and also.external_number == user.mobile and not user.services.mobile:
         return None, lacks(user.id, "mobile")
     if also.external_number is not None:
-        reach, reason, trace = reach_number(walk.config, user, also.external_number, walk.call)
-        walk.noted(trace)
-        return reach, reason
+        return reach_number(walk, user, also.external_number)
     other = walk.config.users.get(also.user_id or "")
     if other is None:
         return None, f"user/{also.user_id} does not exist"
     reason, trace = left_alone(walk.config, walk.call, walk.now, other, through=False)
     walk.noted(trace)
     return (None, f"user/{other.id} {reason}") if reason else (Reach(user_id=other.id), "")
-
-
-def _step(walk: Walk, targets: list[RingTarget], wait: UserWait | StickyWait) -> Stop:
-    rung, (number, name) = shown_to(walk.config, walk.call, targets)
-    return Stop(walk.ring(rung, number, name), wait)
 
 
 def _secretary(walk: Walk, user: User) -> User | None:
