@@ -45,12 +45,6 @@ def known(story: Story) -> set[str]:
     return story.call_ids()
 
 
-def fresh(story: Story, known: set[str], count: int) -> list[dict[str, Any]]:
-    """Records that are not among the known, once there are so many."""
-    found = [record for record in story.records() if record["call_id"] not in known]
-    return found if len(found) >= count else []
-
-
 def live_calls(system: System, tenant: str) -> set[str]:
     """Ids of the calls of a tenant that are up."""
     media = Reflected(system.run["grpc"]["media"], system.run["admin_token"], tenant)
@@ -483,7 +477,7 @@ def test_two_tenants_call_each_other_through_the_outside(story: Story, known: se
         circle = story.outside_call("+41215550135")
         assert circle.wait() != 0
         assert "SIP/2.0 482" in circle.complaint()
-        rounds = until(lambda: fresh(story, known, 8), "the record of every round", 30)
+        rounds = story.new_records(known, 8)
     assert (out["status"], out["direction"], out["answered_by"]) == ("answered", "outbound", "+41325550100")
     assert [(each["status"], each["direction"], each["caller"]) for each in theirs] == [("voicemail", "inbound", "+41215550101")]
     assert (back["status"], back["direction"], back["answered_by"], back["caller"]) == ("answered", "inbound", "elise", story.caller)
@@ -531,5 +525,5 @@ async def test_two_tenants_hear_each_other_by_a_carrier_that_hands_descriptions_
             assert not live["dupont"] & live["rossi"]
             await dumas.command("hangup")
             await elise.until_event("CALL_CLOSED", 30)
-    ours = await asyncio.to_thread(until, lambda: fresh(story, known, 2), "both records", 30)
+    ours = await asyncio.to_thread(story.new_records, known, 2)
     assert {(each["status"], each["direction"]) for each in ours} == {("answered", "outbound"), ("answered", "inbound")}

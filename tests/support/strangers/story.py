@@ -68,10 +68,19 @@ class Story:
             if not (token := page.get("next_page_token", "")):
                 return found
 
+    def new_records(self, known: set[str], count: int) -> list[dict[str, Any]]:
+        """Those that are not among the known, once there are at least `count`."""
+
+        def found() -> list[dict[str, Any]]:
+            fresh = [record for record in self.records() if record["call_id"] not in known]
+            return fresh if len(fresh) >= count else []
+
+        return list(until(found, f"{count} new records", 30))
+
     def record(self, known: set[str]) -> dict[str, Any]:
         """The one that is not among the known."""
-        (fresh,) = until(lambda: [record for record in self.records() if record["call_id"] not in known], "the record", 30)
-        return dict(fresh)
+        (fresh,) = self.new_records(known, 1)
+        return fresh
 
     def live(self) -> dict[str, Any]:
         """The one call that is up."""
