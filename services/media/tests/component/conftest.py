@@ -28,7 +28,7 @@ from carillon_kit.bus import MemoryBus
 from carillon_kit.embedded import free_port
 from carillon_kit.grpc_client import channel
 from carillon_kit.ids import SystemIds
-from carillon_kit.object_store import MemoryObjectStore
+from carillon_kit.object_store import MemoryObjectStore, ObjectNotFound
 from carillon_kit.testing import eventually, fresh_database, postgres_dsn  # noqa: F401
 from carillon_media.app import Running, serve
 from carillon_media.settings import MediaSettings
@@ -356,6 +356,17 @@ class House:
         events = self.events(call_id)
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
         return events
+
+    async def uploaded(self, name: str) -> bytes:
+        """What the object store has by this name once it is there: an upload follows the event that names it."""
+
+        async def there() -> bool:
+            with contextlib.suppress(ObjectNotFound):
+                return bool(await self.objects.get(name))
+            return False
+
+        await eventually(there)
+        return await self.objects.get(name)
 
     def ends(self) -> int:
         return sum(event.type == "carillon.call.ended.v1" for event in self.events())

@@ -169,7 +169,7 @@ async def test_one_side_alone_is_recorded_and_a_tone_tells_both(house: Any, word
     await control.StopRecording(pb.StopRecordingRequest(call_id=here))
     await eventually(lambda: "recording_finished b1" in words.story(house.events()))
     (finished,) = [event for event in house.events() if event.type.endswith("recording_finished.v1")]
-    data = await house.objects.get(finished.data["object"])
+    data = await house.uploaded(finished.data["object"])
     said = data[data.index(b"data") + 8 :]
     assert frames(said, 880) >= 5
     assert frames(said, 440) == 0

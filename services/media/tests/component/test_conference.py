@@ -18,7 +18,6 @@ from carillon.media.v1.conference_pb2_grpc import ConferenceServiceStub
 from carillon_contracts.streams import CONFERENCES
 from carillon_kit.auth import ADMIN, issue_token
 from carillon_kit.grpc_client import channel
-from carillon_kit.object_store import ObjectNotFound
 from carillon_kit.testing import eventually
 from carillon_rtp.testing import decode, encode, share_of, sine
 
@@ -217,16 +216,9 @@ def told(house: Any, fact: str = "") -> list[Any]:
     return [event for event in events if not fact or event.type == f"carillon.conference.{fact}.v1"]
 
 
-async def kept(house: Any, name: str) -> bool:
-    with contextlib.suppress(ObjectNotFound):
-        return bool(await house.objects.get(name))
-    return False
-
-
 async def mp3(house: Any, name: str) -> tuple[list[int], int]:
-    """Samples and rate of what is in the object store."""
-    await eventually(partial(kept, house, name))
-    content = await house.objects.get(name)
+    """Samples and rate of what comes into the object store."""
+    content = await house.uploaded(name)
     assert content[:4] not in (b"RIFF", b"OggS")
     samples, rate = soundfile.read(io.BytesIO(content))
     return [int(sample) for sample in samples * 32767], rate

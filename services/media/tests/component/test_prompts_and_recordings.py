@@ -1,7 +1,6 @@
 """Steps in which the caller talks with the system: play, gather, record, and what becomes of a recording."""
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 
 from carillon.common.v1 import call_application_pb2 as pb
-from carillon_kit.object_store import ObjectNotFound
 from carillon_kit.testing import eventually
 from carillon_rtp.testing import RtpPacket, decode, encode, share_of, sine, tone
 from carillon_rtp.values import MediaAddress
@@ -217,13 +215,7 @@ async def test_a_message_outlives_a_process_that_was_away_too_long_for_its_call(
     kept = words.last(events, "recording_finished")
     assert (kept["ended_by"], kept["labels"]) == ("node_failure", {"mailbox_id": "main"})
     assert kept["duration_ms"] >= 400
-
-    async def uploaded() -> bool:
-        with contextlib.suppress(ObjectNotFound):
-            return bool(len(await house.objects.get(kept["object"])) == kept["bytes"])
-        return False
-
-    await eventually(uploaded)
+    assert len(await house.uploaded(kept["object"])) == kept["bytes"]
     await eventually(lambda: not any((house.folder / "media/spool").rglob("*.wav")))
 
 
@@ -255,14 +247,7 @@ async def test_a_talk_is_recorded_by_policy_with_both_sides_in_a_channel_each(ho
     events = await house.ended()
     kept = words.last(events, "recording_finished")
     assert kept["labels"]["retention_days"] == "30"
-
-    async def uploaded() -> bool:
-        with contextlib.suppress(ObjectNotFound):
-            return bool(await house.objects.get(kept["object"]))
-        return False
-
-    await eventually(uploaded)
-    data = await house.objects.get(kept["object"])
+    data = await house.uploaded(kept["object"])
     assert int.from_bytes(data[22:24], "little") == 2
     sides = [decode(data[data.index(b"data") + 8 :][channel::2], "PCMA") for channel in range(2)]
     assert max(share_of(sides[0], 440), share_of(sides[1], 440)) > 0.5

@@ -1,13 +1,10 @@
 """A recording goes on after a transfer as its policy says: each talk is a part, in which exactly those are heard who talk in it."""
 
-import contextlib
 from typing import Any
 
 import pytest
 
 from carillon.common.v1 import call_application_pb2 as pb
-from carillon_kit.object_store import ObjectNotFound
-from carillon_kit.testing import eventually
 from carillon_rtp.testing import decode, share_of, tone
 from carillon_sip import NameAddr, Refer, ReferAnswered, SessionEnded
 from carillon_sip.replaces import Replaces, with_replaces
@@ -33,14 +30,7 @@ async def speak(phones: dict[str, tuple[Any, Any]]) -> None:
 
 async def heard(house: Any, event: Any) -> set[str]:
     """Who is heard in a recording."""
-
-    async def uploaded() -> bool:
-        with contextlib.suppress(ObjectNotFound):
-            return bool(await house.objects.get(event.data["object"]))
-        return False
-
-    await eventually(uploaded)
-    data = await house.objects.get(event.data["object"])
+    data = await house.uploaded(event.data["object"])
     sides = [decode(data[data.index(b"data") + 8 :][channel::2], "PCMA") for channel in range(2)]
     return {name for name, hertz in TONES.items() if max(share_of(side, hertz) for side in sides) > 0.4}
 
