@@ -30,7 +30,6 @@ from carillon_rtp.testing import (
 from carillon_rtp.values import SrtpKeys
 
 pytestmark = pytest.mark.feature("M-13")
-LOCKS = Path("/proc/locks")
 SUITES = ["AES_CM_128_HMAC_SHA1_80", "AEAD_AES_128_GCM"]
 
 
@@ -237,14 +236,9 @@ async def test_two_hundred_calls_are_heard_again_within_a_second_of_the_planes_d
         await reading
 
 
-def _waits(pid: int) -> bool:
-    """Whether the kernel lists it behind a lock."""
-    return any(" -> " in line and str(pid) in line.split() for line in LOCKS.read_text().splitlines())
-
-
 async def _stands_by(plane: PlaneProcess) -> None:
     async with asyncio.timeout(30):
-        while not _waits(plane.pid):
+        while not plane.stands_by():
             await asyncio.sleep(0.02)
 
 

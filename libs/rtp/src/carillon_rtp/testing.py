@@ -27,6 +27,8 @@ from carillon_rtp.values import SRTP_KEY_LENGTHS, AudioCodec, Codec, Event, Medi
 DEADLINE = 20.0  # seconds
 FRAME = 160  # samples of 20 ms
 
+_LOCKS = Path("/proc/locks")
+
 E = TypeVar("E", bound=Event)
 
 _ENCODE: dict[Codec, Callable[[int], int]] = {"PCMA": lib.g711_alaw_encode, "PCMU": lib.g711_ulaw_encode}
@@ -367,6 +369,10 @@ class PlaneProcess:
         busy = ["--most-late", "2"]  # never: a machine that tests has much else to do
         command = ["--socket", str(self.socket), "--listen-ip", "127.0.0.1", "--ports", f"{low}-{high}", *busy, *self._arguments]
         self._process = await asyncio.create_subprocess_exec(sys.executable, "-m", "carillon_rtp", *command)
+
+    def stands_by(self) -> bool:
+        """Whether the kernel lists it behind another one's lock."""
+        return any(" -> " in line and str(self.pid) in line.split() for line in _LOCKS.read_text().splitlines())
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signals it and waits; the exit code."""
