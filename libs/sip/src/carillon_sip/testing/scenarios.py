@@ -16,6 +16,11 @@ STRANGERS_FLOW = Flow("udp", ("192.0.2.2", 5060), ("192.0.2.9", 5060))
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n"
 
 
+def first_word(message: bytes) -> str:
+    """The status of a response, the method of a request."""
+    return message.partition(b"\r\n")[0].removeprefix(b"SIP/2.0 ").split(b" ")[0].decode()
+
+
 @dataclass
 class Pair:
     """Alice calls Bob."""
@@ -55,7 +60,7 @@ class Pair:
 
     def on_wire(self) -> list[str]:
         """First words of all messages sent so far."""
-        return [data.split(b"\r\n")[0].decode().removeprefix("SIP/2.0 ").split(" ")[0] for _, _, data in self.network.sent]
+        return [first_word(data) for _, _, data in self.network.sent]
 
     def assert_idle(self) -> None:
         """In the end nothing is left."""

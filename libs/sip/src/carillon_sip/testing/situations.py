@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from carillon_sip.commands import Invite
 from carillon_sip.outputs import InviteReceived, Output, ReferReceived, SessionRequest
 from carillon_sip.parser import parse_message
-from carillon_sip.testing.scenarios import SDP, STRANGERS_FLOW, Stranger, full_settings, request_text
+from carillon_sip.testing.scenarios import SDP, STRANGERS_FLOW, Stranger, first_word, full_settings, request_text
 from carillon_sip.testing.virtual_network import Tokens
 from carillon_sip.uri import NameAddr
 from carillon_sip.user_agent import UserAgent
@@ -134,15 +134,13 @@ def over() -> Situation:
     return here
 
 
-def calling() -> Situation:
+def calling(acks: bool = True) -> Situation:
     stranger = agent()
-    address = NameAddr.of("sip:st@example.com")
-    session = stranger.agent.invite(
-        Invite(STRANGERS_FLOW, "sip:st@example.com", NameAddr.of("sip:bob@example.com"), address, NameAddr.of("sip:bob@192.0.2.2"), SDP),
-        now=0.0,
-    )
-    invite = stranger.collect()[0]
-    return Situation(stranger, session, parse_message(invite).call_id, invite)
+    address, contact = NameAddr.of("sip:st@example.com"), NameAddr.of("sip:bob@192.0.2.2")
+    invite = Invite(STRANGERS_FLOW, "sip:st@example.com", NameAddr.of("sip:bob@example.com"), address, contact, SDP, acks=acks)
+    session = stranger.agent.invite(invite, now=0.0)
+    sent = stranger.collect()[0]
+    return Situation(stranger, session, parse_message(sent).call_id, sent)
 
 
 def ringing() -> Situation:
@@ -161,12 +159,7 @@ def cancelling() -> Situation:
 
 def held_back() -> Situation:
     """Their 2xx waits for the user to acknowledge it."""
-    stranger = agent()
-    address, contact = NameAddr.of("sip:st@example.com"), NameAddr.of("sip:bob@192.0.2.2")
-    invite = Invite(STRANGERS_FLOW, "sip:st@example.com", NameAddr.of("sip:bob@example.com"), address, contact, SDP, acks=False)
-    session = stranger.agent.invite(invite, now=0.0)
-    sent = stranger.collect()[0]
-    here = Situation(stranger, session, parse_message(sent).call_id, sent)
+    here = calling(acks=False)
     here.respond(200, body=OFFER)
     return here
 
@@ -256,7 +249,7 @@ AWAITING = ("asking", "updating", "ending", "calling", "ringing", "cancelling", 
 
 def said(messages: list[bytes]) -> list[str]:
     """Statuses and methods, each once with how often."""
-    words = [message[8:11].decode() if message.startswith(b"SIP/2.0 ") else message.split(b" ")[0].decode() for message in messages]
+    words = [first_word(message) for message in messages]
     return [word if words.count(word) == 1 else f"{word}*{words.count(word)}" for word in dict.fromkeys(words)]
 
 
