@@ -20,6 +20,7 @@ from carillon.common.v1.call_application_pb2_grpc import CallApplicationServicer
 from carillon.directory.v1 import audio_pb2 as directory
 from carillon.directory.v1.audio_pb2_grpc import AudioServiceServicer, add_AudioServiceServicer_to_server
 from carillon.media.v1.audio_pb2_grpc import AudioServiceStub
+from carillon.media.v1.call_control_pb2_grpc import CallControlServiceStub
 from carillon_contracts.config import ConfigChanged
 from carillon_contracts.envelope import Event
 from carillon_contracts.streams import CALLS, CONFERENCES, CONFIG, REGISTRATIONS, config_subject
@@ -32,7 +33,7 @@ from carillon_kit.object_store import MemoryObjectStore, ObjectNotFound
 from carillon_kit.testing import eventually, fresh_database, postgres_dsn  # noqa: F401
 from carillon_media.app import Running, serve
 from carillon_media.settings import MediaSettings
-from carillon_rtp.testing import PlaneProcess, RtpEndpoint, plane_process, rtp_endpoint
+from carillon_rtp.testing import PlaneProcess, RtpEndpoint, encode, plane_process, rtp_endpoint, sine
 from carillon_rtp.values import MediaAddress
 from carillon_sip import (
     Credentials,
@@ -269,6 +270,18 @@ def audio_of(body: bytes) -> MediaAddress:
     return MediaAddress(audio.address, audio.port)
 
 
+def without_events(offer: bytes) -> bytes:
+    """As of a phone that tells keys by their tones alone."""
+    lines = [line for line in offer.split(b"\r\n") if not line.startswith((b"a=rtpmap:101", b"a=fmtp:101"))]
+    return b"\r\n".join(line.replace(b" 101", b"") if line.startswith(b"m=audio") else line for line in lines)
+
+
+def key_five() -> bytes:
+    """100 ms, and a pause."""
+    pairs = zip(sine(770, 100, 5000), sine(1336, 100, 5000), strict=True)
+    return encode([low + high for low, high in pairs] + [0] * 800, "PCMA")
+
+
 class House:
     """The service, its bus and its application; phones are made here."""
 
@@ -481,6 +494,13 @@ def house_with() -> Callable[..., Any]:
 
 
 @pytest.fixture
+async def control(house: House) -> AsyncIterator[Any]:
+    """An admin's client of `CallControlService`."""
+    async with channel(f"127.0.0.1:{house.running.grpc_port}", issue_token(KEY, "olga", "dupont", [ADMIN])) as link:
+        yield CallControlServiceStub(link)
+
+
+@pytest.fixture
 def new_phone() -> Any:
     """`phone_in`, for services that are no `House`."""
     return phone_in
@@ -490,7 +510,9 @@ def new_phone() -> Any:
 def words() -> Any:
     """What test modules need of this file."""
 
-    return SimpleNamespace(ring=ring, hang_up=hang_up, story=story, last=last, audio_of=audio_of)
+    return SimpleNamespace(
+        ring=ring, hang_up=hang_up, story=story, last=last, audio_of=audio_of, without_events=without_events, key_five=key_five
+    )
 
 
 # -- uploads ----------------------------------------------------------------------------------------------------------

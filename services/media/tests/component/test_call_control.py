@@ -1,7 +1,6 @@
 """`CallControlService` over a real port, with real phones: what is asked is done, refused with a reason, and told by the call's events."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -22,12 +21,6 @@ from carillon_sip import InviteReceived, SessionCancelled, SessionEnded
 
 pytestmark = pytest.mark.feature("M-12")
 KEY = "k" * 40
-
-
-@pytest.fixture
-async def control(house: Any) -> AsyncIterator[Any]:
-    async with channel(f"127.0.0.1:{house.running.grpc_port}", issue_token(KEY, "olga", "dupont", [ADMIN])) as link:
-        yield CallControlServiceStub(link)
 
 
 @pytest.fixture

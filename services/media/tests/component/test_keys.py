@@ -1,8 +1,6 @@
 """Keys between phones that tell them differently, through the service and its plane: each reaches the other side once, in its kind."""
 
 import asyncio
-import math
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -10,30 +8,14 @@ import grpc.aio
 import pytest
 
 from carillon.media.v1 import call_control_pb2 as pb
-from carillon.media.v1.call_control_pb2_grpc import CallControlServiceStub
-from carillon_kit.auth import ADMIN, issue_token
-from carillon_kit.grpc_client import channel
 from carillon_kit.testing import eventually
 from carillon_rtp.listening import Listener
-from carillon_rtp.testing import decode, encode
+from carillon_rtp.testing import decode
 from carillon_sip import RequestOut, ResponseReceived, SessionEnded, SessionRequest
 from carillon_sip.offer_answer import PCMA
 
 pytestmark = pytest.mark.feature("M-7", "M-12")
-KEY = "k" * 40
 EVENT = 101
-
-
-def without_events(body: bytes) -> bytes:
-    """The description as a phone writes it that knows no telephone events."""
-    lines = [line for line in body.decode().split("\r\n") if "telephone-event" not in line and not line.startswith("a=fmtp:101")]
-    return "\r\n".join(line.replace(" 101", "") if line.startswith("m=audio") else line for line in lines).encode()
-
-
-@pytest.fixture
-async def control(house: Any) -> AsyncIterator[Any]:
-    async with channel(f"127.0.0.1:{house.running.grpc_port}", issue_token(KEY, "olga", "dupont", [ADMIN])) as link:
-        yield CallControlServiceStub(link)
 
 
 def call_id(house: Any) -> str:
@@ -65,21 +47,15 @@ def press_event(phone: Any, event: int, to: Any) -> None:
     phone.rtp.timestamp += 800
 
 
-def press_tone(phone: Any, to: Any, low: int, high: int) -> None:
-    """For 200 ms, and 100 of silence."""
-    tones = [6000 * (math.sin(math.tau * low * at / 8000) + math.sin(math.tau * high * at / 8000)) for at in range(1600)]
-    phone.rtp.send_audio(encode([*map(int, tones), *[0] * 800], "PCMA"), "PCMA", to)
-
-
 async def test_events_and_a_phone_of_tones_understand_each_other(house: Any, words: Any, control: Any) -> None:
     """Bob's phone knows tones alone: it tells a key, and then hears events, INFO and what the API sends as tones."""
     house.application.follow(words.ring("anne"))
     anne, bob = await house.phone("anne"), await house.phone("bob")
-    session = bob.call("101", body=without_events(bob.offer(codecs=(PCMA,))))
+    session = bob.call("101", body=words.without_events(bob.offer(codecs=(PCMA,))))
     _, anne_to = await anne.pick_up(codecs=(PCMA,))
     bob_to = await bob.answered()
     await eventually(lambda: house.running.board.calls and next(iter(house.running.board.calls.values())).call.doing == "talking")
-    press_tone(bob, bob_to, 770, 1336)
+    bob.rtp.send_audio(words.key_five(), "PCMA", bob_to)
     await eventually(lambda: pressed(anne) == [5])
     press_event(anne, 7, anne_to)
     await eventually(lambda: heard(bob) == "7")

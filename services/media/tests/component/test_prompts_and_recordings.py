@@ -10,7 +10,7 @@ import pytest
 
 from carillon.common.v1 import call_application_pb2 as pb
 from carillon_kit.testing import eventually
-from carillon_rtp.testing import RtpPacket, decode, encode, share_of, sine, tone
+from carillon_rtp.testing import RtpPacket, decode, share_of, tone
 from carillon_rtp.values import MediaAddress
 from carillon_sip import RequestOut, ResponseReceived, SessionEnded
 
@@ -53,21 +53,9 @@ async def test_digits_of_rfc_4733_and_of_info(house: Any, words: Any) -> None:
     assert house.application.asked[1].outcome.gather.digits == "123"
 
 
-def without_events(offer: bytes) -> bytes:
-    """As of a phone that tells keys by their tones alone."""
-    lines = [line for line in offer.split(b"\r\n") if not line.startswith((b"a=rtpmap:101", b"a=fmtp:101"))]
-    return b"\r\n".join(line.replace(b" 101", b"") if line.startswith(b"m=audio") else line for line in lines)
-
-
 def loud(packets: Sequence[RtpPacket]) -> int:
     """How many of them have a tone."""
     return sum(max(decode(packet.payload, "PCMA")) > 1000 for packet in packets)
-
-
-def key_five() -> bytes:
-    """100 ms, and a pause."""
-    pairs = zip(sine(770, 100, 5000), sine(1336, 100, 5000), strict=True)
-    return encode([low + high for low, high in pairs] + [0] * 800, "PCMA")
 
 
 async def replace_the_plane(house: Any, phone: Any, beeps: int = 1) -> None:
@@ -86,14 +74,14 @@ async def test_a_menu_outlives_the_media_plane_and_keys_count_there(house: Any, 
     gather = pb.Gather(max_digits=1, first_digit_timeout_ms=60_000, prompts=[BEEP, *[pb.Prompt(silence_ms=10_000)] * 5])
     house.application.follow(step(gather=gather), words.hang_up(16))
     anne = await house.phone("anne")
-    anne.call("102", body=None if events_agreed else without_events(anne.offer()))
+    anne.call("102", body=None if events_agreed else words.without_events(anne.offer()))
     to = await anne.answered()
     await replace_the_plane(house, anne)
     if events_agreed:
         for packet in anne.rtp.event_packets(5, 101):
             anne.rtp.send_bytes(packet, to)
     else:
-        anne.rtp.send_audio(key_five(), "PCMA", to)
+        anne.rtp.send_audio(words.key_five(), "PCMA", to)
     assert (await anne.expect(SessionEnded)).by == "remote"
     assert words.last(await house.ended(), "digits_gathered") == {"digits": "5", "timed_out": False}
 
@@ -103,12 +91,12 @@ async def test_keys_as_tones_count_once_each_and_beside_events_not_at_all(house:
     gather = pb.Gather(max_digits=3, finish_digits="#", first_digit_timeout_ms=60_000, inter_digit_timeout_ms=60_000)
     house.application.follow(step(gather=gather), words.hang_up(16), step(gather=gather), words.hang_up(16))
     anne = await house.phone("anne")
-    anne.call("102", body=without_events(anne.offer()))
-    anne.rtp.send_audio(key_five() * 3, "PCMA", await anne.answered())
+    anne.call("102", body=words.without_events(anne.offer()))
+    anne.rtp.send_audio(words.key_five() * 3, "PCMA", await anne.answered())
     await anne.expect(SessionEnded)
     anne.call("102")
     to = await anne.answered()
-    anne.rtp.send_audio(key_five() * 3, "PCMA", to)
+    anne.rtp.send_audio(words.key_five() * 3, "PCMA", to)
     for event in (7, 11):
         for packet in anne.rtp.event_packets(event, 101):
             anne.rtp.send_bytes(packet, to)
