@@ -56,6 +56,16 @@ def test_every_command_is_answered_as_it_should_be() -> None:
     assert refused == {}
 
 
+@pytest.mark.parametrize("limit", [0, -1, -(2**63)])
+def test_a_page_of_no_sessions_is_refused(limit: int) -> None:
+    sessions = on_nothing()
+    for name in "abc":
+        assert answer(sessions, {"do": "list_sessions", "after": "", "limit": limit}) == "bad_request"
+        assert answer(sessions, {"do": "open", "session": name}) == ""
+    page = sessions.do({"do": "list_sessions", "after": "", "limit": 2})
+    assert ([session["session"] for session in page["sessions"]], page["next"]) == (["a", "b"], "b")
+
+
 def test_a_short_coverage_guided_run_finds_nothing(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
     script = Path(__file__).parent.parent / "fuzz" / "frames.py"

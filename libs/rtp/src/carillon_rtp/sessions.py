@@ -328,6 +328,8 @@ class Sessions:
 
     def _list(self, request: Mapping[str, Any]) -> Any:
         limit = min(int(request["limit"]), PAGE)
+        if limit < 1:
+            raise BadRequest("bad_request", "limit: at least 1")
         names = sorted(name for name in self._sessions if name > str(request["after"]))
         page = [self._state(self._sessions[name]).to_json() for name in names[:limit]]
         return {"sessions": page, "next": names[limit - 1] if len(names) > limit else None}
