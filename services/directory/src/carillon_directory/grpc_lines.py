@@ -52,7 +52,7 @@ class LineApi(LineServiceServicer):
         user = config.get(User, request.user_id)
         if user is None or not reach_of(config).covers(user):
             raise NotFound(f"user {request.user_id[:64]!r}")
-        line, bounds = line_of(config, user), bounds_of(current_principal())
+        line, bounds = line_of(config, await self._directory.index(config), user), bounds_of(current_principal())
         registered, calls = await asyncio.gather(
             self._registered(config.tenant_id, line), self._calls(config.tenant_id, line, request.calls, own=bool(bounds.user))
         )
