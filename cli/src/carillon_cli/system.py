@@ -6,7 +6,7 @@ Always: what is missing is told with what to do about it; no command guesses an 
 import argparse
 import json
 import os
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -166,6 +166,16 @@ async def ask(question: Awaitable[T], service: str) -> T:
         return await question
     except grpc.aio.AioRpcError as error:
         raise readable(error, service) from error
+
+
+async def pages(rpc: Any, request: Any, service: str) -> AsyncIterator[Any]:
+    """A list's answers, one after another; `request` is given the token of each. Raises `CliError`."""
+    while True:
+        answer = await ask(rpc(request, timeout=RPC_SECONDS), service)
+        yield answer
+        request.page_token = answer.next_page_token
+        if not request.page_token:
+            return
 
 
 def readable(error: grpc.aio.AioRpcError, service: str) -> CliError:

@@ -7,8 +7,9 @@ import grpc.aio
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
+from carillon.directory.v1.directory_pb2 import ListUsersRequest, ListUsersResponse
 from carillon_cli.errors import CliError
-from carillon_cli.system import System, load, readable
+from carillon_cli.system import System, load, pages, readable
 
 pytestmark = pytest.mark.feature("P-6")
 DUMAS = {"id": "dumas", "name": "D", "extension": "101", "sip_user": "dupont-101", "sip_password": "x", "numbers": ["+41215550101"]}
@@ -88,3 +89,14 @@ def test_a_reason_is_told_once() -> None:
 )
 def test_what_is_not_there_is_told_with_where_to_look(details: str, hint: str) -> None:
     assert hint in refusal(grpc.StatusCode.NOT_FOUND, details).hint
+
+
+async def test_a_list_is_read_to_its_last_page() -> None:
+    asked: list[tuple[str, str]] = []
+
+    async def rpc(request: ListUsersRequest, timeout: float) -> ListUsersResponse:
+        asked.append((request.filter, request.page_token))
+        return ListUsersResponse(next_page_token={"": "b", "b": "c"}.get(request.page_token, ""))
+
+    found = [page.next_page_token async for page in pages(rpc, ListUsersRequest(filter="x"), "directory")]
+    assert (asked, found) == ([("x", ""), ("x", "b"), ("x", "c")], ["b", "c", ""])

@@ -8,7 +8,7 @@ from google.protobuf.json_format import MessageToDict
 
 from carillon.directory.v1 import history_pb2, history_pb2_grpc
 from carillon_cli.moments import as_of
-from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_cli.system import System, load, pages, system_arguments
 
 _SIGNS = {"created": "+", "updated": "~", "deleted": "-"}
 
@@ -37,15 +37,9 @@ def run(options: argparse.Namespace) -> int:
 
 async def compared(system: System, tenant: str, request: history_pb2.CompareConfigurationsRequest) -> list[history_pb2.Difference]:
     """Every page."""
-    found: list[history_pb2.Difference] = []
     async with system.channel("directory", tenant) as directory:
         service = history_pb2_grpc.HistoryServiceStub(directory)
-        while True:
-            answer = await ask(service.CompareConfigurations(request, timeout=RPC_SECONDS), "directory")
-            found += answer.differences
-            request.page_token = answer.next_page_token
-            if not request.page_token:
-                return found
+        return [each async for page in pages(service.CompareConfigurations, request, "directory") for each in page.differences]
 
 
 def told(difference: history_pb2.Difference) -> list[str]:

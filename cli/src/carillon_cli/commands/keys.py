@@ -6,7 +6,7 @@ import json
 
 from carillon.directory.v1 import auth_pb2, auth_pb2_grpc
 from carillon_cli.render.tables import message_json, table
-from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_cli.system import RPC_SECONDS, System, ask, load, pages, system_arguments
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,15 +47,9 @@ async def done(system: System, tenant: str | None, options: argparse.Namespace) 
         if options.revoke is not None:
             await ask(access.RevokeApiKey(auth_pb2.RevokeApiKeyRequest(id=options.revoke), timeout=RPC_SECONDS), "directory")
             return [f"{options.revoke} is revoked"]
-        keys: list[auth_pb2.ApiKey] = []
-        token = ""
-        while True:
-            request = auth_pb2.ListApiKeysRequest(page_size=1000, page_token=token)
-            page = await ask(access.ListApiKeys(request, timeout=RPC_SECONDS), "directory")
-            keys += page.api_keys
-            token = page.next_page_token
-            if not token:
-                return [json.dumps(message_json(key)) for key in keys] if options.json else keys_table(keys)
+        request = auth_pb2.ListApiKeysRequest(page_size=1000)
+        keys = [key async for page in pages(access.ListApiKeys, request, "directory") for key in page.api_keys]
+        return [json.dumps(message_json(key)) for key in keys] if options.json else keys_table(keys)
 
 
 def keys_table(keys: list[auth_pb2.ApiKey]) -> list[str]:

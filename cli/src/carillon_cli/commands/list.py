@@ -13,7 +13,7 @@ from carillon_cli.errors import CliError
 from carillon_cli.kinds import Kind, kind_named
 from carillon_cli.moments import as_of
 from carillon_cli.render.tables import table
-from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_cli.system import System, load, pages, system_arguments
 from carillon_contracts.config import Contact
 
 _PAGE = 500
@@ -66,12 +66,11 @@ async def listed(system: System, tenant: str, kind: Kind, request: Any, most: in
     async with system.channel("directory", tenant) as directory:
         internal = isinstance(request, pb.ListInternalContactsRequest)
         call = ContactServiceStub(directory).ListInternalContacts if internal else kind.call("List", directory)
-        while True:
-            answer = await ask(call(request, timeout=RPC_SECONDS), "directory")
+        async for answer in pages(call, request, "directory"):
             found += answer.internal_contacts if internal else getattr(answer, kind.model.PLURAL)
-            request.page_token = answer.next_page_token
-            if not request.page_token or len(found) >= most > 0:
-                return found[:most] if most > 0 else found
+            if len(found) >= most > 0:
+                return found[:most]
+    return found
 
 
 def lines(resources: Iterable[Mapping[str, Any]]) -> list[str]:

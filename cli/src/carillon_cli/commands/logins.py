@@ -12,7 +12,7 @@ from carillon.routing.v1.codes_pb2 import UnlockCodesRequest
 from carillon.routing.v1.codes_pb2_grpc import CodeServiceStub
 from carillon_cli.errors import CliError
 from carillon_cli.render.tables import message_json, table
-from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_cli.system import RPC_SECONDS, System, ask, load, pages, system_arguments
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,14 +80,9 @@ async def done(system: System, tenant: str | None, options: argparse.Namespace) 
 
 async def listed(access: Any, options: argparse.Namespace) -> list[auth_pb2.LoginState]:
     """All that fit."""
-    found: list[auth_pb2.LoginState] = []
-    token, scope = "", {"department_id": options.department, "with_below": bool(options.department)}
-    while True:
-        asked = auth_pb2.ListLoginsRequest(page_size=1000, page_token=token, role=options.role, locked=options.locked, **scope)
-        page = await ask(access.ListLogins(asked, timeout=RPC_SECONDS), "directory")
-        found += page.logins
-        if not (token := page.next_page_token):
-            return found
+    scope = {"department_id": options.department, "with_below": bool(options.department)}
+    asked = auth_pb2.ListLoginsRequest(page_size=1000, role=options.role, locked=options.locked, **scope)
+    return [each async for page in pages(access.ListLogins, asked, "directory") for each in page.logins]
 
 
 def logins_table(logins: list[auth_pb2.LoginState]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from carillon.voicemail.v1 import voicemail_pb2, voicemail_pb2_grpc
 from carillon_cli.errors import CliError
 from carillon_cli.render.tables import message_json, messages_table
-from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_cli.system import RPC_SECONDS, System, ask, load, pages, system_arguments
 
 PAGE = 200
 #: The longest message (600 s of G.711) and its header are far below this.
@@ -45,16 +45,10 @@ def run(options: argparse.Namespace) -> int:
 
 async def list_messages(system: System, tenant: str, mailbox: str) -> list[voicemail_pb2.Message]:
     """All messages of a mailbox, or of the tenant, newest first."""
-    found: list[voicemail_pb2.Message] = []
     request = voicemail_pb2.ListMessagesRequest(mailbox_id=mailbox, page_size=PAGE)
     async with system.channel("voicemail", tenant) as voicemail:
         service = voicemail_pb2_grpc.MessageServiceStub(voicemail)
-        while True:
-            page = await ask(service.ListMessages(request, timeout=RPC_SECONDS), "voicemail")
-            found += page.messages
-            if not page.next_page_token:
-                return found
-            request.page_token = page.next_page_token
+        return [each async for page in pages(service.ListMessages, request, "voicemail") for each in page.messages]
 
 
 async def fetch_audio(system: System, tenant: str, message_id: str) -> bytes:

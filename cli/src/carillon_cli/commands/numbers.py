@@ -9,7 +9,7 @@ from carillon.directory.v1 import directory_pb2 as pb
 from carillon.directory.v1.number_block_pb2_grpc import NumberBlockServiceStub
 from carillon.directory.v1.number_pb2_grpc import NumberServiceStub
 from carillon_cli.errors import CliError
-from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_cli.system import RPC_SECONDS, System, ask, load, pages, system_arguments
 
 _PAGE = 1000
 #: As people say it -> field of a destination.
@@ -54,13 +54,8 @@ async def block_lines(directory: grpc.aio.Channel, options: argparse.Namespace) 
     """A line a number: whether it is free, else where it leads."""
     state = pb.BlockNumberState.Value(f"BLOCK_NUMBER_STATE_{(options.state or 'unspecified').upper()}")
     request = pb.ListBlockNumbersRequest(id=options.number, state=state, page_size=_PAGE)
-    found: list[str] = []
-    while True:
-        answer = await ask(NumberBlockServiceStub(directory).ListBlockNumbers(request, timeout=RPC_SECONDS), "directory")
-        found += [f"{each.id}  {_leads(each)}".rstrip() for each in answer.numbers]
-        request.page_token = answer.next_page_token
-        if not request.page_token:
-            return found or ["none"]
+    answers = pages(NumberBlockServiceStub(directory).ListBlockNumbers, request, "directory")
+    return [f"{each.id}  {_leads(each)}".rstrip() async for answer in answers for each in answer.numbers] or ["none"]
 
 
 def _leads(number: pb.BlockNumber) -> str:

@@ -15,7 +15,7 @@ from carillon_cli.commands.history import told as changes
 from carillon_cli.errors import CliError
 from carillon_cli.render.findings import found
 from carillon_cli.render.tables import table
-from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_cli.system import RPC_SECONDS, System, ask, load, pages, system_arguments
 from carillon_contracts.languages import LANGUAGES
 
 
@@ -60,22 +60,12 @@ async def _list(system: System, tenant: str, options: argparse.Namespace) -> int
     async with system.channel("directory", tenant) as directory:
         plans: Any = plan_pb2_grpc.PlanServiceStub(directory)
         drafts: Any = plan_draft_pb2_grpc.PlanDraftServiceStub(directory)
-        known = await _every(plans.ListPlans, plan_pb2.ListPlansRequest, "plans")
-        found = await _every(drafts.ListPlanDrafts, plan_draft_pb2.ListPlanDraftsRequest, "plan_drafts")
+        known = [each async for page in pages(plans.ListPlans, plan_pb2.ListPlansRequest(), "directory") for each in page.plans]
+        asked = plan_draft_pb2.ListPlanDraftsRequest()
+        found = [each async for page in pages(drafts.ListPlanDrafts, asked, "directory") for each in page.plan_drafts]
     rows = [(each.id, each.etag, len(each.nodes), ", ".join(d.id for d in found if d.plan_id == each.id)) for each in known]
     print("\n".join(table(("plan", "version", "nodes", "drafts"), rows)))
     return 0
-
-
-async def _every(rpc: Any, request: Any, field: str) -> list[Any]:
-    found: list[Any] = []
-    token = ""
-    while True:
-        page = await ask(rpc(request(page_token=token), timeout=RPC_SECONDS), "directory")
-        found += getattr(page, field)
-        token = page.next_page_token
-        if not token:
-            return found
 
 
 async def _roll_back(system: System, tenant: str, options: argparse.Namespace) -> int:

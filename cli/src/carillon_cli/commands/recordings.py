@@ -8,7 +8,7 @@ from pathlib import Path
 
 from carillon.cdr.v1 import recording_pb2, recording_pb2_grpc
 from carillon_cli.errors import CliError
-from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_cli.system import RPC_SECONDS, System, ask, load, pages, system_arguments
 
 PAGE = 200
 #: Two hours of 16 bit stereo at 16 kHz are below this.
@@ -70,16 +70,10 @@ def line(recording: recording_pb2.Recording) -> str:
 
 async def list_recordings(system: System, tenant: str, call_id: str = "", user_id: str = "") -> list[recording_pb2.Recording]:
     """All recordings of a call, of what a user had part in, or of the tenant, newest first."""
-    found: list[recording_pb2.Recording] = []
     request = recording_pb2.ListRecordingsRequest(call_id=call_id, user_id=user_id, page_size=PAGE)
     async with system.channel("cdr", tenant) as cdr:
         service = recording_pb2_grpc.RecordingServiceStub(cdr)
-        while True:
-            page = await ask(service.ListRecordings(request, timeout=RPC_SECONDS), "cdr")
-            found += page.recordings
-            if not page.next_page_token:
-                return found
-            request.page_token = page.next_page_token
+        return [each async for page in pages(service.ListRecordings, request, "cdr") for each in page.recordings]
 
 
 async def fetch(system: System, tenant: str, recording_id: str) -> bytes:

@@ -12,7 +12,7 @@ from datetime import datetime
 from carillon.cdr.v1 import cdr_pb2, cdr_pb2_grpc
 from carillon_cli.errors import CliError
 from carillon_cli.render.tables import record_json, records_table
-from carillon_cli.system import RPC_SECONDS, System, ask, load, system_arguments
+from carillon_cli.system import System, load, pages, system_arguments
 
 PAGE = 500
 STATUSES = [name.removeprefix("CALL_STATUS_").lower() for name in cdr_pb2.CallStatus.keys()[1:]]
@@ -81,10 +81,6 @@ async def records(system: System, tenant: str, request: cdr_pb2.ListRecordsReque
     """All records that match, page by page."""
     async with system.channel("cdr", tenant) as cdr:
         service = cdr_pb2_grpc.RecordServiceStub(cdr)
-        while True:
-            page = await ask(service.ListRecords(request, timeout=RPC_SECONDS), "cdr")
+        async for page in pages(service.ListRecords, request, "cdr"):
             for record in page.records:
                 yield record
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
