@@ -102,10 +102,11 @@ class QueueControl(QueueControlServiceServicer):
     async def _agent(self, agent_id: str, command: c.Command) -> pb.AgentState:
         tenant, asker = current_tenant(), _asker()
         config = self._config(tenant)
-        if agent_id in config.agents and agent_id not in agents_of(config, asker):
+        theirs = queues_of(config, asker)
+        if agent_id in config.agents and agent_id not in agents_of(config, asker, theirs):
             raise PermissionDenied(f"agents/{agent_id} is of no queue that you see to")
         floor = await self._do(tenant, command)
-        return _agent_state(config, floor, agent_id, self._clock.now().timestamp(), queues_of(config, asker))
+        return _agent_state(config, floor, agent_id, self._clock.now().timestamp(), theirs)
 
     def _allowed(self, tenant: str, asker: Asker, *queue_ids: str) -> None:
         """Raises `NotFound`, and `PermissionDenied` for who sees to none of the queues, or not to these."""
@@ -156,7 +157,8 @@ class QueueControl(QueueControlServiceServicer):
         config = self._config(tenant)
         theirs, now = queues_of(config, asker), self._clock.now().timestamp()
         queues = [_queue_state(floor, config, each) for each in sorted(theirs) if queue_id in ("", each)]
-        return queues, [_agent_state(config, floor, each, now, theirs) for each in sorted(agents_of(config, asker) & config.agents.keys())]
+        agents = sorted(agents_of(config, asker, theirs) & config.agents.keys())
+        return queues, [_agent_state(config, floor, each, now, theirs) for each in agents]
 
 
 def _asker() -> Asker:

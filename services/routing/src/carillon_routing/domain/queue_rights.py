@@ -21,19 +21,20 @@ class Asker:
 
 def queues_of(config: TenantConfig, asker: Asker) -> frozenset[str]:
     """The queues that they see to."""
-    return frozenset(queue.id for queue in config.queues.values() if asker.whole_tenant or _sees_to(config, asker, queue))
-
-
-def _sees_to(config: TenantConfig, asker: Asker, queue: Queue) -> bool:
-    if asker.department and any(each.id == asker.department for each in departments_from(config, queue.department_id)):
-        return True
+    if asker.whole_tenant:
+        return frozenset(config.queues)
     rights = config.supervisions.values() if asker.user_id else ()
-    return any(asker.user_id in right.supervisor_user_ids and queue.id in right.queue_ids for right in rights)
+    supervised = {queue_id for right in rights if asker.user_id in right.supervisor_user_ids for queue_id in right.queue_ids}
+    return frozenset(each.id for each in config.queues.values() if each.id in supervised or _within(config, asker.department, each))
 
 
-def agents_of(config: TenantConfig, asker: Asker) -> frozenset[str]:
-    """The agents whom they see and log in and out: of the queues that they see to, and themselves."""
+def _within(config: TenantConfig, department: str, queue: Queue) -> bool:
+    return bool(department) and any(each.id == department for each in departments_from(config, queue.department_id))
+
+
+def agents_of(config: TenantConfig, asker: Asker, queues: frozenset[str]) -> frozenset[str]:
+    """The agents whom they see and log in and out: of the queues that they see to (`queues_of`), and themselves."""
     if asker.whole_tenant:
         return frozenset(config.agents)
     mine = {agent.id for agent in config.agents.values() if asker.user_id and agent.user_id == asker.user_id}
-    return frozenset(mine | {member.agent_id for queue_id in queues_of(config, asker) for member in config.queues[queue_id].members})
+    return frozenset(mine | {member.agent_id for queue_id in queues for member in config.queues[queue_id].members})
