@@ -52,11 +52,7 @@ def day_of(config: TenantConfig, request: pb.SimulateRequest) -> Day:
         _known("last_agent_user_id", (request.last_agent_user_id,), config.users.keys(), "user")
     counts = {
         **{f"limits.{name}": min(each.calls, each.starts) for name, each in request.limits.items()},
-        **{
-            f"{field}.{name}": each
-            for field in ("shares", "answered_today", "trunk_calls")
-            for name, each in getattr(request, field).items()
-        },
+        **{f"{field}.{name}": each for field in _COUNTS for name, each in getattr(request, field).items()},
         **{f"queues.{name}": min(each.waiting, each.agents_logged_in, each.agents_idle) for name, each in request.queues.items()},
         "wrong_codes": request.wrong_codes,
     }

@@ -27,6 +27,7 @@ from carillon_routing.domain.asks import (
     OrderCallBack,
     TakePlace,
 )
+from carillon_routing.domain.branches import counter_of
 
 FindOut = Callable[[Ask], JsonValue]
 #: What begins the counter of a limit of a tenant, department or trunk, and of a split.
@@ -112,7 +113,7 @@ def _answer(web: Mapping[str, JsonValue], url: str) -> JsonValue:
 def counters_of(config: TenantConfig) -> Iterator[str]:
     """Names of what `Day.limits` may hold: `plan/node` or the node's own counter; `tenant/acme`, `department/sales in`, `trunk/t out`."""
     for plan in config.plans.values():
-        yield from (node.limit.counter or f"{plan.id}/{node.id}" for node in plan.nodes if node.limit is not None)
+        yield from (counter_of(f"plan/{plan.id} node {node.id}", node.limit) for node in plan.nodes if node.limit is not None)
     for name in (f"tenant/{config.tenant_id}", *(f"department/{each}" for each in config.all(Department))):
         yield from (name, f"{name} in", f"{name} out")
     yield from (f"trunk/{each} {way}" for each in config.trunks for way in ("in", "out"))

@@ -95,8 +95,13 @@ def _mode(walk: Walk, subject: str, node: PlanNode) -> str:
     return _first(walk, subject, conditions, node.mode.otherwise, f"the mode is {mode}")
 
 
+def counter_of(subject: str, node: LimitNode) -> str:
+    """Where a limit node counts: at a counter that several may share, or at its own, `plan/node`."""
+    return node.counter or subject.replace("plan/", "").replace(" node ", "/")
+
+
 def _limit(walk: Walk, subject: str, node: LimitNode) -> str:
-    counter = node.counter or subject.replace("plan/", "").replace(" node ", "/")
+    counter = counter_of(subject, node)
     answer = walk.ask(TakePlace(counter, node.max_calls, node.max_starts, node.per_seconds))
     if not isinstance(answer, dict):
         walk.note(subject, True, f"the counter {counter} could not be read in time; the call is let through", f"node {node.within}")
