@@ -188,7 +188,7 @@ def _menu(config: TenantConfig, name: str, node: MenuNode, at: str) -> Iterator[
     others = [each for each in destinations if each.menu_id != menu.id]
     if not others:
         yield Finding("menu_no_way_out", name, f"{at}.menu_id", {"menu": menu.id})
-    elif within := shut_in(config, iter(others)):
+    elif within := shut_in(config, others):
         yield Finding("menus_no_way_out", name, f"{at}.menu_id", {"menus": ", ".join(sorted({menu.id, *within}))})
 
 

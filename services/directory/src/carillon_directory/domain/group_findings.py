@@ -57,7 +57,7 @@ def ways_out(menu: Menu) -> tuple[tuple[str, Destination], ...]:
     return tuple((path, found) for path, found in named if found is not None)
 
 
-def shut_in(config: TenantConfig, destinations: Iterator[Destination]) -> tuple[str, ...]:
+def shut_in(config: TenantConfig, destinations: Iterable[Destination]) -> tuple[str, ...]:
     """The menus that these lead to if nobody gets out of them but by hanging up; empty if somebody can. Each menu is looked at once."""
     ahead, seen = list(destinations), dict[str, None]()
     while ahead:
@@ -76,7 +76,7 @@ def _menu(config: TenantConfig, menu: Menu) -> Iterator[Finding]:
     if redirected:
         yield Finding("menu_round", "", "redirect", {"menus": ", ".join(redirected)})
         return
-    within = shut_in(config, iter([Destination(menu_id=menu.id)]))
+    within = shut_in(config, [Destination(menu_id=menu.id)])
     if within == (menu.id,) and menu.redirect is None:
         yield Finding("menu_no_way_out", "", "keys", {"menu": menu.id})
     elif within:
