@@ -90,13 +90,16 @@ def caller(number: int) -> str:
     return f"+4179111220{number}"
 
 
+def calls(system: System, number: int, dest: str) -> Sipp:
+    """A caller from outside who would wait for three minutes."""
+    replace = {"[caller]": caller(number), '<exec rtp_stream="SOUND,-1,8"/>': ""}
+    return Sipp("carrier_calls.xml", system.sip, "-d", "180000", ip=CARRIER, seconds=200, replace=replace, dest=dest)
+
+
 async def callers(stack: AsyncExitStack, system: System, hotline: Hotline, count: int) -> None:
-    """So many, each once those before wait, who would do so for three minutes."""
+    """So many, each once those before wait."""
     for number in range(1, count + 1):
-        replace = {"[caller]": caller(number), '<exec rtp_stream="SOUND,-1,8"/>': ""}
-        stack.enter_context(
-            Sipp("carrier_calls.xml", system.sip, "-d", "180000", ip=CARRIER, seconds=200, replace=replace, dest="+41215550150")
-        )
+        stack.enter_context(calls(system, number, "+41215550150"))
         await hotline.waits(*map(caller, range(1, number + 1)))
 
 
@@ -223,10 +226,7 @@ async def test_every_way_out_of_a_queue_leads_where_it_says(system: System, hotl
     async with AsyncExitStack() as stack:
         agent = await stack.enter_async_context(phone(system, "101", AGENT_HZ))
         waiting = await stack.enter_async_context(phone(system, "102", CALLER_HZ))
-        replace = {"[caller]": caller(5), '<exec rtp_stream="SOUND,-1,8"/>': ""}
-        stack.enter_context(
-            Sipp("carrier_calls.xml", system.sip, "-d", "180000", ip=CARRIER, seconds=200, replace=replace, dest="+41215550152")
-        )
+        stack.enter_context(calls(system, 5, "+41215550152"))
         async with asyncio.timeout(60):
             while not (await hotline.state("tiny")).waiting:
                 await asyncio.sleep(0.1)
